@@ -1,0 +1,19 @@
+/** Who calls. Everything a principal can reach belongs to its workspace (I7). */
+
+/** From the least to the most; each may do what the ones before it may. `runner` stands apart (job runners). */
+export const ROLES = ['viewer', 'editor', 'admin', 'runner'] as const
+export type Role = (typeof ROLES)[number]
+
+export interface Principal {
+  readonly id: string
+  readonly workspace: string
+  readonly role: Role
+  /** When the credentials end, in milliseconds since 1970; a stream ends with them. */
+  readonly expiresAt: number
+}
+
+/** Whether `role` may do what asks for `needed`. */
+export function allows(role: Role, needed: Role): boolean {
+  if (role === 'runner' || needed === 'runner') return role === needed
+  return ROLES.indexOf(role) >= ROLES.indexOf(needed)
+}

@@ -1,0 +1,191 @@
+/**
+ * Configuration, by environment only. One schema: the types, the defaults, the checks, the table in the README
+ * (a test holds the two together) and the remedy in every error come from it.
+ */
+import Type, { type Static } from 'typebox'
+import Value from 'typebox/value'
+
+const Ms = (options: { default: number; minimum?: number; description: string }) =>
+  Type.Integer({ minimum: 0, maximum: 2_147_483_647, ...options })
+
+const Switch = (options: { default: 'on' | 'off'; description: string }) =>
+  Type.Union([Type.Literal('on'), Type.Literal('off')], options)
+
+export const Environment = Type.Object({
+  NODE_ENV: Type.String({
+    default: 'development',
+    description: '`production` refuses to start on development defaults (embedded database, generated key).',
+  }),
+  HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'Address to listen on.' }),
+  PORT: Type.Integer({
+    default: 8080,
+    minimum: 0,
+    maximum: 65_535,
+    description: 'Port; 0 takes a free one.',
+  }),
+
+  DATABASE_URL: Type.Optional(
+    Type.String({
+      pattern: '^postgres(ql)?://',
+      description:
+        'The database, as `postgres://…`. Without it an embedded Postgres is started in `DATA_DIR`.',
+    }),
+  ),
+  LISTEN_DATABASE_URL: Type.Optional(
+    Type.String({
+      pattern: '^postgres(ql)?://',
+      description: 'A direct connection for LISTEN/NOTIFY, where `DATABASE_URL` goes through a pooler.',
+    }),
+  ),
+  DATABASE_POOL: Type.Integer({
+    default: 10,
+    minimum: 2,
+    maximum: 500,
+    description: 'Connections that this process keeps to the database at most.',
+  }),
+  DATA_DIR: Type.String({ default: 'data', minLength: 1, description: 'Folder of the embedded Postgres.' }),
+  PG_BIN: Type.Optional(
+    Type.String({
+      description: 'Folder with `initdb` and `postgres`, instead of the binaries that come by npm.',
+    }),
+  ),
+
+  JWT_SECRET: Type.Optional(
+    Type.String({ minLength: 32, description: 'Key for HS256 tokens, at least 32 characters.' }),
+  ),
+  JWT_PUBLIC_KEY: Type.Optional(
+    Type.String({
+      pattern: '-----BEGIN (RSA )?PUBLIC KEY-----',
+      description: 'Public key (PEM) for RS256, ES256 or EdDSA tokens; `\\n` may stand for line ends.',
+    }),
+  ),
+  JWKS_URL: Type.Optional(
+    Type.String({
+      pattern: '^https?://',
+      description: 'Issuer whose `/.well-known/jwks.json` holds the keys; the full URL of the set works too.',
+    }),
+  ),
+  JWT_ISSUER: Type.Optional(Type.String({ minLength: 1, description: 'Required `iss`.' })),
+  JWT_AUDIENCE: Type.Optional(Type.String({ minLength: 1, description: 'Required `aud`.' })),
+  JWT_WORKSPACE_CLAIM: Type.String({
+    default: 'workspace',
+    minLength: 1,
+    description: 'Claim that holds the workspace.',
+  }),
+  JWT_ROLE_CLAIM: Type.String({ default: 'role', minLength: 1, description: 'Claim that holds the role.' }),
+  QUERY_TOKEN: Switch({ default: 'on', description: 'Whether stream routes take `?token=`.' }),
+
+  CORS_ORIGINS: Type.String({
+    default: '',
+    description: 'Exact origins of browsers that may call, separated by commas. Empty: none but the own one.',
+  }),
+  TRUSTED_PROXIES: Type.String({
+    default: '',
+    description: 'Addresses or CIDR ranges whose `X-Forwarded-For` is believed, separated by commas.',
+  }),
+  RATE_LIMIT_MAX: Type.Integer({
+    default: 6_000,
+    minimum: 0,
+    description: 'Requests a minute, per principal or else per address, in each process; 0 switches it off.',
+  }),
+  MAX_STREAMS: Type.Integer({
+    default: 25_000,
+    minimum: 1,
+    description: 'Open streams in this process; more are told `unavailable` and come back.',
+  }),
+
+  BUS: Type.Union([Type.Literal('postgres'), Type.Literal('memory')], {
+    default: 'postgres',
+    description: '`memory` wakes only this process; other processes are found by the poll.',
+  }),
+  BUS_NOTIFY: Switch({
+    default: 'on',
+    description: '`off` sends and expects no NOTIFY: events arrive by the poll alone, every 500 ms.',
+  }),
+
+  HEARTBEAT_MS: Ms({ default: 30_000, minimum: 100, description: 'Time between heartbeats on a stream.' }),
+  MAX_STREAM_AGE: Type.Integer({
+    default: 3_600,
+    minimum: 0,
+    maximum: 2_147_483,
+    description: 'Seconds after which a stream is ended and resumes, ± 10 %; 0 means never.',
+  }),
+  RETENTION_DAYS: Type.Number({
+    default: 30,
+    minimum: 0,
+    maximum: 36_500,
+    description: 'Days that events of open-ended streams are kept; 0 keeps them for ever.',
+  }),
+  DRAIN_MS: Ms({
+    default: 10_000,
+    description: 'Longest time over which a stopping process ends its streams.',
+  }),
+
+  LOG_LEVEL: Type.Union(
+    ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map(level => Type.Literal(level)),
+    { default: 'info', description: 'Least severe log line that is written.' },
+  ),
+})
+export type Config = Readonly<Static<typeof Environment>>
+
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  constructor(readonly faults: readonly string[]) {
+    super(faults.join('\n'))
+  }
+}
+
+/**
+ * Reads and checks the environment. An empty variable counts as unset.
+ * @throws {ConfigError} one line per fault: the variable, what is wrong, the remedy.
+ */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const given: Record<string, string> = {}
+  for (const name of Object.keys(Environment.properties)) {
+    const value = env[name]
+    if (value !== undefined && value !== '') given[name] = value
+  }
+  const config = Value.Convert(Environment, Value.Default(Environment, given))
+  const faults = [
+    ...faultsOf(config),
+    ...(Value.Check(Environment, config) ? unfitForProduction(config) : []),
+  ]
+  if (faults.length > 0 || !Value.Check(Environment, config)) throw new ConfigError(faults)
+  return config
+}
+
+function faultsOf(config: unknown): string[] {
+  const faults = new Map<string, string>()
+  for (const error of Value.Errors(Environment, config)) {
+    const name = error.instancePath.slice(1).split('/')[0] ?? ''
+    const schema = Object.entries(Environment.properties).find(([key]) => key === name)?.[1]
+    const description = schema && 'description' in schema ? ` ${schema.description}` : ''
+    if (!faults.has(name)) faults.set(name, `${name} ${reason(error, schema)}.${description}`)
+  }
+  return [...faults.values()]
+}
+
+/** The value itself is never shown: it may be a secret. */
+function reason(error: { message: string }, schema: unknown): string {
+  const choices =
+    typeof schema === 'object' && schema !== null && 'anyOf' in schema && Array.isArray(schema.anyOf)
+      ? schema.anyOf.map(choice => String(choice.const)).join(', ')
+      : undefined
+  return choices ? `must be one of ${choices}` : error.message
+}
+
+function unfitForProduction(config: Config): string[] {
+  const faults: string[] = []
+  const keys = [config.JWT_SECRET, config.JWT_PUBLIC_KEY, config.JWKS_URL].filter(key => key !== undefined)
+  if (keys.length > 1) {
+    faults.push('JWT_SECRET, JWT_PUBLIC_KEY and JWKS_URL exclude each other. Set one of them.')
+  }
+  if (config.NODE_ENV !== 'production') return faults
+  if (config.DATABASE_URL === undefined) {
+    faults.push('DATABASE_URL is not set. In production Sluice needs a database of yours: postgres://….')
+  }
+  if (keys.length === 0) {
+    faults.push('No JWT key is set. In production set JWT_SECRET, JWT_PUBLIC_KEY or JWKS_URL.')
+  }
+  return faults
+}

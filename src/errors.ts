@@ -1,0 +1,75 @@
+/**
+ * What can go wrong, as values: every refusal that a caller may see is a Problem with a stable code, an HTTP
+ * status and a remedy. One place (plugins/problems.ts) turns them into RFC 9457 documents; nothing decides by
+ * message text.
+ */
+
+/** Extra members of a problem document (RFC 9457 §3.2), such as `earliest` and `head`. */
+export type ProblemMembers = Readonly<Record<string, unknown>>
+
+export class Problem extends Error {
+  override readonly name = 'Problem'
+
+  /**
+   * @param status HTTP status, 400 to 599.
+   * @param code stable, kebab-case; clients decide by it.
+   * @param detail what happened and what to do about it, for a person.
+   * @param members further members of the document.
+   */
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    readonly detail: string,
+    readonly members: ProblemMembers = {},
+    options?: ErrorOptions,
+  ) {
+    super(detail, options)
+  }
+}
+
+/** The same answer for what does not exist and for what belongs to somebody else (I7). */
+export function notFound(what: string): Problem {
+  return new Problem(404, 'not-found', `There is no such ${what} in your workspace.`)
+}
+
+/** Refused for now: the caller may send the same request again after `seconds`. */
+export function unavailable(code: string, detail: string, seconds = 2, cause?: unknown): Problem {
+  return new Problem(503, code, detail, { retryAfter: seconds }, { cause })
+}
+
+/** SQLSTATEs that the code decides by. `SL…` are raised by our own functions (migrations/). */
+export const SqlState = {
+  streamClosed: 'SL001',
+  invalidEvent: 'SL002',
+  invalidWatch: 'SL003',
+  uniqueViolation: '23505',
+  serializationFailure: '40001',
+  deadlockDetected: '40P01',
+} as const
+
+/** The SQLSTATE of an error that Postgres sent, else undefined (a broken connection has none). */
+export function sqlState(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
+  return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined
+}
+
+/** Classes of SQLSTATE that say "the server is not there", not "the statement is wrong". PostgreSQL manual, appendix A. */
+const DATABASE_DOWN = /^(08|53|57P)/
+
+/** Whether `error`, thrown by a database call, means that the database cannot be used right now. */
+export function isDatabaseDown(error: unknown): boolean {
+  const state = sqlState(error)
+  return state === undefined ? isConnectionError(error) : DATABASE_DOWN.test(state)
+}
+
+// pg reports its own losses and time-outs as plain Errors without any code; these are its texts.
+const PG_CONNECTION_TEXT =
+  /^(Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|Cannot use a pool after calling end|Client was closed)/
+
+function isConnectionError(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const code = 'code' in error ? error.code : undefined
+  // AggregateError: every address of the host name refused.
+  if (typeof code === 'string') return /^(E[A-Z]+|UND_ERR)/.test(code)
+  return error instanceof AggregateError || PG_CONNECTION_TEXT.test(error.message)
+}
