@@ -1,0 +1,42 @@
+/**
+ * A wake as NOTIFY carries it: `<sender>:<stream>,<stream>…`. Stream numbers only, never data: every role of the
+ * database may LISTEN, and a payload must stay below 8,000 bytes (PostgreSQL manual, NOTIFY). What arrives may
+ * be forged by any role, so it is read with suspicion and costs at most a read that finds nothing.
+ */
+import type { StreamId } from '../events/event.js'
+
+/** The NOTIFY channel; sluice.publish (migrations/0002_publish.sql) names it too. */
+export const WAKE_CHANNEL = 'sluice_wake'
+
+const MAX_PAYLOAD_BYTES = 7_900
+const PAYLOAD = /^([A-Za-z0-9-]{0,64}):([0-9]{1,16}(?:,[0-9]{1,16})*)?$/
+
+export interface WakeText {
+  /** The process that sent it; empty when it came from SQL. */
+  readonly sender: string
+  /** Empty for a canary. */
+  readonly streams: readonly StreamId[]
+}
+
+/** As many payloads as the streams need. */
+export function formatWakes(sender: string, streams: Iterable<StreamId>): string[] {
+  const payloads: string[] = []
+  let payload = `${sender}:`
+  for (const stream of streams) {
+    const separator = payload.endsWith(':') ? '' : ','
+    if (payload.length + separator.length + String(stream).length > MAX_PAYLOAD_BYTES) {
+      payloads.push(payload)
+      payload = `${sender}:${stream}`
+    } else payload += `${separator}${stream}`
+  }
+  if (!payload.endsWith(':')) payloads.push(payload)
+  return payloads
+}
+
+/** Undefined for anything that no Sluice has sent. */
+export function parseWake(payload: unknown): WakeText | undefined {
+  const parts = typeof payload === 'string' ? PAYLOAD.exec(payload) : null
+  if (!parts) return undefined
+  const streams = parts[2]?.split(',').map(Number).filter(Number.isSafeInteger) ?? []
+  return { sender: parts[1] ?? '', streams: streams as StreamId[] }
+}

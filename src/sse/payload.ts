@@ -1,0 +1,29 @@
+/**
+ * Bytes on their way to many clients, in both forms that a connection may need, made once and shared: plain, and
+ * as one chunk of HTTP/1.1's chunked coding (RFC 9112 §7.1). The plain form is a view into the chunk.
+ */
+export class Payload {
+  private constructor(
+    readonly chunk: Buffer,
+    readonly bytes: Buffer,
+  ) {}
+
+  static of(parts: readonly Uint8Array[]): Payload {
+    let length = 0
+    for (const part of parts) length += part.length
+    if (length === 0) throw new RangeError('An empty chunk would end the response.')
+    const head = `${length.toString(16)}\r\n`
+    const chunk = Buffer.allocUnsafe(head.length + length + 2)
+    let offset = chunk.write(head, 'latin1')
+    for (const part of parts) {
+      chunk.set(part, offset)
+      offset += part.length
+    }
+    chunk.write('\r\n', offset, 'latin1')
+    return new Payload(chunk, chunk.subarray(head.length, offset))
+  }
+
+  static text(text: string): Payload {
+    return Payload.of([Buffer.from(text)])
+  }
+}

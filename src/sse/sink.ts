@@ -1,0 +1,107 @@
+/**
+ * Where one client's bytes go, with two water marks. Above the high one the sink is `full`: whoever feeds it
+ * stops, and waits for `drained()`. It is drained when everything has gone to the kernel, which is when a Node
+ * stream says so. So a client that does not read costs at most the high mark and one payload (I5).
+ *
+ * On plain HTTP/1.1 chunks go to the socket as they are: the head was written by Node, and the same chunk, made
+ * once, serves every client. Elsewhere (HTTP/2, HTTP/1.0, injected requests) the response's own stream is used.
+ */
+import type { ServerResponse } from 'node:http'
+import type { Http2ServerResponse } from 'node:http2'
+import { Socket } from 'node:net'
+import type { Writable } from 'node:stream'
+import type { Payload } from './payload.js'
+
+export const HIGH_WATER_BYTES = 64 * 1024
+
+export type Response = ServerResponse | Http2ServerResponse
+
+export class Sink {
+  readonly #response: Response
+  readonly #target: Writable
+  readonly #form: 'chunk' | 'bytes'
+  #open = true
+  #onClosed: (() => void)[] = []
+  #fullSince: number | undefined
+
+  /** @param response its head is written and flushed. */
+  constructor(response: Response) {
+    this.#response = response
+    const socket = chunkedSocket(response)
+    this.#form = socket ? 'chunk' : 'bytes'
+    this.#target = socket ?? ('stream' in response ? response.stream : response)
+    if (this.#target.destroyed || response.writableEnded) this.#open = false
+    else response.once('close', () => this.#closed())
+  }
+
+  get open(): boolean {
+    return this.#open
+  }
+
+  /** Bytes that wait in this process. */
+  get pending(): number {
+    return this.#target.writableLength
+  }
+
+  get full(): boolean {
+    return this.#target.writableLength >= HIGH_WATER_BYTES
+  }
+
+  /** How long nothing has drained, in milliseconds; 0 unless somebody waits for it. */
+  stalledFor(now: number): number {
+    return this.#fullSince === undefined ? 0 : now - this.#fullSince
+  }
+
+  /** Never waits, never throws; after the end it does nothing. */
+  write(payload: Payload): void {
+    if (this.#open && this.#target.writable) this.#target.write(payload[this.#form])
+  }
+
+  /** Resolves when the sink has room again, or will never have: check `open` then. */
+  async drained(): Promise<void> {
+    if (!this.#open || !this.#target.writableNeedDrain) return
+    this.#fullSince = Date.now()
+    await new Promise<void>(resolve => {
+      const settle = () => {
+        this.#target.off('drain', settle)
+        this.#onClosed = this.#onClosed.filter(listener => listener !== settle)
+        resolve()
+      }
+      this.#target.on('drain', settle)
+      this.#onClosed.push(settle)
+    })
+    this.#fullSince = undefined
+  }
+
+  /** Calls back once, when the response has ended or the client has gone; at once if that was before. */
+  onClosed(listener: () => void): void {
+    if (this.#open) this.#onClosed.push(listener)
+    else listener()
+  }
+
+  /** A clean end, after what was written. */
+  end(): void {
+    if (!this.#open) return
+    this.#response.end()
+    this.#closed()
+  }
+
+  /** An end for a client that does not read: what waits is dropped. */
+  destroy(): void {
+    this.#target.destroy()
+    this.#closed()
+  }
+
+  #closed(): void {
+    if (!this.#open) return
+    this.#open = false
+    for (const listener of this.#onClosed.splice(0)) listener()
+  }
+}
+
+/** The socket, if Node has put the response on one of its own and chunks it. */
+function chunkedSocket(response: Response): Socket | undefined {
+  if ('stream' in response || !response.chunkedEncoding) return undefined
+  // A pipelined response has no socket until the one before it has ended.
+  return response.socket instanceof Socket ? response.socket : undefined
+}
