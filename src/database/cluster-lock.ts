@@ -1,0 +1,70 @@
+/**
+ * Who holds a cluster: the live server that postmaster.pid names. A file that a killed server left behind names a
+ * process that is gone, or whose number another program has by now; neither may keep the database from starting.
+ */
+import { readFile, rm } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** The server of a process that was killed needs a moment to notice; after that the cluster is really taken. */
+const RELEASE_MS = 2_000
+/** One that is writing its last checkpoint gets longer. */
+const SHUTDOWN_MS = 30_000
+const LOOK_AGAIN_MS = 20
+
+/** Lines of postmaster.pid (PostgreSQL source, src/include/utils/pidfile.h). */
+const PID_LINE = 0
+const STATUS_LINE = 7
+
+interface Holder {
+  readonly pid: number
+  readonly stopping: boolean
+}
+
+/** The process id of the server that holds the cluster, else undefined. Removes a lock file of nobody's. */
+export async function holderOf(cluster: string): Promise<number | undefined> {
+  return (await readHolder(cluster))?.pid
+}
+
+/** Whether the cluster became free within the time that a server needs to leave. */
+export async function becomesFree(cluster: string): Promise<boolean> {
+  const started = performance.now()
+  for (;;) {
+    const holder = await readHolder(cluster)
+    if (!holder) return true
+    if (performance.now() - started > (holder.stopping ? SHUTDOWN_MS : RELEASE_MS)) return false
+    await sleep(LOOK_AGAIN_MS)
+  }
+}
+
+async function readHolder(cluster: string): Promise<Holder | undefined> {
+  const file = join(cluster, 'postmaster.pid')
+  const lines = (await readFile(file, 'utf8').catch(() => '')).split('\n')
+  const pid = Number(lines[PID_LINE])
+  if (!Number.isInteger(pid) || pid <= 0) return undefined
+  if (!isAlive(pid)) return undefined
+  if (await isAnotherProgram(pid)) {
+    await rm(file, { force: true })
+    return undefined
+  }
+  return { pid, stopping: lines[STATUS_LINE]?.trim() === 'stopping' }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
+}
+
+/**
+ * Process numbers come again, in a restarted container within seconds, and Postgres would take any process of its
+ * own account for the holder. A dead process that nobody has collected shows an empty command line.
+ */
+async function isAnotherProgram(pid: number): Promise<boolean> {
+  if (process.platform !== 'linux') return false
+  const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => undefined)
+  return commandLine !== undefined && basename(commandLine.split('\0')[0] ?? '') !== 'postgres'
+}

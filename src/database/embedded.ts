@@ -1,0 +1,180 @@
+/**
+ * A Postgres server of our own, for whoever has none: real binaries, a data folder, a private Unix socket, no port.
+ *
+ * Its states: `starting` (the first start; a failure is thrown) → `serving` → `down` (the server ended by itself;
+ * it is started again, at longer and longer intervals, at the same address) → `serving` … → `closed`. Only close()
+ * leads to `closed`, from any state. The server never outlives this process (postgres-process.ts).
+ */
+import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { inUse, openCluster } from './cluster.js'
+import { holderOf } from './cluster-lock.js'
+import { findBinaries } from './postgres-binaries.js'
+import { type PostgresProcess, runPostgres } from './postgres-process.js'
+import { type Account, canEnter, serverAccount } from './server-account.js'
+
+/** Recovery after a crash may take a while; a server that needs longer than this is stuck. */
+const START_TIMEOUT_MS = 120_000
+const LOOK_AGAIN_MS = 10
+const FIRST_RETRY_MS = 100
+const LONGEST_RETRY_MS = 5_000
+/** A fast shutdown that takes longer is cut off; the next start recovers. */
+const SHUTDOWN_TIMEOUT_MS = 20_000
+/** A socket's path has 104 bytes on macOS, 108 on Linux; `/sluice-XXXXXX/.s.PGSQL.5432` takes 28 of them. */
+const MAX_SOCKET_PARENT_BYTES = 75
+const CONNECT_TIMEOUT_MS = 1_000
+const LOG_LINES_KEPT = 20
+
+const SETTINGS = {
+  // No TCP: no port to collide with, nobody else to keep out.
+  listen_addresses: '',
+  unix_socket_permissions: '0700',
+  // Several gateways' pools and a test suite fit; an unused slot costs little.
+  max_connections: '200',
+  // The hot end of a log and its index; the system caches the rest.
+  shared_buffers: '64MB',
+  // Nobody replicates from here: less to write.
+  wal_level: 'minimal',
+  max_wal_senders: '0',
+  // Bounds what pg_wal takes in a project's folder.
+  max_wal_size: '256MB',
+  // Reads are short index ranges; workers would also need more /dev/shm than a container has (64 MB).
+  max_parallel_workers_per_gather: '0',
+  TimeZone: 'UTC',
+  // Whoever takes the lines adds the time.
+  log_line_prefix: '',
+} as const
+
+export interface EmbeddedOptions {
+  /** Folder of the database, made if missing. Holds `postgres/` and, while the server runs, `url`. */
+  readonly dataDir: string
+  /** Folder with `postgres` and `initdb`. Default: the npm package of this platform. */
+  readonly pgBin?: string | undefined
+  /** Server settings on top of ours, such as `{ fsync: 'off' }` for a database that is thrown away. */
+  readonly settings?: Readonly<Record<string, string>>
+  /** Takes each line that the server logs. Default: dropped. */
+  readonly onLog?: (line: string) => void
+}
+
+export interface Embedded {
+  /** Stays the same when the server is restarted. */
+  readonly url: string
+  /** Shuts the server down and waits until it has ended. Closing twice is fine. */
+  close(): Promise<void>
+}
+
+/**
+ * Starts the server and waits until it takes connections.
+ * @throws with the remedy when there are no binaries for this platform, when another process uses the data folder,
+ * when another major version made it, or with what the server logged when it does not start.
+ */
+export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
+  const { dataDir, pgBin, settings = {}, onLog = () => undefined } = options
+  const place = join(resolve(dataDir), 'postgres')
+  const account = await serverAccount(place)
+  const binaries = await findBinaries(pgBin, account)
+  const cluster = await openCluster({ place, binaries, account, durable: settings.fsync !== 'off' })
+  const sockets = await socketFolder(account)
+  const url = `postgres://postgres@/postgres?host=${encodeURIComponent(sockets)}`
+  const urlFile = join(resolve(dataDir), 'url')
+
+  const lastLines: string[] = []
+  const run = () =>
+    runPostgres({
+      postgres: binaries.postgres,
+      cluster,
+      sockets,
+      account,
+      settings: { ...SETTINGS, ...settings },
+      onLog(line) {
+        lastLines.push(line)
+        if (lastLines.length > LOG_LINES_KEPT) lastLines.shift()
+        onLog(line)
+      },
+    })
+
+  const first = run()
+  if (!(await serves(url, first))) {
+    await first.ended
+    await rm(sockets, { recursive: true, force: true })
+    if ((await holderOf(cluster)) !== undefined) throw inUse(place)
+    throw new Error(`The embedded Postgres did not start:\n${lastLines.join('\n')}`)
+  }
+  await writeFile(urlFile, `${url}\n`, { mode: 0o600 })
+
+  const closing = new AbortController()
+  let current = first
+  const kept = keepServing()
+  let closed: Promise<void> | undefined
+  return { url, close: () => (closed ??= shutDown()) }
+
+  async function keepServing(): Promise<void> {
+    let retryMs = FIRST_RETRY_MS
+    for (;;) {
+      await current.ended
+      if (closing.signal.aborted) return
+      onLog(`The embedded Postgres ended by itself; it is started again in ${retryMs} ms.`)
+      await sleep(retryMs, undefined, { signal: closing.signal }).catch(() => undefined)
+      if (closing.signal.aborted) return
+      current = run()
+      retryMs = (await serves(url, current)) ? FIRST_RETRY_MS : Math.min(2 * retryMs, LONGEST_RETRY_MS)
+    }
+  }
+
+  async function shutDown(): Promise<void> {
+    closing.abort()
+    await rm(urlFile, { force: true })
+    current.stop()
+    const impatience = setTimeout(() => void cutOff(cluster), SHUTDOWN_TIMEOUT_MS)
+    await kept
+    clearTimeout(impatience)
+    await rm(sockets, { recursive: true, force: true })
+  }
+}
+
+/** Short, private to the account, and the same for as long as we live: it is in the URL. */
+async function socketFolder(account: Account): Promise<string> {
+  for (const parent of [tmpdir(), '/tmp']) {
+    if (Buffer.byteLength(parent) > MAX_SOCKET_PARENT_BYTES || !(await canEnter(parent, account))) continue
+    const folder = await mkdtemp(join(parent, 'sluice-'))
+    if (account.uid !== undefined) await chown(folder, account.uid, account.gid)
+    return folder
+  }
+  throw new Error('There is no folder for the socket of the embedded Postgres. Set TMPDIR to a short path.')
+}
+
+/** Waits until the server takes connections; false when it ended, or was stopped for taking too long. */
+async function serves(url: string, server: PostgresProcess): Promise<boolean> {
+  let ended = false
+  void server.ended.then(() => {
+    ended = true
+  })
+  const deadline = performance.now() + START_TIMEOUT_MS
+  while (!ended) {
+    if (await takesConnections(url)) return true
+    if (performance.now() > deadline) server.stop()
+    await sleep(LOOK_AGAIN_MS)
+  }
+  return false
+}
+
+async function takesConnections(url: string): Promise<boolean> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS })
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    await client.end()
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Ends the server without a last checkpoint (SIGQUIT is the immediate shutdown). */
+async function cutOff(cluster: string): Promise<void> {
+  const pid = await holderOf(cluster)
+  if (pid !== undefined) process.kill(pid, 'SIGQUIT')
+}

@@ -1,0 +1,114 @@
+/**
+ * Brings a database to what this code expects: the SQL files of migrations/, in order, forward only.
+ *
+ * Everything happens in one transaction under one advisory lock of that transaction. So any number of processes may
+ * start at once, a failed migration leaves nothing behind, and a pooler in front (where neither a session's lock nor
+ * its search_path would stay with us) does no harm.
+ */
+import { readdir, readFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { runner } from 'node-pg-migrate'
+import pg from 'pg'
+import { packageRoot } from '../package-root.js'
+
+const OLDEST_POSTGRES = 15
+/** Any number that nobody else locks: "sluice" in ASCII. */
+const MIGRATION_LOCK = 0x736c75696365
+/** Longest wait for another process that migrates, or for a lock on a table. */
+const LOCK_TIMEOUT = '5min'
+const CONNECT_TIMEOUT_MS = 10_000
+
+/**
+ * @param folder default: migrations/ of this package. Files that do not end in `.sql` are ignored.
+ * @throws when the server is older than PostgreSQL 15, or the database was migrated by newer code.
+ */
+export async function migrate(url: string, folder = join(packageRoot, 'migrations')): Promise<void> {
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: 'sluice migrate',
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+  })
+  // A connection that breaks fails the query that waits on it; without a listener it would end the process too.
+  client.on('error', () => undefined)
+  await client.connect()
+  try {
+    await requireVersion(client)
+    await client.query('begin')
+    await client.query(`set local lock_timeout = '${LOCK_TIMEOUT}'`)
+    await client.query(`select pg_advisory_xact_lock(${MIGRATION_LOCK})`)
+    await ensureSchema(client)
+    await refuseNewer(client, folder)
+    await applyMissing(client, folder)
+    await client.query('commit')
+  } finally {
+    await client.end()
+  }
+}
+
+async function requireVersion(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ version: number; name: string }>(
+    `select current_setting('server_version_num')::int as version, current_setting('server_version') as name`,
+  )
+  const server = rows[0]
+  if (server && server.version < OLDEST_POSTGRES * 10_000) {
+    throw new Error(
+      `The database runs PostgreSQL ${server.name}. Sluice needs ${OLDEST_POSTGRES} or later: upgrade the server.`,
+    )
+  }
+}
+
+/** Only when it is missing: `create schema if not exists` asks for CREATE on the database even when it is there. */
+async function ensureSchema(client: pg.Client): Promise<void> {
+  const { rowCount } = await client.query(`select from pg_namespace where nspname = 'sluice'`)
+  if (rowCount === 0) await client.query('create schema sluice')
+}
+
+async function refuseNewer(client: pg.Client, folder: string): Promise<void> {
+  const { rows } = await client.query<{ name: string | null }>(
+    `select to_regclass('sluice.migrations') as name`,
+  )
+  if (rows[0]?.name == null) return
+  const files = await readdir(folder)
+  const known = files.filter(file => file.endsWith('.sql')).map(file => basename(file, '.sql'))
+  const unknown = await client.query<{ name: string }>(
+    'select name from sluice.migrations where name <> all ($1::text[]) order by id',
+    [known],
+  )
+  if (unknown.rows.length > 0) {
+    const names = unknown.rows.map(row => row.name).join(', ')
+    throw new Error(`This database was migrated by a newer Sluice (${names}). Run that version or newer.`)
+  }
+}
+
+async function applyMissing(client: pg.Client, folder: string): Promise<void> {
+  await runner({
+    dbClient: client,
+    dir: folder,
+    direction: 'up',
+    migrationsSchema: 'sluice',
+    migrationsTable: 'migrations',
+    // Our transaction holds the lock already.
+    noLock: true,
+    ignorePattern: '\\..*|.*(?<!\\.sql)',
+    migrationLoaderStrategies: [{ extensions: ['.sql'], loader: files => Promise.all(files.map(readUp)) }],
+    logger: { info: ignore, warn: ignore, error: ignore },
+  })
+}
+
+/** One file as one step up. `noTransaction`: it runs inside the transaction that is open. */
+async function readUp(file: string) {
+  const sql = await readFile(file, 'utf8')
+  return {
+    id: file,
+    filePaths: [file],
+    actions: {
+      up: (steps: { noTransaction(): void; sql(text: string): void }) => {
+        steps.noTransaction()
+        steps.sql(sql)
+      },
+      down: false as const,
+    },
+  }
+}
+
+function ignore(): void {}

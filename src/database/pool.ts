@@ -1,0 +1,110 @@
+/**
+ * The connections to Postgres that the whole process shares, and transactions on them. Every wait has a deadline:
+ * for a connection, in the server (statement_timeout) and here (query_timeout), so a database that has gone silent
+ * shows as an error and never as a request that hangs.
+ */
+import pg from 'pg'
+
+const CONNECT_TIMEOUT_MS = 5_000
+const STATEMENT_TIMEOUT_MS = 30_000
+/** Longer than the server's own limit, which cancels cleanly; this one finds a server that no longer answers. */
+const QUERY_TIMEOUT_MS = 35_000
+/** A peer that vanished without a word is noticed by the kernel, not by the next request. */
+const KEEP_ALIVE_DELAY_MS = 10_000
+
+const INT8 = 20
+const JSON_TEXT = 114
+
+export type Database = pg.Pool
+
+export interface PoolOptions {
+  /** Connections at most. */
+  readonly max: number
+  /** Shown as application_name in pg_stat_activity. */
+  readonly name: string
+  /**
+   * Milliseconds after which the server cancels a statement. Default 30,000. 0 sends nothing: for a pooler such as
+   * PgBouncer, which refuses startup parameters that it does not track.
+   */
+  readonly statementTimeoutMs?: number
+  /** Told of every connection that breaks, idle or in use. The pool replaces it by itself. */
+  onError(error: Error): void
+}
+
+/**
+ * A pool that connects when it is first used. `bigint` arrives as a number (beyond 2^53 the query fails), `json` as
+ * the text that is stored, `timestamptz` as a Date.
+ */
+export function createPool(url: string, options: PoolOptions): Database {
+  const { max, name, statementTimeoutMs = STATEMENT_TIMEOUT_MS, onError } = options
+  const pool = new pg.Pool({
+    connectionString: url,
+    max,
+    application_name: name,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: QUERY_TIMEOUT_MS,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
+    types: { getTypeParser },
+    ...(statementTimeoutMs > 0 && { statement_timeout: statementTimeoutMs }),
+  })
+  // The pool reports idle connections only. One that breaks while it is checked out emits `error` on the client,
+  // and nobody listening there would end the process.
+  pool.on('connect', client => client.on('error', onError))
+  pool.on('error', () => undefined)
+  return pool
+}
+
+/**
+ * Runs `work` between BEGIN and COMMIT on one connection; whatever it throws rolls back and is thrown on.
+ * @param mode isolation and access, default read committed.
+ * @throws also when the COMMIT did not commit, so a result that is returned is stored (I1).
+ */
+export async function inTransaction<T>(
+  database: Database,
+  work: (client: pg.PoolClient) => Promise<T>,
+  mode?: 'repeatable read, read only',
+): Promise<T> {
+  const client = await database.connect()
+  let broken: Error | undefined
+  try {
+    await client.query(mode ? `begin isolation level ${mode}` : 'begin')
+    const result = await work(client)
+    // COMMIT of a transaction in which a statement failed is a ROLLBACK that reports success.
+    const { command } = await client.query('commit')
+    if (command !== 'COMMIT')
+      throw new Error('The transaction was rolled back: a statement in it had failed.')
+    return result
+  } catch (error) {
+    broken = await rollback(client)
+    throw error
+  } finally {
+    client.release(broken)
+  }
+}
+
+/** The reason why this connection must not be used again, if there is one. */
+async function rollback(client: pg.PoolClient): Promise<Error | undefined> {
+  try {
+    await client.query('rollback')
+    return undefined
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error))
+  }
+}
+
+const getTypeParser: typeof pg.types.getTypeParser = (oid: number, format?: 'text' | 'binary') => {
+  if (oid === INT8) return toInteger
+  if (oid === JSON_TEXT) return toText
+  return format === 'binary' ? pg.types.getTypeParser(oid, format) : pg.types.getTypeParser(oid)
+}
+
+function toInteger(text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value)) throw new RangeError(`The bigint ${text} is beyond 2^53 - 1.`)
+  return value
+}
+
+function toText(text: string): string {
+  return text
+}

@@ -1,0 +1,75 @@
+/**
+ * One run of the `postgres` program, tied to the life of this process.
+ *
+ * A shell stands between: it holds the reading end of a pipe whose writing end only this process has. When that end
+ * closes, because we close it or because we were killed, the shell tells the server to shut down. Detached, so that
+ * Ctrl-C in a terminal reaches only us and the server is there until we have drained.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { Writable } from 'node:stream'
+import type { Account } from './server-account.js'
+
+/**
+ * $1 the socket's folder, which goes with an ordered end but stays after a crash; the rest is the server's command
+ * line. SIGINT is the fast shutdown (PostgreSQL manual, 18.5).
+ */
+const KEEPER = `
+sockets=$1; shift
+"$@" 3<&- & server=$!
+{ read -r _ <&3; : >"$sockets/closing"; kill -INT "$server"; } 2>/dev/null & lookout=$!
+wait "$server"; status=$?
+kill "$lookout" 2>/dev/null
+if [ -e "$sockets/closing" ]; then rm -rf "$sockets"; fi
+exit "$status"
+`
+
+export interface PostgresProcess {
+  /** Settles when the program has ended, however it did. Never rejects. */
+  readonly ended: Promise<void>
+  /** Asks for a fast shutdown. Doing so twice is fine. */
+  stop(): void
+}
+
+export interface PostgresProcessOptions {
+  readonly postgres: string
+  readonly cluster: string
+  readonly sockets: string
+  readonly account: Account
+  readonly settings: Readonly<Record<string, string>>
+  onLog(line: string): void
+}
+
+export function runPostgres(options: PostgresProcessOptions): PostgresProcess {
+  const { postgres, cluster, sockets, account, settings, onLog } = options
+  const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  const child = spawn(
+    '/bin/sh',
+    ['-c', KEEPER, 'sluice-postgres', sockets, postgres, '-D', cluster, '-k', sockets, ...flags],
+    {
+      ...account,
+      cwd: '/',
+      // Nothing of ours: PGPORT and its like would change the server, and it needs no secrets.
+      env: { PATH: process.env.PATH, LC_ALL: 'C' },
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+      detached: true,
+    },
+  )
+  if (child.stderr) createInterface(child.stderr).on('line', onLog)
+  const lifeline = child.stdio[3]
+  const stop = () => {
+    if (lifeline instanceof Writable) lifeline.destroy()
+  }
+  if (lifeline instanceof Writable) lifeline.on('error', () => undefined)
+  return { ended: end(child, onLog).finally(stop), stop }
+}
+
+/** `exit`, not `close`: a server that outlives its shell keeps the log's pipe open. */
+async function end(child: ChildProcess, onLog: (line: string) => void): Promise<void> {
+  try {
+    await once(child, 'exit')
+  } catch (error) {
+    onLog(`Postgres could not be started: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * A database of its own for whoever asks, cloned from a migrated template. The server and the template come from
+ * scripts/test.ts; a test file that is run on its own starts a server for itself.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { createPool, type Database } from '../../src/database/pool.js'
+import { execute, startTestServer, type TestServer, uniqueName, withDatabase } from './server.js'
+
+/** A backend is gone a moment after its connection was closed. */
+const CLOSE_TIMEOUT_MS = 2_000
+const LOOK_AGAIN_MS = 5
+
+let own: Promise<TestServer> | undefined
+
+export interface TestDatabase {
+  readonly url: string
+  readonly pool: Database
+}
+
+/**
+ * A fresh migrated database, dropped when `test` is over. Whatever else connects to it must be closed by then: a
+ * connection that is still open fails the test, because in the service it would be a leak.
+ */
+export async function createDatabase(test: Test): Promise<TestDatabase> {
+  const server = await testServer()
+  const name = uniqueName('test')
+  await execute(server.url, `create database ${name} template ${server.template} strategy file_copy`)
+  const url = withDatabase(server.url, name)
+  // Tests cut connections on purpose; what that means for a query, the query says.
+  const pool = createPool(url, { max: 10, name: 'test', onError: () => undefined })
+  test.teardown(async () => {
+    await pool.end()
+    const open = await connectionsLeft(server.url, name)
+    await execute(server.url, `drop database ${name} with (force)`)
+    if (open.length > 0) throw new Error(`Connections left open by this test: ${open.join(', ')}`)
+  })
+  return { url, pool }
+}
+
+/** The server of this run. For tests that need more than a database, such as another one beside it. */
+export async function testServer(): Promise<Pick<TestServer, 'url' | 'template'>> {
+  const { SLUICE_TEST_SERVER_URL: url, SLUICE_TEST_TEMPLATE: template } = process.env
+  if (url && template) return { url, template }
+  own ??= startOwn()
+  return await own
+}
+
+async function startOwn(): Promise<TestServer> {
+  const server = await startTestServer()
+  t.teardown(() => server.close())
+  return server
+}
+
+/** The application names of clients that are still connected after a grace period. */
+async function connectionsLeft(serverUrl: string, database: string): Promise<string[]> {
+  const deadline = performance.now() + CLOSE_TIMEOUT_MS
+  for (;;) {
+    const { rows } = await execute(
+      serverUrl,
+      `select application_name as name from pg_stat_activity
+       where datname = '${database}' and backend_type = 'client backend'`,
+    )
+    const open = rows.map((row: { name: string }) => row.name || 'unnamed')
+    if (open.length === 0 || performance.now() > deadline) return open
+    await sleep(LOOK_AGAIN_MS)
+  }
+}

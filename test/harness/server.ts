@@ -1,0 +1,82 @@
+/**
+ * The Postgres that tests run on: TEST_DATABASE_URL if it is set, else an embedded server in a temporary folder, with
+ * a migrated template that databases are cloned from.
+ */
+import { randomBytes } from 'node:crypto'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import { startEmbedded } from '../../src/database/embedded.js'
+import { migrate } from '../../src/database/migrate.js'
+
+/** Nothing here outlives the run, so nothing waits for a disk. */
+const SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', autovacuum: 'off' }
+
+export interface TestServer {
+  /** Of a database that exists, where databases can be created and dropped. */
+  readonly url: string
+  /** Name of the migrated database. Nobody connects to it: it could not be cloned meanwhile. */
+  readonly template: string
+  close(): Promise<void>
+}
+
+export async function startTestServer(env: NodeJS.ProcessEnv = process.env): Promise<TestServer> {
+  const given = env.TEST_DATABASE_URL
+  const server = given ? { url: given, close: async () => undefined } : await startTemporary(env.PG_BIN)
+  const template = uniqueName('template')
+  try {
+    await execute(server.url, `create database ${template}`)
+    await migrate(withDatabase(server.url, template))
+  } catch (error) {
+    await server.close()
+    throw error
+  }
+  return {
+    url: server.url,
+    template,
+    async close() {
+      await execute(server.url, `drop database if exists ${template} with (force)`)
+      await server.close()
+    },
+  }
+}
+
+/** A folder that a server of another account may enter, as it is lent one when this is root. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-test-'))
+  await chmod(folder, 0o711)
+  return folder
+}
+
+/** One statement on a connection of its own. */
+export async function execute(url: string, sql: string): Promise<pg.QueryResult> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 })
+  await client.connect()
+  try {
+    return await client.query(sql)
+  } finally {
+    await client.end()
+  }
+}
+
+/** The same server, another database. Not by `new URL`: it refuses the empty host of a Unix socket. */
+export function withDatabase(url: string, database: string): string {
+  return url.replace(/^(\w+:\/\/[^/?]*)(\/[^?]*)?/, `$1/${database}`)
+}
+
+export function uniqueName(purpose: string): string {
+  return `sluice_${purpose}_${randomBytes(6).toString('hex')}`
+}
+
+async function startTemporary(pgBin: string | undefined) {
+  const folder = await temporaryFolder()
+  const embedded = await startEmbedded({ dataDir: folder, pgBin, settings: SETTINGS })
+  return {
+    url: embedded.url,
+    async close() {
+      await embedded.close()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
