@@ -1,0 +1,35 @@
+/** A gateway's place behind nginx, taken by a small server that a test can see through. */
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
+import type { Test } from 'tap'
+
+export interface StandIn {
+  readonly port: number
+  /** What has arrived so far. */
+  readonly requests: readonly IncomingMessage[]
+  /** Ends it as a crash would: every connection is cut, the port refuses. Twice is fine. */
+  stop(): Promise<void>
+}
+
+/** @param port default: a free one; the port of a stopped one, to come back in its place. */
+export async function startStandIn(t: Test, answer: RequestListener, port = 0): Promise<StandIn> {
+  const requests: IncomingMessage[] = []
+  const server = createServer((request, response) => {
+    requests.push(request)
+    answer(request, response)
+  })
+  server.listen(port, '127.0.0.1')
+  await once(server, 'listening')
+
+  const stop = async (): Promise<void> => {
+    if (!server.listening) return
+    const closed = once(server, 'close')
+    server.close()
+    server.closeAllConnections()
+    await closed
+  }
+  t.teardown(stop)
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('No port was given.')
+  return { port: address.port, requests, stop }
+}

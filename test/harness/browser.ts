@@ -1,0 +1,30 @@
+/** A system Chromium with a new profile, driven through playwright-core, which brings no browser of its own. */
+import { type Browser, chromium } from 'playwright-core'
+import type { Test } from 'tap'
+import { findProgram } from './program.js'
+
+const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
+
+// Root and containers have no sandbox and little /dev/shm; the rest keeps it from calling home.
+const FLAGS = ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--disable-background-networking']
+
+/** The program's path: `CHROMIUM`, else the first of the usual names in PATH, else undefined. */
+export function findBrowser(): string | undefined {
+  return process.env.CHROMIUM || findProgram(NAMES)
+}
+
+/** For `t.test(name, { skip: withoutBrowser() }, …)`: false where Chromium is there, else the reason. */
+export function withoutBrowser(): string | false {
+  return (
+    findBrowser() === undefined && 'Chromium is not installed (apt-get install chromium, or set CHROMIUM)'
+  )
+}
+
+/** Starts a headless browser and closes it when `t` ends. */
+export async function openBrowser(t: Test): Promise<Browser> {
+  const executablePath = findBrowser()
+  if (executablePath === undefined) throw new Error('Chromium is not installed; skip with withoutBrowser().')
+  const browser = await chromium.launch({ executablePath, headless: true, args: FLAGS })
+  t.teardown(() => browser.close())
+  return browser
+}
