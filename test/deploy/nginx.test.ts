@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { request as httpRequest, type RequestListener, type ServerResponse } from 'node:http'
 import t, { type Test } from 'tap'
+import Value from 'typebox/value'
+import { ProblemDocument } from '../../src/problem-document.js'
 import { openBrowser, withoutBrowser } from '../harness/browser.js'
 import { startNginx, withoutNginx } from '../harness/nginx.js'
 import { startStandIn } from './stand-in.js'
@@ -124,7 +126,9 @@ t.test('without any gateway everything else is told so by a 503 problem', { skip
     t.equal(response.status, 503, `${'method' in init ? init.method : 'GET'} ${path}`)
     t.equal(response.headers.get('content-type'), 'application/problem+json')
     t.equal(response.headers.get('retry-after'), '2')
-    t.match(await response.json(), { status: 503, code: 'upstream-unavailable', detail: String })
+    const document: unknown = await response.json()
+    t.ok(Value.Check(ProblemDocument, document), 'it has the shape that gateways give to theirs')
+    t.match(document, { code: 'upstream-unavailable', requestId: response.headers.get('x-request-id') })
   }
 })
 

@@ -1,0 +1,37 @@
+# A gateway, and nothing that it does not need: production packages without the embedded Postgres, which
+# NODE_ENV=production would refuse anyway, and only the compiled rooms that src/main.ts reaches.
+
+FROM node:24-bookworm-slim AS build
+WORKDIR /sluice
+COPY package.json package-lock.json ./
+RUN npm ci
+COPY tsconfig.json ./
+COPY scripts scripts
+COPY src src
+COPY plugins plugins
+COPY routes routes
+RUN npm run build
+
+FROM node:24-bookworm-slim AS packages
+WORKDIR /sluice
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev --omit=optional
+
+FROM node:24-bookworm-slim
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080
+WORKDIR /sluice
+COPY package.json LICENSE ./
+COPY migrations migrations
+COPY console console
+COPY --from=packages /sluice/node_modules node_modules
+COPY --from=build /sluice/dist/src dist/src
+COPY --from=build /sluice/dist/plugins dist/plugins
+COPY --from=build /sluice/dist/routes dist/routes
+# The files stay root's: the process cannot change its own code.
+USER node
+EXPOSE 8080
+# Liveness, not readiness: restarting a gateway does not bring its database back.
+HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 \
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/health`).then(answer => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+# As process 1 it must handle its signals itself, and does: SIGTERM ends its streams, then it leaves.
+CMD ["node", "dist/src/main.js"]
