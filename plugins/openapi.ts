@@ -1,0 +1,100 @@
+/** The API's description, made from the routes' own schemas: OpenAPI 3.1 at /openapi.json, to be read at /docs. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import type { FastifySchema, RouteOptions } from 'fastify'
+import fp from 'fastify-plugin'
+import { packageRoot } from '../src/package-root.js'
+import { PROBLEM_MEDIA_TYPE, ProblemDocument } from '../src/problem-document.js'
+
+declare module 'fastify' {
+  interface FastifySchema {
+    /** The role that the route needs, in the description of the API. */
+    'x-sluice-role'?: string
+  }
+}
+
+type OpenApiDocument = Extract<
+  Parameters<NonNullable<FastifyDynamicSwaggerOptions['transformObject']>>[0],
+  { openapiObject: unknown }
+>['openapiObject']
+
+const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const
+const PUBLIC = { config: { access: 'public' }, schema: { hide: true } } as const
+
+export default fp(
+  async app => {
+    await app.register(swagger, {
+      openapi: {
+        openapi: '3.1.0',
+        info: {
+          title: 'Sluice',
+          version: await versionOf(packageRoot),
+          description: 'What changes in Postgres reaches every client as a live, resumable stream.',
+        },
+        servers: [{ url: '/', description: 'This gateway' }],
+        tags: [
+          { name: 'events', description: 'The log of a workspace: read it, follow it, publish to it.' },
+          { name: 'items', description: 'Items and their revisions.' },
+          { name: 'server', description: 'Health and state of the gateway.' },
+        ],
+        components: {
+          securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
+          schemas: { Problem: ProblemDocument },
+          responses: {
+            Problem: {
+              description: 'The request was refused or failed.',
+              content: { [PROBLEM_MEDIA_TYPE]: { schema: { $ref: '#/components/schemas/Problem' } } },
+            },
+          },
+        },
+      },
+      transform: ({ schema, url, route }) => ({ schema: described(schema, route), url }),
+      transformObject: made =>
+        'openapiObject' in made ? withProblems(made.openapiObject) : made.swaggerObject,
+    })
+
+    app.get('/openapi.json', PUBLIC, async () => app.swagger())
+
+    await app.register(async docs => {
+      docs.addHook('onRoute', route => {
+        route.config = { ...route.config, access: 'public' }
+      })
+      await docs.register(swaggerUi, { routePrefix: '/docs', uiConfig: { persistAuthorization: false } })
+    })
+  },
+  { name: 'openapi' },
+)
+
+/** A route's schema with what its config says about access. */
+function described(schema: FastifySchema | undefined, { config }: RouteOptions): FastifySchema {
+  const access = config?.access
+  if (access === undefined || access === 'public') return { ...schema, security: [] }
+  const needs = `Needs the role \`${access}\`${access === 'runner' ? '' : ' or a higher one'}.`
+  return {
+    ...schema,
+    description: schema?.description ? `${schema.description}\n\n${needs}` : needs,
+    security: [{ bearer: [] }],
+    'x-sluice-role': access,
+  }
+}
+
+/** Every operation may answer with a problem. */
+function withProblems(document: OpenApiDocument): OpenApiDocument {
+  for (const path of Object.values(document.paths ?? {})) {
+    for (const method of METHODS) {
+      const operation = path?.[method]
+      if (operation)
+        operation.responses = { ...operation.responses, default: { $ref: '#/components/responses/Problem' } }
+    }
+  }
+  return document
+}
+
+async function versionOf(folder: string): Promise<string> {
+  const manifest: unknown = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))
+  return typeof manifest === 'object' && manifest !== null && 'version' in manifest
+    ? String(manifest.version)
+    : ''
+}

@@ -1,0 +1,78 @@
+/**
+ * The one place that turns errors into responses. What a caller may know is a Problem; whatever else was thrown is
+ * logged with the request id and answered without its text.
+ */
+import { STATUS_CODES } from 'node:http'
+import type { FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
+import fp from 'fastify-plugin'
+import { isDatabaseDown, Problem, unavailable } from '../src/errors.js'
+import { PROBLEM_MEDIA_TYPE, problemDocument } from '../src/problem-document.js'
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const satisfies HTTPMethods[]
+
+/** Fastify's own refusals, by its codes. */
+const REFUSALS: Readonly<Record<string, readonly [status: number, code: string, detail: string]>> = {
+  FST_ERR_BAD_URL: [400, 'bad-url', 'The path is not properly percent-encoded.'],
+  FST_ERR_MAX_PARAM_LENGTH: [414, 'path-too-long', 'A part of the path is too long.'],
+  FST_ERR_CTP_BODY_TOO_LARGE: [413, 'body-too-large', 'The body is too large. Send less in one request.'],
+  FST_ERR_CTP_EMPTY_JSON_BODY: [400, 'invalid-json', 'The body is empty, but its type says JSON.'],
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: [
+    400,
+    'invalid-request',
+    'The body is not as long as Content-Length says.',
+  ],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: [
+    415,
+    'unsupported-media-type',
+    'This route does not take a body of this type. Send Content-Type: application/json.',
+  ],
+}
+
+export default fp(
+  async app => {
+    app.setErrorHandler((error, request, reply) => {
+      const problem = problemOf(error)
+      if (problem.status === 500) request.log.error({ err: error }, 'request failed')
+      else if (problem.status > 500) request.log.warn({ err: error }, 'request could not be served')
+      return answer(problem, request, reply)
+    })
+
+    app.setNotFoundHandler((request, reply) => {
+      const { method, url } = request
+      const allowed = METHODS.filter(candidate => app.findRoute({ method: candidate, url }) !== null)
+      const elsewhere = allowed.length > 0 && !allowed.some(candidate => candidate === method)
+      if (!elsewhere)
+        return answer(new Problem(404, 'not-found', 'There is nothing at this path.'), request, reply)
+      reply.header('allow', allowed.join(', '))
+      const detail = `This path does not take ${method}, but ${allowed.join(', ')}.`
+      return answer(new Problem(405, 'method-not-allowed', detail), request, reply)
+    })
+  },
+  { name: 'problems' },
+)
+
+function problemOf(error: unknown): Problem {
+  if (error instanceof Problem) return error
+  const { code, statusCode } =
+    error instanceof Error ? (error as Error & { code?: unknown; statusCode?: unknown }) : {}
+  const refusal = typeof code === 'string' ? REFUSALS[code] : undefined
+  if (refusal) return new Problem(...refusal)
+  if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
+    return new Problem(statusCode, 'invalid-request', `${STATUS_CODES[statusCode] ?? 'Refused'}.`)
+  }
+  if (isDatabaseDown(error)) {
+    return unavailable('database-unavailable', 'The database cannot be reached right now. Try again.')
+  }
+  return new Problem(500, 'internal', 'Something went wrong here. The request id finds it in our log.')
+}
+
+/** Sent as text: a route's own response schemas must not filter the document. */
+function answer(problem: Problem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const { retryAfter } = problem.members
+  if (typeof retryAfter === 'number') reply.header('retry-after', retryAfter)
+  return reply
+    .code(problem.status)
+    .header('cache-control', 'no-store')
+    .type(PROBLEM_MEDIA_TYPE)
+    .send(JSON.stringify(problemDocument(problem, request.id)))
+}

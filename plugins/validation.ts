@@ -1,0 +1,103 @@
+/**
+ * How requests are checked against their schemas: bodies as they are (a number is not a string, an unknown field
+ * is an error, not dropped), parts of the URL and headers coerced from their text. Schemas of headers name them in
+ * lower case.
+ */
+import { Ajv, type AnySchema, type Options, type ValidateFunction } from 'ajv'
+import ajvFormats from 'ajv-formats'
+import type { FastifyInstance, FastifyRequest, FastifySchemaCompiler } from 'fastify'
+import fp from 'fastify-plugin'
+import { Problem } from '../src/errors.js'
+import { invalidRequest } from '../src/request-faults.js'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Parses JSON bodies, for further media types: `addContentTypeParser(type, { parseAs: 'string' }, app.parseJson)`. */
+    parseJson: JsonParser
+  }
+}
+
+type JsonParser = (
+  request: FastifyRequest,
+  body: string,
+  done: (error: Error | null, value?: unknown) => void,
+) => void
+
+type FastifyValidationResult = ReturnType<FastifySchemaCompiler<AnySchema>>
+
+/** Values in a body up to which every fault is listed; beyond, only the first, or the list would outgrow the body. */
+const MAX_LISTED_VALUES = 200
+
+const PARTS = { body: 'body', querystring: 'query', params: 'path', headers: 'headers' } as const
+
+export default fp(
+  async app => {
+    const body = compiler({ allErrors: false })
+    const bodyInFull = compiler({ allErrors: true })
+    // Node limits the head of a request to 16 KiB, and with it the number of faults in there.
+    const head = compiler({ allErrors: true, coerceTypes: 'array' })
+
+    app.setValidatorCompiler<AnySchema>(({ schema, httpPart }) =>
+      httpPart === 'body' ? bodyValidator(body(schema), () => bodyInFull(schema)) : head(schema),
+    )
+    app.setSchemaErrorFormatter((errors, part) => invalidRequest(errors, PARTS[part]))
+
+    app.decorate('parseJson', jsonParser(app))
+    // Without its own parser text/plain is refused with 415, as every type that no route asked for.
+    app.removeContentTypeParser(['application/json', 'text/plain'])
+    app.addContentTypeParser('application/json', { parseAs: 'string' }, app.parseJson)
+  },
+  { name: 'validation' },
+)
+
+/** Ajv keeps what it has compiled, so that the same schema is compiled once. */
+function compiler(options: Options): (schema: AnySchema) => ValidateFunction {
+  const ajv = ajvFormats.default(
+    new Ajv({ useDefaults: true, verbose: true, strictTypes: false, ...options }),
+  )
+  return schema => ajv.compile(schema)
+}
+
+function bodyValidator(validate: ValidateFunction, inFull: () => ValidateFunction): FastifyValidationResult {
+  const check: FastifyValidationResult = value => {
+    if (validate(value)) return true
+    const listing = holdsAtMost(MAX_LISTED_VALUES, value) ? inFull() : validate
+    listing(value)
+    check.errors = listing.errors ?? null
+    return false
+  }
+  return check
+}
+
+function holdsAtMost(most: number, value: unknown): boolean {
+  const values = [value]
+  for (const next of values) {
+    if (values.length > most) return false
+    if (typeof next === 'object' && next !== null) for (const inner of Object.values(next)) values.push(inner)
+  }
+  return true
+}
+
+/** Fastify's own parser, which refuses prototype poisoning, with refusals that tell the two reasons apart. */
+function jsonParser(app: FastifyInstance): JsonParser {
+  const parse: JsonParser = app.getDefaultJsonParser('error', 'error')
+  return (request, body, done) => parse(request, body, (error, value) => done(error && whyNot(body), value))
+}
+
+function whyNot(body: string): Problem {
+  if (body === '') return new Problem(400, 'invalid-json', 'The body is empty, but its type says JSON.')
+  try {
+    JSON.parse(body)
+  } catch (error) {
+    return new Problem(
+      400,
+      'invalid-json',
+      `The body is not JSON: ${error instanceof Error ? error.message : ''}.`,
+    )
+  }
+  return new Problem(
+    400,
+    'forbidden-key',
+    'The body has a key `__proto__`, or `constructor` with `prototype`. Rename it.',
+  )
+}

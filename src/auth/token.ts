@@ -1,0 +1,108 @@
+/**
+ * From the claims of a token to a Principal, and the words of every refusal on the way (RFC 6750 §3). Nothing here
+ * verifies a signature: claims come in verified, and leave as a Principal or as a Problem, never as anything else.
+ */
+import { Problem } from '../errors.js'
+import { WORKSPACE_PATTERN } from '../events/event.js'
+import { type Principal, ROLES, type Role } from './principal.js'
+
+/** How far the clocks of issuer and gateway may differ. A token, and the streams it opened, end this much later. */
+export const CLOCK_TOLERANCE_MS = 5_000
+/** Longer ones do not fit into a request anyway: Node takes 16 KiB of headers. */
+export const MAX_TOKEN_LENGTH = 16_384
+
+const WORKSPACE = new RegExp(WORKSPACE_PATTERN)
+/** No control characters and no halves of characters: it goes to logs, keys and the database. */
+const SUBJECT = /^[^\p{Cc}\p{Cs}]{1,256}$/u
+const BEARER = /^bearer(?: +(\S*))?$/i
+
+/** What a token must say, besides `exp` and `sub`. */
+export interface ClaimRules {
+  /** Name of the claim that holds the workspace. */
+  readonly workspaceClaim: string
+  /** Name of the claim that holds the role. */
+  readonly roleClaim: string
+  /** The `iss` that is required; without it any issuer who holds the key will do. */
+  readonly issuer?: string | undefined
+  /** What `aud` must name; without it `aud` is not looked at. */
+  readonly audience?: string | undefined
+}
+
+/** @throws {Problem} 401 `token-invalid`, which names the claim. */
+export function principalOf(claims: object, rules: ClaimRules): Principal {
+  // Own members only: a claim may be called `constructor`.
+  const claim = (name: string): unknown =>
+    Object.hasOwn(claims, name) ? Reflect.get(claims, name) : undefined
+  const id = claim('sub')
+  const exp = claim('exp')
+  const workspace = claim(rules.workspaceClaim)
+  const role = claim(rules.roleClaim)
+
+  // Whole seconds, as every issuer writes them: 1e300 or "never" must not pass for a time.
+  if (typeof exp !== 'number' || !Number.isSafeInteger(exp)) {
+    throw tokenInvalid('`exp` must be there, in whole seconds since 1970')
+  }
+  if (typeof id !== 'string' || !SUBJECT.test(id)) {
+    throw tokenInvalid('`sub` must be there, with 1 to 256 characters, none of them a control character')
+  }
+  if (rules.issuer !== undefined && claim('iss') !== rules.issuer) {
+    throw tokenInvalid('`iss` is not the issuer that is asked for here')
+  }
+  if (rules.audience !== undefined && ![claim('aud')].flat().includes(rules.audience)) {
+    throw tokenInvalid('`aud` does not name this gateway')
+  }
+  if (typeof workspace !== 'string' || !WORKSPACE.test(workspace)) {
+    throw tokenInvalid(`\`${rules.workspaceClaim}\` must be there: 1 to 128 letters, digits and . _ : @ -`)
+  }
+  if (!isRole(role)) throw tokenInvalid(`\`${rules.roleClaim}\` must be one of ${ROLES.join(', ')}`)
+  return { id, workspace, role, expiresAt: exp * 1000 + CLOCK_TOLERANCE_MS }
+}
+
+function isRole(value: unknown): value is Role {
+  return ROLES.some(role => role === value)
+}
+
+/** The token in an Authorization header; undefined where there is none, or an empty one. */
+export function bearerToken(authorization: string | undefined): string | undefined {
+  return (authorization !== undefined && BEARER.exec(authorization)?.[1]) || undefined
+}
+
+export function tokenMissing(): Problem {
+  return new Problem(401, 'token-missing', 'This needs a token. Send it as Authorization: Bearer <token>.')
+}
+
+/** @param reason a clause that goes on from "The token is not valid:". */
+export function tokenInvalid(reason: string): Problem {
+  return new Problem(401, 'token-invalid', `The token is not valid: ${reason}.`)
+}
+
+export function tokenExpired(): Problem {
+  return new Problem(401, 'token-expired', 'The token has expired. Get a new one.')
+}
+
+export function twoCredentials(): Problem {
+  return new Problem(
+    400,
+    'two-credentials',
+    'There is more than one token in this request. Send one, in one place.',
+  )
+}
+
+export function roleTooLow(role: Role, needed: Role): Problem {
+  return new Problem(403, 'role-too-low', `This needs the role ${needed}; your token has the role ${role}.`)
+}
+
+/** The error codes of RFC 6750 §3.1. A request without a token is told the scheme and nothing else. */
+const BEARER_ERRORS: Readonly<Record<string, string>> = {
+  'token-invalid': 'invalid_token',
+  'token-expired': 'invalid_token',
+  'two-credentials': 'invalid_request',
+  'role-too-low': 'insufficient_scope',
+}
+
+/** The `WWW-Authenticate` header that goes with `problem`, if one does. */
+export function challenge(problem: Problem): string | undefined {
+  if (problem.code === 'token-missing') return 'Bearer realm="sluice"'
+  const error = BEARER_ERRORS[problem.code]
+  return error && `Bearer realm="sluice", error="${error}", error_description="${problem.detail}"`
+}
