@@ -6,7 +6,18 @@
  */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { chown, mkdir, mkdtemp, readFile, realpath, rename, rm, stat, symlink } from 'node:fs/promises'
+import {
+  chown,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+  symlink,
+} from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { becomesFree } from './cluster-lock.js'
@@ -14,6 +25,8 @@ import type { Binaries } from './postgres-binaries.js'
 import { type Account, canEnter, isRoot, reachableFolder } from './server-account.js'
 
 const run = promisify(execFile)
+
+const DRAFT = 'postgres-draft-'
 
 export interface ClusterOptions {
   /** Where the cluster is or will be. */
@@ -40,6 +53,14 @@ export async function openCluster(options: ClusterOptions): Promise<string> {
   return cluster
 }
 
+/** Removes what starts that were cut short have left. For the holder of the cluster: nobody else needs a draft now. */
+export async function removeDrafts(place: string): Promise<void> {
+  const folder = dirname(place)
+  for (const name of await readdir(folder)) {
+    if (name.startsWith(DRAFT)) await rm(join(folder, name), { recursive: true, force: true })
+  }
+}
+
 export function inUse(place: string): Error {
   return new Error(
     `The data folder ${dirname(place)} is in use by another process. Stop that one, or give this one another ` +
@@ -50,7 +71,9 @@ export function inUse(place: string): Error {
 async function createCluster(options: ClusterOptions): Promise<void> {
   const { place, account } = options
   const reachable = await canEnter(dirname(place), account)
-  const draft = await mkdtemp(reachable ? `${place}.new-` : join(await reachableFolder(), 'data-'))
+  const draft = await mkdtemp(
+    reachable ? join(dirname(place), DRAFT) : join(await reachableFolder(), 'postgres-'),
+  )
   try {
     if (account.uid !== undefined) await chown(draft, account.uid, account.gid)
     await initialise(draft, options)

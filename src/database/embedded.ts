@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { inUse, openCluster } from './cluster.js'
+import { inUse, openCluster, removeDrafts } from './cluster.js'
 import { holderOf } from './cluster-lock.js'
 import { findBinaries } from './postgres-binaries.js'
 import { type PostgresProcess, runPostgres } from './postgres-process.js'
@@ -103,6 +103,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     if ((await holderOf(cluster)) !== undefined) throw inUse(place)
     throw new Error(`The embedded Postgres did not start:\n${lastLines.join('\n')}`)
   }
+  await removeDrafts(place)
   await writeFile(urlFile, `${url}\n`, { mode: 0o600 })
 
   const closing = new AbortController()

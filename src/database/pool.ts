@@ -27,6 +27,8 @@ export interface PoolOptions {
    * PgBouncer, which refuses startup parameters that it does not track.
    */
   readonly statementTimeoutMs?: number
+  /** Milliseconds after which a connection that has not answered is given up. Default 35,000. */
+  readonly queryTimeoutMs?: number
   /** Told of every connection that breaks, idle or in use. The pool replaces it by itself. */
   onError(error: Error): void
 }
@@ -36,13 +38,14 @@ export interface PoolOptions {
  * the text that is stored, `timestamptz` as a Date.
  */
 export function createPool(url: string, options: PoolOptions): Database {
-  const { max, name, statementTimeoutMs = STATEMENT_TIMEOUT_MS, onError } = options
+  const { max, name, onError } = options
+  const { statementTimeoutMs = STATEMENT_TIMEOUT_MS, queryTimeoutMs = QUERY_TIMEOUT_MS } = options
   const pool = new pg.Pool({
     connectionString: url,
     max,
     application_name: name,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    query_timeout: QUERY_TIMEOUT_MS,
+    query_timeout: queryTimeoutMs,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
     types: { getTypeParser },

@@ -23,9 +23,18 @@ export interface TestDatabase {
  * connection that is still open fails the test, because in the service it would be a leak.
  */
 export async function createDatabase(test: Test): Promise<TestDatabase> {
+  return await cloneDatabase(test, (await testServer()).template)
+}
+
+/** The same without our schema, as somebody's own database is before the first start. */
+export async function createEmptyDatabase(test: Test): Promise<TestDatabase> {
+  return await cloneDatabase(test, 'template1')
+}
+
+async function cloneDatabase(test: Test, template: string): Promise<TestDatabase> {
   const server = await testServer()
   const name = uniqueName('test')
-  await execute(server.url, `create database ${name} template ${server.template} strategy file_copy`)
+  await execute(server.url, `create database ${name} template ${template} strategy file_copy`)
   const url = withDatabase(server.url, name)
   // Tests cut connections on purpose; what that means for a query, the query says.
   const pool = createPool(url, { max: 10, name: 'test', onError: () => undefined })
@@ -38,8 +47,7 @@ export async function createDatabase(test: Test): Promise<TestDatabase> {
   return { url, pool }
 }
 
-/** The server of this run. For tests that need more than a database, such as another one beside it. */
-export async function testServer(): Promise<Pick<TestServer, 'url' | 'template'>> {
+async function testServer(): Promise<Pick<TestServer, 'url' | 'template'>> {
   const { SLUICE_TEST_SERVER_URL: url, SLUICE_TEST_TEMPLATE: template } = process.env
   if (url && template) return { url, template }
   own ??= startOwn()

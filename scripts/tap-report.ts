@@ -1,0 +1,88 @@
+/**
+ * What a person wants to see of a TAP stream: one line for a test file that passed; of one that failed exactly the
+ * failures, with the names of the tests around them and their diagnostics. It also keeps the counts.
+ *
+ * Lines of the file that is running are kept until it ends. A subtest that passed takes its lines away with it, so
+ * what is left at the end is what failed.
+ */
+
+const SUBTEST = /^( *)# Subtest: /
+const RESULT = /^( *)(not )?ok \d+(?: - (.*))?$/
+const DIAGNOSTICS = /^( +)---$/
+const UNFINISHED = /# (SKIP|TODO)\b/i
+const TIME = / # time=([\d.]+)ms$/
+const COUNTS = /^# \{ (total: .*) \}$/
+
+export interface Counts {
+  readonly passed: number
+  readonly failed: number
+  /** Tests that were skipped or are still to do. */
+  readonly skipped: number
+}
+
+export class TapReport {
+  /** Undefined until the stream has come to its end. */
+  counts: Counts | undefined
+  readonly #print: (line: string) => void
+  #kept: string[] = []
+  /** Tests that have begun, from the file inwards: their indentation, and where their lines begin in `#kept`. */
+  #open: { readonly indent: number; readonly start: number }[] = []
+  #skips: string[] = []
+  #endOfDiagnostics: string | undefined
+  #wanted = true
+
+  constructor(print: (line: string) => void) {
+    this.#print = print
+  }
+
+  /** Takes one line of the stream. */
+  add(line: string): void {
+    const [, diagnosed] = DIAGNOSTICS.exec(line) ?? []
+    const [, subtest] = SUBTEST.exec(line) ?? []
+    const result = RESULT.exec(line)
+    if (this.#endOfDiagnostics !== undefined) this.#diagnostics(line)
+    else if (diagnosed !== undefined) this.#endOfDiagnostics = `${diagnosed}...`
+    else if (subtest !== undefined) this.#begin(line, subtest.length)
+    else if (result) this.#end(line, result[1]?.length ?? 0, result[2] === undefined, result[3] ?? '')
+    else this.counts ??= readCounts(line)
+  }
+
+  #diagnostics(line: string): void {
+    if (line === this.#endOfDiagnostics) this.#endOfDiagnostics = undefined
+    else if (this.#wanted && this.#open.length > 0) this.#kept.push(line)
+    else if (this.#wanted) this.#print(line)
+  }
+
+  #begin(line: string, indent: number): void {
+    this.#open.push({ indent, start: this.#kept.length })
+    if (indent > 0) this.#kept.push(line)
+  }
+
+  #end(line: string, indent: number, ok: boolean, name: string): void {
+    const test = this.#open.at(-1)?.indent === indent ? this.#open.pop() : undefined
+    if (UNFINISHED.test(name)) this.#skips.push(name)
+    if (ok && test) this.#kept.length = test.start
+    if (!ok && indent > 0) this.#kept.push(line)
+    this.#wanted = !ok
+    if (indent === 0) this.#endFile(ok, name)
+  }
+
+  #endFile(ok: boolean, name: string): void {
+    const seconds = Number(TIME.exec(name)?.[1] ?? 0) / 1_000
+    this.#print(`${ok ? 'ok    ' : 'FAILED'} ${name.replace(TIME, '')} (${seconds.toFixed(1)} s)`)
+    for (const skip of this.#skips) if (skip !== name) this.#print(`       ${skip}`)
+    for (const line of this.#kept) this.#print(line)
+    // The process's own diagnostics matter only when no test says why.
+    if (this.#kept.length > 0) this.#wanted = false
+    this.#kept = []
+    this.#open = []
+    this.#skips = []
+  }
+}
+
+function readCounts(line: string): Counts | undefined {
+  const summary = COUNTS.exec(line)?.[1]
+  if (summary === undefined) return undefined
+  const count = (name: string) => Number(new RegExp(`\\b${name}: (\\d+)`).exec(summary)?.[1] ?? 0)
+  return { passed: count('pass'), failed: count('fail'), skipped: count('skip') + count('todo') }
+}

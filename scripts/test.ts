@@ -1,0 +1,92 @@
+/**
+ * `npm test`: one Postgres for the whole run, tap on the compiled tests, and a last line `N passed, N failed`.
+ *
+ * Arguments go to tap; test files among them (`npm test -- test/items/items.test.ts`) replace the whole suite. From
+ * the environment: TEST_DATABASE_URL (a server to use), PG_BIN, SLUICE_NO_SKIPS=1 (a skipped test is a failure).
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { packageRoot } from '../src/package-root.js'
+import { startTestServer, type TestServer } from '../test/harness/server.js'
+import { type Counts, TapReport } from './tap-report.js'
+
+const TAP = join(packageRoot, 'node_modules', 'tap', 'dist', 'esm', 'run.mjs')
+/** The folder that holds the compiled scripts/ and test/: dist/, or wherever this was compiled to. */
+const compiled = resolve(dirname(fileURLToPath(import.meta.url)), '..')
+
+buildTap()
+const server = await startTestServer()
+try {
+  const counts = await runTap(process.argv.slice(2), server)
+  process.exitCode = report(counts, process.env.SLUICE_NO_SKIPS === '1')
+} finally {
+  await server.close()
+}
+
+/** Every `npm ci` brings back tap's own TypeScript loader, which does not work with TypeScript 7 (.taprc drops it). */
+function buildTap(): void {
+  const built = join(packageRoot, 'node_modules/@tapjs/test/test-built/dist/esm/index.js')
+  if (!readFileSync(built, 'utf8').includes('@tapjs/typescript')) return
+  console.log('Building tap without its TypeScript loader, once after each npm ci …')
+  const { status, stdout, stderr } = spawnSync(process.execPath, [TAP, 'build'], { cwd: packageRoot })
+  if (status !== 0) throw new Error(`tap build failed:\n${stdout}${stderr}`)
+}
+
+/** In a process group of its own: Ctrl-C reaches only us, and we end tap with all that it started. */
+async function runTap(args: readonly string[], { url, template }: TestServer): Promise<Counts> {
+  const files = args.filter(isTestFile).map(toCompiled)
+  const options = args.filter(arg => !isTestFile(arg))
+  const tap = spawn(
+    process.execPath,
+    [TAP, 'run', '--reporter=tap', ...options, ...(files.length > 0 ? files : allTestFiles())],
+    {
+      cwd: packageRoot,
+      env: { ...process.env, SLUICE_TEST_SERVER_URL: url, SLUICE_TEST_TEMPLATE: template },
+      stdio: ['ignore', 'pipe', 'inherit'],
+      detached: true,
+    },
+  )
+  const stop = () => endGroup(tap)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, stop)
+
+  const tapReport = new TapReport(line => console.log(line))
+  const ended = once(tap, 'exit')
+  for await (const line of createInterface({ input: tap.stdout })) tapReport.add(line)
+  const [code] = await ended
+  const counts = tapReport.counts ?? { passed: 0, failed: 0, skipped: 0 }
+  // Whatever made tap fail counts, even if no test could say so.
+  return code === 0 || counts.failed > 0 ? counts : { ...counts, failed: 1 }
+}
+
+function endGroup(tap: ChildProcess): void {
+  if (tap.pid !== undefined && tap.exitCode === null) process.kill(-tap.pid, 'SIGKILL')
+}
+
+function isTestFile(arg: string): boolean {
+  return /\.test\.[jt]s$/.test(arg)
+}
+
+function toCompiled(file: string): string {
+  return file.endsWith('.ts') ? relative(packageRoot, join(compiled, file.replace(/\.ts$/, '.js'))) : file
+}
+
+function allTestFiles(): string[] {
+  const folder = relative(packageRoot, join(compiled, 'test'))
+  const files = readdirSync(join(packageRoot, folder), { recursive: true, encoding: 'utf8' })
+  return files
+    .filter(isTestFile)
+    .sort()
+    .map(file => join(folder, file))
+}
+
+function report({ passed, failed, skipped }: Counts, noSkips: boolean): number {
+  const failures = noSkips ? failed + skipped : failed
+  if (noSkips && skipped > 0) console.log(`${skipped} skipped, which SLUICE_NO_SKIPS counts as failed.`)
+  if (passed + failed === 0) console.log('No test was executed, which is a failure.')
+  console.log(`${passed} passed, ${failures} failed${!noSkips && skipped > 0 ? `, ${skipped} skipped` : ''}`)
+  return failures > 0 || passed === 0 ? 1 : 0
+}
