@@ -1,0 +1,214 @@
+/** /api/items: the parts of a workspace and their revisions. Each change is an event on the workspace's feed. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply } from 'fastify'
+import Type from 'typebox'
+import { Problem } from '../src/errors.js'
+import { isKnown } from '../src/items/etag.js'
+import {
+  Item,
+  ItemPatch,
+  ItemType,
+  MAX_PAGE,
+  NewItem,
+  NewRevision,
+  PartNumber,
+  Revision,
+} from '../src/items/item.js'
+import type { Items } from '../src/items/items.js'
+import type { Snapshot } from '../src/items/snapshot.js'
+
+const Params = Type.Object({ part_number: PartNumber })
+
+const IfMatch = Type.Object({
+  'if-match': Type.Optional(
+    Type.String({ description: 'The ETag that the change is based on. Without it the last write wins.' }),
+  ),
+})
+const IfNoneMatch = Type.Object({
+  'if-none-match': Type.Optional(
+    Type.String({ description: 'The ETag that the client has: 304 if it still holds.' }),
+  ),
+})
+
+const Page = {
+  limit: Type.Integer({ minimum: 1, maximum: MAX_PAGE, default: 100, description: 'Rows at most.' }),
+  cursor: Type.Optional(
+    Type.String({ maxLength: 256, description: 'The `next_cursor` of the page before; opaque.' }),
+  ),
+}
+const RevisionQuery = Type.Object(Page, { additionalProperties: false })
+const ItemQuery = Type.Object(
+  {
+    ...Page,
+    item_type: Type.Optional(ItemType),
+    search: Type.Optional(
+      Type.String({
+        maxLength: 200,
+        description: 'Text anywhere in the part number or the description, in any case. No wildcards.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+const NextCursor = Type.Union([Type.String(), Type.Null()], { description: 'Null on the last page.' })
+const ItemPage = Type.Object({ items: Type.Array(Item), next_cursor: NextCursor })
+const RevisionPage = Type.Object({ revisions: Type.Array(Revision), next_cursor: NextCursor })
+
+const tags = ['items']
+const viewer = { access: 'viewer' } as const
+const editor = { access: 'editor' } as const
+
+const routes: FastifyPluginAsyncTypebox<{ items: Items }> = async (app, { items }) => {
+  app.post(
+    '/api/items',
+    {
+      config: editor,
+      schema: { tags, summary: 'Create an item', body: NewItem, response: { 201: Item } },
+    },
+    async (request, reply) => {
+      const item = await items.create(request.principal, request.body)
+      return reply
+        .code(201)
+        .headers({ location: `/api/items/${item.part_number}`, etag: item.etag })
+        .send(item)
+    },
+  )
+
+  app.get(
+    '/api/items',
+    {
+      config: viewer,
+      schema: {
+        tags,
+        summary: 'List the items in the order of part numbers',
+        description:
+          'X-Sluice-Head is the id of the newest event that the page includes. Follow the feed from there; after several pages, from the head of the first.',
+        querystring: ItemQuery,
+        response: { 200: ItemPage },
+      },
+    },
+    async (request, reply) => read(reply, await items.list(request.principal.workspace, request.query)),
+  )
+
+  app.get(
+    '/api/items/:part_number',
+    {
+      config: viewer,
+      schema: {
+        tags,
+        summary: 'Get an item',
+        params: Params,
+        headers: IfNoneMatch,
+        response: { 200: Item, 304: Type.Null({ description: 'The client has it already.' }) },
+      },
+    },
+    async (request, reply) => {
+      const item = read(reply, await items.get(request.principal.workspace, request.params.part_number))
+      reply.header('etag', item.etag)
+      const known = request.headers['if-none-match']
+      return known !== undefined && isKnown(known, item.etag) ? reply.code(304).send(null) : item
+    },
+  )
+
+  app.patch(
+    '/api/items/:part_number',
+    {
+      config: editor,
+      schema: {
+        tags,
+        summary: 'Change an item',
+        description: 'The fields that are given replace the stored ones, `properties` as a whole.',
+        params: Params,
+        headers: IfMatch,
+        body: ItemPatch,
+        response: { 200: Item },
+      },
+    },
+    async (request, reply) => {
+      const ifMatch = request.headers['if-match']
+      const item = await items
+        .update(request.principal, request.params.part_number, request.body, ifMatch)
+        .catch(withETag(reply))
+      return reply.header('etag', item.etag).send(item)
+    },
+  )
+
+  app.delete(
+    '/api/items/:part_number',
+    {
+      config: editor,
+      schema: {
+        tags,
+        summary: 'Delete an item and its revisions',
+        description: 'Its part number is free again.',
+        params: Params,
+        headers: IfMatch,
+        response: { 204: Type.Null({ description: 'Deleted.' }) },
+      },
+    },
+    async (request, reply) => {
+      await items
+        .delete(request.principal, request.params.part_number, request.headers['if-match'])
+        .catch(withETag(reply))
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.get(
+    '/api/items/:part_number/revisions',
+    {
+      config: viewer,
+      schema: {
+        tags,
+        summary: 'List the revisions of an item, the newest first',
+        params: Params,
+        querystring: RevisionQuery,
+        response: { 200: RevisionPage },
+      },
+    },
+    async (request, reply) => {
+      const { workspace } = request.principal
+      return read(reply, await items.revisions(workspace, request.params.part_number, request.query))
+    },
+  )
+
+  app.post(
+    '/api/items/:part_number/revisions',
+    {
+      config: editor,
+      schema: {
+        tags,
+        summary: 'Release an item under its next revision number',
+        params: Params,
+        headers: IfMatch,
+        body: NewRevision,
+        response: { 201: Revision },
+      },
+    },
+    async (request, reply) => {
+      const ifMatch = request.headers['if-match']
+      const revision = await items
+        .revise(request.principal, request.params.part_number, request.body, ifMatch)
+        .catch(withETag(reply))
+      return reply.code(201).send(revision)
+    },
+  )
+}
+
+/** Kept by the client's own cache at most, and used from there only after asking again. */
+function read<T>(reply: FastifyReply, { value, head }: Snapshot<T>): T {
+  reply.headers({ 'x-sluice-head': head, 'cache-control': 'private, no-cache' })
+  return value
+}
+
+/** A refused precondition shows the ETag that would be met now as a header as well. */
+function withETag(reply: FastifyReply): (error: unknown) => never {
+  return error => {
+    if (error instanceof Problem && typeof error.members.etag === 'string')
+      reply.header('etag', error.members.etag)
+    throw error
+  }
+}
+
+export default routes

@@ -1,0 +1,76 @@
+/**
+ * A change and the events that tell of it, in one transaction: both are stored or neither is (I2). The events come
+ * last, so that the feed, which the first of them locks, is held until COMMIT and no longer.
+ */
+import type { PoolClient } from 'pg'
+import type { Principal } from '../auth/principal.js'
+import { type Database, inTransaction } from '../database/pool.js'
+import { Problem, SqlState, sqlState, unavailable } from '../errors.js'
+import { append } from '../events/append.js'
+import { FEED, type StreamId } from '../events/event.js'
+
+/** How often a change is tried that loses against another one (serialization, deadlock) before the caller hears of it. */
+const ATTEMPTS = 4
+
+/** Who changes something, and where. */
+export type Author = Pick<Principal, 'id' | 'workspace'>
+
+/** A change that is made but not committed: its result, and its events in order. */
+export interface Change<T> {
+  readonly result: T
+  readonly events: readonly { readonly type: string; readonly data: Readonly<Record<string, unknown>> }[]
+}
+
+/**
+ * Resolves after COMMIT, with the stream that has grown.
+ * @param make may be called again after a rollback.
+ * @throws {Problem} 409 `stream-closed`; 503 `contention`; and what `make` throws.
+ */
+export async function commitChange<T>(
+  database: Database,
+  author: Author,
+  make: (client: PoolClient) => Promise<Change<T>>,
+): Promise<{ result: T; streamIds: readonly StreamId[] }> {
+  const transaction = async (client: PoolClient) => {
+    const { result, events } = await make(client)
+    return { result, streamIds: await appendAll(client, author, events) }
+  }
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await inTransaction(database, transaction)
+    } catch (error) {
+      if (!isLost(error)) throw error
+      if (attempt === ATTEMPTS) {
+        throw unavailable('contention', 'Too many others change the same right now. Try again.', 1, error)
+      }
+    }
+  }
+}
+
+async function appendAll(
+  client: PoolClient,
+  { workspace, id }: Author,
+  events: Change<unknown>['events'],
+): Promise<StreamId[]> {
+  const streamIds = new Set<StreamId>()
+  try {
+    for (const { type, data } of events) {
+      const { streamId } = await append(client, workspace, FEED, type, JSON.stringify(data), id)
+      streamIds.add(streamId)
+    }
+  } catch (error) {
+    throw sqlState(error) === SqlState.streamClosed ? feedClosed() : error
+  }
+  return [...streamIds]
+}
+
+/** Whether Postgres gave this transaction up for the sake of another one: nothing has happened yet. */
+function isLost(error: unknown): boolean {
+  const state = sqlState(error)
+  return state === SqlState.serializationFailure || state === SqlState.deadlockDetected
+}
+
+function feedClosed(): Problem {
+  const detail = 'The feed of your workspace is closed, and nothing changes there without an event.'
+  return new Problem(409, 'stream-closed', detail)
+}

@@ -1,0 +1,33 @@
+/**
+ * The cursor of a list: where its next page starts, as text that is opaque to clients. It names the list as well, so
+ * that a cursor of another one is refused instead of read as a place in this one.
+ */
+import { Problem } from '../errors.js'
+
+export function formatCursor(list: string, last: string | number): string {
+  return Buffer.from(`${list}:${last}`).toString('base64url')
+}
+
+/**
+ * The key after which the page starts.
+ * @throws {Problem} 400 `invalid-cursor` for what `formatCursor` never made.
+ */
+export function parseCursor(list: string, cursor: string, key: RegExp): string {
+  // The decoder skips what is not base64url: only a text that encodes back to itself is a cursor of ours.
+  const [name, last = ''] = Buffer.from(cursor, 'base64url').toString().split(':')
+  if (name === list && key.test(last) && formatCursor(list, last) === cursor) return last
+  const detail =
+    "The cursor is not one of this list's. Take next_cursor as it is, or leave it out to start again."
+  throw new Problem(400, 'invalid-cursor', detail)
+}
+
+/** Cuts rows that were read with one more than `limit` to a page, and tells by that one whether another page follows. */
+export function cutPage<T>(
+  rows: readonly T[],
+  limit: number,
+  cursorOf: (last: T) => string,
+): { page: T[]; next_cursor: string | null } {
+  const page = rows.slice(0, limit)
+  const last = page.at(-1)
+  return { page, next_cursor: last !== undefined && rows.length > limit ? cursorOf(last) : null }
+}

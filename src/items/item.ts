@@ -1,0 +1,85 @@
+/**
+ * What an item and a revision are, once: the schemas that routes validate and serialise with, the types that come
+ * from them, and their limits.
+ */
+import Type, { type Static } from 'typebox'
+
+export const MAX_PROPERTIES_BYTES = 64 * 1024
+export const MAX_PROPERTIES_DEPTH = 32
+export const MAX_PAGE = 200
+
+/** Starts with a letter or digit: `.` and `..` would vanish from a URL's path on their way (RFC 3986 §5.2.4). */
+export const PART_NUMBER_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'
+
+/** The comment of revision 1, which comes to be with the item. */
+export const FIRST_COMMENT = 'Created'
+
+export const PartNumber = Type.String({
+  pattern: PART_NUMBER_PATTERN,
+  description: 'Unique in the workspace; 1 to 64 letters, digits, `.`, `_` and `-`; case matters.',
+  examples: ['A01-0002'],
+})
+const Description = Type.String({ minLength: 1, maxLength: 2_000, examples: ['Bracket, left'] })
+const Comment = Type.String({ minLength: 1, maxLength: 2_000, examples: ['Hole pattern moved by 2 mm'] })
+export const ItemType = Type.String({ minLength: 1, maxLength: 64, examples: ['part'] })
+
+// A bare Record serialises the keys that match /^.*$/ and loses those with a line break.
+const Properties = Type.Record(Type.String(), Type.Unknown(), {
+  additionalProperties: true,
+  description: `A JSON object of at most ${MAX_PROPERTIES_BYTES} bytes and ${MAX_PROPERTIES_DEPTH} levels.`,
+  examples: [{ material: 'S235', mass_kg: 1.25 }],
+})
+
+const RevisionNumber = Type.Integer({ minimum: 1, description: 'An item is created at revision 1.' })
+const Time = Type.String({ format: 'date-time' })
+
+export const Item = Type.Object({
+  part_number: PartNumber,
+  description: Description,
+  item_type: ItemType,
+  properties: Properties,
+  revision: RevisionNumber,
+  created_at: Time,
+  updated_at: Time,
+  etag: Type.String({ description: 'For If-Match, as it is; changes with every change of the item.' }),
+})
+export type Item = Static<typeof Item>
+
+export const NewItem = Type.Object(
+  {
+    part_number: PartNumber,
+    description: Description,
+    item_type: ItemType,
+    properties: Type.Optional(Properties),
+  },
+  { additionalProperties: false },
+)
+export type NewItem = Static<typeof NewItem>
+
+/** Each field that is given replaces the stored one; `properties` as a whole. */
+export const ItemPatch = Type.Object(
+  {
+    description: Type.Optional(Description),
+    item_type: Type.Optional(ItemType),
+    properties: Type.Optional(Properties),
+  },
+  { additionalProperties: false, minProperties: 1 },
+)
+export type ItemPatch = Static<typeof ItemPatch>
+
+export const Revision = Type.Object({
+  part_number: PartNumber,
+  revision_number: RevisionNumber,
+  comment: Comment,
+  properties: Properties,
+  actor: Type.String({ description: 'Who made it.' }),
+  at: Time,
+})
+export type Revision = Static<typeof Revision>
+
+/** `properties`, when given, replace the item's; the revision keeps what the item has then. */
+export const NewRevision = Type.Object(
+  { comment: Comment, properties: Type.Optional(Properties) },
+  { additionalProperties: false },
+)
+export type NewRevision = Static<typeof NewRevision>

@@ -1,0 +1,184 @@
+/**
+ * The items of all workspaces. A change is committed together with its event, and the grown feed is announced only
+ * then (I1, I2); a read is one snapshot with the feed's head; neither reaches beyond the workspace it is given (I7).
+ */
+import type { PoolClient } from 'pg'
+import type { Database } from '../database/pool.js'
+import { notFound, Problem } from '../errors.js'
+import type { StreamId } from '../events/event.js'
+import { type Author, type Change, commitChange } from './change.js'
+import { requireStorable } from './content.js'
+import { cutPage, formatCursor, parseCursor } from './cursor.js'
+import { ifMatchHolds } from './etag.js'
+import {
+  FIRST_COMMENT,
+  type Item,
+  type ItemPatch,
+  type NewItem,
+  type NewRevision,
+  PART_NUMBER_PATTERN,
+  type Revision,
+} from './item.js'
+import * as rows from './rows.js'
+import { readSnapshot, type Snapshot } from './snapshot.js'
+
+const PART_NUMBER = new RegExp(PART_NUMBER_PATTERN)
+const REVISION_NUMBER = /^[1-9][0-9]{0,9}$/
+const BEFORE_EVERY_PART_NUMBER = ''
+const ABOVE_EVERY_REVISION = String(2 ** 31)
+
+export interface ItemsOptions {
+  readonly database: Database
+  /** Called after COMMIT with the streams that have grown, to wake their readers. Must not throw. */
+  readonly onCommitted: (streamIds: readonly StreamId[]) => void
+}
+
+export interface PageRequest {
+  /** Rows at most, 1 to MAX_PAGE. */
+  readonly limit: number
+  /** The `next_cursor` of the page before; the first page without it. */
+  readonly cursor?: string | undefined
+}
+
+/** `next_cursor` is null on the last page. */
+export interface ItemPage {
+  readonly items: Item[]
+  readonly next_cursor: string | null
+}
+
+export interface RevisionPage {
+  readonly revisions: Revision[]
+  readonly next_cursor: string | null
+}
+
+export class Items {
+  readonly #database: Database
+  readonly #onCommitted: ItemsOptions['onCommitted']
+
+  constructor({ database, onCommitted }: ItemsOptions) {
+    this.#database = database
+    this.#onCommitted = onCommitted
+  }
+
+  /** @throws {Problem} 409 `item-exists` when the part number is taken; 400 for content that cannot be kept. */
+  async create(author: Author, given: NewItem): Promise<Item> {
+    requireStorable(given)
+    return this.#write(author, async client => {
+      const item = await rows.insertItem(client, author.workspace, { properties: {}, ...given })
+      if (item === undefined) throw itemExists(given.part_number)
+      await rows.insertRevision(client, author.workspace, item, FIRST_COMMENT, author.id)
+      const { part_number, description, item_type } = item
+      return {
+        result: item,
+        events: [{ type: 'item.created', data: { part_number, description, item_type } }],
+      }
+    })
+  }
+
+  /**
+   * @param ifMatch the If-Match header; without it the last write wins.
+   * @throws {Problem} 404 `not-found`; 412 `precondition-failed` with the current `etag`; 400 for content that cannot be kept.
+   */
+  async update(author: Author, partNumber: string, patch: ItemPatch, ifMatch?: string): Promise<Item> {
+    requireStorable(patch)
+    return this.#write(author, async client => {
+      const current = await lockItem(client, author, partNumber, ifMatch)
+      const item = await rows.updateItem(client, author.workspace, { ...current, ...patch })
+      return { result: item, events: [itemUpdated(item)] }
+    })
+  }
+
+  /** Releases the item under its next revision number. Parameters and errors as for `update`. */
+  async revise(author: Author, partNumber: string, given: NewRevision, ifMatch?: string): Promise<Revision> {
+    requireStorable(given)
+    const { comment, ...patch } = given
+    return this.#write(author, async client => {
+      const current = await lockItem(client, author, partNumber, ifMatch)
+      const next = { ...current, ...patch, revision: current.revision + 1 }
+      const item = await rows.updateItem(client, author.workspace, next)
+      const revision = await rows.insertRevision(client, author.workspace, item, comment, author.id)
+      const { part_number, revision_number } = revision
+      const created = { type: 'revision.created', data: { part_number, revision_number, comment } }
+      return { result: revision, events: [created, itemUpdated(item)] }
+    })
+  }
+
+  /** Parameters and errors as for `update`. */
+  async delete(author: Author, partNumber: string, ifMatch?: string): Promise<void> {
+    return this.#write(author, async client => {
+      await lockItem(client, author, partNumber, ifMatch)
+      await rows.deleteItem(client, author.workspace, partNumber)
+      return { result: undefined, events: [{ type: 'item.deleted', data: { part_number: partNumber } }] }
+    })
+  }
+
+  /** @throws {Problem} 404 `not-found`. */
+  async get(workspace: string, partNumber: string): Promise<Snapshot<Item>> {
+    return readSnapshot(this.#database, workspace, async client => {
+      const item = await rows.selectItem(client, workspace, partNumber)
+      if (item === undefined) throw notFound('item')
+      return item
+    })
+  }
+
+  /** @throws {Problem} 400 `invalid-cursor`, `invalid-text`. */
+  async list(workspace: string, request: PageRequest & rows.ItemFilter): Promise<Snapshot<ItemPage>> {
+    const { limit, cursor, ...filter } = request
+    requireStorable(filter)
+    const after = cursor === undefined ? BEFORE_EVERY_PART_NUMBER : parseCursor('items', cursor, PART_NUMBER)
+    return readSnapshot(this.#database, workspace, async client => {
+      const found = await rows.selectItems(client, workspace, after, limit + 1, filter)
+      const { page, next_cursor } = cutPage(found, limit, last => formatCursor('items', last.part_number))
+      return { items: page, next_cursor }
+    })
+  }
+
+  /** @throws {Problem} 404 `not-found`, 400 `invalid-cursor`. */
+  async revisions(
+    workspace: string,
+    partNumber: string,
+    request: PageRequest,
+  ): Promise<Snapshot<RevisionPage>> {
+    const { limit, cursor } = request
+    const below =
+      cursor === undefined ? ABOVE_EVERY_REVISION : parseCursor('revisions', cursor, REVISION_NUMBER)
+    return readSnapshot(this.#database, workspace, async client => {
+      if (!(await rows.selectItem(client, workspace, partNumber))) throw notFound('item')
+      const found = await rows.selectRevisions(client, workspace, partNumber, below, limit + 1)
+      const { page, next_cursor } = cutPage(found, limit, last =>
+        formatCursor('revisions', last.revision_number),
+      )
+      return { revisions: page, next_cursor }
+    })
+  }
+
+  async #write<T>(author: Author, make: (client: PoolClient) => Promise<Change<T>>): Promise<T> {
+    const { result, streamIds } = await commitChange(this.#database, author, make)
+    this.#onCommitted(streamIds)
+    return result
+  }
+}
+
+async function lockItem(
+  client: PoolClient,
+  author: Author,
+  partNumber: string,
+  ifMatch?: string,
+): Promise<Item> {
+  const item = await rows.lockItem(client, author.workspace, partNumber)
+  // Before any precondition: it counts only where the request would succeed without it (RFC 9110 §13.2.1).
+  if (item === undefined) throw notFound('item')
+  if (ifMatch === undefined || ifMatchHolds(ifMatch, item.etag)) return item
+  const detail =
+    'The item is no longer the one that If-Match names. Read it again and repeat with its new ETag.'
+  throw new Problem(412, 'precondition-failed', detail, { etag: item.etag })
+}
+
+function itemUpdated({ part_number, revision }: Item) {
+  return { type: 'item.updated', data: { part_number, revision } }
+}
+
+function itemExists(partNumber: string): Problem {
+  const detail = `There is an item ${partNumber} already. Change that one, or take another part number.`
+  return new Problem(409, 'item-exists', detail)
+}
