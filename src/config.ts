@@ -8,8 +8,7 @@ import Value from 'typebox/value'
 const Ms = (options: { default: number; minimum?: number; description: string }) =>
   Type.Integer({ minimum: 0, maximum: 2_147_483_647, ...options })
 
-const Switch = (options: { default: 'on' | 'off'; description: string }) =>
-  Type.Union([Type.Literal('on'), Type.Literal('off')], options)
+const Switch = (options: { default: 'on' | 'off'; description: string }) => Type.Enum(['on', 'off'], options)
 
 export const Environment = Type.Object({
   NODE_ENV: Type.String({
@@ -94,7 +93,7 @@ export const Environment = Type.Object({
     description: 'Open streams in this process; more are told `unavailable` and come back.',
   }),
 
-  BUS: Type.Union([Type.Literal('postgres'), Type.Literal('memory')], {
+  BUS: Type.Enum(['postgres', 'memory'], {
     default: 'postgres',
     description: '`memory` wakes only this process; other processes are found by the poll.',
   }),
@@ -121,10 +120,10 @@ export const Environment = Type.Object({
     description: 'Longest time over which a stopping process ends its streams.',
   }),
 
-  LOG_LEVEL: Type.Union(
-    ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map(level => Type.Literal(level)),
-    { default: 'info', description: 'Least severe log line that is written.' },
-  ),
+  LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+    default: 'info',
+    description: 'Least severe log line that is written.',
+  }),
 })
 export type Config = Readonly<Static<typeof Environment>>
 
@@ -167,11 +166,9 @@ function faultsOf(config: unknown): string[] {
 
 /** The value itself is never shown: it may be a secret. */
 function reason(error: { message: string }, schema: unknown): string {
-  const choices =
-    typeof schema === 'object' && schema !== null && 'anyOf' in schema && Array.isArray(schema.anyOf)
-      ? schema.anyOf.map(choice => String(choice.const)).join(', ')
-      : undefined
-  return choices ? `must be one of ${choices}` : error.message
+  if (typeof schema !== 'object' || schema === null) return error.message
+  if ('enum' in schema && Array.isArray(schema.enum)) return `must be one of ${schema.enum.join(', ')}`
+  return error.message
 }
 
 function unfitForProduction(config: Config): string[] {

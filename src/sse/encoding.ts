@@ -2,8 +2,9 @@
  * How events look on the wire. An encoding is a small value without state, so that what it makes of an event can
  * be made once and shared by every client that reads the same encoding.
  */
-import { formatEventId } from '../events/event-id.js'
+
 import type { StoredEvent } from '../events/event.js'
+import { formatEventId } from '../events/event-id.js'
 import { encodeMessage } from './frame.js'
 
 /** What is said besides the events of the log: never stored, so it never moves a client's cursor by itself. */
@@ -37,9 +38,7 @@ export const sse: Encoding = {
       }),
     ),
   notice: ({ name, data, id }) =>
-    Buffer.from(
-      encodeMessage({ ...(id !== undefined && { id }), event: name, data: JSON.stringify(data) }),
-    ),
+    Buffer.from(encodeMessage({ ...(id !== undefined && { id }), event: name, data: JSON.stringify(data) })),
   // A block without data sets the last event id and dispatches nothing (WHATWG HTML §9.2.6).
   cursor: id => Buffer.from(encodeMessage({ id })),
   retry: ms => Buffer.from(encodeMessage({ retry: ms })),

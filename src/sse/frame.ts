@@ -45,6 +45,7 @@ function legal(field: string, value: string): string {
 }
 
 function count(ms: number): number {
-  if (!Number.isSafeInteger(ms) || ms < 0) throw new RangeError(`The SSE field 'retry' must be a count of ms.`)
+  if (!Number.isSafeInteger(ms) || ms < 0)
+    throw new RangeError(`The SSE field 'retry' must be a count of ms.`)
   return ms
 }

@@ -13,6 +13,8 @@ import type { Writable } from 'node:stream'
 import type { Payload } from './payload.js'
 
 export const HIGH_WATER_BYTES = 64 * 1024
+/** What still waits at the end must be read within this time. */
+const END_DEADLINE_MS = 5_000
 
 export type Response = ServerResponse | Http2ServerResponse
 
@@ -22,7 +24,9 @@ export class Sink {
   readonly #form: 'chunk' | 'bytes'
   #open = true
   #onClosed: (() => void)[] = []
-  #fullSince: number | undefined
+  #bytes = 0
+  #handedOver = 0
+  #progressAt = Date.now()
 
   /** @param response its head is written and flushed. */
   constructor(response: Response) {
@@ -47,20 +51,25 @@ export class Sink {
     return this.#target.writableLength >= HIGH_WATER_BYTES
   }
 
-  /** How long nothing has drained, in milliseconds; 0 unless somebody waits for it. */
+  /** How long bytes have been waiting without any going out, in ms, as seen by calls of this method. */
   stalledFor(now: number): number {
-    return this.#fullSince === undefined ? 0 : now - this.#fullSince
+    const handedOver = this.#bytes - this.pending
+    if (this.pending === 0 || handedOver !== this.#handedOver) this.#progressAt = now
+    this.#handedOver = handedOver
+    return now - this.#progressAt
   }
 
   /** Never waits, never throws; after the end it does nothing. */
   write(payload: Payload): void {
-    if (this.#open && this.#target.writable) this.#target.write(payload[this.#form])
+    if (!this.#open || !this.#target.writable) return
+    const bytes = payload[this.#form]
+    this.#bytes += bytes.length
+    this.#target.write(bytes)
   }
 
   /** Resolves when the sink has room again, or will never have: check `open` then. */
   async drained(): Promise<void> {
     if (!this.#open || !this.#target.writableNeedDrain) return
-    this.#fullSince = Date.now()
     await new Promise<void>(resolve => {
       const settle = () => {
         this.#target.off('drain', settle)
@@ -70,7 +79,6 @@ export class Sink {
       this.#target.on('drain', settle)
       this.#onClosed.push(settle)
     })
-    this.#fullSince = undefined
   }
 
   /** Calls back once, when the response has ended or the client has gone; at once if that was before. */
@@ -83,6 +91,10 @@ export class Sink {
   end(): void {
     if (!this.#open) return
     this.#response.end()
+    if (this.pending > 0) {
+      const late = setTimeout(() => this.#target.destroy(), END_DEADLINE_MS)
+      this.#response.once('close', () => clearTimeout(late))
+    }
     this.#closed()
   }
 

@@ -1,0 +1,78 @@
+/** Tailer, hub and publisher of this process: what reads the log for its clients, and what writes it for them. */
+import type { FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import { createPool } from '../src/database/pool.js'
+import type { StreamId } from '../src/events/event.js'
+import { Publisher } from '../src/events/publisher.js'
+import { Hub } from '../src/hub/hub.js'
+import { Tailer } from '../src/hub/tailer.js'
+import { ServerState } from '../src/server-state.js'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    hub: Hub
+    tailer: Tailer
+    publisher: Publisher
+    serverState: ServerState
+    /** To be called after every COMMIT that appended: wakes this process at once, then the others. */
+    wake(streams: readonly StreamId[]): void
+  }
+}
+
+export interface HubOptions {
+  readonly databaseUrl: string
+  readonly heartbeatMs: number
+  readonly maxAgeMs: number
+  readonly maxStreams: number
+  /** Longest time over which streams are ended at shutdown. */
+  readonly drainMs: number
+}
+
+/** Connections that only read the log: one for the tailer, and one for each reader of pages. */
+const READERS = 5
+/** A tailer that waits longer for an answer tries another connection. */
+const READ_DEADLINE_MS = 5_000
+
+const hub: FastifyPluginAsync<HubOptions> = async (app, options) => {
+  const { bus, database, log: logger } = app
+  // Of their own, so that requests that use up the pool cannot hold up the streams.
+  const readers = createPool(options.databaseUrl, {
+    max: READERS,
+    name: 'sluice read',
+    queryTimeoutMs: READ_DEADLINE_MS,
+    onError: error => logger.debug({ err: error }, 'A reading connection was lost.'),
+  })
+  const tailer = new Tailer({ database: readers, bus, logger })
+  const hub = new Hub({ ...options, database: readers, tailer, logger })
+  const wake = (streams: readonly StreamId[]) => {
+    tailer.wake(streams)
+    bus.wake(streams)
+  }
+  const publisher = new Publisher({ database, onCommitted: wake })
+  const state = new ServerState({ database, bus, tailer, hub, logger, onCommitted: wake })
+
+  app.decorate('hub', hub)
+  app.decorate('tailer', tailer)
+  app.decorate('publisher', publisher)
+  app.decorate('serverState', state)
+  app.decorate('wake', wake)
+
+  app.addHook('onReady', async () => {
+    tailer.start()
+    await bus.start(wake => tailer.wake(wake))
+    await state.start()
+  })
+  app.addHook('preClose', async () => {
+    state.drain()
+    await hub.drain(options.drainMs)
+  })
+  app.addHook('onClose', async () => {
+    hub.close()
+    state.close()
+    await publisher.close()
+    await tailer.close()
+    await readers.end()
+  })
+}
+
+export default fp(hub, { name: 'hub', dependencies: ['database', 'bus'] })

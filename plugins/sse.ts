@@ -1,0 +1,56 @@
+/**
+ * Gives replies the two ways to stream, for Sluice's own routes and for any route of a host application:
+ *
+ *   app.get('/clock', (request, reply) => reply.sse().sendAll(ticks()))
+ *
+ * `reply.sse(options?)` opens an event stream and returns it (src/sse/message-stream.ts): `send`, `sendAll`, `end`,
+ * `signal`, `closed`. `reply.openSink(contentType)` opens the response and returns the bare sink.
+ * Both send the head at once, with the headers that hooks and plugins have set, and take the reply out of
+ * Fastify's hands. To HEAD the head is all of the answer. Streams of `reply.sse` are ended when the app closes.
+ */
+import type { FastifyReply } from 'fastify'
+import fp from 'fastify-plugin'
+import { MessageStream, type MessageStreamOptions } from '../src/sse/message-stream.js'
+import { Sink } from '../src/sse/sink.js'
+
+declare module 'fastify' {
+  interface FastifyReply {
+    sse(options?: MessageStreamOptions): MessageStream
+    openSink(contentType: string): Sink
+  }
+}
+
+function openSink(this: FastifyReply, contentType: string): Sink {
+  this.hijack()
+  this.headers({
+    'content-type': contentType,
+    // no-transform: a proxy that compresses would hold events back until its buffer is full.
+    'cache-control': 'no-cache, no-transform',
+    // nginx buffers answers otherwise; it swallows the header.
+    'x-accel-buffering': 'no',
+  })
+  this.raw.writeHead(this.statusCode, this.getHeaders() as Record<string, string>)
+  if (this.request.method === 'HEAD') this.raw.end()
+  else this.raw.flushHeaders()
+  return new Sink(this.raw)
+}
+
+export default fp(
+  async app => {
+    const open = new Set<MessageStream>()
+
+    app.decorateReply('openSink', openSink)
+    app.decorateReply('sse', function (this: FastifyReply, options?: MessageStreamOptions) {
+      const stream = new MessageStream(this.openSink('text/event-stream'), options)
+      open.add(stream)
+      void stream.closed.then(() => open.delete(stream))
+      return stream
+    })
+
+    // preClose: the server waits for open responses before onClose.
+    app.addHook('preClose', async () => {
+      for (const stream of open) stream.end()
+    })
+  },
+  { name: 'sse' },
+)

@@ -1,0 +1,128 @@
+/** POST /api/events publishes, GET /api/events/:id shows one event. Following them is routes/feed.ts. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import Type from 'typebox'
+import { notFound, Problem } from '../src/errors.js'
+import { fromCloudEvent } from '../src/events/cloudevents.js'
+import { EventDocument, FEED, MAX_EVENTS_PER_REQUEST, NewEvent, StreamName } from '../src/events/event.js'
+import { checkOf, formatEventId, parseEventId } from '../src/events/event-id.js'
+import { findStream, readEvent } from '../src/events/log.js'
+import type { PublishRequest } from '../src/events/publisher.js'
+import { eventDocument } from '../src/sse/ndjson.js'
+
+const CLOUDEVENT = 'application/cloudevents+json'
+const CLOUDEVENT_BATCH = 'application/cloudevents-batch+json'
+
+const InStream = Type.Object(
+  { stream: Type.Optional({ ...StreamName, description: 'Default: the feed of the workspace.' }) },
+  { additionalProperties: false },
+)
+type InStream = { Querystring: { stream?: string } }
+
+const batchOf = <Item extends Type.TSchema>(item: Item) =>
+  Type.Array(item, { minItems: 1, maxItems: MAX_EVENTS_PER_REQUEST })
+
+/** One event or an array of them. Not `anyOf`, whose errors tell about the form that was not meant. */
+const OneOrMany = Type.Unsafe<NewEvent | NewEvent[]>({
+  if: { type: 'array' },
+  // biome-ignore lint/suspicious/noThenProperty: JSON Schema's own keyword.
+  then: batchOf(NewEvent),
+  else: NewEvent,
+})
+
+const Published = Type.Object({
+  events: Type.Array(Type.Pick(EventDocument, ['id', 'position', 'eventId', 'at'])),
+})
+
+const Headers = Type.Object({
+  'idempotency-key': Type.Optional(
+    Type.String({ description: 'Makes a repeated request publish once, for 24 hours.' }),
+  ),
+})
+
+/** What is in it is checked by fromCloudEvent, which says more than a schema can. */
+const CloudEvent = Type.Object({}, { description: 'CloudEvents 1.0; its data is a JSON object.' })
+
+const events: FastifyPluginAsyncTypebox = async app => {
+  app.addContentTypeParser([CLOUDEVENT, CLOUDEVENT_BATCH], { parseAs: 'string' }, app.parseJson)
+
+  app.post(
+    '/api/events',
+    {
+      config: { access: 'editor' },
+      schema: {
+        tags: ['events'],
+        summary: 'Publish an event, or several that are stored together',
+        querystring: InStream,
+        headers: Headers,
+        body: {
+          content: {
+            'application/json': { schema: OneOrMany },
+            [CLOUDEVENT]: { schema: CloudEvent },
+            [CLOUDEVENT_BATCH]: { schema: batchOf(CloudEvent) },
+          },
+        },
+        response: { 201: Published },
+      },
+    },
+    async (request, reply) => {
+      const receipts = await Promise.all(publishesOf(request).map(publish => app.publisher.publish(publish)))
+      if (receipts.every(({ replayed }) => replayed)) reply.header('idempotency-replayed', 'true')
+      const events = receipts.flatMap(receipt => receipt.events)
+      return reply.code(201).send({
+        events: events.map(({ position, eventId, at }) => ({
+          id: formatEventId(position, eventId),
+          ...{ position, eventId, at: at.toISOString() },
+        })),
+      })
+    },
+  )
+
+  app.get(
+    '/api/events/:id',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        tags: ['events'],
+        summary: 'One event',
+        params: Type.Object({ id: Type.String() }),
+        querystring: InStream,
+      },
+    },
+    (request, reply) => sendEvent(request, reply),
+  )
+
+  async function sendEvent(
+    request: FastifyRequest<InStream & { Params: { id: string } }>,
+    reply: FastifyReply,
+  ) {
+    const id = parseEventId(request.params.id)
+    if (!id) throw new Problem(400, 'invalid-event-id', 'An event id looks like 10532.k7f3qa.')
+    const stream = await findStream(app.database, request.principal.workspace, request.query.stream ?? FEED)
+    const event = stream && (await readEvent(app.database, stream.id, id.position))
+    if (!event || (id.check !== undefined && id.check !== checkOf(event.eventId))) throw notFound('event')
+    // What is stored never changes.
+    reply.header('cache-control', 'private, max-age=31536000, immutable')
+    return reply.type('application/json').send(eventDocument(event))
+  }
+}
+
+export default events
+
+type PublishBody = FastifyRequest<InStream & { Headers: { 'idempotency-key'?: string } }>
+
+/** One publish, all or nothing; but CloudEvents without a key each have their own, and are one publish each. */
+function publishesOf(request: PublishBody): PublishRequest[] {
+  const { workspace, id } = request.principal
+  const target = { workspace, stream: request.query.stream ?? FEED, actor: id }
+  const idempotencyKey = request.headers['idempotency-key']
+  const bodies: unknown[] = Array.isArray(request.body) ? request.body : [request.body]
+  if (!request.headers['content-type']?.startsWith('application/cloudevents')) {
+    return [{ ...target, events: bodies as NewEvent[], idempotencyKey }]
+  }
+  const received = bodies.map(fromCloudEvent)
+  if (idempotencyKey !== undefined) {
+    return [{ ...target, events: received.map(({ event }) => event), idempotencyKey }]
+  }
+  return received.map(({ event, idempotencyKey }) => ({ ...target, events: [event], idempotencyKey }))
+}

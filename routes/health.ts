@@ -1,0 +1,82 @@
+/** GET /health: the process lives. GET /ready: it can serve, with the figures that operators read off. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+import { MODES } from '../src/hub/mode.js'
+
+/** A probe must be answered before whoever probes gives up. */
+const PROBE_DEADLINE_MS = 1_000
+
+const Health = Type.Object({ status: Type.Literal('ok') })
+
+const Readiness = Type.Object({
+  status: Type.Union([Type.Literal('ready'), Type.Literal('unready')]),
+  mode: Type.Enum([...MODES]),
+  sse: Type.Object({
+    clients: Type.Integer({ description: 'Open streams of this process.' }),
+    byKind: Type.Record(Type.String(), Type.Integer(), { description: 'The same, per kind of stream.' }),
+  }),
+  database: Type.Union([Type.Literal('up'), Type.Literal('down')]),
+  bus: Type.Union([Type.Literal('listening'), Type.Literal('down'), Type.Literal('off')], {
+    description: '`down`: events arrive by the poll until it is back. `off`: by configuration.',
+  }),
+})
+
+const health: FastifyPluginAsyncTypebox = async app => {
+  app.get(
+    '/health',
+    {
+      config: { access: 'public' },
+      logLevel: 'warn',
+      schema: { tags: ['operation'], summary: 'Whether the process lives', response: { 200: Health } },
+    },
+    async () => ({ status: 'ok' as const }),
+  )
+
+  app.get(
+    '/ready',
+    {
+      config: { access: 'public' },
+      logLevel: 'warn',
+      schema: {
+        tags: ['operation'],
+        summary: 'Whether this process can serve, and how many clients it has',
+        response: { 200: Readiness, 503: Readiness },
+      },
+    },
+    async (_request, reply) => {
+      const database = (await answers(app.database)) ? 'up' : 'down'
+      const { mode } = app.serverState
+      const ready = database === 'up' && mode !== 'draining'
+      const { total, byKind } = app.hub.clients()
+      return reply
+        .code(ready ? 200 : 503)
+        .header('cache-control', 'no-store')
+        .send({
+          status: ready ? 'ready' : 'unready',
+          mode,
+          sse: { clients: total, byKind },
+          database,
+          bus: app.bus.status,
+        })
+    },
+  )
+}
+
+export default health
+
+async function answers(database: { query(text: string): Promise<unknown> }): Promise<boolean> {
+  const { promise: deadline, clear } = timeout(PROBE_DEADLINE_MS)
+  const answer = database.query('select 1').then(
+    () => true,
+    () => false,
+  )
+  return Promise.race([answer, deadline]).finally(clear)
+}
+
+function timeout(ms: number): { promise: Promise<false>; clear(): void } {
+  let timer: NodeJS.Timeout | undefined
+  const promise = new Promise<false>(resolve => {
+    timer = setTimeout(resolve, ms, false)
+  })
+  return { promise, clear: () => clearTimeout(timer) }
+}

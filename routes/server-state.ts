@@ -1,0 +1,45 @@
+/** PUT /api/server/state switches maintenance, for all processes; GET shows the mode of this one. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+import { MODES } from '../src/hub/mode.js'
+
+const State = Type.Object({ mode: Type.Enum([...MODES]) })
+const NewState = Type.Object(
+  {
+    mode: Type.Union([Type.Literal('normal'), Type.Literal('maintenance')], {
+      description: 'In maintenance changes are answered 503; streams and reads go on.',
+    }),
+  },
+  { additionalProperties: false },
+)
+
+const serverState: FastifyPluginAsyncTypebox = async app => {
+  app.get(
+    '/api/server/state',
+    {
+      config: { access: 'viewer' },
+      schema: { tags: ['operation'], summary: 'The mode of this process', response: { 200: State } },
+    },
+    async () => ({ mode: app.serverState.mode }),
+  )
+
+  app.put(
+    '/api/server/state',
+    {
+      config: { access: 'admin', inMaintenance: true },
+      schema: {
+        tags: ['operation'],
+        summary: 'Switch maintenance on or off, for all processes',
+        body: NewState,
+        response: { 200: State },
+      },
+    },
+    async request => {
+      const { id, workspace } = request.principal
+      await app.serverState.switchTo(request.body.mode, `${workspace}/${id}`)
+      return { mode: app.serverState.mode }
+    },
+  )
+}
+
+export default serverState

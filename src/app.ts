@@ -1,0 +1,105 @@
+/** Puts the gateway together: plugins, then routes, in reading order. What each does is in its own file. */
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import auth from '../plugins/auth.js'
+import bus from '../plugins/bus.js'
+import cors from '../plugins/cors.js'
+import database from '../plugins/database.js'
+import headers from '../plugins/headers.js'
+import hub from '../plugins/hub.js'
+import maintenance from '../plugins/maintenance.js'
+import openapi from '../plugins/openapi.js'
+import problems from '../plugins/problems.js'
+import rateLimit from '../plugins/rate-limit.js'
+import sse from '../plugins/sse.js'
+import validation from '../plugins/validation.js'
+import eventRoutes from '../routes/events.js'
+import feedRoutes from '../routes/feed.js'
+import healthRoutes from '../routes/health.js'
+import itemRoutes from '../routes/items.js'
+import serverStateRoutes from '../routes/server-state.js'
+import type { Keys } from './auth/keys.js'
+import type { Config } from './config.js'
+import { requestId } from './http-log.js'
+import { Items } from './items/items.js'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    items: Items
+  }
+}
+
+export interface AppOptions {
+  readonly config: Config
+  readonly databaseUrl: string
+  readonly keys: Keys
+  readonly logger: FastifyServerOptions['logger']
+}
+
+/** One event of the largest size, with room for what is around it, or a batch of smaller ones. */
+const MAX_BODY_BYTES = 1024 * 1024
+/** The whole request must have arrived within this time; streams are answers and last as long as they like. */
+const REQUEST_TIMEOUT_MS = 30_000
+/** Longer than nginx keeps its side (60 s), or it would now and then send into a connection that is closing. */
+const KEEP_ALIVE_MS = 72_000
+
+/** The app, ready to listen. Its database is migrated; closing it ends streams first, then resources. */
+export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions): Promise<FastifyInstance> {
+  const app = Fastify({
+    logger: logger ?? false,
+    genReqId: requestId,
+    trustProxy: trustedProxies(config),
+    bodyLimit: MAX_BODY_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    // While draining, streams are refused softly: Fastify's own 503 would stop an EventSource for good.
+    return503OnClosing: false,
+  }).withTypeProvider<TypeBoxTypeProvider>()
+
+  await app.register(headers)
+  await app.register(problems)
+  await app.register(validation)
+  await app.register(openapi)
+  await app.register(cors, { origins: config.CORS_ORIGINS })
+  await app.register(database, { url: databaseUrl, max: config.DATABASE_POOL })
+  await app.register(auth, { keys, claims: claimRules(config), queryToken: config.QUERY_TOKEN === 'on' })
+  await app.register(rateLimit, { max: config.RATE_LIMIT_MAX })
+  await app.register(bus, { url: busUrl(config, databaseUrl) })
+  await app.register(hub, {
+    databaseUrl,
+    heartbeatMs: config.HEARTBEAT_MS,
+    maxAgeMs: config.MAX_STREAM_AGE * 1_000,
+    maxStreams: config.MAX_STREAMS,
+    drainMs: config.DRAIN_MS,
+  })
+  await app.register(maintenance)
+  await app.register(sse)
+
+  app.decorate('items', new Items({ database: app.database, onCommitted: app.wake }))
+
+  await app.register(healthRoutes)
+  await app.register(serverStateRoutes)
+  await app.register(feedRoutes)
+  await app.register(eventRoutes)
+  await app.register(itemRoutes, { items: app.items })
+  return app
+}
+
+function trustedProxies({ TRUSTED_PROXIES }: Config): string[] | false {
+  const proxies = TRUSTED_PROXIES.split(',').map(proxy => proxy.trim())
+  return TRUSTED_PROXIES === '' ? false : proxies
+}
+
+function claimRules(config: Config) {
+  return {
+    workspaceClaim: config.JWT_WORKSPACE_CLAIM,
+    roleClaim: config.JWT_ROLE_CLAIM,
+    issuer: config.JWT_ISSUER,
+    audience: config.JWT_AUDIENCE,
+  }
+}
+
+function busUrl(config: Config, databaseUrl: string): string | undefined {
+  if (config.BUS === 'memory' || config.BUS_NOTIFY === 'off') return undefined
+  return config.LISTEN_DATABASE_URL ?? databaseUrl
+}

@@ -1,0 +1,35 @@
+/** The append of one event inside the caller's own short transaction, or as one of its own. */
+import type pg from 'pg'
+import type { Position, StreamId } from './event.js'
+
+export interface Appended {
+  readonly streamId: StreamId
+  readonly position: Position
+  readonly eventId: string
+  readonly at: Date
+}
+
+/**
+ * @param data JSON text of an object.
+ * @param actor the principal who caused it.
+ * @throws SQLSTATE SL001 when the stream is closed, SL002 for an illegal event, 40001 under a snapshot that is
+ *   older than the stream's tail.
+ */
+export async function append(
+  database: pg.Pool | pg.PoolClient,
+  workspace: string,
+  stream: string,
+  type: string,
+  data: string,
+  actor: string,
+): Promise<Appended> {
+  const { rows } = await database.query<Appended>({
+    name: 'sluice-append',
+    text: `select stream_id as "streamId", "position", event_id as "eventId", at
+             from sluice.append($1, $2, $3, $4::json, $5)`,
+    values: [workspace, stream, type, data, actor],
+  })
+  const [appended] = rows
+  if (!appended) throw new Error('sluice.append answered without a row.')
+  return appended
+}

@@ -1,0 +1,77 @@
+/**
+ * A page of a stream for callers who ask instead of following: events after a cursor, and where to ask from next.
+ * With `waitMs` it waits for the first one (a long poll), woken by the tailer like every subscription.
+ */
+import type { Database } from '../database/pool.js'
+import type { StoredEvent } from '../events/event.js'
+import { readFilteredPage } from '../events/filtered-page.js'
+import { type Head, readBounds, readPage } from '../events/log.js'
+import type { TypeFilter } from '../events/type-filter.js'
+import type { HubStream } from './hub-stream.js'
+import type { Cursor } from './start.js'
+
+const PAGE_BYTES = 4 * 1024 * 1024
+/** How many times 10,000 events are looked through for a rare type before an empty page says where it got to. */
+const SCANS = 10
+
+export interface EventPageRequest {
+  readonly after: Cursor
+  readonly limit: number
+  readonly filter: TypeFilter | undefined
+  /** How long to wait for an event when there is none, in ms; 0 answers at once. */
+  readonly waitMs: number
+  /** Aborts when the caller has gone. */
+  readonly signal: AbortSignal
+}
+
+export interface EventPage {
+  readonly events: readonly StoredEvent[]
+  /** Everything up to here has been looked at: ask for what comes after. */
+  readonly next: Cursor
+  readonly head: Head
+}
+
+export async function readEventPage(
+  database: Database,
+  stream: HubStream,
+  request: EventPageRequest,
+): Promise<EventPage> {
+  const deadline = AbortSignal.any([request.signal, AbortSignal.timeout(request.waitMs)])
+  const waited = new Promise<void>(resolve =>
+    deadline.addEventListener('abort', () => resolve(), { once: true }),
+  )
+  let after = request.after
+  for (let scans = 1; ; scans += 1) {
+    const grown = stream.grown()
+    const page = await scan(database, stream, { ...request, after })
+    const atHead = page.next.position >= page.head.position
+    const over = atHead ? request.waitMs === 0 || deadline.aborted : scans >= SCANS
+    if (page.events.length > 0 || over) return page
+    if (atHead) await Promise.race([grown, waited])
+    after = page.next
+  }
+}
+
+/** Of the log itself, not of this process's head: who has just published here reads what it wrote. */
+async function scan(
+  database: Database,
+  stream: HubStream,
+  { after, limit, filter }: EventPageRequest,
+): Promise<EventPage> {
+  const bounds = await readBounds(database, stream.id)
+  const head = bounds?.head ?? stream.head
+  if (!filter) {
+    const events = await readPage(database, stream.id, after.position, limit, PAGE_BYTES)
+    const next = events.at(-1) ?? after
+    return {
+      events,
+      next,
+      head: next.position > head.position && next.eventId ? { ...next, eventId: next.eventId } : head,
+    }
+  }
+  const { events, scannedTo } = await readFilteredPage(
+    ...([database, stream.id, after.position, head.position, filter, limit] as const),
+  )
+  const ends = [events.at(-1), head, after]
+  return { events, next: ends.find(end => end?.position === scannedTo) ?? { position: scannedTo }, head }
+}

@@ -1,0 +1,110 @@
+/**
+ * A stream that somebody in this process follows: its head, its recent frames, and its live audiences. The
+ * tailer hands it events in order; it encodes each once and passes them on in the same turn, so that head, recent
+ * frames and every live subscription always agree.
+ */
+import type { Position, StoredEvent, StreamId } from '../events/event.js'
+import type { Bounds, Head } from '../events/log.js'
+import type { TypeFilter } from '../events/type-filter.js'
+import type { Encoding } from '../sse/encoding.js'
+import { Audience, type Member } from './audience.js'
+import { EventFrames } from './event-frames.js'
+import { RecentFrames } from './recent-frames.js'
+import type { Discontinuity, TailedStream } from './tailer.js'
+
+/** Who follows a stream, live or still catching up. */
+export interface Follower {
+  restart(why: Discontinuity, bounds: Bounds): void
+  vanish(): void
+}
+
+export class HubStream implements TailedStream {
+  readonly recent = new RecentFrames()
+  readonly followers = new Set<Follower>()
+  readonly #audiences = new Map<string, Audience>()
+  #announceGrowth: () => void = () => {}
+  #growth = this.#nextGrowth()
+  #idleSince: number | undefined = Date.now()
+  #leases = 0
+  vanished = false
+
+  constructor(
+    readonly id: StreamId,
+    readonly kind: string,
+    readonly closed: boolean,
+    public head: Head,
+  ) {}
+
+  receive(events: readonly StoredEvent[]): void {
+    const frames = events.map(event => new EventFrames(event))
+    this.recent.add(frames)
+    const last = events.at(-1)
+    if (last) this.head = last
+    for (const audience of this.#audiences.values()) audience.send(frames)
+    this.#grew()
+  }
+
+  restart(why: Discontinuity, bounds: Bounds): void {
+    this.recent.clear()
+    this.head = bounds.head
+    for (const follower of this.followers) follower.restart(why, bounds)
+    this.#grew()
+  }
+
+  vanish(): void {
+    this.vanished = true
+    for (const follower of this.followers) follower.vanish()
+    this.#grew()
+  }
+
+  /** Makes a member live: from now on it gets what comes after the head, until the returned function is called. */
+  join(member: Member, encoding: Encoding, filter: TypeFilter | undefined): () => void {
+    const key = `${encoding.name} ${filter?.key ?? ''}`
+    const audience = this.#audiences.get(key) ?? new Audience(encoding, filter)
+    this.#audiences.set(key, audience)
+    audience.members.add(member)
+    return () => {
+      audience.members.delete(member)
+      if (audience.members.size === 0 && this.#audiences.get(key) === audience) this.#audiences.delete(key)
+    }
+  }
+
+  /** Resolves when the head has moved, or the stream has gone. */
+  grown(): Promise<void> {
+    return this.#growth
+  }
+
+  /** Keeps the stream in the hub until the returned function is called. */
+  lease(): () => void {
+    this.#leases += 1
+    this.#idleSince = undefined
+    let released = false
+    return () => {
+      if (released) return
+      released = true
+      this.#leases -= 1
+      if (this.#leases === 0) this.#idleSince = Date.now()
+    }
+  }
+
+  /** How long nobody has held it, in milliseconds. */
+  idleFor(now: number): number {
+    return this.#idleSince === undefined ? 0 : now - this.#idleSince
+  }
+
+  eventIdAt(position: Position): string | undefined {
+    if (position === this.head.position) return this.head.eventId
+    return this.recent.at(position)?.event.eventId
+  }
+
+  #grew(): void {
+    this.#announceGrowth()
+    this.#growth = this.#nextGrowth()
+  }
+
+  #nextGrowth(): Promise<void> {
+    return new Promise(resolve => {
+      this.#announceGrowth = resolve
+    })
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * The streams that are followed in this process, and all subscriptions on them. Opens each stream once however
+ * many ask for it, keeps it a while after the last has left (they reconnect), bounds how many clients there are,
+ * and has the one timer that looks after every subscription.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Database } from '../database/pool.js'
+import { FEED } from '../events/event.js'
+import { ensureStream, findStream, readHead } from '../events/log.js'
+import type { TypeFilter } from '../events/type-filter.js'
+import type { Logger } from '../logger.js'
+import type { Encoding } from '../sse/encoding.js'
+import type { Sink } from '../sse/sink.js'
+import { HubStream } from './hub-stream.js'
+import type { Mode } from './mode.js'
+import { Pages } from './pages.js'
+import { type Start, Starts } from './start.js'
+import { Subscription } from './subscription.js'
+import type { Tailer } from './tailer.js'
+
+const TICK_MS = 1_000
+/** A stream stays open so long after its last client, with its recent frames: clients come back. */
+const LINGER_MS = 10_000
+const WAVE_MS = 100
+/** At shutdown a client costs so much time at most, so that a few leave at once and many in waves. */
+const MS_PER_CLIENT = 5
+
+export interface HubOptions {
+  readonly database: Database
+  readonly tailer: Tailer
+  readonly logger: Logger
+  readonly heartbeatMs: number
+  /** How long a subscription may last, ± 10 %; 0: as long as its credentials. */
+  readonly maxAgeMs: number
+  readonly maxStreams: number
+}
+
+/** A stream that stays open until it is released. Releasing twice is fine. */
+export interface Lease {
+  readonly stream: HubStream
+  release(): void
+}
+
+export interface Follow {
+  readonly lease: Lease
+  readonly start: Start
+  readonly sink: Sink
+  readonly encoding: Encoding
+  readonly filter: TypeFilter | undefined
+  readonly expiresAt: number
+}
+
+export class Hub {
+  readonly starts: Starts
+  readonly #options: HubOptions
+  readonly #streams = new Map<string, Promise<HubStream | undefined>>()
+  readonly #subscriptions = new Set<Subscription>()
+  readonly #timer: NodeJS.Timeout
+  #mode: Mode = 'normal'
+
+  constructor(options: HubOptions) {
+    this.#options = options
+    this.starts = new Starts(options.database, new Pages(options.database))
+    this.#timer = setInterval(() => void this.#tick(), TICK_MS)
+  }
+
+  get mode(): Mode {
+    return this.#mode
+  }
+
+  /** Why a new subscription must come back later, if it must. */
+  get refusal(): 'draining' | 'limit' | undefined {
+    if (this.#mode === 'draining') return 'draining'
+    return this.#subscriptions.size >= this.#options.maxStreams ? 'limit' : undefined
+  }
+
+  /** Clients of this process, per kind of stream. */
+  clients(): { total: number; byKind: Record<string, number> } {
+    const byKind: Record<string, number> = {}
+    for (const { kind } of this.#subscriptions) byKind[kind] = (byKind[kind] ?? 0) + 1
+    return { total: this.#subscriptions.size, byKind }
+  }
+
+  /** The stream of that name, open; undefined when there is none. The feed is there as soon as somebody asks. */
+  async open(workspace: string, name: string): Promise<Lease | undefined> {
+    const key = `${workspace}/${name}`
+    const opening = this.#streams.get(key) ?? this.#load(workspace, name)
+    this.#streams.set(key, opening)
+    const stream = await opening.catch(error => {
+      this.#forget(key, opening)
+      throw error
+    })
+    // Forgotten meanwhile, because nobody held it.
+    if (this.#streams.get(key) !== opening) return this.open(workspace, name)
+    if (stream && !stream.vanished) return { stream, release: stream.lease() }
+    this.#forget(key, opening)
+    return undefined
+  }
+
+  /** Takes over the lease. */
+  subscribe({ lease, start, sink, encoding, filter, expiresAt }: Follow): void {
+    const { heartbeatMs, maxAgeMs, logger } = this.#options
+    const age = maxAgeMs * (0.9 + 0.2 * Math.random())
+    const subscription = new Subscription({
+      ...{ stream: lease.stream, starts: this.starts, start, sink, encoding, filter, logger },
+      ...{ mode: this.#mode, heartbeatMs, expiresAt },
+      tooOldAt: maxAgeMs > 0 ? Date.now() + age : Number.POSITIVE_INFINITY,
+      onClosed: () => {
+        this.#subscriptions.delete(subscription)
+        lease.release()
+      },
+    })
+    this.#subscriptions.add(subscription)
+    subscription.open()
+  }
+
+  /** Tells every client the mode, if it is another one. */
+  announce(mode: Mode): void {
+    if (this.#mode === mode) return
+    this.#mode = mode
+    for (const subscription of this.#subscriptions) subscription.say({ name: 'server.state', data: { mode } })
+  }
+
+  /** Ends all subscriptions: a few at once, many in waves over at most `longestMs`. */
+  async drain(longestMs: number): Promise<void> {
+    this.announce('draining')
+    const all = [...this.#subscriptions]
+    const waves = Math.ceil(Math.min(longestMs, all.length * MS_PER_CLIENT) / WAVE_MS) || 1
+    const size = Math.ceil(all.length / waves)
+    for (let first = 0; first < all.length; first += size) {
+      if (first > 0) await pause(WAVE_MS)
+      for (const subscription of all.slice(first, first + size)) subscription.stop('draining')
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+    for (const subscription of this.#subscriptions) subscription.stop('draining')
+  }
+
+  async #load(workspace: string, name: string): Promise<HubStream | undefined> {
+    const { database, tailer } = this.#options
+    if (name === FEED) await ensureStream(database, workspace, name)
+    const found = await findStream(database, workspace, name)
+    if (!found) return undefined
+    const head = await readHead(database, found.id)
+    const stream = new HubStream(found.id, found.kind, found.closedAt !== null, head)
+    tailer.follow(stream)
+    return stream
+  }
+
+  #forget(key: string, opening: Promise<HubStream | undefined>): void {
+    if (this.#streams.get(key) === opening) this.#streams.delete(key)
+  }
+
+  async #tick(): Promise<void> {
+    const now = Date.now()
+    for (const subscription of this.#subscriptions) subscription.tick(now)
+    for (const [key, opening] of this.#streams) {
+      const stream = await opening.catch(() => undefined)
+      if (stream && stream.idleFor(now) <= LINGER_MS && !stream.vanished) continue
+      this.#forget(key, opening)
+      if (stream) this.#options.tailer.unfollow(stream)
+    }
+  }
+}

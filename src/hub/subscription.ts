@@ -1,0 +1,221 @@
+/**
+ * One client on one stream.
+ *
+ *            cursor reaches the stream's head
+ * catching-up ─────────────────────────────▶ live        any state ──▶ closed
+ *      ▲                                       │
+ *      └───────── its sink is full ────────────┘
+ *
+ * catching-up: it fetches what comes after its cursor, from the recent frames or else from the log, and writes as
+ *   fast as its sink drains. When its cursor is the stream's head it joins, in the same turn of the event
+ *   loop; the tailer moves the head and the live members in one turn too, so there is no gap and no double (I4).
+ * live: the hub pushes shared payloads. When they fill the sink it leaves and catches up from its own cursor.
+ * closed: by the client, or by `stop`. Nothing is written any more.
+ *
+ * A restart of the stream (the log does not continue) moves the cursor to the new head and says so by `reset`.
+ */
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
+import { isDatabaseDown } from '../errors.js'
+import type { Bounds } from '../events/log.js'
+import type { TypeFilter } from '../events/type-filter.js'
+import type { Logger } from '../logger.js'
+import type { Encoding, Notice } from '../sse/encoding.js'
+import { Payload } from '../sse/payload.js'
+import type { Sink } from '../sse/sink.js'
+import { type Member, payloads } from './audience.js'
+import type { EventFrames } from './event-frames.js'
+import type { Follower, HubStream } from './hub-stream.js'
+import type { Mode } from './mode.js'
+import { type Cursor, cursorId, type Reset, resetTo, type Start, type Starts } from './start.js'
+import type { Discontinuity } from './tailer.js'
+
+/** A client whose bytes have not moved for so long is let go; it resumes by its last event id. */
+const STALLED_MS = 30_000
+const READ_AGAIN_MS = 500
+const RETRY_MS = { least: 1_000, spread: 2_000 } as const
+
+/** Why a subscription is ended from here. */
+export type Stop = 'expired' | 'too-old' | 'stalled' | 'draining' | 'vanished'
+
+export interface SubscriptionOptions {
+  readonly stream: HubStream
+  readonly starts: Starts
+  readonly sink: Sink
+  readonly encoding: Encoding
+  readonly filter: TypeFilter | undefined
+  readonly start: Start
+  readonly mode: Mode
+  readonly heartbeatMs: number
+  /** When the client's credentials end, and when the stream is old enough, both in ms since 1970. */
+  readonly expiresAt: number
+  readonly tooOldAt: number
+  readonly logger: Logger
+  onClosed(): void
+}
+
+export class Subscription implements Member, Follower {
+  readonly #options: SubscriptionOptions
+  #cursor: Cursor
+  #leave: (() => void) | undefined
+  #closed = false
+  #restarts = 0
+  #heartbeatAt: number
+
+  constructor(options: SubscriptionOptions) {
+    this.#options = options
+    this.#cursor = options.start.cursor
+    this.#heartbeatAt = Date.now() + options.heartbeatMs
+  }
+
+  get kind(): string {
+    return this.#options.stream.kind
+  }
+
+  /** Says hello and starts to catch up. To be called once. */
+  open(): void {
+    const { sink, stream, encoding, mode, start } = this.#options
+    stream.followers.add(this)
+    sink.onClosed(() => {
+      this.#closed = true
+      this.#leaveLive()
+      stream.followers.delete(this)
+      this.#options.onClosed()
+    })
+    const hello = encoding.notice({
+      name: 'server.state',
+      data: { mode },
+      // So that a client that hears nothing else resumes from here; after a reset it must hear that first.
+      ...(!start.reset && { id: cursorId(start.cursor) }),
+    })
+    this.#write([encoding.retry(retryMs()), hello, start.reset && this.#reset(start.reset)])
+    void this.#catchUp()
+  }
+
+  receive(payload: Payload | undefined, upTo: Cursor): void {
+    this.#cursor = upTo
+    if (payload) this.#options.sink.write(payload)
+    if (this.#options.sink.full) {
+      this.#leaveLive()
+      void this.#catchUp()
+    }
+  }
+
+  restart(why: Discontinuity, bounds: Bounds): void {
+    this.#restarts += 1
+    this.#cursor = bounds.head
+    this.#write([this.#reset(resetTo(bounds, why))])
+  }
+
+  vanish(): void {
+    this.stop('vanished')
+  }
+
+  say(notice: Notice): void {
+    this.#write([this.#options.encoding.notice(notice)])
+  }
+
+  /** Once a second or so, by the hub's one timer. */
+  tick(now: number): void {
+    const { sink, expiresAt, tooOldAt, heartbeatMs } = this.#options
+    if (now >= expiresAt) this.stop('expired')
+    else if (now >= tooOldAt) this.stop('too-old')
+    else if (sink.stalledFor(now) > STALLED_MS) this.stop('stalled')
+    else if (now >= this.#heartbeatAt) {
+      this.#heartbeatAt = now + heartbeatMs
+      if (!sink.full) this.say({ name: 'heartbeat', data: {}, id: cursorId(this.#cursor) })
+    }
+  }
+
+  stop(why: Stop): void {
+    const { sink, encoding } = this.#options
+    if (why === 'stalled') {
+      sink.destroy()
+      return
+    }
+    if (why === 'expired') this.say({ name: 'auth-expired', data: {} })
+    else this.#write([encoding.retry(retryMs())])
+    sink.end()
+  }
+
+  async #catchUp(): Promise<void> {
+    const { logger } = this.#options
+    while (!this.#closed && !this.#leave) {
+      try {
+        await this.#step()
+      } catch (error) {
+        if (!isDatabaseDown(error)) logger.error({ err: error }, 'A subscription cannot read its stream.')
+        // The stream stays open, with heartbeats, until the log can be read again.
+        await pause(READ_AGAIN_MS)
+      }
+    }
+  }
+
+  /** One step on the way: wait for room, join, wait for the tailer, or write what comes next. */
+  async #step(): Promise<void> {
+    const { sink, stream } = this.#options
+    const behind = stream.head.position - this.#cursor.position
+    if (sink.full) await sink.drained()
+    else if (behind === 0) this.#joinLive()
+    // It has seen more through another process than the tailer of this one.
+    else if (behind < 0) await stream.grown()
+    else await this.#writeNext()
+  }
+
+  async #writeNext(): Promise<void> {
+    const { stream, starts } = this.#options
+    const restarts = this.#restarts
+    const { position } = this.#cursor
+    const frames = stream.recent.after(position) ?? (await starts.pages.after(stream.id, position))
+    if (restarts !== this.#restarts) return
+    if (frames[0]?.position === position + 1) await this.#writeFrames(frames)
+    else await this.#holeAt(position)
+    // A client that reads as fast as this writes must not keep the event loop to itself (I5).
+    await nextTurn()
+  }
+
+  async #writeFrames(frames: readonly EventFrames[]): Promise<void> {
+    const { sink, encoding, filter } = this.#options
+    const restarts = this.#restarts
+    for (const { payload, upTo } of payloads(frames, encoding, filter)) {
+      if (sink.full) await sink.drained()
+      if (this.#closed || restarts !== this.#restarts) return
+      if (payload) sink.write(payload)
+      this.#cursor = upTo
+    }
+  }
+
+  /** What comes after the cursor is gone: retention was faster than this client. */
+  async #holeAt(position: number): Promise<void> {
+    const { stream, starts } = this.#options
+    const restarts = this.#restarts
+    const bounds = await starts.bounds(stream.id)
+    if (restarts !== this.#restarts || this.#closed) return
+    this.restart(bounds.base.position > position ? 'retention' : 'history-lost', bounds)
+  }
+
+  #joinLive(): void {
+    const { stream, encoding, filter, start } = this.#options
+    this.#leave = stream.join(this, encoding, filter)
+    const skipped = filter && this.#cursor.position > start.cursor.position
+    if (skipped) this.#write([encoding.cursor(cursorId(this.#cursor))])
+  }
+
+  #leaveLive(): void {
+    this.#leave?.()
+    this.#leave = undefined
+  }
+
+  #reset(reset: Reset): Buffer {
+    return this.#options.encoding.notice({ name: 'reset', data: reset, id: reset.head })
+  }
+
+  #write(parts: readonly (Buffer | undefined)[]): void {
+    const bytes = parts.filter(part => part !== undefined)
+    if (bytes.length > 0 && !this.#closed) this.#options.sink.write(Payload.of(bytes))
+  }
+}
+
+/** Spread, so that the clients of a process that stops do not all come back in one moment. */
+export function retryMs(): number {
+  return RETRY_MS.least + Math.floor(Math.random() * RETRY_MS.spread)
+}

@@ -1,0 +1,208 @@
+/**
+ * The one reader of a process: turns wakes into rows, in order.
+ *
+ * It holds a set of dirty streams. While the set is not empty, each turn takes the whole of it and reads all those
+ * streams with one query; so under load turns grow and queries do not. A stream gets its rows only when they
+ * continue its head without a hole (I3); anything else is looked into and ends in a restart that says why.
+ *
+ * Wakes only make it fast (I6): a poll marks every stream dirty, each 5 s while the bus listens and each 500 ms
+ * while it does not. A read that fails is tried again for ever. After every gap in which the database may have
+ * been another one (a lost connection, a bus that came back) the heads are checked against the log, because a
+ * restore or failover can lose a tail that clients have seen.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Bus, Wake } from '../bus/bus.js'
+import type { Database } from '../database/pool.js'
+import { isDatabaseDown } from '../errors.js'
+import { MAX_DATA_BYTES, type StoredEvent, type StreamId } from '../events/event.js'
+import { findBroken } from '../events/history.js'
+import { type Bounds, type Head, readBounds, readTails } from '../events/log.js'
+import type { Logger } from '../logger.js'
+
+const EVENTS_PER_STREAM = 500
+const BYTES_PER_STREAM = 1024 * 1024
+const POLL_MS = { listening: 5_000, down: 500, off: 500 } as const
+const FIRST_RETRY_MS = 50
+const LONGEST_RETRY_MS = 1_000
+
+/** Why a stream goes on elsewhere than after its head. */
+export type Discontinuity = 'retention' | 'history-lost'
+
+/** What the tailer reads for. */
+export interface TailedStream {
+  readonly id: StreamId
+  /** The last event received. */
+  readonly head: Head
+  /** The events after the head, in position order, at least one. */
+  receive(events: readonly StoredEvent[]): void
+  /** The log does not continue at the head; it goes on from the bounds' head. */
+  restart(why: Discontinuity, bounds: Bounds): void
+  /** The stream itself is gone from the database. */
+  vanish(): void
+}
+
+export interface TailerOptions {
+  readonly database: Database
+  readonly bus: Pick<Bus, 'status'>
+  readonly logger: Logger
+}
+
+export class Tailer {
+  readonly #options: TailerOptions
+  readonly #streams = new Map<StreamId, TailedStream>()
+  readonly #closing = new AbortController()
+  #dirty = new Set<StreamId>()
+  #verify = false
+  #running: Promise<void> | undefined
+  #poll: NodeJS.Timeout | undefined
+  #failingSince: number | undefined
+
+  constructor(options: TailerOptions) {
+    this.#options = options
+  }
+
+  /** When the first of the reads failed that are still failing, in ms since 1970; undefined while all is well. */
+  get failingSince(): number | undefined {
+    return this.#failingSince
+  }
+
+  start(): void {
+    this.#poll ??= setTimeout(() => {
+      this.#poll = undefined
+      this.#markAll()
+      this.start()
+    }, POLL_MS[this.#options.bus.status])
+  }
+
+  follow(stream: TailedStream): void {
+    this.#streams.set(stream.id, stream)
+    // It may have grown between the reading of its head and now.
+    this.wake([stream.id])
+  }
+
+  unfollow(stream: TailedStream): void {
+    if (this.#streams.get(stream.id) === stream) this.#streams.delete(stream.id)
+  }
+
+  wake(wake: Wake): void {
+    if (wake === 'all') {
+      this.#verify = true
+      this.#markAll()
+      return
+    }
+    for (const id of wake) if (this.#streams.has(id)) this.#dirty.add(id)
+    this.#run()
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#poll)
+    this.#closing.abort()
+    await this.#running
+  }
+
+  #markAll(): void {
+    for (const id of this.#streams.keys()) this.#dirty.add(id)
+    this.#run()
+  }
+
+  #run(): void {
+    if (this.#dirty.size === 0 || this.#closing.signal.aborted) return
+    this.#running ??= this.#untilClean().finally(() => {
+      this.#running = undefined
+      this.#run()
+    })
+  }
+
+  async #untilClean(): Promise<void> {
+    let retryMs = FIRST_RETRY_MS
+    while (this.#dirty.size > 0 && !this.#closing.signal.aborted) {
+      try {
+        await this.#turn()
+        this.#failingSince = undefined
+        retryMs = FIRST_RETRY_MS
+      } catch (error) {
+        this.#failed(error)
+        await pause(retryMs, undefined, { signal: this.#closing.signal }).catch(() => {})
+        retryMs = Math.min(retryMs * 2, LONGEST_RETRY_MS)
+      }
+    }
+  }
+
+  #failed(error: unknown): void {
+    if (this.#failingSince === undefined) {
+      const level = isDatabaseDown(error) ? 'warn' : 'error'
+      this.#options.logger[level]({ err: error }, 'The log cannot be read; trying again until it can.')
+    }
+    this.#failingSince ??= Date.now()
+    this.#verify = true
+  }
+
+  async #turn(): Promise<void> {
+    const taken = this.#dirty
+    this.#dirty = new Set()
+    try {
+      if (this.#verify) await this.#verifyHeads()
+      await this.#read([...taken])
+    } catch (error) {
+      for (const id of taken) this.#dirty.add(id)
+      throw error
+    }
+  }
+
+  async #read(ids: readonly StreamId[]): Promise<void> {
+    const wants = ids.flatMap(streamId => {
+      const stream = this.#streams.get(streamId)
+      return stream ? [{ streamId, after: stream.head.position }] : []
+    })
+    if (wants.length === 0) return
+    const rows = await readTails(this.#options.database, wants, EVENTS_PER_STREAM, BYTES_PER_STREAM)
+    for (const [id, events] of groupByStream(rows)) {
+      const stream = this.#streams.get(id)
+      if (stream) await this.#deliver(stream, events)
+    }
+  }
+
+  async #deliver(stream: TailedStream, events: readonly StoredEvent[]): Promise<void> {
+    const next = stream.head.position + 1
+    const fresh = events.filter(event => event.position >= next)
+    if (fresh.length === 0) return
+    if (fresh.every((event, index) => event.position === next + index)) stream.receive(fresh)
+    else await this.#restart(stream)
+    if (mayBeCut(events)) this.#dirty.add(stream.id)
+  }
+
+  async #verifyHeads(): Promise<void> {
+    this.#verify = false
+    const broken = await findBroken(this.#options.database, [...this.#streams.values()])
+    for (const id of broken) {
+      const stream = this.#streams.get(id)
+      if (stream) await this.#restart(stream)
+    }
+  }
+
+  async #restart(stream: TailedStream): Promise<void> {
+    const seen = stream.head.position
+    const bounds = await readBounds(this.#options.database, stream.id)
+    this.#options.logger.warn({ stream: stream.id, seen, bounds }, 'The log does not continue where it was.')
+    if (bounds) stream.restart(bounds.base.position > seen ? 'retention' : 'history-lost', bounds)
+    else stream.vanish()
+  }
+}
+
+/** Whether a page may have been cut by count or by bytes. A character takes up to three bytes. */
+function mayBeCut(events: readonly StoredEvent[]): boolean {
+  const characters = events.reduce((sum, event) => sum + event.data.length, 0)
+  return events.length >= EVENTS_PER_STREAM || characters * 3 > BYTES_PER_STREAM - MAX_DATA_BYTES
+}
+
+function groupByStream(
+  rows: readonly { streamId: StreamId; event: StoredEvent }[],
+): Map<StreamId, StoredEvent[]> {
+  const groups = new Map<StreamId, StoredEvent[]>()
+  for (const { streamId, event } of rows) {
+    const group = groups.get(streamId)
+    if (group) group.push(event)
+    else groups.set(streamId, [event])
+  }
+  return groups
+}

@@ -1,0 +1,6 @@
+/** What src/ asks of the process's logger: pino's first three shapes. Nothing here writes lines of its own. */
+export interface Logger {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}

@@ -1,0 +1,158 @@
+/**
+ * The mode of this process, as clients see it: draining, else maintenance, else degraded, else normal.
+ *
+ * Maintenance holds for all processes. It is kept where everything is: as events of a stream, `server` in the
+ * system's own workspace, which each process follows with its tailer; so it arrives like any event, survives
+ * restarts, and shows who switched it and when. Degraded is this process's own: its log cannot be read, or
+ * its bus does not listen, for more than a second. Draining is its end.
+ */
+import type { Bus } from './bus/bus.js'
+import type { Database } from './database/pool.js'
+import { isDatabaseDown, unavailable } from './errors.js'
+import { append } from './events/append.js'
+import type { StoredEvent, StreamId } from './events/event.js'
+import { ensureStream, type Head, readEvent, readHead } from './events/log.js'
+import type { Hub } from './hub/hub.js'
+import type { Mode } from './hub/mode.js'
+import type { TailedStream, Tailer } from './hub/tailer.js'
+import type { Logger } from './logger.js'
+
+/** No token can name it: it fails WORKSPACE_PATTERN. */
+const SYSTEM_WORKSPACE = '$system'
+const STREAM = 'server'
+const CHECK_MS = 500
+/** A listener that reconnects at once is nothing to tell anybody. */
+const GRACE_MS = 1_000
+
+export interface ServerStateOptions {
+  readonly database: Database
+  readonly bus: Bus
+  readonly tailer: Tailer
+  readonly hub: Hub
+  readonly logger: Logger
+  onCommitted(streams: readonly StreamId[]): void
+}
+
+export class ServerState {
+  readonly #options: ServerStateOptions
+  #stream: TailedStream | undefined
+  #following: Promise<void> | undefined
+  #maintenance = false
+  #draining = false
+  #busDownSince: number | undefined
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: ServerStateOptions) {
+    this.#options = options
+  }
+
+  get mode(): Mode {
+    if (this.#draining) return 'draining'
+    if (this.#maintenance) return 'maintenance'
+    return this.#degraded() ? 'degraded' : 'normal'
+  }
+
+  /** Follows the stream; a database that is away is tried again, with every check. */
+  async start(): Promise<void> {
+    this.#timer = setInterval(() => void this.#check(), CHECK_MS)
+    await this.#check()
+  }
+
+  /**
+   * Switches maintenance on or off for all processes.
+   * @param actor who did it, for the record.
+   */
+  async switchTo(mode: 'normal' | 'maintenance', actor: string): Promise<void> {
+    const data = JSON.stringify({ mode })
+    const event = await append(this.#options.database, SYSTEM_WORKSPACE, STREAM, 'server.mode', data, actor)
+    this.#maintenance = mode === 'maintenance'
+    this.#announce()
+    this.#options.onCommitted([event.streamId])
+  }
+
+  /** @throws {Problem} 503 while nothing may be written. */
+  assertWritable(): void {
+    if (this.#maintenance) {
+      throw unavailable(
+        'maintenance',
+        'The server is in maintenance: it takes no changes. Try again later.',
+        30,
+      )
+    }
+  }
+
+  drain(): void {
+    this.#draining = true
+    this.#announce()
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+    if (this.#stream) this.#options.tailer.unfollow(this.#stream)
+  }
+
+  async #check(): Promise<void> {
+    if (!this.#stream) await this.#follow()
+    if (this.#options.bus.status !== 'down') this.#busDownSince = undefined
+    else this.#busDownSince ??= Date.now()
+    this.#announce()
+  }
+
+  /** Reads the state and follows it; where that fails, the next check tries again. */
+  #follow(): Promise<void> {
+    this.#following ??= this.#read()
+      .catch(error => {
+        if (isDatabaseDown(error)) return
+        this.#options.logger.error({ err: error }, 'The server state cannot be read.')
+      })
+      .finally(() => {
+        this.#following = undefined
+      })
+    return this.#following
+  }
+
+  async #read(): Promise<void> {
+    const { database, tailer } = this.#options
+    const id = await ensureStream(database, SYSTEM_WORKSPACE, STREAM)
+    const head = await readHead(database, id)
+    const last = await readEvent(database, id, head.position)
+    if (last) this.#apply(last)
+    this.#stream = this.#followed(id, head)
+    tailer.follow(this.#stream)
+  }
+
+  #followed(id: StreamId, head: Head): TailedStream {
+    const again = () => {
+      this.#options.tailer.unfollow(stream)
+      this.#stream = undefined
+    }
+    const stream = {
+      id,
+      head,
+      receive: (events: readonly StoredEvent[]) => {
+        const last = events.at(-1)
+        if (!last) return
+        stream.head = last
+        this.#apply(last)
+      },
+      restart: again,
+      vanish: again,
+    }
+    return stream
+  }
+
+  #apply(event: StoredEvent): void {
+    const { mode } = JSON.parse(event.data) as { mode?: unknown }
+    this.#maintenance = mode === 'maintenance'
+    this.#announce()
+  }
+
+  #announce(): void {
+    this.#options.hub.announce(this.mode)
+  }
+
+  #degraded(): boolean {
+    const troubles = [this.#options.tailer.failingSince, this.#busDownSince]
+    return troubles.some(since => since !== undefined && Date.now() - since > GRACE_MS)
+  }
+}
