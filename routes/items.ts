@@ -51,9 +51,32 @@ const ItemQuery = Type.Object(
   { additionalProperties: false },
 )
 
+const ETag = { etag: Type.String({ description: 'The `etag` of the item.' }) }
+const Location = { location: Type.String({ description: 'The path of the item.' }) }
+const Head = {
+  'x-sluice-head': Type.String({
+    description: 'Event id of the newest event that the answer includes. Follow the feed from there.',
+  }),
+}
+
 const NextCursor = Type.Union([Type.String(), Type.Null()], { description: 'Null on the last page.' })
-const ItemPage = Type.Object({ items: Type.Array(Item), next_cursor: NextCursor })
-const RevisionPage = Type.Object({ revisions: Type.Array(Revision), next_cursor: NextCursor })
+const ItemPage = Type.Object(
+  { items: Type.Array(Item), next_cursor: NextCursor },
+  { description: 'A page of items.', headers: Head },
+)
+const RevisionPage = Type.Object(
+  { revisions: Type.Array(Revision), next_cursor: NextCursor },
+  { description: 'A page of revisions.', headers: Head },
+)
+const CreatedItem = Type.Object(Item.properties, {
+  description: 'Created.',
+  headers: { ...Location, ...ETag },
+})
+const ReadItem = Type.Object(Item.properties, { description: 'The item.', headers: { ...ETag, ...Head } })
+const KnownItem = Type.Null({ description: 'The client has it already.', headers: { ...ETag, ...Head } })
+const ChangedItem = Type.Object(Item.properties, { description: 'Changed.', headers: ETag })
+const CreatedRevision = Type.Object(Revision.properties, { description: 'Created.' })
+const Deleted = Type.Null({ description: 'Deleted.' })
 
 const tags = ['items']
 const viewer = { access: 'viewer' } as const
@@ -64,7 +87,7 @@ const routes: FastifyPluginAsyncTypebox<{ items: Items }> = async (app, { items 
     '/api/items',
     {
       config: editor,
-      schema: { tags, summary: 'Create an item', body: NewItem, response: { 201: Item } },
+      schema: { tags, summary: 'Create an item', body: NewItem, response: { 201: CreatedItem } },
     },
     async (request, reply) => {
       const item = await items.create(request.principal, request.body)
@@ -82,8 +105,7 @@ const routes: FastifyPluginAsyncTypebox<{ items: Items }> = async (app, { items 
       schema: {
         tags,
         summary: 'List the items in the order of part numbers',
-        description:
-          'X-Sluice-Head is the id of the newest event that the page includes. Follow the feed from there; after several pages, from the head of the first.',
+        description: 'After several pages, follow the feed from the head of the first.',
         querystring: ItemQuery,
         response: { 200: ItemPage },
       },
@@ -100,7 +122,7 @@ const routes: FastifyPluginAsyncTypebox<{ items: Items }> = async (app, { items 
         summary: 'Get an item',
         params: Params,
         headers: IfNoneMatch,
-        response: { 200: Item, 304: Type.Null({ description: 'The client has it already.' }) },
+        response: { 200: ReadItem, 304: KnownItem },
       },
     },
     async (request, reply) => {
@@ -122,7 +144,7 @@ const routes: FastifyPluginAsyncTypebox<{ items: Items }> = async (app, { items 
         params: Params,
         headers: IfMatch,
         body: ItemPatch,
-        response: { 200: Item },
+        response: { 200: ChangedItem },
       },
     },
     async (request, reply) => {
@@ -144,7 +166,7 @@ const routes: FastifyPluginAsyncTypebox<{ items: Items }> = async (app, { items 
         description: 'Its part number is free again.',
         params: Params,
         headers: IfMatch,
-        response: { 204: Type.Null({ description: 'Deleted.' }) },
+        response: { 204: Deleted },
       },
     },
     async (request, reply) => {
@@ -183,7 +205,7 @@ const routes: FastifyPluginAsyncTypebox<{ items: Items }> = async (app, { items 
         params: Params,
         headers: IfMatch,
         body: NewRevision,
-        response: { 201: Revision },
+        response: { 201: CreatedRevision },
       },
     },
     async (request, reply) => {
