@@ -45,6 +45,8 @@ export const SqlState = {
   uniqueViolation: '23505',
   serializationFailure: '40001',
   deadlockDetected: '40P01',
+  lockNotAvailable: '55P03',
+  queryCanceled: '57014',
 } as const
 
 /** The SQLSTATE of an error that Postgres sent, else undefined (a broken connection has none). */
