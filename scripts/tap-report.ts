@@ -24,6 +24,7 @@ export class TapReport {
   /** Undefined until the stream has come to its end. */
   counts: Counts | undefined
   readonly #print: (line: string) => void
+  #file = ''
   #kept: string[] = []
   /** Tests that have begun, from the file inwards: their indentation, and where their lines begin in `#kept`. */
   #open: { readonly indent: number; readonly start: number }[] = []
@@ -56,24 +57,29 @@ export class TapReport {
   #begin(line: string, indent: number): void {
     this.#open.push({ indent, start: this.#kept.length })
     if (indent > 0) this.#kept.push(line)
+    else this.#file = line.replace(SUBTEST, '')
   }
 
   #end(line: string, indent: number, ok: boolean, name: string): void {
     const test = this.#open.at(-1)?.indent === indent ? this.#open.pop() : undefined
     if (UNFINISHED.test(name)) this.#skips.push(name)
     if (ok && test) this.#kept.length = test.start
+    // The diagnostics of a test matter only when none inside it says why.
+    const heading = indent > 0 ? 1 : 0
+    this.#wanted = !ok && (test === undefined || this.#kept.length === test.start + heading)
     if (!ok && indent > 0) this.#kept.push(line)
-    this.#wanted = !ok
     if (indent === 0) this.#endFile(ok, name)
   }
 
   #endFile(ok: boolean, name: string): void {
     const seconds = Number(TIME.exec(name)?.[1] ?? 0) / 1_000
-    this.#print(`${ok ? 'ok    ' : 'FAILED'} ${name.replace(TIME, '')} (${seconds.toFixed(1)} s)`)
+    const result = name.replace(TIME, '')
+    // A file that did not end by itself is reported as "timeout!".
+    const title = result.startsWith(this.#file) ? result : `${this.#file}: ${result}`
+    this.#print(`${ok ? 'ok    ' : 'FAILED'} ${title} (${seconds.toFixed(1)} s)`)
     for (const skip of this.#skips) if (skip !== name) this.#print(`       ${skip}`)
     for (const line of this.#kept) this.#print(line)
-    // The process's own diagnostics matter only when no test says why.
-    if (this.#kept.length > 0) this.#wanted = false
+    this.#file = ''
     this.#kept = []
     this.#open = []
     this.#skips = []

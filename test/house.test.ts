@@ -1,0 +1,188 @@
+/**
+ * The order of the house (docs/architecture.md): which file may import which, and what files may be called. It reads
+ * the sources themselves, so whoever moves a wall sees it here.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import t from 'tap'
+import { packageRoot } from '../src/package-root.js'
+
+/** The rooms of src/, lowest first. A file imports from its own room and from lower ones. */
+const ROOMS = ['events', 'database', 'auth', 'sse', 'bus', 'hub', 'items']
+const FLOORS = ['src', 'plugins', 'routes']
+/** Where everything is put together: these may import from everywhere. */
+const COMPOSITION = ['src/app.ts', 'src/main.ts']
+const MAX_LINES = 250
+
+interface Source {
+  /** Path from the root of the package. */
+  readonly path: string
+  readonly text: string
+  /** Files of ours that it imports, as such paths; types count, since they tie files together too. */
+  readonly imports: readonly string[]
+  /** Packages that it imports. */
+  readonly packages: readonly string[]
+}
+
+const sources = new Map(FLOORS.flatMap(readFloor).map(source => [source.path, source]))
+
+t.test('the house has been read', async t => {
+  t.ok(sources.has('src/main.ts'))
+  t.ok(sources.get('src/database/migrate.ts')?.imports.includes('src/package-root.ts'))
+  t.ok(sources.get('src/database/migrate.ts')?.packages.includes('pg'))
+})
+
+t.test('every room has its place in the order', async t => {
+  const rooms = all().flatMap(({ path }) => /^src\/([^/]+)\//.exec(path)?.[1] ?? [])
+
+  t.strictSame(
+    rooms.filter(room => !ROOMS.includes(room)),
+    [],
+  )
+})
+
+t.test('rooms import from lower rooms only', async t => {
+  const wrong = edges().filter(([from, to]) => rankOf(from) < rankOf(to))
+
+  t.strictSame(wrong.map(show), [])
+})
+
+t.test('plugins and routes import from the core, never from each other', async t => {
+  const wrong = edges().filter(
+    ([from, to]) => floorOf(from) !== 'src' && ![floorOf(from), 'src'].includes(floorOf(to)),
+  )
+
+  t.strictSame(wrong.map(show), [])
+})
+
+t.test('the core knows neither plugins nor routes nor Fastify', async t => {
+  const upwards = edges().filter(([from, to]) => floorOf(from) === 'src' && floorOf(to) !== 'src')
+  const fastify = all()
+    .filter(({ path, packages }) => floorOf(path) === 'src' && packages.some(name => /^@?fastify/.test(name)))
+    .map(({ path }) => path)
+
+  t.strictSame(upwards.filter(([from]) => !COMPOSITION.includes(from)).map(show), [])
+  t.strictSame(
+    fastify.filter(path => !COMPOSITION.includes(path)),
+    [],
+  )
+})
+
+t.test('nothing imports what puts everything together', async t => {
+  const wrong = edges().filter(([from, to]) => COMPOSITION.includes(to) && !COMPOSITION.includes(from))
+
+  t.strictSame(wrong.map(show), [])
+})
+
+t.test('no import leads back to where it came from', async t => {
+  t.strictSame(
+    all().flatMap(({ path }) => cycleThrough(path)),
+    [],
+  )
+})
+
+t.test('a file is named after what it holds', async t => {
+  const wrong = [...FLOORS, 'scripts', 'test', 'bench']
+    .flatMap(filesIn)
+    .filter(path =>
+      /(^|[/.-])(utils?|helpers?|misc)[/.-]|(^|\/)(commons?|types?|libs?|shared)[/.]/.test(path),
+    )
+
+  t.strictSame(wrong, [])
+})
+
+t.test('no file only hands on what others export', async t => {
+  const barrels = all().filter(({ text }) => {
+    const code = text.replace(/\/\*.*?\*\/|\/\/[^\n]*/gs, '')
+    return code.replace(/export\s[^'"]*?\sfrom\s'[^']+'/g, '').trim() === ''
+  })
+
+  t.strictSame(
+    barrels.map(({ path }) => path),
+    [],
+  )
+})
+
+t.test(`no file has more than ${MAX_LINES} lines`, async t => {
+  const long = all().filter(({ text }) => text.trimEnd().split('\n').length > MAX_LINES)
+
+  t.strictSame(
+    long.map(({ path }) => path),
+    [],
+  )
+})
+
+function all(): Source[] {
+  return [...sources.values()]
+}
+
+function edges(): [from: string, to: string][] {
+  return all().flatMap(({ path, imports }) => imports.map((to): [string, string] => [path, to]))
+}
+
+function show([from, to]: [string, string]): string {
+  return `${from} → ${to}`
+}
+
+function floorOf(path: string): string {
+  return path.split('/')[0] ?? ''
+}
+
+/**
+ * A room's place in the order. A file directly in src/ stands as high as the highest room that it imports from: on
+ * the ground (errors, config), or on top (server-state).
+ */
+function rankOf(path: string, seen: readonly string[] = []): number {
+  const [floor, room = ''] = path.split('/')
+  if (floor !== 'src') return ROOMS.length
+  if (ROOMS.includes(room)) return ROOMS.indexOf(room)
+  const below = (sources.get(path)?.imports ?? []).filter(to => !seen.includes(to))
+  return Math.max(-1, ...below.map(to => rankOf(to, [...seen, path])))
+}
+
+/** The shortest way from a file back to itself. */
+function cycleThrough(start: string): string[] {
+  const reached = new Set<string>()
+  let ways: string[][] = [[start]]
+  while (ways.length > 0) {
+    const longer: string[][] = []
+    for (const way of ways) {
+      for (const to of sources.get(way.at(-1) ?? '')?.imports ?? []) {
+        if (to === start) return [[...way, to].join(' → ')]
+        if (!reached.has(to)) longer.push([...way, to])
+        reached.add(to)
+      }
+    }
+    ways = longer
+  }
+  return []
+}
+
+function readFloor(floor: string): Source[] {
+  return filesIn(floor).map(path => {
+    const text = readFileSync(join(packageRoot, path), 'utf8')
+    const specifiers = [...text.matchAll(/^(?:import|export)\b[^'"]*'([^']+)'|\bimport\('([^']+)'\)/gm)].map(
+      match => match[1] ?? match[2] ?? '',
+    )
+    return {
+      path,
+      text,
+      imports: specifiers.filter(isOurs).map(name => sourceOf(path, name)),
+      packages: specifiers.filter(name => !isOurs(name)),
+    }
+  })
+}
+
+function filesIn(folder: string): string[] {
+  return readdirSync(join(packageRoot, folder), { recursive: true, encoding: 'utf8' })
+    .filter(name => name.endsWith('.ts'))
+    .map(name => join(folder, name))
+}
+
+function isOurs(specifier: string): boolean {
+  return specifier.startsWith('.')
+}
+
+function sourceOf(importer: string, specifier: string): string {
+  return normalize(join(dirname(importer), specifier)).replace(/\.js$/, '.ts')
+}
