@@ -287,3 +287,22 @@ t.test('an item of another workspace is answered as one that does not exist', as
     ['item.created'],
   )
 })
+
+t.test('a viewer reads and does not write', async t => {
+  await service.as('roles').post('/api/items', bracket)
+  const viewer = service.as('roles', 'viewer')
+
+  const refused = [
+    await viewer.post('/api/items', { ...bracket, part_number: 'B' }),
+    await viewer.patch('/api/items/A01-0002', { description: 'x' }),
+    await viewer.post('/api/items/A01-0002/revisions', { comment: 'x' }),
+    await viewer.delete('/api/items/A01-0002'),
+  ]
+
+  t.same(
+    refused.map(({ status }) => status),
+    [403, 403, 403, 403],
+  )
+  t.equal((await viewer.get('/api/items/A01-0002')).body.description, 'Bracket, left')
+  t.equal((await service.feed('roles')).length, 1)
+})

@@ -1,13 +1,6 @@
-/** The items over HTTP on a database of their own, with nothing around them but what every route has. */
-import { randomBytes } from 'node:crypto'
-import Fastify from 'fastify'
+/** The items over HTTP, behind the plugins that guard every route, on a database of their own. */
 import type { Test } from 'tap'
-import auth from '../../plugins/auth.js'
-import headers from '../../plugins/headers.js'
-import problems from '../../plugins/problems.js'
-import validation from '../../plugins/validation.js'
 import routes from '../../routes/items.js'
-import { keysOf } from '../../src/auth/keys.js'
 import type { Role } from '../../src/auth/principal.js'
 import type { Database } from '../../src/database/pool.js'
 import type { StreamId } from '../../src/events/event.js'
@@ -15,6 +8,8 @@ import { formatEventId } from '../../src/events/event-id.js'
 import type { Item, Revision } from '../../src/items/item.js'
 import { Items } from '../../src/items/items.js'
 import { createDatabase } from '../harness/database.js'
+import { guardedApp } from '../harness/guarded-app.js'
+import { bearer, token } from '../harness/tokens.js'
 
 /** Whatever an answer may hold; a test looks at what it expects. */
 export type Body = Item &
@@ -53,34 +48,22 @@ export interface ItemsService {
   readonly pool: Database
   /** Streams whose readers were to be woken, in order. */
   readonly woken: StreamId[]
+  /** Default role `editor`; the actor of its events is `<role> of <workspace>`. */
   as(workspace: string, role?: Role): Caller
   /** The workspace's feed, from the beginning. */
   feed(workspace: string): Promise<LoggedEvent[]>
 }
 
-const TOKEN_LIFETIME_S = 3_600
-
 export async function startItems(t: Test): Promise<ItemsService> {
   const { pool } = await createDatabase(t)
   const woken: StreamId[] = []
   const items = new Items({ database: pool, onCommitted: streamIds => woken.push(...streamIds) })
-  const app = Fastify()
-  await app.register(problems)
-  await app.register(headers)
-  await app.register(validation)
-  await app.register(auth, {
-    keys: keysOf({ JWT_SECRET: randomBytes(32).toString('hex') }),
-    claims: { workspaceClaim: 'workspace', roleClaim: 'role' },
-    queryToken: false,
-  })
+  const app = await guardedApp(t)
   await app.register(routes, { items })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
-  t.teardown(() => app.close())
 
-  const as = (workspace: string, role: Role = 'editor') => {
-    const token = app.signToken({ id: `${role} of ${workspace}`, workspace, role }, TOKEN_LIFETIME_S)
-    return caller(url, { authorization: `Bearer ${token}` })
-  }
+  const as = (workspace: string, role: Role = 'editor') =>
+    caller(url, bearer(token({ sub: `${role} of ${workspace}`, workspace, role })))
   return { items, pool, woken, as, feed: workspace => readFeed(pool, workspace) }
 }
 
