@@ -24,7 +24,7 @@ export function banner({ url, database, workspace, tokens }: BannerOptions): str
     'Change something, in another terminal:',
     '',
     `  curl ${url}/api/items -H 'Authorization: Bearer ${editor}' \\`,
-    `    --json '{"part_number":"A01-0001","description":"Bracket","item_type":"part"}'`,
+    `    -H 'Content-Type: application/json' -d '{"part_number":"A01-0001","description":"Bracket","item_type":"part"}'`,
     '',
     `The first token is a viewer's, the second an editor's; both are good for 30 days. Stop with Ctrl-C.`,
   ].join('\n')}\n`

@@ -4,7 +4,7 @@
  * and stops on a signal. Exit codes: 0 stopped, 1 failed, 2 wrong usage or configuration.
  */
 import { readFileSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import closeWithGrace from 'close-with-grace'
@@ -58,7 +58,7 @@ async function main(): Promise<void> {
 }
 
 async function run(config: Config, demo: boolean, closers: (() => Promise<unknown>)[]): Promise<void> {
-  const dataDir = join(packageRoot, config.DATA_DIR)
+  const dataDir = resolve(packageRoot, config.DATA_DIR)
   const database = await databaseOf(config, dataDir, closers)
   await migratePatiently(database.url)
   const secret = config.NODE_ENV === 'production' ? undefined : await developmentSecret(dataDir)

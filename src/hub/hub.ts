@@ -18,7 +18,7 @@ import { type Start, Starts } from './start.js'
 import { Subscription } from './subscription.js'
 import type { Tailer } from './tailer.js'
 
-const TICK_MS = 1_000
+const LONGEST_TICK_MS = 1_000
 /** A stream stays open so long after its last client, with its recent frames: clients come back. */
 const LINGER_MS = 10_000
 const WAVE_MS = 100
@@ -61,7 +61,7 @@ export class Hub {
   constructor(options: HubOptions) {
     this.#options = options
     this.starts = new Starts(options.database, new Pages(options.database))
-    this.#timer = setInterval(() => void this.#tick(), TICK_MS)
+    this.#timer = setInterval(() => void this.#tick(), Math.min(options.heartbeatMs, LONGEST_TICK_MS))
   }
 
   get mode(): Mode {

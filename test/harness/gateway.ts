@@ -1,0 +1,74 @@
+/**
+ * A whole gateway for tests: in this process, on a free port, with a database of its own unless it is given one.
+ * BUS_NOTIFY comes from the outer environment, so that the suite can be run with NOTIFY switched off.
+ */
+import type { FastifyInstance } from 'fastify'
+import type { Test } from 'tap'
+import { buildApp } from '../../src/app.js'
+import { keysOf } from '../../src/auth/keys.js'
+import { readConfig } from '../../src/config.js'
+import { createDatabase } from './database.js'
+import { bearer, SECRET, token } from './tokens.js'
+
+export interface Gateway {
+  readonly app: FastifyInstance
+  readonly url: string
+  readonly databaseUrl: string
+  /** Ends it, as SIGTERM would. Done by itself when the test is over. */
+  close(): Promise<void>
+}
+
+export interface GatewayOptions {
+  /** A database that is there already, to run several gateways on it. */
+  readonly databaseUrl?: string
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** The environment of every gateway under test; rate limits would only be in the way. */
+export function testEnvironment(databaseUrl: string): Record<string, string> {
+  return {
+    HOST: '127.0.0.1',
+    PORT: '0',
+    DATABASE_URL: databaseUrl,
+    JWT_SECRET: SECRET,
+    RATE_LIMIT_MAX: '0',
+    DRAIN_MS: '500',
+    LOG_LEVEL: 'silent',
+    BUS_NOTIFY: process.env.BUS_NOTIFY ?? 'on',
+  }
+}
+
+export async function startGateway(test: Test, options: GatewayOptions = {}): Promise<Gateway> {
+  const databaseUrl = options.databaseUrl ?? (await createDatabase(test)).url
+  const config = readConfig({ ...testEnvironment(databaseUrl), ...options.env })
+  const app = await buildApp({
+    config,
+    databaseUrl,
+    keys: keysOf(config),
+    logger: { level: config.LOG_LEVEL },
+  })
+  test.teardown(() => app.close())
+  const url = await app.listen({ host: config.HOST, port: config.PORT })
+  return { app, url, databaseUrl, close: () => app.close() }
+}
+
+/** Headers of a caller: a viewer of workspace acme unless told otherwise. */
+export function as(role: 'viewer' | 'editor' | 'admin', workspace = 'acme'): { authorization: string } {
+  return bearer(token({ role, workspace, sub: `${role}-of-${workspace}` }))
+}
+
+/** Publishes one event after another over HTTP and returns their ids. */
+export async function publish(
+  gateway: Pick<Gateway, 'url'>,
+  events: { type: string; data: object } | { type: string; data: object }[],
+  { workspace = 'acme', stream = 'feed' } = {},
+): Promise<string[]> {
+  const response = await fetch(`${gateway.url}/api/events?stream=${stream}`, {
+    method: 'POST',
+    headers: { ...as('editor', workspace), 'content-type': 'application/json' },
+    body: JSON.stringify(events),
+  })
+  if (response.status !== 201) throw new Error(`${response.status}: ${await response.text()}`)
+  const receipt = (await response.json()) as { events: { id: string }[] }
+  return receipt.events.map(({ id }) => id)
+}
