@@ -54,22 +54,22 @@ function nameOf(piece: string): string {
   return decoded.toLowerCase()
 }
 
-interface DescribedError {
+type DescribedError = {
   readonly type: string
   readonly message: string
-  readonly stack?: string
+  readonly stack: string
   readonly code?: string
   readonly cause?: DescribedError
 }
 
 /** An error as the log shows it. Only these members: libraries hang connection strings and rows on their errors. */
 export function describeError(error: unknown, causes = MAX_CAUSES): DescribedError {
-  if (!(error instanceof Error)) return { type: typeof error, message: redactText(String(error)) }
+  if (!(error instanceof Error)) return { type: typeof error, message: redactText(String(error)), stack: '' }
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
   return {
     type: error.name,
     message: redactText(error.message),
-    ...(error.stack !== undefined && { stack: redactText(error.stack) }),
+    stack: redactText(error.stack ?? ''),
     ...(code !== undefined && { code }),
     ...(error.cause !== undefined && causes > 0 && { cause: describeError(error.cause, causes - 1) }),
   }

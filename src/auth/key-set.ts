@@ -60,15 +60,16 @@ export function createKeySet(issuer: string, now: () => number = Date.now): KeyS
 
   return {
     async find({ kid, alg }) {
-      let key = only(keys, kid, alg)
+      const atHand = () => (now() - fetchedAt <= STALE_MS ? only(keys, kid, alg) : undefined)
+      let key = atHand()
       const wanted = key === undefined || now() - fetchedAt > FRESH_MS
       if (wanted && (fetching !== undefined || now() - triedAt >= PAUSE_MS)) {
         const refreshed = refresh()
         // While the issuer is known not to answer, nobody waits for it whose key is at hand.
         if (key === undefined || failure === undefined) await refreshed
-        key = only(keys, kid, alg)
+        key = atHand()
       }
-      if (key !== undefined && now() - fetchedAt <= STALE_MS) return key.pem
+      if (key !== undefined) return key.pem
       if (failure === undefined) throw tokenInvalid('its issuer has no such key')
       throw unavailable(
         'keys-unavailable',

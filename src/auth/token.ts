@@ -104,5 +104,7 @@ const BEARER_ERRORS: Readonly<Record<string, string>> = {
 export function challenge(problem: Problem): string | undefined {
   if (problem.code === 'token-missing') return 'Bearer realm="sluice"'
   const error = BEARER_ERRORS[problem.code]
-  return error && `Bearer realm="sluice", error="${error}", error_description="${problem.detail}"`
+  // Names of claims come from the configuration, in any script; a header takes plain ASCII without quotes.
+  const description = problem.detail.replace(/[^ -~]|["\\]/g, '?')
+  return error && `Bearer realm="sluice", error="${error}", error_description="${description}"`
 }

@@ -1,0 +1,125 @@
+import t from 'tap'
+import {
+  bearerToken,
+  CLOCK_TOLERANCE_MS,
+  challenge,
+  principalOf,
+  tokenInvalid,
+  tokenMissing,
+} from '../../src/auth/token.js'
+import { Problem } from '../../src/errors.js'
+import { goodClaims } from '../harness/tokens.js'
+
+const RULES = { workspaceClaim: 'workspace', roleClaim: 'role' }
+
+t.test('claims become a principal whose life ends a clock tolerance after exp', async t => {
+  const principal = principalOf(goodClaims({ exp: 2_000_000_000 }), RULES)
+
+  t.strictSame(principal, {
+    id: 'ada',
+    workspace: 'acme',
+    role: 'viewer',
+    expiresAt: 2_000_000_000_000 + CLOCK_TOLERANCE_MS,
+  })
+})
+
+t.test('claims may have other names, also such as every object inherits', async t => {
+  const rules = { workspaceClaim: 'https://sluice.example/workspace', roleClaim: 'constructor' }
+
+  const principal = principalOf(goodClaims({ [rules.workspaceClaim]: 'globex', constructor: 'admin' }), rules)
+
+  t.match(principal, { workspace: 'globex', role: 'admin' })
+  t.throws(() => principalOf(goodClaims({ [rules.workspaceClaim]: 'globex' }), rules), {
+    code: 'token-invalid',
+  })
+})
+
+t.test('an audience may be one of several, an issuer must be the one', async t => {
+  const rules = { ...RULES, issuer: 'https://id.example', audience: 'sluice' }
+  const claims = { iss: 'https://id.example', aud: ['other', 'sluice'] }
+
+  t.equal(principalOf(goodClaims(claims), rules).id, 'ada')
+  for (const bad of [
+    { aud: 'other' },
+    { aud: [] },
+    { aud: [['sluice', 1]] },
+    { aud: 1 },
+    { aud: undefined },
+    { iss: 'https://id.example/' },
+    { iss: ['https://id.example'] },
+    { iss: undefined },
+  ]) {
+    t.throws(
+      () => principalOf(goodClaims({ ...claims, ...bad }), rules),
+      { code: 'token-invalid' },
+      JSON.stringify(bad),
+    )
+  }
+})
+
+t.test('a claim that is missing or bad is named in a 401', async t => {
+  const bad: ReadonlyArray<readonly [claim: string, value: unknown]> = [
+    ['exp', undefined],
+    ['exp', '2000000000'],
+    ['exp', 2_000_000_000.5],
+    ['exp', 1e300],
+    ['exp', null],
+    ['sub', undefined],
+    ['sub', ''],
+    ['sub', 7],
+    ['sub', 'a'.repeat(257)],
+    ['sub', 'line\nbreak'],
+    ['sub', '\u0000'],
+    ['sub', '\ud800'],
+    ['workspace', undefined],
+    ['workspace', ''],
+    ['workspace', 'two words'],
+    ['workspace', 'acme\n'],
+    ['workspace', '../acme'],
+    ['workspace', ['acme']],
+    ['workspace', 'a'.repeat(129)],
+    ['role', undefined],
+    ['role', 'owner'],
+    ['role', 'Viewer'],
+    ['role', ['viewer']],
+  ]
+
+  for (const [claim, value] of bad) {
+    try {
+      principalOf(goodClaims({ [claim]: value }), RULES)
+      t.fail(`${claim} ${JSON.stringify(value)} passed`)
+    } catch (error) {
+      t.match(
+        error,
+        { status: 401, code: 'token-invalid', detail: `\`${claim}\`` },
+        `${claim} ${JSON.stringify(value)}`,
+      )
+    }
+  }
+})
+
+t.test('a bearer token is taken from its header and from no other scheme', async t => {
+  const headers: Record<string, string | undefined> = {
+    'Bearer a.b.c': 'a.b.c',
+    'bearer   a.b.c': 'a.b.c',
+    Bearer: undefined,
+    'Bearer ': undefined,
+    'Bearer a b': undefined,
+    'Basic YTpi': undefined,
+    'a.b.c': undefined,
+    '': undefined,
+  }
+
+  for (const [header, token] of Object.entries(headers)) t.equal(bearerToken(header), token, header)
+  t.equal(bearerToken(undefined), undefined)
+})
+
+t.test('the challenge says what was wrong with a token, and nothing when there was none', async t => {
+  t.equal(challenge(tokenMissing()), 'Bearer realm="sluice"')
+  t.match(
+    challenge(tokenInvalid('it is not a JWT')),
+    /^Bearer realm="sluice", error="invalid_token", error_description="[^"\\]+"$/,
+  )
+  t.match(challenge(tokenInvalid('`rôle"` is missing')), 'The token is not valid: `r?le?` is missing.')
+  t.equal(challenge(new Problem(404, 'not-found', '')), undefined)
+})

@@ -1,0 +1,86 @@
+/** A small app behind the plugins that guard routes, in the order of the real one, with a few routes to guard. */
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import Fastify from 'fastify'
+import type { Test } from 'tap'
+import Type from 'typebox'
+import auth from '../../plugins/auth.js'
+import cors from '../../plugins/cors.js'
+import headers from '../../plugins/headers.js'
+import openapi from '../../plugins/openapi.js'
+import problems from '../../plugins/problems.js'
+import rateLimit from '../../plugins/rate-limit.js'
+import validation from '../../plugins/validation.js'
+import type { Keys } from '../../src/auth/keys.js'
+import type { ClaimRules } from '../../src/auth/token.js'
+import { logOptions, requestId } from '../../src/http-log.js'
+import { SECRET } from './tokens.js'
+
+interface GuardedOptions {
+  readonly keys?: Keys
+  readonly claims?: Partial<ClaimRules>
+  readonly queryToken?: boolean
+  readonly origins?: string
+  readonly rateLimitMax?: number
+  /** Where log lines go; without it nothing is logged. */
+  readonly log?: (line: string) => void
+}
+
+const SECRET_KEYS: Keys = { kind: 'secret', secret: SECRET, algorithms: ['HS256'] }
+
+const Body = Type.Object(
+  {
+    name: Type.String(),
+    count: Type.Optional(Type.Integer({ minimum: 0 })),
+    colour: Type.Optional(Type.Union([Type.Literal('red'), Type.Literal('green')])),
+    at: Type.Optional(Type.String({ format: 'date-time' })),
+    nested: Type.Optional(Type.Array(Type.Object({ size: Type.Integer() }, { additionalProperties: false }))),
+  },
+  { additionalProperties: false },
+)
+const Query = Type.Object(
+  { limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 })), all: Type.Optional(Type.Boolean()) },
+  { additionalProperties: false },
+)
+
+/** Closed when `test` is over. Routes may be added until the first request. */
+export async function guardedApp(test: Test, options: GuardedOptions = {}) {
+  const { log } = options
+  const app = Fastify({
+    logger: log ? { ...logOptions('info'), stream: { write: log } } : false,
+    genReqId: requestId,
+    frameworkErrors: (error, request, reply) => request.server.errorHandler(error, request, reply),
+  }).withTypeProvider<TypeBoxTypeProvider>()
+  test.teardown(() => app.close())
+
+  await app.register(headers)
+  await app.register(problems)
+  await app.register(validation)
+  await app.register(openapi)
+  await app.register(cors, { origins: options.origins ?? '' })
+  await app.register(auth, {
+    keys: options.keys ?? SECRET_KEYS,
+    claims: { workspaceClaim: 'workspace', roleClaim: 'role', ...options.claims },
+    queryToken: options.queryToken ?? true,
+  })
+  await app.register(rateLimit, { max: options.rateLimitMax ?? 0 })
+
+  app.get('/open', { config: { access: 'public' } }, async request => ({
+    caller: request.caller?.id ?? null,
+  }))
+  app.get('/things', { config: { access: 'viewer' }, schema: { querystring: Query } }, async request => ({
+    principal: request.principal,
+    query: request.query,
+  }))
+  app.post('/things', { config: { access: 'editor' }, schema: { body: Body } }, async request => request.body)
+  app.delete('/things/:id', { config: { access: 'admin' } }, async () => ({ deleted: true }))
+  app.get(
+    '/stream',
+    { config: { access: 'viewer', stream: true }, schema: { querystring: Query } },
+    async request => ({
+      principal: request.principal,
+      query: request.query,
+    }),
+  )
+  app.get('/health', { config: { access: 'public' } }, async () => ({ status: 'ok' }))
+  return app
+}
