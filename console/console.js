@@ -1,0 +1,168 @@
+/** The page: a token, the feed that it opens, the list of what happened, and a form to make something happen. */
+import { activityList } from './activity.js'
+import { followFeed, positionOf } from './feed.js'
+import { sentenceOf } from './sentence.js'
+import { claimsOf, forgetToken, keepToken, readToken } from './token.js'
+
+const TITLE = document.title
+const ANNOUNCE_MS = 3_000
+const STATES = {
+  connecting: 'Connecting',
+  live: 'Live',
+  degraded: 'Live, degraded',
+  maintenance: 'Live, maintenance',
+  draining: 'Gateway is stopping',
+  reconnecting: 'Reconnecting',
+  unavailable: 'Unavailable, trying again',
+  ended: 'Ended',
+}
+const WHY_RESET = {
+  retention: 'They are older than what is kept.',
+  'history-lost': 'The log was restored to an earlier state.',
+  'unknown-id': 'The place to go on from is not in this log.',
+}
+
+const $ = id => document.getElementById(id)
+const rows = activityList($('rows'))
+let token = null
+let close = () => {}
+let unread = 0
+
+function start() {
+  close()
+  token = readToken()
+  $('enter').hidden = token !== null
+  $('feed').hidden = token === null
+  $('leave').hidden = token === null
+  if (token === null) {
+    setState('ended', 'Not connected')
+    $('who').textContent = ''
+    $('token-form').token.focus()
+    return
+  }
+  const { workspace, role } = claimsOf(token)
+  $('who').textContent = [workspace, role].filter(claim => typeof claim === 'string').join(' · ')
+  // Under a claim of another name the role is not known here: then the gateway says no, if it must.
+  const mayWrite = role !== 'viewer'
+  $('create').hidden = !mayWrite
+  if (!mayWrite) {
+    $('first-step').textContent =
+      'Your token may watch. What others change will appear here; an editor token can create the first item.'
+  }
+  $('command').textContent =
+    `curl -N \\\n  ${location.origin}/api/events \\\n  -H "Accept: text/event-stream" \\\n  -H "Authorization: Bearer $TOKEN"`
+  follow()
+}
+
+function follow() {
+  close()
+  const types = $('types').value.replaceAll(' ', '')
+  rows.clear()
+  $('empty').hidden = false
+  $('empty-title').textContent = types ? 'Nothing of these types yet' : 'Nothing has happened here yet'
+  notify('')
+  close = followFeed({
+    token,
+    types,
+    hear: {
+      state: name => setState(name),
+      event: (event, fresh) => {
+        rows.add(event, fresh)
+        $('empty').hidden = true
+        if (fresh) announce(event)
+      },
+      reset: ({ reason, head }, after) => {
+        const gap = after > 0 ? `between #${after} and #${positionOf(head)}` : `up to #${positionOf(head)}`
+        rows.divide(`Events ${gap} are gone: reload your state. ${WHY_RESET[reason] ?? ''}`)
+        $('empty').hidden = true
+      },
+      ended: refuse,
+    },
+  })
+}
+
+function setState(name, text = STATES[name] ?? name) {
+  if ($('state').textContent === text) return
+  $('state').dataset.state = name
+  $('state').textContent = text
+}
+
+/** Nothing more comes. When the token is why and nothing was shown yet, another one is asked for at once. */
+function refuse(reason, status) {
+  const isToken = status === 401 || status === 403
+  notify(isToken ? `${reason} Use another token to go on.` : reason)
+  if (!isToken || !$('rows').hidden) return
+  forgetToken()
+  start()
+  $('refusal').textContent = reason
+  $('refusal').hidden = false
+}
+
+function notify(text) {
+  $('notice').textContent = text
+  $('notice').hidden = text === ''
+}
+
+let announcing = 0
+let waiting = 0
+/** For those who listen: the newest event, and how many more, without talking all the time. */
+function announce(event) {
+  if (document.hidden) document.title = `(${++unread}) ${TITLE}`
+  waiting += 1
+  const { part = '', text } = sentenceOf(event.type, event.data)
+  clearTimeout(announcing)
+  announcing = setTimeout(() => {
+    $('said').textContent = `${event.type} ${part} ${text}${waiting > 1 ? `, and ${waiting - 1} more` : ''}`
+    waiting = 0
+  }, ANNOUNCE_MS / Math.max(1, waiting))
+}
+
+async function create(event) {
+  event.preventDefault()
+  const form = event.currentTarget
+  const button = form.querySelector('button')
+  button.disabled = true
+  const answer = await fetch('/api/items', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+    body: JSON.stringify(Object.fromEntries(new FormData(form))),
+  }).catch(() => undefined)
+  const body = await answer?.json().catch(() => undefined)
+  button.disabled = false
+
+  const made = answer?.ok === true
+  $('outcome').classList.toggle('refused', !made)
+  $('outcome').textContent = made
+    ? `${body.part_number} is created.`
+    : (body?.detail ?? 'The gateway cannot be reached.')
+  if (made || answer?.status === 409) form.part_number.value = nextNumber(form.part_number.value)
+}
+
+/** `A01-0009` → `A01-0010`. */
+function nextNumber(partNumber) {
+  return partNumber.replace(/\d+$/, digits => String(Number(digits) + 1).padStart(digits.length, '0'))
+}
+
+$('token-form').addEventListener('submit', event => {
+  event.preventDefault()
+  $('refusal').hidden = true
+  keepToken(event.currentTarget.token.value.trim())
+  event.currentTarget.reset()
+  start()
+})
+$('filter').addEventListener('submit', event => {
+  event.preventDefault()
+  follow()
+})
+$('leave').addEventListener('click', () => {
+  forgetToken()
+  $('refusal').hidden = true
+  start()
+})
+$('create').addEventListener('submit', create)
+addEventListener('hashchange', start)
+document.addEventListener('visibilitychange', () => {
+  unread = 0
+  document.title = TITLE
+})
+start()
