@@ -26,6 +26,6 @@ function canonical(text: string): string | undefined {
 }
 
 function faultOf(text: string): string {
-  const suggestion = URL.canParse(text) ? canonical(new URL('/', text).href.replace(/\/$/, '')) : undefined
+  const suggestion = URL.canParse(text) ? canonical(new URL(text).origin) : undefined
   return `CORS_ORIGINS: ${text} is not an exact origin. Write ${suggestion ?? 'scheme://host or scheme://host:port'}.`
 }
