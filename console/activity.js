@@ -7,15 +7,16 @@ import { sentenceOf, toneOf } from './sentence.js'
 const MAX_ROWS = 200
 
 export function activityList(list) {
-  /** Adds an event, or completes the one that is there already. `fresh`: it happened just now. */
+  /** Adds an event, or completes the one that is there already. `fresh`: it happened just now. True if it is new. */
   function add(event, fresh) {
     const next = [...list.children].find(row => !(Number(row.dataset.position) > event.position))
     if (next && Number(next.dataset.position) === event.position) {
       setTime(next.querySelector('time'), event.at)
-      return
+      return false
     }
     list.insertBefore(rowOf(event, fresh), next ?? null)
     trim()
+    return true
   }
 
   /** Says that something is missing here. Positions before and after it are not compared: the log may be another. */

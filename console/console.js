@@ -67,9 +67,8 @@ function follow() {
     hear: {
       state: name => setState(name),
       event: (event, fresh) => {
-        rows.add(event, fresh)
+        if (rows.add(event, fresh) && fresh) announce(event)
         $('empty').hidden = true
-        if (fresh) announce(event)
       },
       reset: ({ reason, head }, after) => {
         const gap = after > 0 ? `between #${after} and #${positionOf(head)}` : `up to #${positionOf(head)}`

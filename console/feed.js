@@ -30,7 +30,7 @@ export function followFeed({ token, types, hear }) {
   let ended = false
   let refusals = 0
   let cursor = ''
-  /** Up to this position every event was shown, or is on a page that is asked for: the one after `asked`. */
+  /** Up to this position every event was shown or is being asked for, with the page after `asked`. */
   let shown = 0
   let asked = 0
   /** From the opening until the page of what was replayed is here, events are not fresh. */
@@ -95,7 +95,7 @@ export function followFeed({ token, types, hear }) {
     else if (before > shown) askPage(shown)
     opening = false
     cursor = id
-    shown = positionOf(id)
+    shown = Math.max(shown, positionOf(id))
   }
 
   /** Reads what follows `after`, in a moment and once for all who ask meanwhile. */
@@ -112,11 +112,12 @@ export function followFeed({ token, types, hear }) {
     if (ended) return
     for (const { position, type, data, at } of page.events) {
       listen(type)
-      if (position <= shown) hear.event({ position, type, data, at: new Date(at) }, false)
+      hear.event({ position, type, data, at: new Date(at) }, false)
     }
     const next = positionOf(page.next)
-    if (next > from && next < shown) askPage(next)
-    else replaying = false
+    if (next > from && next < shown) return askPage(next)
+    shown = Math.max(shown, next)
+    replaying = false
   }
 
   async function askWhy() {
