@@ -100,14 +100,16 @@ return array['open', 'error', 'message', 'heartbeat', 'reset', 'unavailable', 's
 comment on function sluice.reserved_types is
   'Types that no event may have: the wire and EventSource itself use these names.';
 
-create function sluice.check_names(workspace text, stream text, system boolean default false) returns void
+create function sluice.check_names(workspace text, stream text, system boolean default false, watched regclass default null)
+returns void
 language plpgsql immutable
 as $$
 begin
   if not coalesce(workspace ~ '^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$' or system and workspace = '$system', false) then
     raise exception using
       errcode = 'SL002',
-      message = format('invalid event: %s is not a workspace', coalesce(quote_literal(left(workspace, 200)), 'null')),
+      message = format('invalid event%s: %s is not a workspace', ' of the watched table ' || watched::text,
+        coalesce(quote_literal(left(workspace, 200)), 'null')),
       detail = 'A workspace is named by 1 to 128 characters out of A-Z a-z 0-9 . _ : @ - and starts with a letter or a digit.',
       hint = 'Pass the workspace to which the event belongs.';
   end if;
@@ -160,38 +162,43 @@ return (
 
 comment on function sluice.depth is 'Internal. Levels of objects and arrays in a JSON text.';
 
-create function sluice.check_data(data json, source text default 'the event') returns void
+create function sluice.check_data(data json, watched regclass default null) returns void
 language plpgsql immutable
 as $$
 declare
   body text := data::text;
+  what text := coalesce('a row of the watched table ' || watched::text, 'the data');
+  remedy text := case
+    when watched is null then 'Publish what changed or a reference to it, not the whole.'
+    else format('Watch fewer columns: select sluice.watch(%L, columns => array[…], …).', watched::text)
+  end;
 begin
   if json_typeof(data) is distinct from 'object' then
     raise exception using
       errcode = 'SL002',
-      message = format('invalid event: the data of %s is %s, not a JSON object', source,
-        case when data is null then 'null' else 'of type ' || json_typeof(data) end),
+      message = format('invalid event: %s is %s, not a JSON object', what, coalesce('of type ' || json_typeof(data), 'null')),
       hint = 'Wrap it, for example as json_build_object(''value'', …).';
   end if;
   if octet_length(body) > 262144 then
     raise exception using
       errcode = 'SL002',
-      message = format('invalid event: the data of %s is %s bytes as JSON', source, octet_length(body)),
+      message = format('invalid event: %s is %s bytes as JSON', what, octet_length(body)),
       detail = 'An event carries at most 262144 bytes (256 KiB).',
-      hint = 'Publish what changed or a reference to it, not the whole.';
+      hint = remedy;
   end if;
   -- There are no more levels than opening brackets, and nearly all data has few of these.
   if octet_length(body) - octet_length(translate(body, '{[', '')) > 64 and sluice.depth(data) > 64 then
     raise exception using
       errcode = 'SL002',
-      message = format('invalid event: the data of %s has %s levels', source, sluice.depth(data)),
+      message = format('invalid event: %s has %s levels', what, sluice.depth(data)),
       detail = 'Objects and arrays of an event are nested at most 64 levels deep: clients parse them recursively.',
-      hint = 'Publish flatter data, or a reference to it.';
+      hint = remedy;
   end if;
 end
 $$;
 
-comment on function sluice.check_data is 'Internal. Raises SL002 unless an event may carry this data. source is for the message.';
+comment on function sluice.check_data is
+  'Internal. Raises SL002 unless an event may carry this data. watched is the table that it comes from, for the message.';
 
 -- The parts of an append. -----------------------------------------------------------------------------------------
 
@@ -324,6 +331,8 @@ returns table (
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+-- One transaction that keeps its stream locked must not hold up the gateway's publishers to all others.
+set lock_timeout = '2s'
 as $$
 #variable_conflict use_column
 declare

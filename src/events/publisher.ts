@@ -1,4 +1,4 @@
-import type { Database } from '../database/pool.js'
+import type pg from 'pg'
 import { isDatabaseDown, Problem, SqlState, sqlState } from '../errors.js'
 import { type AppendRequest, appendRequests, type Outcome, type PlacedEvent } from './append-requests.js'
 import type { NewEvent, StreamId } from './event.js'
@@ -31,7 +31,7 @@ export interface Receipt {
 }
 
 export interface PublisherOptions {
-  readonly database: Database
+  readonly database: pg.Pool
   /** Told after each COMMIT which streams have grown. Must not throw. */
   onCommitted(streams: readonly StreamId[]): void
 }
@@ -169,7 +169,7 @@ function prepare({ workspace, stream, actor, events, idempotencyKey }: PublishRe
 }
 
 async function commit(
-  database: Database,
+  database: pg.Pool,
   requests: readonly AppendRequest[],
 ): Promise<(Outcome | undefined)[]> {
   const client = await database.connect().catch(error => {
@@ -199,7 +199,9 @@ function byStream(batch: readonly Waiting[]): Waiting[][] {
   for (const waiting of batch) {
     const { workspace, stream } = waiting.request
     const key = `${workspace} ${stream}`
-    groups.set(key, [...(groups.get(key) ?? []), waiting])
+    const group = groups.get(key)
+    if (group) group.push(waiting)
+    else groups.set(key, [waiting])
   }
   return [...groups.values()]
 }
