@@ -7,11 +7,12 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { packageRoot } from '../src/package-root.js'
-import { startTestServer, type TestServer } from '../test/harness/server.js'
+import { startTestServer, type TestServer, temporaryFolder } from '../test/harness/server.js'
 import { type Counts, TapReport } from './tap-report.js'
 
 const TAP = join(packageRoot, 'node_modules', 'tap', 'dist', 'esm', 'run.mjs')
@@ -19,12 +20,19 @@ const TAP = join(packageRoot, 'node_modules', 'tap', 'dist', 'esm', 'run.mjs')
 const compiled = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 
 buildTap()
-const server = await startTestServer()
+const folder = await temporaryFolder()
 try {
-  const counts = await runTap(process.argv.slice(2), server)
-  process.exitCode = report(counts, process.env.SLUICE_NO_SKIPS === '1')
+  process.env.SLUICE_TEST_FOLDER = folder
+  const server = await startTestServer()
+  try {
+    const counts = await runTap(process.argv.slice(2), server)
+    process.exitCode = report(counts, process.env.SLUICE_NO_SKIPS === '1')
+  } finally {
+    await server.close()
+  }
 } finally {
-  await server.close()
+  // Servers of tests that were killed are just leaving.
+  await rm(folder, { recursive: true, force: true, maxRetries: 20 })
 }
 
 /** Every `npm ci` brings back tap's own TypeScript loader, which does not work with TypeScript 7 (.taprc drops it). */
@@ -75,12 +83,12 @@ function toCompiled(file: string): string {
 }
 
 function allTestFiles(): string[] {
-  const folder = relative(packageRoot, join(compiled, 'test'))
-  const files = readdirSync(join(packageRoot, folder), { recursive: true, encoding: 'utf8' })
+  const tests = relative(packageRoot, join(compiled, 'test'))
+  const files = readdirSync(join(packageRoot, tests), { recursive: true, encoding: 'utf8' })
   return files
     .filter(isTestFile)
     .sort()
-    .map(file => join(folder, file))
+    .map(file => join(tests, file))
 }
 
 function report({ passed, failed, skipped }: Counts, noSkips: boolean): number {
