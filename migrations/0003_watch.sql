@@ -245,7 +245,7 @@ comment on function sluice.watch is
   'other; a row whose workspace is null belongs to nobody and publishes nothing. columns: what events show; default all. An '
   'update that changes none of what is shown publishes nothing. Watching again replaces. '
   'A row of more than 256 KiB as JSON fails its write with SL002: watch fewer columns. '
-  'After a shown column is renamed or dropped, watch again. '
+  'After a shown column is renamed or dropped, watch again. A virtual generated column (PostgreSQL 18) shows as null. '
   'Partitioned tables: watch the parent; a row that moves to another partition is deleted and created, and a TRUNCATE of one '
   'partition alone, like ATTACH and DETACH, publishes nothing. A TRUNCATE with workspace_column reads the table as the caller. '
   'Only the table''s owner may call it, with: grant usage on schema sluice to app; grant execute on function sluice.watch, '

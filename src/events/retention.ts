@@ -1,0 +1,118 @@
+/**
+ * Keeps the log from growing for ever: events go when they are older than their kind of stream keeps them, the oldest
+ * of each stream first, and idempotency keys after a day. Any process may do it; at any time one does.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+import type pg from 'pg'
+import { isDatabaseDown } from '../errors.js'
+import type { Logger } from '../logger.js'
+
+const EVERY_MS = 3_600_000
+/** Soon after the start, so that a process that is restarted often does it too. */
+const FIRST_MS = 30_000
+const RETRY_MS = 60_000
+/** Processes that were started together do not meet at each turn. */
+const JITTER = 0.5
+/** An append waits for the end of a batch; measured: 5,000 events are 20 to 40 ms. */
+const BATCH = 5_000
+/** Between batches, for everybody else. */
+const PAUSE_MS = 20
+const KEYS_KEPT_DAYS = 1
+
+export interface RetentionOptions {
+  readonly database: pg.Pool
+  readonly logger: Logger
+  /** Days that events are kept, by kind of stream. A kind that is 0 or not there keeps its events for ever. */
+  readonly days: Readonly<Record<string, number>>
+}
+
+export class Retention {
+  readonly #options: RetentionOptions
+  readonly #closing = new AbortController()
+  #running: Promise<void> | undefined
+
+  constructor(options: RetentionOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#running ??= this.#untilClosed()
+  }
+
+  /** Ends after the batch that is being removed, if any. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await this.#running
+  }
+
+  /**
+   * Removes all that has expired.
+   * @returns how many events: 0 also when another process is at it.
+   */
+  async sweep(): Promise<number> {
+    const { database, days } = this.#options
+    let removed = 0
+    for (const [kind, kept] of Object.entries(days)) {
+      if (kept > 0) removed += await this.#inBatches(() => removeEvents(database, kind, kept))
+    }
+    await this.#inBatches(() => removeKeys(database))
+    return removed
+  }
+
+  async #inBatches(remove: () => Promise<number>): Promise<number> {
+    let total = 0
+    while (!this.#closing.signal.aborted) {
+      const removed = await remove()
+      total += removed
+      if (removed < BATCH) break
+      await this.#wait(PAUSE_MS)
+    }
+    return total
+  }
+
+  async #untilClosed(): Promise<void> {
+    await this.#wait(jittered(FIRST_MS))
+    while (!this.#closing.signal.aborted) await this.#wait(jittered(await this.#turn()))
+  }
+
+  /** @returns the milliseconds after which to do it again. */
+  async #turn(): Promise<number> {
+    const { logger } = this.#options
+    try {
+      const removed = await this.sweep()
+      if (removed > 0) logger.info({ removed }, 'Removed expired events.')
+      return EVERY_MS
+    } catch (error) {
+      const level = isDatabaseDown(error) ? 'warn' : 'error'
+      logger[level]({ err: error }, 'Expired events could not be removed; trying again in a minute.')
+      return RETRY_MS
+    }
+  }
+
+  /** The process may end meanwhile. */
+  async #wait(ms: number): Promise<void> {
+    await pause(ms, undefined, { signal: this.#closing.signal, ref: false }).catch(() => {})
+  }
+}
+
+function jittered(ms: number): number {
+  return ms * (1 - JITTER * Math.random())
+}
+
+async function removeEvents(database: pg.Pool, kind: string, days: number): Promise<number> {
+  const { rows } = await database.query<{ removed: number }>({
+    name: 'sluice-retain',
+    text: `select sluice.retain($1, $2::float8 * interval '1 day', $3) as removed`,
+    values: [kind, days, BATCH],
+  })
+  return rows[0]?.removed ?? 0
+}
+
+async function removeKeys(database: pg.Pool): Promise<number> {
+  const { rows } = await database.query<{ removed: number }>({
+    name: 'sluice-forget-keys',
+    text: `select sluice.forget_keys($1::float8 * interval '1 day', $2) as removed`,
+    values: [KEYS_KEPT_DAYS, BATCH],
+  })
+  return rows[0]?.removed ?? 0
+}
