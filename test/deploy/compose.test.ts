@@ -1,0 +1,118 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { parse } from 'yaml'
+import { Environment, readConfig } from '../../src/config.js'
+import { packageRoot } from '../../src/package-root.js'
+
+interface Service {
+  readonly environment?: Readonly<Record<string, string | number>>
+  readonly networks?: { readonly default: { readonly ipv4_address: string } }
+  readonly stop_grace_period?: string
+  readonly restart?: string
+  readonly image?: string
+  readonly ports?: readonly string[]
+}
+
+const text = (file: string) => readFileSync(join(packageRoot, file), 'utf8')
+const project: { services: Record<string, Service> } = parse(text('docker-compose.yml'), { merge: true })
+const gateways = Object.entries(project.services).filter(([name]) => name.startsWith('gateway-'))
+const image = text('Dockerfile')
+
+t.test('every variable that is given to a gateway is one that it reads', async t => {
+  const imageNames = [...image.matchAll(/^ENV (.*)$/gm)].flatMap(([, line = '']) =>
+    line.split(' ').map(pair => pair.split('=')[0] ?? ''),
+  )
+  const names = new Set([
+    ...imageNames,
+    ...gateways.flatMap(([, { environment }]) => Object.keys(environment ?? {})),
+  ])
+
+  t.ok(names.has('DATABASE_URL') && names.has('HOST'))
+  for (const name of names) t.ok(Object.hasOwn(Environment.properties, name), name)
+})
+
+t.test('a gateway of the project starts in production, given the one secret that is asked for', async t => {
+  for (const [name, { environment = {} }] of gateways) {
+    const env = Object.fromEntries(
+      Object.entries(environment).map(([key, value]) => [key, resolved(String(value))]),
+    )
+
+    t.doesNotThrow(() => readConfig({ ...env, NODE_ENV: 'production' }), name)
+    t.throws(() => readConfig({ ...env, JWT_SECRET: 'short', NODE_ENV: 'production' }), name)
+  }
+  t.match(text('docker-compose.yml'), /\$\{JWT_SECRET:\?/, 'without it compose refuses')
+})
+
+t.test('gateways believe nginx, and nobody else, about addresses of clients', async t => {
+  const nginx = project.services.nginx?.networks?.default.ipv4_address
+
+  t.equal(gateways.length, 2)
+  for (const [, { environment }] of gateways) t.equal(environment?.TRUSTED_PROXIES, nginx)
+})
+
+t.test('nginx knows the gateways of the project by their names', async t => {
+  const servers = [...text('deploy/nginx.conf').matchAll(/^ *server (gateway-\d+):8080 /gm)].map(
+    ([, name]) => name,
+  )
+
+  t.same(
+    servers,
+    gateways.map(([name]) => name),
+  )
+})
+
+t.test('the project is reached from this machine alone, by nginx alone', async t => {
+  const ports = Object.entries(project.services).flatMap(([name, { ports = [] }]) =>
+    ports.map(port => [name, port]),
+  )
+
+  t.same(ports, [['nginx', '127.0.0.1:8080:8080']])
+})
+
+t.test('every part comes back by itself and has the time to stop', async t => {
+  for (const [name, { restart, stop_grace_period }] of Object.entries(project.services)) {
+    t.equal(restart, 'unless-stopped', name)
+    t.equal(stop_grace_period, '30s', name)
+  }
+})
+
+t.test('the image copies what exists, ignores nothing of it, and starts the program', async t => {
+  const allowed = new Set(text('.dockerignore').match(/(?<=^!).+/gm))
+  const copied = [...image.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, sources = '']) =>
+    sources.split(' '),
+  )
+
+  for (const source of copied) {
+    t.ok(existsSync(join(packageRoot, source)), `${source} exists`)
+    t.ok(allowed.has(source), `${source} is let through`)
+  }
+  t.same([...allowed].sort(), [...new Set(copied)].sort(), 'and nothing else is')
+  t.match(image, 'CMD ["node", "dist/src/main.js"]')
+  t.ok(existsSync(join(packageRoot, 'src/main.ts')))
+  t.match(image, /^USER node$/m)
+})
+
+// A compiled room that the image leaves behind would be missed only when the container starts.
+t.test('whatever the program imports is in the image', async t => {
+  const rooms = [...image.matchAll(/^COPY --from=build \/sluice\/dist\/(\S+) /gm)].map(([, room]) => room)
+  const seen = new Set<string>()
+  const follow = (file: string) => {
+    if (seen.has(file)) return
+    seen.add(file)
+    for (const [, target = ''] of text(file).matchAll(/(?:from|import\()\s*'(\.[^']+)\.js'/g)) {
+      follow(join(file, '..', `${target}.ts`))
+    }
+  }
+
+  follow('src/main.ts')
+
+  t.same([...new Set([...seen].map(file => file.split('/')[0]))].sort(), rooms.sort())
+})
+
+/** `${NAME:-default}` as compose would fill it in; a variable that must be set gets a good value. */
+function resolved(value: string): string {
+  return value
+    .replace(/\$\{\w+:-([^}]*)\}/g, '$1')
+    .replace(/\$\{\w+:\?[^}]*\}/g, 'a secret of more than 32 characters, surely')
+}
