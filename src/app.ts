@@ -54,6 +54,8 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
     keepAliveTimeout: KEEP_ALIVE_MS,
     // While draining, streams are refused softly: Fastify's own 503 would stop an EventSource for good.
     return503OnClosing: false,
+    // A path that cannot be decoded, or a part of it that is too long, is refused before any route is found.
+    frameworkErrors: (error, request, reply) => request.server.errorHandler(error, request, reply),
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   await app.register(headers)

@@ -64,6 +64,10 @@ export function isDatabaseDown(error: unknown): boolean {
   return state === undefined ? isConnectionError(error) : DATABASE_DOWN.test(state)
 }
 
+/** What a socket says of a server that is not there; ENOENT is a Unix socket without one. */
+const SOCKET_ERRORS =
+  /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|E(HOST|NET)(UNREACH|DOWN)|EADDRNOTAVAIL|ENOTFOUND|EAI_AGAIN|ENOENT)$/
+
 // pg reports its own losses and time-outs as plain Errors without any code; these are its texts.
 const PG_CONNECTION_TEXT =
   /^(Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|Cannot use a pool after calling end|Client was closed)/
@@ -71,7 +75,7 @@ const PG_CONNECTION_TEXT =
 function isConnectionError(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const code = 'code' in error ? error.code : undefined
+  if (typeof code === 'string') return SOCKET_ERRORS.test(code)
   // AggregateError: every address of the host name refused.
-  if (typeof code === 'string') return /^(E[A-Z]+|UND_ERR)/.test(code)
   return error instanceof AggregateError || PG_CONNECTION_TEXT.test(error.message)
 }

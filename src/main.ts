@@ -112,7 +112,7 @@ async function databaseOf(
   closers: (() => Promise<unknown>)[],
 ): Promise<{ url: string; description: string }> {
   if (config.DATABASE_URL !== undefined) {
-    return { url: config.DATABASE_URL, description: new URL(config.DATABASE_URL).host || 'DATABASE_URL' }
+    return { url: config.DATABASE_URL, description: 'DATABASE_URL' }
   }
   const embedded = await startEmbedded({ dataDir, pgBin: config.PG_BIN })
   closers.push(() => embedded.close())
