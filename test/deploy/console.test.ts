@@ -123,9 +123,7 @@ t.test('a filter subscribes anew, and hears the types that it names', { skip }, 
 
   await page.fill('#types', 'order.paid, item.*')
   await page.press('#types', 'Enter')
-  await page.waitForFunction(
-    `document.querySelector('#empty-title').textContent === 'Nothing of these types yet'`,
-  )
+  await shows(page, '#empty-title', 'Nothing of these types yet')
   await shows(page, '#state', 'Live')
   feed.publish('order.paid', { order: 1 })
   await shows(page, '.text', '{"order":1}')
