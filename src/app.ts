@@ -3,6 +3,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import auth from '../plugins/auth.js'
 import bus from '../plugins/bus.js'
+import console from '../plugins/console.js'
 import cors from '../plugins/cors.js'
 import database from '../plugins/database.js'
 import headers from '../plugins/headers.js'
@@ -11,6 +12,7 @@ import maintenance from '../plugins/maintenance.js'
 import openapi from '../plugins/openapi.js'
 import problems from '../plugins/problems.js'
 import rateLimit from '../plugins/rate-limit.js'
+import retention from '../plugins/retention.js'
 import sse from '../plugins/sse.js'
 import validation from '../plugins/validation.js'
 import eventRoutes from '../routes/events.js'
@@ -75,10 +77,12 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
     drainMs: config.DRAIN_MS,
   })
   await app.register(maintenance)
+  await app.register(retention, { days: { feed: config.RETENTION_DAYS } })
   await app.register(sse)
 
   app.decorate('items', new Items({ database: app.database, onCommitted: app.wake }))
 
+  await app.register(console)
   await app.register(healthRoutes)
   await app.register(serverStateRoutes)
   await app.register(feedRoutes)

@@ -20,6 +20,8 @@ import type { Logger } from './logger.js'
 /** No token can name it: it fails WORKSPACE_PATTERN. */
 const SYSTEM_WORKSPACE = '$system'
 const STREAM = 'server'
+/** No retention removes it: the newest event is the state. */
+const KIND = 'system'
 const CHECK_MS = 500
 /** A listener that reconnects at once is nothing to tell anybody. */
 const GRACE_MS = 1_000
@@ -113,7 +115,7 @@ export class ServerState {
 
   async #read(): Promise<void> {
     const { database, tailer } = this.#options
-    const id = await ensureStream(database, SYSTEM_WORKSPACE, STREAM)
+    const id = await ensureStream(database, SYSTEM_WORKSPACE, STREAM, KIND)
     const head = await readHead(database, id)
     const last = await readEvent(database, id, head.position)
     if (last) this.#apply(last)

@@ -56,12 +56,17 @@ export async function findStream(
   return rows[0]
 }
 
-/** The stream's number; the stream is created when it is missing. */
-export async function ensureStream(database: Queryable, workspace: string, name: string): Promise<StreamId> {
+/** The stream's number; the stream is created, of that kind, when it is missing. */
+export async function ensureStream(
+  database: Queryable,
+  workspace: string,
+  name: string,
+  kind = 'feed',
+): Promise<StreamId> {
   const { rows } = await database.query<{ id: StreamId }>({
     name: 'sluice-ensure-stream',
-    text: 'select sluice.ensure_stream($1, $2) as id',
-    values: [workspace, name],
+    text: 'select sluice.ensure_stream($1, $2, $3) as id',
+    values: [workspace, name, kind],
   })
   const [row] = rows
   if (!row) throw new Error('sluice.ensure_stream answered without a row.')
