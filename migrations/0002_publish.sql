@@ -26,6 +26,7 @@ create function sluice.append_pending() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   ids bigint[];
@@ -108,6 +109,7 @@ returns uuid
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
 begin
   return sluice.enqueue(workspace, stream, type, data, actor);

@@ -81,6 +81,7 @@ create function sluice.publish_change() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   changes text[] := nullif(current_setting('sluice.change', true), '')::text[];
@@ -172,16 +173,16 @@ begin
     perform sluice.refuse_watch('it needs either workspace or workspace_column',
       'workspace is one for all rows; workspace_column is the column that says to whom a row belongs.');
   end if;
-  if workspace is not null and workspace !~ '^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$' then
+  if workspace is not null and not sluice.is_workspace(workspace) then
     perform sluice.refuse_watch(format('%L is not a workspace', left(workspace, 200)),
       'A workspace is named by 1 to 128 characters out of A-Z a-z 0-9 . _ : @ - and starts with a letter or a digit.');
   end if;
-  if not coalesce(stream ~ '^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$', false) then
+  if not coalesce(sluice.is_stream(stream), false) then
     perform sluice.refuse_watch(format('%L is not a stream', left(stream, 200)),
       'A stream is named by 1 to 128 characters out of A-Z a-z 0-9 . _ : / - and starts with a letter or a digit.');
   end if;
   -- With ".truncated" it has to be a type.
-  if name !~ '^[A-Za-z][A-Za-z0-9._:/-]{0,117}$' then
+  if not sluice.is_type(name || '.truncated') then
     perform sluice.refuse_watch(format('%L cannot be the first part of a type', left(name, 200)),
       'Pass a name of 1 to 118 characters out of A-Z a-z 0-9 . _ : / - that starts with a letter.');
   end if;
@@ -249,6 +250,6 @@ comment on function sluice.watch is
   'Partitioned tables: watch the parent; a row that moves to another partition is deleted and created, and a TRUNCATE of one '
   'partition alone, like ATTACH and DETACH, publishes nothing. A TRUNCATE with workspace_column reads the table as the caller. '
   'Only the table''s owner may call it, with: grant usage on schema sluice to app; grant execute on function sluice.watch, '
-  'sluice.unwatch, sluice.refuse_watch, sluice.describe_change, sluice.describe_truncate, sluice.publish_change to app;';
+  'sluice.unwatch, sluice.refuse_watch, sluice.is_workspace, sluice.is_stream, sluice.is_type, sluice.describe_change, sluice.describe_truncate, sluice.publish_change to app;';
 
 revoke all on all functions in schema sluice from public;
