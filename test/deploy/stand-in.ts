@@ -33,3 +33,13 @@ export async function startStandIn(t: Test, answer: RequestListener, port = 0): 
   if (address === null || typeof address === 'string') throw new Error('No port was given.')
   return { port: address.port, requests, stop }
 }
+
+/** Has one event to tell and then stays silent with the stream open. */
+export const tellsOne: RequestListener = (_request, response) => {
+  response.writeHead(200, { 'content-type': 'text/event-stream' })
+  response.write('id: 1.aaaaaa\nevent: item.created\ndata: {}\n\n')
+}
+
+export const echoesHeaders: RequestListener = (request, response) => {
+  response.end(JSON.stringify(request.headers))
+}
