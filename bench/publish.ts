@@ -3,10 +3,9 @@ import pg from 'pg'
 import { Pool } from 'undici'
 import type { Row } from './run.js'
 import { round } from './statistics.js'
-import { type Subject, startSubject } from './subject.js'
+import { PADDING, type Subject, startSubject } from './subject.js'
 
 const SECONDS = 5
-const PADDING = 'x'.repeat(150)
 const EVENT = { type: 'tick', data: { padding: PADDING } }
 
 /** Stores events once and says how many. */

@@ -3,25 +3,35 @@
  * on, both thrown away afterwards.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { on, once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { startEmbedded } from '../src/database/embedded.js'
 
+/** With its id and name an event is about 230 bytes on the wire. */
+export const PADDING = 'x'.repeat(150)
+
 const MAIN = fileURLToPath(new URL('../src/main.js', import.meta.url))
+const BARE = fileURLToPath(new URL('./bare.js', import.meta.url))
 /** Clock ticks a second in /proc; fixed on Linux. */
 const TICKS = 100
 
-export interface Subject {
+export interface Server {
   readonly url: string
-  readonly databaseUrl: string
+  /** Token of a viewer. */
   readonly viewer: string
-  readonly editor: string
-  /** CPU seconds that the gateway's process has used. */
+  /** Publishes event n over HTTP and resolves with its answer. */
+  publish(n: number): Promise<void>
+  /** CPU seconds that the server's process has used. */
   cpuSeconds(): Promise<number>
   close(): Promise<void>
+}
+
+export interface Subject extends Server {
+  readonly databaseUrl: string
+  readonly editor: string
 }
 
 export async function startSubject(): Promise<Subject> {
@@ -38,31 +48,56 @@ export async function startSubject(): Promise<Subject> {
     },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  const text = await bannerOf(gateway)
-  const tokens = [...text.matchAll(/Bearer ([\w.-]+)/g)].map(([, token]) => token ?? '')
+  const text = await outputOf(gateway, 'Ctrl-C')
+  const [viewer = '', editor = ''] = [...text.matchAll(/Bearer ([\w.-]+)/g)].map(([, token]) => token ?? '')
   return {
-    url: /http:\/\/[\w.:]+/.exec(text)?.[0] ?? '',
+    ...serverOf(gateway, text, viewer, editor),
+    editor,
     databaseUrl: database.url,
-    viewer: tokens[0] ?? '',
-    editor: tokens[1] ?? '',
-    cpuSeconds: () => cpuSeconds(gateway.pid ?? 0),
     async close() {
-      gateway.kill('SIGTERM')
-      if (gateway.exitCode === null) await once(gateway, 'exit')
+      await stop(gateway)
       await database.close()
       await rm(dataDir, { recursive: true, force: true })
     },
   }
 }
 
-async function bannerOf(gateway: ChildProcess): Promise<string> {
-  let text = ''
-  for await (const chunk of gateway.stdout ?? []) {
-    text += chunk
-    if (text.includes('Ctrl-C')) break
+/** The baseline (bench/bare.ts), which knows no tokens. */
+export async function startBare(): Promise<Server> {
+  const server = spawn(process.execPath, [BARE], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const text = await outputOf(server, '\n')
+  return { ...serverOf(server, text, 'none', 'none'), close: () => stop(server) }
+}
+
+function serverOf(process: ChildProcess, text: string, viewer: string, editor: string) {
+  const url = /http:\/\/[\w.:]+/.exec(text)?.[0] ?? ''
+  const headers = { authorization: `Bearer ${editor}`, 'content-type': 'application/json' }
+  return {
+    url,
+    viewer,
+    async publish(n: number) {
+      const body = JSON.stringify({ type: 'tick', data: { n, padding: PADDING } })
+      const response = await fetch(`${url}/api/events`, { method: 'POST', headers, body })
+      const answer = await response.text()
+      if (response.status !== 201) throw new Error(answer)
+    },
+    cpuSeconds: () => cpuSeconds(process.pid ?? 0),
   }
-  if (!text.includes('Bearer')) throw new Error(`The gateway did not start:\n${text}`)
-  return text
+}
+
+async function stop(process: ChildProcess): Promise<void> {
+  process.kill('SIGTERM')
+  if (process.exitCode === null && process.signalCode === null) await once(process, 'exit')
+}
+
+async function outputOf(process: ChildProcess, until: string): Promise<string> {
+  let text = ''
+  process.stdout?.setEncoding('utf8')
+  for await (const [chunk] of on(process.stdout ?? process, 'data', { close: ['end'] })) {
+    text += chunk
+    if (text.includes(until)) return text
+  }
+  throw new Error(`The server did not start:\n${text}`)
 }
 
 async function cpuSeconds(pid: number): Promise<number> {
