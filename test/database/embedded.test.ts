@@ -129,6 +129,21 @@ t.test('when its process is killed the server leaves, and a start that follows a
   )
 })
 
+t.test('a start waits for the server of a killed process that takes its time to leave', async t => {
+  const dataDir = await folder(t)
+  const { child } = await startInChild(t, dataDir)
+  const pid = await serverPid(dataDir)
+  process.kill(pid, 'SIGSTOP')
+
+  child.kill('SIGKILL')
+  const next = start(t, { dataDir })
+  const early = await Promise.race([next.then(() => 'started'), sleep(500, 'waiting')])
+  process.kill(pid, 'SIGCONT')
+
+  t.equal(early, 'waiting')
+  t.strictSame((await execute((await next).url, 'select 1 as one')).rows, [{ one: 1 }])
+})
+
 t.test('a data folder in use is refused with the remedy, and its user is not disturbed', async t => {
   const dataDir = await folder(t)
   const { url } = await startInChild(t, dataDir)
@@ -155,9 +170,11 @@ t.test('of two first starts at once one gets the folder and the other the remedy
 t.test('a lock file whose number another program has by now does not keep it from starting', async t => {
   const dataDir = await folder(t)
   await (await start(t, { dataDir })).close()
-  const lock = join(dataDir, 'postgres', 'postmaster.pid')
-  await writeFile(lock, `${process.pid}\n${join(dataDir, 'postgres')}\n`)
   const { uid, gid } = await stat(join(dataDir, 'postgres'))
+  const other = spawn('sleep', ['600'], { ...(isRoot && { uid, gid }), stdio: 'ignore' })
+  t.teardown(() => other.kill())
+  const lock = join(dataDir, 'postgres', 'postmaster.pid')
+  await writeFile(lock, `${other.pid}\n${join(dataDir, 'postgres')}\n`)
   if (isRoot) await chown(lock, uid, gid)
 
   const { url } = await start(t, { dataDir })

@@ -122,6 +122,18 @@ t.test('a snapshot is read only and does not move', async t => {
   await t.rejects(write, { code: '25006' })
 })
 
+t.test('a connection that cannot roll back is not used again', async t => {
+  const { pool } = await createDatabase(t)
+
+  const outcome = inTransaction(pool, async client => {
+    t.intercept(client, 'query', { value: () => Promise.reject(new Error('no answer')) })
+    throw new Error('changed my mind')
+  })
+
+  await t.rejects(outcome, { message: 'changed my mind' })
+  t.equal(pool.totalCount, 0)
+})
+
 t.test('a connection that breaks in a transaction is reported, destroyed and replaced', async t => {
   const { url } = await createDatabase(t)
   const reported: Error[] = []
