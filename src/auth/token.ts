@@ -30,9 +30,7 @@ export interface ClaimRules {
 
 /** @throws {Problem} 401 `token-invalid`, which names the claim. */
 export function principalOf(claims: object, rules: ClaimRules): Principal {
-  // Own members only: a claim may be called `constructor`.
-  const claim = (name: string): unknown =>
-    Object.hasOwn(claims, name) ? Reflect.get(claims, name) : undefined
+  const claim = (name: string): unknown => Reflect.get(claims, name)
   const id = claim('sub')
   const exp = claim('exp')
   const workspace = claim(rules.workspaceClaim)

@@ -23,7 +23,7 @@ t.test('claims become a principal whose life ends a clock tolerance after exp', 
   })
 })
 
-t.test('claims may have other names, also such as every object inherits', async t => {
+t.test('claims may have other names, even such as every object has', async t => {
   const rules = { workspaceClaim: 'https://sluice.example/workspace', roleClaim: 'constructor' }
 
   const principal = principalOf(goodClaims({ [rules.workspaceClaim]: 'globex', constructor: 'admin' }), rules)

@@ -1,6 +1,6 @@
 /** A small app behind the plugins that guard routes, in the order of the real one, with a few routes to guard. */
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import Fastify from 'fastify'
+import Fastify, { type FastifyServerOptions } from 'fastify'
 import type { Test } from 'tap'
 import Type from 'typebox'
 import auth from '../../plugins/auth.js'
@@ -21,6 +21,7 @@ interface GuardedOptions {
   readonly queryToken?: boolean
   readonly origins?: string
   readonly rateLimitMax?: number
+  readonly routerOptions?: FastifyServerOptions['routerOptions']
   /** Where log lines go; without it nothing is logged. */
   readonly log?: (line: string) => void
 }
@@ -48,6 +49,7 @@ export async function guardedApp(test: Test, options: GuardedOptions = {}) {
   const app = Fastify({
     logger: log ? { ...logOptions('info'), stream: { write: log } } : false,
     genReqId: requestId,
+    routerOptions: options.routerOptions ?? {},
     frameworkErrors: (error, request, reply) => request.server.errorHandler(error, request, reply),
   }).withTypeProvider<TypeBoxTypeProvider>()
   test.teardown(() => app.close())

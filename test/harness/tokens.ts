@@ -15,16 +15,17 @@ export function secondsFromNow(seconds: number): number {
   return Math.floor(Date.now() / 1000) + seconds
 }
 
-/** A token signed with HS256 and the secret of tests, unless told otherwise. */
+/** A token signed with HS256 (HS512 where the header says so) and the secret of tests, unless told otherwise. */
 export function token(claims: object = {}, header: object = {}, secret: string = SECRET): string {
   const input = signingInput({ alg: 'HS256', typ: 'JWT', ...header }, goodClaims(claims))
-  return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`
+  const hash = Reflect.get(header, 'alg') === 'HS512' ? 'sha512' : 'sha256'
+  return `${input}.${createHmac(hash, secret).update(input).digest('base64url')}`
 }
 
 /** A token signed with a private key; the header decides nothing. */
 export function signedBy(
   key: KeyObject,
-  algorithm: 'RS256' | 'PS256' | 'ES256' | 'ES384' | 'EdDSA',
+  algorithm: 'RS256' | 'RS512' | 'PS256' | 'ES256' | 'ES384' | 'EdDSA',
   header: object = {},
 ) {
   const input = signingInput({ alg: algorithm, typ: 'JWT', ...header }, goodClaims())

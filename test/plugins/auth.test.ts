@@ -60,7 +60,7 @@ t.test('every bad token is a 401 with a code, never a 500', async t => {
     'alg missing': unsigned({ typ: 'JWT' }, goodClaims(fine), signature),
     'alg a number': unsigned({ alg: 256 }, goodClaims(fine), signature),
     'alg an array': unsigned({ alg: ['HS256'] }, goodClaims(fine), signature),
-    'alg HS512, rightly signed as HS256': token(fine, { alg: 'HS512' }),
+    'alg HS512, rightly signed': token(fine, { alg: 'HS512' }),
     'alg RS256 against a secret': token(fine, { alg: 'RS256' }),
     'HS256 without a signature': unsigned({ alg: 'HS256' }, goodClaims(fine)),
     'another secret': token(fine, {}, `${SECRET}!`),
@@ -235,26 +235,27 @@ t.test('asking for the principal of a public route is a mistake that shows', asy
 
 t.test('no way of writing the path walks past the token', async t => {
   const app = await guardedApp(t)
-  const paths = [
-    '/things',
-    '//things',
-    '/%74hings',
-    '/things/',
-    '/things?',
-    '/things#x',
-    '/things;x',
+  const lenient = await guardedApp(t, {
+    routerOptions: { caseSensitive: false, ignoreDuplicateSlashes: true, ignoreTrailingSlash: true },
+  })
+  const paths = ['//things', '/%74hings', '/things/', '/THINGS', '/things?', '/things#x', '//%54hings//']
+  const others = [
     '/./things',
     '/open/../things',
     '/things%2f',
-    '/THINGS',
+    '/things;x',
     '/things%00',
     '/%2e/things',
+    '/things%zz',
   ]
 
-  for (const method of ['GET', 'HEAD', 'POST', 'DELETE'] as const) {
+  for (const method of ['GET', 'HEAD', 'POST'] as const) {
     for (const path of paths) {
+      t.equal((await lenient.inject({ method, url: path })).statusCode, 401, `${method} ${path}`)
+    }
+    for (const path of [...paths, ...others]) {
       const { statusCode } = await app.inject({ method, url: path })
-      t.ok([400, 401, 404, 405].includes(statusCode), `${method} ${path} → ${statusCode}`)
+      t.ok([400, 401, 404, 405].includes(statusCode), `${method} ${path}: ${statusCode}`)
     }
   }
 })

@@ -138,6 +138,7 @@ t.test('bodies that cannot be read are refused with the reason', async t => {
 
 t.test('a path that exists with other methods is a 405 that lists them', async t => {
   const app = await guardedApp(t)
+  app.get('/files/:name', OPEN, async (_, reply) => reply.callNotFound())
 
   const wrong = await app.inject({ method: 'PUT', url: '/things?x=1' })
   const nowhere = await app.inject({ method: 'PUT', url: '/nowhere' })
@@ -146,6 +147,7 @@ t.test('a path that exists with other methods is a 405 that lists them', async t
   t.equal(wrong.headers.allow, 'GET, HEAD, POST')
   t.equal((await app.inject({ method: 'GET', url: '/things/5' })).headers.allow, 'DELETE')
   t.match({ status: nowhere.statusCode, ...nowhere.json() }, { status: 404, code: 'not-found' })
+  t.equal((await app.inject('/files/none')).statusCode, 404, 'what a route itself does not find')
 })
 
 t.test('a path that is badly encoded or too long is a problem too', async t => {
