@@ -161,7 +161,12 @@ main().catch(error => {
   process.exit(known ? 2 : 1)
 })
 
+/** A plain Error, or one with a code (the system's, the database's), says what to mend; any other is a fault of ours. */
 function messageOf(error: unknown): string {
   if (isDatabaseDown(error)) return 'the database cannot be reached. Check DATABASE_URL and that it runs.'
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+  if (!(error instanceof Error)) return String(error)
+  if ('syscall' in error && error.syscall === 'listen') {
+    return `${error.message}. Stop the program that has this port, or set PORT (or HOST) to another.`
+  }
+  return error.constructor === Error || 'code' in error ? error.message : (error.stack ?? error.message)
 }

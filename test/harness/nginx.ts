@@ -7,12 +7,12 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { openSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { packageRoot } from '../../src/package-root.js'
+import { freePort } from './port.js'
 import { findProgram } from './program.js'
 
 const START_DEADLINE_MS = 10_000
@@ -110,15 +110,4 @@ function replaced(text: string, from: string, to: string): string {
     throw new Error(`deploy/nginx.conf has no '${from}' any more; test/harness/nginx.ts must follow.`)
   }
   return text.replaceAll(from, () => to)
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('No port was given.')
-  return address.port
 }

@@ -1,0 +1,101 @@
+/** A Postgres server of a test's own, on a port of the loopback: one that may be stopped, started and frozen. */
+import { readFileSync } from 'node:fs'
+import { chown, mkdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Test } from 'tap'
+import { openCluster } from '../../src/database/cluster.js'
+import { findBinaries } from '../../src/database/postgres-binaries.js'
+import { type PostgresProcess, runPostgres } from '../../src/database/postgres-process.js'
+import { serverAccount } from '../../src/database/server-account.js'
+import { freePort } from './port.js'
+import { execute, temporaryFolder } from './server.js'
+
+const START_DEADLINE_MS = 20_000
+const LOOK_AGAIN_MS = 20
+
+export interface OwnPostgres {
+  /** The same for its whole life. */
+  readonly url: string
+  /** Resolves when it takes connections. */
+  start(): Promise<void>
+  /** A fast shutdown: connections are cut, the port refuses. Resolves when it has ended. */
+  stop(): Promise<void>
+  /** Stops all of its processes where they are: connections stay open and nobody answers. Linux only. */
+  freeze(): Promise<void>
+  thaw(): void
+}
+
+/** For `t.test(name, { skip: withoutFreezing() }, …)`: false where a server can be frozen, else the reason. */
+export function withoutFreezing(): string | false {
+  return process.platform !== 'linux' && 'finding all processes of a server needs /proc'
+}
+
+/** Makes the server; it is not started. When `t` ends it goes. */
+export async function preparePostgres(t: Test): Promise<OwnPostgres> {
+  const folder = await temporaryFolder()
+  const account = await serverAccount(folder)
+  const binaries = await findBinaries(process.env.PG_BIN, account)
+  const cluster = await openCluster({ place: join(folder, 'postgres'), binaries, account, durable: false })
+  const sockets = join(folder, 'sockets')
+  const port = await freePort()
+  const url = `postgres://postgres@127.0.0.1:${port}/postgres`
+  const lines: string[] = []
+  let server: PostgresProcess | undefined
+  let frozen: number[] = []
+
+  const stop = async () => {
+    thaw()
+    server?.stop()
+    await server?.ended
+    server = undefined
+  }
+  const thaw = () => {
+    for (const pid of frozen.splice(0)) process.kill(pid, 'SIGCONT')
+  }
+  t.teardown(async () => {
+    await stop()
+    await rm(folder, { recursive: true, force: true })
+  })
+  return {
+    url,
+    async start() {
+      // It goes with every ordered end of the server.
+      await mkdir(sockets, { recursive: true })
+      if (account.uid !== undefined) await chown(sockets, account.uid, account.gid)
+      server = runPostgres({
+        ...{ postgres: binaries.postgres, cluster, sockets, account, onLog: line => lines.push(line) },
+        settings: { listen_addresses: '127.0.0.1', port: `${port}`, fsync: 'off', max_connections: '100' },
+      })
+      const deadline = Date.now() + START_DEADLINE_MS
+      while (!(await answers(url))) {
+        if (Date.now() > deadline) throw new Error(`Postgres did not start:\n${lines.join('\n')}`)
+        await pause(LOOK_AGAIN_MS)
+      }
+    },
+    stop,
+    async freeze() {
+      const pid = Number.parseInt(await readFile(join(cluster, 'postmaster.pid'), 'utf8'), 10)
+      // The parent first, so that it starts nobody while its children are being stopped.
+      process.kill(pid, 'SIGSTOP')
+      frozen = [pid]
+      for (const child of childrenOf(pid)) {
+        process.kill(child, 'SIGSTOP')
+        frozen.push(child)
+      }
+    },
+    thaw,
+  }
+}
+
+async function answers(url: string): Promise<boolean> {
+  return await execute(url, 'select 1').then(
+    () => true,
+    () => false,
+  )
+}
+
+function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  return text.trim().split(/\s+/).filter(Boolean).map(Number)
+}

@@ -1,0 +1,137 @@
+/**
+ * A gateway as it really runs: src/main.ts in a process of its own, with an environment of its own. None outlives the
+ * test that started it, nor the test's own process, however that ends.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import { packageRoot } from '../../src/package-root.js'
+import { testEnvironment } from './gateway.js'
+import { freePort } from './port.js'
+
+const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
+const PATIENCE_MS = 30_000
+/** Of stopping, a second longer than the gateway gives itself. */
+const STOP_PATIENCE_MS = 31_000
+
+/** The channel to the parent closes when the parent ends, also by SIGKILL. */
+const LEAVE_WITH_PARENT = `data:text/javascript,${encodeURIComponent(
+  `process.on('disconnect', () => process.exit(1)); process.channel.unref()`,
+)}`
+
+export interface Program {
+  readonly pid: number
+  /** All that it has written so far, on both outputs. */
+  output(): string
+  /** Resolves when the pattern is in the output; rejects when the program ends without. */
+  until(pattern: RegExp): Promise<RegExpExecArray>
+  signal(signal: NodeJS.Signals): void
+  /** Resolves when it has ended, with the exit code; null when a signal ended it. */
+  ended(): Promise<number | null>
+}
+
+export interface ProgramOptions {
+  readonly args?: readonly string[]
+  /** Besides PATH and HOME this is all that it sees. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** Starts the program; what comes of it is for the test to see. */
+export function startProgram(t: Test, { args = [], env = {} }: ProgramOptions = {}): Program {
+  const { PATH = '', HOME = '' } = process.env
+  const child = spawn(process.execPath, ['--import', LEAVE_WITH_PARENT, MAIN, ...args], {
+    cwd: packageRoot,
+    env: { PATH, HOME, ...env },
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  })
+  const exited = once(child, 'exit')
+  t.teardown(async () => {
+    child.kill('SIGKILL')
+    await exited
+  })
+  let output = ''
+  child.stdout?.setEncoding('utf8').on('data', text => (output += text))
+  child.stderr?.setEncoding('utf8').on('data', text => (output += text))
+  return {
+    pid: child.pid ?? 0,
+    output: () => output,
+    until: pattern => untilOutput(child, pattern, () => output),
+    signal: signal => child.kill(signal),
+    async ended() {
+      await within(STOP_PATIENCE_MS, exited, () => `The program did not end:\n${output}`)
+      return child.exitCode
+    },
+  }
+}
+
+export interface GatewayProcess extends Program {
+  readonly url: string
+  readonly port: number
+  /** SIGTERM; resolves with the exit code. */
+  stop(): Promise<number | null>
+  /** SIGKILL; resolves when it has ended. */
+  kill(): Promise<void>
+}
+
+export interface ProcessOptions extends ProgramOptions {
+  /** Undefined: the embedded Postgres; then `env` names a DATA_DIR of the test. */
+  readonly databaseUrl?: string
+  /** Default: a free one. To come back where one was, its port. */
+  readonly port?: number
+}
+
+/** Starts a gateway and resolves when it takes requests. */
+export async function startProcess(t: Test, options: ProcessOptions = {}): Promise<GatewayProcess> {
+  const port = options.port ?? (await freePort())
+  const env = {
+    ...testEnvironment(options.databaseUrl ?? ''),
+    LOG_LEVEL: 'warn',
+    PORT: `${port}`,
+    ...options.env,
+  }
+  const program = startProgram(t, { args: options.args ?? [], env })
+  await program.until(/^Sluice listens on http/m)
+  return {
+    ...program,
+    url: `http://127.0.0.1:${port}`,
+    port,
+    stop() {
+      program.signal('SIGTERM')
+      return program.ended()
+    },
+    async kill() {
+      program.signal('SIGKILL')
+      await program.ended()
+    },
+  }
+}
+
+async function untilOutput(
+  child: ChildProcess,
+  pattern: RegExp,
+  output: () => string,
+): Promise<RegExpExecArray> {
+  const found = new Promise<RegExpExecArray>((resolve, reject) => {
+    const look = () => {
+      const match = pattern.exec(output())
+      if (match) resolve(match)
+      return match !== null
+    }
+    if (look()) return
+    for (const stream of [child.stdout, child.stderr]) stream?.on('data', look)
+    // `close`, not `exit`: what it wrote last has arrived by then.
+    const ended = () => look() || reject(new Error(`The program ended without ${pattern}:\n${output()}`))
+    if (child.exitCode === null && child.signalCode === null) child.once('close', ended)
+    else ended()
+  })
+  return await within(PATIENCE_MS, found, () => `${pattern} was not written:\n${output()}`)
+}
+
+async function within<T>(ms: number, promise: Promise<T>, complaint: () => string): Promise<T> {
+  let late: NodeJS.Timeout | undefined
+  const deadline = new Promise<never>((_, reject) => {
+    late = setTimeout(() => reject(new Error(complaint())), ms)
+  })
+  return await Promise.race([promise, deadline]).finally(() => clearTimeout(late))
+}
