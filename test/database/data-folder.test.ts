@@ -6,18 +6,20 @@ import t from 'tap'
 import { startEmbedded } from '../../src/database/embedded.js'
 import { isRoot } from '../../src/database/server-account.js'
 import { execute } from '../harness/server.js'
-import { folder, serverPid, start, startInChild } from './embedded-server.js'
+import { folder, isAlive, serverPid, start, startInChild } from './embedded-server.js'
 
 t.test('a start waits for the server of a killed process that takes its time to leave', async t => {
   const dataDir = await folder(t)
   const { child } = await startInChild(t, dataDir)
   const pid = await serverPid(dataDir)
   process.kill(pid, 'SIGSTOP')
+  const resume = () => isAlive(pid) && process.kill(pid, 'SIGCONT')
+  t.teardown(resume)
 
   child.kill('SIGKILL')
   const next = start(t, { dataDir })
   const early = await Promise.race([next.then(() => 'started'), sleep(500, 'waiting')])
-  process.kill(pid, 'SIGCONT')
+  resume()
 
   t.equal(early, 'waiting')
   t.strictSame((await execute((await next).url, 'select 1 as one')).rows, [{ one: 1 }])
@@ -102,18 +104,22 @@ t.test('as root the server runs as somebody else', { skip: !isRoot && 'not root'
   t.equal((await stat(join(dataDir, 'postgres'))).uid, uid)
 })
 
-t.test('as root in a folder that is closed to others', { skip: !isRoot && 'not root' }, async t => {
-  const closed = await folder(t)
-  await chmod(closed, 0o700)
-  const dataDir = join(closed, 'data')
-  const first = await start(t, { dataDir })
-  const place = await readlink(join(dataDir, 'postgres'))
-  t.teardown(() => rm(place, { recursive: true, force: true }))
-  await execute(first.url, `create table notes as select 'kept' as text`)
-  await first.close()
+t.test(
+  'as root it works in a folder that is closed to others, and leaves it closed',
+  { skip: !isRoot && 'not root' },
+  async t => {
+    const closed = await folder(t)
+    await chmod(closed, 0o700)
+    const dataDir = join(closed, 'data')
+    const first = await start(t, { dataDir })
+    const place = await readlink(join(dataDir, 'postgres'))
+    t.teardown(() => rm(place, { recursive: true, force: true }))
+    await execute(first.url, `create table notes as select 'kept' as text`)
+    await first.close()
 
-  const second = await start(t, { dataDir })
+    const second = await start(t, { dataDir })
 
-  t.strictSame((await execute(second.url, 'select text from notes')).rows, [{ text: 'kept' }])
-  t.equal((await stat(closed)).mode & 0o777, 0o700, 'the folder stays closed')
-})
+    t.strictSame((await execute(second.url, 'select text from notes')).rows, [{ text: 'kept' }])
+    t.equal((await stat(closed)).mode & 0o777, 0o700, 'the folder stays closed')
+  },
+)
