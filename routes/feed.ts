@@ -110,6 +110,7 @@ const feed: FastifyPluginAsyncTypebox = async app => {
     const filter = filterOf(request.query)
     const gone = new AbortController()
     reply.raw.once('close', () => gone.abort())
+    if (!(await app.streamBudget(request))) throw rateLimited()
     const lease = await open(request)
     try {
       const { cursor, reset } = await app.hub.starts.resolve(lease.stream, pageStart(after))
@@ -192,6 +193,11 @@ function refuseSoftly(reply: FastifyReply, encoding: Encoding, reason: 'draining
   sink.write(Payload.of([retry, encoding.notice({ name: 'unavailable', data: { reason } })]))
   sink.end()
   return reply
+}
+
+function rateLimited(): Problem {
+  const detail = 'You have asked too often within a minute. Follow the stream, or ask with `wait`.'
+  return new Problem(429, 'rate-limited', detail, { retryAfter: 60 })
 }
 
 function discontinuity(reset: NonNullable<Start['reset']>): Problem {

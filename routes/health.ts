@@ -27,7 +27,7 @@ const health: FastifyPluginAsyncTypebox = async app => {
     {
       config: { access: 'public' },
       logLevel: 'warn',
-      schema: { tags: ['operation'], summary: 'Whether the process lives', response: { 200: Health } },
+      schema: { tags: ['server'], summary: 'Whether the process lives', response: { 200: Health } },
     },
     async () => ({ status: 'ok' as const }),
   )
@@ -38,7 +38,7 @@ const health: FastifyPluginAsyncTypebox = async app => {
       config: { access: 'public' },
       logLevel: 'warn',
       schema: {
-        tags: ['operation'],
+        tags: ['server'],
         summary: 'Whether this process can serve, and how many clients it has',
         response: { 200: Readiness, 503: Readiness },
       },

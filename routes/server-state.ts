@@ -18,7 +18,7 @@ const serverState: FastifyPluginAsyncTypebox = async app => {
     '/api/server/state',
     {
       config: { access: 'viewer' },
-      schema: { tags: ['operation'], summary: 'The mode of this process', response: { 200: State } },
+      schema: { tags: ['server'], summary: 'The mode of this process', response: { 200: State } },
     },
     async () => ({ mode: app.serverState.mode }),
   )
@@ -28,7 +28,7 @@ const serverState: FastifyPluginAsyncTypebox = async app => {
     {
       config: { access: 'admin', inMaintenance: true },
       schema: {
-        tags: ['operation'],
+        tags: ['server'],
         summary: 'Switch maintenance on or off, for all processes',
         body: NewState,
         response: { 200: State },

@@ -40,6 +40,8 @@ export interface AppOptions {
 
 /** One event of the largest size, with room for what is around it, or a batch of smaller ones. */
 const MAX_BODY_BYTES = 1024 * 1024
+/** Longer than any name may be, so that a schema and not the router says what is wrong with one. */
+const MAX_PARAM_LENGTH = 1_024
 /** The whole request must have arrived within this time; streams are answers and last as long as they like. */
 const REQUEST_TIMEOUT_MS = 30_000
 /** Longer than nginx keeps its side (60 s), or it would now and then send into a connection that is closing. */
@@ -53,6 +55,7 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
     trustProxy: trustedProxies(config),
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     keepAliveTimeout: KEEP_ALIVE_MS,
     // While draining, streams are refused softly: Fastify's own 503 would stop an EventSource for good.
     return503OnClosing: false,

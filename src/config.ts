@@ -61,7 +61,7 @@ export const Environment = Type.Object({
   JWKS_URL: Type.Optional(
     Type.String({
       pattern: '^https?://',
-      description: 'Issuer whose `/.well-known/jwks.json` holds the keys; the full URL of the set works too.',
+      description: 'URL of the key set; of a URL without a path, `/.well-known/jwks.json`.',
     }),
   ),
   JWT_ISSUER: Type.Optional(Type.String({ minLength: 1, description: 'Required `iss`.' })),

@@ -13,15 +13,16 @@ import type { Account } from './server-account.js'
 
 /**
  * $1 the socket's folder, which goes with an ordered end but stays after a crash; the rest is the server's command
- * line. SIGINT is the fast shutdown (PostgreSQL manual, 18.5).
+ * line. SIGINT is the fast shutdown (PostgreSQL manual, 18.5). The mark is this shell's own: one that a killed shell
+ * left must not make the next one remove the folder.
  */
 const KEEPER = `
-sockets=$1; shift
+sockets=$1; closing=$1/closing.$$; shift
 "$@" 3<&- & server=$!
-{ read -r _ <&3; : >"$sockets/closing"; kill -INT "$server"; } 2>/dev/null & lookout=$!
+{ read -r _ <&3; : >"$closing"; kill -INT "$server"; } 2>/dev/null & lookout=$!
 wait "$server"; status=$?
 kill "$lookout" 2>/dev/null
-if [ -e "$sockets/closing" ]; then rm -rf "$sockets"; fi
+if [ -e "$closing" ]; then rm -rf "$sockets"; fi
 exit "$status"
 `
 

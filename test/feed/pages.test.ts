@@ -169,3 +169,15 @@ t.test('one event by its id', async t => {
   t.equal((await get('0')).status, 404)
   t.equal((await get('two')).status, 400)
 })
+
+t.test('pages count against the rate limit, and say so by a status', async t => {
+  const gateway = await startGateway(t, { env: { RATE_LIMIT_MAX: '1' } })
+  await page(gateway)
+
+  const response = await fetch(`${gateway.url}/api/events`, {
+    headers: { ...as('viewer'), accept: 'application/json' },
+  })
+
+  t.match(await response.json(), { status: 429, code: 'rate-limited' })
+  t.ok(response.headers.get('retry-after'))
+})
