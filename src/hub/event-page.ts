@@ -45,7 +45,7 @@ export async function readEventPage(
     const grown = stream.grown()
     const page = await scan(database, stream, { ...request, after })
     const atHead = page.next.position >= page.head.position
-    const over = atHead ? request.waitMs === 0 || deadline.aborted : scans >= SCANS
+    const over = atHead ? request.waitMs === 0 || deadline.aborted || stream.ending : scans >= SCANS
     if (page.events.length > 0 || over) return page
     if (atHead) await Promise.race([grown, waited])
     after = page.next

@@ -27,6 +27,8 @@ export class HubStream implements TailedStream {
   #idleSince: number | undefined = Date.now()
   #leases = 0
   vanished = false
+  /** The process ends: nobody is to wait for more any longer. */
+  ending = false
 
   constructor(
     readonly id: StreamId,
@@ -69,7 +71,13 @@ export class HubStream implements TailedStream {
     }
   }
 
-  /** Resolves when the head has moved, or the stream has gone. */
+  /** Answers those who wait for more. */
+  end(): void {
+    this.ending = true
+    this.#grew()
+  }
+
+  /** Resolves when the head has moved, or there is no more to wait for: the stream has gone, or the process ends. */
   grown(): Promise<void> {
     return this.#growth
   }

@@ -92,6 +92,7 @@ export class Hub {
     })
     // Forgotten meanwhile, because nobody held it.
     if (this.#streams.get(key) !== opening) return this.open(workspace, name)
+    if (stream && this.#mode === 'draining') stream.end()
     if (stream && !stream.vanished) return { stream, release: stream.lease() }
     this.#forget(key, opening)
     return undefined
@@ -121,9 +122,12 @@ export class Hub {
     for (const subscription of this.#subscriptions) subscription.say({ name: 'server.state', data: { mode } })
   }
 
-  /** Ends all subscriptions: a few at once, many in waves over at most `longestMs`. */
+  /** Answers all long polls and ends all subscriptions: a few at once, many in waves over at most `longestMs`. */
   async drain(longestMs: number): Promise<void> {
     this.announce('draining')
+    for (const opening of this.#streams.values()) {
+      void opening.catch(() => undefined).then(stream => stream?.end())
+    }
     const all = [...this.#subscriptions]
     const waves = Math.ceil(Math.min(longestMs, all.length * MS_PER_CLIENT) / WAVE_MS) || 1
     const size = Math.ceil(all.length / waves)
