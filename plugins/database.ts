@@ -13,14 +13,17 @@ export interface DatabaseOptions {
   readonly url: string
   /** Connections that are kept at most. */
   readonly max: number
+  /** Whether a pooler stands between, which refuses startup parameters that it does not track. Default false. */
+  readonly pooled?: boolean
 }
 
 export default fp<DatabaseOptions>(
-  async (app, { url, max }) => {
+  async (app, { url, max, pooled = false }) => {
     const database = createPool(url, {
       max,
       name: 'sluice',
-      onError: error => app.log.warn({ err: error }, 'idle database connection lost'),
+      ...(pooled && { statementTimeoutMs: 0 }),
+      onError: error => app.log.warn({ err: error }, 'A database connection was lost.'),
     })
     app.decorate('database', database)
     app.addHook('onClose', async () => database.end())

@@ -21,6 +21,8 @@ declare module 'fastify' {
 
 export interface HubOptions {
   readonly databaseUrl: string
+  /** Whether a pooler stands between (plugins/database.ts). */
+  readonly pooled: boolean
   readonly heartbeatMs: number
   readonly maxAgeMs: number
   readonly maxStreams: number
@@ -40,6 +42,7 @@ const hub: FastifyPluginAsync<HubOptions> = async (app, options) => {
     max: READERS,
     name: 'sluice read',
     queryTimeoutMs: READ_DEADLINE_MS,
+    ...(options.pooled && { statementTimeoutMs: 0 }),
     onError: error => logger.debug({ err: error }, 'A reading connection was lost.'),
   })
   const tailer = new Tailer({ database: readers, bus, logger })

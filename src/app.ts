@@ -49,6 +49,8 @@ const KEEP_ALIVE_MS = 72_000
 
 /** The app, ready to listen. Its database is migrated; closing it ends streams first, then resources. */
 export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions): Promise<FastifyInstance> {
+  // The one reason to name a direct connection is that the other goes through a pooler.
+  const pooled = config.LISTEN_DATABASE_URL !== undefined
   const app = Fastify({
     logger: logger ?? false,
     genReqId: requestId,
@@ -68,12 +70,13 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
   await app.register(validation)
   await app.register(openapi)
   await app.register(cors, { origins: config.CORS_ORIGINS })
-  await app.register(database, { url: databaseUrl, max: config.DATABASE_POOL })
+  await app.register(database, { url: databaseUrl, max: config.DATABASE_POOL, pooled })
   await app.register(auth, { keys, claims: claimRules(config), queryToken: config.QUERY_TOKEN === 'on' })
   await app.register(rateLimit, { max: config.RATE_LIMIT_MAX })
   await app.register(bus, { url: busUrl(config, databaseUrl) })
   await app.register(hub, {
     databaseUrl,
+    pooled,
     heartbeatMs: config.HEARTBEAT_MS,
     maxAgeMs: config.MAX_STREAM_AGE * 1_000,
     maxStreams: config.MAX_STREAMS,

@@ -59,13 +59,16 @@ async function main(): Promise<void> {
 
 async function run(config: Config, demo: boolean, closers: (() => Promise<unknown>)[]): Promise<void> {
   const dataDir = resolve(packageRoot, config.DATA_DIR)
-  const database = await databaseOf(config, dataDir, closers)
+  // Until there is a log to write to, nobody hears the embedded server; a start that fails tells by itself.
+  let onLog = (_line: string): void => {}
+  const database = await databaseOf(config, dataDir, closers, line => onLog(line))
   await migratePatiently(database.url)
   const secret = config.NODE_ENV === 'production' ? undefined : await developmentSecret(dataDir)
   const keys = keysOf(config, secret)
   const logger = { ...logOptions(config.LOG_LEVEL), ...(await prettyLines(config)) }
   const app = await buildApp({ config, databaseUrl: database.url, keys, logger })
   closers.push(() => app.close())
+  onLog = line => app.log.info({ line }, 'postgres')
   await app.listen({ host: config.HOST, port: config.PORT, listenTextResolver: () => 'listening' })
 
   const tokens = config.NODE_ENV !== 'production' && keys.kind === 'secret' ? signTokens(app) : undefined
@@ -110,11 +113,12 @@ async function databaseOf(
   config: Config,
   dataDir: string,
   closers: (() => Promise<unknown>)[],
+  onLog: (line: string) => void,
 ): Promise<{ url: string; description: string }> {
   if (config.DATABASE_URL !== undefined) {
     return { url: config.DATABASE_URL, description: 'DATABASE_URL' }
   }
-  const embedded = await startEmbedded({ dataDir, pgBin: config.PG_BIN })
+  const embedded = await startEmbedded({ dataDir, pgBin: config.PG_BIN, onLog })
   closers.push(() => embedded.close())
   return {
     url: embedded.url,
