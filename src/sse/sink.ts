@@ -24,6 +24,8 @@ export class Sink {
   readonly #form: 'chunk' | 'bytes'
   #open = true
   #onClosed: (() => void)[] = []
+  #draining: Promise<void> | undefined
+  #endDraining: () => void = () => {}
   #bytes = 0
   #handedOver = 0
   #progressAt = Date.now()
@@ -68,17 +70,20 @@ export class Sink {
   }
 
   /** Resolves when the sink has room again, or will never have: check `open` then. */
-  async drained(): Promise<void> {
-    if (!this.#open || !this.#target.writableNeedDrain) return
-    await new Promise<void>(resolve => {
-      const settle = () => {
-        this.#target.off('drain', settle)
-        this.#onClosed = this.#onClosed.filter(listener => listener !== settle)
+  drained(): Promise<void> {
+    const { writable, writableNeedDrain } = this.#target
+    // A connection that is broken, or that the client has half closed, never drains, but it is not closed yet: to
+    // call it drained would let whoever waits for room spin, and the event loop would never get to closing it.
+    if (!this.#open || (writable && !writableNeedDrain)) return Promise.resolve()
+    this.#draining ??= new Promise(resolve => {
+      this.#endDraining = () => {
+        this.#target.off('drain', this.#endDraining)
+        this.#draining = undefined
         resolve()
       }
-      this.#target.on('drain', settle)
-      this.#onClosed.push(settle)
+      this.#target.on('drain', this.#endDraining)
     })
+    return this.#draining
   }
 
   /** Calls back once, when the response has ended or the client has gone; at once if that was before. */
@@ -107,6 +112,7 @@ export class Sink {
   #closed(): void {
     if (!this.#open) return
     this.#open = false
+    this.#endDraining()
     for (const listener of this.#onClosed.splice(0)) listener()
   }
 }
