@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
@@ -86,6 +87,19 @@ t.test('a server that is killed comes back at the same address', async t => {
   }
 
   t.ok(lines.some(line => line.includes('started again')))
+})
+
+t.test('a server comes back, every time, when the shell that keeps it is killed with it', async t => {
+  const dataDir = await folder(t)
+  const { url } = await start(t, { dataDir })
+
+  for (const round of [1, 2, 3]) {
+    const pid = await serverPid(dataDir)
+    const keeper = Number(execFileSync('ps', ['-o', 'ppid=', '-p', String(pid)]))
+    for (const victim of [keeper, pid]) process.kill(victim, 'SIGKILL')
+    await until(() => !isAlive(pid))
+    t.strictSame((await untilAnswered(url, 'select 1 as one')).rows, [{ one: 1 }], `round ${round}`)
+  }
 })
 
 t.test('a server that somebody shuts down comes back too', async t => {
