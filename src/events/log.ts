@@ -33,13 +33,11 @@ export interface StreamState {
 export const EVENT = `e."position", e.event_id as "eventId", e.at, e.type, e.data::text as data`
 
 /**
- * The size of a page is known without reading it: data is stored uncompressed, so pg_column_size() of an event whose
- * data lies out of line is its length. Only the rows that `fits` lets through have their data fetched.
+ * What cuts a page by bytes: the running sum of sizes. Sizes are known without reading, since data is stored
+ * uncompressed, so only the rows that fit have their data fetched. The first row always fits: its sum is its own size.
  */
-export const SIZED = `
-  e.*, sum(pg_column_size(e.data)) over (order by e."position" rows unbounded preceding) as bytes,
-  row_number() over (order by e."position") as place`
-export const fits = (maxBytes: string) => `(e.place = 1 or e.bytes <= ${maxBytes})`
+export const SIZED = `e.*, sum(pg_column_size(e.data)) over (order by e."position" rows unbounded preceding) as bytes`
+export const fits = (maxBytes: string) => `(e.bytes <= ${maxBytes} or e.bytes = pg_column_size(e.data))`
 
 export async function findStream(
   database: Queryable,
