@@ -21,7 +21,7 @@ import type { TypeFilter } from '../events/type-filter.js'
 import type { Logger } from '../logger.js'
 import type { Encoding, Notice } from '../sse/encoding.js'
 import { Payload } from '../sse/payload.js'
-import type { Sink } from '../sse/sink.js'
+import { type Sink, STALLED_MS } from '../sse/sink.js'
 import { type Member, payloads } from './audience.js'
 import type { EventFrames } from './event-frames.js'
 import type { Follower, HubStream } from './hub-stream.js'
@@ -29,8 +29,6 @@ import type { Mode } from './mode.js'
 import { type Cursor, cursorId, type Reset, resetTo, type Start, type Starts } from './start.js'
 import type { Discontinuity } from './tailer.js'
 
-/** A client whose bytes have not moved for so long is let go; it resumes by its last event id. */
-const STALLED_MS = 30_000
 const READ_AGAIN_MS = 500
 const RETRY_MS = { least: 1_000, spread: 2_000 } as const
 

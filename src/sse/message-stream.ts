@@ -1,12 +1,14 @@
 /**
  * A stream of messages of a route's own making, for whoever uses `reply.sse()` without Sluice's log behind it: what
- * is sent is bounded by the sink, a client that leaves ends it, and heartbeats keep proxies from cutting it.
+ * is sent is bounded by the sink, a client that leaves or stops reading ends it, and heartbeats keep proxies from
+ * cutting it.
  */
 import { encodeMessage, type SseMessage } from './frame.js'
 import { Payload } from './payload.js'
-import type { Sink } from './sink.js'
+import { type Sink, STALLED_MS } from './sink.js'
 
 const HEARTBEAT_MS = 15_000
+const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined }
 
 export interface MessageStreamOptions {
   /** Time between comments that keep the connection open; default 15 s, 0 sends none. */
@@ -23,7 +25,7 @@ export class MessageStream {
   constructor(sink: Sink, { heartbeatMs = HEARTBEAT_MS, retryMs }: MessageStreamOptions = {}) {
     this.#sink = sink
     this.#write(retryMs === undefined ? { comment: '' } : { retry: retryMs })
-    const timer = heartbeatMs > 0 ? setInterval(() => this.#write({ comment: '' }), heartbeatMs) : undefined
+    const timer = setInterval(() => this.#tick(heartbeatMs > 0), heartbeatMs || HEARTBEAT_MS)
     this.closed = new Promise(resolve => {
       sink.onClosed(() => {
         clearInterval(timer)
@@ -47,19 +49,19 @@ export class MessageStream {
     if (this.#sink.full) await this.#sink.drained()
   }
 
-  /** Sends all of them as fast as the client reads, then ends; stops the source when the client leaves. */
+  /**
+   * Sends all of them as fast as the client reads, then ends; stops the source when the client leaves.
+   * @throws what the source throws; the stream has ended then.
+   */
   async sendAll(messages: AsyncIterable<SseMessage>): Promise<void> {
-    const iterator = messages[Symbol.asyncIterator]()
-    const gone = this.closed.then(() => ({ done: true, value: undefined }) as const)
+    const source = messages[Symbol.asyncIterator]()
     try {
-      for (;;) {
-        const next = await Promise.race([iterator.next(), gone])
-        if (next.done || this.signal.aborted) break
+      for (let next = await this.#nextOf(source); !next.done; next = await this.#nextOf(source)) {
         await this.send(next.value)
       }
     } finally {
       // Not awaited: a generator that waits for its next message answers only after that.
-      iterator.return?.().catch(() => {})
+      void stop(source)
       this.end()
     }
   }
@@ -68,7 +70,33 @@ export class MessageStream {
     this.#sink.end()
   }
 
+  /** What the source gives next, or its end if the client leaves first. */
+  #nextOf(source: AsyncIterator<SseMessage>): Promise<IteratorResult<SseMessage, unknown>> {
+    if (this.signal.aborted) return Promise.resolve(DONE)
+    return new Promise((resolve, reject) => {
+      // A listener, which can be taken away: a race with `closed` would keep every message until the end.
+      const left = () => resolve(DONE)
+      this.signal.addEventListener('abort', left)
+      source
+        .next()
+        .then(resolve, reject)
+        .finally(() => this.signal.removeEventListener('abort', left))
+    })
+  }
+
+  #tick(heartbeat: boolean): void {
+    if (this.#sink.stalledFor(Date.now()) > STALLED_MS) this.#sink.destroy()
+    else if (heartbeat && !this.#sink.full) this.#write({ comment: '' })
+  }
+
   #write(message: SseMessage): void {
     this.#sink.write(Payload.text(encodeMessage(message)))
   }
+}
+
+/** Whatever the source says to that, there is nobody left to be told. */
+async function stop(source: AsyncIterator<SseMessage>): Promise<void> {
+  try {
+    await source.return?.()
+  } catch {}
 }

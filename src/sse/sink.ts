@@ -13,6 +13,8 @@ import type { Writable } from 'node:stream'
 import type { Payload } from './payload.js'
 
 export const HIGH_WATER_BYTES = 64 * 1024
+/** A client whose bytes have not moved for so long is let go. */
+export const STALLED_MS = 30_000
 /** What still waits at the end must be read within this time. */
 const END_DEADLINE_MS = 5_000
 
