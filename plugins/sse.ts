@@ -21,7 +21,6 @@ declare module 'fastify' {
 }
 
 function openSink(this: FastifyReply, contentType: string): Sink {
-  this.hijack()
   this.headers({
     'content-type': contentType,
     // no-transform: a proxy that compresses would hold events back until its buffer is full.
@@ -29,7 +28,9 @@ function openSink(this: FastifyReply, contentType: string): Sink {
     // nginx buffers answers otherwise; it swallows the header.
     'x-accel-buffering': 'no',
   })
+  // Throws for a header that cannot be sent; until then the error is Fastify's to answer.
   this.raw.writeHead(this.statusCode, this.getHeaders() as Record<string, string>)
+  this.hijack()
   if (this.request.method === 'HEAD') this.raw.end()
   else this.raw.flushHeaders()
   return new Sink(this.raw)
@@ -38,17 +39,21 @@ function openSink(this: FastifyReply, contentType: string): Sink {
 export default fp(
   async app => {
     const open = new Set<MessageStream>()
+    let closing = false
 
     app.decorateReply('openSink', openSink)
     app.decorateReply('sse', function (this: FastifyReply, options?: MessageStreamOptions) {
       const stream = new MessageStream(this.openSink('text/event-stream'), options)
       open.add(stream)
       void stream.closed.then(() => open.delete(stream))
+      // Its route was at work before the app began to close, and had nothing to say until now.
+      if (closing) stream.end()
       return stream
     })
 
     // preClose: the server waits for open responses before onClose.
     app.addHook('preClose', async () => {
+      closing = true
       for (const stream of open) stream.end()
     })
   },
