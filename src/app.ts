@@ -6,6 +6,7 @@ import bus from '../plugins/bus.js'
 import console from '../plugins/console.js'
 import cors from '../plugins/cors.js'
 import database from '../plugins/database.js'
+import follow from '../plugins/follow.js'
 import headers from '../plugins/headers.js'
 import hub from '../plugins/hub.js'
 import maintenance from '../plugins/maintenance.js'
@@ -85,6 +86,7 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
   await app.register(maintenance)
   await app.register(retention, { days: { feed: config.RETENTION_DAYS } })
   await app.register(sse)
+  await app.register(follow)
 
   app.decorate('items', new Items({ database: app.database, onCommitted: app.wake }))
 

@@ -2,7 +2,7 @@
  * The live subscriptions of one stream that read the same encoding through the same filter: what one of them gets,
  * all get, so that it is put together once.
  */
-import type { Head } from '../events/log.js'
+import type { StoredEvent } from '../events/event.js'
 import type { TypeFilter } from '../events/type-filter.js'
 import type { Encoding } from '../sse/encoding.js'
 import { Payload } from '../sse/payload.js'
@@ -11,7 +11,7 @@ import type { EventFrames } from './event-frames.js'
 
 export interface Member {
   /** All that its filter lets through up to an event: nothing, when `payload` is undefined. */
-  receive(payload: Payload | undefined, upTo: Head): void
+  receive(payload: Payload | undefined, upTo: StoredEvent): void
 }
 
 export class Audience {
@@ -34,13 +34,13 @@ export function* payloads(
   frames: readonly EventFrames[],
   encoding: Encoding,
   filter: TypeFilter | undefined,
-): Generator<{ payload: Payload | undefined; upTo: Head }> {
+): Generator<{ payload: Payload | undefined; upTo: StoredEvent }> {
   let parts: Buffer[] = []
   let bytes = 0
   for (const [index, frame] of frames.entries()) {
     if (!filter || filter.matches(frame.event.type)) {
       const part = frame.in(encoding)
-      parts.push(part)
+      if (part.length > 0) parts.push(part)
       bytes += part.length
     }
     if (index === frames.length - 1 || bytes >= HIGH_WATER_BYTES) {

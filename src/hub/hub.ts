@@ -48,6 +48,8 @@ export interface Follow {
   readonly encoding: Encoding
   readonly filter: TypeFilter | undefined
   readonly expiresAt: number
+  /** Said before the events; default nothing. */
+  readonly opening?: readonly Buffer[]
 }
 
 export class Hub {
@@ -99,12 +101,12 @@ export class Hub {
   }
 
   /** Takes over the lease. */
-  subscribe({ lease, start, sink, encoding, filter, expiresAt }: Follow): void {
+  subscribe({ lease, start, sink, encoding, filter, expiresAt, opening = [] }: Follow): void {
     const { heartbeatMs, maxAgeMs, logger } = this.#options
     const age = maxAgeMs * (0.9 + 0.2 * Math.random())
     const subscription = new Subscription({
-      ...{ stream: lease.stream, starts: this.starts, start, sink, encoding, filter, logger },
-      ...{ mode: this.#mode, heartbeatMs, expiresAt },
+      ...{ stream: lease.stream, starts: this.starts, start, sink, encoding, filter, opening, logger },
+      ...{ mode: this.#mode, heartbeatMs: encoding.heartbeatMs ?? heartbeatMs, expiresAt },
       tooOldAt: maxAgeMs > 0 ? Date.now() + age : Number.POSITIVE_INFINITY,
       onClosed: () => {
         this.#subscriptions.delete(subscription)

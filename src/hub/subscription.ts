@@ -16,6 +16,7 @@
  */
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import { isDatabaseDown } from '../errors.js'
+import type { StoredEvent } from '../events/event.js'
 import type { Bounds } from '../events/log.js'
 import type { TypeFilter } from '../events/type-filter.js'
 import type { Logger } from '../logger.js'
@@ -42,6 +43,8 @@ export interface SubscriptionOptions {
   readonly encoding: Encoding
   readonly filter: TypeFilter | undefined
   readonly start: Start
+  /** Said first: what the client needs before the events, such as a snapshot. */
+  readonly opening: readonly Buffer[]
   readonly mode: Mode
   readonly heartbeatMs: number
   /** When the client's credentials end, and when the stream is old enough, both in ms since 1970. */
@@ -71,7 +74,7 @@ export class Subscription implements Member, Follower {
 
   /** Says hello and starts to catch up. To be called once. */
   open(): void {
-    const { sink, stream, encoding, mode, start } = this.#options
+    const { sink, stream, encoding, opening, mode, start } = this.#options
     stream.followers.add(this)
     sink.onClosed(() => {
       this.#closed = true
@@ -85,13 +88,14 @@ export class Subscription implements Member, Follower {
       // So that a client that hears nothing else resumes from here; after a reset it must hear that first.
       ...(!start.reset && { id: cursorId(start.cursor) }),
     })
-    this.#write([encoding.retry(retryMs()), hello, start.reset && this.#reset(start.reset)])
+    const cursor = start.reset ? undefined : encoding.cursor(cursorId(start.cursor))
+    const reset = start.reset && this.#reset(start.reset)
+    this.#write([encoding.retry(retryMs()), hello ?? cursor, ...opening, reset])
     void this.#catchUp()
   }
 
-  receive(payload: Payload | undefined, upTo: Cursor): void {
-    this.#cursor = upTo
-    if (payload) this.#options.sink.write(payload)
+  receive(payload: Payload | undefined, upTo: StoredEvent): void {
+    this.#advance(payload, upTo)
     if (this.#options.sink.full) {
       this.#leaveLive()
       void this.#catchUp()
@@ -142,6 +146,10 @@ export class Subscription implements Member, Follower {
         await this.#step()
       } catch (error) {
         if (!isDatabaseDown(error)) logger.error({ err: error }, 'A subscription cannot read its stream.')
+        this.say({
+          name: 'error',
+          data: { message: 'The log cannot be read; it is tried again.', code: 'unreadable' },
+        })
         // The stream stays open, with heartbeats, until the log can be read again.
         await pause(READ_AGAIN_MS)
       }
@@ -177,9 +185,19 @@ export class Subscription implements Member, Follower {
     for (const { payload, upTo } of payloads(frames, encoding, filter)) {
       if (sink.full) await sink.drained()
       if (this.#closed || restarts !== this.#restarts) return
-      if (payload) sink.write(payload)
-      this.#cursor = upTo
+      this.#advance(payload, upTo)
     }
+  }
+
+  /** A stream that has an end ends for the client with its last event. */
+  #advance(payload: Payload | undefined, upTo: StoredEvent): void {
+    const { sink, encoding } = this.#options
+    this.#cursor = upTo
+    if (payload) sink.write(payload)
+    const closing = encoding.closing?.(upTo)
+    if (!closing) return
+    this.#write([closing])
+    sink.end()
   }
 
   /** What comes after the cursor is gone: retention was faster than this client. */
@@ -203,12 +221,12 @@ export class Subscription implements Member, Follower {
     this.#leave = undefined
   }
 
-  #reset(reset: Reset): Buffer {
+  #reset(reset: Reset): Buffer | undefined {
     return this.#options.encoding.notice({ name: 'reset', data: reset, id: reset.head })
   }
 
   #write(parts: readonly (Buffer | undefined)[]): void {
-    const bytes = parts.filter(part => part !== undefined)
+    const bytes = parts.flatMap(part => (part && part.length > 0 ? [part] : []))
     if (bytes.length > 0 && !this.#closed) this.#options.sink.write(Payload.of(bytes))
   }
 }

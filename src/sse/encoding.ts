@@ -9,7 +9,7 @@ import { encodeMessage } from './frame.js'
 
 /** What is said besides the events of the log: never stored, so it never moves a client's cursor by itself. */
 export interface Notice {
-  readonly name: 'server.state' | 'heartbeat' | 'reset' | 'unavailable' | 'auth-expired'
+  readonly name: 'server.state' | 'heartbeat' | 'reset' | 'unavailable' | 'auth-expired' | 'error'
   readonly data: object
   /** The subscription's own cursor, when the client is to keep it. */
   readonly id?: string
@@ -18,15 +18,27 @@ export interface Notice {
 export interface Encoding {
   readonly name: string
   readonly contentType: string
+  /** Time between heartbeats; default: the gateway's. */
+  readonly heartbeatMs?: number
+  /** Empty for an event that clients of this encoding do not see. */
   event(event: StoredEvent): Buffer
-  notice(notice: Notice): Buffer
+  /** Undefined where there is no way to say it. */
+  notice(notice: Notice): Buffer | undefined
   /** Moves the client's cursor and says nothing else; undefined where a client has no such cursor. */
   cursor(id: string): Buffer | undefined
   /** Asks the client to reconnect after so many milliseconds; undefined where there is no way to ask. */
   retry(ms: number): Buffer | undefined
+  /** What is said after the last event of a stream that has an end, perhaps nothing; undefined for other events. */
+  closing?(event: StoredEvent): Buffer | undefined
 }
 
-export const sse: Encoding = {
+/** The text form of a notice as clients of the feed see it. `error` they would take for a broken connection. */
+export function encodeNotice({ name, data, id }: Notice): string | undefined {
+  if (name === 'error') return undefined
+  return encodeMessage({ ...(id !== undefined && { id }), event: name, data: JSON.stringify(data) })
+}
+
+export const sse = {
   name: 'sse',
   contentType: 'text/event-stream',
   event: event =>
@@ -37,9 +49,11 @@ export const sse: Encoding = {
         data: event.data,
       }),
     ),
-  notice: ({ name, data, id }) =>
-    Buffer.from(encodeMessage({ ...(id !== undefined && { id }), event: name, data: JSON.stringify(data) })),
+  notice(notice) {
+    const text = encodeNotice(notice)
+    return text === undefined ? undefined : Buffer.from(text)
+  },
   // A block without data sets the last event id and dispatches nothing (WHATWG HTML §9.2.6).
   cursor: id => Buffer.from(encodeMessage({ id })),
   retry: ms => Buffer.from(encodeMessage({ retry: ms })),
-}
+} as const satisfies Encoding

@@ -1,0 +1,142 @@
+/** How a stream is asked for: the query, the headers, and what they mean. docs/protocol.md is the source of truth. */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import Type, { type Static } from 'typebox'
+import { Problem } from '../src/errors.js'
+import { type EventId, parseEventId } from '../src/events/event-id.js'
+import { TypeFilter } from '../src/events/type-filter.js'
+import type { StartAt } from '../src/hub/start.js'
+import { type Encoding, sse } from '../src/sse/encoding.js'
+import { ndjson } from '../src/sse/ndjson.js'
+
+const MAX_LAST = 10_000
+const MAX_LIMIT = 1_000
+const DEFAULT_LIMIT = 100
+const MAX_WAIT_MS = 60_000
+const JSON_FORM = 'application/json'
+const LINES_FORM = 'application/x-ndjson'
+
+export const FORMS = [sse.contentType, LINES_FORM, JSON_FORM] as const
+
+export const StreamQuery = Type.Object(
+  {
+    types: Type.Optional(
+      Type.String({ maxLength: 4_096, description: 'Names, or prefixes that end in `*`, by commas.' }),
+    ),
+    token: Type.Optional(Type.String({ description: 'The JWT, for clients that cannot set headers.' })),
+    last_event_id: Type.Optional(Type.String({ description: 'As the header Last-Event-ID. Live only.' })),
+    from: Type.Optional(
+      Type.String({ description: '`beginning`, `now` or an event id to start after. Live only.' }),
+    ),
+    last: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: MAX_LAST,
+        description: 'Start with the newest so many. Live only.',
+      }),
+    ),
+    after: Type.Optional(Type.String({ description: 'An event id; default: the beginning. Pages only.' })),
+    limit: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: MAX_LIMIT, description: 'Events on the page, default 100.' }),
+    ),
+    wait: Type.Optional(
+      Type.String({
+        pattern: '^[0-9]{1,6}(ms|s)$',
+        description: 'How long to wait for the first event, up to `60s`. Pages only.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+export type StreamQuery = Static<typeof StreamQuery>
+
+type EventPageQuery = Parameters<FastifyReply['sendEventPage']>[0]
+
+const LIVE_ONLY = ['last_event_id', 'from', 'last'] as const
+const PAGE_ONLY = ['after', 'limit', 'wait'] as const
+
+/** How a stream looks live, where that is not as usual. */
+export interface Live {
+  /** The encoding of `text/event-stream`. */
+  readonly encoding?: Encoding
+  /** Where a client starts that says nothing else; default now. */
+  readonly from?: StartAt
+  /** What a client hears first that does not come back with an event id. */
+  readonly opening?: readonly Buffer[]
+}
+
+/** Answers as the client asked: live as SSE or NDJSON, or with a page. */
+export function answerWithStream(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  query: StreamQuery,
+  stream: string,
+  live: Live = {},
+): Promise<FastifyReply> {
+  const form = formOf(request)
+  const filter = query.types === undefined ? undefined : TypeFilter.parse(query.types)
+  if (form === JSON_FORM || (form === LINES_FORM && query.limit !== undefined)) {
+    return reply.sendEventPage({ stream, filter, form, ...pageOf(query) })
+  }
+  refuse(query, PAGE_ONLY, 'is for pages: ask for them with Accept: application/json.')
+  const encoding = form === LINES_FORM ? ndjson : (live.encoding ?? sse)
+  const id = lastEventId(request, query)
+  const from = id ?? startAt(query) ?? live.from ?? { at: 'now' }
+  const opening = id || form === LINES_FORM ? [] : live.opening
+  return reply.follow({ stream, encoding, filter, from, ...(opening && { opening }) })
+}
+
+/** What the client asked for; a client that takes anything gets the live stream. */
+function formOf(request: FastifyRequest): (typeof FORMS)[number] {
+  const accept = request.headers.accept ?? '*/*'
+  const form = FORMS.find(form => accept.includes(form))
+  if (form) return form
+  if (/\*\/\*|text\/\*/.test(accept)) return sse.contentType
+  throw new Problem(406, 'not-acceptable', `Ask for one of ${FORMS.join(', ')} in Accept.`)
+}
+
+/**
+ * Where a client that comes back was: its own id, which wins over what the page's author wrote into the URL, because on
+ * a reconnect both are there.
+ */
+export function lastEventId(
+  { headers }: FastifyRequest,
+  query: Pick<StreamQuery, 'last_event_id'> = {},
+): StartAt | undefined {
+  const id = headers['last-event-id'] || query.last_event_id
+  if (typeof id !== 'string' || id === '') return undefined
+  return { at: 'after', id: parseEventId(id) ?? 'unknown' }
+}
+
+function startAt({ from, last }: StreamQuery): StartAt | undefined {
+  if (from === 'beginning' || from === 'now') return { at: from }
+  if (from !== undefined) return { at: 'after', id: eventIdIn('from', from) }
+  return last === undefined ? undefined : { at: 'newest', count: last }
+}
+
+function pageOf(query: StreamQuery): Pick<EventPageQuery, 'from' | 'limit' | 'waitMs'> {
+  refuse(query, LIVE_ONLY, 'is for live streams: a page takes `after`.')
+  const { after, limit = DEFAULT_LIMIT, wait } = query
+  const beginning = after === undefined || after === 'beginning'
+  const from = beginning
+    ? ({ at: 'beginning' } as const)
+    : ({ at: 'after', id: eventIdIn('after', after) } as const)
+  return { from, limit, waitMs: milliseconds(wait) }
+}
+
+function eventIdIn(parameter: string, text: string): EventId {
+  const id = parseEventId(text)
+  if (id) return id
+  throw new Problem(400, 'invalid-event-id', `\`${parameter}\` is not an event id, such as 10532.k7f3qa.`)
+}
+
+function milliseconds(wait: string | undefined): number {
+  if (wait === undefined) return 0
+  const ms = Number.parseInt(wait, 10) * (wait.endsWith('ms') ? 1 : 1_000)
+  if (ms <= MAX_WAIT_MS) return ms
+  throw new Problem(400, 'invalid-request', `\`wait\` is at most ${MAX_WAIT_MS / 1_000}s.`)
+}
+
+function refuse(query: StreamQuery, parameters: readonly (keyof StreamQuery)[], why: string): void {
+  const given = parameters.find(parameter => query[parameter] !== undefined)
+  if (given) throw new Problem(400, 'invalid-request', `\`${given}\` ${why}`)
+}
