@@ -231,12 +231,14 @@ t.test('the system workspace takes appends and nothing else', async t => {
   t.strictSame(await typesOf(pool, 'server', '$system'), ['server.state'])
 })
 
-t.test('a plan that was made while the log was empty still finds the tail by its index', async t => {
+t.test('a plan that was made while the log was small still finds the tail by its index', async t => {
   const { pool } = await createDatabase(t)
   const client = await connect(t, pool)
+  await append(client, 'a')
+  await client.query('analyze sluice.streams, sluice.events')
   await client.query('begin')
   for (let turn = 0; turn < 10; turn += 1) await append(client, 'a')
-  await client.query(`select sluice.append('w', 'feed', 'a', '{}') from generate_series(1, 1000)`)
+  await client.query(`select sluice.append('w', 'feed', 'a', '{}') from generate_series(1, 100)`)
 
   const { rows } = await client.query(
     `select sum(seq_tup_read)::int as scanned from pg_stat_xact_user_tables where schemaname = 'sluice'`,
