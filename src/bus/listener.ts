@@ -55,7 +55,7 @@ export class Listener {
   }
 
   start(): void {
-    void this.#connect()
+    if (!this.#closed && !this.#subscriber) void this.#connect()
   }
 
   async close(): Promise<void> {
@@ -117,12 +117,15 @@ export class Listener {
   }
 
   async #canary(subscriber: Subscriber): Promise<void> {
+    let deadline: NodeJS.Timeout | undefined
     const back = new Promise<void>((resolve, reject) => {
       this.#canaryBack = resolve
-      this.#timer = setTimeout(() => reject(new Error('canary lost')), this.#options.canaryDeadlineMs)
+      deadline = setTimeout(() => reject(new Error('canary lost')), this.#options.canaryDeadlineMs)
     })
+    this.#timer = deadline
     await Promise.all([subscriber.notify(WAKE_CHANNEL, this.#options.canary), back])
-    clearTimeout(this.#timer)
+    // Not `#timer`: that may be the pause after a loss by now, and nobody would connect again.
+    clearTimeout(deadline)
   }
 
   #lost(subscriber: Subscriber): void {

@@ -11,6 +11,7 @@ export class MemoryBus implements Bus {
   readonly #channel: MemoryChannel
   readonly #shared: boolean
   #onWake: ((wake: Wake) => void) | undefined
+  #closed = false
 
   constructor(channel?: MemoryChannel) {
     this.#channel = channel ?? new Set()
@@ -22,6 +23,7 @@ export class MemoryBus implements Bus {
   }
 
   async start(onWake: (wake: Wake) => void): Promise<void> {
+    if (this.#closed) return
     this.#onWake = onWake
     this.#channel.add(onWake)
     onWake('all')
@@ -34,6 +36,7 @@ export class MemoryBus implements Bus {
   }
 
   async close(): Promise<void> {
+    this.#closed = true
     if (this.#onWake) this.#channel.delete(this.#onWake)
     this.#onWake = undefined
   }

@@ -1,8 +1,8 @@
 /**
  * Sends wakes by NOTIFY, after the events' COMMIT and on a connection of its own: inside their transaction it
  * would take a lock that all committing transactions of the cluster share. The first wake goes out at once,
- * those that follow within 10 ms go together, one NOTIFY in flight. A wake that cannot be sent is dropped: the
- * others' poll finds the events.
+ * those that follow within 10 ms go together, one NOTIFY in flight; closing sends what still waits. A wake that cannot
+ * be sent is dropped: the others' poll finds the events.
  */
 import pg from 'pg'
 import type { StreamId } from '../events/event.js'
@@ -16,6 +16,7 @@ export class Notifier {
   readonly #sender: string
   readonly #waiting = new Set<StreamId>()
   #busy = false
+  #running: Promise<void> | undefined
   #closed = false
 
   constructor(url: string, sender: string) {
@@ -36,18 +37,19 @@ export class Notifier {
   wake(streams: readonly StreamId[]): void {
     if (this.#closed) return
     for (const stream of streams) this.#waiting.add(stream)
-    if (!this.#busy) void this.#run()
+    if (!this.#busy) this.#running = this.#run()
   }
 
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    await this.#running
     await this.#pool.end()
   }
 
   async #run(): Promise<void> {
     this.#busy = true
-    while (this.#waiting.size > 0 && !this.#closed) {
+    while (this.#waiting.size > 0) {
       const payloads = formatWakes(this.#sender, this.#waiting)
       this.#waiting.clear()
       const pause = new Promise(resolve => setTimeout(resolve, COALESCE_MS))

@@ -1,0 +1,111 @@
+/**
+ * A network between a client and Postgres that can fail in the ways that networks and poolers do. TCP towards the
+ * client, whatever the database's URL says towards the server.
+ */
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import pg from 'pg'
+import type { Test } from 'tap'
+
+export interface PostgresProxy {
+  readonly url: string
+  /** Connections accepted so far. */
+  readonly accepted: number
+  /** Connections that clients hold right now. */
+  readonly open: number
+  /**
+   * What happens to a connection that is accepted from now on: it works, or is cut at once, or is never answered, or
+   * passes each message of the server through `messages`.
+   */
+  mode: 'pass' | 'refuse' | 'silent'
+  /** Sees each message of the server, whole; what it returns goes on to the client. */
+  messages: (message: Buffer) => Buffer
+  /** The connections of now stay open, but not a byte goes through any more, either way. */
+  freeze(): void
+  /** Cuts all connections and accepts no more, until `listen`. */
+  unplug(): Promise<void>
+  /** Accepts connections again, at the same port. */
+  plugIn(): Promise<void>
+}
+
+/** Closed when the test is over. */
+export async function startProxy(test: Test, databaseUrl: string): Promise<PostgresProxy> {
+  const pairs = new Set<Pair>()
+  let accepted = 0
+  let port = 0
+  const server = createServer({ allowHalfOpen: false }, client => {
+    accepted += 1
+    if (proxy.mode === 'refuse') {
+      client.destroy()
+      return
+    }
+    const pair: Pair = { client, server: proxy.mode === 'pass' ? connectTo(databaseUrl) : undefined }
+    pairs.add(pair)
+    client.on('error', () => {})
+    client.on('close', () => {
+      pairs.delete(pair)
+      pair.server?.destroy()
+    })
+    if (pair.server) join(client, pair.server, message => proxy.messages(message))
+    else client.resume()
+  })
+  const proxy = {
+    url: '',
+    get accepted() {
+      return accepted
+    },
+    get open() {
+      return pairs.size
+    },
+    mode: 'pass' as PostgresProxy['mode'],
+    messages: (message: Buffer) => message,
+    freeze() {
+      for (const { client, server } of pairs) {
+        client.removeAllListeners('data').resume()
+        // Not even its end is told.
+        server?.removeAllListeners('data').removeAllListeners('close').resume()
+      }
+    },
+    async unplug() {
+      for (const { client } of pairs) client.destroy()
+      if (server.listening) await new Promise(resolve => server.close(resolve))
+    },
+    async plugIn() {
+      await once(server.listen(port, '127.0.0.1'), 'listening')
+      port = (server.address() as AddressInfo).port
+    },
+  }
+  test.teardown(() => proxy.unplug())
+  await proxy.plugIn()
+  const { user, database, password } = new pg.Client(databaseUrl)
+  proxy.url = `postgres://${user}${password ? `:${encodeURIComponent(password)}` : ''}@127.0.0.1:${port}/${database}`
+  return proxy
+}
+
+interface Pair {
+  readonly client: Socket
+  readonly server: Socket | undefined
+}
+
+function connectTo(url: string): Socket {
+  const { host, port } = new pg.Client(url)
+  return host.startsWith('/') ? connect(`${host}/.s.PGSQL.${port}`) : connect(port, host)
+}
+
+function join(client: Socket, server: Socket, messages: (message: Buffer) => Buffer): void {
+  client.on('data', bytes => server.write(bytes))
+  server.on('error', () => {})
+  server.on('close', () => client.destroy())
+  let rest: Buffer = Buffer.alloc(0)
+  server.on('data', bytes => {
+    rest = Buffer.concat([rest, bytes])
+    const passed: Buffer[] = []
+    // A type of one byte, then the length of all but that byte (PostgreSQL manual, Message Formats).
+    while (rest.length >= 5 && rest.length > rest.readInt32BE(1)) {
+      const length = rest.readInt32BE(1) + 1
+      passed.push(messages(rest.subarray(0, length)))
+      rest = rest.subarray(length)
+    }
+    client.write(Buffer.concat(passed))
+  })
+}
