@@ -10,7 +10,6 @@ const MAX_BYTES = 1024 * 1024
 
 export class RecentFrames {
   #frames: EventFrames[] = []
-  #first = 0
   #bytes = 0
 
   /** Events that continue the newest one. */
@@ -24,34 +23,29 @@ export class RecentFrames {
 
   /** All events after `position`, or undefined when the first of them is not here any more. */
   after(position: Position): readonly EventFrames[] | undefined {
-    const oldest = this.#frames[this.#first]
+    const [oldest] = this.#frames
     if (!oldest || position < oldest.position - 1) return undefined
-    return this.#frames.slice(this.#first + position - oldest.position + 1)
+    return this.#frames.slice(position - oldest.position + 1)
   }
 
   at(position: Position): EventFrames | undefined {
-    const oldest = this.#frames[this.#first]
-    if (!oldest || position < oldest.position) return undefined
-    return this.#frames[this.#first + position - oldest.position]
+    const [oldest] = this.#frames
+    return oldest && position >= oldest.position ? this.#frames[position - oldest.position] : undefined
   }
 
   clear(): void {
     this.#frames = []
-    this.#first = 0
     this.#bytes = 0
   }
 
+  /** Taken out of the array, not only passed over: a large event that stays referenced stays in memory. */
   #evict(): void {
-    while (this.#frames.length - this.#first > MAX_EVENTS || this.#bytes > MAX_BYTES) {
-      const evicted = this.#frames[this.#first]
-      if (!evicted) break
-      this.#bytes -= evicted.bytes
-      this.#first += 1
+    let evicted = 0
+    for (const { bytes } of this.#frames) {
+      if (this.#frames.length - evicted <= MAX_EVENTS && this.#bytes <= MAX_BYTES) break
+      this.#bytes -= bytes
+      evicted += 1
     }
-    // Shifting one by one would move the whole array each time.
-    if (this.#first > MAX_EVENTS) {
-      this.#frames = this.#frames.slice(this.#first)
-      this.#first = 0
-    }
+    this.#frames.splice(0, evicted)
   }
 }
