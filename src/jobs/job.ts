@@ -1,0 +1,158 @@
+/**
+ * What a job is, once: the schemas that routes validate and serialise with, the types that come from them, and the
+ * limits that migrations/0005_jobs.sql enforces as well.
+ */
+import Type, { type Static } from 'typebox'
+
+export const MAX_PAYLOAD_BYTES = 64 * 1024
+export const MAX_PAYLOAD_DEPTH = 32
+export const MAX_JOB_PAGE = 200
+export const MIN_LEASE_MS = 5_000
+export const MAX_LEASE_MS = 300_000
+export const DEFAULT_LEASE_MS = 30_000
+export const MAX_CLAIM_WAIT_MS = 30_000
+const MAX_TIMEOUT_MS = 86_400_000
+const MAX_FILTERS = 100
+
+/** The name of a job's stream, in its workspace. Only what is done with the job writes to it. */
+export const JOB_STREAM_PREFIX = 'job:'
+/** The kind of these streams, which retention and the client counts go by. */
+export const JOB_STREAM_KIND = 'job'
+/** Types that start so tell of the status, and nobody appends them by hand. */
+export const JOB_TYPE_PREFIX = 'job.'
+
+export const ENDED = ['completed', 'failed', 'cancelled', 'interrupted'] as const
+export const STATUSES = ['queued', 'running', ...ENDED] as const
+
+export function jobStream(id: string): string {
+  return `${JOB_STREAM_PREFIX}${id}`
+}
+
+/** Whether an event of this type is the last of a job's stream. */
+export function isTerminal(type: string): boolean {
+  return ENDED.some(status => type === `${JOB_TYPE_PREFIX}${status}`)
+}
+
+/** One line: neither control characters nor halves of surrogate pairs, which have no UTF-8 form. */
+const Line = (maxLength: number, description: string, example: string) =>
+  Type.String({ minLength: 1, maxLength, pattern: '^[^\\p{Cc}\\p{Cs}]*$', description, examples: [example] })
+
+export const JobId = Type.String({ format: 'uuid' })
+export const JobStatus = Type.Enum(STATUSES)
+export type JobStatus = Static<typeof JobStatus>
+export const JobKind = Type.String({
+  pattern: '^[a-z][a-z0-9-]{0,31}$',
+  description: 'What is to be executed, and by what sort of runner.',
+  examples: ['command'],
+})
+export const JobProject = Line(128, 'What the job belongs to; runners may claim by it.', 'website')
+const Title = Line(512, 'For people.', 'npm test')
+export const RunnerName = Line(128, 'Names the runner to people; who it is says its token.', 'build-7')
+
+// A bare Record serialises the keys that match /^.*$/ and loses those with a line break.
+const Payload = Type.Record(Type.String(), Type.Unknown(), {
+  additionalProperties: true,
+  description: `What the runner needs: a JSON object of at most ${MAX_PAYLOAD_BYTES} bytes and ${MAX_PAYLOAD_DEPTH} levels.`,
+  examples: [{ command: 'npm test' }],
+})
+const Result = Type.Record(Type.String(), Type.Unknown(), {
+  additionalProperties: true,
+  description: `A JSON object of at most ${MAX_PAYLOAD_BYTES} bytes and ${MAX_PAYLOAD_DEPTH} levels.`,
+  examples: [{ exit_code: 0 }],
+})
+const Priority = Type.Integer({
+  minimum: 0,
+  maximum: 9,
+  description: 'Higher ones are claimed first. Default 0.',
+})
+const MaxAttempts = Type.Integer({
+  minimum: 1,
+  maximum: 10,
+  description: 'After so many attempts a lease that expires interrupts the job. Default 3.',
+})
+const Timeout = Type.Integer({
+  minimum: 1,
+  maximum: MAX_TIMEOUT_MS,
+  description: 'How long an attempt may take, in milliseconds. Default: as long as it likes.',
+})
+export const Attempt = Type.Integer({ minimum: 1, maximum: 2_147_483_647 })
+const Time = Type.String({ format: 'date-time' })
+const orNull = <Schema extends Type.TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
+
+export const Job = Type.Object({
+  id: JobId,
+  kind: JobKind,
+  project: orNull(JobProject),
+  title: orNull(Title),
+  payload: Payload,
+  priority: Priority,
+  status: JobStatus,
+  result: orNull(Result),
+  attempt: Type.Integer({ description: 'How often it was taken out of the queue; 0 before the first time.' }),
+  max_attempts: MaxAttempts,
+  timeout_ms: orNull(Timeout),
+  runner: orNull(Type.String({ description: 'Who executes it, or did so last.' })),
+  lease_expires_at: orNull(Time),
+  created_by: Type.String({ description: 'The principal who created it.' }),
+  created_at: Time,
+  started_at: orNull(
+    Type.String({ format: 'date-time', description: 'When the current or last attempt began.' }),
+  ),
+  ended_at: orNull(Time),
+})
+export type Job = Static<typeof Job>
+
+export const NewJob = Type.Object(
+  {
+    kind: JobKind,
+    project: Type.Optional(orNull(JobProject)),
+    title: Type.Optional(orNull(Title)),
+    payload: Type.Optional(Payload),
+    priority: Type.Optional(Priority),
+    max_attempts: Type.Optional(MaxAttempts),
+    timeout_ms: Type.Optional(orNull(Timeout)),
+  },
+  { additionalProperties: false },
+)
+export type NewJob = Static<typeof NewJob>
+
+export const JobEnd = Type.Object({ result: Type.Optional(orNull(Result)) }, { additionalProperties: false })
+export type JobEnd = Static<typeof JobEnd>
+
+const LeaseMs = Type.Integer({
+  minimum: MIN_LEASE_MS,
+  maximum: MAX_LEASE_MS,
+  description: `For how long the job is the runner's without a further heartbeat. Default ${DEFAULT_LEASE_MS}.`,
+})
+
+export const Claim = Type.Object(
+  {
+    runner: RunnerName,
+    projects: Type.Optional(
+      Type.Array(JobProject, {
+        minItems: 1,
+        maxItems: MAX_FILTERS,
+        description: 'Default: jobs of any project, or none.',
+      }),
+    ),
+    kinds: Type.Optional(
+      Type.Array(JobKind, { minItems: 1, maxItems: MAX_FILTERS, description: 'Default: jobs of any kind.' }),
+    ),
+    lease_ms: Type.Optional(LeaseMs),
+    wait_ms: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: MAX_CLAIM_WAIT_MS,
+        description: 'How long to wait for a job when there is none. Default 0.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+export type Claim = Static<typeof Claim>
+
+export const Heartbeat = Type.Object(
+  { attempt: Attempt, lease_ms: Type.Optional(LeaseMs) },
+  { additionalProperties: false },
+)
+export type Heartbeat = Static<typeof Heartbeat>
