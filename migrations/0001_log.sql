@@ -16,8 +16,7 @@
 -- within one session, and a plan that was cached while a table was empty would scan it whole for ever after. Generic
 -- plans: there is one good plan for each statement, and making it takes longer than running it.
 
-create schema if not exists sluice;
-
+-- The schema itself is made by src/database/migrate.ts, or beforehand by somebody who may.
 comment on schema sluice is
   'The log of Sluice. To let an application publish from its own transactions: '
   'grant usage on schema sluice to app; grant execute on function sluice.publish to app;';

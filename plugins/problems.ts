@@ -33,7 +33,12 @@ export default fp(
     app.setErrorHandler((error, request, reply) => {
       const problem = problemOf(error)
       if (problem.status === 500) request.log.error({ err: error }, 'request failed')
-      else if (problem.status > 500) request.log.warn({ err: error }, 'request could not be served')
+      else if (problem.status > 500) {
+        // A refusal of our own, such as maintenance, has no cause and needs no stack.
+        const fields =
+          problem === error && problem.cause === undefined ? { code: problem.code } : { err: error }
+        request.log.warn(fields, 'request could not be served')
+      }
       return answer(problem, request, reply)
     })
 

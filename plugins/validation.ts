@@ -7,6 +7,7 @@ import { Ajv, type AnySchema, type Options, type ValidateFunction } from 'ajv'
 import ajvFormats from 'ajv-formats'
 import type { FastifyInstance, FastifyRequest, FastifySchemaCompiler } from 'fastify'
 import fp from 'fastify-plugin'
+import Type from 'typebox'
 import { Problem } from '../src/errors.js'
 import { invalidRequest } from '../src/request-faults.js'
 
@@ -28,6 +29,8 @@ type FastifyValidationResult = ReturnType<FastifySchemaCompiler<AnySchema>>
 /** Values in a body up to which every fault is listed; beyond, only the first, or the list would outgrow the body. */
 const MAX_LISTED_VALUES = 200
 
+const NO_PARAMETERS = Type.Object({}, { additionalProperties: false })
+
 const PARTS = { body: 'body', querystring: 'query', params: 'path', headers: 'headers' } as const
 
 export default fp(
@@ -41,6 +44,11 @@ export default fp(
       httpPart === 'body' ? bodyValidator(body(schema), () => bodyInFull(schema)) : head(schema),
     )
     app.setSchemaErrorFormatter((errors, part) => invalidRequest(errors, PARTS[part]))
+
+    // A route that takes no parameters says so too: a misspelt one is told, not ignored.
+    app.addHook('onRoute', ({ schema }) => {
+      if (schema && !schema.hide) schema.querystring ??= NO_PARAMETERS
+    })
 
     app.decorate('parseJson', jsonParser(app))
     // Without its own parser text/plain is refused with 415, as every type that no route asked for.

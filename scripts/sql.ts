@@ -3,9 +3,10 @@
  * shows what comes back as a table. Exit codes: 1 the SQL failed, 2 wrong usage or no database.
  */
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { resolve } from 'node:path'
 import pg from 'pg'
 import { readConfig } from '../src/config.js'
+import { packageRoot } from '../src/package-root.js'
 
 const USAGE = `Usage: npm run sql -- "select type, data from sluice.events order by at desc limit 5"
 
@@ -49,7 +50,7 @@ async function connect(): Promise<pg.Client | undefined> {
 function embeddedUrl(): string | undefined {
   try {
     const { DATA_DIR } = readConfig({ DATA_DIR: process.env.DATA_DIR })
-    return readFileSync(join(DATA_DIR, 'url'), 'utf8').trim()
+    return readFileSync(resolve(packageRoot, DATA_DIR, 'url'), 'utf8').trim()
   } catch {
     return undefined
   }

@@ -27,6 +27,8 @@ interface Fault {
 export function invalidRequest(errors: readonly ValidationError[], part: string): Problem {
   const unions = errors.filter(error => error.keyword === 'anyOf').map(error => `${error.schemaPath}/`)
   const faults = errors
+    // That a branch of a condition did not fit says nothing beside what is wrong in that branch.
+    .filter(error => error.keyword !== 'if')
     // Why each single branch of a union did not fit is noise beside the union's own error.
     .filter(error => !unions.some(union => error.schemaPath.startsWith(union)))
     .slice(0, MAX_FAULTS)

@@ -9,6 +9,8 @@ t.test('whatever is refused, the answer is a problem document with the requestâ€
     ['GET', '/api/nothing', 404, 'not-found'],
     ['PUT', '/api/items', 405, 'method-not-allowed'],
     ['GET', '/api/items?colour=red', 400, 'invalid-request'],
+    ['GET', '/api/items/A01?colour=red', 400, 'invalid-request'],
+    ['GET', '/api/server/state?colour=red', 400, 'invalid-request'],
   ]
 
   for (const [method, path, status, code] of cases) {
