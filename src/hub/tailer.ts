@@ -6,9 +6,9 @@
  * continue its head without a hole (I3); anything else is looked into and ends in a restart that says why.
  *
  * Wakes only make it fast (I6): a poll marks every stream dirty, each 5 s while the bus listens and each 500 ms
- * while it does not. A read that fails is tried again for ever. After every gap in which the database may have
- * been another one (a lost connection, a bus that came back) the heads are checked against the log, because a
- * restore or failover can lose a tail that clients have seen.
+ * while it does not. A read that fails is tried again for ever. With each poll, and after every gap in which the
+ * database may have been another one (a failed read, a bus that came back), the heads are checked against the log,
+ * because a restore or failover can lose a tail that clients have seen.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Bus, Wake } from '../bus/bus.js'
@@ -21,7 +21,9 @@ import type { Logger } from '../logger.js'
 
 const EVENTS_PER_STREAM = 500
 const BYTES_PER_STREAM = 1024 * 1024
-const POLL_MS = { listening: 5_000, down: 500, off: 500 } as const
+const POLL_MS = 500
+/** While the bus listens the poll is a safety net: every tenth will do. */
+const POLLED_EACH = { listening: 10, down: 1, off: 1 } as const
 const FIRST_RETRY_MS = 50
 const LONGEST_RETRY_MS = 1_000
 
@@ -55,6 +57,7 @@ export class Tailer {
   #verify = false
   #running: Promise<void> | undefined
   #poll: NodeJS.Timeout | undefined
+  #polls = 0
   #failingSince: number | undefined
 
   constructor(options: TailerOptions) {
@@ -67,11 +70,10 @@ export class Tailer {
   }
 
   start(): void {
-    this.#poll ??= setTimeout(() => {
-      this.#poll = undefined
-      this.#markAll()
-      this.start()
-    }, POLL_MS[this.#options.bus.status])
+    this.#poll ??= setInterval(() => {
+      this.#polls += 1
+      if (this.#polls % POLLED_EACH[this.#options.bus.status] === 0) this.wake('all')
+    }, POLL_MS)
   }
 
   follow(stream: TailedStream): void {
@@ -87,22 +89,17 @@ export class Tailer {
   wake(wake: Wake): void {
     if (wake === 'all') {
       this.#verify = true
-      this.#markAll()
-      return
+      for (const id of this.#streams.keys()) this.#dirty.add(id)
+    } else {
+      for (const id of wake) if (this.#streams.has(id)) this.#dirty.add(id)
     }
-    for (const id of wake) if (this.#streams.has(id)) this.#dirty.add(id)
     this.#run()
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.#poll)
+    clearInterval(this.#poll)
     this.#closing.abort()
     await this.#running
-  }
-
-  #markAll(): void {
-    for (const id of this.#streams.keys()) this.#dirty.add(id)
-    this.#run()
   }
 
   #run(): void {

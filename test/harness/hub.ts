@@ -1,0 +1,128 @@
+/** Tailer and hub as a gateway has them, on a real database and behind a small HTTP server, with everything at hand. */
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Test } from 'tap'
+import type { BusStatus } from '../../src/bus/bus.js'
+import { createPool, type Database } from '../../src/database/pool.js'
+import type { Position, StreamId } from '../../src/events/event.js'
+import { formatEventId, parseEventId } from '../../src/events/event-id.js'
+import { TypeFilter } from '../../src/events/type-filter.js'
+import { Hub, type HubOptions } from '../../src/hub/hub.js'
+import type { StartAt } from '../../src/hub/start.js'
+import { Tailer } from '../../src/hub/tailer.js'
+import type { Logger } from '../../src/logger.js'
+import { sse } from '../../src/sse/encoding.js'
+import { Sink } from '../../src/sse/sink.js'
+import { createDatabase } from './database.js'
+
+export interface TestHub {
+  /** `?from=beginning|now|<event id>&types=…&expires=<ms since 1970>`; follows the feed of acme. */
+  readonly url: string
+  readonly port: number
+  readonly hub: Hub
+  readonly tailer: Tailer
+  /** For the test's own statements. */
+  readonly pool: Database
+  /** What the bus says of itself; `off` unless the test says something else. */
+  readonly bus: { status: BusStatus }
+  /** Of each subscription, in the order of the requests. */
+  readonly sinks: Sink[]
+  /** Appends that many events to the feed of acme, wakes the tailer, and returns their ids. */
+  append(count: number, data?: string, type?: string): Promise<string[]>
+}
+
+export interface TestHubOptions extends Partial<HubOptions> {
+  /** Where the hub reads, by default the test's database. */
+  readonly url?: (databaseUrl: string) => Promise<string>
+  /** What the hub reads through, such as something that counts. */
+  readonly reading?: (database: Database) => Database
+}
+
+export async function startHub(test: Test, { url: through, reading, ...given }: TestHubOptions = {}) {
+  const { pool, url: databaseUrl } = await createDatabase(test)
+  const url = through ? await through(databaseUrl) : databaseUrl
+  const readers = createPool(url, { max: 5, name: 'read', queryTimeoutMs: 5_000, onError: () => {} })
+  const database = reading ? reading(readers) : readers
+  const bus: { status: BusStatus } = { status: 'off' }
+  const tailer = new Tailer({ database, bus, logger: silent })
+  const options = { heartbeatMs: 1_000, maxAgeMs: 0, maxStreams: 1_000, ...given }
+  const hub = new Hub({ ...options, database, tailer, logger: silent })
+  tailer.start()
+
+  const sinks: Sink[] = []
+  const server = createServer(async (request, response) => {
+    const query = new URL(request.url ?? '/', 'http://localhost').searchParams
+    const lease = await hub.open('acme', query.get('stream') ?? 'feed')
+    if (!lease) {
+      response.writeHead(404).end()
+      return
+    }
+    const types = query.get('types')
+    const filter = types ? TypeFilter.parse(types) : undefined
+    const start = await hub.starts.resolve(lease.stream, startAt(query.get('from')), filter)
+    response.writeHead(200, { 'content-type': sse.contentType })
+    response.flushHeaders()
+    const sink = new Sink(response)
+    sinks.push(sink)
+    const expiresAt = Number(query.get('expires') ?? Number.POSITIVE_INFINITY)
+    hub.subscribe({ lease, start, sink, encoding: sse, filter, expiresAt })
+  })
+  test.teardown(async () => {
+    hub.close()
+    server.closeAllConnections()
+    server.close()
+    await tailer.close()
+    await readers.end()
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const { port } = server.address() as AddressInfo
+
+  const append = async (count: number, data = '{}', type = 'thing.made') => {
+    const appended = await appendEvents(pool, count, data, type)
+    tailer.wake([appended.streamId])
+    return appended.ids
+  }
+  return {
+    url: `http://127.0.0.1:${port}/`,
+    ...{ port, hub, tailer, pool, bus, sinks, append },
+  } satisfies TestHub
+}
+
+/** Appends to the feed of acme; in `data`, `$n` is the place in this call, from 1. */
+export async function appendEvents(pool: Database, count: number, data = '{}', type = 'thing.made') {
+  const { rows } = await pool.query<{ streamId: StreamId; position: Position; eventId: string }>(
+    `select r.stream_id as "streamId", r."position", r.event_id as "eventId"
+       from sluice.append_requests(
+              '{acme}', '{feed}', '{test}', '{null}', '{null}', array_fill(1, array[$1::int]), array_fill($2::text, array[$1::int]),
+              (select array_agg(replace($3, '$n', n::text) order by n) from generate_series(1, $1::int) n)) r
+      order by r."position"`,
+    [count, type, data],
+  )
+  const [first] = rows
+  if (!first) throw new Error('Nothing was appended.')
+  return {
+    streamId: first.streamId,
+    ids: rows.map(({ position, eventId }) => formatEventId(position, eventId)),
+    rows,
+  }
+}
+
+/** A database that shows each of its statements, by name, before it is sent. */
+export function observed(database: Database, see: (name: string) => unknown): Database {
+  const query = async (statement: { name?: string }, ...rest: unknown[]) => {
+    await see(statement.name ?? '')
+    return Reflect.apply(database.query, database, [statement, ...rest])
+  }
+  return Object.assign(Object.create(database), { query })
+}
+
+export const silent: Logger = Object.fromEntries(
+  ['fatal', 'error', 'warn', 'info', 'debug', 'trace'].map(level => [level, () => {}]),
+) as unknown as Logger
+
+function startAt(from: string | null): StartAt {
+  if (from === null || from === 'now') return { at: 'now' }
+  if (from === 'beginning') return { at: 'beginning' }
+  return { at: 'after', id: parseEventId(from) ?? 'unknown' }
+}
