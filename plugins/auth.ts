@@ -24,11 +24,11 @@ import {
 } from '../src/auth/token.js'
 import { Problem } from '../src/errors.js'
 
-type Access = Role | 'public'
+type Access = Role | readonly Role[] | 'public'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The role that the route needs, or `public` for one that needs no token. */
+    /** The role that the route needs, or roles one of which it needs; `public` for one that needs no token. */
     access: Access
     /** A route for EventSource, which cannot set headers: it takes `?token=` too, unless that is switched off. */
     stream?: true
@@ -78,7 +78,7 @@ export default fp<AuthOptions>(
 
     app.addHook('onRoute', ({ method, url, config }) => {
       const access: unknown = config?.access
-      if (access === 'public' || ROLES.some(role => role === access)) return
+      if (access === 'public' || isRoles([access].flat())) return
       throw new Error(`${method} ${url} must declare config.access: 'public', or one of ${ROLES.join(', ')}.`)
     })
 
@@ -89,7 +89,8 @@ export default fp<AuthOptions>(
         const caller = principalOf(await verifiedClaims(request, keys), claims)
         // A route that was there before this plugin may have escaped the check at boot: it stays shut.
         if (access === undefined) throw new Error(`${request.routeOptions.url} declares no config.access`)
-        if (!allows(caller.role, access)) throw roleTooLow(caller.role, access)
+        const needed = [access].flat()
+        if (!allows(caller.role, needed)) throw roleTooLow(caller.role, needed)
         request.caller = caller
       } catch (error) {
         const header = error instanceof Problem ? challenge(error) : undefined
@@ -110,6 +111,10 @@ export default fp<AuthOptions>(
   },
   { name: 'auth', dependencies: ['problems'] },
 )
+
+function isRoles(values: readonly unknown[]): boolean {
+  return values.length > 0 && values.every(value => ROLES.some(role => role === value))
+}
 
 function verificationKey(keys: Keys): Pick<FastifyJWTOptions, 'secret' | 'decode'> {
   if (keys.kind === 'secret') return { secret: keys.secret }

@@ -5,12 +5,13 @@ import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifySchema, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Role } from '../src/auth/principal.js'
 import { packageRoot } from '../src/package-root.js'
 import { PROBLEM_MEDIA_TYPE, ProblemDocument } from '../src/problem-document.js'
 
 declare module 'fastify' {
   interface FastifySchema {
-    /** The role that the route needs, in the description of the API. */
+    /** The role that the route needs, or several of which it needs one, in the description of the API. */
     'x-sluice-role'?: string
   }
 }
@@ -37,6 +38,7 @@ export default fp(
         tags: [
           { name: 'events', description: 'The log of a workspace: read it, follow it, publish to it.' },
           { name: 'items', description: 'Items and their revisions.' },
+          { name: 'jobs', description: 'Work with an end: the queue, the runners, what they report.' },
           { name: 'server', description: 'Health and state of the gateway.' },
         ],
         components: {
@@ -71,13 +73,18 @@ export default fp(
 function described(schema: FastifySchema | undefined, { config }: RouteOptions): FastifySchema {
   const access = config?.access
   if (access === undefined || access === 'public') return { ...schema, security: [] }
-  const needs = `Needs the role \`${access}\`${access === 'runner' ? '' : ' or a higher one'}.`
+  const roles = [access].flat()
+  const needs = `Needs the role ${roles.map(inWords).join(', or ')}.`
   return {
     ...schema,
     description: schema?.description ? `${schema.description}\n\n${needs}` : needs,
     security: [{ bearer: [] }],
-    'x-sluice-role': access,
+    'x-sluice-role': roles.join(', '),
   }
+}
+
+function inWords(role: Role): string {
+  return role === 'runner' ? '`runner`' : `\`${role}\` or a higher one`
 }
 
 /** Every operation may answer with a problem. */

@@ -2,6 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
 import Type from 'typebox'
+import type { Snapshot } from '../src/database/snapshot.js'
 import { Problem } from '../src/errors.js'
 import { isKnown } from '../src/items/etag.js'
 import {
@@ -15,7 +16,6 @@ import {
   Revision,
 } from '../src/items/item.js'
 import type { Items } from '../src/items/items.js'
-import type { Snapshot } from '../src/items/snapshot.js'
 
 const Params = Type.Object({ part_number: PartNumber })
 

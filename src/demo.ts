@@ -6,8 +6,8 @@
  * Bounded: a fixed set of part numbers, which are used again, with MAX_REVISIONS revisions each.
  */
 import { setTimeout } from 'node:timers/promises'
+import type { Author } from './auth/principal.js'
 import { Problem } from './errors.js'
-import type { Author } from './items/change.js'
 import type { Item } from './items/item.js'
 import type { Items } from './items/items.js'
 

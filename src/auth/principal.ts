@@ -12,8 +12,12 @@ export interface Principal {
   readonly expiresAt: number
 }
 
-/** Whether `role` may do what asks for `needed`. */
-export function allows(role: Role, needed: Role): boolean {
-  if (role === 'runner' || needed === 'runner') return role === needed
-  return ROLES.indexOf(role) >= ROLES.indexOf(needed)
+/** Who changes something, and where. */
+export type Author = Pick<Principal, 'id' | 'workspace'>
+
+/** Whether `role` may do what asks for one of `needed`. */
+export function allows(role: Role, needed: readonly Role[]): boolean {
+  return needed.some(one =>
+    role === 'runner' || one === 'runner' ? role === one : ROLES.indexOf(role) >= ROLES.indexOf(one),
+  )
 }

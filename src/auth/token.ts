@@ -86,8 +86,9 @@ export function twoCredentials(): Problem {
   )
 }
 
-export function roleTooLow(role: Role, needed: Role): Problem {
-  return new Problem(403, 'role-too-low', `This needs the role ${needed}; your token has the role ${role}.`)
+export function roleTooLow(role: Role, needed: readonly Role[]): Problem {
+  const detail = `This needs the role ${needed.join(' or ')}; your token has the role ${role}.`
+  return new Problem(403, 'role-too-low', detail)
 }
 
 /** The error codes of RFC 6750 §3.1. A request without a token is told the scheme and nothing else. */

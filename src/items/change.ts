@@ -3,7 +3,7 @@
  * last, so that the feed, which the first of them locks, is held until COMMIT and no longer.
  */
 import type { PoolClient } from 'pg'
-import type { Principal } from '../auth/principal.js'
+import type { Author } from '../auth/principal.js'
 import { type Database, inTransaction } from '../database/pool.js'
 import { Problem, SqlState, sqlState, unavailable } from '../errors.js'
 import { append } from '../events/append.js'
@@ -11,9 +11,6 @@ import { FEED, type StreamId } from '../events/event.js'
 
 /** How often a change is tried that loses against another one (serialization, deadlock) before the caller hears of it. */
 const ATTEMPTS = 4
-
-/** Who changes something, and where. */
-export type Author = Pick<Principal, 'id' | 'workspace'>
 
 /** A change that is made but not committed: its result, and its events in order. */
 export interface Change<T> {

@@ -3,12 +3,14 @@
  * then (I1, I2); a read is one snapshot with the feed's head; neither reaches beyond the workspace it is given (I7).
  */
 import type { PoolClient } from 'pg'
+import type { Author } from '../auth/principal.js'
+import { cutPage, formatCursor, parseCursor } from '../database/cursor.js'
 import type { Database } from '../database/pool.js'
+import { readSnapshot, type Snapshot } from '../database/snapshot.js'
 import { notFound, Problem } from '../errors.js'
 import type { StreamId } from '../events/event.js'
-import { type Author, type Change, commitChange } from './change.js'
+import { type Change, commitChange } from './change.js'
 import { requireStorable } from './content.js'
-import { cutPage, formatCursor, parseCursor } from './cursor.js'
 import { ifMatchHolds } from './etag.js'
 import {
   FIRST_COMMENT,
@@ -20,7 +22,6 @@ import {
   type Revision,
 } from './item.js'
 import * as rows from './rows.js'
-import { readSnapshot, type Snapshot } from './snapshot.js'
 
 const PART_NUMBER = new RegExp(PART_NUMBER_PATTERN)
 const REVISION_NUMBER = /^[1-9][0-9]{0,9}$/

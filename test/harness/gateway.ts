@@ -6,6 +6,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import { buildApp } from '../../src/app.js'
 import { keysOf } from '../../src/auth/keys.js'
+import type { Role } from '../../src/auth/principal.js'
 import { readConfig } from '../../src/config.js'
 import { createDatabase } from './database.js'
 import { bearer, SECRET, token } from './tokens.js'
@@ -53,7 +54,7 @@ export async function startGateway(test: Test, options: GatewayOptions = {}): Pr
 }
 
 /** Headers of a caller: a viewer of workspace acme unless told otherwise. */
-export function as(role: 'viewer' | 'editor' | 'admin', workspace = 'acme'): { authorization: string } {
+export function as(role: Role, workspace = 'acme'): { authorization: string } {
   return bearer(token({ role, workspace, sub: `${role}-of-${workspace}` }))
 }
 

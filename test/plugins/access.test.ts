@@ -4,6 +4,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import auth from '../../plugins/auth.js'
 import problems from '../../plugins/problems.js'
+import { ROLES } from '../../src/auth/principal.js'
 import { guardedApp } from '../harness/guarded-app.js'
 import { bearer, SECRET, token } from '../harness/tokens.js'
 
@@ -23,6 +24,21 @@ t.test('a role that is too low is a 403 that names both roles', async t => {
   t.equal((await app.inject({ method: 'DELETE', url: '/things/1', headers: admin })).statusCode, 200)
   const runner = bearer(token({ role: 'runner' }))
   t.equal((await app.inject({ url: '/things', headers: runner })).statusCode, 403, 'a runner stands apart')
+})
+
+t.test('a route for several roles takes each of them, the ones above them, and no other', async t => {
+  const app = await guardedApp(t)
+  app.get('/both', { config: { access: ['editor', 'runner'] } }, async request => request.principal.role)
+
+  const answers = await Promise.all(
+    ROLES.map(role => app.inject({ url: '/both', headers: bearer(token({ role })) })),
+  )
+
+  t.same(
+    answers.map(({ statusCode }) => statusCode),
+    [403, 200, 200, 200],
+  )
+  t.match(answers[0]?.json(), { code: 'role-too-low', detail: /editor or runner.*viewer/ })
 })
 
 t.test('a public route asks for nothing and looks at no token', async t => {
@@ -138,7 +154,14 @@ t.test('two tokens are refused, wherever they are', async t => {
 })
 
 t.test('an app with a route that declares no access does not boot, and names the route', async t => {
-  for (const config of [undefined, {}, { access: 'everyone' }, { access: undefined }]) {
+  for (const config of [
+    undefined,
+    {},
+    { access: 'everyone' },
+    { access: undefined },
+    { access: [] },
+    { access: ['viewer', 'public'] },
+  ]) {
     const app = await guardedApp(t)
     // The compiler refuses these too; plugins in JavaScript have no compiler.
     const route = { method: 'GET', url: '/forgotten', handler: async () => 'secret', config } as never

@@ -3,10 +3,10 @@
  * is not. A client that follows the feed from there misses nothing and sees nothing twice.
  */
 import type { PoolClient } from 'pg'
-import { type Database, inTransaction } from '../database/pool.js'
 import { FEED } from '../events/event.js'
 import { formatEventId } from '../events/event-id.js'
 import { ensureStream, findStream, readHead } from '../events/log.js'
+import { type Database, inTransaction } from './pool.js'
 
 export interface Snapshot<T> {
   readonly value: T
