@@ -36,19 +36,24 @@ export async function readEventPage(
   stream: HubStream,
   request: EventPageRequest,
 ): Promise<EventPage> {
-  const deadline = AbortSignal.any([request.signal, AbortSignal.timeout(request.waitMs)])
-  const waited = new Promise<void>(resolve =>
-    deadline.addEventListener('abort', () => resolve(), { once: true }),
-  )
+  const over = new AbortController()
+  const timer = setTimeout(() => over.abort(), request.waitMs)
+  request.signal.addEventListener('abort', () => over.abort())
   let after = request.after
-  for (let scans = 1; ; scans += 1) {
-    const grown = stream.grown()
-    const page = await scan(database, stream, { ...request, after })
-    const atHead = page.next.position >= page.head.position
-    const over = atHead ? request.waitMs === 0 || deadline.aborted || stream.ending : scans >= SCANS
-    if (page.events.length > 0 || over) return page
-    if (atHead) await Promise.race([grown, waited])
-    after = page.next
+  try {
+    for (let scans = 1; ; scans += 1) {
+      // Before the log is read: what is committed from here on must not be slept through.
+      const grown = stream.grown(over.signal)
+      const page = await scan(database, stream, { ...request, after })
+      const atHead = page.next.position >= page.head.position
+      const waits = request.waitMs > 0 && !over.signal.aborted && !stream.ending
+      if (page.events.length > 0 || (atHead ? !waits : scans >= SCANS)) return page
+      if (atHead) await grown
+      after = page.next
+    }
+  } finally {
+    clearTimeout(timer)
+    over.abort()
   }
 }
 

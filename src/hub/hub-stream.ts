@@ -3,6 +3,7 @@
  * tailer hands it events in order; it encodes each once and passes them on in the same turn, so that head, recent
  * frames and every live subscription always agree.
  */
+import { randomUUID } from 'node:crypto'
 import type { Position, StoredEvent, StreamId } from '../events/event.js'
 import type { Bounds, Head } from '../events/log.js'
 import type { TypeFilter } from '../events/type-filter.js'
@@ -22,8 +23,8 @@ export class HubStream implements TailedStream {
   readonly recent = new RecentFrames()
   readonly followers = new Set<Follower>()
   readonly #audiences = new Map<string, Audience>()
-  #announceGrowth: () => void = () => {}
-  #growth = this.#nextGrowth()
+  readonly #waiting = new Set<() => void>()
+  #history: string = randomUUID()
   #idleSince: number | undefined = Date.now()
   #leases = 0
   vanished = false
@@ -35,7 +36,14 @@ export class HubStream implements TailedStream {
     readonly kind: string,
     readonly closed: boolean,
     public head: Head,
+    /** Has the heads of all streams compared with the log: to be called by who sees that they cannot be right. */
+    readonly doubt: () => void,
   ) {}
+
+  /** Another one after each restart: what was read of the log before does not belong to what is read after. */
+  get history(): string {
+    return this.#history
+  }
 
   receive(events: readonly StoredEvent[]): void {
     const frames = events.map(event => new EventFrames(event))
@@ -48,6 +56,7 @@ export class HubStream implements TailedStream {
 
   restart(why: Discontinuity, bounds: Bounds): void {
     this.recent.clear()
+    this.#history = randomUUID()
     this.head = bounds.head
     for (const follower of this.followers) follower.restart(why, bounds)
     this.#grew()
@@ -77,9 +86,21 @@ export class HubStream implements TailedStream {
     this.#grew()
   }
 
-  /** Resolves when the head has moved, or there is no more to wait for: the stream has gone, or the process ends. */
-  grown(): Promise<void> {
-    return this.#growth
+  /**
+   * Resolves when the head has moved, when there is no more to wait for (the stream has gone, or the process ends), or
+   * when `until` aborts.
+   */
+  grown(until?: AbortSignal): Promise<void> {
+    return new Promise(resolve => {
+      const settle = () => {
+        this.#waiting.delete(settle)
+        until?.removeEventListener('abort', settle)
+        resolve()
+      }
+      this.#waiting.add(settle)
+      until?.addEventListener('abort', settle)
+      if (until?.aborted) settle()
+    })
   }
 
   /** Keeps the stream in the hub until the returned function is called. */
@@ -106,13 +127,6 @@ export class HubStream implements TailedStream {
   }
 
   #grew(): void {
-    this.#announceGrowth()
-    this.#growth = this.#nextGrowth()
-  }
-
-  #nextGrowth(): Promise<void> {
-    return new Promise(resolve => {
-      this.#announceGrowth = resolve
-    })
+    for (const settle of [...this.#waiting]) settle()
   }
 }

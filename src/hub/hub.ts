@@ -92,15 +92,15 @@ export class Hub {
       this.#forget(key, opening)
       throw error
     })
-    // Forgotten meanwhile, because nobody held it.
+    if (!stream || stream.vanished) this.#forget(key, opening, stream)
+    if (!stream) return undefined
+    // Gone meanwhile, or forgotten because nobody held it.
     if (this.#streams.get(key) !== opening) return this.open(workspace, name)
-    if (stream && this.#mode === 'draining') stream.end()
-    if (stream && !stream.vanished) return { stream, release: stream.lease() }
-    this.#forget(key, opening)
-    return undefined
+    if (this.#mode === 'draining') stream.end()
+    return { stream, release: stream.lease() }
   }
 
-  /** Takes over the lease. */
+  /** Takes over the lease. A subscription that must come back later is told so and ended at once. */
   subscribe({ lease, start, sink, encoding, filter, expiresAt, opening = [] }: Follow): void {
     const { heartbeatMs, maxAgeMs, logger } = this.#options
     const age = maxAgeMs * (0.9 + 0.2 * Math.random())
@@ -113,8 +113,11 @@ export class Hub {
         lease.release()
       },
     })
+    // Asked again: many may have been let in at the same time, and have waited for the database since.
+    const { refusal } = this
     this.#subscriptions.add(subscription)
     subscription.open()
+    if (refusal) subscription.stop(refusal)
   }
 
   /** Tells every client the mode, if it is another one. */
@@ -150,13 +153,16 @@ export class Hub {
     const found = await findStream(database, workspace, name)
     if (!found) return undefined
     const head = await readHead(database, found.id)
-    const stream = new HubStream(found.id, found.kind, found.closedAt !== null, head)
+    const stream = new HubStream(found.id, found.kind, found.closedAt !== null, head, () =>
+      tailer.wake('all'),
+    )
     tailer.follow(stream)
     return stream
   }
 
-  #forget(key: string, opening: Promise<HubStream | undefined>): void {
+  #forget(key: string, opening: Promise<HubStream | undefined>, stream?: HubStream): void {
     if (this.#streams.get(key) === opening) this.#streams.delete(key)
+    if (stream) this.#options.tailer.unfollow(stream)
   }
 
   async #tick(): Promise<void> {
@@ -165,8 +171,7 @@ export class Hub {
     for (const [key, opening] of this.#streams) {
       const stream = await opening.catch(() => undefined)
       if (stream && stream.idleFor(now) <= LINGER_MS && !stream.vanished) continue
-      this.#forget(key, opening)
-      if (stream) this.#options.tailer.unfollow(stream)
+      this.#forget(key, opening, stream)
     }
   }
 }

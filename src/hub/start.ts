@@ -93,7 +93,7 @@ export class Starts {
     const known = stream.eventIdAt(position)
     if (known !== undefined) return known
     if (position > 0 && position < stream.head.position) {
-      const [frames] = await this.pages.after(stream.id, (position - 1) as Position)
+      const [frames] = await this.pages.after(stream, (position - 1) as Position)
       if (frames?.position === position) return frames.event.eventId
     }
     // Ahead of this process's tailer, perhaps: the client may have seen it from another one.

@@ -34,7 +34,7 @@ const READ_AGAIN_MS = 500
 const RETRY_MS = { least: 1_000, spread: 2_000 } as const
 
 /** Why a subscription is ended from here. */
-export type Stop = 'expired' | 'too-old' | 'stalled' | 'draining' | 'vanished'
+export type Stop = 'expired' | 'too-old' | 'stalled' | 'draining' | 'vanished' | 'limit'
 
 export interface SubscriptionOptions {
   readonly stream: HubStream
@@ -58,6 +58,7 @@ export class Subscription implements Member, Follower {
   readonly #options: SubscriptionOptions
   #cursor: Cursor
   #leave: (() => void) | undefined
+  #catchingUp = false
   #closed = false
   #restarts = 0
   #heartbeatAt: number
@@ -136,11 +137,15 @@ export class Subscription implements Member, Follower {
     }
     if (why === 'expired') this.say({ name: 'auth-expired', data: {} })
     else this.#write([encoding.retry(retryMs())])
+    if (why === 'limit') this.say({ name: 'unavailable', data: { reason: why } })
     sink.end()
   }
 
   async #catchUp(): Promise<void> {
     const { logger } = this.#options
+    // It may be full again in the very turn in which it went live: two at once would write everything twice.
+    if (this.#catchingUp) return
+    this.#catchingUp = true
     while (!this.#closed && !this.#leave) {
       try {
         await this.#step()
@@ -154,6 +159,7 @@ export class Subscription implements Member, Follower {
         await pause(READ_AGAIN_MS)
       }
     }
+    this.#catchingUp = false
   }
 
   /** One step on the way: wait for room, join, wait for the tailer, or write what comes next. */
@@ -171,7 +177,7 @@ export class Subscription implements Member, Follower {
     const { stream, starts } = this.#options
     const restarts = this.#restarts
     const { position } = this.#cursor
-    const frames = stream.recent.after(position) ?? (await starts.pages.after(stream.id, position))
+    const frames = stream.recent.after(position) ?? (await starts.pages.after(stream, position))
     if (restarts !== this.#restarts) return
     if (frames[0]?.position === position + 1) await this.#writeFrames(frames)
     else await this.#holeAt(position)
@@ -206,6 +212,12 @@ export class Subscription implements Member, Follower {
     const restarts = this.#restarts
     const bounds = await starts.bounds(stream.id)
     if (restarts !== this.#restarts || this.#closed) return
+    if (bounds.head.position < stream.head.position) {
+      // The log is shorter than what was seen of it. The tailer finds out, and restarts everybody.
+      stream.doubt()
+      await pause(READ_AGAIN_MS)
+      return
+    }
     this.restart(bounds.base.position > position ? 'retention' : 'history-lost', bounds)
   }
 

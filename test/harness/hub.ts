@@ -108,11 +108,17 @@ export async function appendEvents(pool: Database, count: number, data = '{}', t
   }
 }
 
-/** A database that shows each of its statements, by name, before it is sent. */
-export function observed(database: Database, see: (name: string) => unknown): Database {
+/** A database that shows each of its statements, by name, before it is sent, and once its answer is there. */
+export function observed(
+  database: Database,
+  see: (name: string) => unknown,
+  answered: (name: string) => unknown = () => {},
+): Database {
   const query = async (statement: { name?: string }, ...rest: unknown[]) => {
     await see(statement.name ?? '')
-    return Reflect.apply(database.query, database, [statement, ...rest])
+    const result = await Reflect.apply(database.query, database, [statement, ...rest])
+    await answered(statement.name ?? '')
+    return result
   }
   return Object.assign(Object.create(database), { query })
 }

@@ -1,0 +1,166 @@
+import t, { type Test } from 'tap'
+import type { Position, StreamId } from '../../src/events/event.js'
+import { readBounds } from '../../src/events/log.js'
+import { HubStream } from '../../src/hub/hub-stream.js'
+import { Pages } from '../../src/hub/pages.js'
+import { createDatabase } from '../harness/database.js'
+import { appendEvents, observed } from '../harness/hub.js'
+import { until } from '../harness/until.js'
+
+const after = (position: number) => position as Position
+
+t.test('many who ask for the same page at once cost one read', async t => {
+  const { pages, stream, reads } = await start(t, 600)
+
+  const found = await Promise.all(Array.from({ length: 100 }, (_, n) => pages.after(stream, after(n))))
+
+  t.equal(reads(), 1)
+  t.ok(found.every((page, n) => page[0]?.position === n + 1 && page.at(-1)?.position === 256))
+})
+
+t.test('a full page is read once for a while, one that may still grow each time', async t => {
+  const { pages, stream, reads } = await start(t, 300)
+
+  t.equal((await pages.after(stream, after(0))).length, 256)
+  t.equal((await pages.after(stream, after(255))).length, 1)
+  t.equal(reads(), 1)
+  t.equal((await pages.after(stream, after(256))).length, 44)
+  t.equal((await pages.after(stream, after(256))).length, 44)
+  t.equal(reads(), 3)
+})
+
+t.test('a page that grew is seen with what it has now', async t => {
+  const { pages, pool, stream } = await start(t, 3)
+  t.equal((await pages.after(stream, after(0))).length, 3)
+
+  await appendEvents(pool, 2)
+
+  t.equal((await pages.after(stream, after(0))).length, 5)
+  t.strictSame(await pages.after(stream, after(5)), [], 'nothing there means that the log had nothing')
+})
+
+t.test('large events come in several pages, none of them skipped', async t => {
+  const { pages, pool, stream } = await start(t, 1)
+  for (let n = 0; n < 4; n += 1) await appendEvents(pool, 3, `{"x":"${'x'.repeat(200_000)}"}`)
+  const found: number[] = []
+
+  for (let last = 0; last < 13; last = found.at(-1) ?? 13) {
+    const page = await pages.after(stream, after(last))
+    t.ok(page.reduce((bytes, { event }) => bytes + event.data.length, 0) <= 1024 * 1024)
+    found.push(...page.map(({ position }) => position))
+  }
+
+  t.strictSame(
+    found,
+    Array.from({ length: 13 }, (_, index) => index + 1),
+  )
+})
+
+t.test('a read that began before a commit does not hide its events from who asks after it', async t => {
+  let hold: (() => void) | undefined
+  let held = false
+  const { pages, pool, stream } = await start(t, 3, async () => {
+    if (held) return
+    held = true
+    await new Promise<void>(resolve => {
+      hold = resolve
+    })
+  })
+  // The answer of three events is on its way while a fourth is committed: here it is read, and then held.
+  const early = pages.after(stream, after(0))
+  await until('the read', () => hold !== undefined)
+  await appendEvents(pool, 1)
+
+  const late = pages.after(stream, after(3))
+  hold?.()
+
+  t.equal((await early).length, 3)
+  t.strictSame(
+    (await late).map(({ position }) => position),
+    [4],
+  )
+})
+
+t.test('pages of a history that was lost are not shown as the new one', async t => {
+  const { pages, pool, stream } = await start(t, 256)
+  const [before] = await pages.after(stream, after(0))
+  await pool.query('begin; delete from sluice.events; commit')
+  await appendEvents(pool, 256)
+
+  const bounds = await readBounds(pool, stream.id)
+  if (bounds) stream.restart('history-lost', bounds)
+  const [restarted] = await pages.after(stream, after(0))
+
+  t.not(restarted?.event.eventId, before?.event.eventId)
+})
+
+t.test('nor are they to whoever opens the stream anew', async t => {
+  const { pages, pool, stream } = await start(t, 256)
+  const [before] = await pages.after(stream, after(0))
+  await pool.query('begin; delete from sluice.events; commit')
+  await appendEvents(pool, 256)
+
+  const [opened] = await pages.after(await open(pool, stream.id), after(0))
+
+  t.not(opened?.event.eventId, before?.event.eventId)
+})
+
+t.test('a read that fails fails for those who wait for it, and the next is a new one', async t => {
+  let failures = 1
+  const { pages, stream, reads } = await start(t, 300, () => {
+    failures -= 1
+    if (failures >= 0) throw new Error('away')
+  })
+
+  const results = await Promise.allSettled([pages.after(stream, after(0)), pages.after(stream, after(0))])
+
+  t.match(results, [{ status: 'rejected' }, { status: 'rejected' }])
+  t.equal((await pages.after(stream, after(0))).length, 256)
+  t.equal(reads(), 2)
+})
+
+t.test('few read at a time, however many wait', async t => {
+  let reading = 0
+  let most = 0
+  const { pages, pool, stream } = await start(t, 2_000)
+  const counted = new Pages(
+    observed(
+      pool,
+      () => {
+        reading += 1
+        most = Math.max(most, reading)
+      },
+      () => {
+        reading -= 1
+      },
+    ),
+  )
+
+  const starts = Array.from({ length: 7 }, (_, page) => after(page * 256))
+  const found = await Promise.all(starts.map(position => counted.after(stream, position)))
+
+  t.equal(found.flat().length, 7 * 256)
+  t.ok(most <= 4, `${most} at once`)
+  t.equal((await pages.after(stream, after(0))).length, 256)
+})
+
+async function start(t: Test, events: number, afterRead: () => unknown = () => {}) {
+  const { pool } = await createDatabase(t)
+  const { streamId } = await appendEvents(pool, events)
+  let reads = 0
+  const see = () => {
+    reads += 1
+  }
+  return {
+    pool,
+    pages: new Pages(observed(pool, see, afterRead)),
+    stream: await open(pool, streamId),
+    reads: () => reads,
+  }
+}
+
+async function open(pool: Parameters<typeof readBounds>[0], id: StreamId): Promise<HubStream> {
+  const bounds = await readBounds(pool, id)
+  if (!bounds) throw new Error('There is no such stream.')
+  return new HubStream(id, 'feed', false, bounds.head, () => {})
+}
