@@ -1,0 +1,39 @@
+/** Jobs of kind `command`: what their payload asks for, and what their result tells. */
+import Type, { type Static } from 'typebox'
+import Value from 'typebox/value'
+
+export const COMMAND_KIND = 'command'
+export const MAX_TIMEOUT_MS = 24 * 3_600_000
+
+export const Command = Type.Object(
+  {
+    command: Type.String({ minLength: 1, pattern: '^[^\\0]*$', description: 'For `/bin/sh -c`.' }),
+    env: Type.Optional(
+      Type.Record(Type.String({ pattern: '^[^=\\0]+$' }), Type.String({ pattern: '^[^\\0]*$' }), {
+        description: 'Added to the environment of the runner.',
+      }),
+    ),
+    timeout_ms: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: MAX_TIMEOUT_MS, description: 'The command is ended after it.' }),
+    ),
+  },
+  { additionalProperties: false },
+)
+export type Command = Static<typeof Command>
+
+export const CommandResult = Type.Object({
+  exit_code: Type.Union([Type.Integer(), Type.Null()], { description: 'Null when a signal ended it.' }),
+  signal: Type.Union([Type.String(), Type.Null()], { examples: ['SIGTERM'] }),
+  duration_ms: Type.Integer(),
+  timed_out: Type.Optional(Type.Literal(true)),
+  error: Type.Optional(Type.String({ description: 'Why the command was not executed, or not to its end.' })),
+})
+export type CommandResult = Static<typeof CommandResult>
+
+/** @throws {Error} naming the first field at fault. */
+export function commandOf(payload: unknown): Command {
+  if (Value.Check(Command, payload)) return payload
+  const [fault] = Value.Errors(Command, payload)
+  const field = fault?.instancePath.slice(1).replaceAll('/', '.') || 'it'
+  throw new Error(`The payload is not a command: ${field} ${fault?.message ?? 'is wrong'}.`)
+}

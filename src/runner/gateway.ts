@@ -1,0 +1,165 @@
+/**
+ * The gateway as a runner sees it: one method for each call of the protocol (docs/runner.md), one request for each
+ * call. Asking again is for the caller to decide (retry.ts), by the error: GatewayAway or Refusal.
+ */
+import type { CommandResult } from './command.js'
+import type { Batch } from './uploader.js'
+
+/** A job of which this runner has the lease. */
+export interface ClaimedJob {
+  readonly id: string
+  /** Fencing: every call about the job names it. */
+  readonly attempt: number
+  readonly payload: unknown
+  readonly timeout_ms?: number | null
+}
+
+export interface Claim {
+  readonly projects: readonly string[]
+  readonly kinds: readonly string[]
+  readonly runner: string
+  readonly lease_ms: number
+  readonly wait_ms: number
+}
+
+/** No answer came: the gateway is not there, or the connection broke. What was asked may have been done. */
+export class GatewayAway extends Error {
+  override readonly name = 'GatewayAway'
+}
+
+/** The gateway's answer is no. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal'
+  /**
+   * @param code of the problem document, or `''` from somebody who sends none.
+   * @param retryAfterMs 0 when the answer does not say.
+   */
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    detail: string,
+    readonly retryAfterMs: number,
+  ) {
+    super(detail)
+  }
+}
+
+/** For an answer, beyond the time that was asked to wait for it. */
+const PATIENCE_MS = 15_000
+
+export class Gateway {
+  readonly #url: string
+  readonly #token: string
+
+  /** @param url of its root, http or https. */
+  constructor(url: string, token: string) {
+    this.#url = url.replace(/\/+$/, '')
+    this.#token = token
+  }
+
+  /** The next job for this runner, or undefined when there was none for `wait_ms`. */
+  async claim(claim: Claim, signal: AbortSignal): Promise<ClaimedJob | undefined> {
+    const patienceMs = claim.wait_ms + PATIENCE_MS
+    const answer = await this.#post('/api/jobs/claim', { body: JSON.stringify(claim), patienceMs, signal })
+    return answer === undefined ? undefined : (JSON.parse(answer) as { job: ClaimedJob }).job
+  }
+
+  async heartbeat(job: ClaimedJob, leaseMs: number, signal: AbortSignal): Promise<void> {
+    const body = JSON.stringify({ attempt: job.attempt, lease_ms: leaseMs })
+    await this.#post(`/api/jobs/${job.id}/heartbeat`, { body, signal })
+  }
+
+  async append(job: ClaimedJob, { body, key }: Batch, signal: AbortSignal): Promise<void> {
+    const headers = { ...fencing(job), 'idempotency-key': key }
+    await this.#post(`/api/jobs/${job.id}/events`, { headers, body, signal })
+  }
+
+  async finish(
+    job: ClaimedJob,
+    how: 'complete' | 'fail',
+    result: CommandResult,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const body = JSON.stringify({ result })
+    await this.#post(`/api/jobs/${job.id}/${how}`, { headers: fencing(job), body, signal })
+  }
+
+  /** Hands the job back to the queue. */
+  async release(job: ClaimedJob, signal: AbortSignal): Promise<void> {
+    await this.#post(`/api/jobs/${job.id}/release`, { headers: fencing(job), signal })
+  }
+
+  /** @returns the answer's text; undefined when it is 204. */
+  async #post(
+    path: string,
+    { headers = {}, body, patienceMs = PATIENCE_MS, signal }: PostOptions,
+  ): Promise<string | undefined> {
+    // Not AbortSignal.any: of a signal as old as the process it would keep a trace for every request.
+    const ending = new AbortController()
+    const end = () => ending.abort()
+    const late = setTimeout(end, patienceMs)
+    signal.addEventListener('abort', end)
+    try {
+      signal.throwIfAborted()
+      const response = await fetch(`${this.#url}${path}`, {
+        method: 'POST',
+        headers: {
+          ...headers,
+          authorization: `Bearer ${this.#token}`,
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+        },
+        body: body ?? null,
+        // The token is for this address and no other.
+        redirect: 'manual',
+        signal: ending.signal,
+      })
+      const text = await response.text()
+      if (!response.ok) throw refusalOf(response, text)
+      return response.status === 204 ? undefined : text
+    } catch (error) {
+      if (error instanceof Refusal) throw error
+      signal.throwIfAborted()
+      throw new GatewayAway(ending.signal.aborted ? `no answer for ${patienceMs} ms` : reasonOf(error))
+    } finally {
+      clearTimeout(late)
+      signal.removeEventListener('abort', end)
+    }
+  }
+}
+
+interface PostOptions {
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string
+  readonly patienceMs?: number
+  readonly signal: AbortSignal
+}
+
+function fencing({ attempt }: ClaimedJob): { 'x-job-attempt': string } {
+  return { 'x-job-attempt': `${attempt}` }
+}
+
+function refusalOf(response: Response, text: string): Refusal {
+  let document: { code?: unknown; detail?: unknown } = {}
+  try {
+    document = Object(JSON.parse(text))
+  } catch {
+    // A proxy's own page; the status tells enough.
+  }
+  const code = typeof document.code === 'string' ? document.code : ''
+  const detail = typeof document.detail === 'string' ? document.detail : `It answered ${response.status}.`
+  return new Refusal(response.status, code, detail, afterMs(response.headers.get('retry-after')))
+}
+
+/** Retry-After in seconds or as a date, RFC 9110 §10.2.3. */
+function afterMs(header: string | null): number {
+  if (header === null) return 0
+  const ms = /^\d+$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - Date.now()
+  return ms > 0 ? ms : 0
+}
+
+/** fetch says only that it failed; what did is the cause. */
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error ? (error.cause ?? error) : error
+  if (typeof cause !== 'object' || cause === null) return String(cause)
+  return 'code' in cause ? String(cause.code) : cause instanceof Error ? cause.message : String(cause)
+}

@@ -1,0 +1,91 @@
+/**
+ * From the bytes of one output to its lines. It works on bytes until a line is whole, so that a character which was
+ * cut by a chunk's border is never torn; wherever chunks begin and end, the lines are the same.
+ *
+ * - A line ends with LF, CR LF, or CR alone: each state of a progress bar is a line, and is seen when it is drawn.
+ *   Several CRs in a row count as one, and at the beginning of a line a CR alone ends nothing.
+ * - The last line may have no end.
+ * - Invalid UTF-8 becomes U+FFFD. Everything else stays, colours (ESC) and NUL included.
+ * - A line of more than 16 KiB comes in parts, each but the last marked as one that continues.
+ */
+
+/** Of one part of a line, in UTF-8, before it is written as JSON (which makes it six times longer at most). */
+export const MAX_LINE_BYTES = 16 * 1024
+
+const LF = 0x0a
+const CR = 0x0d
+/** A character of UTF-8 has at most so many bytes after its first. */
+const MAX_CONTINUATION_BYTES = 3
+
+export interface Line {
+  readonly text: string
+  /** The same line goes on in the next one. */
+  readonly continues: boolean
+}
+
+export class LineSplitter {
+  /** The bytes of the line that has not ended. */
+  #open: Buffer = Buffer.alloc(0)
+  /** What a CR right before here did: nothing (there was none), end a line, or wait for an LF after nothing. */
+  #cr: 'none' | 'ended' | 'held' = 'none'
+
+  /** The lines that end with this chunk. */
+  push(chunk: Buffer): Line[] {
+    const bytes = this.#open.length === 0 ? chunk : Buffer.concat([this.#open, chunk])
+    const lines: Line[] = []
+    let from = 0
+    let lf = indexOf(bytes, LF, this.#open.length)
+    let cr = indexOf(bytes, CR, this.#open.length)
+    for (;;) {
+      const end = Math.min(lf, cr)
+      while (end - from > MAX_LINE_BYTES) {
+        const cut = characterBorder(bytes, from + MAX_LINE_BYTES)
+        lines.push({ text: bytes.toString('utf8', from, cut), continues: true })
+        from = cut
+      }
+      if (end === bytes.length) break
+      if (this.#ends(bytes[end] === LF, end === from)) {
+        lines.push({ text: bytes.toString('utf8', from, end), continues: false })
+      }
+      from = end + 1
+      if (end === lf) lf = indexOf(bytes, LF, from)
+      else cr = indexOf(bytes, CR, from)
+    }
+    this.#open = bytes.subarray(from)
+    return lines
+  }
+
+  /** The last line, if it has no end. */
+  end(): Line[] {
+    if (this.#open.length === 0) return []
+    const text = this.#open.toString('utf8')
+    this.#open = Buffer.alloc(0)
+    return [{ text, continues: false }]
+  }
+
+  /** Whether a line ends at this LF, or else CR; `empty` when nothing stands before it. */
+  #ends(isLf: boolean, empty: boolean): boolean {
+    const before = empty ? this.#cr : 'none'
+    if (isLf) {
+      this.#cr = 'none'
+      return before !== 'ended'
+    }
+    if (!empty) this.#cr = 'ended'
+    else if (before === 'none') this.#cr = 'held'
+    return !empty
+  }
+}
+
+/** The length where there is none. */
+function indexOf(bytes: Buffer, byte: number, from: number): number {
+  const index = bytes.indexOf(byte, from)
+  return index < 0 ? bytes.length : index
+}
+
+/** `at`, or the beginning of the character that a cut there would tear. */
+function characterBorder(bytes: Buffer, at: number): number {
+  for (let border = at; border >= at - MAX_CONTINUATION_BYTES; border -= 1) {
+    if (((bytes[border] ?? 0) & 0xc0) !== 0x80) return border
+  }
+  return at
+}

@@ -1,0 +1,137 @@
+/**
+ * Runs commands with `/bin/sh -c` on this machine, each in a process group of its own, so that whatever a command has
+ * started can be ended with it.
+ *
+ *   running ── its shell exits ──▶ ending ── its outputs close, or the grace has passed ──▶ over: the group is killed
+ *      └── aborted: SIGTERM to the group, SIGKILL after the grace ──┘
+ *
+ * In the group there is also a guard: a shell that waits on a pipe of which only this process has the other end. When
+ * that end closes, because the command is over or because this process was killed, the guard kills the group. Until
+ * then it keeps the group's number from being given to somebody else's processes.
+ */
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import type { Readable, Writable } from 'node:stream'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Execution, Executor, Outcome, OutputStream } from './executor.js'
+
+/** Between SIGTERM and SIGKILL; also how long outputs may stay open after the shell has exited. */
+export const KILL_GRACE_MS = 5_000
+/** What left the group can hold an output open for ever: given up when nothing came for so long. */
+const SILENCE_MS = 1_000
+
+/**
+ * $1 is the command. The guard must outlive the SIGTERM that the group gets, from its first moment on; the command
+ * gets its signals back as they were.
+ */
+const GUARDED = `
+trap '' HUP INT TERM
+{ read -r _; kill -KILL 0; } <&3 >/dev/null 2>&1 3<&- &
+trap - HUP INT TERM
+exec /bin/sh -c "$1" 3<&-
+`
+
+export class LocalExecutor implements Executor {
+  readonly #graceMs: number
+
+  /** @param graceMs milliseconds between SIGTERM and SIGKILL. */
+  constructor(graceMs: number = KILL_GRACE_MS) {
+    this.#graceMs = graceMs
+  }
+
+  async run(command: string, { cwd, env, signal, onOutput }: Execution): Promise<Outcome> {
+    const started = performance.now()
+    const child = spawn('/bin/sh', ['-c', GUARDED, 'sh', command], {
+      ...{ cwd, env },
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+      detached: true,
+    }) as ChildProcessByStdio<null, Readable, Readable>
+    const exited = once(child, 'exit').catch(error => {
+      throw new Error(`/bin/sh cannot be started in ${cwd}: ${error.code ?? error}`)
+    })
+    // Heard by `exited` too, but not for longer than until the exit.
+    child.on('error', () => undefined)
+    const lifeline = child.stdio[3] as Writable
+    lifeline.on('error', () => undefined)
+    const outputs = [
+      new Output('stdout', child.stdout, onOutput),
+      new Output('stderr', child.stderr, onOutput),
+    ]
+
+    const over = new AbortController()
+    const kill = () => void this.#kill(child.pid, over.signal)
+    const release = () => {
+      signal.removeEventListener('abort', kill)
+      over.abort()
+      lifeline.destroy()
+    }
+    signal.addEventListener('abort', kill)
+    if (signal.aborted) kill()
+    try {
+      const [exitCode, endedBy] = (await exited) as [number | null, NodeJS.Signals | null]
+      const durationMs = Math.round(performance.now() - started)
+      await closedWithin(outputs, this.#graceMs)
+      // From here on the number of the group may be somebody else's.
+      release()
+      await Promise.all(outputs.map(output => output.drained()))
+      return { exitCode, signal: endedBy, durationMs }
+    } finally {
+      release()
+    }
+  }
+
+  async #kill(pid: number | undefined, over: AbortSignal): Promise<void> {
+    signalGroup(pid, 'SIGTERM')
+    const late = await pause(this.#graceMs, true, { signal: over }).catch(() => false)
+    if (late) signalGroup(pid, 'SIGKILL')
+  }
+}
+
+/** One output of a command, handed on as fast as it is taken. */
+class Output {
+  readonly closed: Promise<unknown>
+  #heardAt = performance.now()
+  readonly #source: Readable
+
+  constructor(stream: OutputStream, source: Readable, onOutput: Execution['onOutput']) {
+    this.#source = source
+    this.closed = new Promise(resolve => source.once('close', resolve))
+    source.on('error', () => undefined)
+    source.on('data', (chunk: Buffer) => {
+      const room = onOutput(stream, chunk)
+      if (!room) {
+        this.#heardAt = performance.now()
+        return
+      }
+      source.pause()
+      void room.then(() => {
+        this.#heardAt = performance.now()
+        source.resume()
+      })
+    })
+  }
+
+  /** Resolves when nothing more comes; what nobody has taken yet still does. */
+  async drained(): Promise<void> {
+    while (!(await closedWithin([this], SILENCE_MS))) {
+      if (this.#source.isPaused() || performance.now() - this.#heardAt < SILENCE_MS) continue
+      this.#source.destroy()
+    }
+  }
+}
+
+async function closedWithin(outputs: readonly Output[], ms: number): Promise<boolean> {
+  const early = new AbortController()
+  const late = pause(ms, false, { signal: early.signal }).catch(() => true)
+  const closed = Promise.all(outputs.map(output => output.closed)).then(() => true)
+  return await Promise.race([closed, late]).finally(() => early.abort())
+}
+
+function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, signal)
+  } catch {
+    // ESRCH: all of it is gone.
+  }
+}

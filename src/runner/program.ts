@@ -1,0 +1,133 @@
+/**
+ * `sluice runner`: reads its arguments and its two variables, runs a runner, and stops it on a signal. The token comes
+ * from the environment alone, since arguments can be seen by everybody on the machine.
+ */
+import { statSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { Gateway, GatewayAway, Refusal } from './gateway.js'
+import { LocalExecutor } from './local-executor.js'
+import { isRunnerRefused, Runner } from './runner.js'
+
+const USAGE = `Usage: npm run runner -- --project NAME --dir PATH [options]      (or: node dist/src/main.js runner …)
+
+Executes the commands that editors of a workspace submit to a project, with /bin/sh in the folder PATH, as the user that
+starts it. Start it only in a folder, and as a user, made for that: docs/runner.md tells the risks.
+
+  --project NAME      the project whose jobs it takes
+  --dir PATH          the folder that commands run in
+  --concurrency N     jobs at the same time, 1 to 64 (1)
+  --url URL           the gateway; else SLUICE_URL, else http://127.0.0.1:8080
+  --name NAME         how jobs show it (host name and process id)
+  --grace SECONDS     after SIGTERM, how long commands may go on before they are handed back, 0 to 3600 (20)
+  --lease SECONDS     without a sign of life for so long, its jobs are given to others, 5 to 300 (30)
+  --help              show this
+
+The token, of role runner, is the environment variable SLUICE_TOKEN. Exit codes: 0 stopped, 1 failed, 2 wrong usage.
+`
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** What is wrong with the usage, for a person. */
+class UsageError extends Error {}
+
+/** @returns the exit code: 0 stopped, 1 failed, 2 wrong usage. */
+export async function runnerProgram(args: readonly string[], env: Environment): Promise<0 | 1 | 2> {
+  try {
+    const options = args.includes('--help') ? undefined : optionsOf(args, env)
+    if (options === undefined) {
+      process.stdout.write(USAGE)
+      return 0
+    }
+    const { url, token, ...rest } = options
+    const runner = new Runner({
+      ...rest,
+      gateway: new Gateway(url, token),
+      executor: new LocalExecutor(),
+      log: line => console.log(line),
+    })
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => runner.stop())
+    await runner.run()
+    return 0
+  } catch (error) {
+    const usage = error instanceof UsageError
+    process.stderr.write(usage ? `${error.message}\n\n${USAGE}` : `${explain(error)}\n`)
+    return usage ? 2 : 1
+  }
+}
+
+function optionsOf(args: readonly string[], env: Environment) {
+  const values = parsed(args)
+  const url = values.url ?? (env.SLUICE_URL || 'http://127.0.0.1:8080')
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
+    throw new UsageError('--url must begin with http:// or https://.')
+  }
+  const token = env.SLUICE_TOKEN ?? ''
+  if (!/^[\x21-\x7e]+$/.test(token)) {
+    throw new UsageError('SLUICE_TOKEN is not set. It holds the token of a principal of role runner.')
+  }
+  return {
+    ...{ url, token },
+    project: required('project', values.project),
+    dir: folder(required('dir', values.dir)),
+    name: values.name ?? `${hostname()}-${process.pid}`,
+    concurrency: integer('concurrency', values.concurrency, 1, 64, 1),
+    graceMs: integer('grace', values.grace, 0, 3_600, 20) * 1_000,
+    leaseMs: integer('lease', values.lease, 5, 300, 30) * 1_000,
+    env: withoutSecrets(env),
+  }
+}
+
+function parsed(args: readonly string[]) {
+  const option = { type: 'string' } as const
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        ...{ project: option, dir: option, concurrency: option, url: option },
+        ...{ name: option, grace: option, lease: option },
+      },
+    }).values
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function required(name: string, value: string | undefined): string {
+  if (value === undefined || value === '') throw new UsageError(`--${name} is missing.`)
+  return value
+}
+
+function folder(path: string): string {
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new UsageError(`--dir: ${path} is not a folder.`)
+  }
+  return resolve(path)
+}
+
+function integer(name: string, text: string | undefined, least: number, most: number, otherwise: number) {
+  if (text === undefined) return otherwise
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
+  if (value >= least && value <= most) return value
+  throw new UsageError(`--${name} must be a whole number from ${least} to ${most}.`)
+}
+
+/** For commands: all but what proves who the runner is. */
+function withoutSecrets(env: Environment): Record<string, string> {
+  const { SLUICE_TOKEN: _, ...rest } = env
+  return Object.fromEntries(
+    Object.entries(rest).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  )
+}
+
+function explain(error: unknown): string {
+  if (error instanceof GatewayAway) {
+    return `The gateway cannot be reached: ${error.message}. Check --url or SLUICE_URL, and that it runs.`
+  }
+  if (error instanceof Refusal) {
+    const remedy = isRunnerRefused(error) ? ' Check SLUICE_TOKEN: it needs the role runner.' : ''
+    return `The gateway refuses this runner (${error.status} ${error.code}). ${error.message}${remedy}`
+  }
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,145 @@
+/**
+ * Sends the events of one job to the gateway, in order, in batches: one request at a time, while the next batch
+ * gathers. It holds a bounded number of bytes: whoever writes beyond that gets a promise to wait for.
+ *
+ *   open ── a batch is refused for good ──▶ closed: what is held is dropped, whoever waits goes on
+ *
+ * A batch keeps its key and its bytes however often it is sent, so the gateway stores it once.
+ */
+import { randomUUID } from 'node:crypto'
+
+/** In half the events that the gateway takes in one request. */
+const BATCH_EVENTS = 500
+const BATCH_BYTES = 128 * 1024
+/** How long the first event of a batch waits for others. */
+const BATCH_MS = 50
+/** Held at most, and what comes with one chunk of output. */
+const BUFFER_BYTES = 1024 * 1024
+
+export interface Batch {
+  /** A JSON array of events. */
+  readonly body: string
+  /** The idempotency key. */
+  readonly key: string
+}
+
+export interface UploaderOptions {
+  /** Resolves when the batch is stored; rejects only when it never will be. */
+  send(batch: Batch): Promise<void>
+  /** The batch was refused for good; nothing more will be sent. */
+  onRefused(error: unknown): void
+}
+
+export class Uploader {
+  readonly #options: UploaderOptions
+  #events: { json: string; bytes: number }[] = []
+  #bytes = 0
+  #sending = false
+  #closed = false
+  /** When the oldest event that is not in a request came, by performance.now(). */
+  #oldestAt = 0
+  #flushing = false
+  /** Ends the waiting for more events. */
+  #hurry = () => {}
+  #room: PromiseWithResolver | undefined
+  #idle: PromiseWithResolver | undefined
+
+  constructor(options: UploaderOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Takes events, in the order in which they are to be stored.
+   * @returns a promise to wait for before the next write, when too much is held.
+   */
+  write(events: readonly { type: string; data: object }[]): Promise<void> | undefined {
+    if (this.#closed || events.length === 0) return undefined
+    if (this.#events.length === 0) this.#oldestAt = performance.now()
+    for (const event of events) {
+      const json = JSON.stringify(event)
+      const bytes = Buffer.byteLength(json) + 1
+      this.#events.push({ json, bytes })
+      this.#bytes += bytes
+    }
+    if (this.#isFull()) this.#hurry()
+    if (!this.#sending) void this.#sendAll()
+    if (this.#bytes <= BUFFER_BYTES) return undefined
+    this.#room ??= promiseWithResolver()
+    return this.#room.promise
+  }
+
+  /** Resolves when all is stored that was written, or when nothing more will be. */
+  async flush(): Promise<void> {
+    if (!this.#sending) return
+    this.#flushing = true
+    this.#hurry()
+    this.#idle ??= promiseWithResolver()
+    await this.#idle.promise
+    this.#flushing = false
+  }
+
+  async #sendAll(): Promise<void> {
+    this.#sending = true
+    try {
+      while (this.#events.length > 0) {
+        await this.#gather()
+        await this.#options.send(this.#take())
+        if (this.#bytes <= BUFFER_BYTES / 2) this.#makeRoom()
+      }
+    } catch (error) {
+      this.#closed = true
+      this.#events = []
+      this.#makeRoom()
+      this.#options.onRefused(error)
+    }
+    this.#sending = false
+    this.#idle?.resolve()
+    this.#idle = undefined
+  }
+
+  #isFull(): boolean {
+    return this.#events.length >= BATCH_EVENTS || this.#bytes >= BATCH_BYTES
+  }
+
+  async #gather(): Promise<void> {
+    const left = this.#oldestAt + BATCH_MS - performance.now()
+    if (left <= 0 || this.#isFull() || this.#flushing) return
+    await new Promise<void>(resolve => {
+      const late = setTimeout(resolve, left)
+      this.#hurry = () => {
+        clearTimeout(late)
+        resolve()
+      }
+    })
+  }
+
+  #take(): Batch {
+    let [count, bytes] = [0, 0]
+    for (const event of this.#events) {
+      if (count > 0 && (count === BATCH_EVENTS || bytes + event.bytes > BATCH_BYTES)) break
+      count += 1
+      bytes += event.bytes
+    }
+    this.#bytes -= bytes
+    const batch = this.#events.splice(0, count)
+    return { body: `[${batch.map(({ json }) => json).join(',')}]`, key: randomUUID() }
+  }
+
+  #makeRoom(): void {
+    this.#room?.resolve()
+    this.#room = undefined
+  }
+}
+
+interface PromiseWithResolver {
+  readonly promise: Promise<void>
+  readonly resolve: () => void
+}
+
+function promiseWithResolver(): PromiseWithResolver {
+  let resolve = () => {}
+  const promise = new Promise<void>(settle => {
+    resolve = settle
+  })
+  return { promise, resolve }
+}
