@@ -11,11 +11,11 @@ import { findStream } from '../src/events/log.js'
 import type { TypeFilter } from '../src/events/type-filter.js'
 import { type EventPage, readEventPage } from '../src/hub/event-page.js'
 import type { Lease } from '../src/hub/hub.js'
-import { cursorId, type Start, type StartAt } from '../src/hub/start.js'
-import { retryMs } from '../src/hub/subscription.js'
+import { cursorId, type Opening, type Start, type StartAt } from '../src/hub/start.js'
 import type { Encoding } from '../src/sse/encoding.js'
 import { eventDocument } from '../src/sse/ndjson.js'
 import { Payload } from '../src/sse/payload.js'
+import { retryMs } from '../src/sse/retry.js'
 
 declare module 'fastify' {
   interface FastifyReply {
@@ -30,8 +30,8 @@ export interface FollowRequest {
   readonly encoding: Encoding
   readonly from: StartAt
   readonly filter?: TypeFilter | undefined
-  /** Said before the events. */
-  readonly opening?: readonly Buffer[]
+  /** Reads what is said before the events; called for a client that may come in. What it throws is the answer. */
+  readonly opening?: (() => Promise<Opening>) | undefined
   /** Clients that may follow this stream in this process; default: no limit but the process's own. */
   readonly maxFollowers?: number
 }
@@ -64,25 +64,29 @@ async function follow(
   reply: FastifyReply,
   request: FollowRequest,
 ): Promise<FastifyReply> {
-  const { encoding, filter, from, opening, maxFollowers = Number.POSITIVE_INFINITY } = request
+  const { stream, encoding, filter, opening, maxFollowers = Number.POSITIVE_INFINITY } = request
+  const { workspace, expiresAt } = reply.request.principal
   const refusal = app.hub.refusal ?? ((await app.streamBudget(reply.request)) ? undefined : 'limit')
   if (refusal) return refuseSoftly(reply, encoding, refusal)
+  // Asked before the opening is read, and again when there is nothing left to wait for.
+  if ((await app.hub.followers(workspace, stream)) >= maxFollowers)
+    return refuseSoftly(reply, encoding, 'limit')
   let lease: Lease | undefined
   try {
-    lease = await open(app, reply, request.stream)
+    const { frames, from = request.from } = (await opening?.()) ?? { frames: [] }
+    lease = await open(app, reply, stream)
     const start = await app.hub.starts.resolve(lease.stream, from, filter)
-    if (await isAtItsEnd(app, reply, request.stream, lease, start)) {
+    if (await isAtItsEnd(app, reply, stream, lease, start)) {
       lease.release()
       // Stops an EventSource for good (WHATWG HTML §9.2.3): nothing can come any more.
-      return reply.code(204).send()
+      return start.reset ? tellReset(reply, encoding, start.reset) : reply.code(204).send()
     }
     if (lease.stream.followers.size >= maxFollowers) {
       lease.release()
       return refuseSoftly(reply, encoding, 'limit')
     }
     const sink = reply.openSink(encoding.contentType)
-    const { expiresAt } = reply.request.principal
-    app.hub.subscribe({ lease, start, sink, encoding, filter, expiresAt, ...(opening && { opening }) })
+    app.hub.subscribe({ lease, start, sink, encoding, filter, expiresAt, opening: frames })
     return reply
   } catch (error) {
     lease?.release()
@@ -125,9 +129,9 @@ async function isAtItsEnd(
   reply: FastifyReply,
   name: string,
   { stream }: Lease,
-  { cursor, reset }: Start,
+  { cursor }: Start,
 ): Promise<boolean> {
-  if (reset || cursor.position < stream.head.position) return false
+  if (cursor.position < stream.head.position) return false
   if (stream.closed || stream.kind === FEED) return stream.closed
   const found = await findStream(app.database, reply.request.principal.workspace, name)
   return found !== undefined && found.closedAt !== null
@@ -140,8 +144,27 @@ function refuseSoftly(reply: FastifyReply, encoding: Encoding, reason: Refusal):
   if (!retry || !notice) {
     throw unavailable('stream-unavailable', `No stream can be opened now: ${reason}. Try again.`)
   }
+  return sayAndEnd(reply, encoding, [retry, notice])
+}
+
+/** At the end of a stream there is nothing left to say but that: the client comes back with the id of the end. */
+function tellReset(
+  reply: FastifyReply,
+  encoding: Encoding,
+  reset: NonNullable<Start['reset']>,
+): FastifyReply {
+  const notice = encoding.notice({ name: 'reset', data: reset, id: reset.head })
+  return sayAndEnd(reply, encoding, [encoding.retry(retryMs()), notice])
+}
+
+function sayAndEnd(
+  reply: FastifyReply,
+  encoding: Encoding,
+  parts: readonly (Buffer | undefined)[],
+): FastifyReply {
   const sink = reply.openSink(encoding.contentType)
-  sink.write(Payload.of([retry, notice]))
+  const said = parts.filter(part => part !== undefined)
+  if (said.length > 0) sink.write(Payload.of(said))
   sink.end()
   return reply
 }

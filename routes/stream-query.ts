@@ -4,7 +4,7 @@ import Type, { type Static } from 'typebox'
 import { Problem } from '../src/errors.js'
 import { type EventId, parseEventId } from '../src/events/event-id.js'
 import { TypeFilter } from '../src/events/type-filter.js'
-import type { StartAt } from '../src/hub/start.js'
+import type { Opening, StartAt } from '../src/hub/start.js'
 import { type Encoding, sse } from '../src/sse/encoding.js'
 import { ndjson } from '../src/sse/ndjson.js'
 
@@ -56,12 +56,13 @@ const PAGE_ONLY = ['after', 'limit', 'wait'] as const
 
 /** How a stream looks live, where that is not as usual. */
 export interface Live {
-  /** The encoding of `text/event-stream`. */
+  /** The encodings of `text/event-stream` and of `application/x-ndjson`. */
   readonly encoding?: Encoding
+  readonly lines?: Encoding
   /** Where a client starts that says nothing else; default now. */
   readonly from?: StartAt
   /** What a client hears first that does not come back with an event id. */
-  readonly opening?: readonly Buffer[]
+  readonly opening?: () => Promise<Opening>
 }
 
 /** Answers as the client asked: live as SSE or NDJSON, or with a page. */
@@ -78,11 +79,11 @@ export function answerWithStream(
     return reply.sendEventPage({ stream, filter, form, ...pageOf(query) })
   }
   refuse(query, PAGE_ONLY, 'is for pages: ask for them with Accept: application/json.')
-  const encoding = form === LINES_FORM ? ndjson : (live.encoding ?? sse)
+  const { encoding, lines, opening } = live
   const id = lastEventId(request, query)
   const from = id ?? startAt(query) ?? live.from ?? { at: 'now' }
-  const opening = id || form === LINES_FORM ? [] : live.opening
-  return reply.follow({ stream, encoding, filter, from, ...(opening && { opening }) })
+  if (form === LINES_FORM) return reply.follow({ stream, encoding: lines ?? ndjson, filter, from })
+  return reply.follow({ stream, encoding: encoding ?? sse, filter, from, ...(id ? {} : { opening }) })
 }
 
 /** What the client asked for; a client that takes anything gets the live stream. */

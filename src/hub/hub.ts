@@ -83,6 +83,12 @@ export class Hub {
     return { total: this.#subscriptions.size, byKind }
   }
 
+  /** Clients of this process on one stream. */
+  async followers(workspace: string, name: string): Promise<number> {
+    const stream = await this.#streams.get(`${workspace}/${name}`)?.catch(() => undefined)
+    return stream?.followers.size ?? 0
+  }
+
   /** The stream of that name, open; undefined when there is none. The feed is there as soon as somebody asks. */
   async open(workspace: string, name: string): Promise<Lease | undefined> {
     const key = `${workspace}/${name}`

@@ -20,6 +20,13 @@ export type StartAt =
   /** After an event; `unknown` is what a client brought that is no event id. */
   | { readonly at: 'after'; readonly id: EventId | 'unknown' }
 
+/** What a client hears before the events. */
+export interface Opening {
+  readonly frames: readonly Buffer[]
+  /** Where the events start after that, if not where they would without. */
+  readonly from?: StartAt
+}
+
 /** A place after which a client has everything. The UUID is missing where nobody has seen the event. */
 export interface Cursor {
   readonly position: Position

@@ -22,6 +22,7 @@ import type { TypeFilter } from '../events/type-filter.js'
 import type { Logger } from '../logger.js'
 import type { Encoding, Notice } from '../sse/encoding.js'
 import { Payload } from '../sse/payload.js'
+import { retryMs } from '../sse/retry.js'
 import { type Sink, STALLED_MS } from '../sse/sink.js'
 import { type Member, payloads } from './audience.js'
 import type { EventFrames } from './event-frames.js'
@@ -31,7 +32,10 @@ import { type Cursor, cursorId, type Reset, resetTo, type Start, type Starts } f
 import type { Discontinuity } from './tailer.js'
 
 const READ_AGAIN_MS = 500
-const RETRY_MS = { least: 1_000, spread: 2_000 } as const
+const UNREADABLE: Notice = {
+  name: 'error',
+  data: { message: 'The log cannot be read; it is tried again.', code: 'unreadable' },
+}
 
 /** Why a subscription is ended from here. */
 export type Stop = 'expired' | 'too-old' | 'stalled' | 'draining' | 'vanished' | 'limit'
@@ -83,15 +87,13 @@ export class Subscription implements Member, Follower {
       stream.followers.delete(this)
       this.#options.onClosed()
     })
-    const hello = encoding.notice({
-      name: 'server.state',
-      data: { mode },
-      // So that a client that hears nothing else resumes from here; after a reset it must hear that first.
-      ...(!start.reset && { id: cursorId(start.cursor) }),
-    })
-    const cursor = start.reset ? undefined : encoding.cursor(cursorId(start.cursor))
+    // A client that is cut off before it has heard its opening whole, or of the reset, must not come back with an id.
+    const id = start.reset ? undefined : cursorId(start.cursor)
+    const state = { name: 'server.state', data: { mode } } as const
+    const hello = encoding.notice(id && opening.length === 0 ? { ...state, id } : state)
+    const cursor = id && (opening.length > 0 || !hello) ? encoding.cursor(id) : undefined
     const reset = start.reset && this.#reset(start.reset)
-    this.#write([encoding.retry(retryMs()), hello ?? cursor, ...opening, reset])
+    this.#write([encoding.retry(retryMs()), hello, ...opening, cursor, reset])
     void this.#catchUp()
   }
 
@@ -146,15 +148,15 @@ export class Subscription implements Member, Follower {
     // It may be full again in the very turn in which it went live: two at once would write everything twice.
     if (this.#catchingUp) return
     this.#catchingUp = true
+    let failing = false
     while (!this.#closed && !this.#leave) {
       try {
         await this.#step()
+        failing = false
       } catch (error) {
         if (!isDatabaseDown(error)) logger.error({ err: error }, 'A subscription cannot read its stream.')
-        this.say({
-          name: 'error',
-          data: { message: 'The log cannot be read; it is tried again.', code: 'unreadable' },
-        })
+        if (!failing) this.say(UNREADABLE)
+        failing = true
         // The stream stays open, with heartbeats, until the log can be read again.
         await pause(READ_AGAIN_MS)
       }
@@ -197,12 +199,13 @@ export class Subscription implements Member, Follower {
 
   /** A stream that has an end ends for the client with its last event. */
   #advance(payload: Payload | undefined, upTo: StoredEvent): void {
-    const { sink, encoding } = this.#options
+    const { sink, encoding, filter } = this.#options
     this.#cursor = upTo
     if (payload) sink.write(payload)
     const closing = encoding.closing?.(upTo)
     if (!closing) return
-    this.#write([closing])
+    // The filter may have hidden the last event: who comes back with an id before it would be sent here again.
+    this.#write([filter && encoding.cursor(cursorId(upTo)), closing])
     sink.end()
   }
 
@@ -241,9 +244,4 @@ export class Subscription implements Member, Follower {
     const bytes = parts.flatMap(part => (part && part.length > 0 ? [part] : []))
     if (bytes.length > 0 && !this.#closed) this.#options.sink.write(Payload.of(bytes))
   }
-}
-
-/** Spread, so that the clients of a process that stops do not all come back in one moment. */
-export function retryMs(): number {
-  return RETRY_MS.least + Math.floor(Math.random() * RETRY_MS.spread)
 }
