@@ -1,0 +1,174 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import type { Database } from '../../src/database/pool.js'
+import { createDatabase } from '../harness/database.js'
+import { as } from '../harness/gateway.js'
+import { startNginx, withoutNginx } from '../harness/nginx.js'
+import { startProcess } from '../harness/process.js'
+import { differenceOf, type Logs, readLogs } from './logs.js'
+import { type Ledger, publishAll } from './publishers.js'
+import { Random } from './random.js'
+import { END, Wanderer } from './wanderer.js'
+
+const CLIENTS = 50
+const PUBLISHING_MS = 12_000
+/** After the last event everybody must have it within this time. */
+const ARRIVAL_MS = 30_000
+
+const STREAMS = [
+  {
+    workspace: 'acme',
+    stream: 'feed',
+    filters: [
+      ['parcel.*', 'alarm.raised'],
+      ['item.*', 'revision.created'],
+    ],
+  },
+  { workspace: 'globex', stream: 'feed', filters: [['order.*'], ['parcel.deleted', 'note']] },
+  { workspace: 'acme', stream: 'orders', filters: [['order.paid']] },
+  { workspace: 'acme', stream: 'audit', filters: [['alarm.*', 'note']] },
+  { workspace: 'globex', stream: 'telemetry', filters: [['note', 'order.placed']] },
+] as const
+
+const seed = Number(process.env.SLUICE_SEED ?? Date.now() % 1_000_000)
+const skip = withoutNginx()
+
+t.test(`what every client received is what the table holds (SLUICE_SEED=${seed})`, { skip }, async t => {
+  const random = new Random(seed)
+  const { url: databaseUrl, pool } = await createDatabase(t)
+  await prepare(pool)
+  const env = { HEARTBEAT_MS: '300' }
+  const first = await startProcess(t, { databaseUrl, env })
+  const second = await startProcess(t, { databaseUrl, env })
+  const nginx = await startNginx(t, { upstreams: [first.port, second.port] })
+  const ledger: Ledger = { committed: [], rolledBack: [], requests: 0 }
+  const wanderers = Array.from({ length: CLIENTS }, (_, n) => wanderer(n, nginx.url, random.fork()))
+  const stopping = new AbortController()
+  const giveUp = () => wanderers.forEach(each => void each.stop())
+  t.teardown(() => stopping.abort())
+  t.teardown(giveUp)
+
+  const wandering = Promise.all(wanderers.map(each => each.wander()))
+  const options = { origin: nginx.url, pool, ledger, signal: stopping.signal }
+  const publishing = publishAll({ ...options, random: random.fork() })
+  publishing.catch(giveUp)
+  await pause(PUBLISHING_MS / 4)
+  await first.kill()
+  await pause(PUBLISHING_MS / 12)
+  const third = await startProcess(t, { databaseUrl, env, port: first.port })
+  await pause(PUBLISHING_MS / 6)
+  await pool.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and application_name = 'sluice listen'`,
+  )
+  await pause(PUBLISHING_MS / 2)
+  stopping.abort()
+  await publishing
+
+  for (const each of wanderers) each.settle()
+  for (const { workspace, stream } of STREAMS) {
+    await pool.query('select sluice.publish($1, $2, $3, $4)', [workspace, stream, END, '{}'])
+  }
+  const late = setTimeout(giveUp, ARRIVAL_MS)
+  await wandering
+  clearTimeout(late)
+
+  const logs = await readLogs(pool)
+  for (const [n, each] of wanderers.entries()) {
+    t.equal(differenceOf(each, logs), undefined, `client ${n}: ${nameOf(each)}`)
+  }
+  for (const gateway of [first, second, third]) {
+    t.notMatch(gateway.output(), /"level":[56]0/, 'no gateway had a fault of its own')
+  }
+  checkLogs(t, logs, ledger)
+  await checkState(t, pool, logs)
+  const total = (count: (each: Wanderer) => number) => wanderers.reduce((sum, each) => sum + count(each), 0)
+  t.comment(
+    `seed ${seed}: ${[...logs.values()].flat().length} events, ${total(each => each.received.length)} deliveries, ` +
+      `${total(each => each.connections)} connections, ${total(each => each.refusals)} refused, ` +
+      `${ledger.rolledBack.length} rolled back, ${ledger.requests} requests`,
+  )
+  t.ok(total(each => each.connections) > 4 * CLIENTS, 'they came and went')
+  t.ok(
+    ledger.rolledBack.length > 20 && ledger.committed.length > 200,
+    'much was published, and not a little undone',
+  )
+})
+
+function wanderer(n: number, origin: string, random: Random): Wanderer {
+  const { workspace, stream, filters } = random.pick(
+    STREAMS.slice(n % STREAMS.length, (n % STREAMS.length) + 1),
+  )
+  return new Wanderer({
+    ...{ origin, workspace, stream, random },
+    ...as('viewer', workspace),
+    form: random.chance(0.25) ? 'application/x-ndjson' : 'text/event-stream',
+    types: random.chance(0.4) ? [...random.pick<readonly string[]>(filters), END] : undefined,
+    from: random.chance(0.7) ? 'beginning' : 'now',
+    slow: random.chance(0.2),
+  })
+}
+
+async function prepare(pool: Database): Promise<void> {
+  for (const { workspace, stream } of STREAMS)
+    await pool.query('select sluice.ensure_stream($1, $2)', [workspace, stream])
+  await pool.query('create table parcels (id int primary key, workspace text not null, note text)')
+  await pool.query(`select sluice.watch('parcels', name => 'parcel', workspace_column => 'workspace')`)
+}
+
+/** The table itself: dense, with all that was committed once and nothing that was undone. */
+function checkLogs(t: Test, logs: Logs, ledger: Ledger): void {
+  for (const [name, log] of logs) {
+    t.ok(
+      log.every(({ position }, index) => position === index + 1),
+      `${name} has no hole`,
+    )
+  }
+  const markers = [...logs.values()].flat().flatMap(({ data }) => JSON.parse(data).marker ?? [])
+  t.same(
+    markers.sort(),
+    [...ledger.committed].sort(),
+    'what was committed is there once, what was undone is not',
+  )
+}
+
+/** What a client would make of the events alone is what the tables hold. */
+async function checkState(t: Test, pool: Database, logs: Logs): Promise<void> {
+  const parcels = await pool.query(
+    `select workspace, id, row_to_json(p)::text as row from parcels p order by id`,
+  )
+  const items = await pool.query(
+    `select part_number, revision from sluice.items order by part_number collate "C"`,
+  )
+
+  const seenParcels = ['acme', 'globex'].flatMap(workspace => {
+    const rows = new Map<number, string>()
+    for (const { type, data } of logs.get(`${workspace}/feed`) ?? []) {
+      if (type === 'parcel.deleted') rows.delete(JSON.parse(data).id)
+      else if (type.startsWith('parcel.')) rows.set(JSON.parse(data).id, data)
+    }
+    return [...rows].map(([id, row]) => ({ workspace, id, row }))
+  })
+  const seenItems = new Map<string, number>()
+  for (const { type, data } of logs.get('acme/feed') ?? []) {
+    const { part_number, revision = 1 } = JSON.parse(data)
+    if (type === 'item.deleted') seenItems.delete(part_number)
+    else if (type.startsWith('item.')) seenItems.set(part_number, revision)
+  }
+  t.same(
+    seenParcels.sort((a, b) => a.id - b.id),
+    parcels.rows,
+    'the watched table follows from its events',
+  )
+  t.same(
+    [...seenItems].sort(),
+    items.rows.map(({ part_number, revision }) => [part_number, revision]),
+    'the items follow from theirs',
+  )
+}
+
+function nameOf({ options, connections }: Wanderer): string {
+  const { workspace, stream, form, types, from, slow } = options
+  const filter = types ? ` types=${types}` : ''
+  return `${workspace}/${stream} from ${from}${filter}, ${form}${slow ? ', slow' : ''}, ${connections} connections`
+}
