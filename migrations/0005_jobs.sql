@@ -2,10 +2,10 @@
 
 -- Jobs: units of work that have an end. Each has a stream of its own in the log, job:<id>, of kind job.
 --
---   queued ── claim, start ──▶ running ── finish ──▶ completed | failed | cancelled
---     │ ▲                        │ └── lease expired, no attempt left ──▶ interrupted
---     │ └── handed back, or lease expired ──┘
---     └── cancel ──▶ cancelled
+--   queued ──── claim ────────────────────────▶ running ── finish ───────────────────────▶ completed, failed, cancelled
+--     │ ▲                                          │ └── lease expired, no attempt left ──▶ interrupted
+--     │ └── handed back, or its lease expired ─────┘
+--     └──── cancel ──▶ cancelled
 --
 -- A change of status and its events are one transaction. The event of an end is the last of its stream, which is closed
 -- with it, so there is exactly one, whoever races. Each claim counts the attempt up; what a runner sends names its
@@ -14,27 +14,16 @@
 -- Locks are taken in one order: the job's row, then an idempotency key, then streams in ascending id. Whoever changes the
 -- status locks the row FOR NO KEY UPDATE; whoever appends shares it, so that the status stays while events are stored.
 
--- What a stream of a job holds is written through the job only.
-create or replace function sluice.check_names(workspace text, stream text, system boolean default false, watched regclass default null)
+-- What the stream of a job holds is written through the job only, so the names of these streams are refused from here on.
+alter function sluice.check_names rename to check_name_forms;
+comment on function sluice.check_name_forms is 'Internal. Raises SL002 unless workspace and stream have the form of names.';
+
+create function sluice.check_names(workspace text, stream text, system boolean default false, watched regclass default null)
 returns void
 language plpgsql immutable
 as $$
 begin
-  if not coalesce(sluice.is_workspace(workspace) or system and workspace = '$system', false) then
-    raise exception using
-      errcode = 'SL002',
-      message = format('invalid event%s: %s is not a workspace', ' of the watched table ' || watched::text,
-        coalesce(quote_literal(left(workspace, 200)), 'null')),
-      detail = 'A workspace is named by 1 to 128 characters out of A-Z a-z 0-9 . _ : @ - and starts with a letter or a digit.',
-      hint = 'Pass the workspace to which the event belongs.';
-  end if;
-  if not coalesce(sluice.is_stream(stream), false) then
-    raise exception using
-      errcode = 'SL002',
-      message = format('invalid event: %s is not a stream', coalesce(quote_literal(left(stream, 200)), 'null')),
-      detail = 'A stream is named by 1 to 128 characters out of A-Z a-z 0-9 . _ : / - and starts with a letter or a digit.',
-      hint = 'The stream that clients follow unless they name another is feed.';
-  end if;
+  perform sluice.check_name_forms(workspace, stream, system, watched);
   if starts_with(stream, 'job:') then
     raise exception using
       errcode = 'SL002',
@@ -43,6 +32,8 @@ begin
   end if;
 end
 $$;
+
+comment on function sluice.check_names is 'Internal. Raises SL002 unless anybody may append to a stream of this name.';
 
 create table sluice.jobs (
   id               uuid primary key default gen_random_uuid(),
@@ -70,7 +61,7 @@ create table sluice.jobs (
 );
 
 comment on table sluice.jobs is 'Units of work that have an end. Only functions write it.';
-comment on column sluice.jobs.attempt is 'How often it was claimed or started; 0 before the first time.';
+comment on column sluice.jobs.attempt is 'How often it was started; 0 before the first time.';
 comment on column sluice.jobs.lease_expires_at is
   'Until when its runner has it without another heartbeat. Null of a running job: whoever started it has it until its end.';
 comment on column sluice.jobs.started_at is 'When the last attempt began.';
@@ -103,18 +94,6 @@ $$;
 
 comment on function sluice.check_attempt is
   'Internal. Raises SL010 when there is no job, SL012 when attempt is given and does not have its lease, SL011 when it has ended.';
-
-create function sluice.refuse_transition(job sluice.jobs, target text) returns void
-language plpgsql immutable
-as $$
-begin
-  raise exception using
-    errcode = 'SL013',
-    message = format('job %s is %s and cannot become %s', job.id, job.status, target);
-end
-$$;
-
-comment on function sluice.refuse_transition is 'Internal. Raises SL013.';
 
 create function sluice.lock_job(workspace text, id uuid, attempt int) returns sluice.jobs
 language plpgsql
@@ -214,7 +193,8 @@ comment on function sluice.lease_end is
 -- Entry points: each is one change with its events. They return the job as it is then, and the streams that have grown. ---
 
 create function sluice.create_job(
-  workspace text, kind text, project text, title text, payload json, priority int, max_attempts int, timeout_ms int, actor text
+  workspace text, kind text, project text, title text, payload json, priority int, max_attempts int, timeout_ms int,
+  started boolean, actor text
 )
 returns table (job sluice.jobs, streams bigint[])
 language plpgsql security definer
@@ -237,11 +217,19 @@ begin
      create_job.priority, create_job.max_attempts, create_job.timeout_ms, create_job.actor)
   returning j.* into job;
   streams := sluice.record(job, create_job.actor);
+  if create_job.started then
+    update sluice.jobs j set status = 'running', attempt = 1, started_at = clock_timestamp()
+    where j.id = job.id
+    returning j.* into job;
+    perform sluice.record(job, create_job.actor);
+  end if;
   return next;
 end
 $$;
 
-comment on function sluice.create_job is 'Puts a job into the queue of a workspace.';
+comment on function sluice.create_job is
+  'Puts a job into the queue of a workspace; or, with started, starts it for somebody who executes it without a runner: such '
+  'a job has no lease and runs until its end.';
 
 create function sluice.claim_job(
   workspace text, projects text[], kinds text[], runner text, lease_ms int, actor text
@@ -277,30 +265,6 @@ $$;
 comment on function sluice.claim_job is
   'Takes the first job out of a queue: the highest priority, of these the oldest. projects and kinds narrow the choice; null '
   'does not. No row when there is none, or others are just taking what there is.';
-
-create function sluice.start_job(workspace text, id uuid, actor text)
-returns table (job sluice.jobs, streams bigint[])
-language plpgsql security definer
-set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set plan_cache_mode = force_generic_plan
-set lock_timeout = '2s'
-as $$
-begin
-  job := sluice.lock_job(start_job.workspace, start_job.id, null);
-  if job.status <> 'queued' then
-    perform sluice.refuse_transition(job, 'running');
-  end if;
-  update sluice.jobs j set status = 'running', attempt = j.attempt + 1, started_at = clock_timestamp()
-  where j.id = start_job.id
-  returning j.* into job;
-  streams := sluice.record(job, start_job.actor);
-  return next;
-end
-$$;
-
-comment on function sluice.start_job is
-  'Takes a job out of the queue for somebody who executes it without a runner. It has no lease and runs until its end.';
 
 create function sluice.heartbeat_job(workspace text, id uuid, attempt int, lease_ms int) returns timestamptz
 language plpgsql security definer
@@ -403,7 +367,9 @@ as $$
 begin
   job := sluice.lock_job(finish_job.workspace, finish_job.id, finish_job.attempt);
   if finish_job.status not in ('completed', 'failed', 'cancelled') or job.status = 'queued' and finish_job.status <> 'cancelled' then
-    perform sluice.refuse_transition(job, finish_job.status);
+    raise exception using
+      errcode = 'SL013',
+      message = format('job %s is %s and cannot become %s', job.id, job.status, finish_job.status);
   end if;
   update sluice.jobs j
   set status = finish_job.status, result = finish_job.result, lease_expires_at = null, ended_at = clock_timestamp()
@@ -427,9 +393,6 @@ set lock_timeout = '2s'
 as $$
 begin
   job := sluice.lock_job(requeue_job.workspace, requeue_job.id, requeue_job.attempt);
-  if job.status <> 'running' then
-    perform sluice.refuse_transition(job, 'queued');
-  end if;
   update sluice.jobs j set status = 'queued', runner = null, lease_expires_at = null, started_at = null
   where j.id = requeue_job.id
   returning j.* into job;

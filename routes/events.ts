@@ -4,10 +4,11 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { notFound, Problem } from '../src/errors.js'
 import { fromCloudEvent } from '../src/events/cloudevents.js'
-import { EventDocument, FEED, MAX_EVENTS_PER_REQUEST, NewEvent, StreamName } from '../src/events/event.js'
-import { checkOf, formatEventId, parseEventId } from '../src/events/event-id.js'
+import { batchOf, FEED, type NewEvent, OneOrMany, StreamName } from '../src/events/event.js'
+import { checkOf, parseEventId } from '../src/events/event-id.js'
 import { findStream, readEvent } from '../src/events/log.js'
 import type { PublishRequest } from '../src/events/publisher.js'
+import { Placed, placedOf } from '../src/events/receipt.js'
 import { eventDocument } from '../src/sse/ndjson.js'
 
 const CLOUDEVENT = 'application/cloudevents+json'
@@ -19,20 +20,7 @@ const InStream = Type.Object(
 )
 type InStream = { Querystring: { stream?: string } }
 
-const batchOf = <Item extends Type.TSchema>(item: Item) =>
-  Type.Array(item, { minItems: 1, maxItems: MAX_EVENTS_PER_REQUEST })
-
-/** One event or an array of them. Not `anyOf`, whose errors tell about the form that was not meant. */
-const OneOrMany = Type.Unsafe<NewEvent | NewEvent[]>({
-  if: { type: 'array' },
-  // biome-ignore lint/suspicious/noThenProperty: JSON Schema's own keyword.
-  then: batchOf(NewEvent),
-  else: NewEvent,
-})
-
-const Published = Type.Object({
-  events: Type.Array(Type.Pick(EventDocument, ['id', 'position', 'eventId', 'at'])),
-})
+const Published = Type.Object({ events: Type.Array(Placed) })
 
 const Headers = Type.Object({
   'idempotency-key': Type.Optional(
@@ -69,12 +57,7 @@ const events: FastifyPluginAsyncTypebox = async app => {
       const receipts = await Promise.all(publishesOf(request).map(publish => app.publisher.publish(publish)))
       if (receipts.every(({ replayed }) => replayed)) reply.header('idempotency-replayed', 'true')
       const events = receipts.flatMap(receipt => receipt.events)
-      return reply.code(201).send({
-        events: events.map(({ position, eventId, at }) => ({
-          id: formatEventId(position, eventId),
-          ...{ position, eventId, at: at.toISOString() },
-        })),
-      })
+      return reply.code(201).send({ events: events.map(placedOf) })
     },
   )
 

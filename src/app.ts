@@ -9,6 +9,7 @@ import database from '../plugins/database.js'
 import follow from '../plugins/follow.js'
 import headers from '../plugins/headers.js'
 import hub from '../plugins/hub.js'
+import jobs from '../plugins/jobs.js'
 import maintenance from '../plugins/maintenance.js'
 import openapi from '../plugins/openapi.js'
 import problems from '../plugins/problems.js'
@@ -20,6 +21,8 @@ import eventRoutes from '../routes/events.js'
 import feedRoutes from '../routes/feed.js'
 import healthRoutes from '../routes/health.js'
 import itemRoutes from '../routes/items.js'
+import jobReportRoutes from '../routes/job-reports.js'
+import jobRoutes from '../routes/jobs.js'
 import serverStateRoutes from '../routes/server-state.js'
 import type { Keys } from './auth/keys.js'
 import type { Config } from './config.js'
@@ -84,7 +87,8 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
     drainMs: config.DRAIN_MS,
   })
   await app.register(maintenance)
-  await app.register(retention, { days: { feed: config.RETENTION_DAYS } })
+  await app.register(jobs)
+  await app.register(retention, { days: { feed: config.RETENTION_DAYS }, jobDays: config.JOB_RETENTION_DAYS })
   await app.register(sse)
   await app.register(follow)
 
@@ -96,6 +100,8 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
   await app.register(feedRoutes)
   await app.register(eventRoutes)
   await app.register(itemRoutes, { items: app.items })
+  await app.register(jobRoutes)
+  await app.register(jobReportRoutes)
   return app
 }
 

@@ -74,6 +74,21 @@ export const Environment = Type.Object({
   JWT_ROLE_CLAIM: Type.String({ default: 'role', minLength: 1, description: 'Claim that holds the role.' }),
   QUERY_TOKEN: Switch({ default: 'on', description: 'Whether stream routes take `?token=`.' }),
 
+  ARTIFACTS_DIR: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description:
+        'Folder of the files that jobs leave behind, with a folder for each workspace. Without it there are none.',
+    }),
+  ),
+  ARTIFACTS_SECRET: Type.Optional(
+    Type.String({
+      minLength: 32,
+      description:
+        'Key for links to these files, at least 32 characters; default: derived from the secret for tokens.',
+    }),
+  ),
+
   CORS_ORIGINS: Type.String({
     default: '',
     description: 'Exact origins of browsers that may call, separated by commas. Empty: none but the own one.',
@@ -115,6 +130,12 @@ export const Environment = Type.Object({
     maximum: 36_500,
     description: 'Days that events of open-ended streams are kept; 0 keeps them for ever.',
   }),
+  JOB_RETENTION_DAYS: Type.Number({
+    default: 7,
+    minimum: 0,
+    maximum: 36_500,
+    description: 'Days that a job and its events are kept after its end; 0 keeps them for ever.',
+  }),
   DRAIN_MS: Ms({
     default: 10_000,
     description: 'Longest time over which a stopping process ends its streams.',
@@ -145,10 +166,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     if (value !== undefined && value !== '') given[name] = value
   }
   const config = Value.Convert(Environment, Value.Default(Environment, given))
-  const faults = [
-    ...faultsOf(config),
-    ...(Value.Check(Environment, config) ? unfitForProduction(config) : []),
-  ]
+  const faults = [...faultsOf(config), ...(Value.Check(Environment, config) ? contradictionsIn(config) : [])]
   if (faults.length > 0 || !Value.Check(Environment, config)) throw new ConfigError(faults)
   return config
 }
@@ -171,11 +189,14 @@ function reason(error: { message: string }, schema: unknown): string {
   return error.message
 }
 
-function unfitForProduction(config: Config): string[] {
+function contradictionsIn(config: Config): string[] {
   const faults: string[] = []
   const keys = [config.JWT_SECRET, config.JWT_PUBLIC_KEY, config.JWKS_URL].filter(key => key !== undefined)
   if (keys.length > 1) {
     faults.push('JWT_SECRET, JWT_PUBLIC_KEY and JWKS_URL exclude each other. Set one of them.')
+  }
+  if (config.ARTIFACTS_DIR !== undefined && config.ARTIFACTS_SECRET === undefined && hasPublicKey(config)) {
+    faults.push('ARTIFACTS_DIR needs ARTIFACTS_SECRET here: public keys prove tokens, but cannot sign links.')
   }
   if (config.NODE_ENV !== 'production') return faults
   if (config.DATABASE_URL === undefined) {
@@ -185,4 +206,8 @@ function unfitForProduction(config: Config): string[] {
     faults.push('No JWT key is set. In production set JWT_SECRET, JWT_PUBLIC_KEY or JWKS_URL.')
   }
   return faults
+}
+
+function hasPublicKey({ JWT_PUBLIC_KEY, JWKS_URL }: Config): boolean {
+  return JWT_PUBLIC_KEY !== undefined || JWKS_URL !== undefined
 }

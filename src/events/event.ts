@@ -47,6 +47,18 @@ export const EventData = Type.Record(Type.String(), Type.Unknown(), {
 export const NewEvent = Type.Object({ type: EventType, data: EventData }, { additionalProperties: false })
 export type NewEvent = Static<typeof NewEvent>
 
+/** Several at once. */
+export const batchOf = <Item extends Type.TSchema>(item: Item) =>
+  Type.Array(item, { minItems: 1, maxItems: MAX_EVENTS_PER_REQUEST })
+
+/** One event or an array of them. Not `anyOf`, whose errors tell about the form that was not meant. */
+export const OneOrMany = Type.Unsafe<NewEvent | NewEvent[]>({
+  if: { type: 'array' },
+  // biome-ignore lint/suspicious/noThenProperty: JSON Schema's own keyword.
+  then: batchOf(NewEvent),
+  else: NewEvent,
+})
+
 /** An event as pages and lines show it. */
 export const EventDocument = Type.Object({
   id: Type.String({ examples: ['10532.k7f3qa'] }),

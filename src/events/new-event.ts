@@ -36,8 +36,8 @@ export function dataOf(event: NewEvent): string {
   return text
 }
 
-/** Level by level, without recursion. */
-function isDeeperThan(levels: number, data: object): boolean {
+/** Whether objects and arrays nest deeper, `data` being the first level. Level by level, without recursion. */
+export function isDeeperThan(levels: number, data: object): boolean {
   let level: object[] = [data]
   for (let depth = 1; level.length > 0; depth += 1) {
     if (depth > levels) return true

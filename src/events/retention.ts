@@ -1,6 +1,7 @@
 /**
  * Keeps the log from growing for ever: events go when they are older than their kind of stream keeps them, the oldest
- * of each stream first, and idempotency keys after a day. Any process may do it; at any time one does.
+ * of each stream first; jobs go some time after their end, with their streams; idempotency keys go after a day. Any
+ * process may do it; at any time one does.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type pg from 'pg'
@@ -24,6 +25,8 @@ export interface RetentionOptions {
   readonly logger: Logger
   /** Days that events are kept, by kind of stream. A kind that is 0 or not there keeps its events for ever. */
   readonly days: Readonly<Record<string, number>>
+  /** Days that a job is kept after its end; 0 keeps it for ever. */
+  readonly jobDays: number
 }
 
 export class Retention {
@@ -50,11 +53,12 @@ export class Retention {
    * @returns how many events: 0 also when another process is at it.
    */
   async sweep(): Promise<number> {
-    const { database, days } = this.#options
+    const { database, days, jobDays } = this.#options
     let removed = 0
     for (const [kind, kept] of Object.entries(days)) {
       if (kept > 0) removed += await this.#inBatches(() => removeEvents(database, kind, kept))
     }
+    if (jobDays > 0) removed += await this.#inBatches(() => removeJobs(database, jobDays))
     await this.#inBatches(() => removeKeys(database))
     return removed
   }
@@ -104,6 +108,16 @@ async function removeEvents(database: pg.Pool, kind: string, days: number): Prom
     name: 'sluice-retain',
     text: `select sluice.retain($1, $2::float8 * interval '1 day', $3) as removed`,
     values: [kind, days, BATCH],
+  })
+  return rows[0]?.removed ?? 0
+}
+
+/** @returns how many of their events. */
+async function removeJobs(database: pg.Pool, days: number): Promise<number> {
+  const { rows } = await database.query<{ removed: number }>({
+    name: 'sluice-forget-jobs',
+    text: `select sluice.forget_jobs($1::float8 * interval '1 day', $2) as removed`,
+    values: [days, BATCH],
   })
   return rows[0]?.removed ?? 0
 }

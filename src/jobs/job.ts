@@ -24,8 +24,9 @@ export const JOB_TYPE_PREFIX = 'job.'
 export const ENDED = ['completed', 'failed', 'cancelled', 'interrupted'] as const
 export const STATUSES = ['queued', 'running', ...ENDED] as const
 
+/** @param id in any case, as UUIDs are read (RFC 9562 §4). */
 export function jobStream(id: string): string {
-  return `${JOB_STREAM_PREFIX}${id}`
+  return `${JOB_STREAM_PREFIX}${id.toLowerCase()}`
 }
 
 /** Whether an event of this type is the last of a job's stream. */

@@ -30,9 +30,9 @@ const retain = async (database: Database, atMost = 100, keep = '1 day', kind = '
   return rows[0]?.removed
 }
 
-function retentionOf(test: Test, database: Database, days: Record<string, number>): Retention {
+function retentionOf(test: Test, database: Database, days: Record<string, number>, jobDays = 0): Retention {
   const log = () => undefined
-  const retention = new Retention({ database, days, logger: { info: log, warn: log, error: log } })
+  const retention = new Retention({ database, days, jobDays, logger: { info: log, warn: log, error: log } })
   test.teardown(() => retention.close())
   return retention
 }

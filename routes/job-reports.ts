@@ -1,0 +1,163 @@
+/** What is told about a job while it runs: its events, its end, and that somebody else may have it. */
+import type { Readable } from 'node:stream'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+import Type from 'typebox'
+import { NewEvent, OneOrMany } from '../src/events/event.js'
+import { Placed, placedOf } from '../src/events/receipt.js'
+import { Attempt, Job, JobEnd, JobId } from '../src/jobs/job.js'
+import { attemptMissing } from '../src/jobs/job-problem.js'
+import { invalidRequest } from '../src/request-faults.js'
+
+const LINES = 'application/x-ndjson'
+
+const Params = Type.Object({ id: JobId })
+const Fencing = Type.Object({
+  'x-job-attempt': Type.Optional({
+    ...Attempt,
+    description: 'The attempt that you claimed; required of runners. It counts while it has the lease.',
+  }),
+})
+const AppendHeaders = Type.Object({
+  ...Fencing.properties,
+  'idempotency-key': Type.Optional(
+    Type.String({
+      description:
+        'Makes a repeated request store its events once, for 24 hours. Lines with a key are stored when enough have ' +
+        'come, not as they come.',
+    }),
+  ),
+})
+type ReportRequest = FastifyRequest<{ Headers: { 'x-job-attempt'?: number; 'idempotency-key'?: string } }>
+
+const Appended = Type.Object(
+  {
+    events: Type.Optional(Type.Array(Placed, { description: 'Of JSON: the place of each event.' })),
+    stored: Type.Optional(Type.Integer({ description: 'Of lines: how many events were stored.' })),
+  },
+  { description: 'Stored.' },
+)
+const Lines = Type.Unknown({ description: 'One `{"type":…,"data":…}` a line, for as long as you like.' })
+/** A request without a body has null here. */
+const OptionalEnd = Type.Unsafe<JobEnd | null>({ ...JobEnd, type: ['object', 'null'] })
+
+const tags = ['jobs']
+const both = { access: ['editor', 'runner'] } as const
+
+const routes: FastifyPluginAsyncTypebox = async app => {
+  app.addContentTypeParser(LINES, (_request, payload, done) => done(null, payload))
+
+  app.post(
+    '/api/jobs/:id/events',
+    {
+      config: both,
+      schema: {
+        tags,
+        summary: 'Add an event to a job, or several',
+        description: 'JSON is stored all or not at all; lines are stored while they arrive.',
+        params: Params,
+        headers: AppendHeaders,
+        body: { content: { 'application/json': { schema: OneOrMany }, [LINES]: { schema: Lines } } },
+        response: { 201: Appended },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params
+      const options = { attempt: attemptOf(request), idempotencyKey: request.headers['idempotency-key'] }
+      if (request.headers['content-type']?.startsWith(LINES)) {
+        return reply.code(201).send({ stored: await storeLines(request, id, options) })
+      }
+      const events = [request.body as NewEvent | NewEvent[]].flat()
+      const receipt = await app.jobs.append(request.principal, id, events, options)
+      if (receipt.replayed) reply.header('idempotency-replayed', 'true')
+      return reply.code(201).send({ events: receipt.events.map(placedOf) })
+    },
+  )
+
+  for (const [name, status] of [
+    ['complete', 'completed'],
+    ['fail', 'failed'],
+  ] as const) {
+    app.post(
+      `/api/jobs/:id/${name}`,
+      {
+        config: both,
+        schema: {
+          tags,
+          summary: `End a job as ${status}`,
+          params: Params,
+          headers: Fencing,
+          body: OptionalEnd,
+          response: { 200: Job },
+        },
+      },
+      request =>
+        app.jobs.finish(
+          ...([
+            request.principal,
+            request.params.id,
+            status,
+            request.body ?? {},
+            attemptOf(request),
+          ] as const),
+        ),
+    )
+  }
+
+  app.post(
+    '/api/jobs/:id/release',
+    {
+      config: { access: 'runner' },
+      schema: {
+        tags,
+        summary: 'Hand a job back to the queue',
+        description: 'It keeps its place there.',
+        params: Params,
+        headers: Fencing,
+        response: { 200: Job },
+      },
+    },
+    request => {
+      const attempt = attemptOf(request)
+      if (attempt === undefined) throw attemptMissing()
+      return app.jobs.handBack(request.principal, request.params.id, attempt)
+    },
+  )
+
+  async function storeLines(
+    request: ReportRequest,
+    id: string,
+    options: Parameters<typeof app.jobs.append>[3],
+  ): Promise<number> {
+    const body = request.body as Readable
+    // A refusal must find the connection open.
+    const pieces = body.iterator({ destroyOnReturn: false })
+    try {
+      return await app.jobs.upload(request.principal, id, pieces, line => eventIn(request, line), options)
+    } finally {
+      body.resume()
+    }
+  }
+
+  function eventIn(request: FastifyRequest, line: string): NewEvent {
+    let refused: Error | null = null
+    let value: unknown
+    app.parseJson(request, line, (error, parsed) => {
+      refused = error
+      value = parsed
+    })
+    if (refused) throw refused
+    const validate = request.compileValidationSchema(NewEvent, 'body')
+    if (!validate(value)) throw invalidRequest(validate.errors ?? [], 'line')
+    return value as NewEvent
+  }
+}
+
+/** Only who may change the job anyway may speak for it without an attempt. */
+function attemptOf({ principal, headers }: ReportRequest): number | undefined {
+  const attempt = headers['x-job-attempt']
+  if (attempt === undefined && principal.role === 'runner') throw attemptMissing()
+  return attempt
+}
+
+export default routes

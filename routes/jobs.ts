@@ -1,0 +1,160 @@
+/** /api/jobs: work with an end. Runners take it out of the queue; what they report is routes/job-reports.ts. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+import { formatEventId } from '../src/events/event-id.js'
+import {
+  Claim,
+  Heartbeat,
+  Job,
+  JobId,
+  JobKind,
+  JobProject,
+  JobStatus,
+  MAX_JOB_PAGE,
+  NewJob,
+} from '../src/jobs/job.js'
+
+const Params = Type.Object({ id: JobId })
+
+const Query = Type.Object(
+  {
+    status: Type.Optional(JobStatus),
+    kind: Type.Optional(JobKind),
+    project: Type.Optional(JobProject),
+    limit: Type.Integer({ minimum: 1, maximum: MAX_JOB_PAGE, default: 50, description: 'Jobs at most.' }),
+    cursor: Type.Optional(
+      Type.String({ maxLength: 256, description: 'The `next_cursor` of the page before; opaque.' }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+const Location = { location: Type.String({ description: 'The path of the job.' }) }
+const headOf = (what: string) => ({
+  'x-sluice-head': Type.String({
+    description: `Event id of the newest event of ${what} that the answer includes. Follow it from there.`,
+  }),
+})
+
+const CreatedJob = Type.Object(Job.properties, { description: 'In the queue.', headers: Location })
+const ReadJob = Type.Object(Job.properties, { description: 'The job.', headers: headOf('the job') })
+const JobPage = Type.Object(
+  {
+    jobs: Type.Array(Job),
+    next_cursor: Type.Union([Type.String(), Type.Null()], { description: 'Null on the last page.' }),
+  },
+  { description: 'A page of jobs.', headers: headOf('the feed') },
+)
+const Claimed = Type.Object({ job: Job }, { description: 'It is yours until `lease_expires_at`.' })
+const NoJob = Type.Null({ description: 'There was none.' })
+const Lease = Type.Object({ lease_expires_at: Type.String({ format: 'date-time' }) })
+
+const tags = ['jobs']
+const viewer = { access: 'viewer' } as const
+const editor = { access: 'editor' } as const
+const runner = { access: 'runner' } as const
+
+const routes: FastifyPluginAsyncTypebox = async app => {
+  app.post(
+    '/api/jobs',
+    {
+      config: editor,
+      schema: { tags, summary: 'Put a job into the queue', body: NewJob, response: { 201: CreatedJob } },
+    },
+    async (request, reply) => {
+      const job = await app.jobs.create(request.principal, request.body)
+      return reply.code(201).header('location', `/api/jobs/${job.id}`).send(job)
+    },
+  )
+
+  app.get(
+    '/api/jobs',
+    {
+      config: viewer,
+      schema: {
+        tags,
+        summary: 'List the jobs, the newest first',
+        querystring: Query,
+        response: { 200: JobPage },
+      },
+    },
+    async (request, reply) => {
+      const { value, head } = await app.jobs.list(request.principal.workspace, request.query)
+      reply.headers({ 'x-sluice-head': head, 'cache-control': 'private, no-cache' })
+      return value
+    },
+  )
+
+  app.get(
+    '/api/jobs/:id',
+    {
+      config: { access: ['viewer', 'runner'] },
+      schema: { tags, summary: 'Get a job', params: Params, response: { 200: ReadJob } },
+    },
+    async (request, reply) => {
+      const { job, head } = await app.jobs.snapshot(request.principal.workspace, request.params.id)
+      reply.headers({
+        'x-sluice-head': formatEventId(head.position, head.eventId),
+        'cache-control': 'private, no-cache',
+      })
+      return job
+    },
+  )
+
+  app.post(
+    '/api/jobs/claim',
+    {
+      config: runner,
+      schema: {
+        tags,
+        summary: 'Take the first job out of the queue',
+        description: 'That of the highest priority; of these the oldest. With `wait_ms`, waits for one.',
+        body: Claim,
+        response: { 200: Claimed, 204: NoJob },
+      },
+    },
+    async (request, reply) => {
+      const gone = new AbortController()
+      reply.raw.once('close', () => gone.abort())
+      const job = await app.jobs.claim(request.principal, request.body, gone.signal)
+      return job ? { job } : reply.code(204).send(null)
+    },
+  )
+
+  app.post(
+    '/api/jobs/:id/heartbeat',
+    {
+      // In maintenance too: nobody is to lose a job because of it.
+      config: { ...runner, inMaintenance: true },
+      schema: {
+        tags,
+        summary: 'Lengthen a lease',
+        params: Params,
+        body: Heartbeat,
+        response: { 200: Lease },
+      },
+    },
+    async request => {
+      const { workspace } = request.principal
+      const until = await app.jobs.heartbeat(workspace, request.params.id, request.body)
+      return { lease_expires_at: until.toISOString() }
+    },
+  )
+
+  app.post(
+    '/api/jobs/:id/cancel',
+    {
+      config: editor,
+      schema: {
+        tags,
+        summary: 'Cancel a job',
+        description: 'It has ended with the answer; a runner that executes it is told by its next call.',
+        params: Params,
+        response: { 200: Job },
+      },
+    },
+    request => app.jobs.cancel(request.principal, request.params.id),
+  )
+}
+
+export default routes

@@ -1,0 +1,12 @@
+/** What whoever hands in events is told of them: where each has its place. */
+import Type, { type Static } from 'typebox'
+import type { PlacedEvent } from './append-requests.js'
+import { EventDocument } from './event.js'
+import { formatEventId } from './event-id.js'
+
+export const Placed = Type.Pick(EventDocument, ['id', 'position', 'eventId', 'at'])
+export type Placed = Static<typeof Placed>
+
+export function placedOf({ position, eventId, at }: PlacedEvent): Placed {
+  return { id: formatEventId(position, eventId), position, eventId, at: at.toISOString() }
+}

@@ -1,0 +1,42 @@
+/** What a schema cannot say about what comes with a job: how large and how deep its JSON is, and which types it takes. */
+import { Problem } from '../errors.js'
+import type { NewEvent } from '../events/event.js'
+import { dataOf, isDeeperThan } from '../events/new-event.js'
+import { JOB_TYPE_PREFIX, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH } from './job.js'
+
+/** An event that may be stored; `data` is its JSON text. */
+export interface PreparedEvent {
+  readonly type: string
+  readonly data: string
+}
+
+/**
+ * The JSON text of a payload or result. What Postgres cannot hold as text, lone surrogates and NUL, is escaped in it.
+ * @param what its name, for the caller.
+ * @throws {Problem} 400 `data-too-deep`, 413 `payload-too-large`.
+ */
+export function jsonOf(what: 'payload' | 'result', value: Readonly<Record<string, unknown>>): string {
+  if (isDeeperThan(MAX_PAYLOAD_DEPTH, value)) {
+    const detail = `The ${what} nests objects and arrays more than ${MAX_PAYLOAD_DEPTH} levels deep. Flatten it.`
+    throw new Problem(400, 'data-too-deep', detail)
+  }
+  const text = JSON.stringify(value)
+  const bytes = Buffer.byteLength(text)
+  if (bytes <= MAX_PAYLOAD_BYTES) return text
+  const detail =
+    `The ${what} is ${bytes} bytes of JSON, and a job keeps at most ${MAX_PAYLOAD_BYTES}. ` +
+    'Put the rest elsewhere and refer to it.'
+  throw new Problem(413, 'payload-too-large', detail)
+}
+
+/**
+ * An event that somebody appends to a job's stream.
+ * @throws {Problem} 400 `reserved-type`, `data-too-deep`; 413 `event-too-large`.
+ */
+export function prepare(event: NewEvent): PreparedEvent {
+  if (event.type.startsWith(JOB_TYPE_PREFIX)) {
+    const detail = `Types that start with ${JOB_TYPE_PREFIX} tell of the job's status, which has routes of its own.`
+    throw new Problem(400, 'reserved-type', detail)
+  }
+  return { type: event.type, data: dataOf(event) }
+}

@@ -1,0 +1,43 @@
+/** What a caller is told when a job was not what the call took it for. */
+import { notFound, Problem, SqlState, sqlState } from '../errors.js'
+import { problemOf as problemOfAppend, refusal } from '../events/publish-problem.js'
+
+/** Of an error that the database sent, so nothing has changed; itself if the caller cannot help it. */
+export function problemOf(error: unknown): unknown {
+  switch (sqlState(error)) {
+    case SqlState.noJob:
+      return notFound('job')
+    case SqlState.jobEnded:
+      return new Problem(409, 'job-ended', 'This job has ended: it had its last event. Read what came of it.')
+    case SqlState.leaseLost:
+      return new Problem(
+        409,
+        'lease-lost',
+        'This attempt no longer has the job: its lease expired, or it was handed back. Stop.',
+      )
+    case SqlState.illegalTransition:
+      return new Problem(
+        409,
+        'illegal-transition',
+        'This job waits in the queue. It is completed or failed while it runs; while it waits it can be cancelled.',
+      )
+    case SqlState.keyReused:
+      return refusal('idempotency-key-reused')
+    case SqlState.streamClosed:
+      return new Problem(
+        409,
+        'stream-closed',
+        'The feed of your workspace is closed, and no job changes there without an event.',
+      )
+    default:
+      return problemOfAppend(error)
+  }
+}
+
+export function attemptMissing(): Problem {
+  return new Problem(
+    400,
+    'attempt-missing',
+    'A runner names its attempt in X-Job-Attempt, as the claim said it: 1, 2, ….',
+  )
+}

@@ -1,0 +1,239 @@
+/**
+ * The jobs of all workspaces. Each change of a status commits together with its events, and the grown streams are
+ * announced only then (I1, I2); a read is one snapshot with a position to follow from; nothing reaches beyond the workspace
+ * it is given (I7). Which status may follow which, and who may still speak for a job, is decided in the database, under
+ * the lock of the job's row (migrations/0005_jobs.sql).
+ *
+ * `attempt` is what a runner holds by its claim, and its word counts while that attempt has the lease. Without one the
+ * caller speaks for the job as somebody who may change it anyway: callers decide who that is.
+ */
+import type { Author } from '../auth/principal.js'
+import { cutPage, formatCursor, parseCursor } from '../database/cursor.js'
+import type { Database } from '../database/pool.js'
+import { readSnapshot, type Snapshot } from '../database/snapshot.js'
+import { notFound } from '../errors.js'
+import { FEED, type NewEvent, type StreamId } from '../events/event.js'
+import { hash, type Idempotency, idempotencyOf } from '../events/idempotency.js'
+import type { Head } from '../events/log.js'
+import type { Receipt } from '../events/publisher.js'
+import type { Hub } from '../hub/hub.js'
+import { jsonOf, type PreparedEvent, prepare } from './content.js'
+import { type Claim, DEFAULT_LEASE_MS, type Heartbeat, type Job, type JobEnd, type NewJob } from './job.js'
+import { problemOf } from './job-problem.js'
+import { firstFound } from './queue.js'
+import * as rows from './rows.js'
+import { upload } from './upload.js'
+
+const CURSOR = /^[0-9]{1,17}\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+const DEFAULTS = { project: null, title: null, priority: 0, max_attempts: 3, timeout_ms: null } as const
+
+export interface JobsOptions {
+  readonly database: Database
+  readonly hub: Pick<Hub, 'open'>
+  /** Called after COMMIT with the streams that have grown, to wake their readers. Must not throw. */
+  readonly onCommitted: (streams: readonly StreamId[]) => void
+}
+
+export interface JobPageRequest extends rows.JobFilter {
+  /** Jobs at most, 1 to MAX_JOB_PAGE. */
+  readonly limit: number
+  /** The `next_cursor` of the page before; the first page without it. */
+  readonly cursor?: string | undefined
+}
+
+/** `next_cursor` is null on the last page. */
+export interface JobPage {
+  readonly jobs: Job[]
+  readonly next_cursor: string | null
+}
+
+export interface AppendOptions {
+  readonly attempt?: number | undefined
+  /** A second request with the same key stores nothing more; remembered for 24 hours. */
+  readonly idempotencyKey?: string | undefined
+}
+
+/** A job, and the last event of its stream that it includes: follow from there, and nothing is missed or doubled. */
+export interface JobSnapshot {
+  readonly job: Job
+  readonly stream: StreamId
+  readonly head: Head
+}
+
+export class Jobs {
+  readonly #options: JobsOptions
+
+  constructor(options: JobsOptions) {
+    this.#options = options
+  }
+
+  /**
+   * @param status `queued` for a runner, the default; `running` for a caller who executes it without one: it has no lease.
+   * @throws {Problem} 400 `data-too-deep`, 413 `payload-too-large`, 409 `stream-closed`.
+   */
+  async create(author: Author, given: NewJob, status: 'queued' | 'running' = 'queued'): Promise<Job> {
+    const { payload = {}, ...job } = { ...DEFAULTS, ...given }
+    const text = jsonOf('payload', payload)
+    return this.#commit(rows.createJob(this.#options.database, author, job, text, status === 'running'))
+  }
+
+  /** The newest first, with the head of the workspace's feed. @throws {Problem} 400 `invalid-cursor`. */
+  async list(workspace: string, { limit, cursor, ...filter }: JobPageRequest): Promise<Snapshot<JobPage>> {
+    const after = cursor === undefined ? undefined : placeIn(cursor)
+    return readSnapshot(this.#options.database, workspace, async client => {
+      const found = await rows.selectJobs(client, workspace, filter, after, limit + 1)
+      const { page, next_cursor } = cutPage(found, limit, ({ at, job }) =>
+        formatCursor('jobs', `${at}.${job.id}`),
+      )
+      return { jobs: page.map(({ job }) => job), next_cursor }
+    })
+  }
+
+  /** @throws {Problem} 404 `not-found`. */
+  async snapshot(workspace: string, id: string): Promise<JobSnapshot> {
+    const snapshot = await rows.selectJob(this.#options.database, workspace, id)
+    if (snapshot === undefined) throw notFound('job')
+    return snapshot
+  }
+
+  /**
+   * Takes the first job that fits out of the queue; when there is none, waits for one for `wait_ms`.
+   * @param signal aborts when the caller has gone; a job that it was given just then goes back to the queue.
+   * @returns undefined when there was none.
+   */
+  async claim(author: Author, claim: Claim, signal: AbortSignal): Promise<Job | undefined> {
+    const { lease_ms = DEFAULT_LEASE_MS, wait_ms = 0 } = claim
+    const { database, hub } = this.#options
+    const look = async () => {
+      const changed = await told(rows.claimJob(database, author, claim, lease_ms))
+      return changed && this.#announce(changed)
+    }
+    const feed = wait_ms > 0 ? await hub.open(author.workspace, FEED) : undefined
+    try {
+      const job = feed ? await firstFound(look, feed.stream, wait_ms, signal) : await look()
+      if (job === undefined || !signal.aborted) return job
+      await this.handBack(author, job.id, job.attempt)
+      return undefined
+    } finally {
+      feed?.release()
+    }
+  }
+
+  /**
+   * Lengthens a lease.
+   * @returns until when it is good.
+   * @throws {Problem} 404 `not-found`; 409 `lease-lost`, `job-ended`.
+   */
+  async heartbeat(workspace: string, id: string, { attempt, lease_ms }: Heartbeat): Promise<Date> {
+    const lease = lease_ms ?? DEFAULT_LEASE_MS
+    return told(rows.heartbeat(this.#options.database, workspace, id, attempt, lease))
+  }
+
+  /**
+   * Stores events, at least one, all or none of them.
+   * @throws {Problem} 400 or 413 for events that may not be stored; 404 `not-found`; 409 `lease-lost`, `job-ended`; 422
+   *   `idempotency-key-reused`.
+   */
+  async append(
+    author: Author,
+    id: string,
+    events: readonly NewEvent[],
+    options: AppendOptions,
+  ): Promise<Receipt> {
+    const prepared = events.map(prepare)
+    const { attempt, idempotencyKey } = options
+    const idempotency =
+      idempotencyKey === undefined ? undefined : idempotencyOf(idempotencyKey, [id, prepared])
+    return this.#append(author, id, attempt, prepared, idempotency)
+  }
+
+  /**
+   * Stores the events of an upload while they arrive (upload.ts).
+   * @param parse makes an event of a line; what it throws ends the upload.
+   * @returns how many were stored, or had been by the same upload with the same key.
+   * @throws {Problem} as `append`, with the members `line` and `stored`.
+   */
+  async upload(
+    author: Author,
+    id: string,
+    body: AsyncIterable<Uint8Array>,
+    parse: (line: string) => NewEvent,
+    { attempt, idempotencyKey }: AppendOptions,
+  ): Promise<number> {
+    const key = idempotencyKey === undefined ? undefined : idempotencyOf(idempotencyKey, id).key
+    const stored = await upload({
+      body,
+      repeatable: key !== undefined,
+      read: line => prepare(parse(line)),
+      store: async (batch, first) => {
+        const content = hash([id, batch])
+        const idempotency = key === undefined ? undefined : { key: `${key}#${first}`, fingerprint: content }
+        await this.#append(author, id, attempt, batch, idempotency)
+      },
+    })
+    if (stored === 0) await this.snapshot(author.workspace, id)
+    return stored
+  }
+
+  /**
+   * Ends a job that runs.
+   * @throws {Problem} 400 `data-too-deep`, 413 `payload-too-large` of the result; 404 `not-found`; 409 `illegal-transition`,
+   *   `lease-lost`, `job-ended`.
+   */
+  async finish(
+    author: Author,
+    id: string,
+    status: 'completed' | 'failed',
+    { result }: JobEnd,
+    attempt?: number,
+  ): Promise<Job> {
+    const text = result ? jsonOf('result', result) : null
+    return this.#commit(rows.finishJob(this.#options.database, author, id, attempt, status, text))
+  }
+
+  /** Ends a job that waits or runs; its runner learns it by its next call. @throws {Problem} 404 `not-found`; 409 `job-ended`. */
+  async cancel(author: Author, id: string): Promise<Job> {
+    return this.#commit(rows.finishJob(this.#options.database, author, id, undefined, 'cancelled', null))
+  }
+
+  /** Puts a job back to its place in the queue. @throws {Problem} 404 `not-found`; 409 `lease-lost`, `job-ended`. */
+  async handBack(author: Author, id: string, attempt: number): Promise<Job> {
+    return this.#commit(rows.requeueJob(this.#options.database, author, id, attempt))
+  }
+
+  async #append(
+    author: Author,
+    id: string,
+    attempt: number | undefined,
+    events: readonly PreparedEvent[],
+    idempotency: Idempotency | undefined,
+  ): Promise<Receipt> {
+    const { database, onCommitted } = this.#options
+    const { streamId, ...receipt } = await told(
+      rows.appendToJob(database, author, id, attempt, events, idempotency),
+    )
+    if (!receipt.replayed) onCommitted([streamId])
+    return receipt
+  }
+
+  async #commit(change: Promise<rows.Changed>): Promise<Job> {
+    return this.#announce(await told(change))
+  }
+
+  #announce({ job, streams }: rows.Changed): Job {
+    this.#options.onCommitted(streams)
+    return job
+  }
+}
+
+/** What the database refuses, in the caller's words. */
+async function told<T>(answer: Promise<T>): Promise<T> {
+  return answer.catch(error => {
+    throw problemOf(error)
+  })
+}
+
+function placeIn(cursor: string): rows.After {
+  const [at = '', id = ''] = parseCursor('jobs', cursor, CURSOR).split('.')
+  return { at: Number(at), id }
+}

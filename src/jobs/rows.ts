@@ -1,0 +1,226 @@
+/**
+ * The statements on sluice.jobs, one a function, each one round trip and one transaction (migrations/0005_jobs.sql).
+ * What they throw becomes a Problem in job-problem.ts.
+ */
+import type { Author } from '../auth/principal.js'
+import type { Database } from '../database/pool.js'
+import type { PlacedEvent } from '../events/append-requests.js'
+import type { StreamId } from '../events/event.js'
+import type { Idempotency } from '../events/idempotency.js'
+import type { Head, Queryable } from '../events/log.js'
+import type { Claim, Job, JobStatus, NewJob } from './job.js'
+
+const COLUMNS = [
+  ...(['id', 'kind', 'project', 'title', 'payload', 'priority', 'status', 'result', 'attempt'] as const),
+  ...(['max_attempts', 'timeout_ms', 'runner', 'lease_expires_at', 'created_by'] as const),
+  ...(['created_at', 'started_at', 'ended_at'] as const),
+] satisfies readonly (keyof Job)[]
+
+const columnsOf = (row: string) => COLUMNS.map(column => `${row}.${column}`).join(', ')
+
+type Times = 'lease_expires_at' | 'created_at' | 'started_at' | 'ended_at'
+
+/** `json` arrives as text, `bigint[]` as an array of texts (src/database/pool.ts). */
+interface JobRow extends Omit<Job, Times | 'payload' | 'result'> {
+  readonly payload: string
+  readonly result: string | null
+  readonly lease_expires_at: Date | null
+  readonly created_at: Date
+  readonly started_at: Date | null
+  readonly ended_at: Date | null
+}
+
+/** A job after a change, and the streams that have grown by it. */
+export interface Changed {
+  readonly job: Job
+  readonly streams: readonly StreamId[]
+}
+
+export interface Appended {
+  readonly streamId: StreamId
+  readonly replayed: boolean
+  readonly events: readonly PlacedEvent[]
+}
+
+/** Where a page of jobs starts: after this job, which may be gone. `at` in microseconds since 1970. */
+export interface After {
+  readonly at: number
+  readonly id: string
+}
+
+/** What a list of jobs is cut down to; `undefined` does not filter. */
+export interface JobFilter {
+  readonly status?: JobStatus | undefined
+  readonly kind?: string | undefined
+  readonly project?: string | undefined
+}
+
+export async function createJob(
+  database: Database,
+  { workspace, id: actor }: Author,
+  { kind, project, title, priority, max_attempts, timeout_ms }: Required<Omit<NewJob, 'payload'>>,
+  payload: string,
+  started: boolean,
+): Promise<Changed> {
+  const content = [kind, project, title, payload, priority, max_attempts, timeout_ms]
+  const values = [workspace, ...content, started, actor]
+  return only(await change(database, 'create_job', '$1, $2, $3, $4, $5, $6, $7, $8, $9, $10', values))
+}
+
+/** Undefined when there is none in the queue. */
+export async function claimJob(
+  database: Database,
+  { workspace, id: actor }: Author,
+  { projects, kinds, runner }: Claim,
+  leaseMs: number,
+): Promise<Changed | undefined> {
+  const values = [workspace, projects, kinds, runner, leaseMs, actor]
+  return (await change(database, 'claim_job', '$1, $2, $3, $4, $5, $6', values))[0]
+}
+
+export async function finishJob(
+  database: Database,
+  { workspace, id: actor }: Author,
+  id: string,
+  attempt: number | undefined,
+  status: JobStatus,
+  result: string | null,
+): Promise<Changed> {
+  const values = [workspace, id, attempt, status, result, actor]
+  return only(await change(database, 'finish_job', '$1, $2, $3, $4, $5, $6', values))
+}
+
+export async function requeueJob(
+  database: Database,
+  { workspace, id: actor }: Author,
+  id: string,
+  attempt: number,
+): Promise<Changed> {
+  return only(await change(database, 'requeue_job', '$1, $2, $3, $4', [workspace, id, attempt, actor]))
+}
+
+/** Undefined when no lease has expired. */
+export async function expireLease(database: Database): Promise<Changed | undefined> {
+  return (await change(database, 'expire_lease', '', []))[0]
+}
+
+/** Until when the lease is good. */
+export async function heartbeat(
+  database: Database,
+  workspace: string,
+  id: string,
+  attempt: number,
+  leaseMs: number,
+): Promise<Date> {
+  const { rows } = await database.query<{ at: Date }>({
+    name: 'sluice-heartbeat-job',
+    text: 'select sluice.heartbeat_job($1, $2, $3, $4) as at',
+    values: [workspace, id, attempt, leaseMs],
+  })
+  return only(rows).at
+}
+
+/** @param events at least one; `data` is JSON text. */
+export async function appendToJob(
+  database: Database,
+  { workspace, id: actor }: Author,
+  id: string,
+  attempt: number | undefined,
+  events: readonly { readonly type: string; readonly data: string }[],
+  idempotency: Idempotency | undefined,
+): Promise<Appended> {
+  const { rows } = await database.query<PlacedEvent & { streamId: StreamId; replayed: boolean }>({
+    name: 'sluice-append-job',
+    text: `
+      select stream_id as "streamId", "position", event_id as "eventId", at, replayed
+        from sluice.append_job($1, $2, $3, $4, $5, $6, $7, $8)`,
+    values: [
+      ...[workspace, id, attempt, events.map(({ type }) => type), events.map(({ data }) => data)],
+      ...[idempotency?.key, idempotency?.fingerprint, actor],
+    ],
+  })
+  const { streamId, replayed } = only(rows)
+  return { streamId, replayed, events: rows.map(({ position, eventId, at }) => ({ position, eventId, at })) }
+}
+
+/** The job, its stream and the head of that, from one snapshot. */
+export async function selectJob(
+  database: Queryable,
+  workspace: string,
+  id: string,
+): Promise<{ job: Job; stream: StreamId; head: Head } | undefined> {
+  const { rows } = await database.query<JobRow & Head & { stream: StreamId }>({
+    name: 'sluice-select-job',
+    text: `
+      select ${columnsOf('j')}, s.id as stream, coalesce(e."position", s.base_position) as "position",
+             coalesce(e.event_id, s.base_event_id) as "eventId"
+        from sluice.jobs j
+        join sluice.streams s on s.id = j.stream_id
+        left join lateral (
+               select e."position", e.event_id from sluice.events e
+                where e.stream_id = j.stream_id order by e."position" desc limit 1) e on true
+       where j.id = $2 and j.workspace = $1`,
+    values: [workspace, id],
+  })
+  const snapshots = rows.map(({ position, eventId, stream, ...row }) => {
+    return { job: toJob(row), stream, head: { position, eventId } }
+  })
+  return snapshots[0]
+}
+
+/** The newest first. */
+export async function selectJobs(
+  database: Queryable,
+  workspace: string,
+  { status, kind, project }: JobFilter,
+  after: After | undefined,
+  limit: number,
+): Promise<{ job: Job; at: number }[]> {
+  const { rows } = await database.query<JobRow & { at: number }>({
+    name: 'sluice-select-jobs',
+    text: `
+      select ${columnsOf('j')}, (extract(epoch from j.created_at) * 1000000)::bigint as at
+        from sluice.jobs j
+       where j.workspace = $1
+         and ($2::text is null or j.status = $2) and ($3::text is null or j.kind = $3)
+         and ($4::text is null or j.project = $4)
+         and ($5::bigint is null
+              or (j.created_at, j.id) < (timestamptz 'epoch' + $5::bigint * interval '1 microsecond', $6::uuid))
+       order by j.created_at desc, j.id desc
+       limit $7`,
+    values: [workspace, status, kind, project, after?.at, after?.id, limit],
+  })
+  return rows.map(({ at, ...row }) => ({ job: toJob(row), at }))
+}
+
+async function change(
+  database: Database,
+  name: string,
+  parameters: string,
+  values: readonly unknown[],
+): Promise<Changed[]> {
+  const { rows } = await database.query<JobRow & { streams: string[] }>({
+    name: `sluice-${name}`,
+    text: `select ${columnsOf('(c.job)')}, c.streams from sluice.${name}(${parameters}) c`,
+    values: [...values],
+  })
+  return rows.map(({ streams, ...row }) => ({ job: toJob(row), streams: streams.map(Number) as StreamId[] }))
+}
+
+function toJob({ payload, result, ...row }: JobRow): Job {
+  return {
+    ...row,
+    payload: JSON.parse(payload),
+    result: result === null ? null : JSON.parse(result),
+    lease_expires_at: row.lease_expires_at?.toISOString() ?? null,
+    created_at: row.created_at.toISOString(),
+    started_at: row.started_at?.toISOString() ?? null,
+    ended_at: row.ended_at?.toISOString() ?? null,
+  }
+}
+
+function only<T>(rows: readonly T[]): T {
+  const [row] = rows
+  if (row === undefined) throw new Error('A function on a job answered without a row.')
+  return row
+}
