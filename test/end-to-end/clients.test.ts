@@ -1,12 +1,12 @@
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
-import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { createDatabase } from '../harness/database.js'
 import { type EventStream, openStream } from '../harness/event-stream.js'
 import { as, publish } from '../harness/gateway.js'
 import { type GatewayProcess, startProcess } from '../harness/process.js'
+import { until } from '../harness/until.js'
 
 const MEBIBYTE = 1024 * 1024
 /** Far more than what the kernel keeps for a connection, and than what the gateway may keep for all. */
@@ -19,7 +19,6 @@ const STALLED_CLIENTS = 10
 const MAX_GROWTH_BYTES = 220 * MEBIBYTE
 /** A client is cut off after 30 s without progress. */
 const PATIENCE_MS = 50_000
-const LOOK_AGAIN_MS = 50
 
 t.jobs = 2
 
@@ -53,7 +52,11 @@ t.test(
     t.comment(`the gateway grew by ${Math.round((highest - before) / MEBIBYTE)} MiB`)
     t.ok(highest - before < MAX_GROWTH_BYTES, `grew by ${highest - before} bytes`)
 
-    await until(async () => (await clients(gateway)) === readers.length)
+    await until(
+      'all who stalled are cut off',
+      async () => (await clients(gateway)) === readers.length,
+      PATIENCE_MS,
+    )
     const had = await Promise.all(stalled.map(idsUntilEnd))
     t.ok(
       had.every(seen => seen.length < ids.length),
@@ -83,11 +86,11 @@ t.test('clients that vanish without a word are let go', { buffered: true }, asyn
 
   await t.test('when there is something to send, since it does not go out', async () => {
     for (let n = 0; n < EVENTS; n += BATCH) await publish(busy, bigEvents())
-    await until(async () => (await clients(busy)) === 0)
+    await until('it is let go', async () => (await clients(busy)) === 0, PATIENCE_MS)
   })
 
   await t.test('when there is nothing, since no stream lasts for ever', async () => {
-    await until(async () => (await clients(idle)) === 0)
+    await until('they are let go', async () => (await clients(idle)) === 0)
   })
 
   for (const gateway of [busy, idle]) t.equal(await gateway.stop(), 0)
@@ -156,13 +159,5 @@ async function startRelay(t: Test, port: number): Promise<Relay> {
     swallow() {
       for (const socket of sockets) socket.unpipe().pause()
     },
-  }
-}
-
-async function until(fact: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + PATIENCE_MS
-  while (!(await fact())) {
-    if (Date.now() > deadline) throw new Error(`It did not become true: ${fact}`)
-    await pause(LOOK_AGAIN_MS)
   }
 }

@@ -7,12 +7,13 @@ import { as } from '../harness/gateway.js'
 import { preparePostgres, withoutFreezing } from '../harness/postgres.js'
 import { type GatewayProcess, startProcess } from '../harness/process.js'
 import { execute } from '../harness/server.js'
+import { until } from '../harness/until.js'
 
 const DOWN_MS = 20_000
 const FROZEN_MS = 12_000
 const PUBLISHERS = 3
 const PATIENCE_MS = 60_000
-const LOOK_AGAIN_MS = 20
+const PUBLISH_EVERY_MS = 20
 const env = { HEARTBEAT_MS: '1000' }
 
 t.test('Postgres goes for 20 s and comes back: streams stay, nothing is lost or doubled', async t => {
@@ -94,7 +95,7 @@ t.test('the listener loses its connection again and again: nothing is lost', asy
   const listeners = `select pid from pg_stat_activity where datname = current_database() and application_name = 'sluice listen'`
 
   for (let round = 1; round <= 5; round += 1) {
-    await until(async () => (await ready(gateway)).bus === 'listening')
+    await until('the bus listens', async () => (await ready(gateway)).bus === 'listening')
     await pool.query(`select pg_terminate_backend(pid) from (${listeners}) as listener`)
     // From SQL: the gateway learns of it by its listener or by its poll alone.
     acknowledged.push(await measure(t, stream, databaseUrl, 'after the listener was terminated'))
@@ -143,7 +144,7 @@ function startPublishers(t: Test, gateway: GatewayProcess) {
     Array.from({ length: PUBLISHERS }, async (_, publisher) => {
       for (let n = 1; !stopping.signal.aborted; n += 1) {
         await publishOne(JSON.stringify({ type: 'thing.made', data: { publisher, n } }))
-        await pause(LOOK_AGAIN_MS)
+        await pause(PUBLISH_EVERY_MS)
       }
     }),
   )
@@ -214,12 +215,4 @@ async function readLog(url: string): Promise<Row[]> {
 
 async function ready(gateway: GatewayProcess): Promise<{ bus: string }> {
   return Object(await (await fetch(`${gateway.url}/ready`)).json())
-}
-
-async function until(fact: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + PATIENCE_MS
-  while (!(await fact())) {
-    if (Date.now() > deadline) throw new Error(`It did not become true: ${fact}`)
-    await pause(LOOK_AGAIN_MS)
-  }
 }

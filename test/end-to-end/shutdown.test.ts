@@ -1,17 +1,26 @@
 import { readFile, rm } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import { createDatabase } from '../harness/database.js'
 import { openStream } from '../harness/event-stream.js'
 import { as, publish } from '../harness/gateway.js'
 import { type GatewayProcess, startProcess } from '../harness/process.js'
+import { connectRaw, get } from '../harness/raw-client.js'
 import { temporaryFolder } from '../harness/server.js'
+import { until } from '../harness/until.js'
 
 const CLIENTS = 200
-const DEADLINE_MS = 10_000
-const LOOK_AGAIN_MS = 20
+/** Holds whoever appends, inside its transaction, for as long as the gate has a row. */
+const GATE = `
+  create table gate as select;
+  create function wait_at_gate() returns trigger language plpgsql as $$
+    begin
+      while exists (select from public.gate) loop
+        perform pg_sleep(0.01);
+      end loop;
+      return null;
+    end $$;
+  create trigger wait_at_gate before insert on sluice.events execute function wait_at_gate()`
 const json = { ...as('editor'), 'content-type': 'application/json' }
 
 t.test(
@@ -29,19 +38,22 @@ t.test(
     const poll = fetch(`${gateway.url}/api/events?stream=quiet&after=${quiet}&wait=60s`, {
       headers: { ...as('viewer'), accept: 'application/json' },
     })
-    const blocker = await pool.connect()
-    await blocker.query(`begin; select from sluice.streams for update`)
+    await pool.query(GATE)
     const publishing = fetch(`${gateway.url}/api/events`, {
       ...{ method: 'POST', headers: json, body: '{"type":"thing.made","data":{"last":true}}' },
     })
-    await until(async () => (await pool.query(`select from pg_locks where not granted`)).rowCount === 1)
+    await until('the publish is at the gate', async () => {
+      const waiting = `select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`
+      return (await pool.query(waiting)).rowCount === 1
+    })
 
     gateway.signal('SIGTERM')
     await untilText(streams[0], 'draining')
-    const ready = await fetch(`${gateway.url}/ready`)
-    const late = await openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') })
-    await blocker.query('rollback')
-    blocker.release()
+    const [ready, late] = await Promise.all([
+      fetch(`${gateway.url}/ready`),
+      openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') }),
+    ])
+    await pool.query('delete from gate')
 
     t.equal(ready.status, 503)
     t.match(await ready.json(), { status: 'unready', mode: 'draining', database: 'up' })
@@ -74,14 +86,10 @@ t.test('a client that does not read cannot hold up the end', async t => {
   const { url: databaseUrl } = await createDatabase(t)
   const gateway = await startProcess(t, { databaseUrl })
   await publishMegabytes(gateway, 30)
-  const { authorization } = as('viewer')
-  const socket = connect(gateway.port, '127.0.0.1')
-  t.teardown(() => socket.destroy())
-  socket.on('error', () => {})
-  socket.write(
-    `GET /api/events?from=beginning HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\nauthorization: ${authorization}\r\n\r\n`,
-  )
-  await until(async () => (await clients(gateway)) === 1)
+  const headers = `Accept: text/event-stream\nAuthorization: ${as('viewer').authorization}\n`
+  const { socket } = await connectRaw(t, gateway.port, get('/api/events?from=beginning', '1.1', headers))
+  socket.pause()
+  await until('it is a client', async () => (await clients(gateway)) === 1)
 
   t.equal(await gateway.stop(), 0)
 })
@@ -99,11 +107,11 @@ t.test(
         acknowledged.push(...(await publish(first, { type: 'thing.made', data: { n } })))
     })()
     const cutOff = t.rejects(publishing, 'it was in the middle of publishing')
-    await until(() => acknowledged.length >= 20)
+    await until('some are acknowledged', () => acknowledged.length >= 20)
 
     await first.kill()
     await cutOff
-    await until(() => !isAlive(postgres))
+    await until('Postgres has left', () => !isAlive(postgres))
     const second = await startProcess(t, { env: { DATA_DIR: dataDir } })
 
     const response = await fetch(`${second.url}/api/events?limit=1000`, {
@@ -152,12 +160,4 @@ async function untilText(
   text: string,
 ): Promise<void> {
   await stream?.until(() => stream.text().includes(text))
-}
-
-async function until(fact: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + DEADLINE_MS
-  while (!(await fact())) {
-    if (Date.now() > deadline) throw new Error(`It did not become true: ${fact}`)
-    await pause(LOOK_AGAIN_MS)
-  }
 }

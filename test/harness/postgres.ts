@@ -2,7 +2,6 @@
 import { readFileSync } from 'node:fs'
 import { chown, mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { openCluster } from '../../src/database/cluster.js'
 import { findBinaries } from '../../src/database/postgres-binaries.js'
@@ -10,9 +9,7 @@ import { type PostgresProcess, runPostgres } from '../../src/database/postgres-p
 import { serverAccount } from '../../src/database/server-account.js'
 import { freePort } from './port.js'
 import { execute, temporaryFolder } from './server.js'
-
-const START_DEADLINE_MS = 20_000
-const LOOK_AGAIN_MS = 20
+import { until } from './until.js'
 
 export interface OwnPostgres {
   /** The same for its whole life. */
@@ -67,11 +64,9 @@ export async function preparePostgres(t: Test): Promise<OwnPostgres> {
         ...{ postgres: binaries.postgres, cluster, sockets, account, onLog: line => lines.push(line) },
         settings: { listen_addresses: '127.0.0.1', port: `${port}`, fsync: 'off', max_connections: '100' },
       })
-      const deadline = Date.now() + START_DEADLINE_MS
-      while (!(await answers(url))) {
-        if (Date.now() > deadline) throw new Error(`Postgres did not start:\n${lines.join('\n')}`)
-        await pause(LOOK_AGAIN_MS)
-      }
+      await until('Postgres takes connections', () => answers(url)).catch(cause => {
+        throw new Error(`Postgres did not start:\n${lines.join('\n')}`, { cause })
+      })
     },
     stop,
     async freeze() {
