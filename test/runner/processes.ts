@@ -1,0 +1,21 @@
+/** Processes as the system sees them. Linux and macOS. */
+import { execFileSync } from 'node:child_process'
+
+/** Whether it has ended; one that only its parent has not taken note of (a zombie) has. */
+export function isGone(pid: number): boolean {
+  const state = ps(pid, 'stat')
+  return state === '' || state.startsWith('Z')
+}
+
+/** Memory that a process holds, in MiB. */
+export function residentMiB(pid: number): number {
+  return Number(ps(pid, 'rss')) / 1024
+}
+
+function ps(pid: number, column: string): string {
+  try {
+    return execFileSync('ps', ['-o', `${column}=`, '-p', `${pid}`], { encoding: 'utf8' }).trim()
+  } catch {
+    return ''
+  }
+}
