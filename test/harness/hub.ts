@@ -9,6 +9,7 @@ import type { Position, StreamId } from '../../src/events/event.js'
 import { formatEventId, parseEventId } from '../../src/events/event-id.js'
 import { TypeFilter } from '../../src/events/type-filter.js'
 import { Hub, type HubOptions } from '../../src/hub/hub.js'
+import type { HubStream } from '../../src/hub/hub-stream.js'
 import type { StartAt } from '../../src/hub/start.js'
 import { Tailer } from '../../src/hub/tailer.js'
 import type { Logger } from '../../src/logger.js'
@@ -37,9 +38,14 @@ export interface TestHubOptions extends Partial<HubOptions> {
   readonly url?: (databaseUrl: string) => Promise<string>
   /** What the hub reads through, such as something that counts. */
   readonly reading?: (database: Database) => Database
+  /** Called in the very turn in which a client was subscribed. */
+  readonly subscribed?: (stream: HubStream) => void
 }
 
-export async function startHub(test: Test, { url: through, reading, ...given }: TestHubOptions = {}) {
+export async function startHub(
+  test: Test,
+  { url: through, reading, subscribed, ...given }: TestHubOptions = {},
+) {
   const { pool, url: databaseUrl } = await createDatabase(test)
   const url = through ? await through(databaseUrl) : databaseUrl
   const readers = createPool(url, { max: 5, name: 'read', queryTimeoutMs: 5_000, onError: () => {} })
@@ -67,6 +73,7 @@ export async function startHub(test: Test, { url: through, reading, ...given }: 
     sinks.push(sink)
     const expiresAt = Number(query.get('expires') ?? Number.POSITIVE_INFINITY)
     hub.subscribe({ lease, start, sink, encoding: sse, filter, expiresAt })
+    subscribed?.(lease.stream)
   })
   test.teardown(async () => {
     hub.close()

@@ -93,10 +93,12 @@ t.test('a caller who leaves, and a process that ends, end the waiting', async t 
   t.strictSame(positions(await ask({ waitMs: 60_000 })), [], 'nobody begins to wait either')
 })
 
-t.test('nothing stays behind of those who have waited', async t => {
-  const { ask, waits } = await start(t)
+t.test('nothing stays behind of those who have waited, or would have', async t => {
+  const { ask, append, waits } = await start(t)
 
   for (let n = 0; n < 20; n += 1) await ask({ waitMs: 1 })
+  await append(1)
+  for (let n = 0; n < 20; n += 1) await ask({ waitMs: 60_000 })
 
   t.equal(waits(), 0)
 })
