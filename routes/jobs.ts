@@ -10,6 +10,7 @@ import {
   JobKind,
   JobProject,
   JobStatus,
+  jobStream,
   MAX_JOB_PAGE,
   NewJob,
 } from '../src/jobs/job.js'
@@ -36,8 +37,23 @@ const headOf = (what: string) => ({
   }),
 })
 
-const CreatedJob = Type.Object(Job.properties, { description: 'In the queue.', headers: Location })
-const ReadJob = Type.Object(Job.properties, { description: 'The job.', headers: headOf('the job') })
+const CreatableJob = Type.Object(
+  {
+    ...NewJob.properties,
+    started: Type.Optional(
+      Type.Boolean({ description: 'It runs at once, without a runner or a lease: you execute it yourself.' }),
+    ),
+  },
+  { additionalProperties: false },
+)
+const CreatedJob = Type.Object(Job.properties, { description: 'Created.', headers: Location })
+const ReadJob = Type.Object(Job.properties, {
+  description: 'The job.',
+  headers: {
+    ...headOf('the job'),
+    'x-sluice-clients': Type.Integer({ description: 'Who follows the job through this process.' }),
+  },
+})
 const JobPage = Type.Object(
   {
     jobs: Type.Array(Job),
@@ -59,10 +75,16 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     '/api/jobs',
     {
       config: editor,
-      schema: { tags, summary: 'Put a job into the queue', body: NewJob, response: { 201: CreatedJob } },
+      schema: {
+        tags,
+        summary: 'Put a job into the queue',
+        body: CreatableJob,
+        response: { 201: CreatedJob },
+      },
     },
     async (request, reply) => {
-      const job = await app.jobs.create(request.principal, request.body)
+      const { started, ...given } = request.body
+      const job = await app.jobs.create(request.principal, given, started ? 'running' : 'queued')
       return reply.code(201).header('location', `/api/jobs/${job.id}`).send(job)
     },
   )
@@ -92,9 +114,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       schema: { tags, summary: 'Get a job', params: Params, response: { 200: ReadJob } },
     },
     async (request, reply) => {
-      const { job, head } = await app.jobs.snapshot(request.principal.workspace, request.params.id)
+      const { workspace } = request.principal
+      const { job, head } = await app.jobs.snapshot(workspace, request.params.id)
       reply.headers({
         'x-sluice-head': formatEventId(head.position, head.eventId),
+        'x-sluice-clients': await app.hub.followers(workspace, jobStream(job.id)),
         'cache-control': 'private, no-cache',
       })
       return job

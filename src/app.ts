@@ -17,17 +17,24 @@ import rateLimit from '../plugins/rate-limit.js'
 import retention from '../plugins/retention.js'
 import sse from '../plugins/sse.js'
 import validation from '../plugins/validation.js'
+import artifactRoutes from '../routes/artifacts.js'
 import eventRoutes from '../routes/events.js'
+import executionRoutes from '../routes/executions.js'
 import feedRoutes from '../routes/feed.js'
 import healthRoutes from '../routes/health.js'
 import itemRoutes from '../routes/items.js'
+import jobEventRoutes from '../routes/job-events.js'
 import jobReportRoutes from '../routes/job-reports.js'
 import jobRoutes from '../routes/jobs.js'
+import projectRoutes from '../routes/projects.js'
+import runnerJobRoutes from '../routes/runner-jobs.js'
+import runRoutes from '../routes/runs.js'
 import serverStateRoutes from '../routes/server-state.js'
 import type { Keys } from './auth/keys.js'
 import type { Config } from './config.js'
 import { requestId } from './http-log.js'
 import { Items } from './items/items.js'
+import { ArtifactLinks } from './jobs/artifacts.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -94,6 +101,8 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
 
   app.decorate('items', new Items({ database: app.database, onCommitted: app.wake }))
 
+  const links = artifactLinks(config, keys)
+
   await app.register(console)
   await app.register(healthRoutes)
   await app.register(serverStateRoutes)
@@ -102,6 +111,12 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
   await app.register(itemRoutes, { items: app.items })
   await app.register(jobRoutes)
   await app.register(jobReportRoutes)
+  await app.register(jobEventRoutes)
+  await app.register(runnerJobRoutes)
+  await app.register(runRoutes, { links })
+  await app.register(artifactRoutes, { folder: config.ARTIFACTS_DIR, links })
+  await app.register(projectRoutes)
+  await app.register(executionRoutes)
   return app
 }
 
@@ -117,6 +132,12 @@ function claimRules(config: Config) {
     issuer: config.JWT_ISSUER,
     audience: config.JWT_AUDIENCE,
   }
+}
+
+/** Undefined where no artifacts are served. */
+function artifactLinks(config: Config, keys: Keys): ArtifactLinks | undefined {
+  const secret = config.ARTIFACTS_SECRET ?? (keys.kind === 'secret' ? keys.secret : undefined)
+  return config.ARTIFACTS_DIR === undefined || secret === undefined ? undefined : new ArtifactLinks(secret)
 }
 
 function busUrl(config: Config, databaseUrl: string): string | undefined {

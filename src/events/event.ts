@@ -51,13 +51,15 @@ export type NewEvent = Static<typeof NewEvent>
 export const batchOf = <Item extends Type.TSchema>(item: Item) =>
   Type.Array(item, { minItems: 1, maxItems: MAX_EVENTS_PER_REQUEST })
 
-/** One event or an array of them. Not `anyOf`, whose errors tell about the form that was not meant. */
-export const OneOrMany = Type.Unsafe<NewEvent | NewEvent[]>({
-  if: { type: 'array' },
-  // biome-ignore lint/suspicious/noThenProperty: JSON Schema's own keyword.
-  then: batchOf(NewEvent),
-  else: NewEvent,
-})
+/** One or an array of them. Not `anyOf`, whose errors tell about the form that was not meant. */
+export const oneOrMany = <Item extends Type.TSchema>(item: Item) =>
+  Type.Unsafe<Static<Item> | Static<Item>[]>({
+    if: { type: 'array' },
+    // biome-ignore lint/suspicious/noThenProperty: JSON Schema's own keyword.
+    then: batchOf(item),
+    else: item,
+  })
+export const OneOrMany = oneOrMany(NewEvent)
 
 /** An event as pages and lines show it. */
 export const EventDocument = Type.Object({

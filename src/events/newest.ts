@@ -1,6 +1,6 @@
-/** Where the newest events of some types begin. */
-import type { Position, StreamId } from './event.js'
-import type { Queryable } from './log.js'
+/** The newest events of some types: where they begin, and themselves. */
+import type { Position, StoredEvent, StreamId } from './event.js'
+import { EVENT, type Queryable } from './log.js'
 import type { TypeFilter } from './type-filter.js'
 
 /** Older events are not looked at: a rare type must not cost a scan of the whole log. */
@@ -25,4 +25,37 @@ export async function readNthNewest(
     values: [stream, filter.exact, filter.prefixes, count],
   })
   return rows[0]?.position ?? undefined
+}
+
+/** The newest events of some types, oldest of them first. */
+export interface Newest {
+  readonly events: StoredEvent[]
+  /** Whether there are older ones of these types. */
+  readonly truncated: boolean
+}
+
+/** Up to and including `upTo`, at most `limit` and about `maxBytes` of data. */
+export async function readNewest(
+  database: Queryable,
+  stream: StreamId,
+  types: readonly string[],
+  upTo: Position,
+  limit: number,
+  maxBytes: number,
+): Promise<Newest> {
+  const { rows } = await database.query<StoredEvent & { found: number }>({
+    name: 'sluice-read-newest',
+    text: `
+      select ${EVENT}, found
+        from (select e.*, count(*) over () as found, row_number() over newest as place,
+                     sum(pg_column_size(e.data)) over newest as bytes
+                from (select e.* from sluice.events e
+                       where e.stream_id = $1 and e."position" <= $2 and e.type = any ($3::text[])
+                       order by e."position" desc limit $4 + 1) e
+              window newest as (order by e."position" desc rows unbounded preceding)) e
+       where e.place <= $4 and e.bytes <= $5 order by e."position"`,
+    values: [stream, upTo, types, limit, maxBytes],
+  })
+  const events = rows.map(({ found: _, ...event }) => event)
+  return { events, truncated: (rows[0]?.found ?? 0) > rows.length }
 }

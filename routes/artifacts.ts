@@ -1,0 +1,67 @@
+/**
+ * GET /api/v1/artifacts/:workspace/*: the files that jobs have left behind, to whoever has a signed link. Served as
+ * downloads only: what a job wrote must never run as a page of this origin.
+ */
+import { realpath } from 'node:fs/promises'
+import { join, relative, sep } from 'node:path'
+import fastifyStatic from '@fastify/static'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+import { notFound } from '../src/errors.js'
+import { WORKSPACE_PATTERN } from '../src/events/event.js'
+import { ARTIFACTS_PREFIX, type ArtifactLinks, isArtifactPath } from '../src/jobs/artifacts.js'
+
+export interface ArtifactRoutesOptions {
+  /** Holds a folder for each workspace; without it there are no artifacts. */
+  readonly folder: string | undefined
+  readonly links: ArtifactLinks | undefined
+}
+
+const Params = Type.Object({ workspace: Type.String({ pattern: WORKSPACE_PATTERN }), '*': Type.String() })
+const Query = Type.Object(
+  { expires: Type.Integer({ minimum: 0 }), signature: Type.String({ maxLength: 64 }) },
+  { additionalProperties: false },
+)
+
+const routes: FastifyPluginAsyncTypebox<ArtifactRoutesOptions> = async (app, { folder, links }) => {
+  await app.register(fastifyStatic, { serve: false, index: false, dotfiles: 'ignore', cacheControl: false })
+
+  app.get(
+    `${ARTIFACTS_PREFIX}/:workspace/*`,
+    {
+      config: { access: 'public' },
+      schema: { tags: ['runs'], summary: 'Download an artifact', params: Params, querystring: Query },
+    },
+    async (request, reply) => {
+      const { workspace, '*': path } = request.params
+      if (folder === undefined || links === undefined) throw notFound('artifact')
+      links.verify({ workspace, path, ...request.query }, Date.now())
+      const file = isArtifactPath(path) ? await fileIn(join(folder, workspace), path) : undefined
+      if (file === undefined) throw notFound('artifact')
+      reply.headers({
+        'cache-control': 'private, no-cache',
+        'content-disposition': attachment(path.slice(path.lastIndexOf('/') + 1)),
+      })
+      return reply.sendFile(file.path, file.root)
+    },
+  )
+}
+
+export default routes
+
+/** Where the file really lies, if that is in the folder: a job may have left a symbolic link that leads elsewhere. */
+async function fileIn(folder: string, path: string): Promise<{ root: string; path: string } | undefined> {
+  try {
+    const root = await realpath(folder)
+    const file = await realpath(join(root, path))
+    return file.startsWith(root + sep) ? { root, path: relative(root, file) } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** RFC 6266, with the name as RFC 8187 encodes it. */
+function attachment(name: string): string {
+  const encoded = encodeURIComponent(name).replace(/['()*]/g, mark => `%${mark.charCodeAt(0).toString(16)}`)
+  return `attachment; filename*=UTF-8''${encoded}`
+}

@@ -1,0 +1,111 @@
+/**
+ * What the dialects of job streams have in common. A dialect says which message its clients get for an event, for a
+ * fault and as a heartbeat; all else is the same for each: every event carries its id, the terminal event is the last,
+ * and after it the response ends.
+ */
+import type { StoredEvent } from '../../events/event.js'
+import { formatEventId } from '../../events/event-id.js'
+import type { Encoding, Notice } from '../../sse/encoding.js'
+import { encodeMessage, type SseMessage } from '../../sse/frame.js'
+import { isTerminal, type Job } from '../job.js'
+
+export interface Dialect {
+  /** Of this dialect alone: what was encoded under it is shared. */
+  readonly name: string
+  readonly heartbeatMs: number
+  readonly heartbeat: SseMessage
+  /** What clients see of an event, undefined when they do not. Its id is added. */
+  message(event: StoredEvent): SseMessage | undefined
+  /** How clients are told that something is wrong with the stream, not with the job. */
+  fault(fault: Fault): SseMessage
+  /** Said after the terminal event; default nothing. */
+  farewell?(event: StoredEvent): SseMessage
+}
+
+export interface Fault {
+  /** For a person. */
+  readonly message: string
+  /** Stable, kebab-case. */
+  readonly code: string
+}
+
+/** The data of a terminal event (migrations/0005_jobs.sql). */
+export type Ending = Pick<Job, 'status' | 'result' | 'attempt'> & { readonly job_id: string }
+
+const HIDDEN = Buffer.alloc(0)
+const NOTHING = Buffer.alloc(0)
+
+/** The encoding that speaks a dialect. */
+export function encodingOf({ message, heartbeat, fault, farewell, ...rest }: Dialect): Encoding {
+  return {
+    ...rest,
+    contentType: 'text/event-stream',
+    event(event) {
+      const said = message(event)
+      const id = formatEventId(event.position, event.eventId)
+      return said === undefined ? HIDDEN : frame({ ...said, id })
+    },
+    notice(notice) {
+      if (notice.name === 'heartbeat') return frame(heartbeat)
+      const found = faultIn(notice)
+      return found && frame({ ...fault(found), ...(notice.id !== undefined && { id: notice.id }) })
+    },
+    // A client that has seen no event yet has nothing to come back to, and hears the opening again.
+    cursor: () => undefined,
+    retry: ms => frame({ retry: ms }),
+    closing: event => (isTerminal(event.type) ? (farewell ? frame(farewell(event)) : NOTHING) : undefined),
+  }
+}
+
+/** A named event with JSON data. */
+export function named(event: string, data: object): SseMessage {
+  return { event, data: JSON.stringify(data) }
+}
+
+export function frame(message: SseMessage): Buffer {
+  return Buffer.from(encodeMessage(message))
+}
+
+/** @param event a terminal one. */
+export function endingOf(event: StoredEvent): Ending {
+  return JSON.parse(event.data)
+}
+
+/** Those of the given members that are numbers, in their order. */
+export function numbersOf(result: Job['result'], members: readonly string[]): Record<string, number> {
+  const known = members.map(member => [member, result?.[member]] as const)
+  return Object.fromEntries(known.filter((entry): entry is [string, number] => typeof entry[1] === 'number'))
+}
+
+const REFUSALS: Readonly<Record<string, string>> = {
+  draining: 'This gateway is stopping',
+  limit: 'Too many clients follow',
+  database: 'The database cannot be reached',
+}
+
+function faultIn({ name, data }: Notice): Fault | undefined {
+  const member = (key: string) => String(Reflect.get(data, key))
+  switch (name) {
+    case 'error':
+      return { message: member('message'), code: member('code') }
+    case 'reset':
+      return {
+        message: 'Events are missing here: the log does not go on after the last one. Load the state again.',
+        code: member('reason'),
+      }
+    case 'unavailable':
+      return {
+        message: `${REFUSALS[member('reason')] ?? 'No stream can be opened'}. Come back in a moment.`,
+        code: member('reason'),
+      }
+    case 'auth-expired':
+      return { message: 'The credentials have expired. Come back with new ones.', code: name }
+    case 'server.state':
+      // The other modes are the gateway's own business: nothing is wrong with the stream.
+      return member('mode') === 'degraded'
+        ? { message: 'The database cannot be reached. The stream goes on when it is back.', code: 'degraded' }
+        : undefined
+    case 'heartbeat':
+      return undefined
+  }
+}

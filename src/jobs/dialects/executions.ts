@@ -1,0 +1,32 @@
+/** The dialect for orchestrations: the execution starts, its tasks come and go, it completes or is cancelled. */
+import type { StoredEvent } from '../../events/event.js'
+import type { SseMessage } from '../../sse/frame.js'
+import { isTerminal } from '../job.js'
+import { type Dialect, encodingOf, endingOf, named, numbersOf } from './dialect.js'
+
+/** What the stream says of the execution itself; an event of such a type is not passed on. */
+export const EXECUTION_TYPES = ['execution-start', 'execution-complete', 'execution-cancelled'] as const
+const [START, COMPLETE, CANCELLED] = EXECUTION_TYPES
+export const COUNTS = ['successful', 'failed', 'totalDuration'] as const
+
+const dialect = {
+  name: 'executions',
+  heartbeatMs: 15_000,
+  heartbeat: { comment: 'heartbeat' },
+  message(event) {
+    const { type, data } = event
+    if (isTerminal(type)) return outcome(event)
+    if (type === 'job.started') return named(START, { executionId: endingOf(event).job_id })
+    const own = type.startsWith('job.') || EXECUTION_TYPES.some(name => name === type)
+    return own ? undefined : { event: type, data }
+  },
+  fault: fault => named('error', fault),
+} satisfies Dialect
+
+export const executions = encodingOf(dialect)
+
+function outcome(event: StoredEvent): SseMessage {
+  const { job_id: executionId, status, result } = endingOf(event)
+  if (status === 'cancelled') return named(CANCELLED, { executionId })
+  return named(COMPLETE, { executionId, status, ...numbersOf(result, COUNTS) })
+}

@@ -1,0 +1,21 @@
+/**
+ * The stream of a job as Sluice's own clients see it: like the feed, after a snapshot and with an end. GET
+ * /api/jobs/:id/events.
+ */
+import { type Encoding, sse } from '../../sse/encoding.js'
+import { ndjson } from '../../sse/ndjson.js'
+import { isTerminal, type Job } from '../job.js'
+import { frame, named } from './dialect.js'
+
+const END = { closing: ({ type }) => (isTerminal(type) ? Buffer.alloc(0) : undefined) } satisfies Pick<
+  Encoding,
+  'closing'
+>
+
+export const jobEvents: Encoding = { ...sse, name: 'job-events', ...END }
+export const jobLines: Encoding = { ...ndjson, name: 'job-lines', ...END }
+
+/** @param head event id of the last event that `job` includes. */
+export function jobSnapshot(job: Job, head: string): Buffer {
+  return frame(named('snapshot', { job, head }))
+}

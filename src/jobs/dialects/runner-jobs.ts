@@ -1,0 +1,19 @@
+/** The dialect for command lines: events under their own names, and `stream.complete` as the last word. */
+import { type Dialect, encodingOf, endingOf, named } from './dialect.js'
+
+const COMPLETE = 'stream.complete'
+
+const dialect = {
+  name: 'runner-jobs',
+  heartbeatMs: 15_000,
+  heartbeat: { comment: 'ping' },
+  // What the stream itself says at its end nobody else can have said.
+  message: ({ type, data }) => (type === COMPLETE ? undefined : { event: type, data }),
+  fault: fault => named('error', fault),
+  farewell(event) {
+    const { job_id, status } = endingOf(event)
+    return named(COMPLETE, { job_id, status })
+  },
+} satisfies Dialect
+
+export const runnerJobs = encodingOf(dialect)

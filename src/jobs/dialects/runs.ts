@@ -1,0 +1,58 @@
+/**
+ * The dialect for runs: every message is unnamed and says by `type` what it is. A snapshot comes first, `done` last.
+ * Stored data is spliced into the message as it is.
+ */
+import type { StoredEvent } from '../../events/event.js'
+import type { SseMessage } from '../../sse/frame.js'
+import { isTerminal, JOB_TYPE_PREFIX } from '../job.js'
+import { type Dialect, encodingOf, endingOf, frame, numbersOf } from './dialect.js'
+
+/** What the stream says itself; an event of such a type is not passed on. */
+const OWN_TYPES: ReadonlySet<string> = new Set(['snapshot', 'done'])
+const COUNTS = ['passed', 'failed', 'total', 'testsGenerated'] as const
+/** A key that is `type`, or that is written with escapes and may be. Keys further inside are found as well. */
+const TYPE_KEY = /"(?:type|[^"]*\\u[^"]*)"\s*:/
+
+const dialect = {
+  name: 'runs',
+  heartbeatMs: 5_000,
+  heartbeat: { comment: 'heartbeat' },
+  message(event) {
+    const { type, data } = event
+    if (isTerminal(type)) return done(event)
+    if (type === `${JOB_TYPE_PREFIX}started`) return unnamed({ type: 'status', status: 'running' })
+    if (type.startsWith(JOB_TYPE_PREFIX) || OWN_TYPES.has(type)) return undefined
+    return { data: typed(type, data) }
+  },
+  fault: fault => unnamed({ type: 'error', ...fault }),
+} satisfies Dialect
+
+export const runs = encodingOf(dialect)
+
+/**
+ * @param run JSON text of an object.
+ * @param id event id of the last event that it includes; without it a client that is cut off hears the snapshot again.
+ */
+export function runSnapshot(run: string, id: string | undefined): Buffer {
+  return frame({ ...(id !== undefined && { id }), data: `{"type":"snapshot","run":${run}}` })
+}
+
+function done(event: StoredEvent): SseMessage {
+  const { status, result } = endingOf(event)
+  return unnamed({ type: 'done', status, ...numbersOf(result, COUNTS) })
+}
+
+function unnamed(message: object): SseMessage {
+  return { data: JSON.stringify(message) }
+}
+
+/** `data` with `type` before all else. A `type` of its own gives way: who parses the message would see that one. */
+function typed(type: string, data: string): string {
+  if (TYPE_KEY.test(data)) {
+    const members: object = JSON.parse(data)
+    const own = { type }
+    if (Object.hasOwn(members, 'type')) return JSON.stringify({ ...own, ...members, ...own })
+  }
+  const members = data.slice(data.indexOf('{') + 1)
+  return `{"type":"${type}"${members.trimStart().startsWith('}') ? '' : ','}${members}`
+}

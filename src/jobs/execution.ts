@@ -1,0 +1,76 @@
+/**
+ * Executions: jobs that somebody outside drives, task by task, and tells of. What is known about the shapes of these
+ * events is checked; events of other types pass through.
+ */
+import Type, { type Static, type TObject } from 'typebox'
+import { NewEvent } from '../events/event.js'
+import { numbersOf } from './dialects/dialect.js'
+import { COUNTS } from './dialects/executions.js'
+import { type Job, JobId, JobStatus, NewJob } from './job.js'
+
+export const EXECUTION_KIND = 'execution'
+
+const Name = Type.String({ minLength: 1, maxLength: 512 })
+const Count = Type.Integer({ minimum: 0 })
+const Milliseconds = Type.Number({ minimum: 0 })
+const Progress = { progress: Count, total: Count }
+
+/** How an execution ends by itself, as the event that says so. */
+export const EXECUTION_COMPLETE = 'execution-complete'
+export const ExecutionEnd = Type.Object(
+  {
+    status: Type.Enum(['completed', 'failed']),
+    successful: Count,
+    failed: Count,
+    totalDuration: Milliseconds,
+  },
+  { additionalProperties: false },
+)
+export type ExecutionEnd = Static<typeof ExecutionEnd>
+
+/** The data of the types that clients know. More may be in it. */
+const SHAPES: Readonly<Record<string, TObject>> = {
+  'task-start': Type.Object({ taskId: Name, taskTitle: Name, ...Progress }),
+  'task-complete': Type.Object({ taskId: Name, status: Name, duration: Milliseconds, ...Progress }),
+  'task-fail': Type.Object({ taskId: Name }),
+  [EXECUTION_COMPLETE]: ExecutionEnd,
+}
+
+/** Not a union, whose errors would tell about the types that were not meant. */
+export const ExecutionEvent = Type.Unsafe<NewEvent>({
+  ...NewEvent,
+  allOf: Object.entries(SHAPES).map(([type, data]) => ({
+    if: { properties: { type: { const: type } }, required: ['type'] },
+    // biome-ignore lint/suspicious/noThenProperty: JSON Schema's own keyword.
+    then: { properties: { data } },
+  })),
+})
+
+export const NewExecution = Type.Object(
+  { title: NewJob.properties.title, payload: NewJob.properties.payload },
+  { additionalProperties: false },
+)
+
+const Time = Type.String({ format: 'date-time' })
+const orNull = <Schema extends Type.TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
+
+export const Execution = Type.Object({
+  executionId: JobId,
+  status: JobStatus,
+  title: orNull(Type.String()),
+  createdAt: Time,
+  startedAt: orNull(Time),
+  endedAt: orNull(Time),
+  successful: Type.Optional(Count),
+  failed: Type.Optional(Count),
+  totalDuration: Type.Optional(Milliseconds),
+})
+export type Execution = Static<typeof Execution>
+
+export function executionOf(job: Job): Execution {
+  const { id, status, title, created_at, started_at, ended_at, result } = job
+  return {
+    ...{ executionId: id, status, title, createdAt: created_at, startedAt: started_at, endedAt: ended_at },
+    ...numbersOf(result, COUNTS),
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * What the clients of a run hear first: the job, and what its stream has told of it so far. All of it is taken at one
+ * position, so that snapshot and later events together are exact: the job's state was read together with the
+ * position, and the log up to there does not change any more.
+ */
+import type { Database } from '../database/pool.js'
+import type { Position, StoredEvent, StreamId } from '../events/event.js'
+import { checkOf } from '../events/event-id.js'
+import { readNewest } from '../events/newest.js'
+import { cursorId, type Opening } from '../hub/start.js'
+import { type ArtifactLinks, isArtifactPath } from './artifacts.js'
+import { runSnapshot } from './dialects/runs.js'
+import type { Job } from './job.js'
+import type { JobSnapshot } from './jobs.js'
+
+/** Lines of output, from whoever executes the run: of its own making, or of a command. */
+const LOG_TYPES = ['log', 'output']
+const MAX_LOGS = 5_000
+const MAX_LOG_BYTES = 1024 * 1024
+const MAX_OTHERS = 1_000
+const MAX_OTHER_BYTES = 256 * 1024
+
+export interface RunSources {
+  readonly database: Database
+  readonly workspace: string
+  /** Undefined where artifacts are not served: then none are listed. */
+  readonly links: ArtifactLinks | undefined
+}
+
+/** The snapshot, and where the stream goes on after it. */
+export async function openRun(sources: RunSources, { job, stream, head }: JobSnapshot): Promise<Opening> {
+  const run = await readRun(sources, job, stream, head.position)
+  if (job.ended_at === null) {
+    const id = cursorId(head)
+    return {
+      frames: [runSnapshot(run, id)],
+      from: { at: 'after', id: { ...head, check: checkOf(head.eventId) } },
+    }
+  }
+  // The last event is left for the stream to say: it becomes `done`, and its id is where the client has everything.
+  const before = { position: (head.position - 1) as Position, check: undefined }
+  return { frames: [runSnapshot(run, undefined)], from: { at: 'after', id: before } }
+}
+
+/**
+ * @param upTo the position that `job` was read at.
+ * @returns JSON text; the entries of `logs` and `results` are the data of the events, as stored.
+ */
+async function readRun(
+  { database, workspace, links }: RunSources,
+  job: Job,
+  stream: StreamId,
+  upTo: Position,
+): Promise<string> {
+  const newest = (types: readonly string[], limit: number, maxBytes: number) =>
+    readNewest(database, stream, types, upTo, limit, maxBytes)
+  const logs = await newest(LOG_TYPES, MAX_LOGS, MAX_LOG_BYTES)
+  const results = await newest(['result'], MAX_OTHERS, MAX_OTHER_BYTES)
+  const artifacts = links
+    ? artifactsIn((await newest(['artifact'], MAX_OTHERS, MAX_OTHER_BYTES)).events, workspace, links)
+    : []
+
+  const state = {
+    id: job.id,
+    status: job.status,
+    title: job.title,
+    kind: job.kind,
+    project: job.project,
+    createdAt: job.created_at,
+    startedAt: job.started_at,
+    endedAt: job.ended_at,
+    result: job.result,
+    artifacts,
+    ...(logs.truncated && { logsTruncated: true }),
+    ...(results.truncated && { resultsTruncated: true }),
+  }
+  return `${JSON.stringify(state).slice(0, -1)},"results":${list(results.events)},"logs":${list(logs.events)}}`
+}
+
+function list(events: readonly StoredEvent[]): string {
+  return `[${events.map(({ data }) => data).join(',')}]`
+}
+
+/** What does not name a file in the workspace's folder gets no link. Of several with one name the newest counts. */
+function artifactsIn(events: readonly StoredEvent[], workspace: string, links: ArtifactLinks) {
+  const now = Date.now()
+  const urls = new Map<string, string>()
+  for (const { data } of events) {
+    const { name, path }: { name?: unknown; path?: unknown } = JSON.parse(data)
+    if (typeof name === 'string' && isArtifactPath(path)) urls.set(name, links.sign(workspace, path, now))
+  }
+  return [...urls].map(([name, url]) => ({ name, url }))
+}
