@@ -26,8 +26,8 @@ export interface Line {
 export class LineSplitter {
   /** The bytes of the line that has not ended. */
   #open: Buffer = Buffer.alloc(0)
-  /** What a CR right before here did: nothing (there was none), end a line, or wait for an LF after nothing. */
-  #cr: 'none' | 'ended' | 'held' = 'none'
+  /** Whether a CR has ended the line before: what follows it of CR and LF belongs to that end. */
+  #afterCr = false
 
   /** The lines that end with this chunk. */
   push(chunk: Buffer): Line[] {
@@ -65,14 +65,9 @@ export class LineSplitter {
 
   /** Whether a line ends at this LF, or else CR; `empty` when nothing stands before it. */
   #ends(isLf: boolean, empty: boolean): boolean {
-    const before = empty ? this.#cr : 'none'
-    if (isLf) {
-      this.#cr = 'none'
-      return before !== 'ended'
-    }
-    if (!empty) this.#cr = 'ended'
-    else if (before === 'none') this.#cr = 'held'
-    return !empty
+    const afterCr = this.#afterCr && empty
+    this.#afterCr = !isLf && (afterCr || !empty)
+    return isLf ? !afterCr : !empty
   }
 }
 

@@ -38,7 +38,6 @@ export class Uploader {
   #closed = false
   /** When the oldest event that is not in a request came, by performance.now(). */
   #oldestAt = 0
-  #flushing = false
   /** Ends the waiting for more events. */
   #hurry = () => {}
   #room: PromiseWithResolver | undefined
@@ -71,11 +70,9 @@ export class Uploader {
   /** Resolves when all is stored that was written, or when nothing more will be. */
   async flush(): Promise<void> {
     if (!this.#sending) return
-    this.#flushing = true
     this.#hurry()
     this.#idle ??= promiseWithResolver()
     await this.#idle.promise
-    this.#flushing = false
   }
 
   async #sendAll(): Promise<void> {
@@ -103,7 +100,7 @@ export class Uploader {
 
   async #gather(): Promise<void> {
     const left = this.#oldestAt + BATCH_MS - performance.now()
-    if (left <= 0 || this.#isFull() || this.#flushing) return
+    if (left <= 0 || this.#isFull()) return
     await new Promise<void>(resolve => {
       const late = setTimeout(resolve, left)
       this.#hurry = () => {

@@ -80,6 +80,18 @@ t.test('what does not end when it is asked to is made to', async t => {
   t.match(command.output.stdout, 'not now', 'its last words are heard')
 })
 
+t.test('what ignores SIGTERM and outlives the shell ends all the same', async t => {
+  const command = run(
+    `sh -c 'trap "" TERM; echo $$; exec >/dev/null 2>&1; while :; do sleep 0.05; done' & wait`,
+  )
+  await until('its pid', () => command.output.stdout !== '')
+
+  command.abort()
+
+  t.match(await command.outcome, { signal: 'SIGTERM' })
+  await until('it is gone', () => isGone(Number(command.output.stdout)))
+})
+
 t.test('a command that is aborted before it begins ends at once', async t => {
   const ending = new AbortController()
   ending.abort()
