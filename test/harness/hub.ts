@@ -29,6 +29,8 @@ export interface TestHub {
   readonly bus: { status: BusStatus }
   /** Of each subscription, in the order of the requests. */
   readonly sinks: Sink[]
+  /** The most bytes that ever waited for one client. */
+  mostPending(): number
   /** Appends that many events to the feed of acme, wakes the tailer, and returns their ids. */
   append(count: number, data?: string, type?: string): Promise<string[]>
 }
@@ -52,11 +54,12 @@ export async function startHub(
   const database = reading ? reading(readers) : readers
   const bus: { status: BusStatus } = { status: 'off' }
   const tailer = new Tailer({ database, bus, logger: silent })
-  const options = { heartbeatMs: 1_000, maxAgeMs: 0, maxStreams: 1_000, ...given }
+  const options = { heartbeatMs: 600_000, maxAgeMs: 0, maxStreams: 1_000, ...given }
   const hub = new Hub({ ...options, database, tailer, logger: silent })
   tailer.start()
 
   const sinks: Sink[] = []
+  let most = 0
   const server = createServer(async (request, response) => {
     const query = new URL(request.url ?? '/', 'http://localhost').searchParams
     const lease = await hub.open('acme', query.get('stream') ?? 'feed')
@@ -71,6 +74,11 @@ export async function startHub(
     response.flushHeaders()
     const sink = new Sink(response)
     sinks.push(sink)
+    const { write } = sink
+    sink.write = payload => {
+      write.call(sink, payload)
+      most = Math.max(most, sink.pending)
+    }
     const expiresAt = Number(query.get('expires') ?? Number.POSITIVE_INFINITY)
     hub.subscribe({ lease, start, sink, encoding: sse, filter, expiresAt })
     subscribed?.(lease.stream)
@@ -93,6 +101,7 @@ export async function startHub(
   return {
     url: `http://127.0.0.1:${port}/`,
     ...{ port, hub, tailer, pool, bus, sinks, append },
+    mostPending: () => most,
   } satisfies TestHub
 }
 
