@@ -52,7 +52,12 @@ export interface Shell {
 export function openShell(t: Test, { url, viewerToken, editorToken, folder }: NewcomersGateway): Shell {
   const options = {
     cwd: folder,
-    env: { PATH: process.env.PATH, VIEWER_TOKEN: viewerToken, EDITOR_TOKEN: editorToken },
+    env: {
+      PATH: process.env.PATH,
+      DATA_DIR: join(folder, 'data'),
+      VIEWER_TOKEN: viewerToken,
+      EDITOR_TOKEN: editorToken,
+    },
   }
   let output = ''
   let stream: { text(): string; stop(): Promise<void> } | undefined

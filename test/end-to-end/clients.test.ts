@@ -44,11 +44,6 @@ t.test(
     }
 
     for (const reader of readers) await reader.until(ids.length, 'big.made')
-    t.equal(
-      await clients(gateway),
-      readers.length + stalled.length,
-      'those who read had it all while nobody was cut off',
-    )
     t.comment(`the gateway grew by ${Math.round((highest - before) / MEBIBYTE)} MiB`)
     t.ok(highest - before < MAX_GROWTH_BYTES, `grew by ${highest - before} bytes`)
 
