@@ -79,7 +79,7 @@ t.test('the routes, and the roles that they need, are those of the gateway', asy
     Object.entries(operations)
       .filter(([method]) => method !== 'head')
       .map(([method, operation]) => {
-        const route = `${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ':$1')}`
+        const route = `${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ':$1').replace('{*}', '*')}`
         return `${route} ${operation['x-sluice-role'] ?? 'public'}`
       }),
   )
