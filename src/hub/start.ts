@@ -69,19 +69,21 @@ export class Starts {
       case 'beginning':
         return { cursor: (await this.bounds(stream.id)).base }
       case 'newest':
-        return { cursor: await this.#newest(stream.id, start.count, filter) }
+        return { cursor: await this.#newest(stream, start.count, filter) }
       case 'after':
         return start.id === 'unknown' ? this.#reset(stream.id, 'unknown-id') : this.#after(stream, start.id)
     }
   }
 
-  async #newest(id: StreamId, count: number, filter?: TypeFilter): Promise<Cursor> {
-    const { base, head } = await this.bounds(id)
+  async #newest(stream: HubStream, count: number, filter?: TypeFilter): Promise<Cursor> {
+    const { base, head } = await this.bounds(stream.id)
     const first = filter
-      ? await readNthNewest(this.database, id, count, filter)
+      ? await readNthNewest(this.database, stream.id, count, filter)
       : Math.max(base.position, head.position - count) + 1
     if (first === undefined || first > head.position) return head
-    return first - 1 <= base.position ? base : { position: (first - 1) as Position }
+    const position = Math.max(base.position, first - 1) as Position
+    const eventId = await this.#eventIdAt(stream, position)
+    return { position, ...(eventId !== undefined && { eventId }) }
   }
 
   async #after(stream: HubStream, id: EventId): Promise<Start> {

@@ -77,12 +77,19 @@ t.test('start: from the beginning, from an id, from now, with the newest n', asy
     none: await follow('last=0'),
     more: await follow('last=100'),
   }
+  const greetings = await Promise.all(
+    Object.values(streams).map(async stream => (await stream.until(1))[0]?.id),
+  )
   const [next] = await publish(gateway, numbered(6))
   const seen = async (stream: Awaited<ReturnType<typeof follow>>) => {
     const messages = await stream.until(messages => messages.at(-1)?.id === next)
     return messages.slice(1).map(({ id }) => id)
   }
 
+  t.ok(
+    greetings.every(id => /^\d+\.[a-z2-7]{6}$/.test(id ?? '')),
+    `each knows where it is by an id that can be checked: ${greetings}`,
+  )
   t.same(await seen(streams.beginning), [...ids, next])
   t.same(await seen(streams.id), [...ids.slice(2), next])
   t.same(await seen(streams.bare), [...ids.slice(2), next])
