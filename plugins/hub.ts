@@ -65,6 +65,11 @@ const hub: FastifyPluginAsync<HubOptions> = async (app, options) => {
     await bus.start(wake => tailer.wake(wake))
     await state.start()
   })
+  // A server that closes waits for its connections, also for those that are kept after their last answer.
+  app.addHook('onSend', (request, reply, _payload, done) => {
+    if (hub.mode === 'draining' && request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
+    done()
+  })
   app.addHook('preClose', async () => {
     state.drain()
     await hub.drain(options.drainMs)

@@ -135,6 +135,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     try {
       return await app.jobs.upload(request.principal, id, pieces, line => eventIn(request, line), options)
     } finally {
+      // Who sends on after a refusal must not find nobody reading, or would never come to read the refusal.
       body.resume()
     }
   }
