@@ -45,6 +45,7 @@ export class Runner {
   readonly #abandon = new AbortController()
   #fault: unknown
   #away = false
+  #onFreed = () => {}
 
   constructor(options: RunnerOptions) {
     this.#options = options
@@ -61,7 +62,7 @@ export class Runner {
       await this.#begin()
       while (!this.#stopping.signal.aborted) {
         if (this.#running.size < this.#options.concurrency) await this.#takeOne()
-        else await Promise.race(this.#running)
+        else await this.#freed()
       }
     } catch (error) {
       if (!this.#stopping.signal.aborted) this.#fail(error)
@@ -105,6 +106,13 @@ export class Runner {
     if (job) this.#start(job)
   }
 
+  /** Resolves when a job ends. Not by Promise.race, which would hang more and more on a job that runs for days. */
+  #freed(): Promise<void> {
+    return new Promise(resolve => {
+      this.#onFreed = resolve
+    })
+  }
+
   #claim(waitMs: number): Claim {
     const { project, name, leaseMs } = this.#options
     return {
@@ -126,6 +134,7 @@ export class Runner {
       onRetry: error => this.#complain(error),
     }).then(ending => {
       this.#running.delete(running)
+      this.#onFreed()
       log(`Job ${job.id}: ${inWords(ending)}.`)
       if (ending.how === 'lost' && isRunnerRefused(ending.reason)) this.#fail(ending.reason)
     })

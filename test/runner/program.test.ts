@@ -1,10 +1,11 @@
 import { writeFile } from 'node:fs/promises'
 import t from 'tap'
+import { read, rows, section } from '../docs/document.js'
 import { freePort } from '../harness/port.js'
 import { startProgram } from '../harness/process.js'
 import { until } from '../harness/until.js'
 import { isGone } from './processes.js'
-import { launchRunner, linesOf, startRunner, temporaryDir, untilEnded, untilLine } from './program.js'
+import { launchRunner, linesOf, startRunner, temporaryDir, untilEnded, untilLine } from './runner-process.js'
 import { startStandInGateway } from './stand-in-gateway.js'
 
 t.test('a runner without jobs stops at once', async t => {
@@ -142,6 +143,16 @@ t.test('a wrong usage is refused with the remedy, and the token is not taken fro
     t.match(runner.output(), complaint)
     t.match(runner.output(), /Usage: npm run runner -- --project NAME --dir PATH/)
   }
+})
+
+t.test('--help and the document tell the same options', async t => {
   const help = startProgram(t, { args: ['runner', '--help'] })
+
   t.equal(await help.ended(), 0)
+
+  const offered = [...help.output().matchAll(/^ {2}--(\w+ \w+) /gm)].map(([, option]) => option)
+  const documented = rows(section(read('docs/runner.md'), '## Starting and stopping')).map(([first = '']) =>
+    first.replace(/`--(.*)`/, '$1'),
+  )
+  t.strictSame(offered, documented)
 })
