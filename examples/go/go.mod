@@ -1,0 +1,3 @@
+module sluice.example/follow
+
+go 1.19
