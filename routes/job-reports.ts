@@ -37,7 +37,7 @@ const Appended = Type.Object(
   },
   { description: 'Stored.' },
 )
-const Lines = Type.Unknown({ description: 'One `{"type":…,"data":…}` a line, for as long as you like.' })
+const Lines = Type.Unknown({ description: 'One `{"type":…,"data":…}` a line, any number of them.' })
 /** A request without a body has null here. */
 const OptionalEnd = Type.Unsafe<JobEnd | null>({ ...JobEnd, type: ['object', 'null'] })
 
