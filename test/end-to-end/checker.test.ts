@@ -33,6 +33,9 @@ const STREAMS = [
 const seed = Number(process.env.SLUICE_SEED ?? Date.now() % 1_000_000)
 const skip = withoutNginx()
 
+// Longer than the suite's own: whole processes start and end here, which takes its time on a busy machine.
+t.setTimeout(300_000)
+
 t.test(`what every client received is what the table holds (SLUICE_SEED=${seed})`, { skip }, async t => {
   const random = new Random(seed)
   const { url: databaseUrl, pool } = await createDatabase(t)

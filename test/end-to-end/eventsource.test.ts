@@ -13,6 +13,9 @@ const skip = withoutNginx()
 const skipCurl = skip || (findProgram(['curl']) === undefined && 'curl is not installed')
 const thing = (n: number) => ({ type: 'thing.made', data: { n } })
 
+// Longer than the suite's own: whole processes start and end here, which takes its time on a busy machine.
+t.setTimeout(300_000)
+
 t.test('the eventsource package with a token in its header outlives every gateway', { skip }, async t => {
   const { url: databaseUrl } = await createDatabase(t)
   let gateway = await startProcess(t, { databaseUrl })
