@@ -2,7 +2,7 @@ import { realpath } from 'node:fs/promises'
 import t from 'tap'
 import { until } from '../harness/until.js'
 import { isGone } from './processes.js'
-import { linesOf, runCommand, startRunner, temporaryDir, untilEnded, untilLine } from './runner-process.js'
+import { linesOf, runCommand, startRunner, temporaryDir, untilEnded, untilLine } from './program.js'
 import { startStandInGateway } from './stand-in-gateway.js'
 
 t.test('a command runs in the folder; its lines and its result are stored', async t => {

@@ -7,7 +7,7 @@ import { startProcess } from '../harness/process.js'
 import { token } from '../harness/tokens.js'
 import { until } from '../harness/until.js'
 import { isGone } from './processes.js'
-import { startRunner } from './runner-process.js'
+import { startRunner } from './program.js'
 
 const RUNNER = token({ role: 'runner', sub: 'runner-1' })
 /** A lease is swept within a second after its end. */

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { until } from '../harness/until.js'
 import { residentMiB } from './processes.js'
-import { runCommand, startRunner } from './runner-process.js'
+import { runCommand, startRunner } from './program.js'
 import { startStandInGateway } from './stand-in-gateway.js'
 
 /** With their ends, 100 MB. */

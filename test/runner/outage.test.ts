@@ -2,7 +2,7 @@ import t from 'tap'
 import { randomFrom } from '../harness/random.js'
 import { until } from '../harness/until.js'
 import { isGone } from './processes.js'
-import { linesOf, runCommand, startRunner, untilEnded, untilLine } from './runner-process.js'
+import { linesOf, runCommand, startRunner, untilEnded, untilLine } from './program.js'
 import { type Fault, startStandInGateway } from './stand-in-gateway.js'
 
 t.test('whatever breaks, each line is stored once and in order', async t => {

@@ -5,7 +5,7 @@ import { freePort } from '../harness/port.js'
 import { startProgram } from '../harness/process.js'
 import { until } from '../harness/until.js'
 import { isGone } from './processes.js'
-import { launchRunner, linesOf, startRunner, temporaryDir, untilEnded, untilLine } from './runner-process.js'
+import { launchRunner, linesOf, startRunner, temporaryDir, untilEnded, untilLine } from './program.js'
 import { startStandInGateway } from './stand-in-gateway.js'
 
 t.test('a runner without jobs stops at once', async t => {
