@@ -3,7 +3,7 @@ import type pg from 'pg'
 import type { StreamId } from './event.js'
 import type { Head } from './log.js'
 
-/** Of the streams, those whose head as it was seen is neither in the log any more nor its base. */
+/** Of the streams, those that are gone, and those whose head as it was seen is neither in the log any more nor its base. */
 export async function findBroken(
   database: pg.Pool | pg.PoolClient,
   seen: readonly { readonly id: StreamId; readonly head: Head }[],
@@ -14,11 +14,13 @@ export async function findBroken(
       select seen.id
         from unnest($1::bigint[], $2::bigint[], $3::uuid[]) as seen (id, "position", event_id)
        where not exists (
-               select from sluice.events e
-                where e.stream_id = seen.id and e."position" = seen."position" and e.event_id = seen.event_id)
-         and not exists (
                select from sluice.streams s
-                where s.id = seen.id and s.base_position = seen."position" and s.base_event_id = seen.event_id)`,
+                where s.id = seen.id
+                  and (s.base_position = seen."position" and s.base_event_id = seen.event_id
+                    or exists (
+                         select from sluice.events e
+                          where e.stream_id = s.id and e."position" = seen."position"
+                            and e.event_id = seen.event_id)))`,
     values: [
       seen.map(({ id }) => id),
       seen.map(({ head }) => head.position),

@@ -198,6 +198,10 @@ t.test('a stream that is gone from the database vanishes, others go on', async t
   const { rows } = await pool.query(`select stream_id as id from sluice.append('acme', 'other', 'a.b', '{}')`)
   const other = await follow(pool, tailer, rows[0].id)
 
+  // Its events are still there, and nobody will ever add to them: a stream of the same name has another number.
+  await appendEvents(pool, 3)
+  tailer.wake([stream.id])
+  await until('its events', () => stream.events.length === 3)
   await pool.query(`delete from sluice.streams where name = 'feed'`)
   await until('its end', () => stream.vanished > 0)
   await pool.query(`select sluice.append('acme', 'other', 'a.b', '{}')`)
