@@ -2,8 +2,9 @@ import t from 'tap'
 import { movableClock } from '../harness/clock.js'
 import { createDatabase } from '../harness/database.js'
 import { openStream } from '../harness/event-stream.js'
-import { startGateway } from '../harness/gateway.js'
+import { as, startGateway } from '../harness/gateway.js'
 import { startProxy } from '../harness/postgres-proxy.js'
+import { connectRaw, get } from '../harness/raw-client.js'
 import { bearer, secondsFromNow, token } from '../harness/tokens.js'
 import { until } from '../harness/until.js'
 import { create, EDITOR, finish, idsOf, run, STORIES } from './story.js'
@@ -63,6 +64,42 @@ t.test(
     t.same(stream.messages.at(-1)?.event, 'stream.complete')
   },
 )
+
+t.test('a log that cannot be read is told once, however often it is tried', async t => {
+  const { url: databaseUrl } = await createDatabase(t)
+  const proxy = await startProxy(t, databaseUrl)
+  const elsewhere = await startGateway(t, { databaseUrl })
+  const { app, url } = await startGateway(t, { databaseUrl: proxy.url })
+  const job = await create(elsewhere.app, story)
+  // More than sockets take from a sender whose receiver does not read.
+  const numbers = Array.from({ length: 120 }, (_, n) => n)
+  const text = 'x'.repeat(100_000)
+  for (const n of numbers) {
+    await elsewhere.app.jobs.append(EDITOR, job.id, [{ type: 'output', data: { n, text } }], {})
+  }
+  const headers = `Authorization: ${as('viewer').authorization}\nConnection: close\n`
+  const client = await connectRaw(t, Number(new URL(url).port), get(story.path(job.id), '1.1', headers))
+  client.socket.pause()
+  await until('it is let in', async () => (await app.hub.followers('acme', `job:${job.id}`)) === 1)
+
+  await proxy.unplug()
+  proxy.mode = 'refuse'
+  await proxy.plugIn()
+  client.socket.resume()
+  await client.untilBody('"code":"unreadable"')
+  const tries = proxy.accepted + 10
+  await until('it is tried again and again', () => proxy.accepted >= tries)
+  proxy.mode = 'pass'
+  await elsewhere.app.jobs.cancel(EDITOR, job.id)
+  await client.over
+
+  const body = client.body()
+  t.equal(body.split('"unreadable"').length, 2)
+  t.same(
+    [...body.matchAll(/"n":(\d+),/g)].map(([, n]) => Number(n)),
+    numbers,
+  )
+})
 
 t.test('credentials that end are told', async t => {
   const { app, url } = await startGateway(t)
