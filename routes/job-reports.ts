@@ -130,12 +130,12 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     options: Parameters<typeof app.jobs.append>[3],
   ): Promise<number> {
     const body = request.body as Readable
-    // A refusal must find the connection open.
+    // Not destroyed when a line is refused: the rest still has to be read.
     const pieces = body.iterator({ destroyOnReturn: false })
     try {
       return await app.jobs.upload(request.principal, id, pieces, line => eventIn(request, line), options)
     } finally {
-      // Who sends on after a refusal must not find nobody reading, or would never come to read the refusal.
+      // A sender that finds nobody reading would never come to read its refusal.
       body.resume()
     }
   }

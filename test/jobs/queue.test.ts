@@ -2,7 +2,7 @@ import t from 'tap'
 import type { Job } from '../../src/jobs/job.js'
 import { as } from '../harness/gateway.js'
 import { until } from '../harness/until.js'
-import { startJobs, types } from './service.js'
+import { type JobsService, startJobs, types } from './service.js'
 
 t.test(
   'five claimers share two hundred jobs: each once, the higher priority first, then the older',
@@ -80,7 +80,7 @@ for (const BUS_NOTIFY of ['on', 'off']) {
     const service = await startJobs(t, { gateways: 2, env: { BUS_NOTIFY } })
 
     const waiting = service.as('runner', 'acme', 1).post('/api/jobs/claim', { runner: 'r', wait_ms: 30_000 })
-    await until('it waits', async () => (await claimsSeen(service.pool)) > 0)
+    await untilItWaits(service, 1)
     const { id } = await service.create()
     const { status, body } = await waiting
 
@@ -112,13 +112,16 @@ t.test('a wait that finds nothing ends with 204', async t => {
 })
 
 t.test('a gateway that closes answers who waits, and is not held up by them', async t => {
-  const service = await startJobs(t)
-  const waiting = service.as('runner').post('/api/jobs/claim', { runner: 'r', wait_ms: 30_000 })
-  await until('it waits', async () => (await claimsSeen(service.pool)) > 0)
+  const service = await startJobs(t, { env: { DATABASE_POOL: '2' } })
+  // So many that the last of them get their answer when the server takes no connections any more.
+  const waiting = Array.from({ length: 20 }, () =>
+    service.as('runner').post('/api/jobs/claim', { runner: 'r', wait_ms: 30_000 }),
+  )
+  await untilItWaits(service)
 
   await service.gateways[0].close()
 
-  t.equal((await waiting).status, 204)
+  for (const { status } of await Promise.all(waiting)) t.equal(status, 204)
 })
 
 t.test('a runner that has gone while it waited leaves its job to the next one', async t => {
@@ -130,7 +133,7 @@ t.test('a runner that has gone while it waited leaves its job to the next one', 
     body: JSON.stringify({ runner: 'gone', wait_ms: 30_000 }),
     signal: gone.signal,
   }).catch(() => undefined)
-  await until('it waits', async () => (await claimsSeen(service.pool)) > 0)
+  await untilItWaits(service)
 
   gone.abort()
   await claim
@@ -155,12 +158,14 @@ t.test('a job that is given to somebody who has just gone goes back to the queue
   t.same(types(await service.stream(id)), ['job.created', 'job.started', 'job.requeued'])
 })
 
-/** Whether anybody has looked into the queue yet, as the statements of the pools tell. */
-async function claimsSeen(pool: {
-  query(sql: string): Promise<{ rowCount: number | null }>
-}): Promise<number> {
-  const { rowCount } = await pool.query(
-    `select from pg_stat_activity where query like '%claim_job%' and pid <> pg_backend_pid()`,
-  )
-  return rowCount ?? 0
+/** Resolves when a claim has looked into the queue of an otherwise idle gateway, and found nothing. */
+async function untilItWaits(service: JobsService, gateway = 0): Promise<void> {
+  await until('somebody has looked', async () => {
+    const { rowCount } = await service.pool.query(
+      `select from pg_stat_activity where query like '%claim_job%' and state = 'idle'`,
+    )
+    return (rowCount ?? 0) > 0
+  })
+  // Answered by the same process, after it was answered itself.
+  await service.as('viewer', 'elsewhere', gateway).get('/api/jobs')
 }

@@ -145,6 +145,28 @@ t.test('of twenty writers that end a job at once one does, and its event is the 
   }
 })
 
+t.test('whoever appends while the job is being ended waits, and is refused then', async t => {
+  const service = await startJobs(t)
+  const { id } = await service.create()
+  await service.claim()
+  const client = await service.pool.connect()
+  await client.query('begin')
+  await client.query(`select sluice.finish_job('acme', $1, 1, 'completed', null, 'me')`, [id])
+
+  const late = service.as('editor').post(`/api/jobs/${id}/events`, { type: 'output', data: {} })
+  await until('it waits', async () => {
+    const { rowCount } = await service.pool.query(
+      `select from pg_stat_activity where query like '%append_job%' and wait_event_type = 'Lock'`,
+    )
+    return (rowCount ?? 0) > 0
+  })
+  await client.query('commit')
+  client.release()
+
+  t.match(await late, { status: 409, body: { code: 'job-ended' } })
+  t.same(types(await service.stream(id)), ['job.created', 'job.started', 'job.completed'])
+})
+
 t.test('a change and its events are stored together or not at all', async t => {
   const service = await startJobs(t)
   const waiting = await service.create()

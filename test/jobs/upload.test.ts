@@ -90,6 +90,20 @@ t.test('a broken line ends the upload: what came before it is stored, and the an
   }
 })
 
+t.test('what comes before a broken line in the same piece is stored as well', async t => {
+  const stored: PreparedEvent[] = []
+  const broken = upload({
+    body: Readable.from([Buffer.from(`${line(1)}${line(2)}{\n${line(3)}`)]),
+    repeatable: false,
+    read: text => prepare(JSON.parse(text)),
+    store: async batch => void stored.push(...batch),
+  })
+
+  await t.rejects(broken, SyntaxError)
+
+  t.equal(stored.length, 2)
+})
+
 t.test('blank lines are skipped, CRLF ends a line, and the last one needs no end', async t => {
   const service = await startJobs(t)
   const { id } = await service.create()
