@@ -4,9 +4,10 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import type { BusStatus } from '../../src/bus/bus.js'
-import { createPool, type Database } from '../../src/database/pool.js'
+import { createPool, type Database, inTransaction } from '../../src/database/pool.js'
 import type { Position, StreamId } from '../../src/events/event.js'
 import { formatEventId, parseEventId } from '../../src/events/event-id.js'
+import type { Queryable } from '../../src/events/log.js'
 import { TypeFilter } from '../../src/events/type-filter.js'
 import { Hub, type HubOptions } from '../../src/hub/hub.js'
 import type { HubStream } from '../../src/hub/hub-stream.js'
@@ -106,8 +107,8 @@ export async function startHub(
 }
 
 /** Appends to the feed of acme; in `data`, `$n` is the place in this call, from 1. */
-export async function appendEvents(pool: Database, count: number, data = '{}', type = 'thing.made') {
-  const { rows } = await pool.query<{ streamId: StreamId; position: Position; eventId: string }>(
+export async function appendEvents(database: Queryable, count: number, data = '{}', type = 'thing.made') {
+  const { rows } = await database.query<{ streamId: StreamId; position: Position; eventId: string }>(
     `select r.stream_id as "streamId", r."position", r.event_id as "eventId"
        from sluice.append_requests(
               '{acme}', '{feed}', '{test}', '{null}', '{null}', array_fill(1, array[$1::int]), array_fill($2::text, array[$1::int]),
@@ -122,6 +123,14 @@ export async function appendEvents(pool: Database, count: number, data = '{}', t
     ids: rows.map(({ position, eventId }) => formatEventId(position, eventId)),
     rows,
   }
+}
+
+/** As a failover does that lost what came after a position, when others have written since: seen at once or not at all. */
+export async function replaceTail(pool: Database, after: number, count: number) {
+  return await inTransaction(pool, async client => {
+    await client.query('delete from sluice.events where "position" > $1', [after])
+    return await appendEvents(client, count)
+  })
 }
 
 /** A database that shows each of its statements, by name, before it is sent, and once its answer is there. */

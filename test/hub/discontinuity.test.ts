@@ -1,6 +1,6 @@
 import t from 'tap'
 import { type EventStream, openStream } from '../harness/event-stream.js'
-import { observed, startHub } from '../harness/hub.js'
+import { observed, replaceTail, startHub } from '../harness/hub.js'
 import { until } from '../harness/until.js'
 
 /** Some thousands of these are more than any kernel buffers. */
@@ -62,8 +62,7 @@ t.test('a restart while a client is full is told before anything of the new hist
   while (!sinks[0]?.full) await append(200, PAGE_OF_TEXT)
   await append(600, PAGE_OF_TEXT)
 
-  await pool.query('begin; delete from sluice.events where "position" > 1; commit')
-  const renewed = await append(20)
+  const { ids: renewed } = await replaceTail(pool, 1, 20)
   tailer.wake('all')
   client.response.resume()
   await client.until(1, 'reset')
@@ -88,8 +87,7 @@ t.test('a restart in the middle of a page ends the page', async t => {
   for (const { response } of clients) response.pause()
   await until('they are full', () => sinks.length === 4 && sinks.every(({ full }) => full))
 
-  await pool.query('begin; delete from sluice.events where "position" > 1; commit')
-  const renewed = await append(20)
+  const { ids: renewed } = await replaceTail(pool, 1, 20)
   tailer.wake('all')
   await until('the restart', () => lease?.stream.head.position === 21)
   for (const { response } of clients) response.resume()
@@ -119,8 +117,7 @@ t.test('a page that was read before a restart is not shown after it', async t =>
   const client = await openStream(t, `${url}?from=beginning`)
   await until('the page', () => release !== undefined)
 
-  await pool.query('begin; delete from sluice.events where "position" > 1; commit')
-  const renewed = await append(20)
+  const { ids: renewed } = await replaceTail(pool, 1, 20)
   tailer.wake('all')
   await client.until(1, 'reset')
   release?.()

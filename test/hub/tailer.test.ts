@@ -1,11 +1,11 @@
 import t, { type Test } from 'tap'
 import type { BusStatus } from '../../src/bus/bus.js'
-import { createPool, type Database } from '../../src/database/pool.js'
+import { createPool, type Database, inTransaction } from '../../src/database/pool.js'
 import type { Position, StoredEvent, StreamId } from '../../src/events/event.js'
 import { type Bounds, readHead } from '../../src/events/log.js'
 import { type TailedStream, Tailer } from '../../src/hub/tailer.js'
 import { createDatabase } from '../harness/database.js'
-import { appendEvents, observed, silent } from '../harness/hub.js'
+import { appendEvents, observed, replaceTail, silent } from '../harness/hub.js'
 import { startProxy } from '../harness/postgres-proxy.js'
 import { until } from '../harness/until.js'
 
@@ -122,9 +122,11 @@ t.test('a database that is away is tried until it is back, and the trouble is to
 t.test('a hole is never stepped over', async t => {
   const { pool, tailer } = await start(t)
   const stream = await follow(pool, tailer)
-  await appendEvents(pool, 5)
-  await pool.query('delete from sluice.events where "position" = 3')
 
+  await inTransaction(pool, async client => {
+    await appendEvents(client, 5)
+    await client.query('delete from sluice.events where "position" = 3')
+  })
   tailer.wake([stream.id])
 
   await until('the restart', () => stream.restarts.length > 0)
@@ -158,8 +160,7 @@ t.test('a tail that was replaced by another of the same length is noticed', asyn
   tailer.wake([stream.id])
   await until('the events', () => stream.events.length === 5)
 
-  await pool.query('begin; delete from sluice.events where "position" > 2; commit')
-  const { rows } = await appendEvents(pool, 3)
+  const { rows } = await replaceTail(pool, 2, 3)
 
   await until('the restart', () => stream.restarts.length > 0)
   t.match(stream.restarts[0]?.bounds.head, { position: 5, eventId: rows[2]?.eventId })
@@ -168,9 +169,11 @@ t.test('a tail that was replaced by another of the same length is noticed', asyn
 t.test('retention that is faster than the tailer is told as such', async t => {
   const { pool, tailer } = await start(t, { status: 'listening' })
   const stream = await follow(pool, tailer)
-  await appendEvents(pool, 9)
-  await pool.query(`select sluice.retain('feed', '0 s', 5)`)
 
+  await inTransaction(pool, async client => {
+    await appendEvents(client, 9)
+    await client.query(`select sluice.retain('feed', '0 s', 5)`)
+  })
   tailer.wake([stream.id])
 
   await until('the restart', () => stream.restarts.length > 0)
