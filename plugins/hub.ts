@@ -30,22 +30,24 @@ export interface HubOptions {
   readonly drainMs: number
 }
 
-/** Connections that only read the log: one for the tailer, and one for each reader of pages. */
-const READERS = 5
+/** Connections that only read the log, for those who open streams and catch up. */
+const READERS = 4
 /** A tailer that waits longer for an answer tries another connection. */
 const READ_DEADLINE_MS = 5_000
 
 const hub: FastifyPluginAsync<HubOptions> = async (app, options) => {
   const { bus, database, log: logger } = app
   // Of their own, so that requests that use up the pool cannot hold up the streams.
-  const readers = createPool(options.databaseUrl, {
-    max: READERS,
-    name: 'sluice read',
-    queryTimeoutMs: READ_DEADLINE_MS,
-    ...(options.pooled && { statementTimeoutMs: 0 }),
-    onError: error => logger.debug({ err: error }, 'A reading connection was lost.'),
-  })
-  const tailer = new Tailer({ database: readers, bus, logger })
+  const pool = (name: string, max: number) =>
+    createPool(options.databaseUrl, {
+      ...{ name, max, queryTimeoutMs: READ_DEADLINE_MS },
+      ...(options.pooled && { statementTimeoutMs: 0 }),
+      onError: error => logger.debug({ err: error }, 'A reading connection was lost.'),
+    })
+  const readers = pool('sluice read', READERS)
+  // And one more, so that many clients that come back at once cannot hold up those that are live.
+  const tail = pool('sluice tail', 1)
+  const tailer = new Tailer({ database: tail, bus, logger })
   const hub = new Hub({ ...options, database: readers, tailer, logger })
   const wake = (streams: readonly StreamId[]) => {
     tailer.wake(streams)
@@ -79,7 +81,7 @@ const hub: FastifyPluginAsync<HubOptions> = async (app, options) => {
     state.close()
     await publisher.close()
     await tailer.close()
-    await readers.end()
+    await Promise.all([readers.end(), tail.end()])
   })
 }
 

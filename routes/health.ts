@@ -1,6 +1,7 @@
 /** GET /health: the process lives. GET /ready: it can serve, with the figures that operators read off. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
+import type { Database } from '../src/database/pool.js'
 import { MODES } from '../src/hub/mode.js'
 
 /** A probe must be answered before whoever probes gives up. */
@@ -64,19 +65,17 @@ const health: FastifyPluginAsyncTypebox = async app => {
 
 export default health
 
-async function answers(database: { query(text: string): Promise<unknown> }): Promise<boolean> {
-  const { promise: deadline, clear } = timeout(PROBE_DEADLINE_MS)
-  const answer = database.query('select 1').then(
+/** Whether the database answers in time, the wait for a connection included. */
+async function answers(database: Database): Promise<boolean> {
+  let late: NodeJS.Timeout | undefined
+  const deadline = new Promise<false>(resolve => {
+    late = setTimeout(resolve, PROBE_DEADLINE_MS, false)
+  })
+  // pg gives the connection up after this time; a probe each second must not use up the pool of a frozen database.
+  const query = { text: 'select 1', query_timeout: PROBE_DEADLINE_MS }
+  const answer = database.query(query).then(
     () => true,
     () => false,
   )
-  return Promise.race([answer, deadline]).finally(clear)
-}
-
-function timeout(ms: number): { promise: Promise<false>; clear(): void } {
-  let timer: NodeJS.Timeout | undefined
-  const promise = new Promise<false>(resolve => {
-    timer = setTimeout(resolve, ms, false)
-  })
-  return { promise, clear: () => clearTimeout(timer) }
+  return Promise.race([answer, deadline]).finally(() => clearTimeout(late))
 }
