@@ -1,0 +1,101 @@
+/** Command jobs for whole gateways and runners: submitted over HTTP, and read back from the tables themselves. */
+import type { Test } from 'tap'
+import type { Database } from '../../src/database/pool.js'
+import type { Position } from '../../src/events/event.js'
+import { formatEventId } from '../../src/events/event-id.js'
+import { as } from '../harness/gateway.js'
+import type { Program } from '../harness/process.js'
+import { token } from '../harness/tokens.js'
+import { startRunner } from '../runner/program.js'
+
+/** What these runners work for. */
+export const PROJECT = 'site'
+/** The shortest that there is. */
+const LEASE_S = 5
+
+export interface JobEvent {
+  /** As a client sees it. */
+  readonly id: string
+  readonly type: string
+  readonly data: string
+  readonly actor: string | null
+}
+/** The stored events of each job, by its id. */
+export type JobLogs = ReadonlyMap<string, readonly JobEvent[]>
+
+/** @returns the id of the job. */
+export async function submit(origin: string, command: string, priority = 0): Promise<string> {
+  const response = await fetch(`${origin}/api/jobs`, {
+    method: 'POST',
+    headers: { ...as('editor'), 'content-type': 'application/json' },
+    body: JSON.stringify({ kind: 'command', project: PROJECT, priority, payload: { command } }),
+  })
+  if (response.status !== 201) throw new Error(`${response.status}: ${await response.text()}`)
+  return ((await response.json()) as { id: string }).id
+}
+
+/** A runner whose token names it too, so that the log tells who stored an event. */
+export async function startNamed(t: Test, url: string, name: string, concurrency: number): Promise<Program> {
+  return await startRunner(t, url, {
+    token: token({ role: 'runner', sub: name }),
+    args: ['--name', name, '--lease', `${LEASE_S}`, '--concurrency', `${concurrency}`],
+  })
+}
+
+/** @param only the id of the one job to read; default all. */
+export async function readJobLogs(pool: Database, only?: string): Promise<JobLogs> {
+  const { rows } = await pool.query<JobEvent & { job: string; position: Position; eventId: string }>(
+    `select substr(s.name, 5) as job, e."position", e.event_id as "eventId", e.type, e.data, e.actor
+       from sluice.events e join sluice.streams s on s.id = e.stream_id
+      where s.kind = 'job' and ($1::text is null or s.name = 'job:' || $1) order by s.id, e."position"`,
+    [only],
+  )
+  const logs = new Map<string, JobEvent[]>()
+  for (const { job, position, eventId, type, data, actor } of rows) {
+    const log = logs.get(job) ?? []
+    logs.set(job, log)
+    log.push({ id: formatEventId(position, eventId), type, data, actor })
+  }
+  return logs
+}
+
+/** How many jobs have not ended. */
+export async function countOpen(pool: Database): Promise<number> {
+  const { rows } = await pool.query<{ count: number }>(
+    'select count(*)::int as count from sluice.jobs where ended_at is null',
+  )
+  return rows[0]?.count ?? 0
+}
+
+/** What each attempt told, and the event that it began with; what nobody told during an attempt is in none. */
+export function attemptsOf(log: readonly JobEvent[]): { start: JobEvent; events: JobEvent[] }[] {
+  const attempts: { start: JobEvent; events: JobEvent[] }[] = []
+  let running = false
+  for (const event of log) {
+    if (event.type === 'job.started') attempts.push({ start: event, events: [] })
+    else if (running && !event.type.startsWith('job.')) attempts.at(-1)?.events.push(event)
+    if (event.type.startsWith('job.')) running = event.type === 'job.started'
+  }
+  return attempts
+}
+
+/** Why this cannot be the log of a job that ended once and listened to one attempt at a time; or undefined. */
+export function faultOf(log: readonly JobEvent[]): string | undefined {
+  const statuses = log.filter(({ type }) => type.startsWith('job.')).map(({ type }) => type.slice(4))
+  if (!/^created started (requeued started )*(completed|failed)$/.test(statuses.join(' '))) {
+    return `its status went ${statuses.join(' ')}`
+  }
+  if (log[0]?.type !== 'job.created' || !log.at(-1)?.type.match(/^job\.(completed|failed)$/)) {
+    return 'its status does not come first and last'
+  }
+  const attempts = attemptsOf(log)
+  const told = attempts.reduce((sum, { events }) => sum + events.length, 0)
+  if (told + statuses.length !== log.length) return 'something was told while no attempt was running'
+  for (const [index, { start, events }] of attempts.entries()) {
+    if (JSON.parse(start.data).attempt !== index + 1) return `attempt ${index + 1} calls itself another`
+    const stranger = events.find(({ actor }) => actor !== start.actor)
+    if (stranger) return `${stranger.actor} told ${stranger.data} in the attempt of ${start.actor}`
+  }
+  const last = attempts.at(-1)?.start.actor
+  return log.at(-1)?.actor === last ? undefined : `${log.at(-1)?.actor} ended the attempt of ${last}`
+}
