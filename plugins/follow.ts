@@ -7,7 +7,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { isDatabaseDown, notFound, Problem, unavailable } from '../src/errors.js'
 import { FEED } from '../src/events/event.js'
-import { findStream } from '../src/events/log.js'
+import { findStream, readHead } from '../src/events/log.js'
 import type { TypeFilter } from '../src/events/type-filter.js'
 import { type EventPage, readEventPage } from '../src/hub/event-page.js'
 import type { Lease } from '../src/hub/hub.js'
@@ -123,7 +123,10 @@ async function open(app: FastifyInstance, reply: FastifyReply, stream: string): 
   return lease
 }
 
-/** Of a stream that has an end what was read when it was opened may be old: it is asked for again. */
+/**
+ * Of a stream that has an end what was read when it was opened may be old: it is asked for again. Its head too, and after
+ * that: the tailer may not have brought the last events yet, and the client is not to be sent away without them.
+ */
 async function isAtItsEnd(
   app: FastifyInstance,
   reply: FastifyReply,
@@ -134,7 +137,8 @@ async function isAtItsEnd(
   if (cursor.position < stream.head.position) return false
   if (stream.closed || stream.kind === FEED) return stream.closed
   const found = await findStream(app.database, reply.request.principal.workspace, name)
-  return found !== undefined && found.closedAt !== null
+  if (!found || found.closedAt === null) return false
+  return cursor.position >= (await readHead(app.database, found.id)).position
 }
 
 /** Any status but 200 would stop a browser's EventSource for ever, so being busy is told inside the stream. */

@@ -30,6 +30,24 @@ t.test('without any gateway an event stream is answered with `unavailable` and 2
   t.equal(await response.text(), 'retry: 2000\nevent: unavailable\ndata: {"reason":"upstream"}\n\n')
 })
 
+t.test('the streams of jobs are answered so too, whatever their dialect', { skip }, async t => {
+  const nginx = await startNginx(t, { upstreams: [await deadPort(t)] })
+
+  for (const path of [
+    '/api/jobs/7/events',
+    '/api/executions/7/events',
+    '/api/v1/runs/7/events?token=t',
+    '/projects/cad/events?stream_id=7',
+    '/runner-jobs/7/events/stream',
+  ]) {
+    const response = await fetch(nginx.url + path, { headers: stream })
+
+    t.equal(response.status, 200, path)
+    t.match(await response.text(), 'event: unavailable')
+  }
+  t.equal((await fetch(`${nginx.url}/api/jobs/7`, { headers: stream })).status, 503)
+})
+
 t.test('a 503 of a gateway that is stopping does not end an event stream either', { skip }, async t => {
   const stopping = await startStandIn(t, (_request, response) => response.writeHead(503).end('{}'))
   const nginx = await startNginx(t, { upstreams: [stopping.port] })

@@ -87,3 +87,21 @@ t.test('an id is given only after the opening, so that nobody is left without it
   t.ok(text.indexOf('\nid: ') > text.indexOf('event: snapshot'))
   t.equal(stream.messages.find(({ event }) => event === 'snapshot')?.id, undefined)
 })
+
+t.test('a client that is only behind by the end is not sent away before it', async t => {
+  const { app, url } = await startGateway(t)
+  const job = await create(app, story)
+  await run(app, story, job)
+  const path = url + story.path(job.id)
+  const early = await openStream(t, path, { headers: as('viewer') })
+  const seen = (await idsOf(app, job)).at(-1) ?? ''
+  await early.until(messages => messages.some(({ id }) => id === seen))
+
+  // From SQL, which wakes nobody: this process hears of it with its next poll.
+  await app.database.query(`select sluice.finish_job('acme', $1, null, 'completed', null, 'ada')`, [job.id])
+  const back = await openStream(t, path, { headers: { ...as('viewer'), 'last-event-id': seen } })
+
+  t.equal(back.response.statusCode, 200)
+  t.ok(await back.ended())
+  t.equal(back.messages.at(-1)?.event, 'job.completed')
+})
