@@ -53,11 +53,15 @@ export async function openCluster(options: ClusterOptions): Promise<string> {
   return cluster
 }
 
-/** Removes what starts that were cut short have left. For the holder of the cluster: nobody else needs a draft now. */
+/**
+ * Removes what starts that were cut short have left. For the holder of the cluster: nobody else needs a draft now. One
+ * that a slower start is still writing to may resist; its own process removes it, or else the next start.
+ */
 export async function removeDrafts(place: string): Promise<void> {
   const folder = dirname(place)
   for (const name of await readdir(folder)) {
-    if (name.startsWith(DRAFT)) await rm(join(folder, name), { recursive: true, force: true })
+    if (!name.startsWith(DRAFT)) continue
+    await rm(join(folder, name), { recursive: true, force: true }).catch(() => undefined)
   }
 }
 

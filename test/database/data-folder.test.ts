@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmod, chown, mkdir, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -46,6 +47,20 @@ t.test('of two first starts at once one gets the folder and the other the remedy
   t.equal(servers.length, 1)
   t.match(refusals, [/in use by another process/])
   t.strictSame((await readdir(dataDir)).sort(), ['postgres', 'url'])
+})
+
+t.test('a draft that a slower start is still writing to does not keep the winner from starting', async t => {
+  const dataDir = await folder(t)
+  const draft = join(dataDir, 'postgres-draft-slow')
+  const fill = 'while :; do mkdir -p "$1/base"; for n in 1 2 3 4 5 6 7 8 9; do : >"$1/base/$n"; done; done'
+  const slow = spawn('/bin/sh', ['-c', fill, 'slow', draft], { stdio: 'ignore' })
+  t.teardown(() => slow.kill('SIGKILL'))
+
+  const { url } = await start(t, { dataDir })
+
+  t.strictSame((await execute(url, 'select 1 as one')).rows, [{ one: 1 }])
+  slow.kill('SIGKILL')
+  await once(slow, 'exit')
 })
 
 t.test('a lock file whose number another program has by now does not keep it from starting', async t => {
