@@ -47,7 +47,11 @@ async function run(work: Work, concurrency: number): Promise<{ stored: number; s
   let stored = 0
   const start = performance.now()
   const worker = async () => {
-    while (performance.now() - start < SECONDS * 1_000) stored += await work()
+    while (performance.now() - start < SECONDS * 1_000) {
+      // Two statements: `stored += await work()` reads the sum before it waits, and loses what others add meanwhile.
+      const more = await work()
+      stored += more
+    }
   }
   await Promise.all(Array.from({ length: concurrency }, worker))
   return { stored, seconds: (performance.now() - start) / 1_000 }
