@@ -6,7 +6,7 @@ import { Problem } from '../errors.js'
 import { WORKSPACE_PATTERN } from '../events/event.js'
 import { type Principal, ROLES, type Role } from './principal.js'
 
-/** How far the clocks of issuer and gateway may differ. A token, and the streams it opened, end this much later. */
+/** How far the clocks of issuer and gateway may differ: so long after its `exp` a token still opens a request, never a stream. */
 export const CLOCK_TOLERANCE_MS = 5_000
 /** Longer ones do not fit into a request anyway: Node takes 16 KiB of headers. */
 export const MAX_TOKEN_LENGTH = 16_384
@@ -35,6 +35,8 @@ export function principalOf(claims: object, rules: ClaimRules): Principal {
   const exp = claim('exp')
   const workspace = claim(rules.workspaceClaim)
   const role = claim(rules.roleClaim)
+  const issuedAt = claim('iat')
+  const tokenId = claim('jti')
 
   // Whole seconds, as every issuer writes them: 1e300 or "never" must not pass for a time.
   if (typeof exp !== 'number' || !Number.isSafeInteger(exp)) {
@@ -53,7 +55,12 @@ export function principalOf(claims: object, rules: ClaimRules): Principal {
     throw tokenInvalid(`\`${rules.workspaceClaim}\` must be there: 1 to 128 letters, digits and . _ : @ -`)
   }
   if (!isRole(role)) throw tokenInvalid(`\`${rules.roleClaim}\` must be one of ${ROLES.join(', ')}`)
-  return { id, workspace, role, expiresAt: exp * 1000 + CLOCK_TOLERANCE_MS }
+  return {
+    ...{ id, workspace, role },
+    expiresAt: exp * 1000,
+    issuedAt: typeof issuedAt === 'number' && Number.isFinite(issuedAt) ? issuedAt * 1000 : 0,
+    credential: { kind: 'token', id: typeof tokenId === 'string' ? tokenId : undefined },
+  }
 }
 
 function isRole(value: unknown): value is Role {

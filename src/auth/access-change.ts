@@ -1,0 +1,44 @@
+/**
+ * What every process must hear of at once: a key or somebody's credentials have been revoked, the credentials of an
+ * open stream renewed. Changes travel as events of a stream of their own, so they arrive like any event, in order,
+ * and with NOTIFY off too. They carry ids, never secrets.
+ */
+import type pg from 'pg'
+import Type, { type Static } from 'typebox'
+import { ROLES } from './principal.js'
+
+export const SYSTEM_WORKSPACE = '$system'
+export const ACCESS_STREAM = 'access'
+
+export const AccessChange = Type.Union([
+  /** A key was revoked or rotated: whoever remembers it looks it up again. */
+  Type.Object({ change: Type.Literal('key'), key: Type.String() }),
+  /** A revocation was made or removed (sluice.revocations): whoever remembers them reads them again. */
+  Type.Object({ change: Type.Literal('revocations') }),
+  /** An open stream shall go on with newer credentials. */
+  Type.Object({
+    change: Type.Literal('renewal'),
+    connection: Type.String(),
+    principal: Type.Object({
+      id: Type.String(),
+      workspace: Type.String(),
+      role: Type.Enum([...ROLES]),
+      expiresAt: Type.Union([Type.Number(), Type.Null()]),
+      issuedAt: Type.Number(),
+      credential: Type.Object({ kind: Type.Enum(['token', 'key']), id: Type.Optional(Type.String()) }),
+    }),
+  }),
+])
+export type AccessChange = Static<typeof AccessChange>
+
+/** Tells all processes, once the caller's transaction commits. Without a transaction, at once. */
+export async function publishAccessChange(
+  database: pg.Pool | pg.PoolClient | pg.Client,
+  change: AccessChange,
+): Promise<void> {
+  await database.query({
+    name: 'sluice-access-change',
+    text: `select sluice.publish($1, $2, 'access.changed', $3::json)`,
+    values: [SYSTEM_WORKSPACE, ACCESS_STREAM, JSON.stringify(change)],
+  })
+}
