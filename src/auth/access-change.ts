@@ -7,7 +7,7 @@ import type pg from 'pg'
 import Type, { type Static } from 'typebox'
 import { ROLES } from './principal.js'
 
-export const SYSTEM_WORKSPACE = '$system'
+/** In the system's own workspace; so are the kind's and the events' names (migrations/0008_revocations.sql). */
 export const ACCESS_STREAM = 'access'
 
 export const AccessChange = Type.Union([
@@ -38,7 +38,7 @@ export async function publishAccessChange(
 ): Promise<void> {
   await database.query({
     name: 'sluice-access-change',
-    text: `select sluice.publish($1, $2, 'access.changed', $3::json)`,
-    values: [SYSTEM_WORKSPACE, ACCESS_STREAM, JSON.stringify(change)],
+    text: 'select sluice.publish_access_change($1::json)',
+    values: [JSON.stringify(change)],
   })
 }

@@ -29,6 +29,8 @@ export const RESERVED_TYPES: ReadonlySet<string> = new Set([
   'unavailable',
   'server.state',
   'auth-expired',
+  'auth-renewed',
+  'auth-revoked',
 ])
 
 declare const brand: unique symbol
