@@ -6,22 +6,12 @@
 import jwt, { type FastifyJWTOptions, type TokenOrHeader } from '@fastify/jwt'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { type Credentials, takeCredentials } from '../src/auth/credentials.js'
 import { createKeySet } from '../src/auth/key-set.js'
 import type { Keys } from '../src/auth/keys.js'
 import { allows, type Principal, ROLES, type Role } from '../src/auth/principal.js'
-import {
-  bearerToken,
-  CLOCK_TOLERANCE_MS,
-  type ClaimRules,
-  challenge,
-  MAX_TOKEN_LENGTH,
-  principalOf,
-  roleTooLow,
-  tokenExpired,
-  tokenInvalid,
-  tokenMissing,
-  twoCredentials,
-} from '../src/auth/token.js'
+import { challenge, keyInvalid, roleTooLow, tokenRefusal } from '../src/auth/refusals.js'
+import { CLOCK_TOLERANCE_MS, type ClaimRules, principalOf } from '../src/auth/token.js'
 import { Problem } from '../src/errors.js'
 
 type Access = Role | readonly Role[] | 'public'
@@ -38,6 +28,8 @@ declare module 'fastify' {
     caller: Principal | undefined
     /** Who calls, on a route that is not public. */
     readonly principal: Principal
+    /** What the request proves itself by, while that is looked at. */
+    credentials: Credentials | undefined
   }
   interface FastifyInstance {
     /** A token for `principal`, good for so many seconds. Only where JWTs are proven by a secret. */
@@ -50,23 +42,29 @@ export interface AuthOptions {
   readonly claims: ClaimRules
   /** Whether stream routes take `?token=`. */
   readonly queryToken: boolean
+  /**
+   * Whose an API key is, or a Problem; default: no key is known.
+   * @param address of the client.
+   */
+  readonly principalOfKey?: ((key: string, address: string) => Promise<Principal>) | undefined
 }
 
 /** Verified tokens that are remembered, each at most for its own life. */
 const REMEMBERED_TOKENS = 1_000
 
 export default fp<AuthOptions>(
-  async (app, { keys, claims, queryToken }) => {
+  async (app, { keys, claims, queryToken, principalOfKey = noKeys }) => {
     await app.register(jwt, {
       ...verificationKey(keys),
       verify: {
         algorithms: [...keys.algorithms],
         clockTolerance: CLOCK_TOLERANCE_MS,
         cache: REMEMBERED_TOKENS,
-        extractToken: request => tokenOf(request, queryToken && request.routeOptions.config.stream === true),
+        extractToken: request => request.credentials?.text,
       },
     })
 
+    app.decorateRequest('credentials', undefined)
     app.decorateRequest('caller', undefined)
     app.decorateRequest('principal', {
       getter() {
@@ -83,12 +81,13 @@ export default fp<AuthOptions>(
     })
 
     app.addHook('onRequest', async (request, reply) => {
-      const access: Access | undefined = request.routeOptions.config.access
+      const { url, config } = request.routeOptions
+      const access: Access | undefined = config.access
       if (access === 'public' || request.is404) return
       try {
-        const caller = principalOf(await verifiedClaims(request, keys), claims)
+        const caller = await authenticate(request)
         // A route that was there before this plugin may have escaped the check at boot: it stays shut.
-        if (access === undefined) throw new Error(`${request.routeOptions.url} declares no config.access`)
+        if (access === undefined) throw new Error(`${url} declares no config.access`)
         const needed = [access].flat()
         if (!allows(caller.role, needed)) throw roleTooLow(caller.role, needed)
         request.caller = caller
@@ -96,9 +95,26 @@ export default fp<AuthOptions>(
         const header = error instanceof Problem ? challenge(error) : undefined
         if (header !== undefined) reply.header('www-authenticate', header)
         throw error
+      } finally {
+        request.credentials = undefined
       }
-      if (request.routeOptions.config.stream && queryToken) forgetQueryToken(request)
     })
+
+    /** Whoever the one credential of a request proves. */
+    async function authenticate(request: FastifyRequest): Promise<Principal> {
+      const credentials = takeCredentials({
+        rawHeaders: request.raw.rawHeaders,
+        query: request.query,
+        queryToken: queryToken && request.routeOptions.config.stream === true,
+      })
+      request.credentials = credentials
+      switch (credentials.kind) {
+        case 'token':
+          return principalOf(await verifiedClaims(request, keys), claims)
+        case 'key':
+          return await principalOfKey(credentials.text, request.ip)
+      }
+    }
 
     app.decorate('signToken', ({ id, workspace, role }, lifetimeSeconds) => {
       if (keys.kind !== 'secret') throw new Error('A public key cannot sign tokens.')
@@ -111,6 +127,10 @@ export default fp<AuthOptions>(
   },
   { name: 'auth', dependencies: ['problems'] },
 )
+
+async function noKeys(): Promise<never> {
+  throw keyInvalid()
+}
 
 function isRoles(values: readonly unknown[]): boolean {
   return values.length > 0 && values.every(value => ROLES.some(role => role === value))
@@ -129,48 +149,7 @@ async function verifiedClaims(request: FastifyRequest, keys: Keys): Promise<obje
   try {
     return await request.jwtVerify<object>()
   } catch (error) {
-    throw error instanceof Problem ? error : refusal(error, keys)
+    if (error instanceof Problem) throw error
+    throw tokenRefusal(error instanceof Error && 'code' in error ? error.code : undefined, keys.algorithms)
   }
-}
-
-function refusal(error: unknown, keys: Keys): Problem {
-  switch (error instanceof Error && 'code' in error ? error.code : undefined) {
-    case 'FST_JWT_AUTHORIZATION_TOKEN_EXPIRED':
-      return tokenExpired()
-    case 'FST_JWT_AUTHORIZATION_TOKEN_INVALID':
-      return tokenInvalid('its signature does not fit')
-    case 'FAST_JWT_MISSING_SIGNATURE':
-      return tokenInvalid('it is not signed')
-    case 'FAST_JWT_INVALID_ALGORITHM':
-      return tokenInvalid(`it must be signed with ${keys.algorithms.join(' or ')}`)
-    case 'FAST_JWT_INACTIVE':
-      return tokenInvalid('its time (`nbf`) has not come yet')
-    case 'FAST_JWT_INVALID_CLAIM_TYPE':
-      return tokenInvalid('`exp` and `nbf` must be seconds since 1970')
-    default:
-      return tokenInvalid('it is not a JWT')
-  }
-}
-
-/** The one token of a request. Two, even if equal, are refused: which of them counts must not be a guess (RFC 6750 §2). */
-function tokenOf(request: FastifyRequest, fromQuery: boolean): string {
-  const authorizations = request.raw.rawHeaders.filter(
-    (name, at) => at % 2 === 0 && /^authorization$/i.test(name),
-  )
-  const inQuery = fromQuery ? queryTokenOf(request) : undefined
-  if (authorizations.length + (inQuery === undefined ? 0 : [inQuery].flat().length) > 1)
-    throw twoCredentials()
-  const token = bearerToken(request.headers.authorization) ?? inQuery
-  if (typeof token !== 'string' || token === '') throw tokenMissing()
-  if (token.length > MAX_TOKEN_LENGTH) throw tokenInvalid('it is too long')
-  return token
-}
-
-function queryTokenOf({ query }: FastifyRequest): unknown {
-  return typeof query === 'object' && query !== null && 'token' in query ? query.token : undefined
-}
-
-/** Schemas, handlers and answers after this see no secret. */
-function forgetQueryToken({ query }: FastifyRequest): void {
-  if (typeof query === 'object' && query !== null) Reflect.deleteProperty(query, 'token')
 }

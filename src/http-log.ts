@@ -29,12 +29,12 @@ function describeRequest(request: { method: string; url: string; ip: string }) {
 }
 
 /**
- * The URL with the values of secret query parameters cut out. Works on the text, not on a parsed URL: a malformed
+ * The URL with the values of secret query parameters, and API keys wherever they stand, cut out. Works on the text, not on a parsed URL: a malformed
  * one is logged too. The router takes `?` and `#` alike as the start of the query, and a name may be
  * percent-encoded (`%74oken`), so all of these are looked at; a value ends at `&` only.
  */
 export function redactUrl(url: string): string {
-  return url
+  return withoutKeys(url)
     .split('&')
     .map(part => {
       const pieces = part.split(/(?<=[?;#])/)
@@ -75,9 +75,14 @@ export function describeError(error: unknown, causes = MAX_CAUSES): DescribedErr
   }
 }
 
-/** Passwords in URLs (up to the last `@` of the word: an unencoded password may hold one itself) and JWTs. */
+/** API keys; in a URL the underscores may be percent-encoded. */
+function withoutKeys(text: string): string {
+  return text.replace(/slk(?:_|%5f)[\w%-]+/gi, `slk_${REDACTED}`)
+}
+
+/** Passwords in URLs (up to the last `@` of the word: an unencoded password may hold one itself), JWTs and API keys. */
 function redactText(text: string): string {
-  return text
+  return withoutKeys(text)
     .replace(/([a-z][a-z0-9+.-]{0,30}:\/\/[^\s:@/]{0,200}):\S{1,1000}@/gi, `$1:${REDACTED}@`)
     .replace(/\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*/g, REDACTED)
     .replace(/\b(password=)[^\s&]+/gi, `$1${REDACTED}`)

@@ -22,6 +22,9 @@ t.test('values of secret parameters are cut out of a URL, however it is written'
     [`/stream?%zz&token=${secret}%`]: '/stream?%zz&token=[redacted]',
     [`?token=${secret}`]: '?token=[redacted]',
     '/stream?token=': '/stream?token=[redacted]',
+    '/stream?key=slk_0123456789ab_s3cret&b=2': '/stream?key=slk_[redacted]&b=2',
+    '/api/keys/slk_0123456789ab_s3cret/rotate': '/api/keys/slk_[redacted]/rotate',
+    '/slk%5F0123456789ab%5fs3cret': '/slk_[redacted]',
   }
 
   for (const [url, redacted] of Object.entries(urls)) t.equal(redactUrl(url), redacted, url)
@@ -47,11 +50,11 @@ t.test('an error is logged without passwords and tokens, in itself and in its ca
     input: 'postgres://sluice:hunter2@db/sluice',
     detail: 'Key (email)=(ada@example.com) already exists.',
   })
-  const error = new Error(`refused ${token()} for password=hunter2`, { cause })
+  const error = new Error(`refused ${token()} and slk_0123456789ab_s3cret for password=hunter2`, { cause })
 
   const described = describeError(error)
 
-  t.notMatch(JSON.stringify(described), /hunter2|hun:t|r2@|eyJ|ada@example/)
+  t.notMatch(JSON.stringify(described), /hunter2|hun:t|r2@|eyJ|s3cret|ada@example/)
   t.match(described, {
     type: 'Error',
     message: 'refused [redacted]',

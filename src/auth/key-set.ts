@@ -6,7 +6,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import { unavailable } from '../errors.js'
 import { type Algorithm, algorithmsOf, pemOf } from './keys.js'
-import { tokenInvalid } from './token.js'
+import { tokenInvalid } from './refusals.js'
 
 /** After this the set is fetched anew: how long a withdrawn key lives on at most while the issuer answers. */
 const FRESH_MS = 5 * 60_000

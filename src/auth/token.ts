@@ -1,20 +1,17 @@
 /**
- * From the claims of a token to a Principal, and the words of every refusal on the way (RFC 6750 §3). Nothing here
- * verifies a signature: claims come in verified, and leave as a Principal or as a Problem, never as anything else.
+ * From the claims of a token to a Principal. Nothing here verifies a signature: claims come in verified, and leave as
+ * a Principal or as a Problem, never as anything else.
  */
-import { Problem } from '../errors.js'
 import { WORKSPACE_PATTERN } from '../events/event.js'
 import { type Principal, ROLES, type Role } from './principal.js'
+import { tokenInvalid } from './refusals.js'
 
 /** How far the clocks of issuer and gateway may differ: so long after its `exp` a token still opens a request, never a stream. */
 export const CLOCK_TOLERANCE_MS = 5_000
-/** Longer ones do not fit into a request anyway: Node takes 16 KiB of headers. */
-export const MAX_TOKEN_LENGTH = 16_384
 
 const WORKSPACE = new RegExp(WORKSPACE_PATTERN)
 /** No control characters and no halves of characters: it goes to logs, keys and the database. */
 const SUBJECT = /^[^\p{Cc}\p{Cs}]{1,256}$/u
-const BEARER = /^bearer(?: +(\S*))?$/i
 
 /** What a token must say, besides `exp` and `sub`. */
 export interface ClaimRules {
@@ -65,52 +62,4 @@ export function principalOf(claims: object, rules: ClaimRules): Principal {
 
 function isRole(value: unknown): value is Role {
   return ROLES.some(role => role === value)
-}
-
-/** The token in an Authorization header; undefined where there is none, or an empty one. */
-export function bearerToken(authorization: string | undefined): string | undefined {
-  return (authorization !== undefined && BEARER.exec(authorization)?.[1]) || undefined
-}
-
-export function tokenMissing(): Problem {
-  return new Problem(401, 'token-missing', 'This needs a token. Send it as Authorization: Bearer <token>.')
-}
-
-/** @param reason a clause that goes on from "The token is not valid:". */
-export function tokenInvalid(reason: string): Problem {
-  return new Problem(401, 'token-invalid', `The token is not valid: ${reason}.`)
-}
-
-export function tokenExpired(): Problem {
-  return new Problem(401, 'token-expired', 'The token has expired. Get a new one.')
-}
-
-export function twoCredentials(): Problem {
-  return new Problem(
-    400,
-    'two-credentials',
-    'There is more than one token in this request. Send one, in one place.',
-  )
-}
-
-export function roleTooLow(role: Role, needed: readonly Role[]): Problem {
-  const detail = `This needs the role ${needed.join(' or ')}; your token has the role ${role}.`
-  return new Problem(403, 'role-too-low', detail)
-}
-
-/** The error codes of RFC 6750 §3.1. A request without a token is told the scheme and nothing else. */
-const BEARER_ERRORS: Readonly<Record<string, string>> = {
-  'token-invalid': 'invalid_token',
-  'token-expired': 'invalid_token',
-  'two-credentials': 'invalid_request',
-  'role-too-low': 'insufficient_scope',
-}
-
-/** The `WWW-Authenticate` header that goes with `problem`, if one does. */
-export function challenge(problem: Problem): string | undefined {
-  if (problem.code === 'token-missing') return 'Bearer realm="sluice"'
-  const error = BEARER_ERRORS[problem.code]
-  // Names of claims come from the configuration, in any script; a header takes plain ASCII without quotes.
-  const description = problem.detail.replace(/[^ -~]|["\\]/g, '?')
-  return error && `Bearer realm="sluice", error="${error}", error_description="${description}"`
 }

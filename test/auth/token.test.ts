@@ -1,6 +1,5 @@
 import t from 'tap'
-import { bearerToken, challenge, principalOf, tokenInvalid, tokenMissing } from '../../src/auth/token.js'
-import { Problem } from '../../src/errors.js'
+import { principalOf } from '../../src/auth/token.js'
 import { goodClaims } from '../harness/tokens.js'
 
 const RULES = { workspaceClaim: 'workspace', roleClaim: 'role' }
@@ -91,30 +90,4 @@ t.test('a claim that is missing or bad is named in a 401', async t => {
       )
     }
   }
-})
-
-t.test('a bearer token is taken from its header and from no other scheme', async t => {
-  const headers: Record<string, string | undefined> = {
-    'Bearer a.b.c': 'a.b.c',
-    'bearer   a.b.c': 'a.b.c',
-    Bearer: undefined,
-    'Bearer ': undefined,
-    'Bearer a b': undefined,
-    'Basic YTpi': undefined,
-    'a.b.c': undefined,
-    '': undefined,
-  }
-
-  for (const [header, token] of Object.entries(headers)) t.equal(bearerToken(header), token, header)
-  t.equal(bearerToken(undefined), undefined)
-})
-
-t.test('the challenge says what was wrong with a token, and nothing when there was none', async t => {
-  t.equal(challenge(tokenMissing()), 'Bearer realm="sluice"')
-  t.match(
-    challenge(tokenInvalid('it is not a JWT')),
-    /^Bearer realm="sluice", error="invalid_token", error_description="[^"\\]+"$/,
-  )
-  t.match(challenge(tokenInvalid('`rôle"` is missing')), 'The token is not valid: `r?le?` is missing.')
-  t.equal(challenge(new Problem(404, 'not-found', '')), undefined)
 })

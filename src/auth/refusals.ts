@@ -1,0 +1,85 @@
+/**
+ * The words of every refusal of credentials: what is wrong, and what to do. None of them repeats what was sent, and
+ * each goes with a `WWW-Authenticate` header where RFC 6750 §3 has one for it.
+ */
+import { Problem } from '../errors.js'
+import type { Role } from './principal.js'
+
+export function tokenMissing(): Problem {
+  const detail = 'This needs a token or an API key. Send Authorization: Bearer <token>, or X-API-Key: <key>.'
+  return new Problem(401, 'token-missing', detail)
+}
+
+/** @param reason a clause that goes on from "The token is not valid:". */
+export function tokenInvalid(reason: string): Problem {
+  return new Problem(401, 'token-invalid', `The token is not valid: ${reason}.`)
+}
+
+export function tokenExpired(): Problem {
+  return new Problem(401, 'token-expired', 'The token has expired. Get a new one.')
+}
+
+export function twoCredentials(): Problem {
+  const detail = 'There is more than one token or key in this request. Send one, in one place.'
+  return new Problem(400, 'two-credentials', detail)
+}
+
+/** The same for a key that is malformed, unknown, or has another secret: nobody learns which ids there are. */
+export function keyInvalid(): Problem {
+  return new Problem(401, 'key-invalid', 'There is no such API key. Send the whole key, slk_<id>_<secret>.')
+}
+
+/** URLs end up in histories, in logs and in `Referer`; a key lasts too long for that. */
+export function keyInUrl(): Problem {
+  const detail =
+    'An API key does not belong into a URL. Send it as X-API-Key, and replace this one: a log may have it.'
+  return new Problem(400, 'key-in-url', detail)
+}
+
+export function roleTooLow(role: Role, needed: readonly Role[]): Problem {
+  const detail = `This needs the role ${needed.join(' or ')}; you have the role ${role}.`
+  return new Problem(403, 'role-too-low', detail)
+}
+
+/**
+ * What a token's verification found, in our words.
+ * @param code of the error that the JWT library threw; some of them it would have answered with 500.
+ * @param algorithms that are taken here.
+ */
+export function tokenRefusal(code: unknown, algorithms: readonly string[]): Problem {
+  switch (code) {
+    case 'FST_JWT_AUTHORIZATION_TOKEN_EXPIRED':
+      return tokenExpired()
+    case 'FST_JWT_AUTHORIZATION_TOKEN_INVALID':
+      return tokenInvalid('its signature does not fit')
+    case 'FAST_JWT_MISSING_SIGNATURE':
+      return tokenInvalid('it is not signed')
+    case 'FAST_JWT_INVALID_ALGORITHM':
+      return tokenInvalid(`it must be signed with ${algorithms.join(' or ')}`)
+    case 'FAST_JWT_INACTIVE':
+      return tokenInvalid('its time (`nbf`) has not come yet')
+    case 'FAST_JWT_INVALID_CLAIM_TYPE':
+      return tokenInvalid('`exp` and `nbf` must be seconds since 1970')
+    default:
+      return tokenInvalid('it is not a JWT')
+  }
+}
+
+/** The error codes of RFC 6750 §3.1. A request without credentials is told the scheme and nothing else. */
+const BEARER_ERRORS: Readonly<Record<string, string>> = {
+  'token-invalid': 'invalid_token',
+  'token-expired': 'invalid_token',
+  'key-invalid': 'invalid_token',
+  'two-credentials': 'invalid_request',
+  'key-in-url': 'invalid_request',
+  'role-too-low': 'insufficient_scope',
+}
+
+/** The `WWW-Authenticate` header that goes with `problem`, if one does. */
+export function challenge(problem: Problem): string | undefined {
+  if (problem.code === 'token-missing') return 'Bearer realm="sluice"'
+  const error = BEARER_ERRORS[problem.code]
+  // Names of claims come from the configuration, in any script; a header takes plain ASCII without quotes.
+  const description = problem.detail.replace(/[^ -~]|["\\]/g, '?')
+  return error && `Bearer realm="sluice", error="${error}", error_description="${description}"`
+}
