@@ -1,6 +1,7 @@
 /** Puts the gateway together: plugins, then routes, in reading order. What each does is in its own file. */
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import audit from '../plugins/audit.js'
 import auth from '../plugins/auth.js'
 import bus from '../plugins/bus.js'
 import console from '../plugins/console.js'
@@ -83,6 +84,7 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
   await app.register(cors, { origins: config.CORS_ORIGINS })
   await app.register(database, { url: databaseUrl, max: config.DATABASE_POOL, pooled })
   await app.register(auth, { keys, claims: claimRules(config), queryToken: config.QUERY_TOKEN === 'on' })
+  await app.register(audit)
   await app.register(rateLimit, { max: config.RATE_LIMIT_MAX })
   await app.register(bus, { url: busUrl(config, databaseUrl) })
   await app.register(hub, {
