@@ -8,17 +8,15 @@
  */
 import type { Bus } from './bus/bus.js'
 import type { Database } from './database/pool.js'
-import { isDatabaseDown, unavailable } from './errors.js'
+import { unavailable } from './errors.js'
 import { append } from './events/append.js'
 import type { StoredEvent, StreamId } from './events/event.js'
-import { ensureStream, type Head, readEvent, readHead } from './events/log.js'
 import type { Hub } from './hub/hub.js'
 import type { Mode } from './hub/mode.js'
-import type { TailedStream, Tailer } from './hub/tailer.js'
+import { SYSTEM_WORKSPACE, SystemStream } from './hub/system-stream.js'
+import type { Tailer } from './hub/tailer.js'
 import type { Logger } from './logger.js'
 
-/** No token can name it: it fails WORKSPACE_PATTERN. */
-const SYSTEM_WORKSPACE = '$system'
 const STREAM = 'server'
 /** No retention removes it: the newest event is the state. */
 const KIND = 'system'
@@ -37,8 +35,7 @@ export interface ServerStateOptions {
 
 export class ServerState {
   readonly #options: ServerStateOptions
-  #stream: TailedStream | undefined
-  #following: Promise<void> | undefined
+  readonly #stream: SystemStream
   #maintenance = false
   #draining = false
   #busDownSince: number | undefined
@@ -46,6 +43,11 @@ export class ServerState {
 
   constructor(options: ServerStateOptions) {
     this.#options = options
+    const apply = (event: StoredEvent | undefined) => event && this.#apply(event)
+    this.#stream = new SystemStream({
+      ...options,
+      ...{ name: STREAM, kind: KIND, load: apply, receive: events => apply(events.at(-1)) },
+    })
   }
 
   get mode(): Mode {
@@ -54,10 +56,10 @@ export class ServerState {
     return this.#degraded() ? 'degraded' : 'normal'
   }
 
-  /** Follows the stream; a database that is away is tried again, with every check. */
   async start(): Promise<void> {
-    this.#timer = setInterval(() => void this.#check(), CHECK_MS)
-    await this.#check()
+    this.#timer = setInterval(() => this.#check(), CHECK_MS)
+    await this.#stream.start()
+    this.#check()
   }
 
   /**
@@ -90,57 +92,13 @@ export class ServerState {
 
   close(): void {
     clearInterval(this.#timer)
-    if (this.#stream) this.#options.tailer.unfollow(this.#stream)
+    this.#stream.close()
   }
 
-  async #check(): Promise<void> {
-    if (!this.#stream) await this.#follow()
+  #check(): void {
     if (this.#options.bus.status !== 'down') this.#busDownSince = undefined
     else this.#busDownSince ??= Date.now()
     this.#announce()
-  }
-
-  /** Reads the state and follows it; where that fails, the next check tries again. */
-  #follow(): Promise<void> {
-    this.#following ??= this.#read()
-      .catch(error => {
-        if (isDatabaseDown(error)) return
-        this.#options.logger.error({ err: error }, 'The server state cannot be read.')
-      })
-      .finally(() => {
-        this.#following = undefined
-      })
-    return this.#following
-  }
-
-  async #read(): Promise<void> {
-    const { database, tailer } = this.#options
-    const id = await ensureStream(database, SYSTEM_WORKSPACE, STREAM, KIND)
-    const head = await readHead(database, id)
-    const last = await readEvent(database, id, head.position)
-    if (last) this.#apply(last)
-    this.#stream = this.#followed(id, head)
-    tailer.follow(this.#stream)
-  }
-
-  #followed(id: StreamId, head: Head): TailedStream {
-    const again = () => {
-      this.#options.tailer.unfollow(stream)
-      this.#stream = undefined
-    }
-    const stream = {
-      id,
-      head,
-      receive: (events: readonly StoredEvent[]) => {
-        const last = events.at(-1)
-        if (!last) return
-        stream.head = last
-        this.#apply(last)
-      },
-      restart: again,
-      vanish: again,
-    }
-    return stream
   }
 
   #apply(event: StoredEvent): void {

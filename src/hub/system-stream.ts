@@ -1,0 +1,107 @@
+/**
+ * A stream of the system's own workspace, which every process follows with the tailer that it has anyway: so what is
+ * said on it arrives like any event, in order, with NOTIFY off too, and survives restarts.
+ *
+ * not followed ── load ──▶ followed ── restart, vanished, an outage of the log ──▶ not followed
+ *
+ * Whoever follows begins from what is stored, not from an event that it happens to get: `load` runs after the head has
+ * been read, so what changes meanwhile is in what it loads, or comes as an event, or both; never neither.
+ */
+import type { Database } from '../database/pool.js'
+import { isDatabaseDown } from '../errors.js'
+import type { StoredEvent, StreamId } from '../events/event.js'
+import { ensureStream, type Head, readEvent, readHead } from '../events/log.js'
+import type { Logger } from '../logger.js'
+import type { TailedStream, Tailer } from './tailer.js'
+
+/** No token can name it: it fails WORKSPACE_PATTERN. */
+export const SYSTEM_WORKSPACE = '$system'
+const CHECK_MS = 500
+
+export interface SystemStreamOptions {
+  readonly database: Database
+  readonly tailer: Tailer
+  readonly logger: Logger
+  readonly name: string
+  /** What retention goes by. */
+  readonly kind: string
+  /** Begins anew. `last` is the newest event, if there is one. What it throws is tried again. */
+  load(last: StoredEvent | undefined): Promise<void> | void
+  /** New events, at least one, in order. Must not throw. */
+  receive(events: readonly StoredEvent[]): void
+}
+
+export class SystemStream {
+  readonly #options: SystemStreamOptions
+  #stream: TailedStream | undefined
+  #following: Promise<void> | undefined
+  #outage = false
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: SystemStreamOptions) {
+    this.#options = options
+  }
+
+  /** Follows the stream from now on; a database that is away is tried again, with every check. */
+  async start(): Promise<void> {
+    this.#timer = setInterval(() => void this.#check(), CHECK_MS)
+    await this.#check()
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+    this.#unfollow()
+  }
+
+  async #check(): Promise<void> {
+    const failing = this.#options.tailer.failingSince !== undefined
+    // Behind a failover the log may be another one, and no hole in it to tell.
+    if (this.#outage && !failing) this.#unfollow()
+    this.#outage = failing
+    if (!this.#stream) await this.#follow()
+  }
+
+  #follow(): Promise<void> {
+    this.#following ??= this.#read()
+      .catch(error => {
+        if (isDatabaseDown(error)) return
+        const { logger, name } = this.#options
+        logger.error({ err: error, stream: name }, 'A stream of the system cannot be read.')
+      })
+      .finally(() => {
+        this.#following = undefined
+      })
+    return this.#following
+  }
+
+  async #read(): Promise<void> {
+    const { database, tailer, name, kind, load } = this.#options
+    const id = await ensureStream(database, SYSTEM_WORKSPACE, name, kind)
+    const head = await readHead(database, id)
+    await load(await readEvent(database, id, head.position))
+    this.#stream = this.#followed(id, head)
+    tailer.follow(this.#stream)
+  }
+
+  #followed(id: StreamId, head: Head): TailedStream {
+    const again = () => this.#unfollow()
+    const stream = {
+      id,
+      head,
+      receive: (events: readonly StoredEvent[]) => {
+        const last = events.at(-1)
+        if (!last) return
+        stream.head = last
+        this.#options.receive(events)
+      },
+      restart: again,
+      vanish: again,
+    }
+    return stream
+  }
+
+  #unfollow(): void {
+    if (this.#stream) this.#options.tailer.unfollow(this.#stream)
+    this.#stream = undefined
+  }
+}
