@@ -1,0 +1,54 @@
+/** One connection, one text, whatever comes back: for requests that no HTTP client would send. */
+import { connect } from 'node:net'
+
+const PATIENCE_MS = 10_000
+
+export interface Exchange {
+  /** Latin-1: a character is a byte. */
+  readonly text: string
+  /** Of each answer, in order. */
+  readonly statuses: readonly number[]
+}
+
+/** Sends `bytes` as they are and resolves when the server has closed the connection; it must do so by itself. */
+export function exchange(port: number | string, bytes: string): Promise<Exchange> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(port), '127.0.0.1')
+    const late = setTimeout(() => {
+      socket.destroy()
+      reject(
+        new Error(`No end within ${PATIENCE_MS} ms after ${JSON.stringify(bytes.slice(0, 200))}: ${text}`),
+      )
+    }, PATIENCE_MS)
+    let text = ''
+    socket.setEncoding('latin1')
+    socket.on('data', chunk => {
+      text += chunk
+    })
+    // Broken is an answer too, to somebody who sends what cannot be read.
+    socket.on('error', () => {})
+    socket.on('close', () => {
+      clearTimeout(late)
+      resolve({ text, statuses: statusesIn(text) })
+    })
+    socket.write(bytes, 'latin1')
+  })
+}
+
+/** A request that ends its connection; `target` is taken as it is. */
+export function requestText(
+  method: string,
+  target: string,
+  headers: Readonly<Record<string, string>> = {},
+): string {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  return `${method} ${target} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n${lines.join('')}\r\n`
+}
+
+export function portOf(url: string): string {
+  return new URL(url).port
+}
+
+function statusesIn(text: string): number[] {
+  return [...text.matchAll(/^HTTP\/1\.[01] (\d{3}) /gm)].map(([, status]) => Number(status))
+}
