@@ -4,15 +4,14 @@
  * `//events` or `/%65vents` cannot walk past it.
  */
 import jwt, { type FastifyJWTOptions, type TokenOrHeader } from '@fastify/jwt'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { type Credentials, takeCredentials } from '../src/auth/credentials.js'
 import { createKeySet } from '../src/auth/key-set.js'
 import type { Keys } from '../src/auth/keys.js'
 import { allows, type Principal, ROLES, type Role } from '../src/auth/principal.js'
-import { challenge, keyInvalid, roleTooLow, tokenRefusal } from '../src/auth/refusals.js'
+import { challenge, keyInvalid, roleTooLow, ticketInvalid, tokenRefusal } from '../src/auth/refusals.js'
 import { CLOCK_TOLERANCE_MS, type ClaimRules, principalOf } from '../src/auth/token.js'
-import { requireTokenForm } from '../src/auth/token-form.js'
 import { Problem } from '../src/errors.js'
 
 type Access = Role | readonly Role[] | 'public'
@@ -21,7 +20,10 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The role that the route needs, or roles one of which it needs; `public` for one that needs no token. */
     access: Access
-    /** A route for EventSource, which cannot set headers: it takes `?token=` too, unless that is switched off. */
+    /**
+     * A route for EventSource, which cannot set headers: it takes `?ticket=` too, and `?token=` unless that is switched
+     * off.
+     */
     stream?: true
   }
   interface FastifyRequest {
@@ -48,13 +50,15 @@ export interface AuthOptions {
    * @param address of the client.
    */
   readonly principalOfKey?: ((key: string, address: string) => Promise<Principal>) | undefined
+  /** Whose a stream ticket is, or a Problem; default: no ticket is good. */
+  readonly principalOfTicket?: ((ticket: string, reply: FastifyReply) => Promise<Principal>) | undefined
 }
 
 /** Verified tokens that are remembered, each at most for its own life. */
 const REMEMBERED_TOKENS = 1_000
 
 export default fp<AuthOptions>(
-  async (app, { keys, claims, queryToken, principalOfKey = noKeys }) => {
+  async (app, { keys, claims, queryToken, principalOfKey = noKeys, principalOfTicket = noTickets }) => {
     await app.register(jwt, {
       ...verificationKey(keys),
       verify: {
@@ -86,7 +90,7 @@ export default fp<AuthOptions>(
       const access: Access | undefined = config.access
       if (access === 'public' || request.is404) return
       try {
-        const caller = await authenticate(request)
+        const caller = await authenticate(request, reply)
         // A route that was there before this plugin may have escaped the check at boot: it stays shut.
         if (access === undefined) throw new Error(`${url} declares no config.access`)
         const needed = [access].flat()
@@ -102,11 +106,13 @@ export default fp<AuthOptions>(
     })
 
     /** Whoever the one credential of a request proves. */
-    async function authenticate(request: FastifyRequest): Promise<Principal> {
+    async function authenticate(request: FastifyRequest, reply: FastifyReply): Promise<Principal> {
+      const isStream = request.routeOptions.config.stream === true
       const credentials = takeCredentials({
         rawHeaders: request.raw.rawHeaders,
         query: request.query,
-        queryToken: queryToken && request.routeOptions.config.stream === true,
+        queryToken: queryToken && isStream,
+        queryTicket: isStream,
       })
       request.credentials = credentials
       switch (credentials.kind) {
@@ -114,6 +120,8 @@ export default fp<AuthOptions>(
           return principalOf(await verifiedClaims(request, keys), claims)
         case 'key':
           return await principalOfKey(credentials.text, request.ip)
+        case 'ticket':
+          return await principalOfTicket(credentials.text, reply)
       }
     }
 
@@ -133,6 +141,10 @@ async function noKeys(): Promise<never> {
   throw keyInvalid()
 }
 
+async function noTickets(): Promise<never> {
+  throw ticketInvalid()
+}
+
 function isRoles(values: readonly unknown[]): boolean {
   return values.length > 0 && values.every(value => ROLES.some(role => role === value))
 }
@@ -148,10 +160,7 @@ function verificationKey(keys: Keys): Pick<FastifyJWTOptions, 'secret' | 'decode
 /** @throws {Problem} 401, or 503 when the keys cannot be fetched. @fastify/jwt itself answers some bad tokens with 500. */
 async function verifiedClaims(request: FastifyRequest, keys: Keys): Promise<object> {
   try {
-    const claims = await request.jwtVerify<object>()
-    // Only of what is rightly signed: everything else is refused for that, and cheaply.
-    requireTokenForm(request.credentials?.text ?? '')
-    return claims
+    return await request.jwtVerify<object>()
   } catch (error) {
     if (error instanceof Problem) throw error
     throw tokenRefusal(error instanceof Error && 'code' in error ? error.code : undefined, keys.algorithms)

@@ -8,7 +8,7 @@ import type { JobSnapshot } from '../src/jobs/jobs.js'
 import type { Encoding } from '../src/sse/encoding.js'
 import { lastEventId, StreamQuery } from './stream-query.js'
 
-export const DialectQuery = Type.Pick(StreamQuery, ['token', 'last_event_id'], {
+export const DialectQuery = Type.Pick(StreamQuery, ['token', 'ticket', 'last_event_id'], {
   additionalProperties: false,
 })
 export type DialectQuery = Static<typeof DialectQuery>

@@ -23,6 +23,7 @@ export const StreamQuery = Type.Object(
       Type.String({ maxLength: 4_096, description: 'Names, or prefixes that end in `*`, by commas.' }),
     ),
     token: Type.Optional(Type.String({ description: 'The JWT, for clients that cannot set headers.' })),
+    ticket: Type.Optional(Type.String({ description: 'A stream ticket, for the same.' })),
     last_event_id: Type.Optional(Type.String({ description: 'As the header Last-Event-ID. Live only.' })),
     from: Type.Optional(
       Type.String({ description: '`beginning`, `now` or an event id to start after. Live only.' }),

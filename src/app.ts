@@ -17,6 +17,7 @@ import problems from '../plugins/problems.js'
 import rateLimit from '../plugins/rate-limit.js'
 import retention from '../plugins/retention.js'
 import sse from '../plugins/sse.js'
+import streamTickets from '../plugins/stream-tickets.js'
 import validation from '../plugins/validation.js'
 import artifactRoutes from '../routes/artifacts.js'
 import eventRoutes from '../routes/events.js'
@@ -31,6 +32,7 @@ import projectRoutes from '../routes/projects.js'
 import runnerJobRoutes from '../routes/runner-jobs.js'
 import runRoutes from '../routes/runs.js'
 import serverStateRoutes from '../routes/server-state.js'
+import streamTicketRoutes from '../routes/stream-tickets.js'
 import type { Keys } from './auth/keys.js'
 import type { Config } from './config.js'
 import { requestId } from './http-log.js'
@@ -83,7 +85,13 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
   await app.register(openapi)
   await app.register(cors, { origins: config.CORS_ORIGINS })
   await app.register(database, { url: databaseUrl, max: config.DATABASE_POOL, pooled })
-  await app.register(auth, { keys, claims: claimRules(config), queryToken: config.QUERY_TOKEN === 'on' })
+  await app.register(streamTickets)
+  await app.register(auth, {
+    keys,
+    claims: claimRules(config),
+    queryToken: config.QUERY_TOKEN === 'on',
+    principalOfTicket: app.takeTicket,
+  })
   await app.register(audit)
   await app.register(rateLimit, { max: config.RATE_LIMIT_MAX })
   await app.register(bus, { url: busUrl(config, databaseUrl) })
@@ -109,6 +117,7 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
   await app.register(healthRoutes)
   await app.register(serverStateRoutes)
   await app.register(feedRoutes)
+  await app.register(streamTicketRoutes)
   await app.register(eventRoutes)
   await app.register(itemRoutes, { items: app.items })
   await app.register(jobRoutes)

@@ -85,6 +85,7 @@ t.test('the description of the API names every route and its role', async t => {
     'post /api/jobs/{id}/fail editor, runner',
     'post /api/jobs/{id}/heartbeat runner',
     'post /api/jobs/{id}/release runner',
+    'post /api/stream-tickets viewer',
     'post /projects/{id}/shell editor',
     'put /api/server/state admin',
   ])

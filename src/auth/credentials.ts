@@ -14,7 +14,7 @@ const BEARER = /^bearer(?: +(\S*))?$/i
 
 /** What was sent as proof; not verified yet. */
 export interface Credentials {
-  readonly kind: 'token' | 'key'
+  readonly kind: 'token' | 'key' | 'ticket'
   readonly text: string
 }
 
@@ -25,17 +25,24 @@ export interface CredentialSources {
   readonly query: unknown
   /** Whether `token` in the query is a credential. Where it is not, it is a parameter like any other. */
   readonly queryToken: boolean
+  /** The same for `ticket`; default no. */
+  readonly queryTicket?: boolean
 }
 
 /** @throws {Problem} 401 where there is none or it cannot be one, 400 `two-credentials`, 400 `key-in-url`. */
-export function takeCredentials({ rawHeaders, query, queryToken }: CredentialSources): Credentials {
+export function takeCredentials(sources: CredentialSources): Credentials {
+  const { rawHeaders, query, queryToken, queryTicket = false } = sources
   const authorizations = valuesOf(rawHeaders, 'authorization')
   const apiKeys = valuesOf(rawHeaders, 'x-api-key')
   const queryTokens = queryToken ? takeOut(query, 'token') : []
-  if (authorizations.length + apiKeys.length + queryTokens.length > 1) throw twoCredentials()
+  const queryTickets = queryTicket ? takeOut(query, 'ticket') : []
+  const all = [authorizations, apiKeys, queryTokens, queryTickets].flat()
+  if (all.length > 1) throw twoCredentials()
 
   const [apiKey] = apiKeys
   if (apiKey) return { kind: 'key', text: apiKey }
+  const [ticket] = queryTickets
+  if (typeof ticket === 'string') return { kind: 'ticket', text: ticket }
   const [inQuery] = queryTokens
   if (typeof inQuery === 'string' && inQuery.startsWith(KEY_PREFIX)) throw keyInUrl()
   const text = bearerToken(authorizations[0]) ?? inQuery

@@ -29,6 +29,12 @@ export function keyInvalid(): Problem {
   return new Problem(401, 'key-invalid', 'There is no such API key. Send the whole key, slk_<id>_<secret>.')
 }
 
+/** The same whatever is wrong with it: nobody learns which tickets there are, or were. */
+export function ticketInvalid(): Problem {
+  const detail = 'The ticket is not good here, or not any more. Ask for a new one: POST /api/stream-tickets.'
+  return new Problem(401, 'ticket-invalid', detail)
+}
+
 /** URLs end up in histories, in logs and in `Referer`; a key lasts too long for that. */
 export function keyInUrl(): Problem {
   const detail =
@@ -70,6 +76,7 @@ const BEARER_ERRORS: Readonly<Record<string, string>> = {
   'token-invalid': 'invalid_token',
   'token-expired': 'invalid_token',
   'key-invalid': 'invalid_token',
+  'ticket-invalid': 'invalid_token',
   'two-credentials': 'invalid_request',
   'key-in-url': 'invalid_request',
   'role-too-low': 'insufficient_scope',
