@@ -12,6 +12,7 @@ import type { Keys } from '../src/auth/keys.js'
 import { allows, type Principal, ROLES, type Role } from '../src/auth/principal.js'
 import { challenge, keyInvalid, roleTooLow, ticketInvalid, tokenRefusal } from '../src/auth/refusals.js'
 import { CLOCK_TOLERANCE_MS, type ClaimRules, principalOf } from '../src/auth/token.js'
+import { requireTokenForm } from '../src/auth/token-form.js'
 import { Problem } from '../src/errors.js'
 
 type Access = Role | readonly Role[] | 'public'
@@ -160,7 +161,10 @@ function verificationKey(keys: Keys): Pick<FastifyJWTOptions, 'secret' | 'decode
 /** @throws {Problem} 401, or 503 when the keys cannot be fetched. @fastify/jwt itself answers some bad tokens with 500. */
 async function verifiedClaims(request: FastifyRequest, keys: Keys): Promise<object> {
   try {
-    return await request.jwtVerify<object>()
+    const claims = await request.jwtVerify<object>()
+    // Only of what is rightly signed: everything else is refused for that, and cheaply.
+    requireTokenForm(request.credentials?.text ?? '')
+    return claims
   } catch (error) {
     if (error instanceof Problem) throw error
     throw tokenRefusal(error instanceof Error && 'code' in error ? error.code : undefined, keys.algorithms)
