@@ -92,12 +92,14 @@ export default fp<AuthOptions>(
       if (access === 'public' || request.is404) return
       try {
         const caller = await authenticate(request, reply)
+        request.caller = caller
         // A route that was there before this plugin may have escaped the check at boot: it stays shut.
         if (access === undefined) throw new Error(`${url} declares no config.access`)
         const needed = [access].flat()
         if (!allows(caller.role, needed)) throw roleTooLow(caller.role, needed)
-        request.caller = caller
       } catch (error) {
+        // To fail costs a request too. Guessing goes on at the pace of that budget, and no faster.
+        if (error instanceof Problem && error.status < 500) await app.spendBudget(request, reply)
         const header = error instanceof Problem ? challenge(error) : undefined
         if (header !== undefined) reply.header('www-authenticate', header)
         throw error
@@ -135,7 +137,7 @@ export default fp<AuthOptions>(
       )
     })
   },
-  { name: 'auth', dependencies: ['problems'] },
+  { name: 'auth', dependencies: ['problems', 'rate-limit'] },
 )
 
 async function noKeys(): Promise<never> {

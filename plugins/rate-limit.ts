@@ -1,11 +1,18 @@
 /**
- * How many requests a minute one caller gets, in this process. Callers are principals; where nobody is known,
- * addresses (IPv6 by /64, which one customer holds whole).
+ * How many requests a minute one caller gets, in all processes together (src/limits/shared-limit.ts). Callers are
+ * principals. An address (IPv6 by /64, which one customer holds whole) has a smaller budget of its own, for what it sends
+ * without a principal: to public routes, to paths that do not exist, and with credentials that prove nothing.
+ *
+ * So somebody who guesses tokens or keys spends the budget of the address, and when it is spent every further guess is
+ * answered without looking anything up; principals behind the same address (NAT) go on.
  */
-import rateLimit from '@fastify/rate-limit'
-import type { FastifyRequest } from 'fastify'
+import rateLimit, { type FastifyRateLimitStore, type FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Database } from '../src/database/pool.js'
 import { Problem } from '../src/errors.js'
+import { exchangeBy } from '../src/limits/rate-windows.js'
+import { SharedLimit, type Spending } from '../src/limits/shared-limit.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -14,62 +21,129 @@ declare module 'fastify' {
      * themselves: they can refuse softly, whereas a 429 stops a browser's EventSource for good.
      */
     streamBudget(request: FastifyRequest): Promise<boolean>
+    /**
+     * The same for whoever can be refused, with the headers that tell what is left.
+     * @throws {Problem} 429 `rate-limited` when nothing was left.
+     */
+    spendBudget(request: FastifyRequest, reply: FastifyReply): Promise<void>
+    /**
+     * To be asked before credentials are looked up that may prove nothing. Spends nothing.
+     * @throws {Problem} 429 `rate-limited` when the address has nothing left.
+     */
+    assertMayFail(request: FastifyRequest, reply: FastifyReply): void
   }
 }
 
 export interface RateLimitOptions {
-  /** Requests a minute; 0 switches the limit off. */
+  /** Requests a minute of a principal; 0 switches all of it off. */
   readonly max: number
+  /** Requests a minute of an address, of those without a principal; 0: as many as it likes. */
+  readonly addressMax: number
+  /** Where the processes count together; without it this one counts alone. */
+  readonly database?: Database | undefined
 }
 
 const WINDOW_MS = 60_000
-/** Callers whose budget is remembered; about 200 bytes each. */
-const REMEMBERED_CALLERS = 50_000
+/** Principals, and addresses, whose budget is remembered; about 400 bytes each. */
+const REMEMBERED = 50_000
 /** Asked by load balancers, often and from one address. */
 const PROBES: ReadonlySet<string | undefined> = new Set(['/health', '/ready'])
 
 export default fp<RateLimitOptions>(
-  async (app, { max }) => {
+  async (app, { max, addressMax, database }) => {
     if (max === 0) {
       app.decorate('streamBudget', async () => true)
+      app.decorate('spendBudget', async () => {})
+      app.decorate('assertMayFail', () => {})
       return
     }
+
+    const exchange = database && exchangeBy(database, WINDOW_MS)
+    const limitOf = (max: number) =>
+      new SharedLimit({ max, windowMs: WINDOW_MS, remembered: REMEMBERED, exchange, logger: app.log })
+    const principals = limitOf(max)
+    const addresses = addressMax > 0 ? limitOf(addressMax) : undefined
+    app.addHook('onClose', async () => {
+      await Promise.all([principals.close(), addresses?.close()])
+    })
+
     await app.register(rateLimit, {
       global: false,
+      store: storeOf(principals),
       max,
-      timeWindow: WINDOW_MS,
-      cache: REMEMBERED_CALLERS,
-      keyGenerator: callerOf,
+      keyGenerator: principalOf,
     })
-    const spend = app.createRateLimit()
+    const ofPrincipal = app.createRateLimit()
+    const ofAddress =
+      addresses &&
+      app.createRateLimit({ store: storeOf(addresses), max: addressMax, keyGenerator: addressOf })
 
-    app.decorate('streamBudget', async request => {
-      const budget = await spend(request)
-      return budget.isAllowed || !budget.isExceeded
-    })
+    const spend = async (request: FastifyRequest): Promise<Spending | undefined> => {
+      const budget = await (request.caller ? ofPrincipal : ofAddress)?.(request)
+      if (!budget || budget.isAllowed) return undefined
+      return { allowed: !budget.isExceeded, remaining: budget.remaining, resetMs: budget.ttl }
+    }
+    const answer = (request: FastifyRequest, reply: FastifyReply, spending: Spending | undefined): void => {
+      if (!spending) return
+      const limit = request.caller ? max : addressMax
+      const seconds = Math.ceil(spending.resetMs / 1_000)
+      reply.headers({
+        'ratelimit-limit': limit,
+        'ratelimit-remaining': spending.remaining,
+        'ratelimit-reset': seconds,
+      })
+      if (!spending.allowed) throw rateLimited(limit, seconds, request.caller !== undefined)
+    }
 
+    app.decorate('streamBudget', async request => (await spend(request))?.allowed ?? true)
+    app.decorate('spendBudget', async (request, reply) => answer(request, reply, await spend(request)))
+    app.decorate('assertMayFail', (request, reply) =>
+      answer(request, reply, addresses?.refusal(addressOf(request))),
+    )
+
+    // Before authentication, which has nothing to do for these.
     app.addHook('onRequest', async (request, reply) => {
       const { url, config } = request.routeOptions
-      if (config.stream || PROBES.has(url)) return
-      const budget = await spend(request)
-      if (budget.isAllowed) return
-      reply.headers({
-        'ratelimit-limit': budget.max,
-        'ratelimit-remaining': budget.remaining,
-        'ratelimit-reset': budget.ttlInSeconds,
-      })
-      if (budget.isExceeded) throw rateLimited(max, budget.ttlInSeconds)
+      if ((config.access !== 'public' && !request.is404) || config.stream || PROBES.has(url)) return
+      await app.spendBudget(request, reply)
+    })
+    // After it, and before the body is read.
+    app.addHook('preParsing', async (request, reply) => {
+      if (request.caller && !request.routeOptions.config.stream) await app.spendBudget(request, reply)
     })
   },
-  { name: 'rate-limit', dependencies: ['auth'] },
+  { name: 'rate-limit', dependencies: ['problems'] },
 )
 
-/** The two kinds of keys cannot meet: no workspace has a space in its name. */
-function callerOf({ caller, ip }: FastifyRequest): string {
-  return caller ? `${caller.workspace} ${caller.id}` : rateLimit.normalizeIP(ip)
+/** No workspace has a space in its name, and no address has one: keys of principals and addresses cannot meet. */
+function principalOf({ caller }: FastifyRequest): string {
+  return `${caller?.workspace} ${caller?.id}`
 }
 
-function rateLimited(max: number, seconds: number): Problem {
-  const detail = `You may send ${max} requests a minute. Go on in ${seconds} s.`
+/** A client that has gone meanwhile has no address any more. */
+function addressOf({ ip }: FastifyRequest): string {
+  return ip === undefined ? 'unknown' : rateLimit.normalizeIP(ip)
+}
+
+/** @fastify/rate-limit counts by what we give it. Its own store knows this process only. */
+function storeOf(limit: SharedLimit): FastifyRateLimitStoreCtor {
+  return class Store implements FastifyRateLimitStore {
+    incr: FastifyRateLimitStore['incr'] = (key, callback) => {
+      const { allowed, remaining, resetMs } = limit.spend(key)
+      callback(null, { current: allowed ? limit.max - remaining : limit.max + 1, ttl: resetMs })
+    }
+
+    /** For another limit, with the store that was given for it. */
+    child: FastifyRateLimitStore['child'] = options => {
+      const { store: Other } = options as { store?: FastifyRateLimitStoreCtor }
+      return Other ? new Other({}) : this
+    }
+  }
+}
+
+function rateLimited(max: number, seconds: number, known: boolean): Problem {
+  const detail = known
+    ? `You may send ${max} requests a minute. Go on in ${seconds} s.`
+    : `Without valid credentials your address may send ${max} requests a minute. Go on in ${seconds} s.`
   return new Problem(429, 'rate-limited', detail, { retryAfter: seconds })
 }

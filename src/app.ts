@@ -85,6 +85,11 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
   await app.register(openapi)
   await app.register(cors, { origins: config.CORS_ORIGINS })
   await app.register(database, { url: databaseUrl, max: config.DATABASE_POOL, pooled })
+  await app.register(rateLimit, {
+    max: config.RATE_LIMIT_MAX,
+    addressMax: config.RATE_LIMIT_ADDRESS_MAX,
+    database: app.database,
+  })
   await app.register(streamTickets)
   await app.register(auth, {
     keys,
@@ -93,7 +98,6 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
     principalOfTicket: app.takeTicket,
   })
   await app.register(audit)
-  await app.register(rateLimit, { max: config.RATE_LIMIT_MAX })
   await app.register(bus, { url: busUrl(config, databaseUrl) })
   await app.register(hub, {
     databaseUrl,

@@ -100,7 +100,14 @@ export const Environment = Type.Object({
   RATE_LIMIT_MAX: Type.Integer({
     default: 6_000,
     minimum: 0,
-    description: 'Requests a minute, per principal or else per address, in each process; 0 switches it off.',
+    description:
+      'Requests a minute per principal, in all processes together; 0 switches every rate limit off.',
+  }),
+  RATE_LIMIT_ADDRESS_MAX: Type.Integer({
+    default: 600,
+    minimum: 0,
+    description:
+      'Requests a minute per address that prove no principal, in all processes together; 0: any number.',
   }),
   MAX_STREAMS: Type.Integer({
     default: 25_000,

@@ -21,6 +21,8 @@ interface GuardedOptions {
   readonly queryToken?: boolean
   readonly origins?: string
   readonly rateLimitMax?: number
+  /** Default: as `rateLimitMax`. */
+  readonly rateLimitAddressMax?: number
   readonly routerOptions?: FastifyServerOptions['routerOptions']
   /** Where log lines go; without it nothing is logged. */
   readonly log?: (line: string) => void
@@ -59,12 +61,13 @@ export async function guardedApp(test: Test, options: GuardedOptions = {}) {
   await app.register(validation)
   await app.register(openapi)
   await app.register(cors, { origins: options.origins ?? '' })
+  const max = options.rateLimitMax ?? 0
+  await app.register(rateLimit, { max, addressMax: options.rateLimitAddressMax ?? max })
   await app.register(auth, {
     keys: options.keys ?? SECRET_KEYS,
     claims: { workspaceClaim: 'workspace', roleClaim: 'role', ...options.claims },
     queryToken: options.queryToken ?? true,
   })
-  await app.register(rateLimit, { max: options.rateLimitMax ?? 0 })
 
   app.get('/open', { config: { access: 'public' } }, async request => ({
     caller: request.caller?.id ?? null,

@@ -4,6 +4,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import auth from '../../plugins/auth.js'
 import problems from '../../plugins/problems.js'
+import rateLimit from '../../plugins/rate-limit.js'
 import { ROLES } from '../../src/auth/principal.js'
 import { guardedApp } from '../harness/guarded-app.js'
 import { bearer, SECRET, token } from '../harness/tokens.js'
@@ -174,6 +175,7 @@ t.test('a route from before the check stays shut', async t => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(problems)
+  await app.register(rateLimit, { max: 0, addressMax: 0 })
   app.get('/early', async () => 'secret')
   await app.register(auth, {
     keys: { kind: 'secret', secret: SECRET, algorithms: ['HS256'] },
