@@ -5,6 +5,7 @@
  */
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Role } from '../src/auth/principal.js'
 import { isDatabaseDown, notFound, Problem, unavailable } from '../src/errors.js'
 import { FEED } from '../src/events/event.js'
 import { findStream, readHead } from '../src/events/log.js'
@@ -65,7 +66,8 @@ async function follow(
   request: FollowRequest,
 ): Promise<FastifyReply> {
   const { stream, encoding, filter, opening, maxFollowers = Number.POSITIVE_INFINITY } = request
-  const { workspace, expiresAt } = reply.request.principal
+  const { principal } = reply.request
+  const { workspace } = principal
   const refusal = app.hub.refusal ?? ((await app.streamBudget(reply.request)) ? undefined : 'limit')
   if (refusal) return refuseSoftly(reply, encoding, refusal)
   // Asked before the opening is read, and again when there is nothing left to wait for.
@@ -86,7 +88,8 @@ async function follow(
       return refuseSoftly(reply, encoding, 'limit')
     }
     const sink = reply.openSink(encoding.contentType)
-    app.hub.subscribe({ lease, start, sink, encoding, filter, expiresAt, opening: frames })
+    const access = rolesOf(reply)
+    app.hub.subscribe({ lease, start, sink, encoding, filter, principal, access, opening: frames })
     return reply
   } catch (error) {
     lease?.release()
@@ -115,6 +118,11 @@ async function sendEventPage(
   } finally {
     lease.release()
   }
+}
+
+/** One of which opens the stream: so that newer credentials are held to the same. */
+function rolesOf({ request }: FastifyReply): Role[] {
+  return [request.routeOptions.config.access].flat().filter(role => role !== 'public')
 }
 
 async function open(app: FastifyInstance, reply: FastifyReply, stream: string): Promise<Lease> {

@@ -4,6 +4,7 @@
  * and has the one timer that looks after every subscription.
  */
 import { setTimeout as pause } from 'node:timers/promises'
+import type { Principal, Role } from '../auth/principal.js'
 import type { Database } from '../database/pool.js'
 import { FEED } from '../events/event.js'
 import { ensureStream, findStream, readHead } from '../events/log.js'
@@ -11,6 +12,7 @@ import type { TypeFilter } from '../events/type-filter.js'
 import type { Logger } from '../logger.js'
 import type { Encoding } from '../sse/encoding.js'
 import type { Sink } from '../sse/sink.js'
+import { Admission, endOf } from './admission.js'
 import { HubStream } from './hub-stream.js'
 import type { Mode } from './mode.js'
 import { Pages } from './pages.js'
@@ -18,7 +20,8 @@ import { type Start, Starts } from './start.js'
 import { Subscription } from './subscription.js'
 import type { Tailer } from './tailer.js'
 
-const LONGEST_TICK_MS = 1_000
+/** A stream ends within a second of its credentials: half of that is left for a process that is busy. */
+const LONGEST_TICK_MS = 500
 /** A stream stays open so long after its last client, with its recent frames: clients come back. */
 const LINGER_MS = 10_000
 const WAVE_MS = 100
@@ -47,7 +50,9 @@ export interface Follow {
   readonly sink: Sink
   readonly encoding: Encoding
   readonly filter: TypeFilter | undefined
-  readonly expiresAt: number
+  /** Who follows, and the roles one of which may. */
+  readonly principal: Principal
+  readonly access: readonly Role[]
   /** Said before the events; default nothing. */
   readonly opening?: readonly Buffer[]
 }
@@ -56,7 +61,8 @@ export class Hub {
   readonly starts: Starts
   readonly #options: HubOptions
   readonly #streams = new Map<string, Promise<HubStream | undefined>>()
-  readonly #subscriptions = new Set<Subscription>()
+  /** By the names of their connections. */
+  readonly #subscriptions = new Map<string, Subscription>()
   readonly #timer: NodeJS.Timeout
   #mode: Mode = 'normal'
 
@@ -79,7 +85,7 @@ export class Hub {
   /** Clients of this process, per kind of stream. */
   clients(): { total: number; byKind: Record<string, number> } {
     const byKind: Record<string, number> = {}
-    for (const { kind } of this.#subscriptions) byKind[kind] = (byKind[kind] ?? 0) + 1
+    for (const { kind } of this.#subscriptions.values()) byKind[kind] = (byKind[kind] ?? 0) + 1
     return { total: this.#subscriptions.size, byKind }
   }
 
@@ -106,31 +112,48 @@ export class Hub {
     return { stream, release: stream.lease() }
   }
 
-  /** Takes over the lease. A subscription that must come back later is told so and ended at once. */
-  subscribe({ lease, start, sink, encoding, filter, expiresAt, opening = [] }: Follow): void {
+  /** Takes over the lease. A subscription that must come back later, or has expired, is told so and ended at once. */
+  subscribe({ lease, start, sink, encoding, filter, opening = [], ...by }: Follow): void {
     const { heartbeatMs, maxAgeMs, logger } = this.#options
-    const age = maxAgeMs * (0.9 + 0.2 * Math.random())
+    const now = Date.now()
+    const tooOldAt = maxAgeMs > 0 ? now + maxAgeMs * (0.9 + 0.2 * Math.random()) : Number.POSITIVE_INFINITY
+    const admission = new Admission({ ...by, tooOldAt })
     const subscription = new Subscription({
       ...{ stream: lease.stream, starts: this.starts, start, sink, encoding, filter, opening, logger },
-      ...{ mode: this.#mode, heartbeatMs: encoding.heartbeatMs ?? heartbeatMs, expiresAt },
-      tooOldAt: maxAgeMs > 0 ? Date.now() + age : Number.POSITIVE_INFINITY,
+      ...{ mode: this.#mode, heartbeatMs: encoding.heartbeatMs ?? heartbeatMs, admission },
       onClosed: () => {
-        this.#subscriptions.delete(subscription)
+        this.#subscriptions.delete(admission.connection)
         lease.release()
       },
     })
     // Asked again: many may have been let in at the same time, and have waited for the database since.
     const { refusal } = this
-    this.#subscriptions.add(subscription)
+    this.#subscriptions.set(admission.connection, subscription)
     subscription.open()
     if (refusal) subscription.stop(refusal)
+    else subscription.tick(now)
+  }
+
+  /** Ends every subscription whose principal it `concerns`. */
+  revoke(concerns: (principal: Principal) => boolean): void {
+    for (const subscription of this.#subscriptions.values()) {
+      if (concerns(subscription.admission.principal)) subscription.stop('revoked')
+    }
+  }
+
+  /** Lets the stream of that connection go on with newer credentials, if it is in this process and they fit. */
+  renew(connection: string, principal: Principal): void {
+    const subscription = this.#subscriptions.get(connection)
+    if (!subscription?.admission.renew(principal)) return
+    subscription.say({ name: 'auth-renewed', data: { expires_at: endOf(principal) } })
   }
 
   /** Tells every client the mode, if it is another one. */
   announce(mode: Mode): void {
     if (this.#mode === mode) return
     this.#mode = mode
-    for (const subscription of this.#subscriptions) subscription.say({ name: 'server.state', data: { mode } })
+    for (const subscription of this.#subscriptions.values())
+      subscription.say({ name: 'server.state', data: { mode } })
   }
 
   /** Answers all long polls and ends all subscriptions: a few at once, many in waves over at most `longestMs`. */
@@ -139,7 +162,7 @@ export class Hub {
     for (const opening of this.#streams.values()) {
       void opening.catch(() => undefined).then(stream => stream?.end())
     }
-    const all = [...this.#subscriptions]
+    const all = [...this.#subscriptions.values()]
     const waves = Math.ceil(Math.min(longestMs, all.length * MS_PER_CLIENT) / WAVE_MS) || 1
     const size = Math.ceil(all.length / waves)
     for (let first = 0; first < all.length; first += size) {
@@ -150,7 +173,7 @@ export class Hub {
 
   close(): void {
     clearInterval(this.#timer)
-    for (const subscription of this.#subscriptions) subscription.stop('draining')
+    for (const subscription of this.#subscriptions.values()) subscription.stop('draining')
   }
 
   async #load(workspace: string, name: string): Promise<HubStream | undefined> {
@@ -173,7 +196,7 @@ export class Hub {
 
   async #tick(): Promise<void> {
     const now = Date.now()
-    for (const subscription of this.#subscriptions) subscription.tick(now)
+    for (const subscription of this.#subscriptions.values()) subscription.tick(now)
     for (const [key, opening] of this.#streams) {
       const stream = await opening.catch(() => undefined)
       if (stream && stream.idleFor(now) <= LINGER_MS && !stream.vanished) continue

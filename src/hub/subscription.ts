@@ -24,6 +24,7 @@ import type { Encoding, Notice } from '../sse/encoding.js'
 import { Payload } from '../sse/payload.js'
 import { retryMs } from '../sse/retry.js'
 import { type Sink, STALLED_MS } from '../sse/sink.js'
+import type { Admission } from './admission.js'
 import { type Member, payloads } from './audience.js'
 import type { EventFrames } from './event-frames.js'
 import type { Follower, HubStream } from './hub-stream.js'
@@ -38,7 +39,7 @@ const UNREADABLE: Notice = {
 }
 
 /** Why a subscription is ended from here. */
-export type Stop = 'expired' | 'too-old' | 'stalled' | 'draining' | 'vanished' | 'limit'
+export type Stop = 'expired' | 'revoked' | 'too-old' | 'stalled' | 'draining' | 'vanished' | 'limit'
 
 export interface SubscriptionOptions {
   readonly stream: HubStream
@@ -51,14 +52,13 @@ export interface SubscriptionOptions {
   readonly opening: readonly Buffer[]
   readonly mode: Mode
   readonly heartbeatMs: number
-  /** When the client's credentials end, and when the stream is old enough, both in ms since 1970. */
-  readonly expiresAt: number
-  readonly tooOldAt: number
+  readonly admission: Admission
   readonly logger: Logger
   onClosed(): void
 }
 
 export class Subscription implements Member, Follower {
+  readonly admission: Admission
   readonly #options: SubscriptionOptions
   #cursor: Cursor
   #leave: (() => void) | undefined
@@ -69,6 +69,7 @@ export class Subscription implements Member, Follower {
 
   constructor(options: SubscriptionOptions) {
     this.#options = options
+    this.admission = options.admission
     this.#cursor = options.start.cursor
     this.#heartbeatAt = Date.now() + options.heartbeatMs
   }
@@ -79,7 +80,7 @@ export class Subscription implements Member, Follower {
 
   /** Says hello and starts to catch up. To be called once. */
   open(): void {
-    const { sink, stream, encoding, opening, mode, start } = this.#options
+    const { sink, stream, encoding, opening, mode, start, admission } = this.#options
     stream.followers.add(this)
     sink.onClosed(() => {
       this.#closed = true
@@ -89,7 +90,7 @@ export class Subscription implements Member, Follower {
     })
     // A client that is cut off before it has heard its opening whole, or of the reset, must not come back with an id.
     const id = start.reset ? undefined : cursorId(start.cursor)
-    const state = { name: 'server.state', data: { mode } } as const
+    const state = { name: 'server.state', data: { mode, connection: admission.connection } } as const
     const hello = encoding.notice(id && opening.length === 0 ? { ...state, id } : state)
     const cursor = id && (opening.length > 0 || !hello) ? encoding.cursor(id) : undefined
     const reset = start.reset && this.#reset(start.reset)
@@ -119,11 +120,11 @@ export class Subscription implements Member, Follower {
     this.#write([this.#options.encoding.notice(notice)])
   }
 
-  /** Once a second or so, by the hub's one timer. */
+  /** Twice a second or so, by the hub's one timer. */
   tick(now: number): void {
-    const { sink, expiresAt, tooOldAt, heartbeatMs } = this.#options
-    if (now >= expiresAt) this.stop('expired')
-    else if (now >= tooOldAt) this.stop('too-old')
+    const { sink, heartbeatMs } = this.#options
+    const over = this.admission.overAt(now)
+    if (over) this.stop(over)
     else if (sink.stalledFor(now) > STALLED_MS) this.stop('stalled')
     else if (now >= this.#heartbeatAt) {
       this.#heartbeatAt = now + heartbeatMs
@@ -137,7 +138,7 @@ export class Subscription implements Member, Follower {
       sink.destroy()
       return
     }
-    if (why === 'expired') this.say({ name: 'auth-expired', data: {} })
+    if (why === 'expired' || why === 'revoked') this.say({ name: `auth-${why}`, data: {} })
     else this.#write([encoding.retry(retryMs())])
     if (why === 'limit') this.say({ name: 'unavailable', data: { reason: why } })
     sink.end()

@@ -7,9 +7,13 @@ import type { StoredEvent } from '../events/event.js'
 import { formatEventId } from '../events/event-id.js'
 import { encodeMessage } from './frame.js'
 
+type NoticeName =
+  | ('server.state' | 'heartbeat' | 'reset' | 'unavailable' | 'error')
+  | ('auth-expired' | 'auth-renewed' | 'auth-revoked')
+
 /** What is said besides the events of the log: never stored, so it never moves a client's cursor by itself. */
 export interface Notice {
-  readonly name: 'server.state' | 'heartbeat' | 'reset' | 'unavailable' | 'auth-expired' | 'error'
+  readonly name: NoticeName
   readonly data: object
   /** The subscription's own cursor, when the client is to keep it. */
   readonly id?: string

@@ -36,7 +36,19 @@ t.test('what is nothing to the clients of a job is not told', async t => {
     for (const mode of ['normal', 'maintenance', 'draining']) {
       t.equal(dialect.notice({ name: 'server.state', data: { mode } }), undefined, `${dialect.name} ${mode}`)
     }
+    t.equal(dialect.notice({ name: 'auth-renewed', data: { expires_at: null } }), undefined)
     t.equal(dialect.cursor('3.aaaaaa'), undefined)
+  }
+})
+
+t.test('that credentials were revoked is told as that they expired is', async t => {
+  const told = (dialect: Encoding, name: 'auth-expired' | 'auth-revoked') =>
+    dialect.notice({ name, data: {} })?.toString()
+
+  for (const dialect of DIALECTS) {
+    const expired = told(dialect, 'auth-expired')?.replace('have expired', 'have been revoked')
+    const expected = expired?.replace('new ones', 'other ones').replace('auth-expired', 'auth-revoked')
+    t.equal(told(dialect, 'auth-revoked'), expected, dialect.name)
   }
 })
 

@@ -47,7 +47,7 @@ t.test('codes that stand apart from their status are known to this test', async 
 t.test('the notices are those of the code', async t => {
   const listed = firstCells(notices.slice(0, notices.indexOf('Reasons of a `reset`')))
 
-  t.strictSame(listed.sort(), literals(/interface Notice \{\s*readonly name: ([^\n]+)/).sort())
+  t.strictSame(listed.sort(), literals(/type NoticeName =([^/]+)/).sort())
 })
 
 t.test('the reasons of reset and unavailable are those of the code and of nginx', async t => {

@@ -17,7 +17,7 @@ t.test('a client sees the state first, then each event in order with its id', as
     'cache-control': 'no-cache, no-transform',
     'x-accel-buffering': 'no',
   })
-  t.match(messages[0], { event: 'server.state', data: '{"mode":"normal"}' })
+  t.match(messages[0], { event: 'server.state', data: /^{"mode":"normal","connection":"[0-9a-f-]{36}"}$/ })
   t.match(
     messages.slice(1),
     ids.map((id, index) => ({ id, event: 'thing.made', data: `{"n":${index + 1}}` })),

@@ -18,6 +18,11 @@ import { sse } from '../../src/sse/encoding.js'
 import { Sink } from '../../src/sse/sink.js'
 import { createDatabase } from './database.js'
 
+const ADA = {
+  ...({ id: 'ada', workspace: 'acme', role: 'viewer', issuedAt: 0 } as const),
+  credential: { kind: 'token', id: undefined },
+} as const
+
 export interface TestHub {
   /** `?from=beginning|now|<event id>&types=…&expires=<ms since 1970>`; follows the feed of acme. */
   readonly url: string
@@ -81,7 +86,8 @@ export async function startHub(
       most = Math.max(most, sink.pending)
     }
     const expiresAt = Number(query.get('expires') ?? Number.POSITIVE_INFINITY)
-    hub.subscribe({ lease, start, sink, encoding: sse, filter, expiresAt })
+    const principal = { ...ADA, expiresAt }
+    hub.subscribe({ lease, start, sink, encoding: sse, filter, principal, access: ['viewer'] })
     subscribed?.(lease.stream)
   })
   test.teardown(async () => {

@@ -138,10 +138,10 @@ t.test('a mode is told to all, once, and to each who comes', async t => {
   const late = await openStream(t, url)
 
   const modes = ['normal', 'maintenance', 'normal', 'degraded'].map(mode => ({
-    data: JSON.stringify({ mode }),
+    data: new RegExp(`"mode":"${mode}"`),
   }))
   for (const client of clients) t.match(await client.until(4), modes)
-  t.match(await late.until(1), [{ event: 'server.state', data: '{"mode":"degraded"}' }])
+  t.match(await late.until(1), [{ event: 'server.state', data: /"mode":"degraded"/ }])
 })
 
 t.test('at the end 200 clients are told, asked to come back, and ended cleanly in waves', async t => {
@@ -190,7 +190,7 @@ t.test('who was let in before the end, and comes after it, is ended too', async 
 
   const client = await opening
   t.ok(await client.ended())
-  t.match(client.messages, [{ event: 'server.state', data: '{"mode":"draining"}' }])
+  t.match(client.messages, [{ event: 'server.state', data: /"mode":"draining"/ }])
   t.equal(hub.clients().total, 0)
 })
 

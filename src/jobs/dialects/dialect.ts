@@ -100,12 +100,15 @@ function faultIn({ name, data }: Notice): Fault | undefined {
       }
     case 'auth-expired':
       return { message: 'The credentials have expired. Come back with new ones.', code: name }
+    case 'auth-revoked':
+      return { message: 'The credentials have been revoked. Come back with other ones.', code: name }
     case 'server.state':
       // The other modes are the gateway's own business: nothing is wrong with the stream.
       return member('mode') === 'degraded'
         ? { message: 'The database cannot be reached. The stream goes on when it is back.', code: 'degraded' }
         : undefined
     case 'heartbeat':
+    case 'auth-renewed':
       return undefined
   }
 }

@@ -1,0 +1,52 @@
+/**
+ * By what right a client is on a stream, and until when: its credentials end, and may be renewed meanwhile by others
+ * of the same principal that last longer and would have opened the stream as well.
+ */
+import { randomUUID } from 'node:crypto'
+import { allows, type Principal, type Role } from '../auth/principal.js'
+
+export interface AdmissionOptions {
+  readonly principal: Principal
+  /** The roles one of which opens such a stream. */
+  readonly access: readonly Role[]
+  /** When the stream is old enough, whatever its credentials, in ms since 1970. */
+  readonly tooOldAt: number
+}
+
+export class Admission {
+  /** Names the open stream to whoever renews its credentials. Nobody can guess it. */
+  readonly connection = randomUUID()
+  readonly #options: AdmissionOptions
+  #principal: Principal
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options
+    this.#principal = options.principal
+  }
+
+  /** Whose credentials count now. */
+  get principal(): Principal {
+    return this.#principal
+  }
+
+  /** Why the stream has to end at `now` (ms since 1970), if it has to. */
+  overAt(now: number): 'expired' | 'too-old' | undefined {
+    if (now >= this.#principal.expiresAt) return 'expired'
+    return now >= this.#options.tooOldAt ? 'too-old' : undefined
+  }
+
+  /** @returns false where the credentials are not fit to go on with; then nothing has changed. */
+  renew(principal: Principal): boolean {
+    const { id, workspace, expiresAt } = this.#principal
+    const same = principal.id === id && principal.workspace === workspace
+    if (!same || principal.expiresAt <= expiresAt || !allows(principal.role, this.#options.access))
+      return false
+    this.#principal = principal
+    return true
+  }
+}
+
+/** When the credentials end, for a person or a program to read; null: never. */
+export function endOf({ expiresAt }: Pick<Principal, 'expiresAt'>): string | null {
+  return Number.isFinite(expiresAt) ? new Date(expiresAt).toISOString() : null
+}
