@@ -7,6 +7,8 @@ import type { FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import fp from 'fastify-plugin'
 import { isDatabaseDown, Problem, unavailable } from '../src/errors.js'
 import { PROBLEM_MEDIA_TYPE, problemDocument } from '../src/problem-document.js'
+import { sse } from '../src/sse/encoding.js'
+import { retryMs } from '../src/sse/retry.js'
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const satisfies HTTPMethods[]
 
@@ -39,7 +41,8 @@ export default fp(
           problem === error && problem.cause === undefined ? { code: problem.code } : { err: error }
         request.log.warn(fields, 'request could not be served')
       }
-      return answer(problem, request, reply)
+      const soft = problem.code === 'database-unavailable' && isEventSource(request)
+      return soft ? sendAway(reply) : answer(problem, request, reply)
     })
 
     app.setNotFoundHandler((request, reply) => {
@@ -69,6 +72,23 @@ function problemOf(error: unknown): Problem {
     return unavailable('database-unavailable', 'The database cannot be reached right now. Try again.')
   }
   return new Problem(500, 'internal', 'Something went wrong here. The request id finds it in our log.')
+}
+
+/** Whether this is a browser's EventSource, or what asks as one does. */
+function isEventSource({ method, headers, routeOptions }: FastifyRequest): boolean {
+  return (
+    method === 'GET' && routeOptions.config.stream === true && !!headers.accept?.includes(sse.contentType)
+  )
+}
+
+/** For its ticket or key could not be looked up. Any status but 200 would end an EventSource for good. */
+function sendAway(reply: FastifyReply): FastifyReply {
+  const notice = sse.notice({ name: 'unavailable', data: { reason: 'database' } })
+  return reply
+    .code(200)
+    .headers({ 'cache-control': 'no-cache, no-transform', 'x-accel-buffering': 'no' })
+    .type(sse.contentType)
+    .send(`${sse.retry(retryMs())}${notice}`)
 }
 
 /** Sent as text: a route's own response schemas must not filter the document. */

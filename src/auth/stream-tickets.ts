@@ -53,7 +53,7 @@ export class StreamTickets {
   }
 
   /**
-   * Whose the ticket is, which is spent by that if it has not been.
+   * Whose the ticket is, which is spent by that if it has not been. What a key asked for ends with the key.
    * @param browser the secret in the cookie of the browser that brings it.
    * @throws {Problem} 401 `ticket-invalid`, whatever is wrong: unknown, over, for another path, another browser's.
    */
@@ -68,11 +68,19 @@ export class StreamTickets {
                  * least($4::float8, t.expires_at - 1000 * extract(epoch from clock_timestamp()))
                where t.hash = $1 and t.path = $2 and t.browser_hash is null and t.good_until > clock_timestamp()
                returning t.*
+             ),
+             taken as (
+               select t.* from spent t
+               union all
+               select t.* from sluice.stream_tickets t
+               where t.hash = $1 and t.path = $2 and t.browser_hash = $3 and t.good_until > clock_timestamp()
              )
-             select t.* from spent t
-             union all
-             select t.* from sluice.stream_tickets t
-             where t.hash = $1 and t.path = $2 and t.browser_hash = $3 and t.good_until > clock_timestamp()`,
+             select t.* from taken t
+             where t.credential_kind <> 'key' or exists (
+               select from sluice.api_keys k
+               where k.id = t.credential_id and k.workspace = t.workspace and k.revoked_at is null
+                 and (k.expires_at is null or k.expires_at > clock_timestamp())
+             )`,
       values: [hash(ticket), pathname, hash(browser), TO_RETURN_MS],
     })
     const principal = rows[0] && principalOf(rows[0])

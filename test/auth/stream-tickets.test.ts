@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Principal } from '../../src/auth/principal.js'
 import { StreamTickets, TO_RETURN_MS, TO_SPEND_MS } from '../../src/auth/stream-tickets.js'
-import { createPool } from '../../src/database/pool.js'
+import { createPool, type Database } from '../../src/database/pool.js'
 import { createDatabase } from '../harness/database.js'
 
 const PATH = '/api/events'
@@ -13,8 +13,16 @@ const ada: Principal = {
   credential: { kind: 'token', id: 'jti-1' },
 }
 
+async function insertKey(database: Database): Promise<void> {
+  await database.query(
+    `insert into sluice.api_keys (id, workspace, name, role, secret_hash, created_by)
+     values ('0123456789ab', 'acme', 'a key', 'admin', sha256('secret'), 'ada')`,
+  )
+}
+
 t.test('a ticket opens as the principal who asked for it, in every respect', async t => {
   const { pool } = await createDatabase(t)
+  await insertKey(pool)
   const tickets = new StreamTickets(pool)
   const odd: Principal = {
     ...ada,
@@ -121,6 +129,27 @@ t.test('credentials that end take their tickets with them, spent or not', async 
   await t.rejects(tickets.take(ticket, PATH, 'browser'), INVALID)
   await t.rejects(tickets.take(unspent.ticket, PATH, 'browser'), INVALID)
   await t.rejects(tickets.issue({ ...ada, expiresAt: Date.now() }, PATH), { code: 'token-expired' })
+})
+
+t.test('a key that is revoked, has ended or is gone takes its tickets with it', async t => {
+  const { pool } = await createDatabase(t)
+  const tickets = new StreamTickets(pool)
+  await insertKey(pool)
+  const byKey: Principal = { ...ada, credential: { kind: 'key', id: '0123456789ab' } }
+  const { ticket } = await tickets.issue(byKey, PATH)
+  await tickets.take(ticket, PATH, 'browser')
+
+  for (const change of [
+    `update sluice.api_keys set revoked_at = now(), revoked_by = 'root'`,
+    `update sluice.api_keys set revoked_at = null, revoked_by = null, expires_at = clock_timestamp()`,
+    `update sluice.api_keys set expires_at = null, workspace = 'other'`,
+    'delete from sluice.api_keys',
+  ]) {
+    const unspent = await tickets.issue(byKey, PATH)
+    await pool.query(change)
+    await t.rejects(tickets.take(ticket, PATH, 'browser'), INVALID, change)
+    await t.rejects(tickets.take(unspent.ticket, PATH, 'browser'), INVALID, change)
+  }
 })
 
 // Attack: a backup of the database, or a role that may read it, is turned into open streams.
