@@ -39,10 +39,14 @@ export default fp(
           { name: 'events', description: 'The log of a workspace: read it, follow it, publish to it.' },
           { name: 'items', description: 'Items and their revisions.' },
           { name: 'jobs', description: 'Work with an end: the queue, the runners, what they report.' },
+          { name: 'access', description: 'Who may do what, from where, for how long.' },
           { name: 'server', description: 'Health and state of the gateway.' },
         ],
         components: {
-          securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
+          securitySchemes: {
+            bearer: { type: 'http', scheme: 'bearer', description: 'A JWT, or an API key.' },
+            key: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'An API key.' },
+          },
           schemas: { Problem: ProblemDocument },
           responses: {
             Problem: {
@@ -78,7 +82,7 @@ function described(schema: FastifySchema | undefined, { config }: RouteOptions):
   return {
     ...schema,
     description: schema?.description ? `${schema.description}\n\n${needs}` : needs,
-    security: [{ bearer: [] }],
+    security: [{ bearer: [] }, { key: [] }],
     'x-sluice-role': roles.join(', '),
   }
 }

@@ -1,6 +1,7 @@
 /** Puts the gateway together: plugins, then routes, in reading order. What each does is in its own file. */
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import apiKeys from '../plugins/api-keys.js'
 import audit from '../plugins/audit.js'
 import auth from '../plugins/auth.js'
 import bus from '../plugins/bus.js'
@@ -29,6 +30,7 @@ import jobEventRoutes from '../routes/job-events.js'
 import jobReportRoutes from '../routes/job-reports.js'
 import jobRoutes from '../routes/jobs.js'
 import projectRoutes from '../routes/projects.js'
+import keyRoutes from '../routes/keys.js'
 import runnerJobRoutes from '../routes/runner-jobs.js'
 import runRoutes from '../routes/runs.js'
 import serverStateRoutes from '../routes/server-state.js'
@@ -91,11 +93,13 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
     database: app.database,
   })
   await app.register(streamTickets)
+  await app.register(apiKeys)
   await app.register(auth, {
     keys,
     claims: claimRules(config),
     queryToken: config.QUERY_TOKEN === 'on',
     principalOfTicket: app.takeTicket,
+    principalOfKey: (key, address) => app.apiKeys.principalOf(key, address),
   })
   await app.register(audit)
   await app.register(bus, { url: busUrl(config, databaseUrl) })
@@ -121,6 +125,8 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
   await app.register(healthRoutes)
   await app.register(serverStateRoutes)
   await app.register(feedRoutes)
+  await app.register(keyRoutes)
+  await app.register(auditRoutes)
   await app.register(streamTicketRoutes)
   await app.register(eventRoutes)
   await app.register(itemRoutes, { items: app.items })

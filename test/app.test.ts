@@ -53,6 +53,8 @@ t.test('the description of the API names every route and its role', async t => {
   t.equal(document.openapi, '3.1.0')
   t.same(roles.sort(), [
     'delete /api/items/{part_number} editor',
+    'delete /api/keys/{id} admin',
+    'get /api/audit admin',
     'get /api/events viewer',
     'get /api/events/{id} viewer',
     'get /api/executions/{executionId} viewer',
@@ -63,6 +65,7 @@ t.test('the description of the API names every route and its role', async t => {
     'get /api/jobs viewer',
     'get /api/jobs/{id} viewer, runner',
     'get /api/jobs/{id}/events viewer',
+    'get /api/keys admin',
     'get /api/server/state viewer',
     'get /api/v1/artifacts/{workspace}/{*} public',
     'get /api/v1/runs/{runId}/events viewer',
@@ -85,6 +88,8 @@ t.test('the description of the API names every route and its role', async t => {
     'post /api/jobs/{id}/fail editor, runner',
     'post /api/jobs/{id}/heartbeat runner',
     'post /api/jobs/{id}/release runner',
+    'post /api/keys admin',
+    'post /api/keys/{id}/rotate admin',
     'post /api/stream-tickets viewer',
     'post /projects/{id}/shell editor',
     'put /api/server/state admin',

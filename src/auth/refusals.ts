@@ -29,6 +29,22 @@ export function keyInvalid(): Problem {
   return new Problem(401, 'key-invalid', 'There is no such API key. Send the whole key, slk_<id>_<secret>.')
 }
 
+export function keyRevoked(): Problem {
+  return new Problem(401, 'key-revoked', 'This API key has been revoked. Ask an admin for another one.')
+}
+
+export function keyExpired(): Problem {
+  return new Problem(401, 'key-expired', 'This API key has ended. Ask an admin for another one.')
+}
+
+/** @param address as it looks from here, for whoever has to mend the rule or the list of trusted proxies. */
+export function addressNotAllowed(address = 'an unknown address'): Problem {
+  const detail =
+    `This API key is not taken from ${address}. Call from an address that it allows, or have a key made that allows ` +
+    'this one; behind a proxy, the gateway must trust it (TRUSTED_PROXIES).'
+  return new Problem(403, 'address-not-allowed', detail)
+}
+
 /** The same whatever is wrong with it: nobody learns which tickets there are, or were. */
 export function ticketInvalid(): Problem {
   const detail = 'The ticket is not good here, or not any more. Ask for a new one: POST /api/stream-tickets.'
@@ -76,6 +92,8 @@ const BEARER_ERRORS: Readonly<Record<string, string>> = {
   'token-invalid': 'invalid_token',
   'token-expired': 'invalid_token',
   'key-invalid': 'invalid_token',
+  'key-revoked': 'invalid_token',
+  'key-expired': 'invalid_token',
   'ticket-invalid': 'invalid_token',
   'two-credentials': 'invalid_request',
   'key-in-url': 'invalid_request',

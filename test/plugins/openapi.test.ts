@@ -15,7 +15,7 @@ t.test('the description says what each route needs, takes and may answer', async
   t.match(document, { openapi: '3.1.0', info: { title: 'Sluice', version } })
   t.match(document.paths['/things'].post, {
     'x-sluice-role': 'editor',
-    security: [{ bearer: [] }],
+    security: [{ bearer: [] }, { key: [] }],
     description: /role `editor`/,
     requestBody: { content: { 'application/json': { schema: { additionalProperties: false } } } },
     responses: { default: { $ref: '#/components/responses/Problem' } },
@@ -26,7 +26,10 @@ t.test('the description says what each route needs, takes and may answer', async
   ])
   t.match(document.paths['/open'].get, { security: [] })
   t.notHas(document.paths['/open'].get, 'x-sluice-role')
-  t.match(document.components.securitySchemes, { bearer: { type: 'http', scheme: 'bearer' } })
+  t.match(document.components.securitySchemes, {
+    bearer: { type: 'http', scheme: 'bearer' },
+    key: { type: 'apiKey', in: 'header', name: 'X-API-Key' },
+  })
   t.match(document.components.schemas.Problem.required, [
     'type',
     'title',

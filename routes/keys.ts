@@ -1,0 +1,94 @@
+/** /api/keys: the API keys of a workspace, for its admins. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+import { ApiKey, ApiKeyId, CreatedApiKey, MAX_KEY_PAGE, NewApiKey, Rotation } from '../src/auth/api-key.js'
+import { createKey, listKeys, revokeKey, rotateKey } from '../src/auth/api-key-administration.js'
+
+const Params = Type.Object({ id: ApiKeyId })
+const Query = Type.Object(
+  {
+    limit: Type.Integer({ minimum: 1, maximum: MAX_KEY_PAGE, default: 50, description: 'Keys at most.' }),
+    cursor: Type.Optional(
+      Type.String({ maxLength: 256, description: 'The `next_cursor` of the page before; opaque.' }),
+    ),
+  },
+  { additionalProperties: false },
+)
+const KeyPage = Type.Object(
+  {
+    keys: Type.Array(ApiKey),
+    next_cursor: Type.Union([Type.String(), Type.Null()], { description: 'Null on the last page.' }),
+  },
+  { description: 'A page of keys.' },
+)
+const Created = Type.Object(CreatedApiKey.properties, { description: 'Created. Keep `key` now.' })
+const Revoked = Type.Null({ description: 'Revoked, now or before.' })
+/** A request without a body has null here. */
+const OptionalRotation = Type.Unsafe<Rotation | null>({ ...Rotation, type: ['object', 'null'] })
+
+const tags = ['access']
+const admin = { access: 'admin' } as const
+
+const routes: FastifyPluginAsyncTypebox = async app => {
+  app.post(
+    '/api/keys',
+    {
+      config: admin,
+      schema: { tags, summary: 'Create an API key', body: NewApiKey, response: { 201: Created } },
+    },
+    async (request, reply) =>
+      reply.code(201).send(await createKey(app.database, request.auditOrigin, request.body)),
+  )
+
+  app.get(
+    '/api/keys',
+    {
+      config: admin,
+      schema: {
+        tags,
+        summary: 'List the API keys, the newest first',
+        description: 'Those that have ended too. Their secrets are nowhere.',
+        querystring: Query,
+        response: { 200: KeyPage },
+      },
+    },
+    request => listKeys(app.database, request.principal.workspace, request.query),
+  )
+
+  app.post(
+    '/api/keys/:id/rotate',
+    {
+      config: admin,
+      schema: {
+        tags,
+        summary: 'Replace an API key',
+        description: 'The new one may do the same. For an overlap both work.',
+        params: Params,
+        body: OptionalRotation,
+        response: { 201: Created },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params
+      const made = await rotateKey(app.database, request.auditOrigin, id, request.body ?? {})
+      app.apiKeys.forget(id)
+      return reply.code(201).send(made)
+    },
+  )
+
+  app.delete(
+    '/api/keys/:id',
+    {
+      // What was stolen must not be good for longer because something is being repaired.
+      config: { ...admin, inMaintenance: true },
+      schema: { tags, summary: 'Revoke an API key', params: Params, response: { 204: Revoked } },
+    },
+    async (request, reply) => {
+      await revokeKey(app.database, request.auditOrigin, request.params.id)
+      app.apiKeys.forget(request.params.id)
+      return reply.code(204).send(null)
+    },
+  )
+}
+
+export default routes

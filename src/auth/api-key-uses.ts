@@ -1,0 +1,53 @@
+/**
+ * When API keys were used last. Requests only note it here; it is written back in batches, of each key at most once a
+ * minute (noteUses), and for what the database did not take there is a next time.
+ */
+import type { Database } from '../database/pool.js'
+import { isDatabaseDown } from '../errors.js'
+import type { Logger } from '../logger.js'
+import { noteUses } from './api-key-rows.js'
+
+const EVERY_MS = 5_000
+
+export interface ApiKeyUsesOptions {
+  readonly database: Database
+  readonly logger: Logger
+}
+
+export class ApiKeyUses {
+  readonly #options: ApiKeyUsesOptions
+  /** Milliseconds since 1970, by id. Holds keys that proved their holders, so there are not more than were made. */
+  #uses = new Map<string, number>()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: ApiKeyUsesOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#timer ??= setInterval(() => void this.flush(), EVERY_MS).unref()
+  }
+
+  note(id: string): void {
+    this.#uses.set(id, Date.now())
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.flush()
+  }
+
+  async flush(): Promise<void> {
+    const uses = this.#uses
+    if (uses.size === 0) return
+    this.#uses = new Map()
+    try {
+      await noteUses(this.#options.database, uses)
+    } catch (error) {
+      this.#uses = new Map([...uses, ...this.#uses])
+      // That the database is away is told elsewhere.
+      if (isDatabaseDown(error)) return
+      this.#options.logger.error({ err: error }, 'When API keys were used cannot be written down.')
+    }
+  }
+}

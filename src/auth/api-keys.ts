@@ -1,0 +1,82 @@
+/**
+ * Whose an API key is. An unknown id, a wrong secret and a text that is no key are refused alike; only who has the whole
+ * key learns that it was revoked, has ended, or is not taken from where he is.
+ */
+import { isWithin, parseRange } from '../address-range.js'
+import type { Database } from '../database/pool.js'
+import type { Logger } from '../logger.js'
+import { ApiKeyCache } from './api-key-cache.js'
+import { type StoredKey, selectKey } from './api-key-rows.js'
+import { isSecretOf, parseApiKey } from './api-key-secret.js'
+import { ApiKeyUses } from './api-key-uses.js'
+import type { Principal } from './principal.js'
+import { addressNotAllowed, keyExpired, keyInvalid, keyRevoked } from './refusals.js'
+
+export interface ApiKeysOptions {
+  readonly database: Database
+  readonly logger: Logger
+  /** A clock that never goes backwards, for what is remembered. Default: that of the process. */
+  readonly now?: () => number
+}
+
+export class ApiKeys {
+  readonly #cache: ApiKeyCache<StoredKey>
+  readonly #uses: ApiKeyUses
+
+  constructor({ database, logger, now = () => performance.now() }: ApiKeysOptions) {
+    this.#cache = new ApiKeyCache({ load: id => selectKey(database, id), now })
+    this.#uses = new ApiKeyUses({ database, logger })
+  }
+
+  start(): void {
+    this.#uses.start()
+  }
+
+  /** Writes down the last uses. The database must still be there; where it is not, they are lost. */
+  close(): Promise<void> {
+    return this.#uses.close()
+  }
+
+  /**
+   * @param address of the client, as trusted proxies tell it.
+   * @throws {Problem} 401 `key-invalid`, `key-revoked`, `key-expired`; 403 `address-not-allowed`; the database's own error
+   * when nobody can say: never a 401 for that, or clients would throw their keys away.
+   */
+  async principalOf(text: string, address: string | undefined): Promise<Principal> {
+    const given = parseApiKey(text)
+    if (!given) throw keyInvalid()
+    const key = await this.#cache.find(given.id)
+    if (!isSecretOf(given.secret, key?.secret_hash) || !key) throw keyInvalid()
+    if (key.revoked_at !== null) throw keyRevoked()
+    const expiresAt = key.expires_at?.getTime() ?? Number.POSITIVE_INFINITY
+    if (expiresAt <= Date.now()) throw keyExpired()
+    if (!isAllowedFrom(key, address)) throw addressNotAllowed(address)
+    this.#uses.note(key.id)
+    return {
+      id: `key:${key.id}`,
+      ...{ workspace: key.workspace, role: key.role, expiresAt },
+      issuedAt: key.created_at.getTime(),
+      credential: { kind: 'key', id: key.id },
+    }
+  }
+
+  /** When a key ends, in milliseconds since 1970: Infinity never, -Infinity when it has been revoked or there is none. */
+  async endOf(id: string): Promise<number> {
+    const key = await this.#cache.find(id)
+    if (!key || key.revoked_at !== null) return Number.NEGATIVE_INFINITY
+    return key.expires_at?.getTime() ?? Number.POSITIVE_INFINITY
+  }
+
+  /** The key has been changed: whoever asks next is told how it is now. */
+  forget(id: string): void {
+    this.#cache.forget(id)
+  }
+}
+
+function isAllowedFrom({ allowed_ips }: StoredKey, address: string | undefined): boolean {
+  if (allowed_ips === null) return true
+  return isWithin(
+    address,
+    allowed_ips.flatMap(text => parseRange(text) ?? []),
+  )
+}
