@@ -4,7 +4,8 @@
 -- of the act itself, so that neither is there without the other; failed authentications by themselves. Never secrets.
 
 create table sluice.audit (
-  id         bigint generated always as identity primary key,
+  -- Random: a number that all workspaces share would tell each of them how much is written in the others.
+  id         uuid primary key default gen_random_uuid(),
   at         timestamptz      not null default clock_timestamp(),
   -- Whose it is; `$system` for what happened before anybody knew whose it would be.
   workspace  text collate "C" not null,
@@ -16,6 +17,51 @@ create table sluice.audit (
   details    json             not null
 );
 
-create index audit_of_workspace on sluice.audit (workspace, id);
+create index on sluice.audit (workspace, at, id);
 
-comment on table sluice.audit is 'Who did what to access, commands and the server state. Grows slowly; delete old rows as your rules demand.';
+comment on table sluice.audit is
+  'Who did what to access, commands and the server state. Grows slowly, and is kept: sluice.forget_audit removes what your '
+  'rules no longer ask for.';
+
+-- What is on record stays as it is. This keeps mistakes and injected statements out, not whoever owns the table.
+
+create function sluice.keep_audit() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if tg_op = 'DELETE' and current_setting('sluice.forgets_audit', true) = 'on' then
+    return null;
+  end if;
+  raise exception using
+    errcode = 'object_not_in_prerequisite_state',
+    message = 'the audit log is only appended to',
+    hint = 'To remove what is old: select sluice.forget_audit(now() - interval ''1 year'').';
+end
+$$;
+
+comment on function sluice.keep_audit is 'Internal. Refuses to change what is on record.';
+
+create trigger keep_audit before update or delete or truncate on sluice.audit
+for each statement execute function sluice.keep_audit();
+
+create function sluice.forget_audit(before timestamptz) returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set sluice.forgets_audit = 'on'
+as $$
+declare
+  removed bigint;
+begin
+  delete from sluice.audit a where a.at < forget_audit.before;
+  get diagnostics removed = row_count;
+  return removed;
+end
+$$;
+
+comment on function sluice.forget_audit is
+  'Removes what was put on record before that time, in all workspaces, and returns how many entries that were. Never called '
+  'by the gateway.';
+
+revoke all on all tables in schema sluice from public;
+revoke all on all functions in schema sluice from public;

@@ -84,7 +84,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async (request, reply) => {
       const { started, ...given } = request.body
-      const job = await app.jobs.create(request.principal, given, started ? 'running' : 'queued')
+      const status = started ? 'running' : 'queued'
+      const job = await app.jobs.create(request.principal, given, status, request.auditOrigin)
       return reply.code(201).header('location', `/api/jobs/${job.id}`).send(job)
     },
   )

@@ -2,8 +2,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { connected, remoteCommands } from '../src/jobs/dialects/remote-commands.js'
-import { JobId, JobProject, NewJob } from '../src/jobs/job.js'
-import { COMMAND_KIND, Command } from '../src/runner/command.js'
+import { COMMAND_KIND, JobId, JobProject, NewJob } from '../src/jobs/job.js'
+import { Command } from '../src/runner/command.js'
 import { DialectQuery, followJob } from './job-stream.js'
 
 const Params = Type.Object({ id: JobProject })
@@ -37,12 +37,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async (request, reply) => {
       const { command, timeout_ms = null } = request.body
-      const job = await app.jobs.create(request.principal, {
-        kind: COMMAND_KIND,
-        project: request.params.id,
-        payload: { command },
-        timeout_ms,
-      })
+      const given = { kind: COMMAND_KIND, project: request.params.id, payload: { command }, timeout_ms }
+      const job = await app.jobs.create(request.principal, given, 'queued', request.auditOrigin)
       return reply.code(201).send({ data: { id: job.id } })
     },
   )

@@ -35,8 +35,7 @@ const serverState: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async request => {
-      const { id, workspace } = request.principal
-      await app.serverState.switchTo(request.body.mode, `${workspace}/${id}`)
+      await app.serverState.switchTo(request.body.mode, request.auditOrigin)
       return { mode: app.serverState.mode }
     },
   )

@@ -21,6 +21,7 @@ import sse from '../plugins/sse.js'
 import streamTickets from '../plugins/stream-tickets.js'
 import validation from '../plugins/validation.js'
 import artifactRoutes from '../routes/artifacts.js'
+import auditRoutes from '../routes/audit.js'
 import eventRoutes from '../routes/events.js'
 import executionRoutes from '../routes/executions.js'
 import feedRoutes from '../routes/feed.js'
@@ -29,8 +30,8 @@ import itemRoutes from '../routes/items.js'
 import jobEventRoutes from '../routes/job-events.js'
 import jobReportRoutes from '../routes/job-reports.js'
 import jobRoutes from '../routes/jobs.js'
-import projectRoutes from '../routes/projects.js'
 import keyRoutes from '../routes/keys.js'
+import projectRoutes from '../routes/projects.js'
 import runnerJobRoutes from '../routes/runner-jobs.js'
 import runRoutes from '../routes/runs.js'
 import serverStateRoutes from '../routes/server-state.js'
@@ -92,14 +93,14 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
     addressMax: config.RATE_LIMIT_ADDRESS_MAX,
     database: app.database,
   })
-  await app.register(streamTickets)
   await app.register(apiKeys)
+  await app.register(streamTickets)
   await app.register(auth, {
     keys,
     claims: claimRules(config),
     queryToken: config.QUERY_TOKEN === 'on',
-    principalOfTicket: app.takeTicket,
     principalOfKey: (key, address) => app.apiKeys.principalOf(key, address),
+    principalOfTicket: app.takeTicket,
   })
   await app.register(audit)
   await app.register(bus, { url: busUrl(config, databaseUrl) })

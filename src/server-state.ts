@@ -6,8 +6,9 @@
  * restarts, and shows who switched it and when. Degraded is this process's own: its log cannot be read, or
  * its bus does not listen, for more than a second. Draining is its end.
  */
+import { type Origin, recordAudit } from './audit/audit.js'
 import type { Bus } from './bus/bus.js'
-import type { Database } from './database/pool.js'
+import { type Database, inTransaction } from './database/pool.js'
 import { unavailable } from './errors.js'
 import { append } from './events/append.js'
 import type { StoredEvent, StreamId } from './events/event.js'
@@ -64,11 +65,16 @@ export class ServerState {
 
   /**
    * Switches maintenance on or off for all processes.
-   * @param actor who did it, for the record.
+   * @param by who did it, for the record.
    */
-  async switchTo(mode: 'normal' | 'maintenance', actor: string): Promise<void> {
+  async switchTo(mode: 'normal' | 'maintenance', by: Origin): Promise<void> {
     const data = JSON.stringify({ mode })
-    const event = await append(this.#options.database, SYSTEM_WORKSPACE, STREAM, 'server.mode', data, actor)
+    const actor = `${by.workspace}/${by.principal}`
+    const event = await inTransaction(this.#options.database, async client => {
+      await recordAudit(client, { ...by, action: 'server-state.changed', details: { mode } })
+      // Last: it locks the stream until the end of the transaction.
+      return append(client, SYSTEM_WORKSPACE, STREAM, 'server.mode', data, actor)
+    })
     this.#maintenance = mode === 'maintenance'
     this.#announce()
     this.#options.onCommitted([event.streamId])

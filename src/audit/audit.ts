@@ -1,6 +1,6 @@
 /**
  * The audit log: who did what that changes who may do what. An entry is written in the transaction of the act, so that
- * neither is there without the other.
+ * neither is there without the other, and is never changed (migrations/0006_audit.sql).
  */
 import type pg from 'pg'
 
@@ -14,15 +14,17 @@ export interface Origin {
   readonly requestId: string | null
 }
 
-export type Action =
-  | 'key.created'
-  | 'key.rotated'
-  | 'key.revoked'
-  | 'revocation.created'
-  | 'revocation.removed'
-  | 'command.started'
-  | 'server-state.changed'
-  | 'authentication.failed'
+export const ACTIONS = [
+  'key.created',
+  'key.rotated',
+  'key.revoked',
+  'revocation.created',
+  'revocation.removed',
+  'command.started',
+  'server-state.changed',
+  'authentication.failed',
+] as const
+export type Action = (typeof ACTIONS)[number]
 
 export interface AuditEntry extends Origin {
   readonly action: Action

@@ -14,6 +14,8 @@ export const MAX_CLAIM_WAIT_MS = 30_000
 const MAX_TIMEOUT_MS = 86_400_000
 const MAX_FILTERS = 100
 
+/** Of jobs that have a command executed: what `sluice runner` claims, and what goes into the audit log. */
+export const COMMAND_KIND = 'command'
 /** The name of a job's stream, in its workspace. Only what is done with the job writes to it. */
 export const JOB_STREAM_PREFIX = 'job:'
 /** The kind of these streams, which retention and the client counts go by. */

@@ -7,6 +7,7 @@
  * `attempt` is what a runner holds by its claim, and its word counts while that attempt has the lease. Without one the
  * caller speaks for the job as somebody who may change it anyway: callers decide who that is.
  */
+import type { Origin } from '../audit/audit.js'
 import type { Author } from '../auth/principal.js'
 import { cutPage, formatCursor, parseCursor } from '../database/cursor.js'
 import type { Database } from '../database/pool.js'
@@ -14,9 +15,10 @@ import { readSnapshot, type Snapshot } from '../database/snapshot.js'
 import { notFound } from '../errors.js'
 import { FEED, type NewEvent, type StreamId } from '../events/event.js'
 import { hash, type Idempotency, idempotencyOf } from '../events/idempotency.js'
-import type { Head } from '../events/log.js'
+import type { Head, Queryable } from '../events/log.js'
 import type { Receipt } from '../events/publisher.js'
 import type { Hub } from '../hub/hub.js'
+import { createOnRecord } from './command-record.js'
 import { jsonOf, type PreparedEvent, prepare } from './content.js'
 import { type Claim, DEFAULT_LEASE_MS, type Heartbeat, type Job, type JobEnd, type NewJob } from './job.js'
 import { problemOf } from './job-problem.js'
@@ -69,12 +71,19 @@ export class Jobs {
 
   /**
    * @param status `queued` for a runner, the default; `running` for a caller who executes it without one: it has no lease.
+   * @param origin of the request: with it a command goes into the audit log, in the same transaction.
    * @throws {Problem} 400 `data-too-deep`, 413 `payload-too-large`, 409 `stream-closed`.
    */
-  async create(author: Author, given: NewJob, status: 'queued' | 'running' = 'queued'): Promise<Job> {
+  async create(
+    author: Author,
+    given: NewJob,
+    status: 'queued' | 'running' = 'queued',
+    origin?: Origin,
+  ): Promise<Job> {
     const { payload = {}, ...job } = { ...DEFAULTS, ...given }
     const text = jsonOf('payload', payload)
-    return this.#commit(rows.createJob(this.#options.database, author, job, text, status === 'running'))
+    const create = (on: Queryable) => rows.createJob(on, author, job, text, status === 'running')
+    return this.#commit(createOnRecord(this.#options.database, job.kind, origin, create))
   }
 
   /** The newest first, with the head of the workspace's feed. @throws {Problem} 400 `invalid-cursor`. */

@@ -56,7 +56,7 @@ export interface JobFilter {
 }
 
 export async function createJob(
-  database: Database,
+  database: Queryable,
   { workspace, id: actor }: Author,
   { kind, project, title, priority, max_attempts, timeout_ms }: Required<Omit<NewJob, 'payload'>>,
   payload: string,
@@ -194,7 +194,7 @@ export async function selectJobs(
 }
 
 async function change(
-  database: Database,
+  database: Queryable,
   name: string,
   parameters: string,
   values: readonly unknown[],

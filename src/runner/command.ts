@@ -2,7 +2,6 @@
 import Type, { type Static } from 'typebox'
 import Value from 'typebox/value'
 
-export const COMMAND_KIND = 'command'
 export const MAX_TIMEOUT_MS = 24 * 3_600_000
 
 export const Command = Type.Object(

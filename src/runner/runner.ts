@@ -8,7 +8,7 @@
  * leases end by themselves.
  */
 import { setTimeout as pause } from 'node:timers/promises'
-import { COMMAND_KIND } from './command.js'
+import { COMMAND_KIND } from '../jobs/job.js'
 import type { Executor } from './executor.js'
 import { type Claim, type ClaimedJob, type Gateway, GatewayAway, Refusal } from './gateway.js'
 import { type Ending, runJob } from './job-run.js'

@@ -5,6 +5,8 @@ import { as, type Gateway, publish, startGateway } from '../harness/gateway.js'
 import { startProxy } from '../harness/postgres-proxy.js'
 import { until } from '../harness/until.js'
 
+const OPERATOR = { workspace: 'acme', principal: 'ada', address: null, requestId: null }
+
 /** Far more than the second after which a probe is answered, far less than any other deadline. */
 const SOON_MS = 4_000
 
@@ -47,7 +49,7 @@ t.test('no cache keeps it', async t => {
 
 t.test('in maintenance a process is ready: it serves what can be read', async t => {
   const gateway = await startGateway(t)
-  await gateway.app.serverState.switchTo('maintenance', 'test')
+  await gateway.app.serverState.switchTo('maintenance', OPERATOR)
 
   t.match(await ready(gateway), { code: 200, body: { status: 'ready', mode: 'maintenance' } })
 })

@@ -1,0 +1,83 @@
+/** GET /api/audit: what is on record of the caller's workspace, as pages or, as lines, all of it. */
+import { Readable } from 'node:stream'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply } from 'fastify'
+import Type from 'typebox'
+import { ACTIONS } from '../src/audit/audit.js'
+import { AuditEntryDocument, exportAudit, MAX_AUDIT_PAGE, readAuditPage } from '../src/audit/entries.js'
+import { STALLED_MS } from '../src/sse/sink.js'
+
+const NDJSON = 'application/x-ndjson'
+
+const Time = (description: string) => Type.Optional(Type.String({ format: 'date-time', description }))
+
+const Query = Type.Object(
+  {
+    action: Type.Optional(Type.Enum([...ACTIONS])),
+    principal: Type.Optional(Type.String({ maxLength: 256 })),
+    since: Time('Entries of this time and later.'),
+    before: Time('Entries before this time.'),
+    limit: Type.Integer({
+      ...{ minimum: 1, maximum: MAX_AUDIT_PAGE, default: 50 },
+      description: 'Entries at most; lines are not counted.',
+    }),
+    cursor: Type.Optional(
+      Type.String({ maxLength: 256, description: 'The `next_cursor` of the page before; opaque.' }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+const AuditPage = Type.Object(
+  {
+    entries: Type.Array(AuditEntryDocument),
+    next_cursor: Type.Union([Type.String(), Type.Null()], { description: 'Null on the last page.' }),
+  },
+  { description: `A page of entries. As ${NDJSON}: all entries, one a line.` },
+)
+
+const routes: FastifyPluginAsyncTypebox = async app => {
+  const exports = new Set<Readable>()
+  // preClose: the server waits for open responses before onClose. Broken, not ended: it was not all.
+  app.addHook('preClose', async () => {
+    for (const lines of exports) lines.destroy()
+  })
+
+  app.get(
+    '/api/audit',
+    {
+      config: { access: 'admin' },
+      schema: {
+        tags: ['server'],
+        summary: 'What is on record, the newest first',
+        description: `With \`Accept: ${NDJSON}\` all of it, one entry a line.`,
+        querystring: Query,
+        response: {
+          200: {
+            content: { 'application/json': { schema: AuditPage }, [NDJSON]: { schema: Type.String() } },
+          },
+        },
+      },
+    },
+    async (request, reply) => {
+      const { workspace } = request.principal
+      const { limit, cursor, ...filter } = request.query
+      if (!request.headers.accept?.includes(NDJSON)) {
+        return readAuditPage(app.database, workspace, request.query)
+      }
+      const lines = exportAudit(app.database, workspace, filter)
+      return sendLines(reply, request.method === 'HEAD' ? [] : lines)
+    },
+  )
+
+  function sendLines(reply: FastifyReply, pieces: AsyncIterable<string> | string[]): FastifyReply {
+    // One piece at a time: the next is read when the client has taken the one before.
+    const lines = Readable.from(pieces, { highWaterMark: 1 })
+    exports.add(lines)
+    lines.once('close', () => exports.delete(lines))
+    reply.raw.setTimeout(STALLED_MS, () => reply.raw.destroy())
+    return reply.type(NDJSON).send(lines)
+  }
+}
+
+export default routes

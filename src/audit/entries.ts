@@ -1,0 +1,128 @@
+/**
+ * Reading the audit log of one workspace, the newest entry first. A page goes on after an entry's time and id, never
+ * after so many rows: what is written meanwhile neither shifts the pages nor repeats an entry.
+ */
+import type pg from 'pg'
+import Type, { type Static } from 'typebox'
+import { cutPage, formatCursor, parseCursor } from '../database/cursor.js'
+import { ACTIONS } from './audit.js'
+
+export const MAX_AUDIT_PAGE = 200
+/** Entries that an export reads at a time, and so holds in memory; about 300 bytes each. */
+const EXPORT_PAGE = 500
+const CURSOR = /^[0-9]{1,17}\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+export const AuditEntryDocument = Type.Object({
+  id: Type.String({ format: 'uuid' }),
+  at: Type.String({ format: 'date-time' }),
+  action: Type.Enum([...ACTIONS]),
+  principal: Type.Union([Type.String(), Type.Null()], { description: 'Who did it, where that is known.' }),
+  address: Type.Union([Type.String(), Type.Null()], {
+    description: 'Of the client; null for the command line.',
+  }),
+  request_id: Type.Union([Type.String(), Type.Null()], { description: 'Finds the request in the log.' }),
+  details: Type.Record(Type.String(), Type.Unknown(), { description: 'What was done, by action.' }),
+})
+export type AuditEntryDocument = Static<typeof AuditEntryDocument>
+
+/** What is read of the log; `undefined` does not filter. */
+export interface AuditFilter {
+  readonly action?: string | undefined
+  readonly principal?: string | undefined
+  /** The earliest time, ISO 8601. */
+  readonly since?: string | undefined
+  /** The time before which it was, ISO 8601. */
+  readonly before?: string | undefined
+}
+
+export interface AuditPageRequest extends AuditFilter {
+  /** Entries at most, 1 to MAX_AUDIT_PAGE. */
+  readonly limit: number
+  /** The `next_cursor` of the page before; the first page without it. */
+  readonly cursor?: string | undefined
+}
+
+/** `next_cursor` is null on the last page. */
+export interface AuditPage {
+  readonly entries: AuditEntryDocument[]
+  readonly next_cursor: string | null
+}
+
+/** A place between two entries. `at` in microseconds since 1970: a Date would lose the last three digits. */
+interface Place {
+  readonly at: number
+  readonly id: string
+}
+
+interface Row extends Omit<AuditEntryDocument, 'at' | 'details'> {
+  readonly at: Date
+  readonly micros: number
+  /** `json` arrives as text (src/database/pool.ts). */
+  readonly details: string
+}
+
+/** @throws {Problem} 400 `invalid-cursor`. */
+export async function readAuditPage(
+  database: pg.Pool,
+  workspace: string,
+  { limit, cursor, ...filter }: AuditPageRequest,
+): Promise<AuditPage> {
+  const after = cursor === undefined ? undefined : placeIn(cursor)
+  const found = await selectEntries(database, workspace, filter, after, limit + 1)
+  const { page, next_cursor } = cutPage(found, limit, ({ micros, id }) =>
+    formatCursor('audit', `${micros}.${id}`),
+  )
+  return { entries: page.map(documentOf), next_cursor }
+}
+
+/** All of it as lines, a few hundred a piece. Nothing is read before it is asked for, nothing kept open in between. */
+export async function* exportAudit(
+  database: pg.Pool,
+  workspace: string,
+  filter: AuditFilter,
+): AsyncGenerator<string, void, undefined> {
+  let after: Place | undefined
+  for (;;) {
+    const found = await selectEntries(database, workspace, filter, after, EXPORT_PAGE)
+    if (found.length > 0) yield found.map(row => `${JSON.stringify(documentOf(row))}\n`).join('')
+    const last = found.at(-1)
+    if (last === undefined || found.length < EXPORT_PAGE) return
+    after = { at: last.micros, id: last.id }
+  }
+}
+
+async function selectEntries(
+  database: pg.Pool,
+  workspace: string,
+  { action, principal, since, before }: AuditFilter,
+  after: Place | undefined,
+  limit: number,
+): Promise<Row[]> {
+  const { rows } = await database.query<Row>({
+    name: 'sluice-select-audit',
+    text: `
+      select id, at, (extract(epoch from at) * 1000000)::bigint as micros, action, principal, address, request_id, details
+        from sluice.audit
+       where workspace = $1
+         and ($2::text is null or action = $2) and ($3::text is null or principal = $3)
+         and ($4::timestamptz is null or at >= $4) and ($5::timestamptz is null or at < $5)
+         and ($6::bigint is null
+              or (at, id) < (timestamptz 'epoch' + $6::bigint * interval '1 microsecond', $7::uuid))
+       order by at desc, id desc
+       limit $8`,
+    values: [workspace, action, principal, since, before, after?.at, after?.id, limit],
+  })
+  return rows
+}
+
+function documentOf({ id, at, action, principal, address, request_id, details }: Row): AuditEntryDocument {
+  return {
+    ...{ id, at: at.toISOString(), action, principal, address, request_id },
+    details: JSON.parse(details),
+  }
+}
+
+function placeIn(cursor: string): Place {
+  const [at = '', id = ''] = parseCursor('audit', cursor, CURSOR).split('.')
+  return { at: Number(at), id }
+}
