@@ -30,16 +30,29 @@ export interface AuditEntry extends Origin {
   readonly action: Action
   /** What was done, in names and ids. Never a secret. */
   readonly details: Readonly<Record<string, string | number | boolean | null | readonly string[]>>
+  /** Of what is put on record later; default now. */
+  readonly at?: Date
 }
 
+/** Several entries are one statement. Within a transaction they stand or fall with it. */
 export async function recordAudit(
   database: pg.Pool | pg.PoolClient | pg.Client,
-  { workspace, action, principal, address, requestId, details }: AuditEntry,
+  ...entries: readonly AuditEntry[]
 ): Promise<void> {
   await database.query({
     name: 'sluice-audit',
-    text: `insert into sluice.audit (workspace, action, principal, address, request_id, details)
-           values ($1, $2, $3, $4, $5, $6::json)`,
-    values: [workspace, action, principal, address, requestId, JSON.stringify(details)],
+    text: `insert into sluice.audit (at, workspace, action, principal, address, request_id, details)
+           select coalesce(e.at, clock_timestamp()), e.workspace, e.action, e.principal, e.address, e.request_id, e.details
+             from unnest($1::timestamptz[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::json[])
+               as e (at, workspace, action, principal, address, request_id, details)`,
+    values: [
+      entries.map(({ at }) => at),
+      entries.map(({ workspace }) => workspace),
+      entries.map(({ action }) => action),
+      entries.map(({ principal }) => principal),
+      entries.map(({ address }) => address),
+      entries.map(({ requestId }) => requestId),
+      entries.map(({ details }) => JSON.stringify(details)),
+    ],
   })
 }
