@@ -4,7 +4,7 @@
  * `//events` or `/%65vents` cannot walk past it.
  */
 import jwt, { type FastifyJWTOptions, type TokenOrHeader } from '@fastify/jwt'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { type Credentials, takeCredentials } from '../src/auth/credentials.js'
 import { createKeySet } from '../src/auth/key-set.js'
@@ -55,11 +55,24 @@ export interface AuthOptions {
   readonly principalOfTicket?: ((ticket: string, reply: FastifyReply) => Promise<Principal>) | undefined
 }
 
+  /** Told of every refusal; must neither wait nor throw. */
+  readonly onRefusal?: FastifyInstance['noteRefusal'] | undefined
+  /**
+   * Throws a Problem where the credentials have been revoked since they were issued; default: none ever are. Asked for
+   * each request, because what was verified once is remembered.
+   */
+  readonly assertNotRevoked?: ((principal: Principal) => Promise<void>) | undefined
 /** Verified tokens that are remembered, each at most for its own life. */
 const REMEMBERED_TOKENS = 1_000
 
 export default fp<AuthOptions>(
-  async (app, { keys, claims, queryToken, principalOfKey = noKeys, principalOfTicket = noTickets }) => {
+  async (app, { keys, claims, queryToken, ...given }) => {
+    const {
+      principalOfKey = noKeys,
+      principalOfTicket = noTickets,
+      assertNotRevoked = noRevocations,
+      onRefusal,
+    } = given
     await app.register(jwt, {
       ...verificationKey(keys),
       verify: {
@@ -96,12 +109,15 @@ export default fp<AuthOptions>(
         // A route that was there before this plugin may have escaped the check at boot: it stays shut.
         if (access === undefined) throw new Error(`${url} declares no config.access`)
         const needed = [access].flat()
+        // Whoever was revoked is nobody: what he sends is not on the budget of whom he was.
+        await assertNotRevoked(caller)
         if (!allows(caller.role, needed)) throw roleTooLow(caller.role, needed)
       } catch (error) {
         // To fail costs a request too. Guessing goes on at the pace of that budget, and no faster.
         if (error instanceof Problem && error.status < 500) await app.spendBudget(request, reply)
         const header = error instanceof Problem ? challenge(error) : undefined
         if (header !== undefined) reply.header('www-authenticate', header)
+        if (error instanceof Problem) onRefusal?.(request, error, request.credentials)
         throw error
       } finally {
         request.credentials = undefined
@@ -157,6 +173,8 @@ function verificationKey(keys: Keys): Pick<FastifyJWTOptions, 'secret' | 'decode
   if (keys.kind === 'public') return { secret: { public: keys.pem } }
   const set = createKeySet(keys.url)
   const find = (_: FastifyRequest, token: TokenOrHeader) => set.find('header' in token ? token.header : token)
+async function noRevocations(): Promise<void> {}
+
   return { secret: { public: find }, decode: { complete: true } }
 }
 

@@ -141,7 +141,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     async (request, reply) => {
       const gone = new AbortController()
       reply.raw.once('close', () => gone.abort())
-      const job = await app.jobs.claim(request.principal, request.body, gone.signal)
+      const { principal, body } = request
+      const job = await app.guard.whileGood(principal, gone.signal, signal =>
+        app.jobs.claim(principal, body, signal),
+      )
       return job ? { job } : reply.code(204).send(null)
     },
   )

@@ -1,6 +1,7 @@
 /** Puts the gateway together: plugins, then routes, in reading order. What each does is in its own file. */
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import access from '../plugins/access.js'
 import apiKeys from '../plugins/api-keys.js'
 import audit from '../plugins/audit.js'
 import auth from '../plugins/auth.js'
@@ -35,10 +36,13 @@ import projectRoutes from '../routes/projects.js'
 import runnerJobRoutes from '../routes/runner-jobs.js'
 import runRoutes from '../routes/runs.js'
 import serverStateRoutes from '../routes/server-state.js'
+import revocationRoutes from '../routes/revocations.js'
 import streamTicketRoutes from '../routes/stream-tickets.js'
 import type { Keys } from './auth/keys.js'
 import type { Config } from './config.js'
+import streamRenewalRoutes from '../routes/stream-renewals.js'
 import { requestId } from './http-log.js'
+import { ACCESS_KEPT_DAYS } from './access/access-log.js'
 import { Items } from './items/items.js'
 import { ArtifactLinks } from './jobs/artifacts.js'
 
@@ -100,12 +104,15 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
     claims: claimRules(config),
     queryToken: config.QUERY_TOKEN === 'on',
     principalOfKey: (key, address) => app.apiKeys.principalOf(key, address),
+  await app.register(failedAuthentications, { claims: claimRules(config) })
     principalOfTicket: app.takeTicket,
   })
   await app.register(audit)
   await app.register(bus, { url: busUrl(config, databaseUrl) })
   await app.register(hub, {
     databaseUrl,
+    onRefusal: app.noteRefusal,
+    assertNotRevoked: principal => app.guard.assertNotRevoked(principal),
     pooled,
     heartbeatMs: config.HEARTBEAT_MS,
     maxAgeMs: config.MAX_STREAM_AGE * 1_000,
@@ -114,9 +121,13 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
   })
   await app.register(maintenance)
   await app.register(jobs)
-  await app.register(retention, { days: { feed: config.RETENTION_DAYS }, jobDays: config.JOB_RETENTION_DAYS })
+  await app.register(retention, {
+    days: { feed: config.RETENTION_DAYS, ...ACCESS_KEPT_DAYS },
+    jobDays: config.JOB_RETENTION_DAYS,
+  })
   await app.register(sse)
   await app.register(follow)
+  await app.register(access)
 
   app.decorate('items', new Items({ database: app.database, onCommitted: app.wake }))
 
@@ -133,9 +144,11 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
   await app.register(itemRoutes, { items: app.items })
   await app.register(jobRoutes)
   await app.register(jobReportRoutes)
+  await app.register(revocationRoutes)
   await app.register(jobEventRoutes)
   await app.register(runnerJobRoutes)
   await app.register(runRoutes, { links })
+  await app.register(streamRenewalRoutes)
   await app.register(artifactRoutes, { folder: config.ARTIFACTS_DIR, links })
   await app.register(projectRoutes)
   await app.register(executionRoutes)

@@ -54,6 +54,7 @@ t.test('the description of the API names every route and its role', async t => {
   t.same(roles.sort(), [
     'delete /api/items/{part_number} editor',
     'delete /api/keys/{id} admin',
+    'delete /api/revocations/{id} admin',
     'get /api/audit admin',
     'get /api/events viewer',
     'get /api/events/{id} viewer',
@@ -66,6 +67,7 @@ t.test('the description of the API names every route and its role', async t => {
     'get /api/jobs/{id} viewer, runner',
     'get /api/jobs/{id}/events viewer',
     'get /api/keys admin',
+    'get /api/revocations admin',
     'get /api/server/state viewer',
     'get /api/v1/artifacts/{workspace}/{*} public',
     'get /api/v1/runs/{runId}/events viewer',
@@ -90,7 +92,9 @@ t.test('the description of the API names every route and its role', async t => {
     'post /api/jobs/{id}/release runner',
     'post /api/keys admin',
     'post /api/keys/{id}/rotate admin',
+    'post /api/revocations admin',
     'post /api/stream-tickets viewer',
+    'post /api/streams/{connection}/token viewer',
     'post /projects/{id}/shell editor',
     'put /api/server/state admin',
   ])

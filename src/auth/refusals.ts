@@ -19,6 +19,10 @@ export function tokenExpired(): Problem {
   return new Problem(401, 'token-expired', 'The token has expired. Get a new one.')
 }
 
+export function tokenRevoked(): Problem {
+  return new Problem(401, 'token-revoked', 'The token has been revoked. Log in again to get a new one.')
+}
+
 export function twoCredentials(): Problem {
   const detail = 'There is more than one token or key in this request. Send one, in one place.'
   return new Problem(400, 'two-credentials', detail)
@@ -91,6 +95,7 @@ export function tokenRefusal(code: unknown, algorithms: readonly string[]): Prob
 const BEARER_ERRORS: Readonly<Record<string, string>> = {
   'token-invalid': 'invalid_token',
   'token-expired': 'invalid_token',
+  'token-revoked': 'invalid_token',
   'key-invalid': 'invalid_token',
   'key-revoked': 'invalid_token',
   'key-expired': 'invalid_token',

@@ -35,6 +35,11 @@ export class Admission {
     return now >= this.#options.tooOldAt ? 'too-old' : undefined
   }
 
+  /** Lets it end with the credentials, when their own end has moved forward. */
+  endBy(expiresAt: number): void {
+    if (expiresAt < this.#principal.expiresAt) this.#principal = { ...this.#principal, expiresAt }
+  }
+
   /** @returns false where the credentials are not fit to go on with; then nothing has changed. */
   renew(principal: Principal): boolean {
     const { id, workspace, expiresAt } = this.#principal

@@ -134,6 +134,19 @@ export class Hub {
     else subscription.tick(now)
   }
 
+  /** Those who follow something in this process, as often as they do. */
+  *principals(): Iterable<Principal> {
+    for (const { admission } of this.#subscriptions.values()) yield admission.principal
+  }
+
+  /** Lets what an API key has opened end at a time (ms since 1970), if it would last longer. */
+  endKey(key: string, expiresAt: number): void {
+    for (const { admission } of this.#subscriptions.values()) {
+      const { kind, id } = admission.principal.credential
+      if (kind === 'key' && id === key) admission.endBy(expiresAt)
+    }
+  }
+
   /** Ends every subscription whose principal it `concerns`. */
   revoke(concerns: (principal: Principal) => boolean): void {
     for (const subscription of this.#subscriptions.values()) {

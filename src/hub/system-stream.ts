@@ -48,6 +48,11 @@ export class SystemStream {
     await this.#check()
   }
 
+  /** With the next check: for whoever could not take what it received. */
+  loadAnew(): void {
+    this.#unfollow()
+  }
+
   close(): void {
     clearInterval(this.#timer)
     this.#unfollow()

@@ -1,0 +1,100 @@
+/** /api/revocations: whose credentials of before are good no more, for the admins of a workspace. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+import { MAX_REVOCATION_PAGE, NewRevocation, Revocation, RevocationId } from '../src/access/revocation.js'
+import {
+  createRevocation,
+  listRevocations,
+  removeRevocation,
+} from '../src/access/revocation-administration.js'
+
+const Params = Type.Object({ id: RevocationId })
+const Query = Type.Object(
+  {
+    limit: Type.Integer({
+      minimum: 1,
+      maximum: MAX_REVOCATION_PAGE,
+      default: 50,
+      description: 'Revocations at most.',
+    }),
+    cursor: Type.Optional(
+      Type.String({ maxLength: 256, description: 'The `next_cursor` of the page before; opaque.' }),
+    ),
+  },
+  { additionalProperties: false },
+)
+const Created = Type.Object(Revocation.properties, {
+  description: 'Here it counts from now on, elsewhere within 5 s.',
+  headers: { location: Type.String({ description: 'The path of the revocation.' }) },
+})
+const RevocationPage = Type.Object(
+  {
+    revocations: Type.Array(Revocation),
+    next_cursor: Type.Union([Type.String(), Type.Null()], { description: 'Null on the last page.' }),
+  },
+  { description: 'A page of revocations.' },
+)
+const Removed = Type.Null({ description: 'Removed.' })
+
+const tags = ['access']
+const admin = { access: 'admin' } as const
+
+const routes: FastifyPluginAsyncTypebox = async app => {
+  /** What is stored is stored, also where it cannot be read back just now: then the access log brings it here. */
+  const settled = () => app.guard.reload().catch(() => undefined)
+
+  app.post(
+    '/api/revocations',
+    {
+      // What was stolen must not be good for longer because something is being repaired.
+      config: { ...admin, inMaintenance: true },
+      schema: {
+        tags,
+        summary: 'Revoke credentials of before',
+        description: 'Exactly one of `subject`, `token_id` and `workspace` says which. Open streams end.',
+        body: NewRevocation,
+        response: { 201: Created },
+      },
+    },
+    async (request, reply) => {
+      const made = await createRevocation(app.database, request.auditOrigin, request.body)
+      await settled()
+      return reply.code(201).header('location', `/api/revocations/${made.id}`).send(made)
+    },
+  )
+
+  app.get(
+    '/api/revocations',
+    {
+      config: admin,
+      schema: {
+        tags,
+        summary: 'List the revocations, the newest first',
+        querystring: Query,
+        response: { 200: RevocationPage },
+      },
+    },
+    request => listRevocations(app.database, request.principal.workspace, request.query),
+  )
+
+  app.delete(
+    '/api/revocations/:id',
+    {
+      config: admin,
+      schema: {
+        tags,
+        summary: 'Remove a revocation',
+        description: 'Credentials that were refused because of it work again, if they have not ended.',
+        params: Params,
+        response: { 204: Removed },
+      },
+    },
+    async (request, reply) => {
+      await removeRevocation(app.database, request.auditOrigin, request.params.id)
+      await settled()
+      return reply.code(204).send(null)
+    },
+  )
+}
+
+export default routes

@@ -1,0 +1,95 @@
+/**
+ * What every process hears of changes of access (src/auth/access-change.ts), from the stream on which they are told. The
+ * state is in the tables; whoever begins to follow, or cannot go on, reads it anew, so that no change is missed.
+ */
+import Value from 'typebox/value'
+import { ACCESS_STREAM, AccessChange } from '../auth/access-change.js'
+import type { Principal } from '../auth/principal.js'
+import type { Database } from '../database/pool.js'
+import { isDatabaseDown } from '../errors.js'
+import type { StoredEvent } from '../events/event.js'
+import { SystemStream } from '../hub/system-stream.js'
+import type { Tailer } from '../hub/tailer.js'
+import type { Logger } from '../logger.js'
+import type { Guard } from './guard.js'
+
+/** Of a kind of its own: its events are no state, and go after a day (plugins/retention.ts). */
+const KIND = 'access'
+export const ACCESS_KEPT_DAYS = { [KIND]: 1 }
+
+export interface AccessLogOptions {
+  readonly database: Database
+  readonly tailer: Tailer
+  readonly logger: Logger
+  readonly guard: Pick<Guard, 'load' | 'reload' | 'keyChanged' | 'renew'>
+}
+
+export class AccessLog {
+  readonly #options: AccessLogOptions
+  readonly #stream: SystemStream
+
+  constructor(options: AccessLogOptions) {
+    this.#options = options
+    this.#stream = new SystemStream({
+      ...options,
+      ...{ name: ACCESS_STREAM, kind: KIND },
+      load: () => options.guard.load(),
+      receive: events => this.#receive(events),
+    })
+  }
+
+  start(): Promise<void> {
+    return this.#stream.start()
+  }
+
+  close(): void {
+    this.#stream.close()
+  }
+
+  #receive(events: readonly StoredEvent[]): void {
+    const { guard } = this.#options
+    const keys = new Set<string>()
+    let revocations = false
+    for (const { data } of events) {
+      const change: unknown = JSON.parse(data)
+      // One that a newer version tells of, in the middle of a deploy, is for that.
+      if (!Value.Check(AccessChange, change)) continue
+      if (change.change === 'key') keys.add(change.key)
+      else if (change.change === 'revocations') revocations = true
+      else guard.renew(change.connection, principalIn(change.principal))
+    }
+    const asked = [...keys].map(key => guard.keyChanged(key))
+    if (revocations) asked.push(guard.reload())
+    Promise.all(asked).catch(error => this.#failed(error))
+  }
+
+  #failed(error: unknown): void {
+    const message = 'A change of access cannot be read; everything is read anew.'
+    if (!isDatabaseDown(error)) this.#options.logger.error({ err: error }, message)
+    this.#stream.loadAnew()
+  }
+}
+
+type Renewal = Extract<AccessChange, { change: 'renewal' }>
+
+function principalIn({ expiresAt, credential: { kind, id }, ...rest }: Renewal['principal']): Principal {
+  return {
+    ...rest,
+    expiresAt: expiresAt ?? Number.POSITIVE_INFINITY,
+    credential: kind === 'key' && id !== undefined ? { kind, id } : { kind: 'token', id },
+  }
+}
+
+/** The change that tells of newer credentials for a stream. */
+export function renewalOf(connection: string, { expiresAt, credential, ...rest }: Principal): AccessChange {
+  const { kind, id } = credential
+  return {
+    change: 'renewal',
+    connection,
+    principal: {
+      ...rest,
+      expiresAt: Number.isFinite(expiresAt) ? expiresAt : null,
+      credential: { kind, ...(id !== undefined && { id }) },
+    },
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * Whether credentials that were good when they were verified still are: asked for each request, and again where a stream
+ * is opened; and the end of all that is open when they are not.
+ *
+ * What is revoked is known in memory. Whoever changes that here looks at everybody who is in at once; whoever comes in asks
+ * in the very turn in which he is taken up. So nobody slips through between the two.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+import { LRUCache } from 'lru-cache'
+import type { Principal } from '../auth/principal.js'
+import { keyRevoked, tokenRevoked } from '../auth/refusals.js'
+import type { Database } from '../database/pool.js'
+import { unavailable } from '../errors.js'
+import type { Hub } from '../hub/hub.js'
+import { selectInForce } from './revocation-rows.js'
+import { Revocations } from './revocations.js'
+
+/** How long a request waits until the revocations have been read for the first time. */
+const FIRST_LOAD_MS = 2_000
+/** Keys that have changed while this process ran. */
+const CHANGED_KEYS = 10_000
+
+export interface GuardOptions {
+  readonly database: Database
+  readonly hub: Pick<Hub, 'principals' | 'revoke' | 'renew' | 'endKey'>
+  readonly keys: {
+    forget(id: string): void
+    /** In ms since 1970; Infinity never, -Infinity when it has been revoked or there is none. */
+    endOf(id: string): Promise<number>
+  }
+}
+
+/** Who waits for an answer. */
+interface Waiting {
+  readonly principal: Principal
+  onRevoked(): void
+}
+
+export class Guard {
+  readonly #options: GuardOptions
+  readonly #waiting = new Set<Waiting>()
+  readonly #keyEnds = new LRUCache<string, number>({ max: CHANGED_KEYS })
+  readonly #loaded: Promise<void>
+  #tellLoaded: () => void = () => {}
+  #revocations: Revocations | undefined
+  #reading: Promise<void> = Promise.resolve()
+  #queued: Promise<void> | undefined
+
+  constructor(options: GuardOptions) {
+    this.#options = options
+    this.#loaded = new Promise(resolve => {
+      this.#tellLoaded = resolve
+    })
+  }
+
+  /**
+   * To be awaited for every request, however its credentials were verified, or remembered.
+   * @throws {Problem} 401 `token-revoked`, `key-revoked`; 503 `database-unavailable` where nobody can say yet.
+   */
+  async assertNotRevoked(principal: Principal): Promise<void> {
+    if (!this.#revocations)
+      await Promise.race([this.#loaded, pause(FIRST_LOAD_MS, undefined, { ref: false })])
+    this.current(principal)
+  }
+
+  /**
+   * The principal as its credentials are now: to be asked in the turn in which a stream is opened.
+   * @throws {Problem} as `assertNotRevoked`.
+   */
+  current(principal: Principal): Principal {
+    if (!this.#revocations) {
+      throw unavailable('database-unavailable', 'What has been revoked cannot be read yet. Try again.')
+    }
+    const { credential, expiresAt } = principal
+    if (this.#concerns(principal)) throw credential.kind === 'key' ? keyRevoked() : tokenRevoked()
+    const end = credential.kind === 'key' ? this.#keyEnds.get(credential.id) : undefined
+    return end === undefined || end >= expiresAt ? principal : { ...principal, expiresAt: end }
+  }
+
+  /** How many requests wait for something in this process. */
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  /**
+   * What `wait` finds for a request, unless its credentials are revoked meanwhile.
+   * @param gone aborts when the caller has gone; the signal that `wait` gets does then too.
+   * @throws {Problem} as `assertNotRevoked`.
+   */
+  async whileGood<T>(
+    principal: Principal,
+    gone: AbortSignal,
+    wait: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    this.current(principal)
+    const revoked = new AbortController()
+    const waiting = { principal, onRevoked: () => revoked.abort() }
+    this.#waiting.add(waiting)
+    try {
+      const found = await wait(AbortSignal.any([gone, revoked.signal]))
+      this.current(principal)
+      return found
+    } finally {
+      this.#waiting.delete(waiting)
+    }
+  }
+
+  /** Begins anew: reads the revocations, and how the keys are that somebody is here with. */
+  async load(): Promise<void> {
+    await this.reload()
+    const keys = new Set(
+      [...this.#present()].flatMap(({ credential: { kind, id } }) => (kind === 'key' ? id : [])),
+    )
+    await Promise.all([...keys].map(key => this.keyChanged(key)))
+  }
+
+  /** Reads the revocations anew. Of many who ask meanwhile all get what is read after they asked. */
+  reload(): Promise<void> {
+    this.#queued ??= this.#reading
+      .catch(() => {})
+      .then(() => {
+        this.#queued = undefined
+        this.#reading = this.#read()
+        return this.#reading
+      })
+    return this.#queued
+  }
+
+  async keyChanged(key: string): Promise<void> {
+    const { keys, hub } = this.#options
+    keys.forget(key)
+    const end = await keys.endOf(key)
+    this.#keyEnds.set(key, end)
+    hub.endKey(key, end)
+    this.#sweep()
+  }
+
+  /** Newer credentials for an open stream, wherever it is. Ones that have been revoked meanwhile are not taken. */
+  renew(connection: string, principal: Principal): void {
+    if (!this.#concerns(principal)) this.#options.hub.renew(connection, principal)
+  }
+
+  async #read(): Promise<void> {
+    this.#revocations = new Revocations(await selectInForce(this.#options.database))
+    this.#tellLoaded()
+    this.#sweep()
+  }
+
+  #sweep(): void {
+    this.#options.hub.revoke(principal => this.#concerns(principal))
+    for (const { principal, onRevoked } of [...this.#waiting]) if (this.#concerns(principal)) onRevoked()
+  }
+
+  #concerns(principal: Principal): boolean {
+    const { credential } = principal
+    const ended = credential.kind === 'key' && this.#keyEnds.get(credential.id) === Number.NEGATIVE_INFINITY
+    return ended || (this.#revocations?.concerns(principal) ?? false)
+  }
+
+  *#present(): Iterable<Principal> {
+    yield* this.#options.hub.principals()
+    for (const { principal } of this.#waiting) yield principal
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * Making, listing and removing the revocations of a workspace. A change, its entry in the audit log and the word to all
+ * processes are one transaction.
+ */
+import { type Origin, recordAudit } from '../audit/audit.js'
+import { publishAccessChange } from '../auth/access-change.js'
+import { cutPage, formatCursor, parseCursor } from '../database/cursor.js'
+import { type Database, inTransaction } from '../database/pool.js'
+import { notFound, Problem } from '../errors.js'
+import type { NewRevocation, Revocation } from './revocation.js'
+import * as rows from './revocation-rows.js'
+
+const CURSOR = /^[0-9]{1,17}\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/**
+ * @throws {Problem} 400 `invalid-request` unless exactly one of `subject`, `token_id` and `workspace` is given, and for an
+ *   end that is over; 404 `not-found` for another workspace, whether there is one of that name or not.
+ */
+export async function createRevocation(
+  database: Database,
+  origin: Origin,
+  { subject, token_id, workspace, reason, expires_at }: NewRevocation,
+): Promise<Revocation> {
+  if ([subject, token_id, workspace].filter(given => given !== undefined).length !== 1) {
+    throw invalid('Give exactly one of subject, token_id and workspace.')
+  }
+  if (workspace !== undefined && workspace !== origin.workspace) throw notFound('workspace')
+  if (expires_at !== undefined && !(Date.parse(expires_at) > Date.now())) {
+    throw invalid('body/expires_at must be a time in the future.')
+  }
+  return inTransaction(database, async client => {
+    await rows.deleteExpired(client, origin.workspace)
+    const made = await rows.insertRevocation(client, {
+      ...{ workspace: origin.workspace, subject: subject ?? null, token_id: token_id ?? null },
+      ...{ by: origin.principal ?? 'unknown', reason: reason ?? null, expires_at: expires_at ?? null },
+    })
+    await recordAudit(client, { ...origin, action: 'revocation.created', details: detailsOf(made) })
+    await publishAccessChange(client, { change: 'revocations' })
+    return made
+  })
+}
+
+/**
+ * A page of revocations, the newest first.
+ * @param limit 1 to MAX_REVOCATION_PAGE. @throws {Problem} 400 `invalid-cursor`.
+ */
+export async function listRevocations(
+  database: Database,
+  workspace: string,
+  { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
+): Promise<{ revocations: Revocation[]; next_cursor: string | null }> {
+  const after = cursor === undefined ? undefined : placeIn(cursor)
+  const found = await rows.selectRevocations(database, workspace, after, limit + 1)
+  const { page, next_cursor } = cutPage(found, limit, ({ at, revocation }) =>
+    formatCursor('revocations', `${at}.${revocation.id}`),
+  )
+  return { revocations: page.map(({ revocation }) => revocation), next_cursor }
+}
+
+/** What was refused because of it is taken again. @throws {Problem} 404 `not-found`. */
+export async function removeRevocation(database: Database, origin: Origin, id: string): Promise<void> {
+  await inTransaction(database, async client => {
+    const removed = await rows.deleteRevocation(client, origin.workspace, id)
+    if (!removed) throw notFound('revocation')
+    await recordAudit(client, { ...origin, action: 'revocation.removed', details: detailsOf(removed) })
+    await publishAccessChange(client, { change: 'revocations' })
+  })
+}
+
+function detailsOf({ id, subject, token_id, reason, expires_at }: Revocation) {
+  return { revocation: id, subject, token_id, reason, expires_at }
+}
+
+function placeIn(cursor: string): rows.After {
+  const [at, id = ''] = parseCursor('revocations', cursor, CURSOR).split('.')
+  return { at: Number(at), id }
+}
+
+function invalid(detail: string): Problem {
+  return new Problem(400, 'invalid-request', detail)
+}

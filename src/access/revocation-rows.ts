@@ -1,0 +1,94 @@
+/** The statements on sluice.revocations, one a function. None but `selectInForce` reaches beyond a workspace (I7). */
+import type { Queryable } from '../events/log.js'
+import type { Revocation } from './revocation.js'
+
+/** What decides whether credentials are revoked. */
+export interface RevocationInForce {
+  readonly workspace: string
+  readonly subject: string | null
+  readonly token_id: string | null
+  readonly at: Date
+  readonly expires_at: Date | null
+}
+
+interface RevocationRow extends Omit<Revocation, 'at' | 'expires_at'> {
+  readonly at: Date
+  readonly expires_at: Date | null
+}
+
+/** Where a page starts: after this revocation, which may be gone. `at` in microseconds since 1970. */
+export interface After {
+  readonly at: number
+  readonly id: string
+}
+
+const COLUMNS = 'r.id, r.workspace, r.subject, r.token_id, r.at, r.by, r.reason, r.expires_at'
+
+/** Of all workspaces: who asks has credentials of any. */
+export async function selectInForce(database: Queryable): Promise<RevocationInForce[]> {
+  const { rows } = await database.query<RevocationInForce>({
+    name: 'sluice-revocations-in-force',
+    text: `select r.workspace, r.subject, r.token_id, r.at, r.expires_at from sluice.revocations r
+            where r.expires_at is null or r.expires_at > clock_timestamp()`,
+  })
+  return rows
+}
+
+export async function insertRevocation(
+  client: Queryable,
+  { workspace, subject, token_id, by, reason, expires_at }: Omit<Revocation, 'id' | 'at'>,
+): Promise<Revocation> {
+  const { rows } = await client.query<RevocationRow>(
+    `insert into sluice.revocations as r (workspace, subject, token_id, by, reason, expires_at)
+     values ($1, $2, $3, $4, $5, $6) returning ${COLUMNS}`,
+    [workspace, subject, token_id, by, reason, expires_at],
+  )
+  const [made] = rows
+  if (!made) throw new Error('The revocation was not stored.')
+  return documentOf(made)
+}
+
+/** The newest first. */
+export async function selectRevocations(
+  database: Queryable,
+  workspace: string,
+  after: After | undefined,
+  limit: number,
+): Promise<{ revocation: Revocation; at: number }[]> {
+  const { rows } = await database.query<RevocationRow & { microseconds: number }>(
+    `select ${COLUMNS}, (extract(epoch from r.at) * 1000000)::bigint as microseconds
+       from sluice.revocations r
+      where r.workspace = $1
+        and ($2::bigint is null
+             or (r.at, r.id) < (timestamptz 'epoch' + $2::bigint * interval '1 microsecond', $3::uuid))
+      order by r.at desc, r.id desc
+      limit $4`,
+    [workspace, after?.at, after?.id, limit],
+  )
+  return rows.map(({ microseconds, ...row }) => ({ revocation: documentOf(row), at: microseconds }))
+}
+
+/** @returns what was removed; undefined when there was no such one. */
+export async function deleteRevocation(
+  client: Queryable,
+  workspace: string,
+  id: string,
+): Promise<Revocation | undefined> {
+  const { rows } = await client.query<RevocationRow>(
+    `delete from sluice.revocations r where r.workspace = $1 and r.id = $2 returning ${COLUMNS}`,
+    [workspace, id],
+  )
+  return rows[0] && documentOf(rows[0])
+}
+
+/** Those of a workspace that do nothing any more. */
+export async function deleteExpired(client: Queryable, workspace: string): Promise<void> {
+  await client.query(
+    'delete from sluice.revocations r where r.workspace = $1 and r.expires_at < clock_timestamp()',
+    [workspace],
+  )
+}
+
+function documentOf(row: RevocationRow): Revocation {
+  return { ...row, at: row.at.toISOString(), expires_at: row.expires_at?.toISOString() ?? null }
+}
