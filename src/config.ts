@@ -4,6 +4,7 @@
  */
 import Type, { type Static } from 'typebox'
 import Value from 'typebox/value'
+import { proxyFaults } from './trusted-proxies.js'
 
 const Ms = (options: { default: number; minimum?: number; description: string }) =>
   Type.Integer({ minimum: 0, maximum: 2_147_483_647, ...options })
@@ -205,6 +206,7 @@ function contradictionsIn(config: Config): string[] {
   if (config.ARTIFACTS_DIR !== undefined && config.ARTIFACTS_SECRET === undefined && hasPublicKey(config)) {
     faults.push('ARTIFACTS_DIR needs ARTIFACTS_SECRET here: public keys prove tokens, but cannot sign links.')
   }
+  faults.push(...proxyFaults(config.TRUSTED_PROXIES))
   if (config.NODE_ENV !== 'production') return faults
   if (config.DATABASE_URL === undefined) {
     faults.push('DATABASE_URL is not set. In production Sluice needs a database of yours: postgres://….')
