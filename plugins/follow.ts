@@ -1,27 +1,24 @@
 /**
- * Gives replies the two ways to read a stream of the log: `reply.follow(…)` live, `reply.sendEventPage(…)` a page.
- * Every route that shows a stream, in whatever encoding, answers through these, so that resuming, refusing and
- * ending are the same everywhere.
+ * Gives replies `reply.follow(…)`, which shows a stream of the log live. Every route that shows one, in whatever encoding,
+ * answers through it, so that resuming, refusing and ending are the same everywhere. Its sibling is event-pages.ts.
  */
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Role } from '../src/auth/principal.js'
-import { isDatabaseDown, notFound, Problem, unavailable } from '../src/errors.js'
+import { isDatabaseDown, notFound, unavailable } from '../src/errors.js'
 import { FEED } from '../src/events/event.js'
 import { findStream, readHead } from '../src/events/log.js'
 import type { TypeFilter } from '../src/events/type-filter.js'
-import { type EventPage, readEventPage } from '../src/hub/event-page.js'
 import type { Lease } from '../src/hub/hub.js'
-import { cursorId, type Opening, type Start, type StartAt } from '../src/hub/start.js'
+import type { Opening, Start, StartAt } from '../src/hub/start.js'
+import type { StreamLimit, StreamSlot } from '../src/limits/stream-slots.js'
 import type { Encoding } from '../src/sse/encoding.js'
-import { eventDocument } from '../src/sse/ndjson.js'
 import { Payload } from '../src/sse/payload.js'
 import { retryMs } from '../src/sse/retry.js'
 
 declare module 'fastify' {
   interface FastifyReply {
     follow(request: FollowRequest): Promise<FastifyReply>
-    sendEventPage(request: EventPageQuery): Promise<FastifyReply>
   }
 }
 
@@ -37,15 +34,6 @@ export interface FollowRequest {
   readonly maxFollowers?: number
 }
 
-export interface EventPageQuery {
-  readonly stream: string
-  readonly from: StartAt
-  readonly limit: number
-  readonly waitMs: number
-  readonly filter: TypeFilter | undefined
-  readonly form: 'application/json' | 'application/x-ndjson'
-}
-
 type Refusal = 'draining' | 'limit' | 'database'
 
 export default fp(
@@ -53,11 +41,8 @@ export default fp(
     app.decorateReply('follow', function (this: FastifyReply, request: FollowRequest) {
       return follow(app, this, request)
     })
-    app.decorateReply('sendEventPage', function (this: FastifyReply, query: EventPageQuery) {
-      return sendEventPage(app, this, query)
-    })
   },
-  { name: 'follow', dependencies: ['hub', 'sse', 'auth', 'rate-limit'] },
+  { name: 'follow', dependencies: ['hub', 'sse', 'auth', 'rate-limit', 'stream-slots'] },
 )
 
 async function follow(
@@ -65,18 +50,38 @@ async function follow(
   reply: FastifyReply,
   request: FollowRequest,
 ): Promise<FastifyReply> {
-  const { stream, encoding, filter, opening, maxFollowers = Number.POSITIVE_INFINITY } = request
-  const { principal } = reply.request
-  const { workspace } = principal
+  const { encoding } = request
   const refusal = app.hub.refusal ?? ((await app.streamBudget(reply.request)) ? undefined : 'limit')
   if (refusal) return refuseSoftly(reply, encoding, refusal)
-  // Asked before the opening is read, and again when there is nothing left to wait for.
-  if ((await app.hub.followers(workspace, stream)) >= maxFollowers)
-    return refuseSoftly(reply, encoding, 'limit')
-  let lease: Lease | undefined
+  // Before anything is waited for: of those who come at the same time too, only as many as may.
+  const slot = app.takeStreamSlot(reply.request)
+  if (typeof slot === 'string') return refuseSoftly(reply, encoding, 'limit', slot)
   try {
-    const { frames, from = request.from } = (await opening?.()) ?? { frames: [] }
-    lease = await open(app, reply, stream)
+    return await followIn(app, reply, request, slot)
+  } catch (error) {
+    slot.release()
+    if (isDatabaseDown(error)) return refuseSoftly(reply, encoding, 'database')
+    throw error
+  }
+}
+
+/** With a slot, which goes with the stream; when this throws, the caller gives it back. */
+async function followIn(
+  app: FastifyInstance,
+  reply: FastifyReply,
+  request: FollowRequest,
+  slot: StreamSlot,
+): Promise<FastifyReply> {
+  const { stream, encoding, filter, opening, maxFollowers = Number.POSITIVE_INFINITY } = request
+  const { principal } = reply.request
+  // Asked before the opening is read, and again when there is nothing left to wait for.
+  if ((await app.hub.followers(principal.workspace, stream)) >= maxFollowers) {
+    slot.release()
+    return refuseSoftly(reply, encoding, 'limit')
+  }
+  const { frames, from = request.from } = (await opening?.()) ?? { frames: [] }
+  const lease = held(await open(app, reply, stream), slot)
+  try {
     const start = await app.hub.starts.resolve(lease.stream, from, filter)
     if (await isAtItsEnd(app, reply, stream, lease, start)) {
       lease.release()
@@ -92,31 +97,19 @@ async function follow(
     app.hub.subscribe({ lease, start, sink, encoding, filter, principal, access, opening: frames })
     return reply
   } catch (error) {
-    lease?.release()
-    if (isDatabaseDown(error)) return refuseSoftly(reply, encoding, 'database')
+    lease.release()
     throw error
   }
 }
 
-async function sendEventPage(
-  app: FastifyInstance,
-  reply: FastifyReply,
-  query: EventPageQuery,
-): Promise<FastifyReply> {
-  if (!(await app.streamBudget(reply.request))) throw rateLimited()
-  const gone = new AbortController()
-  reply.raw.once('close', () => gone.abort())
-  const lease = await open(app, reply, query.stream)
-  try {
-    const { cursor, reset } = await app.hub.starts.resolve(lease.stream, query.from)
-    if (reset) throw discontinuity(reset)
-    const { limit, filter, waitMs, form } = query
-    const page = await readEventPage(app.database, lease.stream, {
-      ...{ after: cursor, limit, filter, waitMs, signal: gone.signal },
-    })
-    return reply.type(form).send(form === 'application/json' ? documentOf(page) : linesOf(page))
-  } finally {
-    lease.release()
+/** A lease that gives the slot back with the stream. */
+function held({ stream, release }: Lease, slot: StreamSlot): Lease {
+  return {
+    stream,
+    release() {
+      release()
+      slot.release()
+    },
   }
 }
 
@@ -150,9 +143,15 @@ async function isAtItsEnd(
 }
 
 /** Any status but 200 would stop a browser's EventSource for ever, so being busy is told inside the stream. */
-function refuseSoftly(reply: FastifyReply, encoding: Encoding, reason: Refusal): FastifyReply {
+function refuseSoftly(
+  reply: FastifyReply,
+  encoding: Encoding,
+  reason: Refusal,
+  limit?: StreamLimit,
+): FastifyReply {
   const retry = encoding.retry(retryMs())
-  const notice = encoding.notice({ name: 'unavailable', data: { reason } })
+  const data = limit === undefined ? { reason } : { reason, limit }
+  const notice = encoding.notice({ name: 'unavailable', data })
   if (!retry || !notice) {
     throw unavailable('stream-unavailable', `No stream can be opened now: ${reason}. Try again.`)
   }
@@ -179,24 +178,4 @@ function sayAndEnd(
   if (said.length > 0) sink.write(Payload.of(said))
   sink.end()
   return reply
-}
-
-function rateLimited(): Problem {
-  const detail = 'You have asked too often within a minute. Follow the stream, or ask with `wait`.'
-  return new Problem(429, 'rate-limited', detail, { retryAfter: 60 })
-}
-
-function discontinuity(reset: NonNullable<Start['reset']>): Problem {
-  const detail = 'The log does not go on after this event. Load your state again, then follow from `head`.'
-  return new Problem(410, reset.reason, detail, { earliest: reset.earliest, head: reset.head })
-}
-
-/** Written, not stringified: the data of each event goes out as it is stored. */
-function documentOf({ events, next, head }: EventPage): string {
-  const documents = events.map(eventDocument).join(',')
-  return `{"events":[${documents}],"next":"${cursorId(next)}","head":"${cursorId(head)}"}`
-}
-
-function linesOf({ events }: EventPage): string {
-  return events.map(event => `${eventDocument(event)}\n`).join('')
 }

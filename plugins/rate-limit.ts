@@ -1,11 +1,12 @@
 /**
  * How many requests a minute one caller gets, in all processes together (src/limits/shared-limit.ts). Callers are
- * principals. An address (IPv6 by /64, which one customer holds whole) has a smaller budget of its own, for what it sends
+ * principals. An address has a smaller budget of its own, for what it sends
  * without a principal: to public routes, to paths that do not exist, and with credentials that prove nothing.
  *
  * So somebody who guesses tokens or keys spends the budget of the address, and when it is spent every further guess is
  * answered without looking anything up; principals behind the same address (NAT) go on.
  */
+import { isIP } from 'node:net'
 import rateLimit, { type FastifyRateLimitStore, type FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
@@ -15,6 +16,10 @@ import { exchangeBy } from '../src/limits/rate-windows.js'
 import { SharedLimit, type Spending } from '../src/limits/shared-limit.js'
 
 declare module 'fastify' {
+  interface FastifyRequest {
+    /** The address of the client as limits count it: of IPv6 the /64 network, which one customer holds whole. */
+    readonly network: string
+  }
   interface FastifyInstance {
     /**
      * Spends one request of the caller's budget; false when nothing was left. Stream routes (`config.stream`) ask by
@@ -51,6 +56,11 @@ const PROBES: ReadonlySet<string | undefined> = new Set(['/health', '/ready'])
 
 export default fp<RateLimitOptions>(
   async (app, { max, addressMax, database }) => {
+    app.decorateRequest('network', {
+      getter() {
+        return networkOf(this.ip)
+      },
+    })
     if (max === 0) {
       app.decorate('streamBudget', async () => true)
       app.decorate('spendBudget', async () => {})
@@ -76,7 +86,11 @@ export default fp<RateLimitOptions>(
     const ofPrincipal = app.createRateLimit()
     const ofAddress =
       addresses &&
-      app.createRateLimit({ store: storeOf(addresses), max: addressMax, keyGenerator: addressOf })
+      app.createRateLimit({
+        store: storeOf(addresses),
+        max: addressMax,
+        keyGenerator: ({ network }) => network,
+      })
 
     const spend = async (request: FastifyRequest): Promise<Spending | undefined> => {
       const budget = await (request.caller ? ofPrincipal : ofAddress)?.(request)
@@ -98,7 +112,7 @@ export default fp<RateLimitOptions>(
     app.decorate('streamBudget', async request => (await spend(request))?.allowed ?? true)
     app.decorate('spendBudget', async (request, reply) => answer(request, reply, await spend(request)))
     app.decorate('assertMayFail', (request, reply) =>
-      answer(request, reply, addresses?.refusal(addressOf(request))),
+      answer(request, reply, addresses?.refusal(request.network)),
     )
 
     // Before authentication, which has nothing to do for these.
@@ -120,9 +134,9 @@ function principalOf({ caller }: FastifyRequest): string {
   return `${caller?.workspace} ${caller?.id}`
 }
 
-/** A client that has gone meanwhile has no address any more. */
-function addressOf({ ip }: FastifyRequest): string {
-  return ip === undefined ? 'unknown' : rateLimit.normalizeIP(ip)
+/** A client that has gone has no address any more, and what a proxy writes need not be one. */
+function networkOf(ip: string | undefined): string {
+  return ip !== undefined && isIP(ip) ? rateLimit.normalizeIP(ip) : 'unknown'
 }
 
 /** @fastify/rate-limit counts by what we give it. Its own store knows this process only. */

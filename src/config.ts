@@ -115,6 +115,22 @@ export const Environment = Type.Object({
     minimum: 1,
     description: 'Open streams in this process; more are told `unavailable` and come back.',
   }),
+  MAX_STREAMS_PER_PRINCIPAL: Type.Integer({
+    default: 1_000,
+    minimum: 0,
+    description:
+      'Open streams of one principal in this process, long polls that wait included; 0: any number.',
+  }),
+  MAX_STREAMS_PER_WORKSPACE: Type.Integer({
+    default: 10_000,
+    minimum: 0,
+    description: 'The same for one workspace.',
+  }),
+  MAX_STREAMS_PER_ADDRESS: Type.Integer({
+    default: 2_000,
+    minimum: 0,
+    description: 'The same for one address.',
+  }),
 
   BUS: Type.Enum(['postgres', 'memory'], {
     default: 'postgres',

@@ -1,0 +1,91 @@
+/** Gives replies `reply.sendEventPage(…)`: a page of a stream, at once or as soon as there is something to show (a long poll). */
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import fp from 'fastify-plugin'
+import { notFound, Problem } from '../src/errors.js'
+import type { TypeFilter } from '../src/events/type-filter.js'
+import { type EventPage, readEventPage } from '../src/hub/event-page.js'
+import { cursorId, type Start, type StartAt } from '../src/hub/start.js'
+import type { StreamLimit } from '../src/limits/stream-slots.js'
+import { eventDocument } from '../src/sse/ndjson.js'
+
+declare module 'fastify' {
+  interface FastifyReply {
+    sendEventPage(query: EventPageQuery): Promise<FastifyReply>
+  }
+}
+
+export interface EventPageQuery {
+  readonly stream: string
+  readonly from: StartAt
+  readonly limit: number
+  readonly waitMs: number
+  readonly filter: TypeFilter | undefined
+  readonly form: 'application/json' | 'application/x-ndjson'
+}
+
+export default fp(
+  async app => {
+    app.decorateReply('sendEventPage', function (this: FastifyReply, query: EventPageQuery) {
+      return sendEventPage(app, this, query)
+    })
+  },
+  { name: 'event-pages', dependencies: ['hub', 'auth', 'rate-limit', 'stream-slots'] },
+)
+
+async function sendEventPage(
+  app: FastifyInstance,
+  reply: FastifyReply,
+  query: EventPageQuery,
+): Promise<FastifyReply> {
+  await app.spendBudget(reply.request, reply)
+  // Who waits holds as much as who follows.
+  const slot = query.waitMs > 0 ? app.takeStreamSlot(reply.request) : undefined
+  if (typeof slot === 'string') throw tooManyStreams(slot)
+  try {
+    return await sendEventPageIn(app, reply, query)
+  } finally {
+    slot?.release()
+  }
+}
+
+async function sendEventPageIn(
+  app: FastifyInstance,
+  reply: FastifyReply,
+  query: EventPageQuery,
+): Promise<FastifyReply> {
+  const gone = new AbortController()
+  reply.raw.once('close', () => gone.abort())
+  const lease = await app.hub.open(reply.request.principal.workspace, query.stream)
+  if (!lease) throw notFound('stream')
+  try {
+    const { cursor, reset } = await app.hub.starts.resolve(lease.stream, query.from)
+    if (reset) throw discontinuity(reset)
+    const { limit, filter, waitMs, form } = query
+    const page = await readEventPage(app.database, lease.stream, {
+      ...{ after: cursor, limit, filter, waitMs, signal: gone.signal },
+    })
+    return reply.type(form).send(form === 'application/json' ? documentOf(page) : linesOf(page))
+  } finally {
+    lease.release()
+  }
+}
+
+function tooManyStreams(limit: StreamLimit): Problem {
+  const detail = `There are too many open streams and waiting requests of this ${limit}. Close some, or ask without \`wait\`.`
+  return new Problem(429, 'too-many-streams', detail, { retryAfter: 5 })
+}
+
+function discontinuity(reset: NonNullable<Start['reset']>): Problem {
+  const detail = 'The log does not go on after this event. Load your state again, then follow from `head`.'
+  return new Problem(410, reset.reason, detail, { earliest: reset.earliest, head: reset.head })
+}
+
+/** Written, not stringified: the data of each event goes out as it is stored. */
+function documentOf({ events, next, head }: EventPage): string {
+  const documents = events.map(eventDocument).join(',')
+  return `{"events":[${documents}],"next":"${cursorId(next)}","head":"${cursorId(head)}"}`
+}
+
+function linesOf({ events }: EventPage): string {
+  return events.map(event => `${eventDocument(event)}\n`).join('')
+}
