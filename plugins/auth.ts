@@ -4,9 +4,8 @@
  * `//events` or `/%65vents` cannot walk past it.
  */
 import jwt, { type FastifyJWTOptions, type TokenOrHeader } from '@fastify/jwt'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { believesAnybody } from '../src/auth/client-address.js'
 import { type Credentials, takeCredentials } from '../src/auth/credentials.js'
 import { createKeySet } from '../src/auth/key-set.js'
 import type { Keys } from '../src/auth/keys.js'
@@ -49,16 +48,13 @@ export interface AuthOptions {
   readonly queryToken: boolean
   /**
    * Whose an API key is, or a Problem; default: no key is known.
-   * @param address of the client; undefined where the app believes what anybody says of it (`trustProxy: true`), so
-   * that no key is taken that is good from some addresses only.
+   * @param address of the client.
    */
-  readonly principalOfKey?: ((key: string, address: string | undefined) => Promise<Principal>) | undefined
+  readonly principalOfKey?: ((key: string, address: string) => Promise<Principal>) | undefined
   /** Whose a stream ticket is, or a Problem; default: no ticket is good. */
   readonly principalOfTicket?: ((ticket: string, reply: FastifyReply) => Promise<Principal>) | undefined
-}
-
   /** Told of every refusal; must neither wait nor throw. */
-  readonly onRefusal?: FastifyInstance['noteRefusal'] | undefined
+  readonly onRefusal?: (request: FastifyRequest, problem: Problem, tried: Credentials | undefined) => void
   /**
    * Throws a Problem where the credentials have been revoked since they were issued; default: none ever are. Asked for
    * each request, because what was verified once is remembered.
@@ -66,8 +62,6 @@ export interface AuthOptions {
   readonly assertNotRevoked?: ((principal: Principal) => Promise<void>) | undefined
 }
 
-const BELIEVING =
-  "trustProxy believes anybody's X-Forwarded-For: API keys with allowed_ips are refused. Name the proxies' addresses."
 /** Verified tokens that are remembered, each at most for its own life. */
 const REMEMBERED_TOKENS = 1_000
 
@@ -111,33 +105,24 @@ export default fp<AuthOptions>(
       if (access === 'public' || request.is404) return
       try {
         const caller = await authenticate(request, reply)
+        // Whoever was revoked is nobody: what he sends is not on the budget of whom he was.
+        await assertNotRevoked(caller)
         request.caller = caller
         // A route that was there before this plugin may have escaped the check at boot: it stays shut.
         if (access === undefined) throw new Error(`${url} declares no config.access`)
         const needed = [access].flat()
-        // Whoever was revoked is nobody: what he sends is not on the budget of whom he was.
-        await assertNotRevoked(caller)
         if (!allows(caller.role, needed)) throw roleTooLow(caller.role, needed)
       } catch (error) {
+        if (error instanceof Problem) onRefusal?.(request, error, request.credentials)
         // To fail costs a request too. Guessing goes on at the pace of that budget, and no faster.
         if (error instanceof Problem && error.status < 500) await app.spendBudget(request, reply)
         const header = error instanceof Problem ? challenge(error) : undefined
         if (header !== undefined) reply.header('www-authenticate', header)
-        if (error instanceof Problem) onRefusal?.(request, error, request.credentials)
         throw error
       } finally {
         request.credentials = undefined
       }
     })
-
-    let believing: boolean | undefined
-    function addressOf(request: FastifyRequest): string | undefined {
-      if (believing === undefined) {
-        believing = believesAnybody(request)
-        if (believing) app.log.warn(BELIEVING)
-      }
-      return believing ? undefined : request.ip
-    }
 
     /** Whoever the one credential of a request proves. */
     async function authenticate(request: FastifyRequest, reply: FastifyReply): Promise<Principal> {
@@ -153,7 +138,7 @@ export default fp<AuthOptions>(
         case 'token':
           return principalOf(await verifiedClaims(request, keys), claims)
         case 'key':
-          return await principalOfKey(credentials.text, addressOf(request))
+          return await principalOfKey(credentials.text, request.ip)
         case 'ticket':
           return await principalOfTicket(credentials.text, reply)
       }
@@ -175,6 +160,8 @@ async function noKeys(): Promise<never> {
   throw keyInvalid()
 }
 
+async function noRevocations(): Promise<void> {}
+
 async function noTickets(): Promise<never> {
   throw ticketInvalid()
 }
@@ -188,8 +175,6 @@ function verificationKey(keys: Keys): Pick<FastifyJWTOptions, 'secret' | 'decode
   if (keys.kind === 'public') return { secret: { public: keys.pem } }
   const set = createKeySet(keys.url)
   const find = (_: FastifyRequest, token: TokenOrHeader) => set.find('header' in token ? token.header : token)
-async function noRevocations(): Promise<void> {}
-
   return { secret: { public: find }, decode: { complete: true } }
 }
 

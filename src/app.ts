@@ -9,7 +9,6 @@ import bus from '../plugins/bus.js'
 import console from '../plugins/console.js'
 import cors from '../plugins/cors.js'
 import database from '../plugins/database.js'
-import eventPages from '../plugins/event-pages.js'
 import follow from '../plugins/follow.js'
 import headers from '../plugins/headers.js'
 import hub from '../plugins/hub.js'
@@ -20,7 +19,6 @@ import problems from '../plugins/problems.js'
 import rateLimit from '../plugins/rate-limit.js'
 import retention from '../plugins/retention.js'
 import sse from '../plugins/sse.js'
-import streamSlots from '../plugins/stream-slots.js'
 import streamTickets from '../plugins/stream-tickets.js'
 import validation from '../plugins/validation.js'
 import artifactRoutes from '../routes/artifacts.js'
@@ -35,19 +33,18 @@ import jobReportRoutes from '../routes/job-reports.js'
 import jobRoutes from '../routes/jobs.js'
 import keyRoutes from '../routes/keys.js'
 import projectRoutes from '../routes/projects.js'
+import revocationRoutes from '../routes/revocations.js'
 import runnerJobRoutes from '../routes/runner-jobs.js'
 import runRoutes from '../routes/runs.js'
 import serverStateRoutes from '../routes/server-state.js'
-import revocationRoutes from '../routes/revocations.js'
+import streamRenewalRoutes from '../routes/stream-renewals.js'
 import streamTicketRoutes from '../routes/stream-tickets.js'
+import { ACCESS_KEPT_DAYS } from './access/access-log.js'
 import type { Keys } from './auth/keys.js'
 import type { Config } from './config.js'
-import streamRenewalRoutes from '../routes/stream-renewals.js'
 import { requestId } from './http-log.js'
-import { ACCESS_KEPT_DAYS } from './access/access-log.js'
 import { Items } from './items/items.js'
 import { ArtifactLinks } from './jobs/artifacts.js'
-import type { StreamCaps } from './limits/stream-slots.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -102,26 +99,27 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
   })
   await app.register(apiKeys)
   await app.register(streamTickets)
+  await app.register(failedAuthentications, { claims: claimRules(config) })
   await app.register(auth, {
     keys,
     claims: claimRules(config),
     queryToken: config.QUERY_TOKEN === 'on',
     principalOfKey: (key, address) => app.apiKeys.principalOf(key, address),
-  await app.register(failedAuthentications, { claims: claimRules(config) })
     principalOfTicket: app.takeTicket,
+    onRefusal: app.noteRefusal,
+    assertNotRevoked: principal => app.guard.assertNotRevoked(principal),
   })
   await app.register(audit)
   await app.register(bus, { url: busUrl(config, databaseUrl) })
   await app.register(hub, {
     databaseUrl,
-    onRefusal: app.noteRefusal,
-    assertNotRevoked: principal => app.guard.assertNotRevoked(principal),
     pooled,
     heartbeatMs: config.HEARTBEAT_MS,
     maxAgeMs: config.MAX_STREAM_AGE * 1_000,
     maxStreams: config.MAX_STREAMS,
     drainMs: config.DRAIN_MS,
   })
+  await app.register(access)
   await app.register(maintenance)
   await app.register(jobs)
   await app.register(retention, {
@@ -129,10 +127,7 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
     jobDays: config.JOB_RETENTION_DAYS,
   })
   await app.register(sse)
-  await app.register(streamSlots, { caps: streamCaps(config) })
   await app.register(follow)
-  await app.register(eventPages)
-  await app.register(access)
 
   app.decorate('items', new Items({ database: app.database, onCommitted: app.wake }))
 
@@ -142,18 +137,18 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
   await app.register(healthRoutes)
   await app.register(serverStateRoutes)
   await app.register(keyRoutes)
+  await app.register(revocationRoutes)
   await app.register(auditRoutes)
   await app.register(feedRoutes)
   await app.register(streamTicketRoutes)
+  await app.register(streamRenewalRoutes)
   await app.register(eventRoutes)
   await app.register(itemRoutes, { items: app.items })
   await app.register(jobRoutes)
   await app.register(jobReportRoutes)
-  await app.register(revocationRoutes)
   await app.register(jobEventRoutes)
   await app.register(runnerJobRoutes)
   await app.register(runRoutes, { links })
-  await app.register(streamRenewalRoutes)
   await app.register(artifactRoutes, { folder: config.ARTIFACTS_DIR, links })
   await app.register(projectRoutes)
   await app.register(executionRoutes)
@@ -163,14 +158,6 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
 function trustedProxies({ TRUSTED_PROXIES }: Config): string[] | false {
   const proxies = TRUSTED_PROXIES.split(',').map(proxy => proxy.trim())
   return TRUSTED_PROXIES === '' ? false : proxies
-}
-
-function streamCaps(config: Config): StreamCaps {
-  return {
-    principal: config.MAX_STREAMS_PER_PRINCIPAL,
-    workspace: config.MAX_STREAMS_PER_WORKSPACE,
-    address: config.MAX_STREAMS_PER_ADDRESS,
-  }
 }
 
 function claimRules(config: Config) {
