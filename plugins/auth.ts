@@ -6,6 +6,7 @@
 import jwt, { type FastifyJWTOptions, type TokenOrHeader } from '@fastify/jwt'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { believesAnybody } from '../src/auth/client-address.js'
 import { type Credentials, takeCredentials } from '../src/auth/credentials.js'
 import { createKeySet } from '../src/auth/key-set.js'
 import type { Keys } from '../src/auth/keys.js'
@@ -48,9 +49,10 @@ export interface AuthOptions {
   readonly queryToken: boolean
   /**
    * Whose an API key is, or a Problem; default: no key is known.
-   * @param address of the client.
+   * @param address of the client; undefined where the app believes what anybody says of it (`trustProxy: true`), so
+   * that no key is taken that is good from some addresses only.
    */
-  readonly principalOfKey?: ((key: string, address: string) => Promise<Principal>) | undefined
+  readonly principalOfKey?: ((key: string, address: string | undefined) => Promise<Principal>) | undefined
   /** Whose a stream ticket is, or a Problem; default: no ticket is good. */
   readonly principalOfTicket?: ((ticket: string, reply: FastifyReply) => Promise<Principal>) | undefined
   /** Told of every refusal; must neither wait nor throw. */
@@ -62,6 +64,8 @@ export interface AuthOptions {
   readonly assertNotRevoked?: ((principal: Principal) => Promise<void>) | undefined
 }
 
+const BELIEVING =
+  "trustProxy believes anybody's X-Forwarded-For: API keys with allowed_ips are refused. Name the proxies' addresses."
 /** Verified tokens that are remembered, each at most for its own life. */
 const REMEMBERED_TOKENS = 1_000
 
@@ -124,6 +128,15 @@ export default fp<AuthOptions>(
       }
     })
 
+    let believing: boolean | undefined
+    function addressOf(request: FastifyRequest): string | undefined {
+      if (believing === undefined) {
+        believing = believesAnybody(request)
+        if (believing) app.log.warn(BELIEVING)
+      }
+      return believing ? undefined : request.ip
+    }
+
     /** Whoever the one credential of a request proves. */
     async function authenticate(request: FastifyRequest, reply: FastifyReply): Promise<Principal> {
       const isStream = request.routeOptions.config.stream === true
@@ -138,7 +151,7 @@ export default fp<AuthOptions>(
         case 'token':
           return principalOf(await verifiedClaims(request, keys), claims)
         case 'key':
-          return await principalOfKey(credentials.text, request.ip)
+          return await principalOfKey(credentials.text, addressOf(request))
         case 'ticket':
           return await principalOfTicket(credentials.text, reply)
       }

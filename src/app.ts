@@ -9,6 +9,7 @@ import bus from '../plugins/bus.js'
 import console from '../plugins/console.js'
 import cors from '../plugins/cors.js'
 import database from '../plugins/database.js'
+import eventPages from '../plugins/event-pages.js'
 import follow from '../plugins/follow.js'
 import headers from '../plugins/headers.js'
 import hub from '../plugins/hub.js'
@@ -19,6 +20,7 @@ import problems from '../plugins/problems.js'
 import rateLimit from '../plugins/rate-limit.js'
 import retention from '../plugins/retention.js'
 import sse from '../plugins/sse.js'
+import streamSlots from '../plugins/stream-slots.js'
 import streamTickets from '../plugins/stream-tickets.js'
 import validation from '../plugins/validation.js'
 import artifactRoutes from '../routes/artifacts.js'
@@ -45,6 +47,8 @@ import type { Config } from './config.js'
 import { requestId } from './http-log.js'
 import { Items } from './items/items.js'
 import { ArtifactLinks } from './jobs/artifacts.js'
+import type { StreamCaps } from './limits/stream-slots.js'
+import { parseProxies } from './trusted-proxies.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -99,14 +103,12 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
   })
   await app.register(apiKeys)
   await app.register(streamTickets)
-  await app.register(failedAuthentications, { claims: claimRules(config) })
   await app.register(auth, {
     keys,
     claims: claimRules(config),
     queryToken: config.QUERY_TOKEN === 'on',
     principalOfKey: (key, address) => app.apiKeys.principalOf(key, address),
     principalOfTicket: app.takeTicket,
-    onRefusal: app.noteRefusal,
     assertNotRevoked: principal => app.guard.assertNotRevoked(principal),
   })
   await app.register(audit)
@@ -127,7 +129,9 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
     jobDays: config.JOB_RETENTION_DAYS,
   })
   await app.register(sse)
+  await app.register(streamSlots, { caps: streamCaps(config) })
   await app.register(follow)
+  await app.register(eventPages)
 
   app.decorate('items', new Items({ database: app.database, onCommitted: app.wake }))
 
@@ -156,8 +160,16 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
 }
 
 function trustedProxies({ TRUSTED_PROXIES }: Config): string[] | false {
-  const proxies = TRUSTED_PROXIES.split(',').map(proxy => proxy.trim())
-  return TRUSTED_PROXIES === '' ? false : proxies
+  const proxies = parseProxies(TRUSTED_PROXIES)
+  return proxies.length > 0 && proxies
+}
+
+function streamCaps(config: Config): StreamCaps {
+  return {
+    principal: config.MAX_STREAMS_PER_PRINCIPAL,
+    workspace: config.MAX_STREAMS_PER_WORKSPACE,
+    address: config.MAX_STREAMS_PER_ADDRESS,
+  }
 }
 
 function claimRules(config: Config) {
