@@ -1,7 +1,7 @@
 /**
  * Keeps the log from growing for ever: events go when they are older than their kind of stream keeps them, the oldest
- * of each stream first; jobs go some time after their end, with their streams; idempotency keys go after a day. Any
- * process may do it; at any time one does.
+ * of each stream first; jobs go some time after their end, with their streams; idempotency keys go after a day, stream
+ * tickets when they are over. Any process may do it; at any time one does.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type pg from 'pg'
@@ -60,6 +60,7 @@ export class Retention {
     }
     if (jobDays > 0) removed += await this.#inBatches(() => removeJobs(database, jobDays))
     await this.#inBatches(() => removeKeys(database))
+    await this.#inBatches(() => removeTickets(database))
     return removed
   }
 
@@ -129,4 +130,17 @@ async function removeKeys(database: pg.Pool): Promise<number> {
     values: [KEYS_KEPT_DAYS, BATCH],
   })
   return rows[0]?.removed ?? 0
+}
+
+async function removeTickets(database: pg.Pool): Promise<number> {
+  // One that is just being taken stays for the next time.
+  const { rowCount } = await database.query({
+    name: 'sluice-forget-tickets',
+    text: `delete from sluice.stream_tickets t where t.hash in (
+             select o.hash from sluice.stream_tickets o where o.good_until < clock_timestamp()
+             order by o.good_until limit $1 for update skip locked
+           )`,
+    values: [BATCH],
+  })
+  return rowCount ?? 0
 }

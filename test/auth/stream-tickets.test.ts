@@ -2,6 +2,7 @@ import t from 'tap'
 import type { Principal } from '../../src/auth/principal.js'
 import { StreamTickets, TO_RETURN_MS, TO_SPEND_MS } from '../../src/auth/stream-tickets.js'
 import { createPool, type Database } from '../../src/database/pool.js'
+import { Retention } from '../../src/events/retention.js'
 import { createDatabase } from '../harness/database.js'
 
 const PATH = '/api/events'
@@ -186,4 +187,25 @@ t.test('what cannot be a ticket is refused without asking the database', async t
   ]) {
     await t.rejects(tickets.take(text, PATH, 'browser'), INVALID, JSON.stringify(text))
   }
+})
+
+t.test('tickets that are over are removed, the others are not', async t => {
+  const { pool } = await createDatabase(t)
+  const tickets = new StreamTickets(pool)
+  const over = await Promise.all([tickets.issue(ada, PATH), tickets.issue(ada, PATH)])
+  await tickets.take(over[0].ticket, PATH, 'browser')
+  await pool.query('update sluice.stream_tickets set good_until = clock_timestamp()')
+  const good = await Promise.all([tickets.issue(ada, PATH), tickets.issue(ada, PATH)])
+  await tickets.take(good[0].ticket, PATH, 'browser')
+
+  const log = () => undefined
+  await new Retention({
+    database: pool,
+    days: {},
+    jobDays: 0,
+    logger: { info: log, warn: log, error: log },
+  }).sweep()
+
+  t.equal((await pool.query('select from sluice.stream_tickets')).rowCount, 2)
+  for (const { ticket } of good) t.match(await tickets.take(ticket, PATH, 'browser'), { id: 'ada' })
 })
