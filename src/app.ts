@@ -10,6 +10,7 @@ import console from '../plugins/console.js'
 import cors from '../plugins/cors.js'
 import database from '../plugins/database.js'
 import eventPages from '../plugins/event-pages.js'
+import failedAuthentications from '../plugins/failed-authentications.js'
 import follow from '../plugins/follow.js'
 import headers from '../plugins/headers.js'
 import hub from '../plugins/hub.js'
@@ -103,12 +104,14 @@ export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions
   })
   await app.register(apiKeys)
   await app.register(streamTickets)
+  await app.register(failedAuthentications, { claims: claimRules(config) })
   await app.register(auth, {
     keys,
     claims: claimRules(config),
     queryToken: config.QUERY_TOKEN === 'on',
     principalOfKey: (key, address) => app.apiKeys.principalOf(key, address),
     principalOfTicket: app.takeTicket,
+    onRefusal: app.noteRefusal,
     assertNotRevoked: principal => app.guard.assertNotRevoked(principal),
   })
   await app.register(audit)

@@ -60,6 +60,12 @@ export class ApiKeys {
     }
   }
 
+  /** The key that a text names by its id, whatever else is wrong with it; undefined where there is none. */
+  async named(text: string): Promise<{ readonly id: string; readonly workspace: string } | undefined> {
+    const given = parseApiKey(text)
+    return given && (await this.#cache.find(given.id))
+  }
+
   /** When a key ends, in milliseconds since 1970: Infinity never, -Infinity when it has been revoked or there is none. */
   async endOf(id: string): Promise<number> {
     const key = await this.#cache.find(id)

@@ -1,0 +1,46 @@
+/** Puts failed authentications on record, outside the request's path. */
+import rateLimit from '@fastify/rate-limit'
+import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { FailedAuthentications } from '../src/audit/failed-authentications.js'
+import type { Credentials } from '../src/auth/credentials.js'
+import { isFailedAuthentication, suspectOf } from '../src/auth/suspect.js'
+import type { ClaimRules } from '../src/auth/token.js'
+import type { Problem } from '../src/errors.js'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** @param credentials that were refused; undefined where they could not even be told apart. */
+    noteRefusal(request: FastifyRequest, problem: Problem, credentials: Credentials | undefined): void
+  }
+}
+
+export interface FailedAuthenticationsOptions {
+  readonly claims: ClaimRules
+}
+
+export default fp<FailedAuthenticationsOptions>(
+  async (app, { claims }) => {
+    const { database, log: logger, apiKeys } = app
+    const failed = new FailedAuthentications({ database, logger })
+
+    app.decorate('noteRefusal', (request, problem, credentials) => {
+      if (isFailedAuthentication(problem)) void note(request, problem.code, credentials)
+    })
+    app.addHook('onReady', async () => failed.start())
+    app.addHook('onClose', () => failed.close())
+
+    async function note(request: FastifyRequest, code: string, credentials: Credentials | undefined) {
+      const { id: requestId, ip = null, method, routeOptions } = request
+      const suspect = await suspectOf(credentials, code, { claims, apiKeys })
+      const credential = credentials?.kind ?? null
+      failed.note({
+        ...{ workspace: suspect.workspace, principal: suspect.principal, address: ip, requestId },
+        // An IPv6 customer holds a whole /64.
+        origin: ip === null ? 'unknown' : rateLimit.normalizeIP(ip),
+        details: { code, credential, route: `${method} ${routeOptions.url}`, ...suspect.details },
+      })
+    }
+  },
+  { name: 'failed-authentications', dependencies: ['database', 'api-keys'] },
+)
