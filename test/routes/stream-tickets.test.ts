@@ -41,6 +41,14 @@ async function spend(t: Test, gateway: Asked, url: string, cookie = '') {
   }
 }
 
+async function post(gateway: Asked, path: string, body: object) {
+  return await fetch(gateway.url + path, {
+    method: 'POST',
+    headers: { ...as('admin'), 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+}
+
 async function refusal(url: string, init: RequestInit = {}) {
   const answer = await fetch(url, init)
   return { status: answer.status, ...((await answer.json()) as { code: string; detail: string }) }
@@ -247,6 +255,37 @@ t.test('with one gateway', async t => {
 
     t.ok(await stream.ended())
     t.match(await refusal(url + issued.url, { headers: { cookie } }), { status: 401, code: 'ticket-invalid' })
+  })
+
+  t.test('whose credentials are revoked comes back with no ticket, spent or not', async t => {
+    const mallory = bearer(token({ sub: 'mallory' }))
+    const spent = await ticketFor(gateway, '/api/events', mallory)
+    const unspent = await ticketFor(gateway, '/api/events', mallory)
+    const { stream, cookie } = await spend(t, gateway, spent.url)
+
+    const revoked = await post(gateway, '/api/revocations', { subject: 'mallory' })
+    await stream.until(1, 'auth-revoked')
+
+    t.equal(revoked.status, 201)
+    for (const issued of [spent, unspent]) {
+      t.match(await refusal(url + issued.url, { headers: { cookie } }), {
+        status: 401,
+        code: 'token-revoked',
+      })
+    }
+  })
+
+  t.test('with a key that is revoked go its streams and tickets', async t => {
+    const made = await post(gateway, '/api/keys', { name: 'page', role: 'viewer' })
+    const { id, key } = (await made.json()) as { id: string; key: string }
+    const issued = await ticketFor(gateway, '/api/events', { 'x-api-key': key })
+    const { stream, status, cookie } = await spend(t, gateway, issued.url)
+
+    await fetch(`${url}/api/keys/${id}`, { method: 'DELETE', headers: as('admin') })
+    await stream.ended()
+
+    t.equal(status, 200)
+    t.match(await refusal(url + issued.url, { headers: { cookie } }), { status: 401 })
   })
 
   // Attack (I7): the ticket of one workspace is used to look into another.
