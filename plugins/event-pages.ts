@@ -29,7 +29,7 @@ export default fp(
       return sendEventPage(app, this, query)
     })
   },
-  { name: 'event-pages', dependencies: ['hub', 'auth', 'rate-limit', 'stream-slots'] },
+  { name: 'event-pages', dependencies: ['hub', 'access', 'auth', 'rate-limit', 'stream-slots'] },
 )
 
 async function sendEventPage(
@@ -55,15 +55,18 @@ async function sendEventPageIn(
 ): Promise<FastifyReply> {
   const gone = new AbortController()
   reply.raw.once('close', () => gone.abort())
-  const lease = await app.hub.open(reply.request.principal.workspace, query.stream)
+  const { principal } = reply.request
+  const lease = await app.hub.open(principal.workspace, query.stream)
   if (!lease) throw notFound('stream')
   try {
     const { cursor, reset } = await app.hub.starts.resolve(lease.stream, query.from)
     if (reset) throw discontinuity(reset)
-    const { limit, filter, waitMs, form } = query
-    const page = await readEventPage(app.database, lease.stream, {
-      ...{ after: cursor, limit, filter, waitMs, signal: gone.signal },
-    })
+    const { limit, filter, form } = query
+    // No longer than the credentials are good, as a stream.
+    const waitMs = Math.max(0, Math.min(query.waitMs, principal.expiresAt - Date.now()))
+    const page = await app.guard.whileGood(principal, gone.signal, signal =>
+      readEventPage(app.database, lease.stream, { after: cursor, limit, filter, waitMs, signal }),
+    )
     return reply.type(form).send(form === 'application/json' ? documentOf(page) : linesOf(page))
   } finally {
     lease.release()

@@ -42,7 +42,7 @@ export default fp(
       return follow(app, this, request)
     })
   },
-  { name: 'follow', dependencies: ['hub', 'sse', 'auth', 'rate-limit', 'stream-slots'] },
+  { name: 'follow', dependencies: ['hub', 'access', 'sse', 'auth', 'rate-limit', 'stream-slots'] },
 )
 
 async function follow(
@@ -92,9 +92,10 @@ async function followIn(
       lease.release()
       return refuseSoftly(reply, encoding, 'limit')
     }
+    // Asked again, in the turn in which the stream is taken up: there may have been much to wait for.
+    const current = { principal: app.guard.current(principal), access: rolesOf(reply) }
     const sink = reply.openSink(encoding.contentType)
-    const access = rolesOf(reply)
-    app.hub.subscribe({ lease, start, sink, encoding, filter, principal, access, opening: frames })
+    app.hub.subscribe({ lease, start, sink, encoding, filter, opening: frames, ...current })
     return reply
   } catch (error) {
     lease.release()
