@@ -5,6 +5,7 @@ import type { FastifyReply } from 'fastify'
 import Type from 'typebox'
 import { ACTIONS } from '../src/audit/audit.js'
 import { AuditEntryDocument, exportAudit, MAX_AUDIT_PAGE, readAuditPage } from '../src/audit/entries.js'
+import { Problem } from '../src/errors.js'
 import { STALLED_MS } from '../src/sse/sink.js'
 
 const NDJSON = 'application/x-ndjson'
@@ -14,7 +15,7 @@ const Time = (description: string) => Type.Optional(Type.String({ format: 'date-
 const Query = Type.Object(
   {
     action: Type.Optional(Type.Enum([...ACTIONS])),
-    principal: Type.Optional(Type.String({ maxLength: 256 })),
+    principal: Type.Optional(Type.String({ maxLength: 256, pattern: '^[^\\p{Cc}\\p{Cs}]*$' })),
     since: Time('Entries of this time and later.'),
     before: Time('Entries before this time.'),
     limit: Type.Integer({
@@ -61,9 +62,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async (request, reply) => {
       const { workspace } = request.principal
-      const { limit, cursor, ...filter } = request.query
+      const { limit, cursor, since, before, ...rest } = request.query
+      const filter = { ...rest, since: timeOf('since', since), before: timeOf('before', before) }
       if (!request.headers.accept?.includes(NDJSON)) {
-        return readAuditPage(app.database, workspace, request.query)
+        return readAuditPage(app.database, workspace, { ...filter, limit, cursor })
       }
       const lines = exportAudit(app.database, workspace, filter)
       return sendLines(reply, request.method === 'HEAD' ? [] : lines)
@@ -81,3 +83,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
 }
 
 export default routes
+
+/** The schema lets times through that there are not, such as a leap second. */
+function timeOf(name: string, text: string | undefined): Date | undefined {
+  if (text === undefined) return undefined
+  const time = new Date(text)
+  if (!Number.isNaN(time.getTime())) return time
+  throw new Problem(400, 'invalid-request', `\`${name}\` is not a time, such as 2026-01-31T12:00:00Z.`)
+}

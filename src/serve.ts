@@ -16,8 +16,9 @@ import { startEmbedded } from './database/embedded.js'
 import { migrate } from './database/migrate.js'
 import { type Demo, playDemo } from './demo.js'
 import { isDatabaseDown } from './errors.js'
-import { logOptions } from './http-log.js'
+import { describeError, logOptions } from './http-log.js'
 import { packageRoot } from './package-root.js'
+import { cleanLines, printableJson } from './redaction.js'
 
 const USAGE = `Usage: npm start -- [options]      (or: node dist/src/main.js [serve] [options])
 
@@ -27,7 +28,8 @@ Starts a Sluice gateway. It is configured by environment variables; the README l
   --help       show this
   --version    show the version
 
-\`npm run runner -- --help\` tells of the other program: it executes the commands that wait in a gateway.
+\`npm run runner -- --help\` tells of the program that executes the commands that wait in a gateway, \`npx sluice key
+--help\` of the one that makes API keys.
 `
 
 /** A database that is starting too is waited for; one that is not there is reported. */
@@ -44,9 +46,8 @@ const TOKEN_SECONDS = 30 * 24 * 3_600
 export function serve(args: readonly string[]): void {
   start(args).catch(error => {
     const known = error instanceof ConfigError
-    process.stderr.write(
-      known ? `${error.faults.join('\n')}\n` : `Sluice cannot start: ${messageOf(error)}\n`,
-    )
+    const text = known ? error.faults.join('\n') : `Sluice cannot start: ${messageOf(error)}`
+    process.stderr.write(`${cleanLines(text)}\n`)
     process.exit(known ? 2 : 1)
   })
 }
@@ -58,8 +59,8 @@ async function start(args: readonly string[]): Promise<void> {
   const stop = async () => {
     for (const close of closers.splice(0).reverse()) await close()
   }
-  closeWithGrace({ delay: STOP_DEADLINE_MS }, async ({ err, signal }) => {
-    if (err) console.error(err)
+  closeWithGrace({ delay: STOP_DEADLINE_MS, onSecondError: tellOfCrash }, async ({ err, signal }) => {
+    if (err) tellOfCrash(err)
     else if (process.stdout.isTTY) console.log(`\n${signal}: stopping`)
     await stop()
   })
@@ -69,6 +70,12 @@ async function start(args: readonly string[]): Promise<void> {
     await stop()
     throw error
   }
+}
+
+/** As a line of the log, and for the same reasons: an error may carry rows and passwords. */
+function tellOfCrash(err: unknown): void {
+  const line = { level: 60, time: Date.now(), pid: process.pid, err: describeError(err), msg: 'crashed' }
+  process.stderr.write(`${printableJson(JSON.stringify(line))}\n`)
 }
 
 async function run(config: Config, demo: boolean, closers: (() => Promise<unknown>)[]): Promise<void> {
@@ -110,7 +117,7 @@ function options(args: readonly string[]): { demo: boolean } {
     if (values.version) leave(0, `sluice ${version()}\n`)
     return values
   } catch (error) {
-    leave(2, `${error instanceof Error ? error.message : error}\n\n${USAGE}`)
+    leave(2, `${cleanLines(messageOf(error))}\n\n${USAGE}`)
   }
 }
 

@@ -29,10 +29,10 @@ export type AuditEntryDocument = Static<typeof AuditEntryDocument>
 export interface AuditFilter {
   readonly action?: string | undefined
   readonly principal?: string | undefined
-  /** The earliest time, ISO 8601. */
-  readonly since?: string | undefined
-  /** The time before which it was, ISO 8601. */
-  readonly before?: string | undefined
+  /** The earliest time. */
+  readonly since?: Date | undefined
+  /** The time before which it was. */
+  readonly before?: Date | undefined
 }
 
 export interface AuditPageRequest extends AuditFilter {

@@ -93,12 +93,14 @@ function only(keys: readonly PublicKey[], kid: unknown, alg: unknown): PublicKey
   return fitting.length === 1 || kid !== undefined ? fitting[0] : undefined
 }
 
-async function fetchKeys(url: URL): Promise<PublicKey[]> {
+async function fetchKeys({ href, username, password }: URL): Promise<PublicKey[]> {
+  const url = new URL(href)
+  url.username = url.password = ''
   const response = await fetch(url, {
-    headers: { accept: 'application/json' },
+    headers: { accept: 'application/json', ...basic(username, password) },
     signal: AbortSignal.timeout(FETCH_TIMEOUT_MS),
   })
-  if (!response.ok) throw new Error(`${url.href} answered ${response.status}`)
+  if (!response.ok) throw new Error(`${url.origin}${url.pathname} answered ${response.status}`)
   const document: unknown = await response.json()
   if (
     typeof document !== 'object' ||
@@ -106,9 +108,16 @@ async function fetchKeys(url: URL): Promise<PublicKey[]> {
     !('keys' in document) ||
     !Array.isArray(document.keys)
   ) {
-    throw new Error(`${url.href} is not a key set`)
+    throw new Error(`${url.origin}${url.pathname} is not a key set`)
   }
   return document.keys.flatMap(readKey)
+}
+
+/** What stands in a URL; fetch refuses URLs with it, and would quote them. RFC 7617. */
+function basic(username: string, password: string): { authorization?: string } {
+  if (username === '' && password === '') return {}
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  return { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` }
 }
 
 /** Keys for other uses, of other kinds, or unreadable are left out (RFC 7517 §5). */

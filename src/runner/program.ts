@@ -6,6 +6,7 @@ import { statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { clean } from '../redaction.js'
 import { Gateway, GatewayAway, Refusal } from './gateway.js'
 import { LocalExecutor } from './local-executor.js'
 import { isRunnerRefused, Runner } from './runner.js'
@@ -45,14 +46,14 @@ export async function runnerProgram(args: readonly string[], env: Environment): 
       ...rest,
       gateway: new Gateway(url, token),
       executor: new LocalExecutor(),
-      log: line => console.log(line),
+      log: line => console.log(clean(line)),
     })
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => runner.stop())
     await runner.run()
     return 0
   } catch (error) {
     const usage = error instanceof UsageError
-    process.stderr.write(usage ? `${error.message}\n\n${USAGE}` : `${explain(error)}\n`)
+    process.stderr.write(usage ? `${clean(error.message)}\n\n${USAGE}` : `${clean(explain(error))}\n`)
     return usage ? 2 : 1
   }
 }
@@ -62,6 +63,9 @@ function optionsOf(args: readonly string[], env: Environment) {
   const url = values.url ?? (env.SLUICE_URL || 'http://127.0.0.1:8080')
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
     throw new UsageError('--url must begin with http:// or https://.')
+  }
+  if (new URL(url).username !== '' || new URL(url).password !== '') {
+    throw new UsageError('--url must hold neither a name nor a password. The token is SLUICE_TOKEN.')
   }
   const token = env.SLUICE_TOKEN ?? ''
   if (!/^[\x21-\x7e]+$/.test(token)) {

@@ -184,12 +184,17 @@ t.test('a workspace’s entries are its admins’ only, and the system’s are n
 t.test('what is no question is refused', async t => {
   const gateway = await startGateway(t)
 
-  for (const query of ['action=nothing', 'since=yesterday', 'limit=0', 'limit=201', 'workspace=globex']) {
+  const questions = [
+    ...['action=nothing', 'since=yesterday', 'since=2026-12-31T23:59:60Z', 'limit=0', 'limit=201'],
+    ...['workspace=globex', 'principal=%00', 'principal=%0a'],
+  ]
+  for (const query of questions) {
     t.equal((await get(gateway, query)).status, 400, query)
   }
   for (const cursor of ['', 'x', Buffer.from('jobs:1.2').toString('base64url')]) {
     t.match(await (await get(gateway, `cursor=${cursor}`)).json(), { code: 'invalid-cursor' }, cursor)
   }
+  t.equal((await get(gateway, 'since=0000-01-01T00:00:00Z&before=9999-12-31T23:59:59Z')).status, 200)
 })
 
 t.test('HEAD reads nothing, in either form', async t => {
