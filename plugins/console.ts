@@ -25,6 +25,8 @@ const HEADERS = {
   // The page's address may hold a token for a moment.
   'referrer-policy': 'no-referrer',
   'x-content-type-options': 'nosniff',
+  // A page that opens this one in a window cannot reach into it.
+  'cross-origin-opener-policy': 'same-origin',
 }
 
 export default fp(

@@ -22,6 +22,9 @@ type OpenApiDocument = Extract<
 >['openapiObject']
 
 const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const
+/** What the page that shows it needs: its own files, styles in its markup, and pictures that are part of its styles. */
+const DOCS_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 const PUBLIC = { config: { access: 'public' }, schema: { hide: true } } as const
 
 export default fp(
@@ -61,13 +64,23 @@ export default fp(
         'openapiObject' in made ? withProblems(made.openapiObject) : made.swaggerObject,
     })
 
-    app.get('/openapi.json', PUBLIC, async () => app.swagger())
+    app.get('/openapi.json', PUBLIC, async (_request, reply) => {
+      reply.header('cache-control', 'no-cache')
+      return app.swagger()
+    })
 
     await app.register(async docs => {
       docs.addHook('onRoute', route => {
         route.config = { ...route.config, access: 'public' }
       })
-      await docs.register(swaggerUi, { routePrefix: '/docs', uiConfig: { persistAuthorization: false } })
+      docs.addHook('onSend', async (_request, reply) => {
+        if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-cache')
+      })
+      await docs.register(swaggerUi, {
+        routePrefix: '/docs',
+        uiConfig: { persistAuthorization: false },
+        staticCSP: DOCS_POLICY,
+      })
     })
   },
   { name: 'openapi' },

@@ -95,9 +95,16 @@ function sendAway(reply: FastifyReply): FastifyReply {
 function answer(problem: Problem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { retryAfter } = problem.members
   if (typeof retryAfter === 'number') reply.header('retry-after', retryAfter)
-  return reply
-    .code(problem.status)
-    .header('cache-control', 'no-store')
-    .type(PROBLEM_MEDIA_TYPE)
-    .send(JSON.stringify(problemDocument(problem, request.id)))
+  return (
+    reply
+      .code(problem.status)
+      // The last two for a path that cannot be read: no hook runs for it.
+      .headers({
+        'cache-control': 'no-store',
+        'x-request-id': request.id,
+        'x-content-type-options': 'nosniff',
+      })
+      .type(PROBLEM_MEDIA_TYPE)
+      .send(JSON.stringify(problemDocument(problem, request.id)))
+  )
 }

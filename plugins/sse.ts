@@ -23,8 +23,9 @@ declare module 'fastify' {
 function openSink(this: FastifyReply, contentType: string): Sink {
   this.headers({
     'content-type': contentType,
-    // no-transform: a proxy that compresses would hold events back until its buffer is full.
-    'cache-control': 'no-cache, no-transform',
+    // private: no shared cache keeps what is one principal's. no-transform: a proxy that compresses would hold events
+    // back until its buffer is full.
+    'cache-control': 'private, no-cache, no-transform',
     // nginx buffers answers otherwise; it swallows the header.
     'x-accel-buffering': 'no',
   })

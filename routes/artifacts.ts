@@ -40,6 +40,8 @@ const routes: FastifyPluginAsyncTypebox<ArtifactRoutesOptions> = async (app, { f
       if (file === undefined) throw notFound('artifact')
       reply.headers({
         'cache-control': 'private, no-cache',
+        // Whoever has the link may show it in a page of another origin.
+        'cross-origin-resource-policy': 'cross-origin',
         'content-disposition': attachment(path.slice(path.lastIndexOf('/') + 1)),
       })
       return reply.sendFile(file.path, file.root)

@@ -30,7 +30,10 @@ const health: FastifyPluginAsyncTypebox = async app => {
       logLevel: 'warn',
       schema: { tags: ['server'], summary: 'Whether the process lives', response: { 200: Health } },
     },
-    async () => ({ status: 'ok' as const }),
+    async (_request, reply) => {
+      reply.header('cache-control', 'no-store')
+      return { status: 'ok' as const }
+    },
   )
 
   app.get(

@@ -1,4 +1,5 @@
 /** Puts the gateway together: plugins, then routes, in reading order. What each does is in its own file. */
+import { randomUUID } from 'node:crypto'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import access from '../plugins/access.js'
@@ -44,7 +45,9 @@ import streamRenewalRoutes from '../routes/stream-renewals.js'
 import streamTicketRoutes from '../routes/stream-tickets.js'
 import { ACCESS_KEPT_DAYS } from './access/access-log.js'
 import type { Keys } from './auth/keys.js'
+import { answerClientError } from './client-error.js'
 import type { Config } from './config.js'
+import { HTTP_LIMITS, type HttpLimits, serverOptions } from './http-limits.js'
 import { requestId } from './http-log.js'
 import { Items } from './items/items.js'
 import { ArtifactLinks } from './jobs/artifacts.js'
@@ -62,34 +65,32 @@ export interface AppOptions {
   readonly databaseUrl: string
   readonly keys: Keys
   readonly logger: FastifyServerOptions['logger']
+  /** Of time, in ms; default HTTP_LIMITS. For tests, which have less of it. */
+  readonly httpLimits?: Partial<HttpLimits>
 }
 
-/** One event of the largest size, with room for what is around it, or a batch of smaller ones. */
-const MAX_BODY_BYTES = 1024 * 1024
-/** Longer than any name may be, so that a schema and not the router says what is wrong with one. */
-const MAX_PARAM_LENGTH = 1_024
-/** The whole request must have arrived within this time; streams are answers and last as long as they like. */
-const REQUEST_TIMEOUT_MS = 30_000
-/** Longer than nginx keeps its side (60 s), or it would now and then send into a connection that is closing. */
-const KEEP_ALIVE_MS = 72_000
-
 /** The app, ready to listen. Its database is migrated; closing it ends streams first, then resources. */
-export async function buildApp({ config, databaseUrl, keys, logger }: AppOptions): Promise<FastifyInstance> {
+export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
+  const { config, databaseUrl, keys, logger, httpLimits } = options
   // The one reason to name a direct connection is that the other goes through a pooler.
   const pooled = config.LISTEN_DATABASE_URL !== undefined
   const app = Fastify({
     logger: logger ?? false,
     genReqId: requestId,
     trustProxy: trustedProxies(config),
-    bodyLimit: MAX_BODY_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
-    keepAliveTimeout: KEEP_ALIVE_MS,
+    ...serverOptions({ ...HTTP_LIMITS, ...httpLimits }),
+    clientErrorHandler(error, socket) {
+      const reqId = randomUUID()
+      app.log.debug({ reqId, err: error }, 'no request')
+      answerClientError(error, socket, reqId)
+    },
     // While draining, streams are refused softly: Fastify's own 503 would stop an EventSource for good.
     return503OnClosing: false,
     // A path that cannot be decoded, or a part of it that is too long, is refused before any route is found.
     frameworkErrors: (error, request, reply) => request.server.errorHandler(error, request, reply),
   }).withTypeProvider<TypeBoxTypeProvider>()
+  // What is beyond this number Node would drop without a word; plugins/headers.ts refuses it instead.
+  app.server.maxHeadersCount = 0
 
   await app.register(headers)
   await app.register(problems)

@@ -14,7 +14,7 @@ t.test('a client sees the state first, then each event in order with its id', as
   t.equal(stream.response.statusCode, 200)
   t.match(stream.response.headers, {
     'content-type': 'text/event-stream',
-    'cache-control': 'no-cache, no-transform',
+    'cache-control': 'private, no-cache, no-transform',
     'x-accel-buffering': 'no',
   })
   t.match(messages[0], { event: 'server.state', data: /^{"mode":"normal","connection":"[0-9a-f-]{36}"}$/ })

@@ -8,6 +8,7 @@ import { buildApp } from '../../src/app.js'
 import { keysOf } from '../../src/auth/keys.js'
 import type { Role } from '../../src/auth/principal.js'
 import { readConfig } from '../../src/config.js'
+import type { HttpLimits } from '../../src/http-limits.js'
 import { createDatabase } from './database.js'
 import { bearer, SECRET, token } from './tokens.js'
 
@@ -23,6 +24,7 @@ export interface GatewayOptions {
   /** A database that is there already, to run several gateways on it. */
   readonly databaseUrl?: string
   readonly env?: Readonly<Record<string, string>>
+  readonly httpLimits?: Partial<HttpLimits>
 }
 
 /** The environment of every gateway under test; rate limits would only be in the way. */
@@ -47,6 +49,7 @@ export async function startGateway(test: Test, options: GatewayOptions = {}): Pr
     databaseUrl,
     keys: keysOf(config),
     logger: { level: config.LOG_LEVEL },
+    ...(options.httpLimits && { httpLimits: options.httpLimits }),
   })
   test.teardown(() => app.close())
   const url = await app.listen({ host: config.HOST, port: config.PORT })

@@ -33,7 +33,7 @@ t.test('a route sends what it likes, as long as it likes', async t => {
   ])
   t.match(client.response.headers, {
     'content-type': 'text/event-stream',
-    'cache-control': 'no-cache, no-transform',
+    'cache-control': 'private, no-cache, no-transform',
     'x-accel-buffering': 'no',
   })
 })

@@ -1,0 +1,59 @@
+/** The pages that a browser is shown by a gateway, under the policies that it sends with them. */
+import type { Page } from 'playwright-core'
+import t, { type Test } from 'tap'
+import { openBrowser, withoutBrowser } from '../harness/browser.js'
+import { as, publish, startGateway } from '../harness/gateway.js'
+import { token } from '../harness/tokens.js'
+
+const skip = withoutBrowser()
+
+/** What a page's policy forbids, the browser tells as an error. */
+async function openPage(t: Test): Promise<{ page: Page; errors: string[] }> {
+  const browser = await openBrowser(t)
+  const page = await browser.newPage()
+  const errors: string[] = []
+  page.on('pageerror', error => void errors.push(error.message))
+  page.on('console', message => void (message.type() === 'error' && errors.push(message.text())))
+  return { page, errors }
+}
+
+t.test('the console follows the feed under its policy', { skip }, async t => {
+  const gateway = await startGateway(t)
+  const { page, errors } = await openPage(t)
+
+  await page.goto(`${gateway.url}/#token=${token({ role: 'editor' })}`)
+  await page.locator('#state').filter({ hasText: 'Live' }).waitFor()
+  await publish(gateway, { type: 'order.paid', data: { order: 1 } })
+  await page.locator('.text').filter({ hasText: '{"order":1}' }).waitFor()
+
+  t.strictSame(errors, [])
+})
+
+t.test('the description of the API is shown, and tried out, under its policy', { skip }, async t => {
+  const { url } = await startGateway(t)
+  const { page, errors } = await openPage(t)
+
+  await page.goto(`${url}/docs/`)
+  await page.locator('#operations-server-get_health').click()
+  await page.getByRole('button', { name: 'Try it out' }).click()
+  await page.getByRole('button', { name: 'Execute', exact: true }).click()
+  await page.locator('.live-responses-table .response-col_status').filter({ hasText: '200' }).waitFor()
+
+  t.strictSame(errors, [])
+})
+
+// Attack: a page of ours in an invisible frame of somebody else's, so that a click there is a click here.
+t.test('no page may frame ours', { skip }, async t => {
+  const { url } = await startGateway(t)
+  const { page } = await openPage(t)
+  const framed = async (path: string) => {
+    await page.setContent(`<iframe src="${url}${path}"></iframe>`)
+    const frame = await page.locator('iframe').elementHandle()
+    const content = await frame?.contentFrame()
+    await content?.waitForLoadState().catch(() => undefined)
+    return (await content?.title().catch(() => '')) ?? ''
+  }
+
+  for (const path of ['/', '/docs/', '/health']) t.notMatch(await framed(path), /Sluice|Swagger/, path)
+  t.equal((await fetch(`${url}/`, { headers: as('viewer') })).status, 200)
+})
