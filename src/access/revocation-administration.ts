@@ -24,7 +24,9 @@ export async function createRevocation(
   if ([subject, token_id, workspace].filter(given => given !== undefined).length !== 1) {
     throw invalid('Give exactly one of subject, token_id and workspace.')
   }
-  if (workspace !== undefined && workspace !== origin.workspace) throw notFound('workspace')
+  if (workspace !== undefined && workspace !== origin.workspace) {
+    throw new Problem(404, 'not-found', 'There is no such workspace for you: name your own.')
+  }
   if (expires_at !== undefined && !(Date.parse(expires_at) > Date.now())) {
     throw invalid('body/expires_at must be a time in the future.')
   }

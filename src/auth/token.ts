@@ -52,6 +52,10 @@ export function principalOf(claims: object, rules: ClaimRules): Principal {
     throw tokenInvalid(`\`${rules.workspaceClaim}\` must be there: 1 to 128 letters, digits and . _ : @ -`)
   }
   if (!isRole(role)) throw tokenInvalid(`\`${rules.roleClaim}\` must be one of ${ROLES.join(', ')}`)
+  // It would outlast every revocation until then: that goes by what was issued before it.
+  if (typeof issuedAt === 'number' && issuedAt * 1000 > Date.now() + CLOCK_TOLERANCE_MS) {
+    throw tokenInvalid('its time of issue (`iat`) has not come yet')
+  }
   return {
     ...{ id, workspace, role },
     expiresAt: exp * 1000,

@@ -5,16 +5,25 @@ import { goodClaims } from '../harness/tokens.js'
 const RULES = { workspaceClaim: 'workspace', roleClaim: 'role' }
 
 t.test('claims become a principal whose streams end with exp', async t => {
-  const principal = principalOf(goodClaims({ exp: 2_000_000_000, iat: 1_900_000_000, jti: 't-1' }), RULES)
+  const principal = principalOf(goodClaims({ exp: 2_000_000_000, iat: 1_700_000_000, jti: 't-1' }), RULES)
 
   t.strictSame(principal, {
     id: 'ada',
     workspace: 'acme',
     role: 'viewer',
     expiresAt: 2_000_000_000_000,
-    issuedAt: 1_900_000_000_000,
+    issuedAt: 1_700_000_000_000,
     credential: { kind: 'token', id: 't-1' },
   })
+})
+
+t.test('a time of issue must have come, give or take what clocks may differ', async t => {
+  const now = Math.floor(Date.now() / 1_000)
+
+  t.equal(principalOf(goodClaims({ iat: now + 4 }), RULES).issuedAt, (now + 4) * 1_000)
+  for (const iat of [now + 7, now * 1_000, 1e300]) {
+    t.throws(() => principalOf(goodClaims({ iat }), RULES), { code: 'token-invalid', detail: /`iat`/ })
+  }
 })
 
 t.test('claims may have other names, even such as every object has', async t => {
