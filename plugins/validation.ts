@@ -38,7 +38,8 @@ export default fp(
     const body = compiler({ allErrors: false })
     const bodyInFull = compiler({ allErrors: true })
     // Node limits the head of a request to 16 KiB, and with it the number of faults in there.
-    const head = compiler({ allErrors: true, coerceTypes: 'array' })
+    // Digits without an end are coerced to Infinity, and of that strict numbers would skip every other check.
+    const head = compiler({ allErrors: true, coerceTypes: 'array', strictNumbers: false })
 
     app.setValidatorCompiler<AnySchema>(({ schema, httpPart }) =>
       httpPart === 'body' ? bodyValidator(body(schema), () => bodyInFull(schema)) : head(schema),

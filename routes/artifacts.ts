@@ -19,7 +19,10 @@ export interface ArtifactRoutesOptions {
 
 const Params = Type.Object({ workspace: Type.String({ pattern: WORKSPACE_PATTERN }), '*': Type.String() })
 const Query = Type.Object(
-  { expires: Type.Integer({ minimum: 0 }), signature: Type.String({ maxLength: 64 }) },
+  {
+    expires: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+    signature: Type.String({ maxLength: 64 }),
+  },
   { additionalProperties: false },
 )
 

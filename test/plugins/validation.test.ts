@@ -88,6 +88,7 @@ t.test('the query is coerced from its text, and what is unknown, doubled or empt
     '?limit=0': 'query/limit',
     '?limit=1.5': 'query/limit',
     '?limit=five': 'query/limit',
+    [`?limit=${'9'.repeat(400)}`]: 'query/limit',
     '?limit=': 'query/limit',
     '?limit=1&limit=2': 'query/limit',
     '?all=yes': 'query/all',
