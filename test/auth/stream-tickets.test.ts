@@ -114,6 +114,11 @@ t.test('a browser may come back as long as the credentials are good, for a day a
     ends.push((rows[0]?.good_until.getTime() ?? 0) - Date.now())
   }
 
+  const { ticket } = await tickets.issue({ ...ada, expiresAt: Number.POSITIVE_INFINITY }, PATH)
+  await tickets.take(ticket, PATH, 'browser')
+  await pool.query('update sluice.stream_tickets set good_until = clock_timestamp()')
+
+  await t.rejects(tickets.take(ticket, PATH, 'browser'), INVALID)
   for (const [index, expected] of [hour, TO_RETURN_MS, TO_RETURN_MS].entries()) {
     t.ok(Math.abs((ends[index] ?? 0) - expected) < 10_000, `${index}`)
   }
