@@ -48,6 +48,7 @@ export const SqlState = {
   illegalTransition: 'SL013',
   keyReused: 'SL014',
   uniqueViolation: '23505',
+  undefinedTable: '42P01',
   serializationFailure: '40001',
   deadlockDetected: '40P01',
   lockNotAvailable: '55P03',

@@ -28,8 +28,8 @@ Starts a Sluice gateway. It is configured by environment variables; the README l
   --help       show this
   --version    show the version
 
-\`npm run runner -- --help\` tells of the program that executes the commands that wait in a gateway, \`npx sluice key
---help\` of the one that makes API keys.
+Two other programs tell of themselves: \`npm run runner -- --help\`, which executes the commands that wait in a gateway,
+and \`node dist/src/main.js key --help\`, which makes API keys.
 `
 
 /** A database that is starting too is waited for; one that is not there is reported. */
