@@ -51,8 +51,12 @@ export interface AuthOptions {
    * Whose an API key is, or a Problem; default: no key is known.
    * @param address of the client; undefined where the app believes what anybody says of it (`trustProxy: true`), so
    * that no key is taken that is good from some addresses only.
+   * @param mayLookUp to be called before a key is looked up that is not known yet; throws a Problem when the address
+   * has brought too many that were none.
    */
-  readonly principalOfKey?: ((key: string, address: string | undefined) => Promise<Principal>) | undefined
+  readonly principalOfKey?:
+    | ((key: string, address: string | undefined, mayLookUp: () => void) => Promise<Principal>)
+    | undefined
   /** Whose a stream ticket is, or a Problem; default: no ticket is good. */
   readonly principalOfTicket?: ((ticket: string, reply: FastifyReply) => Promise<Principal>) | undefined
   /** Told of every refusal; must neither wait nor throw. */
@@ -151,8 +155,12 @@ export default fp<AuthOptions>(
         case 'token':
           return principalOf(await verifiedClaims(request, keys), claims)
         case 'key':
-          return await principalOfKey(credentials.text, addressOf(request))
+          return await principalOfKey(credentials.text, addressOf(request), () =>
+            app.assertMayFail(request, reply),
+          )
         case 'ticket':
+          // Each ticket is looked up.
+          app.assertMayFail(request, reply)
           return await principalOfTicket(credentials.text, reply)
       }
     }

@@ -30,6 +30,12 @@ const REFUSALS: Readonly<Record<string, readonly [status: number, code: string, 
   ],
 }
 
+/** What passes: a stream that is refused for it may come back. */
+const SOFTLY: Readonly<Record<string, 'database' | 'limit'>> = {
+  'database-unavailable': 'database',
+  'rate-limited': 'limit',
+}
+
 export default fp(
   async app => {
     app.setErrorHandler((error, request, reply) => {
@@ -41,8 +47,8 @@ export default fp(
           problem === error && problem.cause === undefined ? { code: problem.code } : { err: error }
         request.log.warn(fields, 'request could not be served')
       }
-      const soft = problem.code === 'database-unavailable' && isEventSource(request)
-      return soft ? sendAway(reply) : answer(problem, request, reply)
+      const reason = SOFTLY[problem.code]
+      return reason && isEventSource(request) ? sendAway(reply, reason) : answer(problem, request, reply)
     })
 
     app.setNotFoundHandler((request, reply) => {
@@ -81,9 +87,9 @@ function isEventSource({ method, headers, routeOptions }: FastifyRequest): boole
   )
 }
 
-/** For its ticket or key could not be looked up. Any status but 200 would end an EventSource for good. */
-function sendAway(reply: FastifyReply): FastifyReply {
-  const notice = sse.notice({ name: 'unavailable', data: { reason: 'database' } })
+/** What it brought could not be looked up, or not now. Any status but 200 would end an EventSource for good. */
+function sendAway(reply: FastifyReply, reason: 'database' | 'limit'): FastifyReply {
+  const notice = sse.notice({ name: 'unavailable', data: { reason } })
   return reply
     .code(200)
     .headers({ 'cache-control': 'no-cache, no-transform', 'x-accel-buffering': 'no' })

@@ -66,12 +66,14 @@ export interface AppOptions {
   readonly keys: Keys
   readonly logger: FastifyServerOptions['logger']
   /** Of time, in ms; default HTTP_LIMITS. For tests, which have less of it. */
-  readonly httpLimits?: Partial<HttpLimits>
+  readonly httpLimits?: Partial<HttpLimits> | undefined
+  /** The window of the rate limit, in ms; default a minute. For tests, which have no time to spend in one. */
+  readonly rateWindowMs?: number | undefined
 }
 
 /** The app, ready to listen. Its database is migrated; closing it ends streams first, then resources. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
-  const { config, databaseUrl, keys, logger, httpLimits } = options
+  const { config, databaseUrl, keys, logger, httpLimits, rateWindowMs } = options
   // The one reason to name a direct connection is that the other goes through a pooler.
   const pooled = config.LISTEN_DATABASE_URL !== undefined
   const app = Fastify({
@@ -102,6 +104,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     max: config.RATE_LIMIT_MAX,
     addressMax: config.RATE_LIMIT_ADDRESS_MAX,
     database: app.database,
+    windowMs: rateWindowMs,
   })
   await app.register(apiKeys)
   await app.register(streamTickets)
@@ -110,7 +113,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     keys,
     claims: claimRules(config),
     queryToken: config.QUERY_TOKEN === 'on',
-    principalOfKey: (key, address) => app.apiKeys.principalOf(key, address),
+    principalOfKey: (...given) => app.apiKeys.principalOf(...given),
     principalOfTicket: app.takeTicket,
     onRefusal: app.noteRefusal,
     assertNotRevoked: principal => app.guard.assertNotRevoked(principal),

@@ -34,10 +34,14 @@ export class ApiKeyCache<Key extends object> {
     this.#unknown = new LRUCache({ max: UNKNOWN_KEYS, ...life })
   }
 
-  async find(id: string): Promise<Key | undefined> {
+  /** @param mayLoad called before it is looked up for this caller; what it throws is thrown here. */
+  async find(id: string, mayLoad?: () => void): Promise<Key | undefined> {
     const known = this.#known.get(id)
     if (known !== undefined || this.#unknown.has(id)) return known
-    return this.#loading.get(id) ?? this.#read(id)
+    const loading = this.#loading.get(id)
+    if (loading) return loading
+    mayLoad?.()
+    return this.#read(id)
   }
 
   forget(id: string): void {

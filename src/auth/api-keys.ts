@@ -39,13 +39,14 @@ export class ApiKeys {
 
   /**
    * @param address of the client, as trusted proxies tell it.
+   * @param mayLookUp called before the database is asked; what it throws is thrown here.
    * @throws {Problem} 401 `key-invalid`, `key-revoked`, `key-expired`; 403 `address-not-allowed`; the database's own error
    * when nobody can say: never a 401 for that, or clients would throw their keys away.
    */
-  async principalOf(text: string, address: string | undefined): Promise<Principal> {
+  async principalOf(text: string, address: string | undefined, mayLookUp?: () => void): Promise<Principal> {
     const given = parseApiKey(text)
     if (!given) throw keyInvalid()
-    const key = await this.#cache.find(given.id)
+    const key = await this.#cache.find(given.id, mayLookUp)
     if (!isSecretOf(given.secret, key?.secret_hash) || !key) throw keyInvalid()
     if (key.revoked_at !== null) throw keyRevoked()
     const expiresAt = key.expires_at?.getTime() ?? Number.POSITIVE_INFINITY

@@ -15,6 +15,8 @@ import type { ClaimRules } from '../../src/auth/token.js'
 import { logOptions, requestId } from '../../src/http-log.js'
 import { SECRET } from './tokens.js'
 
+const FORTNIGHT_MS = 14 * 24 * 3_600_000
+
 interface GuardedOptions {
   readonly keys?: Keys
   readonly claims?: Partial<ClaimRules>
@@ -23,6 +25,8 @@ interface GuardedOptions {
   readonly rateLimitMax?: number
   /** Default: as `rateLimitMax`. */
   readonly rateLimitAddressMax?: number
+  /** Default: so long that it does not end while a test counts requests. */
+  readonly rateWindowMs?: number
   readonly routerOptions?: FastifyServerOptions['routerOptions']
   /** Where log lines go; without it nothing is logged. */
   readonly log?: (line: string) => void
@@ -62,7 +66,11 @@ export async function guardedApp(test: Test, options: GuardedOptions = {}) {
   await app.register(openapi)
   await app.register(cors, { origins: options.origins ?? '' })
   const max = options.rateLimitMax ?? 0
-  await app.register(rateLimit, { max, addressMax: options.rateLimitAddressMax ?? max })
+  await app.register(rateLimit, {
+    max,
+    addressMax: options.rateLimitAddressMax ?? max,
+    windowMs: options.rateWindowMs ?? FORTNIGHT_MS,
+  })
   await app.register(auth, {
     keys: options.keys ?? SECRET_KEYS,
     claims: { workspaceClaim: 'workspace', roleClaim: 'role', ...options.claims },

@@ -22,7 +22,7 @@ t.test('a principal that has spent its minute gets a 429 with the time to wait; 
 })
 
 t.test('a minute later there is a new budget', async t => {
-  const app = await guardedApp(t, { rateLimitMax: 1 })
+  const app = await guardedApp(t, { rateLimitMax: 1, rateWindowMs: 60_000 })
   await app.inject('/open')
   t.equal((await app.inject('/open')).statusCode, 429)
 
@@ -43,6 +43,35 @@ t.test('who is not known counts by address, IPv6 by network', async t => {
   t.equal(await from('2001:db8:1:1::1'), 200)
   t.equal(await from('2001:db8:1:1:ffff::2'), 429)
   t.equal(await from('2001:db8:1:2::1'), 200)
+})
+
+t.test(
+  'who fails to prove a principal pays by address, and a principal that may not pays itself',
+  async t => {
+    const app = await guardedApp(t, { rateLimitMax: 2, rateLimitAddressMax: 3 })
+    const get = async (headers: object, url = '/things') =>
+      (await app.inject({ url, headers: { ...headers } })).statusCode
+    const viewer = bearer(token({ sub: 'ada' }))
+    const remove = async () =>
+      (await app.inject({ method: 'DELETE', url: '/things/1', headers: viewer })).statusCode
+
+    t.strictSame([await get({}), await get(bearer('x')), await get({}, '/open')], [401, 401, 200])
+    t.strictSame([await get({}), await get(bearer('x')), await get({}, '/open')], [429, 429, 429])
+    t.strictSame([await remove(), await remove(), await remove()], [403, 403, 429])
+    t.equal(await get(viewer), 429, 'it was the same budget')
+    t.equal(await get(bearer(token({ sub: 'grace' }))), 200)
+  },
+)
+
+t.test('addresses may go without a limit', async t => {
+  const app = await guardedApp(t, { rateLimitMax: 2, rateLimitAddressMax: 0 })
+
+  for (let times = 0; times < 20; times += 1) {
+    const { statusCode, headers } = await app.inject('/open')
+    t.equal(statusCode, 200)
+    t.notHas(headers, 'ratelimit-limit')
+  }
+  t.equal((await app.inject('/things')).statusCode, 401)
 })
 
 t.test('probes and preflights are free', async t => {
