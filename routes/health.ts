@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import type { Database } from '../src/database/pool.js'
 import { MODES } from '../src/hub/mode.js'
+import type { Siblings } from '../src/siblings.js'
 
 /** A probe must be answered before whoever probes gives up. */
 const PROBE_DEADLINE_MS = 1_000
@@ -13,16 +14,24 @@ const Readiness = Type.Object({
   status: Type.Union([Type.Literal('ready'), Type.Literal('unready')]),
   mode: Type.Enum([...MODES]),
   sse: Type.Object({
-    clients: Type.Integer({ description: 'Open streams of this process.' }),
+    clients: Type.Integer({ description: 'Open streams of this process; with `WORKERS`, of all of them.' }),
     byKind: Type.Record(Type.String(), Type.Integer(), { description: 'The same, per kind of stream.' }),
   }),
+  workers: Type.Optional(
+    Type.Integer({ description: 'With `WORKERS`: how many serve and have told their figures.' }),
+  ),
   database: Type.Union([Type.Literal('up'), Type.Literal('down')]),
   bus: Type.Union([Type.Literal('listening'), Type.Literal('down'), Type.Literal('off')], {
     description: '`down`: events arrive by the poll until it is back. `off`: by configuration.',
   }),
 })
 
-const health: FastifyPluginAsyncTypebox = async app => {
+export interface HealthOptions {
+  /** The other gateways behind the same port, where there are any. */
+  readonly siblings?: Siblings | undefined
+}
+
+const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { siblings }) => {
   app.get(
     '/health',
     {
@@ -48,10 +57,11 @@ const health: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async (_request, reply) => {
-      const database = (await answers(app.database)) ? 'up' : 'down'
+      const [up, census] = await Promise.all([answers(app.database), siblings?.census()])
+      const database = up ? 'up' : 'down'
       const { mode } = app.serverState
       const ready = database === 'up' && mode !== 'draining'
-      const { total, byKind } = app.hub.clients()
+      const { total, byKind } = census?.clients ?? app.hub.clients()
       return reply
         .code(ready ? 200 : 503)
         .header('cache-control', 'no-store')
@@ -59,6 +69,7 @@ const health: FastifyPluginAsyncTypebox = async app => {
           status: ready ? 'ready' : 'unready',
           mode,
           sse: { clients: total, byKind },
+          ...(siblings && { workers: census?.workers ?? 1 }),
           database,
           bus: app.bus.status,
         })

@@ -52,6 +52,7 @@ import { requestId } from './http-log.js'
 import { Items } from './items/items.js'
 import { ArtifactLinks } from './jobs/artifacts.js'
 import type { StreamCaps } from './limits/stream-slots.js'
+import type { Siblings } from './siblings.js'
 import { parseProxies } from './trusted-proxies.js'
 
 declare module 'fastify' {
@@ -65,6 +66,8 @@ export interface AppOptions {
   readonly databaseUrl: string
   readonly keys: Keys
   readonly logger: FastifyServerOptions['logger']
+  /** The other gateways behind the same port, where there are any. */
+  readonly siblings?: Siblings | undefined
   /** Of time, in ms; default HTTP_LIMITS. For tests, which have less of it. */
   readonly httpLimits?: Partial<HttpLimits> | undefined
   /** The window of the rate limit, in ms; default a minute. For tests, which have no time to spend in one. */
@@ -73,7 +76,7 @@ export interface AppOptions {
 
 /** The app, ready to listen. Its database is migrated; closing it ends streams first, then resources. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
-  const { config, databaseUrl, keys, logger, httpLimits, rateWindowMs } = options
+  const { config, databaseUrl, keys, logger, httpLimits, rateWindowMs, siblings } = options
   // The one reason to name a direct connection is that the other goes through a pooler.
   const pooled = config.LISTEN_DATABASE_URL !== undefined
   const app = Fastify({
@@ -145,7 +148,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const links = artifactLinks(config, keys)
 
   await app.register(console)
-  await app.register(healthRoutes)
+  await app.register(healthRoutes, { siblings })
   await app.register(serverStateRoutes)
   await app.register(keyRoutes)
   await app.register(revocationRoutes)

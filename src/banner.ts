@@ -1,12 +1,17 @@
 /** What a person sees when the gateway is up: where it is, two tokens, and commands to paste into a terminal. */
 
+/** Ready-made tokens, where the key to sign with is ours. */
+export interface DemoTokens {
+  readonly viewer: string
+  readonly editor: string
+}
+
 export interface BannerOptions {
   readonly url: string
   /** Where the data is, in words. */
   readonly database: string
   readonly workspace: string
-  /** Ready-made tokens; missing where the key to sign with is not ours. */
-  readonly tokens?: { readonly viewer: string; readonly editor: string } | undefined
+  readonly tokens?: DemoTokens | undefined
 }
 
 export function banner({ url, database, workspace, tokens }: BannerOptions): string {

@@ -23,6 +23,11 @@ export const Environment = Type.Object({
     maximum: 65_535,
     description: 'Port; 0 takes a free one.',
   }),
+  WORKERS: Type.Union([Type.Integer({ minimum: 1, maximum: 128 }), Type.Literal('auto')], {
+    default: 1,
+    description:
+      'Gateway processes behind the port; `auto`: one for each processor. What is per process is per worker then.',
+  }),
 
   DATABASE_URL: Type.Optional(
     Type.String({

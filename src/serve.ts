@@ -2,23 +2,26 @@
  * A gateway as a process: reads the configuration, starts the embedded Postgres where no other is named, migrates,
  * listens, and stops on a signal. Exit codes: 0 stopped, 1 failed, 2 wrong usage or configuration.
  */
+import cluster from 'node:cluster'
 import { readFileSync } from 'node:fs'
-import { join, relative, resolve } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
+import { availableParallelism } from 'node:os'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import closeWithGrace from 'close-with-grace'
-import type { FastifyInstance } from 'fastify'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { buildApp } from './app.js'
 import { developmentSecret, keysOf } from './auth/keys.js'
 import { banner } from './banner.js'
 import { type Config, ConfigError, readConfig } from './config.js'
-import { startEmbedded } from './database/embedded.js'
-import { migrate } from './database/migrate.js'
+import { provideDatabase } from './database/provision.js'
 import { type Demo, playDemo } from './demo.js'
 import { isDatabaseDown } from './errors.js'
 import { describeError, logOptions } from './http-log.js'
 import { packageRoot } from './package-root.js'
 import { cleanLines, printableJson } from './redaction.js'
+import { Siblings } from './siblings.js'
+import type { Address } from './worker-message.js'
+import { WorkerEnded, Workers } from './workers.js'
 
 const USAGE = `Usage: npm start -- [options]      (or: node dist/src/main.js [serve] [options])
 
@@ -32,19 +35,33 @@ Two other programs tell of themselves: \`npm run runner -- --help\`, which execu
 and \`node dist/src/main.js key --help\`, which makes API keys.
 `
 
-/** A database that is starting too is waited for; one that is not there is reported. */
-const DATABASE_PATIENCE_MS = 60_000
-const DATABASE_RETRY_MS = 1_000
 /** All of stopping: draining, then closing. */
 const STOP_DEADLINE_MS = 30_000
 /** What the embedded server says that its owner should know; the rest is its everyday. */
 const OF_NOTE = /^(FATAL|PANIC|The embedded)/
 const WORKSPACE = 'demo'
 const TOKEN_SECONDS = 30 * 24 * 3_600
+/** Set for one worker at a time, which does what is to be done once. */
+const FIRST_WORKER = 'SLUICE_FIRST_WORKER'
+
+type Closer = () => Promise<unknown>
+
+interface Launch {
+  readonly config: Config
+  readonly demo: boolean
+  /** What is to be closed at the end, last first. */
+  readonly closers: Closer[]
+}
+
+interface Started extends Address {
+  readonly log: FastifyBaseLogger
+}
 
 /** Runs a gateway until a signal ends it. What keeps it from starting is told, and the process left. */
 export function serve(args: readonly string[]): void {
   start(args).catch(error => {
+    // It has said itself why.
+    if (error instanceof WorkerEnded) process.exit(error.code)
     const known = error instanceof ConfigError
     const text = known ? error.faults.join('\n') : `Sluice cannot start: ${messageOf(error)}`
     process.stderr.write(`${cleanLines(text)}\n`)
@@ -54,18 +71,24 @@ export function serve(args: readonly string[]): void {
 
 async function start(args: readonly string[]): Promise<void> {
   const { demo } = options(args)
-  const config = readConfig(process.env)
-  const closers: (() => Promise<unknown>)[] = []
-  const stop = async () => {
-    for (const close of closers.splice(0).reverse()) await close()
+  const closers: Closer[] = []
+  let stopped: Promise<void> | undefined
+  // A worker hears of its end twice when a terminal's Ctrl-C reaches its parent and itself.
+  const stop = () => {
+    stopped ??= closeAll(closers)
+    return stopped
   }
-  closeWithGrace({ delay: STOP_DEADLINE_MS, onSecondError: tellOfCrash }, async ({ err, signal }) => {
-    if (err) tellOfCrash(err)
-    else if (process.stdout.isTTY) console.log(`\n${signal}: stopping`)
-    await stop()
-  })
+  const grace = closeWithGrace(
+    { delay: STOP_DEADLINE_MS, onSecondError: tellOfCrash },
+    async ({ err, signal }) => {
+      if (err) tellOfCrash(err)
+      else if (process.stdout.isTTY && cluster.isPrimary) console.log(`\n${signal}: stopping`)
+      await stop()
+    },
+  )
   try {
-    await run(config, demo, closers)
+    const launch = { config: readConfig(process.env), demo, closers }
+    await (cluster.isPrimary ? run(launch) : work(launch, new Siblings(grace.close)))
   } catch (error) {
     await stop()
     throw error
@@ -78,29 +101,62 @@ function tellOfCrash(err: unknown): void {
   process.stderr.write(`${printableJson(JSON.stringify(line))}\n`)
 }
 
-async function run(config: Config, demo: boolean, closers: (() => Promise<unknown>)[]): Promise<void> {
-  const dataDir = resolve(packageRoot, config.DATA_DIR)
+async function closeAll(closers: Closer[]): Promise<void> {
+  for (const close of closers.splice(0).reverse()) await close()
+}
+
+/** All of Sluice in this folder: the database, and on it one gateway here or several in workers. */
+async function run(launch: Launch): Promise<void> {
+  const { config, closers } = launch
   // Until there is a log to write to, nobody hears the embedded server; a start that fails tells by itself.
   let onLog = (_line: string): void => {}
-  const database = await databaseOf(config, dataDir, closers, line => onLog(line))
-  await migratePatiently(database.url)
-  const secret = config.NODE_ENV === 'production' ? undefined : await developmentSecret(dataDir)
-  const keys = keysOf(config, secret)
-  const logger = { ...logOptions(config.LOG_LEVEL), ...(await prettyLines(config)) }
-  const app = await buildApp({ config, databaseUrl: database.url, keys, logger })
-  closers.push(() => app.close())
-  onLog = line => app.log[OF_NOTE.test(line) ? 'warn' : 'debug']({ line }, 'postgres')
-  await app.listen({ host: config.HOST, port: config.PORT, listenTextResolver: () => 'listening' })
+  const database = await provideDatabase(config, dataDirOf(config), line => onLog(line))
+  closers.push(() => database.close())
+  const count = config.WORKERS === 'auto' ? availableParallelism() : config.WORKERS
+  const start = count === 1 ? startGateway(launch, database.url) : startWorkers(launch, count, database.url)
+  const { log, url, tokens } = await start
+  onLog = line => log[OF_NOTE.test(line) ? 'warn' : 'debug']({ line }, 'postgres')
+  console.log(banner({ url, database: database.description, workspace: WORKSPACE, tokens }))
+}
 
-  const tokens = config.NODE_ENV !== 'production' && keys.kind === 'secret' ? signTokens(app) : undefined
-  console.log(
-    banner({ url: urlOf(app, config.HOST), database: database.description, workspace: WORKSPACE, tokens }),
-  )
+/** One of several gateways: the database is there, and the parent speaks for all. */
+async function work({ config, demo, closers }: Launch, siblings: Siblings): Promise<void> {
+  const launch = { config, closers, demo: demo && process.env[FIRST_WORKER] === 'yes' }
+  await startGateway(launch, config.DATABASE_URL ?? '', siblings)
+}
+
+async function startWorkers(
+  { config, closers }: Launch,
+  count: number,
+  databaseUrl: string,
+): Promise<Started> {
+  const { log } = Fastify({ logger: await loggerOf(config) })
+  const environment = { every: { DATABASE_URL: databaseUrl }, first: { [FIRST_WORKER]: 'yes' } }
+  const workers = new Workers({ count, environment, logger: log, stopDeadlineMs: STOP_DEADLINE_MS })
+  closers.push(() => workers.stop())
+  return { log, ...(await workers.start()) }
+}
+
+async function startGateway(launch: Launch, databaseUrl: string, siblings?: Siblings): Promise<Started> {
+  const { config, demo, closers } = launch
+  const secret = config.NODE_ENV === 'production' ? undefined : await developmentSecret(dataDirOf(config))
+  const keys = keysOf(config, secret)
+  const app = await buildApp({ config, databaseUrl, keys, logger: await loggerOf(config), siblings })
+  closers.push(() => app.close())
+  await app.listen({ host: config.HOST, port: config.PORT, listenTextResolver: () => 'listening' })
   if (demo) {
     const onError = (err: unknown) => app.log.warn({ err }, 'The demo cannot change items; it tries again.')
     const playing: Demo = playDemo(app.items, { workspace: WORKSPACE, onError })
     closers.push(() => playing.close())
   }
+  const tokens = config.NODE_ENV !== 'production' && keys.kind === 'secret' ? signTokens(app) : undefined
+  const address = { url: urlOf(app, config.HOST), tokens }
+  siblings?.join(address, () => app.hub.clients())
+  return { log: app.log, ...address }
+}
+
+function dataDirOf({ DATA_DIR }: Config): string {
+  return resolve(packageRoot, DATA_DIR)
 }
 
 function options(args: readonly string[]): { demo: boolean } {
@@ -131,34 +187,8 @@ function version(): string {
   return manifest.version
 }
 
-async function databaseOf(
-  config: Config,
-  dataDir: string,
-  closers: (() => Promise<unknown>)[],
-  onLog: (line: string) => void,
-): Promise<{ url: string; description: string }> {
-  if (config.DATABASE_URL !== undefined) {
-    return { url: config.DATABASE_URL, description: 'DATABASE_URL' }
-  }
-  const embedded = await startEmbedded({ dataDir, pgBin: config.PG_BIN, onLog })
-  closers.push(() => embedded.close())
-  return {
-    url: embedded.url,
-    description: `embedded Postgres in ${relative(process.cwd(), dataDir) || '.'}/`,
-  }
-}
-
-async function migratePatiently(url: string): Promise<void> {
-  const deadline = Date.now() + DATABASE_PATIENCE_MS
-  for (;;) {
-    try {
-      return await migrate(url)
-    } catch (error) {
-      if (!isDatabaseDown(error) || Date.now() > deadline) throw error
-      console.error('The database cannot be reached yet; trying again.')
-      await pause(DATABASE_RETRY_MS)
-    }
-  }
+async function loggerOf(config: Config) {
+  return { ...logOptions(config.LOG_LEVEL), ...(await prettyLines(config)) }
 }
 
 /** For a person at a terminal; wherever else the lines go, they are JSON. */
@@ -185,7 +215,8 @@ function urlOf(app: FastifyInstance, host: string): string {
 function messageOf(error: unknown): string {
   if (isDatabaseDown(error)) return 'the database cannot be reached. Check DATABASE_URL and that it runs.'
   if (!(error instanceof Error)) return String(error)
-  if ('syscall' in error && error.syscall === 'listen') {
+  // A worker's parent binds for it.
+  if ('syscall' in error && (error.syscall === 'listen' || error.syscall === 'bind')) {
     return `${error.message}. Stop the program that has this port, or set PORT (or HOST) to another.`
   }
   return error.constructor === Error || 'code' in error ? error.message : (error.stack ?? error.message)

@@ -1,0 +1,63 @@
+/** The database of a gateway: the one that is named, or else an embedded one; migrated when it is handed over. */
+import { relative } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Config } from '../config.js'
+import { isDatabaseDown } from '../errors.js'
+import { startEmbedded } from './embedded.js'
+import { migrate } from './migrate.js'
+
+/** A database that is starting too is waited for; one that is not there is reported. */
+const PATIENCE_MS = 60_000
+const RETRY_MS = 1_000
+
+export interface ProvidedDatabase {
+  readonly url: string
+  /** Where it is, for a person. */
+  readonly description: string
+  close(): Promise<void>
+}
+
+/**
+ * @param dataDir absolute path of the embedded server's folder.
+ * @param onLog gets every line that the embedded server writes.
+ * @throws what `startEmbedded` and `migrate` throw; then nothing is left running.
+ */
+export async function provideDatabase(
+  config: Pick<Config, 'DATABASE_URL' | 'PG_BIN'>,
+  dataDir: string,
+  onLog: (line: string) => void,
+): Promise<ProvidedDatabase> {
+  const database = await find(config, dataDir, onLog)
+  try {
+    await migratePatiently(database.url)
+    return database
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+}
+
+async function find(
+  { DATABASE_URL, PG_BIN }: Pick<Config, 'DATABASE_URL' | 'PG_BIN'>,
+  dataDir: string,
+  onLog: (line: string) => void,
+): Promise<ProvidedDatabase> {
+  if (DATABASE_URL !== undefined) {
+    return { url: DATABASE_URL, description: 'DATABASE_URL', close: async () => {} }
+  }
+  const { url, close } = await startEmbedded({ dataDir, pgBin: PG_BIN, onLog })
+  return { url, description: `embedded Postgres in ${relative(process.cwd(), dataDir) || '.'}/`, close }
+}
+
+async function migratePatiently(url: string): Promise<void> {
+  const deadline = Date.now() + PATIENCE_MS
+  for (;;) {
+    try {
+      return await migrate(url)
+    } catch (error) {
+      if (!isDatabaseDown(error) || Date.now() > deadline) throw error
+      console.error('The database cannot be reached yet; trying again.')
+      await pause(RETRY_MS)
+    }
+  }
+}

@@ -1,0 +1,180 @@
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { EventSource } from 'eventsource'
+import t from 'tap'
+import { createDatabase } from '../harness/database.js'
+import { openStream } from '../harness/event-stream.js'
+import { as, publish } from '../harness/gateway.js'
+import { freePort } from '../harness/port.js'
+import { startProcess, startProgram } from '../harness/process.js'
+import { SECRET } from '../harness/tokens.js'
+import { until } from '../harness/until.js'
+
+const WORKERS = 3
+const CLIENTS = 12
+const EVENTS = 30
+
+// Longer than the suite's own: whole processes start and end here, which takes its time on a busy machine.
+t.setTimeout(300_000)
+
+t.test('several workers behind one port are one gateway to clients and to probes', async t => {
+  const { url: databaseUrl } = await createDatabase(t)
+  const gateway = await startProcess(t, { databaseUrl, env: { WORKERS: `${WORKERS}` } })
+  await until('all workers', async () => (await ready(gateway.url)).workers === WORKERS)
+  const streams = await Promise.all(
+    Array.from({ length: CLIENTS }, () =>
+      openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') }),
+    ),
+  )
+  for (const stream of streams) await stream.until(1)
+
+  const ids: string[] = []
+  for (let n = 0; n < EVENTS; n += 1) {
+    ids.push(...(await publish(gateway, { type: 'thing.made', data: { n } })))
+  }
+
+  for (const stream of streams) {
+    const events = await stream.until(EVENTS, 'thing.made')
+    t.same(
+      events.map(({ id }) => id),
+      ids,
+    )
+  }
+  t.match(await ready(gateway.url), {
+    workers: WORKERS,
+    sse: { clients: CLIENTS, byKind: { feed: CLIENTS } },
+  })
+  streams[0]?.close()
+  await until('one less', async () => (await ready(gateway.url)).sse.clients === CLIENTS - 1)
+})
+
+t.test('a worker that dies is replaced, and its clients miss nothing', async t => {
+  const { url: databaseUrl } = await createDatabase(t)
+  const gateway = await startProcess(t, { databaseUrl, env: { WORKERS: `${WORKERS}` } })
+  await until('all workers', async () => (await ready(gateway.url)).workers === WORKERS)
+  const before = await childrenOf(gateway.pid)
+  const clients = Array.from({ length: CLIENTS }, () => follow(gateway.url))
+  t.teardown(() => {
+    for (const { source } of clients) source.close()
+  })
+  await until('all clients', () => clients.every(({ source }) => source.readyState === EventSource.OPEN))
+
+  const ids = await publish(gateway, { type: 'thing.made', data: {} })
+  await until('the first event', () => clients.every(({ seen }) => seen.length === 1))
+  // The first one too: the parent must not depend on any of them.
+  for (const pid of before) {
+    process.kill(pid, 'SIGKILL')
+    await until('another in its place', async () => {
+      const { workers } = await ready(gateway.url).catch(() => ({ workers: 0 }))
+      return workers === WORKERS && !(await childrenOf(gateway.pid)).includes(pid)
+    })
+    ids.push(...(await publish(gateway, { type: 'thing.made', data: {} })))
+  }
+
+  await until('all events', () => clients.every(({ seen }) => seen.length >= ids.length))
+  for (const { seen } of clients) t.same(seen, ids)
+  t.match(gateway.output(), /"signal":"SIGKILL","msg":"A worker ended; another takes its place\."/)
+})
+
+t.test('at SIGTERM the workers drain, and nothing is left', async t => {
+  const { url: databaseUrl } = await createDatabase(t)
+  const gateway = await startProcess(t, { databaseUrl, env: { WORKERS: `${WORKERS}` } })
+  await until('all workers', async () => (await ready(gateway.url)).workers === WORKERS)
+  const workers = await childrenOf(gateway.pid)
+  const streams = await Promise.all(
+    Array.from({ length: CLIENTS }, () =>
+      openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') }),
+    ),
+  )
+
+  const code = await gateway.stop()
+
+  t.equal(code, 0)
+  for (const stream of streams) {
+    t.equal(await stream.ended(), true, 'a clean end')
+    t.match(stream.text(), /"mode":"draining"/)
+  }
+  t.same(workers.filter(isAlive), [])
+  t.notMatch(gateway.output(), /another takes its place/)
+})
+
+t.test('a Ctrl-C, which reaches parent and workers at once, ends all of them cleanly', async t => {
+  const { url: databaseUrl } = await createDatabase(t)
+  const gateway = await startProcess(t, { databaseUrl, env: { WORKERS: '2' } })
+  await until('all workers', async () => (await ready(gateway.url)).workers === 2)
+  const workers = await childrenOf(gateway.pid)
+  const stream = await openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') })
+
+  for (const pid of [...workers, gateway.pid]) process.kill(pid, 'SIGINT')
+
+  t.equal(await stream.ended(), true, 'a clean end')
+  t.equal(await gateway.ended(), 0)
+  t.same(workers.filter(isAlive), [])
+})
+
+t.test('workers do not outlive a parent that was killed', async t => {
+  const { url: databaseUrl } = await createDatabase(t)
+  const gateway = await startProcess(t, { databaseUrl, env: { WORKERS: '2' } })
+  await until('all workers', async () => (await ready(gateway.url)).workers === 2)
+  const workers = await childrenOf(gateway.pid)
+
+  await gateway.kill()
+
+  await until('they are gone', () => !workers.some(isAlive))
+  const next = await startProcess(t, { databaseUrl, port: gateway.port, env: { WORKERS: '2' } })
+  t.equal((await fetch(`${next.url}/ready`)).status, 200)
+})
+
+t.test('what keeps the first worker from listening is said once, and ends the parent', async t => {
+  const { url: databaseUrl } = await createDatabase(t)
+  const port = await freePort()
+  const holder = createServer().listen(port, '127.0.0.1')
+  t.teardown(() => holder.close())
+  const env = {
+    DATABASE_URL: databaseUrl,
+    JWT_SECRET: SECRET,
+    WORKERS: '3',
+    PORT: `${port}`,
+    LOG_LEVEL: 'warn',
+  }
+  const program = startProgram(t, { env })
+
+  t.equal(await program.ended(), 1)
+
+  t.equal(program.output().match(/Sluice cannot start: .*EADDRINUSE/g)?.length, 1)
+  t.match(program.output(), /Stop the program that has this port, or set PORT/)
+})
+
+interface Readiness {
+  readonly workers: number
+  readonly sse: { readonly clients: number }
+}
+
+async function ready(url: string): Promise<Readiness> {
+  // A connection of its own each time, so that every worker is asked.
+  const response = await fetch(`${url}/ready`, { headers: { connection: 'close' } })
+  return (await response.json()) as Readiness
+}
+
+function follow(url: string) {
+  const source = new EventSource(`${url}/api/events`, {
+    fetch: (input, init) => fetch(input, { ...init, headers: { ...init.headers, ...as('viewer') } }),
+  })
+  const seen: string[] = []
+  source.addEventListener('thing.made', ({ lastEventId }) => seen.push(lastEventId))
+  return { source, seen }
+}
+
+/** Linux only, like the machines of the suite. */
+async function childrenOf(pid: number): Promise<number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  return text.split(' ').filter(Boolean).map(Number)
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
