@@ -1,7 +1,9 @@
 /**
  * The feed by a plain EventSource, and what an EventSource alone cannot know.
  *
- * - Why it was refused: it tells no status. When it gives up, the same path is asked for a page, which does.
+ * - The token: it cannot set headers. So it is opened with a ticket, with which it comes back by itself as well.
+ * - Why it was refused: it tells no status. When it gives up, the same path is asked for a page, which does; then it is
+ *   opened anew, with another ticket.
  * - Types that nobody listens to are not dispatched. But the last event id moves on, and positions are dense: a gap
  *   is read as a page, and its types are listened to from then on.
  * - When a replayed event happened: that is on the page of what was replayed.
@@ -16,7 +18,6 @@ const MAX_PAGE = 200
 const PAGE_DELAY_MS = 300
 const SILENCE_MS = 75_000
 const REOPEN_MS = 3_000
-const MAX_REFUSALS = 3
 
 /**
  * @param options `token`; `types`, a filter or ''; `hear`, who is told: `state(name)`, `event(event, fresh)`,
@@ -28,7 +29,7 @@ export function followFeed({ token, types, hear }) {
   const timers = { silence: 0, reopen: 0, page: 0 }
   let source
   let ended = false
-  let refusals = 0
+  let opened = 0
   let cursor = ''
   /** Up to this position every event was shown or is being asked for, with the page after `asked`. */
   let shown = 0
@@ -49,15 +50,25 @@ export function followFeed({ token, types, hear }) {
     },
   }
 
-  function open() {
+  async function open() {
     source?.close()
-    listened.clear()
+    alive()
+    opened += 1
+    const turn = opened
     const query = new URLSearchParams(cursor ? { last_event_id: cursor } : { last: REPLAY })
     if (types) query.set('types', types)
-    query.set('token', token)
-    source = new EventSource(`/api/events?${query}`)
+    const answer = await askFor('/api/stream-tickets', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ path: `/api/events?${query}` }),
+    })
+    const issued = await answer?.json().catch(() => undefined)
+    if (ended || turn !== opened) return
+    if (!answer?.ok) return refused(answer?.status, issued)
+
+    listened.clear()
+    source = new EventSource(issued.url)
     source.onopen = () => {
-      refusals = 0
       opening = replaying = true
       hear.state('live')
     }
@@ -73,7 +84,6 @@ export function followFeed({ token, types, hear }) {
       })
     }
     for (const type of [...KNOWN_TYPES, ...types.split(',')]) listen(type)
-    alive()
   }
 
   function listen(type) {
@@ -121,24 +131,28 @@ export function followFeed({ token, types, hear }) {
   }
 
   async function askWhy() {
-    refusals += 1
     const answer = await ask({ limit: 1 })
-    if (ended) return
-    if (answer && [400, 401, 403, 404].includes(answer.status)) {
-      const problem = await answer.json().catch(() => undefined)
-      return end(problem?.detail ?? `The gateway answered ${answer.status}.`, answer.status)
+    const problem = await answer?.json().catch(() => undefined)
+    if (!ended) refused(answer?.status, problem)
+  }
+
+  /** What will not become better by itself is the end; after anything else it is opened anew. */
+  function refused(status, problem) {
+    if ([400, 401, 403, 404].includes(status)) {
+      return end(problem?.detail ?? `The gateway answered ${status}.`, status)
     }
-    if (answer?.ok && refusals === MAX_REFUSALS) {
-      return end('The stream is refused, although the token is good: is QUERY_TOKEN switched off?', 401)
-    }
+    hear.state('reconnecting')
+    clearTimeout(timers.reopen)
     timers.reopen = setTimeout(open, REOPEN_MS * (0.5 + Math.random()))
   }
 
   function ask(query) {
-    const headers = { accept: 'application/json', authorization: `Bearer ${token}` }
-    return fetch(`/api/events?${new URLSearchParams({ ...query, ...(types && { types }) })}`, {
-      headers,
-    }).catch(() => undefined)
+    return askFor(`/api/events?${new URLSearchParams({ ...query, ...(types && { types }) })}`)
+  }
+
+  function askFor(path, { headers, ...init } = {}) {
+    const all = { accept: 'application/json', authorization: `Bearer ${token}`, ...headers }
+    return fetch(path, { ...init, headers: all }).catch(() => undefined)
   }
 
   function alive() {
@@ -148,7 +162,7 @@ export function followFeed({ token, types, hear }) {
 
   function close() {
     ended = true
-    source.close()
+    source?.close()
     for (const timer of Object.values(timers)) clearTimeout(timer)
   }
 
@@ -159,7 +173,7 @@ export function followFeed({ token, types, hear }) {
   }
 
   hear.state('connecting')
-  open()
+  void open()
   return close
 }
 

@@ -6,6 +6,8 @@ import console from '../../plugins/console.js'
 
 export interface StandInFeed {
   readonly url: string
+  /** The `Authorization` of each request for a ticket. */
+  readonly asked: (string | undefined)[]
   /** The query and headers of each stream that was opened. */
   readonly opened: { query: Record<string, string>; lastEventId: string | undefined }[]
   /** Stores an event and sends it to whoever is connected. */
@@ -14,7 +16,9 @@ export interface StandInFeed {
   send(frame: string): void
   /** Cuts every stream. */
   cut(): void
-  /** From now on streams and pages are refused with this. */
+  /** From now on the tickets of before open nothing. */
+  endTickets(): void
+  /** From now on tickets, streams and pages are refused with this. */
   refuse(status: number, detail: string): void
 }
 
@@ -33,8 +37,10 @@ export const LOGGED_AT = '2026-01-02T03:04:05.000Z'
 
 export async function startStandInFeed(t: Test): Promise<StandInFeed> {
   const log: Stored[] = []
+  const asked: StandInFeed['asked'] = []
   const opened: StandInFeed['opened'] = []
   const streams = new Set<ServerResponse>()
+  let over = 0
   let refusal: { status: number; detail: string } | undefined
 
   const app = Fastify({ forceCloseConnections: true })
@@ -44,6 +50,12 @@ export async function startStandInFeed(t: Test): Promise<StandInFeed> {
   app.get('/api/events', { config: { access: 'viewer' } }, (request: FeedRequest, reply) => {
     if (refusal) return reply.code(refusal.status).send(refusal)
     return request.headers.accept === 'application/json' ? page(request) : stream(request, reply)
+  })
+  app.post('/api/stream-tickets', { config: { access: 'viewer' } }, async (request, reply) => {
+    if (refusal) return reply.code(refusal.status).send(refusal)
+    asked.push(request.headers.authorization)
+    const { path } = Object(request.body)
+    return reply.code(201).send({ url: `${path}&ticket=${asked.length}` })
   })
   app.post('/api/items', { config: { access: 'editor' } }, async (request, reply) => {
     publish('item.created', Object(request.body))
@@ -58,6 +70,7 @@ export async function startStandInFeed(t: Test): Promise<StandInFeed> {
 
   function stream({ query, headers }: FeedRequest, reply: FastifyReply) {
     const lastEventId = headers['last-event-id']
+    if (Number(query.ticket) <= over) return reply.code(401).send({ detail: 'The ticket is not good.' })
     opened.push({ query, lastEventId: typeof lastEventId === 'string' ? lastEventId : undefined })
     const after = Number.parseInt(
       String(lastEventId ?? query.last_event_id ?? Math.max(0, log.length - Number(query.last))),
@@ -91,7 +104,10 @@ export async function startStandInFeed(t: Test): Promise<StandInFeed> {
   const refuse = (status: number, detail: string) => {
     refusal = { status, detail }
   }
-  return { url, opened, publish, send, cut, refuse }
+  const endTickets = () => {
+    over = asked.length
+  }
+  return { url, asked, opened, publish, send, cut, endTickets, refuse }
 }
 
 function frameOf({ id, type, data }: Stored): string {
