@@ -6,7 +6,7 @@ const INVENTED = '198.51.100.1'
 
 /**
  * Whether the server that took this request takes a stranger's word for an address, as Fastify's `trustProxy` does when it
- * is `true`, a number of hops, or a function that says so. Fastify does not tell what it was given, so a request of a
+ * is `true`, or a function or a range that lets everybody through. Fastify does not tell what it was given, so a request of a
  * stranger is held before it.
  */
 export function believesAnybody(request: { readonly ip: string }): boolean {
