@@ -10,8 +10,17 @@ export interface Exchange {
   readonly statuses: readonly number[]
 }
 
+interface ExchangeOptions {
+  /** Closes this half after the last byte: one who waits for more learns that there is none. Default no. */
+  readonly ends?: boolean
+}
+
 /** Sends `bytes` as they are and resolves when the server has closed the connection; it must do so by itself. */
-export function exchange(port: number | string, bytes: string): Promise<Exchange> {
+export function exchange(
+  port: number | string,
+  bytes: string,
+  { ends = false }: ExchangeOptions = {},
+): Promise<Exchange> {
   return new Promise((resolve, reject) => {
     const socket = connect(Number(port), '127.0.0.1')
     const late = setTimeout(() => {
@@ -31,7 +40,8 @@ export function exchange(port: number | string, bytes: string): Promise<Exchange
       clearTimeout(late)
       resolve({ text, statuses: statusesIn(text) })
     })
-    socket.write(bytes, 'latin1')
+    if (ends) socket.end(bytes, 'latin1')
+    else socket.write(bytes, 'latin1')
   })
 }
 
