@@ -1,0 +1,121 @@
+import t, { type Test } from 'tap'
+import { Guard } from '../../src/access/guard.js'
+import type { RevocationInForce } from '../../src/access/revocation-rows.js'
+import type { Principal } from '../../src/auth/principal.js'
+import { createDatabase } from '../harness/database.js'
+import { openStream } from '../harness/event-stream.js'
+import { startGateway } from '../harness/gateway.js'
+import { bearer, token } from '../harness/tokens.js'
+
+const KEY_END = 5_000
+
+t.test('credentials that are revoked renew nothing, even a stream whose own are good', async t => {
+  const { guard, renewed, revoke } = await startGuard(t)
+  await revoke({ token_id: 'stolen' })
+
+  guard.renew('c1', principal({ kind: 'token', id: 'stolen' }))
+  guard.renew('c1', principal({ kind: 'token', id: 'good' }))
+
+  t.strictSame(renewed, ['good'])
+})
+
+t.test('whoever begins anew looks at the keys that somebody is here with, whatever it has heard', async t => {
+  const { guard, keys, ends, ended } = await startGuard(t)
+  const waiting = guard.whileGood(
+    principal({ kind: 'key', id: 'k2' }),
+    new AbortController().signal,
+    signal => {
+      return new Promise(resolve => signal.addEventListener('abort', () => resolve('over')))
+    },
+  )
+  keys.set('k1', KEY_END)
+  keys.set('k2', Number.NEGATIVE_INFINITY)
+
+  await guard.load()
+
+  t.strictSame(ends.toSorted(), ['k1 5000', 'k2 -Infinity'])
+  t.strictSame(ended(), [], 'k1 goes on until its end')
+  await t.rejects(waiting, { code: 'key-revoked' })
+})
+
+t.test('what is known of a key counts for who comes in with what was known before', async t => {
+  const { guard, keys } = await startGuard(t)
+  const [rotated, revoked] = [principal({ kind: 'key', id: 'k1' }), principal({ kind: 'key', id: 'k2' })]
+  keys.set('k1', KEY_END)
+  keys.set('k2', Number.NEGATIVE_INFINITY)
+
+  for (const key of ['k1', 'k2']) await guard.keyChanged(key)
+
+  t.strictSame(guard.current(rotated), { ...rotated, expiresAt: KEY_END })
+  t.strictSame(guard.current({ ...rotated, expiresAt: 1_000 }), { ...rotated, expiresAt: 1_000 })
+  t.throws(() => guard.current(revoked), { code: 'key-revoked' })
+})
+
+t.test('of many who want the revocations read, all get what is there when they ask', async t => {
+  const { guard, revoke, pool } = await startGuard(t)
+  const eve = principal({ kind: 'token', id: undefined })
+  const before = Array.from({ length: 20 }, () => guard.reload())
+  await pool.query(`insert into sluice.revocations (workspace, subject, by) values ('acme', 'eve', 'root')`)
+
+  await guard.reload()
+
+  t.throws(() => guard.current(eve), { code: 'token-revoked' })
+  await Promise.all(before)
+  await pool.query('delete from sluice.revocations')
+  await revoke({ subject: 'somebody' })
+  t.equal(guard.current(eve), eve)
+})
+
+t.test('who was let in, and revoked while there was something to wait for, is not served', async t => {
+  const { app, url } = await startGateway(t)
+  await app.database.query(`select sluice.append('acme', 'feed', 'thing.made', '{}')`)
+  const { starts } = app.hub
+  const { resolve } = starts
+  starts.resolve = async (...given) => {
+    await app.database.query(`insert into sluice.revocations (workspace, by) values ('acme', 'root')`)
+    await app.guard.reload()
+    return resolve.apply(starts, given)
+  }
+
+  const stream = await openStream(t, `${url}/api/events?from=beginning`, { headers: bearer(token()) })
+
+  t.equal(stream.response.statusCode, 401)
+  await stream.ended()
+  t.match(stream.text(), '"token-revoked"')
+})
+
+/** A guard with a real table, and a hub in which one client is, with the key k1. */
+async function startGuard(test: Test) {
+  const { pool } = await createDatabase(test)
+  const here = [principal({ kind: 'key', id: 'k1' })]
+  const keys = new Map<string, number>()
+  const renewed: (string | undefined)[] = []
+  const ends: string[] = []
+  let concerns = (_: Principal) => false
+  const guard = new Guard({
+    database: pool,
+    hub: {
+      principals: () => here.values(),
+      revoke: next => {
+        concerns = next
+      },
+      renew: (_, { credential }) => renewed.push(credential.id),
+      endKey: (key, end) => ends.push(`${key} ${end}`),
+    },
+    keys: { forget() {}, endOf: async key => keys.get(key) ?? Number.POSITIVE_INFINITY },
+  })
+  await guard.reload()
+
+  const revoke = async (what: Partial<RevocationInForce>) => {
+    const values = [what.subject ?? null, what.token_id ?? null]
+    const into = 'insert into sluice.revocations (workspace, subject, token_id, by)'
+    await pool.query(`${into} values ('acme', $1, $2, 'root')`, values)
+    await guard.reload()
+  }
+  return { guard, pool, keys, renewed, ends, revoke, ended: () => here.filter(one => concerns(one)) }
+}
+
+function principal(credential: Principal['credential']): Principal {
+  const eve = { id: 'eve', workspace: 'acme', role: 'viewer', issuedAt: 1_000 } as const
+  return { ...eve, expiresAt: Number.POSITIVE_INFINITY, credential }
+}
