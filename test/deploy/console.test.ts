@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { packageRoot } from '../../src/package-root.js'
 import { openBrowser, withoutBrowser } from '../harness/browser.js'
 import { token } from '../harness/tokens.js'
+import { until } from '../harness/until.js'
 import { LOGGED_AT, type StandInFeed, startStandInFeed } from './stand-in-feed.js'
 
 const skip = withoutBrowser()
@@ -193,6 +194,7 @@ t.test('when its ticket is over the page goes on with another one', { skip }, as
 
   feed.endTickets()
   feed.cut()
+  await until('the stream is open again', () => feed.opened.length === 2)
   feed.publish('item.deleted', { part_number: 'A01-0002' })
   await rows(page).nth(1).waitFor()
 
