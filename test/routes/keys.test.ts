@@ -1,8 +1,10 @@
 import t from 'tap'
 import type { ApiKey, CreatedApiKey } from '../../src/auth/api-key.js'
 import { createPool } from '../../src/database/pool.js'
+import { createDatabase } from '../harness/database.js'
 import { openStream } from '../harness/event-stream.js'
 import { as, type Gateway, startGateway } from '../harness/gateway.js'
+import { startProxy } from '../harness/postgres-proxy.js'
 import { until } from '../harness/until.js'
 
 const NO_KEY = 'zzzzzzzzzzzz'
@@ -302,6 +304,22 @@ t.test('what is done to a key is on record, once, without its secret', async t =
   for (const secret of [key, String(rotated.body.key)].map(text => text.split('_')[2] ?? '')) {
     t.notMatch(JSON.stringify([rows, events.rows, stored.rows]), secret)
   }
+})
+
+t.test('while the database is away no key is called a wrong one', async t => {
+  const database = await createDatabase(t)
+  const proxy = await startProxy(t, database.url)
+  const gateway = await startGateway(t, { databaseUrl: proxy.url })
+  const [used, unused] = [await create(gateway), await create(gateway)]
+  const state = (key: string) => send(gateway, 'GET', '/api/server/state', { 'x-api-key': key })
+  t.equal((await state(used.key)).status, 200)
+
+  await proxy.unplug()
+
+  t.equal((await state(used.key)).status, 200, 'it was looked up a moment ago')
+  t.match(await state(unused.key), { status: 503, body: { code: 'database-unavailable' } })
+  await proxy.plugIn()
+  await until('it is taken again', async () => (await state(unused.key)).status === 200)
 })
 
 t.test('a key revoked on one gateway works on none, and its streams end', async t => {
