@@ -43,6 +43,7 @@ export function followFeed({ token, types, hear }) {
     heartbeat: () => {},
     unavailable: () => hear.state('unavailable'),
     'auth-expired': () => end('Your token has expired.', 401),
+    'auth-revoked': () => end('Your token has been revoked.', 401),
     reset: ({ reason, head }) => {
       hear.reset({ reason, head }, shown)
       shown = positionOf(head)
