@@ -38,6 +38,24 @@ t.test('the page shows a command waiting, running and done, each line once', { s
   t.same(answers, [200, 200], 'after the end it asks no more')
 })
 
+t.test('the page goes on with a new ticket when the first one is over', { skip }, async t => {
+  const { gateway, origin, pool, restart } = await startSite(t)
+  const { page, answers } = await openPage(t, origin, gateway.url)
+  const dir = await temporaryDir(t)
+
+  await startSiteRunner(t, gateway.url, dir)
+  await runCommand(page, 'seq 3; until [ -e go-on ]; do sleep 0.05; done; seq 4 6')
+  await page.getByText('3\n').last().waitFor()
+  await pool.query('update sluice.stream_tickets set good_until = clock_timestamp()')
+  await gateway.kill()
+  await writeFile(join(dir, 'go-on'), '')
+  await restart()
+  await untilState(page, /^done: exit status 0 after \d+ ms$/)
+
+  t.same((await page.locator('.stdout').allTextContents()).join(''), '1\n2\n3\n4\n5\n6\n')
+  t.same(answers, [200, 401, 200])
+})
+
 t.test('the page shows that a command was cancelled, and asks no more', { skip }, async t => {
   const { gateway, origin } = await startSite(t)
   const { page, answers } = await openPage(t, origin, gateway.url)
@@ -64,7 +82,7 @@ t.test('the page says why it is refused', { skip }, async t => {
 
 async function startSite(t: Test) {
   const origin = await serveExamples(t)
-  const { url: databaseUrl } = await createDatabase(t)
+  const { url: databaseUrl, pool } = await createDatabase(t)
   const env = { CORS_ORIGINS: origin }
   let gateway = await startProcess(t, { databaseUrl, env })
   const { port } = gateway
@@ -72,6 +90,7 @@ async function startSite(t: Test) {
   return {
     gateway,
     origin,
+    pool,
     async restart() {
       gateway = await startProcess(t, { databaseUrl, port, env })
     },
