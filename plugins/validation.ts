@@ -51,6 +51,13 @@ export default fp(
       if (schema && !schema.hide) schema.querystring ??= NO_PARAMETERS
     })
 
+    // Without a body there is no type, and Fastify then checks nothing where the type decides what to check.
+    app.addHook('preValidation', async ({ routeOptions, body }) => {
+      const schema: unknown = routeOptions.schema?.body
+      const isByType = typeof schema === 'object' && schema !== null && 'content' in schema
+      if (isByType && (body === undefined || body === null)) throw bodyMissing()
+    })
+
     app.decorate('parseJson', jsonParser(app))
     // Without its own parser text/plain is refused with 415, as every type that no route asked for.
     app.removeContentTypeParser(['application/json', 'text/plain'])
@@ -58,6 +65,11 @@ export default fp(
   },
   { name: 'validation' },
 )
+
+function bodyMissing(): Problem {
+  const fault = { path: 'body', message: 'is missing' }
+  return new Problem(400, 'invalid-request', 'body is missing.', { errors: [fault] })
+}
 
 /** Ajv keeps what it has compiled, so that the same schema is compiled once. */
 function compiler(options: Options): (schema: AnySchema) => ValidateFunction {
