@@ -174,7 +174,10 @@ t.test('closing ends a sweep after its batch, and is fine twice or before a star
   const retention = retentionOf(t, pool, { feed: 1 })
   retention.start()
   const sweep = retention.sweep()
-  await until(async () => (await logged(pool)).length < 10_050)
+  // Asked for one row, not for all: by the time that these are read the sweep may be over.
+  await until(
+    async () => (await pool.query('select from sluice.streams where base_position > 0')).rowCount === 1,
+  )
 
   await retention.close()
   await retention.close()
