@@ -47,6 +47,19 @@ t.test('a command that cannot be put on record is not started', async t => {
   t.strictSame((await send(gateway, 'GET', '/api/jobs')).body.jobs, [])
 })
 
+t.test('a command that is not started after all is not on record', async t => {
+  const gateway = await startGateway(t)
+  await gateway.app.database.query(`
+    create function refuse() returns trigger language plpgsql as $$ begin raise 'not at COMMIT'; end $$;
+    create constraint trigger refuse after insert on sluice.jobs deferrable initially deferred
+      for each row execute function refuse()`)
+
+  const { status } = await send(gateway, 'POST', '/projects/shop/shell', { command: COMMAND })
+
+  t.equal(status, 500)
+  t.strictSame((await send(gateway, 'GET', '/api/audit', undefined, 'admin')).body.entries, [])
+})
+
 t.test('maintenance that cannot be put on record is not switched', async t => {
   const gateway = await startGateway(t)
   await refuseEntries(gateway)
