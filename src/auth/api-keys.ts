@@ -2,7 +2,7 @@
  * Whose an API key is. An unknown id, a wrong secret and a text that is no key are refused alike; only who has the whole
  * key learns that it was revoked, has ended, or is not taken from where he is.
  */
-import { isWithin, parseRange } from '../address-range.js'
+import { type AddressRange, isWithin, parseRange } from '../address-range.js'
 import type { Database } from '../database/pool.js'
 import type { Logger } from '../logger.js'
 import { ApiKeyCache } from './api-key-cache.js'
@@ -19,12 +19,17 @@ export interface ApiKeysOptions {
   readonly now?: () => number
 }
 
+interface KnownKey extends StoredKey {
+  /** Undefined: from anywhere. */
+  readonly ranges: readonly AddressRange[] | undefined
+}
+
 export class ApiKeys {
-  readonly #cache: ApiKeyCache<StoredKey>
+  readonly #cache: ApiKeyCache<KnownKey>
   readonly #uses: ApiKeyUses
 
   constructor({ database, logger, now = () => performance.now() }: ApiKeysOptions) {
-    this.#cache = new ApiKeyCache({ load: id => selectKey(database, id), now })
+    this.#cache = new ApiKeyCache({ load: async id => known(await selectKey(database, id)), now })
     this.#uses = new ApiKeyUses({ database, logger })
   }
 
@@ -80,10 +85,11 @@ export class ApiKeys {
   }
 }
 
-function isAllowedFrom({ allowed_ips }: StoredKey, address: string | undefined): boolean {
-  if (allowed_ips === null) return true
-  return isWithin(
-    address,
-    allowed_ips.flatMap(text => parseRange(text) ?? []),
-  )
+/** Its rules are read once, when it is looked up. */
+function known(key: StoredKey | undefined): KnownKey | undefined {
+  return key && { ...key, ranges: key.allowed_ips?.flatMap(text => parseRange(text) ?? []) }
+}
+
+function isAllowedFrom({ ranges }: KnownKey, address: string | undefined): boolean {
+  return ranges === undefined || isWithin(address, ranges)
 }
