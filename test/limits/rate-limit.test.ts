@@ -31,8 +31,17 @@ t.test('gateways on one database share the budget of a principal', async t => {
   const first = await startGateway(t, { env })
   const second = await startGateway(t, { env, databaseUrl: first.databaseUrl })
 
+  const told = async () => {
+    const { rows } = await first.app.database.query('select sum(count)::int as told from sluice.rate_windows')
+    return rows[0].told
+  }
+
   t.equal(await spendAll(first, as('viewer')), 40)
-  await until('the other refuses too', async () => (await statusOf(second, as('viewer'))) === 429)
+  await until('it has told all of that', async () => (await told()) === 40)
+  t.equal(await statusOf(second, as('viewer')), 200, 'the other does not ask before it has something to tell')
+  await until('it has told that, too', async () => (await told()) === 41)
+  // Its answer may still be on the way.
+  t.ok((await spendAll(second, as('viewer'))) < 20)
 
   t.equal(await statusOf(second, as('editor')), 200, 'somebody else goes on')
 })
