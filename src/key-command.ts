@@ -28,6 +28,7 @@ import {
   workspaceOf,
 } from './key-options.js'
 import { keyTable } from './key-table.js'
+import { cleanLines } from './redaction.js'
 
 const USAGE = `Usage: node dist/src/main.js key <command> [options]
 
@@ -69,7 +70,8 @@ export async function keyCommand(args: readonly string[], env: Environment): Pro
     return 0
   } catch (error) {
     const usage = error instanceof UsageError
-    process.stderr.write(usage ? `${error.message}\n\n${USAGE}` : `${explain(error)}\n`)
+    const text = cleanLines(usage ? error.message : explain(error))
+    process.stderr.write(usage ? `${text}\n\n${USAGE}` : `${text}\n`)
     return usage || error instanceof ConfigError ? 2 : 1
   }
 }

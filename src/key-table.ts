@@ -1,5 +1,6 @@
-/** API keys as a table for a terminal, a line each. None of what is in it has control characters. */
+/** API keys as a table for a terminal, a line each. */
 import type { ApiKey } from './auth/api-key.js'
+import { printable } from './redaction.js'
 
 const HEAD = ['ID', 'NAME', 'ROLE', 'STATE', 'ENDS', 'FROM', 'LAST USED', 'CREATED']
 
@@ -23,7 +24,7 @@ function cellsOf(key: ApiKey, now: number): string[] {
   const from = allowed_ips === null ? 'anywhere' : allowed_ips.join(',')
   const used = last_used_at === null ? 'never' : minuteOf(last_used_at)
   const ends = expires_at === null ? 'never' : minuteOf(expires_at)
-  return [id, name, role, stateOf(key, now), ends, from, used, minuteOf(created_at)]
+  return [id, printable(name), role, stateOf(key, now), ends, from, used, minuteOf(created_at)]
 }
 
 function stateOf({ revoked_at, expires_at, replaced_by }: ApiKey, now: number): string {
