@@ -94,8 +94,6 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     // A path that cannot be decoded, or a part of it that is too long, is refused before any route is found.
     frameworkErrors: (error, request, reply) => request.server.errorHandler(error, request, reply),
   }).withTypeProvider<TypeBoxTypeProvider>()
-  // What is beyond this number Node would drop without a word; plugins/headers.ts refuses it instead.
-  app.server.maxHeadersCount = 0
 
   await app.register(headers)
   await app.register(problems)

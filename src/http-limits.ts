@@ -32,7 +32,7 @@ const MAX_HEAD_BYTES = 16 * 1024
 const MAX_BODY_BYTES = 1024 * 1024
 /** Longer than any name may be, so that a schema and not the router says what is wrong with one. */
 const MAX_PARAM_LENGTH = 1_024
-/** Browsers send about 20, proxies add 10. */
+/** Browsers send about 20, proxies add 10. Far below 2,000, beyond which Node would drop headers without a word. */
 const MAX_HEADERS = 100
 /** No route takes as many. Each costs time to parse and to check, and 16 KiB hold 8,000. */
 const MAX_PARAMETERS = 100
