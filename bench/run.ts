@@ -3,11 +3,12 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { packageRoot } from '../src/package-root.js'
+import { access, foreign } from './access.js'
 import { fanOut } from './fan-out.js'
 import { latency } from './latency.js'
 import { publish } from './publish.js'
 
-const BENCHES = { latency, 'fan-out': fanOut, publish } as const
+const BENCHES = { latency, 'fan-out': fanOut, publish, access, foreign } as const
 
 const USAGE = `Usage: npm run bench -- [name]      names: ${Object.keys(BENCHES).join(', ')}; default: all
 
