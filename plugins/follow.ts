@@ -5,6 +5,7 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Role } from '../src/auth/principal.js'
+import { inWorkspace } from '../src/database/workspace.js'
 import { isDatabaseDown, notFound, unavailable } from '../src/errors.js'
 import { FEED } from '../src/events/event.js'
 import { findStream, readHead } from '../src/events/log.js'
@@ -138,9 +139,12 @@ async function isAtItsEnd(
 ): Promise<boolean> {
   if (cursor.position < stream.head.position) return false
   if (stream.closed || stream.kind === FEED) return stream.closed
-  const found = await findStream(app.database, reply.request.principal.workspace, name)
-  if (!found || found.closedAt === null) return false
-  return cursor.position >= (await readHead(app.database, found.id)).position
+  const { workspace } = reply.request.principal
+  return inWorkspace(app.database, workspace, async client => {
+    const found = await findStream(client, workspace, name)
+    if (!found || found.closedAt === null) return false
+    return cursor.position >= (await readHead(client, found.id)).position
+  })
 }
 
 /** Any status but 200 would stop a browser's EventSource for ever, so being busy is told inside the stream. */

@@ -2,6 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
+import { inWorkspace } from '../src/database/workspace.js'
 import { notFound, Problem } from '../src/errors.js'
 import { fromCloudEvent } from '../src/events/cloudevents.js'
 import { batchOf, FEED, type NewEvent, OneOrMany, StreamName } from '../src/events/event.js'
@@ -81,8 +82,11 @@ const events: FastifyPluginAsyncTypebox = async app => {
   ) {
     const id = parseEventId(request.params.id)
     if (!id) throw new Problem(400, 'invalid-event-id', 'An event id looks like 10532.k7f3qa.')
-    const stream = await findStream(app.database, request.principal.workspace, request.query.stream ?? FEED)
-    const event = stream && (await readEvent(app.database, stream.id, id.position))
+    const { workspace } = request.principal
+    const event = await inWorkspace(app.database, workspace, async client => {
+      const stream = await findStream(client, workspace, request.query.stream ?? FEED)
+      return stream && (await readEvent(client, stream.id, id.position))
+    })
     if (!event || (id.check !== undefined && id.check !== checkOf(event.eventId))) throw notFound('event')
     // What is stored never changes.
     reply.header('cache-control', 'private, max-age=31536000, immutable')

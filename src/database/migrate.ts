@@ -39,6 +39,7 @@ export async function migrate(url: string, folder = join(packageRoot, 'migration
     await ensureSchema(client)
     await refuseNewer(client, folder)
     await applyMissing(client, folder)
+    await raiseWall(client)
     await client.query('commit')
   } finally {
     await client.end()
@@ -93,6 +94,14 @@ async function applyMissing(client: pg.Client, folder: string): Promise<void> {
     migrationLoaderStrategies: [{ extensions: ['.sql'], loader: files => Promise.all(files.map(readUp)) }],
     logger: { info: ignore, warn: ignore, error: ignore },
   })
+}
+
+/** At each start, not once: a restore into another server brings the tables and not the role that they know. */
+async function raiseWall(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ there: boolean }>(
+    `select to_regprocedure('sluice.raise_wall()') is not null as there`,
+  )
+  if (rows[0]?.there) await client.query('select sluice.raise_wall()')
 }
 
 /** One file as one step up. `noTransaction`: it runs inside the transaction that is open. */

@@ -17,6 +17,8 @@ const JSON_TEXT = 114
 
 export type Database = pg.Pool
 
+export type TransactionMode = 'repeatable read, read only'
+
 export interface PoolOptions {
   /** Connections at most. */
   readonly max: number
@@ -66,12 +68,26 @@ export function createPool(url: string, options: PoolOptions): Database {
 export async function inTransaction<T>(
   database: Database,
   work: (client: pg.PoolClient) => Promise<T>,
-  mode?: 'repeatable read, read only',
+  mode?: TransactionMode,
+): Promise<T> {
+  return transact(database, beginning(mode), work)
+}
+
+/** The statement that begins a transaction. */
+export function beginning(mode?: TransactionMode): string {
+  return mode ? `begin isolation level ${mode}` : 'begin'
+}
+
+/** As `inTransaction`; `begin` is the statement that begins it, and what is said with it in the same round trip. */
+export async function transact<T>(
+  database: Database,
+  begin: string,
+  work: (client: pg.PoolClient) => Promise<T>,
 ): Promise<T> {
   const client = await database.connect()
   let broken: Error | undefined
   try {
-    await client.query(mode ? `begin isolation level ${mode}` : 'begin')
+    await client.query(begin)
     const result = await work(client)
     // COMMIT of a transaction in which a statement failed is a ROLLBACK that reports success.
     const { command } = await client.query('commit')

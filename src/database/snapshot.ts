@@ -2,11 +2,11 @@
  * What was read, and the feed's head of the same moment: what the head covers is in the answer, what comes after it
  * is not. A client that follows the feed from there misses nothing and sees nothing twice.
  */
-import type { PoolClient } from 'pg'
 import { FEED } from '../events/event.js'
 import { formatEventId } from '../events/event-id.js'
 import { ensureStream, findStream, readHead } from '../events/log.js'
-import { type Database, inTransaction } from './pool.js'
+import type { Database } from './pool.js'
+import { inWorkspace, type WorkspaceClient } from './workspace.js'
 
 export interface Snapshot<T> {
   readonly value: T
@@ -17,14 +17,20 @@ export interface Snapshot<T> {
 export async function readSnapshot<T>(
   database: Database,
   workspace: string,
-  read: (client: PoolClient) => Promise<T>,
+  read: (client: WorkspaceClient) => Promise<T>,
 ): Promise<Snapshot<T>> {
-  // Before the snapshot is taken: it could not see a stream that is made later.
-  const found = await findStream(database, workspace, FEED)
-  const feed = found?.id ?? (await ensureStream(database, workspace, FEED))
-  const transaction = async (client: PoolClient) => {
-    const { position, eventId } = await readHead(client, feed)
+  const transaction = async (client: WorkspaceClient) => {
+    const feed = await findStream(client, workspace, FEED)
+    if (feed === undefined) return undefined
+    const { position, eventId } = await readHead(client, feed.id)
     return { value: await read(client), head: formatEventId(position, eventId) }
   }
-  return inTransaction(database, transaction, 'repeatable read, read only')
+  const look = () => inWorkspace(database, workspace, transaction, 'repeatable read, read only')
+  const snapshot = await look()
+  if (snapshot) return snapshot
+  // In a transaction of its own: the snapshot that was taken cannot see a stream that is made later.
+  await inWorkspace(database, workspace, client => ensureStream(client, workspace, FEED))
+  const second = await look()
+  if (second === undefined) throw new Error(`The feed of ${workspace} is gone as soon as it is made.`)
+  return second
 }

@@ -6,6 +6,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Principal, Role } from '../auth/principal.js'
 import type { Database } from '../database/pool.js'
+import { inWorkspace } from '../database/workspace.js'
 import { FEED } from '../events/event.js'
 import { ensureStream, findStream, readHead } from '../events/log.js'
 import type { TypeFilter } from '../events/type-filter.js'
@@ -191,10 +192,14 @@ export class Hub {
 
   async #load(workspace: string, name: string): Promise<HubStream | undefined> {
     const { database, tailer } = this.#options
-    if (name === FEED) await ensureStream(database, workspace, name)
-    const found = await findStream(database, workspace, name)
-    if (!found) return undefined
-    const head = await readHead(database, found.id)
+    // From here on the stream is read by its number, for all who follow it: this is where a workspace gets one.
+    const opened = await inWorkspace(database, workspace, async client => {
+      if (name === FEED) await ensureStream(client, workspace, name)
+      const found = await findStream(client, workspace, name)
+      return found && { found, head: await readHead(client, found.id) }
+    })
+    if (!opened) return undefined
+    const { found, head } = opened
     const stream = new HubStream(found.id, found.kind, found.closedAt !== null, head, () =>
       tailer.wake('all'),
     )

@@ -2,9 +2,9 @@
  * A change and the events that tell of it, in one transaction: both are stored or neither is (I2). The events come
  * last, so that the feed, which the first of them locks, is held until COMMIT and no longer.
  */
-import type { PoolClient } from 'pg'
 import type { Author } from '../auth/principal.js'
-import { type Database, inTransaction } from '../database/pool.js'
+import type { Database } from '../database/pool.js'
+import { inWorkspace, type WorkspaceClient } from '../database/workspace.js'
 import { Problem, SqlState, sqlState, unavailable } from '../errors.js'
 import { append } from '../events/append.js'
 import { FEED, type StreamId } from '../events/event.js'
@@ -26,15 +26,15 @@ export interface Change<T> {
 export async function commitChange<T>(
   database: Database,
   author: Author,
-  make: (client: PoolClient) => Promise<Change<T>>,
+  make: (client: WorkspaceClient) => Promise<Change<T>>,
 ): Promise<{ result: T; streamIds: readonly StreamId[] }> {
-  const transaction = async (client: PoolClient) => {
+  const transaction = async (client: WorkspaceClient) => {
     const { result, events } = await make(client)
     return { result, streamIds: await appendAll(client, author, events) }
   }
   for (let attempt = 1; ; attempt++) {
     try {
-      return await inTransaction(database, transaction)
+      return await inWorkspace(database, author.workspace, transaction)
     } catch (error) {
       if (!isLost(error)) throw error
       if (attempt === ATTEMPTS) {
@@ -45,7 +45,7 @@ export async function commitChange<T>(
 }
 
 async function appendAll(
-  client: PoolClient,
+  client: WorkspaceClient,
   { workspace, id }: Author,
   events: Change<unknown>['events'],
 ): Promise<StreamId[]> {

@@ -2,11 +2,11 @@
  * The items of all workspaces. A change is committed together with its event, and the grown feed is announced only
  * then (I1, I2); a read is one snapshot with the feed's head; neither reaches beyond the workspace it is given (I7).
  */
-import type { PoolClient } from 'pg'
 import type { Author } from '../auth/principal.js'
 import { cutPage, formatCursor, parseCursor } from '../database/cursor.js'
 import type { Database } from '../database/pool.js'
 import { readSnapshot, type Snapshot } from '../database/snapshot.js'
+import type { WorkspaceClient } from '../database/workspace.js'
 import { notFound, Problem } from '../errors.js'
 import type { StreamId } from '../events/event.js'
 import { type Change, commitChange } from './change.js'
@@ -153,7 +153,7 @@ export class Items {
     })
   }
 
-  async #write<T>(author: Author, make: (client: PoolClient) => Promise<Change<T>>): Promise<T> {
+  async #write<T>(author: Author, make: (client: WorkspaceClient) => Promise<Change<T>>): Promise<T> {
     const { result, streamIds } = await commitChange(this.#database, author, make)
     this.#onCommitted(streamIds)
     return result
@@ -161,7 +161,7 @@ export class Items {
 }
 
 async function lockItem(
-  client: PoolClient,
+  client: WorkspaceClient,
   author: Author,
   partNumber: string,
   ifMatch?: string,

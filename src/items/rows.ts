@@ -1,5 +1,5 @@
 /** The statements on sluice.items and sluice.item_revisions, one a function. The transaction is the caller's. */
-import type { PoolClient } from 'pg'
+import type { WorkspaceClient } from '../database/workspace.js'
 import { formatETag } from './etag.js'
 import type { Item, NewItem, Revision } from './item.js'
 
@@ -28,7 +28,7 @@ export interface ItemFilter {
 
 /** Undefined when the part number is taken. */
 export async function insertItem(
-  client: PoolClient,
+  client: WorkspaceClient,
   workspace: string,
   item: Required<NewItem>,
 ): Promise<Item | undefined> {
@@ -43,7 +43,7 @@ export async function insertItem(
 }
 
 export async function selectItem(
-  client: PoolClient,
+  client: WorkspaceClient,
   workspace: string,
   partNumber: string,
 ): Promise<Item | undefined> {
@@ -56,7 +56,7 @@ export async function selectItem(
 
 /** As `selectItem`, and nobody else changes the item before the transaction ends. */
 export async function lockItem(
-  client: PoolClient,
+  client: WorkspaceClient,
   workspace: string,
   partNumber: string,
 ): Promise<Item | undefined> {
@@ -69,7 +69,7 @@ export async function lockItem(
 
 /** In the order of part numbers, from the first one after `after`. */
 export async function selectItems(
-  client: PoolClient,
+  client: WorkspaceClient,
   workspace: string,
   after: string,
   limit: number,
@@ -95,7 +95,7 @@ export async function selectItems(
 }
 
 /** Stores the fields and the revision of an item that the transaction has locked. */
-export async function updateItem(client: PoolClient, workspace: string, item: Item): Promise<Item> {
+export async function updateItem(client: WorkspaceClient, workspace: string, item: Item): Promise<Item> {
   const { rows } = await client.query<ItemRow>(
     `update sluice.items
      set description = $3, item_type = $4, properties = $5, folded = $6, revision = $7,
@@ -108,7 +108,11 @@ export async function updateItem(client: PoolClient, workspace: string, item: It
 }
 
 /** Its revisions go with it. */
-export async function deleteItem(client: PoolClient, workspace: string, partNumber: string): Promise<void> {
+export async function deleteItem(
+  client: WorkspaceClient,
+  workspace: string,
+  partNumber: string,
+): Promise<void> {
   await client.query('delete from sluice.items where workspace = $1 and part_number = $2', [
     workspace,
     partNumber,
@@ -117,7 +121,7 @@ export async function deleteItem(client: PoolClient, workspace: string, partNumb
 
 /** Keeps the item as it is now under its revision number. */
 export async function insertRevision(
-  client: PoolClient,
+  client: WorkspaceClient,
   workspace: string,
   item: Item,
   comment: string,
@@ -135,7 +139,7 @@ export async function insertRevision(
 
 /** The newest first, from the first number below `below`. */
 export async function selectRevisions(
-  client: PoolClient,
+  client: WorkspaceClient,
   workspace: string,
   partNumber: string,
   below: string,

@@ -12,6 +12,7 @@ import type { Author } from '../auth/principal.js'
 import { cutPage, formatCursor, parseCursor } from '../database/cursor.js'
 import type { Database } from '../database/pool.js'
 import { readSnapshot, type Snapshot } from '../database/snapshot.js'
+import { inWorkspace } from '../database/workspace.js'
 import { notFound } from '../errors.js'
 import { FEED, type NewEvent, type StreamId } from '../events/event.js'
 import { hash, type Idempotency, idempotencyOf } from '../events/idempotency.js'
@@ -100,7 +101,8 @@ export class Jobs {
 
   /** @throws {Problem} 404 `not-found`. */
   async snapshot(workspace: string, id: string): Promise<JobSnapshot> {
-    const snapshot = await rows.selectJob(this.#options.database, workspace, id)
+    const { database } = this.#options
+    const snapshot = await inWorkspace(database, workspace, client => rows.selectJob(client, workspace, id))
     if (snapshot === undefined) throw notFound('job')
     return snapshot
   }

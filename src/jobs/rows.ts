@@ -4,10 +4,11 @@
  */
 import type { Author } from '../auth/principal.js'
 import type { Database } from '../database/pool.js'
+import type { WorkspaceClient } from '../database/workspace.js'
 import type { PlacedEvent } from '../events/append-requests.js'
 import type { StreamId } from '../events/event.js'
 import type { Idempotency } from '../events/idempotency.js'
-import type { Head, Queryable } from '../events/log.js'
+import type { Head } from '../events/log.js'
 import type { Claim, Job, JobStatus, NewJob } from './job.js'
 
 const COLUMNS = [
@@ -29,6 +30,18 @@ interface JobRow extends Omit<Job, Times | 'payload' | 'result'> {
   readonly started_at: Date | null
   readonly ended_at: Date | null
 }
+
+interface ChangedRow extends JobRow {
+  readonly streams: string[]
+}
+
+const CHANGED = `${columnsOf('(c.job)')}, c.streams`
+
+/**
+ * As inWorkspace does, but in the statement itself, whose transaction ends with it: streams that a job locks are not
+ * locked for a further round trip. It comes before the call, which takes its result.
+ */
+const TOLD = `set_config('sluice.workspace', $1, true) as told (workspace)`
 
 /** A job after a change, and the streams that have grown by it. */
 export interface Changed {
@@ -64,7 +77,9 @@ export async function createJob(
 ): Promise<Changed> {
   const content = [kind, project, title, payload, priority, max_attempts, timeout_ms]
   const values = [workspace, ...content, started, actor]
-  return only(await change(database, 'create_job', '$1, $2, $3, $4, $5, $6, $7, $8, $9, $10', values))
+  return only(
+    await change(database, 'create_job', 'told.workspace, $2, $3, $4, $5, $6, $7, $8, $9, $10', values),
+  )
 }
 
 /** Undefined when there is none in the queue. */
@@ -75,7 +90,7 @@ export async function claimJob(
   leaseMs: number,
 ): Promise<Changed | undefined> {
   const values = [workspace, projects, kinds, runner, leaseMs, actor]
-  return (await change(database, 'claim_job', '$1, $2, $3, $4, $5, $6', values))[0]
+  return (await change(database, 'claim_job', 'told.workspace, $2, $3, $4, $5, $6', values))[0]
 }
 
 export async function finishJob(
@@ -87,7 +102,7 @@ export async function finishJob(
   result: string | null,
 ): Promise<Changed> {
   const values = [workspace, id, attempt, status, result, actor]
-  return only(await change(database, 'finish_job', '$1, $2, $3, $4, $5, $6', values))
+  return only(await change(database, 'finish_job', 'told.workspace, $2, $3, $4, $5, $6', values))
 }
 
 export async function requeueJob(
@@ -96,12 +111,18 @@ export async function requeueJob(
   id: string,
   attempt: number,
 ): Promise<Changed> {
-  return only(await change(database, 'requeue_job', '$1, $2, $3, $4', [workspace, id, attempt, actor]))
+  return only(
+    await change(database, 'requeue_job', 'told.workspace, $2, $3, $4', [workspace, id, attempt, actor]),
+  )
 }
 
 /** Undefined when no lease has expired. */
 export async function expireLease(database: Database): Promise<Changed | undefined> {
-  return (await change(database, 'expire_lease', '', []))[0]
+  const { rows } = await database.query<ChangedRow>({
+    name: 'sluice-expire-lease',
+    text: `select ${CHANGED} from sluice.expire_lease() c`,
+  })
+  return rows.map(toChanged)[0]
 }
 
 /** Until when the lease is good. */
@@ -114,7 +135,7 @@ export async function heartbeat(
 ): Promise<Date> {
   const { rows } = await database.query<{ at: Date }>({
     name: 'sluice-heartbeat-job',
-    text: 'select sluice.heartbeat_job($1, $2, $3, $4) as at',
+    text: `select sluice.heartbeat_job(told.workspace, $2, $3, $4) as at from ${TOLD}`,
     values: [workspace, id, attempt, leaseMs],
   })
   return only(rows).at
@@ -133,7 +154,8 @@ export async function appendToJob(
     name: 'sluice-append-job',
     text: `
       select stream_id as "streamId", "position", event_id as "eventId", at, replayed
-        from sluice.append_job($1, $2, $3, $4, $5, $6, $7, $8)`,
+        from ${TOLD}
+       cross join lateral sluice.append_job(told.workspace, $2, $3, $4, $5, $6, $7, $8)`,
     values: [
       ...[workspace, id, attempt, events.map(({ type }) => type), events.map(({ data }) => data)],
       ...[idempotency?.key, idempotency?.fingerprint, actor],
@@ -145,7 +167,7 @@ export async function appendToJob(
 
 /** The job, its stream and the head of that, from one snapshot. */
 export async function selectJob(
-  database: Queryable,
+  database: WorkspaceClient,
   workspace: string,
   id: string,
 ): Promise<{ job: Job; stream: StreamId; head: Head } | undefined> {
@@ -170,7 +192,7 @@ export async function selectJob(
 
 /** The newest first. */
 export async function selectJobs(
-  database: Queryable,
+  database: WorkspaceClient,
   workspace: string,
   { status, kind, project }: JobFilter,
   after: After | undefined,
@@ -199,12 +221,16 @@ async function change(
   parameters: string,
   values: readonly unknown[],
 ): Promise<Changed[]> {
-  const { rows } = await database.query<JobRow & { streams: string[] }>({
+  const { rows } = await database.query<ChangedRow>({
     name: `sluice-${name}`,
-    text: `select ${columnsOf('(c.job)')}, c.streams from sluice.${name}(${parameters}) c`,
+    text: `select ${CHANGED} from ${TOLD} cross join lateral sluice.${name}(${parameters}) c`,
     values: [...values],
   })
-  return rows.map(({ streams, ...row }) => ({ job: toJob(row), streams: streams.map(Number) as StreamId[] }))
+  return rows.map(toChanged)
+}
+
+function toChanged({ streams, ...row }: ChangedRow): Changed {
+  return { job: toJob(row), streams: streams.map(Number) as StreamId[] }
 }
 
 function toJob({ payload, result, ...row }: JobRow): Job {

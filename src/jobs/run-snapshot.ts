@@ -4,6 +4,7 @@
  * position, and the log up to there does not change any more.
  */
 import type { Database } from '../database/pool.js'
+import { inWorkspace } from '../database/workspace.js'
 import type { Position, StoredEvent, StreamId } from '../events/event.js'
 import { checkOf } from '../events/event-id.js'
 import { readNewest } from '../events/newest.js'
@@ -52,13 +53,17 @@ async function readRun(
   stream: StreamId,
   upTo: Position,
 ): Promise<string> {
-  const newest = (types: readonly string[], limit: number, maxBytes: number) =>
-    readNewest(database, stream, types, upTo, limit, maxBytes)
-  const logs = await newest(LOG_TYPES, MAX_LOGS, MAX_LOG_BYTES)
-  const results = await newest(['result'], MAX_OTHERS, MAX_OTHER_BYTES)
-  const artifacts = links
-    ? artifactsIn((await newest(['artifact'], MAX_OTHERS, MAX_OTHER_BYTES)).events, workspace, links)
-    : []
+  const { logs, results, artifacts } = await inWorkspace(database, workspace, async client => {
+    const newest = (types: readonly string[], limit: number, maxBytes: number) =>
+      readNewest(client, stream, types, upTo, limit, maxBytes)
+    return {
+      logs: await newest(LOG_TYPES, MAX_LOGS, MAX_LOG_BYTES),
+      results: await newest(['result'], MAX_OTHERS, MAX_OTHER_BYTES),
+      artifacts: links
+        ? artifactsIn((await newest(['artifact'], MAX_OTHERS, MAX_OTHER_BYTES)).events, workspace, links)
+        : [],
+    }
+  })
 
   const state = {
     id: job.id,

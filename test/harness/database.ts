@@ -5,7 +5,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { createPool, type Database } from '../../src/database/pool.js'
-import { execute, startTestServer, type TestServer, uniqueName, withDatabase } from './server.js'
+import {
+  asOwner,
+  execute,
+  OWNED,
+  startTestServer,
+  type TestServer,
+  uniqueName,
+  withDatabase,
+} from './server.js'
 
 /** A backend is gone a moment after its connection was closed. */
 const CLOSE_TIMEOUT_MS = 2_000
@@ -34,8 +42,8 @@ export async function createEmptyDatabase(test: Test): Promise<TestDatabase> {
 async function cloneDatabase(test: Test, template: string): Promise<TestDatabase> {
   const server = await testServer()
   const name = uniqueName('test')
-  await execute(server.url, `create database ${name} template ${template} strategy file_copy`)
-  const url = withDatabase(server.url, name)
+  await execute(server.url, `create database ${name} template ${template} strategy file_copy ${OWNED}`)
+  const url = asOwner(withDatabase(server.url, name))
   // Tests cut connections on purpose; what that means for a query, the query says.
   const pool = createPool(url, { max: 10, name: 'test', onError: () => undefined })
   test.teardown(async () => {

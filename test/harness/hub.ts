@@ -145,13 +145,22 @@ export function observed(
   see: (name: string) => unknown,
   answered: (name: string) => unknown = () => {},
 ): Database {
-  const query = async (statement: { name?: string }, ...rest: unknown[]) => {
-    await see(statement.name ?? '')
-    const result = await Reflect.apply(database.query, database, [statement, ...rest])
-    await answered(statement.name ?? '')
-    return result
+  const through =
+    (target: Pick<Database, 'query'>) =>
+    async (statement: { name?: string }, ...rest: unknown[]) => {
+      await see(statement.name ?? '')
+      const result = await Reflect.apply(target.query, target, [statement, ...rest])
+      await answered(statement.name ?? '')
+      return result
+    }
+  const connect = async () => {
+    const client = await database.connect()
+    return Object.assign(Object.create(client), {
+      query: through(client),
+      release: client.release.bind(client),
+    })
   }
-  return Object.assign(Object.create(database), { query })
+  return Object.assign(Object.create(database), { query: through(database), connect })
 }
 
 export const silent: Logger = Object.fromEntries(

@@ -10,6 +10,13 @@ import pg from 'pg'
 import { startEmbedded } from '../../src/database/embedded.js'
 import { migrate } from '../../src/database/migrate.js'
 
+/**
+ * Who owns the databases with SLUICE_TEST_ROLE=plain: a role as docs/operations.md advises, which row-level security
+ * binds. Else it is the superuser of the server, whose requests take on another role. It may make roles, as tests do.
+ */
+const PLAIN_ROLE = 'sluice_test_plain'
+const PLAIN = process.env.SLUICE_TEST_ROLE === 'plain'
+
 /** Nothing here outlives the run, so nothing waits for a disk. */
 const SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', autovacuum: 'off' }
 
@@ -30,8 +37,9 @@ export async function startTestServer(env: NodeJS.ProcessEnv = process.env): Pro
   const server = given ? { url: given, close: async () => undefined } : await startTemporary(env.PG_BIN)
   const template = uniqueName('template')
   try {
-    await execute(server.url, `create database ${template}`)
-    await migrate(withDatabase(server.url, template))
+    if (PLAIN) await execute(server.url, `create role ${PLAIN_ROLE} login createrole password 'plain'`)
+    await execute(server.url, `create database ${template} ${OWNED}`)
+    await migrate(asOwner(withDatabase(server.url, template)))
   } catch (error) {
     await server.close()
     throw error
@@ -74,6 +82,14 @@ export async function execute(url: string, sql: string): Promise<pg.QueryResult>
   } finally {
     await client.end()
   }
+}
+
+/** What follows `create database`. */
+export const OWNED = PLAIN ? `owner ${PLAIN_ROLE}` : ''
+
+/** The same database, as the role that owns those of tests. */
+export function asOwner(url: string): string {
+  return PLAIN ? url.replace(/\/\/([^@/]*@)?/, `//${PLAIN_ROLE}:plain@`) : url
 }
 
 /** The same server, another database. Not by `new URL`: it refuses the empty host of a Unix socket. */

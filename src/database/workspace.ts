@@ -1,0 +1,33 @@
+/**
+ * The second wall between workspaces: a request's statements run in a transaction that is told its workspace, and in
+ * it the tables show no other's rows and take none for another (migrations/0011_row_level_security.sql). So a `where`
+ * that is forgotten or wrong finds nothing of somebody else's (I7).
+ *
+ * It guards against our own mistakes. It is no cage for SQL that an attacker writes: that could tell the
+ * transaction another workspace.
+ */
+import pg from 'pg'
+import { beginning, type Database, type TransactionMode, transact } from './pool.js'
+import { wallOf } from './wall.js'
+
+declare const walled: unique symbol
+/** A connection in a transaction of one workspace. Statements of requests ask for it, so that none can do without. */
+export type WorkspaceClient = pg.PoolClient & { readonly [walled]: true }
+
+/**
+ * As `inTransaction`, in which there is nothing but one workspace. COMMIT and ROLLBACK end that too.
+ * @param workspace of the principal, never of the request's content.
+ */
+export async function inWorkspace<T>(
+  database: Database,
+  workspace: string,
+  work: (client: WorkspaceClient) => Promise<T>,
+  mode?: TransactionMode,
+): Promise<T> {
+  // To the tables' owner an empty one would be all of them.
+  if (workspace === '') throw new TypeError('A transaction was to be told a workspace without a name.')
+  const { role } = await wallOf(database)
+  const told = `${beginning(mode)}; set local sluice.workspace = ${pg.escapeLiteral(workspace)}`
+  const begin = role === undefined ? told : `${told}; set local role ${role}`
+  return transact(database, begin, client => work(client as WorkspaceClient))
+}
