@@ -12,10 +12,20 @@ import { migrate } from '../../src/database/migrate.js'
 
 /**
  * Who owns the databases with SLUICE_TEST_ROLE=plain: a role as docs/operations.md advises, which row-level security
- * binds. Else it is the superuser of the server, whose requests take on another role. It may make roles, as tests do.
+ * binds. Else it is the superuser of the server, whose requests take on another role.
  */
-const PLAIN_ROLE = 'sluice_test_plain'
 const PLAIN = process.env.SLUICE_TEST_ROLE === 'plain'
+const PLAIN_ROLE = 'sluice_test_plain'
+/** With what tests themselves need, to make roles and trouble. None of it lets a role past row-level security. */
+const CREATE_PLAIN_ROLE = `
+  create role ${PLAIN_ROLE} login createrole password 'plain';
+  grant pg_execute_server_program to ${PLAIN_ROLE};
+  grant set on parameter session_replication_role to ${PLAIN_ROLE};
+  do $$ begin
+    if current_setting('server_version_num')::int >= 160000 then
+      alter role ${PLAIN_ROLE} set createrole_self_grant = 'set, inherit';
+    end if;
+  end $$`
 
 /** Nothing here outlives the run, so nothing waits for a disk. */
 const SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', autovacuum: 'off' }
@@ -37,7 +47,7 @@ export async function startTestServer(env: NodeJS.ProcessEnv = process.env): Pro
   const server = given ? { url: given, close: async () => undefined } : await startTemporary(env.PG_BIN)
   const template = uniqueName('template')
   try {
-    if (PLAIN) await execute(server.url, `create role ${PLAIN_ROLE} login createrole password 'plain'`)
+    if (PLAIN) await execute(server.url, CREATE_PLAIN_ROLE)
     await execute(server.url, `create database ${template} ${OWNED}`)
     await migrate(asOwner(withDatabase(server.url, template)))
   } catch (error) {
