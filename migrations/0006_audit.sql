@@ -48,13 +48,15 @@ for each statement execute function sluice.keep_audit();
 create function sluice.forget_audit(before timestamptz) returns bigint
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
-set sluice.forgets_audit = 'on'
 as $$
 declare
   removed bigint;
 begin
+  -- Not as a SET of the function, which a role that is no superuser may not give it.
+  perform set_config('sluice.forgets_audit', 'on', true);
   delete from sluice.audit a where a.at < forget_audit.before;
   get diagnostics removed = row_count;
+  perform set_config('sluice.forgets_audit', '', true);
   return removed;
 end
 $$;

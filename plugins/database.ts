@@ -1,6 +1,8 @@
 /** The pool of connections to the database: opened with the app, closed with it. */
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { createPool, type Database } from '../src/database/pool.js'
+import { wallOf } from '../src/database/wall.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -26,7 +28,16 @@ export default fp<DatabaseOptions>(
       onError: error => app.log.warn({ err: error }, 'A database connection was lost.'),
     })
     app.decorate('database', database)
+    app.addHook('onReady', async () => void tellOfWall(app))
     app.addHook('onClose', async () => database.end())
   },
   { name: 'database' },
 )
+
+/** Once, for whoever runs this: from the outside nobody can tell. Nothing waits for it: the database may be away. */
+async function tellOfWall(app: FastifyInstance): Promise<void> {
+  const wall = await wallOf(app.database).catch(() => undefined)
+  if (wall?.gap !== undefined)
+    app.log.warn(`Row-level security does not hold requests to their workspace: ${wall.gap}`)
+  else if (wall) app.log.info(`Row-level security: on${wall.role ? `, requests are ${wall.role}` : ''}.`)
+}

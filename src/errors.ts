@@ -47,6 +47,7 @@ export const SqlState = {
   leaseLost: 'SL012',
   illegalTransition: 'SL013',
   keyReused: 'SL014',
+  insufficientPrivilege: '42501',
   uniqueViolation: '23505',
   undefinedTable: '42P01',
   serializationFailure: '40001',

@@ -5,6 +5,7 @@
 import type pg from 'pg'
 import Type, { type Static } from 'typebox'
 import { cutPage, formatCursor, parseCursor } from '../database/cursor.js'
+import { inWorkspace } from '../database/workspace.js'
 import { ACTIONS } from './audit.js'
 
 export const MAX_AUDIT_PAGE = 200
@@ -98,7 +99,7 @@ async function selectEntries(
   after: Place | undefined,
   limit: number,
 ): Promise<Row[]> {
-  const { rows } = await database.query<Row>({
+  const statement = {
     name: 'sluice-select-audit',
     text: `
       select id, at, (extract(epoch from at) * 1000000)::bigint as micros, action, principal, address, request_id, details
@@ -111,7 +112,8 @@ async function selectEntries(
        order by at desc, id desc
        limit $8`,
     values: [workspace, action, principal, since, before, after?.at, after?.id, limit],
-  })
+  }
+  const { rows } = await inWorkspace(database, workspace, client => client.query<Row>(statement))
   return rows
 }
 

@@ -5,7 +5,8 @@
 import { formatRange, parseRange } from '../address-range.js'
 import { type Origin, recordAudit } from '../audit/audit.js'
 import { cutPage, formatCursor, parseCursor } from '../database/cursor.js'
-import { type Database, inTransaction } from '../database/pool.js'
+import type { Database } from '../database/pool.js'
+import { inWorkspace, type WorkspaceClient } from '../database/workspace.js'
 import { notFound, Problem } from '../errors.js'
 import { publishAccessChange } from './access-change.js'
 import {
@@ -29,7 +30,7 @@ export async function createKey(
   const expiresAt = expires_at === null ? null : futureTime(expires_at)
   const allowedIps = allowed_ips?.map(rangeText) ?? null
   const { id, secret } = generateApiKey()
-  const made = await inTransaction(database, async client => {
+  const made = await inWorkspace(database, origin.workspace, async client => {
     const key = {
       id,
       name,
@@ -62,7 +63,8 @@ export async function listKeys(
   { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
 ): Promise<{ keys: ApiKey[]; next_cursor: string | null }> {
   const after = cursor === undefined ? null : parseCursor('keys', cursor, KEY_ID)
-  const found = await rows.selectKeys(database, workspace, after, limit + 1)
+  const select = (client: WorkspaceClient) => rows.selectKeys(client, workspace, after, limit + 1)
+  const found = await inWorkspace(database, workspace, select)
   const { page, next_cursor } = cutPage(found, limit, last => formatCursor('keys', last.id))
   return { keys: page, next_cursor }
 }
@@ -79,7 +81,7 @@ export async function rotateKey(
   { overlap = DEFAULT_OVERLAP_SECONDS }: Rotation = {},
 ): Promise<CreatedApiKey> {
   const next = generateApiKey()
-  const made = await inTransaction(database, async client => {
+  const made = await inWorkspace(database, origin.workspace, async client => {
     const old = await rows.lockKey(client, origin.workspace, id)
     if (!old) throw notFound('key')
     const now = Date.now()
@@ -102,7 +104,7 @@ export async function rotateKey(
 
 /** Ends a key at once; one that was revoked before stays as it is. @throws {Problem} 404 `not-found`. */
 export async function revokeKey(database: Database, origin: Origin, id: string): Promise<void> {
-  await inTransaction(database, async client => {
+  await inWorkspace(database, origin.workspace, async client => {
     const key = await rows.lockKey(client, origin.workspace, id)
     if (!key) throw notFound('key')
     if (key.revoked_at !== null) return

@@ -1,5 +1,6 @@
 /** The statements on sluice.api_keys, one a function. None but `selectKey` and `noteUses` reaches beyond a workspace (I7). */
 import type pg from 'pg'
+import type { WorkspaceClient } from '../database/workspace.js'
 import type { ApiKey } from './api-key.js'
 import type { Role } from './principal.js'
 
@@ -51,7 +52,11 @@ export async function selectKey(database: Queryable, id: string): Promise<Stored
   return rows[0]
 }
 
-export async function insertKey(client: Queryable, workspace: string, key: KeyToStore): Promise<ApiKey> {
+export async function insertKey(
+  client: WorkspaceClient,
+  workspace: string,
+  key: KeyToStore,
+): Promise<ApiKey> {
   const { id, name, role, secretHash, allowedIps, createdBy, expiresAt } = key
   const { rows } = await client.query<KeyRow>(
     `insert into sluice.api_keys as k (id, workspace, name, role, secret_hash, allowed_ips, created_by, expires_at)
@@ -66,7 +71,7 @@ export async function insertKey(client: Queryable, workspace: string, key: KeyTo
 
 /** The newest first. @param after the last key of the page before. */
 export async function selectKeys(
-  database: Queryable,
+  database: WorkspaceClient,
   workspace: string,
   after: string | null,
   limit: number,
@@ -85,7 +90,11 @@ export async function selectKeys(
 }
 
 /** Until the transaction's end nobody else changes it. */
-export async function lockKey(client: Queryable, workspace: string, id: string): Promise<ApiKey | undefined> {
+export async function lockKey(
+  client: WorkspaceClient,
+  workspace: string,
+  id: string,
+): Promise<ApiKey | undefined> {
   const { rows } = await client.query<KeyRow>(
     `select ${COLUMNS} from sluice.api_keys k where k.workspace = $1 and k.id = $2 for no key update`,
     [workspace, id],
@@ -94,14 +103,14 @@ export async function lockKey(client: Queryable, workspace: string, id: string):
 }
 
 /** Lets the old key of a rotation end, never later than it would have. */
-export async function replaceKey(client: Queryable, id: string, by: string, end: Date): Promise<void> {
+export async function replaceKey(client: WorkspaceClient, id: string, by: string, end: Date): Promise<void> {
   await client.query(
     `update sluice.api_keys k set replaced_by = $2, expires_at = least(k.expires_at, $3) where k.id = $1`,
     [id, by, end],
   )
 }
 
-export async function revokeKey(client: Queryable, id: string, by: string): Promise<void> {
+export async function revokeKey(client: WorkspaceClient, id: string, by: string): Promise<void> {
   await client.query(
     `update sluice.api_keys k set revoked_at = clock_timestamp(), revoked_by = $2
      where k.id = $1 and k.revoked_at is null`,

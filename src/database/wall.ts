@@ -49,7 +49,7 @@ async function readWall(database: Database): Promise<Wall> {
   })
   const [row] = rows
   if (!row) throw new Error('The database does not know the role that is connected to it.')
-  const role = row.bypasses && row.joined ? REQUEST_ROLE : undefined
+  const role = row.joined ? REQUEST_ROLE : undefined
   return { gap: gapOf(row), role }
 }
 

@@ -8,7 +8,7 @@ import type { WorkspaceClient } from '../database/workspace.js'
 import type { PlacedEvent } from '../events/append-requests.js'
 import type { StreamId } from '../events/event.js'
 import type { Idempotency } from '../events/idempotency.js'
-import type { Head } from '../events/log.js'
+import type { Head, Queryable } from '../events/log.js'
 import type { Claim, Job, JobStatus, NewJob } from './job.js'
 
 const COLUMNS = [
