@@ -5,7 +5,8 @@
 import { type Origin, recordAudit } from '../audit/audit.js'
 import { publishAccessChange } from '../auth/access-change.js'
 import { cutPage, formatCursor, parseCursor } from '../database/cursor.js'
-import { type Database, inTransaction } from '../database/pool.js'
+import type { Database } from '../database/pool.js'
+import { inWorkspace } from '../database/workspace.js'
 import { notFound, Problem } from '../errors.js'
 import type { NewRevocation, Revocation } from './revocation.js'
 import * as rows from './revocation-rows.js'
@@ -30,7 +31,7 @@ export async function createRevocation(
   if (expires_at !== undefined && !(Date.parse(expires_at) > Date.now())) {
     throw invalid('body/expires_at must be a time in the future.')
   }
-  return inTransaction(database, async client => {
+  return inWorkspace(database, origin.workspace, async client => {
     await rows.deleteExpired(client, origin.workspace)
     const made = await rows.insertRevocation(client, {
       ...{ workspace: origin.workspace, subject: subject ?? null, token_id: token_id ?? null },
@@ -52,7 +53,9 @@ export async function listRevocations(
   { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
 ): Promise<{ revocations: Revocation[]; next_cursor: string | null }> {
   const after = cursor === undefined ? undefined : placeIn(cursor)
-  const found = await rows.selectRevocations(database, workspace, after, limit + 1)
+  const found = await inWorkspace(database, workspace, client =>
+    rows.selectRevocations(client, workspace, after, limit + 1),
+  )
   const { page, next_cursor } = cutPage(found, limit, ({ at, revocation }) =>
     formatCursor('revocations', `${at}.${revocation.id}`),
   )
@@ -61,7 +64,7 @@ export async function listRevocations(
 
 /** What was refused because of it is taken again. @throws {Problem} 404 `not-found`. */
 export async function removeRevocation(database: Database, origin: Origin, id: string): Promise<void> {
-  await inTransaction(database, async client => {
+  await inWorkspace(database, origin.workspace, async client => {
     const removed = await rows.deleteRevocation(client, origin.workspace, id)
     if (!removed) throw notFound('revocation')
     await recordAudit(client, { ...origin, action: 'revocation.removed', details: detailsOf(removed) })

@@ -1,4 +1,5 @@
 /** The statements on sluice.revocations, one a function. None but `selectInForce` reaches beyond a workspace (I7). */
+import type { WorkspaceClient } from '../database/workspace.js'
 import type { Queryable } from '../events/log.js'
 import type { Revocation } from './revocation.js'
 
@@ -35,7 +36,7 @@ export async function selectInForce(database: Queryable): Promise<RevocationInFo
 }
 
 export async function insertRevocation(
-  client: Queryable,
+  client: WorkspaceClient,
   { workspace, subject, token_id, by, reason, expires_at }: Omit<Revocation, 'id' | 'at'>,
 ): Promise<Revocation> {
   const { rows } = await client.query<RevocationRow>(
@@ -50,12 +51,12 @@ export async function insertRevocation(
 
 /** The newest first. */
 export async function selectRevocations(
-  database: Queryable,
+  client: WorkspaceClient,
   workspace: string,
   after: After | undefined,
   limit: number,
 ): Promise<{ revocation: Revocation; at: number }[]> {
-  const { rows } = await database.query<RevocationRow & { microseconds: number }>(
+  const { rows } = await client.query<RevocationRow & { microseconds: number }>(
     `select ${COLUMNS}, (extract(epoch from r.at) * 1000000)::bigint as microseconds
        from sluice.revocations r
       where r.workspace = $1
@@ -70,7 +71,7 @@ export async function selectRevocations(
 
 /** @returns what was removed; undefined when there was no such one. */
 export async function deleteRevocation(
-  client: Queryable,
+  client: WorkspaceClient,
   workspace: string,
   id: string,
 ): Promise<Revocation | undefined> {
@@ -82,7 +83,7 @@ export async function deleteRevocation(
 }
 
 /** Those of a workspace that do nothing any more. */
-export async function deleteExpired(client: Queryable, workspace: string): Promise<void> {
+export async function deleteExpired(client: WorkspaceClient, workspace: string): Promise<void> {
   await client.query(
     'delete from sluice.revocations r where r.workspace = $1 and r.expires_at < clock_timestamp()',
     [workspace],
