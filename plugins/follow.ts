@@ -8,7 +8,7 @@ import type { Role } from '../src/auth/principal.js'
 import { inWorkspace } from '../src/database/workspace.js'
 import { isDatabaseDown, notFound, unavailable } from '../src/errors.js'
 import { FEED } from '../src/events/event.js'
-import { findStream, readHead } from '../src/events/log.js'
+import { findStreamAndHead } from '../src/events/log.js'
 import type { TypeFilter } from '../src/events/type-filter.js'
 import type { Lease } from '../src/hub/hub.js'
 import type { Opening, Start, StartAt } from '../src/hub/start.js'
@@ -127,8 +127,8 @@ async function open(app: FastifyInstance, reply: FastifyReply, stream: string): 
 }
 
 /**
- * Of a stream that has an end what was read when it was opened may be old: it is asked for again. Its head too, and after
- * that: the tailer may not have brought the last events yet, and the client is not to be sent away without them.
+ * Of a stream that has an end what was read when it was opened may be old: it is asked for again. Its head too, of the same
+ * moment: the tailer may not have brought the last events yet, and the client is not to be sent away without them.
  */
 async function isAtItsEnd(
   app: FastifyInstance,
@@ -141,9 +141,8 @@ async function isAtItsEnd(
   if (stream.closed || stream.kind === FEED) return stream.closed
   const { workspace } = reply.request.principal
   return inWorkspace(app.database, workspace, async client => {
-    const found = await findStream(client, workspace, name)
-    if (!found || found.closedAt === null) return false
-    return cursor.position >= (await readHead(client, found.id)).position
+    const found = await findStreamAndHead(client, workspace, name)
+    return found !== undefined && found.closedAt !== null && cursor.position >= found.head.position
   })
 }
 

@@ -4,7 +4,7 @@
  */
 import { FEED } from '../events/event.js'
 import { formatEventId } from '../events/event-id.js'
-import { ensureStream, findStream, readHead } from '../events/log.js'
+import { ensureStream, findStreamAndHead } from '../events/log.js'
 import type { Database } from './pool.js'
 import { inWorkspace, type WorkspaceClient } from './workspace.js'
 
@@ -20,9 +20,9 @@ export async function readSnapshot<T>(
   read: (client: WorkspaceClient) => Promise<T>,
 ): Promise<Snapshot<T>> {
   const transaction = async (client: WorkspaceClient) => {
-    const feed = await findStream(client, workspace, FEED)
+    const feed = await findStreamAndHead(client, workspace, FEED)
     if (feed === undefined) return undefined
-    const { position, eventId } = await readHead(client, feed.id)
+    const { position, eventId } = feed.head
     return { value: await read(client), head: formatEventId(position, eventId) }
   }
   const look = () => inWorkspace(database, workspace, transaction, 'repeatable read, read only')

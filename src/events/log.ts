@@ -54,6 +54,27 @@ export async function findStream(
   return rows[0]
 }
 
+/** As `findStream`, and the stream's head of the same snapshot. */
+export async function findStreamAndHead(
+  database: Queryable,
+  workspace: string,
+  name: string,
+): Promise<(StreamState & { readonly head: Head }) | undefined> {
+  const { rows } = await database.query<StreamState & Head>({
+    name: 'sluice-find-stream-and-head',
+    text: `
+      select s.id, s.kind, s.closed_at as "closedAt", coalesce(e."position", s.base_position) as "position",
+             coalesce(e.event_id, s.base_event_id) as "eventId"
+        from sluice.streams s
+        left join lateral (
+               select e."position", e.event_id from sluice.events e
+                where e.stream_id = s.id order by e."position" desc limit 1) e on true
+       where s.workspace = $1 and s.name = $2`,
+    values: [workspace, name],
+  })
+  return rows.map(({ position, eventId, ...stream }) => ({ ...stream, head: { position, eventId } }))[0]
+}
+
 /** The stream's number; the stream is created, of that kind, when it is missing. */
 export async function ensureStream(
   database: Queryable,

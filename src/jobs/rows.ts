@@ -31,16 +31,10 @@ interface JobRow extends Omit<Job, Times | 'payload' | 'result'> {
   readonly ended_at: Date | null
 }
 
-interface ChangedRow extends JobRow {
-  readonly streams: string[]
-}
-
+type ChangedRow = JobRow & { readonly streams: string[] }
 const CHANGED = `${columnsOf('(c.job)')}, c.streams`
 
-/**
- * As inWorkspace does, but in the statement itself, whose transaction ends with it: streams that a job locks are not
- * locked for a further round trip. It comes before the call, which takes its result.
- */
+/** As inWorkspace, in the statement itself: what the call locks is not locked for a further round trip. */
 const TOLD = `set_config('sluice.workspace', $1, true) as told (workspace)`
 
 /** A job after a change, and the streams that have grown by it. */

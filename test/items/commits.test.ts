@@ -141,7 +141,7 @@ for (const sqlState of ['40001', '40P01']) {
     const service = await startItems(t)
     const editor = service.as('lost')
     await editor.post('/api/items', bracket)
-    await service.pool.query('create sequence public.tries')
+    await service.pool.query('create sequence public.tries; grant usage on sequence public.tries to public')
     await refuse(service.pool, 'items', `when (nextval('public.tries') <= 2)`, sqlState)
 
     const changed = await editor.patch('/api/items/A', { description: 'made' })
