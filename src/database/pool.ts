@@ -4,6 +4,7 @@
  * shows as an error and never as a request that hangs.
  */
 import pg from 'pg'
+import { isDatabaseDown, sqlState } from '../errors.js'
 
 const CONNECT_TIMEOUT_MS = 5_000
 const STATEMENT_TIMEOUT_MS = 30_000
@@ -95,11 +96,16 @@ export async function transact<T>(
       throw new Error('The transaction was rolled back: a statement in it had failed.')
     return result
   } catch (error) {
-    broken = await rollback(client)
+    broken = silent(error) ? error : await rollback(client)
     throw error
   } finally {
     client.release(broken)
   }
+}
+
+/** Whether nobody answers any more: to wait for the answer to a ROLLBACK too would double the wait. */
+function silent(error: unknown): error is Error {
+  return error instanceof Error && sqlState(error) === undefined && isDatabaseDown(error)
 }
 
 /** The reason why this connection must not be used again, if there is one. */
