@@ -1,7 +1,8 @@
 /**
  * Whether the tables hold requests to their workspace, which hangs on the role that DATABASE_URL names: row-level
  * security binds a table's owner that is neither a superuser nor has BYPASSRLS. The requests of others take on a role
- * that it binds, if there is one.
+ * that it binds, if there is one: and if it was given its rights here, as every start does (src/database/migrate.ts), for it
+ * may have been made for another database of this server.
  */
 import type { Database } from './pool.js'
 
@@ -37,7 +38,8 @@ async function readWall(database: Database): Promise<Wall> {
     name: 'sluice-read-wall',
     text: `
       select current_user::text as me, m.rolsuper or m.rolbypassrls as bypasses,
-             coalesce(not r.rolsuper and not r.rolbypassrls and pg_has_role(m.oid, r.oid,
+             coalesce(not r.rolsuper and not r.rolbypassrls
+               and has_schema_privilege(r.oid, to_regnamespace('sluice'), 'USAGE') and pg_has_role(m.oid, r.oid,
                case when current_setting('server_version_num')::int < 160000 then 'MEMBER' else 'SET' end), false) as joined,
              array(select c.relname::text from pg_class c
                      join pg_attribute a on a.attrelid = c.oid and a.attname = 'workspace'
