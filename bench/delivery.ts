@@ -1,63 +1,68 @@
-/** One measured run: so many clients, so many events at a steady rate, and when each event reached each client. */
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
+/** One measured run: so many clients, so many events at a steady rate, and how long each took to each client. */
 import { setTimeout as pause } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
-import type { Order, Report } from './listeners.js'
+import { Crowd } from './crowd.js'
+import type { Server } from './server.js'
 import { now } from './statistics.js'
-import type { Server } from './subject.js'
-
-const LISTENERS = fileURLToPath(new URL('./listeners.js', import.meta.url))
-const SETTLE_MS = 1_000
-const PATIENCE_MS = 60_000
 
 export interface Plan {
   readonly server: Server
   readonly clients: number
+  /** Events a second, and how many are published at a time. */
   readonly rate: number
-  readonly events: number
-  /** Publishes event n, with data `{"n":n,…}`; resolves when it is stored. */
-  publish(n: number): Promise<unknown>
+  readonly atOnce?: number
+  readonly seconds: number
+  /** Default: over HTTP. Resolves when they are stored. */
+  readonly publish?: Server['publish']
 }
 
 export interface Delivered {
-  /** arrivals[client][n], and when event n was sent and acknowledged: ns of the same clock. */
-  readonly arrivals: readonly (readonly number[])[]
-  readonly sent: readonly number[]
-  readonly acknowledged: readonly number[]
+  readonly deliveries: number
+  /** Delays of all deliveries in ms, sorted: since COMMIT was known, and since the publish was sent. */
+  readonly committed: readonly number[]
+  readonly requested: readonly number[]
   /** CPU that the server and the clients' process used meanwhile, in seconds. */
   readonly serverCpu: number
   readonly clientsCpu: number
+  readonly residentBytes: number
+  readonly seconds: number
 }
 
-export async function deliver({ server, clients, rate, events, publish }: Plan): Promise<Delivered> {
-  const listeners = fork(LISTENERS)
-  const reports = async () => ((await once(listeners, 'message')) as [Report])[0]
-  listeners.send({ url: server.url, token: server.viewer, clients } satisfies Order)
-  await reports()
+export async function deliver(plan: Plan): Promise<Delivered> {
+  const { server, clients, rate, atOnce = 1, seconds, publish = server.publish } = plan
+  const crowd = new Crowd()
+  try {
+    const { cpuSeconds: clientsBefore } = await crowd.open(clients, { server })
+    // Once around, so that nothing is measured that happens only the first time.
+    await publish(0, atOnce)
+    await crowd.reached(atOnce)
 
-  const sent: number[] = []
-  const acknowledged: number[] = []
-  const cpuBefore = await server.cpuSeconds()
-  const start = performance.now()
-  for (let n = 0; n < events; n += 1) {
-    await pause(Math.max(0, start + (n * 1_000) / rate - performance.now()))
-    sent[n] = now()
-    // One after another: the order of the events is the order of n.
-    await publish(n)
-    acknowledged[n] = now()
+    const events = Math.round((rate * seconds) / atOnce) * atOnce + atOnce
+    const sent: number[] = []
+    const acknowledged: number[] = []
+    const serverBefore = await server.cpuSeconds()
+    const start = performance.now()
+    for (let n = atOnce; n < events; n += atOnce) {
+      await pause(Math.max(0, start + ((n - atOnce) * 1_000) / rate - performance.now()))
+      const sentAt = now()
+      // One after another: the order of the events is the order of n.
+      await publish(n, atOnce)
+      const acknowledgedAt = now()
+      for (let one = n; one < n + atOnce; one += 1) {
+        sent[one] = sentAt
+        acknowledged[one] = acknowledgedAt
+      }
+    }
+    await crowd.reached(events)
+    const elapsed = (performance.now() - start) / 1_000
+    const serverCpu = (await server.cpuSeconds()) - serverBefore
+    const residentBytes = await server.residentBytes()
+    const { cpuSeconds, delays } = await crowd.report(acknowledged, sent)
+    const [committed = [], requested = []] = delays
+    return {
+      ...{ deliveries: clients * (events - atOnce), committed, requested, seconds: elapsed },
+      ...{ serverCpu, clientsCpu: cpuSeconds - clientsBefore, residentBytes },
+    }
+  } finally {
+    await crowd.close()
   }
-  await pause(SETTLE_MS)
-  const serverCpu = (await server.cpuSeconds()) - cpuBefore
-
-  listeners.send('report')
-  const late = setTimeout(() => listeners.kill(), PATIENCE_MS)
-  const report = await reports()
-  clearTimeout(late)
-  if (report.kind !== 'arrivals') throw new Error('The listeners did not report.')
-  if (report.fault) throw new Error(report.fault)
-  const short = report.arrivals.findIndex(client => client.length !== events)
-  if (short >= 0)
-    throw new Error(`Client ${short} got ${report.arrivals[short]?.length} of ${events} events.`)
-  return { arrivals: report.arrivals, sent, acknowledged, serverCpu, clientsCpu: report.cpuSeconds }
 }

@@ -1,43 +1,86 @@
-/** What one delivery costs the server, against a bare Node server in the same run. */
-import { deliver } from './delivery.js'
-import type { Row } from './run.js'
-import { round } from './statistics.js'
-import { type Server, startBare, startSubject } from './subject.js'
+/** What one delivery costs the server, against servers that do nothing but fan out, in the same run. */
+import { startBaseline, startFloor } from './baseline.js'
+import { type Delivered, deliver } from './delivery.js'
+import type { Row, Size } from './run.js'
+import type { Server } from './server.js'
+import { percentile, round } from './statistics.js'
+import { startSubject } from './subject.js'
 
-const CASES = [
-  { clients: 100, rate: 100, events: 500 },
-  { clients: 2_000, rate: 20, events: 200 },
-] as const
+interface Cell {
+  readonly clients: number
+  readonly rate: number
+  /** Measured also without `--full`. */
+  readonly short?: true
+}
 
-export async function fanOut(): Promise<Row[]> {
+const CELLS: readonly Cell[] = [
+  { clients: 100, rate: 1 },
+  { clients: 100, rate: 20 },
+  { clients: 100, rate: 200, short: true },
+  { clients: 100, rate: 2_000, short: true },
+  { clients: 2_000, rate: 1 },
+  { clients: 2_000, rate: 20, short: true },
+  { clients: 2_000, rate: 200 },
+  { clients: 2_000, rate: 2_000 },
+  { clients: 10_000, rate: 1 },
+  { clients: 10_000, rate: 20 },
+  { clients: 10_000, rate: 200 },
+  { clients: 10_000, rate: 2_000 },
+]
+
+const SECONDS = { default: 6, full: 15 }
+/** More requests a second than this are put together: 2,000 events/s come as 200 POSTs of 10. */
+const MAX_POSTS_PER_SECOND = 200
+/** What every server here can do: each write costs it, the kernel and the clients some 10 µs of two processors. */
+const MAX_WRITES_PER_SECOND = 50_000
+
+const SERVERS: Readonly<Record<string, () => Promise<Server | undefined>>> = {
+  floor: startFloor,
+  bare: () => startBaseline('bare'),
+  '@fastify/sse': () => startBaseline('fastify-sse'),
+  'better-sse': () => startBaseline('better-sse'),
+  gateway: () => startSubject(),
+}
+
+export async function fanOut(size: Size): Promise<Row[]> {
   const rows: Row[] = []
-  for (const { clients, rate, events } of CASES) {
-    const bare = await measure(await startBare(), clients, rate, events)
-    const gateway = await measure(await startSubject(), clients, rate, events)
-    rows.push({
-      clients,
-      'events/s': rate,
-      'bare µs CPU/delivery': round(bare.server),
-      'gateway µs CPU/delivery': round(gateway.server),
-      'gateway / bare': round(gateway.server / bare.server),
-      'clients µs CPU/delivery': round(gateway.clients),
-    })
+  for (const { clients, rate, short } of CELLS) {
+    if (size === 'default' && !short) continue
+    const posts = Math.min(rate, MAX_POSTS_PER_SECOND)
+    if (clients * posts > MAX_WRITES_PER_SECOND) {
+      console.log(`${clients} clients × ${rate} events/s: skipped, ${clients * posts} writes/s are too many.`)
+      continue
+    }
+    const measured = new Map<string, Delivered>()
+    for (const [name, start] of Object.entries(SERVERS)) {
+      const server = await start()
+      if (!server) continue
+      try {
+        const plan = { server, clients, rate, atOnce: rate / posts, seconds: SECONDS[size] }
+        measured.set(name, await deliver(plan))
+      } finally {
+        await server.close()
+      }
+    }
+    rows.push(...rowsOf(clients, rate, measured))
   }
   return rows
 }
 
-async function measure(server: Server, clients: number, rate: number, events: number) {
-  try {
-    const { serverCpu, clientsCpu } = await deliver({
-      server,
-      clients,
-      rate,
-      events,
-      publish: server.publish,
-    })
-    const perDelivery = 1e6 / (clients * events)
-    return { server: serverCpu * perDelivery, clients: clientsCpu * perDelivery }
-  } finally {
-    await server.close()
-  }
+/** One for each server. The gateway's latencies start at its COMMIT, the others' when they have written. */
+function rowsOf(clients: number, rate: number, measured: ReadonlyMap<string, Delivered>): Row[] {
+  const cost = ({ serverCpu, deliveries }: Delivered) => (serverCpu * 1e6) / deliveries
+  const gateway = measured.get('gateway')
+  return [...measured].map(([server, delivered]) => ({
+    clients,
+    'events/s': rate,
+    server,
+    'µs CPU/delivery': round(cost(delivered)),
+    'gateway is ×': gateway ? round(cost(gateway) / cost(delivered)) : '',
+    'ack→client p50 ms': round(percentile(delivered.committed, 50)),
+    'p99 ms': round(percentile(delivered.committed, 99)),
+    'max ms': round(percentile(delivered.committed, 100)),
+    'RSS MB': Math.round(delivered.residentBytes / 1e6),
+    'clients’ CPU %': Math.round((delivered.clientsCpu / delivered.seconds) * 100),
+  }))
 }

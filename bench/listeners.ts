@@ -1,78 +1,114 @@
-/**
- * The clients, in a process of their own: raw sockets that read event streams and note when each event arrived.
- * Started by bench/audience.ts, which says over IPC where to connect and when to report.
- */
-import { connect, type Socket } from 'node:net'
+/** The clients, in a process of their own, started by bench/crowd.ts, which says over IPC what they shall do. */
+import limit from 'p-limit'
+import { Listener, type Target } from './listener.js'
 import { now } from './statistics.js'
 
-export interface Order {
-  readonly url: string
-  readonly token: string
+/** Ports of one address to one server are some 28,000. */
+const CLIENTS_PER_ADDRESS = 10_000
+
+export interface OpenOrder extends Target {
+  readonly kind: 'open'
   readonly clients: number
+  /** Connections that are being opened at a time. */
+  readonly atOnce: number
+  readonly stalls: boolean
+  readonly notes: boolean
+  /** Where client i starts: places[i modulo their number]. */
+  readonly places: readonly { readonly first: number; readonly lastEventId?: string }[]
 }
 
-export type Report =
-  | { readonly kind: 'ready' }
-  /** arrivals[client][n]: when event n reached the client, in ns. */
-  | {
-      readonly kind: 'arrivals'
-      readonly arrivals: number[][]
-      readonly fault?: string
-      readonly cpuSeconds: number
-    }
+export type Order =
+  | OpenOrder
+  /** Answered when every client has had event n − 1. */
+  | { readonly kind: 'await'; readonly next: number }
+  | { readonly kind: 'report'; readonly since: readonly (readonly number[])[] }
 
-const EVENT = /id: (\d+)\.\w+\nevent: tick\ndata: \{"n":(\d+)/g
+export interface Report {
+  readonly fault?: string
+  /** When the order was fulfilled. */
+  readonly at: number
+  /** When the first event came. */
+  readonly firstAt: number
+  readonly cpuSeconds: number
+  readonly events: number
+  readonly heartbeats: number
+  /** For each array in `since`: arrival of event n less since[n], in ms, of all clients together, sorted. */
+  readonly delays: number[][]
+}
 
+const listeners: Listener[] = []
 let fault: string | undefined
-const arrivals: number[][] = []
-const sockets: Socket[] = []
+let events = 0
+let firstAt = 0
+let awaited = Number.POSITIVE_INFINITY
+let behind = 0
+let caughtUp: () => void = () => {}
 
-process.on('message', (message: Order | 'report') => {
-  if (message === 'report') report()
-  else void open(message).then(() => process.send?.({ kind: 'ready' } satisfies Report))
-})
+process.on('message', (order: Order) => void obey(order))
 
-async function open({ url, token, clients }: Order): Promise<void> {
-  const { hostname, port } = new URL(url)
-  for (let client = 0; client < clients; client += 1) {
-    const seen: number[] = []
-    arrivals.push(seen)
-    await new Promise<void>((resolve, reject) => {
-      const socket = connect(Number(port), hostname, () => {
-        socket.write(
-          `GET /api/events HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\nAuthorization: Bearer ${token}\r\n\r\n`,
-        )
-      })
-      sockets.push(socket)
-      socket.setEncoding('latin1')
-      socket.on('error', reject)
-      let rest = ''
-      socket.on('data', (chunk: string) => {
-        const at = now()
-        if (chunk.includes('server.state')) resolve()
-        rest += chunk
-        const end = rest.lastIndexOf('\n\n')
-        if (end < 0) return
-        note(seen, rest.slice(0, end), at)
-        rest = rest.slice(end)
-      })
+async function obey(order: Order): Promise<void> {
+  if (order.kind === 'open') await open(order)
+  else if (order.kind === 'await') await everybodyAt(order.next)
+  answer(order.kind === 'report' ? order.since.map(delays) : [])
+}
+
+async function open({ clients, atOnce, places, ...options }: OpenOrder): Promise<void> {
+  const slots = limit(atOnce)
+  await Promise.all(
+    Array.from({ length: clients }, (_, client) =>
+      slots(() => {
+        const listener = new Listener({
+          ...options,
+          localAddress: `127.0.0.${1 + Math.floor(client / CLIENTS_PER_ADDRESS)}`,
+          ...(places[client % places.length] ?? { first: 0 }),
+          onEvent,
+          onFault,
+        })
+        listeners.push(listener)
+        return listener.open
+      }),
+    ),
+  )
+}
+
+function onEvent({ next }: Listener): void {
+  if (events === 0) firstAt = now()
+  events += 1
+  if (next !== awaited) return
+  behind -= 1
+  if (behind === 0) caughtUp()
+}
+
+/** A stream that went wrong never catches up. */
+function onFault(reason: string): void {
+  fault ??= reason
+  caughtUp()
+}
+
+async function everybodyAt(next: number): Promise<void> {
+  awaited = next
+  behind = listeners.filter(listener => listener.next < next).length
+  if (behind > 0 && fault === undefined) {
+    await new Promise<void>(resolve => {
+      caughtUp = resolve
     })
   }
 }
 
-/** Each event once and in order, or the sample is worthless. */
-function note(seen: number[], text: string, at: number): void {
-  for (const [, , n] of text.matchAll(EVENT)) {
-    if (Number(n) !== seen.length) fault ??= `A client got event ${n} after ${seen.length - 1}.`
-    seen.push(at)
+function delays(since: readonly number[]): number[] {
+  const all: number[] = []
+  for (const { arrivals } of listeners) {
+    for (const [n, at] of arrivals.entries()) {
+      const start = since[n]
+      if (typeof start === 'number') all.push((at - start) / 1e6)
+    }
   }
+  return Array.from(Float64Array.from(all).sort())
 }
 
-function report(): void {
+function answer(delays: number[][]): void {
   const { user, system } = process.cpuUsage()
-  const cpuSeconds = (user + system) / 1e6
-  process.send?.({ kind: 'arrivals', arrivals, cpuSeconds, ...(fault && { fault }) } satisfies Report, () => {
-    for (const socket of sockets) socket.destroy()
-    process.disconnect?.()
-  })
+  const heartbeats = listeners.reduce((sum, listener) => sum + listener.heartbeats, 0)
+  const report = { at: now(), firstAt, cpuSeconds: (user + system) / 1e6, events, heartbeats, delays }
+  process.send?.({ ...report, ...(fault !== undefined && { fault }) } satisfies Report)
 }

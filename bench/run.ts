@@ -1,46 +1,76 @@
-/** `npm run bench [name]`: measures on this machine, prints tables, writes bench/results/<name>.json. */
+/** `npm run bench -- [name] [--full]`: measures on this machine, prints tables, writes bench/results/<name>.json. */
 import { mkdir, writeFile } from 'node:fs/promises'
-import { cpus } from 'node:os'
+import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { packageRoot } from '../src/package-root.js'
 import { access, foreign } from './access.js'
 import { fanOut } from './fan-out.js'
 import { latency } from './latency.js'
 import { publish } from './publish.js'
 
-const BENCHES = { latency, 'fan-out': fanOut, publish, access, foreign } as const
+const BENCHES: Readonly<Record<string, (size: Size) => Promise<Row[]>>> = {
+  latency,
+  'fan-out': fanOut,
+  publish,
+  access,
+  foreign,
+}
 
-const USAGE = `Usage: npm run bench -- [name]      names: ${Object.keys(BENCHES).join(', ')}; default: all
+const USAGE = `Usage: npm run bench -- [name] [--full]      names: ${Object.keys(BENCHES).join(', ')}; default: all
 
-bench/README.md says what is measured and how to read it.
+--full takes longer: more clients, more events, more cases. bench/README.md says what is measured and how to read it.
 `
+
+/** All of them in default size take less than ten minutes. */
+export type Size = 'default' | 'full'
 
 /** One measured row; all rows of a bench have the same columns. */
 export type Row = Readonly<Record<string, string | number>>
 
 async function main(): Promise<void> {
-  const [name, ...more] = process.argv.slice(2)
-  if (name === '--help') return void process.stdout.write(USAGE)
-  const names = (Object.keys(BENCHES) as (keyof typeof BENCHES)[]).filter(bench => !name || bench === name)
-  if (names.length === 0 || more.length > 0) {
-    process.stderr.write(USAGE)
-    process.exitCode = 2
-    return
-  }
-  for (const bench of names) {
-    console.log(`\n${bench}`)
-    const rows = await BENCHES[bench]()
+  const { names, size } = options()
+  for (const name of names) {
+    console.log(`\n${name}`)
+    const rows = (await BENCHES[name]?.(size)) ?? []
     console.table(rows)
-    await save(bench, rows)
+    await save(name, size, rows)
   }
 }
 
-async function save(name: string, rows: readonly Row[]): Promise<void> {
+function options(): { names: readonly string[]; size: Size } {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: { full: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+    })
+    if (values.help) leave(0, USAGE)
+    const [name, ...more] = positionals
+    if ((name !== undefined && !(name in BENCHES)) || more.length > 0) leave(2, USAGE)
+    return {
+      names: name === undefined ? Object.keys(BENCHES) : [name],
+      size: values.full ? 'full' : 'default',
+    }
+  } catch (error) {
+    leave(2, `${error instanceof Error ? error.message : error}\n\n${USAGE}`)
+  }
+}
+
+function leave(code: 0 | 2, text: string): never {
+  ;(code === 0 ? process.stdout : process.stderr).write(text)
+  process.exit(code)
+}
+
+async function save(name: string, size: Size, rows: readonly Row[]): Promise<void> {
   const folder = join(packageRoot, 'bench', 'results')
-  const machine = { node: process.version, cpus: cpus().length, cpu: cpus()[0]?.model }
+  const machine = { node: process.version, cpus: cpus().length, cpu: cpus()[0]?.model, memory: totalmem() }
   await mkdir(folder, { recursive: true })
-  const result = { name, at: new Date().toISOString(), machine, rows }
+  const result = { name, size, at: new Date().toISOString(), machine, rows }
   await writeFile(join(folder, `${name}.json`), `${JSON.stringify(result, null, 2)}\n`)
 }
 
-await main()
+main().catch(error => {
+  // Leaving ends what was started too (bench/child.ts).
+  console.error(error)
+  process.exit(1)
+})

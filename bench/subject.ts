@@ -1,108 +1,99 @@
 /**
- * What is measured: a gateway in a process of its own, configured as it comes, on an embedded Postgres with fsync
- * on, both thrown away afterwards.
+ * What is measured: a gateway in a process of its own, configured as it comes but without its limits on callers, on
+ * an embedded Postgres with fsync on, both thrown away afterwards.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { on, once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import type { ChildProcess } from 'node:child_process'
+import { createHmac } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { startEmbedded } from '../src/database/embedded.js'
-
-/** With its id and name an event is about 230 bytes on the wire. */
-export const PADDING = 'x'.repeat(150)
+import { outputOf, start, stop } from './child.js'
+import { type Server, serverOf } from './server.js'
 
 const MAIN = fileURLToPath(new URL('../src/main.js', import.meta.url))
-const BARE = fileURLToPath(new URL('./bare.js', import.meta.url))
-/** Clock ticks a second in /proc; fixed on Linux. */
-const TICKS = 100
+const SECRET = 'of these benches only, for an hour'
+const TOKEN_SECONDS = 3_600
+/** Such as `--cpu-prof --cpu-prof-dir=…`. */
+const FLAGS = (process.env.BENCH_GATEWAY_FLAGS ?? '').split(' ').filter(flag => flag !== '')
 
-export interface Server {
-  readonly url: string
-  /** Token of a viewer. */
-  readonly viewer: string
-  /** Publishes event n over HTTP and resolves with its answer. */
-  publish(n: number): Promise<void>
-  /** CPU seconds that the server's process has used. */
-  cpuSeconds(): Promise<number>
-  close(): Promise<void>
+/** All clients of a bench are one principal at one address. */
+const WITHOUT_LIMITS = {
+  RATE_LIMIT_MAX: '0',
+  RATE_LIMIT_ADDRESS_MAX: '0',
+  MAX_STREAMS_PER_PRINCIPAL: '100000',
+  MAX_STREAMS_PER_WORKSPACE: '100000',
+  MAX_STREAMS_PER_ADDRESS: '100000',
+}
+
+export interface SubjectOptions {
+  /** Configuration of the gateway on top of that. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Settings of Postgres. */
+  readonly settings?: Readonly<Record<string, string>>
+  /** Takes each line that Postgres logs. */
+  readonly onLog?: (line: string) => void
 }
 
 export interface Subject extends Server {
   readonly databaseUrl: string
   readonly editor: string
+  /** Ends the gateway as a crash would, starts another one on the same database; the Subject stays good. */
+  restart(): Promise<void>
 }
 
-export async function startSubject(): Promise<Subject> {
+export async function startSubject({
+  env = {},
+  settings = {},
+  onLog,
+}: SubjectOptions = {}): Promise<Subject> {
   const dataDir = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
-  const database = await startEmbedded({ dataDir })
-  const gateway = spawn(process.execPath, [MAIN], {
-    env: {
-      ...process.env,
-      PORT: '0',
-      DATABASE_URL: database.url,
-      DATA_DIR: dataDir,
-      RATE_LIMIT_MAX: '0',
-      LOG_LEVEL: 'warn',
-    },
-    stdio: ['ignore', 'pipe', 'inherit'],
+  const database = await startEmbedded({ dataDir, settings, ...(onLog && { onLog }) })
+  const editor = tokenOf('demo', 'editor')
+  const viewer = tokenOf('demo', 'viewer')
+  let gateway: Running | undefined
+  const run = async () => {
+    gateway = await startGateway({ ...env, DATABASE_URL: database.url, DATA_DIR: dataDir })
+    return serverOf({ ...gateway, viewer, editor })
+  }
+  const close = async () => {
+    if (gateway) await stop(gateway.child)
+    await database.close()
+    await rm(dataDir, { recursive: true, force: true })
+  }
+  try {
+    const subject = await run()
+    const restart = async () => {
+      if (gateway) await stop(gateway.child, 'SIGKILL')
+      Object.assign(subject, await run(), { close })
+    }
+    return Object.assign(subject, { databaseUrl: database.url, editor, restart, close })
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+interface Running {
+  readonly child: ChildProcess
+  readonly url: string
+}
+
+async function startGateway(env: Readonly<Record<string, string>>): Promise<Running> {
+  const child = start(process.execPath, [...FLAGS, MAIN], {
+    env: { ...process.env, ...WITHOUT_LIMITS, PORT: '0', JWT_SECRET: SECRET, LOG_LEVEL: 'warn', ...env },
   })
-  const text = await outputOf(gateway, 'Ctrl-C')
-  const [viewer = '', editor = ''] = [...text.matchAll(/Bearer ([\w.-]+)/g)].map(([, token]) => token ?? '')
-  return {
-    ...serverOf(gateway, text, viewer, editor),
-    editor,
-    databaseUrl: database.url,
-    async close() {
-      await stop(gateway)
-      await database.close()
-      await rm(dataDir, { recursive: true, force: true })
-    },
-  }
+  const text = await outputOf(child, 'Ctrl-C')
+  return { child, url: /http:\/\/[\w.:]+/.exec(text)?.[0] ?? '' }
 }
 
-/** The baseline (bench/bare.ts), which knows no tokens. */
-export async function startBare(): Promise<Server> {
-  const server = spawn(process.execPath, [BARE], { stdio: ['ignore', 'pipe', 'inherit'] })
-  const text = await outputOf(server, '\n')
-  return { ...serverOf(server, text, 'none', 'none'), close: () => stop(server) }
-}
-
-function serverOf(process: ChildProcess, text: string, viewer: string, editor: string) {
-  const url = /http:\/\/[\w.:]+/.exec(text)?.[0] ?? ''
-  const headers = { authorization: `Bearer ${editor}`, 'content-type': 'application/json' }
-  return {
-    url,
-    viewer,
-    async publish(n: number) {
-      const body = JSON.stringify({ type: 'tick', data: { n, padding: PADDING } })
-      const response = await fetch(`${url}/api/events`, { method: 'POST', headers, body })
-      const answer = await response.text()
-      if (response.status !== 201) throw new Error(answer)
-    },
-    cpuSeconds: () => cpuSeconds(process.pid ?? 0),
-  }
-}
-
-async function stop(process: ChildProcess): Promise<void> {
-  process.kill('SIGTERM')
-  if (process.exitCode === null && process.signalCode === null) await once(process, 'exit')
-}
-
-async function outputOf(process: ChildProcess, until: string): Promise<string> {
-  let text = ''
-  process.stdout?.setEncoding('utf8')
-  for await (const [chunk] of on(process.stdout ?? process, 'data', { close: ['end'] })) {
-    text += chunk
-    if (text.includes(until)) return text
-  }
-  throw new Error(`The server did not start:\n${text}`)
-}
-
-async function cpuSeconds(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
-  // Behind the command's name, which may hold anything: fields 14 and 15 of proc(5).
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / TICKS
+/** A JWT (RFC 7519) by HS256. */
+export function tokenOf(workspace: string, role: 'viewer' | 'editor'): string {
+  const exp = Math.floor(Date.now() / 1_000) + TOKEN_SECONDS
+  const claims = { sub: `bench-${role}`, workspace, role, iat: exp - TOKEN_SECONDS, exp }
+  const text = [{ alg: 'HS256', typ: 'JWT' }, claims]
+    .map(part => Buffer.from(JSON.stringify(part)).toString('base64url'))
+    .join('.')
+  return `${text}.${createHmac('sha256', SECRET).update(text).digest('base64url')}`
 }

@@ -1,0 +1,44 @@
+/** What the gateway is compared with (bench/baselines): servers that only fan out, and know no tokens. */
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { packageRoot } from '../src/package-root.js'
+import { outputOf, start } from './child.js'
+import { eventsOf, type Server, serverOf } from './server.js'
+
+const FLOOR = join(packageRoot, 'bench', 'baselines', 'floor.c')
+
+/** In Node. */
+export async function startBaseline(name: 'bare' | 'fastify-sse' | 'better-sse'): Promise<Server> {
+  const program = fileURLToPath(new URL(`./baselines/${name}.js`, import.meta.url))
+  const child = start(process.execPath, [program])
+  return serverOf({ child, url: (await outputOf(child, '\n')).trim() })
+}
+
+/** In C, which only calls write; undefined where there is no C compiler. */
+export async function startFloor(): Promise<Server | undefined> {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
+  const program = join(folder, 'floor')
+  try {
+    await promisify(execFile)('cc', ['-O2', '-o', program, FLOOR])
+  } catch (error) {
+    await rm(folder, { recursive: true })
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
+  const child = start(program, [])
+  const url = (await outputOf(child, '\n')).trim()
+  // It runs from its file, which may lose its name now.
+  await rm(folder, { recursive: true })
+  return serverOf({ child, url, bodyOf: framesOf })
+}
+
+/** The frames themselves: a program that only writes does not encode. */
+function framesOf(first: number, count: number): string {
+  return eventsOf(first, count)
+    .map(({ type, data }) => `id: ${data.n + 1}.aaaaaa\nevent: ${type}\ndata: ${JSON.stringify(data)}\n\n`)
+    .join('')
+}

@@ -1,0 +1,43 @@
+/** @fastify/sse as its README shows it: a set of replies, to each of which each event is sent. */
+import { createRequire } from 'node:module'
+import { type FastifyPluginCallback, type FastifyReply, fastify } from 'fastify'
+import { listen, type Tick } from './publishing.js'
+
+/** Its own types declare `reply.sse`, and so does the gateway: they cannot both be seen. */
+interface EventStream {
+  keepAlive(): void
+  send(message: { id?: string; event: string; data: object }): Promise<void>
+  onClose(listener: () => void): void
+}
+
+const fastifySse: FastifyPluginCallback = createRequire(import.meta.url)('@fastify/sse')
+const clients = new Set<EventStream>()
+let position = 0
+
+const app = fastify({ bodyLimit: 4 * 1024 * 1024 })
+await app.register(fastifySse)
+
+app.route({
+  method: 'GET',
+  url: '/api/events',
+  ...{ sse: true },
+  handler: async (_request, reply: FastifyReply) => {
+    const stream = reply.sse as unknown as EventStream
+    stream.keepAlive()
+    await stream.send({ event: 'server.state', data: {} })
+    clients.add(stream)
+    stream.onClose(() => clients.delete(stream))
+  },
+})
+
+app.post<{ Body: Tick | Tick[] }>('/api/events', async (request, reply) => {
+  for (const { type, data } of [request.body].flat()) {
+    position += 1
+    const message = { id: `${position}.aaaaaa`, event: type, data }
+    for (const client of clients) void client.send(message)
+  }
+  return reply.code(201).send({})
+})
+
+await app.ready()
+listen(app.server)

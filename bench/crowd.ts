@@ -1,0 +1,50 @@
+/** A crowd of clients: raw sockets in a process of their own (bench/listeners.ts), which check what they get. */
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { stop, watch } from './child.js'
+import type { Listener } from './listener.js'
+import type { OpenOrder, Order, Report } from './listeners.js'
+import type { Server } from './server.js'
+
+const LISTENERS = fileURLToPath(new URL('./listeners.js', import.meta.url))
+const PATIENCE_MS = 180_000
+
+export interface CrowdOptions extends Partial<Omit<OpenOrder, 'kind' | 'clients'>> {
+  readonly server: Pick<Server, 'url' | 'path' | 'viewer'>
+}
+
+export class Crowd {
+  readonly #process = watch(fork(LISTENERS, { execArgv: ['--max-old-space-size=8192'] }))
+
+  /** Resolves when all of them are connected and have heard the first of their streams. */
+  open(clients: number, { server, ...options }: CrowdOptions): Promise<Report> {
+    return this.#order({
+      ...{ kind: 'open', url: server.url, path: server.path, token: server.viewer, clients },
+      ...{ atOnce: 64, stalls: false, notes: true, places: [{ first: 0 }] },
+      ...options,
+    })
+  }
+
+  /** Resolves when every client has had all events before `next`. */
+  reached(next: Listener['next']): Promise<Report> {
+    return this.#order({ kind: 'await', next })
+  }
+
+  /** @param since for each array: the delays of all arrivals of event n since since[n], which is in ns. */
+  report(...since: readonly (readonly number[])[]): Promise<Report> {
+    return this.#order({ kind: 'report', since })
+  }
+
+  close(): Promise<void> {
+    return stop(this.#process, 'SIGKILL')
+  }
+
+  async #order(order: Order): Promise<Report> {
+    const signal = AbortSignal.timeout(PATIENCE_MS)
+    this.#process.send(order)
+    const [report] = (await once(this.#process, 'message', { signal })) as [Report]
+    if (report.fault) throw new Error(report.fault)
+    return report
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * One client: a raw socket that reads an event stream and checks it. Each event carries `"n"` first in its data: it
+ * must be the next one, or the sample is worthless.
+ */
+import { connect, type Socket } from 'node:net'
+import { now } from './statistics.js'
+
+const N = '{"n":'
+const READ_BYTES = 64 * 1_024
+/** One for all sockets: what is read is looked at in the same turn. */
+const buffer = Buffer.allocUnsafe(READ_BYTES)
+
+export interface Target {
+  readonly url: string
+  readonly path: string
+  readonly token: string
+}
+
+export interface ListenerOptions extends Target {
+  readonly localAddress: string
+  readonly lastEventId?: string | undefined
+  /** The event that must come first. */
+  readonly first: number
+  /** Whether it stops reading when the stream stands. */
+  readonly stalls: boolean
+  /** Whether it notes when each event came. */
+  readonly notes: boolean
+  onEvent(listener: Listener): void
+  onFault(reason: string): void
+}
+
+export class Listener {
+  readonly arrivals: number[] = []
+  readonly #options: ListenerOptions
+  readonly #socket: Socket
+  #rest = ''
+  #opened: () => void = () => {}
+  /** The event that must come next. */
+  next: number
+  heartbeats = 0
+  readonly open: Promise<void>
+
+  constructor(options: ListenerOptions) {
+    this.#options = options
+    this.next = options.first
+    this.open = new Promise(resolve => {
+      this.#opened = resolve
+    })
+    const { hostname, port } = new URL(options.url)
+    this.#socket = connect({
+      ...{ host: hostname, port: Number(port), localAddress: options.localAddress },
+      onread: { buffer, callback: length => this.#read(buffer.toString('latin1', 0, length)) },
+    })
+    this.#socket.on('error', error => options.onFault(error.message))
+    this.#socket.on('close', () => options.onFault('A stream was closed.'))
+    this.#socket.write(requestOf(options))
+  }
+
+  close(): void {
+    this.#socket.removeAllListeners('close')
+    this.#socket.destroy()
+  }
+
+  /** Says whether to read on. */
+  #read(chunk: string): boolean {
+    const text = this.#rest + chunk
+    const at = now()
+    let from = 0
+    for (;;) {
+      const start = text.indexOf(N, from)
+      const end = start < 0 ? -1 : text.indexOf('\n\n', start)
+      if (end < 0) {
+        this.#rest = start < 0 ? text.slice(Math.max(from, text.length - N.length)) : text.slice(start)
+        break
+      }
+      this.#note(Number.parseInt(text.slice(start + N.length, start + N.length + 10), 10), at)
+      from = end
+    }
+    if (from > 0) return true
+    if (text.includes('heartbeat')) this.heartbeats += 1
+    if (!text.includes('server.state')) return true
+    this.#opened()
+    return !this.#options.stalls
+  }
+
+  #note(n: number, at: number): void {
+    if (n !== this.next) this.#options.onFault(`A client got event ${n} instead of ${this.next}.`)
+    this.next = n + 1
+    if (this.#options.notes) this.arrivals.push(at)
+    this.#options.onEvent(this)
+  }
+}
+
+function requestOf({ path, token, lastEventId }: ListenerOptions): string {
+  return [
+    `GET ${path} HTTP/1.1`,
+    'Host: bench',
+    'Accept: text/event-stream',
+    `Authorization: Bearer ${token}`,
+    ...(lastEventId === undefined ? [] : [`Last-Event-ID: ${lastEventId}`]),
+    '\r\n',
+  ].join('\r\n')
+}
