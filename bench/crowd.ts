@@ -31,6 +31,11 @@ export class Crowd {
     return this.#order({ kind: 'await', next })
   }
 
+  /** Those that stalled read on. */
+  resume(): Promise<Report> {
+    return this.#order({ kind: 'resume' })
+  }
+
   /** @param since for each array: the delays of all arrivals of event n since since[n], which is in ns. */
   report(...since: readonly (readonly number[])[]): Promise<Report> {
     return this.#order({ kind: 'report', since })

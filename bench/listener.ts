@@ -34,6 +34,8 @@ export class Listener {
   readonly #options: ListenerOptions
   readonly #socket: Socket
   #rest = ''
+  #heard = false
+  #stalled = false
   #opened: () => void = () => {}
   /** The event that must come next. */
   next: number
@@ -56,6 +58,17 @@ export class Listener {
     this.#socket.write(requestOf(options))
   }
 
+  /** Those that do not are not waited for. */
+  get reads(): boolean {
+    return !this.#stalled
+  }
+
+  resume(): void {
+    if (!this.#stalled) return
+    this.#stalled = false
+    this.#socket.resume()
+  }
+
   close(): void {
     this.#socket.removeAllListeners('close')
     this.#socket.destroy()
@@ -65,6 +78,11 @@ export class Listener {
   #read(chunk: string): boolean {
     const text = this.#rest + chunk
     const at = now()
+    if (!this.#heard && text.includes('server.state')) {
+      this.#heard = true
+      this.#stalled = this.#options.stalls
+      this.#opened()
+    }
     let from = 0
     for (;;) {
       const start = text.indexOf(N, from)
@@ -76,11 +94,8 @@ export class Listener {
       this.#note(Number.parseInt(text.slice(start + N.length, start + N.length + 10), 10), at)
       from = end
     }
-    if (from > 0) return true
-    if (text.includes('heartbeat')) this.heartbeats += 1
-    if (!text.includes('server.state')) return true
-    this.#opened()
-    return !this.#options.stalls
+    if (from === 0 && text.includes('heartbeat')) this.heartbeats += 1
+    return !this.#stalled
   }
 
   #note(n: number, at: number): void {

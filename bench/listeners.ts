@@ -6,6 +6,7 @@ import { now } from './statistics.js'
 /** Ports of one address to one server are some 28,000. */
 const CLIENTS_PER_ADDRESS = 10_000
 
+/** What a crowd is told to do; each order is answered by one Report. */
 export interface OpenOrder extends Target {
   readonly kind: 'open'
   readonly clients: number
@@ -21,6 +22,8 @@ export type Order =
   | OpenOrder
   /** Answered when every client has had event n − 1. */
   | { readonly kind: 'await'; readonly next: number }
+  /** Those that stalled read on. */
+  | { readonly kind: 'resume' }
   | { readonly kind: 'report'; readonly since: readonly (readonly number[])[] }
 
 export interface Report {
@@ -48,6 +51,7 @@ process.on('message', (order: Order) => void obey(order))
 
 async function obey(order: Order): Promise<void> {
   if (order.kind === 'open') await open(order)
+  else if (order.kind === 'resume') for (const listener of listeners) listener.resume()
   else if (order.kind === 'await') await everybodyAt(order.next)
   answer(order.kind === 'report' ? order.since.map(delays) : [])
 }
@@ -87,7 +91,7 @@ function onFault(reason: string): void {
 
 async function everybodyAt(next: number): Promise<void> {
   awaited = next
-  behind = listeners.filter(listener => listener.next < next).length
+  behind = listeners.filter(listener => listener.reads && listener.next < next).length
   if (behind > 0 && fault === undefined) {
     await new Promise<void>(resolve => {
       caughtUp = resolve

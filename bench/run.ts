@@ -6,13 +6,21 @@ import { parseArgs } from 'node:util'
 import { packageRoot } from '../src/package-root.js'
 import { access, foreign } from './access.js'
 import { fanOut } from './fan-out.js'
+import { growth } from './growth.js'
+import { idle } from './idle.js'
 import { latency } from './latency.js'
 import { publish } from './publish.js'
+import { replay } from './replay.js'
+import { slow } from './slow.js'
 
 const BENCHES: Readonly<Record<string, (size: Size) => Promise<Row[]>>> = {
   latency,
   'fan-out': fanOut,
   publish,
+  replay,
+  idle,
+  slow,
+  growth,
   access,
   foreign,
 }

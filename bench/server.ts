@@ -12,7 +12,7 @@ export interface Server {
   readonly path: string
   readonly viewer: string
   /** Publishes events `first`, `first + 1`, … with one request; resolves when they are stored. */
-  publish(first: number, count?: number): Promise<void>
+  publish(first: number, count?: number, padding?: string): Promise<void>
   cpuSeconds(): Promise<number>
   residentBytes(): Promise<number>
   close(): Promise<void>
@@ -24,7 +24,7 @@ interface Running {
   readonly viewer?: string
   readonly editor?: string
   /** The body of a publish; default: JSON. */
-  readonly bodyOf?: (first: number, count: number) => string
+  readonly bodyOf?: (first: number, count: number, padding?: string) => string
 }
 
 export function serverOf({ child, url, viewer = '', editor = '', bodyOf = jsonOf }: Running): Server {
@@ -34,8 +34,8 @@ export function serverOf({ child, url, viewer = '', editor = '', bodyOf = jsonOf
     url,
     path: '/api/events',
     viewer,
-    async publish(first, count = 1) {
-      const body = bodyOf(first, count)
+    async publish(first, count = 1, padding = PADDING) {
+      const body = bodyOf(first, count, padding)
       const response = await fetch(`${url}/api/events`, { method: 'POST', headers, body })
       const answer = await response.text()
       if (response.status !== 201) throw new Error(`${response.status} ${answer}`)
@@ -46,14 +46,14 @@ export function serverOf({ child, url, viewer = '', editor = '', bodyOf = jsonOf
   }
 }
 
-export function eventsOf(first: number, count: number) {
+export function eventsOf(first: number, count: number, padding = PADDING) {
   return Array.from({ length: count }, (_, index) => ({
     type: 'tick',
-    data: { n: first + index, padding: PADDING },
+    data: { n: first + index, padding },
   }))
 }
 
-function jsonOf(first: number, count: number): string {
-  const events = eventsOf(first, count)
+function jsonOf(first: number, count: number, padding?: string): string {
+  const events = eventsOf(first, count, padding)
   return JSON.stringify(count === 1 ? events[0] : events)
 }
