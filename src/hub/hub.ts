@@ -120,8 +120,8 @@ export class Hub {
     const tooOldAt = maxAgeMs > 0 ? now + maxAgeMs * (0.9 + 0.2 * Math.random()) : Number.POSITIVE_INFINITY
     const admission = new Admission({ ...by, tooOldAt })
     const subscription = new Subscription({
-      ...{ stream: lease.stream, starts: this.starts, start, sink, encoding, filter, opening, logger },
-      ...{ mode: this.#mode, heartbeatMs: encoding.heartbeatMs ?? heartbeatMs, admission },
+      ...{ stream: lease.stream, starts: this.starts, start, sink, encoding, filter, logger },
+      ...{ heartbeatMs: encoding.heartbeatMs ?? heartbeatMs, admission },
       onClosed: () => {
         this.#subscriptions.delete(admission.connection)
         lease.release()
@@ -130,7 +130,7 @@ export class Hub {
     // Asked again: many may have been let in at the same time, and have waited for the database since.
     const { refusal } = this
     this.#subscriptions.set(admission.connection, subscription)
-    subscription.open()
+    subscription.open(this.#mode, opening)
     if (refusal) subscription.stop(refusal)
     else subscription.tick(now)
   }

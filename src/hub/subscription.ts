@@ -48,9 +48,6 @@ export interface SubscriptionOptions {
   readonly encoding: Encoding
   readonly filter: TypeFilter | undefined
   readonly start: Start
-  /** Said first: what the client needs before the events, such as a snapshot. */
-  readonly opening: readonly Buffer[]
-  readonly mode: Mode
   readonly heartbeatMs: number
   readonly admission: Admission
   readonly logger: Logger
@@ -60,6 +57,12 @@ export interface SubscriptionOptions {
 export class Subscription implements Member, Follower {
   readonly admission: Admission
   readonly #options: SubscriptionOptions
+  // What each delivery needs stands here itself: to look it up in #options, which has many shapes, took a tenth of the
+  // gateway's CPU.
+  readonly #stream: HubStream
+  readonly #sink: Sink
+  readonly #encoding: Encoding
+  readonly #filter: TypeFilter | undefined
   #cursor: Cursor
   #leave: (() => void) | undefined
   #catchingUp = false
@@ -70,37 +73,44 @@ export class Subscription implements Member, Follower {
   constructor(options: SubscriptionOptions) {
     this.#options = options
     this.admission = options.admission
+    this.#stream = options.stream
+    this.#sink = options.sink
+    this.#encoding = options.encoding
+    this.#filter = options.filter
     this.#cursor = options.start.cursor
     this.#heartbeatAt = Date.now() + options.heartbeatMs
   }
 
   get kind(): string {
-    return this.#options.stream.kind
+    return this.#stream.kind
   }
 
-  /** Says hello and starts to catch up. To be called once. */
-  open(): void {
-    const { sink, stream, encoding, opening, mode, start, admission } = this.#options
-    stream.followers.add(this)
-    sink.onClosed(() => {
+  /**
+   * Says hello and starts to catch up. To be called once.
+   * @param opening said first: what the client needs before the events, such as a snapshot.
+   */
+  open(mode: Mode, opening: readonly Buffer[]): void {
+    const { start, onClosed } = this.#options
+    this.#stream.followers.add(this)
+    this.#sink.onClosed(() => {
       this.#closed = true
       this.#leaveLive()
-      stream.followers.delete(this)
-      this.#options.onClosed()
+      this.#stream.followers.delete(this)
+      onClosed()
     })
     // A client that is cut off before it has heard its opening whole, or of the reset, must not come back with an id.
     const id = start.reset ? undefined : cursorId(start.cursor)
-    const state = { name: 'server.state', data: { mode, connection: admission.connection } } as const
-    const hello = encoding.notice(id && opening.length === 0 ? { ...state, id } : state)
-    const cursor = id && (opening.length > 0 || !hello) ? encoding.cursor(id) : undefined
+    const state = { name: 'server.state', data: { mode, connection: this.admission.connection } } as const
+    const hello = this.#encoding.notice(id && opening.length === 0 ? { ...state, id } : state)
+    const cursor = id && (opening.length > 0 || !hello) ? this.#encoding.cursor(id) : undefined
     const reset = start.reset && this.#reset(start.reset)
-    this.#write([encoding.retry(retryMs()), hello, ...opening, cursor, reset])
+    this.#write([this.#encoding.retry(retryMs()), hello, ...opening, cursor, reset])
     void this.#catchUp()
   }
 
   receive(payload: Payload | undefined, upTo: StoredEvent): void {
     this.#advance(payload, upTo)
-    if (this.#options.sink.full) {
+    if (this.#sink.full) {
       this.#leaveLive()
       void this.#catchUp()
     }
@@ -117,31 +127,29 @@ export class Subscription implements Member, Follower {
   }
 
   say(notice: Notice): void {
-    this.#write([this.#options.encoding.notice(notice)])
+    this.#write([this.#encoding.notice(notice)])
   }
 
   /** Twice a second or so, by the hub's one timer. */
   tick(now: number): void {
-    const { sink, heartbeatMs } = this.#options
     const over = this.admission.overAt(now)
     if (over) this.stop(over)
-    else if (sink.stalledFor(now) > STALLED_MS) this.stop('stalled')
+    else if (this.#sink.stalledFor(now) > STALLED_MS) this.stop('stalled')
     else if (now >= this.#heartbeatAt) {
-      this.#heartbeatAt = now + heartbeatMs
-      if (!sink.full) this.say({ name: 'heartbeat', data: {}, id: cursorId(this.#cursor) })
+      this.#heartbeatAt = now + this.#options.heartbeatMs
+      if (!this.#sink.full) this.say({ name: 'heartbeat', data: {}, id: cursorId(this.#cursor) })
     }
   }
 
   stop(why: Stop): void {
-    const { sink, encoding } = this.#options
     if (why === 'stalled') {
-      sink.destroy()
+      this.#sink.destroy()
       return
     }
     if (why === 'expired' || why === 'revoked') this.say({ name: `auth-${why}`, data: {} })
-    else this.#write([encoding.retry(retryMs())])
+    else this.#write([this.#encoding.retry(retryMs())])
     if (why === 'limit') this.say({ name: 'unavailable', data: { reason: why } })
-    sink.end()
+    this.#sink.end()
   }
 
   async #catchUp(): Promise<void> {
@@ -167,20 +175,19 @@ export class Subscription implements Member, Follower {
 
   /** One step on the way: wait for room, join, wait for the tailer, or write what comes next. */
   async #step(): Promise<void> {
-    const { sink, stream } = this.#options
-    const behind = stream.head.position - this.#cursor.position
-    if (sink.full) await sink.drained()
+    const behind = this.#stream.head.position - this.#cursor.position
+    if (this.#sink.full) await this.#sink.drained()
     else if (behind === 0) this.#joinLive()
     // It has seen more through another process than the tailer of this one.
-    else if (behind < 0) await stream.grown()
+    else if (behind < 0) await this.#stream.grown()
     else await this.#writeNext()
   }
 
   async #writeNext(): Promise<void> {
-    const { stream, starts } = this.#options
+    const { starts } = this.#options
     const restarts = this.#restarts
     const { position } = this.#cursor
-    const frames = stream.recent.after(position) ?? (await starts.pages.after(stream, position))
+    const frames = this.#stream.recent.after(position) ?? (await starts.pages.after(this.#stream, position))
     if (restarts !== this.#restarts) return
     if (frames[0]?.position === position + 1) await this.#writeFrames(frames)
     else await this.#holeAt(position)
@@ -189,10 +196,9 @@ export class Subscription implements Member, Follower {
   }
 
   async #writeFrames(frames: readonly EventFrames[]): Promise<void> {
-    const { sink, encoding, filter } = this.#options
     const restarts = this.#restarts
-    for (const { payload, upTo } of payloads(frames, encoding, filter)) {
-      if (sink.full) await sink.drained()
+    for (const { payload, upTo } of payloads(frames, this.#encoding, this.#filter)) {
+      if (this.#sink.full) await this.#sink.drained()
       if (this.#closed || restarts !== this.#restarts) return
       this.#advance(payload, upTo)
     }
@@ -200,25 +206,24 @@ export class Subscription implements Member, Follower {
 
   /** A stream that has an end ends for the client with its last event. */
   #advance(payload: Payload | undefined, upTo: StoredEvent): void {
-    const { sink, encoding, filter } = this.#options
     this.#cursor = upTo
-    if (payload) sink.write(payload)
-    const closing = encoding.closing?.(upTo)
+    if (payload) this.#sink.write(payload)
+    const closing = this.#encoding.closing?.(upTo)
     if (!closing) return
     // The filter may have hidden the last event: who comes back with an id before it would be sent here again.
-    this.#write([filter && encoding.cursor(cursorId(upTo)), closing])
-    sink.end()
+    this.#write([this.#filter && this.#encoding.cursor(cursorId(upTo)), closing])
+    this.#sink.end()
   }
 
   /** What comes after the cursor is gone: retention was faster than this client. */
   async #holeAt(position: number): Promise<void> {
-    const { stream, starts } = this.#options
+    const { starts } = this.#options
     const restarts = this.#restarts
-    const bounds = await starts.bounds(stream.id)
+    const bounds = await starts.bounds(this.#stream.id)
     if (restarts !== this.#restarts || this.#closed) return
-    if (bounds.head.position < stream.head.position) {
+    if (bounds.head.position < this.#stream.head.position) {
       // The log is shorter than what was seen of it. The tailer finds out, and restarts everybody.
-      stream.doubt()
+      this.#stream.doubt()
       await pause(READ_AGAIN_MS)
       return
     }
@@ -226,10 +231,9 @@ export class Subscription implements Member, Follower {
   }
 
   #joinLive(): void {
-    const { stream, encoding, filter, start } = this.#options
-    this.#leave = stream.join(this, encoding, filter)
-    const skipped = filter && this.#cursor.position > start.cursor.position
-    if (skipped) this.#write([encoding.cursor(cursorId(this.#cursor))])
+    this.#leave = this.#stream.join(this, this.#encoding, this.#filter)
+    const skipped = this.#filter && this.#cursor.position > this.#options.start.cursor.position
+    if (skipped) this.#write([this.#encoding.cursor(cursorId(this.#cursor))])
   }
 
   #leaveLive(): void {
@@ -238,11 +242,11 @@ export class Subscription implements Member, Follower {
   }
 
   #reset(reset: Reset): Buffer | undefined {
-    return this.#options.encoding.notice({ name: 'reset', data: reset, id: reset.head })
+    return this.#encoding.notice({ name: 'reset', data: reset, id: reset.head })
   }
 
   #write(parts: readonly (Buffer | undefined)[]): void {
     const bytes = parts.flatMap(part => (part && part.length > 0 ? [part] : []))
-    if (bytes.length > 0 && !this.#closed) this.#options.sink.write(Payload.of(bytes))
+    if (bytes.length > 0 && !this.#closed) this.#sink.write(Payload.of(bytes))
   }
 }
