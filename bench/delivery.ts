@@ -4,6 +4,9 @@ import { Crowd } from './crowd.js'
 import type { Server } from './server.js'
 import { now } from './statistics.js'
 
+/** Until the server's code is compiled. */
+const WARM_UP_SECONDS = 2
+
 export interface Plan {
   readonly server: Server
   readonly clients: number
@@ -31,35 +34,38 @@ export async function deliver(plan: Plan): Promise<Delivered> {
   const { server, clients, rate, atOnce = 1, seconds, publish = server.publish } = plan
   const crowd = new Crowd()
   try {
-    const { cpuSeconds: clientsBefore } = await crowd.open(clients, { server })
-    // Once around, so that nothing is measured that happens only the first time.
-    await publish(0, atOnce)
-    await crowd.reached(atOnce)
-
-    const events = Math.round((rate * seconds) / atOnce) * atOnce + atOnce
+    await crowd.open(clients, { server })
     const sent: number[] = []
     const acknowledged: number[] = []
+    const publishUntil = async (from: number, end: number) => {
+      const start = performance.now()
+      for (let n = from; n < end; n += atOnce) {
+        await pause(Math.max(0, start + ((n - from) * 1_000) / rate - performance.now()))
+        sent.fill(now(), n, n + atOnce)
+        // One after another: the order of the events is the order of n.
+        await publish(n, atOnce)
+        acknowledged.fill(now(), n, n + atOnce)
+      }
+      return crowd.reached(end)
+    }
+    const first = Math.ceil((rate * WARM_UP_SECONDS) / atOnce) * atOnce
+    const end = first + Math.ceil((rate * seconds) / atOnce) * atOnce
+    sent.length = end
+    acknowledged.length = end
+    const { cpuSeconds: clientsBefore } = await publishUntil(0, first)
     const serverBefore = await server.cpuSeconds()
     const start = performance.now()
-    for (let n = atOnce; n < events; n += atOnce) {
-      await pause(Math.max(0, start + ((n - atOnce) * 1_000) / rate - performance.now()))
-      const sentAt = now()
-      // One after another: the order of the events is the order of n.
-      await publish(n, atOnce)
-      const acknowledgedAt = now()
-      for (let one = n; one < n + atOnce; one += 1) {
-        sent[one] = sentAt
-        acknowledged[one] = acknowledgedAt
-      }
-    }
-    await crowd.reached(events)
+    await publishUntil(first, end)
     const elapsed = (performance.now() - start) / 1_000
     const serverCpu = (await server.cpuSeconds()) - serverBefore
     const residentBytes = await server.residentBytes()
-    const { cpuSeconds, delays } = await crowd.report(acknowledged, sent)
+    // What came while the server was warming up has no start, so it does not count.
+    const { cpuSeconds, delays } = await crowd.report(
+      ...[acknowledged, sent].map(all => all.fill(Number.NaN, 0, first)),
+    )
     const [committed = [], requested = []] = delays
     return {
-      ...{ deliveries: clients * (events - atOnce), committed, requested, seconds: elapsed },
+      ...{ deliveries: clients * (end - first), committed, requested, seconds: elapsed },
       ...{ serverCpu, clientsCpu: cpuSeconds - clientsBefore, residentBytes },
     }
   } finally {

@@ -61,6 +61,8 @@ declare module 'fastify' {
   }
 }
 
+const PLUGIN_TIMEOUT_MS = 10_000
+
 export interface AppOptions {
   readonly config: Config
   readonly databaseUrl: string
@@ -84,6 +86,9 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     genReqId: requestId,
     trustProxy: trustedProxies(config),
     ...serverOptions({ ...HTTP_LIMITS, ...httpLimits }),
+    // Of what a plugin does when the app starts or closes. The draining of streams is such a thing: cut off by the 10 s
+    // that Fastify allows, closing would fail.
+    pluginTimeout: config.DRAIN_MS + PLUGIN_TIMEOUT_MS,
     clientErrorHandler(error, socket) {
       const reqId = randomUUID()
       app.log.debug({ reqId, err: error }, 'no request')

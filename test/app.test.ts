@@ -24,6 +24,12 @@ t.test('whatever is refused, the answer is a problem document with the requestâ€
   }
 })
 
+t.test('closing may take as long as the draining of streams, and longer', async t => {
+  const { app } = await startGateway(t, { env: { DRAIN_MS: '60000' } })
+
+  t.ok((app.initialConfig.pluginTimeout ?? 0) > 60_000)
+})
+
 t.test('a DELETE may carry the type that a client sets on every request', async t => {
   const { url } = await startGateway(t)
   const headers = { ...as('editor'), 'content-type': 'application/json' }

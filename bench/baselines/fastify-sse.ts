@@ -31,13 +31,18 @@ app.route({
 })
 
 app.post<{ Body: Tick | Tick[] }>('/api/events', async (request, reply) => {
-  for (const { type, data } of [request.body].flat()) {
+  const messages = [request.body].flat().map(({ type, data }) => {
     position += 1
-    const message = { id: `${position}.aaaaaa`, event: type, data }
-    for (const client of clients) void client.send(message)
-  }
+    return { id: `${position}.aaaaaa`, event: type, data }
+  })
+  await Promise.all([...clients].map(client => sendAll(client, messages)))
   return reply.code(201).send({})
 })
 
 await app.ready()
 listen(app.server)
+
+/** One after another: it adds listeners to the response for each that waits. */
+async function sendAll(client: EventStream, messages: readonly Parameters<EventStream['send']>[0][]) {
+  for (const message of messages) await client.send(message)
+}

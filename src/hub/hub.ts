@@ -179,7 +179,7 @@ export class Hub {
     const all = [...this.#subscriptions.values()]
     const waves = Math.ceil(Math.min(longestMs, all.length * MS_PER_CLIENT) / WAVE_MS) || 1
     const size = Math.ceil(all.length / waves)
-    for (let first = 0; first < all.length; first += size) {
+    for (let first = 0; first < all.length && this.#subscriptions.size > 0; first += size) {
       if (first > 0) await pause(WAVE_MS)
       for (const subscription of all.slice(first, first + size)) subscription.stop('draining')
     }
