@@ -57,8 +57,7 @@ export interface SubscriptionOptions {
 export class Subscription implements Member, Follower {
   readonly admission: Admission
   readonly #options: SubscriptionOptions
-  // What each delivery needs stands here itself: to look it up in #options, which has many shapes, took a tenth of the
-  // gateway's CPU.
+  // What each delivery needs: looked up in #options, which has many shapes, it took a tenth of the gateway's CPU.
   readonly #stream: HubStream
   readonly #sink: Sink
   readonly #encoding: Encoding
@@ -184,10 +183,10 @@ export class Subscription implements Member, Follower {
   }
 
   async #writeNext(): Promise<void> {
-    const { starts } = this.#options
     const restarts = this.#restarts
     const { position } = this.#cursor
-    const frames = this.#stream.recent.after(position) ?? (await starts.pages.after(this.#stream, position))
+    const frames =
+      this.#stream.recent.after(position) ?? (await this.#options.starts.pages.after(this.#stream, position))
     if (restarts !== this.#restarts) return
     if (frames[0]?.position === position + 1) await this.#writeFrames(frames)
     else await this.#holeAt(position)
@@ -217,9 +216,8 @@ export class Subscription implements Member, Follower {
 
   /** What comes after the cursor is gone: retention was faster than this client. */
   async #holeAt(position: number): Promise<void> {
-    const { starts } = this.#options
     const restarts = this.#restarts
-    const bounds = await starts.bounds(this.#stream.id)
+    const bounds = await this.#options.starts.bounds(this.#stream.id)
     if (restarts !== this.#restarts || this.#closed) return
     if (bounds.head.position < this.#stream.head.position) {
       // The log is shorter than what was seen of it. The tailer finds out, and restarts everybody.
