@@ -10,8 +10,8 @@ import { startProcess, startProgram } from '../harness/process.js'
 import { SECRET } from '../harness/tokens.js'
 import { until } from '../harness/until.js'
 
-const WORKERS = 3
-const CLIENTS = 12
+const WORKERS = 2
+const CLIENTS = 8
 const EVENTS = 30
 
 // Longer than the suite's own: whole processes start and end here, which takes its time on a busy machine.
