@@ -25,6 +25,7 @@ export interface GuardOptions {
   readonly hub: Pick<Hub, 'principals' | 'revoke' | 'renew' | 'endKey'>
   readonly keys: {
     forget(id: string): void
+    forgetAll(): void
     /** In ms since 1970; Infinity never, -Infinity when it has been revoked or there is none. */
     endOf(id: string): Promise<number>
   }
@@ -105,8 +106,9 @@ export class Guard {
     }
   }
 
-  /** Begins anew: reads the revocations, and how the keys are that somebody is here with. */
+  /** Begins anew: reads the revocations, and how the keys are that somebody is here with, or will come with. */
   async load(): Promise<void> {
+    this.#options.keys.forgetAll()
     await this.reload()
     const keys = new Set(
       [...this.#present()].flatMap(({ credential: { kind, id } }) => (kind === 'key' ? id : [])),

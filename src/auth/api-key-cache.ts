@@ -50,6 +50,12 @@ export class ApiKeyCache<Key extends object> {
     this.#loading.delete(id)
   }
 
+  forgetAll(): void {
+    this.#known.clear()
+    this.#unknown.clear()
+    this.#loading.clear()
+  }
+
   #read(id: string): Promise<Key | undefined> {
     const loading = this.#load(id)
       .then(key => {

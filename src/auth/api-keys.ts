@@ -83,6 +83,11 @@ export class ApiKeys {
   forget(id: string): void {
     this.#cache.forget(id)
   }
+
+  /** Any key may have been changed. */
+  forgetAll(): void {
+    this.#cache.forgetAll()
+  }
 }
 
 /** Its rules are read once, when it is looked up. */

@@ -20,7 +20,7 @@ t.test('credentials that are revoked renew nothing, even a stream whose own are 
 })
 
 t.test('whoever begins anew looks at the keys that somebody is here with, whatever it has heard', async t => {
-  const { guard, keys, ends, ended } = await startGuard(t)
+  const { guard, keys, ends, ended, forgotten } = await startGuard(t)
   const waiting = guard.whileGood(
     principal({ kind: 'key', id: 'k2' }),
     new AbortController().signal,
@@ -34,6 +34,7 @@ t.test('whoever begins anew looks at the keys that somebody is here with, whatev
   await guard.load()
 
   t.strictSame(ends.toSorted(), ['k1 5000', 'k2 -Infinity'])
+  t.equal(forgotten(), 1, 'whoever comes in with another key is looked up anew')
   t.strictSame(ended(), [], 'k1 goes on until its end')
   await t.rejects(waiting, { code: 'key-revoked' })
 })
@@ -92,6 +93,7 @@ async function startGuard(test: Test) {
   const renewed: (string | undefined)[] = []
   const ends: string[] = []
   let concerns = (_: Principal) => false
+  let forgotten = 0
   const guard = new Guard({
     database: pool,
     hub: {
@@ -102,7 +104,11 @@ async function startGuard(test: Test) {
       renew: (_, { credential }) => renewed.push(credential.id),
       endKey: (key, end) => ends.push(`${key} ${end}`),
     },
-    keys: { forget() {}, endOf: async key => keys.get(key) ?? Number.POSITIVE_INFINITY },
+    keys: {
+      forget() {},
+      forgetAll: () => (forgotten += 1),
+      endOf: async key => keys.get(key) ?? Number.POSITIVE_INFINITY,
+    },
   })
   await guard.reload()
 
@@ -112,7 +118,8 @@ async function startGuard(test: Test) {
     await pool.query(`${into} values ('acme', $1, $2, 'root')`, values)
     await guard.reload()
   }
-  return { guard, pool, keys, renewed, ends, revoke, ended: () => here.filter(one => concerns(one)) }
+  const ended = () => here.filter(one => concerns(one))
+  return { guard, pool, keys, renewed, ends, revoke, ended, forgotten: () => forgotten }
 }
 
 function principal(credential: Principal['credential']): Principal {
