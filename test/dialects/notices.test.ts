@@ -18,6 +18,7 @@ const NOTICES: readonly Notice[] = [
   { name: 'unavailable', data: { reason: 'limit' } },
   { name: 'unavailable', data: { reason: 'database' } },
   { name: 'auth-expired', data: {} },
+  { name: 'auth-revoked', data: {} },
 ]
 
 t.test(
