@@ -46,7 +46,8 @@ export const Environment = Type.Object({
     default: 10,
     minimum: 2,
     maximum: 500,
-    description: 'Connections that this process keeps to the database at most.',
+    description:
+      'Connections for requests and publishing, in each process; up to 7 more are for the log and the bus.',
   }),
   DATA_DIR: Type.String({ default: 'data', minLength: 1, description: 'Folder of the embedded Postgres.' }),
   PG_BIN: Type.Optional(
