@@ -124,12 +124,17 @@ export default fp<AuthOptions>(
         if (error instanceof Problem) onRefusal?.(request, error, request.credentials)
         // To fail costs a request too. Guessing goes on at the pace of that budget, and no faster.
         if (error instanceof Problem && error.status < 500) await app.spendBudget(request, reply)
-        const header = error instanceof Problem ? challenge(error) : undefined
-        if (header !== undefined) reply.header('www-authenticate', header)
-        throw error
+        throw challenged(reply, error)
       } finally {
         request.credentials = undefined
       }
+    })
+    // A body may take half a minute to arrive: whoever was revoked meanwhile changes nothing any more.
+    app.addHook('preHandler', async ({ caller }, reply) => {
+      if (!caller) return
+      await assertNotRevoked(caller).catch(error => {
+        throw challenged(reply, error)
+      })
     })
 
     let believing: boolean | undefined
@@ -185,6 +190,13 @@ async function noRevocations(): Promise<void> {}
 
 async function noTickets(): Promise<never> {
   throw ticketInvalid()
+}
+
+/** The error, after its header has been set. */
+function challenged(reply: FastifyReply, error: unknown): unknown {
+  const header = error instanceof Problem ? challenge(error) : undefined
+  if (header !== undefined) reply.header('www-authenticate', header)
+  return error
 }
 
 function isRoles(values: readonly unknown[]): boolean {

@@ -5,6 +5,7 @@ import type { Principal } from '../../src/auth/principal.js'
 import { createDatabase } from '../harness/database.js'
 import { openStream } from '../harness/event-stream.js'
 import { startGateway } from '../harness/gateway.js'
+import { connectRaw } from '../harness/raw-client.js'
 import { bearer, token } from '../harness/tokens.js'
 
 const KEY_END = 5_000
@@ -83,6 +84,30 @@ t.test('who was let in, and revoked while there was something to wait for, is no
   t.equal(stream.response.statusCode, 401)
   await stream.ended()
   t.match(stream.text(), '"token-revoked"')
+})
+
+t.test('a request whose body arrives after its credentials were revoked changes nothing', async t => {
+  const { app } = await startGateway(t)
+  const { guard } = app
+  const entered = new Promise<void>(resolve => {
+    guard.assertNotRevoked = async principal => {
+      await Guard.prototype.assertNotRevoked.call(guard, principal)
+      resolve()
+    }
+  })
+  const body = JSON.stringify({ name: 'for later', role: 'admin' })
+  const stolen = bearer(token({ role: 'admin' })).authorization
+  const head = `Authorization: ${stolen}\nContent-Type: application/json\nContent-Length: ${body.length}\n`
+  const thief = await connectRaw(t, app.server, `POST /api/keys HTTP/1.1\nHost: localhost\n${head}\n`)
+  await entered
+
+  await app.database.query(`insert into sluice.revocations (workspace, by) values ('acme', 'root')`)
+  await guard.reload()
+  thief.socket.write(body)
+
+  t.match(await thief.untilBody('}'), '"token-revoked"')
+  t.match(thief.text(), /^HTTP\/1\.1 401 [\s\S]*www-authenticate: Bearer .*invalid_token/i)
+  t.equal((await app.database.query('select from sluice.api_keys')).rowCount, 0)
 })
 
 /** A guard with a real table, and a hub in which one client is, with the key k1. */
