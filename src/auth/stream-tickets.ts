@@ -75,11 +75,14 @@ export class StreamTickets {
                select t.* from sluice.stream_tickets t
                where t.hash = $1 and t.path = $2 and t.browser_hash = $3 and t.good_until > clock_timestamp()
              )
-             select t.* from taken t
-             where t.credential_kind <> 'key' or exists (
-               select from sluice.api_keys k
-               where k.id = t.credential_id and k.workspace = t.workspace and k.revoked_at is null
-                 and (k.expires_at is null or k.expires_at > clock_timestamp())
+             select t.workspace, t.principal, t.role, t.credential_kind, t.credential_id, t.issued_at,
+               least(t.expires_at, (1000 * extract(epoch from k.expires_at))::float8) as expires_at
+             from taken t
+             left join sluice.api_keys k
+               on t.credential_kind = 'key' and k.id = t.credential_id and k.workspace = t.workspace
+             where t.credential_kind <> 'key' or (
+               k.id is not null and k.revoked_at is null
+               and (k.expires_at is null or k.expires_at > clock_timestamp())
              )`,
       values: [hash(ticket), pathname, hash(browser), TO_RETURN_MS],
     })

@@ -158,6 +158,22 @@ t.test('a key that is revoked, has ended or is gone takes its tickets with it', 
   }
 })
 
+t.test('what a ticket opens ends with the key that asked for it, as the key is now', async t => {
+  const { pool } = await createDatabase(t)
+  const tickets = new StreamTickets(pool)
+  await insertKey(pool)
+  const end = Date.now() + 60_000
+  const credential = { kind: 'key', id: '0123456789ab' } as const
+  const { ticket } = await tickets.issue({ ...ada, credential }, PATH)
+  const own = await tickets.issue({ ...ada, credential, expiresAt: end - 1 }, PATH)
+
+  t.equal((await tickets.take(ticket, PATH, 'browser')).expiresAt, ada.expiresAt)
+  await pool.query('update sluice.api_keys set expires_at = to_timestamp($1::float8 / 1000)', [end])
+
+  t.equal((await tickets.take(ticket, PATH, 'browser')).expiresAt, end)
+  t.equal((await tickets.take(own.ticket, PATH, 'browser')).expiresAt, end - 1)
+})
+
 // Attack: a backup of the database, or a role that may read it, is turned into open streams.
 t.test('the database has neither tickets nor cookies', async t => {
   const { pool } = await createDatabase(t)
