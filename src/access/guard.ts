@@ -72,10 +72,8 @@ export class Guard {
     if (!this.#revocations) {
       throw unavailable('database-unavailable', 'What has been revoked cannot be read yet. Try again.')
     }
-    const { credential, expiresAt } = principal
-    if (this.#concerns(principal)) throw credential.kind === 'key' ? keyRevoked() : tokenRevoked()
-    const end = credential.kind === 'key' ? this.#keyEnds.get(credential.id) : undefined
-    return end === undefined || end >= expiresAt ? principal : { ...principal, expiresAt: end }
+    if (this.#concerns(principal)) throw principal.credential.kind === 'key' ? keyRevoked() : tokenRevoked()
+    return this.#endingWithKey(principal)
   }
 
   /** How many requests wait for something in this process. */
@@ -139,7 +137,7 @@ export class Guard {
 
   /** Newer credentials for an open stream, wherever it is. Ones that have been revoked meanwhile are not taken. */
   renew(connection: string, principal: Principal): void {
-    if (!this.#concerns(principal)) this.#options.hub.renew(connection, principal)
+    if (!this.#concerns(principal)) this.#options.hub.renew(connection, this.#endingWithKey(principal))
   }
 
   async #read(): Promise<void> {
@@ -157,6 +155,13 @@ export class Guard {
     const { credential } = principal
     const ended = credential.kind === 'key' && this.#keyEnds.get(credential.id) === Number.NEGATIVE_INFINITY
     return ended || (this.#revocations?.concerns(principal) ?? false)
+  }
+
+  /** Whoever verified the credentials may have known a key as it was before it was rotated. */
+  #endingWithKey(principal: Principal): Principal {
+    const { credential, expiresAt } = principal
+    const end = credential.kind === 'key' ? this.#keyEnds.get(credential.id) : undefined
+    return end === undefined || end >= expiresAt ? principal : { ...principal, expiresAt: end }
   }
 
   *#present(): Iterable<Principal> {

@@ -53,6 +53,17 @@ t.test('what is known of a key counts for who comes in with what was known befor
   t.throws(() => guard.current(revoked), { code: 'key-revoked' })
 })
 
+// Attack: a stream is renewed with a key that is being rotated, by way of a gateway that has not heard of it.
+t.test('a key renews a stream for no longer than it is good itself', async t => {
+  const { guard, keys, renewedUntil } = await startGuard(t)
+  keys.set('k1', KEY_END)
+  await guard.keyChanged('k1')
+
+  guard.renew('c1', principal({ kind: 'key', id: 'k1' }))
+
+  t.strictSame(renewedUntil, [KEY_END])
+})
+
 t.test('of many who want the revocations read, all get what is there when they ask', async t => {
   const { guard, revoke, pool } = await startGuard(t)
   const eve = principal({ kind: 'token', id: undefined })
@@ -116,6 +127,7 @@ async function startGuard(test: Test) {
   const here = [principal({ kind: 'key', id: 'k1' })]
   const keys = new Map<string, number>()
   const renewed: (string | undefined)[] = []
+  const renewedUntil: number[] = []
   const ends: string[] = []
   let concerns = (_: Principal) => false
   let forgotten = 0
@@ -126,7 +138,10 @@ async function startGuard(test: Test) {
       revoke: next => {
         concerns = next
       },
-      renew: (_, { credential }) => renewed.push(credential.id),
+      renew: (_, { credential, expiresAt }) => {
+        renewed.push(credential.id)
+        renewedUntil.push(expiresAt)
+      },
       endKey: (key, end) => ends.push(`${key} ${end}`),
     },
     keys: {
@@ -144,7 +159,7 @@ async function startGuard(test: Test) {
     await guard.reload()
   }
   const ended = () => here.filter(one => concerns(one))
-  return { guard, pool, keys, renewed, ends, revoke, ended, forgotten: () => forgotten }
+  return { guard, pool, keys, renewed, renewedUntil, ends, revoke, ended, forgotten: () => forgotten }
 }
 
 function principal(credential: Principal['credential']): Principal {
