@@ -85,6 +85,14 @@ t.test('a token of the very second of a revocation is refused, one of the next i
   t.equal((await read(gateway, next)).status, 200)
 })
 
+t.test('the end of a revocation may be written with any offset', async t => {
+  const gateway = await startGateway(t)
+
+  const made = await revoke(gateway, { subject: 'eve', expires_at: '2999-01-01T00:00:00+23:59' })
+
+  t.match(made, { expires_at: '2998-12-31T00:01:00.000Z' })
+})
+
 t.test('a revocation that has an end does nothing from then on', async t => {
   const gateway = await startGateway(t)
   const eve = issued({ sub: 'eve' })
