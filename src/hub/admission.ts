@@ -51,7 +51,8 @@ export class Admission {
   }
 }
 
-/** When the credentials end, for a person or a program to read; null: never. */
+/** When the credentials end, for a person or a program to read; null: never, or later than any date. */
 export function endOf({ expiresAt }: Pick<Principal, 'expiresAt'>): string | null {
-  return Number.isFinite(expiresAt) ? new Date(expiresAt).toISOString() : null
+  const end = new Date(expiresAt)
+  return Number.isNaN(end.getTime()) ? null : end.toISOString()
 }

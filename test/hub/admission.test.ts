@@ -52,4 +52,9 @@ t.test('an end that is moved forward counts, one that is moved back does not', a
 t.test('an end is told as a time, none as null', async t => {
   t.equal(endOf(ADA), '1970-01-01T00:00:01.000Z')
   t.equal(endOf({ expiresAt: Number.POSITIVE_INFINITY }), null)
+  t.equal(
+    endOf({ expiresAt: Number.MAX_SAFE_INTEGER * 1_000 }),
+    null,
+    'as a token may say, which no date can',
+  )
 })
