@@ -5,6 +5,7 @@ import type { FastifyReply } from 'fastify'
 import Type from 'typebox'
 import { ACTIONS } from '../src/audit/audit.js'
 import { AuditEntryDocument, exportAudit, MAX_AUDIT_PAGE, readAuditPage } from '../src/audit/entries.js'
+import type { Principal } from '../src/auth/principal.js'
 import { Problem } from '../src/errors.js'
 import { STALLED_MS } from '../src/sse/sink.js'
 
@@ -61,16 +62,25 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async (request, reply) => {
-      const { workspace } = request.principal
+      const { principal } = request
+      const { workspace } = principal
       const { limit, cursor, since, before, ...rest } = request.query
       const filter = { ...rest, since: timeOf('since', since), before: timeOf('before', before) }
       if (!request.headers.accept?.includes(NDJSON)) {
         return readAuditPage(app.database, workspace, { ...filter, limit, cursor })
       }
-      const lines = exportAudit(app.database, workspace, filter)
+      const lines = unlessRevoked(principal, exportAudit(app.database, workspace, filter))
       return sendLines(reply, request.method === 'HEAD' ? [] : lines)
     },
   )
+
+  /** A client that takes its time reads nothing more of what it may not read any more. */
+  async function* unlessRevoked(principal: Principal, pieces: AsyncIterable<string>) {
+    for await (const piece of pieces) {
+      app.guard.current(principal)
+      yield piece
+    }
+  }
 
   function sendLines(reply: FastifyReply, pieces: AsyncIterable<string> | string[]): FastifyReply {
     // One piece at a time: the next is read when the client has taken the one before.

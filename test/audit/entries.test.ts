@@ -172,6 +172,25 @@ t.test('an export that cannot go on breaks, and does not look whole', async t =>
   await closed
 })
 
+// Attack: a thief reads an export slowly, to go on long after the credentials were revoked.
+t.test('an export ends when the credentials are revoked', async t => {
+  const gateway = await startGateway(t)
+  const { database, guard } = gateway.app
+  const details = { padding: 'x'.repeat(10_000) }
+  await recordAudit(database, ...entriesFrom(0, 3_000).map(entry => ({ ...entry, details })))
+  const headers = { ...as('admin'), accept: 'application/x-ndjson' }
+  const response = await fetch(`${gateway.url}/api/audit`, { headers })
+  const reader = response.body?.getReader()
+  await reader?.read()
+
+  await database.query(`insert into sluice.revocations (workspace, by) values ('acme', 'root')`)
+  await guard.reload()
+
+  await t.rejects(async () => {
+    while (!(await reader?.read())?.done);
+  })
+})
+
 t.test('a workspace’s entries are its admins’ only, and the system’s are nobody’s', async t => {
   const gateway = await startGateway(t)
   await record(gateway, 3)
