@@ -1,6 +1,7 @@
 /** Gives replies `reply.sendEventPage(…)`: a page of a stream, at once or as soon as there is something to show (a long poll). */
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
+import { departureOf } from '../src/departure.js'
 import { notFound, Problem } from '../src/errors.js'
 import type { TypeFilter } from '../src/events/type-filter.js'
 import { type EventPage, readEventPage } from '../src/hub/event-page.js'
@@ -53,8 +54,7 @@ async function sendEventPageIn(
   reply: FastifyReply,
   query: EventPageQuery,
 ): Promise<FastifyReply> {
-  const gone = new AbortController()
-  reply.raw.once('close', () => gone.abort())
+  const gone = departureOf(reply.raw)
   const { principal } = reply.request
   const lease = await app.hub.open(principal.workspace, query.stream)
   if (!lease) throw notFound('stream')
@@ -64,7 +64,7 @@ async function sendEventPageIn(
     const { limit, filter, form } = query
     // No longer than the credentials are good, as a stream.
     const waitMs = Math.max(0, Math.min(query.waitMs, principal.expiresAt - Date.now()))
-    const page = await app.guard.whileGood(principal, gone.signal, signal =>
+    const page = await app.guard.whileGood(principal, gone, signal =>
       readEventPage(app.database, lease.stream, { after: cursor, limit, filter, waitMs, signal }),
     )
     return reply.type(form).send(form === 'application/json' ? documentOf(page) : linesOf(page))

@@ -1,6 +1,7 @@
 /** /api/jobs: work with an end. Runners take it out of the queue; what they report is routes/job-reports.ts. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
+import { departureOf } from '../src/departure.js'
 import { formatEventId } from '../src/events/event-id.js'
 import {
   Claim,
@@ -139,10 +140,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async (request, reply) => {
-      const gone = new AbortController()
-      reply.raw.once('close', () => gone.abort())
       const { principal, body } = request
-      const job = await app.guard.whileGood(principal, gone.signal, signal =>
+      const job = await app.guard.whileGood(principal, departureOf(reply.raw), signal =>
         app.jobs.claim(principal, body, signal),
       )
       return job ? { job } : reply.code(204).send(null)

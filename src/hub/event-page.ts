@@ -39,6 +39,7 @@ export async function readEventPage(
   const over = new AbortController()
   const timer = setTimeout(() => over.abort(), request.waitMs)
   request.signal.addEventListener('abort', () => over.abort())
+  if (request.signal.aborted) over.abort()
   let after = request.after
   try {
     for (let scans = 1; ; scans += 1) {

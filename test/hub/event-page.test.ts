@@ -93,6 +93,12 @@ t.test('a caller who leaves, and a process that ends, end the waiting', async t 
   t.strictSame(positions(await ask({ waitMs: 60_000 })), [], 'nobody begins to wait either')
 })
 
+t.test('whoever has left before the waiting begins does not wait', async t => {
+  const { ask } = await start(t)
+
+  t.strictSame(positions(await ask({ waitMs: 60_000, signal: AbortSignal.abort() })), [])
+})
+
 t.test('nothing stays behind of those who have waited, or would have', async t => {
   const { ask, append, waits } = await start(t)
 
