@@ -68,7 +68,8 @@ export async function removeDrafts(place: string): Promise<void> {
 export function inUse(place: string): Error {
   return new Error(
     `The data folder ${dirname(place)} is in use by another process. Stop that one, or give this one another ` +
-      'DATA_DIR. For several processes on one database run a Postgres server and set DATABASE_URL.',
+      'DATA_DIR. For several processes behind one port set WORKERS; for gateways on several machines run a ' +
+      'Postgres server and set DATABASE_URL.',
   )
 }
 
