@@ -1,5 +1,4 @@
 /** Puts failed authentications on record, outside the request's path. */
-import rateLimit from '@fastify/rate-limit'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { FailedAuthentications } from '../src/audit/failed-authentications.js'
@@ -31,16 +30,15 @@ export default fp<FailedAuthenticationsOptions>(
     app.addHook('onClose', () => failed.close())
 
     async function note(request: FastifyRequest, code: string, credentials: Credentials | undefined) {
-      const { id: requestId, ip = null, method, routeOptions } = request
+      const { id: requestId, ip = null, method, network: origin, routeOptions } = request
       const suspect = await suspectOf(credentials, code, { claims, apiKeys })
       const credential = credentials?.kind ?? null
       failed.note({
         ...{ workspace: suspect.workspace, principal: suspect.principal, address: ip, requestId },
-        // An IPv6 customer holds a whole /64.
-        origin: ip === null ? 'unknown' : rateLimit.normalizeIP(ip),
+        origin,
         details: { code, credential, route: `${method} ${routeOptions.url}`, ...suspect.details },
       })
     }
   },
-  { name: 'failed-authentications', dependencies: ['database', 'api-keys'] },
+  { name: 'failed-authentications', dependencies: ['database', 'api-keys', 'rate-limit'] },
 )

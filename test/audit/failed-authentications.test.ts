@@ -107,6 +107,21 @@ t.test('a flood is on record as a few entries and a count, for each address and 
   t.equal(found.length, 21 + 1 + 10 + 1)
 })
 
+t.test('what a proxy writes that is no address is counted as one, as the rate limit does', async t => {
+  const { pool, url: databaseUrl } = await createDatabase(t)
+  const { close, url } = await startGateway(t, { databaseUrl, env: { TRUSTED_PROXIES: '127.0.0.1' } })
+
+  for (let port = 1_000; port < 1_030; port += 1) {
+    const headers = { ...bearer('x.y.z'), 'x-forwarded-for': `198.51.100.7:${port}` }
+    t.equal((await fetch(`${url}/api/items`, { headers })).status, 401)
+  }
+  await close()
+
+  const found = await entries(pool)
+  t.equal(found.length, 11)
+  t.match(found.at(-1), { address: 'unknown', details: { left_out: 20 } })
+})
+
 t.test('addresses without end cost bounded memory and bounded rows, and are counted', async t => {
   const { pool } = await createDatabase(t)
   const clock = { now: Date.now() }
