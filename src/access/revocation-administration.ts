@@ -11,11 +11,16 @@ import { notFound, Problem } from '../errors.js'
 import type { NewRevocation, Revocation } from './revocation.js'
 import * as rows from './revocation-rows.js'
 
+/** Every process holds all that are in force: one workspace must not fill the memory of all. About 100 bytes each. */
+const MAX_REVOCATIONS = 10_000
+/** Room that is left for revoking the whole workspace: a thief must not keep its owners from it by filling the list. */
+const MORE_FOR_WORKSPACE = 100
 const CURSOR = /^[0-9]{1,17}\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /**
  * @throws {Problem} 400 `invalid-request` unless exactly one of `subject`, `token_id` and `workspace` is given, and for an
- *   end that is over; 404 `not-found` for another workspace, whether there is one of that name or not.
+ *   end that is over; 404 `not-found` for another workspace, whether there is one of that name or not; 409
+ *   `too-many-revocations`.
  */
 export async function createRevocation(
   database: Database,
@@ -35,6 +40,8 @@ export async function createRevocation(
   }
   return inWorkspace(database, origin.workspace, async client => {
     await rows.deleteExpired(client, origin.workspace)
+    const most = MAX_REVOCATIONS + (workspace === undefined ? 0 : MORE_FOR_WORKSPACE)
+    if ((await rows.countRevocations(client, origin.workspace)) >= most) throw tooMany()
     const made = await rows.insertRevocation(client, {
       ...{ workspace: origin.workspace, subject: subject ?? null, token_id: token_id ?? null },
       ...{
@@ -85,6 +92,14 @@ function detailsOf({ id, subject, token_id, reason, expires_at }: Revocation) {
 function placeIn(cursor: string): rows.After {
   const [at, id = ''] = parseCursor('revocations', cursor, CURSOR).split('.')
   return { at: Number(at), id }
+}
+
+function tooMany(): Problem {
+  return new Problem(
+    409,
+    'too-many-revocations',
+    `There are ${MAX_REVOCATIONS} revocations. Remove some, or revoke the whole workspace; with expires_at they go by themselves.`,
+  )
 }
 
 function invalid(detail: string): Problem {

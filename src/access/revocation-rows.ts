@@ -82,6 +82,14 @@ export async function deleteRevocation(
   return rows[0] && documentOf(rows[0])
 }
 
+export async function countRevocations(client: WorkspaceClient, workspace: string): Promise<number> {
+  const { rows } = await client.query<{ count: number }>(
+    'select count(*) from sluice.revocations r where r.workspace = $1',
+    [workspace],
+  )
+  return rows[0]?.count ?? 0
+}
+
 /** Those of a workspace that do nothing any more. */
 export async function deleteExpired(client: WorkspaceClient, workspace: string): Promise<void> {
   await client.query(

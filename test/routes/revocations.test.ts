@@ -1,4 +1,5 @@
 import t from 'tap'
+import { createDatabase } from '../harness/database.js'
 import { type Gateway, startGateway } from '../harness/gateway.js'
 import { bearer, token } from '../harness/tokens.js'
 
@@ -52,6 +53,23 @@ t.test('exactly one thing is revoked at a time, and only of the own workspace', 
   t.match(await (await send(gateway, 'GET', '')).json(), { revocations: [] })
   const foreign = await problemOf(gateway, { workspace: 'globex' })
   t.strictSame(foreign, await problemOf(gateway, { workspace: 'nowhere' }), 'whether it exists is not told')
+})
+
+t.test('a workspace has 10,000 revocations at most, and can always be revoked as a whole', async t => {
+  const { url, pool } = await createDatabase(t)
+  const gateway = await startGateway(t, { databaseUrl: url })
+  await pool.query(
+    `insert into sluice.revocations (workspace, subject, by) select 'acme', 'user-' || n, 'root' from generate_series(1, 9999) n`,
+  )
+
+  const statuses: number[] = []
+  for (const body of [{ subject: 'last' }, { subject: 'one more' }, { token_id: 't1' }]) {
+    statuses.push((await send(gateway, 'POST', '', body)).status)
+  }
+  const whole = await send(gateway, 'POST', '', { workspace: 'acme' })
+
+  t.same(statuses, [201, 409, 409])
+  t.equal(whole.status, 201)
 })
 
 t.test('nobody but an admin revokes, and one of another workspace finds nothing', async t => {
