@@ -4,7 +4,7 @@
  */
 import { type Origin, recordAudit } from '../audit/audit.js'
 import { publishAccessChange } from '../auth/access-change.js'
-import { cutPage, formatCursor, parseCursor } from '../database/cursor.js'
+import { cutPage, formatPlace, parsePlace } from '../database/cursor.js'
 import type { Database } from '../database/pool.js'
 import { inWorkspace } from '../database/workspace.js'
 import { notFound, Problem } from '../errors.js'
@@ -15,7 +15,6 @@ import * as rows from './revocation-rows.js'
 const MAX_REVOCATIONS = 10_000
 /** Room that is left for revoking the whole workspace: a thief must not keep its owners from it by filling the list. */
 const MORE_FOR_WORKSPACE = 100
-const CURSOR = /^[0-9]{1,17}\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /**
  * @throws {Problem} 400 `invalid-request` unless exactly one of `subject`, `token_id` and `workspace` is given, and for an
@@ -65,12 +64,12 @@ export async function listRevocations(
   workspace: string,
   { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
 ): Promise<{ revocations: Revocation[]; next_cursor: string | null }> {
-  const after = cursor === undefined ? undefined : placeIn(cursor)
+  const after = cursor === undefined ? undefined : parsePlace('revocations', cursor)
   const found = await inWorkspace(database, workspace, client =>
     rows.selectRevocations(client, workspace, after, limit + 1),
   )
   const { page, next_cursor } = cutPage(found, limit, ({ at, revocation }) =>
-    formatCursor('revocations', `${at}.${revocation.id}`),
+    formatPlace('revocations', { at, id: revocation.id }),
   )
   return { revocations: page.map(({ revocation }) => revocation), next_cursor }
 }
@@ -87,11 +86,6 @@ export async function removeRevocation(database: Database, origin: Origin, id: s
 
 function detailsOf({ id, subject, token_id, reason, expires_at }: Revocation) {
   return { revocation: id, subject, token_id, reason, expires_at }
-}
-
-function placeIn(cursor: string): rows.After {
-  const [at, id = ''] = parseCursor('revocations', cursor, CURSOR).split('.')
-  return { at: Number(at), id }
 }
 
 function tooMany(): Problem {

@@ -1,4 +1,5 @@
 /** The statements on sluice.revocations, one a function. None but `selectInForce` reaches beyond a workspace (I7). */
+import type { Place } from '../database/cursor.js'
 import type { WorkspaceClient } from '../database/workspace.js'
 import type { Queryable } from '../events/log.js'
 import type { Revocation } from './revocation.js'
@@ -15,12 +16,6 @@ export interface RevocationInForce {
 interface RevocationRow extends Omit<Revocation, 'at' | 'expires_at'> {
   readonly at: Date
   readonly expires_at: Date | null
-}
-
-/** Where a page starts: after this revocation, which may be gone. `at` in microseconds since 1970. */
-export interface After {
-  readonly at: number
-  readonly id: string
 }
 
 const COLUMNS = 'r.id, r.workspace, r.subject, r.token_id, r.at, r.by, r.reason, r.expires_at'
@@ -53,7 +48,7 @@ export async function insertRevocation(
 export async function selectRevocations(
   client: WorkspaceClient,
   workspace: string,
-  after: After | undefined,
+  after: Place | undefined,
   limit: number,
 ): Promise<{ revocation: Revocation; at: number }[]> {
   const { rows } = await client.query<RevocationRow & { microseconds: number }>(

@@ -4,14 +4,13 @@
  */
 import type pg from 'pg'
 import Type, { type Static } from 'typebox'
-import { cutPage, formatCursor, parseCursor } from '../database/cursor.js'
+import { cutPage, formatPlace, type Place, parsePlace } from '../database/cursor.js'
 import { inWorkspace } from '../database/workspace.js'
 import { ACTIONS } from './audit.js'
 
 export const MAX_AUDIT_PAGE = 200
 /** Entries that an export reads at a time, and so holds in memory; about 300 bytes each. */
 const EXPORT_PAGE = 500
-const CURSOR = /^[0-9]{1,17}\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 export const AuditEntryDocument = Type.Object({
   id: Type.String({ format: 'uuid' }),
@@ -49,12 +48,6 @@ export interface AuditPage {
   readonly next_cursor: string | null
 }
 
-/** A place between two entries. `at` in microseconds since 1970: a Date would lose the last three digits. */
-interface Place {
-  readonly at: number
-  readonly id: string
-}
-
 interface Row extends Omit<AuditEntryDocument, 'at' | 'details'> {
   readonly at: Date
   readonly micros: number
@@ -68,10 +61,10 @@ export async function readAuditPage(
   workspace: string,
   { limit, cursor, ...filter }: AuditPageRequest,
 ): Promise<AuditPage> {
-  const after = cursor === undefined ? undefined : placeIn(cursor)
+  const after = cursor === undefined ? undefined : parsePlace('audit', cursor)
   const found = await selectEntries(database, workspace, filter, after, limit + 1)
   const { page, next_cursor } = cutPage(found, limit, ({ micros, id }) =>
-    formatCursor('audit', `${micros}.${id}`),
+    formatPlace('audit', { at: micros, id }),
   )
   return { entries: page.map(documentOf), next_cursor }
 }
@@ -122,9 +115,4 @@ function documentOf({ id, at, action, principal, address, request_id, details }:
     ...{ id, at: at.toISOString(), action, principal, address, request_id },
     details: JSON.parse(details),
   }
-}
-
-function placeIn(cursor: string): Place {
-  const [at = '', id = ''] = parseCursor('audit', cursor, CURSOR).split('.')
-  return { at: Number(at), id }
 }

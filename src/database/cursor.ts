@@ -4,6 +4,17 @@
  */
 import { Problem } from '../errors.js'
 
+/**
+ * A place in a list that goes by time and id, behind a row that may be gone by now. `at` in microseconds since 1970: a
+ * Date would lose the last three digits.
+ */
+export interface Place {
+  readonly at: number
+  readonly id: string
+}
+
+const PLACE = /^[0-9]{1,17}\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
 export function formatCursor(list: string, last: string | number): string {
   return Buffer.from(`${list}:${last}`).toString('base64url')
 }
@@ -19,6 +30,16 @@ export function parseCursor(list: string, cursor: string, key: RegExp): string {
   const detail =
     "The cursor is not one of this list's. Take next_cursor as it is, or leave it out to start again."
   throw new Problem(400, 'invalid-cursor', detail)
+}
+
+export function formatPlace(list: string, { at, id }: Place): string {
+  return formatCursor(list, `${at}.${id}`)
+}
+
+/** @throws {Problem} as `parseCursor`. */
+export function parsePlace(list: string, cursor: string): Place {
+  const [at, id = ''] = parseCursor(list, cursor, PLACE).split('.')
+  return { at: Number(at), id }
 }
 
 /** Cuts rows that were read with one more than `limit` to a page, and tells by that one whether another page follows. */

@@ -9,7 +9,7 @@
  */
 import type { Origin } from '../audit/audit.js'
 import type { Author } from '../auth/principal.js'
-import { cutPage, formatCursor, parseCursor } from '../database/cursor.js'
+import { cutPage, formatPlace, parsePlace } from '../database/cursor.js'
 import type { Database } from '../database/pool.js'
 import { readSnapshot, type Snapshot } from '../database/snapshot.js'
 import { inWorkspace } from '../database/workspace.js'
@@ -27,7 +27,6 @@ import { firstFound } from './queue.js'
 import * as rows from './rows.js'
 import { upload } from './upload.js'
 
-const CURSOR = /^[0-9]{1,17}\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const DEFAULTS = { project: null, title: null, priority: 0, max_attempts: 3, timeout_ms: null } as const
 
 export interface JobsOptions {
@@ -89,11 +88,11 @@ export class Jobs {
 
   /** The newest first, with the head of the workspace's feed. @throws {Problem} 400 `invalid-cursor`. */
   async list(workspace: string, { limit, cursor, ...filter }: JobPageRequest): Promise<Snapshot<JobPage>> {
-    const after = cursor === undefined ? undefined : placeIn(cursor)
+    const after = cursor === undefined ? undefined : parsePlace('jobs', cursor)
     return readSnapshot(this.#options.database, workspace, async client => {
       const found = await rows.selectJobs(client, workspace, filter, after, limit + 1)
       const { page, next_cursor } = cutPage(found, limit, ({ at, job }) =>
-        formatCursor('jobs', `${at}.${job.id}`),
+        formatPlace('jobs', { at, id: job.id }),
       )
       return { jobs: page.map(({ job }) => job), next_cursor }
     })
@@ -242,9 +241,4 @@ async function told<T>(answer: Promise<T>): Promise<T> {
   return answer.catch(error => {
     throw problemOf(error)
   })
-}
-
-function placeIn(cursor: string): rows.After {
-  const [at = '', id = ''] = parseCursor('jobs', cursor, CURSOR).split('.')
-  return { at: Number(at), id }
 }

@@ -3,6 +3,7 @@
  * What they throw becomes a Problem in job-problem.ts.
  */
 import type { Author } from '../auth/principal.js'
+import type { Place } from '../database/cursor.js'
 import type { Database } from '../database/pool.js'
 import type { WorkspaceClient } from '../database/workspace.js'
 import type { PlacedEvent } from '../events/append-requests.js'
@@ -47,12 +48,6 @@ export interface Appended {
   readonly streamId: StreamId
   readonly replayed: boolean
   readonly events: readonly PlacedEvent[]
-}
-
-/** Where a page of jobs starts: after this job, which may be gone. `at` in microseconds since 1970. */
-export interface After {
-  readonly at: number
-  readonly id: string
 }
 
 /** What a list of jobs is cut down to; `undefined` does not filter. */
@@ -189,7 +184,7 @@ export async function selectJobs(
   database: WorkspaceClient,
   workspace: string,
   { status, kind, project }: JobFilter,
-  after: After | undefined,
+  after: Place | undefined,
   limit: number,
 ): Promise<{ job: Job; at: number }[]> {
   const { rows } = await database.query<JobRow & { at: number }>({
