@@ -7,6 +7,7 @@
  * table nor the memory. While the database is away what was noted is dropped, with a line in the log.
  */
 import type pg from 'pg'
+import { SYSTEM_WORKSPACE } from '../events/event.js'
 import type { Logger } from '../logger.js'
 import { type AuditEntry, type Origin, recordAudit } from './audit.js'
 
@@ -16,11 +17,9 @@ const WINDOW_MS = 60_000
 const WRITE_EVERY_MS = 1_000
 /** Addresses that are counted apart; more are counted together. */
 const MAX_WINDOWS = 1_000
-/** Of the system's own workspace: no principal is of it, so no admin reads it. */
-const NOBODYS = '$system'
 
 export interface FailedAuthentication extends Omit<Origin, 'workspace'> {
-  /** Undefined unless it is known for sure whose it is. */
+  /** Undefined unless it is known for sure whose it is: then it is the system's, which no admin reads. */
   readonly workspace: string | undefined
   /** Whom to count it to: one address may be one of many of its holder. */
   readonly origin: string
@@ -61,7 +60,7 @@ export class FailedAuthentications {
   }
 
   /** Never waits, never throws. */
-  note({ workspace = NOBODYS, origin, ...failed }: FailedAuthentication): void {
+  note({ workspace = SYSTEM_WORKSPACE, origin, ...failed }: FailedAuthentication): void {
     const window = this.#windowOf(workspace, origin)
     if (window.singles >= MAX_SINGLES || !this.#takeSingle()) window.leftOut += 1
     else {
@@ -90,7 +89,8 @@ export class FailedAuthentications {
     const key = `${workspace} ${origin}`
     const known = this.#windows.get(key)
     if (known) return known
-    if (this.#windows.size >= MAX_WINDOWS && origin !== undefined) return this.#windowOf(NOBODYS, undefined)
+    if (this.#windows.size >= MAX_WINDOWS && origin !== undefined)
+      return this.#windowOf(SYSTEM_WORKSPACE, undefined)
     const window = { workspace, origin, startedAt: this.#now(), singles: 0, leftOut: 0 }
     this.#windows.set(key, window)
     return window

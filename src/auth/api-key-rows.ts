@@ -1,10 +1,8 @@
 /** The statements on sluice.api_keys, one a function. None but `selectKey` and `noteUses` reaches beyond a workspace (I7). */
-import type pg from 'pg'
 import type { WorkspaceClient } from '../database/workspace.js'
+import type { Queryable } from '../events/log.js'
 import type { ApiKey } from './api-key.js'
 import type { Role } from './principal.js'
-
-type Queryable = Pick<pg.Pool | pg.PoolClient, 'query'>
 
 /** A row without its secret; `cidr[]` is read as text, of which pg makes an array. */
 interface KeyRow extends Omit<ApiKey, 'role' | 'created_at' | 'expires_at' | 'last_used_at' | 'revoked_at'> {

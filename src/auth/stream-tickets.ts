@@ -4,8 +4,9 @@
  * the own browser; from then on that browser alone may come back with it, as an EventSource does by itself.
  * docs/decisions/0001-stream-tickets.md says why so.
  */
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { Database } from '../database/pool.js'
+import { hashSecret } from './api-key-secret.js'
 import { type Credential, type Principal, ROLES } from './principal.js'
 import { ticketInvalid, tokenExpired } from './refusals.js'
 
@@ -45,7 +46,7 @@ export class StreamTickets {
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp() + $10 * interval '1 millisecond')
              returning good_until`,
       values: [
-        ...[hash(ticket), workspace, id, role, credential.kind, credential.id ?? null],
+        ...[hashSecret(ticket), workspace, id, role, credential.kind, credential.id ?? null],
         ...[issuedAt, expiresAt, pathname, left],
       ],
     })
@@ -84,7 +85,7 @@ export class StreamTickets {
                k.id is not null and k.revoked_at is null
                and (k.expires_at is null or k.expires_at > clock_timestamp())
              )`,
-      values: [hash(ticket), pathname, hash(browser), TO_RETURN_MS],
+      values: [hashSecret(ticket), pathname, hashSecret(browser), TO_RETURN_MS],
     })
     const principal = rows[0] && principalOf(rows[0])
     if (!principal || principal.expiresAt <= Date.now()) throw ticketInvalid()
@@ -111,8 +112,4 @@ function principalOf(row: TicketRow): Principal | undefined {
 
 function credentialOf({ credential_kind: kind, credential_id: id }: TicketRow): Credential {
   return kind === 'key' && id !== null ? { kind, id } : { kind: 'token', id: id ?? undefined }
-}
-
-function hash(secret: string): Buffer {
-  return createHash('sha256').update(secret).digest()
 }

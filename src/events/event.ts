@@ -15,6 +15,8 @@ export const FEED = 'feed'
 export const EVENT_TYPE_PATTERN = '^[A-Za-z][A-Za-z0-9._:/-]{0,127}$'
 export const STREAM_NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$'
 export const WORKSPACE_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$'
+/** What belongs to no workspace. No token can name it: it fails WORKSPACE_PATTERN. */
+export const SYSTEM_WORKSPACE = '$system'
 
 /**
  * Names that the wire itself uses (docs/protocol.md), and `open`, `error`, `message`, which an EventSource

@@ -9,13 +9,11 @@
  */
 import type { Database } from '../database/pool.js'
 import { isDatabaseDown } from '../errors.js'
-import type { StoredEvent, StreamId } from '../events/event.js'
+import { type StoredEvent, type StreamId, SYSTEM_WORKSPACE } from '../events/event.js'
 import { ensureStream, type Head, readEvent, readHead } from '../events/log.js'
 import type { Logger } from '../logger.js'
 import type { TailedStream, Tailer } from './tailer.js'
 
-/** No token can name it: it fails WORKSPACE_PATTERN. */
-export const SYSTEM_WORKSPACE = '$system'
 const CHECK_MS = 500
 
 export interface SystemStreamOptions {
