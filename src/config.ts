@@ -4,22 +4,28 @@
  */
 import Type, { type Static } from 'typebox'
 import Value from 'typebox/value'
+import { type Setting, Switch, settingFault, settingText, settingValue, Whole } from './setting.js'
 import { proxyFaults } from './trusted-proxies.js'
 
-const Ms = (options: { default: number; minimum?: number; description: string }) =>
-  Type.Integer({ minimum: 0, maximum: 2_147_483_647, ...options })
-
-const Switch = (options: { default: 'on' | 'off'; description: string }) => Type.Enum(['on', 'off'], options)
+const DATABASE = {
+  pattern: '^postgres(ql)?://',
+  form: 'postgres://user:password@host:5432/database',
+  secret: true,
+} as const
+const SECRET = {
+  minLength: 32,
+  form: 'at least 32 random characters, as `openssl rand -hex 32` prints them',
+  secret: true,
+} as const
 
 export const Environment = Type.Object({
-  NODE_ENV: Type.String({
+  NODE_ENV: Type.Enum(['development', 'test', 'production'], {
     default: 'development',
     description: '`production` refuses to start on development defaults (embedded database, generated key).',
   }),
   HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'Address to listen on.' }),
-  PORT: Type.Integer({
+  PORT: Whole({
     default: 8080,
-    minimum: 0,
     maximum: 65_535,
     description: 'Port; 0 takes a free one.',
   }),
@@ -31,18 +37,18 @@ export const Environment = Type.Object({
 
   DATABASE_URL: Type.Optional(
     Type.String({
-      pattern: '^postgres(ql)?://',
+      ...DATABASE,
       description:
         'The database, as `postgres://…`. Without it an embedded Postgres is started in `DATA_DIR`.',
     }),
   ),
   LISTEN_DATABASE_URL: Type.Optional(
     Type.String({
-      pattern: '^postgres(ql)?://',
+      ...DATABASE,
       description: 'A direct connection for LISTEN/NOTIFY, where `DATABASE_URL` goes through a pooler.',
     }),
   ),
-  DATABASE_POOL: Type.Integer({
+  DATABASE_POOL: Whole({
     default: 10,
     minimum: 2,
     maximum: 500,
@@ -57,17 +63,21 @@ export const Environment = Type.Object({
   ),
 
   JWT_SECRET: Type.Optional(
-    Type.String({ minLength: 32, description: 'Key for HS256 tokens, at least 32 characters.' }),
+    Type.String({ ...SECRET, description: 'Key for HS256 tokens, at least 32 characters.' }),
   ),
   JWT_PUBLIC_KEY: Type.Optional(
     Type.String({
       pattern: '-----BEGIN (RSA )?PUBLIC KEY-----',
+      form: 'a whole public key, -----BEGIN PUBLIC KEY----- and all',
+      secret: true,
       description: 'Public key (PEM) for RS256, ES256 or EdDSA tokens; `\\n` may stand for line ends.',
     }),
   ),
   JWKS_URL: Type.Optional(
     Type.String({
       pattern: '^https?://',
+      form: 'a URL that begins with https:// or http://',
+      secret: true,
       description: 'URL of the key set; of a URL without a path, `/.well-known/jwks.json`.',
     }),
   ),
@@ -90,7 +100,7 @@ export const Environment = Type.Object({
   ),
   ARTIFACTS_SECRET: Type.Optional(
     Type.String({
-      minLength: 32,
+      ...SECRET,
       description:
         'Key for links to these files, at least 32 characters; default: derived from the secret for tokens.',
     }),
@@ -104,37 +114,32 @@ export const Environment = Type.Object({
     default: '',
     description: 'Addresses or CIDR ranges whose `X-Forwarded-For` is believed, separated by commas.',
   }),
-  RATE_LIMIT_MAX: Type.Integer({
+  RATE_LIMIT_MAX: Whole({
     default: 6_000,
-    minimum: 0,
     description:
       'Requests a minute per principal, in all processes together; 0 switches every rate limit off.',
   }),
-  RATE_LIMIT_ADDRESS_MAX: Type.Integer({
+  RATE_LIMIT_ADDRESS_MAX: Whole({
     default: 600,
-    minimum: 0,
     description:
       'Requests a minute per address that prove no principal, in all processes together; 0: any number.',
   }),
-  MAX_STREAMS: Type.Integer({
+  MAX_STREAMS: Whole({
     default: 25_000,
     minimum: 1,
     description: 'Open streams in this process; more are told `unavailable` and come back.',
   }),
-  MAX_STREAMS_PER_PRINCIPAL: Type.Integer({
+  MAX_STREAMS_PER_PRINCIPAL: Whole({
     default: 1_000,
-    minimum: 0,
     description:
       'Open streams of one principal in this process, long polls that wait included; 0: any number.',
   }),
-  MAX_STREAMS_PER_WORKSPACE: Type.Integer({
+  MAX_STREAMS_PER_WORKSPACE: Whole({
     default: 10_000,
-    minimum: 0,
     description: 'The same for one workspace.',
   }),
-  MAX_STREAMS_PER_ADDRESS: Type.Integer({
+  MAX_STREAMS_PER_ADDRESS: Whole({
     default: 2_000,
-    minimum: 0,
     description: 'The same for one address.',
   }),
 
@@ -147,10 +152,9 @@ export const Environment = Type.Object({
     description: '`off` sends and expects no NOTIFY: events arrive by the poll alone, every 500 ms.',
   }),
 
-  HEARTBEAT_MS: Ms({ default: 30_000, minimum: 100, description: 'Time between heartbeats on a stream.' }),
-  MAX_STREAM_AGE: Type.Integer({
+  HEARTBEAT_MS: Whole({ default: 30_000, minimum: 100, description: 'Time between heartbeats on a stream.' }),
+  MAX_STREAM_AGE: Whole({
     default: 3_600,
-    minimum: 0,
     maximum: 2_147_483,
     description: 'Seconds after which a stream is ended and resumes, ± 10 %; 0 means never.',
   }),
@@ -166,7 +170,7 @@ export const Environment = Type.Object({
     maximum: 36_500,
     description: 'Days that a job and its events are kept after its end; 0 keeps them for ever.',
   }),
-  DRAIN_MS: Ms({
+  DRAIN_MS: Whole({
     default: 10_000,
     description: 'Longest time over which a stopping process ends its streams.',
   }),
@@ -186,37 +190,23 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads and checks the environment. An empty variable counts as unset.
+ * Reads and checks the environment. A variable that is empty, or nothing but spaces, counts as unset.
  * @throws {ConfigError} one line per fault: the variable, what is wrong, the remedy.
  */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
-  const given: Record<string, string> = {}
-  for (const name of Object.keys(Environment.properties)) {
-    const value = env[name]
-    if (value !== undefined && value !== '') given[name] = value
+  const faults: string[] = []
+  const config: Record<string, unknown> = {}
+  for (const [name, schema] of Object.entries<Setting>(Environment.properties)) {
+    const text = settingText(schema, env[name])
+    const value = text === undefined ? schema.default : settingValue(schema, text)
+    if (value !== undefined) config[name] = value
+    else if (text !== undefined) faults.push(settingFault(name, schema, text))
   }
-  const config = Value.Convert(Environment, Value.Default(Environment, given))
-  const faults = [...faultsOf(config), ...(Value.Check(Environment, config) ? contradictionsIn(config) : [])]
-  if (faults.length > 0 || !Value.Check(Environment, config)) throw new ConfigError(faults)
-  return config
-}
-
-function faultsOf(config: unknown): string[] {
-  const faults = new Map<string, string>()
-  for (const error of Value.Errors(Environment, config)) {
-    const name = error.instancePath.slice(1).split('/')[0] ?? ''
-    const schema = Object.entries(Environment.properties).find(([key]) => key === name)?.[1]
-    const description = schema && 'description' in schema ? ` ${schema.description}` : ''
-    if (!faults.has(name)) faults.set(name, `${name} ${reason(error, schema)}.${description}`)
+  if (faults.length === 0 && Value.Check(Environment, config)) {
+    faults.push(...contradictionsIn(config))
+    if (faults.length === 0) return config
   }
-  return [...faults.values()]
-}
-
-/** The value itself is never shown: it may be a secret. */
-function reason(error: { message: string }, schema: unknown): string {
-  if (typeof schema !== 'object' || schema === null) return error.message
-  if ('enum' in schema && Array.isArray(schema.enum)) return `must be one of ${schema.enum.join(', ')}`
-  return error.message
+  throw new ConfigError(faults)
 }
 
 function contradictionsIn(config: Config): string[] {
