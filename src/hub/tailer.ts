@@ -3,7 +3,8 @@
  *
  * It holds a set of dirty streams. While the set is not empty, each turn takes the whole of it and reads all those
  * streams with one query; so under load turns grow and queries do not. A stream gets its rows only when they
- * continue its head without a hole (I3); anything else is looked into and ends in a restart that says why.
+ * continue its head without a hole (I3); anything else is looked into and ends in a restart that says why. A stream
+ * that rests (rests.ts) becomes dirty afterwards.
  *
  * Wakes only make it fast (I6): a poll marks every stream dirty, each 5 s while the bus listens and each 500 ms
  * while it does not. A read that fails is tried again for ever. With each poll, and after every gap in which the
@@ -18,6 +19,7 @@ import { MAX_DATA_BYTES, type StoredEvent, type StreamId } from '../events/event
 import { findBroken } from '../events/history.js'
 import { type Bounds, type Head, readBounds, readTails } from '../events/log.js'
 import type { Logger } from '../logger.js'
+import { Rests } from './rests.js'
 
 const EVENTS_PER_STREAM = 500
 const BYTES_PER_STREAM = 1024 * 1024
@@ -53,6 +55,7 @@ export class Tailer {
   readonly #options: TailerOptions
   readonly #streams = new Map<StreamId, TailedStream>()
   readonly #closing = new AbortController()
+  readonly #rests = new Rests(id => this.wake([id]))
   #dirty = new Set<StreamId>()
   #verify = false
   #running: Promise<void> | undefined
@@ -89,10 +92,8 @@ export class Tailer {
   wake(wake: Wake): void {
     if (wake === 'all') {
       this.#verify = true
-      for (const id of this.#streams.keys()) this.#dirty.add(id)
-    } else {
-      for (const id of wake) if (this.#streams.has(id)) this.#dirty.add(id)
-    }
+      this.#mark(this.#streams.keys())
+    } else this.#mark(wake)
     this.#run()
   }
 
@@ -100,6 +101,11 @@ export class Tailer {
     clearInterval(this.#poll)
     this.#closing.abort()
     await this.#running
+    this.#rests.close()
+  }
+
+  #mark(ids: Iterable<StreamId>): void {
+    for (const id of ids) if (this.#streams.has(id) && !this.#rests.defer(id)) this.#dirty.add(id)
   }
 
   #run(): void {
@@ -141,7 +147,7 @@ export class Tailer {
       if (this.#verify) await this.#verifyHeads()
       await this.#read([...taken])
     } catch (error) {
-      for (const id of taken) this.#dirty.add(id)
+      this.#mark(taken)
       throw error
     }
   }
@@ -163,9 +169,15 @@ export class Tailer {
     const next = stream.head.position + 1
     const fresh = events.filter(event => event.position >= next)
     if (fresh.length === 0) return
-    if (fresh.every((event, index) => event.position === next + index)) stream.receive(fresh)
+    if (fresh.every((event, index) => event.position === next + index)) this.#hand(stream, fresh)
     else await this.#restart(stream)
-    if (mayBeCut(events)) this.#dirty.add(stream.id)
+    if (mayBeCut(events)) this.#mark([stream.id])
+  }
+
+  #hand(stream: TailedStream, events: readonly StoredEvent[]): void {
+    const start = performance.now()
+    stream.receive(events)
+    this.#rests.after(stream.id, performance.now() - start)
   }
 
   async #verifyHeads(): Promise<void> {

@@ -100,6 +100,31 @@ t.test('one read is in flight, and what is woken meanwhile shares the next', asy
   t.equal(reads, 2)
 })
 
+t.test('a stream whose clients take long rests between its turns, and misses nothing', async t => {
+  const TURN_MS = 10
+  const { pool, tailer } = await start(t, { status: 'listening' })
+  const stream = await follow(pool, tailer)
+  const { receive } = stream
+  const turns: { begin: number; end: number }[] = []
+  stream.receive = events => {
+    const begin = performance.now()
+    receive(events)
+    while (performance.now() < begin + TURN_MS);
+    turns.push({ begin, end: performance.now() })
+  }
+
+  await appendEvents(pool, 2_000)
+  tailer.wake([stream.id])
+
+  await until('all of them', () => stream.events.length === 2_000)
+  t.strictSame(positions(stream), range(1, 2_000))
+  t.equal(turns.length, 4)
+  for (const [index, { begin }] of turns.entries()) {
+    const last = turns[index - 1]
+    if (last) t.ok(begin - last.end > 2 * TURN_MS, `turn ${index} begins after a rest`)
+  }
+})
+
 t.test('a database that is away is tried until it is back, and the trouble is told meanwhile', async t => {
   const { pool, url } = await createDatabase(t)
   const proxy = await startProxy(t, url)
