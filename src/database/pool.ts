@@ -32,7 +32,7 @@ export interface PoolOptions {
   readonly statementTimeoutMs?: number
   /** Milliseconds after which a connection that has not answered is given up. Default 35,000. */
   readonly queryTimeoutMs?: number
-  /** Told of every connection that breaks, idle or in use. The pool replaces it by itself. */
+  /** Told of every connection that breaks, idle or in use, until the pool is ended. The pool replaces it. */
   onError(error: Error): void
 }
 
@@ -56,7 +56,11 @@ export function createPool(url: string, options: PoolOptions): Database {
   })
   // The pool reports idle connections only. One that breaks while it is checked out emits `error` on the client,
   // and nobody listening there would end the process.
-  pool.on('connect', client => client.on('error', onError))
+  // pg ends a pool before its connections are closed: a server that stops next may still cut them, to nobody's harm.
+  const report = (error: Error) => {
+    if (!pool.ending) onError(error)
+  }
+  pool.on('connect', client => client.on('error', report))
   pool.on('error', () => undefined)
   return pool
 }

@@ -163,3 +163,19 @@ t.test('an idle connection that breaks is reported and replaced', async t => {
   t.equal(sqlState((await reported)[0]), '57P01')
   t.strictSame((await pool.query('select 1 as one')).rows, [{ one: 1 }])
 })
+
+t.test('a connection that the server cuts while the pool is being ended is not reported', async t => {
+  const { url, pool: admin } = await createDatabase(t)
+  const pool = createPool(url, { max: 1, name: 'ending', onError: t.fail })
+  const client = await pool.connect()
+  const cut = once(client, 'error')
+
+  const ended = pool.end()
+  await admin.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'ending'`,
+  )
+
+  t.equal(sqlState((await cut)[0]), '57P01')
+  client.release()
+  await ended
+})
