@@ -52,15 +52,18 @@ t.test('of two first starts at once one gets the folder and the other the remedy
 t.test('a draft that a slower start is still writing to does not keep the winner from starting', async t => {
   const dataDir = await folder(t)
   const draft = join(dataDir, 'postgres-draft-slow')
-  const fill = 'while :; do mkdir -p "$1/base"; for n in 1 2 3 4 5 6 7 8 9; do : >"$1/base/$n"; done; done'
+  // So many files that some always come back while the others go. Not `: >`, which ends the shell where it fails.
+  const fill = 'while :; do [ -d "$1" ] || mkdir "$1"; n=$(( (n + 1) % 300 )); true >"$1/$n"; done'
   const slow = spawn('/bin/sh', ['-c', fill, 'slow', draft], { stdio: 'ignore' })
+  const gone = once(slow, 'exit')
   t.teardown(() => slow.kill('SIGKILL'))
 
   const { url } = await start(t, { dataDir })
 
   t.strictSame((await execute(url, 'select 1 as one')).rows, [{ one: 1 }])
+  t.equal(slow.exitCode, null, 'it is writing still')
   slow.kill('SIGKILL')
-  await once(slow, 'exit')
+  await gone
 })
 
 t.test('a lock file whose number another program has by now does not keep it from starting', async t => {
