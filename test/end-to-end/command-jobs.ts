@@ -12,6 +12,9 @@ import { startRunner } from '../runner/program.js'
 export const PROJECT = 'site'
 /** The shortest that there is. */
 const LEASE_S = 5
+/** As many as there can be: on a busy machine a lease so short also expires when nobody was killed. */
+const MAX_ATTEMPTS = 10
+const JOB = { kind: 'command', project: PROJECT, max_attempts: MAX_ATTEMPTS }
 
 export interface JobEvent {
   /** As a client sees it. */
@@ -28,7 +31,7 @@ export async function submit(origin: string, command: string, priority = 0): Pro
   const response = await fetch(`${origin}/api/jobs`, {
     method: 'POST',
     headers: { ...as('editor'), 'content-type': 'application/json' },
-    body: JSON.stringify({ kind: 'command', project: PROJECT, priority, payload: { command } }),
+    body: JSON.stringify({ ...JOB, priority, payload: { command } }),
   })
   if (response.status !== 201) throw new Error(`${response.status}: ${await response.text()}`)
   return ((await response.json()) as { id: string }).id
