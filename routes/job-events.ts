@@ -1,7 +1,7 @@
 /** GET /api/jobs/:id/events: the stream of a job as the feed's clients know it, after a snapshot and with an end. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
-import { cursorId } from '../src/hub/start.js'
+import { cursorId } from '../src/hub/cursor.js'
 import { jobEvents, jobLines, jobSnapshot } from '../src/jobs/dialects/job.js'
 import { JobId, jobStream } from '../src/jobs/job.js'
 import { answerWithStream, FORMS, StreamQuery } from './stream-query.js'

@@ -7,8 +7,8 @@ import type { StoredEvent } from '../events/event.js'
 import { readFilteredPage } from '../events/filtered-page.js'
 import { type Head, readBounds, readPage } from '../events/log.js'
 import type { TypeFilter } from '../events/type-filter.js'
+import type { Cursor } from './cursor.js'
 import type { HubStream } from './hub-stream.js'
-import type { Cursor } from './start.js'
 
 const PAGE_BYTES = 4 * 1024 * 1024
 /** How many times 10,000 events are looked through for a rare type before an empty page says where it got to. */

@@ -10,6 +10,7 @@ import type { TypeFilter } from '../events/type-filter.js'
 import type { Encoding } from '../sse/encoding.js'
 import { Audience, type Member } from './audience.js'
 import { EventFrames } from './event-frames.js'
+import { Heartbeats } from './heartbeats.js'
 import { RecentFrames } from './recent-frames.js'
 import type { Discontinuity, TailedStream } from './tailer.js'
 
@@ -21,6 +22,7 @@ export interface Follower {
 
 export class HubStream implements TailedStream {
   readonly recent = new RecentFrames()
+  readonly heartbeats = new Heartbeats()
   readonly followers = new Set<Follower>()
   readonly #audiences = new Map<string, Audience>()
   readonly #waiting = new Set<() => void>()

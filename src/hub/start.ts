@@ -5,10 +5,11 @@
  */
 import type { Database } from '../database/pool.js'
 import type { Position, StreamId } from '../events/event.js'
-import { checkOf, type EventId, formatEventId } from '../events/event-id.js'
+import { checkOf, type EventId } from '../events/event-id.js'
 import { type Bounds, type Head, readBounds, readEvent } from '../events/log.js'
 import { readNthNewest } from '../events/newest.js'
 import type { TypeFilter } from '../events/type-filter.js'
+import { type Cursor, cursorId } from './cursor.js'
 import type { HubStream } from './hub-stream.js'
 import type { Pages } from './pages.js'
 import type { Discontinuity } from './tailer.js'
@@ -27,12 +28,6 @@ export interface Opening {
   readonly from?: StartAt
 }
 
-/** A place after which a client has everything. The UUID is missing where nobody has seen the event. */
-export interface Cursor {
-  readonly position: Position
-  readonly eventId?: string
-}
-
 /** What `reset` says: the client cannot go on where it was; it goes on from `head`. */
 export interface Reset {
   readonly reason: Discontinuity | 'unknown-id'
@@ -44,12 +39,6 @@ export interface Reset {
 export interface Start {
   readonly cursor: Cursor
   readonly reset?: Reset
-}
-
-export function cursorId(cursor: Cursor): string {
-  return cursor.eventId === undefined
-    ? String(cursor.position)
-    : formatEventId(cursor.position, cursor.eventId)
 }
 
 export function resetTo(bounds: Bounds, reason: Reset['reason']): Reset {

@@ -26,10 +26,11 @@ import { retryMs } from '../sse/retry.js'
 import { type Sink, STALLED_MS } from '../sse/sink.js'
 import type { Admission } from './admission.js'
 import { type Member, payloads } from './audience.js'
+import { type Cursor, cursorId } from './cursor.js'
 import type { EventFrames } from './event-frames.js'
 import type { Follower, HubStream } from './hub-stream.js'
 import type { Mode } from './mode.js'
-import { type Cursor, cursorId, type Reset, resetTo, type Start, type Starts } from './start.js'
+import { type Reset, resetTo, type Start, type Starts } from './start.js'
 import type { Discontinuity } from './tailer.js'
 
 const READ_AGAIN_MS = 500
@@ -84,10 +85,7 @@ export class Subscription implements Member, Follower {
     return this.#stream.kind
   }
 
-  /**
-   * Says hello and starts to catch up. To be called once.
-   * @param opening said first: what the client needs before the events, such as a snapshot.
-   */
+  /** Says hello, then what the client needs before the events, and starts to catch up. To be called once. */
   open(mode: Mode, opening: readonly Buffer[]): void {
     const { start, onClosed } = this.#options
     this.#stream.followers.add(this)
@@ -136,7 +134,7 @@ export class Subscription implements Member, Follower {
     else if (this.#sink.stalledFor(now) > STALLED_MS) this.stop('stalled')
     else if (now >= this.#heartbeatAt) {
       this.#heartbeatAt = now + this.#options.heartbeatMs
-      if (!this.#sink.full) this.say({ name: 'heartbeat', data: {}, id: cursorId(this.#cursor) })
+      if (!this.#sink.full) this.#stream.heartbeats.write(this.#sink, this.#encoding, this.#cursor)
     }
   }
 
