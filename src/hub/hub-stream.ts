@@ -123,6 +123,11 @@ export class HubStream implements TailedStream {
     return this.#idleSince === undefined ? 0 : now - this.#idleSince
   }
 
+  /** Whether its head lies within a log of these bounds. */
+  continuesIn({ base, head }: Bounds): boolean {
+    return base.position <= this.head.position && this.head.position <= head.position
+  }
+
   eventIdAt(position: Position): string | undefined {
     if (position === this.head.position) return this.head.eventId
     return this.recent.at(position)?.event.eventId

@@ -217,8 +217,8 @@ export class Subscription implements Member, Follower {
     const restarts = this.#restarts
     const bounds = await this.#options.starts.bounds(this.#stream.id)
     if (restarts !== this.#restarts || this.#closed) return
-    if (bounds.head.position < this.#stream.head.position) {
-      // The log is shorter than what was seen of it. The tailer finds out, and restarts everybody.
+    if (!this.#stream.continuesIn(bounds)) {
+      // Not at the stream's head either. The tailer finds out, and restarts everybody: nobody is told twice.
       this.#stream.doubt()
       await pause(READ_AGAIN_MS)
       return

@@ -31,6 +31,37 @@ t.test('events that retention takes from before a slow client are told as lost',
   t.strictSame(eventIds(client.messages.slice(at)), [next], 'and from the head after it')
 })
 
+t.test('retention that overtakes a slow client and the tailer is told once', async t => {
+  let letGo: (() => void) | undefined
+  let held: Promise<void> | undefined
+  const { pool, url, append, sinks } = await startHub(t, {
+    reading: database =>
+      observed(
+        database,
+        name => name === 'sluice-read-tails' && held,
+        name => name === 'sluice-read-bounds' && letGo?.(),
+      ),
+  })
+  const client = await openStream(t, url)
+  await client.until(1)
+  client.response.pause()
+  while (!sinks[0]?.full) await append(200, PAGE_OF_TEXT)
+  held = new Promise(resolve => {
+    letGo = resolve
+  })
+  await append(10)
+  await pool.query(`select sluice.retain('feed', '0 s', 1000000)`)
+  const kept = await append(10)
+
+  client.response.resume()
+  await client.until(1, 'reset')
+  const [next] = await append(1)
+  await client.until(messages => messages.at(-1)?.id === next)
+
+  t.equal(resets(client).length, 1)
+  t.match(JSON.parse(resets(client)[0]?.data ?? ''), { reason: 'retention', head: kept.at(-1) })
+})
+
 t.test('a log that was cut while a client catches up is told once, not again and again', async t => {
   const { pool, url, append, hub, sinks, bus } = await startHub(t)
   bus.status = 'listening'
