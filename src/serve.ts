@@ -20,6 +20,7 @@ import { describeError, logOptions } from './http-log.js'
 import { packageRoot } from './package-root.js'
 import { cleanLines, printableJson } from './redaction.js'
 import { Siblings } from './siblings.js'
+import { onStopSignals, STOP_SIGNALS } from './stop-signals.js'
 import type { Address } from './worker-message.js'
 import { WorkerEnded, Workers } from './workers.js'
 
@@ -79,13 +80,22 @@ async function start(args: readonly string[]): Promise<void> {
     return stopped
   }
   const grace = closeWithGrace(
-    { delay: STOP_DEADLINE_MS, onSecondError: tellOfCrash },
-    async ({ err, signal }) => {
+    { delay: STOP_DEADLINE_MS, skip: [...STOP_SIGNALS], onSecondError: tellOfCrash },
+    async ({ err }) => {
       if (err) tellOfCrash(err)
-      else if (process.stdout.isTTY && cluster.isPrimary) console.log(`\n${signal}: stopping`)
       await stop()
     },
   )
+  onStopSignals({
+    stop(signal) {
+      if (process.stdout.isTTY && cluster.isPrimary) console.log(`\n${signal}: stopping`)
+      grace.close()
+    },
+    insist(signal) {
+      process.stderr.write(`${signal} again: leaving at once\n`)
+      process.exit(1)
+    },
+  })
   try {
     const launch = { config: readConfig(process.env), demo, closers }
     await (cluster.isPrimary ? run(launch) : work(launch, new Siblings(grace.close)))

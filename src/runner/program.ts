@@ -7,6 +7,7 @@ import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { clean } from '../redaction.js'
+import { onStopSignals } from '../stop-signals.js'
 import { Gateway, GatewayAway, Refusal } from './gateway.js'
 import { LocalExecutor } from './local-executor.js'
 import { isRunnerRefused, Runner } from './runner.js'
@@ -48,7 +49,8 @@ export async function runnerProgram(args: readonly string[], env: Environment): 
       executor: new LocalExecutor(),
       log: line => console.log(clean(line)),
     })
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => runner.stop())
+    // Stopping twice hurries it.
+    onStopSignals({ stop: () => runner.stop(), insist: () => runner.stop() })
     await runner.run()
     return 0
   } catch (error) {
