@@ -1,6 +1,8 @@
 /**
  * Pages of rare types. The database filters, so that the replay of one event in ten thousand does not ship all of
- * them; and each call looks at a bounded stretch of the log, so that no call takes long.
+ * them; and each call looks at a bounded stretch of the log, so that no call takes long. What is not there cannot be
+ * seen between events that are far apart, so the statement itself makes sure, in its own snapshot, that the whole
+ * stretch is stored: the base is not beyond its beginning, and the event at its end is there (I3).
  */
 import type { Position, StoredEvent, StreamId } from './event.js'
 import { EVENT, fits, type Queryable, SIZED } from './log.js'
@@ -11,15 +13,21 @@ const SCANNED_EVENTS = 10_000
 const PAGE_BYTES = 4 * 1024 * 1024
 
 export interface FilteredPage {
+  /** Those that match. */
   readonly events: StoredEvent[]
-  /** All matching events up to here are in this page or an earlier one: continue after it. */
-  readonly scannedTo: Position
+  /**
+   * The last event that was looked at, whether it matches or not: all that match up to it are in this page or an
+   * earlier one; continue after it. Undefined when there was nothing to look at, or not all of it is stored: retention
+   * has removed the first, or the log has lost the last.
+   */
+  readonly last: StoredEvent | undefined
 }
 
 /**
- * The matching events after a position, in order: at most `limit`, and at most 4 MiB of data unless one event alone
- * is more. May be empty without having reached `upTo`; then continue.
+ * The matching events after a position, in order: at most `limit`, and of those as many as have `maxBytes` of data
+ * together, but at least one if there is any. May be empty without having reached `upTo`; then continue.
  * @param upTo a position that has been stored, such as the head's: what comes after it is not looked at.
+ * @param maxBytes default 4 MiB.
  */
 export async function readFilteredPage(
   database: Queryable,
@@ -28,23 +36,21 @@ export async function readFilteredPage(
   upTo: Position,
   filter: TypeFilter,
   limit: number,
+  maxBytes = PAGE_BYTES,
 ): Promise<FilteredPage> {
-  const end = Math.min(upTo, after + SCANNED_EVENTS) as Position
-  const { rows } = await database.query<StoredEvent & { found: number }>({
+  const end = Math.min(upTo, after + SCANNED_EVENTS)
+  const { rows } = await database.query<StoredEvent>({
     name: 'sluice-read-filtered-page',
     text: `
-      select ${EVENT}, e.found
-        from (select ${SIZED}, count(*) over () as found
+      select ${EVENT}
+        from (select ${SIZED}
                 from (select e.* from sluice.events e
                        where e.stream_id = $1 and e."position" > $2 and e."position" <= $3
-                         and (e.type = any ($4::text[]) or e.type ^@ any ($5::text[]))
+                         and (e.type = any ($4::text[]) or e.type ^@ any ($5::text[]) or e."position" = $3)
+                         and (select s.base_position from sluice.streams s where s.id = $1) <= $2
                        order by e."position" limit $6) e) e
        where ${fits('$7')} order by e."position"`,
-    values: [stream, after, end, filter.exact, filter.prefixes, limit, PAGE_BYTES],
+    values: [stream, after, end, filter.exact, filter.prefixes, limit, maxBytes],
   })
-  const events = rows.map(({ found: _, ...event }) => event)
-  const found = rows[0]?.found ?? 0
-  const last = events.at(-1)
-  const cut = found === limit || found > events.length
-  return { events, scannedTo: cut && last ? last.position : end }
+  return { events: rows.filter(({ type }) => filter.matches(type)), last: rows.at(-1) }
 }

@@ -75,9 +75,8 @@ async function scan(
       head: next.position > head.position && next.eventId ? { ...next, eventId: next.eventId } : head,
     }
   }
-  const { events, scannedTo } = await readFilteredPage(
+  const { events, last } = await readFilteredPage(
     ...([database, stream.id, after.position, head.position, filter, limit] as const),
   )
-  const ends = [events.at(-1), head, after]
-  return { events, next: ends.find(end => end?.position === scannedTo) ?? { position: scannedTo }, head }
+  return { events, next: last ?? (after.position === head.position ? head : after), head }
 }

@@ -14,48 +14,33 @@
  *
  * A restart of the stream (the log does not continue) moves the cursor to the new head and says so by `reset`.
  */
-import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
-import { isDatabaseDown } from '../errors.js'
 import type { StoredEvent } from '../events/event.js'
 import type { Bounds } from '../events/log.js'
 import type { TypeFilter } from '../events/type-filter.js'
-import type { Logger } from '../logger.js'
 import type { Encoding, Notice } from '../sse/encoding.js'
 import { Payload } from '../sse/payload.js'
 import { retryMs } from '../sse/retry.js'
 import { type Sink, STALLED_MS } from '../sse/sink.js'
 import type { Admission } from './admission.js'
-import { type Member, payloads } from './audience.js'
+import type { Member } from './audience.js'
+import { CatchUp, type CatchUpOptions, type Latecomer } from './catch-up.js'
 import { type Cursor, cursorId } from './cursor.js'
-import type { EventFrames } from './event-frames.js'
 import type { Follower, HubStream } from './hub-stream.js'
 import type { Mode } from './mode.js'
-import { type Reset, resetTo, type Start, type Starts } from './start.js'
+import { type Reset, resetTo, type Start } from './start.js'
 import type { Discontinuity } from './tailer.js'
-
-const READ_AGAIN_MS = 500
-const UNREADABLE: Notice = {
-  name: 'error',
-  data: { message: 'The log cannot be read; it is tried again.', code: 'unreadable' },
-}
 
 /** Why a subscription is ended from here. */
 export type Stop = 'expired' | 'revoked' | 'too-old' | 'stalled' | 'draining' | 'vanished' | 'limit'
 
-export interface SubscriptionOptions {
-  readonly stream: HubStream
-  readonly starts: Starts
-  readonly sink: Sink
-  readonly encoding: Encoding
-  readonly filter: TypeFilter | undefined
+export interface SubscriptionOptions extends CatchUpOptions {
   readonly start: Start
   readonly heartbeatMs: number
   readonly admission: Admission
-  readonly logger: Logger
   onClosed(): void
 }
 
-export class Subscription implements Member, Follower {
+export class Subscription implements Member, Follower, Latecomer {
   readonly admission: Admission
   readonly #options: SubscriptionOptions
   // What each delivery needs: looked up in #options, which has many shapes, it took a tenth of the gateway's CPU.
@@ -65,7 +50,7 @@ export class Subscription implements Member, Follower {
   readonly #filter: TypeFilter | undefined
   #cursor: Cursor
   #leave: (() => void) | undefined
-  #catchingUp = false
+  #catchUpRuns = false
   #closed = false
   #restarts = 0
   #heartbeatAt: number
@@ -85,7 +70,22 @@ export class Subscription implements Member, Follower {
     return this.#stream.kind
   }
 
-  /** Says hello, then what the client needs before the events, and starts to catch up. To be called once. */
+  get cursor(): Cursor {
+    return this.#cursor
+  }
+
+  get catchingUp(): boolean {
+    return !this.#closed && !this.#leave
+  }
+
+  get restarts(): number {
+    return this.#restarts
+  }
+
+  /**
+   * Says hello and starts to catch up. To be called once.
+   * @param opening said first: what the client needs before the events, such as a snapshot.
+   */
   open(mode: Mode, opening: readonly Buffer[]): void {
     const { start, onClosed } = this.#options
     this.#stream.followers.add(this)
@@ -106,11 +106,31 @@ export class Subscription implements Member, Follower {
   }
 
   receive(payload: Payload | undefined, upTo: StoredEvent): void {
-    this.#advance(payload, upTo)
+    this.advance(payload, upTo)
     if (this.#sink.full) {
       this.#leaveLive()
       void this.#catchUp()
     }
+  }
+
+  /** A stream that has an end ends for the client with its last event. */
+  advance(payload: Payload | undefined, upTo: StoredEvent): void {
+    this.#cursor = upTo
+    if (payload) this.#sink.write(payload)
+    const closing = this.#encoding.closing?.(upTo)
+    if (!closing) return
+    // The filter may have hidden the last event: who comes back with an id before it would be sent here again.
+    this.#write([this.#filter && this.#encoding.cursor(cursorId(upTo)), closing])
+    this.#sink.end()
+  }
+
+  joinLive(): void {
+    this.#leave = this.#stream.join(this, this.#encoding, this.#filter)
+    if (this.#filter && this.#cursor.position > this.#options.start.cursor.position) this.sayCursor()
+  }
+
+  sayCursor(): void {
+    this.#write([this.#encoding.cursor(cursorId(this.#cursor))])
   }
 
   restart(why: Discontinuity, bounds: Bounds): void {
@@ -150,86 +170,11 @@ export class Subscription implements Member, Follower {
   }
 
   async #catchUp(): Promise<void> {
-    const { logger } = this.#options
     // It may be full again in the very turn in which it went live: two at once would write everything twice.
-    if (this.#catchingUp) return
-    this.#catchingUp = true
-    let failing = false
-    while (!this.#closed && !this.#leave) {
-      try {
-        await this.#step()
-        failing = false
-      } catch (error) {
-        if (!isDatabaseDown(error)) logger.error({ err: error }, 'A subscription cannot read its stream.')
-        if (!failing) this.say(UNREADABLE)
-        failing = true
-        // The stream stays open, with heartbeats, until the log can be read again.
-        await pause(READ_AGAIN_MS)
-      }
-    }
-    this.#catchingUp = false
-  }
-
-  /** One step on the way: wait for room, join, wait for the tailer, or write what comes next. */
-  async #step(): Promise<void> {
-    const behind = this.#stream.head.position - this.#cursor.position
-    if (this.#sink.full) await this.#sink.drained()
-    else if (behind === 0) this.#joinLive()
-    // It has seen more through another process than the tailer of this one.
-    else if (behind < 0) await this.#stream.grown()
-    else await this.#writeNext()
-  }
-
-  async #writeNext(): Promise<void> {
-    const restarts = this.#restarts
-    const { position } = this.#cursor
-    const frames =
-      this.#stream.recent.after(position) ?? (await this.#options.starts.pages.after(this.#stream, position))
-    if (restarts !== this.#restarts) return
-    if (frames[0]?.position === position + 1) await this.#writeFrames(frames)
-    else await this.#holeAt(position)
-    // A client that reads as fast as this writes must not keep the event loop to itself (I5).
-    await nextTurn()
-  }
-
-  async #writeFrames(frames: readonly EventFrames[]): Promise<void> {
-    const restarts = this.#restarts
-    for (const { payload, upTo } of payloads(frames, this.#encoding, this.#filter)) {
-      if (this.#sink.full) await this.#sink.drained()
-      if (this.#closed || restarts !== this.#restarts) return
-      this.#advance(payload, upTo)
-    }
-  }
-
-  /** A stream that has an end ends for the client with its last event. */
-  #advance(payload: Payload | undefined, upTo: StoredEvent): void {
-    this.#cursor = upTo
-    if (payload) this.#sink.write(payload)
-    const closing = this.#encoding.closing?.(upTo)
-    if (!closing) return
-    // The filter may have hidden the last event: who comes back with an id before it would be sent here again.
-    this.#write([this.#filter && this.#encoding.cursor(cursorId(upTo)), closing])
-    this.#sink.end()
-  }
-
-  /** What comes after the cursor is gone: retention was faster than this client. */
-  async #holeAt(position: number): Promise<void> {
-    const restarts = this.#restarts
-    const bounds = await this.#options.starts.bounds(this.#stream.id)
-    if (restarts !== this.#restarts || this.#closed) return
-    if (!this.#stream.continuesIn(bounds)) {
-      // Not at the stream's head either. The tailer finds out, and restarts everybody: nobody is told twice.
-      this.#stream.doubt()
-      await pause(READ_AGAIN_MS)
-      return
-    }
-    this.restart(bounds.base.position > position ? 'retention' : 'history-lost', bounds)
-  }
-
-  #joinLive(): void {
-    this.#leave = this.#stream.join(this, this.#encoding, this.#filter)
-    const skipped = this.#filter && this.#cursor.position > this.#options.start.cursor.position
-    if (skipped) this.#write([this.#encoding.cursor(cursorId(this.#cursor))])
+    if (this.#catchUpRuns) return
+    this.#catchUpRuns = true
+    await new CatchUp(this.#options, this).run()
+    this.#catchUpRuns = false
   }
 
   #leaveLive(): void {

@@ -176,9 +176,9 @@ t.test('a filtered page has the matching events, and says how far it looked', as
   ])
   const read = (types: string, after: number, upTo: number, limit: number) =>
     readFilteredPage(pool, id, after as Position, upTo as Position, TypeFilter.parse(types), limit)
-  const summary = ({ events, scannedTo }: Awaited<ReturnType<typeof read>>) => [
+  const summary = ({ events, last }: Awaited<ReturnType<typeof read>>) => [
     events.map(event => event.position),
-    scannedTo,
+    last?.position,
   ]
 
   t.strictSame(summary(await read('item.*', 0, 6, 10)), [[1, 5], 6])
@@ -189,10 +189,10 @@ t.test('a filtered page has the matching events, and says how far it looked', as
   t.strictSame(summary(await read('item_created,b', 0, 6, 10)), [[2, 4, 6], 6])
   t.strictSame(summary(await read('*', 2, 6, 10)), [[3, 4, 5, 6], 6])
   t.strictSame(summary(await read('none', 0, 6, 10)), [[], 6])
-  t.strictSame(await readFilteredPage(pool, id, 1 as Position, 5 as Position, TypeFilter.parse('b'), 1), {
-    events: [await readEvent(pool, id, 4 as Position)],
-    scannedTo: 4,
-  })
+  t.strictSame(summary(await read('none', 6, 6, 10)), [[], undefined], 'nothing to look at')
+  const fourth = await readEvent(pool, id, 4 as Position)
+  t.strictSame(await read('b', 1, 5, 1), { events: [fourth], last: fourth })
+  t.strictSame((await read('none', 1, 4, 1)).last, fourth)
 })
 
 t.test('a filtered page looks at a bounded stretch, and ends early when it grows large', async t => {
@@ -204,15 +204,37 @@ t.test('a filtered page looks at a bounded stretch, and ends early when it grows
   const upTo = 10_520 as Position
 
   const first = await readFilteredPage(pool, id, START, upTo, filter, 100)
-  const second = await readFilteredPage(pool, id, first.scannedTo, upTo, filter, 100)
-  const third = await readFilteredPage(pool, id, second.scannedTo, upTo, filter, 100)
+  const second = await readFilteredPage(pool, id, first.last?.position ?? START, upTo, filter, 100)
+  const third = await readFilteredPage(pool, id, second.last?.position ?? START, upTo, filter, 100)
 
-  t.match(first, { events: [], scannedTo: 10_000 })
+  t.match(first, { events: [], last: { position: 10_000 } })
   t.equal(second.events.length, 16)
-  t.equal(second.scannedTo, 10_516)
+  t.equal(second.last?.position, 10_516)
   t.equal(third.events.length, 4)
-  t.equal(third.scannedTo, upTo)
+  t.equal(third.last?.position, upTo)
+  t.equal((await readFilteredPage(pool, id, 10_510 as Position, upTo, filter, 100, 600_000)).events.length, 2)
 })
+
+t.test(
+  'a filtered page is nothing where retention or a loss has made a hole in what it looks at',
+  async t => {
+    const { pool, id } = await streamOf(t, ['a', 'b', 'c', 'a', 'b', 'c'])
+    const read = async (types: string, after: number, upTo: number) =>
+      (await readFilteredPage(pool, id, after as Position, upTo as Position, TypeFilter.parse(types), 10))
+        .last?.position
+
+    await pool.query(`select sluice.retain('feed', '0 s', 2)`)
+    t.equal(await read('c', 0, 6), undefined)
+    t.equal(await read('c', 1, 6), undefined)
+    t.equal(await read('c', 2, 6), 6)
+    t.equal(await read('none', 2, 5), 5)
+
+    await pool.query('delete from sluice.events where "position" > 4')
+    t.equal(await read('a', 2, 6), 4, 'what comes before the loss is whole')
+    t.equal(await read('none', 2, 6), undefined)
+    t.equal(await read('a', 4, 6), undefined)
+  },
+)
 
 t.test('within a transaction, everything is read from its snapshot', async t => {
   const { pool, id } = await streamOf(t, ['a'])

@@ -38,7 +38,7 @@ export interface TestHub {
   /** The most bytes that ever waited for one client. */
   mostPending(): number
   /** Appends that many events to the feed of acme, wakes the tailer, and returns their ids. */
-  append(count: number, data?: string, type?: string): Promise<string[]>
+  append(count: number, data?: string, type?: string | readonly string[]): Promise<string[]>
 }
 
 export interface TestHubOptions extends Partial<HubOptions> {
@@ -100,7 +100,7 @@ export async function startHub(
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const { port } = server.address() as AddressInfo
 
-  const append = async (count: number, data = '{}', type = 'thing.made') => {
+  const append = async (count: number, data?: string, type?: string | readonly string[]) => {
     const appended = await appendEvents(pool, count, data, type)
     tailer.wake([appended.streamId])
     return appended.ids
@@ -112,15 +112,20 @@ export async function startHub(
   } satisfies TestHub
 }
 
-/** Appends to the feed of acme; in `data`, `$n` is the place in this call, from 1. */
-export async function appendEvents(database: Queryable, count: number, data = '{}', type = 'thing.made') {
+/** Appends to the feed of acme, of one type or one for each; in `data`, `$n` is the place in this call, from 1. */
+export async function appendEvents(
+  database: Queryable,
+  count: number,
+  data = '{}',
+  type: string | readonly string[] = 'thing.made',
+) {
   const { rows } = await database.query<{ streamId: StreamId; position: Position; eventId: string }>(
     `select r.stream_id as "streamId", r."position", r.event_id as "eventId"
        from sluice.append_requests(
-              '{acme}', '{feed}', '{test}', '{null}', '{null}', array_fill(1, array[$1::int]), array_fill($2::text, array[$1::int]),
+              '{acme}', '{feed}', '{test}', '{null}', '{null}', array_fill(1, array[$1::int]), $2::text[],
               (select array_agg(replace($3, '$n', n::text) order by n) from generate_series(1, $1::int) n)) r
       order by r."position"`,
-    [count, type, data],
+    [count, typeof type === 'string' ? Array(count).fill(type) : type, data],
   )
   const [first] = rows
   if (!first) throw new Error('Nothing was appended.')

@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import type { Position, StreamId } from '../../src/events/event.js'
-import { readBounds } from '../../src/events/log.js'
+import { readBounds, readHead } from '../../src/events/log.js'
+import { TypeFilter } from '../../src/events/type-filter.js'
 import { HubStream } from '../../src/hub/hub-stream.js'
 import { Pages } from '../../src/hub/pages.js'
 import { createDatabase } from '../harness/database.js'
@@ -8,6 +9,7 @@ import { appendEvents, observed } from '../harness/hub.js'
 import { until } from '../harness/until.js'
 
 const after = (position: number) => position as Position
+const rare = TypeFilter.parse('rare')
 
 t.test('many who ask for the same page at once cost one read', async t => {
   const { pages, stream, reads } = await start(t, 600)
@@ -144,9 +146,121 @@ t.test('few read at a time, however many wait', async t => {
   t.equal((await pages.after(stream, after(0))).length, 256)
 })
 
-async function start(t: Test, events: number, afterRead: () => unknown = () => {}) {
+t.test(
+  'a filtered page has what matches, ends with the last that was looked at, and is read once',
+  async t => {
+    const { pages, stream, reads } = await start(t, everyNth(4_000, 20_000))
+
+    const many = await Promise.all([0, 100, 4_000, 8_191].map(n => pages.matching(stream, after(n), rare)))
+    const next = await pages.matching(stream, after(8_192), rare)
+    const again = await pages.matching(stream, after(3_999), rare)
+
+    t.strictSame(many.map(positions), [[4_000, 8_000, 8_192], [4_000, 8_000, 8_192], [8_000, 8_192], [8_192]])
+    t.strictSame(positions(next), [12_000, 16_000, 16_384])
+    t.strictSame(positions(again), [4_000, 8_000, 8_192])
+    t.equal(reads(), 2)
+  },
+)
+
+t.test('near the head there is no filtered page', async t => {
+  const { pages, stream, reads } = await start(t, everyNth(4_000, 9_000))
+
+  t.equal(await pages.matching(stream, after(8_192), rare), undefined)
+  t.equal(await pages.matching(stream, after(9_000), rare), undefined)
+  t.equal(reads(), 0)
+})
+
+t.test('filters do not see the pages of each other', async t => {
+  const { pages, stream } = await start(t, everyNth(4_000, 9_000))
+  const other = TypeFilter.parse('other')
+
+  const [first, second] = await Promise.all(
+    [rare, other].map(filter => pages.matching(stream, after(0), filter)),
+  )
+
+  t.strictSame([first, second].map(positions), [[4_000, 8_000, 8_192], [8_192]])
+})
+
+t.test('large events come in several filtered pages, and these too are read once for all', async t => {
+  const { pages, pool, stream, reads } = await start(t, everyNth(4_000, 3_000))
+  for (let n = 0; n < 4; n += 1) await appendEvents(pool, 3, `{"x":"${'x'.repeat(200_000)}"}`, 'rare')
+  await appendEvents(pool, 6_000)
+  stream.head = await readHead(pool, stream.id)
+  const walk = async () => {
+    const found: number[] = []
+    for (let last = 0; last < 8_192; last = found.at(-1) ?? 9_000) {
+      const page = (await pages.matching(stream, after(last), rare)) ?? []
+      t.ok(page.reduce((bytes, { event }) => bytes + event.data.length, 0) <= 1024 * 1024)
+      found.push(...positions(page))
+    }
+    return found
+  }
+
+  const both = await Promise.all([walk(), walk()])
+
+  const all = [...Array.from({ length: 12 }, (_, n) => 3_001 + n), 8_192]
+  t.strictSame(both, [all, all])
+  t.equal(reads(), 3)
+})
+
+t.test('where much matches there is no filtered page, and that too is found out once', async t => {
+  const { pages, stream, reads } = await start(t, everyNth(7, 9_000))
+
+  const asked = Array.from({ length: 50 }, (_, n) => pages.matching(stream, after(n * 100), rare))
+
+  t.ok((await Promise.all(asked)).every(page => page === undefined))
+  t.equal(reads(), 1)
+})
+
+t.test(
+  'where a filtered page would begin before what is stored, it begins where it is asked for',
+  async t => {
+    const { pages, pool, stream } = await start(t, everyNth(4_000, 20_000))
+    await pool.query(`select sluice.retain('feed', '0 s', 4500)`)
+
+    t.strictSame(await pages.matching(stream, after(4_499), rare), [], 'nothing: that is not there any more')
+    t.strictSame(positions(await pages.matching(stream, after(4_500), rare)), [8_000, 8_192])
+  },
+)
+
+t.test('readers of filtered pages leave room to others', async t => {
+  let held = 0
+  let release = () => {}
+  const open = new Promise<void>(resolve => {
+    release = resolve
+  })
+  const { pages, stream } = await start(t, everyNth(4_000, 9_000), async name => {
+    if (name !== 'sluice-read-filtered-page') return
+    held += 1
+    await open
+  })
+  const filters = ['a', 'b', 'c', 'd', 'e', 'f'].map(type => TypeFilter.parse(type))
+  const filtered = Promise.all(filters.map(filter => pages.matching(stream, after(0), filter)))
+  await until('they read', () => held === 2)
+
+  t.equal((await pages.after(stream, after(0))).length, 256)
+  t.equal(held, 2)
+  release()
+  t.equal((await filtered).length, 6)
+})
+
+function everyNth(n: number, events: number): string[] {
+  return Array.from({ length: events }, (_, index) => ((index + 1) % n === 0 ? 'rare' : 'thing.made'))
+}
+
+function positions(page: Awaited<ReturnType<Pages['matching']>>): number[] {
+  return page?.map(({ position }) => position) ?? []
+}
+
+/** With so many events, or with events of these types. */
+async function start(
+  t: Test,
+  events: number | readonly string[],
+  afterRead: (name: string) => unknown = () => {},
+) {
   const { pool } = await createDatabase(t)
-  const { streamId } = await appendEvents(pool, events)
+  const types = typeof events === 'number' ? everyNth(events + 1, events) : events
+  const { streamId } = await appendEvents(pool, types.length, '{}', types)
   let reads = 0
   const see = () => {
     reads += 1

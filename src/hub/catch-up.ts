@@ -1,0 +1,158 @@
+/**
+ * Brings one subscription from its cursor to the head of its stream, as fast as its sink drains. It goes by steps: wait
+ * for room, write what comes next, or join those who are live. What comes next is taken from where it costs least:
+ *
+ * - the recent frames, if they reach back that far;
+ * - far from the head, filtered pages, where the filter lets little through. Where it does not, the pages show when it
+ *   does again, so that a filter that lets much through costs no more than none. The client's cursor is moved on after
+ *   each filtered page, so that who is cut off in the middle of a long log goes on there;
+ * - else the pages that all clients share.
+ *
+ * Whatever it is, it continues the cursor without a hole, or the stream says `reset` (I4). While the log cannot be read
+ * the stream stays open, and it is tried again.
+ */
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
+import { isDatabaseDown } from '../errors.js'
+import type { StoredEvent } from '../events/event.js'
+import type { Bounds } from '../events/log.js'
+import type { TypeFilter } from '../events/type-filter.js'
+import type { Logger } from '../logger.js'
+import type { Encoding, Notice } from '../sse/encoding.js'
+import type { Payload } from '../sse/payload.js'
+import type { Sink } from '../sse/sink.js'
+import { payloads } from './audience.js'
+import type { Cursor } from './cursor.js'
+import type { EventFrames } from './event-frames.js'
+import type { HubStream } from './hub-stream.js'
+import type { Starts } from './start.js'
+import type { Discontinuity } from './tailer.js'
+
+const READ_AGAIN_MS = 500
+const UNREADABLE: Notice = {
+  name: 'error',
+  data: { message: 'The log cannot be read; it is tried again.', code: 'unreadable' },
+}
+/** A filter lets little through while it is one event in so many, at most. */
+const SPARSE = 8
+
+/** The subscription that catches up. */
+export interface Latecomer {
+  readonly cursor: Cursor
+  /** False as soon as it is live or closed. */
+  readonly catchingUp: boolean
+  /** Grows with each restart of the stream: what was read before one must not be written after it. */
+  readonly restarts: number
+  /** Writes what comes next, and moves the cursor. */
+  advance(payload: Payload | undefined, upTo: StoredEvent): void
+  /** To be called when the cursor is at the head. */
+  joinLive(): void
+  /** Goes on elsewhere, and says so. */
+  restart(why: Discontinuity, bounds: Bounds): void
+  say(notice: Notice): void
+  /** Lets the client keep the cursor where its last event is not the one at it. */
+  sayCursor(): void
+}
+
+export interface CatchUpOptions {
+  readonly stream: HubStream
+  readonly starts: Starts
+  readonly sink: Sink
+  readonly encoding: Encoding
+  readonly filter: TypeFilter | undefined
+  readonly logger: Logger
+}
+
+export class CatchUp {
+  readonly #options: CatchUpOptions
+  readonly #stream: HubStream
+  readonly #sink: Sink
+  readonly #latecomer: Latecomer
+  #sparse = true
+
+  constructor(options: CatchUpOptions, latecomer: Latecomer) {
+    this.#options = options
+    this.#stream = options.stream
+    this.#sink = options.sink
+    this.#latecomer = latecomer
+  }
+
+  /** Resolves when the subscription is live or closed; never rejects. */
+  async run(): Promise<void> {
+    const { logger } = this.#options
+    let failing = false
+    while (this.#latecomer.catchingUp) {
+      try {
+        await this.#step()
+        failing = false
+      } catch (error) {
+        if (!isDatabaseDown(error)) logger.error({ err: error }, 'A subscription cannot read its stream.')
+        if (!failing) this.#latecomer.say(UNREADABLE)
+        failing = true
+        // The stream stays open, with heartbeats, until the log can be read again.
+        await pause(READ_AGAIN_MS)
+      }
+    }
+  }
+
+  /** One step on the way: wait for room, join, wait for the tailer, or write what comes next. */
+  async #step(): Promise<void> {
+    const behind = this.#stream.head.position - this.#latecomer.cursor.position
+    if (this.#sink.full) await this.#sink.drained()
+    else if (behind === 0) this.#latecomer.joinLive()
+    // It has seen more through another process than the tailer of this one.
+    else if (behind < 0) await this.#stream.grown()
+    else await this.#writeNext()
+  }
+
+  async #writeNext(): Promise<void> {
+    const { restarts } = this.#latecomer
+    const frames = this.#stream.recent.after(this.#latecomer.cursor.position) ?? (await this.#readNext())
+    if (restarts !== this.#latecomer.restarts) return
+    if (frames.length > 0) await this.#writeFrames(frames)
+    else await this.#hole()
+    // A client that reads as fast as this writes must not keep the event loop to itself (I5).
+    await nextTurn()
+  }
+
+  /** Of the log, what comes next; nothing where it has a hole. */
+  async #readNext(): Promise<readonly EventFrames[]> {
+    const { filter, starts } = this.#options
+    const { position } = this.#latecomer.cursor
+    const filtered = filter && this.#sparse && (await starts.pages.matching(this.#stream, position, filter))
+    if (filtered) return filtered
+    const page = await starts.pages.after(this.#stream, position)
+    if (page[0]?.position !== position + 1) return []
+    if (filter) this.#sparse = count(page, filter) * SPARSE <= page.length
+    return page
+  }
+
+  async #writeFrames(frames: readonly EventFrames[]): Promise<void> {
+    const { encoding, filter } = this.#options
+    const { cursor, restarts } = this.#latecomer
+    for (const { payload, upTo } of payloads(frames, encoding, filter)) {
+      if (this.#sink.full) await this.#sink.drained()
+      if (!this.#latecomer.catchingUp || restarts !== this.#latecomer.restarts) return
+      this.#latecomer.advance(payload, upTo)
+    }
+    const skipped = frames.length < this.#latecomer.cursor.position - cursor.position
+    if (skipped) this.#latecomer.sayCursor()
+  }
+
+  /** What comes after the cursor is gone: retention was faster than this client, or the log was cut. */
+  async #hole(): Promise<void> {
+    const { cursor, restarts } = this.#latecomer
+    const bounds = await this.#options.starts.bounds(this.#stream.id)
+    if (!this.#latecomer.catchingUp || restarts !== this.#latecomer.restarts) return
+    if (!this.#stream.continuesIn(bounds)) {
+      // Not at the stream's head either. The tailer finds out, and restarts everybody: nobody is told twice.
+      this.#stream.doubt()
+      await pause(READ_AGAIN_MS)
+      return
+    }
+    this.#latecomer.restart(bounds.base.position > cursor.position ? 'retention' : 'history-lost', bounds)
+  }
+}
+
+function count(frames: readonly EventFrames[], filter: TypeFilter): number {
+  return frames.reduce((sum, { event }) => sum + Number(filter.matches(event.type)), 0)
+}
