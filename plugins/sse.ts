@@ -11,7 +11,7 @@
 import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { MessageStream, type MessageStreamOptions } from '../src/sse/message-stream.js'
-import { Sink } from '../src/sse/sink.js'
+import { Sink, sendHead } from '../src/sse/sink.js'
 
 declare module 'fastify' {
   interface FastifyReply {
@@ -33,7 +33,7 @@ function openSink(this: FastifyReply, contentType: string): Sink {
   this.raw.writeHead(this.statusCode, this.getHeaders() as Record<string, string>)
   this.hijack()
   if (this.request.method === 'HEAD') this.raw.end()
-  else this.raw.flushHeaders()
+  else sendHead(this.raw)
   return new Sink(this.raw)
 }
 

@@ -1,5 +1,6 @@
 import { on, once } from 'node:events'
 import { connect } from 'node:http2'
+import type { Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -45,6 +46,77 @@ t.test('the stream is open before the first message', async t => {
 
   await until('the first bytes', () => client.retries.length > 0)
   t.strictSame(client.retries, [700])
+})
+
+t.test('the head and the first words of a stream are one write', async t => {
+  const { app, url } = await host(t, { retryMs: 700 })
+  const written = writesOf(app)
+
+  const client = await openStream(t, url)
+  await until('the first bytes', () => client.retries.length > 0)
+
+  t.strictSame(written, [2])
+})
+
+t.test('the head goes out at once where nothing is said', async t => {
+  const app = Fastify()
+  await app.register(sse)
+  app.get('/', (_, reply) => {
+    reply.openSink('text/event-stream')
+  })
+
+  const client = await openStream(t, await listen(t, app))
+
+  t.equal(client.response.statusCode, 200)
+  t.equal(client.text(), '')
+})
+
+t.test('streams that were asked for in one piece open one after the other', async t => {
+  const { app, next } = await host(t, { retryMs: 700 })
+  const client = await connectRaw(t, app.server, get('/') + get('/'))
+
+  const first = await next()
+  await client.untilBody('retry: 700')
+  await first.send({ data: 'first' })
+  first.end()
+  const second = await next()
+  await second.send({ data: 'second' })
+  second.end()
+
+  const heads = () => client.text().match(/HTTP\/1\.1 200 OK/g)?.length
+  await client.untilBody(body => /first.*\r\n0\r\n\r\nHTTP.*700.*second.*\r\n0\r\n\r\n$/s.test(body))
+  t.equal(heads(), 2)
+})
+
+t.test('an HTTP/1.0 client has head and message too', async t => {
+  const { app, next } = await host(t, { retryMs: 700 })
+  const client = await connectRaw(t, app.server, get('/', '1.0'))
+
+  await client.untilBody('retry: 700')
+  const stream = await next()
+  await stream.send({ data: 'one' })
+  stream.end()
+
+  t.equal(await client.over, 'ended')
+  t.equal(client.body(), 'retry: 700\n\ndata: one\n\n')
+})
+
+t.test('a client that is cut off while its stream opens has left', async t => {
+  const app = Fastify()
+  await app.register(sse)
+  const left: string[] = []
+  app.get('/', (request, reply) => {
+    const stream = reply.sse({ retryMs: 700 })
+    request.raw.socket.destroy()
+    void stream.closed.then(() => left.push('left'))
+    return stream.send({ data: 'one' })
+  })
+  await listen(t, app)
+
+  const client = await connectRaw(t, app.server, get('/'))
+
+  t.ok(await client.over)
+  await until('the route knows', () => left.length === 1)
 })
 
 t.test('all that a source gives is sent, then the stream ends', async t => {
@@ -433,6 +505,23 @@ t.test('over HTTP/2 it is the same', async t => {
   long.close()
   await until('the route knows that the client has left', () => left.length === 2)
 })
+
+/** Of how many pieces each write to a socket of the app was, as it went to the kernel. */
+function writesOf({ server }: FastifyInstance): number[] {
+  const written: number[] = []
+  server.on('connection', (socket: Socket) => {
+    const { _write: write, _writev: writev } = socket
+    socket._write = function (...given) {
+      written.push(1)
+      write.apply(this, given)
+    }
+    socket._writev = function (chunks, done) {
+      written.push(chunks.length)
+      writev?.call(this, chunks, done)
+    }
+  })
+  return written
+}
 
 /** A foreign app with one route, whose streams the test holds in its hands. */
 async function host(t: Test, options?: MessageStreamOptions) {
