@@ -26,6 +26,13 @@ export const HTTP_LIMITS: HttpLimits = {
   keepAliveTimeout: 72_000,
 }
 
+/**
+ * Connections that wait until they are taken up, as many as the system allows (Linux: net.core.somaxconn, 4,096). Node asks
+ * for 511: of thousands that come back at once after a restart the kernel then ignores most, and they try again after
+ * 1, 3 and 7 s.
+ */
+export const BACKLOG = 65_535
+
 /** Request line and headers together, in bytes; URLs with tokens fit. What proxies add must fit too. */
 const MAX_HEAD_BYTES = 16 * 1024
 /** One event of the largest size, with room for what is around it, or a batch of smaller ones. */

@@ -16,6 +16,7 @@ import { type Config, ConfigError, readConfig } from './config.js'
 import { provideDatabase } from './database/provision.js'
 import { type Demo, playDemo } from './demo.js'
 import { isDatabaseDown } from './errors.js'
+import { BACKLOG } from './http-limits.js'
 import { describeError, logOptions } from './http-log.js'
 import { packageRoot } from './package-root.js'
 import { cleanLines, printableJson } from './redaction.js'
@@ -153,16 +154,17 @@ async function startGateway(launch: Launch, databaseUrl: string, siblings?: Sibl
   const keys = keysOf(config, secret)
   const app = await buildApp({ config, databaseUrl, keys, logger: await loggerOf(config), siblings })
   closers.push(() => app.close())
-  await app.listen({ host: config.HOST, port: config.PORT, listenTextResolver: () => 'listening' })
+  const address = { host: config.HOST, port: config.PORT, backlog: BACKLOG }
+  await app.listen({ ...address, listenTextResolver: () => 'listening' })
   if (demo) {
     const onError = (err: unknown) => app.log.warn({ err }, 'The demo cannot change items; it tries again.')
     const playing: Demo = playDemo(app.items, { workspace: WORKSPACE, onError })
     closers.push(() => playing.close())
   }
   const tokens = config.NODE_ENV !== 'production' && keys.kind === 'secret' ? signTokens(app) : undefined
-  const address = { url: urlOf(app, config.HOST), tokens }
-  siblings?.join(address, () => app.hub.clients())
-  return { log: app.log, ...address }
+  const started = { url: urlOf(app, config.HOST), tokens }
+  siblings?.join(started, () => app.hub.clients())
+  return { log: app.log, ...started }
 }
 
 function dataDirOf({ DATA_DIR }: Config): string {
