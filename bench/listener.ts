@@ -17,7 +17,8 @@ export interface Target {
 }
 
 export interface ListenerOptions extends Target {
-  readonly localAddress: string
+  /** Default: as the kernel chooses. */
+  readonly localAddress: string | undefined
   readonly lastEventId?: string | undefined
   /** The event that must come first. */
   readonly first: number
@@ -50,7 +51,8 @@ export class Listener {
     })
     const { hostname, port } = new URL(options.url)
     this.#socket = connect({
-      ...{ host: hostname, port: Number(port), localAddress: options.localAddress },
+      ...{ host: hostname, port: Number(port) },
+      ...(options.localAddress !== undefined && { localAddress: options.localAddress }),
       onread: { buffer, callback: length => this.#read(buffer.toString('latin1', 0, length)) },
     })
     this.#socket.on('error', error => options.onFault(error.message))
