@@ -1,7 +1,9 @@
 /** One connection, one text, whatever comes back: for requests that no HTTP client would send. */
 import { connect } from 'node:net'
 
+/** No longer than the server gives to a request that does not come to its end. */
 const PATIENCE_MS = 10_000
+const SHOWN = 200
 
 export interface Exchange {
   /** Latin-1: a character is a byte. */
@@ -13,22 +15,23 @@ export interface Exchange {
 interface ExchangeOptions {
   /** Closes this half after the last byte: one who waits for more learns that there is none. Default no. */
   readonly ends?: boolean
+  /** How long the whole exchange may take. Default 10 s. */
+  readonly patienceMs?: number
 }
 
 /** Sends `bytes` as they are and resolves when the server has closed the connection; it must do so by itself. */
 export function exchange(
   port: number | string,
   bytes: string,
-  { ends = false }: ExchangeOptions = {},
+  { ends = false, patienceMs = PATIENCE_MS }: ExchangeOptions = {},
 ): Promise<Exchange> {
   return new Promise((resolve, reject) => {
     const socket = connect(Number(port), '127.0.0.1')
     const late = setTimeout(() => {
       socket.destroy()
-      reject(
-        new Error(`No end within ${PATIENCE_MS} ms after ${JSON.stringify(bytes.slice(0, 200))}: ${text}`),
-      )
-    }, PATIENCE_MS)
+      const [sent, came] = [bytes.slice(0, SHOWN), text.slice(-SHOWN)].map(part => JSON.stringify(part))
+      reject(new Error(`No end within ${patienceMs} ms. Sent was ${sent} …, and came … ${came}`))
+    }, patienceMs)
     let text = ''
     socket.setEncoding('latin1')
     socket.on('data', chunk => {

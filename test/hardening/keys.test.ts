@@ -11,6 +11,8 @@ import { exchange, portOf } from './exchange.js'
 const GUESSES = 10_000
 const BUDGET = 200
 const AT_ONCE = 50
+/** For all guesses of a connection: seconds, and on a busy machine much longer. */
+const PATIENCE_MS = 60_000
 const ATTACKER = '198.51.100.66'
 const OWNER = '203.0.113.5'
 
@@ -87,7 +89,8 @@ async function guess(url: string, key: string, count: number): Promise<Map<numbe
   const answers = await Promise.all(
     Array.from({ length: AT_ONCE }, (_, connection) => {
       const requests = Array.from({ length: each }, (_, n) => guessText(wrong(key, connection * each + n)))
-      return exchange(portOf(url), `${requests.join('')}${guessText(wrong(key, 0), 'close')}`)
+      const bytes = `${requests.join('')}${guessText(wrong(key, 0), 'close')}`
+      return exchange(portOf(url), bytes, { patienceMs: PATIENCE_MS })
     }),
   )
   const statuses = new Map<number, number>()
