@@ -9,7 +9,7 @@ import { proxyFaults } from './trusted-proxies.js'
 
 const DATABASE = {
   pattern: '^postgres(ql)?://',
-  form: 'postgres://user:password@host:5432/database',
+  form: 'a URL such as postgres://name@host:5432/database',
   secret: true,
 } as const
 const SECRET = {

@@ -53,7 +53,7 @@ t.test('each fault of the configuration is named, with its remedy, and no secret
   t.match(program.output(), /^PORT is "80800"\. Write .* to 65535, .* Port; 0 takes a free one\.$/m)
   t.match(program.output(), /^JWT_SECRET is .* at least 32 random characters/m)
   t.match(program.output(), /^BUS is "redis"\. Write postgres or memory;/m)
-  t.match(program.output(), /^DATABASE_URL is .* Write postgres:\/\//m)
+  t.match(program.output(), /^DATABASE_URL is .* Write a URL such as postgres:\/\//m)
   t.equal(program.output().trim().split('\n').length, 4, 'and nothing else')
   t.notMatch(program.output(), /too short|mysql/)
 })
