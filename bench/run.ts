@@ -4,6 +4,7 @@ import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { packageRoot } from '../src/package-root.js'
+import { usageError } from '../src/usage.js'
 import { access, foreign } from './access.js'
 import { fanOut } from './fan-out.js'
 import { growth } from './growth.js'
@@ -27,7 +28,10 @@ const BENCHES: Readonly<Record<string, (size: Size) => Promise<Row[]>>> = {
 
 const USAGE = `Usage: npm run bench -- [name] [--full]      names: ${Object.keys(BENCHES).join(', ')}; default: all
 
---full takes longer: more clients, more events, more cases. bench/README.md says what is measured and how to read it.
+  --full       takes longer: more clients, more events, more cases
+  --help, -h   show this
+
+bench/README.md says what is measured and how to read it.
 `
 
 /** All of them in default size take less than ten minutes. */
@@ -50,17 +54,22 @@ function options(): { names: readonly string[]; size: Size } {
   try {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
-      options: { full: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+      options: {
+        full: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
     })
     if (values.help) leave(0, USAGE)
     const [name, ...more] = positionals
-    if ((name !== undefined && !(name in BENCHES)) || more.length > 0) leave(2, USAGE)
+    if (name !== undefined && !Object.hasOwn(BENCHES, name))
+      leave(2, `There is no bench ${JSON.stringify(name)}.\n\n${USAGE}`)
+    if (more.length > 0) leave(2, `There is one word too many.\n\n${USAGE}`)
     return {
       names: name === undefined ? Object.keys(BENCHES) : [name],
       size: values.full ? 'full' : 'default',
     }
   } catch (error) {
-    leave(2, `${error instanceof Error ? error.message : error}\n\n${USAGE}`)
+    leave(2, `${usageError(error).message}\n\n${USAGE}`)
   }
 }
 

@@ -12,9 +12,14 @@ const USAGE = `Usage: npm run sql -- "select type, data from sluice.events order
 
 Runs SQL on DATABASE_URL or, without it, on the embedded Postgres of a running "npm start" (DATA_DIR).`
 
+/** A word like that begins no statement; `-- a comment` may. */
+const OPTION = /^--?[a-z][\w-]*(=.*)?$/i
+
 const [sql, ...rest] = process.argv.slice(2)
 if (sql === '--help' || sql === '-h') {
   console.log(USAGE)
+} else if (sql !== undefined && OPTION.test(sql)) {
+  refuse(`Unknown option ${JSON.stringify(sql)}\n\n${USAGE}`)
 } else if (sql === undefined || sql.trim() === '' || rest.length > 0) {
   refuse(`${rest.length > 0 ? 'Put the whole statement into one pair of quotes.\n\n' : ''}${USAGE}`)
 } else {

@@ -1,8 +1,7 @@
 /**
  * `npm test`: one Postgres for the whole run, tap on the compiled tests, and a last line `N passed, N failed`.
  *
- * Arguments go to tap; test files among them (`npm test -- test/items/items.test.ts`) replace the whole suite. From
- * the environment: TEST_DATABASE_URL (a server to use), PG_BIN, SLUICE_NO_SKIPS=1 (a skipped test is a failure).
+ * Arguments go to tap; test files among them (`npm test -- test/items/items.test.ts`) replace the whole suite.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -12,20 +11,37 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { packageRoot } from '../src/package-root.js'
+import { usageError } from '../src/usage.js'
 import { startTestServer, type TestServer, temporaryFolder } from '../test/harness/server.js'
 import { type Counts, TapReport } from './tap-report.js'
+
+const USAGE = `Usage: npm test -- [options] [test/….test.ts …]
+
+Runs the tests, all of them or the files that are named, on a Postgres that it starts for them.
+
+  --help, -h   show this
+  others       go to tap, such as --grep=PATTERN or --bail
+
+From the environment: TEST_DATABASE_URL, a Postgres server to use instead, whose user may create databases; PG_BIN, the
+folder of another Postgres to start; SLUICE_NO_SKIPS=1: a skipped test is a failure.`
 
 const TAP = join(packageRoot, 'node_modules', 'tap', 'dist', 'esm', 'run.mjs')
 /** The folder that holds the compiled scripts/ and test/: dist/, or wherever this was compiled to. */
 const compiled = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 
+const args = process.argv.slice(2)
+if (args.includes('--help') || args.includes('-h')) {
+  console.log(USAGE)
+  process.exit(0)
+}
 buildTap()
+refuseUnknown(args.filter(arg => !isTestFile(arg)))
 const folder = await temporaryFolder()
 try {
   process.env.SLUICE_TEST_FOLDER = folder
   const server = await startTestServer()
   try {
-    const counts = await runTap(process.argv.slice(2), server)
+    const counts = await runTap(args, server)
     process.exitCode = report(counts, process.env.SLUICE_NO_SKIPS === '1')
   } finally {
     await server.close()
@@ -42,6 +58,19 @@ function buildTap(): void {
   console.log('Building tap without its TypeScript loader, once after each npm ci …')
   const { status, stdout, stderr } = spawnSync(process.execPath, [TAP, 'build'], { cwd: packageRoot })
   if (status !== 0) throw new Error(`tap build failed:\n${stdout}${stderr}`)
+}
+
+/** Tap itself would tell of it only with a server started, and by its stack. */
+function refuseUnknown(options: readonly string[]): void {
+  if (options.length === 0) return
+  const { status, stderr } = spawnSync(process.execPath, [TAP, 'dump-config', ...options], {
+    cwd: packageRoot,
+    encoding: 'utf8',
+  })
+  if (status === 0) return
+  const [, told = stderr] = /^Error: (.*)/m.exec(stderr) ?? []
+  console.error(`${usageError(new Error(told)).message}\n\n${USAGE}`)
+  process.exit(2)
 }
 
 /** In a process group of its own: Ctrl-C reaches only us, and we end tap with all that it started. */

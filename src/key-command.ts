@@ -23,12 +23,12 @@ import {
   rangesOf,
   roleOf,
   secondsOf,
-  UsageError,
   type Values,
   workspaceOf,
 } from './key-options.js'
 import { keyTable } from './key-table.js'
 import { cleanLines } from './redaction.js'
+import { UsageError } from './usage.js'
 
 const USAGE = `Usage: node dist/src/main.js key <command> [options]
 
@@ -43,7 +43,7 @@ Administers API keys on the database: DATABASE_URL, else the embedded Postgres o
   --name TEXT         what the key is for
   --expires TIME      2027-01-31, 2027-01-31T12:00:00Z, or from now on: 90d, 12h, 30m (never)
   --allow-ip RANGE    an IP address or CIDR range that the key is taken from; may be repeated (anywhere)
-  --help              show this
+  --help, -h          show this
 
 Exit codes: 0 done, 1 failed, 2 wrong usage.
 `

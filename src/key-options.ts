@@ -5,6 +5,7 @@ import { MAX_OVERLAP_SECONDS, MAX_RANGES } from './auth/api-key.js'
 import { KEY_ID_PATTERN } from './auth/api-key-secret.js'
 import { ROLES, type Role } from './auth/principal.js'
 import { WORKSPACE_PATTERN } from './events/event.js'
+import { UsageError, usageError } from './usage.js'
 
 const NAME = /^[^\p{Cc}\p{Cs}]{1,128}$/u
 const DATE = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$/
@@ -13,9 +14,6 @@ const SPAN_MS = { d: 86_400_000, h: 3_600_000, m: 60_000 } as const
 
 /** Which one is not said: it may be a whole key. */
 export const ONE_TOO_MANY = 'There is one word too many.'
-
-/** What is wrong with the usage, for a person. */
-export class UsageError extends Error {}
 
 const text = { type: 'string' } as const
 const OPTIONS = {
@@ -28,7 +26,7 @@ export function parseOptions(args: readonly string[]) {
   try {
     return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true })
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error))
+    throw usageError(error)
   }
 }
 

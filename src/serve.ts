@@ -22,6 +22,7 @@ import { packageRoot } from './package-root.js'
 import { cleanLines, printableJson } from './redaction.js'
 import { Siblings } from './siblings.js'
 import { onStopSignals, STOP_SIGNALS } from './stop-signals.js'
+import { usageError } from './usage.js'
 import type { Address } from './worker-message.js'
 import { WorkerEnded, Workers } from './workers.js'
 
@@ -29,9 +30,9 @@ const USAGE = `Usage: npm start -- [options]      (or: node dist/src/main.js [se
 
 Starts a Sluice gateway. It is configured by environment variables; the README lists them.
 
-  --demo       also play a small stream of item changes in workspace 'demo'
-  --help       show this
-  --version    show the version
+  --demo          also play a small stream of item changes in workspace 'demo'
+  --help, -h      show this
+  --version, -v   show the version
 
 Two other programs tell of themselves: \`npm run runner -- --help\`, which executes the commands that wait in a gateway,
 and \`node dist/src/main.js key --help\`, which makes API keys.
@@ -185,7 +186,7 @@ function options(args: readonly string[]): { demo: boolean } {
     if (values.version) leave(0, `sluice ${version()}\n`)
     return values
   } catch (error) {
-    leave(2, `${cleanLines(messageOf(error))}\n\n${USAGE}`)
+    leave(2, `${cleanLines(usageError(error).message)}\n\n${USAGE}`)
   }
 }
 

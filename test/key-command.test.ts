@@ -182,6 +182,9 @@ t.test('where there is no database, or none of ours, the remedy is told', async 
   t.match(nothing, { code: 1, out: '', told: /No gateway .* runs on .*npm start.*DATABASE_URL/ })
   t.match(away, { code: 1, told: /cannot be reached\. Check DATABASE_URL/ })
   t.match(foreign, { code: 1, told: /no Sluice tables.*Start the gateway/ })
-  t.match(wrong, { code: 2, told: /DATABASE_URL .* Write a URL such as postgres:\/\/name@host:5432\/database/ })
+  t.match(wrong, {
+    code: 2,
+    told: /DATABASE_URL .* Write a URL such as postgres:\/\/name@host:5432\/database/,
+  })
   t.match(unknown, { code: 1, told: /There is no key 0123456789ab.*key list/ })
 })

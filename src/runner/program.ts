@@ -8,6 +8,7 @@ import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { clean } from '../redaction.js'
 import { onStopSignals } from '../stop-signals.js'
+import { UsageError, usageError } from '../usage.js'
 import { Gateway, GatewayAway, Refusal } from './gateway.js'
 import { LocalExecutor } from './local-executor.js'
 import { isRunnerRefused, Runner } from './runner.js'
@@ -24,20 +25,18 @@ starts it. Start it only in a folder, and as a user, made for that: docs/runner.
   --name NAME         how jobs show it (host name and process id)
   --grace SECONDS     after SIGTERM, how long commands may go on before they are handed back, 0 to 3600 (20)
   --lease SECONDS     without a sign of life for so long, its jobs are given to others, 5 to 300 (30)
-  --help              show this
+  --help, -h          show this
 
 The token, of role runner, is the environment variable SLUICE_TOKEN. Exit codes: 0 stopped, 1 failed, 2 wrong usage.
 `
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** What is wrong with the usage, for a person. */
-class UsageError extends Error {}
-
 /** @returns the exit code: 0 stopped, 1 failed, 2 wrong usage. */
 export async function runnerProgram(args: readonly string[], env: Environment): Promise<0 | 1 | 2> {
   try {
-    const options = args.includes('--help') ? undefined : optionsOf(args, env)
+    const help = args.includes('--help') || args.includes('-h')
+    const options = help ? undefined : optionsOf(args, env)
     if (options === undefined) {
       process.stdout.write(USAGE)
       return 0
@@ -96,7 +95,7 @@ function parsed(args: readonly string[]) {
       },
     }).values
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error))
+    throw usageError(error)
   }
 }
 
