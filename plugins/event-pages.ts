@@ -31,7 +31,7 @@ export default fp(
       return sendEventPage(app, this, query)
     })
   },
-  { name: 'event-pages', dependencies: ['hub', 'access', 'auth', 'rate-limit', 'stream-slots'] },
+  { name: 'event-pages', dependencies: ['hub', 'access', 'auth', 'rate-limit', 'stream-slots', 'memory'] },
 )
 
 async function sendEventPage(
@@ -40,6 +40,7 @@ async function sendEventPage(
   query: EventPageQuery,
 ): Promise<FastifyReply> {
   await app.spendBudget(reply.request, reply)
+  app.memory.assertRoom()
   // Who waits holds as much as who follows.
   const slot = query.waitMs > 0 ? app.takeStreamSlot(reply.request) : undefined
   if (typeof slot === 'string') throw tooManyStreams(slot)

@@ -35,7 +35,7 @@ export interface FollowRequest {
   readonly maxFollowers?: number
 }
 
-type Refusal = 'draining' | 'limit' | 'database'
+type Refusal = 'draining' | 'limit' | 'database' | 'memory'
 
 export default fp(
   async app => {
@@ -43,7 +43,7 @@ export default fp(
       return follow(app, this, request)
     })
   },
-  { name: 'follow', dependencies: ['hub', 'access', 'sse', 'auth', 'rate-limit', 'stream-slots'] },
+  { name: 'follow', dependencies: ['hub', 'access', 'sse', 'auth', 'rate-limit', 'stream-slots', 'memory'] },
 )
 
 async function follow(
@@ -52,7 +52,7 @@ async function follow(
   request: FollowRequest,
 ): Promise<FastifyReply> {
   const { encoding } = request
-  const refusal = app.hub.refusal ?? ((await app.streamBudget(reply.request)) ? undefined : 'limit')
+  const refusal = app.hub.refusal ?? ((await app.streamBudget(reply.request)) ? shortage(app) : 'limit')
   if (refusal) return refuseSoftly(reply, encoding, refusal)
   // Before anything is waited for: of those who come at the same time too, only as many as may.
   const slot = app.takeStreamSlot(reply.request)
@@ -64,6 +64,10 @@ async function follow(
     if (isDatabaseDown(error)) return refuseSoftly(reply, encoding, 'database')
     throw error
   }
+}
+
+function shortage({ memory }: FastifyInstance): Refusal | undefined {
+  return memory.state === 'low' ? 'memory' : undefined
 }
 
 /** With a slot, which goes with the stream; when this throws, the caller gives it back. */
@@ -156,6 +160,8 @@ function refuseSoftly(
   const retry = encoding.retry(retryMs())
   const data = limit === undefined ? { reason } : { reason, limit }
   const notice = encoding.notice({ name: 'unavailable', data })
+  // What would be kept for the next request is memory too.
+  if (reason === 'memory' && reply.request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
   if (!retry || !notice) {
     throw unavailable('stream-unavailable', `No stream can be opened now: ${reason}. Try again.`)
   }

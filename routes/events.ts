@@ -8,7 +8,7 @@ import { fromCloudEvent } from '../src/events/cloudevents.js'
 import { batchOf, FEED, type NewEvent, OneOrMany, StreamName } from '../src/events/event.js'
 import { checkOf, parseEventId } from '../src/events/event-id.js'
 import { findStream, readEvent } from '../src/events/log.js'
-import type { PublishRequest } from '../src/events/publisher.js'
+import type { PublishRequest, Receipt } from '../src/events/publisher.js'
 import { Placed, placedOf } from '../src/events/receipt.js'
 import { eventDocument } from '../src/sse/ndjson.js'
 
@@ -55,7 +55,7 @@ const events: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async (request, reply) => {
-      const receipts = await Promise.all(publishesOf(request).map(publish => app.publisher.publish(publish)))
+      const receipts = await publishAll(request)
       if (receipts.every(({ replayed }) => replayed)) reply.header('idempotency-replayed', 'true')
       const events = receipts.flatMap(receipt => receipt.events)
       return reply.code(201).send({ events: events.map(placedOf) })
@@ -75,6 +75,13 @@ const events: FastifyPluginAsyncTypebox = async app => {
     },
     (request, reply) => sendEvent(request, reply),
   )
+
+  /** Then lets go of the body, whose objects take up to twenty times its bytes. */
+  function publishAll(request: PublishBody): Promise<Receipt[]> {
+    const publishing = publishesOf(request).map(publish => app.publisher.publish(publish))
+    request.body = undefined
+    return Promise.all(publishing)
+  }
 
   async function sendEvent(
     request: FastifyRequest<InStream & { Params: { id: string } }>,

@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import type { Database } from '../src/database/pool.js'
 import { MODES } from '../src/hub/mode.js'
+import { MEMORY_STATES } from '../src/limits/memory-guard.js'
 import type { Siblings } from '../src/siblings.js'
 
 /** A probe must be answered before whoever probes gives up. */
@@ -20,6 +21,12 @@ const Readiness = Type.Object({
   workers: Type.Optional(
     Type.Integer({ description: 'With `WORKERS`: how many serve and have told their figures.' }),
   ),
+  memory: Type.Object({
+    state: Type.Enum([...MEMORY_STATES], {
+      description: 'Of this process. `tight`: caches are emptied. `low`: new streams and bodies are refused.',
+    }),
+    percent: Type.Integer({ description: 'In use, of the limit that is nearer: heap, or container.' }),
+  }),
   database: Type.Union([Type.Literal('up'), Type.Literal('down')]),
   bus: Type.Union([Type.Literal('listening'), Type.Literal('down'), Type.Literal('off')], {
     description: '`down`: events arrive by the poll until it is back. `off`: by configuration.',
@@ -70,6 +77,7 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { siblings 
           mode,
           sse: { clients: total, byKind },
           ...(siblings && { workers: census?.workers ?? 1 }),
+          memory: { state: app.memory.state, percent: Math.round(app.memory.fullness * 100) },
           database,
           bus: app.bus.status,
         })

@@ -1,5 +1,6 @@
 /** Puts the gateway together: plugins, then routes, in reading order. What each does is in its own file. */
 import { randomUUID } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import access from '../plugins/access.js'
@@ -17,6 +18,7 @@ import headers from '../plugins/headers.js'
 import hub from '../plugins/hub.js'
 import jobs from '../plugins/jobs.js'
 import maintenance from '../plugins/maintenance.js'
+import memory from '../plugins/memory.js'
 import openapi from '../plugins/openapi.js'
 import problems from '../plugins/problems.js'
 import rateLimit from '../plugins/rate-limit.js'
@@ -51,6 +53,7 @@ import { HTTP_LIMITS, type HttpLimits, serverOptions } from './http-limits.js'
 import { requestId } from './http-log.js'
 import { Items } from './items/items.js'
 import { ArtifactLinks } from './jobs/artifacts.js'
+import type { MemoryReading } from './limits/process-memory.js'
 import type { StreamCaps } from './limits/stream-slots.js'
 import type { Siblings } from './siblings.js'
 import { parseProxies } from './trusted-proxies.js'
@@ -74,11 +77,13 @@ export interface AppOptions {
   readonly httpLimits?: Partial<HttpLimits> | undefined
   /** The window of the rate limit, in ms; default a minute. For tests, which have no time to spend in one. */
   readonly rateWindowMs?: number | undefined
+  /** How full the memory is; default: this process's. For tests, which cannot fill it. */
+  readonly readMemory?: (() => MemoryReading) | undefined
 }
 
 /** The app, ready to listen. Its database is migrated; closing it ends streams first, then resources. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
-  const { config, databaseUrl, keys, logger, httpLimits, rateWindowMs, siblings } = options
+  const { config, databaseUrl, keys, logger, httpLimits, rateWindowMs, readMemory, siblings } = options
   // The one reason to name a direct connection is that the other goes through a pooler.
   const pooled = config.LISTEN_DATABASE_URL !== undefined
   const app = Fastify({
@@ -136,6 +141,11 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   })
   await app.register(access)
   await app.register(maintenance)
+  await app.register(memory, {
+    processes: config.WORKERS === 'auto' ? availableParallelism() : config.WORKERS,
+    answerTimeoutMs: httpLimits?.answerTimeout ?? HTTP_LIMITS.answerTimeout,
+    read: readMemory,
+  })
   await app.register(jobs)
   await app.register(retention, {
     days: { feed: config.RETENTION_DAYS, ...ACCESS_KEPT_DAYS },

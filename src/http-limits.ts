@@ -6,6 +6,7 @@
  * client does not read is its sink, and what keeps one alive through proxies is its heartbeats.
  */
 import { Problem } from './errors.js'
+import { STALLED_MS } from './sse/sink.js'
 
 export interface HttpLimits {
   /** The head of a request must have arrived within this time, from the first byte or, on a new connection, from its start. */
@@ -16,6 +17,8 @@ export interface HttpLimits {
   readonly connectionsCheckingInterval: number
   /** A connection without a request is closed after this time. */
   readonly keepAliveTimeout: number
+  /** An answer that does not fit into the socket's buffer, and of which no byte has gone for this time, is given up. */
+  readonly answerTimeout: number
 }
 
 export const HTTP_LIMITS: HttpLimits = {
@@ -24,6 +27,7 @@ export const HTTP_LIMITS: HttpLimits = {
   connectionsCheckingInterval: 1_000,
   // Longer than nginx keeps its side (60 s), or it would now and then send into a connection that is closing.
   keepAliveTimeout: 72_000,
+  answerTimeout: STALLED_MS,
 }
 
 /**
@@ -45,7 +49,7 @@ const MAX_HEADERS = 100
 const MAX_PARAMETERS = 100
 
 /** For the server and its framework. */
-export function serverOptions({ keepAliveTimeout, requestTimeout, ...limits }: HttpLimits) {
+export function serverOptions({ keepAliveTimeout, requestTimeout, answerTimeout: _, ...limits }: HttpLimits) {
   return {
     bodyLimit: MAX_BODY_BYTES,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },

@@ -162,6 +162,17 @@ export class Hub {
     subscription.say({ name: 'auth-renewed', data: { expires_at: endOf(principal) } })
   }
 
+  /** Lets go of what is kept only so that it need not be read again. */
+  shed(): void {
+    this.starts.pages.clear()
+    for (const opening of this.#streams.values()) {
+      void opening.then(
+        stream => stream?.recent.clear(),
+        () => undefined,
+      )
+    }
+  }
+
   /** Tells every client the mode, if it is another one. */
   announce(mode: Mode): void {
     if (this.#mode === mode) return

@@ -70,6 +70,11 @@ export class Pages {
     return events.length > 0 || position === start ? events : this.#stretch(stream, position, filter)
   }
 
+  /** Lets go of all that is kept. */
+  clear(): void {
+    this.#full.clear()
+  }
+
   /** To the end of the stretch that `after` is in. */
   #stretch(stream: HubStream, after: Position, filter: TypeFilter): Promise<Page> {
     const end = (after - (after % STRETCH) + STRETCH) as Position

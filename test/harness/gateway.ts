@@ -9,6 +9,7 @@ import { keysOf } from '../../src/auth/keys.js'
 import type { Role } from '../../src/auth/principal.js'
 import { readConfig } from '../../src/config.js'
 import type { HttpLimits } from '../../src/http-limits.js'
+import type { MemoryReading } from '../../src/limits/process-memory.js'
 import { createDatabase } from './database.js'
 import { bearer, SECRET, token } from './tokens.js'
 
@@ -29,6 +30,8 @@ export interface GatewayOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Shorter times than the real ones. */
   readonly httpLimits?: Partial<HttpLimits>
+  /** How full its memory is said to be. */
+  readonly readMemory?: () => MemoryReading
 }
 
 /** The environment of every gateway under test; rate limits would only be in the way. */
@@ -54,6 +57,7 @@ export async function startGateway(test: Test, options: GatewayOptions = {}): Pr
     keys: keysOf(config),
     logger: { level: config.LOG_LEVEL },
     httpLimits: options.httpLimits,
+    readMemory: options.readMemory,
     rateWindowMs: FORTNIGHT_MS,
   })
   test.teardown(() => app.close())

@@ -33,8 +33,12 @@ t.test('readiness has the figures of this process', async t => {
 
   const bus = process.env.BUS_NOTIFY === 'off' ? 'off' : 'listening'
   const usual = { status: 'ready', mode: 'normal', database: 'up', bus }
-  t.strictSame(await ready(one), { code: 200, body: { ...usual, sse: { clients: 3, byKind: { feed: 3 } } } })
-  t.strictSame(await ready(two), { code: 200, body: { ...usual, sse: { clients: 0, byKind: {} } } })
+  const [first, second] = [await ready(one), await ready(two)]
+  const { memory } = first.body
+  t.strictSame(first, { code: 200, body: { ...usual, memory, sse: { clients: 3, byKind: { feed: 3 } } } })
+  t.match(second, { code: 200, body: { ...usual, sse: { clients: 0, byKind: {} } } })
+  t.equal(memory.state, 'ample')
+  t.ok(memory.percent >= 0 && memory.percent < 65, `${memory.percent} %`)
   clients[0]?.close()
   await until('one less', async () => (await ready(one)).body.sse.clients === 2)
 })
@@ -104,7 +108,10 @@ async function behindProxy(t: Test) {
 
 async function ready({ url }: Gateway) {
   const response = await fetch(`${url}/ready`)
-  const body = (await response.json()) as { sse: { clients: number } }
+  const body = (await response.json()) as {
+    sse: { clients: number }
+    memory: { state: string; percent: number }
+  }
   return { code: response.status, body }
 }
 
