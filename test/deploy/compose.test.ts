@@ -19,6 +19,24 @@ const project: { services: Record<string, Service> } = parse(text('docker-compos
 const gateways = Object.entries(project.services).filter(([name]) => name.startsWith('gateway-'))
 const image = text('Dockerfile')
 
+/** What the project decides itself, and why an operator does not. */
+const DECIDED: Readonly<Record<string, string>> = {
+  NODE_ENV: 'the image is for production',
+  HOST: 'the image listens on all addresses of its container',
+  PORT: 'nginx and the health check know it',
+  DATABASE_URL: 'the database is a part of the project',
+  LISTEN_DATABASE_URL: 'there is no pooler in between',
+  DATA_DIR: 'the image has no embedded Postgres',
+  PG_BIN: 'the image has no embedded Postgres',
+  JWT_SECRET: 'asked for, since without one nothing starts',
+  JWT_PUBLIC_KEY: 'excludes JWT_SECRET',
+  JWKS_URL: 'excludes JWT_SECRET',
+  ARTIFACTS_DIR: 'the containers have no volume, and nothing else that may be written',
+  ARTIFACTS_SECRET: 'for ARTIFACTS_DIR alone',
+  TRUSTED_PROXIES: 'nginx has its address here',
+  BUS: 'two gateways share one database',
+}
+
 t.test('every variable that is given to a gateway is one that it reads', async t => {
   const imageNames = [...image.matchAll(/^ENV (.*)$/gm)].flatMap(([, line = '']) =>
     line.split(' ').map(pair => pair.split('=')[0] ?? ''),
@@ -31,6 +49,18 @@ t.test('every variable that is given to a gateway is one that it reads', async t
   t.ok(names.has('DATABASE_URL') && names.has('HOST'))
   for (const name of names) t.ok(Object.hasOwn(Environment.properties, name), name)
 })
+
+t.test(
+  'every setting but those that the project decides is handed on, with the default of the gateway',
+  async t => {
+    const open = Object.keys(Environment.properties).filter(name => !Object.hasOwn(DECIDED, name))
+
+    for (const [gateway, { environment }] of gateways) {
+      for (const name of open) t.equal(environment?.[name], `\${${name}:-}`, `${name} of ${gateway}`)
+    }
+    for (const name of Object.keys(DECIDED)) t.ok(Object.hasOwn(Environment.properties, name), name)
+  },
+)
 
 t.test('a gateway of the project starts in production, given the one secret that is asked for', async t => {
   for (const [name, { environment = {} }] of gateways) {
@@ -71,9 +101,12 @@ t.test('the project is reached from this machine alone, by nginx alone', async t
 })
 
 t.test('every part comes back by itself and has the time to stop', async t => {
+  const [, deadline = ''] = /STOP_DEADLINE_MS = (\d+)_000/.exec(text('src/serve.ts')) ?? []
+
   for (const [name, { restart, stop_grace_period }] of Object.entries(project.services)) {
     t.equal(restart, 'unless-stopped', name)
-    t.equal(stop_grace_period, '30s', name)
+    const own = name.startsWith('gateway-') ? Number(deadline) + 5 : 30
+    t.ok(Number.parseInt(stop_grace_period ?? '', 10) >= own, `${name} has ${own} s`)
   }
 })
 
