@@ -2,16 +2,22 @@
  * The live subscriptions of one stream that read the same encoding through the same filter: what one of them gets,
  * all get, so that it is put together once.
  */
-import type { StoredEvent } from '../events/event.js'
+import type { Position, StoredEvent } from '../events/event.js'
 import type { TypeFilter } from '../events/type-filter.js'
 import type { Encoding } from '../sse/encoding.js'
 import { Payload } from '../sse/payload.js'
 import { HIGH_WATER_BYTES } from '../sse/sink.js'
 import type { EventFrames } from './event-frames.js'
 
+/** So that looking at the clock costs nothing, and a client that takes whole payloads no more than a millisecond. */
+const MEMBERS_PER_STEP = 16
+
 export interface Member {
-  /** All that its filter lets through up to an event: nothing, when `payload` is undefined. */
-  receive(payload: Payload | undefined, upTo: StoredEvent): void
+  /**
+   * All that its filter lets through after a position, up to an event: nothing, when `payload` is undefined. A member
+   * that has joined while others were being served has got some of it already, or all.
+   */
+  receive(payload: Payload | undefined, after: Position, upTo: StoredEvent): void
 }
 
 export class Audience {
@@ -22,9 +28,15 @@ export class Audience {
     readonly filter: TypeFilter | undefined,
   ) {}
 
-  send(frames: readonly EventFrames[]): void {
-    for (const { payload, upTo } of payloads(frames, this.encoding, this.filter)) {
-      for (const member of this.members) member.receive(payload, upTo)
+  /** In steps of a few members: there may be thousands. */
+  *send(frames: readonly EventFrames[]): Generator<void> {
+    let served = 0
+    for (const { payload, after, upTo } of payloads(frames, this.encoding, this.filter)) {
+      for (const member of this.members) {
+        member.receive(payload, after, upTo)
+        served += 1
+        if (served % MEMBERS_PER_STEP === 0) yield
+      }
     }
   }
 }
@@ -34,7 +46,8 @@ export function* payloads(
   frames: readonly EventFrames[],
   encoding: Encoding,
   filter: TypeFilter | undefined,
-): Generator<{ payload: Payload | undefined; upTo: StoredEvent }> {
+): Generator<{ payload: Payload | undefined; after: Position; upTo: StoredEvent }> {
+  let after = ((frames[0]?.position ?? 1) - 1) as Position
   let parts: Buffer[] = []
   let bytes = 0
   for (const [index, frame] of frames.entries()) {
@@ -44,7 +57,8 @@ export function* payloads(
       bytes += part.length
     }
     if (index === frames.length - 1 || bytes >= HIGH_WATER_BYTES) {
-      yield { payload: parts.length > 0 ? Payload.of(parts) : undefined, upTo: frame.event }
+      yield { payload: parts.length > 0 ? Payload.of(parts) : undefined, after, upTo: frame.event }
+      after = frame.position
       parts = []
       bytes = 0
     }

@@ -1,7 +1,9 @@
 /**
- * A stream that somebody in this process follows: its head, its recent frames, and its live audiences. The
- * tailer hands it events in order; it encodes each once and passes them on in the same turn, so that head, recent
- * frames and every live subscription always agree.
+ * A stream that somebody in this process follows: its head, its recent frames, and its live audiences. The tailer hands it
+ * events in order; it encodes each once. Head and recent frames move in one turn of the event loop, and the delivery to
+ * the live subscriptions begins in it. With many of them it goes on in later turns (turns.ts), while the tailer holds back
+ * what comes next. So a live subscription is at the head, or at the head before and about to be served; who joins meanwhile is
+ * at the head, and takes nothing of that delivery.
  */
 import { randomUUID } from 'node:crypto'
 import type { Position, StoredEvent, StreamId } from '../events/event.js'
@@ -13,6 +15,7 @@ import { EventFrames } from './event-frames.js'
 import { Heartbeats } from './heartbeats.js'
 import { RecentFrames } from './recent-frames.js'
 import type { Discontinuity, TailedStream } from './tailer.js'
+import type { Turns } from './turns.js'
 
 /** Who follows a stream, live or still catching up. */
 export interface Follower {
@@ -40,6 +43,7 @@ export class HubStream implements TailedStream {
     public head: Head,
     /** Has the heads of all streams compared with the log: to be called by who sees that they cannot be right. */
     readonly doubt: () => void,
+    readonly turns: Turns,
   ) {}
 
   /** Another one after each restart: what was read of the log before does not belong to what is read after. */
@@ -47,13 +51,13 @@ export class HubStream implements TailedStream {
     return this.#history
   }
 
-  receive(events: readonly StoredEvent[]): void {
+  receive(events: readonly StoredEvent[]): Promise<void> | undefined {
     const frames = events.map(event => new EventFrames(event))
     this.recent.add(frames)
     const last = events.at(-1)
     if (last) this.head = last
-    for (const audience of this.#audiences.values()) audience.send(frames)
     this.#grew()
+    return this.turns.run(this.#deliver(frames))
   }
 
   restart(why: Discontinuity, bounds: Bounds): void {
@@ -131,6 +135,17 @@ export class HubStream implements TailedStream {
   eventIdAt(position: Position): string | undefined {
     if (position === this.head.position) return this.head.eventId
     return this.recent.at(position)?.event.eventId
+  }
+
+  *#deliver(frames: readonly EventFrames[]): Generator<void> {
+    const history = this.#history
+    for (const audience of [...this.#audiences.values()]) {
+      for (const _ of audience.send(frames)) {
+        yield
+        // Everybody is at another head now.
+        if (history !== this.#history) return
+      }
+    }
   }
 
   #grew(): void {

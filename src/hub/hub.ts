@@ -20,6 +20,7 @@ import { Pages } from './pages.js'
 import { type Start, Starts } from './start.js'
 import { Subscription } from './subscription.js'
 import type { Tailer } from './tailer.js'
+import { Turns } from './turns.js'
 
 /** A stream ends within a second of its credentials: half of that is left for a process that is busy. */
 const LONGEST_TICK_MS = 500
@@ -64,6 +65,7 @@ export class Hub {
   readonly #streams = new Map<string, Promise<HubStream | undefined>>()
   /** By the names of their connections. */
   readonly #subscriptions = new Map<string, Subscription>()
+  readonly #turns = new Turns()
   readonly #timer: NodeJS.Timeout
   #mode: Mode = 'normal'
 
@@ -211,9 +213,8 @@ export class Hub {
     })
     if (!opened) return undefined
     const { found, head } = opened
-    const stream = new HubStream(found.id, found.kind, found.closedAt !== null, head, () =>
-      tailer.wake('all'),
-    )
+    const doubt = () => tailer.wake('all')
+    const stream = new HubStream(found.id, found.kind, found.closedAt !== null, head, doubt, this.#turns)
     tailer.follow(stream)
     return stream
   }

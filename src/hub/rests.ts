@@ -13,7 +13,7 @@ const LONGEST_REST_MS = 50
 const SHORTEST_REST_MS = 1
 
 interface Rest {
-  readonly timer: NodeJS.Timeout
+  timer?: NodeJS.Timeout
   woken: boolean
 }
 
@@ -26,11 +26,20 @@ export class Rests {
     this.#wake = wake
   }
 
+  /** Holds a stream back until `after` is called for it: its turn is not over yet. */
+  hold(id: StreamId): void {
+    this.#rests.set(id, { woken: false })
+  }
+
   /** Lets a stream rest after a turn that took so long, in milliseconds. */
   after(id: StreamId, turnMs: number): void {
+    const rest = this.#rests.get(id) ?? { woken: false }
     const ms = Math.min(turnMs * REST_PER_TURN, LONGEST_REST_MS)
-    if (ms < SHORTEST_REST_MS) return
-    const rest: Rest = { timer: setTimeout(() => this.#end(id, rest), ms), woken: false }
+    if (ms < SHORTEST_REST_MS) {
+      this.#end(id, rest)
+      return
+    }
+    rest.timer = setTimeout(() => this.#end(id, rest), ms)
     this.#rests.set(id, rest)
   }
 

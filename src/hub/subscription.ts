@@ -7,14 +7,14 @@
  *      └───────── its sink is full ────────────┘
  *
  * catching-up: it fetches what comes after its cursor, from the recent frames or else from the log, and writes as
- *   fast as its sink drains. When its cursor is the stream's head it joins, in the same turn of the event
- *   loop; the tailer moves the head and the live members in one turn too, so there is no gap and no double (I4).
- * live: the hub pushes shared payloads. When they fill the sink it leaves and catches up from its own cursor.
+ *   fast as its sink drains. When its cursor is the stream's head it joins, in the same turn of the event loop.
+ * live: the hub pushes shared payloads, and it takes what continues its cursor (I4). When they fill the sink it leaves
+ *   and catches up from its own cursor.
  * closed: by the client, or by `stop`. Nothing is written any more.
  *
  * A restart of the stream (the log does not continue) moves the cursor to the new head and says so by `reset`.
  */
-import type { StoredEvent } from '../events/event.js'
+import type { Position, StoredEvent } from '../events/event.js'
 import type { Bounds } from '../events/log.js'
 import type { TypeFilter } from '../events/type-filter.js'
 import type { Encoding, Notice } from '../sse/encoding.js'
@@ -105,9 +105,11 @@ export class Subscription implements Member, Follower, Latecomer {
     void this.#catchUp()
   }
 
-  receive(payload: Payload | undefined, upTo: StoredEvent): void {
-    this.advance(payload, upTo)
-    if (this.#sink.full) {
+  receive(payload: Payload | undefined, after: Position, upTo: StoredEvent): void {
+    if (upTo.position <= this.#cursor.position) return
+    const continues = after === this.#cursor.position
+    if (continues) this.advance(payload, upTo)
+    if (!continues || this.#sink.full) {
       this.#leaveLive()
       void this.#catchUp()
     }

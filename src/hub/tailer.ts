@@ -11,7 +11,7 @@
  * database may have been another one (a failed read, a bus that came back), the heads are checked against the log,
  * because a restore or failover can lose a tail that clients have seen.
  */
-import { setTimeout as pause } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import type { Bus, Wake } from '../bus/bus.js'
 import type { Database } from '../database/pool.js'
 import { isDatabaseDown } from '../errors.js'
@@ -23,6 +23,8 @@ import { Rests } from './rests.js'
 
 const EVENTS_PER_STREAM = 500
 const BYTES_PER_STREAM = 1024 * 1024
+/** With many streams that have grown, all else that is due gets its turn in between. */
+const LONGEST_TURN_MS = 5
 const POLL_MS = 500
 /** While the bus listens the poll is a safety net: every tenth will do. */
 const POLLED_EACH = { listening: 10, down: 1, off: 1 } as const
@@ -37,8 +39,11 @@ export interface TailedStream {
   readonly id: StreamId
   /** The last event received. */
   readonly head: Head
-  /** The events after the head, in position order, at least one. */
-  receive(events: readonly StoredEvent[]): void
+  /**
+   * The events after the head, in position order, at least one. The head moves at once. Gets no more before the promise
+   * is settled that it may return.
+   */
+  receive(events: readonly StoredEvent[]): Promise<void> | void
   /** The log does not continue at the head; it goes on from the bounds' head. */
   restart(why: Discontinuity, bounds: Bounds): void
   /** The stream itself is gone from the database. */
@@ -159,9 +164,15 @@ export class Tailer {
     })
     if (wants.length === 0) return
     const rows = await readTails(this.#options.database, wants, EVENTS_PER_STREAM, BYTES_PER_STREAM)
-    for (const [id, events] of groupByStream(rows)) {
+    let begun = performance.now()
+    // Who has little to get does not wait for who has much.
+    const groups = [...groupByStream(rows)].sort(([, few], [, many]) => few.length - many.length)
+    for (const [id, events] of groups) {
       const stream = this.#streams.get(id)
       if (stream) await this.#deliver(stream, events)
+      if (performance.now() - begun < LONGEST_TURN_MS) continue
+      await nextTurn()
+      begun = performance.now()
     }
   }
 
@@ -176,8 +187,15 @@ export class Tailer {
 
   #hand(stream: TailedStream, events: readonly StoredEvent[]): void {
     const start = performance.now()
-    stream.receive(events)
-    this.#rests.after(stream.id, performance.now() - start)
+    const handing = stream.receive(events)
+    const rest = () => this.#rests.after(stream.id, performance.now() - start)
+    if (!handing) {
+      rest()
+      return
+    }
+    this.#rests.hold(stream.id)
+    // The others do not wait for it.
+    void handing.catch(error => this.#failed(error)).then(rest)
   }
 
   async #verifyHeads(): Promise<void> {

@@ -7,13 +7,16 @@ import { until } from '../harness/until.js'
 const PAGE_OF_TEXT = `{"n":$n,"x":"${'x'.repeat(4_000)}"}`
 
 t.test('events that retention takes from before a slow client are told as lost', async t => {
-  const { pool, url, append, sinks, tailer } = await startHub(t)
+  const { pool, url, append, hub, sinks, tailer } = await startHub(t)
+  const lease = await hub.open('acme', 'feed')
+  t.teardown(() => lease?.release())
   const client = await openStream(t, url)
   await client.until(1)
   client.response.pause()
   const ids: string[] = []
   while (!sinks[0]?.full) ids.push(...(await append(200, PAGE_OF_TEXT)))
   ids.push(...(await append(800, PAGE_OF_TEXT)))
+  await until('the tailer has them', () => lease?.stream.head.position === ids.length)
   await pool.query(`select sluice.retain('feed', '0 s', 1000000)`)
   const kept = await append(10)
   tailer.wake('all')

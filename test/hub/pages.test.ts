@@ -4,6 +4,7 @@ import { readBounds, readHead } from '../../src/events/log.js'
 import { TypeFilter } from '../../src/events/type-filter.js'
 import { HubStream } from '../../src/hub/hub-stream.js'
 import { Pages } from '../../src/hub/pages.js'
+import { Turns } from '../../src/hub/turns.js'
 import { createDatabase } from '../harness/database.js'
 import { appendEvents, observed } from '../harness/hub.js'
 import { until } from '../harness/until.js'
@@ -276,5 +277,5 @@ async function start(
 async function open(pool: Parameters<typeof readBounds>[0], id: StreamId): Promise<HubStream> {
   const bounds = await readBounds(pool, id)
   if (!bounds) throw new Error('There is no such stream.')
-  return new HubStream(id, 'feed', false, bounds.head, () => {})
+  return new HubStream(id, 'feed', false, bounds.head, () => {}, new Turns())
 }

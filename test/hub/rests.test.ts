@@ -36,6 +36,22 @@ t.test('what nobody wakes meanwhile is left alone', async t => {
   t.notOk(rests.defer(BUSY))
 })
 
+t.test('a stream is held back as long as its turn lasts, and rests then', async t => {
+  const { rests, woken } = start()
+
+  rests.hold(BUSY)
+  rests.hold(OTHER)
+  t.ok(rests.defer(BUSY))
+  t.ok(rests.defer(OTHER))
+  rests.after(OTHER, 0.1)
+  t.strictSame(woken, [OTHER], 'at once, if it need not rest')
+  rests.after(BUSY, 1)
+  t.ok(rests.defer(BUSY))
+
+  await until('the end of the rest', () => woken.includes(BUSY))
+  t.strictSame(woken, [OTHER, BUSY])
+})
+
 t.test('a stream that others do not wait for needs no rest', async t => {
   const { rests } = start()
 
