@@ -28,6 +28,9 @@ const FILTERED_READERS = 2
 
 type Page = readonly EventFrames[]
 
+/** Stands for a filtered page that is full. */
+const DENSE: Page = []
+
 export class Pages {
   readonly #database: Database
   readonly #slots = limit(READERS)
@@ -63,11 +66,13 @@ export class Pages {
   async matching(stream: HubStream, position: Position, filter: TypeFilter): Promise<Page | undefined> {
     const start = (position - (position % STRETCH)) as Position
     if (start + STRETCH > stream.head.position) return undefined
-    const page = await this.#stretch(stream, start, filter)
-    if (page.length >= MATCHES) return undefined
-    const events = page.filter(frames => frames.position > position)
-    // The page was cut by bytes, or retention has removed its beginning.
-    return events.length > 0 || position === start ? events : this.#stretch(stream, position, filter)
+    const aligned = await this.#stretch(stream, start, filter)
+    if (aligned === DENSE) return undefined
+    const events = aligned.filter(frames => frames.position > position)
+    if (events.length > 0 || position === start) return events
+    // It was cut by bytes, or retention has removed its beginning.
+    const page = await this.#stretch(stream, position, filter)
+    return page === DENSE ? undefined : page
   }
 
   /** Lets go of all that is kept. */
@@ -82,7 +87,7 @@ export class Pages {
       `${stream.history}:${after}:${filter.key}`,
       () => this.#filteredSlots(() => this.#readMatching(stream, after, end, filter)),
       // All that was looked at was stored, so it can never change.
-      read => read.length > 0,
+      read => read.length > 0 || read === DENSE,
     )
   }
 
@@ -114,6 +119,7 @@ export class Pages {
       const { events, last } = await readFilteredPage(
         ...([this.#database, stream.id, after, end, filter, MATCHES, PAGE_BYTES] as const),
       )
+      if (events.length === MATCHES) return DENSE
       const looked = last && last !== events.at(-1) ? [...events, last] : events
       return looked.map(event => new EventFrames(event))
     })

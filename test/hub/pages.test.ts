@@ -163,6 +163,22 @@ t.test(
   },
 )
 
+t.test('a filtered page of a history that was lost is not shown as one of the new', async t => {
+  const { pages, pool, stream } = await start(t, everyNth(4_000, 9_000))
+  const before = await pages.matching(stream, after(0), rare)
+  await pool.query('begin; delete from sluice.events; commit')
+  await appendEvents(pool, 9_000, '{}', everyNth(3_000, 9_000))
+
+  const bounds = await readBounds(pool, stream.id)
+  if (bounds) stream.restart('history-lost', bounds)
+  const restarted = await pages.matching(stream, after(0), rare)
+
+  t.strictSame([before, restarted].map(positions), [
+    [4_000, 8_000, 8_192],
+    [3_000, 6_000, 8_192],
+  ])
+})
+
 t.test('near the head there is no filtered page', async t => {
   const { pages, stream, reads } = await start(t, everyNth(4_000, 9_000))
 
@@ -202,6 +218,16 @@ t.test('large events come in several filtered pages, and these too are read once
   const all = [...Array.from({ length: 12 }, (_, n) => 3_001 + n), 8_192]
   t.strictSame(both, [all, all])
   t.equal(reads(), 3)
+})
+
+t.test('where much matches after what is large there is no filtered page', async t => {
+  const { pages, pool, stream } = await start(t, everyNth(4_000, 100))
+  await appendEvents(pool, 6, `{"x":"${'x'.repeat(200_000)}"}`, 'rare')
+  await appendEvents(pool, 9_000, '{}', 'rare')
+  stream.head = await readHead(pool, stream.id)
+
+  t.strictSame(positions(await pages.matching(stream, after(0), rare)), [101, 102, 103, 104, 105])
+  t.equal(await pages.matching(stream, after(105), rare), undefined)
 })
 
 t.test('where much matches there is no filtered page, and that too is found out once', async t => {
