@@ -11,7 +11,8 @@ import { testEnvironment } from './gateway.js'
 import { freePort } from './port.js'
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
-const PATIENCE_MS = 30_000
+/** Two gateways at once on a machine that does twenty other things. */
+const PATIENCE_MS = 60_000
 /** Of stopping, a second longer than the gateway gives itself. */
 const STOP_PATIENCE_MS = 31_000
 
