@@ -28,6 +28,20 @@ t.test('the page lives in a browser', { skip: withoutBrowser() }, async t => {
   t.equal(await page.locator('li').count(), 2)
 })
 
+t.test('the page says so where the gateway does not know its origin', { skip: withoutBrowser() }, async t => {
+  const site = await serve(t)
+  const gateway = await startNewcomersGateway(t)
+  site.page = program('### A browser page', 'html').replace('http://127.0.0.1:8080', gateway.url)
+  const browser = await openBrowser(t)
+  const page = await browser.newPage()
+
+  await page.goto(`${site.origin}/page.html#token=${gateway.viewerToken}`)
+
+  await page
+    .getByText(`Refused: no answer. Is the gateway there, and ${site.origin} in its CORS_ORIGINS?`)
+    .waitFor()
+})
+
 t.test('the Node client hears what it asks for', async t => {
   const gateway = await startNewcomersGateway(t)
   await publish(gateway, 'door.opened')
