@@ -14,6 +14,7 @@ import { allows, type Principal, ROLES, type Role } from '../src/auth/principal.
 import { challenge, keyInvalid, roleTooLow, ticketInvalid, tokenRefusal } from '../src/auth/refusals.js'
 import { CLOCK_TOLERANCE_MS, type ClaimRules, principalOf } from '../src/auth/token.js'
 import { requireTokenForm } from '../src/auth/token-form.js'
+import { VerifiedTokens } from '../src/auth/verified-tokens.js'
 import { Problem } from '../src/errors.js'
 
 type Access = Role | readonly Role[] | 'public'
@@ -158,7 +159,7 @@ export default fp<AuthOptions>(
       request.credentials = credentials
       switch (credentials.kind) {
         case 'token':
-          return principalOf(await verifiedClaims(request, keys), claims)
+          return await principalOfToken(request, credentials.text)
         case 'key':
           return await principalOfKey(credentials.text, addressOf(request), () =>
             app.assertMayFail(request, reply),
@@ -168,6 +169,15 @@ export default fp<AuthOptions>(
           app.assertMayFail(request, reply)
           return await principalOfTicket(credentials.text, reply)
       }
+    }
+
+    const verified = keys.kind === 'set' ? undefined : new VerifiedTokens()
+    async function principalOfToken(request: FastifyRequest, token: string): Promise<Principal> {
+      const known = verified?.find(token)
+      if (known) return known
+      const principal = principalOf(await verifiedClaims(request, keys), claims)
+      verified?.add(token, principal)
+      return principal
     }
 
     app.decorate('signToken', ({ id, workspace, role }, lifetimeSeconds) => {

@@ -4,6 +4,7 @@ import { createServer, type ServerResponse } from 'node:http'
 import t, { type Test } from 'tap'
 import { createKeySet } from '../../src/auth/key-set.js'
 import { keysOf } from '../../src/auth/keys.js'
+import { movableClock } from '../harness/clock.js'
 import { guardedApp } from '../harness/guarded-app.js'
 import { bearer, signedBy, token } from '../harness/tokens.js'
 
@@ -151,6 +152,24 @@ t.test('a key that the issuer has withdrawn is gone at the next fetch, however b
   now = 6 * MINUTE
   await t.rejects(keys.find({ kid: 'old', alg: 'RS256' }), { code: 'token-invalid' })
   t.ok(await keys.find({ kid: 'new', alg: 'ES256' }))
+})
+
+t.test('a token whose key has been withdrawn opens nothing, however often it did before', async t => {
+  const clock = movableClock(t)
+  const source = await issuer(t, [jwk(rsa.publicKey, { kid: 'old' })])
+  const app = await guardedApp(t, { keys: keysOf({ JWKS_URL: source.url }) })
+  const headers = bearer(signedBy(rsa.privateKey, 'RS256', { kid: 'old' }))
+  const ask = () => app.inject({ url: '/things', headers })
+  t.equal((await ask()).statusCode, 200)
+  t.equal((await ask()).statusCode, 200)
+
+  source.keys = [jwk(ec.publicKey, { kid: 'new' })]
+  clock.forward(6 * MINUTE)
+
+  t.match(
+    { status: (await ask()).statusCode, ...(await ask()).json() },
+    { status: 401, code: 'token-invalid' },
+  )
 })
 
 t.test('a new key is found at once, but the issuer is asked once in 5 seconds at most', async t => {
