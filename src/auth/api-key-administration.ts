@@ -13,6 +13,8 @@ import {
   type ApiKey,
   type CreatedApiKey,
   DEFAULT_OVERLAP_SECONDS,
+  MAX_KEYS,
+  MORE_FOR_ROTATIONS,
   type NewApiKey,
   type Rotation,
 } from './api-key.js'
@@ -21,7 +23,10 @@ import { formatApiKey, generateApiKey, hashSecret, KEY_ID_PATTERN } from './api-
 
 const KEY_ID = new RegExp(KEY_ID_PATTERN)
 
-/** @throws {Problem} 400 `invalid-request` for an end that is over and for what is no range of addresses. */
+/**
+ * @throws {Problem} 400 `invalid-request` for an end that is over and for what is no range of addresses; 409
+ *   `too-many-keys`.
+ */
 export async function createKey(
   database: Database,
   origin: Origin,
@@ -40,6 +45,7 @@ export async function createKey(
       createdBy: author(origin),
       expiresAt,
     }
+    if ((await rows.countLiveKeys(client, origin.workspace)) >= MAX_KEYS) throw tooManyKeys()
     const stored = await rows.insertKey(client, origin.workspace, key)
     await recordAudit(client, {
       ...origin,
@@ -72,7 +78,8 @@ export async function listKeys(
 /**
  * Makes a key that may do the same, from the same addresses, for as long as the old one was made for; the old one ends
  * after the overlap.
- * @throws {Problem} 404 `not-found`; 409 `key-ended` of one that works no more, `key-rotated` of one that was replaced.
+ * @throws {Problem} 404 `not-found`; 409 `key-ended` of one that works no more, `key-rotated` of one that was replaced,
+ *   `too-many-keys` where it would overlap with too many.
  */
 export async function rotateKey(
   database: Database,
@@ -86,6 +93,8 @@ export async function rotateKey(
     if (!old) throw notFound('key')
     const now = Date.now()
     requireRotatable(old, now)
+    const most = MAX_KEYS + MORE_FOR_ROTATIONS
+    if (overlap > 0 && (await rows.countLiveKeys(client, origin.workspace)) >= most) throw tooManyKeys()
     const stored = await rows.insertKey(client, origin.workspace, {
       ...{ id: next.id, name: old.name, role: old.role, secretHash: hashSecret(next.secret) },
       ...{ allowedIps: old.allowed_ips, createdBy: author(origin), expiresAt: sameLife(old, now) },
@@ -130,6 +139,14 @@ function requireRotatable({ revoked_at, expires_at, replaced_by }: ApiKey, now: 
     const detail = `The key has been replaced by ${replaced_by}. Rotate that one, or revoke both and create another.`
     throw new Problem(409, 'key-rotated', detail, { replaced_by })
   }
+}
+
+function tooManyKeys(): Problem {
+  return new Problem(
+    409,
+    'too-many-keys',
+    `A workspace has at most ${MAX_KEYS} keys that work, and as many more in the overlap of rotations. Revoke what is not used, or rotate with an overlap of 0.`,
+  )
 }
 
 function sameLife({ created_at, expires_at }: ApiKey, now: number): Date | null {

@@ -67,6 +67,16 @@ export async function insertKey(
   return documentOf(made)
 }
 
+/** How many of a workspace work. */
+export async function countLiveKeys(client: WorkspaceClient, workspace: string): Promise<number> {
+  const { rows } = await client.query<{ count: number }>(
+    `select count(*) from sluice.api_keys k
+     where k.workspace = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > clock_timestamp())`,
+    [workspace],
+  )
+  return rows[0]?.count ?? 0
+}
+
 /** The newest first. @param after the last key of the page before. */
 export async function selectKeys(
   database: WorkspaceClient,

@@ -10,6 +10,10 @@ export const MAX_KEY_PAGE = 200
 export const MAX_RANGES = 64
 export const DEFAULT_OVERLAP_SECONDS = 86_400
 export const MAX_OVERLAP_SECONDS = 30 * 86_400
+/** Keys of a workspace that work; ended ones do not count. */
+export const MAX_KEYS = 1_000
+/** So many more while the old keys of rotations still work: whoever has all keys must be able to rotate them. */
+export const MORE_FOR_ROTATIONS = 1_000
 
 const Time = (description: string) =>
   Type.Union([Type.String({ format: 'date-time' }), Type.Null()], { description })
