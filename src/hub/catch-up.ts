@@ -11,7 +11,7 @@
  * Whatever it is, it continues the cursor without a hole, or the stream says `reset` (I4). While the log cannot be read
  * the stream stays open, and it is tried again.
  */
-import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as pause } from 'node:timers/promises'
 import { isDatabaseDown } from '../errors.js'
 import type { StoredEvent } from '../events/event.js'
 import type { Bounds } from '../events/log.js'
@@ -106,12 +106,21 @@ export class CatchUp {
 
   async #writeNext(): Promise<void> {
     const { restarts } = this.#latecomer
-    const frames = this.#stream.recent.after(this.#latecomer.cursor.position) ?? (await this.#readNext())
-    if (restarts !== this.#latecomer.restarts) return
+    const goesOn = () => this.#latecomer.catchingUp && restarts === this.#latecomer.restarts
+    await this.#turn()
+    if (!goesOn()) return
+    const recent = this.#stream.recent.after(this.#latecomer.cursor.position)
+    const frames = recent ?? (await this.#readNext())
+    // Thousands may have waited for the same page.
+    if (!recent) await this.#turn()
+    if (!goesOn()) return
     if (frames.length > 0) await this.#writeFrames(frames)
     else await this.#hole()
-    // A client that reads as fast as this writes must not keep the event loop to itself (I5).
-    await nextTurn()
+  }
+
+  /** Those who catch up must not keep the event loop to themselves, however fast or many they are (I5). */
+  #turn(): Promise<void> {
+    return this.#stream.turns.next()
   }
 
   /** Of the log, what comes next; nothing where it has a hole. */
@@ -130,7 +139,10 @@ export class CatchUp {
     const { encoding, filter } = this.#options
     const { cursor, restarts } = this.#latecomer
     for (const { payload, upTo } of payloads(frames, encoding, filter)) {
-      if (this.#sink.full) await this.#sink.drained()
+      if (this.#sink.full) {
+        await this.#sink.drained()
+        await this.#turn()
+      }
       if (!this.#latecomer.catchingUp || restarts !== this.#latecomer.restarts) return
       this.#latecomer.advance(payload, upTo)
     }

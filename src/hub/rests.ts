@@ -28,12 +28,15 @@ export class Rests {
 
   /** Holds a stream back until `after` is called for it: its turn is not over yet. */
   hold(id: StreamId): void {
-    this.#rests.set(id, { woken: false })
+    const rest = this.#rests.get(id) ?? { woken: false }
+    clearTimeout(rest.timer)
+    this.#rests.set(id, rest)
   }
 
   /** Lets a stream rest after a turn that took so long, in milliseconds. */
   after(id: StreamId, turnMs: number): void {
     const rest = this.#rests.get(id) ?? { woken: false }
+    clearTimeout(rest.timer)
     const ms = Math.min(turnMs * REST_PER_TURN, LONGEST_REST_MS)
     if (ms < SHORTEST_REST_MS) {
       this.#end(id, rest)

@@ -189,13 +189,13 @@ export class Tailer {
     const start = performance.now()
     const handing = stream.receive(events)
     const rest = () => this.#rests.after(stream.id, performance.now() - start)
-    if (!handing) {
-      rest()
-      return
-    }
-    this.#rests.hold(stream.id)
-    // The others do not wait for it.
-    void handing.catch(error => this.#failed(error)).then(rest)
+    if (handing) {
+      this.#rests.hold(stream.id)
+      // The others do not wait for it.
+      void handing.catch(error => this.#failed(error)).then(rest)
+    } else rest()
+    // Woken while it was being read.
+    if (this.#dirty.delete(stream.id)) this.#mark([stream.id])
   }
 
   async #verifyHeads(): Promise<void> {

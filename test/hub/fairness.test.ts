@@ -8,7 +8,7 @@ import { type TailedStream, Tailer } from '../../src/hub/tailer.js'
 import { Turns } from '../../src/hub/turns.js'
 import { sse } from '../../src/sse/encoding.js'
 import { createDatabase } from '../harness/database.js'
-import { spin } from '../harness/event-loop.js'
+import { countTurns, spin } from '../harness/event-loop.js'
 import { type EventStream, openStream } from '../harness/event-stream.js'
 import { silent, startHub } from '../harness/hub.js'
 import { randomFrom } from '../harness/random.js'
@@ -194,6 +194,31 @@ t.test('who comes, stumbles or leaves while many are being served gets each even
     const got = client.messages.flatMap(({ event, id }) => (event === 'thing.made' && id ? [id] : []))
     t.strictSame(got, ids.slice(ids.length - got.length))
   }
+})
+
+t.test('those who catch up take no more of a turn of the event loop together than one of them', async t => {
+  const loop = countTurns(t)
+  const written = new Map<number, number>()
+  const hub = await startHub(t, {
+    subscribed() {
+      const sink = hub.sinks.at(-1)
+      if (!sink) return
+      const { write } = sink
+      sink.write = payload => {
+        spin(2)
+        written.set(loop.turns, (written.get(loop.turns) ?? 0) + payload.bytes.length)
+        write.call(sink, payload)
+      }
+    },
+  })
+  const ids = await hub.append(1_000, `{"n":$n,"x":"${'x'.repeat(1_000)}"}`)
+
+  const open = () => openStream(t, `${hub.url}?from=beginning`)
+  const clients = await Promise.all(Array.from({ length: 20 }, open))
+
+  for (const client of clients) await client.until(messages => messages.at(-1)?.id === ids.at(-1))
+  const most = Math.max(...written.values())
+  t.ok(most <= PAGE_BYTES, `${most} bytes in one turn`)
 })
 
 async function start(t: Test) {

@@ -52,6 +52,22 @@ t.test('a stream is held back as long as its turn lasts, and rests then', async 
   t.strictSame(woken, [OTHER, BUSY])
 })
 
+t.test('a stream that is held in the middle of a rest is woken after both', async t => {
+  const { rests, woken } = start()
+
+  rests.after(BUSY, 1)
+  rests.defer(BUSY)
+  rests.hold(BUSY)
+  rests.after(OTHER, 10)
+  rests.defer(OTHER)
+  await until('a longer rest', () => woken.length > 0)
+  t.strictSame(woken, [OTHER])
+  rests.after(BUSY, 1)
+
+  await until('the end of its own', () => woken.length > 1)
+  t.strictSame(woken, [OTHER, BUSY])
+})
+
 t.test('a stream that others do not wait for needs no rest', async t => {
   const { rests } = start()
 
