@@ -14,6 +14,9 @@ const OLD_SPACE_FLAG = /--max[-_]old[-_]space[-_]size[= ](\d+)/g
  */
 const OLD_SHARE = 0.9
 
+/** In bytes. */
+type Usage = Pick<NodeJS.MemoryUsage, 'rss' | 'heapTotal' | 'external'>
+
 /** Shares of the limit, 0 to 1 and, for a moment, beyond. */
 export interface MemoryReading {
   /** What V8 holds of old objects, with the garbage among them that it has not collected yet. */
@@ -35,17 +38,10 @@ export class ProcessMemory {
   }
 
   read(): MemoryReading {
-    return { heap: oldBytes() / this.heapLimit, resident: this.#residentBytes() / this.#residentLimit }
-  }
-
-  /**
-   * Of what was given and freed again much stays resident, because the allocator keeps it for the next one who asks:
-   * what counts is no more than what the start took and has been taken since.
-   */
-  #residentBytes(): number {
-    const { rss, heapTotal, external } = process.memoryUsage()
-    const start = this.#atStart
-    return Math.min(rss, start.rss + (heapTotal - start.heapTotal) + (external - start.external))
+    return {
+      heap: oldBytes() / this.heapLimit,
+      resident: residentBytes(process.memoryUsage(), this.#atStart) / this.#residentLimit,
+    }
   }
 }
 
@@ -65,6 +61,14 @@ export function heapLimitOf(total: number, flags: string): number {
  */
 export function memoryOf(constrained: number, machine: number): number {
   return constrained > 0 ? Math.min(constrained, machine) : machine
+}
+
+/**
+ * Of what was given and freed again much stays resident, because the allocator keeps it for the next one who asks: what
+ * counts is no more than the start had and what is held beyond that.
+ */
+export function residentBytes({ rss, heapTotal, external }: Usage, start: Usage): number {
+  return Math.min(rss, start.rss + (heapTotal - start.heapTotal) + (external - start.external))
 }
 
 /** Collects all garbage now, and tells how many ms that took: about one for each MiB that is in use. */

@@ -1,5 +1,11 @@
 import t from 'tap'
-import { collectGarbage, heapLimitOf, memoryOf, ProcessMemory } from '../../src/limits/process-memory.js'
+import {
+  collectGarbage,
+  heapLimitOf,
+  memoryOf,
+  ProcessMemory,
+  residentBytes,
+} from '../../src/limits/process-memory.js'
 
 const MIB = 1024 * 1024
 
@@ -39,6 +45,14 @@ t.test('what is held shows in the heap, or outside of it, until it is let go', a
   t.ok((full.heap - before.heap) * memory.heapLimit > 16 * MIB)
   t.ok(full.resident > before.resident)
   t.ok(after.heap < full.heap && after.resident < full.resident)
+})
+
+t.test('what was freed and only stays resident does not count, nor does what was never touched', async t => {
+  const start = { rss: 100, heapTotal: 40, external: 10 }
+
+  t.equal(residentBytes({ rss: 400, heapTotal: 200, external: 150 }, start), 400, 'in use')
+  t.equal(residentBytes({ rss: 400, heapTotal: 60, external: 20 }, start), 130, 'freed')
+  t.equal(residentBytes({ rss: 120, heapTotal: 60, external: 500 }, start), 120, 'only asked for')
 })
 
 t.test('where several share the memory, each has its part', async t => {
