@@ -10,6 +10,7 @@ import { fanOut } from './fan-out.js'
 import { growth } from './growth.js'
 import { idle } from './idle.js'
 import { latency } from './latency.js'
+import { memory } from './memory.js'
 import { publish } from './publish.js'
 import { replay } from './replay.js'
 import { slow } from './slow.js'
@@ -21,6 +22,7 @@ const BENCHES: Readonly<Record<string, (size: Size) => Promise<Row[]>>> = {
   replay,
   idle,
   slow,
+  memory,
   growth,
   access,
   foreign,
