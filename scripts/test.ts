@@ -63,7 +63,7 @@ function buildTap(): void {
 /** Tap itself would tell of it only with a server started, and by its stack. */
 function refuseUnknown(options: readonly string[]): void {
   if (options.length === 0) return
-  const { status, stderr } = spawnSync(process.execPath, [TAP, 'dump-config', ...options], {
+  const { status, stderr } = spawnSync(process.execPath, [TAP, 'config', 'list', ...options], {
     cwd: packageRoot,
     encoding: 'utf8',
   })
