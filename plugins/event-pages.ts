@@ -7,7 +7,7 @@ import type { TypeFilter } from '../src/events/type-filter.js'
 import { cursorId } from '../src/hub/cursor.js'
 import { type EventPage, readEventPage } from '../src/hub/event-page.js'
 import type { Start, StartAt } from '../src/hub/start.js'
-import type { StreamLimit } from '../src/limits/stream-slots.js'
+import { tooManyStreams } from '../src/limits/stream-slots.js'
 import { eventDocument } from '../src/sse/ndjson.js'
 
 declare module 'fastify' {
@@ -73,11 +73,6 @@ async function sendEventPageIn(
   } finally {
     lease.release()
   }
-}
-
-function tooManyStreams(limit: StreamLimit): Problem {
-  const detail = `There are too many open streams and waiting requests of this ${limit}. Close some, or ask without \`wait\`.`
-  return new Problem(429, 'too-many-streams', detail, { retryAfter: 5 })
 }
 
 function discontinuity(reset: NonNullable<Start['reset']>): Problem {

@@ -1,14 +1,17 @@
 /** GET /api/audit: what is on record of the caller's workspace, as pages or, as lines, all of it. */
 import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { ACTIONS } from '../src/audit/audit.js'
 import { AuditEntryDocument, exportAudit, MAX_AUDIT_PAGE, readAuditPage } from '../src/audit/entries.js'
 import type { Principal } from '../src/auth/principal.js'
 import { Problem } from '../src/errors.js'
+import { type StreamSlot, tooManyStreams } from '../src/limits/stream-slots.js'
 import { STALLED_MS } from '../src/sse/sink.js'
 
+/** The longest time that a timer can be set to; an export does not last as long. */
+const LONGEST_TIMER_MS = 2_147_483_647
 const NDJSON = 'application/x-ndjson'
 
 const Time = (description: string) => Type.Optional(Type.String({ format: 'date-time', description }))
@@ -69,8 +72,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       if (!request.headers.accept?.includes(NDJSON)) {
         return readAuditPage(app.database, workspace, { ...filter, limit, cursor })
       }
+      if (request.method === 'HEAD') return reply.type(NDJSON).send('')
+      const { expiresAt } = app.guard.current(principal)
       const lines = unlessRevoked(principal, exportAudit(app.database, workspace, filter))
-      return sendLines(reply, request.method === 'HEAD' ? [] : lines)
+      return sendLines(reply, lines, { slot: slotOf(request), expiresAt })
     },
   )
 
@@ -82,11 +87,29 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     }
   }
 
-  function sendLines(reply: FastifyReply, pieces: AsyncIterable<string> | string[]): FastifyReply {
+  /** It lasts as long as the client wants, so it counts as a stream. */
+  function slotOf(request: FastifyRequest): StreamSlot {
+    const slot = app.takeStreamSlot(request)
+    if (typeof slot === 'string') throw tooManyStreams(slot)
+    return slot
+  }
+
+  function sendLines(
+    reply: FastifyReply,
+    pieces: AsyncIterable<string>,
+    { slot, expiresAt }: { readonly slot: StreamSlot; readonly expiresAt: number },
+  ): FastifyReply {
     // One piece at a time: the next is read when the client has taken the one before.
     const lines = Readable.from(pieces, { highWaterMark: 1 })
     exports.add(lines)
-    lines.once('close', () => exports.delete(lines))
+    // At the end of the credentials, even in the middle of a piece that the client takes slowly.
+    const left = Math.max(expiresAt - Date.now(), 0)
+    const over = setTimeout(() => lines.destroy(), Math.min(left, LONGEST_TIMER_MS))
+    lines.once('close', () => {
+      clearTimeout(over)
+      exports.delete(lines)
+      slot.release()
+    })
     reply.raw.setTimeout(STALLED_MS, () => reply.raw.destroy())
     return reply.type(NDJSON).send(lines)
   }

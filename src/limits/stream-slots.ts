@@ -1,8 +1,9 @@
 /**
- * How many streams are open in this process, per principal, per workspace and per address; a long poll that waits
- * counts as one. A slot is taken before anything is waited for, so that those who come at the same time cannot pass the
+ * How many streams are open in this process, per principal, per workspace and per address; a long poll that waits and an
+ * export of the audit log count as one each. A slot is taken before anything is waited for, so that those who come at the same time cannot pass the
  * limit together, and it is given back once, whatever became of the opening. Who counts nothing is not remembered.
  */
+import { Problem } from '../errors.js'
 
 export const STREAM_LIMITS = ['principal', 'workspace', 'address'] as const
 export type StreamLimit = (typeof STREAM_LIMITS)[number]
@@ -66,4 +67,10 @@ export class StreamSlots {
     if (count > 0) open.set(key, count)
     else open.delete(key)
   }
+}
+
+/** For those who can be refused by a status. */
+export function tooManyStreams(limit: StreamLimit): Problem {
+  const detail = `There are too many open streams, waiting requests and exports of this ${limit}. Close some, or ask for a page without \`wait\`.`
+  return new Problem(429, 'too-many-streams', detail, { retryAfter: 5 })
 }

@@ -3,6 +3,7 @@ import t from 'tap'
 import { type AuditEntry, recordAudit } from '../../src/audit/audit.js'
 import { inTransaction } from '../../src/database/pool.js'
 import { as, type Gateway, startGateway } from '../harness/gateway.js'
+import { bearer, secondsFromNow, token } from '../harness/tokens.js'
 import { until } from '../harness/until.js'
 
 interface Entry {
@@ -189,6 +190,46 @@ t.test('an export ends when the credentials are revoked', async t => {
   await t.rejects(async () => {
     while (!(await reader?.read())?.done);
   })
+})
+
+// Attack: the same with a token that is good for a moment more.
+t.test('an export ends with its token', async t => {
+  const gateway = await startGateway(t)
+  const details = { padding: 'x'.repeat(10_000) }
+  await recordAudit(gateway.app.database, ...entriesFrom(0, 3_000).map(entry => ({ ...entry, details })))
+  const exp = secondsFromNow(3)
+  const headers = { ...bearer(token({ role: 'admin', exp })), accept: 'application/x-ndjson' }
+  const response = await fetch(`${gateway.url}/api/audit`, { headers })
+  const reader = response.body?.getReader()
+  await reader?.read()
+
+  await until('its slot is free', () => gateway.app.streamSlots.holders.principal === 0)
+
+  t.ok(Date.now() >= exp * 1_000 - 1, 'not before')
+  await t.rejects(async () => {
+    while (!(await reader?.read())?.done);
+  })
+})
+
+t.test('an export counts as a stream until it has been read', async t => {
+  const gateway = await startGateway(t, { env: { MAX_STREAMS_PER_PRINCIPAL: '1' } })
+  const details = { padding: 'x'.repeat(10_000) }
+  await recordAudit(gateway.app.database, ...entriesFrom(0, 3_000).map(entry => ({ ...entry, details })))
+  const headers = { ...as('admin'), accept: 'application/x-ndjson' }
+  const ask = (method = 'GET') => fetch(`${gateway.url}/api/audit`, { method, headers })
+
+  const first = await ask()
+  const second = await ask()
+  const head = await ask('HEAD')
+  await first.body?.cancel()
+  await until('the slot is free', () => gateway.app.streamSlots.holders.principal === 0)
+  const third = await ask()
+
+  t.equal(first.status, 200)
+  t.match([second.status, await second.json()], [429, { code: 'too-many-streams' }])
+  t.equal(head.status, 200)
+  t.equal(third.status, 200)
+  await third.body?.cancel()
 })
 
 t.test('a workspace’s entries are its admins’ only, and the system’s are nobody’s', async t => {
