@@ -7,6 +7,8 @@ import { now } from './statistics.js'
 
 const N = '{"n":'
 const READ_BYTES = 64 * 1_024
+/** Of thousands that connect at once the kernel resets some that it has no room for: like any client they come again. */
+const MOST_ATTEMPTS = 5
 /** One for all sockets: what is read is looked at in the same turn. */
 const buffer = Buffer.allocUnsafe(READ_BYTES)
 
@@ -33,7 +35,8 @@ export interface ListenerOptions extends Target {
 export class Listener {
   readonly arrivals: number[] = []
   readonly #options: ListenerOptions
-  readonly #socket: Socket
+  #socket: Socket
+  #attempts = 0
   #rest = ''
   #heard = false
   #stalled = false
@@ -49,15 +52,7 @@ export class Listener {
     this.open = new Promise(resolve => {
       this.#opened = resolve
     })
-    const { hostname, port } = new URL(options.url)
-    this.#socket = connect({
-      ...{ host: hostname, port: Number(port) },
-      ...(options.localAddress !== undefined && { localAddress: options.localAddress }),
-      onread: { buffer, callback: length => this.#read(buffer.toString('latin1', 0, length)) },
-    })
-    this.#socket.on('error', error => options.onFault(error.message))
-    this.#socket.on('close', () => options.onFault('A stream was closed.'))
-    this.#socket.write(requestOf(options))
+    this.#socket = this.#connect()
   }
 
   /** Those that do not are not waited for. */
@@ -74,6 +69,27 @@ export class Listener {
   close(): void {
     this.#socket.removeAllListeners('close')
     this.#socket.destroy()
+  }
+
+  #connect(): Socket {
+    const { url, localAddress, onFault } = this.#options
+    const { hostname, port } = new URL(url)
+    const socket = connect({
+      ...{ host: hostname, port: Number(port) },
+      ...(localAddress !== undefined && { localAddress }),
+      onread: { buffer, callback: length => this.#read(buffer.toString('latin1', 0, length)) },
+    })
+    this.#attempts += 1
+    let reason = 'A stream was closed.'
+    socket.on('error', ({ message }) => {
+      reason = message
+    })
+    socket.on('close', () => {
+      if (this.#heard || this.#attempts === MOST_ATTEMPTS) onFault(reason)
+      else this.#socket = this.#connect()
+    })
+    socket.write(requestOf(this.#options))
+    return socket
   }
 
   /** Says whether to read on. */

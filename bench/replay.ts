@@ -32,11 +32,12 @@ export async function replay(size: Size): Promise<Row[]> {
   const measure = async (replayed: string, work: () => Promise<Replayed>) => {
     Object.assign(lines, { logReads: 0, tailReads: 0 })
     const cpuBefore = await subject.cpuSeconds()
-    const { clients, events, seconds } = await work()
+    const { clients, events, seconds, crowdSeconds } = await work()
     const cpu = (await subject.cpuSeconds()) - cpuBefore
     rows.push({
       ...{ replayed, clients, events, seconds: round(seconds), 'events/s': round(events / seconds) },
       'gateway µs CPU/event': round((cpu * 1e6) / events),
+      ...{ 'gateway CPU s': round(cpu), 'clients CPU s': round(crowdSeconds) },
       ...{ 'log reads': lines.logReads, 'tailer reads': lines.tailReads },
     })
   }
@@ -64,6 +65,8 @@ interface Replayed {
   readonly clients: number
   readonly events: number
   readonly seconds: number
+  /** CPU of the process of the clients. */
+  readonly crowdSeconds: number
 }
 
 function one(subject: Subject, { from, to }: { from: number; to: number }): Promise<Replayed> {
@@ -93,15 +96,16 @@ async function follow(
   const crowd = new Crowd()
   try {
     // Its process is up then.
-    await crowd.report()
+    const before = await crowd.report()
     const start = now()
     await crowd.open(clients, { notes: false, ...options })
-    let { at, events } = await crowd.reached(to)
+    let { at, events, cpuSeconds } = await crowd.reached(to)
     if (afterwards) {
       await afterwards()
-      ;({ at, events } = await crowd.reached(to + 1))
+      ;({ at, events, cpuSeconds } = await crowd.reached(to + 1))
     }
-    return { clients, events, seconds: (at - start) / 1e9 }
+    const crowdSeconds = cpuSeconds - before.cpuSeconds
+    return { clients, events, seconds: (at - start) / 1e9, crowdSeconds }
   } finally {
     await crowd.close()
   }
