@@ -1,6 +1,7 @@
 /** PUT /api/server/state switches maintenance, for all processes; GET shows the mode of this one. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
+import { Problem } from '../src/errors.js'
 import { MODES } from '../src/hub/mode.js'
 
 const State = Type.Object({ mode: Type.Enum([...MODES]) })
@@ -13,7 +14,15 @@ const NewState = Type.Object(
   { additionalProperties: false },
 )
 
-const serverState: FastifyPluginAsyncTypebox = async app => {
+export interface ServerStateRoutesOptions {
+  /** Whose admins may switch; undefined: all. */
+  readonly operatorWorkspace: string | undefined
+}
+
+const serverState: FastifyPluginAsyncTypebox<ServerStateRoutesOptions> = async (
+  app,
+  { operatorWorkspace },
+) => {
   app.get(
     '/api/server/state',
     {
@@ -35,6 +44,10 @@ const serverState: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async request => {
+      if (operatorWorkspace !== undefined && request.principal.workspace !== operatorWorkspace) {
+        const detail = 'This switch holds for all workspaces: ask whoever runs the gateway.'
+        throw new Problem(403, 'operators-only', detail)
+      }
       await app.serverState.switchTo(request.body.mode, request.auditOrigin)
       return { mode: app.serverState.mode }
     },

@@ -162,7 +162,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
 
   await app.register(console)
   await app.register(healthRoutes, { siblings })
-  await app.register(serverStateRoutes)
+  await app.register(serverStateRoutes, { operatorWorkspace: config.OPERATOR_WORKSPACE })
   await app.register(keyRoutes)
   await app.register(revocationRoutes)
   await app.register(auditRoutes)

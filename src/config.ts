@@ -89,6 +89,13 @@ export const Environment = Type.Object({
     description: 'Claim that holds the workspace.',
   }),
   JWT_ROLE_CLAIM: Type.String({ default: 'role', minLength: 1, description: 'Claim that holds the role.' }),
+  OPERATOR_WORKSPACE: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description:
+        'Whose admins alone may switch maintenance, which holds for all. Without it every admin may.',
+    }),
+  ),
   QUERY_TOKEN: Switch({ default: 'on', description: 'Whether stream routes take `?token=`.' }),
 
   ARTIFACTS_DIR: Type.Optional(

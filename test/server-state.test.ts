@@ -70,6 +70,20 @@ t.test('whoever may not, or asks for nonsense, learns that first', async t => {
   t.equal(await modeOf(gateway), 'maintenance')
 })
 
+// Attack: the admin of one customer stops all others.
+t.test('where a workspace is the operators’, admins of others cannot switch', async t => {
+  const gateway = await startGateway(t, { env: { OPERATOR_WORKSPACE: 'operators' } })
+  const put = (workspace: string, role: 'admin' | 'editor' = 'admin') =>
+    send(gateway, 'PUT', '/api/server/state', { mode: 'maintenance' }, as(role, workspace))
+
+  const foreign = await put('acme')
+  t.match([foreign.status, await foreign.json()], [403, { code: 'operators-only' }])
+  t.equal((await put('operators', 'editor')).status, 403)
+  t.match(await (await send(gateway, 'GET', '/api/server/state')).json(), { mode: 'normal' })
+
+  t.match(await (await put('operators')).json(), { mode: 'maintenance' })
+})
+
 t.test('maintenance outlives the process, and is there before the first client', async t => {
   const { url: databaseUrl } = await createDatabase(t)
   const first = await startGateway(t, { databaseUrl })
