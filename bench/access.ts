@@ -13,8 +13,8 @@ import { percentile, round, sorted } from './statistics.js'
 
 const REQUESTS = 8_000
 const WARM_UP = 2_000
-/** Each is made over HTTP first. */
-const KEYS = 2_000
+/** Each is made over HTTP first. A workspace has no more. */
+const KEYS = 1_000
 /** As many as are made and used within the 30 s that they are good for. */
 const TICKETS = 1_000
 const CONNECTIONS = 16
