@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { packageRoot } from '../src/package-root.js'
 import { usageError } from '../src/usage.js'
 import { access, foreign } from './access.js'
+import { fairness } from './fairness.js'
 import { fanOut } from './fan-out.js'
 import { growth } from './growth.js'
 import { idle } from './idle.js'
@@ -23,6 +24,7 @@ const BENCHES: Readonly<Record<string, (size: Size) => Promise<Row[]>>> = {
   idle,
   slow,
   memory,
+  fairness,
   growth,
   access,
   foreign,

@@ -4,6 +4,7 @@
  */
 import type { ChildProcess } from 'node:child_process'
 import { createHmac } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +12,9 @@ import { fileURLToPath } from 'node:url'
 import { startEmbedded } from '../src/database/embedded.js'
 import { outputOf, start, stop } from './child.js'
 import { type Server, serverOf } from './server.js'
+import type { Turns } from './turns.js'
 
+const TURNS = new URL('./turns.js', import.meta.url).href
 const MAIN = fileURLToPath(new URL('../src/main.js', import.meta.url))
 const SECRET = 'of these benches only, for an hour'
 const TOKEN_SECONDS = 3_600
@@ -34,6 +37,8 @@ export interface SubjectOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** Takes each line that Postgres logs. */
   readonly onLog?: (line: string) => void
+  /** Whether `turns` is to be asked; it costs a timer each millisecond. Default false. */
+  readonly turns?: boolean
 }
 
 export interface Subject extends Server {
@@ -41,12 +46,15 @@ export interface Subject extends Server {
   readonly editor: string
   /** Ends the gateway as a crash would, starts another one on the same database; the Subject stays good. */
   restart(): Promise<void>
+  /** The longest turns of the gateway's event loop since this was last asked. */
+  turns(): Promise<Turns>
 }
 
 export async function startSubject({
   env = {},
   settings = {},
   onLog,
+  turns: watched = false,
 }: SubjectOptions = {}): Promise<Subject> {
   const dataDir = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
   const database = await startEmbedded({ dataDir, settings, ...(onLog && { onLog }) })
@@ -54,7 +62,7 @@ export async function startSubject({
   const viewer = tokenOf('demo', 'viewer')
   let gateway: Running | undefined
   const run = async () => {
-    gateway = await startGateway({ ...env, DATABASE_URL: database.url, DATA_DIR: dataDir })
+    gateway = await startGateway({ ...env, DATABASE_URL: database.url, DATA_DIR: dataDir }, watched)
     return serverOf({ ...gateway, viewer, editor })
   }
   const close = async () => {
@@ -68,7 +76,11 @@ export async function startSubject({
       if (gateway) await stop(gateway.child, 'SIGKILL')
       Object.assign(subject, await run(), { close })
     }
-    return Object.assign(subject, { databaseUrl: database.url, editor, restart, close })
+    const turns = async () => {
+      gateway?.child.send('turns')
+      return (await once(gateway?.child ?? process, 'message'))[0] as Turns
+    }
+    return Object.assign(subject, { databaseUrl: database.url, editor, restart, turns, close })
   } catch (error) {
     await close()
     throw error
@@ -80,8 +92,9 @@ interface Running {
   readonly url: string
 }
 
-async function startGateway(env: Readonly<Record<string, string>>): Promise<Running> {
-  const child = start(process.execPath, [...FLAGS, MAIN], {
+async function startGateway(env: Readonly<Record<string, string>>, watched: boolean): Promise<Running> {
+  const child = start(process.execPath, [...FLAGS, ...(watched ? ['--import', TURNS] : []), MAIN], {
+    stdio: ['ignore', 'pipe', 'inherit', ...(watched ? ['ipc' as const] : [])],
     env: { ...process.env, ...WITHOUT_LIMITS, PORT: '0', JWT_SECRET: SECRET, LOG_LEVEL: 'warn', ...env },
   })
   const text = await outputOf(child, 'Ctrl-C')

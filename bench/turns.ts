@@ -1,0 +1,41 @@
+/**
+ * Loaded into the gateway by `--import`, to see what its event loop keeps others waiting for: a timer that is due each
+ * millisecond is late by the length of the turn that it had to wait for. The CPU of its thread tells a long turn from one
+ * in which the machine let the gateway wait. The bench asks over IPC; each answer begins anew.
+ */
+import { openSync, readSync } from 'node:fs'
+
+const EVERY_MS = 1
+/** Of the main thread alone: its nanoseconds on a processor, then others. Linux only. */
+const SCHEDSTAT = openSync('/proc/self/schedstat', 'r')
+const buffer = Buffer.alloc(128)
+
+/** Of one turn, in milliseconds; the two may be of different turns. */
+export interface Turns {
+  readonly longest: number
+  readonly mostCpu: number
+}
+
+let longest = 0
+let mostCpu = 0
+let last = { at: performance.now(), cpu: cpuMs() }
+
+setInterval(() => {
+  const next = { at: performance.now(), cpu: cpuMs() }
+  longest = Math.max(longest, next.at - last.at)
+  mostCpu = Math.max(mostCpu, next.cpu - last.cpu)
+  last = next
+}, EVERY_MS).unref()
+
+process.on('message', message => {
+  if (message !== 'turns') return
+  process.send?.({ longest, mostCpu } satisfies Turns)
+  longest = 0
+  mostCpu = 0
+})
+process.channel?.unref()
+
+function cpuMs(): number {
+  const length = readSync(SCHEDSTAT, buffer, 0, buffer.length, 0)
+  return Number.parseInt(buffer.toString('latin1', 0, length), 10) / 1e6
+}
