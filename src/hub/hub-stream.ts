@@ -60,6 +60,16 @@ export class HubStream implements TailedStream {
     return this.turns.run(this.#deliver(frames))
   }
 
+  /**
+   * Frames of the log, without a hole. While no recent ones are known, as in a process that has just started, those that
+   * end at the head become them: who comes next need not read them again.
+   */
+  recall(frames: readonly EventFrames[]): void {
+    if (!this.recent.empty) return
+    const known = frames.filter(({ position }) => position <= this.head.position)
+    if (known.at(-1)?.event.eventId === this.head.eventId) this.recent.add(known)
+  }
+
   restart(why: Discontinuity, bounds: Bounds): void {
     this.recent.clear()
     this.#history = randomUUID()

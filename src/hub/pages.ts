@@ -110,7 +110,9 @@ export class Pages {
   #read(stream: HubStream, after: Position): Promise<Page> {
     return this.#slots(async () => {
       const events = await readPage(this.#database, stream.id, after, PAGE_EVENTS, PAGE_BYTES)
-      return events.map(event => new EventFrames(event))
+      const frames = events.map(event => new EventFrames(event))
+      stream.recall(frames)
+      return frames
     })
   }
 

@@ -12,6 +12,10 @@ export class RecentFrames {
   #frames: EventFrames[] = []
   #bytes = 0
 
+  get empty(): boolean {
+    return this.#frames.length === 0
+  }
+
   /** Events that continue the newest one. */
   add(frames: readonly EventFrames[]): void {
     for (const frame of frames) {

@@ -32,6 +32,29 @@ t.test('a full page is read once for a while, one that may still grow each time'
   t.equal(reads(), 3)
 })
 
+t.test('what was read up to the head is recent for those who come next', async t => {
+  const { pages, pool, stream } = await start(t, 300)
+
+  await pages.after(stream, after(0))
+  t.equal(stream.recent.after(after(299)), undefined, 'it does not reach the head')
+  await appendEvents(pool, 2)
+  await pages.after(stream, after(256))
+
+  const recent = stream.recent.after(after(256)) ?? []
+  t.equal(recent.length, 44, 'nothing that the stream itself has not got yet')
+  t.equal(recent.at(-1)?.event.eventId, stream.head.eventId)
+  t.equal(stream.recent.after(after(255)), undefined)
+})
+
+t.test('what was read of another history is not recent', async t => {
+  const { pages, stream } = await start(t, 3)
+  stream.head = { ...stream.head, eventId: '00000000-0000-4000-8000-000000000000' }
+
+  await pages.after(stream, after(0))
+
+  t.ok(stream.recent.empty)
+})
+
 t.test('a page that grew is seen with what it has now', async t => {
   const { pages, pool, stream } = await start(t, 3)
   t.equal((await pages.after(stream, after(0))).length, 3)
