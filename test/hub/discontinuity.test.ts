@@ -37,7 +37,7 @@ t.test('events that retention takes from before a slow client are told as lost',
 t.test('retention that overtakes a slow client and the tailer is told once', async t => {
   let letGo: (() => void) | undefined
   let held: Promise<void> | undefined
-  const { pool, url, append, sinks } = await startHub(t, {
+  const { pool, url, append, sinks, hub } = await startHub(t, {
     reading: database =>
       observed(
         database,
@@ -45,10 +45,16 @@ t.test('retention that overtakes a slow client and the tailer is told once', asy
         name => name === 'sluice-read-bounds' && letGo?.(),
       ),
   })
+  const lease = await hub.open('acme', 'feed')
+  t.teardown(() => lease?.release())
   const client = await openStream(t, url)
   await client.until(1)
   client.response.pause()
-  while (!sinks[0]?.full) await append(200, PAGE_OF_TEXT)
+  let stored = 0
+  while (!sinks[0]?.full) stored += (await append(200, PAGE_OF_TEXT)).length
+  // More than is kept of recent events: the client has to read of the log what comes next.
+  stored += (await append(800, PAGE_OF_TEXT)).length
+  await until('the tailer has them', () => lease?.stream.head.position === stored)
   held = new Promise(resolve => {
     letGo = resolve
   })
