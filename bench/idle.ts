@@ -10,8 +10,8 @@ const CLIENTS = { default: [1_000, 10_000], full: [1_000, 10_000, 20_000] }
 /** Before memory is measured the first time: what everything needs once is there then. */
 const WARM_UP_CLIENTS = 200
 const HEARTBEAT_MS = 5_000
-/** Garbage of the connecting is collected meanwhile. */
-const SETTLE_MS = 10_000
+/** Garbage of the start and of the connecting is collected meanwhile. */
+const SETTLE_MS = 15_000
 const MEASURED_MS = 10_000
 /** Files that a process has open besides its clients. */
 const OTHER_FILES = 200
@@ -26,7 +26,7 @@ export async function idle(size: Size): Promise<Row[]> {
     const crowd = new Crowd()
     try {
       await crowd.open(WARM_UP_CLIENTS, { server: subject })
-      await pause(SETTLE_MS / 2)
+      await pause(SETTLE_MS)
       const before = await subject.residentBytes()
       await crowd.open(clients - WARM_UP_CLIENTS, { server: subject })
       const connected = await subject.residentBytes()

@@ -23,25 +23,24 @@ export async function latency(size: Size): Promise<Row[]> {
   const rows: Row[] = []
   for (const { published, rate, atOnce } of CASES) {
     const server = await startSubject()
-    const client = new pg.Client({ connectionString: server.databaseUrl })
+    const pool = new pg.Pool({ connectionString: server.databaseUrl, max: 1 })
     try {
-      await client.connect()
-      const publish = published === 'http' ? server.publish : bySql(client)
+      const publish = published === 'http' ? server.publish : bySql(pool)
       const delivered = await deliver({
         ...{ server, clients: CLIENTS, rate, atOnce, seconds: SECONDS[size], publish },
       })
       rows.push({ published, 'events/s': rate, ...figures(delivered) })
     } finally {
-      await client.end()
+      await pool.end()
       await server.close()
     }
   }
   return rows
 }
 
-function bySql(client: pg.Client) {
+function bySql(pool: pg.Pool) {
   return async (n: number) => {
-    await client.query({
+    await pool.query({
       name: 'publish',
       text: `select sluice.publish('demo', 'feed', 'tick', $1::json)`,
       values: [JSON.stringify({ n, padding: PADDING })],

@@ -81,18 +81,18 @@ export class Publisher {
     const bytes = prepared.events.reduce((sum, event) => sum + event.data.length, 0)
     signal?.throwIfAborted()
     this.#assertRoom(bytes)
-    const gone = new AbortController()
+    let takeBack = () => {}
     try {
       return await new Promise((resolve, reject) => {
         const waiting: Waiting = { request: prepared, bytes, resolve, reject }
         this.#waiting.add(waiting)
         this.#waitingBytes += bytes
-        const takeBack = () => this.#leave(waiting) && reject(signal?.reason)
-        signal?.addEventListener('abort', takeBack, { signal: gone.signal })
+        takeBack = () => this.#leave(waiting) && reject(signal?.reason)
+        signal?.addEventListener('abort', takeBack)
         this.#run()
       })
     } finally {
-      gone.abort()
+      signal?.removeEventListener('abort', takeBack)
     }
   }
 

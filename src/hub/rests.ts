@@ -7,8 +7,8 @@ import type { StreamId } from '../events/event.js'
 
 /** A stream rests so many times as long as its turn took: it gets a quarter of the event loop at most. */
 const REST_PER_TURN = 3
-/** Not longer, so that nobody notices: a client at the other end of the world waits longer for each event. */
-const LONGEST_REST_MS = 50
+/** Not longer: with the turn of 2,000 clients an event is then a tenth of a second late at most, which nobody notices. */
+const LONGEST_REST_MS = 75
 /** Timers are not finer. */
 const SHORTEST_REST_MS = 1
 
