@@ -180,15 +180,17 @@ export class Tailer {
     const next = stream.head.position + 1
     const fresh = events.filter(event => event.position >= next)
     if (fresh.length === 0) return
-    if (fresh.every((event, index) => event.position === next + index)) this.#hand(stream, fresh)
+    const isBehind = mayBeCut(events)
+    if (fresh.every((event, index) => event.position === next + index)) this.#hand(stream, fresh, isBehind)
     else await this.#restart(stream)
-    if (mayBeCut(events)) this.#mark([stream.id])
+    if (isBehind) this.#mark([stream.id])
   }
 
-  #hand(stream: TailedStream, events: readonly StoredEvent[]): void {
+  #hand(stream: TailedStream, events: readonly StoredEvent[], isBehind: boolean): void {
     const start = performance.now()
     const handing = stream.receive(events)
-    const rest = () => this.#rests.after(stream.id, performance.now() - start)
+    // A stream that is behind would fall behind more by resting, and its writes are as large as they may be.
+    const rest = () => this.#rests.after(stream.id, isBehind ? 0 : performance.now() - start)
     if (handing) {
       this.#rests.hold(stream.id)
       // The others do not wait for it.
