@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url'
 import type pg from 'pg'
 import { stop, watch } from './child.js'
 import { Crowd } from './crowd.js'
+import type { Report } from './listeners.js'
 import type { NoiseOrder } from './noise.js'
 import type { Row, Size } from './run.js'
 import { seed, withClient } from './seed.js'
@@ -114,28 +115,28 @@ function busy(workspace: string, clients: number, eventsPerSecond: number): Nois
 }
 
 function written(path: string, clients: number): Noise {
-  return async subject =>
-    withCrowd(async crowd => {
-      await crowd.open(clients, {
-        server: { ...subject, path, viewer: tokenOf('job', 'viewer') },
-        notes: false,
-      })
-      const url = `${subject.url}${path}`
-      const lines = await produce({
-        ...{ kind: 'output', url, token: tokenOf('job', 'editor'), lines: JOB_LINES, text: JOB_TEXT },
-      })
-      return (await crowd.reached(lines)).events
-    })
+  return followed(path, clients, async ({ url }, crowd) => {
+    const job = { url: `${url}${path}`, token: tokenOf('job', 'editor') }
+    const lines = await produce({ kind: 'output', ...job, lines: JOB_LINES, text: JOB_TEXT })
+    return crowd.reached(lines)
+  })
 }
 
 function replayed(path: string, clients: number): Noise {
+  return followed(path, clients, (_, crowd) => crowd.reached(JOB_LINES))
+}
+
+/** While clients follow a job. */
+function followed(
+  path: string,
+  clients: number,
+  work: (subject: Subject, crowd: Crowd) => Promise<Report>,
+): Noise {
   return async subject =>
     withCrowd(async crowd => {
-      await crowd.open(clients, {
-        server: { ...subject, path, viewer: tokenOf('job', 'viewer') },
-        notes: false,
-      })
-      return (await crowd.reached(JOB_LINES)).events
+      const server = { ...subject, path, viewer: tokenOf('job', 'viewer') }
+      await crowd.open(clients, { server, notes: false })
+      return (await work(subject, crowd)).events
     })
 }
 
