@@ -181,6 +181,19 @@ t.test('a database that is away while a client catches up costs it nothing but t
   t.equal((await pool.query('select count(*) from sluice.events')).rows[0].count, 3_500)
 })
 
+t.test('a heartbeat tells where the client is, also after an event', async t => {
+  const { url, append } = await startHub(t, { heartbeatMs: 10 })
+  const client = await openStream(t, url)
+  await client.until(1, 'heartbeat')
+
+  const [id] = await append(1)
+  await client.until(messages => messages.some(message => message.id === id))
+  const { length } = client.messages
+  await client.until(messages => messages.length > length)
+
+  t.match(client.messages[length], { event: 'heartbeat', id })
+})
+
 t.test('when its credentials end a client is told, and ended', async t => {
   const clock = movableClock(t)
   const { url } = await startHub(t, { heartbeatMs: 10 })
