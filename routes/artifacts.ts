@@ -33,7 +33,13 @@ const routes: FastifyPluginAsyncTypebox<ArtifactRoutesOptions> = async (app, { f
     `${ARTIFACTS_PREFIX}/:workspace/*`,
     {
       config: { access: 'public' },
-      schema: { tags: ['runs'], summary: 'Download an artifact', params: Params, querystring: Query },
+      schema: {
+        tags: ['runs'],
+        operationId: 'downloadArtifact',
+        summary: 'Download an artifact',
+        params: Params,
+        querystring: Query,
+      },
     },
     async (request, reply) => {
       const { workspace, '*': path } = request.params

@@ -54,6 +54,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       config: { access: 'admin' },
       schema: {
         tags: ['server'],
+        operationId: 'listAuditEntries',
         summary: 'What is on record, the newest first',
         description: `With \`Accept: ${NDJSON}\` all of it, one entry a line.`,
         querystring: Query,

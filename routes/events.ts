@@ -41,6 +41,7 @@ const events: FastifyPluginAsyncTypebox = async app => {
       config: { access: 'editor' },
       schema: {
         tags: ['events'],
+        operationId: 'publishEvents',
         summary: 'Publish an event, or several that are stored together',
         querystring: InStream,
         headers: Headers,
@@ -68,6 +69,7 @@ const events: FastifyPluginAsyncTypebox = async app => {
       config: { access: 'viewer' },
       schema: {
         tags: ['events'],
+        operationId: 'getEvent',
         summary: 'One event',
         params: Type.Object({ id: Type.String() }),
         querystring: InStream,

@@ -45,6 +45,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       config: { access: 'editor' },
       schema: {
         tags,
+        operationId: 'startExecution',
         summary: 'Start an execution',
         body: NewExecution,
         response: { 201: CreatedExecution },
@@ -64,7 +65,13 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     '/api/executions/:executionId',
     {
       config: { access: 'viewer' },
-      schema: { tags, summary: 'Get an execution', params: Params, response: { 200: WatchedExecution } },
+      schema: {
+        tags,
+        operationId: 'getExecution',
+        summary: 'Get an execution',
+        params: Params,
+        response: { 200: WatchedExecution },
+      },
     },
     async request => {
       const job = await find(request.principal, request.params.executionId)
@@ -79,6 +86,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       config: { access: ['editor', 'runner'] },
       schema: {
         tags,
+        operationId: 'reportExecution',
         summary: 'Tell of an execution; `execution-complete` ends it',
         params: Params,
         headers: Headers,
@@ -106,7 +114,13 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     '/api/executions/:executionId/cancel',
     {
       config: { access: 'editor' },
-      schema: { tags, summary: 'Cancel an execution', params: Params, response: { 200: Execution } },
+      schema: {
+        tags,
+        operationId: 'cancelExecution',
+        summary: 'Cancel an execution',
+        params: Params,
+        response: { 200: Execution },
+      },
     },
     async request => {
       const { id } = await find(request.principal, request.params.executionId)
@@ -120,6 +134,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       config: { access: 'viewer', stream: true },
       schema: {
         tags,
+        operationId: 'followExecution',
         summary: 'Follow an execution to its end',
         produces: [executions.contentType],
         params: Params,

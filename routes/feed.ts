@@ -22,6 +22,7 @@ const feed: FastifyPluginAsyncTypebox = async app => {
       config: { access: 'viewer', stream: true },
       schema: {
         tags: ['events'],
+        operationId: 'followEvents',
         summary: 'Follow the events of a stream, or read a page of them',
         produces: [...FORMS],
         querystring: Query,

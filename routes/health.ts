@@ -44,7 +44,12 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { siblings 
     {
       config: { access: 'public' },
       logLevel: 'warn',
-      schema: { tags: ['server'], summary: 'Whether the process lives', response: { 200: Health } },
+      schema: {
+        tags: ['server'],
+        operationId: 'getHealth',
+        summary: 'Whether the process lives',
+        response: { 200: Health },
+      },
     },
     async (_request, reply) => {
       reply.header('cache-control', 'no-store')
@@ -59,6 +64,7 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { siblings 
       logLevel: 'warn',
       schema: {
         tags: ['server'],
+        operationId: 'getReadiness',
         summary: 'Whether this process can serve, and how many clients it has',
         response: { 200: Readiness, 503: Readiness },
       },

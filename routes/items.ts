@@ -87,7 +87,13 @@ const routes: FastifyPluginAsyncTypebox<{ items: Items }> = async (app, { items 
     '/api/items',
     {
       config: editor,
-      schema: { tags, summary: 'Create an item', body: NewItem, response: { 201: CreatedItem } },
+      schema: {
+        tags,
+        operationId: 'createItem',
+        summary: 'Create an item',
+        body: NewItem,
+        response: { 201: CreatedItem },
+      },
     },
     async (request, reply) => {
       const item = await items.create(request.principal, request.body)
@@ -104,6 +110,7 @@ const routes: FastifyPluginAsyncTypebox<{ items: Items }> = async (app, { items 
       config: viewer,
       schema: {
         tags,
+        operationId: 'listItems',
         summary: 'List the items in the order of part numbers',
         description: 'After several pages, follow the feed from the head of the first.',
         querystring: ItemQuery,
@@ -119,6 +126,7 @@ const routes: FastifyPluginAsyncTypebox<{ items: Items }> = async (app, { items 
       config: viewer,
       schema: {
         tags,
+        operationId: 'getItem',
         summary: 'Get an item',
         params: Params,
         headers: IfNoneMatch,
@@ -139,6 +147,7 @@ const routes: FastifyPluginAsyncTypebox<{ items: Items }> = async (app, { items 
       config: editor,
       schema: {
         tags,
+        operationId: 'updateItem',
         summary: 'Change an item',
         description: 'The fields that are given replace the stored ones, `properties` as a whole.',
         params: Params,
@@ -162,6 +171,7 @@ const routes: FastifyPluginAsyncTypebox<{ items: Items }> = async (app, { items 
       config: editor,
       schema: {
         tags,
+        operationId: 'deleteItem',
         summary: 'Delete an item and its revisions',
         description: 'Its part number is free again.',
         params: Params,
@@ -183,6 +193,7 @@ const routes: FastifyPluginAsyncTypebox<{ items: Items }> = async (app, { items 
       config: viewer,
       schema: {
         tags,
+        operationId: 'listRevisions',
         summary: 'List the revisions of an item, the newest first',
         params: Params,
         querystring: RevisionQuery,
@@ -201,6 +212,7 @@ const routes: FastifyPluginAsyncTypebox<{ items: Items }> = async (app, { items 
       config: editor,
       schema: {
         tags,
+        operationId: 'releaseRevision',
         summary: 'Release an item under its next revision number',
         params: Params,
         headers: IfMatch,

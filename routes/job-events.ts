@@ -13,6 +13,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       config: { access: 'viewer', stream: true },
       schema: {
         tags: ['jobs'],
+        operationId: 'followJob',
         summary: 'Follow a job to its end, or read a page of its events',
         description: 'As the feed, but a `snapshot` comes first, and the response ends after the last event.',
         produces: [...FORMS],

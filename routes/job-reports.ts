@@ -54,6 +54,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       config: both,
       schema: {
         tags,
+        operationId: 'appendJobEvents',
         summary: 'Add an event to a job, or several',
         description: 'JSON is stored all or not at all; lines are stored while they arrive.',
         params: Params,
@@ -84,6 +85,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         config: both,
         schema: {
           tags,
+          operationId: `${name}Job`,
           summary: `End a job as ${status}`,
           params: Params,
           headers: Fencing,
@@ -110,6 +112,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       config: { access: 'runner' },
       schema: {
         tags,
+        operationId: 'releaseJob',
         summary: 'Hand a job back to the queue',
         description: 'It keeps its place there.',
         params: Params,

@@ -78,6 +78,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       config: editor,
       schema: {
         tags,
+        operationId: 'createJob',
         summary: 'Put a job into the queue',
         body: CreatableJob,
         response: { 201: CreatedJob },
@@ -97,6 +98,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       config: viewer,
       schema: {
         tags,
+        operationId: 'listJobs',
         summary: 'List the jobs, the newest first',
         querystring: Query,
         response: { 200: JobPage },
@@ -113,7 +115,13 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     '/api/jobs/:id',
     {
       config: { access: ['viewer', 'runner'] },
-      schema: { tags, summary: 'Get a job', params: Params, response: { 200: ReadJob } },
+      schema: {
+        tags,
+        operationId: 'getJob',
+        summary: 'Get a job',
+        params: Params,
+        response: { 200: ReadJob },
+      },
     },
     async (request, reply) => {
       const { workspace } = request.principal
@@ -133,6 +141,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       config: runner,
       schema: {
         tags,
+        operationId: 'claimJob',
         summary: 'Take the first job out of the queue',
         description: 'That of the highest priority; of these the oldest. With `wait_ms`, waits for one.',
         body: Claim,
@@ -155,6 +164,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       config: { ...runner, inMaintenance: true },
       schema: {
         tags,
+        operationId: 'extendLease',
         summary: 'Lengthen a lease',
         params: Params,
         body: Heartbeat,
@@ -174,6 +184,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       config: editor,
       schema: {
         tags,
+        operationId: 'cancelJob',
         summary: 'Cancel a job',
         description: 'It has ended with the answer; a runner that executes it is told by its next call.',
         params: Params,

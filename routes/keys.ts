@@ -34,7 +34,13 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     '/api/keys',
     {
       config: admin,
-      schema: { tags, summary: 'Create an API key', body: NewApiKey, response: { 201: Created } },
+      schema: {
+        tags,
+        operationId: 'createApiKey',
+        summary: 'Create an API key',
+        body: NewApiKey,
+        response: { 201: Created },
+      },
     },
     async (request, reply) =>
       reply.code(201).send(await createKey(app.database, request.auditOrigin, request.body)),
@@ -46,6 +52,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       config: admin,
       schema: {
         tags,
+        operationId: 'listApiKeys',
         summary: 'List the API keys, the newest first',
         description: 'Those that have ended too. Their secrets are nowhere.',
         querystring: Query,
@@ -61,6 +68,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       config: admin,
       schema: {
         tags,
+        operationId: 'rotateApiKey',
         summary: 'Replace an API key',
         description: 'The new one may do the same. For an overlap both work.',
         params: Params,
@@ -81,7 +89,13 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     {
       // What was stolen must not be good for longer because something is being repaired.
       config: { ...admin, inMaintenance: true },
-      schema: { tags, summary: 'Revoke an API key', params: Params, response: { 204: Revoked } },
+      schema: {
+        tags,
+        operationId: 'revokeApiKey',
+        summary: 'Revoke an API key',
+        params: Params,
+        response: { 204: Revoked },
+      },
     },
     async (request, reply) => {
       await revokeKey(app.database, request.auditOrigin, request.params.id)

@@ -29,6 +29,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       config: { access: 'editor' },
       schema: {
         tags,
+        operationId: 'runCommand',
         summary: 'Have a command executed by a runner of the project',
         params: Params,
         body: Shell,
@@ -49,6 +50,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       config: { access: 'viewer', stream: true },
       schema: {
         tags,
+        operationId: 'followCommand',
         summary: 'Follow a command to its end, before, while or after it runs',
         produces: [remoteCommands.contentType],
         params: Params,

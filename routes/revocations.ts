@@ -50,6 +50,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       config: { ...admin, inMaintenance: true },
       schema: {
         tags,
+        operationId: 'createRevocation',
         summary: 'Revoke credentials of before',
         description: 'Exactly one of `subject`, `token_id` and `workspace` says which. Open streams end.',
         body: NewRevocation,
@@ -69,6 +70,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       config: admin,
       schema: {
         tags,
+        operationId: 'listRevocations',
         summary: 'List the revocations, the newest first',
         querystring: Query,
         response: { 200: RevocationPage },
@@ -83,6 +85,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       config: admin,
       schema: {
         tags,
+        operationId: 'removeRevocation',
         summary: 'Remove a revocation',
         description: 'Credentials that were refused because of it work again, if they have not ended.',
         params: Params,

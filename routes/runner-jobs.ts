@@ -12,6 +12,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       config: { access: 'viewer', stream: true },
       schema: {
         tags: ['runner jobs'],
+        operationId: 'followRunnerJob',
         summary: 'Follow a job to its end',
         produces: [runnerJobs.contentType],
         params: Type.Object({ id: JobId }),

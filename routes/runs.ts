@@ -17,6 +17,7 @@ const routes: FastifyPluginAsyncTypebox<{ links: ArtifactLinks | undefined }> = 
       config: { access: 'viewer', stream: true },
       schema: {
         tags: ['runs'],
+        operationId: 'followRun',
         summary: 'Follow a run to its end',
         description: `At most ${MAX_LISTENERS} clients at a time in each process; more are told to come back.`,
         produces: [runs.contentType],

@@ -27,7 +27,12 @@ const serverState: FastifyPluginAsyncTypebox<ServerStateRoutesOptions> = async (
     '/api/server/state',
     {
       config: { access: 'viewer' },
-      schema: { tags: ['server'], summary: 'The mode of this process', response: { 200: State } },
+      schema: {
+        tags: ['server'],
+        operationId: 'getServerState',
+        summary: 'The mode of this process',
+        response: { 200: State },
+      },
     },
     async () => ({ mode: app.serverState.mode }),
   )
@@ -38,6 +43,7 @@ const serverState: FastifyPluginAsyncTypebox<ServerStateRoutesOptions> = async (
       config: { access: 'admin', inMaintenance: true },
       schema: {
         tags: ['server'],
+        operationId: 'setServerState',
         summary: 'Switch maintenance on or off, for all processes',
         body: NewState,
         response: { 200: State },

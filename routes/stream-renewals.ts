@@ -27,6 +27,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       config: { access: 'viewer', inMaintenance: true },
       schema: {
         tags: ['access'],
+        operationId: 'renewStream',
         summary: 'Let an open stream go on with newer credentials',
         description: 'They are those of this request: of the same principal, and good for longer.',
         params: Params,

@@ -26,6 +26,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       config: { access: 'viewer', inMaintenance: true },
       schema: {
         tags: ['events'],
+        operationId: 'createStreamTicket',
         summary: 'A ticket that opens a stream without a header',
         body: Body,
         response: { 201: Issued },
