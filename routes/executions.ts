@@ -16,6 +16,8 @@ import {
   NewExecution,
 } from '../src/jobs/execution.js'
 import { type Job, JobId, jobStream } from '../src/jobs/job.js'
+import { attemptMissing } from '../src/jobs/job-problem.js'
+import { Fencing, fenceOf } from './job-fence.js'
 import { DialectQuery, followJob } from './job-stream.js'
 
 const Params = Type.Object({ executionId: JobId })
@@ -31,6 +33,7 @@ const WatchedExecution = Type.Object({
 const Stored = Type.Object({ events: Type.Array(Placed) })
 
 const Headers = Type.Object({
+  ...Fencing.properties,
   'idempotency-key': Type.Optional(
     Type.String({ description: 'Makes a repeated request store once, for 24 hours.' }),
   ),
@@ -96,15 +99,17 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async (request, reply) => {
       const { principal, body } = request
-      const { id, attempt } = await find(principal, request.params.executionId)
+      const { id, runner } = await find(principal, request.params.executionId)
+      const fence = fenceOf(request)
+      if (runner !== null && fence.holder !== undefined && fence.attempt === undefined) throw attemptMissing()
       if (!Array.isArray(body) && body.type === EXECUTION_COMPLETE) {
         const { status, ...counts } = body.data as ExecutionEnd
-        return executionOf(await app.jobs.finish(principal, id, status, { result: counts }, attempt))
+        return executionOf(await app.jobs.finish(principal, id, status, { result: counts }, fence))
       }
       const events = [body].flat()
       requireTellable(events)
       const idempotencyKey = request.headers['idempotency-key']
-      const receipt = await app.jobs.append(principal, id, events, { attempt, idempotencyKey })
+      const receipt = await app.jobs.append(principal, id, events, { ...fence, idempotencyKey })
       if (receipt.replayed) reply.header('idempotency-replayed', 'true')
       return reply.code(201).send({ events: receipt.events.map(placedOf) })
     },

@@ -5,20 +5,15 @@ import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { NewEvent, OneOrMany } from '../src/events/event.js'
 import { Placed, placedOf } from '../src/events/receipt.js'
-import { Attempt, Job, JobEnd, JobId } from '../src/jobs/job.js'
+import { type Fence, Job, JobEnd, JobId } from '../src/jobs/job.js'
 import { attemptMissing } from '../src/jobs/job-problem.js'
 import type { AppendOptions, Jobs } from '../src/jobs/jobs.js'
 import { invalidRequest } from '../src/request-faults.js'
+import { Fencing, fenceOf } from './job-fence.js'
 
 const LINES = 'application/x-ndjson'
 
 const Params = Type.Object({ id: JobId })
-const Fencing = Type.Object({
-  'x-job-attempt': Type.Optional({
-    ...Attempt,
-    description: 'The attempt that you claimed; required of runners. It counts while it has the lease.',
-  }),
-})
 const AppendHeaders = Type.Object({
   ...Fencing.properties,
   'idempotency-key': Type.Optional(
@@ -65,7 +60,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async (request, reply) => {
       const { id } = request.params
-      const options = { attempt: attemptOf(request), idempotencyKey: request.headers['idempotency-key'] }
+      const options = { ...claimOf(request), idempotencyKey: request.headers['idempotency-key'] }
       if (request.headers['content-type']?.startsWith(LINES)) {
         return reply.code(201).send({ stored: await storeLines(request, id, options) })
       }
@@ -93,16 +88,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
           response: { 200: Job },
         },
       },
-      request =>
-        app.jobs.finish(
-          ...([
-            request.principal,
-            request.params.id,
-            status,
-            request.body ?? {},
-            attemptOf(request),
-          ] as const),
-        ),
+      request => {
+        const { principal, params, body } = request
+        return app.jobs.finish(principal, params.id, status, body ?? {}, claimOf(request))
+      },
     )
   }
 
@@ -121,7 +110,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     request => {
-      const attempt = attemptOf(request)
+      const { attempt } = claimOf(request)
       if (attempt === undefined) throw attemptMissing()
       return app.jobs.handBack(request.principal, request.params.id, attempt)
     },
@@ -164,11 +153,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   }
 }
 
-/** Only who may change the job anyway may speak for it without an attempt. */
-function attemptOf({ principal, headers }: ReportRequest): number | undefined {
-  const attempt = headers['x-job-attempt']
-  if (attempt === undefined && principal.role === 'runner') throw attemptMissing()
-  return attempt
+/** @throws {Problem} 400 `attempt-missing` for a runner that names no attempt. */
+function claimOf(request: ReportRequest): Fence {
+  const fence = fenceOf(request)
+  if (fence.attempt === undefined && fence.holder !== undefined) throw attemptMissing()
+  return fence
 }
 
 export default routes

@@ -172,8 +172,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async request => {
-      const { workspace } = request.principal
-      const until = await app.jobs.heartbeat(workspace, request.params.id, request.body)
+      const until = await app.jobs.heartbeat(request.principal, request.params.id, request.body)
       return { lease_expires_at: until.toISOString() }
     },
   )

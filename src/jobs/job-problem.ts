@@ -13,7 +13,7 @@ export function problemOf(error: unknown): unknown {
       return new Problem(
         409,
         'lease-lost',
-        'This attempt no longer has the job: its lease expired, or it was handed back. Stop.',
+        'You do not have this job: you did not claim this attempt, its lease expired, or it was handed back. Stop.',
       )
     case SqlState.illegalTransition:
       return new Problem(
@@ -38,6 +38,6 @@ export function attemptMissing(): Problem {
   return new Problem(
     400,
     'attempt-missing',
-    'A runner names its attempt in X-Job-Attempt, as the claim said it: 1, 2, ….',
+    'A runner names the attempt that it claimed. Send it as X-Job-Attempt, as the claim gave it: 1, 2, ….',
   )
 }

@@ -78,6 +78,15 @@ const Timeout = Type.Integer({
   maximum: MAX_TIMEOUT_MS,
   description: 'How long an attempt may take, in milliseconds. Default: as long as it likes.',
 })
+/**
+ * By what right a caller speaks for a job. `holder` is the principal of a caller that may only speak for what it has
+ * claimed; without one the caller may change every job, and an attempt that it names must be the current one.
+ */
+export interface Fence {
+  readonly attempt?: number | undefined
+  readonly holder?: string | undefined
+}
+
 export const Attempt = Type.Integer({ minimum: 1, maximum: 2_147_483_647 })
 const Time = Type.String({ format: 'date-time' })
 const orNull = <Schema extends Type.TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])

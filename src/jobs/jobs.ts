@@ -1,11 +1,11 @@
 /**
  * The jobs of all workspaces. Each change of a status commits together with its events, and the grown streams are
  * announced only then (I1, I2); a read is one snapshot with a position to follow from; nothing reaches beyond the workspace
- * it is given (I7). Which status may follow which, and who may still speak for a job, is decided in the database, under
+ * it is given (I7). Which status may follow which, and who may speak for a job, is decided in the database, under
  * the lock of the job's row (migrations/0005_jobs.sql).
  *
- * `attempt` is what a runner holds by its claim, and its word counts while that attempt has the lease. Without one the
- * caller speaks for the job as somebody who may change it anyway: callers decide who that is.
+ * A report carries a `Fence`. A runner's report on a claimed job counts only from the principal that claimed it, and only
+ * while its attempt has the lease; routes say who is a runner (routes/job-fence.ts).
  */
 import type { Origin } from '../audit/audit.js'
 import type { Author } from '../auth/principal.js'
@@ -21,7 +21,15 @@ import type { Receipt } from '../events/publisher.js'
 import type { Hub } from '../hub/hub.js'
 import { createOnRecord } from './command-record.js'
 import { jsonOf, type PreparedEvent, prepare } from './content.js'
-import { type Claim, DEFAULT_LEASE_MS, type Heartbeat, type Job, type JobEnd, type NewJob } from './job.js'
+import {
+  type Claim,
+  DEFAULT_LEASE_MS,
+  type Fence,
+  type Heartbeat,
+  type Job,
+  type JobEnd,
+  type NewJob,
+} from './job.js'
 import { problemOf } from './job-problem.js'
 import { firstFound } from './queue.js'
 import * as rows from './rows.js'
@@ -37,20 +45,18 @@ export interface JobsOptions {
 }
 
 export interface JobPageRequest extends rows.JobFilter {
-  /** Jobs at most, 1 to MAX_JOB_PAGE. */
+  /** 1 to MAX_JOB_PAGE. */
   readonly limit: number
-  /** The `next_cursor` of the page before; the first page without it. */
   readonly cursor?: string | undefined
 }
 
-/** `next_cursor` is null on the last page. */
 export interface JobPage {
   readonly jobs: Job[]
+  /** Null on the last page. */
   readonly next_cursor: string | null
 }
 
-export interface AppendOptions {
-  readonly attempt?: number | undefined
+export interface AppendOptions extends Fence {
   /** A second request with the same key stores nothing more; remembered for 24 hours. */
   readonly idempotencyKey?: string | undefined
 }
@@ -130,13 +136,13 @@ export class Jobs {
   }
 
   /**
-   * Lengthens a lease.
+   * Lengthens the lease that `holder` has.
    * @returns until when it is good.
    * @throws {Problem} 404 `not-found`; 409 `lease-lost`, `job-ended`.
    */
-  async heartbeat(workspace: string, id: string, { attempt, lease_ms }: Heartbeat): Promise<Date> {
+  async heartbeat(holder: Author, id: string, { attempt, lease_ms }: Heartbeat): Promise<Date> {
     const lease = lease_ms ?? DEFAULT_LEASE_MS
-    return told(rows.heartbeat(this.#options.database, workspace, id, attempt, lease))
+    return told(rows.heartbeat(this.#options.database, holder, id, attempt, lease))
   }
 
   /**
@@ -151,10 +157,10 @@ export class Jobs {
     options: AppendOptions,
   ): Promise<Receipt> {
     const prepared = events.map(prepare)
-    const { attempt, idempotencyKey } = options
+    const { idempotencyKey } = options
     const idempotency =
       idempotencyKey === undefined ? undefined : idempotencyOf(idempotencyKey, [id, prepared])
-    return this.#append(author, id, attempt, prepared, idempotency)
+    return this.#append(author, id, options, prepared, idempotency)
   }
 
   /**
@@ -168,7 +174,7 @@ export class Jobs {
     id: string,
     body: AsyncIterable<Uint8Array>,
     parse: (line: string) => NewEvent,
-    { attempt, idempotencyKey }: AppendOptions,
+    { idempotencyKey, ...fence }: AppendOptions,
   ): Promise<number> {
     const key = idempotencyKey === undefined ? undefined : idempotencyOf(idempotencyKey, id).key
     const stored = await upload({
@@ -178,7 +184,7 @@ export class Jobs {
       store: async (batch, first) => {
         const content = hash([id, batch])
         const idempotency = key === undefined ? undefined : { key: `${key}#${first}`, fingerprint: content }
-        await this.#append(author, id, attempt, batch, idempotency)
+        await this.#append(author, id, fence, batch, idempotency)
       },
     })
     if (stored === 0) await this.snapshot(author.workspace, id)
@@ -195,32 +201,32 @@ export class Jobs {
     id: string,
     status: 'completed' | 'failed',
     { result }: JobEnd,
-    attempt?: number,
+    fence: Fence = {},
   ): Promise<Job> {
     const text = result ? jsonOf('result', result) : null
-    return this.#commit(rows.finishJob(this.#options.database, author, id, attempt, status, text))
+    return this.#commit(rows.finishJob(this.#options.database, author, id, fence, status, text))
   }
 
   /** Ends a job that waits or runs; its runner learns it by its next call. @throws {Problem} 404 `not-found`; 409 `job-ended`. */
   async cancel(author: Author, id: string): Promise<Job> {
-    return this.#commit(rows.finishJob(this.#options.database, author, id, undefined, 'cancelled', null))
+    return this.#commit(rows.finishJob(this.#options.database, author, id, {}, 'cancelled', null))
   }
 
-  /** Puts a job back to its place in the queue. @throws {Problem} 404 `not-found`; 409 `lease-lost`, `job-ended`. */
-  async handBack(author: Author, id: string, attempt: number): Promise<Job> {
-    return this.#commit(rows.requeueJob(this.#options.database, author, id, attempt))
+  /** Puts a job that `holder` has back to its place in the queue. @throws {Problem} 404 `not-found`; 409 `lease-lost`, `job-ended`. */
+  async handBack(holder: Author, id: string, attempt: number): Promise<Job> {
+    return this.#commit(rows.requeueJob(this.#options.database, holder, id, attempt))
   }
 
   async #append(
     author: Author,
     id: string,
-    attempt: number | undefined,
+    fence: Fence,
     events: readonly PreparedEvent[],
     idempotency: Idempotency | undefined,
   ): Promise<Receipt> {
     const { database, onCommitted } = this.#options
     const { streamId, ...receipt } = await told(
-      rows.appendToJob(database, author, id, attempt, events, idempotency),
+      rows.appendToJob(database, author, id, fence, events, idempotency),
     )
     if (!receipt.replayed) onCommitted([streamId])
     return receipt
@@ -236,7 +242,7 @@ export class Jobs {
   }
 }
 
-/** What the database refuses, in the caller's words. */
+/** Turns what the database refuses into a Problem. */
 async function told<T>(answer: Promise<T>): Promise<T> {
   return answer.catch(error => {
     throw problemOf(error)

@@ -10,7 +10,7 @@ import type { PlacedEvent } from '../events/append-requests.js'
 import type { StreamId } from '../events/event.js'
 import type { Idempotency } from '../events/idempotency.js'
 import type { Head, Queryable } from '../events/log.js'
-import type { Claim, Job, JobStatus, NewJob } from './job.js'
+import type { Claim, Fence, Job, JobStatus, NewJob } from './job.js'
 
 const COLUMNS = [
   ...(['id', 'kind', 'project', 'title', 'payload', 'priority', 'status', 'result', 'attempt'] as const),
@@ -86,23 +86,22 @@ export async function finishJob(
   database: Database,
   { workspace, id: actor }: Author,
   id: string,
-  attempt: number | undefined,
+  { attempt, holder }: Fence,
   status: JobStatus,
   result: string | null,
 ): Promise<Changed> {
-  const values = [workspace, id, attempt, status, result, actor]
-  return only(await change(database, 'finish_job', 'told.workspace, $2, $3, $4, $5, $6', values))
+  const values = [workspace, id, attempt, status, result, actor, holder]
+  return only(await change(database, 'finish_job', 'told.workspace, $2, $3, $4, $5, $6, $7', values))
 }
 
 export async function requeueJob(
   database: Database,
-  { workspace, id: actor }: Author,
+  { workspace, id: holder }: Author,
   id: string,
   attempt: number,
 ): Promise<Changed> {
-  return only(
-    await change(database, 'requeue_job', 'told.workspace, $2, $3, $4', [workspace, id, attempt, actor]),
-  )
+  const values = [workspace, id, attempt, holder]
+  return only(await change(database, 'requeue_job', 'told.workspace, $2, $3, $4, $4', values))
 }
 
 /** Undefined when no lease has expired. */
@@ -117,15 +116,15 @@ export async function expireLease(database: Database): Promise<Changed | undefin
 /** Until when the lease is good. */
 export async function heartbeat(
   database: Database,
-  workspace: string,
+  { workspace, id: holder }: Author,
   id: string,
   attempt: number,
   leaseMs: number,
 ): Promise<Date> {
   const { rows } = await database.query<{ at: Date }>({
     name: 'sluice-heartbeat-job',
-    text: `select sluice.heartbeat_job(told.workspace, $2, $3, $4) as at from ${TOLD}`,
-    values: [workspace, id, attempt, leaseMs],
+    text: `select sluice.heartbeat_job(told.workspace, $2, $3, $4, $5) as at from ${TOLD}`,
+    values: [workspace, id, attempt, leaseMs, holder],
   })
   return only(rows).at
 }
@@ -135,7 +134,7 @@ export async function appendToJob(
   database: Database,
   { workspace, id: actor }: Author,
   id: string,
-  attempt: number | undefined,
+  { attempt, holder }: Fence,
   events: readonly { readonly type: string; readonly data: string }[],
   idempotency: Idempotency | undefined,
 ): Promise<Appended> {
@@ -144,10 +143,10 @@ export async function appendToJob(
     text: `
       select stream_id as "streamId", "position", event_id as "eventId", at, replayed
         from ${TOLD}
-       cross join lateral sluice.append_job(told.workspace, $2, $3, $4, $5, $6, $7, $8)`,
+       cross join lateral sluice.append_job(told.workspace, $2, $3, $4, $5, $6, $7, $8, $9)`,
     values: [
       ...[workspace, id, attempt, events.map(({ type }) => type), events.map(({ data }) => data)],
-      ...[idempotency?.key, idempotency?.fingerprint, actor],
+      ...[idempotency?.key, idempotency?.fingerprint, actor, holder],
     ],
   })
   const { streamId, replayed } = only(rows)

@@ -96,7 +96,7 @@ export async function run(app: FastifyInstance, story: Story, { id }: Job): Prom
 }
 
 export async function finish(app: FastifyInstance, { result }: Story, { id }: Job): Promise<void> {
-  await app.jobs.finish(EDITOR, id, 'completed', { result }, 1)
+  await app.jobs.finish(EDITOR, id, 'completed', { result }, { attempt: 1 })
 }
 
 /** The story from its beginning to its end. */
