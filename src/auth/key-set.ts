@@ -3,9 +3,8 @@
  * withdrawn is gone at the next fetch, an unknown id cannot make us fetch more often than every few seconds, and
  * while the issuer cannot be reached the keys we have stay good for a while.
  */
-import { createPublicKey, type KeyObject } from 'node:crypto'
 import { unavailable } from '../errors.js'
-import { type Algorithm, algorithmsOf, pemOf } from './keys.js'
+import { fetchKeys, type PublicKey } from './key-set-document.js'
 import { tokenInvalid } from './refusals.js'
 
 /** After this the set is fetched anew: how long a withdrawn key lives on at most while the issuer answers. */
@@ -14,14 +13,7 @@ const FRESH_MS = 5 * 60_000
 const STALE_MS = 60 * 60_000
 /** Least time between two fetches, whatever tokens come in. */
 const PAUSE_MS = 5_000
-const FETCH_TIMEOUT_MS = 5_000
 const WELL_KNOWN = '.well-known/jwks.json'
-
-interface PublicKey {
-  readonly id: string | undefined
-  readonly algorithms: readonly Algorithm[]
-  readonly pem: string
-}
 
 export interface KeySet {
   /**
@@ -91,51 +83,4 @@ function only(keys: readonly PublicKey[], kid: unknown, alg: unknown): PublicKey
     key => (kid === undefined || key.id === kid) && key.algorithms.some(algorithm => algorithm === alg),
   )
   return fitting.length === 1 || kid !== undefined ? fitting[0] : undefined
-}
-
-async function fetchKeys({ href, username, password }: URL): Promise<PublicKey[]> {
-  const url = new URL(href)
-  url.username = url.password = ''
-  const response = await fetch(url, {
-    headers: { accept: 'application/json', ...basic(username, password) },
-    signal: AbortSignal.timeout(FETCH_TIMEOUT_MS),
-  })
-  if (!response.ok) throw new Error(`${url.origin}${url.pathname} answered ${response.status}`)
-  const document: unknown = await response.json()
-  if (
-    typeof document !== 'object' ||
-    document === null ||
-    !('keys' in document) ||
-    !Array.isArray(document.keys)
-  ) {
-    throw new Error(`${url.origin}${url.pathname} is not a key set`)
-  }
-  return document.keys.flatMap(readKey)
-}
-
-/** What stands in a URL; fetch refuses URLs with it, and would quote them. RFC 7617. */
-function basic(username: string, password: string): { authorization?: string } {
-  if (username === '' && password === '') return {}
-  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
-  return { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` }
-}
-
-/** Keys for other uses, of other kinds, or unreadable are left out (RFC 7517 §5). */
-function readKey(jwk: unknown): PublicKey[] {
-  if (typeof jwk !== 'object' || jwk === null) return []
-  const { kid, use, alg } = jwk as { kid?: unknown; use?: unknown; alg?: unknown }
-  if (use !== undefined && use !== 'sig') return []
-  const key = publicKeyOf(jwk)
-  const algorithms = key ? algorithmsOf(key).filter(algorithm => alg === undefined || algorithm === alg) : []
-  return key && algorithms.length > 0
-    ? [{ id: typeof kid === 'string' ? kid : undefined, algorithms, pem: pemOf(key) }]
-    : []
-}
-
-function publicKeyOf(jwk: object): KeyObject | undefined {
-  try {
-    return createPublicKey({ key: { ...jwk }, format: 'jwk' })
-  } catch {
-    return undefined
-  }
 }

@@ -25,10 +25,13 @@ async function issuer(t: Test, keys: readonly object[]) {
     paths: [] as string[],
     url: '',
     answer: (response: ServerResponse): unknown => response.end(JSON.stringify({ keys: state.keys })),
+    /** What its answers are declared as; undefined: nothing. */
+    type: 'application/json' as string | undefined,
   }
   const server = createServer((request, response) => {
     state.requests++
     state.paths.push(request.url ?? '')
+    if (state.type !== undefined) response.setHeader('content-type', state.type)
     state.answer(response)
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -217,6 +220,72 @@ t.test('an issuer that never answers is given up', async t => {
   t.intercept(AbortSignal, 'timeout', { value: (ms: number) => timeout(ms / 100) })
 
   await t.rejects(createKeySet(source.url).find({ alg: 'RS256' }), { code: 'keys-unavailable' })
+})
+
+t.test('a redirect is not followed, wherever it leads', async t => {
+  const elsewhere = await issuer(t, [jwk(rsa.publicKey, { kid: 'r' })])
+  const source = await issuer(t, [])
+
+  for (const status of [301, 302, 303, 307, 308]) {
+    source.answer = response => response.writeHead(status, { location: elsewhere.url }).end()
+    const refusal = await createKeySet(source.url)
+      .find({ kid: 'r', alg: 'RS256' })
+      .catch(error => error)
+    t.match(refusal, {
+      code: 'keys-unavailable',
+      cause: { cause: { message: /set JWKS_URL to the address/ } },
+    })
+  }
+  t.equal(elsewhere.requests, 0)
+})
+
+t.test('an answer that does not end is given up after half a megabyte, and the rest is not read', async t => {
+  const source = await issuer(t, [])
+  const cut = new Promise(resolve => {
+    source.answer = response => {
+      response.on('close', resolve)
+      response.write('{"keys":[')
+      const more = () => response.destroyed || response.write(' '.repeat(65_536), more)
+      more()
+    }
+  })
+
+  const refusal = await createKeySet(source.url)
+    .find({ alg: 'RS256' })
+    .catch(error => error)
+
+  t.match(refusal, { code: 'keys-unavailable', cause: { cause: { message: /bytes/ } } })
+  await cut
+})
+
+t.test('an answer that drips in is given up in time', async t => {
+  const source = await issuer(t, [])
+  source.answer = response => response.write('{')
+  const { timeout } = AbortSignal
+  t.intercept(AbortSignal, 'timeout', { value: (ms: number) => timeout(ms / 100) })
+
+  await t.rejects(createKeySet(source.url).find({ alg: 'RS256' }), { code: 'keys-unavailable' })
+})
+
+t.test('what is not declared as JSON, and a set of too many keys, is no key set', async t => {
+  const source = await issuer(t, [jwk(rsa.publicKey, { kid: 'r' })])
+  const find = () => createKeySet(source.url).find({ kid: 'r', alg: 'RS256' })
+
+  for (const type of ['text/html', 'text/plain', 'application/jsonp', '', undefined]) {
+    source.type = type
+    await t.rejects(find(), { code: 'keys-unavailable' }, String(type))
+  }
+  for (const type of ['application/jwk-set+json', 'Application/JSON; charset=utf-8']) {
+    source.type = type
+    t.ok(await find(), type)
+  }
+  source.keys = Array.from({ length: 101 }, (_, n) => jwk(rsa.publicKey, { kid: n === 0 ? 'r' : `${n}` }))
+  await t.rejects(find(), { code: 'keys-unavailable' })
+  source.keys = source.keys
+    .slice(1)
+    .concat(jwk(rsa.publicKey, { kid: 'r' }))
+    .slice(1)
+  t.ok(await find(), '100 are taken')
 })
 
 t.test('a token without kid is taken when one key only can have signed it', async t => {

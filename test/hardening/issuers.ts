@@ -81,7 +81,7 @@ export async function serve(t: Test, body: string): Promise<{ url: string; reque
   const requests: string[] = []
   const server = createServer((request, response) => {
     requests.push(request.url ?? '')
-    response.end(body)
+    response.setHeader('content-type', 'application/json').end(body)
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => {

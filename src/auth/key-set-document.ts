@@ -1,0 +1,100 @@
+/**
+ * Fetches a key set (RFC 7517) from the one address that is configured, and reads it. The issuer is trusted with its keys
+ * and with nothing else: it cannot send us to another address, keep us waiting, or fill our memory.
+ */
+import { createPublicKey, type KeyObject } from 'node:crypto'
+import { type Algorithm, algorithmsOf, pemOf } from './keys.js'
+
+const FETCH_TIMEOUT_MS = 5_000
+/** A key with its certificates is some 4 KiB. */
+const MAX_BYTES = 512 * 1024
+const MAX_KEYS = 100
+/** RFC 8259 and RFC 7517 §8.5.2, and types that are JSON by their suffix (RFC 6839). */
+const JSON_TYPE = /^application\/(?:[\w.+-]*\+)?json$/i
+
+export interface PublicKey {
+  readonly id: string | undefined
+  readonly algorithms: readonly Algorithm[]
+  readonly pem: string
+}
+
+/**
+ * @param url may hold a name and a password (RFC 7617).
+ * @throws {Error} when the answer is not a key set, or does not come in time; its text names the remedy.
+ */
+export async function fetchKeys({ href, username, password }: URL): Promise<PublicKey[]> {
+  const url = new URL(href)
+  url.username = url.password = ''
+  // The time limit covers the body too.
+  const signal = AbortSignal.timeout(FETCH_TIMEOUT_MS)
+  const headers = { accept: 'application/json', ...basic(username, password) }
+  const response = await fetch(url, { headers, signal, redirect: 'manual' })
+  try {
+    return keysIn(await textOf(response))
+  } catch (error) {
+    throw new Error(`${url.origin}${url.pathname} gave no key set`, { cause: error })
+  } finally {
+    // Nothing more is wanted of a refused answer. One that was read, or that broke, has nothing left to cancel.
+    await response.body?.cancel().catch(() => undefined)
+  }
+}
+
+async function textOf({ ok, status, headers, body }: Response): Promise<string> {
+  if (status >= 300 && status < 400) {
+    throw new Error(
+      `It answered ${status}. Redirects are not followed: set JWKS_URL to the address that has the keys.`,
+    )
+  }
+  if (!ok) throw new Error(`It answered ${status}.`)
+  const type = headers.get('content-type')?.split(';', 1)[0]?.trim() ?? ''
+  if (!JSON_TYPE.test(type)) throw new Error(`Its Content-Type is ${type || 'missing'}, not JSON.`)
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of body ?? []) {
+    bytes += chunk.byteLength
+    if (bytes > MAX_BYTES) throw new Error(`It has more than ${MAX_BYTES} bytes.`)
+    chunks.push(chunk)
+  }
+  return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
+}
+
+function keysIn(text: string): PublicKey[] {
+  const document: unknown = JSON.parse(text)
+  if (
+    typeof document !== 'object' ||
+    document === null ||
+    !('keys' in document) ||
+    !Array.isArray(document.keys)
+  ) {
+    throw new Error('It has no array of keys.')
+  }
+  if (document.keys.length > MAX_KEYS) throw new Error(`It has more than ${MAX_KEYS} keys.`)
+  return document.keys.flatMap(readKey)
+}
+
+/** fetch refuses URLs that hold credentials, and quotes them in its error. */
+function basic(username: string, password: string): { authorization?: string } {
+  if (username === '' && password === '') return {}
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  return { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` }
+}
+
+/** Keys for other uses, of other kinds, or unreadable are left out (RFC 7517 §5). */
+function readKey(jwk: unknown): PublicKey[] {
+  if (typeof jwk !== 'object' || jwk === null) return []
+  const { kid, use, alg } = jwk as { kid?: unknown; use?: unknown; alg?: unknown }
+  if (use !== undefined && use !== 'sig') return []
+  const key = publicKeyOf(jwk)
+  const algorithms = key ? algorithmsOf(key).filter(algorithm => alg === undefined || algorithm === alg) : []
+  return key && algorithms.length > 0
+    ? [{ id: typeof kid === 'string' ? kid : undefined, algorithms, pem: pemOf(key) }]
+    : []
+}
+
+function publicKeyOf(jwk: object): KeyObject | undefined {
+  try {
+    return createPublicKey({ key: { ...jwk }, format: 'jwk' })
+  } catch {
+    return undefined
+  }
+}
