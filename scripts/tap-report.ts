@@ -12,6 +12,7 @@ const DIAGNOSTICS = /^( +)---$/
 const UNFINISHED = /# (SKIP|TODO)\b/i
 const TIME = / # time=([\d.]+)ms$/
 const COUNTS = /^# \{ (total: .*) \}$/
+const BAIL = /^ *Bail out! ?(.*)/
 
 export interface Counts {
   readonly passed: number
@@ -23,17 +24,25 @@ export interface Counts {
 export class TapReport {
   /** Undefined until the stream has come to its end. */
   counts: Counts | undefined
+  /** What failed when tap gave up at the first failure (--bail); all that tap says of it. */
+  bailedBy: string | undefined
+  readonly #soFar = { passed: 0, failed: 0, skipped: 0 }
   readonly #print: (line: string) => void
   #file = ''
   #kept: string[] = []
   /** Tests that have begun, from the file inwards: their indentation, and where their lines begin in `#kept`. */
-  #open: { readonly indent: number; readonly start: number }[] = []
+  #open: { readonly indent: number; readonly start: number; readonly failedBefore: number }[] = []
   #skips: string[] = []
   #endOfDiagnostics: string | undefined
   #wanted = true
 
   constructor(print: (line: string) => void) {
     this.#print = print
+  }
+
+  /** What the lines until now tell, also of a stream that was cut off. */
+  get soFar(): Counts {
+    return { ...this.#soFar }
   }
 
   /** Takes one line of the stream. */
@@ -45,6 +54,7 @@ export class TapReport {
     else if (diagnosed !== undefined) this.#endOfDiagnostics = `${diagnosed}...`
     else if (subtest !== undefined) this.#begin(line, subtest.length)
     else if (result) this.#end(line, result[1]?.length ?? 0, result[2] === undefined, result[3] ?? '')
+    else if (BAIL.test(line)) this.bailedBy ??= BAIL.exec(line)?.[1] ?? ''
     else this.counts ??= readCounts(line)
   }
 
@@ -55,7 +65,7 @@ export class TapReport {
   }
 
   #begin(line: string, indent: number): void {
-    this.#open.push({ indent, start: this.#kept.length })
+    this.#open.push({ indent, start: this.#kept.length, failedBefore: this.#soFar.failed })
     if (indent > 0) this.#kept.push(line)
     else this.#file = line.replace(SUBTEST, '')
   }
@@ -63,12 +73,21 @@ export class TapReport {
   #end(line: string, indent: number, ok: boolean, name: string): void {
     const test = this.#open.at(-1)?.indent === indent ? this.#open.pop() : undefined
     if (UNFINISHED.test(name)) this.#skips.push(name)
+    this.#count(ok, UNFINISHED.test(name), test?.failedBefore)
     if (ok && test) this.#kept.length = test.start
     // The diagnostics of a test matter only when none inside it says why.
     const heading = indent > 0 ? 1 : 0
     this.#wanted = !ok && (test === undefined || this.#kept.length === test.start + heading)
     if (!ok && indent > 0) this.#kept.push(line)
     if (indent === 0) this.#endFile(ok, name)
+  }
+
+  /** @param failedBefore of a test that ends: what failed in it is counted already. */
+  #count(ok: boolean, unfinished: boolean, failedBefore?: number): void {
+    if (unfinished) this.#soFar.skipped += 1
+    else if (!ok)
+      this.#soFar.failed += failedBefore === undefined || failedBefore === this.#soFar.failed ? 1 : 0
+    else if (failedBefore === undefined) this.#soFar.passed += 1
   }
 
   #endFile(ok: boolean, name: string): void {

@@ -12,6 +12,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { packageRoot } from '../src/package-root.js'
 import { usageError } from '../src/usage.js'
+import { patient } from '../test/harness/patience.js'
 import { startTestServer, type TestServer, temporaryFolder } from '../test/harness/server.js'
 import { type Counts, TapReport } from './tap-report.js'
 
@@ -23,8 +24,16 @@ Runs the tests, all of them or the files that are named, on a Postgres that it s
   others       go to tap, such as --grep=PATTERN or --bail
 
 From the environment: TEST_DATABASE_URL, a Postgres server to use instead, whose user may create databases; PG_BIN, the
-folder of another Postgres to start; SLUICE_NO_SKIPS=1: a skipped test is a failure.`
+folder of another Postgres to start; SLUICE_NO_SKIPS=1: a skipped test is a failure; TEST_PATIENCE=3: tests wait three times
+as long before they give up, for a slow machine.`
 
+interface Run extends Counts {
+  /** What ended the run before all tests were done, if anything did. */
+  readonly stoppedBy: string | undefined
+}
+
+/** For one file, on a quiet machine. Only a net: what a test waits for has a deadline that says what it waited for. */
+const FILE_MS = 300_000
 const TAP = join(packageRoot, 'node_modules', 'tap', 'dist', 'esm', 'run.mjs')
 /** The folder that holds the compiled scripts/ and test/: dist/, or wherever this was compiled to. */
 const compiled = resolve(dirname(fileURLToPath(import.meta.url)), '..')
@@ -41,8 +50,8 @@ try {
   process.env.SLUICE_TEST_FOLDER = folder
   const server = await startTestServer()
   try {
-    const counts = await runTap(args, server)
-    process.exitCode = report(counts, process.env.SLUICE_NO_SKIPS === '1')
+    const run = await runTap(args, server)
+    process.exitCode = report(run, process.env.SLUICE_NO_SKIPS === '1')
   } finally {
     await server.close()
   }
@@ -74,9 +83,12 @@ function refuseUnknown(options: readonly string[]): void {
 }
 
 /** In a process group of its own: Ctrl-C reaches only us, and we end tap with all that it started. */
-async function runTap(args: readonly string[], { url, template }: TestServer): Promise<Counts> {
+async function runTap(args: readonly string[], { url, template }: TestServer): Promise<Run> {
   const files = args.filter(isTestFile).map(toCompiled)
-  const options = args.filter(arg => !isTestFile(arg))
+  const options = [
+    `--timeout=${Math.ceil(patient(FILE_MS) / 1_000)}`,
+    ...args.filter(arg => !isTestFile(arg)),
+  ]
   const tap = spawn(
     process.execPath,
     [TAP, 'run', '--reporter=tap', ...options, ...(files.length > 0 ? files : allTestFiles())],
@@ -87,16 +99,23 @@ async function runTap(args: readonly string[], { url, template }: TestServer): P
       detached: true,
     },
   )
-  const stop = () => endGroup(tap)
+  let stoppedBy: string | undefined
+  const stop = (signal: string) => {
+    stoppedBy = signal
+    endGroup(tap)
+  }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, stop)
 
   const tapReport = new TapReport(line => console.log(line))
   const ended = once(tap, 'exit')
   for await (const line of createInterface({ input: tap.stdout })) tapReport.add(line)
   const [code] = await ended
-  const counts = tapReport.counts ?? { passed: 0, failed: 0, skipped: 0 }
-  // Whatever made tap fail counts, even if no test could say so.
-  return code === 0 || counts.failed > 0 ? counts : { ...counts, failed: 1 }
+  if (tapReport.bailedBy !== undefined) stoppedBy ??= `the first failure, ${tapReport.bailedBy} (--bail)`
+  else if (tapReport.counts === undefined) stoppedBy ??= 'the end of tap itself'
+  const counts = tapReport.counts ?? tapReport.soFar
+  // Whatever made tap fail counts, even if no test could say so; so does a run that is not whole.
+  const failed = stoppedBy !== undefined || code !== 0 ? Math.max(counts.failed, 1) : counts.failed
+  return { ...counts, failed, stoppedBy }
 }
 
 function endGroup(tap: ChildProcess): void {
@@ -120,9 +139,12 @@ function allTestFiles(): string[] {
     .map(file => join(tests, file))
 }
 
-function report({ passed, failed, skipped }: Counts, noSkips: boolean): number {
+function report({ passed, failed, skipped, stoppedBy }: Run, noSkips: boolean): number {
   const failures = noSkips ? failed + skipped : failed
   if (noSkips && skipped > 0) console.log(`${skipped} skipped, which SLUICE_NO_SKIPS counts as failed.`)
+  if (stoppedBy !== undefined) {
+    console.log(`Stopped by ${stoppedBy}, with tests left to do: that counts as a failure. Until then:`)
+  }
   if (passed + failed === 0) console.log('No test was executed, which is a failure.')
   console.log(`${passed} passed, ${failures} failed${!noSkips && skipped > 0 ? `, ${skipped} skipped` : ''}`)
   return failures > 0 || passed === 0 ? 1 : 0

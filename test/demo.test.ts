@@ -3,6 +3,7 @@ import t from 'tap'
 import { playDemo } from '../src/demo.js'
 import { Items } from '../src/items/items.js'
 import { createDatabase } from './harness/database.js'
+import { patienceSignal } from './harness/patience.js'
 import { execute, withDatabase } from './harness/server.js'
 
 const DEADLINE_MS = 60_000
@@ -20,7 +21,7 @@ t.test('the demo draws, edits, releases and retires its items, within its bounds
 
   const demo = playDemo(items, { meanPauseMs: 0, onError: error => watch.emit('error', error) })
   let changes = 0
-  for await (const _ of on(watch, 'committed', { signal: AbortSignal.timeout(DEADLINE_MS) })) {
+  for await (const _ of on(watch, 'committed', { signal: patienceSignal(DEADLINE_MS) })) {
     if (++changes === CHANGES) break
   }
   await demo.close()
@@ -42,7 +43,7 @@ t.test('the demo waits while the database is away, says so once, and goes on', a
   const name = (await pool.query('select current_database() as name')).rows[0].name
   const watch = new EventEmitter()
   const items = new Items({ database: pool, onCommitted: () => watch.emit('committed') })
-  const signal = AbortSignal.timeout(DEADLINE_MS)
+  const signal = patienceSignal(DEADLINE_MS)
   const failures: unknown[] = []
   const onError = (error: unknown) => {
     failures.push(error)

@@ -189,3 +189,16 @@ function isOurs(specifier: string): boolean {
 function sourceOf(importer: string, specifier: string): string {
   return normalize(join(dirname(importer), specifier)).replace(/\.js$/, '.ts')
 }
+
+// A deadline that is not made there knows nothing of TEST_PATIENCE, nor of a machine under load.
+t.test('tests get their deadlines from test/harness/patience.ts', async t => {
+  const ownDeadline =
+    /AbortSignal\.timeout\(|performance\.now\(\) \+ \w*(DEADLINE|PATIENCE|TIMEOUT)_MS|\bt\.setTimeout\(/
+  const tests = readFloor('test').filter(({ path }) => path !== 'test/house.test.ts')
+
+  t.ok(tests.some(({ path }) => path === 'test/harness/patience.ts'))
+  t.strictSame(
+    tests.filter(({ text }) => ownDeadline.test(text)).map(({ path }) => path),
+    [],
+  )
+})

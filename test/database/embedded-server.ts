@@ -4,11 +4,12 @@ import { once } from 'node:events'
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import type pg from 'pg'
 import type { Test } from 'tap'
 import { type Embedded, type EmbeddedOptions, startEmbedded } from '../../src/database/embedded.js'
 import { execute, temporaryFolder } from '../harness/server.js'
+import { until } from '../harness/until.js'
 
 const DEADLINE_MS = 20_000
 
@@ -53,22 +54,13 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-export async function until(fact: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + DEADLINE_MS
-  while (!(await fact())) {
-    if (performance.now() > deadline) throw new Error(`Not within ${DEADLINE_MS} ms: ${fact}`)
-    await sleep(10)
-  }
-}
-
 export async function untilAnswered(url: string, sql: string) {
-  const deadline = performance.now() + DEADLINE_MS
-  for (;;) {
-    try {
-      return await execute(url, sql)
-    } catch (error) {
-      if (performance.now() > deadline) throw error
-      await sleep(10)
-    }
-  }
+  let answer: pg.QueryResult | undefined
+  const ask = () =>
+    execute(url, sql)
+      .then(result => (answer = result))
+      .catch(() => undefined)
+  await until(`an answer to ${sql}`, async () => (await ask()) !== undefined, DEADLINE_MS)
+  if (answer === undefined) throw new Error('No answer.')
+  return answer
 }

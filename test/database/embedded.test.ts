@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { startEmbedded } from '../../src/database/embedded.js'
 import { execute } from '../harness/server.js'
+import { until } from '../harness/until.js'
 import {
   folder,
   isAlive,
@@ -11,7 +12,6 @@ import {
   socketsOf,
   start,
   startInChild,
-  until,
   untilAnswered,
 } from './embedded-server.js'
 
@@ -97,7 +97,7 @@ t.test('a server comes back, every time, when the shell that keeps it is killed 
     const pid = await serverPid(dataDir)
     const keeper = Number(execFileSync('ps', ['-o', 'ppid=', '-p', String(pid)]))
     for (const victim of [keeper, pid]) process.kill(victim, 'SIGKILL')
-    await until(() => !isAlive(pid))
+    await until('its end', () => !isAlive(pid))
     t.strictSame((await untilAnswered(url, 'select 1 as one')).rows, [{ one: 1 }], `round ${round}`)
   }
 })
@@ -108,7 +108,7 @@ t.test('a server that somebody shuts down comes back too', async t => {
   const pid = await serverPid(dataDir)
 
   process.kill(pid, 'SIGINT')
-  await until(() => !isAlive(pid))
+  await until('its end', () => !isAlive(pid))
 
   t.strictSame((await untilAnswered(url, 'select 1 as one')).rows, [{ one: 1 }])
 })
@@ -119,7 +119,7 @@ t.test('a server that is closed while it is down stays down', async t => {
   const pid = await serverPid(dataDir)
 
   process.kill(pid, 'SIGKILL')
-  await until(() => !isAlive(pid))
+  await until('its end', () => !isAlive(pid))
   await server.close()
 
   const next = await start(t, { dataDir })
@@ -137,7 +137,7 @@ t.test('when its process is killed the server leaves, and a start that follows a
 
   t.strictSame((await execute(next.url, 'select text from notes')).rows, [{ text: 'kept' }])
   t.notOk(isAlive(pid))
-  await until(() =>
+  await until('the end of its sockets', () =>
     stat(socketsOf(url)).then(
       () => false,
       () => true,

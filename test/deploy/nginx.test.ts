@@ -2,11 +2,12 @@ import { once } from 'node:events'
 import { request as httpRequest, type ServerResponse } from 'node:http'
 import t from 'tap'
 import { startNginx, withoutNginx } from '../harness/nginx.js'
+import { patienceSignal } from '../harness/patience.js'
 import { echoesHeaders, startStandIn, tellsOne } from './stand-in.js'
 
 const skip = withoutNginx()
 const stream = { accept: 'text/event-stream' }
-const deadline = () => AbortSignal.timeout(10_000)
+const deadline = () => patienceSignal(10_000)
 
 async function firstText(response: Response): Promise<string> {
   const reader = response.body?.getReader()

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { openBrowser, withoutBrowser } from '../harness/browser.js'
+import { patienceSignal } from '../harness/patience.js'
 import { freePort } from '../harness/port.js'
 import { fences, read, section } from './document.js'
 import { type NewcomersGateway, startNewcomersGateway, startScript } from './newcomer.js'
@@ -61,7 +62,7 @@ t.test('the Fastify app ticks', async t => {
     .replace('3000', `${port}`)
 
   await startScript(t, `${source}\nconsole.log('listening')`).prints(/listening/)
-  const response = await fetch(`http://127.0.0.1:${port}/clock`, { signal: AbortSignal.timeout(DEADLINE_MS) })
+  const response = await fetch(`http://127.0.0.1:${port}/clock`, { signal: patienceSignal(DEADLINE_MS) })
 
   let text = ''
   for await (const chunk of response.body ?? []) {

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
 import { packageRoot } from '../../src/package-root.js'
+import { patient } from '../harness/patience.js'
 import { startProcess } from '../harness/process.js'
 import { temporaryFolder } from '../harness/server.js'
 import { until } from '../harness/until.js'
@@ -79,7 +80,10 @@ export function openShell(t: Test, { url, viewerToken, editorToken, folder }: Ne
         stream = openStream(t, script, options)
         seen = 0
       } else {
-        const { stdout } = await run('sh', ['-euc', script], { ...options, timeout: COMMAND_DEADLINE_MS })
+        const { stdout } = await run('sh', ['-euc', script], {
+          ...options,
+          timeout: patient(COMMAND_DEADLINE_MS),
+        })
         output = stdout
       }
     },

@@ -8,9 +8,6 @@ import { until } from '../harness/until.js'
 /** More than Node lets wait by itself. */
 const CLIENTS = 1_500
 
-// Longer than the suite's own: whole processes start here, which takes its time on a busy machine.
-t.setTimeout(120_000)
-
 const longest = Number(await readFile('/proc/sys/net/core/somaxconn', 'utf8').catch(() => '0'))
 
 for (const WORKERS of ['1', '2']) {

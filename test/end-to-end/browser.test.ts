@@ -12,9 +12,6 @@ const skip = withoutNginx() || withoutBrowser()
 const OUTAGE_MS = 5_000
 const PUBLISH_EVERY_MS = 20
 
-// Longer than the suite's own: whole processes start and end here, which takes its time on a busy machine.
-t.setTimeout(300_000)
-
 t.test("Chromium's EventSource misses nothing and sees nothing twice", { skip }, async t => {
   const { url: databaseUrl, pool } = await createDatabase(t)
   const gateways = await Promise.all([startProcess(t, { databaseUrl }), startProcess(t, { databaseUrl })])

@@ -4,6 +4,7 @@ import type { Database } from '../../src/database/pool.js'
 import { createDatabase } from '../harness/database.js'
 import { as } from '../harness/gateway.js'
 import { startNginx, withoutNginx } from '../harness/nginx.js'
+import { afterPatience } from '../harness/patience.js'
 import { startProcess } from '../harness/process.js'
 import { differenceOf, type Logs, readLogs } from './logs.js'
 import { type Ledger, publishAll } from './publishers.js'
@@ -32,9 +33,6 @@ const STREAMS = [
 
 const seed = Number(process.env.SLUICE_SEED ?? Date.now() % 1_000_000)
 const skip = withoutNginx()
-
-// Longer than the suite's own: whole processes start and end here, which takes its time on a busy machine.
-t.setTimeout(300_000)
 
 t.test(`what every client received is what the table holds (SLUICE_SEED=${seed})`, { skip }, async t => {
   const random = new Random(seed)
@@ -72,9 +70,9 @@ t.test(`what every client received is what the table holds (SLUICE_SEED=${seed})
   for (const { workspace, stream } of STREAMS) {
     await pool.query('select sluice.publish($1, $2, $3, $4)', [workspace, stream, END, '{}'])
   }
-  const late = setTimeout(giveUp, ARRIVAL_MS)
+  const callOff = afterPatience(ARRIVAL_MS, giveUp)
   await wandering
-  clearTimeout(late)
+  callOff()
 
   const logs = await readLogs(pool)
   for (const [n, each] of wanderers.entries()) {

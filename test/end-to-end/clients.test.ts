@@ -21,9 +21,6 @@ const MAX_GROWTH_BYTES = 220 * MEBIBYTE
 const PATIENCE_MS = 50_000
 
 t.jobs = 2
-// Longer than the suite's own: whole processes start and end here, which takes its time on a busy machine.
-t.setTimeout(300_000)
-
 const skip = process.platform !== 'linux' && 'the memory of another process is read from /proc'
 t.test(
   'clients that stop reading cost bounded memory, disturb nobody, and resume',

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { createDatabase } from '../harness/database.js'
 import { as, publish } from '../harness/gateway.js'
 import { startNginx, withoutNginx } from '../harness/nginx.js'
+import { patienceSignal } from '../harness/patience.js'
 import { startProcess } from '../harness/process.js'
 import { findProgram } from '../harness/program.js'
 
@@ -12,9 +13,6 @@ const PATIENCE_MS = 20_000
 const skip = withoutNginx()
 const skipCurl = skip || (findProgram(['curl']) === undefined && 'curl is not installed')
 const thing = (n: number) => ({ type: 'thing.made', data: { n } })
-
-// Longer than the suite's own: whole processes start and end here, which takes its time on a busy machine.
-t.setTimeout(300_000)
 
 t.test('the eventsource package with a token in its header outlives every gateway', { skip }, async t => {
   const { url: databaseUrl } = await createDatabase(t)
@@ -88,7 +86,7 @@ function collect(source: EventSource): Seen {
   const seen: Seen = {
     ...{ events: [], states: [], refusals: [] },
     async until(fact) {
-      const signal = AbortSignal.timeout(PATIENCE_MS)
+      const signal = patienceSignal(PATIENCE_MS)
       while (!fact(seen)) await once(look, 'change', { signal })
     },
   }
@@ -115,7 +113,7 @@ function curl(t: Test, url: string, ...args: string[]) {
     output: () => output,
     stop,
     async until(pattern: RegExp) {
-      const signal = AbortSignal.timeout(PATIENCE_MS)
+      const signal = patienceSignal(PATIENCE_MS)
       const late = (cause: unknown) => Promise.reject(new Error(`No ${pattern} in:\n${output}`, { cause }))
       while (!pattern.test(output)) await once(child.stdout, 'data', { signal }).catch(late)
     },

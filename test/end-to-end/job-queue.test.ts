@@ -28,9 +28,6 @@ const PATIENCE_MS = 60_000
 
 const seed = Number(process.env.SLUICE_SEED ?? Date.now() % 1_000_000)
 
-// Longer than the suite's own: whole processes start and end here, which takes its time on a busy machine.
-t.setTimeout(200_000)
-
 t.test(`each of many jobs is done once, the urgent ones first (SLUICE_SEED=${seed})`, async t => {
   const random = new Random(seed)
   const { url: databaseUrl, pool } = await createDatabase(t)

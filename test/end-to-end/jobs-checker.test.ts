@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import type { Database } from '../../src/database/pool.js'
 import { createDatabase } from '../harness/database.js'
 import { startNginx, withoutNginx } from '../harness/nginx.js'
+import { afterPatience } from '../harness/patience.js'
 import { type Program, startProcess } from '../harness/process.js'
 import { until } from '../harness/until.js'
 import {
@@ -31,9 +32,6 @@ const PATIENCE_MS = 60_000
 
 const seed = Number(process.env.SLUICE_SEED ?? Date.now() % 1_000_000)
 const skip = withoutNginx()
-
-// Longer than the suite's own: whole processes start and end here, which takes its time on a busy machine.
-t.setTimeout(200_000)
 
 t.test(
   `what every client of a job received is what the job's stream holds (SLUICE_SEED=${seed})`,
@@ -76,9 +74,9 @@ t.test(
     followAll()
     await until('the end of all jobs', async () => (await countOpen(pool)) === 0, PATIENCE_MS)
     followAll()
-    const late = setTimeout(() => followers.forEach(each => void each.stop()), PATIENCE_MS)
+    const callOff = afterPatience(PATIENCE_MS, () => followers.forEach(each => void each.stop()))
     await Promise.all(following)
-    clearTimeout(late)
+    callOff()
 
     const logs = await readJobLogs(pool)
     for (const [n, job] of jobs.entries()) checkLog(t, n, logs.get(job) ?? [])

@@ -24,9 +24,6 @@ async function dataFolder(t: Test): Promise<string> {
   return folder
 }
 
-// Longer than the suite's own: whole processes start and end here, which takes its time on a busy machine.
-t.setTimeout(300_000)
-
 t.test('--help and --version answer and leave', async t => {
   const help = startProgram(t, { args: ['--help'] })
   const version = startProgram(t, { args: ['--version'] })

@@ -19,9 +19,6 @@ const env = { HEARTBEAT_MS: '1000' }
 /** With NOTIFY switched off there is no listener to lose. */
 const listens = process.env.BUS_NOTIFY !== 'off'
 
-// Longer than the suite's own: whole processes start and end here, which takes its time on a busy machine.
-t.setTimeout(300_000)
-
 t.test('Postgres goes for 20 s and comes back: streams stay, nothing is lost or doubled', async t => {
   const postgres = await preparePostgres(t)
   await postgres.start()

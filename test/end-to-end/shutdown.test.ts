@@ -23,9 +23,6 @@ const GATE = `
   create trigger wait_at_gate before insert on sluice.events execute function wait_at_gate()`
 const json = { ...as('editor'), 'content-type': 'application/json' }
 
-// Longer than the suite's own: whole processes start and end here, which takes its time on a busy machine.
-t.setTimeout(300_000)
-
 t.test(
   'at SIGTERM 200 clients are told, everything in flight is answered, and the process leaves',
   async t => {

@@ -14,9 +14,6 @@ const WORKERS = 2
 const CLIENTS = 8
 const EVENTS = 30
 
-// Longer than the suite's own: whole processes start and end here, which takes its time on a busy machine.
-t.setTimeout(300_000)
-
 t.test('several workers behind one port are one gateway to clients and to probes', async t => {
   const { url: databaseUrl } = await createDatabase(t)
   const gateway = await startProcess(t, { databaseUrl, env: { WORKERS: `${WORKERS}` } })

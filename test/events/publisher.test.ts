@@ -6,7 +6,8 @@ import type { StreamId } from '../../src/events/event.js'
 import { ensureStream } from '../../src/events/log.js'
 import { Publisher, type PublishRequest, type Receipt } from '../../src/events/publisher.js'
 import { createDatabase } from '../harness/database.js'
-import { connect, isDense, logged, typesOf, until } from './records.js'
+import { until } from '../harness/until.js'
+import { connect, isDense, logged, typesOf } from './records.js'
 
 interface Fixture {
   readonly pool: Database
@@ -46,7 +47,7 @@ async function holdUp(test: Test, { pool, publisher }: Fixture) {
   const inFlight = publisher.publish(request(['held'], { stream: 'held' }))
   // A test that expects it to fail looks later; until then it is nobody's.
   inFlight.catch(() => undefined)
-  await until(async () => (await flushes(pool)).length === 1)
+  await until('one flush', async () => (await flushes(pool)).length === 1)
   return { inFlight, letGo: () => holder.query('commit') }
 }
 
@@ -290,7 +291,7 @@ t.test('a caller that goes away takes its request back while it waits, not when 
   await t.rejects(waiting, { message: 'left' })
   await letGo()
   const stored = fixture.publisher.publish(request(['a']), late.signal)
-  await until(async () => (await logged(fixture.pool)).length === 1)
+  await until('the first event', async () => (await logged(fixture.pool)).length === 1)
   late.abort()
 
   t.equal(await result(stored), '1')

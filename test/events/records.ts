@@ -1,8 +1,8 @@
 /** What these tests look at: the rows of the log, and which transactions wait. */
-import { setTimeout as pause } from 'node:timers/promises'
 import type pg from 'pg'
 import type { Test } from 'tap'
 import type { Database } from '../../src/database/pool.js'
+import { until } from '../harness/until.js'
 
 export interface Logged {
   readonly position: number
@@ -12,9 +12,6 @@ export interface Logged {
   readonly at: Date
   readonly eventId: string
 }
-
-const DEADLINE_MS = 20_000
-const LOOK_AGAIN_MS = 2
 
 /** The events of a stream that the log holds, in the order of their positions. */
 export async function logged(database: Database, stream = 'feed', workspace = 'w'): Promise<Logged[]> {
@@ -51,16 +48,8 @@ export async function backendOf(client: pg.PoolClient): Promise<number> {
 
 /** Resolves when the process waits for a lock that another transaction holds. */
 export async function untilBlocked(database: Database, pid: number): Promise<void> {
-  await until(async () => {
+  await until('it waits for a lock', async () => {
     const { rows } = await database.query('select cardinality(pg_blocking_pids($1)) > 0 as blocked', [pid])
     return rows[0]?.blocked === true
   })
-}
-
-export async function until(fact: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + DEADLINE_MS
-  while (!(await fact())) {
-    if (performance.now() > deadline) throw new Error('What the test waits for did not come true.')
-    await pause(LOOK_AGAIN_MS)
-  }
 }

@@ -4,7 +4,8 @@ import type { Position, StreamId } from '../../src/events/event.js'
 import { findStream, readBounds, readPage } from '../../src/events/log.js'
 import { Retention } from '../../src/events/retention.js'
 import { createDatabase } from '../harness/database.js'
-import { connect, isDense, logged, until } from './records.js'
+import { until } from '../harness/until.js'
+import { connect, isDense, logged } from './records.js'
 
 /** Events of a feed, the first `old` of which are two days old. */
 async function fill(database: Database, stream: string, old: number, young: number): Promise<StreamId> {
@@ -176,6 +177,7 @@ t.test('closing ends a sweep after its batch, and is fine twice or before a star
   const sweep = retention.sweep()
   // Asked for one row, not for all: by the time that these are read the sweep may be over.
   await until(
+    'one batch is gone',
     async () => (await pool.query('select from sluice.streams where base_position > 0')).rowCount === 1,
   )
 

@@ -22,9 +22,6 @@ import { broken, output, startStandInStream, status, stream } from './stand-in-s
 
 const UNKNOWN_ID = '00000000-0000-4000-8000-000000000000'
 
-// A machine that has none of the packages downloads them first.
-t.setTimeout(300_000)
-
 /** Those that could be made ready here: the first two tests do it, once for all others. */
 const clients: Client[] = [nodeClient]
 const folder = await temporaryFolder()

@@ -1,5 +1,6 @@
 /** One connection, one text, whatever comes back: for requests that no HTTP client would send. */
 import { connect } from 'node:net'
+import { afterPatience } from '../harness/patience.js'
 
 /** No longer than the server gives to a request that does not come to its end. */
 const PATIENCE_MS = 10_000
@@ -27,11 +28,11 @@ export function exchange(
 ): Promise<Exchange> {
   return new Promise((resolve, reject) => {
     const socket = connect(Number(port), '127.0.0.1')
-    const late = setTimeout(() => {
+    const callOff = afterPatience(patienceMs, () => {
       socket.destroy()
       const [sent, came] = [bytes.slice(0, SHOWN), text.slice(-SHOWN)].map(part => JSON.stringify(part))
       reject(new Error(`No end within ${patienceMs} ms. Sent was ${sent} …, and came … ${came}`))
-    }, patienceMs)
+    })
     let text = ''
     socket.setEncoding('latin1')
     socket.on('data', chunk => {
@@ -40,7 +41,7 @@ export function exchange(
     // Broken is an answer too, to somebody who sends what cannot be read.
     socket.on('error', () => {})
     socket.on('close', () => {
-      clearTimeout(late)
+      callOff()
       resolve({ text, statuses: statusesIn(text) })
     })
     if (ends) socket.end(bytes, 'latin1')

@@ -1,7 +1,10 @@
 /** A system Chromium with a new profile, driven through playwright-core, which brings no browser of its own. */
 import { type Browser, chromium } from 'playwright-core'
 import type { Test } from 'tap'
+import { patient, within } from './patience.js'
 import { findProgram } from './program.js'
+
+const PATIENCE_MS = 30_000
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 
@@ -25,6 +28,7 @@ export async function openBrowser(t: Test): Promise<Browser> {
   const executablePath = findBrowser()
   if (executablePath === undefined) throw new Error('Chromium is not installed; skip with withoutBrowser().')
   const browser = await chromium.launch({ executablePath, headless: true, args: FLAGS })
-  t.teardown(() => browser.close())
+  browser.on('context', context => context.setDefaultTimeout(patient(PATIENCE_MS)))
+  t.teardown(() => within(PATIENCE_MS, browser.close(), () => 'Chromium did not close.'))
   return browser
 }

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { createPool, type Database } from '../../src/database/pool.js'
+import { patienceSignal } from './patience.js'
 import {
   asOwner,
   execute,
@@ -55,7 +56,8 @@ async function cloneDatabase(test: Test, template: string): Promise<TestDatabase
   return { url, pool }
 }
 
-async function testServer(): Promise<Pick<TestServer, 'url' | 'template'>> {
+/** The server of the run, and the template that databases are cloned from. */
+export async function testServer(): Promise<Pick<TestServer, 'url' | 'template'>> {
   const { SLUICE_TEST_SERVER_URL: url, SLUICE_TEST_TEMPLATE: template } = process.env
   if (url && template) return { url, template }
   own ??= startOwn()
@@ -70,7 +72,7 @@ async function startOwn(): Promise<TestServer> {
 
 /** The application names of clients that are still connected after a grace period. */
 async function connectionsLeft(serverUrl: string, database: string): Promise<string[]> {
-  const deadline = performance.now() + CLOSE_TIMEOUT_MS
+  const late = patienceSignal(CLOSE_TIMEOUT_MS)
   for (;;) {
     const { rows } = await execute(
       serverUrl,
@@ -78,7 +80,7 @@ async function connectionsLeft(serverUrl: string, database: string): Promise<str
        where datname = '${database}' and backend_type = 'client backend'`,
     )
     const open = rows.map((row: { name: string }) => row.name || 'unnamed')
-    if (open.length === 0 || performance.now() > deadline) return open
+    if (open.length === 0 || late.aborted) return open
     await sleep(LOOK_AGAIN_MS)
   }
 }

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import type { Test } from 'tap'
+import { afterPatience } from './patience.js'
 
 const PATIENCE_MS = 15_000
 
@@ -62,14 +63,14 @@ export async function openStream(test: Test, url: string, options: OpenOptions =
 
   const wait = <T>(look: () => T | undefined, what: string) =>
     new Promise<T>((resolve, reject) => {
-      const late = setTimeout(() => {
+      const callOff = afterPatience(patienceMs, () => {
         waiting.delete(check)
         reject(new Error(`${what} did not come within ${patienceMs} ms; so far: ${text.slice(-2_000)}`))
-      }, patienceMs)
+      })
       const check = () => {
         const found = look()
         if (found === undefined) return
-        clearTimeout(late)
+        callOff()
         waiting.delete(check)
         resolve(found)
       }

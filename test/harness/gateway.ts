@@ -11,6 +11,7 @@ import { readConfig } from '../../src/config.js'
 import type { HttpLimits } from '../../src/http-limits.js'
 import type { MemoryReading } from '../../src/limits/process-memory.js'
 import { createDatabase } from './database.js'
+import { within } from './patience.js'
 import { bearer, SECRET, token } from './tokens.js'
 
 export interface Gateway {
@@ -21,6 +22,8 @@ export interface Gateway {
   close(): Promise<void>
 }
 
+/** All of stopping, as a gateway in a process of its own has it. */
+const CLOSE_PATIENCE_MS = 30_000
 /** A window of the rate limit that does not end while a test counts requests. */
 const FORTNIGHT_MS = 14 * 24 * 3_600_000
 
@@ -60,9 +63,10 @@ export async function startGateway(test: Test, options: GatewayOptions = {}): Pr
     readMemory: options.readMemory,
     rateWindowMs: FORTNIGHT_MS,
   })
-  test.teardown(() => app.close())
+  const close = () => within(CLOSE_PATIENCE_MS, app.close(), () => 'The gateway did not close.')
+  test.teardown(close)
   const url = await app.listen({ host: config.HOST, port: config.PORT })
-  return { app, url, databaseUrl, close: () => app.close() }
+  return { app, url, databaseUrl, close }
 }
 
 /** Headers of a caller: a viewer of workspace acme unless told otherwise. */

@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { packageRoot } from '../../src/package-root.js'
+import { patienceSignal } from './patience.js'
 import { freePort } from './port.js'
 import { findProgram } from './program.js'
 
@@ -72,8 +73,8 @@ async function run(t: Test, { program, folder, log, port, upstreams }: Run): Pro
   })
   const exited = once(child, 'exit')
 
-  const deadline = Date.now() + START_DEADLINE_MS
-  while (child.exitCode === null && Date.now() < deadline) {
+  const late = patienceSignal(START_DEADLINE_MS)
+  while (child.exitCode === null && !late.aborted) {
     // A path that nginx refuses by itself: the upstreams see nothing of this.
     const answer = await fetch(`http://127.0.0.1:${port}/%00`).catch(() => undefined)
     if (answer?.status === 400 && answer.headers.get('server') === 'nginx') {

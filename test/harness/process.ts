@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { packageRoot } from '../../src/package-root.js'
 import { testEnvironment } from './gateway.js'
+import { within } from './patience.js'
 import { freePort } from './port.js'
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
@@ -127,12 +128,4 @@ async function untilOutput(
     else ended()
   })
   return await within(PATIENCE_MS, found, () => `${pattern} was not written:\n${output()}`)
-}
-
-async function within<T>(ms: number, promise: Promise<T>, complaint: () => string): Promise<T> {
-  let late: NodeJS.Timeout | undefined
-  const deadline = new Promise<never>((_, reject) => {
-    late = setTimeout(() => reject(new Error(complaint())), ms)
-  })
-  return await Promise.race([promise, deadline]).finally(() => clearTimeout(late))
 }

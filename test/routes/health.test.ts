@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import { createDatabase } from '../harness/database.js'
 import { openStream } from '../harness/event-stream.js'
 import { as, type Gateway, publish, startGateway } from '../harness/gateway.js'
+import { within } from '../harness/patience.js'
 import { startProxy } from '../harness/postgres-proxy.js'
 import { until } from '../harness/until.js'
 
@@ -116,9 +117,5 @@ async function ready({ url }: Gateway) {
 }
 
 async function soon<T>(act: () => Promise<T>): Promise<T> {
-  let late: NodeJS.Timeout | undefined
-  const deadline = new Promise<never>((_, reject) => {
-    late = setTimeout(() => reject(new Error(`No answer within ${SOON_MS} ms`)), SOON_MS)
-  })
-  return Promise.race([act(), deadline]).finally(() => clearTimeout(late))
+  return await within(SOON_MS, act(), () => `No answer within ${SOON_MS} ms`)
 }

@@ -75,12 +75,14 @@ t.test('of a run it shows each file, what was skipped, and of failures all that 
     '  exitCode: 7',
   ])
   t.strictSame(report.counts, { passed: 3, failed: 2, skipped: 1 })
+  t.strictSame(report.soFar, report.counts, 'as the lines themselves tell')
 })
 
-t.test('a stream that was cut off has no counts', async t => {
+t.test('a stream that was cut off has no final counts, but what it told until then', async t => {
   const report = new TapReport(() => undefined)
 
   for (const line of STREAM.split('\n').slice(0, 20)) report.add(line)
 
   t.equal(report.counts, undefined)
+  t.strictSame(report.soFar, { passed: 2, failed: 0, skipped: 1 })
 })
