@@ -9,7 +9,7 @@ export const Command = Type.Object(
     command: Type.String({ minLength: 1, pattern: '^[^\\0]*$', description: 'For `/bin/sh -c`.' }),
     env: Type.Optional(
       Type.Record(Type.String({ pattern: '^[^=\\0]+$' }), Type.String({ pattern: '^[^\\0]*$' }), {
-        description: 'Added to the environment of the runner.',
+        description: 'Added to what the runner passes of its own environment.',
       }),
     ),
     timeout_ms: Type.Optional(

@@ -1,5 +1,5 @@
 /**
- * `sluice runner`: reads its arguments and its two variables, runs a runner, and stops it on a signal. The token comes
+ * `sluice runner`: reads its arguments and its variables, runs a runner, and stops it on a signal. The token comes
  * from the environment alone, since arguments can be seen by everybody on the machine.
  */
 import { statSync } from 'node:fs'
@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util'
 import { clean } from '../redaction.js'
 import { onStopSignals } from '../stop-signals.js'
 import { UsageError, usageError } from '../usage.js'
+import { commandEnvironment, TOKEN_VARIABLE } from './environment.js'
 import { Gateway, GatewayAway, Refusal } from './gateway.js'
 import { LocalExecutor } from './local-executor.js'
 import { isRunnerRefused, Runner } from './runner.js'
@@ -25,9 +26,11 @@ starts it. Start it only in a folder, and as a user, made for that: docs/runner.
   --name NAME         how jobs show it (host name and process id)
   --grace SECONDS     after SIGTERM, how long commands may go on before they are handed back, 0 to 3600 (20)
   --lease SECONDS     without a sign of life for so long, its jobs are given to others, 5 to 300 (30)
+  --pass-env NAMES    variables of its own environment that commands get too, as CI,AWS_*; else SLUICE_PASS_ENV
   --help, -h          show this
 
-The token, of role runner, is the environment variable SLUICE_TOKEN. Exit codes: 0 stopped, 1 failed, 2 wrong usage.
+The token, of role runner, is the environment variable SLUICE_TOKEN. Commands get PATH, HOME, USER, LOGNAME, SHELL, TERM,
+TZ, TMPDIR, LANG, LANGUAGE and LC_* of the runner's environment, and no more. Exit codes: 0 stopped, 1 failed, 2 wrong usage.
 `
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -68,7 +71,7 @@ function optionsOf(args: readonly string[], env: Environment) {
   if (new URL(url).username !== '' || new URL(url).password !== '') {
     throw new UsageError('--url must hold neither a name nor a password. The token is SLUICE_TOKEN.')
   }
-  const token = env.SLUICE_TOKEN ?? ''
+  const token = env[TOKEN_VARIABLE] ?? ''
   if (!/^[\x21-\x7e]+$/.test(token)) {
     throw new UsageError('SLUICE_TOKEN is not set. It holds the token of a principal of role runner.')
   }
@@ -80,7 +83,7 @@ function optionsOf(args: readonly string[], env: Environment) {
     concurrency: integer('concurrency', values.concurrency, 1, 64, 1),
     graceMs: integer('grace', values.grace, 0, 3_600, 20) * 1_000,
     leaseMs: integer('lease', values.lease, 5, 300, 30) * 1_000,
-    env: withoutSecrets(env),
+    env: commandEnvironment(env, values['pass-env'] ?? env.SLUICE_PASS_ENV ?? ''),
   }
 }
 
@@ -91,7 +94,7 @@ function parsed(args: readonly string[]) {
       args: [...args],
       options: {
         ...{ project: option, dir: option, concurrency: option, url: option },
-        ...{ name: option, grace: option, lease: option },
+        ...{ name: option, grace: option, lease: option, 'pass-env': option },
       },
     }).values
   } catch (error) {
@@ -116,14 +119,6 @@ function integer(name: string, text: string | undefined, least: number, most: nu
   const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
   if (value >= least && value <= most) return value
   throw new UsageError(`--${name} must be a whole number from ${least} to ${most}.`)
-}
-
-/** For commands: all but what proves who the runner is. */
-function withoutSecrets(env: Environment): Record<string, string> {
-  const { SLUICE_TOKEN: _, ...rest } = env
-  return Object.fromEntries(
-    Object.entries(rest).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
-  )
 }
 
 function explain(error: unknown): string {

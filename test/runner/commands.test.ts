@@ -29,17 +29,38 @@ t.test('a command runs in the folder; its lines and its result are stored', asyn
   })
 })
 
-t.test('a command has the environment of the runner and its own, and not the token', async t => {
+t.test('a command has of the environment of the runner what is on the list, and its own', async t => {
   const gateway = await startStandInGateway(t)
-  await startRunner(t, gateway.url, { env: { SLUICE_URL: gateway.url, COLOUR: 'blue', SIZE: 'small' } })
+  const listed = { HOME: '/nowhere', LANG: 'C.UTF-8', LC_TIME: 'C', TZ: 'UTC', TERM: 'dumb' }
+  const secrets = {
+    JWT_SECRET: 's1',
+    DATABASE_URL: 's2',
+    AWS_SECRET_ACCESS_KEY: 's3',
+    NODE_OPTIONS: '--no-warnings',
+  }
+  const named = { COLOUR: 'blue', SIZE: 'small', APP_A: '1', APP_B: '2' }
+  const env = { ...listed, ...secrets, ...named, APPLE: 's4', SLUICE_URL: gateway.url }
+  await startRunner(t, gateway.url, { env: { ...env, SLUICE_PASS_ENV: 'COLOUR, SIZE,APP_*,UNSET' } })
 
   const job = await runCommand(gateway, { command: 'env', env: { SIZE: 'large' } })
 
-  const env = new Set(linesOf(job))
-  for (const line of ['COLOUR=blue', 'SIZE=large', `SLUICE_JOB_ID=${job.id}`, 'SLUICE_JOB_ATTEMPT=1']) {
-    t.ok(env.has(line), line)
+  const own = { SIZE: 'large', SLUICE_JOB_ID: job.id, SLUICE_JOB_ATTEMPT: '1' }
+  const expected = { PATH: process.env.PATH, ...listed, ...named, ...own }
+  const got = Object.fromEntries(linesOf(job).map(line => line.split(/=(.*)/s).slice(0, 2)))
+  for (const [name, value] of Object.entries(expected)) t.equal(got[name], value, name)
+  for (const name of [...Object.keys(secrets), 'APPLE', 'SLUICE_URL', 'SLUICE_TOKEN', 'SLUICE_PASS_ENV']) {
+    t.notOk(name in got, name)
   }
-  t.notMatch([...env].join('\n'), 'SLUICE_TOKEN')
+})
+
+t.test('the token is not passed to commands even where everything is', async t => {
+  const gateway = await startStandInGateway(t)
+  await startRunner(t, gateway.url, { args: ['--pass-env', '*'], env: { JWT_SECRET: 'as you like' } })
+
+  const lines = linesOf(await runCommand(gateway, { command: 'env' }))
+
+  t.ok(lines.includes('JWT_SECRET=as you like'))
+  t.notOk(lines.some(line => line.startsWith('SLUICE_TOKEN')))
 })
 
 t.test('a command fails with its exit code or its signal', async t => {

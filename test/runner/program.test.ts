@@ -150,6 +150,8 @@ t.test('a wrong usage is refused with the remedy, and the token is not taken fro
     [{ args: [...good, '--lease', '5s'], env }, /^--lease must be a whole number from 5 to 300\./],
     [{ args: [...good, '--url', 'localhost:8080'], env }, /^--url must begin with http/],
     [{ args: [...good, '--token', 'x'], env }, /'--token'/],
+    [{ args: [...good, '--pass-env', 'CI,A B'], env }, /^--pass-env takes names/],
+    [{ args: [...good, '--pass-env', 'SLUICE_TOKEN'], env }, /SLUICE_TOKEN is never passed/],
     [{ args: good }, /^SLUICE_TOKEN is not set\./],
   ] as const
 
@@ -166,7 +168,7 @@ t.test('--help and the document tell the same options', async t => {
 
   t.equal(await help.ended(), 0)
 
-  const offered = [...help.output().matchAll(/^ {2}--(\w+ \w+) /gm)].map(([, option]) => option)
+  const offered = [...help.output().matchAll(/^ {2}--([\w-]+ \w+) /gm)].map(([, option]) => option)
   const documented = rows(section(read('docs/runner.md'), '## Starting and stopping')).map(([first = '']) =>
     first.replace(/`--(.*)`/, '$1'),
   )
