@@ -36,7 +36,6 @@ t.test('a command has of the environment of the runner what is on the list, and 
     JWT_SECRET: 's1',
     DATABASE_URL: 's2',
     AWS_SECRET_ACCESS_KEY: 's3',
-    NODE_OPTIONS: '--no-warnings',
   }
   const named = { COLOUR: 'blue', SIZE: 'small', APP_A: '1', APP_B: '2' }
   const env = { ...listed, ...secrets, ...named, APPLE: 's4', SLUICE_URL: gateway.url }
