@@ -1,11 +1,13 @@
 /** The API's description, made from the routes' own schemas: OpenAPI 3.1 at /openapi.json, to be read at /docs. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
+import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifySchema, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
+import Type, { type TObject } from 'typebox'
 import type { Role } from '../src/auth/principal.js'
+import { finished } from '../src/openapi/document.js'
 import { packageRoot } from '../src/package-root.js'
 import { PROBLEM_MEDIA_TYPE, ProblemDocument } from '../src/problem-document.js'
 
@@ -16,12 +18,9 @@ declare module 'fastify' {
   }
 }
 
-type OpenApiDocument = Extract<
-  Parameters<NonNullable<FastifyDynamicSwaggerOptions['transformObject']>>[0],
-  { openapiObject: unknown }
->['openapiObject']
-
-const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const
+/** What may follow a path that ends in it, as Fastify and as OpenAPI name it. */
+const WILDCARD = '*'
+const WILDCARD_NAME = 'path'
 /** What the page that shows it needs: its own files, styles in its markup, and pictures that are part of its styles. */
 const DOCS_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -36,12 +35,18 @@ export default fp(
           title: 'Sluice',
           version: await versionOf(packageRoot),
           description: 'What changes in Postgres reaches every client as a live, resumable stream.',
+          contact: { name: 'The maintainers of Sluice' },
+          license: { name: 'MIT', identifier: 'MIT' },
         },
         servers: [{ url: '/', description: 'This gateway' }],
         tags: [
           { name: 'events', description: 'The log of a workspace: read it, follow it, publish to it.' },
           { name: 'items', description: 'Items and their revisions.' },
           { name: 'jobs', description: 'Work with an end: the queue, the runners, what they report.' },
+          { name: 'runner jobs', description: 'Jobs for command lines.' },
+          { name: 'runs', description: 'Jobs whose clients load a snapshot first, and their artifacts.' },
+          { name: 'remote commands', description: 'Commands that a runner of a project executes.' },
+          { name: 'executions', description: 'Orchestrations that an application reports task by task.' },
           { name: 'access', description: 'Who may do what, from where, for how long.' },
           { name: 'server', description: 'Health and state of the gateway.' },
         ],
@@ -59,9 +64,8 @@ export default fp(
           },
         },
       },
-      transform: ({ schema, url, route }) => ({ schema: described(schema, route), url }),
-      transformObject: made =>
-        'openapiObject' in made ? withProblems(made.openapiObject) : made.swaggerObject,
+      transform: ({ schema, url, route }) => withoutWildcard({ schema: described(schema, route), url }),
+      transformObject: made => ('openapiObject' in made ? finished(made.openapiObject) : made.swaggerObject),
     })
 
     app.get('/openapi.json', PUBLIC, async (_request, reply) => {
@@ -104,16 +108,19 @@ function inWords(role: Role): string {
   return role === 'runner' ? '`runner`' : `\`${role}\` or a higher one`
 }
 
-/** Every operation may answer with a problem. */
-function withProblems(document: OpenApiDocument): OpenApiDocument {
-  for (const path of Object.values(document.paths ?? {})) {
-    for (const method of METHODS) {
-      const operation = path?.[method]
-      if (operation)
-        operation.responses = { ...operation.responses, default: { $ref: '#/components/responses/Problem' } }
-    }
+/** OpenAPI has no wildcard; a parameter of the path comes nearest. */
+function withoutWildcard(route: { schema: FastifySchema; url: string }): {
+  schema: FastifySchema
+  url: string
+} {
+  const { schema, url } = route
+  const params = schema.params as TObject | undefined
+  if (!url.endsWith(`/${WILDCARD}`) || params === undefined) return route
+  const { [WILDCARD]: rest, ...others } = params.properties
+  return {
+    url: `${url.slice(0, -WILDCARD.length)}:${WILDCARD_NAME}`,
+    schema: { ...schema, params: Type.Object({ ...others, [WILDCARD_NAME]: rest ?? Type.String() }) },
   }
-  return document
 }
 
 async function versionOf(folder: string): Promise<string> {

@@ -9,6 +9,7 @@ import type { FastifyInstance, FastifyRequest, FastifySchemaCompiler } from 'fas
 import fp from 'fastify-plugin'
 import Type from 'typebox'
 import { Problem } from '../src/errors.js'
+import { SHOWN } from '../src/openapi/described.js'
 import { invalidRequest } from '../src/request-faults.js'
 
 declare module 'fastify' {
@@ -74,7 +75,7 @@ function bodyMissing(): Problem {
 /** Ajv keeps what it has compiled, so that the same schema is compiled once. */
 function compiler(options: Options): (schema: AnySchema) => ValidateFunction {
   const ajv = ajvFormats.default(
-    new Ajv({ useDefaults: true, verbose: true, strictTypes: false, ...options }),
+    new Ajv({ useDefaults: true, verbose: true, strictTypes: false, keywords: [SHOWN], ...options }),
   )
   return schema => ajv.compile(schema)
 }

@@ -17,7 +17,14 @@ export interface ArtifactRoutesOptions {
   readonly links: ArtifactLinks | undefined
 }
 
-const Params = Type.Object({ workspace: Type.String({ pattern: WORKSPACE_PATTERN }), '*': Type.String() })
+const Params = Type.Object({
+  workspace: Type.String({ pattern: WORKSPACE_PATTERN }),
+  '*': Type.String({ description: 'The path of the file, its slashes as they are.' }),
+})
+const File = {
+  description: 'The file.',
+  content: { 'application/octet-stream': { schema: Type.String({ format: 'binary' }) } },
+}
 const Query = Type.Object(
   {
     expires: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
@@ -37,8 +44,10 @@ const routes: FastifyPluginAsyncTypebox<ArtifactRoutesOptions> = async (app, { f
         tags: ['runs'],
         operationId: 'downloadArtifact',
         summary: 'Download an artifact',
+        description: 'By a signed link, which the snapshot of the run holds. Ranges are answered.',
         params: Params,
         querystring: Query,
+        response: { 200: File },
       },
     },
     async (request, reply) => {

@@ -8,6 +8,7 @@ import { AuditEntryDocument, exportAudit, MAX_AUDIT_PAGE, readAuditPage } from '
 import type { Principal } from '../src/auth/principal.js'
 import { Problem } from '../src/errors.js'
 import { type StreamSlot, tooManyStreams } from '../src/limits/stream-slots.js'
+import { asLine } from '../src/openapi/described.js'
 import { STALLED_MS } from '../src/sse/sink.js'
 
 /** The longest time that a timer can be set to; an export does not last as long. */
@@ -19,7 +20,7 @@ const Time = (description: string) => Type.Optional(Type.String({ format: 'date-
 const Query = Type.Object(
   {
     action: Type.Optional(Type.Enum([...ACTIONS])),
-    principal: Type.Optional(Type.String({ maxLength: 256, pattern: '^[^\\p{Cc}\\p{Cs}]*$' })),
+    principal: Type.Optional(asLine(Type.String({ maxLength: 256 }))),
     since: Time('Entries of this time and later.'),
     before: Time('Entries before this time.'),
     limit: Type.Integer({

@@ -1,11 +1,12 @@
 /** POST /api/events publishes, GET /api/events/:id shows one event. Following them is routes/feed.ts. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import { errorCodes, type FastifyReply, type FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { inWorkspace } from '../src/database/workspace.js'
 import { notFound, Problem } from '../src/errors.js'
-import { fromCloudEvent } from '../src/events/cloudevents.js'
-import { batchOf, FEED, type NewEvent, OneOrMany, StreamName } from '../src/events/event.js'
+import { isBinaryMode, structured } from '../src/events/cloudevent-headers.js'
+import { CloudEvent, fromCloudEvent } from '../src/events/cloudevents.js'
+import { batchOf, EventDocument, FEED, type NewEvent, OneOrMany, StreamName } from '../src/events/event.js'
 import { checkOf, parseEventId } from '../src/events/event-id.js'
 import { findStream, readEvent } from '../src/events/log.js'
 import type { PublishRequest, Receipt } from '../src/events/publisher.js'
@@ -14,6 +15,8 @@ import { eventDocument } from '../src/sse/ndjson.js'
 
 const CLOUDEVENT = 'application/cloudevents+json'
 const CLOUDEVENT_BATCH = 'application/cloudevents-batch+json'
+/** What else the data of a CloudEvent in binary mode may be. */
+const OTHER_JSON = /^application\/[\w.!#$&^-]+\+json(?:;|$)/
 
 const InStream = Type.Object(
   { stream: Type.Optional({ ...StreamName, description: 'Default: the feed of the workspace.' }) },
@@ -29,20 +32,21 @@ const Headers = Type.Object({
   ),
 })
 
-/** What is in it is checked by fromCloudEvent, which says more than a schema can. */
-const CloudEvent = Type.Object({}, { description: 'CloudEvents 1.0; its data is a JSON object.' })
-
 const events: FastifyPluginAsyncTypebox = async app => {
   app.addContentTypeParser([CLOUDEVENT, CLOUDEVENT_BATCH], { parseAs: 'string' }, app.parseJson)
+  app.addContentTypeParser(OTHER_JSON, { parseAs: 'string' }, app.parseJson)
 
   app.post(
     '/api/events',
     {
       config: { access: 'editor' },
+      preValidation: async request => fromBinaryMode(request),
       schema: {
         tags: ['events'],
         operationId: 'publishEvents',
         summary: 'Publish an event, or several that are stored together',
+        description:
+          'A CloudEvent may come in binary mode too: its attributes in headers `ce-…`, its data as the body.',
         querystring: InStream,
         headers: Headers,
         body: {
@@ -73,6 +77,7 @@ const events: FastifyPluginAsyncTypebox = async app => {
         summary: 'One event',
         params: Type.Object({ id: Type.String() }),
         querystring: InStream,
+        response: { 200: EventDocument },
       },
     },
     (request, reply) => sendEvent(request, reply),
@@ -107,13 +112,30 @@ export default events
 
 type PublishBody = FastifyRequest<InStream & { Headers: { 'idempotency-key'?: string } }>
 
+/** A CloudEvent in binary mode becomes a plain event and its idempotency key, as which it is validated and published. */
+function fromBinaryMode(request: FastifyRequest): void {
+  const { headers, body } = request
+  if (isCloudEvents(headers)) return
+  if (isBinaryMode(headers)) {
+    const { event, idempotencyKey } = fromCloudEvent(structured(headers, body))
+    request.body = event
+    headers['idempotency-key'] ??= idempotencyKey
+  } else if (OTHER_JSON.test(headers['content-type'] ?? '')) {
+    throw new errorCodes.FST_ERR_CTP_INVALID_MEDIA_TYPE(headers['content-type'])
+  }
+}
+
+function isCloudEvents(headers: FastifyRequest['headers']): boolean {
+  return headers['content-type']?.startsWith('application/cloudevents') ?? false
+}
+
 /** One publish, all or nothing; but CloudEvents without a key each have their own, and are one publish each. */
 function publishesOf(request: PublishBody): PublishRequest[] {
   const { workspace, id } = request.principal
   const target = { workspace, stream: request.query.stream ?? FEED, actor: id }
   const idempotencyKey = request.headers['idempotency-key']
   const bodies: unknown[] = Array.isArray(request.body) ? request.body : [request.body]
-  if (!request.headers['content-type']?.startsWith('application/cloudevents')) {
+  if (!isCloudEvents(request.headers)) {
     return [{ ...target, events: bodies as NewEvent[], idempotencyKey }]
   }
   const received = bodies.map(fromCloudEvent)

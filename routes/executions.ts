@@ -19,6 +19,7 @@ import { type Job, JobId, jobStream } from '../src/jobs/job.js'
 import { attemptMissing } from '../src/jobs/job-problem.js'
 import { Fencing, fenceOf } from './job-fence.js'
 import { DialectQuery, followJob } from './job-stream.js'
+import { EVENT_STREAM } from './stream-responses.js'
 
 const Params = Type.Object({ executionId: JobId })
 
@@ -141,9 +142,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         tags,
         operationId: 'followExecution',
         summary: 'Follow an execution to its end',
-        produces: [executions.contentType],
         params: Params,
         querystring: DialectQuery,
+        response: EVENT_STREAM,
       },
     },
     (request, reply) =>

@@ -5,7 +5,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { FEED, StreamName } from '../src/events/event.js'
-import { answerWithStream, FORMS, StreamQuery } from './stream-query.js'
+import { answerWithStream, StreamQuery } from './stream-query.js'
+import { STREAM_OR_PAGE } from './stream-responses.js'
 
 const Query = Type.Object(
   {
@@ -24,8 +25,8 @@ const feed: FastifyPluginAsyncTypebox = async app => {
         tags: ['events'],
         operationId: 'followEvents',
         summary: 'Follow the events of a stream, or read a page of them',
-        produces: [...FORMS],
         querystring: Query,
+        response: STREAM_OR_PAGE,
       },
     },
     (request, reply) => {

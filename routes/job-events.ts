@@ -4,7 +4,8 @@ import Type from 'typebox'
 import { cursorId } from '../src/hub/cursor.js'
 import { jobEvents, jobLines, jobSnapshot } from '../src/jobs/dialects/job.js'
 import { JobId, jobStream } from '../src/jobs/job.js'
-import { answerWithStream, FORMS, StreamQuery } from './stream-query.js'
+import { answerWithStream, StreamQuery } from './stream-query.js'
+import { STREAM_OR_PAGE } from './stream-responses.js'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get(
@@ -16,9 +17,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         operationId: 'followJob',
         summary: 'Follow a job to its end, or read a page of its events',
         description: 'As the feed, but a `snapshot` comes first, and the response ends after the last event.',
-        produces: [...FORMS],
         params: Type.Object({ id: JobId }),
         querystring: StreamQuery,
+        response: STREAM_OR_PAGE,
       },
     },
     (request, reply) => {

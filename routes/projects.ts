@@ -5,6 +5,7 @@ import { connected, remoteCommands } from '../src/jobs/dialects/remote-commands.
 import { COMMAND_KIND, JobId, JobProject, NewJob } from '../src/jobs/job.js'
 import { Command } from '../src/runner/command.js'
 import { DialectQuery, followJob } from './job-stream.js'
+import { EVENT_STREAM } from './stream-responses.js'
 
 const Params = Type.Object({ id: JobProject })
 const Shell = Type.Object(
@@ -52,9 +53,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         tags,
         operationId: 'followCommand',
         summary: 'Follow a command to its end, before, while or after it runs',
-        produces: [remoteCommands.contentType],
         params: Params,
         querystring: StreamOfCommand,
+        response: EVENT_STREAM,
       },
     },
     (request, reply) =>

@@ -4,6 +4,7 @@ import Type from 'typebox'
 import { runnerJobs } from '../src/jobs/dialects/runner-jobs.js'
 import { JobId } from '../src/jobs/job.js'
 import { DialectQuery, followJob } from './job-stream.js'
+import { EVENT_STREAM } from './stream-responses.js'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get(
@@ -14,9 +15,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         tags: ['runner jobs'],
         operationId: 'followRunnerJob',
         summary: 'Follow a job to its end',
-        produces: [runnerJobs.contentType],
         params: Type.Object({ id: JobId }),
         querystring: DialectQuery,
+        response: EVENT_STREAM,
       },
     },
     (request, reply) =>

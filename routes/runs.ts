@@ -6,6 +6,7 @@ import { runs } from '../src/jobs/dialects/runs.js'
 import { JobId } from '../src/jobs/job.js'
 import { openRun } from '../src/jobs/run-snapshot.js'
 import { DialectQuery, followJob } from './job-stream.js'
+import { EVENT_STREAM } from './stream-responses.js'
 
 /** Listeners of one run in one process. */
 const MAX_LISTENERS = 50
@@ -20,9 +21,9 @@ const routes: FastifyPluginAsyncTypebox<{ links: ArtifactLinks | undefined }> = 
         operationId: 'followRun',
         summary: 'Follow a run to its end',
         description: `At most ${MAX_LISTENERS} clients at a time in each process; more are told to come back.`,
-        produces: [runs.contentType],
         params: Type.Object({ runId: JobId }),
         querystring: DialectQuery,
+        response: EVENT_STREAM,
       },
     },
     (request, reply) =>

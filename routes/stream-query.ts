@@ -15,7 +15,7 @@ const MAX_WAIT_MS = 60_000
 const JSON_FORM = 'application/json'
 const LINES_FORM = 'application/x-ndjson'
 
-export const FORMS = [sse.contentType, LINES_FORM, JSON_FORM] as const
+const FORMS = [sse.contentType, LINES_FORM, JSON_FORM] as const
 
 export const StreamQuery = Type.Object(
   {

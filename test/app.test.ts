@@ -75,7 +75,7 @@ t.test('the description of the API names every route and its role', async t => {
     'get /api/keys admin',
     'get /api/revocations admin',
     'get /api/server/state viewer',
-    'get /api/v1/artifacts/{workspace}/{*} public',
+    'get /api/v1/artifacts/{workspace}/{path} public',
     'get /api/v1/runs/{runId}/events viewer',
     'get /health public',
     'get /projects/{id}/events viewer',
@@ -104,4 +104,20 @@ t.test('the description of the API names every route and its role', async t => {
     'post /projects/{id}/shell editor',
     'put /api/server/state admin',
   ])
+})
+
+t.test('the description of the API suits every generator of clients', async t => {
+  const { url } = await startGateway(t)
+
+  const text = await (await fetch(`${url}/openapi.json`)).text()
+
+  const document = JSON.parse(text) as { paths: Record<string, Record<string, { operationId?: string }>> }
+  const ids = Object.values(document.paths).flatMap(path =>
+    Object.values(path).map(({ operationId }) => operationId),
+  )
+  t.notOk(ids.includes(undefined))
+  t.equal(new Set(ids).size, ids.length)
+  t.notMatch(text, /x-openapi|"(?:if|then|else)":|\{\*\}/)
+  // Classes of Unicode, look-around and \u escapes are JavaScript's, or of few engines.
+  t.notMatch(text, /"pattern":"[^"]*(?:\\\\[pPu0]|\(\?)/)
 })

@@ -9,7 +9,7 @@ import { packageRoot } from '../src/package-root.js'
 
 /** The rooms of src/, lowest first. A file imports from its own room and from lower ones. */
 const ROOMS = [
-  ...['events', 'database', 'audit', 'auth', 'limits', 'sse', 'bus', 'hub', 'access'],
+  ...['openapi', 'events', 'database', 'audit', 'auth', 'limits', 'sse', 'bus', 'hub', 'access'],
   ...['items', 'jobs', 'runner'],
 ]
 const FLOORS = ['src', 'plugins', 'routes']

@@ -3,17 +3,13 @@
  * the limits that migrations/0008_revocations.sql enforces as well.
  */
 import Type, { type Static } from 'typebox'
+import { asLine } from '../openapi/described.js'
 
 export const MAX_REVOCATION_PAGE = 200
 
 /** As what a token may have for `sub`: no control characters and no halves of characters. */
-const Name = (description: string) =>
-  Type.String({ minLength: 1, maxLength: 256, pattern: '^[^\\p{Cc}\\p{Cs}]*$', description })
-const Reason = Type.String({
-  maxLength: 1_000,
-  pattern: '^[^\\p{Cc}\\p{Cs}]*$',
-  description: 'Why, for people.',
-})
+const Name = (description: string) => asLine(Type.String({ minLength: 1, maxLength: 256, description }))
+const Reason = asLine(Type.String({ maxLength: 1_000, description: 'Why, for people.' }))
 const Time = Type.String({ format: 'date-time' })
 const orNull = <Schema extends Type.TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
 
@@ -35,14 +31,17 @@ export const NewRevocation = Type.Object(
 )
 export type NewRevocation = Static<typeof NewRevocation>
 
-export const Revocation = Type.Object({
-  id: RevocationId,
-  subject: orNull(Type.String()),
-  token_id: orNull(Type.String()),
-  workspace: Type.String(),
-  at: { ...Time, description: 'What was issued after this is not concerned.' },
-  by: Type.String({ description: 'The principal who revoked.' }),
-  reason: orNull(Type.String()),
-  expires_at: orNull(Time),
-})
+export const Revocation = Type.Object(
+  {
+    id: RevocationId,
+    subject: orNull(Type.String()),
+    token_id: orNull(Type.String()),
+    workspace: Type.String(),
+    at: { ...Time, description: 'What was issued after this is not concerned.' },
+    by: Type.String({ description: 'The principal who revoked.' }),
+    reason: orNull(Type.String()),
+    expires_at: orNull(Time),
+  },
+  { title: 'Revocation' },
+)
 export type Revocation = Static<typeof Revocation>

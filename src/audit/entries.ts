@@ -12,17 +12,20 @@ export const MAX_AUDIT_PAGE = 200
 /** Entries that an export reads at a time, and so holds in memory; about 300 bytes each. */
 const EXPORT_PAGE = 500
 
-export const AuditEntryDocument = Type.Object({
-  id: Type.String({ format: 'uuid' }),
-  at: Type.String({ format: 'date-time' }),
-  action: Type.Enum([...ACTIONS]),
-  principal: Type.Union([Type.String(), Type.Null()], { description: 'Who did it, where that is known.' }),
-  address: Type.Union([Type.String(), Type.Null()], {
-    description: 'Of the client; null for the command line.',
-  }),
-  request_id: Type.Union([Type.String(), Type.Null()], { description: 'Finds the request in the log.' }),
-  details: Type.Record(Type.String(), Type.Unknown(), { description: 'What was done, by action.' }),
-})
+export const AuditEntryDocument = Type.Object(
+  {
+    id: Type.String({ format: 'uuid' }),
+    at: Type.String({ format: 'date-time' }),
+    action: Type.Enum([...ACTIONS]),
+    principal: Type.Union([Type.String(), Type.Null()], { description: 'Who did it, where that is known.' }),
+    address: Type.Union([Type.String(), Type.Null()], {
+      description: 'Of the client; null for the command line.',
+    }),
+    request_id: Type.Union([Type.String(), Type.Null()], { description: 'Finds the request in the log.' }),
+    details: Type.Record(Type.String(), Type.Unknown(), { description: 'What was done, by action.' }),
+  },
+  { title: 'AuditEntry' },
+)
 export type AuditEntryDocument = Static<typeof AuditEntryDocument>
 
 /** What is read of the log; `undefined` does not filter. */

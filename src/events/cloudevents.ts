@@ -5,14 +5,37 @@
  * them into the data. `source` and `id` together name an occurrence (§3.1.1), so they are its idempotency key, and
  * a CloudEvent that is delivered twice is stored once.
  */
+import Type from 'typebox'
 import { Problem } from '../errors.js'
-import { EVENT_TYPE_PATTERN, type NewEvent } from './event.js'
+import { describedAs } from '../openapi/described.js'
+import { EVENT_TYPE_PATTERN, EventData, EventType, type NewEvent } from './event.js'
 import { hash } from './idempotency.js'
 
 const TYPE = new RegExp(EVENT_TYPE_PATTERN)
 /** Attribute names: lower-case letters and digits (§3.1); the two others are members of the JSON format. */
 const ATTRIBUTE = /^(?:[a-z0-9]+|data_base64)$/
 const JSON_MEDIA_TYPE = /^application\/(?:[\w.!#$&^-]+\+)?json(?:\s*;|$)/i
+
+const Text = (description: string) => Type.String({ minLength: 1, description })
+
+/** What a caller may send. It is checked by fromCloudEvent, which says more about a fault than a schema can. */
+export const CloudEvent = describedAs(
+  Type.Object({}),
+  Type.Object(
+    {
+      specversion: Type.Literal('1.0'),
+      id: Text('Together with `source` it names the occurrence, which is stored once.'),
+      source: Text('Where it happened, a URI reference.'),
+      type: EventType,
+      data: EventData,
+      datacontenttype: Type.Optional(Type.String({ description: 'JSON, if there is one.' })),
+      dataschema: Type.Optional(Type.String({ description: 'Not stored.' })),
+      subject: Type.Optional(Type.String({ description: 'Not stored.' })),
+      time: Type.Optional(Type.String({ format: 'date-time', description: 'Not stored.' })),
+    },
+    { title: 'CloudEvent', description: 'CloudEvents 1.0. Extensions are taken and not stored.' },
+  ),
+)
 
 export interface ReceivedCloudEvent {
   readonly event: NewEvent

@@ -3,6 +3,7 @@
  * that the log's SQL enforces as well (migrations/0001_log.sql), because an application may publish from there.
  */
 import Type, { type Static } from 'typebox'
+import { describedAs } from '../openapi/described.js'
 
 export const MAX_DATA_BYTES = 256 * 1024
 export const MAX_DATA_DEPTH = 64
@@ -48,32 +49,41 @@ export const EventData = Type.Record(Type.String(), Type.Unknown(), {
 })
 
 /** An event as a caller hands it in. */
-export const NewEvent = Type.Object({ type: EventType, data: EventData }, { additionalProperties: false })
+export const NewEvent = Type.Object(
+  { type: EventType, data: EventData },
+  { title: 'NewEvent', additionalProperties: false },
+)
 export type NewEvent = Static<typeof NewEvent>
 
 /** Several at once. */
 export const batchOf = <Item extends Type.TSchema>(item: Item) =>
   Type.Array(item, { minItems: 1, maxItems: MAX_EVENTS_PER_REQUEST })
 
-/** One or an array of them. Not `anyOf`, whose errors tell about the form that was not meant. */
+/** One or an array of them. A validator of `oneOf` would also report the faults of the form that was not meant. */
 export const oneOrMany = <Item extends Type.TSchema>(item: Item) =>
-  Type.Unsafe<Static<Item> | Static<Item>[]>({
-    if: { type: 'array' },
-    // biome-ignore lint/suspicious/noThenProperty: JSON Schema's own keyword.
-    then: batchOf(item),
-    else: item,
-  })
+  describedAs(
+    Type.Unsafe<Static<Item> | Static<Item>[]>({
+      if: { type: 'array' },
+      // biome-ignore lint/suspicious/noThenProperty: JSON Schema's own keyword.
+      then: batchOf(item),
+      else: item,
+    }),
+    { oneOf: [item, batchOf(item)] },
+  )
 export const OneOrMany = oneOrMany(NewEvent)
 
 /** An event as pages and lines show it. */
-export const EventDocument = Type.Object({
-  id: Type.String({ examples: ['10532.k7f3qa'] }),
-  position: Type.Integer(),
-  type: EventType,
-  at: Type.String({ format: 'date-time' }),
-  eventId: Type.String({ format: 'uuid' }),
-  data: EventData,
-})
+export const EventDocument = Type.Object(
+  {
+    id: Type.String({ examples: ['10532.k7f3qa'] }),
+    position: Type.Integer(),
+    type: EventType,
+    at: Type.String({ format: 'date-time' }),
+    eventId: Type.String({ format: 'uuid' }),
+    data: EventData,
+  },
+  { title: 'Event' },
+)
 
 /** One row of the log. `data` is the JSON text as it was published: it goes to the wire as it is. */
 export interface StoredEvent {

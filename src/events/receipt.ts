@@ -4,7 +4,7 @@ import type { PlacedEvent } from './append-requests.js'
 import { EventDocument } from './event.js'
 import { formatEventId } from './event-id.js'
 
-export const Placed = Type.Pick(EventDocument, ['id', 'position', 'eventId', 'at'])
+export const Placed = Type.Pick(EventDocument, ['id', 'position', 'eventId', 'at'], { title: 'PlacedEvent' })
 export type Placed = Static<typeof Placed>
 
 export function placedOf({ position, eventId, at }: PlacedEvent): Placed {

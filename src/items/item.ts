@@ -33,16 +33,19 @@ const Properties = Type.Record(Type.String(), Type.Unknown(), {
 const RevisionNumber = Type.Integer({ minimum: 1, description: 'An item is created at revision 1.' })
 const Time = Type.String({ format: 'date-time' })
 
-export const Item = Type.Object({
-  part_number: PartNumber,
-  description: Description,
-  item_type: ItemType,
-  properties: Properties,
-  revision: RevisionNumber,
-  created_at: Time,
-  updated_at: Time,
-  etag: Type.String({ description: 'For If-Match, as it is; changes with every change of the item.' }),
-})
+export const Item = Type.Object(
+  {
+    part_number: PartNumber,
+    description: Description,
+    item_type: ItemType,
+    properties: Properties,
+    revision: RevisionNumber,
+    created_at: Time,
+    updated_at: Time,
+    etag: Type.String({ description: 'For If-Match, as it is; changes with every change of the item.' }),
+  },
+  { title: 'Item' },
+)
 export type Item = Static<typeof Item>
 
 export const NewItem = Type.Object(
@@ -67,14 +70,17 @@ export const ItemPatch = Type.Object(
 )
 export type ItemPatch = Static<typeof ItemPatch>
 
-export const Revision = Type.Object({
-  part_number: PartNumber,
-  revision_number: RevisionNumber,
-  comment: Comment,
-  properties: Properties,
-  actor: Type.String({ description: 'Who made it.' }),
-  at: Time,
-})
+export const Revision = Type.Object(
+  {
+    part_number: PartNumber,
+    revision_number: RevisionNumber,
+    comment: Comment,
+    properties: Properties,
+    actor: Type.String({ description: 'Who made it.' }),
+    at: Time,
+  },
+  { title: 'Revision' },
+)
 export type Revision = Static<typeof Revision>
 
 /** `properties`, when given, replace the item's; the revision keeps what the item has then. */

@@ -4,6 +4,7 @@
  */
 import Type, { type Static, type TObject } from 'typebox'
 import { NewEvent } from '../events/event.js'
+import { describedAs } from '../openapi/described.js'
 import { numbersOf } from './dialects/dialect.js'
 import { COUNTS } from './dialects/executions.js'
 import { type Job, JobId, JobStatus, NewJob } from './job.js'
@@ -36,15 +37,18 @@ const SHAPES: Readonly<Record<string, TObject>> = {
   [EXECUTION_COMPLETE]: ExecutionEnd,
 }
 
-/** Not a union, whose errors would tell about the types that were not meant. */
-export const ExecutionEvent = Type.Unsafe<NewEvent>({
-  ...NewEvent,
-  allOf: Object.entries(SHAPES).map(([type, data]) => ({
-    if: { properties: { type: { const: type } }, required: ['type'] },
-    // biome-ignore lint/suspicious/noThenProperty: JSON Schema's own keyword.
-    then: { properties: { data } },
-  })),
-})
+/** A validator of a union would also report the faults of the types that were not meant. */
+export const ExecutionEvent = describedAs(
+  Type.Unsafe<NewEvent>({
+    ...NewEvent,
+    allOf: Object.entries(SHAPES).map(([type, data]) => ({
+      if: { properties: { type: { const: type } }, required: ['type'] },
+      // biome-ignore lint/suspicious/noThenProperty: JSON Schema's own keyword.
+      then: { properties: { data } },
+    })),
+  }),
+  NewEvent,
+)
 
 export const NewExecution = Type.Object(
   { title: NewJob.properties.title, payload: NewJob.properties.payload },

@@ -3,6 +3,7 @@
  * limits that migrations/0005_jobs.sql enforces as well.
  */
 import Type, { type Static } from 'typebox'
+import { asLine } from '../openapi/described.js'
 
 export const MAX_PAYLOAD_BYTES = 64 * 1024
 export const MAX_PAYLOAD_DEPTH = 32
@@ -36,9 +37,8 @@ export function isTerminal(type: string): boolean {
   return ENDED.some(status => type === `${JOB_TYPE_PREFIX}${status}`)
 }
 
-/** One line: neither control characters nor halves of surrogate pairs, which have no UTF-8 form. */
 const Line = (maxLength: number, description: string, example: string) =>
-  Type.String({ minLength: 1, maxLength, pattern: '^[^\\p{Cc}\\p{Cs}]*$', description, examples: [example] })
+  asLine(Type.String({ minLength: 1, maxLength, description, examples: [example] }))
 
 export const JobId = Type.String({ format: 'uuid' })
 export const JobStatus = Type.Enum(STATUSES)
@@ -91,27 +91,32 @@ export const Attempt = Type.Integer({ minimum: 1, maximum: 2_147_483_647 })
 const Time = Type.String({ format: 'date-time' })
 const orNull = <Schema extends Type.TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
 
-export const Job = Type.Object({
-  id: JobId,
-  kind: JobKind,
-  project: orNull(JobProject),
-  title: orNull(Title),
-  payload: Payload,
-  priority: Priority,
-  status: JobStatus,
-  result: orNull(Result),
-  attempt: Type.Integer({ description: 'How often it was taken out of the queue; 0 before the first time.' }),
-  max_attempts: MaxAttempts,
-  timeout_ms: orNull(Timeout),
-  runner: orNull(Type.String({ description: 'Who executes it, or did so last.' })),
-  lease_expires_at: orNull(Time),
-  created_by: Type.String({ description: 'The principal who created it.' }),
-  created_at: Time,
-  started_at: orNull(
-    Type.String({ format: 'date-time', description: 'When the current or last attempt began.' }),
-  ),
-  ended_at: orNull(Time),
-})
+export const Job = Type.Object(
+  {
+    id: JobId,
+    kind: JobKind,
+    project: orNull(JobProject),
+    title: orNull(Title),
+    payload: Payload,
+    priority: Priority,
+    status: JobStatus,
+    result: orNull(Result),
+    attempt: Type.Integer({
+      description: 'How often it was taken out of the queue; 0 before the first time.',
+    }),
+    max_attempts: MaxAttempts,
+    timeout_ms: orNull(Timeout),
+    runner: orNull(Type.String({ description: 'Who executes it, or did so last.' })),
+    lease_expires_at: orNull(Time),
+    created_by: Type.String({ description: 'The principal who created it.' }),
+    created_at: Time,
+    started_at: orNull(
+      Type.String({ format: 'date-time', description: 'When the current or last attempt began.' }),
+    ),
+    ended_at: orNull(Time),
+  },
+  { title: 'Job' },
+)
 export type Job = Static<typeof Job>
 
 export const NewJob = Type.Object(

@@ -6,9 +6,9 @@ export const MAX_TIMEOUT_MS = 24 * 3_600_000
 
 export const Command = Type.Object(
   {
-    command: Type.String({ minLength: 1, pattern: '^[^\\0]*$', description: 'For `/bin/sh -c`.' }),
+    command: Type.String({ minLength: 1, pattern: '^[^\\x00]*$', description: 'For `/bin/sh -c`.' }),
     env: Type.Optional(
-      Type.Record(Type.String({ pattern: '^[^=\\0]+$' }), Type.String({ pattern: '^[^\\0]*$' }), {
+      Type.Record(Type.String({ pattern: '^[^=\\x00]+$' }), Type.String({ pattern: '^[^\\x00]*$' }), {
         description: 'Added to what the runner passes of its own environment.',
       }),
     ),

@@ -184,6 +184,66 @@ t.test('CloudEvents are events, one or a batch, and each is stored once however 
   ])
 })
 
+t.test('a CloudEvent in binary mode is the same occurrence as in the JSON format', async t => {
+  const gateway = await startGateway(t)
+  const attributes = {
+    'ce-specversion': '1.0',
+    'ce-id': '%C3%BC 1',
+    'ce-source': '"/d\\"oors"',
+    'ce-type': 'com.example.opened',
+    'ce-subject': 'left to the data',
+  }
+
+  const binary = await post(gateway, '{"door":7}', attributes)
+  const structured = await post(
+    gateway,
+    JSON.stringify({
+      specversion: '1.0',
+      id: 'ü 1',
+      source: '/d"oors',
+      type: 'com.example.opened',
+      data: { door: 7 },
+    }),
+    { 'content-type': CLOUDEVENT },
+  )
+  const ofAnotherType = await post(gateway, '{"door":8}', {
+    ...attributes,
+    'ce-id': '2',
+    'content-type': 'application/vnd.door+json; charset=utf-8',
+  })
+
+  t.same([binary.status, structured.status, ofAnotherType.status], [201, 201, 201])
+  t.equal(structured.headers.get('idempotency-replayed'), 'true')
+  t.same(await stored(gateway), [
+    { type: 'com.example.opened', data: '{"door":7}' },
+    { type: 'com.example.opened', data: '{"door":8}' },
+  ])
+})
+
+t.test('what is no CloudEvent in binary mode is refused with the reason', async t => {
+  const gateway = await startGateway(t)
+  const good = { 'ce-specversion': '1.0', 'ce-id': '1', 'ce-source': '/s', 'ce-type': 'a' }
+  const cases: [headers: Record<string, string>, body: string, status: number, text: RegExp][] = [
+    [{ ...good, 'ce-specversion': '0.3' }, '{}', 400, /specversion/],
+    [{ ...good, 'ce-id': '' }, '{}', 400, /id must be/],
+    [{ ...good, 'ce-id': '%fc' }, '{}', 400, /ce-id must be percent-encoded UTF-8/],
+    [{ ...good, 'ce-source': 'ü' }, '{}', 400, /ce-source must be percent-encoded UTF-8/],
+    [{ ...good, 'ce-type': 'a b' }, '{}', 400, /type must have/],
+    [good, '[{}]', 400, /data must be a JSON object/],
+    [good, '7', 400, /data must be a JSON object/],
+    [{ ...good, 'content-type': 'text/plain' }, 'text', 415, /type/],
+    [{ 'content-type': 'application/vnd.door+json' }, '{"type":"a","data":{}}', 415, /type/],
+  ]
+
+  for (const [headers, body, status, text] of cases) {
+    const response = await post(gateway, body, headers)
+
+    t.equal(response.status, status, JSON.stringify(headers))
+    t.match(await response.text(), text)
+  }
+  t.same(await stored(gateway), [])
+})
+
 t.test('what is no CloudEvent is refused with the reason', async t => {
   const gateway = await startGateway(t)
   const good = { specversion: '1.0', id: '1', source: '/s', type: 'a', data: {} }

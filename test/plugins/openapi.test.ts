@@ -18,7 +18,10 @@ t.test('the description says what each route needs, takes and may answer', async
     security: [{ bearer: [] }, { key: [] }],
     description: /role `editor`/,
     requestBody: { content: { 'application/json': { schema: { additionalProperties: false } } } },
-    responses: { default: { $ref: '#/components/responses/Problem' } },
+    responses: {
+      '4XX': { $ref: '#/components/responses/Problem' },
+      '5XX': { $ref: '#/components/responses/Problem' },
+    },
   })
   t.match(document.paths['/things'].get.parameters, [
     { in: 'query', name: 'limit' },
