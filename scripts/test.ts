@@ -18,9 +18,11 @@ import { type Counts, TapReport } from './tap-report.js'
 
 const USAGE = `Usage: npm test -- [options] [test/….test.ts …]
 
-Runs the tests, all of them or the files that are named, on a Postgres that it starts for them.
+Runs the tests, all of them or the files that are named, on a Postgres that it starts for them. Those of test/system/ need
+toolchains and package registries: they run only when they are named, or all of them with --system.
 
   --help, -h   show this
+  --system     run the tests of test/system/ instead
   others       go to tap, such as --grep=PATTERN or --bail
 
 From the environment: TEST_DATABASE_URL, a Postgres server to use instead, whose user may create databases; PG_BIN, the
@@ -34,11 +36,15 @@ interface Run extends Counts {
 
 /** For one file, on a quiet machine. Only a net: what a test waits for has a deadline that says what it waited for. */
 const FILE_MS = 300_000
+/** The folder of test/ that the usual run leaves out. */
+const SYSTEM_TESTS = join('system', '/')
 const TAP = join(packageRoot, 'node_modules', 'tap', 'dist', 'esm', 'run.mjs')
 /** The folder that holds the compiled scripts/ and test/: dist/, or wherever this was compiled to. */
 const compiled = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 
-const args = process.argv.slice(2)
+const given = process.argv.slice(2)
+const isSystemLane = given.includes('--system')
+const args = given.filter(arg => arg !== '--system')
 if (args.includes('--help') || args.includes('-h')) {
   console.log(USAGE)
   process.exit(0)
@@ -134,7 +140,7 @@ function allTestFiles(): string[] {
   const tests = relative(packageRoot, join(compiled, 'test'))
   const files = readdirSync(join(packageRoot, tests), { recursive: true, encoding: 'utf8' })
   return files
-    .filter(isTestFile)
+    .filter(file => isTestFile(file) && file.startsWith(SYSTEM_TESTS) === isSystemLane)
     .sort()
     .map(file => join(tests, file))
 }
