@@ -3,10 +3,12 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { createPool, type Database } from '../src/database/pool.js'
 import { wallOf } from '../src/database/wall.js'
+import { DatabaseWatch } from '../src/database/watch.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
     database: Database
+    databaseWatch: DatabaseWatch
   }
 }
 
@@ -27,9 +29,17 @@ export default fp<DatabaseOptions>(
       ...(pooled && { statementTimeoutMs: 0 }),
       onError: error => app.log.warn({ err: error }, 'A database connection was lost.'),
     })
+    const watch = new DatabaseWatch({ database, logger: app.log })
     app.decorate('database', database)
-    app.addHook('onReady', async () => void tellOfWall(app))
-    app.addHook('onClose', async () => database.end())
+    app.decorate('databaseWatch', watch)
+    app.addHook('onReady', async () => {
+      void tellOfWall(app)
+      watch.start()
+    })
+    app.addHook('onClose', async () => {
+      await watch.close()
+      await database.end()
+    })
   },
   { name: 'database' },
 )

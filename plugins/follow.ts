@@ -6,7 +6,8 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Role } from '../src/auth/principal.js'
 import { inWorkspace } from '../src/database/workspace.js'
-import { isDatabaseDown, notFound, unavailable } from '../src/errors.js'
+import { type DatabaseFaultName, databaseMember, faultNameOf, levelOf } from '../src/database-fault.js'
+import { notFound, Problem } from '../src/errors.js'
 import { FEED } from '../src/events/event.js'
 import { findStreamAndHead } from '../src/events/log.js'
 import type { TypeFilter } from '../src/events/type-filter.js'
@@ -56,13 +57,15 @@ async function follow(
   if (refusal) return refuseSoftly(reply, encoding, refusal)
   // Before anything is waited for: of those who come at the same time too, only as many as may.
   const slot = app.takeStreamSlot(reply.request)
-  if (typeof slot === 'string') return refuseSoftly(reply, encoding, 'limit', slot)
+  if (typeof slot === 'string') return refuseSoftly(reply, encoding, 'limit', { limit: slot })
   try {
     return await followIn(app, reply, request, slot)
   } catch (error) {
     slot.release()
-    if (isDatabaseDown(error)) return refuseSoftly(reply, encoding, 'database')
-    throw error
+    const database = faultNameOf(error)
+    if (!database) throw error
+    if (database !== 'away') reply.request.log[levelOf(error)]({ err: error }, 'stream could not be opened')
+    return refuseSoftly(reply, encoding, 'database', databaseMember(database))
   }
 }
 
@@ -155,15 +158,15 @@ function refuseSoftly(
   reply: FastifyReply,
   encoding: Encoding,
   reason: Refusal,
-  limit?: StreamLimit,
+  more: { readonly limit?: StreamLimit; readonly database?: DatabaseFaultName } = {},
 ): FastifyReply {
   const retry = encoding.retry(retryMs())
-  const data = limit === undefined ? { reason } : { reason, limit }
-  const notice = encoding.notice({ name: 'unavailable', data })
+  const notice = encoding.notice({ name: 'unavailable', data: { reason, ...more } })
   // What would be kept for the next request is memory too.
   if (reason === 'memory' && reply.request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
   if (!retry || !notice) {
-    throw unavailable('stream-unavailable', `No stream can be opened now: ${reason}. Try again.`)
+    const detail = `No stream can be opened now: ${reason}. Try again.`
+    throw new Problem(503, 'stream-unavailable', detail, { retryAfter: 2, ...more })
   }
   return sayAndEnd(reply, encoding, [retry, notice])
 }

@@ -54,7 +54,10 @@ const hub: FastifyPluginAsync<HubOptions> = async (app, options) => {
     bus.wake(streams)
   }
   const publisher = new Publisher({ database, onCommitted: wake })
-  const state = new ServerState({ database, bus, tailer, hub, logger, onCommitted: wake })
+  const state = new ServerState({
+    ...{ database, bus, tailer, hub, logger, onCommitted: wake },
+    watch: app.databaseWatch,
+  })
 
   app.decorate('hub', hub)
   app.decorate('tailer', tailer)

@@ -5,7 +5,14 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import fp from 'fastify-plugin'
-import { isDatabaseDown, Problem, unavailable } from '../src/errors.js'
+import {
+  type DatabaseFaultName,
+  databaseFault,
+  databaseMember,
+  faultNameOf,
+  faultProblem,
+} from '../src/database-fault.js'
+import { Problem } from '../src/errors.js'
 import { PROBLEM_MEDIA_TYPE, problemDocument } from '../src/problem-document.js'
 import { sse } from '../src/sse/encoding.js'
 import { retryMs } from '../src/sse/retry.js'
@@ -32,6 +39,7 @@ const REFUSALS: Readonly<Record<string, readonly [status: number, code: string, 
 
 /** What passes: a stream that is refused for it may come back. */
 const SOFTLY: Readonly<Record<string, 'database' | 'limit'>> = {
+  contention: 'database',
   'database-unavailable': 'database',
   'rate-limited': 'limit',
 }
@@ -45,10 +53,12 @@ export default fp(
         // A refusal of our own, such as maintenance, has no cause and needs no stack.
         const fields =
           problem === error && problem.cause === undefined ? { code: problem.code } : { err: error }
-        request.log.warn(fields, 'request could not be served')
+        const level = databaseFault(error)?.level ?? 'warn'
+        request.log[level](fields, 'request could not be served')
       }
       const reason = SOFTLY[problem.code]
-      return reason && isEventSource(request) ? sendAway(reply, reason) : answer(problem, request, reply)
+      if (!reason || !isEventSource(request)) return answer(problem, request, reply)
+      return sendAway(reply, reason, faultNameOf(problem))
     })
 
     app.setNotFoundHandler((request, reply) => {
@@ -74,9 +84,8 @@ function problemOf(error: unknown): Problem {
   if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
     return new Problem(statusCode, 'invalid-request', `${STATUS_CODES[statusCode] ?? 'Refused'}.`)
   }
-  if (isDatabaseDown(error)) {
-    return unavailable('database-unavailable', 'The database cannot be reached right now. Try again.')
-  }
+  const fault = databaseFault(error)
+  if (fault) return faultProblem(fault.name, error)
   return new Problem(500, 'internal', 'Something went wrong here. The request id finds it in our log.')
 }
 
@@ -88,8 +97,12 @@ function isEventSource({ method, headers, routeOptions }: FastifyRequest): boole
 }
 
 /** What it brought could not be looked up, or not now. Any status but 200 would end an EventSource for good. */
-function sendAway(reply: FastifyReply, reason: 'database' | 'limit'): FastifyReply {
-  const notice = sse.notice({ name: 'unavailable', data: { reason } })
+function sendAway(
+  reply: FastifyReply,
+  reason: 'database' | 'limit',
+  database: DatabaseFaultName | undefined,
+): FastifyReply {
+  const notice = sse.notice({ name: 'unavailable', data: { reason, ...databaseMember(database) } })
   return reply
     .code(200)
     .headers({ 'cache-control': 'no-cache, no-transform', 'x-accel-buffering': 'no' })

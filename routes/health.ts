@@ -27,7 +27,10 @@ const Readiness = Type.Object({
     }),
     percent: Type.Integer({ description: 'In use, of the limit that is nearer: heap, or container.' }),
   }),
-  database: Type.Union([Type.Literal('up'), Type.Literal('down')]),
+  database: Type.Enum(['up', 'read-only', 'not-set-up', 'down'], {
+    description:
+      '`read-only`: changes are refused. `not-set-up`: it lacks a role or rights that requests need; the log says which.',
+  }),
   bus: Type.Union([Type.Literal('listening'), Type.Literal('down'), Type.Literal('off')], {
     description: '`down`: events arrive by the poll until it is back. `off`: by configuration.',
   }),
@@ -73,9 +76,10 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { siblings 
     },
     async (_request, reply) => {
       const [up, census] = await Promise.all([answers(app.database), siblings?.census()])
-      const database = up ? 'up' : 'down'
+      const database = up ? (app.databaseWatch.impairment ?? 'up') : 'down'
       const { mode } = app.serverState
-      const ready = database === 'up' && mode !== 'draining'
+      // What is impaired still serves what it can: taken out of the balancer, all nodes would serve nothing.
+      const ready = up && mode !== 'draining'
       const { total, byKind } = census?.clients ?? app.hub.clients()
       return reply
         .code(ready ? 200 : 503)

@@ -47,6 +47,7 @@ export const SqlState = {
   leaseLost: 'SL012',
   illegalTransition: 'SL013',
   keyReused: 'SL014',
+  invalidParameterValue: '22023',
   insufficientPrivilege: '42501',
   uniqueViolation: '23505',
   undefinedTable: '42P01',
@@ -62,15 +63,6 @@ export function sqlState(error: unknown): string | undefined {
   return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined
 }
 
-/** Classes of SQLSTATE that say "the server is not there", not "the statement is wrong". PostgreSQL manual, appendix A. */
-const DATABASE_DOWN = /^(08|53|57P)/
-
-/** Whether `error`, thrown by a database call, means that the database cannot be used right now. */
-export function isDatabaseDown(error: unknown): boolean {
-  const state = sqlState(error)
-  return state === undefined ? isConnectionError(error) : DATABASE_DOWN.test(state)
-}
-
 /** What a socket says of a server that is not there; ENOENT is a Unix socket without one. */
 const SOCKET_ERRORS =
   /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|E(HOST|NET)(UNREACH|DOWN)|EADDRNOTAVAIL|ENOTFOUND|EAI_AGAIN|ENOENT)$/
@@ -79,7 +71,8 @@ const SOCKET_ERRORS =
 const PG_CONNECTION_TEXT =
   /^(Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|Cannot use a pool after calling end|Client was closed)/
 
-function isConnectionError(error: unknown): boolean {
+/** Whether the server could not be reached, or stopped answering: such errors have no SQLSTATE. */
+export function isConnectionError(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const code = 'code' in error ? error.code : undefined
   if (typeof code === 'string') return SOCKET_ERRORS.test(code)

@@ -12,7 +12,8 @@ import { ROLES } from './auth/principal.js'
 import { ConfigError } from './config.js'
 import { createPool, type Database } from './database/pool.js'
 import { databaseAddress } from './database-address.js'
-import { isDatabaseDown, Problem, SqlState, sqlState } from './errors.js'
+import { databaseFault } from './database-fault.js'
+import { Problem, SqlState, sqlState } from './errors.js'
 import {
   endOf,
   idOf,
@@ -174,8 +175,12 @@ function userName(): string {
 }
 
 function explain(error: unknown): string {
-  if (isDatabaseDown(error)) {
+  const fault = databaseFault(error)?.name
+  if (fault === 'away') {
     return 'The database cannot be reached. Check DATABASE_URL, or that the gateway runs on DATA_DIR.'
+  }
+  if (fault === 'read-only') {
+    return 'The database is read-only. Name the primary in DATABASE_URL.'
   }
   if (sqlState(error) === SqlState.undefinedTable) {
     return 'The database has no Sluice tables, or older ones. Start the gateway once: it makes them.'

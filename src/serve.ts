@@ -14,8 +14,8 @@ import { developmentSecret, keysOf } from './auth/keys.js'
 import { banner } from './banner.js'
 import { type Config, ConfigError, readConfig } from './config.js'
 import { provideDatabase } from './database/provision.js'
+import { databaseFault } from './database-fault.js'
 import { type Demo, playDemo } from './demo.js'
-import { isDatabaseDown } from './errors.js'
 import { BACKLOG } from './http-limits.js'
 import { describeError, logOptions } from './http-log.js'
 import { packageRoot } from './package-root.js'
@@ -226,7 +226,10 @@ function urlOf(app: FastifyInstance, host: string): string {
 
 /** A plain Error, or one with a code (the system's, the database's), says what to mend; any other is a fault of ours. */
 function messageOf(error: unknown): string {
-  if (isDatabaseDown(error)) return 'the database cannot be reached. Check DATABASE_URL and that it runs.'
+  const fault = databaseFault(error)?.name
+  if (fault === 'away') return 'the database cannot be reached. Check DATABASE_URL and that it runs.'
+  if (fault === 'read-only')
+    return 'the database is read-only. Name the primary in DATABASE_URL, or end default_transaction_read_only.'
   if (!(error instanceof Error)) return String(error)
   // A worker's parent binds for it.
   if ('syscall' in error && (error.syscall === 'listen' || error.syscall === 'bind')) {

@@ -3,12 +3,13 @@
  *
  * Maintenance holds for all processes. It is kept where everything is: as events of a stream, `server` in the
  * system's own workspace, which each process follows with its tailer; so it arrives like any event, survives
- * restarts, and shows who switched it and when. Degraded is this process's own: its log cannot be read, or
- * its bus does not listen, for more than a second. Draining is its end.
+ * restarts, and shows who switched it and when. Degraded is this process's own: its log cannot be read or its bus does
+ * not listen for more than a second, or its database cannot do all of its work (database/watch.ts). Draining is its end.
  */
 import { type Origin, recordAudit } from './audit/audit.js'
 import type { Bus } from './bus/bus.js'
 import { type Database, inTransaction } from './database/pool.js'
+import type { DatabaseWatch } from './database/watch.js'
 import { unavailable } from './errors.js'
 import { append } from './events/append.js'
 import { type StoredEvent, type StreamId, SYSTEM_WORKSPACE } from './events/event.js'
@@ -30,6 +31,7 @@ export interface ServerStateOptions {
   readonly bus: Bus
   readonly tailer: Tailer
   readonly hub: Hub
+  readonly watch: Pick<DatabaseWatch, 'impairment'>
   readonly logger: Logger
   onCommitted(streams: readonly StreamId[]): void
 }
@@ -118,6 +120,7 @@ export class ServerState {
   }
 
   #degraded(): boolean {
+    if (this.#options.watch.impairment !== undefined) return true
     const troubles = [this.#options.tailer.failingSince, this.#busDownSince]
     return troubles.some(since => since !== undefined && Date.now() - since > GRACE_MS)
   }

@@ -6,7 +6,7 @@ import Value from 'typebox/value'
 import { ACCESS_STREAM, AccessChange } from '../auth/access-change.js'
 import type { Principal } from '../auth/principal.js'
 import type { Database } from '../database/pool.js'
-import { isDatabaseDown } from '../errors.js'
+import { databaseFault } from '../database-fault.js'
 import type { StoredEvent } from '../events/event.js'
 import { SystemStream } from '../hub/system-stream.js'
 import type { Tailer } from '../hub/tailer.js'
@@ -65,7 +65,7 @@ export class AccessLog {
 
   #failed(error: unknown): void {
     const message = 'A change of access cannot be read; everything is read anew.'
-    if (!isDatabaseDown(error)) this.#options.logger.error({ err: error }, message)
+    if (!databaseFault(error)) this.#options.logger.error({ err: error }, message)
     this.#stream.loadAnew()
   }
 }

@@ -3,7 +3,7 @@
  * minute (noteUses), and for what the database did not take there is a next time.
  */
 import type { Database } from '../database/pool.js'
-import { isDatabaseDown } from '../errors.js'
+import { databaseFault } from '../database-fault.js'
 import type { Logger } from '../logger.js'
 import { noteUses } from './api-key-rows.js'
 
@@ -45,8 +45,8 @@ export class ApiKeyUses {
       await noteUses(this.#options.database, uses)
     } catch (error) {
       this.#uses = new Map([...uses, ...this.#uses])
-      // That the database is away is told elsewhere.
-      if (isDatabaseDown(error)) return
+      // The watch over the database reports its faults.
+      if (databaseFault(error)) return
       this.#options.logger.error({ err: error }, 'When API keys were used cannot be written down.')
     }
   }

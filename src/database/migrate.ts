@@ -13,7 +13,7 @@ import { packageRoot } from '../package-root.js'
 
 const OLDEST_POSTGRES = 15
 /** Any number that nobody else locks: "sluice" in ASCII. */
-const MIGRATION_LOCK = 0x736c75696365
+export const MIGRATION_LOCK = 0x736c75696365
 /** Longest wait for another process that migrates, or for a lock on a table. */
 const LOCK_TIMEOUT = '5min'
 const CONNECT_TIMEOUT_MS = 10_000

@@ -4,7 +4,8 @@
  * shows as an error and never as a request that hangs.
  */
 import pg from 'pg'
-import { isDatabaseDown, sqlState } from '../errors.js'
+import { databaseFault } from '../database-fault.js'
+import { sqlState } from '../errors.js'
 
 const CONNECT_TIMEOUT_MS = 5_000
 const STATEMENT_TIMEOUT_MS = 30_000
@@ -100,7 +101,7 @@ export async function transact<T>(
       throw new Error('The transaction was rolled back: a statement in it had failed.')
     return result
   } catch (error) {
-    broken = silent(error) ? error : await rollback(client)
+    broken = silent(error) ? error : await rollback(client, error)
     throw error
   } finally {
     client.release(broken)
@@ -109,14 +110,14 @@ export async function transact<T>(
 
 /** Whether nobody answers any more: to wait for the answer to a ROLLBACK too would double the wait. */
 function silent(error: unknown): error is Error {
-  return error instanceof Error && sqlState(error) === undefined && isDatabaseDown(error)
+  return error instanceof Error && sqlState(error) === undefined && databaseFault(error) !== undefined
 }
 
-/** The reason why this connection must not be used again, if there is one. */
-async function rollback(client: pg.PoolClient): Promise<Error | undefined> {
+/** The reason why this connection must not be used again, if there is one; `why` is what the transaction failed by. */
+async function rollback(client: pg.PoolClient, why: unknown): Promise<Error | undefined> {
   try {
     await client.query('rollback')
-    return undefined
+    return why instanceof Error && databaseFault(why)?.discard ? why : undefined
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error))
   }

@@ -2,13 +2,19 @@
 import { relative } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Config } from '../config.js'
-import { isDatabaseDown } from '../errors.js'
+import { type DatabaseFaultName, databaseFault } from '../database-fault.js'
 import { startEmbedded } from './embedded.js'
 import { migrate } from './migrate.js'
 
 /** A database that is starting too is waited for; one that is not there is reported. */
 const PATIENCE_MS = 60_000
 const RETRY_MS = 1_000
+/** The faults that pass by themselves while servers start or change places. */
+const WAITING: Partial<Record<DatabaseFaultName, string>> = {
+  away: 'The database cannot be reached yet; trying again.',
+  'read-only': 'The database is read-only; trying again.',
+  'out-of-resources': 'The database is out of a resource; trying again.',
+}
 
 export interface ProvidedDatabase {
   readonly url: string
@@ -55,8 +61,10 @@ async function migratePatiently(url: string): Promise<void> {
     try {
       return await migrate(url)
     } catch (error) {
-      if (!isDatabaseDown(error) || Date.now() > deadline) throw error
-      console.error('The database cannot be reached yet; trying again.')
+      const fault = databaseFault(error)?.name
+      const waiting = fault && WAITING[fault]
+      if (!waiting || Date.now() > deadline) throw error
+      console.error(waiting)
       await pause(RETRY_MS)
     }
   }

@@ -4,7 +4,9 @@
  * that it binds, if there is one: and if it was given its rights here, as every start does (src/database/migrate.ts), for it
  * may have been made for another database of this server.
  */
-import type { Database } from './pool.js'
+import { databaseFault, faultProblem } from '../database-fault.js'
+import { MIGRATION_LOCK } from './migrate.js'
+import { type Database, inTransaction } from './pool.js'
 
 /** Made by sluice.raise_wall; known to the policies by its name (migrations/0011_row_level_security.sql). */
 const REQUEST_ROLE = 'sluice_request'
@@ -16,15 +18,57 @@ export interface Wall {
   readonly role: string | undefined
 }
 
-const walls = new WeakMap<Database, Promise<Wall>>()
+/** By URL: the pools of a process that have one are of one role, and of one mind about it. */
+const walls = new Map<string, Promise<Wall>>()
 
-/** Asked once for each pool: all of its connections are of one role. */
+/** Asked once for each URL: all of its connections are of one role. */
 export function wallOf(database: Database): Promise<Wall> {
-  const known = walls.get(database)
-  if (known) return known
-  const asked = readWall(database)
-  walls.set(database, asked)
-  asked.catch(() => walls.delete(database))
+  return walls.get(urlOf(database)) ?? remember(database, readWall(database))
+}
+
+/** Whether a wall that stood still does, read anew. */
+export async function wallStands(database: Database): Promise<boolean> {
+  const [before, now] = await Promise.all([wallOf(database), readWall(database)])
+  return before.role === now.role && now.gap === undefined
+}
+
+const renewals = new Map<string, Promise<Wall>>()
+
+/**
+ * For a wall that stood and has failed: the role was dropped, or the database was restored into a server that does not
+ * know it. Makes the role and its rights again where the gateway may, as a start does, and reads the wall anew. Those who
+ * ask at the same time share one attempt.
+ * @throws {Problem} 503 where the wall is down and the gateway may not raise it: requests that were held to their
+ *   workspace are not let through without that.
+ */
+export function renewWall(database: Database): Promise<Wall> {
+  const running = renewals.get(urlOf(database))
+  if (running) return running
+  const renewal = raiseAgain(database).finally(() => renewals.delete(urlOf(database)))
+  renewals.set(urlOf(database), renewal)
+  return renewal
+}
+
+async function raiseAgain(database: Database): Promise<Wall> {
+  await inTransaction(database, async client => {
+    await client.query(`select pg_advisory_xact_lock(${MIGRATION_LOCK})`)
+    await client.query('select sluice.raise_wall()')
+  }).catch(error => {
+    // A role without the right to do it, or a read-only server: what follows from that is read below.
+    if (databaseFault(error)?.name === 'away') throw error
+  })
+  const wall = await readWall(database)
+  if (wall.gap !== undefined) throw faultProblem('not-set-up', new Error(`Row-level security: ${wall.gap}`))
+  return remember(database, Promise.resolve(wall))
+}
+
+function urlOf({ options }: Database): string {
+  return options.connectionString ?? ''
+}
+
+function remember(database: Database, asked: Promise<Wall>): Promise<Wall> {
+  walls.set(urlOf(database), asked)
+  asked.catch(() => walls.delete(urlOf(database)))
   return asked
 }
 

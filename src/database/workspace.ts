@@ -7,8 +7,9 @@
  * transaction another workspace.
  */
 import pg from 'pg'
+import { SqlState, sqlState } from '../errors.js'
 import { beginning, type Database, type TransactionMode, transact } from './pool.js'
-import { wallOf } from './wall.js'
+import { renewWall, type Wall, wallOf } from './wall.js'
 
 declare const walled: unique symbol
 /** A connection in a transaction of one workspace. Statements of requests ask for it, so that none can do without. */
@@ -26,8 +27,28 @@ export async function inWorkspace<T>(
 ): Promise<T> {
   // To the tables' owner an empty one would be all of them.
   if (workspace === '') throw new TypeError('A transaction was to be told a workspace without a name.')
-  const { role } = await wallOf(database)
   const told = `${beginning(mode)}; set local sluice.workspace = ${pg.escapeLiteral(workspace)}`
-  const begin = role === undefined ? told : `${told}; set local role ${role}`
-  return transact(database, begin, client => work(client as WorkspaceClient))
+  let begun = false
+  const attempt = ({ role }: Wall) =>
+    transact(database, role === undefined ? told : `${told}; set local role ${role}`, client => {
+      begun = true
+      return work(client as WorkspaceClient)
+    })
+  const wall = await wallOf(database)
+  try {
+    return await attempt(wall)
+  } catch (error) {
+    if (wall.role === undefined || !lacksRole(error, begun)) throw error
+    const renewed = renewWall(database)
+    if (!begun) return attempt(await renewed)
+    // The next request finds the rights in place. This one is not repeated: it may have done more than its statements.
+    renewed.catch(() => undefined)
+    throw error
+  }
+}
+
+/** Whether the role of requests is gone, or lacks its rights. To take on one that is not there is 22023. */
+function lacksRole(error: unknown, begun: boolean): boolean {
+  const state = sqlState(error)
+  return state === SqlState.insufficientPrivilege || (!begun && state === SqlState.invalidParameterValue)
 }

@@ -75,13 +75,18 @@ export async function findStreamAndHead(
   return rows.map(({ position, eventId, ...stream }) => ({ ...stream, head: { position, eventId } }))[0]
 }
 
-/** The stream's number; the stream is created, of that kind, when it is missing. */
+/**
+ * The stream's number; the stream is created, of that kind, when it is missing. Nothing is written where it exists, so
+ * that a read-only database will do.
+ */
 export async function ensureStream(
   database: Queryable,
   workspace: string,
   name: string,
   kind = 'feed',
 ): Promise<StreamId> {
+  const found = await findStream(database, workspace, name)
+  if (found) return found.id
   const { rows } = await database.query<{ id: StreamId }>({
     name: 'sluice-ensure-stream',
     text: 'select sluice.ensure_stream($1, $2, $3) as id',

@@ -1,6 +1,9 @@
 /** What a caller of the publisher is told when its events were not stored, or may not have been. */
+import { databaseFault, faultProblem } from '../database-fault.js'
 import { Problem, SqlState, sqlState, unavailable } from '../errors.js'
 import type { Refusal } from './append-requests.js'
+
+const NOTHING_STORED = 'Nothing was stored.'
 
 export function refusal(why: Refusal): Problem {
   switch (why) {
@@ -25,15 +28,15 @@ export function problemOf(error: unknown): unknown {
     case SqlState.serializationFailure:
     case SqlState.deadlockDetected:
       return later('write-conflict', 'Other writers were in the way.', error)
-    case SqlState.queryCanceled:
-      return later('database-unavailable', 'The database took too long.', error)
-    default:
-      return error
   }
+  const fault = databaseFault(error)
+  return fault ? faultProblem(fault.name, error, NOTHING_STORED) : error
 }
 
-export function unreachable(cause: unknown): Problem {
-  return later('database-unavailable', 'The database cannot be reached.', cause)
+/** Of an error by which no connection was to be had; itself where the database did not cause it. */
+export function unreachable(cause: unknown): unknown {
+  const fault = databaseFault(cause)
+  return fault ? faultProblem(fault.name, cause, NOTHING_STORED) : cause
 }
 
 export function answerLost(cause: unknown): Problem {
@@ -55,5 +58,5 @@ export function shuttingDown(): Problem {
 }
 
 function later(code: string, reason: string, cause?: unknown): Problem {
-  return unavailable(code, `${reason} Nothing was stored. Try again.`, 2, cause)
+  return unavailable(code, `${reason} ${NOTHING_STORED} Try again.`, 2, cause)
 }

@@ -1,5 +1,6 @@
 import type pg from 'pg'
-import { isDatabaseDown, Problem, SqlState, sqlState } from '../errors.js'
+import { databaseFault } from '../database-fault.js'
+import { Problem, SqlState, sqlState } from '../errors.js'
 import { type AppendRequest, appendRequests, type Outcome, type PlacedEvent } from './append-requests.js'
 import type { NewEvent, StreamId } from './event.js'
 import { idempotencyOf } from './idempotency.js'
@@ -183,8 +184,9 @@ async function commit(
   try {
     return await appendRequests(client, requests)
   } catch (error) {
-    broken = isDatabaseDown(error)
-    throw broken ? answerLost(error) : error
+    const fault = databaseFault(error)
+    broken = fault?.discard ?? false
+    throw fault?.name === 'away' ? answerLost(error) : error
   } finally {
     client.release(broken)
   }
@@ -192,8 +194,11 @@ async function commit(
 
 /** What to try by itself: each stream when one of them is locked, else each half. None when that cannot help. */
 function partsOf(batch: readonly Waiting[], error: unknown): (readonly Waiting[])[] {
-  if (error instanceof Problem || sqlState(error) === SqlState.queryCanceled) return []
+  if (error instanceof Problem) return []
   if (sqlState(error) === SqlState.lockNotAvailable) return byStream(batch)
+  const fault = databaseFault(error)
+  // Parts of it would meet the same fault.
+  if (fault && fault.name !== 'contended') return []
   const middle = Math.ceil(batch.length / 2)
   return [batch.slice(0, middle), batch.slice(middle)].filter(part => part.length > 0)
 }

@@ -5,7 +5,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type pg from 'pg'
-import { isDatabaseDown } from '../errors.js'
+import { levelOf } from '../database-fault.js'
 import type { Logger } from '../logger.js'
 
 const EVERY_MS = 3_600_000
@@ -88,8 +88,7 @@ export class Retention {
       if (removed > 0) logger.info({ removed }, 'Removed expired events.')
       return EVERY_MS
     } catch (error) {
-      const level = isDatabaseDown(error) ? 'warn' : 'error'
-      logger[level]({ err: error }, 'Expired events could not be removed; trying again in a minute.')
+      logger[levelOf(error)]({ err: error }, 'Expired events could not be removed; trying again in a minute.')
       return RETRY_MS
     }
   }

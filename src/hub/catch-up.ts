@@ -12,7 +12,7 @@
  * the stream stays open, and it is tried again.
  */
 import { setTimeout as pause } from 'node:timers/promises'
-import { isDatabaseDown } from '../errors.js'
+import { databaseFault } from '../database-fault.js'
 import type { StoredEvent } from '../events/event.js'
 import type { Bounds } from '../events/log.js'
 import type { TypeFilter } from '../events/type-filter.js'
@@ -85,8 +85,10 @@ export class CatchUp {
         await this.#step()
         failing = false
       } catch (error) {
-        if (!isDatabaseDown(error)) logger.error({ err: error }, 'A subscription cannot read its stream.')
-        if (!failing) this.#latecomer.say(UNREADABLE)
+        if (!failing) {
+          if (!databaseFault(error)) logger.error({ err: error }, 'A subscription cannot read its stream.')
+          this.#latecomer.say(UNREADABLE)
+        }
         failing = true
         // The stream stays open, with heartbeats, until the log can be read again.
         await pause(READ_AGAIN_MS)

@@ -8,7 +8,7 @@ import type { Principal, Role } from '../auth/principal.js'
 import type { Database } from '../database/pool.js'
 import { inWorkspace } from '../database/workspace.js'
 import { FEED } from '../events/event.js'
-import { ensureStream, findStream, readHead } from '../events/log.js'
+import { ensureStream, findStreamAndHead } from '../events/log.js'
 import type { TypeFilter } from '../events/type-filter.js'
 import type { Logger } from '../logger.js'
 import type { Encoding } from '../sse/encoding.js'
@@ -206,15 +206,23 @@ export class Hub {
   async #load(workspace: string, name: string): Promise<HubStream | undefined> {
     const { database, tailer } = this.#options
     // From here on the stream is read by its number, for all who follow it: this is where a workspace gets one.
-    const opened = await inWorkspace(database, workspace, async client => {
-      if (name === FEED) await ensureStream(client, workspace, name)
-      const found = await findStream(client, workspace, name)
-      return found && { found, head: await readHead(client, found.id) }
+    const found = await inWorkspace(database, workspace, async client => {
+      const find = () => findStreamAndHead(client, workspace, name)
+      const existing = await find()
+      if (existing || name !== FEED) return existing
+      await ensureStream(client, workspace, name)
+      return find()
     })
-    if (!opened) return undefined
-    const { found, head } = opened
+    if (!found) return undefined
     const doubt = () => tailer.wake('all')
-    const stream = new HubStream(found.id, found.kind, found.closedAt !== null, head, doubt, this.#turns)
+    const stream = new HubStream(
+      found.id,
+      found.kind,
+      found.closedAt !== null,
+      found.head,
+      doubt,
+      this.#turns,
+    )
     tailer.follow(stream)
     return stream
   }

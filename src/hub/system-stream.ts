@@ -8,7 +8,7 @@
  * been read, so what changes meanwhile is in what it loads, or comes as an event, or both; never neither.
  */
 import type { Database } from '../database/pool.js'
-import { isDatabaseDown } from '../errors.js'
+import { levelOf } from '../database-fault.js'
 import { type StoredEvent, type StreamId, SYSTEM_WORKSPACE } from '../events/event.js'
 import { ensureStream, type Head, readEvent, readHead } from '../events/log.js'
 import type { Logger } from '../logger.js'
@@ -34,6 +34,8 @@ export class SystemStream {
   #stream: TailedStream | undefined
   #following: Promise<void> | undefined
   #outage = false
+  /** One line of the log for as long as it lasts, not two a second. */
+  #failing = false
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: SystemStreamOptions) {
@@ -66,10 +68,17 @@ export class SystemStream {
 
   #follow(): Promise<void> {
     this.#following ??= this.#read()
+      .then(() => {
+        this.#failing = false
+      })
       .catch(error => {
-        if (isDatabaseDown(error)) return
         const { logger, name } = this.#options
-        logger.error({ err: error, stream: name }, 'A stream of the system cannot be read.')
+        if (!this.#failing)
+          logger[levelOf(error)](
+            { err: error, stream: name },
+            'A stream of the system cannot be read; trying again until it can.',
+          )
+        this.#failing = true
       })
       .finally(() => {
         this.#following = undefined

@@ -14,7 +14,7 @@
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import type { Bus, Wake } from '../bus/bus.js'
 import type { Database } from '../database/pool.js'
-import { isDatabaseDown } from '../errors.js'
+import { levelOf } from '../database-fault.js'
 import { MAX_DATA_BYTES, type StoredEvent, type StreamId } from '../events/event.js'
 import { findBroken } from '../events/history.js'
 import { type Bounds, type Head, readBounds, readTails } from '../events/log.js'
@@ -138,8 +138,10 @@ export class Tailer {
 
   #failed(error: unknown): void {
     if (this.#failingSince === undefined) {
-      const level = isDatabaseDown(error) ? 'warn' : 'error'
-      this.#options.logger[level]({ err: error }, 'The log cannot be read; trying again until it can.')
+      this.#options.logger[levelOf(error)](
+        { err: error },
+        'The log cannot be read; trying again until it can.',
+      )
     }
     this.#failingSince ??= Date.now()
     this.#verify = true

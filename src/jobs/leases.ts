@@ -4,7 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Database } from '../database/pool.js'
-import { isDatabaseDown } from '../errors.js'
+import { databaseFault } from '../database-fault.js'
 import type { StreamId } from '../events/event.js'
 import type { Logger } from '../logger.js'
 import { expireLease } from './rows.js'
@@ -67,8 +67,8 @@ export class Leases {
       if (taken > 0) logger.info({ taken }, 'Took jobs from runners whose leases had expired.')
       return EVERY_MS
     } catch (error) {
-      // That the database is away is told elsewhere, and this must not go on a minute longer than that.
-      if (isDatabaseDown(error)) return EVERY_MS
+      // The tailer and the watch over the database report its faults, and this must not go on longer than they last.
+      if (databaseFault(error)) return EVERY_MS
       logger.error({ err: error }, 'Expired leases could not be taken back; trying again in 10 seconds.')
       return RETRY_MS
     }

@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import { createKey, listKeys, revokeKey } from '../../src/auth/api-key-administration.js'
 import { ApiKeys } from '../../src/auth/api-keys.js'
 import { createPool } from '../../src/database/pool.js'
-import { isDatabaseDown } from '../../src/errors.js'
+import { databaseFault } from '../../src/database-fault.js'
 import { movableClock } from '../harness/clock.js'
 import { createDatabase } from '../harness/database.js'
 import { silent } from '../harness/hub.js'
@@ -130,9 +130,9 @@ t.test(
 
     clock.now = START + 4_999
     t.ok(await keys.principalOf(used.key, ADDRESS))
-    t.ok(isDatabaseDown(await keys.principalOf(unused.key, ADDRESS).catch(error => error)))
+    t.ok(databaseFault(await keys.principalOf(unused.key, ADDRESS).catch(error => error)))
     clock.now = START + 5_001
-    t.ok(isDatabaseDown(await keys.principalOf(used.key, ADDRESS).catch(error => error)))
+    t.ok(databaseFault(await keys.principalOf(used.key, ADDRESS).catch(error => error)))
   },
 )
 

@@ -356,10 +356,10 @@ t.test('when the connection breaks before the answer, the caller is told that no
 
 t.test('a fault of ours is not dressed up as a problem of the caller', async t => {
   const fixture = await startPublisher(t)
-  await fixture.pool.query('alter table sluice.events rename to elsewhere')
+  await fixture.pool.query('alter table sluice.events rename column actor to author')
 
-  await t.rejects(fixture.publisher.publish(request(['a'])), { code: '42P01' })
-  await fixture.pool.query('alter table sluice.elsewhere rename to events')
+  await t.rejects(fixture.publisher.publish(request(['a'])), { code: '42703' })
+  await fixture.pool.query('alter table sluice.events rename column author to actor')
 
   t.equal(await result(fixture.publisher.publish(request(['a']))), '1')
 })

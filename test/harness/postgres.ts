@@ -1,6 +1,6 @@
 /** A Postgres server of a test's own, on a port of the loopback: one that may be stopped, started and frozen. */
 import { readFileSync } from 'node:fs'
-import { chown, mkdir, readFile, rm } from 'node:fs/promises'
+import { chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { openCluster } from '../../src/database/cluster.js'
@@ -21,6 +21,8 @@ export interface OwnPostgres {
   /** Stops all of its processes where they are: connections stay open and nobody answers. Linux only. */
   freeze(): Promise<void>
   thaw(): void
+  /** Makes a standby of it, read-only until `select pg_promote()`. For a server that has been stopped. */
+  demote(): Promise<void>
 }
 
 /** For `t.test(name, { skip: withoutFreezing() }, …)`: false where a server can be frozen, else the reason. */
@@ -28,8 +30,11 @@ export function withoutFreezing(): string | false {
   return process.platform !== 'linux' && 'finding all processes of a server needs /proc'
 }
 
-/** Makes the server; it is not started. When `t` ends it goes. */
-export async function preparePostgres(t: Test): Promise<OwnPostgres> {
+/** Makes the server, with further `settings`; it is not started. When `t` ends it goes. */
+export async function preparePostgres(
+  t: Test,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<OwnPostgres> {
   const folder = await temporaryFolder()
   const account = await serverAccount(folder)
   const binaries = await findBinaries(process.env.PG_BIN, account)
@@ -62,7 +67,13 @@ export async function preparePostgres(t: Test): Promise<OwnPostgres> {
       if (account.uid !== undefined) await chown(sockets, account.uid, account.gid)
       server = runPostgres({
         ...{ postgres: binaries.postgres, cluster, sockets, account, onLog: line => lines.push(line) },
-        settings: { listen_addresses: '127.0.0.1', port: `${port}`, fsync: 'off', max_connections: '100' },
+        settings: {
+          listen_addresses: '127.0.0.1',
+          port: `${port}`,
+          fsync: 'off',
+          max_connections: '100',
+          ...settings,
+        },
       })
       await until('Postgres takes connections', () => answers(url)).catch(cause => {
         throw new Error(`Postgres did not start:\n${lines.join('\n')}`, { cause })
@@ -80,6 +91,11 @@ export async function preparePostgres(t: Test): Promise<OwnPostgres> {
       }
     },
     thaw,
+    async demote() {
+      const signal = join(cluster, 'standby.signal')
+      await writeFile(signal, '')
+      if (account.uid !== undefined) await chown(signal, account.uid, account.gid)
+    },
   }
 }
 

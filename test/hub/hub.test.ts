@@ -10,7 +10,7 @@ t.test('a stream is opened once, however many ask for it at the same time', asyn
   const leases = await Promise.all(Array.from({ length: 50 }, () => hub.open('acme', 'feed')))
 
   t.equal(new Set(leases.map(lease => lease?.stream)).size, 1)
-  t.equal(statements('sluice-find-stream'), 1)
+  t.equal(statements('sluice-ensure-stream'), 1)
 })
 
 t.test('workspaces have streams of their own, whatever they are called', async t => {
@@ -27,7 +27,7 @@ t.test('a stream that is not there is not there for anybody, and asked for few t
   const leases = await Promise.all(Array.from({ length: 50 }, () => hub.open('acme', 'nowhere')))
 
   t.ok(leases.every(lease => lease === undefined))
-  t.equal(statements('sluice-find-stream'), 1)
+  t.equal(statements('sluice-find-stream-and-head'), 1)
 })
 
 t.test('a stream that could not be opened can be opened later', async t => {
@@ -64,7 +64,7 @@ t.test('a stream stays a while after its last client, and as long as somebody ho
 
   const third = await hub.open('acme', 'feed')
   for (const lease of [second, third]) lease?.release()
-  t.equal(statements('sluice-find-stream'), 1)
+  t.equal(statements('sluice-ensure-stream'), 1)
 })
 
 t.test('once nobody has held a stream for long, the tailer reads it no more', async t => {

@@ -54,7 +54,7 @@ t.test('whatever else is thrown is a 500 without its text, and logged with the r
   const thrown = [
     new Error(`cannot reach ${secret}`),
     new TypeError('x is not a function'),
-    Object.assign(new Error('relation "users" does not exist'), { code: '42P01', detail: 'internal' }),
+    Object.assign(new Error('syntax error at or near "users"'), { code: '42601', detail: 'internal' }),
     Object.assign(new Error('with a status of its own'), { statusCode: 502 }),
     'just text',
     undefined,

@@ -1,0 +1,100 @@
+/**
+ * Watches whether the database can do its work, not only whether it answers: it may have become read-only (a demoted
+ * primary, a standby), or lack the role of requests (a restore into another server). `/ready` and the mode of the
+ * process read the result, so a probe costs no query. What it finds broken it has repaired where the gateway may.
+ *
+ * A database that does not answer leaves the condition as it was: that is for `/ready` and the tailer to tell.
+ */
+import { type DatabaseFaultName, faultNameOf } from '../database-fault.js'
+import type { Logger } from '../logger.js'
+import type { Database } from './pool.js'
+import { renewWall, wallOf, wallStands } from './wall.js'
+
+const EVERY_MS = 2_000
+const READ_ONLY =
+  'The database is read-only: changes are refused until a primary is back. Check DATABASE_URL and default_transaction_read_only.'
+
+/** Undefined while the database can do all that is asked of it. */
+export type Impairment = Extract<DatabaseFaultName, 'read-only' | 'not-set-up'>
+
+export interface DatabaseWatchOptions {
+  readonly database: Database
+  readonly logger: Logger
+  /** Default 2 s; tests are less patient. */
+  readonly everyMs?: number | undefined
+}
+
+export class DatabaseWatch {
+  readonly #options: DatabaseWatchOptions
+  #impairment: Impairment | undefined
+  #timer: NodeJS.Timeout | undefined
+  #running: Promise<void> | undefined
+  #closed = false
+
+  constructor(options: DatabaseWatchOptions) {
+    this.#options = options
+  }
+
+  get impairment(): Impairment | undefined {
+    return this.#impairment
+  }
+
+  start(): void {
+    this.#timer ??= setInterval(() => void this.check(), this.#options.everyMs ?? EVERY_MS).unref()
+    void this.check()
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    clearInterval(this.#timer)
+    await this.#running
+  }
+
+  /** Looks now. One look at a time: the next waits for nobody. Never rejects. */
+  check(): Promise<void> {
+    if (this.#closed) return Promise.resolve()
+    this.#running ??= this.#look().finally(() => {
+      this.#running = undefined
+    })
+    return this.#running
+  }
+
+  async #look(): Promise<void> {
+    const { database } = this.#options
+    try {
+      if (await isReadOnly(database)) return this.#found('read-only', undefined)
+      const { role } = await wallOf(database)
+      if (role !== undefined && !(await wallStands(database))) await renewWall(database)
+      this.#found(undefined, undefined)
+    } catch (error) {
+      const fault = faultNameOf(error)
+      if (fault === 'read-only' || fault === 'not-set-up') this.#found(fault, error)
+    }
+  }
+
+  #found(impairment: Impairment | undefined, err: unknown): void {
+    if (impairment === this.#impairment) return
+    this.#impairment = impairment
+    const { logger } = this.#options
+    if (impairment === 'read-only') logger.warn({}, READ_ONLY)
+    else if (impairment === 'not-set-up')
+      logger.error({ err }, 'The database lacks what requests need; looking again every two seconds.')
+    else logger.info({}, 'The database can do all of its work again.')
+  }
+}
+
+/** A session keeps the default that it began with, and the server that it reached: a read-only one is not used again. */
+async function isReadOnly(database: Database): Promise<boolean> {
+  const client = await database.connect()
+  let discard = true
+  try {
+    const { rows } = await client.query<{ readOnly: boolean }>({
+      name: 'sluice-is-read-only',
+      text: `select current_setting('transaction_read_only')::boolean as "readOnly"`,
+    })
+    discard = rows[0]?.readOnly ?? true
+    return discard
+  } finally {
+    client.release(discard)
+  }
+}
