@@ -139,7 +139,7 @@ async function create(event) {
 
 /** `A01-0009` → `A01-0010`. */
 function nextNumber(partNumber) {
-  return partNumber.replace(/\d+$/, digits => String(Number(digits) + 1).padStart(digits.length, '0'))
+  return partNumber.replace(/(?<!\d)\d+$/, digits => String(Number(digits) + 1).padStart(digits.length, '0'))
 }
 
 $('token-form').addEventListener('submit', event => {

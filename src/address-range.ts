@@ -42,7 +42,7 @@ export function formatRange({ bytes, prefix }: AddressRange): string {
 
 /** Whether one of the ranges holds the address; of what is no address, such as the peer of a Unix socket, none does. */
 export function isWithin(address: string | undefined, ranges: readonly AddressRange[]): boolean {
-  const written = address === undefined ? undefined : literalBytes(address.replace(/%.*$/, ''))
+  const written = address === undefined ? undefined : literalBytes(address.split('%', 1)[0] ?? '')
   if (!written) return false
   const found = isMapped(written) ? written.slice(MAPPED.length) : written
   return ranges.some(

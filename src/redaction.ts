@@ -11,8 +11,9 @@ const RUN = /[\w.%-]{16,}/g
 const JWT_START = 'eyJ'
 const DOT = /\.|%2e/gi
 const KEY = /slk(?:_|%5f)[\w%-]+/gi
-/** Up to the last `@` of the word: a password that is not percent-encoded may hold one itself. */
-const URL_PASSWORD = /([a-z][a-z0-9+.-]{0,30}:\/\/[^\s:@/]{0,200}):\S{1,1000}@/gi
+const WORD = /\S+/g
+/** The part of a URL that ends with the colon before its password. */
+const BEFORE_PASSWORD = /[a-z0-9+.-]:\/\/[^:@/]*:/i
 const PASSWORD = /\b(password=)[^\s&]+/gi
 
 /** Control characters (C0, C1, DEL), line separators, and what turns the direction of writing (Unicode TR 36, §2.1). */
@@ -31,7 +32,15 @@ export function withoutTokens(text: string): string {
 
 /** Without those, and without passwords in URLs and in `password=…`. */
 export function withoutSecrets(text: string): string {
-  return withoutTokens(text).replace(URL_PASSWORD, `$1:${REDACTED}@`).replace(PASSWORD, `$1${REDACTED}`)
+  return withoutTokens(text).replace(WORD, withoutUrlPassword).replace(PASSWORD, `$1${REDACTED}`)
+}
+
+/** The password ends at the last `@` of the word: one that is not percent-encoded may hold an `@` itself. */
+function withoutUrlPassword(word: string): string {
+  const before = BEFORE_PASSWORD.exec(word)
+  const start = before ? before.index + before[0].length : word.length
+  const end = word.lastIndexOf('@')
+  return start < end ? `${word.slice(0, start)}${REDACTED}${word.slice(end)}` : word
 }
 
 /** On one line, and without anything that a terminal would obey: what does such things is shown as `\u001b`. */

@@ -9,7 +9,8 @@ import { tokenInvalid } from './refusals.js'
 const TYPES: ReadonlySet<unknown> = new Set([undefined, 'jwt', 'at+jwt'])
 /** Each changes what the parts of the token are: compressed, encrypted, not encoded, another token. */
 const STRANGE_HEADERS = ['zip', 'enc', 'b64', 'cty']
-const PIECES = /"(?:[^"\\]|\\.)*"|[{}[\]:]/g
+/** A string ends with the text at the latest, so that no character is looked at twice. */
+const PIECES = /"(?:[^"\\]|\\.)*(?:"|\\?$)|[{}[\]:]/gs
 
 /** @throws {Problem} 401 `token-invalid`. */
 export function requireTokenForm(token: string): void {

@@ -53,7 +53,7 @@ export class Gateway {
 
   /** @param url of its root, http or https. */
   constructor(url: string, token: string) {
-    this.#url = url.replace(/\/+$/, '')
+    this.#url = withoutSlashes(url)
     this.#token = token
   }
 
@@ -155,6 +155,12 @@ function afterMs(header: string | null): number {
   if (header === null) return 0
   const ms = /^\d+$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - Date.now()
   return ms > 0 ? ms : 0
+}
+
+function withoutSlashes(url: string): string {
+  let end = url.length
+  while (url[end - 1] === '/') end -= 1
+  return url.slice(0, end)
 }
 
 /** fetch says only that it failed; what did is the cause. */

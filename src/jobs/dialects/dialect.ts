@@ -37,6 +37,16 @@ const NOTHING = Buffer.alloc(0)
 
 /** The encoding that speaks a dialect. */
 export function encodingOf({ message, heartbeat, fault, farewell, ...rest }: Dialect): Encoding {
+  /** Encoded once for each terminal event, whose result may be long, and not once for each client. */
+  const farewells = new WeakMap<StoredEvent, Buffer>()
+  function closing(event: StoredEvent): Buffer | undefined {
+    if (!isTerminal(event.type)) return undefined
+    const known = farewells.get(event)
+    if (known) return known
+    const said = farewell ? frame(farewell(event)) : NOTHING
+    farewells.set(event, said)
+    return said
+  }
   return {
     ...rest,
     contentType: 'text/event-stream',
@@ -53,7 +63,7 @@ export function encodingOf({ message, heartbeat, fault, farewell, ...rest }: Dia
     // A client that has seen no event yet has nothing to come back to, and hears the opening again.
     cursor: () => undefined,
     retry: ms => frame({ retry: ms }),
-    closing: event => (isTerminal(event.type) ? (farewell ? frame(farewell(event)) : NOTHING) : undefined),
+    closing,
   }
 }
 

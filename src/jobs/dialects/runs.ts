@@ -10,8 +10,8 @@ import { type Dialect, encodingOf, endingOf, frame, numbersOf } from './dialect.
 /** What the stream says itself; an event of such a type is not passed on. */
 const OWN_TYPES: ReadonlySet<string> = new Set(['snapshot', 'done'])
 const COUNTS = ['passed', 'failed', 'total', 'testsGenerated'] as const
-/** A key that is `type`, or that is written with escapes and may be. Keys further inside are found as well. */
-const TYPE_KEY = /"(?:type|[^"]*\\u[^"]*)"\s*:/
+/** One of these is in every JSON text that has the key `type`: written plainly, or with an escape. */
+const MARKS_OF_TYPE = ['"type"', '\\u']
 
 const dialect = {
   name: 'runs',
@@ -48,7 +48,7 @@ function unnamed(message: object): SseMessage {
 
 /** `data` with `type` before all else. A `type` of its own gives way: who parses the message would see that one. */
 function typed(type: string, data: string): string {
-  if (TYPE_KEY.test(data)) {
+  if (MARKS_OF_TYPE.some(mark => data.includes(mark))) {
     const members: object = JSON.parse(data)
     const own = { type }
     if (Object.hasOwn(members, 'type')) return JSON.stringify({ ...own, ...members, ...own })
