@@ -248,13 +248,15 @@ set plan_cache_mode = force_generic_plan
 set lock_timeout = '100ms'
 as $$
 declare
+  -- A comparison with clock_timestamp() itself, which is volatile, uses no index.
+  present timestamptz := clock_timestamp();
   expired uuid;
   its_workspace text;
   stuck text[] := '{}';
 begin
   for expired, its_workspace in
     select j.id, j.workspace from sluice.jobs j
-    where j.status = 'running' and j.lease_expires_at < clock_timestamp()
+    where j.status = 'running' and j.lease_expires_at < present
     order by j.lease_expires_at
     for update skip locked
   loop

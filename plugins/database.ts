@@ -17,16 +17,16 @@ export interface DatabaseOptions {
   readonly url: string
   /** Connections that are kept at most. */
   readonly max: number
-  /** Whether a pooler stands between, which refuses startup parameters that it does not track. Default false. */
+  /** Whether a pooler may stand between (src/database/pool.ts). Default false. */
   readonly pooled?: boolean
 }
 
 export default fp<DatabaseOptions>(
-  async (app, { url, max, pooled = false }) => {
+  async (app, { url, max, pooled }) => {
     const database = createPool(url, {
       max,
       name: 'sluice',
-      ...(pooled && { statementTimeoutMs: 0 }),
+      pooled,
       onError: error => app.log.warn({ err: error }, 'A database connection was lost.'),
     })
     const watch = new DatabaseWatch({ database, logger: app.log })

@@ -21,7 +21,7 @@ declare module 'fastify' {
 
 export interface HubOptions {
   readonly databaseUrl: string
-  /** Whether a pooler stands between (plugins/database.ts). */
+  /** Whether a pooler may stand between (src/database/pool.ts). */
   readonly pooled: boolean
   readonly heartbeatMs: number
   readonly maxAgeMs: number
@@ -40,8 +40,7 @@ const hub: FastifyPluginAsync<HubOptions> = async (app, options) => {
   // Of their own, so that requests that use up the pool cannot hold up the streams.
   const pool = (name: string, max: number) =>
     createPool(options.databaseUrl, {
-      ...{ name, max, queryTimeoutMs: READ_DEADLINE_MS },
-      ...(options.pooled && { statementTimeoutMs: 0 }),
+      ...{ name, max, queryTimeoutMs: READ_DEADLINE_MS, pooled: options.pooled },
       onError: error => logger.debug({ err: error }, 'A reading connection was lost.'),
     })
   const readers = pool('sluice read', READERS)

@@ -60,8 +60,7 @@ export async function keyCommand(args: readonly string[], env: Environment): Pro
       return 0
     }
     const work = workOf(args)
-    // A pooler refuses startup parameters that it does not track.
-    const options = { max: 1, name: 'sluice key', statementTimeoutMs: 0, onError: () => undefined }
+    const options = { max: 1, name: 'sluice key', pooled: true, onError: () => undefined }
     const database = createPool(await databaseAddress(env), options)
     try {
       await work(database)

@@ -19,6 +19,9 @@ const CANARY_DEADLINE_MS = 2_500
 const CONNECT_DEADLINE_MS = 2_500
 const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 2_000
+/** Against those of the role or the database (src/database/session.ts): pg-listen lets nobody else use its connection. */
+const SETTINGS =
+  '-c statement_timeout=30s -c lock_timeout=0 -c idle_session_timeout=0 -c synchronous_commit=off'
 
 export interface ListenerOptions {
   readonly url: string
@@ -88,6 +91,7 @@ export class Listener {
         application_name: 'sluice listen',
         connectionTimeoutMillis: CONNECT_DEADLINE_MS,
         query_timeout: this.#options.canaryDeadlineMs,
+        options: SETTINGS,
         // Ours, so that it can be destroyed: ending a half-open connection politely takes for ever.
         stream: () => socket,
       },

@@ -5,11 +5,14 @@
  * be sent is dropped: the others' poll finds the events.
  */
 import pg from 'pg'
+import { pins } from '../database/session.js'
 import type { StreamId } from '../events/event.js'
 import { formatWakes, WAKE_CHANNEL } from './wake-text.js'
 
 const COALESCE_MS = 10
 const DEADLINE_MS = 2_000
+/** A NOTIFY commits a transaction; nobody needs to wait until a hint is on disk. */
+const SETTINGS = `${pins('session')}; set synchronous_commit = off`
 
 export class Notifier {
   readonly #pool: pg.Pool
@@ -28,8 +31,7 @@ export class Notifier {
       keepAlive: true,
       connectionTimeoutMillis: DEADLINE_MS,
       query_timeout: DEADLINE_MS,
-      // A NOTIFY commits a transaction; nobody needs to wait until a hint is on disk.
-      options: '-c synchronous_commit=off',
+      onConnect: (client: pg.ClientBase) => client.query(SETTINGS).then(() => undefined),
     })
     this.#pool.on('error', () => {})
   }

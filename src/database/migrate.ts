@@ -10,17 +10,26 @@ import { basename, join } from 'node:path'
 import { runner } from 'node-pg-migrate'
 import pg from 'pg'
 import { packageRoot } from '../package-root.js'
+import { pins, requireUsable } from './session.js'
 
 const OLDEST_POSTGRES = 15
 /** Any number that nobody else locks: "sluice" in ASCII. */
 export const MIGRATION_LOCK = 0x736c75696365
-/** Longest wait for another process that migrates, or for a lock on a table. */
-const LOCK_TIMEOUT = '5min'
+const MIGRATION_SETTINGS = {
+  /** Longest wait for another process that migrates, or for a lock on a table. */
+  lock_timeout: '5min',
+  statement_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+  // A migration reads whole tables.
+  enable_seqscan: 'on',
+  // Triggers, locks on rows and unlogged tables are for heaps.
+  default_table_access_method: 'heap',
+}
 const CONNECT_TIMEOUT_MS = 10_000
 
 /**
  * @param folder default: migrations/ of this package. Files that do not end in `.sql` are ignored.
- * @throws when the server is older than PostgreSQL 15, or the database was migrated by newer code.
+ * @throws when the server is older than PostgreSQL 15, or the database was migrated by newer code, or `requireUsable`.
  */
 export async function migrate(url: string, folder = join(packageRoot, 'migrations')): Promise<void> {
   const client = new pg.Client({
@@ -33,13 +42,14 @@ export async function migrate(url: string, folder = join(packageRoot, 'migration
   await client.connect()
   try {
     await requireVersion(client)
-    await client.query('begin')
-    await client.query(`set local lock_timeout = '${LOCK_TIMEOUT}'`)
+    await requireUsable(client)
+    await client.query(`begin isolation level read committed; ${pins('transaction', MIGRATION_SETTINGS)}`)
     await client.query(`select pg_advisory_xact_lock(${MIGRATION_LOCK})`)
     await ensureSchema(client)
     await refuseNewer(client, folder)
     await applyMissing(client, folder)
-    await raiseWall(client)
+    // At each start, not once: a restore into another server brings the tables and not the role that they know.
+    await callIfThere(client, 'sluice.raise_wall()')
     await client.query('commit')
   } finally {
     await client.end()
@@ -82,7 +92,7 @@ async function refuseNewer(client: pg.Client, folder: string): Promise<void> {
 }
 
 async function applyMissing(client: pg.Client, folder: string): Promise<void> {
-  await runner({
+  const applied = await runner({
     dbClient: client,
     dir: folder,
     direction: 'up',
@@ -94,14 +104,13 @@ async function applyMissing(client: pg.Client, folder: string): Promise<void> {
     migrationLoaderStrategies: [{ extensions: ['.sql'], loader: files => Promise.all(files.map(readUp)) }],
     logger: { info: ignore, warn: ignore, error: ignore },
   })
+  // To make a function anew takes its settings away.
+  if (applied.length > 0) await callIfThere(client, 'sluice.pin_functions()')
 }
 
-/** At each start, not once: a restore into another server brings the tables and not the role that they know. */
-async function raiseWall(client: pg.Client): Promise<void> {
-  const { rows } = await client.query<{ there: boolean }>(
-    `select to_regprocedure('sluice.raise_wall()') is not null as there`,
-  )
-  if (rows[0]?.there) await client.query('select sluice.raise_wall()')
+async function callIfThere(client: pg.Client, call: string): Promise<void> {
+  const { rows } = await client.query<{ there: boolean }>('select to_regprocedure($1) is not null as there', [call])
+  if (rows[0]?.there) await client.query(`select ${call}`)
 }
 
 /** One file as one step up. `noTransaction`: it runs inside the transaction that is open. */

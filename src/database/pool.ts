@@ -6,6 +6,8 @@
 import pg from 'pg'
 import { databaseFault } from '../database-fault.js'
 import { sqlState } from '../errors.js'
+import { throughPooler } from './pooler.js'
+import { pins } from './session.js'
 
 const CONNECT_TIMEOUT_MS = 5_000
 const STATEMENT_TIMEOUT_MS = 30_000
@@ -26,11 +28,10 @@ export interface PoolOptions {
   readonly max: number
   /** Shown as application_name in pg_stat_activity. */
   readonly name: string
-  /**
-   * Milliseconds after which the server cancels a statement. Default 30,000. 0 sends nothing: for a pooler such as
-   * PgBouncer, which refuses startup parameters that it does not track.
-   */
-  readonly statementTimeoutMs?: number
+  /** Whether a pooler may stand between (src/database/pooler.ts). */
+  readonly pooled?: boolean | undefined
+  /** Settings besides those of src/database/session.ts, or instead. */
+  readonly settings?: Readonly<Record<string, string>>
   /** Milliseconds after which a connection that has not answered is given up. Default 35,000. */
   readonly queryTimeoutMs?: number
   /** Told of every connection that breaks, idle or in use, until the pool is ended. The pool replaces it. */
@@ -42,8 +43,7 @@ export interface PoolOptions {
  * the text that is stored, `timestamptz` as a Date.
  */
 export function createPool(url: string, options: PoolOptions): Database {
-  const { max, name, onError } = options
-  const { statementTimeoutMs = STATEMENT_TIMEOUT_MS, queryTimeoutMs = QUERY_TIMEOUT_MS } = options
+  const { max, name, onError, pooled = false, settings, queryTimeoutMs = QUERY_TIMEOUT_MS } = options
   const pool = new pg.Pool({
     connectionString: url,
     max,
@@ -53,7 +53,11 @@ export function createPool(url: string, options: PoolOptions): Database {
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
     types: { getTypeParser },
-    ...(statementTimeoutMs > 0 && { statement_timeout: statementTimeoutMs }),
+    ...(!pooled && {
+      // Set below as well. Sent here, so that a pooler which we do not know of refuses us instead of mixing up sessions.
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      onConnect: (client: pg.ClientBase) => client.query(pins('session', settings)).then(() => undefined),
+    }),
   })
   // The pool reports idle connections only. One that breaks while it is checked out emits `error` on the client,
   // and nobody listening there would end the process.
@@ -63,6 +67,7 @@ export function createPool(url: string, options: PoolOptions): Database {
   }
   pool.on('connect', client => client.on('error', report))
   pool.on('error', () => undefined)
+  if (pooled) throughPooler(pool, beginning(), pins('transaction', settings))
   return pool
 }
 
@@ -79,9 +84,9 @@ export async function inTransaction<T>(
   return transact(database, beginning(mode), work)
 }
 
-/** The statement that begins a transaction. */
-export function beginning(mode?: TransactionMode): string {
-  return mode ? `begin isolation level ${mode}` : 'begin'
+/** The statement that begins a transaction; the default isolation may be another on connections of a pooler. */
+export function beginning(mode: TransactionMode | 'read committed' = 'read committed'): string {
+  return `begin isolation level ${mode}`
 }
 
 /** As `inTransaction`; `begin` is the statement that begins it, and what is said with it in the same round trip. */

@@ -17,6 +17,9 @@ const run = promisify(execFile)
 const REMEDY =
   'Set DATABASE_URL to a server of yours, or PG_BIN to the folder that holds its `postgres` and `initdb`.'
 
+/** In the packages of npm, and nowhere else. */
+const LINKS = 'pg-symlinks.json'
+
 export interface Binaries {
   readonly postgres: string
   readonly initdb: string
@@ -25,12 +28,12 @@ export interface Binaries {
 }
 
 /**
- * @param pgBin a folder to use instead of the npm package.
+ * @param pgBin a folder to use instead of the npm package; or that of another one of its kind.
  * @param account who will run them. If it cannot read the package, a copy is made where it can.
  */
 export async function findBinaries(pgBin: string | undefined, account: Account): Promise<Binaries> {
-  if (pgBin !== undefined) return await tryFolder(pgBin, account)
-  const native = nativeFolder()
+  const native = pgBin === undefined ? nativeFolder() : dirname(pgBin)
+  if (pgBin !== undefined && !existsSync(join(native, LINKS))) return await tryFolder(pgBin, account)
   await restoreLinks(native).catch(() => undefined)
   try {
     return await tryFolder(join(native, 'bin'), account)
@@ -66,7 +69,7 @@ async function tryFolder(folder: string, account: Account): Promise<Binaries> {
 
 /** `pg-symlinks.json` names the links relative to the package's root; they lie beside what they point to. */
 async function restoreLinks(native: string): Promise<void> {
-  const links: unknown = JSON.parse(await readFile(join(native, 'pg-symlinks.json'), 'utf8'))
+  const links: unknown = JSON.parse(await readFile(join(native, LINKS), 'utf8'))
   for (const link of Array.isArray(links) ? links : []) {
     const target = join(native, '..', String(link.target))
     await symlink(basename(String(link.source)), target).catch(error => {

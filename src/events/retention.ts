@@ -135,10 +135,10 @@ async function removeTickets(database: pg.Pool): Promise<number> {
   // One that is just being taken stays for the next time.
   const { rowCount } = await database.query({
     name: 'sluice-forget-tickets',
-    text: `delete from sluice.stream_tickets t where t.hash in (
-             select o.hash from sluice.stream_tickets o where o.good_until < clock_timestamp()
+    text: `delete from sluice.stream_tickets t where t.ctid = any (array(
+             select o.ctid from sluice.stream_tickets o where o.good_until < now()
              order by o.good_until limit $1 for update skip locked
-           )`,
+           ))`,
     values: [BATCH],
   })
   return rowCount ?? 0

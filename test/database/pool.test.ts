@@ -49,12 +49,14 @@ t.test('every connection says who it is and has a deadline in the server', async
 
 t.test('for a pooler, no startup parameter is sent that it would refuse', async t => {
   const { url } = await createDatabase(t)
-  const pool = createPool(url, { max: 1, name: 'pooled', statementTimeoutMs: 0, onError: t.fail })
+  const pool = createPool(url, { max: 1, name: 'pooled', pooled: true, onError: t.fail })
   t.teardown(() => pool.end())
 
-  const { rows } = await pool.query(`select current_setting('statement_timeout') as deadline`)
+  const { rows } = await pool.query(
+    `select setting, reset_val as at_start from pg_settings where name = 'statement_timeout'`,
+  )
 
-  t.strictSame(rows, [{ deadline: '0' }])
+  t.strictSame(rows, [{ setting: '30000', at_start: '0' }])
 })
 
 t.test('a transaction commits what its work did and returns the result', async t => {

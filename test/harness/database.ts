@@ -19,6 +19,8 @@ import {
 /** A backend is gone a moment after its connection was closed. */
 const CLOSE_TIMEOUT_MS = 2_000
 const LOOK_AGAIN_MS = 5
+/** For the tables that tests make. */
+const TABLES = { search_path: 'public' }
 
 let own: Promise<TestServer> | undefined
 
@@ -46,7 +48,7 @@ async function cloneDatabase(test: Test, template: string): Promise<TestDatabase
   await execute(server.url, `create database ${name} template ${template} strategy file_copy ${OWNED}`)
   const url = asOwner(withDatabase(server.url, name))
   // Tests cut connections on purpose; what that means for a query, the query says.
-  const pool = createPool(url, { max: 10, name: 'test', onError: () => undefined })
+  const pool = createPool(url, { max: 10, name: 'test', settings: TABLES, onError: () => undefined })
   test.teardown(async () => {
     await pool.end()
     const open = await connectionsLeft(server.url, name)

