@@ -28,6 +28,9 @@ const MAX_SOCKET_PARENT_BYTES = 75
 const CONNECT_TIMEOUT_MS = 1_000
 const LOG_LINES_KEPT = 20
 
+/** pg takes what a URL leaves open from PGPORT, PGSSLMODE, PGSSLNEGOTIATION and PGOPTIONS. */
+const WHOLE_URL = 'port=5432&sslmode=disable&sslnegotiation=postgres&options=-c%20jit%3Doff'
+
 const SETTINGS = {
   // No TCP: no port to collide with, nobody else to keep out.
   listen_addresses: '',
@@ -78,10 +81,15 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   const binaries = await findBinaries(pgBin, account)
   const cluster = await openCluster({ place, binaries, account, durable: settings.fsync !== 'off' })
   const sockets = await socketFolder(account)
-  const url = `postgres://postgres@/postgres?host=${encodeURIComponent(sockets)}`
+  const url = `postgres://postgres@/postgres?${WHOLE_URL}&host=${encodeURIComponent(sockets)}`
   const urlFile = join(resolve(dataDir), 'url')
 
   const lastLines: string[] = []
+  const note = (line: string) => {
+    lastLines.push(line)
+    if (lastLines.length > LOG_LINES_KEPT) lastLines.shift()
+    onLog(line)
+  }
   const run = () =>
     runPostgres({
       postgres: binaries.postgres,
@@ -89,15 +97,11 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
       sockets,
       account,
       settings: { ...SETTINGS, ...settings },
-      onLog(line) {
-        lastLines.push(line)
-        if (lastLines.length > LOG_LINES_KEPT) lastLines.shift()
-        onLog(line)
-      },
+      onLog: note,
     })
 
   const first = run()
-  if (!(await serves(url, first))) {
+  if (!(await serves(url, first, note))) {
     await first.ended
     await rm(sockets, { recursive: true, force: true })
     if ((await holderOf(cluster)) !== undefined) throw inUse(place)
@@ -121,7 +125,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
       await sleep(retryMs, undefined, { signal: closing.signal }).catch(() => undefined)
       if (closing.signal.aborted) return
       current = run()
-      retryMs = (await serves(url, current)) ? FIRST_RETRY_MS : Math.min(2 * retryMs, LONGEST_RETRY_MS)
+      retryMs = (await serves(url, current, note)) ? FIRST_RETRY_MS : Math.min(2 * retryMs, LONGEST_RETRY_MS)
     }
   }
 
@@ -148,29 +152,35 @@ async function socketFolder(account: Account): Promise<string> {
 }
 
 /** Waits until the server takes connections; false when it ended, or was stopped for taking too long. */
-async function serves(url: string, server: PostgresProcess): Promise<boolean> {
+async function serves(url: string, server: PostgresProcess, onLog: (line: string) => void): Promise<boolean> {
   let ended = false
   void server.ended.then(() => {
     ended = true
   })
   const deadline = performance.now() + START_TIMEOUT_MS
   while (!ended) {
-    if (await takesConnections(url)) return true
-    if (performance.now() > deadline) server.stop()
+    const refusal = await refusalOf(url)
+    if (refusal === undefined) return true
+    if (performance.now() > deadline) {
+      onLog(`The embedded Postgres takes no connections: ${refusal}`)
+      server.stop()
+      await server.ended
+    }
     await sleep(LOOK_AGAIN_MS)
   }
   return false
 }
 
-async function takesConnections(url: string): Promise<boolean> {
+/** @returns why it does not, if it does not. */
+async function refusalOf(url: string): Promise<string | undefined> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS })
   client.on('error', () => undefined)
   try {
     await client.connect()
     await client.end()
-    return true
-  } catch {
-    return false
+    return undefined
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
   }
 }
 
