@@ -109,7 +109,9 @@ async function applyMissing(client: pg.Client, folder: string): Promise<void> {
 }
 
 async function callIfThere(client: pg.Client, call: string): Promise<void> {
-  const { rows } = await client.query<{ there: boolean }>('select to_regprocedure($1) is not null as there', [call])
+  const { rows } = await client.query<{ there: boolean }>('select to_regprocedure($1) is not null as there', [
+    call,
+  ])
   if (rows[0]?.there) await client.query(`select ${call}`)
 }
 

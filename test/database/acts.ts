@@ -33,6 +33,8 @@ const NEW_JOB = {
   max_attempts: 2,
   timeout_ms: null,
 }
+const FIRST = { attempt: 1, holder: AUTHOR.id } as const
+const NOBODY = { attempt: undefined, holder: undefined } as const
 const EVENT = { type: 'thing.made', data: '{"n":1}' }
 const WANTED = TypeFilter.parse('thing.made')
 
@@ -118,16 +120,16 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
       await job()
       const claimed = await jobs.claimJob(session, AUTHOR, { runner: 'r' }, 60_000)
       const id = claimed?.job.id ?? ''
-      await jobs.heartbeat(session, WORKSPACE, id, 1, 60_000)
-      await jobs.appendToJob(session, AUTHOR, id, 1, [EVENT], { key: randomUUID(), fingerprint: 'f' })
+      await jobs.heartbeat(session, AUTHOR, id, 1, 60_000)
+      await jobs.appendToJob(session, AUTHOR, id, FIRST, [EVENT], { key: randomUUID(), fingerprint: 'f' })
       await jobs.requeueJob(session, AUTHOR, id, 1)
-      await jobs.finishJob(session, AUTHOR, id, undefined, 'cancelled', null)
+      await jobs.finishJob(session, AUTHOR, id, NOBODY, 'cancelled', null)
     },
     'a job that is looked at': async () => {
       const { id } = await job(true)
       await inWorkspace(session, WORKSPACE, client => jobs.selectJob(client, WORKSPACE, id))
       await inWorkspace(session, WORKSPACE, client => jobs.selectJobs(client, WORKSPACE, {}, undefined, 5))
-      await jobs.finishJob(session, AUTHOR, id, undefined, 'completed', '{}')
+      await jobs.finishJob(session, AUTHOR, id, NOBODY, 'completed', '{}')
     },
     'expired leases': () => jobs.expireLease(session),
     keys: async () => {
