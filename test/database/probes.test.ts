@@ -16,8 +16,6 @@ const MANY = 15_000
 /** Another level of some indexes. A scan of any of the tables, or of an index, would touch hundreds of pages more. */
 const MORE_PAGES = 50
 
-t.setTimeout(600_000)
-
 const ROLES = {
   'as a superuser': 'superuser',
   'as an owner of nothing but the schema': '',
