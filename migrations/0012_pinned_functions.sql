@@ -8,31 +8,44 @@
 -- expensive, so `jit` is off. Behind row-level security only a comparison that cannot leak may use an index: of columns
 -- and parameters, without a cast, COALESCE or subscript in between.
 
+-- A setting costs each call about a microsecond, so a function pins those that can matter to it.
+
 create function sluice.pin_functions() returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  names constant text := 'set search_path = pg_catalog, pg_temp set array_nulls = on set quote_all_identifiers = off '
-    'set standard_conforming_strings = on';
-  plans constant text := 'set jit = off set plan_cache_mode = force_generic_plan set enable_seqscan = off '
-    'set enable_indexscan = on set enable_bitmapscan = on set enable_nestloop = on set row_security = on';
-  texts constant text := 'set timezone = ''UTC'' set datestyle = ''ISO, MDY'' set intervalstyle = postgres set bytea_output = hex '
-    'set extra_float_digits = 1 set lc_monetary = ''C''';
   target record;
 begin
   for target in
-    select p.oid::regprocedure as name, p.prorettype = 'trigger'::regtype as is_trigger,
-      'interval'::regtype = any (p.proargtypes::oid[]) as has_interval
+    select p.oid::regprocedure as name, p.prosrc as body, 'interval'::regtype = any (p.proargtypes::oid[]) as has_interval
     from pg_proc p
     join pg_language l on l.oid = p.prolang
     where p.pronamespace = 'sluice'::regnamespace and l.lanname = 'plpgsql'
     order by p.oid
   loop
-    execute format('alter function %s %s %s', target.name, names, plans);
-    -- Triggers make text of rows; and how long a day is hangs on the time zone.
-    if target.is_trigger or target.has_interval then
-      execute format('alter function %s %s', target.name, texts);
+    execute format('alter function %s set search_path = pg_catalog, pg_temp', target.name);
+    -- Statements on tables.
+    if target.body ~* '\m(from|into|update|execute)\M' then
+      execute format('alter function %s set jit = off set plan_cache_mode = force_generic_plan set enable_seqscan = off '
+        'set enable_indexscan = on set enable_nestloop = on set row_security = on', target.name);
+    end if;
+    -- Names in statements that are put together.
+    if target.body ~* '\m(execute|regclass|regnamespace)\M' then
+      execute format('alter function %s set quote_all_identifiers = off', target.name);
+    end if;
+    -- What a backslash in a literal means.
+    if strpos(target.body, chr(92)) > 0 then
+      execute format('alter function %s set standard_conforming_strings = on', target.name);
+    end if;
+    -- The text of rows of an application, and how it is handed over.
+    if target.body ~ 'sluice\.change' then
+      execute format('alter function %s set timezone = ''UTC'' set datestyle = ''ISO, MDY'' set intervalstyle = postgres '
+        'set bytea_output = hex set extra_float_digits = 1 set lc_monetary = ''C'' set array_nulls = on', target.name);
+    end if;
+    -- How long a day is.
+    if target.has_interval then
+      execute format('alter function %s set timezone = ''UTC''', target.name);
     end if;
   end loop;
 end

@@ -7,30 +7,38 @@ import { createDatabase, createEmptyDatabase, testServer } from '../harness/data
 import { HOSTILE } from '../harness/hostile.js'
 import { execute, uniqueName, withDatabase } from '../harness/server.js'
 
-/** Of every function: what names mean, how plans are made. */
-const PINS = [
-  'search_path=pg_catalog, pg_temp',
-  ...['array_nulls=on', 'quote_all_identifiers=off', 'standard_conforming_strings=on', 'row_security=on'],
-  ...['jit=off', 'plan_cache_mode=force_generic_plan', 'enable_seqscan=off'],
-  ...['enable_indexscan=on', 'enable_bitmapscan=on', 'enable_nestloop=on'],
-]
-/** Of those that make text of the rows of an application. */
-const TEXTS = [
-  ...['TimeZone=UTC', 'DateStyle=ISO, MDY', 'IntervalStyle=postgres', 'bytea_output=hex'],
-  ...['extra_float_digits=1', 'lc_monetary=C'],
+/** What a function pins, by what its body holds. */
+const PINS: readonly { readonly where: RegExp; readonly pins: readonly string[] }[] = [
+  { where: /^/, pins: ['search_path=pg_catalog, pg_temp'] },
+  {
+    where: /\b(from|into|update|execute)\b/i,
+    pins: [
+      ...['jit=off', 'plan_cache_mode=force_generic_plan', 'enable_seqscan=off', 'enable_indexscan=on'],
+      ...['enable_nestloop=on', 'row_security=on'],
+    ],
+  },
+  { where: /\b(execute|regclass|regnamespace)\b/i, pins: ['quote_all_identifiers=off'] },
+  { where: /\\/, pins: ['standard_conforming_strings=on'] },
+  {
+    where: /sluice\.change/,
+    pins: [
+      ...['TimeZone=UTC', 'DateStyle=ISO, MDY', 'IntervalStyle=postgres', 'bytea_output=hex'],
+      ...['extra_float_digits=1', 'lc_monetary=C', 'array_nulls=on'],
+    ],
+  },
 ]
 
 t.test('every function of the schema pins its settings', async t => {
   const { pool } = await createDatabase(t)
 
   // A body that was parsed when it was made depends on no setting.
-  const { rows } = await pool.query<{ name: string; trigger: boolean; pins: string[] | null }>(`
-    select p.oid::regprocedure::text as name, p.prorettype = 'trigger'::regtype as trigger, p.proconfig as pins
+  const { rows } = await pool.query<{ name: string; body: string; pins: string[] | null }>(`
+    select p.oid::regprocedure::text as name, p.prosrc as body, p.proconfig as pins
       from pg_proc p where p.pronamespace = 'sluice'::regnamespace and p.prosqlbody is null`)
 
   t.ok(rows.length > 30)
-  for (const { name, trigger, pins } of rows) {
-    const wanted = trigger ? [...PINS, ...TEXTS] : PINS
+  for (const { name, body, pins } of rows) {
+    const wanted = PINS.flatMap(rule => (rule.where.test(body) ? rule.pins : []))
     const missing = wanted.filter(pin => !pins?.includes(pin))
     t.strictSame(missing, [], name)
   }
