@@ -6,6 +6,8 @@ import { Guard } from '../src/access/guard.js'
 declare module 'fastify' {
   interface FastifyInstance {
     guard: Guard
+    /** To be called after every COMMIT of a change of access: wakes this process at once, then the others. */
+    accessChanged(): void
   }
 }
 
@@ -13,8 +15,9 @@ export default fp(
   async app => {
     const { database, hub, tailer, log: logger, apiKeys: keys } = app
     const guard = new Guard({ database, hub, keys })
-    const accessLog = new AccessLog({ database, tailer, logger, guard })
+    const accessLog = new AccessLog({ database, tailer, logger, guard, onCommitted: app.wake })
     app.decorate('guard', guard)
+    app.decorate('accessChanged', () => accessLog.wake())
     app.addHook('onReady', () => accessLog.start())
     app.addHook('onClose', async () => accessLog.close())
   },

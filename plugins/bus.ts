@@ -17,7 +17,7 @@ export interface BusOptions {
 }
 
 const plugin: FastifyPluginAsync<BusOptions> = async (app, { url }) => {
-  const bus: Bus = url === undefined ? new MemoryBus() : new PostgresBus({ url })
+  const bus: Bus = url === undefined ? new MemoryBus() : new PostgresBus({ url, logger: app.log })
   app.decorate('bus', bus)
   app.addHook('onClose', () => bus.close())
 }

@@ -34,6 +34,12 @@ const Readiness = Type.Object({
   bus: Type.Union([Type.Literal('listening'), Type.Literal('down'), Type.Literal('off')], {
     description: '`down`: events arrive by the poll until it is back. `off`: by configuration.',
   }),
+  notifyQueuePercent: Type.Optional(
+    Type.Integer({
+      description:
+        "How full Postgres' queue of notifications was a few seconds ago. Above 50 wakes are left out, and `bus` is `down`.",
+    }),
+  ),
 })
 
 export interface HealthOptions {
@@ -78,6 +84,7 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { siblings 
       const [up, census] = await Promise.all([answers(app.database), siblings?.census()])
       const database = up ? (app.databaseWatch.impairment ?? 'up') : 'down'
       const { mode } = app.serverState
+      const { status: bus, queueUse } = app.bus
       // What is impaired still serves what it can: taken out of the balancer, all nodes would serve nothing.
       const ready = up && mode !== 'draining'
       const { total, byKind } = census?.clients ?? app.hub.clients()
@@ -91,7 +98,8 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { siblings 
           ...(siblings && { workers: census?.workers ?? 1 }),
           memory: { state: app.memory.state, percent: Math.round(app.memory.fullness * 100) },
           database,
-          bus: app.bus.status,
+          bus,
+          ...(queueUse !== undefined && { notifyQueuePercent: Math.round(queueUse * 100) }),
         })
     },
   )

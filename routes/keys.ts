@@ -42,8 +42,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         response: { 201: Created },
       },
     },
-    async (request, reply) =>
-      reply.code(201).send(await createKey(app.database, request.auditOrigin, request.body)),
+    async (request, reply) => {
+      const made = await createKey(app.database, request.auditOrigin, request.body)
+      app.accessChanged()
+      return reply.code(201).send(made)
+    },
   )
 
   app.get(
@@ -80,6 +83,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       const { id } = request.params
       const made = await rotateKey(app.database, request.auditOrigin, id, request.body ?? {})
       app.apiKeys.forget(id)
+      app.accessChanged()
       return reply.code(201).send(made)
     },
   )
@@ -100,6 +104,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     async (request, reply) => {
       await revokeKey(app.database, request.auditOrigin, request.params.id)
       app.apiKeys.forget(request.params.id)
+      app.accessChanged()
       return reply.code(204).send(null)
     },
   )

@@ -41,7 +41,10 @@ const admin = { access: 'admin' } as const
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   /** What is stored is stored, also where it cannot be read back just now: then the access log brings it here. */
-  const settled = () => app.guard.reload().catch(() => undefined)
+  const settled = () => {
+    app.accessChanged()
+    return app.guard.reload().catch(() => undefined)
+  }
 
   app.post(
     '/api/revocations',

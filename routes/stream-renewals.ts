@@ -39,6 +39,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       const { principal } = request
       // Whose stream it is, or whether there is one, is not looked at here: who asks must not learn it.
       await publishAccessChange(app.database, renewalOf(connection, principal))
+      app.accessChanged()
       app.guard.renew(connection, principal)
       return reply.code(202).send({ expires_at: endOf(principal) })
     },

@@ -5,6 +5,7 @@
  */
 import { userInfo } from 'node:os'
 import type { Origin } from './audit/audit.js'
+import { wakeForAccessChange } from './auth/access-change.js'
 import { type ApiKey, type CreatedApiKey, MAX_KEY_PAGE } from './auth/api-key.js'
 import { createKey, listKeys, revokeKey, rotateKey } from './auth/api-key-administration.js'
 import { selectKey } from './auth/api-key-rows.js'
@@ -64,6 +65,7 @@ export async function keyCommand(args: readonly string[], env: Environment): Pro
     const database = createPool(await databaseAddress(env), options)
     try {
       await work(database)
+      await wakeForAccessChange(database)
     } finally {
       await database.end()
     }

@@ -7,7 +7,7 @@ import { ACCESS_STREAM, AccessChange } from '../auth/access-change.js'
 import type { Principal } from '../auth/principal.js'
 import type { Database } from '../database/pool.js'
 import { databaseFault } from '../database-fault.js'
-import type { StoredEvent } from '../events/event.js'
+import type { StoredEvent, StreamId } from '../events/event.js'
 import { SystemStream } from '../hub/system-stream.js'
 import type { Tailer } from '../hub/tailer.js'
 import type { Logger } from '../logger.js'
@@ -21,6 +21,8 @@ export interface AccessLogOptions {
   readonly database: Database
   readonly tailer: Tailer
   readonly logger: Logger
+  /** Wakes this process and the others. */
+  onCommitted(streams: readonly StreamId[]): void
   readonly guard: Pick<Guard, 'load' | 'reload' | 'keyChanged' | 'renew'>
 }
 
@@ -36,6 +38,13 @@ export class AccessLog {
       load: () => options.guard.load(),
       receive: events => this.#receive(events),
     })
+  }
+
+  /** To be called after each COMMIT of a change of access: the change itself sends no NOTIFY, which could fail it. */
+  wake(): void {
+    const { id } = this.#stream
+    // A process that does not follow yet reads everything when it does.
+    if (id !== undefined) this.#options.onCommitted([id])
   }
 
   start(): Promise<void> {

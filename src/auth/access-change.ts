@@ -31,7 +31,10 @@ export const AccessChange = Type.Union([
 ])
 export type AccessChange = Static<typeof AccessChange>
 
-/** Tells all processes, once the caller's transaction commits. Without a transaction, at once. */
+/**
+ * Tells all processes, once the caller's transaction commits. Without a transaction, at once. It sends no NOTIFY, which
+ * can fail a COMMIT: until the caller wakes the others, they find it with their poll.
+ */
 export async function publishAccessChange(
   database: pg.Pool | pg.PoolClient | pg.Client,
   change: AccessChange,
@@ -41,4 +44,10 @@ export async function publishAccessChange(
     text: 'select sluice.publish_access_change($1::json)',
     values: [JSON.stringify(change)],
   })
+}
+
+/** Wakes the gateways after a change, for a program that has no bus. What fails here costs them the wait for their poll. */
+export async function wakeForAccessChange(database: pg.Pool): Promise<void> {
+  const streams = `array(select id from sluice.streams where workspace = '$system' and name = $1)`
+  await database.query(`select sluice.wake(${streams})`, [ACCESS_STREAM]).catch(() => undefined)
 }

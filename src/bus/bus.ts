@@ -18,6 +18,8 @@ export type BusStatus = 'listening' | 'down' | 'off'
 
 export interface Bus {
   readonly status: BusStatus
+  /** How much of its queue is in use, 0 to 1, for operators; undefined where there is none, or nobody knows yet. */
+  readonly queueUse?: number | undefined
   /** Resolves when starting has begun; a database that is away does not make it fail. */
   start(onWake: (wake: Wake) => void): Promise<void>
   /** Tells the other processes, after COMMIT, that these streams have grown. */

@@ -3,6 +3,11 @@
  * would take a lock that all committing transactions of the cluster share. The first wake goes out at once,
  * those that follow within 10 ms go together, one NOTIFY in flight; closing sends what still waits. A wake that cannot
  * be sent is dropped: the others' poll finds the events.
+ *
+ * A session that listens and idles in a transaction keeps Postgres' queue of notifications from being emptied. When the
+ * queue is full, every NOTIFY of the cluster fails, other applications' too. So nothing is sent while half of it is in
+ * use; and how full it is, is asked with each wake and every few seconds, because only that question lets Postgres
+ * notice that such a session has gone.
  */
 import pg from 'pg'
 import { pins } from '../database/session.js'
@@ -13,17 +18,29 @@ const COALESCE_MS = 10
 const DEADLINE_MS = 2_000
 /** A NOTIFY commits a transaction; nobody needs to wait until a hint is on disk. */
 const SETTINGS = `${pins('session')}; set synchronous_commit = off`
+/** Of the queue; the same stands in sluice.wake (migrations/0014_wakes.sql). */
+const CROWDED = 0.5
+
+export interface NotifierOptions {
+  readonly url: string
+  readonly sender: string
+  /** Called when the queue becomes too full for wakes, and when it no longer is. */
+  onCrowded(crowded: boolean, use: number): void
+}
 
 export class Notifier {
   readonly #pool: pg.Pool
   readonly #sender: string
+  readonly #onCrowded: (crowded: boolean, use: number) => void
   readonly #waiting = new Set<StreamId>()
   #busy = false
   #running: Promise<void> | undefined
   #closed = false
+  #queueUse: number | undefined
 
-  constructor(url: string, sender: string) {
+  constructor({ url, sender, onCrowded }: NotifierOptions) {
     this.#sender = sender
+    this.#onCrowded = onCrowded
     this.#pool = new pg.Pool({
       connectionString: url,
       application_name: 'sluice notify',
@@ -40,6 +57,21 @@ export class Notifier {
     if (this.#closed) return
     for (const stream of streams) this.#waiting.add(stream)
     if (!this.#busy) this.#running = this.#run()
+  }
+
+  /** How much of the queue of notifications was in use when it was last asked, 0 to 1. */
+  get queueUse(): number | undefined {
+    return this.#queueUse
+  }
+
+  /** Whether wakes are left out because the queue is too full. */
+  get crowded(): boolean {
+    return this.#queueUse !== undefined && this.#queueUse > CROWDED
+  }
+
+  /** Asks how full the queue is, which also lets it be emptied. Never rejects. */
+  async look(): Promise<void> {
+    if (!this.#closed && !this.#busy) await this.#send([])
   }
 
   async close(): Promise<void> {
@@ -63,13 +95,24 @@ export class Notifier {
 
   async #send(payloads: string[]): Promise<void> {
     try {
-      await this.#pool.query({
+      const { rows } = await this.#pool.query<{ use: number }>({
         name: 'sluice-notify',
-        text: 'select pg_notify($1, payload) from unnest($2::text[]) as payload',
-        values: [WAKE_CHANNEL, payloads],
+        text: `
+          with queue as materialized (select pg_notification_queue_usage() as use)
+          select queue.use,
+                 (select count(pg_notify($1, payload)) from unnest($2::text[]) as payload where queue.use <= $3) as sent
+            from queue`,
+        values: [WAKE_CHANNEL, payloads, CROWDED],
       })
+      if (rows[0]) this.#measured(rows[0].use)
     } catch {
       // A hint: see above.
     }
+  }
+
+  #measured(use: number): void {
+    const was = this.crowded
+    this.#queueUse = use
+    if (was !== this.crowded) this.#onCrowded(this.crowded, use)
   }
 }

@@ -1,16 +1,22 @@
 /** The bus on Postgres: LISTEN/NOTIFY between all processes that share the database. */
 import { randomUUID } from 'node:crypto'
 import type { StreamId } from '../events/event.js'
+import type { Logger } from '../logger.js'
 import type { Bus, BusStatus, Wake } from './bus.js'
 import { Listener } from './listener.js'
 import { Notifier } from './notifier.js'
 import { parseWake } from './wake-text.js'
+
+const LOOK_EVERY_MS = 5_000
+const CROWDED =
+  'The queue of NOTIFY is more than half full: wakes are left out, events arrive by the poll. Find the session that listens and idles in a transaction.'
 
 export interface PostgresBusOptions {
   /** A direct connection: a pooler in transaction mode cannot LISTEN. */
   readonly url: string
   readonly canaryEveryMs?: number
   readonly canaryDeadlineMs?: number
+  readonly logger?: Logger | undefined
 }
 
 export class PostgresBus implements Bus {
@@ -18,10 +24,23 @@ export class PostgresBus implements Bus {
   readonly #sender = randomUUID()
   readonly #notifier: Notifier
   readonly #listener: Listener
+  readonly #lookEveryMs: number
+  #looking: NodeJS.Timeout | undefined
   #onWake: (wake: Wake) => void = () => {}
 
   constructor(options: PostgresBusOptions) {
-    this.#notifier = new Notifier(options.url, this.#sender)
+    const { url, logger, canaryEveryMs = LOOK_EVERY_MS } = options
+    this.#lookEveryMs = canaryEveryMs
+    this.#notifier = new Notifier({
+      ...{ url, sender: this.#sender },
+      onCrowded: (crowded, use) => {
+        const percent = Math.round(use * 100)
+        if (crowded) logger?.warn({ percent }, CROWDED)
+        else logger?.info({ percent }, 'The queue of NOTIFY has room again.')
+        // Wakes were left out meanwhile.
+        if (!crowded) this.#onWake('all')
+      },
+    })
     this.#listener = new Listener({
       ...options,
       canary: `${this.#sender}:`,
@@ -31,12 +50,17 @@ export class PostgresBus implements Bus {
   }
 
   get status(): BusStatus {
-    return this.#listener.listening ? 'listening' : 'down'
+    return this.#listener.listening && !this.#notifier.crowded ? 'listening' : 'down'
+  }
+
+  get queueUse(): number | undefined {
+    return this.#notifier.queueUse
   }
 
   async start(onWake: (wake: Wake) => void): Promise<void> {
     this.#onWake = onWake
     this.#listener.start()
+    this.#looking ??= setInterval(() => void this.#notifier.look(), this.#lookEveryMs)
   }
 
   wake(streams: readonly StreamId[]): void {
@@ -45,6 +69,7 @@ export class PostgresBus implements Bus {
 
   async close(): Promise<void> {
     this.#onWake = () => {}
+    clearInterval(this.#looking)
     await Promise.all([this.#listener.close(), this.#notifier.close()])
   }
 

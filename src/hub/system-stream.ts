@@ -48,6 +48,11 @@ export class SystemStream {
     await this.#check()
   }
 
+  /** Its number, once it is followed. */
+  get id(): StreamId | undefined {
+    return this.#stream?.id
+  }
+
   /** With the next check: for whoever could not take what it received. */
   loadAnew(): void {
     this.#unfollow()
