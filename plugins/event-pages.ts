@@ -6,7 +6,7 @@ import { notFound, Problem } from '../src/errors.js'
 import type { TypeFilter } from '../src/events/type-filter.js'
 import { cursorId } from '../src/hub/cursor.js'
 import { type EventPage, readEventPage } from '../src/hub/event-page.js'
-import type { Start, StartAt } from '../src/hub/start.js'
+import type { Reset, StartAt } from '../src/hub/start.js'
 import { tooManyStreams } from '../src/limits/stream-slots.js'
 import { eventDocument } from '../src/sse/ndjson.js'
 
@@ -69,13 +69,14 @@ async function sendEventPageIn(
     const page = await app.guard.whileGood(principal, gone, signal =>
       readEventPage(app.database, lease.stream, { after: cursor, limit, filter, waitMs, signal }),
     )
+    if ('reason' in page) throw discontinuity(page)
     return reply.type(form).send(form === 'application/json' ? documentOf(page) : linesOf(page))
   } finally {
     lease.release()
   }
 }
 
-function discontinuity(reset: NonNullable<Start['reset']>): Problem {
+function discontinuity(reset: Reset): Problem {
   const detail = 'The log does not go on after this event. Load your state again, then follow from `head`.'
   return new Problem(410, reset.reason, detail, { earliest: reset.earliest, head: reset.head })
 }

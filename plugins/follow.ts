@@ -11,6 +11,7 @@ import { notFound, Problem } from '../src/errors.js'
 import { FEED } from '../src/events/event.js'
 import { findStreamAndHead } from '../src/events/log.js'
 import type { TypeFilter } from '../src/events/type-filter.js'
+import { isAt } from '../src/hub/cursor.js'
 import type { Lease } from '../src/hub/hub.js'
 import type { Opening, Start, StartAt } from '../src/hub/start.js'
 import type { StreamLimit, StreamSlot } from '../src/limits/stream-slots.js'
@@ -135,7 +136,8 @@ async function open(app: FastifyInstance, reply: FastifyReply, stream: string): 
 
 /**
  * Of a stream that has an end what was read when it was opened may be old: it is asked for again. Its head too, of the same
- * moment: the tailer may not have brought the last events yet, and the client is not to be sent away without them.
+ * moment: the tailer may not have brought the last events yet, or the log may have lost them, its end included; and no
+ * client is to be sent away for good without them.
  */
 async function isAtItsEnd(
   app: FastifyInstance,
@@ -145,11 +147,11 @@ async function isAtItsEnd(
   { cursor }: Start,
 ): Promise<boolean> {
   if (cursor.position < stream.head.position) return false
-  if (stream.closed || stream.kind === FEED) return stream.closed
+  if (!stream.closed && stream.kind === FEED) return false
   const { workspace } = reply.request.principal
   return inWorkspace(app.database, workspace, async client => {
     const found = await findStreamAndHead(client, workspace, name)
-    return found !== undefined && found.closedAt !== null && cursor.position >= found.head.position
+    return found !== undefined && found.closedAt !== null && isAt(cursor, found.head)
   })
 }
 

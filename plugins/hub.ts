@@ -38,15 +38,19 @@ const READ_DEADLINE_MS = 5_000
 const hub: FastifyPluginAsync<HubOptions> = async (app, options) => {
   const { bus, database, log: logger } = app
   // Of their own, so that requests that use up the pool cannot hold up the streams.
-  const pool = (name: string, max: number) =>
+  const pool = (name: string, max: number, onLost: () => void = () => {}) =>
     createPool(options.databaseUrl, {
       ...{ name, max, queryTimeoutMs: READ_DEADLINE_MS, pooled: options.pooled },
-      onError: error => logger.debug({ err: error }, 'A reading connection was lost.'),
+      onError(error) {
+        logger.debug({ err: error }, 'A reading connection was lost.')
+        onLost()
+      },
     })
   const readers = pool('sluice read', READERS)
-  // And one more, so that many clients that come back at once cannot hold up those that are live.
-  const tail = pool('sluice tail', 1)
-  const tailer = new Tailer({ database: tail, bus, logger })
+  // And one more, so that many clients that come back at once cannot hold up those that are live. The next one may lead to
+  // a database that has lost what clients have seen: they hear of it at once, not with the next event.
+  const tail = pool('sluice tail', 1, () => tailer.wake('all'))
+  const tailer: Tailer = new Tailer({ database: tail, bus, logger })
   const hub = new Hub({ ...options, database: readers, tailer, logger })
   const wake = (streams: readonly StreamId[]) => {
     tailer.wake(streams)

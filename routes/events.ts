@@ -102,8 +102,8 @@ const events: FastifyPluginAsyncTypebox = async app => {
       return stream && (await readEvent(client, stream.id, id.position))
     })
     if (!event || (id.check !== undefined && id.check !== checkOf(event.eventId))) throw notFound('event')
-    // What is stored never changes.
-    reply.header('cache-control', 'private, max-age=31536000, immutable')
+    // What is stored never changes, but a log that loses its tail gives a bare position to another event.
+    if (id.check !== undefined) reply.header('cache-control', 'private, max-age=31536000, immutable')
     return reply.type('application/json').send(eventDocument(event))
   }
 }

@@ -46,7 +46,7 @@ export class ServerState {
 
   constructor(options: ServerStateOptions) {
     this.#options = options
-    const apply = (event: StoredEvent | undefined) => event && this.#apply(event)
+    const apply = (event: StoredEvent | undefined) => this.#apply(event)
     this.#stream = new SystemStream({
       ...options,
       ...{ name: STREAM, kind: KIND, load: apply, receive: events => apply(events.at(-1)) },
@@ -109,8 +109,9 @@ export class ServerState {
     this.#announce()
   }
 
-  #apply(event: StoredEvent): void {
-    const { mode } = JSON.parse(event.data) as { mode?: unknown }
+  /** @param event the newest of the stream; none where nobody has switched, or where the log has lost that. */
+  #apply(event: StoredEvent | undefined): void {
+    const { mode } = JSON.parse(event?.data ?? '{}') as { mode?: unknown }
     this.#maintenance = mode === 'maintenance'
     this.#announce()
   }

@@ -5,16 +5,15 @@
  * stretch is stored: the base is not beyond its beginning, and the event at its end is there (I3).
  */
 import type { Position, StoredEvent, StreamId } from './event.js'
-import { EVENT, fits, type Queryable, SIZED } from './log.js'
+import { ANCHOR, EVENT, fits, type Page, type PageRow, pageOf, type Queryable, SIZED } from './log.js'
 import type { TypeFilter } from './type-filter.js'
 
 /** Measured: about 10 ms. */
 const SCANNED_EVENTS = 10_000
 const PAGE_BYTES = 4 * 1024 * 1024
 
-export interface FilteredPage {
-  /** Those that match. */
-  readonly events: StoredEvent[]
+/** Its events are those that match. */
+export interface FilteredPage extends Page {
   /**
    * The last event that was looked at, whether it matches or not: all that match up to it are in this page or an
    * earlier one; continue after it. Undefined when there was nothing to look at, or not all of it is stored: retention
@@ -39,18 +38,23 @@ export async function readFilteredPage(
   maxBytes = PAGE_BYTES,
 ): Promise<FilteredPage> {
   const end = Math.min(upTo, after + SCANNED_EVENTS)
-  const { rows } = await database.query<StoredEvent>({
+  const { rows } = await database.query<PageRow>({
     name: 'sluice-read-filtered-page',
     text: `
-      select ${EVENT}
-        from (select ${SIZED}
-                from (select e.* from sluice.events e
-                       where e.stream_id = $1 and e."position" > $2 and e."position" <= $3
-                         and (e.type = any ($4::text[]) or e.type ^@ any ($5::text[]) or e."position" = $3)
-                         and (select s.base_position from sluice.streams s where s.id = $1) <= $2
-                       order by e."position" limit $6) e) e
-       where ${fits('$7')} order by e."position"`,
+      select ${ANCHOR}, p.*
+        from (values (1)) as one
+        left join (
+               select ${EVENT}
+                 from (select ${SIZED}
+                         from (select e.* from sluice.events e
+                                where e.stream_id = $1 and e."position" > $2 and e."position" <= $3
+                                  and (e.type = any ($4::text[]) or e.type ^@ any ($5::text[]) or e."position" = $3)
+                                  and (select s.base_position from sluice.streams s where s.id = $1) <= $2
+                                order by e."position" limit $6) e) e
+                where ${fits('$7')}) p on true
+       order by p."position"`,
     values: [stream, after, end, filter.exact, filter.prefixes, limit, maxBytes],
   })
-  return { events: rows.filter(({ type }) => filter.matches(type)), last: rows.at(-1) }
+  const { anchor, events } = pageOf(rows)
+  return { anchor, events: events.filter(({ type }) => filter.matches(type)), last: events.at(-1) }
 }

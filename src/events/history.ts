@@ -1,31 +1,37 @@
 /** Whether the log still is the one that was read from: a restore or a failover may have lost its tail. */
-import type pg from 'pg'
 import type { StreamId } from './event.js'
-import type { Head } from './log.js'
+import type { Head, Queryable } from './log.js'
 
-/** Of the streams, those that are gone, and those whose head as it was seen is neither in the log any more nor its base. */
-export async function findBroken(
-  database: pg.Pool | pg.PoolClient,
-  seen: readonly { readonly id: StreamId; readonly head: Head }[],
-): Promise<StreamId[]> {
+/** Of the streams, those that are gone. */
+export async function findGone(database: Queryable, streams: readonly StreamId[]): Promise<StreamId[]> {
   const { rows } = await database.query<{ id: StreamId }>({
-    name: 'sluice-find-broken',
+    name: 'sluice-find-gone',
     text: `
-      select seen.id
-        from unnest($1::bigint[], $2::bigint[], $3::uuid[]) as seen (id, "position", event_id)
-       where not exists (
-               select from sluice.streams s
-                where s.id = seen.id
-                  and (s.base_position = seen."position" and s.base_event_id = seen.event_id
-                    or exists (
-                         select from sluice.events e
-                          where e.stream_id = s.id and e."position" = seen."position"
-                            and e.event_id = seen.event_id)))`,
-    values: [
-      seen.map(({ id }) => id),
-      seen.map(({ head }) => head.position),
-      seen.map(({ head }) => head.eventId),
-    ],
+      select known.id from unnest($1::bigint[]) as known (id)
+       where (select s.id from sluice.streams s where s.id = known.id) is null`,
+    values: [streams],
   })
   return rows.map(({ id }) => id)
+}
+
+/**
+ * Whether all these places are in the log, in one snapshot. Then they are of one history: an event is never changed, so
+ * the log has before the last of them what it had when that one was seen.
+ */
+export async function hasAll(
+  database: Queryable,
+  stream: StreamId,
+  places: readonly Head[],
+): Promise<boolean> {
+  const { rows } = await database.query<{ all: boolean }>({
+    name: 'sluice-has-all',
+    text: `
+      select bool_and(coalesce(
+               (select e.event_id from sluice.events e where e.stream_id = $1 and e."position" = seen."position"),
+               (select s.base_event_id from sluice.streams s where s.id = $1 and s.base_position = seen."position")
+             ) is not distinct from seen.event_id) as all
+        from unnest($2::bigint[], $3::uuid[]) as seen ("position", event_id)`,
+    values: [stream, places.map(({ position }) => position), places.map(({ eventId }) => eventId)],
+  })
+  return rows[0]?.all ?? true
 }

@@ -1,6 +1,7 @@
 /**
- * The reading side of the log: one statement per function. Positions are dense and in commit order, so whatever a
- * page returns is contiguous (I3); only retention can move where the first one starts.
+ * The reading side of the log: one statement per function. Positions are dense and in commit order, so a page is
+ * contiguous (I3); only retention can move where the first one starts. A log can lose its tail and number other events
+ * alike, so whoever goes on after a place compares the event there with the one that it knows (I4).
  *
  * Each function takes a pool or, to read within a transaction, a client of one (src/database/pool.ts: `bigint`
  * arrives as a number and `json` as its text).
@@ -21,6 +22,19 @@ export interface Head {
 export interface Bounds {
   readonly base: Head
   readonly head: Head
+}
+
+/** A place in a stream, and what is stored of the stream, from one snapshot. */
+export interface Place extends Bounds {
+  /** The UUID of the event there, or of the base; undefined when the log has none: not yet, or no longer. */
+  readonly eventId: string | undefined
+}
+
+/** What is stored after a place in a stream, from one snapshot. */
+export interface Page {
+  /** The UUID of the event at that place, or of the base. Undefined when the log has none there. */
+  readonly anchor: string | undefined
+  readonly events: readonly StoredEvent[]
 }
 
 export interface StreamState {
@@ -104,29 +118,48 @@ export async function readHead(database: Queryable, stream: StreamId): Promise<H
   return bounds.head
 }
 
+const BOUNDS = `
+  s.base_position as "basePosition", s.base_event_id as "baseEventId",
+  coalesce(e."position", s.base_position) as "position", coalesce(e.event_id, s.base_event_id) as "eventId"`
+const BOUNDED_STREAM = `
+  from sluice.streams s
+  left join lateral (
+         select e."position", e.event_id from sluice.events e
+          where e.stream_id = s.id order by e."position" desc limit 1) e on true
+ where s.id = $1`
+type BoundsRow = Record<'basePosition' | 'position', Position> & Record<'baseEventId' | 'eventId', string>
+
+/** The UUID at the place $2 of the stream $1: of its event, or of its base. */
+export const ANCHOR = `
+  coalesce((select e.event_id from sluice.events e where e.stream_id = $1 and e."position" = $2),
+           (select s.base_event_id from sluice.streams s where s.id = $1 and s.base_position = $2)) as anchor`
+
 /** Both ends, from one snapshot. Undefined when there is no such stream. */
 export async function readBounds(database: Queryable, stream: StreamId): Promise<Bounds | undefined> {
-  const { rows } = await database.query<
-    Record<'basePosition' | 'position', Position> & Record<'baseEventId' | 'eventId', string>
-  >({
+  const { rows } = await database.query<BoundsRow>({
     name: 'sluice-read-bounds',
-    text: `
-      select s.base_position as "basePosition", s.base_event_id as "baseEventId",
-             coalesce(e."position", s.base_position) as "position", coalesce(e.event_id, s.base_event_id) as "eventId"
-        from sluice.streams s
-        left join lateral (
-               select e."position", e.event_id from sluice.events e
-                where e.stream_id = s.id order by e."position" desc limit 1) e on true
-       where s.id = $1`,
+    text: `select ${BOUNDS} ${BOUNDED_STREAM}`,
     values: [stream],
   })
-  const [row] = rows
-  return (
-    row && {
-      base: { position: row.basePosition, eventId: row.baseEventId },
-      head: { position: row.position, eventId: row.eventId },
-    }
-  )
+  return rows.map(boundsOf)[0]
+}
+
+/** Undefined when there is no such stream. */
+export async function readPlace(
+  database: Queryable,
+  stream: StreamId,
+  position: Position,
+): Promise<Place | undefined> {
+  const { rows } = await database.query<BoundsRow & { anchor: string | null }>({
+    name: 'sluice-read-place',
+    text: `select ${BOUNDS}, ${ANCHOR} ${BOUNDED_STREAM}`,
+    values: [stream, position],
+  })
+  return rows.map(row => ({ ...boundsOf(row), eventId: row.anchor ?? undefined }))[0]
+}
+
+function boundsOf({ basePosition, baseEventId, position, eventId }: BoundsRow): Bounds {
+  return { base: { position: basePosition, eventId: baseEventId }, head: { position, eventId } }
 }
 
 /** Undefined when the log has no event there: not yet, or no longer. */
@@ -153,44 +186,28 @@ export async function readPage(
   after: Position,
   limit: number,
   maxBytes: number,
-): Promise<StoredEvent[]> {
-  const { rows } = await database.query<StoredEvent>({
+): Promise<Page> {
+  const { rows } = await database.query<PageRow>({
     name: 'sluice-read-page',
     text: `
-      select ${EVENT}
-        from (select ${SIZED}
-                from (select e.* from sluice.events e
-                       where e.stream_id = $1 and e."position" > $2 order by e."position" limit $3) e) e
-       where ${fits('$4')} order by e."position"`,
+      select ${ANCHOR}, p.*
+        from (values (1)) as one
+        left join (
+               select ${EVENT}
+                 from (select ${SIZED}
+                         from (select e.* from sluice.events e
+                                where e.stream_id = $1 and e."position" > $2 order by e."position" limit $3) e) e
+                where ${fits('$4')}) p on true
+       order by p."position"`,
     values: [stream, after, limit, maxBytes],
   })
-  return rows
+  return pageOf(rows)
 }
 
-/** The pages of many streams with one query, ordered by stream and position; limits are those of readPage, for each. */
-export async function readTails(
-  database: Queryable,
-  wants: readonly { readonly streamId: StreamId; readonly after: Position }[],
-  limitPerStream: number,
-  maxBytesPerStream: number,
-): Promise<{ streamId: StreamId; event: StoredEvent }[]> {
-  const { rows } = await database.query<StoredEvent & { streamId: StreamId }>({
-    name: 'sluice-read-tails',
-    text: `
-      select w.stream_id as "streamId", ${EVENT}
-        from unnest($1::bigint[], $2::bigint[]) as w (stream_id, after)
-       cross join lateral (
-               select ${SIZED}
-                 from (select e.* from sluice.events e
-                        where e.stream_id = w.stream_id and e."position" > w.after
-                        order by e."position" limit $3) e) e
-       where ${fits('$4')} order by w.stream_id, e."position"`,
-    values: [
-      wants.map(want => want.streamId),
-      wants.map(want => want.after),
-      limitPerStream,
-      maxBytesPerStream,
-    ],
-  })
-  return rows.map(({ streamId, ...event }) => ({ streamId, event }))
+/** A row has an event, or there is one row and no event. */
+export type PageRow = { anchor: string | null } & (StoredEvent | { position: null })
+
+export function pageOf(rows: readonly PageRow[]): Page {
+  const events = rows.flatMap(({ anchor: _, ...event }) => (event.position === null ? [] : [event]))
+  return { anchor: rows[0]?.anchor ?? undefined, events }
 }

@@ -2,11 +2,12 @@
  * The live subscriptions of one stream that read the same encoding through the same filter: what one of them gets,
  * all get, so that it is put together once.
  */
-import type { Position, StoredEvent } from '../events/event.js'
+import type { StoredEvent } from '../events/event.js'
 import type { TypeFilter } from '../events/type-filter.js'
 import type { Encoding } from '../sse/encoding.js'
 import { Payload } from '../sse/payload.js'
 import { HIGH_WATER_BYTES } from '../sse/sink.js'
+import type { Cursor } from './cursor.js'
 import type { EventFrames } from './event-frames.js'
 
 /** So that looking at the clock costs nothing, and a client that takes whole payloads no more than a millisecond. */
@@ -14,10 +15,10 @@ const MEMBERS_PER_STEP = 16
 
 export interface Member {
   /**
-   * All that its filter lets through after a position, up to an event: nothing, when `payload` is undefined. A member
+   * All that its filter lets through after an event, up to another: nothing, when `payload` is undefined. A member
    * that has joined while others were being served has got some of it already, or all.
    */
-  receive(payload: Payload | undefined, after: Position, upTo: StoredEvent): void
+  receive(payload: Payload | undefined, after: Cursor, upTo: StoredEvent): void
 }
 
 export class Audience {
@@ -28,10 +29,13 @@ export class Audience {
     readonly filter: TypeFilter | undefined,
   ) {}
 
-  /** In steps of a few members: there may be thousands. */
-  *send(frames: readonly EventFrames[]): Generator<void> {
+  /**
+   * In steps of a few members: there may be thousands.
+   * @param before the event before the first frame.
+   */
+  *send(frames: readonly EventFrames[], before: Cursor): Generator<void> {
     let served = 0
-    for (const { payload, after, upTo } of payloads(frames, this.encoding, this.filter)) {
+    for (const { payload, after, upTo } of payloads(frames, before, this.encoding, this.filter)) {
       for (const member of this.members) {
         member.receive(payload, after, upTo)
         served += 1
@@ -44,10 +48,11 @@ export class Audience {
 /** Frames put together for one write each, none much above the high-water mark: so no write is out of bounds (I5). */
 export function* payloads(
   frames: readonly EventFrames[],
+  before: Cursor,
   encoding: Encoding,
   filter: TypeFilter | undefined,
-): Generator<{ payload: Payload | undefined; after: Position; upTo: StoredEvent }> {
-  let after = ((frames[0]?.position ?? 1) - 1) as Position
+): Generator<{ payload: Payload | undefined; after: Cursor; upTo: StoredEvent }> {
+  let after = before
   let parts: Buffer[] = []
   let bytes = 0
   for (const [index, frame] of frames.entries()) {
@@ -58,7 +63,7 @@ export function* payloads(
     }
     if (index === frames.length - 1 || bytes >= HIGH_WATER_BYTES) {
       yield { payload: parts.length > 0 ? Payload.of(parts) : undefined, after, upTo: frame.event }
-      after = frame.position
+      after = frame.event
       parts = []
       bytes = 0
     }

@@ -8,8 +8,8 @@
  *   each filtered page, so that who is cut off in the middle of a long log goes on there;
  * - else the pages that all clients share.
  *
- * Whatever it is, it continues the cursor without a hole, or the stream says `reset` (I4). While the log cannot be read
- * the stream stays open, and it is tried again.
+ * Whatever it is, it continues the cursor by identity and without a hole, or the log itself is asked for the cursor: if it
+ * has none, the stream says `reset` (I4). While the log cannot be read the stream stays open, and it is tried again.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { databaseFault } from '../database-fault.js'
@@ -21,10 +21,10 @@ import type { Encoding, Notice } from '../sse/encoding.js'
 import type { Payload } from '../sse/payload.js'
 import type { Sink } from '../sse/sink.js'
 import { payloads } from './audience.js'
-import type { Cursor } from './cursor.js'
+import { type Cursor, isAt } from './cursor.js'
 import type { EventFrames } from './event-frames.js'
 import type { HubStream } from './hub-stream.js'
-import type { Starts } from './start.js'
+import { lossOf, type Starts } from './start.js'
 import type { Discontinuity } from './tailer.js'
 
 const READ_AGAIN_MS = 500
@@ -46,8 +46,8 @@ export interface Latecomer {
   advance(payload: Payload | undefined, upTo: StoredEvent): void
   /** To be called when the cursor is at the head. */
   joinLive(): void
-  /** Goes on elsewhere, and says so. */
-  restart(why: Discontinuity, bounds: Bounds): void
+  /** Goes on at the bounds' head, and says so. */
+  reset(why: Discontinuity, bounds: Bounds): void
   say(notice: Notice): void
   /** Lets the client keep the cursor where its last event is not the one at it. */
   sayCursor(): void
@@ -98,12 +98,21 @@ export class CatchUp {
 
   /** One step on the way: wait for room, join, wait for the tailer, or write what comes next. */
   async #step(): Promise<void> {
-    const behind = this.#stream.head.position - this.#latecomer.cursor.position
+    const { cursor } = this.#latecomer
+    const { head } = this.#stream
     if (this.#sink.full) await this.#sink.drained()
-    else if (behind === 0) this.#latecomer.joinLive()
-    // It has seen more through another process than the tailer of this one.
-    else if (behind < 0) await this.#stream.grown()
+    else if (isAt(cursor, head)) this.#latecomer.joinLive()
+    else if (cursor.position >= head.position) await this.#seekHead()
     else await this.#writeNext()
+  }
+
+  /** The client has seen more through another process than the tailer of this one; or one of them has seen what is lost. */
+  async #seekHead(): Promise<void> {
+    const { cursor } = this.#latecomer
+    if (cursor.position > this.#stream.head.position)
+      await this.#stream.grown(AbortSignal.timeout(READ_AGAIN_MS))
+    if (cursor.position >= this.#stream.head.position && !isAt(cursor, this.#stream.head))
+      await this.#askLog()
   }
 
   async #writeNext(): Promise<void> {
@@ -111,13 +120,13 @@ export class CatchUp {
     const goesOn = () => this.#latecomer.catchingUp && restarts === this.#latecomer.restarts
     await this.#turn()
     if (!goesOn()) return
-    const recent = this.#stream.recent.after(this.#latecomer.cursor.position)
+    const recent = this.#stream.recent.after(this.#latecomer.cursor)
     const frames = recent ?? (await this.#readNext())
     // Thousands may have waited for the same page.
     if (!recent) await this.#turn()
     if (!goesOn()) return
     if (frames.length > 0) await this.#writeFrames(frames)
-    else await this.#hole()
+    else await this.#askLog()
   }
 
   /** Those who catch up must not keep the event loop to themselves, however fast or many they are (I5). */
@@ -125,14 +134,14 @@ export class CatchUp {
     return this.#stream.turns.next()
   }
 
-  /** Of the log, what comes next; nothing where it has a hole. */
+  /** Of the log, what comes next; nothing where it has a hole, or has lost the cursor. */
   async #readNext(): Promise<readonly EventFrames[]> {
     const { filter, starts } = this.#options
-    const { position } = this.#latecomer.cursor
-    const filtered = filter && this.#sparse && (await starts.pages.matching(this.#stream, position, filter))
+    const { cursor } = this.#latecomer
+    const filtered = filter && this.#sparse && (await starts.pages.matching(this.#stream, cursor, filter))
     if (filtered) return filtered
-    const page = await starts.pages.after(this.#stream, position)
-    if (page[0]?.position !== position + 1) return []
+    const page = await starts.pages.after(this.#stream, cursor)
+    if (page[0]?.position !== cursor.position + 1) return []
     if (filter) this.#sparse = count(page, filter) * SPARSE <= page.length
     return page
   }
@@ -140,7 +149,7 @@ export class CatchUp {
   async #writeFrames(frames: readonly EventFrames[]): Promise<void> {
     const { encoding, filter } = this.#options
     const { cursor, restarts } = this.#latecomer
-    for (const { payload, upTo } of payloads(frames, encoding, filter)) {
+    for (const { payload, upTo } of payloads(frames, cursor, encoding, filter)) {
       if (this.#sink.full) {
         await this.#sink.drained()
         await this.#turn()
@@ -152,18 +161,16 @@ export class CatchUp {
     if (skipped) this.#latecomer.sayCursor()
   }
 
-  /** What comes after the cursor is gone: retention was faster than this client, or the log was cut. */
-  async #hole(): Promise<void> {
+  /** Nothing continues the cursor: does the log itself have it? Retention may have been faster, or its tail is lost. */
+  async #askLog(): Promise<void> {
     const { cursor, restarts } = this.#latecomer
-    const bounds = await this.#options.starts.bounds(this.#stream.id)
+    const place = await this.#options.starts.place(this.#stream.id, cursor.position)
     if (!this.#latecomer.catchingUp || restarts !== this.#latecomer.restarts) return
-    if (!this.#stream.continuesIn(bounds)) {
-      // Not at the stream's head either. The tailer finds out, and restarts everybody: nobody is told twice.
-      this.#stream.doubt()
-      await pause(READ_AGAIN_MS)
-      return
-    }
-    this.#latecomer.restart(bounds.base.position > cursor.position ? 'retention' : 'history-lost', bounds)
+    const why = lossOf(cursor, place)
+    if (why !== 'retention') this.#stream.doubt()
+    if (why) this.#latecomer.reset(why, place)
+    // The log has it, so the stream's head is lost, or what was kept of the log: both are being looked at.
+    else await this.#stream.grown(AbortSignal.timeout(READ_AGAIN_MS))
   }
 }
 

@@ -8,6 +8,14 @@ export interface Cursor {
   readonly eventId?: string
 }
 
+/**
+ * Whether a cursor is this place, by identity: after a lost tail the same position has another event. A cursor without a
+ * UUID is believed.
+ */
+export function isAt({ position, eventId }: Cursor, place: Cursor): boolean {
+  return position === place.position && (eventId === undefined || eventId === place.eventId)
+}
+
 /** As an event id, such as a client keeps and brings back. */
 export function cursorId({ position, eventId }: Cursor): string {
   return eventId === undefined ? String(position) : formatEventId(position, eventId)

@@ -1,5 +1,5 @@
 /**
- * A stream that somebody in this process follows: its head, its recent frames, and its live audiences. The tailer hands it
+ * A stream that clients of this process follow: its head, its recent frames, and its live audiences. The tailer hands it
  * events in order; it encodes each once. Head and recent frames move in one turn of the event loop, and the delivery to
  * the live subscriptions begins in it. With many of them it goes on in later turns (turns.ts), while the tailer holds back
  * what comes next. So a live subscription is at the head, or at the head before and about to be served; who joins meanwhile is
@@ -13,13 +13,15 @@ import type { Encoding } from '../sse/encoding.js'
 import { Audience, type Member } from './audience.js'
 import { EventFrames } from './event-frames.js'
 import { Heartbeats } from './heartbeats.js'
+import type { PageFrames } from './page-frames.js'
 import { RecentFrames } from './recent-frames.js'
 import type { Discontinuity, TailedStream } from './tailer.js'
 import type { Turns } from './turns.js'
 
-/** Who follows a stream, live or still catching up. */
+/** A client that follows a stream, live or still catching up. */
 export interface Follower {
-  restart(why: Discontinuity, bounds: Bounds): void
+  /** The log does not continue at the stream's head, `lost`; it goes on from the bounds' head. */
+  restart(why: Discontinuity, bounds: Bounds, lost: Head): void
   vanish(): void
 }
 
@@ -30,6 +32,7 @@ export class HubStream implements TailedStream {
   readonly #audiences = new Map<string, Audience>()
   readonly #waiting = new Set<() => void>()
   #history: string = randomUUID()
+  #restarts = 0
   #idleSince: number | undefined = Date.now()
   #leases = 0
   vanished = false
@@ -41,40 +44,51 @@ export class HubStream implements TailedStream {
     readonly kind: string,
     readonly closed: boolean,
     public head: Head,
-    /** Has the heads of all streams compared with the log: to be called by who sees that they cannot be right. */
-    readonly doubt: () => void,
+    /** Has the head compared with the log. */
+    readonly verify: () => void,
     readonly turns: Turns,
   ) {}
 
-  /** Another one after each restart: what was read of the log before does not belong to what is read after. */
+  /** Names what is kept of the log. Another one after each restart and doubt, so that nothing older is found again. */
   get history(): string {
     return this.#history
   }
 
+  /** To be called when the log and what is kept of it do not fit together: all of it is read and compared again. */
+  doubt(): void {
+    this.#history = randomUUID()
+    this.verify()
+  }
+
   receive(events: readonly StoredEvent[]): Promise<void> | undefined {
     const frames = events.map(event => new EventFrames(event))
-    this.recent.add(frames)
+    const before = this.head
+    this.recent.add(frames, before.eventId)
     const last = events.at(-1)
     if (last) this.head = last
     this.#grew()
-    return this.turns.run(this.#deliver(frames))
+    return this.turns.run(this.#deliver(frames, before))
   }
 
   /**
-   * Frames of the log, without a hole. While no recent ones are known, as in a process that has just started, those that
-   * end at the head become them: who comes next need not read them again.
+   * While no recent frames are known, as in a process that has just started, those of a page that end at the head become
+   * them: the next client need not read them again.
    */
-  recall(frames: readonly EventFrames[]): void {
+  recall(page: PageFrames): void {
     if (!this.recent.empty) return
-    const known = frames.filter(({ position }) => position <= this.head.position)
-    if (known.at(-1)?.event.eventId === this.head.eventId) this.recent.add(known)
+    const known = page.frames.filter(({ position }) => position <= this.head.position)
+    const [first] = known
+    if (!first || known.at(-1)?.event.eventId !== this.head.eventId) return
+    this.recent.add(known, page.eventIdAt((first.position - 1) as Position))
   }
 
   restart(why: Discontinuity, bounds: Bounds): void {
+    const lost = this.head
     this.recent.clear()
     this.#history = randomUUID()
+    this.#restarts += 1
     this.head = bounds.head
-    for (const follower of this.followers) follower.restart(why, bounds)
+    for (const follower of this.followers) follower.restart(why, bounds, lost)
     this.#grew()
   }
 
@@ -137,23 +151,18 @@ export class HubStream implements TailedStream {
     return this.#idleSince === undefined ? 0 : now - this.#idleSince
   }
 
-  /** Whether its head lies within a log of these bounds. */
-  continuesIn({ base, head }: Bounds): boolean {
-    return base.position <= this.head.position && this.head.position <= head.position
-  }
-
   eventIdAt(position: Position): string | undefined {
     if (position === this.head.position) return this.head.eventId
     return this.recent.at(position)?.event.eventId
   }
 
-  *#deliver(frames: readonly EventFrames[]): Generator<void> {
-    const history = this.#history
+  *#deliver(frames: readonly EventFrames[], before: Head): Generator<void> {
+    const restarts = this.#restarts
     for (const audience of [...this.#audiences.values()]) {
-      for (const _ of audience.send(frames)) {
+      for (const _ of audience.send(frames, before)) {
         yield
-        // Everybody is at another head now.
-        if (history !== this.#history) return
+        // These events are lost.
+        if (restarts !== this.#restarts) return
       }
     }
   }

@@ -214,13 +214,13 @@ export class Hub {
       return find()
     })
     if (!found) return undefined
-    const doubt = () => tailer.wake('all')
+    const verify = () => tailer.wake([found.id])
     const stream = new HubStream(
       found.id,
       found.kind,
       found.closedAt !== null,
       found.head,
-      doubt,
+      verify,
       this.#turns,
     )
     tailer.follow(stream)

@@ -1,8 +1,9 @@
 /**
- * The newest events of a stream, without a hole, bounded by count and by bytes. Who has fallen behind only a
+ * The newest events of a stream, without a hole, bounded by count and by bytes. A client that has fallen behind only a
  * little catches up from here and never touches the database.
  */
 import type { Position } from '../events/event.js'
+import type { Cursor } from './cursor.js'
 import type { EventFrames } from './event-frames.js'
 
 const MAX_EVENTS = 1_024
@@ -11,13 +12,19 @@ const MAX_BYTES = 1024 * 1024
 export class RecentFrames {
   #frames: EventFrames[] = []
   #bytes = 0
+  /** The UUID of the event before the oldest one. */
+  #before: string | undefined
 
   get empty(): boolean {
     return this.#frames.length === 0
   }
 
-  /** Events that continue the newest one. */
-  add(frames: readonly EventFrames[]): void {
+  /**
+   * Events that continue the newest one.
+   * @param before the UUID of the event before them.
+   */
+  add(frames: readonly EventFrames[], before: string | undefined): void {
+    if (this.empty) this.#before = before
     for (const frame of frames) {
       this.#frames.push(frame)
       this.#bytes += frame.bytes
@@ -25,10 +32,12 @@ export class RecentFrames {
     this.#evict()
   }
 
-  /** All events after `position`, or undefined when the first of them is not here any more. */
-  after(position: Position): readonly EventFrames[] | undefined {
+  /** All events after a cursor; undefined when the first of them is not here any more, or the cursor is of no event here. */
+  after({ position, eventId }: Cursor): readonly EventFrames[] | undefined {
     const [oldest] = this.#frames
-    if (!oldest || position < oldest.position - 1) return undefined
+    if (!oldest) return undefined
+    const known = position === oldest.position - 1 ? this.#before : this.at(position)?.event.eventId
+    if (known === undefined || (eventId ?? known) !== known) return undefined
     return this.#frames.slice(position - oldest.position + 1)
   }
 
@@ -45,9 +54,10 @@ export class RecentFrames {
   /** Taken out of the array, not only passed over: a large event that stays referenced stays in memory. */
   #evict(): void {
     let evicted = 0
-    for (const { bytes } of this.#frames) {
+    for (const { bytes, event } of this.#frames) {
       if (this.#frames.length - evicted <= MAX_EVENTS && this.#bytes <= MAX_BYTES) break
       this.#bytes -= bytes
+      this.#before = event.eventId
       evicted += 1
     }
     this.#frames.splice(0, evicted)

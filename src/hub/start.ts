@@ -6,10 +6,10 @@
 import type { Database } from '../database/pool.js'
 import type { Position, StreamId } from '../events/event.js'
 import { checkOf, type EventId } from '../events/event-id.js'
-import { type Bounds, type Head, readBounds, readEvent } from '../events/log.js'
+import { type Bounds, type Head, type Place, readBounds, readPlace } from '../events/log.js'
 import { readNthNewest } from '../events/newest.js'
 import type { TypeFilter } from '../events/type-filter.js'
-import { type Cursor, cursorId } from './cursor.js'
+import { type Cursor, cursorId, isAt } from './cursor.js'
 import type { HubStream } from './hub-stream.js'
 import type { Pages } from './pages.js'
 import type { Discontinuity } from './tailer.js'
@@ -45,6 +45,12 @@ export function resetTo(bounds: Bounds, reason: Reset['reason']): Reset {
   return { reason, earliest: cursorId(bounds.base), head: cursorId(bounds.head) }
 }
 
+/** Why the log cannot go on after a cursor, if it cannot. */
+export function lossOf({ position, eventId }: Cursor, place: Place): Discontinuity | undefined {
+  if (place.eventId === undefined) return position < place.base.position ? 'retention' : 'history-lost'
+  return (eventId ?? place.eventId) === place.eventId ? undefined : 'history-lost'
+}
+
 export class Starts {
   constructor(
     readonly database: Database,
@@ -60,7 +66,9 @@ export class Starts {
       case 'newest':
         return { cursor: await this.#newest(stream, start.count, filter) }
       case 'after':
-        return start.id === 'unknown' ? this.#reset(stream.id, 'unknown-id') : this.#after(stream, start.id)
+        return start.id === 'unknown'
+          ? resetAt(await this.bounds(stream.id), 'unknown-id')
+          : this.#after(stream, start.id)
     }
   }
 
@@ -71,39 +79,29 @@ export class Starts {
       : Math.max(base.position, head.position - count) + 1
     if (first === undefined || first > head.position) return head
     const position = Math.max(base.position, first - 1) as Position
-    const eventId = await this.#eventIdAt(stream, position)
+    // What this process keeps is of the history that ends with its head.
+    const known = isAt(head, stream.head) ? stream.eventIdAt(position) : undefined
+    const eventId = known ?? (await this.place(stream.id, position)).eventId
     return { position, ...(eventId !== undefined && { eventId }) }
   }
 
   async #after(stream: HubStream, id: EventId): Promise<Start> {
-    const eventId = await this.#eventIdAt(stream, id.position)
-    if (eventId !== undefined) {
-      const same = id.check === undefined || id.check === checkOf(eventId)
-      return same ? { cursor: { position: id.position, eventId } } : this.#reset(stream.id, 'history-lost')
-    }
-    const bounds = await this.bounds(stream.id)
-    if (id.position < bounds.base.position) return this.#reset(stream.id, 'retention')
-    return this.#reset(stream.id, id.check === undefined ? 'unknown-id' : 'history-lost')
+    const { position } = id
+    const known = stream.eventIdAt(position) ?? (await this.#inPages(stream, position))
+    if (known !== undefined && names(id, known)) return { cursor: { position, eventId: known } }
+    // Only the log itself refuses an id: what this process keeps may be of a history that is lost, and it may be behind
+    // another process, which the client has the id from.
+    const place = await this.place(stream.id, position)
+    const { eventId } = place
+    if (eventId !== undefined && known !== undefined && eventId !== known) stream.doubt()
+    if (eventId !== undefined && names(id, eventId)) return { cursor: { position, eventId } }
+    if (position < place.base.position) return resetAt(place, 'retention')
+    return resetAt(place, eventId === undefined && id.check === undefined ? 'unknown-id' : 'history-lost')
   }
 
-  /** The UUID of the event at a position, or of the base; undefined when the log has none there. */
-  async #eventIdAt(stream: HubStream, position: Position): Promise<string | undefined> {
-    const known = stream.eventIdAt(position)
-    if (known !== undefined) return known
-    if (position > 0 && position < stream.head.position) {
-      const [frames] = await this.pages.after(stream, (position - 1) as Position)
-      if (frames?.position === position) return frames.event.eventId
-    }
-    // Ahead of this process's tailer, perhaps: the client may have seen it from another one.
-    const event = await readEvent(this.database, stream.id, position)
-    if (event) return event.eventId
-    const { base } = await this.bounds(stream.id)
-    return base.position === position ? base.eventId : undefined
-  }
-
-  async #reset(id: StreamId, reason: Reset['reason']): Promise<Start> {
-    const bounds = await this.bounds(id)
-    return { cursor: bounds.head, reset: resetTo(bounds, reason) }
+  async #inPages(stream: HubStream, position: Position): Promise<string | undefined> {
+    if (position === 0 || position >= stream.head.position) return undefined
+    return this.pages.eventIdAt(stream, position)
   }
 
   /** Where the stored part of a stream begins and ends. */
@@ -111,6 +109,20 @@ export class Starts {
     const bounds = await readBounds(this.database, id)
     return bounds ?? { base: NOWHERE, head: NOWHERE }
   }
+
+  /** What the log has at a position, and where it begins and ends at that moment. */
+  async place(id: StreamId, position: Position): Promise<Place> {
+    const place = await readPlace(this.database, id, position)
+    return place ?? { base: NOWHERE, head: NOWHERE, eventId: undefined }
+  }
+}
+
+function names({ check }: EventId, eventId: string): boolean {
+  return check === undefined || check === checkOf(eventId)
+}
+
+function resetAt(bounds: Bounds, reason: Reset['reason']): Start {
+  return { cursor: bounds.head, reset: resetTo(bounds, reason) }
 }
 
 /** Of a stream that vanished while it was being opened; the tailer ends its subscriptions. */

@@ -12,10 +12,11 @@
  *   and catches up from its own cursor.
  * closed: by the client, or by `stop`. Nothing is written any more.
  *
- * A restart of the stream (the log does not continue) moves the cursor to the new head and says so by `reset`.
+ * When the log does not continue at the stream's head, a client whose cursor is that head is told `reset` and goes on from the
+ * new one. Any other catches up from its own cursor, which the log may still have; if not, it is told then.
  */
-import type { Position, StoredEvent } from '../events/event.js'
-import type { Bounds } from '../events/log.js'
+import type { StoredEvent } from '../events/event.js'
+import type { Bounds, Head } from '../events/log.js'
 import type { TypeFilter } from '../events/type-filter.js'
 import type { Encoding, Notice } from '../sse/encoding.js'
 import { Payload } from '../sse/payload.js'
@@ -24,7 +25,7 @@ import { type Sink, STALLED_MS } from '../sse/sink.js'
 import type { Admission } from './admission.js'
 import type { Member } from './audience.js'
 import { CatchUp, type CatchUpOptions, type Latecomer } from './catch-up.js'
-import { type Cursor, cursorId } from './cursor.js'
+import { type Cursor, cursorId, isAt } from './cursor.js'
 import type { Follower, HubStream } from './hub-stream.js'
 import type { Mode } from './mode.js'
 import { type Reset, resetTo, type Start } from './start.js'
@@ -100,14 +101,14 @@ export class Subscription implements Member, Follower, Latecomer {
     const state = { name: 'server.state', data: { mode, connection: this.admission.connection } } as const
     const hello = this.#encoding.notice(id && opening.length === 0 ? { ...state, id } : state)
     const cursor = id && (opening.length > 0 || !hello) ? this.#encoding.cursor(id) : undefined
-    const reset = start.reset && this.#reset(start.reset)
+    const reset = start.reset && this.#resetNotice(start.reset)
     this.#write([this.#encoding.retry(retryMs()), hello, ...opening, cursor, reset])
     void this.#catchUp()
   }
 
-  receive(payload: Payload | undefined, after: Position, upTo: StoredEvent): void {
+  receive(payload: Payload | undefined, after: Cursor, upTo: StoredEvent): void {
     if (upTo.position <= this.#cursor.position) return
-    const continues = after === this.#cursor.position
+    const continues = isAt(this.#cursor, after)
     if (continues) this.advance(payload, upTo)
     if (!continues || this.#sink.full) {
       this.#leaveLive()
@@ -127,6 +128,8 @@ export class Subscription implements Member, Follower, Latecomer {
   }
 
   joinLive(): void {
+    // The same event, but never without its UUID.
+    this.#cursor = this.#stream.head
     this.#leave = this.#stream.join(this, this.#encoding, this.#filter)
     if (this.#filter && this.#cursor.position > this.#options.start.cursor.position) this.sayCursor()
   }
@@ -135,10 +138,19 @@ export class Subscription implements Member, Follower, Latecomer {
     this.#write([this.#encoding.cursor(cursorId(this.#cursor))])
   }
 
-  restart(why: Discontinuity, bounds: Bounds): void {
+  restart(why: Discontinuity, bounds: Bounds, lost: Head): void {
+    if (isAt(this.#cursor, lost)) this.reset(why, bounds)
+    else {
+      this.#restarts += 1
+      this.#leaveLive()
+      void this.#catchUp()
+    }
+  }
+
+  reset(why: Discontinuity, bounds: Bounds): void {
     this.#restarts += 1
     this.#cursor = bounds.head
-    this.#write([this.#reset(resetTo(bounds, why))])
+    this.#write([this.#resetNotice(resetTo(bounds, why))])
   }
 
   vanish(): void {
@@ -184,7 +196,7 @@ export class Subscription implements Member, Follower, Latecomer {
     this.#leave = undefined
   }
 
-  #reset(reset: Reset): Buffer | undefined {
+  #resetNotice(reset: Reset): Buffer | undefined {
     return this.#encoding.notice({ name: 'reset', data: reset, id: reset.head })
   }
 

@@ -1,6 +1,7 @@
 /**
  * A stream of the system's own workspace, which every process follows with the tailer that it has anyway: so what is
- * said on it arrives like any event, in order, with NOTIFY off too, and survives restarts.
+ * said on it arrives like any event, in order, with NOTIFY off too, and survives restarts. Where the log has lost what was
+ * said, the stream is loaded anew at once.
  *
  * not followed ── load ──▶ followed ── restart, vanished, an outage of the log ──▶ not followed
  *
@@ -23,7 +24,7 @@ export interface SystemStreamOptions {
   readonly name: string
   /** What retention goes by. */
   readonly kind: string
-  /** Begins anew. `last` is the newest event, if there is one. What it throws is tried again. */
+  /** Begins anew, also after events were lost. `last` is the newest event, if there is one. What it throws is tried again. */
   load(last: StoredEvent | undefined): Promise<void> | void
   /** New events, at least one, in order. Must not throw. */
   receive(events: readonly StoredEvent[]): void
@@ -101,7 +102,10 @@ export class SystemStream {
   }
 
   #followed(id: StreamId, head: Head): TailedStream {
-    const again = () => this.#unfollow()
+    const again = () => {
+      this.#unfollow()
+      void this.#follow()
+    }
     const stream = {
       id,
       head,

@@ -3,21 +3,21 @@
  *
  * It holds a set of dirty streams. While the set is not empty, each turn takes the whole of it and reads all those
  * streams with one query; so under load turns grow and queries do not. A stream gets its rows only when they
- * continue its head without a hole (I3); anything else is looked into and ends in a restart that says why. A stream
- * that rests (rests.ts) becomes dirty afterwards.
+ * continue its head without a hole (I3) and the log still has that head, by identity: a restore or a failover can lose a
+ * tail that clients have seen, and give its positions to other events (I4). Anything else ends in a restart of the stream
+ * that says why. A stream that rests (rests.ts) becomes dirty afterwards.
  *
  * Wakes only make it fast (I6): a poll marks every stream dirty, each 5 s while the bus listens and each 500 ms
- * while it does not. A read that fails is tried again for ever. With each poll, and after every gap in which the
- * database may have been another one (a failed read, a bus that came back), the heads are checked against the log,
- * because a restore or failover can lose a tail that clients have seen.
+ * while it does not. A read that fails is tried again for ever. Each poll also looks for streams that are gone.
  */
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import type { Bus, Wake } from '../bus/bus.js'
 import type { Database } from '../database/pool.js'
 import { levelOf } from '../database-fault.js'
 import { MAX_DATA_BYTES, type StoredEvent, type StreamId } from '../events/event.js'
-import { findBroken } from '../events/history.js'
-import { type Bounds, type Head, readBounds, readTails } from '../events/log.js'
+import { findGone } from '../events/history.js'
+import { type Bounds, type Head, readBounds } from '../events/log.js'
+import { readTails, type Tail } from '../events/tails.js'
 import type { Logger } from '../logger.js'
 import { Rests } from './rests.js'
 
@@ -37,7 +37,7 @@ export type Discontinuity = 'retention' | 'history-lost'
 /** What the tailer reads for. */
 export interface TailedStream {
   readonly id: StreamId
-  /** The last event received. */
+  /** The last event received: another object with each change. */
   readonly head: Head
   /**
    * The events after the head, in position order, at least one. The head moves at once. Gets no more before the promise
@@ -62,7 +62,7 @@ export class Tailer {
   readonly #closing = new AbortController()
   readonly #rests = new Rests(id => this.wake([id]))
   #dirty = new Set<StreamId>()
-  #verify = false
+  #polled = false
   #running: Promise<void> | undefined
   #poll: NodeJS.Timeout | undefined
   #polls = 0
@@ -96,7 +96,7 @@ export class Tailer {
 
   wake(wake: Wake): void {
     if (wake === 'all') {
-      this.#verify = true
+      this.#polled = true
       this.#mark(this.#streams.keys())
     } else this.#mark(wake)
     this.#run()
@@ -144,14 +144,13 @@ export class Tailer {
       )
     }
     this.#failingSince ??= Date.now()
-    this.#verify = true
   }
 
   async #turn(): Promise<void> {
     const taken = this.#dirty
     this.#dirty = new Set()
     try {
-      if (this.#verify) await this.#verifyHeads()
+      if (this.#polled) await this.#endGone()
       await this.#read([...taken])
     } catch (error) {
       this.#mark(taken)
@@ -160,30 +159,33 @@ export class Tailer {
   }
 
   async #read(ids: readonly StreamId[]): Promise<void> {
-    const wants = ids.flatMap(streamId => {
-      const stream = this.#streams.get(streamId)
-      return stream ? [{ streamId, after: stream.head.position }] : []
-    })
-    if (wants.length === 0) return
-    const rows = await readTails(this.#options.database, wants, EVENTS_PER_STREAM, BYTES_PER_STREAM)
+    const asked = new Map(
+      ids.flatMap(id => {
+        const stream = this.#streams.get(id)
+        return stream ? [[id, { stream, streamId: id, after: stream.head }] as const] : []
+      }),
+    )
+    if (asked.size === 0) return
+    const { database } = this.#options
+    const tails = await readTails(database, [...asked.values()], EVENTS_PER_STREAM, BYTES_PER_STREAM)
     let begun = performance.now()
-    // Who has little to get does not wait for who has much.
-    const groups = [...groupByStream(rows)].sort(([, few], [, many]) => few.length - many.length)
-    for (const [id, events] of groups) {
-      const stream = this.#streams.get(id)
-      if (stream) await this.#deliver(stream, events)
+    // A stream with few new events does not wait for one with many.
+    for (const tail of tails.sort((few, many) => few.events.length - many.events.length)) {
+      const want = asked.get(tail.streamId)
+      if (want) await this.#deliver(want.stream, want.after, tail)
       if (performance.now() - begun < LONGEST_TURN_MS) continue
       await nextTurn()
       begun = performance.now()
     }
   }
 
-  async #deliver(stream: TailedStream, events: readonly StoredEvent[]): Promise<void> {
-    const next = stream.head.position + 1
-    const fresh = events.filter(event => event.position >= next)
-    if (fresh.length === 0) return
-    const isBehind = mayBeCut(events)
-    if (fresh.every((event, index) => event.position === next + index)) this.#hand(stream, fresh, isBehind)
+  async #deliver(stream: TailedStream, after: Head, { continues, events }: Tail): Promise<void> {
+    // Nobody follows it any more, or another object does, which woke the tailer for itself.
+    if (this.#streams.get(stream.id) !== stream || stream.head !== after) return
+    const next = after.position + 1
+    const isWhole = continues && events.every((event, index) => event.position === next + index)
+    const isBehind = !isWhole || mayBeCut(events)
+    if (isWhole) this.#hand(stream, events, isBehind)
     else await this.#restart(stream)
     if (isBehind) this.#mark([stream.id])
   }
@@ -202,18 +204,16 @@ export class Tailer {
     if (this.#dirty.delete(stream.id)) this.#mark([stream.id])
   }
 
-  async #verifyHeads(): Promise<void> {
-    this.#verify = false
-    const broken = await findBroken(this.#options.database, [...this.#streams.values()])
-    for (const id of broken) {
-      const stream = this.#streams.get(id)
-      if (stream) await this.#restart(stream)
-    }
+  async #endGone(): Promise<void> {
+    const gone = await findGone(this.#options.database, [...this.#streams.keys()])
+    this.#polled = false
+    for (const id of gone) this.#streams.get(id)?.vanish()
   }
 
   async #restart(stream: TailedStream): Promise<void> {
     const seen = stream.head.position
     const bounds = await readBounds(this.#options.database, stream.id)
+    if (this.#streams.get(stream.id) !== stream) return
     this.#options.logger.warn({ stream: stream.id, seen, bounds }, 'The log does not continue where it was.')
     if (bounds) stream.restart(bounds.base.position > seen ? 'retention' : 'history-lost', bounds)
     else stream.vanish()
@@ -224,16 +224,4 @@ export class Tailer {
 function mayBeCut(events: readonly StoredEvent[]): boolean {
   const characters = events.reduce((sum, event) => sum + event.data.length, 0)
   return events.length >= EVENTS_PER_STREAM || characters * 3 > BYTES_PER_STREAM - MAX_DATA_BYTES
-}
-
-function groupByStream(
-  rows: readonly { streamId: StreamId; event: StoredEvent }[],
-): Map<StreamId, StoredEvent[]> {
-  const groups = new Map<StreamId, StoredEvent[]>()
-  for (const { streamId, event } of rows) {
-    const group = groups.get(streamId)
-    if (group) group.push(event)
-    else groups.set(streamId, [event])
-  }
-  return groups
 }

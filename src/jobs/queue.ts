@@ -3,7 +3,8 @@
  * each 2 s whatever the feed tells: a job that came back to the queue is not announced there, and without NOTIFY even a
  * new one is heard of late (I6).
  */
-import type { Position } from '../events/event.js'
+import type { Head } from '../events/log.js'
+import { isAt } from '../hub/cursor.js'
 import type { HubStream } from '../hub/hub-stream.js'
 
 const LOOK_AGAIN_MS = 2_000
@@ -22,7 +23,7 @@ export async function firstFound<T>(
   const deadline = performance.now() + waitMs
   for (;;) {
     // Before the look: what is told from here on may have come too late for it.
-    const seen = feed.head.position
+    const seen = feed.head
     const found = await look()
     const left = deadline - performance.now()
     if (found !== undefined || left <= 0 || signal.aborted || feed.ending) return found
@@ -30,26 +31,21 @@ export async function firstFound<T>(
   }
 }
 
-async function untilCreated(
-  feed: HubStream,
-  after: Position,
-  ms: number,
-  signal: AbortSignal,
-): Promise<void> {
+async function untilCreated(feed: HubStream, after: Head, ms: number, signal: AbortSignal): Promise<void> {
   const over = new AbortController()
   const end = () => over.abort()
   const timer = setTimeout(end, ms)
   signal.addEventListener('abort', end)
   let seen = after
   while (!over.signal.aborted && !signal.aborted && !feed.ending && !hasCreated(feed, seen)) {
-    seen = feed.head.position
+    seen = feed.head
     await feed.grown(over.signal)
   }
   signal.removeEventListener('abort', end)
   clearTimeout(timer)
 }
 
-/** Whether a job was created after a position, as far as can be told: what is no longer here may be one. */
-function hasCreated(feed: HubStream, after: Position): boolean {
-  return feed.recent.after(after)?.some(({ event }) => event.type === CREATED) ?? feed.head.position > after
+/** Whether a job was created after a head, as far as can be told: an event that is no longer here may tell of one. */
+function hasCreated(feed: HubStream, after: Head): boolean {
+  return feed.recent.after(after)?.some(({ event }) => event.type === CREATED) ?? !isAt(after, feed.head)
 }

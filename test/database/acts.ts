@@ -12,10 +12,11 @@ import { append } from '../../src/events/append.js'
 import { appendRequests } from '../../src/events/append-requests.js'
 import { FEED, type Position } from '../../src/events/event.js'
 import { readFilteredPage } from '../../src/events/filtered-page.js'
-import { findBroken } from '../../src/events/history.js'
+import { findGone, hasAll } from '../../src/events/history.js'
 import * as log from '../../src/events/log.js'
 import { readNewest, readNthNewest } from '../../src/events/newest.js'
 import { Retention } from '../../src/events/retention.js'
+import { readTails } from '../../src/events/tails.js'
 import { TypeFilter } from '../../src/events/type-filter.js'
 import { Items } from '../../src/items/items.js'
 import * as jobs from '../../src/jobs/rows.js'
@@ -98,14 +99,17 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
     'read an event behind the wall': () =>
       inWorkspace(session, WORKSPACE, client => log.readEvent(client, stream, first)),
     'read a page': () => log.readPage(session, stream, first, 10, 100_000),
-    'read tails': () => log.readTails(session, [{ streamId: stream, after: first }], 10, 100_000),
+    'read a place': () => log.readPlace(session, stream, first),
+    'read tails': async () => {
+      const head = await log.readHead(session, stream)
+      for (const after of [head, { ...head, position: first }])
+        await readTails(session, [{ streamId: stream, after }], 10, 100_000)
+    },
     'read a filtered page': () => readFilteredPage(session, stream, 0 as Position, 5 as Position, WANTED, 10),
     'read the nth newest': () => readNthNewest(session, stream, 2, WANTED),
     'read the newest': () => readNewest(session, stream, ['thing.made'], 5 as Position, 3, 100_000),
-    'find lost heads': async () => {
-      const head = await log.readHead(session, stream)
-      await findBroken(session, [{ id: stream, head }])
-    },
+    'find streams that are gone': () => findGone(session, [stream]),
+    'find places that are lost': async () => hasAll(session, stream, [await log.readHead(session, stream)]),
     items: async () => {
       const part_number = `B-${randomUUID()}`
       const { etag } = await items.create(AUTHOR, { part_number, description: 'd', item_type: 't' })

@@ -69,7 +69,7 @@ t.test('a stream whose events have all gone continues at its base', async t => {
 
   t.equal(rows[0].position, 5)
   t.strictSame(
-    (await readPage(pool, id, 0 as Position, 10, 1_000)).map(event => event.position),
+    (await readPage(pool, id, 0 as Position, 10, 1_000)).events.map(event => event.position),
     [5],
   )
 })

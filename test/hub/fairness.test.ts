@@ -273,7 +273,7 @@ function slowMember(stream: HubStream) {
   const member = { events: 0, upTo: stream.head.position, holes: 0 }
   const receive: Member['receive'] = (_, after, upTo) => {
     spin(1)
-    if (after !== member.upTo) member.holes += 1
+    if (after.position !== member.upTo) member.holes += 1
     member.events += 1
     member.upTo = upTo.position
   }

@@ -9,7 +9,7 @@ import { createDatabase } from '../harness/database.js'
 import { appendEvents, observed } from '../harness/hub.js'
 import { until } from '../harness/until.js'
 
-const after = (position: number) => position as Position
+const after = (position: number) => ({ position: position as Position })
 const rare = TypeFilter.parse('rare')
 
 t.test('many who ask for the same page at once cost one read', async t => {

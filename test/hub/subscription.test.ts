@@ -81,7 +81,7 @@ t.test('a client that is full in the very turn in which it went live gets nothin
   const lease = await hub.open('acme', 'feed')
   t.teardown(() => lease?.release())
   const { streamId, ids } = await appendEvents(pool, 3_500, PAGE_OF_TEXT)
-  early.push(...(await readPage(pool, streamId, 0 as Position, 3_500, 20_000_000)))
+  early.push(...(await readPage(pool, streamId, 0 as Position, 3_500, 20_000_000)).events)
   const client = await openStream(t, url)
   client.response.pause()
 

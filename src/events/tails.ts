@@ -1,0 +1,74 @@
+/** What the tailer reads: what has come after the heads of many streams, and whether the log still has those heads. */
+import type { StoredEvent, StreamId } from './event.js'
+import { EVENT, fits, type Head, type Queryable } from './log.js'
+
+export interface TailWanted {
+  readonly streamId: StreamId
+  readonly after: Head
+}
+
+export interface Tail {
+  readonly streamId: StreamId
+  /** Whether the log has that head: its event, or the base, when retention has removed everything up to it. */
+  readonly continues: boolean
+  /** After the head's position, in order. */
+  readonly events: readonly StoredEvent[]
+}
+
+type Row = { readonly streamId: StreamId; readonly lost: boolean } & (
+  | StoredEvent
+  | { readonly position: null }
+)
+
+/**
+ * The tails of the streams where there is something new or the head is lost, with one query; limits are those of
+ * `readPage`, for each. One probe of the index finds the head and what comes after it; only where the head is not there, the
+ * base is looked at. All of it is one snapshot, so no other head can come in between.
+ */
+export async function readTails(
+  database: Queryable,
+  wanted: readonly TailWanted[],
+  limitPerStream: number,
+  maxBytesPerStream: number,
+): Promise<Tail[]> {
+  const { rows } = await database.query<Row>({
+    name: 'sluice-read-tails',
+    text: `
+      select w.stream_id as "streamId", seen.lost, ${EVENT}
+        from unnest($1::bigint[], $2::bigint[], $3::uuid[]) as w (stream_id, after, event_id)
+        left join lateral (
+               select e.*, row_number() over so_far as place,
+                      sum(case when e."position" > w.after then pg_column_size(e.data) else 0 end) over so_far as bytes
+                 from (select e.* from sluice.events e
+                        where e.stream_id = w.stream_id and e."position" >= w.after
+                        order by e."position" limit $4::int + 1) e
+               window so_far as (order by e."position" rows unbounded preceding)) e on true
+       cross join lateral (
+               select case when e."position" = w.after then e.event_id <> w.event_id
+                           when e.place > 1 then false
+                           else w.event_id is distinct from (
+                                  select s.base_event_id from sluice.streams s
+                                   where s.id = w.stream_id and s.base_position = w.after) end as lost) seen
+       where (seen.lost or e."position" > w.after) and (e."position" is null or ${fits('$5')})
+       order by w.stream_id, e."position"`,
+    values: [
+      wanted.map(({ streamId }) => streamId),
+      wanted.map(({ after }) => after.position),
+      wanted.map(({ after }) => after.eventId),
+      limitPerStream,
+      maxBytesPerStream,
+    ],
+  })
+  return tailsOf(rows)
+}
+
+function tailsOf(rows: readonly Row[]): Tail[] {
+  const tails = new Map<StreamId, { streamId: StreamId; continues: boolean; events: StoredEvent[] }>()
+  for (const { streamId, lost, ...event } of rows) {
+    const tail = tails.get(streamId) ?? { streamId, continues: true, events: [] }
+    tails.set(streamId, tail)
+    if (lost) tail.continues = false
+    else if (event.position !== null) tail.events.push(event)
+  }
+  return [...tails.values()]
+}

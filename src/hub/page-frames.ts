@@ -1,0 +1,43 @@
+/** What was read after a place of the log, in one snapshot, with its frames: the events there, or those that a filter needs. */
+import type { Position } from '../events/event.js'
+import type { Page } from '../events/log.js'
+import type { Cursor } from './cursor.js'
+import { EventFrames } from './event-frames.js'
+
+export class PageFrames {
+  readonly frames: readonly EventFrames[]
+  readonly #after: Position
+  readonly #anchor: string | undefined
+
+  /** @param after the position that it was read after. */
+  constructor(after: Position, { anchor, events }: Page) {
+    this.frames = events.map(event => new EventFrames(event))
+    this.#after = after
+    this.#anchor = anchor
+  }
+
+  get last(): EventFrames | undefined {
+    return this.frames.at(-1)
+  }
+
+  /** Roughly what it holds in memory. */
+  get bytes(): number {
+    return this.frames.reduce((sum, { bytes }) => sum + bytes, 0)
+  }
+
+  /** The UUID of the event at a position, as far as this page tells. */
+  eventIdAt(position: Position): string | undefined {
+    if (position === this.#after) return this.#anchor
+    return this.frames.find(frame => frame.position === position)?.event.eventId
+  }
+
+  /** Whether it tells that the log has the cursor; undefined where it does not tell. */
+  has({ position, eventId }: Cursor): boolean | undefined {
+    const known = this.eventIdAt(position)
+    return known === undefined ? undefined : (eventId ?? known) === known
+  }
+
+  beyond(position: Position): readonly EventFrames[] {
+    return this.frames.filter(frame => frame.position > position)
+  }
+}
