@@ -16,6 +16,7 @@ import { CLOCK_TOLERANCE_MS, type ClaimRules, principalOf } from '../src/auth/to
 import { requireTokenForm } from '../src/auth/token-form.js'
 import { VerifiedTokens } from '../src/auth/verified-tokens.js'
 import { Problem } from '../src/errors.js'
+import type { Encoding } from '../src/sse/encoding.js'
 
 type Access = Role | readonly Role[] | 'public'
 
@@ -24,10 +25,11 @@ declare module 'fastify' {
     /** The role that the route needs, or roles one of which it needs; `public` for one that needs no token. */
     access: Access
     /**
-     * A route for EventSource, which cannot set headers: it takes `?ticket=` too, and `?token=` unless that is switched
-     * off.
+     * How the stream looks that a request opens; undefined for a request that opens none. A route that has this is for
+     * EventSource, which cannot set headers: it takes `?ticket=` too, and `?token=` unless that is switched off. The query
+     * has not been checked yet.
      */
-    stream?: true
+    stream?: (request: FastifyRequest) => Encoding | undefined
   }
   interface FastifyRequest {
     /** Who calls; nobody on public routes. */
@@ -155,7 +157,7 @@ export default fp<AuthOptions>(
 
     /** Whoever the one credential of a request proves. */
     async function authenticate(request: FastifyRequest, reply: FastifyReply): Promise<Principal> {
-      const isStream = request.routeOptions.config.stream === true
+      const isStream = request.routeOptions.config.stream !== undefined
       const credentials = takeCredentials({
         rawHeaders: request.raw.rawHeaders,
         query: request.query,

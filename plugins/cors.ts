@@ -39,6 +39,7 @@ export default fp<CorsOptions>(
         'Retry-After',
         'X-Request-Id',
         'X-Sluice-Head',
+        'X-Sluice-Ignored',
       ],
       maxAge: PREFLIGHT_SECONDS,
       strictPreflight: false,

@@ -15,7 +15,8 @@ import { isAt } from '../src/hub/cursor.js'
 import type { Lease } from '../src/hub/hub.js'
 import type { Opening, Start, StartAt } from '../src/hub/start.js'
 import type { StreamLimit, StreamSlot } from '../src/limits/stream-slots.js'
-import type { Encoding } from '../src/sse/encoding.js'
+import { echoOfBroughtId } from '../src/sse/brought-id.js'
+import { type Encoding, type Notice, sse } from '../src/sse/encoding.js'
 import { Payload } from '../src/sse/payload.js'
 import { retryMs } from '../src/sse/retry.js'
 
@@ -32,7 +33,7 @@ export interface FollowRequest {
   readonly from: StartAt
   readonly filter?: TypeFilter | undefined
   /** Reads what is said before the events; called for a client that may come in. What it throws is the answer. */
-  readonly opening?: (() => Promise<Opening>) | undefined
+  readonly opening?: ((encoding: Encoding) => Promise<Opening>) | undefined
   /** Clients that may follow this stream in this process; default: no limit but the process's own. */
   readonly maxFollowers?: number
 }
@@ -45,7 +46,19 @@ export default fp(
       return follow(app, this, request)
     })
   },
-  { name: 'follow', dependencies: ['hub', 'access', 'sse', 'auth', 'rate-limit', 'stream-slots', 'memory'] },
+  {
+    name: 'follow',
+    dependencies: [
+      'hub',
+      'access',
+      'sse',
+      'auth',
+      'rate-limit',
+      'stream-slots',
+      'memory',
+      'stream-parameters',
+    ],
+  },
 )
 
 async function follow(
@@ -88,14 +101,16 @@ async function followIn(
     slot.release()
     return refuseSoftly(reply, encoding, 'limit')
   }
-  const { frames, from = request.from } = (await opening?.()) ?? { frames: [] }
+  const { frames, from = request.from } = (await opening?.(encoding)) ?? { frames: [] }
   const lease = held(await open(app, reply, stream), slot)
   try {
     const start = await app.hub.starts.resolve(lease.stream, from, filter)
     if (await isAtItsEnd(app, reply, stream, lease, start)) {
       lease.release()
       // Stops an EventSource for good (WHATWG HTML §9.2.3): nothing can come any more.
-      return start.reset ? tellReset(reply, encoding, start.reset) : reply.code(204).send()
+      if (start.reset === undefined) return reply.code(204).send()
+      // Nothing is left to say but that: the client comes back with the id of the end.
+      return sayAndEnd(reply, encoding, { name: 'reset', data: start.reset, id: start.reset.head })
     }
     if (lease.stream.followers.size >= maxFollowers) {
       lease.release()
@@ -104,7 +119,12 @@ async function followIn(
     // Asked again, in the turn in which the stream is taken up: there may have been much to wait for.
     const current = { principal: app.guard.current(principal), access: rolesOf(reply) }
     const sink = reply.openSink(encoding.contentType)
-    app.hub.subscribe({ lease, start, sink, encoding, filter, opening: frames, ...current })
+    const told = {
+      opening: frames,
+      broughtId: echoOfBroughtId(reply.request),
+      ignored: reply.request.ignored,
+    }
+    app.hub.subscribe({ lease, start, sink, encoding, filter, ...told, ...current })
     return reply
   } catch (error) {
     lease.release()
@@ -162,35 +182,21 @@ function refuseSoftly(
   reason: Refusal,
   more: { readonly limit?: StreamLimit; readonly database?: DatabaseFaultName } = {},
 ): FastifyReply {
-  const retry = encoding.retry(retryMs())
-  const notice = encoding.notice({ name: 'unavailable', data: { reason, ...more } })
   // What would be kept for the next request is memory too.
   if (reason === 'memory' && reply.request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
-  if (!retry || !notice) {
+  if (encoding.contentType !== sse.contentType) {
     const detail = `No stream can be opened now: ${reason}. Try again.`
     throw new Problem(503, 'stream-unavailable', detail, { retryAfter: 2, ...more })
   }
-  return sayAndEnd(reply, encoding, [retry, notice])
+  const id = echoOfBroughtId(reply.request)
+  const data = { reason, ...more }
+  return sayAndEnd(reply, encoding, { name: 'unavailable', data, ...(id !== undefined && { id }) })
 }
 
-/** At the end of a stream there is nothing left to say but that: the client comes back with the id of the end. */
-function tellReset(
-  reply: FastifyReply,
-  encoding: Encoding,
-  reset: NonNullable<Start['reset']>,
-): FastifyReply {
-  const notice = encoding.notice({ name: 'reset', data: reset, id: reset.head })
-  return sayAndEnd(reply, encoding, [encoding.retry(retryMs()), notice])
-}
-
-function sayAndEnd(
-  reply: FastifyReply,
-  encoding: Encoding,
-  parts: readonly (Buffer | undefined)[],
-): FastifyReply {
+function sayAndEnd(reply: FastifyReply, encoding: Encoding, notice: Notice): FastifyReply {
   const sink = reply.openSink(encoding.contentType)
-  const said = parts.filter(part => part !== undefined)
-  if (said.length > 0) sink.write(Payload.of(said))
+  const parts = [encoding.retry(retryMs()), encoding.notice(notice)]
+  sink.write(Payload.of(parts.filter(part => part !== undefined)))
   sink.end()
   return reply
 }

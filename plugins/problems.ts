@@ -5,16 +5,11 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import fp from 'fastify-plugin'
-import {
-  type DatabaseFaultName,
-  databaseFault,
-  databaseMember,
-  faultNameOf,
-  faultProblem,
-} from '../src/database-fault.js'
+import { databaseFault, databaseMember, faultNameOf, faultProblem } from '../src/database-fault.js'
 import { Problem } from '../src/errors.js'
 import { PROBLEM_MEDIA_TYPE, problemDocument } from '../src/problem-document.js'
-import { sse } from '../src/sse/encoding.js'
+import { echoOfBroughtId } from '../src/sse/brought-id.js'
+import { type Encoding, sse } from '../src/sse/encoding.js'
 import { retryMs } from '../src/sse/retry.js'
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const satisfies HTTPMethods[]
@@ -57,8 +52,9 @@ export default fp(
         request.log[level](fields, 'request could not be served')
       }
       const reason = SOFTLY[problem.code]
-      if (!reason || !isEventSource(request)) return answer(problem, request, reply)
-      return sendAway(reply, reason, faultNameOf(problem))
+      const encoding = reason === undefined ? undefined : encodingFor(request)
+      if (!reason || !encoding) return answer(problem, request, reply)
+      return sendAway(reply, encoding, { reason, ...databaseMember(faultNameOf(problem)) })
     })
 
     app.setNotFoundHandler((request, reply) => {
@@ -89,25 +85,25 @@ function problemOf(error: unknown): Problem {
   return new Problem(500, 'internal', 'Something went wrong here. The request id finds it in our log.')
 }
 
-/** Whether this is a browser's EventSource, or what asks as one does. */
-function isEventSource({ method, headers, routeOptions }: FastifyRequest): boolean {
-  return (
-    method === 'GET' && routeOptions.config.stream === true && !!headers.accept?.includes(sse.contentType)
-  )
+/** Of the stream that a browser's EventSource asked for, or a client that asks as one does. */
+function encodingFor(request: FastifyRequest): Encoding | undefined {
+  if (request.method !== 'GET' || !request.headers.accept?.includes(sse.contentType)) return undefined
+  return request.routeOptions.config.stream?.(request)
 }
 
 /** What it brought could not be looked up, or not now. Any status but 200 would end an EventSource for good. */
 function sendAway(
   reply: FastifyReply,
-  reason: 'database' | 'limit',
-  database: DatabaseFaultName | undefined,
+  encoding: Encoding,
+  data: { reason: 'database' | 'limit' },
 ): FastifyReply {
-  const notice = sse.notice({ name: 'unavailable', data: { reason, ...databaseMember(database) } })
+  const id = echoOfBroughtId(reply.request)
+  const notice = encoding.notice({ name: 'unavailable', data, ...(id !== undefined && { id }) })
   return reply
     .code(200)
     .headers({ 'cache-control': 'no-cache, no-transform', 'x-accel-buffering': 'no' })
-    .type(sse.contentType)
-    .send(`${sse.retry(retryMs())}${notice}`)
+    .type(encoding.contentType)
+    .send(`${encoding.retry(retryMs())}${notice}`)
 }
 
 /** Sent as text: a route's own response schemas must not filter the document. */

@@ -137,7 +137,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.get(
     '/api/executions/:executionId/events',
     {
-      config: { access: 'viewer', stream: true },
+      config: { access: 'viewer', stream: () => executions },
       schema: {
         tags,
         operationId: 'followExecution',
@@ -148,7 +148,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     (request, reply) =>
-      followJob(request, reply, request.query, {
+      followJob(request, reply, {
         id: request.params.executionId,
         encoding: executions,
         shows: isExecution,

@@ -5,8 +5,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { FEED, StreamName } from '../src/events/event.js'
-import { answerWithStream, StreamQuery } from './stream-query.js'
+import { sse } from '../src/sse/encoding.js'
+import { sseMessages } from '../src/sse/message-envelope.js'
+import { ndjson } from '../src/sse/ndjson.js'
+import { answerWithStream, LiveForms, StreamQuery } from './stream-query.js'
 import { STREAM_OR_PAGE } from './stream-responses.js'
+
+const forms = new LiveForms(sse, sseMessages, ndjson)
 
 const Query = Type.Object(
   {
@@ -20,7 +25,7 @@ const feed: FastifyPluginAsyncTypebox = async app => {
   app.get(
     '/api/events',
     {
-      config: { access: 'viewer', stream: true },
+      config: { access: 'viewer', stream: forms.of },
       schema: {
         tags: ['events'],
         operationId: 'followEvents',
@@ -31,7 +36,7 @@ const feed: FastifyPluginAsyncTypebox = async app => {
     },
     (request, reply) => {
       const { stream = FEED, ...query } = request.query
-      return answerWithStream(request, reply, query, stream)
+      return answerWithStream(request, reply, query, stream, forms)
     },
   )
 }

@@ -2,16 +2,18 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { cursorId } from '../src/hub/cursor.js'
-import { jobEvents, jobLines, jobSnapshot } from '../src/jobs/dialects/job.js'
+import { jobEvents, jobLines, jobMessages, jobSnapshot } from '../src/jobs/dialects/job.js'
 import { JobId, jobStream } from '../src/jobs/job.js'
-import { answerWithStream, StreamQuery } from './stream-query.js'
+import { answerWithStream, LiveForms, StreamQuery } from './stream-query.js'
 import { STREAM_OR_PAGE } from './stream-responses.js'
+
+const forms = new LiveForms(jobEvents, jobMessages, jobLines)
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get(
     '/api/jobs/:id/events',
     {
-      config: { access: 'viewer', stream: true },
+      config: { access: 'viewer', stream: forms.of },
       schema: {
         tags: ['jobs'],
         operationId: 'followJob',
@@ -24,13 +26,13 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     (request, reply) => {
       const { id } = request.params
-      return answerWithStream(request, reply, request.query, jobStream(id), {
-        encoding: jobEvents,
-        lines: jobLines,
+      return answerWithStream(request, reply, request.query, jobStream(id), forms, {
         from: { at: 'beginning' },
-        async opening() {
+        async opening(encoding) {
           const { job, head } = await app.jobs.snapshot(request.principal.workspace, id)
-          return { frames: [jobSnapshot(job, cursorId(head))] }
+          return {
+            frames: [encoding.notice(jobSnapshot(job, cursorId(head)))].filter(frame => frame !== undefined),
+          }
         },
       })
     },

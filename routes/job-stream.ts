@@ -1,6 +1,6 @@
 /** How the dialects of job streams are asked for and answered: the same for each but for what it says. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import Type, { type Static } from 'typebox'
+import Type from 'typebox'
 import { notFound } from '../src/errors.js'
 import type { Opening } from '../src/hub/start.js'
 import { type Job, jobStream } from '../src/jobs/job.js'
@@ -11,7 +11,6 @@ import { lastEventId, StreamQuery } from './stream-query.js'
 export const DialectQuery = Type.Pick(StreamQuery, ['token', 'ticket', 'last_event_id'], {
   additionalProperties: false,
 })
-export type DialectQuery = Static<typeof DialectQuery>
 
 export interface JobFollow {
   readonly id: string
@@ -27,12 +26,11 @@ export interface JobFollow {
 export function followJob(
   request: FastifyRequest,
   reply: FastifyReply,
-  query: Pick<DialectQuery, 'last_event_id'>,
   { id, encoding, shows = () => true, opening, maxFollowers }: JobFollow,
 ): Promise<FastifyReply> {
   const { jobs } = request.server
   const { workspace } = request.principal
-  const resumed = lastEventId(request, query)
+  const resumed = lastEventId(request)
   return reply.follow({
     stream: jobStream(id),
     encoding,

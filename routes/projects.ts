@@ -48,7 +48,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.get(
     '/projects/:id/events',
     {
-      config: { access: 'viewer', stream: true },
+      config: { access: 'viewer', stream: () => remoteCommands },
       schema: {
         tags,
         operationId: 'followCommand',
@@ -59,7 +59,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     (request, reply) =>
-      followJob(request, reply, request.query, {
+      followJob(request, reply, {
         id: request.query.stream_id,
         encoding: remoteCommands,
         shows: ({ kind, project }) => kind === COMMAND_KIND && project === request.params.id,

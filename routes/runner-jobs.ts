@@ -10,7 +10,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.get(
     '/runner-jobs/:id/events/stream',
     {
-      config: { access: 'viewer', stream: true },
+      config: { access: 'viewer', stream: () => runnerJobs },
       schema: {
         tags: ['runner jobs'],
         operationId: 'followRunnerJob',
@@ -21,7 +21,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     (request, reply) =>
-      followJob(request, reply, request.query, {
+      followJob(request, reply, {
         id: request.params.id,
         encoding: runnerJobs,
       }),

@@ -15,7 +15,7 @@ const routes: FastifyPluginAsyncTypebox<{ links: ArtifactLinks | undefined }> = 
   app.get(
     '/api/v1/runs/:runId/events',
     {
-      config: { access: 'viewer', stream: true },
+      config: { access: 'viewer', stream: () => runs },
       schema: {
         tags: ['runs'],
         operationId: 'followRun',
@@ -27,7 +27,7 @@ const routes: FastifyPluginAsyncTypebox<{ links: ArtifactLinks | undefined }> = 
       },
     },
     (request, reply) =>
-      followJob(request, reply, request.query, {
+      followJob(request, reply, {
         id: request.params.runId,
         encoding: runs,
         maxFollowers: MAX_LISTENERS,

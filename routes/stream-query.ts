@@ -5,8 +5,8 @@ import { Problem } from '../src/errors.js'
 import { type EventId, parseEventId } from '../src/events/event-id.js'
 import { TypeFilter } from '../src/events/type-filter.js'
 import type { Opening, StartAt } from '../src/hub/start.js'
-import { type Encoding, sse } from '../src/sse/encoding.js'
-import { ndjson } from '../src/sse/ndjson.js'
+import { broughtId } from '../src/sse/brought-id.js'
+import { type Encoding, sse, withNamedCursors } from '../src/sse/encoding.js'
 
 const MAX_LAST = 10_000
 const MAX_LIMIT = 1_000
@@ -24,7 +24,23 @@ export const StreamQuery = Type.Object(
     ),
     token: Type.Optional(Type.String({ description: 'The JWT, for clients that cannot set headers.' })),
     ticket: Type.Optional(Type.String({ description: 'A stream ticket, for the same.' })),
-    last_event_id: Type.Optional(Type.String({ description: 'As the header Last-Event-ID. Live only.' })),
+    last_event_id: Type.Optional(
+      Type.String({
+        description:
+          'As the header Last-Event-ID; also written `lastEventId`, `last-event-id` or `Last-Event-ID`. Live only.',
+      }),
+    ),
+    envelope: Type.Optional(
+      Type.Literal('message', {
+        description:
+          'Sends events and notices as unnamed messages, each the document of its NDJSON line. Live only.',
+      }),
+    ),
+    cursors: Type.Optional(
+      Type.Literal('named', {
+        description: 'Moves the cursor by an event `cursor`, not by a block without data. Live only.',
+      }),
+    ),
     from: Type.Optional(
       Type.String({ description: '`beginning`, `now` or an event id to start after. Live only.' }),
     ),
@@ -52,18 +68,36 @@ export type StreamQuery = Static<typeof StreamQuery>
 
 type EventPageQuery = Parameters<FastifyReply['sendEventPage']>[0]
 
-const LIVE_ONLY = ['last_event_id', 'from', 'last'] as const
+const LIVE_ONLY = ['last_event_id', 'from', 'last', 'envelope', 'cursors'] as const
 const PAGE_ONLY = ['after', 'limit', 'wait'] as const
 
-/** How a stream looks live, where that is not as usual. */
+/** How a stream looks live: as `text/event-stream` by the names of its events, or in envelopes, and as lines. */
+export class LiveForms {
+  readonly #lines: Encoding
+  /** By `envelope`, then by `cursors`. */
+  readonly #sse: readonly (readonly [Encoding, Encoding])[]
+
+  constructor(named: Encoding, envelopes: Encoding, lines: Encoding) {
+    this.#sse = [named, envelopes].map(encoding => [encoding, withNamedCursors(encoding)] as const)
+    this.#lines = lines
+  }
+
+  /** Of the stream that a request opens; undefined where it asks for a page, or for a form that there is not. */
+  readonly of = (request: FastifyRequest): Encoding | undefined => {
+    const { limit, envelope, cursors }: { readonly [name: string]: unknown } = Object(request.query)
+    const form = formOf(request)
+    if (form === LINES_FORM) return limit === undefined ? this.#lines : undefined
+    if (form !== sse.contentType) return undefined
+    return this.#sse[Number(envelope === 'message')]?.[Number(cursors === 'named')]
+  }
+}
+
+/** What is different on a live stream from the feed's. */
 export interface Live {
-  /** The encodings of `text/event-stream` and of `application/x-ndjson`. */
-  readonly encoding?: Encoding
-  readonly lines?: Encoding
   /** Where a client starts that says nothing else; default now. */
   readonly from?: StartAt
-  /** What a client hears first that does not come back with an event id. */
-  readonly opening?: () => Promise<Opening>
+  /** What a client hears first that does not come back with an event id; not said as lines. */
+  readonly opening?: (encoding: Encoding) => Promise<Opening>
 }
 
 /** Answers as the client asked: live as SSE or NDJSON, or with a page. */
@@ -72,41 +106,38 @@ export function answerWithStream(
   reply: FastifyReply,
   query: StreamQuery,
   stream: string,
+  forms: LiveForms,
   live: Live = {},
 ): Promise<FastifyReply> {
-  const form = formOf(request)
+  const encoding = forms.of(request)
   const filter = query.types === undefined ? undefined : TypeFilter.parse(query.types)
-  if (form === JSON_FORM || (form === LINES_FORM && query.limit !== undefined)) {
+  if (!encoding) {
+    const form = formOf(request)
+    if (form !== JSON_FORM && form !== LINES_FORM) throw notAcceptable()
     return reply.sendEventPage({ stream, filter, form, ...pageOf(query) })
   }
   refuse(query, PAGE_ONLY, 'is for pages: ask for them with Accept: application/json.')
-  const { encoding, lines, opening } = live
-  const id = lastEventId(request, query)
+  const id = lastEventId(request)
   const from = id ?? startAt(query) ?? live.from ?? { at: 'now' }
-  if (form === LINES_FORM) return reply.follow({ stream, encoding: lines ?? ndjson, filter, from })
-  return reply.follow({ stream, encoding: encoding ?? sse, filter, from, ...(id ? {} : { opening }) })
+  const opens = id === undefined && encoding.contentType === sse.contentType
+  return reply.follow({ stream, encoding, filter, from, ...(opens && { opening: live.opening }) })
 }
 
-/** What the client asked for; a client that takes anything gets the live stream. */
-function formOf(request: FastifyRequest): (typeof FORMS)[number] {
-  const accept = request.headers.accept ?? '*/*'
+/** What the client asked for, if there is such a form; a client that takes anything gets the live stream. */
+function formOf({ headers }: FastifyRequest): (typeof FORMS)[number] | undefined {
+  const accept = headers.accept ?? '*/*'
   const form = FORMS.find(form => accept.includes(form))
-  if (form) return form
-  if (/\*\/\*|text\/\*/.test(accept)) return sse.contentType
-  throw new Problem(406, 'not-acceptable', `Ask for one of ${FORMS.join(', ')} in Accept.`)
+  return form ?? (/\*\/\*|text\/\*/.test(accept) ? sse.contentType : undefined)
 }
 
-/**
- * Where a client that comes back was: its own id, which wins over what the page's author wrote into the URL, because on
- * a reconnect both are there.
- */
-export function lastEventId(
-  { headers }: FastifyRequest,
-  query: Pick<StreamQuery, 'last_event_id'> = {},
-): StartAt | undefined {
-  const id = headers['last-event-id'] || query.last_event_id
-  if (typeof id !== 'string' || id === '') return undefined
-  return { at: 'after', id: parseEventId(id) ?? 'unknown' }
+function notAcceptable(): Problem {
+  return new Problem(406, 'not-acceptable', `Ask for one of ${FORMS.join(', ')} in Accept.`)
+}
+
+/** Where a client that comes back was. */
+export function lastEventId(request: FastifyRequest): StartAt | undefined {
+  const id = broughtId(request)
+  return id === undefined ? undefined : { at: 'after', id: parseEventId(id) ?? 'unknown' }
 }
 
 function startAt({ from, last }: StreamQuery): StartAt | undefined {

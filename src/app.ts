@@ -24,6 +24,7 @@ import problems from '../plugins/problems.js'
 import rateLimit from '../plugins/rate-limit.js'
 import retention from '../plugins/retention.js'
 import sse from '../plugins/sse.js'
+import streamParameters from '../plugins/stream-parameters.js'
 import streamSlots from '../plugins/stream-slots.js'
 import streamTickets from '../plugins/stream-tickets.js'
 import validation from '../plugins/validation.js'
@@ -108,6 +109,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(headers)
   await app.register(problems)
   await app.register(validation)
+  await app.register(streamParameters)
   await app.register(openapi)
   await app.register(cors, { origins: config.CORS_ORIGINS })
   await app.register(database, { url: databaseUrl, max: config.DATABASE_POOL, pooled })

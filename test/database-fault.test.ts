@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import { inTransaction } from '../src/database/pool.js'
 import { type DatabaseFaultName, databaseFault } from '../src/database-fault.js'
+import { sse } from '../src/sse/encoding.js'
 import { createDatabase } from './harness/database.js'
 import { guardedApp } from './harness/guarded-app.js'
 import { bearer, token } from './harness/tokens.js'
@@ -71,7 +72,7 @@ t.test('each SQLSTATE as Postgres raises it: the answer, what a stream is told, 
     await pool.query(`do $$ begin raise exception 'hunter2' using errcode = '${state}'; end $$`)
   }
   app.get('/raise/:state', { config: { access: 'public' } }, raise)
-  app.get('/follow/:state', { config: { access: 'viewer', stream: true } }, raise)
+  app.get('/follow/:state', { config: { access: 'viewer', stream: () => sse } }, raise)
   const headers = { ...bearer(token()), accept: 'text/event-stream' }
 
   for (const [state, [name, level, discard]] of Object.entries(THEIRS)) {

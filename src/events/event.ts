@@ -34,6 +34,7 @@ export const RESERVED_TYPES: ReadonlySet<string> = new Set([
   'auth-expired',
   'auth-renewed',
   'auth-revoked',
+  'cursor',
 ])
 
 declare const brand: unique symbol

@@ -8,16 +8,20 @@ import type { Sink } from '../sse/sink.js'
 import { type Cursor, cursorId } from './cursor.js'
 
 export class Heartbeats {
-  readonly #newest = new Map<string, { cursor: Cursor; payload: Payload | undefined }>()
+  readonly #newest = new Map<string, { cursor: Cursor | undefined; payload: Payload | undefined }>()
 
-  /** With the client's own cursor; nothing in an encoding that has no heartbeats. */
-  write(sink: Sink, encoding: Encoding, cursor: Cursor): void {
+  /**
+   * Nothing in an encoding that has no heartbeats.
+   * @param cursor the client's own, undefined where it has none.
+   */
+  write(sink: Sink, encoding: Encoding, cursor: Cursor | undefined): void {
     let heartbeat = this.#newest.get(encoding.name)
-    if (heartbeat?.cursor !== cursor) {
-      const notice = encoding.notice({ name: 'heartbeat', data: {}, id: cursorId(cursor) })
+    if (!heartbeat || heartbeat.cursor !== cursor) {
+      const place = cursor === undefined ? {} : { id: cursorId(cursor) }
+      const notice = encoding.notice({ name: 'heartbeat', data: {}, ...place })
       heartbeat = { cursor, payload: notice?.length ? Payload.of([notice]) : undefined }
       this.#newest.set(encoding.name, heartbeat)
     }
-    if (heartbeat?.payload) sink.write(heartbeat.payload)
+    if (heartbeat.payload) sink.write(heartbeat.payload)
   }
 }

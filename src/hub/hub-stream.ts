@@ -110,6 +110,11 @@ export class HubStream implements TailedStream {
     }
   }
 
+  /** How many groups of live subscriptions there are: what one of a group gets, all of it get. */
+  get audiences(): number {
+    return this.#audiences.size
+  }
+
   /** Answers those who wait for more. */
   end(): void {
     this.ending = true

@@ -57,6 +57,10 @@ export interface Follow {
   readonly access: readonly Role[]
   /** Said before the events; default nothing. */
   readonly opening?: readonly Buffer[]
+  /** The id that the client came with, as it may be sent back. */
+  readonly broughtId?: string | undefined
+  /** Names of query parameters that were ignored, to be told. */
+  readonly ignored?: readonly string[] | undefined
 }
 
 export class Hub {
@@ -116,13 +120,13 @@ export class Hub {
   }
 
   /** Takes over the lease. A subscription that must come back later, or has expired, is told so and ended at once. */
-  subscribe({ lease, start, sink, encoding, filter, opening = [], ...by }: Follow): void {
+  subscribe({ lease, start, sink, encoding, filter, broughtId, opening = [], ignored, ...by }: Follow) {
     const { heartbeatMs, maxAgeMs, logger } = this.#options
     const now = Date.now()
     const tooOldAt = maxAgeMs > 0 ? now + maxAgeMs * (0.9 + 0.2 * Math.random()) : Number.POSITIVE_INFINITY
     const admission = new Admission({ ...by, tooOldAt })
     const subscription = new Subscription({
-      ...{ stream: lease.stream, starts: this.starts, start, sink, encoding, filter, logger },
+      ...{ stream: lease.stream, starts: this.starts, start, sink, encoding, filter, broughtId, logger },
       ...{ heartbeatMs: encoding.heartbeatMs ?? heartbeatMs, admission },
       onClosed: () => {
         this.#subscriptions.delete(admission.connection)
@@ -132,8 +136,8 @@ export class Hub {
     // Asked again: many may have been let in at the same time, and have waited for the database since.
     const { refusal } = this
     this.#subscriptions.set(admission.connection, subscription)
-    subscription.open(this.#mode, opening)
-    if (refusal) subscription.stop(refusal)
+    subscription.open(this.#mode, opening, ignored)
+    if (refusal) subscription.refuse(refusal)
     else subscription.tick(now)
   }
 
@@ -179,8 +183,8 @@ export class Hub {
   announce(mode: Mode): void {
     if (this.#mode === mode) return
     this.#mode = mode
-    for (const subscription of this.#subscriptions.values())
-      subscription.say({ name: 'server.state', data: { mode } })
+    const notice = { name: 'server.state', data: { mode } } as const
+    for (const subscription of this.#subscriptions.values()) subscription.say(notice, mode === 'draining')
   }
 
   /** Answers all long polls and ends all subscriptions: a few at once, many in waves over at most `longestMs`. */

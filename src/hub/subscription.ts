@@ -32,10 +32,12 @@ import { type Reset, resetTo, type Start } from './start.js'
 import type { Discontinuity } from './tailer.js'
 
 /** Why a subscription is ended from here. */
-export type Stop = 'expired' | 'revoked' | 'too-old' | 'stalled' | 'draining' | 'vanished' | 'limit'
+export type Stop = 'expired' | 'revoked' | 'too-old' | 'stalled' | 'draining' | 'vanished'
 
 export interface SubscriptionOptions extends CatchUpOptions {
   readonly start: Start
+  /** The id that the client came with, as it may be sent back. */
+  readonly broughtId: string | undefined
   readonly heartbeatMs: number
   readonly admission: Admission
   onClosed(): void
@@ -54,6 +56,10 @@ export class Subscription implements Member, Follower, Latecomer {
   #catchUpRuns = false
   #closed = false
   #restarts = 0
+  /** What the client would come back with: nothing, the id that it came with, or one that was sent on this response. */
+  #place: 'none' | 'brought' | 'sent' = 'none'
+  /** Not sent yet, because nothing with data was. */
+  #retry: Buffer | undefined
   #heartbeatAt: number
 
   constructor(options: SubscriptionOptions) {
@@ -86,9 +92,10 @@ export class Subscription implements Member, Follower, Latecomer {
   /**
    * Says hello and starts to catch up. To be called once.
    * @param opening said first: what the client needs before the events, such as a snapshot.
+   * @param ignored query parameters that were ignored: an EventSource cannot read the header that names them.
    */
-  open(mode: Mode, opening: readonly Buffer[]): void {
-    const { start, onClosed } = this.#options
+  open(mode: Mode, opening: readonly Buffer[], ignored?: readonly string[]): void {
+    const { start, broughtId, onClosed } = this.#options
     this.#stream.followers.add(this)
     this.#sink.onClosed(() => {
       this.#closed = true
@@ -96,13 +103,18 @@ export class Subscription implements Member, Follower, Latecomer {
       this.#stream.followers.delete(this)
       onClosed()
     })
-    // A client that is cut off before it has heard its opening whole, or of the reset, must not come back with an id.
-    const id = start.reset ? undefined : cursorId(start.cursor)
-    const state = { name: 'server.state', data: { mode, connection: this.admission.connection } } as const
-    const hello = this.#encoding.notice(id && opening.length === 0 ? { ...state, id } : state)
-    const cursor = id && (opening.length > 0 || !hello) ? this.#encoding.cursor(id) : undefined
+    // A client that is cut off before it has heard of the reset must come back with what it brought.
+    const id = start.reset ? broughtId : cursorId(start.cursor)
+    // One that is cut off before it has heard its opening whole must come back without an id.
+    const place = id !== undefined && opening.length === 0 ? { id } : {}
+    const data = { mode, connection: this.admission.connection, ...(ignored && { ignored }) }
+    const hello = this.#encoding.notice({ name: 'server.state', data, ...place })
+    const cursor = hello && id !== undefined && opening.length > 0 ? this.#encoding.cursor(id) : undefined
     const reset = start.reset && this.#resetNotice(start.reset)
-    this.#write([this.#encoding.retry(retryMs()), hello, ...opening, cursor, reset])
+    this.#retry = this.#encoding.retry(retryMs())
+    this.#say([hello, ...opening, cursor, reset])
+    if (hello || reset) this.#place = 'sent'
+    else if (broughtId !== undefined) this.#place = 'brought'
     void this.#catchUp()
   }
 
@@ -119,7 +131,12 @@ export class Subscription implements Member, Follower, Latecomer {
   /** A stream that has an end ends for the client with its last event. */
   advance(payload: Payload | undefined, upTo: StoredEvent): void {
     this.#cursor = upTo
-    if (payload) this.#sink.write(payload)
+    if (payload) {
+      if (this.#retry) this.#write([this.#retry])
+      this.#retry = undefined
+      this.#sink.write(payload)
+      this.#place = 'sent'
+    }
     const closing = this.#encoding.closing?.(upTo)
     if (!closing) return
     // The filter may have hidden the last event: who comes back with an id before it would be sent here again.
@@ -150,15 +167,22 @@ export class Subscription implements Member, Follower, Latecomer {
   reset(why: Discontinuity, bounds: Bounds): void {
     this.#restarts += 1
     this.#cursor = bounds.head
-    this.#write([this.#resetNotice(resetTo(bounds, why))])
+    this.#say([this.#resetNotice(resetTo(bounds, why))])
+    this.#place = 'sent'
   }
 
   vanish(): void {
     this.stop('vanished')
   }
 
-  say(notice: Notice): void {
-    this.#write([this.#encoding.notice(notice)])
+  /**
+   * With the client's cursor: it may be the last that the client hears.
+   * @param ending whether the stream ends soon: then the client is asked to come back at a time of its own.
+   */
+  say(notice: Notice, ending = false): void {
+    const place = this.#place === 'none' ? {} : { id: cursorId(this.#cursor) }
+    const said = this.#encoding.notice({ ...notice, ...place })
+    this.#say([said], ending ? this.#encoding.retry(retryMs()) : this.#retry)
   }
 
   /** Twice a second or so, by the hub's one timer. */
@@ -168,8 +192,14 @@ export class Subscription implements Member, Follower, Latecomer {
     else if (this.#sink.stalledFor(now) > STALLED_MS) this.stop('stalled')
     else if (now >= this.#heartbeatAt) {
       this.#heartbeatAt = now + this.#options.heartbeatMs
-      if (!this.#sink.full) this.#stream.heartbeats.write(this.#sink, this.#encoding, this.#cursor)
+      if (!this.#sink.full) this.#sayHeartbeat()
     }
+  }
+
+  /** Ends it in the very beginning: there is no room for it any more. */
+  refuse(reason: 'draining' | 'limit'): void {
+    this.say({ name: 'unavailable', data: { reason } }, true)
+    this.#sink.end()
   }
 
   stop(why: Stop): void {
@@ -178,8 +208,6 @@ export class Subscription implements Member, Follower, Latecomer {
       return
     }
     if (why === 'expired' || why === 'revoked') this.say({ name: `auth-${why}`, data: {} })
-    else this.#write([this.#encoding.retry(retryMs())])
-    if (why === 'limit') this.say({ name: 'unavailable', data: { reason: why } })
     this.#sink.end()
   }
 
@@ -196,8 +224,23 @@ export class Subscription implements Member, Follower, Latecomer {
     this.#leave = undefined
   }
 
+  #sayHeartbeat(): void {
+    // A comment as the first block of the response would cost the client its id.
+    if (this.#place === 'brought') this.#write([this.#encoding.cursor(cursorId(this.#cursor))])
+    if (this.#place === 'brought') this.#place = 'sent'
+    const cursor = this.#place === 'none' ? undefined : this.#cursor
+    this.#stream.heartbeats.write(this.#sink, this.#encoding, cursor)
+  }
+
   #resetNotice(reset: Reset): Buffer | undefined {
     return this.#encoding.notice({ name: 'reset', data: reset, id: reset.head })
+  }
+
+  /** What begins with a block that has data, or is nothing. */
+  #say(parts: readonly (Buffer | undefined)[], retry = this.#retry): void {
+    if (!parts.some(part => part?.length)) return
+    this.#retry = undefined
+    this.#write([retry, ...parts])
   }
 
   #write(parts: readonly (Buffer | undefined)[]): void {

@@ -5,17 +5,17 @@
 
 import type { StoredEvent } from '../events/event.js'
 import { formatEventId } from '../events/event-id.js'
-import { encodeMessage } from './frame.js'
+import { encodeMessage, retryField } from './frame.js'
 
 type NoticeName =
-  | ('server.state' | 'heartbeat' | 'reset' | 'unavailable' | 'error')
+  | ('server.state' | 'heartbeat' | 'reset' | 'unavailable' | 'error' | 'cursor' | 'snapshot')
   | ('auth-expired' | 'auth-renewed' | 'auth-revoked')
 
 /** What is said besides the events of the log: never stored, so it never moves a client's cursor by itself. */
 export interface Notice {
   readonly name: NoticeName
   readonly data: object
-  /** The subscription's own cursor, when the client is to keep it. */
+  /** The client's own cursor, or the one that it is given. */
   readonly id?: string
 }
 
@@ -30,7 +30,10 @@ export interface Encoding {
   notice(notice: Notice): Buffer | undefined
   /** Moves the client's cursor and says nothing else; undefined where a client has no such cursor. */
   cursor(id: string): Buffer | undefined
-  /** Asks the client to reconnect after so many milliseconds; undefined where there is no way to ask. */
+  /**
+   * The field that asks the client to reconnect after so many milliseconds, to be put before a block that has data: several
+   * clients hand a block without data to the application. Undefined where there is no way to ask.
+   */
   retry(ms: number): Buffer | undefined
   /** What is said after the last event of a stream that has an end, perhaps nothing; undefined for other events. */
   closing?(event: StoredEvent): Buffer | undefined
@@ -59,5 +62,10 @@ export const sse = {
   },
   // A block without data sets the last event id and dispatches nothing (WHATWG HTML §9.2.6).
   cursor: id => Buffer.from(encodeMessage({ id })),
-  retry: ms => Buffer.from(encodeMessage({ retry: ms })),
+  retry: retryField,
 } as const satisfies Encoding
+
+/** For clients that hand a block without data to the application: the cursor moves by an event of its own. */
+export function withNamedCursors(encoding: Encoding): Encoding {
+  return { ...encoding, cursor: id => encoding.notice({ name: 'cursor', data: {}, id }) }
+}

@@ -31,6 +31,11 @@ export function encodeMessage(message: SseMessage): string {
   return `${text}\n`
 }
 
+/** The field alone, without the end of a block: it belongs to the block that is written after it. */
+export function retryField(ms: number): Buffer {
+  return Buffer.from(`retry: ${count(ms)}\n`)
+}
+
 function lines(field: string, text: string): string {
   if (!text.includes('\n') && !text.includes('\r')) return `${field} ${text}\n`
   return text

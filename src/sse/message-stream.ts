@@ -13,7 +13,7 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined }
 export interface MessageStreamOptions {
   /** Time between comments that keep the connection open; default 15 s, 0 sends none. */
   readonly heartbeatMs?: number
-  /** Sent first: after how many milliseconds the client shall reconnect; default: the client's own choice. */
+  /** Sent with the first data: after how many milliseconds the client shall reconnect; default: the client's own choice. */
   readonly retryMs?: number
 }
 
@@ -21,10 +21,13 @@ export class MessageStream {
   readonly #sink: Sink
   readonly #gone = new AbortController()
   readonly closed: Promise<void>
+  /** Not sent yet: a block of it alone would reach the application in several clients. */
+  #retryMs: number | undefined
 
   constructor(sink: Sink, { heartbeatMs = HEARTBEAT_MS, retryMs }: MessageStreamOptions = {}) {
     this.#sink = sink
-    this.#write(retryMs === undefined ? { comment: '' } : { retry: retryMs })
+    this.#retryMs = retryMs
+    this.#write({ comment: '' })
     const timer = setInterval(() => this.#tick(heartbeatMs > 0), heartbeatMs || HEARTBEAT_MS)
     this.closed = new Promise(resolve => {
       sink.onClosed(() => {
@@ -45,7 +48,7 @@ export class MessageStream {
    * @throws {RangeError} for control characters in `id` or `event`; nothing was sent then.
    */
   async send(message: SseMessage): Promise<void> {
-    this.#write(message)
+    this.#write(this.#withRetry(message))
     if (this.#sink.full) await this.#sink.drained()
   }
 
@@ -82,6 +85,13 @@ export class MessageStream {
         .then(resolve, reject)
         .finally(() => this.signal.removeEventListener('abort', left))
     })
+  }
+
+  #withRetry(message: SseMessage): SseMessage {
+    if (this.#retryMs === undefined || message.data === undefined) return message
+    const retry = this.#retryMs
+    this.#retryMs = undefined
+    return { retry, ...message }
   }
 
   #tick(heartbeat: boolean): void {

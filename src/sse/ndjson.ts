@@ -1,7 +1,7 @@
 /** Events as JSON: the document of one event, and a stream of them, one a line (application/x-ndjson). */
 import type { StoredEvent } from '../events/event.js'
 import { formatEventId } from '../events/event-id.js'
-import type { Encoding } from './encoding.js'
+import type { Encoding, Notice } from './encoding.js'
 
 /** `data` goes in as it is stored; between its tokens it may hold line ends, which a line must not. */
 export function eventDocument(event: StoredEvent): string {
@@ -10,11 +10,15 @@ export function eventDocument(event: StoredEvent): string {
   return `{"id":"${id}","position":${event.position},"type":"${event.type}","at":"${event.at.toISOString()}","eventId":"${event.eventId}","data":${data}}`
 }
 
+export function noticeDocument({ name, data, id }: Notice): string {
+  return JSON.stringify({ id, type: name, data })
+}
+
 export const ndjson: Encoding = {
   name: 'ndjson',
   contentType: 'application/x-ndjson',
   event: event => Buffer.from(`${eventDocument(event)}\n`),
-  notice: ({ name, data, id }) => Buffer.from(`${JSON.stringify({ id, type: name, data })}\n`),
+  notice: notice => Buffer.from(`${noticeDocument(notice)}\n`),
   cursor: () => undefined,
   retry: () => undefined,
 }

@@ -1,7 +1,12 @@
+import { readFileSync } from 'node:fs'
 import type { RequestListener } from 'node:http'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import Value from 'typebox/value'
+import { packageRoot } from '../../src/package-root.js'
 import { ProblemDocument } from '../../src/problem-document.js'
+import { ID_PARAMETERS } from '../../src/sse/brought-id.js'
+import { gatewayWithRoutes } from '../hardening/routes.js'
 import { openBrowser, withoutBrowser } from '../harness/browser.js'
 import { startNginx, withoutNginx } from '../harness/nginx.js'
 import { echoesHeaders, startStandIn, tellsOne } from './stand-in.js'
@@ -28,6 +33,48 @@ t.test('without any gateway an event stream is answered with `unavailable` and 2
   t.equal(response.headers.get('cache-control'), 'no-cache, no-transform')
   t.equal(response.headers.get('access-control-allow-origin'), 'https://app.example')
   t.equal(await response.text(), 'retry: 2000\nevent: unavailable\ndata: {"reason":"upstream"}\n\n')
+})
+
+// Attack: a link whose event id writes frames of its own, or fills the answer.
+t.test('a client gets its own event id back, and nothing else of what it sent', { skip }, async t => {
+  const nginx = await startNginx(t, { upstreams: [await deadPort(t)] })
+  const ask = async (query: string, headers: Record<string, string> = {}) =>
+    (await fetch(`${nginx.url}/api/events${query}`, { headers: { ...stream, ...headers } })).text()
+  const told = (id: string) => `retry: 2000\nid: ${id}\nevent: unavailable\ndata: {"reason":"upstream"}\n\n`
+
+  for (const name of ID_PARAMETERS)
+    t.equal(await ask(`?types=a&${name}=7.k7f3qa&last=5`), told('7.k7f3qa'), name)
+  t.equal(await ask('', { 'last-event-id': '7.k7f3qa' }), told('7.k7f3qa'))
+  t.equal(
+    await ask('?lastEventId=6', { 'last-event-id': '7.k7f3qa' }),
+    told('7.k7f3qa'),
+    'the header counts more',
+  )
+  t.equal(await ask('?lastEventId=6&last_event_id=7&Last-Event-ID='), told('7'), 'the last one counts')
+  for (const text of ['7%0adata:%20forged', '7%0d%0a', '$uri', '7"', 'x'.repeat(65), '%2e', '\u00fc']) {
+    t.equal(await ask(`?lastEventId=${text}`), told('unknown'), text)
+  }
+  t.equal(await ask('', { 'last-event-id': '7, 8' }), told('unknown'))
+  const enveloped = '"type":"unavailable","data":{"reason":"upstream"}}\n\n'
+  t.equal(await ask('?envelope=message&lastEventId=7'), `retry: 2000\nid: 7\ndata: {"id":"7",${enveloped}`)
+  t.equal(await ask('?envelope=message'), `retry: 2000\ndata: {${enveloped}`)
+})
+
+t.test('the streams of the gateway, and no other route of it, are streams to nginx', async t => {
+  const { routes } = await gatewayWithRoutes(t)
+  const configuration = readFileSync(join(packageRoot, 'deploy/nginx.conf'), 'utf8')
+  const location = new RegExp(/^ *location ~ (\^\S+\$) \{$/m.exec(configuration)?.[1] ?? '')
+
+  const streams = routes.filter(({ method, stream }) => method === 'GET' && stream)
+  t.ok(streams.length > 5)
+  for (const { method, url, path } of routes) {
+    if (url !== '*')
+      t.equal(
+        location.test(path),
+        streams.some(stream => stream.url === url),
+        `${method} ${url}`,
+      )
+  }
 })
 
 t.test('the streams of jobs are answered so too, whatever their dialect', { skip }, async t => {

@@ -35,7 +35,7 @@ t.test(
     t.match(newcomer.messages, [{ event: 'error', data: /"code":"database"/ }])
     t.equal(newcomer.retries.length, 1)
     t.ok(await stream.ended())
-    const heard = masked(stream.text()).replace(/event: error\ndata: .*\n\n/g, '')
+    const heard = masked(stream.text()).replace(/(id: .*\n)?event: error\ndata: .*\n\n/g, '')
     t.ok(golden('runner-jobs-running').endsWith(heard), 'each event once, and the end')
   },
 )
@@ -129,7 +129,7 @@ t.test('a gateway that stops ends its streams, and the client goes on at another
   const second = await watch(t, staying.url + story.path(job.id), first.messages.at(-1)?.id)
 
   t.ok(await second.ended())
-  t.ok(first.retries.length > 1, 'it was told when to come back')
+  t.equal(first.retries.length, 1, 'with the first event it was told when to come back')
   t.same(
     [...first.messages, ...second.messages].map(({ event }) => event),
     [

@@ -38,7 +38,6 @@ t.test('what is nothing to the clients of a job is not told', async t => {
       t.equal(dialect.notice({ name: 'server.state', data: { mode } }), undefined, `${dialect.name} ${mode}`)
     }
     t.equal(dialect.notice({ name: 'auth-renewed', data: { expires_at: null } }), undefined)
-    t.equal(dialect.cursor('3.aaaaaa'), undefined)
   }
 })
 

@@ -56,7 +56,7 @@ t.test('curl -N shows the first bytes at once and resumes by Last-Event-ID', { s
   const first = curl(t, `${nginx.url}/api/events`)
   // Nothing else will come: with any buffering on the way this would never arrive.
   await first.until(
-    /^retry: \d+\n\nid: 0\.[a-z2-7]{6}\nevent: server\.state\ndata: \{"mode":"normal",[^\n]+\n\n$/,
+    /^retry: \d+\nid: 0\.[a-z2-7]{6}\nevent: server\.state\ndata: \{"mode":"normal",[^\n]+\n\n$/,
   )
   const [one, two = ''] = await publish(nginx, [thing(1), thing(2)])
   await first.until(new RegExp(`\\n\\nid: ${one}\\nevent: thing\\.made\\ndata: {"n":1}\\n\\nid: ${two}\\n`))

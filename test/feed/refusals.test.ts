@@ -8,7 +8,13 @@ t.test('bad queries are refused, each with its reason', async t => {
   const stream = 'text/event-stream'
   const json = 'application/json'
   const cases: [accept: string, query: string, status: number, code: string, detail: RegExp][] = [
-    [stream, 'colour=red', 400, 'invalid-request', /colour/],
+    [stream, 'envelope=cloud', 400, 'invalid-request', /envelope/],
+    [stream, 'cursors=1', 400, 'invalid-request', /cursors/],
+    [stream, 'lastEventId=1&lastEventId=2', 400, 'invalid-request', /last_event_id/],
+    [json, 'colour=red', 400, 'invalid-request', /colour/],
+    [json, 'lastEventId=3', 400, 'invalid-request', /lastEventId/],
+    [json, 'envelope=message', 400, 'invalid-request', /envelope.*live/],
+    ['application/x-ndjson', 'limit=1&colour=red', 400, 'invalid-request', /colour/],
     [stream, 'types=', 400, 'invalid-types', /asterisk/],
     [stream, 'types=a%0d%0ab', 400, 'invalid-types', /asterisk/],
     [stream, 'types=*.created', 400, 'invalid-types', /asterisk/],

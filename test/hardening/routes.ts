@@ -10,6 +10,8 @@ export interface Route {
   /** As it was declared: `/api/items/:part_number`. */
   readonly url: string
   readonly roles: readonly Role[] | 'public'
+  /** Whether it is answered with an open stream. */
+  readonly stream: boolean
   /** A path that it takes. What it names does not exist. */
   readonly path: string
 }
@@ -42,7 +44,8 @@ export async function gatewayWithRoutes(
 
 function routesIn({ method, url, config }: RouteOptions): Route[] {
   const roles = config?.access === 'public' ? 'public' : ([config?.access].flat() as Role[])
-  return [method].flat().map(each => ({ method: each, url, roles, path: pathOf(url) }))
+  const stream = config?.stream !== undefined
+  return [method].flat().map(each => ({ method: each, url, roles, stream, path: pathOf(url) }))
 }
 
 function pathOf(url: string): string {

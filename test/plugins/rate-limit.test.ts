@@ -90,7 +90,7 @@ t.test('probes and preflights are free', async t => {
 
 t.test('a stream route is never answered with 429; it asks for itself', async t => {
   const app = await guardedApp(t, { rateLimitMax: 1 })
-  app.get('/soft', { config: { access: 'viewer', stream: true } }, async request => ({
+  app.get('/soft', { config: { access: 'viewer', stream: () => undefined } }, async request => ({
     welcome: await app.streamBudget(request),
   }))
   const get = async (url: string) => app.inject({ url, headers: bearer(token()) })
@@ -104,7 +104,9 @@ t.test('a stream route is never answered with 429; it asks for itself', async t 
 
 t.test('zero switches the limit off', async t => {
   const app = await guardedApp(t, { rateLimitMax: 0 })
-  app.get('/soft', { config: { access: 'public', stream: true } }, async request => app.streamBudget(request))
+  app.get('/soft', { config: { access: 'public', stream: () => undefined } }, async request =>
+    app.streamBudget(request),
+  )
 
   for (let times = 0; times < 20; times++) t.equal((await app.inject('/open')).statusCode, 200)
   t.equal((await app.inject('/soft')).body, 'true')

@@ -6,7 +6,7 @@
 import type { StoredEvent } from '../../events/event.js'
 import { formatEventId } from '../../events/event-id.js'
 import type { Encoding, Notice } from '../../sse/encoding.js'
-import { encodeMessage, type SseMessage } from '../../sse/frame.js'
+import { encodeMessage, retryField, type SseMessage } from '../../sse/frame.js'
 import { isTerminal, type Job } from '../job.js'
 
 export interface Dialect {
@@ -37,13 +37,15 @@ const NOTHING = Buffer.alloc(0)
 
 /** The encoding that speaks a dialect. */
 export function encodingOf({ message, heartbeat, fault, farewell, ...rest }: Dialect): Encoding {
+  const comment = heartbeat.data === undefined
   /** Encoded once for each terminal event, whose result may be long, and not once for each client. */
   const farewells = new WeakMap<StoredEvent, Buffer>()
   function closing(event: StoredEvent): Buffer | undefined {
     if (!isTerminal(event.type)) return undefined
     const known = farewells.get(event)
     if (known) return known
-    const said = farewell ? frame(farewell(event)) : NOTHING
+    const id = formatEventId(event.position, event.eventId)
+    const said = farewell ? frame({ ...farewell(event), id }) : NOTHING
     farewells.set(event, said)
     return said
   }
@@ -56,13 +58,14 @@ export function encodingOf({ message, heartbeat, fault, farewell, ...rest }: Dia
       return said === undefined ? HIDDEN : frame({ ...said, id })
     },
     notice(notice) {
-      if (notice.name === 'heartbeat') return frame(heartbeat)
+      const place = notice.id === undefined ? {} : { id: notice.id }
+      if (notice.name === 'heartbeat') return frame(comment ? heartbeat : { ...heartbeat, ...place })
       const found = faultIn(notice)
-      return found && frame({ ...fault(found), ...(notice.id !== undefined && { id: notice.id }) })
+      return found && frame({ ...fault(found), ...place })
     },
-    // A client that has seen no event yet has nothing to come back to, and hears the opening again.
-    cursor: () => undefined,
-    retry: ms => frame({ retry: ms }),
+    // A heartbeat that is an event has the id itself.
+    cursor: id => (comment ? frame({ id }) : undefined),
+    retry: retryField,
     closing,
   }
 }
@@ -119,6 +122,8 @@ function faultIn({ name, data }: Notice): Fault | undefined {
         : undefined
     case 'heartbeat':
     case 'auth-renewed':
+    case 'cursor':
+    case 'snapshot':
       return undefined
   }
 }

@@ -2,10 +2,10 @@
  * The stream of a job as Sluice's own clients see it: like the feed, after a snapshot and with an end. GET
  * /api/jobs/:id/events.
  */
-import { type Encoding, sse } from '../../sse/encoding.js'
+import { type Encoding, type Notice, sse } from '../../sse/encoding.js'
+import { sseMessages } from '../../sse/message-envelope.js'
 import { ndjson } from '../../sse/ndjson.js'
 import { isTerminal, type Job } from '../job.js'
-import { frame, named } from './dialect.js'
 
 const END = { closing: ({ type }) => (isTerminal(type) ? Buffer.alloc(0) : undefined) } satisfies Pick<
   Encoding,
@@ -13,9 +13,10 @@ const END = { closing: ({ type }) => (isTerminal(type) ? Buffer.alloc(0) : undef
 >
 
 export const jobEvents: Encoding = { ...sse, name: 'job-events', ...END }
+export const jobMessages: Encoding = { ...sseMessages, name: 'job-messages', ...END }
 export const jobLines: Encoding = { ...ndjson, name: 'job-lines', ...END }
 
 /** @param head event id of the last event that `job` includes. */
-export function jobSnapshot(job: Job, head: string): Buffer {
-  return frame(named('snapshot', { job, head }))
+export function jobSnapshot(job: Job, head: string): Notice {
+  return { name: 'snapshot', data: { job, head } }
 }

@@ -1,0 +1,47 @@
+/**
+ * Query parameters of a request that opens a stream. An EventSource stops for good at a 400, and its libraries and the
+ * proxies on the way add parameters of their own; so what is not known is ignored, and named: in `X-Sluice-Ignored`, and
+ * where the stream has one in its first `server.state`. Whatever else a route answers stays strict.
+ */
+import fp from 'fastify-plugin'
+import { ID_PARAMETERS } from '../src/sse/brought-id.js'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Names of query parameters that were ignored, fit for a header; undefined where there are none. */
+    ignored: readonly string[] | undefined
+  }
+}
+
+/** Names that are told, each cut at so many characters. */
+const MAX_NAMES = 16
+const MAX_NAME_LENGTH = 64
+/** A caller chooses the names: no other character may get into a header. */
+const UNFIT = /[^A-Za-z0-9._~-]/g
+
+export default fp(
+  async app => {
+    app.decorateRequest('ignored', undefined)
+
+    // Before the query is checked against the schema of the route.
+    app.addHook('preValidation', async (request, reply) => {
+      const { config, schema } = request.routeOptions
+      const known: object | undefined = Object(schema?.querystring).properties
+      if (!known || !config.stream?.(request)) return
+      const given = Object.entries(Object(request.query))
+      const id = given.findLast(([name, value]) => ID_PARAMETERS.has(name) && value !== '')
+      const taken = given.filter(([name]) => Object.hasOwn(known, name) && !ID_PARAMETERS.has(name))
+      request.query = Object.fromEntries(id ? [...taken, ['last_event_id', id[1]]] : taken)
+
+      const ignored = given.filter(([name]) => !Object.hasOwn(known, name) && !ID_PARAMETERS.has(name))
+      if (ignored.length === 0) return
+      request.ignored = ignored.slice(0, MAX_NAMES).map(([name]) => fit(name))
+      reply.header('x-sluice-ignored', request.ignored.join(', '))
+    })
+  },
+  { name: 'stream-parameters' },
+)
+
+function fit(name: string): string {
+  return name.slice(0, MAX_NAME_LENGTH).replace(UNFIT, '?')
+}
