@@ -38,6 +38,16 @@ t.test('it listens on a private socket only, and keeps what it writes safe by de
   t.equal((await stat(socketsOf(url))).mode & 0o777, 0o700)
 })
 
+t.test('variables of libpq in the environment lead nobody astray', async t => {
+  const wrong = { PGHOST: 'nowhere', PGPORT: '1', PGUSER: 'nobody', PGDATABASE: 'none', PGSSLMODE: 'require' }
+  const more = { PGSSLNEGOTIATION: 'direct', PGOPTIONS: '-c nonsense=1', PGPASSWORD: 'x', PGAPPNAME: 'y' }
+  t.intercept(process, 'env', { value: { ...process.env, ...wrong, ...more } })
+
+  const { url } = await start(t, { dataDir: await folder(t) })
+
+  t.strictSame((await execute(url, 'select current_user as me')).rows, [{ me: 'postgres' }])
+})
+
 t.test('letters of every script have an upper and a lower case', async t => {
   const { url } = await start(t, { dataDir: await folder(t) })
 

@@ -47,3 +47,9 @@ export const HOSTILE: readonly string[] = [
   'synchronous_commit = off',
   `client_min_messages = 'debug1'`,
 ]
+
+/** The statements that give a role all of them but those that end the sessions and statements of the tests themselves. */
+export function hostileRole(role: string): string {
+  const bearable = HOSTILE.filter(setting => !/timeout|exit_on_error|row_security/.test(setting))
+  return bearable.map(setting => `alter role ${role} set ${setting};`).join('\n')
+}

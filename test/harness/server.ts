@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { startEmbedded } from '../../src/database/embedded.js'
 import { migrate } from '../../src/database/migrate.js'
+import { hostileRole } from './hostile.js'
 
 /**
  * Who owns the databases with SLUICE_TEST_ROLE=plain: a role as docs/operations.md advises, which row-level security
@@ -26,6 +27,9 @@ const CREATE_PLAIN_ROLE = `
       alter role ${PLAIN_ROLE} set createrole_self_grant = 'set, inherit';
     end if;
   end $$`
+
+/** With SLUICE_TEST_SETTINGS=hostile that role has settings which must not matter to anything of ours. */
+const HOSTILE_SESSIONS = process.env.SLUICE_TEST_SETTINGS === 'hostile'
 
 /** Nothing here outlives the run, so nothing waits for a disk. */
 const SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', autovacuum: 'off' }
@@ -48,6 +52,7 @@ export async function startTestServer(env: NodeJS.ProcessEnv = process.env): Pro
   const template = uniqueName('template')
   try {
     if (PLAIN) await execute(server.url, CREATE_PLAIN_ROLE)
+    if (HOSTILE_SESSIONS) await execute(server.url, hostileRole(PLAIN_ROLE))
     await execute(server.url, `create database ${template} ${OWNED}`)
     await migrate(asOwner(withDatabase(server.url, template)))
   } catch (error) {
