@@ -1,7 +1,7 @@
 # A gateway, and nothing that it does not need: production packages without the embedded Postgres, which
 # NODE_ENV=production would refuse anyway, and only the compiled rooms that src/main.ts reaches.
 
-FROM node:24-bookworm-slim AS build
+FROM node:24.21.0-bookworm-slim AS build
 WORKDIR /sluice
 COPY package.json package-lock.json ./
 RUN npm ci
@@ -12,12 +12,12 @@ COPY plugins plugins
 COPY routes routes
 RUN npm run build
 
-FROM node:24-bookworm-slim AS packages
+FROM node:24.21.0-bookworm-slim AS packages
 WORKDIR /sluice
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --omit=optional
 
-FROM node:24-bookworm-slim
+FROM node:24.21.0-bookworm-slim
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080
 WORKDIR /sluice
 COPY package.json LICENSE ./

@@ -25,7 +25,7 @@ export interface HubOptions {
   readonly pooled: boolean
   readonly heartbeatMs: number
   readonly maxAgeMs: number
-  readonly maxStreams: number
+  maxStreams(): number
   /** Longest time over which streams are ended at shutdown. */
   readonly drainMs: number
 }

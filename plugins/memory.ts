@@ -5,6 +5,7 @@
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { Housekeeping } from '../src/housekeeping.js'
 import { ByteBudget } from '../src/limits/byte-budget.js'
 import { MemoryGuard, memoryLow } from '../src/limits/memory-guard.js'
 import { collectGarbage, type MemoryReading, ProcessMemory } from '../src/limits/process-memory.js'
@@ -45,8 +46,11 @@ export default fp<MemoryOptions>(
     app.decorate('memory', guard)
     app.decorate('transfers', budget)
 
-    const timer = setInterval(() => guard.check(performance.now()), CHECK_MS)
-    app.addHook('onClose', async () => clearInterval(timer))
+    const checks = new Housekeeping({
+      ...{ what: 'Checking memory', everyMs: CHECK_MS, logger: app.log },
+      turn: () => guard.check(performance.now()),
+    }).start()
+    app.addHook('onClose', async () => checks.stop())
 
     /** Until the exchange is over. */
     function hold({ caller }: FastifyRequest, { raw }: FastifyReply, bytes: number): boolean {

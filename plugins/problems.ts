@@ -6,8 +6,9 @@ import { STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import fp from 'fastify-plugin'
 import { databaseFault, databaseMember, faultNameOf, faultProblem } from '../src/database-fault.js'
-import { Problem } from '../src/errors.js'
+import { Problem, unavailable } from '../src/errors.js'
 import { PROBLEM_MEDIA_TYPE, problemDocument } from '../src/problem-document.js'
+import { shortageIn } from '../src/shortage.js'
 import { echoOfBroughtId } from '../src/sse/brought-id.js'
 import { type Encoding, sse } from '../src/sse/encoding.js'
 import { retryMs } from '../src/sse/retry.js'
@@ -37,6 +38,7 @@ const SOFTLY: Readonly<Record<string, 'database' | 'limit'>> = {
   contention: 'database',
   'database-unavailable': 'database',
   'rate-limited': 'limit',
+  'resources-short': 'limit',
 }
 
 export default fp(
@@ -79,6 +81,10 @@ function problemOf(error: unknown): Problem {
   if (refusal) return new Problem(...refusal)
   if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
     return new Problem(statusCode, 'invalid-request', `${STATUS_CODES[statusCode] ?? 'Refused'}.`)
+  }
+  const short = shortageIn(error)
+  if (short !== undefined) {
+    return unavailable('resources-short', `This server is short of ${short}. Try again.`, 5, error)
   }
   const fault = databaseFault(error)
   if (fault) return faultProblem(fault.name, error)

@@ -8,6 +8,7 @@ import apiKeys from '../plugins/api-keys.js'
 import audit from '../plugins/audit.js'
 import auth from '../plugins/auth.js'
 import bus from '../plugins/bus.js'
+import connections from '../plugins/connections.js'
 import console from '../plugins/console.js'
 import cors from '../plugins/cors.js'
 import database from '../plugins/database.js'
@@ -66,6 +67,8 @@ declare module 'fastify' {
 }
 
 const PLUGIN_TIMEOUT_MS = 10_000
+/** For the log and the bus, beside DATABASE_POOL. */
+const OTHER_DATABASE_CONNECTIONS = 7
 
 export interface AppOptions {
   readonly config: Config
@@ -138,7 +141,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     pooled,
     heartbeatMs: config.HEARTBEAT_MS,
     maxAgeMs: config.MAX_STREAM_AGE * 1_000,
-    maxStreams: config.MAX_STREAMS,
+    maxStreams: () => Math.min(config.MAX_STREAMS, app.descriptors.room.streams),
     drainMs: config.DRAIN_MS,
   })
   await app.register(access)
@@ -154,6 +157,10 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     jobDays: config.JOB_RETENTION_DAYS,
   })
   await app.register(sse)
+  await app.register(connections, {
+    maxStreams: config.MAX_STREAMS,
+    outgoing: config.DATABASE_POOL + OTHER_DATABASE_CONNECTIONS,
+  })
   await app.register(streamSlots, { caps: streamCaps(config) })
   await app.register(follow)
   await app.register(eventPages)

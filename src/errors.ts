@@ -60,12 +60,14 @@ export const SqlState = {
 /** The SQLSTATE of an error that Postgres sent, else undefined (a broken connection has none). */
 export function sqlState(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
+  // The system's own: EPIPE has five letters too.
+  if ('errno' in error) return undefined
   return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined
 }
 
-/** What a socket says of a server that is not there; ENOENT is a Unix socket without one. */
+/** What a socket says of a server that is not there, or that cannot be asked; ENOENT is a Unix socket without one. */
 const SOCKET_ERRORS =
-  /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|E(HOST|NET)(UNREACH|DOWN)|EADDRNOTAVAIL|ENOTFOUND|EAI_AGAIN|ENOENT)$/
+  /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|E(HOST|NET)(UNREACH|DOWN)|EADDRNOTAVAIL|ENOTFOUND|EAI_AGAIN|ENOENT|EMFILE|ENFILE|ENOBUFS|ENOMEM|EAGAIN)$/
 
 // pg reports its own losses and time-outs as plain Errors without any code; these are its texts.
 const PG_CONNECTION_TEXT =

@@ -18,6 +18,7 @@ import { databaseFault } from './database-fault.js'
 import { type Demo, playDemo } from './demo.js'
 import { BACKLOG } from './http-limits.js'
 import { describeError, logOptions } from './http-log.js'
+import { logDestination } from './log-destination.js'
 import { packageRoot } from './package-root.js'
 import { cleanLines, printableJson } from './redaction.js'
 import { Siblings } from './siblings.js'
@@ -62,6 +63,8 @@ interface Started extends Address {
 
 /** Runs a gateway until a signal ends it. What keeps it from starting is told, and the process left. */
 export function serve(args: readonly string[]): void {
+  // A full disk behind them must not end a process that only wanted to say something.
+  for (const output of [process.stdout, process.stderr]) output.on('error', () => undefined)
   start(args).catch(error => {
     // It has said itself why.
     if (error instanceof WorkerEnded) process.exit(error.code)
@@ -201,15 +204,16 @@ function version(): string {
 }
 
 async function loggerOf(config: Config) {
-  return { ...logOptions(config.LOG_LEVEL), ...(await prettyLines(config)) }
+  const pretty = await prettyLines(config)
+  return { ...logOptions(config.LOG_LEVEL), ...(pretty ?? { stream: logDestination() }) }
 }
 
 /** For a person at a terminal; wherever else the lines go, they are JSON. */
 async function prettyLines({ NODE_ENV }: Config) {
-  if (NODE_ENV === 'production' || !process.stdout.isTTY) return {}
+  if (NODE_ENV === 'production' || !process.stdout.isTTY) return undefined
   const installed = await import('pino-pretty').catch(() => undefined)
   const options = { translateTime: 'HH:MM:ss', ignore: 'pid,hostname,reqId', singleLine: true }
-  return installed ? { transport: { target: 'pino-pretty', options } } : {}
+  return installed && { transport: { target: 'pino-pretty', options } }
 }
 
 function signTokens(app: FastifyInstance): { viewer: string; editor: string } {

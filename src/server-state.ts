@@ -13,6 +13,7 @@ import type { DatabaseWatch } from './database/watch.js'
 import { unavailable } from './errors.js'
 import { append } from './events/append.js'
 import { type StoredEvent, type StreamId, SYSTEM_WORKSPACE } from './events/event.js'
+import { Housekeeping } from './housekeeping.js'
 import type { Hub } from './hub/hub.js'
 import type { Mode } from './hub/mode.js'
 import { SystemStream } from './hub/system-stream.js'
@@ -42,10 +43,14 @@ export class ServerState {
   #maintenance = false
   #draining = false
   #busDownSince: number | undefined
-  #timer: NodeJS.Timeout | undefined
+  readonly #checks: Housekeeping
 
   constructor(options: ServerStateOptions) {
     this.#options = options
+    this.#checks = new Housekeeping({
+      ...{ what: "Checking the server's mode", everyMs: CHECK_MS, logger: options.logger },
+      turn: () => this.#check(),
+    })
     const apply = (event: StoredEvent | undefined) => this.#apply(event)
     this.#stream = new SystemStream({
       ...options,
@@ -60,7 +65,7 @@ export class ServerState {
   }
 
   async start(): Promise<void> {
-    this.#timer = setInterval(() => this.#check(), CHECK_MS)
+    this.#checks.start()
     await this.#stream.start()
     this.#check()
   }
@@ -99,7 +104,7 @@ export class ServerState {
   }
 
   close(): void {
-    clearInterval(this.#timer)
+    this.#checks.stop()
     this.#stream.close()
   }
 

@@ -41,6 +41,8 @@ export class Workers {
   readonly #listening = new Set<Worker>()
   #round = 0
   #youngDeaths = 0
+  /** Whether the last worker could not even be started. */
+  #short = false
 
   constructor(options: WorkersOptions) {
     this.#options = options
@@ -56,7 +58,7 @@ export class Workers {
   async start(): Promise<Address> {
     const { count } = this.#options
     const listening = await this.#startFirst()
-    for (let n = 1; n < count; n += 1) this.#keep(this.#fork(false), false)
+    for (let n = 1; n < count; n += 1) this.#startAnother(false)
     return listening
   }
 
@@ -85,6 +87,7 @@ export class Workers {
     const listening = new Promise<Address>(resolve => {
       worker.on('message', (message: ToParent) => message.say === 'listening' && resolve(message))
     })
+    // Rejects where it could not even be started.
     const ended = once(worker, 'exit').then(([code]) => {
       throw new WorkerEnded(typeof code === 'number' ? code : 1)
     })
@@ -98,23 +101,60 @@ export class Workers {
   #keep(worker: Worker, first: boolean): void {
     const startedAt = Date.now()
     worker.once('exit', (code, signal) => {
-      this.#listening.delete(worker)
-      for (const round of this.#rounds.keys()) this.#counted(round, worker)
-      if (this.#stopping.signal.aborted) return
-      const { pid } = worker.process
-      this.#options.logger.error({ worker: pid, code, signal }, 'A worker ended; another takes its place.')
-      this.#youngDeaths = Date.now() - startedAt < YOUNG_MS ? this.#youngDeaths + 1 : 0
-      const wait = this.#youngDeaths === 0 ? 0 : SHORTEST_PAUSE_MS * 2 ** (this.#youngDeaths - 1)
-      pause(Math.min(wait, LONGEST_PAUSE_MS), undefined, { signal: this.#stopping.signal }).then(
-        () => this.#keep(this.#fork(first), first),
-        () => undefined,
+      this.#forget(worker)
+      const fields = { worker: worker.process.pid, code, signal }
+      this.#replace(first, startedAt, () =>
+        this.#options.logger.error(fields, 'A worker ended; another takes its place.'),
       )
+    })
+    worker.on('error', error => {
+      // One that runs may fail to be sent something; it goes on.
+      if (worker.process.pid !== undefined) return
+      this.#forget(worker)
+      this.#notStarted(first, startedAt, error)
     })
   }
 
+  /** The system had no process or descriptor for it, and will have one. */
+  #notStarted(first: boolean, startedAt: number, error: unknown): void {
+    this.#replace(first, startedAt, () => {
+      if (!this.#short) this.#options.logger.warn({ err: error }, 'A worker cannot be started; trying again.')
+      this.#short = true
+    })
+  }
+
+  #replace(first: boolean, startedAt: number, report: () => void): void {
+    if (this.#stopping.signal.aborted) return
+    report()
+    this.#youngDeaths = Date.now() - startedAt < YOUNG_MS ? this.#youngDeaths + 1 : 0
+    const wait = this.#youngDeaths === 0 ? 0 : SHORTEST_PAUSE_MS * 2 ** (this.#youngDeaths - 1)
+    pause(Math.min(wait, LONGEST_PAUSE_MS), undefined, { signal: this.#stopping.signal }).then(
+      () => this.#startAnother(first),
+      () => undefined,
+    )
+  }
+
+  #startAnother(first: boolean): void {
+    try {
+      this.#keep(this.#fork(first), first)
+    } catch (error) {
+      // Some shortages are thrown, others come as an event.
+      this.#notStarted(first, Date.now(), error)
+    }
+  }
+
+  #forget(worker: Worker): void {
+    this.#listening.delete(worker)
+    for (const round of this.#rounds.keys()) this.#counted(round, worker)
+    // One that never ran has no end either: stopping would wait for it.
+    if (worker.process.pid === undefined) delete cluster.workers?.[worker.id]
+  }
+
   #hear(worker: Worker, message: ToParent): void {
-    if (message.say === 'listening') this.#listening.add(worker)
-    else if (message.say === 'count') this.#counted(message.round, worker, message.clients)
+    if (message.say === 'listening') {
+      this.#listening.add(worker)
+      this.#short = false
+    } else if (message.say === 'count') this.#counted(message.round, worker, message.clients)
     else void this.#tellCensus(worker, message.question)
   }
 

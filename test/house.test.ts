@@ -202,3 +202,13 @@ t.test('tests get their deadlines from test/harness/patience.ts', async t => {
     [],
   )
 })
+
+// What a bare timer throws ends the process.
+t.test('what is done again and again is done by src/housekeeping.ts', async t => {
+  const bare = all().filter(({ text }) => /\bsetInterval\(/.test(text))
+
+  t.strictSame(
+    bare.map(({ path }) => path),
+    ['src/housekeeping.ts'],
+  )
+})

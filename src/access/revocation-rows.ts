@@ -3,7 +3,15 @@ import type { Place } from '../database/cursor.js'
 import type { WorkspaceClient } from '../database/workspace.js'
 import type { Queryable } from '../events/log.js'
 import type { Revocation } from './revocation.js'
-import type { RevocationInForce } from './revocations.js'
+
+/** What decides whether credentials are revoked. */
+export interface RevocationInForce {
+  readonly workspace: string
+  readonly subject: string | null
+  readonly token_id: string | null
+  readonly at: Date
+  readonly expires_at: Date | null
+}
 
 interface RevocationRow extends Omit<Revocation, 'at' | 'expires_at'> {
   readonly at: Date
@@ -14,16 +22,12 @@ const COLUMNS = 'r.id, r.workspace, r.subject, r.token_id, r.at, r.by, r.reason,
 
 /** Of all workspaces: who asks has credentials of any. */
 export async function selectInForce(database: Queryable): Promise<RevocationInForce[]> {
-  const { rows } = await database.query<RevocationRow>({
+  const { rows } = await database.query<RevocationInForce>({
     name: 'sluice-revocations-in-force',
-    text: `select r.id, r.workspace, r.subject, r.token_id, r.at, r.expires_at from sluice.revocations r
+    text: `select r.workspace, r.subject, r.token_id, r.at, r.expires_at from sluice.revocations r
             where r.expires_at is null or r.expires_at > clock_timestamp()`,
   })
-  return rows.map(({ at, expires_at, ...row }) => ({
-    ...row,
-    at: at.getTime(),
-    expiresAt: expires_at?.getTime() ?? Number.POSITIVE_INFINITY,
-  }))
+  return rows
 }
 
 export async function insertRevocation(

@@ -8,6 +8,7 @@
  */
 import type pg from 'pg'
 import { SYSTEM_WORKSPACE } from '../events/event.js'
+import { Housekeeping } from '../housekeeping.js'
 import type { Logger } from '../logger.js'
 import { type AuditEntry, type Origin, recordAudit } from './audit.js'
 
@@ -48,15 +49,19 @@ export class FailedAuthentications {
   #waiting: AuditEntry[] = []
   #minute = 0
   #singles = 0
-  #timer: NodeJS.Timeout | undefined
+  readonly #writes: Housekeeping
   #writing: Promise<void> | undefined
 
   constructor(options: FailedAuthenticationsOptions) {
     this.#options = options
+    this.#writes = new Housekeeping({
+      ...{ what: 'Recording failed authentications', everyMs: WRITE_EVERY_MS, logger: options.logger },
+      turn: () => this.write(),
+    })
   }
 
   start(): void {
-    this.#timer ??= setInterval(() => void this.write(), WRITE_EVERY_MS).unref()
+    this.#writes.start()
   }
 
   /** Never waits, never throws. */
@@ -79,7 +84,7 @@ export class FailedAuthentications {
 
   /** Writes what there is, the counts of the present minute too. The database must still be there. */
   async close(): Promise<void> {
-    clearInterval(this.#timer)
+    this.#writes.stop()
     await this.#writing
     this.#closeWindows(Number.POSITIVE_INFINITY)
     await this.write()

@@ -4,6 +4,7 @@
  */
 import type { Database } from '../database/pool.js'
 import { databaseFault } from '../database-fault.js'
+import { Housekeeping } from '../housekeeping.js'
 import type { Logger } from '../logger.js'
 import { noteUses } from './api-key-rows.js'
 
@@ -18,14 +19,18 @@ export class ApiKeyUses {
   readonly #options: ApiKeyUsesOptions
   /** Milliseconds since 1970, by id. Holds keys that proved their holders, so there are not more than were made. */
   #uses = new Map<string, number>()
-  #timer: NodeJS.Timeout | undefined
+  readonly #writing: Housekeeping
 
   constructor(options: ApiKeyUsesOptions) {
     this.#options = options
+    this.#writing = new Housekeeping({
+      ...{ what: 'Recording the use of API keys', everyMs: EVERY_MS, logger: options.logger },
+      turn: () => this.flush(),
+    })
   }
 
   start(): void {
-    this.#timer ??= setInterval(() => void this.flush(), EVERY_MS).unref()
+    this.#writing.start()
   }
 
   note(id: string): void {
@@ -33,7 +38,7 @@ export class ApiKeyUses {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#timer)
+    this.#writing.stop()
     await this.flush()
   }
 

@@ -1,6 +1,7 @@
 /** The bus on Postgres: LISTEN/NOTIFY between all processes that share the database. */
 import { randomUUID } from 'node:crypto'
 import type { StreamId } from '../events/event.js'
+import { Housekeeping } from '../housekeeping.js'
 import type { Logger } from '../logger.js'
 import type { Bus, BusStatus, Wake } from './bus.js'
 import { Listener } from './listener.js'
@@ -24,13 +25,11 @@ export class PostgresBus implements Bus {
   readonly #sender = randomUUID()
   readonly #notifier: Notifier
   readonly #listener: Listener
-  readonly #lookEveryMs: number
-  #looking: NodeJS.Timeout | undefined
+  readonly #looks: Housekeeping
   #onWake: (wake: Wake) => void = () => {}
 
   constructor(options: PostgresBusOptions) {
     const { url, logger, canaryEveryMs = LOOK_EVERY_MS } = options
-    this.#lookEveryMs = canaryEveryMs
     this.#notifier = new Notifier({
       ...{ url, sender: this.#sender },
       onCrowded: (crowded, use) => {
@@ -40,6 +39,10 @@ export class PostgresBus implements Bus {
         // Wakes were left out meanwhile.
         if (!crowded) this.#onWake('all')
       },
+    })
+    this.#looks = new Housekeeping({
+      ...{ what: 'Looking at the queue of NOTIFY', everyMs: canaryEveryMs, logger },
+      turn: () => this.#notifier.look(),
     })
     this.#listener = new Listener({
       ...options,
@@ -60,7 +63,7 @@ export class PostgresBus implements Bus {
   async start(onWake: (wake: Wake) => void): Promise<void> {
     this.#onWake = onWake
     this.#listener.start()
-    this.#looking ??= setInterval(() => void this.#notifier.look(), this.#lookEveryMs)
+    this.#looks.start()
   }
 
   wake(streams: readonly StreamId[]): void {
@@ -69,7 +72,7 @@ export class PostgresBus implements Bus {
 
   async close(): Promise<void> {
     this.#onWake = () => {}
-    clearInterval(this.#looking)
+    this.#looks.stop()
     await Promise.all([this.#listener.close(), this.#notifier.close()])
   }
 

@@ -133,7 +133,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     closing.abort()
     await rm(urlFile, { force: true })
     current.stop()
-    const impatience = setTimeout(() => void cutOff(cluster), SHUTDOWN_TIMEOUT_MS)
+    const impatience = setTimeout(() => void cutOff(cluster).catch(() => undefined), SHUTDOWN_TIMEOUT_MS)
     await kept
     clearTimeout(impatience)
     await rm(sockets, { recursive: true, force: true })

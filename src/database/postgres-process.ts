@@ -45,20 +45,30 @@ export interface PostgresProcessOptions {
 export function runPostgres(options: PostgresProcessOptions): PostgresProcess {
   const { postgres, cluster, sockets, account, settings, onLog } = options
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-  const child = spawn(
-    '/bin/sh',
-    ['-c', KEEPER, 'sluice-postgres', sockets, postgres, '-D', cluster, '-k', sockets, ...flags],
-    {
-      ...account,
-      cwd: '/',
-      // Nothing of ours: PGPORT and its like would change the server, and it needs no secrets.
-      env: { PATH: process.env.PATH, LC_ALL: 'C' },
-      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-      detached: true,
-    },
-  )
+  const start = () =>
+    spawn(
+      '/bin/sh',
+      ['-c', KEEPER, 'sluice-postgres', sockets, postgres, '-D', cluster, '-k', sockets, ...flags],
+      {
+        ...account,
+        cwd: '/',
+        // Nothing of ours: PGPORT and its like would change the server, and it needs no secrets.
+        env: { PATH: process.env.PATH, LC_ALL: 'C' },
+        stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+        detached: true,
+      },
+    )
+  let child: ChildProcess
+  try {
+    child = start()
+  } catch (error) {
+    // Some shortages are thrown, others come as an event.
+    onLog(couldNotStart(error))
+    return { ended: Promise.resolve(), stop() {} }
+  }
   if (child.stderr) createInterface(child.stderr).on('line', onLog)
-  const lifeline = child.stdio[3]
+  // A process that could not be started for want of descriptors has no pipes at all.
+  const lifeline = child.stdio?.[3]
   const stop = () => {
     if (lifeline instanceof Writable) lifeline.destroy()
   }
@@ -71,6 +81,10 @@ async function end(child: ChildProcess, onLog: (line: string) => void): Promise<
   try {
     await once(child, 'exit')
   } catch (error) {
-    onLog(`Postgres could not be started: ${error instanceof Error ? error.message : String(error)}`)
+    onLog(couldNotStart(error))
   }
+}
+
+function couldNotStart(error: unknown): string {
+  return `Postgres could not be started: ${error instanceof Error ? error.message : String(error)}`
 }

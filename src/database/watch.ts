@@ -6,6 +6,7 @@
  * A database that does not answer leaves the condition as it was: that is for `/ready` and the tailer to tell.
  */
 import { type DatabaseFaultName, faultNameOf } from '../database-fault.js'
+import { Housekeeping } from '../housekeeping.js'
 import type { Logger } from '../logger.js'
 import type { Database } from './pool.js'
 import { renewWall, wallOf, wallStands } from './wall.js'
@@ -27,12 +28,17 @@ export interface DatabaseWatchOptions {
 export class DatabaseWatch {
   readonly #options: DatabaseWatchOptions
   #impairment: Impairment | undefined
-  #timer: NodeJS.Timeout | undefined
+  readonly #checks: Housekeeping
   #running: Promise<void> | undefined
   #closed = false
 
   constructor(options: DatabaseWatchOptions) {
     this.#options = options
+    const { everyMs = EVERY_MS, logger } = options
+    this.#checks = new Housekeeping({
+      ...{ what: 'Watching the database', everyMs, logger },
+      turn: () => this.check(),
+    })
   }
 
   get impairment(): Impairment | undefined {
@@ -40,13 +46,13 @@ export class DatabaseWatch {
   }
 
   start(): void {
-    this.#timer ??= setInterval(() => void this.check(), this.#options.everyMs ?? EVERY_MS).unref()
+    this.#checks.start()
     void this.check()
   }
 
   async close(): Promise<void> {
     this.#closed = true
-    clearInterval(this.#timer)
+    this.#checks.stop()
     await this.#running
   }
 

@@ -10,6 +10,7 @@ import { inWorkspace } from '../database/workspace.js'
 import { FEED } from '../events/event.js'
 import { ensureStream, findStreamAndHead } from '../events/log.js'
 import type { TypeFilter } from '../events/type-filter.js'
+import { Housekeeping } from '../housekeeping.js'
 import type { Logger } from '../logger.js'
 import type { Encoding } from '../sse/encoding.js'
 import type { Sink } from '../sse/sink.js'
@@ -37,7 +38,8 @@ export interface HubOptions {
   readonly heartbeatMs: number
   /** How long a subscription may last, ± 10 %; 0: as long as its credentials. */
   readonly maxAgeMs: number
-  readonly maxStreams: number
+  /** Subscriptions at most, now. */
+  maxStreams(): number
 }
 
 /** A stream that stays open until it is released. Releasing twice is fine. */
@@ -70,13 +72,17 @@ export class Hub {
   /** By the names of their connections. */
   readonly #subscriptions = new Map<string, Subscription>()
   readonly #turns = new Turns()
-  readonly #timer: NodeJS.Timeout
+  readonly #ticks: Housekeeping
   #mode: Mode = 'normal'
 
   constructor(options: HubOptions) {
     this.#options = options
     this.starts = new Starts(options.database, new Pages(options.database))
-    this.#timer = setInterval(() => void this.#tick(), Math.min(options.heartbeatMs, LONGEST_TICK_MS))
+    this.#ticks = new Housekeeping({
+      ...{ what: 'Looking after the open streams', logger: options.logger },
+      everyMs: Math.min(options.heartbeatMs, LONGEST_TICK_MS),
+      turn: () => this.#tick(),
+    }).start()
   }
 
   get mode(): Mode {
@@ -86,7 +92,7 @@ export class Hub {
   /** Why a new subscription must come back later, if it must. */
   get refusal(): 'draining' | 'limit' | undefined {
     if (this.#mode === 'draining') return 'draining'
-    return this.#subscriptions.size >= this.#options.maxStreams ? 'limit' : undefined
+    return this.#subscriptions.size >= this.#options.maxStreams() ? 'limit' : undefined
   }
 
   /** Clients of this process, per kind of stream. */
@@ -203,7 +209,7 @@ export class Hub {
   }
 
   close(): void {
-    clearInterval(this.#timer)
+    this.#ticks.stop()
     for (const subscription of this.#subscriptions.values()) subscription.stop('draining')
   }
 

@@ -12,6 +12,7 @@ import type { Database } from '../database/pool.js'
 import { levelOf } from '../database-fault.js'
 import { type StoredEvent, type StreamId, SYSTEM_WORKSPACE } from '../events/event.js'
 import { ensureStream, type Head, readEvent, readHead } from '../events/log.js'
+import { Housekeeping } from '../housekeeping.js'
 import type { Logger } from '../logger.js'
 import type { TailedStream, Tailer } from './tailer.js'
 
@@ -37,15 +38,19 @@ export class SystemStream {
   #outage = false
   /** One line of the log for as long as it lasts, not two a second. */
   #failing = false
-  #timer: NodeJS.Timeout | undefined
+  readonly #checks: Housekeeping
 
   constructor(options: SystemStreamOptions) {
     this.#options = options
+    this.#checks = new Housekeeping({
+      ...{ what: `Following the system's stream ${options.name}`, everyMs: CHECK_MS, logger: options.logger },
+      turn: () => this.#check(),
+    })
   }
 
   /** Follows the stream from now on; a database that is away is tried again, with every check. */
   async start(): Promise<void> {
-    this.#timer = setInterval(() => void this.#check(), CHECK_MS)
+    this.#checks.start()
     await this.#check()
   }
 
@@ -60,7 +65,7 @@ export class SystemStream {
   }
 
   close(): void {
-    clearInterval(this.#timer)
+    this.#checks.stop()
     this.#unfollow()
   }
 

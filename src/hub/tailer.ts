@@ -18,6 +18,7 @@ import { MAX_DATA_BYTES, type StoredEvent, type StreamId } from '../events/event
 import { findGone } from '../events/history.js'
 import { type Bounds, type Head, readBounds } from '../events/log.js'
 import { readTails, type Tail } from '../events/tails.js'
+import { Housekeeping } from '../housekeeping.js'
 import type { Logger } from '../logger.js'
 import { Rests } from './rests.js'
 
@@ -64,12 +65,16 @@ export class Tailer {
   #dirty = new Set<StreamId>()
   #polled = false
   #running: Promise<void> | undefined
-  #poll: NodeJS.Timeout | undefined
+  readonly #poll: Housekeeping
   #polls = 0
   #failingSince: number | undefined
 
   constructor(options: TailerOptions) {
     this.#options = options
+    this.#poll = new Housekeeping({
+      ...{ what: 'Polling the log', everyMs: POLL_MS, logger: options.logger },
+      turn: () => this.#wakeNowAndThen(),
+    })
   }
 
   /** When the first of the reads failed that are still failing, in ms since 1970; undefined while all is well. */
@@ -78,10 +83,7 @@ export class Tailer {
   }
 
   start(): void {
-    this.#poll ??= setInterval(() => {
-      this.#polls += 1
-      if (this.#polls % POLLED_EACH[this.#options.bus.status] === 0) this.wake('all')
-    }, POLL_MS)
+    this.#poll.start()
   }
 
   follow(stream: TailedStream): void {
@@ -103,10 +105,15 @@ export class Tailer {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#poll)
+    this.#poll.stop()
     this.#closing.abort()
     await this.#running
     this.#rests.close()
+  }
+
+  #wakeNowAndThen(): void {
+    this.#polls += 1
+    if (this.#polls % POLLED_EACH[this.#options.bus.status] === 0) this.wake('all')
   }
 
   #mark(ids: Iterable<StreamId>): void {

@@ -5,6 +5,7 @@
 import { totalmem } from 'node:os'
 import { getHeapSpaceStatistics, getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { shortageIn } from '../shortage.js'
 
 const MIB = 1024 * 1024
 const OLD_SPACE_FLAG = /--max[-_]old[-_]space[-_]size[= ](\d+)/g
@@ -30,6 +31,7 @@ export class ProcessMemory {
   readonly heapLimit: number
   readonly #residentLimit: number
   readonly #atStart = process.memoryUsage()
+  #resident = 0
 
   /** @param processes that share the memory of the container or machine, this one included. */
   constructor(processes: number) {
@@ -40,8 +42,18 @@ export class ProcessMemory {
   read(): MemoryReading {
     return {
       heap: oldBytes() / this.heapLimit,
-      resident: residentBytes(process.memoryUsage(), this.#atStart) / this.#residentLimit,
+      resident: this.#readResident() / this.#residentLimit,
     }
+  }
+
+  /** Node opens a file for this. Without a free descriptor what was read last counts: the heap is known all the same. */
+  #readResident(): number {
+    try {
+      this.#resident = residentBytes(process.memoryUsage(), this.#atStart)
+    } catch (error) {
+      if (shortageIn(error) === undefined) throw error
+    }
+    return this.#resident
   }
 }
 

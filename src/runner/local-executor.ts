@@ -13,12 +13,16 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
+import { shortageIn } from '../shortage.js'
 import type { Execution, Executor, Outcome, OutputStream } from './executor.js'
 
 /** Between SIGTERM and SIGKILL; also how long outputs may stay open after the shell has exited. */
 export const KILL_GRACE_MS = 5_000
 /** What left the group can hold an output open for ever: given up when nothing came for so long. */
 const SILENCE_MS = 1_000
+/** A machine that is short of something has so long to get over it: half a minute. */
+const SPAWN_ATTEMPTS = 30
+const SPAWN_AGAIN_MS = 1_000
 
 /**
  * $1 is the command. The guard must outlive the SIGTERM that the group gets, from its first moment on; the command
@@ -41,15 +45,8 @@ export class LocalExecutor implements Executor {
 
   async run(command: string, { cwd, env, signal, onOutput }: Execution): Promise<Outcome> {
     const started = performance.now()
-    const child = spawn('/bin/sh', ['-c', GUARDED, 'sh', command], {
-      ...{ cwd, env },
-      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-      detached: true,
-    }) as ChildProcessByStdio<null, Readable, Readable>
-    const exited = once(child, 'exit').catch(error => {
-      throw new Error(`/bin/sh cannot be started in ${cwd}: ${error.code ?? error}`)
-    })
-    // Heard by `exited` too, but not for longer than until the exit.
+    const child = await startShell(command, { cwd, env, signal })
+    const exited = once(child, 'exit')
     child.on('error', () => undefined)
     const lifeline = child.stdio[3] as Writable
     lifeline.on('error', () => undefined)
@@ -85,6 +82,36 @@ export class LocalExecutor implements Executor {
     const late = await pause(this.#graceMs, true, { signal: over }).catch(() => false)
     if (late) signalGroup(pid, 'SIGKILL')
   }
+}
+
+/**
+ * A machine that is short of processes, descriptors or memory is asked again until it has some: the command is not at fault.
+ * @throws when the shell cannot be started for another reason, or the machine has been short for too long.
+ */
+async function startShell(command: string, { cwd, env, signal }: Omit<Execution, 'onOutput'>) {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const child = spawn('/bin/sh', ['-c', GUARDED, 'sh', command], {
+        ...{ cwd, env },
+        stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+        detached: true,
+      }) as ChildProcessByStdio<null, Readable, Readable>
+      // Without a number it did not start, and has no outputs; why is told by `error`, which is still to come.
+      if (child.pid === undefined) await once(child, 'spawn')
+      return child
+    } catch (error) {
+      const short = shortageIn(error)
+      const last = attempt === SPAWN_ATTEMPTS || signal.aborted
+      if (short === undefined || last) throw cannotStart(cwd, short, error)
+      await pause(SPAWN_AGAIN_MS, undefined, { signal }).catch(() => undefined)
+    }
+  }
+}
+
+function cannotStart(cwd: string, short: string | undefined, cause: unknown): Error {
+  const reason = cause instanceof Error && 'code' in cause ? cause.code : cause
+  const why = short === undefined ? `${reason}` : `${reason}, this machine is short of ${short}`
+  return new Error(`/bin/sh cannot be started in ${cwd}: ${why}`, { cause })
 }
 
 /** One output of a command, handed on as fast as it is taken. */

@@ -3,6 +3,7 @@
  * is sent is bounded by the sink, a client that leaves or stops reading ends it, and heartbeats keep proxies from
  * cutting it.
  */
+import { Housekeeping } from '../housekeeping.js'
 import { encodeMessage, type SseMessage } from './frame.js'
 import { Payload } from './payload.js'
 import { type Sink, STALLED_MS } from './sink.js'
@@ -28,10 +29,13 @@ export class MessageStream {
     this.#sink = sink
     this.#retryMs = retryMs
     this.#write({ comment: '' })
-    const timer = setInterval(() => this.#tick(heartbeatMs > 0), heartbeatMs || HEARTBEAT_MS)
+    const ticks = new Housekeeping({
+      ...{ what: 'The heartbeat of a stream', everyMs: heartbeatMs || HEARTBEAT_MS },
+      turn: () => this.#tick(heartbeatMs > 0),
+    }).start()
     this.closed = new Promise(resolve => {
       sink.onClosed(() => {
-        clearInterval(timer)
+        ticks.stop()
         this.#gone.abort()
         resolve()
       })

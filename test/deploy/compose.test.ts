@@ -1,9 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { BlockList } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
 import { Environment, readConfig } from '../../src/config.js'
 import { packageRoot } from '../../src/package-root.js'
+import { publish } from '../harness/gateway.js'
+import { preparePostgres } from '../harness/postgres.js'
+import { startProcess } from '../harness/process.js'
+import { execute } from '../harness/server.js'
 
 interface Service {
   readonly environment?: Readonly<Record<string, string | number>>
@@ -12,10 +17,23 @@ interface Service {
   readonly restart?: string
   readonly image?: string
   readonly ports?: readonly string[]
+  readonly mem_limit?: string
+  readonly pids_limit?: number
+  readonly healthcheck?: object
+  readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>
+}
+
+interface Pool {
+  readonly subnet: string
+  readonly ip_range: string
+  readonly gateway: string
 }
 
 const text = (file: string) => readFileSync(join(packageRoot, file), 'utf8')
-const project: { services: Record<string, Service> } = parse(text('docker-compose.yml'), { merge: true })
+const project: {
+  services: Record<string, Service>
+  networks: { default: { ipam: { config: [Pool] } } }
+} = parse(text('docker-compose.yml'), { merge: true })
 const gateways = Object.entries(project.services).filter(([name]) => name.startsWith('gateway-'))
 const image = text('Dockerfile')
 
@@ -79,6 +97,72 @@ t.test('gateways believe nginx, and nobody else, about addresses of clients', as
 
   t.equal(gateways.length, 2)
   for (const [, { environment }] of gateways) t.equal(environment?.TRUSTED_PROXIES, nginx)
+})
+
+// Docker gives a container that asks for none the next free address of the range, or of the whole network, whenever it is
+// started; and refuses one whose own address is taken ("Address already in use").
+t.test('no container can be given the address of another one, in whatever order they start', async t => {
+  const [{ subnet, ip_range: range, gateway }] = project.networks.default.ipam.config
+  const services = Object.entries(project.services)
+  const fixed = services.flatMap(([, { networks }]) => networks?.default.ipv4_address ?? [])
+  const [all, dynamic] = [new BlockList(), new BlockList()]
+  all.addSubnet(...parts(subnet))
+  dynamic.addSubnet(...parts(range))
+
+  t.equal(fixed.length, 3)
+  t.equal(new Set([...fixed, gateway]).size, fixed.length + 1)
+  for (const address of [...fixed, gateway]) {
+    t.ok(all.check(address), `${address} is in the network`)
+    t.notOk(dynamic.check(address), `${address} is not given away`)
+  }
+  t.ok(2 ** (32 - parts(range)[1]) - 2 > services.length, 'and there are enough for the others')
+})
+
+t.test('images are exact versions, and each part has bounds and says how it is', async t => {
+  const images = Object.values(project.services).flatMap(({ image }) => (image?.includes(':') ? [image] : []))
+  const bases = [...image.matchAll(/^FROM (\S+)/gm)].map(([, base = '']) => base)
+
+  for (const name of [...images, ...bases]) t.match(name, /:\d+\.\d+(\.\d+)?(-|$)/, name)
+  for (const [name, { mem_limit, pids_limit, healthcheck }] of Object.entries(project.services)) {
+    t.match(mem_limit, /:-\d+g\}$/, name)
+    t.ok(pids_limit, name)
+    t.ok(
+      healthcheck ?? name.startsWith('gateway-'),
+      `${name} has a health check, its own or that of its image`,
+    )
+  }
+  t.match(image, /^HEALTHCHECK /m)
+})
+
+t.test('a secret that is not set is asked for in a sentence, and none has a default', async t => {
+  const secrets = [...text('docker-compose.yml').matchAll(/\$\{(\w*(?:SECRET|PASSWORD)\w*)([^}]*)\}/g)]
+
+  t.ok(secrets.length >= 3)
+  for (const [given, name, rest] of secrets)
+    t.match(rest, new RegExp(`^:\\?Put ${name} into \\.env, `), given)
+})
+
+t.test('the database is made with a plain owner, as which a gateway starts with its walls up', async t => {
+  const server = await preparePostgres(t)
+  await server.start()
+  const [, ...statements] = text('deploy/database.sql').split(/^\\getenv password DATABASE_PASSWORD$/m)
+  const script = statements.join('').replace(":'password'", "'secret'")
+  for (const statement of script.split(/;$/m)) await execute(server.url, statement)
+  const url = server.url.replace('//postgres@', '//sluice:secret@').replace(/postgres$/, 'sluice')
+
+  const gateway = await startProcess(t, { databaseUrl: url, env: { LOG_LEVEL: 'info' } })
+  await gateway.until(/Row-level security: on, requests are sluice_request/)
+
+  const { rows } = await execute(
+    url,
+    `select rolname, rolsuper, rolbypassrls from pg_roles where rolname = current_user`,
+  )
+  t.strictSame(rows, [{ rolname: 'sluice', rolsuper: false, rolbypassrls: false }])
+  const passwords = await execute(server.url, `select rolpassword from pg_authid where rolname = 'postgres'`)
+  t.strictSame(passwords.rows, [{ rolpassword: null }])
+  await publish(gateway, { type: 'thing.made', data: {} })
+  t.notMatch(gateway.output(), /"level":[56]0/)
+  t.equal(await gateway.stop(), 0)
 })
 
 t.test('nginx knows the gateways of the project by their names', async t => {
@@ -147,5 +231,10 @@ t.test('whatever the program imports is in the image', async t => {
 function resolved(value: string): string {
   return value
     .replace(/\$\{\w+:-([^}]*)\}/g, '$1')
-    .replace(/\$\{\w+:\?[^}]*\}/g, 'a secret of more than 32 characters, surely')
+    .replace(/\$\{\w+:\?[^}]*\}/g, 'aSecretOfMoreThan32CharactersSurelyItIs')
+}
+
+function parts(network: string): [address: string, bits: number] {
+  const [address = '', bits] = network.split('/')
+  return [address, Number(bits)]
 }

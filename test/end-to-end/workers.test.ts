@@ -3,6 +3,7 @@ import { createServer } from 'node:net'
 import { EventSource } from 'eventsource'
 import t from 'tap'
 import { createDatabase } from '../harness/database.js'
+import { limitDescriptors, openDescriptors, withoutPrlimit } from '../harness/descriptors.js'
 import { openStream } from '../harness/event-stream.js'
 import { as, publish } from '../harness/gateway.js'
 import { freePort } from '../harness/port.js'
@@ -72,6 +73,26 @@ t.test('a worker that dies is replaced, and its clients miss nothing', async t =
   for (const { seen } of clients) t.same(seen, ids)
   t.match(gateway.output(), /"signal":"SIGKILL","msg":"A worker ended; another takes its place\."/)
 })
+
+t.test(
+  'a parent that is short of descriptors replaces a worker when it has some',
+  { skip: withoutPrlimit() },
+  async t => {
+    const { url: databaseUrl } = await createDatabase(t)
+    const gateway = await startProcess(t, { databaseUrl, env: { WORKERS: `${WORKERS}` } })
+    await until('all workers', async () => (await ready(gateway.url)).workers === WORKERS)
+    const [victim = 0] = await childrenOf(gateway.pid)
+
+    await limitDescriptors(gateway.pid, await openDescriptors(gateway.pid))
+    process.kill(victim, 'SIGKILL')
+    await gateway.until(/A worker cannot be started/)
+    t.equal((await ready(gateway.url)).workers, WORKERS - 1, 'the other one serves')
+    await limitDescriptors(gateway.pid, 1_000)
+
+    await until('all workers', async () => (await ready(gateway.url)).workers === WORKERS)
+    t.equal(await gateway.stop(), 0)
+  },
+)
 
 t.test('at SIGTERM the workers drain, and nothing is left', async t => {
   const { url: databaseUrl } = await createDatabase(t)

@@ -60,7 +60,7 @@ export async function startHub(
   const database = reading ? reading(readers) : readers
   const bus: { status: BusStatus } = { status: 'off' }
   const tailer = new Tailer({ database, bus, logger: silent })
-  const options = { heartbeatMs: 600_000, maxAgeMs: 0, maxStreams: 1_000, ...given }
+  const options = { heartbeatMs: 600_000, maxAgeMs: 0, maxStreams: () => 1_000, ...given }
   const hub = new Hub({ ...options, database, tailer, logger: silent })
   tailer.start()
 

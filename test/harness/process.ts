@@ -37,15 +37,25 @@ export interface ProgramOptions {
   readonly args?: readonly string[]
   /** Besides PATH and HOME this is all that it sees. */
   readonly env?: Readonly<Record<string, string>>
+  /** File descriptors that it may have; by prlimit, Linux only. Default: as many as this process. */
+  readonly descriptors?: number | undefined
+  /** Where its standard output goes, instead of into `output`. */
+  readonly stdout?: number
 }
 
 /** Starts the program; what comes of it is for the test to see. */
-export function startProgram(t: Test, { args = [], env = {} }: ProgramOptions = {}): Program {
+export function startProgram(
+  t: Test,
+  { args = [], env = {}, descriptors, stdout }: ProgramOptions = {},
+): Program {
   const { PATH = '', HOME = '' } = process.env
-  const child = spawn(process.execPath, ['--import', LEAVE_WITH_PARENT, MAIN, ...args], {
+  const command = [process.execPath, '--import', LEAVE_WITH_PARENT, MAIN, ...args]
+  const limited = descriptors === undefined ? [] : ['prlimit', `--nofile=${descriptors}`, '--']
+  const [program = '', ...rest] = [...limited, ...command]
+  const child = spawn(program, rest, {
     cwd: packageRoot,
     env: { PATH, HOME, ...env },
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    stdio: ['ignore', stdout ?? 'pipe', 'pipe', 'ipc'],
   })
   const exited = once(child, 'exit')
   t.teardown(async () => {
@@ -92,7 +102,7 @@ export async function startProcess(t: Test, options: ProcessOptions = {}): Promi
     PORT: `${port}`,
     ...options.env,
   }
-  const program = startProgram(t, { args: options.args ?? [], env })
+  const program = startProgram(t, { args: options.args ?? [], env, descriptors: options.descriptors })
   await program.until(/^Sluice listens on http/m)
   return {
     ...program,

@@ -30,7 +30,9 @@ export async function connectRaw(test: Test, server: Server | number, request: s
     ended = true
   })
   socket.on('error', () => {})
-  const over = once(socket, 'close').then(() => (ended ? ('ended' as const) : ('broken' as const)))
+  const over = new Promise<'ended' | 'broken'>(resolve => {
+    socket.once('close', () => resolve(ended ? 'ended' : 'broken'))
+  })
   await once(socket, 'connect')
   socket.write(request.replaceAll('\n', '\r\n'))
 

@@ -101,7 +101,7 @@ t.test('a stream that vanished is opened anew at once', async t => {
 })
 
 t.test('clients are counted, and no more than allowed', async t => {
-  const { hub, url } = await startHub(t, { maxStreams: 2 })
+  const { hub, url } = await startHub(t, { maxStreams: () => 2 })
   t.equal(hub.refusal, undefined)
 
   const clients = [await openStream(t, url), await openStream(t, url)]
@@ -114,7 +114,7 @@ t.test('clients are counted, and no more than allowed', async t => {
 })
 
 t.test('of many who come at once, those too many are told to come back', async t => {
-  const { hub, url } = await startHub(t, { maxStreams: 5 })
+  const { hub, url } = await startHub(t, { maxStreams: () => 5 })
 
   const clients = await Promise.all(Array.from({ length: 20 }, () => openStream(t, url)))
 

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Outcome, OutputStream } from '../../src/runner/executor.js'
 import { LocalExecutor } from '../../src/runner/local-executor.js'
+import { limitDescriptors, openDescriptors, withoutPrlimit } from '../harness/descriptors.js'
 import { until } from '../harness/until.js'
 import { isGone } from './processes.js'
 
@@ -51,6 +52,29 @@ t.test('a command that a signal ends has no exit code', async t => {
 t.test('an executor that cannot start a command says where', async t => {
   await t.rejects(run('true', { cwd: '/nowhere' }).outcome, { message: /\/nowhere: ENOENT/ })
 })
+
+t.test(
+  'a machine that is short of descriptors is asked again until it has some',
+  { skip: withoutPrlimit() },
+  async t => {
+    // Started before, because nothing can be started meanwhile. What it waits for is a line.
+    const keeper = spawn(
+      'sh',
+      ['-c', 'read -r limit; prlimit --pid="$0" --nofile="$limit:"', `${process.pid}`],
+      {
+        stdio: ['pipe', 'ignore', 'ignore'],
+      },
+    )
+    await limitDescriptors(process.pid, await openDescriptors(process.pid))
+
+    const { outcome, output } = run('echo here')
+    await new Promise(resolve => setImmediate(resolve))
+    keeper.stdin.end('1000\n')
+
+    t.match(await outcome, { exitCode: 0 })
+    t.equal(output.stdout, 'here\n')
+  },
+)
 
 t.test('a command cannot read anything, so that none waits for input', async t => {
   const { outcome, output } = run('cat; echo end')

@@ -8,6 +8,8 @@ import { testServer } from '../harness/database.js'
 import { until } from '../harness/until.js'
 
 const SCRIPT = fileURLToPath(new URL('../../scripts/test.js', import.meta.url))
+/** It makes a template of its own, and starts three programs. */
+const PATIENCE_MS = 60_000
 const PASSES = `import t from 'tap'
 t.test('it', async t => { t.ok(true); t.ok(true) })`
 const HANGS = `import t from 'tap'
@@ -18,7 +20,7 @@ t.equal(1, 2, 'one is two')`
 t.test('a run that a signal stops says so, and what had passed, and fails', async t => {
   const run = await start(t, [], { 'a.test.js': PASSES, 'b.test.js': HANGS })
 
-  await until('the first file is done', () => /^ok .*a\.test\.js/m.test(run.output()))
+  await until('the first file is done', () => /^ok .*a\.test\.js/m.test(run.output()), PATIENCE_MS)
   run.signal('SIGINT')
 
   t.equal(await run.code(), 1)
@@ -43,7 +45,11 @@ async function start(t: Test, options: readonly string[], files: Record<string, 
     { env: { PATH, HOME, TEST_DATABASE_URL: url }, stdio: ['ignore', 'pipe', 'pipe'] },
   )
   const closed = once(child, 'close')
-  t.teardown(() => child.kill('SIGKILL'))
+  // In order, so that it ends what it has started.
+  t.teardown(async () => {
+    child.kill('SIGTERM')
+    await closed
+  })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => (output += chunk))
   return {
