@@ -1,0 +1,4 @@
+/** Takes one event. */
+interface Hear {
+  void event(String id, String type, String data);
+}

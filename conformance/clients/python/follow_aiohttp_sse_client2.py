@@ -1,0 +1,31 @@
+import asyncio
+import random
+
+import aiohttp
+from aiohttp_sse_client2.client import EventSource
+
+# aiohttp ends a request after five minutes, and takes no line above 128 KiB: an event has up to 256 KiB.
+TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=65)
+MAX_LINE_BYTES = 512 * 1024
+
+
+def follow(url, token, hear):
+    asyncio.run(follow_async(url, token, hear))
+
+
+async def follow_async(url, token, hear):
+    """It comes back by itself after an end, but not after a connection that broke; the loop is for that."""
+    headers = {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession(timeout=TIMEOUT, read_bufsize=MAX_LINE_BYTES) as session:
+        while True:
+            try:
+                async with EventSource(url, session=session, headers=headers) as source:
+                    async for event in source:
+                        hear(event.last_event_id, event.type, event.data)
+                        # Only now: an event that was not processed yet must come again.
+                        if event.last_event_id:
+                            headers["Last-Event-Id"] = event.last_event_id
+                    return
+            # Any status except 200 is a ConnectionError, which ends this.
+            except aiohttp.ClientError:
+                await asyncio.sleep(random.uniform(2, 3))
