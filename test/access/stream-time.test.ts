@@ -54,7 +54,7 @@ t.test('a long poll is answered when the token ends', async t => {
   t.ok(Date.now() >= exp * 1_000 - 100)
 })
 
-t.test('a stream that is old enough ends and asks to come back, and goes on where it was', async t => {
+t.test('a stream that is old enough ends, and its client goes on where it was', async t => {
   const gateway = await startGateway(t, { env: { MAX_STREAM_AGE: '1' } })
   const stream = await open(t, gateway, secondsFromNow(60))
   const [first] = await publish(gateway, event)
@@ -63,7 +63,7 @@ t.test('a stream that is old enough ends and asks to come back, and goes on wher
   const [second] = await publish(gateway, event)
   const next = await open(t, gateway, secondsFromNow(60), { 'last-event-id': `${first}` })
 
-  t.equal(stream.retries.length, 2)
+  t.equal(stream.retries.length, 1, 'with the first data')
   t.equal(stream.messages.at(-1)?.id, first)
   t.match(await next.until(1, 'thing.made'), [{ id: second }])
 })
