@@ -76,13 +76,12 @@ export class Hub {
   #mode: Mode = 'normal'
 
   constructor(options: HubOptions) {
+    const { database, heartbeatMs, logger } = options
     this.#options = options
-    this.starts = new Starts(options.database, new Pages(options.database))
-    this.#ticks = new Housekeeping({
-      ...{ what: 'Looking after the open streams', logger: options.logger },
-      everyMs: Math.min(options.heartbeatMs, LONGEST_TICK_MS),
-      turn: () => this.#tick(),
-    }).start()
+    this.starts = new Starts(database, new Pages(database))
+    const everyMs = Math.min(heartbeatMs, LONGEST_TICK_MS)
+    const turn = () => this.#tick()
+    this.#ticks = new Housekeeping({ what: 'Looking after the open streams', everyMs, logger, turn }).start()
   }
 
   get mode(): Mode {
@@ -224,15 +223,9 @@ export class Hub {
       return find()
     })
     if (!found) return undefined
-    const verify = () => tailer.wake([found.id])
-    const stream = new HubStream(
-      found.id,
-      found.kind,
-      found.closedAt !== null,
-      found.head,
-      verify,
-      this.#turns,
-    )
+    const { id, kind, closedAt, head } = found
+    const verify = () => tailer.wake([id])
+    const stream = new HubStream(id, kind, closedAt !== null, head, verify, this.#turns)
     tailer.follow(stream)
     return stream
   }
