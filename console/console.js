@@ -139,7 +139,8 @@ async function create(event) {
 
 /** `A01-0009` → `A01-0010`. */
 function nextNumber(partNumber) {
-  return partNumber.replace(/(?<!\d)\d+$/, digits => String(Number(digits) + 1).padStart(digits.length, '0'))
+  const next = digits => String(Number(digits) + 1).padStart(digits.length, '0')
+  return partNumber.replace(/^(.*\D|)(\d+)$/, (_, start, digits) => start + next(digits))
 }
 
 $('token-form').addEventListener('submit', event => {

@@ -7,6 +7,7 @@ import jwt, { type FastifyJWTOptions, type TokenOrHeader } from '@fastify/jwt'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { believesAnybody } from '../src/auth/client-address.js'
+import { assertNotExpired } from '../src/auth/credential-end.js'
 import { type Credentials, takeCredentials } from '../src/auth/credentials.js'
 import { createKeySet } from '../src/auth/key-set.js'
 import type { Keys } from '../src/auth/keys.js'
@@ -132,12 +133,15 @@ export default fp<AuthOptions>(
         request.credentials = undefined
       }
     })
-    // A body may take half a minute to arrive: whoever was revoked meanwhile changes nothing any more.
+    // A body may take half a minute to arrive. Credentials that were revoked or ended meanwhile change nothing any more.
     app.addHook('preHandler', async ({ caller }, reply) => {
       if (!caller) return
-      await assertNotRevoked(caller).catch(error => {
+      try {
+        await assertNotRevoked(caller)
+        assertNotExpired(caller, Date.now())
+      } catch (error) {
         throw challenged(reply, error)
-      })
+      }
     })
 
     let believing: boolean | undefined

@@ -6,6 +6,7 @@
 import helmet from '@fastify/helmet'
 import fp from 'fastify-plugin'
 import { requireFewParts } from '../src/http-limits.js'
+import { requireTarget } from '../src/request-target.js'
 
 /** A year. For this host alone: what else there is in its domain is not ours to bind. */
 const HSTS = 'max-age=31536000'
@@ -35,7 +36,9 @@ export default fp(
 
     app.addHook('onRequest', async (request, reply) => {
       reply.header('x-request-id', request.id)
-      requireFewParts(request.raw.url ?? '', request.raw.rawHeaders)
+      const { url = '', rawHeaders } = request.raw
+      requireFewParts(url, rawHeaders)
+      requireTarget(url)
       // As the proxy says that does TLS, if it is a trusted one.
       if (request.protocol === 'https') reply.header('strict-transport-security', HSTS)
     })

@@ -13,7 +13,7 @@ import { collectGarbage, type MemoryReading, ProcessMemory } from '../src/limits
 declare module 'fastify' {
   interface FastifyInstance {
     memory: MemoryGuard
-    /** Of bodies and large answers. */
+    /** Of the bodies and large answers of workspaces. */
     transfers: ByteBudget
   }
 }
@@ -30,6 +30,8 @@ export interface MemoryOptions {
 const CHECK_MS = 250
 /** Of the heap. A body costs its bytes up to four times until it is stored: as it came, as text, on its way to Postgres. */
 const TRANSFER_SHARE = 1 / 8
+/** Of that, what callers without credentials hold, beside it: however many they are, they take nothing from workspaces. */
+const STRANGERS_SHARE = 1 / 8
 /** What is smaller fits into the buffers of the socket, and is gone at once. */
 const LARGE_ANSWER_BYTES = 64 * 1024
 
@@ -42,9 +44,11 @@ export default fp<MemoryOptions>(
       shed: () => app.hub.shed(),
       logger: app.log,
     })
-    const budget = new ByteBudget(memory.heapLimit * TRANSFER_SHARE)
+    const bytes = memory.heapLimit * TRANSFER_SHARE
+    const transfers = new ByteBudget(bytes)
+    const strangers = new ByteBudget(bytes * STRANGERS_SHARE)
     app.decorate('memory', guard)
-    app.decorate('transfers', budget)
+    app.decorate('transfers', transfers)
 
     const checks = new Housekeeping({
       ...{ what: 'Checking memory', everyMs: CHECK_MS, logger: app.log },
@@ -52,29 +56,34 @@ export default fp<MemoryOptions>(
     }).start()
     app.addHook('onClose', async () => checks.stop())
 
-    /** Until the exchange is over. */
-    function hold({ caller }: FastifyRequest, { raw }: FastifyReply, bytes: number): boolean {
-      const release = budget.take(caller?.workspace ?? '', bytes)
-      if (!release) return false
-      raw.once('close', release)
-      // The client left while it was looked at who it is.
-      if (raw.destroyed) release()
-      return true
+    /** Charges the caller until the exchange is over. @throws {Problem} 503 `memory-low`. */
+    function charging({ caller, network }: FastifyRequest, { raw }: FastifyReply): (bytes: number) => void {
+      const transfer = caller ? transfers.open(caller.workspace) : strangers.open(network)
+      raw.once('close', () => transfer.release())
+      // The client disconnected during authentication.
+      if (raw.destroyed) transfer.release()
+      return bytes => {
+        if (!transfer.hold(bytes)) throw memoryLow()
+      }
     }
 
     app.addHook('preParsing', (request, reply, payload, done) => {
-      const bytes = bodyBytes(request)
+      if (!hasBody(request)) return done(null, payload)
       // What goes on in maintenance keeps what is there, such as a lease, or puts somebody out.
-      const isNew = bytes > 0 && !request.routeOptions.config.inMaintenance
-      if (isNew && guard.state === 'low') done(memoryLow())
-      else if (bytes > 0 && !hold(request, reply, bytes)) done(memoryLow())
-      else done(null, payload)
+      if (guard.state === 'low' && !request.routeOptions.config.inMaintenance) return done(memoryLow())
+      request.hold = charging(request, reply)
+      done(null, payload)
     })
 
     app.addHook<unknown>('onSend', (request, reply, payload, done) => {
       const bytes = typeof payload === 'string' || Buffer.isBuffer(payload) ? payload.length : 0
       if (bytes < LARGE_ANSWER_BYTES) return done(null, payload)
-      if (!hold(request, reply, bytes)) return done(memoryLow())
+      try {
+        const hold = request.hold ?? charging(request, reply)
+        hold(bytes)
+      } catch (error) {
+        return done(error as Error)
+      }
       giveUpWhenStalled(reply)
       done(null, payload)
     })
@@ -87,12 +96,9 @@ export default fp<MemoryOptions>(
       raw.prependOnceListener('finish', () => socket?.setTimeout(0))
     }
   },
-  { name: 'memory', dependencies: ['hub', 'rate-limit'] },
+  { name: 'memory', dependencies: ['hub', 'rate-limit', 'bodies'] },
 )
 
-/** Of the body that is to come, at most; 0 where there is none. */
-function bodyBytes({ headers, routeOptions }: FastifyRequest): number {
-  const limit = routeOptions.bodyLimit ?? 0
-  if (headers['transfer-encoding'] !== undefined) return limit
-  return Math.min(Number(headers['content-length'] ?? 0), limit)
+function hasBody({ headers }: FastifyRequest): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }

@@ -3,8 +3,9 @@
  * logged with the request id and answered without its text.
  */
 import { STATUS_CODES } from 'node:http'
-import type { FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { METHODS } from '../src/client-error.js'
 import { databaseFault, databaseMember, faultNameOf, faultProblem } from '../src/database-fault.js'
 import { Problem, unavailable } from '../src/errors.js'
 import { PROBLEM_MEDIA_TYPE, problemDocument } from '../src/problem-document.js'
@@ -13,19 +14,17 @@ import { echoOfBroughtId } from '../src/sse/brought-id.js'
 import { type Encoding, sse } from '../src/sse/encoding.js'
 import { retryMs } from '../src/sse/retry.js'
 
-const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const satisfies HTTPMethods[]
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Why a request is refused whose path or method leads nowhere: 404, or 405 with `Allow`, which is set. */
+    refusePath(request: FastifyRequest, reply: FastifyReply): Problem
+  }
+}
 
 /** Fastify's own refusals, by its codes. */
 const REFUSALS: Readonly<Record<string, readonly [status: number, code: string, detail: string]>> = {
-  FST_ERR_BAD_URL: [400, 'bad-url', 'The path is not properly percent-encoded.'],
+  FST_ERR_BAD_URL: [400, 'bad-url', 'The path is not percent-encoded UTF-8.'],
   FST_ERR_MAX_PARAM_LENGTH: [414, 'path-too-long', 'A part of the path is too long.'],
-  FST_ERR_CTP_BODY_TOO_LARGE: [413, 'body-too-large', 'The body is too large. Send less in one request.'],
-  FST_ERR_CTP_EMPTY_JSON_BODY: [400, 'invalid-json', 'The body is empty, but its type says JSON.'],
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: [
-    400,
-    'invalid-request',
-    'The body is not as long as Content-Length says.',
-  ],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: [
     415,
     'unsupported-media-type',
@@ -59,16 +58,18 @@ export default fp(
       return sendAway(reply, encoding, { reason, ...databaseMember(faultNameOf(problem)) })
     })
 
-    app.setNotFoundHandler((request, reply) => {
+    app.decorate('refusePath', (request, reply) => {
       const { method, url } = request
-      const allowed = METHODS.filter(candidate => app.findRoute({ method: candidate, url }) !== null)
+      const allowed = request.is404
+        ? METHODS.filter(candidate => app.findRoute({ method: candidate, url }) !== null)
+        : []
       const elsewhere = allowed.length > 0 && !allowed.some(candidate => candidate === method)
-      if (!elsewhere)
-        return answer(new Problem(404, 'not-found', 'There is nothing at this path.'), request, reply)
+      if (!elsewhere) return new Problem(404, 'not-found', 'There is nothing at this path.')
       reply.header('allow', allowed.join(', '))
       const detail = `This path does not take ${method}, but ${allowed.join(', ')}.`
-      return answer(new Problem(405, 'method-not-allowed', detail), request, reply)
+      return new Problem(405, 'method-not-allowed', detail)
     })
+    app.setNotFoundHandler((request, reply) => answer(app.refusePath(request, reply), request, reply))
   },
   { name: 'problems' },
 )
@@ -116,6 +117,9 @@ function sendAway(
 function answer(problem: Problem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { retryAfter } = problem.members
   if (typeof retryAfter === 'number') reply.header('retry-after', retryAfter)
+  // Fastify closes the connection when a body is refused. A client that is still sending would be cut off before it has read
+  // that it may try again; so the rest of its body is dropped instead.
+  if (problem.status === 503) reply.removeHeader('connection')
   return (
     reply
       .code(problem.status)

@@ -14,7 +14,7 @@ import { invalidRequest } from '../src/request-faults.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Parses JSON bodies, for further media types: `addContentTypeParser(type, { parseAs: 'string' }, app.parseJson)`. */
+    /** Parses a JSON text that a caller sent. */
     parseJson: JsonParser
   }
 }
@@ -60,9 +60,8 @@ export default fp(
     })
 
     app.decorate('parseJson', jsonParser(app))
-    // Without its own parser text/plain is refused with 415, as every type that no route asked for.
+    // Without its own parser text/plain is refused with 415, as every type that no route asked for; JSON: plugins/bodies.ts.
     app.removeContentTypeParser(['application/json', 'text/plain'])
-    app.addContentTypeParser('application/json', { parseAs: 'string' }, app.parseJson)
   },
   { name: 'validation' },
 )

@@ -3,16 +3,14 @@ import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
+import type { CredentialWatch } from '../src/access/credential-watch.js'
 import { ACTIONS } from '../src/audit/audit.js'
 import { AuditEntryDocument, exportAudit, MAX_AUDIT_PAGE, readAuditPage } from '../src/audit/entries.js'
-import type { Principal } from '../src/auth/principal.js'
 import { Problem } from '../src/errors.js'
 import { type StreamSlot, tooManyStreams } from '../src/limits/stream-slots.js'
 import { asLine } from '../src/openapi/described.js'
 import { STALLED_MS } from '../src/sse/sink.js'
 
-/** The longest time that a timer can be set to; an export does not last as long. */
-const LONGEST_TIMER_MS = 2_147_483_647
 const NDJSON = 'application/x-ndjson'
 
 const Time = (description: string) => Type.Optional(Type.String({ format: 'date-time', description }))
@@ -75,19 +73,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         return readAuditPage(app.database, workspace, { ...filter, limit, cursor })
       }
       if (request.method === 'HEAD') return reply.type(NDJSON).send('')
-      const { expiresAt } = app.guard.current(principal)
-      const lines = unlessRevoked(principal, exportAudit(app.database, workspace, filter))
-      return sendLines(reply, lines, { slot: slotOf(request), expiresAt })
+      app.guard.current(principal)
+      const slot = slotOf(request)
+      return sendLines(reply, exportAudit(app.database, workspace, filter), slot, app.guard.watch(principal))
     },
   )
-
-  /** A client that takes its time reads nothing more of what it may not read any more. */
-  async function* unlessRevoked(principal: Principal, pieces: AsyncIterable<string>) {
-    for await (const piece of pieces) {
-      app.guard.current(principal)
-      yield piece
-    }
-  }
 
   /** It lasts as long as the client wants, so it counts as a stream. */
   function slotOf(request: FastifyRequest): StreamSlot {
@@ -99,16 +89,18 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   function sendLines(
     reply: FastifyReply,
     pieces: AsyncIterable<string>,
-    { slot, expiresAt }: { readonly slot: StreamSlot; readonly expiresAt: number },
+    slot: StreamSlot,
+    watch: CredentialWatch,
   ): FastifyReply {
     // One piece at a time: the next is read when the client has taken the one before.
     const lines = Readable.from(pieces, { highWaterMark: 1 })
     exports.add(lines)
-    // At the end of the credentials, even in the middle of a piece that the client takes slowly.
-    const left = Math.max(expiresAt - Date.now(), 0)
-    const over = setTimeout(() => lines.destroy(), Math.min(left, LONGEST_TIMER_MS))
+    // When the credentials end or are revoked, even in the middle of a piece that the client takes slowly.
+    const end = () => lines.destroy()
+    if (watch.signal.aborted) end()
+    else watch.signal.addEventListener('abort', end)
     lines.once('close', () => {
-      clearTimeout(over)
+      watch.stop()
       exports.delete(lines)
       slot.release()
     })

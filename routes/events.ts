@@ -33,8 +33,8 @@ const Headers = Type.Object({
 })
 
 const events: FastifyPluginAsyncTypebox = async app => {
-  app.addContentTypeParser([CLOUDEVENT, CLOUDEVENT_BATCH], { parseAs: 'string' }, app.parseJson)
-  app.addContentTypeParser(OTHER_JSON, { parseAs: 'string' }, app.parseJson)
+  app.addContentTypeParser([CLOUDEVENT, CLOUDEVENT_BATCH], app.readJson)
+  app.addContentTypeParser(OTHER_JSON, app.readJson)
 
   app.post(
     '/api/events',

@@ -123,19 +123,24 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     return app.jobs.append(request.principal, id, events, options)
   }
 
-  async function storeLines(
-    request: ReportRequest,
-    id: string,
-    options: Parameters<typeof app.jobs.append>[3],
-  ): Promise<number> {
-    const body = request.body as Readable
+  async function storeLines(request: ReportRequest, id: string, options: AppendOptions): Promise<number> {
+    const { principal, hold = () => {} } = request
+    const received = request.body as Readable
     // Not destroyed when a line is refused: the rest still has to be read.
-    const pieces = body.iterator({ destroyOnReturn: false })
+    const body = received.iterator({ destroyOnReturn: false })
+    const watch = app.guard.watch(principal)
     try {
-      return await app.jobs.upload(request.principal, id, pieces, line => eventIn(request, line), options)
+      const lines = { body, signal: watch.signal, hold }
+      return await app.jobs.upload(
+        principal,
+        id,
+        { ...lines, parse: line => eventIn(request, line) },
+        options,
+      )
     } finally {
+      watch.stop()
       // A sender that finds nobody reading would never come to read its refusal.
-      body.resume()
+      received.on('data', () => {})
     }
   }
 

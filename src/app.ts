@@ -7,6 +7,7 @@ import access from '../plugins/access.js'
 import apiKeys from '../plugins/api-keys.js'
 import audit from '../plugins/audit.js'
 import auth from '../plugins/auth.js'
+import bodies from '../plugins/bodies.js'
 import bus from '../plugins/bus.js'
 import connections from '../plugins/connections.js'
 import console from '../plugins/console.js'
@@ -134,6 +135,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     onRefusal: app.noteRefusal,
     assertNotRevoked: principal => app.guard.assertNotRevoked(principal),
   })
+  await app.register(bodies)
   await app.register(audit)
   await app.register(bus, { url: busUrl(config, databaseUrl) })
   await app.register(hub, {

@@ -12,6 +12,7 @@ import { keyRevoked, tokenRevoked } from '../auth/refusals.js'
 import type { Database } from '../database/pool.js'
 import { unavailable } from '../errors.js'
 import type { Hub } from '../hub/hub.js'
+import { CredentialWatch } from './credential-watch.js'
 import { selectInForce } from './revocation-rows.js'
 import { Revocations } from './revocations.js'
 
@@ -31,15 +32,9 @@ export interface GuardOptions {
   }
 }
 
-/** Who waits for an answer. */
-interface Waiting {
-  readonly principal: Principal
-  onRevoked(): void
-}
-
 export class Guard {
   readonly #options: GuardOptions
-  readonly #waiting = new Set<Waiting>()
+  readonly #watches = new Set<CredentialWatch>()
   readonly #keyEnds = new LRUCache<string, number>({ max: CHANGED_KEYS })
   readonly #loaded: Promise<void>
   #tellLoaded: () => void = () => {}
@@ -76,14 +71,30 @@ export class Guard {
     return this.#endingWithKey(principal)
   }
 
-  /** How many requests wait for something in this process. */
-  get waiting(): number {
-    return this.#waiting.size
+  /** Requests in this process whose credentials are watched because they go on for long. */
+  get watched(): number {
+    return this.#watches.size
+  }
+
+  /**
+   * Watches the credentials of a request until it is stopped.
+   * @throws {Problem} as `assertNotRevoked`.
+   */
+  watch(principal: Principal): CredentialWatch {
+    this.current(principal)
+    const watch = new CredentialWatch({
+      principal,
+      current: one => this.current(one),
+      onStopped: () => this.#watches.delete(watch),
+    })
+    this.#watches.add(watch)
+    watch.check()
+    return watch
   }
 
   /**
    * What `wait` finds for a request, unless its credentials are revoked meanwhile.
-   * @param gone aborts when the caller has gone; the signal that `wait` gets does then too.
+   * @param gone aborts when the client disconnects. The signal that `wait` gets aborts then too, and when the credentials end.
    * @throws {Problem} as `assertNotRevoked`.
    */
   async whileGood<T>(
@@ -91,16 +102,13 @@ export class Guard {
     gone: AbortSignal,
     wait: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    this.current(principal)
-    const revoked = new AbortController()
-    const waiting = { principal, onRevoked: () => revoked.abort() }
-    this.#waiting.add(waiting)
+    const watch = this.watch(principal)
     try {
-      const found = await wait(AbortSignal.any([gone, revoked.signal]))
+      const found = await wait(AbortSignal.any([gone, watch.signal]))
       this.current(principal)
       return found
     } finally {
-      this.#waiting.delete(waiting)
+      watch.stop()
     }
   }
 
@@ -148,7 +156,7 @@ export class Guard {
 
   #sweep(): void {
     this.#options.hub.revoke(principal => this.#concerns(principal))
-    for (const { principal, onRevoked } of [...this.#waiting]) if (this.#concerns(principal)) onRevoked()
+    for (const watch of [...this.#watches]) watch.check()
   }
 
   #concerns(principal: Principal): boolean {
@@ -166,6 +174,6 @@ export class Guard {
 
   *#present(): Iterable<Principal> {
     yield* this.#options.hub.principals()
-    for (const { principal } of this.#waiting) yield principal
+    for (const { principal } of this.#watches) yield principal
   }
 }

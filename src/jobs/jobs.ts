@@ -33,7 +33,7 @@ import {
 import { problemOf } from './job-problem.js'
 import { firstFound } from './queue.js'
 import * as rows from './rows.js'
-import { upload } from './upload.js'
+import { type UploadedLines, upload } from './upload.js'
 
 const DEFAULTS = { project: null, title: null, priority: 0, max_attempts: 3, timeout_ms: null } as const
 
@@ -165,20 +165,18 @@ export class Jobs {
 
   /**
    * Stores the events of an upload while they arrive (upload.ts).
-   * @param parse makes an event of a line; what it throws ends the upload.
    * @returns how many were stored, or had been by the same upload with the same key.
-   * @throws {Problem} as `append`, with the members `line` and `stored`.
+   * @throws {Problem} as `append`, and those of `lines`, with the members `line` and `stored`.
    */
   async upload(
     author: Author,
     id: string,
-    body: AsyncIterable<Uint8Array>,
-    parse: (line: string) => NewEvent,
+    { parse, ...lines }: UploadedLines,
     { idempotencyKey, ...fence }: AppendOptions,
   ): Promise<number> {
     const key = idempotencyKey === undefined ? undefined : idempotencyOf(idempotencyKey, id).key
     const stored = await upload({
-      body,
+      ...lines,
       repeatable: key !== undefined,
       read: line => prepare(parse(line)),
       store: async (batch, first) => {

@@ -6,15 +6,27 @@
  * A line that cannot be stored ends the upload. What came before it stays stored, and the caller is told how much.
  */
 import { Problem } from '../errors.js'
-import { MAX_DATA_BYTES, MAX_EVENTS_PER_REQUEST } from '../events/event.js'
+import { MAX_DATA_BYTES, MAX_EVENTS_PER_REQUEST, type NewEvent } from '../events/event.js'
+import { textOf, withoutByteOrderMark } from '../utf8.js'
 import type { PreparedEvent } from './content.js'
+import { linesOf } from './upload-lines.js'
 
 /** The largest data with each character escaped, and room for what is around it. */
-const MAX_LINE_LENGTH = 6 * MAX_DATA_BYTES + 1_024
+const MAX_LINE_BYTES = 6 * MAX_DATA_BYTES + 1_024
 const MAX_BATCH_LENGTH = 1024 * 1024
 
-export interface Upload {
+/** What an upload is made of, and what ends it. */
+export interface UploadedLines {
   readonly body: AsyncIterable<Uint8Array>
+  /** Ends the upload, even while nothing arrives: nothing is stored after it aborts. Its reason is thrown. */
+  readonly signal: AbortSignal
+  /** Called with the bytes that the upload keeps from one piece to the next. What it throws ends the upload. */
+  hold(bytes: number): void
+  /** Makes an event of a line; what it throws ends the upload. */
+  parse(line: string): NewEvent
+}
+
+export interface Upload extends Omit<UploadedLines, 'parse'> {
   /**
    * Whether the lines alone decide where a batch ends, not how they arrive: then an upload that is repeated has the same
    * batches, and each can have its key. Such batches wait until they are full.
@@ -28,83 +40,71 @@ export interface Upload {
 
 /**
  * @returns how many events were stored.
- * @throws {Problem} of `read` and `store`, with the members `line`, the first that was not stored, and `stored`, the number
- *   of events that were; 400 `upload-broken` when the sender went away.
+ * @throws {Problem} 400 `invalid-utf8`; those of `signal`, `hold`, `read` and `store`; each with the members `line`, the first
+ *   that was not stored, and `stored`, the number of events that were; 400 `upload-broken` when the sender went away.
  */
-export async function upload({ body, repeatable, read, store }: Upload): Promise<number> {
-  let line = 0
+export async function upload({ body, repeatable, signal, hold, read, store }: Upload): Promise<number> {
   let stored = 0
   let batch: PreparedEvent[] = []
-  let first = 0
+  /** The first line of the batch, and the one after its last. */
+  let first = 1
+  let next = 1
   let length = 0
+  /** Whether the batch was handed over, and its answer is not known or is no. */
+  let storing = false
   const flush = async () => {
-    const events = batch
+    signal.throwIfAborted()
+    storing = batch.length > 0
+    if (storing) await store(batch, first)
+    storing = false
+    stored += batch.length
     batch = []
     length = 0
-    if (events.length > 0) await store(events, first).catch(error => refuse(error, first, stored))
-    stored += events.length
   }
+  const unstored = () => (batch.length > 0 ? first : next)
   try {
-    for await (const lines of linesOf(body)) {
-      for (const text of lines) {
-        line += 1
-        if (text.trim() === '') continue
-        const event = read(bounded(text))
-        if (batch.length === MAX_EVENTS_PER_REQUEST || length + text.length > MAX_BATCH_LENGTH) await flush()
-        if (batch.length === 0) first = line
-        batch.push(event)
-        length += text.length
+    for await (const { lines, open } of linesOf(body, MAX_LINE_BYTES, signal)) {
+      for (const bytes of lines) {
+        const text = lineOf(bytes, next)
+        if (text.trim() !== '') {
+          const event = read(text)
+          if (batch.length === MAX_EVENTS_PER_REQUEST || length + text.length > MAX_BATCH_LENGTH)
+            await flush()
+          if (batch.length === 0) first = next
+          batch.push(event)
+          length += text.length
+        }
+        next += 1
       }
       if (!repeatable) await flush()
+      hold(open + length)
     }
     await flush()
   } catch (error) {
     // Half of a batch under its key would make the repeated batch look like another request.
-    if (!(repeatable && isBroken(error))) await flush()
-    return refuse(error, line, stored)
+    const isLost = storing || signal.aborted || (repeatable && isBroken(error))
+    if (!isLost) await flush().catch(failed => refuse(failed, unstored(), stored))
+    return refuse(error, unstored(), stored)
   }
   return stored
 }
 
-/** The complete lines of each piece, as the pieces arrive; of a line without an end only the beginning. */
-async function* linesOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<string[]> {
-  const decoder = new TextDecoder()
-  let rest = ''
-  try {
-    for await (const piece of body) {
-      const lines = (rest + decoder.decode(piece, { stream: true })).split('\n')
-      rest = lines.pop() ?? ''
-      if (rest.length > MAX_LINE_LENGTH) break
-      if (lines.length > 0) yield lines
-    }
-  } catch (error) {
-    throw uploadBroken(error)
+/** A byte order mark at the beginning of the upload is no part of its first line. */
+function lineOf(bytes: Buffer, line: number): string {
+  if (bytes.length > MAX_LINE_BYTES) {
+    throw new Problem(413, 'event-too-large', `A line is at most ${MAX_LINE_BYTES} bytes long.`)
   }
-  yield [rest + decoder.decode()]
-}
-
-function bounded(line: string): string {
-  if (line.length <= MAX_LINE_LENGTH) return line
-  throw new Problem(413, 'event-too-large', `A line is at most ${MAX_LINE_LENGTH} characters long.`)
-}
-
-function uploadBroken(cause: unknown): Problem {
-  return new Problem(
-    400,
-    'upload-broken',
-    'The connection broke before the upload was complete.',
-    {},
-    { cause },
-  )
+  const text = textOf(bytes, 'The line')
+  return line === 1 ? withoutByteOrderMark(text) : text
 }
 
 function isBroken(error: unknown): boolean {
   return error instanceof Problem && error.code === 'upload-broken'
 }
 
-/** Tells where it went wrong, once. */
+/** Tells where it went wrong. */
 function refuse(error: unknown, line: number, stored: number): never {
-  if (!(error instanceof Problem) || 'stored' in error.members) throw error
+  if (!(error instanceof Problem)) throw error
   const { status, code, detail, members, cause } = error
   const told = `Line ${line}: ${detail} Before it, ${stored} events were stored.`
   throw new Problem(status, code, told, { ...members, line, stored }, { cause })

@@ -1,11 +1,10 @@
 /**
- * The bytes of bodies and large answers that this process holds for its callers at once, all together and for one
- * workspace at most half of that. They are taken before they are there: a crowd whose bodies arrive in the same moment
- * would be in before any measurement of memory could show it. Who holds nothing gets what it asks for, however large, as
- * long as there is anything left: so what may be sent at all can be sent.
+ * The bytes of bodies and large answers that this process holds for its callers at once: so many for all of them, and half of
+ * that for one holder. A body is charged as it arrives: what a caller has only announced costs nothing. A holder's only
+ * transfer is let through while anything is left, so that whatever may be sent can be sent.
  */
 
-const WORKSPACE_SHARE = 0.5
+const HOLDER_SHARE = 0.5
 
 export class ByteBudget {
   readonly #bytes: number
@@ -21,25 +20,52 @@ export class ByteBudget {
     return this.#sum
   }
 
-  /** Gives them back, also when called twice; undefined when there is no room for them. */
-  take(workspace: string, bytes: number): (() => void) | undefined {
-    const held = this.#held.get(workspace) ?? 0
-    if (this.#sum >= this.#bytes) return undefined
-    if (held > 0 && (held + bytes > this.#bytes * WORKSPACE_SHARE || this.#sum + bytes > this.#bytes))
-      return undefined
-    this.#add(workspace, bytes)
-    let given = false
-    return () => {
-      if (given) return
-      given = true
-      this.#add(workspace, -bytes)
-    }
+  /** A transfer of `holder`, which holds nothing yet. */
+  open(holder: string): Transfer {
+    return new Transfer(
+      step => this.#add(holder, step),
+      (more, own) => this.#hasRoom(holder, more, own),
+    )
   }
 
-  #add(workspace: string, bytes: number): void {
-    this.#sum += bytes
-    const held = (this.#held.get(workspace) ?? 0) + bytes
-    if (held > 0) this.#held.set(workspace, held)
-    else this.#held.delete(workspace)
+  #hasRoom(holder: string, more: number, own: number): boolean {
+    if (this.#sum >= this.#bytes) return false
+    const held = this.#held.get(holder) ?? 0
+    return held === own || (held + more <= this.#bytes * HOLDER_SHARE && this.#sum + more <= this.#bytes)
+  }
+
+  #add(holder: string, step: number): void {
+    this.#sum += step
+    const held = (this.#held.get(holder) ?? 0) + step
+    if (held > 0) this.#held.set(holder, held)
+    else this.#held.delete(holder)
+  }
+}
+
+export class Transfer {
+  readonly #add: (step: number) => void
+  readonly #hasRoom: (more: number, own: number) => boolean
+  #bytes = 0
+  #over = false
+
+  constructor(add: (step: number) => void, hasRoom: (more: number, own: number) => boolean) {
+    this.#add = add
+    this.#hasRoom = hasRoom
+  }
+
+  /** Holds so many bytes from now on, in place of those before; false when there is no room, and then nothing changes. */
+  hold(bytes: number): boolean {
+    const more = bytes - this.#bytes
+    if (this.#over || (more > 0 && !this.#hasRoom(more, this.#bytes))) return this.#over
+    this.#bytes = bytes
+    this.#add(more)
+    return true
+  }
+
+  /** Gives all back, also when called twice. It holds nothing any more. */
+  release(): void {
+    this.#add(-this.#bytes)
+    this.#bytes = 0
+    this.#over = true
   }
 }

@@ -153,9 +153,10 @@ class JobRun {
   }
 }
 
-/** `continues` stands on each part of a long line but its last. */
-function outputEvent(stream: OutputStream, { text, continues }: Line) {
-  return { type: 'output', data: { line: text, stream, ...(continues && { continues }) } }
+/** `continues` stands on each part of a long line but its last, `replaced` where bytes were not UTF-8. */
+function outputEvent(stream: OutputStream, { text, continues, replaced }: Line) {
+  const marks = { ...(continues && { continues }), ...(replaced && { replaced }) }
+  return { type: 'output', data: { line: text, stream, ...marks } }
 }
 
 /** The shorter of the job's and its payload's. */

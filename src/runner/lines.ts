@@ -5,9 +5,12 @@
  * - A line ends with LF, CR LF, or CR alone: each state of a progress bar is a line, and is seen when it is drawn.
  *   Several CRs in a row count as one, and at the beginning of a line a CR alone ends nothing.
  * - The last line may have no end.
- * - Invalid UTF-8 becomes U+FFFD. Everything else stays, colours (ESC) and NUL included.
+ * - Invalid UTF-8 becomes U+FFFD, and the line is marked. Everything else stays, colours (ESC) and NUL included.
  * - A line of more than 16 KiB comes in parts, each but the last marked as one that continues.
+ * - The cost grows as the bytes do, also when a command writes them one by one.
  */
+import { isUtf8 } from 'node:buffer'
+import { GrowingBytes } from '../growing-bytes.js'
 
 /** Of one part of a line, in UTF-8, before it is written as JSON (which makes it six times longer at most). */
 export const MAX_LINE_BYTES = 16 * 1024
@@ -21,46 +24,47 @@ export interface Line {
   readonly text: string
   /** The same line goes on in the next one. */
   readonly continues: boolean
+  /** It holds U+FFFD in place of bytes that are not UTF-8. */
+  readonly replaced?: true
 }
 
 export class LineSplitter {
   /** The bytes of the line that has not ended. */
-  #open: Buffer = Buffer.alloc(0)
+  readonly #open = new GrowingBytes()
   /** Whether a CR has ended the line before: what follows it of CR and LF belongs to that end. */
   #afterCr = false
 
   /** The lines that end with this chunk. */
   push(chunk: Buffer): Line[] {
-    const bytes = this.#open.length === 0 ? chunk : Buffer.concat([this.#open, chunk])
+    const seen = this.#open.length
+    const isOpen = seen + chunk.length <= MAX_LINE_BYTES && !chunk.includes(LF) && !chunk.includes(CR)
+    this.#open.add(chunk)
+    if (isOpen) return []
+    const bytes = this.#open.take()
     const lines: Line[] = []
     let from = 0
-    let lf = indexOf(bytes, LF, this.#open.length)
-    let cr = indexOf(bytes, CR, this.#open.length)
+    let lf = indexOf(bytes, LF, seen)
+    let cr = indexOf(bytes, CR, seen)
     for (;;) {
       const end = Math.min(lf, cr)
       while (end - from > MAX_LINE_BYTES) {
         const cut = characterBorder(bytes, from + MAX_LINE_BYTES)
-        lines.push({ text: bytes.toString('utf8', from, cut), continues: true })
+        lines.push(lineOf(bytes.subarray(from, cut), true))
         from = cut
       }
       if (end === bytes.length) break
-      if (this.#ends(bytes[end] === LF, end === from)) {
-        lines.push({ text: bytes.toString('utf8', from, end), continues: false })
-      }
+      if (this.#ends(bytes[end] === LF, end === from)) lines.push(lineOf(bytes.subarray(from, end), false))
       from = end + 1
       if (end === lf) lf = indexOf(bytes, LF, from)
       else cr = indexOf(bytes, CR, from)
     }
-    this.#open = bytes.subarray(from)
+    this.#open.add(bytes.subarray(from))
     return lines
   }
 
   /** The last line, if it has no end. */
   end(): Line[] {
-    if (this.#open.length === 0) return []
-    const text = this.#open.toString('utf8')
-    this.#open = Buffer.alloc(0)
-    return [{ text, continues: false }]
+    return this.#open.length === 0 ? [] : [lineOf(this.#open.take(), false)]
   }
 
   /** Whether a line ends at this LF, or else CR; `empty` when nothing stands before it. */
@@ -69,6 +73,10 @@ export class LineSplitter {
     this.#afterCr = !isLf && (afterCr || !empty)
     return isLf ? !afterCr : !empty
   }
+}
+
+function lineOf(bytes: Buffer, continues: boolean): Line {
+  return { text: bytes.toString('utf8'), continues, ...(!isUtf8(bytes) && { replaced: true }) }
 }
 
 /** The length where there is none. */

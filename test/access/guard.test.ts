@@ -7,6 +7,7 @@ import { openStream } from '../harness/event-stream.js'
 import { startGateway } from '../harness/gateway.js'
 import { connectRaw } from '../harness/raw-client.js'
 import { bearer, token } from '../harness/tokens.js'
+import { until } from '../harness/until.js'
 
 const KEY_END = 5_000
 
@@ -118,6 +119,23 @@ t.test('a request whose body arrives after its credentials were revoked changes 
 
   t.match(await thief.untilBody('}'), '"token-revoked"')
   t.match(thief.text(), /^HTTP\/1\.1 401 [\s\S]*www-authenticate: Bearer .*invalid_token/i)
+  t.equal((await app.database.query('select from sluice.api_keys')).rowCount, 0)
+})
+
+t.test('a request whose body arrives after its token ended changes nothing', async t => {
+  const { app } = await startGateway(t)
+  const exp = Math.floor(Date.now() / 1_000) - 3
+  const body = JSON.stringify({ name: 'for later', role: 'admin' })
+  const { authorization } = bearer(token({ role: 'admin', exp }))
+  const lines = `Authorization: ${authorization}\nContent-Type: application/json\nContent-Length: ${body.length}\n`
+  const head = `POST /api/keys HTTP/1.1\nHost: localhost\nExpect: 100-continue\n${lines}\n`
+  const thief = await connectRaw(t, app.server, head)
+  await until('the head is read', () => thief.text().includes(' 100 Continue'))
+
+  await until('the tolerance of clocks is over', () => Date.now() > (exp + 5) * 1_000)
+  thief.socket.write(body)
+
+  t.match(await thief.untilBody('}'), '"token-expired"')
   t.equal((await app.database.query('select from sluice.api_keys')).rowCount, 0)
 })
 

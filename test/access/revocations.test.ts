@@ -161,7 +161,7 @@ t.test('long polls, and claims that wait for a job, are ended too', async t => {
 })
 
 function waiting({ app }: Gateway): number {
-  return app.guard.waiting
+  return app.guard.watched
 }
 
 async function startTwo(t: Test, notify = process.env.BUS_NOTIFY ?? 'on') {

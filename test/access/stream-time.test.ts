@@ -54,6 +54,20 @@ t.test('a long poll is answered when the token ends', async t => {
   t.ok(Date.now() >= exp * 1_000 - 100)
 })
 
+t.test('a claim that waits ends with its token', async t => {
+  const gateway = await startGateway(t)
+  const exp = secondsFromNow(3)
+  const headers = { ...bearer(token({ role: 'runner', exp })), 'content-type': 'application/json' }
+
+  const answer = await fetch(`${gateway.url}/api/jobs/claim`, {
+    ...{ method: 'POST', headers, body: '{"runner":"r1","wait_ms":30000}' },
+  })
+
+  t.equal(answer.status, 204)
+  t.ok(Date.now() >= exp * 1_000 - 1)
+  t.equal(gateway.app.guard.watched, 0)
+})
+
 t.test('a stream that is old enough ends, and its client goes on where it was', async t => {
   const gateway = await startGateway(t, { env: { MAX_STREAM_AGE: '1' } })
   const stream = await open(t, gateway, secondsFromNow(60))

@@ -94,11 +94,11 @@ t.test('who leaves while waiting is not waited for', async t => {
       `GET /api/events?wait=60s HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\n${authorization}\r\n\r\n`,
     )
   }
-  await until('50 who wait', () => gateway.app.guard.waiting >= 50)
+  await until('50 who wait', () => gateway.app.guard.watched >= 50)
 
   for (const socket of sockets) socket.destroy()
 
-  await until('nobody who waits', () => gateway.app.guard.waiting === 0)
+  await until('nobody who waits', () => gateway.app.guard.watched === 0)
 })
 
 function streams(): number {

@@ -4,6 +4,7 @@ import Fastify, { type FastifyServerOptions } from 'fastify'
 import type { Test } from 'tap'
 import Type from 'typebox'
 import auth from '../../plugins/auth.js'
+import bodies from '../../plugins/bodies.js'
 import cors from '../../plugins/cors.js'
 import headers from '../../plugins/headers.js'
 import openapi from '../../plugins/openapi.js'
@@ -76,6 +77,8 @@ export async function guardedApp(test: Test, options: GuardedOptions = {}) {
     claims: { workspaceClaim: 'workspace', roleClaim: 'role', ...options.claims },
     queryToken: options.queryToken ?? true,
   })
+
+  await app.register(bodies)
 
   app.get('/open', { config: { access: 'public' } }, async request => ({
     caller: request.caller?.id ?? null,

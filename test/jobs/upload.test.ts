@@ -1,10 +1,12 @@
 /** Uploads of lines: stored while they come, in bounded memory, and honest about where they broke. */
 import { request } from 'node:http'
-import { Readable } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
+import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import { type PreparedEvent, prepare } from '../../src/jobs/content.js'
 import { upload } from '../../src/jobs/upload.js'
 import { as } from '../harness/gateway.js'
+import { bearer, token } from '../harness/tokens.js'
 import { until } from '../harness/until.js'
 import { type Answer, attempt, type JobsService, startJobs, types } from './service.js'
 
@@ -50,7 +52,7 @@ t.test('no more is held than one piece of the upload, however long it is and slo
 
   const total = await upload({
     body: body(),
-    repeatable: false,
+    ...{ repeatable: false, signal: new AbortController().signal, hold: () => {} },
     read: text => prepare(JSON.parse(text)),
     store: async batch => {
       await new Promise(resolve => setImmediate(resolve))
@@ -94,7 +96,7 @@ t.test('what comes before a broken line in the same piece is stored as well', as
   const stored: PreparedEvent[] = []
   const broken = upload({
     body: Readable.from([Buffer.from(`${line(1)}${line(2)}{\n${line(3)}`)]),
-    repeatable: false,
+    ...{ repeatable: false, signal: new AbortController().signal, hold: () => {} },
     read: text => prepare(JSON.parse(text)),
     store: async batch => void stored.push(...batch),
   })
@@ -124,7 +126,7 @@ t.test('characters survive the borders between pieces', async t => {
 
   await upload({
     body: Readable.from([...Buffer.from(text)].map(byte => Buffer.from([byte]))),
-    repeatable: false,
+    ...{ repeatable: false, signal: new AbortController().signal, hold: () => {} },
     read: one => prepare(JSON.parse(one)),
     store: async batch => void stored.push(...batch),
   })
@@ -192,6 +194,62 @@ t.test('an upload whose job ends meanwhile is told so, and how much was stored',
 
   t.match(answer, { status: 409, body: { code: 'job-ended', stored: 1, line: 2 } })
   t.same(types(await service.stream(id)), ['job.created', 'job.started', 'output', 'job.cancelled'])
+})
+
+// Attack: a thief opens an upload, and goes on writing after the credentials were revoked.
+t.test('an upload ends when its credentials are revoked, even while nothing arrives', async t => {
+  const service = await startJobs(t)
+  const { id } = await service.create()
+  const { guard, database } = service.gateways[0].app
+  const more = new PassThrough()
+  more.write(line(1))
+  const answer = send(service, id, more, as('editor'))
+  await until('the line is stored', async () => (await count(service, id)) === 1)
+
+  await database.query(`insert into sluice.revocations (workspace, by) values ('acme', 'root')`)
+  await guard.reload()
+
+  const told = { status: 401, body: { code: 'token-revoked', stored: 1, line: 2 } }
+  t.match(await answer, told)
+  more.end(line(2))
+  t.equal(guard.watched, 0)
+  t.equal(await count(service, id), 1)
+})
+
+// Attack: the same with a token that ends meanwhile, and lines that wait for a full batch.
+t.test('an upload ends with its token, and says what is stored', async t => {
+  const service = await startJobs(t)
+  const { id } = await service.create()
+  const exp = Math.floor(Date.now() / 1_000) + 3
+  const thief = { ...bearer(token({ role: 'editor', exp })), 'idempotency-key': 'held' }
+  let sent = 0
+  const stopped = new AbortController()
+  async function* lines() {
+    for (; !stopped.signal.aborted; sent += 1) {
+      yield line(sent)
+      if (sent > 1_500) await pause(10)
+    }
+  }
+
+  const { status, body } = await send(service, id, Readable.from(lines()), thief)
+  stopped.abort()
+
+  t.match({ status, body }, { status: 401, body: { code: 'token-expired', stored: 1_000, line: 1_001 } })
+  t.ok(Date.now() >= exp * 1_000 - 1, 'not before')
+  t.ok(sent > 1_500)
+  t.equal(await count(service, id), 1_000)
+})
+
+t.test('a line that is not UTF-8 is refused, and not those before it', async t => {
+  const service = await startJobs(t)
+  const { id } = await service.create()
+  const bad = Buffer.from('{"type":"a","data":{"x":"M\xfcller"}}\n', 'latin1')
+  const body = Buffer.concat([Buffer.from(`\ufeff${line(1)}`), bad, Buffer.from(line(3))])
+
+  const answer = await send(service, id, Readable.from([body]), as('editor'))
+
+  t.match(answer, { status: 400, body: { code: 'invalid-utf8', stored: 1, line: 2 } })
+  t.same((await service.stream(id)).at(-1)?.data, { n: 1 })
 })
 
 /** Sends a body as it comes, as the runner of attempt 1 unless told otherwise. */

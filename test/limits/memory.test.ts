@@ -7,10 +7,9 @@ import { createDatabase } from '../harness/database.js'
 import { openStream } from '../harness/event-stream.js'
 import { as, type Gateway, publish, startGateway } from '../harness/gateway.js'
 import { startProcess } from '../harness/process.js'
-import { connectRaw, get } from '../harness/raw-client.js'
+import { connectRaw, get, type RawClient } from '../harness/raw-client.js'
 import { until } from '../harness/until.js'
 
-const MIB = 1024 * 1024
 const json = { ...as('editor'), 'content-type': 'application/json' }
 const head = ({ authorization }: { authorization: string }, ...lines: string[]) =>
   [`Authorization: ${authorization}`, ...lines, ''].join('\n')
@@ -86,7 +85,7 @@ t.test(
   },
 )
 
-t.test('a body holds its bytes of the budget until its answer, or until its client has gone', async t => {
+t.test('a body is charged as it arrives, until its answer or until its client has gone', async t => {
   const gateway = await startGateway(t)
   const { transfers, server } = gateway.app
   const beginning = `POST /api/events HTTP/1.1\nHost: x\n${head(as('editor'), 'Content-Type: application/json')}`
@@ -94,15 +93,39 @@ t.test('a body holds its bytes of the budget until its answer, or until its clie
   const leaves = await connectRaw(t, server, `${beginning}Content-Length: 1000\n\n{`)
   const stays = await connectRaw(t, server, `${beginning}Content-Length: 30\n\n{"type":"a.b",`)
   const chunked = await connectRaw(t, server, `${beginning}Transfer-Encoding: chunked\n\n5\n{"a":\n`)
-  await until('all three', () => transfers.held === 1_030 + MIB)
+  await until('what has arrived of all three', () => transfers.held === 1 + 14 + 5)
   leaves.socket.destroy()
   chunked.socket.destroy()
-  await until('one', () => transfers.held === 30)
+  await until('one', () => transfers.held === 14)
   stays.socket.write('"data":{}}      ')
 
   await stays.untilBody('"events"')
   await until('none', () => transfers.held === 0)
   t.match(stays.text(), /^HTTP\/1.1 201 /)
+})
+
+// Attack: strangers and one tenant announce as many bodies as fit, and send none of them, or all but the last byte.
+t.test('bodies that have not arrived leave room for another tenant', async t => {
+  const { url: databaseUrl } = await createDatabase(t)
+  const env = { NODE_OPTIONS: '--max-old-space-size=256' }
+  const gateway = await startProcess(t, { databaseUrl, env })
+  const announce = async (target: string, lines: string, sent: string) => {
+    const expected = 'Content-Type: application/json\nContent-Length: 1000000\nExpect: 100-continue\n\n'
+    const start = `POST ${target} HTTP/1.1\nHost: x\n${lines}${expected}${sent}`
+    return await Promise.all(Array.from({ length: 16 }, () => connectRaw(t, gateway.port, start)))
+  }
+
+  for (const sent of ['', 'x'.repeat(999_999)]) {
+    const strangers = await announce('/nope', '', sent)
+    const tenant = await announce('/api/events', head(as('editor', 'globex')), sent)
+    for (const stranger of strangers) await stranger.untilBody('"not-found"')
+    const isThere = ({ socket, text }: RawClient) => socket.writableLength === 0 && text().includes(' 100 ')
+    await until('the bodies are there', () => tenant.every(isThere))
+
+    t.equal((await publish(gateway, { type: 'thing.made', data: {} })).length, 1)
+    t.notOk(tenant.some(({ text }) => text().includes('memory-low')))
+    for (const { socket } of [...strangers, ...tenant]) socket.destroy()
+  }
 })
 
 // Attack: whoever may read asks for the largest pages, again and again, and takes nothing of them.

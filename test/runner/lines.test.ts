@@ -30,12 +30,14 @@ t.test('a character that a chunk cuts in two stays whole', async t => {
   t.strictSame(texts(lines), ['prix : 3 €'])
 })
 
-t.test('invalid UTF-8 is replaced; colours and NUL stay', async t => {
+t.test('invalid UTF-8 is replaced, and the line says so; colours and NUL stay', async t => {
   const splitter = new LineSplitter()
 
   const lines = splitter.push(Buffer.from('\x1b[31mred\0 \xff\xfe \xe2\x82\n', 'latin1'))
+  const own = splitter.push(Buffer.from('\ufffd\n'))
 
-  t.strictSame(texts(lines), ['\x1b[31mred\0 \ufffd\ufffd \ufffd'])
+  t.strictSame(lines, [{ text: '\x1b[31mred\0 \ufffd\ufffd \ufffd', continues: false, replaced: true }])
+  t.strictSame(own, [{ text: '\ufffd', continues: false }], 'what the command wrote itself')
 })
 
 t.test('a line as long as may be is whole; a longer one comes in parts that say so', async t => {

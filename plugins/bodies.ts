@@ -1,0 +1,68 @@
+/**
+ * How bodies are taken. Before one is read: its path exists, and it is neither compressed nor in a charset other than UTF-8. A
+ * request that fails is answered at once, and its body is dropped unread, so it costs no memory. Then JSON is read as it
+ * arrives, charged as it arrives, and refused when it is not UTF-8.
+ */
+import type { Readable } from 'node:stream'
+import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { Problem } from '../src/errors.js'
+import { declaredCharset, isUtf8Charset, readBody } from '../src/request-body.js'
+import { textOf, withoutByteOrderMark } from '../src/utf8.js'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Reads and parses a JSON body, for further media types: `addContentTypeParser(type, app.readJson)`. */
+    readJson(request: FastifyRequest, payload: Readable): Promise<unknown>
+  }
+  interface FastifyRequest {
+    /**
+     * Charges the caller for so many bytes, in place of those before; undefined where nobody counts.
+     * @throws {Problem} 503 `memory-low` when there is no room for them.
+     */
+    hold: ((bytes: number) => void) | undefined
+  }
+}
+
+export default fp(
+  async app => {
+    app.decorateRequest('hold', undefined)
+
+    // In preParsing: the caller is known, and the request is counted (plugins/rate-limit.ts).
+    app.addHook('preParsing', async (request, reply) => {
+      if (request.is404 || hasEmptyPart(request)) throw app.refusePath(request, reply)
+      const { 'content-encoding': coding = 'identity', 'content-type': type = '' } = request.headers
+      if (coding.toLowerCase() !== 'identity') {
+        // What would be taken (RFC 9110 §15.5.16).
+        reply.header('accept-encoding', 'identity')
+        throw new Problem(415, 'unsupported-encoding', 'The body is compressed. Send it uncompressed.')
+      }
+      const charset = declaredCharset(type)
+      if (charset !== undefined && !isUtf8Charset(charset)) {
+        const detail = 'Content-Type declares a charset that is not UTF-8. Encode the body as UTF-8.'
+        throw new Problem(415, 'unsupported-charset', detail)
+      }
+    })
+
+    app.decorate('readJson', async (request, payload) => {
+      const { headers, hold, routeOptions } = request
+      const length = headers['content-length']
+      const bytes = await readBody(payload, {
+        most: routeOptions.bodyLimit ?? 0,
+        announced: length === undefined ? undefined : Number(length),
+        hold: hold ?? (() => {}),
+      })
+      const text = withoutByteOrderMark(textOf(bytes, 'The body'))
+      return await new Promise((resolve, reject) => {
+        app.parseJson(request, text, (error, value) => (error ? reject(error) : resolve(value)))
+      })
+    })
+    app.addContentTypeParser('application/json', app.readJson)
+  },
+  { name: 'bodies', dependencies: ['problems', 'validation'] },
+)
+
+/** `/api/events/` leads to the route of one event with an empty id: there is nothing at such a path. */
+function hasEmptyPart({ params }: FastifyRequest): boolean {
+  return typeof params === 'object' && params !== null && Object.values(params).includes('')
+}

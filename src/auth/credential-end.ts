@@ -1,0 +1,25 @@
+/** When credentials end, and how a caller is refused after that. */
+import type { Problem } from '../errors.js'
+import type { Principal } from './principal.js'
+import { keyExpired, tokenExpired } from './refusals.js'
+import { CLOCK_TOLERANCE_MS } from './token.js'
+
+type Ending = Pick<Principal, 'expiresAt' | 'credential'>
+
+/** Until when a request that begins now may go on, in ms since 1970. A token that opened it after its `exp` has its tolerance. */
+export function endFor(principal: Ending, now: number): number {
+  return principal.expiresAt > now ? principal.expiresAt : lastRequestAt(principal)
+}
+
+/** @throws {Problem} 401 where a request that begins now would be refused: the credentials ended while its body arrived. */
+export function assertNotExpired(principal: Ending, now: number): void {
+  if (now >= lastRequestAt(principal)) throw expired(principal)
+}
+
+export function expired({ credential }: Pick<Principal, 'credential'>): Problem {
+  return credential.kind === 'key' ? keyExpired() : tokenExpired()
+}
+
+function lastRequestAt({ expiresAt, credential }: Ending): number {
+  return credential.kind === 'key' ? expiresAt : expiresAt + CLOCK_TOLERANCE_MS
+}

@@ -1,0 +1,40 @@
+/**
+ * Bytes that arrive in pieces, put together at a cost that grows as their number does: the room for them is doubled when it is
+ * full. A list of the pieces would take a hundred bytes for each, and a client may send pieces of one byte.
+ */
+const NOTHING = Buffer.alloc(0)
+const FIRST_ROOM = 4 * 1024
+
+export class GrowingBytes {
+  #room: Buffer = NOTHING
+  #length = 0
+
+  get length(): number {
+    return this.#length
+  }
+
+  /** Keeps `piece` itself, and copies it when more comes. */
+  add(piece: Buffer): void {
+    const length = this.#length + piece.length
+    if (this.#length === 0) this.#room = piece
+    else {
+      if (length > this.#room.length) this.#grow(Math.max(length, 2 * this.#room.length, FIRST_ROOM))
+      piece.copy(this.#room, this.#length)
+    }
+    this.#length = length
+  }
+
+  /** All of them; it is empty afterwards. */
+  take(): Buffer {
+    const bytes = this.#room.subarray(0, this.#length)
+    this.#room = NOTHING
+    this.#length = 0
+    return bytes
+  }
+
+  #grow(size: number): void {
+    const room = Buffer.allocUnsafe(size)
+    this.#room.copy(room, 0, 0, this.#length)
+    this.#room = room
+  }
+}
