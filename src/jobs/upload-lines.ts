@@ -23,12 +23,23 @@ export async function* linesOf(
 ): AsyncGenerator<Arrived> {
   const open = new GrowingBytes()
   const pieces = body[Symbol.asyncIterator]()
+  let abandon = (_reason: unknown) => {}
+  const end = () => abandon(signal.reason)
+  // One listener for all pieces: a race of each with one promise would keep something for each.
+  signal.addEventListener('abort', end)
+  const next = () =>
+    new Promise<IteratorResult<Uint8Array, unknown>>((resolve, reject) => {
+      abandon = reject
+      if (signal.aborted) end()
+      else pieces.next().then(resolve, error => reject(uploadBroken(error)))
+    })
   try {
-    for (let next = await nextOf(pieces, signal); !next.done; next = await nextOf(pieces, signal)) {
-      yield { lines: completed(open, bufferOf(next.value)), open: open.length }
+    for (let piece = await next(); !piece.done; piece = await next()) {
+      yield { lines: completed(open, bufferOf(piece.value)), open: open.length }
       if (open.length > longest) break
     }
   } finally {
+    signal.removeEventListener('abort', end)
     // Not awaited: when the signal ended the upload, it waits for a piece that may never come.
     void pieces.return?.()
   }
@@ -45,22 +56,6 @@ function completed(open: GrowingBytes, piece: Buffer): Buffer[] {
   }
   if (from < piece.length) open.add(piece.subarray(from))
   return lines
-}
-
-function nextOf(
-  pieces: AsyncIterator<Uint8Array>,
-  signal: AbortSignal,
-): Promise<IteratorResult<Uint8Array, unknown>> {
-  if (signal.aborted) return Promise.reject(signal.reason)
-  return new Promise((resolve, reject) => {
-    // A listener, which can be taken away: a race with one promise would keep something for each piece.
-    const over = () => reject(signal.reason)
-    signal.addEventListener('abort', over)
-    pieces
-      .next()
-      .then(resolve, error => reject(uploadBroken(error)))
-      .finally(() => signal.removeEventListener('abort', over))
-  })
 }
 
 function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {

@@ -17,7 +17,7 @@ import { LineSplitter, MAX_LINE_BYTES } from '../../src/runner/lines.js'
 import { createDatabase } from '../harness/database.js'
 
 const FOLDERS = ['dist/src', 'dist/plugins', 'dist/routes', 'console', 'examples/javascript']
-const HUGE = 4_000_000
+const HUGE = 2_000_000
 /** Ended by what it counts, never by the clock, so that it says the same on a slow machine. */
 const BY_COUNT = { timeout: null, attackTimeout: null, incubationTimeout: null }
 /** Analysed here, by the same code everywhere, and not by a program for this platform. */
