@@ -109,7 +109,7 @@ t.test('the limits of an event are those of the code', async t => {
 
 function problemsInCode(): string[] {
   const written = [
-    ...code.matchAll(/(?:new Problem\(|: \[)\s*(\d{3}),\s*'([a-z-]+)'/g),
+    ...code.matchAll(/(?:new Problem\(|: \[)\s*(\d{3}),\s*'([a-z0-9-]+)'/g),
     ...code.matchAll(/(?:\b(?:unavailable|later)\()()\s*'([a-z-]+)'/g),
     ...[...code.matchAll(/case '([a-z-]+)':\s*return new Problem\(\s*(\d{3}),\s*why/g)].map(
       ([all, name, status]) => [all, status, name],
