@@ -82,9 +82,9 @@ t.test('a command that cannot be put on record is not started', async t => {
 t.test('a command that is not started after all is not on record', async t => {
   const gateway = await startGateway(t)
   await gateway.app.database.query(`
-    create function refuse() returns trigger language plpgsql as $$ begin raise 'not at COMMIT'; end $$;
+    create function public.refuse() returns trigger language plpgsql as $$ begin raise 'not at COMMIT'; end $$;
     create constraint trigger refuse after insert on sluice.jobs deferrable initially deferred
-      for each row execute function refuse()`)
+      for each row execute function public.refuse()`)
 
   const { status } = await send(gateway, 'POST', '/projects/shop/shell', { command: COMMAND })
 

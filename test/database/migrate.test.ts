@@ -74,7 +74,7 @@ t.test('a role that owns the schema needs no rights on the database', async t =>
   const { url, pool } = await createEmptyDatabase(t)
   const folder = t.testdir({ '0001_parts.sql': CREATE_PARTS })
   const role = uniqueName('role')
-  await pool.query(`create role ${role} login password 'secret'`)
+  await pool.query(`create role ${role} login password 'secret'; grant ${role} to current_user`)
   await pool.query(`create schema sluice authorization ${role}`)
   t.teardown(() => execute(url, `drop owned by ${role} cascade; drop role ${role}`))
 
@@ -90,7 +90,9 @@ t.test('a server before PostgreSQL 15 is refused', async t => {
     create schema old;
     create function old.current_setting(name text) returns text language sql as
       $$ select case name when 'server_version_num' then '140012' else '14.12' end $$;
-    do $$ begin execute format('alter database %I set search_path = old, pg_catalog', current_database()); end $$`)
+    do $$ begin
+      execute format('alter role %I in database %I set search_path = old, pg_catalog', current_user, current_database());
+    end $$`)
 
   await t.rejects(migrate(url, t.testdir({})), {
     message: 'The database runs PostgreSQL 14.12. Sluice needs 15 or later: upgrade the server.',

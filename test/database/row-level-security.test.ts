@@ -214,7 +214,7 @@ async function owned(t: Test, joined: boolean): Promise<Subject> {
 
 async function createRole(t: Test, url: string, pool: Database, attributes = ''): Promise<string> {
   const name = uniqueName('role')
-  await pool.query(`create role ${name} login password 'secret' ${attributes}`)
+  await pool.query(`create role ${name} login password 'secret' ${attributes}; grant ${name} to current_user`)
   t.teardown(() => execute(url, `drop owned by ${name} cascade; drop role ${name}`))
   return name
 }

@@ -8,7 +8,7 @@ for (const path of ['docs/publishing-from-sql.md', 'docs/operations.md']) {
   t.test(`the SQL of ${path} does what it says`, async t => {
     const { pool } = await createDatabase(t)
     const role = uniqueName('role')
-    await pool.query(`create role ${role}`)
+    await pool.query(`create role ${role}; grant ${role} to current_user`)
     t.teardown(() => pool.query(`drop owned by ${role}; drop role ${role}`))
     await pool.query('create table public.doors (id int primary key, open boolean)')
     const statements = fences(read(path)).filter(({ info }) => info === 'sql')

@@ -332,7 +332,7 @@ t.test('an event that was described but not published is not published later', a
 /** Roles belong to the server, not to the database of this test: dropped again with what they own here. */
 async function createRole(test: Test, database: Database): Promise<string> {
   const role = `sluice_test_${randomBytes(6).toString('hex')}`
-  await database.query(`create role ${role}`)
+  await database.query(`create role ${role}; grant ${role} to current_user`)
   test.teardown(() => database.query(`drop owned by ${role} cascade; drop role ${role}`))
   return role
 }
