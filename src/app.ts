@@ -157,6 +157,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(retention, {
     days: { feed: config.RETENTION_DAYS, ...ACCESS_KEPT_DAYS },
     jobDays: config.JOB_RETENTION_DAYS,
+    maxStoredStreams: config.MAX_STORED_STREAMS_PER_WORKSPACE,
   })
   await app.register(sse)
   await app.register(connections, {

@@ -149,6 +149,11 @@ export const Environment = Type.Object({
     default: 2_000,
     description: 'The same for one address.',
   }),
+  MAX_STORED_STREAMS_PER_WORKSPACE: Whole({
+    default: 10_000,
+    description:
+      'Streams that a workspace may have in the database, those of jobs not counted; the same for all processes; 0: any number.',
+  }),
 
   BUS: Type.Enum(['postgres', 'memory'], {
     default: 'postgres',

@@ -42,6 +42,7 @@ export const SqlState = {
   streamClosed: 'SL001',
   invalidEvent: 'SL002',
   invalidWatch: 'SL003',
+  tooManyStreams: 'SL004',
   noJob: 'SL010',
   jobEnded: 'SL011',
   leaseLost: 'SL012',

@@ -18,7 +18,7 @@ export interface PlacedEvent {
   readonly at: Date
 }
 
-export type Refusal = 'stream-closed' | 'idempotency-key-reused'
+export type Refusal = 'stream-closed' | 'idempotency-key-reused' | 'too-many-stored-streams'
 
 export type Outcome =
   | { readonly refused: Refusal }

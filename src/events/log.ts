@@ -68,17 +68,24 @@ export async function findStream(
   return rows[0]
 }
 
-/** As `findStream`, and the stream's head of the same snapshot. */
+/** A stream with its head, of one snapshot. */
+export interface StreamWithHead extends StreamState {
+  readonly head: Head
+  /** Whether retention may soon take it for one that nobody uses; a follower has `noteUse` prevent that. */
+  readonly unused: boolean
+}
+
 export async function findStreamAndHead(
   database: Queryable,
   workspace: string,
   name: string,
-): Promise<(StreamState & { readonly head: Head }) | undefined> {
-  const { rows } = await database.query<StreamState & Head>({
+): Promise<StreamWithHead | undefined> {
+  const { rows } = await database.query<StreamState & Head & { unused: boolean }>({
     name: 'sluice-find-stream-and-head',
     text: `
       select s.id, s.kind, s.closed_at as "closedAt", coalesce(e."position", s.base_position) as "position",
-             coalesce(e.event_id, s.base_event_id) as "eventId"
+             coalesce(e.event_id, s.base_event_id) as "eventId",
+             e."position" is null and s.used_at < now() - interval '24 hours' as unused
         from sluice.streams s
         left join lateral (
                select e."position", e.event_id from sluice.events e
@@ -87,6 +94,15 @@ export async function findStreamAndHead(
     values: [workspace, name],
   })
   return rows.map(({ position, eventId, ...stream }) => ({ ...stream, head: { position, eventId } }))[0]
+}
+
+/** Lets retention keep streams that have no events, because somebody follows them. */
+export async function noteUse(database: pg.Pool, streams: readonly StreamId[]): Promise<void> {
+  await database.query({
+    name: 'sluice-use-streams',
+    text: 'select sluice.use_streams($1)',
+    values: [streams],
+  })
 }
 
 /**

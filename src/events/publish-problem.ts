@@ -15,12 +15,20 @@ export function refusal(why: Refusal): Problem {
         why,
         'This Idempotency-Key was used for another request. Use a new key for each request.',
       )
+    case 'too-many-stored-streams':
+      return new Problem(
+        429,
+        why,
+        'Your workspace has as many streams as it may. Nothing was stored. Publish to a stream that exists.',
+      )
   }
 }
 
 /** Of an error that the database sent, so nothing of the request is stored; itself if the caller cannot help it. */
 export function problemOf(error: unknown): unknown {
   switch (sqlState(error)) {
+    case SqlState.tooManyStreams:
+      return refusal('too-many-stored-streams')
     case SqlState.invalidEvent:
       return new Problem(400, 'invalid-event', error instanceof Error ? error.message : String(error))
     case SqlState.lockNotAvailable:

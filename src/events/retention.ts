@@ -6,7 +6,11 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type pg from 'pg'
 import { levelOf } from '../database-fault.js'
+import { SqlState, sqlState } from '../errors.js'
 import type { Logger } from '../logger.js'
+import type { StreamId } from './event.js'
+import { noteUse } from './log.js'
+import { findDue, limitStreams, retainDue, retainStream } from './stored-streams.js'
 
 const EVERY_MS = 3_600_000
 /** Soon after the start, so that a process that is restarted often does it too. */
@@ -14,6 +18,10 @@ const FIRST_MS = 30_000
 const RETRY_MS = 60_000
 /** Processes that were started together do not meet at each turn. */
 const JITTER = 0.5
+/** Streams whose use is noted with one statement. */
+const NOTED_TOGETHER = 1_000
+/** Streams that were locked when their turn came, and are waited for in a sweep, a second each. */
+const MOST_BUSY = 20
 /** An append waits for the end of a batch; measured: 5,000 events are 20 to 40 ms. */
 const BATCH = 5_000
 /** Between batches, for everybody else. */
@@ -27,6 +35,10 @@ export interface RetentionOptions {
   readonly days: Readonly<Record<string, number>>
   /** Days that a job is kept after its end; 0 keeps it for ever. */
   readonly jobDays: number
+  /** The streams that somebody in this process follows: they are kept though they have no events. */
+  readonly followed?: () => readonly StreamId[]
+  /** Streams that a workspace may have; 0: any number. Default: as it is in the database. */
+  readonly maxStoredStreams?: number
 }
 
 export class Retention {
@@ -54,13 +66,40 @@ export class Retention {
    */
   async sweep(): Promise<number> {
     const { database, days, jobDays } = this.#options
+    await this.#noteUses()
     let removed = 0
-    for (const [kind, kept] of Object.entries(days)) {
-      if (kept > 0) removed += await this.#inBatches(() => removeEvents(database, kind, kept))
-    }
+    for (const [kind, kept] of Object.entries(days)) if (kept > 0) removed += await this.#retain(kind, kept)
     if (jobDays > 0) removed += await this.#inBatches(() => removeJobs(database, jobDays))
     await this.#inBatches(() => removeKeys(database))
     await this.#inBatches(() => removeTickets(database))
+    return removed
+  }
+
+  async #noteUses(): Promise<void> {
+    const { database, followed } = this.#options
+    const ids = followed?.() ?? []
+    for (let first = 0; first < ids.length && !this.#closing.signal.aborted; first += NOTED_TOGETHER) {
+      await noteUse(database, ids.slice(first, first + NOTED_TOGETHER))
+    }
+  }
+
+  async #retain(kind: string, days: number): Promise<number> {
+    const { database } = this.#options
+    let removed = 0
+    for (let more = true; more && !this.#closing.signal.aborted; ) {
+      const batch = await retainDue(database, kind, days, BATCH)
+      removed += batch.removed
+      more = batch.more
+      if (more) await this.#wait(PAUSE_MS)
+    }
+    // A transaction that keeps its stream locked, such as a prepared one, holds up the retention of that stream alone.
+    for (const id of await findDue(database, kind, days, MOST_BUSY)) {
+      if (this.#closing.signal.aborted) break
+      removed += await retainStream(database, id, days, BATCH).catch(error => {
+        if (sqlState(error) === SqlState.lockNotAvailable) return 0
+        throw error
+      })
+    }
     return removed
   }
 
@@ -76,6 +115,7 @@ export class Retention {
   }
 
   async #untilClosed(): Promise<void> {
+    await this.#tellLimit().catch(() => undefined)
     await this.#wait(jittered(FIRST_MS))
     while (!this.#closing.signal.aborted) await this.#wait(jittered(await this.#turn()))
   }
@@ -84,6 +124,7 @@ export class Retention {
   async #turn(): Promise<number> {
     const { logger } = this.#options
     try {
+      await this.#tellLimit()
       const removed = await this.sweep()
       if (removed > 0) logger.info({ removed }, 'Removed expired events.')
       return EVERY_MS
@@ -91,6 +132,12 @@ export class Retention {
       logger[levelOf(error)]({ err: error }, 'Expired events could not be removed; trying again in a minute.')
       return RETRY_MS
     }
+  }
+
+  /** To the functions that create streams: a program that publishes from SQL has no configuration of ours. */
+  async #tellLimit(): Promise<void> {
+    const { database, maxStoredStreams } = this.#options
+    if (maxStoredStreams !== undefined) await limitStreams(database, maxStoredStreams)
   }
 
   /** The process may end meanwhile. */
@@ -101,15 +148,6 @@ export class Retention {
 
 function jittered(ms: number): number {
   return ms * (1 - JITTER * Math.random())
-}
-
-async function removeEvents(database: pg.Pool, kind: string, days: number): Promise<number> {
-  const { rows } = await database.query<{ removed: number }>({
-    name: 'sluice-retain',
-    text: `select sluice.retain($1, $2::float8 * interval '1 day', $3) as removed`,
-    values: [kind, days, BATCH],
-  })
-  return rows[0]?.removed ?? 0
 }
 
 /** @returns how many of their events. */

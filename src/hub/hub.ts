@@ -6,9 +6,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Principal, Role } from '../auth/principal.js'
 import type { Database } from '../database/pool.js'
-import { inWorkspace } from '../database/workspace.js'
-import { FEED } from '../events/event.js'
-import { ensureStream, findStreamAndHead } from '../events/log.js'
 import type { TypeFilter } from '../events/type-filter.js'
 import { Housekeeping } from '../housekeeping.js'
 import type { Logger } from '../logger.js'
@@ -19,6 +16,7 @@ import { HubStream } from './hub-stream.js'
 import type { Mode } from './mode.js'
 import { Pages } from './pages.js'
 import { type Start, Starts } from './start.js'
+import { openStored } from './stored-stream.js'
 import { Subscription } from './subscription.js'
 import type { Tailer } from './tailer.js'
 import { Turns } from './turns.js'
@@ -214,14 +212,7 @@ export class Hub {
 
   async #load(workspace: string, name: string): Promise<HubStream | undefined> {
     const { database, tailer } = this.#options
-    // From here on the stream is read by its number, for all who follow it: this is where a workspace gets one.
-    const found = await inWorkspace(database, workspace, async client => {
-      const find = () => findStreamAndHead(client, workspace, name)
-      const existing = await find()
-      if (existing || name !== FEED) return existing
-      await ensureStream(client, workspace, name)
-      return find()
-    })
+    const found = await openStored(database, workspace, name)
     if (!found) return undefined
     const { id, kind, closedAt, head } = found
     const verify = () => tailer.wake([id])

@@ -92,6 +92,11 @@ export class Tailer {
     this.wake([stream.id])
   }
 
+  /** The streams that somebody in this process follows. */
+  get followed(): StreamId[] {
+    return [...this.#streams.keys()]
+  }
+
   unfollow(stream: TailedStream): void {
     if (this.#streams.get(stream.id) === stream) this.#streams.delete(stream.id)
   }

@@ -51,8 +51,7 @@ export function openSession(url: string): Database {
 
 export async function actsOn(session: Database): Promise<Record<string, () => Promise<unknown>>> {
   const items = new Items({ database: session, onCommitted: () => undefined })
-  // Nothing of it walks streams when no kind of them is named.
-  const retention = new Retention({ database: session, logger: silent, days: {}, jobDays: 1 })
+  const retention = new Retention({ database: session, logger: silent, days: { feed: 30 }, jobDays: 1 })
   const tickets = new StreamTickets(session)
   const stream = await log.ensureStream(session, WORKSPACE, FEED)
   const principal = {

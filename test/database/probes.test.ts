@@ -68,7 +68,8 @@ async function createOwned(t: Test, server: string, attributes: string): Promise
   await migrate(url)
   await execute(
     url,
-    `create table public.watched (n int, tenant text);
+    `update sluice.limits set most = 1000000;
+     create table public.watched (n int, tenant text);
      select sluice.watch('public.watched', workspace_column => 'tenant')`,
   )
   return url

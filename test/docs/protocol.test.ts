@@ -24,6 +24,7 @@ const CODES_FROM_ELSEWHERE = [
   '503, code',
   '409, why',
   '422, why',
+  '429, why',
   '410, reset.reason',
 ]
 

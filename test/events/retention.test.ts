@@ -3,6 +3,7 @@ import type { Database } from '../../src/database/pool.js'
 import type { Position, StreamId } from '../../src/events/event.js'
 import { findStream, readBounds, readPage } from '../../src/events/log.js'
 import { Retention } from '../../src/events/retention.js'
+import { retainStream } from '../../src/events/stored-streams.js'
 import { createDatabase } from '../harness/database.js'
 import { until } from '../harness/until.js'
 import { connect, isDense, logged } from './records.js'
@@ -19,6 +20,9 @@ async function fill(database: Database, stream: string, old: number, young: numb
     `update sluice.events set at = at - interval '2 days' where stream_id = $1 and "position" <= $2`,
     [id, old],
   )
+  await database.query(`update sluice.streams set oldest_at = oldest_at - interval '2 days' where id = $1`, [
+    id,
+  ])
   return id
 }
 
@@ -111,7 +115,7 @@ t.test('writers and readers at the same time find no hole', async t => {
     for (let turn = 0; turn < 50; turn += 1) await pool.query(`select sluice.append('w', 'feed', 'b', '{}')`)
   })
   let busy = true
-  const work = Promise.all([...writers, untilNothing(() => retain(pool, 20))]).finally(() => {
+  const work = Promise.all([...writers, untilNothing(() => retainStream(pool, id, 1, 20))]).finally(() => {
     busy = false
   })
 

@@ -87,6 +87,7 @@ t.test('a client that was away longer than events are kept is told by reset', as
   await gateway.app.database.query(
     `update sluice.events set at = at - interval '60 days' where "position" <= 3`,
   )
+  await gateway.app.database.query(`update sluice.streams set oldest_at = '-infinity'`)
   await gateway.app.database.query(`select sluice.retain('feed', interval '30 days', 1000)`)
 
   const late = await comeBack(t, gateway, ids[0] ?? '')

@@ -1,0 +1,63 @@
+/** How many streams there may be, and what retention takes from them (migrations/0015_bounded_streams.sql). */
+import type pg from 'pg'
+import type { StreamId } from './event.js'
+
+const KEPT = `$2::float8 * interval '1 day'`
+
+/** At most `atMost` events of the streams of a kind, and the streams that are empty and unused. */
+export async function retainDue(
+  database: pg.Pool,
+  kind: string,
+  days: number,
+  atMost: number,
+): Promise<{ readonly removed: number; readonly more: boolean }> {
+  const { rows } = await database.query<{ removed: number; more: boolean }>({
+    name: 'sluice-retain-due',
+    text: `select removed, more from sluice.retain_due($1, ${KEPT}, $3)`,
+    values: [kind, days, atMost],
+  })
+  return rows[0] ?? { removed: 0, more: false }
+}
+
+/** The streams that are due: after `retainDue`, those that were locked by others. */
+export async function findDue(
+  database: pg.Pool,
+  kind: string,
+  days: number,
+  atMost: number,
+): Promise<StreamId[]> {
+  const { rows } = await database.query<{ id: StreamId }>({
+    name: 'sluice-find-due',
+    text: `
+      select s.id from sluice.streams s
+       where s.kind = $1 and s.oldest_at < now() - ${KEPT} order by s.oldest_at limit $3`,
+    values: [kind, days, atMost],
+  })
+  return rows.map(({ id }) => id)
+}
+
+/** @throws 55P03 when it stays locked. */
+export async function retainStream(
+  database: pg.Pool,
+  stream: StreamId,
+  days: number,
+  atMost: number,
+): Promise<number> {
+  const { rows } = await database.query<{ removed: number }>({
+    name: 'sluice-retain-stream',
+    text: `select sluice.retain_stream($1, ${KEPT}, $3) as removed`,
+    values: [stream, days, atMost],
+  })
+  return rows[0]?.removed ?? 0
+}
+
+/** @param most streams of a workspace; 0: any number. */
+export async function limitStreams(database: pg.Pool, most: number): Promise<void> {
+  await database.query({
+    name: 'sluice-limit-streams',
+    text: `
+      insert into sluice.limits as l (name, most) values ('streams', $1)
+          on conflict (name) do update set most = excluded.most where l.most <> excluded.most`,
+    values: [most],
+  })
+}
