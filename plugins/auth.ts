@@ -37,6 +37,8 @@ declare module 'fastify' {
     caller: Principal | undefined
     /** Who calls, on a route that is not public. */
     readonly principal: Principal
+    /** The client's address, for rules about it; undefined where the app takes anybody's word for it (`trustProxy: true`). */
+    readonly believedAddress: string | undefined
     /** What the request proves itself by, while that is looked at. */
     credentials: Credentials | undefined
   }
@@ -61,8 +63,10 @@ export interface AuthOptions {
   readonly principalOfKey?:
     | ((key: string, address: string | undefined, mayLookUp: () => void) => Promise<Principal>)
     | undefined
-  /** Whose a stream ticket is, or a Problem; default: no ticket is good. */
-  readonly principalOfTicket?: ((ticket: string, reply: FastifyReply) => Promise<Principal>) | undefined
+  /** Whose a stream ticket is, or a Problem; default: no ticket is good. @param address as for a key. */
+  readonly principalOfTicket?:
+    | ((ticket: string, reply: FastifyReply, address: string | undefined) => Promise<Principal>)
+    | undefined
   /** Told of every refusal; must neither wait nor throw. */
   readonly onRefusal?: (request: FastifyRequest, problem: Problem, tried: Credentials | undefined) => void
   /**
@@ -105,6 +109,17 @@ export default fp<AuthOptions>(
       },
     })
 
+    let believing: boolean | undefined
+    app.decorateRequest('believedAddress', {
+      getter() {
+        if (believing === undefined) {
+          believing = believesAnybody(this)
+          if (believing) app.log.warn(BELIEVING)
+        }
+        return believing ? undefined : this.ip
+      },
+    })
+
     app.addHook('onRoute', ({ method, url, config }) => {
       const access: unknown = config?.access
       if (access === 'public' || isRoles([access].flat())) return
@@ -144,15 +159,6 @@ export default fp<AuthOptions>(
       }
     })
 
-    let believing: boolean | undefined
-    function addressOf(request: FastifyRequest): string | undefined {
-      if (believing === undefined) {
-        believing = believesAnybody(request)
-        if (believing) app.log.warn(BELIEVING)
-      }
-      return believing ? undefined : request.ip
-    }
-
     /** Whoever the one credential of a request proves. */
     async function authenticate(request: FastifyRequest, reply: FastifyReply): Promise<Principal> {
       const isStream = request.routeOptions.config.stream !== undefined
@@ -167,13 +173,13 @@ export default fp<AuthOptions>(
         case 'token':
           return await principalOfToken(request, credentials.text)
         case 'key':
-          return await principalOfKey(credentials.text, addressOf(request), () =>
+          return await principalOfKey(credentials.text, request.believedAddress, () =>
             app.assertMayFail(request, reply),
           )
         case 'ticket':
           // Each ticket is looked up.
           app.assertMayFail(request, reply)
-          return await principalOfTicket(credentials.text, reply)
+          return await principalOfTicket(credentials.text, reply, request.believedAddress)
       }
     }
 

@@ -11,8 +11,11 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** A ticket for a path of a stream, and the path with the ticket in it. Throws a Problem where there is none for it. */
     issueTicket(principal: Principal, path: string): Promise<Ticket & { readonly url: string }>
-    /** Whose the ticket of a request is; to its browser it is spent from then on. Throws a Problem when it is not good. */
-    takeTicket(ticket: string, reply: FastifyReply): Promise<Principal>
+    /**
+     * Whose the ticket of a request is; to its browser it is spent from then on. Throws a Problem when it is not good.
+     * @param address of the client, undefined where it cannot be believed.
+     */
+    takeTicket(ticket: string, reply: FastifyReply, address: string | undefined): Promise<Principal>
   }
   interface FastifyReply {
     /** Has the browser keep the cookie that it is known by, if it has none, and returns what is in it. */
@@ -45,14 +48,14 @@ export default fp(
       return { ...issued, url: withTicket(path, issued.ticket) }
     })
 
-    app.decorate('takeTicket', async (ticket, reply) => {
+    app.decorate('takeTicket', async (ticket, reply, address) => {
       const { method, url } = reply.request
       // Nothing follows a HEAD: whoever looks at a link before it is opened must not use it up.
       if (method !== 'GET') throw ticketInvalid()
       // Before the ticket is spent, so that whatever becomes of this answer or of the database, the browser that has
       // heard it can come back.
       const browser = reply.knowBrowser()
-      return await tickets.take(ticket, url.split(/[?#]/, 1)[0] ?? '', browser)
+      return await tickets.take(ticket, url.split(/[?#]/, 1)[0] ?? '', browser, address)
     })
   },
   { name: 'stream-tickets', dependencies: ['database'] },

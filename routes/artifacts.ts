@@ -7,9 +7,10 @@ import { join, relative, sep } from 'node:path'
 import fastifyStatic from '@fastify/static'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
+import { ApiKeyId } from '../src/auth/api-key.js'
 import { notFound } from '../src/errors.js'
 import { WORKSPACE_PATTERN } from '../src/events/event.js'
-import { ARTIFACTS_PREFIX, type ArtifactLinks, isArtifactPath } from '../src/jobs/artifacts.js'
+import { ARTIFACTS_PREFIX, type ArtifactLinks, isArtifactPath, linkInvalid } from '../src/jobs/artifacts.js'
 import { shortageIn } from '../src/shortage.js'
 
 export interface ArtifactRoutesOptions {
@@ -29,6 +30,7 @@ const File = {
 const Query = Type.Object(
   {
     expires: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+    key: Type.Optional({ ...ApiKeyId, description: 'The API key that the link was made for.' }),
     signature: Type.String({ maxLength: 64 }),
   },
   { additionalProperties: false },
@@ -54,7 +56,10 @@ const routes: FastifyPluginAsyncTypebox<ArtifactRoutesOptions> = async (app, { f
     async (request, reply) => {
       const { workspace, '*': path } = request.params
       if (folder === undefined || links === undefined) throw notFound('artifact')
+      const { key } = request.query
       links.verify({ workspace, path, ...request.query }, Date.now())
+      if (key !== undefined && !(await app.apiKeys.isGoodFrom(key, request.believedAddress)))
+        throw linkInvalid()
       const file = isArtifactPath(path) ? await fileIn(join(folder, workspace), path) : undefined
       if (file === undefined) throw notFound('artifact')
       reply.headers({

@@ -31,8 +31,12 @@ const routes: FastifyPluginAsyncTypebox<{ links: ArtifactLinks | undefined }> = 
         id: request.params.runId,
         encoding: runs,
         maxFollowers: MAX_LISTENERS,
-        opening: snapshot =>
-          openRun({ database: app.database, workspace: request.principal.workspace, links }, snapshot),
+        opening(snapshot) {
+          const { workspace, credential } = request.principal
+          const key = credential.kind === 'key' ? credential.id : undefined
+          const link = links && ((path: string) => links.sign(workspace, path, Date.now(), key))
+          return openRun({ database: app.database, workspace, link }, snapshot)
+        },
       }),
   )
 }

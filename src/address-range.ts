@@ -42,14 +42,24 @@ export function formatRange({ bytes, prefix }: AddressRange): string {
 
 /** Whether one of the ranges holds the address; of what is no address, such as the peer of a Unix socket, none does. */
 export function isWithin(address: string | undefined, ranges: readonly AddressRange[]): boolean {
-  const written = address === undefined ? undefined : literalBytes(address.split('%', 1)[0] ?? '')
-  if (!written) return false
-  const found = isMapped(written) ? written.slice(MAPPED.length) : written
+  const found = bytesOf(address)
+  if (!found) return false
   return ranges.some(
     ({ bytes, prefix }) =>
       bytes.length === found.length &&
       bytes.every((byte, at) => byte === ((found[at] ?? 0) & maskOf(prefix, at))),
   )
+}
+
+/** The address of a client as a `cidr` of one, for Postgres to look up in ranges; undefined for what is no address. */
+export function cidrOf(address: string | undefined): string | undefined {
+  const bytes = bytesOf(address)
+  return bytes && formatRange({ bytes, prefix: bytes.length * 8 })
+}
+
+function bytesOf(address: string | undefined): number[] | undefined {
+  const written = address === undefined ? undefined : literalBytes(address.split('%', 1)[0] ?? '')
+  return written && isMapped(written) ? written.slice(MAPPED.length) : written
 }
 
 /** The bits of the byte at this place that belong to the prefix. */

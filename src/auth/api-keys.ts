@@ -79,6 +79,13 @@ export class ApiKeys {
     return key.expires_at?.getTime() ?? Number.POSITIVE_INFINITY
   }
 
+  /** Whether what was made for a key is good still, and from this address. @param address as for `principalOf`. */
+  async isGoodFrom(id: string, address: string | undefined): Promise<boolean> {
+    const key = await this.#cache.find(id)
+    if (!key || key.revoked_at !== null) return false
+    return (key.expires_at?.getTime() ?? Number.POSITIVE_INFINITY) > Date.now() && isAllowedFrom(key, address)
+  }
+
   /** The key has been changed: whoever asks next is told how it is now. */
   forget(id: string): void {
     this.#cache.forget(id)

@@ -5,6 +5,7 @@
  * docs/decisions/0001-stream-tickets.md says why so.
  */
 import { randomBytes } from 'node:crypto'
+import { cidrOf } from '../address-range.js'
 import type { Database } from '../database/pool.js'
 import { hashSecret } from './api-key-secret.js'
 import { type Credential, type Principal, ROLES } from './principal.js'
@@ -54,38 +55,52 @@ export class StreamTickets {
   }
 
   /**
-   * Whose the ticket is, which is spent by that if it has not been. What a key asked for ends with the key.
+   * Whose the ticket is. It is spent by that, unless it was spent before or is refused. A ticket that a key asked for is held
+   * to the key: it ends with it, and is good from the key's addresses only, each time that it is brought.
+   * @param address of the client, as trusted proxies tell it; undefined where it cannot be believed.
    * @param browser the secret in the cookie of the browser that brings it.
-   * @throws {Problem} 401 `ticket-invalid`, whatever is wrong: unknown, over, for another path, another browser's.
+   * @throws {Problem} 401 `ticket-invalid`, whatever is wrong: unknown, over, for another path, another browser's, from
+   *   another address.
    */
-  async take(ticket: string, pathname: string, browser: string): Promise<Principal> {
+  async take(
+    ticket: string,
+    pathname: string,
+    browser: string,
+    address: string | undefined,
+  ): Promise<Principal> {
     if (!TICKET.test(ticket)) throw ticketInvalid()
     // Of those who race for it one finds it unspent: the others wait for its row, and then see the browser in it.
     const { rows } = await this.#database.query<TicketRow>({
       name: 'sluice-take-ticket',
-      text: `with spent as (
+      text: `with allowed as (
+               select t.hash, (1000 * extract(epoch from k.expires_at))::float8 as key_expires_at
+               from sluice.stream_tickets t
+               left join sluice.api_keys k
+                 on t.credential_kind = 'key' and k.id = t.credential_id and k.workspace = t.workspace
+               where t.hash = $1 and t.path = $2 and (t.credential_kind <> 'key' or (
+                 k.id is not null and k.revoked_at is null
+                 and (k.expires_at is null or k.expires_at > clock_timestamp())
+                 and (k.allowed_ips is null or $5::cidr <<= any (k.allowed_ips))
+               ))
+             ),
+             spent as (
                update sluice.stream_tickets t
                set browser_hash = $3, good_until = clock_timestamp() + interval '1 millisecond'
                  * least($4::float8, t.expires_at - 1000 * extract(epoch from clock_timestamp()))
-               where t.hash = $1 and t.path = $2 and t.browser_hash is null and t.good_until > clock_timestamp()
-               returning t.*
+               from allowed a
+               where t.hash = a.hash and t.browser_hash is null and t.good_until > clock_timestamp()
+               returning t.*, a.key_expires_at
              ),
              taken as (
                select t.* from spent t
                union all
-               select t.* from sluice.stream_tickets t
-               where t.hash = $1 and t.path = $2 and t.browser_hash = $3 and t.good_until > clock_timestamp()
+               select t.*, a.key_expires_at from sluice.stream_tickets t join allowed a on t.hash = a.hash
+               where t.browser_hash = $3 and t.good_until > clock_timestamp()
              )
              select t.workspace, t.principal, t.role, t.credential_kind, t.credential_id, t.issued_at,
-               least(t.expires_at, (1000 * extract(epoch from k.expires_at))::float8) as expires_at
-             from taken t
-             left join sluice.api_keys k
-               on t.credential_kind = 'key' and k.id = t.credential_id and k.workspace = t.workspace
-             where t.credential_kind <> 'key' or (
-               k.id is not null and k.revoked_at is null
-               and (k.expires_at is null or k.expires_at > clock_timestamp())
-             )`,
-      values: [hashSecret(ticket), pathname, hashSecret(browser), TO_RETURN_MS],
+               least(t.expires_at, t.key_expires_at) as expires_at
+             from taken t`,
+      values: [hashSecret(ticket), pathname, hashSecret(browser), TO_RETURN_MS, cidrOf(address) ?? null],
     })
     const principal = rows[0] && principalOf(rows[0])
     if (!principal || principal.expiresAt <= Date.now()) throw ticketInvalid()

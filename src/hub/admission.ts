@@ -48,8 +48,13 @@ export class Admission {
 
   /** @returns false where the credentials are not fit to go on with; then nothing has changed. */
   renew(principal: Principal): boolean {
-    const { id, workspace } = this.#principal
-    const same = principal.id === id && principal.workspace === workspace
+    const { id, workspace, credential } = this.#principal
+    // A token may name the id of a key as its subject. It does not stand for the key, nor for the addresses that the key is
+    // good from: what opened the stream was looked at there.
+    const same =
+      principal.id === id &&
+      principal.workspace === workspace &&
+      principal.credential.kind === credential.kind
     if (!same || principal.expiresAt <= this.#expiresAt || !allows(principal.role, this.#access)) return false
     this.#admit(principal)
     return true

@@ -1,11 +1,12 @@
 /**
- * Links to files that jobs have left behind: a path in the folder of a workspace, an expiry, and a signature over all
- * three. Whoever has a link may fetch that one file until then, without a token; nobody can make one up.
+ * Links to files that jobs have left behind: a path in the folder of a workspace, an expiry, and a signature over all of
+ * it. A link fetches that one file until then, without a token; nobody can make one up. A link that an API key was given
+ * names the key, and is good only while the key is, and where it is.
  */
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 import { Problem } from '../errors.js'
 
-/** Where links lead: `<prefix>/<workspace>/<path>?expires=<seconds since 1970>&signature=<base64url>`. */
+/** Where links lead: `<prefix>/<workspace>/<path>?expires=<seconds since 1970>[&key=<id>]&signature=<base64url>`. */
 export const ARTIFACTS_PREFIX = '/api/v1/artifacts'
 export const LINK_LIFETIME_S = 15 * 60
 const MAX_PATH_LENGTH = 512
@@ -18,6 +19,8 @@ export interface SignedLink {
   readonly path: string
   /** Seconds since 1970. */
   readonly expires: number
+  /** The id of the API key that it was made for. */
+  readonly key?: string
   readonly signature: string
 }
 
@@ -34,26 +37,26 @@ export class ArtifactLinks {
     this.#key = Buffer.from(hkdfSync('sha256', secret, '', 'sluice artifact links', KEY_BYTES))
   }
 
-  /** The path and query of a link that is good for 15 minutes from `now`, in ms since 1970. */
-  sign(workspace: string, path: string, now: number): string {
+  /**
+   * The path and query of a link that is good for 15 minutes from `now`, in ms since 1970.
+   * @param key the API key that asks for it, if it is one.
+   */
+  sign(workspace: string, path: string, now: number, key?: string): string {
     const expires = Math.floor(now / 1_000) + LINK_LIFETIME_S
     const place = [workspace, ...path.split('/')].map(encodeURIComponent).join('/')
-    return `${ARTIFACTS_PREFIX}/${place}?expires=${expires}&signature=${this.#signature(workspace, path, expires)}`
+    const query = key === undefined ? `expires=${expires}` : `expires=${expires}&key=${key}`
+    return `${ARTIFACTS_PREFIX}/${place}?${query}&signature=${this.#signature(workspace, path, expires, key)}`
   }
 
   /**
    * @param now in ms since 1970.
    * @throws {Problem} 403 `link-invalid`, 410 `link-expired`.
    */
-  verify({ workspace, path, expires, signature }: SignedLink, now: number): void {
-    const expected = Buffer.from(this.#signature(workspace, path, expires))
+  verify({ workspace, path, expires, key, signature }: SignedLink, now: number): void {
+    const expected = Buffer.from(this.#signature(workspace, path, expires, key))
     const given = Buffer.from(signature)
     if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
-      throw new Problem(
-        403,
-        'link-invalid',
-        'This link was not made here. Take one from the snapshot of a run.',
-      )
+      throw linkInvalid()
     }
     if (now / 1_000 >= expires) {
       throw new Problem(
@@ -64,9 +67,18 @@ export class ArtifactLinks {
     }
   }
 
-  #signature(workspace: string, path: string, expires: number): string {
+  #signature(workspace: string, path: string, expires: number, key: string | undefined): string {
     // JSON keeps the parts apart: no two links have the same text.
-    const text = JSON.stringify([workspace, path, expires])
+    const text = JSON.stringify([workspace, path, expires, ...(key === undefined ? [] : [key])])
     return createHmac('sha256', this.#key).update(text).digest('base64url')
   }
+}
+
+/** One answer for a link that was made up and for one that is not good here. */
+export function linkInvalid(): Problem {
+  return new Problem(
+    403,
+    'link-invalid',
+    'This link was not made here, or is not good for you. Take one from the snapshot of a run.',
+  )
 }

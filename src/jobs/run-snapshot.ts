@@ -10,7 +10,7 @@ import { checkOf } from '../events/event-id.js'
 import { readNewest } from '../events/newest.js'
 import { cursorId } from '../hub/cursor.js'
 import type { Opening } from '../hub/start.js'
-import { type ArtifactLinks, isArtifactPath } from './artifacts.js'
+import { isArtifactPath } from './artifacts.js'
 import { runSnapshot } from './dialects/runs.js'
 import type { Job } from './job.js'
 import type { JobSnapshot } from './jobs.js'
@@ -25,8 +25,8 @@ const MAX_OTHER_BYTES = 256 * 1024
 export interface RunSources {
   readonly database: Database
   readonly workspace: string
-  /** Undefined where artifacts are not served: then none are listed. */
-  readonly links: ArtifactLinks | undefined
+  /** The link to an artifact; undefined where artifacts are not served: then none are listed. */
+  readonly link: ((path: string) => string) | undefined
 }
 
 /** The snapshot, and where the stream goes on after it. */
@@ -49,7 +49,7 @@ export async function openRun(sources: RunSources, { job, stream, head }: JobSna
  * @returns JSON text; the entries of `logs` and `results` are the data of the events, as stored.
  */
 async function readRun(
-  { database, workspace, links }: RunSources,
+  { database, workspace, link }: RunSources,
   job: Job,
   stream: StreamId,
   upTo: Position,
@@ -60,8 +60,8 @@ async function readRun(
     return {
       logs: await newest(LOG_TYPES, MAX_LOGS, MAX_LOG_BYTES),
       results: await newest(['result'], MAX_OTHERS, MAX_OTHER_BYTES),
-      artifacts: links
-        ? artifactsIn((await newest(['artifact'], MAX_OTHERS, MAX_OTHER_BYTES)).events, workspace, links)
+      artifacts: link
+        ? artifactsIn((await newest(['artifact'], MAX_OTHERS, MAX_OTHER_BYTES)).events, link)
         : [],
     }
   })
@@ -88,12 +88,11 @@ function list(events: readonly StoredEvent[]): string {
 }
 
 /** What does not name a file in the workspace's folder gets no link. Of several with one name the newest counts. */
-function artifactsIn(events: readonly StoredEvent[], workspace: string, links: ArtifactLinks) {
-  const now = Date.now()
+function artifactsIn(events: readonly StoredEvent[], link: (path: string) => string) {
   const urls = new Map<string, string>()
   for (const { data } of events) {
     const { name, path }: { name?: unknown; path?: unknown } = JSON.parse(data)
-    if (typeof name === 'string' && isArtifactPath(path)) urls.set(name, links.sign(workspace, path, now))
+    if (typeof name === 'string' && isArtifactPath(path)) urls.set(name, link(path))
   }
   return [...urls].map(([name, url]) => ({ name, url }))
 }

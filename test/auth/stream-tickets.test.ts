@@ -6,6 +6,7 @@ import { Retention } from '../../src/events/retention.js'
 import { createDatabase } from '../harness/database.js'
 
 const PATH = '/api/events'
+const HERE = '192.0.2.7'
 const INVALID = { status: 401, code: 'ticket-invalid' }
 
 const ada: Principal = {
@@ -38,7 +39,7 @@ t.test('a ticket opens as the principal who asked for it, in every respect', asy
   for (const principal of [ada, odd, far]) {
     const { ticket } = await tickets.issue(principal, PATH)
 
-    t.strictSame(await tickets.take(ticket, PATH, 'browser'), principal)
+    t.strictSame(await tickets.take(ticket, PATH, 'browser', HERE), principal)
   }
 })
 
@@ -47,11 +48,11 @@ t.test('a ticket is spent once, and then good for that browser only', async t =>
   const tickets = new StreamTickets(pool)
   const { ticket } = await tickets.issue(ada, PATH)
 
-  await tickets.take(ticket, PATH, 'first')
+  await tickets.take(ticket, PATH, 'first', HERE)
 
-  await t.rejects(tickets.take(ticket, PATH, 'second'), INVALID)
-  t.match(await tickets.take(ticket, PATH, 'first'), { id: 'ada' })
-  t.match(await tickets.take(ticket, PATH, 'first'), { id: 'ada' }, 'as often as it comes back')
+  await t.rejects(tickets.take(ticket, PATH, 'second', HERE), INVALID)
+  t.match(await tickets.take(ticket, PATH, 'first', HERE), { id: 'ada' })
+  t.match(await tickets.take(ticket, PATH, 'first', HERE), { id: 'ada' }, 'as often as it comes back')
 })
 
 // Attack: who sees a URL at the moment of its use tries to be quicker, or as quick.
@@ -64,7 +65,9 @@ t.test('of 50 browsers that race for a ticket on two gateways one wins', async t
   for (let round = 0; round < 5; round += 1) {
     const issued = await gateways[0]?.issue(ada, PATH)
     const taken = await Promise.allSettled(
-      Array.from({ length: 50 }, (_, n) => gateways[n % 2]?.take(issued?.ticket ?? '', PATH, `browser ${n}`)),
+      Array.from({ length: 50 }, (_, n) =>
+        gateways[n % 2]?.take(issued?.ticket ?? '', PATH, `browser ${n}`, HERE),
+      ),
     )
 
     const lost = taken.flatMap(result => (result.status === 'rejected' ? [result.reason] : []))
@@ -79,11 +82,15 @@ t.test('a ticket for one path opens no other, and is not spent by the attempt', 
   const { ticket } = await tickets.issue(ada, PATH)
 
   for (const path of ['/api/jobs/7/events', '/api/events/', '/API/events', '//api/events', '']) {
-    await t.rejects(tickets.take(ticket, path, 'browser'), INVALID, path)
+    await t.rejects(tickets.take(ticket, path, 'browser', HERE), INVALID, path)
   }
 
-  t.match(await tickets.take(ticket, PATH, 'browser'), { id: 'ada' })
-  await t.rejects(tickets.take(ticket, '/api/jobs/7/events', 'browser'), INVALID, 'nor when it is spent')
+  t.match(await tickets.take(ticket, PATH, 'browser', HERE), { id: 'ada' })
+  await t.rejects(
+    tickets.take(ticket, '/api/jobs/7/events', 'browser', HERE),
+    INVALID,
+    'nor when it is spent',
+  )
 })
 
 t.test('a ticket that was not used in time is over', async t => {
@@ -93,7 +100,7 @@ t.test('a ticket that was not used in time is over', async t => {
   const { ticket, expiresAt } = await tickets.issue(ada, PATH)
   await pool.query(`update sluice.stream_tickets set good_until = clock_timestamp()`)
 
-  await t.rejects(tickets.take(ticket, PATH, 'browser'), INVALID)
+  await t.rejects(tickets.take(ticket, PATH, 'browser', HERE), INVALID)
 
   t.ok(expiresAt.getTime() >= before + TO_SPEND_MS - 1_000)
   t.ok(expiresAt.getTime() <= Date.now() + TO_SPEND_MS + 1_000)
@@ -107,7 +114,7 @@ t.test('a browser may come back as long as the credentials are good, for a day a
 
   for (const expiresAt of [ada.expiresAt, Number.POSITIVE_INFINITY, Number.MAX_SAFE_INTEGER * 1000]) {
     const { ticket } = await tickets.issue({ ...ada, expiresAt }, PATH)
-    await tickets.take(ticket, PATH, 'browser')
+    await tickets.take(ticket, PATH, 'browser', HERE)
     const { rows } = await pool.query<{ good_until: Date }>(
       'delete from sluice.stream_tickets returning good_until',
     )
@@ -115,10 +122,10 @@ t.test('a browser may come back as long as the credentials are good, for a day a
   }
 
   const { ticket } = await tickets.issue({ ...ada, expiresAt: Number.POSITIVE_INFINITY }, PATH)
-  await tickets.take(ticket, PATH, 'browser')
+  await tickets.take(ticket, PATH, 'browser', HERE)
   await pool.query('update sluice.stream_tickets set good_until = clock_timestamp()')
 
-  await t.rejects(tickets.take(ticket, PATH, 'browser'), INVALID)
+  await t.rejects(tickets.take(ticket, PATH, 'browser', HERE), INVALID)
   for (const [index, expected] of [hour, TO_RETURN_MS, TO_RETURN_MS].entries()) {
     t.ok(Math.abs((ends[index] ?? 0) - expected) < 10_000, `${index}`)
   }
@@ -129,11 +136,11 @@ t.test('credentials that end take their tickets with them, spent or not', async 
   const tickets = new StreamTickets(pool)
   const { ticket } = await tickets.issue(ada, PATH)
   const unspent = await tickets.issue(ada, PATH)
-  await tickets.take(ticket, PATH, 'browser')
+  await tickets.take(ticket, PATH, 'browser', HERE)
   await pool.query('update sluice.stream_tickets set expires_at = $1', [Date.now()])
 
-  await t.rejects(tickets.take(ticket, PATH, 'browser'), INVALID)
-  await t.rejects(tickets.take(unspent.ticket, PATH, 'browser'), INVALID)
+  await t.rejects(tickets.take(ticket, PATH, 'browser', HERE), INVALID)
+  await t.rejects(tickets.take(unspent.ticket, PATH, 'browser', HERE), INVALID)
   await t.rejects(tickets.issue({ ...ada, expiresAt: Date.now() }, PATH), { code: 'token-expired' })
 })
 
@@ -143,7 +150,7 @@ t.test('a key that is revoked, has ended or is gone takes its tickets with it', 
   await insertKey(pool)
   const byKey: Principal = { ...ada, credential: { kind: 'key', id: '0123456789ab' } }
   const { ticket } = await tickets.issue(byKey, PATH)
-  await tickets.take(ticket, PATH, 'browser')
+  await tickets.take(ticket, PATH, 'browser', HERE)
 
   for (const change of [
     `update sluice.api_keys set revoked_at = now(), revoked_by = 'root'`,
@@ -153,8 +160,8 @@ t.test('a key that is revoked, has ended or is gone takes its tickets with it', 
   ]) {
     const unspent = await tickets.issue(byKey, PATH)
     await pool.query(change)
-    await t.rejects(tickets.take(ticket, PATH, 'browser'), INVALID, change)
-    await t.rejects(tickets.take(unspent.ticket, PATH, 'browser'), INVALID, change)
+    await t.rejects(tickets.take(ticket, PATH, 'browser', HERE), INVALID, change)
+    await t.rejects(tickets.take(unspent.ticket, PATH, 'browser', HERE), INVALID, change)
   }
 })
 
@@ -167,11 +174,11 @@ t.test('what a ticket opens ends with the key that asked for it, as the key is n
   const { ticket } = await tickets.issue({ ...ada, credential }, PATH)
   const own = await tickets.issue({ ...ada, credential, expiresAt: end - 1 }, PATH)
 
-  t.equal((await tickets.take(ticket, PATH, 'browser')).expiresAt, ada.expiresAt)
+  t.equal((await tickets.take(ticket, PATH, 'browser', HERE)).expiresAt, ada.expiresAt)
   await pool.query('update sluice.api_keys set expires_at = to_timestamp($1::float8 / 1000)', [end])
 
-  t.equal((await tickets.take(ticket, PATH, 'browser')).expiresAt, end)
-  t.equal((await tickets.take(own.ticket, PATH, 'browser')).expiresAt, end - 1)
+  t.equal((await tickets.take(ticket, PATH, 'browser', HERE)).expiresAt, end)
+  t.equal((await tickets.take(own.ticket, PATH, 'browser', HERE)).expiresAt, end - 1)
 })
 
 // Attack: a backup of the database, or a role that may read it, is turned into open streams.
@@ -179,7 +186,7 @@ t.test('the database has neither tickets nor cookies', async t => {
   const { pool } = await createDatabase(t)
   const tickets = new StreamTickets(pool)
   const { ticket } = await tickets.issue(ada, PATH)
-  await tickets.take(ticket, PATH, 'the secret of the browser')
+  await tickets.take(ticket, PATH, 'the secret of the browser', HERE)
 
   const { rows } = await pool.query<{ row: string }>(
     `select t::text || encode(hash, 'escape') || encode(browser_hash, 'escape') as row from sluice.stream_tickets t`,
@@ -206,7 +213,7 @@ t.test('what cannot be a ticket is refused without asking the database', async t
     `${ticket.slice(1)}=`,
     "' or 1=1 --",
   ]) {
-    await t.rejects(tickets.take(text, PATH, 'browser'), INVALID, JSON.stringify(text))
+    await t.rejects(tickets.take(text, PATH, 'browser', HERE), INVALID, JSON.stringify(text))
   }
 })
 
@@ -214,10 +221,10 @@ t.test('tickets that are over are removed, the others are not', async t => {
   const { pool } = await createDatabase(t)
   const tickets = new StreamTickets(pool)
   const over = await Promise.all([tickets.issue(ada, PATH), tickets.issue(ada, PATH)])
-  await tickets.take(over[0].ticket, PATH, 'browser')
+  await tickets.take(over[0].ticket, PATH, 'browser', HERE)
   await pool.query('update sluice.stream_tickets set good_until = clock_timestamp()')
   const good = await Promise.all([tickets.issue(ada, PATH), tickets.issue(ada, PATH)])
-  await tickets.take(good[0].ticket, PATH, 'browser')
+  await tickets.take(good[0].ticket, PATH, 'browser', HERE)
 
   const log = () => undefined
   await new Retention({
@@ -228,5 +235,5 @@ t.test('tickets that are over are removed, the others are not', async t => {
   }).sweep()
 
   t.equal((await pool.query('select from sluice.stream_tickets')).rowCount, 2)
-  for (const { ticket } of good) t.match(await tickets.take(ticket, PATH, 'browser'), { id: 'ada' })
+  for (const { ticket } of good) t.match(await tickets.take(ticket, PATH, 'browser', HERE), { id: 'ada' })
 })

@@ -26,6 +26,7 @@ t.test('credentials renew it that are the same principal’s, end later, and ope
     [{ role: 'viewer' }, 'editor', false],
     [{ role: 'runner' }, 'viewer', false],
     [{ id: 'eve' }, 'editor', false],
+    [{ credential: { kind: 'key', id: '0123456789ab' } }, 'editor', false],
     [{ workspace: 'globex' }, 'editor', false],
     [{ expiresAt: 1_000 }, 'editor', false],
     [{ expiresAt: 999 }, 'editor', false],
