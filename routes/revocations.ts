@@ -1,9 +1,11 @@
 /** /api/revocations: whose credentials of before are good no more, for the admins of a workspace. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
+import type { RevocationChange } from '../src/access/guard.js'
 import { MAX_REVOCATION_PAGE, NewRevocation, Revocation, RevocationId } from '../src/access/revocation.js'
 import {
   createRevocation,
+  inForce,
   listRevocations,
   removeRevocation,
 } from '../src/access/revocation-administration.js'
@@ -40,10 +42,10 @@ const tags = ['access']
 const admin = { access: 'admin' } as const
 
 const routes: FastifyPluginAsyncTypebox = async app => {
-  /** What is stored is stored, also where it cannot be read back just now: then the access log brings it here. */
-  const settled = () => {
+  /** Takes note of it here, and tells the other processes. */
+  const settled = (change: RevocationChange) => {
+    app.guard.apply([change])
     app.accessChanged()
-    return app.guard.reload().catch(() => undefined)
   }
 
   app.post(
@@ -62,7 +64,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async (request, reply) => {
       const made = await createRevocation(app.database, request.auditOrigin, request.body)
-      await settled()
+      settled({ made: inForce(made) })
       return reply.code(201).header('location', `/api/revocations/${made.id}`).send(made)
     },
   )
@@ -96,8 +98,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async (request, reply) => {
-      await removeRevocation(app.database, request.auditOrigin, request.params.id)
-      await settled()
+      const removed = await removeRevocation(app.database, request.auditOrigin, request.params.id)
+      settled({ removed })
       return reply.code(204).send(null)
     },
   )

@@ -11,7 +11,7 @@ import type { StoredEvent, StreamId } from '../events/event.js'
 import { SystemStream } from '../hub/system-stream.js'
 import type { Tailer } from '../hub/tailer.js'
 import type { Logger } from '../logger.js'
-import type { Guard } from './guard.js'
+import type { Guard, RevocationChange } from './guard.js'
 
 /** Of a kind of its own: its events are no state, and go after a day (plugins/retention.ts). */
 const KIND = 'access'
@@ -23,7 +23,7 @@ export interface AccessLogOptions {
   readonly logger: Logger
   /** Wakes this process and the others. */
   onCommitted(streams: readonly StreamId[]): void
-  readonly guard: Pick<Guard, 'load' | 'reload' | 'keyChanged' | 'renew'>
+  readonly guard: Pick<Guard, 'load' | 'reload' | 'apply' | 'keyChanged' | 'renew'>
 }
 
 export class AccessLog {
@@ -58,17 +58,22 @@ export class AccessLog {
   #receive(events: readonly StoredEvent[]): void {
     const { guard } = this.#options
     const keys = new Set<string>()
-    let revocations = false
+    let unnamed = false
+    const revocations: RevocationChange[] = []
     for (const { data } of events) {
       const change: unknown = JSON.parse(data)
       // One that a newer version tells of, in the middle of a deploy, is for that.
       if (!Value.Check(AccessChange, change)) continue
       if (change.change === 'key') keys.add(change.key)
-      else if (change.change === 'revocations') revocations = true
-      else guard.renew(change.connection, principalIn(change.principal))
+      else if (change.change === 'revocations') {
+        if (change.made) revocations.push({ made: change.made })
+        else if (change.removed) revocations.push({ removed: change.removed })
+        else unnamed = true
+      } else guard.renew(change.connection, principalIn(change.principal))
     }
+    if (revocations.length > 0) guard.apply(revocations)
     const asked = [...keys].map(key => guard.keyChanged(key))
-    if (revocations) asked.push(guard.reload())
+    if (unnamed) asked.push(guard.reload())
     Promise.all(asked).catch(error => this.#failed(error))
   }
 

@@ -7,6 +7,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
+import type { MadeRevocation, RemovedRevocation } from '../auth/access-change.js'
 import type { Principal } from '../auth/principal.js'
 import { keyRevoked, tokenRevoked } from '../auth/refusals.js'
 import type { Database } from '../database/pool.js'
@@ -20,6 +21,8 @@ import { Revocations } from './revocations.js'
 const FIRST_LOAD_MS = 2_000
 /** Keys that have changed while this process ran. */
 const CHANGED_KEYS = 10_000
+/** Revocations whose removal is remembered; it is needed for as long as a COMMIT takes to be answered. */
+const REMOVED_REVOCATIONS = 10_000
 
 export interface GuardOptions {
   readonly database: Database
@@ -32,6 +35,9 @@ export interface GuardOptions {
   }
 }
 
+/** A revocation that was made or removed. */
+export type RevocationChange = { readonly made: MadeRevocation } | { readonly removed: RemovedRevocation }
+
 export class Guard {
   readonly #options: GuardOptions
   readonly #watches = new Set<CredentialWatch>()
@@ -39,6 +45,10 @@ export class Guard {
   readonly #loaded: Promise<void>
   #tellLoaded: () => void = () => {}
   #revocations: Revocations | undefined
+  /** Told while the revocations are being read: what is read may be of before. */
+  #meanwhile: RevocationChange[] | undefined
+  /** A removal may be heard of before the answer to what made the revocation. */
+  readonly #removed = new LRUCache<string, true>({ max: REMOVED_REVOCATIONS })
   #reading: Promise<void> = Promise.resolve()
   #queued: Promise<void> | undefined
 
@@ -122,7 +132,18 @@ export class Guard {
     await Promise.all([...keys].map(key => this.keyChanged(key)))
   }
 
-  /** Reads the revocations anew. Of many who ask meanwhile all get what is read after they asked. */
+  /** Takes note of revocations that were made or removed, in their order. The same one may be told again. */
+  apply(changes: readonly RevocationChange[]): void {
+    this.#meanwhile?.push(...changes)
+    if (!this.#revocations) return
+    this.#applyTo(this.#revocations, changes)
+    if (changes.some(change => 'made' in change)) this.#sweep()
+  }
+
+  /**
+   * Reads all revocations: at the start, after a gap, and when nobody says which one has changed. Of many who ask meanwhile all
+   * get what is read after they asked.
+   */
   reload(): Promise<void> {
     this.#queued ??= this.#reading
       .catch(() => {})
@@ -149,9 +170,28 @@ export class Guard {
   }
 
   async #read(): Promise<void> {
-    this.#revocations = new Revocations(await selectInForce(this.#options.database))
+    const meanwhile: RevocationChange[] = []
+    this.#meanwhile = meanwhile
+    try {
+      const revocations = new Revocations(await selectInForce(this.#options.database))
+      this.#applyTo(revocations, meanwhile)
+      this.#revocations = revocations
+    } finally {
+      this.#meanwhile = undefined
+    }
     this.#tellLoaded()
     this.#sweep()
+  }
+
+  #applyTo(revocations: Revocations, changes: readonly RevocationChange[]): void {
+    for (const change of changes) {
+      if ('removed' in change) {
+        this.#removed.set(change.removed.id, true)
+        revocations.remove(change.removed)
+      } else if (!this.#removed.has(change.made.id)) {
+        revocations.add({ ...change.made, expiresAt: change.made.expiresAt ?? Number.POSITIVE_INFINITY })
+      }
+    }
   }
 
   #sweep(): void {

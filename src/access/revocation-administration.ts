@@ -3,7 +3,7 @@
  * processes are one transaction.
  */
 import { type Origin, recordAudit } from '../audit/audit.js'
-import { publishAccessChange } from '../auth/access-change.js'
+import { type MadeRevocation, publishAccessChange } from '../auth/access-change.js'
 import { cutPage, formatPlace, parsePlace } from '../database/cursor.js'
 import type { Database } from '../database/pool.js'
 import { inWorkspace } from '../database/workspace.js'
@@ -50,7 +50,7 @@ export async function createRevocation(
       },
     })
     await recordAudit(client, { ...origin, action: 'revocation.created', details: detailsOf(made) })
-    await publishAccessChange(client, { change: 'revocations' })
+    await publishAccessChange(client, { change: 'revocations', made: inForce(made) })
     return made
   })
 }
@@ -74,14 +74,25 @@ export async function listRevocations(
   return { revocations: page.map(({ revocation }) => revocation), next_cursor }
 }
 
-/** What was refused because of it is taken again. @throws {Problem} 404 `not-found`. */
-export async function removeRevocation(database: Database, origin: Origin, id: string): Promise<void> {
-  await inWorkspace(database, origin.workspace, async client => {
+/** What was refused because of it is taken again. @returns what was removed. @throws {Problem} 404 `not-found`. */
+export async function removeRevocation(database: Database, origin: Origin, id: string): Promise<Revocation> {
+  return inWorkspace(database, origin.workspace, async client => {
     const removed = await rows.deleteRevocation(client, origin.workspace, id)
     if (!removed) throw notFound('revocation')
     await recordAudit(client, { ...origin, action: 'revocation.removed', details: detailsOf(removed) })
-    await publishAccessChange(client, { change: 'revocations' })
+    const { subject, token_id, workspace } = removed
+    await publishAccessChange(client, {
+      change: 'revocations',
+      removed: { id, subject, token_id, workspace },
+    })
+    return removed
   })
+}
+
+/** What a process needs to know of it. */
+export function inForce({ id, workspace, subject, token_id, at, expires_at }: Revocation): MadeRevocation {
+  const expiresAt = expires_at === null ? null : Date.parse(expires_at)
+  return { id, workspace, subject, token_id, at: Date.parse(at), expiresAt }
 }
 
 function detailsOf({ id, subject, token_id, reason, expires_at }: Revocation) {

@@ -3,15 +3,7 @@ import type { Place } from '../database/cursor.js'
 import type { WorkspaceClient } from '../database/workspace.js'
 import type { Queryable } from '../events/log.js'
 import type { Revocation } from './revocation.js'
-
-/** What decides whether credentials are revoked. */
-export interface RevocationInForce {
-  readonly workspace: string
-  readonly subject: string | null
-  readonly token_id: string | null
-  readonly at: Date
-  readonly expires_at: Date | null
-}
+import type { RevocationInForce } from './revocations.js'
 
 interface RevocationRow extends Omit<Revocation, 'at' | 'expires_at'> {
   readonly at: Date
@@ -22,12 +14,16 @@ const COLUMNS = 'r.id, r.workspace, r.subject, r.token_id, r.at, r.by, r.reason,
 
 /** Of all workspaces: who asks has credentials of any. */
 export async function selectInForce(database: Queryable): Promise<RevocationInForce[]> {
-  const { rows } = await database.query<RevocationInForce>({
+  const { rows } = await database.query<RevocationRow>({
     name: 'sluice-revocations-in-force',
-    text: `select r.workspace, r.subject, r.token_id, r.at, r.expires_at from sluice.revocations r
+    text: `select r.id, r.workspace, r.subject, r.token_id, r.at, r.expires_at from sluice.revocations r
             where r.expires_at is null or r.expires_at > clock_timestamp()`,
   })
-  return rows
+  return rows.map(({ at, expires_at, ...row }) => ({
+    ...row,
+    at: at.getTime(),
+    expiresAt: expires_at?.getTime() ?? Number.POSITIVE_INFINITY,
+  }))
 }
 
 export async function insertRevocation(

@@ -10,11 +10,27 @@ import { ROLES } from './principal.js'
 /** In the system's own workspace; so are the kind's and the events' names (migrations/0008_revocations.sql). */
 export const ACCESS_STREAM = 'access'
 
+const orNull = Type.Union([Type.String(), Type.Null()])
+const Revoked = { id: Type.String(), workspace: Type.String(), subject: orNull, token_id: orNull }
+
 export const AccessChange = Type.Union([
   /** A key was revoked or rotated: whoever remembers it looks it up again. */
   Type.Object({ change: Type.Literal('key'), key: Type.String() }),
-  /** A revocation was made or removed (sluice.revocations): whoever remembers them reads them again. */
-  Type.Object({ change: Type.Literal('revocations') }),
+  /**
+   * A revocation was made or removed (sluice.revocations). Without either, as a gateway of the version before tells it,
+   * all are to be read again, as that gateway does whatever else it is told.
+   */
+  Type.Object({
+    change: Type.Literal('revocations'),
+    made: Type.Optional(
+      Type.Object({
+        ...Revoked,
+        at: Type.Number(),
+        expiresAt: Type.Union([Type.Number(), Type.Null()], { description: 'Null: never.' }),
+      }),
+    ),
+    removed: Type.Optional(Type.Object(Revoked)),
+  }),
   /** An open stream shall go on with newer credentials. */
   Type.Object({
     change: Type.Literal('renewal'),
@@ -30,6 +46,9 @@ export const AccessChange = Type.Union([
   }),
 ])
 export type AccessChange = Static<typeof AccessChange>
+type RevocationChange = Extract<AccessChange, { change: 'revocations' }>
+export type MadeRevocation = NonNullable<RevocationChange['made']>
+export type RemovedRevocation = NonNullable<RevocationChange['removed']>
 
 /**
  * Tells all processes, once the caller's transaction commits. Without a transaction, at once. It sends no NOTIFY, which

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { Guard } from '../../src/access/guard.js'
-import type { RevocationInForce } from '../../src/access/revocation-rows.js'
+import type { RevocationInForce } from '../../src/access/revocations.js'
 import type { Principal } from '../../src/auth/principal.js'
 import { createDatabase } from '../harness/database.js'
 import { openStream } from '../harness/event-stream.js'
@@ -79,6 +79,31 @@ t.test('of many who want the revocations read, all get what is there when they a
   await revoke({ subject: 'somebody' })
   t.equal(guard.current(eve), eve)
 })
+
+t.test(
+  'a change counts that is told while all revocations are read, or before what it takes back',
+  async t => {
+    const { guard, pool } = await startGuard(t)
+    const eve = principal({ kind: 'token', id: undefined })
+    const [first, second] = [made('1'), made('2')]
+    const query = pool.query
+    t.intercept(pool, 'query', {
+      value: async (...given: Parameters<typeof query>) => {
+        const read = await query.apply(pool, given)
+        // After the snapshot was taken, before it is known here.
+        guard.apply([{ made: first }])
+        return read
+      },
+    })
+
+    await guard.reload()
+
+    t.throws(() => guard.current(eve), { code: 'token-revoked' })
+    guard.apply([{ removed: first }, { removed: second }])
+    guard.apply([{ made: second }])
+    t.equal(guard.current(eve), eve, 'the removal was heard of first')
+  },
+)
 
 t.test('who was let in, and revoked while there was something to wait for, is not served', async t => {
   const { app, url } = await startGateway(t)
@@ -178,6 +203,11 @@ async function startGuard(test: Test) {
   }
   const ended = () => here.filter(one => concerns(one))
   return { guard, pool, keys, renewed, renewedUntil, ends, revoke, ended, forgotten: () => forgotten }
+}
+
+/** A revocation of eve. */
+function made(id: string) {
+  return { id, workspace: 'acme', subject: 'eve', token_id: null, at: 2_000, expiresAt: null }
 }
 
 function principal(credential: Principal['credential']): Principal {

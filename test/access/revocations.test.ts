@@ -1,11 +1,16 @@
 import t, { type Test } from 'tap'
+import { type RevocationInForce, Revocations } from '../../src/access/revocations.js'
+import { publishAccessChange } from '../../src/auth/access-change.js'
 import { type EventStream, openStream } from '../harness/event-stream.js'
 import { type Gateway, publish, startGateway } from '../harness/gateway.js'
+import { randomFrom } from '../harness/random.js'
 import { bearer, token } from '../harness/tokens.js'
 import { until } from '../harness/until.js'
 
 const event = { type: 'thing.made', data: {} }
 const SECOND_MS = 1_000
+const ALL: Pick<RevocationInForce, 'subject' | 'token_id'> = { subject: null, token_id: null }
+const READ_ALL = 'sluice-revocations-in-force'
 /** What is promised of all processes. */
 const EVERYWHERE_MS = 5_000
 
@@ -42,6 +47,69 @@ for (const notify of ['on', 'off']) {
     },
   )
 }
+
+t.test('a change of one revocation has no process read the others', async t => {
+  const { one, two } = await startTwo(t, 'on')
+  const reads: string[] = []
+  for (const { app } of [one, two]) {
+    const { query } = app.database
+    app.database.query = ((...given: Parameters<typeof query>) => {
+      const [statement] = given as unknown[]
+      if (JSON.stringify(statement).includes(READ_ALL)) reads.push(READ_ALL)
+      return query.apply(app.database, given)
+    }) as typeof query
+  }
+  const eve = issued({ sub: 'eve' })
+
+  const { id } = await revoke(one, { subject: 'eve' })
+  await until('the other one refuses', async () => (await read(two, eve)).status === 401)
+  await remove(two, id)
+  await until('the first one lets in', async () => (await read(one, eve)).status === 200)
+  t.same(reads, [])
+
+  // As a gateway of the version before tells it.
+  await one.app.database.query(
+    `insert into sluice.revocations (workspace, subject, by) values ('acme', 'eve', 'root')`,
+  )
+  await publishAccessChange(one.app.database, { change: 'revocations' })
+  await until('both refuse', async () => {
+    return (await Promise.all([read(one, eve), read(two, eve)])).every(({ status }) => status === 401)
+  })
+})
+
+t.test('revocations that are made, removed and over leave what is in force', async t => {
+  const { integer, pick } = randomFrom(20)
+  const name = () => pick(['a', 'b', 'c'])
+  const grown = new Revocations([])
+  let model: RevocationInForce[] = []
+
+  for (let now = 0; now < 3_000; now += 1) {
+    const gone = integer(5) < 2 ? model[integer(model.length)] : undefined
+    if (gone) {
+      grown.remove(gone)
+      model = model.filter(one => one !== gone)
+    } else {
+      const of = pick([{ ...ALL, subject: name() }, { ...ALL, token_id: name() }, ALL])
+      const expiresAt = pick([now + integer(200), Number.POSITIVE_INFINITY])
+      const some = { id: `${now}`, workspace: name(), ...of, at: now, expiresAt }
+      model.push(some)
+      for (let told = integer(2); told >= 0; told -= 1) grown.add(some, now)
+    }
+    const key = name()
+    const principal = {
+      ...({ id: name(), workspace: name(), role: 'viewer', expiresAt: 1e9 } as const),
+      ...{ issuedAt: integer(now), credential: { kind: 'key', id: key } as const },
+    }
+    const inForce = model.filter(one => one.workspace === principal.workspace && now < one.expiresAt)
+    const expected = inForce.some(
+      ({ subject, token_id, at }) =>
+        token_id === key ||
+        (token_id === null && [null, principal.id].includes(subject) && principal.issuedAt <= at),
+    )
+    if (grown.concerns(principal, now) !== expected) t.fail(JSON.stringify({ now, principal, inForce }))
+  }
+  t.ok(model.length > 100)
+})
 
 t.test('credentials are revoked by subject, by token, or all of a workspace', async t => {
   const gateway = await startGateway(t)
