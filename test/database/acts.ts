@@ -146,7 +146,7 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
     },
     tickets: async () => {
       const { ticket } = await tickets.issue(principal, '/api/events')
-      await tickets.take(ticket, '/api/events', 'browser')
+      await tickets.take(ticket, '/api/events', 'browser', '192.0.2.7')
     },
     audit: async () => {
       await recordAudit(session, { ...ORIGIN, action: 'key.created', details: {} })
