@@ -171,15 +171,17 @@ func (c *client) listen(id string) (status int, ended bool, err error) {
 func (c *client) read(body io.Reader, alive func()) (status int, ended bool, err error) {
 	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, maxLineBytes)
-	var name, data, id string
+	var name, id string
+	// Not a string: adding to one copies it, for each line of a message anew.
+	var data strings.Builder
 	for lines.Scan() {
 		alive()
 		field, value, _ := strings.Cut(lines.Text(), ":")
 		value = strings.TrimPrefix(value, " ")
 		switch {
 		case lines.Text() == "":
-			if data != "" {
-				if status, ended, err = show(name, data); ended || err != nil {
+			if data.Len() > 0 {
+				if status, ended, err = show(name, data.String()); ended || err != nil {
 					return status, ended, err
 				}
 			}
@@ -187,11 +189,13 @@ func (c *client) read(body io.Reader, alive func()) (status int, ended bool, err
 			if id != "" {
 				c.lastEventID = id
 			}
-			name, data, id = "", "", ""
+			name, id = "", ""
+			data.Reset()
 		case field == "event":
 			name = value
 		case field == "data":
-			data += value + "\n"
+			data.WriteString(value)
+			data.WriteByte('\n')
 		case field == "id":
 			id = value
 		case field == "retry":

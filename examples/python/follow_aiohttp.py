@@ -108,15 +108,16 @@ async def listen(response, place):
 
 async def messages(lines):
     """The fields of each message (WHATWG HTML §9.2.6). One that was cut, without its empty line, is none."""
-    message = {}
+    message, data = {}, []
     async for line in lines:
         field, _, value = line.decode("utf-8", "replace").rstrip("\r\n").partition(":")
         value = value.removeprefix(" ")
         if line.strip(b"\r\n") == b"":
-            yield message
-            message = {}
-        elif field == "data" and "data" in message:
-            message["data"] += f"\n{value}"
+            # Joined once: adding to a string copies it, for each line of a message anew.
+            yield {**message, "data": "\n".join(data)} if data else message
+            message, data = {}, []
+        elif field == "data":
+            data.append(value)
         elif field != "":
             message[field] = value
 

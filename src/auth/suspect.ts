@@ -4,6 +4,7 @@
  * only who brings its secret is the key.
  */
 import type { Problem } from '../errors.js'
+import { textOf } from '../utf8.js'
 import type { ApiKeys } from './api-keys.js'
 import type { Credentials } from './credentials.js'
 import type { Principal } from './principal.js'
@@ -57,5 +58,5 @@ function ofToken({ workspace, id, credential }: Principal): Suspect {
 }
 
 function claimsOf(token: string): object {
-  return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())
+  return JSON.parse(textOf(Buffer.from(token.split('.')[1] ?? '', 'base64url'), 'The token'))
 }

@@ -3,6 +3,7 @@
  * asks for nothing we would have to understand, names that are there once. A library that reads on where two readers
  * could differ lets a token mean one thing to who issued it and another to us (RFC 8725 §2.4, §3.11).
  */
+import { isUtf8 } from 'node:buffer'
 import { tokenInvalid } from './refusals.js'
 
 /** What an access token may call itself (RFC 9068 §2.1); others are for other uses, and must not do for this one. */
@@ -35,7 +36,10 @@ function isCanonical(part: string): boolean {
 }
 
 function membersOf(part: string): Readonly<Record<string, unknown>> {
-  const text = Buffer.from(part, 'base64url').toString()
+  const bytes = Buffer.from(part, 'base64url')
+  // Bytes that are not UTF-8 would be read as U+FFFD, which makes one subject of two.
+  if (!isUtf8(bytes)) throw tokenInvalid('it is not UTF-8')
+  const text = bytes.toString()
   const value = parse(text)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw tokenInvalid('it is not a JWT')

@@ -23,7 +23,7 @@ export interface Parts {
   readonly claims?: object
   /** Instead: the JSON as it is. */
   readonly headerText?: string
-  readonly claimsText?: string
+  readonly claimsText?: string | Buffer
 }
 
 const DEMANDS = { JWT_ISSUER: ISSUER, JWT_AUDIENCE: AUDIENCE }

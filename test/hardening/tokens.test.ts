@@ -278,6 +278,12 @@ const TWISTED: readonly Attack[] = [
     token: issuer => issued(issuer, { claimsText: `\ufeff${JSON.stringify(fineClaims())}` }),
   },
   {
+    name: 'a subject in Latin-1',
+    attack: 'Read with U+FFFD, all subjects that differ in such bytes are one.',
+    token: issuer =>
+      issued(issuer, { claimsText: Buffer.from(JSON.stringify(fineClaims({ sub: 'M\xfcller' })), 'latin1') }),
+  },
+  {
     name: 'claims that are a list',
     attack: 'A list has properties too, and no claims that anybody has checked.',
     token: issuer => issued(issuer, { claimsText: `[${JSON.stringify(fineClaims())}]` }),

@@ -3,6 +3,7 @@ import { request } from 'node:http'
 import { PassThrough, Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
+import { Problem } from '../../src/errors.js'
 import { type PreparedEvent, prepare } from '../../src/jobs/content.js'
 import { upload } from '../../src/jobs/upload.js'
 import { as } from '../harness/gateway.js'
@@ -103,6 +104,26 @@ t.test('what comes before a broken line in the same piece is stored as well', as
 
   await t.rejects(broken, SyntaxError)
 
+  t.equal(stored.length, 2)
+})
+
+t.test('an upload that finds no room stores its lines so far, and says how many', async t => {
+  const stored: PreparedEvent[] = []
+  const held: number[] = []
+  const refused = upload({
+    body: Readable.from([Buffer.from(line(1)), Buffer.from(`${line(2)}{"type"`), Buffer.from(line(3))]),
+    ...{ repeatable: false, signal: new AbortController().signal },
+    hold: bytes => {
+      held.push(bytes)
+      if (bytes > 0) throw new Problem(503, 'memory-low', 'No room.')
+    },
+    read: text => prepare(JSON.parse(text)),
+    store: async batch => void stored.push(...batch),
+  })
+
+  await t.rejects(refused, { status: 503, code: 'memory-low', members: { stored: 2, line: 3 } })
+
+  t.same(held, [0, 7])
   t.equal(stored.length, 2)
 })
 
