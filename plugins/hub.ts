@@ -32,15 +32,17 @@ export interface HubOptions {
 
 /** Connections that only read the log, for those who open streams and catch up. */
 const READERS = 4
+/** To plan a read of the tails anew each time takes longer than the read, and there is one good plan. */
+const TAIL_SETTINGS = { plan_cache_mode: 'force_generic_plan' }
 /** A tailer that waits longer for an answer tries another connection. */
 const READ_DEADLINE_MS = 5_000
 
 const hub: FastifyPluginAsync<HubOptions> = async (app, options) => {
   const { bus, database, log: logger } = app
   // Of their own, so that requests that use up the pool cannot hold up the streams.
-  const pool = (name: string, max: number, onLost: () => void = () => {}) =>
+  const pool = (name: string, max: number, onLost: () => void = () => {}, settings = {}) =>
     createPool(options.databaseUrl, {
-      ...{ name, max, queryTimeoutMs: READ_DEADLINE_MS, pooled: options.pooled },
+      ...{ name, max, settings, queryTimeoutMs: READ_DEADLINE_MS, pooled: options.pooled },
       onError(error) {
         logger.debug({ err: error }, 'A reading connection was lost.')
         onLost()
@@ -49,7 +51,7 @@ const hub: FastifyPluginAsync<HubOptions> = async (app, options) => {
   const readers = pool('sluice read', READERS)
   // And one more, so that many clients that come back at once cannot hold up those that are live. The next one may lead to
   // a database that has lost what clients have seen: they hear of it at once, not with the next event.
-  const tail = pool('sluice tail', 1, () => tailer.wake('all'))
+  const tail = pool('sluice tail', 1, () => tailer.wake('all'), TAIL_SETTINGS)
   const tailer: Tailer = new Tailer({ database: tail, bus, logger })
   const hub = new Hub({ ...options, database: readers, tailer, logger })
   const wake = (streams: readonly StreamId[]) => {

@@ -46,6 +46,8 @@ export interface Latecomer {
   advance(payload: Payload | undefined, upTo: StoredEvent): void
   /** To be called when the cursor is at the head. */
   joinLive(): void
+  /** Goes back to the last place that the client knows; false where the cursor is that. */
+  stepBack(): boolean
   /** Goes on at the bounds' head, and says so. */
   reset(why: Discontinuity, bounds: Bounds): void
   say(notice: Notice): void
@@ -168,6 +170,8 @@ export class CatchUp {
     if (!this.#latecomer.catchingUp || restarts !== this.#latecomer.restarts) return
     const why = lossOf(cursor, place)
     if (why !== 'retention') this.#stream.doubt()
+    // What the client has been sent may still be there: it is only its filter that has passed over what is lost.
+    if (why === 'history-lost' && this.#latecomer.stepBack()) return
     if (why) this.#latecomer.reset(why, place)
     // The log has it, so the stream's head is lost, or what was kept of the log: both are being looked at.
     else await this.#stream.grown(AbortSignal.timeout(READ_AGAIN_MS))

@@ -9,6 +9,7 @@ import { checkOf, type EventId } from '../events/event-id.js'
 import { type Bounds, type Head, type Place, readBounds, readPlace } from '../events/log.js'
 import { readNthNewest } from '../events/newest.js'
 import type { TypeFilter } from '../events/type-filter.js'
+import type { Encoding } from '../sse/encoding.js'
 import { type Cursor, cursorId, isAt } from './cursor.js'
 import type { HubStream } from './hub-stream.js'
 import type { Pages } from './pages.js'
@@ -43,6 +44,10 @@ export interface Start {
 
 export function resetTo(bounds: Bounds, reason: Reset['reason']): Reset {
   return { reason, earliest: cursorId(bounds.base), head: cursorId(bounds.head) }
+}
+
+export function resetNotice(encoding: Encoding, reset: Reset): Buffer | undefined {
+  return encoding.notice({ name: 'reset', data: reset, id: reset.head })
 }
 
 /** Why the log cannot go on after a cursor, if it cannot. */
@@ -81,8 +86,11 @@ export class Starts {
     const position = Math.max(base.position, first - 1) as Position
     // What this process keeps is of the history that ends with its head.
     const known = isAt(head, stream.head) ? stream.eventIdAt(position) : undefined
-    const eventId = known ?? (await this.place(stream.id, position)).eventId
-    return { position, ...(eventId !== undefined && { eventId }) }
+    if (known !== undefined) return { position, eventId: known }
+    const place = await this.place(stream.id, position)
+    if (place.eventId !== undefined) return { position, eventId: place.eventId }
+    // Gone in this moment, by retention or with a lost tail.
+    return position < place.base.position ? place.base : place.head
   }
 
   async #after(stream: HubStream, id: EventId): Promise<Start> {

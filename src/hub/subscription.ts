@@ -12,8 +12,8 @@
  *   and catches up from its own cursor.
  * closed: by the client, or by `stop`. Nothing is written any more.
  *
- * When the log does not continue at the stream's head, a client whose cursor is that head is told `reset` and goes on from the
- * new one. Any other catches up from its own cursor, which the log may still have; if not, it is told then.
+ * When the log does not continue at the stream's head, a client that knows that head is told `reset` and goes on from the new
+ * one. Any other catches up from the last place that it knows, which the log may still have; if not, it is told then.
  */
 import type { StoredEvent } from '../events/event.js'
 import type { Bounds, Head } from '../events/log.js'
@@ -24,24 +24,16 @@ import { retryMs } from '../sse/retry.js'
 import { type Sink, STALLED_MS } from '../sse/sink.js'
 import type { Admission } from './admission.js'
 import type { Member } from './audience.js'
-import { CatchUp, type CatchUpOptions, type Latecomer } from './catch-up.js'
+import { CatchUp, type Latecomer } from './catch-up.js'
 import { type Cursor, cursorId, isAt } from './cursor.js'
 import type { Follower, HubStream } from './hub-stream.js'
 import type { Mode } from './mode.js'
-import { type Reset, resetTo, type Start } from './start.js'
+import { resetNotice, resetTo } from './start.js'
+import type { SubscriptionOptions } from './subscription-options.js'
 import type { Discontinuity } from './tailer.js'
 
 /** Why a subscription is ended from here. */
 export type Stop = 'expired' | 'revoked' | 'too-old' | 'stalled' | 'draining' | 'vanished'
-
-export interface SubscriptionOptions extends CatchUpOptions {
-  readonly start: Start
-  /** The id that the client came with, as it may be sent back. */
-  readonly broughtId: string | undefined
-  readonly heartbeatMs: number
-  readonly admission: Admission
-  onClosed(): void
-}
 
 export class Subscription implements Member, Follower, Latecomer {
   readonly admission: Admission
@@ -52,6 +44,8 @@ export class Subscription implements Member, Follower, Latecomer {
   readonly #encoding: Encoding
   readonly #filter: TypeFilter | undefined
   #cursor: Cursor
+  /** The newest place that the client knows: the cursor is further where a filter has passed over events since. */
+  #told: Cursor
   #leave: (() => void) | undefined
   #catchUpRuns = false
   #closed = false
@@ -70,6 +64,7 @@ export class Subscription implements Member, Follower, Latecomer {
     this.#encoding = options.encoding
     this.#filter = options.filter
     this.#cursor = options.start.cursor
+    this.#told = options.start.cursor
     this.#heartbeatAt = Date.now() + options.heartbeatMs
   }
 
@@ -110,7 +105,7 @@ export class Subscription implements Member, Follower, Latecomer {
     const data = { mode, connection: this.admission.connection, ...(ignored && { ignored }) }
     const hello = this.#encoding.notice({ name: 'server.state', data, ...place })
     const cursor = hello && id !== undefined && opening.length > 0 ? this.#encoding.cursor(id) : undefined
-    const reset = start.reset && this.#resetNotice(start.reset)
+    const reset = start.reset && resetNotice(this.#encoding, start.reset)
     this.#retry = this.#encoding.retry(retryMs())
     this.#say([hello, ...opening, cursor, reset])
     if (hello || reset) this.#place = 'sent'
@@ -122,16 +117,14 @@ export class Subscription implements Member, Follower, Latecomer {
     if (upTo.position <= this.#cursor.position) return
     const continues = isAt(this.#cursor, after)
     if (continues) this.advance(payload, upTo)
-    if (!continues || this.#sink.full) {
-      this.#leaveLive()
-      void this.#catchUp()
-    }
+    if (!continues || this.#sink.full) void this.#catchUp()
   }
 
   /** A stream that has an end ends for the client with its last event. */
   advance(payload: Payload | undefined, upTo: StoredEvent): void {
     this.#cursor = upTo
     if (payload) {
+      this.#told = upTo
       if (this.#retry) this.#write([this.#retry])
       this.#retry = undefined
       this.#sink.write(payload)
@@ -145,29 +138,33 @@ export class Subscription implements Member, Follower, Latecomer {
   }
 
   joinLive(): void {
-    // The same event, but never without its UUID.
-    this.#cursor = this.#stream.head
     this.#leave = this.#stream.join(this, this.#encoding, this.#filter)
     if (this.#filter && this.#cursor.position > this.#options.start.cursor.position) this.sayCursor()
   }
 
   sayCursor(): void {
+    this.#told = this.#cursor
     this.#write([this.#encoding.cursor(cursorId(this.#cursor))])
   }
 
   restart(why: Discontinuity, bounds: Bounds, lost: Head): void {
-    if (isAt(this.#cursor, lost)) this.reset(why, bounds)
-    else {
-      this.#restarts += 1
-      this.#leaveLive()
-      void this.#catchUp()
-    }
+    this.#restarts += 1
+    this.stepBack()
+    if (isAt(this.#told, lost)) this.reset(why, bounds)
+    else void this.#catchUp()
+  }
+
+  stepBack(): boolean {
+    const passed = !isAt(this.#cursor, this.#told)
+    this.#cursor = this.#told
+    return passed
   }
 
   reset(why: Discontinuity, bounds: Bounds): void {
     this.#restarts += 1
     this.#cursor = bounds.head
-    this.#say([this.#resetNotice(resetTo(bounds, why))])
+    this.#told = bounds.head
+    this.#say([resetNotice(this.#encoding, resetTo(bounds, why))])
     this.#place = 'sent'
   }
 
@@ -181,6 +178,7 @@ export class Subscription implements Member, Follower, Latecomer {
    */
   say(notice: Notice, ending = false): void {
     const place = this.#place === 'none' ? {} : { id: cursorId(this.#cursor) }
+    if (this.#place !== 'none') this.#told = this.#cursor
     const said = this.#encoding.notice({ ...notice, ...place })
     this.#say([said], ending ? this.#encoding.retry(retryMs()) : this.#retry)
   }
@@ -212,6 +210,7 @@ export class Subscription implements Member, Follower, Latecomer {
   }
 
   async #catchUp(): Promise<void> {
+    this.#leaveLive()
     // It may be full again in the very turn in which it went live: two at once would write everything twice.
     if (this.#catchUpRuns) return
     this.#catchUpRuns = true
@@ -229,11 +228,8 @@ export class Subscription implements Member, Follower, Latecomer {
     if (this.#place === 'brought') this.#write([this.#encoding.cursor(cursorId(this.#cursor))])
     if (this.#place === 'brought') this.#place = 'sent'
     const cursor = this.#place === 'none' ? undefined : this.#cursor
+    if (cursor) this.#told = cursor
     this.#stream.heartbeats.write(this.#sink, this.#encoding, cursor)
-  }
-
-  #resetNotice(reset: Reset): Buffer | undefined {
-    return this.#encoding.notice({ name: 'reset', data: reset, id: reset.head })
   }
 
   /** What begins with a block that has data, or is nothing. */

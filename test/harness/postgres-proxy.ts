@@ -9,6 +9,8 @@ import type { Test } from 'tap'
 
 export interface PostgresProxy {
   readonly url: string
+  /** Where connections lead that are accepted from now on: at first to the database that it was started for. */
+  databaseUrl: string
   /** Connections accepted so far. */
   readonly accepted: number
   /** Connections that clients hold right now. */
@@ -39,7 +41,7 @@ export async function startProxy(test: Test, databaseUrl: string): Promise<Postg
       client.destroy()
       return
     }
-    const pair: Pair = { client, server: proxy.mode === 'pass' ? connectTo(databaseUrl) : undefined }
+    const pair: Pair = { client, server: proxy.mode === 'pass' ? connectTo(proxy.databaseUrl) : undefined }
     pairs.add(pair)
     client.on('error', () => {})
     client.on('close', () => {
@@ -51,6 +53,7 @@ export async function startProxy(test: Test, databaseUrl: string): Promise<Postg
   })
   const proxy = {
     url: '',
+    databaseUrl,
     get accepted() {
       return accepted
     },

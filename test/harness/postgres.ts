@@ -1,6 +1,6 @@
 /** A Postgres server of a test's own, on a port of the loopback: one that may be stopped, started and frozen. */
 import { readFileSync } from 'node:fs'
-import { chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chown, cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { openCluster } from '../../src/database/cluster.js'
@@ -14,6 +14,8 @@ import { until } from './until.js'
 export interface OwnPostgres {
   /** The same for its whole life. */
   readonly url: string
+  /** The folder of its files. */
+  readonly cluster: string
   /** Resolves when it takes connections. */
   start(): Promise<void>
   /** A fast shutdown: connections are cut, the port refuses. Resolves when it has ended. */
@@ -30,15 +32,21 @@ export function withoutFreezing(): string | false {
   return process.platform !== 'linux' && 'finding all processes of a server needs /proc'
 }
 
-/** Makes the server, with further `settings`; it is not started. When `t` ends it goes. */
+/**
+ * Makes the server, with further `settings`; it is not started. When `t` ends it goes.
+ * @param original one that is stopped, of whose files it gets a copy.
+ */
 export async function preparePostgres(
   t: Test,
   settings: Readonly<Record<string, string>> = {},
+  original?: OwnPostgres,
 ): Promise<OwnPostgres> {
   const folder = await temporaryFolder()
   const account = await serverAccount(folder)
   const binaries = await findBinaries(process.env.PG_BIN, account)
-  const cluster = await openCluster({ place: join(folder, 'postgres'), binaries, account, durable: false })
+  const place = join(folder, 'postgres')
+  if (original) await cp(original.cluster, place, { recursive: true })
+  const cluster = await openCluster({ place, binaries, account, durable: false })
   const sockets = join(folder, 'sockets')
   const port = await freePort()
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`
@@ -60,7 +68,7 @@ export async function preparePostgres(
     await rm(folder, { recursive: true, force: true })
   })
   return {
-    url,
+    ...{ url, cluster },
     async start() {
       // It goes with every ordered end of the server.
       await mkdir(sockets, { recursive: true })

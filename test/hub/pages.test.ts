@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import type { Position, StreamId } from '../../src/events/event.js'
-import { readBounds, readHead } from '../../src/events/log.js'
+import { readBounds, readEvent, readHead } from '../../src/events/log.js'
 import { TypeFilter } from '../../src/events/type-filter.js'
 import { HubStream } from '../../src/hub/hub-stream.js'
 import { Pages } from '../../src/hub/pages.js'
@@ -200,6 +200,26 @@ t.test('a filtered page of a history that was lost is not shown as one of the ne
     [4_000, 8_000, 8_192],
     [3_000, 6_000, 8_192],
   ])
+})
+
+t.test('a filtered page gives nothing to a cursor in its middle that is not of its history', async t => {
+  const { pages, pool, stream } = await start(t, everyNth(4_000, 9_000))
+  const at = async (position: number) => {
+    const event = await readEvent(pool, stream.id, position as Position)
+    return { position: position as Position, eventId: event?.eventId ?? '' }
+  }
+  const [before, kept] = [await at(5_000), await at(100)]
+  t.strictSame(positions(await pages.matching(stream, before, rare)), [8_000, 8_192])
+
+  await pool.query('begin; delete from sluice.events where "position" > 1000; commit')
+  await appendEvents(pool, 8_000)
+
+  for (const cursor of [await at(5_000), before, kept])
+    t.strictSame(await pages.matching(stream, cursor, rare), [], 'the page is of before')
+  stream.doubt()
+  t.strictSame(await pages.matching(stream, before, rare), [])
+  for (const cursor of [await at(5_000), kept])
+    t.strictSame(positions(await pages.matching(stream, cursor, rare)), [8_192])
 })
 
 t.test('near the head there is no filtered page', async t => {

@@ -1,0 +1,98 @@
+/**
+ * A failover to a standby that has not got the last events, as it happens to a house: two servers with streaming
+ * replication, the gateway's connections led to the standby once it is promoted, and its listener still on the old primary,
+ * which lives on and tells it nothing of what is published now.
+ */
+import t, { type Test } from 'tap'
+import { migrate } from '../../src/database/migrate.js'
+import { openStream } from '../harness/event-stream.js'
+import { as, type Gateway, publish, startGateway } from '../harness/gateway.js'
+import { preparePostgres } from '../harness/postgres.js'
+import { startProxy } from '../harness/postgres-proxy.js'
+import { execute } from '../harness/server.js'
+import { until } from '../harness/until.js'
+
+const CLIENTS = 60
+const KEPT = 4
+
+t.test('every client that has seen what a failover loses is told before it gets anything else', async t => {
+  const { primary, standby, replication } = await startPair(t)
+  const database = await startProxy(t, primary.url)
+  const gateway = await startGateway(t, {
+    databaseUrl: database.url,
+    env: { LISTEN_DATABASE_URL: primary.url, MAX_STREAMS_PER_PRINCIPAL: '0' },
+  })
+  const ids = await publish(gateway, Array.from({ length: KEPT }, thing))
+  await until('the standby has them', async () => (await eventsIn(standby.url)) === KEPT)
+  const quiet = await follow(t, gateway, 'types=next')
+  await quiet.until(1)
+  await replication.unplug()
+  ids.push(...(await publish(gateway, [thing(), thing()])))
+  const clients = await Promise.all(
+    Array.from({ length: CLIENTS }, (_, n) => follow(t, gateway, n % 2 ? `from=${ids[n % 5]}` : 'last=6')),
+  )
+  for (const client of clients) await client.until(messages => messages.at(-1)?.id === ids.at(-1))
+
+  await execute(standby.url, 'select pg_promote()')
+  await execute(
+    standby.url,
+    `select sluice.publish('acme', 'feed', 'thing.made', '{}') from generate_series(1, 5)`,
+  )
+  database.databaseUrl = standby.url
+  await database.unplug()
+  await database.plugIn()
+
+  for (const client of clients) {
+    await client.until(1, 'reset')
+    const at = client.messages.findIndex(({ event }) => event === 'reset')
+    t.equal(client.messages[at - 1]?.id, ids.at(-1))
+    t.match(JSON.parse(client.messages[at]?.data ?? ''), { reason: 'history-lost', head: /^9\./ })
+  }
+  const [back, anew] = [
+    await follow(t, gateway, `last_event_id=${ids.at(-1)}`),
+    await follow(t, gateway, 'from=beginning'),
+  ]
+  const [next] = await publish(gateway, { type: 'next', data: {} })
+  for (const client of [...clients, quiet, back, anew])
+    await client.until(messages => messages.at(-1)?.id === next)
+
+  t.ok(clients.every(({ messages }) => messages.at(-2)?.event === 'reset'))
+  t.equal(quiet.messages.filter(({ event }) => event === 'reset').length, 0)
+  t.equal(back.messages.at(-2)?.event, 'reset')
+  const kept = anew.messages.flatMap(({ event, id }) => (event === 'thing.made' ? [id] : []))
+  t.strictSame(kept.slice(0, KEPT), ids.slice(0, KEPT))
+  t.equal(kept.length, KEPT + 5)
+  t.notOk(kept.includes(ids.at(-1)))
+})
+
+/** A primary and a standby that follows it through a network that can be unplugged. */
+async function startPair(t: Test) {
+  const primary = await preparePostgres(t)
+  await primary.start()
+  await migrate(primary.url)
+  await primary.stop()
+  const replication = await startProxy(t, primary.url)
+  const { port } = new URL(replication.url)
+  const standby = await preparePostgres(
+    t,
+    { primary_conninfo: `host=127.0.0.1 port=${port} user=postgres sslmode=disable gssencmode=disable` },
+    primary,
+  )
+  await standby.demote()
+  await primary.start()
+  await standby.start()
+  return { primary, standby, replication }
+}
+
+function thing() {
+  return { type: 'thing.made', data: {} }
+}
+
+function follow(t: Test, gateway: Gateway, query: string) {
+  return openStream(t, `${gateway.url}/api/events?${query}`, { headers: as('viewer') })
+}
+
+async function eventsIn(url: string): Promise<number> {
+  const { rows } = await execute(url, 'select count(*)::int as events from sluice.events')
+  return rows[0].events
+}
