@@ -56,14 +56,18 @@ export const SETTINGS: Readonly<Record<string, string>> = {
 }
 
 /**
- * The statement that sets them, for the session or for the transaction that is open. A setting that the server does not
+ * The statements that set them, for the session or for the transaction that is open. A setting that the server does not
  * know is left out: PostgreSQL 17 has brought transaction_timeout.
  * @param more settings besides, or instead.
  */
 export function pins(span: 'session' | 'transaction', more: Readonly<Record<string, string>> = {}): string {
-  const rows = Object.entries({ ...SETTINGS, ...more }).map(([name, value]) => `('${name}','${value}')`)
+  const settings: Readonly<Record<string, string>> = { ...SETTINGS, ...more }
+  const rows = Object.entries(settings).map(([name, value]) => `('${name}','${value}')`)
   const local = span === 'transaction'
+  const set = local ? 'set local' : 'set'
   return (
+    // First what could delay or cancel the statement that sets the others.
+    `${set} jit = off; ${set} statement_timeout = '${settings.statement_timeout}'; ` +
     `select pg_catalog.set_config(s.name, s.value, ${local}) from (values ${rows}) s (name, value) ` +
     'where pg_catalog.current_setting(s.name, true) is not null union all ' +
     // Acknowledged is stored (I1): who waits for replicas, or for none, goes on to do so.

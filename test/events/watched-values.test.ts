@@ -35,6 +35,7 @@ t.test('an event is the same whatever the settings of the writer are', async t =
   t.equal(second?.data, first?.data)
   t.strictSame(more, [])
   t.strictSame(await logged(pool, 'feed', 'NULL'), [], 'what belongs to nobody stays so')
+  await t.rejects(odd.query(`select sluice.watch('sluice.items', workspace => 'w')`), { code: 'SL003' })
 })
 
 const kinds = [
