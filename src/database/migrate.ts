@@ -29,9 +29,14 @@ const CONNECT_TIMEOUT_MS = 10_000
 
 /**
  * @param folder default: migrations/ of this package. Files that do not end in `.sql` are ignored.
- * @throws when the server is older than PostgreSQL 15, or the database was migrated by newer code, or `requireUsable`.
+ * @param oldest major version of PostgreSQL that will do.
+ * @throws when the server is older, or the database was migrated by newer code; as `requireUsable` does.
  */
-export async function migrate(url: string, folder = join(packageRoot, 'migrations')): Promise<void> {
+export async function migrate(
+  url: string,
+  folder = join(packageRoot, 'migrations'),
+  oldest = OLDEST_POSTGRES,
+): Promise<void> {
   const client = new pg.Client({
     connectionString: url,
     application_name: 'sluice migrate',
@@ -41,9 +46,9 @@ export async function migrate(url: string, folder = join(packageRoot, 'migration
   client.on('error', () => undefined)
   await client.connect()
   try {
-    await requireVersion(client)
-    await requireUsable(client)
     await client.query(`begin isolation level read committed; ${pins('transaction', MIGRATION_SETTINGS)}`)
+    await requireVersion(client, oldest)
+    await requireUsable(client)
     await client.query(`select pg_advisory_xact_lock(${MIGRATION_LOCK})`)
     await ensureSchema(client)
     await refuseNewer(client, folder)
@@ -56,14 +61,14 @@ export async function migrate(url: string, folder = join(packageRoot, 'migration
   }
 }
 
-async function requireVersion(client: pg.Client): Promise<void> {
+async function requireVersion(client: pg.Client, oldest: number): Promise<void> {
   const { rows } = await client.query<{ version: number; name: string }>(
     `select current_setting('server_version_num')::int as version, current_setting('server_version') as name`,
   )
   const server = rows[0]
-  if (server && server.version < OLDEST_POSTGRES * 10_000) {
+  if (server && server.version < oldest * 10_000) {
     throw new Error(
-      `The database runs PostgreSQL ${server.name}. Sluice needs ${OLDEST_POSTGRES} or later: upgrade the server.`,
+      `The database runs PostgreSQL ${server.name}. Sluice needs ${oldest} or later: upgrade the server.`,
     )
   }
 }

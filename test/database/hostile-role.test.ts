@@ -16,10 +16,10 @@ for (const mode of [undefined, 'transaction', 'session'] as const) {
     await server.start()
     const through = mode === undefined ? server.url : await startPgBouncer(t, server.url, mode)
     // An idle connection is PgBouncer's own, and nobody else can keep the server from ending it.
-    for (const setting of HOSTILE) {
-      if (mode !== undefined && setting.startsWith('idle_session_timeout')) continue
-      await execute(server.url, `set statement_timeout = 0; alter role postgres set ${setting}`)
-    }
+    const settings = HOSTILE.filter(
+      setting => mode === undefined || !setting.startsWith('idle_session_timeout'),
+    )
+    await execute(server.url, settings.map(setting => `alter role postgres set ${setting};`).join(' '))
 
     await migrate(through)
     const env = mode === undefined ? {} : { LISTEN_DATABASE_URL: server.url }

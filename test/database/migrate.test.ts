@@ -84,17 +84,10 @@ t.test('a role that owns the schema needs no rights on the database', async t =>
   t.strictSame(rows, [{ owner: role }])
 })
 
-t.test('a server before PostgreSQL 15 is refused', async t => {
-  const { url, pool } = await createEmptyDatabase(t)
-  await pool.query(`
-    create schema old;
-    create function old.current_setting(name text) returns text language sql as
-      $$ select case name when 'server_version_num' then '140012' else '14.12' end $$;
-    do $$ begin
-      execute format('alter role %I in database %I set search_path = old, pg_catalog', current_user, current_database());
-    end $$`)
+t.test('a server before the oldest version that will do is refused', async t => {
+  const { url } = await createEmptyDatabase(t)
 
-  await t.rejects(migrate(url, t.testdir({})), {
-    message: 'The database runs PostgreSQL 14.12. Sluice needs 15 or later: upgrade the server.',
+  await t.rejects(migrate(url, t.testdir({}), 99), {
+    message: /^The database runs PostgreSQL \d+\.\d+.*\. Sluice needs 99 or later: upgrade the server\.$/,
   })
 })
