@@ -1,5 +1,5 @@
 /**
- * The list of what happened, newest first, in the order of positions. All text goes in as text: a description is
+ * The list of what happened, newest first, as it arrives. All text goes in as text: a description is
  * somebody else's input (`<img onerror=…>`).
  */
 import { sentenceOf, toneOf } from './sentence.js'
@@ -7,19 +7,13 @@ import { sentenceOf, toneOf } from './sentence.js'
 const MAX_ROWS = 200
 
 export function activityList(list) {
-  /** Adds an event, or completes the one that is there already. `fresh`: it happened just now. True if it is new. */
+  /** `fresh`: it happened just now. */
   function add(event, fresh) {
-    const next = [...list.children].find(row => !(Number(row.dataset.position) > event.position))
-    if (next && Number(next.dataset.position) === event.position) {
-      setTime(next.querySelector('time'), event.at)
-      return false
-    }
-    list.insertBefore(rowOf(event, fresh), next ?? null)
+    list.prepend(rowOf(event, fresh))
     trim()
-    return true
   }
 
-  /** Says that something is missing here. Positions before and after it are not compared: the log may be another. */
+  /** Says that something is missing here. */
   function divide(text) {
     list.prepend(element('li', 'divider', text))
     trim()
@@ -40,7 +34,6 @@ export function activityList(list) {
 
 function rowOf({ position, type, data, at }, fresh) {
   const row = element('li', fresh ? 'event fresh' : 'event')
-  row.dataset.position = position
   const time = element('time')
   setTime(time, at)
   const badge = element('span', 'badge', type)
@@ -54,9 +47,7 @@ function rowOf({ position, type, data, at }, fresh) {
   return row
 }
 
-/** Without a time (a replayed event says none) the place stays free until it is known. */
 function setTime(time, at) {
-  if (!at) return
   time.dateTime = at.toISOString()
   time.title = at.toLocaleString()
   time.textContent = at.toLocaleTimeString([], {

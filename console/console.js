@@ -67,7 +67,8 @@ function follow() {
     hear: {
       state: name => setState(name),
       event: (event, fresh) => {
-        if (rows.add(event, fresh) && fresh) announce(event)
+        rows.add(event, fresh)
+        if (fresh) announce(event)
         $('empty').hidden = true
       },
       reset: ({ reason, head }, after) => {

@@ -1,23 +1,20 @@
 /**
- * The feed by a plain EventSource, and what an EventSource alone cannot know.
+ * The feed as lines (NDJSON), read by fetch: an EventSource hands over the events of names that somebody listens to, and
+ * this page wants events of any type, at once. So what an EventSource does by itself is done here:
  *
- * - The token: it cannot set headers. So it is opened with a ticket, with which it comes back by itself as well.
- * - Why it was refused: it tells no status. When it gives up, the same path is asked for a page, which does; then it is
- *   opened anew, with another ticket.
- * - Types that nobody listens to are not dispatched. But the last event id moves on, and positions are dense: a gap
- *   is read as a page, and its types are listened to from then on.
- * - When a replayed event happened: that is on the page of what was replayed.
- * - That a connection died without a word: after SILENCE_MS without even a heartbeat it is opened anew.
+ * - The place: the `id` of each line is kept, and brought back in `Last-Event-ID`.
+ * - Coming back: in 1 to 3 s after an end, later and later (BACKOFF_MS) while nobody answers.
+ * - A connection that died without a word: after SILENCE_MS without even a heartbeat it is opened anew.
  *
  * States: connecting → live (or the server's mode: degraded, maintenance, draining) ⇄ reconnecting, unavailable; ended
  * is final.
  */
-const KNOWN_TYPES = ['item.created', 'item.updated', 'item.deleted', 'revision.created']
 const REPLAY = 50
-const MAX_PAGE = 200
-const PAGE_DELAY_MS = 300
 const SILENCE_MS = 75_000
-const REOPEN_MS = 3_000
+const RETRY_MS = { least: 1_000, spread: 2_000 }
+const BACKOFF_MS = { first: 1_000, longest: 30_000 }
+/** Trying again changes nothing: the request itself is refused. */
+const FINAL = [400, 401, 403, 404, 406]
 
 /**
  * @param options `token`; `types`, a filter or ''; `hear`, who is told: `state(name)`, `event(event, fresh)`,
@@ -25,146 +22,87 @@ const REOPEN_MS = 3_000
  * @returns a function that ends it.
  */
 export function followFeed({ token, types, hear }) {
-  const listened = new Set()
-  const timers = { silence: 0, reopen: 0, page: 0 }
-  let source
+  let connection = new AbortController()
   let ended = false
-  let opened = 0
+  let silence = 0
+  let again = 0
+  let failures = 0
   let cursor = ''
-  /** Up to this position every event was shown or is being asked for, with the page after `asked`. */
-  let shown = 0
-  let asked = 0
-  /** From the opening until the page of what was replayed is here, events are not fresh. */
-  let opening = true
-  let replaying = true
+  /** When this connection was opened, by the gateway's clock: what is older was there before. */
+  let openedAt = 0
 
   const notices = {
     'server.state': ({ mode }) => hear.state(mode === 'normal' ? 'live' : mode),
-    heartbeat: () => {},
     unavailable: () => hear.state('unavailable'),
     'auth-expired': () => end('Your token has expired.', 401),
     'auth-revoked': () => end('Your token has been revoked.', 401),
-    reset: ({ reason, head }) => {
-      hear.reset({ reason, head }, shown)
-      shown = positionOf(head)
-      replaying = false
-    },
+    reset: ({ reason, head }) => hear.reset({ reason, head }, positionOf(cursor)),
   }
 
   async function open() {
-    source?.close()
+    connection = new AbortController()
+    const { signal } = connection
     alive()
-    opened += 1
-    const turn = opened
-    const query = new URLSearchParams(cursor ? { last_event_id: cursor } : { last: REPLAY })
+    try {
+      const answer = await ask(signal)
+      if (answer.ok) {
+        openedAt = Date.parse(answer.headers.get('date'))
+        for await (const line of linesOf(answer.body)) hearLine(line)
+        if (!ended) comeBack(RETRY_MS.least + RETRY_MS.spread * Math.random())
+      } else await refused(answer)
+    } catch {
+      if (!ended) comeBack(backOff())
+    }
+  }
+
+  function ask(signal) {
+    const query = new URLSearchParams(cursor ? {} : { last: REPLAY })
     if (types) query.set('types', types)
-    const answer = await askFor('/api/stream-tickets', {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ path: `/api/events?${query}` }),
-    })
-    const issued = await answer?.json().catch(() => undefined)
-    if (ended || turn !== opened) return
-    if (!answer?.ok) return refused(answer?.status, issued)
-
-    listened.clear()
-    source = new EventSource(issued.url)
-    source.onopen = () => {
-      opening = replaying = true
-      hear.state('live')
-    }
-    source.onerror = () => {
-      hear.state('reconnecting')
-      if (source.readyState === EventSource.CLOSED) void askWhy()
-    }
-    for (const [name, tell] of Object.entries(notices)) {
-      source.addEventListener(name, event => {
-        alive()
-        tell(JSON.parse(event.data))
-        if (event.lastEventId) moveTo(event.lastEventId, positionOf(event.lastEventId))
-      })
-    }
-    for (const type of [...KNOWN_TYPES, ...types.split(',')]) listen(type)
+    const headers = { accept: 'application/x-ndjson', authorization: `Bearer ${token}` }
+    if (cursor) headers['last-event-id'] = cursor
+    return fetch(`/api/events?${query}`, { headers, signal, cache: 'no-store' })
   }
 
-  function listen(type) {
-    // `open` and `error` are what EventSource says itself; no event of the log has such a name.
-    if (listened.has(type) || Object.hasOwn(notices, type) || ['open', 'error', ''].includes(type)) return
-    listened.add(type)
-    source.addEventListener(type, event => {
-      alive()
-      const position = positionOf(event.lastEventId)
-      const at = replaying ? undefined : new Date()
-      hear.event({ position, type, data: JSON.parse(event.data), at }, !replaying)
-      moveTo(event.lastEventId, position - 1)
-    })
-  }
-
-  /** The cursor is at `id` now, and all up to `before` had to be shown. */
-  function moveTo(id, before) {
-    if (opening) askPage(before)
-    else if (before > shown) askPage(shown)
-    opening = false
-    cursor = id
-    shown = Math.max(shown, positionOf(id))
-  }
-
-  /** Reads what follows `after`, in a moment and once for all who ask meanwhile. */
-  function askPage(after) {
-    asked = timers.page ? Math.min(asked, after) : after
-    timers.page ||= setTimeout(readPage, PAGE_DELAY_MS)
-  }
-
-  async function readPage() {
-    timers.page = 0
-    const from = asked
-    const answer = await ask({ after: from, limit: MAX_PAGE })
-    const page = answer?.ok ? await answer.json() : { events: [], next: '' }
+  function hearLine(line) {
     if (ended) return
-    for (const { position, type, data, at } of page.events) {
-      listen(type)
-      hear.event({ position, type, data, at: new Date(at) }, false)
-    }
-    const next = positionOf(page.next)
-    if (next > from && next < shown) return askPage(next)
-    shown = Math.max(shown, next)
-    replaying = false
+    alive()
+    failures = 0
+    const { id, position, type, data, at } = JSON.parse(line)
+    if (position === undefined) notices[type]?.(data)
+    else hear.event({ position, type, data, at: new Date(at) }, Date.parse(at) >= openedAt)
+    if (id) cursor = id
   }
 
-  async function askWhy() {
-    const answer = await ask({ limit: 1 })
-    const problem = await answer?.json().catch(() => undefined)
-    if (!ended) refused(answer?.status, problem)
+  async function refused(answer) {
+    const problem = await answer.json().catch(() => undefined)
+    if (ended) return
+    if (FINAL.includes(answer.status))
+      return end(problem?.detail ?? `The gateway answered ${answer.status}.`, answer.status)
+    comeBack(Math.max(backOff(), 1_000 * (problem?.retryAfter ?? 0)), 'unavailable')
   }
 
-  /** What will not become better by itself is the end; after anything else it is opened anew. */
-  function refused(status, problem) {
-    if ([400, 401, 403, 404].includes(status)) {
-      return end(problem?.detail ?? `The gateway answered ${status}.`, status)
-    }
-    hear.state('reconnecting')
-    clearTimeout(timers.reopen)
-    timers.reopen = setTimeout(open, REOPEN_MS * (0.5 + Math.random()))
+  function comeBack(ms, state = 'reconnecting') {
+    hear.state(state)
+    clearTimeout(silence)
+    again = setTimeout(open, ms)
   }
 
-  function ask(query) {
-    return askFor(`/api/events?${new URLSearchParams({ ...query, ...(types && { types }) })}`)
-  }
-
-  function askFor(path, { headers, ...init } = {}) {
-    const all = { accept: 'application/json', authorization: `Bearer ${token}`, ...headers }
-    return fetch(path, { ...init, headers: all }).catch(() => undefined)
+  /** Longer and longer, and spread: many pages come back at the same time. */
+  function backOff() {
+    failures += 1
+    return Math.min(BACKOFF_MS.longest, BACKOFF_MS.first * 2 ** (failures - 1)) * (0.5 + Math.random() / 2)
   }
 
   function alive() {
-    clearTimeout(timers.silence)
-    timers.silence = setTimeout(open, SILENCE_MS)
+    clearTimeout(silence)
+    silence = setTimeout(() => connection.abort(), SILENCE_MS)
   }
 
   function close() {
     ended = true
-    source?.close()
-    for (const timer of Object.values(timers)) clearTimeout(timer)
+    clearTimeout(silence)
+    clearTimeout(again)
+    connection.abort()
   }
 
   function end(reason, status) {
@@ -176,6 +114,20 @@ export function followFeed({ token, types, hear }) {
   hear.state('connecting')
   void open()
   return close
+}
+
+/** What has no line end is kept, and looked through only once, however small the pieces are. */
+async function* linesOf(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader()
+  let rest = ''
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    const [first, ...more] = next.value.split('\n')
+    rest += first
+    for (const piece of more) {
+      yield rest
+      rest = piece
+    }
+  }
 }
 
 /** Of an event id, `<position>.<check>`; 0 for what is none. */

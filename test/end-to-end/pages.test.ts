@@ -18,13 +18,12 @@ async function openPage(t: Test): Promise<{ page: Page; errors: string[] }> {
 }
 
 t.test('the console follows the feed under its policy', { skip }, async t => {
-  // An event of a type that the console does not know is seen with the next heartbeat.
-  const gateway = await startGateway(t, { env: { HEARTBEAT_MS: '1000' } })
+  const gateway = await startGateway(t)
   const { page, errors } = await openPage(t)
 
   await page.goto(`${gateway.url}/#token=${token({ role: 'editor' })}`)
   await page.locator('#state').filter({ hasText: 'Live' }).waitFor()
-  await publish(gateway, { type: 'order.paid', data: { order: 1 } })
+  await publish(gateway, { type: 'never.met.before', data: { order: 1 } })
   await page.locator('.text').filter({ hasText: '{"order":1}' }).waitFor()
 
   t.strictSame(errors, [])
@@ -35,7 +34,7 @@ t.test('the description of the API is shown, and tried out, under its policy', {
   const { page, errors } = await openPage(t)
 
   await page.goto(`${url}/docs/`)
-  await page.locator('#operations-server-get_health').click()
+  await page.locator('#operations-server-getHealth').click()
   await page.getByRole('button', { name: 'Try it out' }).click()
   await page.getByRole('button', { name: 'Execute', exact: true }).click()
   await page.locator('.live-responses-table .response-col_status').filter({ hasText: '200' }).waitFor()
