@@ -50,7 +50,7 @@ function start() {
       'Your token may watch. What others change will appear here; an editor token can create the first item.'
   }
   $('command').textContent =
-    `curl -N \\\n  ${location.origin}/api/events \\\n  -H "Accept: text/event-stream" \\\n  -H "Authorization: Bearer $TOKEN"`
+    `TOKEN=…  # yours, such as one that npm start shows\ncurl -N \\\n  ${location.origin}/api/events \\\n  -H "Accept: text/event-stream" \\\n  -H "Authorization: Bearer $TOKEN"`
   follow()
 }
 

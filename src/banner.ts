@@ -20,9 +20,17 @@ export function banner({ url, database, workspace, tokens }: BannerOptions): str
   const { viewer, editor } = tokens
   return `${[
     ...place,
-    `  Page       ${url}/#token=${editor}`,
     '',
-    `Watch the feed of workspace '${workspace}':`,
+    `Two tokens for workspace '${workspace}', good for 30 days. The viewer's may read, the editor's may change things too:`,
+    '',
+    `  VIEWER_TOKEN=${viewer}`,
+    `  EDITOR_TOKEN=${editor}`,
+    '',
+    'Open the page, as the editor:',
+    '',
+    `  ${url}/#token=${editor}`,
+    '',
+    'Watch the feed:',
     '',
     `  curl -N ${url}/api/events -H 'Accept: text/event-stream' -H 'Authorization: Bearer ${viewer}'`,
     '',
@@ -31,6 +39,6 @@ export function banner({ url, database, workspace, tokens }: BannerOptions): str
     `  curl ${url}/api/items -H 'Authorization: Bearer ${editor}' \\`,
     `    -H 'Content-Type: application/json' -d '{"part_number":"A01-0001","description":"Bracket","item_type":"part"}'`,
     '',
-    `The first token is a viewer's, the second an editor's; both are good for 30 days. Stop with Ctrl-C.`,
+    'Stop with Ctrl-C.',
   ].join('\n')}\n`
 }

@@ -4,6 +4,7 @@
  */
 import cluster from 'node:cluster'
 import { readFileSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -12,16 +13,17 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { buildApp } from './app.js'
 import { developmentSecret, keysOf } from './auth/keys.js'
 import { banner } from './banner.js'
-import { type Config, ConfigError, readConfig } from './config.js'
+import { type Config, ConfigError, Environment, readConfig } from './config.js'
 import { provideDatabase } from './database/provision.js'
-import { databaseFault } from './database-fault.js'
 import { type Demo, playDemo } from './demo.js'
 import { BACKLOG } from './http-limits.js'
 import { describeError, logOptions } from './http-log.js'
 import { logDestination } from './log-destination.js'
+import { misspeltVariables } from './misspelt.js'
 import { packageRoot } from './package-root.js'
 import { cleanLines, printableJson } from './redaction.js'
 import { Siblings } from './siblings.js'
+import { startFailure } from './start-failure.js'
 import { onStopSignals, STOP_SIGNALS } from './stop-signals.js'
 import { usageError } from './usage.js'
 import type { Address } from './worker-message.js'
@@ -69,7 +71,9 @@ export function serve(args: readonly string[]): void {
     // It has said itself why.
     if (error instanceof WorkerEnded) process.exit(error.code)
     const known = error instanceof ConfigError
-    const text = known ? error.faults.join('\n') : `Sluice cannot start: ${messageOf(error)}`
+    const text = known
+      ? error.faults.join('\n')
+      : `Sluice cannot start: ${startFailure(error, process.env.DATABASE_URL)}`
     process.stderr.write(`${cleanLines(text)}\n`)
     process.exit(known ? 2 : 1)
   })
@@ -123,6 +127,9 @@ async function closeAll(closers: Closer[]): Promise<void> {
 /** All of Sluice in this folder: the database, and on it one gateway here or several in workers. */
 async function run(launch: Launch): Promise<void> {
   const { config, closers } = launch
+  const variables = Object.keys(Environment.properties)
+  for (const line of misspeltVariables(process.env, variables)) process.stderr.write(`${cleanLines(line)}\n`)
+  await requireFolders(config)
   // Until there is a log to write to, nobody hears the embedded server; a start that fails tells by itself.
   let onLog = (_line: string): void => {}
   const database = await provideDatabase(config, dataDirOf(config), line => onLog(line))
@@ -169,6 +176,15 @@ async function startGateway(launch: Launch, databaseUrl: string, siblings?: Sibl
   const started = { url: urlOf(app, config.HOST), tokens }
   siblings?.join(started, () => app.hub.clients())
   return { log: app.log, ...started }
+}
+
+/** @throws {ConfigError} a folder that is not there would show as files that are not there. */
+async function requireFolders({ ARTIFACTS_DIR: folder }: Config): Promise<void> {
+  // As they are looked for: by the names in it.
+  const missing = folder !== undefined && (await readdir(folder).catch(({ code }) => `${code}`))
+  if (typeof missing !== 'string') return
+  const text = `ARTIFACTS_DIR is ${JSON.stringify(folder)}, which cannot be read as a folder (${missing}).`
+  throw new ConfigError([`${text} Make it, let this user read it, or leave the variable out.`])
 }
 
 function dataDirOf({ DATA_DIR }: Config): string {
@@ -226,18 +242,4 @@ function urlOf(app: FastifyInstance, host: string): string {
   const address = app.server.address()
   const port = typeof address === 'object' && address ? address.port : ''
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
-}
-
-/** A plain Error, or one with a code (the system's, the database's), says what to mend; any other is a fault of ours. */
-function messageOf(error: unknown): string {
-  const fault = databaseFault(error)?.name
-  if (fault === 'away') return 'the database cannot be reached. Check DATABASE_URL and that it runs.'
-  if (fault === 'read-only')
-    return 'the database is read-only. Name the primary in DATABASE_URL, or end default_transaction_read_only.'
-  if (!(error instanceof Error)) return String(error)
-  // A worker's parent binds for it.
-  if ('syscall' in error && (error.syscall === 'listen' || error.syscall === 'bind')) {
-    return `${error.message}. Stop the program that has this port, or set PORT (or HOST) to another.`
-  }
-  return error.constructor === Error || 'code' in error ? error.message : (error.stack ?? error.message)
 }

@@ -5,13 +5,14 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { createDatabase } from '../harness/database.js'
+import { createDatabase, createEmptyDatabase } from '../harness/database.js'
 import { openStream } from '../harness/event-stream.js'
+import { testEnvironment } from '../harness/gateway.js'
 import { freePort } from '../harness/port.js'
 import { preparePostgres } from '../harness/postgres.js'
 import { startProcess, startProgram } from '../harness/process.js'
 import { findProgram } from '../harness/program.js'
-import { temporaryFolder, withDatabase } from '../harness/server.js'
+import { asOwner, execute, temporaryFolder, uniqueName, withDatabase } from '../harness/server.js'
 import { bearer, SECRET } from '../harness/tokens.js'
 
 const run = promisify(execFile)
@@ -53,6 +54,44 @@ t.test('each fault of the configuration is named, with its remedy, and no secret
   t.match(program.output(), /^DATABASE_URL is .* Write a URL such as postgres:\/\//m)
   t.equal(program.output().trim().split('\n').length, 4, 'and nothing else')
   t.notMatch(program.output(), /too short|mysql/)
+})
+
+t.test(
+  'a folder of artifacts that is not there, and a variable that is nearly one of ours, are told',
+  async t => {
+    const env = { ARTIFACTS_DIR: '/nowhere', RATE_LIMIT_MXA: '1', PGPORTS: '1' }
+    const program = startProgram(t, { env: { ...testEnvironment('postgres://127.0.0.1:1/none'), ...env } })
+
+    t.equal(await program.ended(), 2)
+
+    t.match(program.output(), /^RATE_LIMIT_MXA is no variable .* RATE_LIMIT_MAX\?/m)
+    t.match(program.output(), /^ARTIFACTS_DIR is "\/nowhere", .*\(ENOENT\)\. Make it/m)
+    t.equal(program.output().trim().split('\n').length, 2, 'and nothing else')
+  },
+)
+
+t.test('a role, a database or a right that is missing is told with the statement that mends it', async t => {
+  const { url, pool } = await createEmptyDatabase(t)
+  const role = uniqueName('plain')
+  await pool.query(`create role ${role} login password 'plain'`)
+  t.teardown(() => execute(asOwner(url), `drop role ${role}`))
+  const database = /\/(sluice_test_\w+)/.exec(url)?.[1]
+  const as = (name: string) => url.replace(/\/\/([^@/]*@)?/, `//${name}:plain@`)
+  const starts: [url: string, told: RegExp][] = [
+    [as(role), new RegExp(`permission denied .*grant create on database ${database} to ${role};`)],
+    [as('nobody_here'), /create role nobody_here login password '…';|database "none"/],
+    [
+      withDatabase(url, 'none_here'),
+      /"none_here" does not exist\. Make it \(create database none_here owner/,
+    ],
+  ]
+
+  for (const [databaseUrl, told] of starts) {
+    const program = startProgram(t, { env: testEnvironment(databaseUrl) })
+    t.equal(await program.ended(), 1)
+    t.match(program.output(), told)
+    t.match(program.output(), /^Sluice cannot start: /)
+  }
 })
 
 t.test('production refuses what is for development, each with the remedy', async t => {

@@ -1,0 +1,54 @@
+/**
+ * Variables of the environment that are nearly one of ours: `RATE_LIMIT_MXA` would otherwise have no effect, and nobody would
+ * know. Only what looks like a slip of the fingers counts: an environment is full of other programs' variables.
+ */
+
+/** Shorter names are too near to others: HOST, PORT, BUS. */
+const SHORTEST = 6
+/** Slips at most: one in a short name, two in a long one. */
+const LONG = 9
+/** What other programs are configured by. */
+const FOREIGN = /^(NODE_|NPM_|npm_|PG(?!_BIN)|POSTGRES_|XDG_|LC_|DOCKER_|KUBERNETES_|GITHUB_|CI_)/
+
+/** A line for each variable of `env` that is not known, but nearly one of `known`. */
+export function misspeltVariables(
+  env: Readonly<Record<string, string | undefined>>,
+  known: readonly string[],
+): string[] {
+  const unknown = Object.keys(env).filter(name => !known.includes(name) && !FOREIGN.test(name))
+  return unknown.flatMap(name => {
+    const meant = nearest(name, known)
+    return meant === undefined
+      ? []
+      : [
+          `${name} is no variable of Sluice and has no effect. Did you mean ${meant}? If it is another program's, leave it.`,
+        ]
+  })
+}
+
+function nearest(name: string, known: readonly string[]): string | undefined {
+  const candidates = known
+    .filter(candidate => candidate.length >= SHORTEST)
+    .map(candidate => ({ candidate, slips: slipsBetween(name.toUpperCase(), candidate) }))
+    .filter(({ candidate, slips }) => slips <= (candidate.length >= LONG ? 2 : 1))
+  return candidates.sort((a, b) => a.slips - b.slips)[0]?.candidate
+}
+
+/** Letters that were left out, added, replaced or swapped with their neighbour (optimal string alignment). */
+function slipsBetween(a: string, b: string): number {
+  // Far apart, and then as long as it likes.
+  if (Math.abs(a.length - b.length) > 2) return Number.POSITIVE_INFINITY
+  let [before, last]: [number[], number[]] = [[], Array.from({ length: b.length + 1 }, (_, index) => index)]
+  for (let i = 1; i <= a.length; i += 1) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j += 1) {
+      const same = a[i - 1] === b[j - 1]
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+      const steps = [(last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (last[j - 1] ?? 0) + (same ? 0 : 1)]
+      if (swapped) steps.push((before[j - 2] ?? 0) + 1)
+      row.push(Math.min(...steps))
+    }
+    ;[before, last] = [last, row]
+  }
+  return last[b.length] ?? 0
+}
