@@ -1,4 +1,4 @@
-/** docs/clients.md against the programs that test/system/clients.test.ts runs: their code, their libraries' versions. */
+/** docs/clients.md against the programs that the tests in test/system/ run: their code, their libraries' versions. */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -8,7 +8,7 @@ import { read, rows } from './document.js'
 const programs = 'conformance/clients'
 /** What starts the programs for the tests is none of a reader's business. */
 const NOT_SHOWN = /(^|\/)(main|Main|Hear)\.\w+$/
-const CODE = /\.(mjs|js|py|go|java|rs)$/
+const CODE = /\.(mjs|js|ts|py|go|java|rs)$/
 const page = read('docs/clients.md')
 
 t.test('the page shows the code of each program, to the letter', async t => {
@@ -17,9 +17,11 @@ t.test('the page shows the code of each program, to the letter', async t => {
       ([, path = '', code = '']) => [path, code],
     ),
   )
-  const files = readdirSync(join(packageRoot, programs), { recursive: true, encoding: 'utf8' })
-    .filter(file => CODE.test(file) && !NOT_SHOWN.test(file) && !/node_modules|target/.test(file))
-    .map(file => join(programs, file))
+  const files = [programs, 'conformance/openapi'].flatMap(folder =>
+    readdirSync(join(packageRoot, folder), { recursive: true, encoding: 'utf8' })
+      .filter(file => CODE.test(file) && !NOT_SHOWN.test(file) && !/node_modules|target|generated/.test(file))
+      .map(file => join(folder, file)),
+  )
 
   t.strictSame([...shown.keys()].sort(), files.sort())
   for (const [path, code] of shown) t.equal(code, read(path), path)
