@@ -8,6 +8,8 @@ import { DatabaseWatch } from '../src/database/watch.js'
 declare module 'fastify' {
   interface FastifyInstance {
     database: Database
+    /** One connection that no request can use up, for probes. */
+    probe: Database
     databaseWatch: DatabaseWatch
   }
 }
@@ -29,8 +31,13 @@ export default fp<DatabaseOptions>(
       pooled,
       onError: error => app.log.warn({ err: error }, 'A database connection was lost.'),
     })
+    const probe = createPool(url, {
+      ...{ max: 1, name: 'sluice probe', pooled },
+      onError: error => app.log.debug({ err: error }, 'The connection for probes was lost.'),
+    })
     const watch = new DatabaseWatch({ database, logger: app.log })
     app.decorate('database', database)
+    app.decorate('probe', probe)
     app.decorate('databaseWatch', watch)
     app.addHook('onReady', async () => {
       void tellOfWall(app)
@@ -38,7 +45,7 @@ export default fp<DatabaseOptions>(
     })
     app.addHook('onClose', async () => {
       await watch.close()
-      await database.end()
+      await Promise.all([database.end(), probe.end()])
     })
   },
   { name: 'database' },

@@ -5,6 +5,7 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Role } from '../src/auth/principal.js'
+import { isBusy } from '../src/database/fair-gate.js'
 import { inWorkspace } from '../src/database/workspace.js'
 import { type DatabaseFaultName, databaseMember, faultNameOf, levelOf } from '../src/database-fault.js'
 import { notFound, Problem } from '../src/errors.js'
@@ -76,6 +77,7 @@ async function follow(
     return await followIn(app, reply, request, slot)
   } catch (error) {
     slot.release()
+    if (isBusy(error)) return refuseSoftly(reply, encoding, 'limit', { limit: 'workspace' })
     const database = faultNameOf(error)
     if (!database) throw error
     if (database !== 'away') reply.request.log[levelOf(error)]({ err: error }, 'stream could not be opened')

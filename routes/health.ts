@@ -81,7 +81,7 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { siblings 
       },
     },
     async (_request, reply) => {
-      const [up, census] = await Promise.all([answers(app.database), siblings?.census()])
+      const [up, census] = await Promise.all([answers(app.probe), siblings?.census()])
       const database = up ? (app.databaseWatch.impairment ?? 'up') : 'down'
       const { mode } = app.serverState
       const { status: bus, queueUse } = app.bus
@@ -107,13 +107,13 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { siblings 
 
 export default health
 
-/** Whether the database answers in time, the wait for a connection included. */
+/** Whether the database answers in time. What requests wait for does not count: this has a connection of its own. */
 async function answers(database: Database): Promise<boolean> {
   let late: NodeJS.Timeout | undefined
   const deadline = new Promise<false>(resolve => {
     late = setTimeout(resolve, PROBE_DEADLINE_MS, false)
   })
-  // pg gives the connection up after this time; a probe each second must not use up the pool of a frozen database.
+  // pg gives the connection up after this time, so the next probe asks a frozen database on a new one.
   const query = { text: 'select 1', query_timeout: PROBE_DEADLINE_MS }
   const answer = database.query(query).then(
     () => true,

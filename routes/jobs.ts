@@ -15,6 +15,7 @@ import {
   MAX_JOB_PAGE,
   NewJob,
 } from '../src/jobs/job.js'
+import { tooManyStreams } from '../src/limits/stream-slots.js'
 
 const Params = Type.Object({ id: JobId })
 
@@ -150,9 +151,12 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async (request, reply) => {
       const { principal, body } = request
-      const job = await app.guard.whileGood(principal, departureOf(reply.raw), signal =>
-        app.jobs.claim(principal, body, signal),
-      )
+      // A claim that waits holds as much as a stream.
+      const slot = body.wait_ms ? app.takeStreamSlot(request) : undefined
+      if (typeof slot === 'string') throw tooManyStreams(slot)
+      const job = await app.guard
+        .whileGood(principal, departureOf(reply.raw), signal => app.jobs.claim(principal, body, signal))
+        .finally(() => slot?.release())
       return job ? { job } : reply.code(204).send(null)
     },
   )

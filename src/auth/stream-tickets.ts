@@ -6,6 +6,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { cidrOf } from '../address-range.js'
+import { gateOf } from '../database/fair-gate.js'
 import type { Database } from '../database/pool.js'
 import { hashSecret } from './api-key-secret.js'
 import { type Credential, type Principal, ROLES } from './principal.js'
@@ -17,6 +18,9 @@ const TICKET = /^[A-Za-z0-9_-]{43}$/
 export const TO_SPEND_MS = 30_000
 /** How long a browser may come back with one that it has spent; less when the credentials end before. */
 export const TO_RETURN_MS = 24 * 3_600_000
+
+/** Whose a ticket is, is known when it has been looked up: until then all that are brought share one workspace's share. */
+const UNKNOWN = ''
 
 export interface Ticket {
   readonly ticket: string
@@ -40,7 +44,7 @@ export class StreamTickets {
     const left = Math.min(TO_SPEND_MS, expiresAt - Date.now())
     if (left <= 0) throw tokenExpired()
     const ticket = randomBytes(TICKET_BYTES).toString('base64url')
-    const { rows } = await this.#database.query<{ good_until: Date }>({
+    const statement = {
       name: 'sluice-issue-ticket',
       text: `insert into sluice.stream_tickets (hash, workspace, principal, role, credential_kind, credential_id,
                issued_at, expires_at, path, good_until)
@@ -50,7 +54,10 @@ export class StreamTickets {
         ...[hashSecret(ticket), workspace, id, role, credential.kind, credential.id ?? null],
         ...[issuedAt, expiresAt, pathname, left],
       ],
-    })
+    }
+    const { rows } = await gateOf(this.#database).run(workspace, () =>
+      this.#database.query<{ good_until: Date }>(statement),
+    )
     return { ticket, expiresAt: rows[0]?.good_until ?? new Date() }
   }
 
@@ -70,7 +77,7 @@ export class StreamTickets {
   ): Promise<Principal> {
     if (!TICKET.test(ticket)) throw ticketInvalid()
     // Of those who race for it one finds it unspent: the others wait for its row, and then see the browser in it.
-    const { rows } = await this.#database.query<TicketRow>({
+    const statement = {
       name: 'sluice-take-ticket',
       text: `with allowed as (
                select t.hash, (1000 * extract(epoch from k.expires_at))::float8 as key_expires_at
@@ -101,7 +108,10 @@ export class StreamTickets {
                least(t.expires_at, t.key_expires_at) as expires_at
              from taken t`,
       values: [hashSecret(ticket), pathname, hashSecret(browser), TO_RETURN_MS, cidrOf(address) ?? null],
-    })
+    }
+    const { rows } = await gateOf(this.#database).run(UNKNOWN, () =>
+      this.#database.query<TicketRow>(statement),
+    )
     const principal = rows[0] && principalOf(rows[0])
     if (!principal || principal.expiresAt <= Date.now()) throw ticketInvalid()
     return principal

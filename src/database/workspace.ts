@@ -8,6 +8,7 @@
  */
 import pg from 'pg'
 import { SqlState, sqlState } from '../errors.js'
+import { gateOf } from './fair-gate.js'
 import { beginning, type Database, type TransactionMode, transact } from './pool.js'
 import { renewWall, type Wall, wallOf } from './wall.js'
 
@@ -29,11 +30,15 @@ export async function inWorkspace<T>(
   if (workspace === '') throw new TypeError('A transaction was to be told a workspace without a name.')
   const told = `${beginning(mode)}; set local sluice.workspace = ${pg.escapeLiteral(workspace)}`
   let begun = false
-  const attempt = ({ role }: Wall) =>
-    transact(database, role === undefined ? told : `${told}; set local role ${role}`, client => {
-      begun = true
-      return work(client as WorkspaceClient)
-    })
+  const attempt = ({ role }: Wall) => {
+    const begin = role === undefined ? told : `${told}; set local role ${role}`
+    return gateOf(database).run(workspace, () =>
+      transact(database, begin, client => {
+        begun = true
+        return work(client as WorkspaceClient)
+      }),
+    )
+  }
   const wall = await wallOf(database)
   try {
     return await attempt(wall)

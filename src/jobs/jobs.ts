@@ -10,6 +10,7 @@
 import type { Origin } from '../audit/audit.js'
 import type { Author } from '../auth/principal.js'
 import { cutPage, formatPlace, parsePlace } from '../database/cursor.js'
+import { gateOf } from '../database/fair-gate.js'
 import type { Database } from '../database/pool.js'
 import { readSnapshot, type Snapshot } from '../database/snapshot.js'
 import { inWorkspace } from '../database/workspace.js'
@@ -31,9 +32,10 @@ import {
   type NewJob,
 } from './job.js'
 import { problemOf } from './job-problem.js'
-import { firstFound } from './queue.js'
+import { countQueued } from './queued.js'
 import * as rows from './rows.js'
 import { type UploadedLines, upload } from './upload.js'
+import { WaitingClaims } from './waiting-claims.js'
 
 const DEFAULTS = { project: null, title: null, priority: 0, max_attempts: 3, timeout_ms: null } as const
 
@@ -61,7 +63,7 @@ export interface AppendOptions extends Fence {
   readonly idempotencyKey?: string | undefined
 }
 
-/** A job, and the last event of its stream that it includes: follow from there, and nothing is missed or doubled. */
+/** A job, and the last event of its stream that it includes: follow from there. */
 export interface JobSnapshot {
   readonly job: Job
   readonly stream: StreamId
@@ -70,9 +72,12 @@ export interface JobSnapshot {
 
 export class Jobs {
   readonly #options: JobsOptions
+  readonly #waiting: WaitingClaims
 
   constructor(options: JobsOptions) {
     this.#options = options
+    const open = (workspace: string) => options.hub.open(workspace, FEED)
+    this.#waiting = new WaitingClaims({ count: asked => countQueued(options.database, asked), open })
   }
 
   /**
@@ -89,7 +94,7 @@ export class Jobs {
     const { payload = {}, ...job } = { ...DEFAULTS, ...given }
     const text = jsonOf('payload', payload)
     const create = (on: Queryable) => rows.createJob(on, author, job, text, status === 'running')
-    return this.#commit(createOnRecord(this.#options.database, job.kind, origin, create))
+    return this.#commit(author, on => createOnRecord(on, job.kind, origin, create))
   }
 
   /** The newest first, with the head of the workspace's feed. @throws {Problem} 400 `invalid-cursor`. */
@@ -113,36 +118,29 @@ export class Jobs {
   }
 
   /**
-   * Takes the first job that fits out of the queue; when there is none, waits for one for `wait_ms`.
+   * Takes the first job that fits out of the queue, or waits `wait_ms` for one; undefined when there was none.
    * @param signal aborts when the caller has gone; a job that it was given just then goes back to the queue.
-   * @returns undefined when there was none.
    */
   async claim(author: Author, claim: Claim, signal: AbortSignal): Promise<Job | undefined> {
-    const { lease_ms = DEFAULT_LEASE_MS, wait_ms = 0 } = claim
-    const { database, hub } = this.#options
+    const { lease_ms = DEFAULT_LEASE_MS, wait_ms = 0, projects, kinds } = claim
+    const filter = { workspace: author.workspace, projects, kinds }
     const look = async () => {
-      const changed = await told(rows.claimJob(database, author, claim, lease_ms))
+      const changed = await this.#run(author, on => rows.claimJob(on, author, claim, lease_ms))
       return changed && this.#announce(changed)
     }
-    const feed = wait_ms > 0 ? await hub.open(author.workspace, FEED) : undefined
-    try {
-      const job = feed ? await firstFound(look, feed.stream, wait_ms, signal) : await look()
-      if (job === undefined || !signal.aborted) return job
-      await this.handBack(author, job.id, job.attempt)
-      return undefined
-    } finally {
-      feed?.release()
-    }
+    const job = await (wait_ms > 0 ? this.#waiting.wait(filter, look, wait_ms, signal) : look())
+    if (job === undefined || !signal.aborted) return job
+    await this.handBack(author, job.id, job.attempt)
+    return undefined
   }
 
   /**
-   * Lengthens the lease that `holder` has.
-   * @returns until when it is good.
+   * Lengthens the lease that `holder` has, and returns its end.
    * @throws {Problem} 404 `not-found`; 409 `lease-lost`, `job-ended`.
    */
   async heartbeat(holder: Author, id: string, { attempt, lease_ms }: Heartbeat): Promise<Date> {
     const lease = lease_ms ?? DEFAULT_LEASE_MS
-    return told(rows.heartbeat(this.#options.database, holder, id, attempt, lease))
+    return this.#run(holder, on => rows.heartbeat(on, holder, id, attempt, lease))
   }
 
   /**
@@ -202,17 +200,17 @@ export class Jobs {
     fence: Fence = {},
   ): Promise<Job> {
     const text = result ? jsonOf('result', result) : null
-    return this.#commit(rows.finishJob(this.#options.database, author, id, fence, status, text))
+    return this.#commit(author, on => rows.finishJob(on, author, id, fence, status, text))
   }
 
   /** Ends a job that waits or runs; its runner learns it by its next call. @throws {Problem} 404 `not-found`; 409 `job-ended`. */
   async cancel(author: Author, id: string): Promise<Job> {
-    return this.#commit(rows.finishJob(this.#options.database, author, id, {}, 'cancelled', null))
+    return this.#commit(author, on => rows.finishJob(on, author, id, {}, 'cancelled', null))
   }
 
   /** Puts a job that `holder` has back to its place in the queue. @throws {Problem} 404 `not-found`; 409 `lease-lost`, `job-ended`. */
   async handBack(holder: Author, id: string, attempt: number): Promise<Job> {
-    return this.#commit(rows.requeueJob(this.#options.database, holder, id, attempt))
+    return this.#commit(holder, on => rows.requeueJob(on, holder, id, attempt))
   }
 
   async #append(
@@ -222,27 +220,29 @@ export class Jobs {
     events: readonly PreparedEvent[],
     idempotency: Idempotency | undefined,
   ): Promise<Receipt> {
-    const { database, onCommitted } = this.#options
-    const { streamId, ...receipt } = await told(
-      rows.appendToJob(database, author, id, fence, events, idempotency),
+    const { streamId, ...receipt } = await this.#run(author, on =>
+      rows.appendToJob(on, author, id, fence, events, idempotency),
     )
-    if (!receipt.replayed) onCommitted([streamId])
+    if (!receipt.replayed) this.#options.onCommitted([streamId])
     return receipt
   }
 
-  async #commit(change: Promise<rows.Changed>): Promise<Job> {
-    return this.#announce(await told(change))
+  async #commit(author: Author, change: (on: Database) => Promise<rows.Changed>): Promise<Job> {
+    return this.#announce(await this.#run(author, change))
+  }
+
+  /** In its turn; what the database refuses becomes a Problem. */
+  async #run<T>({ workspace }: Author, work: (on: Database) => Promise<T>): Promise<T> {
+    const { database } = this.#options
+    try {
+      return await gateOf(database).run(workspace, () => work(database))
+    } catch (error) {
+      throw problemOf(error)
+    }
   }
 
   #announce({ job, streams }: rows.Changed): Job {
     this.#options.onCommitted(streams)
     return job
   }
-}
-
-/** Turns what the database refuses into a Problem. */
-async function told<T>(answer: Promise<T>): Promise<T> {
-  return answer.catch(error => {
-    throw problemOf(error)
-  })
 }

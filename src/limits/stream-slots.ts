@@ -1,6 +1,6 @@
 /**
- * How many streams are open in this process, per principal, per workspace and per address; a long poll that waits and an
- * export of the audit log count as one each. A slot is taken before anything is waited for, so that those who come at the same time cannot pass the
+ * How many streams are open in this process, per principal, per workspace and per address; a long poll or a claim
+ * that waits and an export of the audit log count as one each. A slot is taken before anything is waited for, so that those who come at the same time cannot pass the
  * limit together, and it is given back once, whatever became of the opening. Who counts nothing is not remembered.
  */
 import { Problem } from '../errors.js'

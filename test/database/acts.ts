@@ -19,6 +19,7 @@ import { Retention } from '../../src/events/retention.js'
 import { readTails } from '../../src/events/tails.js'
 import { TypeFilter } from '../../src/events/type-filter.js'
 import { Items } from '../../src/items/items.js'
+import { countQueued } from '../../src/jobs/queued.js'
 import * as jobs from '../../src/jobs/rows.js'
 import { exchangeBy } from '../../src/limits/rate-windows.js'
 import { silent } from '../harness/hub.js'
@@ -134,6 +135,8 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
       await inWorkspace(session, WORKSPACE, client => jobs.selectJobs(client, WORKSPACE, {}, undefined, 5))
       await jobs.finishJob(session, AUTHOR, id, NOBODY, 'completed', '{}')
     },
+    'jobs that are waited for': () =>
+      countQueued(session, [{ workspace: WORKSPACE, projects: ['p'], kinds: undefined, wanted: 3 }]),
     'expired leases': () => jobs.expireLease(session),
     keys: async () => {
       const { id } = await createKey(session, ORIGIN, { name: 'k', role: 'viewer' })

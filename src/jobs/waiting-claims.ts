@@ -1,0 +1,242 @@
+/**
+ * The claims of this process that wait for a job. However many wait, the queues are looked into by one statement at a time,
+ * and a claim is only tried again when there is a job for it:
+ *
+ *   waits ── its turn among those that would take the same, and a job is there ──▶ is tried ── gets it ──▶ over
+ *     ▲                                                                               │
+ *     └── another process was quicker ────────────────────────────────────────────────┘
+ *
+ * The queues are looked into when the feed of a workspace tells of a new job, and each 2 s: a job that came back to its queue
+ * is not announced there, and without NOTIFY even a new one is heard of late (I6).
+ */
+import type { Head } from '../events/log.js'
+import { isAt } from '../hub/cursor.js'
+import type { Lease } from '../hub/hub.js'
+import type { HubStream } from '../hub/hub-stream.js'
+import type { QueueFilter } from './queued.js'
+
+const LOOK_AGAIN_MS = 2_000
+const CREATED = 'job.created'
+
+export interface WaitingClaimsOptions {
+  /** For each filter the jobs that wait, `wanted` at most. */
+  count(filters: readonly (QueueFilter & { readonly wanted: number })[]): Promise<number[]>
+  /** The feed of a workspace. */
+  open(workspace: string): Promise<Lease | undefined>
+}
+
+interface Waiter {
+  /** Whether it is just being tried; then it ends when that is over. */
+  trying: boolean
+  take(): Promise<void>
+  end(): void
+  fail(error: unknown): void
+}
+
+/** Of one workspace that want the same, first come first. */
+interface Group {
+  readonly filter: QueueFilter
+  readonly waiters: Set<Waiter>
+}
+
+export class WaitingClaims {
+  readonly #options: WaitingClaimsOptions
+  readonly #groups = new Map<string, Group>()
+  /** What the claims that have just come want and look for. */
+  readonly #firsts = new Set<string>()
+  readonly #feeds = new Map<string, { claims: number; readonly opening: Promise<HubStream>; close(): void }>()
+  /** Workspaces whose queues are to be looked into. */
+  readonly #stirred = new Set<string>()
+  #looking = false
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: WaitingClaimsOptions) {
+    this.#options = options
+  }
+
+  /**
+   * What `look` finds, as soon as it finds something; undefined when the time is over, `signal` aborts, or the process ends.
+   * A look that has begun is waited for.
+   */
+  async wait<T>(
+    filter: QueueFilter,
+    look: () => Promise<T | undefined>,
+    waitMs: number,
+    signal: AbortSignal,
+  ): Promise<T | undefined> {
+    const deadline = performance.now() + waitMs
+    const { stream, release } = await this.#feed(filter.workspace)
+    try {
+      // Before the look: what is told from here on may have come too late for it.
+      const seen = stream.head
+      const key = JSON.stringify([filter.workspace, filter.projects, filter.kinds])
+      const found = await this.#first(key, filter.workspace, look)
+      const left = deadline - performance.now()
+      if (found !== undefined || left <= 0 || signal.aborted || stream.ending) return found
+      const waiting = this.#enter(filter, key, look, left, signal)
+      if (hasCreated(stream, seen)) this.#stir(filter.workspace)
+      return await waiting
+    } finally {
+      release()
+    }
+  }
+
+  /** Only the first of those that want the same looks by itself. If that finds a job, there may be one for the next. */
+  async #first<T>(
+    key: string,
+    workspace: string,
+    look: () => Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    if (this.#groups.has(key) || this.#firsts.has(key)) return undefined
+    this.#firsts.add(key)
+    try {
+      const found = await look()
+      if (found !== undefined && this.#groups.has(key)) this.#stir(workspace)
+      return found
+    } finally {
+      this.#firsts.delete(key)
+    }
+  }
+
+  #enter<T>(
+    filter: QueueFilter,
+    key: string,
+    look: () => Promise<T | undefined>,
+    ms: number,
+    signal: AbortSignal,
+  ): Promise<T | undefined> {
+    const group = this.#groups.get(key) ?? { filter, waiters: new Set() }
+    this.#groups.set(key, group)
+    return new Promise<T | undefined>((resolve, reject) => {
+      let over = false
+      const leave = () => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', waiter.end)
+        this.#leave(key, waiter)
+      }
+      const waiter: Waiter = {
+        trying: false,
+        async take() {
+          waiter.trying = true
+          const found = await look().finally(() => {
+            waiter.trying = false
+          })
+          if (found === undefined && !over) return
+          leave()
+          resolve(found)
+        },
+        end() {
+          over = true
+          if (waiter.trying) return
+          leave()
+          resolve(undefined)
+        },
+        fail(error) {
+          leave()
+          reject(error)
+        },
+      }
+      const timer = setTimeout(waiter.end, ms)
+      signal.addEventListener('abort', waiter.end)
+      group.waiters.add(waiter)
+      this.#timer ??= setInterval(() => this.#lookAgain(), LOOK_AGAIN_MS)
+    })
+  }
+
+  #leave(key: string, waiter: Waiter): void {
+    const waiters = this.#groups.get(key)?.waiters
+    waiters?.delete(waiter)
+    if (waiters?.size === 0) this.#groups.delete(key)
+    if (this.#groups.size > 0) return
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+
+  #lookAgain(): void {
+    for (const { filter } of this.#groups.values()) this.#stir(filter.workspace)
+  }
+
+  #stir(workspace: string): void {
+    this.#stirred.add(workspace)
+    if (this.#looking) return
+    this.#looking = true
+    void this.#lookWhileStirred().finally(() => {
+      this.#looking = false
+    })
+  }
+
+  async #lookWhileStirred(): Promise<void> {
+    while (this.#stirred.size > 0) {
+      const groups = [...this.#groups.values()].filter(({ filter }) => this.#stirred.has(filter.workspace))
+      this.#stirred.clear()
+      if (groups.length > 0) await this.#look(groups)
+    }
+  }
+
+  /** Never rejects: what keeps the queues from being read is told to those that wait. */
+  async #look(groups: readonly Group[]): Promise<void> {
+    const idle = groups.map(({ waiters }) => [...waiters].filter(({ trying }) => !trying))
+    try {
+      const asked = groups.map(({ filter }, n) => ({ ...filter, wanted: idle[n]?.length ?? 0 }))
+      const jobs = await this.#options.count(asked)
+      for (const [n, waiters] of idle.entries()) {
+        const there = waiters.filter(waiter => groups[n]?.waiters.has(waiter)).slice(0, jobs[n])
+        for (const waiter of there) waiter.take().catch(error => waiter.fail(error))
+      }
+    } catch (error) {
+      for (const waiter of idle.flat()) waiter.fail(error)
+    }
+  }
+
+  /** The feed of a workspace, which is watched as long as somebody holds it. */
+  async #feed(workspace: string): Promise<{ stream: HubStream; release(): void }> {
+    const feed = this.#feeds.get(workspace) ?? this.#watched(workspace)
+    this.#feeds.set(workspace, feed)
+    feed.claims += 1
+    const release = () => {
+      feed.claims -= 1
+      if (feed.claims > 0) return
+      if (this.#feeds.get(workspace) === feed) this.#feeds.delete(workspace)
+      feed.close()
+    }
+    try {
+      return { stream: await feed.opening, release }
+    } catch (error) {
+      release()
+      throw error
+    }
+  }
+
+  #watched(workspace: string) {
+    const over = new AbortController()
+    const opening = this.#options.open(workspace).then(lease => {
+      if (!lease) throw new Error(`The feed of ${workspace} cannot be opened.`)
+      void this.#watch(workspace, lease, over.signal)
+      return lease.stream
+    })
+    return { claims: 0, opening, close: () => over.abort() }
+  }
+
+  async #watch(workspace: string, { stream, release }: Lease, over: AbortSignal): Promise<void> {
+    while (!over.aborted && !stream.ending && !stream.vanished) {
+      const seen = stream.head
+      await stream.grown(over)
+      if (!over.aborted && hasCreated(stream, seen)) this.#stir(workspace)
+    }
+    release()
+    // Whoever comes next opens it anew.
+    if (!over.aborted) this.#feeds.delete(workspace)
+    if (stream.ending) this.#end(workspace)
+  }
+
+  #end(workspace: string): void {
+    for (const { filter, waiters } of [...this.#groups.values()]) {
+      if (filter.workspace === workspace) for (const waiter of [...waiters]) waiter.end()
+    }
+  }
+}
+
+/** Whether a job was created after a head, as far as can be told: an event that is no longer here may tell of one. */
+function hasCreated(feed: HubStream, after: Head): boolean {
+  return feed.recent.after(after)?.some(({ event }) => event.type === CREATED) ?? !isAt(after, feed.head)
+}
