@@ -68,8 +68,8 @@ declare module 'fastify' {
 }
 
 const PLUGIN_TIMEOUT_MS = 10_000
-/** For the log and the bus, beside DATABASE_POOL. */
-const OTHER_DATABASE_CONNECTIONS = 7
+/** For the log, the bus and probes, beside DATABASE_POOL. */
+const OTHER_DATABASE_CONNECTIONS = 8
 
 export interface AppOptions {
   readonly config: Config

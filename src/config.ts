@@ -53,7 +53,7 @@ export const Environment = Type.Object({
     minimum: 2,
     maximum: 500,
     description:
-      'Connections for requests and publishing, in each process; up to 7 more are for the log and the bus.',
+      'Connections for requests and publishing, in each process; up to 8 more are for the log, the bus and probes.',
   }),
   DATA_DIR: Type.String({ default: 'data', minLength: 1, description: 'Folder of the embedded Postgres.' }),
   PG_BIN: Type.Optional(
@@ -139,7 +139,7 @@ export const Environment = Type.Object({
   MAX_STREAMS_PER_PRINCIPAL: Whole({
     default: 1_000,
     description:
-      'Open streams of one principal in this process, long polls that wait included; 0: any number.',
+      'Open streams of one principal in this process, long polls and claims that wait included; 0: any number.',
   }),
   MAX_STREAMS_PER_WORKSPACE: Whole({
     default: 10_000,

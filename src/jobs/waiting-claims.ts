@@ -139,7 +139,7 @@ export class WaitingClaims {
       const timer = setTimeout(waiter.end, ms)
       signal.addEventListener('abort', waiter.end)
       group.waiters.add(waiter)
-      this.#timer ??= setInterval(() => this.#lookAgain(), LOOK_AGAIN_MS)
+      this.#timer ??= setTimeout(() => this.#lookAgain(), LOOK_AGAIN_MS)
     })
   }
 
@@ -148,11 +148,12 @@ export class WaitingClaims {
     waiters?.delete(waiter)
     if (waiters?.size === 0) this.#groups.delete(key)
     if (this.#groups.size > 0) return
-    clearInterval(this.#timer)
+    clearTimeout(this.#timer)
     this.#timer = undefined
   }
 
   #lookAgain(): void {
+    this.#timer = setTimeout(() => this.#lookAgain(), LOOK_AGAIN_MS)
     for (const { filter } of this.#groups.values()) this.#stir(filter.workspace)
   }
 
