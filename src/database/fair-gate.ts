@@ -122,16 +122,14 @@ export function gateOf(database: Database): FairGate {
   return gate
 }
 
-const BUSY = 'database-busy'
-
 /** Whether the gate refused. */
 export function isBusy(error: unknown): boolean {
-  return error instanceof Problem && error.code === BUSY
+  return error instanceof Problem && error.code === 'database-busy'
 }
 
 function databaseBusy(): Problem {
   return unavailable(
-    BUSY,
+    'database-busy',
     'Your workspace uses its share of the database connections, and none became free in time. Send fewer requests at a time.',
   )
 }
