@@ -6,8 +6,7 @@
  *
  * A session that listens and idles in a transaction keeps Postgres' queue of notifications from being emptied. When the
  * queue is full, every NOTIFY of the cluster fails, other applications' too. So nothing is sent while half of it is in
- * use; and how full it is, is asked with each wake and every few seconds, because only that question lets Postgres
- * notice that such a session has gone.
+ * use. Each wake, and a timer, asks for its use: only that question makes Postgres notice that such a session has gone.
  */
 import pg from 'pg'
 import { pins } from '../database/session.js'

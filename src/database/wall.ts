@@ -18,7 +18,7 @@ export interface Wall {
   readonly role: string | undefined
 }
 
-/** By URL: the pools of a process that have one are of one role, and of one mind about it. */
+/** By URL: all pools of a process with the same URL connect as the same role. */
 const walls = new Map<string, Promise<Wall>>()
 
 /** Asked once for each URL: all of its connections are of one role. */
@@ -35,11 +35,11 @@ export async function wallStands(database: Database): Promise<boolean> {
 const renewals = new Map<string, Promise<Wall>>()
 
 /**
- * For a wall that stood and has failed: the role was dropped, or the database was restored into a server that does not
- * know it. Makes the role and its rights again where the gateway may, as a start does, and reads the wall anew. Those who
- * ask at the same time share one attempt.
- * @throws {Problem} 503 where the wall is down and the gateway may not raise it: requests that were held to their
- *   workspace are not let through without that.
+ * Repairs a wall that stood and has failed: the role was dropped, or the database was restored into a server that does not
+ * have it. Creates the role and its rights again where the gateway may, as a start does, and reads the wall anew.
+ * Concurrent callers share one attempt.
+ * @throws {Problem} 503 where the gateway may not repair it: requests that were held to their workspace do not run
+ *   without that.
  */
 export function renewWall(database: Database): Promise<Wall> {
   const running = renewals.get(urlOf(database))
@@ -54,7 +54,7 @@ async function raiseAgain(database: Database): Promise<Wall> {
     await client.query(`select pg_advisory_xact_lock(${MIGRATION_LOCK})`)
     await client.query('select sluice.raise_wall()')
   }).catch(error => {
-    // A role without the right to do it, or a read-only server: what follows from that is read below.
+    // The role has no right to do it, or the server is read-only. The wall as it is then is read below.
     if (databaseFault(error)?.name === 'away') throw error
   })
   const wall = await readWall(database)

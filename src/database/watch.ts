@@ -1,9 +1,9 @@
 /**
  * Watches whether the database can do its work, not only whether it answers: it may have become read-only (a demoted
  * primary, a standby), or lack the role of requests (a restore into another server). `/ready` and the mode of the
- * process read the result, so a probe costs no query. What it finds broken it has repaired where the gateway may.
+ * process read the result, so a probe costs no query. It repairs the role where the gateway may.
  *
- * A database that does not answer leaves the condition as it was: that is for `/ready` and the tailer to tell.
+ * A database that does not answer leaves the result as it was: `/ready` and the tailer report that by themselves.
  */
 import { type DatabaseFaultName, faultNameOf } from '../database-fault.js'
 import { Housekeeping } from '../housekeeping.js'
@@ -56,7 +56,7 @@ export class DatabaseWatch {
     await this.#running
   }
 
-  /** Looks now. One look at a time: the next waits for nobody. Never rejects. */
+  /** Looks now, or joins the look that is running. Never rejects. */
   check(): Promise<void> {
     if (this.#closed) return Promise.resolve()
     this.#running ??= this.#look().finally(() => {
@@ -89,7 +89,7 @@ export class DatabaseWatch {
   }
 }
 
-/** A session keeps the default that it began with, and the server that it reached: a read-only one is not used again. */
+/** A session keeps its default and its server, so a read-only one is closed: the next may reach the new primary. */
 async function isReadOnly(database: Database): Promise<boolean> {
   const client = await database.connect()
   let discard = true

@@ -1,12 +1,12 @@
-/** The stream behind a name, as a workspace asks for it: from here on it is read by its number, for all who follow it. */
+/** Looks up a stream by its name, for one workspace. After that it is read by its number, for all its followers. */
 import type { Database } from '../database/pool.js'
 import { inWorkspace } from '../database/workspace.js'
 import { FEED } from '../events/event.js'
 import { ensureStream, findStreamAndHead, noteUse, type StreamWithHead } from '../events/log.js'
 
 /**
- * Undefined when there is none. A feed is created by whoever asks first; one that exists is opened without a write, so
- * that a read-only database will do.
+ * Undefined when there is none; a missing feed is created. An existing stream is opened without a write, so that it opens
+ * on a read-only database too.
  */
 export async function openStored(
   database: Database,
