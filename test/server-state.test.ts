@@ -70,6 +70,17 @@ t.test('whoever may not, or asks for nonsense, learns that first', async t => {
   t.equal(await modeOf(gateway), 'maintenance')
 })
 
+t.test('maintenance is over where a failover has lost that it was switched on', async t => {
+  const gateway = await startGateway(t)
+  await switchTo(gateway, 'maintenance')
+
+  await gateway.app.database.query(
+    `delete from sluice.events where stream_id = (select id from sluice.streams where name = 'server')`,
+  )
+
+  await until('it is over', async () => (await modeOf(gateway)) === 'normal')
+})
+
 // Attack: the admin of one customer stops all others.
 t.test('where a workspace is the operators’, admins of others cannot switch', async t => {
   const gateway = await startGateway(t, { env: { OPERATOR_WORKSPACE: 'operators' } })
