@@ -77,6 +77,8 @@ t.test('a stream costs one probe of the index, whether it has grown or not', asy
   const wanted = [await at(pool, streams[0], 600), await at(pool, streams[1], 599)]
 
   await inTransaction(pool, async client => {
+    // As the tailer's own connection (plugins/hub.ts).
+    await client.query('set local plan_cache_mode = force_generic_plan')
     const scans = async () => {
       const { rows } = await client.query<{ relname: string; scans: number; tuples: number }>(
         `select relname, (coalesce(idx_scan, 0) + seq_scan)::int as scans,
