@@ -37,6 +37,12 @@ export const RESERVED_TYPES: ReadonlySet<string> = new Set([
   'cursor',
 ])
 
+/**
+ * Types that start so are facts that the gateway alone knows: what became of a job. An event of such a type that somebody
+ * else published would be acted on like one of them.
+ */
+export const RESERVED_PREFIX = 'job.'
+
 declare const brand: unique symbol
 /** The number of a stream in this database; never shown to clients. */
 export type StreamId = number & { readonly [brand]: 'StreamId' }

@@ -1,6 +1,6 @@
 /** What a schema cannot say about an event that a caller hands in. Its JSON text is made here, once. */
 import { Problem } from '../errors.js'
-import { MAX_DATA_BYTES, MAX_DATA_DEPTH, type NewEvent, RESERVED_TYPES } from './event.js'
+import { MAX_DATA_BYTES, MAX_DATA_DEPTH, type NewEvent, RESERVED_PREFIX, RESERVED_TYPES } from './event.js'
 
 /**
  * Checks an event that satisfies the schema NewEvent.
@@ -13,6 +13,14 @@ export function dataOf(event: NewEvent): string {
       400,
       'reserved-type',
       `Clients receive messages named ${event.type} that are not events. Name what happened, such as item.created.`,
+    )
+  }
+  if (event.type.startsWith(RESERVED_PREFIX)) {
+    throw new Problem(
+      400,
+      'reserved-type',
+      `Types that start with ${RESERVED_PREFIX} tell of the status of a job, and only the gateway says them. ` +
+        'Name what happened otherwise, such as build.completed.',
     )
   }
   // Before the text is made: JSON.stringify is recursive, and deep enough data ends the stack.

@@ -2,7 +2,7 @@
 import { Problem } from '../errors.js'
 import type { NewEvent } from '../events/event.js'
 import { dataOf, isDeeperThan } from '../events/new-event.js'
-import { JOB_TYPE_PREFIX, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH } from './job.js'
+import { MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH } from './job.js'
 
 /** An event that may be stored; `data` is its JSON text. */
 export interface PreparedEvent {
@@ -34,9 +34,5 @@ export function jsonOf(what: 'payload' | 'result', value: Readonly<Record<string
  * @throws {Problem} 400 `reserved-type`, `data-too-deep`; 413 `event-too-large`.
  */
 export function prepare(event: NewEvent): PreparedEvent {
-  if (event.type.startsWith(JOB_TYPE_PREFIX)) {
-    const detail = `Types that start with ${JOB_TYPE_PREFIX} tell of the job's status, which has routes of its own.`
-    throw new Problem(400, 'reserved-type', detail)
-  }
   return { type: event.type, data: dataOf(event) }
 }

@@ -3,6 +3,7 @@
  * limits that migrations/0005_jobs.sql enforces as well.
  */
 import Type, { type Static } from 'typebox'
+import { RESERVED_PREFIX } from '../events/event.js'
 import { asLine } from '../openapi/described.js'
 
 export const MAX_PAYLOAD_BYTES = 64 * 1024
@@ -21,8 +22,6 @@ export const COMMAND_KIND = 'command'
 export const JOB_STREAM_PREFIX = 'job:'
 /** The kind of these streams, which retention and the client counts go by. */
 export const JOB_STREAM_KIND = 'job'
-/** Types that start so tell of the status, and nobody appends them by hand. */
-export const JOB_TYPE_PREFIX = 'job.'
 
 export const ENDED = ['completed', 'failed', 'cancelled', 'interrupted'] as const
 export const STATUSES = ['queued', 'running', ...ENDED] as const
@@ -34,7 +33,7 @@ export function jobStream(id: string): string {
 
 /** Whether an event of this type is the last of a job's stream. */
 export function isTerminal(type: string): boolean {
-  return ENDED.some(status => type === `${JOB_TYPE_PREFIX}${status}`)
+  return ENDED.some(status => type === `${RESERVED_PREFIX}${status}`)
 }
 
 const Line = (maxLength: number, description: string, example: string) =>

@@ -2,9 +2,9 @@
  * The dialect for runs: every message is unnamed and says by `type` what it is. A snapshot comes first, `done` last.
  * Stored data is spliced into the message as it is.
  */
-import type { StoredEvent } from '../../events/event.js'
+import { RESERVED_PREFIX, type StoredEvent } from '../../events/event.js'
 import type { SseMessage } from '../../sse/frame.js'
-import { isTerminal, JOB_TYPE_PREFIX } from '../job.js'
+import { isTerminal } from '../job.js'
 import { type Dialect, encodingOf, endingOf, frame, numbersOf } from './dialect.js'
 
 /** What the stream says itself; an event of such a type is not passed on. */
@@ -20,8 +20,8 @@ const dialect = {
   message(event) {
     const { type, data } = event
     if (isTerminal(type)) return done(event)
-    if (type === `${JOB_TYPE_PREFIX}started`) return unnamed({ type: 'status', status: 'running' })
-    if (type.startsWith(JOB_TYPE_PREFIX) || OWN_TYPES.has(type)) return undefined
+    if (type === `${RESERVED_PREFIX}started`) return unnamed({ type: 'status', status: 'running' })
+    if (type.startsWith(RESERVED_PREFIX) || OWN_TYPES.has(type)) return undefined
     return { data: typed(type, data) }
   },
   fault: fault => unnamed({ type: 'error', ...fault }),
