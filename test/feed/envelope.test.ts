@@ -54,6 +54,17 @@ t.test('who asks for named cursors gets no block without data, in either form', 
   for (const { text } of [named, enveloped]) t.notMatch(text, /(^|\n\n)id: [^\n]+\n\n/)
 })
 
+t.test('an event that is stored under a type that was free then is still delivered', async t => {
+  const gateway = await startGateway(t)
+  const [id] = await publish(gateway, { type: 'thing.made', data: DATA })
+  await gateway.app.database.query(`update sluice.events set type = 'cursor'`)
+
+  const stream = await openStream(t, `${gateway.url}/api/events?from=beginning`, { headers: as('viewer') })
+
+  t.match((await stream.until(2))[1], { event: 'cursor', id, data: JSON.stringify(DATA) })
+  await t.rejects(publish(gateway, { type: 'cursor', data: {} }), /reserved-type/)
+})
+
 t.test('clients of all four forms share what is made of an event', async t => {
   const { app, url } = await startGateway(t)
   for (const query of ['', '&cursors=named', '&envelope=message', '&envelope=message&cursors=named']) {
