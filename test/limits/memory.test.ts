@@ -90,6 +90,12 @@ t.test('a body is charged as it arrives, until its answer or until its client ha
   const { transfers, server } = gateway.app
   const beginning = `POST /api/events HTTP/1.1\nHost: x\n${head(as('editor'), 'Content-Type: application/json')}`
 
+  const announces = await connectRaw(
+    t,
+    server,
+    `${beginning}Expect: 100-continue\nContent-Length: 1000000\n\n`,
+  )
+  await until('the announcement is read', () => announces.text().includes(' 100 Continue'))
   const leaves = await connectRaw(t, server, `${beginning}Content-Length: 1000\n\n{`)
   const stays = await connectRaw(t, server, `${beginning}Content-Length: 30\n\n{"type":"a.b",`)
   const chunked = await connectRaw(t, server, `${beginning}Transfer-Encoding: chunked\n\n5\n{"a":\n`)
