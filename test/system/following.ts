@@ -25,10 +25,14 @@ export interface Following {
 export function startClient(t: Test, { name, command }: Client, url: string, token: string): Following {
   const [program, ...args] = command
   const child = spawn(program, [...args, url, token], { stdio: ['ignore', 'pipe', 'pipe'] })
-  const exited = once(child, 'exit')
+  // `close`, not `exit`: what it wrote last has arrived by then.
+  let over = false
+  const closed = once(child, 'close').then(() => {
+    over = true
+  })
   t.teardown(async () => {
     child.kill('SIGKILL')
-    await exited
+    await closed
   })
   const lines: Line[] = []
   let rest = ''
@@ -43,7 +47,7 @@ export function startClient(t: Test, { name, command }: Client, url: string, tok
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     remarks = (remarks + text).slice(-2_000)
   })
-  return { name, lines: async () => lines, remarks: () => remarks, ended: () => child.exitCode !== null }
+  return { name, lines: async () => lines, remarks: () => remarks, ended: () => over }
 }
 
 /** A page that follows with the browser's own EventSource; `call` is an expression on `client`, the module's exports. */
