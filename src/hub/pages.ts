@@ -110,10 +110,13 @@ export class Pages {
 
   #aligned(stream: HubStream, position: Position): Promise<PageFrames> {
     const start = (position - (position % PAGE_EVENTS)) as Position
+    // Not what is beyond the head: the tailer, which sees losses by its head, would not see that it is lost.
+    const seen = stream.head.position
     return this.#shared(
       `${stream.history}:${start}`,
       () => this.#read(stream, start),
-      ({ frames, last }) => frames.length === PAGE_EVENTS && last?.position === start + PAGE_EVENTS,
+      ({ frames, last }) =>
+        frames.length === PAGE_EVENTS && last?.position === start + PAGE_EVENTS && last.position <= seen,
     )
   }
 
