@@ -13,6 +13,8 @@ const STAY_MS = { least: 50, most: 1_500 } as const
 const AWAY_MS = { least: 0, most: 400 } as const
 /** Said besides the events of the job, by any dialect. */
 const NOTICES = new Set(['server.state', 'heartbeat'])
+/** What comes after the last event, with the id of that one. */
+const FAREWELL = 'stream.complete'
 const TERMINAL = /^job\.(completed|failed)$/
 
 /** An event as a client of a dialect sees it, undefined when it does not. */
@@ -21,7 +23,6 @@ interface Form {
   path(job: string): string
   /** What comes first on each connection that brings no event id. */
   readonly opening?: string
-  /** What comes after the last event. */
   readonly farewell?: string
   shown(event: JobEvent): Shown | undefined
 }
@@ -34,7 +35,7 @@ export const FORMS = {
   },
   'runner job': {
     path: job => `/runner-jobs/${job}/events/stream`,
-    farewell: 'stream.complete',
+    farewell: FAREWELL,
     shown: event => event,
   },
   'remote command': {
@@ -215,7 +216,7 @@ export class JobFollower {
 }
 
 function isEvent(message: EventSourceMessage | undefined): boolean {
-  return message?.id !== undefined
+  return message?.id !== undefined && message.event !== FAREWELL
 }
 
 function written(event: Shown | EventSourceMessage | undefined): string {
