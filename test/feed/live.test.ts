@@ -101,12 +101,12 @@ t.test('start: from the beginning, from an id, from now, with the newest n', asy
 
 t.test('a filter lets through what it names, and its client still moves on', async t => {
   const gateway = await startGateway(t, { env: { HEARTBEAT_MS: '100' } })
-  const stream = await openStream(t, `${gateway.url}/api/events?types=item.*,job.done`, {
+  const stream = await openStream(t, `${gateway.url}/api/events?types=item.*,task.done`, {
     headers: as('viewer'),
   })
   await stream.until(1)
 
-  const types = ['item.made', 'job.started', 'job.done', 'item.gone', 'other.thing']
+  const types = ['item.made', 'task.started', 'task.done', 'item.gone', 'other.thing']
   const ids = await publish(
     gateway,
     types.map(type => ({ type, data: {} })),
@@ -118,7 +118,7 @@ t.test('a filter lets through what it names, and its client still moves on', asy
   const events = messages.filter(({ event }) => event !== 'heartbeat' && event !== 'server.state')
   t.same(
     events.map(({ event }) => event),
-    ['item.made', 'job.done', 'item.gone'],
+    ['item.made', 'task.done', 'item.gone'],
   )
 })
 
