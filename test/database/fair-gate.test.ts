@@ -1,5 +1,6 @@
 import t from 'tap'
 import { FairGate, isBusy } from '../../src/database/fair-gate.js'
+import { until } from '../harness/until.js'
 
 /** Works that end when the test says so. */
 function startWorks(gate: FairGate) {
@@ -63,7 +64,7 @@ t.test('a wait that is too long is refused, and takes nothing with it', async t 
   works.start('a', 5)
   t.equal(works.count('a'), 1)
 
-  await new Promise(resolve => setTimeout(resolve, 60))
+  await until('the refusals', () => works.failed.length >= 4)
 
   t.equal(works.failed.length, 4)
   t.ok(works.failed.every(isBusy))
