@@ -104,11 +104,20 @@ export class MessageStream {
   }
 
   #write(message: SseMessage): void {
-    this.#sink.write(Payload.text(encodeMessage(message)))
+    const text = encodeMessage(message)
+    this.#sink.write(Payload.text(isComment(message) ? text.slice(0, -1) : text))
   }
 }
 
-/** Whatever the source says to that, there is nobody left to be told. */
+/**
+ * A comment ends no block. The empty line after it would make a client that follows the standard to the letter forget the
+ * id that it brought (WHATWG HTML §9.2.6: the id of an empty block is the id buffer, which begins empty).
+ */
+function isComment({ id, event, data, retry }: SseMessage): boolean {
+  return (id ?? event ?? data ?? retry) === undefined
+}
+
+/** The stream has ended, so nobody hears what the source says to that. */
 async function stop(source: AsyncIterator<SseMessage>): Promise<void> {
   try {
     await source.return?.()
