@@ -42,7 +42,7 @@ export default fp<ConnectionsOptions>(
     else if (room.streams < maxStreams) {
       logger.warn(
         { limit, streams: room.streams, maxStreams },
-        'There are file descriptors for fewer streams than MAX_STREAMS: those beyond are told `unavailable`. ' +
+        'There are file descriptors for fewer streams than MAX_STREAMS: those beyond get `unavailable`. ' +
           'Raise the limit of open files (ulimit -n, LimitNOFILE=), or lower MAX_STREAMS.',
       )
     }

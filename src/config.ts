@@ -134,7 +134,7 @@ export const Environment = Type.Object({
   MAX_STREAMS: Whole({
     default: 25_000,
     minimum: 1,
-    description: 'Open streams in this process; more are told `unavailable` and come back.',
+    description: 'Open streams in this process; more get `unavailable` and come back.',
   }),
   MAX_STREAMS_PER_PRINCIPAL: Whole({
     default: 1_000,

@@ -12,7 +12,7 @@
  *   and catches up from its own cursor.
  * closed: by the client, or by `stop`. Nothing is written any more.
  *
- * When the log does not continue at the stream's head, a client that knows that head is told `reset` and goes on from the new
+ * When the log does not continue at the stream's head, a client that knows that head gets `reset` and goes on from the new
  * one. Any other catches up from the last place that it knows, which the log may still have; if not, it is told then.
  */
 import type { StoredEvent } from '../events/event.js'
