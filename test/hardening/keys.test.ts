@@ -31,9 +31,7 @@ t.test('ten thousand wrong keys open nothing and cost little', async t => {
 
   const statuses = await guess(url, key, GUESSES)
 
-  // 503: on a loaded machine a guess may wait for a connection until its time is over.
-  const decided = [...statuses.keys()].filter(status => status !== 503)
-  t.strictSame(decided.sort(), [401, 429], 'wrong, or not even looked at')
+  t.strictSame([...statuses.keys()].sort(), [401, 429], 'wrong, or not even looked at')
   t.ok([...statuses.values()].reduce((sum, count) => sum + count, 0) >= GUESSES, 'each was answered')
   // The window slides: a little more than the budget may be answered while it does.
   t.ok((statuses.get(401) ?? 0) <= 2 * BUDGET, `${statuses.get(401)} were looked at`)
