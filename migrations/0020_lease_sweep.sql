@@ -1,7 +1,7 @@
 -- Up Migration
 
--- The sweep of leases, with both of its changes: it compares with one time, so that the index finds the leases that have
--- expired (0012), and a job that goes back to its queue has no holder (0016).
+-- The sweep of leases compares with one time, so that the index finds the leases that have expired, and a job that goes back
+-- to its queue has no holder (0016).
 
 create or replace function sluice.expire_lease()
 returns table (job sluice.jobs, streams bigint[])
@@ -12,6 +12,7 @@ set plan_cache_mode = force_generic_plan
 set lock_timeout = '100ms'
 as $$
 declare
+  -- A comparison with clock_timestamp() itself, which is volatile, uses no index.
   present timestamptz := clock_timestamp();
   expired uuid;
   its_workspace text;
