@@ -15,9 +15,9 @@ if (!(GIVEN > 0)) throw new Error('TEST_PATIENCE must be a number above 0, such 
 const { setTimeout, clearTimeout } = globalThis
 const now = performance.now.bind(performance)
 
-/** What a wait of `ms` on a quiet machine may take here and now. */
+/** What a wait of `ms` on a quiet machine may take here and now, in whole milliseconds: child_process takes no others. */
 export function patient(ms: number): number {
-  return ms * GIVEN * Math.min(Math.max(1, load() / availableParallelism()), LARGEST_LOAD)
+  return Math.ceil(ms * GIVEN * Math.min(Math.max(1, load() / availableParallelism()), LARGEST_LOAD))
 }
 
 /** Calls `act` when patience with something that takes `ms` at most has ended. @returns what calls it off. */
