@@ -1,5 +1,5 @@
 # A gateway, and nothing that it does not need: production packages without the embedded Postgres, which
-# NODE_ENV=production would refuse anyway, and only the compiled rooms that src/main.ts reaches.
+# NODE_ENV=production would refuse anyway, and only the compiled rooms that server/main.ts reaches.
 
 FROM node:24.21.0-bookworm-slim AS build
 WORKDIR /sluice
@@ -10,6 +10,7 @@ COPY scripts scripts
 COPY src src
 COPY plugins plugins
 COPY routes routes
+COPY server server
 RUN npm run build
 
 FROM node:24.21.0-bookworm-slim AS packages
@@ -27,6 +28,7 @@ COPY --from=packages /sluice/node_modules node_modules
 COPY --from=build /sluice/dist/src dist/src
 COPY --from=build /sluice/dist/plugins dist/plugins
 COPY --from=build /sluice/dist/routes dist/routes
+COPY --from=build /sluice/dist/server dist/server
 # The files stay root's: the process cannot change its own code.
 USER node
 EXPOSE 8080
@@ -34,4 +36,4 @@ EXPOSE 8080
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/health`).then(answer => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 # As process 1 it must handle its signals itself, and does: SIGTERM ends its streams, then it leaves.
-CMD ["node", "dist/src/main.js"]
+CMD ["node", "dist/server/main.js"]

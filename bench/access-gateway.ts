@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { Pool } from 'undici'
 
-const MAIN = fileURLToPath(new URL('../src/main.js', import.meta.url))
+const MAIN = fileURLToPath(new URL('../server/main.js', import.meta.url))
 /** Clock ticks a second in /proc; fixed on Linux. */
 const TICKS = 100
 

@@ -6,9 +6,9 @@ import { createHmac, generateKeyPairSync, randomUUID, sign } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startEmbedded } from '../src/database/embedded.js'
+import { startEmbedded } from '../src/embedded-postgres/embedded-postgres.js'
 import { type AccessGateway, type Ask, startAccessGateway } from './access-gateway.js'
-import type { Row } from './run.js'
+import type { Row } from './row.js'
 import { percentile, round, sorted } from './statistics.js'
 
 const REQUESTS = 8_000

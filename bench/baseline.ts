@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { packageRoot } from '../src/package-root.js'
+import { packageRoot } from '../src/process/package-root.js'
 import { outputOf, start } from './child.js'
 import { eventsOf, type Server, serverOf } from './server.js'
 

@@ -1,7 +1,7 @@
 /** What one delivery costs the server, against servers that do nothing but fan out, in the same run. */
 import { startBaseline, startFloor } from './baseline.js'
 import { type Delivered, deliver } from './delivery.js'
-import type { Row, Size } from './run.js'
+import type { Row, Size } from './row.js'
 import type { Server } from './server.js'
 import { percentile, round } from './statistics.js'
 import { startSubject } from './subject.js'

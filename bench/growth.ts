@@ -1,7 +1,7 @@
 /** Whether the log gets slower as it grows: an append and a resume, by stored events, by streams, under an old snapshot. */
 import type pg from 'pg'
 import { Listener } from './listener.js'
-import type { Row, Size } from './run.js'
+import type { Row, Size } from './row.js'
 import { seed, seedStreams, withClient } from './seed.js'
 import { now, percentile, round, sorted } from './statistics.js'
 import { type Subject, startSubject } from './subject.js'

@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Crowd } from './crowd.js'
 import { openFilesLimit } from './process-usage.js'
-import type { Row, Size } from './run.js'
+import type { Row, Size } from './row.js'
 import { round } from './statistics.js'
 import { startSubject } from './subject.js'
 

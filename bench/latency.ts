@@ -5,7 +5,7 @@
  */
 import pg from 'pg'
 import { type Delivered, deliver } from './delivery.js'
-import type { Row, Size } from './run.js'
+import type { Row, Size } from './row.js'
 import { PADDING } from './server.js'
 import { percentile, round } from './statistics.js'
 import { startSubject } from './subject.js'

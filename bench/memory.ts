@@ -6,7 +6,7 @@
 import { connect, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
-import type { Row, Size } from './run.js'
+import type { Row, Size } from './row.js'
 import { round } from './statistics.js'
 import { type Subject, startSubject } from './subject.js'
 

@@ -1,7 +1,7 @@
 /** How many events a second can be stored: single requests at several concurrencies, batches, items, from SQL. */
 import pg from 'pg'
 import { Pool } from 'undici'
-import type { Row, Size } from './run.js'
+import type { Row, Size } from './row.js'
 import { PADDING } from './server.js'
 import { round } from './statistics.js'
 import { type Subject, startSubject, tokenOf } from './subject.js'

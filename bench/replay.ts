@@ -1,7 +1,7 @@
 /** What it costs to read the past: one client over a long log, a rare type, and everybody at once after a restart. */
 import { Crowd, type CrowdOptions } from './crowd.js'
 import { openFilesLimit } from './process-usage.js'
-import type { Row, Size } from './run.js'
+import type { Row, Size } from './row.js'
 import { seed } from './seed.js'
 import { now, round } from './statistics.js'
 import { type Subject, startSubject, tokenOf } from './subject.js'

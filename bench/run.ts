@@ -3,8 +3,8 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { packageRoot } from '../src/package-root.js'
-import { usageError } from '../src/usage.js'
+import { packageRoot } from '../src/process/package-root.js'
+import { usageError } from '../src/process/usage.js'
 import { access, foreign } from './access.js'
 import { fairness } from './fairness.js'
 import { fanOut } from './fan-out.js'
@@ -14,6 +14,7 @@ import { latency } from './latency.js'
 import { memory } from './memory.js'
 import { publish } from './publish.js'
 import { replay } from './replay.js'
+import type { Row, Size } from './row.js'
 import { slow } from './slow.js'
 
 const BENCHES: Readonly<Record<string, (size: Size) => Promise<Row[]>>> = {
@@ -37,12 +38,6 @@ const USAGE = `Usage: npm run bench -- [name] [--full]      names: ${Object.keys
 
 bench/README.md says what is measured and how to read it.
 `
-
-/** All of them in default size take less than ten minutes. */
-export type Size = 'default' | 'full'
-
-/** One measured row; all rows of a bench have the same columns. */
-export type Row = Readonly<Record<string, string | number>>
 
 async function main(): Promise<void> {
   const { names, size } = options()

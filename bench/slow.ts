@@ -5,7 +5,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { Crowd } from './crowd.js'
-import type { Row, Size } from './run.js'
+import type { Row, Size } from './row.js'
 import { now, percentile, round } from './statistics.js'
 import { type Subject, startSubject } from './subject.js'
 

@@ -9,13 +9,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { startEmbedded } from '../src/database/embedded.js'
+import { startEmbedded } from '../src/embedded-postgres/embedded-postgres.js'
 import { outputOf, start, stop } from './child.js'
 import { type Server, serverOf } from './server.js'
 import type { Turns } from './turns.js'
 
 const TURNS = new URL('./turns.js', import.meta.url).href
-const MAIN = fileURLToPath(new URL('../src/main.js', import.meta.url))
+const MAIN = fileURLToPath(new URL('../server/main.js', import.meta.url))
 const SECRET = 'of these benches only, for an hour'
 const TOKEN_SECONDS = 3_600
 /** Such as `--cpu-prof --cpu-prof-dir=…`. */

@@ -1,7 +1,7 @@
 /** Whether those who are in, or come in, still may; and what all processes are told of changes of that. */
 import fp from 'fastify-plugin'
-import { AccessLog } from '../src/access/access-log.js'
-import { Guard } from '../src/access/guard.js'
+import { Guard } from '../src/auth/revocations/guard.js'
+import { AccessLog } from '../src/auth/revocations/revocation-stream.js'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -1,6 +1,6 @@
 /** Knows API keys, and for a few seconds remembers them. What is remembered must be forgotten when a key changes. */
 import fp from 'fastify-plugin'
-import { ApiKeys } from '../src/auth/api-keys.js'
+import { ApiKeys } from '../src/auth/api-keys/api-keys.js'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -6,9 +6,9 @@
 import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { Problem } from '../src/errors.js'
-import { declaredCharset, isUtf8Charset, readBody } from '../src/request-body.js'
-import { textOf, withoutByteOrderMark } from '../src/utf8.js'
+import { textOf, withoutByteOrderMark } from '../src/bytes/utf8.js'
+import { declaredCharset, isUtf8Charset, readBody } from '../src/http/request-body.js'
+import { Problem } from '../src/problems/problem.js'
 
 declare module 'fastify' {
   interface FastifyInstance {

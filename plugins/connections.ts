@@ -6,9 +6,9 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import fp from 'fastify-plugin'
-import { Housekeeping } from '../src/housekeeping.js'
 import { Descriptors } from '../src/limits/descriptors.js'
-import { shortageIn } from '../src/shortage.js'
+import { Housekeeping } from '../src/process/periodic-loop.js'
+import { shortageIn } from '../src/process/shortage.js'
 
 declare module 'fastify' {
   interface FastifyInstance {

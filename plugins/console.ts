@@ -5,7 +5,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import fp from 'fastify-plugin'
-import { packageRoot } from '../src/package-root.js'
+import { packageRoot } from '../src/process/package-root.js'
 
 const FOLDER = join(packageRoot, 'console')
 const INDEX = 'index.html'

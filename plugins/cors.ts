@@ -1,7 +1,7 @@
 /** Which browsers' pages may call: exact origins, with credentials. Preflights are answered before anything asks for a token. */
 import cors from '@fastify/cors'
 import fp from 'fastify-plugin'
-import { parseOrigins } from '../src/origins.js'
+import { parseOrigins } from '../src/config/origins.js'
 
 export interface CorsOptions {
   /** Exact origins, separated by commas; empty lets no foreign page call. */

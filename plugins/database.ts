@@ -1,9 +1,9 @@
 /** The pool of connections to the database: opened with the app, closed with it. */
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { DatabaseWatch } from '../src/database/database-watch.js'
 import { createPool, type Database } from '../src/database/pool.js'
-import { wallOf } from '../src/database/wall.js'
-import { DatabaseWatch } from '../src/database/watch.js'
+import { wallOf } from '../src/database/row-level-security.js'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -1,13 +1,13 @@
 /** Gives replies `reply.sendEventPage(…)`: a page of a stream, at once or as soon as there is something to show (a long poll). */
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
-import { departureOf } from '../src/departure.js'
-import { notFound, Problem } from '../src/errors.js'
-import type { TypeFilter } from '../src/events/type-filter.js'
+import { departureOf } from '../src/http/client-disconnect.js'
 import { cursorId } from '../src/hub/cursor.js'
 import { type EventPage, readEventPage } from '../src/hub/event-page.js'
 import type { Reset, StartAt } from '../src/hub/start.js'
 import { tooManyStreams } from '../src/limits/stream-slots.js'
+import type { TypeFilter } from '../src/log/type-filter.js'
+import { notFound, Problem } from '../src/problems/problem.js'
 import { eventDocument } from '../src/sse/ndjson.js'
 
 declare module 'fastify' {

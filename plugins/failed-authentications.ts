@@ -3,9 +3,9 @@ import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { FailedAuthentications } from '../src/audit/failed-authentications.js'
 import type { Credentials } from '../src/auth/credentials.js'
-import { isFailedAuthentication, suspectOf } from '../src/auth/suspect.js'
-import type { ClaimRules } from '../src/auth/token.js'
-import type { Problem } from '../src/errors.js'
+import { isFailedAuthentication, suspectOf } from '../src/auth/refused-caller.js'
+import type { ClaimRules } from '../src/auth/tokens/token.js'
+import type { Problem } from '../src/problems/problem.js'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -5,17 +5,22 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Role } from '../src/auth/principal.js'
+import {
+  type DatabaseFaultName,
+  databaseMember,
+  faultNameOf,
+  levelOf,
+} from '../src/database/database-fault.js'
 import { isBusy } from '../src/database/fair-gate.js'
 import { inWorkspace } from '../src/database/workspace.js'
-import { type DatabaseFaultName, databaseMember, faultNameOf, levelOf } from '../src/database-fault.js'
-import { notFound, Problem } from '../src/errors.js'
-import { FEED } from '../src/events/event.js'
-import { findStreamAndHead } from '../src/events/log.js'
-import type { TypeFilter } from '../src/events/type-filter.js'
 import { isAt } from '../src/hub/cursor.js'
 import type { Lease } from '../src/hub/hub.js'
 import type { Opening, Start, StartAt } from '../src/hub/start.js'
 import type { StreamLimit, StreamSlot } from '../src/limits/stream-slots.js'
+import { FEED } from '../src/log/event.js'
+import { findStreamAndHead } from '../src/log/log.js'
+import type { TypeFilter } from '../src/log/type-filter.js'
+import { notFound, Problem } from '../src/problems/problem.js'
 import { echoOfBroughtId } from '../src/sse/brought-id.js'
 import { type Encoding, type Notice, sse } from '../src/sse/encoding.js'
 import { Payload } from '../src/sse/payload.js'

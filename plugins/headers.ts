@@ -5,8 +5,8 @@
  */
 import helmet from '@fastify/helmet'
 import fp from 'fastify-plugin'
-import { requireFewParts } from '../src/http-limits.js'
-import { requireTarget } from '../src/request-target.js'
+import { requireFewParts } from '../src/http/http-limits.js'
+import { requireTarget } from '../src/http/request-target.js'
 
 /** A year. For this host alone: what else there is in its domain is not ours to bind. */
 const HSTS = 'max-age=31536000'

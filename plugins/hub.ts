@@ -2,11 +2,11 @@
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { createPool } from '../src/database/pool.js'
-import type { StreamId } from '../src/events/event.js'
-import { Publisher } from '../src/events/publisher.js'
 import { Hub } from '../src/hub/hub.js'
 import { Tailer } from '../src/hub/tailer.js'
-import { ServerState } from '../src/server-state.js'
+import type { StreamId } from '../src/log/event.js'
+import { Publisher } from '../src/log/publisher.js'
+import { ServerState } from '../src/maintenance/server-state.js'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -5,10 +5,10 @@
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { Housekeeping } from '../src/housekeeping.js'
 import { ByteBudget } from '../src/limits/byte-budget.js'
 import { MemoryGuard, memoryLow } from '../src/limits/memory-guard.js'
 import { collectGarbage, type MemoryReading, ProcessMemory } from '../src/limits/process-memory.js'
+import { Housekeeping } from '../src/process/periodic-loop.js'
 
 declare module 'fastify' {
   interface FastifyInstance {

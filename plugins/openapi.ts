@@ -8,8 +8,8 @@ import fp from 'fastify-plugin'
 import Type, { type TObject } from 'typebox'
 import type { Role } from '../src/auth/principal.js'
 import { finished } from '../src/openapi/document.js'
-import { packageRoot } from '../src/package-root.js'
-import { PROBLEM_MEDIA_TYPE, ProblemDocument } from '../src/problem-document.js'
+import { PROBLEM_MEDIA_TYPE, ProblemDocument } from '../src/problems/problem-document.js'
+import { packageRoot } from '../src/process/package-root.js'
 
 declare module 'fastify' {
   interface FastifySchema {

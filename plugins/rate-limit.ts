@@ -11,9 +11,9 @@ import rateLimit, { type FastifyRateLimitStore, type FastifyRateLimitStoreCtor }
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Database } from '../src/database/pool.js'
-import { Problem } from '../src/errors.js'
 import { exchangeBy } from '../src/limits/rate-windows.js'
 import { SharedLimit, type Spending } from '../src/limits/shared-limit.js'
+import { Problem } from '../src/problems/problem.js'
 
 declare module 'fastify' {
   interface FastifyRequest {

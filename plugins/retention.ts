@@ -1,6 +1,6 @@
 /** Removes expired events, jobs and unused streams, from the app's start to its close. */
 import fp from 'fastify-plugin'
-import { Retention, type RetentionOptions } from '../src/events/retention.js'
+import { Retention, type RetentionOptions } from '../src/log/retention.js'
 
 export default fp<Pick<RetentionOptions, 'days' | 'jobDays' | 'maxStoredStreams'>>(
   async (app, options) => {

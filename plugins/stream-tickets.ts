@@ -1,11 +1,11 @@
 /** Stream tickets: for which routes there are any, and whose one is that was brought. */
 import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
-import { browserOf } from '../src/auth/browser.js'
 import { allows, type Principal } from '../src/auth/principal.js'
 import { roleTooLow, ticketInvalid } from '../src/auth/refusals.js'
-import { pathnameOf, routeAt, type StreamRoute, withTicket } from '../src/auth/stream-path.js'
-import { StreamTickets, type Ticket } from '../src/auth/stream-tickets.js'
+import { browserOf } from '../src/auth/tickets/browser.js'
+import { pathnameOf, routeAt, type StreamRoute, withTicket } from '../src/auth/tickets/stream-path.js'
+import { StreamTickets, type Ticket } from '../src/auth/tickets/stream-tickets.js'
 
 declare module 'fastify' {
   interface FastifyInstance {

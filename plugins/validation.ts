@@ -8,9 +8,9 @@ import ajvFormats from 'ajv-formats'
 import type { FastifyInstance, FastifyRequest, FastifySchemaCompiler } from 'fastify'
 import fp from 'fastify-plugin'
 import Type from 'typebox'
-import { Problem } from '../src/errors.js'
+import { invalidRequest } from '../src/http/request-faults.js'
 import { SHOWN } from '../src/openapi/described.js'
-import { invalidRequest } from '../src/request-faults.js'
+import { Problem } from '../src/problems/problem.js'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -4,7 +4,7 @@
  */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
-import { FEED, StreamName } from '../src/events/event.js'
+import { FEED, StreamName } from '../src/log/event.js'
 import { sse } from '../src/sse/encoding.js'
 import { sseMessages } from '../src/sse/message-envelope.js'
 import { ndjson } from '../src/sse/ndjson.js'

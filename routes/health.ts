@@ -4,7 +4,7 @@ import Type from 'typebox'
 import type { Database } from '../src/database/pool.js'
 import { MODES } from '../src/hub/mode.js'
 import { MEMORY_STATES } from '../src/limits/memory-guard.js'
-import type { Siblings } from '../src/siblings.js'
+import type { Siblings } from '../src/process/worker-channel.js'
 
 /** A probe must be answered before whoever probes gives up. */
 const PROBE_DEADLINE_MS = 1_000

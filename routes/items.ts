@@ -2,8 +2,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
 import Type from 'typebox'
-import type { Snapshot } from '../src/database/snapshot.js'
-import { Problem } from '../src/errors.js'
 import { isKnown } from '../src/items/etag.js'
 import {
   Item,
@@ -16,6 +14,8 @@ import {
   Revision,
 } from '../src/items/item.js'
 import type { Items } from '../src/items/items.js'
+import type { Snapshot } from '../src/log/feed-snapshot.js'
+import { Problem } from '../src/problems/problem.js'
 
 const Params = Type.Object({ part_number: PartNumber })
 

@@ -1,8 +1,7 @@
 /** /api/jobs: work with an end. Runners take it out of the queue; what they report is routes/job-reports.ts. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
-import { departureOf } from '../src/departure.js'
-import { formatEventId } from '../src/events/event-id.js'
+import { departureOf } from '../src/http/client-disconnect.js'
 import {
   Claim,
   Heartbeat,
@@ -16,6 +15,7 @@ import {
   NewJob,
 } from '../src/jobs/job.js'
 import { tooManyStreams } from '../src/limits/stream-slots.js'
+import { formatEventId } from '../src/log/event-id.js'
 
 const Params = Type.Object({ id: JobId })
 

@@ -1,8 +1,15 @@
 /** /api/keys: the API keys of a workspace, for its admins. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
-import { ApiKey, ApiKeyId, CreatedApiKey, MAX_KEY_PAGE, NewApiKey, Rotation } from '../src/auth/api-key.js'
-import { createKey, listKeys, revokeKey, rotateKey } from '../src/auth/api-key-administration.js'
+import {
+  ApiKey,
+  ApiKeyId,
+  CreatedApiKey,
+  MAX_KEY_PAGE,
+  NewApiKey,
+  Rotation,
+} from '../src/auth/api-keys/api-key.js'
+import { createKey, listKeys, revokeKey, rotateKey } from '../src/auth/api-keys/api-key-administration.js'
 
 const Params = Type.Object({ id: ApiKeyId })
 const Query = Type.Object(

@@ -1,14 +1,19 @@
 /** /api/revocations: whose credentials of before are good no more, for the admins of a workspace. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
-import type { RevocationChange } from '../src/access/guard.js'
-import { MAX_REVOCATION_PAGE, NewRevocation, Revocation, RevocationId } from '../src/access/revocation.js'
+import type { RevocationChange } from '../src/auth/revocations/guard.js'
+import {
+  MAX_REVOCATION_PAGE,
+  NewRevocation,
+  Revocation,
+  RevocationId,
+} from '../src/auth/revocations/revocation.js'
 import {
   createRevocation,
   inForce,
   listRevocations,
   removeRevocation,
-} from '../src/access/revocation-administration.js'
+} from '../src/auth/revocations/revocation-administration.js'
 
 const Params = Type.Object({ id: RevocationId })
 const Query = Type.Object(

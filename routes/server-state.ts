@@ -1,8 +1,8 @@
 /** PUT /api/server/state switches maintenance, for all processes; GET shows the mode of this one. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
-import { Problem } from '../src/errors.js'
 import { MODES } from '../src/hub/mode.js'
+import { Problem } from '../src/problems/problem.js'
 
 const State = Type.Object({ mode: Type.Enum([...MODES]) })
 const NewState = Type.Object(

@@ -1,10 +1,10 @@
 /** How a stream is asked for: the query, the headers, and what they mean. docs/protocol.md is the source of truth. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type, { type Static } from 'typebox'
-import { Problem } from '../src/errors.js'
-import { type EventId, parseEventId } from '../src/events/event-id.js'
-import { TypeFilter } from '../src/events/type-filter.js'
 import type { Opening, StartAt } from '../src/hub/start.js'
+import { type EventId, parseEventId } from '../src/log/event-id.js'
+import { TypeFilter } from '../src/log/type-filter.js'
+import { Problem } from '../src/problems/problem.js'
 import { broughtId } from '../src/sse/brought-id.js'
 import { type Encoding, sse, withNamedCursors } from '../src/sse/encoding.js'
 

@@ -1,8 +1,8 @@
 /** POST /api/streams/:connection/token: newer credentials for a stream that is open, in whichever process. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
-import { renewalOf } from '../src/access/access-log.js'
-import { publishAccessChange } from '../src/auth/access-change.js'
+import { publishAccessChange } from '../src/auth/revocations/access-change.js'
+import { renewalOf } from '../src/auth/revocations/revocation-stream.js'
 import { endOf } from '../src/hub/admission.js'
 
 const Params = Type.Object({

@@ -1,6 +1,6 @@
 /** What stream routes answer with, for the description of the API. Streams write themselves; pages are sent as text. */
 import Type from 'typebox'
-import { EventDocument } from '../src/events/event.js'
+import { EventDocument } from '../src/log/event.js'
 
 const Cursor = (description: string) => Type.String({ description, examples: ['10532.k7f3qa'] })
 

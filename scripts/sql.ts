@@ -5,8 +5,8 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import pg from 'pg'
-import { readConfig } from '../src/config.js'
-import { packageRoot } from '../src/package-root.js'
+import { readConfig } from '../src/config/config.js'
+import { packageRoot } from '../src/process/package-root.js'
 
 const USAGE = `Usage: npm run sql -- "select type, data from sluice.events order by at desc limit 5"
 

@@ -1,6 +1,6 @@
 import { BlockList } from 'node:net'
 import t from 'tap'
-import { formatRange, isWithin, parseRange } from '../src/address-range.js'
+import { formatRange, isWithin, parseRange } from '../src/network/address-range.js'
 import { randomFrom } from './harness/random.js'
 
 function holds(range: string, address: string): boolean {

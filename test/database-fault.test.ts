@@ -1,8 +1,8 @@
 /** What SQLSTATE is whose fault: each is raised by a real Postgres, and seen by a caller, a stream and the log. */
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
+import { type DatabaseFaultName, databaseFault } from '../src/database/database-fault.js'
 import { inTransaction } from '../src/database/pool.js'
-import { type DatabaseFaultName, databaseFault } from '../src/database-fault.js'
 import { sse } from '../src/sse/encoding.js'
 import { createDatabase } from './harness/database.js'
 import { guardedApp } from './harness/guarded-app.js'

@@ -1,6 +1,6 @@
 import { EventEmitter, on, once } from 'node:events'
 import t from 'tap'
-import { playDemo } from '../src/demo.js'
+import { playDemo } from '../server/demo.js'
 import { Items } from '../src/items/items.js'
 import { createDatabase } from './harness/database.js'
 import { patienceSignal } from './harness/patience.js'

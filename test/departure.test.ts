@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import t, { type Test } from 'tap'
-import { departureOf } from '../src/departure.js'
+import { departureOf } from '../src/http/client-disconnect.js'
 import { connectRaw, get } from './harness/raw-client.js'
 
 t.test('a client that leaves is seen to, and one that is there is not', async t => {

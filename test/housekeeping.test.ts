@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Housekeeping } from '../src/housekeeping.js'
+import { Housekeeping } from '../src/process/periodic-loop.js'
 import { until } from './harness/until.js'
 
 function housekeeping(turn: () => unknown) {

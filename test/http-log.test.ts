@@ -1,5 +1,5 @@
 import t from 'tap'
-import { describeError, redactUrl, requestId } from '../src/http-log.js'
+import { describeError, redactUrl, requestId } from '../src/logging/http-log.js'
 import { guardedApp } from './harness/guarded-app.js'
 import { bearer, token } from './harness/tokens.js'
 

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { keyCommand } from '../src/key-command.js'
-import { packageRoot } from '../src/package-root.js'
+import { keyCommand } from '../server/cli/key-command.js'
+import { packageRoot } from '../src/process/package-root.js'
 import { createDatabase, createEmptyDatabase } from './harness/database.js'
 import { as, startGateway } from './harness/gateway.js'
 import { freePort } from './harness/port.js'
@@ -12,7 +12,7 @@ import { startProcess } from './harness/process.js'
 import { temporaryFolder } from './harness/server.js'
 import { until } from './harness/until.js'
 
-const MAIN = join(import.meta.dirname, '../src/main.js')
+const MAIN = join(import.meta.dirname, '../server/main.js')
 const KEY = /^slk_([0-9a-z]{12})_[0-9A-Za-z]{43}\n$/
 
 interface Outcome {
@@ -157,7 +157,7 @@ t.test('wrong usage is told before the database is asked, with the usage', async
 
     t.equal(code, 2, args.join(' '))
     t.match(text, told)
-    t.match(text, /Usage: node dist\/src\/main\.js key/)
+    t.match(text, /Usage: node dist\/server\/main\.js key/)
     t.notMatch(text, 'sssss', 'a key that was given by mistake is not repeated')
   }
   t.match(await key(['make'], {}), { code: 2, out: '', told: /no command "make"/ })

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { Environment } from '../src/config.js'
-import { misspeltVariables } from '../src/misspelt.js'
+import { Environment } from '../src/config/config.js'
+import { misspeltVariables } from '../src/config/misspelt-variables.js'
 
 const KNOWN = Object.keys(Environment.properties)
 const told = (...names: string[]) =>

@@ -1,6 +1,6 @@
 import Fastify from 'fastify'
 import t from 'tap'
-import { describeError, logOptions } from '../src/http-log.js'
+import { describeError, logOptions } from '../src/logging/http-log.js'
 import {
   clean,
   cleanLines,
@@ -8,7 +8,7 @@ import {
   printableJson,
   withoutSecrets,
   withoutTokens,
-} from '../src/redaction.js'
+} from '../src/logging/redaction.js'
 import { token } from './harness/tokens.js'
 
 const KEY = 'slk_0123456789ab_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789AbCdEfG'

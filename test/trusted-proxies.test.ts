@@ -1,6 +1,6 @@
 import t from 'tap'
-import { ConfigError, readConfig } from '../src/config.js'
-import { parseProxies } from '../src/trusted-proxies.js'
+import { ConfigError, readConfig } from '../src/config/config.js'
+import { parseProxies } from '../src/network/trusted-proxies.js'
 import { as, startGateway } from './harness/gateway.js'
 
 const REMEDY = /Name the addresses of your proxies/

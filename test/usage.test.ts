@@ -3,11 +3,12 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 
 /** Each program with arguments that it takes; only how it is called is looked at, so none gets to its work. */
-const PROGRAMS = ['src/main.js', 'src/main.js serve', 'src/main.js runner', 'src/main.js key'].concat([
-  'scripts/sql.js',
-  'scripts/test.js',
-  'bench/run.js',
-])
+const PROGRAMS = [
+  'server/main.js',
+  'server/main.js serve',
+  'server/main.js runner',
+  'server/main.js key',
+].concat(['scripts/sql.js', 'scripts/test.js', 'bench/run.js'])
 
 for (const program of PROGRAMS) {
   t.test(`${program} tells its usage when it is asked, and beside what is wrong with it`, async t => {

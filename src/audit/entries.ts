@@ -4,8 +4,8 @@
  */
 import type pg from 'pg'
 import Type, { type Static } from 'typebox'
-import { cutPage, formatPlace, type Place, parsePlace } from '../database/cursor.js'
 import { inWorkspace } from '../database/workspace.js'
+import { cutPage, formatPlace, type Place, parsePlace } from '../paging/page-cursor.js'
 import { ACTIONS } from './audit.js'
 
 export const MAX_AUDIT_PAGE = 200

@@ -7,9 +7,9 @@
  * table nor the memory. While the database is away what was noted is dropped, with a line in the log.
  */
 import type pg from 'pg'
-import { SYSTEM_WORKSPACE } from '../events/event.js'
-import { Housekeeping } from '../housekeeping.js'
-import type { Logger } from '../logger.js'
+import { SYSTEM_WORKSPACE } from '../log/event.js'
+import type { Logger } from '../logging/logger.js'
+import { Housekeeping } from '../process/periodic-loop.js'
 import { type AuditEntry, type Origin, recordAudit } from './audit.js'
 
 const MAX_SINGLES = 10

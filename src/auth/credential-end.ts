@@ -1,8 +1,8 @@
 /** When credentials end, and how a caller is refused after that. */
-import type { Problem } from '../errors.js'
+import type { Problem } from '../problems/problem.js'
 import type { Principal } from './principal.js'
 import { keyExpired, tokenExpired } from './refusals.js'
-import { CLOCK_TOLERANCE_MS } from './token.js'
+import { CLOCK_TOLERANCE_MS } from './tokens/token.js'
 
 type Ending = Pick<Principal, 'expiresAt' | 'credential'>
 

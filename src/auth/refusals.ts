@@ -2,7 +2,7 @@
  * The words of every refusal of credentials: what is wrong, and what to do. None of them repeats what was sent, and
  * each goes with a `WWW-Authenticate` header where RFC 6750 §3 has one for it.
  */
-import { Problem } from '../errors.js'
+import { Problem } from '../problems/problem.js'
 import type { Role } from './principal.js'
 
 export function tokenMissing(): Problem {

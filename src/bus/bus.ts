@@ -8,7 +8,7 @@
  * - `wake` never throws and never waits: a database that is away must not slow a publisher down;
  * - after `close` nothing is called any more and no connection, timer or socket is left. Closing twice is fine.
  */
-import type { StreamId } from '../events/event.js'
+import type { StreamId } from '../log/event.js'
 
 /** Streams that may have grown, or all of them. */
 export type Wake = readonly StreamId[] | 'all'

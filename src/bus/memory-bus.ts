@@ -2,7 +2,7 @@
  * A bus within one process: buses that share a channel wake each other. With a channel of its own it reaches
  * nobody, and every other process is found by the poll alone; that is `BUS=memory` and `BUS_NOTIFY=off`.
  */
-import type { StreamId } from '../events/event.js'
+import type { StreamId } from '../log/event.js'
 import type { Bus, BusStatus, Wake } from './bus.js'
 
 export type MemoryChannel = Set<(wake: Wake) => void>

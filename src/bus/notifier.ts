@@ -10,7 +10,7 @@
  */
 import pg from 'pg'
 import { pins } from '../database/session.js'
-import type { StreamId } from '../events/event.js'
+import type { StreamId } from '../log/event.js'
 import { formatWakes, WAKE_CHANNEL } from './wake-text.js'
 
 const COALESCE_MS = 10

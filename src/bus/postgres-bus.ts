@@ -1,8 +1,8 @@
 /** The bus on Postgres: LISTEN/NOTIFY between all processes that share the database. */
 import { randomUUID } from 'node:crypto'
-import type { StreamId } from '../events/event.js'
-import { Housekeeping } from '../housekeeping.js'
-import type { Logger } from '../logger.js'
+import type { StreamId } from '../log/event.js'
+import type { Logger } from '../logging/logger.js'
+import { Housekeeping } from '../process/periodic-loop.js'
 import type { Bus, BusStatus, Wake } from './bus.js'
 import { Listener } from './listener.js'
 import { Notifier } from './notifier.js'

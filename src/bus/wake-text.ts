@@ -3,7 +3,7 @@
  * database may LISTEN, and a payload must stay below 8,000 bytes (PostgreSQL manual, NOTIFY). What arrives may
  * be forged by any role, so it is read with suspicion and costs at most a read that finds nothing.
  */
-import type { StreamId } from '../events/event.js'
+import type { StreamId } from '../log/event.js'
 
 /** The NOTIFY channel; sluice.publish (migrations/0002_publish.sql) names it too. */
 export const WAKE_CHANNEL = 'sluice_wake'

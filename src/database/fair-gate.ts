@@ -6,7 +6,7 @@
  * What belongs to no workspace passes by the gate: the publisher with its one connection, retention, leases, rate windows.
  * One connection is left for it. Nothing may enter twice: it would wait for itself.
  */
-import { Problem, unavailable } from '../errors.js'
+import { Problem, unavailable } from '../problems/problem.js'
 import type { Database } from './pool.js'
 
 /** As long as a request waits for a connection to be made (src/database/pool.ts). */

@@ -9,7 +9,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { runner } from 'node-pg-migrate'
 import pg from 'pg'
-import { packageRoot } from '../package-root.js'
+import { packageRoot } from '../process/package-root.js'
 import { pins, requireUsable } from './session.js'
 
 const OLDEST_POSTGRES = 15

@@ -4,8 +4,8 @@
  * shows as an error and never as a request that hangs.
  */
 import pg from 'pg'
-import { databaseFault } from '../database-fault.js'
-import { sqlState } from '../errors.js'
+import { sqlState } from '../problems/problem.js'
+import { databaseFault } from './database-fault.js'
 import { throughPooler } from './pooler.js'
 import { pins } from './session.js'
 

@@ -4,8 +4,8 @@
  * A statement outside of a transaction gets one of its own, which takes two round trips more.
  */
 import type pg from 'pg'
-import { databaseFault } from '../database-fault.js'
-import { sqlState } from '../errors.js'
+import { sqlState } from '../problems/problem.js'
+import { databaseFault } from './database-fault.js'
 
 /** @param pins the statement that sets what the rest of its transaction depends on. */
 export function throughPooler(pool: pg.Pool, begin: string, pins: string): void {

@@ -7,10 +7,10 @@
  * transaction another workspace.
  */
 import pg from 'pg'
-import { SqlState, sqlState } from '../errors.js'
+import { SqlState, sqlState } from '../problems/problem.js'
 import { gateOf } from './fair-gate.js'
 import { beginning, type Database, type TransactionMode, transact } from './pool.js'
-import { renewWall, type Wall, wallOf } from './wall.js'
+import { renewWall, type Wall, wallOf } from './row-level-security.js'
 
 declare const walled: unique symbol
 /** A connection in a transaction of one workspace. Statements of requests ask for it, so that none can do without. */

@@ -1,6 +1,6 @@
 /** A place in a stream after which a client has everything. */
-import type { Position } from '../events/event.js'
-import { formatEventId } from '../events/event-id.js'
+import type { Position } from '../log/event.js'
+import { formatEventId } from '../log/event-id.js'
 
 /** The UUID is missing where nobody has seen the event. */
 export interface Cursor {

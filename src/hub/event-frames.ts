@@ -1,5 +1,5 @@
 /** An event of the log with its frames: each is encoded on first use, once, and shared by all who read it. */
-import type { Position, StoredEvent } from '../events/event.js'
+import type { Position, StoredEvent } from '../log/event.js'
 import type { Encoding } from '../sse/encoding.js'
 
 /** What an event costs in memory besides its data, roughly: the row, its strings, its place in an array. */

@@ -3,10 +3,10 @@
  * ask from next. With `waitMs` it waits for the first one (a long poll), woken by the tailer like every subscription.
  */
 import type { Database } from '../database/pool.js'
-import type { StoredEvent } from '../events/event.js'
-import { type FilteredPage, readFilteredPage } from '../events/filtered-page.js'
-import { type Head, type Page, readBounds, readPage, readPlace } from '../events/log.js'
-import type { TypeFilter } from '../events/type-filter.js'
+import type { StoredEvent } from '../log/event.js'
+import { type FilteredPage, readFilteredPage } from '../log/filtered-page.js'
+import { type Head, type Page, readBounds, readPage, readPlace } from '../log/log.js'
+import type { TypeFilter } from '../log/type-filter.js'
 import type { Cursor } from './cursor.js'
 import type { HubStream } from './hub-stream.js'
 import { lossOf, type Reset, resetTo } from './start.js'

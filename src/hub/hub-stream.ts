@@ -6,17 +6,17 @@
  * at the head, and takes nothing of that delivery.
  */
 import { randomUUID } from 'node:crypto'
-import type { Position, StoredEvent, StreamId } from '../events/event.js'
-import type { Bounds, Head } from '../events/log.js'
-import type { TypeFilter } from '../events/type-filter.js'
+import type { Position, StoredEvent, StreamId } from '../log/event.js'
+import type { Bounds, Head } from '../log/log.js'
+import type { TypeFilter } from '../log/type-filter.js'
 import type { Encoding } from '../sse/encoding.js'
-import { Audience, type Member } from './audience.js'
 import { EventFrames } from './event-frames.js'
+import { Audience, type Member } from './fan-out-group.js'
 import { Heartbeats } from './heartbeats.js'
 import type { PageFrames } from './page-frames.js'
 import { RecentFrames } from './recent-frames.js'
+import type { Turns } from './scheduling/fair-scheduler.js'
 import type { Discontinuity, TailedStream } from './tailer.js'
-import type { Turns } from './turns.js'
 
 /** A client that follows a stream, live or still catching up. */
 export interface Follower {

@@ -1,6 +1,6 @@
 /** What was read after a place of the log, in one snapshot, with its frames: the events there, or those that a filter needs. */
-import type { Position } from '../events/event.js'
-import type { Page } from '../events/log.js'
+import type { Position } from '../log/event.js'
+import type { Page } from '../log/log.js'
 import type { Cursor } from './cursor.js'
 import { EventFrames } from './event-frames.js'
 

@@ -2,7 +2,7 @@
  * The newest events of a stream, without a hole, bounded by count and by bytes. A client that has fallen behind only a
  * little catches up from here and never touches the database.
  */
-import type { Position } from '../events/event.js'
+import type { Position } from '../log/event.js'
 import type { Cursor } from './cursor.js'
 import type { EventFrames } from './event-frames.js'
 

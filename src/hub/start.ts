@@ -4,11 +4,11 @@
  * never skips events without knowing (I4).
  */
 import type { Database } from '../database/pool.js'
-import type { Position, StreamId } from '../events/event.js'
-import { checkOf, type EventId } from '../events/event-id.js'
-import { type Bounds, type Head, type Place, readBounds, readPlace } from '../events/log.js'
-import { readNthNewest } from '../events/newest.js'
-import type { TypeFilter } from '../events/type-filter.js'
+import type { Position, StreamId } from '../log/event.js'
+import { checkOf, type EventId } from '../log/event-id.js'
+import { type Bounds, type Head, type Place, readBounds, readPlace } from '../log/log.js'
+import { readNthNewest } from '../log/newest.js'
+import type { TypeFilter } from '../log/type-filter.js'
 import type { Encoding } from '../sse/encoding.js'
 import { type Cursor, cursorId, isAt } from './cursor.js'
 import type { HubStream } from './hub-stream.js'

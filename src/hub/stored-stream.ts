@@ -1,8 +1,8 @@
 /** Looks up a stream by its name, for one workspace. After that it is read by its number, for all its followers. */
 import type { Database } from '../database/pool.js'
 import { inWorkspace } from '../database/workspace.js'
-import { FEED } from '../events/event.js'
-import { ensureStream, findStreamAndHead, noteUse, type StreamWithHead } from '../events/log.js'
+import { FEED } from '../log/event.js'
+import { ensureStream, findStreamAndHead, noteUse, type StreamWithHead } from '../log/log.js'
 
 /**
  * Undefined when there is none; a missing feed is created. An existing stream is opened without a write, so that it opens

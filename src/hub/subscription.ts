@@ -15,17 +15,17 @@
  * When the log does not continue at the stream's head, a client that knows that head gets `reset` and goes on from the new
  * one. Any other catches up from the last place that it knows, which the log may still have; if not, it is told then.
  */
-import type { StoredEvent } from '../events/event.js'
-import type { Bounds, Head } from '../events/log.js'
-import type { TypeFilter } from '../events/type-filter.js'
+import type { StoredEvent } from '../log/event.js'
+import type { Bounds, Head } from '../log/log.js'
+import type { TypeFilter } from '../log/type-filter.js'
 import type { Encoding, Notice } from '../sse/encoding.js'
 import { Payload } from '../sse/payload.js'
 import { retryMs } from '../sse/retry.js'
 import { type Sink, STALLED_MS } from '../sse/sink.js'
 import type { Admission } from './admission.js'
-import type { Member } from './audience.js'
 import { CatchUp, type Latecomer } from './catch-up.js'
 import { type Cursor, cursorId, isAt } from './cursor.js'
+import type { Member } from './fan-out-group.js'
 import type { Follower, HubStream } from './hub-stream.js'
 import type { Mode } from './mode.js'
 import { resetNotice, resetTo } from './start.js'

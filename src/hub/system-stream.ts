@@ -8,12 +8,13 @@
  * Whoever follows begins from what is stored, not from an event that it happens to get: `load` runs after the head has
  * been read, so what changes meanwhile is in what it loads, or comes as an event, or both; never neither.
  */
+
+import { levelOf } from '../database/database-fault.js'
 import type { Database } from '../database/pool.js'
-import { levelOf } from '../database-fault.js'
-import { type StoredEvent, type StreamId, SYSTEM_WORKSPACE } from '../events/event.js'
-import { ensureStream, type Head, readEvent, readHead } from '../events/log.js'
-import { Housekeeping } from '../housekeeping.js'
-import type { Logger } from '../logger.js'
+import { type StoredEvent, type StreamId, SYSTEM_WORKSPACE } from '../log/event.js'
+import { ensureStream, type Head, readEvent, readHead } from '../log/log.js'
+import type { Logger } from '../logging/logger.js'
+import { Housekeeping } from '../process/periodic-loop.js'
 import type { TailedStream, Tailer } from './tailer.js'
 
 const CHECK_MS = 500

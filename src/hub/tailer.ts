@@ -12,15 +12,15 @@
  */
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import type { Bus, Wake } from '../bus/bus.js'
+import { levelOf } from '../database/database-fault.js'
 import type { Database } from '../database/pool.js'
-import { levelOf } from '../database-fault.js'
-import { MAX_DATA_BYTES, type StoredEvent, type StreamId } from '../events/event.js'
-import { findGone } from '../events/history.js'
-import { type Bounds, type Head, readBounds } from '../events/log.js'
-import { readTails, type Tail } from '../events/tails.js'
-import { Housekeeping } from '../housekeeping.js'
-import type { Logger } from '../logger.js'
-import { Rests } from './rests.js'
+import { MAX_DATA_BYTES, type StoredEvent, type StreamId } from '../log/event.js'
+import { findGone } from '../log/history.js'
+import { type Bounds, type Head, readBounds } from '../log/log.js'
+import { readTails, type Tail } from '../log/tails.js'
+import type { Logger } from '../logging/logger.js'
+import { Housekeeping } from '../process/periodic-loop.js'
+import { Rests } from './scheduling/pacing.js'
 
 const EVENTS_PER_STREAM = 500
 const BYTES_PER_STREAM = 1024 * 1024

@@ -5,9 +5,9 @@
 import type { Author } from '../auth/principal.js'
 import type { Database } from '../database/pool.js'
 import { inWorkspace, type WorkspaceClient } from '../database/workspace.js'
-import { Problem, SqlState, sqlState, unavailable } from '../errors.js'
-import { append } from '../events/append.js'
-import { FEED, type StreamId } from '../events/event.js'
+import { append } from '../log/append.js'
+import { FEED, type StreamId } from '../log/event.js'
+import { Problem, SqlState, sqlState, unavailable } from '../problems/problem.js'
 
 /** How often a change is tried that loses against another one (serialization, deadlock) before the caller hears of it. */
 const ATTEMPTS = 4

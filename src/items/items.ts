@@ -3,12 +3,12 @@
  * then (I1, I2); a read is one snapshot with the feed's head; neither reaches beyond the workspace it is given (I7).
  */
 import type { Author } from '../auth/principal.js'
-import { cutPage, formatCursor, parseCursor } from '../database/cursor.js'
 import type { Database } from '../database/pool.js'
-import { readSnapshot, type Snapshot } from '../database/snapshot.js'
 import type { WorkspaceClient } from '../database/workspace.js'
-import { notFound, Problem } from '../errors.js'
-import type { StreamId } from '../events/event.js'
+import type { StreamId } from '../log/event.js'
+import { readSnapshot, type Snapshot } from '../log/feed-snapshot.js'
+import { cutPage, formatCursor, parseCursor } from '../paging/page-cursor.js'
+import { notFound, Problem } from '../problems/problem.js'
 import { type Change, commitChange } from './change.js'
 import { requireStorable } from './content.js'
 import { ifMatchHolds } from './etag.js'

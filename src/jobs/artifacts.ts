@@ -4,7 +4,7 @@
  * names the key, and is good only while the key is, and where it is.
  */
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
-import { Problem } from '../errors.js'
+import { Problem } from '../problems/problem.js'
 
 /** Where links lead: `<prefix>/<workspace>/<path>?expires=<seconds since 1970>[&key=<id>]&signature=<base64url>`. */
 export const ARTIFACTS_PREFIX = '/api/v1/artifacts'

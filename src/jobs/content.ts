@@ -1,7 +1,8 @@
 /** What a schema cannot say about what comes with a job: how large and how deep its JSON is, and which types it takes. */
-import { Problem } from '../errors.js'
-import type { NewEvent } from '../events/event.js'
-import { dataOf, isDeeperThan } from '../events/new-event.js'
+
+import type { NewEvent } from '../log/event.js'
+import { dataOf, isDeeperThan } from '../log/new-event.js'
+import { Problem } from '../problems/problem.js'
 import { MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH } from './job.js'
 
 /** An event that may be stored; `data` is its JSON text. */

@@ -3,7 +3,7 @@
  * events is checked; events of other types pass through.
  */
 import Type, { type Static, type TObject } from 'typebox'
-import { NewEvent } from '../events/event.js'
+import { NewEvent } from '../log/event.js'
 import { describedAs } from '../openapi/described.js'
 import { numbersOf } from './dialects/dialect.js'
 import { COUNTS } from './dialects/executions.js'

@@ -1,6 +1,7 @@
 /** What a caller is told when a job was not what the call took it for. */
-import { notFound, Problem, SqlState, sqlState } from '../errors.js'
-import { problemOf as problemOfAppend, refusal } from '../events/publish-problem.js'
+
+import { problemOf as problemOfAppend, refusal } from '../log/publish-problem.js'
+import { notFound, Problem, SqlState, sqlState } from '../problems/problem.js'
 
 /** Of an error that the database sent, so nothing has changed; itself if the caller cannot help it. */
 export function problemOf(error: unknown): unknown {

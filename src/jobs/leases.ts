@@ -3,10 +3,10 @@
  * leases are taken one a transaction, and no two processes take the same one (sluice.expire_lease).
  */
 import { setTimeout as pause } from 'node:timers/promises'
+import { databaseFault } from '../database/database-fault.js'
 import type { Database } from '../database/pool.js'
-import { databaseFault } from '../database-fault.js'
-import type { StreamId } from '../events/event.js'
-import type { Logger } from '../logger.js'
+import type { StreamId } from '../log/event.js'
+import type { Logger } from '../logging/logger.js'
 import { expireLease } from './rows.js'
 
 const EVERY_MS = 1_000

@@ -3,13 +3,13 @@
  * What they throw becomes a Problem in job-problem.ts.
  */
 import type { Author } from '../auth/principal.js'
-import type { Place } from '../database/cursor.js'
 import type { Database } from '../database/pool.js'
 import type { WorkspaceClient } from '../database/workspace.js'
-import type { PlacedEvent } from '../events/append-requests.js'
-import type { StreamId } from '../events/event.js'
-import type { Idempotency } from '../events/idempotency.js'
-import type { Head, Queryable } from '../events/log.js'
+import type { PlacedEvent } from '../log/append-requests.js'
+import type { StreamId } from '../log/event.js'
+import type { Idempotency } from '../log/idempotency.js'
+import type { Head, Queryable } from '../log/log.js'
+import type { Place } from '../paging/page-cursor.js'
 import type { Claim, Fence, Job, JobStatus, NewJob } from './job.js'
 
 const COLUMNS = [

@@ -1,6 +1,7 @@
 /** The lines of an upload, as bytes, as its pieces arrive. No byte is looked at twice, however small the pieces are. */
-import { Problem } from '../errors.js'
-import { GrowingBytes } from '../growing-bytes.js'
+
+import { GrowingBytes } from '../bytes/growing-bytes.js'
+import { Problem } from '../problems/problem.js'
 
 const LF = 0x0a
 

@@ -5,9 +5,10 @@
  *
  * A line that cannot be stored ends the upload. What came before it stays stored, and the caller is told how much.
  */
-import { Problem } from '../errors.js'
-import { MAX_DATA_BYTES, MAX_EVENTS_PER_REQUEST, type NewEvent } from '../events/event.js'
-import { textOf, withoutByteOrderMark } from '../utf8.js'
+
+import { textOf, withoutByteOrderMark } from '../bytes/utf8.js'
+import { MAX_DATA_BYTES, MAX_EVENTS_PER_REQUEST, type NewEvent } from '../log/event.js'
+import { Problem } from '../problems/problem.js'
 import type { PreparedEvent } from './content.js'
 import { linesOf } from './upload-lines.js'
 

@@ -9,10 +9,11 @@
  * The queues are looked into when the feed of a workspace tells of a new job, and each 2 s: a job that came back to its queue
  * is not announced there, and without NOTIFY even a new one is heard of late (I6).
  */
-import type { Head } from '../events/log.js'
+
 import { isAt } from '../hub/cursor.js'
 import type { Lease } from '../hub/hub.js'
 import type { HubStream } from '../hub/hub-stream.js'
+import type { Head } from '../log/log.js'
 import type { QueueFilter } from './queued.js'
 
 const LOOK_AGAIN_MS = 2_000

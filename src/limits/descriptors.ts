@@ -4,8 +4,8 @@
  */
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { devNull } from 'node:os'
-import type { Logger } from '../logger.js'
-import { shortageIn } from '../shortage.js'
+import type { Logger } from '../logging/logger.js'
+import { shortageIn } from '../process/shortage.js'
 
 /** For files, pipes and name look-ups, beside the connections to the database. */
 const RESERVED = 32

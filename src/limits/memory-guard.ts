@@ -15,8 +15,9 @@
  * When it is low and the garbage of those who have left lies about, because nothing new comes and nothing has to be collected,
  * a collection is asked for.
  */
-import { unavailable } from '../errors.js'
-import type { Logger } from '../logger.js'
+
+import type { Logger } from '../logging/logger.js'
+import { unavailable } from '../problems/problem.js'
 import type { MemoryReading } from './process-memory.js'
 
 export const MEMORY_STATES = ['ample', 'tight', 'low'] as const

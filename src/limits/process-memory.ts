@@ -5,7 +5,7 @@
 import { totalmem } from 'node:os'
 import { getHeapSpaceStatistics, getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { shortageIn } from '../shortage.js'
+import { shortageIn } from '../process/shortage.js'
 
 const MIB = 1024 * 1024
 const OLD_SPACE_FLAG = /--max[-_]old[-_]space[-_]size[= ](\d+)/g

@@ -10,7 +10,7 @@
  * The windows are those of the database's clock: each exchange tells how far this process's clock is from it.
  */
 import { LRUCache } from 'lru-cache'
-import type { Logger } from '../logger.js'
+import type { Logger } from '../logging/logger.js'
 import { type Unsent, WindowCount } from './window-count.js'
 
 const EXCHANGE_MS = 250

@@ -3,7 +3,7 @@
  * that waits and an export of the audit log count as one each. A slot is taken before anything is waited for, so that those who come at the same time cannot pass the
  * limit together, and it is given back once, whatever became of the opening. Who counts nothing is not remembered.
  */
-import { Problem } from '../errors.js'
+import { Problem } from '../problems/problem.js'
 
 export const STREAM_LIMITS = ['principal', 'workspace', 'address'] as const
 export type StreamLimit = (typeof STREAM_LIMITS)[number]

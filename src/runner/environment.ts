@@ -2,7 +2,7 @@
  * What commands get of the runner's own environment. That holds the runner's token, and wherever a gateway or an
  * application is started by the same service its secrets too; so a variable is passed only if it is on the list.
  */
-import { UsageError } from '../usage.js'
+import { UsageError } from '../process/usage.js'
 
 type Environment = Readonly<Record<string, string | undefined>>
 

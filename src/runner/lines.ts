@@ -10,7 +10,7 @@
  * - The cost grows as the bytes do, also when a command writes them one by one.
  */
 import { isUtf8 } from 'node:buffer'
-import { GrowingBytes } from '../growing-bytes.js'
+import { GrowingBytes } from '../bytes/growing-bytes.js'
 
 /** Of one part of a line, in UTF-8, before it is written as JSON (which makes it six times longer at most). */
 export const MAX_LINE_BYTES = 16 * 1024

@@ -13,7 +13,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
-import { shortageIn } from '../shortage.js'
+import { shortageIn } from '../process/shortage.js'
 import type { Execution, Executor, Outcome, OutputStream } from './executor.js'
 
 /** Between SIGTERM and SIGKILL; also how long outputs may stay open after the shell has exited. */

@@ -6,15 +6,15 @@ import { statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { clean } from '../redaction.js'
-import { onStopSignals } from '../stop-signals.js'
-import { UsageError, usageError } from '../usage.js'
+import { clean } from '../logging/redaction.js'
+import { onStopSignals } from '../process/stop-signals.js'
+import { UsageError, usageError } from '../process/usage.js'
 import { commandEnvironment, TOKEN_VARIABLE } from './environment.js'
 import { Gateway, GatewayAway, Refusal } from './gateway.js'
 import { LocalExecutor } from './local-executor.js'
 import { isRunnerRefused, Runner } from './runner.js'
 
-const USAGE = `Usage: npm run runner -- --project NAME --dir PATH [options]      (or: node dist/src/main.js runner …)
+const USAGE = `Usage: npm run runner -- --project NAME --dir PATH [options]      (or: node dist/server/main.js runner …)
 
 Executes the commands that editors of a workspace submit to a project, with /bin/sh in the folder PATH, as the user that
 starts it. Start it only in a folder, and as a user, made for that: docs/runner.md tells the risks.

@@ -3,8 +3,8 @@
  * be made once and shared by every client that reads the same encoding.
  */
 
-import type { StoredEvent } from '../events/event.js'
-import { formatEventId } from '../events/event-id.js'
+import type { StoredEvent } from '../log/event.js'
+import { formatEventId } from '../log/event-id.js'
 import { encodeMessage, retryField } from './frame.js'
 
 type NoticeName =

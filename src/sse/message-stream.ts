@@ -3,7 +3,7 @@
  * is sent is bounded by the sink, a client that leaves or stops reading ends it, and heartbeats keep proxies from
  * cutting it.
  */
-import { Housekeeping } from '../housekeeping.js'
+import { Housekeeping } from '../process/periodic-loop.js'
 import { encodeMessage, type SseMessage } from './frame.js'
 import { Payload } from './payload.js'
 import { type Sink, STALLED_MS } from './sink.js'

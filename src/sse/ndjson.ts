@@ -1,6 +1,6 @@
 /** Events as JSON: the document of one event, and a stream of them, one a line (application/x-ndjson). */
-import type { StoredEvent } from '../events/event.js'
-import { formatEventId } from '../events/event-id.js'
+import type { StoredEvent } from '../log/event.js'
+import { formatEventId } from '../log/event-id.js'
 import type { Encoding, Notice } from './encoding.js'
 
 /** `data` goes in as it is stored; between its tokens it may hold line ends, which a line must not. */

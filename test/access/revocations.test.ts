@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
-import { type RevocationInForce, Revocations } from '../../src/access/revocations.js'
-import { publishAccessChange } from '../../src/auth/access-change.js'
+import { publishAccessChange } from '../../src/auth/revocations/access-change.js'
+import { type RevocationInForce, Revocations } from '../../src/auth/revocations/revocations.js'
 import { type EventStream, openStream } from '../harness/event-stream.js'
 import { type Gateway, publish, startGateway } from '../harness/gateway.js'
 import { randomFrom } from '../harness/random.js'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { publishAccessChange } from '../../src/auth/access-change.js'
+import { publishAccessChange } from '../../src/auth/revocations/access-change.js'
 import { inTransaction } from '../../src/database/pool.js'
 import { createDatabase } from '../harness/database.js'
 

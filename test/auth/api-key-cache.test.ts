@@ -1,5 +1,5 @@
 import t from 'tap'
-import { ApiKeyCache } from '../../src/auth/api-key-cache.js'
+import { ApiKeyCache } from '../../src/auth/api-keys/api-key-cache.js'
 
 const START = 1_000
 

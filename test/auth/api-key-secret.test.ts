@@ -5,7 +5,7 @@ import {
   hashSecret,
   isSecretOf,
   parseApiKey,
-} from '../../src/auth/api-key-secret.js'
+} from '../../src/auth/api-keys/api-key-secret.js'
 
 const ID = '0123456789ab'
 const SECRET = 'a'.repeat(43)

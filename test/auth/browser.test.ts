@@ -1,5 +1,5 @@
 import t from 'tap'
-import { browserOf } from '../../src/auth/browser.js'
+import { browserOf } from '../../src/auth/tickets/browser.js'
 
 const SECRET = 'n4Xi0qJv3uLq8wz2YcS7Zb1kQ9m5T6rAeHd0FgPoWVs'
 

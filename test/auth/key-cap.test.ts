@@ -1,5 +1,5 @@
 import t from 'tap'
-import { MAX_KEYS, MORE_FOR_ROTATIONS } from '../../src/auth/api-key.js'
+import { MAX_KEYS, MORE_FOR_ROTATIONS } from '../../src/auth/api-keys/api-key.js'
 import { as, type Gateway, startGateway } from '../harness/gateway.js'
 
 // Attack: an admin's token that got out makes keys without end, so that one of them is overlooked.

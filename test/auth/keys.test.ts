@@ -2,8 +2,8 @@ import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { developmentSecret, keysOf } from '../../src/auth/keys.js'
-import { ConfigError } from '../../src/config.js'
+import { developmentSecret, keysOf } from '../../src/auth/tokens/keys.js'
+import { ConfigError } from '../../src/config/config.js'
 
 function pem(key: KeyObject, type: 'spki' | 'pkcs1' = 'spki'): string {
   return key.export({ type, format: 'pem' }).toString()

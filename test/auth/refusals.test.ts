@@ -1,6 +1,6 @@
 import t from 'tap'
 import { challenge, tokenInvalid, tokenMissing } from '../../src/auth/refusals.js'
-import { Problem } from '../../src/errors.js'
+import { Problem } from '../../src/problems/problem.js'
 
 t.test('the challenge says what was wrong with a token, and nothing when there was none', async t => {
   t.equal(challenge(tokenMissing()), 'Bearer realm="sluice"')

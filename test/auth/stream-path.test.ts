@@ -1,5 +1,5 @@
 import t from 'tap'
-import { MAX_PATH_LENGTH, pathnameOf, routeAt, withTicket } from '../../src/auth/stream-path.js'
+import { MAX_PATH_LENGTH, pathnameOf, routeAt, withTicket } from '../../src/auth/tickets/stream-path.js'
 
 t.test('a path is taken as it is written, its query set apart', async t => {
   for (const [path, pathname] of [

@@ -1,8 +1,8 @@
 import t from 'tap'
 import type { Principal } from '../../src/auth/principal.js'
-import { StreamTickets, TO_RETURN_MS, TO_SPEND_MS } from '../../src/auth/stream-tickets.js'
+import { StreamTickets, TO_RETURN_MS, TO_SPEND_MS } from '../../src/auth/tickets/stream-tickets.js'
 import { createPool, type Database } from '../../src/database/pool.js'
-import { Retention } from '../../src/events/retention.js'
+import { Retention } from '../../src/log/retention.js'
 import { createDatabase } from '../harness/database.js'
 
 const PATH = '/api/events'

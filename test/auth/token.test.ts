@@ -1,5 +1,5 @@
 import t from 'tap'
-import { principalOf } from '../../src/auth/token.js'
+import { principalOf } from '../../src/auth/tokens/token.js'
 import { goodClaims } from '../harness/tokens.js'
 
 const RULES = { workspaceClaim: 'workspace', roleClaim: 'role' }

@@ -1,7 +1,7 @@
 /** What every bus must do (src/bus/bus.ts), as a suite: run it with a way to make buses that can reach each other. */
 import t, { type Test } from 'tap'
 import type { Bus, Wake } from '../../src/bus/bus.js'
-import type { StreamId } from '../../src/events/event.js'
+import type { StreamId } from '../../src/log/event.js'
 import { until } from '../harness/until.js'
 
 /** Prepares whatever the buses of one test share, and returns how to make them. */

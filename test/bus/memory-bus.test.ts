@@ -1,6 +1,6 @@
 import t from 'tap'
 import { MemoryBus, type MemoryChannel } from '../../src/bus/memory-bus.js'
-import type { StreamId } from '../../src/events/event.js'
+import type { StreamId } from '../../src/log/event.js'
 import { busContract } from './contract.js'
 
 busContract('memory', async () => {

@@ -3,7 +3,7 @@
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { migrate } from '../../src/database/migrate.js'
-import { sqlState } from '../../src/errors.js'
+import { sqlState } from '../../src/problems/problem.js'
 import { openStream } from '../harness/event-stream.js'
 import { as, type Gateway, publish, startGateway } from '../harness/gateway.js'
 import { preparePostgres } from '../harness/postgres.js'

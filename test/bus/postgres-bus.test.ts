@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import type { Wake } from '../../src/bus/bus.js'
 import { PostgresBus } from '../../src/bus/postgres-bus.js'
-import type { StreamId } from '../../src/events/event.js'
+import type { StreamId } from '../../src/log/event.js'
 import { createDatabase } from '../harness/database.js'
 import { startProxy } from '../harness/postgres-proxy.js'
 import { until } from '../harness/until.js'

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { formatWakes, parseWake } from '../../src/bus/wake-text.js'
-import type { StreamId } from '../../src/events/event.js'
+import type { StreamId } from '../../src/log/event.js'
 
 const SENDER = '3f2b8c1e-0000-4000-8000-000000000000'
 const streams = (...ids: number[]) => ids as StreamId[]

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { cutPage, formatCursor, parseCursor } from '../../src/database/cursor.js'
+import { cutPage, formatCursor, parseCursor } from '../../src/paging/page-cursor.js'
 
 const KEY = /^[A-Z][0-9]+$/
 

@@ -4,8 +4,8 @@ import { chmod, chown, mkdir, readdir, readFile, readlink, rm, stat, writeFile }
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { startEmbedded } from '../../src/database/embedded.js'
-import { isRoot } from '../../src/database/server-account.js'
+import { startEmbedded } from '../../src/embedded-postgres/embedded-postgres.js'
+import { isRoot } from '../../src/embedded-postgres/server-account.js'
 import { execute } from '../harness/server.js'
 import { folder, isAlive, serverPid, start, startInChild } from './embedded-server.js'
 

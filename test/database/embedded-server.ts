@@ -7,7 +7,11 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type pg from 'pg'
 import type { Test } from 'tap'
-import { type Embedded, type EmbeddedOptions, startEmbedded } from '../../src/database/embedded.js'
+import {
+  type Embedded,
+  type EmbeddedOptions,
+  startEmbedded,
+} from '../../src/embedded-postgres/embedded-postgres.js'
 import { execute, temporaryFolder } from '../harness/server.js'
 import { until } from '../harness/until.js'
 

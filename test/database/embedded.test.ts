@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { startEmbedded } from '../../src/database/embedded.js'
+import { startEmbedded } from '../../src/embedded-postgres/embedded-postgres.js'
 import { execute } from '../harness/server.js'
 import { until } from '../harness/until.js'
 import {

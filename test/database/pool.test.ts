@@ -2,7 +2,7 @@ import { EventEmitter, once } from 'node:events'
 import pg from 'pg'
 import t from 'tap'
 import { createPool, inTransaction } from '../../src/database/pool.js'
-import { sqlState } from '../../src/errors.js'
+import { sqlState } from '../../src/problems/problem.js'
 import { createDatabase } from '../harness/database.js'
 
 t.test('json arrives as the text that is stored, bigint as a number, timestamptz as a Date', async t => {

@@ -5,7 +5,7 @@
 import t, { type Test } from 'tap'
 import { migrate } from '../../src/database/migrate.js'
 import type { Database } from '../../src/database/pool.js'
-import { wallOf } from '../../src/database/wall.js'
+import { wallOf } from '../../src/database/row-level-security.js'
 import { testServer } from '../harness/database.js'
 import { MAJORS, startMajor, withoutMajor } from '../harness/majors.js'
 import { execute, uniqueName, withDatabase } from '../harness/server.js'

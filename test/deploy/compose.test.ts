@@ -3,8 +3,8 @@ import { BlockList } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
-import { Environment, readConfig } from '../../src/config.js'
-import { packageRoot } from '../../src/package-root.js'
+import { Environment, readConfig } from '../../src/config/config.js'
+import { packageRoot } from '../../src/process/package-root.js'
 import { publish } from '../harness/gateway.js'
 import { preparePostgres } from '../harness/postgres.js'
 import { startProcess } from '../harness/process.js'
@@ -185,7 +185,7 @@ t.test('the project is reached from this machine alone, by nginx alone', async t
 })
 
 t.test('every part comes back by itself and has the time to stop', async t => {
-  const [, deadline = ''] = /STOP_DEADLINE_MS = (\d+)_000/.exec(text('src/serve.ts')) ?? []
+  const [, deadline = ''] = /STOP_DEADLINE_MS = (\d+)_000/.exec(text('server/serve.ts')) ?? []
 
   for (const [name, { restart, stop_grace_period }] of Object.entries(project.services)) {
     t.equal(restart, 'unless-stopped', name)
@@ -205,8 +205,8 @@ t.test('the image copies what exists, ignores nothing of it, and starts the prog
     t.ok(allowed.has(source), `${source} is let through`)
   }
   t.same([...allowed].sort(), [...new Set(copied)].sort(), 'and nothing else is')
-  t.match(image, 'CMD ["node", "dist/src/main.js"]')
-  t.ok(existsSync(join(packageRoot, 'src/main.ts')))
+  t.match(image, 'CMD ["node", "dist/server/main.js"]')
+  t.ok(existsSync(join(packageRoot, 'server/main.ts')))
   t.match(image, /^USER node$/m)
 })
 
@@ -222,7 +222,7 @@ t.test('whatever the program imports is in the image', async t => {
     }
   }
 
-  follow('src/main.ts')
+  follow('server/main.ts')
 
   t.same([...new Set([...seen].map(file => file.split('/')[0]))].sort(), rooms.sort())
 })

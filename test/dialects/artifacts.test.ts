@@ -1,7 +1,7 @@
 import { mkdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { ConfigError, readConfig } from '../../src/config.js'
+import { ConfigError, readConfig } from '../../src/config/config.js'
 import { ArtifactLinks, isArtifactPath, LINK_LIFETIME_S } from '../../src/jobs/artifacts.js'
 import { movableClock } from '../harness/clock.js'
 import { startGateway } from '../harness/gateway.js'

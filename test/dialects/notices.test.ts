@@ -1,9 +1,9 @@
 import t from 'tap'
-import type { Position, StoredEvent } from '../../src/events/event.js'
 import { executions } from '../../src/jobs/dialects/executions.js'
 import { remoteCommands } from '../../src/jobs/dialects/remote-commands.js'
 import { runnerJobs } from '../../src/jobs/dialects/runner-jobs.js'
 import { runs } from '../../src/jobs/dialects/runs.js'
+import type { Position, StoredEvent } from '../../src/log/event.js'
 import type { Encoding, Notice } from '../../src/sse/encoding.js'
 import { matchesGolden } from './transcript.js'
 

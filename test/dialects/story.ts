@@ -1,8 +1,8 @@
 /** For each dialect a job with a typical life, driven as its runner or orchestrator would, and where to watch it. */
 import type { FastifyInstance } from 'fastify'
-import type { Position } from '../../src/events/event.js'
-import { formatEventId } from '../../src/events/event-id.js'
 import { type Job, jobStream, type NewJob } from '../../src/jobs/job.js'
+import type { Position } from '../../src/log/event.js'
+import { formatEventId } from '../../src/log/event-id.js'
 
 export const EDITOR = { id: 'ada', workspace: 'acme' }
 const RUNNER = { id: 'build-7', workspace: 'acme' }

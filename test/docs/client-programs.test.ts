@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { packageRoot } from '../../src/package-root.js'
+import { packageRoot } from '../../src/process/package-root.js'
 import { read, rows } from './document.js'
 
 const programs = 'conformance/clients'

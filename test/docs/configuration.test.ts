@@ -1,12 +1,12 @@
 /**
- * The README's table of settings is made from the schema. After a change of src/config.ts:
+ * The README's table of settings is made from the schema. After a change of src/config/config.ts:
  * `SLUICE_UPDATE_DOCS=1 npm test -- test/docs/configuration.test.ts`.
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { Environment } from '../../src/config.js'
-import { packageRoot } from '../../src/package-root.js'
+import { Environment } from '../../src/config/config.js'
+import { packageRoot } from '../../src/process/package-root.js'
 import { read } from './document.js'
 
 const PLACE = /(<!-- configuration: .*-->\n)([\s\S]*?)(<!-- \/configuration -->)/

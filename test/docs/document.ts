@@ -1,7 +1,7 @@
 /** The documents as tests read them: their text, their code fences, their tables. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { packageRoot } from '../../src/package-root.js'
+import { packageRoot } from '../../src/process/package-root.js'
 
 /** Folders that hold no document of ours. */
 const ELSEWHERE = new Set(['node_modules', 'dist', 'data', 'results', 'generated', 'target'])

@@ -2,14 +2,14 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { MODES } from '../../src/hub/mode.js'
 import {
   MAX_DATA_BYTES,
   MAX_DATA_DEPTH,
   MAX_EVENTS_PER_REQUEST,
   RESERVED_TYPES,
-} from '../../src/events/event.js'
-import { MODES } from '../../src/hub/mode.js'
-import { packageRoot } from '../../src/package-root.js'
+} from '../../src/log/event.js'
+import { packageRoot } from '../../src/process/package-root.js'
 import { startGateway } from '../harness/gateway.js'
 import { read, rows, section } from './document.js'
 

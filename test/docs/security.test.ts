@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { allows, ROLES } from '../../src/auth/principal.js'
-import { packageRoot } from '../../src/package-root.js'
+import { packageRoot } from '../../src/process/package-root.js'
 import { gatewayWithRoutes, type Route } from '../hardening/routes.js'
 import { read, rows, section } from './document.js'
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { CreatedApiKey } from '../../src/auth/api-key.js'
+import type { CreatedApiKey } from '../../src/auth/api-keys/api-key.js'
 import type { Role } from '../../src/auth/principal.js'
 import { openStream } from '../harness/event-stream.js'
 import { as, type Gateway, startGateway } from '../harness/gateway.js'

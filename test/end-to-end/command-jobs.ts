@@ -1,8 +1,8 @@
 /** Command jobs for whole gateways and runners: submitted over HTTP, and read back from the tables themselves. */
 import type { Test } from 'tap'
 import type { Database } from '../../src/database/pool.js'
-import type { Position } from '../../src/events/event.js'
-import { formatEventId } from '../../src/events/event-id.js'
+import type { Position } from '../../src/log/event.js'
+import { formatEventId } from '../../src/log/event-id.js'
 import { as } from '../harness/gateway.js'
 import type { Program } from '../harness/process.js'
 import { token } from '../harness/tokens.js'

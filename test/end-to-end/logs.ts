@@ -1,7 +1,7 @@
 /** The events as the table holds them, and how a client's copy of them differs. */
 import type { Database } from '../../src/database/pool.js'
-import type { Position } from '../../src/events/event.js'
-import { formatEventId } from '../../src/events/event-id.js'
+import type { Position } from '../../src/log/event.js'
+import { formatEventId } from '../../src/log/event-id.js'
 import type { Received, Wanderer } from './wanderer.js'
 
 interface Row {

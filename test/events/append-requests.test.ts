@@ -2,7 +2,7 @@
 import type pg from 'pg'
 import t from 'tap'
 import type { Database } from '../../src/database/pool.js'
-import { type AppendRequest, appendRequests, type Outcome } from '../../src/events/append-requests.js'
+import { type AppendRequest, appendRequests, type Outcome } from '../../src/log/append-requests.js'
 import { createDatabase } from '../harness/database.js'
 import { backendOf, connect, isDense, logged, typesOf, untilBlocked } from './records.js'
 

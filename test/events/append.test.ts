@@ -7,7 +7,7 @@ import {
   RESERVED_TYPES,
   STREAM_NAME_PATTERN,
   WORKSPACE_PATTERN,
-} from '../../src/events/event.js'
+} from '../../src/log/event.js'
 import { createDatabase } from '../harness/database.js'
 import { backendOf, connect, isDense, logged, typesOf, untilBlocked } from './records.js'
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { fromCloudEvent } from '../../src/events/cloudevents.js'
+import { fromCloudEvent } from '../../src/log/cloudevents.js'
 
 const valid = { specversion: '1.0', id: '1', source: '/shop', type: 'item.created', data: { a: 1 } }
 

@@ -1,7 +1,7 @@
 /** Types that start with `job.`: what becomes of jobs is said by the gateway alone. */
 import t from 'tap'
 import { migrate } from '../../src/database/migrate.js'
-import { RESERVED_PREFIX } from '../../src/events/event.js'
+import { RESERVED_PREFIX } from '../../src/log/event.js'
 import { createDatabase } from '../harness/database.js'
 import { as, startGateway } from '../harness/gateway.js'
 import { logged } from './records.js'

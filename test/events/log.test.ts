@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { type Database, inTransaction } from '../../src/database/pool.js'
-import type { Position, StreamId } from '../../src/events/event.js'
-import { readFilteredPage } from '../../src/events/filtered-page.js'
+import type { Position, StreamId } from '../../src/log/event.js'
+import { readFilteredPage } from '../../src/log/filtered-page.js'
 import {
   ensureStream,
   findStream,
@@ -10,8 +10,8 @@ import {
   readHead,
   readPage,
   readPlace,
-} from '../../src/events/log.js'
-import { TypeFilter } from '../../src/events/type-filter.js'
+} from '../../src/log/log.js'
+import { TypeFilter } from '../../src/log/type-filter.js'
 import { createDatabase } from '../harness/database.js'
 import { connect, logged } from './records.js'
 

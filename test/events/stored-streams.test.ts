@@ -1,10 +1,10 @@
 /** Streams are bounded in number, and go when they are empty and unused; nothing is lost or confused by either. */
 import t, { type Test } from 'tap'
 import type { Database } from '../../src/database/pool.js'
-import type { StreamId } from '../../src/events/event.js'
-import { ensureStream, findStream } from '../../src/events/log.js'
-import { Retention } from '../../src/events/retention.js'
 import { createJob } from '../../src/jobs/rows.js'
+import type { StreamId } from '../../src/log/event.js'
+import { ensureStream, findStream } from '../../src/log/log.js'
+import { Retention } from '../../src/log/retention.js'
 import { createDatabase } from '../harness/database.js'
 import { openStream } from '../harness/event-stream.js'
 import { as, type Gateway, publish, startGateway } from '../harness/gateway.js'

@@ -1,8 +1,8 @@
 import t, { type Test } from 'tap'
 import { type Database, inTransaction } from '../../src/database/pool.js'
-import type { Position, StreamId } from '../../src/events/event.js'
-import { ensureStream, readBounds, readEvent, readHead } from '../../src/events/log.js'
-import { readTails, type Tail } from '../../src/events/tails.js'
+import type { Position, StreamId } from '../../src/log/event.js'
+import { ensureStream, readBounds, readEvent, readHead } from '../../src/log/log.js'
+import { readTails, type Tail } from '../../src/log/tails.js'
 import { createDatabase } from '../harness/database.js'
 
 const LARGE = 10_000_000

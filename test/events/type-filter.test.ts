@@ -1,5 +1,5 @@
 import t from 'tap'
-import { TypeFilter } from '../../src/events/type-filter.js'
+import { TypeFilter } from '../../src/log/type-filter.js'
 
 t.test('an exact name lets through that type and no other', async t => {
   const filter = TypeFilter.parse('item.created')

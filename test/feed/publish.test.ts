@@ -1,5 +1,5 @@
 import t from 'tap'
-import { MAX_DATA_BYTES, MAX_EVENTS_PER_REQUEST } from '../../src/events/event.js'
+import { MAX_DATA_BYTES, MAX_EVENTS_PER_REQUEST } from '../../src/log/event.js'
 import { as, type Gateway, startGateway } from '../harness/gateway.js'
 
 const JSON_TYPE = 'application/json'

@@ -3,10 +3,10 @@
  * has added counts: otherwise whoever writes the right address passes the rules of keys, the limits and the audit log.
  */
 import t, { type Test } from 'tap'
-import { buildApp } from '../../src/app.js'
-import { keysOf } from '../../src/auth/keys.js'
-import { readConfig } from '../../src/config.js'
-import { logOptions } from '../../src/http-log.js'
+import { buildApp } from '../../server/app.js'
+import { keysOf } from '../../src/auth/tokens/keys.js'
+import { readConfig } from '../../src/config/config.js'
+import { logOptions } from '../../src/logging/http-log.js'
 import { createDatabase } from '../harness/database.js'
 import { as, testEnvironment } from '../harness/gateway.js'
 import { exchange, portOf } from './exchange.js'

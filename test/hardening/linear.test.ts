@@ -7,16 +7,16 @@ import { join } from 'node:path'
 import { tokenizer } from 'acorn'
 import { checkSync } from 'recheck'
 import t from 'tap'
-import type { Position, StoredEvent } from '../../src/events/event.js'
-import { GrowingBytes } from '../../src/growing-bytes.js'
+import { GrowingBytes } from '../../src/bytes/growing-bytes.js'
 import { runs } from '../../src/jobs/dialects/runs.js'
 import { linesOf } from '../../src/jobs/upload-lines.js'
-import { packageRoot } from '../../src/package-root.js'
-import { clean } from '../../src/redaction.js'
+import type { Position, StoredEvent } from '../../src/log/event.js'
+import { clean } from '../../src/logging/redaction.js'
+import { packageRoot } from '../../src/process/package-root.js'
 import { LineSplitter, MAX_LINE_BYTES } from '../../src/runner/lines.js'
 import { createDatabase } from '../harness/database.js'
 
-const FOLDERS = ['dist/src', 'dist/plugins', 'dist/routes', 'console', 'examples/javascript']
+const FOLDERS = ['dist/src', 'dist/plugins', 'dist/routes', 'dist/server', 'console', 'examples/javascript']
 const HUGE = 2_000_000
 /** Ended by what it counts, never by the clock, so that it says the same on a slow machine. */
 const BY_COUNT = { timeout: null, attackTimeout: null, incubationTimeout: null }

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { ROLES, type Role } from '../../src/auth/principal.js'
-import { packageRoot } from '../../src/package-root.js'
+import { packageRoot } from '../../src/process/package-root.js'
 import { as } from '../harness/gateway.js'
 import { gatewayWithRoutes, type Route } from './routes.js'
 

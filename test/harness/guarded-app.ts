@@ -11,9 +11,9 @@ import openapi from '../../plugins/openapi.js'
 import problems from '../../plugins/problems.js'
 import rateLimit from '../../plugins/rate-limit.js'
 import validation from '../../plugins/validation.js'
-import type { Keys } from '../../src/auth/keys.js'
-import type { ClaimRules } from '../../src/auth/token.js'
-import { logOptions, requestId } from '../../src/http-log.js'
+import type { Keys } from '../../src/auth/tokens/keys.js'
+import type { ClaimRules } from '../../src/auth/tokens/token.js'
+import { logOptions, requestId } from '../../src/logging/http-log.js'
 import { SECRET } from './tokens.js'
 
 const FORTNIGHT_MS = 14 * 24 * 3_600_000

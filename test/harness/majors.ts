@@ -6,8 +6,8 @@ import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { startEmbedded } from '../../src/database/embedded.js'
-import { packageRoot } from '../../src/package-root.js'
+import { startEmbedded } from '../../src/embedded-postgres/embedded-postgres.js'
+import { packageRoot } from '../../src/process/package-root.js'
 import { temporaryFolder } from './server.js'
 
 export const MAJORS = [15, 16, 17] as const

@@ -1,17 +1,17 @@
 /**
- * A gateway as it really runs: src/main.ts in a process of its own, with an environment of its own. None outlives the
+ * A gateway as it really runs: server/main.ts in a process of its own, with an environment of its own. None outlives the
  * test that started it, nor the test's own process, however that ends.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import { packageRoot } from '../../src/package-root.js'
+import { packageRoot } from '../../src/process/package-root.js'
 import { testEnvironment } from './gateway.js'
 import { within } from './patience.js'
 import { freePort } from './port.js'
 
-const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../server/main.js', import.meta.url))
 /** Two gateways at once on a machine that does twenty other things. */
 const PATIENCE_MS = 60_000
 /** Of stopping, a second longer than the gateway gives itself. */

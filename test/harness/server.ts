@@ -7,8 +7,8 @@ import { chmod, mkdtemp, rm, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
-import { startEmbedded } from '../../src/database/embedded.js'
 import { migrate } from '../../src/database/migrate.js'
+import { startEmbedded } from '../../src/embedded-postgres/embedded-postgres.js'
 import { hostileRole } from './hostile.js'
 
 /**

@@ -1,8 +1,8 @@
 import t, { type Test } from 'tap'
-import type { Position } from '../../src/events/event.js'
-import { TypeFilter } from '../../src/events/type-filter.js'
 import { type EventPageRequest, readEventPage } from '../../src/hub/event-page.js'
 import type { HubStream } from '../../src/hub/hub-stream.js'
+import type { Position } from '../../src/log/event.js'
+import { TypeFilter } from '../../src/log/type-filter.js'
 import { observed, startHub } from '../harness/hub.js'
 import { until } from '../harness/until.js'
 

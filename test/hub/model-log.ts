@@ -1,13 +1,13 @@
 /**
- * A log in memory that answers the statements of src/events/ as the database does, and that can lose its tail. It remembers
+ * A log in memory that answers the statements of src/log/ as the database does, and that can lose its tail. It remembers
  * each event that it ever had, with the one before it: what continues what, whatever has been lost since.
  */
 import { randomUUID } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Database } from '../../src/database/pool.js'
-import type { Position, StoredEvent, StreamId } from '../../src/events/event.js'
-import { formatEventId } from '../../src/events/event-id.js'
-import type { Head } from '../../src/events/log.js'
+import type { Position, StoredEvent, StreamId } from '../../src/log/event.js'
+import { formatEventId } from '../../src/log/event-id.js'
+import type { Head } from '../../src/log/log.js'
 import type { Random } from '../harness/random.js'
 
 export const STREAM = 1 as StreamId

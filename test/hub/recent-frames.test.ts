@@ -1,9 +1,9 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
-import type { Position } from '../../src/events/event.js'
 import { EventFrames } from '../../src/hub/event-frames.js'
 import { RecentFrames } from '../../src/hub/recent-frames.js'
+import type { Position } from '../../src/log/event.js'
 
 const at = (position: number) => position as Position
 const idOf = (position: number) => `00000000-0000-4000-8000-${String(position).padStart(12, '0')}`

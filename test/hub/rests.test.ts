@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { StreamId } from '../../src/events/event.js'
-import { Rests } from '../../src/hub/rests.js'
+import { Rests } from '../../src/hub/scheduling/pacing.js'
+import type { StreamId } from '../../src/log/event.js'
 import { until } from '../harness/until.js'
 
 const [BUSY, OTHER] = [1, 2] as StreamId[] as [StreamId, StreamId]

@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { Position, StoredEvent } from '../../src/events/event.js'
-import { readPage } from '../../src/events/log.js'
+import type { Position, StoredEvent } from '../../src/log/event.js'
+import { readPage } from '../../src/log/log.js'
 import { HIGH_WATER_BYTES } from '../../src/sse/sink.js'
 import { movableClock } from '../harness/clock.js'
 import { type EventStream, openStream } from '../harness/event-stream.js'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Turns } from '../../src/hub/turns.js'
+import { Turns } from '../../src/hub/scheduling/fair-scheduler.js'
 import { countTurns, spin } from '../harness/event-loop.js'
 
 /** Longer than a slice. */

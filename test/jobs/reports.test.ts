@@ -1,6 +1,6 @@
 /** What may be told of a job, and by whom. */
 import t from 'tap'
-import { MAX_DATA_BYTES } from '../../src/events/event.js'
+import { MAX_DATA_BYTES } from '../../src/log/event.js'
 import { as } from '../harness/gateway.js'
 import { attempt, startJobs, types } from './service.js'
 

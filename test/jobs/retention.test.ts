@@ -1,7 +1,7 @@
 import t from 'tap'
-import type { StreamId } from '../../src/events/event.js'
-import { readBounds } from '../../src/events/log.js'
-import { Retention } from '../../src/events/retention.js'
+import type { StreamId } from '../../src/log/event.js'
+import { readBounds } from '../../src/log/log.js'
+import { Retention } from '../../src/log/retention.js'
 import { startJobs } from './service.js'
 
 t.test('jobs go some time after their end, with their streams, and none that waits or runs', async t => {

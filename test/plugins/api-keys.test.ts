@@ -4,7 +4,7 @@ import auth from '../../plugins/auth.js'
 import problems from '../../plugins/problems.js'
 import rateLimit from '../../plugins/rate-limit.js'
 import { addressNotAllowed } from '../../src/auth/refusals.js'
-import { logOptions } from '../../src/http-log.js'
+import { logOptions } from '../../src/logging/http-log.js'
 import { bearer, SECRET, token } from '../harness/tokens.js'
 
 const KEY = `slk_0123456789ab_${'s'.repeat(43)}`

@@ -1,8 +1,8 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import t from 'tap'
 import { MAX_TOKEN_LENGTH } from '../../src/auth/credentials.js'
-import { keysOf } from '../../src/auth/keys.js'
-import { CLOCK_TOLERANCE_MS } from '../../src/auth/token.js'
+import { keysOf } from '../../src/auth/tokens/keys.js'
+import { CLOCK_TOLERANCE_MS } from '../../src/auth/tokens/token.js'
 import { guardedApp } from '../harness/guarded-app.js'
 import { bearer, goodClaims, SECRET, secondsFromNow, signedBy, token, unsigned } from '../harness/tokens.js'
 

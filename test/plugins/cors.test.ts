@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parseOrigins } from '../../src/origins.js'
+import { parseOrigins } from '../../src/config/origins.js'
 import { guardedApp } from '../harness/guarded-app.js'
 import { bearer, token } from '../harness/tokens.js'
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { packageRoot } from '../../src/package-root.js'
+import { packageRoot } from '../../src/process/package-root.js'
 import { guardedApp } from '../harness/guarded-app.js'
 
 t.test('the description says what each route needs, takes and may answer', async t => {

@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
 import Type from 'typebox'
-import { Problem, unavailable } from '../../src/errors.js'
+import { Problem, unavailable } from '../../src/problems/problem.js'
 import { guardedApp } from '../harness/guarded-app.js'
 import { bearer, token } from '../harness/tokens.js'
 

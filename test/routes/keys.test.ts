@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { ApiKey, CreatedApiKey } from '../../src/auth/api-key.js'
+import type { ApiKey, CreatedApiKey } from '../../src/auth/api-keys/api-key.js'
 import { createPool } from '../../src/database/pool.js'
 import { createDatabase } from '../harness/database.js'
 import { openStream } from '../harness/event-stream.js'

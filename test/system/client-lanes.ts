@@ -6,7 +6,7 @@ import { execFile, spawnSync } from 'node:child_process'
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { packageRoot } from '../../src/package-root.js'
+import { packageRoot } from '../../src/process/package-root.js'
 
 const run = promisify(execFile)
 const sources = join(packageRoot, 'conformance/clients')

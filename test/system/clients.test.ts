@@ -5,7 +5,7 @@
  */
 import t, { type Test } from 'tap'
 import type { Database } from '../../src/database/pool.js'
-import { formatEventId } from '../../src/events/event-id.js'
+import { formatEventId } from '../../src/log/event-id.js'
 import { openBrowser, withoutBrowser } from '../harness/browser.js'
 import { createDatabase } from '../harness/database.js'
 import { startNginx, withoutNginx } from '../harness/nginx.js'

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Browser } from 'playwright-core'
 import type { Test } from 'tap'
-import { packageRoot } from '../../src/package-root.js'
+import { packageRoot } from '../../src/process/package-root.js'
 import type { Client } from './client-lanes.js'
 
 /** What a client hears: `<id> <type> <data>`, line ends in the data written as `\n`. */

@@ -3,8 +3,8 @@
  * fault and as a heartbeat; all else is the same for each: every event carries its id, the terminal event is the last,
  * and after it the response ends.
  */
-import type { StoredEvent } from '../../events/event.js'
-import { formatEventId } from '../../events/event-id.js'
+import type { StoredEvent } from '../../log/event.js'
+import { formatEventId } from '../../log/event-id.js'
 import type { Encoding, Notice } from '../../sse/encoding.js'
 import { encodeMessage, retryField, type SseMessage } from '../../sse/frame.js'
 import { isTerminal, type Job } from '../job.js'

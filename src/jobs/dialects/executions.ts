@@ -1,5 +1,5 @@
 /** The dialect for orchestrations: the execution starts, its tasks come and go, it completes or is cancelled. */
-import type { StoredEvent } from '../../events/event.js'
+import type { StoredEvent } from '../../log/event.js'
 import type { SseMessage } from '../../sse/frame.js'
 import { isTerminal } from '../job.js'
 import { type Dialect, encodingOf, endingOf, named, numbersOf } from './dialect.js'

@@ -1,5 +1,5 @@
 /** The dialect for commands that run elsewhere: `connected`, lines of output, and how the command ended. */
-import type { StoredEvent } from '../../events/event.js'
+import type { StoredEvent } from '../../log/event.js'
 import type { SseMessage } from '../../sse/frame.js'
 import { isTerminal, type Job } from '../job.js'
 import { type Dialect, encodingOf, endingOf, frame, named } from './dialect.js'

@@ -1,0 +1,180 @@
+/** /api/executions: orchestrations that somebody outside drives, and that others watch task by task. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+import type { Principal } from '../../src/auth/principal.js'
+import { EXECUTION_TYPES, executions } from '../../src/jobs/dialects/executions.js'
+import {
+  EXECUTION_COMPLETE,
+  EXECUTION_KIND,
+  Execution,
+  type ExecutionEnd,
+  ExecutionEvent,
+  executionOf,
+  NewExecution,
+} from '../../src/jobs/execution.js'
+import { type Job, JobId, jobStream } from '../../src/jobs/job.js'
+import { attemptMissing } from '../../src/jobs/job-problem.js'
+import { type NewEvent, oneOrMany } from '../../src/log/event.js'
+import { Placed, placedOf } from '../../src/log/receipt.js'
+import { notFound, Problem } from '../../src/problems/problem.js'
+import { Fencing, fenceOf } from '../job-fence.js'
+import { DialectQuery, followJob } from '../job-stream.js'
+import { EVENT_STREAM } from '../stream-responses.js'
+
+const Params = Type.Object({ executionId: JobId })
+
+const CreatedExecution = Type.Object(Execution.properties, {
+  description: 'It runs.',
+  headers: { location: Type.String({ description: 'The path of the execution.' }) },
+})
+const WatchedExecution = Type.Object({
+  ...Execution.properties,
+  clients: Type.Integer({ description: 'Who follows it through this process.' }),
+})
+const Stored = Type.Object({ events: Type.Array(Placed) })
+
+const Headers = Type.Object({
+  ...Fencing.properties,
+  'idempotency-key': Type.Optional(
+    Type.String({ description: 'Makes a repeated request store once, for 24 hours.' }),
+  ),
+})
+
+const tags = ['executions']
+
+const routes: FastifyPluginAsyncTypebox = async app => {
+  app.post(
+    '/api/executions',
+    {
+      config: { access: 'editor' },
+      schema: {
+        tags,
+        operationId: 'startExecution',
+        summary: 'Start an execution',
+        body: NewExecution,
+        response: { 201: CreatedExecution },
+      },
+    },
+    async (request, reply) => {
+      const job = await app.jobs.create(
+        request.principal,
+        { kind: EXECUTION_KIND, ...request.body },
+        'running',
+      )
+      return reply.code(201).header('location', `/api/executions/${job.id}`).send(executionOf(job))
+    },
+  )
+
+  app.get(
+    '/api/executions/:executionId',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        operationId: 'getExecution',
+        summary: 'Get an execution',
+        params: Params,
+        response: { 200: WatchedExecution },
+      },
+    },
+    async request => {
+      const job = await find(request.principal, request.params.executionId)
+      const clients = await app.hub.followers(request.principal.workspace, jobStream(job.id))
+      return { ...executionOf(job), clients }
+    },
+  )
+
+  app.post(
+    '/api/executions/:executionId/events',
+    {
+      config: { access: ['editor', 'runner'] },
+      schema: {
+        tags,
+        operationId: 'reportExecution',
+        summary: 'Tell of an execution; `execution-complete` ends it',
+        params: Params,
+        headers: Headers,
+        body: oneOrMany(ExecutionEvent),
+        response: { 200: Execution, 201: Stored },
+      },
+    },
+    async (request, reply) => {
+      const { principal, body } = request
+      const { id, runner } = await find(principal, request.params.executionId)
+      const fence = fenceOf(request)
+      if (runner !== null && fence.holder !== undefined && fence.attempt === undefined) throw attemptMissing()
+      if (!Array.isArray(body) && body.type === EXECUTION_COMPLETE) {
+        const { status, ...counts } = body.data as ExecutionEnd
+        return executionOf(await app.jobs.finish(principal, id, status, { result: counts }, fence))
+      }
+      const events = [body].flat()
+      requireTellable(events)
+      const idempotencyKey = request.headers['idempotency-key']
+      const receipt = await app.jobs.append(principal, id, events, { ...fence, idempotencyKey })
+      if (receipt.replayed) reply.header('idempotency-replayed', 'true')
+      return reply.code(201).send({ events: receipt.events.map(placedOf) })
+    },
+  )
+
+  app.post(
+    '/api/executions/:executionId/cancel',
+    {
+      config: { access: 'editor' },
+      schema: {
+        tags,
+        operationId: 'cancelExecution',
+        summary: 'Cancel an execution',
+        params: Params,
+        response: { 200: Execution },
+      },
+    },
+    async request => {
+      const { id } = await find(request.principal, request.params.executionId)
+      return executionOf(await app.jobs.cancel(request.principal, id))
+    },
+  )
+
+  app.get(
+    '/api/executions/:executionId/events',
+    {
+      config: { access: 'viewer', stream: () => executions },
+      schema: {
+        tags,
+        operationId: 'followExecution',
+        summary: 'Follow an execution to its end',
+        params: Params,
+        querystring: DialectQuery,
+        response: EVENT_STREAM,
+      },
+    },
+    (request, reply) =>
+      followJob(request, reply, {
+        id: request.params.executionId,
+        encoding: executions,
+        shows: isExecution,
+      }),
+  )
+
+  async function find({ workspace }: Principal, id: string): Promise<Job> {
+    const { job } = await app.jobs.snapshot(workspace, id)
+    if (!isExecution(job)) throw notFound('job')
+    return job
+  }
+}
+
+export default routes
+
+/** @throws {Problem} for what the stream says itself, and for an end that is not alone. */
+function requireTellable(events: readonly NewEvent[]): void {
+  const own = events.find(({ type }) => EXECUTION_TYPES.some(name => name === type))
+  if (own === undefined) return
+  const detail =
+    own.type === EXECUTION_COMPLETE
+      ? `${own.type} ends the execution: send it by itself, after all others.`
+      : `${own.type} is told by the stream itself when the execution starts or is cancelled.`
+  throw new Problem(400, 'reserved-type', detail)
+}
+
+function isExecution({ kind }: Job): boolean {
+  return kind === EXECUTION_KIND
+}

@@ -1,0 +1,71 @@
+/** /projects/:id: commands that a runner of the project executes, and their output. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+import { connected, remoteCommands } from '../../src/jobs/dialects/remote-commands.js'
+import { COMMAND_KIND, JobId, JobProject, NewJob } from '../../src/jobs/job.js'
+import { Command } from '../../src/runner/command.js'
+import { DialectQuery, followJob } from '../job-stream.js'
+import { EVENT_STREAM } from '../stream-responses.js'
+
+const Params = Type.Object({ id: JobProject })
+const Shell = Type.Object(
+  { command: Command.properties.command, timeout_ms: NewJob.properties.timeout_ms },
+  { additionalProperties: false },
+)
+const Started = Type.Object(
+  { data: Type.Object({ id: Type.String({ description: 'The `stream_id` to follow.' }) }) },
+  { description: 'In the queue: a runner of the project will execute it.' },
+)
+const StreamOfCommand = Type.Object(
+  { stream_id: JobId, ...DialectQuery.properties },
+  { additionalProperties: false },
+)
+
+const tags = ['remote commands']
+
+const routes: FastifyPluginAsyncTypebox = async app => {
+  app.post(
+    '/projects/:id/shell',
+    {
+      config: { access: 'editor' },
+      schema: {
+        tags,
+        operationId: 'runCommand',
+        summary: 'Have a command executed by a runner of the project',
+        params: Params,
+        body: Shell,
+        response: { 201: Started },
+      },
+    },
+    async (request, reply) => {
+      const { command, timeout_ms = null } = request.body
+      const given = { kind: COMMAND_KIND, project: request.params.id, payload: { command }, timeout_ms }
+      const job = await app.jobs.create(request.principal, given, 'queued', request.auditOrigin)
+      return reply.code(201).send({ data: { id: job.id } })
+    },
+  )
+
+  app.get(
+    '/projects/:id/events',
+    {
+      config: { access: 'viewer', stream: () => remoteCommands },
+      schema: {
+        tags,
+        operationId: 'followCommand',
+        summary: 'Follow a command to its end, before, while or after it runs',
+        params: Params,
+        querystring: StreamOfCommand,
+        response: EVENT_STREAM,
+      },
+    },
+    (request, reply) =>
+      followJob(request, reply, {
+        id: request.query.stream_id,
+        encoding: remoteCommands,
+        shows: ({ kind, project }) => kind === COMMAND_KIND && project === request.params.id,
+        opening: ({ job }) => ({ frames: [connected(job)] }),
+      }),
+  )
+}
+
+export default routes

@@ -1,0 +1,44 @@
+/** GET /api/v1/runs/:runId/events: a job whose clients want its whole state first, and then what comes. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+import type { ArtifactLinks } from '../../src/jobs/artifacts.js'
+import { runs } from '../../src/jobs/dialects/runs.js'
+import { JobId } from '../../src/jobs/job.js'
+import { openRun } from '../../src/jobs/run-snapshot.js'
+import { DialectQuery, followJob } from '../job-stream.js'
+import { EVENT_STREAM } from '../stream-responses.js'
+
+/** Listeners of one run in one process. */
+const MAX_LISTENERS = 50
+
+const routes: FastifyPluginAsyncTypebox<{ links: ArtifactLinks | undefined }> = async (app, { links }) => {
+  app.get(
+    '/api/v1/runs/:runId/events',
+    {
+      config: { access: 'viewer', stream: () => runs },
+      schema: {
+        tags: ['runs'],
+        operationId: 'followRun',
+        summary: 'Follow a run to its end',
+        description: `At most ${MAX_LISTENERS} clients at a time in each process; more are told to come back.`,
+        params: Type.Object({ runId: JobId }),
+        querystring: DialectQuery,
+        response: EVENT_STREAM,
+      },
+    },
+    (request, reply) =>
+      followJob(request, reply, {
+        id: request.params.runId,
+        encoding: runs,
+        maxFollowers: MAX_LISTENERS,
+        opening(snapshot) {
+          const { workspace, credential } = request.principal
+          const key = credential.kind === 'key' ? credential.id : undefined
+          const link = links && ((path: string) => links.sign(workspace, path, Date.now(), key))
+          return openRun({ database: app.database, workspace, link }, snapshot)
+        },
+      }),
+  )
+}
+
+export default routes

@@ -1,0 +1,39 @@
+/** What a person sees when the gateway is up: where it is, two tokens, and commands to paste into a terminal. */
+import type { DemoTokens } from '../src/process/worker-message.js'
+
+export interface BannerOptions {
+  readonly url: string
+  /** Where the data is, in words. */
+  readonly database: string
+  readonly workspace: string
+  readonly tokens?: DemoTokens | undefined
+}
+
+export function banner({ url, database, workspace, tokens }: BannerOptions): string {
+  const place = [`Sluice listens on ${url}`, '', `  Database   ${database}`, `  API        ${url}/docs`]
+  if (!tokens) return `${place.join('\n')}\n`
+  const { viewer, editor } = tokens
+  return `${[
+    ...place,
+    '',
+    `Two tokens for workspace '${workspace}', good for 30 days. The viewer's may read, the editor's may change things too:`,
+    '',
+    `  VIEWER_TOKEN=${viewer}`,
+    `  EDITOR_TOKEN=${editor}`,
+    '',
+    'Open the page, as the editor:',
+    '',
+    `  ${url}/#token=${editor}`,
+    '',
+    'Watch the feed:',
+    '',
+    `  curl -N ${url}/api/events -H 'Accept: text/event-stream' -H 'Authorization: Bearer ${viewer}'`,
+    '',
+    'Change something, in another terminal:',
+    '',
+    `  curl ${url}/api/items -H 'Authorization: Bearer ${editor}' \\`,
+    `    -H 'Content-Type: application/json' -d '{"part_number":"A01-0001","description":"Bracket","item_type":"part"}'`,
+    '',
+    'Stop with Ctrl-C.',
+  ].join('\n')}\n`
+}

@@ -1,0 +1,191 @@
+/**
+ * `sluice key`: the API keys of a workspace, administered on the database itself. It makes the first key, and is the way
+ * in when no admin is left; who may use the database may do this. A new key is all that goes to the standard output,
+ * so that it can be piped to where it is kept.
+ */
+import { userInfo } from 'node:os'
+import type { Origin } from '../../src/audit/audit.js'
+import { type ApiKey, type CreatedApiKey, MAX_KEY_PAGE } from '../../src/auth/api-keys/api-key.js'
+import { createKey, listKeys, revokeKey, rotateKey } from '../../src/auth/api-keys/api-key-administration.js'
+import { selectKey } from '../../src/auth/api-keys/api-key-rows.js'
+import { ROLES } from '../../src/auth/principal.js'
+import { wakeForAccessChange } from '../../src/auth/revocations/access-change.js'
+import { ConfigError } from '../../src/config/config.js'
+import { databaseFault } from '../../src/database/database-fault.js'
+import { createPool, type Database } from '../../src/database/pool.js'
+import { cleanLines } from '../../src/logging/redaction.js'
+import { Problem, SqlState, sqlState } from '../../src/problems/problem.js'
+import { UsageError } from '../../src/process/usage.js'
+import { databaseAddress } from '../database-address.js'
+import {
+  endOf,
+  idOf,
+  nameOf,
+  ONE_TOO_MANY,
+  onlyThese,
+  parseOptions,
+  rangesOf,
+  roleOf,
+  secondsOf,
+  type Values,
+  workspaceOf,
+} from './key-options.js'
+import { keyTable } from './key-table.js'
+
+const USAGE = `Usage: node dist/server/main.js key <command> [options]
+
+Administers API keys on the database: DATABASE_URL, else the embedded Postgres of the gateway that runs on DATA_DIR.
+
+  create --workspace NAME --role ROLE --name TEXT     makes a key and writes it to the standard output
+  list   --workspace NAME                             shows the keys of a workspace, without their secrets
+  rotate ID [--overlap SECONDS]                       makes a key in place of another; both work for the overlap (86400)
+  revoke ID                                           ends a key at once, and its streams
+
+  --role ROLE         ${ROLES.join(', ')}
+  --name TEXT         what the key is for
+  --expires TIME      2027-01-31, 2027-01-31T12:00:00Z, or from now on: 90d, 12h, 30m (never)
+  --allow-ip RANGE    an IP address or CIDR range that the key is taken from; may be repeated (anywhere)
+  --help, -h          show this
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.
+`
+
+type Environment = Readonly<Record<string, string | undefined>>
+type Work = (database: Database) => Promise<void>
+
+/** @returns the exit code: 0 done, 1 failed, 2 wrong usage. */
+export async function keyCommand(args: readonly string[], env: Environment): Promise<0 | 1 | 2> {
+  try {
+    if (args.includes('--help') || args.includes('-h')) {
+      process.stdout.write(USAGE)
+      return 0
+    }
+    const work = workOf(args)
+    const options = { max: 1, name: 'sluice key', pooled: true, onError: () => undefined }
+    const database = createPool(await databaseAddress(env), options)
+    try {
+      await work(database)
+      await wakeForAccessChange(database)
+    } finally {
+      await database.end()
+    }
+    return 0
+  } catch (error) {
+    const usage = error instanceof UsageError
+    const text = cleanLines(usage ? error.message : explain(error))
+    process.stderr.write(usage ? `${text}\n\n${USAGE}` : `${text}\n`)
+    return usage || error instanceof ConfigError ? 2 : 1
+  }
+}
+
+/** All of the usage is checked before anything is asked of the database. */
+function workOf(args: readonly string[]): Work {
+  const { positionals, values } = parseOptions(args)
+  const [command, id, ...more] = positionals
+  if (more.length > 0) throw new UsageError(ONE_TOO_MANY)
+  switch (command) {
+    case 'create':
+      return creating(values, id)
+    case 'list':
+      return listing(values, id)
+    case 'rotate':
+      return rotating(values, id)
+    case 'revoke':
+      return revoking(values, id)
+    default:
+      throw new UsageError(
+        command === undefined ? 'A command is missing.' : `There is no command ${JSON.stringify(command)}.`,
+      )
+  }
+}
+
+function creating(values: Values, id: string | undefined): Work {
+  onlyThese(values, ['workspace', 'role', 'name', 'expires', 'allow-ip'], id)
+  const origin = originOf(workspaceOf(values))
+  const role = roleOf(values)
+  const name = nameOf(values)
+  const expires_at = values.expires === undefined ? null : endOf(values.expires)
+  const allowed_ips = values['allow-ip'] === undefined ? null : rangesOf(values['allow-ip'])
+  return async database => {
+    const made = await createKey(database, origin, { name, role, expires_at, allowed_ips })
+    handOver(made, `of role ${role} in workspace ${origin.workspace}`)
+  }
+}
+
+function listing(values: Values, id: string | undefined): Work {
+  onlyThese(values, ['workspace'], id)
+  const workspace = workspaceOf(values)
+  return async database => {
+    const keys: ApiKey[] = []
+    let cursor: string | undefined
+    do {
+      const page = await listKeys(database, workspace, { limit: MAX_KEY_PAGE, cursor })
+      keys.push(...page.keys)
+      cursor = page.next_cursor ?? undefined
+    } while (cursor !== undefined)
+    process.stdout.write(keyTable(keys, Date.now()))
+  }
+}
+
+function rotating(values: Values, id: string | undefined): Work {
+  onlyThese(values, ['overlap'])
+  const key = idOf(id)
+  const overlap = values.overlap === undefined ? undefined : secondsOf(values.overlap)
+  return async database => {
+    const origin = originOf(await workspaceOfKey(database, key))
+    const made = await rotateKey(database, origin, key, overlap === undefined ? {} : { overlap })
+    handOver(made, `in place of ${key}`)
+  }
+}
+
+function revoking(values: Values, id: string | undefined): Work {
+  onlyThese(values, [])
+  const key = idOf(id)
+  return async database => {
+    await revokeKey(database, originOf(await workspaceOfKey(database, key)), key)
+    process.stderr.write(`Key ${key} is revoked. Its streams end within 5 s.\n`)
+  }
+}
+
+/** The key alone on the standard output; what is said about it is for a person. */
+function handOver({ key, id, expires_at }: CreatedApiKey, what: string): void {
+  process.stdout.write(`${key}\n`)
+  const end = expires_at === null ? 'It does not end by itself' : `It ends at ${expires_at}`
+  process.stderr.write(
+    `Key ${id} ${what}. ${end}.\nThe key is shown this once. Send it as X-API-Key, or as Authorization: Bearer <key>.\n`,
+  )
+}
+
+async function workspaceOfKey(database: Database, id: string): Promise<string> {
+  const key = await selectKey(database, id)
+  if (!key) throw new Error(`There is no key ${id}. \`key list\` shows the ids of a workspace's keys.`)
+  return key.workspace
+}
+
+function originOf(workspace: string): Origin {
+  return { workspace, principal: `command-line:${userName()}`, address: null, requestId: null }
+}
+
+/** In a container the user may have no name. */
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return String(process.getuid?.() ?? 'unknown')
+  }
+}
+
+function explain(error: unknown): string {
+  const fault = databaseFault(error)?.name
+  if (fault === 'away') {
+    return 'The database cannot be reached. Check DATABASE_URL, or that the gateway runs on DATA_DIR.'
+  }
+  if (fault === 'read-only') {
+    return 'The database is read-only. Name the primary in DATABASE_URL.'
+  }
+  if (sqlState(error) === SqlState.undefinedTable) {
+    return 'The database has no Sluice tables, or older ones. Start the gateway once: it makes them.'
+  }
+  if (error instanceof Problem) return error.detail
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,86 @@
+/** The options of `sluice key`, each checked as the gateway would, in the words of a command line. */
+import { parseArgs } from 'node:util'
+import { MAX_OVERLAP_SECONDS, MAX_RANGES } from '../../src/auth/api-keys/api-key.js'
+import { KEY_ID_PATTERN } from '../../src/auth/api-keys/api-key-secret.js'
+import { ROLES, type Role } from '../../src/auth/principal.js'
+import { WORKSPACE_PATTERN } from '../../src/log/event.js'
+import { parseRange } from '../../src/network/address-range.js'
+import { UsageError, usageError } from '../../src/process/usage.js'
+
+const NAME = /^[^\p{Cc}\p{Cs}]{1,128}$/u
+const DATE = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$/
+const SPAN = /^(\d{1,5})(d|h|m)$/
+const SPAN_MS = { d: 86_400_000, h: 3_600_000, m: 60_000 } as const
+
+/** Which one is not said: it may be a whole key. */
+export const ONE_TOO_MANY = 'There is one word too many.'
+
+const text = { type: 'string' } as const
+const OPTIONS = {
+  ...{ workspace: text, role: text, name: text, expires: text, overlap: text },
+  'allow-ip': { type: 'string', multiple: true },
+} as const
+export type Values = ReturnType<typeof parseOptions>['values']
+
+export function parseOptions(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true })
+  } catch (error) {
+    throw usageError(error)
+  }
+}
+
+export function onlyThese(values: Values, names: readonly string[], word?: string): void {
+  if (word !== undefined) throw new UsageError(ONE_TOO_MANY)
+  const other = Object.keys(values).find(name => !names.includes(name))
+  if (other !== undefined) throw new UsageError(`--${other} is not for this command.`)
+}
+
+/** What was given instead is not repeated: it may be a whole key. */
+export function idOf(given = ''): string {
+  if (new RegExp(KEY_ID_PATTERN).test(given)) return given
+  throw new UsageError('The id of the key must be there, and alone: the part between its underscores.')
+}
+
+export function workspaceOf({ workspace }: Values): string {
+  if (workspace !== undefined && new RegExp(WORKSPACE_PATTERN).test(workspace)) return workspace
+  throw new UsageError('--workspace must be there: 1 to 128 letters, digits and . _ : @ -')
+}
+
+export function roleOf({ role: given }: Values): Role {
+  const role = ROLES.find(one => one === given)
+  if (role !== undefined) return role
+  throw new UsageError(`--role must be one of ${ROLES.join(', ')}.`)
+}
+
+export function nameOf({ name = '' }: Values): string {
+  if (NAME.test(name)) return name
+  throw new UsageError('--name must be there, with 1 to 128 characters in one line.')
+}
+
+/** A time, or a while from now. */
+export function endOf(given: string): string {
+  const [, count, unit = ''] = SPAN.exec(given) ?? []
+  const span = unit === 'd' || unit === 'h' || unit === 'm' ? SPAN_MS[unit] : 0
+  const time =
+    count === undefined ? Date.parse(DATE.test(given) ? given : '') : Date.now() + Number(count) * span
+  if (time > Date.now()) return new Date(time).toISOString()
+  throw new UsageError('--expires must be a time in the future, such as 2027-01-31, or a while such as 90d.')
+}
+
+export function rangesOf(given: readonly string[]): string[] {
+  const ranges = given.flatMap(list => list.split(','))
+  for (const range of ranges) {
+    if (parseRange(range)) continue
+    const example = 'Write 203.0.113.7 or 203.0.113.0/24, without bits after the prefix.'
+    throw new UsageError(`--allow-ip: ${JSON.stringify(range)} is no address and no range. ${example}`)
+  }
+  if (ranges.length > MAX_RANGES) throw new UsageError(`--allow-ip: at most ${MAX_RANGES} ranges.`)
+  return ranges
+}
+
+export function secondsOf(given: string): number {
+  const seconds = /^\d{1,9}$/.test(given) ? Number(given) : Number.NaN
+  if (seconds <= MAX_OVERLAP_SECONDS) return seconds
+  throw new UsageError(`--overlap must be a whole number of seconds, 0 to ${MAX_OVERLAP_SECONDS}.`)
+}

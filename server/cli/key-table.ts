@@ -1,0 +1,39 @@
+/** API keys as a table for a terminal, a line each. */
+import type { ApiKey } from '../../src/auth/api-keys/api-key.js'
+import { printable } from '../../src/logging/redaction.js'
+
+const HEAD = ['ID', 'NAME', 'ROLE', 'STATE', 'ENDS', 'FROM', 'LAST USED', 'CREATED']
+
+/** @param now in milliseconds since 1970. */
+export function keyTable(keys: readonly ApiKey[], now: number): string {
+  const rows = [HEAD, ...keys.map(key => cellsOf(key, now))]
+  const widths = HEAD.map((_, column) => Math.max(...rows.map(row => row[column]?.length ?? 0)))
+  return rows
+    .map(
+      row =>
+        `${row
+          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('')
+}
+
+function cellsOf(key: ApiKey, now: number): string[] {
+  const { id, name, role, expires_at, allowed_ips, last_used_at, created_at } = key
+  const from = allowed_ips === null ? 'anywhere' : allowed_ips.join(',')
+  const used = last_used_at === null ? 'never' : minuteOf(last_used_at)
+  const ends = expires_at === null ? 'never' : minuteOf(expires_at)
+  return [id, printable(name), role, stateOf(key, now), ends, from, used, minuteOf(created_at)]
+}
+
+function stateOf({ revoked_at, expires_at, replaced_by }: ApiKey, now: number): string {
+  if (revoked_at !== null) return 'revoked'
+  if (expires_at !== null && Date.parse(expires_at) <= now) return 'ended'
+  return replaced_by === null ? 'active' : 'replaced'
+}
+
+/** `2026-11-21 09:14Z` */
+function minuteOf(time: string): string {
+  return `${time.slice(0, 16).replace('T', ' ')}Z`
+}

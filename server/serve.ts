@@ -1,0 +1,245 @@
+/**
+ * A gateway as a process: reads the configuration, starts the embedded Postgres where no other is named, migrates,
+ * listens, and stops on a signal. Exit codes: 0 stopped, 1 failed, 2 wrong usage or configuration.
+ */
+import cluster from 'node:cluster'
+import { readFileSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import closeWithGrace from 'close-with-grace'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import { developmentSecret, keysOf } from '../src/auth/tokens/keys.js'
+import { type Config, ConfigError, Environment, readConfig } from '../src/config/config.js'
+import { misspeltVariables } from '../src/config/misspelt-variables.js'
+import { provideDatabase } from '../src/embedded-postgres/provision.js'
+import { BACKLOG } from '../src/http/http-limits.js'
+import { describeError, logOptions } from '../src/logging/http-log.js'
+import { logDestination } from '../src/logging/log-destination.js'
+import { cleanLines, printableJson } from '../src/logging/redaction.js'
+import { packageRoot } from '../src/process/package-root.js'
+import { onStopSignals, STOP_SIGNALS } from '../src/process/stop-signals.js'
+import { usageError } from '../src/process/usage.js'
+import { Siblings } from '../src/process/worker-channel.js'
+import type { Address } from '../src/process/worker-message.js'
+import { buildApp } from './app.js'
+import { banner } from './banner.js'
+import { type Demo, playDemo } from './demo.js'
+import { startFailure } from './start-failure.js'
+import { WorkerEnded, Workers } from './workers.js'
+
+const USAGE = `Usage: npm start -- [options]      (or: node dist/server/main.js [serve] [options])
+
+Starts a Sluice gateway. It is configured by environment variables; the README lists them.
+
+  --demo          also play a small stream of item changes in workspace 'demo'
+  --help, -h      show this
+  --version, -v   show the version
+
+Two other programs tell of themselves: \`npm run runner -- --help\`, which executes the commands that wait in a gateway,
+and \`node dist/server/main.js key --help\`, which makes API keys.
+`
+
+/** All of stopping: draining, then closing. */
+const STOP_DEADLINE_MS = 30_000
+/** What the embedded server says that its owner should know; the rest is its everyday. */
+const OF_NOTE = /^(FATAL|PANIC|The embedded)/
+const WORKSPACE = 'demo'
+const TOKEN_SECONDS = 30 * 24 * 3_600
+/** Set for one worker at a time, which does what is to be done once. */
+const FIRST_WORKER = 'SLUICE_FIRST_WORKER'
+
+type Closer = () => Promise<unknown>
+
+interface Launch {
+  readonly config: Config
+  readonly demo: boolean
+  /** What is to be closed at the end, last first. */
+  readonly closers: Closer[]
+}
+
+interface Started extends Address {
+  readonly log: FastifyBaseLogger
+}
+
+/** Runs a gateway until a signal ends it. What keeps it from starting is told, and the process left. */
+export function serve(args: readonly string[]): void {
+  // A full disk behind them must not end a process that only wanted to say something.
+  for (const output of [process.stdout, process.stderr]) output.on('error', () => undefined)
+  start(args).catch(error => {
+    // It has said itself why.
+    if (error instanceof WorkerEnded) process.exit(error.code)
+    const known = error instanceof ConfigError
+    const text = known
+      ? error.faults.join('\n')
+      : `Sluice cannot start: ${startFailure(error, process.env.DATABASE_URL)}`
+    process.stderr.write(`${cleanLines(text)}\n`)
+    process.exit(known ? 2 : 1)
+  })
+}
+
+async function start(args: readonly string[]): Promise<void> {
+  const { demo } = options(args)
+  const closers: Closer[] = []
+  let stopped: Promise<void> | undefined
+  // A worker hears of its end twice when a terminal's Ctrl-C reaches its parent and itself.
+  const stop = () => {
+    stopped ??= closeAll(closers)
+    return stopped
+  }
+  const grace = closeWithGrace(
+    { delay: STOP_DEADLINE_MS, skip: [...STOP_SIGNALS], onSecondError: tellOfCrash },
+    async ({ err }) => {
+      if (err) tellOfCrash(err)
+      await stop()
+    },
+  )
+  onStopSignals({
+    stop(signal) {
+      if (process.stdout.isTTY && cluster.isPrimary) console.log(`\n${signal}: stopping`)
+      grace.close()
+    },
+    insist(signal) {
+      process.stderr.write(`${signal} again: leaving at once\n`)
+      process.exit(1)
+    },
+  })
+  try {
+    const launch = { config: readConfig(process.env), demo, closers }
+    await (cluster.isPrimary ? run(launch) : work(launch, new Siblings(grace.close)))
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** As a line of the log, and for the same reasons: an error may carry rows and passwords. */
+function tellOfCrash(err: unknown): void {
+  const line = { level: 60, time: Date.now(), pid: process.pid, err: describeError(err), msg: 'crashed' }
+  process.stderr.write(`${printableJson(JSON.stringify(line))}\n`)
+}
+
+async function closeAll(closers: Closer[]): Promise<void> {
+  for (const close of closers.splice(0).reverse()) await close()
+}
+
+/** All of Sluice in this folder: the database, and on it one gateway here or several in workers. */
+async function run(launch: Launch): Promise<void> {
+  const { config, closers } = launch
+  const variables = Object.keys(Environment.properties)
+  for (const line of misspeltVariables(process.env, variables)) process.stderr.write(`${cleanLines(line)}\n`)
+  await requireFolders(config)
+  // Until there is a log to write to, nobody hears the embedded server; a start that fails tells by itself.
+  let onLog = (_line: string): void => {}
+  const database = await provideDatabase(config, dataDirOf(config), line => onLog(line))
+  closers.push(() => database.close())
+  const count = config.WORKERS === 'auto' ? availableParallelism() : config.WORKERS
+  const start = count === 1 ? startGateway(launch, database.url) : startWorkers(launch, count, database.url)
+  const { log, url, tokens } = await start
+  onLog = line => log[OF_NOTE.test(line) ? 'warn' : 'debug']({ line }, 'postgres')
+  console.log(banner({ url, database: database.description, workspace: WORKSPACE, tokens }))
+}
+
+/** One of several gateways: the database is there, and the parent speaks for all. */
+async function work({ config, demo, closers }: Launch, siblings: Siblings): Promise<void> {
+  const launch = { config, closers, demo: demo && process.env[FIRST_WORKER] === 'yes' }
+  await startGateway(launch, config.DATABASE_URL ?? '', siblings)
+}
+
+async function startWorkers(
+  { config, closers }: Launch,
+  count: number,
+  databaseUrl: string,
+): Promise<Started> {
+  const { log } = Fastify({ logger: await loggerOf(config) })
+  const environment = { every: { DATABASE_URL: databaseUrl }, first: { [FIRST_WORKER]: 'yes' } }
+  const workers = new Workers({ count, environment, logger: log, stopDeadlineMs: STOP_DEADLINE_MS })
+  closers.push(() => workers.stop())
+  return { log, ...(await workers.start()) }
+}
+
+async function startGateway(launch: Launch, databaseUrl: string, siblings?: Siblings): Promise<Started> {
+  const { config, demo, closers } = launch
+  const secret = config.NODE_ENV === 'production' ? undefined : await developmentSecret(dataDirOf(config))
+  const keys = keysOf(config, secret)
+  const app = await buildApp({ config, databaseUrl, keys, logger: await loggerOf(config), siblings })
+  closers.push(() => app.close())
+  const address = { host: config.HOST, port: config.PORT, backlog: BACKLOG }
+  await app.listen({ ...address, listenTextResolver: () => 'listening' })
+  if (demo) {
+    const onError = (err: unknown) => app.log.warn({ err }, 'The demo cannot change items; it tries again.')
+    const playing: Demo = playDemo(app.items, { workspace: WORKSPACE, onError })
+    closers.push(() => playing.close())
+  }
+  const tokens = config.NODE_ENV !== 'production' && keys.kind === 'secret' ? signTokens(app) : undefined
+  const started = { url: urlOf(app, config.HOST), tokens }
+  siblings?.join(started, () => app.hub.clients())
+  return { log: app.log, ...started }
+}
+
+/** @throws {ConfigError} a folder that is not there would show as files that are not there. */
+async function requireFolders({ ARTIFACTS_DIR: folder }: Config): Promise<void> {
+  // As they are looked for: by the names in it.
+  const missing = folder !== undefined && (await readdir(folder).catch(({ code }) => `${code}`))
+  if (typeof missing !== 'string') return
+  const text = `ARTIFACTS_DIR is ${JSON.stringify(folder)}, which cannot be read as a folder (${missing}).`
+  throw new ConfigError([`${text} Make it, let this user read it, or leave the variable out.`])
+}
+
+function dataDirOf({ DATA_DIR }: Config): string {
+  return resolve(packageRoot, DATA_DIR)
+}
+
+function options(args: readonly string[]): { demo: boolean } {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        demo: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+        version: { type: 'boolean', short: 'v', default: false },
+      },
+    })
+    if (values.help) leave(0, USAGE)
+    if (values.version) leave(0, `sluice ${version()}\n`)
+    return values
+  } catch (error) {
+    leave(2, `${cleanLines(usageError(error).message)}\n\n${USAGE}`)
+  }
+}
+
+function leave(code: 0 | 2, text: string): never {
+  ;(code === 0 ? process.stdout : process.stderr).write(text)
+  process.exit(code)
+}
+
+function version(): string {
+  const manifest = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }
+  return manifest.version
+}
+
+async function loggerOf(config: Config) {
+  const pretty = await prettyLines(config)
+  return { ...logOptions(config.LOG_LEVEL), ...(pretty ?? { stream: logDestination() }) }
+}
+
+/** For a person at a terminal; wherever else the lines go, they are JSON. */
+async function prettyLines({ NODE_ENV }: Config) {
+  if (NODE_ENV === 'production' || !process.stdout.isTTY) return undefined
+  const installed = await import('pino-pretty').catch(() => undefined)
+  const options = { translateTime: 'HH:MM:ss', ignore: 'pid,hostname,reqId', singleLine: true }
+  return installed && { transport: { target: 'pino-pretty', options } }
+}
+
+function signTokens(app: FastifyInstance): { viewer: string; editor: string } {
+  const sign = (role: 'viewer' | 'editor') =>
+    app.signToken({ id: `demo-${role}`, workspace: WORKSPACE, role }, TOKEN_SECONDS)
+  return { viewer: sign('viewer'), editor: sign('editor') }
+}
+
+function urlOf(app: FastifyInstance, host: string): string {
+  const address = app.server.address()
+  const port = typeof address === 'object' && address ? address.port : ''
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+}

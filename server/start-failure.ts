@@ -1,0 +1,67 @@
+/**
+ * What keeps a gateway from starting, in words for whoever starts it: what happened, then what to do. A plain Error, or one
+ * with a code (the system's, the database's), says what to mend; any other is a fault of ours, and shows its stack.
+ */
+import { databaseFault } from '../src/database/database-fault.js'
+import { SqlState, sqlState } from '../src/problems/problem.js'
+
+/** @param databaseUrl of the database that it was to use; undefined: the embedded one. */
+export function startFailure(error: unknown, databaseUrl: string | undefined): string {
+  if (!(error instanceof Error)) return String(error)
+  const remedy = databaseRemedy(sqlState(error) ?? '', databaseUrl)
+  if (remedy !== undefined) return `${error.message}. ${remedy}`
+  if (databaseFault(error)?.name === 'away') {
+    return 'the database cannot be reached. Check DATABASE_URL and that it runs.'
+  }
+  // A worker's parent binds for it.
+  if ('syscall' in error && (error.syscall === 'listen' || error.syscall === 'bind')) {
+    return `${error.message}. Stop the program that has this port, or set PORT (or HOST) to another.`
+  }
+  return error.constructor === Error || 'code' in error ? error.message : (error.stack ?? error.message)
+}
+
+function databaseRemedy(state: string, databaseUrl: string | undefined): string | undefined {
+  const { role, database } = namesIn(databaseUrl)
+  if (state === SqlState.insufficientPrivilege) {
+    return (
+      `The role in DATABASE_URL must own the schema sluice. Where there is none yet, let it make one: ` +
+      `grant create on database ${database} to ${role}; as the owner of the database. Where another role made it: ` +
+      `connect as that role, or, as a superuser, reassign owned by THAT_ROLE to ${role};`
+    )
+  }
+  if (state === '3D000') {
+    return `Make it (create database ${database} owner ${role};), or name another one in DATABASE_URL.`
+  }
+  // No such role, or not with this password, or not from here.
+  if (state.startsWith('28')) {
+    return (
+      `Check the user and the password in DATABASE_URL. A role that is missing is made by a superuser: ` +
+      `create role ${role} login password '…'; what pg_hba.conf refuses has to be allowed there.`
+    )
+  }
+  return undefined
+}
+
+/** `postgres://role:password@host/database?…`; not by `new URL`, which refuses the empty host of a Unix socket. */
+const NAMES = /^\w+:\/\/(?:([^:@/?]*)(?::[^@/?]*)?@)?[^/?]*\/?([^?]*)/
+
+/** As they are written in SQL; placeholders where the URL does not tell. */
+function namesIn(databaseUrl = ''): { role: string; database: string } {
+  const [, role, database] = NAMES.exec(databaseUrl) ?? []
+  return {
+    role: role ? identifier(decoded(role)) : 'THE_ROLE',
+    database: database ? identifier(decoded(database)) : 'THE_DATABASE',
+  }
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+function identifier(name: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`
+}

@@ -1,0 +1,207 @@
+/**
+ * The parent of several gateway processes behind one port (node:cluster). It serves nothing itself: the workers accept
+ * connections from the socket that they share. Every worker is a whole gateway, with its own connections and listener.
+ *
+ *            listens              ends
+ * starting ───────────▶ running ───────▶ replaced by a new one (starting), at once; later and later, up to
+ *     │                    │             half a minute, while they die young
+ *     │ ends: when none has ever listened, nothing will mend it; `ended` tells, and the parent leaves
+ *     └──── stop ──────────┴─────────▶ stopping ──▶ gone; one that takes too long is killed
+ *
+ * The first worker starts alone, so that what is wrong is said once.
+ */
+import cluster, { type Worker } from 'node:cluster'
+import { once } from 'node:events'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Logger } from '../src/logging/logger.js'
+import {
+  type Address,
+  type ClientCounts,
+  censusOf,
+  type ToParent,
+  type ToWorker,
+} from '../src/process/worker-message.js'
+
+/** A worker that ends sooner has died young. */
+const YOUNG_MS = 10_000
+const SHORTEST_PAUSE_MS = 250
+const LONGEST_PAUSE_MS = 30_000
+/** A worker that does not say its count in this time is left out of the census. */
+const COUNT_DEADLINE_MS = 500
+
+export interface WorkersOptions {
+  readonly count: number
+  /** Added to this process's own environment: for every worker, and for one of them at a time. */
+  readonly environment: Readonly<Record<'every' | 'first', Readonly<Record<string, string>>>>
+  readonly logger: Logger
+  /** After this a worker that was told to stop is killed. */
+  readonly stopDeadlineMs: number
+}
+
+export class Workers {
+  readonly #options: WorkersOptions
+  readonly #stopping = new AbortController()
+  /** The count that is being taken, and who has not told yet. */
+  readonly #rounds = new Map<number, { counts: ClientCounts[]; missing: Set<Worker>; done: () => void }>()
+  /** Those that answer. */
+  readonly #listening = new Set<Worker>()
+  #round = 0
+  #youngDeaths = 0
+  /** Whether the last worker could not even be started. */
+  #short = false
+
+  constructor(options: WorkersOptions) {
+    this.#options = options
+    // Not in turn by the parent (node's default): a connection on its way to a worker that is killed would stay open in
+    // the parent, unanswered for ever, and no EventSource gives that up. The kernel shares them out evenly enough.
+    cluster.schedulingPolicy = cluster.SCHED_NONE
+  }
+
+  /**
+   * Starts the workers; resolves when the first one listens.
+   * @throws {WorkerEnded} it ended instead; it has said why.
+   */
+  async start(): Promise<Address> {
+    const { count } = this.#options
+    const listening = await this.#startFirst()
+    for (let n = 1; n < count; n += 1) this.#startAnother(false)
+    return listening
+  }
+
+  /** Tells all workers to drain; resolves when they are gone. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    const workers = running()
+    const gone = workers.map(worker => once(worker, 'exit'))
+    for (const worker of workers) tell(worker, { say: 'stop' })
+    const late = setTimeout(() => {
+      for (const worker of running()) worker.process.kill('SIGKILL')
+    }, this.#options.stopDeadlineMs)
+    await Promise.all(gone)
+    clearTimeout(late)
+  }
+
+  #fork(first: boolean): Worker {
+    const { environment } = this.#options
+    const worker = cluster.fork({ ...environment.every, ...(first && environment.first) })
+    worker.on('message', (message: ToParent) => this.#hear(worker, message))
+    return worker
+  }
+
+  async #startFirst(): Promise<Address> {
+    const worker = this.#fork(true)
+    const listening = new Promise<Address>(resolve => {
+      worker.on('message', (message: ToParent) => message.say === 'listening' && resolve(message))
+    })
+    // Rejects where it could not even be started.
+    const ended = once(worker, 'exit').then(([code]) => {
+      throw new WorkerEnded(typeof code === 'number' ? code : 1)
+    })
+    const first = await Promise.race([listening, ended])
+    ended.catch(() => undefined)
+    this.#keep(worker, true)
+    return first
+  }
+
+  /** Replaces the worker when it ends. */
+  #keep(worker: Worker, first: boolean): void {
+    const startedAt = Date.now()
+    worker.once('exit', (code, signal) => {
+      this.#forget(worker)
+      const fields = { worker: worker.process.pid, code, signal }
+      this.#replace(first, startedAt, () =>
+        this.#options.logger.error(fields, 'A worker ended; another takes its place.'),
+      )
+    })
+    worker.on('error', error => {
+      // One that runs may fail to be sent something; it goes on.
+      if (worker.process.pid !== undefined) return
+      this.#forget(worker)
+      this.#notStarted(first, startedAt, error)
+    })
+  }
+
+  /** The system had no process or descriptor for it, and will have one. */
+  #notStarted(first: boolean, startedAt: number, error: unknown): void {
+    this.#replace(first, startedAt, () => {
+      if (!this.#short) this.#options.logger.warn({ err: error }, 'A worker cannot be started; trying again.')
+      this.#short = true
+    })
+  }
+
+  #replace(first: boolean, startedAt: number, report: () => void): void {
+    if (this.#stopping.signal.aborted) return
+    report()
+    this.#youngDeaths = Date.now() - startedAt < YOUNG_MS ? this.#youngDeaths + 1 : 0
+    const wait = this.#youngDeaths === 0 ? 0 : SHORTEST_PAUSE_MS * 2 ** (this.#youngDeaths - 1)
+    pause(Math.min(wait, LONGEST_PAUSE_MS), undefined, { signal: this.#stopping.signal }).then(
+      () => this.#startAnother(first),
+      () => undefined,
+    )
+  }
+
+  #startAnother(first: boolean): void {
+    try {
+      this.#keep(this.#fork(first), first)
+    } catch (error) {
+      // Some shortages are thrown, others come as an event.
+      this.#notStarted(first, Date.now(), error)
+    }
+  }
+
+  #forget(worker: Worker): void {
+    this.#listening.delete(worker)
+    for (const round of this.#rounds.keys()) this.#counted(round, worker)
+    // One that never ran has no end either: stopping would wait for it.
+    if (worker.process.pid === undefined) delete cluster.workers?.[worker.id]
+  }
+
+  #hear(worker: Worker, message: ToParent): void {
+    if (message.say === 'listening') {
+      this.#listening.add(worker)
+      this.#short = false
+    } else if (message.say === 'count') this.#counted(message.round, worker, message.clients)
+    else void this.#tellCensus(worker, message.question)
+  }
+
+  async #tellCensus(to: Worker, question: number): Promise<void> {
+    const round = this.#round++
+    const counts: ClientCounts[] = []
+    const workers = [...this.#listening]
+    await new Promise<void>(resolve => {
+      const late = setTimeout(resolve, COUNT_DEADLINE_MS)
+      const done = () => {
+        clearTimeout(late)
+        resolve()
+      }
+      this.#rounds.set(round, { counts, missing: new Set(workers), done })
+      for (const worker of workers) tell(worker, { say: 'count', round })
+    })
+    this.#rounds.delete(round)
+    tell(to, { say: 'census', question, census: censusOf(counts) })
+  }
+
+  #counted(number: number, worker: Worker, clients?: ClientCounts): void {
+    const round = this.#rounds.get(number)
+    if (!round?.missing.delete(worker)) return
+    if (clients) round.counts.push(clients)
+    if (round.missing.size === 0) round.done()
+  }
+}
+
+/** The first worker ended before it listened. */
+export class WorkerEnded extends Error {
+  override readonly name = 'WorkerEnded'
+  constructor(readonly code: number) {
+    super('The first worker ended before it listened.')
+  }
+}
+
+function running(): Worker[] {
+  return Object.values(cluster.workers ?? {}).flatMap(worker => (worker && !worker.isDead() ? [worker] : []))
+}
+
+/** A worker whose channel is closed is about to end. */
+function tell(worker: Worker, message: ToWorker): void {
+  if (worker.isConnected()) worker.send(message, () => undefined)
+}

@@ -1,0 +1,174 @@
+/**
+ * Making, listing, rotating and revoking the API keys of a workspace. A change, its entry in the audit log and the word
+ * to all processes are one transaction. The secret leaves here once, with the key that was made; nothing keeps it.
+ */
+
+import { type Origin, recordAudit } from '../../audit/audit.js'
+import type { Database } from '../../database/pool.js'
+import { inWorkspace, type WorkspaceClient } from '../../database/workspace.js'
+import { formatRange, parseRange } from '../../network/address-range.js'
+import { cutPage, formatCursor, parseCursor } from '../../paging/page-cursor.js'
+import { notFound, Problem } from '../../problems/problem.js'
+import { publishAccessChange } from '../revocations/access-change.js'
+import {
+  type ApiKey,
+  type CreatedApiKey,
+  DEFAULT_OVERLAP_SECONDS,
+  MAX_KEYS,
+  MORE_FOR_ROTATIONS,
+  type NewApiKey,
+  type Rotation,
+} from './api-key.js'
+import * as rows from './api-key-rows.js'
+import { formatApiKey, generateApiKey, hashSecret, KEY_ID_PATTERN } from './api-key-secret.js'
+
+const KEY_ID = new RegExp(KEY_ID_PATTERN)
+
+/**
+ * @throws {Problem} 400 `invalid-request` for an end that is over and for what is no range of addresses; 409
+ *   `too-many-keys`.
+ */
+export async function createKey(
+  database: Database,
+  origin: Origin,
+  { name, role, expires_at = null, allowed_ips = null }: NewApiKey,
+): Promise<CreatedApiKey> {
+  const expiresAt = expires_at === null ? null : futureTime(expires_at)
+  const allowedIps = allowed_ips?.map(rangeText) ?? null
+  const { id, secret } = generateApiKey()
+  const made = await inWorkspace(database, origin.workspace, async client => {
+    const key = {
+      id,
+      name,
+      role,
+      secretHash: hashSecret(secret),
+      allowedIps,
+      createdBy: author(origin),
+      expiresAt,
+    }
+    if ((await rows.countLiveKeys(client, origin.workspace)) >= MAX_KEYS) throw tooManyKeys()
+    const stored = await rows.insertKey(client, origin.workspace, key)
+    await recordAudit(client, {
+      ...origin,
+      action: 'key.created',
+      details: { key: id, name, role, expires_at: stored.expires_at, allowed_ips: stored.allowed_ips },
+    })
+    // Somebody may have tried the id before: it is remembered as unknown.
+    await publishAccessChange(client, { change: 'key', key: id })
+    return stored
+  })
+  return { ...made, key: formatApiKey({ id, secret }) }
+}
+
+/**
+ * A page of keys, the newest first, those that have ended too.
+ * @param limit 1 to MAX_KEY_PAGE. @throws {Problem} 400 `invalid-cursor`.
+ */
+export async function listKeys(
+  database: Database,
+  workspace: string,
+  { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
+): Promise<{ keys: ApiKey[]; next_cursor: string | null }> {
+  const after = cursor === undefined ? null : parseCursor('keys', cursor, KEY_ID)
+  const select = (client: WorkspaceClient) => rows.selectKeys(client, workspace, after, limit + 1)
+  const found = await inWorkspace(database, workspace, select)
+  const { page, next_cursor } = cutPage(found, limit, last => formatCursor('keys', last.id))
+  return { keys: page, next_cursor }
+}
+
+/**
+ * Makes a key that may do the same, from the same addresses, for as long as the old one was made for; the old one ends
+ * after the overlap.
+ * @throws {Problem} 404 `not-found`; 409 `key-ended` of one that works no more, `key-rotated` of one that was replaced,
+ *   `too-many-keys` where it would overlap with too many.
+ */
+export async function rotateKey(
+  database: Database,
+  origin: Origin,
+  id: string,
+  { overlap = DEFAULT_OVERLAP_SECONDS }: Rotation = {},
+): Promise<CreatedApiKey> {
+  const next = generateApiKey()
+  const made = await inWorkspace(database, origin.workspace, async client => {
+    const old = await rows.lockKey(client, origin.workspace, id)
+    if (!old) throw notFound('key')
+    const now = Date.now()
+    requireRotatable(old, now)
+    const most = MAX_KEYS + MORE_FOR_ROTATIONS
+    if (overlap > 0 && (await rows.countLiveKeys(client, origin.workspace)) >= most) throw tooManyKeys()
+    const stored = await rows.insertKey(client, origin.workspace, {
+      ...{ id: next.id, name: old.name, role: old.role, secretHash: hashSecret(next.secret) },
+      ...{ allowedIps: old.allowed_ips, createdBy: author(origin), expiresAt: sameLife(old, now) },
+    })
+    await rows.replaceKey(client, id, next.id, new Date(now + overlap * 1_000))
+    // Processes' clocks differ; revoked is revoked on all of them.
+    if (overlap === 0) await rows.revokeKey(client, id, author(origin))
+    const details = { key: id, replaced_by: next.id, overlap_seconds: overlap }
+    await recordAudit(client, { ...origin, action: 'key.rotated', details })
+    await publishAccessChange(client, { change: 'key', key: id })
+    await publishAccessChange(client, { change: 'key', key: next.id })
+    return stored
+  })
+  return { ...made, key: formatApiKey(next) }
+}
+
+/** Ends a key at once; one that was revoked before stays as it is. @throws {Problem} 404 `not-found`. */
+export async function revokeKey(database: Database, origin: Origin, id: string): Promise<void> {
+  await inWorkspace(database, origin.workspace, async client => {
+    const key = await rows.lockKey(client, origin.workspace, id)
+    if (!key) throw notFound('key')
+    if (key.revoked_at !== null) return
+    await rows.revokeKey(client, id, author(origin))
+    await recordAudit(client, { ...origin, action: 'key.revoked', details: { key: id, name: key.name } })
+    await publishAccessChange(client, { change: 'key', key: id })
+  })
+}
+
+function author({ principal }: Origin): string {
+  return principal ?? 'unknown'
+}
+
+function requireRotatable({ revoked_at, expires_at, replaced_by }: ApiKey, now: number): void {
+  if (revoked_at !== null || (expires_at !== null && Date.parse(expires_at) <= now)) {
+    throw new Problem(
+      409,
+      'key-ended',
+      'The key works no more, so there is nothing to rotate. Create another.',
+    )
+  }
+  if (replaced_by !== null) {
+    const detail = `The key has been replaced by ${replaced_by}. Rotate that one, or revoke both and create another.`
+    throw new Problem(409, 'key-rotated', detail, { replaced_by })
+  }
+}
+
+function tooManyKeys(): Problem {
+  return new Problem(
+    409,
+    'too-many-keys',
+    `A workspace has at most ${MAX_KEYS} keys that work, and as many more in the overlap of rotations. Revoke what is not used, or rotate with an overlap of 0.`,
+  )
+}
+
+function sameLife({ created_at, expires_at }: ApiKey, now: number): Date | null {
+  return expires_at === null ? null : new Date(now + Date.parse(expires_at) - Date.parse(created_at))
+}
+
+function futureTime(text: string): Date {
+  const time = new Date(text)
+  if (time.getTime() > Date.now()) return time
+  throw invalidField('expires_at', 'must be a time in the future')
+}
+
+function rangeText(text: string, at: number): string {
+  const range = parseRange(text)
+  if (range) return formatRange(range)
+  const rule = 'must be an IP address or a CIDR range such as 203.0.113.0/24, without bits after its prefix'
+  throw invalidField(`allowed_ips/${at}`, rule)
+}
+
+/** As for what the schemas refuse. */
+function invalidField(name: string, message: string): Problem {
+  const path = `body/${name}`
+  return new Problem(400, 'invalid-request', `${path} ${message}.`, { errors: [{ path, message }] })
+}

@@ -1,0 +1,157 @@
+/** The statements on sluice.api_keys, one a function. None but `selectKey` and `noteUses` reaches beyond a workspace (I7). */
+import type { WorkspaceClient } from '../../database/workspace.js'
+import type { Queryable } from '../../log/log.js'
+import type { Role } from '../principal.js'
+import type { ApiKey } from './api-key.js'
+
+/** A row without its secret; `cidr[]` is read as text, of which pg makes an array. */
+interface KeyRow extends Omit<ApiKey, 'role' | 'created_at' | 'expires_at' | 'last_used_at' | 'revoked_at'> {
+  readonly role: Role
+  readonly created_at: Date
+  readonly expires_at: Date | null
+  readonly last_used_at: Date | null
+  readonly revoked_at: Date | null
+}
+
+/** What decides whether a key is good, and for what. */
+export interface StoredKey {
+  readonly id: string
+  readonly workspace: string
+  readonly role: Role
+  readonly secret_hash: Buffer
+  readonly allowed_ips: readonly string[] | null
+  readonly created_at: Date
+  readonly expires_at: Date | null
+  readonly revoked_at: Date | null
+}
+
+export interface KeyToStore {
+  readonly id: string
+  readonly name: string
+  readonly role: Role
+  readonly secretHash: Buffer
+  readonly allowedIps: readonly string[] | null
+  readonly createdBy: string
+  readonly expiresAt: Date | null
+}
+
+const COLUMNS = `k.id, k.name, k.role, k.expires_at, k.allowed_ips::text[] as allowed_ips, k.created_at, k.created_by,
+  k.last_used_at, k.replaced_by, k.revoked_at, k.revoked_by`
+
+/** Whoever's it is: who asks has only the key. */
+export async function selectKey(database: Queryable, id: string): Promise<StoredKey | undefined> {
+  const { rows } = await database.query<StoredKey>({
+    name: 'sluice-key',
+    text: `select k.id, k.workspace, k.role, k.secret_hash, k.allowed_ips::text[] as allowed_ips, k.created_at,
+             k.expires_at, k.revoked_at
+           from sluice.api_keys k where k.id = $1`,
+    values: [id],
+  })
+  return rows[0]
+}
+
+export async function insertKey(
+  client: WorkspaceClient,
+  workspace: string,
+  key: KeyToStore,
+): Promise<ApiKey> {
+  const { id, name, role, secretHash, allowedIps, createdBy, expiresAt } = key
+  const { rows } = await client.query<KeyRow>(
+    `insert into sluice.api_keys as k (id, workspace, name, role, secret_hash, allowed_ips, created_by, expires_at)
+     values ($1, $2, $3, $4, $5, $6::text[]::cidr[], $7, $8)
+     returning ${COLUMNS}`,
+    [id, workspace, name, role, secretHash, allowedIps, createdBy, expiresAt],
+  )
+  const [made] = rows
+  if (!made) throw new Error('The key was not stored.')
+  return documentOf(made)
+}
+
+/** How many of a workspace work. */
+export async function countLiveKeys(client: WorkspaceClient, workspace: string): Promise<number> {
+  const { rows } = await client.query<{ count: number }>(
+    `select count(*) from sluice.api_keys k
+     where k.workspace = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > clock_timestamp())`,
+    [workspace],
+  )
+  return rows[0]?.count ?? 0
+}
+
+/** The newest first. @param after the last key of the page before. */
+export async function selectKeys(
+  database: WorkspaceClient,
+  workspace: string,
+  after: string | null,
+  limit: number,
+): Promise<ApiKey[]> {
+  const { rows } = await database.query<KeyRow>(
+    `select ${COLUMNS} from sluice.api_keys k
+     where k.workspace = $1
+       and ($2::text is null or (k.created_at, k.id) < (
+         select a.created_at, a.id from sluice.api_keys a where a.workspace = $1 and a.id = $2
+       ))
+     order by k.created_at desc, k.id desc
+     limit $3`,
+    [workspace, after, limit],
+  )
+  return rows.map(documentOf)
+}
+
+/** Until the transaction's end nobody else changes it. */
+export async function lockKey(
+  client: WorkspaceClient,
+  workspace: string,
+  id: string,
+): Promise<ApiKey | undefined> {
+  const { rows } = await client.query<KeyRow>(
+    `select ${COLUMNS} from sluice.api_keys k where k.workspace = $1 and k.id = $2 for no key update`,
+    [workspace, id],
+  )
+  return rows[0] && documentOf(rows[0])
+}
+
+/** Lets the old key of a rotation end, never later than it would have. */
+export async function replaceKey(client: WorkspaceClient, id: string, by: string, end: Date): Promise<void> {
+  await client.query(
+    `update sluice.api_keys k set replaced_by = $2, expires_at = least(k.expires_at, $3) where k.id = $1`,
+    [id, by, end],
+  )
+}
+
+export async function revokeKey(client: WorkspaceClient, id: string, by: string): Promise<void> {
+  await client.query(
+    `update sluice.api_keys k set revoked_at = clock_timestamp(), revoked_by = $2
+     where k.id = $1 and k.revoked_at is null`,
+    [id, by],
+  )
+}
+
+/**
+ * Writes down when keys were used; of each at most once a minute, whichever process used it. What another session is
+ * just writing it writes too.
+ * @param uses milliseconds since 1970, by the keys' ids.
+ */
+export async function noteUses(database: Queryable, uses: ReadonlyMap<string, number>): Promise<void> {
+  await database.query({
+    name: 'sluice-key-uses',
+    text: `with due as (
+             select k.id, to_timestamp(u.at / 1000) as at
+             from unnest($1::text[], $2::float8[]) as u (id, at)
+             join sluice.api_keys k on k.id = u.id
+             where k.last_used_at is null or k.last_used_at < to_timestamp(u.at / 1000) - interval '1 minute'
+             for no key update of k skip locked
+           )
+           update sluice.api_keys k set last_used_at = due.at from due where k.id = due.id`,
+    values: [[...uses.keys()], [...uses.values()]],
+  })
+}
+
+function documentOf(row: KeyRow): ApiKey {
+  return {
+    ...row,
+    created_at: row.created_at.toISOString(),
+    expires_at: row.expires_at?.toISOString() ?? null,
+    last_used_at: row.last_used_at?.toISOString() ?? null,
+    revoked_at: row.revoked_at?.toISOString() ?? null,
+  }
+}

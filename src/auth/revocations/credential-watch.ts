@@ -1,0 +1,57 @@
+/**
+ * Watches the credentials of one request that goes on for long: an upload, an export, a request that waits. `signal` aborts when
+ * they are revoked or end, and its reason is the Problem that says which.
+ */
+import { endFor, expired } from '../credential-end.js'
+import type { Principal } from '../principal.js'
+
+/** The longest time that a timer takes. */
+const LONGEST_TIMER_MS = 2_147_483_647
+
+export interface CredentialWatchOptions {
+  readonly principal: Principal
+  /** The principal as its credentials are now. @throws {Problem} when they have been revoked. */
+  current(principal: Principal): Principal
+  onStopped(): void
+}
+
+export class CredentialWatch {
+  readonly #options: CredentialWatchOptions
+  readonly #over = new AbortController()
+  readonly #startedAt = Date.now()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: CredentialWatchOptions) {
+    this.#options = options
+  }
+
+  get principal(): Principal {
+    return this.#options.principal
+  }
+
+  get signal(): AbortSignal {
+    return this.#over.signal
+  }
+
+  /** Looks at the credentials now; to be called when they may have changed. */
+  check(): void {
+    const { principal, current } = this.#options
+    clearTimeout(this.#timer)
+    try {
+      const now = current(principal)
+      const left = endFor(now, this.#startedAt) - Date.now()
+      if (left <= 0) throw expired(now)
+      this.#timer = setTimeout(() => this.check(), Math.min(left, LONGEST_TIMER_MS))
+      this.#timer.unref()
+    } catch (reason) {
+      this.#over.abort(reason)
+      this.stop()
+    }
+  }
+
+  /** Stops watching; stopping twice is fine. */
+  stop(): void {
+    clearTimeout(this.#timer)
+    this.#options.onStopped()
+  }
+}

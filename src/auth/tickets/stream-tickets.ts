@@ -1,0 +1,140 @@
+/**
+ * Stream tickets: what opens a stream where no header can be set. A ticket is 256 random bits for one principal and one
+ * path, of which the database has the hash only. Whoever comes first within half a minute spends it, and binds it to
+ * the own browser; from then on that browser alone may come back with it, as an EventSource does by itself.
+ * docs/decisions/0001-stream-tickets.md says why so.
+ */
+import { randomBytes } from 'node:crypto'
+import { gateOf } from '../../database/fair-gate.js'
+import type { Database } from '../../database/pool.js'
+import { cidrOf } from '../../network/address-range.js'
+import { hashSecret } from '../api-keys/api-key-secret.js'
+import { type Credential, type Principal, ROLES } from '../principal.js'
+import { ticketInvalid, tokenExpired } from '../refusals.js'
+
+const TICKET_BYTES = 32
+const TICKET = /^[A-Za-z0-9_-]{43}$/
+/** How long a ticket waits to be spent. */
+export const TO_SPEND_MS = 30_000
+/** How long a browser may come back with one that it has spent; less when the credentials end before. */
+export const TO_RETURN_MS = 24 * 3_600_000
+
+/** Whose a ticket is, is known when it has been looked up: until then all that are brought share one workspace's share. */
+const UNKNOWN = ''
+
+export interface Ticket {
+  readonly ticket: string
+  /** Until when it must be spent. */
+  readonly expiresAt: Date
+}
+
+export class StreamTickets {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /**
+   * A new ticket, good for `principal` on that path.
+   * @throws {Problem} 401 `token-expired`: nothing is left of the credentials.
+   */
+  async issue(principal: Principal, pathname: string): Promise<Ticket> {
+    const { id, workspace, role, credential, issuedAt, expiresAt } = principal
+    const left = Math.min(TO_SPEND_MS, expiresAt - Date.now())
+    if (left <= 0) throw tokenExpired()
+    const ticket = randomBytes(TICKET_BYTES).toString('base64url')
+    const statement = {
+      name: 'sluice-issue-ticket',
+      text: `insert into sluice.stream_tickets (hash, workspace, principal, role, credential_kind, credential_id,
+               issued_at, expires_at, path, good_until)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp() + $10 * interval '1 millisecond')
+             returning good_until`,
+      values: [
+        ...[hashSecret(ticket), workspace, id, role, credential.kind, credential.id ?? null],
+        ...[issuedAt, expiresAt, pathname, left],
+      ],
+    }
+    const { rows } = await gateOf(this.#database).run(workspace, () =>
+      this.#database.query<{ good_until: Date }>(statement),
+    )
+    return { ticket, expiresAt: rows[0]?.good_until ?? new Date() }
+  }
+
+  /**
+   * Whose the ticket is. It is spent by that, unless it was spent before or is refused. A ticket that a key asked for is held
+   * to the key: it ends with it, and is good from the key's addresses only, each time that it is brought.
+   * @param address of the client, as trusted proxies tell it; undefined where it cannot be believed.
+   * @param browser the secret in the cookie of the browser that brings it.
+   * @throws {Problem} 401 `ticket-invalid`, whatever is wrong: unknown, over, for another path, another browser's, from
+   *   another address.
+   */
+  async take(
+    ticket: string,
+    pathname: string,
+    browser: string,
+    address: string | undefined,
+  ): Promise<Principal> {
+    if (!TICKET.test(ticket)) throw ticketInvalid()
+    // Of those who race for it one finds it unspent: the others wait for its row, and then see the browser in it.
+    const statement = {
+      name: 'sluice-take-ticket',
+      text: `with allowed as (
+               select t.hash, (1000 * extract(epoch from k.expires_at))::float8 as key_expires_at
+               from sluice.stream_tickets t
+               left join sluice.api_keys k
+                 on t.credential_kind = 'key' and k.id = t.credential_id and k.workspace = t.workspace
+               where t.hash = $1 and t.path = $2 and (t.credential_kind <> 'key' or (
+                 k.id is not null and k.revoked_at is null
+                 and (k.expires_at is null or k.expires_at > clock_timestamp())
+                 and (k.allowed_ips is null or $5::cidr <<= any (k.allowed_ips))
+               ))
+             ),
+             spent as (
+               update sluice.stream_tickets t
+               set browser_hash = $3, good_until = clock_timestamp() + interval '1 millisecond'
+                 * least($4::float8, t.expires_at - 1000 * extract(epoch from clock_timestamp()))
+               from allowed a
+               where t.hash = a.hash and t.browser_hash is null and t.good_until > clock_timestamp()
+               returning t.*, a.key_expires_at
+             ),
+             taken as (
+               select t.* from spent t
+               union all
+               select t.*, a.key_expires_at from sluice.stream_tickets t join allowed a on t.hash = a.hash
+               where t.browser_hash = $3 and t.good_until > clock_timestamp()
+             )
+             select t.workspace, t.principal, t.role, t.credential_kind, t.credential_id, t.issued_at,
+               least(t.expires_at, t.key_expires_at) as expires_at
+             from taken t`,
+      values: [hashSecret(ticket), pathname, hashSecret(browser), TO_RETURN_MS, cidrOf(address) ?? null],
+    }
+    const { rows } = await gateOf(this.#database).run(UNKNOWN, () =>
+      this.#database.query<TicketRow>(statement),
+    )
+    const principal = rows[0] && principalOf(rows[0])
+    if (!principal || principal.expiresAt <= Date.now()) throw ticketInvalid()
+    return principal
+  }
+}
+
+interface TicketRow {
+  readonly workspace: string
+  readonly principal: string
+  readonly role: string
+  readonly credential_kind: string
+  readonly credential_id: string | null
+  readonly issued_at: number
+  readonly expires_at: number
+}
+
+function principalOf(row: TicketRow): Principal | undefined {
+  const role = ROLES.find(one => one === row.role)
+  if (role === undefined) return undefined
+  const { principal: id, workspace, issued_at: issuedAt, expires_at: expiresAt } = row
+  return { id, workspace, role, issuedAt, expiresAt, credential: credentialOf(row) }
+}
+
+function credentialOf({ credential_kind: kind, credential_id: id }: TicketRow): Credential {
+  return kind === 'key' && id !== null ? { kind, id } : { kind: 'token', id: id ?? undefined }
+}

@@ -1,0 +1,120 @@
+/**
+ * Which key proves a token, and which algorithms it is good for. The list of algorithms always comes from the key,
+ * never from the token: a token that may choose could be "signed" with a public key as an HMAC secret (RFC 8725 §2.1).
+ */
+import { createPublicKey, type KeyObject, randomBytes } from 'node:crypto'
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Config, ConfigError } from '../../config/config.js'
+
+export type Algorithm = 'HS256' | 'RS256' | 'PS256' | 'ES256' | 'ES384' | 'EdDSA'
+
+export type Keys =
+  | { readonly kind: 'secret'; readonly secret: string; readonly algorithms: readonly Algorithm[] }
+  | { readonly kind: 'public'; readonly pem: string; readonly algorithms: readonly Algorithm[] }
+  | { readonly kind: 'set'; readonly url: string; readonly algorithms: readonly Algorithm[] }
+
+/** RFC 7518 §3.3. */
+const MIN_RSA_BITS = 2048
+const SECRET_BYTES = 32
+const SECRET_FILE = 'jwt-secret'
+
+/** The algorithms that keys of a set may be for; each key then stands for its own only. */
+const SET_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA'] as const satisfies Algorithm[]
+
+/**
+ * The key that the configuration names.
+ * @param developmentKey stands in where it names none (see `developmentSecret`).
+ * @throws {ConfigError}
+ */
+export function keysOf(
+  config: Pick<Config, 'JWT_SECRET' | 'JWT_PUBLIC_KEY' | 'JWKS_URL'>,
+  developmentKey?: string,
+): Keys {
+  if (config.JWKS_URL !== undefined) return { kind: 'set', url: config.JWKS_URL, algorithms: SET_ALGORITHMS }
+  if (config.JWT_PUBLIC_KEY !== undefined) return publicKey(config.JWT_PUBLIC_KEY)
+  const secret = config.JWT_SECRET ?? developmentKey
+  if (secret === undefined) {
+    throw new ConfigError(['No JWT key is set. Set JWT_SECRET, JWT_PUBLIC_KEY or JWKS_URL.'])
+  }
+  // Whoever has the public half of a key could sign with it as a secret.
+  if (secret.includes('-----BEGIN')) {
+    throw new ConfigError([
+      'JWT_SECRET holds a key in PEM form. Set JWT_PUBLIC_KEY to its public half instead.',
+    ])
+  }
+  return { kind: 'secret', secret, algorithms: ['HS256'] }
+}
+
+function publicKey(text: string): Keys {
+  const key = readPem(text.replaceAll('\\n', '\n'))
+  const algorithms = algorithmsOf(key)
+  if (algorithms.length === 0) {
+    throw new ConfigError([
+      'JWT_PUBLIC_KEY is of a kind that is not taken. Use RSA of 2048 bits or more, EC P-256 or P-384, or Ed25519.',
+    ])
+  }
+  return { kind: 'public', pem: pemOf(key), algorithms }
+}
+
+function readPem(pem: string): KeyObject {
+  try {
+    return createPublicKey(pem)
+  } catch {
+    throw new ConfigError(['JWT_PUBLIC_KEY cannot be read. It must be a whole public key in PEM form.'])
+  }
+}
+
+/** The algorithms that a public key is good for; none for kinds that are not taken here. */
+export function algorithmsOf(key: KeyObject): readonly Algorithm[] {
+  const { modulusLength = 0, namedCurve } = key.asymmetricKeyDetails ?? {}
+  switch (key.asymmetricKeyType) {
+    case 'rsa':
+      return modulusLength >= MIN_RSA_BITS ? ['RS256', 'PS256'] : []
+    case 'ec':
+      return namedCurve === 'prime256v1' ? ['ES256'] : namedCurve === 'secp384r1' ? ['ES384'] : []
+    case 'ed25519':
+      return ['EdDSA']
+    default:
+      return []
+  }
+}
+
+export function pemOf(key: KeyObject): string {
+  return key.export({ type: 'spki', format: 'pem' }).toString()
+}
+
+/**
+ * A secret of this folder's own, made at the first call and kept in `jwt-secret` (mode 0600), so that tokens of
+ * yesterday still work. For development: production names its key.
+ */
+export async function developmentSecret(dataDir: string): Promise<string> {
+  const file = join(dataDir, SECRET_FILE)
+  await mkdir(dataDir, { recursive: true })
+  if ((await readSecret(file)) === undefined) await createSecret(file)
+  const secret = await readSecret(file)
+  if (secret === undefined || Buffer.from(secret, 'base64url').length !== SECRET_BYTES) {
+    throw new ConfigError([`${file} does not hold a secret. Delete the file; a new one will be made.`])
+  }
+  return secret
+}
+
+async function readSecret(file: string): Promise<string | undefined> {
+  return readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+}
+
+/** Written whole under another name and then linked: of two processes one wins, and neither reads half a secret. */
+async function createSecret(file: string): Promise<void> {
+  const draft = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`
+  await writeFile(draft, randomBytes(SECRET_BYTES).toString('base64url'), { mode: 0o600, flag: 'wx' })
+  try {
+    await link(draft, file)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  } finally {
+    await rm(draft)
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * What SQLSTATE is whose fault (PostgreSQL manual, appendix A). One table decides for every caller of the database:
+ * what the HTTP answer is, what a stream is told, whether to try again, and how loud the log is.
+ *
+ * An error that is in the table is the database's, its operator's or the moment's: the same request may succeed later,
+ * so it is answered 503, or `unavailable` on a stream. Every other error is ours: 500, and a line of level `error`.
+ * What our own functions raise (SL…) is translated before it gets here.
+ */
+import { isConnectionError, Problem, sqlState, unavailable } from '../problems/problem.js'
+
+export const DATABASE_FAULTS = [
+  'away',
+  'read-only',
+  'not-set-up',
+  'out-of-resources',
+  'broken',
+  'too-slow',
+  'contended',
+] as const
+export type DatabaseFaultName = (typeof DATABASE_FAULTS)[number]
+
+export interface DatabaseFault {
+  readonly name: DatabaseFaultName
+  /** `error` where a person has to act before it can work again. */
+  readonly level: 'warn' | 'error'
+  /** The connection is dead, or it leads to a server that will not do: do not use it again. */
+  readonly discard: boolean
+}
+
+const AWAY: DatabaseFault = { name: 'away', level: 'warn', discard: true }
+const READ_ONLY: DatabaseFault = { name: 'read-only', level: 'warn', discard: true }
+const NOT_SET_UP: DatabaseFault = { name: 'not-set-up', level: 'error', discard: true }
+const OUT_OF_RESOURCES: DatabaseFault = { name: 'out-of-resources', level: 'warn', discard: false }
+const BROKEN: DatabaseFault = { name: 'broken', level: 'error', discard: true }
+const TOO_SLOW: DatabaseFault = { name: 'too-slow', level: 'warn', discard: false }
+const CONTENDED: DatabaseFault = { name: 'contended', level: 'warn', discard: false }
+
+/** By SQLSTATE or its beginning; the longest that fits counts. */
+const FAULTS: Readonly<Record<string, DatabaseFault>> = {
+  // The connection: it broke, was refused, or was ended by an administrator, a crash or a shutdown.
+  '08': AWAY,
+  '57P': AWAY,
+  '57000': AWAY,
+  // A standby, a demoted primary, or default_transaction_read_only.
+  '25006': READ_ONLY,
+  // Ended by the server's own timeouts. The first two end the session as well.
+  '25P03': { ...TOO_SLOW, discard: true },
+  '25P04': { ...TOO_SLOW, discard: true },
+  '57014': TOO_SLOW,
+  // Lost against other transactions. Nothing was stored.
+  '40': CONTENDED,
+  '55006': CONTENDED,
+  '55P03': CONTENDED,
+  // The operator's: password, database, schema, tables, functions, roles, rights. As after a restore into another
+  // server, or while one is under way.
+  '28': NOT_SET_UP,
+  '3D': NOT_SET_UP,
+  '3F': NOT_SET_UP,
+  '42501': NOT_SET_UP,
+  '42704': NOT_SET_UP,
+  '42883': NOT_SET_UP,
+  '42P01': NOT_SET_UP,
+  '55P02': NOT_SET_UP,
+  // A pooler that hands prepared statements to other connections.
+  '26000': NOT_SET_UP,
+  '42P05': NOT_SET_UP,
+  // Disk, memory, connections, and the queue of NOTIFY. A full disk does not become empty by itself.
+  '53': OUT_OF_RESOURCES,
+  '53100': { ...OUT_OF_RESOURCES, level: 'error' },
+  '54000': OUT_OF_RESOURCES,
+  // The server's own: files, the disk below it, corruption, its bugs.
+  '58': BROKEN,
+  F0: BROKEN,
+  XX: BROKEN,
+}
+
+const SENTENCES: Readonly<Record<DatabaseFaultName, string>> = {
+  away: 'The database cannot be reached right now.',
+  'read-only': 'The database is read-only right now, so nothing can be changed.',
+  'not-set-up': 'The database lacks something that this gateway needs. The log of the gateway says what.',
+  'out-of-resources': 'The database is out of a resource right now, such as disk space or connections.',
+  broken: 'The database reports a fault of its own.',
+  'too-slow': 'The database took too long.',
+  contended: 'Others change the same right now.',
+}
+
+/** Undefined for an error that no retry mends, and for one that the database did not cause. */
+export function databaseFault(error: unknown): DatabaseFault | undefined {
+  const state = sqlState(error)
+  if (state === undefined) return isConnectionError(error) ? AWAY : undefined
+  return FAULTS[state] ?? FAULTS[state.slice(0, 3)] ?? FAULTS[state.slice(0, 2)]
+}
+
+/** How loud the log is about an error that will be tried again. */
+export function levelOf(error: unknown): 'warn' | 'error' {
+  return databaseFault(error)?.level ?? 'error'
+}
+
+/** The fault that a Problem or an error of the database tells of; undefined where it is neither. */
+export function faultNameOf(error: unknown): DatabaseFaultName | undefined {
+  if (!(error instanceof Problem)) return databaseFault(error)?.name
+  return DATABASE_FAULTS.find(name => name === error.members.database)
+}
+
+/** The member of an `unavailable` that says why the database cannot serve. That it is away needs no second word. */
+export function databaseMember(name: DatabaseFaultName | undefined): {
+  readonly database?: DatabaseFaultName
+} {
+  return name === undefined || name === 'away' ? {} : { database: name }
+}
+
+/**
+ * What a caller is told of a fault.
+ * @param note what else it should know before it tries again, such as that nothing was stored.
+ */
+export function faultProblem(name: DatabaseFaultName, cause?: unknown, note?: string): Problem {
+  const detail = [SENTENCES[name], note, 'Try again.'].filter(part => part !== undefined).join(' ')
+  if (name === 'contended') return unavailable('contention', detail, 1, cause)
+  return new Problem(503, 'database-unavailable', detail, { retryAfter: 2, database: name }, { cause })
+}

@@ -1,0 +1,107 @@
+/**
+ * Watches whether the database can do its work, not only whether it answers: it may have become read-only (a demoted
+ * primary, a standby), or lack the role of requests (a restore into another server). `/ready` and the mode of the
+ * process read the result, so a probe costs no query. It repairs the role where the gateway may.
+ *
+ * A database that does not answer leaves the result as it was: `/ready` and the tailer report that by themselves.
+ */
+
+import type { Logger } from '../logging/logger.js'
+import { Housekeeping } from '../process/periodic-loop.js'
+import { type DatabaseFaultName, faultNameOf } from './database-fault.js'
+import type { Database } from './pool.js'
+import { renewWall, wallOf, wallStands } from './row-level-security.js'
+
+const EVERY_MS = 2_000
+const READ_ONLY =
+  'The database is read-only: changes are refused until a primary is back. Check DATABASE_URL and default_transaction_read_only.'
+
+/** Undefined while the database can do all that is asked of it. */
+export type Impairment = Extract<DatabaseFaultName, 'read-only' | 'not-set-up'>
+
+export interface DatabaseWatchOptions {
+  readonly database: Database
+  readonly logger: Logger
+  /** Default 2 s; tests are less patient. */
+  readonly everyMs?: number | undefined
+}
+
+export class DatabaseWatch {
+  readonly #options: DatabaseWatchOptions
+  #impairment: Impairment | undefined
+  readonly #checks: Housekeeping
+  #running: Promise<void> | undefined
+  #closed = false
+
+  constructor(options: DatabaseWatchOptions) {
+    this.#options = options
+    const { everyMs = EVERY_MS, logger } = options
+    this.#checks = new Housekeeping({
+      ...{ what: 'Watching the database', everyMs, logger },
+      turn: () => this.check(),
+    })
+  }
+
+  get impairment(): Impairment | undefined {
+    return this.#impairment
+  }
+
+  start(): void {
+    this.#checks.start()
+    void this.check()
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#checks.stop()
+    await this.#running
+  }
+
+  /** Looks now, or joins the look that is running. Never rejects. */
+  check(): Promise<void> {
+    if (this.#closed) return Promise.resolve()
+    this.#running ??= this.#look().finally(() => {
+      this.#running = undefined
+    })
+    return this.#running
+  }
+
+  async #look(): Promise<void> {
+    const { database } = this.#options
+    try {
+      if (await isReadOnly(database)) return this.#found('read-only', undefined)
+      const { role } = await wallOf(database)
+      if (role !== undefined && !(await wallStands(database))) await renewWall(database)
+      this.#found(undefined, undefined)
+    } catch (error) {
+      const fault = faultNameOf(error)
+      if (fault === 'read-only' || fault === 'not-set-up') this.#found(fault, error)
+    }
+  }
+
+  #found(impairment: Impairment | undefined, err: unknown): void {
+    if (impairment === this.#impairment) return
+    this.#impairment = impairment
+    const { logger } = this.#options
+    if (impairment === 'read-only') logger.warn({}, READ_ONLY)
+    else if (impairment === 'not-set-up')
+      logger.error({ err }, 'The database lacks what requests need; looking again every two seconds.')
+    else logger.info({}, 'The database can do all of its work again.')
+  }
+}
+
+/** A session keeps its default and its server, so a read-only one is closed: the next may reach the new primary. */
+async function isReadOnly(database: Database): Promise<boolean> {
+  const client = await database.connect()
+  let discard = true
+  try {
+    const { rows } = await client.query<{ readOnly: boolean }>({
+      name: 'sluice-is-read-only',
+      text: `select current_setting('transaction_read_only')::boolean as "readOnly"`,
+    })
+    discard = rows[0]?.readOnly ?? true
+    return discard
+  } finally {
+    client.release(discard)
+  }
+}

@@ -1,0 +1,71 @@
+/** The database of a gateway: the one that is named, or else an embedded one; migrated when it is handed over. */
+import { relative } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Config } from '../config/config.js'
+import { type DatabaseFaultName, databaseFault } from '../database/database-fault.js'
+import { migrate } from '../database/migrate.js'
+import { startEmbedded } from './embedded-postgres.js'
+
+/** A database that is starting too is waited for; one that is not there is reported. */
+const PATIENCE_MS = 60_000
+const RETRY_MS = 1_000
+/** The faults that pass by themselves while servers start or change places. */
+const WAITING: Partial<Record<DatabaseFaultName, string>> = {
+  away: 'The database cannot be reached yet; trying again.',
+  'read-only': 'The database is read-only; trying again.',
+  'out-of-resources': 'The database is out of a resource; trying again.',
+}
+
+export interface ProvidedDatabase {
+  readonly url: string
+  /** Where it is, for a person. */
+  readonly description: string
+  close(): Promise<void>
+}
+
+/**
+ * @param dataDir absolute path of the embedded server's folder.
+ * @param onLog gets every line that the embedded server writes.
+ * @throws what `startEmbedded` and `migrate` throw; then nothing is left running.
+ */
+export async function provideDatabase(
+  config: Pick<Config, 'DATABASE_URL' | 'PG_BIN'>,
+  dataDir: string,
+  onLog: (line: string) => void,
+): Promise<ProvidedDatabase> {
+  const database = await find(config, dataDir, onLog)
+  try {
+    await migratePatiently(database.url)
+    return database
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+}
+
+async function find(
+  { DATABASE_URL, PG_BIN }: Pick<Config, 'DATABASE_URL' | 'PG_BIN'>,
+  dataDir: string,
+  onLog: (line: string) => void,
+): Promise<ProvidedDatabase> {
+  if (DATABASE_URL !== undefined) {
+    return { url: DATABASE_URL, description: 'DATABASE_URL', close: async () => {} }
+  }
+  const { url, close } = await startEmbedded({ dataDir, pgBin: PG_BIN, onLog })
+  return { url, description: `embedded Postgres in ${relative(process.cwd(), dataDir) || '.'}/`, close }
+}
+
+async function migratePatiently(url: string): Promise<void> {
+  const deadline = Date.now() + PATIENCE_MS
+  for (;;) {
+    try {
+      return await migrate(url)
+    } catch (error) {
+      const fault = databaseFault(error)?.name
+      const waiting = fault && WAITING[fault]
+      if (!waiting || Date.now() > deadline) throw error
+      console.error(waiting)
+      await pause(RETRY_MS)
+    }
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * The answer to what never became a request: Node's parser has given up on it, so no route, hook or plugin sees it. It is
+ * a problem document like any other, and the connection ends with it, because nobody knows where in its bytes the next
+ * request would begin (and whoever guesses differently from a proxy smuggles requests).
+ */
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import { Problem } from '../problems/problem.js'
+import { PROBLEM_MEDIA_TYPE, problemDocument } from '../problems/problem-document.js'
+
+/** All that a route here may take. */
+export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
+/** A request whose method Node does not know, such as QUERY before Node 22. */
+const REQUEST_LINE = /^[A-Z][A-Z-]{0,31} [!-~]+ HTTP\/1\.1\r\n/
+
+interface ClientError extends Error {
+  readonly code?: string
+  /** The bytes that the parser was given: a Buffer, whatever types say. */
+  readonly rawPacket?: unknown
+}
+
+function problemOf({ code, rawPacket }: ClientError): Problem {
+  if (
+    code === 'HPE_INVALID_METHOD' &&
+    Buffer.isBuffer(rawPacket) &&
+    REQUEST_LINE.test(rawPacket.toString('latin1'))
+  ) {
+    const detail = `No path here takes this method. Use one of ${METHODS.join(', ')}.`
+    return new Problem(405, 'method-not-allowed', detail)
+  }
+  switch (code) {
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new Problem(408, 'request-timeout', 'The request took too long to arrive. Send it again, whole.')
+    case 'HPE_HEADER_OVERFLOW':
+      return new Problem(431, 'head-too-large', 'Path and headers have more than 16 KiB. Send less.')
+    default:
+      return new Problem(400, 'malformed-request', 'This is not a request of HTTP/1.1.')
+  }
+}
+
+/** @param requestId finds the line in the log. */
+export function answerClientError(error: ClientError, socket: Socket, requestId: string): void {
+  // While an answer is on its way, such as a stream, ours would be taken for a part of it.
+  const answering = Reflect.get(socket, '_httpMessage')
+  if (error.code !== 'ECONNRESET' && socket.writable && !answering?.headersSent) {
+    const problem = problemOf(error)
+    const body = JSON.stringify(problemDocument(problem, requestId))
+    socket.write(
+      [
+        `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,
+        `Content-Type: ${PROBLEM_MEDIA_TYPE}`,
+        `Content-Length: ${Buffer.byteLength(body)}`,
+        ...(problem.status === 405 ? [`Allow: ${METHODS.join(', ')}`] : []),
+        'Cache-Control: no-store',
+        'X-Content-Type-Options: nosniff',
+        `X-Request-Id: ${requestId}`,
+        'Connection: close',
+        '',
+        body,
+      ].join('\r\n'),
+    )
+  }
+  socket.destroy(error)
+}

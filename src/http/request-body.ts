@@ -1,0 +1,80 @@
+/**
+ * The body of a request, read to its end. It is charged as it arrives, so a body that is only announced costs nothing, and put
+ * together at a cost that grows as its bytes do, however small the pieces are that it comes in.
+ */
+import type { Readable } from 'node:stream'
+import { GrowingBytes } from '../bytes/growing-bytes.js'
+import { Problem } from '../problems/problem.js'
+
+export interface BodyLimits {
+  /** Bytes at most. */
+  readonly most: number
+  /** The Content-Length, where there is one. */
+  readonly announced: number | undefined
+  /** Called with the bytes that have arrived so far. What it throws refuses the body. */
+  hold(bytes: number): void
+}
+
+/**
+ * What arrives after a refusal is dropped.
+ * @throws {Problem} 413 `body-too-large`; 400 `invalid-request` when it is not as long as announced; what `hold` throws.
+ */
+export function readBody(source: Readable, { most, announced, hold }: BodyLimits): Promise<Buffer> {
+  const body = new GrowingBytes()
+  return new Promise((resolve, reject) => {
+    if (announced !== undefined && announced > most) return reject(tooLarge(most))
+    let refused = false
+    const refuse = (reason: unknown) => {
+      refused = true
+      body.take()
+      reject(reason)
+    }
+    source.on('data', (piece: Buffer) => {
+      if (refused) return
+      body.add(piece)
+      try {
+        if (body.length > most) throw tooLarge(most)
+        hold(body.length)
+      } catch (reason) {
+        refuse(reason)
+      }
+    })
+    source.once('error', cause => refuse(broken(cause)))
+    source.once('end', () => {
+      if (announced !== undefined && announced !== body.length) refuse(notAsAnnounced())
+      else resolve(body.take())
+    })
+  })
+}
+
+/** The charset that a Content-Type declares, if it declares one. */
+export function declaredCharset(contentType: string): string | undefined {
+  for (const parameter of contentType.split(';').slice(1)) {
+    const [name = '', value = ''] = parameter.split('=', 2)
+    if (name.trim().toLowerCase() === 'charset') return value.trim().replaceAll('"', '')
+  }
+  return undefined
+}
+
+/** The two names that the Encoding standard and custom have for it. */
+export function isUtf8Charset(charset: string): boolean {
+  return ['utf-8', 'utf8'].includes(charset.toLowerCase())
+}
+
+function broken(cause: unknown): Problem {
+  return new Problem(
+    400,
+    'invalid-request',
+    'The connection broke before the body had arrived.',
+    {},
+    { cause },
+  )
+}
+
+function tooLarge(most: number): Problem {
+  return new Problem(413, 'body-too-large', `The body has more than ${most} bytes. Send less in one request.`)
+}
+
+function notAsAnnounced(): Problem {
+  return new Problem(400, 'invalid-request', 'The body is not as long as Content-Length says.')
+}

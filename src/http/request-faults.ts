@@ -1,0 +1,65 @@
+/**
+ * What is wrong with a request, field by field: from the validator's errors to sentences that name the field. The
+ * values themselves are never repeated.
+ */
+import { Problem } from '../problems/problem.js'
+
+const MAX_FAULTS = 20
+const MAX_PATH_LENGTH = 120
+
+/** An error of Ajv, as far as it is read here; `schema` comes with `verbose`. */
+export interface ValidationError {
+  readonly keyword: string
+  readonly instancePath: string
+  readonly schemaPath: string
+  readonly params: Readonly<Record<string, unknown>>
+  readonly message?: string
+  readonly schema?: unknown
+}
+
+/** `path` is the part of the request and the field within it: `body/data`, `query/limit`. */
+interface Fault {
+  readonly path: string
+  readonly message: string
+}
+
+/** @param part what was checked: `body`, `query`, `path` or `headers`. */
+export function invalidRequest(errors: readonly ValidationError[], part: string): Problem {
+  const unions = errors.filter(error => error.keyword === 'anyOf').map(error => `${error.schemaPath}/`)
+  const faults = errors
+    // That a branch of a condition did not fit says nothing beside what is wrong in that branch.
+    .filter(error => error.keyword !== 'if')
+    // Why each single branch of a union did not fit is noise beside the union's own error.
+    .filter(error => !unions.some(union => error.schemaPath.startsWith(union)))
+    .slice(0, MAX_FAULTS)
+    .map(error => faultOf(error, part))
+  const detail = faults.slice(0, 3).map(fault => `${fault.path} ${fault.message}.`)
+  return new Problem(400, 'invalid-request', detail.join(' '), { errors: faults })
+}
+
+function faultOf({ keyword, instancePath, params, schema, message }: ValidationError, part: string): Fault {
+  const path = `${part}${instancePath}`
+  switch (keyword) {
+    case 'additionalProperties':
+      return { path: cut(`${path}/${params.additionalProperty}`), message: 'is not known here; remove it' }
+    case 'required':
+      return { path: cut(`${path}/${params.missingProperty}`), message: 'is missing' }
+    case 'const':
+      return { path: cut(path), message: `must be ${JSON.stringify(params.allowedValue)}` }
+    case 'anyOf':
+      return { path: cut(path), message: oneOf(schema) ?? 'has none of the allowed forms' }
+    default:
+      return { path: cut(path), message: message ?? 'is not valid' }
+  }
+}
+
+/** For a union of literals: which they are. */
+function oneOf(schema: unknown): string | undefined {
+  if (!Array.isArray(schema) || !schema.every(branch => 'const' in branch)) return undefined
+  return `must be one of ${schema.map(branch => JSON.stringify(branch.const)).join(', ')}`
+}
+
+/** A field's name may come from the caller, and be as long as the body. */
+function cut(path: string): string {
+  return path.length <= MAX_PATH_LENGTH ? path : `${path.slice(0, MAX_PATH_LENGTH)}…`
+}

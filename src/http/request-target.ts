@@ -1,0 +1,18 @@
+/** The target of a request, as it stands in its first line (RFC 9112 §3.2). */
+
+import { isEscapedUtf8 } from '../bytes/utf8.js'
+import { Problem } from '../problems/problem.js'
+
+/** A path, or a whole URL, as proxies send it. `*` is none; the router would take it for `/`. */
+const FORM = /^(?:\/|https?:\/\/)/i
+
+/** @throws {Problem} 400 `bad-url`. */
+export function requireTarget(url: string): void {
+  if (!FORM.test(url)) throw badUrl('The request names no path. Send one, such as GET /api/events.')
+  if (!isEscapedUtf8(url))
+    throw badUrl('What is percent-encoded in the URL is not UTF-8. Encode it as UTF-8.')
+}
+
+function badUrl(detail: string): Problem {
+  return new Problem(400, 'bad-url', detail)
+}

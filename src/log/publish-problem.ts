@@ -1,0 +1,70 @@
+/** What a caller of the publisher is told when its events were not stored, or may not have been. */
+import { databaseFault, faultProblem } from '../database/database-fault.js'
+import { Problem, SqlState, sqlState, unavailable } from '../problems/problem.js'
+import type { Refusal } from './append-requests.js'
+
+const NOTHING_STORED = 'Nothing was stored.'
+
+export function refusal(why: Refusal): Problem {
+  switch (why) {
+    case 'stream-closed':
+      return new Problem(409, why, 'This stream is closed: it has had its last event.')
+    case 'idempotency-key-reused':
+      return new Problem(
+        422,
+        why,
+        'This Idempotency-Key was used for another request. Use a new key for each request.',
+      )
+    case 'too-many-stored-streams':
+      return new Problem(
+        429,
+        why,
+        'Your workspace has as many streams as it may. Nothing was stored. Publish to a stream that exists.',
+      )
+  }
+}
+
+/** Of an error that the database sent, so nothing of the request is stored; itself if the caller cannot help it. */
+export function problemOf(error: unknown): unknown {
+  switch (sqlState(error)) {
+    case SqlState.tooManyStreams:
+      return refusal('too-many-stored-streams')
+    case SqlState.invalidEvent:
+      return new Problem(400, 'invalid-event', error instanceof Error ? error.message : String(error))
+    case SqlState.lockNotAvailable:
+      return later('stream-busy', 'Another transaction keeps this stream locked.', error)
+    case SqlState.serializationFailure:
+    case SqlState.deadlockDetected:
+      return later('write-conflict', 'Other writers were in the way.', error)
+  }
+  const fault = databaseFault(error)
+  return fault ? faultProblem(fault.name, error, NOTHING_STORED) : error
+}
+
+/** Of an error by which no connection was to be had; itself where the database did not cause it. */
+export function unreachable(cause: unknown): unknown {
+  const fault = databaseFault(cause)
+  return fault ? faultProblem(fault.name, cause, NOTHING_STORED) : cause
+}
+
+export function answerLost(cause: unknown): Problem {
+  return unavailable(
+    'database-unavailable',
+    'The connection to the database broke. The events may or may not be stored. Try again, with an ' +
+      'Idempotency-Key so that they are not stored twice.',
+    2,
+    cause,
+  )
+}
+
+export function overloaded(): Problem {
+  return later('overloaded', 'More is being published than the database can store.')
+}
+
+export function shuttingDown(): Problem {
+  return later('shutting-down', 'This server is shutting down, another one will answer.')
+}
+
+function later(code: string, reason: string, cause?: unknown): Problem {
+  return unavailable(code, `${reason} ${NOTHING_STORED} Try again.`, 2, cause)
+}

@@ -1,0 +1,222 @@
+import type pg from 'pg'
+import { databaseFault } from '../database/database-fault.js'
+import { Problem, SqlState, sqlState } from '../problems/problem.js'
+import { type AppendRequest, appendRequests, type Outcome, type PlacedEvent } from './append-requests.js'
+import type { NewEvent, StreamId } from './event.js'
+import { idempotencyOf } from './idempotency.js'
+import { dataOf } from './new-event.js'
+import { answerLost, overloaded, problemOf, refusal, shuttingDown, unreachable } from './publish-problem.js'
+
+/** A larger request is committed alone. */
+const MAX_BATCH_EVENTS = 2_000
+const MAX_BATCH_BYTES = 4 * 1024 * 1024
+const MAX_WAITING_REQUESTS = 10_000
+const MAX_WAITING_BYTES = 32 * 1024 * 1024
+
+export interface PublishRequest {
+  readonly workspace: string
+  readonly stream: string
+  /** The id of the principal; idempotency keys belong to it. */
+  readonly actor: string
+  /** At least one; they are stored all, next to each other, or not at all. */
+  readonly events: readonly NewEvent[]
+  /** A second request with the same key gets the receipt of the first; remembered for 24 hours. */
+  readonly idempotencyKey?: string | undefined
+}
+
+export interface Receipt {
+  /** Whether an earlier request with the same key had stored these events. */
+  readonly replayed: boolean
+  /** One for each event of the request, in their order. */
+  readonly events: readonly PlacedEvent[]
+}
+
+export interface PublisherOptions {
+  readonly database: pg.Pool
+  /** Told after each COMMIT which streams have grown. Must not throw. */
+  onCommitted(streams: readonly StreamId[]): void
+}
+
+interface Waiting {
+  readonly request: AppendRequest
+  readonly bytes: number
+  resolve(receipt: Receipt): void
+  reject(reason: unknown): void
+}
+
+/**
+ * Publishes by group commit. A request is `waiting` from publish() until a flush takes it; then it is `in flight`
+ * until its answer is known. One flush is in flight at a time, and takes what has arrived meanwhile: a lone
+ * request is committed at once, and under load batches grow by themselves.
+ *
+ * A flush is one transaction. If it fails because of what is in it, it is tried again in parts, so that a bad request
+ * fails alone (part by part, so the order of a stream's requests stays). If the database cannot be reached, all
+ * of it fails. Only close() leads to `closed`: what waits is refused, what is in flight gets its answer.
+ *
+ * An answer is given after COMMIT (I1). When the connection breaks before the answer to a COMMIT arrives,
+ * nobody knows whether it was stored; the caller is told so, and an idempotency key makes the retry safe.
+ */
+export class Publisher {
+  readonly #options: PublisherOptions
+  readonly #waiting = new Set<Waiting>()
+  #waitingBytes = 0
+  #inFlight: Promise<void> | undefined
+  #closed = false
+
+  constructor(options: PublisherOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Resolves when the events are stored.
+   * @param signal takes the request back while it waits; once in flight it is too late.
+   * @throws {Problem} 400 or 413 for events that may not be stored, 409 `stream-closed`, 422 `idempotency-key-reused`, 503
+   *   `overloaded`, `stream-busy`, `write-conflict`, `database-unavailable`, `shutting-down`.
+   */
+  async publish(request: PublishRequest, signal?: AbortSignal): Promise<Receipt> {
+    // By itself, so that nothing here keeps what was handed in: as objects, data takes up to twenty times its text.
+    return this.#store(prepare(request), signal)
+  }
+
+  async #store(prepared: AppendRequest, signal: AbortSignal | undefined): Promise<Receipt> {
+    const bytes = prepared.events.reduce((sum, event) => sum + event.data.length, 0)
+    signal?.throwIfAborted()
+    this.#assertRoom(bytes)
+    let takeBack = () => {}
+    try {
+      return await new Promise((resolve, reject) => {
+        const waiting: Waiting = { request: prepared, bytes, resolve, reject }
+        this.#waiting.add(waiting)
+        this.#waitingBytes += bytes
+        takeBack = () => this.#leave(waiting) && reject(signal?.reason)
+        signal?.addEventListener('abort', takeBack)
+        this.#run()
+      })
+    } finally {
+      signal?.removeEventListener('abort', takeBack)
+    }
+  }
+
+  /** Refuses what waits, and ends when what is in flight has its answer. */
+  async close(): Promise<void> {
+    this.#closed = true
+    for (const waiting of [...this.#waiting]) {
+      this.#leave(waiting)
+      waiting.reject(shuttingDown())
+    }
+    await this.#inFlight
+  }
+
+  #assertRoom(bytes: number): void {
+    if (this.#closed) throw shuttingDown()
+    const tooMany = this.#waiting.size >= MAX_WAITING_REQUESTS
+    // One request is always let in, however large.
+    const tooMuch = this.#waiting.size > 0 && this.#waitingBytes + bytes > MAX_WAITING_BYTES
+    if (tooMany || tooMuch) throw overloaded()
+  }
+
+  #leave(waiting: Waiting): boolean {
+    const left = this.#waiting.delete(waiting)
+    if (left) this.#waitingBytes -= waiting.bytes
+    return left
+  }
+
+  #run(): void {
+    if (this.#inFlight || this.#waiting.size === 0) return
+    this.#inFlight = this.#flush(this.#takeBatch()).finally(() => {
+      this.#inFlight = undefined
+      this.#run()
+    })
+  }
+
+  #takeBatch(): Waiting[] {
+    const batch: Waiting[] = []
+    let events = 0
+    let bytes = 0
+    for (const waiting of this.#waiting) {
+      events += waiting.request.events.length
+      bytes += waiting.bytes
+      if (batch.length > 0 && (events > MAX_BATCH_EVENTS || bytes > MAX_BATCH_BYTES)) break
+      this.#leave(waiting)
+      batch.push(waiting)
+    }
+    return batch
+  }
+
+  /** Gives each request of the batch its answer. Never rejects. */
+  async #flush(batch: readonly Waiting[]): Promise<void> {
+    const requests = batch.map(waiting => waiting.request)
+    const outcomes = await commit(this.#options.database, requests).catch((error: unknown) => ({ error }))
+    if ('error' in outcomes) return await this.#retry(batch, outcomes.error)
+    for (const [index, waiting] of batch.entries()) answer(waiting, outcomes[index])
+    this.#announce(outcomes)
+  }
+
+  async #retry(batch: readonly Waiting[], error: unknown): Promise<void> {
+    const parts = partsOf(batch, error)
+    if (parts.length < 2) for (const { reject } of batch) reject(problemOf(error))
+    else for (const part of parts) await this.#flush(part)
+  }
+
+  #announce(outcomes: readonly (Outcome | undefined)[]): void {
+    const grown = outcomes.flatMap(outcome =>
+      outcome?.refused === null && !outcome.replayed ? [outcome.streamId] : [],
+    )
+    if (grown.length > 0) this.#options.onCommitted([...new Set(grown)])
+  }
+}
+
+function prepare({ workspace, stream, actor, events, idempotencyKey }: PublishRequest): AppendRequest {
+  const prepared = events.map(event => ({ type: event.type, data: dataOf(event) }))
+  const idempotency =
+    idempotencyKey === undefined ? undefined : idempotencyOf(idempotencyKey, [stream, prepared])
+  return { workspace, stream, actor, events: prepared, idempotency }
+}
+
+async function commit(
+  database: pg.Pool,
+  requests: readonly AppendRequest[],
+): Promise<(Outcome | undefined)[]> {
+  const client = await database.connect().catch(error => {
+    throw unreachable(error)
+  })
+  let broken = false
+  try {
+    return await appendRequests(client, requests)
+  } catch (error) {
+    const fault = databaseFault(error)
+    broken = fault?.discard ?? false
+    throw fault?.name === 'away' ? answerLost(error) : error
+  } finally {
+    client.release(broken)
+  }
+}
+
+/** What to try by itself: each stream when one of them is locked, else each half. None when that cannot help. */
+function partsOf(batch: readonly Waiting[], error: unknown): (readonly Waiting[])[] {
+  if (error instanceof Problem) return []
+  if (sqlState(error) === SqlState.lockNotAvailable) return byStream(batch)
+  const fault = databaseFault(error)
+  // Parts of it would meet the same fault.
+  if (fault && fault.name !== 'contended') return []
+  const middle = Math.ceil(batch.length / 2)
+  return [batch.slice(0, middle), batch.slice(middle)].filter(part => part.length > 0)
+}
+
+function byStream(batch: readonly Waiting[]): Waiting[][] {
+  const groups = new Map<string, Waiting[]>()
+  for (const waiting of batch) {
+    const { workspace, stream } = waiting.request
+    const key = `${workspace} ${stream}`
+    const group = groups.get(key)
+    if (group) group.push(waiting)
+    else groups.set(key, [waiting])
+  }
+  return [...groups.values()]
+}
+
+function answer({ resolve, reject }: Waiting, outcome: Outcome | undefined): void {
+  if (!outcome) reject(new Error('The database left a request without an answer.'))
+  else if (outcome.refused !== null) reject(refusal(outcome.refused))
+  else resolve({ replayed: outcome.replayed, events: outcome.events })
+}

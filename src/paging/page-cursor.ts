@@ -1,0 +1,54 @@
+/**
+ * The cursor of a list: where its next page starts, as text that is opaque to clients. It names the list as well, so
+ * that a cursor of another one is refused instead of read as a place in this one.
+ */
+import { Problem } from '../problems/problem.js'
+
+/**
+ * A place in a list that goes by time and id, behind a row that may be gone by now. `at` in microseconds since 1970: a
+ * Date would lose the last three digits.
+ */
+export interface Place {
+  readonly at: number
+  readonly id: string
+}
+
+const PLACE = /^[0-9]{1,17}\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+export function formatCursor(list: string, last: string | number): string {
+  return Buffer.from(`${list}:${last}`).toString('base64url')
+}
+
+/**
+ * The key after which the page starts.
+ * @throws {Problem} 400 `invalid-cursor` for what `formatCursor` never made.
+ */
+export function parseCursor(list: string, cursor: string, key: RegExp): string {
+  // The decoder skips what is not base64url: only a text that encodes back to itself is a cursor of ours.
+  const [name, last = ''] = Buffer.from(cursor, 'base64url').toString().split(':')
+  if (name === list && key.test(last) && formatCursor(list, last) === cursor) return last
+  const detail =
+    "The cursor is not one of this list's. Take next_cursor as it is, or leave it out to start again."
+  throw new Problem(400, 'invalid-cursor', detail)
+}
+
+export function formatPlace(list: string, { at, id }: Place): string {
+  return formatCursor(list, `${at}.${id}`)
+}
+
+/** @throws {Problem} as `parseCursor`. */
+export function parsePlace(list: string, cursor: string): Place {
+  const [at, id = ''] = parseCursor(list, cursor, PLACE).split('.')
+  return { at: Number(at), id }
+}
+
+/** Cuts rows that were read with one more than `limit` to a page, and tells by that one whether another page follows. */
+export function cutPage<T>(
+  rows: readonly T[],
+  limit: number,
+  cursorOf: (last: T) => string,
+): { page: T[]; next_cursor: string | null } {
+  const page = rows.slice(0, limit)
+  const last = page.at(-1)
+  return { page, next_cursor: last !== undefined && rows.length > limit ? cursorOf(last) : null }
+}
