@@ -1,7 +1,7 @@
 /**
  * `npm test`: one Postgres for the whole run, tap on the compiled tests, and a last line `N passed, N failed`.
  *
- * Arguments go to tap; test files among them (`npm test -- test/items/items.test.ts`) replace the whole suite.
+ * Arguments go to tap; test files among them (`npm test -- test/integration/items/items.test.ts`) replace the whole suite.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -18,11 +18,11 @@ import { type Counts, TapReport } from './tap-report.js'
 
 const USAGE = `Usage: npm test -- [options] [test/….test.ts …]
 
-Runs the tests, all of them or the files that are named, on a Postgres that it starts for them. Those of test/system/ need
-toolchains and package registries: they run only when they are named, or all of them with --system.
+Runs the tests of test/unit/ and test/integration/, or the files that are named, on a Postgres that it starts for them.
+The tests of test/end-to-end/ start whole processes, browsers and toolchains: --system runs them.
 
   --help, -h   show this
-  --system     run the tests of test/system/ instead
+  --system     run the tests of test/end-to-end/ instead
   others       go to tap, such as --grep=PATTERN or --bail
 
 From the environment: TEST_DATABASE_URL, a Postgres server to use instead, whose user may create databases; PG_BIN, the
@@ -37,7 +37,7 @@ interface Run extends Counts {
 /** For one file, on a quiet machine. Only a net: what a test waits for has a deadline that says what it waited for. */
 const FILE_MS = 300_000
 /** The folder of test/ that the usual run leaves out. */
-const SYSTEM_TESTS = join('system', '/')
+const SYSTEM_TESTS = join('end-to-end', '/')
 const TAP = join(packageRoot, 'node_modules', 'tap', 'dist', 'esm', 'run.mjs')
 /** The folder that holds the compiled scripts/ and test/: dist/, or wherever this was compiled to. */
 const compiled = resolve(dirname(fileURLToPath(import.meta.url)), '..')

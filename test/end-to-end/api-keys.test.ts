@@ -3,7 +3,7 @@ import type { CreatedApiKey } from '../../src/auth/api-keys/api-key.js'
 import type { Role } from '../../src/auth/principal.js'
 import { openStream } from '../harness/event-stream.js'
 import { as, type Gateway, startGateway } from '../harness/gateway.js'
-import { startRunner } from '../runner/program.js'
+import { startRunner } from '../harness/runner-program.js'
 
 async function keyFor(gateway: Gateway, role: Role): Promise<string> {
   const response = await fetch(`${gateway.url}/api/keys`, {

@@ -5,8 +5,8 @@ import type { Position } from '../../src/log/event.js'
 import { formatEventId } from '../../src/log/event-id.js'
 import { as } from '../harness/gateway.js'
 import type { Program } from '../harness/process.js'
+import { startRunner } from '../harness/runner-program.js'
 import { token } from '../harness/tokens.js'
-import { startRunner } from '../runner/program.js'
 
 /** What these runners work for. */
 export const PROJECT = 'site'

@@ -1,0 +1,198 @@
+import { readFileSync } from 'node:fs'
+import type { RequestListener } from 'node:http'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import Value from 'typebox/value'
+import { ProblemDocument } from '../../../src/problems/problem-document.js'
+import { packageRoot } from '../../../src/process/package-root.js'
+import { ID_PARAMETERS } from '../../../src/sse/brought-id.js'
+import { openBrowser, withoutBrowser } from '../../harness/browser.js'
+import { startNginx, withoutNginx } from '../../harness/nginx.js'
+import { gatewayWithRoutes } from '../../harness/routes.js'
+import { echoesHeaders, startStandIn, tellsOne } from './stand-in.js'
+
+const skip = withoutNginx()
+const stream = { accept: 'text/event-stream' }
+
+/** A port of this machine on which nobody listens. */
+async function deadPort(t: Test): Promise<number> {
+  const gone = await startStandIn(t, tellsOne)
+  await gone.stop()
+  return gone.port
+}
+
+t.test('without any gateway an event stream is answered with `unavailable` and 200', { skip }, async t => {
+  const nginx = await startNginx(t, { upstreams: [await deadPort(t)] })
+
+  const response = await fetch(`${nginx.url}/api/events?last=50`, {
+    headers: { ...stream, origin: 'https://app.example' },
+  })
+
+  t.equal(response.status, 200)
+  t.equal(response.headers.get('content-type'), 'text/event-stream')
+  t.equal(response.headers.get('cache-control'), 'no-cache, no-transform')
+  t.equal(response.headers.get('access-control-allow-origin'), 'https://app.example')
+  t.equal(await response.text(), 'retry: 2000\nevent: unavailable\ndata: {"reason":"upstream"}\n\n')
+})
+
+// Attack: a link whose event id writes frames of its own, or fills the answer.
+t.test('a client gets its own event id back, and nothing else of what it sent', { skip }, async t => {
+  const nginx = await startNginx(t, { upstreams: [await deadPort(t)] })
+  const ask = async (query: string, headers: Record<string, string> = {}) =>
+    (await fetch(`${nginx.url}/api/events${query}`, { headers: { ...stream, ...headers } })).text()
+  const told = (id: string) => `retry: 2000\nid: ${id}\nevent: unavailable\ndata: {"reason":"upstream"}\n\n`
+
+  for (const name of ID_PARAMETERS)
+    t.equal(await ask(`?types=a&${name}=7.k7f3qa&last=5`), told('7.k7f3qa'), name)
+  t.equal(await ask('', { 'last-event-id': '7.k7f3qa' }), told('7.k7f3qa'))
+  t.equal(
+    await ask('?lastEventId=6', { 'last-event-id': '7.k7f3qa' }),
+    told('7.k7f3qa'),
+    'the header counts more',
+  )
+  t.equal(await ask('?lastEventId=6&last_event_id=7&Last-Event-ID='), told('7'), 'the last one counts')
+  for (const text of ['7%0adata:%20forged', '7%0d%0a', '$uri', '7"', 'x'.repeat(65), '%2e', '\u00fc']) {
+    t.equal(await ask(`?lastEventId=${text}`), told('unknown'), text)
+  }
+  t.equal(await ask('', { 'last-event-id': '7, 8' }), told('unknown'))
+  const enveloped = '"type":"unavailable","data":{"reason":"upstream"}}\n\n'
+  t.equal(await ask('?envelope=message&lastEventId=7'), `retry: 2000\nid: 7\ndata: {"id":"7",${enveloped}`)
+  t.equal(await ask('?envelope=message'), `retry: 2000\ndata: {${enveloped}`)
+})
+
+t.test('the streams of the gateway, and no other route of it, are streams to nginx', async t => {
+  const { routes } = await gatewayWithRoutes(t)
+  const configuration = readFileSync(join(packageRoot, 'deploy/nginx.conf'), 'utf8')
+  const location = new RegExp(/^ *location ~ (\^\S+\$) \{$/m.exec(configuration)?.[1] ?? '')
+
+  const streams = routes.filter(({ method, stream }) => method === 'GET' && stream)
+  t.ok(streams.length > 5)
+  for (const { method, url, path } of routes) {
+    if (url !== '*')
+      t.equal(
+        location.test(path),
+        streams.some(stream => stream.url === url),
+        `${method} ${url}`,
+      )
+  }
+})
+
+t.test('the streams of jobs are answered so too, whatever their dialect', { skip }, async t => {
+  const nginx = await startNginx(t, { upstreams: [await deadPort(t)] })
+
+  for (const path of [
+    '/api/jobs/7/events',
+    '/api/executions/7/events',
+    '/api/v1/runs/7/events?token=t',
+    '/projects/cad/events?stream_id=7',
+    '/runner-jobs/7/events/stream',
+  ]) {
+    const response = await fetch(nginx.url + path, { headers: stream })
+
+    t.equal(response.status, 200, path)
+    t.match(await response.text(), 'event: unavailable')
+  }
+  t.equal((await fetch(`${nginx.url}/api/jobs/7`, { headers: stream })).status, 503)
+})
+
+t.test('a 503 of a gateway that is stopping does not end an event stream either', { skip }, async t => {
+  const stopping = await startStandIn(t, (_request, response) => response.writeHead(503).end('{}'))
+  const nginx = await startNginx(t, { upstreams: [stopping.port] })
+
+  const response = await fetch(`${nginx.url}/api/events`, { headers: stream })
+
+  t.equal(response.status, 200)
+  t.match(await response.text(), 'event: unavailable')
+})
+
+t.test('without any gateway everything else is told so by a 503 problem', { skip }, async t => {
+  const nginx = await startNginx(t, { upstreams: [await deadPort(t)] })
+  const json = { accept: 'application/json' }
+
+  for (const [path, init] of [
+    ['/api/items', { headers: json }],
+    ['/api/events', { headers: json }],
+    ['/api/events', { headers: { accept: 'application/x-ndjson' } }],
+    ['/api/events', { method: 'POST', body: '{}', headers: stream }],
+    ['//api/events', { headers: stream }],
+  ] as const) {
+    const response = await fetch(nginx.url + path, init)
+
+    t.equal(response.status, 503, `${'method' in init ? init.method : 'GET'} ${path}`)
+    t.equal(response.headers.get('content-type'), 'application/problem+json')
+    t.equal(response.headers.get('retry-after'), '2')
+    const document: unknown = await response.json()
+    t.ok(Value.Check(ProblemDocument, document), 'it has the shape that gateways give to theirs')
+    t.match(document, { code: 'upstream-unavailable', requestId: response.headers.get('x-request-id') })
+  }
+})
+
+t.test("a gateway's own 503 reaches those who can read it", { skip }, async t => {
+  const gateway = await startStandIn(t, (_request, response) => {
+    response.writeHead(503, { 'content-type': 'application/problem+json' }).end('{"code":"maintenance"}')
+  })
+  const nginx = await startNginx(t, { upstreams: [gateway.port] })
+
+  const page = await fetch(`${nginx.url}/api/events`, { headers: { accept: 'application/json' } })
+  const publish = await fetch(`${nginx.url}/api/events`, { method: 'POST', body: '{}' })
+
+  t.same(await page.json(), { code: 'maintenance' })
+  t.same(await publish.json(), { code: 'maintenance' })
+})
+
+t.test('a publish that a gateway has taken is never sent to another one', { skip }, async t => {
+  const cuts: RequestListener = request => request.resume().on('end', () => request.socket.destroy())
+  const gateways = [await startStandIn(t, cuts), await startStandIn(t, cuts)]
+  const nginx = await startNginx(t, { upstreams: gateways.map(gateway => gateway.port) })
+  const arrived = () => gateways.flatMap(gateway => gateway.requests).length
+
+  for (const method of ['POST', 'PATCH']) {
+    const before = arrived()
+    const response = await fetch(`${nginx.url}/api/events`, { method, body: '{"type":"a"}' })
+
+    t.equal(response.status, 503, 'its fate is unknown, and the caller is told')
+    t.equal(arrived() - before, 1, `${method} arrived once`)
+  }
+})
+
+t.test('a gateway that is down is passed over, also by a publish', { skip }, async t => {
+  const gateway = await startStandIn(t, echoesHeaders)
+  const nginx = await startNginx(t, { upstreams: [await deadPort(t), gateway.port] })
+
+  const answers = await Promise.all(
+    ['GET', 'POST', 'GET', 'POST'].map(method => fetch(`${nginx.url}/api/items`, { method })),
+  )
+
+  t.same(
+    answers.map(answer => answer.status),
+    [200, 200, 200, 200],
+  )
+})
+
+const both = withoutNginx() || withoutBrowser()
+t.test("Chromium's EventSource outlives a gateway that goes away and comes back", { skip: both }, async t => {
+  const page: RequestListener = (request, response) => {
+    if (request.url?.startsWith('/api/events')) return tellsOne(request, response)
+    response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html>')
+  }
+  const first = await startStandIn(t, page)
+  const nginx = await startNginx(t, { upstreams: [first.port] })
+  const browser = await openBrowser(t)
+  const tab = await browser.newPage()
+  await tab.goto(nginx.url)
+  await tab.evaluate(`
+    window.seen = []
+    const source = new EventSource('/api/events')
+    for (const type of ['item.created', 'unavailable']) {
+      source.addEventListener(type, event => window.seen.push(type + ' ' + event.lastEventId))
+    }
+  `)
+  await tab.waitForFunction(`window.seen.includes('item.created 1.aaaaaa')`)
+
+  await first.stop()
+  await tab.waitForFunction(`window.seen.includes('unavailable 1.aaaaaa')`)
+  const second = await startStandIn(t, page, first.port)
+  await tab.waitForFunction(`window.seen.filter(line => line.startsWith('item.created')).length === 2`)
+
+  t.equal(second.requests[0]?.headers['last-event-id'], '1.aaaaaa', 'and asks for what it missed')
+})

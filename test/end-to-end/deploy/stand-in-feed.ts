@@ -1,0 +1,90 @@
+/** The console on a feed that a test plays by hand: it decides what is replayed, what comes, and when a stream breaks. */
+import type { ServerResponse } from 'node:http'
+import Fastify, { type FastifyRequest } from 'fastify'
+import type { Test } from 'tap'
+import console from '../../../plugins/console.js'
+
+export interface StandInFeed {
+  readonly url: string
+  /** The query, and two headers, of each stream that was asked for. */
+  readonly asked: { query: Record<string, string>; authorization?: string; lastEventId?: string }[]
+  /** Stores an event and sends it to each client. */
+  publish(type: string, data: object): void
+  /** Sends a line as it is. */
+  send(document: object): void
+  /** Cuts every stream. */
+  cut(): void
+  /** From now on streams are refused with this; undefined: no longer. */
+  refuse(problem: { status: number; detail: string } | undefined): void
+}
+
+interface Stored {
+  readonly id: string
+  readonly position: number
+  readonly type: string
+  readonly at: string
+  readonly data: object
+}
+
+type FeedRequest = FastifyRequest<{ Querystring: Record<string, string> }>
+
+/** When everything in the stand-in's log happened: long ago, so that it cannot be taken for now. */
+export const LOGGED_AT = '2026-01-02T03:04:05.000Z'
+
+export async function startStandInFeed(t: Test): Promise<StandInFeed> {
+  const log: Stored[] = []
+  const asked: StandInFeed['asked'] = []
+  const streams = new Set<ServerResponse>()
+  let refusal: Parameters<StandInFeed['refuse']>[0]
+
+  const app = Fastify({ forceCloseConnections: true })
+  t.teardown(() => app.close())
+  await app.register(console)
+
+  app.get('/api/events', { config: { access: 'viewer' } }, async ({ query, headers }: FeedRequest, reply) => {
+    const { authorization, 'last-event-id': lastEventId } = headers
+    asked.push({
+      query,
+      ...(authorization && { authorization }),
+      ...(lastEventId && { lastEventId: `${lastEventId}` }),
+    })
+    if (refusal) return reply.code(refusal.status).send(refusal)
+    const after = Number.parseInt(`${lastEventId ?? Math.max(0, log.length - Number(query.last))}`, 10)
+    reply.hijack()
+    const response = reply.raw.writeHead(200, { 'content-type': 'application/x-ndjson' })
+    streams.add(response)
+    const hello = { id: `${after}`, type: 'server.state', data: { mode: 'normal' } }
+    for (const document of [hello, ...log.slice(after)]) response.write(lineOf(document))
+    return reply
+  })
+  app.post('/api/items', { config: { access: 'editor' } }, async (request, reply) => {
+    publish('item.created', Object(request.body))
+    return reply.code(201).send(request.body)
+  })
+
+  function publish(type: string, data: object) {
+    const position = log.length + 1
+    const event = { id: `${position}.aaaaaa`, position, type, at: LOGGED_AT, data }
+    log.push(event)
+    send(event)
+  }
+
+  function send(document: object) {
+    for (const response of streams) response.write(lineOf(document))
+  }
+
+  function cut() {
+    for (const response of streams) response.destroy()
+    streams.clear()
+  }
+
+  const url = await app.listen({ host: '127.0.0.1', port: 0 })
+  const refuse: StandInFeed['refuse'] = problem => {
+    refusal = problem
+  }
+  return { url, asked, publish, send, cut, refuse }
+}
+
+function lineOf(document: object): string {
+  return `${JSON.stringify(document)}\n`
+}

@@ -1,0 +1,203 @@
+/** Each thing that a gateway or an application asks of the database, as one act that may be repeated. */
+import { randomUUID } from 'node:crypto'
+import pg from 'pg'
+import { recordAudit } from '../../../src/audit/audit.js'
+import { readAuditPage } from '../../../src/audit/entries.js'
+import {
+  createKey,
+  listKeys,
+  revokeKey,
+  rotateKey,
+} from '../../../src/auth/api-keys/api-key-administration.js'
+import { noteUses, selectKey } from '../../../src/auth/api-keys/api-key-rows.js'
+import { StreamTickets } from '../../../src/auth/tickets/stream-tickets.js'
+import { createPool, type Database } from '../../../src/database/pool.js'
+import { inWorkspace } from '../../../src/database/workspace.js'
+import { Items } from '../../../src/items/items.js'
+import { countQueued } from '../../../src/jobs/queued.js'
+import * as jobs from '../../../src/jobs/rows.js'
+import { exchangeBy } from '../../../src/limits/rate-windows.js'
+import { append } from '../../../src/log/append.js'
+import { appendRequests } from '../../../src/log/append-requests.js'
+import { FEED, type Position } from '../../../src/log/event.js'
+import { readFilteredPage } from '../../../src/log/filtered-page.js'
+import { findGone, hasAll } from '../../../src/log/history.js'
+import * as log from '../../../src/log/log.js'
+import { readNewest, readNthNewest } from '../../../src/log/newest.js'
+import { Retention } from '../../../src/log/retention.js'
+import { readTails } from '../../../src/log/tails.js'
+import { TypeFilter } from '../../../src/log/type-filter.js'
+import { silent } from '../../harness/hub.js'
+
+const WORKSPACE = 'acme'
+const AUTHOR = { workspace: WORKSPACE, id: 'ada' } as const
+const ORIGIN = { workspace: WORKSPACE, principal: 'ada', address: '127.0.0.1', requestId: 'r' } as const
+const NEW_JOB = {
+  kind: 'command',
+  project: null,
+  title: null,
+  priority: 0,
+  max_attempts: 2,
+  timeout_ms: null,
+}
+const FIRST = { attempt: 1, holder: AUTHOR.id } as const
+const NOBODY = { attempt: undefined, holder: undefined } as const
+const EVENT = { type: 'thing.made', data: '{"n":1}' }
+const WANTED = TypeFilter.parse('thing.made')
+
+/** Settings of an application under which our functions would scan if they did not pin their own. */
+const HOSTILE = `
+  set local enable_seqscan = on; set local enable_indexscan = off; set local enable_bitmapscan = off;
+  set local enable_nestloop = off; set local plan_cache_mode = force_custom_plan; set local row_security = off`
+
+/** One connection, on which the plans of all acts are made and kept. */
+export function openSession(url: string): Database {
+  return createPool(url, { max: 1, name: 'acts', onError: () => undefined })
+}
+
+export async function actsOn(session: Database): Promise<Record<string, () => Promise<unknown>>> {
+  const items = new Items({ database: session, onCommitted: () => undefined })
+  const retention = new Retention({ database: session, logger: silent, days: { feed: 30 }, jobDays: 1 })
+  const tickets = new StreamTickets(session)
+  const stream = await log.ensureStream(session, WORKSPACE, FEED)
+  const principal = {
+    ...({ id: 'ada', workspace: WORKSPACE, role: 'viewer', issuedAt: 0 } as const),
+    ...{ expiresAt: Date.now() + 3_600_000, credential: { kind: 'token', id: undefined } as const },
+  }
+  const job = async (started = false) => (await jobs.createJob(session, AUTHOR, NEW_JOB, '{}', started)).job
+  const request = (name: string, key?: string) => {
+    const idempotency = key === undefined ? undefined : { key, fingerprint: 'f' }
+    return { ...{ workspace: WORKSPACE, stream: name, actor: 'ada', idempotency }, events: [EVENT, EVENT] }
+  }
+  const commit = async (...requests: ReturnType<typeof request>[]) => {
+    const client = await session.connect()
+    await appendRequests(client, requests).finally(() => client.release())
+  }
+  const first = 1 as Position
+  const application = (text: string) => session.query(`begin; ${HOSTILE}; ${text}; commit`)
+  await commit(request(FEED, 'again'))
+
+  return {
+    'publish: one request': () => commit(request(FEED)),
+    'publish: requests with keys': () => commit(request(FEED, randomUUID()), request('other', randomUUID())),
+    'publish: a key again': () => commit(request(FEED, 'again')),
+    append: () => append(session, WORKSPACE, FEED, 'thing.made', '{}', 'ada'),
+    'sluice.append': () => application(`select sluice.append('${WORKSPACE}', 'feed', 'thing.made', '{}')`),
+    'sluice.publish': () => application(`select sluice.publish('${WORKSPACE}', 'feed', 'thing.made', '{}')`),
+    'sluice.publish to another stream': () =>
+      application(`select sluice.publish('${WORKSPACE}', 'other', 'a', '{}')`),
+    'a watched table': () =>
+      application(`
+        insert into public.watched values (1, '${WORKSPACE}'); update public.watched set n = 2;
+        delete from public.watched; truncate public.watched`),
+    'ensure a stream': () => log.ensureStream(session, WORKSPACE, 'other'),
+    'make a stream': () => log.ensureStream(session, WORKSPACE, `made/${randomUUID()}`),
+    'close a stream': async () => {
+      const id = await log.ensureStream(session, WORKSPACE, `closed/${randomUUID()}`)
+      await session.query('select sluice.close_stream($1)', [id])
+    },
+    'find a stream': () => inWorkspace(session, WORKSPACE, client => log.findStream(client, WORKSPACE, FEED)),
+    'find a stream and its head': () =>
+      inWorkspace(session, WORKSPACE, client => log.findStreamAndHead(client, WORKSPACE, FEED)),
+    'read bounds': () => log.readBounds(session, stream),
+    'read an event': () => log.readEvent(session, stream, first),
+    'read an event behind the wall': () =>
+      inWorkspace(session, WORKSPACE, client => log.readEvent(client, stream, first)),
+    'read a page': () => log.readPage(session, stream, first, 10, 100_000),
+    'read a place': () => log.readPlace(session, stream, first),
+    'read tails': async () => {
+      const head = await log.readHead(session, stream)
+      for (const after of [head, { ...head, position: first }])
+        await readTails(session, [{ streamId: stream, after }], 10, 100_000)
+    },
+    'read a filtered page': () => readFilteredPage(session, stream, 0 as Position, 5 as Position, WANTED, 10),
+    'read the nth newest': () => readNthNewest(session, stream, 2, WANTED),
+    'read the newest': () => readNewest(session, stream, ['thing.made'], 5 as Position, 3, 100_000),
+    'find streams that are gone': () => findGone(session, [stream]),
+    'find places that are lost': async () => hasAll(session, stream, [await log.readHead(session, stream)]),
+    items: async () => {
+      const part_number = `B-${randomUUID()}`
+      const { etag } = await items.create(AUTHOR, { part_number, description: 'd', item_type: 't' })
+      await items.get(WORKSPACE, part_number)
+      await items.update(AUTHOR, part_number, { description: 'e' }, etag)
+      await items.revise(AUTHOR, part_number, { comment: 'c' })
+      await items.revisions(WORKSPACE, part_number, { limit: 5 })
+      await items.list(WORKSPACE, { limit: 5 })
+      await items.delete(AUTHOR, part_number)
+    },
+    'a job by a runner': async () => {
+      await job()
+      const claimed = await jobs.claimJob(session, AUTHOR, { runner: 'r' }, 60_000)
+      const id = claimed?.job.id ?? ''
+      await jobs.heartbeat(session, AUTHOR, id, 1, 60_000)
+      await jobs.appendToJob(session, AUTHOR, id, FIRST, [EVENT], { key: randomUUID(), fingerprint: 'f' })
+      await jobs.requeueJob(session, AUTHOR, id, 1)
+      await jobs.finishJob(session, AUTHOR, id, NOBODY, 'cancelled', null)
+    },
+    'a job that is looked at': async () => {
+      const { id } = await job(true)
+      await inWorkspace(session, WORKSPACE, client => jobs.selectJob(client, WORKSPACE, id))
+      await inWorkspace(session, WORKSPACE, client => jobs.selectJobs(client, WORKSPACE, {}, undefined, 5))
+      await jobs.finishJob(session, AUTHOR, id, NOBODY, 'completed', '{}')
+    },
+    'jobs that are waited for': () =>
+      countQueued(session, [{ workspace: WORKSPACE, projects: ['p'], kinds: undefined, wanted: 3 }]),
+    'expired leases': () => jobs.expireLease(session),
+    keys: async () => {
+      const { id } = await createKey(session, ORIGIN, { name: 'k', role: 'viewer' })
+      await selectKey(session, id)
+      await noteUses(session, new Map([[id, Date.now()]]))
+      const rotated = await rotateKey(session, ORIGIN, id, {})
+      await listKeys(session, WORKSPACE, { limit: 5 })
+      await revokeKey(session, ORIGIN, id)
+      await revokeKey(session, ORIGIN, rotated.id)
+    },
+    tickets: async () => {
+      const { ticket } = await tickets.issue(principal, '/api/events')
+      await tickets.take(ticket, '/api/events', 'browser', '192.0.2.7')
+    },
+    audit: async () => {
+      await recordAudit(session, { ...ORIGIN, action: 'key.created', details: {} })
+      await readAuditPage(session, WORKSPACE, { limit: 5 })
+    },
+    'rate windows': () => exchangeBy(session, 60_000)([{ key: 'me', current: 1, previous: 1 }]),
+    housekeeping: () => retention.sweep(),
+  }
+}
+
+/** Rows of all tenants, and of the one that acts, from one number to another: who scans any of the tables must be seen. */
+export async function fill(url: string, from: number, to: number): Promise<void> {
+  const numbers = `generate_series(${from}, ${to}) n, (values ('${WORKSPACE}'), ('rival')) w (name)`
+  const client = new pg.Client(url)
+  await client.connect()
+  try {
+    await client.query(`
+      insert into sluice.streams (workspace, name) select w.name, 'bulk' || n from ${numbers};
+      insert into sluice.events select s.id, n, now(), gen_random_uuid(), 'bulk.made', '{}', null
+        from (select id from sluice.streams where workspace = '${WORKSPACE}' and name = 'bulk1') s, ${numbers}
+       where w.name = 'rival';
+      insert into sluice.idempotency_keys (workspace, actor, key, fingerprint, created_at)
+        select w.name, 'actor' || n, 'again', 'f', now() from ${numbers};
+      insert into sluice.jobs (workspace, stream_id, kind, payload, priority, max_attempts, created_by, status, ended_at)
+        select w.name, n, 'command', '{}', 5, 1, 'ada', 'completed', now() from ${numbers};
+      insert into sluice.jobs (workspace, stream_id, kind, payload, priority, max_attempts, created_by)
+        select w.name, n, 'command', '{}', 5, 1, 'ada' from ${numbers} where w.name = 'rival';
+      insert into sluice.jobs (workspace, stream_id, kind, payload, priority, max_attempts, created_by, status, lease_expires_at)
+        select w.name, n, 'command', '{}', 5, 1, 'ada', 'running', now() + interval '1 day' from ${numbers};
+      insert into sluice.items (workspace, part_number, description, item_type, properties, folded)
+        select w.name, 'A-' || n, 'd', 't', '{}', 'd' from ${numbers};
+      insert into sluice.api_keys (id, workspace, name, role, secret_hash, created_by)
+        select lpad(n::text, 12, '0'), w.name, 'k', 'viewer', sha256(n::text::bytea), 'ada' from ${numbers}
+         where w.name = 'rival';
+      insert into sluice.audit (workspace, action, details) select w.name, 'key.created', '{}' from ${numbers};
+      insert into sluice.stream_tickets
+          (hash, workspace, principal, role, credential_kind, issued_at, expires_at, path, good_until)
+        select sha256((w.name || n)::bytea), w.name, 'p', 'viewer', 'token', 0, 1, '/', now() + interval '1 day'
+          from ${numbers};
+      insert into sluice.rate_windows
+        select floor(extract(epoch from now()) / 60), w.name || n, 1 from ${numbers}`)
+    await client.query('analyze')
+  } finally {
+    await client.end()
+  }
+}

@@ -1,0 +1,89 @@
+import t from 'tap'
+import { create, finish, run, STORIES } from '../../harness/dialect-story.js'
+import { as, startGateway } from '../../harness/gateway.js'
+import { watch } from '../../harness/transcript.js'
+import { until } from '../../harness/until.js'
+
+const { runs, executions } = STORIES
+
+t.test(
+  'a run has 50 listeners in a process; more are told to come back, and may when one has left',
+  async t => {
+    const { app, url } = await startGateway(t)
+    const job = await create(app, runs)
+    const path = url + runs.path(job.id)
+    const listeners = await Promise.all(Array.from({ length: 50 }, () => watch(t, path)))
+    await Promise.all(listeners.map(listener => listener.until(1)))
+
+    const refused = await watch(t, path)
+
+    t.equal(refused.response.statusCode, 200)
+    t.ok(await refused.ended())
+    t.match(refused.messages, [{ data: /^\{"type":"error",.*"code":"limit"\}$/ }])
+    t.equal(refused.retries.length, 1)
+
+    const other = await watch(t, url + runs.path((await create(app, runs)).id))
+    t.match((await other.until(1))[0]?.data, /"type":"snapshot"/, 'another run has its own 50')
+
+    listeners.pop()?.close()
+    await until('one has left', async () => (await app.hub.followers('acme', `job:${job.id}`)) === 49)
+    const admitted = await watch(t, path)
+    t.match((await admitted.until(1))[0]?.data, /"type":"snapshot"/)
+  },
+)
+
+t.test('of many who come at once no more are let in', async t => {
+  const { app, url } = await startGateway(t)
+  const job = await create(app, runs)
+
+  const all = await Promise.all(Array.from({ length: 60 }, () => watch(t, url + runs.path(job.id))))
+  const first = await Promise.all(all.map(stream => stream.until(1)))
+
+  t.equal(first.filter(([message]) => message?.data.includes('"code":"limit"')).length, 10)
+})
+
+t.test('who follows a job is counted, and everybody is let go at its end', async t => {
+  const { app, url } = await startGateway(t)
+  const job = await create(app, executions)
+  const state = async () => {
+    const response = await fetch(`${url}/api/executions/${job.id}`, { headers: as('viewer') })
+    return (await response.json()) as { status: string; clients: number }
+  }
+  const streams = await Promise.all([1, 2, 3].map(() => watch(t, url + executions.path(job.id))))
+  await Promise.all(streams.map(stream => stream.until(1)))
+
+  t.match(await state(), { executionId: job.id, status: 'running', clients: 3 })
+  const read = await fetch(`${url}/api/jobs/${job.id}`, { headers: as('viewer') })
+  t.equal(read.headers.get('x-sluice-clients'), '3')
+
+  streams[0]?.close()
+  await until('two are left', async () => (await state()).clients === 2)
+  await run(app, executions, job)
+  await finish(app, executions, job)
+
+  t.ok(await streams[1]?.ended())
+  t.ok(await streams[2]?.ended())
+  await until('none is left', async () => (await state()).clients === 0)
+})
+
+t.test(
+  'closing a job closes its streams on every process, and a client that broke off disturbs nobody',
+  async t => {
+    const one = await startGateway(t)
+    const two = await startGateway(t, { databaseUrl: one.databaseUrl })
+    const job = await create(one.app, executions)
+    const broken = await watch(t, one.url + executions.path(job.id))
+    const here = await watch(t, one.url + executions.path(job.id))
+    const there = await watch(t, two.url + executions.path(job.id))
+    await Promise.all([broken, here, there].map(stream => stream.until(1)))
+
+    broken.response.socket.resetAndDestroy()
+    await run(one.app, executions, job)
+    await finish(one.app, executions, job)
+
+    t.ok(await here.ended())
+    t.ok(await there.ended())
+    t.same(there.messages, here.messages)
+    t.equal(here.messages.at(-1)?.event, 'execution-complete')
+  },
+)

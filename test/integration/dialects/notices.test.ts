@@ -1,0 +1,118 @@
+import t from 'tap'
+import { executions } from '../../../src/jobs/dialects/executions.js'
+import { remoteCommands } from '../../../src/jobs/dialects/remote-commands.js'
+import { runnerJobs } from '../../../src/jobs/dialects/runner-jobs.js'
+import { runs } from '../../../src/jobs/dialects/runs.js'
+import type { Position, StoredEvent } from '../../../src/log/event.js'
+import type { Encoding, Notice } from '../../../src/sse/encoding.js'
+import { matchesGolden } from '../../harness/transcript.js'
+
+const DIALECTS = [runnerJobs, runs, remoteCommands, executions]
+
+const NOTICES: readonly Notice[] = [
+  { name: 'heartbeat', data: {}, id: '3.aaaaaa' },
+  { name: 'server.state', data: { mode: 'degraded' } },
+  { name: 'error', data: { message: 'The log cannot be read; it is tried again.', code: 'unreadable' } },
+  { name: 'reset', data: { reason: 'history-lost', earliest: '0.aaaaaa', head: '7.bbbbbb' }, id: '7.bbbbbb' },
+  { name: 'unavailable', data: { reason: 'draining' } },
+  { name: 'unavailable', data: { reason: 'limit' } },
+  { name: 'unavailable', data: { reason: 'database' } },
+  { name: 'auth-expired', data: {} },
+  { name: 'auth-revoked', data: {} },
+]
+
+t.test(
+  'each dialect tells of faults in its own words, and keeps the connection open in its own way',
+  async t => {
+    for (const dialect of DIALECTS) {
+      const told = NOTICES.map(notice => dialect.notice(notice)?.toString())
+
+      matchesGolden(t, `${dialect.name}-notices`, told.join(''))
+    }
+  },
+)
+
+t.test('what is nothing to the clients of a job is not told', async t => {
+  for (const dialect of DIALECTS) {
+    for (const mode of ['normal', 'maintenance', 'draining']) {
+      t.equal(dialect.notice({ name: 'server.state', data: { mode } }), undefined, `${dialect.name} ${mode}`)
+    }
+    t.equal(dialect.notice({ name: 'auth-renewed', data: { expires_at: null } }), undefined)
+  }
+})
+
+t.test('that credentials were revoked is told as that they expired is', async t => {
+  const told = (dialect: Encoding, name: 'auth-expired' | 'auth-revoked') =>
+    dialect.notice({ name, data: {} })?.toString()
+
+  for (const dialect of DIALECTS) {
+    const expired = told(dialect, 'auth-expired')?.replace('have expired', 'have been revoked')
+    const expected = expired?.replace('new ones', 'other ones').replace('auth-expired', 'auth-revoked')
+    t.equal(told(dialect, 'auth-revoked'), expected, dialect.name)
+  }
+})
+
+t.test('nobody can say what the stream says itself', async t => {
+  t.equal(told(runnerJobs, 'stream.complete', '{}'), '')
+  t.equal(told(runs, 'done', '{}'), '')
+  t.equal(told(runs, 'snapshot', '{}'), '')
+  t.equal(told(remoteCommands, 'complete', '{}'), '')
+  t.equal(told(remoteCommands, 'connected', '{}'), '')
+  for (const type of ['execution-start', 'execution-complete', 'execution-cancelled']) {
+    t.equal(told(executions, type, '{}'), '')
+  }
+})
+
+t.test('the message of a run is its stored data, with the type of the event before it', async t => {
+  const cases: [stored: string, sent: string][] = [
+    ['{}', '{"type":"log"}'],
+    [' { } ', '{"type":"log" } '],
+    ['{"n":12345678901234567890}', '{"type":"log","n":12345678901234567890}'],
+    ['{"inner":{"type":"x"}}', '{"type":"log","inner":{"type":"x"}}'],
+    ['{"type":"done","a":1}', '{"type":"log","a":1}'],
+    ['{"a":1,"\\u0074ype":"done"}', '{"type":"log","a":1}'],
+  ]
+
+  for (const [stored, sent] of cases)
+    t.equal(told(runs, 'log', stored), `id: 1.aaaaaa\ndata: ${sent}\n\n`, stored)
+  t.equal(
+    told(runs, 'log', '{\n"a": 1\n}'),
+    'id: 1.aaaaaa\ndata: {"type":"log",\ndata: "a": 1\ndata: }\n\n',
+    'data of several lines stays one message',
+  )
+})
+
+t.test('a command that did not run to its end is an error, with the reason', async t => {
+  const cases: [status: string, result: object | null, message: string][] = [
+    ['cancelled', null, 'The command was cancelled.'],
+    ['interrupted', null, 'The command was interrupted: its runner was lost too often.'],
+    ['failed', { exit_code: null, signal: 'SIGKILL' }, 'The command was ended by SIGKILL.'],
+    ['failed', { exit_code: 143, timed_out: true }, 'The command took longer than it may, and was ended.'],
+    ['failed', { error: 'There is no folder /srv/app.' }, 'There is no folder /srv/app.'],
+    ['failed', null, 'The command could not be run.'],
+  ]
+
+  for (const [status, result, message] of cases) {
+    const data = JSON.stringify({ job_id: 'x', status, result, attempt: 1 })
+    const expected = `id: 1.aaaaaa\nevent: error\ndata: ${JSON.stringify({ message })}\n\n`
+    t.equal(told(remoteCommands, `job.${status}`, data), expected)
+  }
+  const failed = JSON.stringify({ job_id: 'x', status: 'failed', result: { exit_code: 2 }, attempt: 1 })
+  t.match(
+    told(remoteCommands, 'job.failed', failed),
+    'event: complete\ndata: {"exit_code":2,"duration_ms":null}',
+  )
+})
+
+function told(encoding: Encoding, type: string, data: string): string {
+  const event: StoredEvent = {
+    ...{
+      position: 1 as Position,
+      eventId: '00000000-0000-4000-8000-000000000000',
+      at: new Date(),
+      type,
+      data,
+    },
+  }
+  return encoding.event(event).toString()
+}

@@ -1,0 +1,152 @@
+/** docs/protocol.md is complete: it has each code, notice, reason, mode and route that the code has, and no other. */
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { MODES } from '../../../src/hub/mode.js'
+import {
+  MAX_DATA_BYTES,
+  MAX_DATA_DEPTH,
+  MAX_EVENTS_PER_REQUEST,
+  RESERVED_TYPES,
+} from '../../../src/log/event.js'
+import { packageRoot } from '../../../src/process/package-root.js'
+import { read, rows, section } from '../../harness/document.js'
+import { startGateway } from '../../harness/gateway.js'
+
+const protocol = read('docs/protocol.md')
+const code = ['src', 'plugins', 'routes'].flatMap(sourcesIn).map(read).join('\n')
+const notices = section(protocol, '### Notices')
+
+/** Where a code is not written beside `new Problem`. A new such place needs a rule in `problemsInCode`. */
+const CODES_FROM_ELSEWHERE = [
+  '...refusal',
+  'status, code',
+  '503, code',
+  '409, why',
+  '422, why',
+  '429, why',
+  '410, reset.reason',
+]
+
+t.test('the table of problems has every code with its status, and no other', async t => {
+  const listed = rows(section(protocol, '## Problems')).map(
+    ([name = '', status]) => `${status} ${bare(name)}`,
+  )
+
+  t.strictSame(listed.sort(), problemsInCode().sort())
+})
+
+t.test('codes that stand apart from their status are known to this test', async t => {
+  const found = [...code.matchAll(/new Problem\(\s*(?=\S)(?!\w+,\s*')([^,)]+(?:,\s*[^,)\s]+)?)/g)]
+
+  t.strictSame(
+    [...new Set(found.map(([, start = '']) => start.replace(/\s+/g, ' ')))].sort(),
+    CODES_FROM_ELSEWHERE.toSorted(),
+  )
+})
+
+t.test('the notices are those of the code', async t => {
+  const listed = firstCells(notices.slice(0, notices.indexOf('Reasons of a `reset`')))
+
+  t.strictSame(listed.sort(), literals(/type NoticeName =([^/]+)/).sort())
+})
+
+t.test('the reasons of reset and unavailable are those of the code and of nginx', async t => {
+  const resets = firstCells(notices.slice(notices.indexOf('Reasons of a `reset`')))
+  const unavailable = spans(/^\| `unavailable` .*Reasons: (.*)$/m.exec(notices)?.[1] ?? '')
+  const upstream = literals(/"reason":("[a-z]+")/, read('deploy/nginx.conf'), /"([a-z]+)/g)
+
+  t.strictSame(resets.sort(), resetReasons().sort())
+  t.strictSame(
+    unavailable.filter(reason => reason !== 'nginx.conf').sort(),
+    [...literals(/type Refusal = ('draining'[^\n]+)/), ...upstream].sort(),
+  )
+})
+
+t.test('the reserved types are those of the code', async t => {
+  const listed = spans(section(protocol, '### Reserved types').split('An event of such a type')[0] ?? '')
+
+  t.strictSame(listed.sort(), [...RESERVED_TYPES].sort())
+})
+
+t.test('every mode is explained, to clients and to operators', async t => {
+  const explained = /^\| `server.state` .*$/m.exec(notices)?.[0] ?? ''
+
+  for (const mode of MODES) {
+    t.match(explained, `\`${mode}\``)
+    t.match(section(protocol, '## Server state, health, readiness'), `\`${mode}\``)
+  }
+})
+
+t.test('the routes, and the roles that they need, are those of the gateway', async t => {
+  const { url } = await startGateway(t)
+  const description = (await (await fetch(`${url}/openapi.json`)).json()) as {
+    paths: Record<string, Record<string, { 'x-sluice-role'?: string }>>
+  }
+  const served = Object.entries(description.paths).flatMap(([path, operations]) =>
+    Object.entries(operations)
+      .filter(([method]) => method !== 'head')
+      .map(([method, operation]) => {
+        const route = `${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ':$1').replace('{*}', '*')}`
+        return `${route} ${operation['x-sluice-role'] ?? 'public'}`
+      }),
+  )
+
+  const listed = rows(section(protocol, '## Routes')).flatMap(([routes = '', role]) =>
+    spans(routes).map(route => `${route} ${role}`),
+  )
+
+  // They describe and show the others, and are not in the description themselves.
+  const hidden = ['GET / public', 'GET /docs public', 'GET /openapi.json public']
+  t.strictSame(listed.sort(), [...served, ...hidden].sort())
+})
+
+t.test('the limits of an event are those of the code', async t => {
+  const table = section(protocol, '## Limits')
+
+  t.match(table, `${MAX_DATA_BYTES.toLocaleString('en')} bytes of JSON, ${MAX_DATA_DEPTH} levels`)
+  t.match(table, `| events in one publish | ${MAX_EVENTS_PER_REQUEST.toLocaleString('en')} |`)
+})
+
+function problemsInCode(): string[] {
+  const written = [
+    ...code.matchAll(/(?:new Problem\(|: \[)\s*(\d{3}),\s*'([a-z0-9-]+)'/g),
+    ...code.matchAll(/(?:\b(?:unavailable|later)\()()\s*'([a-z-]+)'/g),
+    ...[...code.matchAll(/case '([a-z-]+)':\s*return new Problem\(\s*(\d{3}),\s*why/g)].map(
+      ([all, name, status]) => [all, status, name],
+    ),
+    ...[...read('deploy/nginx.conf').matchAll(/"status":(\d+),"code":"([a-z-]+)"/g)],
+  ].map(([, status, name]) => `${status || 503} ${name}`)
+  return [...new Set([...written, ...resetReasons().map(reason => `410 ${reason}`)])]
+}
+
+function resetReasons(): string[] {
+  return [
+    ...literals(/type Discontinuity = ([^\n]+)/),
+    ...literals(/readonly reason: Discontinuity \| ([^\n]+)/),
+  ]
+}
+
+/** The string literals of the union that the pattern's first group finds. */
+function literals(place: RegExp, text = code, literal = /'([a-z.-]+)'/g): string[] {
+  const [, union = ''] = place.exec(text) ?? []
+  return [...union.matchAll(literal)].map(([, name = '']) => name)
+}
+
+function firstCells(text: string): string[] {
+  return rows(text).map(([first = '']) => bare(first))
+}
+
+function spans(text: string): string[] {
+  return [...text.matchAll(/`([^`]+)`/g)].map(([, span = '']) => span)
+}
+
+function bare(cell: string): string {
+  return cell.replaceAll('`', '')
+}
+
+function sourcesIn(folder: string): string[] {
+  return readdirSync(join(packageRoot, folder), { recursive: true, encoding: 'utf8' })
+    .filter(name => name.endsWith('.ts'))
+    .map(name => join(folder, name))
+}

@@ -1,0 +1,124 @@
+/** What is refused, or cut off, before any route has to do with it. */
+import t, { type Test } from 'tap'
+import { openStream } from '../../harness/event-stream.js'
+import { as, startGateway } from '../../harness/gateway.js'
+import { connectRaw, get, type RawClient } from '../../harness/raw-client.js'
+import { until } from '../../harness/until.js'
+
+/** As the real ones, in a hurry. */
+const SHORT = {
+  headersTimeout: 300,
+  requestTimeout: 600,
+  connectionsCheckingInterval: 50,
+  keepAliveTimeout: 400,
+}
+
+const portOf = (url: string) => Number(new URL(url).port)
+
+/** The problem document in a raw answer, which must be all of it. */
+function problemIn(t: Test, client: RawClient): unknown {
+  t.match(client.text(), /^HTTP\/1\.1 \d{3} .*\r\nContent-Type: application\/problem\+json/is)
+  return JSON.parse(client.body())
+}
+
+// Attack (Slowloris): thousands of connections, each of which sends a byte now and then, hold the server's sockets.
+t.test('a head that trickles in is cut off with 408, however steadily it trickles', async t => {
+  const { url } = await startGateway(t, { httpLimits: SHORT })
+  const client = await connectRaw(t, portOf(url), 'GET /health HTTP/1.1\nHost: x\n')
+  const trickle = setInterval(() => client.socket.writable && client.socket.write('X-A: b\r\n'), 20)
+  t.teardown(() => clearInterval(trickle))
+
+  await client.over
+
+  t.match(problemIn(t, client), { status: 408, code: 'request-timeout' })
+  t.match(client.text(), /connection: close/i)
+})
+
+t.test('so are a body that trickles in, and a connection that says nothing', async t => {
+  const { url } = await startGateway(t, { httpLimits: SHORT })
+  const silent = await connectRaw(t, portOf(url), '')
+  const head = `POST /api/events HTTP/1.1\nHost: x\nAuthorization: ${as('editor').authorization}\nContent-Type: application/json\nContent-Length: 5000\n\n{`
+  const slow = await connectRaw(t, portOf(url), head)
+  const trickle = setInterval(() => slow.socket.writable && slow.socket.write(' '), 20)
+  t.teardown(() => clearInterval(trickle))
+
+  await silent.over
+  await slow.over
+
+  t.match(slow.text(), /^HTTP\/1\.1 408 /)
+})
+
+t.test('a connection without a request is closed, a stream is not', async t => {
+  const { url } = await startGateway(t, { httpLimits: SHORT, env: { HEARTBEAT_MS: '100' } })
+  const stream = await openStream(t, `${url}/api/events`, { headers: as('viewer') })
+  const idle = await connectRaw(t, portOf(url), get('/health'))
+
+  await idle.untilBody('ok')
+  t.equal(await idle.over, 'ended')
+  await stream.until(12, 'heartbeat')
+
+  t.notOk(stream.response.complete, 'open for longer than any of the limits')
+})
+
+t.test('a head that is too large, or of too many parts, is refused whole', async t => {
+  const { url } = await startGateway(t)
+  const many = (count: number) => Array.from({ length: count }, (_, n) => `X-${n}: a\n`).join('')
+  const send = async (path: string, headers: string) => {
+    const client = await connectRaw(t, portOf(url), get(path, '1.1', `Connection: close\n${headers}`))
+    await client.over
+    return client
+  }
+
+  t.match(problemIn(t, await send('/health', `X-Large: ${'a'.repeat(17_000)}\n`)), {
+    status: 431,
+    code: 'head-too-large',
+  })
+  t.match(problemIn(t, await send(`/health?${'a'.repeat(17_000)}`, '')), {
+    status: 431,
+    code: 'head-too-large',
+  })
+  t.match((await send('/health', many(98))).text(), /^HTTP\/1\.1 200/)
+  t.match(problemIn(t, await send('/health', many(99))), { status: 431, code: 'head-too-large' })
+  // Attack: behind 2,000 others, a header that Node by default drops without a word, but a proxy has read.
+  const hidden = `${many(1_300)}Authorization: Bearer x\n`
+  t.match(problemIn(t, await send('/health', hidden)), { status: 431, code: 'head-too-large' })
+  t.match(problemIn(t, await send(`/api/items?${'a&'.repeat(100)}`, '')), {
+    status: 400,
+    code: 'too-many-parameters',
+  })
+})
+
+t.test('what is no request is told so, with an id, and the connection is closed', async t => {
+  const { url } = await startGateway(t)
+  const requests = [
+    'what is this\n\n',
+    'GET /health HTTP/1.1\nHost: x\nBad Header: a\n\n',
+    // Attack (smuggling): two readers that each take another of the two lengths see different requests.
+    'POST /api/events HTTP/1.1\nHost: x\nContent-Length: 4\nTransfer-Encoding: chunked\n\n0\n\n',
+    'POST /api/events HTTP/1.1\nHost: x\nContent-Length: 4\nContent-Length: 5\n\n{}',
+  ]
+
+  for (const request of requests) {
+    const client = await connectRaw(t, portOf(url), `${request}GET /health HTTP/1.1\nHost: x\n\n`)
+    await client.over
+    t.match(
+      problemIn(t, client),
+      { status: 400, code: 'malformed-request', requestId: /^[0-9a-f-]{36}$/ },
+      request,
+    )
+    t.match(client.text(), /X-Request-Id: [0-9a-f-]{36}\r\n/)
+  }
+})
+
+t.test('what a client says out of turn is not answered in the middle of its stream', async t => {
+  const gateway = await startGateway(t)
+  const headers = `Accept: text/event-stream\nAuthorization: ${as('viewer').authorization}\n`
+  const client = await connectRaw(t, portOf(gateway.url), get('/api/events', '1.1', headers))
+  await client.untilBody('server.state')
+
+  client.socket.write('what is this\r\n\r\n')
+  await client.over
+
+  t.notMatch(client.text().slice(1), /HTTP\/1\.1/)
+  await until('its stream has ended', () => gateway.app.hub.clients().total === 0)
+})

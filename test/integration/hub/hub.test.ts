@@ -1,0 +1,213 @@
+import t, { type Test } from 'tap'
+import { movableClock } from '../../harness/clock.js'
+import { type EventStream, openStream } from '../../harness/event-stream.js'
+import { observed, startHub, type TestHubOptions } from '../../harness/hub.js'
+import { until } from '../../harness/until.js'
+
+t.test('a stream is opened once, however many ask for it at the same time', async t => {
+  const { hub, statements } = await counted(t)
+
+  const leases = await Promise.all(Array.from({ length: 50 }, () => hub.open('acme', 'feed')))
+
+  t.equal(new Set(leases.map(lease => lease?.stream)).size, 1)
+  t.equal(statements('sluice-ensure-stream'), 1)
+})
+
+t.test('workspaces have streams of their own, whatever they are called', async t => {
+  const { hub } = await startHub(t)
+
+  const [acme, globex] = [await hub.open('acme', 'feed'), await hub.open('globex', 'feed')]
+
+  t.not(acme?.stream.id, globex?.stream.id)
+})
+
+t.test('a stream that is not there is not there for anybody, and asked for few times', async t => {
+  const { hub, statements } = await counted(t)
+
+  const leases = await Promise.all(Array.from({ length: 50 }, () => hub.open('acme', 'nowhere')))
+
+  t.ok(leases.every(lease => lease === undefined))
+  t.equal(statements('sluice-find-stream-and-head'), 1)
+})
+
+t.test('a stream that could not be opened can be opened later', async t => {
+  let away = true
+  const { hub } = await startHub(t, {
+    reading: database =>
+      observed(database, () => {
+        if (away) throw new Error('away')
+      }),
+  })
+
+  await t.rejects(hub.open('acme', 'feed'), { message: 'away' })
+  away = false
+
+  t.ok(await hub.open('acme', 'feed'))
+})
+
+t.test('a stream stays a while after its last client, and as long as somebody holds it', async t => {
+  const clock = movableClock(t)
+  const { hub, statements, append } = await counted(t, { heartbeatMs: 10 })
+  const first = await hub.open('acme', 'feed')
+  await append(1)
+  await until('its event', () => first?.stream.head.position === 1)
+  first?.release()
+  first?.release()
+
+  clock.forward(9_000)
+  await ticks()
+  const second = await hub.open('acme', 'feed')
+  t.equal(second?.stream, first?.stream, 'with its recent events')
+  clock.forward(60_000)
+  await ticks()
+  t.equal((await hub.open('acme', 'feed'))?.stream, first?.stream, 'somebody holds it')
+
+  const third = await hub.open('acme', 'feed')
+  for (const lease of [second, third]) lease?.release()
+  t.equal(statements('sluice-ensure-stream'), 1)
+})
+
+t.test('once nobody has held a stream for long, the tailer reads it no more', async t => {
+  const clock = movableClock(t)
+  const { hub, append, statements } = await counted(t, { heartbeatMs: 10 })
+  const first = await hub.open('acme', 'feed')
+  await append(1)
+  await until('its event', () => first?.stream.head.position === 1)
+  first?.release()
+  const reads = statements('sluice-read-tails')
+
+  clock.forward(11_000)
+  await ticks()
+  await append(1)
+  t.equal(statements('sluice-read-tails'), reads)
+  const second = await hub.open('acme', 'feed')
+  await append(1)
+  await until('the event', () => second?.stream.head.position === 3)
+
+  t.equal(first?.stream.head.position, 1)
+})
+
+t.test('a stream that vanished is opened anew at once', async t => {
+  const { hub, pool, tailer } = await startHub(t)
+  const first = await hub.open('acme', 'feed')
+  await pool.query('delete from sluice.streams')
+  tailer.wake('all')
+  await until('its end', () => first?.stream.vanished === true)
+
+  const second = await hub.open('acme', 'feed')
+
+  t.notOk(second?.stream.vanished)
+  t.not(second?.stream.id, first?.stream.id)
+})
+
+t.test('clients are counted, and no more than allowed', async t => {
+  const { hub, url } = await startHub(t, { maxStreams: () => 2 })
+  t.equal(hub.refusal, undefined)
+
+  const clients = [await openStream(t, url), await openStream(t, url)]
+  await until('both', () => hub.clients().total === 2)
+  t.strictSame(hub.clients(), { total: 2, byKind: { feed: 2 } })
+  t.equal(hub.refusal, 'limit')
+  clients[0]?.close()
+
+  await until('room', () => hub.refusal === undefined)
+})
+
+t.test('of many who come at once, those too many are told to come back', async t => {
+  const { hub, url } = await startHub(t, { maxStreams: () => 5 })
+
+  const clients = await Promise.all(Array.from({ length: 20 }, () => openStream(t, url)))
+
+  const isRefused = ({ messages }: EventStream) => messages.some(({ event }) => event === 'unavailable')
+  await until('those who go', () => clients.filter(isRefused).length === 15)
+
+  const ended = await Promise.all(clients.filter(isRefused).map(client => client.ended()))
+  t.ok(ended.every(Boolean), 'cleanly')
+  t.equal(hub.clients().total, 5)
+})
+
+t.test('a mode is told to all, once, and to each who comes', async t => {
+  const { hub, url } = await startHub(t)
+  const clients = [await openStream(t, url), await openStream(t, url)]
+  for (const client of clients) await client.until(1)
+
+  hub.announce('maintenance')
+  hub.announce('maintenance')
+  hub.announce('normal')
+  hub.announce('degraded')
+  const late = await openStream(t, url)
+
+  const modes = ['normal', 'maintenance', 'normal', 'degraded'].map(mode => ({
+    data: new RegExp(`"mode":"${mode}"`),
+  }))
+  for (const client of clients) t.match(await client.until(4), modes)
+  t.match(await late.until(1), [{ event: 'server.state', data: /"mode":"degraded"/ }])
+})
+
+t.test('at the end 200 clients are told, asked to come back, and ended cleanly in waves', async t => {
+  const { hub, url, append } = await startHub(t)
+  const clients = await Promise.all(Array.from({ length: 200 }, () => openStream(t, url)))
+  await until('all are there', () => hub.clients().total === 200)
+  const [id] = await append(1)
+  await Promise.all(clients.map(client => client.until(messages => messages.at(-1)?.id === id)))
+  const left: number[] = []
+  const watching = setInterval(() => left.push(hub.clients().total), 10)
+  t.teardown(() => clearInterval(watching))
+
+  await hub.drain(500)
+
+  const ends = await Promise.all(clients.map(client => client.ended()))
+  t.ok(ends.every(Boolean), 'each response is complete')
+  for (const { messages, retries } of clients) {
+    t.match(messages.at(-1), { event: 'server.state', data: '{"mode":"draining"}' })
+    t.equal(retries.length, 2)
+  }
+  t.ok(new Set(clients.map(({ retries }) => retries[1])).size > 50, 'they are not to come back all at once')
+  t.ok(new Set(left.filter(count => count > 0 && count < 200)).size > 1, 'they did not leave all at once')
+  t.equal(hub.clients().total, 0)
+})
+
+t.test('who was let in before the end, and comes after it, is ended too', async t => {
+  let proceed = () => {}
+  let asked = false
+  const { hub, url } = await startHub(t, {
+    reading: database =>
+      observed(database, async name => {
+        if (name !== 'sluice-find-stream') return
+        asked = true
+        await new Promise<void>(resolve => {
+          proceed = resolve
+        })
+      }),
+  })
+  t.equal(hub.refusal, undefined)
+  const opening = openStream(t, url)
+  await until('it is let in', () => asked)
+
+  await hub.drain(100)
+  t.equal(hub.refusal, 'draining')
+  proceed()
+
+  const client = await opening
+  t.ok(await client.ended())
+  t.match(client.messages, [{ event: 'server.state', data: /"mode":"draining"/ }])
+  t.equal(hub.clients().total, 0)
+})
+
+/** A hub whose statements are counted. */
+async function counted(t: Test, options: TestHubOptions = {}) {
+  const names: string[] = []
+  const reading: TestHubOptions['reading'] = database => observed(database, name => names.push(name))
+  const hub = await startHub(t, { ...options, reading })
+  return { ...hub, statements: (name: string) => names.filter(seen => seen === name).length }
+}
+
+/** Some ticks of the hub's timer, when it runs each 10 ms. */
+async function ticks(): Promise<void> {
+  let passed = 0
+  const timer = setInterval(() => {
+    passed += 1
+  }, 10)
+  await until('some ticks', () => passed > 5)
+  clearInterval(timer)
+}

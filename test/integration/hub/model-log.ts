@@ -1,0 +1,157 @@
+/**
+ * A log in memory that answers the statements of src/log/ as the database does, and that can lose its tail. It remembers
+ * each event that it ever had, with the one before it: what continues what, whatever has been lost since.
+ */
+import { randomUUID } from 'node:crypto'
+import { setImmediate as turn } from 'node:timers/promises'
+import type { Database } from '../../../src/database/pool.js'
+import type { Position, StoredEvent, StreamId } from '../../../src/log/event.js'
+import { formatEventId } from '../../../src/log/event-id.js'
+import type { Head } from '../../../src/log/log.js'
+import type { Random } from '../../harness/random.js'
+
+export const STREAM = 1 as StreamId
+
+/** An event or a base, and the place before it. */
+export interface Known extends Head {
+  readonly type: string
+  readonly before: Known | undefined
+}
+
+type Snapshot = { readonly base: Head; readonly events: readonly StoredEvent[] }
+type Answer = (values: never, log: Snapshot) => object[]
+
+export class ModelLog {
+  readonly known = new Map<string, Known>()
+  #now: Snapshot
+  /** As it was before it last lost something. */
+  #lost: Snapshot
+
+  constructor() {
+    const base = { position: 0 as Position, eventId: randomUUID() }
+    this.#now = { base, events: [] }
+    this.#lost = this.#now
+    this.known.set(formatEventId(0 as Position, base.eventId), { ...base, type: '', before: undefined })
+  }
+
+  get base(): Head {
+    return this.#now.base
+  }
+
+  get events(): readonly StoredEvent[] {
+    return this.#now.events
+  }
+
+  get head(): Head {
+    return headOf(this.#now)
+  }
+
+  get headId(): string {
+    return formatEventId(this.head.position, this.head.eventId)
+  }
+
+  /** Whether it has this place now. */
+  has({ position, eventId }: Head): boolean {
+    return placeIn(this.#now, position) === eventId
+  }
+
+  /** In one transaction: loses the newest so many events, and appends one of each type. */
+  change(losing: number, types: readonly string[]): void {
+    const { base, events } = this.#now
+    if (losing > 0) this.#lost = this.#now
+    const kept = events.slice(0, Math.max(0, events.length - losing))
+    let last = headOf({ base, events: kept })
+    for (const type of types) {
+      const event = {
+        ...{ position: (last.position + 1) as Position, eventId: randomUUID(), at: new Date(0), type },
+        data: `{"x":"${'x'.repeat(type === 'large' ? 20_000 : 10)}"}`,
+      }
+      const before = this.known.get(formatEventId(last.position, last.eventId))
+      this.known.set(formatEventId(event.position, event.eventId), { ...event, before })
+      kept.push(event)
+      last = event
+    }
+    this.#now = { base, events: kept }
+  }
+
+  /** Removes the oldest so many. */
+  retain(count: number): void {
+    const { events } = this.#now
+    const base = events[Math.min(count, events.length) - 1]
+    if (base) this.#now = { base, events: events.slice(count) }
+  }
+
+  /** Answers after a while, and what it answers may be old by then; while `behind`, it answers with what is lost. */
+  database(random: Random, behind: () => boolean = () => false): Database {
+    const wait = async () => {
+      for (let turns = random.integer(4); turns > 0; turns -= 1) await turn()
+    }
+    const query = async ({ name, values }: { name: string; values: never }) => {
+      await wait()
+      const answer = ANSWERS[name]
+      if (!answer) throw new Error(`The model has no answer to ${name}.`)
+      const rows = answer(values, behind() ? this.#lost : this.#now)
+      await wait()
+      return { rows }
+    }
+    return { query } as unknown as Database
+  }
+}
+
+function headOf({ base, events }: Snapshot): Head {
+  return events.at(-1) ?? base
+}
+
+function placeIn({ base, events }: Snapshot, position: Position): string | undefined {
+  return position === base.position ? base.eventId : events[position - base.position - 1]?.eventId
+}
+
+function bounds(log: Snapshot) {
+  const [base, head] = [log.base, headOf(log)]
+  return {
+    ...{ basePosition: base.position, baseEventId: base.eventId },
+    ...{ position: head.position, eventId: head.eventId },
+  }
+}
+
+function after({ base, events }: Snapshot, position: Position, limit: number): readonly StoredEvent[] {
+  const first = Math.max(0, position - base.position)
+  return events.slice(first, first + limit)
+}
+
+function rowsOf(anchor: string | undefined, events: readonly StoredEvent[]): object[] {
+  const row = { anchor: anchor ?? null }
+  return events.length > 0 ? events.map(event => ({ ...row, ...event })) : [{ ...row, position: null }]
+}
+
+const ANSWERS: Readonly<Record<string, Answer>> = {
+  'sluice-find-gone': () => [],
+  'sluice-read-bounds': (_: never, log) => [bounds(log)],
+  'sluice-read-place': ([, position]: [StreamId, Position], log) => [
+    { ...bounds(log), anchor: placeIn(log, position) ?? null },
+  ],
+  'sluice-read-page': ([, position, limit]: [StreamId, Position, number], log) =>
+    rowsOf(placeIn(log, position), after(log, position, limit)),
+  'sluice-read-filtered-page': (
+    [, start, end, exact, , limit]: [StreamId, Position, Position, string[], string[], number],
+    log,
+  ) => {
+    const stretch = log.base.position <= start ? after(log, start, end - start) : []
+    const found = stretch.filter(({ position, type }) => exact.includes(type) || position === end)
+    return rowsOf(placeIn(log, start), found.slice(0, limit))
+  },
+  'sluice-has-all': ([, positions, ids]: [StreamId, Position[], string[]], log) => [
+    { all: positions.every((position, n) => placeIn(log, position) === ids[n]) },
+  ],
+  'sluice-read-nth-newest': ([, exact, , count]: [StreamId, string[], string[], number], { events }) => [
+    { position: events.filter(({ type }) => exact.includes(type)).slice(-count)[0]?.position ?? null },
+  ],
+  'sluice-read-tails': (
+    [[streamId], [position = 0 as Position], [id], limit]: [StreamId[], Position[], string[], number],
+    log,
+  ) => {
+    const lost = placeIn(log, position) !== id
+    const events = after(log, position, limit).map(event => ({ streamId, lost: false, ...event }))
+    return lost ? [{ streamId, lost, position: null }, ...events] : events
+  },
+}

@@ -1,0 +1,353 @@
+import t, { type Test } from 'tap'
+import type { BusStatus } from '../../../src/bus/bus.js'
+import { createPool, type Database, inTransaction } from '../../../src/database/pool.js'
+import { type TailedStream, Tailer } from '../../../src/hub/tailer.js'
+import type { Position, StoredEvent, StreamId } from '../../../src/log/event.js'
+import { type Bounds, readHead } from '../../../src/log/log.js'
+import { createDatabase } from '../../harness/database.js'
+import { appendEvents, observed, replaceTail, silent } from '../../harness/hub.js'
+import { startProxy } from '../../harness/postgres-proxy.js'
+import { until } from '../../harness/until.js'
+
+/** Less than the poll of a bus that listens. */
+const SOON_MS = 3_000
+
+t.test('a burst arrives whole and in order, whoever wakes and however often', async t => {
+  const { pool, tailer } = await start(t)
+  const stream = await follow(pool, tailer)
+
+  await Promise.all(
+    Array.from({ length: 50 }, async () => {
+      const { streamId } = await appendEvents(pool, 100)
+      tailer.wake([streamId])
+      tailer.wake([streamId, streamId])
+    }),
+  )
+
+  await until('all of them', () => stream.events.length >= 5_000)
+  t.strictSame(positions(stream), range(1, 5_000))
+})
+
+t.test('events as large as they may be arrive in order', async t => {
+  const { pool, tailer } = await start(t)
+  const stream = await follow(pool, tailer)
+
+  for (let n = 0; n < 5; n += 1) await appendEvents(pool, 4, `{"x":"${'x'.repeat(262_000)}"}`)
+  tailer.wake([stream.id])
+
+  await until('all of them', () => stream.events.length >= 20)
+  t.strictSame(positions(stream), range(1, 20))
+})
+
+t.test('what nobody wakes it for is found by the poll', async t => {
+  const { pool, tailer } = await start(t)
+  const stream = await follow(pool, tailer)
+
+  await appendEvents(pool, 3)
+
+  await until('the events', () => stream.events.length === 3)
+})
+
+t.test('the poll becomes quick as soon as the bus is down', async t => {
+  const { pool, tailer, bus } = await start(t, { status: 'listening' })
+  const stream = await follow(pool, tailer)
+
+  bus.status = 'down'
+  await appendEvents(pool, 3)
+
+  await until('the events', () => stream.events.length === 3, SOON_MS)
+})
+
+t.test('wakes for streams that nobody follows, or that never were, cost nothing', async t => {
+  let statements = 0
+  const { pool, tailer } = await start(t, { status: 'listening', see: () => (statements += 1) })
+  const stream = await follow(pool, tailer)
+  await until('the first look', () => statements > 0)
+  const before = statements
+
+  tailer.wake([0, -1, 1.5, Number.NaN, Number.MAX_SAFE_INTEGER, stream.id + 1_000] as StreamId[])
+  await appendEvents(pool, 1)
+  tailer.wake([stream.id])
+
+  await until('the event', () => stream.events.length === 1)
+  t.equal(statements, before + 1)
+})
+
+t.test('one read is in flight, and what is woken meanwhile shares the next', async t => {
+  let reads = 0
+  let proceed = () => {}
+  const see = async (name: string) => {
+    if (name !== 'sluice-read-tails') return
+    reads += 1
+    if (reads === 1) {
+      await new Promise<void>(resolve => {
+        proceed = resolve
+      })
+    }
+  }
+  const { pool, tailer } = await start(t, { status: 'listening', see })
+  const stream = await follow(pool, tailer)
+  await until('the first read', () => reads === 1)
+
+  for (let n = 0; n < 10; n += 1) {
+    await appendEvents(pool, 1)
+    tailer.wake([stream.id])
+  }
+  t.equal(reads, 1)
+  proceed()
+
+  await until('the events', () => stream.events.length === 10)
+  t.equal(reads, 2)
+})
+
+t.test('a stream whose clients take long rests between its turns, and misses nothing', async t => {
+  const TURN_MS = 10
+  const { pool, tailer } = await start(t, { status: 'listening' })
+  const stream = await follow(pool, tailer)
+  const turns = busy(stream, TURN_MS)
+
+  let stored = 0
+  while (turns.length < 4) {
+    await appendEvents(pool, 1)
+    stored += 1
+    tailer.wake([stream.id])
+  }
+
+  await until('all of them', () => stream.events.length === stored)
+  t.strictSame(positions(stream), range(1, stored))
+  t.ok(Math.min(...pauses(turns)) > 2 * TURN_MS)
+})
+
+t.test('a stream that is far behind does not rest', async t => {
+  const TURN_MS = 30
+  const { pool, tailer } = await start(t, { status: 'listening' })
+  const stream = await follow(pool, tailer)
+  const turns = busy(stream, TURN_MS)
+
+  await appendEvents(pool, 5_000)
+  tailer.wake([stream.id])
+
+  await until('all of them', () => stream.events.length === 5_000)
+  t.equal(turns.length, 10)
+  t.ok(Math.min(...pauses(turns)) < 2 * TURN_MS)
+})
+
+t.test('a database that is away is tried until it is back, and the trouble is told meanwhile', async t => {
+  const { pool, url } = await createDatabase(t)
+  const proxy = await startProxy(t, url)
+  const { tailer } = await start(t, { database: pool, url: proxy.url })
+  const stream = await follow(pool, tailer)
+  t.equal(tailer.failingSince, undefined)
+
+  await proxy.unplug()
+  await appendEvents(pool, 3)
+  tailer.wake([stream.id])
+  await until('the trouble', () => tailer.failingSince !== undefined)
+  await proxy.plugIn()
+
+  await until('the events', () => stream.events.length === 3)
+  await until('the end of the trouble', () => tailer.failingSince === undefined)
+  t.strictSame(positions(stream), [1, 2, 3])
+  t.strictSame(stream.restarts, [])
+})
+
+t.test('a hole is never stepped over', async t => {
+  const { pool, tailer } = await start(t)
+  const stream = await follow(pool, tailer)
+
+  await inTransaction(pool, async client => {
+    await appendEvents(client, 5)
+    await client.query('delete from sluice.events where "position" = 3')
+  })
+  tailer.wake([stream.id])
+
+  await until('the restart', () => stream.restarts.length > 0)
+  t.match(stream.restarts, [{ why: 'history-lost', bounds: { head: { position: 5 } } }])
+  t.strictSame(stream.events, [])
+})
+
+for (const status of ['off', 'listening'] as const) {
+  t.test(`a tail that is lost is noticed without any failure, with the bus ${status}`, async t => {
+    const { pool, tailer } = await start(t, { status })
+    const stream = await follow(pool, tailer)
+    await appendEvents(pool, 5)
+    tailer.wake([stream.id])
+    await until('the events', () => stream.events.length === 5)
+
+    await pool.query('delete from sluice.events where "position" > 2')
+
+    await until('the restart', () => stream.restarts.length > 0)
+    t.match(stream.restarts, [{ why: 'history-lost', bounds: { head: { position: 2 } } }])
+    await appendEvents(pool, 1)
+    tailer.wake([stream.id])
+    await until('what comes next', () => stream.events.length === 6)
+    t.equal(stream.events.at(-1)?.position, 3)
+  })
+}
+
+t.test('a tail that was replaced by another of the same length is noticed', async t => {
+  const { pool, tailer } = await start(t)
+  const stream = await follow(pool, tailer)
+  await appendEvents(pool, 5)
+  tailer.wake([stream.id])
+  await until('the events', () => stream.events.length === 5)
+
+  const { rows } = await replaceTail(pool, 2, 3)
+
+  await until('the restart', () => stream.restarts.length > 0)
+  t.match(stream.restarts[0]?.bounds.head, { position: 5, eventId: rows[2]?.eventId })
+})
+
+t.test('retention that is faster than the tailer is told as such', async t => {
+  const { pool, tailer } = await start(t, { status: 'listening' })
+  const stream = await follow(pool, tailer)
+
+  await inTransaction(pool, async client => {
+    await appendEvents(client, 9)
+    await client.query(`select sluice.retain('feed', '0 s', 5)`)
+  })
+  tailer.wake([stream.id])
+
+  await until('the restart', () => stream.restarts.length > 0)
+  t.match(stream.restarts, [{ why: 'retention', bounds: { base: { position: 5 }, head: { position: 9 } } }])
+})
+
+t.test('retention of what was seen is nothing to tell', async t => {
+  const { pool, tailer } = await start(t)
+  const stream = await follow(pool, tailer)
+  await appendEvents(pool, 5)
+  tailer.wake([stream.id])
+  await until('the events', () => stream.events.length === 5)
+
+  await pool.query(`select sluice.retain('feed', '0 s', 100)`)
+  tailer.wake('all')
+  await appendEvents(pool, 1)
+
+  await until('the next', () => stream.events.length === 6)
+  t.strictSame(stream.restarts, [])
+})
+
+t.test('a stream that is gone from the database vanishes, others go on', async t => {
+  const { pool, tailer } = await start(t)
+  const stream = await follow(pool, tailer)
+  const { rows } = await pool.query(`select stream_id as id from sluice.append('acme', 'other', 'a.b', '{}')`)
+  const other = await follow(pool, tailer, rows[0].id)
+
+  // Its events are still there, and nobody will ever add to them: a stream of the same name has another number.
+  await appendEvents(pool, 3)
+  tailer.wake([stream.id])
+  await until('its events', () => stream.events.length === 3)
+  await pool.query(`delete from sluice.streams where name = 'feed'`)
+  await until('its end', () => stream.vanished > 0)
+  await pool.query(`select sluice.append('acme', 'other', 'a.b', '{}')`)
+
+  await until('the event of the other', () => other.events.length === 1)
+  t.equal(other.vanished, 0)
+})
+
+t.test('streams that are not followed any more hear nothing', async t => {
+  const { pool, tailer } = await start(t)
+  const [stream, witness] = [await follow(pool, tailer), await follow(pool, tailer, undefined, 'other')]
+
+  tailer.unfollow(stream)
+  await appendEvents(pool, 1)
+  await pool.query(`select sluice.append('acme', 'other', 'a.b', '{}')`)
+  tailer.wake('all')
+
+  await until('the witness', () => witness.events.length === 1)
+  t.strictSame(stream.events, [])
+})
+
+t.test('closing waits for the read in flight, and nothing comes after it', async t => {
+  const { pool, tailer } = await start(t)
+  const stream = await follow(pool, tailer)
+  await appendEvents(pool, 10)
+  tailer.wake([stream.id])
+
+  await tailer.close()
+  const received = stream.events.length
+  await appendEvents(pool, 10)
+  tailer.wake('all')
+
+  await tailer.close()
+  t.equal(stream.events.length, received)
+})
+
+interface StartOptions {
+  readonly status?: BusStatus
+  readonly see?: (name: string) => unknown
+  /** A database that is there already, with the URL by which the tailer reaches it. */
+  readonly database?: Database
+  readonly url?: string
+}
+
+async function start(t: Test, { status = 'off', see, database, url }: StartOptions = {}) {
+  const own = database ? undefined : await createDatabase(t)
+  const pool = database ?? own?.pool
+  if (!pool) throw new Error('There is no database.')
+  const readers = createPool(url ?? own?.url ?? '', { max: 2, name: 'read', onError: () => {} })
+  const bus: { status: BusStatus } = { status }
+  const tailer = new Tailer({ database: see ? observed(readers, see) : readers, bus, logger: silent })
+  tailer.start()
+  t.teardown(async () => {
+    await tailer.close()
+    await readers.end()
+  })
+  return { pool, tailer, bus }
+}
+
+/** Follows a stream from its head, the feed of acme if it is not told which, and notes what it hears. */
+async function follow(pool: Database, tailer: Tailer, given?: StreamId, name = 'feed') {
+  const { rows } = await pool.query(`select sluice.ensure_stream('acme', $1) as id`, [name])
+  const id: StreamId = given ?? rows[0].id
+  const stream = {
+    id,
+    head: await readHead(pool, id),
+    events: [] as StoredEvent[],
+    restarts: [] as { why: string; bounds: Bounds }[],
+    vanished: 0,
+    receive(events: readonly StoredEvent[]) {
+      stream.events.push(...events)
+      stream.head = events.at(-1) ?? stream.head
+    },
+    restart(why: string, bounds: Bounds) {
+      stream.restarts.push({ why, bounds })
+      stream.head = bounds.head
+    },
+    vanish() {
+      stream.vanished += 1
+    },
+  }
+  tailer.follow(stream satisfies TailedStream)
+  return stream
+}
+
+interface Turn {
+  readonly begin: number
+  readonly end: number
+}
+
+/** Lets each of its turns take long, and notes when they were. */
+function busy(stream: Pick<TailedStream, 'receive'>, turnMs: number): Turn[] {
+  const { receive } = stream
+  const turns: Turn[] = []
+  stream.receive = events => {
+    const begin = performance.now()
+    void receive(events)
+    while (performance.now() < begin + turnMs);
+    turns.push({ begin, end: performance.now() })
+  }
+  return turns
+}
+
+function pauses(turns: readonly Turn[]): number[] {
+  return turns.slice(1).map(({ begin }, index) => begin - (turns[index]?.end ?? 0))
+}
+
+function positions({ events }: { events: readonly StoredEvent[] }): Position[] {
+  return events.map(({ position }) => position)
+}
+
+function range(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index)
+}

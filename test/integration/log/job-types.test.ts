@@ -1,0 +1,88 @@
+/** Types that start with `job.`: what becomes of jobs is said by the gateway alone. */
+import t from 'tap'
+import { migrate } from '../../../src/database/migrate.js'
+import { RESERVED_PREFIX } from '../../../src/log/event.js'
+import { createDatabase } from '../../harness/database.js'
+import { as, startGateway } from '../../harness/gateway.js'
+import { logged } from '../../harness/records.js'
+
+const FORGED = ['job.completed', 'job.created', 'job.failed', 'job.anything', 'job.']
+const FREE = ['jobs.completed', 'job', 'jobless.made', 'Job.completed', 'item.updated', 'revision.created']
+
+t.test('nobody publishes them over HTTP, to whatever stream, in whatever form', async t => {
+  const { url, app } = await startGateway(t)
+  const post = async (path: string, body: unknown, type = 'application/json') => {
+    const headers = { ...as('admin'), 'content-type': type }
+    const response = await fetch(url + path, { method: 'POST', headers, body: JSON.stringify(body) })
+    return { status: response.status, ...((await response.json()) as { code?: string }) }
+  }
+  const refused = { status: 400, code: 'reserved-type' }
+  const { id } = await app.jobs.create({ id: 'ada', workspace: 'acme' }, { kind: 'execution' }, 'running')
+  const data = { job_id: id, status: 'completed' }
+
+  for (const type of FORGED) {
+    for (const path of ['/api/events', '/api/events?stream=other', `/api/jobs/${id}/events`]) {
+      t.match(await post(path, { type, data }), refused, `${path} ${type}`)
+      t.match(
+        await post(path, [
+          { type: 'fine', data },
+          { type, data },
+        ]),
+        refused,
+      )
+    }
+    t.match(await post(`/api/executions/${id}/events`, { type, data }), refused)
+    const event = { specversion: '1.0', id: '1', source: '/me', type, data }
+    t.match(await post('/api/events', event, 'application/cloudevents+json'), refused)
+  }
+  for (const type of FREE) t.match(await post('/api/events', { type, data }), { status: 201 }, type)
+
+  const types = (await logged(app.database, 'feed', 'acme')).map(({ type }) => type)
+  t.strictSame(types, ['job.created', 'job.started', ...FREE], 'the gateway says its own')
+})
+
+t.test('nobody publishes them from SQL, or watches a table under such a name', async t => {
+  const { pool } = await createDatabase(t)
+  await pool.query('create table public.job (id int)')
+  await pool.query('create table public.jobs (id int)')
+
+  for (const type of FORGED) {
+    for (const call of [
+      `sluice.publish('acme', 'feed', '${type}', '{}')`,
+      `sluice.append('acme', 'other', '${type}', '{}')`,
+      `sluice.append_requests('{acme}', '{feed}', '{ada}', '{null}', '{null}', '{1}', '{${type}}', '{"{}"}')`,
+    ]) {
+      await t.rejects(pool.query(`select ${call}`), { code: 'SL002', message: /reserved|not a type/ }, call)
+    }
+  }
+  await t.rejects(pool.query(`select sluice.watch('public.job', workspace => 'acme')`), {
+    code: 'SL003',
+    hint: /name/,
+  })
+  await t.rejects(pool.query(`select sluice.watch('public.jobs', 'job.new', 'acme')`), { code: 'SL003' })
+  await pool.query(`select sluice.watch('public.jobs', workspace => 'acme')`)
+  await pool.query(`select sluice.watch('public.job', 'task', 'acme')`)
+  await pool.query('insert into public.job values (1); insert into public.jobs values (1)')
+
+  const types = (await logged(pool, 'feed', 'acme')).map(({ type }) => type)
+  t.strictSame(types, ['task.created', 'jobs.created'])
+  t.equal(RESERVED_PREFIX, 'job.')
+})
+
+t.test(
+  'a database with a table that is watched so is not brought up to date, and says what to do',
+  async t => {
+    const { pool, url } = await createDatabase(t)
+    await pool.query(`
+    create table public.work (id int); select sluice.watch('public.work', 'task', 'acme');
+    drop trigger sluice_watch_1_describe on public.work;
+    create trigger sluice_watch_1_describe after insert on public.work
+      for each row execute function sluice.describe_change('job', 'acme', '')`)
+    const [last] = (await pool.query(`delete from sluice.migrations where name like '0019%' returning name`))
+      .rows
+    t.ok(last, 'as before that migration')
+    await pool.query(`delete from sluice.migrations where name > '0019'`)
+
+    await t.rejects(migrate(url), { message: /work/ })
+  },
+)

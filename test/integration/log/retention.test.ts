@@ -1,0 +1,197 @@
+import t, { type Test } from 'tap'
+import type { Database } from '../../../src/database/pool.js'
+import type { Position, StreamId } from '../../../src/log/event.js'
+import { findStream, readBounds, readPage } from '../../../src/log/log.js'
+import { Retention } from '../../../src/log/retention.js'
+import { retainStream } from '../../../src/log/stored-streams.js'
+import { createDatabase } from '../../harness/database.js'
+import { connect, isDense, logged } from '../../harness/records.js'
+import { until } from '../../harness/until.js'
+
+/** Events of a feed, the first `old` of which are two days old. */
+async function fill(database: Database, stream: string, old: number, young: number): Promise<StreamId> {
+  await database.query(`select sluice.append('w', $1, 'a', '{}') from generate_series(1, $2)`, [
+    stream,
+    old + young,
+  ])
+  const id = (await findStream(database, 'w', stream))?.id
+  if (id === undefined) throw new Error('The stream is missing.')
+  await database.query(
+    `update sluice.events set at = at - interval '2 days' where stream_id = $1 and "position" <= $2`,
+    [id, old],
+  )
+  await database.query(`update sluice.streams set oldest_at = oldest_at - interval '2 days' where id = $1`, [
+    id,
+  ])
+  return id
+}
+
+const retain = async (database: Database, atMost = 100, keep = '1 day', kind = 'feed') => {
+  const { rows } = await database.query<{ removed: number }>('select sluice.retain($1, $2, $3) as removed', [
+    kind,
+    keep,
+    atMost,
+  ])
+  return rows[0]?.removed
+}
+
+function retentionOf(test: Test, database: Database, days: Record<string, number>, jobDays = 0): Retention {
+  const log = () => undefined
+  const retention = new Retention({ database, days, jobDays, logger: { info: log, warn: log, error: log } })
+  test.teardown(() => retention.close())
+  return retention
+}
+
+t.test('the oldest events go in batches, and the base follows them', async t => {
+  const { pool } = await createDatabase(t)
+  const id = await fill(pool, 'feed', 7, 3)
+  const before = await logged(pool)
+
+  t.equal(await retain(pool, 5), 5)
+  t.strictSame((await readBounds(pool, id))?.base, { position: 5, eventId: before[4]?.eventId })
+  t.equal(await retain(pool, 5), 2)
+  t.equal(await retain(pool, 5), 0)
+
+  const rows = await logged(pool)
+  t.equal(rows.length, 3)
+  t.ok(isDense(rows, 8))
+  t.strictSame(await readBounds(pool, id), {
+    base: { position: 7, eventId: before[6]?.eventId },
+    head: { position: 10, eventId: before[9]?.eventId },
+  })
+})
+
+t.test('a stream whose events have all gone continues at its base', async t => {
+  const { pool } = await createDatabase(t)
+  const id = await fill(pool, 'feed', 4, 0)
+  const last = (await logged(pool)).at(-1)
+
+  t.equal(await retain(pool), 4)
+  const head = { position: 4, eventId: last?.eventId }
+  t.strictSame(await readBounds(pool, id), { base: head, head })
+  const { rows } = await pool.query(`select "position", at from sluice.append('w', 'feed', 'b', '{}')`)
+
+  t.equal(rows[0].position, 5)
+  t.strictSame(
+    (await readPage(pool, id, 0 as Position, 10, 1_000)).events.map(event => event.position),
+    [5],
+  )
+})
+
+t.test('streams of another kind, and young events behind which older ones stand, stay', async t => {
+  const { pool } = await createDatabase(t)
+  await pool.query(`select sluice.ensure_stream('w', 'job', 'job')`)
+  await fill(pool, 'job', 3, 0)
+  const feed = await fill(pool, 'feed', 0, 3)
+  // A clock that ran backwards cannot make this: times are monotone. A hole must not come of it even so.
+  await pool.query(
+    `update sluice.events set at = at - interval '9 days' where stream_id = $1 and "position" = 2`,
+    [feed],
+  )
+
+  t.equal(await retain(pool), 0)
+
+  t.equal((await logged(pool, 'job')).length, 3)
+  t.equal((await logged(pool)).length, 3)
+})
+
+t.test('one process at a time removes events, others pass on', async t => {
+  const { pool } = await createDatabase(t)
+  const other = await connect(t, pool)
+  await fill(pool, 'feed', 3, 0)
+  await other.query('begin')
+  await other.query(`select sluice.retain('feed', '1 day', 1)`)
+
+  t.equal(await retain(pool), 0)
+  await other.query('commit')
+
+  t.equal(await retain(pool), 2)
+})
+
+t.test('writers and readers at the same time find no hole', async t => {
+  const { pool } = await createDatabase(t)
+  const id = await fill(pool, 'feed', 300, 0)
+  const writers = Array.from({ length: 3 }, async () => {
+    for (let turn = 0; turn < 50; turn += 1) await pool.query(`select sluice.append('w', 'feed', 'b', '{}')`)
+  })
+  let busy = true
+  const work = Promise.all([...writers, untilNothing(() => retainStream(pool, id, 1, 20))]).finally(() => {
+    busy = false
+  })
+
+  while (busy) {
+    const { rows } = await pool.query(
+      `select s.base_position as base, array_agg(e."position" order by e."position") as positions
+         from sluice.streams s join sluice.events e on e.stream_id = s.id where s.id = $1 group by s.id`,
+      [id],
+    )
+    for (const { base, positions } of rows) {
+      const places = positions.map((position: string | number) => ({ position: Number(position) }))
+      t.ok(isDense(places, base + 1), `from ${base + 1}`)
+    }
+  }
+  await work
+
+  t.ok(isDense(await logged(pool), 301))
+  t.equal((await logged(pool)).length, 150)
+})
+
+t.test('a duration or a batch that means nothing is refused', async t => {
+  const { pool } = await createDatabase(t)
+
+  for (const [keep, atMost] of [
+    [null, 1],
+    ['-1 day', 1],
+    ['1 day', 0],
+    ['1 day', null],
+  ]) {
+    await t.rejects(pool.query(`select sluice.retain('feed', $1, $2)`, [keep, atMost]), { code: '22023' })
+  }
+})
+
+t.test('a sweep removes everything that has expired, and keys after a day', async t => {
+  const { pool } = await createDatabase(t)
+  await fill(pool, 'feed', 5_100, 2)
+  await fill(pool, 'other', 3, 0)
+  await pool.query(`
+    insert into sluice.idempotency_keys (workspace, actor, key, fingerprint, created_at)
+    values ('w', 'me', 'old', '', now() - interval '25 hours'), ('w', 'me', 'new', '', now())`)
+
+  const removed = await retentionOf(t, pool, { feed: 1 }).sweep()
+
+  t.equal(removed, 5_103)
+  t.equal((await logged(pool)).length, 2)
+  t.strictSame((await pool.query('select key from sluice.idempotency_keys')).rows, [{ key: 'new' }])
+})
+
+t.test('0 days keep events for ever', async t => {
+  const { pool } = await createDatabase(t)
+  await fill(pool, 'feed', 3, 0)
+
+  t.equal(await retentionOf(t, pool, { feed: 0 }).sweep(), 0)
+
+  t.equal((await logged(pool)).length, 3)
+})
+
+t.test('closing ends a sweep after its batch, and is fine twice or before a start', async t => {
+  const { pool } = await createDatabase(t)
+  await fill(pool, 'feed', 10_050, 0)
+  const retention = retentionOf(t, pool, { feed: 1 })
+  retention.start()
+  const sweep = retention.sweep()
+  // Asked for one row, not for all: by the time that these are read the sweep may be over.
+  await until(
+    'one batch is gone',
+    async () => (await pool.query('select from sluice.streams where base_position > 0')).rowCount === 1,
+  )
+
+  await retention.close()
+  await retention.close()
+
+  t.ok((await sweep) < 10_050)
+  t.equal(await retention.sweep(), 0)
+})
+
+async function untilNothing(remove: () => Promise<number | undefined>): Promise<void> {
+  while ((await remove()) !== 0);
+}

@@ -1,0 +1,123 @@
+import t, { type Test } from 'tap'
+import { createDatabase } from '../../harness/database.js'
+import { openStream } from '../../harness/event-stream.js'
+import { as, type Gateway, publish, startGateway } from '../../harness/gateway.js'
+import { within } from '../../harness/patience.js'
+import { startProxy } from '../../harness/postgres-proxy.js'
+import { until } from '../../harness/until.js'
+
+const OPERATOR = { workspace: 'acme', principal: 'ada', address: null, requestId: null }
+
+/** Far more than the second after which a probe is answered, far less than any other deadline. */
+const SOON_MS = 4_000
+
+t.test('a process that lives says so, to anybody', async t => {
+  const gateway = await startGateway(t)
+
+  const response = await fetch(`${gateway.url}/health`)
+
+  t.equal(response.status, 200)
+  t.strictSame(await response.json(), { status: 'ok' })
+})
+
+t.test('readiness has the figures of this process', async t => {
+  const one = await startGateway(t)
+  const two = await startGateway(t, { databaseUrl: one.databaseUrl })
+  await publish(one, { type: 'thing.made', data: {} }, { stream: 'other' })
+  const clients = await Promise.all(
+    ['', '', '?stream=other'].map(query =>
+      openStream(t, `${one.url}/api/events${query}`, { headers: as('viewer') }),
+    ),
+  )
+  for (const client of clients) await client.until(1)
+  await until('the listeners', () => [one, two].every(({ app }) => app.bus.status !== 'down'))
+
+  const bus = process.env.BUS_NOTIFY === 'off' ? 'off' : 'listening'
+  const usual = { status: 'ready', mode: 'normal', database: 'up', bus }
+  const [first, second] = [await ready(one), await ready(two)]
+  const { memory, notifyQueuePercent = 0, ...figures } = first.body
+  t.strictSame(figures, { ...usual, sse: { clients: 3, byKind: { feed: 3 } } })
+  t.equal(notifyQueuePercent, 0)
+  t.match(second, { code: 200, body: { ...usual, sse: { clients: 0, byKind: {} } } })
+  t.equal(memory.state, 'ample')
+  t.ok(memory.percent >= 0 && memory.percent < 65, `${memory.percent} %`)
+  clients[0]?.close()
+  await until('one less', async () => (await ready(one)).body.sse.clients === 2)
+})
+
+t.test('no cache keeps it', async t => {
+  const gateway = await startGateway(t)
+
+  const response = await fetch(`${gateway.url}/ready`)
+
+  t.equal(response.headers.get('cache-control'), 'no-store')
+})
+
+t.test('in maintenance a process is ready: it serves what can be read', async t => {
+  const gateway = await startGateway(t)
+  await gateway.app.serverState.switchTo('maintenance', OPERATOR)
+
+  t.match(await ready(gateway), { code: 200, body: { status: 'ready', mode: 'maintenance' } })
+})
+
+t.test('without a database it is not ready, and says so soon', async t => {
+  const { gateway, proxy } = await behindProxy(t)
+
+  await proxy.unplug()
+  const down = await soon(() => ready(gateway))
+  t.match(down, { code: 503, body: { status: 'unready', database: 'down' } })
+  t.equal((await fetch(`${gateway.url}/health`)).status, 200, 'it lives')
+  await proxy.plugIn()
+
+  await until('it is ready again', async () => (await ready(gateway)).code === 200)
+})
+
+t.test('a database that has fallen silent does not hold up the probes', async t => {
+  const { gateway, proxy } = await behindProxy(t)
+  await ready(gateway)
+
+  proxy.freeze()
+  proxy.mode = 'silent'
+  const probes = await soon(() => Promise.all(Array.from({ length: 30 }, () => ready(gateway))))
+
+  for (const probe of probes) t.match(probe, { code: 503, body: { status: 'unready', database: 'down' } })
+  await proxy.unplug()
+})
+
+t.test('while draining it is not ready', async t => {
+  const gateway = await startGateway(t)
+  // The listening socket is closed when draining is over: what happens meanwhile is seen on connections that are there.
+  gateway.app.serverState.drain()
+
+  t.match(await ready(gateway), { code: 503, body: { status: 'unready', mode: 'draining', database: 'up' } })
+  t.equal((await fetch(`${gateway.url}/health`)).status, 200)
+})
+
+t.test('HEAD is answered like GET', async t => {
+  const gateway = await startGateway(t)
+
+  for (const path of ['/health', '/ready']) {
+    const response = await soon(() => fetch(`${gateway.url}${path}`, { method: 'HEAD' }))
+    t.equal(response.status, 200)
+  }
+})
+
+async function behindProxy(t: Test) {
+  const { url } = await createDatabase(t)
+  const proxy = await startProxy(t, url)
+  return { proxy, gateway: await startGateway(t, { databaseUrl: proxy.url }) }
+}
+
+async function ready({ url }: Gateway) {
+  const response = await fetch(`${url}/ready`)
+  const body = (await response.json()) as {
+    sse: { clients: number }
+    notifyQueuePercent?: number
+    memory: { state: string; percent: number }
+  }
+  return { code: response.status, body }
+}
+
+async function soon<T>(act: () => Promise<T>): Promise<T> {
+  return await within(SOON_MS, act(), () => `No answer within ${SOON_MS} ms`)
+}

@@ -1,0 +1,108 @@
+import t from 'tap'
+import { bearerToken, MAX_TOKEN_LENGTH, takeCredentials } from '../../../src/auth/credentials.js'
+
+const JWT = 'aaa.bbb.ccc'
+const KEY = 'slk_0123456789ab_secret'
+
+function taken(rawHeaders: string[], query: unknown = {}, queryToken = true) {
+  return takeCredentials({ rawHeaders, query, queryToken })
+}
+
+t.test('the kind of a credential follows from where it stands and how it begins', async t => {
+  t.same(taken(['Authorization', `Bearer ${JWT}`]), { kind: 'token', text: JWT })
+  t.same(taken(['AUTHORIZATION', `bearer   ${KEY}`]), { kind: 'key', text: KEY })
+  t.same(taken(['X-API-Key', KEY]), { kind: 'key', text: KEY })
+  t.same(
+    taken(['x-api-key', JWT]),
+    { kind: 'key', text: JWT },
+    'a JWT is no key; whoever looks it up says so',
+  )
+  t.same(taken([], { token: JWT }), { kind: 'token', text: JWT })
+})
+
+t.test('a credential in the query is taken out of it, also of a request that is refused', async t => {
+  const good = { token: JWT, limit: '5' }
+  const refused = { token: JWT, limit: '5' }
+
+  taken([], good)
+  t.throws(() => taken(['Authorization', `Bearer ${JWT}`], refused), { code: 'two-credentials' })
+
+  t.strictSame([good, refused], [{ limit: '5' }, { limit: '5' }])
+})
+
+t.test('where the query holds no credentials, its parameters are left alone', async t => {
+  const query = { token: JWT }
+
+  t.throws(() => taken([], query, false), { code: 'token-missing' })
+
+  t.strictSame(query, { token: JWT })
+})
+
+t.test('two credentials are refused, of whatever kinds, even if equal or empty', async t => {
+  const authorization = ['Authorization', `Bearer ${JWT}`]
+  const bearerKey = ['Authorization', `Bearer ${KEY}`]
+  const apiKey = ['X-API-Key', KEY]
+  const two: [string[], object][] = [
+    [[...authorization, ...authorization], {}],
+    [[...apiKey, ...apiKey], {}],
+    [[...authorization, ...apiKey], {}],
+    [[...bearerKey, ...apiKey], {}],
+    [['Authorization', 'Basic YTpi', ...apiKey], {}],
+    [[...authorization, 'X-API-Key', ''], {}],
+    [authorization, { token: JWT }],
+    [authorization, { token: '' }],
+    [apiKey, { token: JWT }],
+    [[], { token: [JWT, JWT] }],
+  ]
+
+  for (const [headers, query] of two) {
+    t.throws(
+      () => taken(headers, query),
+      { status: 400, code: 'two-credentials' },
+      JSON.stringify([headers, query]),
+    )
+  }
+})
+
+t.test('a request without credentials is told how to send them', async t => {
+  for (const headers of [
+    [],
+    ['Authorization', ''],
+    ['Authorization', 'Bearer '],
+    ['Authorization', 'Basic YTpi'],
+    ['Authorization', KEY],
+    ['X-API-Key', ''],
+    ['Cookie', `token=${JWT}`],
+  ]) {
+    t.throws(() => taken(headers), { status: 401, code: 'token-missing' }, JSON.stringify(headers))
+  }
+  t.throws(() => taken([], { token: '' }), { code: 'token-missing' })
+  t.throws(() => taken([], { token: { a: JWT } }), { code: 'token-missing' })
+  t.throws(() => taken([], Object.create({ token: JWT })), { code: 'token-missing' })
+})
+
+t.test('a key in a URL is refused, because URLs are kept in logs', async t => {
+  t.throws(() => taken([], { token: KEY }), { status: 400, code: 'key-in-url', detail: /X-API-Key/ })
+})
+
+t.test('a token that is too long is not looked at', async t => {
+  t.throws(() => taken(['Authorization', `Bearer ${'x'.repeat(MAX_TOKEN_LENGTH + 1)}`]), {
+    code: 'token-invalid',
+  })
+})
+
+t.test('a bearer token is taken from its header and from no other scheme', async t => {
+  const headers: Record<string, string | undefined> = {
+    'Bearer a.b.c': 'a.b.c',
+    'bearer   a.b.c': 'a.b.c',
+    Bearer: undefined,
+    'Bearer ': undefined,
+    'Bearer a b': undefined,
+    'Basic YTpi': undefined,
+    'a.b.c': undefined,
+    '': undefined,
+  }
+
+  for (const [header, token] of Object.entries(headers)) t.equal(bearerToken(header), token, header)
+  t.equal(bearerToken(undefined), undefined)
+})

@@ -1,0 +1,102 @@
+import t from 'tap'
+import { principalOf } from '../../../../src/auth/tokens/token.js'
+import { goodClaims } from '../../../harness/tokens.js'
+
+const RULES = { workspaceClaim: 'workspace', roleClaim: 'role' }
+
+t.test('claims become a principal whose streams end with exp', async t => {
+  const principal = principalOf(goodClaims({ exp: 2_000_000_000, iat: 1_700_000_000, jti: 't-1' }), RULES)
+
+  t.strictSame(principal, {
+    id: 'ada',
+    workspace: 'acme',
+    role: 'viewer',
+    expiresAt: 2_000_000_000_000,
+    issuedAt: 1_700_000_000_000,
+    credential: { kind: 'token', id: 't-1' },
+  })
+})
+
+t.test('a time of issue must have come, give or take what clocks may differ', async t => {
+  const now = Math.floor(Date.now() / 1_000)
+
+  t.equal(principalOf(goodClaims({ iat: now + 4 }), RULES).issuedAt, (now + 4) * 1_000)
+  for (const iat of [now + 7, now * 1_000, 1e300]) {
+    t.throws(() => principalOf(goodClaims({ iat }), RULES), { code: 'token-invalid', detail: /`iat`/ })
+  }
+})
+
+t.test('claims may have other names, even such as every object has', async t => {
+  const rules = { workspaceClaim: 'https://sluice.example/workspace', roleClaim: 'constructor' }
+
+  const principal = principalOf(goodClaims({ [rules.workspaceClaim]: 'globex', constructor: 'admin' }), rules)
+
+  t.match(principal, { workspace: 'globex', role: 'admin' })
+  t.throws(() => principalOf(goodClaims({ [rules.workspaceClaim]: 'globex' }), rules), {
+    code: 'token-invalid',
+  })
+})
+
+t.test('an audience may be one of several, an issuer must be the one', async t => {
+  const rules = { ...RULES, issuer: 'https://id.example', audience: 'sluice' }
+  const claims = { iss: 'https://id.example', aud: ['other', 'sluice'] }
+
+  t.equal(principalOf(goodClaims(claims), rules).id, 'ada')
+  for (const bad of [
+    { aud: 'other' },
+    { aud: [] },
+    { aud: [['sluice', 1]] },
+    { aud: 1 },
+    { aud: undefined },
+    { iss: 'https://id.example/' },
+    { iss: ['https://id.example'] },
+    { iss: undefined },
+  ]) {
+    t.throws(
+      () => principalOf(goodClaims({ ...claims, ...bad }), rules),
+      { code: 'token-invalid' },
+      JSON.stringify(bad),
+    )
+  }
+})
+
+t.test('a claim that is missing or bad is named in a 401', async t => {
+  const bad: ReadonlyArray<readonly [claim: string, value: unknown]> = [
+    ['exp', undefined],
+    ['exp', '2000000000'],
+    ['exp', 2_000_000_000.5],
+    ['exp', 1e300],
+    ['exp', null],
+    ['sub', undefined],
+    ['sub', ''],
+    ['sub', 7],
+    ['sub', 'a'.repeat(257)],
+    ['sub', 'line\nbreak'],
+    ['sub', '\u0000'],
+    ['sub', '\ud800'],
+    ['workspace', undefined],
+    ['workspace', ''],
+    ['workspace', 'two words'],
+    ['workspace', 'acme\n'],
+    ['workspace', '../acme'],
+    ['workspace', ['acme']],
+    ['workspace', 'a'.repeat(129)],
+    ['role', undefined],
+    ['role', 'owner'],
+    ['role', 'Viewer'],
+    ['role', ['viewer']],
+  ]
+
+  for (const [claim, value] of bad) {
+    try {
+      principalOf(goodClaims({ [claim]: value }), RULES)
+      t.fail(`${claim} ${JSON.stringify(value)} passed`)
+    } catch (error) {
+      t.match(
+        error,
+        { status: 401, code: 'token-invalid', detail: `\`${claim}\`` },
+        `${claim} ${JSON.stringify(value)}`,
+      )
+    }
+  }
+})

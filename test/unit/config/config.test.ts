@@ -1,0 +1,121 @@
+import t from 'tap'
+import { ConfigError, readConfig } from '../../../src/config/config.js'
+
+type Env = Readonly<Record<string, string>>
+
+function faultsOf(env: Env): readonly string[] {
+  try {
+    readConfig(env)
+    return []
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults
+    throw error
+  }
+}
+
+t.test(
+  'a value of the wrong form is shown, with what is wanted, the default, and what it is for',
+  async t => {
+    t.same(faultsOf({ PORT: '0x50', QUERY_TOKEN: 'yes', RATE_LIMIT_MAX: '1.5' }), [
+      'PORT is "0x50". Write a whole number from 0 to 65535, in digits; left out, it is 8080. Port; 0 takes a free one.',
+      'QUERY_TOKEN is "yes". Write on or off; left out, it is on. Whether stream routes take `?token=`.',
+      'RATE_LIMIT_MAX is "1.5". Write a whole number from 0 to 2147483647, in digits; left out, it is 6000. ' +
+        'Requests a minute per principal, in all processes together; 0 switches every rate limit off.',
+    ])
+  },
+)
+
+t.test('a number is written in decimal digits, and nothing else stands for one', async t => {
+  for (const text of ['0x50', '1e3', '1.5', '-1', '+80', '65536', '8_080', '8,080', 'true', 'NaN', '8080;']) {
+    t.match(faultsOf({ PORT: text }), [`PORT is "${text}". Write a whole number from 0 to 65535`], text)
+  }
+  for (const text of ['-1', '1e2', '.5', '5.', 'Infinity', '30 days', '36501']) {
+    t.match(
+      faultsOf({ RETENTION_DAYS: text }),
+      [`RETENTION_DAYS is "${text}". Write a number from 0 to`],
+      text,
+    )
+  }
+  for (const text of ['0', '129', 'AUTO', '-1', 'two', '1.5']) {
+    const fault = `WORKERS is "${text}". Write a whole number from 1 to 128, in digits, or auto; left out`
+    t.match(faultsOf({ WORKERS: text }), [fault], text)
+  }
+
+  t.match(readConfig({ PORT: '080', RETENTION_DAYS: '0.5', WORKERS: 'auto' }), {
+    PORT: 80,
+    RETENTION_DAYS: 0.5,
+    WORKERS: 'auto',
+  })
+})
+
+t.test('a word is one of those that there are, as they are written', async t => {
+  for (const text of ['yes', 'true', '1', 'ON', 'no']) {
+    t.match(faultsOf({ QUERY_TOKEN: text }), [`QUERY_TOKEN is "${text}". Write on or off;`], text)
+  }
+  t.match(faultsOf({ LOG_LEVEL: 'INFO' }), ['LOG_LEVEL is "INFO". Write one of fatal, error, warn,'])
+})
+
+// What is not quite `production` would run on an embedded database and print tokens.
+t.test('a misspelt production is not taken for development', async t => {
+  for (const text of ['prod', 'Production', 'production,']) {
+    t.match(
+      faultsOf({ NODE_ENV: text }),
+      [`NODE_ENV is "${text}". Write one of development, test, prod`],
+      text,
+    )
+  }
+})
+
+t.test('spaces around a value do not count, and what is empty without them is unset', async t => {
+  t.match(readConfig({ PORT: ' 80 ', BUS: 'memory\r', HOST: '  ', WORKERS: '', LOG_LEVEL: '\t' }), {
+    PORT: 80,
+    BUS: 'memory',
+    HOST: '127.0.0.1',
+    WORKERS: 1,
+    LOG_LEVEL: 'info',
+  })
+})
+
+t.test('a secret is taken as it is, spaces and all', async t => {
+  const secret = ` ${'s'.repeat(31)}`
+
+  t.equal(readConfig({ JWT_SECRET: secret }).JWT_SECRET, secret)
+  t.equal(readConfig({ JWT_SECRET: '' }).JWT_SECRET, undefined)
+})
+
+t.test('what may hold a secret is never shown', async t => {
+  const wrong = {
+    DATABASE_URL: 'mysql://ada:hunter2@db/x',
+    LISTEN_DATABASE_URL: 'ada:hunter2@db',
+    JWT_SECRET: 'hunter2',
+    JWT_PUBLIC_KEY: '-----BEGIN PRIVATE KEY-----hunter2',
+    JWKS_URL: 'ada:hunter2@issuer',
+    ARTIFACTS_SECRET: 'hunter2',
+  }
+
+  const faults = faultsOf(wrong)
+
+  t.same(
+    faults.map(fault => fault.split(' ')[0]),
+    Object.keys(wrong),
+  )
+  for (const fault of faults) {
+    t.notMatch(fault, 'hunter2')
+    t.match(fault, /^\w+ is not of the right form; .* Write .+, or leave it out\. /)
+  }
+})
+
+t.test('no value can write to the terminal, and a long one is cut', async t => {
+  const [fault = ''] = faultsOf({ PORT: `\u001b[31m\u202e${'9'.repeat(10_000)}` })
+
+  t.match(fault, /^PORT is "\\u001b\[31m\\u202e9+…"\. Write/)
+  t.ok(fault.length < 300)
+})
+
+t.test('what each is right in itself may still exclude each other, and is told then', async t => {
+  const secret = 's'.repeat(32)
+
+  t.match(faultsOf({ JWT_SECRET: secret, JWKS_URL: 'https://issuer' }), [/exclude each other\. Set one/])
+  t.match(faultsOf({ JWT_SECRET: 'short', NODE_ENV: 'production' }), [/^JWT_SECRET is not/], 'one at a time')
+  t.match(faultsOf({ NODE_ENV: 'production' }), [/^DATABASE_URL is not set\./, /^No JWT key is set\./])
+})

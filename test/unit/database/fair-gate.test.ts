@@ -1,0 +1,88 @@
+import t from 'tap'
+import { FairGate, isBusy } from '../../../src/database/fair-gate.js'
+import { until } from '../../harness/until.js'
+
+/** Works that end when the test says so. */
+function startWorks(gate: FairGate) {
+  const running: { workspace: string; end(): void }[] = []
+  const begun: string[] = []
+  const failed: unknown[] = []
+  const start = (workspace: string, count = 1) => {
+    for (let n = 0; n < count; n += 1) {
+      gate
+        .run(workspace, () => {
+          begun.push(workspace)
+          return new Promise<void>(end => running.push({ workspace, end }))
+        })
+        .catch(error => failed.push(error))
+    }
+  }
+  const settled = () => new Promise(resolve => setImmediate(resolve))
+  return {
+    start,
+    failed,
+    settled,
+    begun: () => begun.join(''),
+    count: (workspace: string) => running.filter(one => one.workspace === workspace).length,
+    async end(workspace: string) {
+      const at = running.findIndex(one => one.workspace === workspace)
+      running.splice(at, 1)[0]?.end()
+      await settled()
+    },
+  }
+}
+
+t.test('one workspace never has all connections, so another one that comes need not wait', async t => {
+  const works = startWorks(new FairGate(10))
+
+  works.start('a', 500)
+  t.equal(works.count('a'), 7)
+  works.start('b', 2)
+
+  t.equal(works.count('b'), 2, 'nine of ten: one is for what passes by')
+})
+
+t.test('what becomes free goes to those that hold the least, and then by turns', async t => {
+  const works = startWorks(new FairGate(10))
+  works.start('a', 500)
+  works.start('b', 2)
+  works.start('c', 50)
+  works.start('d', 1)
+  t.equal(works.begun(), 'aaaaaaabb')
+
+  for (let n = 0; n < 6; n += 1) await works.end('a')
+  t.equal(works.begun().slice(9), 'cdccaa')
+  while (works.count('d') > 0) await works.end('d')
+  while (works.count('b') > 0) await works.end('b')
+
+  t.ok(Math.abs(works.count('a') - works.count('c')) <= 1, 'two that want all have half each')
+})
+
+t.test('a wait that is too long is refused, and takes nothing with it', async t => {
+  const gate = new FairGate(2, 20)
+  const works = startWorks(gate)
+  works.start('a', 5)
+  t.equal(works.count('a'), 1)
+
+  await until('the refusals', () => works.failed.length >= 4)
+
+  t.equal(works.failed.length, 4)
+  t.ok(works.failed.every(isBusy))
+  t.match(works.failed[0], { status: 503, code: 'database-busy', members: { retryAfter: 2 } })
+  await works.end('a')
+  works.start('a')
+  t.equal(works.count('a'), 1)
+})
+
+t.test('work that fails gives its connection back', async t => {
+  const gate = new FairGate(2)
+
+  for (let n = 0; n < 5; n += 1) {
+    await t.rejects(
+      gate.run('a', () => Promise.reject(new Error('no'))),
+      /no/,
+    )
+  }
+
+  t.equal(await gate.run('a', async () => 'done'), 'done')
+})

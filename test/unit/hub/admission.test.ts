@@ -1,0 +1,61 @@
+import t from 'tap'
+import type { Principal } from '../../../src/auth/principal.js'
+import { Admission, endOf } from '../../../src/hub/admission.js'
+
+const ADA: Principal = {
+  ...({ id: 'ada', workspace: 'acme', role: 'editor', expiresAt: 1_000, issuedAt: 0 } as const),
+  credential: { kind: 'token', id: undefined },
+}
+const LATER = { ...ADA, expiresAt: 2_000 }
+
+t.test('it ends with the credentials, to the millisecond, or with its own age', async t => {
+  const admission = new Admission({ principal: ADA, access: ['viewer'], tooOldAt: 1_500 })
+
+  t.equal(admission.overAt(999), undefined)
+  t.equal(admission.overAt(1_000), 'expired')
+  t.ok(admission.renew(LATER))
+  t.equal(admission.overAt(1_499), undefined)
+  t.equal(admission.overAt(1_500), 'too-old')
+})
+
+t.test('credentials renew it that are the same principal’s, end later, and open such a stream', async t => {
+  const cases: [credentials: Partial<Principal>, access: 'viewer' | 'editor', renewed: boolean][] = [
+    [{}, 'editor', true],
+    [{ role: 'admin' }, 'editor', true],
+    [{ role: 'viewer' }, 'viewer', true],
+    [{ role: 'viewer' }, 'editor', false],
+    [{ role: 'runner' }, 'viewer', false],
+    [{ id: 'eve' }, 'editor', false],
+    [{ credential: { kind: 'key', id: '0123456789ab' } }, 'editor', false],
+    [{ workspace: 'globex' }, 'editor', false],
+    [{ expiresAt: 1_000 }, 'editor', false],
+    [{ expiresAt: 999 }, 'editor', false],
+    [{ expiresAt: Number.POSITIVE_INFINITY }, 'editor', true],
+  ]
+
+  for (const [given, access, renewed] of cases) {
+    const admission = new Admission({ principal: ADA, access: [access], tooOldAt: 1e9 })
+    const newer = { ...LATER, ...given }
+    t.equal(admission.renew(newer), renewed, JSON.stringify(given))
+    t.equal(admission.principal, renewed ? newer : ADA)
+  }
+})
+
+t.test('an end that is moved forward counts, one that is moved back does not', async t => {
+  const admission = new Admission({ principal: ADA, access: ['viewer'], tooOldAt: 1e9 })
+
+  admission.endBy(1_001)
+  t.equal(admission.principal, ADA)
+  admission.endBy(500)
+  t.strictSame(admission.principal, { ...ADA, expiresAt: 500 })
+})
+
+t.test('an end is told as a time, none as null', async t => {
+  t.equal(endOf(ADA), '1970-01-01T00:00:01.000Z')
+  t.equal(endOf({ expiresAt: Number.POSITIVE_INFINITY }), null)
+  t.equal(
+    endOf({ expiresAt: Number.MAX_SAFE_INTEGER * 1_000 }),
+    null,
+    'as a token may say, which no date can',
+  )
+})

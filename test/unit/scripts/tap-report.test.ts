@@ -1,0 +1,88 @@
+import t from 'tap'
+import { TapReport } from '../../../scripts/tap-report.js'
+
+const STREAM = `TAP version 14
+1..3
+# Subtest: test/good.test.js
+    # Subtest: adds
+        ok 1 - should be equal
+        1..1
+    ok 1 - adds # time=5.7ms
+    
+    ok 2 - in a browser # SKIP no Chromium
+    1..2
+    # time=28.9ms
+ok 1 - test/good.test.js # time=1234.5ms
+
+# Subtest: test/bad.test.js
+    # Subtest: passes
+        ok 1 - should be equal
+        1..1
+    ok 1 - passes # time=1ms
+    
+    # Subtest: fails
+        ok 1 - should be equal
+        not ok 2 - one is two
+          ---
+          diff: |
+            -2
+            +1
+            ok 9 - not a result
+          ...
+        
+        1..2
+    not ok 2 - fails # time=15.7ms
+      ---
+      source: |
+        t.test('fails')
+      ...
+    
+    1..2
+    # time=30ms
+not ok 2 - test/bad.test.js # time=30ms
+  ---
+  exitCode: 1
+  ...
+
+# Subtest: test/broken.test.js
+    1..0
+not ok 3 - test/broken.test.js # time=400ms
+  ---
+  exitCode: 7
+  ...
+
+# { total: 6, pass: 3, fail: 2, skip: 1 }
+# time=623.9ms`
+
+t.test('of a run it shows each file, what was skipped, and of failures all that explains them', async t => {
+  const shown: string[] = []
+  const report = new TapReport(line => shown.push(line))
+
+  for (const line of STREAM.split('\n')) report.add(line)
+
+  t.strictSame(shown, [
+    'ok     test/good.test.js (1.2 s)',
+    '       in a browser # SKIP no Chromium',
+    'FAILED test/bad.test.js (0.0 s)',
+    '    # Subtest: fails',
+    '        not ok 2 - one is two',
+    '          diff: |',
+    '            -2',
+    '            +1',
+    '            ok 9 - not a result',
+    '    not ok 2 - fails # time=15.7ms',
+    'FAILED test/broken.test.js (0.4 s)',
+    '  exitCode: 7',
+  ])
+  t.strictSame(report.counts, { passed: 3, failed: 2, skipped: 1 })
+  t.strictSame(report.soFar, report.counts, 'as the lines themselves tell')
+})
+
+t.test('a stream that was cut off has no final counts, but what it told until then', async t => {
+  const report = new TapReport(() => undefined)
+
+  for (const line of STREAM.split('\n').slice(0, 20)) report.add(line)
+
+  t.equal(report.counts, undefined)
+  t.strictSame(report.soFar, { passed: 2, failed: 0, skipped: 1 })
+})

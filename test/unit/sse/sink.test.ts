@@ -1,0 +1,420 @@
+import { once } from 'node:events'
+import { type ClientHttp2Session, connect } from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import { mock } from 'node:test'
+import Fastify from 'fastify'
+import t from 'tap'
+import { Payload } from '../../../src/sse/payload.js'
+import { HIGH_WATER_BYTES, Sink } from '../../../src/sse/sink.js'
+import { movableClock } from '../../harness/clock.js'
+import { connectRaw, get } from '../../harness/raw-client.js'
+import { serveSinks, serveSinksOverHttp2 } from '../../harness/sinks.js'
+import { until } from '../../harness/until.js'
+
+const hello = Payload.text('data: hello\n\n')
+const large = Payload.text(`data: ${'x'.repeat(50_000)}\n\n`)
+/** More than any kernel buffers for a loopback connection. */
+const MANY = 2_000
+
+t.test('what goes over an HTTP/1.1 socket is chunked coding to the byte', async t => {
+  const { server, next } = await serveSinks(t)
+  const client = await connectRaw(t, server, get('/'))
+  const sink = await next()
+
+  sink.write(hello)
+  sink.write(Payload.of([Buffer.from('data: '), Buffer.from('ü\n\n')]))
+  sink.end()
+
+  const bytes = 'd\r\ndata: hello\n\n\r\na\r\ndata: Ã¼\n\n\r\n0\r\n\r\n'
+  t.equal(await client.untilBody('0\r\n\r\n'), bytes)
+  t.match(client.text(), /^HTTP\/1\.1 200 OK\r\n/)
+  t.match(client.text().toLowerCase(), 'transfer-encoding: chunked')
+})
+
+t.test('an HTTP/1.0 client gets the bytes without chunks, and the end of the connection', async t => {
+  const { server, next } = await serveSinks(t)
+  const client = await connectRaw(t, server, get('/', '1.0'))
+  const sink = await next()
+
+  sink.write(hello)
+  sink.end()
+
+  t.equal(await client.over, 'ended')
+  t.equal(client.body(), 'data: hello\n\n')
+  t.notMatch(client.text().toLowerCase(), 'transfer-encoding')
+})
+
+t.test('requests that come in one piece are answered one after the other', async t => {
+  const { server, next } = await serveSinks(t)
+  const client = await connectRaw(t, server, get('/short') + get('/') + get('/'))
+  const first = await next()
+  const second = await next()
+
+  second.write(Payload.text('data: second\n\n'))
+  first.write(Payload.text('data: first\n\n'))
+  await client.untilBody('first')
+  t.notMatch(client.text(), 'second')
+  first.end()
+
+  await client.untilBody('second')
+  second.write(Payload.text('data: third\n\n'))
+  second.end()
+  await client.untilBody(body => body.endsWith('third\n\n\r\n0\r\n\r\n'))
+  t.match(client.text(), /^HTTP.*short.*HTTP.*first.*\r\n0\r\n\r\nHTTP.*second.*third/s)
+})
+
+t.test('the connection serves the next request after the end of a stream', async t => {
+  const { server, next } = await serveSinks(t)
+  const client = await connectRaw(t, server, get('/'))
+  const sink = await next()
+  sink.write(hello)
+  sink.end()
+  await client.untilBody('0\r\n\r\n')
+
+  client.socket.write(get('/short').replaceAll('\n', '\r\n'))
+
+  await client.untilBody(body => body.endsWith('short'))
+})
+
+t.test('HTTP/2 streams take the bytes as they are', async t => {
+  const { server, next } = await serveSinksOverHttp2(t)
+  const session = await connectHttp2(server.address())
+  const request = session.request({ ':path': '/' })
+  request.setEncoding('utf8')
+  const sink = await next()
+
+  sink.write(hello)
+  const [first] = await once(request, 'data')
+  sink.write(Payload.text('data: bye\n\n'))
+  sink.end()
+
+  t.equal(first, 'data: hello\n\n')
+  t.equal((await once(request, 'data'))[0], 'data: bye\n\n')
+  await once(request, 'end')
+  await close(session)
+})
+
+t.test('an HTTP/2 client that stops reading fills the sink; it drains when the client goes on', async t => {
+  const { server, next } = await serveSinksOverHttp2(t)
+  const session = await connectHttp2(server.address())
+  const request = session.request({ ':path': '/' })
+  const sink = await next()
+  const written = fill(sink)
+  t.ok(sink.pending < HIGH_WATER_BYTES + large.chunk.length)
+
+  let read = 0
+  request.on('data', (chunk: Buffer) => {
+    read += chunk.length
+  })
+  await sink.drained()
+
+  t.notOk(sink.full)
+  await until('all has arrived', () => read === written * large.bytes.length)
+  await close(session)
+})
+
+t.test('an HTTP/2 client that leaves closes the sink', async t => {
+  const { server, next } = await serveSinksOverHttp2(t)
+  const session = await connectHttp2(server.address())
+  const request = session.request({ ':path': '/' })
+  request.on('error', () => {})
+  const sink = await next()
+  fill(sink)
+  const drained = sink.drained()
+
+  request.close(8)
+
+  await drained
+  t.notOk(sink.open)
+  await close(session)
+})
+
+t.test('an injected request is answered with the bytes', async t => {
+  const app = Fastify()
+  app.get('/', (_, reply) => {
+    reply.hijack()
+    reply.raw.writeHead(200)
+    reply.raw.flushHeaders()
+    const sink = new Sink(reply.raw)
+    sink.write(hello)
+    sink.end()
+  })
+
+  const whole = await app.inject('/')
+  const streamed = await app.inject({ url: '/', payloadAsStream: true })
+
+  t.equal(whole.body, 'data: hello\n\n')
+  t.equal((await streamed.stream().toArray()).join(''), 'data: hello\n\n')
+})
+
+t.test('a client that does not read fills the sink, and drained() waits until it reads', async t => {
+  const { server, next } = await serveSinks(t)
+  const client = await connectRaw(t, server, get('/'))
+  const sink = await next()
+  client.socket.pause()
+  const written = await fillUp(sink)
+  let drained = false
+  const waiting = Promise.all([sink.drained(), sink.drained()]).then(() => {
+    drained = true
+  })
+  await turns(5)
+  t.notOk(drained)
+
+  client.socket.resume()
+  await waiting
+
+  t.ok(sink.open)
+  t.notOk(sink.full)
+  sink.end()
+  const body = await client.untilBody(body => body.endsWith('0\r\n\r\n'))
+  t.equal(body.length, written * large.chunk.length + '0\r\n\r\n'.length)
+})
+
+t.test('a sink that has room is drained at once', async t => {
+  const { server, next } = await serveSinks(t)
+  await connectRaw(t, server, get('/'))
+  const sink = await next()
+
+  sink.write(hello)
+
+  await sink.drained()
+  t.ok(sink.open)
+})
+
+t.test('many may wait for one sink', async t => {
+  const warnings: string[] = []
+  const warned = ({ name }: Error) => warnings.push(name)
+  process.on('warning', warned)
+  t.teardown(() => process.off('warning', warned))
+  const { server, next } = await serveSinks(t)
+  const client = await connectRaw(t, server, get('/'))
+  const sink = await next()
+  client.socket.pause()
+  await fillUp(sink)
+
+  const waiting = Array.from({ length: 100 }, () => sink.drained())
+  client.socket.destroy()
+
+  await Promise.all(waiting)
+  await turns(5)
+  t.strictSame(warnings, [])
+})
+
+t.test('a client that leaves while it is waited for ends the waiting', async t => {
+  const { server, next } = await serveSinks(t)
+  const client = await connectRaw(t, server, get('/'))
+  const sink = await next()
+  client.socket.pause()
+  await fillUp(sink)
+  const drained = sink.drained()
+
+  client.socket.destroy()
+
+  await drained
+  t.notOk(sink.open)
+})
+
+// Whoever feeds the sink asks `full`, waits for `drained()` and asks again: resolving at once would spin for ever.
+t.test('between the breaking of a connection and the news of it nothing is drained', async t => {
+  const { server, next } = await serveSinks(t)
+  const broken = once(server, 'connection').then(
+    ([socket]) =>
+      () =>
+        socket.destroy(),
+  )
+  const client = await connectRaw(t, server, get('/'))
+  const sink = await next()
+  client.socket.pause()
+  await fillUp(sink)
+
+  ;(await broken)()
+  t.ok(sink.open && sink.full)
+  await sink.drained()
+
+  t.notOk(sink.open)
+})
+
+t.test('a client that has closed its sending side and reads nothing is not drained either', async t => {
+  const { server, next } = await serveSinks(t)
+  const ended = once(server, 'connection').then(([socket]) => socket)
+  const client = await connectRaw(t, server, get('/'))
+  const sink = await next()
+  client.socket.pause()
+  await fillUp(sink)
+
+  client.socket.end()
+  await until('the server has seen the FIN', async () => (await ended).writableEnded)
+  t.ok(sink.open && sink.full)
+  let drained = false
+  const waiting = sink.drained().then(() => {
+    drained = true
+  })
+  await turns(5)
+  t.notOk(drained)
+
+  client.socket.destroy()
+  await waiting
+  t.notOk(sink.open)
+})
+
+t.test('whoever stops when the sink is full holds the high mark and one payload at most', async t => {
+  const { server, next } = await serveSinks(t)
+  const client = await connectRaw(t, server, get('/'))
+  const sink = await next()
+  client.socket.pause()
+  let most = 0
+
+  for (let written = 0; written < MANY && !sink.full; written += 1) {
+    sink.write(large)
+    most = Math.max(most, sink.pending)
+    await turns(1)
+  }
+
+  t.ok(sink.full)
+  t.ok(most >= HIGH_WATER_BYTES)
+  t.ok(most < HIGH_WATER_BYTES + large.chunk.length)
+})
+
+t.test('after the end nothing is written, and ending twice is fine', async t => {
+  const { server, next } = await serveSinks(t)
+  const client = await connectRaw(t, server, get('/'))
+  const sink = await next()
+  let told = 0
+  sink.onClosed(() => {
+    told += 1
+  })
+
+  sink.write(hello)
+  sink.end()
+  sink.end()
+  sink.write(hello)
+
+  t.equal(await client.untilBody('0\r\n\r\n'), 'd\r\ndata: hello\n\n\r\n0\r\n\r\n')
+  t.notOk(sink.open)
+  t.equal(told, 1)
+  sink.onClosed(() => {
+    told += 1
+  })
+  t.equal(told, 2, 'who asks later is told at once')
+})
+
+t.test('writing and ending after the client has gone do nothing', async t => {
+  const { server, next } = await serveSinks(t)
+  const client = await connectRaw(t, server, get('/'))
+  const sink = await next()
+  client.socket.destroy()
+  await new Promise<void>(resolve => sink.onClosed(resolve))
+
+  sink.write(large)
+  sink.end()
+  sink.destroy()
+
+  t.equal(sink.pending, 0)
+})
+
+t.test('a sink on a response whose client has gone is closed from the start', async t => {
+  const { server } = await serveSinks(t)
+  server.removeAllListeners('request')
+  const request = once(server, 'request')
+  const client = await connectRaw(t, server, get('/'))
+  const [, response] = await request
+  client.socket.destroy()
+  await once(response, 'close')
+
+  response.writeHead(200)
+  response.flushHeaders()
+  const sink = new Sink(response)
+
+  t.notOk(sink.open)
+})
+
+t.test('what waits at the end is still delivered to a client that reads it', async t => {
+  const { server, next } = await serveSinks(t)
+  const client = await connectRaw(t, server, get('/'))
+  const sink = await next()
+  client.socket.pause()
+  const written = await fillUp(sink)
+
+  sink.end()
+  client.socket.resume()
+
+  const body = await client.untilBody(body => body.endsWith('\r\n0\r\n\r\n'))
+  t.equal(body.length, written * large.chunk.length + '0\r\n\r\n'.length)
+})
+
+t.test('a client that does not even read the end is cut off after a while', async t => {
+  const { server, next } = await serveSinks(t)
+  const client = await connectRaw(t, server, get('/'))
+  const sink = await next()
+  client.socket.pause()
+  await fillUp(sink)
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => mock.timers.reset())
+
+  sink.end()
+  mock.timers.tick(4_999)
+  t.ok(sink.pending > 0, 'its connection is there')
+  mock.timers.tick(1)
+  client.socket.resume()
+
+  await client.over
+  t.notMatch(client.body().slice(-10), '\r\n0\r\n', 'the client can tell that the response is cut')
+})
+
+t.test('stalledFor tells how long bytes have been waiting without any progress', async t => {
+  const clock = movableClock(t)
+  const { server, next } = await serveSinks(t)
+  const client = await connectRaw(t, server, get('/'))
+  const sink = await next()
+  const stalled = () => Math.floor(sink.stalledFor(Date.now()) / 1_000)
+
+  clock.forward(60_000)
+  t.equal(stalled(), 0, 'nothing is waiting')
+  client.socket.pause()
+  await fillUp(sink)
+  t.equal(stalled(), 0)
+  clock.forward(20_000)
+  t.equal(stalled(), 20)
+  sink.write(hello)
+  clock.forward(20_000)
+  t.equal(stalled(), 40, 'writing is no progress')
+  client.socket.resume()
+  await sink.drained()
+  t.equal(stalled(), 0)
+})
+
+/** Writes until the sink is full, and returns how often. */
+function fill(sink: Sink): number {
+  let written = 0
+  for (; written < MANY && !sink.full; written += 1) sink.write(large)
+  return written
+}
+
+/** The same until the kernel takes no more. */
+async function fillUp(sink: Sink): Promise<number> {
+  let written = 0
+  for (let idle = 0; idle < 10; idle += 1) {
+    const more = fill(sink)
+    if (more > 0) idle = 0
+    written += more
+    await turns(2)
+  }
+  return written
+}
+
+/** Turns of the event loop in which sockets are read and written. */
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn += 1) await new Promise(resolve => setImmediate(resolve))
+}
+
+async function connectHttp2(address: AddressInfo | string | null): Promise<ClientHttp2Session> {
+  if (typeof address !== 'object' || address === null) throw new Error('The server has no port.')
+  const session = connect(`http://127.0.0.1:${address.port}`)
+  await once(session, 'connect')
+  return session
+}
+
+async function close(session: ClientHttp2Session): Promise<void> {
+  session.destroy()
+  await once(session, 'close')
+}
