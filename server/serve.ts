@@ -11,7 +11,8 @@ import { parseArgs } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { developmentSecret, keysOf } from '../src/auth/tokens/keys.js'
-import { type Config, ConfigError, Environment, readConfig } from '../src/config/config.js'
+import { type Config, ConfigError, readConfig } from '../src/config/config.js'
+import { Environment } from '../src/config/environment.js'
 import { misspeltVariables } from '../src/config/misspelt-variables.js'
 import { provideDatabase } from '../src/embedded-postgres/provision.js'
 import { BACKLOG } from '../src/http/http-limits.js'
@@ -31,7 +32,7 @@ import { WorkerEnded, Workers } from './workers.js'
 
 const USAGE = `Usage: npm start -- [options]      (or: node dist/server/main.js [serve] [options])
 
-Starts a Sluice gateway. It is configured by environment variables; the README lists them.
+Starts a Sluice gateway. Environment variables configure it; docs/configuration.md lists them.
 
   --demo          also play a small stream of item changes in workspace 'demo'
   --help, -h      show this

@@ -178,7 +178,7 @@ t.test('the key for links is its own, whatever secret it is derived from', async
   t.throws(
     () => readConfig(base),
     new ConfigError([
-      'ARTIFACTS_DIR needs ARTIFACTS_SECRET here: public keys prove tokens, but cannot sign links.',
+      'ARTIFACTS_DIR needs ARTIFACTS_SECRET here: a public key verifies tokens, but cannot sign links.',
     ]),
   )
   t.ok(readConfig({ ...base, ARTIFACTS_SECRET: other }))

@@ -17,10 +17,11 @@ t.test(
   'a value of the wrong form is shown, with what is wanted, the default, and what it is for',
   async t => {
     t.same(faultsOf({ PORT: '0x50', QUERY_TOKEN: 'yes', RATE_LIMIT_MAX: '1.5' }), [
-      'PORT is "0x50". Write a whole number from 0 to 65535, in digits; left out, it is 8080. Port; 0 takes a free one.',
-      'QUERY_TOKEN is "yes". Write on or off; left out, it is on. Whether stream routes take `?token=`.',
+      'PORT is "0x50". Write a whole number from 0 to 65535, in digits; left out, it is 8080. TCP port to listen on. 0 = any free port.',
+      'QUERY_TOKEN is "yes". Write on or off; left out, it is on. ' +
+        'Whether stream routes accept a token as `?token=`. URLs leak into histories and logs; tickets do without it.',
       'RATE_LIMIT_MAX is "1.5". Write a whole number from 0 to 2147483647, in digits; left out, it is 6000. ' +
-        'Requests a minute per principal, in all processes together; 0 switches every rate limit off.',
+        'Requests per minute and principal, across all processes. 0 switches off every rate limit.',
     ])
   },
 )

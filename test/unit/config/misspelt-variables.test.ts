@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Environment } from '../../../src/config/config.js'
+import { Environment } from '../../../src/config/environment.js'
 import { misspeltVariables } from '../../../src/config/misspelt-variables.js'
 
 const KNOWN = Object.keys(Environment.properties)

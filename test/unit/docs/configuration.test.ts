@@ -1,33 +1,42 @@
 /**
- * The README's table of settings is made from the schema. After a change of src/config/config.ts:
- * `SLUICE_UPDATE_DOCS=1 npm test -- test/unit/docs/configuration.test.ts`.
+ * docs/configuration.md: its tables are made from the schema; the page decides only which settings belong together. After a
+ * change of src/config/environment.ts: `SLUICE_UPDATE_DOCS=1 npm test -- test/unit/docs/configuration.test.ts`.
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { Environment } from '../../../src/config/config.js'
+import { Environment } from '../../../src/config/environment.js'
 import { packageRoot } from '../../../src/process/package-root.js'
 import { read } from '../../harness/document.js'
 
-const PLACE = /(<!-- configuration: .*-->\n)([\s\S]*?)(<!-- \/configuration -->)/
+const PAGE = 'docs/configuration.md'
+const TABLE = /(<!-- settings: (.*) -->\n)([\s\S]*?)(<!-- \/settings -->)/g
+const settings = new Map<string, object>(Object.entries(Environment.properties))
 
-t.test('the README lists every setting as the schema has it', async t => {
-  const readme = read('README.md')
+t.test('the page describes every setting as the schema does, each once', async t => {
   if (process.env.SLUICE_UPDATE_DOCS === '1') {
-    const updated = readme.replace(PLACE, (_, start, __, end) => `${start}\n${table()}\n${end}`)
-    writeFileSync(join(packageRoot, 'README.md'), updated)
+    const updated = read(PAGE).replace(
+      TABLE,
+      (_, start, names, __, end) => `${start}\n${table(names.split(' '))}\n${end}`,
+    )
+    writeFileSync(join(packageRoot, PAGE), updated)
   }
 
-  const [, , listed = ''] = PLACE.exec(read('README.md')) ?? []
+  const tables = [...read(PAGE).matchAll(TABLE)].map(([, , names = '', text = '']) => ({
+    names: names.split(' '),
+    text,
+  }))
 
-  t.equal(listed.trim(), table().trim())
+  t.strictSame(tables.flatMap(({ names }) => names).sort(), [...settings.keys()].sort())
+  for (const { names, text } of tables) t.equal(text.trim(), table(names).trim())
 })
 
-function table(): string {
-  const rows = Object.entries(Environment.properties).map(
-    ([name, schema]) => `| \`${name}\` | ${defaultOf(schema)} | ${descriptionOf(schema)} |\n`,
-  )
-  return `| variable | default | what it is |\n|---|---|---|\n${rows.join('')}`
+function table(names: readonly string[]): string {
+  const rows = names.map(name => {
+    const schema = settings.get(name) ?? {}
+    return `| \`${name}\` | ${defaultOf(schema)} | ${descriptionOf(schema)} |\n`
+  })
+  return `| variable | default | description |\n|---|---|---|\n${rows.join('')}`
 }
 
 function defaultOf(schema: object): string {
