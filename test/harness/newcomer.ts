@@ -77,8 +77,10 @@ export function openShell(t: Test, { url, viewerToken, editorToken, folder }: Ne
       const script = translated(commands)
       if (script.includes('curl -N')) {
         await stream?.stop()
-        stream = openStream(t, script, options)
+        const opened = openStream(t, script, options)
+        stream = opened
         seen = 0
+        await until('the stream opens', () => opened.text() !== '')
       } else {
         const { stdout } = await run('sh', ['-euc', script], {
           ...options,

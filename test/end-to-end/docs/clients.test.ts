@@ -1,4 +1,4 @@
-/** The programs of the README are whole: they run as they stand there. */
+/** The programs of the README and of docs/first-steps.md are complete: they run as they stand there. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -16,7 +16,10 @@ const DEADLINE_MS = 15_000
 t.test('the page lives in a browser', { skip: withoutBrowser() }, async t => {
   const site = await serve(t)
   const gateway = await startNewcomersGateway(t, { CORS_ORIGINS: site.origin })
-  site.page = program('### A browser page', 'html').replace('http://127.0.0.1:8080', gateway.url)
+  site.page = program('docs/first-steps.md', '## A browser page', 'html').replace(
+    'http://127.0.0.1:8080',
+    gateway.url,
+  )
   await publish(gateway, 'item.created')
   const browser = await openBrowser(t)
   const page = await browser.newPage()
@@ -32,7 +35,10 @@ t.test('the page lives in a browser', { skip: withoutBrowser() }, async t => {
 t.test('the page says so where the gateway does not know its origin', { skip: withoutBrowser() }, async t => {
   const site = await serve(t)
   const gateway = await startNewcomersGateway(t)
-  site.page = program('### A browser page', 'html').replace('http://127.0.0.1:8080', gateway.url)
+  site.page = program('docs/first-steps.md', '## A browser page', 'html').replace(
+    'http://127.0.0.1:8080',
+    gateway.url,
+  )
   const browser = await openBrowser(t)
   const page = await browser.newPage()
 
@@ -47,7 +53,7 @@ t.test('the Node client hears what it asks for', async t => {
   const gateway = await startNewcomersGateway(t)
   await publish(gateway, 'door.opened')
 
-  const source = program('### Node', 'js').replace('http://127.0.0.1:8080', gateway.url)
+  const source = program('docs/first-steps.md', '## Node', 'js').replace('http://127.0.0.1:8080', gateway.url)
   const client = startScript(t, source, { VIEWER_TOKEN: gateway.viewerToken })
   await client.prints(/^1\.\w{6} door\.opened \{ door: 7 \}$/m)
   await publish(gateway, 'door.closed')
@@ -57,7 +63,7 @@ t.test('the Node client hears what it asks for', async t => {
 
 t.test('the Fastify app ticks', async t => {
   const port = await freePort()
-  const source = program('## In your own Fastify app', 'js')
+  const source = program('README.md', '## Embed it', 'js')
     .replace('sluice/dist/plugins/sse.js', fileURLToPath(SSE_PLUGIN))
     .replace('3000', `${port}`)
 
@@ -72,9 +78,9 @@ t.test('the Fastify app ticks', async t => {
   t.equal(response.headers.get('content-type'), 'text/event-stream')
 })
 
-function program(heading: string, language: string): string {
-  const found = fences(section(read('README.md'), heading)).find(({ info }) => info === language)
-  if (!found) throw new Error(`There is no ${language} under "${heading}".`)
+function program(page: string, heading: string, language: string): string {
+  const found = fences(section(read(page), heading)).find(({ info }) => info === language)
+  if (!found) throw new Error(`${page} has no ${language} under "${heading}".`)
   return found.text
 }
 
