@@ -6,7 +6,7 @@ import { packageRoot } from '../../src/process/package-root.js'
 import { type EventStream, openStream } from './event-stream.js'
 import { as } from './gateway.js'
 
-const FOLDER = join(packageRoot, 'test', 'dialects', 'golden')
+const FOLDER = join(packageRoot, 'test', 'integration', 'dialects', 'golden')
 
 /** Opens a stream as a viewer of acme; `id` as one that comes back with it. */
 export function watch(t: Test, url: string, id?: string): Promise<EventStream> {
