@@ -1,7 +1,4 @@
-/**
- * What each defence costs: CPU of the gateway per request, by the credential that it brings; and whether the time of an
- * answer tells what exists in other workspaces.
- */
+/** Gateway CPU per request and kind of credential, and whether response times reveal what exists in other workspaces. */
 import { createHmac, generateKeyPairSync, randomUUID, sign } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -24,7 +21,7 @@ const SECRET = 'a secret for benches, 32 characters and more'
 const LIFETIME_S = 3_600
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
-/** Answered from memory, by a viewer's leave: what it costs beside `/health` is the leave. */
+/** Answered from memory to a viewer: beside `/health`, it costs only the access check. */
 const GUARDED = '/api/server/state'
 
 type Signer = (input: string) => Buffer
@@ -165,7 +162,9 @@ async function compare(gateway: AccessGateway, what: string, foreign: Ask, unkno
     return Math.abs(median(even) - median(odd))
   })
   return {
-    ...{ what, 'foreign µs': round(median(times[0])), 'unknown µs': round(median(times[1])) },
+    what,
+    'foreign µs': round(median(times[0])),
+    'unknown µs': round(median(times[1])),
     'difference µs': round(median(times[0]) - median(times[1])),
     'noise µs': round(Math.max(...halves)),
   }

@@ -20,8 +20,15 @@ export class Crowd {
   /** Resolves when all of them are connected and have heard the first of their streams. */
   open(clients: number, { server, ...options }: CrowdOptions): Promise<Report> {
     return this.#order({
-      ...{ kind: 'open', url: server.url, path: server.path, token: server.viewer, clients },
-      ...{ atOnce: 64, stalls: false, notes: true, places: [{ first: 0 }] },
+      kind: 'open',
+      url: server.url,
+      path: server.path,
+      token: server.viewer,
+      clients,
+      atOnce: 64,
+      stalls: false,
+      notes: true,
+      places: [{ first: 0 }],
       ...options,
     })
   }

@@ -70,8 +70,13 @@ export async function deliver(plan: Plan): Promise<Delivered> {
     )
     const [committed = [], requested = []] = delays
     return {
-      ...{ deliveries: clients * (end - first), committed, requested, seconds: elapsed },
-      ...{ serverCpu, clientsCpu: cpuSeconds - clientsBefore, residentBytes },
+      deliveries: clients * (end - first),
+      committed,
+      requested,
+      seconds: elapsed,
+      serverCpu,
+      clientsCpu: cpuSeconds - clientsBefore,
+      residentBytes,
     }
   } finally {
     await crowd.close()

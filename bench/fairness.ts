@@ -58,7 +58,8 @@ export async function fairness(size: Size): Promise<Row[]> {
         const { delays } = await quiet.report(acknowledged.map((at, n) => (n < first ? Number.NaN : at)))
         const [samples = []] = delays
         rows.push({
-          ...{ beside, 'quiet samples': samples.length },
+          beside,
+          'quiet samples': samples.length,
           'commit→client p50 ms': round(percentile(samples, 50)),
           'p99 ms': round(percentile(samples, 99)),
           'max ms': round(percentile(samples, 100)),

@@ -108,8 +108,14 @@ async function resumes(subject: Subject, events: number): Promise<number> {
 function firstEvent({ url, path, viewer }: Subject, first: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const listener: Listener = new Listener({
-      ...{ url, path, token: viewer, localAddress: '127.0.0.1', first, lastEventId: String(first) },
-      ...{ stalls: false, notes: false },
+      url,
+      path,
+      token: viewer,
+      localAddress: '127.0.0.1',
+      first,
+      lastEventId: String(first),
+      stalls: false,
+      notes: false,
       onEvent() {
         listener.close()
         resolve()

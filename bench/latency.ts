@@ -27,7 +27,12 @@ export async function latency(size: Size): Promise<Row[]> {
     try {
       const publish = published === 'http' ? server.publish : bySql(pool)
       const delivered = await deliver({
-        ...{ server, clients: CLIENTS, rate, atOnce, seconds: SECONDS[size], publish },
+        server,
+        clients: CLIENTS,
+        rate,
+        atOnce,
+        seconds: SECONDS[size],
+        publish,
       })
       rows.push({ published, 'events/s': rate, ...figures(delivered) })
     } finally {

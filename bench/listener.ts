@@ -75,7 +75,8 @@ export class Listener {
     const { url, localAddress, onFault } = this.#options
     const { hostname, port } = new URL(url)
     const socket = connect({
-      ...{ host: hostname, port: Number(port) },
+      host: hostname,
+      port: Number(port),
       ...(localAddress !== undefined && { localAddress }),
       onread: { buffer, callback: length => this.#read(buffer.toString('latin1', 0, length)) },
     })

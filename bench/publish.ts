@@ -44,7 +44,9 @@ export async function publish(size: Size): Promise<Row[]> {
       await close()
       await check(subject, storedBefore + stored)
       rows.push({
-        ...{ published, concurrency, workspaces },
+        published,
+        concurrency,
+        workspaces,
         'events/s': round(stored / seconds),
         'gateway µs CPU/event': round((cpu * 1e6) / stored),
       })

@@ -35,10 +35,16 @@ export async function replay(size: Size): Promise<Row[]> {
     const { clients, events, seconds, crowdSeconds } = await work()
     const cpu = (await subject.cpuSeconds()) - cpuBefore
     rows.push({
-      ...{ replayed, clients, events, seconds: round(seconds), 'events/s': round(events / seconds) },
+      replayed,
+      clients,
+      events,
+      seconds: round(seconds),
+      'events/s': round(events / seconds),
       'gateway µs CPU/event': round((cpu * 1e6) / events),
-      ...{ 'gateway CPU s': round(cpu), 'clients CPU s': round(crowdSeconds) },
-      ...{ 'log reads': lines.logReads, 'tailer reads': lines.tailReads },
+      'gateway CPU s': round(cpu),
+      'clients CPU s': round(crowdSeconds),
+      'log reads': lines.logReads,
+      'tailer reads': lines.tailReads,
     })
   }
   try {
@@ -82,7 +88,8 @@ function rare(subject: Subject, events: number): Promise<Replayed> {
 /** They are live when they have an event that was published after all of them had caught up. */
 async function everybody(server: Subject, clients: number, head: number): Promise<Replayed> {
   const places = Array.from({ length: MISSED }, (_, missed) => ({
-    ...{ first: head - missed, lastEventId: String(head - missed) },
+    first: head - missed,
+    lastEventId: String(head - missed),
   }))
   return follow(clients, { server, places, atOnce: clients }, head, () => server.publish(head))
 }

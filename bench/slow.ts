@@ -36,7 +36,9 @@ export async function slow(size: Size): Promise<Row[]> {
       if (stalled === 0) grownWithout = grown
       const [samples = []] = delays
       rows.push({
-        ...{ readers: READERS, stalled, 'MB/s each': round((PADDING.length * EVENTS_PER_SECOND) / 1e6) },
+        readers: READERS,
+        stalled,
+        'MB/s each': round((PADDING.length * EVENTS_PER_SECOND) / 1e6),
         'commit→reader p50 ms': round(percentile(samples, 50)),
         'p99 ms': round(percentile(samples, 99)),
         'RSS grew by MB': round(grown / 1e6),

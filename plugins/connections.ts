@@ -47,7 +47,9 @@ export default fp<ConnectionsOptions>(
       )
     }
     const checks = new Housekeeping({
-      ...{ what: 'Checking file descriptors', everyMs: CHECK_MS, logger },
+      what: 'Checking file descriptors',
+      everyMs: CHECK_MS,
+      logger,
       turn() {
         descriptors.check()
         apply()

@@ -32,7 +32,9 @@ export default fp<DatabaseOptions>(
       onError: error => app.log.warn({ err: error }, 'A database connection was lost.'),
     })
     const probe = createPool(url, {
-      ...{ max: 1, name: 'sluice probe', pooled },
+      max: 1,
+      name: 'sluice probe',
+      pooled,
       onError: error => app.log.debug({ err: error }, 'The connection for probes was lost.'),
     })
     const watch = new DatabaseWatch({ database, logger: app.log })

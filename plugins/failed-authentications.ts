@@ -34,7 +34,10 @@ export default fp<FailedAuthenticationsOptions>(
       const suspect = await suspectOf(credentials, code, { claims, apiKeys })
       const credential = credentials?.kind ?? null
       failed.note({
-        ...{ workspace: suspect.workspace, principal: suspect.principal, address: ip, requestId },
+        workspace: suspect.workspace,
+        principal: suspect.principal,
+        address: ip,
+        requestId,
         origin,
         details: { code, credential, route: `${method} ${routeOptions.url}`, ...suspect.details },
       })

@@ -42,7 +42,11 @@ const hub: FastifyPluginAsync<HubOptions> = async (app, options) => {
   // Of their own, so that requests that use up the pool cannot hold up the streams.
   const pool = (name: string, max: number, onLost: () => void = () => {}, settings = {}) =>
     createPool(options.databaseUrl, {
-      ...{ name, max, settings, queryTimeoutMs: READ_DEADLINE_MS, pooled: options.pooled },
+      name,
+      max,
+      settings,
+      queryTimeoutMs: READ_DEADLINE_MS,
+      pooled: options.pooled,
       onError(error) {
         logger.debug({ err: error }, 'A reading connection was lost.')
         onLost()
@@ -60,7 +64,12 @@ const hub: FastifyPluginAsync<HubOptions> = async (app, options) => {
   }
   const publisher = new Publisher({ database, onCommitted: wake })
   const state = new ServerState({
-    ...{ database, bus, tailer, hub, logger, onCommitted: wake },
+    database,
+    bus,
+    tailer,
+    hub,
+    logger,
+    onCommitted: wake,
     watch: app.databaseWatch,
   })
 

@@ -13,7 +13,9 @@ export default fp(
   async app => {
     const { database, hub, log: logger, serverState, wake: onCommitted } = app
     const leases = new Leases({
-      ...{ database, logger, onCommitted },
+      database,
+      logger,
+      onCommitted,
       paused: () => serverState.mode === 'maintenance',
     })
     app.decorate('jobs', new Jobs({ database, hub, onCommitted }))

@@ -51,7 +51,9 @@ export default fp<MemoryOptions>(
     app.decorate('transfers', transfers)
 
     const checks = new Housekeeping({
-      ...{ what: 'Checking memory', everyMs: CHECK_MS, logger: app.log },
+      what: 'Checking memory',
+      everyMs: CHECK_MS,
+      logger: app.log,
       turn: () => guard.check(performance.now()),
     }).start()
     app.addHook('onClose', async () => checks.stop())

@@ -22,7 +22,9 @@ const Query = Type.Object(
     since: Time('Entries of this time and later.'),
     before: Time('Entries before this time.'),
     limit: Type.Integer({
-      ...{ minimum: 1, maximum: MAX_AUDIT_PAGE, default: 50 },
+      minimum: 1,
+      maximum: MAX_AUDIT_PAGE,
+      default: 50,
       description: 'Entries at most; lines are not counted.',
     }),
     cursor: Type.Optional(

@@ -9,9 +9,28 @@ import { packageRoot } from '../src/process/package-root.js'
 
 /** The rooms of src/, lowest first. A file imports from its own room and from lower ones. */
 const ROOMS = [
-  ...['problems', 'openapi', 'network', 'logging', 'config', 'bytes', 'process'],
-  ...['database', 'embedded-postgres', 'paging', 'log', 'bus', 'sse', 'http', 'hub'],
-  ...['audit', 'auth', 'limits', 'items', 'jobs', 'maintenance', 'runner'],
+  'problems',
+  'openapi',
+  'network',
+  'logging',
+  'config',
+  'bytes',
+  'process',
+  'database',
+  'embedded-postgres',
+  'paging',
+  'log',
+  'bus',
+  'sse',
+  'http',
+  'hub',
+  'audit',
+  'auth',
+  'limits',
+  'items',
+  'jobs',
+  'maintenance',
+  'runner',
 ]
 /** All that is TypeScript. `test/` is not part of the house: it may import from everywhere. */
 const FLOORS = ['src', 'plugins', 'routes', 'server', 'scripts', 'bench']

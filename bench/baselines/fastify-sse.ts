@@ -20,6 +20,7 @@ await app.register(fastifySse)
 app.route({
   method: 'GET',
   url: '/api/events',
+  // An option of @fastify/sse that is missing from Fastify's types; the spread avoids the excess-property check.
   ...{ sse: true },
   handler: async (_request, reply: FastifyReply) => {
     const stream = reply.sse as unknown as EventStream

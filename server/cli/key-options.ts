@@ -17,7 +17,11 @@ export const ONE_TOO_MANY = 'There is one word too many.'
 
 const text = { type: 'string' } as const
 const OPTIONS = {
-  ...{ workspace: text, role: text, name: text, expires: text, overlap: text },
+  workspace: text,
+  role: text,
+  name: text,
+  expires: text,
+  overlap: text,
   'allow-ip': { type: 'string', multiple: true },
 } as const
 export type Values = ReturnType<typeof parseOptions>['values']

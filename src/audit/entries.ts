@@ -115,7 +115,12 @@ async function selectEntries(
 
 function documentOf({ id, at, action, principal, address, request_id, details }: Row): AuditEntryDocument {
   return {
-    ...{ id, at: at.toISOString(), action, principal, address, request_id },
+    id,
+    at: at.toISOString(),
+    action,
+    principal,
+    address,
+    request_id,
     details: JSON.parse(details),
   }
 }

@@ -55,7 +55,9 @@ export class FailedAuthentications {
   constructor(options: FailedAuthenticationsOptions) {
     this.#options = options
     this.#writes = new Housekeeping({
-      ...{ what: 'Recording failed authentications', everyMs: WRITE_EVERY_MS, logger: options.logger },
+      what: 'Recording failed authentications',
+      everyMs: WRITE_EVERY_MS,
+      logger: options.logger,
       turn: () => this.write(),
     })
   }

@@ -31,7 +31,8 @@ export class PostgresBus implements Bus {
   constructor(options: PostgresBusOptions) {
     const { url, logger, canaryEveryMs = LOOK_EVERY_MS } = options
     this.#notifier = new Notifier({
-      ...{ url, sender: this.#sender },
+      url,
+      sender: this.#sender,
       onCrowded: (crowded, use) => {
         const percent = Math.round(use * 100)
         if (crowded) logger?.warn({ percent }, CROWDED)
@@ -41,7 +42,9 @@ export class PostgresBus implements Bus {
       },
     })
     this.#looks = new Housekeeping({
-      ...{ what: 'Looking at the queue of NOTIFY', everyMs: canaryEveryMs, logger },
+      what: 'Looking at the queue of NOTIFY',
+      everyMs: canaryEveryMs,
+      logger,
       turn: () => this.#notifier.look(),
     })
     this.#listener = new Listener({

@@ -37,7 +37,9 @@ export class DatabaseWatch {
     this.#options = options
     const { everyMs = EVERY_MS, logger } = options
     this.#checks = new Housekeeping({
-      ...{ what: 'Watching the database', everyMs, logger },
+      what: 'Watching the database',
+      everyMs,
+      logger,
       turn: () => this.check(),
     })
   }

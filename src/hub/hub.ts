@@ -129,8 +129,16 @@ export class Hub {
     const tooOldAt = maxAgeMs > 0 ? now + maxAgeMs * (0.9 + 0.2 * Math.random()) : Number.POSITIVE_INFINITY
     const admission = new Admission({ ...by, tooOldAt })
     const subscription = new Subscription({
-      ...{ stream: lease.stream, starts: this.starts, start, sink, encoding, filter, broughtId, logger },
-      ...{ heartbeatMs: encoding.heartbeatMs ?? heartbeatMs, admission },
+      stream: lease.stream,
+      starts: this.starts,
+      start,
+      sink,
+      encoding,
+      filter,
+      broughtId,
+      logger,
+      heartbeatMs: encoding.heartbeatMs ?? heartbeatMs,
+      admission,
       onClosed: () => {
         this.#subscriptions.delete(admission.connection)
         lease.release()

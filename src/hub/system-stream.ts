@@ -44,7 +44,9 @@ export class SystemStream {
   constructor(options: SystemStreamOptions) {
     this.#options = options
     this.#checks = new Housekeeping({
-      ...{ what: `Following the system's stream ${options.name}`, everyMs: CHECK_MS, logger: options.logger },
+      what: `Following the system's stream ${options.name}`,
+      everyMs: CHECK_MS,
+      logger: options.logger,
       turn: () => this.#check(),
     })
   }

@@ -72,7 +72,9 @@ export class Tailer {
   constructor(options: TailerOptions) {
     this.#options = options
     this.#poll = new Housekeeping({
-      ...{ what: 'Polling the log', everyMs: POLL_MS, logger: options.logger },
+      what: 'Polling the log',
+      everyMs: POLL_MS,
+      logger: options.logger,
       turn: () => this.#wakeNowAndThen(),
     })
   }

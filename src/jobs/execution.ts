@@ -74,7 +74,12 @@ export type Execution = Static<typeof Execution>
 export function executionOf(job: Job): Execution {
   const { id, status, title, created_at, started_at, ended_at, result } = job
   return {
-    ...{ executionId: id, status, title, createdAt: created_at, startedAt: started_at, endedAt: ended_at },
+    executionId: id,
+    status,
+    title,
+    createdAt: created_at,
+    startedAt: started_at,
+    endedAt: ended_at,
     ...numbersOf(result, COUNTS),
   }
 }

@@ -145,8 +145,15 @@ export async function appendToJob(
         from ${TOLD}
        cross join lateral sluice.append_job(told.workspace, $2, $3, $4, $5, $6, $7, $8, $9)`,
     values: [
-      ...[workspace, id, attempt, events.map(({ type }) => type), events.map(({ data }) => data)],
-      ...[idempotency?.key, idempotency?.fingerprint, actor, holder],
+      workspace,
+      id,
+      attempt,
+      events.map(({ type }) => type),
+      events.map(({ data }) => data),
+      idempotency?.key,
+      idempotency?.fingerprint,
+      actor,
+      holder,
     ],
   })
   const { streamId, replayed } = only(rows)

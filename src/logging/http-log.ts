@@ -11,8 +11,20 @@ import { clean, cleanLines, printableJson, REDACTED, withoutTokens } from './red
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/
 /** What we take in URLs, and what people put there by mistake. */
 const SECRET_PARAMETERS: ReadonlySet<string> = new Set([
-  ...['token', 'ticket', 'signature', 'access_token', 'id_token', 'refresh_token', 'jwt', 'authorization'],
-  ...['api_key', 'apikey', 'x-api-key', 'password', 'secret', 'client_secret'],
+  'token',
+  'ticket',
+  'signature',
+  'access_token',
+  'id_token',
+  'refresh_token',
+  'jwt',
+  'authorization',
+  'api_key',
+  'apikey',
+  'x-api-key',
+  'password',
+  'secret',
+  'client_secret',
 ])
 const MAX_CAUSES = 5
 /** SQLSTATEs of values that are not what they should be: Postgres quotes the value. */

@@ -48,13 +48,18 @@ export class ServerState {
   constructor(options: ServerStateOptions) {
     this.#options = options
     this.#checks = new Housekeeping({
-      ...{ what: "Checking the server's mode", everyMs: CHECK_MS, logger: options.logger },
+      what: "Checking the server's mode",
+      everyMs: CHECK_MS,
+      logger: options.logger,
       turn: () => this.#check(),
     })
     const apply = (event: StoredEvent | undefined) => this.#apply(event)
     this.#stream = new SystemStream({
       ...options,
-      ...{ name: STREAM, kind: KIND, load: apply, receive: events => apply(events.at(-1)) },
+      name: STREAM,
+      kind: KIND,
+      load: apply,
+      receive: events => apply(events.at(-1)),
     })
   }
 

@@ -92,7 +92,8 @@ async function startShell(command: string, { cwd, env, signal }: Omit<Execution,
   for (let attempt = 1; ; attempt += 1) {
     try {
       const child = spawn('/bin/sh', ['-c', GUARDED, 'sh', command], {
-        ...{ cwd, env },
+        cwd,
+        env,
         stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
         detached: true,
       }) as ChildProcessByStdio<null, Readable, Readable>

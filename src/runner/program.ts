@@ -76,7 +76,8 @@ function optionsOf(args: readonly string[], env: Environment) {
     throw new UsageError('SLUICE_TOKEN is not set. It holds the token of a principal of role runner.')
   }
   return {
-    ...{ url, token },
+    url,
+    token,
     project: required('project', values.project),
     dir: folder(required('dir', values.dir)),
     name: values.name ?? `${hostname()}-${process.pid}`,
@@ -93,8 +94,14 @@ function parsed(args: readonly string[]) {
     return parseArgs({
       args: [...args],
       options: {
-        ...{ project: option, dir: option, concurrency: option, url: option },
-        ...{ name: option, grace: option, lease: option, 'pass-env': option },
+        project: option,
+        dir: option,
+        concurrency: option,
+        url: option,
+        name: option,
+        grace: option,
+        lease: option,
+        'pass-env': option,
       },
     }).values
   } catch (error) {

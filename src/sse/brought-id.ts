@@ -6,7 +6,10 @@
 
 /** Names of the query parameter. event-source-polyfill writes `lastEventId`. */
 export const ID_PARAMETERS: ReadonlySet<string> = new Set([
-  ...['last_event_id', 'lastEventId', 'last-event-id', 'Last-Event-ID'],
+  'last_event_id',
+  'lastEventId',
+  'last-event-id',
+  'Last-Event-ID',
 ])
 
 const ECHOABLE = /^[A-Za-z0-9._-]{1,64}$/

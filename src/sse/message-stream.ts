@@ -30,7 +30,8 @@ export class MessageStream {
     this.#retryMs = retryMs
     this.#write({ comment: '' })
     const ticks = new Housekeeping({
-      ...{ what: 'The heartbeat of a stream', everyMs: heartbeatMs || HEARTBEAT_MS },
+      what: 'The heartbeat of a stream',
+      everyMs: heartbeatMs || HEARTBEAT_MS,
       turn: () => this.#tick(heartbeatMs > 0),
     }).start()
     this.closed = new Promise(resolve => {

@@ -101,7 +101,10 @@ function wanderer(n: number, origin: string, random: Random): Wanderer {
     STREAMS.slice(n % STREAMS.length, (n % STREAMS.length) + 1),
   )
   return new Wanderer({
-    ...{ origin, workspace, stream, random },
+    origin,
+    workspace,
+    stream,
+    random,
     ...as('viewer', workspace),
     form: random.chance(0.25) ? 'application/x-ndjson' : 'text/event-stream',
     types: random.chance(0.4) ? [...random.pick<readonly string[]>(filters), END] : undefined,

@@ -84,7 +84,9 @@ function collect(source: EventSource): Seen {
     look.dispatchEvent(new Event('change'))
   }
   const seen: Seen = {
-    ...{ events: [], states: [], refusals: [] },
+    events: [],
+    states: [],
+    refusals: [],
     async until(fact) {
       const signal = patienceSignal(PATIENCE_MS)
       while (!fact(seen)) await once(look, 'change', { signal })

@@ -21,8 +21,8 @@ import { Random } from './random.js'
 
 /** Of each job the lines on stdout; every third job writes as many on stderr. */
 const LINES = [
-  ...[1, 2, 3, 10, 50, 100, 200, 499, 500, 501],
-  ...[999, 1_000, 1_001, 1_500, 2_000, 3_000, 5_000, 5_000, 10_000, 50_000],
+  1, 2, 3, 10, 50, 100, 200, 499, 500, 501, 999, 1_000, 1_001, 1_500, 2_000, 3_000, 5_000, 5_000, 10_000,
+  50_000,
 ]
 /** This one counts for ever in its first attempt, so that its runner can be killed in the middle. */
 const SLOW = LINES.indexOf(10_000)

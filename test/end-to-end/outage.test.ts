@@ -31,7 +31,8 @@ t.test('Postgres goes for 20 s and comes back: streams stay, nothing is lost or 
   await untilState(stream, 'degraded')
   const before = stream.messages.length
   const refused = await fetch(`${gateway.url}/api/events`, {
-    ...{ method: 'POST', body: '{"type":"thing.made","data":{}}' },
+    method: 'POST',
+    body: '{"type":"thing.made","data":{}}',
     headers: { ...as('editor'), 'content-type': 'application/json' },
   })
   const ready = await fetch(`${gateway.url}/ready`)

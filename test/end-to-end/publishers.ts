@@ -116,7 +116,8 @@ async function post(
 ): Promise<void> {
   for (let answers = random.chance(0.1) ? 2 : 1; answers > 0; ) {
     const response = await fetch(`${origin}/api/events?stream=${stream}`, {
-      ...{ method: 'POST', body: JSON.stringify(body) },
+      method: 'POST',
+      body: JSON.stringify(body),
       headers: { ...as('editor', workspace), 'content-type': type, ...headers },
     })
     const answer = await response.text()

@@ -40,7 +40,9 @@ t.test(
     })
     await pool.query(GATE)
     const publishing = fetch(`${gateway.url}/api/events`, {
-      ...{ method: 'POST', headers: json, body: '{"type":"thing.made","data":{"last":true}}' },
+      method: 'POST',
+      headers: json,
+      body: '{"type":"thing.made","data":{"last":true}}',
     })
     await until('the publish is at the gate', async () => {
       const waiting = `select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`

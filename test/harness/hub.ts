@@ -107,7 +107,13 @@ export async function startHub(
   }
   return {
     url: `http://127.0.0.1:${port}/`,
-    ...{ port, hub, tailer, pool, bus, sinks, append },
+    port,
+    hub,
+    tailer,
+    pool,
+    bus,
+    sinks,
+    append,
     mostPending: () => most,
   } satisfies TestHub
 }

@@ -68,13 +68,18 @@ export async function preparePostgres(
     await rm(folder, { recursive: true, force: true })
   })
   return {
-    ...{ url, cluster },
+    url,
+    cluster,
     async start() {
       // It goes with every ordered end of the server.
       await mkdir(sockets, { recursive: true })
       if (account.uid !== undefined) await chown(sockets, account.uid, account.gid)
       server = runPostgres({
-        ...{ postgres: binaries.postgres, cluster, sockets, account, onLog: line => lines.push(line) },
+        postgres: binaries.postgres,
+        cluster,
+        sockets,
+        account,
+        onLog: line => lines.push(line),
         settings: {
           listen_addresses: '127.0.0.1',
           port: `${port}`,

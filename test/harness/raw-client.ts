@@ -42,7 +42,10 @@ export async function connectRaw(test: Test, server: Server | number, request: s
     return head < 0 ? '' : text().slice(head + 4)
   }
   return {
-    ...{ socket, text, body, over },
+    socket,
+    text,
+    body,
+    over,
     async untilBody(enough) {
       const look = typeof enough === 'string' ? () => body().includes(enough) : () => enough(body())
       await until(`the body, so far ${JSON.stringify(body().slice(-200))}`, look)

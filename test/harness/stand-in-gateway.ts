@@ -66,13 +66,22 @@ export async function startStandInGateway(t: Test): Promise<StandInGateway> {
   let port = 0
 
   const gateway = {
-    ...{ url: '', jobs },
+    url: '',
+    jobs,
     fault: (_call: string): Fault => undefined,
     add(payload: object, timeoutMs?: number) {
       const job: StandInJob = {
-        ...{ id: randomUUID(), payload, timeout_ms: timeoutMs ?? null },
-        ...{ status: 'queued', attempt: 0, runner: null, result: null },
-        ...{ leaseExpiresAt: 0, heartbeats: 0, events: [], keys: new Map() },
+        id: randomUUID(),
+        payload,
+        timeout_ms: timeoutMs ?? null,
+        status: 'queued',
+        attempt: 0,
+        runner: null,
+        result: null,
+        leaseExpiresAt: 0,
+        heartbeats: 0,
+        events: [],
+        keys: new Map(),
       }
       jobs.push(job)
       wake()

@@ -97,8 +97,13 @@ export async function rotateKey(
     const most = MAX_KEYS + MORE_FOR_ROTATIONS
     if (overlap > 0 && (await rows.countLiveKeys(client, origin.workspace)) >= most) throw tooManyKeys()
     const stored = await rows.insertKey(client, origin.workspace, {
-      ...{ id: next.id, name: old.name, role: old.role, secretHash: hashSecret(next.secret) },
-      ...{ allowedIps: old.allowed_ips, createdBy: author(origin), expiresAt: sameLife(old, now) },
+      id: next.id,
+      name: old.name,
+      role: old.role,
+      secretHash: hashSecret(next.secret),
+      allowedIps: old.allowed_ips,
+      createdBy: author(origin),
+      expiresAt: sameLife(old, now),
     })
     await rows.replaceKey(client, id, next.id, new Date(now + overlap * 1_000))
     // Processes' clocks differ; revoked is revoked on all of them.

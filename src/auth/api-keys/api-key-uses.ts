@@ -25,7 +25,9 @@ export class ApiKeyUses {
   constructor(options: ApiKeyUsesOptions) {
     this.#options = options
     this.#writing = new Housekeeping({
-      ...{ what: 'Recording the use of API keys', everyMs: EVERY_MS, logger: options.logger },
+      what: 'Recording the use of API keys',
+      everyMs: EVERY_MS,
+      logger: options.logger,
       turn: () => this.flush(),
     })
   }

@@ -61,7 +61,9 @@ export class ApiKeys {
     this.#uses.note(key.id)
     return {
       id: `key:${key.id}`,
-      ...{ workspace: key.workspace, role: key.role, expiresAt },
+      workspace: key.workspace,
+      role: key.role,
+      expiresAt,
       issuedAt: key.created_at.getTime(),
       credential: { kind: 'key', id: key.id },
     }

@@ -42,12 +42,12 @@ export async function createRevocation(
     const most = MAX_REVOCATIONS + (workspace === undefined ? 0 : MORE_FOR_WORKSPACE)
     if ((await rows.countRevocations(client, origin.workspace)) >= most) throw tooMany()
     const made = await rows.insertRevocation(client, {
-      ...{ workspace: origin.workspace, subject: subject ?? null, token_id: token_id ?? null },
-      ...{
-        by: origin.principal ?? 'unknown',
-        reason: reason ?? null,
-        expires_at: end?.toISOString() ?? null,
-      },
+      workspace: origin.workspace,
+      subject: subject ?? null,
+      token_id: token_id ?? null,
+      by: origin.principal ?? 'unknown',
+      reason: reason ?? null,
+      expires_at: end?.toISOString() ?? null,
     })
     await recordAudit(client, { ...origin, action: 'revocation.created', details: detailsOf(made) })
     await publishAccessChange(client, { change: 'revocations', made: inForce(made) })

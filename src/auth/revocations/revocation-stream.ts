@@ -34,7 +34,8 @@ export class AccessLog {
     this.#options = options
     this.#stream = new SystemStream({
       ...options,
-      ...{ name: ACCESS_STREAM, kind: KIND },
+      name: ACCESS_STREAM,
+      kind: KIND,
       load: () => options.guard.load(),
       receive: events => this.#receive(events),
     })

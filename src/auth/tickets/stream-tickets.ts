@@ -51,8 +51,16 @@ export class StreamTickets {
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp() + $10 * interval '1 millisecond')
              returning good_until`,
       values: [
-        ...[hashSecret(ticket), workspace, id, role, credential.kind, credential.id ?? null],
-        ...[issuedAt, expiresAt, pathname, left],
+        hashSecret(ticket),
+        workspace,
+        id,
+        role,
+        credential.kind,
+        credential.id ?? null,
+        issuedAt,
+        expiresAt,
+        pathname,
+        left,
       ],
     }
     const { rows } = await gateOf(this.#database).run(workspace, () =>

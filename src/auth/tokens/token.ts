@@ -57,7 +57,9 @@ export function principalOf(claims: object, rules: ClaimRules): Principal {
     throw tokenInvalid('its time of issue (`iat`) has not come yet')
   }
   return {
-    ...{ id, workspace, role },
+    id,
+    workspace,
+    role,
     expiresAt: exp * 1000,
     issuedAt: typeof issuedAt === 'number' && Number.isFinite(issuedAt) ? issuedAt * 1000 : 0,
     credential: { kind: 'token', id: typeof tokenId === 'string' ? tokenId : undefined },

@@ -65,11 +65,15 @@ t.test('no secret that comes in ever comes out', async t => {
   const bystander = await openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') })
   const admin = { ...as('admin'), ...JSON_TYPE }
   const made = await fetch(`${gateway.url}/api/keys`, {
-    ...{ method: 'POST', headers: admin, body: '{"name":"ci","role":"editor"}' },
+    method: 'POST',
+    headers: admin,
+    body: '{"name":"ci","role":"editor"}',
   })
   const { key } = (await made.json()) as { key: string }
   const issued = await fetch(`${gateway.url}/api/stream-tickets`, {
-    ...{ method: 'POST', headers: admin, body: '{"path":"/api/events"}' },
+    method: 'POST',
+    headers: admin,
+    body: '{"path":"/api/events"}',
   })
   const { ticket } = (await issued.json()) as { ticket: string }
   const secrets = { ...SECRETS, key, secretOfKey: key.split('_')[2] ?? '', goodTicket: ticket }
@@ -82,8 +86,12 @@ t.test('no secret that comes in ever comes out', async t => {
     { cookie: `session=${secrets.cookie}; sluice-browser=${secrets.cookie}` },
     {
       ...bearer(secrets.goodToken),
-      ...{ 'x-hub-signature-256': secrets.webhook, 'user-agent': secrets.agent, referer: secrets.webhook },
-      ...{ 'x-forwarded-for': secrets.agent, 'last-event-id': secrets.agent, accept: secrets.agent },
+      'x-hub-signature-256': secrets.webhook,
+      'user-agent': secrets.agent,
+      referer: secrets.webhook,
+      'x-forwarded-for': secrets.agent,
+      'last-event-id': secrets.agent,
+      accept: secrets.agent,
     },
   ]) {
     for (const path of [
@@ -173,8 +181,11 @@ t.test('no secret that comes in ever comes out', async t => {
   await gateway.ended()
 
   const found = leaks(secrets, {
-    ...{ output: gateway.output(), answers: answers.join('\n'), bystander: bystander.text() },
-    ...{ audit: JSON.stringify(audit), sessions: JSON.stringify(sessions) },
+    output: gateway.output(),
+    answers: answers.join('\n'),
+    bystander: bystander.text(),
+    audit: JSON.stringify(audit),
+    sessions: JSON.stringify(sessions),
   })
   t.strictSame(found, [])
   const faults = answers.filter(answer => answer.startsWith('5'))

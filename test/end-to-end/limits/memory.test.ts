@@ -67,7 +67,8 @@ t.test(
     const health = await fetch(`${url}/health`)
     const ready = await fetch(`${url}/ready`)
     const kept = await fetch(`${url}/api/stream-tickets`, {
-      ...{ method: 'POST', headers: json },
+      method: 'POST',
+      headers: json,
       body: '{"path":"/api/events"}',
     })
 
@@ -192,7 +193,9 @@ t.test('a gateway with a small heap outlives more bodies than it could hold', as
 /** As an application on the same database would: nothing of HTTP refuses it. */
 async function publishInside({ app }: Gateway): Promise<void> {
   await app.publisher.publish({
-    ...{ workspace: 'acme', stream: 'feed', actor: 'ada' },
+    workspace: 'acme',
+    stream: 'feed',
+    actor: 'ada',
     events: [{ type: 'thing.made', data: {} }],
   })
 }

@@ -201,7 +201,10 @@ function begin(t: Test, proxy: PostgresProxy) {
   let downs = 0
   let was = false
   const listener = new Listener({
-    ...{ url: proxy.url, canary: CANARY, canaryEveryMs: 50, canaryDeadlineMs: 500 },
+    url: proxy.url,
+    canary: CANARY,
+    canaryEveryMs: 50,
+    canaryDeadlineMs: 500,
     onPayload: payload => payloads.push(payload),
     onListening: () => {
       ups += 1

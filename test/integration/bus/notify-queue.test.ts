@@ -86,7 +86,8 @@ t.test('a transaction that has published or written to a watched table can be pr
   await application.query('insert into doors values (1)')
   await application.query(`/* of a driver */ prepare  transaction 'two'`)
   const busy = await fetch(`${gateway.url}/api/events`, {
-    ...{ method: 'POST', body: '{"type":"thing.made","data":{}}' },
+    method: 'POST',
+    body: '{"type":"thing.made","data":{}}',
     headers: { ...as('editor'), 'content-type': 'application/json' },
   })
   await application.query(`commit prepared 'two'`)
@@ -179,7 +180,8 @@ function isFull(error: unknown): true {
 
 function change({ url }: Gateway, method: string, path: string, body?: object): Promise<Response> {
   return fetch(url + path, {
-    ...{ method, headers: { ...as('admin'), ...(body && { 'content-type': 'application/json' }) } },
+    method,
+    headers: { ...as('admin'), ...(body && { 'content-type': 'application/json' }) },
     ...(body && { body: JSON.stringify(body) }),
   })
 }

@@ -62,12 +62,13 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
   const stream = await log.ensureStream(session, WORKSPACE, FEED)
   const principal = {
     ...({ id: 'ada', workspace: WORKSPACE, role: 'viewer', issuedAt: 0 } as const),
-    ...{ expiresAt: Date.now() + 3_600_000, credential: { kind: 'token', id: undefined } as const },
+    expiresAt: Date.now() + 3_600_000,
+    credential: { kind: 'token', id: undefined } as const,
   }
   const job = async (started = false) => (await jobs.createJob(session, AUTHOR, NEW_JOB, '{}', started)).job
   const request = (name: string, key?: string) => {
     const idempotency = key === undefined ? undefined : { key, fingerprint: 'f' }
-    return { ...{ workspace: WORKSPACE, stream: name, actor: 'ada', idempotency }, events: [EVENT, EVENT] }
+    return { workspace: WORKSPACE, stream: name, actor: 'ada', idempotency, events: [EVENT, EVENT] }
   }
   const commit = async (...requests: ReturnType<typeof request>[]) => {
     const client = await session.connect()

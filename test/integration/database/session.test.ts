@@ -13,8 +13,12 @@ const PINS: readonly { readonly where: RegExp; readonly pins: readonly string[] 
   {
     where: /\b(from|into|update|execute)\b/i,
     pins: [
-      ...['jit=off', 'plan_cache_mode=force_generic_plan', 'enable_seqscan=off', 'enable_indexscan=on'],
-      ...['enable_nestloop=on', 'row_security=on'],
+      'jit=off',
+      'plan_cache_mode=force_generic_plan',
+      'enable_seqscan=off',
+      'enable_indexscan=on',
+      'enable_nestloop=on',
+      'row_security=on',
     ],
   },
   { where: /\b(execute|regclass|regnamespace)\b/i, pins: ['quote_all_identifiers=off'] },
@@ -22,8 +26,13 @@ const PINS: readonly { readonly where: RegExp; readonly pins: readonly string[] 
   {
     where: /sluice\.change/,
     pins: [
-      ...['TimeZone=UTC', 'DateStyle=ISO, MDY', 'IntervalStyle=postgres', 'bytea_output=hex'],
-      ...['extra_float_digits=1', 'lc_monetary=C', 'array_nulls=on'],
+      'TimeZone=UTC',
+      'DateStyle=ISO, MDY',
+      'IntervalStyle=postgres',
+      'bytea_output=hex',
+      'extra_float_digits=1',
+      'lc_monetary=C',
+      'array_nulls=on',
     ],
   },
 ]

@@ -122,7 +122,8 @@ t.test('a job that is not an execution is none here, and neither is one of anoth
       [foreign.id, 'globex'],
     ] as const) {
       const response = await fetch(`${url}/api/executions/${id}${path}`, {
-        ...{ method, headers: { ...as('editor', workspace), 'content-type': 'application/json' } },
+        method,
+        headers: { ...as('editor', workspace), 'content-type': 'application/json' },
         ...(path === '/events' && method === 'POST' && { body: '{"type":"note","data":{}}' }),
         ...(path === '/cancel' && { headers: as('editor', workspace) }),
       })

@@ -106,13 +106,11 @@ t.test('a command that did not run to its end is an error, with the reason', asy
 
 function told(encoding: Encoding, type: string, data: string): string {
   const event: StoredEvent = {
-    ...{
-      position: 1 as Position,
-      eventId: '00000000-0000-4000-8000-000000000000',
-      at: new Date(),
-      type,
-      data,
-    },
+    position: 1 as Position,
+    eventId: '00000000-0000-4000-8000-000000000000',
+    at: new Date(),
+    type,
+    data,
   }
   return encoding.event(event).toString()
 }

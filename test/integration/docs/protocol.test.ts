@@ -115,7 +115,7 @@ function problemsInCode(): string[] {
     ...[...code.matchAll(/case '([a-z-]+)':\s*return new Problem\(\s*(\d{3}),\s*why/g)].map(
       ([all, name, status]) => [all, status, name],
     ),
-    ...[...read('deploy/nginx.conf').matchAll(/"status":(\d+),"code":"([a-z-]+)"/g)],
+    ...read('deploy/nginx.conf').matchAll(/"status":(\d+),"code":"([a-z-]+)"/g),
   ].map(([, status, name]) => `${status || 503} ${name}`)
   return [...new Set([...written, ...resetReasons().map(reason => `410 ${reason}`)])]
 }

@@ -16,7 +16,8 @@ const ITEM = Buffer.from('{"part_number":"A01","description":"M\xfcller","item_t
 async function post(path: string, body: Buffer | string, headers: object = {}) {
   const type = { 'content-type': 'application/json' }
   const answer = await fetch(url + path, {
-    ...{ method: 'POST', headers: { ...as('admin'), ...type, ...headers } },
+    method: 'POST',
+    headers: { ...as('admin'), ...type, ...headers },
     body: new Uint8Array(Buffer.from(body)),
   })
   return { status: answer.status, headers: answer.headers, body: Object(await answer.json()) }

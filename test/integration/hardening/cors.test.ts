@@ -46,7 +46,10 @@ t.test('no answer names an origin that is not listed, whatever the route', async
   for (const [attack, origin] of EVIL) {
     const answers = some.map(async route => {
       const request = requestText(route.method, route.path, {
-        ...{ Origin: origin, Accept: 'application/json', Cookie: 'a=b', 'Content-Length': '0' },
+        Origin: origin,
+        Accept: 'application/json',
+        Cookie: 'a=b',
+        'Content-Length': '0',
         Authorization: as('admin').authorization,
       })
       const { text } = await exchange(portOf(url), request)

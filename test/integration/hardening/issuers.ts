@@ -99,7 +99,9 @@ function ofPair(
   const hash = algorithm === 'EdDSA' ? null : 'sha256'
   const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString()
   return {
-    ...{ name, algorithm, publicKey },
+    name,
+    algorithm,
+    publicKey,
     env: { ...DEMANDS, JWT_SECRET: '', JWT_PUBLIC_KEY: pem },
     sign: input => sign(hash, Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' }),
   }

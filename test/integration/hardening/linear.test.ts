@@ -105,7 +105,10 @@ t.test('the database measures data in time that grows as it does', async t => {
 
 function eventOf(data: string): StoredEvent {
   return {
-    ...{ type: 'log', data, at: new Date(0), position: 1 as Position },
+    type: 'log',
+    data,
+    at: new Date(0),
+    position: 1 as Position,
     eventId: '00000000-0000-4000-8000-000000000000',
   }
 }

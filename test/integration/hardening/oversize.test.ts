@@ -120,7 +120,10 @@ t.test('too much is refused, and the next one is served', async t => {
   for (const { attack, method = 'GET', target, lines = [], type, body, statuses } of [...HEADS, ...BODIES]) {
     const head = [
       `${method} ${target} HTTP/1.1`,
-      ...['Host: x', 'Connection: close', `Authorization: ${as('admin').authorization}`, ...lines],
+      'Host: x',
+      'Connection: close',
+      `Authorization: ${as('admin').authorization}`,
+      ...lines,
       ...(lines.some(line => line.startsWith('Accept')) ? [] : ['Accept: application/json']),
       ...(body === undefined ? [] : [`Content-Type: ${type}`, `Content-Length: ${Buffer.byteLength(body)}`]),
     ]
@@ -161,7 +164,9 @@ t.test('a length that is announced is refused before the body', async t => {
 t.test('a line of an upload that never ends is refused', async t => {
   const headers = { ...as('editor'), 'content-type': 'application/json' }
   const made = await fetch(`${gateway.url}/api/jobs`, {
-    ...{ method: 'POST', headers, body: '{"kind":"build","started":true}' },
+    method: 'POST',
+    headers,
+    body: '{"kind":"build","started":true}',
   })
   const { id } = Object(await made.json())
 

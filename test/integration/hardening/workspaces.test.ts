@@ -137,7 +137,10 @@ t.test('an open stream is renewed by its own principal alone', async t => {
 t.test('an idempotency key is nobody’s but its principal’s', async t => {
   const send = (workspace: string) =>
     ask(gateway, '/api/events', {
-      ...{ method: 'POST', role: 'editor', workspace, body: { type: 'a.b', data: {} } },
+      method: 'POST',
+      role: 'editor',
+      workspace,
+      body: { type: 'a.b', data: {} },
       headers: { 'idempotency-key': 'same' },
     })
 
@@ -235,7 +238,14 @@ async function settle(gateway: Pick<Gateway, 'url'>, workspace: string, prefix =
     { workspace, stream: prefix === 'SECRET' ? 'plans' : 'own' },
   )
   return {
-    ...{ workspace, item, job, run, execution, command, eventId, etag: headers.etag ?? '' },
+    workspace,
+    item,
+    job,
+    run,
+    execution,
+    command,
+    eventId,
+    etag: headers.etag ?? '',
     /** What of this workspace such a route may name. */
     idFor(url: string, kind: string): string {
       if (kind === 'part_number') return item
@@ -272,7 +282,9 @@ function askRoute(
   const query = url === '/projects/:id/events' ? `?stream_id=${idFor('id')}` : ''
   const body = BODIES[`${method} ${url}`]
   return ask(gateway, `${path}${query}`, {
-    ...{ method, role, headers: { 'x-job-attempt': '1' } },
+    method,
+    role,
+    headers: { 'x-job-attempt': '1' },
     ...(body && { body }),
   })
 }

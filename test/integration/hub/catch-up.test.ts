@@ -126,7 +126,9 @@ t.test('events that retention takes from before a filtered client are told as lo
   t.strictSame(rare(client), [events[3_000]?.id, events.at(-1)?.id])
   t.match(client.messages.at(-2), { event: 'reset', id: head?.id })
   t.match(JSON.parse(client.messages.at(-2)?.data ?? ''), {
-    ...{ reason: 'retention', earliest: events[11_999]?.id, head: head?.id },
+    reason: 'retention',
+    earliest: events[11_999]?.id,
+    head: head?.id,
   })
 })
 
@@ -232,7 +234,11 @@ async function start(t: Test, options: TestHubOptions = {}) {
     events.push(...ids.map((id, n) => ({ id, type: types[n] ?? '' })))
   }
   return {
-    ...{ ...hub, events, lay, reset: () => counts.clear(), count: (name: string) => counts.get(name) ?? 0 },
+    ...hub,
+    events,
+    lay,
+    reset: () => counts.clear(),
+    count: (name: string) => counts.get(name) ?? 0,
     idsOf: (prefix: string) => events.filter(({ type }) => type.startsWith(prefix)).map(({ id }) => id),
   }
 }

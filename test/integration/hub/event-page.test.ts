@@ -128,11 +128,18 @@ async function start(t: Test, answered: (name: string) => unknown = () => {}) {
   }
   const database = observed(hub.pool, () => {}, answered)
   return {
-    ...{ ...hub, stream: stream as HubStream, waits: () => waits, waiting: () => waits > 0 },
+    ...hub,
+    stream: stream as HubStream,
+    waits: () => waits,
+    waiting: () => waits > 0,
     ask: async (request: Partial<EventPageRequest>) => {
       const page = await readEventPage(database, stream, {
-        ...{ after: beginning, limit: 100, filter: undefined, waitMs: 0 },
-        ...{ signal: new AbortController().signal, ...request },
+        after: beginning,
+        limit: 100,
+        filter: undefined,
+        waitMs: 0,
+        signal: new AbortController().signal,
+        ...request,
       })
       if ('reason' in page) throw Object.assign(new Error('The page was reset.'), { reset: page })
       return page

@@ -244,7 +244,10 @@ async function open(pool: Database, name: string): Promise<StreamId> {
 async function follow(pool: Database, tailer: Tailer, name: string) {
   const id = await open(pool, name)
   const stream = {
-    ...{ id, head: await readHead(pool, id), events: 0, bytes: 0 },
+    id,
+    head: await readHead(pool, id),
+    events: 0,
+    bytes: 0,
     heard: () => {},
     served: undefined as Promise<void> | undefined,
     receive(events: readonly StoredEvent[]) {

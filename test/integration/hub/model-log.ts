@@ -63,7 +63,10 @@ export class ModelLog {
     let last = headOf({ base, events: kept })
     for (const type of types) {
       const event = {
-        ...{ position: (last.position + 1) as Position, eventId: randomUUID(), at: new Date(0), type },
+        position: (last.position + 1) as Position,
+        eventId: randomUUID(),
+        at: new Date(0),
+        type,
         data: `{"x":"${'x'.repeat(type === 'large' ? 20_000 : 10)}"}`,
       }
       const before = this.known.get(formatEventId(last.position, last.eventId))
@@ -109,8 +112,10 @@ function placeIn({ base, events }: Snapshot, position: Position): string | undef
 function bounds(log: Snapshot) {
   const [base, head] = [log.base, headOf(log)]
   return {
-    ...{ basePosition: base.position, baseEventId: base.eventId },
-    ...{ position: head.position, eventId: head.eventId },
+    basePosition: base.position,
+    baseEventId: base.eventId,
+    position: head.position,
+    eventId: head.eventId,
   }
 }
 

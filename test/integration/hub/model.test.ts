@@ -175,11 +175,21 @@ class Client {
         ...({ id: 'ada', workspace: 'acme', role: 'viewer', issuedAt: 0, credential } as const),
         expiresAt: Number.POSITIVE_INFINITY,
       },
-      ...{ access: ['viewer'], tooOldAt: Number.POSITIVE_INFINITY },
+      access: ['viewer'],
+      tooOldAt: Number.POSITIVE_INFINITY,
     })
     this.#subscription = new Subscription({
-      ...{ stream, starts, start, sink, encoding: sse, filter, logger: silent, admission },
-      ...{ heartbeatMs: 600_000, broughtId: undefined, onClosed: () => {} },
+      stream,
+      starts,
+      start,
+      sink,
+      encoding: sse,
+      filter,
+      logger: silent,
+      admission,
+      heartbeatMs: 600_000,
+      broughtId: undefined,
+      onClosed: () => {},
     })
     this.#subscription.open('normal', [])
   }

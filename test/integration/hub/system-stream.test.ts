@@ -8,7 +8,11 @@ t.test('where the log has lost what was said, all is loaded anew, whatever was s
   const { pool, tailer } = await startHub(t)
   const heard: string[] = []
   const stream = new SystemStream({
-    ...{ database: pool, tailer, logger: silent, name: 'test', kind: 'system' },
+    database: pool,
+    tailer,
+    logger: silent,
+    name: 'test',
+    kind: 'system',
     load: last => void heard.push(`loaded ${last?.type}`),
     receive: events => void heard.push(...events.map(({ type }) => type)),
   })

@@ -52,7 +52,11 @@ t.test('an attempt that lost its lease can do nothing any more, whoever has the 
   }
   t.match(await read(service, id), { status: 'completed', attempt: 2, runner: 'second' })
   t.same(types(await service.stream(id)), [
-    ...['job.created', 'job.started', 'job.requeued', 'job.started', 'job.completed'],
+    'job.created',
+    'job.started',
+    'job.requeued',
+    'job.started',
+    'job.completed',
   ])
 })
 
@@ -161,8 +165,10 @@ t.test('expired leases are taken once however many sweep, and none while paused'
   const silent = () => undefined
   const leasesOf = (paused: boolean) =>
     new Leases({
-      ...{ database: service.pool, logger: { info: silent, warn: silent, error: silent } },
-      ...{ paused: () => paused, onCommitted: streams => woken.push(streams.length) },
+      database: service.pool,
+      logger: { info: silent, warn: silent, error: silent },
+      paused: () => paused,
+      onCommitted: streams => woken.push(streams.length),
     })
   const paused = leasesOf(true)
   paused.start()

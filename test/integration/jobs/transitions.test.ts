@@ -24,9 +24,21 @@ t.test(
       .post(`/api/jobs/${created.id}/complete`, { result: { exit_code: 0 } }, attempt(1))
 
     t.match(created, {
-      ...{ kind: 'command', project: 'web', title: 'npm test', payload: { command: 'x' }, priority: 3 },
-      ...{ status: 'queued', result: null, attempt: 0, max_attempts: 3, timeout_ms: null, runner: null },
-      ...{ lease_expires_at: null, created_by: 'editor-of-acme', started_at: null, ended_at: null },
+      kind: 'command',
+      project: 'web',
+      title: 'npm test',
+      payload: { command: 'x' },
+      priority: 3,
+      status: 'queued',
+      result: null,
+      attempt: 0,
+      max_attempts: 3,
+      timeout_ms: null,
+      runner: null,
+      lease_expires_at: null,
+      created_by: 'editor-of-acme',
+      started_at: null,
+      ended_at: null,
     })
     t.match(claimed, { id: created.id, status: 'running', attempt: 1, runner: 'build-7', ended_at: null })
     t.ok(Date.parse(claimed.lease_expires_at ?? '') > Date.now())

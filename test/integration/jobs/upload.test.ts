@@ -53,7 +53,9 @@ t.test('no more is held than one piece of the upload, however long it is and slo
 
   const total = await upload({
     body: body(),
-    ...{ repeatable: false, signal: new AbortController().signal, hold: () => {} },
+    repeatable: false,
+    signal: new AbortController().signal,
+    hold: () => {},
     read: text => prepare(JSON.parse(text)),
     store: async batch => {
       await new Promise(resolve => setImmediate(resolve))
@@ -97,7 +99,9 @@ t.test('what comes before a broken line in the same piece is stored as well', as
   const stored: PreparedEvent[] = []
   const broken = upload({
     body: Readable.from([Buffer.from(`${line(1)}${line(2)}{\n${line(3)}`)]),
-    ...{ repeatable: false, signal: new AbortController().signal, hold: () => {} },
+    repeatable: false,
+    signal: new AbortController().signal,
+    hold: () => {},
     read: text => prepare(JSON.parse(text)),
     store: async batch => void stored.push(...batch),
   })
@@ -112,7 +116,8 @@ t.test('an upload that finds no room stores its lines so far, and says how many'
   const held: number[] = []
   const refused = upload({
     body: Readable.from([Buffer.from(line(1)), Buffer.from(`${line(2)}{"type"`), Buffer.from(line(3))]),
-    ...{ repeatable: false, signal: new AbortController().signal },
+    repeatable: false,
+    signal: new AbortController().signal,
     hold: bytes => {
       held.push(bytes)
       if (bytes > 0) throw new Problem(503, 'memory-low', 'No room.')
@@ -147,7 +152,9 @@ t.test('characters survive the borders between pieces', async t => {
 
   await upload({
     body: Readable.from([...Buffer.from(text)].map(byte => Buffer.from([byte]))),
-    ...{ repeatable: false, signal: new AbortController().signal, hold: () => {} },
+    repeatable: false,
+    signal: new AbortController().signal,
+    hold: () => {},
     read: one => prepare(JSON.parse(one)),
     store: async batch => void stored.push(...batch),
   })

@@ -16,7 +16,10 @@ function limitOf(test: Test, options: Partial<SharedLimitOptions> & { max: numbe
   const logger = { info() {}, error() {}, warn: (_: object, message: string) => void warnings.push(message) }
   const clock = { at: NOON }
   const limit = new SharedLimit({
-    ...{ windowMs: MINUTE, remembered: 1_000, logger, now: () => clock.at },
+    windowMs: MINUTE,
+    remembered: 1_000,
+    logger,
+    now: () => clock.at,
     ...options,
   })
   test.teardown(() => limit.close())

@@ -237,8 +237,14 @@ t.test('a call that does not fit together is refused whole', async t => {
   const { pool } = await createDatabase(t)
   const call = (requestOf: number[], types: string[]) =>
     pool.query('select * from sluice.append_requests($1, $2, $3, $4, $5, $6, $7, $8)', [
-      ...[['w'], ['feed'], ['me'], [null], [null]],
-      ...[requestOf, types, types.map(() => '{}')],
+      ['w'],
+      ['feed'],
+      ['me'],
+      [null],
+      [null],
+      requestOf,
+      types,
+      types.map(() => '{}'),
     ])
 
   await t.rejects(call([], []), { code: 'SL002' }, 'a request without events')

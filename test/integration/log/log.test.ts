@@ -77,7 +77,11 @@ t.test('an event is read back byte for byte', async t => {
   )
   const [first] = await logged(pool)
   t.strictSame(await readEvent(pool, id, 1 as Position), {
-    ...{ position: 1, eventId: first?.eventId, at: first?.at, type: 'a', data: texts[0] },
+    position: 1,
+    eventId: first?.eventId,
+    at: first?.at,
+    type: 'a',
+    data: texts[0],
   })
   t.equal(await readEvent(pool, id, 4 as Position), undefined)
 })

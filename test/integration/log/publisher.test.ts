@@ -25,7 +25,10 @@ async function startPublisher(test: Test): Promise<Fixture> {
 }
 
 const request = (types: readonly string[], more: Partial<PublishRequest> = {}): PublishRequest => ({
-  ...{ workspace: 'w', stream: 'feed', actor: 'me', events: types.map(type => ({ type, data: {} })) },
+  workspace: 'w',
+  stream: 'feed',
+  actor: 'me',
+  events: types.map(type => ({ type, data: {} })),
   ...more,
 })
 

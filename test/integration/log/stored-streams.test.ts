@@ -198,7 +198,10 @@ t.test('a sweep looks at what is due, not at all streams', async t => {
 
 function sweep(t: Test, database: Database, followed: readonly StreamId[] = []): Promise<number> {
   const retention = new Retention({
-    ...{ database, logger: silent, days: { feed: 1, access: 1 }, jobDays: 0 },
+    database,
+    logger: silent,
+    days: { feed: 1, access: 1 },
+    jobDays: 0,
     followed: () => followed,
   })
   t.teardown(() => retention.close())
@@ -242,7 +245,8 @@ async function readIn(database: Database): Promise<number> {
 
 async function publishTo({ url }: Gateway, workspace: string, stream: string) {
   const answer = await fetch(`${url}/api/events?stream=${stream}`, {
-    ...{ method: 'POST', body: '{"type":"a","data":{}}' },
+    method: 'POST',
+    body: '{"type":"a","data":{}}',
     headers: { ...as('editor', workspace), 'content-type': 'application/json' },
   })
   const { code } = (await answer.json()) as { code?: string }

@@ -93,7 +93,9 @@ t.test('a stream costs one probe of the index, whether it has grown or not', asy
     const after = await scans()
 
     const cost = after.map(({ relname, ...now }, n) => [
-      ...[relname, now.scans - (before[n]?.scans ?? 0), now.tuples - (before[n]?.tuples ?? 0)],
+      relname,
+      now.scans - (before[n]?.scans ?? 0),
+      now.tuples - (before[n]?.tuples ?? 0),
     ])
     t.strictSame(cost, [
       ['events', 2, 3],

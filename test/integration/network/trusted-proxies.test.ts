@@ -17,8 +17,16 @@ function faultsOf(proxies: string): readonly string[] {
 
 t.test('a list that believes everybody, or as good as, does not start, and is told why', async t => {
   for (const proxies of [
-    ...['true', '*', '0.0.0.0/0', '::/0', '0.0.0.0/1,128.0.0.0/1', '::ffff:0:0/96', '::ffff:0.0.0.0/96'],
-    ...['10.0.0.2, 0.0.0.0/0', '2000::/3', '::/1'],
+    'true',
+    '*',
+    '0.0.0.0/0',
+    '::/0',
+    '0.0.0.0/1,128.0.0.0/1',
+    '::ffff:0:0/96',
+    '::ffff:0.0.0.0/96',
+    '10.0.0.2, 0.0.0.0/0',
+    '2000::/3',
+    '::/1',
   ]) {
     const [fault = ''] = faultsOf(proxies)
 
@@ -29,8 +37,19 @@ t.test('a list that believes everybody, or as good as, does not start, and is to
 
 t.test('an entry that is no address and no range does not start, and is named', async t => {
   for (const proxy of [
-    ...['yes', '1', '10.0.0', '10.0.0.0/33', '10.0.0.2/8', '010.0.0.1', 'nginx', '10.0.0.0/255.0.0.0'],
-    ...['fd00::1/7', 'fe80::1%eth0', '[::1]', '::/129', '10.0.0.2 10.0.0.3'],
+    'yes',
+    '1',
+    '10.0.0',
+    '10.0.0.0/33',
+    '10.0.0.2/8',
+    '010.0.0.1',
+    'nginx',
+    '10.0.0.0/255.0.0.0',
+    'fd00::1/7',
+    'fe80::1%eth0',
+    '[::1]',
+    '::/129',
+    '10.0.0.2 10.0.0.3',
   ]) {
     t.match(faultsOf(`10.0.0.9,${proxy}`), [`TRUSTED_PROXIES: ${JSON.stringify(proxy)} is no address`], proxy)
   }
@@ -41,7 +60,13 @@ t.test('addresses, ranges and names of private networks are taken', async t => {
 
   t.same(faultsOf(text), [])
   t.same(parseProxies(text), [
-    ...['10.0.0.2', '10.0.0.0/8', '::1', 'fc00::/7', '::ffff:10.0.0.2', 'loopback', 'uniquelocal'],
+    '10.0.0.2',
+    '10.0.0.0/8',
+    '::1',
+    'fc00::/7',
+    '::ffff:10.0.0.2',
+    'loopback',
+    'uniquelocal',
   ])
   t.same([faultsOf(''), parseProxies('')], [[], []])
 })

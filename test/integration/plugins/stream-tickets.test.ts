@@ -6,7 +6,11 @@ import type { Principal, Role } from '../../../src/auth/principal.js'
 import { createDatabase } from '../../harness/database.js'
 
 const principal = (role: Role): Principal => ({
-  ...{ id: 'ada', workspace: 'acme', role, issuedAt: 0, expiresAt: Date.now() + 60_000 },
+  id: 'ada',
+  workspace: 'acme',
+  role,
+  issuedAt: 0,
+  expiresAt: Date.now() + 60_000,
   credential: { kind: 'token', id: undefined },
 })
 

@@ -33,7 +33,8 @@ async function send(
 
 async function create(gateway: Gateway, given: object = {}, workspace = 'acme'): Promise<CreatedApiKey> {
   const answer = await send(gateway, 'POST', '/api/keys', as('admin', workspace), {
-    ...{ name: 'import', role: 'viewer' },
+    name: 'import',
+    role: 'viewer',
     ...given,
   })
   if (answer.status !== 201) throw new Error(JSON.stringify(answer.body))
@@ -59,9 +60,17 @@ t.test('a key is shown once, opens what its role opens, and no header but its ow
   t.equal(made.status, 201)
   t.equal(made.headers.get('cache-control'), 'no-store')
   t.strictSame(shown, {
-    ...{ id: key.split('_')[1], name: 'import', role: 'editor', expires_at: null, allowed_ips: null },
-    ...{ created_at: shown.created_at, created_by: 'admin-of-acme', last_used_at: null },
-    ...{ replaced_by: null, revoked_at: null, revoked_by: null },
+    id: key.split('_')[1],
+    name: 'import',
+    role: 'editor',
+    expires_at: null,
+    allowed_ips: null,
+    created_at: shown.created_at,
+    created_by: 'admin-of-acme',
+    last_used_at: null,
+    replaced_by: null,
+    revoked_at: null,
+    revoked_by: null,
   })
   t.same(await listed(gateway), [shown], 'what is listed has no secret')
   t.equal(await tried(gateway, key), 200)
@@ -291,14 +300,16 @@ t.test('what is done to a key is on record, once, without its secret', async t =
     entries.filter(({ action }) => action.startsWith('key.')),
     [
       {
-        ...{ action: 'key.created', ...origin },
+        action: 'key.created',
+        ...origin,
         details: { key: id, name: 'import', role: 'viewer', expires_at: null, allowed_ips: ['127.0.0.1/32'] },
       },
       {
-        ...{ action: 'key.rotated', ...origin },
+        action: 'key.rotated',
+        ...origin,
         details: { key: id, replaced_by: rotated.body.id, overlap_seconds: 5 },
       },
-      { ...{ action: 'key.revoked', ...origin }, details: { key: id, name: 'import' } },
+      { action: 'key.revoked', ...origin, details: { key: id, name: 'import' } },
     ],
   )
   for (const secret of [key, String(rotated.body.key)].map(text => text.split('_')[2] ?? '')) {

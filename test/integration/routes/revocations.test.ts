@@ -18,8 +18,14 @@ t.test('a revocation is made, listed and removed', async t => {
   t.equal(created.status, 201)
   t.equal(created.headers.get('location'), `/api/revocations/${made.id}`)
   t.strictSame(made, {
-    ...{ id: made.id, subject: 'eve', token_id: null, workspace: 'acme', at: made.at },
-    ...{ by: 'root', reason: 'lost her laptop', expires_at },
+    id: made.id,
+    subject: 'eve',
+    token_id: null,
+    workspace: 'acme',
+    at: made.at,
+    by: 'root',
+    reason: 'lost her laptop',
+    expires_at,
   })
   t.match(await listed.json(), { revocations: [{ id: other.id, token_id: 't1' }, made], next_cursor: null })
   t.equal(removed.status, 204)

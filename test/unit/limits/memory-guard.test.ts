@@ -48,7 +48,18 @@ t.test('what is resident counts as it is; each state ends lower than it begins',
   const states = steps.map(resident => check({ resident }))
 
   t.strictSame(states, [
-    ...['ample', 'ample', 'tight', 'tight', 'tight', 'low', 'low', 'low', 'tight', 'tight', 'ample', 'ample'],
+    'ample',
+    'ample',
+    'tight',
+    'tight',
+    'tight',
+    'low',
+    'low',
+    'low',
+    'tight',
+    'tight',
+    'ample',
+    'ample',
   ])
   t.equal(guard.fullness, 0.64)
   t.strictSame(done.lines, [

@@ -26,12 +26,12 @@ async function hostApp(test: Test, trustProxy: FastifyServerOptions['trustProxy'
     async principalOfKey(key, address) {
       if (key !== KEY || address !== '203.0.113.7') throw addressNotAllowed(address)
       return {
-        ...{ id: 'key:0123456789ab', workspace: 'acme', role: 'viewer' },
-        ...{
-          expiresAt: Number.POSITIVE_INFINITY,
-          issuedAt: 0,
-          credential: { kind: 'key', id: '0123456789ab' },
-        },
+        id: 'key:0123456789ab',
+        workspace: 'acme',
+        role: 'viewer',
+        expiresAt: Number.POSITIVE_INFINITY,
+        issuedAt: 0,
+        credential: { kind: 'key', id: '0123456789ab' },
       }
     },
   })

@@ -550,7 +550,8 @@ async function host(t: Test, options?: MessageStreamOptions) {
   })
   const url = await listen(t, app)
   return {
-    ...{ app, url },
+    app,
+    url,
     async next(): Promise<MessageStream> {
       await until('a stream', () => streams.length > 0)
       const stream = streams.shift()

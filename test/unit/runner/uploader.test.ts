@@ -15,7 +15,9 @@ function startUploader() {
     onRefused: error => refusals.push(error),
   })
   return {
-    ...{ uploader, batches, refusals },
+    uploader,
+    batches,
+    refusals,
     /** Resolves when batch `n` is under way. */
     sent: (n: number) => until(`batch ${n}`, () => batches.length > n),
     answer: (n: number) => answers[n],

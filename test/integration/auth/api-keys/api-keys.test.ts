@@ -44,12 +44,15 @@ t.test('whatever is no key, or not the whole of one, is refused alike', async t 
   const other = await createKey(pool, ORIGIN, { name: 'other', role: 'admin' })
   const secretOf = (text: string) => text.split('_')[2] ?? ''
   const wrong = [
-    ...['', 'slk_', key.slice(0, -1), `${key}x`, key.toUpperCase(), id],
-    ...[
-      `slk_${id}_${'x'.repeat(43)}`,
-      `slk_${id}_${secretOf(other.key)}`,
-      `slk_zzzzzzzzzzzz_${secretOf(key)}`,
-    ],
+    '',
+    'slk_',
+    key.slice(0, -1),
+    `${key}x`,
+    key.toUpperCase(),
+    id,
+    `slk_${id}_${'x'.repeat(43)}`,
+    `slk_${id}_${secretOf(other.key)}`,
+    `slk_zzzzzzzzzzzz_${secretOf(key)}`,
   ]
 
   const told = new Set<string>()
@@ -93,19 +96,24 @@ t.test('a key with rules is taken from the addresses that they name, in whatever
   const made = await createKey(pool, ORIGIN, { name: 'office', role: 'viewer', allowed_ips: rules })
 
   for (const address of [
-    ...[
-      '198.51.100.7',
-      '::ffff:198.51.100.7',
-      '::ffff:c633:6407',
-      '203.0.113.255',
-      '192.0.2.9',
-      '2001:db8::1',
-    ],
+    '198.51.100.7',
+    '::ffff:198.51.100.7',
+    '::ffff:c633:6407',
+    '203.0.113.255',
+    '192.0.2.9',
+    '2001:db8::1',
   ]) {
     t.ok(await keys.principalOf(made.key, address), address)
   }
   for (const address of [
-    ...['198.51.100.8', '::ffff:198.51.100.8', '203.0.114.0', '2001:db9::1', '::1', '', 'unknown', undefined],
+    '198.51.100.8',
+    '::ffff:198.51.100.8',
+    '203.0.114.0',
+    '2001:db9::1',
+    '::1',
+    '',
+    'unknown',
+    undefined,
   ]) {
     const refused = { status: 403, code: 'address-not-allowed', detail: new RegExp(address || 'address') }
     await t.rejects(keys.principalOf(made.key, address), refused, String(address))

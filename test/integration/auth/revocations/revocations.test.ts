@@ -98,7 +98,8 @@ t.test('revocations that are made, removed and over leave what is in force', asy
     const key = name()
     const principal = {
       ...({ id: name(), workspace: name(), role: 'viewer', expiresAt: 1e9 } as const),
-      ...{ issuedAt: integer(now), credential: { kind: 'key', id: key } as const },
+      issuedAt: integer(now),
+      credential: { kind: 'key', id: key } as const,
     }
     const inForce = model.filter(one => one.workspace === principal.workspace && now < one.expiresAt)
     const expected = inForce.some(

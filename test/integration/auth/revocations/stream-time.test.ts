@@ -61,7 +61,9 @@ t.test('a claim that waits ends with its token', async t => {
   const headers = { ...bearer(token({ role: 'runner', exp })), 'content-type': 'application/json' }
 
   const answer = fetch(`${gateway.url}/api/jobs/claim`, {
-    ...{ method: 'POST', headers, body: '{"runner":"r1","wait_ms":30000}' },
+    method: 'POST',
+    headers,
+    body: '{"runner":"r1","wait_ms":30000}',
   })
   await until('it waits', () => gateway.app.guard.watched === 1)
   await until('the token has ended', () => Date.now() >= (exp + 1) * 1_000)

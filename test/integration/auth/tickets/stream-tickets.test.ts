@@ -10,7 +10,10 @@ const HERE = '192.0.2.7'
 const INVALID = { status: 401, code: 'ticket-invalid' }
 
 const ada: Principal = {
-  ...{ id: 'ada', workspace: 'acme', role: 'editor', issuedAt: 1_700_000_000_000 },
+  id: 'ada',
+  workspace: 'acme',
+  role: 'editor',
+  issuedAt: 1_700_000_000_000,
   expiresAt: Date.now() + 3_600_000,
   credential: { kind: 'token', id: 'jti-1' },
 }
@@ -28,11 +31,16 @@ t.test('a ticket opens as the principal who asked for it, in every respect', asy
   const tickets = new StreamTickets(pool)
   const odd: Principal = {
     ...ada,
-    ...{ id: "o'Neill\u{1f980}", role: 'admin', issuedAt: 0, expiresAt: Number.POSITIVE_INFINITY },
+    id: "o'Neill\u{1f980}",
+    role: 'admin',
+    issuedAt: 0,
+    expiresAt: Number.POSITIVE_INFINITY,
     credential: { kind: 'key', id: '0123456789ab' },
   }
   const far: Principal = {
-    ...{ ...ada, expiresAt: Number.MAX_SAFE_INTEGER * 1000, issuedAt: 1_700_000_000_123.456 },
+    ...ada,
+    expiresAt: Number.MAX_SAFE_INTEGER * 1000,
+    issuedAt: 1_700_000_000_123.456,
     credential: { kind: 'token', id: undefined },
   }
 

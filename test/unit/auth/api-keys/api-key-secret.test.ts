@@ -30,15 +30,23 @@ t.test('no two keys share an id or a secret, and every character of the alphabet
 
 t.test('what was never made is no key', async t => {
   for (const text of [
-    ...['', 'slk_', `slk_${ID}`, `slk_${ID}_`, `slk_${ID}_${SECRET}x`, `slk_${ID}_${SECRET.slice(1)}`],
-    ...[
-      `slk_${ID}0_${SECRET}`,
-      `SLK_${ID}_${SECRET}`,
-      `slk_${ID.toUpperCase()}_${SECRET}`,
-      `slk_${SECRET}_${ID}`,
-    ],
-    ...[`slk_${ID}_${SECRET}\n`, ` slk_${ID}_${SECRET}`, `slk_${ID}__${SECRET}`, `slk_${ID}_${SECRET},slk_`],
-    ...[`xslk_${ID}_${SECRET}`, `slk_${ID}_${'é'.repeat(43)}`, `slk_${ID}_${SECRET.slice(1)}\u0000`],
+    '',
+    'slk_',
+    `slk_${ID}`,
+    `slk_${ID}_`,
+    `slk_${ID}_${SECRET}x`,
+    `slk_${ID}_${SECRET.slice(1)}`,
+    `slk_${ID}0_${SECRET}`,
+    `SLK_${ID}_${SECRET}`,
+    `slk_${ID.toUpperCase()}_${SECRET}`,
+    `slk_${SECRET}_${ID}`,
+    `slk_${ID}_${SECRET}\n`,
+    ` slk_${ID}_${SECRET}`,
+    `slk_${ID}__${SECRET}`,
+    `slk_${ID}_${SECRET},slk_`,
+    `xslk_${ID}_${SECRET}`,
+    `slk_${ID}_${'é'.repeat(43)}`,
+    `slk_${ID}_${SECRET.slice(1)}\u0000`,
   ]) {
     t.equal(parseApiKey(text), undefined, JSON.stringify(text))
   }
