@@ -1,6 +1,6 @@
 /**
  * The audit log: who did what that changes who may do what. An entry is written in the transaction of the act, so that
- * neither is there without the other, and is never changed (migrations/0006_audit.sql).
+ * neither is there without the other, and is never changed (migrations/0012_audit.sql).
  */
 import type pg from 'pg'
 

@@ -17,7 +17,7 @@ const COALESCE_MS = 10
 const DEADLINE_MS = 2_000
 /** A NOTIFY commits a transaction; nobody needs to wait until a hint is on disk. */
 const SETTINGS = `${pins('session')}; set synchronous_commit = off`
-/** Of the queue; the same stands in sluice.wake (migrations/0014_wakes.sql). */
+/** Of the queue; the same stands in sluice.wake (migrations/0007_publish.sql). */
 const CROWDED = 0.5
 
 export interface NotifierOptions {

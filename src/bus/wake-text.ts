@@ -5,7 +5,7 @@
  */
 import type { StreamId } from '../log/event.js'
 
-/** The NOTIFY channel; sluice.publish (migrations/0002_publish.sql) names it too. */
+/** The NOTIFY channel; sluice.publish (migrations/0007_publish.sql) names it too. */
 export const WAKE_CHANNEL = 'sluice_wake'
 
 const MAX_PAYLOAD_BYTES = 7_900

@@ -5,12 +5,12 @@
  * start at once, a failed migration leaves nothing behind, and a pooler in front (where neither a session's lock nor
  * its search_path would stay with us) does no harm.
  */
-import { readdir, readFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
-import { runner } from 'node-pg-migrate'
+import { join } from 'node:path'
 import pg from 'pg'
 import { packageRoot } from '../process/package-root.js'
+import { applyMissing } from './migration-files.js'
 import { pins, requireUsable } from './session.js'
+import { takeOver } from './takeover.js'
 
 const OLDEST_POSTGRES = 15
 /** Any number that nobody else locks: "sluice" in ASCII. */
@@ -28,9 +28,9 @@ const MIGRATION_SETTINGS = {
 const CONNECT_TIMEOUT_MS = 10_000
 
 /**
- * @param folder default: migrations/ of this package. Files that do not end in `.sql` are ignored.
- * @param oldest major version of PostgreSQL that will do.
- * @throws when the server is older, or the database was migrated by newer code; as `requireUsable` does.
+ * @param folder default: migrations/ of this package.
+ * @param oldest oldest major version of PostgreSQL that is accepted.
+ * @throws when the server is older, or the database was migrated by newer code; as `requireUsable` and `takeOver` do.
  */
 export async function migrate(
   url: string,
@@ -51,8 +51,10 @@ export async function migrate(
     await requireUsable(client)
     await client.query(`select pg_advisory_xact_lock(${MIGRATION_LOCK})`)
     await ensureSchema(client)
-    await refuseNewer(client, folder)
-    await applyMissing(client, folder)
+    const tookOver = await takeOver(client, folder)
+    const applied = await applyMissing(client, folder)
+    // A function that is created or replaced has only the settings that its definition names.
+    if (tookOver || applied > 0) await callIfThere(client, 'sluice.pin_functions()')
     // At each start, not once: a restore into another server brings the tables and not the role that they know.
     await callIfThere(client, 'sluice.raise_wall()')
     await client.query('commit')
@@ -79,61 +81,9 @@ async function ensureSchema(client: pg.Client): Promise<void> {
   if (rowCount === 0) await client.query('create schema sluice')
 }
 
-async function refuseNewer(client: pg.Client, folder: string): Promise<void> {
-  const { rows } = await client.query<{ name: string | null }>(
-    `select to_regclass('sluice.migrations') as name`,
-  )
-  if (rows[0]?.name == null) return
-  const files = await readdir(folder)
-  const known = files.filter(file => file.endsWith('.sql')).map(file => basename(file, '.sql'))
-  const unknown = await client.query<{ name: string }>(
-    'select name from sluice.migrations where name <> all ($1::text[]) order by id',
-    [known],
-  )
-  if (unknown.rows.length > 0) {
-    const names = unknown.rows.map(row => row.name).join(', ')
-    throw new Error(`This database was migrated by a newer Sluice (${names}). Run that version or newer.`)
-  }
-}
-
-async function applyMissing(client: pg.Client, folder: string): Promise<void> {
-  const applied = await runner({
-    dbClient: client,
-    dir: folder,
-    direction: 'up',
-    migrationsSchema: 'sluice',
-    migrationsTable: 'migrations',
-    // Our transaction holds the lock already.
-    noLock: true,
-    ignorePattern: '\\..*|.*(?<!\\.sql)',
-    migrationLoaderStrategies: [{ extensions: ['.sql'], loader: files => Promise.all(files.map(readUp)) }],
-    logger: { info: ignore, warn: ignore, error: ignore },
-  })
-  // To make a function anew takes its settings away.
-  if (applied.length > 0) await callIfThere(client, 'sluice.pin_functions()')
-}
-
 async function callIfThere(client: pg.Client, call: string): Promise<void> {
   const { rows } = await client.query<{ there: boolean }>('select to_regprocedure($1) is not null as there', [
     call,
   ])
   if (rows[0]?.there) await client.query(`select ${call}`)
 }
-
-/** One file as one step up. `noTransaction`: it runs inside the transaction that is open. */
-async function readUp(file: string) {
-  const sql = await readFile(file, 'utf8')
-  return {
-    id: file,
-    filePaths: [file],
-    actions: {
-      up: (steps: { noTransaction(): void; sql(text: string): void }) => {
-        steps.noTransaction()
-        steps.sql(sql)
-      },
-      down: false as const,
-    },
-  }
-}
-
-function ignore(): void {}

@@ -8,7 +8,7 @@ import { databaseFault, faultProblem } from './database-fault.js'
 import { MIGRATION_LOCK } from './migrate.js'
 import { type Database, inTransaction } from './pool.js'
 
-/** Made by sluice.raise_wall; known to the policies by its name (migrations/0011_row_level_security.sql). */
+/** Made by sluice.raise_wall; known to the policies by its name (migrations/0001_row_level_security.sql). */
 const REQUEST_ROLE = 'sluice_request'
 
 export interface Wall {

@@ -1,7 +1,7 @@
 /**
  * The settings that our statements depend on. A role, a database or a server may set each of them to something else, so
  * every connection sets them for itself: when it is made or, behind a pooler, in each transaction. The functions of the
- * schema `sluice` carry the same settings for their other callers (migrations/0012_pinned_functions.sql).
+ * schema `sluice` carry the same settings for their other callers (migrations/0002_function_settings.sql).
  *
  * Two settings are left to the operator: `default_transaction_read_only`, by which a database is closed to writers, and
  * `synchronous_commit`, unless it is `off`.

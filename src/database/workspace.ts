@@ -1,6 +1,6 @@
 /**
  * The second wall between workspaces: a request's statements run in a transaction that is told its workspace, and in
- * it the tables show no other's rows and take none for another (migrations/0011_row_level_security.sql). So a `where`
+ * it the tables show no other's rows and take none for another (migrations/0001_row_level_security.sql). So a `where`
  * that is forgotten or wrong finds nothing of somebody else's (I7).
  *
  * It guards against our own mistakes. It is no cage for SQL that an attacker writes: that could tell the

@@ -1,6 +1,6 @@
 /**
  * What a job is, once: the schemas that routes validate and serialise with, the types that come from them, and the
- * limits that migrations/0005_jobs.sql enforces as well.
+ * limits that migrations/0010_jobs.sql enforces as well.
  */
 import Type, { type Static } from 'typebox'
 import { RESERVED_PREFIX } from '../log/event.js'

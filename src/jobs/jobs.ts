@@ -2,7 +2,7 @@
  * The jobs of all workspaces. Each change of a status commits together with its events, and the grown streams are
  * announced only then (I1, I2); a read is one snapshot with a position to follow from; nothing reaches beyond the workspace
  * it is given (I7). Which status may follow which, and who may speak for a job, is decided in the database, under
- * the lock of the job's row (migrations/0005_jobs.sql).
+ * the lock of the job's row (migrations/0010_jobs.sql).
  *
  * A report carries a `Fence`. A runner's report on a claimed job counts only from the principal that claimed it, and only
  * while its attempt has the lease; routes say who is a runner (routes/job-fence.ts).

@@ -1,5 +1,6 @@
 /**
- * The statements on sluice.jobs, one a function, each one round trip and one transaction (migrations/0005_jobs.sql).
+ * The statements on sluice.jobs, one a function, each one round trip and one transaction (migrations/0010_jobs.sql and
+ * migrations/0011_leases.sql).
  * What they throw becomes a Problem in job-problem.ts.
  */
 import type { Author } from '../auth/principal.js'

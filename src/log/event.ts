@@ -1,6 +1,6 @@
 /**
  * What an event is, once: the schemas that routes validate with, the types that come from them, and the limits
- * that the log's SQL enforces as well (migrations/0001_log.sql), because an application may publish from there.
+ * that the log's SQL enforces as well (migrations/0003_event_limits.sql), because an application may publish from there.
  */
 import Type, { type Static } from 'typebox'
 import { describedAs } from '../openapi/described.js'

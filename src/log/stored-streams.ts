@@ -1,4 +1,4 @@
-/** How many streams there may be, and what retention takes from them (migrations/0015_bounded_streams.sql). */
+/** How many streams there may be, and what retention takes from them (migrations/0006_retention.sql). */
 import type pg from 'pg'
 import type { StreamId } from './event.js'
 

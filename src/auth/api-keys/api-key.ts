@@ -1,6 +1,6 @@
 /**
  * What an API key is to those who administer keys, once: the schemas that routes validate and serialise with, the types
- * that come from them, and the limits that migrations/0007_api_keys.sql enforces as well.
+ * that come from them, and the limits that migrations/0013_api_keys.sql enforces as well.
  */
 import Type, { type Static } from 'typebox'
 import { asLine } from '../../openapi/described.js'

@@ -7,7 +7,7 @@ import type pg from 'pg'
 import Type, { type Static } from 'typebox'
 import { ROLES } from '../principal.js'
 
-/** In the system's own workspace; so are the kind's and the events' names (migrations/0008_revocations.sql). */
+/** In the system's own workspace; so are the kind's and the events' names (migrations/0014_revocations.sql). */
 export const ACCESS_STREAM = 'access'
 
 const orNull = Type.Union([Type.String(), Type.Null()])

@@ -1,6 +1,6 @@
 /**
  * What a revocation is, once: the schemas that routes validate and serialise with, the types that come from them, and
- * the limits that migrations/0008_revocations.sql enforces as well.
+ * the limits that migrations/0014_revocations.sql enforces as well.
  */
 import Type, { type Static } from 'typebox'
 import { asLine } from '../../openapi/described.js'

@@ -29,7 +29,7 @@ export interface Fault {
   readonly code: string
 }
 
-/** The data of a terminal event (migrations/0005_jobs.sql). */
+/** The data of a terminal event (migrations/0010_jobs.sql). */
 export type Ending = Pick<Job, 'status' | 'result' | 'attempt'> & { readonly job_id: string }
 
 const HIDDEN = Buffer.alloc(0)

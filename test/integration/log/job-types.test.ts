@@ -1,6 +1,5 @@
 /** Types that start with `job.`: what becomes of jobs is said by the gateway alone. */
 import t from 'tap'
-import { migrate } from '../../../src/database/migrate.js'
 import { RESERVED_PREFIX } from '../../../src/log/event.js'
 import { createDatabase } from '../../harness/database.js'
 import { as, startGateway } from '../../harness/gateway.js'
@@ -68,21 +67,3 @@ t.test('nobody publishes them from SQL, or watches a table under such a name', a
   t.strictSame(types, ['task.created', 'jobs.created'])
   t.equal(RESERVED_PREFIX, 'job.')
 })
-
-t.test(
-  'a database with a table that is watched so is not brought up to date, and says what to do',
-  async t => {
-    const { pool, url } = await createDatabase(t)
-    await pool.query(`
-    create table public.work (id int); select sluice.watch('public.work', 'task', 'acme');
-    drop trigger sluice_watch_1_describe on public.work;
-    create trigger sluice_watch_1_describe after insert on public.work
-      for each row execute function sluice.describe_change('job', 'acme', '')`)
-    const [last] = (await pool.query(`delete from sluice.migrations where name like '0019%' returning name`))
-      .rows
-    t.ok(last, 'as before that migration')
-    await pool.query(`delete from sluice.migrations where name > '0019'`)
-
-    await t.rejects(migrate(url), { message: /work/ })
-  },
-)

@@ -1,0 +1,67 @@
+/**
+ * The SQL files of a folder as migrations, applied in the order of their numbers. Files that are not named like
+ * 0001_name.sql are no migrations and are ignored, because one stray file would stop every start.
+ */
+import { readdir, readFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { runner } from 'node-pg-migrate'
+import type pg from 'pg'
+
+const MIGRATION = /^\d{4}_\w+\.sql$/
+/** What the runner must not read, as it wants it: the text of a pattern for the whole name. */
+const ANYTHING_ELSE = `(?!${MIGRATION.source.slice(1)}).*`
+
+/** The names of the migrations in `folder`, without `.sql`, in order. Empty if there is no such folder. */
+export async function migrationNames(folder: string): Promise<string[]> {
+  const files = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
+    throw error
+  })
+  return files
+    .filter(file => MIGRATION.test(file))
+    .map(file => basename(file, '.sql'))
+    .sort()
+}
+
+export function readMigration(folder: string, name: string): Promise<string> {
+  return readFile(join(folder, `${name}.sql`), 'utf8')
+}
+
+/**
+ * Applies the migrations of `folder` that the database lacks, in the transaction that is open on `client`, and notes
+ * their names in `sluice.migrations`.
+ * @returns how many it applied.
+ */
+export async function applyMissing(client: pg.Client, folder: string): Promise<number> {
+  const applied = await runner({
+    dbClient: client,
+    dir: folder,
+    direction: 'up',
+    migrationsSchema: 'sluice',
+    migrationsTable: 'migrations',
+    // The caller's transaction holds our own lock.
+    noLock: true,
+    ignorePattern: ANYTHING_ELSE,
+    migrationLoaderStrategies: [{ extensions: ['.sql'], loader: files => Promise.all(files.map(readUp)) }],
+    logger: { info: ignore, warn: ignore, error: ignore },
+  })
+  return applied.length
+}
+
+/** One file as one step up. `noTransaction`: it runs inside the transaction that is open. */
+async function readUp(file: string) {
+  const sql = await readFile(file, 'utf8')
+  return {
+    id: file,
+    filePaths: [file],
+    actions: {
+      up: (steps: { noTransaction(): void; sql(text: string): void }) => {
+        steps.noTransaction()
+        steps.sql(sql)
+      },
+      down: false as const,
+    },
+  }
+}
+
+function ignore(): void {}
