@@ -58,21 +58,21 @@ async function sendEventPageIn(
 ): Promise<FastifyReply> {
   const gone = departureOf(reply.raw)
   const { principal } = reply.request
-  const lease = await app.hub.open(principal.workspace, query.stream)
-  if (!lease) throw notFound('stream')
+  const handle = await app.hub.open(principal.workspace, query.stream)
+  if (!handle) throw notFound('stream')
   try {
-    const { cursor, reset } = await app.hub.starts.resolve(lease.stream, query.from)
+    const { cursor, reset } = await app.hub.starts.resolve(handle.stream, query.from)
     if (reset) throw discontinuity(reset)
     const { limit, filter, form } = query
     // No longer than the credentials are good, as a stream.
     const waitMs = Math.max(0, Math.min(query.waitMs, principal.expiresAt - Date.now()))
     const page = await app.guard.whileGood(principal, gone, signal =>
-      readEventPage(app.database, lease.stream, { after: cursor, limit, filter, waitMs, signal }),
+      readEventPage(app.database, handle.stream, { after: cursor, limit, filter, waitMs, signal }),
     )
     if ('reason' in page) throw discontinuity(page)
     return reply.type(form).send(form === 'application/json' ? documentOf(page) : linesOf(page))
   } finally {
-    lease.release()
+    handle.release()
   }
 }
 

@@ -14,7 +14,7 @@ import {
 import { isBusy } from '../src/database/fair-gate.js'
 import { inWorkspace } from '../src/database/workspace.js'
 import { isAt } from '../src/hub/cursor.js'
-import type { Lease } from '../src/hub/hub.js'
+import type { StreamHandle } from '../src/hub/hub.js'
 import type { Opening, Start, StartAt } from '../src/hub/start.js'
 import type { StreamLimit, StreamSlot } from '../src/limits/stream-slots.js'
 import { FEED } from '../src/log/event.js'
@@ -109,18 +109,18 @@ async function followIn(
     return refuseSoftly(reply, encoding, 'limit')
   }
   const { frames, from = request.from } = (await opening?.(encoding)) ?? { frames: [] }
-  const lease = held(await open(app, reply, stream), slot)
+  const handle = held(await open(app, reply, stream), slot)
   try {
-    const start = await app.hub.starts.resolve(lease.stream, from, filter)
-    if (await isAtItsEnd(app, reply, stream, lease, start)) {
-      lease.release()
+    const start = await app.hub.starts.resolve(handle.stream, from, filter)
+    if (await isAtItsEnd(app, reply, stream, handle, start)) {
+      handle.release()
       // Stops an EventSource for good (WHATWG HTML §9.2.3): nothing can come any more.
       if (start.reset === undefined) return reply.code(204).send()
       // Nothing is left to say but that: the client comes back with the id of the end.
       return sayAndEnd(reply, encoding, { name: 'reset', data: start.reset, id: start.reset.head })
     }
-    if (lease.stream.followers.size >= maxFollowers) {
-      lease.release()
+    if (handle.stream.followers.size >= maxFollowers) {
+      handle.release()
       return refuseSoftly(reply, encoding, 'limit')
     }
     // Asked again, in the turn in which the stream is taken up: there may have been much to wait for.
@@ -131,16 +131,16 @@ async function followIn(
       broughtId: echoOfBroughtId(reply.request),
       ignored: reply.request.ignored,
     }
-    app.hub.subscribe({ lease, start, sink, encoding, filter, ...told, ...current })
+    app.hub.subscribe({ handle, start, sink, encoding, filter, ...told, ...current })
     return reply
   } catch (error) {
-    lease.release()
+    handle.release()
     throw error
   }
 }
 
-/** A lease that gives the slot back with the stream. */
-function held({ stream, release }: Lease, slot: StreamSlot): Lease {
+/** A handle that gives the slot back with the stream. */
+function held({ stream, release }: StreamHandle, slot: StreamSlot): StreamHandle {
   return {
     stream,
     release() {
@@ -155,10 +155,10 @@ function rolesOf({ request }: FastifyReply): Role[] {
   return [request.routeOptions.config.access].flat().filter(role => role !== 'public')
 }
 
-async function open(app: FastifyInstance, reply: FastifyReply, stream: string): Promise<Lease> {
-  const lease = await app.hub.open(reply.request.principal.workspace, stream)
-  if (!lease) throw notFound('stream')
-  return lease
+async function open(app: FastifyInstance, reply: FastifyReply, stream: string): Promise<StreamHandle> {
+  const handle = await app.hub.open(reply.request.principal.workspace, stream)
+  if (!handle) throw notFound('stream')
+  return handle
 }
 
 /**
@@ -170,7 +170,7 @@ async function isAtItsEnd(
   app: FastifyInstance,
   reply: FastifyReply,
   name: string,
-  { stream }: Lease,
+  { stream }: StreamHandle,
   { cursor }: Start,
 ): Promise<boolean> {
   if (cursor.position < stream.head.position) return false

@@ -8,7 +8,7 @@
  *   each filtered page, so that who is cut off in the middle of a long log goes on there;
  * - else the pages that all clients share.
  *
- * Whatever it is, it continues the cursor by identity and without a hole, or the log itself is asked for the cursor: if it
+ * Whatever it is, it continues the cursor by identity and without a gap, or the log itself is asked for the cursor: if it
  * has none, the stream says `reset` (I4). While the log cannot be read the stream stays open, and it is tried again.
  */
 import { setTimeout as pause } from 'node:timers/promises'
@@ -136,7 +136,7 @@ export class CatchUp {
     return this.#stream.turns.next()
   }
 
-  /** Of the log, what comes next; nothing where it has a hole, or has lost the cursor. */
+  /** Of the log, what comes next; nothing where it has a gap, or has lost the cursor. */
   async #readNext(): Promise<readonly EventFrames[]> {
     const { filter, starts } = this.#options
     const { cursor } = this.#latecomer
@@ -169,7 +169,7 @@ export class CatchUp {
     const place = await this.#options.starts.place(this.#stream.id, cursor.position)
     if (!this.#latecomer.catchingUp || restarts !== this.#latecomer.restarts) return
     const why = lossOf(cursor, place)
-    if (why !== 'retention') this.#stream.doubt()
+    if (why !== 'retention') this.#stream.verify()
     // What the client has been sent may still be there: it is only its filter that has passed over what is lost.
     if (why === 'history-lost' && this.#latecomer.stepBack()) return
     if (why) this.#latecomer.reset(why, place)

@@ -21,7 +21,7 @@ export interface Member {
   receive(payload: Payload | undefined, after: Cursor, upTo: StoredEvent): void
 }
 
-export class Audience {
+export class FanOutGroup {
   readonly members = new Set<Member>()
 
   constructor(

@@ -1,5 +1,5 @@
 /**
- * A stream that clients of this process follow: its head, its recent frames, and its live audiences. The tailer hands it
+ * A stream that clients of this process follow: its head, its recent frames, and its fan-out groups of live subscriptions. The tailer hands it
  * events in order; it encodes each once. Head and recent frames move in one turn of the event loop, and the delivery to
  * the live subscriptions begins in it. With many of them it goes on in later turns (turns.ts), while the tailer holds back
  * what comes next. So a live subscription is at the head, or at the head before and about to be served; who joins meanwhile is
@@ -11,7 +11,7 @@ import type { Bounds, Head } from '../log/log.js'
 import type { TypeFilter } from '../log/type-filter.js'
 import type { Encoding } from '../sse/encoding.js'
 import { EventFrames } from './event-frames.js'
-import { Audience, type Member } from './fan-out-group.js'
+import { FanOutGroup, type Member } from './fan-out-group.js'
 import { Heartbeats } from './heartbeats.js'
 import type { PageFrames } from './page-frames.js'
 import { RecentFrames } from './recent-frames.js'
@@ -22,20 +22,20 @@ import type { Discontinuity, TailedStream } from './tailer.js'
 export interface Follower {
   /** The log does not continue at the stream's head, `lost`; it goes on from the bounds' head. */
   restart(why: Discontinuity, bounds: Bounds, lost: Head): void
-  vanish(): void
+  onDeleted(): void
 }
 
 export class HubStream implements TailedStream {
   readonly recent = new RecentFrames()
   readonly heartbeats = new Heartbeats()
   readonly followers = new Set<Follower>()
-  readonly #audiences = new Map<string, Audience>()
+  readonly #fanOutGroups = new Map<string, FanOutGroup>()
   readonly #waiting = new Set<() => void>()
   #history: string = randomUUID()
   #restarts = 0
   #idleSince: number | undefined = Date.now()
-  #leases = 0
-  vanished = false
+  #handles = 0
+  deleted = false
   /** The process ends: nobody is to wait for more any longer. */
   ending = false
 
@@ -45,19 +45,19 @@ export class HubStream implements TailedStream {
     readonly closed: boolean,
     public head: Head,
     /** Has the head compared with the log. */
-    readonly verify: () => void,
+    readonly compareHead: () => void,
     readonly turns: Turns,
   ) {}
 
-  /** Names what is kept of the log. Another one after each restart and doubt, so that nothing older is found again. */
+  /** Names what is kept of the log. Another one after each restart and verification, so that nothing older is found again. */
   get history(): string {
     return this.#history
   }
 
   /** To be called when the log and what is kept of it do not fit together: all of it is read and compared again. */
-  doubt(): void {
+  verify(): void {
     this.#history = randomUUID()
-    this.verify()
+    this.compareHead()
   }
 
   receive(events: readonly StoredEvent[]): Promise<void> | undefined {
@@ -92,27 +92,27 @@ export class HubStream implements TailedStream {
     this.#grew()
   }
 
-  vanish(): void {
-    this.vanished = true
-    for (const follower of this.followers) follower.vanish()
+  onDeleted(): void {
+    this.deleted = true
+    for (const follower of this.followers) follower.onDeleted()
     this.#grew()
   }
 
   /** Makes a member live: from now on it gets what comes after the head, until the returned function is called. */
   join(member: Member, encoding: Encoding, filter: TypeFilter | undefined): () => void {
     const key = `${encoding.name} ${filter?.key ?? ''}`
-    const audience = this.#audiences.get(key) ?? new Audience(encoding, filter)
-    this.#audiences.set(key, audience)
-    audience.members.add(member)
+    const group = this.#fanOutGroups.get(key) ?? new FanOutGroup(encoding, filter)
+    this.#fanOutGroups.set(key, group)
+    group.members.add(member)
     return () => {
-      audience.members.delete(member)
-      if (audience.members.size === 0 && this.#audiences.get(key) === audience) this.#audiences.delete(key)
+      group.members.delete(member)
+      if (group.members.size === 0 && this.#fanOutGroups.get(key) === group) this.#fanOutGroups.delete(key)
     }
   }
 
   /** How many groups of live subscriptions there are: what one of a group gets, all of it get. */
-  get audiences(): number {
-    return this.#audiences.size
+  get fanOutGroups(): number {
+    return this.#fanOutGroups.size
   }
 
   /** Answers those who wait for more. */
@@ -139,15 +139,15 @@ export class HubStream implements TailedStream {
   }
 
   /** Keeps the stream in the hub until the returned function is called. */
-  lease(): () => void {
-    this.#leases += 1
+  hold(): () => void {
+    this.#handles += 1
     this.#idleSince = undefined
     let released = false
     return () => {
       if (released) return
       released = true
-      this.#leases -= 1
-      if (this.#leases === 0) this.#idleSince = Date.now()
+      this.#handles -= 1
+      if (this.#handles === 0) this.#idleSince = Date.now()
     }
   }
 
@@ -163,8 +163,8 @@ export class HubStream implements TailedStream {
 
   *#deliver(frames: readonly EventFrames[], before: Head): Generator<void> {
     const restarts = this.#restarts
-    for (const audience of [...this.#audiences.values()]) {
-      for (const _ of audience.send(frames, before)) {
+    for (const group of [...this.#fanOutGroups.values()]) {
+      for (const _ of group.send(frames, before)) {
         yield
         // These events are lost.
         if (restarts !== this.#restarts) return

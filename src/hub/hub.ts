@@ -41,13 +41,13 @@ export interface HubOptions {
 }
 
 /** A stream that stays open until it is released. Releasing twice is fine. */
-export interface Lease {
+export interface StreamHandle {
   readonly stream: HubStream
   release(): void
 }
 
 export interface Follow {
-  readonly lease: Lease
+  readonly handle: StreamHandle
   readonly start: Start
   readonly sink: Sink
   readonly encoding: Encoding
@@ -106,7 +106,7 @@ export class Hub {
   }
 
   /** The stream of that name, open; undefined when there is none. The feed is there as soon as somebody asks. */
-  async open(workspace: string, name: string): Promise<Lease | undefined> {
+  async open(workspace: string, name: string): Promise<StreamHandle | undefined> {
     const key = `${workspace}/${name}`
     const opening = this.#streams.get(key) ?? this.#load(workspace, name)
     this.#streams.set(key, opening)
@@ -114,22 +114,22 @@ export class Hub {
       this.#forget(key, opening)
       throw error
     })
-    if (!stream || stream.vanished) this.#forget(key, opening, stream)
+    if (!stream || stream.deleted) this.#forget(key, opening, stream)
     if (!stream) return undefined
     // Gone meanwhile, or forgotten because nobody held it.
     if (this.#streams.get(key) !== opening) return this.open(workspace, name)
     if (this.#mode === 'draining') stream.end()
-    return { stream, release: stream.lease() }
+    return { stream, release: stream.hold() }
   }
 
-  /** Takes over the lease. A subscription that must come back later, or has expired, is told so and ended at once. */
-  subscribe({ lease, start, sink, encoding, filter, broughtId, opening = [], ignored, ...by }: Follow) {
+  /** Takes over the handle. A subscription that must come back later, or has expired, is told so and ended at once. */
+  subscribe({ handle, start, sink, encoding, filter, broughtId, opening = [], ignored, ...by }: Follow) {
     const { heartbeatMs, maxAgeMs, logger } = this.#options
     const now = Date.now()
     const tooOldAt = maxAgeMs > 0 ? now + maxAgeMs * (0.9 + 0.2 * Math.random()) : Number.POSITIVE_INFINITY
     const admission = new Admission({ ...by, tooOldAt })
     const subscription = new Subscription({
-      stream: lease.stream,
+      stream: handle.stream,
       starts: this.starts,
       start,
       sink,
@@ -141,7 +141,7 @@ export class Hub {
       admission,
       onClosed: () => {
         this.#subscriptions.delete(admission.connection)
-        lease.release()
+        handle.release()
       },
     })
     // Asked again: many may have been let in at the same time, and have waited for the database since.
@@ -223,8 +223,8 @@ export class Hub {
     const found = await openStored(database, workspace, name)
     if (!found) return undefined
     const { id, kind, closedAt, head } = found
-    const verify = () => tailer.wake([id])
-    const stream = new HubStream(id, kind, closedAt !== null, head, verify, this.#turns)
+    const compareHead = () => tailer.wake([id])
+    const stream = new HubStream(id, kind, closedAt !== null, head, compareHead, this.#turns)
     tailer.follow(stream)
     return stream
   }
@@ -239,7 +239,7 @@ export class Hub {
     for (const subscription of this.#subscriptions.values()) subscription.tick(now)
     for (const [key, opening] of this.#streams) {
       const stream = await opening.catch(() => undefined)
-      if (stream && stream.idleFor(now) <= LINGER_MS && !stream.vanished) continue
+      if (stream && stream.idleFor(now) <= LINGER_MS && !stream.deleted) continue
       this.#forget(key, opening, stream)
     }
   }

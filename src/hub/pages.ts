@@ -48,7 +48,7 @@ export class Pages {
   }
 
   /**
-   * Events that continue the cursor, without a hole, as many as one read gives. None only if the log, read after this
+   * Events that continue the cursor, without a gap, as many as one read gives. None only if the log, read after this
    * call, had none there or not the cursor itself.
    */
   async after(stream: HubStream, cursor: Cursor): Promise<readonly EventFrames[]> {
@@ -58,7 +58,7 @@ export class Pages {
     // The page was cut by bytes, or was read before the event was committed, or is of another history.
     const fresh = await this.#read(stream, cursor.position)
     if (!fresh.has(cursor)) return []
-    if (page.has(cursor) === false) stream.doubt()
+    if (page.has(cursor) === false) stream.verify()
     return fresh.frames
   }
 

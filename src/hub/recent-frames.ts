@@ -1,5 +1,5 @@
 /**
- * The newest events of a stream, without a hole, bounded by count and by bytes. A client that has fallen behind only a
+ * The newest events of a stream, without a gap, bounded by count and by bytes. A client that has fallen behind only a
  * little catches up from here and never touches the database.
  */
 import type { Position } from '../log/event.js'

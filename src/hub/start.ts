@@ -101,7 +101,7 @@ export class Starts {
     // another process, which the client has the id from.
     const place = await this.place(stream.id, position)
     const { eventId } = place
-    if (eventId !== undefined && known !== undefined && eventId !== known) stream.doubt()
+    if (eventId !== undefined && known !== undefined && eventId !== known) stream.verify()
     if (eventId !== undefined && names(id, eventId)) return { cursor: { position, eventId } }
     if (position < place.base.position) return resetAt(place, 'retention')
     return resetAt(place, eventId === undefined && id.check === undefined ? 'unknown-id' : 'history-lost')
@@ -133,5 +133,5 @@ function resetAt(bounds: Bounds, reason: Reset['reason']): Start {
   return { cursor: bounds.head, reset: resetTo(bounds, reason) }
 }
 
-/** Of a stream that vanished while it was being opened; the tailer ends its subscriptions. */
+/** Of a stream that was deleted while it was being opened; the tailer ends its subscriptions. */
 const NOWHERE: Head = { position: 0 as Position, eventId: '00000000-0000-4000-8000-000000000000' }

@@ -33,7 +33,7 @@ import type { SubscriptionOptions } from './subscription-options.js'
 import type { Discontinuity } from './tailer.js'
 
 /** Why a subscription is ended from here. */
-export type Stop = 'expired' | 'revoked' | 'too-old' | 'stalled' | 'draining' | 'vanished'
+export type Stop = 'expired' | 'revoked' | 'too-old' | 'stalled' | 'draining' | 'deleted'
 
 export class Subscription implements Member, Follower, Latecomer {
   readonly admission: Admission
@@ -168,8 +168,8 @@ export class Subscription implements Member, Follower, Latecomer {
     this.#place = 'sent'
   }
 
-  vanish(): void {
-    this.stop('vanished')
+  onDeleted(): void {
+    this.stop('deleted')
   }
 
   /**

@@ -3,7 +3,7 @@
  * said on it arrives like any event, in order, with NOTIFY off too, and survives restarts. Where the log has lost what was
  * said, the stream is loaded anew at once.
  *
- * not followed ── load ──▶ followed ── restart, vanished, an outage of the log ──▶ not followed
+ * not followed ── load ──▶ followed ── restart, deleted, an outage of the log ──▶ not followed
  *
  * Whoever follows begins from what is stored, not from an event that it happens to get: `load` runs after the head has
  * been read, so what changes meanwhile is in what it loads, or comes as an event, or both; never neither.
@@ -74,7 +74,7 @@ export class SystemStream {
 
   async #check(): Promise<void> {
     const failing = this.#options.tailer.failingSince !== undefined
-    // Behind a failover the log may be another one, and no hole in it to tell.
+    // Behind a failover the log may be another one, and no gap in it to tell.
     if (this.#outage && !failing) this.#unfollow()
     this.#outage = failing
     if (!this.#stream) await this.#follow()
@@ -124,7 +124,7 @@ export class SystemStream {
         this.#options.receive(events)
       },
       restart: again,
-      vanish: again,
+      onDeleted: again,
     }
     return stream
   }

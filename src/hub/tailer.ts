@@ -3,7 +3,7 @@
  *
  * It holds a set of dirty streams. While the set is not empty, each turn takes the whole of it and reads all those
  * streams with one query; so under load turns grow and queries do not. A stream gets its rows only when they
- * continue its head without a hole (I3) and the log still has that head, by identity: a restore or a failover can lose a
+ * continue its head without a gap (I3) and the log still has that head, by identity: a restore or a failover can lose a
  * tail that clients have seen, and give its positions to other events (I4). Anything else ends in a restart of the stream
  * that says why. A stream that rests (rests.ts) becomes dirty afterwards.
  *
@@ -48,7 +48,7 @@ export interface TailedStream {
   /** The log does not continue at the head; it goes on from the bounds' head. */
   restart(why: Discontinuity, bounds: Bounds): void
   /** The stream itself is gone from the database. */
-  vanish(): void
+  onDeleted(): void
 }
 
 export interface TailerOptions {
@@ -221,7 +221,7 @@ export class Tailer {
   async #endGone(): Promise<void> {
     const gone = await findGone(this.#options.database, [...this.#streams.keys()])
     this.#polled = false
-    for (const id of gone) this.#streams.get(id)?.vanish()
+    for (const id of gone) this.#streams.get(id)?.onDeleted()
   }
 
   async #restart(stream: TailedStream): Promise<void> {
@@ -230,7 +230,7 @@ export class Tailer {
     if (this.#streams.get(stream.id) !== stream) return
     this.#options.logger.warn({ stream: stream.id, seen, bounds }, 'The log does not continue where it was.')
     if (bounds) stream.restart(bounds.base.position > seen ? 'retention' : 'history-lost', bounds)
-    else stream.vanish()
+    else stream.onDeleted()
   }
 }
 

@@ -11,7 +11,7 @@
  */
 
 import { isAt } from '../hub/cursor.js'
-import type { Lease } from '../hub/hub.js'
+import type { StreamHandle } from '../hub/hub.js'
 import type { HubStream } from '../hub/hub-stream.js'
 import type { Head } from '../log/log.js'
 import type { QueueFilter } from './queued.js'
@@ -23,7 +23,7 @@ export interface WaitingClaimsOptions {
   /** For each filter the jobs that wait, `wanted` at most. */
   count(filters: readonly (QueueFilter & { readonly wanted: number })[]): Promise<number[]>
   /** The feed of a workspace. */
-  open(workspace: string): Promise<Lease | undefined>
+  open(workspace: string): Promise<StreamHandle | undefined>
 }
 
 interface Waiter {
@@ -211,16 +211,16 @@ export class WaitingClaims {
 
   #watched(workspace: string) {
     const over = new AbortController()
-    const opening = this.#options.open(workspace).then(lease => {
-      if (!lease) throw new Error(`The feed of ${workspace} cannot be opened.`)
-      void this.#watch(workspace, lease, over.signal)
-      return lease.stream
+    const opening = this.#options.open(workspace).then(handle => {
+      if (!handle) throw new Error(`The feed of ${workspace} cannot be opened.`)
+      void this.#watch(workspace, handle, over.signal)
+      return handle.stream
     })
     return { claims: 0, opening, close: () => over.abort() }
   }
 
-  async #watch(workspace: string, { stream, release }: Lease, over: AbortSignal): Promise<void> {
-    while (!over.aborted && !stream.ending && !stream.vanished) {
+  async #watch(workspace: string, { stream, release }: StreamHandle, over: AbortSignal): Promise<void> {
+    while (!over.aborted && !stream.ending && !stream.deleted) {
       const seen = stream.head
       await stream.grown(over)
       if (!over.aborted && hasCreated(stream, seen)) this.#stir(workspace)

@@ -68,14 +68,14 @@ export async function startHub(
   let most = 0
   const server = createServer(async (request, response) => {
     const query = new URL(request.url ?? '/', 'http://localhost').searchParams
-    const lease = await hub.open('acme', query.get('stream') ?? 'feed')
-    if (!lease) {
+    const handle = await hub.open('acme', query.get('stream') ?? 'feed')
+    if (!handle) {
       response.writeHead(404).end()
       return
     }
     const types = query.get('types')
     const filter = types ? TypeFilter.parse(types) : undefined
-    const start = await hub.starts.resolve(lease.stream, startAt(query.get('from')), filter)
+    const start = await hub.starts.resolve(handle.stream, startAt(query.get('from')), filter)
     response.writeHead(200, { 'content-type': sse.contentType })
     response.flushHeaders()
     const sink = new Sink(response)
@@ -87,8 +87,8 @@ export async function startHub(
     }
     const expiresAt = Number(query.get('expires') ?? Number.POSITIVE_INFINITY)
     const principal = { ...ADA, expiresAt }
-    hub.subscribe({ lease, start, sink, encoding: sse, filter, principal, access: ['viewer'] })
-    subscribed?.(lease.stream)
+    hub.subscribe({ handle, start, sink, encoding: sse, filter, principal, access: ['viewer'] })
+    subscribed?.(handle.stream)
   })
   test.teardown(async () => {
     hub.close()

@@ -71,10 +71,10 @@ t.test('clients of all four forms share what is made of an event', async t => {
     const stream = await openStream(t, `${url}/api/events?types=a.*${query}`, { headers: as('viewer') })
     await stream.until(1)
   }
-  const lease = await app.hub.open('acme', 'feed')
-  t.teardown(() => lease?.release())
+  const handle = await app.hub.open('acme', 'feed')
+  t.teardown(() => handle?.release())
 
-  t.equal(lease?.stream.audiences, 2)
+  t.equal(handle?.stream.fanOutGroups, 2)
 })
 
 t.test("Chromium's onmessage sees events of any type at once", { skip: withoutBrowser() }, async t => {

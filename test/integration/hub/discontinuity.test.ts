@@ -8,15 +8,15 @@ const PAGE_OF_TEXT = `{"n":$n,"x":"${'x'.repeat(4_000)}"}`
 
 t.test('events that retention takes from before a slow client are told as lost', async t => {
   const { pool, url, append, hub, sinks, tailer } = await startHub(t)
-  const lease = await hub.open('acme', 'feed')
-  t.teardown(() => lease?.release())
+  const handle = await hub.open('acme', 'feed')
+  t.teardown(() => handle?.release())
   const client = await openStream(t, url)
   await client.until(1)
   client.response.pause()
   const ids: string[] = []
   while (!sinks[0]?.full) ids.push(...(await append(200, PAGE_OF_TEXT)))
   ids.push(...(await append(800, PAGE_OF_TEXT)))
-  await until('the tailer has them', () => lease?.stream.head.position === ids.length)
+  await until('the tailer has them', () => handle?.stream.head.position === ids.length)
   await pool.query(`select sluice.retain('feed', '0 s', 1000000)`)
   const kept = await append(10)
   tailer.wake('all')
@@ -30,7 +30,7 @@ t.test('events that retention takes from before a slow client are told as lost',
   const before = eventIds(client.messages.slice(0, at))
   t.equal(resets(client).length, 1)
   t.match(JSON.parse(resets(client)[0]?.data ?? ''), { reason: 'retention', head: kept.at(-1) })
-  t.strictSame(before, ids.slice(0, before.length), 'without a hole up to there')
+  t.strictSame(before, ids.slice(0, before.length), 'without a gap up to there')
   t.strictSame(eventIds(client.messages.slice(at)), [next], 'and from the head after it')
 })
 
@@ -45,8 +45,8 @@ t.test('retention that overtakes a slow client and the tailer is told once', asy
         name => name === 'sluice-read-place' && letGo?.(),
       ),
   })
-  const lease = await hub.open('acme', 'feed')
-  t.teardown(() => lease?.release())
+  const handle = await hub.open('acme', 'feed')
+  t.teardown(() => handle?.release())
   const client = await openStream(t, url)
   await client.until(1)
   client.response.pause()
@@ -54,7 +54,7 @@ t.test('retention that overtakes a slow client and the tailer is told once', asy
   while (!sinks[0]?.full) stored += (await append(200, PAGE_OF_TEXT)).length
   // More than is kept of recent events: the client has to read of the log what comes next.
   stored += (await append(800, PAGE_OF_TEXT)).length
-  await until('the tailer has them', () => lease?.stream.head.position === stored)
+  await until('the tailer has them', () => handle?.stream.head.position === stored)
   held = new Promise(resolve => {
     letGo = resolve
   })
@@ -81,15 +81,15 @@ for (const [cut, told] of [
       const { pool, url, append, hub, sinks, bus } = await startHub(t)
       bus.status = 'listening'
       const ids = await append(3_000, PAGE_OF_TEXT)
-      const lease = await hub.open('acme', 'feed')
-      t.teardown(() => lease?.release())
+      const handle = await hub.open('acme', 'feed')
+      t.teardown(() => handle?.release())
       const client = await openStream(t, `${url}?from=beginning`)
       client.response.pause()
       await until('it is full', () => sinks[0]?.full === true)
 
       await pool.query('delete from sluice.events where "position" > $1', [cut])
       client.response.resume()
-      await until('the tailer knows too', () => lease?.stream.head.position === cut)
+      await until('the tailer knows too', () => handle?.stream.head.position === cut)
       const [next] = await append(1)
       await client.until(messages => messages.at(-1)?.id === next)
 
@@ -132,15 +132,15 @@ t.test('a restart while a client is full is told before anything of the new hist
 t.test('a restart in the middle of a page ends the page', async t => {
   const { pool, url, append, sinks, hub, tailer } = await startHub(t)
   await append(3_000, PAGE_OF_TEXT)
-  const lease = await hub.open('acme', 'feed')
-  t.teardown(() => lease?.release())
+  const handle = await hub.open('acme', 'feed')
+  t.teardown(() => handle?.release())
   const clients = await Promise.all([0, 70, 140, 210].map(n => openStream(t, `${url}?from=${n}`)))
   for (const { response } of clients) response.pause()
   await until('they are full', () => sinks.length === 4 && sinks.every(({ full }) => full))
 
   const { ids: renewed } = await replaceTail(pool, 1, 20)
   tailer.wake('all')
-  await until('the restart', () => lease?.stream.head.position === 21)
+  await until('the restart', () => handle?.stream.head.position === 21)
   for (const { response } of clients) response.resume()
 
   for (const client of clients) {
@@ -167,14 +167,14 @@ t.test('a page that was read before a restart is not shown after it', async t =>
     reading: database => observed(database, () => {}, hold),
   })
   const [first] = await append(100)
-  const lease = await hub.open('acme', 'feed')
-  t.teardown(() => lease?.release())
+  const handle = await hub.open('acme', 'feed')
+  t.teardown(() => handle?.release())
   const client = await openStream(t, `${url}?from=beginning`)
   await until('the page', () => release !== undefined)
 
   const { ids: renewed } = await replaceTail(pool, 1, 20)
   tailer.wake('all')
-  await until('the restart', () => lease?.stream.head.position === 21)
+  await until('the restart', () => handle?.stream.head.position === 21)
   release?.()
   await client.until(messages => messages.at(-1)?.id === renewed.at(-1))
 

@@ -111,10 +111,10 @@ t.test('nothing stays behind of those who have waited, or would have', async t =
 
 async function start(t: Test, answered: (name: string) => unknown = () => {}) {
   const hub = await startHub(t)
-  const lease = await hub.hub.open('acme', 'feed')
-  if (!lease) throw new Error('The feed is always there.')
-  t.teardown(lease.release)
-  const { stream } = lease
+  const handle = await hub.hub.open('acme', 'feed')
+  if (!handle) throw new Error('The feed is always there.')
+  t.teardown(handle.release)
+  const { stream } = handle
   // How many wait, seen from outside: each of them has asked for growth and has not been answered.
   let waits = 0
   const { grown } = stream

@@ -148,7 +148,7 @@ t.test('clients of a stream that takes many turns for each event miss none', asy
   }
 
   await until('the last event', () => members.every(({ upTo }) => upTo === 5))
-  t.ok(members.every(({ holes }) => holes === 0))
+  t.ok(members.every(({ gaps }) => gaps === 0))
 })
 
 t.test('a delivery ends where the log does not continue', async t => {
@@ -258,7 +258,7 @@ async function follow(pool: Database, tailer: Tailer, name: string) {
       return stream.served
     },
     restart: () => t.fail('a restart'),
-    vanish: () => t.fail('an end'),
+    onDeleted: () => t.fail('an end'),
   }
   tailer.follow(stream satisfies TailedStream)
   return stream
@@ -273,10 +273,10 @@ async function hubStream(pool: Database, tailer: Tailer, name: string): Promise<
 
 /** A live member that takes a millisecond for each event. */
 function slowMember(stream: HubStream) {
-  const member = { events: 0, upTo: stream.head.position, holes: 0 }
+  const member = { events: 0, upTo: stream.head.position, gaps: 0 }
   const receive: Member['receive'] = (_, after, upTo) => {
     spin(1)
-    if (after.position !== member.upTo) member.holes += 1
+    if (after.position !== member.upTo) member.gaps += 1
     member.events += 1
     member.upTo = upTo.position
   }

@@ -7,9 +7,9 @@ import { until } from '../../harness/until.js'
 t.test('a stream is opened once, however many ask for it at the same time', async t => {
   const { hub, statements } = await counted(t)
 
-  const leases = await Promise.all(Array.from({ length: 50 }, () => hub.open('acme', 'feed')))
+  const handles = await Promise.all(Array.from({ length: 50 }, () => hub.open('acme', 'feed')))
 
-  t.equal(new Set(leases.map(lease => lease?.stream)).size, 1)
+  t.equal(new Set(handles.map(handle => handle?.stream)).size, 1)
   t.equal(statements('sluice-ensure-stream'), 1)
 })
 
@@ -24,9 +24,9 @@ t.test('workspaces have streams of their own, whatever they are called', async t
 t.test('a stream that is not there is not there for anybody, and asked for few times', async t => {
   const { hub, statements } = await counted(t)
 
-  const leases = await Promise.all(Array.from({ length: 50 }, () => hub.open('acme', 'nowhere')))
+  const handles = await Promise.all(Array.from({ length: 50 }, () => hub.open('acme', 'nowhere')))
 
-  t.ok(leases.every(lease => lease === undefined))
+  t.ok(handles.every(handle => handle === undefined))
   t.equal(statements('sluice-find-stream-and-head'), 1)
 })
 
@@ -63,7 +63,7 @@ t.test('a stream stays a while after its last client, and as long as somebody ho
   t.equal((await hub.open('acme', 'feed'))?.stream, first?.stream, 'somebody holds it')
 
   const third = await hub.open('acme', 'feed')
-  for (const lease of [second, third]) lease?.release()
+  for (const handle of [second, third]) handle?.release()
   t.equal(statements('sluice-ensure-stream'), 1)
 })
 
@@ -87,16 +87,16 @@ t.test('once nobody has held a stream for long, the tailer reads it no more', as
   t.equal(first?.stream.head.position, 1)
 })
 
-t.test('a stream that vanished is opened anew at once', async t => {
+t.test('a deleted stream is opened anew at once', async t => {
   const { hub, pool, tailer } = await startHub(t)
   const first = await hub.open('acme', 'feed')
   await pool.query('delete from sluice.streams')
   tailer.wake('all')
-  await until('its end', () => first?.stream.vanished === true)
+  await until('its end', () => first?.stream.deleted === true)
 
   const second = await hub.open('acme', 'feed')
 
-  t.notOk(second?.stream.vanished)
+  t.notOk(second?.stream.deleted)
   t.not(second?.stream.id, first?.stream.id)
 })
 

@@ -7,9 +7,9 @@ import { until } from '../../harness/until.js'
 t.test('an id of the new history is taken by a process that does not know of it yet', async t => {
   const { url, append, pool, bus, hub } = await startHub(t)
   await append(6)
-  const lease = await hub.open('acme', 'feed')
-  t.teardown(() => lease?.release())
-  await until('the tailer has them', () => lease?.stream.head.position === 6)
+  const handle = await hub.open('acme', 'feed')
+  t.teardown(() => handle?.release())
+  await until('the tailer has them', () => handle?.stream.head.position === 6)
   bus.status = 'listening'
   const { ids } = await replaceTail(pool, 4, 3)
 
@@ -23,9 +23,9 @@ t.test('an id of the new history is taken by a process that does not know of it 
 t.test('a client that is ahead of this process is told, although the process has lost nothing', async t => {
   const { url, append, pool, bus, hub } = await startHub(t)
   await append(4)
-  const lease = await hub.open('acme', 'feed')
-  t.teardown(() => lease?.release())
-  await until('the tailer has them', () => lease?.stream.head.position === 4)
+  const handle = await hub.open('acme', 'feed')
+  t.teardown(() => handle?.release())
+  await until('the tailer has them', () => handle?.stream.head.position === 4)
   bus.status = 'listening'
   const { ids: ahead } = await appendEvents(pool, 4)
   const client = await openStream(t, `${url}?from=${ahead.at(-1)}`)
@@ -43,9 +43,9 @@ t.test('a client that is ahead of this process is told, although the process has
 t.test('a position that other events have reached again is not the cursor', async t => {
   const { url, append, pool, bus, hub } = await startHub(t)
   await append(4)
-  const lease = await hub.open('acme', 'feed')
-  t.teardown(() => lease?.release())
-  await until('the tailer has them', () => lease?.stream.head.position === 4)
+  const handle = await hub.open('acme', 'feed')
+  t.teardown(() => handle?.release())
+  await until('the tailer has them', () => handle?.stream.head.position === 4)
   bus.status = 'listening'
   const { ids: ahead } = await appendEvents(pool, 2)
   const client = await openStream(t, `${url}?from=${ahead.at(-1)}`)

@@ -49,15 +49,15 @@ t.test('who falls behind a little catches up without the database', async t => {
   const { url, append, hub, sinks } = await startHub(t, {
     reading: database => observed(database, name => reads.push(name)),
   })
-  const lease = await hub.open('acme', 'feed')
-  t.teardown(() => lease?.release())
+  const handle = await hub.open('acme', 'feed')
+  t.teardown(() => handle?.release())
   const client = await openStream(t, url)
   await client.until(1)
   await client.response.pause()
   const ids: string[] = []
   const publish = async () => {
     ids.push(...(await append(100, KILOBYTE)))
-    await until('the tailer has them', () => lease?.stream.head.position === ids.length)
+    await until('the tailer has them', () => handle?.stream.head.position === ids.length)
   }
   while (!sinks[0]?.full) await publish()
   await publish()
@@ -78,8 +78,8 @@ t.test('a client that is full in the very turn in which it went live gets nothin
     },
   })
   bus.status = 'listening'
-  const lease = await hub.open('acme', 'feed')
-  t.teardown(() => lease?.release())
+  const handle = await hub.open('acme', 'feed')
+  t.teardown(() => handle?.release())
   const { streamId, ids } = await appendEvents(pool, 3_500, PAGE_OF_TEXT)
   early.push(...(await readPage(pool, streamId, 0 as Position, 3_500, 20_000_000)).events)
   const client = await openStream(t, url)
@@ -230,15 +230,15 @@ t.test('a client that leaves leaves nothing behind', async t => {
   const catching = await openStream(t, `${url}?from=beginning`)
   catching.response.pause()
   await until('both are there', () => hub.clients().total === 2)
-  const lease = await hub.open('acme', 'feed')
-  lease?.release()
-  t.equal(lease?.stream.followers.size, 2)
+  const handle = await hub.open('acme', 'feed')
+  handle?.release()
+  t.equal(handle?.stream.followers.size, 2)
 
   live.close()
   catching.close()
 
   await until('both are gone', () => hub.clients().total === 0)
-  t.equal(lease?.stream.followers.size, 0)
+  t.equal(handle?.stream.followers.size, 0)
   await append(1)
 })
 

@@ -151,7 +151,7 @@ t.test('a database that is away is tried until it is back, and the trouble is to
   t.strictSame(stream.restarts, [])
 })
 
-t.test('a hole is never stepped over', async t => {
+t.test('a gap is never stepped over', async t => {
   const { pool, tailer } = await start(t)
   const stream = await follow(pool, tailer)
 
@@ -227,7 +227,7 @@ t.test('retention of what was seen is nothing to tell', async t => {
   t.strictSame(stream.restarts, [])
 })
 
-t.test('a stream that is gone from the database vanishes, others go on', async t => {
+t.test('a stream that that was deleted ends, others go on', async t => {
   const { pool, tailer } = await start(t)
   const stream = await follow(pool, tailer)
   const { rows } = await pool.query(`select stream_id as id from sluice.append('acme', 'other', 'a.b', '{}')`)
@@ -238,11 +238,11 @@ t.test('a stream that is gone from the database vanishes, others go on', async t
   tailer.wake([stream.id])
   await until('its events', () => stream.events.length === 3)
   await pool.query(`delete from sluice.streams where name = 'feed'`)
-  await until('its end', () => stream.vanished > 0)
+  await until('its end', () => stream.deleted > 0)
   await pool.query(`select sluice.append('acme', 'other', 'a.b', '{}')`)
 
   await until('the event of the other', () => other.events.length === 1)
-  t.equal(other.vanished, 0)
+  t.equal(other.deleted, 0)
 })
 
 t.test('streams that are not followed any more hear nothing', async t => {
@@ -305,7 +305,7 @@ async function follow(pool: Database, tailer: Tailer, given?: StreamId, name = '
     head: await readHead(pool, id),
     events: [] as StoredEvent[],
     restarts: [] as { why: string; bounds: Bounds }[],
-    vanished: 0,
+    deleted: 0,
     receive(events: readonly StoredEvent[]) {
       stream.events.push(...events)
       stream.head = events.at(-1) ?? stream.head
@@ -314,8 +314,8 @@ async function follow(pool: Database, tailer: Tailer, given?: StreamId, name = '
       stream.restarts.push({ why, bounds })
       stream.head = bounds.head
     },
-    vanish() {
-      stream.vanished += 1
+    onDeleted() {
+      stream.deleted += 1
     },
   }
   tailer.follow(stream satisfies TailedStream)
