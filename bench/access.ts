@@ -151,7 +151,7 @@ async function compare(gateway: AccessGateway, what: string, foreign: Ask, unkno
     const begun = performance.now()
     const { status, text } = await gateway.ask(which === 0 ? foreign : unknown)
     const microseconds = (performance.now() - begun) * 1_000
-    texts.add(`${status} ${text.replace(/"requestId":"[^"]*"/, '')}`)
+    texts.add(`${status} ${text.replace(/"request_id":"[^"]*"/, '')}`)
     if (n >= WARM_UP) times[which].push(microseconds)
   }
   if (texts.size !== 1) throw new Error(`${what}: answers differ: ${[...texts].join(' | ')}`)

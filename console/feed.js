@@ -78,7 +78,7 @@ export function followFeed({ token, types, hear }) {
     if (ended) return
     if (FINAL.includes(answer.status))
       return end(problem?.detail ?? `The gateway answered ${answer.status}.`, answer.status)
-    comeBack(Math.max(backOff(), 1_000 * (problem?.retryAfter ?? 0)), 'unavailable')
+    comeBack(Math.max(backOff(), 1_000 * (problem?.retry_after ?? 0)), 'unavailable')
   }
 
   function comeBack(ms, state = 'reconnecting') {

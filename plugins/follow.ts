@@ -193,7 +193,7 @@ function refuseSoftly(
   if (reason === 'memory' && reply.request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
   if (encoding.contentType !== sse.contentType) {
     const detail = `No stream can be opened now: ${reason}. Try again.`
-    throw new Problem(503, 'stream-unavailable', detail, { retryAfter: 2, ...more })
+    throw new Problem(503, 'stream-unavailable', detail, { retry_after: 2, ...more })
   }
   const id = echoOfBroughtId(reply.request)
   const data = { reason, ...more }

@@ -115,8 +115,8 @@ function sendAway(
 
 /** Sent as text: a route's own response schemas must not filter the document. */
 function answer(problem: Problem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const { retryAfter } = problem.members
-  if (typeof retryAfter === 'number') reply.header('retry-after', retryAfter)
+  const { retry_after } = problem.members
+  if (retry_after !== undefined) reply.header('retry-after', retry_after)
   // Fastify closes the connection when a body is refused. A client that is still sending would be cut off before it has read
   // that it may try again; so the rest of its body is dropped instead.
   if (problem.status === 503) reply.removeHeader('connection')

@@ -161,5 +161,5 @@ function rateLimited(max: number, seconds: number, known: boolean): Problem {
   const detail = known
     ? `You may send ${max} requests a minute. Go on in ${seconds} s.`
     : `Without valid credentials your address may send ${max} requests a minute. Go on in ${seconds} s.`
-  return new Problem(429, 'rate-limited', detail, { retryAfter: seconds })
+  return new Problem(429, 'rate-limited', detail, { retry_after: seconds })
 }

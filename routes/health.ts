@@ -1,6 +1,6 @@
 /** GET /health: the process lives. GET /ready: it can serve, with the figures that operators read off. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import Type from 'typebox'
+import Type, { type Static } from 'typebox'
 import type { Database } from '../src/database/pool.js'
 import { MODES } from '../src/hub/mode.js'
 import { MEMORY_STATES } from '../src/limits/memory-guard.js'
@@ -11,12 +11,20 @@ const PROBE_DEADLINE_MS = 1_000
 
 const Health = Type.Object({ status: Type.Literal('ok') })
 
+const ByKind = Type.Record(Type.String(), Type.Integer(), { description: 'Open streams per kind of stream.' })
+
 const Readiness = Type.Object({
   status: Type.Union([Type.Literal('ready'), Type.Literal('unready')]),
   mode: Type.Enum([...MODES]),
   sse: Type.Object({
     clients: Type.Integer({ description: 'Open streams of this process; with `WORKERS`, of all of them.' }),
-    byKind: Type.Record(Type.String(), Type.Integer(), { description: 'The same, per kind of stream.' }),
+    by_kind: ByKind,
+    // Until 1.0, for probes that read it.
+    byKind: Type.Unsafe<Static<typeof ByKind>>({
+      ...ByKind,
+      deprecated: true,
+      description: 'The former name of `by_kind`, kept until 1.0.',
+    }),
   }),
   workers: Type.Optional(
     Type.Integer({ description: 'With `WORKERS`: how many serve and have told their figures.' }),
@@ -34,7 +42,7 @@ const Readiness = Type.Object({
   bus: Type.Union([Type.Literal('listening'), Type.Literal('down'), Type.Literal('off')], {
     description: '`down`: events arrive by the poll until it is back. `off`: by configuration.',
   }),
-  notifyQueuePercent: Type.Optional(
+  notify_queue_percent: Type.Optional(
     Type.Integer({
       description:
         "How full Postgres' queue of notifications was a few seconds ago. Above 50 wakes are left out, and `bus` is `down`.",
@@ -94,12 +102,12 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { siblings 
         .send({
           status: ready ? 'ready' : 'unready',
           mode,
-          sse: { clients: total, byKind },
+          sse: { clients: total, by_kind: byKind, byKind },
           ...(siblings && { workers: census?.workers ?? 1 }),
           memory: { state: app.memory.state, percent: Math.round(app.memory.fullness * 100) },
           database,
           bus,
-          ...(queueUse !== undefined && { notifyQueuePercent: Math.round(queueUse * 100) }),
+          ...(queueUse !== undefined && { notify_queue_percent: Math.round(queueUse * 100) }),
         })
     },
   )

@@ -239,8 +239,8 @@ function read<T>(reply: FastifyReply, { value, head }: Snapshot<T>): T {
 /** A refused precondition shows the ETag that would be met now as a header as well. */
 function withETag(reply: FastifyReply): (error: unknown) => never {
   return error => {
-    if (error instanceof Problem && typeof error.members.etag === 'string')
-      reply.header('etag', error.members.etag)
+    const etag = error instanceof Problem ? error.members.etag : undefined
+    if (etag !== undefined) reply.header('etag', etag)
     throw error
   }
 }

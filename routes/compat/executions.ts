@@ -11,11 +11,12 @@ import {
   ExecutionEvent,
   executionOf,
   NewExecution,
+  PlacedInExecution,
+  placedInExecution,
 } from '../../src/jobs/execution.js'
 import { type Job, JobId, jobStream } from '../../src/jobs/job.js'
 import { attemptMissing } from '../../src/jobs/job-problem.js'
 import { type NewEvent, oneOrMany } from '../../src/log/event.js'
-import { Placed, placedOf } from '../../src/log/receipt.js'
 import { notFound, Problem } from '../../src/problems/problem.js'
 import { Fencing, fenceOf } from '../job-fence.js'
 import { DialectQuery, followJob } from '../job-stream.js'
@@ -31,7 +32,7 @@ const WatchedExecution = Type.Object({
   ...Execution.properties,
   clients: Type.Integer({ description: 'Who follows it through this process.' }),
 })
-const Stored = Type.Object({ events: Type.Array(Placed) })
+const Stored = Type.Object({ events: Type.Array(PlacedInExecution) })
 
 const Headers = Type.Object({
   ...Fencing.properties,
@@ -112,7 +113,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       const idempotencyKey = request.headers['idempotency-key']
       const receipt = await app.jobs.append(principal, id, events, { ...fence, idempotencyKey })
       if (receipt.replayed) reply.header('idempotency-replayed', 'true')
-      return reply.code(201).send({ events: receipt.events.map(placedOf) })
+      return reply.code(201).send({ events: receipt.events.map(placedInExecution) })
     },
   )
 

@@ -116,5 +116,5 @@ export function databaseMember(name: DatabaseFaultName | undefined): {
 export function faultProblem(name: DatabaseFaultName, cause?: unknown, note?: string): Problem {
   const detail = [SENTENCES[name], note, 'Try again.'].filter(part => part !== undefined).join(' ')
   if (name === 'contended') return unavailable('contention', detail, 1, cause)
-  return new Problem(503, 'database-unavailable', detail, { retryAfter: 2, database: name }, { cause })
+  return new Problem(503, 'database-unavailable', detail, { retry_after: 2, database: name }, { cause })
 }

@@ -3,7 +3,9 @@
  * events is checked; events of other types pass through.
  */
 import Type, { type Static, type TObject } from 'typebox'
+import type { PlacedEvent } from '../log/append-requests.js'
 import { NewEvent } from '../log/event.js'
+import { Placed, placedOf } from '../log/receipt.js'
 import { describedAs } from '../openapi/described.js'
 import { numbersOf } from './dialects/dialect.js'
 import { COUNTS } from './dialects/executions.js'
@@ -82,4 +84,13 @@ export function executionOf(job: Job): Execution {
     endedAt: ended_at,
     ...numbersOf(result, COUNTS),
   }
+}
+
+const { id, position, event_id: eventId, at } = Placed.properties
+/** The place of a reported event, in the spelling of this dialect. */
+export const PlacedInExecution = Type.Object({ id, position, eventId, at })
+
+export function placedInExecution(event: PlacedEvent): Static<typeof PlacedInExecution> {
+  const { event_id: eventId, ...place } = placedOf(event)
+  return { ...place, eventId }
 }

@@ -72,5 +72,5 @@ export class StreamSlots {
 /** For those who can be refused by a status. */
 export function tooManyStreams(limit: StreamLimit): Problem {
   const detail = `There are too many open streams, waiting requests and exports of this ${limit}. Close some, or ask without \`wait\` or \`wait_ms\`.`
-  return new Problem(429, 'too-many-streams', detail, { retryAfter: 5 })
+  return new Problem(429, 'too-many-streams', detail, { retry_after: 5 })
 }

@@ -86,7 +86,7 @@ export const EventDocument = Type.Object(
     position: Type.Integer(),
     type: EventType,
     at: Type.String({ format: 'date-time' }),
-    eventId: Type.String({ format: 'uuid' }),
+    event_id: Type.String({ format: 'uuid' }),
     data: EventData,
   },
   { title: 'Event' },

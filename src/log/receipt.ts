@@ -4,9 +4,9 @@ import type { PlacedEvent } from './append-requests.js'
 import { EventDocument } from './event.js'
 import { formatEventId } from './event-id.js'
 
-export const Placed = Type.Pick(EventDocument, ['id', 'position', 'eventId', 'at'], { title: 'PlacedEvent' })
+export const Placed = Type.Pick(EventDocument, ['id', 'position', 'event_id', 'at'], { title: 'PlacedEvent' })
 export type Placed = Static<typeof Placed>
 
 export function placedOf({ position, eventId, at }: PlacedEvent): Placed {
-  return { id: formatEventId(position, eventId), position, eventId, at: at.toISOString() }
+  return { id: formatEventId(position, eventId), position, event_id: eventId, at: at.toISOString() }
 }

@@ -1,9 +1,10 @@
 /**
- * How a Problem looks on the wire: the problem document of RFC 9457. `code` is what clients decide by; `type` is
- * the same as an absolute URI that promises no page (§3.1.1).
+ * A Problem on the wire: the problem document of RFC 9457. Clients decide by `code`; `type` repeats it as an absolute URI
+ * that promises no page (§3.1.1).
  */
 import Type, { type Static } from 'typebox'
 import type { Problem } from './problem.js'
+import { ProblemMembers } from './problem-members.js'
 
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json'
 
@@ -12,17 +13,12 @@ export const ProblemDocument = Type.Object(
     type: Type.String({ format: 'uri', examples: ['urn:sluice:problem:not-found'] }),
     title: Type.String({ description: 'The code in words.', examples: ['Not found'] }),
     status: Type.Integer({ description: 'The HTTP status.', examples: [404] }),
-    code: Type.String({ description: 'Stable; decide by it.', examples: ['not-found'] }),
-    detail: Type.String({ description: 'What happened and what to do about it, for a person.' }),
-    requestId: Type.String({ description: 'Finds the request in the log; also sent as `X-Request-Id`.' }),
-    retryAfter: Type.Optional(
-      Type.Integer({ description: 'Seconds to wait before the same request again.' }),
-    ),
-    errors: Type.Optional(
-      Type.Array(Type.Object({ path: Type.String(), message: Type.String() }), {
-        description: 'For `invalid-request`: each field at fault, such as `body/data` or `query/limit`.',
-      }),
-    ),
+    code: Type.String({ description: 'Stable: programs decide by it.', examples: ['not-found'] }),
+    detail: Type.String({ description: 'What happened and what to do about it, for people.' }),
+    request_id: Type.String({
+      description: "Identifies the request in the gateway's log; also sent as `X-Request-Id`.",
+    }),
+    ...ProblemMembers.properties,
   },
   { title: 'Problem', description: 'A problem document (RFC 9457).' },
 )
@@ -37,7 +33,7 @@ export function problemDocument(problem: Problem, requestId: string): ProblemDoc
     status,
     code,
     detail,
-    requestId,
+    request_id: requestId,
     ...members,
   }
 }

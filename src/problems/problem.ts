@@ -1,11 +1,8 @@
 /**
- * What can go wrong, as values: every refusal that a caller may see is a Problem with a stable code, an HTTP
- * status and a remedy. One place (plugins/problems.ts) turns them into RFC 9457 documents; nothing decides by
- * message text.
+ * Refusals as values: every refusal that a caller may see is a Problem with a stable code, an HTTP status and a remedy. One
+ * place (plugins/problems.ts) turns Problems into RFC 9457 documents; nothing decides by message text.
  */
-
-/** Extra members of a problem document (RFC 9457 §3.2), such as `earliest` and `head`. */
-export type ProblemMembers = Readonly<Record<string, unknown>>
+import type { ProblemMembers } from './problem-members.js'
 
 export class Problem extends Error {
   override readonly name = 'Problem'
@@ -27,14 +24,14 @@ export class Problem extends Error {
   }
 }
 
-/** The same answer for what does not exist and for what belongs to somebody else (I7). */
+/** One answer for something that does not exist and for something of another workspace (I7). */
 export function notFound(what: string): Problem {
   return new Problem(404, 'not-found', `There is no such ${what} in your workspace.`)
 }
 
-/** Refused for now: the caller may send the same request again after `seconds`. */
+/** A temporary refusal: the caller may send the same request again after `seconds`. */
 export function unavailable(code: string, detail: string, seconds = 2, cause?: unknown): Problem {
-  return new Problem(503, code, detail, { retryAfter: seconds }, { cause })
+  return new Problem(503, code, detail, { retry_after: seconds }, { cause })
 }
 
 /** SQLSTATEs that the code decides by. `SL…` are raised by our own functions (migrations/). */
@@ -61,12 +58,12 @@ export const SqlState = {
 /** The SQLSTATE of an error that Postgres sent, else undefined (a broken connection has none). */
 export function sqlState(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
-  // The system's own: EPIPE has five letters too.
+  // An error of the operating system: EPIPE has five letters too.
   if ('errno' in error) return undefined
   return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined
 }
 
-/** What a socket says of a server that is not there, or that cannot be asked; ENOENT is a Unix socket without one. */
+/** Socket errors of a server that is absent or unreachable; ENOENT is a Unix socket without a server. */
 const SOCKET_ERRORS =
   /^(ECONN(REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|E(HOST|NET)(UNREACH|DOWN)|EADDRNOTAVAIL|ENOTFOUND|EAI_AGAIN|ENOENT|EMFILE|ENFILE|ENOBUFS|ENOMEM|EAGAIN)$/
 

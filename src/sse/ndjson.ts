@@ -7,7 +7,7 @@ import type { Encoding, Notice } from './encoding.js'
 export function eventDocument(event: StoredEvent): string {
   const id = formatEventId(event.position, event.eventId)
   const data = event.data.replace(/[\r\n]+/g, ' ')
-  return `{"id":"${id}","position":${event.position},"type":"${event.type}","at":"${event.at.toISOString()}","eventId":"${event.eventId}","data":${data}}`
+  return `{"id":"${id}","position":${event.position},"type":"${event.type}","at":"${event.at.toISOString()}","event_id":"${event.eventId}","data":${data}}`
 }
 
 export function noticeDocument({ name, data, id }: Notice): string {

@@ -54,7 +54,7 @@ function matches(type: string, filter: readonly string[] | undefined): boolean {
 function writtenAs({ id, position, type, at, eventId, data }: Row, form: string): string {
   if (form === 'text/event-stream') return `${id} ${type} ${data.replace(/\r\n|\r/g, '\n')}`
   const line = data.replace(/[\r\n]+/g, ' ')
-  return `{"id":"${id}","position":${position},"type":"${type}","at":"${at.toISOString()}","eventId":"${eventId}","data":${line}}`
+  return `{"id":"${id}","position":${position},"type":"${type}","at":"${at.toISOString()}","event_id":"${eventId}","data":${line}}`
 }
 
 function written(received: Received): string {

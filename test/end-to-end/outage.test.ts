@@ -41,7 +41,7 @@ t.test('Postgres goes for 20 s and comes back: streams stay, nothing is lost or 
 
   t.equal(refused.status, 503)
   t.match(refused.headers.get('retry-after'), /^\d+$/)
-  t.match(await refused.json(), { code: 'database-unavailable', retryAfter: Number })
+  t.match(await refused.json(), { code: 'database-unavailable', retry_after: Number })
   t.equal(ready.status, 503)
   t.match(await ready.json(), {
     status: 'unready',
@@ -145,7 +145,7 @@ function startPublishers(t: Test, gateway: GatewayProcess) {
     for (;;) {
       const response = await fetch(`${gateway.url}/api/events`, { method: 'POST', headers, body })
       const document = Object(await response.json())
-      if (response.status === 201) return acknowledged.push(document.events[0].eventId)
+      if (response.status === 201) return acknowledged.push(document.events[0].event_id)
       if (response.status !== 503) throw new Error(`${response.status} ${JSON.stringify(document)}`)
       counts.refusals += 1
       await pause(Number(response.headers.get('retry-after')) * 1_000)

@@ -65,7 +65,7 @@ t.test(
     const { events } = Object(await answer.json())
     t.equal(
       (await pool.query('select event_id from sluice.events where position = 2')).rows[0].event_id,
-      events[0].eventId,
+      events[0].event_id,
     )
     const page = await poll
     t.equal(page.status, 200)

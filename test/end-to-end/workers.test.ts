@@ -40,7 +40,7 @@ t.test('several workers behind one port are one gateway to clients and to probes
   }
   t.match(await ready(gateway.url), {
     workers: WORKERS,
-    sse: { clients: CLIENTS, byKind: { feed: CLIENTS } },
+    sse: { clients: CLIENTS, by_kind: { feed: CLIENTS }, byKind: { feed: CLIENTS } },
   })
   streams[0]?.close()
   await until('one less', async () => (await ready(gateway.url)).sse.clients === CLIENTS - 1)

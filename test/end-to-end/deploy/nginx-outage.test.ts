@@ -123,7 +123,7 @@ t.test('without any gateway everything else is told so by a 503 problem', { skip
     t.equal(response.headers.get('retry-after'), '2')
     const document: unknown = await response.json()
     t.ok(Value.Check(ProblemDocument, document), 'it has the shape that gateways give to theirs')
-    t.match(document, { code: 'upstream-unavailable', requestId: response.headers.get('x-request-id') })
+    t.match(document, { code: 'upstream-unavailable', request_id: response.headers.get('x-request-id') })
   }
 })
 

@@ -132,7 +132,7 @@ t.test(
         request.slice(0, 60),
       )
       t.ok(Value.Check(ProblemDocument, document), 'it has the shape that gateways give to theirs')
-      t.match(document, { status, code, requestId: /X-Request-Id: (\w+)/.exec(client.text())?.[1] })
+      t.match(document, { status, code, request_id: /X-Request-Id: (\w+)/.exec(client.text())?.[1] })
     }
     t.equal(gateway.requests.length, 0)
     t.equal((await fetch(`${nginx.url}/own-answer`)).status, 200, 'there is no such path to a client')

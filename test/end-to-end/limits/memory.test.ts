@@ -72,7 +72,7 @@ t.test(
       body: '{"path":"/api/events"}',
     })
 
-    for (const body of bodies) t.match(JSON.parse(body), { status: 503, code: 'memory-low', retryAfter: 5 })
+    for (const body of bodies) t.match(JSON.parse(body), { status: 503, code: 'memory-low', retry_after: 5 })
     t.match(announced.text(), /^retry-after: 5\r$/im)
     t.match([page.status, await page.json()], [503, { code: 'memory-low' }])
     t.strictSame([items.status, health.status, kept.status], [200, 200, 201])

@@ -59,7 +59,7 @@ t.test(
     const stream = await openStream(t, `${other.url}/api/events?from=beginning`, { headers: as('viewer') })
     await stream.until(messages => messages.filter(({ id }) => id !== undefined && id !== '').length >= 3)
     await until('it is reported', async () => (await ready(gateway)).bus === 'down')
-    t.equal((await ready(gateway)).notifyQueuePercent, 100)
+    t.equal((await ready(gateway)).notify_queue_percent, 100)
 
     await culprit.query('rollback')
     await culprit.end()
@@ -200,5 +200,5 @@ function follow({ url }: Gateway, key: string): Promise<Response> {
 }
 
 async function ready({ url }: Gateway) {
-  return (await (await fetch(`${url}/ready`)).json()) as { bus: string; notifyQueuePercent?: number }
+  return (await (await fetch(`${url}/ready`)).json()) as { bus: string; notify_queue_percent?: number }
 }

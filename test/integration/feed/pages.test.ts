@@ -5,7 +5,7 @@ const numbered = (n: number) => ({ type: n % 2 === 0 ? 'even' : 'odd', data: { n
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => numbered(index + 1))
 
 interface Page {
-  events: { id: string; position: number; type: string; at: string; eventId: string; data: { n: number } }[]
+  events: { id: string; position: number; type: string; at: string; event_id: string; data: { n: number } }[]
   next: string
   head: string
 }
@@ -45,7 +45,7 @@ t.test('pages walk the log from the beginning, each event once', async t => {
     position: 1,
     type: 'odd',
     at: /^\d{4}-\d\d-\d\dT[\d:.]+Z$/,
-    eventId: /^[0-9a-f-]{36}$/,
+    event_id: /^[0-9a-f-]{36}$/,
     data: { n: 1 },
   })
 })

@@ -31,7 +31,7 @@ t.test('an answer names each stored event, in the order of the request', async t
 
   t.equal(response.status, 201)
   t.match(events, [
-    { id: /^1\.[a-z2-7]{6}$/, position: 1, eventId: /^[0-9a-f-]{36}$/, at: /Z$/ },
+    { id: /^1\.[a-z2-7]{6}$/, position: 1, event_id: /^[0-9a-f-]{36}$/, at: /Z$/ },
     { id: /^2\.[a-z2-7]{6}$/, position: 2 },
   ])
   t.same(await stored(gateway), [

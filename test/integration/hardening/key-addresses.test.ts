@@ -110,7 +110,7 @@ async function refusal(path: string, address: string, headers: Record<string, st
   const response = await fetch(url + path, {
     headers: { accept: 'application/json', ...headers, ...from(address) },
   })
-  const { requestId: _, ...problem } = (await response.json()) as { code: string; requestId: string }
+  const { request_id: _, ...problem } = (await response.json()) as { code: string; request_id: string }
   return problem
 }
 

@@ -103,7 +103,7 @@ t.test('what is no request is told so, with an id, and the connection is closed'
     await client.over
     t.match(
       problemIn(t, client),
-      { status: 400, code: 'malformed-request', requestId: /^[0-9a-f-]{36}$/ },
+      { status: 400, code: 'malformed-request', request_id: /^[0-9a-f-]{36}$/ },
       request,
     )
     t.match(client.text(), /X-Request-Id: [0-9a-f-]{36}\r\n/)

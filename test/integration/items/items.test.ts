@@ -273,7 +273,10 @@ t.test('an item of another workspace is answered as one that does not exist', as
     const foreign = await attempt('SECRET')
     const absent = await attempt('ABSENT')
     t.equal(foreign.status, 404)
-    t.equal(foreign.text.replace(foreign.body.requestId, ''), absent.text.replace(absent.body.requestId, ''))
+    t.equal(
+      foreign.text.replace(foreign.body.request_id, ''),
+      absent.text.replace(absent.body.request_id, ''),
+    )
   }
 
   t.same((await stranger.get('/api/items')).body, { items: [], next_cursor: null })

@@ -19,7 +19,7 @@ export type Body = Item &
     readonly next_cursor: string | null
     readonly code: string
     readonly detail: string
-    readonly requestId: string
+    readonly request_id: string
   }
 
 export interface Answer {

@@ -20,7 +20,7 @@ t.test('events are stored all together, in order, and each answer names its plac
     attempt(1),
   )
 
-  t.match(one.body.events, [{ id: /^3\./, position: 3, eventId: /^[0-9a-f-]{36}$/, at: /Z$/ }])
+  t.match(one.body.events, [{ id: /^3\./, position: 3, event_id: /^[0-9a-f-]{36}$/, at: /Z$/ }])
   t.match(batch.body.events, [{ position: 4 }, { position: 5 }])
   t.equal(half.status, 400)
   t.match((await service.stream(id)).slice(2), [

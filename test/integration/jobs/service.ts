@@ -10,7 +10,7 @@ export type Body = Job & {
   readonly job: Job
   readonly jobs: readonly Job[]
   readonly next_cursor: string | null
-  readonly events: readonly { readonly id: string; readonly position: number; readonly eventId: string }[]
+  readonly events: readonly { readonly id: string; readonly position: number; readonly event_id: string }[]
   readonly code: string
   readonly detail: string
   readonly line: number

@@ -246,7 +246,7 @@ t.test('more requests than may wait are refused, and those that wait are stored'
   await t.rejects(fixture.publisher.publish(request(['a'])), {
     status: 503,
     code: 'overloaded',
-    members: { retryAfter: 2 },
+    members: { retry_after: 2 },
   })
   await letGo()
 
@@ -333,7 +333,7 @@ t.test('a database that cannot be reached has stored nothing', async t => {
         status: 503,
         code: 'database-unavailable',
         detail: /Nothing was stored/,
-        members: { retryAfter: 2 },
+        members: { retry_after: 2 },
       },
     })
   }

@@ -35,10 +35,10 @@ t.test('readiness has the figures of this process', async t => {
   const bus = process.env.BUS_NOTIFY === 'off' ? 'off' : 'listening'
   const usual = { status: 'ready', mode: 'normal', database: 'up', bus }
   const [first, second] = [await ready(one), await ready(two)]
-  const { memory, notifyQueuePercent = 0, ...figures } = first.body
-  t.strictSame(figures, { ...usual, sse: { clients: 3, byKind: { feed: 3 } } })
-  t.equal(notifyQueuePercent, 0)
-  t.match(second, { code: 200, body: { ...usual, sse: { clients: 0, byKind: {} } } })
+  const { memory, notify_queue_percent = 0, ...figures } = first.body
+  t.strictSame(figures, { ...usual, sse: { clients: 3, by_kind: { feed: 3 }, byKind: { feed: 3 } } })
+  t.equal(notify_queue_percent, 0)
+  t.match(second, { code: 200, body: { ...usual, sse: { clients: 0, by_kind: {}, byKind: {} } } })
   t.equal(memory.state, 'ample')
   t.ok(memory.percent >= 0 && memory.percent < 65, `${memory.percent} %`)
   clients[0]?.close()
@@ -112,7 +112,7 @@ async function ready({ url }: Gateway) {
   const response = await fetch(`${url}/ready`)
   const body = (await response.json()) as {
     sse: { clients: number }
-    notifyQueuePercent?: number
+    notify_queue_percent?: number
     memory: { state: string; percent: number }
   }
   return { code: response.status, body }

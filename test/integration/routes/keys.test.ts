@@ -118,7 +118,7 @@ t.test('what belongs to another workspace is not there', async t => {
     const unknown = await send(gateway, method, path.replace('ID', NO_KEY), globex)
 
     t.match(foreign, { status: 404, body: { code: 'not-found' } }, path)
-    t.strictSame({ ...foreign.body, requestId: '' }, { ...unknown.body, requestId: '' })
+    t.strictSame({ ...foreign.body, request_id: '' }, { ...unknown.body, request_id: '' })
   }
   t.same(await listed(gateway, 'globex'), [])
   const cursor = Buffer.from(`keys:${id}`).toString('base64url')

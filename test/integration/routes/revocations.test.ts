@@ -201,8 +201,8 @@ function send(
 }
 
 async function problemOf(gateway: Gateway, body: object): Promise<object> {
-  const { requestId, ...problem } = (await (await send(gateway, 'POST', '', body)).json()) as {
-    requestId: string
+  const { request_id, ...problem } = (await (await send(gateway, 'POST', '', body)).json()) as {
+    request_id: string
   }
   return problem
 }

@@ -20,7 +20,7 @@ t.test('whatever is refused, the answer is a problem document with the requestâ€
     })
 
     t.match(response.headers.get('content-type'), /^application\/problem\+json/, path)
-    t.match(await response.json(), { status, code, requestId: 'r-1' })
+    t.match(await response.json(), { status, code, request_id: 'r-1' })
   }
 })
 

@@ -68,7 +68,7 @@ t.test('a wait that is too long is refused, and takes nothing with it', async t 
 
   t.equal(works.failed.length, 4)
   t.ok(works.failed.every(isBusy))
-  t.match(works.failed[0], { status: 503, code: 'database-busy', members: { retryAfter: 2 } })
+  t.match(works.failed[0], { status: 503, code: 'database-busy', members: { retry_after: 2 } })
   await works.end('a')
   works.start('a')
   t.equal(works.count('a'), 1)

@@ -138,5 +138,5 @@ t.test('nothing is refused until it is low, and then as something that passes', 
 
   check({ resident: 0.9 })
 
-  t.throws(() => guard.assertRoom(), { status: 503, code: 'memory-low', members: { retryAfter: 5 } })
+  t.throws(() => guard.assertRoom(), { status: 503, code: 'memory-low', members: { retry_after: 5 } })
 })

@@ -39,7 +39,7 @@ t.test('the description says what each route needs, takes and may answer', async
     'status',
     'code',
     'detail',
-    'requestId',
+    'request_id',
   ])
 })
 

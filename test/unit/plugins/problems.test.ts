@@ -43,10 +43,10 @@ t.test('a problem is answered as its document, extra members and Retry-After inc
     status: 410,
     code: 'stream-closed',
     detail: 'The stream has ended.',
-    requestId: 'abc-1',
+    request_id: 'abc-1',
     head: '7.abcdef',
   })
-  t.match([later.statusCode, later.headers['retry-after'], later.json().retryAfter], [503, '30', 30])
+  t.match([later.statusCode, later.headers['retry-after'], later.json().retry_after], [503, '30', 30])
 })
 
 t.test('whatever else is thrown is a 500 without its text, and logged with the request id', async t => {
@@ -68,7 +68,7 @@ t.test('whatever else is thrown is a 500 without its text, and logged with the r
 
     t.match(
       { status: response.statusCode, ...response.json() },
-      { status: 500, code: 'internal', requestId: 'trace-me' },
+      { status: 500, code: 'internal', request_id: 'trace-me' },
     )
     t.notMatch(response.body, /hunter2|users|function|text|own/)
     const logged = lines.find(line => line.includes('request failed')) ?? ''

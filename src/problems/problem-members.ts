@@ -1,0 +1,39 @@
+/**
+ * The members that a problem document may have besides those of RFC 9457 (§3.2). A new one is added here: then it may be
+ * given to a Problem, and the API's description shows it.
+ */
+import Type, { type Static } from 'typebox'
+
+export const ProblemMembers = Type.Object({
+  retry_after: Type.Optional(Type.Integer({ description: 'Seconds to wait before the same request again.' })),
+  errors: Type.Optional(
+    Type.Array(Type.Object({ path: Type.String(), message: Type.String() }), {
+      description: 'With `invalid-request`: each field at fault, such as `body/data` or `query/limit`.',
+    }),
+  ),
+  etag: Type.Optional(
+    Type.String({ description: 'With `precondition-failed`: the current ETag of the item.' }),
+  ),
+  earliest: Type.Optional(
+    Type.String({ description: 'With 410: the event id after which everything is still stored.' }),
+  ),
+  head: Type.Optional(Type.String({ description: 'With 410: the event id of the newest event.' })),
+  line: Type.Optional(
+    Type.Integer({ description: 'Of an upload: the first line that was not stored, counted from 1.' }),
+  ),
+  stored: Type.Optional(
+    Type.Integer({ description: 'Of an upload: how many events were stored before it.' }),
+  ),
+  limit: Type.Optional(
+    Type.Enum(['principal', 'workspace', 'address'], {
+      description: 'With `stream-unavailable`: whose limit of open streams was reached.',
+    }),
+  ),
+  database: Type.Optional(
+    Type.String({ description: 'Why the database cannot serve, such as `read-only`.' }),
+  ),
+  replaced_by: Type.Optional(
+    Type.String({ description: 'With `key-rotated`: the id of the key that replaced this one.' }),
+  ),
+})
+export type ProblemMembers = Readonly<Static<typeof ProblemMembers>>
