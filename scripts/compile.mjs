@@ -1,44 +1,34 @@
-// Compiles to dist/ what has changed since the last time, which takes seconds, or finds that nothing has, which takes none.
+// Compiles to dist/ what has changed since the last time: the whole package, or with the argument `product` what a gateway
+// needs and nothing else. First it removes from dist/ what was compiled from files that are gone, or a renamed test would
+// go on running.
 import { spawnSync } from 'node:child_process'
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  utimesSync,
-} from 'node:fs'
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+/** What the compiler makes of `name.ts`. */
+const OUTPUT = /\.(js|d\.ts)(\.map)?$/
 const root = fileURLToPath(new URL('..', import.meta.url))
-const stamp = join(root, 'dist/.compiled')
-const { include } = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8'))
+const project = process.argv[2] === 'product' ? 'tsconfig.product.json' : 'tsconfig.tests.json'
 
-/** Of a folder too: it changes when a file in it is renamed or removed. */
-function changedAt(path) {
-  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0
-}
+removeStale('')
+const manifest = createRequire(import.meta.url).resolve('typescript/package.json')
+const tsc = join(dirname(manifest), 'bin/tsc')
+const { status } = spawnSync(process.execPath, [tsc, '--build', join(root, project)], { stdio: 'inherit' })
+process.exitCode = status ?? 1
 
-function newest(folder) {
-  const entries = readdirSync(folder, { recursive: true })
-  return Math.max(changedAt(folder), ...entries.map(entry => changedAt(join(folder, entry))))
-}
-
-// An image is built without the tests.
-const folders = include.map(folder => join(root, folder)).filter(existsSync)
-const sources = [...folders.map(newest), changedAt(join(root, 'tsconfig.json'))]
-if (Math.max(...sources, changedAt(join(root, 'package-lock.json'))) >= changedAt(stamp)) {
-  // What changes while it compiles is newer than this.
-  const begun = new Date()
-  const manifest = createRequire(import.meta.url).resolve('typescript/package.json')
-  const tsc = join(dirname(manifest), JSON.parse(readFileSync(manifest, 'utf8')).bin.tsc)
-  const { status } = spawnSync(process.execPath, [tsc, '--project', root], { stdio: 'inherit' })
-  if (status !== 0) process.exit(status ?? 1)
-  mkdirSync(dirname(stamp), { recursive: true })
-  closeSync(openSync(stamp, 'a'))
-  utimesSync(stamp, begun, begun)
+/** @param folder its path below the root and below dist/ alike. @returns whether it is empty now. */
+function removeStale(folder) {
+  const compiled = join(root, 'dist', folder)
+  if (!existsSync(compiled)) return false
+  const kept = readdirSync(compiled, { withFileTypes: true }).filter(entry => {
+    const path = join(folder, entry.name)
+    if (entry.isDirectory()) return !removeStale(path)
+    if (!OUTPUT.test(path) || existsSync(join(root, path.replace(OUTPUT, '.ts')))) return true
+    rmSync(join(compiled, entry.name))
+    return false
+  })
+  if (kept.length === 0) rmdirSync(compiled)
+  return kept.length === 0
 }

@@ -65,7 +65,7 @@ t.test('a gateway stops when the shell that npm started it with is ended', async
   const port = await freePort()
   const { PATH = '' } = process.env
   const script = scriptOf('start')
-    .replace(/^npm run --silent build/, 'true')
+    .replace(/^node scripts\/compile\.mjs product/, 'true')
     .replace('dist/', `${compiled}/`)
   // A group of its own, so that whatever comes of the test nothing of it is left.
   const shell = spawn('/bin/sh', ['-c', script], {

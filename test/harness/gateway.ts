@@ -4,6 +4,16 @@
  */
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
+// For the types of what they decorate the app with: the declarations of server/app.ts name no plugin.
+import type {} from '../../plugins/access.js'
+import type {} from '../../plugins/bodies.js'
+import type {} from '../../plugins/bus.js'
+import type {} from '../../plugins/database.js'
+import type {} from '../../plugins/hub.js'
+import type {} from '../../plugins/jobs.js'
+import type {} from '../../plugins/maintenance.js'
+import type {} from '../../plugins/memory.js'
+import type {} from '../../plugins/stream-slots.js'
 import { buildApp } from '../../server/app.js'
 import type { Role } from '../../src/auth/principal.js'
 import { keysOf } from '../../src/auth/tokens/keys.js'
