@@ -7,7 +7,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import fp from 'fastify-plugin'
 import { Descriptors } from '../src/limits/descriptors.js'
-import { Housekeeping } from '../src/process/periodic-loop.js'
+import { PeriodicLoop } from '../src/process/periodic-loop.js'
 import { shortageIn } from '../src/process/shortage.js'
 
 declare module 'fastify' {
@@ -46,8 +46,8 @@ export default fp<ConnectionsOptions>(
           'Raise the limit of open files (ulimit -n, LimitNOFILE=), or lower MAX_STREAMS.',
       )
     }
-    const checks = new Housekeeping({
-      what: 'Checking file descriptors',
+    const checks = new PeriodicLoop({
+      name: 'Checking file descriptors',
       everyMs: CHECK_MS,
       logger,
       turn() {

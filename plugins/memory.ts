@@ -8,7 +8,7 @@ import fp from 'fastify-plugin'
 import { ByteBudget } from '../src/limits/byte-budget.js'
 import { MemoryGuard, memoryLow } from '../src/limits/memory-guard.js'
 import { collectGarbage, type MemoryReading, ProcessMemory } from '../src/limits/process-memory.js'
-import { Housekeeping } from '../src/process/periodic-loop.js'
+import { PeriodicLoop } from '../src/process/periodic-loop.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -50,8 +50,8 @@ export default fp<MemoryOptions>(
     app.decorate('memory', guard)
     app.decorate('transfers', transfers)
 
-    const checks = new Housekeeping({
-      what: 'Checking memory',
+    const checks = new PeriodicLoop({
+      name: 'Checking memory',
       everyMs: CHECK_MS,
       logger: app.log,
       turn: () => guard.check(performance.now()),

@@ -4,9 +4,10 @@ import Type, { type Static } from 'typebox'
 import type { Database } from '../src/database/pool.js'
 import { MODES } from '../src/hub/mode.js'
 import { MEMORY_STATES } from '../src/limits/memory-guard.js'
+import { withinDeadline } from '../src/process/deadline.js'
 import type { Siblings } from '../src/process/worker-channel.js'
 
-/** A probe must be answered before whoever probes gives up. */
+/** A probe must be answered before the prober gives up. */
 const PROBE_DEADLINE_MS = 1_000
 
 const Health = Type.Object({ status: Type.Literal('ok') })
@@ -115,17 +116,13 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { siblings 
 
 export default health
 
-/** Whether the database answers in time. What requests wait for does not count: this has a connection of its own. */
+/** Whether the database answers in time. Probes have a connection of their own, so a busy pool does not count. */
 async function answers(database: Database): Promise<boolean> {
-  let late: NodeJS.Timeout | undefined
-  const deadline = new Promise<false>(resolve => {
-    late = setTimeout(resolve, PROBE_DEADLINE_MS, false)
-  })
-  // pg gives the connection up after this time, so the next probe asks a frozen database on a new one.
+  // pg gives up the connection after this time, so the next probe asks a frozen database on a new one.
   const query = { text: 'select 1', query_timeout: PROBE_DEADLINE_MS }
   const answer = database.query(query).then(
     () => true,
     () => false,
   )
-  return Promise.race([answer, deadline]).finally(() => clearTimeout(late))
+  return (await withinDeadline(answer, PROBE_DEADLINE_MS)) ?? false
 }

@@ -5,16 +5,17 @@
  *
  * Bounded: a fixed set of part numbers, which are used again, with MAX_REVISIONS revisions each.
  */
-import { setTimeout } from 'node:timers/promises'
 import type { Author } from '../src/auth/principal.js'
 import type { Item } from '../src/items/item.js'
 import type { Items } from '../src/items/items.js'
 import { Problem } from '../src/problems/problem.js'
+import { Backoff } from '../src/process/backoff.js'
+import { elapsed } from '../src/process/deadline.js'
 
 const MEAN_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 4_000
-/** Between two tries while the database is away. */
-const RETRY_PAUSE_MS = 2_000
+/** Between two tries while the database is unavailable. */
+const RETRY_MS = { minMs: 1_000, maxMs: 5_000 }
 
 /** Part numbers per family. */
 const FAMILY_SIZE = 7
@@ -114,18 +115,20 @@ export function playDemo(items: Items, options: DemoOptions): Demo {
 async function play(items: Items, options: DemoOptions, signal: AbortSignal): Promise<void> {
   const { workspace = 'demo', meanPauseMs = MEAN_PAUSE_MS, onError } = options
   const author = { id: 'demo', workspace }
+  const backoff = new Backoff(RETRY_MS)
   let failing = false
   while (!signal.aborted) {
     try {
       await change(items, author)
       failing = false
+      backoff.reset()
     } catch (error) {
       // Somebody else was faster with the same item; the next change reads anew.
       const lost = error instanceof Problem && error.status < 500
       if (!lost && !failing) onError(error)
       failing = !lost
     }
-    await pause(failing ? RETRY_PAUSE_MS : randomPause(meanPauseMs), signal)
+    await elapsed(failing ? backoff.next() : randomPause(meanPauseMs), signal)
   }
 }
 
@@ -183,8 +186,4 @@ function vary(typical: number): number {
 /** Bursts and lulls: exponentially distributed, as independent people make them. */
 function randomPause(mean: number): number {
   return Math.min(-Math.log(1 - Math.random()) * mean, LONGEST_PAUSE_MS)
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await setTimeout(ms, undefined, { signal }).catch(() => undefined)
 }

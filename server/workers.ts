@@ -12,8 +12,9 @@
  */
 import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
-import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from '../src/logging/logger.js'
+import { Backoff } from '../src/process/backoff.js'
+import { elapsed } from '../src/process/deadline.js'
 import {
   type Address,
   type ClientCounts,
@@ -24,8 +25,7 @@ import {
 
 /** A worker that ends sooner has died young. */
 const YOUNG_MS = 10_000
-const SHORTEST_PAUSE_MS = 250
-const LONGEST_PAUSE_MS = 30_000
+const RESTART_MS = { minMs: 250, maxMs: 30_000 }
 /** A worker that does not say its count in this time is left out of the census. */
 const COUNT_DEADLINE_MS = 500
 
@@ -46,7 +46,7 @@ export class Workers {
   /** Those that answer. */
   readonly #listening = new Set<Worker>()
   #round = 0
-  #youngDeaths = 0
+  readonly #backoff = new Backoff(RESTART_MS)
   /** Whether the last worker could not even be started. */
   #short = false
 
@@ -132,11 +132,10 @@ export class Workers {
   #replace(first: boolean, startedAt: number, report: () => void): void {
     if (this.#stopping.signal.aborted) return
     report()
-    this.#youngDeaths = Date.now() - startedAt < YOUNG_MS ? this.#youngDeaths + 1 : 0
-    const wait = this.#youngDeaths === 0 ? 0 : SHORTEST_PAUSE_MS * 2 ** (this.#youngDeaths - 1)
-    pause(Math.min(wait, LONGEST_PAUSE_MS), undefined, { signal: this.#stopping.signal }).then(
-      () => this.#startAnother(first),
-      () => undefined,
+    const diedYoung = Date.now() - startedAt < YOUNG_MS
+    if (!diedYoung) this.#backoff.reset()
+    void elapsed(diedYoung ? this.#backoff.next() : 0, this.#stopping.signal).then(
+      goOn => goOn && this.#startAnother(first),
     )
   }
 

@@ -1,35 +1,35 @@
 /**
- * Failed authentications in the audit log. Whoever fails costs us nothing to speak of: the request only notes it here,
- * and it is written in batches, outside the request's path.
+ * Failed authentications in the audit log. They cost the gateway almost nothing: the request only notes them here, and they
+ * are written in batches, outside the request's path.
  *
- * Of one address, in one workspace and minute, MAX_SINGLES are entries of their own, and MAX_SINGLES_OF_ALL of all; what
- * follows is counted, and the count written when the minute is over. So a flood is on record, but fills neither the
- * table nor the memory. While the database is away what was noted is dropped, with a line in the log.
+ * Per address, workspace and minute, MAX_SINGLES failures get an entry of their own; over all addresses, MAX_SINGLES_OF_ALL
+ * per minute do. Further ones are counted, and the count is written when the minute is over. So a flood is on record, but
+ * fills neither the table nor the memory. While the database is unavailable, entries are dropped, with a line in the log.
  */
-import type pg from 'pg'
+import type { Database } from '../database/pool.js'
 import { SYSTEM_WORKSPACE } from '../log/event.js'
 import type { Logger } from '../logging/logger.js'
-import { Housekeeping } from '../process/periodic-loop.js'
+import { BatchedWrites } from '../process/batched-writes.js'
 import { type AuditEntry, type Origin, recordAudit } from './audit.js'
 
 const MAX_SINGLES = 10
 const MAX_SINGLES_OF_ALL = 1_000
 const WINDOW_MS = 60_000
 const WRITE_EVERY_MS = 1_000
-/** Addresses that are counted apart; more are counted together. */
+/** Addresses that are counted separately; further ones share one count. */
 const MAX_WINDOWS = 1_000
 
 export interface FailedAuthentication extends Omit<Origin, 'workspace'> {
-  /** Undefined unless it is known for sure whose it is: then it is the system's, which no admin reads. */
+  /** Undefined unless proven. The entry then belongs to the system workspace, which no admin reads. */
   readonly workspace: string | undefined
-  /** Whom to count it to: one address may be one of many of its holder. */
+  /** What the failure is counted under, such as an IPv6 network: one caller may hold many addresses. */
   readonly origin: string
   readonly details: AuditEntry['details']
 }
 
 interface Window {
   readonly workspace: string
-  /** Undefined: those that came when too many others were counted. */
+  /** Undefined for the shared count of all addresses beyond MAX_WINDOWS. */
   readonly origin: string | undefined
   readonly startedAt: number
   singles: number
@@ -37,7 +37,7 @@ interface Window {
 }
 
 export interface FailedAuthenticationsOptions {
-  readonly database: pg.Pool
+  readonly database: Database
   readonly logger: Logger
   /** Default Date.now. */
   readonly now?: () => number
@@ -49,16 +49,16 @@ export class FailedAuthentications {
   #waiting: AuditEntry[] = []
   #minute = 0
   #singles = 0
-  readonly #writes: Housekeeping
-  #writing: Promise<void> | undefined
+  readonly #writes: BatchedWrites<AuditEntry[]>
 
   constructor(options: FailedAuthenticationsOptions) {
     this.#options = options
-    this.#writes = new Housekeeping({
-      what: 'Recording failed authentications',
+    this.#writes = new BatchedWrites({
+      name: 'Recording failed authentications',
       everyMs: WRITE_EVERY_MS,
       logger: options.logger,
-      turn: () => this.write(),
+      take: () => this.#take(),
+      store: entries => this.#store(entries),
     })
   }
 
@@ -76,20 +76,15 @@ export class FailedAuthentications {
     }
   }
 
-  /** Writes what waits, by itself every second. Never throws. */
+  /** Writes what waits now; a timer does so every second. Never rejects. */
   write(): Promise<void> {
-    this.#writing ??= this.#writeOnce().finally(() => {
-      this.#writing = undefined
-    })
-    return this.#writing
+    return this.#writes.flush()
   }
 
-  /** Writes what there is, the counts of the present minute too. The database must still be there. */
+  /** Writes everything, including the counts of the current minute. The database must still be open. */
   async close(): Promise<void> {
-    this.#writes.stop()
-    await this.#writing
     this.#closeWindows(Number.POSITIVE_INFINITY)
-    await this.write()
+    await this.#writes.close()
   }
 
   #windowOf(workspace: string, origin: string | undefined): Window {
@@ -103,7 +98,7 @@ export class FailedAuthentications {
     return window
   }
 
-  /** Of windows that began before then. They lie in the order in which they began. */
+  /** Closes the windows that began before `before`. The map is in the order in which they began. */
   #closeWindows(before: number): void {
     for (const [key, { workspace, origin, startedAt, leftOut }] of this.#windows) {
       if (startedAt >= before) return
@@ -118,7 +113,7 @@ export class FailedAuthentications {
     this.#waiting.push({ ...entry, at: new Date(this.#now()) })
   }
 
-  /** Whether this minute has room for one more. */
+  /** Whether this minute has room for one more single entry. */
   #takeSingle(): boolean {
     const minute = Math.floor(this.#now() / WINDOW_MS)
     if (minute !== this.#minute) this.#singles = 0
@@ -127,16 +122,21 @@ export class FailedAuthentications {
     return this.#singles <= MAX_SINGLES_OF_ALL
   }
 
-  async #writeOnce(): Promise<void> {
+  #take(): AuditEntry[] | undefined {
     this.#closeWindows(this.#now() - WINDOW_MS)
-    const batch = this.#waiting
-    if (batch.length === 0) return
+    if (this.#waiting.length === 0) return undefined
+    const entries = this.#waiting
     this.#waiting = []
+    return entries
+  }
+
+  /** Every lost batch is reported, because its entries are gone. */
+  async #store(entries: AuditEntry[]): Promise<void> {
+    const { database, logger } = this.#options
     try {
-      await recordAudit(this.#options.database, ...batch)
-    } catch (error) {
-      const fields = { err: error, dropped: batch.length }
-      this.#options.logger.warn(fields, 'Failed authentications cannot be put on record.')
+      await recordAudit(database, ...entries)
+    } catch (err) {
+      logger.warn({ err, dropped: entries.length }, 'Failed to record failed authentications; they are lost.')
     }
   }
 

@@ -10,6 +10,7 @@
  */
 import { Socket } from 'node:net'
 import pgListen, { type Subscriber } from 'pg-listen'
+import { Backoff } from '../process/backoff.js'
 import { WAKE_CHANNEL } from './wake-text.js'
 
 const createSubscriber = pgListen.default
@@ -17,8 +18,7 @@ const createSubscriber = pgListen.default
 const CANARY_EVERY_MS = 5_000
 const CANARY_DEADLINE_MS = 2_500
 const CONNECT_DEADLINE_MS = 2_500
-const FIRST_PAUSE_MS = 50
-const LONGEST_PAUSE_MS = 2_000
+const PAUSE_MS = { minMs: 75, maxMs: 3_000, jitter: 2 / 3 }
 /** Against those of the role or the database (src/database/session.ts): pg-listen lets nobody else use its connection. */
 const SETTINGS =
   '-c statement_timeout=30s -c lock_timeout=0 -c idle_session_timeout=0 -c synchronous_commit=off'
@@ -41,7 +41,7 @@ export class Listener {
   #subscriber: Subscriber | undefined
   #listening = false
   #closed = false
-  #pause = FIRST_PAUSE_MS
+  readonly #backoff = new Backoff(PAUSE_MS)
   #timer: NodeJS.Timeout | undefined
   #canaryBack: (() => void) | undefined
 
@@ -78,7 +78,7 @@ export class Listener {
     }
     if (this.#subscriber !== subscriber) return
     this.#listening = true
-    this.#pause = FIRST_PAUSE_MS
+    this.#backoff.reset()
     this.#options.onListening()
     this.#scheduleCanary(subscriber)
   }
@@ -135,8 +135,7 @@ export class Listener {
   #lost(subscriber: Subscriber): void {
     if (this.#closed || this.#subscriber !== subscriber) return
     this.#discard()
-    this.#timer = setTimeout(() => void this.#connect(), this.#pause * (0.5 + Math.random()))
-    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE_MS)
+    this.#timer = setTimeout(() => void this.#connect(), this.#backoff.next())
   }
 
   #discard(): void {

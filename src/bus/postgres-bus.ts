@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { StreamId } from '../log/event.js'
 import type { Logger } from '../logging/logger.js'
-import { Housekeeping } from '../process/periodic-loop.js'
+import { PeriodicLoop } from '../process/periodic-loop.js'
 import type { Bus, BusStatus, Wake } from './bus.js'
 import { Listener } from './listener.js'
 import { Notifier } from './notifier.js'
@@ -25,7 +25,7 @@ export class PostgresBus implements Bus {
   readonly #sender = randomUUID()
   readonly #notifier: Notifier
   readonly #listener: Listener
-  readonly #looks: Housekeeping
+  readonly #looks: PeriodicLoop
   #onWake: (wake: Wake) => void = () => {}
 
   constructor(options: PostgresBusOptions) {
@@ -41,8 +41,8 @@ export class PostgresBus implements Bus {
         if (!crowded) this.#onWake('all')
       },
     })
-    this.#looks = new Housekeeping({
-      what: 'Looking at the queue of NOTIFY',
+    this.#looks = new PeriodicLoop({
+      name: 'Checking the NOTIFY queue',
       everyMs: canaryEveryMs,
       logger,
       turn: () => this.#notifier.look(),

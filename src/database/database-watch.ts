@@ -1,13 +1,13 @@
 /**
  * Watches whether the database can do its work, not only whether it answers: it may have become read-only (a demoted
- * primary, a standby), or lack the role of requests (a restore into another server). `/ready` and the mode of the
- * process read the result, so a probe costs no query. It repairs the role where the gateway may.
+ * primary, a standby), or lack the role that requests use (a restore into another server). `/ready` and the mode of the
+ * process read the result, so a probe costs no query. The watch repairs the role if the gateway has the rights to.
  *
- * A database that does not answer leaves the result as it was: `/ready` and the tailer report that by themselves.
+ * If the database does not answer, the result stays as it was: `/ready` and the tailer report that themselves.
  */
 
 import type { Logger } from '../logging/logger.js'
-import { Housekeeping } from '../process/periodic-loop.js'
+import { PeriodicLoop } from '../process/periodic-loop.js'
 import { type DatabaseFaultName, faultNameOf } from './database-fault.js'
 import type { Database } from './pool.js'
 import { renewWall, wallOf, wallStands } from './row-level-security.js'
@@ -16,31 +16,29 @@ const EVERY_MS = 2_000
 const READ_ONLY =
   'The database is read-only: changes are refused until a primary is back. Check DATABASE_URL and default_transaction_read_only.'
 
-/** Undefined while the database can do all that is asked of it. */
+/** Undefined while the database can do everything that Sluice needs. */
 export type Impairment = Extract<DatabaseFaultName, 'read-only' | 'not-set-up'>
 
 export interface DatabaseWatchOptions {
   readonly database: Database
   readonly logger: Logger
-  /** Default 2 s; tests are less patient. */
+  /** Default 2 s; tests use less. */
   readonly everyMs?: number | undefined
 }
 
 export class DatabaseWatch {
   readonly #options: DatabaseWatchOptions
   #impairment: Impairment | undefined
-  readonly #checks: Housekeeping
-  #running: Promise<void> | undefined
-  #closed = false
+  readonly #checks: PeriodicLoop
 
   constructor(options: DatabaseWatchOptions) {
     this.#options = options
     const { everyMs = EVERY_MS, logger } = options
-    this.#checks = new Housekeeping({
-      what: 'Watching the database',
+    this.#checks = new PeriodicLoop({
+      name: 'Watching the database',
       everyMs,
       logger,
-      turn: () => this.check(),
+      turn: () => this.#check(),
     })
   }
 
@@ -54,21 +52,15 @@ export class DatabaseWatch {
   }
 
   async close(): Promise<void> {
-    this.#closed = true
-    this.#checks.stop()
-    await this.#running
+    await this.#checks.close()
   }
 
-  /** Looks now, or joins the look that is running. Never rejects. */
+  /** Checks now, or joins the running check. Never rejects. */
   check(): Promise<void> {
-    if (this.#closed) return Promise.resolve()
-    this.#running ??= this.#look().finally(() => {
-      this.#running = undefined
-    })
-    return this.#running
+    return this.#checks.run()
   }
 
-  async #look(): Promise<void> {
+  async #check(): Promise<void> {
     const { database } = this.#options
     try {
       if (await isReadOnly(database)) return this.#found('read-only', undefined)
@@ -87,12 +79,15 @@ export class DatabaseWatch {
     const { logger } = this.#options
     if (impairment === 'read-only') logger.warn({}, READ_ONLY)
     else if (impairment === 'not-set-up')
-      logger.error({ err }, 'The database lacks what requests need; looking again every two seconds.')
-    else logger.info({}, 'The database can do all of its work again.')
+      logger.error(
+        { err },
+        'The database lacks roles or rights that requests need; checking every 2 seconds.',
+      )
+    else logger.info({}, 'The database can serve all requests again.')
   }
 }
 
-/** A session keeps its default and its server, so a read-only one is closed: the next may reach the new primary. */
+/** A session keeps its settings and its server, so a read-only one is closed: the next one may reach the new primary. */
 async function isReadOnly(database: Database): Promise<boolean> {
   const client = await database.connect()
   let discard = true

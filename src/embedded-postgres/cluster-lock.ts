@@ -4,7 +4,7 @@
  */
 import { readFile, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { elapsed } from '../process/deadline.js'
 
 /** The server of a process that was killed needs a moment to notice; after that the cluster is really taken. */
 const RELEASE_MS = 2_000
@@ -33,7 +33,7 @@ export async function becomesFree(cluster: string): Promise<boolean> {
     const holder = await readHolder(cluster)
     if (!holder) return true
     if (performance.now() - started > (holder.stopping ? SHUTDOWN_MS : RELEASE_MS)) return false
-    await sleep(LOOK_AGAIN_MS)
+    await elapsed(LOOK_AGAIN_MS)
   }
 }
 

@@ -8,8 +8,9 @@
 import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { Backoff } from '../process/backoff.js'
+import { elapsed } from '../process/deadline.js'
 import { inUse, openCluster, removeDrafts } from './cluster.js'
 import { holderOf } from './cluster-lock.js'
 import { findBinaries } from './postgres-binaries.js'
@@ -19,8 +20,7 @@ import { type Account, canEnter, serverAccount } from './server-account.js'
 /** Recovery after a crash may take a while; a server that needs longer than this is stuck. */
 const START_TIMEOUT_MS = 120_000
 const LOOK_AGAIN_MS = 10
-const FIRST_RETRY_MS = 100
-const LONGEST_RETRY_MS = 5_000
+const RESTART_MS = { minMs: 100, maxMs: 5_000, jitter: 0 }
 /** A fast shutdown that takes longer is cut off; the next start recovers. */
 const SHUTDOWN_TIMEOUT_MS = 20_000
 /** A socket's path has 104 bytes on macOS, 108 on Linux; `/sluice-XXXXXX/.s.PGSQL.5432` takes 28 of them. */
@@ -117,15 +117,15 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   return { url, close: () => (closed ??= shutDown()) }
 
   async function keepServing(): Promise<void> {
-    let retryMs = FIRST_RETRY_MS
+    const backoff = new Backoff(RESTART_MS)
     for (;;) {
       await current.ended
       if (closing.signal.aborted) return
-      onLog(`The embedded Postgres ended by itself; it is started again in ${retryMs} ms.`)
-      await sleep(retryMs, undefined, { signal: closing.signal }).catch(() => undefined)
-      if (closing.signal.aborted) return
+      const pauseMs = backoff.next()
+      onLog(`The embedded Postgres ended by itself; restarting it in ${pauseMs} ms.`)
+      if (!(await elapsed(pauseMs, closing.signal))) return
       current = run()
-      retryMs = (await serves(url, current, note)) ? FIRST_RETRY_MS : Math.min(2 * retryMs, LONGEST_RETRY_MS)
+      if (await serves(url, current, note)) backoff.reset()
     }
   }
 
@@ -166,7 +166,7 @@ async function serves(url: string, server: PostgresProcess, onLog: (line: string
       server.stop()
       await server.ended
     }
-    await sleep(LOOK_AGAIN_MS)
+    await elapsed(LOOK_AGAIN_MS)
   }
   return false
 }

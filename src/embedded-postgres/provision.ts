@@ -1,14 +1,15 @@
 /** The database of a gateway: the one that is named, or else an embedded one; migrated when it is handed over. */
 import { relative } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 import type { Config } from '../config/config.js'
 import { type DatabaseFaultName, databaseFault } from '../database/database-fault.js'
 import { migrate } from '../database/migrate.js'
+import { Backoff } from '../process/backoff.js'
+import { elapsed } from '../process/deadline.js'
 import { startEmbedded } from './embedded-postgres.js'
 
 /** A database that is starting too is waited for; one that is not there is reported. */
 const PATIENCE_MS = 60_000
-const RETRY_MS = 1_000
+const RETRY_MS = { minMs: 250, maxMs: 2_000 }
 /** The faults that pass by themselves while servers start or change places. */
 const WAITING: Partial<Record<DatabaseFaultName, string>> = {
   away: 'The database cannot be reached yet; trying again.',
@@ -57,6 +58,7 @@ async function find(
 
 async function migratePatiently(url: string): Promise<void> {
   const deadline = Date.now() + PATIENCE_MS
+  const backoff = new Backoff(RETRY_MS)
   for (;;) {
     try {
       return await migrate(url)
@@ -65,7 +67,7 @@ async function migratePatiently(url: string): Promise<void> {
       const waiting = fault && WAITING[fault]
       if (!waiting || Date.now() > deadline) throw error
       console.error(waiting)
-      await pause(RETRY_MS)
+      await elapsed(backoff.next())
     }
   }
 }

@@ -7,6 +7,7 @@ import type { StoredEvent } from '../log/event.js'
 import { type FilteredPage, readFilteredPage } from '../log/filtered-page.js'
 import { type Head, type Page, readBounds, readPage, readPlace } from '../log/log.js'
 import type { TypeFilter } from '../log/type-filter.js'
+import { signalOrDeadline } from '../process/deadline.js'
 import type { Cursor } from './cursor.js'
 import type { HubStream } from './hub-stream.js'
 import { lossOf, type Reset, resetTo } from './start.js'
@@ -38,10 +39,7 @@ export async function readEventPage(
   stream: HubStream,
   request: EventPageRequest,
 ): Promise<EventPage | Reset> {
-  const over = new AbortController()
-  const timer = setTimeout(() => over.abort(), request.waitMs)
-  request.signal.addEventListener('abort', () => over.abort())
-  if (request.signal.aborted) over.abort()
+  const over = signalOrDeadline(request.signal, request.waitMs)
   let after = request.after
   try {
     for (let scans = 1; ; scans += 1) {
@@ -57,8 +55,7 @@ export async function readEventPage(
       after = page.next
     }
   } finally {
-    clearTimeout(timer)
-    over.abort()
+    over.release()
   }
 }
 

@@ -8,7 +8,7 @@ import type { Principal, Role } from '../auth/principal.js'
 import type { Database } from '../database/pool.js'
 import type { TypeFilter } from '../log/type-filter.js'
 import type { Logger } from '../logging/logger.js'
-import { Housekeeping } from '../process/periodic-loop.js'
+import { PeriodicLoop } from '../process/periodic-loop.js'
 import type { Encoding } from '../sse/encoding.js'
 import type { Sink } from '../sse/sink.js'
 import { Admission, endOf } from './admission.js'
@@ -70,7 +70,7 @@ export class Hub {
   /** By the names of their connections. */
   readonly #subscriptions = new Map<string, Subscription>()
   readonly #turns = new Turns()
-  readonly #ticks: Housekeeping
+  readonly #ticks: PeriodicLoop
   #mode: Mode = 'normal'
 
   constructor(options: HubOptions) {
@@ -79,7 +79,7 @@ export class Hub {
     this.starts = new Starts(database, new Pages(database))
     const everyMs = Math.min(heartbeatMs, LONGEST_TICK_MS)
     const turn = () => this.#tick()
-    this.#ticks = new Housekeeping({ what: 'Looking after the open streams', everyMs, logger, turn }).start()
+    this.#ticks = new PeriodicLoop({ name: 'Looking after the open streams', everyMs, logger, turn }).start()
   }
 
   get mode(): Mode {

@@ -14,7 +14,7 @@ import type { Database } from '../database/pool.js'
 import { type StoredEvent, type StreamId, SYSTEM_WORKSPACE } from '../log/event.js'
 import { ensureStream, type Head, readEvent, readHead } from '../log/log.js'
 import type { Logger } from '../logging/logger.js'
-import { Housekeeping } from '../process/periodic-loop.js'
+import { PeriodicLoop } from '../process/periodic-loop.js'
 import type { TailedStream, Tailer } from './tailer.js'
 
 const CHECK_MS = 500
@@ -39,12 +39,12 @@ export class SystemStream {
   #outage = false
   /** One line of the log for as long as it lasts, not two a second. */
   #failing = false
-  readonly #checks: Housekeeping
+  readonly #checks: PeriodicLoop
 
   constructor(options: SystemStreamOptions) {
     this.#options = options
-    this.#checks = new Housekeeping({
-      what: `Following the system's stream ${options.name}`,
+    this.#checks = new PeriodicLoop({
+      name: `Following the system stream ${options.name}`,
       everyMs: CHECK_MS,
       logger: options.logger,
       turn: () => this.#check(),

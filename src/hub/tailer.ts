@@ -10,7 +10,7 @@
  * Wakes only make it fast (I6): a poll marks every stream dirty, each 5 s while the bus listens and each 500 ms
  * while it does not. A read that fails is tried again for ever. Each poll also looks for streams that are gone.
  */
-import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Bus, Wake } from '../bus/bus.js'
 import { levelOf } from '../database/database-fault.js'
 import type { Database } from '../database/pool.js'
@@ -19,7 +19,9 @@ import { findGone } from '../log/history.js'
 import { type Bounds, type Head, readBounds } from '../log/log.js'
 import { readTails, type Tail } from '../log/tails.js'
 import type { Logger } from '../logging/logger.js'
-import { Housekeeping } from '../process/periodic-loop.js'
+import { Backoff } from '../process/backoff.js'
+import { elapsed } from '../process/deadline.js'
+import { PeriodicLoop } from '../process/periodic-loop.js'
 import { Rests } from './scheduling/pacing.js'
 
 const EVENTS_PER_STREAM = 500
@@ -29,8 +31,7 @@ const LONGEST_TURN_MS = 5
 const POLL_MS = 500
 /** While the bus listens the poll is a safety net: every tenth will do. */
 const POLLED_EACH = { listening: 10, down: 1, off: 1 } as const
-const FIRST_RETRY_MS = 50
-const LONGEST_RETRY_MS = 1_000
+const RETRY_MS = { minMs: 50, maxMs: 1_000 }
 
 /** Why a stream goes on elsewhere than after its head. */
 export type Discontinuity = 'retention' | 'history-lost'
@@ -65,14 +66,14 @@ export class Tailer {
   #dirty = new Set<StreamId>()
   #polled = false
   #running: Promise<void> | undefined
-  readonly #poll: Housekeeping
+  readonly #poll: PeriodicLoop
   #polls = 0
   #failingSince: number | undefined
 
   constructor(options: TailerOptions) {
     this.#options = options
-    this.#poll = new Housekeeping({
-      what: 'Polling the log',
+    this.#poll = new PeriodicLoop({
+      name: 'Polling the log',
       everyMs: POLL_MS,
       logger: options.logger,
       turn: () => this.#wakeNowAndThen(),
@@ -136,16 +137,15 @@ export class Tailer {
   }
 
   async #untilClean(): Promise<void> {
-    let retryMs = FIRST_RETRY_MS
+    const backoff = new Backoff(RETRY_MS)
     while (this.#dirty.size > 0 && !this.#closing.signal.aborted) {
       try {
         await this.#turn()
         this.#failingSince = undefined
-        retryMs = FIRST_RETRY_MS
+        backoff.reset()
       } catch (error) {
         this.#failed(error)
-        await pause(retryMs, undefined, { signal: this.#closing.signal }).catch(() => {})
-        retryMs = Math.min(retryMs * 2, LONGEST_RETRY_MS)
+        await elapsed(backoff.next(), this.#closing.signal)
       }
     }
   }

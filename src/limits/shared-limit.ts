@@ -1,37 +1,39 @@
 /**
- * How often each key may do something in a sliding window, all processes together.
+ * A rate limit per key in a sliding window, shared by all processes.
  *
- * Who asks is answered at once, from what all processes had counted at the last exchange and what this one has counted
- * since. Keys that have counted something are exchanged with the others soon after, many in one statement; a key that
- * has counted less than a hundredth of its limit is not worth telling. So nobody waits for the database, without it each
- * process counts by itself, and together they let through at most, beyond the limit, what each lets through between two
- * exchanges and a hundredth of it (docs/decisions/0002-shared-rate-limit.md). What is refused is not counted.
+ * A request is decided at once, from the totals of the last exchange with the database and from what this process has counted
+ * since. The counts of many keys are exchanged in one statement, up to 250 ms later; a key that has used less than a
+ * hundredth of its limit is not exchanged at all. So no request waits for the database, and without it each process limits by
+ * itself. Together the processes exceed the limit by at most what each of them allows between two exchanges plus a hundredth
+ * of the limit (docs/decisions/0002-shared-rate-limit.md). Refused requests are not counted.
  *
- * The windows are those of the database's clock: each exchange tells how far this process's clock is from it.
+ * Windows follow the clock of the database: each exchange measures the offset of this process's clock.
  */
 import { LRUCache } from 'lru-cache'
 import type { Logger } from '../logging/logger.js'
+import { Backoff } from '../process/backoff.js'
+import { BatchedWrites } from '../process/batched-writes.js'
 import { type Unsent, WindowCount } from './window-count.js'
 
 const EXCHANGE_MS = 250
-const RETRY_MS = 1_000
+const RETRY_MS = { minMs: 1_000, maxMs: 5_000 }
 /** Keys in one statement. */
 const BATCH = 5_000
-/** A count is told when this part of the limit has not been told yet. */
-const TOLD_PART = 0.01
+/** A count is exchanged once this share of the limit has not been exchanged yet. */
+const EXCHANGED_SHARE = 0.01
 
-/** Tells the others and asks them. The totals come in the order of `counts`. */
+/** Adds the counts of this process to those of all processes, and returns the totals in the order of `counts`. */
 export type Exchange = (
   counts: readonly ({ readonly key: string } & Unsent)[],
 ) => Promise<{ readonly atMs: number; readonly totals: readonly Unsent[] }>
 
 export interface SharedLimitOptions {
-  /** How often in a window; at least 1. */
+  /** Requests per window; at least 1. */
   readonly max: number
   readonly windowMs: number
-  /** Keys that are remembered; of more, those that were not seen for longest begin anew. */
+  /** Number of keys that are remembered; beyond it, the least recently used keys start again at 0. */
   readonly remembered: number
-  /** Undefined: this process counts alone. */
+  /** Undefined: the limit holds per process. */
   readonly exchange?: Exchange | undefined
   readonly logger: Logger
   /** Default Date.now. */
@@ -40,9 +42,9 @@ export interface SharedLimitOptions {
 
 export interface Spending {
   readonly allowed: boolean
-  /** How often it may be done at least until `resetMs` are over; 0 when it was refused. */
+  /** Requests that are allowed at least until `resetMs` have passed; 0 if this one was refused. */
   readonly remaining: number
-  /** When it was refused: until it may be done again. Else until the present window ends. */
+  /** Milliseconds until the next request is allowed, if this one was refused; else until the current window ends. */
   readonly resetMs: number
 }
 
@@ -51,35 +53,44 @@ export class SharedLimit {
   readonly #options: SharedLimitOptions
   readonly #counts: LRUCache<string, WindowCount>
   readonly #due = new Map<string, WindowCount>()
-  readonly #toldFrom: number
-  /** The database's clock is so many milliseconds ahead of this process's. */
+  readonly #exchangedFrom: number
+  readonly #exchanges: BatchedWrites<Sent[]>
+  /** Milliseconds by which the clock of the database is ahead of this process's clock. */
   #ahead = 0
   #latest = 0
-  #timer: NodeJS.Timeout | undefined
-  #exchanging: Promise<void> | undefined
-  #failing = false
-  #closed = false
 
   constructor(options: SharedLimitOptions) {
-    this.max = options.max
+    const { max, remembered, logger } = options
+    this.max = max
     this.#options = options
-    this.#counts = new LRUCache({ max: options.remembered })
-    this.#toldFrom = Math.max(1, Math.floor(options.max * TOLD_PART))
+    this.#counts = new LRUCache({ max: remembered })
+    this.#exchangedFrom = Math.max(1, Math.floor(max * EXCHANGED_SHARE))
+    this.#exchanges = new BatchedWrites({
+      name: 'Sharing rate-limit counters',
+      failure: 'Cannot share rate-limit counters; limiting per process until the database is back.',
+      everyMs: EXCHANGE_MS,
+      backoff: new Backoff(RETRY_MS),
+      logger,
+      levelOf: () => 'warn',
+      take: () => this.#take(),
+      store: sent => this.#exchange(sent),
+      putBack: sent => this.#putBack(sent),
+    })
   }
 
-  /** Counts one, if there is room for it. */
+  /** Counts one request if the limit allows it. */
   spend(key: string): Spending {
     const { window, elapsed } = this.#present()
     const count = this.#countOf(key, window)
     const { max } = this
     if (count.weighted(elapsed) >= max) return this.#refusal(count, elapsed)
     count.add()
-    if (count.unsent >= this.#toldFrom) this.#tellOf(key, count)
+    if (count.unsent >= this.#exchangedFrom) this.#noteDue(key, count)
     const remaining = Math.max(0, Math.ceil(max - count.weighted(elapsed)))
     return { allowed: true, remaining, resetMs: (1 - elapsed) * this.#options.windowMs }
   }
 
-  /** Why nothing may be done now, if so; counts nothing. */
+  /** The refusal that a request would get now, if any. Counts nothing. */
   refusal(key: string): Spending | undefined {
     const { window, elapsed } = this.#present()
     const count = this.#counts.get(key)
@@ -87,23 +98,17 @@ export class SharedLimit {
     return count && count.weighted(elapsed) >= this.max ? this.#refusal(count, elapsed) : undefined
   }
 
-  /** Exchanges what is to be told, by itself a moment after something was counted. Never throws. */
+  /** Exchanges the counts now; a timer does so every 250 ms. Never rejects. */
   exchange(): Promise<void> {
-    this.#exchanging ??= this.#exchangeOnce().finally(() => {
-      this.#exchanging = undefined
-      this.#schedule()
-    })
-    return this.#exchanging
+    return this.#exchanges.flush()
   }
 
-  /** What has not been told by now is not told any more. */
+  /** Counts that have not been exchanged by now are lost to the other processes. */
   async close(): Promise<void> {
-    this.#closed = true
-    clearTimeout(this.#timer)
-    await this.#exchanging
+    await this.#exchanges.abandon()
   }
 
-  /** A clock that is set back by less than a window stands still instead: what has moved on cannot move back. */
+  /** If the clock is set back by less than a window, time stands still here: windows never move back. */
   #present(): { window: number; elapsed: number } {
     const { now = Date.now, windowMs } = this.#options
     const at = (now() + this.#ahead) / windowMs
@@ -121,56 +126,53 @@ export class SharedLimit {
   }
 
   #refusal(count: WindowCount, elapsed: number): Spending {
-    // A millisecond more, or rounding would let somebody come back in vain.
+    // One millisecond more: rounding down would send the caller back too early.
     const resetMs = count.until(this.max, elapsed) * this.#options.windowMs + 1
     return { allowed: false, remaining: 0, resetMs }
   }
 
-  #tellOf(key: string, count: WindowCount): void {
+  #noteDue(key: string, count: WindowCount): void {
     const { exchange, remembered } = this.#options
     if (!exchange || this.#due.size >= remembered) return
     this.#due.set(key, count)
-    this.#schedule()
+    this.#exchanges.start()
   }
 
-  #schedule(): void {
-    if (this.#closed || this.#exchanging || this.#timer || this.#due.size === 0) return
-    this.#timer = setTimeout(
-      () => {
-        this.#timer = undefined
-        void this.exchange()
-      },
-      this.#failing ? RETRY_MS : EXCHANGE_MS,
-    ).unref()
-  }
-
-  async #exchangeOnce(): Promise<void> {
-    const { exchange, logger, now = Date.now, windowMs } = this.#options
-    if (!exchange || this.#due.size === 0) return
+  #take(): Sent[] | undefined {
+    if (this.#due.size === 0) return undefined
     const batch = [...this.#due].slice(0, BATCH)
-    const sent = batch.map(([key, count]) => ({ key, window: count.window, ...count.take() }))
-    for (const { key } of sent) this.#due.delete(key)
-    try {
-      const { atMs, totals } = await exchange(sent)
-      this.#ahead = atMs - now()
-      const window = Math.floor(atMs / windowMs)
-      const present = this.#present().window
-      for (const [at, [, count]] of batch.entries()) {
-        const total = totals[at]
-        if (!total) continue
-        count.adopt({ window, ...total })
-        count.moveTo(present)
-      }
-      this.#failing = false
-    } catch (error) {
-      if (!this.#failing) logger.warn({ err: error }, 'Requests cannot be counted together; counting here.')
-      this.#failing = true
-      // What was sent may have arrived all the same: then it counts twice, which is the safe mistake.
-      for (const [at, [key, count]] of batch.entries()) {
-        const { window = count.window, ...unsent } = sent[at] ?? { current: 0, previous: 0 }
-        count.giveBack(unsent, window)
-        this.#due.set(key, count)
-      }
+    for (const [key] of batch) this.#due.delete(key)
+    return batch.map(([key, count]) => ({ key, count, window: count.window, unsent: count.take() }))
+  }
+
+  async #exchange(sent: readonly Sent[]): Promise<void> {
+    const { exchange, now = Date.now, windowMs } = this.#options
+    if (!exchange) return
+    const { atMs, totals } = await exchange(sent.map(({ key, unsent }) => ({ key, ...unsent })))
+    this.#ahead = atMs - now()
+    const window = Math.floor(atMs / windowMs)
+    const present = this.#present().window
+    for (const [at, { count }] of sent.entries()) {
+      const total = totals[at]
+      if (!total) continue
+      count.adopt({ window, ...total })
+      count.moveTo(present)
     }
   }
+
+  /** A failed exchange may have been stored all the same. Its counts are then counted twice, which is the safe mistake. */
+  #putBack(sent: readonly Sent[]): void {
+    for (const { key, count, window, unsent } of sent) {
+      count.giveBack(unsent, window)
+      this.#due.set(key, count)
+    }
+  }
+}
+
+/** What was taken from one count for an exchange. */
+interface Sent {
+  readonly key: string
+  readonly count: WindowCount
+  readonly window: number
+  readonly unsent: Unsent
 }

@@ -18,7 +18,7 @@ import { append } from '../log/append.js'
 import { type StoredEvent, type StreamId, SYSTEM_WORKSPACE } from '../log/event.js'
 import type { Logger } from '../logging/logger.js'
 import { unavailable } from '../problems/problem.js'
-import { Housekeeping } from '../process/periodic-loop.js'
+import { PeriodicLoop } from '../process/periodic-loop.js'
 
 const STREAM = 'server'
 /** No retention removes it: the newest event is the state. */
@@ -43,12 +43,12 @@ export class ServerState {
   #maintenance = false
   #draining = false
   #busDownSince: number | undefined
-  readonly #checks: Housekeeping
+  readonly #checks: PeriodicLoop
 
   constructor(options: ServerStateOptions) {
     this.#options = options
-    this.#checks = new Housekeeping({
-      what: "Checking the server's mode",
+    this.#checks = new PeriodicLoop({
+      name: 'Checking the mode of the process',
       everyMs: CHECK_MS,
       logger: options.logger,
       turn: () => this.#check(),

@@ -1,53 +1,115 @@
 /**
- * Work that a process does again and again for as long as it lives. A turn that throws never ends the process, as it would in
- * a bare timer: the system may be out of file descriptors or memory for a while. The first failure is reported, those that
- * follow it are not, and the next turn that succeeds is.
+ * Work that a process repeats for as long as it lives. Turns never overlap: the pause begins when a turn has ended. A turn that
+ * throws does not end the process, as it would in a bare timer: the system may be out of file descriptors or memory for a
+ * while. The log reports the first failure in a row and the next success.
  */
 import type { Logger } from '../logging/logger.js'
+import { type Backoff, jittered } from './backoff.js'
 import { shortageIn } from './shortage.js'
 
-export interface HousekeepingOptions {
+export interface PeriodicLoopOptions {
   /** For the log, such as `Checking memory`. */
-  readonly what: string
+  readonly name: string
+  /** Milliseconds between two turns. */
   readonly everyMs: number
-  /** Without one nothing is reported. */
+  /** Milliseconds before the first turn. Default `everyMs`. */
+  readonly firstMs?: number
+  /** Share of each of these pauses that is random, 0 to 1, so that processes started together spread out. Default 0. */
+  readonly jitter?: number
+  /** The pauses after failed turns. Default `everyMs`. */
+  readonly backoff?: Backoff
+  /** Without a logger nothing is reported. */
   readonly logger?: Logger | undefined
-  /** One turn. A turn that takes longer than `everyMs` does not delay the next one. */
+  /** The log line for the first failure in a row. Default `<name> failed; retrying until it succeeds.` */
+  readonly failure?: string
+  /**
+   * Log level of a failure; undefined leaves it to somebody else to report. Default `warn` for a shortage, which the operator
+   * has to end, and `error` for everything else.
+   */
+  levelOf?(error: unknown): 'warn' | 'error' | undefined
+  /** One turn. */
   turn(): unknown
 }
 
-export class Housekeeping {
-  readonly #options: HousekeepingOptions
+export class PeriodicLoop {
+  readonly #options: PeriodicLoopOptions
   #timer: NodeJS.Timeout | undefined
+  #running: Promise<void> | undefined
+  #started = false
   #failing = false
+  #reported = false
 
-  constructor(options: HousekeepingOptions) {
+  constructor(options: PeriodicLoopOptions) {
     this.#options = options
   }
 
-  /** The first turn comes after `everyMs`. It keeps no process alive. Starting twice is fine. */
+  /** Starts the turns. Does not keep the process alive. Starting twice is fine. */
   start(): this {
-    this.#timer ??= setInterval(() => void this.run(), this.#options.everyMs).unref()
+    const { firstMs, everyMs } = this.#options
+    if (!this.#started) {
+      this.#started = true
+      this.#schedule(this.#jittered(firstMs ?? everyMs))
+    }
     return this
   }
 
+  /** Starts no further turn; a running one goes on. */
   stop(): void {
-    clearInterval(this.#timer)
-    this.#timer = undefined
+    this.#started = false
+    clearTimeout(this.#timer)
   }
 
-  /** One turn now. Never rejects. */
-  async run(): Promise<void> {
-    const { what, logger, turn } = this.#options
+  /** Stops, and waits for the running turn. Closing twice is fine. */
+  async close(): Promise<void> {
+    this.stop()
+    await this.#running
+  }
+
+  /** One turn now; joins the running turn if there is one. Never rejects. */
+  run(): Promise<void> {
+    this.#running ??= this.#turn().finally(() => {
+      this.#running = undefined
+    })
+    return this.#running
+  }
+
+  #schedule(ms: number): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => void this.#runAndSchedule(), ms).unref()
+  }
+
+  async #runAndSchedule(): Promise<void> {
+    await this.run()
+    const { backoff, everyMs } = this.#options
+    if (this.#started) this.#schedule(this.#failing && backoff ? backoff.next() : this.#jittered(everyMs))
+  }
+
+  #jittered(ms: number): number {
+    return jittered(ms, this.#options.jitter ?? 0)
+  }
+
+  async #turn(): Promise<void> {
+    const { name, logger, backoff, turn } = this.#options
     try {
       await turn()
-      if (this.#failing) logger?.info({}, `${what} works again.`)
-      this.#failing = false
+      if (this.#reported) logger?.info({}, `${name} works again.`)
+      this.#failing = this.#reported = false
+      backoff?.reset()
     } catch (error) {
-      // A shortage is the operator's to mend, anything else is ours.
-      const level = shortageIn(error) ? 'warn' : 'error'
-      if (!this.#failing) logger?.[level]({ err: error }, `${what} failed; it is tried again until it works.`)
       this.#failing = true
+      this.#report(error)
     }
   }
+
+  #report(err: unknown): void {
+    const { name, failure = `${name} failed; retrying until it succeeds.`, logger } = this.#options
+    const level = this.#options.levelOf ? this.#options.levelOf(err) : defaultLevelOf(err)
+    if (level === undefined || this.#reported) return
+    logger?.[level]({ err }, failure)
+    this.#reported = true
+  }
+}
+
+function defaultLevelOf(error: unknown): 'warn' | 'error' {
+  return shortageIn(error) ? 'warn' : 'error'
 }

@@ -2,6 +2,7 @@
  * The gateway as a runner sees it: one method for each call of the protocol (docs/runner.md), one request for each
  * call. Asking again is for the caller to decide (retry.ts), by the error: GatewayAway or Refusal.
  */
+import { signalOrDeadline } from '../process/deadline.js'
 import type { CommandResult } from './command.js'
 import type { Batch } from './uploader.js'
 
@@ -94,11 +95,7 @@ export class Gateway {
     path: string,
     { headers = {}, body, patienceMs = PATIENCE_MS, signal }: PostOptions,
   ): Promise<string | undefined> {
-    // Not AbortSignal.any: of a signal as old as the process it would keep a trace for every request.
-    const ending = new AbortController()
-    const end = () => ending.abort()
-    const late = setTimeout(end, patienceMs)
-    signal.addEventListener('abort', end)
+    const ending = signalOrDeadline(signal, patienceMs)
     try {
       signal.throwIfAborted()
       const response = await fetch(`${this.#url}${path}`, {
@@ -121,8 +118,7 @@ export class Gateway {
       signal.throwIfAborted()
       throw new GatewayAway(ending.signal.aborted ? `no answer for ${patienceMs} ms` : reasonOf(error))
     } finally {
-      clearTimeout(late)
-      signal.removeEventListener('abort', end)
+      ending.release()
     }
   }
 }

@@ -1,25 +1,25 @@
 /**
- * Keeps the lease of a job, and learns by it that the job is not ours any more: it was cancelled, or the lease was lost
- * while this process was frozen or the gateway away.
+ * Keeps the lease of a job. A refused heartbeat tells the runner that it has lost the job: the job was cancelled, or the lease
+ * expired while this process was frozen or the gateway was unreachable.
  */
-import { setTimeout as pause } from 'node:timers/promises'
+import { elapsed } from '../process/deadline.js'
 import { isPassing, retryAfterMs } from './retry.js'
 
-/** A cancelled command must be ended within a second. Far below a third of the shortest lease, 5 s. */
+/** A cancelled command must end within a second. Far below a third of the shortest lease, 5 s. */
 const HEARTBEAT_MS = 700
 
 export interface HeartbeatOptions {
-  /** One heartbeat. */
+  /** Sends one heartbeat. */
   beat(): Promise<void>
-  /** The gateway refused it for good. Called once; no heartbeat follows. */
+  /** The gateway refused a heartbeat for good. Called once; no heartbeat follows. */
   onRefused(error: unknown): void
   /** Ends the heartbeats. */
   readonly signal: AbortSignal
 }
 
 /**
- * Beats until it is refused or ended. While the gateway is away it goes on: the lease may be there still when the
- * gateway is back, and only the gateway can tell.
+ * Sends heartbeats until one is refused or `signal` aborts. It goes on while the gateway is unreachable: the lease may still
+ * be ours when the gateway is back, and only the gateway knows.
  */
 export async function keepLease({ beat, onRefused, signal }: HeartbeatOptions): Promise<void> {
   let waitMs = HEARTBEAT_MS
@@ -33,9 +33,4 @@ export async function keepLease({ beat, onRefused, signal }: HeartbeatOptions): 
       waitMs = Math.max(HEARTBEAT_MS, retryAfterMs(error))
     }
   }
-}
-
-/** False when the signal came first. */
-async function elapsed(ms: number, signal: AbortSignal): Promise<boolean> {
-  return await pause(ms, true, { signal }).catch(() => false)
 }

@@ -12,7 +12,8 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
-import { setTimeout as pause } from 'node:timers/promises'
+import { Backoff } from '../process/backoff.js'
+import { elapsed, withinDeadline } from '../process/deadline.js'
 import { shortageIn } from '../process/shortage.js'
 import type { Execution, Executor, Outcome, OutputStream } from './executor.js'
 
@@ -20,9 +21,9 @@ import type { Execution, Executor, Outcome, OutputStream } from './executor.js'
 export const KILL_GRACE_MS = 5_000
 /** What left the group can hold an output open for ever: given up when nothing came for so long. */
 const SILENCE_MS = 1_000
-/** A machine that is short of something has so long to get over it: half a minute. */
+/** About half a minute for a shortage of the machine to end. */
 const SPAWN_ATTEMPTS = 30
-const SPAWN_AGAIN_MS = 1_000
+const SPAWN_AGAIN_MS = { minMs: 500, maxMs: 1_500 }
 
 /**
  * $1 is the command. The guard must outlive the SIGTERM that the group gets, from its first moment on; the command
@@ -79,8 +80,7 @@ export class LocalExecutor implements Executor {
 
   async #kill(pid: number | undefined, over: AbortSignal): Promise<void> {
     signalGroup(pid, 'SIGTERM')
-    const late = await pause(this.#graceMs, true, { signal: over }).catch(() => false)
-    if (late) signalGroup(pid, 'SIGKILL')
+    if (await elapsed(this.#graceMs, over)) signalGroup(pid, 'SIGKILL')
   }
 }
 
@@ -89,6 +89,7 @@ export class LocalExecutor implements Executor {
  * @throws when the shell cannot be started for another reason, or the machine has been short for too long.
  */
 async function startShell(command: string, { cwd, env, signal }: Omit<Execution, 'onOutput'>) {
+  const backoff = new Backoff(SPAWN_AGAIN_MS)
   for (let attempt = 1; ; attempt += 1) {
     try {
       const child = spawn('/bin/sh', ['-c', GUARDED, 'sh', command], {
@@ -104,7 +105,7 @@ async function startShell(command: string, { cwd, env, signal }: Omit<Execution,
       const short = shortageIn(error)
       const last = attempt === SPAWN_ATTEMPTS || signal.aborted
       if (short === undefined || last) throw cannotStart(cwd, short, error)
-      await pause(SPAWN_AGAIN_MS, undefined, { signal }).catch(() => undefined)
+      await elapsed(backoff.next(), signal)
     }
   }
 }
@@ -149,10 +150,8 @@ class Output {
 }
 
 async function closedWithin(outputs: readonly Output[], ms: number): Promise<boolean> {
-  const early = new AbortController()
-  const late = pause(ms, false, { signal: early.signal }).catch(() => true)
   const closed = Promise.all(outputs.map(output => output.closed)).then(() => true)
-  return await Promise.race([closed, late]).finally(() => early.abort())
+  return (await withinDeadline(closed, ms)) ?? false
 }
 
 function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {

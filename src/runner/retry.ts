@@ -1,26 +1,27 @@
-/** Asking again until the gateway has answered: it may be restarting, overloaded, or behind a broken network. */
-import { setTimeout as pause } from 'node:timers/promises'
+/** Repeats a request until the gateway answers: it may be restarting, overloaded, or behind a broken network. */
+
+import { Backoff } from '../process/backoff.js'
+import { elapsed } from '../process/deadline.js'
 import { GatewayAway, Refusal } from './gateway.js'
 
-/** The first pause; each further one is twice as long, up to the longest. */
-const FIRST_PAUSE_MS = 100
-const LONGEST_PAUSE_MS = 5_000
-/** What a Retry-After may ask for at most. */
+const PAUSE_MS = { minMs: 100, maxMs: 5_000 }
+/** The longest `Retry-After` that is honoured. */
 const LONGEST_RETRY_AFTER_MS = 60_000
 
 export interface RetryOptions {
-  /** Ends the asking: the promise rejects with the reason of the signal. */
+  /** Ends the retries: the promise rejects with the reason of the signal. */
   readonly signal: AbortSignal
-  /** Before each pause, with why there is one. */
+  /** Called before each pause, with the reason for it. */
   onRetry?(error: unknown): void
 }
 
 /**
- * Calls `ask` until it resolves, or rejects with what asking again cannot mend. For ever, if need be.
+ * Calls `ask` until it resolves, or rejects with an error that no retry can mend. Retries without limit.
  * @throws what `ask` rejected with, or the reason of the signal.
  */
 export async function untilAnswered<T>(ask: () => Promise<T>, { signal, onRetry }: RetryOptions): Promise<T> {
-  for (let longest = FIRST_PAUSE_MS; ; longest = Math.min(longest * 2, LONGEST_PAUSE_MS)) {
+  const backoff = new Backoff(PAUSE_MS)
+  for (;;) {
     signal.throwIfAborted()
     try {
       return await ask()
@@ -28,10 +29,7 @@ export async function untilAnswered<T>(ask: () => Promise<T>, { signal, onRetry 
       signal.throwIfAborted()
       if (!isPassing(error)) throw error
       onRetry?.(error)
-      // Spread out, so that runners which lost the same gateway do not come back as one.
-      await pause(Math.max(longest * (0.5 + Math.random() / 2), retryAfterMs(error)), undefined, {
-        signal,
-      }).catch(() => signal.throwIfAborted())
+      await elapsed(Math.max(backoff.next(), retryAfterMs(error)), signal)
     }
   }
 }

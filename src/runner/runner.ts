@@ -7,8 +7,8 @@
  * Handing back ends what still runs. It has a deadline too: with the gateway away nothing can be handed back, and the
  * leases end by themselves.
  */
-import { setTimeout as pause } from 'node:timers/promises'
 import { COMMAND_KIND } from '../jobs/job.js'
+import { elapsed } from '../process/deadline.js'
 import type { Executor } from './executor.js'
 import { type Claim, type ClaimedJob, type Gateway, GatewayAway, Refusal } from './gateway.js'
 import { type Ending, runJob } from './job-run.js'
@@ -168,10 +168,6 @@ export class Runner {
 /** The token has ended, or has not the role: no other job will go better. */
 export function isRunnerRefused(error: unknown): boolean {
   return error instanceof Refusal && (error.status === 401 || error.status === 403)
-}
-
-async function elapsed(ms: number, signal: AbortSignal): Promise<boolean> {
-  return await pause(ms, true, { signal }).catch(() => false)
 }
 
 function inWords(ending: Ending): string {

@@ -3,7 +3,7 @@
  * is sent is bounded by the sink, a client that leaves or stops reading ends it, and heartbeats keep proxies from
  * cutting it.
  */
-import { Housekeeping } from '../process/periodic-loop.js'
+import { PeriodicLoop } from '../process/periodic-loop.js'
 import { encodeMessage, type SseMessage } from './frame.js'
 import { Payload } from './payload.js'
 import { type Sink, STALLED_MS } from './sink.js'
@@ -29,8 +29,8 @@ export class MessageStream {
     this.#sink = sink
     this.#retryMs = retryMs
     this.#write({ comment: '' })
-    const ticks = new Housekeeping({
-      what: 'The heartbeat of a stream',
+    const ticks = new PeriodicLoop({
+      name: 'Sending the heartbeat of a stream',
       everyMs: heartbeatMs || HEARTBEAT_MS,
       turn: () => this.#tick(heartbeatMs > 0),
     }).start()

@@ -1,12 +1,12 @@
 /**
- * When API keys were used last. Requests only note it here; it is written back in batches, of each key at most once a
- * minute (noteUses), and for what the database did not take there is a next time.
+ * When API keys were last used. Requests only note it here; it is written to the database in batches, at most once a minute
+ * for each key (noteUses). What the database did not take is written with the next batch.
  */
 
 import { databaseFault } from '../../database/database-fault.js'
 import type { Database } from '../../database/pool.js'
 import type { Logger } from '../../logging/logger.js'
-import { Housekeeping } from '../../process/periodic-loop.js'
+import { BatchedWrites } from '../../process/batched-writes.js'
 import { noteUses } from './api-key-rows.js'
 
 const EVERY_MS = 5_000
@@ -17,23 +17,28 @@ export interface ApiKeyUsesOptions {
 }
 
 export class ApiKeyUses {
-  readonly #options: ApiKeyUsesOptions
-  /** Milliseconds since 1970, by id. Holds keys that proved their holders, so there are not more than were made. */
+  /** Milliseconds since 1970, by key id. Only verified keys get here, so the map is no larger than the number of keys. */
   #uses = new Map<string, number>()
-  readonly #writing: Housekeeping
+  readonly #writes: BatchedWrites<Map<string, number>>
 
-  constructor(options: ApiKeyUsesOptions) {
-    this.#options = options
-    this.#writing = new Housekeeping({
-      what: 'Recording the use of API keys',
+  constructor({ database, logger }: ApiKeyUsesOptions) {
+    this.#writes = new BatchedWrites({
+      name: 'Recording API key last-used times',
+      failure: 'Failed to record API key last-used times.',
       everyMs: EVERY_MS,
-      logger: options.logger,
-      turn: () => this.flush(),
+      logger,
+      // The database watch reports the faults of the database.
+      levelOf: error => (databaseFault(error) ? undefined : 'error'),
+      take: () => this.#take(),
+      store: uses => noteUses(database, uses),
+      putBack: uses => {
+        this.#uses = new Map([...uses, ...this.#uses])
+      },
     })
   }
 
   start(): void {
-    this.#writing.start()
+    this.#writes.start()
   }
 
   note(id: string): void {
@@ -41,21 +46,13 @@ export class ApiKeyUses {
   }
 
   async close(): Promise<void> {
-    this.#writing.stop()
-    await this.flush()
+    await this.#writes.close()
   }
 
-  async flush(): Promise<void> {
+  #take(): Map<string, number> | undefined {
+    if (this.#uses.size === 0) return undefined
     const uses = this.#uses
-    if (uses.size === 0) return
     this.#uses = new Map()
-    try {
-      await noteUses(this.#options.database, uses)
-    } catch (error) {
-      this.#uses = new Map([...uses, ...this.#uses])
-      // The watch over the database reports its faults.
-      if (databaseFault(error)) return
-      this.#options.logger.error({ err: error }, 'When API keys were used cannot be written down.')
-    }
+    return uses
   }
 }

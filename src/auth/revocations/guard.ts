@@ -5,11 +5,11 @@
  * What is revoked is known in memory. Whoever changes that here looks at everybody who is in at once; whoever comes in asks
  * in the very turn in which he is taken up. So nobody slips through between the two.
  */
-import { setTimeout as pause } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import type { Database } from '../../database/pool.js'
 import type { Hub } from '../../hub/hub.js'
 import { unavailable } from '../../problems/problem.js'
+import { withinDeadline } from '../../process/deadline.js'
 import type { Principal } from '../principal.js'
 import { keyRevoked, tokenRevoked } from '../refusals.js'
 import type { MadeRevocation, RemovedRevocation } from './access-change.js'
@@ -64,8 +64,7 @@ export class Guard {
    * @throws {Problem} 401 `token-revoked`, `key-revoked`; 503 `database-unavailable` where nobody can say yet.
    */
   async assertNotRevoked(principal: Principal): Promise<void> {
-    if (!this.#revocations)
-      await Promise.race([this.#loaded, pause(FIRST_LOAD_MS, undefined, { ref: false })])
+    if (!this.#revocations) await withinDeadline(this.#loaded, FIRST_LOAD_MS)
     this.current(principal)
   }
 

@@ -152,7 +152,7 @@ t.test('while the database is away requests do not wait, and what is lost is tol
   failed.note(failure('192.0.2.1'))
   await failed.close()
 
-  t.match(lines, [[{ err: Error, dropped: 3 }, 'Failed authentications cannot be put on record.']])
+  t.match(lines, [[{ err: Error, dropped: 3 }, 'Failed to record failed authentications; they are lost.']])
   t.equal((await entries(pool)).length, 1)
 })
 

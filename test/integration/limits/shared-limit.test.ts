@@ -168,7 +168,11 @@ t.test('nobody waits for the database, and without it each process counts for it
   await exchanged({ limit })
   t.equal(spend('ada', 40), 30, 'the limit holds')
   await exchanged({ limit })
-  t.strictSame(warnings, ['Requests cannot be counted together; counting here.'], 'and is told once')
+  t.strictSame(
+    warnings,
+    ['Cannot share rate-limit counters; limiting per process until the database is back.'],
+    'and is told once',
+  )
   reachable = true
   await exchanged({ limit })
 
