@@ -2,15 +2,16 @@
 
 -- Row-level security: the second barrier between workspaces, behind the `where workspace = …` of each statement.
 --
--- Invariant (I7): in a transaction that has set `sluice.workspace` (src/database/workspace.ts), the tables show and accept
--- rows of that workspace only. A statement whose `where` is missing or wrong therefore finds nothing of another workspace.
+-- Invariant (I7): in a transaction that has set `sluice.workspace`, the tables show and accept rows of that workspace only.
+-- The gateway sets it for each request from the caller's credentials. So a statement whose `where` is missing or wrong finds
+-- nothing of another workspace.
 --
 -- Work that spans all workspaces leaves the setting empty and sees everything: the tailer, retention, the sweep of leases,
 -- the publisher, an operator's session. FORCE applies the policies to the tables' owner too. Nothing applies them to a
 -- superuser or to a role with BYPASSRLS, so a gateway that connects as one runs its requests as the role sluice_request,
 -- which sees no row at all until a workspace is set. An owner that was granted sluice_request does the same.
 
--- src/database/migrate.ts creates the schema, unless somebody with the right to do so created it beforehand.
+-- The gateway creates the schema before it applies this file, unless an administrator created it beforehand.
 comment on schema sluice is
   'The log of Sluice. To let an application publish from its own transactions: '
   'grant usage on schema sluice to app; grant execute on function sluice.publish to app;';
@@ -23,7 +24,7 @@ as $$
 begin
   execute format('alter table %s enable row level security', target);
   execute format('alter table %s force row level security', target);
-  -- Subqueries, because these are evaluated once a statement and not once a row.
+  -- Subqueries are evaluated once per statement, not once per row.
   execute format(
     'create policy own_workspace on %s using ('
     '(select coalesce(current_setting(''sluice.workspace'', true), '''') = '''' and current_user <> ''sluice_request'') or %s)',
@@ -33,8 +34,8 @@ end
 $$;
 
 comment on function sluice.guard is
-  'Internal, for migrations: shows a transaction that is told a workspace the rows of that one only. is_own: what is true '
-  'of those. Every table that has a workspace needs it.';
+  'Internal, for migrations. Adds row-level security to a table: a transaction that has set sluice.workspace sees the rows '
+  'of that workspace only. is_own: the condition that is true of these rows. Every table with a workspace needs it.';
 
 create function sluice.raise_wall() returns void
 language plpgsql
@@ -50,7 +51,7 @@ begin
       create role sluice_request nologin;
     exception
       when insufficient_privilege then return;
-      -- A gateway that starts on another database of this server was quicker.
+      -- A gateway that starts on another database of this server created it first.
       when duplicate_object or unique_violation then null;
     end;
   end if;
@@ -93,7 +94,8 @@ end
 $$;
 
 comment on function sluice.raise_wall is
-  'Internal, at each start, also after a restore into a server that does not know the role sluice_request: makes it where '
-  'the gateway''s own role bypasses row-level security, and gives it what requests need where the gateway may take it on.';
+  'Internal. Creates the role sluice_request where the gateway''s own role bypasses row-level security, and grants it what '
+  'requests need where the gateway may use that role. Called at each start: a database that was restored into another server '
+  'does not bring the role along.';
 
 revoke all on all functions in schema sluice from public;

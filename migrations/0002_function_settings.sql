@@ -33,20 +33,20 @@ begin
       execute format('alter function %s set jit = off set plan_cache_mode = force_generic_plan set enable_seqscan = off '
         'set enable_indexscan = on set enable_nestloop = on set row_security = on', target.name);
     end if;
-    -- Names in statements that are put together.
+    -- Names in statements that the function assembles.
     if target.body ~* '\m(execute|regclass|regnamespace)\M' then
       execute format('alter function %s set quote_all_identifiers = off', target.name);
     end if;
-    -- What a backslash in a literal means.
+    -- The meaning of a backslash in a literal.
     if strpos(target.body, chr(92)) > 0 then
       execute format('alter function %s set standard_conforming_strings = on', target.name);
     end if;
-    -- The text of rows of an application, and how it is handed over.
+    -- The text of an application's rows, and how one trigger passes it to the next.
     if target.body ~ 'sluice\.change' then
       execute format('alter function %s set timezone = ''UTC'' set datestyle = ''ISO, MDY'' set intervalstyle = postgres '
         'set bytea_output = hex set extra_float_digits = 1 set lc_monetary = ''C'' set array_nulls = on', target.name);
     end if;
-    -- How long a day is.
+    -- The length of a day.
     if target.has_interval then
       execute format('alter function %s set timezone = ''UTC''', target.name);
     end if;
@@ -55,6 +55,7 @@ end
 $$;
 
 comment on function sluice.pin_functions is
-  'Internal: pins the settings of all functions. Called after migrations, which make functions without them.';
+  'Internal. Pins the settings of all functions. Called after migrations, because a function that is created or replaced has '
+  'only the settings that its definition names.';
 
 revoke all on all functions in schema sluice from public;

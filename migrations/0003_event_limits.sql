@@ -2,8 +2,8 @@
 
 -- Which names, types and data an event may have.
 --
--- Invariant: these limits hold for every publisher, because applications publish from SQL and never pass through the
--- gateway's own checks (src/log/event.ts), which are the same. The check_… functions raise SL002 and say what to do.
+-- Invariant: these limits hold for every publisher. The gateway has the same ones, but an application that publishes from
+-- SQL never passes through the gateway. The check_… functions raise SL002 and say what to do.
 --
 -- The patterns leave the length to octet_length: a bounded repetition ({0,127}) makes a match fifteen times as slow. All
 -- characters that the patterns accept are single bytes.
@@ -23,9 +23,12 @@ language sql immutable
 return name ~ '^[A-Za-z][A-Za-z0-9._:/-]*$' and octet_length(name) <= 128;
 
 
-comment on function sluice.is_workspace is 'Whether this names a workspace: 1 to 128 of A-Z a-z 0-9 . _ : @ - and first a letter or digit.';
-comment on function sluice.is_stream is 'Whether this names a stream: 1 to 128 of A-Z a-z 0-9 . _ : / - and first a letter or digit.';
-comment on function sluice.is_type is 'Whether this is a type: 1 to 128 of A-Z a-z 0-9 . _ : / - and first a letter.';
+comment on function sluice.is_workspace is
+  'Whether this is the name of a workspace: 1 to 128 of A-Z a-z 0-9 . _ : @ - that start with a letter or a digit.';
+comment on function sluice.is_stream is
+  'Whether this is the name of a stream: 1 to 128 of A-Z a-z 0-9 . _ : / - that start with a letter or a digit.';
+comment on function sluice.is_type is
+  'Whether this is the type of an event: 1 to 128 of A-Z a-z 0-9 . _ : / - that start with a letter.';
 
 create function sluice.reserved_types() returns text[]
 language sql immutable
@@ -35,7 +38,7 @@ return array[
 ];
 
 comment on function sluice.reserved_types is
-  'Types that no event may have: the wire and EventSource itself use these names.';
+  'Types that no new event may have, because the wire or EventSource itself uses these names.';
 
 create function sluice.check_name_forms(workspace text, stream text, system boolean default false, watched regclass default null)
 returns void
@@ -55,12 +58,12 @@ begin
       errcode = 'SL002',
       message = format('invalid event: %s is not a stream', coalesce(quote_literal(left(stream, 200)), 'null')),
       detail = 'A stream is named by 1 to 128 characters out of A-Z a-z 0-9 . _ : / - and starts with a letter or a digit.',
-      hint = 'The stream that clients follow unless they name another is feed.';
+      hint = 'Clients follow the stream feed unless they name another.';
   end if;
 end
 $$;
 
-comment on function sluice.check_name_forms is 'Internal. Raises SL002 unless workspace and stream have the form of names.';
+comment on function sluice.check_name_forms is 'Internal. Raises SL002 unless workspace and stream are well-formed names.';
 
 -- These functions run with their owner's rights, which bypass row-level security if the owner is a superuser. So the
 -- workspace is compared here too.
@@ -73,19 +76,20 @@ begin
   if workspace <> nullif(current_setting('sluice.workspace', true), '') then
     raise exception using
       errcode = 'insufficient_privilege',
-      message = format('this transaction is of another workspace than %L', workspace);
+      message = format('this transaction belongs to another workspace than %L', workspace);
   end if;
   if starts_with(stream, 'job:') then
     raise exception using
       errcode = 'SL002',
-      message = format('invalid event: the stream %L is that of a job, and takes events through the job only', stream),
+      message = format('invalid event: the stream %L belongs to a job and takes events only through that job', stream),
       hint = 'POST /api/jobs/:id/events appends to it.';
   end if;
 end
 $$;
 
 comment on function sluice.check_names is
-  'Internal. Raises SL002 unless anybody may append to a stream of this name, 42501 when the transaction is of another workspace.';
+  'Internal. Raises SL002 unless callers may append to a stream of this name, and 42501 when the transaction has set another '
+  'workspace.';
 
 create function sluice.check_type(type text, system boolean default false) returns void
 language plpgsql immutable
@@ -102,15 +106,15 @@ begin
     raise exception using
       errcode = 'SL002',
       message = format('invalid event: the type %L is reserved', type),
-      detail = 'Clients receive messages of this name that are not events, and could not tell them apart.',
+      detail = 'Clients receive messages of this name that are not events, so they could not tell the two apart.',
       hint = 'Name what happened, such as item.created.';
   end if;
   if not system and starts_with(type, 'job.') then
     raise exception using
       errcode = 'SL002',
       message = format('invalid event: the type %L is reserved', type),
-      detail = 'Types that start with job. tell of the status of a job. Only the gateway says them, when the status changes.',
-      hint = 'Name what happened otherwise, such as build.completed.';
+      detail = 'Types that start with job. report the status of a job. Only the gateway publishes them.',
+      hint = 'Use another type, such as build.completed.';
   end if;
 end
 $$;
@@ -129,7 +133,7 @@ return (
   ) levels
 );
 
-comment on function sluice.depth is 'Internal. Levels of objects and arrays in a JSON text.';
+comment on function sluice.depth is 'Internal. How many levels of objects and arrays a JSON text has.';
 
 create function sluice.check_data(data json, watched regclass default null) returns void
 language plpgsql immutable
@@ -155,7 +159,7 @@ begin
       detail = 'An event carries at most 262144 bytes (256 KiB).',
       hint = remedy;
   end if;
-  -- There are no more levels than opening brackets, and nearly all data has few of these.
+  -- A text has at most as many levels as opening brackets, and nearly all data has few brackets.
   if octet_length(body) - octet_length(translate(body, '{[', '')) > 64 and sluice.depth(data) > 64 then
     raise exception using
       errcode = 'SL002',
@@ -167,6 +171,6 @@ end
 $$;
 
 comment on function sluice.check_data is
-  'Internal. Raises SL002 unless an event may carry this data. watched is the table that it comes from, for the message.';
+  'Internal. Raises SL002 unless an event may carry this data. watched: the table that the data comes from, for the message.';
 
 revoke all on all functions in schema sluice from public;

@@ -36,19 +36,20 @@ create index streams_due on sluice.streams (kind, oldest_at);
 select sluice.guard('sluice.streams');
 
 comment on table sluice.streams is
-  'One ordered log of events each. The row is the mutex of its appends. The workspace $system is the gateway''s own: '
+  'Each stream is one ordered log of events. Its row is the mutex of its appends. The workspace $system is the gateway''s own: '
   'no token and no application can name it.';
-comment on column sluice.streams.kind is 'What retention goes by: feed, system, …';
+comment on column sluice.streams.kind is 'The kind by which retention treats it: feed, system, access, job.';
 comment on column sluice.streams.base_position is
   'Position of the last event that retention removed; 0 when it removed none. The first event is base_position + 1.';
 comment on column sluice.streams.base_event_id is
-  'UUID of that event, so that an event id at the base can still be verified; random when there is none.';
+  'UUID of that event, by which an event id at the base can still be verified; random when there is no such event.';
 comment on column sluice.streams.base_at is 'Time of that event.';
-comment on column sluice.streams.closed_at is 'Set once; a closed stream takes no more events.';
+comment on column sluice.streams.closed_at is 'Set once. A closed stream takes no more events.';
 comment on column sluice.streams.used_at is
-  'When the stream was made, was last found to be followed, or had its last events removed; a day late at most.';
+  'When the stream was created, when a gateway last noted that clients follow it, or when retention last removed events of '
+  'it. At most a day late.';
 comment on column sluice.streams.oldest_at is
-  'No stored event is older, so retention need not look before this has expired. Appends do not change it.';
+  'No stored event is older, so retention need not look at the stream before this time has expired. Appends do not change it.';
 
 -- How many streams there are. ---------------------------------------------------------------------------------------
 
@@ -59,7 +60,7 @@ create table sluice.limits (
 insert into sluice.limits (name, most) values ('streams', 10000);
 
 comment on table sluice.limits is
-  'Limits that SQL keeps as well as the gateways, which write them here when they start. 0: any number. '
+  'Limits that hold in SQL too. The gateways write them here when they start. 0 means no limit. '
   'streams: open-ended streams of a workspace.';
 
 -- With one row for each workspace, every caller that creates a stream would wait for the transactions of all others that
@@ -91,7 +92,7 @@ begin
     group by m.workspace
   loop
     place := null;
-    -- To change a row that others have changed since, an old snapshot would fail.
+    -- Under an older snapshot, updating a row that was changed since would fail.
     if current_setting('transaction_isolation') = 'read committed' then
       select c.id into place from sluice.stream_counts c where c.workspace = part.workspace limit 1 for update skip locked;
     end if;
@@ -132,8 +133,8 @@ end
 $$;
 
 comment on function sluice.stream_room is
-  'Internal. How many more open-ended streams a workspace may create; null: any number. Transactions that create some at '
-  'the same time do not see each other''s: together they may exceed the limit by what they create before they commit.';
+  'Internal. How many more open-ended streams a workspace may create; null means any number. Concurrent transactions do not '
+  'see each other''s new streams, so together they may exceed the limit by the streams that they create before they commit.';
 
 create function sluice.refuse_streams(workspace text) returns void
 language plpgsql
@@ -141,14 +142,14 @@ as $$
 begin
   raise exception using
     errcode = 'SL004',
-    message = format('the workspace %L has as many streams as it may', workspace),
-    detail = format('It may have %s.', (select l.most from sluice.limits l where l.name = 'streams')),
-    hint = 'Publish to a stream that exists. Streams go when they are empty and not followed; '
-      'MAX_STORED_STREAMS_PER_WORKSPACE of the gateways sets the number.';
+    message = format('the workspace %L has reached its limit of streams', workspace),
+    detail = format('The limit is %s.', (select l.most from sluice.limits l where l.name = 'streams')),
+    hint = 'Publish to an existing stream. Streams that are empty and that no client follows are removed after two days; '
+      'MAX_STORED_STREAMS_PER_WORKSPACE of the gateways sets the limit.';
 end
 $$;
 
-comment on function sluice.refuse_streams is 'Internal. Raises SL004.';
+comment on function sluice.refuse_streams is 'Internal. Raises SL004: the workspace has too many streams.';
 
 -- Creating, locking, closing and using streams. ----------------------------------------------------------------------
 
@@ -160,8 +161,8 @@ declare
   locked bigint[];
 begin
   loop
-    -- Looked up first: an insert that meets its conflict would burn a number of the sequence. The scalar subqueries,
-    -- here and below, are probes of the unique index that no planner turns into a scan of all streams.
+    -- Looks first, because an insert that runs into its conflict would use up a number of the sequence. The scalar
+    -- subqueries, here and below, are probes of the unique index; no planner turns them into a scan of all streams.
     insert into sluice.streams (workspace, name, kind)
     select m.workspace, m.name, case m.workspace when '$system' then 'system' else 'feed' end
     from (
@@ -169,7 +170,7 @@ begin
       from (select distinct u.workspace, u.name from unnest(workspaces, names) as u (workspace, name)) w
       where (select s.id from sluice.streams s where s.workspace = w.workspace and s.name = w.name) is null
     ) m
-    -- Without its feed a workspace has neither items nor jobs.
+    -- The feed is always created: without it a workspace can have neither items nor jobs.
     where m.name = 'feed' or m.workspace = '$system' or coalesce(m.nth <= sluice.stream_room(m.workspace), true)
     order by m.workspace collate "C", m.name collate "C"
     on conflict (workspace, name) do nothing;
@@ -180,7 +181,7 @@ begin
       order by w.place
     );
     locked := array(select s.id from sluice.streams s where s.id = any (ids) order by s.id for no key update);
-    -- One that retention has removed in this very moment, before it was locked, is made anew.
+    -- A stream that retention removed just before it was locked is created again.
     exit when not exists (
       select from unnest(workspaces, names, ids) as w (workspace, name, id)
       where case
@@ -197,8 +198,8 @@ end
 $$;
 
 comment on function sluice.lock_streams is
-  'Internal. Creates the streams that are missing, locks all in ascending id, returns the ids in the order of the arguments. '
-  'Where a workspace may not create another one: raises SL004, or with leaves_out returns null in its place.';
+  'Internal. Creates the missing streams, locks all of them in ascending id, and returns their ids in the order of the '
+  'arguments. For a workspace that has reached its limit it raises SL004, or with leaves_out returns null in that place.';
 
 create function sluice.refuse_closed(stream_ids bigint[]) returns void
 language plpgsql
@@ -215,7 +216,7 @@ begin
     raise exception using
       errcode = 'SL001',
       message = format('the stream %L of workspace %L is closed', stream.name, stream.workspace),
-      detail = 'A closed stream has had its last event and takes no more.',
+      detail = 'A closed stream has its last event and takes no more.',
       hint = 'Publish to another stream.';
   end if;
 end
@@ -251,7 +252,7 @@ end
 $$;
 
 comment on function sluice.ensure_stream is
-  'The id of a stream, which is created when it is missing. A stream that exists keeps its kind. SL004: too many streams.';
+  'The id of a stream, which is created if it is missing. An existing stream keeps its kind. SL004: too many streams.';
 
 create function sluice.close_stream(stream_id bigint) returns boolean
 language plpgsql security definer
@@ -265,8 +266,8 @@ end
 $$;
 
 comment on function sluice.close_stream is
-  'Closes a stream for good; whoever appends after this transaction commits gets SL001. '
-  'False when it was closed already or does not exist.';
+  'Closes a stream for good. Every append after this transaction has committed fails with SL001. '
+  'Returns false when the stream was closed already or does not exist.';
 
 create function sluice.use_streams(ids bigint[]) returns void
 language plpgsql security definer
@@ -285,7 +286,8 @@ begin
 end
 $$;
 
-comment on function sluice.use_streams is 'Notes that these streams are followed, so that retention keeps them; once a day each.';
+comment on function sluice.use_streams is
+  'Notes, at most once a day for each, that clients follow these streams, so retention keeps them.';
 
 revoke all on all tables in schema sluice from public;
 revoke all on all functions in schema sluice from public;

@@ -32,10 +32,10 @@ alter table sluice.events no force row level security;
 
 comment on table sluice.events is
   'The events. Positions of a stream are dense (1, 2, 3, …) and in commit order. Written by functions only, never updated.';
-comment on column sluice.events.at is 'Never earlier than that of the event before it in the stream.';
+comment on column sluice.events.at is 'Never earlier than the time of the previous event in the stream.';
 comment on column sluice.events.event_id is 'Its first 30 bits are the check in the event id that clients hold.';
-comment on column sluice.events.data is 'A JSON object of at most 256 KiB; the text is kept as it was published.';
-comment on column sluice.events.actor is 'Who published: the id of a principal, or whatever an application says.';
+comment on column sluice.events.data is 'A JSON object of at most 256 KiB. The text is stored as it was published.';
+comment on column sluice.events.actor is 'The publisher: the id of a principal, or any text that an application passes.';
 
 create table sluice.idempotency_keys (
   workspace text collate "C" not null,
@@ -54,11 +54,11 @@ create index on sluice.idempotency_keys (created_at);
 select sluice.guard('sluice.idempotency_keys');
 
 comment on table sluice.idempotency_keys is
-  'Publishes that carried an Idempotency-Key, with their results, so that a retry is answered and not stored again. '
-  'Belongs to workspace and actor: nobody reads the result of somebody else.';
-comment on column sluice.idempotency_keys.fingerprint is 'Hash of the request: the same key with another request is refused.';
+  'Publishes that carried an Idempotency-Key, with their results: a retry gets the stored result, and stores nothing again. '
+  'A key belongs to a workspace and an actor, so no caller reads the result of another.';
+comment on column sluice.idempotency_keys.fingerprint is 'Hash of the request. The same key with another request is refused.';
 comment on column sluice.idempotency_keys.event_ids is
-  'UUIDs of the events at first_position and after. Null only while the transaction that claimed the key is at work.';
+  'UUIDs of the events from first_position on. Null only while the transaction that claimed the key is still running.';
 
 -- The parts of an append. ---------------------------------------------------------------------------------------------
 
@@ -75,7 +75,7 @@ end
 $$;
 
 comment on function sluice.refuse_snapshot is
-  'Internal. Turns the clash of two positions, which only an old snapshot can cause, into 40001: retry.';
+  'Internal. Raises 40001 (retry) for a clash of two positions, which only an old snapshot can cause.';
 
 create function sluice.tails(stream_ids bigint[])
 returns table (stream_id bigint, "position" bigint, at timestamptz)
@@ -93,8 +93,8 @@ end
 $$;
 
 comment on function sluice.tails is
-  'Internal. The last position of each stream and the time of what is appended next: not now(), which is the start of '
-  'the transaction and can run backwards against positions. The streams must be locked.';
+  'Internal. The last position of each stream and the time of its next event. That time is not now(), the start of the '
+  'transaction, because it could run backwards against positions. The streams must be locked.';
 
 create function sluice.append_locked(stream_ids bigint[], types text[], data json[], actors text[])
 returns table (stream_id bigint, "position" bigint, event_id uuid, at timestamptz)
@@ -117,7 +117,7 @@ end
 $$;
 
 comment on function sluice.append_locked is
-  'Internal. Appends one event for each element of the arrays to streams that the transaction has locked and found open.';
+  'Internal. Appends one event for each element of the arrays. The transaction must have locked the streams and found them open.';
 
 -- Entry points. -------------------------------------------------------------------------------------------------------
 
@@ -136,7 +136,7 @@ begin
   perform sluice.check_type(append.type, system => append.workspace = '$system');
   perform sluice.check_data(append.data);
 
-  -- The short way for one stream that exists; the tail is read as in sluice.tails.
+  -- The fast path for one existing stream. It reads the tail as sluice.tails does.
   select s.id into locked from sluice.streams s
   where s.workspace = append.workspace and s.name = append.stream for no key update;
   if not found then
@@ -161,8 +161,8 @@ end
 $$;
 
 comment on function sluice.append is
-  'Appends one event at once and returns its place. The stream is locked until the transaction ends, so commit soon; '
-  'a transaction that goes on working calls sluice.publish instead. Sends no NOTIFY. '
+  'Appends one event at once and returns its place. The stream stays locked until the transaction ends, so commit soon; '
+  'a transaction that has more work to do calls sluice.publish instead. Sends no NOTIFY. '
   'SL001: the stream is closed. SL002: invalid event. 40001: retry.';
 
 create function sluice.append_requests(
@@ -193,8 +193,8 @@ begin
   from (select distinct u.workspace, u.stream from unnest(workspaces, streams) as u (workspace, stream)) r;
   perform sluice.check_type(e.type) from (select distinct u.type from unnest(types) as u (type)) e;
 
-  -- Claims the keys. Another transaction that holds one is waited for here, before any stream is locked. A key that
-  -- exists is locked without being written (the WHERE is false), so that it cannot expire meanwhile.
+  -- Claims the keys. This waits for another transaction that holds one, before any stream is locked. A key that exists is
+  -- locked and not written (the WHERE is false), so it cannot expire meanwhile.
   if exists (select from unnest(keys) as u (key) where u.key is not null) then
     insert into sluice.idempotency_keys as k (workspace, actor, key, fingerprint, created_at)
     select distinct on (r.workspace collate "C", coalesce(r.actor, '') collate "C", r.key collate "C")
@@ -210,7 +210,7 @@ begin
   begin
     return query
     with
-    -- What a probe behind row-level security compares must be columns: no COALESCE, no subscript.
+    -- Behind row-level security an index probe must compare plain columns: no COALESCE, no subscript.
     named as materialized (
       select
         r.request, r.workspace, coalesce(r.actor, '') as holder, r.actor, r.key, coalesce(r.fingerprint, '') as fingerprint,
@@ -218,7 +218,7 @@ begin
       from unnest(workspaces, actors, keys, fingerprints)
         with ordinality as r (workspace, actor, key, fingerprint, request)
     ),
-    -- A key without a result was claimed above; the first request that carries it owns it, others follow its fate.
+    -- A key without a result was claimed above. The first request that carries it owns it; the others share its outcome.
     asked as materialized (
       select
         r.request::int as request, r.workspace, r.holder, r.actor, r.key, r.stream_id,
@@ -261,7 +261,7 @@ begin
       ) p on p.request = a.request
       where k.workspace = a.workspace and k.actor = a.holder and k.key = a.key
     ),
-    -- What was refused may be tried again with the same key.
+    -- A refused request may be tried again with the same key.
     forgotten as (
       delete from sluice.idempotency_keys k
       using asked a
@@ -286,9 +286,9 @@ end
 $$;
 
 comment on function sluice.append_requests is
-  'The group commit of the gateway, which has validated the requests: the first five arrays have one element per request, the '
-  'last three one per event, request_of being the place of its request. A request is stored whole or refused '
-  '(stream-closed, idempotency-key-reused) without touching its neighbours. Sends no NOTIFY.';
+  'The group commit of the gateway, which has validated the requests. The first five arrays have one element per request, the '
+  'last three one per event; request_of is the place of the event''s request. Each request is stored whole or refused '
+  '(stream-closed, idempotency-key-reused, too-many-stored-streams), and the others are stored all the same. Sends no NOTIFY.';
 
 revoke all on all tables in schema sluice from public;
 revoke all on all functions in schema sluice from public;

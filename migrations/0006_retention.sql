@@ -12,9 +12,9 @@ language plpgsql
 as $$
 #variable_conflict use_column
 declare
-  -- Two days without a use: gateways tell of the streams that they follow each hour.
+  -- Two days: gateways note once an hour which streams their clients follow.
   unused_before timestamptz := clock_timestamp() - interval '48 hours';
-  -- When to look at it again while it has no events.
+  -- When to look at the stream again while it has no events.
   later timestamptz := least(clock_timestamp(), cutoff + interval '48 hours');
   base bigint;
   oldest timestamptz;
@@ -40,7 +40,7 @@ begin
   end loop;
 
   if removed = 0 and oldest is null then
-    -- Nobody can be appending: that takes the lock which is held here, and then sees that the stream is gone.
+    -- No append can be running: it would need the lock that is held here, and afterwards it sees that the stream is gone.
     delete from sluice.streams s
     where s.id = retain_locked.id and s.kind = 'feed' and s.workspace <> '$system' and s.closed_at is null
       and s.used_at < unused_before;
@@ -62,8 +62,8 @@ end
 $$;
 
 comment on function sluice.retain_locked is
-  'Internal. Removes at most at_most expired events of a stream that the transaction has locked FOR UPDATE, and moves its base '
-  'along; or the stream itself, if it is open-ended, has no events and was not used for two days.';
+  'Internal. Removes at most at_most expired events of a stream that the transaction has locked FOR UPDATE, and moves its '
+  'base; or removes the stream itself, if it is open-ended, has no events and was not used for two days.';
 
 create function sluice.retain_due(kind text, keep interval, at_most int, out removed bigint, out more boolean)
 language plpgsql security definer
@@ -88,7 +88,7 @@ begin
   if not pg_try_advisory_xact_lock(hashtextextended('sluice.retain', 0)) then
     return;
   end if;
-  -- One that somebody is just appending to is left for retain_stream: it may be locked for long.
+  -- Skips a stream that an append has locked, perhaps for long. retain_stream handles it later.
   for stream in
     select s.id from sluice.streams s
     where s.kind = retain_due.kind and s.oldest_at < cutoff
@@ -104,8 +104,8 @@ end
 $$;
 
 comment on function sluice.retain_due is
-  'Removes events that are older than keep from the streams of a kind, the oldest of each stream first, and streams that '
-  'are empty and unused: at most at_most events and 200 streams. more: whether to call it again at once.';
+  'Removes events older than keep from the streams of a kind, the oldest of each stream first, and streams that are empty '
+  'and unused: at most at_most events and 200 streams in one call. more: whether to call it again at once.';
 
 create function sluice.retain(kind text, keep interval, at_most int) returns bigint
 language plpgsql security definer
@@ -118,7 +118,7 @@ begin
 end
 $$;
 
-comment on function sluice.retain is 'As retain_due, for gateways of before; returns how many events were removed.';
+comment on function sluice.retain is 'As retain_due, for older gateways. Returns how many events were removed.';
 
 create function sluice.retain_stream(id bigint, keep interval, at_most int) returns bigint
 language plpgsql security definer
@@ -138,17 +138,17 @@ end
 $$;
 
 comment on function sluice.retain_stream is
-  'As retain_due, for one stream that was locked then: waits up to a second for it, else raises 55P03.';
+  'As retain_due, for one stream that retain_due found locked. Waits up to a second for the lock, then raises 55P03.';
 
 create function sluice.forget_keys(keep interval, at_most int) returns bigint
 language plpgsql security definer
 as $$
 declare
-  -- A comparison with clock_timestamp() itself, which is volatile, uses no index.
+  -- A comparison with clock_timestamp() itself would use no index, because it is volatile.
   cutoff timestamptz := clock_timestamp() - keep;
   removed bigint;
 begin
-  -- SKIP LOCKED: a key that a publish is using right now stays for the next time.
+  -- SKIP LOCKED leaves a key that a publish is using for the next call.
   delete from sluice.idempotency_keys k
   where k.ctid = any (array(
     select o.ctid from sluice.idempotency_keys o
@@ -162,6 +162,6 @@ end
 $$;
 
 comment on function sluice.forget_keys is
-  'Removes at most at_most idempotency keys that are older than keep. Call it until it returns 0.';
+  'Removes at most at_most idempotency keys older than keep. Call it until it returns 0.';
 
 revoke all on all functions in schema sluice from public;

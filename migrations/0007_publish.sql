@@ -26,7 +26,8 @@ alter table sluice.pending alter column data set storage external;
 select sluice.guard('sluice.pending');
 
 comment on table sluice.pending is
-  'Events of transactions that have not committed; empty to everybody else. A crash empties it, as it ends those transactions.';
+  'Published events of transactions that have not committed, so every other transaction sees it empty. A crash empties it and '
+  'ends those transactions too.';
 
 create function sluice.wake(stream_ids bigint[]) returns void
 language plpgsql
@@ -37,16 +38,17 @@ begin
   if current_setting('sluice.notify', true) is not distinct from 'off' then
     return;
   end if;
-  -- Whether this is the end of a transaction or its preparation only the client's statement tells, which cannot be sent
-  -- from a function. A text that has the two words and means something else costs a wake.
+  -- Only the text of the client's statement shows whether the transaction commits or is being prepared. If a statement
+  -- contains both words and means something else, one wake is lost.
   if current_setting('max_prepared_transactions')::int > 0 and current_query() ~* 'prepare.*transaction' then
     return;
   end if;
-  -- Also moves the queue's tail on. Without that Postgres goes on refusing after the session that held it up has gone.
+  -- This call also advances the tail of the queue. Otherwise Postgres would go on refusing after the session that held the
+  -- queue up has gone.
   if pg_notification_queue_usage() > 0.5 then
     return;
   end if;
-  -- A payload has at most 7,999 bytes, a number at most 19 digits and its comma.
+  -- A payload has at most 7,999 bytes; a number has at most 19 digits and a comma.
   perform pg_notify('sluice_wake', ':' || string_agg(i.id::text, ','))
   from unnest(stream_ids) with ordinality as i (id, place)
   group by (i.place - 1) / 380;
@@ -54,8 +56,8 @@ end
 $$;
 
 comment on function sluice.wake is
-  'Internal. Tells the gateways by NOTIFY that these streams have grown, unless that could fail the transaction: when '
-  'more than half of the queue of notifications is in use, and when the transaction is being prepared.';
+  'Internal. Notifies the gateways that these streams have grown, unless the NOTIFY could fail the transaction: when more '
+  'than half of the queue of notifications is in use, or when the transaction is being prepared.';
 
 create function sluice.append_pending() returns trigger
 language plpgsql security definer
@@ -72,7 +74,7 @@ begin
   if told <> '' then
     perform set_config('sluice.workspace', '', true);
   end if;
-  -- Called once for each event of the transaction. The first call takes them all, so the others find theirs gone.
+  -- Called once for each event of the transaction. The first call appends all of them, so the others find theirs gone.
   if exists (
     select from sluice.pending p where p.transaction_id = new.transaction_id and p.ordinal = new.ordinal
   ) then
@@ -106,7 +108,7 @@ end
 $$;
 
 comment on function sluice.append_pending is
-  'Internal. At COMMIT, appends the events that this transaction has published, in the order of the calls, and wakes the gateways.';
+  'Internal. Appends at COMMIT the events that this transaction has published, in the order of the calls, and wakes the gateways.';
 
 create constraint trigger append_at_commit
   after insert on sluice.pending
@@ -130,7 +132,7 @@ begin
   perform sluice.check_names(enqueue.workspace, enqueue.stream, watched => enqueue.watched);
   perform sluice.check_type(enqueue.type);
   perform sluice.check_data(enqueue.data, enqueue.watched);
-  -- Told early if it can be seen already; what happens from here to COMMIT is seen there.
+  -- Fails early if the refusal can be seen already. What changes until COMMIT is checked there.
   select s.id into stream_id from sluice.streams s where s.workspace = enqueue.workspace and s.name = enqueue.stream;
   if found then
     perform sluice.refuse_closed(array[stream_id]);
@@ -144,7 +146,7 @@ begin
 end
 $$;
 
-comment on function sluice.enqueue is 'Internal. Publishes; watched is the table whose change it is, for messages.';
+comment on function sluice.enqueue is 'Internal. Publishes. watched: the table whose change this is, for messages.';
 
 create function sluice.publish(workspace text, stream text, type text, data json, actor text default null)
 returns uuid
@@ -159,9 +161,9 @@ end
 $$;
 
 comment on function sluice.publish is
-  'Publishes an event when the calling transaction commits, and with it. Returns the event''s UUID; its position is known at '
-  'COMMIT. data is a JSON object of at most 256 KiB and 64 levels. Wakes the gateways with a NOTIFY unless sluice.notify is '
-  '''off''; then they find the event at their next poll. '
+  'Publishes an event together with the calling transaction, when that commits. Returns the event''s UUID; its position is '
+  'known at COMMIT. data: a JSON object of at most 256 KiB and 64 levels. Wakes the gateways with a NOTIFY unless sluice.notify '
+  'is ''off''; then they find the event at their next poll. '
   'SL001: the stream is closed, at the call or at COMMIT. SL002: invalid event. 40001, under REPEATABLE READ and above: retry. '
   'Grant: grant usage on schema sluice to app; grant execute on function sluice.publish to app;';
 

@@ -1,6 +1,6 @@
 -- Up Migration
 
--- Watch: the inserts, updates and deletes of an application's table become events, whichever program writes them.
+-- Watch: the inserts, updates and deletes of an application's table become events, whatever program makes them.
 --
 -- Invariant: the events show the values that are in the table, whatever the writer's settings are.
 -- sluice.pin_functions() pins how values are written as text, and describe_change computes the virtual generated columns
@@ -23,8 +23,9 @@ declare
   old_data json;
   new_data json;
   changes text[] := '{}';
-  -- A statement that takes a row and returns it whole. The catalogue is asked each time: an expression may be changed,
-  -- and a column added, while the table is watched. Here and not in a function, for which a writer has no right.
+  -- A statement that takes a row and returns it with its virtual columns. It is built from the catalogue each time, because
+  -- an expression may change, or a column be added, while the table is watched. It stands here and not in a function of its
+  -- own, because the writer would have no right to execute that.
   completion text;
   completed record;
 begin
@@ -81,7 +82,7 @@ end
 $$;
 
 comment on function sluice.describe_change is
-  'Trigger of watched tables, as the writer: hands over what a change of a row means as events.';
+  'Trigger of watched tables, with the writer''s rights. Describes the change of a row as events, for publish_change.';
 
 create function sluice.describe_truncate() returns trigger
 language plpgsql
@@ -103,7 +104,8 @@ end
 $$;
 
 comment on function sluice.describe_truncate is
-  'Trigger of watched tables, as the writer: hands over which workspaces lose rows by a TRUNCATE.';
+  'Trigger of watched tables, with the writer''s rights. Describes a TRUNCATE as an event of each workspace that loses rows, '
+  'for publish_change.';
 
 create function sluice.publish_change() returns trigger
 language plpgsql security definer
@@ -115,7 +117,7 @@ declare
   changes text[] := nullif(current_setting('sluice.change', true), '')::text[];
 begin
   for i in 1 .. coalesce(cardinality(changes), 0) by 3 loop
-    -- A row without a workspace belongs to nobody, so nobody is told.
+    -- A row whose workspace is null belongs to no workspace, so it publishes nothing.
     continue when changes[i] is null;
     perform sluice.enqueue(changes[i], tg_argv[0], changes[i + 1], changes[i + 2]::json, null, tg_relid::regclass);
   end loop;
@@ -125,7 +127,7 @@ end
 $$;
 
 comment on function sluice.publish_change is
-  'Trigger of watched tables, as Sluice''s owner: publishes what the trigger before it has handed over.';
+  'Trigger of watched tables, with the rights of Sluice''s owner. Publishes the events that the previous trigger described.';
 
 create function sluice.refuse_watch(reason text, remedy text) returns void
 language plpgsql
@@ -135,7 +137,7 @@ begin
 end
 $$;
 
-comment on function sluice.refuse_watch is 'Internal. Raises SL003.';
+comment on function sluice.refuse_watch is 'Internal. Raises SL003: the watch is not possible.';
 
 create function sluice.unwatch(target regclass) returns boolean
 language plpgsql
@@ -157,7 +159,7 @@ begin
 end
 $$;
 
-comment on function sluice.unwatch is 'Ends a watch. False when the table was not watched. Only its owner may do so.';
+comment on function sluice.unwatch is 'Ends a watch. Returns false when the table was not watched. Only the table''s owner may call it.';
 
 create function sluice.watch(
   target regclass,
@@ -188,18 +190,18 @@ begin
   name := coalesce(name, relation.relname);
 
   if relation.relkind not in ('r', 'p') then
-    perform sluice.refuse_watch(format('%s is not a table', target), 'Watch the tables that it shows.');
+    perform sluice.refuse_watch(format('%s is not a table', target), 'Watch the tables that it reads.');
   end if;
   if relation.schema in ('sluice', 'pg_catalog', 'information_schema') then
     perform sluice.refuse_watch(format('%s is not a table of an application', target), 'Watch tables of your own.');
   end if;
   if not relation.owned then
     perform sluice.refuse_watch(format('%s belongs to another role', target),
-      'Let its owner call this: whoever follows the events reads the rows.');
+      'Let its owner call this: every client that follows the events reads the rows.');
   end if;
   if (workspace is null) = (workspace_column is null) then
     perform sluice.refuse_watch('it needs either workspace or workspace_column',
-      'workspace is one for all rows; workspace_column is the column that says to whom a row belongs.');
+      'workspace is the workspace of all rows; workspace_column is the column that holds each row''s workspace.');
   end if;
   if workspace is not null and not sluice.is_workspace(workspace) then
     perform sluice.refuse_watch(format('%L is not a workspace', left(workspace, 200)),
@@ -209,18 +211,18 @@ begin
     perform sluice.refuse_watch(format('%L is not a stream', left(stream, 200)),
       'A stream is named by 1 to 128 characters out of A-Z a-z 0-9 . _ : / - and starts with a letter or a digit.');
   end if;
-  -- With ".truncated" it has to be a type.
+  -- With ".truncated" appended, the name must be a type.
   if not sluice.is_type(name || '.truncated') then
     perform sluice.refuse_watch(format('%L cannot be the first part of a type', left(name, 200)),
       'Pass a name of 1 to 118 characters out of A-Z a-z 0-9 . _ : / - that starts with a letter.');
   end if;
   if starts_with(name || '.', 'job.') then
-    perform sluice.refuse_watch(format('types that start with %L are the gateway''s own, about jobs', left(name, 200) || '.'),
+    perform sluice.refuse_watch(format('types that start with %L are reserved for the gateway''s jobs', left(name, 200) || '.'),
       'Pass another name, such as task.');
   end if;
   if cardinality(columns) = 0 or cardinality(columns) > cardinality(array(select distinct unnest(columns))) then
     perform sluice.refuse_watch('columns is empty or names a column twice',
-      'Name each column that events show once, or leave columns out to show all.');
+      'Name each column that events show once, or omit columns to show all.');
   end if;
   select string_agg(coalesce(quote_ident(u.name), 'null'), ', ') into unknown
   from unnest(case when workspace_column is null then columns else columns || workspace_column end) as u (name)
@@ -237,7 +239,7 @@ begin
       select p.relid from pg_partition_tree(target) p union all select a.relid from pg_partition_ancestors(target) a
     )
   ) then
-    perform sluice.refuse_watch(format('%s is watched already, as a part of a partitioned table or through its parts', target),
+    perform sluice.refuse_watch(format('%s is watched already, through its partitioned table or through its partitions', target),
       'Watch the partitioned table alone; unwatch the other first.');
   end if;
 
@@ -251,7 +253,7 @@ begin
   end if;
 
   perform sluice.unwatch(target);
-  -- Triggers of one event fire in the order of their names.
+  -- Triggers on the same change fire in the order of their names.
   execute format(
     'create trigger sluice_watch_1_describe after insert or update or delete on %s '
     'for each row execute function sluice.describe_change(%L, %L, %L)',
@@ -272,18 +274,19 @@ end
 $$;
 
 comment on function sluice.watch is
-  'Publishes the changes of a table as <name>.created, .updated and .deleted with the row (after the change; before it, of a '
-  'deleted one) as data, and <name>.truncated with {}. name: default the table''s. workspace: that of all rows; or '
-  'workspace_column: the column that holds it. A row that moves to another workspace is deleted in the one and created in the '
-  'other; a row whose workspace is null belongs to nobody and publishes nothing. columns: what events show; default all. An '
-  'update that changes none of what is shown publishes nothing. Watching again replaces. '
-  'A row of more than 256 KiB as JSON fails its write with SL002: watch fewer columns. '
-  'After a shown column is renamed or dropped, watch again. '
+  'Publishes the changes of a table as <name>.created, <name>.updated and <name>.deleted, with the row as data (a deleted row '
+  'as it was), and <name>.truncated with {}. name: by default the table''s name. Pass either workspace, the workspace of all '
+  'rows, or workspace_column, the column that holds each row''s workspace. A row that moves to another workspace is deleted in '
+  'the old one and created in the new one; a row whose workspace is null publishes nothing. columns: the columns that events '
+  'show, by default all. An update that changes none of them publishes nothing. Watching a table again replaces its watch. '
+  'A write of a row of more than 256 KiB as JSON fails with SL002: watch fewer columns. '
+  'After a shown column was renamed or dropped, watch the table again. '
   'Values are written as with TimeZone UTC, DateStyle ISO, IntervalStyle postgres, bytea_output hex and lc_monetary C, '
   'whatever the writer''s settings are. '
-  'Partitioned tables: watch the parent; a row that moves to another partition is deleted and created, and a TRUNCATE of one '
-  'partition alone, like ATTACH and DETACH, publishes nothing. A TRUNCATE with workspace_column reads the table as the caller. '
+  'Partitioned tables: watch the parent. A row that moves to another partition is deleted and created. A TRUNCATE, ATTACH or '
+  'DETACH of a single partition publishes nothing. A TRUNCATE with workspace_column reads the table with the caller''s rights. '
   'Only the table''s owner may call it, with: grant usage on schema sluice to app; grant execute on function sluice.watch, '
-  'sluice.unwatch, sluice.refuse_watch, sluice.is_workspace, sluice.is_stream, sluice.is_type, sluice.describe_change, sluice.describe_truncate, sluice.publish_change to app;';
+  'sluice.unwatch, sluice.refuse_watch, sluice.is_workspace, sluice.is_stream, sluice.is_type, sluice.describe_change, '
+  'sluice.describe_truncate, sluice.publish_change to app;';
 
 revoke all on all functions in schema sluice from public;

@@ -14,8 +14,8 @@
 -- attempt. The holder is the principal that claimed the job, and it names the attempt that it claimed, so a runner that
 -- lost its lease cannot touch a job that another has taken over. The attempt alone proves nothing, because every runner of
 -- the workspace can read it. In the functions, holder is the principal of a caller that may report only on the jobs that
--- it claimed, and null for a caller that may change every job. Gateways of 0.1.0 before lease holders existed do not pass
--- it, so their calls are checked by the attempt alone.
+-- it claimed, and null for a caller that may change every job. A gateway from before this rule does not pass it, so its
+-- calls are checked by the attempt alone.
 --
 -- Locks are taken in one order: the job's row, an idempotency key, then streams in ascending id. A function that changes
 -- the status locks the row FOR NO KEY UPDATE; a function that appends locks it FOR SHARE, so that the status stays the same
@@ -54,12 +54,14 @@ create index jobs_by_end on sluice.jobs (ended_at) where ended_at is not null;
 select sluice.guard('sluice.jobs');
 
 comment on table sluice.jobs is 'Units of work that have an end. Only functions write it.';
-comment on column sluice.jobs.attempt is 'How often it was started; 0 before the first time.';
+comment on column sluice.jobs.attempt is 'How often the job was started; 0 before the first start.';
 comment on column sluice.jobs.lease_expires_at is
-  'Until when its runner has it without another heartbeat. Null of a running job: whoever started it has it until its end.';
-comment on column sluice.jobs.started_at is 'When the last attempt began.';
+  'When its runner loses the job without another heartbeat. Null for a running job without a lease: the caller that started '
+  'it keeps it until its end.';
+comment on column sluice.jobs.started_at is 'When the latest attempt began.';
 comment on column sluice.jobs.claimed_by is
-  'The principal that claimed the current attempt. Null if nobody claimed it, or if it was claimed before this column existed.';
+  'The principal that claimed the current attempt. Null for an attempt that was not claimed, or that was claimed by a gateway '
+  'that did not know this column.';
 
 -- The parts of a change. ----------------------------------------------------------------------------------------------
 
@@ -70,7 +72,7 @@ begin
   if job.id is null then
     raise exception using errcode = 'SL010', message = 'there is no such job in this workspace';
   end if;
-  -- A job with a runner was claimed. A job that runs without one was started by the caller that executes it.
+  -- A job that has a runner was claimed. A job that runs without one was started by the caller that executes it.
   if attempt <> job.attempt
     or job.ended_at is null and job.status <> 'running' and (attempt is not null or holder is not null)
     or holder is not null and (attempt is null) = (job.runner is not null)
@@ -89,8 +91,8 @@ $$;
 
 comment on function sluice.check_attempt is
   'Internal. Raises SL010 when there is no job, SL012 when the caller does not have its lease, SL011 when it has ended. A '
-  'holder has the lease of a job that it claimed if it names the attempt; of a job that runs and that nobody claimed it may '
-  'report without an attempt. A caller without a holder has the lease unless it names another attempt.';
+  'holder has the lease of a job that it claimed if it names the attempt; on a job that runs without having been claimed it '
+  'reports without an attempt. A caller without a holder has the lease unless it names another attempt.';
 
 create function sluice.lock_job(workspace text, id uuid, attempt int, holder text default null) returns sluice.jobs
 language plpgsql
@@ -107,7 +109,8 @@ end
 $$;
 
 comment on function sluice.lock_job is
-  'Internal. The job, whose status nobody else changes before the transaction ends. Raises as check_attempt does.';
+  'Internal. Locks and returns the job: no other transaction changes its status until this one ends. Raises what '
+  'check_attempt raises.';
 
 create function sluice.record(job sluice.jobs, actor text, reason text default null) returns bigint[]
 language plpgsql
@@ -134,7 +137,7 @@ begin
       select row_to_json(d) into data from (select job.id as job_id, job.status, job.result, job.attempt) d;
   end case;
 
-  -- All but the return to the queue is news for the whole workspace.
+  -- Every change but the return to the queue goes to the feed of the workspace too.
   ids := sluice.lock_streams(
     array[job.workspace] || case when type <> 'job.requeued' then array[job.workspace] end,
     array['job:' || job.id] || case when type <> 'job.requeued' then array['feed'] end
@@ -150,8 +153,8 @@ end
 $$;
 
 comment on function sluice.record is
-  'Internal. Appends the event of the status that the job has now to its stream and to the feed of its workspace, closes the '
-  'stream at the end, and returns both streams. reason: of a return to the queue.';
+  'Internal. Appends the event of the job''s present status to its stream and to the feed of its workspace, closes the stream '
+  'if the job has ended, and returns the streams. reason: why the job returned to the queue.';
 
 -- Entry points: each is one change with its events, and returns the job after the change and the streams that grew. ---
 
@@ -191,8 +194,8 @@ end
 $$;
 
 comment on function sluice.create_job is
-  'Puts a job into the queue of a workspace; or, with started, starts it for somebody who executes it without a runner: such '
-  'a job has no lease and runs until its end.';
+  'Puts a job into the queue of a workspace; or, with started, starts it for a caller that executes it without a runner. Such '
+  'a job has no lease and runs until it is ended.';
 
 create function sluice.append_job(
   workspace text, id uuid, attempt int, types text[], data text[], key text, fingerprint text, actor text,
@@ -215,7 +218,7 @@ begin
   where j.id = append_job.id and j.workspace = append_job.workspace
   for share;
   if append_job.key is not null and job.id is not null then
-    -- Waits for another request with this key; a key that exists is locked without being written (the WHERE is false).
+    -- Waits for another request with this key. A key that exists is locked and not written (the WHERE is false).
     insert into sluice.idempotency_keys as k (workspace, actor, key, fingerprint, created_at)
     values (append_job.workspace, append_job.actor, append_job.key, append_job.fingerprint, clock_timestamp())
     on conflict (workspace, actor, key) do update set key = excluded.key where false;
@@ -224,7 +227,7 @@ begin
     if known.fingerprint <> append_job.fingerprint then
       raise exception using errcode = 'SL014', message = 'this idempotency key was used for another request';
     end if;
-    -- Before the attempt is looked at: what was stored stays so after the job's end.
+    -- Before the attempt is checked, because a stored result stays valid after the job's end.
     if known.event_ids is not null then
       return query
       select known.stream_id, known.first_position + e.place - 1, e.id, known.at, true
@@ -238,7 +241,7 @@ begin
   if exists (select from unnest(types) as u (type) where starts_with(u.type, 'job.')) then
     raise exception using
       errcode = 'SL002',
-      message = 'invalid event: types that start with job. tell of the status of a job and are not appended by hand';
+      message = 'invalid event: types that start with job. report the status of a job, and only the gateway publishes them';
   end if;
   ids := sluice.lock_streams(array[job.workspace], array['job:' || job.id]);
   return query
@@ -262,8 +265,8 @@ end
 $$;
 
 comment on function sluice.append_job is
-  'Appends events to the stream of a job that has not ended. attempt: of the runner that sends them, which must have the '
-  'lease; null for anybody else. With a key, a repeated request returns what the first one stored.';
+  'Appends events to the stream of a job that has not ended. attempt: the attempt of the runner that sends them, which must '
+  'have the lease; null for other callers. With a key, a repeated request returns what the first one stored.';
 
 create function sluice.finish_job(
   workspace text, id uuid, attempt int, status text, result json, actor text, holder text default null
@@ -292,7 +295,7 @@ end
 $$;
 
 comment on function sluice.finish_job is
-  'Ends a job as completed or failed, if it runs, or as cancelled. attempt: of its runner; null for anybody else.';
+  'Ends a job: as completed or failed if it runs, or as cancelled. attempt: the attempt of its runner; null for other callers.';
 
 create function sluice.forget_jobs(keep interval, at_most int) returns bigint
 language plpgsql security definer
@@ -322,7 +325,7 @@ begin
     for update skip locked
   loop
     exit when removed >= at_most;
-    -- The oldest first, with the base following, so that a reader is told where it stands.
+    -- The oldest first, and the base moves along, so a reader learns that it missed events.
     select count(*) as events, max(e.position) as position into last
     from (
       select e.position from sluice.events e where e.stream_id = ended.stream_id order by e.position limit at_most - removed
@@ -343,8 +346,8 @@ end
 $$;
 
 comment on function sluice.forget_jobs is
-  'Removes jobs that ended longer than keep ago, with their streams, at most at_most events at a time. Call it until it '
-  'returns 0. It also returns 0 when another session is at it.';
+  'Removes jobs that ended longer than keep ago, with their streams, at most at_most events in one call. Call it until it '
+  'returns 0. It also returns 0 while another session runs it.';
 
 revoke all on all tables in schema sluice from public;
 revoke all on all functions in schema sluice from public;

@@ -13,8 +13,8 @@ return least(
 );
 
 comment on function sluice.lease_end is
-  'Internal. Until when a lease is good that is taken now: so long, but at most 30 s longer than the job may run, because a '
-  'runner that keeps a job beyond its time does not watch over it.';
+  'Internal. When a lease that is taken now ends: after lease_ms, but at most 30 s after the job''s time limit, because a '
+  'runner that keeps a job beyond its limit does not watch it.';
 
 create function sluice.claim_job(
   workspace text, projects text[], kinds text[], runner text, lease_ms int, actor text
@@ -49,8 +49,8 @@ end
 $$;
 
 comment on function sluice.claim_job is
-  'Takes the first job out of a queue: the highest priority, of these the oldest. projects and kinds narrow the choice; null '
-  'does not. No row when there is none, or others are just taking what there is.';
+  'Takes the first job out of a queue: the oldest of the highest priority. projects and kinds narrow the choice; null does '
+  'not. No row when there is no job, or when other callers are taking the only ones.';
 
 create function sluice.heartbeat_job(workspace text, id uuid, attempt int, lease_ms int, holder text default null) returns timestamptz
 language plpgsql security definer
@@ -72,7 +72,7 @@ end
 $$;
 
 comment on function sluice.heartbeat_job is
-  'Lengthens a lease and returns its end. One that has expired is good again, if nobody has taken note of that yet.';
+  'Extends a lease and returns its new end. An expired lease is valid again if expire_lease has not taken the job yet.';
 
 create function sluice.requeue_job(workspace text, id uuid, attempt int, actor text, holder text default null)
 returns table (job sluice.jobs, streams bigint[])
@@ -93,7 +93,7 @@ end
 $$;
 
 comment on function sluice.requeue_job is
-  'Hands a job back to its queue, at its old place. Never interrupts it, however many attempts it has had.';
+  'Returns a job to its old place in the queue. Never interrupts it, however many attempts it has had.';
 
 create function sluice.expire_lease()
 returns table (job sluice.jobs, streams bigint[])
@@ -104,7 +104,7 @@ set plan_cache_mode = force_generic_plan
 set lock_timeout = '100ms'
 as $$
 declare
-  -- A comparison with clock_timestamp() itself, which is volatile, uses no index.
+  -- A comparison with clock_timestamp() itself would use no index, because it is volatile.
   present timestamptz := clock_timestamp();
   expired uuid;
   its_workspace text;
@@ -131,7 +131,7 @@ begin
       return next;
       return;
     exception
-      -- A feed that somebody keeps locked, or has closed, holds up its own workspace only.
+      -- A feed that another transaction keeps locked, or that is closed, holds up its own workspace only.
       when lock_not_available or sqlstate 'SL001' then stuck := stuck || its_workspace;
     end;
   end loop;
@@ -139,7 +139,7 @@ end
 $$;
 
 comment on function sluice.expire_lease is
-  'Takes one job from a runner whose lease has expired: back to its queue, or interrupted after the last of its attempts. '
-  'Call it until it returns no row. Any number of sessions may.';
+  'Takes one job away from a runner whose lease has expired: it returns to its queue, or is interrupted after its last '
+  'attempt. Call it until it returns no row. Any number of sessions may call it at once.';
 
 revoke all on all functions in schema sluice from public;

@@ -23,8 +23,8 @@ create index on sluice.audit (workspace, at, id);
 select sluice.guard('sluice.audit');
 
 comment on table sluice.audit is
-  'Who did what to access, commands and the server state. Grows slowly, and is kept: sluice.forget_audit removes what your '
-  'rules no longer ask for.';
+  'Who changed access, commands or the server state, and how. It grows slowly and is kept: sluice.forget_audit removes the '
+  'entries that your rules no longer require.';
 
 -- Guards against mistakes and injected statements, not against the owner of the table.
 create function sluice.keep_audit() returns trigger
@@ -37,12 +37,12 @@ begin
   end if;
   raise exception using
     errcode = 'object_not_in_prerequisite_state',
-    message = 'the audit log is only appended to',
-    hint = 'To remove what is old: select sluice.forget_audit(now() - interval ''1 year'').';
+    message = 'the audit log is append-only',
+    hint = 'To remove old entries: select sluice.forget_audit(now() - interval ''1 year'').';
 end
 $$;
 
-comment on function sluice.keep_audit is 'Internal. Refuses to change what is on record.';
+comment on function sluice.keep_audit is 'Internal. Refuses changes of entries.';
 
 create trigger keep_audit before update or delete or truncate on sluice.audit
 for each statement execute function sluice.keep_audit();
@@ -54,7 +54,7 @@ as $$
 declare
   removed bigint;
 begin
-  -- Not as a SET of the function, which a role that is no superuser may not give it.
+  -- Not as a SET clause of the function: only a superuser may give it one for this setting.
   perform set_config('sluice.forgets_audit', 'on', true);
   delete from sluice.audit a where a.at < forget_audit.before;
   get diagnostics removed = row_count;
@@ -64,8 +64,7 @@ end
 $$;
 
 comment on function sluice.forget_audit is
-  'Removes what was put on record before that time, in all workspaces, and returns how many entries that were. Never called '
-  'by the gateway.';
+  'Removes the entries from before that time, in all workspaces, and returns how many they were. The gateway never calls it.';
 
 revoke all on all tables in schema sluice from public;
 revoke all on all functions in schema sluice from public;

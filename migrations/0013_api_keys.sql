@@ -29,8 +29,8 @@ create index on sluice.api_keys (workspace, created_at desc, id desc);
 select sluice.guard('sluice.api_keys');
 
 comment on table sluice.api_keys is
-  'API keys by their public ids, with the hash of their secrets, and what they may do from where until when.';
+  'API keys by their public ids: the hash of the secret, the role, the allowed addresses and the end of each.';
 comment on column sluice.api_keys.secret_hash is 'SHA-256 of the secret, the last part of the key.';
-comment on column sluice.api_keys.replaced_by is 'The key that was made from this one when it was rotated.';
+comment on column sluice.api_keys.replaced_by is 'The key that replaced this one when it was rotated.';
 
 revoke all on all tables in schema sluice from public;

@@ -21,13 +21,14 @@ create index on sluice.revocations (workspace, at desc, id desc);
 select sluice.guard('sluice.revocations');
 
 comment on table sluice.revocations is
-  'Credentials that are refused though they have not ended: those of a subject that were issued up to a time, one token by '
-  'its id, or, where both are null, all of the workspace that were issued up to a time.';
+  'Credentials that are refused although they have not expired: those of a subject that were issued up to a time, one token by '
+  'its id, or, where both are null, all credentials of the workspace that were issued up to a time.';
 comment on column sluice.revocations.subject is 'The id of a principal.';
 comment on column sluice.revocations.token_id is 'The jti of a token, or the id of a key.';
-comment on column sluice.revocations.by is 'The principal who revoked.';
+comment on column sluice.revocations.by is 'The principal that revoked.';
 comment on column sluice.revocations.expires_at is
-  'From then on the revocation does nothing, and may be removed: by then all that it concerns should have ended by itself.';
+  'From this time on the revocation has no effect and may be removed: the credentials that it concerns should have expired by '
+  'then.';
 
 -- Announces a change in one workspace on the stream of $system, so the transaction's own workspace is set aside meanwhile.
 create function sluice.publish_access_change(change json) returns void
@@ -47,8 +48,8 @@ end
 $$;
 
 comment on function sluice.publish_access_change is
-  'Tells all gateways of a change of access, once the calling transaction commits. Ids, never secrets. Sends no NOTIFY: a '
-  'revocation must not fail by that. The caller wakes the gateways afterwards.';
+  'Announces a change of access to all gateways when the calling transaction commits. change holds ids, never secrets. Sends '
+  'no NOTIFY, because a revocation must not fail with one; the caller wakes the gateways afterwards.';
 
 revoke all on all tables in schema sluice from public;
 revoke all on all functions in schema sluice from public;

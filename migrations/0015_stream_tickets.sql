@@ -27,10 +27,10 @@ create table sluice.stream_tickets (
 create index stream_tickets_by_end on sluice.stream_tickets (good_until);
 select sluice.guard('sluice.stream_tickets');
 
-comment on table sluice.stream_tickets is 'Tickets that open one stream each, with the principal that asked for them.';
+comment on table sluice.stream_tickets is 'Tickets that open one stream each, with the principal that requested them.';
 comment on column sluice.stream_tickets.hash is 'SHA-256 of the ticket.';
-comment on column sluice.stream_tickets.path is 'Where it is good: a path without its query, as it stands in the request.';
+comment on column sluice.stream_tickets.path is 'The path that the ticket opens, without its query, as the request writes it.';
 comment on column sluice.stream_tickets.browser_hash is
-  'SHA-256 of the cookie of the browser that spent it, and that alone may come back with it. Null: not spent.';
+  'SHA-256 of the cookie of the browser that spent the ticket; only that browser may use it again. Null: not spent.';
 
 revoke all on all tables in schema sluice from public;

@@ -16,7 +16,8 @@ create unlogged table sluice.rate_windows (
 ) with (fillfactor = 50);
 
 comment on table sluice.rate_windows is
-  'Requests per caller and window, for the rate limit. Removed after a few windows; may be emptied at any time.';
+  'Requests per caller and window, for the rate limit. Rows are removed after a few windows; the table may be emptied '
+  'at any time.';
 
 create function sluice.exchange_rates(
   window_ms integer, keys text[], current_counts integer[], previous_counts integer[]
@@ -31,10 +32,10 @@ declare
   now_ms bigint := floor(extract(epoch from clock_timestamp()) * 1000);
   present bigint := now_ms / window_ms;
 begin
-  -- Nobody writes to a window that old, so those who remove it meet nobody.
+  -- No process writes to a window this old, so removing it waits for no lock.
   delete from sluice.rate_windows w where w.number < present - 5;
 
-  -- The newer window first and keys in order: two processes that tell of the same callers cannot deadlock.
+  -- The newer window first, and keys in order, so two processes that count the same callers cannot deadlock.
   insert into sluice.rate_windows as w (number, key, count)
   select present, t.key, t.count
   from unnest(keys, current_counts) as t (key, count) where t.count > 0 order by t.key
@@ -56,7 +57,8 @@ end
 $$;
 
 comment on function sluice.exchange_rates is
-  'Internal. Adds what a process has counted in the present window and the one before, and tells what all have, in the order of keys.';
+  'Internal. Adds the counts of one process in the present window and the one before, and returns the totals of all processes, '
+  'in the order of keys.';
 
 revoke all on all tables in schema sluice from public;
 revoke all on all functions in schema sluice from public;

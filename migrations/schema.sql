@@ -21,7 +21,7 @@ CREATE OR REPLACE FUNCTION sluice.depth(data json)
  IMMUTABLE
 RETURN (SELECT COALESCE(max(levels.level), (0)::bigint) AS "coalesce" FROM (SELECT sum(CASE WHEN (b.bracket = ANY (ARRAY['{'::text, '['::text])) THEN 1 ELSE '-1'::integer END) OVER (ORDER BY b.place) AS level FROM string_to_table(regexp_replace((depth.data)::text, '"(?:\\.|[^"\\])*"|[^][{}"]+'::text, ''::text, 'g'::text), NULL::text) WITH ORDINALITY b(bracket, place)) levels);
 comment on function sluice.depth is
-  'Internal. Levels of objects and arrays in a JSON text.';
+  'Internal. How many levels of objects and arrays a JSON text has.';
 
 CREATE OR REPLACE FUNCTION sluice.is_stream(name text)
  RETURNS boolean
@@ -29,7 +29,7 @@ CREATE OR REPLACE FUNCTION sluice.is_stream(name text)
  IMMUTABLE
 RETURN ((name ~ '^[A-Za-z0-9][A-Za-z0-9._:/-]*$'::text) AND (octet_length(name) <= 128));
 comment on function sluice.is_stream is
-  'Whether this names a stream: 1 to 128 of A-Z a-z 0-9 . _ : / - and first a letter or digit.';
+  'Whether this is the name of a stream: 1 to 128 of A-Z a-z 0-9 . _ : / - that start with a letter or a digit.';
 
 CREATE OR REPLACE FUNCTION sluice.is_type(name text)
  RETURNS boolean
@@ -37,7 +37,7 @@ CREATE OR REPLACE FUNCTION sluice.is_type(name text)
  IMMUTABLE
 RETURN ((name ~ '^[A-Za-z][A-Za-z0-9._:/-]*$'::text) AND (octet_length(name) <= 128));
 comment on function sluice.is_type is
-  'Whether this is a type: 1 to 128 of A-Z a-z 0-9 . _ : / - and first a letter.';
+  'Whether this is the type of an event: 1 to 128 of A-Z a-z 0-9 . _ : / - that start with a letter.';
 
 CREATE OR REPLACE FUNCTION sluice.is_workspace(name text)
  RETURNS boolean
@@ -45,15 +45,16 @@ CREATE OR REPLACE FUNCTION sluice.is_workspace(name text)
  IMMUTABLE
 RETURN ((name ~ '^[A-Za-z0-9][A-Za-z0-9._:@-]*$'::text) AND (octet_length(name) <= 128));
 comment on function sluice.is_workspace is
-  'Whether this names a workspace: 1 to 128 of A-Z a-z 0-9 . _ : @ - and first a letter or digit.';
+  'Whether this is the name of a workspace: 1 to 128 of A-Z a-z 0-9 . _ : @ - that start with a letter or a '
+  'digit.';
 
 CREATE OR REPLACE FUNCTION sluice.lease_end(started_at timestamp with time zone, timeout_ms integer, lease_ms integer)
  RETURNS timestamp with time zone
  LANGUAGE sql
 RETURN LEAST((clock_timestamp() + ((lease_ms)::double precision * '00:00:00.001'::interval)), (started_at + (((timeout_ms + 30000))::double precision * '00:00:00.001'::interval)));
 comment on function sluice.lease_end is
-  'Internal. Until when a lease is good that is taken now: so long, but at most 30 s longer than the job may run, '
-  'because a runner that keeps a job beyond its time does not watch over it.';
+  'Internal. When a lease that is taken now ends: after lease_ms, but at most 30 s after the job''s time limit, '
+  'because a runner that keeps a job beyond its limit does not watch it.';
 
 CREATE OR REPLACE FUNCTION sluice.reserved_types()
  RETURNS text[]
@@ -61,7 +62,7 @@ CREATE OR REPLACE FUNCTION sluice.reserved_types()
  IMMUTABLE
 RETURN ARRAY['open'::text, 'error'::text, 'message'::text, 'heartbeat'::text, 'reset'::text, 'unavailable'::text, 'server.state'::text, 'auth-expired'::text, 'auth-renewed'::text, 'auth-revoked'::text, 'cursor'::text];
 comment on function sluice.reserved_types is
-  'Types that no event may have: the wire and EventSource itself use these names.';
+  'Types that no new event may have, because the wire or EventSource itself uses these names.';
 
 -- Tables --------------------------------------------------------------------------------------------------------
 
@@ -90,14 +91,14 @@ create table sluice.api_keys (
   constraint api_keys_workspace_check CHECK (sluice.is_workspace(workspace))
 );
 comment on table sluice.api_keys is
-  'API keys by their public ids, with the hash of their secrets, and what they may do from where until when.';
+  'API keys by their public ids: the hash of the secret, the role, the allowed addresses and the end of each.';
 CREATE INDEX api_keys_workspace_created_at_id_idx ON sluice.api_keys USING btree (workspace, created_at DESC, id DESC);
 alter table sluice.api_keys enable row level security;
 alter table sluice.api_keys force row level security;
 comment on column sluice.api_keys.secret_hash is
   'SHA-256 of the secret, the last part of the key.';
 comment on column sluice.api_keys.replaced_by is
-  'The key that was made from this one when it was rotated.';
+  'The key that replaced this one when it was rotated.';
 
 create table sluice.audit (
   id uuid not null default gen_random_uuid(),
@@ -112,8 +113,8 @@ create table sluice.audit (
   constraint audit_action_check CHECK ((action ~ '^[a-z]+(-[a-z]+)*\.[a-z]+(-[a-z]+)*$'::text))
 );
 comment on table sluice.audit is
-  'Who did what to access, commands and the server state. Grows slowly, and is kept: sluice.forget_audit removes '
-  'what your rules no longer ask for.';
+  'Who changed access, commands or the server state, and how. It grows slowly and is kept: sluice.forget_audit '
+  'removes the entries that your rules no longer require.';
 CREATE INDEX audit_workspace_at_id_idx ON sluice.audit USING btree (workspace, at, id);
 alter table sluice.audit enable row level security;
 alter table sluice.audit force row level security;
@@ -138,13 +139,13 @@ comment on table sluice.events is
 alter table sluice.events alter column data set storage external;
 alter table sluice.events enable row level security;
 comment on column sluice.events.at is
-  'Never earlier than that of the event before it in the stream.';
+  'Never earlier than the time of the previous event in the stream.';
 comment on column sluice.events.event_id is
   'Its first 30 bits are the check in the event id that clients hold.';
 comment on column sluice.events.data is
-  'A JSON object of at most 256 KiB; the text is kept as it was published.';
+  'A JSON object of at most 256 KiB. The text is stored as it was published.';
 comment on column sluice.events.actor is
-  'Who published: the id of a principal, or whatever an application says.';
+  'The publisher: the id of a principal, or any text that an application passes.';
 
 create table sluice.idempotency_keys (
   workspace text collate "C" not null,
@@ -159,16 +160,16 @@ create table sluice.idempotency_keys (
   constraint idempotency_keys_pkey PRIMARY KEY (workspace, actor, key)
 );
 comment on table sluice.idempotency_keys is
-  'Publishes that carried an Idempotency-Key, with their results, so that a retry is answered and not stored '
-  'again. Belongs to workspace and actor: nobody reads the result of somebody else.';
+  'Publishes that carried an Idempotency-Key, with their results: a retry gets the stored result, and stores '
+  'nothing again. A key belongs to a workspace and an actor, so no caller reads the result of another.';
 CREATE INDEX idempotency_keys_created_at_idx ON sluice.idempotency_keys USING btree (created_at);
 alter table sluice.idempotency_keys enable row level security;
 alter table sluice.idempotency_keys force row level security;
 comment on column sluice.idempotency_keys.fingerprint is
-  'Hash of the request: the same key with another request is refused.';
+  'Hash of the request. The same key with another request is refused.';
 comment on column sluice.idempotency_keys.event_ids is
-  'UUIDs of the events at first_position and after. Null only while the transaction that claimed the key is at '
-  'work.';
+  'UUIDs of the events from first_position on. Null only while the transaction that claimed the key is still '
+  'running.';
 
 create table sluice.item_revisions (
   workspace text collate "C" not null,
@@ -246,15 +247,15 @@ CREATE INDEX jobs_on_lease ON sluice.jobs USING btree (lease_expires_at) WHERE (
 alter table sluice.jobs enable row level security;
 alter table sluice.jobs force row level security;
 comment on column sluice.jobs.attempt is
-  'How often it was started; 0 before the first time.';
+  'How often the job was started; 0 before the first start.';
 comment on column sluice.jobs.lease_expires_at is
-  'Until when its runner has it without another heartbeat. Null of a running job: whoever started it has it until '
-  'its end.';
+  'When its runner loses the job without another heartbeat. Null for a running job without a lease: the caller '
+  'that started it keeps it until its end.';
 comment on column sluice.jobs.started_at is
-  'When the last attempt began.';
+  'When the latest attempt began.';
 comment on column sluice.jobs.claimed_by is
-  'The principal that claimed the current attempt. Null if nobody claimed it, or if it was claimed before this '
-  'column existed.';
+  'The principal that claimed the current attempt. Null for an attempt that was not claimed, or that was claimed '
+  'by a gateway that did not know this column.';
 
 create table sluice.limits (
   name text not null,
@@ -263,7 +264,7 @@ create table sluice.limits (
   constraint limits_most_check CHECK ((most >= 0))
 );
 comment on table sluice.limits is
-  'Limits that SQL keeps as well as the gateways, which write them here when they start. 0: any number. streams: '
+  'Limits that hold in SQL too. The gateways write them here when they start. 0 means no limit. streams: '
   'open-ended streams of a workspace.';
 
 create unlogged table sluice.pending (
@@ -278,8 +279,8 @@ create unlogged table sluice.pending (
   constraint pending_pkey PRIMARY KEY (transaction_id, ordinal)
 );
 comment on table sluice.pending is
-  'Events of transactions that have not committed; empty to everybody else. A crash empties it, as it ends those '
-  'transactions.';
+  'Published events of transactions that have not committed, so every other transaction sees it empty. A crash '
+  'empties it and ends those transactions too.';
 alter table sluice.pending alter column data set storage external;
 alter table sluice.pending enable row level security;
 alter table sluice.pending force row level security;
@@ -291,7 +292,8 @@ create unlogged table sluice.rate_windows (
   constraint rate_windows_pkey PRIMARY KEY (number, key)
 ) with (fillfactor=50);
 comment on table sluice.rate_windows is
-  'Requests per caller and window, for the rate limit. Removed after a few windows; may be emptied at any time.';
+  'Requests per caller and window, for the rate limit. Rows are removed after a few windows; the table may be '
+  'emptied at any time.';
 
 create table sluice.revocations (
   id uuid not null default gen_random_uuid(),
@@ -310,8 +312,8 @@ create table sluice.revocations (
   constraint revocations_workspace_check CHECK (sluice.is_workspace(workspace))
 );
 comment on table sluice.revocations is
-  'Credentials that are refused though they have not ended: those of a subject that were issued up to a time, one '
-  'token by its id, or, where both are null, all of the workspace that were issued up to a time.';
+  'Credentials that are refused although they have not expired: those of a subject that were issued up to a time, '
+  'one token by its id, or, where both are null, all credentials of the workspace that were issued up to a time.';
 CREATE INDEX revocations_workspace_at_id_idx ON sluice.revocations USING btree (workspace, at DESC, id DESC);
 alter table sluice.revocations enable row level security;
 alter table sluice.revocations force row level security;
@@ -320,10 +322,10 @@ comment on column sluice.revocations.subject is
 comment on column sluice.revocations.token_id is
   'The jti of a token, or the id of a key.';
 comment on column sluice.revocations.by is
-  'The principal who revoked.';
+  'The principal that revoked.';
 comment on column sluice.revocations.expires_at is
-  'From then on the revocation does nothing, and may be removed: by then all that it concerns should have ended '
-  'by itself.';
+  'From this time on the revocation has no effect and may be removed: the credentials that it concerns should '
+  'have expired by then.';
 
 create table sluice.stream_counts (
   id bigint not null generated always as identity,
@@ -356,16 +358,17 @@ create table sluice.stream_tickets (
   constraint stream_tickets_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'editor'::text, 'admin'::text, 'runner'::text])))
 );
 comment on table sluice.stream_tickets is
-  'Tickets that open one stream each, with the principal that asked for them.';
+  'Tickets that open one stream each, with the principal that requested them.';
 CREATE INDEX stream_tickets_by_end ON sluice.stream_tickets USING btree (good_until);
 alter table sluice.stream_tickets enable row level security;
 alter table sluice.stream_tickets force row level security;
 comment on column sluice.stream_tickets.hash is
   'SHA-256 of the ticket.';
 comment on column sluice.stream_tickets.path is
-  'Where it is good: a path without its query, as it stands in the request.';
+  'The path that the ticket opens, without its query, as the request writes it.';
 comment on column sluice.stream_tickets.browser_hash is
-  'SHA-256 of the cookie of the browser that spent it, and that alone may come back with it. Null: not spent.';
+  'SHA-256 of the cookie of the browser that spent the ticket; only that browser may use it again. Null: not '
+  'spent.';
 
 create table sluice.streams (
   id bigint not null generated always as identity,
@@ -386,26 +389,29 @@ create table sluice.streams (
   constraint streams_workspace_check CHECK ((sluice.is_workspace(workspace) OR (workspace = '$system'::text)))
 );
 comment on table sluice.streams is
-  'One ordered log of events each. The row is the mutex of its appends. The workspace $system is the gateway''s '
-  'own: no token and no application can name it.';
+  'Each stream is one ordered log of events. Its row is the mutex of its appends. The workspace $system is the '
+  'gateway''s own: no token and no application can name it.';
 CREATE INDEX streams_due ON sluice.streams USING btree (kind, oldest_at);
 alter table sluice.streams enable row level security;
 alter table sluice.streams force row level security;
 comment on column sluice.streams.kind is
-  'What retention goes by: feed, system, …';
+  'The kind by which retention treats it: feed, system, access, job.';
 comment on column sluice.streams.base_position is
   'Position of the last event that retention removed; 0 when it removed none. The first event is base_position + '
   '1.';
 comment on column sluice.streams.base_event_id is
-  'UUID of that event, so that an event id at the base can still be verified; random when there is none.';
+  'UUID of that event, by which an event id at the base can still be verified; random when there is no such '
+  'event.';
 comment on column sluice.streams.base_at is
   'Time of that event.';
 comment on column sluice.streams.closed_at is
-  'Set once; a closed stream takes no more events.';
+  'Set once. A closed stream takes no more events.';
 comment on column sluice.streams.used_at is
-  'When the stream was made, was last found to be followed, or had its last events removed; a day late at most.';
+  'When the stream was created, when a gateway last noted that clients follow it, or when retention last removed '
+  'events of it. At most a day late.';
 comment on column sluice.streams.oldest_at is
-  'No stored event is older, so retention need not look before this has expired. Appends do not change it.';
+  'No stored event is older, so retention need not look at the stream before this time has expired. Appends do '
+  'not change it.';
 
 alter table sluice.api_keys add constraint api_keys_replaced_by_fkey FOREIGN KEY (replaced_by) REFERENCES sluice.api_keys(id);
 alter table sluice.item_revisions add constraint item_revisions_workspace_part_number_fkey FOREIGN KEY (workspace, part_number) REFERENCES sluice.items(workspace, part_number) ON DELETE CASCADE;
@@ -432,7 +438,7 @@ begin
   perform sluice.check_type(append.type, system => append.workspace = '$system');
   perform sluice.check_data(append.data);
 
-  -- The short way for one stream that exists; the tail is read as in sluice.tails.
+  -- The fast path for one existing stream. It reads the tail as sluice.tails does.
   select s.id into locked from sluice.streams s
   where s.workspace = append.workspace and s.name = append.stream for no key update;
   if not found then
@@ -456,9 +462,9 @@ begin
 end
 $function$;
 comment on function sluice.append is
-  'Appends one event at once and returns its place. The stream is locked until the transaction ends, so commit '
-  'soon; a transaction that goes on working calls sluice.publish instead. Sends no NOTIFY. SL001: the stream is '
-  'closed. SL002: invalid event. 40001: retry.';
+  'Appends one event at once and returns its place. The stream stays locked until the transaction ends, so commit '
+  'soon; a transaction that has more work to do calls sluice.publish instead. Sends no NOTIFY. SL001: the stream '
+  'is closed. SL002: invalid event. 40001: retry.';
 
 CREATE OR REPLACE FUNCTION sluice.append_job(workspace text, id uuid, attempt integer, types text[], data text[], key text, fingerprint text, actor text, holder text DEFAULT NULL::text)
  RETURNS TABLE(stream_id bigint, "position" bigint, event_id uuid, at timestamp with time zone, replayed boolean)
@@ -483,7 +489,7 @@ begin
   where j.id = append_job.id and j.workspace = append_job.workspace
   for share;
   if append_job.key is not null and job.id is not null then
-    -- Waits for another request with this key; a key that exists is locked without being written (the WHERE is false).
+    -- Waits for another request with this key. A key that exists is locked and not written (the WHERE is false).
     insert into sluice.idempotency_keys as k (workspace, actor, key, fingerprint, created_at)
     values (append_job.workspace, append_job.actor, append_job.key, append_job.fingerprint, clock_timestamp())
     on conflict (workspace, actor, key) do update set key = excluded.key where false;
@@ -492,7 +498,7 @@ begin
     if known.fingerprint <> append_job.fingerprint then
       raise exception using errcode = 'SL014', message = 'this idempotency key was used for another request';
     end if;
-    -- Before the attempt is looked at: what was stored stays so after the job's end.
+    -- Before the attempt is checked, because a stored result stays valid after the job's end.
     if known.event_ids is not null then
       return query
       select known.stream_id, known.first_position + e.place - 1, e.id, known.at, true
@@ -506,7 +512,7 @@ begin
   if exists (select from unnest(types) as u (type) where starts_with(u.type, 'job.')) then
     raise exception using
       errcode = 'SL002',
-      message = 'invalid event: types that start with job. tell of the status of a job and are not appended by hand';
+      message = 'invalid event: types that start with job. report the status of a job, and only the gateway publishes them';
   end if;
   ids := sluice.lock_streams(array[job.workspace], array['job:' || job.id]);
   return query
@@ -529,8 +535,9 @@ begin
 end
 $function$;
 comment on function sluice.append_job is
-  'Appends events to the stream of a job that has not ended. attempt: of the runner that sends them, which must '
-  'have the lease; null for anybody else. With a key, a repeated request returns what the first one stored.';
+  'Appends events to the stream of a job that has not ended. attempt: the attempt of the runner that sends them, '
+  'which must have the lease; null for other callers. With a key, a repeated request returns what the first one '
+  'stored.';
 
 CREATE OR REPLACE FUNCTION sluice.append_locked(stream_ids bigint[], types text[], data json[], actors text[])
  RETURNS TABLE(stream_id bigint, "position" bigint, event_id uuid, at timestamp with time zone)
@@ -559,8 +566,8 @@ exception
 end
 $function$;
 comment on function sluice.append_locked is
-  'Internal. Appends one event for each element of the arrays to streams that the transaction has locked and '
-  'found open.';
+  'Internal. Appends one event for each element of the arrays. The transaction must have locked the streams and '
+  'found them open.';
 
 CREATE OR REPLACE FUNCTION sluice.append_pending()
  RETURNS trigger
@@ -582,7 +589,7 @@ begin
   if told <> '' then
     perform set_config('sluice.workspace', '', true);
   end if;
-  -- Called once for each event of the transaction. The first call takes them all, so the others find theirs gone.
+  -- Called once for each event of the transaction. The first call appends all of them, so the others find theirs gone.
   if exists (
     select from sluice.pending p where p.transaction_id = new.transaction_id and p.ordinal = new.ordinal
   ) then
@@ -615,7 +622,7 @@ begin
 end
 $function$;
 comment on function sluice.append_pending is
-  'Internal. At COMMIT, appends the events that this transaction has published, in the order of the calls, and '
+  'Internal. Appends at COMMIT the events that this transaction has published, in the order of the calls, and '
   'wakes the gateways.';
 
 CREATE OR REPLACE FUNCTION sluice.append_requests(workspaces text[], streams text[], actors text[], keys text[], fingerprints text[], request_of integer[], types text[], data text[])
@@ -645,8 +652,8 @@ begin
   from (select distinct u.workspace, u.stream from unnest(workspaces, streams) as u (workspace, stream)) r;
   perform sluice.check_type(e.type) from (select distinct u.type from unnest(types) as u (type)) e;
 
-  -- Claims the keys. Another transaction that holds one is waited for here, before any stream is locked. A key that
-  -- exists is locked without being written (the WHERE is false), so that it cannot expire meanwhile.
+  -- Claims the keys. This waits for another transaction that holds one, before any stream is locked. A key that exists is
+  -- locked and not written (the WHERE is false), so it cannot expire meanwhile.
   if exists (select from unnest(keys) as u (key) where u.key is not null) then
     insert into sluice.idempotency_keys as k (workspace, actor, key, fingerprint, created_at)
     select distinct on (r.workspace collate "C", coalesce(r.actor, '') collate "C", r.key collate "C")
@@ -662,7 +669,7 @@ begin
   begin
     return query
     with
-    -- What a probe behind row-level security compares must be columns: no COALESCE, no subscript.
+    -- Behind row-level security an index probe must compare plain columns: no COALESCE, no subscript.
     named as materialized (
       select
         r.request, r.workspace, coalesce(r.actor, '') as holder, r.actor, r.key, coalesce(r.fingerprint, '') as fingerprint,
@@ -670,7 +677,7 @@ begin
       from unnest(workspaces, actors, keys, fingerprints)
         with ordinality as r (workspace, actor, key, fingerprint, request)
     ),
-    -- A key without a result was claimed above; the first request that carries it owns it, others follow its fate.
+    -- A key without a result was claimed above. The first request that carries it owns it; the others share its outcome.
     asked as materialized (
       select
         r.request::int as request, r.workspace, r.holder, r.actor, r.key, r.stream_id,
@@ -713,7 +720,7 @@ begin
       ) p on p.request = a.request
       where k.workspace = a.workspace and k.actor = a.holder and k.key = a.key
     ),
-    -- What was refused may be tried again with the same key.
+    -- A refused request may be tried again with the same key.
     forgotten as (
       delete from sluice.idempotency_keys k
       using asked a
@@ -737,9 +744,10 @@ begin
 end
 $function$;
 comment on function sluice.append_requests is
-  'The group commit of the gateway, which has validated the requests: the first five arrays have one element per '
-  'request, the last three one per event, request_of being the place of its request. A request is stored whole or '
-  'refused (stream-closed, idempotency-key-reused) without touching its neighbours. Sends no NOTIFY.';
+  'The group commit of the gateway, which has validated the requests. The first five arrays have one element per '
+  'request, the last three one per event; request_of is the place of the event''s request. Each request is stored '
+  'whole or refused (stream-closed, idempotency-key-reused, too-many-stored-streams), and the others are stored '
+  'all the same. Sends no NOTIFY.';
 
 CREATE OR REPLACE FUNCTION sluice.check_attempt(job sluice.jobs, attempt integer, holder text DEFAULT NULL::text)
  RETURNS void
@@ -751,7 +759,7 @@ begin
   if job.id is null then
     raise exception using errcode = 'SL010', message = 'there is no such job in this workspace';
   end if;
-  -- A job with a runner was claimed. A job that runs without one was started by the caller that executes it.
+  -- A job that has a runner was claimed. A job that runs without one was started by the caller that executes it.
   if attempt <> job.attempt
     or job.ended_at is null and job.status <> 'running' and (attempt is not null or holder is not null)
     or holder is not null and (attempt is null) = (job.runner is not null)
@@ -769,8 +777,8 @@ end
 $function$;
 comment on function sluice.check_attempt is
   'Internal. Raises SL010 when there is no job, SL012 when the caller does not have its lease, SL011 when it has '
-  'ended. A holder has the lease of a job that it claimed if it names the attempt; of a job that runs and that '
-  'nobody claimed it may report without an attempt. A caller without a holder has the lease unless it names '
+  'ended. A holder has the lease of a job that it claimed if it names the attempt; on a job that runs without '
+  'having been claimed it reports without an attempt. A caller without a holder has the lease unless it names '
   'another attempt.';
 
 CREATE OR REPLACE FUNCTION sluice.check_data(data json, watched regclass DEFAULT NULL::regclass)
@@ -806,7 +814,7 @@ begin
       detail = 'An event carries at most 262144 bytes (256 KiB).',
       hint = remedy;
   end if;
-  -- There are no more levels than opening brackets, and nearly all data has few of these.
+  -- A text has at most as many levels as opening brackets, and nearly all data has few brackets.
   if octet_length(body) - octet_length(translate(body, '{[', '')) > 64 and sluice.depth(data) > 64 then
     raise exception using
       errcode = 'SL002',
@@ -817,8 +825,8 @@ begin
 end
 $function$;
 comment on function sluice.check_data is
-  'Internal. Raises SL002 unless an event may carry this data. watched is the table that it comes from, for the '
-  'message.';
+  'Internal. Raises SL002 unless an event may carry this data. watched: the table that the data comes from, for '
+  'the message.';
 
 CREATE OR REPLACE FUNCTION sluice.check_name_forms(workspace text, stream text, system boolean DEFAULT false, watched regclass DEFAULT NULL::regclass)
  RETURNS void
@@ -840,12 +848,12 @@ begin
       errcode = 'SL002',
       message = format('invalid event: %s is not a stream', coalesce(quote_literal(left(stream, 200)), 'null')),
       detail = 'A stream is named by 1 to 128 characters out of A-Z a-z 0-9 . _ : / - and starts with a letter or a digit.',
-      hint = 'The stream that clients follow unless they name another is feed.';
+      hint = 'Clients follow the stream feed unless they name another.';
   end if;
 end
 $function$;
 comment on function sluice.check_name_forms is
-  'Internal. Raises SL002 unless workspace and stream have the form of names.';
+  'Internal. Raises SL002 unless workspace and stream are well-formed names.';
 
 CREATE OR REPLACE FUNCTION sluice.check_names(workspace text, stream text, system boolean DEFAULT false, watched regclass DEFAULT NULL::regclass)
  RETURNS void
@@ -858,19 +866,19 @@ begin
   if workspace <> nullif(current_setting('sluice.workspace', true), '') then
     raise exception using
       errcode = 'insufficient_privilege',
-      message = format('this transaction is of another workspace than %L', workspace);
+      message = format('this transaction belongs to another workspace than %L', workspace);
   end if;
   if starts_with(stream, 'job:') then
     raise exception using
       errcode = 'SL002',
-      message = format('invalid event: the stream %L is that of a job, and takes events through the job only', stream),
+      message = format('invalid event: the stream %L belongs to a job and takes events only through that job', stream),
       hint = 'POST /api/jobs/:id/events appends to it.';
   end if;
 end
 $function$;
 comment on function sluice.check_names is
-  'Internal. Raises SL002 unless anybody may append to a stream of this name, 42501 when the transaction is of '
-  'another workspace.';
+  'Internal. Raises SL002 unless callers may append to a stream of this name, and 42501 when the transaction has '
+  'set another workspace.';
 
 CREATE OR REPLACE FUNCTION sluice.check_type(type text, system boolean DEFAULT false)
  RETURNS void
@@ -890,15 +898,15 @@ begin
     raise exception using
       errcode = 'SL002',
       message = format('invalid event: the type %L is reserved', type),
-      detail = 'Clients receive messages of this name that are not events, and could not tell them apart.',
+      detail = 'Clients receive messages of this name that are not events, so they could not tell the two apart.',
       hint = 'Name what happened, such as item.created.';
   end if;
   if not system and starts_with(type, 'job.') then
     raise exception using
       errcode = 'SL002',
       message = format('invalid event: the type %L is reserved', type),
-      detail = 'Types that start with job. tell of the status of a job. Only the gateway says them, when the status changes.',
-      hint = 'Name what happened otherwise, such as build.completed.';
+      detail = 'Types that start with job. report the status of a job. Only the gateway publishes them.',
+      hint = 'Use another type, such as build.completed.';
   end if;
 end
 $function$;
@@ -940,8 +948,8 @@ begin
 end
 $function$;
 comment on function sluice.claim_job is
-  'Takes the first job out of a queue: the highest priority, of these the oldest. projects and kinds narrow the '
-  'choice; null does not. No row when there is none, or others are just taking what there is.';
+  'Takes the first job out of a queue: the oldest of the highest priority. projects and kinds narrow the choice; '
+  'null does not. No row when there is no job, or when other callers are taking the only ones.';
 
 CREATE OR REPLACE FUNCTION sluice.close_stream(stream_id bigint)
  RETURNS boolean
@@ -962,8 +970,8 @@ begin
 end
 $function$;
 comment on function sluice.close_stream is
-  'Closes a stream for good; whoever appends after this transaction commits gets SL001. False when it was closed '
-  'already or does not exist.';
+  'Closes a stream for good. Every append after this transaction has committed fails with SL001. Returns false '
+  'when the stream was closed already or does not exist.';
 
 CREATE OR REPLACE FUNCTION sluice.count_streams()
  RETURNS trigger
@@ -988,7 +996,7 @@ begin
     group by m.workspace
   loop
     place := null;
-    -- To change a row that others have changed since, an old snapshot would fail.
+    -- Under an older snapshot, updating a row that was changed since would fail.
     if current_setting('transaction_isolation') = 'read committed' then
       select c.id into place from sluice.stream_counts c where c.workspace = part.workspace limit 1 for update skip locked;
     end if;
@@ -1044,8 +1052,8 @@ begin
 end
 $function$;
 comment on function sluice.create_job is
-  'Puts a job into the queue of a workspace; or, with started, starts it for somebody who executes it without a '
-  'runner: such a job has no lease and runs until its end.';
+  'Puts a job into the queue of a workspace; or, with started, starts it for a caller that executes it without a '
+  'runner. Such a job has no lease and runs until it is ended.';
 
 CREATE OR REPLACE FUNCTION sluice.describe_change()
  RETURNS trigger
@@ -1073,8 +1081,9 @@ declare
   old_data json;
   new_data json;
   changes text[] := '{}';
-  -- A statement that takes a row and returns it whole. The catalogue is asked each time: an expression may be changed,
-  -- and a column added, while the table is watched. Here and not in a function, for which a writer has no right.
+  -- A statement that takes a row and returns it with its virtual columns. It is built from the catalogue each time, because
+  -- an expression may change, or a column be added, while the table is watched. It stands here and not in a function of its
+  -- own, because the writer would have no right to execute that.
   completion text;
   completed record;
 begin
@@ -1130,7 +1139,8 @@ begin
 end
 $function$;
 comment on function sluice.describe_change is
-  'Trigger of watched tables, as the writer: hands over what a change of a row means as events.';
+  'Trigger of watched tables, with the writer''s rights. Describes the change of a row as events, for '
+  'publish_change.';
 
 CREATE OR REPLACE FUNCTION sluice.describe_truncate()
  RETURNS trigger
@@ -1166,7 +1176,8 @@ begin
 end
 $function$;
 comment on function sluice.describe_truncate is
-  'Trigger of watched tables, as the writer: hands over which workspaces lose rows by a TRUNCATE.';
+  'Trigger of watched tables, with the writer''s rights. Describes a TRUNCATE as an event of each workspace that '
+  'loses rows, for publish_change.';
 
 CREATE OR REPLACE FUNCTION sluice.enqueue(workspace text, stream text, type text, data json, actor text, watched regclass DEFAULT NULL::regclass)
  RETURNS uuid
@@ -1187,7 +1198,7 @@ begin
   perform sluice.check_names(enqueue.workspace, enqueue.stream, watched => enqueue.watched);
   perform sluice.check_type(enqueue.type);
   perform sluice.check_data(enqueue.data, enqueue.watched);
-  -- Told early if it can be seen already; what happens from here to COMMIT is seen there.
+  -- Fails early if the refusal can be seen already. What changes until COMMIT is checked there.
   select s.id into stream_id from sluice.streams s where s.workspace = enqueue.workspace and s.name = enqueue.stream;
   if found then
     perform sluice.refuse_closed(array[stream_id]);
@@ -1201,7 +1212,7 @@ begin
 end
 $function$;
 comment on function sluice.enqueue is
-  'Internal. Publishes; watched is the table whose change it is, for messages.';
+  'Internal. Publishes. watched: the table whose change this is, for messages.';
 
 CREATE OR REPLACE FUNCTION sluice.ensure_stream(workspace text, stream text, kind text DEFAULT 'feed'::text)
  RETURNS bigint
@@ -1236,7 +1247,7 @@ begin
 end
 $function$;
 comment on function sluice.ensure_stream is
-  'The id of a stream, which is created when it is missing. A stream that exists keeps its kind. SL004: too many '
+  'The id of a stream, which is created if it is missing. An existing stream keeps its kind. SL004: too many '
   'streams.';
 
 CREATE OR REPLACE FUNCTION sluice.exchange_rates(window_ms integer, keys text[], current_counts integer[], previous_counts integer[])
@@ -1255,10 +1266,10 @@ declare
   now_ms bigint := floor(extract(epoch from clock_timestamp()) * 1000);
   present bigint := now_ms / window_ms;
 begin
-  -- Nobody writes to a window that old, so those who remove it meet nobody.
+  -- No process writes to a window this old, so removing it waits for no lock.
   delete from sluice.rate_windows w where w.number < present - 5;
 
-  -- The newer window first and keys in order: two processes that tell of the same callers cannot deadlock.
+  -- The newer window first, and keys in order, so two processes that count the same callers cannot deadlock.
   insert into sluice.rate_windows as w (number, key, count)
   select present, t.key, t.count
   from unnest(keys, current_counts) as t (key, count) where t.count > 0 order by t.key
@@ -1279,8 +1290,8 @@ begin
 end
 $function$;
 comment on function sluice.exchange_rates is
-  'Internal. Adds what a process has counted in the present window and the one before, and tells what all have, '
-  'in the order of keys.';
+  'Internal. Adds the counts of one process in the present window and the one before, and returns the totals of '
+  'all processes, in the order of keys.';
 
 CREATE OR REPLACE FUNCTION sluice.expire_lease()
  RETURNS TABLE(job sluice.jobs, streams bigint[])
@@ -1296,7 +1307,7 @@ CREATE OR REPLACE FUNCTION sluice.expire_lease()
  SET row_security TO 'on'
 AS $function$
 declare
-  -- A comparison with clock_timestamp() itself, which is volatile, uses no index.
+  -- A comparison with clock_timestamp() itself would use no index, because it is volatile.
   present timestamptz := clock_timestamp();
   expired uuid;
   its_workspace text;
@@ -1323,15 +1334,15 @@ begin
       return next;
       return;
     exception
-      -- A feed that somebody keeps locked, or has closed, holds up its own workspace only.
+      -- A feed that another transaction keeps locked, or that is closed, holds up its own workspace only.
       when lock_not_available or sqlstate 'SL001' then stuck := stuck || its_workspace;
     end;
   end loop;
 end
 $function$;
 comment on function sluice.expire_lease is
-  'Takes one job from a runner whose lease has expired: back to its queue, or interrupted after the last of its '
-  'attempts. Call it until it returns no row. Any number of sessions may.';
+  'Takes one job away from a runner whose lease has expired: it returns to its queue, or is interrupted after its '
+  'last attempt. Call it until it returns no row. Any number of sessions may call it at once.';
 
 CREATE OR REPLACE FUNCTION sluice.finish_job(workspace text, id uuid, attempt integer, status text, result json, actor text, holder text DEFAULT NULL::text)
  RETURNS TABLE(job sluice.jobs, streams bigint[])
@@ -1362,7 +1373,8 @@ begin
 end
 $function$;
 comment on function sluice.finish_job is
-  'Ends a job as completed or failed, if it runs, or as cancelled. attempt: of its runner; null for anybody else.';
+  'Ends a job: as completed or failed if it runs, or as cancelled. attempt: the attempt of its runner; null for '
+  'other callers.';
 
 CREATE OR REPLACE FUNCTION sluice.forget_audit(before timestamp with time zone)
  RETURNS bigint
@@ -1379,7 +1391,7 @@ AS $function$
 declare
   removed bigint;
 begin
-  -- Not as a SET of the function, which a role that is no superuser may not give it.
+  -- Not as a SET clause of the function: only a superuser may give it one for this setting.
   perform set_config('sluice.forgets_audit', 'on', true);
   delete from sluice.audit a where a.at < forget_audit.before;
   get diagnostics removed = row_count;
@@ -1388,8 +1400,8 @@ begin
 end
 $function$;
 comment on function sluice.forget_audit is
-  'Removes what was put on record before that time, in all workspaces, and returns how many entries that were. '
-  'Never called by the gateway.';
+  'Removes the entries from before that time, in all workspaces, and returns how many they were. The gateway '
+  'never calls it.';
 
 CREATE OR REPLACE FUNCTION sluice.forget_jobs(keep interval, at_most integer)
  RETURNS bigint
@@ -1426,7 +1438,7 @@ begin
     for update skip locked
   loop
     exit when removed >= at_most;
-    -- The oldest first, with the base following, so that a reader is told where it stands.
+    -- The oldest first, and the base moves along, so a reader learns that it missed events.
     select count(*) as events, max(e.position) as position into last
     from (
       select e.position from sluice.events e where e.stream_id = ended.stream_id order by e.position limit at_most - removed
@@ -1446,8 +1458,8 @@ begin
 end
 $function$;
 comment on function sluice.forget_jobs is
-  'Removes jobs that ended longer than keep ago, with their streams, at most at_most events at a time. Call it '
-  'until it returns 0. It also returns 0 when another session is at it.';
+  'Removes jobs that ended longer than keep ago, with their streams, at most at_most events in one call. Call it '
+  'until it returns 0. It also returns 0 while another session runs it.';
 
 CREATE OR REPLACE FUNCTION sluice.forget_keys(keep interval, at_most integer)
  RETURNS bigint
@@ -1463,11 +1475,11 @@ CREATE OR REPLACE FUNCTION sluice.forget_keys(keep interval, at_most integer)
  SET "TimeZone" TO 'UTC'
 AS $function$
 declare
-  -- A comparison with clock_timestamp() itself, which is volatile, uses no index.
+  -- A comparison with clock_timestamp() itself would use no index, because it is volatile.
   cutoff timestamptz := clock_timestamp() - keep;
   removed bigint;
 begin
-  -- SKIP LOCKED: a key that a publish is using right now stays for the next time.
+  -- SKIP LOCKED leaves a key that a publish is using for the next call.
   delete from sluice.idempotency_keys k
   where k.ctid = any (array(
     select o.ctid from sluice.idempotency_keys o
@@ -1480,7 +1492,7 @@ begin
 end
 $function$;
 comment on function sluice.forget_keys is
-  'Removes at most at_most idempotency keys that are older than keep. Call it until it returns 0.';
+  'Removes at most at_most idempotency keys older than keep. Call it until it returns 0.';
 
 CREATE OR REPLACE FUNCTION sluice.guard(target regclass, is_own text DEFAULT 'workspace = (select current_setting(''sluice.workspace'', true))'::text)
  RETURNS void
@@ -1497,7 +1509,7 @@ AS $function$
 begin
   execute format('alter table %s enable row level security', target);
   execute format('alter table %s force row level security', target);
-  -- Subqueries, because these are evaluated once a statement and not once a row.
+  -- Subqueries are evaluated once per statement, not once per row.
   execute format(
     'create policy own_workspace on %s using ('
     '(select coalesce(current_setting(''sluice.workspace'', true), '''') = '''' and current_user <> ''sluice_request'') or %s)',
@@ -1506,8 +1518,9 @@ begin
 end
 $function$;
 comment on function sluice.guard is
-  'Internal, for migrations: shows a transaction that is told a workspace the rows of that one only. is_own: what '
-  'is true of those. Every table that has a workspace needs it.';
+  'Internal, for migrations. Adds row-level security to a table: a transaction that has set sluice.workspace sees '
+  'the rows of that workspace only. is_own: the condition that is true of these rows. Every table with a '
+  'workspace needs it.';
 
 CREATE OR REPLACE FUNCTION sluice.heartbeat_job(workspace text, id uuid, attempt integer, lease_ms integer, holder text DEFAULT NULL::text)
  RETURNS timestamp with time zone
@@ -1534,7 +1547,7 @@ begin
 end
 $function$;
 comment on function sluice.heartbeat_job is
-  'Lengthens a lease and returns its end. One that has expired is good again, if nobody has taken note of that '
+  'Extends a lease and returns its new end. An expired lease is valid again if expire_lease has not taken the job '
   'yet.';
 
 CREATE OR REPLACE FUNCTION sluice.keep_audit()
@@ -1548,12 +1561,12 @@ begin
   end if;
   raise exception using
     errcode = 'object_not_in_prerequisite_state',
-    message = 'the audit log is only appended to',
-    hint = 'To remove what is old: select sluice.forget_audit(now() - interval ''1 year'').';
+    message = 'the audit log is append-only',
+    hint = 'To remove old entries: select sluice.forget_audit(now() - interval ''1 year'').';
 end
 $function$;
 comment on function sluice.keep_audit is
-  'Internal. Refuses to change what is on record.';
+  'Internal. Refuses changes of entries.';
 
 CREATE OR REPLACE FUNCTION sluice.lock_job(workspace text, id uuid, attempt integer, holder text DEFAULT NULL::text)
  RETURNS sluice.jobs
@@ -1577,7 +1590,8 @@ begin
 end
 $function$;
 comment on function sluice.lock_job is
-  'Internal. The job, whose status nobody else changes before the transaction ends. Raises as check_attempt does.';
+  'Internal. Locks and returns the job: no other transaction changes its status until this one ends. Raises what '
+  'check_attempt raises.';
 
 CREATE OR REPLACE FUNCTION sluice.lock_streams(workspaces text[], names text[], leaves_out boolean DEFAULT false)
  RETURNS bigint[]
@@ -1595,8 +1609,8 @@ declare
   locked bigint[];
 begin
   loop
-    -- Looked up first: an insert that meets its conflict would burn a number of the sequence. The scalar subqueries,
-    -- here and below, are probes of the unique index that no planner turns into a scan of all streams.
+    -- Looks first, because an insert that runs into its conflict would use up a number of the sequence. The scalar
+    -- subqueries, here and below, are probes of the unique index; no planner turns them into a scan of all streams.
     insert into sluice.streams (workspace, name, kind)
     select m.workspace, m.name, case m.workspace when '$system' then 'system' else 'feed' end
     from (
@@ -1604,7 +1618,7 @@ begin
       from (select distinct u.workspace, u.name from unnest(workspaces, names) as u (workspace, name)) w
       where (select s.id from sluice.streams s where s.workspace = w.workspace and s.name = w.name) is null
     ) m
-    -- Without its feed a workspace has neither items nor jobs.
+    -- The feed is always created: without it a workspace can have neither items nor jobs.
     where m.name = 'feed' or m.workspace = '$system' or coalesce(m.nth <= sluice.stream_room(m.workspace), true)
     order by m.workspace collate "C", m.name collate "C"
     on conflict (workspace, name) do nothing;
@@ -1615,7 +1629,7 @@ begin
       order by w.place
     );
     locked := array(select s.id from sluice.streams s where s.id = any (ids) order by s.id for no key update);
-    -- One that retention has removed in this very moment, before it was locked, is made anew.
+    -- A stream that retention removed just before it was locked is created again.
     exit when not exists (
       select from unnest(workspaces, names, ids) as w (workspace, name, id)
       where case
@@ -1631,9 +1645,9 @@ begin
 end
 $function$;
 comment on function sluice.lock_streams is
-  'Internal. Creates the streams that are missing, locks all in ascending id, returns the ids in the order of the '
-  'arguments. Where a workspace may not create another one: raises SL004, or with leaves_out returns null in its '
-  'place.';
+  'Internal. Creates the missing streams, locks all of them in ascending id, and returns their ids in the order '
+  'of the arguments. For a workspace that has reached its limit it raises SL004, or with leaves_out returns null '
+  'in that place.';
 
 CREATE OR REPLACE FUNCTION sluice.pin_functions()
  RETURNS void
@@ -1664,20 +1678,20 @@ begin
       execute format('alter function %s set jit = off set plan_cache_mode = force_generic_plan set enable_seqscan = off '
         'set enable_indexscan = on set enable_nestloop = on set row_security = on', target.name);
     end if;
-    -- Names in statements that are put together.
+    -- Names in statements that the function assembles.
     if target.body ~* '\m(execute|regclass|regnamespace)\M' then
       execute format('alter function %s set quote_all_identifiers = off', target.name);
     end if;
-    -- What a backslash in a literal means.
+    -- The meaning of a backslash in a literal.
     if strpos(target.body, chr(92)) > 0 then
       execute format('alter function %s set standard_conforming_strings = on', target.name);
     end if;
-    -- The text of rows of an application, and how it is handed over.
+    -- The text of an application's rows, and how one trigger passes it to the next.
     if target.body ~ 'sluice\.change' then
       execute format('alter function %s set timezone = ''UTC'' set datestyle = ''ISO, MDY'' set intervalstyle = postgres '
         'set bytea_output = hex set extra_float_digits = 1 set lc_monetary = ''C'' set array_nulls = on', target.name);
     end if;
-    -- How long a day is.
+    -- The length of a day.
     if target.has_interval then
       execute format('alter function %s set timezone = ''UTC''', target.name);
     end if;
@@ -1685,7 +1699,8 @@ begin
 end
 $function$;
 comment on function sluice.pin_functions is
-  'Internal: pins the settings of all functions. Called after migrations, which make functions without them.';
+  'Internal. Pins the settings of all functions. Called after migrations, because a function that is created or '
+  'replaced has only the settings that its definition names.';
 
 CREATE OR REPLACE FUNCTION sluice.publish(workspace text, stream text, type text, data json, actor text DEFAULT NULL::text)
  RETURNS uuid
@@ -1700,11 +1715,11 @@ begin
 end
 $function$;
 comment on function sluice.publish is
-  'Publishes an event when the calling transaction commits, and with it. Returns the event''s UUID; its position '
-  'is known at COMMIT. data is a JSON object of at most 256 KiB and 64 levels. Wakes the gateways with a NOTIFY '
-  'unless sluice.notify is ''off''; then they find the event at their next poll. SL001: the stream is closed, at '
-  'the call or at COMMIT. SL002: invalid event. 40001, under REPEATABLE READ and above: retry. Grant: grant usage '
-  'on schema sluice to app; grant execute on function sluice.publish to app;';
+  'Publishes an event together with the calling transaction, when that commits. Returns the event''s UUID; its '
+  'position is known at COMMIT. data: a JSON object of at most 256 KiB and 64 levels. Wakes the gateways with a '
+  'NOTIFY unless sluice.notify is ''off''; then they find the event at their next poll. SL001: the stream is '
+  'closed, at the call or at COMMIT. SL002: invalid event. 40001, under REPEATABLE READ and above: retry. Grant: '
+  'grant usage on schema sluice to app; grant execute on function sluice.publish to app;';
 
 CREATE OR REPLACE FUNCTION sluice.publish_access_change(change json)
  RETURNS void
@@ -1730,8 +1745,9 @@ begin
 end
 $function$;
 comment on function sluice.publish_access_change is
-  'Tells all gateways of a change of access, once the calling transaction commits. Ids, never secrets. Sends no '
-  'NOTIFY: a revocation must not fail by that. The caller wakes the gateways afterwards.';
+  'Announces a change of access to all gateways when the calling transaction commits. change holds ids, never '
+  'secrets. Sends no NOTIFY, because a revocation must not fail with one; the caller wakes the gateways '
+  'afterwards.';
 
 CREATE OR REPLACE FUNCTION sluice.publish_change()
  RETURNS trigger
@@ -1753,7 +1769,7 @@ declare
   changes text[] := nullif(current_setting('sluice.change', true), '')::text[];
 begin
   for i in 1 .. coalesce(cardinality(changes), 0) by 3 loop
-    -- A row without a workspace belongs to nobody, so nobody is told.
+    -- A row whose workspace is null belongs to no workspace, so it publishes nothing.
     continue when changes[i] is null;
     perform sluice.enqueue(changes[i], tg_argv[0], changes[i + 1], changes[i + 2]::json, null, tg_relid::regclass);
   end loop;
@@ -1762,7 +1778,8 @@ begin
 end
 $function$;
 comment on function sluice.publish_change is
-  'Trigger of watched tables, as Sluice''s owner: publishes what the trigger before it has handed over.';
+  'Trigger of watched tables, with the rights of Sluice''s owner. Publishes the events that the previous trigger '
+  'described.';
 
 CREATE OR REPLACE FUNCTION sluice.raise_wall()
  RETURNS void
@@ -1786,7 +1803,7 @@ begin
       create role sluice_request nologin;
     exception
       when insufficient_privilege then return;
-      -- A gateway that starts on another database of this server was quicker.
+      -- A gateway that starts on another database of this server created it first.
       when duplicate_object or unique_violation then null;
     end;
   end if;
@@ -1828,9 +1845,9 @@ begin
 end
 $function$;
 comment on function sluice.raise_wall is
-  'Internal, at each start, also after a restore into a server that does not know the role sluice_request: makes '
-  'it where the gateway''s own role bypasses row-level security, and gives it what requests need where the gateway '
-  'may take it on.';
+  'Internal. Creates the role sluice_request where the gateway''s own role bypasses row-level security, and grants '
+  'it what requests need where the gateway may use that role. Called at each start: a database that was restored '
+  'into another server does not bring the role along.';
 
 CREATE OR REPLACE FUNCTION sluice.record(job sluice.jobs, actor text, reason text DEFAULT NULL::text)
  RETURNS bigint[]
@@ -1865,7 +1882,7 @@ begin
       select row_to_json(d) into data from (select job.id as job_id, job.status, job.result, job.attempt) d;
   end case;
 
-  -- All but the return to the queue is news for the whole workspace.
+  -- Every change but the return to the queue goes to the feed of the workspace too.
   ids := sluice.lock_streams(
     array[job.workspace] || case when type <> 'job.requeued' then array[job.workspace] end,
     array['job:' || job.id] || case when type <> 'job.requeued' then array['feed'] end
@@ -1880,8 +1897,8 @@ begin
 end
 $function$;
 comment on function sluice.record is
-  'Internal. Appends the event of the status that the job has now to its stream and to the feed of its workspace, '
-  'closes the stream at the end, and returns both streams. reason: of a return to the queue.';
+  'Internal. Appends the event of the job''s present status to its stream and to the feed of its workspace, closes '
+  'the stream if the job has ended, and returns the streams. reason: why the job returned to the queue.';
 
 CREATE OR REPLACE FUNCTION sluice.refuse_closed(stream_ids bigint[])
  RETURNS void
@@ -1906,7 +1923,7 @@ begin
     raise exception using
       errcode = 'SL001',
       message = format('the stream %L of workspace %L is closed', stream.name, stream.workspace),
-      detail = 'A closed stream has had its last event and takes no more.',
+      detail = 'A closed stream has its last event and takes no more.',
       hint = 'Publish to another stream.';
   end if;
 end
@@ -1928,7 +1945,7 @@ begin
 end
 $function$;
 comment on function sluice.refuse_snapshot is
-  'Internal. Turns the clash of two positions, which only an old snapshot can cause, into 40001: retry.';
+  'Internal. Raises 40001 (retry) for a clash of two positions, which only an old snapshot can cause.';
 
 CREATE OR REPLACE FUNCTION sluice.refuse_streams(workspace text)
  RETURNS void
@@ -1944,14 +1961,14 @@ AS $function$
 begin
   raise exception using
     errcode = 'SL004',
-    message = format('the workspace %L has as many streams as it may', workspace),
-    detail = format('It may have %s.', (select l.most from sluice.limits l where l.name = 'streams')),
-    hint = 'Publish to a stream that exists. Streams go when they are empty and not followed; '
-      'MAX_STORED_STREAMS_PER_WORKSPACE of the gateways sets the number.';
+    message = format('the workspace %L has reached its limit of streams', workspace),
+    detail = format('The limit is %s.', (select l.most from sluice.limits l where l.name = 'streams')),
+    hint = 'Publish to an existing stream. Streams that are empty and that no client follows are removed after two days; '
+      'MAX_STORED_STREAMS_PER_WORKSPACE of the gateways sets the limit.';
 end
 $function$;
 comment on function sluice.refuse_streams is
-  'Internal. Raises SL004.';
+  'Internal. Raises SL004: the workspace has too many streams.';
 
 CREATE OR REPLACE FUNCTION sluice.refuse_watch(reason text, remedy text)
  RETURNS void
@@ -1963,7 +1980,7 @@ begin
 end
 $function$;
 comment on function sluice.refuse_watch is
-  'Internal. Raises SL003.';
+  'Internal. Raises SL003: the watch is not possible.';
 
 CREATE OR REPLACE FUNCTION sluice.requeue_job(workspace text, id uuid, attempt integer, actor text, holder text DEFAULT NULL::text)
  RETURNS TABLE(job sluice.jobs, streams bigint[])
@@ -1988,7 +2005,7 @@ begin
 end
 $function$;
 comment on function sluice.requeue_job is
-  'Hands a job back to its queue, at its old place. Never interrupts it, however many attempts it has had.';
+  'Returns a job to its old place in the queue. Never interrupts it, however many attempts it has had.';
 
 CREATE OR REPLACE FUNCTION sluice.retain(kind text, keep interval, at_most integer)
  RETURNS bigint
@@ -2008,7 +2025,7 @@ begin
 end
 $function$;
 comment on function sluice.retain is
-  'As retain_due, for gateways of before; returns how many events were removed.';
+  'As retain_due, for older gateways. Returns how many events were removed.';
 
 CREATE OR REPLACE FUNCTION sluice.retain_due(kind text, keep interval, at_most integer, OUT removed bigint, OUT more boolean)
  RETURNS record
@@ -2040,7 +2057,7 @@ begin
   if not pg_try_advisory_xact_lock(hashtextextended('sluice.retain', 0)) then
     return;
   end if;
-  -- One that somebody is just appending to is left for retain_stream: it may be locked for long.
+  -- Skips a stream that an append has locked, perhaps for long. retain_stream handles it later.
   for stream in
     select s.id from sluice.streams s
     where s.kind = retain_due.kind and s.oldest_at < cutoff
@@ -2055,8 +2072,8 @@ begin
 end
 $function$;
 comment on function sluice.retain_due is
-  'Removes events that are older than keep from the streams of a kind, the oldest of each stream first, and '
-  'streams that are empty and unused: at most at_most events and 200 streams. more: whether to call it again at '
+  'Removes events older than keep from the streams of a kind, the oldest of each stream first, and streams that '
+  'are empty and unused: at most at_most events and 200 streams in one call. more: whether to call it again at '
   'once.';
 
 CREATE OR REPLACE FUNCTION sluice.retain_locked(id bigint, cutoff timestamp with time zone, at_most bigint)
@@ -2072,9 +2089,9 @@ CREATE OR REPLACE FUNCTION sluice.retain_locked(id bigint, cutoff timestamp with
 AS $function$
 #variable_conflict use_column
 declare
-  -- Two days without a use: gateways tell of the streams that they follow each hour.
+  -- Two days: gateways note once an hour which streams their clients follow.
   unused_before timestamptz := clock_timestamp() - interval '48 hours';
-  -- When to look at it again while it has no events.
+  -- When to look at the stream again while it has no events.
   later timestamptz := least(clock_timestamp(), cutoff + interval '48 hours');
   base bigint;
   oldest timestamptz;
@@ -2100,7 +2117,7 @@ begin
   end loop;
 
   if removed = 0 and oldest is null then
-    -- Nobody can be appending: that takes the lock which is held here, and then sees that the stream is gone.
+    -- No append can be running: it would need the lock that is held here, and afterwards it sees that the stream is gone.
     delete from sluice.streams s
     where s.id = retain_locked.id and s.kind = 'feed' and s.workspace <> '$system' and s.closed_at is null
       and s.used_at < unused_before;
@@ -2122,7 +2139,8 @@ end
 $function$;
 comment on function sluice.retain_locked is
   'Internal. Removes at most at_most expired events of a stream that the transaction has locked FOR UPDATE, and '
-  'moves its base along; or the stream itself, if it is open-ended, has no events and was not used for two days.';
+  'moves its base; or removes the stream itself, if it is open-ended, has no events and was not used for two '
+  'days.';
 
 CREATE OR REPLACE FUNCTION sluice.retain_stream(id bigint, keep interval, at_most integer)
  RETURNS bigint
@@ -2148,7 +2166,8 @@ begin
 end
 $function$;
 comment on function sluice.retain_stream is
-  'As retain_due, for one stream that was locked then: waits up to a second for it, else raises 55P03.';
+  'As retain_due, for one stream that retain_due found locked. Waits up to a second for the lock, then raises '
+  '55P03.';
 
 CREATE OR REPLACE FUNCTION sluice.stream_room(workspace text)
  RETURNS bigint
@@ -2174,9 +2193,9 @@ begin
 end
 $function$;
 comment on function sluice.stream_room is
-  'Internal. How many more open-ended streams a workspace may create; null: any number. Transactions that create '
-  'some at the same time do not see each other''s: together they may exceed the limit by what they create before '
-  'they commit.';
+  'Internal. How many more open-ended streams a workspace may create; null means any number. Concurrent '
+  'transactions do not see each other''s new streams, so together they may exceed the limit by the streams that '
+  'they create before they commit.';
 
 CREATE OR REPLACE FUNCTION sluice.tails(stream_ids bigint[])
  RETURNS TABLE(stream_id bigint, "position" bigint, at timestamp with time zone)
@@ -2200,8 +2219,8 @@ begin
 end
 $function$;
 comment on function sluice.tails is
-  'Internal. The last position of each stream and the time of what is appended next: not now(), which is the '
-  'start of the transaction and can run backwards against positions. The streams must be locked.';
+  'Internal. The last position of each stream and the time of its next event. That time is not now(), the start '
+  'of the transaction, because it could run backwards against positions. The streams must be locked.';
 
 CREATE OR REPLACE FUNCTION sluice.unwatch(target regclass)
  RETURNS boolean
@@ -2231,7 +2250,7 @@ begin
 end
 $function$;
 comment on function sluice.unwatch is
-  'Ends a watch. False when the table was not watched. Only its owner may do so.';
+  'Ends a watch. Returns false when the table was not watched. Only the table''s owner may call it.';
 
 CREATE OR REPLACE FUNCTION sluice.use_streams(ids bigint[])
  RETURNS void
@@ -2256,7 +2275,7 @@ begin
 end
 $function$;
 comment on function sluice.use_streams is
-  'Notes that these streams are followed, so that retention keeps them; once a day each.';
+  'Notes, at most once a day for each, that clients follow these streams, so retention keeps them.';
 
 CREATE OR REPLACE FUNCTION sluice.wake(stream_ids bigint[])
  RETURNS void
@@ -2273,24 +2292,25 @@ begin
   if current_setting('sluice.notify', true) is not distinct from 'off' then
     return;
   end if;
-  -- Whether this is the end of a transaction or its preparation only the client's statement tells, which cannot be sent
-  -- from a function. A text that has the two words and means something else costs a wake.
+  -- Only the text of the client's statement shows whether the transaction commits or is being prepared. If a statement
+  -- contains both words and means something else, one wake is lost.
   if current_setting('max_prepared_transactions')::int > 0 and current_query() ~* 'prepare.*transaction' then
     return;
   end if;
-  -- Also moves the queue's tail on. Without that Postgres goes on refusing after the session that held it up has gone.
+  -- This call also advances the tail of the queue. Otherwise Postgres would go on refusing after the session that held the
+  -- queue up has gone.
   if pg_notification_queue_usage() > 0.5 then
     return;
   end if;
-  -- A payload has at most 7,999 bytes, a number at most 19 digits and its comma.
+  -- A payload has at most 7,999 bytes; a number has at most 19 digits and a comma.
   perform pg_notify('sluice_wake', ':' || string_agg(i.id::text, ','))
   from unnest(stream_ids) with ordinality as i (id, place)
   group by (i.place - 1) / 380;
 end
 $function$;
 comment on function sluice.wake is
-  'Internal. Tells the gateways by NOTIFY that these streams have grown, unless that could fail the transaction: '
-  'when more than half of the queue of notifications is in use, and when the transaction is being prepared.';
+  'Internal. Notifies the gateways that these streams have grown, unless the NOTIFY could fail the transaction: '
+  'when more than half of the queue of notifications is in use, or when the transaction is being prepared.';
 
 CREATE OR REPLACE FUNCTION sluice.watch(target regclass, name text DEFAULT NULL::text, workspace text DEFAULT NULL::text, workspace_column name DEFAULT NULL::name, stream text DEFAULT 'feed'::text, columns name[] DEFAULT NULL::name[])
  RETURNS void
@@ -2321,18 +2341,18 @@ begin
   name := coalesce(name, relation.relname);
 
   if relation.relkind not in ('r', 'p') then
-    perform sluice.refuse_watch(format('%s is not a table', target), 'Watch the tables that it shows.');
+    perform sluice.refuse_watch(format('%s is not a table', target), 'Watch the tables that it reads.');
   end if;
   if relation.schema in ('sluice', 'pg_catalog', 'information_schema') then
     perform sluice.refuse_watch(format('%s is not a table of an application', target), 'Watch tables of your own.');
   end if;
   if not relation.owned then
     perform sluice.refuse_watch(format('%s belongs to another role', target),
-      'Let its owner call this: whoever follows the events reads the rows.');
+      'Let its owner call this: every client that follows the events reads the rows.');
   end if;
   if (workspace is null) = (workspace_column is null) then
     perform sluice.refuse_watch('it needs either workspace or workspace_column',
-      'workspace is one for all rows; workspace_column is the column that says to whom a row belongs.');
+      'workspace is the workspace of all rows; workspace_column is the column that holds each row''s workspace.');
   end if;
   if workspace is not null and not sluice.is_workspace(workspace) then
     perform sluice.refuse_watch(format('%L is not a workspace', left(workspace, 200)),
@@ -2342,18 +2362,18 @@ begin
     perform sluice.refuse_watch(format('%L is not a stream', left(stream, 200)),
       'A stream is named by 1 to 128 characters out of A-Z a-z 0-9 . _ : / - and starts with a letter or a digit.');
   end if;
-  -- With ".truncated" it has to be a type.
+  -- With ".truncated" appended, the name must be a type.
   if not sluice.is_type(name || '.truncated') then
     perform sluice.refuse_watch(format('%L cannot be the first part of a type', left(name, 200)),
       'Pass a name of 1 to 118 characters out of A-Z a-z 0-9 . _ : / - that starts with a letter.');
   end if;
   if starts_with(name || '.', 'job.') then
-    perform sluice.refuse_watch(format('types that start with %L are the gateway''s own, about jobs', left(name, 200) || '.'),
+    perform sluice.refuse_watch(format('types that start with %L are reserved for the gateway''s jobs', left(name, 200) || '.'),
       'Pass another name, such as task.');
   end if;
   if cardinality(columns) = 0 or cardinality(columns) > cardinality(array(select distinct unnest(columns))) then
     perform sluice.refuse_watch('columns is empty or names a column twice',
-      'Name each column that events show once, or leave columns out to show all.');
+      'Name each column that events show once, or omit columns to show all.');
   end if;
   select string_agg(coalesce(quote_ident(u.name), 'null'), ', ') into unknown
   from unnest(case when workspace_column is null then columns else columns || workspace_column end) as u (name)
@@ -2370,7 +2390,7 @@ begin
       select p.relid from pg_partition_tree(target) p union all select a.relid from pg_partition_ancestors(target) a
     )
   ) then
-    perform sluice.refuse_watch(format('%s is watched already, as a part of a partitioned table or through its parts', target),
+    perform sluice.refuse_watch(format('%s is watched already, through its partitioned table or through its partitions', target),
       'Watch the partitioned table alone; unwatch the other first.');
   end if;
 
@@ -2384,7 +2404,7 @@ begin
   end if;
 
   perform sluice.unwatch(target);
-  -- Triggers of one event fire in the order of their names.
+  -- Triggers on the same change fire in the order of their names.
   execute format(
     'create trigger sluice_watch_1_describe after insert or update or delete on %s '
     'for each row execute function sluice.describe_change(%L, %L, %L)',
@@ -2404,20 +2424,20 @@ begin
 end
 $function$;
 comment on function sluice.watch is
-  'Publishes the changes of a table as <name>.created, .updated and .deleted with the row (after the change; '
-  'before it, of a deleted one) as data, and <name>.truncated with {}. name: default the table''s. workspace: that '
-  'of all rows; or workspace_column: the column that holds it. A row that moves to another workspace is deleted '
-  'in the one and created in the other; a row whose workspace is null belongs to nobody and publishes nothing. '
-  'columns: what events show; default all. An update that changes none of what is shown publishes nothing. '
-  'Watching again replaces. A row of more than 256 KiB as JSON fails its write with SL002: watch fewer columns. '
-  'After a shown column is renamed or dropped, watch again. Values are written as with TimeZone UTC, DateStyle '
-  'ISO, IntervalStyle postgres, bytea_output hex and lc_monetary C, whatever the writer''s settings are. '
-  'Partitioned tables: watch the parent; a row that moves to another partition is deleted and created, and a '
-  'TRUNCATE of one partition alone, like ATTACH and DETACH, publishes nothing. A TRUNCATE with workspace_column '
-  'reads the table as the caller. Only the table''s owner may call it, with: grant usage on schema sluice to app; '
-  'grant execute on function sluice.watch, sluice.unwatch, sluice.refuse_watch, sluice.is_workspace, '
-  'sluice.is_stream, sluice.is_type, sluice.describe_change, sluice.describe_truncate, sluice.publish_change to '
-  'app;';
+  'Publishes the changes of a table as <name>.created, <name>.updated and <name>.deleted, with the row as data (a '
+  'deleted row as it was), and <name>.truncated with {}. name: by default the table''s name. Pass either '
+  'workspace, the workspace of all rows, or workspace_column, the column that holds each row''s workspace. A row '
+  'that moves to another workspace is deleted in the old one and created in the new one; a row whose workspace is '
+  'null publishes nothing. columns: the columns that events show, by default all. An update that changes none of '
+  'them publishes nothing. Watching a table again replaces its watch. A write of a row of more than 256 KiB as '
+  'JSON fails with SL002: watch fewer columns. After a shown column was renamed or dropped, watch the table '
+  'again. Values are written as with TimeZone UTC, DateStyle ISO, IntervalStyle postgres, bytea_output hex and '
+  'lc_monetary C, whatever the writer''s settings are. Partitioned tables: watch the parent. A row that moves to '
+  'another partition is deleted and created. A TRUNCATE, ATTACH or DETACH of a single partition publishes '
+  'nothing. A TRUNCATE with workspace_column reads the table with the caller''s rights. Only the table''s owner may '
+  'call it, with: grant usage on schema sluice to app; grant execute on function sluice.watch, sluice.unwatch, '
+  'sluice.refuse_watch, sluice.is_workspace, sluice.is_stream, sluice.is_type, sluice.describe_change, '
+  'sluice.describe_truncate, sluice.publish_change to app;';
 
 -- Triggers ------------------------------------------------------------------------------------------------------
 

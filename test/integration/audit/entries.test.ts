@@ -288,7 +288,7 @@ t.test('what is on record cannot be changed, and only be removed by age', async 
   const { app } = await startGateway(t)
   await record({ app }, 10)
   const fails = (sql: string) =>
-    t.rejects(app.database.query(sql), { code: '55000', message: /only appended to/ }, sql)
+    t.rejects(app.database.query(sql), { code: '55000', message: /append-only/ }, sql)
 
   await fails(`update sluice.audit set principal = 'nobody'`)
   await fails(`update sluice.audit set principal = 'nobody' where false`)
