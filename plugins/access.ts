@@ -1,6 +1,7 @@
 /** Whether those who are in, or come in, still may; and what all processes are told of changes of that. */
 import fp from 'fastify-plugin'
 import { Guard } from '../src/auth/revocations/guard.js'
+import { OpenStreams } from '../src/auth/revocations/open-streams.js'
 import { AccessLog } from '../src/auth/revocations/revocation-stream.js'
 
 declare module 'fastify' {
@@ -13,8 +14,8 @@ declare module 'fastify' {
 
 export default fp(
   async app => {
-    const { database, hub, tailer, log: logger, apiKeys: keys } = app
-    const guard = new Guard({ database, hub, keys })
+    const { database, tailer, log: logger, apiKeys: keys } = app
+    const guard = new Guard({ database, streams: new OpenStreams(), keys })
     const accessLog = new AccessLog({ database, tailer, logger, guard, onCommitted: app.wake })
     app.decorate('guard', guard)
     app.decorate('accessChanged', () => accessLog.wake())

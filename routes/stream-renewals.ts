@@ -1,9 +1,9 @@
 /** POST /api/streams/:connection/token: newer credentials for a stream that is open, in whichever process. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
+import { endAsText } from '../src/auth/credential-end.js'
 import { publishAccessChange } from '../src/auth/revocations/access-change.js'
 import { renewalOf } from '../src/auth/revocations/revocation-stream.js'
-import { endOf } from '../src/hub/admission.js'
 
 const Params = Type.Object({
   connection: Type.String({
@@ -41,7 +41,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       await publishAccessChange(app.database, renewalOf(connection, principal))
       app.accessChanged()
       app.guard.renew(connection, principal)
-      return reply.code(202).send({ expires_at: endOf(principal) })
+      return reply.code(202).send({ expires_at: endAsText(principal) })
     },
   )
 }

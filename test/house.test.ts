@@ -81,12 +81,7 @@ t.test('rooms import from lower rooms only', async t => {
     ([from, to]) => floorOf(from) === 'src' && floorOf(to) === 'src' && rankOf(from) < rankOf(to),
   )
 
-  // The hub still asks a principal whether a subscription may go on.
-  const known = ['src/hub/admission.ts → src/auth/principal.ts', 'src/hub/hub.ts → src/auth/principal.ts']
-  t.strictSame(
-    wrong.map(show).filter(edge => !known.includes(edge)),
-    [],
-  )
+  t.strictSame(wrong.map(show), [])
 })
 
 t.test('floors import from lower floors only: plugins and routes never from each other', async t => {

@@ -16,6 +16,12 @@ export function assertNotExpired(principal: Ending, now: number): void {
   if (now >= lastRequestAt(principal)) throw expired(principal)
 }
 
+/** The end of credentials as an ISO date; null if they never end, or later than any date. */
+export function endAsText({ expiresAt }: Pick<Principal, 'expiresAt'>): string | null {
+  const end = new Date(expiresAt)
+  return Number.isNaN(end.getTime()) ? null : end.toISOString()
+}
+
 export function expired({ credential }: Pick<Principal, 'credential'>): Problem {
   return credential.kind === 'key' ? keyExpired() : tokenExpired()
 }

@@ -4,20 +4,21 @@
  * and has the one timer that looks after every subscription.
  */
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Principal, Role } from '../auth/principal.js'
 import type { Database } from '../database/pool.js'
+import { FEED } from '../log/event.js'
 import type { TypeFilter } from '../log/type-filter.js'
 import type { Logger } from '../logging/logger.js'
 import { PeriodicLoop } from '../process/periodic-loop.js'
 import type { Encoding } from '../sse/encoding.js'
 import type { Sink } from '../sse/sink.js'
-import { Admission, endOf } from './admission.js'
+import { type Cursor, isAt } from './cursor.js'
 import { HubStream } from './hub-stream.js'
 import type { Mode } from './mode.js'
 import { Pages } from './pages.js'
+import { endlessPermit, type Permit } from './permit.js'
 import { Turns } from './scheduling/fair-scheduler.js'
 import { type Start, Starts } from './start.js'
-import { openStored } from './stored-stream.js'
+import { findStored, openStored } from './stored-stream.js'
 import { Subscription } from './subscription.js'
 import type { Tailer } from './tailer.js'
 
@@ -52,9 +53,8 @@ export interface Follow {
   readonly sink: Sink
   readonly encoding: Encoding
   readonly filter: TypeFilter | undefined
-  /** Who follows, and the roles one of which may. */
-  readonly principal: Principal
-  readonly access: readonly Role[]
+  /** The right by which the subscription stays open; default: one that never ends. */
+  readonly permit?: Permit | undefined
   /** Said before the events; default nothing. */
   readonly opening?: readonly Buffer[]
   /** The id that the client came with, as it may be sent back. */
@@ -67,8 +67,7 @@ export class Hub {
   readonly starts: Starts
   readonly #options: HubOptions
   readonly #streams = new Map<string, Promise<HubStream | undefined>>()
-  /** By the names of their connections. */
-  readonly #subscriptions = new Map<string, Subscription>()
+  readonly #subscriptions = new Set<Subscription>()
   readonly #turns = new Turns()
   readonly #ticks: PeriodicLoop
   #mode: Mode = 'normal'
@@ -95,7 +94,7 @@ export class Hub {
   /** Clients of this process, per kind of stream. */
   clients(): { total: number; byKind: Record<string, number> } {
     const byKind: Record<string, number> = {}
-    for (const { kind } of this.#subscriptions.values()) byKind[kind] = (byKind[kind] ?? 0) + 1
+    for (const { kind } of this.#subscriptions) byKind[kind] = (byKind[kind] ?? 0) + 1
     return { total: this.#subscriptions.size, byKind }
   }
 
@@ -122,12 +121,34 @@ export class Hub {
     return { stream, release: stream.hold() }
   }
 
+  /**
+   * Whether the stream has ended, and a client with this cursor has all of it. Asked of the log, not of this process: the
+   * end may be new here, the tailer may not have brought the last events yet, or the log may have lost them, the end
+   * included; and no client may be sent away for good without them.
+   */
+  async isAtItsEnd(workspace: string, name: string, stream: HubStream, cursor: Cursor): Promise<boolean> {
+    if (cursor.position < stream.head.position) return false
+    // A feed has no end.
+    if (!stream.closed && stream.kind === FEED) return false
+    const found = await findStored(this.#options.database, workspace, name)
+    return found !== undefined && found.closedAt !== null && isAt(cursor, found.head)
+  }
+
   /** Takes over the handle. A subscription that must come back later, or has expired, is told so and ended at once. */
-  subscribe({ handle, start, sink, encoding, filter, broughtId, opening = [], ignored, ...by }: Follow) {
+  subscribe({
+    handle,
+    start,
+    sink,
+    encoding,
+    filter,
+    broughtId,
+    opening = [],
+    ignored,
+    permit = endlessPermit(),
+  }: Follow) {
     const { heartbeatMs, maxAgeMs, logger } = this.#options
     const now = Date.now()
     const tooOldAt = maxAgeMs > 0 ? now + maxAgeMs * (0.9 + 0.2 * Math.random()) : Number.POSITIVE_INFINITY
-    const admission = new Admission({ ...by, tooOldAt })
     const subscription = new Subscription({
       stream: handle.stream,
       starts: this.starts,
@@ -138,45 +159,19 @@ export class Hub {
       broughtId,
       logger,
       heartbeatMs: encoding.heartbeatMs ?? heartbeatMs,
-      admission,
+      permit,
+      tooOldAt,
       onClosed: () => {
-        this.#subscriptions.delete(admission.connection)
+        this.#subscriptions.delete(subscription)
         handle.release()
       },
     })
     // Asked again: many may have been let in at the same time, and have waited for the database since.
     const { refusal } = this
-    this.#subscriptions.set(admission.connection, subscription)
+    this.#subscriptions.add(subscription)
     subscription.open(this.#mode, opening, ignored)
     if (refusal) subscription.refuse(refusal)
     else subscription.tick(now)
-  }
-
-  /** Those who follow something in this process, as often as they do. */
-  *principals(): Iterable<Principal> {
-    for (const { admission } of this.#subscriptions.values()) yield admission.principal
-  }
-
-  /** Lets what an API key has opened end at a time (ms since 1970), if it would last longer. */
-  endKey(key: string, expiresAt: number): void {
-    for (const { admission } of this.#subscriptions.values()) {
-      const { kind, id } = admission.principal.credential
-      if (kind === 'key' && id === key) admission.endBy(expiresAt)
-    }
-  }
-
-  /** Ends every subscription whose principal it `concerns`. */
-  revoke(concerns: (principal: Principal) => boolean): void {
-    for (const subscription of this.#subscriptions.values()) {
-      if (concerns(subscription.admission.principal)) subscription.stop('revoked')
-    }
-  }
-
-  /** Lets the stream of that connection go on with newer credentials, if it is in this process and they fit. */
-  renew(connection: string, principal: Principal): void {
-    const subscription = this.#subscriptions.get(connection)
-    if (!subscription?.admission.renew(principal)) return
-    subscription.say({ name: 'auth-renewed', data: { expires_at: endOf(principal) } })
   }
 
   /** Lets go of what is kept only so that it need not be read again. */
@@ -195,7 +190,7 @@ export class Hub {
     if (this.#mode === mode) return
     this.#mode = mode
     const notice = { name: 'server.state', data: { mode } } as const
-    for (const subscription of this.#subscriptions.values()) subscription.say(notice, mode === 'draining')
+    for (const subscription of this.#subscriptions) subscription.say(notice, mode === 'draining')
   }
 
   /** Answers all long polls and ends all subscriptions: a few at once, many in waves over at most `longestMs`. */
@@ -204,7 +199,7 @@ export class Hub {
     for (const opening of this.#streams.values()) {
       void opening.catch(() => undefined).then(stream => stream?.end())
     }
-    const all = [...this.#subscriptions.values()]
+    const all = [...this.#subscriptions]
     const waves = Math.ceil(Math.min(longestMs, all.length * MS_PER_CLIENT) / WAVE_MS) || 1
     const size = Math.ceil(all.length / waves)
     for (let first = 0; first < all.length && this.#subscriptions.size > 0; first += size) {
@@ -215,7 +210,7 @@ export class Hub {
 
   close(): void {
     this.#ticks.stop()
-    for (const subscription of this.#subscriptions.values()) subscription.stop('draining')
+    for (const subscription of this.#subscriptions) subscription.stop('draining')
   }
 
   async #load(workspace: string, name: string): Promise<HubStream | undefined> {
@@ -236,7 +231,7 @@ export class Hub {
 
   async #tick(): Promise<void> {
     const now = Date.now()
-    for (const subscription of this.#subscriptions.values()) subscription.tick(now)
+    for (const subscription of this.#subscriptions) subscription.tick(now)
     for (const [key, opening] of this.#streams) {
       const stream = await opening.catch(() => undefined)
       if (stream && stream.idleFor(now) <= LINGER_MS && !stream.deleted) continue

@@ -4,6 +4,15 @@ import { inWorkspace } from '../database/workspace.js'
 import { FEED } from '../log/event.js'
 import { ensureStream, findStreamAndHead, noteUse, type StreamWithHead } from '../log/log.js'
 
+/** The stream as the log has it now; undefined when there is none. */
+export function findStored(
+  database: Database,
+  workspace: string,
+  name: string,
+): Promise<StreamWithHead | undefined> {
+  return inWorkspace(database, workspace, client => findStreamAndHead(client, workspace, name))
+}
+
 /**
  * Undefined when there is none; a missing feed is created. An existing stream is opened without a write, so that it opens
  * on a read-only database too.

@@ -13,7 +13,7 @@
  * closed: by the client, or by `stop`. Nothing is written any more.
  *
  * When the log does not continue at the stream's head, a client that knows that head gets `reset` and goes on from the new
- * one. Any other catches up from the last place that it knows, which the log may still have; if not, it is told then.
+ * one. Any other catches up from the last place that it knows.
  */
 import type { StoredEvent } from '../log/event.js'
 import type { Bounds, Head } from '../log/log.js'
@@ -22,21 +22,19 @@ import type { Encoding, Notice } from '../sse/encoding.js'
 import { Payload } from '../sse/payload.js'
 import { retryMs } from '../sse/retry.js'
 import { type Sink, STALLED_MS } from '../sse/sink.js'
-import type { Admission } from './admission.js'
 import { CatchUp, type Latecomer } from './catch-up.js'
 import { type Cursor, cursorId, isAt } from './cursor.js'
 import type { Member } from './fan-out-group.js'
 import type { Follower, HubStream } from './hub-stream.js'
 import type { Mode } from './mode.js'
+import type { PermittedSubscription } from './permit.js'
 import { resetNotice, resetTo } from './start.js'
 import type { SubscriptionOptions } from './subscription-options.js'
 import type { Discontinuity } from './tailer.js'
 
-/** Why a subscription is ended from here. */
 export type Stop = 'expired' | 'revoked' | 'too-old' | 'stalled' | 'draining' | 'deleted'
 
-export class Subscription implements Member, Follower, Latecomer {
-  readonly admission: Admission
+export class Subscription implements Member, Follower, Latecomer, PermittedSubscription {
   readonly #options: SubscriptionOptions
   // What each delivery needs: looked up in #options, which has many shapes, it took a tenth of the gateway's CPU.
   readonly #stream: HubStream
@@ -58,7 +56,6 @@ export class Subscription implements Member, Follower, Latecomer {
 
   constructor(options: SubscriptionOptions) {
     this.#options = options
-    this.admission = options.admission
     this.#stream = options.stream
     this.#sink = options.sink
     this.#encoding = options.encoding
@@ -85,24 +82,26 @@ export class Subscription implements Member, Follower, Latecomer {
   }
 
   /**
-   * Says hello and starts to catch up. To be called once.
+   * Says hello and starts to catch up. Call it once.
    * @param opening said first: what the client needs before the events, such as a snapshot.
    * @param ignored query parameters that were ignored: an EventSource cannot read the header that names them.
    */
   open(mode: Mode, opening: readonly Buffer[], ignored?: readonly string[]): void {
-    const { start, broughtId, onClosed } = this.#options
+    const { start, broughtId, permit, onClosed } = this.#options
     this.#stream.followers.add(this)
+    permit.onOpened(this)
     this.#sink.onClosed(() => {
       this.#closed = true
       this.#leaveLive()
       this.#stream.followers.delete(this)
+      permit.onClosed()
       onClosed()
     })
     // A client that is cut off before it has heard of the reset must come back with what it brought.
     const id = start.reset ? broughtId : cursorId(start.cursor)
     // One that is cut off before it has heard its opening whole must come back without an id.
     const place = id !== undefined && opening.length === 0 ? { id } : {}
-    const data = { mode, connection: this.admission.connection, ...(ignored && { ignored }) }
+    const data = { mode, connection: permit.connection, ...(ignored && { ignored }) }
     const hello = this.#encoding.notice({ name: 'server.state', data, ...place })
     const cursor = hello && id !== undefined && opening.length > 0 ? this.#encoding.cursor(id) : undefined
     const reset = start.reset && resetNotice(this.#encoding, start.reset)
@@ -185,11 +184,12 @@ export class Subscription implements Member, Follower, Latecomer {
 
   /** Twice a second or so, by the hub's one timer. */
   tick(now: number): void {
-    const over = this.admission.overAt(now)
-    if (over) this.stop(over)
+    const { permit, tooOldAt, heartbeatMs } = this.#options
+    if (permit.isOver(now)) this.stop('expired')
+    else if (now >= tooOldAt) this.stop('too-old')
     else if (this.#sink.stalledFor(now) > STALLED_MS) this.stop('stalled')
     else if (now >= this.#heartbeatAt) {
-      this.#heartbeatAt = now + this.#options.heartbeatMs
+      this.#heartbeatAt = now + heartbeatMs
       if (!this.#sink.full) this.#sayHeartbeat()
     }
   }
@@ -198,6 +198,10 @@ export class Subscription implements Member, Follower, Latecomer {
   refuse(reason: 'draining' | 'limit'): void {
     this.say({ name: 'unavailable', data: { reason } }, true)
     this.#sink.end()
+  }
+
+  revoke(): void {
+    this.stop('revoked')
   }
 
   stop(why: Stop): void {

@@ -7,6 +7,7 @@ import type { BusStatus } from '../../src/bus/bus.js'
 import { createPool, type Database, inTransaction } from '../../src/database/pool.js'
 import { Hub, type HubOptions } from '../../src/hub/hub.js'
 import type { HubStream } from '../../src/hub/hub-stream.js'
+import { endlessPermit } from '../../src/hub/permit.js'
 import type { StartAt } from '../../src/hub/start.js'
 import { Tailer } from '../../src/hub/tailer.js'
 import type { Position, StreamId } from '../../src/log/event.js'
@@ -17,11 +18,6 @@ import type { Logger } from '../../src/logging/logger.js'
 import { sse } from '../../src/sse/encoding.js'
 import { Sink } from '../../src/sse/sink.js'
 import { createDatabase } from './database.js'
-
-const ADA = {
-  ...({ id: 'ada', workspace: 'acme', role: 'viewer', issuedAt: 0 } as const),
-  credential: { kind: 'token', id: undefined },
-} as const
 
 export interface TestHub {
   /** `?from=beginning|now|<event id>&types=…&expires=<ms since 1970>`; follows the feed of acme. */
@@ -86,8 +82,14 @@ export async function startHub(
       most = Math.max(most, sink.pending)
     }
     const expiresAt = Number(query.get('expires') ?? Number.POSITIVE_INFINITY)
-    const principal = { ...ADA, expiresAt }
-    hub.subscribe({ handle, start, sink, encoding: sse, filter, principal, access: ['viewer'] })
+    hub.subscribe({
+      handle,
+      start,
+      sink,
+      encoding: sse,
+      filter,
+      permit: { ...endlessPermit(), isOver: now => now >= expiresAt },
+    })
     subscribed?.(handle.stream)
   })
   test.teardown(async () => {

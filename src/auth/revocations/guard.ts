@@ -7,13 +7,14 @@
  */
 import { LRUCache } from 'lru-cache'
 import type { Database } from '../../database/pool.js'
-import type { Hub } from '../../hub/hub.js'
+import type { Permit } from '../../hub/permit.js'
 import { unavailable } from '../../problems/problem.js'
 import { withinDeadline } from '../../process/deadline.js'
-import type { Principal } from '../principal.js'
+import type { Principal, Role } from '../principal.js'
 import { keyRevoked, tokenRevoked } from '../refusals.js'
 import type { MadeRevocation, RemovedRevocation } from './access-change.js'
 import { CredentialWatch } from './credential-watch.js'
+import type { OpenStreams } from './open-streams.js'
 import { selectInForce } from './revocation-rows.js'
 import { Revocations } from './revocations.js'
 
@@ -26,7 +27,7 @@ const REMOVED_REVOCATIONS = 10_000
 
 export interface GuardOptions {
   readonly database: Database
-  readonly hub: Pick<Hub, 'principals' | 'revoke' | 'renew' | 'endKey'>
+  readonly streams: Pick<OpenStreams, 'admit' | 'principals' | 'revoke' | 'renew' | 'endKey'>
   readonly keys: {
     forget(id: string): void
     forgetAll(): void
@@ -78,6 +79,16 @@ export class Guard {
     }
     if (this.#concerns(principal)) throw principal.credential.kind === 'key' ? keyRevoked() : tokenRevoked()
     return this.#endingWithKey(principal)
+  }
+
+  /**
+   * The permit for a stream that the principal is about to open, with its credentials as they are now: ask for it in the
+   * turn of the event loop in which the hub opens the stream.
+   * @param access the stream can be opened with any of these roles, so newer credentials must have one of them too.
+   * @throws {Problem} as `assertNotRevoked`.
+   */
+  admit(principal: Principal, access: readonly Role[]): Permit {
+    return this.#options.streams.admit(this.current(principal), access)
   }
 
   /** Requests in this process whose credentials are watched because they go on for long. */
@@ -155,17 +166,17 @@ export class Guard {
   }
 
   async keyChanged(key: string): Promise<void> {
-    const { keys, hub } = this.#options
+    const { keys, streams } = this.#options
     keys.forget(key)
     const end = await keys.endOf(key)
     this.#keyEnds.set(key, end)
-    hub.endKey(key, end)
+    streams.endKey(key, end)
     this.#sweep()
   }
 
   /** Newer credentials for an open stream, wherever it is. Ones that have been revoked meanwhile are not taken. */
   renew(connection: string, principal: Principal): void {
-    if (!this.#concerns(principal)) this.#options.hub.renew(connection, this.#endingWithKey(principal))
+    if (!this.#concerns(principal)) this.#options.streams.renew(connection, this.#endingWithKey(principal))
   }
 
   async #read(): Promise<void> {
@@ -194,7 +205,7 @@ export class Guard {
   }
 
   #sweep(): void {
-    this.#options.hub.revoke(principal => this.#concerns(principal))
+    this.#options.streams.revoke(principal => this.#concerns(principal))
     for (const watch of [...this.#watches]) watch.check()
   }
 
@@ -212,7 +223,7 @@ export class Guard {
   }
 
   *#present(): Iterable<Principal> {
-    yield* this.#options.hub.principals()
+    yield* this.#options.streams.principals()
     for (const { principal } of this.#watches) yield principal
   }
 }

@@ -56,12 +56,17 @@ t.test('whatever ends a quiet stream, its client keeps its place', async t => {
   const all = await places(gateway)
   const ends = {
     expired: () => clock.forward(3_700_000),
-    revoked: () => gateway.app.hub.revoke(() => true),
+    revoked: async () => {
+      await gateway.app.database.query(
+        `insert into sluice.revocations (workspace, subject, by) values ('acme', 'revoked', 'root')`,
+      )
+      await gateway.app.guard.reload()
+    },
     draining: () => gateway.app.hub.drain(1),
   }
 
   for (const [name, end] of Object.entries(ends)) {
-    const headers = bearer(token({ exp: secondsFromNow(3_600) }))
+    const headers = bearer(token({ sub: name, exp: secondsFromNow(3_600) }))
     const streams = await Promise.all(
       all.map(({ path, id }) =>
         openStream(t, gateway.url + path, { headers: { ...headers, 'last-event-id': id } }),
@@ -70,7 +75,7 @@ t.test('whatever ends a quiet stream, its client keeps its place', async t => {
     await until('all are there', () => gateway.app.hub.clients().total === all.length)
     clock.forward(16_000)
     await until('a heartbeat', () => streams.every(({ text }) => /heartbeat|ping/.test(text())))
-    end()
+    await end()
 
     for (const [n, { path, id }] of all.entries()) {
       t.ok(await streams[n]?.ended())

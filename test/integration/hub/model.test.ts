@@ -5,11 +5,11 @@
 import { Writable } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { Admission } from '../../../src/hub/admission.js'
 import type { Cursor } from '../../../src/hub/cursor.js'
 import { readEventPage } from '../../../src/hub/event-page.js'
 import { HubStream } from '../../../src/hub/hub-stream.js'
 import { Pages } from '../../../src/hub/pages.js'
+import { endlessPermit } from '../../../src/hub/permit.js'
 import { Turns } from '../../../src/hub/scheduling/fair-scheduler.js'
 import { type StartAt, Starts } from '../../../src/hub/start.js'
 import { Subscription } from '../../../src/hub/subscription.js'
@@ -169,15 +169,6 @@ class Client {
       for (const block of payload.bytes.toString().split('\n\n')) this.#hear(block)
       write.call(sink, payload)
     }
-    const credential = { kind: 'token', id: undefined } as const
-    const admission = new Admission({
-      principal: {
-        ...({ id: 'ada', workspace: 'acme', role: 'viewer', issuedAt: 0, credential } as const),
-        expiresAt: Number.POSITIVE_INFINITY,
-      },
-      access: ['viewer'],
-      tooOldAt: Number.POSITIVE_INFINITY,
-    })
     this.#subscription = new Subscription({
       stream,
       starts,
@@ -186,7 +177,8 @@ class Client {
       encoding: sse,
       filter,
       logger: silent,
-      admission,
+      permit: endlessPermit(),
+      tooOldAt: Number.POSITIVE_INFINITY,
       heartbeatMs: 600_000,
       broughtId: undefined,
       onClosed: () => {},

@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import type { Principal } from '../../../../src/auth/principal.js'
 import { Guard } from '../../../../src/auth/revocations/guard.js'
+import { OpenStreams } from '../../../../src/auth/revocations/open-streams.js'
 import type { RevocationInForce } from '../../../../src/auth/revocations/revocations.js'
 import { createDatabase } from '../../../harness/database.js'
 import { openStream } from '../../../harness/event-stream.js'
@@ -176,7 +177,8 @@ async function startGuard(test: Test) {
   let forgotten = 0
   const guard = new Guard({
     database: pool,
-    hub: {
+    streams: {
+      admit: OpenStreams.prototype.admit,
       principals: () => here.values(),
       revoke: next => {
         concerns = next

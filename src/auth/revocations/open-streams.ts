@@ -1,0 +1,46 @@
+/**
+ * The streams that principals have open in this process. A stream is here from the turn of the event loop in which the hub
+ * opens it until it has closed, so that a change of credentials reaches every open stream.
+ */
+import { Admission } from '../admission.js'
+import type { Principal, Role } from '../principal.js'
+
+export class OpenStreams {
+  /** By the name of their connection. */
+  readonly #admissions = new Map<string, Admission>()
+
+  /** The permit for a stream that `principal` is about to open; it counts as open once the hub has opened it. */
+  admit(principal: Principal, access: readonly Role[]): Admission {
+    return new Admission({
+      principal,
+      access,
+      onOpened: admission => this.#admissions.set(admission.connection, admission),
+      onClosed: admission => this.#admissions.delete(admission.connection),
+    })
+  }
+
+  /** One principal per open stream, repeats included. */
+  *principals(): Iterable<Principal> {
+    for (const { principal } of this.#admissions.values()) yield principal
+  }
+
+  /** Ends the streams that an API key has opened at `expiresAt` (ms since 1970), unless they end earlier. */
+  endKey(key: string, expiresAt: number): void {
+    for (const admission of this.#admissions.values()) {
+      const { kind, id } = admission.principal.credential
+      if (kind === 'key' && id === key) admission.endBy(expiresAt)
+    }
+  }
+
+  /** Ends every stream whose principal the revocations concern. */
+  revoke(concerns: (principal: Principal) => boolean): void {
+    for (const admission of [...this.#admissions.values()]) {
+      if (concerns(admission.principal)) admission.revoke()
+    }
+  }
+
+  /** Lets a stream go on with newer credentials, if it is open in this process and they can renew it. */
+  renew(connection: string, principal: Principal): void {
+    this.#admissions.get(connection)?.renew(principal)
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * The right by which a subscription stays open, as far as the hub knows it. Whoever lets clients in implements it
+ * (src/auth/admission.ts does, for principals); the hub asks it when the subscription is over, and tells it when the
+ * subscription opens and closes, so that it can end the subscription at any moment in between.
+ */
+import { randomUUID } from 'node:crypto'
+import type { Notice } from '../sse/encoding.js'
+
+/** What a permit can do to the subscription that it keeps open. Both do nothing once the subscription has closed. */
+export interface PermittedSubscription {
+  /** Ends it; the client gets `auth-revoked` first. */
+  revoke(): void
+  say(notice: Notice): void
+}
+
+export interface Permit {
+  /** Names the subscription to its client, in the first `server.state`. Nobody else may be able to guess it. */
+  readonly connection: string
+  /** Whether the subscription must end at `now` (ms since 1970) with `auth-expired`. Asked about twice a second, so it must be cheap. */
+  isOver(now: number): boolean
+  /** Called once, before the first byte of the subscription is written and in the same turn of the event loop. */
+  onOpened(subscription: PermittedSubscription): void
+  /** Called once, after `onOpened`, when the subscription has closed for whatever reason. */
+  onClosed(): void
+}
+
+/** A permit that never ends, for a host that needs no credentials. */
+export function endlessPermit(): Permit {
+  return { connection: randomUUID(), isOver: () => false, onOpened() {}, onClosed() {} }
+}

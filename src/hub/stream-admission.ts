@@ -1,0 +1,159 @@
+/**
+ * The admission of one client to a stream: whether it may open the stream now, where it starts, and whether there is
+ * anything left to follow. The result says which; the caller turns it into a response.
+ *
+ * The order matters. What costs nothing is asked first, then the slot is taken, before anything is waited for: so clients
+ * that come at the same time cannot pass a limit together. The permit is asked for last, in the turn of the event loop in
+ * which the stream is opened, because it may have been revoked while the client waited for the database.
+ */
+import { type DatabaseFaultName, databaseMember, faultNameOf } from '../database/database-fault.js'
+import { isBusy } from '../database/fair-gate.js'
+import type { TypeFilter } from '../log/type-filter.js'
+import type { Encoding } from '../sse/encoding.js'
+import type { Sink } from '../sse/sink.js'
+import type { Hub, StreamHandle } from './hub.js'
+import type { Permit } from './permit.js'
+import type { Opening, Reset, StartAt } from './start.js'
+
+export interface StreamRequest {
+  readonly workspace: string
+  readonly stream: string
+  readonly encoding: Encoding
+  readonly from: StartAt
+  readonly filter?: TypeFilter | undefined
+  /** Reads what the client gets before the events. Called once the client has a slot; its errors are the caller's. */
+  readonly opening?: ((encoding: Encoding) => Promise<Opening>) | undefined
+  /** Clients that may follow this stream in this process; default: no limit but the process's own. */
+  readonly maxFollowers?: number
+  /** The event id that the client brought, as it may be sent back. */
+  readonly broughtId?: string | undefined
+  /** Query parameters that were ignored; the client is told their names. */
+  readonly ignored?: readonly string[] | undefined
+}
+
+/** What the host of the hub decides about the client. All of it is optional but the sink. */
+export interface StreamHost {
+  /** Charges the stream to the client's rate limit; false if nothing is left of it. */
+  spendBudget?(): Promise<boolean>
+  /** Whether the process has memory for another stream. */
+  hasRoom?(): boolean
+  /** One of the streams that the client may have open, or the name of the limit that it has reached. */
+  takeSlot?(): StreamSlot | ClientLimit
+  /** The permit of the client as it is now. What it throws is the caller's to handle. Default: an endless one. */
+  permit?(): Permit
+  /** Sends the head of the response. Called once, for a client that is let in. */
+  openSink(): Sink
+}
+
+/** Whose open streams are counted together. */
+export type ClientLimit = 'principal' | 'workspace' | 'address'
+
+export interface StreamSlot {
+  /** Giving back twice is fine. */
+  release(): void
+}
+
+export type StreamAdmission =
+  /** The hub serves the client through its sink from now on. */
+  | { readonly outcome: 'following' }
+  | { readonly outcome: 'not-found' }
+  /** The stream has ended, and the client has all of it. */
+  | { readonly outcome: 'ended' }
+  /** The stream has ended, and the client must go back to `reset.head`, which is its end. */
+  | { readonly outcome: 'reset'; readonly reset: Reset }
+  /** The client may try again soon. */
+  | ({ readonly outcome: 'refused' } & StreamRefusal)
+
+export interface StreamRefusal {
+  readonly reason: 'draining' | 'limit' | 'memory' | 'database'
+  /** The limit that is reached, where it is one of the client's own. */
+  readonly limit?: ClientLimit
+  /** What is wrong with the database, unless it is merely away. */
+  readonly database?: DatabaseFaultName
+  /** What the database said, for the log. */
+  readonly error?: unknown
+}
+
+/** @throws what `opening` and the host throw, and any error that trying again does not mend. Then nothing is held. */
+export async function admitStream(
+  hub: Hub,
+  request: StreamRequest,
+  host: StreamHost,
+): Promise<StreamAdmission> {
+  if (hub.refusal) return refused({ reason: hub.refusal })
+  if (host.spendBudget && !(await host.spendBudget())) return refused({ reason: 'limit' })
+  if (host.hasRoom && !host.hasRoom()) return refused({ reason: 'memory' })
+  const slot = host.takeSlot?.()
+  if (typeof slot === 'string') return refused({ reason: 'limit', limit: slot })
+  try {
+    const admission = await follow(hub, request, host, slot)
+    if (admission.outcome !== 'following') slot?.release()
+    return admission
+  } catch (error) {
+    slot?.release()
+    return refusalFor(error)
+  }
+}
+
+async function follow(
+  hub: Hub,
+  request: StreamRequest,
+  host: StreamHost,
+  slot: StreamSlot | undefined,
+): Promise<StreamAdmission> {
+  const { workspace, stream, encoding, opening, maxFollowers = Number.POSITIVE_INFINITY } = request
+  // Asked before the opening is read, and again when there is nothing left to wait for.
+  if ((await hub.followers(workspace, stream)) >= maxFollowers) return refused({ reason: 'limit' })
+  const before = (await opening?.(encoding)) ?? { frames: [] }
+  const handle = await hub.open(workspace, stream)
+  if (!handle) return { outcome: 'not-found' }
+  let admission: StreamAdmission | undefined
+  try {
+    admission = await followFrom(hub, request, host, { handle: withSlot(handle, slot), before })
+    return admission
+  } finally {
+    if (admission?.outcome !== 'following') handle.release()
+  }
+}
+
+async function followFrom(
+  hub: Hub,
+  request: StreamRequest,
+  host: StreamHost,
+  { handle, before }: { readonly handle: StreamHandle; readonly before: Opening },
+): Promise<StreamAdmission> {
+  const { workspace, encoding, filter, maxFollowers = Number.POSITIVE_INFINITY, broughtId, ignored } = request
+  const start = await hub.starts.resolve(handle.stream, before.from ?? request.from, filter)
+  if (await hub.isAtItsEnd(workspace, request.stream, handle.stream, start.cursor)) {
+    return start.reset ? { outcome: 'reset', reset: start.reset } : { outcome: 'ended' }
+  }
+  if (handle.stream.followers.size >= maxFollowers) return refused({ reason: 'limit' })
+  const permit = host.permit?.()
+  const sink = host.openSink()
+  const opening = before.frames
+  hub.subscribe({ handle, start, sink, encoding, filter, opening, broughtId, ignored, permit })
+  return { outcome: 'following' }
+}
+
+/** A handle that gives the slot back with the stream. */
+function withSlot({ stream, release }: StreamHandle, slot: StreamSlot | undefined): StreamHandle {
+  return {
+    stream,
+    release() {
+      release()
+      slot?.release()
+    },
+  }
+}
+
+function refused(refusal: StreamRefusal): StreamAdmission {
+  return { outcome: 'refused', ...refusal }
+}
+
+/** @throws the error itself, where trying again does not help. */
+function refusalFor(error: unknown): StreamAdmission {
+  if (isBusy(error)) return refused({ reason: 'limit', limit: 'workspace' })
+  const database = faultNameOf(error)
+  if (!database) throw error
+  return refused({ reason: 'database', ...databaseMember(database), error })
+}
