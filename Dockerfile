@@ -1,5 +1,5 @@
-# A gateway, and nothing that it does not need: production packages without the embedded Postgres, which
-# NODE_ENV=production would refuse anyway, and only the compiled rooms that server/main.ts reaches.
+# A gateway and only what it needs: production packages without the embedded Postgres, which NODE_ENV=production refuses
+# anyway, and only the compiled rooms that server/main.ts imports.
 
 FROM node:24.21.0-bookworm-slim AS build
 WORKDIR /sluice
@@ -29,11 +29,11 @@ COPY --from=build /sluice/dist/src dist/src
 COPY --from=build /sluice/dist/plugins dist/plugins
 COPY --from=build /sluice/dist/routes dist/routes
 COPY --from=build /sluice/dist/server dist/server
-# The files stay root's: the process cannot change its own code.
+# root keeps the files, so that the process cannot change its own code.
 USER node
 EXPOSE 8080
-# Liveness, not readiness: restarting a gateway does not bring its database back.
+# Liveness, not readiness: restarting a gateway does not fix its database.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/health`).then(answer => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-# As process 1 it must handle its signals itself, and does: SIGTERM ends its streams, then it leaves.
+# As process 1 it handles its own signals: SIGTERM ends its streams, then the process.
 CMD ["node", "dist/server/main.js"]

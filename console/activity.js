@@ -1,19 +1,19 @@
 /**
- * The list of what happened, newest first, as it arrives. All text goes in as text: a description is
- * somebody else's input (`<img onerror=…>`).
+ * The list of events, newest first. All text is inserted as text, never as HTML: a description is somebody else's input
+ * (`<img onerror=…>`).
  */
 import { sentenceOf, toneOf } from './sentence.js'
 
 const MAX_ROWS = 200
 
 export function activityList(list) {
-  /** `fresh`: it happened just now. */
+  /** @param fresh whether the event is new, rather than replayed. */
   function add(event, fresh) {
     list.prepend(rowOf(event, fresh))
     trim()
   }
 
-  /** Says that something is missing here. */
+  /** Marks a gap in the list. */
   function divide(text) {
     list.prepend(element('li', 'divider', text))
     trim()

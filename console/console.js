@@ -1,4 +1,4 @@
-/** The page: a token, the feed that it opens, the list of what happened, and a form to make something happen. */
+/** The console: a form for the token, the feed of its workspace as a list, and a form that creates an item. */
 import { activityList } from './activity.js'
 import { followFeed, positionOf } from './feed.js'
 import { sentenceOf } from './sentence.js'
@@ -17,9 +17,9 @@ const STATES = {
   ended: 'Ended',
 }
 const WHY_RESET = {
-  retention: 'They are older than what is kept.',
+  retention: 'They are older than the retention time.',
   'history-lost': 'The log was restored to an earlier state.',
-  'unknown-id': 'The place to go on from is not in this log.',
+  'unknown-id': 'This log does not contain the last event of this page.',
 }
 
 const $ = id => document.getElementById(id)
@@ -42,15 +42,15 @@ function start() {
   }
   const { workspace, role } = claimsOf(token)
   $('who').textContent = [workspace, role].filter(claim => typeof claim === 'string').join(' · ')
-  // Under a claim of another name the role is not known here: then the gateway says no, if it must.
+  // If the role is in a claim of another name, the page cannot know it; the gateway then refuses what the role may not do.
   const mayWrite = role !== 'viewer'
   $('create').hidden = !mayWrite
   if (!mayWrite) {
     $('first-step').textContent =
-      'Your token may watch. What others change will appear here; an editor token can create the first item.'
+      'Your token may only read. Changes by others appear here; an editor token can create the first item.'
   }
   $('command').textContent =
-    `TOKEN=…  # yours, such as one that npm start shows\ncurl -N \\\n  ${location.origin}/api/events \\\n  -H "Accept: text/event-stream" \\\n  -H "Authorization: Bearer $TOKEN"`
+    `TOKEN=…  # such as one that npm start prints\ncurl -N \\\n  ${location.origin}/api/events \\\n  -H "Accept: text/event-stream" \\\n  -H "Authorization: Bearer $TOKEN"`
   follow()
 }
 
@@ -59,7 +59,7 @@ function follow() {
   const types = $('types').value.replaceAll(' ', '')
   rows.clear()
   $('empty').hidden = false
-  $('empty-title').textContent = types ? 'Nothing of these types yet' : 'Nothing has happened here yet'
+  $('empty-title').textContent = types ? 'No event of these types yet' : 'No events yet'
   notify('')
   close = followFeed({
     token,
@@ -87,10 +87,10 @@ function setState(name, text = STATES[name] ?? name) {
   $('state').textContent = text
 }
 
-/** Nothing more comes. When the token is why and nothing was shown yet, another one is asked for at once. */
+/** The feed has ended. If the token is the reason and the list is empty, the page asks for another token at once. */
 function refuse(reason, status) {
   const isToken = status === 401 || status === 403
-  notify(isToken ? `${reason} Use another token to go on.` : reason)
+  notify(isToken ? `${reason} Use another token to continue.` : reason)
   if (!isToken || !$('rows').hidden) return
   forgetToken()
   start()
@@ -105,7 +105,7 @@ function notify(text) {
 
 let announcing = 0
 let waiting = 0
-/** For those who listen: the newest event, and how many more, without talking all the time. */
+/** For screen readers: the newest event and the number of others, at most once per pause, so that it does not talk constantly. */
 function announce(event) {
   if (document.hidden) document.title = `(${++unread}) ${TITLE}`
   waiting += 1
@@ -133,8 +133,8 @@ async function create(event) {
   const made = answer?.ok === true
   $('outcome').classList.toggle('refused', !made)
   $('outcome').textContent = made
-    ? `${body.part_number} is created.`
-    : (body?.detail ?? 'The gateway cannot be reached.')
+    ? `${body.part_number} was created.`
+    : (body?.detail ?? 'Cannot reach the gateway. Try again.')
   if (made || answer?.status === 409) form.part_number.value = nextNumber(form.part_number.value)
 }
 

@@ -1,10 +1,10 @@
 /**
- * The feed as lines (NDJSON), read by fetch: an EventSource hands over the events of names that somebody listens to, and
- * this page wants events of any type, at once. So what an EventSource does by itself is done here:
+ * The feed as lines (NDJSON), read with fetch: an EventSource delivers only events of names that have a listener, and this
+ * page shows events of every type. So this file does what an EventSource does by itself:
  *
- * - The place: the `id` of each line is kept, and brought back in `Last-Event-ID`.
- * - Coming back: in 1 to 3 s after an end, later and later (BACKOFF_MS) while nobody answers.
- * - A connection that died without a word: after SILENCE_MS without even a heartbeat it is opened anew.
+ * - Resuming: it keeps the `id` of each line and sends it in `Last-Event-ID`.
+ * - Reconnecting: 1 to 3 s after an end, with growing delays (BACKOFF_MS) while nobody answers.
+ * - Detecting a dead connection: after SILENCE_MS without even a heartbeat it reconnects.
  *
  * States: connecting → live (or the server's mode: degraded, maintenance, draining) ⇄ reconnecting, unavailable; ended
  * is final.
@@ -13,13 +13,13 @@ const REPLAY = 50
 const SILENCE_MS = 75_000
 const RETRY_MS = { least: 1_000, spread: 2_000 }
 const BACKOFF_MS = { first: 1_000, longest: 30_000 }
-/** Trying again changes nothing: the request itself is refused. */
+/** A retry cannot succeed: the request itself is refused. */
 const FINAL = [400, 401, 403, 404, 406]
 
 /**
- * @param options `token`; `types`, a filter or ''; `hear`, who is told: `state(name)`, `event(event, fresh)`,
+ * @param options `token`; `types`, a filter or ''; `hear`, the callbacks: `state(name)`, `event(event, fresh)`,
  *   `reset(notice, after)`, `ended(reason, status)`.
- * @returns a function that ends it.
+ * @returns a function that ends the feed.
  */
 export function followFeed({ token, types, hear }) {
   let connection = new AbortController()
@@ -28,7 +28,7 @@ export function followFeed({ token, types, hear }) {
   let again = 0
   let failures = 0
   let cursor = ''
-  /** When this connection was opened, by the gateway's clock: what is older was there before. */
+  /** When this connection was opened, by the gateway's clock: older events are replayed ones. */
   let openedAt = 0
 
   const notices = {
@@ -87,7 +87,7 @@ export function followFeed({ token, types, hear }) {
     again = setTimeout(open, ms)
   }
 
-  /** Longer and longer, and spread: many pages come back at the same time. */
+  /** Grows with each failure, and is jittered, because many pages reconnect at the same time. */
   function backOff() {
     failures += 1
     return Math.min(BACKOFF_MS.longest, BACKOFF_MS.first * 2 ** (failures - 1)) * (0.5 + Math.random() / 2)
@@ -116,7 +116,7 @@ export function followFeed({ token, types, hear }) {
   return close
 }
 
-/** What has no line end is kept, and looked through only once, however small the pieces are. */
+/** Keeps an incomplete line until its end arrives, and scans each character once, however small the pieces are. */
 async function* linesOf(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader()
   let rest = ''
@@ -130,7 +130,7 @@ async function* linesOf(body) {
   }
 }
 
-/** Of an event id, `<position>.<check>`; 0 for what is none. */
+/** The position in an event id, `<position>.<check>`; 0 if the text is not an event id. */
 export function positionOf(id) {
   return Number.parseInt(id, 10) || 0
 }

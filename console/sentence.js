@@ -1,4 +1,4 @@
-/** What an event says, for a person. Whatever is not one of ours, or does not look like it, is shown as it is. */
+/** An event as a sentence for people. Events of other types, and malformed ones, are shown as JSON. */
 const MAX_TEXT = 400
 
 const SENTENCES = {
@@ -26,13 +26,13 @@ export function sentenceOf(type, data) {
   return { part: data.part_number, text: shorten(text), raw: false }
 }
 
-/** Which colour a type has: by its last word, so that types of other applications have one too. */
+/** The colour of a type, chosen by its last word, so that types of other applications have one too. */
 export function toneOf(type) {
   if (type.startsWith('revision.')) return 'revision'
   return type.slice(type.lastIndexOf('.') + 1)
 }
 
-// An event may hold 256 KiB, and 200 of them are on the page.
+// An event can have 256 KiB, and the page shows 200 events.
 function shorten(text) {
   return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text
 }

@@ -1,11 +1,11 @@
-/** The token: handed over in the address or by the form, kept in this tab until it is closed. */
+/** The token: taken from the URL or the form, kept in this tab until it is closed. */
 const KEY = 'sluice.token'
 
-/** The token of this tab, or null. One in the address (`#token=…`) takes the place of one that was kept. */
+/** The token of this tab, or null. A token in the URL (`#token=…`) replaces a stored one. */
 export function readToken() {
   const given = new URLSearchParams(location.hash.slice(1)).get('token')
   if (given) {
-    // Left in the address bar it would get into bookmarks, screenshots and the history.
+    // In the address bar it would get into bookmarks, screenshots and the history.
     history.replaceState(null, '', location.pathname + location.search)
     keepToken(given)
   }
@@ -20,7 +20,7 @@ export function forgetToken() {
   sessionStorage.removeItem(KEY)
 }
 
-/** What a JWT says about its bearer; empty for anything else. For show only: the gateway is who checks it. */
+/** The claims of a JWT; empty for any other text. Only for display: the gateway verifies the token. */
 export function claimsOf(token) {
   try {
     const text = atob(token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/'))

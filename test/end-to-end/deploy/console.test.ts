@@ -122,7 +122,7 @@ t.test('a filter subscribes anew, and hears the types that it names', { skip }, 
 
   await page.fill('#types', 'order.paid, item.*')
   await page.press('#types', 'Enter')
-  await shows(page, '#empty-title', 'Nothing of these types yet')
+  await shows(page, '#empty-title', 'No event of these types yet')
   await shows(page, '#state', 'Live')
   feed.publish('order.paid', { order: 1 })
   await shows(page, '.text', '{"order":1}')
@@ -205,7 +205,7 @@ t.test('credentials that end while the page is open are asked for anew', { skip 
   feed.send({ type: 'auth-expired', data: {} })
 
   await shows(page, '#state', 'Ended')
-  await shows(page, '#notice', 'Your token has expired. Use another token to go on.')
+  await shows(page, '#notice', 'Your token has expired. Use another token to continue.')
 })
 
 t.test('a token that is refused is asked for again, with the reason', { skip }, async t => {
@@ -238,7 +238,7 @@ t.test('an editor makes the first change on the page itself', { skip }, async t 
   await page.click('#create button')
   await shows(page, '.text', 'created as part: Bracket, left')
 
-  await shows(page, '#outcome', 'A01-0001 is created.')
+  await shows(page, '#outcome', 'A01-0001 was created.')
   t.equal(await page.inputValue('#create [name=part_number]'), 'A01-0002', 'ready for the next')
 })
 
@@ -249,7 +249,7 @@ t.test('a viewer gets no form that would be refused', { skip }, async t => {
   await shows(page, '#state', 'Live')
 
   t.notOk(await page.locator('#create').isVisible())
-  t.match(await page.locator('#first-step').textContent(), 'Your token may watch.')
+  t.match(await page.locator('#first-step').textContent(), 'Your token may only read.')
 })
 
 t.test('without a token the page asks for one', { skip }, async t => {
