@@ -1,5 +1,5 @@
 /**
- * What a person wants to see of a TAP stream: one line for a test file that passed; of one that failed exactly the
+ * What a person wants to see of a TAP stream whose outermost tests are files: one line for a test file that passed; of one that failed exactly the
  * failures, with the names of the tests around them and their diagnostics. It also keeps the counts.
  *
  * Lines of the file that is running are kept until it ends. A subtest that passed takes its lines away with it, so
@@ -11,7 +11,7 @@ const RESULT = /^( *)(not )?ok \d+(?: - (.*))?$/
 const DIAGNOSTICS = /^( +)---$/
 const UNFINISHED = /# (SKIP|TODO)\b/i
 const TIME = / # time=([\d.]+)ms$/
-const COUNTS = /^# \{ (total: .*) \}$/
+const SLOWEST = 10
 const BAIL = /^ *Bail out! ?(.*)/
 
 export interface Counts {
@@ -22,11 +22,9 @@ export interface Counts {
 }
 
 export class TapReport {
-  /** Undefined until the stream has come to its end. */
-  counts: Counts | undefined
   /** What failed when tap gave up at the first failure (--bail); all that tap says of it. */
   bailedBy: string | undefined
-  readonly #soFar = { passed: 0, failed: 0, skipped: 0 }
+  readonly #counts = { passed: 0, failed: 0, skipped: 0 }
   readonly #print: (line: string) => void
   #file = ''
   #kept: string[] = []
@@ -35,14 +33,15 @@ export class TapReport {
   #skips: string[] = []
   #endOfDiagnostics: string | undefined
   #wanted = true
+  readonly #times: { readonly file: string; readonly seconds: number }[] = []
 
   constructor(print: (line: string) => void) {
     this.#print = print
   }
 
-  /** What the lines until now tell, also of a stream that was cut off. */
-  get soFar(): Counts {
-    return { ...this.#soFar }
+  /** Of the lines until now. */
+  get counts(): Counts {
+    return { ...this.#counts }
   }
 
   /** Takes one line of the stream. */
@@ -55,7 +54,17 @@ export class TapReport {
     else if (subtest !== undefined) this.#begin(line, subtest.length)
     else if (result) this.#end(line, result[1]?.length ?? 0, result[2] === undefined, result[3] ?? '')
     else if (BAIL.test(line)) this.bailedBy ??= BAIL.exec(line)?.[1] ?? ''
-    else this.counts ??= readCounts(line)
+  }
+
+  /** Shows where the time of a run of many files went. */
+  showSlowest(): void {
+    if (this.#times.length <= SLOWEST) return
+    const sum = this.#times.reduce((total, { seconds }) => total + seconds, 0)
+    this.#print(
+      `The ${SLOWEST} slowest of ${this.#times.length} files, which took ${sum.toFixed(0)} s in total:`,
+    )
+    const slowest = this.#times.toSorted((one, other) => other.seconds - one.seconds).slice(0, SLOWEST)
+    for (const { file, seconds } of slowest) this.#print(`${seconds.toFixed(1).padStart(7)} s  ${file}`)
   }
 
   #diagnostics(line: string): void {
@@ -65,7 +74,7 @@ export class TapReport {
   }
 
   #begin(line: string, indent: number): void {
-    this.#open.push({ indent, start: this.#kept.length, failedBefore: this.#soFar.failed })
+    this.#open.push({ indent, start: this.#kept.length, failedBefore: this.#counts.failed })
     if (indent > 0) this.#kept.push(line)
     else this.#file = line.replace(SUBTEST, '')
   }
@@ -84,10 +93,10 @@ export class TapReport {
 
   /** @param failedBefore of a test that ends: what failed in it is counted already. */
   #count(ok: boolean, unfinished: boolean, failedBefore?: number): void {
-    if (unfinished) this.#soFar.skipped += 1
+    if (unfinished) this.#counts.skipped += 1
     else if (!ok)
-      this.#soFar.failed += failedBefore === undefined || failedBefore === this.#soFar.failed ? 1 : 0
-    else if (failedBefore === undefined) this.#soFar.passed += 1
+      this.#counts.failed += failedBefore === undefined || failedBefore === this.#counts.failed ? 1 : 0
+    else if (failedBefore === undefined) this.#counts.passed += 1
   }
 
   #endFile(ok: boolean, name: string): void {
@@ -96,6 +105,7 @@ export class TapReport {
     // A file that did not end by itself is reported as "timeout!".
     const title = result.startsWith(this.#file) ? result : `${this.#file}: ${result}`
     this.#print(`${ok ? 'ok    ' : 'FAILED'} ${title} (${seconds.toFixed(1)} s)`)
+    this.#times.push({ file: this.#file, seconds })
     for (const skip of this.#skips) if (skip !== name) this.#print(`       ${skip}`)
     for (const line of this.#kept) this.#print(line)
     this.#file = ''
@@ -103,11 +113,4 @@ export class TapReport {
     this.#open = []
     this.#skips = []
   }
-}
-
-function readCounts(line: string): Counts | undefined {
-  const summary = COUNTS.exec(line)?.[1]
-  if (summary === undefined) return undefined
-  const count = (name: string) => Number(new RegExp(`\\b${name}: (\\d+)`).exec(summary)?.[1] ?? 0)
-  return { passed: count('pass'), failed: count('fail'), skipped: count('skip') + count('todo') }
 }

@@ -1,29 +1,31 @@
 /**
- * `npm test`: one Postgres for the whole run, tap on the compiled tests, and a last line `N passed, N failed`.
- *
- * Arguments go to tap; test files among them (`npm test -- test/integration/items/items.test.ts`) replace the whole suite.
+ * `npm test`: runs compiled test files, each in a process of its own, on one Postgres, and closes with `N passed, N failed`.
+ * Postgres starts only when a file needs it; the files that need none run meanwhile.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import pLimit from 'p-limit'
 import { packageRoot } from '../src/process/package-root.js'
 import { usageError } from '../src/process/usage.js'
-import { patient } from '../test/harness/patience.js'
 import { startTestServer, type TestServer, temporaryFolder } from '../test/harness/server.js'
 import { type Counts, TapReport } from './tap-report.js'
+import { runTestFile } from './test-file.js'
 
-const USAGE = `Usage: npm test -- [options] [test/….test.ts …]
+const USAGE = `Usage: npm test -- [options] [test/….test.ts | test/folder …]
 
-Runs the tests of test/unit/ and test/integration/, or the files that are named, on a Postgres that it starts for them.
-The tests of test/end-to-end/ start whole processes, browsers and toolchains: --system runs them.
+Runs the tests of test/unit/ and test/integration/, or the files that are named. The tests of test/end-to-end/ start whole
+processes, browsers and toolchains: --system runs them. Postgres is started unless every file is one of test/unit/.
 
-  --help, -h   show this
-  --system     run the tests of test/end-to-end/ instead
-  others       go to tap, such as --grep=PATTERN or --bail
+  --help, -h           show this
+  --system             run the tests of test/end-to-end/ instead
+  --grep, -g PATTERN   only the tests whose names match this regular expression; may be given several times
+  --only, -o           only the tests that are marked with { only: true }
+  --bail, -b           stop at the first failure
+  --jobs, -j N         N files at a time; as many as there are processors without it
 
 From the environment: TEST_DATABASE_URL, a Postgres server to use instead, whose user may create databases; PG_BIN, the
 folder of another Postgres to start; SLUICE_NO_SKIPS=1: a skipped test is a failure; TEST_PATIENCE=3: tests wait three times
@@ -34,118 +36,135 @@ interface Run extends Counts {
   readonly stoppedBy: string | undefined
 }
 
-/** For one file, on a quiet machine. Only a net: what a test waits for has a deadline that says what it waited for. */
-const FILE_MS = 300_000
+/** Of test/: these need no Postgres. */
+const WITHOUT_POSTGRES = /^(unit\/|[^/]+$)/
 /** The folder of test/ that the usual run leaves out. */
-const SYSTEM_TESTS = join('end-to-end', '/')
-const TAP = join(packageRoot, 'node_modules', 'tap', 'dist', 'esm', 'run.mjs')
+const SYSTEM_TESTS = 'end-to-end/'
+const TEST_FILE = /\.test\.[jt]s$/
 /** The folder that holds the compiled scripts/ and test/: dist/, or wherever this was compiled to. */
 const compiled = resolve(dirname(fileURLToPath(import.meta.url)), '..')
+const tests = join(compiled, 'test')
 
-const given = process.argv.slice(2)
-const isSystemLane = given.includes('--system')
-const args = given.filter(arg => arg !== '--system')
-if (args.includes('--help') || args.includes('-h')) {
-  console.log(USAGE)
-  process.exit(0)
-}
-buildTap()
-refuseUnknown(args.filter(arg => !isTestFile(arg)))
+const { options, files } = readArguments()
 const folder = await temporaryFolder()
+process.env.SLUICE_TEST_FOLDER = folder
+let server: Promise<TestServer> | undefined
 try {
-  process.env.SLUICE_TEST_FOLDER = folder
-  const server = await startTestServer()
-  try {
-    const run = await runTap(args, server)
-    process.exitCode = report(run, process.env.SLUICE_NO_SKIPS === '1')
-  } finally {
-    await server.close()
-  }
+  process.exitCode = summarize(await run(), process.env.SLUICE_NO_SKIPS === '1')
 } finally {
+  await (await server)?.close()
   // Servers of tests that were killed are just leaving.
   await rm(folder, { recursive: true, force: true, maxRetries: 20 })
 }
 
-/** Every `npm ci` brings back tap's own TypeScript loader, which does not work with TypeScript 7 (.taprc drops it). */
-function buildTap(): void {
-  const built = join(packageRoot, 'node_modules/@tapjs/test/test-built/dist/esm/index.js')
-  if (!readFileSync(built, 'utf8').includes('@tapjs/typescript')) return
-  console.log('Building tap without its TypeScript loader, once after each npm ci …')
-  const { status, stdout, stderr } = spawnSync(process.execPath, [TAP, 'build'], { cwd: packageRoot })
-  if (status !== 0) throw new Error(`tap build failed:\n${stdout}${stderr}`)
-}
-
-/** Tap itself would tell of it only with a server started, and by its stack. */
-function refuseUnknown(options: readonly string[]): void {
-  if (options.length === 0) return
-  const { status, stderr } = spawnSync(process.execPath, [TAP, 'config', 'list', ...options], {
-    cwd: packageRoot,
-    encoding: 'utf8',
-  })
-  if (status === 0) return
-  const [, told = stderr] = /^Error: (.*)/m.exec(stderr) ?? []
-  console.error(`${usageError(new Error(told)).message}\n\n${USAGE}`)
-  process.exit(2)
-}
-
-/** In a process group of its own: Ctrl-C reaches only us, and we end tap with all that it started. */
-async function runTap(args: readonly string[], { url, template }: TestServer): Promise<Run> {
-  const files = args.filter(isTestFile).map(toCompiled)
-  const options = [
-    `--timeout=${Math.ceil(patient(FILE_MS) / 1_000)}`,
-    ...args.filter(arg => !isTestFile(arg)),
-  ]
-  const tap = spawn(
-    process.execPath,
-    [TAP, 'run', '--reporter=tap', ...options, ...(files.length > 0 ? files : allTestFiles())],
-    {
-      cwd: packageRoot,
-      env: { ...process.env, SLUICE_TEST_SERVER_URL: url, SLUICE_TEST_TEMPLATE: template },
-      stdio: ['ignore', 'pipe', 'inherit'],
-      detached: true,
-    },
-  )
-  let stoppedBy: string | undefined
-  const stop = (signal: string) => {
-    stoppedBy = signal
-    endGroup(tap)
+function readArguments() {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: {
+        help: { type: 'boolean', short: 'h' },
+        system: { type: 'boolean' },
+        grep: { type: 'string', short: 'g', multiple: true },
+        only: { type: 'boolean', short: 'o' },
+        bail: { type: 'boolean', short: 'b' },
+        jobs: { type: 'string', short: 'j' },
+      },
+    })
+    if (values.help) {
+      console.log(USAGE)
+      process.exit(0)
+    }
+    const jobs = Number(values.jobs ?? availableParallelism())
+    if (!Number.isInteger(jobs) || jobs < 1) throw new Error('--jobs must be a whole number from 1.')
+    const named = positionals.flatMap(testFilesAt)
+    return {
+      options: { ...values, jobs },
+      files: positionals.length > 0 ? named : testFilesIn(tests).filter(isOfLane(values.system ?? false)),
+    }
+  } catch (error) {
+    console.error(`${usageError(error).message}\n\n${USAGE}`)
+    process.exit(2)
   }
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, stop)
-
-  const tapReport = new TapReport(line => console.log(line))
-  const ended = once(tap, 'exit')
-  for await (const line of createInterface({ input: tap.stdout })) tapReport.add(line)
-  const [code] = await ended
-  if (tapReport.bailedBy !== undefined) stoppedBy ??= `the first failure, ${tapReport.bailedBy} (--bail)`
-  else if (tapReport.counts === undefined) stoppedBy ??= 'the end of tap itself'
-  const counts = tapReport.counts ?? tapReport.soFar
-  // Whatever made tap fail counts, even if no test could say so; so does a run that is not whole.
-  const failed = stoppedBy !== undefined || code !== 0 ? Math.max(counts.failed, 1) : counts.failed
-  return { ...counts, failed, stoppedBy }
 }
 
-function endGroup(tap: ChildProcess): void {
-  if (tap.pid !== undefined && tap.exitCode === null) process.kill(-tap.pid, 'SIGKILL')
+/** @param named a test file as it was written or as it was compiled, or a folder of them. */
+function testFilesAt(named: string): string[] {
+  const path = resolve(named.endsWith('.ts') ? join(compiled, named.replace(/\.ts$/, '.js')) : named)
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (found?.isDirectory()) return testFilesIn(join(compiled, relative(packageRoot, path)))
+  if (!found || !TEST_FILE.test(path)) throw new Error(`There is no test file ${named}.`)
+  return [path]
 }
 
-function isTestFile(arg: string): boolean {
-  return /\.test\.[jt]s$/.test(arg)
-}
-
-function toCompiled(file: string): string {
-  return file.endsWith('.ts') ? relative(packageRoot, join(compiled, file.replace(/\.ts$/, '.js'))) : file
-}
-
-function allTestFiles(): string[] {
-  const tests = relative(packageRoot, join(compiled, 'test'))
-  const files = readdirSync(join(packageRoot, tests), { recursive: true, encoding: 'utf8' })
-  return files
-    .filter(file => isTestFile(file) && file.startsWith(SYSTEM_TESTS) === isSystemLane)
+function testFilesIn(folder: string): string[] {
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  return names
+    .filter(name => TEST_FILE.test(name))
     .sort()
-    .map(file => join(tests, file))
+    .map(name => join(folder, name))
 }
 
-function report({ passed, failed, skipped, stoppedBy }: Run, noSkips: boolean): number {
+function isOfLane(isSystem: boolean): (file: string) => boolean {
+  return file => relative(tests, file).startsWith(SYSTEM_TESTS) === isSystem
+}
+
+async function run(): Promise<Run> {
+  const report = new TapReport(line => console.log(line))
+  const stop = new AbortController()
+  let stoppedBy: string | undefined
+  const stopBy = (reason: string) => {
+    stoppedBy ??= reason
+    stop.abort()
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, stopBy)
+
+  const limit = pLimit(options.jobs)
+  const needsPostgres = (file: string) => !WITHOUT_POSTGRES.test(relative(tests, file))
+  // First those that need none: Postgres starts meanwhile.
+  const ordered = [...files.filter(file => !needsPostgres(file)), ...files.filter(needsPostgres)]
+  if (files.some(needsPostgres)) {
+    server = startTestServer()
+    // Whoever waits for it fails; until then nobody does.
+    server.catch(() => undefined)
+  }
+  try {
+    await Promise.all(
+      ordered.map(file =>
+        limit(async () => {
+          if (stop.signal.aborted) return
+          const env = {
+            ...tapEnvironment(),
+            ...(needsPostgres(file) ? postgresEnvironment(await server) : {}),
+          }
+          const lines = await runTestFile(relative(packageRoot, file), { env, stopped: stop.signal })
+          if (stop.signal.aborted) return
+          for (const line of lines) report.add(line)
+          if (report.bailedBy !== undefined) stopBy(`the first failure, ${report.bailedBy} (--bail)`)
+        }),
+      ),
+    )
+  } finally {
+    stop.abort()
+  }
+  report.showSlowest()
+  const { failed, ...others } = report.counts
+  return { ...others, failed: stoppedBy === undefined ? failed : Math.max(failed, 1), stoppedBy }
+}
+
+/** What tap's own command would hand its test files. */
+function tapEnvironment(): Record<string, string> {
+  return {
+    TAP_BAIL: options.bail ? '1' : '0',
+    TAP_ONLY: options.only ? '1' : '0',
+    ...(options.grep ? { TAP_GREP: options.grep.join('\n') } : {}),
+  }
+}
+
+function postgresEnvironment(server: TestServer | undefined): Record<string, string> {
+  return server ? { SLUICE_TEST_SERVER_URL: server.url, SLUICE_TEST_TEMPLATE: server.template } : {}
+}
+
+function summarize({ passed, failed, skipped, stoppedBy }: Run, noSkips: boolean): number {
   const failures = noSkips ? failed + skipped : failed
   if (noSkips && skipped > 0) console.log(`${skipped} skipped, which SLUICE_NO_SKIPS counts as failed.`)
   if (stoppedBy !== undefined) {

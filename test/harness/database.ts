@@ -67,6 +67,9 @@ export async function testServer(): Promise<Pick<TestServer, 'url' | 'template'>
 }
 
 async function startOwn(): Promise<TestServer> {
+  if (process.env.SLUICE_TEST_FOLDER) {
+    throw new Error('`npm test` has started no Postgres for this file. Move it to test/integration/.')
+  }
   const server = await startTestServer()
   t.teardown(() => server.close())
   return server

@@ -50,9 +50,7 @@ not ok 3 - test/broken.test.js # time=400ms
   ---
   exitCode: 7
   ...
-
-# { total: 6, pass: 3, fail: 2, skip: 1 }
-# time=623.9ms`
+`
 
 t.test('of a run it shows each file, what was skipped, and of failures all that explains them', async t => {
   const shown: string[] = []
@@ -75,14 +73,39 @@ t.test('of a run it shows each file, what was skipped, and of failures all that 
     '  exitCode: 7',
   ])
   t.strictSame(report.counts, { passed: 3, failed: 2, skipped: 1 })
-  t.strictSame(report.soFar, report.counts, 'as the lines themselves tell')
 })
 
-t.test('a stream that was cut off has no final counts, but what it told until then', async t => {
+t.test('of a stream that was cut off it counts the tests until then', async t => {
   const report = new TapReport(() => undefined)
 
   for (const line of STREAM.split('\n').slice(0, 20)) report.add(line)
 
-  t.equal(report.counts, undefined)
-  t.strictSame(report.soFar, { passed: 2, failed: 0, skipped: 1 })
+  t.strictSame(report.counts, { passed: 2, failed: 0, skipped: 1 })
+})
+
+t.test('of a run of many files it shows the ten slowest', async t => {
+  const shown: string[] = []
+  const report = new TapReport(line => shown.push(line))
+  const run = (files: number) => {
+    for (let n = 1; n <= files; n++) {
+      report.add(`# Subtest: ${n}.test.js`)
+      report.add(`ok ${n} - ${n}.test.js # time=${n * 1_000}ms`)
+    }
+  }
+
+  run(10)
+  report.showSlowest()
+  t.equal(shown.length, 10, 'of few it does not')
+
+  run(1)
+  report.showSlowest()
+  t.strictSame(
+    [shown[11], shown[12], shown[21], shown.length],
+    [
+      'The 10 slowest of 11 files, which took 56 s in total:',
+      '   10.0 s  10.test.js',
+      '    1.0 s  1.test.js',
+      22,
+    ],
+  )
 })

@@ -1,0 +1,72 @@
+/**
+ * One test file, in a process of its own, and its TAP as a subtest of the whole run.
+ *
+ * The file keeps its own deadline (TAP_TIMEOUT): a test that hangs is named. Only a file that does not even do that is killed
+ * from here, with everything it started.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { packageRoot } from '../src/process/package-root.js'
+import { afterPatience, patient } from '../test/harness/patience.js'
+
+/** For one file, on a quiet machine. Only a net: what a test waits for has a deadline that says what it waited for. */
+const FILE_MS = 300_000
+/** For a file whose time is up to report which test hangs. */
+const LAST_WORDS_MS = 30_000
+const PLAN = /^1\.\.\d+/
+
+export interface TestFileOptions {
+  /** In addition to the environment of this process. */
+  readonly env: Readonly<Record<string, string>>
+  /** Ends the file at once, with everything it started. */
+  readonly stopped: AbortSignal
+}
+
+/** @param file the compiled file, as a path from the package. @returns lines of TAP; the last result is that of the file. */
+export async function runTestFile(file: string, { env, stopped }: TestFileOptions): Promise<string[]> {
+  const begun = performance.now()
+  // A process group of its own: Ctrl-C reaches only us, and we end the group.
+  const child = spawn(process.execPath, [file], {
+    cwd: packageRoot,
+    env: { ...process.env, TAP_TIMEOUT: `${Math.ceil(patient(FILE_MS) / 1_000)}`, ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+    detached: true,
+  })
+  let isLate = false
+  const end = () => endGroup(child)
+  const callOff = afterPatience(FILE_MS + LAST_WORDS_MS, () => {
+    isLate = true
+    end()
+  })
+  stopped.addEventListener('abort', end, { once: true })
+  // A process that the file left behind would keep its output open.
+  child.once('exit', end)
+  const exit = once(child, 'exit')
+  const lines: string[] = []
+  for await (const line of createInterface({ input: child.stdout })) lines.push(line)
+  const [exitCode, signal] = await exit
+  callOff()
+  stopped.removeEventListener('abort', end)
+
+  const isWhole = lines.some(line => PLAN.test(line))
+  const ok = exitCode === 0 && isWhole
+  const time = `# time=${(performance.now() - begun).toFixed(1)}ms`
+  return [
+    `# Subtest: ${file}`,
+    ...lines.map(line => `    ${line}`),
+    `${ok ? 'ok' : 'not ok'} 1 - ${isLate ? 'timeout!' : file} ${time}`,
+    ...(ok ? [] : ['  ---', `  ${signal ? `signal: ${signal}` : `exitCode: ${exitCode}`}`]),
+    ...(ok || isWhole ? [] : ['  plan: none, so the file ended before its tests did']),
+    ...(ok ? [] : ['  ...']),
+  ]
+}
+
+function endGroup({ pid }: ChildProcess): void {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // Nothing of it is left.
+  }
+}
