@@ -7,6 +7,7 @@ import type { FastifySchema, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import Type, { type TObject } from 'typebox'
 import type { Role } from '../src/auth/principal.js'
+import { EVENTS, NOTICES } from '../src/log/event-catalogue.js'
 import { finished } from '../src/openapi/document.js'
 import { PROBLEM_MEDIA_TYPE, ProblemDocument } from '../src/problems/problem-document.js'
 import { packageRoot } from '../src/process/package-root.js'
@@ -65,7 +66,10 @@ export default fp(
         },
       },
       transform: ({ schema, url, route }) => withoutWildcard({ schema: described(schema, route), url }),
-      transformObject: made => ('openapiObject' in made ? finished(made.openapiObject) : made.swaggerObject),
+      transformObject: made =>
+        'openapiObject' in made
+          ? finished({ ...made.openapiObject, 'x-sluice-events': EVENTS, 'x-sluice-notices': NOTICES })
+          : made.swaggerObject,
     })
 
     app.get('/openapi.json', PUBLIC, async (_request, reply) => {

@@ -1,3 +1,5 @@
-/** What a gateway process tells its clients about itself, in `server.state` and in GET /ready. */
-export const MODES = ['normal', 'degraded', 'maintenance', 'draining'] as const
+/** The modes of a gateway process, which it reports in `server.state` and in GET /ready. */
+import { NOTICES } from '../log/event-catalogue.js'
+
+export const MODES = NOTICES['server.state'].data.properties.mode.enum
 export type Mode = (typeof MODES)[number]

@@ -101,7 +101,7 @@ export class Subscription implements Member, Follower, Latecomer, PermittedSubsc
     const id = start.reset ? broughtId : cursorId(start.cursor)
     // One that is cut off before it has heard its opening whole must come back without an id.
     const place = id !== undefined && opening.length === 0 ? { id } : {}
-    const data = { mode, connection: permit.connection, ...(ignored && { ignored }) }
+    const data = { mode, connection: permit.connection, ...(ignored && { ignored: [...ignored] }) }
     const hello = this.#encoding.notice({ name: 'server.state', data, ...place })
     const cursor = hello && id !== undefined && opening.length > 0 ? this.#encoding.cursor(id) : undefined
     const reset = start.reset && resetNotice(this.#encoding, start.reset)

@@ -7,6 +7,7 @@ import type { Database } from '../database/pool.js'
 import { inWorkspace, type WorkspaceClient } from '../database/workspace.js'
 import { append } from '../log/append.js'
 import { FEED, type StreamId } from '../log/event.js'
+import type { BuiltInEvent } from '../log/event-catalogue.js'
 import { Problem, SqlState, sqlState, unavailable } from '../problems/problem.js'
 
 /** How often a change is tried that loses against another one (serialization, deadlock) before the caller hears of it. */
@@ -15,7 +16,7 @@ const ATTEMPTS = 4
 /** A change that is made but not committed: its result, and its events in order. */
 export interface Change<T> {
   readonly result: T
-  readonly events: readonly { readonly type: string; readonly data: Readonly<Record<string, unknown>> }[]
+  readonly events: readonly BuiltInEvent[]
 }
 
 /**

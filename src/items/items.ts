@@ -6,6 +6,7 @@ import type { Author } from '../auth/principal.js'
 import type { Database } from '../database/pool.js'
 import type { WorkspaceClient } from '../database/workspace.js'
 import type { StreamId } from '../log/event.js'
+import type { BuiltInEvent } from '../log/event-catalogue.js'
 import { readSnapshot, type Snapshot } from '../log/feed-snapshot.js'
 import { cutPage, formatCursor, parseCursor } from '../paging/page-cursor.js'
 import { notFound, Problem } from '../problems/problem.js'
@@ -99,8 +100,8 @@ export class Items {
       const item = await rows.updateItem(client, author.workspace, next)
       const revision = await rows.insertRevision(client, author.workspace, item, comment, author.id)
       const { part_number, revision_number } = revision
-      const created = { type: 'revision.created', data: { part_number, revision_number, comment } }
-      return { result: revision, events: [created, itemUpdated(item)] }
+      const data = { part_number, revision_number, comment }
+      return { result: revision, events: [{ type: 'revision.created', data }, itemUpdated(item)] }
     })
   }
 
@@ -175,7 +176,7 @@ async function lockItem(
   throw new Problem(412, 'precondition-failed', detail, { etag: item.etag })
 }
 
-function itemUpdated({ part_number, revision }: Item) {
+function itemUpdated({ part_number, revision }: Item): BuiltInEvent<'item.updated'> {
   return { type: 'item.updated', data: { part_number, revision } }
 }
 

@@ -3,7 +3,7 @@
  * limits that migrations/0010_jobs.sql enforces as well.
  */
 import Type, { type Static } from 'typebox'
-import { RESERVED_PREFIX } from '../log/event.js'
+import { RESERVED_PREFIX } from '../log/event-catalogue.js'
 import { asLine } from '../openapi/described.js'
 
 export const MAX_PAYLOAD_BYTES = 64 * 1024

@@ -19,30 +19,6 @@ export const WORKSPACE_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$'
 /** What belongs to no workspace. No token can name it: it fails WORKSPACE_PATTERN. */
 export const SYSTEM_WORKSPACE = '$system'
 
-/**
- * Names that the wire itself uses (docs/protocol.md), and `open`, `error`, `message`, which an EventSource
- * dispatches on its own. An event of such a type could not be told from them.
- */
-export const RESERVED_TYPES: ReadonlySet<string> = new Set([
-  'open',
-  'error',
-  'message',
-  'heartbeat',
-  'reset',
-  'unavailable',
-  'server.state',
-  'auth-expired',
-  'auth-renewed',
-  'auth-revoked',
-  'cursor',
-])
-
-/**
- * Types that start so are facts that the gateway alone knows: what became of a job. An event of such a type that somebody
- * else published would be acted on like one of them.
- */
-export const RESERVED_PREFIX = 'job.'
-
 declare const brand: unique symbol
 /** The number of a stream in this database; never shown to clients. */
 export type StreamId = number & { readonly [brand]: 'StreamId' }

@@ -1,6 +1,7 @@
 /** What a schema cannot say about an event that a caller hands in. Its JSON text is made here, once. */
 import { Problem } from '../problems/problem.js'
-import { MAX_DATA_BYTES, MAX_DATA_DEPTH, type NewEvent, RESERVED_PREFIX, RESERVED_TYPES } from './event.js'
+import { MAX_DATA_BYTES, MAX_DATA_DEPTH, type NewEvent } from './event.js'
+import { RESERVED_PREFIX, RESERVED_TYPES } from './event-catalogue.js'
 
 /**
  * Checks an event that satisfies the schema NewEvent.

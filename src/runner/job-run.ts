@@ -9,6 +9,7 @@
  * Heartbeats go on until the report is in. What the gateway refuses for good makes the job lost in any state: it has
  * ended, or another attempt is running.
  */
+import type { BuiltInEvent } from '../log/event-catalogue.js'
 import { type Command, type CommandResult, commandOf } from './command.js'
 import type { Executor, Outcome, OutputStream } from './executor.js'
 import type { ClaimedJob, Gateway } from './gateway.js'
@@ -154,7 +155,7 @@ class JobRun {
 }
 
 /** `continues` stands on each part of a long line but its last, `replaced` where bytes were not UTF-8. */
-function outputEvent(stream: OutputStream, { text, continues, replaced }: Line) {
+function outputEvent(stream: OutputStream, { text, continues, replaced }: Line): BuiltInEvent<'output'> {
   const marks = { ...(continues && { continues }), ...(replaced && { replaced }) }
   return { type: 'output', data: { line: text, stream, ...marks } }
 }

@@ -4,20 +4,21 @@
  */
 
 import type { StoredEvent } from '../log/event.js'
+import type { NoticeData, NoticeName } from '../log/event-catalogue.js'
 import { formatEventId } from '../log/event-id.js'
 import { encodeMessage, retryField } from './frame.js'
 
-type NoticeName =
-  | ('server.state' | 'heartbeat' | 'reset' | 'unavailable' | 'error' | 'cursor' | 'snapshot')
-  | ('auth-expired' | 'auth-renewed' | 'auth-revoked')
-
-/** What is said besides the events of the log: never stored, so it never moves a client's cursor by itself. */
-export interface Notice {
-  readonly name: NoticeName
-  readonly data: object
-  /** The client's own cursor, or the one that it is given. */
-  readonly id?: string
-}
+/**
+ * A message of a stream besides the events of the log. It is never stored, so it never moves a client's cursor by itself. `id` is
+ * the client's own cursor, or the one that the notice gives it.
+ */
+export type Notice = {
+  readonly [Name in NoticeName]: {
+    readonly name: Name
+    readonly data: NoticeData<Name>
+    readonly id?: string
+  }
+}[NoticeName]
 
 export interface Encoding {
   readonly name: string

@@ -96,28 +96,29 @@ const REFUSALS: Readonly<Record<string, string>> = {
   database: 'The database cannot be reached',
 }
 
-function faultIn({ name, data }: Notice): Fault | undefined {
-  const member = (key: string) => String(Reflect.get(data, key))
-  switch (name) {
+function faultIn(notice: Notice): Fault | undefined {
+  switch (notice.name) {
     case 'error':
-      return { message: member('message'), code: member('code') }
+      return notice.data
     case 'reset':
       return {
         message: 'Events are missing here: the log does not go on after the last one. Load the state again.',
-        code: member('reason'),
+        code: notice.data.reason,
       }
-    case 'unavailable':
+    case 'unavailable': {
+      const { reason } = notice.data
       return {
-        message: `${REFUSALS[member('reason')] ?? 'No stream can be opened'}. Come back in a moment.`,
-        code: member('reason'),
+        message: `${REFUSALS[reason] ?? 'No stream can be opened'}. Come back in a moment.`,
+        code: reason,
       }
+    }
     case 'auth-expired':
-      return { message: 'The credentials have expired. Come back with new ones.', code: name }
+      return { message: 'The credentials have expired. Come back with new ones.', code: notice.name }
     case 'auth-revoked':
-      return { message: 'The credentials have been revoked. Come back with other ones.', code: name }
+      return { message: 'The credentials have been revoked. Come back with other ones.', code: notice.name }
     case 'server.state':
       // The other modes are the gateway's own business: nothing is wrong with the stream.
-      return member('mode') === 'degraded'
+      return notice.data.mode === 'degraded'
         ? { message: 'The database cannot be reached. The stream goes on when it is back.', code: 'degraded' }
         : undefined
     case 'heartbeat':

@@ -2,7 +2,8 @@
  * The dialect for runs: every message is unnamed and says by `type` what it is. A snapshot comes first, `done` last.
  * Stored data is spliced into the message as it is.
  */
-import { RESERVED_PREFIX, type StoredEvent } from '../../log/event.js'
+import type { StoredEvent } from '../../log/event.js'
+import { RESERVED_PREFIX } from '../../log/event-catalogue.js'
 import type { SseMessage } from '../../sse/frame.js'
 import { isTerminal } from '../job.js'
 import { type Dialect, encodingOf, endingOf, frame, numbersOf } from './dialect.js'

@@ -34,7 +34,7 @@ t.test(
 
 t.test('what is nothing to the clients of a job is not told', async t => {
   for (const dialect of DIALECTS) {
-    for (const mode of ['normal', 'maintenance', 'draining']) {
+    for (const mode of ['normal', 'maintenance', 'draining'] as const) {
       t.equal(dialect.notice({ name: 'server.state', data: { mode } }), undefined, `${dialect.name} ${mode}`)
     }
     t.equal(dialect.notice({ name: 'auth-renewed', data: { expires_at: null } }), undefined)

@@ -24,6 +24,7 @@ export interface Answer {
 }
 
 export interface Caller {
+  readonly identity: Readonly<Record<string, string>>
   get(path: string): Promise<Answer>
   post(path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
 }
@@ -115,6 +116,7 @@ function callerOf(url: string, identity: Record<string, string>): Caller {
     return { status: response.status, headers: response.headers, body: text && JSON.parse(text) }
   }
   return {
+    identity,
     get: path => call(path, {}),
     post: (path, body, headers = {}) =>
       call(path, {

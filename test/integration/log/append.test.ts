@@ -2,12 +2,7 @@
 import type pg from 'pg'
 import t from 'tap'
 import type { Database } from '../../../src/database/pool.js'
-import {
-  EVENT_TYPE_PATTERN,
-  RESERVED_TYPES,
-  STREAM_NAME_PATTERN,
-  WORKSPACE_PATTERN,
-} from '../../../src/log/event.js'
+import { EVENT_TYPE_PATTERN, STREAM_NAME_PATTERN, WORKSPACE_PATTERN } from '../../../src/log/event.js'
 import { createDatabase } from '../../harness/database.js'
 import { backendOf, connect, isDense, logged, typesOf, untilBlocked } from '../../harness/records.js'
 
@@ -210,8 +205,6 @@ t.test('names and reserved types are those of the code', async t => {
       JSON.stringify(name),
     )
   }
-  const reserved = await pool.query('select sluice.reserved_types() as types')
-  t.strictSame(new Set(reserved.rows[0].types), RESERVED_TYPES)
 })
 
 t.test('the system workspace takes appends and nothing else', async t => {

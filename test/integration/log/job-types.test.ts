@@ -1,6 +1,6 @@
 /** Types that start with `job.`: what becomes of jobs is said by the gateway alone. */
 import t from 'tap'
-import { RESERVED_PREFIX } from '../../../src/log/event.js'
+import { RESERVED_PREFIX } from '../../../src/log/event-catalogue.js'
 import { createDatabase } from '../../harness/database.js'
 import { as, startGateway } from '../../harness/gateway.js'
 import { logged } from '../../harness/records.js'

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { MAX_DATA_BYTES, MAX_DATA_DEPTH, RESERVED_TYPES } from '../../../src/log/event.js'
+import { MAX_DATA_BYTES, MAX_DATA_DEPTH } from '../../../src/log/event.js'
+import { RESERVED_TYPES } from '../../../src/log/event-catalogue.js'
 import { dataOf } from '../../../src/log/new-event.js'
 
 const nested = (levels: number) => JSON.parse(`${'{"a":'.repeat(levels - 1)}{}${'}'.repeat(levels - 1)}`)

@@ -1,0 +1,218 @@
+/**
+ * The catalogue of built-in events and notices. A new type is added here and nowhere else: the type checker then holds the code
+ * that writes it to its schema, tests hold the database, the console and docs/events.md to it, and the API's description shows
+ * it.
+ *
+ * It is only about types that clients see under these names. A dialect's own messages are in src/jobs/dialects/, the events by
+ * which gateways inform each other in src/maintenance/ and src/auth/revocations/, and applications name the events of their
+ * watched tables themselves.
+ */
+import Type, { type Static, type TObject, type TSchema } from 'typebox'
+
+export interface Entry {
+  /** The room of src/ that decides when it is sent. */
+  readonly room: 'items' | 'jobs' | 'runner' | 'hub'
+  /** When it is sent, for the documents. */
+  readonly when: string
+  /** What its `data` holds. Clients ignore members that they do not know, so one may be added. */
+  readonly data: TObject
+  readonly example: Readonly<Record<string, unknown>>
+}
+
+export interface EventEntry extends Entry {
+  /** The streams that it is appended to. */
+  readonly streams: readonly ('feed' | 'job')[]
+}
+
+export interface NoticeEntry extends Entry {
+  /** Whether an application may not publish an event of this type. */
+  readonly reserved: boolean
+}
+
+/** Events that start with this prefix are facts that only the gateway knows. Nobody else may publish them. */
+export const RESERVED_PREFIX = 'job.'
+/** Names under which an EventSource dispatches events of its own (WHATWG HTML §9.2). `error` is a notice as well. */
+const EVENT_SOURCE_TYPES = ['open', 'error', 'message']
+
+const JOB_ID = '7d0f5a3e-52c4-4f0b-9c1e-0b8f6f3f1a22'
+const orNull = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
+const JobId = Type.String({ format: 'uuid' })
+const PartNumber = Type.String()
+
+/** The last event of a job, which closes its stream. */
+const jobEnd = <Status extends string>(status: Status, result: object | null, when: string) =>
+  ({
+    room: 'jobs',
+    streams: ['feed', 'job'],
+    when,
+    data: Type.Object({
+      job_id: JobId,
+      status: Type.Literal(status),
+      result: orNull(Type.Record(Type.String(), Type.Unknown())),
+      attempt: Type.Integer(),
+    }),
+    example: { job_id: JOB_ID, status, result, attempt: 1 },
+  }) as const satisfies EventEntry
+
+export const EVENTS = {
+  'item.created': {
+    room: 'items',
+    streams: ['feed'],
+    when: 'an item was created, at revision 1',
+    data: Type.Object({ part_number: PartNumber, description: Type.String(), item_type: Type.String() }),
+    example: { part_number: 'A01-0002', description: 'Bracket, left', item_type: 'part' },
+  },
+  'item.updated': {
+    room: 'items',
+    streams: ['feed'],
+    when: 'an item was changed, or released under its next revision',
+    data: Type.Object({ part_number: PartNumber, revision: Type.Integer() }),
+    example: { part_number: 'A01-0002', revision: 3 },
+  },
+  'item.deleted': {
+    room: 'items',
+    streams: ['feed'],
+    when: 'an item was deleted, with its revisions',
+    data: Type.Object({ part_number: PartNumber }),
+    example: { part_number: 'A01-0002' },
+  },
+  'revision.created': {
+    room: 'items',
+    streams: ['feed'],
+    when: 'an item was released under its next revision; `item.updated` follows',
+    data: Type.Object({ part_number: PartNumber, revision_number: Type.Integer(), comment: Type.String() }),
+    example: { part_number: 'A01-0002', revision_number: 3, comment: 'Holes moved by 2 mm' },
+  },
+  'job.created': {
+    room: 'jobs',
+    streams: ['feed', 'job'],
+    when: 'a job was queued',
+    data: Type.Object({
+      job_id: JobId,
+      kind: Type.String(),
+      project: orNull(Type.String()),
+      title: orNull(Type.String()),
+      priority: Type.Integer(),
+    }),
+    example: { job_id: JOB_ID, kind: 'command', project: 'website', title: 'npm test', priority: 0 },
+  },
+  'job.started': {
+    room: 'jobs',
+    streams: ['feed', 'job'],
+    when: 'a runner claimed the job, or its creator started it without a runner',
+    data: Type.Object({ job_id: JobId, attempt: Type.Integer(), runner: orNull(Type.String()) }),
+    example: { job_id: JOB_ID, attempt: 1, runner: 'build-7' },
+  },
+  'job.requeued': {
+    room: 'jobs',
+    streams: ['job'],
+    when: 'the runner handed the job back, or its lease expired',
+    data: Type.Object({
+      job_id: JobId,
+      attempt: Type.Integer(),
+      reason: Type.Enum(['handed-back', 'lease-expired']),
+    }),
+    example: { job_id: JOB_ID, attempt: 1, reason: 'lease-expired' },
+  },
+  'job.completed': jobEnd('completed', { exit_code: 0 }, 'the job was reported as completed'),
+  'job.failed': jobEnd('failed', { exit_code: 1 }, 'the job was reported as failed'),
+  'job.cancelled': jobEnd('cancelled', null, 'an editor cancelled the job'),
+  'job.interrupted': jobEnd('interrupted', null, 'the lease of the last permitted attempt expired'),
+  output: {
+    room: 'runner',
+    streams: ['job'],
+    when: 'a command that `sluice runner` executes wrote a line',
+    data: Type.Object({
+      line: Type.String(),
+      stream: Type.Enum(['stdout', 'stderr']),
+      continues: Type.Optional(Type.Literal(true, { description: 'The line goes on in the next event.' })),
+      replaced: Type.Optional(Type.Literal(true, { description: 'Bytes that are not UTF-8 became U+FFFD.' })),
+    }),
+    example: { line: 'ok 1', stream: 'stdout' },
+  },
+} as const satisfies Readonly<Record<string, EventEntry>>
+
+const EventId = (description: string) => Type.String({ description })
+const NOTHING = { data: Type.Object({}), example: {} }
+
+export const NOTICES = {
+  'server.state': {
+    room: 'hub',
+    reserved: true,
+    when: 'first on every stream, then at each change of the mode',
+    data: Type.Object({
+      mode: Type.Enum(['normal', 'degraded', 'maintenance', 'draining']),
+      connection: Type.Optional(
+        Type.String({ format: 'uuid', description: 'Names the stream; first only.' }),
+      ),
+      ignored: Type.Optional(Type.Array(Type.String(), { description: 'Unknown query parameters.' })),
+    }),
+    example: { mode: 'normal', connection: '5c9f6d0e-3b7a-4d51-9a62-1f0e8c47b2d3' },
+  },
+  heartbeat: { room: 'hub', reserved: true, when: 'every `HEARTBEAT_MS`', ...NOTHING },
+  reset: {
+    room: 'hub',
+    reserved: true,
+    when: 'before any discontinuity',
+    data: Type.Object({
+      reason: Type.Enum(['retention', 'history-lost', 'unknown-id']),
+      earliest: EventId('Start after it to read everything that is still stored.'),
+      head: EventId('The stream continues after it.'),
+    }),
+    example: { reason: 'retention', earliest: '4101.w2p6ab', head: '10532.k7f3qa' },
+  },
+  unavailable: {
+    room: 'hub',
+    reserved: true,
+    when: 'instead of a stream',
+    data: Type.Object({
+      reason: Type.Enum(['draining', 'limit', 'database', 'memory', 'upstream']),
+      limit: Type.Optional(Type.Enum(['principal', 'workspace', 'address'])),
+      database: Type.Optional(Type.String({ description: 'As in problem documents.' })),
+    }),
+    example: { reason: 'limit', limit: 'workspace' },
+  },
+  error: {
+    room: 'hub',
+    reserved: true,
+    when: 'in lines and envelopes, while the log cannot be read',
+    data: Type.Object({ message: Type.String(), code: Type.Literal('unreadable') }),
+    example: { message: 'The log cannot be read; it is tried again.', code: 'unreadable' },
+  },
+  cursor: { room: 'hub', reserved: true, when: 'with `cursors=named`, to move the cursor', ...NOTHING },
+  snapshot: {
+    room: 'jobs',
+    // Jobs may report events of this type; a stored event has an id.
+    reserved: false,
+    when: 'first on the stream of a job',
+    data: Type.Object({
+      job: Type.Record(Type.String(), Type.Unknown(), { description: 'As `GET /api/jobs/:id` shows it.' }),
+      head: EventId('The job includes all events up to it.'),
+    }),
+    example: { job: { id: JOB_ID, status: 'running' }, head: '2.aaulht' },
+  },
+  'auth-expired': { room: 'hub', reserved: true, when: 'when the credentials have expired', ...NOTHING },
+  'auth-renewed': {
+    room: 'hub',
+    reserved: true,
+    when: 'when the stream continues with newer credentials',
+    data: Type.Object({ expires_at: orNull(Type.String({ format: 'date-time' })) }),
+    example: { expires_at: '2026-11-21T07:28:04.000Z' },
+  },
+  'auth-revoked': { room: 'hub', reserved: true, when: 'when the credentials have been revoked', ...NOTHING },
+} as const satisfies Readonly<Record<string, NoticeEntry>>
+
+export type EventName = keyof typeof EVENTS
+/** A built-in event that is about to be appended. */
+export type BuiltInEvent<Name extends EventName = EventName> = {
+  readonly [Each in Name]: { readonly type: Each; readonly data: Static<(typeof EVENTS)[Each]['data']> }
+}[Name]
+
+export type NoticeName = keyof typeof NOTICES
+export type NoticeData<Name extends NoticeName> = Static<(typeof NOTICES)[Name]['data']>
+
+/** Types that no application may publish: a client could not tell such an event from the notice of that name. */
+export const RESERVED_TYPES: ReadonlySet<string> = new Set([
+  ...EVENT_SOURCE_TYPES,
+  ...Object.entries(NOTICES).flatMap(([name, { reserved }]) => (reserved ? [name] : [])),
+])

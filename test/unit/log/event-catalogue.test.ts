@@ -1,0 +1,72 @@
+/** The catalogue of built-in events and notices is sound, and the documents and the console say the same. */
+
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import t from 'tap'
+import Value from 'typebox/value'
+import { ENDED } from '../../../src/jobs/job.js'
+import { EVENT_TYPE_PATTERN } from '../../../src/log/event.js'
+import {
+  type Entry,
+  EVENTS,
+  type EventEntry,
+  NOTICES,
+  type NoticeEntry,
+  RESERVED_PREFIX,
+  RESERVED_TYPES,
+} from '../../../src/log/event-catalogue.js'
+import { packageRoot } from '../../../src/process/package-root.js'
+import { read, rows, section } from '../../harness/document.js'
+
+const events = Object.entries<EventEntry>(EVENTS)
+const notices = Object.entries<NoticeEntry>(NOTICES)
+
+t.test('every entry has a legal type, and its example satisfies its schema', async t => {
+  for (const [type, { data, example }] of [...events, ...notices]) {
+    t.match(type, new RegExp(EVENT_TYPE_PATTERN))
+    t.ok(Value.Check(data, example), type)
+  }
+})
+
+t.test('no event has a reserved type, and every event about a job has its prefix', async t => {
+  for (const [type, { room }] of events) {
+    t.notOk(RESERVED_TYPES.has(type), type)
+    t.equal(room === 'jobs', type.startsWith(RESERVED_PREFIX), type)
+  }
+  for (const status of ENDED) t.hasOwnProp(EVENTS, `${RESERVED_PREFIX}${status}`)
+})
+
+t.test('docs/events.md shows the catalogue', async t => {
+  const page = read('docs/events.md')
+
+  t.strictSame(
+    rows(section(page, '## Events')),
+    events.map(([type, entry]) => [
+      code(type),
+      entry.streams.map(stream => (stream === 'feed' ? 'the feed' : "the job's")).join(', '),
+      ...cells(entry),
+    ]),
+  )
+  t.strictSame(
+    rows(section(page, '## Notices')),
+    notices.map(([name, entry]) => [code(name), ...cells(entry)]),
+  )
+})
+
+t.test('the console has a sentence for every event about an item', async t => {
+  const { sentenceOf } = await import(pathToFileURL(join(packageRoot, 'console/sentence.js')).href)
+
+  for (const [type, { room, example }] of events.filter(([, { room }]) => room === 'items')) {
+    t.match(sentenceOf(type, example), { part: example.part_number, raw: false }, `${room}: ${type}`)
+  }
+})
+
+function cells({ when, data, example }: Entry): string[] {
+  const required: readonly string[] = data.required ?? []
+  const members = Object.keys(data.properties).map(name => (required.includes(name) ? name : `${name}?`))
+  return [when, code(`{${members.join(', ')}}`), code(JSON.stringify(example))]
+}
+
+function code(text: string): string {
+  return `\`${text}\``
+}
