@@ -133,7 +133,7 @@ export class CatchUp {
 
   /** Those who catch up must not keep the event loop to themselves, however fast or many they are (I5). */
   #turn(): Promise<void> {
-    return this.#stream.turns.next()
+    return this.#stream.pacing.turn()
   }
 
   /** Of the log, what comes next; nothing where it has a gap, or has lost the cursor. */

@@ -1,9 +1,10 @@
 /**
- * A stream that clients of this process follow: its head, its recent frames, and its fan-out groups of live subscriptions. The tailer hands it
- * events in order; it encodes each once. Head and recent frames move in one turn of the event loop, and the delivery to
- * the live subscriptions begins in it. With many of them it goes on in later turns (turns.ts), while the tailer holds back
- * what comes next. So a live subscription is at the head, or at the head before and about to be served; who joins meanwhile is
- * at the head, and takes nothing of that delivery.
+ * A stream that clients of this process follow: its head, its recent frames, and the fan-out groups of its live
+ * subscriptions. The tailer hands it events in order, and it encodes each once. Its head and its recent frames move in one
+ * turn of the event loop, and the delivery to the live subscriptions begins in that turn. With many subscriptions the
+ * delivery goes on in later turns (scheduling/pacing.ts), and the tailer hands over nothing new until it is done. So a live
+ * subscription is at the head, or at the head before and about to be served; a subscription that joins meanwhile is at the
+ * head, and takes nothing of that delivery.
  */
 import { randomUUID } from 'node:crypto'
 import type { Position, StoredEvent, StreamId } from '../log/event.js'
@@ -15,7 +16,7 @@ import { FanOutGroup, type Member } from './fan-out-group.js'
 import { Heartbeats } from './heartbeats.js'
 import type { PageFrames } from './page-frames.js'
 import { RecentFrames } from './recent-frames.js'
-import type { Turns } from './scheduling/fair-scheduler.js'
+import type { Pacing } from './scheduling/pacing.js'
 import type { Discontinuity, TailedStream } from './tailer.js'
 
 /** A client that follows a stream, live or still catching up. */
@@ -25,7 +26,24 @@ export interface Follower {
   onDeleted(): void
 }
 
+export interface HubStreamOptions {
+  readonly id: StreamId
+  readonly kind: string
+  /** Whether it had ended when it was opened. */
+  readonly closed: boolean
+  readonly head: Head
+  readonly pacing: Pacing
+  /** Lets the tailer compare the head with the log. */
+  compareHead(): void
+}
+
 export class HubStream implements TailedStream {
+  readonly id: StreamId
+  readonly kind: string
+  readonly closed: boolean
+  head: Head
+  readonly pacing: Pacing
+  readonly #compareHead: () => void
   readonly recent = new RecentFrames()
   readonly heartbeats = new Heartbeats()
   readonly followers = new Set<Follower>()
@@ -39,15 +57,14 @@ export class HubStream implements TailedStream {
   /** The process ends: nobody is to wait for more any longer. */
   ending = false
 
-  constructor(
-    readonly id: StreamId,
-    readonly kind: string,
-    readonly closed: boolean,
-    public head: Head,
-    /** Has the head compared with the log. */
-    readonly compareHead: () => void,
-    readonly turns: Turns,
-  ) {}
+  constructor({ id, kind, closed, head, pacing, compareHead }: HubStreamOptions) {
+    this.id = id
+    this.kind = kind
+    this.closed = closed
+    this.head = head
+    this.pacing = pacing
+    this.#compareHead = compareHead
+  }
 
   /** Names what is kept of the log. Another one after each restart and verification, so that nothing older is found again. */
   get history(): string {
@@ -57,7 +74,7 @@ export class HubStream implements TailedStream {
   /** To be called when the log and what is kept of it do not fit together: all of it is read and compared again. */
   verify(): void {
     this.#history = randomUUID()
-    this.compareHead()
+    this.#compareHead()
   }
 
   receive(events: readonly StoredEvent[]): Promise<void> | undefined {
@@ -67,7 +84,7 @@ export class HubStream implements TailedStream {
     const last = events.at(-1)
     if (last) this.head = last
     this.#grew()
-    return this.turns.run(this.#deliver(frames, before))
+    return this.pacing.run(this.#deliver(frames, before))
   }
 
   /**

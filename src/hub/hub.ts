@@ -16,7 +16,6 @@ import { HubStream } from './hub-stream.js'
 import type { Mode } from './mode.js'
 import { Pages } from './pages.js'
 import { endlessPermit, type Permit } from './permit.js'
-import { Turns } from './scheduling/fair-scheduler.js'
 import { type Start, Starts } from './start.js'
 import { findStored, openStored } from './stored-stream.js'
 import { Subscription } from './subscription.js'
@@ -68,7 +67,6 @@ export class Hub {
   readonly #options: HubOptions
   readonly #streams = new Map<string, Promise<HubStream | undefined>>()
   readonly #subscriptions = new Set<Subscription>()
-  readonly #turns = new Turns()
   readonly #ticks: PeriodicLoop
   #mode: Mode = 'normal'
 
@@ -218,8 +216,14 @@ export class Hub {
     const found = await openStored(database, workspace, name)
     if (!found) return undefined
     const { id, kind, closedAt, head } = found
-    const compareHead = () => tailer.wake([id])
-    const stream = new HubStream(id, kind, closedAt !== null, head, compareHead, this.#turns)
+    const stream = new HubStream({
+      id,
+      kind,
+      closed: closedAt !== null,
+      head,
+      pacing: tailer.pacing,
+      compareHead: () => tailer.wake([id]),
+    })
     tailer.follow(stream)
     return stream
   }

@@ -1,16 +1,15 @@
 /**
- * The one reader of a process: turns wakes into rows, in order.
+ * The one reader of the log in a process. It turns wakes into rows and hands them to the streams in order.
  *
- * It holds a set of dirty streams. While the set is not empty, each turn takes the whole of it and reads all those
- * streams with one query; so under load turns grow and queries do not. A stream gets its rows only when they
- * continue its head without a gap (I3) and the log still has that head, by identity: a restore or a failover can lose a
- * tail that clients have seen, and give its positions to other events (I4). Anything else ends in a restart of the stream
- * that says why. A stream that rests (rests.ts) becomes dirty afterwards.
+ * The tailer keeps a set of dirty streams: those that may have grown. While the set is not empty, each turn takes all of it
+ * and reads those streams with one query; under load a turn reads more streams, and the number of queries does not grow. A
+ * stream gets its rows only if they continue its head without a gap (I3) and the log still has that head, by identity: a
+ * restore or a failover can lose a tail that clients have seen, and give its positions to other events (I4). Otherwise the
+ * stream is restarted, and told why. A stream that is paused (scheduling/pacing.ts) becomes dirty when its pause is over.
  *
- * Wakes only make it fast (I6): a poll marks every stream dirty, each 5 s while the bus listens and each 500 ms
- * while it does not. A read that fails is tried again for ever. Each poll also looks for streams that are gone.
+ * Wakes only make it fast (I6): a poll marks every stream dirty, every 5 s while the bus listens and every 500 ms while it
+ * does not. A read that fails is tried again until it succeeds. Each poll also looks for streams that were deleted.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Bus, Wake } from '../bus/bus.js'
 import { levelOf } from '../database/database-fault.js'
 import type { Database } from '../database/pool.js'
@@ -22,33 +21,31 @@ import type { Logger } from '../logging/logger.js'
 import { Backoff } from '../process/backoff.js'
 import { elapsed } from '../process/deadline.js'
 import { PeriodicLoop } from '../process/periodic-loop.js'
-import { Rests } from './scheduling/pacing.js'
+import { Pacing } from './scheduling/pacing.js'
 
 const EVENTS_PER_STREAM = 500
 const BYTES_PER_STREAM = 1024 * 1024
-/** With many streams that have grown, all else that is due gets its turn in between. */
-const LONGEST_TURN_MS = 5
 const POLL_MS = 500
-/** While the bus listens the poll is a safety net: every tenth will do. */
+/** How many polls there are to one that reads: while the bus listens the poll is only a safety net. */
 const POLLED_EACH = { listening: 10, down: 1, off: 1 } as const
 const RETRY_MS = { minMs: 50, maxMs: 1_000 }
 
-/** Why a stream goes on elsewhere than after its head. */
+/** Why the log does not continue at the head of a stream. */
 export type Discontinuity = 'retention' | 'history-lost'
 
-/** What the tailer reads for. */
+/** A stream that the tailer reads. */
 export interface TailedStream {
   readonly id: StreamId
-  /** The last event received: another object with each change. */
+  /** The last event received. Must be another object after each change. */
   readonly head: Head
   /**
-   * The events after the head, in position order, at least one. The head moves at once. Gets no more before the promise
-   * is settled that it may return.
+   * Takes the events after the head, at least one, in the order of their positions, and must move the head at once. The
+   * tailer hands over no more until the returned promise, if any, has settled.
    */
   receive(events: readonly StoredEvent[]): Promise<void> | void
-  /** The log does not continue at the head; it goes on from the bounds' head. */
+  /** The log does not continue at the head. The stream must go on from the head of `bounds`. */
   restart(why: Discontinuity, bounds: Bounds): void
-  /** The stream itself is gone from the database. */
+  /** The stream was deleted from the database. */
   onDeleted(): void
 }
 
@@ -59,10 +56,11 @@ export interface TailerOptions {
 }
 
 export class Tailer {
+  /** Paces all deliveries of the process. */
+  readonly pacing = new Pacing(id => this.wake([id]))
   readonly #options: TailerOptions
   readonly #streams = new Map<StreamId, TailedStream>()
   readonly #closing = new AbortController()
-  readonly #rests = new Rests(id => this.wake([id]))
   #dirty = new Set<StreamId>()
   #polled = false
   #running: Promise<void> | undefined
@@ -80,7 +78,7 @@ export class Tailer {
     })
   }
 
-  /** When the first of the reads failed that are still failing, in ms since 1970; undefined while all is well. */
+  /** Since when reads have been failing without a success, in ms since 1970; undefined while they succeed. */
   get failingSince(): number | undefined {
     return this.#failingSince
   }
@@ -91,11 +89,11 @@ export class Tailer {
 
   follow(stream: TailedStream): void {
     this.#streams.set(stream.id, stream)
-    // It may have grown between the reading of its head and now.
+    // It may have grown since its head was read.
     this.wake([stream.id])
   }
 
-  /** The streams that somebody in this process follows. */
+  /** The streams that are followed in this process. */
   get followed(): StreamId[] {
     return [...this.#streams.keys()]
   }
@@ -116,7 +114,7 @@ export class Tailer {
     this.#poll.stop()
     this.#closing.abort()
     await this.#running
-    this.#rests.close()
+    this.pacing.close()
   }
 
   #wakeNowAndThen(): void {
@@ -125,7 +123,7 @@ export class Tailer {
   }
 
   #mark(ids: Iterable<StreamId>): void {
-    for (const id of ids) if (this.#streams.has(id) && !this.#rests.defer(id)) this.#dirty.add(id)
+    for (const id of ids) if (this.#streams.has(id) && !this.pacing.postpone(id)) this.#dirty.add(id)
   }
 
   #run(): void {
@@ -182,19 +180,17 @@ export class Tailer {
     if (asked.size === 0) return
     const { database } = this.#options
     const tails = await readTails(database, [...asked.values()], EVENTS_PER_STREAM, BYTES_PER_STREAM)
-    let begun = performance.now()
+    const slice = this.pacing.slice()
     // A stream with few new events does not wait for one with many.
     for (const tail of tails.sort((few, many) => few.events.length - many.events.length)) {
       const want = asked.get(tail.streamId)
       if (want) await this.#deliver(want.stream, want.after, tail)
-      if (performance.now() - begun < LONGEST_TURN_MS) continue
-      await nextTurn()
-      begun = performance.now()
+      if (slice.isOver) await slice.renew()
     }
   }
 
   async #deliver(stream: TailedStream, after: Head, { continues, events }: Tail): Promise<void> {
-    // Nobody follows it any more, or another object does, which woke the tailer for itself.
+    // It is no longer followed, or followed by another object, which woke the tailer itself.
     if (this.#streams.get(stream.id) !== stream || stream.head !== after) return
     const next = after.position + 1
     const isWhole = continues && events.every((event, index) => event.position === next + index)
@@ -205,16 +201,10 @@ export class Tailer {
   }
 
   #hand(stream: TailedStream, events: readonly StoredEvent[], isBehind: boolean): void {
-    const start = performance.now()
-    const handing = stream.receive(events)
-    // A stream that is behind would fall behind more by resting, and its writes are as large as they may be.
-    const rest = () => this.#rests.after(stream.id, isBehind ? 0 : performance.now() - start)
-    if (handing) {
-      this.#rests.hold(stream.id)
-      // The others do not wait for it.
-      void handing.catch(error => this.#failed(error)).then(rest)
-    } else rest()
-    // Woken while it was being read.
+    const delivering = this.pacing.deliver(stream.id, isBehind, () => stream.receive(events))
+    // The other streams do not wait for it.
+    delivering?.catch(error => this.#failed(error))
+    // It was woken while it was being read.
     if (this.#dirty.delete(stream.id)) this.#mark([stream.id])
   }
 

@@ -1,12 +1,29 @@
 /**
- * Shares the event loop among those who have much to write. Work goes by slices: what is not done after 5 ms goes on in
- * a later turn of the loop, so that all else that is due gets its turn in between. Those who wait go on in the order in
- * which they came, each once a turn at most, and no more of them in one turn than together fit into a slice: a thousand
- * clients that catch up delay the others no longer than one.
+ * Shares the event loop among work that is long. Work runs in slices: what is not done after 5 ms goes on in a later turn
+ * of the event loop, so that everything else that is due runs in between. Waiting callers go on in the order in which they
+ * came, each at most once a turn, and together no longer than one slice: so a thousand clients that catch up delay the
+ * others no longer than one does.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+
 const SLICE_MS = 5
 
-export class Turns {
+/** A share of one turn of the event loop. */
+export class Slice {
+  #end = performance.now() + SLICE_MS
+
+  get isOver(): boolean {
+    return performance.now() >= this.#end
+  }
+
+  /** Waits for a later turn, and begins a slice there. */
+  async renew(): Promise<void> {
+    await nextTurn()
+    this.#end = performance.now() + SLICE_MS
+  }
+}
+
+export class FairScheduler {
   #waiting: (() => void)[] = []
   #scheduled = false
 
@@ -19,16 +36,16 @@ export class Turns {
   }
 
   /**
-   * Does work to its end, of which each step is short.
-   * @returns undefined when it is done already, as all is that fits into a slice; else the promise of its end.
+   * Runs work to its end; each of its steps must be short.
+   * @returns undefined if the work is done already, because it fitted into a slice; else a promise of its end.
    */
   run(work: Iterator<unknown>): Promise<void> | undefined {
-    return slice(work) ? undefined : this.#finish(work)
+    return runSlice(work) ? undefined : this.#finish(work)
   }
 
   async #finish(work: Iterator<unknown>): Promise<void> {
     do await this.next()
-    while (!slice(work))
+    while (!runSlice(work))
   }
 
   #schedule(): void {
@@ -38,27 +55,27 @@ export class Turns {
   }
 
   async #turn(): Promise<void> {
-    const end = performance.now() + SLICE_MS
+    const slice = new Slice()
     const present = this.#waiting
     this.#waiting = []
     let served = 0
     do {
       present[served]?.()
       served += 1
-      // Behind what waited for this promise: so its work is done when the clock is looked at.
+      // The caller continues before this line does, so its work is done when the clock is read.
       await undefined
-    } while (served < present.length && performance.now() < end)
+    } while (served < present.length && !slice.isOver)
     this.#waiting = [...present.slice(served), ...this.#waiting]
     this.#scheduled = false
     if (this.#waiting.length > 0) this.#schedule()
   }
 }
 
-/** Does steps until the work is done, which it says, or a slice is over. */
-function slice(work: Iterator<unknown>): boolean {
-  const end = performance.now() + SLICE_MS
+/** @returns whether the work is done; false if its slice was over first. */
+function runSlice(work: Iterator<unknown>): boolean {
+  const slice = new Slice()
   do {
     if (work.next().done) return true
-  } while (performance.now() < end)
+  } while (!slice.isOver)
   return false
 }

@@ -1,64 +1,109 @@
 /**
- * The pauses of busy streams. A stream whose clients took long to write to rests before it is read again, so that
- * however many events and clients it has, the others get their share of the event loop; what it was sent meanwhile
- * goes to each client in one write. The first event after a pause never waits.
+ * Decides when a stream is delivered, for how long, and when others get a turn (I5). The tailer and the hub only ask it.
+ *
+ * - **Pauses.** A stream whose delivery took long is not read again for three times as long, so however many events and
+ *   clients it has, it takes at most a quarter of the event loop. What is appended meanwhile goes to each client in one
+ *   write. The first event after a pause never waits, and a stream that is behind is not paused, or it would fall behind
+ *   further.
+ * - **Slices.** A delivery that is not done after 5 ms goes on in later turns of the event loop (fair-scheduler.ts); its
+ *   stream gets nothing new until it is done. The tailer, too, yields after 5 ms of short deliveries.
+ * - **Turns.** Catching-up subscribers ask for a turn before each payload, and share one slice a turn.
  */
 import type { StreamId } from '../../log/event.js'
+import { FairScheduler, Slice } from './fair-scheduler.js'
 
-/** A stream rests so many times as long as its turn took: it gets a quarter of the event loop at most. */
-const REST_PER_TURN = 3
-/** Not longer: with the turn of 2,000 clients an event is then a tenth of a second late at most, which nobody notices. */
-const LONGEST_REST_MS = 75
+/** A stream is paused so many times as long as its delivery took. */
+const PAUSE_PER_DELIVERY = 3
+/** With the delivery to 2,000 clients an event is then a tenth of a second late at most, which nobody notices. */
+const LONGEST_PAUSE_MS = 75
 /** Timers are not finer. */
-const SHORTEST_REST_MS = 1
+const SHORTEST_PAUSE_MS = 1
 
-interface Rest {
+/** A delivery that goes on, or the pause after it: the timer is there once the delivery is done. */
+interface Pause {
   timer?: NodeJS.Timeout
   woken: boolean
 }
 
-export class Rests {
-  readonly #rests = new Map<StreamId, Rest>()
+export class Pacing {
+  readonly #scheduler = new FairScheduler()
+  readonly #pauses = new Map<StreamId, Pause>()
   readonly #wake: (id: StreamId) => void
+  readonly #now: () => number
 
-  /** @param wake called at the end of a rest in which the stream was woken. */
-  constructor(wake: (id: StreamId) => void) {
+  /**
+   * @param wake called when a stream may be read again that was postponed.
+   * @param now milliseconds on a clock that never goes back; default: the process's.
+   */
+  constructor(wake: (id: StreamId) => void = () => {}, now = () => performance.now()) {
     this.#wake = wake
+    this.#now = now
   }
 
-  /** Holds a stream back until `after` is called for it: its turn is not over yet. */
-  hold(id: StreamId): void {
-    const rest = this.#rests.get(id) ?? { woken: false }
-    clearTimeout(rest.timer)
-    this.#rests.set(id, rest)
+  /** Whether the stream must not be read now; if so, it is woken as soon as it may be. */
+  postpone(id: StreamId): boolean {
+    const pause = this.#pauses.get(id)
+    if (pause) pause.woken = true
+    return pause !== undefined
   }
 
-  /** Lets a stream rest after a turn that took so long, in milliseconds. */
-  after(id: StreamId, turnMs: number): void {
-    const rest = this.#rests.get(id) ?? { woken: false }
-    clearTimeout(rest.timer)
-    const ms = Math.min(turnMs * REST_PER_TURN, LONGEST_REST_MS)
-    if (ms < SHORTEST_REST_MS) {
-      this.#end(id, rest)
-      return
+  /**
+   * Delivers to a stream, and pauses it afterwards for as long as the delivery was long.
+   * @param isBehind whether the log has more for the stream already, so that it is not to be paused.
+   * @returns what `deliver` returns: a promise if the delivery goes on in later turns.
+   */
+  deliver(id: StreamId, isBehind: boolean, deliver: () => Promise<void> | void): Promise<void> | undefined {
+    const begun = this.#now()
+    const delivering = deliver()
+    const pause = () => this.#pause(id, isBehind ? 0 : this.#now() - begun)
+    if (delivering) {
+      this.#hold(id)
+      return delivering.finally(pause)
     }
-    rest.timer = setTimeout(() => this.#end(id, rest), ms)
-    this.#rests.set(id, rest)
+    pause()
+    return undefined
   }
 
-  /** Whether the stream rests; if so, it is woken afterwards. */
-  defer(id: StreamId): boolean {
-    const rest = this.#rests.get(id)
-    if (rest) rest.woken = true
-    return rest !== undefined
+  /** Runs work in slices; each of its steps must be short. See FairScheduler.run. */
+  run(work: Iterator<unknown>): Promise<void> | undefined {
+    return this.#scheduler.run(work)
+  }
+
+  /** Resolves when it is the caller's turn to write one payload. */
+  turn(): Promise<void> {
+    return this.#scheduler.next()
+  }
+
+  /** For a loop of short deliveries that must not queue behind catching-up subscribers. */
+  slice(): Slice {
+    return new Slice()
   }
 
   close(): void {
-    for (const { timer } of this.#rests.values()) clearTimeout(timer)
+    for (const { timer } of this.#pauses.values()) clearTimeout(timer)
   }
 
-  #end(id: StreamId, { woken }: Rest): void {
-    this.#rests.delete(id)
+  /** Holds a stream back until it is paused. */
+  #hold(id: StreamId): void {
+    const pause = this.#pauses.get(id) ?? { woken: false }
+    clearTimeout(pause.timer)
+    this.#pauses.set(id, pause)
+  }
+
+  #pause(id: StreamId, deliveryMs: number): void {
+    const pause = this.#pauses.get(id) ?? { woken: false }
+    clearTimeout(pause.timer)
+    const ms = Math.min(deliveryMs * PAUSE_PER_DELIVERY, LONGEST_PAUSE_MS)
+    if (ms < SHORTEST_PAUSE_MS) {
+      this.#resume(id, pause)
+      return
+    }
+    pause.timer = setTimeout(() => this.#resume(id, pause), ms)
+    this.#pauses.set(id, pause)
+  }
+
+  #resume(id: StreamId, { woken }: Pause): void {
+    this.#pauses.delete(id)
     if (woken) this.#wake(id)
   }
 }

@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import { createPool, type Database } from '../../../src/database/pool.js'
 import type { Member } from '../../../src/hub/fan-out-group.js'
 import { HubStream } from '../../../src/hub/hub-stream.js'
-import { Turns } from '../../../src/hub/scheduling/fair-scheduler.js'
+import { Pacing } from '../../../src/hub/scheduling/pacing.js'
 import { type TailedStream, Tailer } from '../../../src/hub/tailer.js'
 import type { Position, StoredEvent, StreamId } from '../../../src/log/event.js'
 import { type Head, readHead } from '../../../src/log/log.js'
@@ -152,7 +152,14 @@ t.test('clients of a stream that takes many turns for each event miss none', asy
 })
 
 t.test('a delivery ends where the log does not continue', async t => {
-  const stream = new HubStream(...([1 as StreamId, 'feed', false, at(0), () => {}, new Turns()] as const))
+  const stream = new HubStream({
+    id: 1 as StreamId,
+    kind: 'feed',
+    closed: false,
+    head: at(0),
+    pacing: new Pacing(),
+    compareHead: () => {},
+  })
   const members = Array.from({ length: MEMBERS }, () => slowMember(stream))
 
   const delivery = stream.receive([event(1)])
@@ -266,7 +273,14 @@ async function follow(pool: Database, tailer: Tailer, name: string) {
 
 async function hubStream(pool: Database, tailer: Tailer, name: string): Promise<HubStream> {
   const id = await open(pool, name)
-  const stream = new HubStream(id, 'feed', false, await readHead(pool, id), () => {}, new Turns())
+  const stream = new HubStream({
+    id,
+    kind: 'feed',
+    closed: false,
+    head: await readHead(pool, id),
+    pacing: tailer.pacing,
+    compareHead: () => {},
+  })
   tailer.follow(stream)
   return stream
 }

@@ -10,7 +10,6 @@ import { readEventPage } from '../../../src/hub/event-page.js'
 import { HubStream } from '../../../src/hub/hub-stream.js'
 import { Pages } from '../../../src/hub/pages.js'
 import { endlessPermit } from '../../../src/hub/permit.js'
-import { Turns } from '../../../src/hub/scheduling/fair-scheduler.js'
 import { type StartAt, Starts } from '../../../src/hub/start.js'
 import { Subscription } from '../../../src/hub/subscription.js'
 import { Tailer } from '../../../src/hub/tailer.js'
@@ -45,9 +44,14 @@ async function run(t: Test, seed: number, withOldReaders: boolean): Promise<stri
   const database = log.database(random, () => withOldReaders && behind)
   const tailer = new Tailer({ database: log.database(random), bus: { status: 'off' }, logger: silent })
   log.change(0, typesOf(random, seed % 3 === 0 ? OLD_EVENTS : 600))
-  const stream = new HubStream(
-    ...([STREAM, 'feed', false, log.head, () => tailer.wake([STREAM]), new Turns()] as const),
-  )
+  const stream = new HubStream({
+    id: STREAM,
+    kind: 'feed',
+    closed: false,
+    head: log.head,
+    pacing: tailer.pacing,
+    compareHead: () => tailer.wake([STREAM]),
+  })
   const starts = new Starts(database, new Pages(database))
   tailer.follow(stream)
   tailer.start()

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { HubStream } from '../../../src/hub/hub-stream.js'
 import { Pages } from '../../../src/hub/pages.js'
-import { Turns } from '../../../src/hub/scheduling/fair-scheduler.js'
+import { Pacing } from '../../../src/hub/scheduling/pacing.js'
 import type { Position, StreamId } from '../../../src/log/event.js'
 import { readBounds, readEvent, readHead } from '../../../src/log/log.js'
 import { TypeFilter } from '../../../src/log/type-filter.js'
@@ -348,5 +348,12 @@ async function start(
 async function open(pool: Parameters<typeof readBounds>[0], id: StreamId): Promise<HubStream> {
   const bounds = await readBounds(pool, id)
   if (!bounds) throw new Error('There is no such stream.')
-  return new HubStream(id, 'feed', false, bounds.head, () => {}, new Turns())
+  return new HubStream({
+    id,
+    kind: 'feed',
+    closed: false,
+    head: bounds.head,
+    pacing: new Pacing(),
+    compareHead: () => {},
+  })
 }

@@ -100,7 +100,7 @@ t.test('one read is in flight, and what is woken meanwhile shares the next', asy
   t.equal(reads, 2)
 })
 
-t.test('a stream whose clients take long rests between its turns, and misses nothing', async t => {
+t.test('a stream whose delivery takes long is paused between deliveries, and misses nothing', async t => {
   const TURN_MS = 10
   const { pool, tailer } = await start(t, { status: 'listening' })
   const stream = await follow(pool, tailer)
@@ -118,7 +118,7 @@ t.test('a stream whose clients take long rests between its turns, and misses not
   t.ok(Math.min(...pauses(turns)) > 2 * TURN_MS)
 })
 
-t.test('a stream that is far behind does not rest', async t => {
+t.test('a stream that is far behind is not paused', async t => {
   const TURN_MS = 30
   const { pool, tailer } = await start(t, { status: 'listening' })
   const stream = await follow(pool, tailer)

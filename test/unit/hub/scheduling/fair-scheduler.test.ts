@@ -1,26 +1,26 @@
 import t from 'tap'
-import { Turns } from '../../../../src/hub/scheduling/fair-scheduler.js'
+import { FairScheduler } from '../../../../src/hub/scheduling/fair-scheduler.js'
 import { countTurns, spin } from '../../../harness/event-loop.js'
 
 /** Longer than a slice. */
 const LONG_MS = 7
 
 t.test('work that is short is done at once', async t => {
-  const turns = new Turns()
+  const scheduler = new FairScheduler()
   const done: number[] = []
 
-  const promise = turns.run(steps(3, n => done.push(n)))
+  const promise = scheduler.run(steps(3, n => done.push(n)))
 
   t.equal(promise, undefined)
   t.strictSame(done, [0, 1, 2])
 })
 
 t.test('work that is long goes on in later turns, and others get theirs in between', async t => {
-  const turns = new Turns()
+  const scheduler = new FairScheduler()
   const loop = countTurns(t)
   const seen: number[] = []
 
-  await turns.run(
+  await scheduler.run(
     steps(5, () => {
       spin(LONG_MS)
       seen.push(loop.turns)
@@ -30,32 +30,35 @@ t.test('work that is long goes on in later turns, and others get theirs in betwe
   t.equal(new Set(seen).size, 5, `no two steps in one turn: ${seen}`)
 })
 
-t.test('who waits gets a turn in the order of coming, and no more get one than fit into it', async t => {
-  const turns = new Turns()
-  const loop = countTurns(t)
-  const order: number[] = []
-  const seen: number[] = []
+t.test(
+  'waiting callers get a turn in the order in which they came, and no more of them than fit into one',
+  async t => {
+    const scheduler = new FairScheduler()
+    const loop = countTurns(t)
+    const order: number[] = []
+    const seen: number[] = []
 
-  await Promise.all(
-    Array.from({ length: 6 }, async (_, n) => {
-      await turns.next()
-      spin(LONG_MS)
-      order.push(n)
-      seen.push(loop.turns)
-    }),
-  )
+    await Promise.all(
+      Array.from({ length: 6 }, async (_, n) => {
+        await scheduler.next()
+        spin(LONG_MS)
+        order.push(n)
+        seen.push(loop.turns)
+      }),
+    )
 
-  t.strictSame(order, [0, 1, 2, 3, 4, 5])
-  t.equal(new Set(seen).size, 6, `each in a turn of its own: ${seen}`)
-})
+    t.strictSame(order, [0, 1, 2, 3, 4, 5])
+    t.equal(new Set(seen).size, 6, `each in a turn of its own: ${seen}`)
+  },
+)
 
-t.test('those with little to do share a turn, and each gets one a turn', async t => {
-  const turns = new Turns()
+t.test('callers with little to do share a turn, and each gets one a turn', async t => {
+  const scheduler = new FairScheduler()
   const order: string[] = []
   const go = async (name: string) => {
-    await turns.next()
+    await scheduler.next()
     order.push(name)
-    await turns.next()
+    await scheduler.next()
     order.push(`${name} again`)
   }
 
@@ -64,18 +67,18 @@ t.test('those with little to do share a turn, and each gets one a turn', async t
   t.strictSame(order, ['a', 'b', 'c', 'a again', 'b again', 'c again'])
 })
 
-t.test('who comes while others are served waits behind them', async t => {
-  const turns = new Turns()
+t.test('a caller that comes while others are served waits behind them', async t => {
+  const scheduler = new FairScheduler()
   const order: string[] = []
   const late = async () => {
-    await turns.next()
+    await scheduler.next()
     order.push('late')
   }
   let promise: Promise<void> | undefined
 
   await Promise.all(
     ['a', 'b', 'c'].map(async name => {
-      await turns.next()
+      await scheduler.next()
       spin(LONG_MS)
       order.push(name)
       promise ??= late()
@@ -86,16 +89,16 @@ t.test('who comes while others are served waits behind them', async t => {
   t.strictSame(order, ['a', 'b', 'c', 'late'])
 })
 
-t.test('work that fails fails for whoever wants it done, and for nobody else', async t => {
-  const turns = new Turns()
+t.test('work that fails fails for its own caller alone', async t => {
+  const scheduler = new FairScheduler()
   const broken = () => {
     throw new Error('broken')
   }
   const done: number[] = []
 
-  t.throws(() => turns.run(steps(1, broken)), /broken/)
-  const failing = turns.run(steps(2, n => (n === 0 ? spin(LONG_MS) : broken())))
-  const other = turns.run(
+  t.throws(() => scheduler.run(steps(1, broken)), /broken/)
+  const failing = scheduler.run(steps(2, n => (n === 0 ? spin(LONG_MS) : broken())))
+  const other = scheduler.run(
     steps(2, n => {
       spin(LONG_MS)
       done.push(n)
