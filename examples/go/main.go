@@ -257,7 +257,7 @@ func problem(response *http.Response) string {
 	return fmt.Sprintf("%s (%d %s)", said.Detail, response.StatusCode, said.Code)
 }
 
-// say speaks beside the command's own lines, and is told from them by the name before it.
+// say writes beside the command's own lines; the name before it distinguishes the two.
 func say(text string) {
 	fmt.Fprintln(os.Stderr, "follow: "+text)
 }
