@@ -19,8 +19,8 @@ import { attemptMissing } from '../../src/jobs/job-problem.js'
 import { type NewEvent, oneOrMany } from '../../src/log/event.js'
 import { notFound, Problem } from '../../src/problems/problem.js'
 import { Fencing, fenceOf } from '../job-fence.js'
-import { DialectQuery, followJob } from '../job-stream.js'
 import { EVENT_STREAM } from '../stream-responses.js'
+import { DialectQuery, followJob } from './job-stream.js'
 
 const Params = Type.Object({ executionId: JobId })
 

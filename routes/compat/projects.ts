@@ -4,8 +4,8 @@ import Type from 'typebox'
 import { connected, remoteCommands } from '../../src/jobs/dialects/remote-commands.js'
 import { COMMAND_KIND, JobId, JobProject, NewJob } from '../../src/jobs/job.js'
 import { Command } from '../../src/runner/command.js'
-import { DialectQuery, followJob } from '../job-stream.js'
 import { EVENT_STREAM } from '../stream-responses.js'
+import { DialectQuery, followJob } from './job-stream.js'
 
 const Params = Type.Object({ id: JobProject })
 const Shell = Type.Object(

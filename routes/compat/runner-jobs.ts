@@ -3,8 +3,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { runnerJobs } from '../../src/jobs/dialects/runner-jobs.js'
 import { JobId } from '../../src/jobs/job.js'
-import { DialectQuery, followJob } from '../job-stream.js'
 import { EVENT_STREAM } from '../stream-responses.js'
+import { DialectQuery, followJob } from './job-stream.js'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get(

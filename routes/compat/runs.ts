@@ -5,8 +5,8 @@ import type { ArtifactLinks } from '../../src/jobs/artifacts.js'
 import { runs } from '../../src/jobs/dialects/runs.js'
 import { JobId } from '../../src/jobs/job.js'
 import { openRun } from '../../src/jobs/run-snapshot.js'
-import { DialectQuery, followJob } from '../job-stream.js'
 import { EVENT_STREAM } from '../stream-responses.js'
+import { DialectQuery, followJob } from './job-stream.js'
 
 /** Listeners of one run in one process. */
 const MAX_LISTENERS = 50

@@ -7,11 +7,16 @@ import { join, relative, sep } from 'node:path'
 import fastifyStatic from '@fastify/static'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
-import { ApiKeyId } from '../src/auth/api-keys/api-key.js'
-import { ARTIFACTS_PREFIX, type ArtifactLinks, isArtifactPath, linkInvalid } from '../src/jobs/artifacts.js'
-import { WORKSPACE_PATTERN } from '../src/log/event.js'
-import { notFound } from '../src/problems/problem.js'
-import { shortageIn } from '../src/process/shortage.js'
+import { ApiKeyId } from '../../src/auth/api-keys/api-key.js'
+import {
+  ARTIFACTS_PREFIX,
+  type ArtifactLinks,
+  isArtifactPath,
+  linkInvalid,
+} from '../../src/jobs/artifacts.js'
+import { WORKSPACE_PATTERN } from '../../src/log/event.js'
+import { notFound } from '../../src/problems/problem.js'
+import { shortageIn } from '../../src/process/shortage.js'
 
 export interface ArtifactRoutesOptions {
   /** Holds a folder for each workspace; without it there are no artifacts. */

@@ -1,12 +1,12 @@
 /** How the dialects of job streams are asked for and answered: the same for each but for what it says. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
-import type { Opening } from '../src/hub/start.js'
-import { type Job, jobStream } from '../src/jobs/job.js'
-import type { JobSnapshot } from '../src/jobs/jobs.js'
-import { notFound } from '../src/problems/problem.js'
-import type { Encoding } from '../src/sse/encoding.js'
-import { lastEventId, StreamQuery } from './stream-query.js'
+import type { Opening } from '../../src/hub/start.js'
+import { type Job, jobStream } from '../../src/jobs/job.js'
+import type { JobSnapshot } from '../../src/jobs/jobs.js'
+import { notFound } from '../../src/problems/problem.js'
+import type { Encoding } from '../../src/sse/encoding.js'
+import { lastEventId, StreamQuery } from '../stream-query.js'
 
 export const DialectQuery = Type.Pick(StreamQuery, ['token', 'ticket', 'last_event_id'], {
   additionalProperties: false,
