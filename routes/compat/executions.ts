@@ -2,7 +2,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import type { Principal } from '../../src/auth/principal.js'
-import { EXECUTION_TYPES, executions } from '../../src/jobs/dialects/executions.js'
 import {
   EXECUTION_COMPLETE,
   EXECUTION_KIND,
@@ -13,7 +12,8 @@ import {
   NewExecution,
   PlacedInExecution,
   placedInExecution,
-} from '../../src/jobs/execution.js'
+} from '../../src/jobs/dialects/execution.js'
+import { EXECUTION_TYPES, executions } from '../../src/jobs/dialects/executions.js'
 import { type Job, JobId, jobStream } from '../../src/jobs/job.js'
 import { attemptMissing } from '../../src/jobs/job-problem.js'
 import { type NewEvent, oneOrMany } from '../../src/log/event.js'

@@ -2,9 +2,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import type { ArtifactLinks } from '../../src/jobs/artifacts.js'
+import { openRun } from '../../src/jobs/dialects/run-snapshot.js'
 import { runs } from '../../src/jobs/dialects/runs.js'
 import { JobId } from '../../src/jobs/job.js'
-import { openRun } from '../../src/jobs/run-snapshot.js'
 import { EVENT_STREAM } from '../stream-responses.js'
 import { DialectQuery, followJob } from './job-stream.js'
 

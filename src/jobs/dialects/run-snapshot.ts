@@ -3,17 +3,17 @@
  * position, so that snapshot and later events together are exact: the job's state was read together with the
  * position, and the log up to there does not change any more.
  */
-import type { Database } from '../database/pool.js'
-import { inWorkspace } from '../database/workspace.js'
-import { cursorId } from '../hub/cursor.js'
-import type { Opening } from '../hub/start.js'
-import type { Position, StoredEvent, StreamId } from '../log/event.js'
-import { checkOf } from '../log/event-id.js'
-import { readNewest } from '../log/newest.js'
-import { isArtifactPath } from './artifacts.js'
-import { runSnapshot } from './dialects/runs.js'
-import type { Job } from './job.js'
-import type { JobSnapshot } from './jobs.js'
+import type { Database } from '../../database/pool.js'
+import { inWorkspace } from '../../database/workspace.js'
+import { cursorId } from '../../hub/cursor.js'
+import type { Opening } from '../../hub/start.js'
+import type { Position, StoredEvent, StreamId } from '../../log/event.js'
+import { checkOf } from '../../log/event-id.js'
+import { readNewest } from '../../log/newest.js'
+import { isArtifactPath } from '../artifacts.js'
+import type { Job } from '../job.js'
+import type { JobSnapshot } from '../jobs.js'
+import { runSnapshot } from './runs.js'
 
 /** Lines of output, from whoever executes the run: of its own making, or of a command. */
 const LOG_TYPES = ['log', 'output']

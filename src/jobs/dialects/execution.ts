@@ -3,13 +3,13 @@
  * events is checked; events of other types pass through.
  */
 import Type, { type Static, type TObject } from 'typebox'
-import type { PlacedEvent } from '../log/append-requests.js'
-import { NewEvent } from '../log/event.js'
-import { Placed, placedOf } from '../log/receipt.js'
-import { describedAs } from '../openapi/described.js'
-import { numbersOf } from './dialects/dialect.js'
-import { COUNTS } from './dialects/executions.js'
-import { type Job, JobId, JobStatus, NewJob } from './job.js'
+import type { PlacedEvent } from '../../log/append-requests.js'
+import { NewEvent } from '../../log/event.js'
+import { Placed, placedOf } from '../../log/receipt.js'
+import { describedAs } from '../../openapi/described.js'
+import { type Job, JobId, JobStatus, NewJob } from '../job.js'
+import { numbersOf } from './dialect.js'
+import { COUNTS } from './executions.js'
 
 export const EXECUTION_KIND = 'execution'
 
