@@ -96,7 +96,7 @@ async function refusal(response) {
   return code ? `${detail} (${response.status} ${code})` : `status ${response.status}`
 }
 
-/** Beside the command's own lines, and told from them by the name before it. */
+/** Writes beside the command's own lines; the name before it distinguishes the two. */
 function say(text) {
   process.stderr.write(`follow: ${text}\n`)
 }

@@ -147,7 +147,7 @@ async def refusal(response):
 
 
 def say(text):
-    """Beside the command's own lines, and told from them by the name before it."""
+    """Writes beside the command's own lines; the name before it distinguishes the two."""
     print(f"follow: {text}", file=sys.stderr, flush=True)
 
 

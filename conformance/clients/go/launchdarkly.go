@@ -9,7 +9,7 @@ import (
 	"github.com/launchdarkly/eventsource"
 )
 
-// It comes back by itself, after each status too, unless the error handler closes it.
+// It reconnects by itself, after each status too, unless the error handler closes it.
 func followLaunchDarkly(ctx context.Context, url, token string, hear Hear) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
@@ -19,7 +19,7 @@ func followLaunchDarkly(ctx context.Context, url, token string, hear Hear) error
 	var refusal error
 	stream, err := eventsource.SubscribeWithRequestAndOptions(request,
 		eventsource.StreamOptionCanRetryFirstConnection(-1),
-		// Two heartbeats of the gateway, and some. Without, a dead connection is never noticed.
+		// A little more than two heartbeats of the gateway. Without this, a dead connection is never noticed.
 		eventsource.StreamOptionReadTimeout(65*time.Second),
 		eventsource.StreamOptionUseBackoff(30*time.Second),
 		eventsource.StreamOptionUseJitter(0.5),

@@ -16,7 +16,7 @@ var libraries = map[string]func(ctx context.Context, url, token string, hear Hea
 	"launchdarkly-eventsource": followLaunchDarkly,
 }
 
-// Hear takes one event.
+// Hear receives one event.
 type Hear func(id, kind, data string)
 
 func main() {

@@ -12,10 +12,10 @@ import (
 	"gopkg.in/cenkalti/backoff.v1"
 )
 
-// It does not come back after an end, and after a connection that broke only within 15 minutes of the first request. So
+// It does not reconnect after an end, and after a broken connection only within 15 minutes of the first request. So
 // each call of SubscribeRaw is one connection here, and the loop is ours.
 func followR3labs(ctx context.Context, url, token string, hear Hear) error {
-	// An event has up to 256 KiB; by itself it takes 64 KiB.
+	// An event has up to 256 KiB; the default buffer is 64 KiB.
 	client := sse.NewClient(url, sse.ClientMaxBufferSize(1<<20))
 	client.Headers["Authorization"] = "Bearer " + token
 	client.ReconnectStrategy = &backoff.StopBackOff{}
@@ -34,7 +34,7 @@ func followR3labs(ctx context.Context, url, token string, hear Hear) error {
 	var lastID []byte
 	for refusal == nil && ctx.Err() == nil {
 		_ = client.SubscribeRawWithContext(ctx, func(event *sse.Event) {
-			// It hands on what was cut off, too: an event is whole when its JSON is.
+			// It also delivers events that were cut off: an event is complete if its JSON is.
 			if json.Valid(event.Data) {
 				hear(string(event.ID), string(event.Event), string(event.Data))
 				lastID = event.ID

@@ -1,11 +1,11 @@
-// In a page of the gateway's origin. `types`: an EventSource hears no name that it was not told.
+// For a page of the gateway's origin. `types`: an EventSource delivers only events of names that have a listener.
 
-/** With the token in the URL, where it gets into histories and logs. */
+/** With the token in the URL, which leaks into histories and logs. */
 export function followWithToken(path, token, types, hear) {
   listen(new EventSource(`${path}?token=${token}`), types, hear)
 }
 
-/** With a ticket, which is good for this browser alone. A cookie comes with it, so that the EventSource can come back. */
+/** With a ticket, which is valid for this browser only. The cookie that comes with it lets the EventSource reconnect. */
 export async function followWithTicket(path, token, types, hear) {
   const answer = await fetch('/api/stream-tickets', {
     method: 'POST',

@@ -5,7 +5,7 @@ export function follow(url, token, _types, hear) {
     url,
     headers: { Authorization: `Bearer ${token}` },
     onMessage: ({ id, event, data }) => hear(id, event, data),
-    // It does not look at the status, and would come back for ever.
+    // It does not check the status, and would reconnect forever.
     async fetch(input, init) {
       const response = await fetch(input, init)
       if (response.status >= 400 && response.status < 500) {

@@ -8,7 +8,7 @@ export function follow(url, token, types, hear) {
   for (const type of types) {
     source.addEventListener(type, ({ lastEventId, data }) => hear(lastEventId, type, data))
   }
-  // It comes back by itself, unless the gateway refuses: then `code` is the status, 204 at the end of a closed stream.
+  // It reconnects by itself, unless the gateway refuses: then `code` is the status, 204 at the end of a closed stream.
   source.addEventListener('error', ({ code }) => {
     if (source.readyState === EventSource.CLOSED) console.error(`refused: ${code}`)
   })

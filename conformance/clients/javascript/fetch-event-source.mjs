@@ -6,10 +6,10 @@ export async function follow(url, token, _types, hear) {
   let lastId = ''
   await fetchEventSource(url, {
     headers: { Authorization: `Bearer ${token}` },
-    // It takes the id of a message that is cut off after its first line: bring back the last one that was whole.
+    // It adopts the id of a message that is cut off after its first line: send the last complete one instead.
     fetch: (input, init) =>
       fetch(input, { ...init, headers: { ...init.headers, ...(lastId && { 'last-event-id': lastId }) } }),
-    // Else a tab that is hidden loses its stream.
+    // Otherwise a hidden tab loses its stream.
     openWhenHidden: true,
     async onopen({ status }) {
       if (status === 204 || (status >= 400 && status < 500)) throw new Refused(`refused: ${status}`)
@@ -19,11 +19,11 @@ export async function follow(url, token, _types, hear) {
       if (id) lastId = id
       hear(id, event, data)
     },
-    // The end of a connection is the end of it all, unless this throws.
+    // It does not reconnect after the end of a connection, unless this throws.
     onclose() {
       throw new Error('ended')
     },
-    // What this throws ends it; otherwise it comes back after `retry`.
+    // If this throws, the client ends; otherwise it reconnects after `retry`.
     onerror(error) {
       if (error instanceof Refused) throw error
     },

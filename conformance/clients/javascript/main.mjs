@@ -2,7 +2,7 @@
 const [library, url, token] = process.argv.slice(2)
 const TYPES = ['part.made', 'part.moved', 'story.end', 'reset', 'unavailable']
 
-// Two of the libraries are made for pages alone.
+// Two of the libraries are made only for pages.
 globalThis.window = globalThis
 globalThis.document = { readyState: 'complete', addEventListener() {}, removeEventListener() {} }
 

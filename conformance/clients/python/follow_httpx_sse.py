@@ -6,10 +6,10 @@ from httpx_sse import connect_sse
 
 
 def follow(url, token, hear):
-    """Comes back until the stream has ended (204). httpx-sse reads one response; the loop is ours."""
+    """Reconnects until the stream has ended (204). httpx-sse reads one response; the loop is ours."""
     headers = {"Authorization": f"Bearer {token}"}
     retry_s = 2
-    # Its own 5 s are shorter than the time between two heartbeats of the gateway, which is 30 s.
+    # The default of 5 s is shorter than the 30 s between two heartbeats of the gateway.
     with httpx.Client(timeout=httpx.Timeout(10, read=65)) as client:
         while True:
             try:
@@ -22,10 +22,10 @@ def follow(url, token, hear):
                     for event in source.iter_sse():
                         if event.retry is not None:
                             retry_s = event.retry / 1000
-                        # It hands on blocks without data too, which are no events.
+                        # It also delivers blocks without data, which are not events.
                         if event.data:
                             hear(event.id, event.event, event.data)
-                        # Only now: an event that was not processed yet must come again.
+                        # Only now: an event that has not been processed must be sent again.
                         if event.id:
                             headers["Last-Event-ID"] = event.id
             except httpx.TransportError:

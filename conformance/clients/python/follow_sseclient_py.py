@@ -6,12 +6,12 @@ from sseclient import SSEClient
 
 
 def follow(url, token, hear):
-    """Comes back until the stream has ended (204). sseclient-py reads one response; the loop is ours."""
+    """Reconnects until the stream has ended (204). sseclient-py reads one response; the loop is ours."""
     headers = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"}
     retry_s = 2
     while True:
         try:
-            # To connect, and between two reads: two heartbeats of the gateway, and some.
+            # To connect, and between two reads: a little more than two heartbeats of the gateway.
             with requests.get(url, headers=headers, stream=True, timeout=(10, 65)) as response:
                 if response.status_code == 204:
                     return
@@ -20,7 +20,7 @@ def follow(url, token, hear):
                         if event.retry:
                             retry_s = int(event.retry) / 1000
                         hear(event.id, event.event, event.data)
-                        # Only now: an event that was not processed yet must come again.
+                        # Only now: an event that has not been processed must be sent again.
                         if event.id:
                             headers["Last-Event-ID"] = event.id
                 elif response.status_code < 500:

@@ -3,7 +3,7 @@ use futures_util::StreamExt;
 use launchdarkly_sdk_transport::HyperTransport;
 use std::{error::Error, time::Duration};
 
-/// It comes back by itself, after each status too. It tells of a refusal; to stop then is our part.
+/// It reconnects by itself, after each status too. It reports a refusal; the program has to stop.
 pub async fn follow(
     url: &str,
     token: &str,
@@ -11,7 +11,7 @@ pub async fn follow(
 ) -> Result<(), Box<dyn Error>> {
     let transport = HyperTransport::builder()
         .connect_timeout(Duration::from_secs(10))
-        // Two heartbeats of the gateway, and some. Without, a dead connection is never noticed.
+        // A little more than two heartbeats of the gateway. Without this, a dead connection is never noticed.
         .read_timeout(Duration::from_secs(65))
         .build_http()?;
     let client = ClientBuilder::for_url(url)?
@@ -31,12 +31,12 @@ pub async fn follow(
                 &event.event_type,
                 &event.data,
             ),
-            // The end of a stream that is closed.
+            // The end of a closed stream.
             Ok(SSE::Connected(details)) if details.response().status() == 204 => return Ok(()),
             Err(SseError::UnexpectedResponse(response, _)) if response.status() < 500 => {
                 return Err(format!("refused: {}", response.status()).into());
             }
-            // A connection that was lost: it is coming back.
+            // A lost connection: it reconnects by itself.
             Ok(_) | Err(_) => {}
         }
     }

@@ -2,7 +2,7 @@ use futures_util::StreamExt;
 use reqwest_eventsource::{Error as SseError, Event, EventSource};
 use std::{error::Error, time::Duration};
 
-/// It comes back by itself, but takes each status except 200 for final.
+/// It reconnects by itself, but treats each status except 200 as final.
 pub async fn follow(
     url: &str,
     token: &str,
@@ -10,7 +10,7 @@ pub async fn follow(
 ) -> Result<(), Box<dyn Error>> {
     let client = reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(10))
-        // Two heartbeats of the gateway, and some. Without, a dead connection is never noticed.
+        // A little more than two heartbeats of the gateway. Without this, a dead connection is never noticed.
         .read_timeout(Duration::from_secs(65))
         .build()?;
     let mut source = EventSource::new(client.get(url).bearer_auth(token))?;
@@ -20,7 +20,7 @@ pub async fn follow(
             Err(SseError::InvalidStatusCode(status, _)) => {
                 return Err(format!("refused: {status}").into());
             }
-            // A connection that was lost: it is coming back.
+            // A lost connection: it reconnects by itself.
             Ok(Event::Open) | Err(_) => {}
         }
     }

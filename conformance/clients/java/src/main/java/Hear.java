@@ -1,4 +1,4 @@
-/** Takes one event. */
+/** Receives one event. */
 interface Hear {
   void event(String id, String type, String data);
 }

@@ -14,7 +14,7 @@ final class Main {
       case "okhttp-eventsource" -> OkHttpEventSource.follow(args[1], args[2], Main::hear);
       default -> throw new IllegalArgumentException(args[0]);
     }
-    // The threads of OkHttp would keep it alive for a minute.
+    // OkHttp's threads would keep the process alive for a minute.
     System.exit(1);
   }
 

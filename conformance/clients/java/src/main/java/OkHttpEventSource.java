@@ -7,13 +7,13 @@ import com.launchdarkly.eventsource.StreamHttpErrorException;
 import java.net.URI;
 import java.util.concurrent.TimeUnit;
 
-/** LaunchDarkly's okhttp-eventsource comes back by itself, but by its own strategy ends at the first error. */
+/** LaunchDarkly's okhttp-eventsource reconnects by itself, but its default strategy stops at the first error. */
 final class OkHttpEventSource {
   static void follow(String url, String token, Hear hear) {
     var connection =
         ConnectStrategy.http(URI.create(url))
             .header("Authorization", "Bearer " + token)
-            // Two heartbeats of the gateway, and some.
+            // A little more than two heartbeats of the gateway.
             .readTimeout(65, TimeUnit.SECONDS);
     try (var source = new EventSource.Builder(connection).errorStrategy(new UnlessRefused()).build()) {
       for (MessageEvent event : source.messages()) {

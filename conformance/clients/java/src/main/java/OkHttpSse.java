@@ -8,10 +8,10 @@ import okhttp3.sse.EventSource;
 import okhttp3.sse.EventSourceListener;
 import okhttp3.sse.EventSources;
 
-/** okhttp-sse reads one response, and does not tell of `retry`; the loop is ours. */
+/** okhttp-sse reads one response, and does not expose `retry`; the loop is ours. */
 final class OkHttpSse {
   static void follow(String url, String token, Hear hear) throws Exception {
-    // Its own 10 s are shorter than the time between two heartbeats of the gateway, which is 30 s.
+    // The default of 10 s is shorter than the 30 s between two heartbeats of the gateway.
     var client = new OkHttpClient.Builder().readTimeout(Duration.ofSeconds(65)).build();
     var factory = EventSources.createFactory(client);
     var request = new Request.Builder().url(url).header("Authorization", "Bearer " + token);
@@ -23,7 +23,7 @@ final class OkHttpSse {
             @Override
             public void onEvent(EventSource source, String id, String type, String data) {
               hear.event(id, type, data);
-              // Only now: an event that was not processed yet must come again.
+              // Only now: an event that has not been processed must be sent again.
               if (id != null && !id.isEmpty()) request.header("Last-Event-ID", id);
             }
 
