@@ -1,10 +1,10 @@
 /**
- * Where one client's bytes go, with two water marks. Above the high one the sink is `full`: whoever feeds it
- * stops, and waits for `drained()`. It is drained when everything has gone to the kernel, which is when a Node
- * stream says so. So a client that does not read costs at most the high mark and one payload (I5).
+ * The destination of one client's bytes, and the place that decides backpressure. Above the high-water mark the sink is
+ * `full`: its writer stops and waits for `drained()`, which resolves when the kernel has taken everything (Node's
+ * `drain`). So a client that does not read costs at most the high-water mark and one payload (I5).
  *
- * On plain HTTP/1.1 chunks go to the socket as they are: the head was written by Node, and the same chunk, made
- * once, serves every client. Elsewhere (HTTP/2, HTTP/1.0, injected requests) the response's own stream is used.
+ * On plain HTTP/1.1, chunks go to the socket unchanged: Node has written the head, and the same chunk, made once, serves
+ * every client. Otherwise (HTTP/2, HTTP/1.0, injected requests) the sink writes to the response's own stream.
  */
 import type { ServerResponse } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
@@ -13,9 +13,9 @@ import type { Writable } from 'node:stream'
 import type { Payload } from './payload.js'
 
 export const HIGH_WATER_BYTES = 64 * 1024
-/** A client whose bytes have not moved for so long is let go. */
+/** A client that reads nothing for this long is disconnected. */
 export const STALLED_MS = 30_000
-/** What still waits at the end must be read within this time. */
+/** The time for a client to read the remaining bytes after the end. */
 const END_DEADLINE_MS = 5_000
 
 export type Response = ServerResponse | Http2ServerResponse
@@ -32,7 +32,7 @@ export class Sink {
   #handedOver = 0
   #progressAt = Date.now()
 
-  /** @param response its head is sent. */
+  /** @param response a response whose head has been sent. */
   constructor(response: Response) {
     this.#response = response
     const socket = chunkedSocket(response)
@@ -46,7 +46,7 @@ export class Sink {
     return this.#open
   }
 
-  /** Bytes that wait in this process. */
+  /** Bytes that wait for the client in this process. */
   get pending(): number {
     return this.#target.writableLength
   }
@@ -55,7 +55,7 @@ export class Sink {
     return this.#target.writableLength >= HIGH_WATER_BYTES
   }
 
-  /** How long bytes have been waiting without any going out, in ms, as seen by calls of this method. */
+  /** Milliseconds for which bytes have waited without progress, measured from call to call. */
   stalledFor(now: number): number {
     const handedOver = this.#bytes - this.pending
     if (this.pending === 0 || handedOver !== this.#handedOver) this.#progressAt = now
@@ -74,8 +74,8 @@ export class Sink {
   /** Resolves when the sink has room again, or will never have: check `open` then. */
   drained(): Promise<void> {
     const { writable, writableNeedDrain } = this.#target
-    // A connection that is broken, or that the client has half closed, never drains, but it is not closed yet: to
-    // call it drained would let whoever waits for room spin, and the event loop would never get to closing it.
+    // A broken connection, or one that the client has half closed, never drains, but it is not closed yet: if this
+    // resolved at once, a waiting writer would spin, and the event loop would never close the connection.
     if (!this.#open || (writable && !writableNeedDrain)) return Promise.resolve()
     this.#draining ??= new Promise(resolve => {
       this.#endDraining = () => {
@@ -88,13 +88,13 @@ export class Sink {
     return this.#draining
   }
 
-  /** Calls back once, when the response has ended or the client has gone; at once if that was before. */
+  /** Calls back once, when the response has ended or the client has disconnected; at once if that has already happened. */
   onClosed(listener: () => void): void {
     if (this.#open) this.#onClosed.push(listener)
     else listener()
   }
 
-  /** A clean end, after what was written. */
+  /** Ends the response cleanly after the bytes written so far. */
   end(): void {
     if (!this.#open) return
     this.#response.end()
@@ -105,7 +105,7 @@ export class Sink {
     this.#closed()
   }
 
-  /** An end for a client that does not read: what waits is dropped. */
+  /** Ends the response of a client that does not read: waiting bytes are dropped. */
   destroy(): void {
     this.#target.destroy()
     this.#closed()
@@ -120,8 +120,8 @@ export class Sink {
 }
 
 /**
- * Sends the head that `writeHead` has made: in one write with whatever the sink is given before the program waits for
- * something, and by itself where that is nothing. A write costs more than all that is written at an opening.
+ * Sends the head that `writeHead` has made, in one write with the first payloads of the same turn, if there are any. A system
+ * call costs more than everything that is written when a stream opens.
  */
 export function sendHead(response: ServerResponse): void {
   const socket = chunkedSocket(response)
