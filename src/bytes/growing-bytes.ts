@@ -1,6 +1,6 @@
 /**
- * Bytes that arrive in pieces, put together at a cost that grows as their number does: the room for them is doubled when it is
- * full. A list of the pieces would take a hundred bytes for each, and a client may send pieces of one byte.
+ * Concatenates bytes that arrive in pieces, in time linear in their number: the buffer doubles when it is full. A
+ * list of the pieces would take a hundred bytes per piece, and a client may send pieces of one byte.
  */
 const NOTHING = Buffer.alloc(0)
 const FIRST_ROOM = 4 * 1024
@@ -13,7 +13,7 @@ export class GrowingBytes {
     return this.#length
   }
 
-  /** Keeps `piece` itself, and copies it when more comes. */
+  /** Keeps `piece` itself, and copies it when another one arrives. */
   add(piece: Buffer): void {
     const length = this.#length + piece.length
     if (this.#length === 0) this.#room = piece
@@ -24,7 +24,7 @@ export class GrowingBytes {
     this.#length = length
   }
 
-  /** All of them; it is empty afterwards. */
+  /** All bytes so far; the buffer is empty afterwards. */
   take(): Buffer {
     const bytes = this.#room.subarray(0, this.#length)
     this.#room = NOTHING

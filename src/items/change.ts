@@ -1,6 +1,6 @@
 /**
- * A change and the events that tell of it, in one transaction: both are stored or neither is (I2). The events come
- * last, so that the feed, which the first of them locks, is held until COMMIT and no longer.
+ * A change and its events, in one transaction: both are stored or neither is (I2). The events are appended last,
+ * because the first one locks the feed until COMMIT.
  */
 import type { Author } from '../auth/principal.js'
 import type { Database } from '../database/pool.js'
@@ -10,10 +10,12 @@ import { FEED, type StreamId } from '../log/event.js'
 import type { BuiltInEvent } from '../log/event-catalogue.js'
 import { Problem, SqlState, sqlState, unavailable } from '../problems/problem.js'
 
-/** How often a change is tried that loses against another one (serialization, deadlock) before the caller hears of it. */
+/**
+ * The attempts of a change that loses against another one (serialization, deadlock) before the caller gets an error.
+ */
 const ATTEMPTS = 4
 
-/** A change that is made but not committed: its result, and its events in order. */
+/** A change that is not committed yet: its result, and its events in order. */
 export interface Change<T> {
   readonly result: T
   readonly events: readonly BuiltInEvent[]
@@ -22,7 +24,7 @@ export interface Change<T> {
 /**
  * Resolves after COMMIT, with the stream that has grown.
  * @param make may be called again after a rollback.
- * @throws {Problem} 409 `stream-closed`; 503 `contention`; and what `make` throws.
+ * @throws {Problem} 409 `stream-closed`; 503 `contention`; and the errors of `make`.
  */
 export async function commitChange<T>(
   database: Database,
@@ -62,7 +64,7 @@ async function appendAll(
   return [...streamIds]
 }
 
-/** Whether Postgres gave this transaction up for the sake of another one: nothing has happened yet. */
+/** Whether Postgres rolled this transaction back in favour of another one: nothing has been stored. */
 function isLost(error: unknown): boolean {
   const state = sqlState(error)
   return state === SqlState.serializationFailure || state === SqlState.deadlockDetected

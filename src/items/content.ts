@@ -1,11 +1,11 @@
 /**
- * What a schema cannot say about the content of an item: every text in it, keys included, must be storable, and its
- * properties are bounded in depth and bytes. Callers other than the routes come through here as well.
+ * Checks of an item's content that a schema cannot express: every text in it, keys included, must be storable, and
+ * its properties are bounded in depth and bytes. Callers other than the routes use these checks too.
  */
 import { Problem } from '../problems/problem.js'
 import { MAX_PROPERTIES_BYTES, MAX_PROPERTIES_DEPTH } from './item.js'
 
-// U+0000 is refused by Postgres; half a surrogate pair has no UTF-8 form and would be stored as U+FFFD.
+// Postgres refuses U+0000; an unpaired surrogate has no UTF-8 form and would be stored as U+FFFD.
 const UNSTORABLE = /\0|\p{Surrogate}/u
 
 /**

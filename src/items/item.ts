@@ -1,6 +1,6 @@
 /**
- * What an item and a revision are, once: the schemas that routes validate and serialise with, the types that come
- * from them, and their limits.
+ * Items and revisions, defined once: the schemas with which routes validate and serialise, the types derived from
+ * them, and their limits.
  */
 import Type, { type Static } from 'typebox'
 
@@ -8,10 +8,10 @@ export const MAX_PROPERTIES_BYTES = 64 * 1024
 export const MAX_PROPERTIES_DEPTH = 32
 export const MAX_PAGE = 200
 
-/** Starts with a letter or digit: `.` and `..` would vanish from a URL's path on their way (RFC 3986 §5.2.4). */
+/** Starts with a letter or digit, because clients remove `.` and `..` from a URL's path (RFC 3986 §5.2.4). */
 export const PART_NUMBER_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'
 
-/** The comment of revision 1, which comes to be with the item. */
+/** The comment of revision 1, which is created with the item. */
 export const FIRST_COMMENT = 'Created'
 
 export const PartNumber = Type.String({
@@ -23,7 +23,7 @@ const Description = Type.String({ minLength: 1, maxLength: 2_000, examples: ['Br
 const Comment = Type.String({ minLength: 1, maxLength: 2_000, examples: ['Hole pattern moved by 2 mm'] })
 export const ItemType = Type.String({ minLength: 1, maxLength: 64, examples: ['part'] })
 
-// A bare Record serialises the keys that match /^.*$/ and loses those with a line break.
+// A bare Record serialises the keys that match /^.*$/ and drops those with a line break.
 const Properties = Type.Record(Type.String(), Type.Unknown(), {
   additionalProperties: true,
   description: `A JSON object of at most ${MAX_PROPERTIES_BYTES} bytes and ${MAX_PROPERTIES_DEPTH} levels.`,
@@ -59,7 +59,7 @@ export const NewItem = Type.Object(
 )
 export type NewItem = Static<typeof NewItem>
 
-/** Each field that is given replaces the stored one; `properties` as a whole. */
+/** Each given field replaces the stored one; `properties` is replaced as a whole. */
 export const ItemPatch = Type.Object(
   {
     description: Type.Optional(Description),
@@ -83,7 +83,7 @@ export const Revision = Type.Object(
 )
 export type Revision = Static<typeof Revision>
 
-/** `properties`, when given, replace the item's; the revision keeps what the item has then. */
+/** If given, `properties` replaces the item's; the revision stores the item's properties at that time. */
 export const NewRevision = Type.Object(
   { comment: Comment, properties: Type.Optional(Properties) },
   { additionalProperties: false },

@@ -1,6 +1,6 @@
 /**
- * The items of all workspaces. A change is committed together with its event, and the grown feed is announced only
- * then (I1, I2); a read is one snapshot with the feed's head; neither reaches beyond the workspace it is given (I7).
+ * The items of all workspaces. A change commits together with its event, and only then announces the grown feed (I1,
+ * I2); a read is one snapshot with the feed's head; both are confined to the given workspace (I7).
  */
 import type { Author } from '../auth/principal.js'
 import type { Database } from '../database/pool.js'
@@ -36,9 +36,9 @@ export interface ItemsOptions {
 }
 
 export interface PageRequest {
-  /** Rows at most, 1 to MAX_PAGE. */
+  /** Maximum number of rows, 1 to MAX_PAGE. */
   readonly limit: number
-  /** The `next_cursor` of the page before; the first page without it. */
+  /** The `next_cursor` of the previous page; absent for the first page. */
   readonly cursor?: string | undefined
 }
 
@@ -62,7 +62,7 @@ export class Items {
     this.#onCommitted = onCommitted
   }
 
-  /** @throws {Problem} 409 `item-exists` when the part number is taken; 400 for content that cannot be kept. */
+  /** @throws {Problem} 409 `item-exists` if the part number is taken; 400 for content that cannot be stored. */
   async create(author: Author, given: NewItem): Promise<Item> {
     requireStorable(given)
     return this.#write(author, async client => {
@@ -79,7 +79,8 @@ export class Items {
 
   /**
    * @param ifMatch the If-Match header; without it the last write wins.
-   * @throws {Problem} 404 `not-found`; 412 `precondition-failed` with the current `etag`; 400 for content that cannot be kept.
+   * @throws {Problem} 404 `not-found`; 412 `precondition-failed` with the current `etag`; 400 for content that cannot
+   *   be stored.
    */
   async update(author: Author, partNumber: string, patch: ItemPatch, ifMatch?: string): Promise<Item> {
     requireStorable(patch)
@@ -168,7 +169,7 @@ async function lockItem(
   ifMatch?: string,
 ): Promise<Item> {
   const item = await rows.lockItem(client, author.workspace, partNumber)
-  // Before any precondition: it counts only where the request would succeed without it (RFC 9110 §13.2.1).
+  // Before any precondition, which counts only if the request would succeed without it (RFC 9110 §13.2.1).
   if (item === undefined) throw notFound('item')
   if (ifMatch === undefined || ifMatchHolds(ifMatch, item.etag)) return item
   const detail =

@@ -1,4 +1,4 @@
-/** The statements on sluice.items and sluice.item_revisions, one a function. The transaction is the caller's. */
+/** The statements on sluice.items and sluice.item_revisions, one per function. The transaction is the caller's. */
 import type { WorkspaceClient } from '../database/workspace.js'
 import { formatETag } from './etag.js'
 import type { Item, NewItem, Revision } from './item.js'
@@ -19,14 +19,14 @@ interface RevisionRow extends Omit<Revision, 'properties' | 'at'> {
   readonly at: Date
 }
 
-/** What a list of items is cut down to; `undefined` does not filter. */
+/** The filters of a list of items; `undefined` does not filter. */
 export interface ItemFilter {
   readonly item_type?: string | undefined
-  /** Found anywhere in the part number or the description, in any case; every character stands for itself. */
+  /** Matches anywhere in the part number or the description, ignoring case; no character is special. */
   readonly search?: string | undefined
 }
 
-/** Undefined when the part number is taken. */
+/** Undefined if the part number is taken. */
 export async function insertItem(
   client: WorkspaceClient,
   workspace: string,
@@ -54,7 +54,7 @@ export async function selectItem(
   return rows.map(toItem)[0]
 }
 
-/** As `selectItem`, and nobody else changes the item before the transaction ends. */
+/** As `selectItem`, and locks the item until the transaction ends. */
 export async function lockItem(
   client: WorkspaceClient,
   workspace: string,
@@ -67,7 +67,7 @@ export async function lockItem(
   return rows.map(toItem)[0]
 }
 
-/** In the order of part numbers, from the first one after `after`. */
+/** In the order of part numbers, starting after `after`. */
 export async function selectItems(
   client: WorkspaceClient,
   workspace: string,
@@ -107,7 +107,7 @@ export async function updateItem(client: WorkspaceClient, workspace: string, ite
   return only(rows.map(toItem))
 }
 
-/** Its revisions go with it. */
+/** Deletes its revisions too. */
 export async function deleteItem(
   client: WorkspaceClient,
   workspace: string,
@@ -119,7 +119,7 @@ export async function deleteItem(
   ])
 }
 
-/** Keeps the item as it is now under its revision number. */
+/** Stores the item's current content under its revision number. */
 export async function insertRevision(
   client: WorkspaceClient,
   workspace: string,
@@ -137,7 +137,7 @@ export async function insertRevision(
   return only(rows.map(toRevision))
 }
 
-/** The newest first, from the first number below `below`. */
+/** Newest first, starting below `below`. */
 export async function selectRevisions(
   client: WorkspaceClient,
   workspace: string,
@@ -167,7 +167,7 @@ function columnsOf(item: Required<NewItem>): string[] {
   ]
 }
 
-/** One form for all spellings that a person takes for the same: composed (NFC) and in lower case. */
+/** One form for all spellings that a person considers equal: composed (NFC) and in lower case. */
 function fold(text: string): string {
   return text.normalize('NFC').toLowerCase()
 }

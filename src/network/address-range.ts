@@ -1,19 +1,19 @@
 /**
  * Ranges of IP addresses in CIDR notation (RFC 4632, RFC 4291 §2.3). An IPv4 address in its IPv6 form
- * (`::ffff:10.0.0.1`), which a socket that takes both shows, is the IPv4 address: in rules and in callers alike, or one
- * could walk past the other. So no IPv6 range holds an IPv4 address.
+ * (`::ffff:10.0.0.1`), which a dual-stack socket reports, counts as the IPv4 address, in rules and for callers:
+ * otherwise one form could bypass a rule for the other. So no IPv6 range contains an IPv4 address.
  */
 import { isIPv4, isIPv6 } from 'node:net'
 
 export interface AddressRange {
   /** The first address: 4 bytes, or 16. */
   readonly bytes: readonly number[]
-  /** How many leading bits are common to all addresses, 0 to 32 or 128. */
+  /** The number of leading bits that all addresses share, 0 to 32 or 128. */
   readonly prefix: number
 }
 
 const RANGE = /^([^/]+)(?:\/(0|[1-9]\d{0,2}))?$/
-/** Of `::ffff:0:0/96` (RFC 4291 §2.5.5.2). */
+/** The prefix `::ffff:0:0/96` (RFC 4291 §2.5.5.2). */
 const MAPPED = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255]
 
 /**
@@ -40,7 +40,10 @@ export function formatRange({ bytes, prefix }: AddressRange): string {
   return `${bytes.length === 4 ? bytes.join('.') : groups.join(':')}/${prefix}`
 }
 
-/** Whether one of the ranges holds the address; of what is no address, such as the peer of a Unix socket, none does. */
+/**
+ * Whether one of the ranges contains the address. No range contains a text that is not an address, such as the peer
+ * of a Unix socket.
+ */
 export function isWithin(address: string | undefined, ranges: readonly AddressRange[]): boolean {
   const found = bytesOf(address)
   if (!found) return false
@@ -51,7 +54,10 @@ export function isWithin(address: string | undefined, ranges: readonly AddressRa
   )
 }
 
-/** The address of a client as a `cidr` of one, for Postgres to look up in ranges; undefined for what is no address. */
+/**
+ * The address of a client as a `cidr` with one address, for Postgres to look up in ranges; undefined if it is not an
+ * address.
+ */
 export function cidrOf(address: string | undefined): string | undefined {
   const bytes = bytesOf(address)
   return bytes && formatRange({ bytes, prefix: bytes.length * 8 })
@@ -74,7 +80,7 @@ function isMapped(bytes: readonly number[]): boolean {
 
 function literalBytes(address: string): number[] | undefined {
   if (isIPv4(address)) return address.split('.').map(Number)
-  // Zones (`fe80::1%eth0`) are of one machine's own, and no URL takes them.
+  // Zones (`fe80::1%eth0`) have a meaning only on one machine, and no URL accepts them.
   if (!isIPv6(address) || address.includes('%')) return undefined
   // The URL standard's serialiser leaves hexadecimal groups and at most one `::`.
   const [head = '', tail] = new URL(`http://[${address}]/`).hostname.slice(1, -1).split('::')

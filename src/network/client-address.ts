@@ -1,13 +1,16 @@
-/** Whether the address of a client can be believed: where anybody may say what it is, rules about it protect nothing. */
+/**
+ * Whether the address of a client can be trusted. If any caller can choose its address, rules about addresses protect
+ * nothing.
+ */
 
-/** Of nobody: RFC 5737 keeps them for documentation. */
+/** An address that nobody has: RFC 5737 reserves it for documentation. */
 const STRANGER = '203.0.113.1'
 const INVENTED = '198.51.100.1'
 
 /**
- * Whether the server that took this request takes a stranger's word for an address, as Fastify's `trustProxy` does when it
- * is `true`, or a function or a range that lets everybody through. Fastify does not tell what it was given, so a request of a
- * stranger is held before it.
+ * Whether the server that received this request trusts a stranger's `X-Forwarded-For`, as Fastify does if
+ * `trustProxy` is `true`, or a function or range that admits everybody. Fastify does not expose its setting, so this
+ * function gives it a stranger's request.
  */
 export function believesAnybody(request: { readonly ip: string }): boolean {
   const raw = { socket: { remoteAddress: STRANGER }, headers: { 'x-forwarded-for': INVENTED } }

@@ -1,12 +1,13 @@
 /**
- * Whose `X-Forwarded-For` is believed. What a caller says of its own address must never be: limits for addresses and the
- * rules of API keys would let in whoever writes the right one. So a list that holds everybody, or as good as, is no list.
+ * The proxies whose `X-Forwarded-For` is trusted. A caller must never be able to choose its own address: it would
+ * bypass the limits per address and the address rules of API keys. So a list that contains everybody, or almost
+ * everybody, is refused.
  */
 import { parseRange } from './address-range.js'
 
 /** Names that stand for the ranges of one machine and of private networks (proxy-addr). */
 const NAMED: ReadonlySet<string> = new Set(['loopback', 'linklocal', 'uniquelocal'])
-/** Of the largest private networks: 10.0.0.0/8 (RFC 1918) and fc00::/7 (RFC 4193). */
+/** The prefixes of the largest private networks: 10.0.0.0/8 (RFC 1918) and fc00::/7 (RFC 4193). */
 const SHORTEST_PREFIX = { 4: 8, 16: 7 } as const
 
 /** @param text addresses, CIDR ranges and names, separated by commas. */
@@ -17,7 +18,7 @@ export function parseProxies(text: string): string[] {
     .filter(proxy => proxy !== '')
 }
 
-/** What is wrong with the list, as ConfigError says it. */
+/** The faults of the list, as lines of a ConfigError. */
 export function proxyFaults(text: string): string[] {
   return parseProxies(text).flatMap(proxy => {
     if (NAMED.has(proxy)) return []

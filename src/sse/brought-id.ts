@@ -1,7 +1,8 @@
 /**
- * The event id that a client brings back: in the header `Last-Event-ID`, or in the query for clients that cannot set
- * headers. Whatever is the first or the last block of a response gives it back to the client, because a client may take a
- * block without `id:` for the loss of its place: the standard keeps the id per response (WHATWG HTML §9.2.6).
+ * The event id that a client sends when it reconnects: in the header `Last-Event-ID`, or in the query for clients
+ * that cannot set headers. The first and the last block of every response return it to the client, because some
+ * clients forget their place after a block without `id:`: the standard keeps the id per response (WHATWG HTML
+ * §9.2.6).
  */
 
 /** Names of the query parameter. event-source-polyfill writes `lastEventId`. */
@@ -13,18 +14,18 @@ export const ID_PARAMETERS: ReadonlySet<string> = new Set([
 ])
 
 const ECHOABLE = /^[A-Za-z0-9._-]{1,64}$/
-/** No event id: a client that comes back with it hears a `reset`, as it would with the text that it had brought. */
+/** Not an event id: a client that sends it gets a `reset`, as it would with its original text. */
 const STAND_IN = 'unknown'
 
-/** A request, as far as it is read here. The query is as it was parsed, not checked yet. */
+/** The part of a request that this file reads. The query is parsed but not validated yet. */
 export interface Bringing {
   readonly headers: { readonly [name: string]: unknown }
   readonly query: unknown
 }
 
 /**
- * What the client has brought, if anything. The header wins over the URL, whose author may be the page; and what
- * stands last in the URL wins, because a client that reconnects appends it.
+ * The id that the client sent, if any. The header wins over the URL, which the page may have written; and the last
+ * value in the URL wins, because a reconnecting client appends it.
  */
 export function broughtId({ headers, query }: Bringing): string | undefined {
   const inUrl = Object.entries<unknown>(Object(query)).filter(([name]) => ID_PARAMETERS.has(name))
@@ -32,7 +33,7 @@ export function broughtId({ headers, query }: Bringing): string | undefined {
   return texts.findLast((text): text is string => typeof text === 'string' && text !== '')
 }
 
-/** The same, fit for an `id:` field: a text that no event id can be is replaced, never cleaned. */
+/** The same, safe for an `id:` field: a text that cannot be an event id is replaced, never cleaned. */
 export function echoOfBroughtId(request: Bringing): string | undefined {
   const id = broughtId(request)
   if (id === undefined) return undefined

@@ -1,6 +1,6 @@
 /**
- * How events look on the wire. An encoding is a small value without state, so that what it makes of an event can
- * be made once and shared by every client that reads the same encoding.
+ * The form of events on the wire. An encoding is a small value without state, so that the bytes of an event are made
+ * once and shared by every client with the same encoding.
  */
 
 import type { StoredEvent } from '../log/event.js'
@@ -25,22 +25,24 @@ export interface Encoding {
   readonly contentType: string
   /** Time between heartbeats; default: the gateway's. */
   readonly heartbeatMs?: number
-  /** Empty for an event that clients of this encoding do not see. */
+  /** Empty for an event that clients of this encoding do not receive. */
   event(event: StoredEvent): Buffer
-  /** Undefined where there is no way to say it. */
+  /** Undefined if the encoding cannot express the notice. */
   notice(notice: Notice): Buffer | undefined
-  /** Moves the client's cursor and says nothing else; undefined where a client has no such cursor. */
+  /** Moves the client's cursor without a message; undefined if clients of this encoding have no such cursor. */
   cursor(id: string): Buffer | undefined
   /**
-   * The field that asks the client to reconnect after so many milliseconds, to be put before a block that has data: several
-   * clients hand a block without data to the application. Undefined where there is no way to ask.
+   * The field that asks the client to reconnect after this many milliseconds. It is written before a block that has
+   * data, because several clients pass a block without data to the application. Undefined if the encoding cannot ask.
    */
   retry(ms: number): Buffer | undefined
-  /** What is said after the last event of a stream that has an end, perhaps nothing; undefined for other events. */
+  /** The message after the last event of a stream that has an end, perhaps empty; undefined for other events. */
   closing?(event: StoredEvent): Buffer | undefined
 }
 
-/** The text form of a notice as clients of the feed see it. `error` they would take for a broken connection. */
+/**
+ * The text form of a notice for clients of the feed. `error` is left out: they would treat it as a broken connection.
+ */
 export function encodeNotice({ name, data, id }: Notice): string | undefined {
   if (name === 'error') return undefined
   return encodeMessage({ ...(id !== undefined && { id }), event: name, data: JSON.stringify(data) })
@@ -66,7 +68,7 @@ export const sse = {
   retry: retryField,
 } as const satisfies Encoding
 
-/** For clients that hand a block without data to the application: the cursor moves by an event of its own. */
+/** For clients that pass a block without data to the application: an event of its own moves the cursor. */
 export function withNamedCursors(encoding: Encoding): Encoding {
   return { ...encoding, cursor: id => encoding.notice({ name: 'cursor', data: {}, id }) }
 }

@@ -1,12 +1,12 @@
 /**
- * The text of one Server-Sent Event (WHATWG HTML §9.2.6). Illegal text is refused, never cleaned: a CR or LF in
- * a name or an id would let whoever chose it write fields, and whole events, of its own.
+ * The text of one Server-Sent Event (WHATWG HTML §9.2.6). Illegal text is refused, never cleaned: a CR or LF in a
+ * name or an id would let its author forge fields and whole events.
  */
 
 export interface SseMessage {
   /** Sets the client's last event id. Present and empty resets it. */
   readonly id?: string
-  /** The event's name; without one a client sees `message`. */
+  /** The event's name; without it the client's event is named `message`. */
   readonly event?: string
   /** Any text; each of its lines becomes a `data:` line. Without data nothing is dispatched. */
   readonly data?: string
@@ -31,7 +31,7 @@ export function encodeMessage(message: SseMessage): string {
   return `${text}\n`
 }
 
-/** The field alone, without the end of a block: it belongs to the block that is written after it. */
+/** Only the field, without the end of a block: it belongs to the block that follows. */
 export function retryField(ms: number): Buffer {
   return Buffer.from(`retry: ${count(ms)}\n`)
 }

@@ -1,6 +1,6 @@
 /**
- * Events and notices as unnamed messages, for clients that want to see every type without knowing its name: an
- * EventSource hands an unnamed message to `onmessage`. The data of each is the document that NDJSON has on a line.
+ * Events and notices as unnamed messages, for clients that want every type without knowing its name: an EventSource
+ * passes an unnamed message to `onmessage`. The data of each is the document that NDJSON has on a line.
  */
 import { formatEventId } from '../log/event-id.js'
 import { type Encoding, sse } from './encoding.js'

@@ -1,7 +1,7 @@
 /**
- * A stream of messages of a route's own making, for whoever uses `reply.sse()` without Sluice's log behind it: what
- * is sent is bounded by the sink, a client that leaves or stops reading ends it, and heartbeats keep proxies from
- * cutting it.
+ * A stream of a route's own messages, for routes that use `reply.sse()` without Sluice's log. The sink bounds the
+ * waiting bytes, a client that disconnects or stops reading ends the stream, and heartbeats keep proxies from cutting
+ * it.
  */
 import { PeriodicLoop } from '../process/periodic-loop.js'
 import { encodeMessage, type SseMessage } from './frame.js'
@@ -14,7 +14,7 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined }
 export interface MessageStreamOptions {
   /** Time between comments that keep the connection open; default 15 s, 0 sends none. */
   readonly heartbeatMs?: number
-  /** Sent with the first data: after how many milliseconds the client shall reconnect; default: the client's own choice. */
+  /** The reconnection time in milliseconds, sent with the first data; default: the client's own choice. */
   readonly retryMs?: number
 }
 
@@ -22,7 +22,7 @@ export class MessageStream {
   readonly #sink: Sink
   readonly #gone = new AbortController()
   readonly closed: Promise<void>
-  /** Not sent yet: a block of it alone would reach the application in several clients. */
+  /** Not sent yet: several clients pass a block with only this field to the application. */
   #retryMs: number | undefined
 
   constructor(sink: Sink, { heartbeatMs = HEARTBEAT_MS, retryMs }: MessageStreamOptions = {}) {
@@ -43,13 +43,13 @@ export class MessageStream {
     })
   }
 
-  /** Aborts when the stream has ended: hand it to whatever produces the messages. */
+  /** Aborts when the stream has ended: pass it to the producer of the messages. */
   get signal(): AbortSignal {
     return this.#gone.signal
   }
 
   /**
-   * Resolves as soon as more may be sent; awaiting it is the back-pressure. After the end it does nothing.
+   * Resolves when the client has room for more: awaiting it is the backpressure. After the end it does nothing.
    * @throws {RangeError} for control characters in `id` or `event`; nothing was sent then.
    */
   async send(message: SseMessage): Promise<void> {
@@ -58,8 +58,8 @@ export class MessageStream {
   }
 
   /**
-   * Sends all of them as fast as the client reads, then ends; stops the source when the client leaves.
-   * @throws what the source throws; the stream has ended then.
+   * Sends all messages as fast as the client reads, then ends; stops the source if the client disconnects.
+   * @throws the source's error; the stream has ended then.
    */
   async sendAll(messages: AsyncIterable<SseMessage>): Promise<void> {
     const source = messages[Symbol.asyncIterator]()
@@ -78,11 +78,11 @@ export class MessageStream {
     this.#sink.end()
   }
 
-  /** What the source gives next, or its end if the client leaves first. */
+  /** The source's next message, or its end if the client disconnects first. */
   #nextOf(source: AsyncIterator<SseMessage>): Promise<IteratorResult<SseMessage, unknown>> {
     if (this.signal.aborted) return Promise.resolve(DONE)
     return new Promise((resolve, reject) => {
-      // A listener, which can be taken away: a race with `closed` would keep every message until the end.
+      // A listener can be removed; a race with `closed` would keep every message in memory until the end.
       const left = () => resolve(DONE)
       this.signal.addEventListener('abort', left)
       source
@@ -111,14 +111,14 @@ export class MessageStream {
 }
 
 /**
- * A comment ends no block. The empty line after it would make a client that follows the standard to the letter forget the
- * id that it brought (WHATWG HTML §9.2.6: the id of an empty block is the id buffer, which begins empty).
+ * A comment ends no block. After an empty line, a client that follows the standard to the letter would forget its id
+ * (WHATWG HTML §9.2.6: the id of an empty block is the id buffer, which starts empty).
  */
 function isComment({ id, event, data, retry }: SseMessage): boolean {
   return (id ?? event ?? data ?? retry) === undefined
 }
 
-/** The stream has ended, so nobody hears what the source says to that. */
+/** The stream has ended, so nobody receives the source's response to that. */
 async function stop(source: AsyncIterator<SseMessage>): Promise<void> {
   try {
     await source.return?.()

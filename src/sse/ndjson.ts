@@ -3,7 +3,7 @@ import type { StoredEvent } from '../log/event.js'
 import { formatEventId } from '../log/event-id.js'
 import type { Encoding, Notice } from './encoding.js'
 
-/** `data` goes in as it is stored; between its tokens it may hold line ends, which a line must not. */
+/** `data` is inserted as it is stored, except for line ends between its tokens, which a line must not contain. */
 export function eventDocument(event: StoredEvent): string {
   const id = formatEventId(event.position, event.eventId)
   const data = event.data.replace(/[\r\n]+/g, ' ')

@@ -1,6 +1,6 @@
 /**
- * Bytes on their way to many clients, in both forms that a connection may need, made once and shared: plain, and
- * as one chunk of HTTP/1.1's chunked coding (RFC 9112 §7.1). The plain form is a view into the chunk.
+ * Bytes for many clients, made once and shared, in the two forms that connections need: plain, and as one chunk of
+ * HTTP/1.1's chunked coding (RFC 9112 §7.1). The plain form is a view into the chunk.
  */
 export class Payload {
   private constructor(
