@@ -1,4 +1,4 @@
-/** GET /api/audit: what is on record of the caller's workspace, as pages or, as lines, all of it. */
+/** GET /api/audit: the audit log of the caller's workspace, page by page, or all of it as lines. */
 import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -19,8 +19,8 @@ const Query = Type.Object(
   {
     action: Type.Optional(Type.Enum([...ACTIONS])),
     principal: Type.Optional(asLine(Type.String({ maxLength: 256 }))),
-    since: Time('Entries of this time and later.'),
-    before: Time('Entries before this time.'),
+    since: Time('Only entries of this time and later.'),
+    before: Time('Only entries before this time.'),
     limit: Type.Integer({
       minimum: 1,
       maximum: MAX_AUDIT_PAGE,
@@ -39,12 +39,12 @@ const AuditPage = Type.Object(
     entries: Type.Array(AuditEntryDocument),
     next_cursor: Type.Union([Type.String(), Type.Null()], { description: 'Null on the last page.' }),
   },
-  { description: `A page of entries. As ${NDJSON}: all entries, one a line.` },
+  { description: `A page of entries. As ${NDJSON}: all entries, one per line.` },
 )
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   const exports = new Set<Readable>()
-  // preClose: the server waits for open responses before onClose. Broken, not ended: it was not all.
+  // In preClose, because the server waits for open responses before onClose. An incomplete export is cut off, not ended.
   app.addHook('preClose', async () => {
     for (const lines of exports) lines.destroy()
   })
@@ -56,8 +56,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       schema: {
         tags: ['server'],
         operationId: 'listAuditEntries',
-        summary: 'What is on record, the newest first',
-        description: `With \`Accept: ${NDJSON}\` all of it, one entry a line.`,
+        summary: 'List the audit log, newest entry first',
+        description: `With \`Accept: ${NDJSON}\` the response is the whole log, one entry per line.`,
         querystring: Query,
         response: {
           200: {
@@ -81,7 +81,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
   )
 
-  /** It lasts as long as the client wants, so it counts as a stream. */
+  /** An export lasts as long as the client reads, so it counts as a stream. */
   function slotOf(request: FastifyRequest): StreamSlot {
     const slot = app.takeStreamSlot(request)
     if (typeof slot === 'string') throw tooManyStreams(slot)
@@ -94,10 +94,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     slot: StreamSlot,
     watch: CredentialWatch,
   ): FastifyReply {
-    // One piece at a time: the next is read when the client has taken the one before.
+    // One piece at a time: the next one is read when the client has received the one before.
     const lines = Readable.from(pieces, { highWaterMark: 1 })
     exports.add(lines)
-    // When the credentials end or are revoked, even in the middle of a piece that the client takes slowly.
+    // If the credentials expire or are revoked, the export ends, even in the middle of a piece.
     const end = () => lines.destroy()
     if (watch.signal.aborted) end()
     else watch.signal.addEventListener('abort', end)
@@ -113,7 +113,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
 
 export default routes
 
-/** The schema lets times through that there are not, such as a leap second. */
+/** The schema accepts times that do not exist, such as a leap second. */
 function timeOf(name: string, text: string | undefined): Date | undefined {
   if (text === undefined) return undefined
   const time = new Date(text)

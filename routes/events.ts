@@ -1,4 +1,4 @@
-/** POST /api/events publishes, GET /api/events/:id shows one event. Following them is routes/feed.ts. */
+/** POST /api/events publishes events; GET /api/events/:id returns one. Clients follow events through routes/feed.ts. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { errorCodes, type FastifyReply, type FastifyRequest } from 'fastify'
 import Type from 'typebox'
@@ -15,11 +15,16 @@ import { eventDocument } from '../src/sse/ndjson.js'
 
 const CLOUDEVENT = 'application/cloudevents+json'
 const CLOUDEVENT_BATCH = 'application/cloudevents-batch+json'
-/** What else the data of a CloudEvent in binary mode may be. */
+/** Other media types that the data of a CloudEvent in binary mode may have. */
 const OTHER_JSON = /^application\/[\w.!#$&^-]+\+json(?:;|$)/
 
 const InStream = Type.Object(
-  { stream: Type.Optional({ ...StreamName, description: 'Default: the feed of the workspace.' }) },
+  {
+    stream: Type.Optional({
+      ...StreamName,
+      description: 'The name of the stream; default: the feed of the workspace.',
+    }),
+  },
   { additionalProperties: false },
 )
 type InStream = { Querystring: { stream?: string } }
@@ -44,9 +49,9 @@ const events: FastifyPluginAsyncTypebox = async app => {
       schema: {
         tags: ['events'],
         operationId: 'publishEvents',
-        summary: 'Publish an event, or several that are stored together',
+        summary: 'Publish one event or several',
         description:
-          'A CloudEvent may come in binary mode too: its attributes in headers `ce-…`, its data as the body.',
+          'Several events are stored all or none, next to each other. A CloudEvent may be sent in binary mode: its attributes as headers `ce-…`, its data as the body.',
         querystring: InStream,
         headers: Headers,
         body: {
@@ -74,7 +79,7 @@ const events: FastifyPluginAsyncTypebox = async app => {
       schema: {
         tags: ['events'],
         operationId: 'getEvent',
-        summary: 'One event',
+        summary: 'Get an event',
         params: Type.Object({ id: Type.String() }),
         querystring: InStream,
         response: { 200: EventDocument },
@@ -83,7 +88,7 @@ const events: FastifyPluginAsyncTypebox = async app => {
     (request, reply) => sendEvent(request, reply),
   )
 
-  /** Then lets go of the body, whose objects take up to twenty times its bytes. */
+  /** Releases the body afterwards: its objects take up to twenty times its bytes. */
   function publishAll(request: PublishBody): Promise<Receipt[]> {
     const publishing = publishesOf(request).map(publish => app.publisher.publish(publish))
     request.body = undefined
@@ -102,7 +107,7 @@ const events: FastifyPluginAsyncTypebox = async app => {
       return stream && (await readEvent(client, stream.id, id.position))
     })
     if (!event || (id.check !== undefined && id.check !== checkOf(event.eventId))) throw notFound('event')
-    // What is stored never changes, but a log that loses its tail gives a bare position to another event.
+    // A stored event never changes. But a log that loses its tail assigns the bare position to another event.
     if (id.check !== undefined) reply.header('cache-control', 'private, max-age=31536000, immutable')
     return reply.type('application/json').send(eventDocument(event))
   }
@@ -112,7 +117,7 @@ export default events
 
 type PublishBody = FastifyRequest<InStream & { Headers: { 'idempotency-key'?: string } }>
 
-/** A CloudEvent in binary mode becomes a plain event and its idempotency key, as which it is validated and published. */
+/** Turns a CloudEvent in binary mode into a plain event and its idempotency key, to be validated and published as such. */
 function fromBinaryMode(request: FastifyRequest): void {
   const { headers, body } = request
   if (isCloudEvents(headers)) return
@@ -129,7 +134,7 @@ function isCloudEvents(headers: FastifyRequest['headers']): boolean {
   return headers['content-type']?.startsWith('application/cloudevents') ?? false
 }
 
-/** One publish, all or nothing; but CloudEvents without a key each have their own, and are one publish each. */
+/** One publish, stored all or not at all. CloudEvents without a common key have a key each, so each is a publish of its own. */
 function publishesOf(request: PublishBody): PublishRequest[] {
   const { workspace, id } = request.principal
   const target = { workspace, stream: request.query.stream ?? FEED, actor: id }

@@ -1,6 +1,6 @@
 /**
- * GET /api/events: one log in three forms. `text/event-stream` and `application/x-ndjson` follow it live;
- * `application/json`, and NDJSON with `limit`, are a page of it.
+ * GET /api/events: one log in three forms. As `text/event-stream` and `application/x-ndjson` a client follows it live; as
+ * `application/json`, and as NDJSON with `limit`, it gets a page.
  */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
@@ -15,7 +15,10 @@ const forms = new LiveForms(sse, sseMessages, ndjson)
 
 const Query = Type.Object(
   {
-    stream: Type.Optional({ ...StreamName, description: 'Default: the feed of the workspace.' }),
+    stream: Type.Optional({
+      ...StreamName,
+      description: 'The name of the stream; default: the feed of the workspace.',
+    }),
     ...StreamQuery.properties,
   },
   { additionalProperties: false },
@@ -29,7 +32,7 @@ const feed: FastifyPluginAsyncTypebox = async app => {
       schema: {
         tags: ['events'],
         operationId: 'followEvents',
-        summary: 'Follow the events of a stream, or read a page of them',
+        summary: 'Follow a stream, or read a page of its events',
         querystring: Query,
         response: STREAM_OR_PAGE,
       },

@@ -1,4 +1,4 @@
-/** GET /health: the process lives. GET /ready: it can serve, with the figures that operators read off. */
+/** GET /health: the process is alive. GET /ready: it can serve requests, with figures for operators. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type, { type Static } from 'typebox'
 import type { Database } from '../src/database/pool.js'
@@ -18,7 +18,7 @@ const Readiness = Type.Object({
   status: Type.Union([Type.Literal('ready'), Type.Literal('unready')]),
   mode: Type.Enum([...MODES]),
   sse: Type.Object({
-    clients: Type.Integer({ description: 'Open streams of this process; with `WORKERS`, of all of them.' }),
+    clients: Type.Integer({ description: 'Open streams of this process; with `WORKERS`, of all workers.' }),
     by_kind: ByKind,
     // Until 1.0, for probes that read it.
     byKind: Type.Unsafe<Static<typeof ByKind>>({
@@ -28,31 +28,34 @@ const Readiness = Type.Object({
     }),
   }),
   workers: Type.Optional(
-    Type.Integer({ description: 'With `WORKERS`: how many serve and have told their figures.' }),
+    Type.Integer({
+      description: 'With `WORKERS`: the number of workers that serve and have reported their figures.',
+    }),
   ),
   memory: Type.Object({
     state: Type.Enum([...MEMORY_STATES], {
-      description: 'Of this process. `tight`: caches are emptied. `low`: new streams and bodies are refused.',
+      description:
+        'The memory of this process. `tight`: caches are emptied. `low`: new streams and bodies are refused.',
     }),
-    percent: Type.Integer({ description: 'In use, of the limit that is nearer: heap, or container.' }),
+    percent: Type.Integer({ description: 'Percent in use of the nearer limit: the heap or the container.' }),
   }),
   database: Type.Enum(['up', 'read-only', 'not-set-up', 'down'], {
     description:
-      '`read-only`: changes are refused. `not-set-up`: it lacks a role or rights that requests need; the log says which.',
+      '`read-only`: changes are refused. `not-set-up`: a role or privilege that requests need is missing; the log names it.',
   }),
   bus: Type.Union([Type.Literal('listening'), Type.Literal('down'), Type.Literal('off')], {
-    description: '`down`: events arrive by the poll until it is back. `off`: by configuration.',
+    description: '`down`: events arrive by polling until it is back. `off`: switched off by configuration.',
   }),
   notify_queue_percent: Type.Optional(
     Type.Integer({
       description:
-        "How full Postgres' queue of notifications was a few seconds ago. Above 50 wakes are left out, and `bus` is `down`.",
+        "How full Postgres' notification queue was a few seconds ago. Above 50 the gateway sends no wakes, and `bus` is `down`.",
     }),
   ),
 })
 
 export interface HealthOptions {
-  /** The other gateways behind the same port, where there are any. */
+  /** The other workers behind the same port, if there are any. */
   readonly siblings?: Siblings | undefined
 }
 
@@ -65,8 +68,8 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { siblings 
       schema: {
         tags: ['server'],
         operationId: 'getHealth',
-        summary: 'Whether the process lives',
-        description: 'Answers while the process runs, whatever its database does.',
+        summary: 'Check whether the process is alive',
+        description: 'Returns 200 while the process runs, whatever the state of its database.',
         response: { 200: Health },
       },
     },
@@ -84,8 +87,8 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { siblings 
       schema: {
         tags: ['server'],
         operationId: 'getReadiness',
-        summary: 'Whether this process can serve, and how many clients it has',
-        description: '503 while it drains or the database does not answer.',
+        summary: 'Check whether this process can serve requests',
+        description: 'Returns 503 while the process drains or its database does not answer.',
         response: { 200: Readiness, 503: Readiness },
       },
     },
@@ -94,7 +97,7 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { siblings 
       const database = up ? (app.databaseWatch.impairment ?? 'up') : 'down'
       const { mode } = app.serverState
       const { status: bus, queueUse } = app.bus
-      // What is impaired still serves what it can: taken out of the balancer, all nodes would serve nothing.
+      // An impaired node still serves what it can. If balancers removed it, all nodes would be removed and nobody served.
       const ready = up && mode !== 'draining'
       const { total, byKind } = census?.clients ?? app.hub.clients()
       return reply

@@ -1,4 +1,4 @@
-/** /api/items: the parts of a workspace and their revisions. Each change is an event on the workspace's feed. */
+/** /api/items: the items of a workspace and their revisions. Each change is an event on the workspace's feed. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
 import Type from 'typebox'
@@ -21,12 +21,14 @@ const Params = Type.Object({ part_number: PartNumber })
 
 const IfMatch = Type.Object({
   'if-match': Type.Optional(
-    Type.String({ description: 'The ETag that the change is based on. Without it the last write wins.' }),
+    Type.String({
+      description: 'The ETag of the item that the change is based on. Without it the last write wins.',
+    }),
   ),
 })
 const IfNoneMatch = Type.Object({
   'if-none-match': Type.Optional(
-    Type.String({ description: 'The ETag that the client has: 304 if it still holds.' }),
+    Type.String({ description: 'The ETag that the client has: 304 if the item has not changed since.' }),
   ),
 })
 
@@ -44,7 +46,8 @@ const ItemQuery = Type.Object(
     search: Type.Optional(
       Type.String({
         maxLength: 200,
-        description: 'Text anywhere in the part number or the description, in any case. No wildcards.',
+        description:
+          'Finds this text anywhere in the part number or the description, ignoring case. No wildcards.',
       }),
     ),
   },
@@ -55,7 +58,7 @@ const ETag = { etag: Type.String({ description: 'The `etag` of the item.' }) }
 const Location = { location: Type.String({ description: 'The path of the item.' }) }
 const Head = {
   'x-sluice-head': Type.String({
-    description: 'Event id of the newest event that the answer includes. Follow the feed from there.',
+    description: 'The event id of the newest event that the response includes. Follow the feed from there.',
   }),
 }
 
@@ -73,7 +76,7 @@ const CreatedItem = Type.Object(Item.properties, {
   headers: { ...Location, ...ETag },
 })
 const ReadItem = Type.Object(Item.properties, { description: 'The item.', headers: { ...ETag, ...Head } })
-const KnownItem = Type.Null({ description: 'The client has it already.', headers: { ...ETag, ...Head } })
+const KnownItem = Type.Null({ description: 'The item has not changed.', headers: { ...ETag, ...Head } })
 const ChangedItem = Type.Object(Item.properties, { description: 'Changed.', headers: ETag })
 const CreatedRevision = Type.Object(Revision.properties, { description: 'Created.' })
 const Deleted = Type.Null({ description: 'Deleted.' })
@@ -111,8 +114,8 @@ const routes: FastifyPluginAsyncTypebox<{ items: Items }> = async (app, { items 
       schema: {
         tags,
         operationId: 'listItems',
-        summary: 'List the items in the order of part numbers',
-        description: 'After several pages, follow the feed from the head of the first.',
+        summary: 'List items by part number',
+        description: 'After reading several pages, follow the feed from the head of the first page.',
         querystring: ItemQuery,
         response: { 200: ItemPage },
       },
@@ -149,7 +152,7 @@ const routes: FastifyPluginAsyncTypebox<{ items: Items }> = async (app, { items 
         tags,
         operationId: 'updateItem',
         summary: 'Change an item',
-        description: 'The fields that are given replace the stored ones, `properties` as a whole.',
+        description: 'Replaces the given fields, and `properties` as a whole.',
         params: Params,
         headers: IfMatch,
         body: ItemPatch,
@@ -173,7 +176,7 @@ const routes: FastifyPluginAsyncTypebox<{ items: Items }> = async (app, { items 
         tags,
         operationId: 'deleteItem',
         summary: 'Delete an item and its revisions',
-        description: 'Its part number is free again.',
+        description: 'The part number can be used again.',
         params: Params,
         headers: IfMatch,
         response: { 204: Deleted },
@@ -194,7 +197,7 @@ const routes: FastifyPluginAsyncTypebox<{ items: Items }> = async (app, { items 
       schema: {
         tags,
         operationId: 'listRevisions',
-        summary: 'List the revisions of an item, the newest first',
+        summary: 'List the revisions of an item, newest first',
         params: Params,
         querystring: RevisionQuery,
         response: { 200: RevisionPage },
@@ -213,7 +216,7 @@ const routes: FastifyPluginAsyncTypebox<{ items: Items }> = async (app, { items 
       schema: {
         tags,
         operationId: 'releaseRevision',
-        summary: 'Release an item under its next revision number',
+        summary: 'Release an item as its next revision',
         params: Params,
         headers: IfMatch,
         body: NewRevision,
@@ -230,13 +233,13 @@ const routes: FastifyPluginAsyncTypebox<{ items: Items }> = async (app, { items 
   )
 }
 
-/** Kept by the client's own cache at most, and used from there only after asking again. */
+/** Only the client's own cache may keep it, and must revalidate it before each use. */
 function read<T>(reply: FastifyReply, { value, head }: Snapshot<T>): T {
   reply.headers({ 'x-sluice-head': head, 'cache-control': 'private, no-cache' })
   return value
 }
 
-/** A refused precondition shows the ETag that would be met now as a header as well. */
+/** Adds the current ETag as a header to a refused precondition. */
 function withETag(reply: FastifyReply): (error: unknown) => never {
   return error => {
     const etag = error instanceof Problem ? error.members.etag : undefined

@@ -1,4 +1,4 @@
-/** GET /api/jobs/:id/events: the stream of a job as the feed's clients know it, after a snapshot and with an end. */
+/** GET /api/jobs/:id/events: the stream of a job in the feed's protocol. A snapshot comes first, and the stream has an end. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { cursorId } from '../src/hub/cursor.js'
@@ -18,7 +18,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         tags: ['jobs'],
         operationId: 'followJob',
         summary: 'Follow a job to its end, or read a page of its events',
-        description: 'As the feed, but a `snapshot` comes first, and the response ends after the last event.',
+        description:
+          'Like the feed, except that a `snapshot` comes first and the response ends after the last event.',
         params: Type.Object({ id: JobId }),
         querystring: StreamQuery,
         response: STREAM_OR_PAGE,

@@ -1,4 +1,4 @@
-/** What is told about a job while it runs: its events, its end, and that somebody else may have it. */
+/** Reports on a running job: its events, its end, and its return to the queue. */
 import type { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
@@ -19,8 +19,8 @@ const AppendHeaders = Type.Object({
   'idempotency-key': Type.Optional(
     Type.String({
       description:
-        'Makes a repeated request store its events once, for 24 hours. Lines with a key are stored when enough have ' +
-        'come, not as they come.',
+        'A repeated request with the same key stores its events once; remembered for 24 hours. Lines with a key are ' +
+        'stored in batches, not as they arrive.',
     }),
   ),
 })
@@ -28,13 +28,13 @@ type ReportRequest = FastifyRequest<{ Headers: { 'x-job-attempt'?: number; 'idem
 
 const Appended = Type.Object(
   {
-    events: Type.Optional(Type.Array(Placed, { description: 'Of JSON: the place of each event.' })),
-    stored: Type.Optional(Type.Integer({ description: 'Of lines: how many events were stored.' })),
+    events: Type.Optional(Type.Array(Placed, { description: 'For JSON: the place of each event.' })),
+    stored: Type.Optional(Type.Integer({ description: 'For lines: the number of stored events.' })),
   },
   { description: 'Stored.' },
 )
-const Lines = Type.Unknown({ description: 'One `{"type":…,"data":…}` a line, any number of them.' })
-/** A request without a body has null here. */
+const Lines = Type.Unknown({ description: 'Any number of lines, each `{"type":…,"data":…}`.' })
+/** Null for a request without a body. */
 const OptionalEnd = Type.Unsafe<JobEnd | null>({ ...JobEnd, type: ['object', 'null'] })
 
 const tags = ['jobs']
@@ -50,8 +50,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       schema: {
         tags,
         operationId: 'appendJobEvents',
-        summary: 'Add an event to a job, or several',
-        description: 'JSON is stored all or not at all; lines are stored while they arrive.',
+        summary: 'Report one event of a job or several',
+        description: 'JSON events are stored all or none; lines are stored while they arrive.',
         params: Params,
         headers: AppendHeaders,
         body: { content: { 'application/json': { schema: OneOrMany }, [LINES]: { schema: Lines } } },
@@ -81,7 +81,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         schema: {
           tags,
           operationId: `${name}Job`,
-          summary: `End a job as ${status}`,
+          summary: `Report a job as ${status}`,
           params: Params,
           headers: Fencing,
           body: OptionalEnd,
@@ -102,8 +102,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       schema: {
         tags,
         operationId: 'releaseJob',
-        summary: 'Hand a job back to the queue',
-        description: 'It keeps its place there.',
+        summary: 'Return a job to the queue',
+        description: 'The job keeps its place in the queue.',
         params: Params,
         headers: Fencing,
         response: { 200: Job },
@@ -116,7 +116,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
   )
 
-  /** Then lets go of the body, whose objects take up to twenty times its bytes. */
+  /** Releases the body afterwards: its objects take up to twenty times its bytes. */
   function append(request: ReportRequest, id: string, options: AppendOptions): ReturnType<Jobs['append']> {
     const events = [request.body as NewEvent | NewEvent[]].flat()
     request.body = undefined
@@ -126,7 +126,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   async function storeLines(request: ReportRequest, id: string, options: AppendOptions): Promise<number> {
     const { principal, hold = () => {} } = request
     const received = request.body as Readable
-    // Not destroyed when a line is refused: the rest still has to be read.
+    // If a line is refused, the body is not destroyed: the rest of it must still be read.
     const body = received.iterator({ destroyOnReturn: false })
     const watch = app.guard.watch(principal)
     try {
@@ -139,7 +139,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       )
     } finally {
       watch.stop()
-      // A sender that finds nobody reading would never come to read its refusal.
+      // If the gateway stopped reading, the sender would block and never read the refusal.
       received.on('data', () => {})
     }
   }
@@ -158,7 +158,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   }
 }
 
-/** @throws {Problem} 400 `attempt-missing` for a runner that names no attempt. */
+/** @throws {Problem} 400 `attempt-missing` if a runner names no attempt. */
 function claimOf(request: ReportRequest): Fence {
   const fence = fenceOf(request)
   if (fence.attempt === undefined && fence.holder !== undefined) throw attemptMissing()

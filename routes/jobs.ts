@@ -1,4 +1,4 @@
-/** /api/jobs: work with an end. Runners take it out of the queue; what they report is routes/job-reports.ts. */
+/** /api/jobs: jobs and their queue, for callers and for runners. The reports of runners are in routes/job-reports.ts. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { departureOf } from '../src/http/client-disconnect.js'
@@ -35,7 +35,7 @@ const Query = Type.Object(
 const Location = { location: Type.String({ description: 'The path of the job.' }) }
 const headOf = (what: string) => ({
   'x-sluice-head': Type.String({
-    description: `Event id of the newest event of ${what} that the answer includes. Follow it from there.`,
+    description: `The event id of the newest event of ${what} that the response includes. Follow it from there.`,
   }),
 })
 
@@ -43,7 +43,9 @@ const CreatableJob = Type.Object(
   {
     ...NewJob.properties,
     started: Type.Optional(
-      Type.Boolean({ description: 'It runs at once, without a runner or a lease: you execute it yourself.' }),
+      Type.Boolean({
+        description: 'The job runs at once, without a runner or a lease: you execute it yourself.',
+      }),
     ),
   },
   { additionalProperties: false },
@@ -53,7 +55,9 @@ const ReadJob = Type.Object(Job.properties, {
   description: 'The job.',
   headers: {
     ...headOf('the job'),
-    'x-sluice-clients': Type.Integer({ description: 'Who follows the job through this process.' }),
+    'x-sluice-clients': Type.Integer({
+      description: 'The number of clients that follow the job through this process.',
+    }),
   },
 })
 const JobPage = Type.Object(
@@ -63,8 +67,8 @@ const JobPage = Type.Object(
   },
   { description: 'A page of jobs.', headers: headOf('the feed') },
 )
-const Claimed = Type.Object({ job: Job }, { description: 'It is yours until `lease_expires_at`.' })
-const NoJob = Type.Null({ description: 'There was none.' })
+const Claimed = Type.Object({ job: Job }, { description: 'The job is yours until `lease_expires_at`.' })
+const NoJob = Type.Null({ description: 'The queue has no such job.' })
 const Lease = Type.Object({ lease_expires_at: Type.String({ format: 'date-time' }) })
 
 const tags = ['jobs']
@@ -80,7 +84,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       schema: {
         tags,
         operationId: 'createJob',
-        summary: 'Put a job into the queue',
+        summary: 'Queue a job',
         body: CreatableJob,
         response: { 201: CreatedJob },
       },
@@ -100,7 +104,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       schema: {
         tags,
         operationId: 'listJobs',
-        summary: 'List the jobs, the newest first',
+        summary: 'List jobs, newest first',
         querystring: Query,
         response: { 200: JobPage },
       },
@@ -143,15 +147,16 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       schema: {
         tags,
         operationId: 'claimJob',
-        summary: 'Take the first job out of the queue',
-        description: 'That of the highest priority; of these the oldest. With `wait_ms`, waits for one.',
+        summary: 'Claim the first job of the queue',
+        description:
+          'The oldest of the jobs with the highest priority. With `wait_ms` the request waits for a job.',
         body: Claim,
         response: { 200: Claimed, 204: NoJob },
       },
     },
     async (request, reply) => {
       const { principal, body } = request
-      // A claim that waits holds as much as a stream.
+      // A waiting claim takes as many resources as a stream.
       const slot = body.wait_ms ? app.takeStreamSlot(request) : undefined
       if (typeof slot === 'string') throw tooManyStreams(slot)
       const job = await app.guard
@@ -164,12 +169,12 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.post(
     '/api/jobs/:id/heartbeat',
     {
-      // In maintenance too: nobody is to lose a job because of it.
+      // In maintenance too: a runner must not lose its job because of maintenance.
       config: { ...runner, inMaintenance: true },
       schema: {
         tags,
         operationId: 'extendLease',
-        summary: 'Lengthen a lease',
+        summary: 'Extend a lease',
         params: Params,
         body: Heartbeat,
         response: { 200: Lease },
@@ -189,7 +194,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         tags,
         operationId: 'cancelJob',
         summary: 'Cancel a job',
-        description: 'It has ended with the answer; a runner that executes it is told by its next call.',
+        description:
+          'The job has ended when the response arrives. Its runner learns that from its next request.',
         params: Params,
         response: { 200: Job },
       },

@@ -28,9 +28,11 @@ const KeyPage = Type.Object(
   },
   { description: 'A page of keys.' },
 )
-const Created = Type.Object(CreatedApiKey.properties, { description: 'Created. Keep `key` now.' })
-const Revoked = Type.Null({ description: 'Revoked, now or before.' })
-/** A request without a body has null here. */
+const Created = Type.Object(CreatedApiKey.properties, {
+  description: 'Created. Store `key` now: it is not shown again.',
+})
+const Revoked = Type.Null({ description: 'Revoked, now or earlier.' })
+/** Null for a request without a body. */
 const OptionalRotation = Type.Unsafe<Rotation | null>({ ...Rotation, type: ['object', 'null'] })
 
 const tags = ['access']
@@ -63,8 +65,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       schema: {
         tags,
         operationId: 'listApiKeys',
-        summary: 'List the API keys, the newest first',
-        description: 'Those that have ended too. Their secrets are nowhere.',
+        summary: 'List API keys, newest first',
+        description: 'Includes expired and revoked keys. No secret is stored.',
         querystring: Query,
         response: { 200: KeyPage },
       },
@@ -80,7 +82,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         tags,
         operationId: 'rotateApiKey',
         summary: 'Replace an API key',
-        description: 'The new one may do the same. For an overlap both work.',
+        description: 'The new key has the same rights. Both work during an overlap.',
         params: Params,
         body: OptionalRotation,
         response: { 201: Created },
@@ -98,7 +100,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.delete(
     '/api/keys/:id',
     {
-      // What was stolen must not be good for longer because something is being repaired.
+      // Stolen credentials must not stay valid because of maintenance.
       config: { ...admin, inMaintenance: true },
       schema: {
         tags,

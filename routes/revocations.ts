@@ -1,4 +1,4 @@
-/** /api/revocations: whose credentials of before are good no more, for the admins of a workspace. */
+/** /api/revocations: revocations of credentials that were issued earlier, for the admins of a workspace. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import type { RevocationChange } from '../src/auth/revocations/guard.js'
@@ -31,7 +31,7 @@ const Query = Type.Object(
   { additionalProperties: false },
 )
 const Created = Type.Object(Revocation.properties, {
-  description: 'Here it counts from now on, elsewhere within 5 s.',
+  description: 'In force in this process now, and in all others within 5 s.',
   headers: { location: Type.String({ description: 'The path of the revocation.' }) },
 })
 const RevocationPage = Type.Object(
@@ -47,7 +47,7 @@ const tags = ['access']
 const admin = { access: 'admin' } as const
 
 const routes: FastifyPluginAsyncTypebox = async app => {
-  /** Takes note of it here, and tells the other processes. */
+  /** Applies the change in this process and notifies the others. */
   const settled = (change: RevocationChange) => {
     app.guard.apply([change])
     app.accessChanged()
@@ -56,13 +56,14 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.post(
     '/api/revocations',
     {
-      // What was stolen must not be good for longer because something is being repaired.
+      // Stolen credentials must not stay valid because of maintenance.
       config: { ...admin, inMaintenance: true },
       schema: {
         tags,
         operationId: 'createRevocation',
-        summary: 'Revoke credentials of before',
-        description: 'Exactly one of `subject`, `token_id` and `workspace` says which. Open streams end.',
+        summary: 'Revoke credentials that were issued earlier',
+        description:
+          'Exactly one of `subject`, `token_id` and `workspace` selects them. Their open streams end.',
         body: NewRevocation,
         response: { 201: Created },
       },
@@ -81,7 +82,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       schema: {
         tags,
         operationId: 'listRevocations',
-        summary: 'List the revocations, the newest first',
+        summary: 'List revocations, newest first',
         querystring: Query,
         response: { 200: RevocationPage },
       },
@@ -97,7 +98,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         tags,
         operationId: 'removeRevocation',
         summary: 'Remove a revocation',
-        description: 'Credentials that were refused because of it work again, if they have not ended.',
+        description: 'Credentials that it refused work again, unless they have expired.',
         params: Params,
         response: { 204: Removed },
       },

@@ -1,4 +1,4 @@
-/** PUT /api/server/state switches maintenance, for all processes; GET shows the mode of this one. */
+/** PUT /api/server/state switches maintenance in all processes; GET returns the mode of this one. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { MODES } from '../src/hub/mode.js'
@@ -8,14 +8,14 @@ const State = Type.Object({ mode: Type.Enum([...MODES]) })
 const NewState = Type.Object(
   {
     mode: Type.Union([Type.Literal('normal'), Type.Literal('maintenance')], {
-      description: 'In maintenance changes are answered 503; streams and reads go on.',
+      description: 'During maintenance changes get 503; streams and reads continue.',
     }),
   },
   { additionalProperties: false },
 )
 
 export interface ServerStateRoutesOptions {
-  /** Whose admins may switch; undefined: all. */
+  /** The workspace whose admins may switch maintenance; undefined: the admins of every workspace. */
   readonly operatorWorkspace: string | undefined
 }
 
@@ -30,7 +30,7 @@ const serverState: FastifyPluginAsyncTypebox<ServerStateRoutesOptions> = async (
       schema: {
         tags: ['server'],
         operationId: 'getServerState',
-        summary: 'The mode of this process',
+        summary: 'Get the mode of this process',
         response: { 200: State },
       },
     },
@@ -44,14 +44,14 @@ const serverState: FastifyPluginAsyncTypebox<ServerStateRoutesOptions> = async (
       schema: {
         tags: ['server'],
         operationId: 'setServerState',
-        summary: 'Switch maintenance on or off, for all processes',
+        summary: 'Switch maintenance on or off in all processes',
         body: NewState,
         response: { 200: State },
       },
     },
     async request => {
       if (operatorWorkspace !== undefined && request.principal.workspace !== operatorWorkspace) {
-        const detail = 'This switch holds for all workspaces: ask whoever runs the gateway.'
+        const detail = 'Maintenance applies to all workspaces. Ask the operator of this gateway to switch it.'
         throw new Problem(403, 'operators-only', detail)
       }
       await app.serverState.switchTo(request.body.mode, request.auditOrigin)

@@ -1,4 +1,4 @@
-/** How a stream is asked for: the query, the headers, and what they mean. docs/protocol.md is the source of truth. */
+/** The query and headers of a stream request, and their meaning. docs/protocol.md is the source of truth. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type, { type Static } from 'typebox'
 import type { Opening, StartAt } from '../src/hub/start.js'
@@ -20,45 +20,57 @@ const FORMS = [sse.contentType, LINES_FORM, JSON_FORM] as const
 export const StreamQuery = Type.Object(
   {
     types: Type.Optional(
-      Type.String({ maxLength: 4_096, description: 'Names, or prefixes that end in `*`, by commas.' }),
+      Type.String({
+        maxLength: 4_096,
+        description: 'Type names, or prefixes that end in `*`, separated by commas.',
+      }),
     ),
-    token: Type.Optional(Type.String({ description: 'The JWT, for clients that cannot set headers.' })),
-    ticket: Type.Optional(Type.String({ description: 'A stream ticket, for the same.' })),
+    token: Type.Optional(Type.String({ description: 'A JWT, for clients that cannot set headers.' })),
+    ticket: Type.Optional(
+      Type.String({ description: 'A stream ticket, for clients that cannot set headers.' }),
+    ),
     last_event_id: Type.Optional(
       Type.String({
         description:
-          'As the header Last-Event-ID; also written `lastEventId`, `last-event-id` or `Last-Event-ID`. Live only.',
+          'The same as the header Last-Event-ID; also accepted as `lastEventId`, `last-event-id` or `Last-Event-ID`. Live only.',
       }),
     ),
     envelope: Type.Optional(
       Type.Literal('message', {
         description:
-          'Sends events and notices as unnamed messages, each the document of its NDJSON line. Live only.',
+          'Sends events and notices as unnamed messages; the data of each is its NDJSON line. Live only.',
       }),
     ),
     cursors: Type.Optional(
       Type.Literal('named', {
-        description: 'Moves the cursor by an event `cursor`, not by a block without data. Live only.',
+        description: 'Moves the cursor with an event `cursor` instead of a block without data. Live only.',
       }),
     ),
     from: Type.Optional(
-      Type.String({ description: '`beginning`, `now` or an event id to start after. Live only.' }),
+      Type.String({ description: 'Where to start: `beginning`, `now`, or after this event id. Live only.' }),
     ),
     last: Type.Optional(
       Type.Integer({
         minimum: 0,
         maximum: MAX_LAST,
-        description: 'Start with the newest so many. Live only.',
+        description: 'Starts with this many of the newest events. Live only.',
       }),
     ),
-    after: Type.Optional(Type.String({ description: 'An event id; default: the beginning. Pages only.' })),
+    after: Type.Optional(
+      Type.String({ description: 'Starts after this event id; default: the beginning. Pages only.' }),
+    ),
     limit: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: MAX_LIMIT, description: 'Events on the page, default 100.' }),
+      Type.Integer({
+        minimum: 1,
+        maximum: MAX_LIMIT,
+        description: 'The most events on the page; default 100.',
+      }),
     ),
     wait: Type.Optional(
       Type.String({
         pattern: '^[0-9]{1,6}(ms|s)$',
-        description: 'How long to wait for the first event, up to `60s`. Pages only.',
+        description:
+          'How long to wait for the first event, such as `500ms` or `30s`; at most `60s`. Pages only.',
       }),
     ),
   },
@@ -71,10 +83,10 @@ type EventPageQuery = Parameters<FastifyReply['sendEventPage']>[0]
 const LIVE_ONLY = ['last_event_id', 'from', 'last', 'envelope', 'cursors'] as const
 const PAGE_ONLY = ['after', 'limit', 'wait'] as const
 
-/** How a stream looks live: as `text/event-stream` by the names of its events, or in envelopes, and as lines. */
+/** The encodings of a live stream: `text/event-stream` with named events or in envelopes, and lines. */
 export class LiveForms {
   readonly #lines: Encoding
-  /** By `envelope`, then by `cursors`. */
+  /** Indexed by `envelope`, then by `cursors`. */
   readonly #sse: readonly (readonly [Encoding, Encoding])[]
 
   constructor(named: Encoding, envelopes: Encoding, lines: Encoding) {
@@ -82,7 +94,7 @@ export class LiveForms {
     this.#lines = lines
   }
 
-  /** Of the stream that a request opens; undefined where it asks for a page, or for a form that there is not. */
+  /** The encoding that a request asks for; undefined for a page, and for a media type that the route does not have. */
   readonly of = (request: FastifyRequest): Encoding | undefined => {
     const { limit, envelope, cursors }: { readonly [name: string]: unknown } = Object(request.query)
     const form = formOf(request)
@@ -92,15 +104,15 @@ export class LiveForms {
   }
 }
 
-/** What is different on a live stream from the feed's. */
+/** How a live stream differs from the feed's. */
 export interface Live {
-  /** Where a client starts that says nothing else; default now. */
+  /** Where a client starts unless it says otherwise; default `now`. */
   readonly from?: StartAt
-  /** What a client hears first that does not come back with an event id; not said as lines. */
+  /** Sent first to a client that does not resume after an event id; not in lines. */
   readonly opening?: (encoding: Encoding) => Promise<Opening>
 }
 
-/** Answers as the client asked: live as SSE or NDJSON, or with a page. */
+/** Answers in the form that the client accepts: live as SSE or NDJSON, or with a page. */
 export function answerWithStream(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -116,14 +128,14 @@ export function answerWithStream(
     if (form !== JSON_FORM && form !== LINES_FORM) throw notAcceptable()
     return reply.sendEventPage({ stream, filter, form, ...pageOf(query) })
   }
-  refuse(query, PAGE_ONLY, 'is for pages: ask for them with Accept: application/json.')
+  refuse(query, PAGE_ONLY, 'is for pages. Request a page with Accept: application/json, or leave it out.')
   const id = lastEventId(request)
   const from = id ?? startAt(query) ?? live.from ?? { at: 'now' }
   const opens = id === undefined && encoding.contentType === sse.contentType
   return reply.follow({ stream, encoding, filter, from, ...(opens && { opening: live.opening }) })
 }
 
-/** What the client asked for, if there is such a form; a client that takes anything gets the live stream. */
+/** The form that the client accepts; a client that accepts any gets the live stream. Undefined: there is none. */
 function formOf({ headers }: FastifyRequest): (typeof FORMS)[number] | undefined {
   const accept = headers.accept ?? '*/*'
   const form = FORMS.find(form => accept.includes(form))
@@ -131,10 +143,14 @@ function formOf({ headers }: FastifyRequest): (typeof FORMS)[number] | undefined
 }
 
 function notAcceptable(): Problem {
-  return new Problem(406, 'not-acceptable', `Ask for one of ${FORMS.join(', ')} in Accept.`)
+  return new Problem(
+    406,
+    'not-acceptable',
+    `The client accepts none of the forms of this route. Send one of ${FORMS.join(', ')} in Accept.`,
+  )
 }
 
-/** Where a client that comes back was. */
+/** The place after which a returning client resumes. */
 export function lastEventId(request: FastifyRequest): StartAt | undefined {
   const id = broughtId(request)
   return id === undefined ? undefined : { at: 'after', id: parseEventId(id) ?? 'unknown' }
@@ -147,7 +163,7 @@ function startAt({ from, last }: StreamQuery): StartAt | undefined {
 }
 
 function pageOf(query: StreamQuery): Pick<EventPageQuery, 'from' | 'limit' | 'waitMs'> {
-  refuse(query, LIVE_ONLY, 'is for live streams: a page takes `after`.')
+  refuse(query, LIVE_ONLY, 'is for live streams. Use `after` for a page.')
   const { after, limit = DEFAULT_LIMIT, wait } = query
   const beginning = after === undefined || after === 'beginning'
   const from = beginning
@@ -159,14 +175,18 @@ function pageOf(query: StreamQuery): Pick<EventPageQuery, 'from' | 'limit' | 'wa
 function eventIdIn(parameter: string, text: string): EventId {
   const id = parseEventId(text)
   if (id) return id
-  throw new Problem(400, 'invalid-event-id', `\`${parameter}\` is not an event id, such as 10532.k7f3qa.`)
+  throw new Problem(
+    400,
+    'invalid-event-id',
+    `\`${parameter}\` is not an event id. Send one as you received it, such as 10532.k7f3qa.`,
+  )
 }
 
 function milliseconds(wait: string | undefined): number {
   if (wait === undefined) return 0
   const ms = Number.parseInt(wait, 10) * (wait.endsWith('ms') ? 1 : 1_000)
   if (ms <= MAX_WAIT_MS) return ms
-  throw new Problem(400, 'invalid-request', `\`wait\` is at most ${MAX_WAIT_MS / 1_000}s.`)
+  throw new Problem(400, 'invalid-request', `\`wait\` is longer than ${MAX_WAIT_MS / 1_000}s. Shorten it.`)
 }
 
 function refuse(query: StreamQuery, parameters: readonly (keyof StreamQuery)[], why: string): void {

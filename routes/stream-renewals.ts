@@ -1,4 +1,4 @@
-/** POST /api/streams/:connection/token: newer credentials for a stream that is open, in whichever process. */
+/** POST /api/streams/:connection/token: newer credentials for an open stream, whichever process holds it. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { endAsText } from '../src/auth/credential-end.js'
@@ -8,16 +8,16 @@ import { renewalOf } from '../src/auth/revocations/revocation-stream.js'
 const Params = Type.Object({
   connection: Type.String({
     format: 'uuid',
-    description: 'As the first `server.state` of the stream told it.',
+    description: 'The `connection` in the first `server.state` of the stream.',
   }),
 })
 const Renewed = Type.Object(
   {
     expires_at: Type.Union([Type.String({ format: 'date-time' }), Type.Null()], {
-      description: 'Until when the stream may go on. Null: as long as it likes.',
+      description: 'When these credentials expire. Null: never.',
     }),
   },
-  { description: 'The credentials are good. The stream confirms by `auth-renewed`, if there is such a one.' },
+  { description: 'The credentials are valid. The stream, if it exists, confirms with `auth-renewed`.' },
 )
 
 const routes: FastifyPluginAsyncTypebox = async app => {
@@ -28,8 +28,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       schema: {
         tags: ['access'],
         operationId: 'renewStream',
-        summary: 'Let an open stream go on with newer credentials',
-        description: 'They are those of this request: of the same principal, and good for longer.',
+        summary: 'Renew the credentials of an open stream',
+        description:
+          'The new credentials are those of this request. They must belong to the same principal and expire later.',
         params: Params,
         response: { 202: Renewed },
       },
@@ -37,7 +38,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     async (request, reply) => {
       const { connection } = request.params
       const { principal } = request
-      // Whose stream it is, or whether there is one, is not looked at here: who asks must not learn it.
+      // The response does not depend on whose stream it is, or whether it exists: the caller must not learn that.
       await publishAccessChange(app.database, renewalOf(connection, principal))
       app.accessChanged()
       app.guard.renew(connection, principal)

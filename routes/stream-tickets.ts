@@ -1,11 +1,11 @@
-/** POST /api/stream-tickets: what an EventSource needs, which cannot set headers. */
+/** POST /api/stream-tickets: a ticket in place of a token, because an EventSource cannot set headers. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 
 const Body = Type.Object(
   {
     path: Type.String({
-      description: 'Of the stream, with its query: `/api/events?types=item.*`.',
+      description: 'The path of the stream, with its query, such as `/api/events?types=item.*`.',
       examples: ['/api/events'],
     }),
   },
@@ -14,20 +14,20 @@ const Body = Type.Object(
 
 const Issued = Type.Object({
   ticket: Type.String(),
-  expires_at: Type.String({ format: 'date-time', description: 'Until when it must be used.' }),
-  url: Type.String({ description: 'The path with the ticket in its query.' }),
+  expires_at: Type.String({ format: 'date-time', description: 'When the ticket expires unless it is used.' }),
+  url: Type.String({ description: 'The path with the ticket in its query: open the stream with it.' }),
 })
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.post(
     '/api/stream-tickets',
     {
-      // In maintenance streams go on.
+      // Streams continue during maintenance.
       config: { access: 'viewer', inMaintenance: true },
       schema: {
         tags: ['events'],
         operationId: 'createStreamTicket',
-        summary: 'A ticket that opens a stream without a header',
+        summary: 'Create a ticket that opens a stream without a header',
         body: Body,
         response: { 201: Issued },
       },

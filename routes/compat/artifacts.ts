@@ -1,6 +1,6 @@
 /**
- * GET /api/v1/artifacts/:workspace/*: the files that jobs have left behind, to whoever has a signed link. Served as
- * downloads only: what a job wrote must never run as a page of this origin.
+ * GET /api/v1/artifacts/:workspace/*: downloads of the files that jobs wrote, for callers with a signed link. They are only
+ * served as downloads, because a file that a job wrote must never run as a page of this origin.
  */
 import { realpath } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
@@ -19,14 +19,14 @@ import { notFound } from '../../src/problems/problem.js'
 import { shortageIn } from '../../src/process/shortage.js'
 
 export interface ArtifactRoutesOptions {
-  /** Holds a folder for each workspace; without it there are no artifacts. */
+  /** Contains one folder per workspace. Undefined: every artifact is 404. */
   readonly folder: string | undefined
   readonly links: ArtifactLinks | undefined
 }
 
 const Params = Type.Object({
   workspace: Type.String({ pattern: WORKSPACE_PATTERN }),
-  '*': Type.String({ description: 'The path of the file, its slashes as they are.' }),
+  '*': Type.String({ description: 'The path of the file; its slashes are not encoded.' }),
 })
 const File = {
   description: 'The file.',
@@ -52,7 +52,7 @@ const routes: FastifyPluginAsyncTypebox<ArtifactRoutesOptions> = async (app, { f
         tags: ['runs'],
         operationId: 'downloadArtifact',
         summary: 'Download an artifact',
-        description: 'By a signed link, which the snapshot of the run holds. Ranges are answered.',
+        description: 'Needs a signed link from the snapshot of the run. Supports range requests.',
         params: Params,
         querystring: Query,
         response: { 200: File },
@@ -69,7 +69,7 @@ const routes: FastifyPluginAsyncTypebox<ArtifactRoutesOptions> = async (app, { f
       if (file === undefined) throw notFound('artifact')
       reply.headers({
         'cache-control': 'private, no-cache',
-        // Whoever has the link may show it in a page of another origin.
+        // A page of another origin may show the file if it has the link.
         'cross-origin-resource-policy': 'cross-origin',
         'content-disposition': attachment(path.slice(path.lastIndexOf('/') + 1)),
       })
@@ -80,20 +80,20 @@ const routes: FastifyPluginAsyncTypebox<ArtifactRoutesOptions> = async (app, { f
 
 export default routes
 
-/** Where the file really lies, if that is in the folder: a job may have left a symbolic link that leads elsewhere. */
+/** The real path of the file if it is inside the folder: a job may have left a symbolic link that leads out of it. */
 async function fileIn(folder: string, path: string): Promise<{ root: string; path: string } | undefined> {
   try {
     const root = await realpath(folder)
     const file = await realpath(join(root, path))
     return file.startsWith(root + sep) ? { root, path: relative(root, file) } : undefined
   } catch (error) {
-    // It may be there all the same, and a caller that reads 404 does not come back.
+    // The file may exist all the same, and a caller that gets 404 does not retry.
     if (shortageIn(error)) throw error
     return undefined
   }
 }
 
-/** RFC 6266, with the name as RFC 8187 encodes it. */
+/** A Content-Disposition (RFC 6266) with the name encoded by RFC 8187. */
 function attachment(name: string): string {
   const encoded = encodeURIComponent(name).replace(/['()*]/g, mark => `%${mark.charCodeAt(0).toString(16)}`)
   return `attachment; filename*=UTF-8''${encoded}`

@@ -1,4 +1,4 @@
-/** /api/executions: orchestrations that somebody outside drives, and that others watch task by task. */
+/** /api/executions: orchestrations that an application drives, and that clients follow task by task. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import type { Principal } from '../../src/auth/principal.js'
@@ -25,12 +25,12 @@ import { DialectQuery, followJob } from './job-stream.js'
 const Params = Type.Object({ executionId: JobId })
 
 const CreatedExecution = Type.Object(Execution.properties, {
-  description: 'It runs.',
+  description: 'Started.',
   headers: { location: Type.String({ description: 'The path of the execution.' }) },
 })
 const WatchedExecution = Type.Object({
   ...Execution.properties,
-  clients: Type.Integer({ description: 'Who follows it through this process.' }),
+  clients: Type.Integer({ description: 'The number of clients that follow it through this process.' }),
 })
 const Stored = Type.Object({ events: Type.Array(PlacedInExecution) })
 
@@ -92,7 +92,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       schema: {
         tags,
         operationId: 'reportExecution',
-        summary: 'Tell of an execution; `execution-complete` ends it',
+        summary: 'Report events of an execution; `execution-complete` ends it',
         params: Params,
         headers: Headers,
         body: oneOrMany(ExecutionEvent),
@@ -165,14 +165,14 @@ const routes: FastifyPluginAsyncTypebox = async app => {
 
 export default routes
 
-/** @throws {Problem} for what the stream says itself, and for an end that is not alone. */
+/** @throws {Problem} 400 `reserved-type` for a type that only the stream itself sends, and for an end among other events. */
 function requireTellable(events: readonly NewEvent[]): void {
   const own = events.find(({ type }) => EXECUTION_TYPES.some(name => name === type))
   if (own === undefined) return
   const detail =
     own.type === EXECUTION_COMPLETE
-      ? `${own.type} ends the execution: send it by itself, after all others.`
-      : `${own.type} is told by the stream itself when the execution starts or is cancelled.`
+      ? `${own.type} ends the execution. Send it alone, after all other events.`
+      : `The stream itself sends ${own.type} when the execution starts or is cancelled. Report events of other types.`
   throw new Problem(400, 'reserved-type', detail)
 }
 

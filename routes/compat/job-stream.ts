@@ -1,4 +1,4 @@
-/** How the dialects of job streams are asked for and answered: the same for each but for what it says. */
+/** Query and response of a job's stream in a dialect. The dialects differ only in their messages. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import type { Opening } from '../../src/hub/start.js'
@@ -15,11 +15,11 @@ export const DialectQuery = Type.Pick(StreamQuery, ['token', 'ticket', 'last_eve
 export interface JobFollow {
   readonly id: string
   readonly encoding: Encoding
-  /** Whether the route shows such a job; others look as if they did not exist. Default: every job. */
+  /** Whether the route shows this job; any other job is 404. Default: every job. */
   readonly shows?: (job: Job) => boolean
-  /** What a client hears first, unless it comes back with an event id. Default nothing, from the beginning. */
+  /** Sent first, unless the client resumes after an event id. Default: nothing, and the events from the beginning. */
   readonly opening?: (snapshot: JobSnapshot) => Opening | Promise<Opening>
-  /** Clients of one job in this process; default: no limit but the process's own. */
+  /** Clients of one job in this process; default: only the limits of the process. */
   readonly maxFollowers?: number
 }
 

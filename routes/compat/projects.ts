@@ -1,4 +1,4 @@
-/** /projects/:id: commands that a runner of the project executes, and their output. */
+/** /projects/:id: commands that a runner of the project executes, and the streams of their output. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { connected, remoteCommands } from '../../src/jobs/dialects/remote-commands.js'
@@ -14,7 +14,7 @@ const Shell = Type.Object(
 )
 const Started = Type.Object(
   { data: Type.Object({ id: Type.String({ description: 'The `stream_id` to follow.' }) }) },
-  { description: 'In the queue: a runner of the project will execute it.' },
+  { description: 'Queued. A runner of the project will execute it.' },
 )
 const StreamOfCommand = Type.Object(
   { stream_id: JobId, ...DialectQuery.properties },
@@ -31,7 +31,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       schema: {
         tags,
         operationId: 'runCommand',
-        summary: 'Have a command executed by a runner of the project',
+        summary: 'Queue a command for a runner of the project',
         params: Params,
         body: Shell,
         response: { 201: Started },
@@ -52,7 +52,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       schema: {
         tags,
         operationId: 'followCommand',
-        summary: 'Follow a command to its end, before, while or after it runs',
+        summary: 'Follow a command to its end',
         params: Params,
         querystring: StreamOfCommand,
         response: EVENT_STREAM,

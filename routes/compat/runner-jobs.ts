@@ -1,4 +1,4 @@
-/** GET /runner-jobs/:id/events/stream: a job for command lines; `curl -N` shows it and ends when the job does. */
+/** GET /runner-jobs/:id/events/stream: a job's stream for command lines; `curl -N` shows it and ends with the job. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { runnerJobs } from '../../src/jobs/dialects/runner-jobs.js'

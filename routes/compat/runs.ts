@@ -1,4 +1,4 @@
-/** GET /api/v1/runs/:runId/events: a job whose clients want its whole state first, and then what comes. */
+/** GET /api/v1/runs/:runId/events: the stream of a job for clients that want its whole state first, then each change. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import type { ArtifactLinks } from '../../src/jobs/artifacts.js'
@@ -8,7 +8,7 @@ import { JobId } from '../../src/jobs/job.js'
 import { EVENT_STREAM } from '../stream-responses.js'
 import { DialectQuery, followJob } from './job-stream.js'
 
-/** Listeners of one run in one process. */
+/** The most clients that may follow one run in one process. */
 const MAX_LISTENERS = 50
 
 const routes: FastifyPluginAsyncTypebox<{ links: ArtifactLinks | undefined }> = async (app, { links }) => {
@@ -20,7 +20,7 @@ const routes: FastifyPluginAsyncTypebox<{ links: ArtifactLinks | undefined }> = 
         tags: ['runs'],
         operationId: 'followRun',
         summary: 'Follow a run to its end',
-        description: `At most ${MAX_LISTENERS} clients at a time in each process; more are told to come back.`,
+        description: `At most ${MAX_LISTENERS} clients per process can follow a run; further ones are asked to retry.`,
         params: Type.Object({ runId: JobId }),
         querystring: DialectQuery,
         response: EVENT_STREAM,
