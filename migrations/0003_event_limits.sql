@@ -81,7 +81,7 @@ begin
   if starts_with(stream, 'job:') then
     raise exception using
       errcode = 'SL002',
-      message = format('invalid event: the stream %L belongs to a job and takes events only through that job', stream),
+      message = format('invalid event: the stream %L belongs to a job and takes events through the job only', stream),
       hint = 'POST /api/jobs/:id/events appends to it.';
   end if;
 end
