@@ -1,16 +1,16 @@
 /**
- * Variables of the environment that are nearly one of ours: `RATE_LIMIT_MXA` would otherwise have no effect, and nobody would
- * know. Only what looks like a slip of the fingers counts: an environment is full of other programs' variables.
+ * Environment variables whose name is almost one of ours: `RATE_LIMIT_MXA` would otherwise have no effect, and nobody
+ * would notice. Only probable typing errors count, because an environment is full of other programs' variables.
  */
 
-/** Shorter names are too near to others: HOST, PORT, BUS. */
+/** Shorter names are too similar to others: HOST, PORT, BUS. */
 const SHORTEST = 6
-/** Slips at most: one in a short name, two in a long one. */
+/** Maximum number of typing errors: one in a short name, two in a long one. */
 const LONG = 9
-/** What other programs are configured by. */
+/** Variables of other programs. */
 const FOREIGN = /^(NODE_|NPM_|npm_|PG(?!_BIN)|POSTGRES_|XDG_|LC_|DOCKER_|KUBERNETES_|GITHUB_|CI_)/
 
-/** A line for each variable of `env` that is not known, but nearly one of `known`. */
+/** A line for each unknown variable of `env` that is almost one of `known`. */
 export function misspeltVariables(
   env: Readonly<Record<string, string | undefined>>,
   known: readonly string[],
@@ -34,9 +34,9 @@ function nearest(name: string, known: readonly string[]): string | undefined {
   return candidates.sort((a, b) => a.slips - b.slips)[0]?.candidate
 }
 
-/** Letters that were left out, added, replaced or swapped with their neighbour (optimal string alignment). */
+/** The number of letters that were omitted, added, replaced or swapped with a neighbour (optimal string alignment). */
 function slipsBetween(a: string, b: string): number {
-  // Far apart, and then as long as it likes.
+  // Far apart; the length no longer matters.
   if (Math.abs(a.length - b.length) > 2) return Number.POSITIVE_INFINITY
   let [before, last]: [number[], number[]] = [[], Array.from({ length: b.length + 1 }, (_, index) => index)]
   for (let i = 1; i <= a.length; i += 1) {

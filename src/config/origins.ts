@@ -6,7 +6,7 @@ const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@*,]+$/
 
 /**
  * @param list origins separated by commas.
- * @throws {ConfigError} one line per entry that no browser would ever send, or that would let every page in.
+ * @throws {ConfigError} one line per entry that no browser would ever send, or that would admit every page.
  */
 export function parseOrigins(list: string): string[] {
   const origins = list
@@ -18,7 +18,7 @@ export function parseOrigins(list: string): string[] {
   return origins
 }
 
-/** The origin as browsers write it: lower case, without the default port; undefined for what is none. */
+/** The origin as browsers write it: lower case, without the default port; undefined if the text is not an origin. */
 function canonical(text: string): string | undefined {
   if (!ORIGIN.test(text.toLowerCase()) || !URL.canParse(text)) return undefined
   const { origin } = new URL(text)

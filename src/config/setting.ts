@@ -1,7 +1,8 @@
 /**
- * One setting of the environment: how its text becomes a value, and what is said of a text that is none. Numbers are in
- * plain decimal digits alone: `0x50`, `1e3` and `true` are numbers to JavaScript, but hardly what somebody meant. Spaces
- * around a value do not count, but in secrets, which are taken as they are and never shown.
+ * One setting of the environment: the conversion of its text to a value, and the error for a text without a value.
+ * Numbers are written in plain decimal digits: `0x50`, `1e3` and `true` are numbers to JavaScript, but probably not
+ * what the author meant. Spaces around a value are ignored, except in secrets, which are used unchanged and never
+ * shown.
  */
 import Type, { type TSchema } from 'typebox'
 import Value from 'typebox/value'
@@ -11,13 +12,13 @@ const DIGITS = /^\d+(\.\d+)?$/
 const MAX_INTEGER = 2_147_483_647
 const MAX_SHOWN_CHARACTERS = 80
 
-/** The schema of one variable: what is read of it here. */
+/** The schema of one variable, as far as this file reads it. */
 export interface Setting extends TSchema {
   readonly default?: unknown
   readonly description?: string
-  /** What a pattern means, in words. */
+  /** The meaning of a pattern, in words. */
   readonly form?: string
-  /** Whether a value could show a password or a key. */
+  /** Whether a value could contain a password or a key. */
   readonly secret?: true
   readonly type?: string
   readonly minimum?: number
@@ -28,7 +29,7 @@ export interface Setting extends TSchema {
   readonly anyOf?: readonly Setting[]
 }
 
-/** A whole number; without a maximum of its own, as much as a 32-bit integer holds. */
+/** A whole number; without its own maximum, up to the largest 32-bit integer. */
 export const Whole = (options: {
   default: number
   minimum?: number
@@ -39,19 +40,19 @@ export const Whole = (options: {
 export const Switch = (options: { default: 'on' | 'off'; description: string }) =>
   Type.Enum(['on', 'off'], options)
 
-/** The text without what does not count; undefined where nothing is left, which is the same as unset. */
+/** The text without surrounding spaces; undefined if nothing is left, which is the same as unset. */
 export function settingText(schema: Setting, given: string | undefined): string | undefined {
   const text = schema.secret ? given : given?.trim()
   return text === '' ? undefined : text
 }
 
-/** The value that a text stands for; undefined where it stands for none. */
+/** The value of a text; undefined if it has none. */
 export function settingValue(schema: Setting, text: string): unknown {
   const candidates = DIGITS.test(text) ? [Number(text), text] : [text]
   return candidates.find(candidate => Value.Check(schema, candidate))
 }
 
-/** What is wrong with a text that stands for no value, and the remedy, in one line. */
+/** The error for a text without a value, with the remedy, in one line. */
 export function settingFault(name: string, schema: Setting, text: string): string {
   const wrong = schema.secret
     ? 'is not of the right form; it may be secret, so it is not shown'

@@ -1,7 +1,7 @@
 /**
- * The bytes of bodies and large answers that this process holds for its callers at once: so many for all of them, and half of
- * that for one holder. A body is charged as it arrives: what a caller has only announced costs nothing. A holder's only
- * transfer is let through while anything is left, so that whatever may be sent can be sent.
+ * Bounds the bytes of request bodies and large responses that this process holds at once: in total, and half of that
+ * per holder. A body is charged as it arrives, so a body that is only announced costs nothing. A holder's only
+ * transfer is always granted while budget remains, so every permitted body can be sent.
  */
 
 const HOLDER_SHARE = 0.5
@@ -20,7 +20,7 @@ export class ByteBudget {
     return this.#sum
   }
 
-  /** A transfer of `holder`, which holds nothing yet. */
+  /** A transfer of `holder`, which holds no bytes yet. */
   open(holder: string): Transfer {
     return new Transfer(
       step => this.#add(holder, step),
@@ -53,7 +53,7 @@ export class Transfer {
     this.#hasRoom = hasRoom
   }
 
-  /** Holds so many bytes from now on, in place of those before; false when there is no room, and then nothing changes. */
+  /** Sets the number of held bytes; false if there is no room, and then nothing changes. */
   hold(bytes: number): boolean {
     const more = bytes - this.#bytes
     if (this.#over || (more > 0 && !this.#hasRoom(more, this.#bytes))) return this.#over
@@ -62,7 +62,7 @@ export class Transfer {
     return true
   }
 
-  /** Gives all back, also when called twice. It holds nothing any more. */
+  /** Releases all bytes; a second call does nothing. */
   release(): void {
     this.#add(-this.#bytes)
     this.#bytes = 0

@@ -1,6 +1,6 @@
 /**
- * How full the memory of this process is, against both limits that end a process: the one at which V8 gives up, and what
- * the container, or else the machine, has. A reading costs some 30 µs.
+ * How full the memory of this process is, against the two limits that can end a process: V8's heap limit, and the
+ * memory of the container or else the machine. A reading costs about 30 µs.
  */
 import { totalmem } from 'node:os'
 import { getHeapSpaceStatistics, getHeapStatistics, setFlagsFromString } from 'node:v8'
@@ -10,19 +10,19 @@ import { shortageIn } from '../process/shortage.js'
 const MIB = 1024 * 1024
 const OLD_SPACE_FLAG = /--max[-_]old[-_]space[-_]size[= ](\d+)/g
 /**
- * V8 gives up over its old objects, and tells their limit with the room for young ones added: 48 to 192 MiB by its version
- * where the limit was set by hand, up to a twentieth where V8 chose it.
+ * V8 fails when its old objects exceed a limit, but reports the limit including the space for young objects: 48 to
+ * 192 MiB, depending on its version, if the limit was set by hand, and up to a twentieth if V8 chose it.
  */
 const OLD_SHARE = 0.9
 
 /** In bytes. */
 type Usage = Pick<NodeJS.MemoryUsage, 'rss' | 'heapTotal' | 'external'>
 
-/** Shares of the limit, 0 to 1 and, for a moment, beyond. */
+/** Shares of the limit, 0 to 1, and briefly more. */
 export interface MemoryReading {
-  /** What V8 holds of old objects, with the garbage among them that it has not collected yet. */
+  /** The size of V8's old objects, including garbage that has not been collected yet. */
   readonly heap: number
-  /** What the system has given to this process and it still uses. */
+  /** The memory that the system has given to this process and that the process still uses. */
   readonly resident: number
 }
 
@@ -33,7 +33,7 @@ export class ProcessMemory {
   readonly #atStart = process.memoryUsage()
   #resident = 0
 
-  /** @param processes that share the memory of the container or machine, this one included. */
+  /** @param processes the number of processes that share the memory of the container or machine, including this one. */
   constructor(processes: number) {
     this.heapLimit = heapLimitOf(getHeapStatistics().heap_size_limit, flags())
     this.#residentLimit = memoryOf(process.constrainedMemory(), totalmem()) / processes
@@ -46,7 +46,10 @@ export class ProcessMemory {
     }
   }
 
-  /** Node opens a file for this. Without a free descriptor what was read last counts: the heap is known all the same. */
+  /**
+   * Node opens a file for this. Without a free descriptor, the last reading applies: the heap's size is known in any
+   * case.
+   */
   #readResident(): number {
     try {
       this.#resident = residentBytes(process.memoryUsage(), this.#atStart)
@@ -58,9 +61,9 @@ export class ProcessMemory {
 }
 
 /**
- * Bytes of old objects at most.
- * @param total what V8 tells: its limit for old and young ones together.
- * @param flags that Node was started with; the last one counts.
+ * Maximum bytes of old objects.
+ * @param total V8's own figure: its limit for old and young objects together.
+ * @param flags Node's flags; the last one counts.
  */
 export function heapLimitOf(total: number, flags: string): number {
   const given = [...flags.matchAll(OLD_SPACE_FLAG)].at(-1)?.[1]
@@ -68,22 +71,22 @@ export function heapLimitOf(total: number, flags: string): number {
 }
 
 /**
- * Bytes that there are.
- * @param constrained limit of the container, as Node tells it: 0, or more than there can be, where there is none.
+ * The available bytes.
+ * @param constrained the container's limit as Node reports it: 0, or an impossibly large number, if there is none.
  */
 export function memoryOf(constrained: number, machine: number): number {
   return constrained > 0 ? Math.min(constrained, machine) : machine
 }
 
 /**
- * Of what was given and freed again much stays resident, because the allocator keeps it for the next one who asks: what
- * counts is no more than the start had and what is held beyond that.
+ * Much freed memory stays resident, because the allocator keeps it for the next allocation: the measure is at most
+ * the memory at the start plus what is held beyond that.
  */
 export function residentBytes({ rss, heapTotal, external }: Usage, start: Usage): number {
   return Math.min(rss, start.rss + (heapTotal - start.heapTotal) + (external - start.external))
 }
 
-/** Collects all garbage now, and tells how many ms that took: about one for each MiB that is in use. */
+/** Collects all garbage, and returns the duration in ms: about one for each MiB in use. */
 export function collectGarbage(): number {
   const start = performance.now()
   setFlagsFromString('--expose-gc')
@@ -99,7 +102,7 @@ function oldBytes(): number {
   return bytes
 }
 
-/** Of Node, not of Sluice: V8 does not tell the limit of old objects alone. */
+/** A flag of Node, not of Sluice: V8 does not report the limit of old objects alone. */
 function flags(): string {
   return [process.env.NODE_OPTIONS ?? '', ...process.execArgv].join(' ')
 }

@@ -1,8 +1,8 @@
-/** Where the processes tell each other what they have counted: the table sluice.rate_windows. */
+/** The table sluice.rate_windows, in which the processes exchange their counts. */
 import type { Database } from '../database/pool.js'
 import type { Exchange } from './shared-limit.js'
 
-/** Nobody waits for the answer, but the next exchange does. */
+/** No request waits for the response, but the next exchange does. */
 const DEADLINE_MS = 5_000
 
 interface Row {
@@ -11,7 +11,7 @@ interface Row {
   readonly previous_totals: readonly number[]
 }
 
-/** Adds what one process has counted, and reads what all have. */
+/** Adds the counts of one process, and reads the counts of all. */
 export function exchangeBy(database: Database, windowMs: number): Exchange {
   return async counts => {
     const statement = {

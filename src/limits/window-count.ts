@@ -1,18 +1,18 @@
 /**
- * How often one key was counted in a sliding window: a fixed window and the one before it, which weighs as much as of it
- * still lies within the sliding one. Half a minute into this minute, half of the last one counts.
+ * The count of one key in a sliding window: a fixed window plus the window before it, weighted by its part that is
+ * still within the sliding window. Half a minute into this minute, half of the last one counts.
  *
- * It counts what this process does, and takes over now and then what all processes did. Between two such exchanges it
- * is what was known then and what was counted here since, so it never waits for anybody.
+ * It counts the requests of this process, and now and then adopts the counts of all processes. Between two such
+ * exchanges the total is the last known one plus this process's own counts since then, so it never waits.
  */
 
-/** What has been counted here and nobody else knows yet: in the present window and the one before. */
+/** The counts of this process that the others do not have yet, in the current window and the one before. */
 export interface Unsent {
   readonly current: number
   readonly previous: number
 }
 
-/** What all processes together have counted, in this window and the one before. */
+/** The counts of all processes together, in this window and the one before. */
 export interface Totals extends Unsent {
   readonly window: number
 }
@@ -24,7 +24,7 @@ export class WindowCount {
   #unsent = 0
   #unsentBefore = 0
 
-  /** @param window number of the present window: windows since 1970. */
+  /** @param window the number of the current window: windows since 1970. */
   constructor(window: number) {
     this.#window = window
   }
@@ -33,12 +33,12 @@ export class WindowCount {
     return this.#window
   }
 
-  /** How much of `current` nobody else knows yet. */
+  /** The part of `current` that the other processes do not have yet. */
   get unsent(): number {
     return this.#unsent
   }
 
-  /** @param elapsed how much of the present window is over, 0 to 1. */
+  /** @param elapsed the elapsed share of the current window, 0 to 1. */
   weighted(elapsed: number): number {
     return this.#previous * (1 - elapsed) + this.#current
   }
@@ -48,14 +48,14 @@ export class WindowCount {
     this.#unsent += 1
   }
 
-  /** Windows from now until less than `max` is counted, if nothing is added. */
+  /** Windows from now until the count falls below `max`, if nothing is added. */
   until(max: number, elapsed: number): number {
     if (this.weighted(elapsed) < max) return 0
     if (this.#current < max) return 1 - (max - this.#current) / this.#previous - elapsed
     return 1 - elapsed + 1 - max / this.#current
   }
 
-  /** Goes on to a window. After more than one, or back, there is nothing left to go on from. */
+  /** Advances to a window. After a jump of more than one, or backwards, the counts start again. */
   moveTo(window: number): void {
     const step = window - this.#window
     if (step === 0) return
@@ -66,7 +66,7 @@ export class WindowCount {
     this.#window = window
   }
 
-  /** What is to be told to the others: from now on it counts as told. */
+  /** The counts to send to the other processes: from now on they count as sent. */
   take(): Unsent {
     const taken = { current: this.#unsent, previous: this.#unsentBefore }
     this.#unsent = 0
@@ -74,7 +74,7 @@ export class WindowCount {
     return taken
   }
 
-  /** Could not be told. What belongs to a window that has passed meanwhile is let go. */
+  /** The counts could not be sent. Counts of a window that has passed meanwhile are dropped. */
   giveBack({ current, previous }: Unsent, window: number): void {
     if (window === this.#window) {
       this.#unsent += current
@@ -82,7 +82,7 @@ export class WindowCount {
     } else if (window === this.#window - 1) this.#unsentBefore += current
   }
 
-  /** What all have counted takes the place of what was known; what was counted here meanwhile is added. */
+  /** Replaces the known totals with the new ones, and adds what this process has counted meanwhile. */
   adopt({ window, current, previous }: Totals): void {
     if (window > this.#window) this.moveTo(window)
     this.#window = window

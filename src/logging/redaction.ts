@@ -1,13 +1,13 @@
 /**
- * What must not be written where people and programs read along: secrets, and characters that a terminal obeys. By the
- * form of a text, not by its place: whatever quotes a token or a key, it is cut out. Every pattern here reads a text once,
- * from left to right: it sees what strangers send.
+ * Removes what people and programs must not read in logs and responses: secrets, and terminal control characters. It
+ * recognises a secret by its form, not by its place: a quoted token or key is removed wherever it is. Every pattern
+ * reads a text once from left to right, because the text comes from strangers.
  */
 export const REDACTED = '[redacted]'
 
-/** What a JWT or an API key, percent-encoded or not, could be a part of. */
+/** The characters of a JWT or an API key, percent-encoded or not. */
 const RUN = /[\w.%-]{16,}/g
-/** How a JWT begins: `{"`, encoded. */
+/** The start of a JWT: `{"`, encoded. */
 const JWT_START = 'eyJ'
 const DOT = /\.|%2e/gi
 const KEY = /slk(?:_|%5f)[\w%-]+/gi
@@ -16,11 +16,14 @@ const WORD = /\S+/g
 const BEFORE_PASSWORD = /[a-z0-9+.-]:\/\/[^:@/]*:/i
 const PASSWORD = /\b(password=)[^\s&]+/gi
 
-/** Control characters (C0, C1, DEL), line separators, and what turns the direction of writing (Unicode TR 36, §2.1). */
+/**
+ * Control characters (C0, C1, DEL), line separators, and characters that change the writing direction (Unicode TR 36,
+ * §2.1).
+ */
 const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/gu
 const UNPRINTABLE_IN_JSON = /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g
 
-/** Without JWTs and API keys. */
+/** The text without JWTs and API keys. */
 export function withoutTokens(text: string): string {
   return text.replace(RUN, run => {
     const kept = run.replace(KEY, `slk_${REDACTED}`)
@@ -30,12 +33,12 @@ export function withoutTokens(text: string): string {
   })
 }
 
-/** Without those, and without passwords in URLs and in `password=…`. */
+/** The text without those, and without passwords in URLs and in `password=…`. */
 export function withoutSecrets(text: string): string {
   return withoutTokens(text).replace(WORD, withoutUrlPassword).replace(PASSWORD, `$1${REDACTED}`)
 }
 
-/** The password ends at the last `@` of the word: one that is not percent-encoded may hold an `@` itself. */
+/** The password ends at the last `@` of the word: a password that is not percent-encoded may contain an `@` itself. */
 function withoutUrlPassword(word: string): string {
   const before = BEFORE_PASSWORD.exec(word)
   const start = before ? before.index + before[0].length : word.length
@@ -43,17 +46,17 @@ function withoutUrlPassword(word: string): string {
   return start < end ? `${word.slice(0, start)}${REDACTED}${word.slice(end)}` : word
 }
 
-/** On one line, and without anything that a terminal would obey: what does such things is shown as `\u001b`. */
+/** The text on one line and without terminal control characters, which appear as `\u001b`. */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, escaped)
 }
 
-/** The same for a line of JSON, whose other control characters JSON itself has escaped. It stays JSON. */
+/** The same for a line of JSON, in which JSON itself has escaped the other control characters. It stays JSON. */
 export function printableJson(line: string): string {
   return line.replace(UNPRINTABLE_IN_JSON, character => `\\${escaped(character)}`)
 }
 
-/** Neither secrets nor anything that a terminal would obey. */
+/** The text without secrets and without terminal control characters. */
 export function clean(text: string): string {
   return printable(withoutSecrets(text))
 }

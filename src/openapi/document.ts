@@ -1,7 +1,7 @@
 /**
- * From the description that @fastify/swagger makes of the routes to one that client generators take: the schemas that are
- * meant for readers (described.ts), each schema with a title once, under its title in `components`, and a problem as the
- * answer of every operation that fails.
+ * Turns @fastify/swagger's description of the routes into one that client generators accept: the schemas meant for
+ * readers (described.ts), each titled schema once under its title in `components`, and a problem as the response of
+ * every failing operation.
  */
 import { isDeepStrictEqual } from 'node:util'
 import { SHOWN } from './described.js'
@@ -11,7 +11,7 @@ type Node = Readonly<Record<string, unknown>>
 const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const
 const PROBLEM = { $ref: '#/components/responses/Problem' }
 
-/** @throws {Error} when two schemas that differ have the same title. */
+/** @throws {Error} if two different schemas have the same title. */
 export function finished<Document extends object>(document: Document): Document {
   const schemas = new Map<string, unknown>()
   const whole = mapped(document, schemas) as Document
@@ -21,7 +21,9 @@ export function finished<Document extends object>(document: Document): Document 
   return { ...whole, components: { ...common, schemas: { ...asNode(common.schemas), ...named(schemas) } } }
 }
 
-/** A copy in which shown schemas stand for those that validate, and titled ones are references to `schemas`. */
+/**
+ * A copy with the shown schemas in place of the validating ones, and references to `schemas` in place of titled ones.
+ */
 function mapped(value: unknown, schemas: Map<string, unknown>): unknown {
   if (Array.isArray(value)) return value.map(inner => mapped(inner, schemas))
   if (typeof value !== 'object' || value === null) return value

@@ -1,12 +1,12 @@
 /**
- * The cursor of a list: where its next page starts, as text that is opaque to clients. It names the list as well, so
- * that a cursor of another one is refused instead of read as a place in this one.
+ * The cursor of a list: the start of its next page, as text that is opaque to clients. It names the list as well, so
+ * that the cursor of another list is refused instead of being read as a place in this one.
  */
 import { Problem } from '../problems/problem.js'
 
 /**
- * A place in a list that goes by time and id, behind a row that may be gone by now. `at` in microseconds since 1970: a
- * Date would lose the last three digits.
+ * A place in a list that is ordered by time and id, after a row that may have been deleted. `at` is in microseconds
+ * since 1970: a Date would lose the last three digits.
  */
 export interface Place {
   readonly at: number
@@ -21,10 +21,10 @@ export function formatCursor(list: string, last: string | number): string {
 
 /**
  * The key after which the page starts.
- * @throws {Problem} 400 `invalid-cursor` for what `formatCursor` never made.
+ * @throws {Problem} 400 `invalid-cursor` for a text that `formatCursor` never made.
  */
 export function parseCursor(list: string, cursor: string, key: RegExp): string {
-  // The decoder skips what is not base64url: only a text that encodes back to itself is a cursor of ours.
+  // The decoder skips characters outside base64url: only a text that encodes back to itself is one of our cursors.
   const [name, last = ''] = Buffer.from(cursor, 'base64url').toString().split(':')
   if (name === list && key.test(last) && formatCursor(list, last) === cursor) return last
   const detail =
@@ -42,7 +42,7 @@ export function parsePlace(list: string, cursor: string): Place {
   return { at: Number(at), id }
 }
 
-/** Cuts rows that were read with one more than `limit` to a page, and tells by that one whether another page follows. */
+/** Cuts rows that were read with one more than `limit` to a page; the extra row says whether another page follows. */
 export function cutPage<T>(
   rows: readonly T[],
   limit: number,
