@@ -4,14 +4,14 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { ACTIONS } from '../src/audit/audit.js'
-import { AuditEntryDocument, exportAudit, MAX_AUDIT_PAGE, readAuditPage } from '../src/audit/entries.js'
+import { AuditEntryDocument, exportAudit, readAuditPage } from '../src/audit/entries.js'
 import type { CredentialWatch } from '../src/auth/revocations/credential-watch.js'
+import { NDJSON } from '../src/bytes/media-type.js'
 import { type StreamSlot, tooManyStreams } from '../src/limits/stream-slots.js'
 import { asLine } from '../src/openapi/described.js'
+import { NextCursor, pageQuery } from '../src/paging/page-query.js'
 import { Problem } from '../src/problems/problem.js'
 import { STALLED_MS } from '../src/sse/sink.js'
-
-const NDJSON = 'application/x-ndjson'
 
 const Time = (description: string) => Type.Optional(Type.String({ format: 'date-time', description }))
 
@@ -21,15 +21,7 @@ const Query = Type.Object(
     principal: Type.Optional(asLine(Type.String({ maxLength: 256 }))),
     since: Time('Only entries of this time and later.'),
     before: Time('Only entries before this time.'),
-    limit: Type.Integer({
-      minimum: 1,
-      maximum: MAX_AUDIT_PAGE,
-      default: 50,
-      description: 'Entries at most; lines are not counted.',
-    }),
-    cursor: Type.Optional(
-      Type.String({ maxLength: 256, description: 'The `next_cursor` of the page before; opaque.' }),
-    ),
+    ...pageQuery('Maximum number of entries on the page; does not apply to NDJSON.'),
   },
   { additionalProperties: false },
 )
@@ -37,7 +29,7 @@ const Query = Type.Object(
 const AuditPage = Type.Object(
   {
     entries: Type.Array(AuditEntryDocument),
-    next_cursor: Type.Union([Type.String(), Type.Null()], { description: 'Null on the last page.' }),
+    next_cursor: NextCursor,
   },
   { description: `A page of entries. As ${NDJSON}: all entries, one per line.` },
 )

@@ -2,11 +2,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { errorCodes, type FastifyReply, type FastifyRequest } from 'fastify'
 import Type from 'typebox'
+import { JSON_SUFFIX } from '../src/bytes/media-type.js'
 import { inWorkspace } from '../src/database/workspace.js'
 import { isBinaryMode, structured } from '../src/log/cloudevent-headers.js'
 import { CloudEvent, fromCloudEvent } from '../src/log/cloudevents.js'
 import { batchOf, EventDocument, FEED, type NewEvent, OneOrMany, StreamName } from '../src/log/event.js'
 import { checkOf, parseEventId } from '../src/log/event-id.js'
+import { idempotencyHeader } from '../src/log/idempotency.js'
 import { findStream, readEvent } from '../src/log/log.js'
 import type { PublishRequest, Receipt } from '../src/log/publisher.js'
 import { Placed, placedOf } from '../src/log/receipt.js'
@@ -15,8 +17,6 @@ import { eventDocument } from '../src/sse/ndjson.js'
 
 const CLOUDEVENT = 'application/cloudevents+json'
 const CLOUDEVENT_BATCH = 'application/cloudevents-batch+json'
-/** Other media types that the data of a CloudEvent in binary mode may have. */
-const OTHER_JSON = /^application\/[\w.!#$&^-]+\+json(?:;|$)/
 
 const InStream = Type.Object(
   {
@@ -31,15 +31,11 @@ type InStream = { Querystring: { stream?: string } }
 
 const Published = Type.Object({ events: Type.Array(Placed) })
 
-const Headers = Type.Object({
-  'idempotency-key': Type.Optional(
-    Type.String({ description: 'Makes a repeated request publish once, for 24 hours.' }),
-  ),
-})
+const Headers = Type.Object(idempotencyHeader())
 
 const events: FastifyPluginAsyncTypebox = async app => {
   app.addContentTypeParser([CLOUDEVENT, CLOUDEVENT_BATCH], app.readJson)
-  app.addContentTypeParser(OTHER_JSON, app.readJson)
+  app.addContentTypeParser(JSON_SUFFIX, app.readJson)
 
   app.post(
     '/api/events',
@@ -125,7 +121,7 @@ function fromBinaryMode(request: FastifyRequest): void {
     const { event, idempotencyKey } = fromCloudEvent(structured(headers, body))
     request.body = event
     headers['idempotency-key'] ??= idempotencyKey
-  } else if (OTHER_JSON.test(headers['content-type'] ?? '')) {
+  } else if (JSON_SUFFIX.test(headers['content-type'] ?? '')) {
     throw new errorCodes.FST_ERR_CTP_INVALID_MEDIA_TYPE(headers['content-type'])
   }
 }

@@ -3,18 +3,10 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
 import Type from 'typebox'
 import { isKnown } from '../src/items/etag.js'
-import {
-  Item,
-  ItemPatch,
-  ItemType,
-  MAX_PAGE,
-  NewItem,
-  NewRevision,
-  PartNumber,
-  Revision,
-} from '../src/items/item.js'
+import { Item, ItemPatch, ItemType, NewItem, NewRevision, PartNumber, Revision } from '../src/items/item.js'
 import type { Items } from '../src/items/items.js'
 import type { Snapshot } from '../src/log/feed-snapshot.js'
+import { NextCursor, pageQuery } from '../src/paging/page-query.js'
 import { Problem } from '../src/problems/problem.js'
 
 const Params = Type.Object({ part_number: PartNumber })
@@ -32,12 +24,7 @@ const IfNoneMatch = Type.Object({
   ),
 })
 
-const Page = {
-  limit: Type.Integer({ minimum: 1, maximum: MAX_PAGE, default: 100, description: 'Rows at most.' }),
-  cursor: Type.Optional(
-    Type.String({ maxLength: 256, description: 'The `next_cursor` of the page before; opaque.' }),
-  ),
-}
+const Page = pageQuery('Maximum number of items or revisions on the page.', 100)
 const RevisionQuery = Type.Object(Page, { additionalProperties: false })
 const ItemQuery = Type.Object(
   {
@@ -62,7 +49,6 @@ const Head = {
   }),
 }
 
-const NextCursor = Type.Union([Type.String(), Type.Null()], { description: 'Null on the last page.' })
 const ItemPage = Type.Object(
   { items: Type.Array(Item), next_cursor: NextCursor },
   { description: 'A page of items.', headers: Head },

@@ -3,25 +3,22 @@ import type { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
+import { NDJSON } from '../src/bytes/media-type.js'
 import { invalidRequest } from '../src/http/request-faults.js'
 import { type Fence, Job, JobEnd, JobId } from '../src/jobs/job.js'
 import { attemptMissing } from '../src/jobs/job-problem.js'
 import type { AppendOptions, Jobs } from '../src/jobs/jobs.js'
 import { NewEvent, OneOrMany } from '../src/log/event.js'
+import { idempotencyHeader } from '../src/log/idempotency.js'
 import { Placed, placedOf } from '../src/log/receipt.js'
 import { Fencing, fenceOf } from './job-fence.js'
-
-const LINES = 'application/x-ndjson'
 
 const Params = Type.Object({ id: JobId })
 const AppendHeaders = Type.Object({
   ...Fencing.properties,
-  'idempotency-key': Type.Optional(
-    Type.String({
-      description:
-        'A repeated request with the same key stores its events once; remembered for 24 hours. Lines with a key are ' +
-        'stored in batches, not as they arrive.',
-    }),
+  ...idempotencyHeader(
+    'A repeated request with the same key stores its events once; remembered for 24 hours. Lines with a key are ' +
+      'stored in batches, not as they arrive.',
   ),
 })
 type ReportRequest = FastifyRequest<{ Headers: { 'x-job-attempt'?: number; 'idempotency-key'?: string } }>
@@ -41,7 +38,7 @@ const tags = ['jobs']
 const both = { access: ['editor', 'runner'] } as const
 
 const routes: FastifyPluginAsyncTypebox = async app => {
-  app.addContentTypeParser(LINES, (_request, payload, done) => done(null, payload))
+  app.addContentTypeParser(NDJSON, (_request, payload, done) => done(null, payload))
 
   app.post(
     '/api/jobs/:id/events',
@@ -54,14 +51,14 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         description: 'JSON events are stored all or none; lines are stored while they arrive.',
         params: Params,
         headers: AppendHeaders,
-        body: { content: { 'application/json': { schema: OneOrMany }, [LINES]: { schema: Lines } } },
+        body: { content: { 'application/json': { schema: OneOrMany }, [NDJSON]: { schema: Lines } } },
         response: { 201: Appended },
       },
     },
     async (request, reply) => {
       const { id } = request.params
       const options = { ...claimOf(request), idempotencyKey: request.headers['idempotency-key'] }
-      if (request.headers['content-type']?.startsWith(LINES)) {
+      if (request.headers['content-type']?.startsWith(NDJSON)) {
         return reply.code(201).send({ stored: await storeLines(request, id, options) })
       }
       const receipt = await append(request, id, options)

@@ -11,11 +11,11 @@ import {
   JobProject,
   JobStatus,
   jobStream,
-  MAX_JOB_PAGE,
   NewJob,
 } from '../src/jobs/job.js'
 import { tooManyStreams } from '../src/limits/stream-slots.js'
 import { formatEventId } from '../src/log/event-id.js'
+import { NextCursor, pageQuery } from '../src/paging/page-query.js'
 
 const Params = Type.Object({ id: JobId })
 
@@ -24,10 +24,7 @@ const Query = Type.Object(
     status: Type.Optional(JobStatus),
     kind: Type.Optional(JobKind),
     project: Type.Optional(JobProject),
-    limit: Type.Integer({ minimum: 1, maximum: MAX_JOB_PAGE, default: 50, description: 'Jobs at most.' }),
-    cursor: Type.Optional(
-      Type.String({ maxLength: 256, description: 'The `next_cursor` of the page before; opaque.' }),
-    ),
+    ...pageQuery('Maximum number of jobs on the page.'),
   },
   { additionalProperties: false },
 )
@@ -63,7 +60,7 @@ const ReadJob = Type.Object(Job.properties, {
 const JobPage = Type.Object(
   {
     jobs: Type.Array(Job),
-    next_cursor: Type.Union([Type.String(), Type.Null()], { description: 'Null on the last page.' }),
+    next_cursor: NextCursor,
   },
   { description: 'A page of jobs.', headers: headOf('the feed') },
 )

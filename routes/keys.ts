@@ -1,30 +1,21 @@
 /** /api/keys: the API keys of a workspace, for its admins. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
-import {
-  ApiKey,
-  ApiKeyId,
-  CreatedApiKey,
-  MAX_KEY_PAGE,
-  NewApiKey,
-  Rotation,
-} from '../src/auth/api-keys/api-key.js'
+import { ApiKey, ApiKeyId, CreatedApiKey, NewApiKey, Rotation } from '../src/auth/api-keys/api-key.js'
 import { createKey, listKeys, revokeKey, rotateKey } from '../src/auth/api-keys/api-key-administration.js'
+import { NextCursor, pageQuery } from '../src/paging/page-query.js'
 
 const Params = Type.Object({ id: ApiKeyId })
 const Query = Type.Object(
   {
-    limit: Type.Integer({ minimum: 1, maximum: MAX_KEY_PAGE, default: 50, description: 'Keys at most.' }),
-    cursor: Type.Optional(
-      Type.String({ maxLength: 256, description: 'The `next_cursor` of the page before; opaque.' }),
-    ),
+    ...pageQuery('Maximum number of keys on the page.'),
   },
   { additionalProperties: false },
 )
 const KeyPage = Type.Object(
   {
     keys: Type.Array(ApiKey),
-    next_cursor: Type.Union([Type.String(), Type.Null()], { description: 'Null on the last page.' }),
+    next_cursor: NextCursor,
   },
   { description: 'A page of keys.' },
 )

@@ -2,31 +2,19 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import type { RevocationChange } from '../src/auth/revocations/guard.js'
-import {
-  MAX_REVOCATION_PAGE,
-  NewRevocation,
-  Revocation,
-  RevocationId,
-} from '../src/auth/revocations/revocation.js'
+import { NewRevocation, Revocation, RevocationId } from '../src/auth/revocations/revocation.js'
 import {
   createRevocation,
   inForce,
   listRevocations,
   removeRevocation,
 } from '../src/auth/revocations/revocation-administration.js'
+import { NextCursor, pageQuery } from '../src/paging/page-query.js'
 
 const Params = Type.Object({ id: RevocationId })
 const Query = Type.Object(
   {
-    limit: Type.Integer({
-      minimum: 1,
-      maximum: MAX_REVOCATION_PAGE,
-      default: 50,
-      description: 'Revocations at most.',
-    }),
-    cursor: Type.Optional(
-      Type.String({ maxLength: 256, description: 'The `next_cursor` of the page before; opaque.' }),
-    ),
+    ...pageQuery('Maximum number of revocations on the page.'),
   },
   { additionalProperties: false },
 )
@@ -37,7 +25,7 @@ const Created = Type.Object(Revocation.properties, {
 const RevocationPage = Type.Object(
   {
     revocations: Type.Array(Revocation),
-    next_cursor: Type.Union([Type.String(), Type.Null()], { description: 'Null on the last page.' }),
+    next_cursor: NextCursor,
   },
   { description: 'A page of revocations.' },
 )

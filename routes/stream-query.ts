@@ -1,6 +1,7 @@
 /** The query and headers of a stream request, and their meaning. docs/protocol.md is the source of truth. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type, { type Static } from 'typebox'
+import { NDJSON } from '../src/bytes/media-type.js'
 import type { Opening, StartAt } from '../src/hub/start.js'
 import { type EventId, parseEventId } from '../src/log/event-id.js'
 import { TypeFilter } from '../src/log/type-filter.js'
@@ -13,9 +14,8 @@ const MAX_LIMIT = 1_000
 const DEFAULT_LIMIT = 100
 const MAX_WAIT_MS = 60_000
 const JSON_FORM = 'application/json'
-const LINES_FORM = 'application/x-ndjson'
 
-const FORMS = [sse.contentType, LINES_FORM, JSON_FORM] as const
+const FORMS = [sse.contentType, NDJSON, JSON_FORM] as const
 
 export const StreamQuery = Type.Object(
   {
@@ -98,7 +98,7 @@ export class LiveForms {
   readonly of = (request: FastifyRequest): Encoding | undefined => {
     const { limit, envelope, cursors }: { readonly [name: string]: unknown } = Object(request.query)
     const form = formOf(request)
-    if (form === LINES_FORM) return limit === undefined ? this.#lines : undefined
+    if (form === NDJSON) return limit === undefined ? this.#lines : undefined
     if (form !== sse.contentType) return undefined
     return this.#sse[Number(envelope === 'message')]?.[Number(cursors === 'named')]
   }
@@ -125,7 +125,7 @@ export function answerWithStream(
   const filter = query.types === undefined ? undefined : TypeFilter.parse(query.types)
   if (!encoding) {
     const form = formOf(request)
-    if (form !== JSON_FORM && form !== LINES_FORM) throw notAcceptable()
+    if (form !== JSON_FORM && form !== NDJSON) throw notAcceptable()
     return reply.sendEventPage({ stream, filter, form, ...pageOf(query) })
   }
   refuse(query, PAGE_ONLY, 'is for pages. Request a page with Accept: application/json, or leave it out.')

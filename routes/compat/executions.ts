@@ -17,6 +17,7 @@ import { EXECUTION_TYPES, executions } from '../../src/jobs/dialects/executions.
 import { type Job, JobId, jobStream } from '../../src/jobs/job.js'
 import { attemptMissing } from '../../src/jobs/job-problem.js'
 import { type NewEvent, oneOrMany } from '../../src/log/event.js'
+import { idempotencyHeader } from '../../src/log/idempotency.js'
 import { notFound, Problem } from '../../src/problems/problem.js'
 import { Fencing, fenceOf } from '../job-fence.js'
 import { EVENT_STREAM } from '../stream-responses.js'
@@ -36,9 +37,7 @@ const Stored = Type.Object({ events: Type.Array(PlacedInExecution) })
 
 const Headers = Type.Object({
   ...Fencing.properties,
-  'idempotency-key': Type.Optional(
-    Type.String({ description: 'Makes a repeated request store once, for 24 hours.' }),
-  ),
+  ...idempotencyHeader(),
 })
 
 const tags = ['executions']

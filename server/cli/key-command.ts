@@ -5,7 +5,7 @@
  */
 import { userInfo } from 'node:os'
 import type { Origin } from '../../src/audit/audit.js'
-import { type ApiKey, type CreatedApiKey, MAX_KEY_PAGE } from '../../src/auth/api-keys/api-key.js'
+import type { ApiKey, CreatedApiKey } from '../../src/auth/api-keys/api-key.js'
 import { createKey, listKeys, revokeKey, rotateKey } from '../../src/auth/api-keys/api-key-administration.js'
 import { selectKey } from '../../src/auth/api-keys/api-key-rows.js'
 import { ROLES } from '../../src/auth/principal.js'
@@ -14,6 +14,7 @@ import { ConfigError } from '../../src/config/config.js'
 import { databaseFault } from '../../src/database/database-fault.js'
 import { createPool, type Database } from '../../src/database/pool.js'
 import { cleanLines } from '../../src/logging/redaction.js'
+import { MAX_PAGE } from '../../src/paging/page-query.js'
 import { Problem, SqlState, sqlState } from '../../src/problems/problem.js'
 import { UsageError } from '../../src/process/usage.js'
 import { databaseAddress } from '../database-address.js'
@@ -119,7 +120,7 @@ function listing(values: Values, id: string | undefined): Work {
     const keys: ApiKey[] = []
     let cursor: string | undefined
     do {
-      const page = await listKeys(database, workspace, { limit: MAX_KEY_PAGE, cursor })
+      const page = await listKeys(database, workspace, { limit: MAX_PAGE, cursor })
       keys.push(...page.keys)
       cursor = page.next_cursor ?? undefined
     } while (cursor !== undefined)

@@ -2,7 +2,7 @@
  * The audit log: who did what that changes who may do what. An entry is written in the transaction of the act, so that
  * neither is there without the other, and is never changed (migrations/0012_audit.sql).
  */
-import type pg from 'pg'
+import type { Queryable } from '../database/pool.js'
 
 /** Where an act came from. */
 export interface Origin {
@@ -35,10 +35,7 @@ export interface AuditEntry extends Origin {
 }
 
 /** Several entries are one statement. Within a transaction they stand or fall with it. */
-export async function recordAudit(
-  database: pg.Pool | pg.PoolClient | pg.Client,
-  ...entries: readonly AuditEntry[]
-): Promise<void> {
+export async function recordAudit(database: Queryable, ...entries: readonly AuditEntry[]): Promise<void> {
   await database.query({
     name: 'sluice-audit',
     text: `insert into sluice.audit (at, workspace, action, principal, address, request_id, details)

@@ -2,13 +2,15 @@
  * Reading the audit log of one workspace, the newest entry first. A page goes on after an entry's time and id, never
  * after so many rows: what is written meanwhile neither shifts the pages nor repeats an entry.
  */
-import type pg from 'pg'
+
 import Type, { type Static } from 'typebox'
+import { withIsoDates } from '../database/iso-dates.js'
+import type { Database } from '../database/pool.js'
 import { inWorkspace } from '../database/workspace.js'
 import { cutPage, formatPlace, type Place, parsePlace } from '../paging/page-cursor.js'
+import type { PageRequest } from '../paging/page-query.js'
 import { ACTIONS } from './audit.js'
 
-export const MAX_AUDIT_PAGE = 200
 /** Entries that an export reads at a time, and so holds in memory; about 300 bytes each. */
 const EXPORT_PAGE = 500
 
@@ -38,12 +40,7 @@ export interface AuditFilter {
   readonly before?: Date | undefined
 }
 
-export interface AuditPageRequest extends AuditFilter {
-  /** Entries at most, 1 to MAX_AUDIT_PAGE. */
-  readonly limit: number
-  /** The `next_cursor` of the page before; the first page without it. */
-  readonly cursor?: string | undefined
-}
+export type AuditPageRequest = AuditFilter & PageRequest
 
 /** `next_cursor` is null on the last page. */
 export interface AuditPage {
@@ -60,7 +57,7 @@ interface Row extends Omit<AuditEntryDocument, 'at' | 'details'> {
 
 /** @throws {Problem} 400 `invalid-cursor`. */
 export async function readAuditPage(
-  database: pg.Pool,
+  database: Database,
   workspace: string,
   { limit, cursor, ...filter }: AuditPageRequest,
 ): Promise<AuditPage> {
@@ -74,7 +71,7 @@ export async function readAuditPage(
 
 /** All of it as lines, a few hundred a piece. Nothing is read before it is asked for, nothing kept open in between. */
 export async function* exportAudit(
-  database: pg.Pool,
+  database: Database,
   workspace: string,
   filter: AuditFilter,
 ): AsyncGenerator<string, void, undefined> {
@@ -89,7 +86,7 @@ export async function* exportAudit(
 }
 
 async function selectEntries(
-  database: pg.Pool,
+  database: Database,
   workspace: string,
   { action, principal, since, before }: AuditFilter,
   after: Place | undefined,
@@ -113,14 +110,6 @@ async function selectEntries(
   return rows
 }
 
-function documentOf({ id, at, action, principal, address, request_id, details }: Row): AuditEntryDocument {
-  return {
-    id,
-    at: at.toISOString(),
-    action,
-    principal,
-    address,
-    request_id,
-    details: JSON.parse(details),
-  }
+function documentOf({ micros: _, details, ...row }: Row): AuditEntryDocument {
+  return { ...withIsoDates(row), details: JSON.parse(details) }
 }

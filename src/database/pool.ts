@@ -20,6 +20,8 @@ const INT8 = 20
 const JSON_TEXT = 114
 
 export type Database = pg.Pool
+/** What a statement runs on: a pool, or the client of a transaction. */
+export type Queryable = pg.Pool | pg.PoolClient
 
 export type TransactionMode = 'repeatable read, read only'
 

@@ -6,7 +6,6 @@ import Type, { type Static } from 'typebox'
 
 export const MAX_PROPERTIES_BYTES = 64 * 1024
 export const MAX_PROPERTIES_DEPTH = 32
-export const MAX_PAGE = 200
 
 /** Starts with a letter or digit, because clients remove `.` and `..` from a URL's path (RFC 3986 §5.2.4). */
 export const PART_NUMBER_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'

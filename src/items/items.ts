@@ -9,6 +9,7 @@ import type { StreamId } from '../log/event.js'
 import type { BuiltInEvent } from '../log/event-catalogue.js'
 import { readSnapshot, type Snapshot } from '../log/feed-snapshot.js'
 import { cutPage, formatCursor, parseCursor } from '../paging/page-cursor.js'
+import type { PageRequest } from '../paging/page-query.js'
 import { notFound, Problem } from '../problems/problem.js'
 import { type Change, commitChange } from './change.js'
 import { requireStorable } from './content.js'
@@ -33,13 +34,6 @@ export interface ItemsOptions {
   readonly database: Database
   /** Called after COMMIT with the streams that have grown, to wake their readers. Must not throw. */
   readonly onCommitted: (streamIds: readonly StreamId[]) => void
-}
-
-export interface PageRequest {
-  /** Maximum number of rows, 1 to MAX_PAGE. */
-  readonly limit: number
-  /** The `next_cursor` of the previous page; absent for the first page. */
-  readonly cursor?: string | undefined
 }
 
 /** `next_cursor` is null on the last page. */

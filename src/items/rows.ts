@@ -1,4 +1,5 @@
 /** The statements on sluice.items and sluice.item_revisions, one per function. The transaction is the caller's. */
+import { withIsoDates } from '../database/iso-dates.js'
 import type { WorkspaceClient } from '../database/workspace.js'
 import { formatETag } from './etag.js'
 import type { Item, NewItem, Revision } from './item.js'
@@ -172,18 +173,12 @@ function fold(text: string): string {
   return text.normalize('NFC').toLowerCase()
 }
 
-function toItem({ properties, version, created_at, updated_at, ...row }: ItemRow): Item {
-  return {
-    ...row,
-    properties: JSON.parse(properties),
-    created_at: created_at.toISOString(),
-    updated_at: updated_at.toISOString(),
-    etag: formatETag(version),
-  }
+function toItem({ properties, version, ...row }: ItemRow): Item {
+  return { ...withIsoDates(row), properties: JSON.parse(properties), etag: formatETag(version) }
 }
 
-function toRevision({ properties, at, ...row }: RevisionRow): Revision {
-  return { ...row, properties: JSON.parse(properties), at: at.toISOString() }
+function toRevision({ properties, ...row }: RevisionRow): Revision {
+  return { ...withIsoDates(row), properties: JSON.parse(properties) }
 }
 
 function only<T>(rows: readonly T[]): T {

@@ -7,8 +7,7 @@
  */
 import { createHash } from 'node:crypto'
 import { type Origin, recordAudit } from '../audit/audit.js'
-import { type Database, inTransaction } from '../database/pool.js'
-import type { Queryable } from '../log/log.js'
+import { type Database, inTransaction, type Queryable } from '../database/pool.js'
 import { COMMAND_KIND, type Job } from './job.js'
 import type { Changed } from './rows.js'
 

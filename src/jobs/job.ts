@@ -8,7 +8,6 @@ import { asLine } from '../openapi/described.js'
 
 export const MAX_PAYLOAD_BYTES = 64 * 1024
 export const MAX_PAYLOAD_DEPTH = 32
-export const MAX_JOB_PAGE = 200
 export const MIN_LEASE_MS = 5_000
 export const MAX_LEASE_MS = 300_000
 export const DEFAULT_LEASE_MS = 30_000
@@ -20,8 +19,6 @@ const MAX_FILTERS = 100
 export const COMMAND_KIND = 'command'
 /** The name of a job's stream, in its workspace. Only what is done with the job writes to it. */
 export const JOB_STREAM_PREFIX = 'job:'
-/** The kind of these streams, which retention and the client counts go by. */
-export const JOB_STREAM_KIND = 'job'
 
 export const ENDED = ['completed', 'failed', 'cancelled', 'interrupted'] as const
 export const STATUSES = ['queued', 'running', ...ENDED] as const

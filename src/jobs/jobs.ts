@@ -10,15 +10,16 @@
 import type { Origin } from '../audit/audit.js'
 import type { Author } from '../auth/principal.js'
 import { gateOf } from '../database/fair-gate.js'
-import type { Database } from '../database/pool.js'
+import type { Database, Queryable } from '../database/pool.js'
 import { inWorkspace } from '../database/workspace.js'
 import type { Hub } from '../hub/hub.js'
 import { FEED, type NewEvent, type StreamId } from '../log/event.js'
 import { readSnapshot, type Snapshot } from '../log/feed-snapshot.js'
 import { hash, type Idempotency, idempotencyOf } from '../log/idempotency.js'
-import type { Head, Queryable } from '../log/log.js'
+import type { Head } from '../log/log.js'
 import type { Receipt } from '../log/publisher.js'
 import { cutPage, formatPlace, parsePlace } from '../paging/page-cursor.js'
+import type { PageRequest } from '../paging/page-query.js'
 import { notFound } from '../problems/problem.js'
 import { createOnRecord } from './command-record.js'
 import { jsonOf, type PreparedEvent, prepare } from './content.js'
@@ -44,12 +45,6 @@ export interface JobsOptions {
   readonly hub: Pick<Hub, 'open'>
   /** Called after COMMIT with the streams that have grown, to wake their readers. Must not throw. */
   readonly onCommitted: (streams: readonly StreamId[]) => void
-}
-
-export interface JobPageRequest extends rows.JobFilter {
-  /** 1 to MAX_JOB_PAGE. */
-  readonly limit: number
-  readonly cursor?: string | undefined
 }
 
 export interface JobPage {
@@ -98,7 +93,10 @@ export class Jobs {
   }
 
   /** The newest first, with the head of the workspace's feed. @throws {Problem} 400 `invalid-cursor`. */
-  async list(workspace: string, { limit, cursor, ...filter }: JobPageRequest): Promise<Snapshot<JobPage>> {
+  async list(
+    workspace: string,
+    { limit, cursor, ...filter }: PageRequest & rows.JobFilter,
+  ): Promise<Snapshot<JobPage>> {
     const after = cursor === undefined ? undefined : parsePlace('jobs', cursor)
     return readSnapshot(this.#options.database, workspace, async client => {
       const found = await rows.selectJobs(client, workspace, filter, after, limit + 1)

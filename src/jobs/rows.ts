@@ -3,13 +3,15 @@
  * migrations/0011_leases.sql).
  * What they throw becomes a Problem in job-problem.ts.
  */
+
 import type { Author } from '../auth/principal.js'
-import type { Database } from '../database/pool.js'
+import { withIsoDates } from '../database/iso-dates.js'
+import type { Database, Queryable } from '../database/pool.js'
 import type { WorkspaceClient } from '../database/workspace.js'
 import type { PlacedEvent } from '../log/append-requests.js'
 import type { StreamId } from '../log/event.js'
 import type { Idempotency } from '../log/idempotency.js'
-import type { Head, Queryable } from '../log/log.js'
+import type { Head } from '../log/log.js'
 import type { Place } from '../paging/page-cursor.js'
 import type { Claim, Fence, Job, JobStatus, NewJob } from './job.js'
 
@@ -231,13 +233,9 @@ function toChanged({ streams, ...row }: ChangedRow): Changed {
 
 function toJob({ payload, result, ...row }: JobRow): Job {
   return {
-    ...row,
+    ...withIsoDates(row),
     payload: JSON.parse(payload),
     result: result === null ? null : JSON.parse(result),
-    lease_expires_at: row.lease_expires_at?.toISOString() ?? null,
-    created_at: row.created_at.toISOString(),
-    started_at: row.started_at?.toISOString() ?? null,
-    ended_at: row.ended_at?.toISOString() ?? null,
   }
 }
 

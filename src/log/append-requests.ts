@@ -1,5 +1,5 @@
 /** The group commit: many requests to publish, one statement, one transaction. */
-import type pg from 'pg'
+import type { Queryable } from '../database/pool.js'
 import type { Position, StreamId } from './event.js'
 import type { Idempotency } from './idempotency.js'
 
@@ -41,7 +41,7 @@ type Row = { request: number } & (
  * @throws when the statement failed; then nothing of any request is stored, unless the connection broke.
  */
 export async function appendRequests(
-  client: pg.PoolClient,
+  client: Queryable,
   requests: readonly AppendRequest[],
 ): Promise<(Outcome | undefined)[]> {
   const events = requests.flatMap((request, index) =>

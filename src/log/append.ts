@@ -1,5 +1,5 @@
 /** The append of one event inside the caller's own short transaction, or as one of its own. */
-import type pg from 'pg'
+import type { Queryable } from '../database/pool.js'
 import type { Position, StreamId } from './event.js'
 
 export interface Appended {
@@ -16,7 +16,7 @@ export interface Appended {
  *   older than the stream's tail.
  */
 export async function append(
-  database: pg.Pool | pg.PoolClient,
+  database: Queryable,
   workspace: string,
   stream: string,
   type: string,

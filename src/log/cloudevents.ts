@@ -5,7 +5,9 @@
  * them into the data. `source` and `id` together name an occurrence (§3.1.1), so they are its idempotency key, and
  * a CloudEvent that is delivered twice is stored once.
  */
+
 import Type from 'typebox'
+import { isJson } from '../bytes/media-type.js'
 import { describedAs } from '../openapi/described.js'
 import { Problem } from '../problems/problem.js'
 import { EVENT_TYPE_PATTERN, EventData, EventType, type NewEvent } from './event.js'
@@ -14,7 +16,6 @@ import { hash } from './idempotency.js'
 const TYPE = new RegExp(EVENT_TYPE_PATTERN)
 /** Attribute names: lower-case letters and digits (§3.1); the two others are members of the JSON format. */
 const ATTRIBUTE = /^(?:[a-z0-9]+|data_base64)$/
-const JSON_MEDIA_TYPE = /^application\/(?:[\w.!#$&^-]+\+)?json(?:\s*;|$)/i
 
 const Text = (description: string) => Type.String({ minLength: 1, description })
 
@@ -69,7 +70,7 @@ function requireData(attributes: Readonly<Record<string, unknown>>): Record<stri
   const { data, data_base64: binary, datacontenttype: mediaType } = attributes
   if (binary !== undefined)
     throw invalid('data_base64 is binary data; an event carries a JSON object in data.')
-  if (mediaType !== undefined && !(typeof mediaType === 'string' && JSON_MEDIA_TYPE.test(mediaType))) {
+  if (mediaType !== undefined && !(typeof mediaType === 'string' && isJson(mediaType))) {
     throw invalid('datacontenttype must be application/json; an event carries a JSON object.')
   }
   return requireObject(data, 'data')

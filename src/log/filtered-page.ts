@@ -4,8 +4,9 @@
  * seen between events that are far apart, so the statement itself makes sure, in its own snapshot, that the whole
  * stretch is stored: the base is not beyond its beginning, and the event at its end is there (I3).
  */
+import type { Queryable } from '../database/pool.js'
 import type { Position, StoredEvent, StreamId } from './event.js'
-import { ANCHOR, EVENT, fits, type Page, type PageRow, pageOf, type Queryable, SIZED } from './log.js'
+import { ANCHOR, EVENT, fits, type Page, type PageRow, pageOf, SIZED } from './log.js'
 import type { TypeFilter } from './type-filter.js'
 
 /** Measured: about 10 ms. */

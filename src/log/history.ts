@@ -1,6 +1,7 @@
 /** Whether the log still is the one that was read from: a restore or a failover may have lost its tail. */
+import type { Queryable } from '../database/pool.js'
 import type { StreamId } from './event.js'
-import type { Head, Queryable } from './log.js'
+import type { Head } from './log.js'
 
 /** Of the streams, those that are gone. */
 export async function findGone(database: Queryable, streams: readonly StreamId[]): Promise<StreamId[]> {

@@ -6,10 +6,8 @@
  * Each function takes a pool or, to read within a transaction, a client of one (src/database/pool.ts: `bigint`
  * arrives as a number and `json` as its text).
  */
-import type pg from 'pg'
+import type { Database, Queryable } from '../database/pool.js'
 import type { Position, StoredEvent, StreamId } from './event.js'
-
-export type Queryable = pg.Pool | pg.PoolClient
 
 /** The last event of a stream: of the stored ones, or the last that retention removed. */
 export interface Head {
@@ -97,7 +95,7 @@ export async function findStreamAndHead(
 }
 
 /** Lets retention keep streams that have no events, because somebody follows them. */
-export async function noteUse(database: pg.Pool, streams: readonly StreamId[]): Promise<void> {
+export async function noteUse(database: Database, streams: readonly StreamId[]): Promise<void> {
   await database.query({
     name: 'sluice-use-streams',
     text: 'select sluice.use_streams($1)',

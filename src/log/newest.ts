@@ -1,6 +1,7 @@
 /** The newest events of some types: where they begin, and themselves. */
+import type { Queryable } from '../database/pool.js'
 import type { Position, StoredEvent, StreamId } from './event.js'
-import { EVENT, type Queryable } from './log.js'
+import { EVENT } from './log.js'
 import type { TypeFilter } from './type-filter.js'
 
 /** Older events are not looked at: a rare type must not cost a scan of the whole log. */

@@ -1,5 +1,5 @@
-import type pg from 'pg'
 import { databaseFault } from '../database/database-fault.js'
+import type { Database } from '../database/pool.js'
 import { Problem, SqlState, sqlState } from '../problems/problem.js'
 import { type AppendRequest, appendRequests, type Outcome, type PlacedEvent } from './append-requests.js'
 import type { NewEvent, StreamId } from './event.js'
@@ -32,7 +32,7 @@ export interface Receipt {
 }
 
 export interface PublisherOptions {
-  readonly database: pg.Pool
+  readonly database: Database
   /** Told after each COMMIT which streams have grown. Must not throw. */
   onCommitted(streams: readonly StreamId[]): void
 }
@@ -174,7 +174,7 @@ function prepare({ workspace, stream, actor, events, idempotencyKey }: PublishRe
 }
 
 async function commit(
-  database: pg.Pool,
+  database: Database,
   requests: readonly AppendRequest[],
 ): Promise<(Outcome | undefined)[]> {
   const client = await database.connect().catch(error => {

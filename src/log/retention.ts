@@ -4,8 +4,8 @@
  * tickets when they are over. Any process may do it; at any time one does.
  */
 import { setTimeout as pause } from 'node:timers/promises'
-import type pg from 'pg'
 import { levelOf } from '../database/database-fault.js'
+import type { Database } from '../database/pool.js'
 import type { Logger } from '../logging/logger.js'
 import { SqlState, sqlState } from '../problems/problem.js'
 import type { StreamId } from './event.js'
@@ -29,7 +29,7 @@ const PAUSE_MS = 20
 const KEYS_KEPT_DAYS = 1
 
 export interface RetentionOptions {
-  readonly database: pg.Pool
+  readonly database: Database
   readonly logger: Logger
   /** Days that events are kept, by kind of stream. A kind that is 0 or not there keeps its events for ever. */
   readonly days: Readonly<Record<string, number>>
@@ -151,7 +151,7 @@ function jittered(ms: number): number {
 }
 
 /** @returns how many of their events. */
-async function removeJobs(database: pg.Pool, days: number): Promise<number> {
+async function removeJobs(database: Database, days: number): Promise<number> {
   const { rows } = await database.query<{ removed: number }>({
     name: 'sluice-forget-jobs',
     text: `select sluice.forget_jobs($1::float8 * interval '1 day', $2) as removed`,
@@ -160,7 +160,7 @@ async function removeJobs(database: pg.Pool, days: number): Promise<number> {
   return rows[0]?.removed ?? 0
 }
 
-async function removeKeys(database: pg.Pool): Promise<number> {
+async function removeKeys(database: Database): Promise<number> {
   const { rows } = await database.query<{ removed: number }>({
     name: 'sluice-forget-keys',
     text: `select sluice.forget_keys($1::float8 * interval '1 day', $2) as removed`,
@@ -169,7 +169,7 @@ async function removeKeys(database: pg.Pool): Promise<number> {
   return rows[0]?.removed ?? 0
 }
 
-async function removeTickets(database: pg.Pool): Promise<number> {
+async function removeTickets(database: Database): Promise<number> {
   // One that is just being taken stays for the next time.
   const { rowCount } = await database.query({
     name: 'sluice-forget-tickets',

@@ -1,12 +1,12 @@
 /** How many streams there may be, and what retention takes from them (migrations/0006_retention.sql). */
-import type pg from 'pg'
+import type { Database } from '../database/pool.js'
 import type { StreamId } from './event.js'
 
 const KEPT = `$2::float8 * interval '1 day'`
 
 /** At most `atMost` events of the streams of a kind, and the streams that are empty and unused. */
 export async function retainDue(
-  database: pg.Pool,
+  database: Database,
   kind: string,
   days: number,
   atMost: number,
@@ -21,7 +21,7 @@ export async function retainDue(
 
 /** The streams that are due: after `retainDue`, those that were locked by others. */
 export async function findDue(
-  database: pg.Pool,
+  database: Database,
   kind: string,
   days: number,
   atMost: number,
@@ -38,7 +38,7 @@ export async function findDue(
 
 /** @throws 55P03 when it stays locked. */
 export async function retainStream(
-  database: pg.Pool,
+  database: Database,
   stream: StreamId,
   days: number,
   atMost: number,
@@ -52,7 +52,7 @@ export async function retainStream(
 }
 
 /** @param most streams of a workspace; 0: any number. */
-export async function limitStreams(database: pg.Pool, most: number): Promise<void> {
+export async function limitStreams(database: Database, most: number): Promise<void> {
   await database.query({
     name: 'sluice-limit-streams',
     text: `

@@ -1,6 +1,7 @@
 /** What the tailer reads: what has come after the heads of many streams, and whether the log still has those heads. */
+import type { Queryable } from '../database/pool.js'
 import type { StoredEvent, StreamId } from './event.js'
-import { EVENT, fits, type Head, type Queryable } from './log.js'
+import { EVENT, fits, type Head } from './log.js'
 
 export interface TailWanted {
   readonly streamId: StreamId

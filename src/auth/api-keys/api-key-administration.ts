@@ -8,6 +8,7 @@ import type { Database } from '../../database/pool.js'
 import { inWorkspace, type WorkspaceClient } from '../../database/workspace.js'
 import { formatRange, parseRange } from '../../network/address-range.js'
 import { cutPage, formatCursor, parseCursor } from '../../paging/page-cursor.js'
+import type { PageRequest } from '../../paging/page-query.js'
 import { notFound, Problem } from '../../problems/problem.js'
 import { publishAccessChange } from '../revocations/access-change.js'
 import {
@@ -60,14 +61,11 @@ export async function createKey(
   return { ...made, key: formatApiKey({ id, secret }) }
 }
 
-/**
- * A page of keys, the newest first, those that have ended too.
- * @param limit 1 to MAX_KEY_PAGE. @throws {Problem} 400 `invalid-cursor`.
- */
+/** A page of keys, newest first, including ended ones. @throws {Problem} 400 `invalid-cursor`. */
 export async function listKeys(
   database: Database,
   workspace: string,
-  { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
+  { limit, cursor }: PageRequest,
 ): Promise<{ keys: ApiKey[]; next_cursor: string | null }> {
   const after = cursor === undefined ? null : parseCursor('keys', cursor, KEY_ID)
   const select = (client: WorkspaceClient) => rows.selectKeys(client, workspace, after, limit + 1)

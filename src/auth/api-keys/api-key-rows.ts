@@ -1,6 +1,7 @@
 /** The statements on sluice.api_keys, one a function. None but `selectKey` and `noteUses` reaches beyond a workspace (I7). */
+import { withIsoDates } from '../../database/iso-dates.js'
+import type { Queryable } from '../../database/pool.js'
 import type { WorkspaceClient } from '../../database/workspace.js'
-import type { Queryable } from '../../log/log.js'
 import type { Role } from '../principal.js'
 import type { ApiKey } from './api-key.js'
 
@@ -64,7 +65,7 @@ export async function insertKey(
   )
   const [made] = rows
   if (!made) throw new Error('The key was not stored.')
-  return documentOf(made)
+  return withIsoDates(made)
 }
 
 /** How many of a workspace work. */
@@ -94,7 +95,7 @@ export async function selectKeys(
      limit $3`,
     [workspace, after, limit],
   )
-  return rows.map(documentOf)
+  return rows.map(withIsoDates)
 }
 
 /** Until the transaction's end nobody else changes it. */
@@ -107,7 +108,7 @@ export async function lockKey(
     `select ${COLUMNS} from sluice.api_keys k where k.workspace = $1 and k.id = $2 for no key update`,
     [workspace, id],
   )
-  return rows[0] && documentOf(rows[0])
+  return rows[0] && withIsoDates(rows[0])
 }
 
 /** Lets the old key of a rotation end, never later than it would have. */
@@ -144,14 +145,4 @@ export async function noteUses(database: Queryable, uses: ReadonlyMap<string, nu
            update sluice.api_keys k set last_used_at = due.at from due where k.id = due.id`,
     values: [[...uses.keys()], [...uses.values()]],
   })
-}
-
-function documentOf(row: KeyRow): ApiKey {
-  return {
-    ...row,
-    created_at: row.created_at.toISOString(),
-    expires_at: row.expires_at?.toISOString() ?? null,
-    last_used_at: row.last_used_at?.toISOString() ?? null,
-    revoked_at: row.revoked_at?.toISOString() ?? null,
-  }
 }

@@ -7,7 +7,6 @@ import { asLine } from '../../openapi/described.js'
 import { ROLES } from '../principal.js'
 import { KEY_ID_PATTERN } from './api-key-secret.js'
 
-export const MAX_KEY_PAGE = 200
 export const MAX_RANGES = 64
 export const DEFAULT_OVERLAP_SECONDS = 86_400
 export const MAX_OVERLAP_SECONDS = 30 * 86_400

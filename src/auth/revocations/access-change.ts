@@ -3,8 +3,9 @@
  * open stream renewed. Changes travel as events of a stream of their own, so they arrive like any event, in order,
  * and with NOTIFY off too. They carry ids, never secrets.
  */
-import type pg from 'pg'
+
 import Type, { type Static } from 'typebox'
+import type { Database, Queryable } from '../../database/pool.js'
 import { ROLES } from '../principal.js'
 
 /** In the system's own workspace; so are the kind's and the events' names (migrations/0014_revocations.sql). */
@@ -54,10 +55,7 @@ export type RemovedRevocation = NonNullable<RevocationChange['removed']>
  * Tells all processes, once the caller's transaction commits. Without a transaction, at once. It sends no NOTIFY, which
  * can fail a COMMIT: until the caller wakes the others, they find it with their poll.
  */
-export async function publishAccessChange(
-  database: pg.Pool | pg.PoolClient | pg.Client,
-  change: AccessChange,
-): Promise<void> {
+export async function publishAccessChange(database: Queryable, change: AccessChange): Promise<void> {
   await database.query({
     name: 'sluice-access-change',
     text: 'select sluice.publish_access_change($1::json)',
@@ -66,7 +64,7 @@ export async function publishAccessChange(
 }
 
 /** Wakes the gateways after a change, for a program that has no bus. What fails here costs them the wait for their poll. */
-export async function wakeForAccessChange(database: pg.Pool): Promise<void> {
+export async function wakeForAccessChange(database: Database): Promise<void> {
   const streams = `array(select id from sluice.streams where workspace = '$system' and name = $1)`
   await database.query(`select sluice.wake(${streams})`, [ACCESS_STREAM]).catch(() => undefined)
 }

@@ -6,6 +6,7 @@ import { type Origin, recordAudit } from '../../audit/audit.js'
 import type { Database } from '../../database/pool.js'
 import { inWorkspace } from '../../database/workspace.js'
 import { cutPage, formatPlace, parsePlace } from '../../paging/page-cursor.js'
+import type { PageRequest } from '../../paging/page-query.js'
 import { notFound, Problem } from '../../problems/problem.js'
 import { type MadeRevocation, publishAccessChange } from './access-change.js'
 import type { NewRevocation, Revocation } from './revocation.js'
@@ -55,14 +56,11 @@ export async function createRevocation(
   })
 }
 
-/**
- * A page of revocations, the newest first.
- * @param limit 1 to MAX_REVOCATION_PAGE. @throws {Problem} 400 `invalid-cursor`.
- */
+/** A page of revocations, newest first. @throws {Problem} 400 `invalid-cursor`. */
 export async function listRevocations(
   database: Database,
   workspace: string,
-  { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
+  { limit, cursor }: PageRequest,
 ): Promise<{ revocations: Revocation[]; next_cursor: string | null }> {
   const after = cursor === undefined ? undefined : parsePlace('revocations', cursor)
   const found = await inWorkspace(database, workspace, client =>

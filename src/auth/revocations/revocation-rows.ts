@@ -1,7 +1,8 @@
 /** The statements on sluice.revocations, one a function. None but `selectInForce` reaches beyond a workspace (I7). */
 
+import { withIsoDates } from '../../database/iso-dates.js'
+import type { Queryable } from '../../database/pool.js'
 import type { WorkspaceClient } from '../../database/workspace.js'
-import type { Queryable } from '../../log/log.js'
 import type { Place } from '../../paging/page-cursor.js'
 import type { Revocation } from './revocation.js'
 import type { RevocationInForce } from './revocations.js'
@@ -38,7 +39,7 @@ export async function insertRevocation(
   )
   const [made] = rows
   if (!made) throw new Error('The revocation was not stored.')
-  return documentOf(made)
+  return withIsoDates(made)
 }
 
 /** The newest first. */
@@ -58,7 +59,7 @@ export async function selectRevocations(
       limit $4`,
     [workspace, after?.at, after?.id, limit],
   )
-  return rows.map(({ microseconds, ...row }) => ({ revocation: documentOf(row), at: microseconds }))
+  return rows.map(({ microseconds, ...row }) => ({ revocation: withIsoDates(row), at: microseconds }))
 }
 
 /** @returns what was removed; undefined when there was no such one. */
@@ -71,7 +72,7 @@ export async function deleteRevocation(
     `delete from sluice.revocations r where r.workspace = $1 and r.id = $2 returning ${COLUMNS}`,
     [workspace, id],
   )
-  return rows[0] && documentOf(rows[0])
+  return rows[0] && withIsoDates(rows[0])
 }
 
 export async function countRevocations(client: WorkspaceClient, workspace: string): Promise<number> {
@@ -88,8 +89,4 @@ export async function deleteExpired(client: WorkspaceClient, workspace: string):
     'delete from sluice.revocations r where r.workspace = $1 and r.expires_at < clock_timestamp()',
     [workspace],
   )
-}
-
-function documentOf(row: RevocationRow): Revocation {
-  return { ...row, at: row.at.toISOString(), expires_at: row.expires_at?.toISOString() ?? null }
 }

@@ -5,8 +5,6 @@
 import Type, { type Static } from 'typebox'
 import { asLine } from '../../openapi/described.js'
 
-export const MAX_REVOCATION_PAGE = 200
-
 /** As what a token may have for `sub`: no control characters and no halves of characters. */
 const Name = (description: string) => asLine(Type.String({ minLength: 1, maxLength: 256, description }))
 const Reason = asLine(Type.String({ maxLength: 1_000, description: 'Why, for people.' }))

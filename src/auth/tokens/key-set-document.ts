@@ -2,15 +2,15 @@
  * Fetches a key set (RFC 7517) from the one address that is configured, and reads it. The issuer is trusted with its keys
  * and with nothing else: it cannot send us to another address, keep us waiting, or fill our memory.
  */
+
 import { createPublicKey, type KeyObject } from 'node:crypto'
+import { isJson } from '../../bytes/media-type.js'
 import { type Algorithm, algorithmsOf, pemOf } from './keys.js'
 
 const FETCH_TIMEOUT_MS = 5_000
 /** A key with its certificates is some 4 KiB. */
 const MAX_BYTES = 512 * 1024
 const MAX_KEYS = 100
-/** RFC 8259 and RFC 7517 §8.5.2, and types that are JSON by their suffix (RFC 6839). */
-const JSON_TYPE = /^application\/(?:[\w.+-]*\+)?json$/i
 
 export interface PublicKey {
   readonly id: string | undefined
@@ -46,8 +46,8 @@ async function textOf({ ok, status, headers, body }: Response): Promise<string> 
     )
   }
   if (!ok) throw new Error(`It answered ${status}.`)
-  const type = headers.get('content-type')?.split(';', 1)[0]?.trim() ?? ''
-  if (!JSON_TYPE.test(type)) throw new Error(`Its Content-Type is ${type || 'missing'}, not JSON.`)
+  const type = headers.get('content-type') ?? ''
+  if (!isJson(type)) throw new Error(`Its Content-Type is ${type || 'missing'}, not JSON.`)
   const chunks: Uint8Array[] = []
   let bytes = 0
   for await (const chunk of body ?? []) {
