@@ -6,7 +6,7 @@
 import { keyInUrl, tokenInvalid, tokenMissing, twoCredentials } from './refusals.js'
 
 /** Longer ones do not fit into a request anyway: Node takes 16 KiB of headers. */
-export const MAX_TOKEN_LENGTH = 16_384
+const MAX_TOKEN_LENGTH = 16_384
 /** What every API key begins with, and no JWT. */
 export const KEY_PREFIX = 'slk_'
 
@@ -53,7 +53,7 @@ export function takeCredentials(sources: CredentialSources): Credentials {
 }
 
 /** What an Authorization header bears; undefined where there is none, or an empty one. */
-export function bearerToken(authorization: string | undefined): string | undefined {
+function bearerToken(authorization: string | undefined): string | undefined {
   return (authorization !== undefined && BEARER.exec(authorization)?.[1]) || undefined
 }
 

@@ -8,7 +8,7 @@
  */
 import { isConnectionError, Problem, sqlState, unavailable } from '../problems/problem.js'
 
-export const DATABASE_FAULTS = [
+const DATABASE_FAULTS = [
   'away',
   'read-only',
   'not-set-up',

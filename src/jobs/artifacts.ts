@@ -8,7 +8,7 @@ import { Problem } from '../problems/problem.js'
 
 /** Where links lead: `<prefix>/<workspace>/<path>?expires=<seconds since 1970>[&key=<id>]&signature=<base64url>`. */
 export const ARTIFACTS_PREFIX = '/api/v1/artifacts'
-export const LINK_LIFETIME_S = 15 * 60
+const LINK_LIFETIME_S = 15 * 60
 const MAX_PATH_LENGTH = 512
 const KEY_BYTES = 32
 /** No hidden file, no way up, and nothing that one operating system reads as a separator and another as a name. */

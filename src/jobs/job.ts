@@ -8,20 +8,20 @@ import { asLine } from '../openapi/described.js'
 
 export const MAX_PAYLOAD_BYTES = 64 * 1024
 export const MAX_PAYLOAD_DEPTH = 32
-export const MIN_LEASE_MS = 5_000
-export const MAX_LEASE_MS = 300_000
+const MIN_LEASE_MS = 5_000
+const MAX_LEASE_MS = 300_000
 export const DEFAULT_LEASE_MS = 30_000
-export const MAX_CLAIM_WAIT_MS = 30_000
+const MAX_CLAIM_WAIT_MS = 30_000
 const MAX_TIMEOUT_MS = 86_400_000
 const MAX_FILTERS = 100
 
 /** Of jobs that have a command executed: what `sluice runner` claims, and what goes into the audit log. */
 export const COMMAND_KIND = 'command'
 /** The name of a job's stream, in its workspace. Only what is done with the job writes to it. */
-export const JOB_STREAM_PREFIX = 'job:'
+const JOB_STREAM_PREFIX = 'job:'
 
-export const ENDED = ['completed', 'failed', 'cancelled', 'interrupted'] as const
-export const STATUSES = ['queued', 'running', ...ENDED] as const
+const ENDED = ['completed', 'failed', 'cancelled', 'interrupted'] as const
+const STATUSES = ['queued', 'running', ...ENDED] as const
 
 /** @param id in any case, as UUIDs are read (RFC 9562 §4). */
 export function jobStream(id: string): string {
@@ -46,7 +46,7 @@ export const JobKind = Type.String({
 })
 export const JobProject = Line(128, 'What the job belongs to; runners may claim by it.', 'website')
 const Title = Line(512, 'For people.', 'npm test')
-export const RunnerName = Line(128, 'Names the runner to people; who it is says its token.', 'build-7')
+const RunnerName = Line(128, 'Names the runner to people; who it is says its token.', 'build-7')
 
 // A bare Record serialises the keys that match /^.*$/ and loses those with a line break.
 const Payload = Type.Record(Type.String(), Type.Unknown(), {

@@ -22,7 +22,7 @@ export interface DescriptorRoom {
   readonly streams: number
 }
 
-export const UNLIMITED: DescriptorRoom = {
+const UNLIMITED: DescriptorRoom = {
   connections: Number.POSITIVE_INFINITY,
   streams: Number.POSITIVE_INFINITY,
 }
@@ -32,7 +32,7 @@ export const UNLIMITED: DescriptorRoom = {
  * @param held those that it has before it takes connections.
  * @param outgoing connections that it opens itself, at most.
  */
-export function roomWithin(limit: number, held: number, outgoing: number): DescriptorRoom {
+function roomWithin(limit: number, held: number, outgoing: number): DescriptorRoom {
   const free = Math.max(0, limit - held)
   // Under a limit that is far too low half is left to clients, or nobody would be served.
   const connections = Math.max(1, free - outgoing - RESERVED, Math.floor(free / 2))
@@ -109,7 +109,7 @@ export class Descriptors {
  * all the same, and so finds that there is none.
  * @throws EMFILE or ENFILE where no descriptor is left.
  */
-export function readDescriptorLimit(): number | undefined {
+function readDescriptorLimit(): number | undefined {
   if (process.platform !== 'linux') {
     closeSync(openSync(devNull, 'r'))
     return undefined

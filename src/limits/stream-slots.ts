@@ -5,7 +5,7 @@
  */
 import { Problem } from '../problems/problem.js'
 
-export const STREAM_LIMITS = ['principal', 'workspace', 'address'] as const
+const STREAM_LIMITS = ['principal', 'workspace', 'address'] as const
 export type StreamLimit = (typeof STREAM_LIMITS)[number]
 
 /** Streams at most, per one of each; 0: as many as they like. */

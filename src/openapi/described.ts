@@ -13,7 +13,7 @@ export function describedAs<Schema extends TSchema>(schema: Schema, shown: objec
 }
 
 /** One line of text in JavaScript: neither control characters nor lone surrogates, which have no UTF-8 form. */
-export const LINE_PATTERN = '^[^\\p{Cc}\\p{Cs}]*$'
+const LINE_PATTERN = '^[^\\p{Cc}\\p{Cs}]*$'
 /** The same for engines that know no classes of Unicode. Their strings hold no lone surrogates. */
 const PORTABLE_LINE_PATTERN = '^[^\\x00-\\x1F\\x7F-\\x9F]*$'
 

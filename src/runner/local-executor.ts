@@ -18,7 +18,7 @@ import { shortageIn } from '../process/shortage.js'
 import type { Execution, Executor, Outcome, OutputStream } from './executor.js'
 
 /** Between SIGTERM and SIGKILL; also how long outputs may stay open after the shell has exited. */
-export const KILL_GRACE_MS = 5_000
+const KILL_GRACE_MS = 5_000
 /** What left the group can hold an output open for ever: given up when nothing came for so long. */
 const SILENCE_MS = 1_000
 /** About half a minute for a shortage of the machine to end. */

@@ -15,9 +15,9 @@ import { ticketInvalid, tokenExpired } from '../refusals.js'
 const TICKET_BYTES = 32
 const TICKET = /^[A-Za-z0-9_-]{43}$/
 /** How long a ticket waits to be spent. */
-export const TO_SPEND_MS = 30_000
+const TO_SPEND_MS = 30_000
 /** How long a browser may come back with one that it has spent; less when the credentials end before. */
-export const TO_RETURN_MS = 24 * 3_600_000
+const TO_RETURN_MS = 24 * 3_600_000
 
 /** Whose a ticket is, is known when it has been looked up: until then all that are brought share one workspace's share. */
 const UNKNOWN = ''

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { bearerToken, MAX_TOKEN_LENGTH, takeCredentials } from '../../../src/auth/credentials.js'
+import { takeCredentials } from '../../../src/auth/credentials.js'
 
 const JWT = 'aaa.bbb.ccc'
 const KEY = 'slk_0123456789ab_secret'
@@ -86,23 +86,16 @@ t.test('a key in a URL is refused, because URLs are kept in logs', async t => {
 })
 
 t.test('a token that is too long is not looked at', async t => {
-  t.throws(() => taken(['Authorization', `Bearer ${'x'.repeat(MAX_TOKEN_LENGTH + 1)}`]), {
+  t.throws(() => taken(['Authorization', `Bearer ${'x'.repeat(16_385)}`]), {
     code: 'token-invalid',
   })
 })
 
 t.test('a bearer token is taken from its header and from no other scheme', async t => {
-  const headers: Record<string, string | undefined> = {
-    'Bearer a.b.c': 'a.b.c',
-    'bearer   a.b.c': 'a.b.c',
-    Bearer: undefined,
-    'Bearer ': undefined,
-    'Bearer a b': undefined,
-    'Basic YTpi': undefined,
-    'a.b.c': undefined,
-    '': undefined,
+  for (const header of ['Bearer a.b.c', 'bearer   a.b.c']) {
+    t.match(taken(['Authorization', header]), { kind: 'token', text: 'a.b.c' }, header)
   }
-
-  for (const [header, token] of Object.entries(headers)) t.equal(bearerToken(header), token, header)
-  t.equal(bearerToken(undefined), undefined)
+  for (const header of ['Bearer', 'Bearer ', 'Bearer a b', 'Basic YTpi', 'a.b.c', '']) {
+    t.throws(() => taken(['Authorization', header]), { code: 'token-missing' }, header)
+  }
 })

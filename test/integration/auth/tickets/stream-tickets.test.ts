@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Principal } from '../../../../src/auth/principal.js'
-import { StreamTickets, TO_RETURN_MS, TO_SPEND_MS } from '../../../../src/auth/tickets/stream-tickets.js'
+import { StreamTickets } from '../../../../src/auth/tickets/stream-tickets.js'
 import { createPool, type Database } from '../../../../src/database/pool.js'
 import { Retention } from '../../../../src/log/retention.js'
 import { createDatabase } from '../../../harness/database.js'
@@ -110,8 +110,8 @@ t.test('a ticket that was not used in time is over', async t => {
 
   await t.rejects(tickets.take(ticket, PATH, 'browser', HERE), INVALID)
 
-  t.ok(expiresAt.getTime() >= before + TO_SPEND_MS - 1_000)
-  t.ok(expiresAt.getTime() <= Date.now() + TO_SPEND_MS + 1_000)
+  t.ok(expiresAt.getTime() >= before + 29_000)
+  t.ok(expiresAt.getTime() <= Date.now() + 31_000)
 })
 
 t.test('a browser may come back as long as the credentials are good, for a day at most', async t => {
@@ -134,7 +134,7 @@ t.test('a browser may come back as long as the credentials are good, for a day a
   await pool.query('update sluice.stream_tickets set good_until = clock_timestamp()')
 
   await t.rejects(tickets.take(ticket, PATH, 'browser', HERE), INVALID)
-  for (const [index, expected] of [hour, TO_RETURN_MS, TO_RETURN_MS].entries()) {
+  for (const [index, expected] of [hour, 24 * 3_600_000, 24 * 3_600_000].entries()) {
     t.ok(Math.abs((ends[index] ?? 0) - expected) < 10_000, `${index}`)
   }
 })
