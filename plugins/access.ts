@@ -2,7 +2,7 @@
 import fp from 'fastify-plugin'
 import { Guard } from '../src/auth/revocations/guard.js'
 import { OpenStreams } from '../src/auth/revocations/open-streams.js'
-import { AccessLog } from '../src/auth/revocations/revocation-stream.js'
+import { RevocationStream } from '../src/auth/revocations/revocation-stream.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -16,11 +16,11 @@ export default fp(
   async app => {
     const { database, tailer, log: logger, apiKeys: keys } = app
     const guard = new Guard({ database, streams: new OpenStreams(), keys })
-    const accessLog = new AccessLog({ database, tailer, logger, guard, onCommitted: app.wake })
+    const revocationStream = new RevocationStream({ database, tailer, logger, guard, onCommitted: app.wake })
     app.decorate('guard', guard)
-    app.decorate('accessChanged', () => accessLog.wake())
-    app.addHook('onReady', () => accessLog.start())
-    app.addHook('onClose', async () => accessLog.close())
+    app.decorate('accessChanged', () => revocationStream.wake())
+    app.addHook('onReady', () => revocationStream.start())
+    app.addHook('onClose', async () => revocationStream.close())
   },
   { name: 'access', dependencies: ['database', 'api-keys', 'hub'] },
 )

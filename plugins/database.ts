@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { DatabaseWatch } from '../src/database/database-watch.js'
 import { createPool, type Database } from '../src/database/pool.js'
-import { wallOf } from '../src/database/row-level-security.js'
+import { rowLevelSecurityOf } from '../src/database/row-level-security.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -55,8 +55,9 @@ export default fp<DatabaseOptions>(
 
 /** Once, for whoever runs this: from the outside nobody can tell. Nothing waits for it: the database may be away. */
 async function tellOfWall(app: FastifyInstance): Promise<void> {
-  const wall = await wallOf(app.database).catch(() => undefined)
-  if (wall?.gap !== undefined)
-    app.log.warn(`Row-level security does not hold requests to their workspace: ${wall.gap}`)
-  else if (wall) app.log.info(`Row-level security: on${wall.role ? `, requests are ${wall.role}` : ''}.`)
+  const security = await rowLevelSecurityOf(app.database).catch(() => undefined)
+  if (security?.gap !== undefined)
+    app.log.warn(`Row-level security does not hold requests to their workspace: ${security.gap}`)
+  else if (security)
+    app.log.info(`Row-level security: on${security.role ? `, requests are ${security.role}` : ''}.`)
 }

@@ -1,7 +1,7 @@
 /** Gives replies `reply.sendEventPage(…)`: a page of a stream, at once or as soon as there is something to show (a long poll). */
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
-import { departureOf } from '../src/http/client-disconnect.js'
+import { disconnectSignal } from '../src/http/client-disconnect.js'
 import { cursorId } from '../src/hub/cursor.js'
 import { type EventPage, readEventPage } from '../src/hub/event-page.js'
 import type { Reset, StartAt } from '../src/hub/start.js'
@@ -56,7 +56,7 @@ async function sendEventPageIn(
   reply: FastifyReply,
   query: EventPageQuery,
 ): Promise<FastifyReply> {
-  const gone = departureOf(reply.raw)
+  const gone = disconnectSignal(reply.raw)
   const { principal } = reply.request
   const handle = await app.hub.open(principal.workspace, query.stream)
   if (!handle) throw notFound('stream')

@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { FailedAuthentications } from '../src/audit/failed-authentications.js'
 import type { Credentials } from '../src/auth/credentials.js'
-import { isFailedAuthentication, suspectOf } from '../src/auth/refused-caller.js'
+import { isFailedAuthentication, refusedCallerOf } from '../src/auth/refused-caller.js'
 import type { ClaimRules } from '../src/auth/tokens/token.js'
 import type { Problem } from '../src/problems/problem.js'
 
@@ -31,15 +31,15 @@ export default fp<FailedAuthenticationsOptions>(
 
     async function note(request: FastifyRequest, code: string, credentials: Credentials | undefined) {
       const { id: requestId, ip = null, method, network: origin, routeOptions } = request
-      const suspect = await suspectOf(credentials, code, { claims, apiKeys })
+      const caller = await refusedCallerOf(credentials, code, { claims, apiKeys })
       const credential = credentials?.kind ?? null
       failed.note({
-        workspace: suspect.workspace,
-        principal: suspect.principal,
+        workspace: caller.workspace,
+        principal: caller.principal,
         address: ip,
         requestId,
         origin,
-        details: { code, credential, route: `${method} ${routeOptions.url}`, ...suspect.details },
+        details: { code, credential, route: `${method} ${routeOptions.url}`, ...caller.details },
       })
     }
   },

@@ -1,18 +1,18 @@
 /**
- * Keeps this process from taking in more than it has memory for, by two rules. While memory is low (src/limits/memory-guard.ts)
+ * Keeps this process from taking in more than it has memory for, by two rules. While memory is low (src/limits/memory-monitor.ts)
  * no body is read; streams and pages of events ask for themselves. And at any time the bodies that arrive, and the large
  * answers that have not been taken, are so many bytes at most (src/limits/byte-budget.ts).
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ByteBudget } from '../src/limits/byte-budget.js'
-import { MemoryGuard, memoryLow } from '../src/limits/memory-guard.js'
+import { MemoryMonitor, memoryLow } from '../src/limits/memory-monitor.js'
 import { collectGarbage, type MemoryReading, ProcessMemory } from '../src/limits/process-memory.js'
 import { PeriodicLoop } from '../src/process/periodic-loop.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    memory: MemoryGuard
+    memory: MemoryMonitor
     /** Of the bodies and large answers of workspaces. */
     transfers: ByteBudget
   }
@@ -38,7 +38,7 @@ const LARGE_ANSWER_BYTES = 64 * 1024
 export default fp<MemoryOptions>(
   async (app, { processes, answerTimeoutMs, read }) => {
     const memory = new ProcessMemory(processes)
-    const guard = new MemoryGuard({
+    const monitor = new MemoryMonitor({
       read: read ?? (() => memory.read()),
       collect: collectGarbage,
       shed: () => app.hub.shed(),
@@ -47,14 +47,14 @@ export default fp<MemoryOptions>(
     const bytes = memory.heapLimit * TRANSFER_SHARE
     const transfers = new ByteBudget(bytes)
     const strangers = new ByteBudget(bytes * STRANGERS_SHARE)
-    app.decorate('memory', guard)
+    app.decorate('memory', monitor)
     app.decorate('transfers', transfers)
 
     const checks = new PeriodicLoop({
       name: 'Checking memory',
       everyMs: CHECK_MS,
       logger: app.log,
-      turn: () => guard.check(performance.now()),
+      turn: () => monitor.check(performance.now()),
     }).start()
     app.addHook('onClose', async () => checks.stop())
 
@@ -72,7 +72,7 @@ export default fp<MemoryOptions>(
     app.addHook('preParsing', (request, reply, payload, done) => {
       if (!hasBody(request)) return done(null, payload)
       // What goes on in maintenance keeps what is there, such as a lease, or puts somebody out.
-      if (guard.state === 'low' && !request.routeOptions.config.inMaintenance) return done(memoryLow())
+      if (monitor.state === 'low' && !request.routeOptions.config.inMaintenance) return done(memoryLow())
       request.hold = charging(request, reply)
       done(null, payload)
     })

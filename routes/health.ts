@@ -3,9 +3,9 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type, { type Static } from 'typebox'
 import type { Database } from '../src/database/pool.js'
 import { MODES } from '../src/hub/mode.js'
-import { MEMORY_STATES } from '../src/limits/memory-guard.js'
+import { MEMORY_STATES } from '../src/limits/memory-monitor.js'
 import { withinDeadline } from '../src/process/deadline.js'
-import type { Siblings } from '../src/process/worker-channel.js'
+import type { WorkerChannel } from '../src/process/worker-channel.js'
 
 /** A probe must be answered before the prober gives up. */
 const PROBE_DEADLINE_MS = 1_000
@@ -56,10 +56,10 @@ const Readiness = Type.Object({
 
 export interface HealthOptions {
   /** The other workers behind the same port, if there are any. */
-  readonly siblings?: Siblings | undefined
+  readonly workerChannel?: WorkerChannel | undefined
 }
 
-const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { siblings }) => {
+const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { workerChannel }) => {
   app.get(
     '/health',
     {
@@ -93,13 +93,13 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { siblings 
       },
     },
     async (_request, reply) => {
-      const [up, census] = await Promise.all([answers(app.probe), siblings?.census()])
+      const [up, counts] = await Promise.all([answers(app.probe), workerChannel?.counts()])
       const database = up ? (app.databaseWatch.impairment ?? 'up') : 'down'
       const { mode } = app.serverState
       const { status: bus, queueUse } = app.bus
       // An impaired node still serves what it can. If balancers removed it, all nodes would be removed and nobody served.
       const ready = up && mode !== 'draining'
-      const { total, byKind } = census?.clients ?? app.hub.clients()
+      const { total, byKind } = counts?.clients ?? app.hub.clients()
       return reply
         .code(ready ? 200 : 503)
         .header('cache-control', 'no-store')
@@ -107,7 +107,7 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { siblings 
           status: ready ? 'ready' : 'unready',
           mode,
           sse: { clients: total, by_kind: byKind, byKind },
-          ...(siblings && { workers: census?.workers ?? 1 }),
+          ...(workerChannel && { workers: counts?.workers ?? 1 }),
           memory: { state: app.memory.state, percent: Math.round(app.memory.fullness * 100) },
           database,
           bus,

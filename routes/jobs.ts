@@ -1,7 +1,7 @@
 /** /api/jobs: jobs and their queue, for callers and for runners. The reports of runners are in routes/job-reports.ts. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
-import { departureOf } from '../src/http/client-disconnect.js'
+import { disconnectSignal } from '../src/http/client-disconnect.js'
 import {
   Claim,
   Heartbeat,
@@ -157,7 +157,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       const slot = body.wait_ms ? app.takeStreamSlot(request) : undefined
       if (typeof slot === 'string') throw tooManyStreams(slot)
       const job = await app.guard
-        .whileGood(principal, departureOf(reply.raw), signal => app.jobs.claim(principal, body, signal))
+        .whileGood(principal, disconnectSignal(reply.raw), signal => app.jobs.claim(principal, body, signal))
         .finally(() => slot?.release())
       return job ? { job } : reply.code(204).send(null)
     },

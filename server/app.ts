@@ -59,7 +59,7 @@ import type { MemoryReading } from '../src/limits/process-memory.js'
 import type { StreamCaps } from '../src/limits/stream-slots.js'
 import { requestId } from '../src/logging/http-log.js'
 import { parseProxies } from '../src/network/trusted-proxies.js'
-import type { Siblings } from '../src/process/worker-channel.js'
+import type { WorkerChannel } from '../src/process/worker-channel.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -77,7 +77,7 @@ export interface AppOptions {
   readonly keys: Keys
   readonly logger: FastifyServerOptions['logger']
   /** The other gateways behind the same port, where there are any. */
-  readonly siblings?: Siblings | undefined
+  readonly workerChannel?: WorkerChannel | undefined
   /** Of time, in ms; default HTTP_LIMITS. For tests, which have less of it. */
   readonly httpLimits?: Partial<HttpLimits> | undefined
   /** The window of the rate limit, in ms; default a minute. For tests, which have no time to spend in one. */
@@ -88,7 +88,7 @@ export interface AppOptions {
 
 /** The app, ready to listen. Its database is migrated; closing it ends streams first, then resources. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
-  const { config, databaseUrl, keys, logger, httpLimits, rateWindowMs, readMemory, siblings } = options
+  const { config, databaseUrl, keys, logger, httpLimits, rateWindowMs, readMemory, workerChannel } = options
   // The one reason to name a direct connection is that the other goes through a pooler.
   const pooled = config.LISTEN_DATABASE_URL !== undefined
   const app = Fastify({
@@ -173,7 +173,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const links = artifactLinks(config, keys)
 
   await app.register(console)
-  await app.register(healthRoutes, { siblings })
+  await app.register(healthRoutes, { workerChannel })
   await app.register(serverStateRoutes, { operatorWorkspace: config.OPERATOR_WORKSPACE })
   await app.register(keyRoutes)
   await app.register(revocationRoutes)

@@ -22,7 +22,7 @@ import { cleanLines, printableJson } from '../src/logging/redaction.js'
 import { packageRoot } from '../src/process/package-root.js'
 import { onStopSignals, STOP_SIGNALS } from '../src/process/stop-signals.js'
 import { usageError } from '../src/process/usage.js'
-import { Siblings } from '../src/process/worker-channel.js'
+import { WorkerChannel } from '../src/process/worker-channel.js'
 import type { Address } from '../src/process/worker-message.js'
 import { buildApp } from './app.js'
 import { banner } from './banner.js'
@@ -108,7 +108,7 @@ async function start(args: readonly string[]): Promise<void> {
   })
   try {
     const launch = { config: readConfig(process.env), demo, closers }
-    await (cluster.isPrimary ? run(launch) : work(launch, new Siblings(grace.close)))
+    await (cluster.isPrimary ? run(launch) : work(launch, new WorkerChannel(grace.close)))
   } catch (error) {
     await stop()
     throw error
@@ -143,9 +143,9 @@ async function run(launch: Launch): Promise<void> {
 }
 
 /** One of several gateways: the database is there, and the parent speaks for all. */
-async function work({ config, demo, closers }: Launch, siblings: Siblings): Promise<void> {
+async function work({ config, demo, closers }: Launch, workerChannel: WorkerChannel): Promise<void> {
   const launch = { config, closers, demo: demo && process.env[FIRST_WORKER] === 'yes' }
-  await startGateway(launch, config.DATABASE_URL ?? '', siblings)
+  await startGateway(launch, config.DATABASE_URL ?? '', workerChannel)
 }
 
 async function startWorkers(
@@ -160,11 +160,15 @@ async function startWorkers(
   return { log, ...(await workers.start()) }
 }
 
-async function startGateway(launch: Launch, databaseUrl: string, siblings?: Siblings): Promise<Started> {
+async function startGateway(
+  launch: Launch,
+  databaseUrl: string,
+  workerChannel?: WorkerChannel,
+): Promise<Started> {
   const { config, demo, closers } = launch
   const secret = config.NODE_ENV === 'production' ? undefined : await developmentSecret(dataDirOf(config))
   const keys = keysOf(config, secret)
-  const app = await buildApp({ config, databaseUrl, keys, logger: await loggerOf(config), siblings })
+  const app = await buildApp({ config, databaseUrl, keys, logger: await loggerOf(config), workerChannel })
   closers.push(() => app.close())
   const address = { host: config.HOST, port: config.PORT, backlog: BACKLOG }
   await app.listen({ ...address, listenTextResolver: () => 'listening' })
@@ -175,7 +179,7 @@ async function startGateway(launch: Launch, databaseUrl: string, siblings?: Sibl
   }
   const tokens = config.NODE_ENV !== 'production' && keys.kind === 'secret' ? signTokens(app) : undefined
   const started = { url: urlOf(app, config.HOST), tokens }
-  siblings?.join(started, () => app.hub.clients())
+  workerChannel?.join(started, () => app.hub.clients())
   return { log: app.log, ...started }
 }
 

@@ -18,7 +18,7 @@ import { elapsed } from '../src/process/deadline.js'
 import {
   type Address,
   type ClientCounts,
-  censusOf,
+  sumCounts,
   type ToParent,
   type ToWorker,
 } from '../src/process/worker-message.js'
@@ -26,7 +26,7 @@ import {
 /** A worker that ends sooner has died young. */
 const YOUNG_MS = 10_000
 const RESTART_MS = { minMs: 250, maxMs: 30_000 }
-/** A worker that does not say its count in this time is left out of the census. */
+/** A worker that does not say its count in this time is left out of the counts. */
 const COUNT_DEADLINE_MS = 500
 
 export interface WorkersOptions {
@@ -160,10 +160,10 @@ export class Workers {
       this.#listening.add(worker)
       this.#short = false
     } else if (message.say === 'count') this.#counted(message.round, worker, message.clients)
-    else void this.#tellCensus(worker, message.question)
+    else void this.#sendCounts(worker, message.question)
   }
 
-  async #tellCensus(to: Worker, question: number): Promise<void> {
+  async #sendCounts(to: Worker, question: number): Promise<void> {
     const round = this.#round++
     const counts: ClientCounts[] = []
     const workers = [...this.#listening]
@@ -177,7 +177,7 @@ export class Workers {
       for (const worker of workers) tell(worker, { say: 'count', round })
     })
     this.#rounds.delete(round)
-    tell(to, { say: 'census', question, census: censusOf(counts) })
+    tell(to, { say: 'counts', question, counts: sumCounts(counts) })
   }
 
   #counted(number: number, worker: Worker, clients?: ClientCounts): void {

@@ -10,7 +10,7 @@ import type { Logger } from '../logging/logger.js'
 import { PeriodicLoop } from '../process/periodic-loop.js'
 import { type DatabaseFaultName, faultNameOf } from './database-fault.js'
 import type { Database } from './pool.js'
-import { renewWall, wallOf, wallStands } from './row-level-security.js'
+import { restoreRowLevelSecurity, rowLevelSecurityHolds, rowLevelSecurityOf } from './row-level-security.js'
 
 const EVERY_MS = 2_000
 const READ_ONLY =
@@ -64,8 +64,9 @@ export class DatabaseWatch {
     const { database } = this.#options
     try {
       if (await isReadOnly(database)) return this.#found('read-only', undefined)
-      const { role } = await wallOf(database)
-      if (role !== undefined && !(await wallStands(database))) await renewWall(database)
+      const { role } = await rowLevelSecurityOf(database)
+      if (role !== undefined && !(await rowLevelSecurityHolds(database)))
+        await restoreRowLevelSecurity(database)
       this.#found(undefined, undefined)
     } catch (error) {
       const fault = faultNameOf(error)

@@ -1,85 +1,84 @@
 /**
- * Whether the tables hold requests to their workspace, which hangs on the role that DATABASE_URL names: row-level
- * security binds a table's owner that is neither a superuser nor has BYPASSRLS. The requests of others take on a role
- * that it binds, if there is one: and if it was given its rights here, as every start does (src/database/migrate.ts), for it
- * may have been made for another database of this server.
+ * Whether row-level security keeps requests within their workspace. That depends on the role in DATABASE_URL: the policies
+ * apply to the owner of the tables, unless it is a superuser or has BYPASSRLS. For such a role, requests switch to a role that
+ * the policies do apply to, if it exists and has its rights in this database: it may have been created for another database
+ * of the same server. Every start of a gateway creates it where it can (src/database/migrate.ts).
  */
 import { databaseFault, faultProblem } from './database-fault.js'
 import { MIGRATION_LOCK } from './migrate.js'
 import { type Database, inTransaction } from './pool.js'
 
-/** Made by sluice.raise_wall; known to the policies by its name (migrations/0001_row_level_security.sql). */
+/** Created by sluice.raise_wall; the policies know it by its name (migrations/). */
 const REQUEST_ROLE = 'sluice_request'
 
-export interface Wall {
-  /** Why it does not hold, and what to do about it; undefined while it holds. */
+export interface RowLevelSecurity {
+  /** Why it does not protect the workspaces, and the remedy; undefined while it does. */
   readonly gap: string | undefined
-  /** What the transactions of requests take on; undefined where the connection's own role is bound. */
+  /** The role that transactions of requests switch to; undefined if the policies apply to the connection's own role. */
   readonly role: string | undefined
 }
 
-/** By URL: all pools of a process with the same URL connect as the same role. */
-const walls = new Map<string, Promise<Wall>>()
+/** By URL: all pools of a process with the same URL connect with the same role. */
+const known = new Map<string, Promise<RowLevelSecurity>>()
 
-/** Asked once for each URL: all of its connections are of one role. */
-export function wallOf(database: Database): Promise<Wall> {
-  return walls.get(urlOf(database)) ?? remember(database, readWall(database))
+/** The state of row-level security, read once for each URL. */
+export function rowLevelSecurityOf(database: Database): Promise<RowLevelSecurity> {
+  return known.get(urlOf(database)) ?? remember(database, readRowLevelSecurity(database))
 }
 
-/** Whether a wall that stood still does, read anew. */
-export async function wallStands(database: Database): Promise<boolean> {
-  const [before, now] = await Promise.all([wallOf(database), readWall(database)])
+/** Whether row-level security that was in force still is. Reads it from the database. */
+export async function rowLevelSecurityHolds(database: Database): Promise<boolean> {
+  const [before, now] = await Promise.all([rowLevelSecurityOf(database), readRowLevelSecurity(database)])
   return before.role === now.role && now.gap === undefined
 }
 
-const renewals = new Map<string, Promise<Wall>>()
+const renewals = new Map<string, Promise<RowLevelSecurity>>()
 
 /**
- * Repairs a wall that stood and has failed: the role was dropped, or the database was restored into a server that does not
- * have it. Creates the role and its rights again where the gateway may, as a start does, and reads the wall anew.
+ * Restores row-level security that was in force and has failed: the role was dropped, or the database was restored into a
+ * server without it. Creates the role and its rights again if the gateway may, as at a start, and reads the state again.
  * Concurrent callers share one attempt.
- * @throws {Problem} 503 where the gateway may not repair it: requests that were held to their workspace do not run
- *   without that.
+ * @throws {Problem} 503 if the gateway may not restore it: requests never continue without the protection they had.
  */
-export function renewWall(database: Database): Promise<Wall> {
+export function restoreRowLevelSecurity(database: Database): Promise<RowLevelSecurity> {
   const running = renewals.get(urlOf(database))
   if (running) return running
-  const renewal = raiseAgain(database).finally(() => renewals.delete(urlOf(database)))
+  const renewal = restoreOnce(database).finally(() => renewals.delete(urlOf(database)))
   renewals.set(urlOf(database), renewal)
   return renewal
 }
 
-async function raiseAgain(database: Database): Promise<Wall> {
+async function restoreOnce(database: Database): Promise<RowLevelSecurity> {
   await inTransaction(database, async client => {
     await client.query(`select pg_advisory_xact_lock(${MIGRATION_LOCK})`)
     await client.query('select sluice.raise_wall()')
   }).catch(error => {
-    // The role has no right to do it, or the server is read-only. The wall as it is then is read below.
+    // The gateway lacks the rights, or the server is read-only. The state that results is read below.
     if (databaseFault(error)?.name === 'away') throw error
   })
-  const wall = await readWall(database)
-  if (wall.gap !== undefined) throw faultProblem('not-set-up', new Error(`Row-level security: ${wall.gap}`))
-  return remember(database, Promise.resolve(wall))
+  const found = await readRowLevelSecurity(database)
+  if (found.gap !== undefined) throw faultProblem('not-set-up', new Error(`Row-level security: ${found.gap}`))
+  return remember(database, Promise.resolve(found))
 }
 
 function urlOf({ options }: Database): string {
   return options.connectionString ?? ''
 }
 
-function remember(database: Database, asked: Promise<Wall>): Promise<Wall> {
-  walls.set(urlOf(database), asked)
-  asked.catch(() => walls.delete(urlOf(database)))
+function remember(database: Database, asked: Promise<RowLevelSecurity>): Promise<RowLevelSecurity> {
+  known.set(urlOf(database), asked)
+  asked.catch(() => known.delete(urlOf(database)))
   return asked
 }
 
-async function readWall(database: Database): Promise<Wall> {
+async function readRowLevelSecurity(database: Database): Promise<RowLevelSecurity> {
   const { rows } = await database.query<{
     me: string
     bypasses: boolean
     joined: boolean
     unguarded: string[]
   }>({
-    name: 'sluice-read-wall',
+    name: 'sluice-read-row-level-security',
     text: `
       select current_user::text as me, m.rolsuper or m.rolbypassrls as bypasses,
              coalesce(not r.rolsuper and not r.rolbypassrls
@@ -94,7 +93,7 @@ async function readWall(database: Database): Promise<Wall> {
     values: [REQUEST_ROLE],
   })
   const [row] = rows
-  if (!row) throw new Error('The database does not know the role that is connected to it.')
+  if (!row) throw new Error('The database has no row for the role of this connection.')
   const role = row.joined ? REQUEST_ROLE : undefined
   return { gap: gapOf(row), role }
 }
@@ -110,10 +109,10 @@ function gapOf({
   joined: boolean
   unguarded: string[]
 }) {
-  if (unguarded.length > 0) return `It was switched off for ${unguarded.join(', ')}.`
+  if (unguarded.length > 0) return `It is switched off for ${unguarded.join(', ')}.`
   if (!bypasses || joined) return undefined
   return (
-    `The role ${me} bypasses it and may not make one that does not. Connect as a role that owns the schema and no more, ` +
+    `The role ${me} bypasses it and may not create a role that does not. Connect as a role that only owns the schema, ` +
     `or, as a superuser: create role ${REQUEST_ROLE} nologin; grant ${REQUEST_ROLE} to ${me};`
   )
 }

@@ -1,24 +1,22 @@
 /**
- * The second wall between workspaces: a request's statements run in a transaction that is told its workspace, and in
- * it the tables show no other's rows and take none for another (migrations/0001_row_level_security.sql). So a `where`
- * that is forgotten or wrong finds nothing of somebody else's (I7).
+ * Row-level security for requests: their statements run in a transaction that sets its workspace, and the tables then show and
+ * accept rows of that workspace only (migrations/). So a forgotten or wrong `where` finds nothing of another workspace (I7).
  *
- * It guards against our own mistakes. It is no cage for SQL that an attacker writes: that could tell the
- * transaction another workspace.
+ * It protects against our own mistakes, not against SQL injection: injected SQL could set another workspace.
  */
 import pg from 'pg'
 import { SqlState, sqlState } from '../problems/problem.js'
 import { gateOf } from './fair-gate.js'
 import { beginning, type Database, type TransactionMode, transact } from './pool.js'
-import { renewWall, type Wall, wallOf } from './row-level-security.js'
+import { type RowLevelSecurity, restoreRowLevelSecurity, rowLevelSecurityOf } from './row-level-security.js'
 
-declare const walled: unique symbol
-/** A connection in a transaction of one workspace. Statements of requests ask for it, so that none can do without. */
-export type WorkspaceClient = pg.PoolClient & { readonly [walled]: true }
+declare const boundToWorkspace: unique symbol
+/** A connection in a transaction of one workspace. Statements of requests require this type, so none can run outside. */
+export type WorkspaceClient = pg.PoolClient & { readonly [boundToWorkspace]: true }
 
 /**
- * As `inTransaction`, in which there is nothing but one workspace. COMMIT and ROLLBACK end that too.
- * @param workspace of the principal, never of the request's content.
+ * `inTransaction` that sees one workspace only, until COMMIT or ROLLBACK.
+ * @param workspace of the principal, never from the request's content.
  */
 export async function inWorkspace<T>(
   database: Database,
@@ -26,12 +24,12 @@ export async function inWorkspace<T>(
   work: (client: WorkspaceClient) => Promise<T>,
   mode?: TransactionMode,
 ): Promise<T> {
-  // To the tables' owner an empty one would be all of them.
-  if (workspace === '') throw new TypeError('A transaction was to be told a workspace without a name.')
-  const told = `${beginning(mode)}; set local sluice.workspace = ${pg.escapeLiteral(workspace)}`
+  // For the owner of the tables, an empty workspace means all workspaces.
+  if (workspace === '') throw new TypeError('The workspace of a transaction must not be empty.')
+  const beginInWorkspace = `${beginning(mode)}; set local sluice.workspace = ${pg.escapeLiteral(workspace)}`
   let begun = false
-  const attempt = ({ role }: Wall) => {
-    const begin = role === undefined ? told : `${told}; set local role ${role}`
+  const attempt = ({ role }: RowLevelSecurity) => {
+    const begin = role === undefined ? beginInWorkspace : `${beginInWorkspace}; set local role ${role}`
     return gateOf(database).run(workspace, () =>
       transact(database, begin, client => {
         begun = true
@@ -39,20 +37,20 @@ export async function inWorkspace<T>(
       }),
     )
   }
-  const wall = await wallOf(database)
+  const security = await rowLevelSecurityOf(database)
   try {
-    return await attempt(wall)
+    return await attempt(security)
   } catch (error) {
-    if (wall.role === undefined || !lacksRole(error, begun)) throw error
-    const renewed = renewWall(database)
-    if (!begun) return attempt(await renewed)
-    // The next request finds the rights in place. This one is not repeated: it may have done more than its statements.
-    renewed.catch(() => undefined)
+    if (security.role === undefined || !lacksRole(error, begun)) throw error
+    const restored = restoreRowLevelSecurity(database)
+    if (!begun) return attempt(await restored)
+    // The next request finds the rights in place. This one is not repeated: it may have had effects outside the database.
+    restored.catch(() => undefined)
     throw error
   }
 }
 
-/** Whether the role of requests is gone, or lacks its rights. To take on one that is not there is 22023. */
+/** Whether the role of requests is gone or lacks its rights. Postgres answers 22023 to SET ROLE with an unknown role. */
 function lacksRole(error: unknown, begun: boolean): boolean {
   const state = sqlState(error)
   return state === SqlState.insufficientPrivilege || (!begun && state === SqlState.invalidParameterValue)

@@ -1,10 +1,10 @@
-/** When somebody who waits for an answer has gone, so that nothing is waited for, nor held, on nobody's behalf. */
+/** Detects that a client has disconnected, so that the gateway neither waits nor holds anything for it. */
 import type { ServerResponse } from 'node:http'
 
-/** Aborts when the response is over. At once when the client left while it was still being looked at who that is. */
-export function departureOf(response: ServerResponse): AbortSignal {
-  const departure = new AbortController()
-  response.once('close', () => departure.abort())
-  if (response.destroyed) departure.abort()
-  return departure.signal
+/** Signal that aborts when the response closes; already aborted if the client disconnected during authentication. */
+export function disconnectSignal(response: ServerResponse): AbortSignal {
+  const closed = new AbortController()
+  response.once('close', () => closed.abort())
+  if (response.destroyed) closed.abort()
+  return closed.signal
 }

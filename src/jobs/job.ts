@@ -20,7 +20,7 @@ export const COMMAND_KIND = 'command'
 /** The name of a job's stream, in its workspace. Only what is done with the job writes to it. */
 const JOB_STREAM_PREFIX = 'job:'
 
-const ENDED = ['completed', 'failed', 'cancelled', 'interrupted'] as const
+export const ENDED = ['completed', 'failed', 'cancelled', 'interrupted'] as const
 const STATUSES = ['queued', 'running', ...ENDED] as const
 
 /** @param id in any case, as UUIDs are read (RFC 9562 §4). */

@@ -38,8 +38,8 @@ interface JobRow extends Omit<Job, Times | 'payload' | 'result'> {
 type ChangedRow = JobRow & { readonly streams: string[] }
 const CHANGED = `${columnsOf('(c.job)')}, c.streams`
 
-/** As inWorkspace, in the statement itself: what the call locks is not locked for a further round trip. */
-const TOLD = `set_config('sluice.workspace', $1, true) as told (workspace)`
+/** `inWorkspace` within the statement: the rows that it locks are not locked for another round trip. */
+const SET_WORKSPACE = `set_config('sluice.workspace', $1, true) as workspace_set (workspace)`
 
 /** A job after a change, and the streams that have grown by it. */
 export interface Changed {
@@ -70,7 +70,12 @@ export async function createJob(
   const content = [kind, project, title, payload, priority, max_attempts, timeout_ms]
   const values = [workspace, ...content, started, actor]
   return only(
-    await change(database, 'create_job', 'told.workspace, $2, $3, $4, $5, $6, $7, $8, $9, $10', values),
+    await change(
+      database,
+      'create_job',
+      'workspace_set.workspace, $2, $3, $4, $5, $6, $7, $8, $9, $10',
+      values,
+    ),
   )
 }
 
@@ -82,7 +87,7 @@ export async function claimJob(
   leaseMs: number,
 ): Promise<Changed | undefined> {
   const values = [workspace, projects, kinds, runner, leaseMs, actor]
-  return (await change(database, 'claim_job', 'told.workspace, $2, $3, $4, $5, $6', values))[0]
+  return (await change(database, 'claim_job', 'workspace_set.workspace, $2, $3, $4, $5, $6', values))[0]
 }
 
 export async function finishJob(
@@ -94,7 +99,7 @@ export async function finishJob(
   result: string | null,
 ): Promise<Changed> {
   const values = [workspace, id, attempt, status, result, actor, holder]
-  return only(await change(database, 'finish_job', 'told.workspace, $2, $3, $4, $5, $6, $7', values))
+  return only(await change(database, 'finish_job', 'workspace_set.workspace, $2, $3, $4, $5, $6, $7', values))
 }
 
 export async function requeueJob(
@@ -104,7 +109,7 @@ export async function requeueJob(
   attempt: number,
 ): Promise<Changed> {
   const values = [workspace, id, attempt, holder]
-  return only(await change(database, 'requeue_job', 'told.workspace, $2, $3, $4, $4', values))
+  return only(await change(database, 'requeue_job', 'workspace_set.workspace, $2, $3, $4, $4', values))
 }
 
 /** Undefined when no lease has expired. */
@@ -126,7 +131,7 @@ export async function heartbeat(
 ): Promise<Date> {
   const { rows } = await database.query<{ at: Date }>({
     name: 'sluice-heartbeat-job',
-    text: `select sluice.heartbeat_job(told.workspace, $2, $3, $4, $5) as at from ${TOLD}`,
+    text: `select sluice.heartbeat_job(workspace_set.workspace, $2, $3, $4, $5) as at from ${SET_WORKSPACE}`,
     values: [workspace, id, attempt, leaseMs, holder],
   })
   return only(rows).at
@@ -145,8 +150,8 @@ export async function appendToJob(
     name: 'sluice-append-job',
     text: `
       select stream_id as "streamId", "position", event_id as "eventId", at, replayed
-        from ${TOLD}
-       cross join lateral sluice.append_job(told.workspace, $2, $3, $4, $5, $6, $7, $8, $9)`,
+        from ${SET_WORKSPACE}
+       cross join lateral sluice.append_job(workspace_set.workspace, $2, $3, $4, $5, $6, $7, $8, $9)`,
     values: [
       workspace,
       id,
@@ -221,7 +226,7 @@ async function change(
 ): Promise<Changed[]> {
   const { rows } = await database.query<ChangedRow>({
     name: `sluice-${name}`,
-    text: `select ${CHANGED} from ${TOLD} cross join lateral sluice.${name}(${parameters}) c`,
+    text: `select ${CHANGED} from ${SET_WORKSPACE} cross join lateral sluice.${name}(${parameters}) c`,
     values: [...values],
   })
   return rows.map(toChanged)

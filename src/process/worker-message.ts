@@ -1,42 +1,42 @@
-/** What the parent of several gateway processes and its workers say to each other (node:cluster's channel). */
+/** The messages between the parent of several gateway processes and its workers (node:cluster's channel). */
 
-/** Ready-made tokens, where the key to sign with is the gateway's own. */
+/** Ready-made tokens, if the gateway generated the signing key itself. */
 export interface DemoTokens {
   readonly viewer: string
   readonly editor: string
 }
 
-/** Where a gateway listens, and with what one may try it. */
+/** Where a gateway listens, and tokens to try it with. */
 export interface Address {
   readonly url: string
   readonly tokens: DemoTokens | undefined
 }
 
-/** Open streams, in all and per kind. */
+/** Open streams, in total and per kind. */
 export interface ClientCounts {
   readonly total: number
   readonly byKind: Readonly<Record<string, number>>
 }
 
 /** The open streams of all workers that answered. */
-export interface Census {
+export interface WorkerCounts {
   readonly workers: number
   readonly clients: ClientCounts
 }
 
 export type ToParent =
   | ({ readonly say: 'listening' } & Address)
-  /** Shall I be told the census? */
+  /** Asks for the counts of all workers. */
   | { readonly say: 'ask'; readonly question: number }
   | { readonly say: 'count'; readonly round: number; readonly clients: ClientCounts }
 
 export type ToWorker =
   | { readonly say: 'count'; readonly round: number }
-  | { readonly say: 'census'; readonly question: number; readonly census: Census }
+  | { readonly say: 'counts'; readonly question: number; readonly counts: WorkerCounts }
   | { readonly say: 'stop' }
 
-/** Adds up what the workers count. */
-export function censusOf(counts: readonly ClientCounts[]): Census {
+/** Adds up the counts of the workers. */
+export function sumCounts(counts: readonly ClientCounts[]): WorkerCounts {
   const byKind: Record<string, number> = {}
   for (const one of counts) {
     for (const [kind, clients] of Object.entries(one.byKind)) byKind[kind] = (byKind[kind] ?? 0) + clients

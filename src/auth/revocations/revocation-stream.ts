@@ -17,7 +17,7 @@ import type { Guard, RevocationChange } from './guard.js'
 const KIND = 'access'
 export const ACCESS_KEPT_DAYS = { [KIND]: 1 }
 
-export interface AccessLogOptions {
+export interface RevocationStreamOptions {
   readonly database: Database
   readonly tailer: Tailer
   readonly logger: Logger
@@ -26,11 +26,11 @@ export interface AccessLogOptions {
   readonly guard: Pick<Guard, 'load' | 'reload' | 'apply' | 'keyChanged' | 'renew'>
 }
 
-export class AccessLog {
-  readonly #options: AccessLogOptions
+export class RevocationStream {
+  readonly #options: RevocationStreamOptions
   readonly #stream: SystemStream
 
-  constructor(options: AccessLogOptions) {
+  constructor(options: RevocationStreamOptions) {
     this.#options = options
     this.#stream = new SystemStream({
       ...options,

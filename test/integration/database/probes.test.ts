@@ -5,7 +5,7 @@
 import t, { type Test } from 'tap'
 import { migrate } from '../../../src/database/migrate.js'
 import type { Database } from '../../../src/database/pool.js'
-import { wallOf } from '../../../src/database/row-level-security.js'
+import { rowLevelSecurityOf } from '../../../src/database/row-level-security.js'
 import { testServer } from '../../harness/database.js'
 import { MAJORS, startMajor, withoutMajor } from '../../harness/majors.js'
 import { execute, uniqueName, withDatabase } from '../../harness/server.js'
@@ -36,7 +36,7 @@ async function probes(t: Test, server: string): Promise<void> {
       const url = await createOwned(t, server, attributes)
       const session = openSession(url)
       t.teardown(() => session.end())
-      t.equal((await wallOf(session)).gap, undefined)
+      t.equal((await rowLevelSecurityOf(session)).gap, undefined)
       const acts = await actsOn(session)
 
       for (const act of Object.values(acts)) await act()

@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { publishAccessChange } from '../../../src/auth/revocations/access-change.js'
 import { migrate } from '../../../src/database/migrate.js'
 import { createPool, type Database } from '../../../src/database/pool.js'
-import { wallOf } from '../../../src/database/row-level-security.js'
+import { rowLevelSecurityOf } from '../../../src/database/row-level-security.js'
 import { inWorkspace, type WorkspaceClient } from '../../../src/database/workspace.js'
 import { Items } from '../../../src/items/items.js'
 import { createJob } from '../../../src/jobs/rows.js'
@@ -168,7 +168,7 @@ t.test('a role that bypasses it and may not make another is told so', async t =>
   const other = createPool(as(url, name), { max: 1, name: 'test', onError: () => undefined })
   t.teardown(() => other.end())
 
-  const { gap, role } = await wallOf(other)
+  const { gap, role } = await rowLevelSecurityOf(other)
 
   t.equal(role, undefined)
   t.match(gap, `create role sluice_request nologin; grant sluice_request to ${name};`)
@@ -183,20 +183,20 @@ t.test('who was granted the role of requests since the last start goes on withou
   const other = createPool(as(url, name), { max: 1, name: 'test', onError: () => undefined })
   t.teardown(() => other.end())
 
-  t.strictSame(await wallOf(other), { gap: undefined, role: undefined })
+  t.strictSame(await rowLevelSecurityOf(other), { gap: undefined, role: undefined })
 })
 
 t.test('a table for which it was switched off is told', async t => {
   const { pool } = await createDatabase(t)
   await pool.query('alter table sluice.items no force row level security')
 
-  t.match(await wallOf(pool), { gap: 'It was switched off for items.' })
+  t.match(await rowLevelSecurityOf(pool), { gap: 'It is switched off for items.' })
 })
 
 async function subject(t: Test, url: string): Promise<Subject> {
   const pool = createPool(url, { max: 1, name: 'test', onError: () => undefined })
   t.teardown(() => pool.end())
-  const { gap, role } = await wallOf(pool)
+  const { gap, role } = await rowLevelSecurityOf(pool)
   t.equal(gap, undefined, 'the wall holds')
   return { pool, role }
 }

@@ -1,24 +1,24 @@
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import t, { type Test } from 'tap'
-import { departureOf } from '../../../src/http/client-disconnect.js'
+import { disconnectSignal } from '../../../src/http/client-disconnect.js'
 import { connectRaw, get } from '../../harness/raw-client.js'
 
 t.test('a client that leaves is seen to, and one that is there is not', async t => {
   const { response, leave } = await startRequest(t)
-  const departure = departureOf(response)
-  t.notOk(departure.aborted)
+  const disconnected = disconnectSignal(response)
+  t.notOk(disconnected.aborted)
 
   await leave()
 
-  t.ok(departure.aborted)
+  t.ok(disconnected.aborted)
 })
 
 t.test('a client that has left before anybody asks is seen to as well', async t => {
   const { response, leave } = await startRequest(t)
   await leave()
 
-  t.ok(departureOf(response).aborted)
+  t.ok(disconnectSignal(response).aborted)
 })
 
 async function startRequest(test: Test) {

@@ -37,7 +37,7 @@ const COLLECT_EVERY_MS = 5_000
 const TIMES_THE_PAUSE = 20
 const RETRY_AFTER_S = 5
 
-export interface MemoryGuardOptions {
+export interface MemoryMonitorOptions {
   /** The limits and what is used of them. */
   read(): MemoryReading
   /** Collects garbage, all of it, and tells how many ms that took. */
@@ -47,8 +47,8 @@ export interface MemoryGuardOptions {
   readonly logger: Logger
 }
 
-export class MemoryGuard {
-  readonly #options: MemoryGuardOptions
+export class MemoryMonitor {
+  readonly #options: MemoryMonitorOptions
   #state: MemoryState = 'ample'
   #fullness = 0
   #heap = 0
@@ -57,7 +57,7 @@ export class MemoryGuard {
   #collectEveryMs = COLLECT_EVERY_MS
   #shedAt = 0
 
-  constructor(options: MemoryGuardOptions) {
+  constructor(options: MemoryMonitorOptions) {
     this.#options = options
   }
 

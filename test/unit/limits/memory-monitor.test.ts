@@ -1,5 +1,5 @@
 import t from 'tap'
-import { MemoryGuard } from '../../../src/limits/memory-guard.js'
+import { MemoryMonitor } from '../../../src/limits/memory-monitor.js'
 import type { MemoryReading } from '../../../src/limits/process-memory.js'
 
 const CHECK_MS = 250
@@ -9,13 +9,13 @@ interface Line {
   readonly text: string
 }
 
-/** A guard of a memory that is as full as it is told, and what the guard does about that. */
+/** A monitor of a memory that is as full as it is told, and what the monitor does about that. */
 function guarded() {
   const done = { sheds: 0, collections: 0, lines: [] as Line[] }
   const memory = { now: 1_000_000, heap: 0, resident: 0, garbage: 0, pauseMs: 10 }
   const log = (level: Line['level']) => (_fields: object, text: string) =>
     void done.lines.push({ level, text })
-  const guard = new MemoryGuard({
+  const monitor = new MemoryMonitor({
     read: () => ({ heap: memory.heap + memory.garbage, resident: memory.resident }),
     collect() {
       done.collections += 1
@@ -32,17 +32,17 @@ function guarded() {
     Object.assign(memory, used)
     for (let time = 0; time < times; time += 1) {
       memory.now += CHECK_MS
-      guard.check(memory.now)
+      monitor.check(memory.now)
     }
-    return guard.state
+    return monitor.state
   }
-  return { guard, memory, done, check }
+  return { monitor, memory, done, check }
 }
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 
 t.test('what is resident counts as it is; each state ends lower than it begins', async t => {
-  const { guard, done, check } = guarded()
+  const { monitor, done, check } = guarded()
   const steps = [0.5, 0.64, 0.65, 0.56, 0.74, 0.75, 0.66, 0.74, 0.64, 0.74, 0.54, 0.64]
 
   const states = steps.map(resident => check({ resident }))
@@ -61,7 +61,7 @@ t.test('what is resident counts as it is; each state ends lower than it begins',
     'ample',
     'ample',
   ])
-  t.equal(guard.fullness, 0.64)
+  t.equal(monitor.fullness, 0.64)
   t.strictSame(done.lines, [
     { level: 'warn', text: 'Memory is low: new streams and bodies are refused.' },
     { level: 'info', text: 'Memory is no longer low.' },
@@ -86,7 +86,7 @@ t.test('what is left after a collection refuses, and so does a heap that fills w
   collected.check({ heap: 0.76, garbage: 0.05 })
   const filled = guarded()
 
-  t.equal(collected.guard.state, 'tight', 'it may be garbage')
+  t.equal(collected.monitor.state, 'tight', 'it may be garbage')
   t.equal(collected.check({ garbage: 0 }), 'low', 'it is not')
   t.equal(filled.check({ heap: 0.84 }), 'tight')
   t.equal(filled.check({ heap: 0.86 }), 'low')
@@ -132,11 +132,11 @@ t.test('caches are let go when it gets tight, when it gets low, and now and then
 })
 
 t.test('nothing is refused until it is low, and then as something that passes', async t => {
-  const { guard, check } = guarded()
+  const { monitor, check } = guarded()
   check({ resident: 0.7 })
-  guard.assertRoom()
+  monitor.assertRoom()
 
   check({ resident: 0.9 })
 
-  t.throws(() => guard.assertRoom(), { status: 503, code: 'memory-low', members: { retry_after: 5 } })
+  t.throws(() => monitor.assertRoom(), { status: 503, code: 'memory-low', members: { retry_after: 5 } })
 })
