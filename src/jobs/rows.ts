@@ -1,7 +1,6 @@
 /**
- * The statements on sluice.jobs, one a function, each one round trip and one transaction (migrations/0010_jobs.sql and
- * migrations/0011_leases.sql).
- * What they throw becomes a Problem in job-problem.ts.
+ * The statements on sluice.jobs: one per function, each in one round trip and one transaction. job-problem.ts turns the errors
+ * that they throw into Problems.
  */
 
 import type { Author } from '../auth/principal.js'
@@ -13,15 +12,13 @@ import type { StreamId } from '../log/event.js'
 import type { Idempotency } from '../log/idempotency.js'
 import type { Head } from '../log/log.js'
 import type { Place } from '../paging/page-cursor.js'
-import type { Claim, Fence, Job, JobStatus, NewJob } from './job.js'
+import { type Claim, type Fence, Job, type JobStatus, type NewJob } from './job.js'
 
-const COLUMNS = [
-  ...(['id', 'kind', 'project', 'title', 'payload', 'priority', 'status', 'result', 'attempt'] as const),
-  ...(['max_attempts', 'timeout_ms', 'runner', 'lease_expires_at', 'created_by'] as const),
-  ...(['created_at', 'started_at', 'ended_at'] as const),
-] satisfies readonly (keyof Job)[]
-
-const columnsOf = (row: string) => COLUMNS.map(column => `${row}.${column}`).join(', ')
+/** The columns of `row` that a job is made of: its members have the names of the columns. */
+const columnsOf = (row: string) =>
+  Object.keys(Job.properties)
+    .map(column => `${row}.${column}`)
+    .join(', ')
 
 type Times = 'lease_expires_at' | 'created_at' | 'started_at' | 'ended_at'
 
@@ -39,7 +36,7 @@ type ChangedRow = JobRow & { readonly streams: string[] }
 const CHANGED = `${columnsOf('(c.job)')}, c.streams`
 
 /** `inWorkspace` within the statement: the rows that it locks are not locked for another round trip. */
-const SET_WORKSPACE = `set_config('sluice.workspace', $1, true) as workspace_set (workspace)`
+const SET_WORKSPACE = `set_config('sluice.workspace', $1, true) as own (workspace)`
 
 /** A job after a change, and the streams that have grown by it. */
 export interface Changed {
@@ -53,7 +50,7 @@ export interface Appended {
   readonly events: readonly PlacedEvent[]
 }
 
-/** What a list of jobs is cut down to; `undefined` does not filter. */
+/** The filters of a list of jobs; `undefined` does not filter. */
 export interface JobFilter {
   readonly status?: JobStatus | undefined
   readonly kind?: string | undefined
@@ -70,16 +67,11 @@ export async function createJob(
   const content = [kind, project, title, payload, priority, max_attempts, timeout_ms]
   const values = [workspace, ...content, started, actor]
   return only(
-    await change(
-      database,
-      'create_job',
-      'workspace_set.workspace, $2, $3, $4, $5, $6, $7, $8, $9, $10',
-      values,
-    ),
+    await change(database, 'create_job', 'own.workspace, $2, $3, $4, $5, $6, $7, $8, $9, $10', values),
   )
 }
 
-/** Undefined when there is none in the queue. */
+/** Undefined if the queue holds no job for this claim. */
 export async function claimJob(
   database: Database,
   { workspace, id: actor }: Author,
@@ -87,7 +79,7 @@ export async function claimJob(
   leaseMs: number,
 ): Promise<Changed | undefined> {
   const values = [workspace, projects, kinds, runner, leaseMs, actor]
-  return (await change(database, 'claim_job', 'workspace_set.workspace, $2, $3, $4, $5, $6', values))[0]
+  return (await change(database, 'claim_job', 'own.workspace, $2, $3, $4, $5, $6', values))[0]
 }
 
 export async function finishJob(
@@ -99,7 +91,7 @@ export async function finishJob(
   result: string | null,
 ): Promise<Changed> {
   const values = [workspace, id, attempt, status, result, actor, holder]
-  return only(await change(database, 'finish_job', 'workspace_set.workspace, $2, $3, $4, $5, $6, $7', values))
+  return only(await change(database, 'finish_job', 'own.workspace, $2, $3, $4, $5, $6, $7', values))
 }
 
 export async function requeueJob(
@@ -109,10 +101,10 @@ export async function requeueJob(
   attempt: number,
 ): Promise<Changed> {
   const values = [workspace, id, attempt, holder]
-  return only(await change(database, 'requeue_job', 'workspace_set.workspace, $2, $3, $4, $4', values))
+  return only(await change(database, 'requeue_job', 'own.workspace, $2, $3, $4, $4', values))
 }
 
-/** Undefined when no lease has expired. */
+/** Undefined if no lease has expired. */
 export async function expireLease(database: Database): Promise<Changed | undefined> {
   const { rows } = await database.query<ChangedRow>({
     name: 'sluice-expire-lease',
@@ -121,7 +113,7 @@ export async function expireLease(database: Database): Promise<Changed | undefin
   return rows.map(toChanged)[0]
 }
 
-/** Until when the lease is good. */
+/** @returns when the lease expires. */
 export async function heartbeat(
   database: Database,
   { workspace, id: holder }: Author,
@@ -131,7 +123,7 @@ export async function heartbeat(
 ): Promise<Date> {
   const { rows } = await database.query<{ at: Date }>({
     name: 'sluice-heartbeat-job',
-    text: `select sluice.heartbeat_job(workspace_set.workspace, $2, $3, $4, $5) as at from ${SET_WORKSPACE}`,
+    text: `select sluice.heartbeat_job(own.workspace, $2, $3, $4, $5) as at from ${SET_WORKSPACE}`,
     values: [workspace, id, attempt, leaseMs, holder],
   })
   return only(rows).at
@@ -151,7 +143,7 @@ export async function appendToJob(
     text: `
       select stream_id as "streamId", "position", event_id as "eventId", at, replayed
         from ${SET_WORKSPACE}
-       cross join lateral sluice.append_job(workspace_set.workspace, $2, $3, $4, $5, $6, $7, $8, $9)`,
+       cross join lateral sluice.append_job(own.workspace, $2, $3, $4, $5, $6, $7, $8, $9)`,
     values: [
       workspace,
       id,
@@ -168,7 +160,7 @@ export async function appendToJob(
   return { streamId, replayed, events: rows.map(({ position, eventId, at }) => ({ position, eventId, at })) }
 }
 
-/** The job, its stream and the head of that, from one snapshot. */
+/** The job, its stream and the head of its stream, from one snapshot. */
 export async function selectJob(
   database: WorkspaceClient,
   workspace: string,
@@ -193,7 +185,7 @@ export async function selectJob(
   return snapshots[0]
 }
 
-/** The newest first. */
+/** Newest first. */
 export async function selectJobs(
   database: WorkspaceClient,
   workspace: string,
@@ -246,6 +238,6 @@ function toJob({ payload, result, ...row }: JobRow): Job {
 
 function only<T>(rows: readonly T[]): T {
   const [row] = rows
-  if (row === undefined) throw new Error('A function on a job answered without a row.')
+  if (row === undefined) throw new Error('A function on jobs returned no row.')
   return row
 }
