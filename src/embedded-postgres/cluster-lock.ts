@@ -1,14 +1,14 @@
 /**
- * Who holds a cluster: the live server that postmaster.pid names. A file that a killed server left behind names a
- * process that is gone, or whose number another program has by now; neither may keep the database from starting.
+ * The holder of a cluster: the live server that postmaster.pid names. The file of a killed server names a process
+ * that is gone, or whose number another program has by now; neither may prevent the database from starting.
  */
 import { readFile, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { elapsed } from '../process/deadline.js'
 
-/** The server of a process that was killed needs a moment to notice; after that the cluster is really taken. */
+/** The server of a killed process needs a moment to notice; after that the cluster is really taken. */
 const RELEASE_MS = 2_000
-/** One that is writing its last checkpoint gets longer. */
+/** A server that writes its last checkpoint gets longer. */
 const SHUTDOWN_MS = 30_000
 const LOOK_AGAIN_MS = 20
 
@@ -21,12 +21,12 @@ interface Holder {
   readonly stopping: boolean
 }
 
-/** The process id of the server that holds the cluster, else undefined. Removes a lock file of nobody's. */
+/** The process id of the server that holds the cluster, else undefined. Removes an abandoned lock file. */
 export async function holderOf(cluster: string): Promise<number | undefined> {
   return (await readHolder(cluster))?.pid
 }
 
-/** Whether the cluster became free within the time that a server needs to leave. */
+/** Whether the cluster became free within the time that a server needs to stop. */
 export async function becomesFree(cluster: string): Promise<boolean> {
   const started = performance.now()
   for (;;) {
@@ -60,8 +60,8 @@ function isAlive(pid: number): boolean {
 }
 
 /**
- * Process numbers come again, in a restarted container within seconds, and Postgres would take any process of its
- * own account for the holder. A dead process that nobody has collected shows an empty command line.
+ * Process numbers are reused, in a restarted container within seconds, and Postgres would treat any process of its
+ * own account as the holder. A dead process that nobody has reaped shows an empty command line.
  */
 async function isAnotherProgram(pid: number): Promise<boolean> {
   if (process.platform !== 'linux') return false

@@ -1,8 +1,8 @@
 /**
- * The files of the embedded Postgres: `<data folder>/postgres`, made by initdb at the first start.
+ * The files of the embedded Postgres: `<data folder>/postgres`, created by initdb at the first start.
  *
- * initdb works in a draft beside it, which is then moved into place whole. So a start that is cut short leaves no
- * half-made cluster, and of two starts at once one wins and both see the winner's.
+ * initdb works in a draft directory beside it, which is then renamed into place. So an interrupted start leaves no
+ * half-made cluster, and if two processes start at once, one wins and both use the winner's cluster.
  */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -29,18 +29,18 @@ const run = promisify(execFile)
 const DRAFT = 'postgres-draft-'
 
 export interface ClusterOptions {
-  /** Where the cluster is or will be. */
+  /** The path of the cluster, which may not exist yet. */
   readonly place: string
   readonly binaries: Binaries
   readonly account: Account
-  /** Whether initdb waits until its files are on disk; a throw-away cluster saves the time. */
+  /** Whether initdb waits until its files are on disk; a temporary cluster saves the time. */
   readonly durable: boolean
 }
 
 /**
- * Makes the cluster unless it is there.
+ * Creates the cluster unless it exists.
  * @returns its path, after symbolic links.
- * @throws when another process uses it, or another major version or another user made it.
+ * @throws if another process uses it, or another major version or another user created it.
  */
 export async function openCluster(options: ClusterOptions): Promise<string> {
   const { place, binaries, account } = options
@@ -54,8 +54,9 @@ export async function openCluster(options: ClusterOptions): Promise<string> {
 }
 
 /**
- * Removes what starts that were cut short have left. For the holder of the cluster: nobody else needs a draft now. One
- * that a slower start is still writing to may resist; its own process removes it, or else the next start.
+ * Removes the drafts of interrupted starts. Only the holder of the cluster calls this: nobody else needs a draft
+ * then. A draft that a slower start is still writing to may resist; its own process removes it, or else the next
+ * start.
  */
 export async function removeDrafts(place: string): Promise<void> {
   const folder = dirname(place)
@@ -82,7 +83,8 @@ async function createCluster(options: ClusterOptions): Promise<void> {
   try {
     if (account.uid !== undefined) await chown(draft, account.uid, account.gid)
     await initialise(draft, options)
-    // Where the account cannot follow, a link leads to where it can; to delete the link is to start afresh.
+    // If the account cannot enter the directory, a link leads to one that it can enter; deleting the link means
+    // starting from scratch.
     await (reachable ? rename(draft, place) : symlink(draft, place))
   } catch (error) {
     await rm(draft, { recursive: true, force: true })
@@ -94,13 +96,13 @@ async function initialise(folder: string, { binaries, account, durable }: Cluste
   const args = [
     `--pgdata=${folder}`,
     '--username=postgres',
-    // Only the account itself and root reach the socket: it lies in a private folder.
+    // Only the account itself and root can reach the socket: it is in a private directory.
     '--auth=trust',
     '--encoding=UTF8',
     '--locale=C',
     '--no-instructions',
   ]
-  // Upper and lower case of every script; before 17 there is only what the system's own locales know.
+  // Upper and lower case of every script; before version 17 only the system's own locales exist.
   if (binaries.major >= 17) args.push('--locale-provider=builtin', '--builtin-locale=C.UTF-8')
   if (!durable) args.push('--no-sync')
   await run(binaries.initdb, args, { ...account, cwd: '/', env: { PATH: process.env.PATH, LC_ALL: 'C' } })

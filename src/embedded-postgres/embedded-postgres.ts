@@ -1,9 +1,10 @@
 /**
- * A Postgres server of our own, for whoever has none: real binaries, a data folder, a private Unix socket, no port.
+ * A Postgres server of our own, for users without one: real binaries, a data directory, a private Unix socket, no
+ * port.
  *
- * Its states: `starting` (the first start; a failure is thrown) → `serving` → `down` (the server ended by itself;
- * it is started again, at longer and longer intervals, at the same address) → `serving` … → `closed`. Only close()
- * leads to `closed`, from any state. The server never outlives this process (postgres-process.ts).
+ * Its states: `starting` (the first start; a failure is thrown) → `serving` → `down` (the server ended by itself; it
+ * is restarted at the same address, with growing pauses) → `serving` … → `closed`. Only close() leads to `closed`,
+ * from any state. The server never outlives this process (postgres-process.ts).
  */
 import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -21,58 +22,58 @@ import { type Account, canEnter, serverAccount } from './server-account.js'
 const START_TIMEOUT_MS = 120_000
 const LOOK_AGAIN_MS = 10
 const RESTART_MS = { minMs: 100, maxMs: 5_000, jitter: 0 }
-/** A fast shutdown that takes longer is cut off; the next start recovers. */
+/** A fast shutdown that takes longer is aborted; the next start recovers. */
 const SHUTDOWN_TIMEOUT_MS = 20_000
-/** A socket's path has 104 bytes on macOS, 108 on Linux; `/sluice-XXXXXX/.s.PGSQL.5432` takes 28 of them. */
+/** A socket's path has at most 104 bytes on macOS and 108 on Linux; `/sluice-XXXXXX/.s.PGSQL.5432` takes 28 of them. */
 const MAX_SOCKET_PARENT_BYTES = 75
 const CONNECT_TIMEOUT_MS = 1_000
 const LOG_LINES_KEPT = 20
 
-/** pg takes what a URL leaves open from PGPORT, PGSSLMODE, PGSSLNEGOTIATION and PGOPTIONS. */
+/** pg reads from PGPORT, PGSSLMODE, PGSSLNEGOTIATION and PGOPTIONS whatever a URL leaves open. */
 const WHOLE_URL = 'port=5432&sslmode=disable&sslnegotiation=postgres&options=-c%20jit%3Doff'
 
 const SETTINGS = {
-  // No TCP: no port to collide with, nobody else to keep out.
+  // No TCP: no port collides, and no other user can connect.
   listen_addresses: '',
   unix_socket_permissions: '0700',
-  // Several gateways' pools and a test suite fit; an unused slot costs little.
+  // Enough for several gateways' pools and a test suite; an unused slot costs little.
   max_connections: '200',
-  // The hot end of a log and its index; the system caches the rest.
+  // Enough for the hot end of a log and its index; the system caches the rest.
   shared_buffers: '64MB',
-  // Nobody replicates from here: less to write.
+  // Nobody replicates from this server, so it writes less.
   wal_level: 'minimal',
   max_wal_senders: '0',
-  // Bounds what pg_wal takes in a project's folder.
+  // Bounds the size of pg_wal in a project's directory.
   max_wal_size: '256MB',
-  // Reads are short index ranges; workers would also need more /dev/shm than a container has (64 MB).
+  // Reads are short index ranges; workers would also need more /dev/shm than the 64 MB of a container.
   max_parallel_workers_per_gather: '0',
   TimeZone: 'UTC',
-  // Whoever takes the lines adds the time.
+  // The reader of the lines adds the time.
   log_line_prefix: '',
 } as const
 
 export interface EmbeddedOptions {
-  /** Folder of the database, made if missing. Holds `postgres/` and, while the server runs, `url`. */
+  /** Directory of the database, created if missing. Holds `postgres/` and, while the server runs, `url`. */
   readonly dataDir: string
   /** Folder with `postgres` and `initdb`. Default: the npm package of this platform. */
   readonly pgBin?: string | undefined
-  /** Server settings on top of ours, such as `{ fsync: 'off' }` for a database that is thrown away. */
+  /** Server settings in addition to ours, such as `{ fsync: 'off' }` for a temporary database. */
   readonly settings?: Readonly<Record<string, string>>
-  /** Takes each line that the server logs. Default: dropped. */
+  /** Receives each line that the server logs. Default: dropped. */
   readonly onLog?: (line: string) => void
 }
 
 export interface Embedded {
-  /** Stays the same when the server is restarted. */
+  /** Stays the same when the server restarts. */
   readonly url: string
-  /** Shuts the server down and waits until it has ended. Closing twice is fine. */
+  /** Shuts the server down and waits until it has ended. A second call has no effect. */
   close(): Promise<void>
 }
 
 /**
- * Starts the server and waits until it takes connections.
- * @throws with the remedy when there are no binaries for this platform, when another process uses the data folder,
- * when another major version made it, or with what the server logged when it does not start.
+ * Starts the server and waits until it accepts connections.
+ * @throws with the remedy, if there are no binaries for this platform, another process uses the data directory, or
+ *   another major version created it; or with the server's log, if it does not start.
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const { dataDir, pgBin, settings = {}, onLog = () => undefined } = options
@@ -140,7 +141,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   }
 }
 
-/** Short, private to the account, and the same for as long as we live: it is in the URL. */
+/** Short, private to the account, and constant for the life of this process: it is part of the URL. */
 async function socketFolder(account: Account): Promise<string> {
   for (const parent of [tmpdir(), '/tmp']) {
     if (Buffer.byteLength(parent) > MAX_SOCKET_PARENT_BYTES || !(await canEnter(parent, account))) continue
@@ -151,7 +152,7 @@ async function socketFolder(account: Account): Promise<string> {
   throw new Error('There is no folder for the socket of the embedded Postgres. Set TMPDIR to a short path.')
 }
 
-/** Waits until the server takes connections; false when it ended, or was stopped for taking too long. */
+/** Waits until the server accepts connections; false if it ended, or was stopped because it took too long. */
 async function serves(url: string, server: PostgresProcess, onLog: (line: string) => void): Promise<boolean> {
   let ended = false
   void server.ended.then(() => {
@@ -171,7 +172,7 @@ async function serves(url: string, server: PostgresProcess, onLog: (line: string
   return false
 }
 
-/** @returns why it does not, if it does not. */
+/** @returns the reason why it does not, if it does not. */
 async function refusalOf(url: string): Promise<string | undefined> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS })
   client.on('error', () => undefined)

@@ -1,8 +1,8 @@
 /**
- * Where `postgres` and `initdb` are: a folder that was named (PG_BIN), or the npm package of this platform.
+ * The location of `postgres` and `initdb`: a given directory (PG_BIN), or the npm package of this platform.
  *
- * npm drops symbolic links from packages, and the package restores them in an install script. Where such scripts are
- * switched off the shared libraries are missing, so the links are restored here when they are.
+ * npm drops symbolic links from packages, and the package restores them in an install script. If such scripts are
+ * switched off, the shared libraries are missing, so this file restores the links if necessary.
  */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -17,7 +17,7 @@ const run = promisify(execFile)
 const REMEDY =
   'Set DATABASE_URL to a server of yours, or PG_BIN to the folder that holds its `postgres` and `initdb`.'
 
-/** In the packages of npm, and nowhere else. */
+/** Only in the packages of npm. */
 const LINKS = 'pg-symlinks.json'
 
 export interface Binaries {
@@ -28,8 +28,9 @@ export interface Binaries {
 }
 
 /**
- * @param pgBin a folder to use instead of the npm package; or that of another one of its kind.
- * @param account who will run them. If it cannot read the package, a copy is made where it can.
+ * @param pgBin a directory to use instead of the npm package, or that of another package of its kind.
+ * @param account the account that will run them. If it cannot read the package, a copy is made at a place that it can
+ *   read.
  */
 export async function findBinaries(pgBin: string | undefined, account: Account): Promise<Binaries> {
   const native = pgBin === undefined ? nativeFolder() : dirname(pgBin)
@@ -67,7 +68,7 @@ async function tryFolder(folder: string, account: Account): Promise<Binaries> {
   }
 }
 
-/** `pg-symlinks.json` names the links relative to the package's root; they lie beside what they point to. */
+/** `pg-symlinks.json` names the links relative to the package's root; they are beside their targets. */
 async function restoreLinks(native: string): Promise<void> {
   const links: unknown = JSON.parse(await readFile(join(native, LINKS), 'utf8'))
   for (const link of Array.isArray(links) ? links : []) {
@@ -78,7 +79,7 @@ async function restoreLinks(native: string): Promise<void> {
   }
 }
 
-/** Made once per version of the package; renamed into place whole, so that no start sees half of it. */
+/** Created once per version of the package, and renamed into place, so that no start sees half of it. */
 async function copyForAccount(native: string): Promise<string> {
   const { version } = JSON.parse(await readFile(join(native, '..', 'package.json'), 'utf8'))
   const place = join(await reachableFolder(), `postgresql-${version}-${process.arch}`)

@@ -1,9 +1,9 @@
 /**
  * One run of the `postgres` program, tied to the life of this process.
  *
- * A shell stands between: it holds the reading end of a pipe whose writing end only this process has. When that end
- * closes, because we close it or because we were killed, the shell tells the server to shut down. Detached, so that
- * Ctrl-C in a terminal reaches only us and the server is there until we have drained.
+ * A shell runs in between: it holds the reading end of a pipe whose writing end only this process has. When that end
+ * closes, because we close it or because this process was killed, the shell tells the server to shut down. It is
+ * detached, so that Ctrl-C in a terminal reaches only this process and the server runs until we have drained.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -12,9 +12,9 @@ import { Writable } from 'node:stream'
 import type { Account } from './server-account.js'
 
 /**
- * $1 the socket's folder, which goes with an ordered end but stays after a crash; the rest is the server's command
- * line. SIGINT is the fast shutdown (PostgreSQL manual, 18.5). The mark is this shell's own: one that a killed shell
- * left must not make the next one remove the folder.
+ * $1 is the socket's directory, which is removed after an orderly end but stays after a crash; the rest is the
+ * server's command line. SIGINT is the fast shutdown (PostgreSQL manual, 18.5). The mark belongs to this shell: one
+ * that a killed shell left must not make the next one remove the directory.
  */
 const KEEPER = `
 sockets=$1; closing=$1/closing.$$; shift
@@ -27,9 +27,9 @@ exit "$status"
 `
 
 export interface PostgresProcess {
-  /** Settles when the program has ended, however it did. Never rejects. */
+  /** Resolves when the program has ended in any way. Never rejects. */
   readonly ended: Promise<void>
-  /** Asks for a fast shutdown. Doing so twice is fine. */
+  /** Requests a fast shutdown. A second call has no effect. */
   stop(): void
 }
 
@@ -52,7 +52,7 @@ export function runPostgres(options: PostgresProcessOptions): PostgresProcess {
       {
         ...account,
         cwd: '/',
-        // Nothing of ours: PGPORT and its like would change the server, and it needs no secrets.
+        // No variables of ours: PGPORT and similar ones would change the server, and it needs no secrets.
         env: { PATH: process.env.PATH, LC_ALL: 'C' },
         stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
         detached: true,
@@ -62,12 +62,12 @@ export function runPostgres(options: PostgresProcessOptions): PostgresProcess {
   try {
     child = start()
   } catch (error) {
-    // Some shortages are thrown, others come as an event.
+    // Node throws some shortages, and emits others as an event.
     onLog(couldNotStart(error))
     return { ended: Promise.resolve(), stop() {} }
   }
   if (child.stderr) createInterface(child.stderr).on('line', onLog)
-  // A process that could not be started for want of descriptors has no pipes at all.
+  // A process that could not start for lack of descriptors has no pipes at all.
   const lifeline = child.stdio?.[3]
   const stop = () => {
     if (lifeline instanceof Writable) lifeline.destroy()

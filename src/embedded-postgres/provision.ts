@@ -1,4 +1,4 @@
-/** The database of a gateway: the one that is named, or else an embedded one; migrated when it is handed over. */
+/** The database of a gateway: the configured one, or else an embedded one; it is migrated before it is returned. */
 import { relative } from 'node:path'
 import type { Config } from '../config/config.js'
 import { type DatabaseFaultName, databaseFault } from '../database/database-fault.js'
@@ -7,10 +7,10 @@ import { Backoff } from '../process/backoff.js'
 import { elapsed } from '../process/deadline.js'
 import { startEmbedded } from './embedded-postgres.js'
 
-/** A database that is starting too is waited for; one that is not there is reported. */
+/** The gateway waits for a database that is starting too; it reports one that does not exist. */
 const PATIENCE_MS = 60_000
 const RETRY_MS = { minMs: 250, maxMs: 2_000 }
-/** The faults that pass by themselves while servers start or change places. */
+/** The faults that disappear by themselves while servers start or fail over. */
 const WAITING: Partial<Record<DatabaseFaultName, string>> = {
   away: 'The database cannot be reached yet; trying again.',
   'read-only': 'The database is read-only; trying again.',
@@ -19,15 +19,15 @@ const WAITING: Partial<Record<DatabaseFaultName, string>> = {
 
 export interface ProvidedDatabase {
   readonly url: string
-  /** Where it is, for a person. */
+  /** Its location, for a person. */
   readonly description: string
   close(): Promise<void>
 }
 
 /**
- * @param dataDir absolute path of the embedded server's folder.
- * @param onLog gets every line that the embedded server writes.
- * @throws what `startEmbedded` and `migrate` throw; then nothing is left running.
+ * @param dataDir absolute path of the embedded server's directory.
+ * @param onLog receives every line that the embedded server logs.
+ * @throws the errors of `startEmbedded` and `migrate`; then nothing keeps running.
  */
 export async function provideDatabase(
   config: Pick<Config, 'DATABASE_URL' | 'PG_BIN'>,

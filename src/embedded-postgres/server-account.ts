@@ -1,6 +1,7 @@
 /**
- * The account that the embedded Postgres runs as. Postgres refuses to run as root, so a root process lends it an
- * unprivileged account, and has to ask what that account can reach: a checkout below a 0700 folder is closed to it.
+ * The account that the embedded Postgres runs as. Postgres refuses to run as root, so a root process gives it an
+ * unprivileged account, and has to check what that account can reach: a checkout below a 0700 directory is closed to
+ * it.
  */
 import { execFile } from 'node:child_process'
 import { chmod, mkdir, readFile, stat } from 'node:fs/promises'
@@ -8,17 +9,18 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-/** Present in /etc/passwd of nearly every system; initdb wants an account that is. The first one found is taken. */
+/** In /etc/passwd of nearly every system, which initdb requires. The first existing one is used. */
 const UNPRIVILEGED = ['postgres', '_postgres', 'nobody']
 
-/** User and group for `spawn`; empty where the process's own account will do. */
+/** User and group for `spawn`; empty if the process's own account is suitable. */
 export type Account = { readonly uid: number; readonly gid: number } | Record<string, never>
 
 export const isRoot = process.getuid?.() === 0
 
 /**
- * @param cluster where the database's files are or will be; an account that owns them already is kept.
- * @throws when this is root and the system has no unprivileged account.
+ * @param cluster the path of the database's files, which may not exist yet; an account that already owns them is
+ *   kept.
+ * @throws if this is root and the system has no unprivileged account.
  */
 export async function serverAccount(cluster: string): Promise<Account> {
   if (!isRoot) return {}
@@ -35,7 +37,10 @@ export async function serverAccount(cluster: string): Promise<Account> {
   )
 }
 
-/** Whether the account may enter the folder. Tried, not computed: there are ACLs and other security modules. */
+/**
+ * Whether the account may enter the directory. This is tried, not computed, because of ACLs and other security
+ * modules.
+ */
 export async function canEnter(folder: string, account: Account): Promise<boolean> {
   try {
     await run('/bin/sh', ['-c', 'cd "$1"', 'sh', folder], { ...account, cwd: '/' })
@@ -45,7 +50,7 @@ export async function canEnter(folder: string, account: Account): Promise<boolea
   }
 }
 
-/** A folder that every account may enter, for what a root process cannot keep in a closed checkout. */
+/** A directory that every account may enter, for files that a root process cannot keep in a closed checkout. */
 export async function reachableFolder(): Promise<string> {
   const folder = '/var/lib/sluice'
   await mkdir(folder, { recursive: true })

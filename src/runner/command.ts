@@ -1,4 +1,4 @@
-/** Jobs of kind `command`: what their payload asks for, and what their result tells. */
+/** Jobs of kind `command`: the schema of their payload, and the form of their result. */
 import Type, { type Static } from 'typebox'
 import Value from 'typebox/value'
 
@@ -29,7 +29,7 @@ export const CommandResult = Type.Object({
 })
 export type CommandResult = Static<typeof CommandResult>
 
-/** @throws {Error} naming the first field at fault. */
+/** @throws {Error} that names the first faulty field. */
 export function commandOf(payload: unknown): Command {
   if (Value.Check(Command, payload)) return payload
   const [fault] = Value.Errors(Command, payload)

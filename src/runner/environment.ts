@@ -1,12 +1,13 @@
 /**
- * What commands get of the runner's own environment. That holds the runner's token, and wherever a gateway or an
- * application is started by the same service its secrets too; so a variable is passed only if it is on the list.
+ * The part of the runner's own environment that commands get. That environment contains the runner's token and, if
+ * the same service starts a gateway or an application, their secrets too; so a variable is passed only if it is on
+ * the list.
  */
 import { UsageError } from '../process/usage.js'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** What programs expect to find. None of these names a secret. */
+/** Variables that programs expect. None of these holds a secret. */
 const PASSED = [
   'PATH',
   'HOME',
@@ -20,12 +21,12 @@ const PASSED = [
   'LANGUAGE',
   'LC_*',
 ]
-/** Proves who the runner is: never passed, whatever the list says. */
+/** Authenticates the runner: never passed, whatever the list says. */
 export const TOKEN_VARIABLE = 'SLUICE_TOKEN'
 const TERM = /^(?:[A-Za-z_][A-Za-z0-9_]*\*?|\*)$/
 
 /**
- * @param more names, or beginnings of names that end in `*`, separated by commas; passed as well.
+ * @param more further variables to pass: names, or prefixes that end in `*`, separated by commas.
  * @throws {UsageError} for anything else.
  */
 export function commandEnvironment(env: Environment, more: string): Record<string, string> {

@@ -1,42 +1,42 @@
 /**
- * Where commands are executed. The runner claims, uploads and reports; an executor only knows how to run one command
- * in one place: a shell on this machine (local-executor.ts), or a container somewhere else.
+ * The place where commands run. The runner claims, uploads and reports; an executor only runs one command in one
+ * place: a shell on this machine (local-executor.ts), or a container elsewhere.
  *
- * For whoever implements it: `run` may be called many times at once. It must not keep output back for want of a line
- * end, must honour back-pressure, and must leave nothing running when it settles.
+ * For implementers: `run` may be called many times concurrently. It must pass output on even without a line end, must
+ * honour backpressure, and must leave nothing running when it settles.
  */
 export type OutputStream = 'stdout' | 'stderr'
 
 export interface Execution {
-  /** The folder to run in, as the executor understands it. */
+  /** The directory to run in, as the executor understands it. */
   readonly cwd: string
   /** The whole environment of the command; nothing is added to it. */
   readonly env: Readonly<Record<string, string>>
   /**
-   * Aborted when the command must end before its time. It is first asked to (SIGTERM), then made to; `run` still
-   * resolves with its outcome, after the output that it wrote until then.
+   * Aborts when the command must end early. The executor first asks it to end (SIGTERM), then forces it; `run` still
+   * resolves with the outcome, after all output until then.
    */
   readonly signal: AbortSignal
   /**
-   * Takes output as it comes, in the order of its stream and cut anywhere. When it returns a promise, no more of that
-   * stream is handed in, nor read, until the promise resolves. It never throws or rejects.
+   * Receives output as it arrives, in the order of its stream and cut anywhere. If it returns a promise, the executor
+   * neither reads nor passes on further output of that stream until the promise resolves. It never throws or rejects.
    */
   onOutput(stream: OutputStream, chunk: Buffer): Promise<void> | undefined
 }
 
-/** How a command ended: by an exit code, or by a signal. The other is null. */
+/** How a command ended: with an exit code or by a signal. The other one is null. */
 export interface Outcome {
   readonly exitCode: number | null
   /** Such as `SIGKILL`. */
   readonly signal: string | null
-  /** From its start to its end, in milliseconds. */
+  /** Its duration in milliseconds. */
   readonly durationMs: number
 }
 
 export interface Executor {
   /**
-   * Runs one command to its end. All output has been handed in by then.
-   * @throws {Error} when it could not be started; the message says why, for a person.
+   * Runs one command to its end. It resolves after all output has been passed on.
+   * @throws {Error} if the command could not be started; the message gives the reason, for a person.
    */
   run(command: string, execution: Execution): Promise<Outcome>
 }

@@ -1,15 +1,15 @@
 /**
  * The gateway as a runner sees it: one method for each call of the protocol (docs/runner.md), one request for each
- * call. Asking again is for the caller to decide (retry.ts), by the error: GatewayAway or Refusal.
+ * call. The caller decides about retries (retry.ts) by the error: GatewayAway or Refusal.
  */
 import { signalOrDeadline } from '../process/deadline.js'
 import type { CommandResult } from './command.js'
 import type { Batch } from './uploader.js'
 
-/** A job of which this runner has the lease. */
+/** A job on which this runner holds the lease. */
 export interface ClaimedJob {
   readonly id: string
-  /** Fencing: every call about the job names it. */
+  /** Fencing: every call about the job names its attempt. */
   readonly attempt: number
   readonly payload: unknown
   readonly timeout_ms?: number | null
@@ -23,17 +23,17 @@ export interface Claim {
   readonly wait_ms: number
 }
 
-/** No answer came: the gateway is not there, or the connection broke. What was asked may have been done. */
+/** No response arrived: the gateway is unreachable, or the connection broke. The request may have been executed. */
 export class GatewayAway extends Error {
   override readonly name = 'GatewayAway'
 }
 
-/** The gateway's answer is no. */
+/** The gateway refused the request. */
 export class Refusal extends Error {
   override readonly name = 'Refusal'
   /**
-   * @param code of the problem document, or `''` from somebody who sends none.
-   * @param retryAfterMs 0 when the answer does not say.
+   * @param code the code of the problem document, or `''` if the response is none.
+   * @param retryAfterMs 0 if the response does not say.
    */
   constructor(
     readonly status: number,
@@ -45,20 +45,20 @@ export class Refusal extends Error {
   }
 }
 
-/** For an answer, beyond the time that was asked to wait for it. */
+/** Time for a response, in addition to the time that the request asked the gateway to wait. */
 const PATIENCE_MS = 15_000
 
 export class Gateway {
   readonly #url: string
   readonly #token: string
 
-  /** @param url of its root, http or https. */
+  /** @param url the gateway's root, http or https. */
   constructor(url: string, token: string) {
     this.#url = withoutSlashes(url)
     this.#token = token
   }
 
-  /** The next job for this runner, or undefined when there was none for `wait_ms`. */
+  /** The next job for this runner, or undefined if there was none for `wait_ms`. */
   async claim(claim: Claim, signal: AbortSignal): Promise<ClaimedJob | undefined> {
     const patienceMs = claim.wait_ms + PATIENCE_MS
     const answer = await this.#post('/api/jobs/claim', { body: JSON.stringify(claim), patienceMs, signal })
@@ -90,7 +90,7 @@ export class Gateway {
     await this.#post(`/api/jobs/${job.id}/release`, { headers: fencing(job), signal })
   }
 
-  /** @returns the answer's text; undefined when it is 204. */
+  /** @returns the response's text; undefined for a 204. */
   async #post(
     path: string,
     { headers = {}, body, patienceMs = PATIENCE_MS, signal }: PostOptions,
@@ -106,7 +106,7 @@ export class Gateway {
           ...(body !== undefined && { 'content-type': 'application/json' }),
         },
         body: body ?? null,
-        // The token is for this address and no other.
+        // The token is only for this address.
         redirect: 'manual',
         signal: ending.signal,
       })
@@ -139,7 +139,7 @@ function refusalOf(response: Response, text: string): Refusal {
   try {
     document = Object(JSON.parse(text))
   } catch {
-    // A proxy's own page; the status tells enough.
+    // A proxy's own page; the status is enough.
   }
   const code = typeof document.code === 'string' ? document.code : ''
   const detail = typeof document.detail === 'string' ? document.detail : `It answered ${response.status}.`
@@ -159,7 +159,7 @@ function withoutSlashes(url: string): string {
   return url.slice(0, end)
 }
 
-/** fetch says only that it failed; what did is the cause. */
+/** fetch only says that it failed; the cause says why. */
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error ? (error.cause ?? error) : error
   if (typeof cause !== 'object' || cause === null) return String(cause)

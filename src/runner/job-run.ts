@@ -4,10 +4,10 @@
  *   running ── exits ────────────▶ its output is stored ──▶ completed | failed
  *      ├── timeout: ended ───────▶ its output is stored ──▶ failed, timed_out
  *      ├── to hand back: ended ──▶ its output is stored ──▶ handed back
- *      └── refused (cancelled, lease lost): ended ────────▶ lost, and nothing more is said about it
+ *      └── refused (cancelled, lease lost): ended ────────▶ lost, and nothing further is reported about it
  *
- * Heartbeats go on until the report is in. What the gateway refuses for good makes the job lost in any state: it has
- * ended, or another attempt is running.
+ * Heartbeats continue until the report is stored. A final refusal by the gateway makes the job lost in any state: it
+ * has ended, or another attempt is running.
  */
 import type { BuiltInEvent } from '../log/event-catalogue.js'
 import { type Command, type CommandResult, commandOf } from './command.js'
@@ -21,16 +21,16 @@ import { Uploader } from './uploader.js'
 export interface JobRunOptions {
   readonly gateway: Gateway
   readonly executor: Executor
-  /** The folder that commands run in. */
+  /** The directory in which commands run. */
   readonly dir: string
-  /** Their environment, but for what a job adds. */
+  /** Their environment, without the variables that a job adds. */
   readonly env: Readonly<Record<string, string>>
   readonly leaseMs: number
-  /** Aborted when the job is to be ended and handed back. */
+  /** Aborts when the job has to be ended and handed back. */
   readonly handBack: AbortSignal
-  /** Aborted when there is no time left to tell the gateway anything; its reason says so. */
+  /** Aborts when there is no time left to report to the gateway; its reason says so. */
   readonly abandon: AbortSignal
-  /** The gateway did not take something, and is asked again. */
+  /** A request failed and will be retried. */
   onRetry(error: unknown): void
 }
 
@@ -39,7 +39,7 @@ export type Ending =
   | { readonly how: 'handed back' }
   | { readonly how: 'lost'; readonly reason: unknown }
 
-/** Runs the job to one of its endings. Never rejects. */
+/** Runs the job to one of its final states. Never rejects. */
 export async function runJob(job: ClaimedJob, options: JobRunOptions): Promise<Ending> {
   return await new JobRun(job, options).run()
 }
@@ -47,9 +47,9 @@ export async function runJob(job: ClaimedJob, options: JobRunOptions): Promise<E
 class JobRun {
   readonly #job: ClaimedJob
   readonly #options: JobRunOptions
-  /** Aborted when the job is lost, with why. */
+  /** Aborts when the job is lost, with the reason. */
   readonly #lost = new AbortController()
-  /** The answer to the report decides: a heartbeat that it overtakes finds the job ended, by us. */
+  /** The response to the report decides: a heartbeat that arrives after it finds that we have ended the job. */
   #reporting = false
 
   constructor(job: ClaimedJob, options: JobRunOptions) {
@@ -81,7 +81,7 @@ class JobRun {
     }
   }
 
-  /** Undefined when the command was ended to hand the job back. */
+  /** Undefined if the command was ended to hand the job back. */
   async #execute(): Promise<CommandResult | undefined> {
     const { executor, dir, env, handBack } = this.#options
     const halt = new AbortController()
@@ -118,7 +118,7 @@ class JobRun {
     }
   }
 
-  /** Where the command's output goes: by lines, into the job's stream. */
+  /** The destination of the command's output: line by line, into the job's stream. */
   #output() {
     const uploader = new Uploader({
       send: batch => this.#call(() => this.#options.gateway.append(this.#job, batch, this.#lost.signal)),
@@ -154,19 +154,19 @@ class JobRun {
   }
 }
 
-/** `continues` stands on each part of a long line but its last, `replaced` where bytes were not UTF-8. */
+/** `continues` marks each part of a long line except its last, `replaced` a line whose bytes were not UTF-8. */
 function outputEvent(stream: OutputStream, { text, continues, replaced }: Line): BuiltInEvent<'output'> {
   const marks = { ...(continues && { continues }), ...(replaced && { replaced }) }
   return { type: 'output', data: { line: text, stream, ...marks } }
 }
 
-/** The shorter of the job's and its payload's. */
+/** The shorter one of the job's timeout and its payload's. */
 function timeoutOf(job: ClaimedJob, command: Command): number | undefined {
   const timeouts = [job.timeout_ms, command.timeout_ms].filter(ms => typeof ms === 'number')
   return timeouts.length > 0 ? Math.min(...timeouts) : undefined
 }
 
-/** By which a command can tell that it was begun before, and fence what it does elsewhere. */
+/** Variables by which a command can detect that it was started before, and fence its effects elsewhere. */
 function identityOf({ id, attempt }: ClaimedJob): Record<string, string> {
   return { SLUICE_JOB_ID: id, SLUICE_JOB_ATTEMPT: `${attempt}` }
 }

@@ -1,37 +1,37 @@
 /**
- * From the bytes of one output to its lines. It works on bytes until a line is whole, so that a character which was
- * cut by a chunk's border is never torn; wherever chunks begin and end, the lines are the same.
+ * Splits the bytes of one output into lines. It works on bytes until a line is complete, so that a character at a
+ * chunk's border is never torn; the lines do not depend on where chunks begin and end.
  *
- * - A line ends with LF, CR LF, or CR alone: each state of a progress bar is a line, and is seen when it is drawn.
- *   Several CRs in a row count as one, and at the beginning of a line a CR alone ends nothing.
- * - The last line may have no end.
- * - Invalid UTF-8 becomes U+FFFD, and the line is marked. Everything else stays, colours (ESC) and NUL included.
- * - A line of more than 16 KiB comes in parts, each but the last marked as one that continues.
- * - The cost grows as the bytes do, also when a command writes them one by one.
+ * - A line ends with LF, CR LF, or CR alone: each state of a progress bar is a line, and is visible when it is drawn.
+ *   Several CRs in a row count as one, and a CR alone at the start of a line ends nothing.
+ * - The last line may lack an end.
+ * - Invalid UTF-8 becomes U+FFFD, and the line is marked. Everything else stays, including colours (ESC) and NUL.
+ * - A line of more than 16 KiB becomes several parts; each except the last is marked as continued.
+ * - The cost is linear in the number of bytes, even if a command writes them one by one.
  */
 import { isUtf8 } from 'node:buffer'
 import { GrowingBytes } from '../bytes/growing-bytes.js'
 
-/** Of one part of a line, in UTF-8, before it is written as JSON (which makes it six times longer at most). */
+/** Size of one part of a line in UTF-8, before it is encoded as JSON (which makes it at most six times longer). */
 export const MAX_LINE_BYTES = 16 * 1024
 
 const LF = 0x0a
 const CR = 0x0d
-/** A character of UTF-8 has at most so many bytes after its first. */
+/** The maximum number of bytes after the first byte of a character in UTF-8. */
 const MAX_CONTINUATION_BYTES = 3
 
 export interface Line {
   readonly text: string
-  /** The same line goes on in the next one. */
+  /** The same line continues in the next one. */
   readonly continues: boolean
-  /** It holds U+FFFD in place of bytes that are not UTF-8. */
+  /** It contains U+FFFD in place of bytes that are not UTF-8. */
   readonly replaced?: true
 }
 
 export class LineSplitter {
-  /** The bytes of the line that has not ended. */
+  /** The bytes of the line that has not ended yet. */
   readonly #open = new GrowingBytes()
-  /** Whether a CR has ended the line before: what follows it of CR and LF belongs to that end. */
+  /** Whether a CR has ended the previous line: a following CR or LF belongs to that end. */
   #afterCr = false
 
   /** The lines that end with this chunk. */
@@ -67,7 +67,7 @@ export class LineSplitter {
     return this.#open.length === 0 ? [] : [lineOf(this.#open.take(), false)]
   }
 
-  /** Whether a line ends at this LF, or else CR; `empty` when nothing stands before it. */
+  /** Whether a line ends at this LF, or else CR; `empty` if nothing precedes it. */
   #ends(isLf: boolean, empty: boolean): boolean {
     const afterCr = this.#afterCr && empty
     this.#afterCr = !isLf && (afterCr || !empty)
@@ -79,13 +79,13 @@ function lineOf(bytes: Buffer, continues: boolean): Line {
   return { text: bytes.toString('utf8'), continues, ...(!isUtf8(bytes) && { replaced: true }) }
 }
 
-/** The length where there is none. */
+/** The length if there is none. */
 function indexOf(bytes: Buffer, byte: number, from: number): number {
   const index = bytes.indexOf(byte, from)
   return index < 0 ? bytes.length : index
 }
 
-/** `at`, or the beginning of the character that a cut there would tear. */
+/** `at`, or the start of the character that a cut there would tear. */
 function characterBorder(bytes: Buffer, at: number): number {
   for (let border = at; border >= at - MAX_CONTINUATION_BYTES; border -= 1) {
     if (((bytes[border] ?? 0) & 0xc0) !== 0x80) return border

@@ -1,6 +1,6 @@
 /**
- * `sluice runner`: reads its arguments and its variables, runs a runner, and stops it on a signal. The token comes
- * from the environment alone, since arguments can be seen by everybody on the machine.
+ * `sluice runner`: reads its arguments and variables, runs a runner, and stops it on a signal. The token comes only
+ * from the environment, because everybody on the machine can see arguments.
  */
 import { statSync } from 'node:fs'
 import { hostname } from 'node:os'
@@ -51,7 +51,7 @@ export async function runnerProgram(args: readonly string[], env: Environment): 
       executor: new LocalExecutor(),
       log: line => console.log(clean(line)),
     })
-    // Stopping twice hurries it.
+    // A second stop hurries it.
     onStopSignals({ stop: () => runner.stop(), insist: () => runner.stop() })
     await runner.run()
     return 0

@@ -16,8 +16,8 @@ export interface RetryOptions {
 }
 
 /**
- * Calls `ask` until it resolves, or rejects with an error that no retry can mend. Retries without limit.
- * @throws what `ask` rejected with, or the reason of the signal.
+ * Calls `ask` until it resolves, or rejects with an error that a retry cannot fix. Retries without limit.
+ * @throws the error of `ask`, or the reason of the signal.
  */
 export async function untilAnswered<T>(ask: () => Promise<T>, { signal, onRetry }: RetryOptions): Promise<T> {
   const backoff = new Backoff(PAUSE_MS)

@@ -1,11 +1,11 @@
 /**
- * A runner: claims jobs while it has room, and runs each to its end.
+ * A runner claims jobs while it has capacity, and runs each to its end.
  *
  *   taking ── stop ──▶ finishing: takes no new job ── stop again, or the grace has passed ──▶ handing back ──▶ stopped
  *      └── the gateway refuses the runner itself ──────────────────────────────────────────────────▲
  *
- * Handing back ends what still runs. It has a deadline too: with the gateway away nothing can be handed back, and the
- * leases end by themselves.
+ * Handing back ends the running commands. It has a deadline too: if the gateway is unreachable, nothing can be handed
+ * back, and the leases expire by themselves.
  */
 import { COMMAND_KIND } from '../jobs/job.js'
 import { elapsed } from '../process/deadline.js'
@@ -17,24 +17,24 @@ import { isPassing, untilAnswered } from './retry.js'
 export interface RunnerOptions {
   readonly gateway: Gateway
   readonly executor: Executor
-  /** Whose jobs it takes. */
+  /** The project whose jobs it claims. */
   readonly project: string
-  /** How it is shown in the jobs that it has. */
+  /** Its name in the jobs that it claims. */
   readonly name: string
   readonly dir: string
   readonly env: Readonly<Record<string, string>>
-  /** Jobs at the same time. */
+  /** The number of concurrent jobs. */
   readonly concurrency: number
   readonly leaseMs: number
-  /** How long running commands may go on after the first stop. */
+  /** The time for which running commands may continue after the first stop. */
   readonly graceMs: number
   /** One line for a person. */
   log(line: string): void
 }
 
-/** How long the gateway holds a claim that finds no job. */
+/** The time for which the gateway holds a claim that finds no job. */
 const CLAIM_WAIT_MS = 30_000
-/** All of handing back: a command has 5 s to end after SIGTERM, and the gateway must be told. */
+/** The time for handing back everything: a command has 5 s to end after SIGTERM, and the gateway must be notified. */
 const HAND_BACK_MS = 10_000
 
 export class Runner {
@@ -53,9 +53,9 @@ export class Runner {
 
   /**
    * Runs until it is stopped.
-   * @throws {GatewayAway} when the gateway cannot be reached at the start. Later it is waited for.
-   * @throws {Refusal} when the gateway does not let this runner claim, at the start or later.
-   * @throws {Error} when jobs could not be handed back in time.
+   * @throws {GatewayAway} if the gateway is unreachable at the start. Later the runner waits for it.
+   * @throws {Refusal} if the gateway does not let this runner claim, at the start or later.
+   * @throws {Error} if jobs could not be handed back in time.
    */
   async run(): Promise<void> {
     try {
@@ -72,7 +72,7 @@ export class Runner {
     if (this.#fault !== undefined) throw this.#fault
   }
 
-  /** Once: finish what runs, for so long as the grace lasts. Twice: hand it back now. */
+  /** The first call lets running commands finish within the grace period. The second call hands them back now. */
   stop(): void {
     const { log, graceMs } = this.#options
     if (this.#stopping.signal.aborted) {
@@ -85,7 +85,7 @@ export class Runner {
     void elapsed(graceMs, this.#abandon.signal).then(late => late && this.#beginHandBack())
   }
 
-  /** The first claim does not wait, so that a wrong address or token is told at once. */
+  /** The first claim does not wait, so that a wrong address or token is reported at once. */
   async #begin(): Promise<void> {
     const { gateway, project, name, dir, log } = this.#options
     try {
@@ -106,7 +106,7 @@ export class Runner {
     if (job) this.#start(job)
   }
 
-  /** Resolves when a job ends. Not by Promise.race, which would hang more and more on a job that runs for days. */
+  /** Resolves when a job ends. Promise.race would add a handler per turn to a job that runs for days. */
   #freed(): Promise<void> {
     return new Promise(resolve => {
       this.#onFreed = resolve
@@ -158,14 +158,14 @@ export class Runner {
     this.#beginHandBack()
   }
 
-  /** Once for each time that the gateway is away. */
+  /** Once for each outage of the gateway. */
   #complain(error: unknown): void {
     if (!this.#away) this.#options.log(`The gateway does not answer as it should (${error}); trying again.`)
     this.#away = true
   }
 }
 
-/** The token has ended, or has not the role: no other job will go better. */
+/** The token has expired, or lacks the role: every other job would fail too. */
 export function isRunnerRefused(error: unknown): boolean {
   return error instanceof Refusal && (error.status === 401 || error.status === 403)
 }

@@ -1,19 +1,19 @@
 /**
  * Sends the events of one job to the gateway, in order, in batches: one request at a time, while the next batch
- * gathers. It holds a bounded number of bytes: whoever writes beyond that gets a promise to wait for.
+ * accumulates. It holds a bounded number of bytes: a writer that exceeds it gets a promise to wait for.
  *
- *   open ── a batch is refused for good ──▶ closed: what is held is dropped, whoever waits goes on
+ *   open ── a batch is refused for good ──▶ closed: held events are dropped, waiting writers continue
  *
  * A batch keeps its key and its bytes however often it is sent, so the gateway stores it once.
  */
 import { randomUUID } from 'node:crypto'
 
-/** In half the events that the gateway takes in one request. */
+/** Half the number of events that the gateway accepts in one request. */
 const BATCH_EVENTS = 500
 const BATCH_BYTES = 128 * 1024
-/** How long the first event of a batch waits for others. */
+/** The time for which the first event of a batch waits for others. */
 const BATCH_MS = 50
-/** Held at most, and what comes with one chunk of output. */
+/** The maximum of held bytes, plus one chunk of output. */
 const BUFFER_BYTES = 1024 * 1024
 
 export interface Batch {
@@ -24,9 +24,9 @@ export interface Batch {
 }
 
 export interface UploaderOptions {
-  /** Resolves when the batch is stored; rejects only when it never will be. */
+  /** Resolves when the batch is stored; rejects only if it never will be. */
   send(batch: Batch): Promise<void>
-  /** The batch was refused for good; nothing more will be sent. */
+  /** The batch was refused for good; nothing further will be sent. */
   onRefused(error: unknown): void
 }
 
@@ -36,9 +36,9 @@ export class Uploader {
   #bytes = 0
   #sending = false
   #closed = false
-  /** When the oldest event that is not in a request came, by performance.now(). */
+  /** The arrival of the oldest event that is not in a request, by performance.now(). */
   #oldestAt = 0
-  /** Ends the waiting for more events. */
+  /** Ends the wait for further events. */
   #hurry = () => {}
   #room: PromiseWithResolver | undefined
   #idle: PromiseWithResolver | undefined
@@ -48,8 +48,8 @@ export class Uploader {
   }
 
   /**
-   * Takes events, in the order in which they are to be stored.
-   * @returns a promise to wait for before the next write, when too much is held.
+   * Accepts events, in the order in which they are to be stored.
+   * @returns a promise to wait for before the next write, if too much is held.
    */
   write(events: readonly { type: string; data: object }[]): Promise<void> | undefined {
     if (this.#closed || events.length === 0) return undefined
@@ -67,7 +67,7 @@ export class Uploader {
     return this.#room.promise
   }
 
-  /** Resolves when all is stored that was written, or when nothing more will be. */
+  /** Resolves when everything written is stored, or when nothing further will be. */
   async flush(): Promise<void> {
     if (!this.#sending) return
     this.#hurry()
