@@ -16,21 +16,21 @@ import { isRunnerRefused, Runner } from './runner.js'
 
 const USAGE = `Usage: npm run runner -- --project NAME --dir PATH [options]      (or: node dist/server/main.js runner …)
 
-Executes the commands that editors of a workspace submit to a project, with /bin/sh in the folder PATH, as the user that
-starts it. Start it only in a folder, and as a user, made for that: docs/runner.md tells the risks.
+Executes the commands that editors of a workspace submit to a project, with /bin/sh in the directory PATH, as the user that
+starts it. Use a dedicated directory and a dedicated user: docs/runner.md describes the risks.
 
-  --project NAME      the project whose jobs it takes
-  --dir PATH          the folder that commands run in
-  --concurrency N     jobs at the same time, 1 to 64 (1)
-  --url URL           the gateway; else SLUICE_URL, else http://127.0.0.1:8080
-  --name NAME         how jobs show it (host name and process id)
-  --grace SECONDS     after SIGTERM, how long commands may go on before they are handed back, 0 to 3600 (20)
-  --lease SECONDS     without a sign of life for so long, its jobs are given to others, 5 to 300 (30)
-  --pass-env NAMES    variables of its own environment that commands get too, as CI,AWS_*; else SLUICE_PASS_ENV
+  --project NAME      the project whose jobs it claims
+  --dir PATH          the directory in which commands run
+  --concurrency N     number of concurrent jobs, 1 to 64 (1)
+  --url URL           the gateway; default: SLUICE_URL, else http://127.0.0.1:8080
+  --name NAME         the runner's name in jobs (host name and process id)
+  --grace SECONDS     time for commands to finish after SIGTERM before they are handed back, 0 to 3600 (20)
+  --lease SECONDS     other runners get its jobs if the gateway hears nothing for this long, 5 to 300 (30)
+  --pass-env NAMES    further variables that commands get, such as CI,AWS_*; default: SLUICE_PASS_ENV
   --help, -h          show this
 
 The token, of role runner, is the environment variable SLUICE_TOKEN. Commands get PATH, HOME, USER, LOGNAME, SHELL, TERM,
-TZ, TMPDIR, LANG, LANGUAGE and LC_* of the runner's environment, and no more. Exit codes: 0 stopped, 1 failed, 2 wrong usage.
+TZ, TMPDIR, LANG, LANGUAGE and LC_* of the runner's environment, and nothing else. Exit codes: 0 stopped, 1 failed, 2 wrong usage.
 `
 
 type Environment = Readonly<Record<string, string | undefined>>
