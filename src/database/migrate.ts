@@ -1,9 +1,9 @@
 /**
- * Brings a database to what this code expects: the SQL files of migrations/, in order, forward only.
+ * Brings a database to the schema that this code expects: applies the SQL files of migrations/, in order, forward only.
  *
- * Everything happens in one transaction under one advisory lock of that transaction. So any number of processes may
- * start at once, a failed migration leaves nothing behind, and a pooler in front (where neither a session's lock nor
- * its search_path would stay with us) does no harm.
+ * Everything happens in one transaction under one advisory lock of that transaction. So any number of processes may start
+ * at once, a failed migration leaves nothing behind, and a pooler in between does no harm, although it would keep neither a
+ * session's lock nor its search_path for us.
  */
 import { join } from 'node:path'
 import pg from 'pg'
@@ -13,7 +13,7 @@ import { pins, requireUsable } from './session.js'
 import { takeOver } from './takeover.js'
 
 const OLDEST_POSTGRES = 15
-/** Any number that nobody else locks: "sluice" in ASCII. */
+/** A number that no other application is likely to lock: "sluice" in ASCII. */
 export const MIGRATION_LOCK = 0x736c75696365
 const MIGRATION_SETTINGS = {
   /** Longest wait for another process that migrates, or for a lock on a table. */
@@ -22,12 +22,13 @@ const MIGRATION_SETTINGS = {
   idle_in_transaction_session_timeout: '0',
   // A migration reads whole tables.
   enable_seqscan: 'on',
-  // Triggers, locks on rows and unlogged tables are for heaps.
+  // Only heaps have triggers, row locks and unlogged tables.
   default_table_access_method: 'heap',
 }
 const CONNECT_TIMEOUT_MS = 10_000
 
 /**
+ * Migrates the database at `url`, or finds that it needs nothing.
  * @param folder default: migrations/ of this package.
  * @param oldest oldest major version of PostgreSQL that is accepted.
  * @throws when the server is older, or the database was migrated by newer code; as `requireUsable` and `takeOver` do.
@@ -42,7 +43,7 @@ export async function migrate(
     application_name: 'sluice migrate',
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   })
-  // A connection that breaks fails the query that waits on it; without a listener it would end the process too.
+  // A broken connection fails the query that waits on it. Without this listener it would also end the process.
   client.on('error', () => undefined)
   await client.connect()
   try {
@@ -55,7 +56,7 @@ export async function migrate(
     const applied = await applyMissing(client, folder)
     // A function that is created or replaced has only the settings that its definition names.
     if (tookOver || applied > 0) await callIfThere(client, 'sluice.pin_functions()')
-    // At each start, not once: a restore into another server brings the tables and not the role that they know.
+    // At each start: a restore into another server brings the tables, but not the role that their policies name.
     await callIfThere(client, 'sluice.raise_wall()')
     await client.query('commit')
   } finally {
@@ -75,7 +76,7 @@ async function requireVersion(client: pg.Client, oldest: number): Promise<void> 
   }
 }
 
-/** Only when it is missing: `create schema if not exists` asks for CREATE on the database even when it is there. */
+/** Looks first, because `create schema if not exists` needs CREATE on the database even when the schema exists. */
 async function ensureSchema(client: pg.Client): Promise<void> {
   const { rowCount } = await client.query(`select from pg_namespace where nspname = 'sluice'`)
   if (rowCount === 0) await client.query('create schema sluice')

@@ -1,6 +1,6 @@
 /**
- * The SQL files of a folder as migrations, applied in the order of their numbers. Files that are not named like
- * 0001_name.sql are no migrations and are ignored, because one stray file would stop every start.
+ * The migrations in a folder: SQL files that are applied in the order of their numbers. A file that is not named like
+ * 0001_name.sql is ignored, because one stray file would otherwise keep every gateway from starting.
  */
 import { readdir, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -8,7 +8,7 @@ import { runner } from 'node-pg-migrate'
 import type pg from 'pg'
 
 const MIGRATION = /^\d{4}_\w+\.sql$/
-/** What the runner must not read, as it wants it: the text of a pattern for the whole name. */
+/** The pattern of names that the runner ignores, as the text that it takes. */
 const ANYTHING_ELSE = `(?!${MIGRATION.source.slice(1)}).*`
 
 /** The names of the migrations in `folder`, without `.sql`, in order. Empty if there is no such folder. */
@@ -28,8 +28,8 @@ export function readMigration(folder: string, name: string): Promise<string> {
 }
 
 /**
- * Applies the migrations of `folder` that the database lacks, in the transaction that is open on `client`, and notes
- * their names in `sluice.migrations`.
+ * Applies the migrations of `folder` that the database lacks, in the transaction that is open on `client`, and adds their
+ * names to `sluice.migrations`.
  * @returns how many it applied.
  */
 export async function applyMissing(client: pg.Client, folder: string): Promise<number> {
@@ -48,7 +48,7 @@ export async function applyMissing(client: pg.Client, folder: string): Promise<n
   return applied.length
 }
 
-/** One file as one step up. `noTransaction`: it runs inside the transaction that is open. */
+/** One file as one step. `noTransaction` keeps the runner from opening a transaction inside ours. */
 async function readUp(file: string) {
   const sql = await readFile(file, 'utf8')
   return {

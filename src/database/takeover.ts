@@ -1,31 +1,31 @@
 /**
  * Takes over a database that was created before the migrations were squashed into one file a room. Until then 19 other
- * files (migrations/unsquashed/) built the same schema, so a database of the unreleased 0.1.0 lists their names. It
+ * files (migrations/unsquashed/) built the same schema, and such a database lists their names. The takeover
  *
- * 1. gets those of the old migrations that it lacks;
- * 2. gets the functions and comments of the squashed files, which differ from the old ones in wording alone;
- * 3. lists the names of the squashed files instead of the old ones.
+ * 1. applies the old migrations that the database lacks;
+ * 2. redefines functions and comments as the squashed files have them, which differ from the old ones in wording only;
+ * 3. replaces the old names in `sluice.migrations` by the squashed ones.
  *
- * After that the database is the same as one that the squashed files created. The rows of all other tables stay as they
- * are. A gateway of the old version that is running goes on working, because the schema that it knows is the same. One that
- * starts afterwards stops with an error, because it does not know the names.
+ * The database is then the same as one that the squashed files created, and every row of its other tables is as it was. A
+ * running gateway of the old version keeps working, because the schema is the one that it knows. If an old gateway starts
+ * afterwards, it stops with an error, because it does not know the names.
  */
 import { join } from 'node:path'
 import type pg from 'pg'
 import { applyMissing, migrationNames, readMigration } from './migration-files.js'
 
-/** The folder of the old migrations, in that of the others. Nobody edits them any more. */
+/** The folder of the old migrations, inside that of the present ones. They are never edited. */
 const OLD = 'unsquashed'
-/** The migrations up to this one build what the old ones did. Later ones are changes. */
+/** The migrations up to this one build the schema of the old ones. Later ones change it. */
 const LAST_SQUASHED = '0016_rate_windows'
 
-/** A function or a comment as our files write it: from the beginning of a line to the end of one. */
+/** A definition of a function, or a comment on an object. In our files each begins and ends with its line. */
 const DEFINITION = /^(?:create function [^$]*?(?:^as \$\$.*?^\$\$;|^return .*?;)|comment on .*?;)$/gms
 
 /**
- * Does nothing to a database without migrations, or with those of `folder`.
+ * Does nothing if the database has no migrations yet, or those of `folder`. The caller holds the lock of migrations.
  * @returns whether it took the database over.
- * @throws when the database has migrations that are not known, or not the first ones of either kind.
+ * @throws when the database has unknown migrations, or neither the first old nor the first present ones.
  */
 export async function takeOver(client: pg.Client, folder: string): Promise<boolean> {
   const applied = await appliedNames(client)
@@ -34,8 +34,8 @@ export async function takeOver(client: pg.Client, folder: string): Promise<boole
   if (isBeginning(applied, names)) return false
   if (!isBeginning(applied, oldNames)) {
     throw new Error(
-      `The database has the migrations ${applied.join(', ')}, in this order, and no version of Sluice makes such a ` +
-        'database. Restore the table sluice.migrations, or the whole database, from a backup.',
+      `The table sluice.migrations lists ${applied.join(', ')}, in this order, and no version of Sluice writes such a ` +
+        'list. Restore the table, or the whole database, from a backup.',
     )
   }
   const squashed = names.slice(0, names.indexOf(LAST_SQUASHED) + 1)
@@ -72,7 +72,7 @@ function isBeginning(applied: readonly string[], names: readonly string[]): bool
   return applied.every((name, i) => name === names[i])
 }
 
-/** The functions and comments that a migration defines, as statements that redefine them. */
+/** The functions and comments of a migration, as statements that replace them. */
 function redefinitions(sql: string): string {
   const definitions = Array.from(sql.matchAll(DEFINITION), ([text]) => text)
   return definitions.map(text => text.replace(/^create function/, 'create or replace function')).join('\n')

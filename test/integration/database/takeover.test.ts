@@ -108,8 +108,8 @@ t.test('no migration has a name that an old one has', async t => {
 
 for (const [rows, message] of [
   [`('0001_log'), ('0002_publish'), ('0018_lease_sweep')`, /newer Sluice \(0018_lease_sweep\)/],
-  [`('0001_log'), ('0003_watch')`, /no version of Sluice makes such a database/],
-  [`('0001_log'), ('0001_row_level_security')`, /no version of Sluice makes such a database/],
+  [`('0001_log'), ('0003_watch')`, /no version of Sluice writes such a list/],
+  [`('0001_log'), ('0001_row_level_security')`, /no version of Sluice writes such a list/],
 ] as const) {
   t.test(`a database with the migrations ${rows} is refused and left as it is`, async t => {
     const { url, pool } = await createEmptyDatabase(t)
