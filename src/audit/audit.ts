@@ -1,15 +1,15 @@
 /**
- * The audit log: who did what that changes who may do what. An entry is written in the transaction of the act, so that
- * neither is there without the other, and is never changed (migrations/0012_audit.sql).
+ * The audit log: every change of access, with the principal who made it. An entry is written in the transaction of
+ * its action, so that neither exists without the other, and is never changed (migrations/0012_audit.sql).
  */
 import type { Queryable } from '../database/pool.js'
 
-/** Where an act came from. */
+/** The origin of an action. */
 export interface Origin {
-  /** The workspace that it concerns, and whose admins may read of it. */
+  /** The workspace that the action affects, and whose admins may read the entry. */
   readonly workspace: string
   readonly principal: string | null
-  /** Null for what was done on the command line. */
+  /** Null for actions on the command line. */
   readonly address: string | null
   readonly requestId: string | null
 }
@@ -28,13 +28,13 @@ export type Action = (typeof ACTIONS)[number]
 
 export interface AuditEntry extends Origin {
   readonly action: Action
-  /** What was done, in names and ids. Never a secret. */
+  /** The action's details, as names and ids. Never a secret. */
   readonly details: Readonly<Record<string, string | number | boolean | null | readonly string[]>>
-  /** Of what is put on record later; default now. */
+  /** The time of an action that is recorded later; default now. */
   readonly at?: Date
 }
 
-/** Several entries are one statement. Within a transaction they stand or fall with it. */
+/** Several entries are one statement. Within a transaction they commit or roll back with it. */
 export async function recordAudit(database: Queryable, ...entries: readonly AuditEntry[]): Promise<void> {
   await database.query({
     name: 'sluice-audit',

@@ -1,24 +1,24 @@
 /**
- * How many connections this process has file descriptors for, and when there are none left. A process that spends its last
- * descriptor on a client cannot reach its database any more, nor open a file; so some are kept for that.
+ * How many connections the process has file descriptors for, and when none are left. A process that spends its last
+ * descriptor on a client can no longer reach its database or open a file, so some are reserved for that.
  */
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { devNull } from 'node:os'
 import type { Logger } from '../logging/logger.js'
 import { shortageIn } from '../process/shortage.js'
 
-/** For files, pipes and name look-ups, beside the connections to the database. */
+/** Reserved for files, pipes and name look-ups, in addition to the connections to the database. */
 const RESERVED = 32
-/** Of the connections, what streams leave to requests: a tenth, but not more than so many. */
+/** The connections that streams leave to requests: a tenth, but at most this many. */
 const REQUESTS_SHARE = 0.1
 const MOST_FOR_REQUESTS = 256
-/** So long nothing must have been refused before the shortage is over: one that comes and goes is logged once. */
+/** The shortage is over when nothing has been refused for this long, so that one that comes and goes is logged once. */
 const QUIET_MS = 10_000
 
 export interface DescriptorRoom {
-  /** Connections of clients at most. */
+  /** Maximum number of client connections. */
   readonly connections: number
-  /** Of these, how many may be streams. */
+  /** How many of these may be streams. */
   readonly streams: number
 }
 
@@ -29,12 +29,12 @@ const UNLIMITED: DescriptorRoom = {
 
 /**
  * @param limit file descriptors that the process may have.
- * @param held those that it has before it takes connections.
- * @param outgoing connections that it opens itself, at most.
+ * @param held descriptors that it has before it accepts connections.
+ * @param outgoing maximum number of connections that it opens itself.
  */
 function roomWithin(limit: number, held: number, outgoing: number): DescriptorRoom {
   const free = Math.max(0, limit - held)
-  // Under a limit that is far too low half is left to clients, or nobody would be served.
+  // If the limit is far too low, clients still get half of it, or nobody would be served.
   const connections = Math.max(1, free - outgoing - RESERVED, Math.floor(free / 2))
   const forRequests = Math.min(MOST_FOR_REQUESTS, Math.ceil(connections * REQUESTS_SHARE))
   return { connections, streams: Math.max(1, connections - forRequests) }
@@ -43,7 +43,7 @@ function roomWithin(limit: number, held: number, outgoing: number): DescriptorRo
 export interface DescriptorsOptions {
   readonly outgoing: number
   readonly logger: Logger
-  /** The limit; undefined where it is not known or there is none. Default: what the system tells. */
+  /** The limit; undefined if it is unknown or does not exist. Default: the system's. */
   readonly readLimit?: () => number | undefined
   /** Default Date.now. */
   readonly now?: () => number
@@ -69,7 +69,7 @@ export class Descriptors {
     return this.#room
   }
 
-  /** To be called every second or so. */
+  /** Call this about once a second. */
   check(): void {
     try {
       this.#read()
@@ -83,7 +83,7 @@ export class Descriptors {
     logger.info({}, 'There are enough file descriptors again.')
   }
 
-  /** A connection was refused for want of descriptors. */
+  /** A connection was refused for lack of descriptors. */
   refused(): void {
     const { logger, now } = this.#options
     if (this.#refusedAt === undefined) {
@@ -105,9 +105,9 @@ export class Descriptors {
 }
 
 /**
- * The soft limit, which Node raises to the hard one when it starts. Only Linux tells it; elsewhere the look costs a descriptor
- * all the same, and so finds that there is none.
- * @throws EMFILE or ENFILE where no descriptor is left.
+ * The soft limit, which Node raises to the hard one when it starts. Only Linux reports it; on other systems the
+ * attempt still needs a descriptor, and so detects that there is none.
+ * @throws EMFILE or ENFILE if no descriptor is left.
  */
 function readDescriptorLimit(): number | undefined {
   if (process.platform !== 'linux') {

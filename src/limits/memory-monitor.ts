@@ -1,19 +1,19 @@
 /**
- * Whether this process has memory for more, so that it can refuse what is new before it loses what it has.
+ * Decides whether this process has memory for more, so that it refuses new work before it loses what it has.
  *
  *          65 % full            75 % full
  *   ample ──────────▶  tight  ──────────▶  low
  *         ◀──────────         ◀──────────
  *        less than 55 %      less than 65 %
  *
- * ample: everything is let in.
- * tight: everything is let in; what is kept only to save reading it again is let go.
- * low: nothing new is let in. What is there goes on.
+ * - ample: everything is admitted.
+ * - tight: everything is admitted; caches are dropped.
+ * - low: nothing new is admitted; existing work continues.
  *
- * Between two collections the heap fills with garbage, and its use says little. What it was after the last one counts,
- * seen by its fall; and what it is now but for a tenth of the limit, since V8 collects often when it comes near.
- * When it is low and the garbage of those who have left lies about, because nothing new comes and nothing has to be collected,
- * a collection is asked for.
+ * Between two collections the heap fills with garbage, so its size says little. The measure is its size after the
+ * last collection, which a fall reveals; and its current size minus a tenth of the limit, because V8 collects often
+ * near the limit. While memory is low and nothing new arrives, nothing triggers a collection of what disconnected
+ * clients have left, so the monitor requests one.
  */
 
 import type { Logger } from '../logging/logger.js'
@@ -23,16 +23,16 @@ import type { MemoryReading } from './process-memory.js'
 export const MEMORY_STATES = ['ample', 'tight', 'low'] as const
 export type MemoryState = (typeof MEMORY_STATES)[number]
 
-/** Shares of the limit at which a state begins, and under which it ends. */
+/** Shares of the limit at which a state starts, and below which it ends. */
 const LOW = { from: 0.75, until: 0.65 } as const
 const TIGHT = { from: 0.65, until: 0.55 } as const
-/** Of the limit, what may be garbage. */
+/** The share of the limit that may be garbage. */
 const GARBAGE = 0.1
-/** Of the limit. A heap that shrinks by more has been collected. */
+/** A share of the limit. A heap that shrinks by more has been collected. */
 const COLLECTED = 0.01
-/** Caches that fill again while it is tight are emptied again. */
+/** Interval at which caches are dropped again while memory is tight. */
 const SHED_EVERY_MS = 5_000
-/** While it is low, and as often as costs a twentieth of the time at most: each is a pause for everybody. */
+/** While memory is low, the guard spends at most a twentieth of the time on collections: each one pauses everything. */
 const COLLECT_EVERY_MS = 5_000
 const TIMES_THE_PAUSE = 20
 const RETRY_AFTER_S = 5
@@ -40,9 +40,9 @@ const RETRY_AFTER_S = 5
 export interface MemoryMonitorOptions {
   /** The limits and what is used of them. */
   read(): MemoryReading
-  /** Collects garbage, all of it, and tells how many ms that took. */
+  /** Collects all garbage, and returns the duration in ms. */
   collect(): number
-  /** Lets go of what can be read again. */
+  /** Drops everything that can be read again. */
   shed(): void
   readonly logger: Logger
 }
@@ -65,17 +65,17 @@ export class MemoryMonitor {
     return this.#state
   }
 
-  /** Share of the nearer limit that is in use, garbage left out as well as it can be told. */
+  /** Share of the nearer limit that is in use, without garbage as far as that can be known. */
   get fullness(): number {
     return this.#fullness
   }
 
-  /** @throws {Problem} 503 `memory-low` while nothing new is let in. */
+  /** @throws {Problem} 503 `memory-low` while nothing new is admitted. */
   assertRoom(): void {
     if (this.#state === 'low') throw memoryLow()
   }
 
-  /** To be called a few times a second. */
+  /** Call this a few times a second. */
   check(now: number): void {
     this.#measure(now)
     const next = this.#nextState()
@@ -84,7 +84,7 @@ export class MemoryMonitor {
     if (next === 'low' && now - this.#collectedAt >= this.#collectEveryMs) this.#collect(now)
   }
 
-  /** The next measure says what is left. */
+  /** The next measurement says how much is left. */
   #collect(now: number): void {
     const pauseMs = this.#options.collect()
     this.#collectEveryMs = Math.max(COLLECT_EVERY_MS, TIMES_THE_PAUSE * pauseMs)
@@ -125,7 +125,7 @@ export class MemoryMonitor {
   }
 }
 
-/** What whoever cannot be let in is told. */
+/** The refusal while memory is low. */
 export function memoryLow() {
   const detail = 'This process has no memory left for it. Try again; another one may have.'
   return unavailable('memory-low', detail, RETRY_AFTER_S)

@@ -1,14 +1,15 @@
 /**
- * How many streams are open in this process, per principal, per workspace and per address; a long poll or a claim
- * that waits and an export of the audit log count as one each. A slot is taken before anything is waited for, so that those who come at the same time cannot pass the
- * limit together, and it is given back once, whatever became of the opening. Who counts nothing is not remembered.
+ * Counts the open streams of this process per principal, workspace and address; a long poll, a waiting claim and an
+ * export of the audit log count as one each. A slot is taken before the first wait, so that concurrent requests
+ * cannot exceed the limit together, and it is released once, however the opening ends. A key without open streams
+ * takes no memory.
  */
 import { Problem } from '../problems/problem.js'
 
 const STREAM_LIMITS = ['principal', 'workspace', 'address'] as const
 export type StreamLimit = (typeof STREAM_LIMITS)[number]
 
-/** Streams at most, per one of each; 0: as many as they like. */
+/** Maximum number of streams per key. 0 = unlimited. */
 export type StreamCaps = Readonly<Record<StreamLimit, number>>
 
 export interface StreamHolder {
@@ -19,7 +20,7 @@ export interface StreamHolder {
 }
 
 export interface StreamSlot {
-  /** Giving back twice is fine. */
+  /** Releasing twice has no effect. */
   release(): void
 }
 
@@ -33,9 +34,9 @@ export class StreamSlots {
     this.#caps = caps
   }
 
-  /** A slot, or the limit that leaves none. */
+  /** A slot, or the name of the limit that is reached. */
   take({ workspace, id, address }: StreamHolder): StreamSlot | StreamLimit {
-    // No workspace has a space in its name.
+    // A workspace's name contains no space.
     const keys = { principal: `${workspace} ${id}`, workspace, address }
     const reached = STREAM_LIMITS.find(limit => this.#isFull(limit, keys[limit]))
     if (reached) return reached
@@ -50,7 +51,7 @@ export class StreamSlots {
     }
   }
 
-  /** Of how many principals, workspaces and addresses there are streams. */
+  /** The number of principals, workspaces and addresses with open streams. */
   get holders(): Readonly<Record<StreamLimit, number>> {
     const { principal, workspace, address } = this.#open
     return { principal: principal.size, workspace: workspace.size, address: address.size }
@@ -69,7 +70,7 @@ export class StreamSlots {
   }
 }
 
-/** For those who can be refused by a status. */
+/** For requests that can be refused by a status. */
 export function tooManyStreams(limit: StreamLimit): Problem {
   const detail = `There are too many open streams, waiting requests and exports of this ${limit}. Close some, or ask without \`wait\` or \`wait_ms\`.`
   return new Problem(429, 'too-many-streams', detail, { retry_after: 5 })
