@@ -1,21 +1,21 @@
 /**
- * The answer to what never became a request: Node's parser has given up on it, so no route, hook or plugin sees it. It is
- * a problem document like any other, and the connection ends with it, because nobody knows where in its bytes the next
- * request would begin (and whoever guesses differently from a proxy smuggles requests).
+ * The response to bytes that are not a request: Node's parser has rejected them, so no route, hook or plugin sees
+ * them. The response is a problem document like any other, and the connection ends with it, because nobody knows
+ * where in the bytes the next request would start (and a wrong guess allows request smuggling).
  */
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { Problem } from '../problems/problem.js'
 import { PROBLEM_MEDIA_TYPE, problemDocument } from '../problems/problem-document.js'
 
-/** All that a route here may take. */
+/** All methods that a route here may have. */
 export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
 /** A request whose method Node does not know, such as QUERY before Node 22. */
 const REQUEST_LINE = /^[A-Z][A-Z-]{0,31} [!-~]+ HTTP\/1\.1\r\n/
 
 interface ClientError extends Error {
   readonly code?: string
-  /** The bytes that the parser was given: a Buffer, whatever types say. */
+  /** The bytes that the parser received: a Buffer, whatever the types say. */
   readonly rawPacket?: unknown
 }
 
@@ -40,7 +40,7 @@ function problemOf({ code, rawPacket }: ClientError): Problem {
 
 /** @param requestId finds the line in the log. */
 export function answerClientError(error: ClientError, socket: Socket, requestId: string): void {
-  // While an answer is on its way, such as a stream, ours would be taken for a part of it.
+  // While a response is in progress, such as a stream, ours would be read as a part of it.
   const answering = Reflect.get(socket, '_httpMessage')
   if (error.code !== 'ECONNRESET' && socket.writable && !answering?.headersSent) {
     const problem = problemOf(error)

@@ -1,23 +1,24 @@
 /**
- * The body of a request, read to its end. It is charged as it arrives, so a body that is only announced costs nothing, and put
- * together at a cost that grows as its bytes do, however small the pieces are that it comes in.
+ * Reads the body of a request to its end. It is charged as it arrives, so an announced body costs nothing, and
+ * concatenated in linear time, however small its pieces are.
  */
 import type { Readable } from 'node:stream'
 import { GrowingBytes } from '../bytes/growing-bytes.js'
 import { Problem } from '../problems/problem.js'
 
 export interface BodyLimits {
-  /** Bytes at most. */
+  /** Maximum number of bytes. */
   readonly most: number
-  /** The Content-Length, where there is one. */
+  /** The Content-Length, if there is one. */
   readonly announced: number | undefined
-  /** Called with the bytes that have arrived so far. What it throws refuses the body. */
+  /** Called with the number of bytes that have arrived so far. If it throws, the body is refused with its error. */
   hold(bytes: number): void
 }
 
 /**
- * What arrives after a refusal is dropped.
- * @throws {Problem} 413 `body-too-large`; 400 `invalid-request` when it is not as long as announced; what `hold` throws.
+ * Bytes that arrive after a refusal are dropped.
+ * @throws {Problem} 413 `body-too-large`; 400 `invalid-request` if the length is not the announced one; the errors of
+ *   `hold`.
  */
 export function readBody(source: Readable, { most, announced, hold }: BodyLimits): Promise<Buffer> {
   const body = new GrowingBytes()
@@ -56,7 +57,7 @@ export function declaredCharset(contentType: string): string | undefined {
   return undefined
 }
 
-/** The two names that the Encoding standard and custom have for it. */
+/** The two names of UTF-8 in the Encoding standard and in practice. */
 export function isUtf8Charset(charset: string): boolean {
   return ['utf-8', 'utf8'].includes(charset.toLowerCase())
 }

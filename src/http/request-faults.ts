@@ -1,13 +1,13 @@
 /**
- * What is wrong with a request, field by field: from the validator's errors to sentences that name the field. The
- * values themselves are never repeated.
+ * The faults of a request, field by field: turns the validator's errors into sentences that name the field. They
+ * never repeat the values.
  */
 import { Problem } from '../problems/problem.js'
 
 const MAX_FAULTS = 20
 const MAX_PATH_LENGTH = 120
 
-/** An error of Ajv, as far as it is read here; `schema` comes with `verbose`. */
+/** An error of Ajv, as far as this file reads it; `schema` comes with `verbose`. */
 export interface ValidationError {
   readonly keyword: string
   readonly instancePath: string
@@ -23,13 +23,13 @@ interface Fault {
   readonly message: string
 }
 
-/** @param part what was checked: `body`, `query`, `path` or `headers`. */
+/** @param part the validated part: `body`, `query`, `path` or `headers`. */
 export function invalidRequest(errors: readonly ValidationError[], part: string): Problem {
   const unions = errors.filter(error => error.keyword === 'anyOf').map(error => `${error.schemaPath}/`)
   const faults = errors
-    // That a branch of a condition did not fit says nothing beside what is wrong in that branch.
+    // A failed branch of a condition adds nothing to the faults within that branch.
     .filter(error => error.keyword !== 'if')
-    // Why each single branch of a union did not fit is noise beside the union's own error.
+    // The reason why each branch of a union failed is noise beside the union's own error.
     .filter(error => !unions.some(union => error.schemaPath.startsWith(union)))
     .slice(0, MAX_FAULTS)
     .map(error => faultOf(error, part))
@@ -53,13 +53,13 @@ function faultOf({ keyword, instancePath, params, schema, message }: ValidationE
   }
 }
 
-/** For a union of literals: which they are. */
+/** The literals, if it is a union of literals. */
 function oneOf(schema: unknown): string | undefined {
   if (!Array.isArray(schema) || !schema.every(branch => 'const' in branch)) return undefined
   return `must be one of ${schema.map(branch => JSON.stringify(branch.const)).join(', ')}`
 }
 
-/** A field's name may come from the caller, and be as long as the body. */
+/** A field's name may come from the caller, and may be as long as the body. */
 function cut(path: string): string {
   return path.length <= MAX_PATH_LENGTH ? path : `${path.slice(0, MAX_PATH_LENGTH)}…`
 }

@@ -1,9 +1,9 @@
-/** The target of a request, as it stands in its first line (RFC 9112 §3.2). */
+/** The target of a request, as written in its first line (RFC 9112 §3.2). */
 
 import { isEscapedUtf8 } from '../bytes/utf8.js'
 import { Problem } from '../problems/problem.js'
 
-/** A path, or a whole URL, as proxies send it. `*` is none; the router would take it for `/`. */
+/** A path, or a complete URL as proxies send it. `*` is neither; the router would treat it as `/`. */
 const FORM = /^(?:\/|https?:\/\/)/i
 
 /** @throws {Problem} 400 `bad-url`. */

@@ -1,9 +1,12 @@
-/** What a caller is told when a job was not what the call took it for. */
+/** The Problems of callers whose request does not fit the job's state. */
 
 import { problemOf as problemOfAppend, refusal } from '../log/publish-problem.js'
 import { notFound, Problem, SqlState, sqlState } from '../problems/problem.js'
 
-/** Of an error that the database sent, so nothing has changed; itself if the caller cannot help it. */
+/**
+ * The Problem for an error from the database, which has changed nothing; the error itself if the caller cannot fix
+ * it.
+ */
 export function problemOf(error: unknown): unknown {
   switch (sqlState(error)) {
     case SqlState.noJob:

@@ -1,11 +1,11 @@
 /**
- * The jobs of all workspaces. Each change of a status commits together with its events, and the grown streams are
- * announced only then (I1, I2); a read is one snapshot with a position to follow from; nothing reaches beyond the workspace
- * it is given (I7). Which status may follow which, and who may speak for a job, is decided in the database, under
- * the lock of the job's row (migrations/0010_jobs.sql).
+ * The jobs of all workspaces. Each change of a status commits together with its events, and only then announces the
+ * grown streams (I1, I2); a read is one snapshot with a position to follow from; everything is confined to the given
+ * workspace (I7). The database decides under the lock of the job's row which status may follow which, and who may
+ * report on a job (migrations/0010_jobs.sql).
  *
- * A report carries a `Fence`. A runner's report on a claimed job counts only from the principal that claimed it, and only
- * while its attempt has the lease; routes say who is a runner (routes/job-fence.ts).
+ * A report carries a `Fence`. A runner's report on a claimed job is valid only from the principal that claimed it,
+ * and only while its attempt holds the lease; routes decide who is a runner (routes/job-fence.ts).
  */
 import type { Origin } from '../audit/audit.js'
 import type { Author } from '../auth/principal.js'
@@ -54,11 +54,11 @@ export interface JobPage {
 }
 
 export interface AppendOptions extends Fence {
-  /** A second request with the same key stores nothing more; remembered for 24 hours. */
+  /** A second request with the same key stores nothing; keys are remembered for 24 hours. */
   readonly idempotencyKey?: string | undefined
 }
 
-/** A job, and the last event of its stream that it includes: follow from there. */
+/** A job, and the last event of its stream that the job includes: follow from there. */
 export interface JobSnapshot {
   readonly job: Job
   readonly stream: StreamId
@@ -76,8 +76,9 @@ export class Jobs {
   }
 
   /**
-   * @param status `queued` for a runner, the default; `running` for a caller who executes it without one: it has no lease.
-   * @param origin of the request: with it a command goes into the audit log, in the same transaction.
+   * @param status `queued` for a runner, the default; `running` for a caller that executes it without a runner: it
+   *   has no lease.
+   * @param origin of the request: with it the audit log records a command, in the same transaction.
    * @throws {Problem} 400 `data-too-deep`, 413 `payload-too-large`, 409 `stream-closed`.
    */
   async create(
@@ -92,7 +93,7 @@ export class Jobs {
     return this.#commit(author, on => createOnRecord(on, job.kind, origin, create))
   }
 
-  /** The newest first, with the head of the workspace's feed. @throws {Problem} 400 `invalid-cursor`. */
+  /** Newest first, with the head of the workspace's feed. @throws {Problem} 400 `invalid-cursor`. */
   async list(
     workspace: string,
     { limit, cursor, ...filter }: PageRequest & rows.JobFilter,
@@ -116,8 +117,8 @@ export class Jobs {
   }
 
   /**
-   * Takes the first job that fits out of the queue, or waits `wait_ms` for one; undefined when there was none.
-   * @param signal aborts when the caller has gone; a job that it was given just then goes back to the queue.
+   * Takes the first matching job out of the queue, or waits `wait_ms` for one; undefined if there was none.
+   * @param signal aborts when the caller has disconnected; a job that it had just been given returns to the queue.
    */
   async claim(author: Author, claim: Claim, signal: AbortSignal): Promise<Job | undefined> {
     const { lease_ms = DEFAULT_LEASE_MS, wait_ms = 0, projects, kinds } = claim
@@ -133,7 +134,7 @@ export class Jobs {
   }
 
   /**
-   * Lengthens the lease that `holder` has, and returns its end.
+   * Extends the lease of `holder`, and returns its end.
    * @throws {Problem} 404 `not-found`; 409 `lease-lost`, `job-ended`.
    */
   async heartbeat(holder: Author, id: string, { attempt, lease_ms }: Heartbeat): Promise<Date> {
@@ -142,9 +143,9 @@ export class Jobs {
   }
 
   /**
-   * Stores events, at least one, all or none of them.
-   * @throws {Problem} 400 or 413 for events that may not be stored; 404 `not-found`; 409 `lease-lost`, `job-ended`; 422
-   *   `idempotency-key-reused`.
+   * Stores events, at least one, all of them or none.
+   * @throws {Problem} 400 or 413 for events that may not be stored; 404 `not-found`; 409 `lease-lost`, `job-ended`;
+   *   422 `idempotency-key-reused`.
    */
   async append(
     author: Author,
@@ -161,7 +162,7 @@ export class Jobs {
 
   /**
    * Stores the events of an upload while they arrive (upload.ts).
-   * @returns how many were stored, or had been by the same upload with the same key.
+   * @returns the number of events that were stored now, or earlier by the same upload with the same key.
    * @throws {Problem} as `append`, and those of `lines`, with the members `line` and `stored`.
    */
   async upload(
@@ -186,9 +187,9 @@ export class Jobs {
   }
 
   /**
-   * Ends a job that runs.
-   * @throws {Problem} 400 `data-too-deep`, 413 `payload-too-large` of the result; 404 `not-found`; 409 `illegal-transition`,
-   *   `lease-lost`, `job-ended`.
+   * Ends a running job.
+   * @throws {Problem} 400 `data-too-deep`, 413 `payload-too-large` for the result; 404 `not-found`; 409
+   *   `illegal-transition`, `lease-lost`, `job-ended`.
    */
   async finish(
     author: Author,
@@ -201,12 +202,18 @@ export class Jobs {
     return this.#commit(author, on => rows.finishJob(on, author, id, fence, status, text))
   }
 
-  /** Ends a job that waits or runs; its runner learns it by its next call. @throws {Problem} 404 `not-found`; 409 `job-ended`. */
+  /**
+   * Ends a queued or running job; its runner learns it from its next call. @throws {Problem} 404 `not-found`; 409
+   * `job-ended`.
+   */
   async cancel(author: Author, id: string): Promise<Job> {
     return this.#commit(author, on => rows.finishJob(on, author, id, {}, 'cancelled', null))
   }
 
-  /** Puts a job that `holder` has back to its place in the queue. @throws {Problem} 404 `not-found`; 409 `lease-lost`, `job-ended`. */
+  /**
+   * Returns a job of `holder` to its place in the queue. @throws {Problem} 404 `not-found`; 409 `lease-lost`,
+   * `job-ended`.
+   */
   async handBack(holder: Author, id: string, attempt: number): Promise<Job> {
     return this.#commit(holder, on => rows.requeueJob(on, holder, id, attempt))
   }
@@ -229,7 +236,7 @@ export class Jobs {
     return this.#announce(await this.#run(author, change))
   }
 
-  /** In its turn; what the database refuses becomes a Problem. */
+  /** Waits for its turn; turns errors of the database into Problems. */
   async #run<T>({ workspace }: Author, work: (on: Database) => Promise<T>): Promise<T> {
     const { database } = this.#options
     try {

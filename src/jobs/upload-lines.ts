@@ -1,4 +1,4 @@
-/** The lines of an upload, as bytes, as its pieces arrive. No byte is looked at twice, however small the pieces are. */
+/** The lines of an upload, as bytes, as its pieces arrive. No byte is scanned twice, however small the pieces are. */
 
 import { GrowingBytes } from '../bytes/growing-bytes.js'
 import { Problem } from '../problems/problem.js'
@@ -8,14 +8,14 @@ const LF = 0x0a
 export interface Arrived {
   /** The lines that ended with this piece. */
   readonly lines: readonly Buffer[]
-  /** Bytes of the line that has not ended. */
+  /** Bytes of the line that has not ended yet. */
   readonly open: number
 }
 
 /**
- * Of a line that is longer than `longest` only the beginning.
- * @param signal ends it, and is thrown with its reason, even while nothing arrives.
- * @throws {Problem} 400 `upload-broken` when the sender went away.
+ * Of a line longer than `longest` only the start is kept.
+ * @param signal ends the iteration, even while nothing arrives; its reason is thrown.
+ * @throws {Problem} 400 `upload-broken` if the sender disconnected.
  */
 export async function* linesOf(
   body: AsyncIterable<Uint8Array>,
@@ -26,7 +26,7 @@ export async function* linesOf(
   const pieces = body[Symbol.asyncIterator]()
   let abandon = (_reason: unknown) => {}
   const end = () => abandon(signal.reason)
-  // One listener for all pieces: a race of each with one promise would keep something for each.
+  // One listener for all pieces: a race per piece would add a handler for each.
   signal.addEventListener('abort', end)
   const next = () =>
     new Promise<IteratorResult<Uint8Array, unknown>>((resolve, reject) => {
@@ -41,7 +41,7 @@ export async function* linesOf(
     }
   } finally {
     signal.removeEventListener('abort', end)
-    // Not awaited: when the signal ended the upload, it waits for a piece that may never come.
+    // Not awaited: if the signal ended the upload, it waits for a piece that may never arrive.
     void pieces.return?.()
   }
   yield { lines: [open.take()], open: 0 }

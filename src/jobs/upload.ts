@@ -1,9 +1,9 @@
 /**
- * An upload of events, one JSON document a line, stored while it arrives: whoever follows the job sees a line soon after
- * it was sent, and however long the upload is, this process holds one piece of it. The next piece is read when the one
- * before it is stored, so a database that is slow slows the sender down.
+ * An upload of events, one JSON document per line, stored while it arrives: clients that follow the job get a line
+ * soon after it was sent, and the process holds one piece of the upload, however long it is. It reads the next piece
+ * when the previous one is stored, so backpressure from a slow database slows the sender down.
  *
- * A line that cannot be stored ends the upload. What came before it stays stored, and the caller is told how much.
+ * A line that cannot be stored ends the upload. The lines before it stay stored, and the error says how many.
  */
 
 import { textOf, withoutByteOrderMark } from '../bytes/utf8.js'
@@ -12,37 +12,38 @@ import { Problem } from '../problems/problem.js'
 import type { PreparedEvent } from './content.js'
 import { linesOf } from './upload-lines.js'
 
-/** The largest data with each character escaped, and room for what is around it. */
+/** The largest data with each character escaped, plus room for its envelope. */
 const MAX_LINE_BYTES = 6 * MAX_DATA_BYTES + 1_024
 const MAX_BATCH_LENGTH = 1024 * 1024
 
-/** What an upload is made of, and what ends it. */
+/** The inputs of an upload, and what ends it. */
 export interface UploadedLines {
   readonly body: AsyncIterable<Uint8Array>
   /** Ends the upload, even while nothing arrives: nothing is stored after it aborts. Its reason is thrown. */
   readonly signal: AbortSignal
-  /** Called with the bytes that the upload keeps from one piece to the next. What it throws ends the upload. */
+  /** Called with the bytes that the upload holds between two pieces. If it throws, the upload ends. */
   hold(bytes: number): void
-  /** Makes an event of a line; what it throws ends the upload. */
+  /** Turns a line into an event; an error ends the upload. */
   parse(line: string): NewEvent
 }
 
 export interface Upload extends Omit<UploadedLines, 'parse'> {
   /**
-   * Whether the lines alone decide where a batch ends, not how they arrive: then an upload that is repeated has the same
-   * batches, and each can have its key. Such batches wait until they are full.
+   * Whether only the lines decide where a batch ends, not their arrival: then a repeated upload has the same batches,
+   * and each batch can have a key. Such batches wait until they are full.
    */
   readonly repeatable: boolean
-  /** @throws {Problem} for a line that is no event. */
+  /** @throws {Problem} for a line that is not an event. */
   read(line: string): PreparedEvent
   /** @param first the number of the batch's first line, from 1. */
   store(batch: readonly PreparedEvent[], first: number): Promise<void>
 }
 
 /**
- * @returns how many events were stored.
- * @throws {Problem} 400 `invalid-utf8`; those of `signal`, `hold`, `read` and `store`; each with the members `line`, the first
- *   that was not stored, and `stored`, the number of events that were; 400 `upload-broken` when the sender went away.
+ * @returns the number of stored events.
+ * @throws {Problem} 400 `invalid-utf8`; those of `signal`, `hold`, `read` and `store`; each with the members `line`,
+ *   the first line that was not stored, and `stored`, the number of stored events; 400 `upload-broken` if the sender
+ *   disconnected.
  */
 export async function upload({ body, repeatable, signal, hold, read, store }: Upload): Promise<number> {
   let stored = 0
@@ -51,7 +52,7 @@ export async function upload({ body, repeatable, signal, hold, read, store }: Up
   let first = 1
   let next = 1
   let length = 0
-  /** Whether the batch was handed over, and its answer is not known or is no. */
+  /** Whether the batch was passed on and its outcome is unknown or a failure. */
   let storing = false
   const flush = async () => {
     signal.throwIfAborted()
@@ -82,7 +83,7 @@ export async function upload({ body, repeatable, signal, hold, read, store }: Up
     }
     await flush()
   } catch (error) {
-    // Half of a batch under its key would make the repeated batch look like another request.
+    // Half of a batch under the batch's key would make the repeated batch look like another request.
     const isLost = storing || signal.aborted || (repeatable && isBroken(error))
     if (!isLost) await flush().catch(failed => refuse(failed, unstored(), stored))
     return refuse(error, unstored(), stored)
@@ -90,7 +91,7 @@ export async function upload({ body, repeatable, signal, hold, read, store }: Up
   return stored
 }
 
-/** A byte order mark at the beginning of the upload is no part of its first line. */
+/** A byte order mark at the start of the upload is not part of its first line. */
 function lineOf(bytes: Buffer, line: number): string {
   if (bytes.length > MAX_LINE_BYTES) {
     throw new Problem(413, 'event-too-large', `A line is at most ${MAX_LINE_BYTES} bytes long.`)
@@ -103,7 +104,7 @@ function isBroken(error: unknown): boolean {
   return error instanceof Problem && error.code === 'upload-broken'
 }
 
-/** Tells where it went wrong. */
+/** Adds the place of the fault. */
 function refuse(error: unknown, line: number, stored: number): never {
   if (!(error instanceof Problem)) throw error
   const { status, code, detail, members, cause } = error

@@ -1,13 +1,13 @@
 /**
- * The claims of this process that wait for a job. However many wait, the queues are looked into by one statement at a time,
- * and a claim is only tried again when there is a job for it:
+ * The claims of this process that wait for a job. However many wait, one statement at a time looks into the queues,
+ * and a claim is only retried when there is a job for it:
  *
- *   waits ── its turn among those that would take the same, and a job is there ──▶ is tried ── gets it ──▶ over
- *     ▲                                                                               │
- *     └── another process was quicker ────────────────────────────────────────────────┘
+ *   waits ── its turn among claims that want the same, and a job is there ──▶ is tried ── gets it ──▶ over
+ *     ▲                                                                          │
+ *     └── another process was quicker ───────────────────────────────────────────┘
  *
- * The queues are looked into when the feed of a workspace tells of a new job, and each 2 s: a job that came back to its queue
- * is not announced there, and without NOTIFY even a new one is heard of late (I6).
+ * The queues are checked when the feed of a workspace reports a new job, and every 2 s: the feed does not report a
+ * job that returned to its queue, and without NOTIFY it reports even a new one late (I6).
  */
 
 import { isAt } from '../hub/cursor.js'
@@ -20,21 +20,21 @@ const LOOK_AGAIN_MS = 2_000
 const CREATED = 'job.created'
 
 export interface WaitingClaimsOptions {
-  /** For each filter the jobs that wait, `wanted` at most. */
+  /** For each filter the number of waiting jobs, at most `wanted`. */
   count(filters: readonly (QueueFilter & { readonly wanted: number })[]): Promise<number[]>
   /** The feed of a workspace. */
   open(workspace: string): Promise<StreamHandle | undefined>
 }
 
 interface Waiter {
-  /** Whether it is just being tried; then it ends when that is over. */
+  /** Whether the claim is being tried; then it ends after that. */
   trying: boolean
   take(): Promise<void>
   end(): void
   fail(error: unknown): void
 }
 
-/** Of one workspace that want the same, first come first. */
+/** Claims of one workspace that want the same jobs, in order of arrival. */
 interface Group {
   readonly filter: QueueFilter
   readonly waiters: Set<Waiter>
@@ -43,10 +43,10 @@ interface Group {
 export class WaitingClaims {
   readonly #options: WaitingClaimsOptions
   readonly #groups = new Map<string, Group>()
-  /** What the claims that have just come want and look for. */
+  /** The jobs that the newest claims want, and how to look for them. */
   readonly #firsts = new Set<string>()
   readonly #feeds = new Map<string, { claims: number; readonly opening: Promise<HubStream>; close(): void }>()
-  /** Workspaces whose queues are to be looked into. */
+  /** Workspaces whose queues have to be checked. */
   readonly #stirred = new Set<string>()
   #looking = false
   #timer: NodeJS.Timeout | undefined
@@ -56,8 +56,8 @@ export class WaitingClaims {
   }
 
   /**
-   * What `look` finds, as soon as it finds something; undefined when the time is over, `signal` aborts, or the process ends.
-   * A look that has begun is waited for.
+   * The result of `look`, as soon as it finds a job; undefined when the time is over, `signal` aborts, or the process
+   * ends. A running look is awaited.
    */
   async wait<T>(
     filter: QueueFilter,
@@ -68,7 +68,7 @@ export class WaitingClaims {
     const deadline = performance.now() + waitMs
     const { stream, release } = await this.#feed(filter.workspace)
     try {
-      // Before the look: what is told from here on may have come too late for it.
+      // Before the look: a report from now on may arrive too late for it.
       const seen = stream.head
       const key = JSON.stringify([filter.workspace, filter.projects, filter.kinds])
       const found = await this.#first(key, filter.workspace, look)
@@ -82,7 +82,10 @@ export class WaitingClaims {
     }
   }
 
-  /** Only the first of those that want the same looks by itself. If that finds a job, there may be one for the next. */
+  /**
+   * Only the first of the claims that want the same looks by itself. If it finds a job, there may be one for the next
+   * claim.
+   */
   async #first<T>(
     key: string,
     workspace: string,
@@ -175,7 +178,7 @@ export class WaitingClaims {
     }
   }
 
-  /** Never rejects: what keeps the queues from being read is told to those that wait. */
+  /** Never rejects: an error in reading the queues goes to the waiting claims. */
   async #look(groups: readonly Group[]): Promise<void> {
     const idle = groups.map(({ waiters }) => [...waiters].filter(({ trying }) => !trying))
     try {
@@ -190,7 +193,7 @@ export class WaitingClaims {
     }
   }
 
-  /** The feed of a workspace, which is watched as long as somebody holds it. */
+  /** The feed of a workspace, which is followed as long as a claim holds it. */
   async #feed(workspace: string): Promise<{ stream: HubStream; release(): void }> {
     const feed = this.#feeds.get(workspace) ?? this.#watched(workspace)
     this.#feeds.set(workspace, feed)
@@ -226,7 +229,7 @@ export class WaitingClaims {
       if (!over.aborted && hasCreated(stream, seen)) this.#stir(workspace)
     }
     release()
-    // Whoever comes next opens it anew.
+    // The next claim opens it again.
     if (!over.aborted) this.#feeds.delete(workspace)
     if (stream.ending) this.#end(workspace)
   }
@@ -238,7 +241,7 @@ export class WaitingClaims {
   }
 }
 
-/** Whether a job was created after a head, as far as can be told: an event that is no longer here may tell of one. */
+/** Whether a job was created after a head, as far as that is known: it may be in an event that is no longer stored. */
 function hasCreated(feed: HubStream, after: Head): boolean {
   return feed.recent.after(after)?.some(({ event }) => event.type === CREATED) ?? !isAt(after, feed.head)
 }

@@ -1,4 +1,7 @@
-/** Where this package lies: the folder with package.json, migrations/ and console/, from src/ and dist/src/ alike. */
+/**
+ * The root of this package: the directory with package.json, migrations/ and console/, found from src/ and dist/src/
+ * alike.
+ */
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'

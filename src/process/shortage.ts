@@ -1,6 +1,6 @@
 /**
- * A resource of the system that is short: file descriptors, processes, memory, disk. It passes by itself or when an operator
- * makes room; nothing is wrong with the request or the command that met it.
+ * A resource of the system that is short: file descriptors, processes, memory, disk. The shortage ends by itself or
+ * when an operator makes room; the request or command that met it is not at fault.
  */
 const SHORTAGES: Readonly<Record<string, string>> = {
   EMFILE: 'file descriptors of this process',
@@ -12,7 +12,7 @@ const SHORTAGES: Readonly<Record<string, string>> = {
   EDQUOT: 'disk space of this user',
 }
 
-/** What is short, for a person; undefined when the error has another cause. */
+/** The short resource, for a person; undefined if the error has another cause. */
 export function shortageIn(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined
   return Object.hasOwn(SHORTAGES, error.code) ? SHORTAGES[error.code] : undefined

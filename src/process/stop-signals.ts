@@ -1,7 +1,7 @@
 /**
- * The signals that ask a process to stop. One Ctrl-C may arrive twice: the terminal sends it to everybody in its
- * foreground, and npm, which is one of them, hands it on. So what follows within a second is the same wish; whoever insists
- * later means it.
+ * The signals that ask a process to stop. One Ctrl-C may arrive twice: the terminal sends it to every process in its
+ * foreground, and npm, which is one of them, forwards it. So signals within a second count as one request; a later
+ * one is a second request.
  */
 export const STOP_SIGNALS = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const
 export type StopSignal = (typeof STOP_SIGNALS)[number]
@@ -11,11 +11,11 @@ const SAME_WISH_MS = 1_000
 export interface StopHandlers {
   /** The first signal: called once. */
   readonly stop: (signal: StopSignal) => void
-  /** Another one, more than a second later. */
+  /** A second signal, more than a second later. */
   readonly insist: (signal: StopSignal) => void
 }
 
-/** Listens to them for as long as the process lives. */
+/** Listens for the signals for as long as the process lives. */
 export function onStopSignals({ stop, insist }: StopHandlers): void {
   let first: number | undefined
   for (const signal of STOP_SIGNALS) {

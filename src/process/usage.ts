@@ -1,7 +1,7 @@
-/** What is wrong with how a program was called, in one line for a person; the program adds its usage. */
+/** A usage error of a program, in one line for a person; the program appends its usage. */
 export class UsageError extends Error {}
 
-/** Of what `parseArgs` throws, the fault without the advice: nobody meant a name that begins with a dash. */
+/** The error of `parseArgs` without its advice, which is about names that begin with a dash. */
 export function usageError(error: unknown): UsageError {
   const text = error instanceof Error ? error.message : String(error)
   return new UsageError(text.replace(/(\. To specify|\n)[\s\S]*$/, ''))

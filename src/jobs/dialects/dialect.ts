@@ -1,7 +1,7 @@
 /**
- * What the dialects of job streams have in common. A dialect says which message its clients get for an event, for a
- * fault and as a heartbeat; all else is the same for each: every event carries its id, the terminal event is the last,
- * and after it the response ends.
+ * The common part of the dialects of job streams. A dialect defines its message for an event, for a fault and as a
+ * heartbeat; everything else is common: every event carries its id, the terminal event is the last one, and the
+ * response ends after it.
  */
 import type { StoredEvent } from '../../log/event.js'
 import { formatEventId } from '../../log/event-id.js'
@@ -10,15 +10,15 @@ import { encodeMessage, retryField, type SseMessage } from '../../sse/frame.js'
 import { isTerminal, type Job } from '../job.js'
 
 export interface Dialect {
-  /** Of this dialect alone: what was encoded under it is shared. */
+  /** The key of this dialect's shared encodings. */
   readonly name: string
   readonly heartbeatMs: number
   readonly heartbeat: SseMessage
-  /** What clients see of an event, undefined when they do not. Its id is added. */
+  /** The message for an event; undefined if clients do not receive it. Its id is added. */
   message(event: StoredEvent): SseMessage | undefined
-  /** How clients are told that something is wrong with the stream, not with the job. */
+  /** The message for a fault of the stream, not of the job. */
   fault(fault: Fault): SseMessage
-  /** Said after the terminal event; default nothing. */
+  /** The message after the terminal event; default none. */
   farewell?(event: StoredEvent): SseMessage
 }
 
@@ -35,10 +35,10 @@ export type Ending = Pick<Job, 'status' | 'result' | 'attempt'> & { readonly job
 const HIDDEN = Buffer.alloc(0)
 const NOTHING = Buffer.alloc(0)
 
-/** The encoding that speaks a dialect. */
+/** The encoding of a dialect. */
 export function encodingOf({ message, heartbeat, fault, farewell, ...rest }: Dialect): Encoding {
   const comment = heartbeat.data === undefined
-  /** Encoded once for each terminal event, whose result may be long, and not once for each client. */
+  /** Encoded once per terminal event, whose result may be long, not once per client. */
   const farewells = new WeakMap<StoredEvent, Buffer>()
   function closing(event: StoredEvent): Buffer | undefined {
     if (!isTerminal(event.type)) return undefined
@@ -63,7 +63,7 @@ export function encodingOf({ message, heartbeat, fault, farewell, ...rest }: Dia
       const found = faultIn(notice)
       return found && frame({ ...fault(found), ...place })
     },
-    // A heartbeat that is an event has the id itself.
+    // A heartbeat that is an event already has the id.
     cursor: id => (comment ? frame({ id }) : undefined),
     retry: retryField,
     closing,
@@ -84,7 +84,7 @@ export function endingOf(event: StoredEvent): Ending {
   return JSON.parse(event.data)
 }
 
-/** Those of the given members that are numbers, in their order. */
+/** The given members whose values are numbers, in their order. */
 export function numbersOf(result: Job['result'], members: readonly string[]): Record<string, number> {
   const known = members.map(member => [member, result?.[member]] as const)
   return Object.fromEntries(known.filter((entry): entry is [string, number] => typeof entry[1] === 'number'))
@@ -117,7 +117,7 @@ function faultIn(notice: Notice): Fault | undefined {
     case 'auth-revoked':
       return { message: 'The credentials have been revoked. Come back with other ones.', code: notice.name }
     case 'server.state':
-      // The other modes are the gateway's own business: nothing is wrong with the stream.
+      // The other modes do not concern the stream.
       return notice.data.mode === 'degraded'
         ? { message: 'The database cannot be reached. The stream goes on when it is back.', code: 'degraded' }
         : undefined

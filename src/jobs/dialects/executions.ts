@@ -1,10 +1,10 @@
-/** The dialect for orchestrations: the execution starts, its tasks come and go, it completes or is cancelled. */
+/** The dialect for orchestrations: the execution starts, its tasks start and end, and it completes or is cancelled. */
 import type { StoredEvent } from '../../log/event.js'
 import type { SseMessage } from '../../sse/frame.js'
 import { isTerminal } from '../job.js'
 import { type Dialect, encodingOf, endingOf, named, numbersOf } from './dialect.js'
 
-/** What the stream says of the execution itself; an event of such a type is not passed on. */
+/** The events that the stream itself sends about the execution; reported events of such a type are dropped. */
 export const EXECUTION_TYPES = ['execution-start', 'execution-complete', 'execution-cancelled'] as const
 const [START, COMPLETE, CANCELLED] = EXECUTION_TYPES
 export const COUNTS = ['successful', 'failed', 'totalDuration'] as const

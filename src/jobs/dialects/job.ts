@@ -1,5 +1,5 @@
 /**
- * The stream of a job as Sluice's own clients see it: like the feed, after a snapshot and with an end. GET
+ * The stream of a job for Sluice's own clients: like the feed, after a snapshot and with an end. GET
  * /api/jobs/:id/events.
  */
 import { type Encoding, type Notice, sse } from '../../sse/encoding.js'

@@ -1,4 +1,4 @@
-/** The dialect for commands that run elsewhere: `connected`, lines of output, and how the command ended. */
+/** The dialect for remote commands: `connected`, lines of output, and how the command ended. */
 import type { StoredEvent } from '../../log/event.js'
 import type { SseMessage } from '../../sse/frame.js'
 import { isTerminal, type Job } from '../job.js'

@@ -1,7 +1,7 @@
 /**
- * What the clients of a run hear first: the job, and what its stream has told of it so far. All of it is taken at one
- * position, so that snapshot and later events together are exact: the job's state was read together with the
- * position, and the log up to there does not change any more.
+ * The first message for clients of a run: the job, and the content of its stream so far. All of it is taken at one
+ * position, so that the snapshot and the later events together are exact: the job's state was read together with the
+ * position, and the log up to there no longer changes.
  */
 import type { Database } from '../../database/pool.js'
 import { inWorkspace } from '../../database/workspace.js'
@@ -15,7 +15,7 @@ import type { Job } from '../job.js'
 import type { JobSnapshot } from '../jobs.js'
 import { runSnapshot } from './runs.js'
 
-/** Lines of output, from whoever executes the run: of its own making, or of a command. */
+/** Types of output lines: the executor's own lines, or those of a command. */
 const LOG_TYPES = ['log', 'output']
 const MAX_LOGS = 5_000
 const MAX_LOG_BYTES = 1024 * 1024
@@ -25,11 +25,11 @@ const MAX_OTHER_BYTES = 256 * 1024
 export interface RunSources {
   readonly database: Database
   readonly workspace: string
-  /** The link to an artifact; undefined where artifacts are not served: then none are listed. */
+  /** The link to an artifact; undefined if artifacts are not served, and then none are listed. */
   readonly link: ((path: string) => string) | undefined
 }
 
-/** The snapshot, and where the stream goes on after it. */
+/** The snapshot, and the position after which the stream continues. */
 export async function openRun(sources: RunSources, { job, stream, head }: JobSnapshot): Promise<Opening> {
   const run = await readRun(sources, job, stream, head.position)
   if (job.ended_at === null) {
@@ -39,13 +39,13 @@ export async function openRun(sources: RunSources, { job, stream, head }: JobSna
       from: { at: 'after', id: { ...head, check: checkOf(head.eventId) } },
     }
   }
-  // The last event is left for the stream to say: it becomes `done`, and its id is where the client has everything.
+  // The stream itself sends the last event: it becomes `done`, and with its id the client has everything.
   const before = { position: (head.position - 1) as Position, check: undefined }
   return { frames: [runSnapshot(run, undefined)], from: { at: 'after', id: before } }
 }
 
 /**
- * @param upTo the position that `job` was read at.
+ * @param upTo the position at which `job` was read.
  * @returns JSON text; the entries of `logs` and `results` are the data of the events, as stored.
  */
 async function readRun(
@@ -87,7 +87,7 @@ function list(events: readonly StoredEvent[]): string {
   return `[${events.map(({ data }) => data).join(',')}]`
 }
 
-/** What does not name a file in the workspace's folder gets no link. Of several with one name the newest counts. */
+/** A path outside the workspace's directory gets no link. Of several with one name the newest counts. */
 function artifactsIn(events: readonly StoredEvent[], link: (path: string) => string) {
   const urls = new Map<string, string>()
   for (const { data } of events) {

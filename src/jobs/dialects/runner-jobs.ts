@@ -1,4 +1,4 @@
-/** The dialect for command lines: events under their own names, and `stream.complete` as the last word. */
+/** The dialect for command lines: events under their own names, and `stream.complete` as the last message. */
 import { type Dialect, encodingOf, endingOf, named } from './dialect.js'
 
 const COMPLETE = 'stream.complete'
@@ -7,7 +7,7 @@ const dialect = {
   name: 'runner-jobs',
   heartbeatMs: 15_000,
   heartbeat: { comment: 'ping' },
-  // What the stream itself says at its end nobody else can have said.
+  // Only the stream itself may send its last message.
   message: ({ type, data }) => (type === COMPLETE ? undefined : { event: type, data }),
   fault: fault => named('error', fault),
   farewell(event) {

@@ -1,6 +1,6 @@
 /**
- * The dialect for runs: every message is unnamed and says by `type` what it is. A snapshot comes first, `done` last.
- * Stored data is spliced into the message as it is.
+ * The dialect for runs: every message is unnamed, and its `type` says what it is. A snapshot comes first, `done`
+ * last. Stored data is inserted into the message unchanged.
  */
 import type { StoredEvent } from '../../log/event.js'
 import { RESERVED_PREFIX } from '../../log/event-catalogue.js'
@@ -8,10 +8,10 @@ import type { SseMessage } from '../../sse/frame.js'
 import { isTerminal } from '../job.js'
 import { type Dialect, encodingOf, endingOf, frame, numbersOf } from './dialect.js'
 
-/** What the stream says itself; an event of such a type is not passed on. */
+/** The types that the stream itself sends; reported events of such a type are dropped. */
 const OWN_TYPES: ReadonlySet<string> = new Set(['snapshot', 'done'])
 const COUNTS = ['passed', 'failed', 'total', 'testsGenerated'] as const
-/** One of these is in every JSON text that has the key `type`: written plainly, or with an escape. */
+/** Every JSON text with the key `type` contains one of these: written plainly, or with an escape. */
 const MARKS_OF_TYPE = ['"type"', '\\u']
 
 const dialect = {
@@ -32,7 +32,7 @@ export const runs = encodingOf(dialect)
 
 /**
  * @param run JSON text of an object.
- * @param id event id of the last event that it includes; without it a client that is cut off hears the snapshot again.
+ * @param id event id of the last event that it includes; without it, an interrupted client gets the snapshot again.
  */
 export function runSnapshot(run: string, id: string | undefined): Buffer {
   return frame({ ...(id !== undefined && { id }), data: `{"type":"snapshot","run":${run}}` })
@@ -47,7 +47,9 @@ function unnamed(message: object): SseMessage {
   return { data: JSON.stringify(message) }
 }
 
-/** `data` with `type` before all else. A `type` of its own gives way: who parses the message would see that one. */
+/**
+ * `data` with `type` as the first member. It replaces a `type` in the data, because a parser would take the last one.
+ */
 function typed(type: string, data: string): string {
   if (MARKS_OF_TYPE.some(mark => data.includes(mark))) {
     const members: object = JSON.parse(data)
