@@ -12,6 +12,7 @@ import { afterPatience, patient } from '../test/harness/patience.js'
 
 /** For one file, on a quiet machine. Only a net: what a test waits for has a deadline that says what it waited for. */
 const FILE_MS = 300_000
+const NIGHTLY_FILE_MS = 4 * 3_600_000
 /** For a file whose time is up to report which test hangs. */
 const LAST_WORDS_MS = 30_000
 const PLAN = /^1\.\.\d+/
@@ -26,16 +27,17 @@ export interface TestFileOptions {
 /** @param file the compiled file, as a path from the package. @returns lines of TAP; the last result is that of the file. */
 export async function runTestFile(file: string, { env, stopped }: TestFileOptions): Promise<string[]> {
   const begun = performance.now()
+  const fileMs = env.SLUICE_NIGHTLY === '1' ? NIGHTLY_FILE_MS : FILE_MS
   // A process group of its own: Ctrl-C reaches only us, and we end the group.
   const child = spawn(process.execPath, [file], {
     cwd: packageRoot,
-    env: { ...process.env, TAP_TIMEOUT: `${Math.ceil(patient(FILE_MS) / 1_000)}`, ...env },
+    env: { ...process.env, TAP_TIMEOUT: `${Math.ceil(patient(fileMs) / 1_000)}`, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
     detached: true,
   })
   let isLate = false
   const end = () => endGroup(child)
-  const callOff = afterPatience(FILE_MS + LAST_WORDS_MS, () => {
+  const callOff = afterPatience(fileMs + LAST_WORDS_MS, () => {
     isLate = true
     end()
   })

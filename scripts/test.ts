@@ -2,7 +2,7 @@
  * `npm test`: runs compiled test files, each in a process of its own, on one Postgres, and closes with `N passed, N failed`.
  * Postgres starts only when a file needs it; the files that need none run meanwhile.
  */
-import { readdirSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
@@ -22,6 +22,7 @@ processes, browsers and toolchains: --system runs them. Postgres is started unle
 
   --help, -h           show this
   --system             run the tests of test/end-to-end/ instead
+  --nightly            run what takes hours instead: ten-minute outages, and as many random inputs as a night has time for
   --grep, -g PATTERN   only the tests whose names match this regular expression; may be given several times
   --only, -o           only the tests that are marked with { only: true }
   --bail, -b           stop at the first failure
@@ -63,7 +64,8 @@ function readArguments() {
       allowPositionals: true,
       options: {
         help: { type: 'boolean', short: 'h' },
-        system: { type: 'boolean' },
+        system: { type: 'boolean', default: false },
+        nightly: { type: 'boolean', default: false },
         grep: { type: 'string', short: 'g', multiple: true },
         only: { type: 'boolean', short: 'o' },
         bail: { type: 'boolean', short: 'b' },
@@ -79,7 +81,10 @@ function readArguments() {
     const named = positionals.flatMap(testFilesAt)
     return {
       options: { ...values, jobs },
-      files: positionals.length > 0 ? named : testFilesIn(tests).filter(isOfLane(values.system ?? false)),
+      files:
+        positionals.length > 0
+          ? named
+          : testFilesIn(tests).filter(values.nightly ? isNightly : isOfLane(values.system)),
     }
   } catch (error) {
     console.error(`${usageError(error).message}\n\n${USAGE}`)
@@ -108,6 +113,10 @@ function isOfLane(isSystem: boolean): (file: string) => boolean {
   return file => relative(tests, file).startsWith(SYSTEM_TESTS) === isSystem
 }
 
+function isNightly(file: string): boolean {
+  return readFileSync(file, 'utf8').includes('/harness/nightly.js')
+}
+
 async function run(): Promise<Run> {
   const report = new TapReport(line => console.log(line))
   const stop = new AbortController()
@@ -133,7 +142,7 @@ async function run(): Promise<Run> {
         limit(async () => {
           if (stop.signal.aborted) return
           const env = {
-            ...tapEnvironment(),
+            ...testEnvironment(),
             ...(needsPostgres(file) ? postgresEnvironment(await server) : {}),
           }
           const lines = await runTestFile(relative(packageRoot, file), { env, stopped: stop.signal })
@@ -151,10 +160,11 @@ async function run(): Promise<Run> {
   return { ...others, failed: stoppedBy === undefined ? failed : Math.max(failed, 1), stoppedBy }
 }
 
-/** What tap's own command would hand its test files. */
-function tapEnvironment(): Record<string, string> {
+/** How the test files run: mostly what tap's own command would hand them. */
+function testEnvironment(): Record<string, string> {
   return {
     TAP_BAIL: options.bail ? '1' : '0',
+    SLUICE_NIGHTLY: options.nightly ? '1' : '0',
     TAP_ONLY: options.only ? '1' : '0',
     ...(options.grep ? { TAP_GREP: options.grep.join('\n') } : {}),
   }

@@ -4,6 +4,7 @@ import type { Database } from '../../src/database/pool.js'
 import { createDatabase } from '../harness/database.js'
 import { as } from '../harness/gateway.js'
 import { startNginx, withoutNginx } from '../harness/nginx.js'
+import { byNight } from '../harness/nightly.js'
 import { afterPatience } from '../harness/patience.js'
 import { startProcess } from '../harness/process.js'
 import { differenceOf, type Logs, readLogs } from './logs.js'
@@ -12,7 +13,7 @@ import { Random } from './random.js'
 import { END, Wanderer } from './wanderer.js'
 
 const CLIENTS = 50
-const PUBLISHING_MS = 12_000
+const PUBLISHING_MS = byNight(12_000, 600_000)
 /** After the last event everybody must have it within this time. */
 const ARRIVAL_MS = 30_000
 

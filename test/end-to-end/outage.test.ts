@@ -4,13 +4,14 @@ import t, { type Test } from 'tap'
 import { createDatabase } from '../harness/database.js'
 import { type EventStream, openStream } from '../harness/event-stream.js'
 import { as } from '../harness/gateway.js'
+import { byNight } from '../harness/nightly.js'
 import { preparePostgres, withoutFreezing } from '../harness/postgres.js'
 import { type GatewayProcess, startProcess } from '../harness/process.js'
 import { execute } from '../harness/server.js'
 import { until } from '../harness/until.js'
 
-const DOWN_MS = 20_000
-const FROZEN_MS = 12_000
+const DOWN_MS = byNight(20_000, 600_000)
+const FROZEN_MS = byNight(12_000, 600_000)
 const PUBLISHERS = 3
 const PATIENCE_MS = 60_000
 const PUBLISH_EVERY_MS = 20
@@ -19,53 +20,59 @@ const env = { HEARTBEAT_MS: '1000' }
 /** With NOTIFY switched off there is no listener to lose. */
 const listens = process.env.BUS_NOTIFY !== 'off'
 
-t.test('Postgres goes for 20 s and comes back: streams stay, nothing is lost or doubled', async t => {
-  const postgres = await preparePostgres(t)
-  await postgres.start()
-  const gateway = await startProcess(t, { databaseUrl: postgres.url, env })
-  const stream = await follow(t, gateway)
-  const publishers = startPublishers(t, gateway)
-  await stream.until(20, 'thing.made')
+t.test(
+  `Postgres goes for ${DOWN_MS / 1_000} s and comes back: streams stay, nothing is lost or doubled`,
+  async t => {
+    const postgres = await preparePostgres(t)
+    await postgres.start()
+    const gateway = await startProcess(t, { databaseUrl: postgres.url, env })
+    const stream = await follow(t, gateway)
+    const publishers = startPublishers(t, gateway)
+    await stream.until(20, 'thing.made')
 
-  await postgres.stop()
-  await untilState(stream, 'degraded')
-  const before = stream.messages.length
-  const refused = await fetch(`${gateway.url}/api/events`, {
-    method: 'POST',
-    body: '{"type":"thing.made","data":{}}',
-    headers: { ...as('editor'), 'content-type': 'application/json' },
-  })
-  const ready = await fetch(`${gateway.url}/ready`)
-  const newcomer = await openStream(t, `${gateway.url}/api/events`, { headers: as('viewer', 'globex') })
-  await pause(DOWN_MS)
+    await postgres.stop()
+    await untilState(stream, 'degraded')
+    const before = stream.messages.length
+    const refused = await fetch(`${gateway.url}/api/events`, {
+      method: 'POST',
+      body: '{"type":"thing.made","data":{}}',
+      headers: { ...as('editor'), 'content-type': 'application/json' },
+    })
+    const ready = await fetch(`${gateway.url}/ready`)
+    const newcomer = await openStream(t, `${gateway.url}/api/events`, { headers: as('viewer', 'globex') })
+    await pause(DOWN_MS)
 
-  t.equal(refused.status, 503)
-  t.match(refused.headers.get('retry-after'), /^\d+$/)
-  t.match(await refused.json(), { code: 'database-unavailable', retry_after: Number })
-  t.equal(ready.status, 503)
-  t.match(await ready.json(), {
-    status: 'unready',
-    mode: 'degraded',
-    database: 'down',
-    bus: listens ? 'down' : 'off',
-  })
-  t.equal(newcomer.response.statusCode, 200)
-  t.match(await newcomer.until(1), [{ event: 'unavailable', data: '{"reason":"database"}' }])
-  t.equal(newcomer.retries.length, 1)
-  t.equal(await newcomer.ended(), true)
-  const meanwhile = stream.messages.slice(before)
-  t.ok(meanwhile.length >= 10 && meanwhile.every(({ event }) => event === 'heartbeat'), 'heartbeats went on')
+    t.equal(refused.status, 503)
+    t.match(refused.headers.get('retry-after'), /^\d+$/)
+    t.match(await refused.json(), { code: 'database-unavailable', retry_after: Number })
+    t.equal(ready.status, 503)
+    t.match(await ready.json(), {
+      status: 'unready',
+      mode: 'degraded',
+      database: 'down',
+      bus: listens ? 'down' : 'off',
+    })
+    t.equal(newcomer.response.statusCode, 200)
+    t.match(await newcomer.until(1), [{ event: 'unavailable', data: '{"reason":"database"}' }])
+    t.equal(newcomer.retries.length, 1)
+    t.equal(await newcomer.ended(), true)
+    const meanwhile = stream.messages.slice(before)
+    t.ok(
+      meanwhile.length >= 10 && meanwhile.every(({ event }) => event === 'heartbeat'),
+      'heartbeats went on',
+    )
 
-  await postgres.start()
-  publishers.acknowledged.push(
-    await measure(t, stream, postgres.url, 'after Postgres took connections again'),
-  )
-  await publishers.stop()
+    await postgres.start()
+    publishers.acknowledged.push(
+      await measure(t, stream, postgres.url, 'after Postgres took connections again'),
+    )
+    await publishers.stop()
 
-  t.ok(publishers.refusals > 0, 'publishers were sent away meanwhile, and came back')
-  await sameAsLog(t, stream, postgres.url, publishers.acknowledged)
-  t.equal(await gateway.stop(), 0)
-})
+    t.ok(publishers.refusals > 0, 'publishers were sent away meanwhile, and came back')
+    await sameAsLog(t, stream, postgres.url, publishers.acknowledged)
+    t.equal(await gateway.stop(), 0)
+  },
+)
 
 t.test(
   'Postgres freezes with every connection open: noticed, and over when it thaws',

@@ -18,11 +18,14 @@ import { TypeFilter } from '../../../src/log/type-filter.js'
 import { sse } from '../../../src/sse/encoding.js'
 import { type Response, Sink } from '../../../src/sse/sink.js'
 import { silent } from '../../harness/hub.js'
+import { byNight } from '../../harness/nightly.js'
 import { type Random, randomFrom } from '../../harness/random.js'
 import { until } from '../../harness/until.js'
 import { type Known, ModelLog, STREAM } from './model-log.js'
 
+/** Logs at the same time, and how often. */
 const SEEDS = 8
+const ROUNDS = byNight(1, 250)
 const STEPS = 120
 const OLD_EVENTS = 17_000
 const RARE = TypeFilter.parse('rare')
@@ -30,9 +33,12 @@ const RARE = TypeFilter.parse('rare')
 for (const behind of [false, true]) {
   const readers = behind ? ', while its readers are led to the old primary' : ''
   t.test(`each client gets what continues its own events, or a reset first${readers}`, async t => {
-    const found = await Promise.all(Array.from({ length: SEEDS }, (_, seed) => run(t, seed, behind)))
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const seeds = Array.from({ length: SEEDS }, (_, n) => round * SEEDS + n)
+      const found = await Promise.all(seeds.map(seed => run(t, seed, behind)))
 
-    t.strictSame(found.flat(), [])
+      t.strictSame(found.flat(), [])
+    }
   })
 }
 

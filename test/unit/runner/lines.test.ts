@@ -1,6 +1,9 @@
 import t from 'tap'
 import { type Line, LineSplitter, MAX_LINE_BYTES } from '../../../src/runner/lines.js'
+import { byNight } from '../../harness/nightly.js'
 import { type Random, randomFrom } from '../../harness/random.js'
+
+const TEXTS = byNight(300, 100_000)
 
 t.test('a line ends with LF, CR LF or CR; the last one may have no end', async t => {
   t.strictSame(textsOf('a\nb\r\nc\rd'), ['a', 'b', 'c', 'd'])
@@ -69,7 +72,7 @@ t.test('a line without an end is not held back beyond its first part', async t =
 })
 
 t.test('wherever the chunks begin and end, the lines are those of the whole text', async t => {
-  for (let seed = 1; seed <= 300; seed += 1) {
+  for (let seed = 1; seed <= TEXTS; seed += 1) {
     const random = randomFrom(seed)
     const bytes = randomOutput(random)
     const splitter = new LineSplitter()
@@ -79,7 +82,7 @@ t.test('wherever the chunks begin and end, the lines are those of the whole text
     const parts = lines.filter(({ text }) => Buffer.byteLength(text) > 3 * MAX_LINE_BYTES)
     if (!same(joined(lines), expectedOf(bytes)) || parts.length > 0) t.fail(`seed ${seed}`)
   }
-  t.pass('300 texts')
+  t.pass(`${TEXTS} texts`)
 })
 
 function linesOf(text: string): Line[] {

@@ -1,6 +1,7 @@
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import t from 'tap'
 import { encodeMessage, type SseMessage } from '../../../src/sse/frame.js'
+import { byNight } from '../../harness/nightly.js'
 import { type Random, randomFrom } from '../../harness/random.js'
 
 t.test('the fields stand in one block, data last, and an empty line ends it', async t => {
@@ -84,14 +85,16 @@ t.test('a comment says nothing, however it is written', async t => {
 
 t.test('random messages arrive as they were, in whatever pieces', async t => {
   const random = randomFrom(20_261_121)
-  const messages = Array.from({ length: 2_000 }, () => randomMessage(random))
+  for (let round = 0; round < byNight(1, 5_000); round += 1) {
+    const messages = Array.from({ length: 2_000 }, () => randomMessage(random))
 
-  const found = received(...pieces(messages.map(encodeMessage).join(''), random))
+    const found = received(...pieces(messages.map(encodeMessage).join(''), random))
 
-  t.strictSame(
-    found,
-    messages.map(({ id, event, data = '' }) => ({ id, event: event || undefined, data: normal(data) })),
-  )
+    t.strictSame(
+      found,
+      messages.map(({ id, event, data = '' }) => ({ id, event: event || undefined, data: normal(data) })),
+    )
+  }
 })
 
 function randomMessage(random: Random): SseMessage {
