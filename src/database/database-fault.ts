@@ -1,10 +1,10 @@
 /**
- * What SQLSTATE is whose fault (PostgreSQL manual, appendix A). One table decides for every caller of the database:
- * what the HTTP answer is, what a stream is told, whether to try again, and how loud the log is.
+ * Assigns each SQLSTATE to its cause (PostgreSQL manual, appendix A). One table decides for every caller of the
+ * database: the HTTP response, the notice on a stream, whether to retry, and the log level.
  *
- * An error that is in the table is the database's, its operator's or the moment's: the same request may succeed later,
- * so it is answered 503, or `unavailable` on a stream. Every other error is ours: 500, and a line of level `error`.
- * What our own functions raise (SL…) is translated before it gets here.
+ * An error in the table is caused by the database, its operator or the moment: the same request may succeed later, so
+ * the response is 503, or `unavailable` on a stream. Every other error is our fault: 500, and a line of level
+ * `error`. The errors of our own functions (SL…) are translated before.
  */
 import { isConnectionError, Problem, sqlState, unavailable } from '../problems/problem.js'
 
@@ -21,9 +21,9 @@ export type DatabaseFaultName = (typeof DATABASE_FAULTS)[number]
 
 export interface DatabaseFault {
   readonly name: DatabaseFaultName
-  /** `error` where a person has to act before it can work again. */
+  /** `error` if a person has to act before it can work again. */
   readonly level: 'warn' | 'error'
-  /** The connection is dead, or it leads to a server that will not do: do not use it again. */
+  /** The connection is dead, or leads to the wrong server: do not use it again. */
   readonly discard: boolean
 }
 
@@ -35,7 +35,7 @@ const BROKEN: DatabaseFault = { name: 'broken', level: 'error', discard: true }
 const TOO_SLOW: DatabaseFault = { name: 'too-slow', level: 'warn', discard: false }
 const CONTENDED: DatabaseFault = { name: 'contended', level: 'warn', discard: false }
 
-/** By SQLSTATE or its beginning; the longest that fits counts. */
+/** By SQLSTATE or its prefix; the longest match counts. */
 const FAULTS: Readonly<Record<string, DatabaseFault>> = {
   // The connection: it broke, was refused, or was ended by an administrator, a crash or a shutdown.
   '08': AWAY,
@@ -47,7 +47,7 @@ const FAULTS: Readonly<Record<string, DatabaseFault>> = {
   '25P03': { ...TOO_SLOW, discard: true },
   '25P04': { ...TOO_SLOW, discard: true },
   '57014': TOO_SLOW,
-  // Lost against other transactions. Nothing was stored.
+  // Rolled back in favour of other transactions. Nothing was stored.
   '40': CONTENDED,
   '55006': CONTENDED,
   '55P03': CONTENDED,
@@ -61,7 +61,7 @@ const FAULTS: Readonly<Record<string, DatabaseFault>> = {
   '42883': NOT_SET_UP,
   '42P01': NOT_SET_UP,
   '55P02': NOT_SET_UP,
-  // A pooler that hands prepared statements to other connections.
+  // A pooler that shares prepared statements between connections.
   '26000': NOT_SET_UP,
   '42P05': NOT_SET_UP,
   // Disk, memory, connections, and the queue of NOTIFY. A full disk does not become empty by itself.
@@ -84,25 +84,28 @@ const SENTENCES: Readonly<Record<DatabaseFaultName, string>> = {
   contended: 'Others change the same right now.',
 }
 
-/** Undefined for an error that no retry mends, and for one that the database did not cause. */
+/** Undefined for an error that a retry cannot fix, and for one that the database did not cause. */
 export function databaseFault(error: unknown): DatabaseFault | undefined {
   const state = sqlState(error)
   if (state === undefined) return isConnectionError(error) ? AWAY : undefined
   return FAULTS[state] ?? FAULTS[state.slice(0, 3)] ?? FAULTS[state.slice(0, 2)]
 }
 
-/** How loud the log is about an error that will be tried again. */
+/** The log level of an error that will be retried. */
 export function levelOf(error: unknown): 'warn' | 'error' {
   return databaseFault(error)?.level ?? 'error'
 }
 
-/** The fault that a Problem or an error of the database tells of; undefined where it is neither. */
+/** The fault behind a Problem or an error of the database; undefined if it is neither. */
 export function faultNameOf(error: unknown): DatabaseFaultName | undefined {
   if (!(error instanceof Problem)) return databaseFault(error)?.name
   return DATABASE_FAULTS.find(name => name === error.members.database)
 }
 
-/** The member of an `unavailable` that says why the database cannot serve. That it is away needs no second word. */
+/**
+ * The member of an `unavailable` that says why the database cannot serve. An unreachable database needs no further
+ * explanation.
+ */
 export function databaseMember(name: DatabaseFaultName | undefined): {
   readonly database?: DatabaseFaultName
 } {
@@ -110,8 +113,8 @@ export function databaseMember(name: DatabaseFaultName | undefined): {
 }
 
 /**
- * What a caller is told of a fault.
- * @param note what else it should know before it tries again, such as that nothing was stored.
+ * The Problem for a caller.
+ * @param note further information for the retry, such as that nothing was stored.
  */
 export function faultProblem(name: DatabaseFaultName, cause?: unknown, note?: string): Problem {
   const detail = [SENTENCES[name], note, 'Try again.'].filter(part => part !== undefined).join(' ')

@@ -1,15 +1,16 @@
 /**
- * A gate before a pool of connections, so that one workspace cannot have them all. It lets through as many statements and
- * transactions as there are connections, but for a few of one workspace, which are kept for others. When none is left, those
- * that wait get the next one by the number that their workspaces hold, the smallest first, and then by turns.
+ * A gate in front of a pool of connections, so that one workspace cannot take them all. It admits as many statements
+ * and transactions as there are connections, except that a few are reserved for other workspaces. If none is free,
+ * the next one goes to the waiting workspace that holds the fewest, and among equals to the one that was served
+ * longest ago.
  *
- * What belongs to no workspace passes by the gate: the publisher with its one connection, retention, leases, rate windows.
- * One connection is left for it. Nothing may enter twice: it would wait for itself.
+ * Work without a workspace bypasses the gate: the publisher with its one connection, retention, leases, rate windows.
+ * One connection is reserved for it. Nothing may enter twice: it would wait for itself.
  */
 import { Problem, unavailable } from '../problems/problem.js'
 import type { Database } from './pool.js'
 
-/** As long as a request waits for a connection to be made (src/database/pool.ts). */
+/** The same time that a request waits for a new connection (src/database/pool.ts). */
 const PATIENCE_MS = 5_000
 
 interface Waiting {
@@ -22,10 +23,10 @@ export class FairGate {
   readonly #patienceMs: number
   #used = 0
   readonly #held = new Map<string, number>()
-  /** By workspaces, the one that was served longest ago first. */
+  /** Per workspace; the one that was served longest ago comes first. */
   readonly #waiting = new Map<string, Set<Waiting>>()
 
-  /** @param connections of the pool. */
+  /** @param connections the size of the pool. */
   constructor(connections: number, patienceMs: number = PATIENCE_MS) {
     this.#slots = connections > 3 ? connections - 1 : connections
     this.#slotsOfOne = Math.max(1, this.#slots - Math.max(1, Math.floor(this.#slots / 4)))
@@ -33,8 +34,8 @@ export class FairGate {
   }
 
   /**
-   * Does the work, which may take one connection, when it is the workspace's turn.
-   * @throws {Problem} 503 `database-busy` when that does not come.
+   * Runs the work, which may take one connection, when it is the workspace's turn.
+   * @throws {Problem} 503 `database-busy` if that does not happen in time.
    */
   async run<T>(workspace: string, work: () => Promise<T>): Promise<T> {
     if (this.#used < this.#slots && this.#heldBy(workspace) < this.#slotsOfOne) this.#take(workspace)
@@ -86,7 +87,7 @@ export class FairGate {
     const [workspace, waiting] = next
     this.#leave(workspace, waiting)
     const queue = this.#waiting.get(workspace)
-    // Behind the others of as few.
+    // After the others that hold as few.
     if (queue && this.#waiting.delete(workspace)) this.#waiting.set(workspace, queue)
     this.#take(workspace)
     waiting.enter()

@@ -49,7 +49,7 @@ export const SETTINGS: Readonly<Record<string, string>> = {
   // Times. A pool ends idle connections by itself.
   statement_timeout: '30s',
   lock_timeout: '0',
-  // Longer than any answer of ours takes; a gateway that has vanished must not keep its locks for ever.
+  // Longer than any of our requests takes; a gateway that has failed must not keep its locks forever.
   idle_in_transaction_session_timeout: '60s',
   idle_session_timeout: '0',
   transaction_timeout: '0',
@@ -66,7 +66,7 @@ export function pins(span: 'session' | 'transaction', more: Readonly<Record<stri
   const local = span === 'transaction'
   const set = local ? 'set local' : 'set'
   return (
-    // First what could delay or cancel the statement that sets the others.
+    // First the settings that could delay or cancel the statement that sets the others.
     `${set} jit = off; ${set} statement_timeout = '${settings.statement_timeout}'; ` +
     `select pg_catalog.set_config(s.name, s.value, ${local}) from (values ${rows}) s (name, value) ` +
     'where pg_catalog.current_setting(s.name, true) is not null union all ' +

@@ -36,9 +36,9 @@ type Row = { request: number } & (
 )
 
 /**
- * Stores each request whole or refuses it.
+ * Stores each request as a whole, or refuses it.
  * @returns the outcome of each request, in their order.
- * @throws when the statement failed; then nothing of any request is stored, unless the connection broke.
+ * @throws if the statement failed; then nothing of any request is stored, unless the connection broke.
  */
 export async function appendRequests(
   client: Queryable,

@@ -1,4 +1,4 @@
-/** The append of one event inside the caller's own short transaction, or as one of its own. */
+/** Appends one event inside the caller's own short transaction, or in one of its own. */
 import type { Queryable } from '../database/pool.js'
 import type { Position, StreamId } from './event.js'
 
@@ -12,8 +12,8 @@ export interface Appended {
 /**
  * @param data JSON text of an object.
  * @param actor the principal who caused it.
- * @throws SQLSTATE SL001 when the stream is closed, SL002 for an illegal event, 40001 under a snapshot that is
- *   older than the stream's tail.
+ * @throws SQLSTATE SL001 if the stream is closed, SL002 for an illegal event, 40001 under a snapshot that is older
+ *   than the stream's tail.
  */
 export async function append(
   database: Queryable,

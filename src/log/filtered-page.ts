@@ -1,8 +1,8 @@
 /**
- * Pages of rare types. The database filters, so that the replay of one event in ten thousand does not ship all of
- * them; and each call looks at a bounded stretch of the log, so that no call takes long. What is not there cannot be
- * seen between events that are far apart, so the statement itself makes sure, in its own snapshot, that the whole
- * stretch is stored: the base is not beyond its beginning, and the event at its end is there (I3).
+ * Pages of rare types. The database filters, so that the replay of one event in ten thousand does not transfer all of
+ * them; and each call reads a bounded stretch of the log, so that no call takes long. Between events that are far
+ * apart a gap is invisible, so the statement itself verifies, in its own snapshot, that the whole stretch is stored:
+ * the base is not beyond its start, and the event at its end exists (I3).
  */
 import type { Queryable } from '../database/pool.js'
 import type { Position, StoredEvent, StreamId } from './event.js'
@@ -13,20 +13,20 @@ import type { TypeFilter } from './type-filter.js'
 const SCANNED_EVENTS = 10_000
 const PAGE_BYTES = 4 * 1024 * 1024
 
-/** Its events are those that match. */
+/** The matching events. */
 export interface FilteredPage extends Page {
   /**
-   * The last event that was looked at, whether it matches or not: all that match up to it are in this page or an
-   * earlier one; continue after it. Undefined when there was nothing to look at, or not all of it is stored: retention
-   * has removed the first, or the log has lost the last.
+   * The last event that was checked, whether it matches or not: all matches up to it are in this page or an earlier
+   * one; continue after it. Undefined if there was nothing to check, or not all of it is stored: retention has
+   * removed the first, or the log has lost the last.
    */
   readonly last: StoredEvent | undefined
 }
 
 /**
- * The matching events after a position, in order: at most `limit`, and of those as many as have `maxBytes` of data
- * together, but at least one if there is any. May be empty without having reached `upTo`; then continue.
- * @param upTo a position that has been stored, such as the head's: what comes after it is not looked at.
+ * The matching events after a position, in order: at most `limit`, with at most `maxBytes` of data in total, but at
+ * least one if there is any. May be empty without having reached `upTo`; then continue.
+ * @param upTo a stored position, such as the head's: later events are not checked.
  * @param maxBytes default 4 MiB.
  */
 export async function readFilteredPage(

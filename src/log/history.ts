@@ -1,9 +1,9 @@
-/** Whether the log still is the one that was read from: a restore or a failover may have lost its tail. */
+/** Whether the log still has the history that was read before: a restore or a failover may have lost its tail. */
 import type { Queryable } from '../database/pool.js'
 import type { StreamId } from './event.js'
 import type { Head } from './log.js'
 
-/** Of the streams, those that are gone. */
+/** The streams that no longer exist. */
 export async function findGone(database: Queryable, streams: readonly StreamId[]): Promise<StreamId[]> {
   const { rows } = await database.query<{ id: StreamId }>({
     name: 'sluice-find-gone',
@@ -16,8 +16,8 @@ export async function findGone(database: Queryable, streams: readonly StreamId[]
 }
 
 /**
- * Whether all these places are in the log, in one snapshot. Then they are of one history: an event is never changed, so
- * the log has before the last of them what it had when that one was seen.
+ * Whether all these places are in the log, in one snapshot. Then they belong to one history: an event never changes,
+ * so the log before the last of them is the same as when that event was read.
  */
 export async function hasAll(
   database: Queryable,

@@ -1,36 +1,37 @@
 /**
  * The reading side of the log: one statement per function. Positions are dense and in commit order, so a page is
- * contiguous (I3); only retention can move where the first one starts. A log can lose its tail and number other events
- * alike, so whoever goes on after a place compares the event there with the one that it knows (I4).
+ * contiguous (I3); only retention can move the start of the first one. A log can lose its tail and give the same
+ * numbers to other events, so a reader that continues after a position compares the event there with the one that it
+ * knows (I4).
  *
- * Each function takes a pool or, to read within a transaction, a client of one (src/database/pool.ts: `bigint`
- * arrives as a number and `json` as its text).
+ * Each function takes a pool or, to read within a transaction, its client (src/database/pool.ts: `bigint` arrives as
+ * a number and `json` as its text).
  */
 import type { Database, Queryable } from '../database/pool.js'
 import type { Position, StoredEvent, StreamId } from './event.js'
 
-/** The last event of a stream: of the stored ones, or the last that retention removed. */
+/** The last stored event of a stream, or the last one that retention removed. */
 export interface Head {
   /** 0 before the first event; the UUID is random then. */
   readonly position: Position
   readonly eventId: string
 }
 
-/** What is stored of a stream: the events after `base`, up to and including `head`. */
+/** The stored part of a stream: the events after `base`, up to and including `head`. */
 export interface Bounds {
   readonly base: Head
   readonly head: Head
 }
 
-/** A place in a stream, and what is stored of the stream, from one snapshot. */
+/** A place in a stream, and the stored part of the stream, from one snapshot. */
 export interface Place extends Bounds {
-  /** The UUID of the event there, or of the base; undefined when the log has none: not yet, or no longer. */
+  /** The UUID of the event there, or of the base; undefined if the log has none: not yet, or no longer. */
   readonly eventId: string | undefined
 }
 
-/** What is stored after a place in a stream, from one snapshot. */
+/** The events after a place in a stream, from one snapshot. */
 export interface Page {
-  /** The UUID of the event at that place, or of the base. Undefined when the log has none there. */
+  /** The UUID of the event at that place, or of the base. Undefined if the log has none there. */
   readonly anchor: string | undefined
   readonly events: readonly StoredEvent[]
 }
@@ -45,8 +46,9 @@ export interface StreamState {
 export const EVENT = `e."position", e.event_id as "eventId", e.at, e.type, e.data::text as data`
 
 /**
- * What cuts a page by bytes: the running sum of sizes. Sizes are known without reading, since data is stored
- * uncompressed, so only the rows that fit have their data fetched. The first row always fits: its sum is its own size.
+ * Limits a page by bytes: the running sum of sizes. Sizes are known without reading the data, because it is stored
+ * uncompressed, so Postgres fetches the data of the rows that fit and of no others. The first row always fits: its
+ * sum is its own size.
  */
 export const SIZED = `e.*, sum(pg_column_size(e.data)) over (order by e."position" rows unbounded preceding) as bytes`
 export const fits = (maxBytes: string) => `(e.bytes <= ${maxBytes} or e.bytes = pg_column_size(e.data))`
@@ -66,10 +68,10 @@ export async function findStream(
   return rows[0]
 }
 
-/** A stream with its head, of one snapshot. */
+/** A stream with its head, from one snapshot. */
 export interface StreamWithHead extends StreamState {
   readonly head: Head
-  /** Whether retention may soon take it for one that nobody uses; a follower has `noteUse` prevent that. */
+  /** Whether retention may soon consider the stream unused; a follower calls `noteUse` to prevent that. */
   readonly unused: boolean
 }
 
@@ -94,7 +96,7 @@ export async function findStreamAndHead(
   return rows.map(({ position, eventId, ...stream }) => ({ ...stream, head: { position, eventId } }))[0]
 }
 
-/** Lets retention keep streams that have no events, because somebody follows them. */
+/** Makes retention keep empty streams that a client follows. */
 export async function noteUse(database: Database, streams: readonly StreamId[]): Promise<void> {
   await database.query({
     name: 'sluice-use-streams',
@@ -104,8 +106,8 @@ export async function noteUse(database: Database, streams: readonly StreamId[]):
 }
 
 /**
- * The stream's number; the stream is created, of that kind, when it is missing. Nothing is written where it exists, so
- * that a read-only database will do.
+ * The stream's number; a missing stream is created with the given kind. If it exists, nothing is written, so that a
+ * read-only database is enough.
  */
 export async function ensureStream(
   database: Queryable,
@@ -125,7 +127,7 @@ export async function ensureStream(
   return row.id
 }
 
-/** @throws when there is no such stream. */
+/** @throws if the stream does not exist. */
 export async function readHead(database: Queryable, stream: StreamId): Promise<Head> {
   const bounds = await readBounds(database, stream)
   if (!bounds) throw new Error(`There is no stream ${stream}.`)
@@ -148,7 +150,7 @@ export const ANCHOR = `
   coalesce((select e.event_id from sluice.events e where e.stream_id = $1 and e."position" = $2),
            (select s.base_event_id from sluice.streams s where s.id = $1 and s.base_position = $2)) as anchor`
 
-/** Both ends, from one snapshot. Undefined when there is no such stream. */
+/** Both ends, from one snapshot. Undefined if the stream does not exist. */
 export async function readBounds(database: Queryable, stream: StreamId): Promise<Bounds | undefined> {
   const { rows } = await database.query<BoundsRow>({
     name: 'sluice-read-bounds',
@@ -158,7 +160,7 @@ export async function readBounds(database: Queryable, stream: StreamId): Promise
   return rows.map(boundsOf)[0]
 }
 
-/** Undefined when there is no such stream. */
+/** Undefined if the stream does not exist. */
 export async function readPlace(
   database: Queryable,
   stream: StreamId,
@@ -176,7 +178,7 @@ function boundsOf({ basePosition, baseEventId, position, eventId }: BoundsRow): 
   return { base: { position: basePosition, eventId: baseEventId }, head: { position, eventId } }
 }
 
-/** Undefined when the log has no event there: not yet, or no longer. */
+/** Undefined if the log has no event there: not yet, or no longer. */
 export async function readEvent(
   database: Queryable,
   stream: StreamId,
@@ -191,8 +193,8 @@ export async function readEvent(
 }
 
 /**
- * The events after a position, in order: at most `limit`, and of those as many as have `maxBytes` of data together,
- * but at least one if there is any. The first is later than `after + 1` where retention has removed that one.
+ * The events after a position, in order: at most `limit`, with at most `maxBytes` of data in total, but at least one
+ * if there is any. The first one is later than `after + 1` if retention has removed that event.
  */
 export async function readPage(
   database: Queryable,
@@ -218,7 +220,7 @@ export async function readPage(
   return pageOf(rows)
 }
 
-/** A row has an event, or there is one row and no event. */
+/** A row has an event, or there is one row without an event. */
 export type PageRow = { anchor: string | null } & (StoredEvent | { position: null })
 
 export function pageOf(rows: readonly PageRow[]): Page {

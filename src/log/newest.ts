@@ -1,13 +1,13 @@
-/** The newest events of some types: where they begin, and themselves. */
+/** The newest events of some types, and where they start. */
 import type { Queryable } from '../database/pool.js'
 import type { Position, StoredEvent, StreamId } from './event.js'
 import { EVENT } from './log.js'
 import type { TypeFilter } from './type-filter.js'
 
-/** Older events are not looked at: a rare type must not cost a scan of the whole log. */
+/** Older events are not read: a rare type must not cost a scan of the whole log. */
 const SCANNED_EVENTS = 10_000
 
-/** The position of the `count`-th newest matching event, or of the oldest found; undefined when there is none. */
+/** The position of the `count`-th newest matching event, or of the oldest found; undefined if there is none. */
 export async function readNthNewest(
   database: Queryable,
   stream: StreamId,

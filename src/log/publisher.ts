@@ -7,7 +7,7 @@ import { idempotencyOf } from './idempotency.js'
 import { dataOf } from './new-event.js'
 import { answerLost, overloaded, problemOf, refusal, shuttingDown, unreachable } from './publish-problem.js'
 
-/** A larger request is committed alone. */
+/** A larger request is committed by itself. */
 const MAX_BATCH_EVENTS = 2_000
 const MAX_BATCH_BYTES = 4 * 1024 * 1024
 const MAX_WAITING_REQUESTS = 10_000
@@ -18,9 +18,9 @@ export interface PublishRequest {
   readonly stream: string
   /** The id of the principal; idempotency keys belong to it. */
   readonly actor: string
-  /** At least one; they are stored all, next to each other, or not at all. */
+  /** At least one; all of them are stored, with consecutive positions, or none. */
   readonly events: readonly NewEvent[]
-  /** A second request with the same key gets the receipt of the first; remembered for 24 hours. */
+  /** A second request with the same key gets the receipt of the first; keys are remembered for 24 hours. */
   readonly idempotencyKey?: string | undefined
 }
 
@@ -33,7 +33,7 @@ export interface Receipt {
 
 export interface PublisherOptions {
   readonly database: Database
-  /** Told after each COMMIT which streams have grown. Must not throw. */
+  /** Called after each COMMIT with the streams that have grown. Must not throw. */
   onCommitted(streams: readonly StreamId[]): void
 }
 
@@ -46,15 +46,15 @@ interface Waiting {
 
 /**
  * Publishes by group commit. A request is `waiting` from publish() until a flush takes it; then it is `in flight`
- * until its answer is known. One flush is in flight at a time, and takes what has arrived meanwhile: a lone
- * request is committed at once, and under load batches grow by themselves.
+ * until its outcome is known. One flush is in flight at a time, and the next one takes the requests that have arrived
+ * meanwhile: a lone request is committed at once, and under load batches grow by themselves.
  *
- * A flush is one transaction. If it fails because of what is in it, it is tried again in parts, so that a bad request
- * fails alone (part by part, so the order of a stream's requests stays). If the database cannot be reached, all
- * of it fails. Only close() leads to `closed`: what waits is refused, what is in flight gets its answer.
+ * A flush is one transaction. If its content makes it fail, it is retried in parts, so that a bad request fails alone
+ * (one part after another, so that a stream's requests keep their order). If the database is unreachable, all of it
+ * fails. Only close() leads to `closed`: waiting requests are refused, requests in flight get their outcome.
  *
- * An answer is given after COMMIT (I1). When the connection breaks before the answer to a COMMIT arrives,
- * nobody knows whether it was stored; the caller is told so, and an idempotency key makes the retry safe.
+ * publish() resolves after COMMIT (I1). If the connection breaks before the response to a COMMIT arrives, nobody
+ * knows whether the events were stored; the error says so, and an idempotency key makes the retry safe.
  */
 export class Publisher {
   readonly #options: PublisherOptions
@@ -69,12 +69,14 @@ export class Publisher {
 
   /**
    * Resolves when the events are stored.
-   * @param signal takes the request back while it waits; once in flight it is too late.
-   * @throws {Problem} 400 or 413 for events that may not be stored, 409 `stream-closed`, 422 `idempotency-key-reused`, 503
-   *   `overloaded`, `stream-busy`, `write-conflict`, `database-unavailable`, `shutting-down`.
+   * @param signal cancels the request while it waits; once it is in flight, it is too late.
+   * @throws {Problem} 400 or 413 for events that may not be stored, 409 `stream-closed`, 422
+   *   `idempotency-key-reused`, 503 `overloaded`, `stream-busy`, `write-conflict`, `database-unavailable`,
+   *   `shutting-down`.
    */
   async publish(request: PublishRequest, signal?: AbortSignal): Promise<Receipt> {
-    // By itself, so that nothing here keeps what was handed in: as objects, data takes up to twenty times its text.
+    // In a separate call, so that nothing here keeps the given events in memory: as objects, data takes up to twenty
+    // times the memory of its text.
     return this.#store(prepare(request), signal)
   }
 
@@ -97,7 +99,7 @@ export class Publisher {
     }
   }
 
-  /** Refuses what waits, and ends when what is in flight has its answer. */
+  /** Refuses waiting requests, and resolves when the requests in flight have their outcome. */
   async close(): Promise<void> {
     this.#closed = true
     for (const waiting of [...this.#waiting]) {
@@ -110,7 +112,7 @@ export class Publisher {
   #assertRoom(bytes: number): void {
     if (this.#closed) throw shuttingDown()
     const tooMany = this.#waiting.size >= MAX_WAITING_REQUESTS
-    // One request is always let in, however large.
+    // One request is always accepted, however large.
     const tooMuch = this.#waiting.size > 0 && this.#waitingBytes + bytes > MAX_WAITING_BYTES
     if (tooMany || tooMuch) throw overloaded()
   }
@@ -143,7 +145,7 @@ export class Publisher {
     return batch
   }
 
-  /** Gives each request of the batch its answer. Never rejects. */
+  /** Settles each request of the batch. Never rejects. */
   async #flush(batch: readonly Waiting[]): Promise<void> {
     const requests = batch.map(waiting => waiting.request)
     const outcomes = await commit(this.#options.database, requests).catch((error: unknown) => ({ error }))
@@ -192,12 +194,12 @@ async function commit(
   }
 }
 
-/** What to try by itself: each stream when one of them is locked, else each half. None when that cannot help. */
+/** The parts to retry: each stream if one of them is locked, else each half. None if a retry cannot help. */
 function partsOf(batch: readonly Waiting[], error: unknown): (readonly Waiting[])[] {
   if (error instanceof Problem) return []
   if (sqlState(error) === SqlState.lockNotAvailable) return byStream(batch)
   const fault = databaseFault(error)
-  // Parts of it would meet the same fault.
+  // Its parts would meet the same fault.
   if (fault && fault.name !== 'contended') return []
   const middle = Math.ceil(batch.length / 2)
   return [batch.slice(0, middle), batch.slice(middle)].filter(part => part.length > 0)

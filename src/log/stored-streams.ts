@@ -1,4 +1,4 @@
-/** How many streams there may be, and what retention takes from them (migrations/0006_retention.sql). */
+/** The limit of streams per workspace, and retention's share of them (migrations/0006_retention.sql). */
 import type { Database } from '../database/pool.js'
 import type { StreamId } from './event.js'
 
@@ -36,7 +36,7 @@ export async function findDue(
   return rows.map(({ id }) => id)
 }
 
-/** @throws 55P03 when it stays locked. */
+/** @throws 55P03 if it stays locked. */
 export async function retainStream(
   database: Database,
   stream: StreamId,
@@ -51,7 +51,7 @@ export async function retainStream(
   return rows[0]?.removed ?? 0
 }
 
-/** @param most streams of a workspace; 0: any number. */
+/** @param most the maximum number of streams of a workspace. 0 = unlimited. */
 export async function limitStreams(database: Database, most: number): Promise<void> {
   await database.query({
     name: 'sluice-limit-streams',

@@ -1,4 +1,4 @@
-/** What the tailer reads: what has come after the heads of many streams, and whether the log still has those heads. */
+/** The tailer's read: the new events after the heads of many streams, and whether the log still has those heads. */
 import type { Queryable } from '../database/pool.js'
 import type { StoredEvent, StreamId } from './event.js'
 import { EVENT, fits, type Head } from './log.js'
@@ -10,7 +10,7 @@ export interface TailWanted {
 
 export interface Tail {
   readonly streamId: StreamId
-  /** Whether the log has that head: its event, or the base, when retention has removed everything up to it. */
+  /** Whether the log has that head: its event, or the base if retention has removed everything up to it. */
   readonly continues: boolean
   /** After the head's position, in order. */
   readonly events: readonly StoredEvent[]
@@ -22,9 +22,9 @@ type Row = { readonly streamId: StreamId; readonly lost: boolean } & (
 )
 
 /**
- * The tails of the streams where there is something new or the head is lost, with one query; limits are those of
- * `readPage`, for each. One probe of the index finds the head and what comes after it; only where the head is not there, the
- * base is looked at. All of it is one snapshot, so no other head can come in between.
+ * The tails of the streams that have new events or a lost head, with one query; the limits are those of `readPage`,
+ * for each. One probe of the index finds the head and its successors; only if the head is missing does the query look
+ * at the base. All of it is one snapshot, so no other head can appear in between.
  */
 export async function readTails(
   database: Queryable,

@@ -1,6 +1,6 @@
 /**
- * Which types of events a client wants: exact names, or prefixes that end in `*`. Never a regular expression from
- * outside, and no character of it means anything but itself.
+ * The types of events that a client wants: exact names, or prefixes that end in `*`. Never a regular expression from
+ * outside: no other character is special.
  */
 import { Problem } from '../problems/problem.js'
 import { EVENT_TYPE_PATTERN } from './event.js'
@@ -8,11 +8,11 @@ import { EVENT_TYPE_PATTERN } from './event.js'
 const MAX_TERMS = 32
 
 const NAME = new RegExp(EVENT_TYPE_PATTERN)
-/** What a name may begin with, up to all of its 128 characters; nothing at all means every type. */
+/** A prefix of a name, up to all of its 128 characters; the empty prefix means every type. */
 const PREFIX = /^(?:[A-Za-z][A-Za-z0-9._:/-]{0,127})?$/
 
 export class TypeFilter {
-  /** Equal for filters that let the same types through, so that they can share work. */
+  /** Equal for filters that select the same types, so that they can share work. */
   readonly key: string
   readonly #names: ReadonlySet<string>
 
@@ -31,7 +31,7 @@ export class TypeFilter {
    * @throws {Problem} 400 `invalid-types`.
    */
   static parse(text: string): TypeFilter {
-    // The limit keeps a hostile list from being split whole.
+    // The limit prevents a hostile list from being split completely.
     const terms = text.split(',', MAX_TERMS + 1)
     if (terms.length > MAX_TERMS) throw invalid(`It has more than ${MAX_TERMS} terms.`)
     const names = new Set<string>()
