@@ -12,10 +12,10 @@
 -- A workspace has a limited number of open-ended streams. Retention removes a stream that has no events and that no client
 -- follows. Jobs have streams too (kind job); these end, go with their job, and are not counted.
 --
--- Only functions write these tables. The entry points are SECURITY DEFINER with a pinned search_path, and no role may
--- execute them until it is granted. Sequential scans are off, because these tables are created empty and grow within a
--- session: a plan that was cached while a table was empty would scan all of it from then on. Plans are generic, because
--- each statement has one good plan, and making it takes longer than running it.
+-- Only functions write the streams and their counts. The entry points are SECURITY DEFINER with a pinned search_path,
+-- and no role may execute them until it is granted. Sequential scans are off, because these tables are created empty and
+-- grow within a session: a plan that was cached while a table was empty would scan all of it from then on. Plans are
+-- generic, because each statement has one good plan, and making it takes longer than running it.
 
 -- Collation "C": the unique index decides which stream a name means, so its order must not change with the system's locales.
 create table sluice.streams (

@@ -2,8 +2,9 @@
 
 -- Revocations: credentials that are refused although they have not expired, and how every gateway learns of such a change.
 --
--- Invariant: this table is the state. The events of the stream `access` in the workspace $system only announce that it
--- changed; every gateway follows them. So that stream has a kind of its own, and retention may remove its old events.
+-- Invariant: the state is in the tables, here and in sluice.api_keys. The events of the stream `access` in the workspace
+-- $system, which every gateway follows, only announce that it changed. So that stream has a kind of its own, and retention
+-- may remove its old events.
 
 create table sluice.revocations (
   id         uuid primary key default gen_random_uuid(),

@@ -7,7 +7,7 @@ import { migrate } from '../../../src/database/migrate.js'
 import { migrationNames } from '../../../src/database/migration-files.js'
 import { type Database, inTransaction } from '../../../src/database/pool.js'
 import { packageRoot } from '../../../src/process/package-root.js'
-import { createDatabase, createEmptyDatabase, type TestDatabase } from '../../harness/database.js'
+import { createDatabase, createEmptyDatabase } from '../../harness/database.js'
 import { as, publish, startGateway } from '../../harness/gateway.js'
 import { patienceSignal } from '../../harness/patience.js'
 
@@ -142,17 +142,10 @@ t.test('a table that is watched as job stops the takeover, which leaves nothing 
 
 /** As a database that the migrations of today have created: text, rights and names. */
 async function hasCurrentSchema(t: Test, pool: Database): Promise<void> {
-  const fresh = await freshDatabase(t)
+  const fresh = await createDatabase(t)
   t.equal(await textOf(pool), await textOf(fresh.pool))
   t.strictSame(await rightsOf(pool), await rightsOf(fresh.pool))
   t.strictSame(await namesOf(pool), await namesOf(fresh.pool))
-}
-
-/** Not the template: that of a run may be of another role's making. */
-async function freshDatabase(t: Test): Promise<TestDatabase> {
-  const fresh = await createEmptyDatabase(t)
-  await migrate(fresh.url)
-  return fresh
 }
 
 /** A folder with the old migrations up to one of them. */
