@@ -202,18 +202,12 @@ export class Jobs {
     return this.#commit(author, on => rows.finishJob(on, author, id, fence, status, text))
   }
 
-  /**
-   * Ends a queued or running job; its runner learns it from its next call. @throws {Problem} 404 `not-found`; 409
-   * `job-ended`.
-   */
+  /** Ends a job; its runner learns it from its next call. @throws {Problem} 404 `not-found`; 409 `job-ended`. */
   async cancel(author: Author, id: string): Promise<Job> {
     return this.#commit(author, on => rows.finishJob(on, author, id, {}, 'cancelled', null))
   }
 
-  /**
-   * Returns a job of `holder` to its place in the queue. @throws {Problem} 404 `not-found`; 409 `lease-lost`,
-   * `job-ended`.
-   */
+  /** Returns a job of `holder` to the queue. @throws {Problem} 404 `not-found`; 409 `lease-lost`, `job-ended`. */
   async handBack(holder: Author, id: string, attempt: number): Promise<Job> {
     return this.#commit(holder, on => rows.requeueJob(on, holder, id, attempt))
   }
