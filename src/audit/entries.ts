@@ -19,12 +19,18 @@ export const AuditEntryDocument = Type.Object(
     id: Type.String({ format: 'uuid' }),
     at: Type.String({ format: 'date-time' }),
     action: Type.Enum([...ACTIONS]),
-    principal: Type.Union([Type.String(), Type.Null()], { description: 'Who did it, where that is known.' }),
-    address: Type.Union([Type.String(), Type.Null()], {
-      description: 'Of the client; null for the command line.',
+    principal: Type.Union([Type.String(), Type.Null()], {
+      description: 'The principal that acted, if known.',
     }),
-    request_id: Type.Union([Type.String(), Type.Null()], { description: 'Finds the request in the log.' }),
-    details: Type.Record(Type.String(), Type.Unknown(), { description: 'What was done, by action.' }),
+    address: Type.Union([Type.String(), Type.Null()], {
+      description: 'The IP address of the client; null for the command line.',
+    }),
+    request_id: Type.Union([Type.String(), Type.Null()], {
+      description: "Identifies the request in the gateway's log.",
+    }),
+    details: Type.Record(Type.String(), Type.Unknown(), {
+      description: 'Details of the action; the members depend on `action`.',
+    }),
   },
   { title: 'AuditEntry' },
 )

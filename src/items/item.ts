@@ -15,7 +15,7 @@ export const FIRST_COMMENT = 'Created'
 
 export const PartNumber = Type.String({
   pattern: PART_NUMBER_PATTERN,
-  description: 'Unique in the workspace; 1 to 64 letters, digits, `.`, `_` and `-`; case matters.',
+  description: 'Unique in the workspace: 1 to 64 letters, digits, `.`, `_` and `-`; case matters.',
   examples: ['A01-0002'],
 })
 const Description = Type.String({ minLength: 1, maxLength: 2_000, examples: ['Bracket, left'] })
@@ -41,7 +41,9 @@ export const Item = Type.Object(
     revision: RevisionNumber,
     created_at: Time,
     updated_at: Time,
-    etag: Type.String({ description: 'For If-Match, as it is; changes with every change of the item.' }),
+    etag: Type.String({
+      description: 'The ETag of the item, for If-Match; it changes with every change of the item.',
+    }),
   },
   { title: 'Item' },
 )
@@ -75,7 +77,7 @@ export const Revision = Type.Object(
     revision_number: RevisionNumber,
     comment: Comment,
     properties: Properties,
-    actor: Type.String({ description: 'Who made it.' }),
+    actor: Type.String({ description: 'The principal that released it.' }),
     at: Time,
   },
   { title: 'Revision' },

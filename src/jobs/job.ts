@@ -1,5 +1,5 @@
 /**
- * What a job is, once: the schemas that routes validate and serialise with, the types that come from them, and the
+ * The one definition of a job: the schemas that routes validate and serialise with, their types, and the
  * limits that migrations/0010_jobs.sql enforces as well.
  */
 import Type, { type Static } from 'typebox'
@@ -15,15 +15,15 @@ const MAX_CLAIM_WAIT_MS = 30_000
 const MAX_TIMEOUT_MS = 86_400_000
 const MAX_FILTERS = 100
 
-/** Of jobs that have a command executed: what `sluice runner` claims, and what goes into the audit log. */
+/** The kind of jobs that execute a command: `sluice runner` claims them, and the audit log records them. */
 export const COMMAND_KIND = 'command'
-/** The name of a job's stream, in its workspace. Only what is done with the job writes to it. */
+/** Prefix of the name of a job's stream. Only calls on the job write to that stream. */
 const JOB_STREAM_PREFIX = 'job:'
 
 export const ENDED = ['completed', 'failed', 'cancelled', 'interrupted'] as const
 const STATUSES = ['queued', 'running', ...ENDED] as const
 
-/** @param id in any case, as UUIDs are read (RFC 9562 §4). */
+/** @param id in upper or lower case, as UUIDs are read (RFC 9562 §4). */
 export function jobStream(id: string): string {
   return `${JOB_STREAM_PREFIX}${id.toLowerCase()}`
 }
@@ -41,17 +41,21 @@ export const JobStatus = Type.Enum(STATUSES)
 export type JobStatus = Static<typeof JobStatus>
 export const JobKind = Type.String({
   pattern: '^[a-z][a-z0-9-]{0,31}$',
-  description: 'What is to be executed, and by what sort of runner.',
+  description: 'What is to be executed: runners claim jobs by kind.',
   examples: ['command'],
 })
-export const JobProject = Line(128, 'What the job belongs to; runners may claim by it.', 'website')
-const Title = Line(512, 'For people.', 'npm test')
-const RunnerName = Line(128, 'Names the runner to people; who it is says its token.', 'build-7')
+export const JobProject = Line(
+  128,
+  'The project that the job belongs to; runners can claim by project.',
+  'website',
+)
+const Title = Line(512, 'A title for people.', 'npm test')
+const RunnerName = Line(128, 'A name of the runner for people; its token identifies it.', 'build-7')
 
 // A bare Record serialises the keys that match /^.*$/ and loses those with a line break.
 const Payload = Type.Record(Type.String(), Type.Unknown(), {
   additionalProperties: true,
-  description: `What the runner needs: a JSON object of at most ${MAX_PAYLOAD_BYTES} bytes and ${MAX_PAYLOAD_DEPTH} levels.`,
+  description: `The input of the job: a JSON object of at most ${MAX_PAYLOAD_BYTES} bytes and ${MAX_PAYLOAD_DEPTH} levels.`,
   examples: [{ command: 'npm test' }],
 })
 const Result = Type.Record(Type.String(), Type.Unknown(), {
@@ -62,21 +66,22 @@ const Result = Type.Record(Type.String(), Type.Unknown(), {
 const Priority = Type.Integer({
   minimum: 0,
   maximum: 9,
-  description: 'Higher ones are claimed first. Default 0.',
+  description: 'Higher priorities are claimed first. Default 0.',
 })
 const MaxAttempts = Type.Integer({
   minimum: 1,
   maximum: 10,
-  description: 'After so many attempts a lease that expires interrupts the job. Default 3.',
+  description:
+    'How many attempts a job has: if the lease of the last one expires, the job is interrupted. Default 3.',
 })
 const Timeout = Type.Integer({
   minimum: 1,
   maximum: MAX_TIMEOUT_MS,
-  description: 'How long an attempt may take, in milliseconds. Default: as long as it likes.',
+  description: 'The time limit of an attempt in milliseconds. Default: none.',
 })
 /**
- * By what right a caller speaks for a job. `holder` is the principal of a caller that may only speak for what it has
- * claimed; without one the caller may change every job, and an attempt that it names must be the current one.
+ * The fence of a report. `holder` is the principal of a runner, which may only report on jobs that it has claimed. Without a
+ * holder the caller may change every job, and an attempt that it names must be the current one.
  */
 export interface Fence {
   readonly attempt?: number | undefined
@@ -98,16 +103,16 @@ export const Job = Type.Object(
     status: JobStatus,
     result: orNull(Result),
     attempt: Type.Integer({
-      description: 'How often it was taken out of the queue; 0 before the first time.',
+      description: 'The number of times the job was claimed or started; 0 before the first.',
     }),
     max_attempts: MaxAttempts,
     timeout_ms: orNull(Timeout),
-    runner: orNull(Type.String({ description: 'Who executes it, or did so last.' })),
+    runner: orNull(Type.String({ description: 'The name of the runner that has the job, or had it last.' })),
     lease_expires_at: orNull(Time),
-    created_by: Type.String({ description: 'The principal who created it.' }),
+    created_by: Type.String({ description: 'The principal that created the job.' }),
     created_at: Time,
     started_at: orNull(
-      Type.String({ format: 'date-time', description: 'When the current or last attempt began.' }),
+      Type.String({ format: 'date-time', description: 'When the current or last attempt started.' }),
     ),
     ended_at: orNull(Time),
   },
@@ -135,7 +140,7 @@ export type JobEnd = Static<typeof JobEnd>
 const LeaseMs = Type.Integer({
   minimum: MIN_LEASE_MS,
   maximum: MAX_LEASE_MS,
-  description: `For how long the job is the runner's without a further heartbeat. Default ${DEFAULT_LEASE_MS}.`,
+  description: `How long the runner keeps the job without a further heartbeat, in milliseconds. Default ${DEFAULT_LEASE_MS}.`,
 })
 
 export const Claim = Type.Object(
@@ -145,18 +150,22 @@ export const Claim = Type.Object(
       Type.Array(JobProject, {
         minItems: 1,
         maxItems: MAX_FILTERS,
-        description: 'Default: jobs of any project, or none.',
+        description: 'Claims jobs of these projects only. Default: all jobs, also without a project.',
       }),
     ),
     kinds: Type.Optional(
-      Type.Array(JobKind, { minItems: 1, maxItems: MAX_FILTERS, description: 'Default: jobs of any kind.' }),
+      Type.Array(JobKind, {
+        minItems: 1,
+        maxItems: MAX_FILTERS,
+        description: 'Claims jobs of these kinds only. Default: all kinds.',
+      }),
     ),
     lease_ms: Type.Optional(LeaseMs),
     wait_ms: Type.Optional(
       Type.Integer({
         minimum: 0,
         maximum: MAX_CLAIM_WAIT_MS,
-        description: 'How long to wait for a job when there is none. Default 0.',
+        description: 'How long to wait for a job if there is none, in milliseconds. Default 0.',
       }),
     ),
   },

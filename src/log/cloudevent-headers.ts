@@ -1,12 +1,12 @@
 /**
- * CloudEvents in binary mode: the attributes are headers `ce-…`, the body is the data
+ * CloudEvents in binary mode: attributes are headers `ce-…`, the body is the data
  * (https://github.com/cloudevents/spec, http-protocol-binding.md, §3.1).
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import { Problem } from '../problems/problem.js'
 
 const PREFIX = 'ce-'
-/** Text as it travels in a header; everything else is percent-encoded (§3.1.3.2). */
+/** Characters that a header may contain; all others are percent-encoded (§3.1.3.2). */
 const PRINTABLE = /^[\x20-\x7e]*$/
 
 /** Whether a request is one CloudEvent in binary mode. */
@@ -36,8 +36,8 @@ function decoded(name: string, value: string): string {
     try {
       return decodeURIComponent(text)
     } catch {
-      // Not UTF-8, or a % that begins nothing.
+      // Not UTF-8, or a % that starts no escape.
     }
   }
-  throw new Problem(400, 'invalid-cloudevent', `The header ${name} must be percent-encoded UTF-8.`)
+  throw new Problem(400, 'invalid-cloudevent', `The header ${name} is not percent-encoded UTF-8. Encode it.`)
 }

@@ -1,9 +1,9 @@
 /**
- * The event id `<position>.<check>`: what SSE sends as `id:` and takes back as `Last-Event-ID`. The check is the
- * first 30 bits of the event's UUID in base 32, so that an id from a log that was restored, failed over or is
- * another one altogether is noticed instead of silently skipping events (I4).
+ * The event id `<position>.<check>`: SSE sends it as `id:`, and the client sends it back as `Last-Event-ID`. The check is the
+ * first 30 bits of the event's UUID in base 32. With it the gateway recognises an id of another history (a restore, a
+ * failover, another stream) instead of skipping events silently (I4).
  *
- * Its alphabet is CORS-safelisted: anything else would force a preflight on every reconnect (Fetch, §2.2.2).
+ * Its alphabet is CORS-safelisted; any other would force a preflight on every reconnect (Fetch, §2.2.2).
  */
 import type { Position } from './event.js'
 
@@ -11,7 +11,7 @@ const MAX_ID_BYTES = 64
 const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567'
 const EVENT_ID = /^(0|[1-9][0-9]{0,15})(?:\.([a-z2-7]{6}))?$/
 
-/** A place in a stream as a client names it. Without `check` it was typed by hand and is believed. */
+/** A place in a stream as a client names it. Without `check` it was typed by hand, and is accepted as it is. */
 export interface EventId {
   readonly position: Position
   readonly check: string | undefined
@@ -29,7 +29,7 @@ export function checkOf(eventId: string): string {
   return check
 }
 
-/** Undefined for whatever is not an event id: empty, too long, doubled (`1.aaaaaa, 2.bbbbbb`), made up. */
+/** Undefined for a text that is not an event id: empty, too long, doubled (`1.aaaaaa, 2.bbbbbb`), invented. */
 export function parseEventId(text: string): EventId | undefined {
   const parts = text.length <= MAX_ID_BYTES ? EVENT_ID.exec(text) : null
   if (!parts) return undefined

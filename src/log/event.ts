@@ -1,6 +1,6 @@
 /**
- * What an event is, once: the schemas that routes validate with, the types that come from them, and the limits
- * that the log's SQL enforces as well (migrations/0003_event_limits.sql), because an application may publish from there.
+ * The one definition of an event: the schemas that routes validate with, their types, and the limits. The log's SQL enforces
+ * the same limits (migrations/0003_event_limits.sql), because an application may publish from there.
  */
 import Type, { type Static } from 'typebox'
 import { describedAs } from '../openapi/described.js'
@@ -9,18 +9,18 @@ export const MAX_DATA_BYTES = 256 * 1024
 export const MAX_DATA_DEPTH = 64
 export const MAX_EVENTS_PER_REQUEST = 1_000
 
-/** The workspace's own open-ended stream, the one that clients follow unless they name another. */
+/** The stream of a workspace that clients follow unless they name another. It has no end. */
 export const FEED = 'feed'
 
-/** No control character, comma or asterisk can be in a type: it is an SSE field and a part of filters. */
+/** A type contains no control character, comma or asterisk, because it is an SSE field and part of filters. */
 export const EVENT_TYPE_PATTERN = '^[A-Za-z][A-Za-z0-9._:/-]{0,127}$'
 export const STREAM_NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$'
 export const WORKSPACE_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$'
-/** What belongs to no workspace. No token can name it: it fails WORKSPACE_PATTERN. */
+/** The workspace of the system's own streams. No token can name it, because it does not match WORKSPACE_PATTERN. */
 export const SYSTEM_WORKSPACE = '$system'
 
 declare const brand: unique symbol
-/** The number of a stream in this database; never shown to clients. */
+/** The number of a stream in this database. Clients never see it. */
 export type StreamId = number & { readonly [brand]: 'StreamId' }
 /** An event's place in its stream: 1, 2, 3, … 0 is the place before the first. */
 export type Position = number & { readonly [brand]: 'Position' }
@@ -31,18 +31,18 @@ export const EventData = Type.Record(Type.String(), Type.Unknown(), {
   description: `A JSON object of at most ${MAX_DATA_BYTES} bytes and ${MAX_DATA_DEPTH} levels.`,
 })
 
-/** An event as a caller hands it in. */
+/** An event as a caller publishes it. */
 export const NewEvent = Type.Object(
   { type: EventType, data: EventData },
   { title: 'NewEvent', additionalProperties: false },
 )
 export type NewEvent = Static<typeof NewEvent>
 
-/** Several at once. */
+/** Several events in one request. */
 export const batchOf = <Item extends Type.TSchema>(item: Item) =>
   Type.Array(item, { minItems: 1, maxItems: MAX_EVENTS_PER_REQUEST })
 
-/** One or an array of them. A validator of `oneOf` would also report the faults of the form that was not meant. */
+/** One item or an array of items. Not `oneOf`, whose validator would also report the faults of the other form. */
 export const oneOrMany = <Item extends Type.TSchema>(item: Item) =>
   describedAs(
     Type.Unsafe<Static<Item> | Static<Item>[]>({
@@ -55,20 +55,23 @@ export const oneOrMany = <Item extends Type.TSchema>(item: Item) =>
   )
 export const OneOrMany = oneOrMany(NewEvent)
 
-/** An event as pages and lines show it. */
+/** An event in pages, lines and envelopes. */
 export const EventDocument = Type.Object(
   {
-    id: Type.String({ examples: ['10532.k7f3qa'] }),
-    position: Type.Integer(),
+    id: Type.String({
+      description: 'The event id, for `Last-Event-ID`, `from` and `after`.',
+      examples: ['10532.k7f3qa'],
+    }),
+    position: Type.Integer({ description: 'The place of the event in its stream: 1, 2, 3, …' }),
     type: EventType,
     at: Type.String({ format: 'date-time' }),
-    event_id: Type.String({ format: 'uuid' }),
+    event_id: Type.String({ format: 'uuid', description: 'The UUID of the event.' }),
     data: EventData,
   },
   { title: 'Event' },
 )
 
-/** One row of the log. `data` is the JSON text as it was published: it goes to the wire as it is. */
+/** One row of the log. `data` is the JSON text as it was published, and is sent unchanged. */
 export interface StoredEvent {
   readonly position: Position
   readonly eventId: string

@@ -1,6 +1,6 @@
 /**
- * What was read, and the feed's head of the same moment: what the head covers is in the answer, what comes after it
- * is not. A client that follows the feed from there misses nothing and sees nothing twice.
+ * A read together with the feed's head at the same moment: the result includes every change up to the head and none after
+ * it. A client that follows the feed from the head misses nothing and gets nothing twice.
  */
 
 import type { Database } from '../database/pool.js'
@@ -11,7 +11,7 @@ import { ensureStream, findStreamAndHead } from './log.js'
 
 export interface Snapshot<T> {
   readonly value: T
-  /** Event id of the newest event on the workspace's feed; of the place before the first when there is none. */
+  /** The event id of the newest event on the workspace's feed, or of the place before the first event. */
   readonly head: string
 }
 
@@ -29,9 +29,10 @@ export async function readSnapshot<T>(
   const look = () => inWorkspace(database, workspace, transaction, 'repeatable read, read only')
   const snapshot = await look()
   if (snapshot) return snapshot
-  // In a transaction of its own: the snapshot that was taken cannot see a stream that is made later.
+  // In another transaction, because the first snapshot cannot see a stream that is created later.
   await inWorkspace(database, workspace, client => ensureStream(client, workspace, FEED))
   const second = await look()
-  if (second === undefined) throw new Error(`The feed of ${workspace} is gone as soon as it is made.`)
+  if (second === undefined)
+    throw new Error(`The feed of ${workspace} was deleted right after it was created.`)
   return second
 }

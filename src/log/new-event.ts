@@ -1,11 +1,11 @@
-/** What a schema cannot say about an event that a caller hands in. Its JSON text is made here, once. */
+/** The checks of a published event that a schema cannot express. Its data becomes JSON text here, once. */
 import { Problem } from '../problems/problem.js'
 import { MAX_DATA_BYTES, MAX_DATA_DEPTH, type NewEvent } from './event.js'
 import { RESERVED_PREFIX, RESERVED_TYPES } from './event-catalogue.js'
 
 /**
  * Checks an event that satisfies the schema NewEvent.
- * @returns its data as JSON text. What UTF-8 or Postgres text cannot hold, lone surrogates and NUL, is escaped in it.
+ * @returns its data as JSON text. Lone surrogates and NUL, which UTF-8 or Postgres cannot store, are escaped in it.
  * @throws {Problem} 400 `reserved-type`, 400 `data-too-deep`, 413 `event-too-large`.
  */
 export function dataOf(event: NewEvent): string {
@@ -13,23 +13,23 @@ export function dataOf(event: NewEvent): string {
     throw new Problem(
       400,
       'reserved-type',
-      `Clients receive messages named ${event.type} that are not events. Name what happened, such as item.created.`,
+      `The type ${event.type} is reserved: clients receive messages of this name that are not events. Choose another type, such as item.created.`,
     )
   }
   if (event.type.startsWith(RESERVED_PREFIX)) {
     throw new Problem(
       400,
       'reserved-type',
-      `Types that start with ${RESERVED_PREFIX} tell of the status of a job, and only the gateway says them. ` +
-        'Name what happened otherwise, such as build.completed.',
+      `Types that start with ${RESERVED_PREFIX} are reserved: only the gateway reports the status of a job. ` +
+        'Choose another type, such as build.completed.',
     )
   }
-  // Before the text is made: JSON.stringify is recursive, and deep enough data ends the stack.
+  // Before JSON.stringify, which is recursive: deep data would overflow its stack.
   if (isDeeperThan(MAX_DATA_DEPTH, event.data)) {
     throw new Problem(
       400,
       'data-too-deep',
-      `The data of ${event.type} nests objects and arrays more than ${MAX_DATA_DEPTH} levels deep. Flatten it.`,
+      `The data of ${event.type} has more than ${MAX_DATA_DEPTH} levels of objects and arrays. Flatten it.`,
     )
   }
   const text = JSON.stringify(event.data)
@@ -38,14 +38,14 @@ export function dataOf(event: NewEvent): string {
     throw new Problem(
       413,
       'event-too-large',
-      `The data of ${event.type} is ${bytes} bytes of JSON, and an event carries at most ${MAX_DATA_BYTES}. ` +
-        'Publish what changed, or a reference to it.',
+      `The data of ${event.type} is ${bytes} bytes of JSON; the limit is ${MAX_DATA_BYTES}. ` +
+        'Publish the change only, or a reference to the data.',
     )
   }
   return text
 }
 
-/** Whether objects and arrays nest deeper, `data` being the first level. Level by level, without recursion. */
+/** Whether objects and arrays nest deeper than this; `data` is the first level. Level by level, without recursion. */
 export function isDeeperThan(levels: number, data: object): boolean {
   let level: object[] = [data]
   for (let depth = 1; level.length > 0; depth += 1) {

@@ -1,4 +1,4 @@
-/** What a caller of the publisher is told when its events were not stored, or may not have been. */
+/** The problems that a publisher returns when events were not stored, or may not have been. */
 import { databaseFault, faultProblem } from '../database/database-fault.js'
 import { Problem, SqlState, sqlState, unavailable } from '../problems/problem.js'
 import type { Refusal } from './append-requests.js'
@@ -8,7 +8,11 @@ const NOTHING_STORED = 'Nothing was stored.'
 export function refusal(why: Refusal): Problem {
   switch (why) {
     case 'stream-closed':
-      return new Problem(409, why, 'This stream is closed: it has had its last event.')
+      return new Problem(
+        409,
+        why,
+        'This stream is closed: it has had its last event. Publish to another one.',
+      )
     case 'idempotency-key-reused':
       return new Problem(
         422,
@@ -19,12 +23,12 @@ export function refusal(why: Refusal): Problem {
       return new Problem(
         429,
         why,
-        'Your workspace has as many streams as it may. Nothing was stored. Publish to a stream that exists.',
+        'Your workspace has reached its limit of streams. Nothing was stored. Publish to an existing stream.',
       )
   }
 }
 
-/** Of an error that the database sent, so nothing of the request is stored; itself if the caller cannot help it. */
+/** The problem for an error that the database sent, so nothing was stored; the error itself if it is not the caller's concern. */
 export function problemOf(error: unknown): unknown {
   switch (sqlState(error)) {
     case SqlState.tooManyStreams:
@@ -32,16 +36,16 @@ export function problemOf(error: unknown): unknown {
     case SqlState.invalidEvent:
       return new Problem(400, 'invalid-event', error instanceof Error ? error.message : String(error))
     case SqlState.lockNotAvailable:
-      return later('stream-busy', 'Another transaction keeps this stream locked.', error)
+      return later('stream-busy', 'Another transaction keeps the stream locked.', error)
     case SqlState.serializationFailure:
     case SqlState.deadlockDetected:
-      return later('write-conflict', 'Other writers were in the way.', error)
+      return later('write-conflict', 'Other writers got in the way.', error)
   }
   const fault = databaseFault(error)
   return fault ? faultProblem(fault.name, error, NOTHING_STORED) : error
 }
 
-/** Of an error by which no connection was to be had; itself where the database did not cause it. */
+/** The problem for an error while connecting; the error itself if the database did not cause it. */
 export function unreachable(cause: unknown): unknown {
   const fault = databaseFault(cause)
   return fault ? faultProblem(fault.name, cause, NOTHING_STORED) : cause
@@ -50,21 +54,21 @@ export function unreachable(cause: unknown): unknown {
 export function answerLost(cause: unknown): Problem {
   return unavailable(
     'database-unavailable',
-    'The connection to the database broke. The events may or may not be stored. Try again, with an ' +
-      'Idempotency-Key so that they are not stored twice.',
+    'The connection to the database broke, so the events may or may not be stored. Retry with an ' +
+      'Idempotency-Key, so that they are not stored twice.',
     2,
     cause,
   )
 }
 
 export function overloaded(): Problem {
-  return later('overloaded', 'More is being published than the database can store.')
+  return later('overloaded', 'More is published than the database can store.')
 }
 
 export function shuttingDown(): Problem {
-  return later('shutting-down', 'This server is shutting down, another one will answer.')
+  return later('shutting-down', 'This process is shutting down.')
 }
 
 function later(code: string, reason: string, cause?: unknown): Problem {
-  return unavailable(code, `${reason} ${NOTHING_STORED} Try again.`, 2, cause)
+  return unavailable(code, `${reason} ${NOTHING_STORED} Retry.`, 2, cause)
 }

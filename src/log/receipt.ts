@@ -1,4 +1,4 @@
-/** What whoever hands in events is told of them: where each has its place. */
+/** The answer to a publish: the place of each stored event. */
 import Type, { type Static } from 'typebox'
 import type { PlacedEvent } from './append-requests.js'
 import { EventDocument } from './event.js'

@@ -1,20 +1,20 @@
 /**
- * Schemas whose description differs from what validates. A validator may use keywords that give better errors, or regular
- * expressions that only JavaScript takes; a generator of clients needs plain unions and patterns that every engine takes.
+ * Schemas that are described in another form than they are validated in. A validator may use keywords that give better errors,
+ * or regular expressions that only JavaScript supports; client generators need plain unions and portable patterns.
  */
 import type { TSchema } from 'typebox'
 
-/** The keyword that holds the schema to show in the API's description. Validators ignore it. */
+/** The keyword whose value is the schema that the API's description shows. Validators ignore it. */
 export const SHOWN = 'x-openapi'
 
-/** `schema`, shown in the description as `shown`. Both must accept the same values, except where text cannot say so. */
+/** `schema`, described as `shown`. Both accept the same values, as far as a portable schema can express it. */
 export function describedAs<Schema extends TSchema>(schema: Schema, shown: object): Schema {
   return { ...schema, [SHOWN]: shown }
 }
 
 /** One line of text in JavaScript: neither control characters nor lone surrogates, which have no UTF-8 form. */
 const LINE_PATTERN = '^[^\\p{Cc}\\p{Cs}]*$'
-/** The same for engines that know no classes of Unicode. Their strings hold no lone surrogates. */
+/** The same for engines without Unicode classes, whose strings contain no lone surrogates. */
 const PORTABLE_LINE_PATTERN = '^[^\\x00-\\x1F\\x7F-\\x9F]*$'
 
 /** A schema of strings with LINE_PATTERN. */

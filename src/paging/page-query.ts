@@ -1,4 +1,4 @@
-/** How a client asks for a page of a list, and what every page says about the next one. */
+/** The query parameters of a page of a list, and the cursor of the next page. */
 import Type from 'typebox'
 
 export const MAX_PAGE = 200
@@ -7,7 +7,7 @@ export const MAX_PAGE = 200
 export interface PageRequest {
   /** Rows on the page, 1 to MAX_PAGE. */
   readonly limit: number
-  /** The `next_cursor` of the page before; undefined asks for the first page. */
+  /** The `next_cursor` of the previous page; undefined: the first page. */
   readonly cursor?: string | undefined
 }
 
@@ -21,10 +21,10 @@ export function pageQuery(limitDescription: string, defaultLimit = 50) {
       description: limitDescription,
     }),
     cursor: Type.Optional(
-      Type.String({ maxLength: 256, description: 'The `next_cursor` of the page before; opaque.' }),
+      Type.String({ maxLength: 256, description: 'The `next_cursor` of the previous page, unchanged.' }),
     ),
   }
 }
 
-/** Where the next page starts, as a member of every page. */
+/** The cursor of the next page, a member of every page. */
 export const NextCursor = Type.Union([Type.String(), Type.Null()], { description: 'Null on the last page.' })

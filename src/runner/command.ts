@@ -6,14 +6,22 @@ export const MAX_TIMEOUT_MS = 24 * 3_600_000
 
 export const Command = Type.Object(
   {
-    command: Type.String({ minLength: 1, pattern: '^[^\\x00]*$', description: 'For `/bin/sh -c`.' }),
+    command: Type.String({
+      minLength: 1,
+      pattern: '^[^\\x00]*$',
+      description: 'The command, executed with `/bin/sh -c`.',
+    }),
     env: Type.Optional(
       Type.Record(Type.String({ pattern: '^[^=\\x00]+$' }), Type.String({ pattern: '^[^\\x00]*$' }), {
-        description: 'Added to what the runner passes of its own environment.',
+        description: 'Environment variables, in addition to those that the runner passes on.',
       }),
     ),
     timeout_ms: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: MAX_TIMEOUT_MS, description: 'The command is ended after it.' }),
+      Type.Integer({
+        minimum: 1,
+        maximum: MAX_TIMEOUT_MS,
+        description: 'The time limit in milliseconds; the command is killed after it.',
+      }),
     ),
   },
   { additionalProperties: false },
@@ -21,11 +29,13 @@ export const Command = Type.Object(
 export type Command = Static<typeof Command>
 
 export const CommandResult = Type.Object({
-  exit_code: Type.Union([Type.Integer(), Type.Null()], { description: 'Null when a signal ended it.' }),
+  exit_code: Type.Union([Type.Integer(), Type.Null()], {
+    description: 'Null if a signal ended the command.',
+  }),
   signal: Type.Union([Type.String(), Type.Null()], { examples: ['SIGTERM'] }),
   duration_ms: Type.Integer(),
   timed_out: Type.Optional(Type.Literal(true)),
-  error: Type.Optional(Type.String({ description: 'Why the command was not executed, or not to its end.' })),
+  error: Type.Optional(Type.String({ description: 'Why the command was not executed or did not finish.' })),
 })
 export type CommandResult = Static<typeof CommandResult>
 

@@ -1,6 +1,6 @@
 /**
- * What an API key is to those who administer keys, once: the schemas that routes validate and serialise with, the types
- * that come from them, and the limits that migrations/0013_api_keys.sql enforces as well.
+ * The one definition of an API key for its administration: the schemas that routes validate and serialise with, their types,
+ * and the limits that migrations/0013_api_keys.sql enforces as well.
  */
 import Type, { type Static } from 'typebox'
 import { asLine } from '../../openapi/described.js'
@@ -10,9 +10,9 @@ import { KEY_ID_PATTERN } from './api-key-secret.js'
 export const MAX_RANGES = 64
 export const DEFAULT_OVERLAP_SECONDS = 86_400
 export const MAX_OVERLAP_SECONDS = 30 * 86_400
-/** Keys of a workspace that work; ended ones do not count. */
+/** Working keys per workspace; expired and revoked keys do not count. */
 export const MAX_KEYS = 1_000
-/** So many more while the old keys of rotations still work: whoever has all keys must be able to rotate them. */
+/** More keys, while the old keys of rotations still work: a workspace at its limit must be able to rotate all keys. */
 export const MORE_FOR_ROTATIONS = 1_000
 
 const Time = (description: string) =>
@@ -20,22 +20,22 @@ const Time = (description: string) =>
 
 export const ApiKeyId = Type.String({
   pattern: KEY_ID_PATTERN,
-  description: 'The part of the key between its underscores; public.',
+  description: 'The part of the key between its underscores; it is not secret.',
   examples: ['4tq0r8z1m2xk'],
 })
-const KeyRole = Type.Enum([...ROLES], { description: 'What its holder may do.' })
+const KeyRole = Type.Enum([...ROLES], { description: 'The role of callers with this key.' })
 const KeyName = asLine(
   Type.String({
     minLength: 1,
     maxLength: 128,
-    description: 'What it is for, to people.',
+    description: 'The purpose of the key, for people.',
     examples: ['nightly import'],
   }),
 )
-const ExpiresAt = Time('From then on it is refused. Null: never.')
+const ExpiresAt = Time('When the key expires. Null: never.')
 const Range = Type.String({ maxLength: 64, examples: ['203.0.113.0/24', '2001:db8::/32', '198.51.100.7'] })
 const AllowedIps = Type.Union([Type.Array(Range, { minItems: 1, maxItems: MAX_RANGES }), Type.Null()], {
-  description: 'Addresses and CIDR ranges that it is taken from. Null: from anywhere.',
+  description: 'IP addresses and CIDR ranges from which the key is accepted. Null: from any address.',
 })
 
 export const NewApiKey = Type.Object(
@@ -55,7 +55,7 @@ export const Rotation = Type.Object(
       Type.Integer({
         minimum: 0,
         maximum: MAX_OVERLAP_SECONDS,
-        description: `Seconds for which the old key works too; 0 ends it at once. Default ${DEFAULT_OVERLAP_SECONDS}.`,
+        description: `How long the old key still works, in seconds; 0 ends it at once. Default ${DEFAULT_OVERLAP_SECONDS}.`,
       }),
     ),
   },
@@ -71,13 +71,15 @@ export const ApiKey = Type.Object(
     expires_at: ExpiresAt,
     allowed_ips: AllowedIps,
     created_at: Type.String({ format: 'date-time' }),
-    created_by: Type.String({ description: 'The principal who made it.' }),
-    last_used_at: Time('True to within a minute. Null: not used yet.'),
+    created_by: Type.String({ description: 'The principal that created the key.' }),
+    last_used_at: Time('When the key was last used, to within a minute. Null: never.'),
     replaced_by: Type.Union([ApiKeyId, Type.Null()], {
-      description: 'The key that took over by a rotation.',
+      description: 'The id of the key that replaced this one in a rotation.',
     }),
-    revoked_at: Time('When it was revoked. Null: it was not.'),
-    revoked_by: Type.Union([Type.String(), Type.Null()], { description: 'The principal who revoked it.' }),
+    revoked_at: Time('When the key was revoked. Null: it is not revoked.'),
+    revoked_by: Type.Union([Type.String(), Type.Null()], {
+      description: 'The principal that revoked the key.',
+    }),
   },
   { title: 'ApiKey' },
 )
@@ -85,6 +87,6 @@ export type ApiKey = Static<typeof ApiKey>
 
 export const CreatedApiKey = Type.Object({
   ...ApiKey.properties,
-  key: Type.String({ description: 'The whole key, `slk_<id>_<secret>`. It is shown this once.' }),
+  key: Type.String({ description: 'The whole key, `slk_<id>_<secret>`. Only this response shows it.' }),
 })
 export type CreatedApiKey = Static<typeof CreatedApiKey>

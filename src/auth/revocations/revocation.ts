@@ -1,28 +1,30 @@
 /**
- * What a revocation is, once: the schemas that routes validate and serialise with, the types that come from them, and
+ * The one definition of a revocation: the schemas that routes validate and serialise with, their types, and
  * the limits that migrations/0014_revocations.sql enforces as well.
  */
 import Type, { type Static } from 'typebox'
 import { asLine } from '../../openapi/described.js'
 
-/** As what a token may have for `sub`: no control characters and no halves of characters. */
+/** The same rule as for `sub` of a token: no control characters and no lone surrogates. */
 const Name = (description: string) => asLine(Type.String({ minLength: 1, maxLength: 256, description }))
-const Reason = asLine(Type.String({ maxLength: 1_000, description: 'Why, for people.' }))
+const Reason = asLine(Type.String({ maxLength: 1_000, description: 'The reason, for people.' }))
 const Time = Type.String({ format: 'date-time' })
 const orNull = <Schema extends Type.TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
 
 export const RevocationId = Type.String({ format: 'uuid' })
 
-/** Exactly one of `subject`, `token_id` and `workspace`: what no schema says well, `createRevocation` checks. */
+/** Exactly one of `subject`, `token_id` and `workspace`: `createRevocation` checks that, with a better message than a schema. */
 export const NewRevocation = Type.Object(
   {
-    subject: Type.Optional(Name('The id of a principal: all its credentials of before.')),
-    token_id: Type.Optional(Name('The `jti` of a token, or the id of an API key: that one alone.')),
-    workspace: Type.Optional(Name('Your own workspace: all credentials of before in it, yours too.')),
+    subject: Type.Optional(Name('The id of a principal, all of whose credentials are revoked.')),
+    token_id: Type.Optional(Name('The `jti` of one token, or the id of one API key.')),
+    workspace: Type.Optional(
+      Name('Your own workspace, all of whose credentials are revoked, including yours.'),
+    ),
     reason: Type.Optional(Reason),
     expires_at: Type.Optional({
       ...Time,
-      description: 'From then on it does nothing. Default: it stays until it is deleted.',
+      description: 'When the revocation ends. Default: it lasts until it is removed.',
     }),
   },
   { additionalProperties: false },
@@ -35,8 +37,8 @@ export const Revocation = Type.Object(
     subject: orNull(Type.String()),
     token_id: orNull(Type.String()),
     workspace: Type.String(),
-    at: { ...Time, description: 'What was issued after this is not concerned.' },
-    by: Type.String({ description: 'The principal who revoked.' }),
+    at: { ...Time, description: 'Credentials that were issued after this time are not revoked.' },
+    by: Type.String({ description: 'The principal that made the revocation.' }),
     reason: orNull(Type.String()),
     expires_at: orNull(Time),
   },

@@ -65,7 +65,13 @@ t.test('a repeated report with a key is stored once', async t => {
 
   t.equal(first.headers.get('idempotency-replayed'), null)
   t.equal(second.headers.get('idempotency-replayed'), 'true')
-  t.same(await second.json(), await first.json())
+  const receipt = await first.json()
+  t.match(
+    receipt,
+    { events: [{ position: Number, eventId: String }] },
+    'spelled as in the rest of the dialect',
+  )
+  t.same(await second.json(), receipt)
 })
 
 t.test('bad reports are refused, each with its reason', async t => {
@@ -82,7 +88,7 @@ t.test('bad reports are refused, each with its reason', async t => {
     [{ type: 'execution-complete', data: {} }, 'invalid-request', /status/],
     [{ type: 'execution-complete', data: { ...end, status: 'great' } }, 'invalid-request', /status/],
     [{ type: 'execution-complete', data: { ...end, extra: 1 } }, 'invalid-request', /extra/],
-    [[{ type: 'execution-complete', data: end }], 'reserved-type', /by itself/],
+    [[{ type: 'execution-complete', data: end }], 'reserved-type', /Send it alone/],
     [{ type: 'execution-start', data: {} }, 'reserved-type', /execution-start/],
     [{ type: 'execution-cancelled', data: {} }, 'reserved-type', /execution-cancelled/],
     [{ type: 'job.completed', data: {} }, 'reserved-type', /job\./],

@@ -226,8 +226,8 @@ t.test('what is no CloudEvent in binary mode is refused with the reason', async 
   const cases: [headers: Record<string, string>, body: string, status: number, text: RegExp][] = [
     [{ ...good, 'ce-specversion': '0.3' }, '{}', 400, /specversion/],
     [{ ...good, 'ce-id': '' }, '{}', 400, /id must be/],
-    [{ ...good, 'ce-id': '%fc' }, '{}', 400, /ce-id must be percent-encoded UTF-8/],
-    [{ ...good, 'ce-source': 'ü' }, '{}', 400, /ce-source must be percent-encoded UTF-8/],
+    [{ ...good, 'ce-id': '%fc' }, '{}', 400, /ce-id is not percent-encoded UTF-8/],
+    [{ ...good, 'ce-source': 'ü' }, '{}', 400, /ce-source is not percent-encoded UTF-8/],
     [{ ...good, 'ce-type': 'a b' }, '{}', 400, /type must have/],
     [good, '[{}]', 400, /data must be a JSON object/],
     [good, '7', 400, /data must be a JSON object/],
