@@ -14,12 +14,12 @@ export interface Ask {
   readonly method?: 'GET' | 'POST'
   readonly headers?: Readonly<Record<string, string>> | undefined
   readonly body?: string
-  /** The answer does not end: it is left as soon as its head is there. */
+  /** The response does not end: the client disconnects as soon as it has the head. */
   readonly stream?: true
 }
 
 export interface AccessGateway {
-  /** Resolves with the status and the text of the answer. */
+  /** Resolves with the status and the text of the response. */
   ask(request: Ask): Promise<{ status: number; text: string }>
   /** CPU seconds that its process has used. */
   cpuSeconds(): Promise<number>

@@ -10,12 +10,12 @@ import { percentile, round, sorted } from './statistics.js'
 
 const REQUESTS = 8_000
 const WARM_UP = 2_000
-/** Each is made over HTTP first. A workspace has no more. */
+/** Each key is created over HTTP first. A workspace cannot have more. */
 const KEYS = 1_000
-/** As many as are made and used within the 30 s that they are good for. */
+/** As many as can be created and used within the 30 s for which they are valid. */
 const TICKETS = 1_000
 const CONNECTIONS = 16
-/** Answers of each kind that are timed, one after another. */
+/** Responses of each kind that are timed, one after another. */
 const TIMED = 4_000
 const SECRET = 'a secret for benches, 32 characters and more'
 const LIFETIME_S = 3_600
@@ -81,7 +81,7 @@ export function access(): Promise<Row[]> {
   })
 }
 
-/** Time of answers for what others have, and for what nobody has. */
+/** Response times for foreign data and for data that does not exist. */
 export function foreign(): Promise<Row[]> {
   return withDatabase(databaseUrl =>
     withGateway({ DATABASE_URL: databaseUrl, JWT_SECRET: SECRET }, async gateway => {
@@ -141,12 +141,12 @@ async function costOf(
   return { credential, requests, status, 'CPU µs/request': round(microseconds / requests) }
 }
 
-/** One at a time, foreign and unknown by turns; the noise is what two halves of the same kind differ by. */
+/** One at a time, alternating; the noise is the difference between two halves of the same kind. */
 async function compare(gateway: AccessGateway, what: string, foreign: Ask, unknown: Ask): Promise<Row> {
   const times: [foreign: number[], unknown: number[]] = [[], []]
   const texts = new Set<string>()
   for (let n = 0; n < 2 * TIMED + WARM_UP; n++) {
-    // Not strictly by turns, or what one leaves behind would always be found by the other.
+    // Not strictly alternating, or one kind would always run in the state that the other leaves behind.
     const which = Math.random() < 0.5 ? 0 : 1
     const begun = performance.now()
     const { status, text } = await gateway.ask(which === 0 ? foreign : unknown)

@@ -1,4 +1,4 @@
-/** What the gateway is compared with (bench/baselines): servers that only fan out, and know no tokens. */
+/** The servers that the gateway is compared with (bench/baselines): they only fan out, and know no tokens. */
 import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -18,7 +18,7 @@ export async function startBaseline(name: 'bare' | 'fastify-sse' | 'better-sse')
   return serverOf({ child, url: (await outputOf(child, '\n')).trim() })
 }
 
-/** In C, which only calls write; undefined where there is no C compiler. */
+/** In C, which only calls write; undefined if there is no C compiler. */
 export async function startFloor(): Promise<Server | undefined> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
   const program = join(folder, 'floor')
@@ -31,12 +31,12 @@ export async function startFloor(): Promise<Server | undefined> {
   }
   const child = start(program, [])
   const url = (await outputOf(child, '\n')).trim()
-  // It runs from its file, which may lose its name now.
+  // The program runs; its file may lose its name now.
   await rm(folder, { recursive: true })
   return serverOf({ child, url, bodyOf: framesOf })
 }
 
-/** The frames themselves: a program that only writes does not encode. */
+/** The frames themselves, because a program that only writes does not encode. */
 function framesOf(first: number, count: number): string {
   return eventsOf(first, count)
     .map(({ type, data }) => `id: ${data.n + 1}.aaaaaa\nevent: ${type}\ndata: ${JSON.stringify(data)}\n\n`)

@@ -1,4 +1,4 @@
-/** The processes that a bench starts. None outlives the bench, however that ends. */
+/** The processes that a bench starts. None outlives the bench, however it ends. */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { on, once } from 'node:events'
 
@@ -21,7 +21,7 @@ export function watch(child: ChildProcess): ChildProcess {
   return child
 }
 
-/** Asks the process to end, waits until it has, and kills it when it does not. */
+/** Asks the process to end, waits until it has ended, and kills it if it does not. */
 export async function stop(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const ended = once(child, 'exit')
@@ -31,7 +31,7 @@ export async function stop(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL' = 
   clearTimeout(late)
 }
 
-/** What the process has printed when `until` is in it. */
+/** The process's output once it contains `until`. */
 export async function outputOf(child: ChildProcess, until: string): Promise<string> {
   let text = ''
   child.stdout?.setEncoding('utf8')

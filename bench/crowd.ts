@@ -17,7 +17,7 @@ export interface CrowdOptions extends Partial<Omit<OpenOrder, 'kind' | 'clients'
 export class Crowd {
   readonly #process = watch(fork(LISTENERS, { execArgv: ['--max-old-space-size=8192'] }))
 
-  /** Resolves when all of them are connected and have heard the first of their streams. */
+  /** Resolves when all clients are connected and have received the first block of their streams. */
   open(clients: number, { server, ...options }: CrowdOptions): Promise<Report> {
     return this.#order({
       kind: 'open',
@@ -33,17 +33,17 @@ export class Crowd {
     })
   }
 
-  /** Resolves when every client has had all events before `next`. */
+  /** Resolves when every client has received all events before `next`. */
   reached(next: Listener['next']): Promise<Report> {
     return this.#order({ kind: 'await', next })
   }
 
-  /** Those that stalled read on. */
+  /** Makes the stalled clients continue to read. */
   resume(): Promise<Report> {
     return this.#order({ kind: 'resume' })
   }
 
-  /** @param since for each array: the delays of all arrivals of event n since since[n], which is in ns. */
+  /** @param since for each array, the delays of all arrivals of event n after since[n], which is in ns. */
   report(...since: readonly (readonly number[])[]): Promise<Report> {
     return this.#order({ kind: 'report', since })
   }

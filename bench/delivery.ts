@@ -1,19 +1,19 @@
-/** One measured run: so many clients, so many events at a steady rate, and how long each took to each client. */
+/** One measured run: a number of clients, a number of events at a steady rate, and the delay of each delivery. */
 import { setTimeout as pause } from 'node:timers/promises'
 import { Crowd } from './crowd.js'
 import type { Server } from './server.js'
 import { now } from './statistics.js'
 
-/** Until the server's code for publishing is compiled, which 20 events a second would not do for minutes. */
+/** Until the server's code for publishing is compiled; 20 events a second would take minutes for that. */
 const WARM_UP_PUBLISHES = 2_000
 const PUBLISHERS = 4
-/** Until its code for delivering is. */
+/** Until its code for delivering is compiled. */
 const WARM_UP_SECONDS = 2
 
 export interface Plan {
   readonly server: Server
   readonly clients: number
-  /** Events a second, and how many are published at a time. */
+  /** Events per second, and how many are published at a time. */
   readonly rate: number
   readonly atOnce?: number
   readonly seconds: number
@@ -23,7 +23,7 @@ export interface Plan {
 
 export interface Delivered {
   readonly deliveries: number
-  /** Delays of all deliveries in ms, sorted: since COMMIT was known, and since the publish was sent. */
+  /** Delays of all deliveries in ms, sorted: since the COMMIT was known, and since the publish was sent. */
   readonly committed: readonly number[]
   readonly requested: readonly number[]
   /** CPU that the server and the clients' process used meanwhile, in seconds. */
@@ -35,7 +35,7 @@ export interface Delivered {
 
 export async function deliver(plan: Plan): Promise<Delivered> {
   const { server, clients, rate, atOnce = 1, seconds, publish = server.publish } = plan
-  // Nobody follows yet, so nobody hears of these.
+  // No client follows yet, so none receives these.
   await Promise.all(Array.from({ length: PUBLISHERS }, () => warmUp(publish)))
   const crowd = new Crowd()
   try {
@@ -64,7 +64,7 @@ export async function deliver(plan: Plan): Promise<Delivered> {
     const elapsed = (performance.now() - start) / 1_000
     const serverCpu = (await server.cpuSeconds()) - serverBefore
     const residentBytes = await server.residentBytes()
-    // What came while the server was warming up has no start, so it does not count.
+    // Events of the warm-up have no start time, so they do not count.
     const { cpuSeconds, delays } = await crowd.report(
       ...[acknowledged, sent].map(all => all.fill(Number.NaN, 0, first)),
     )

@@ -1,8 +1,9 @@
 /**
- * What the clients of a quiet stream notice of what others do: 100 of them, an event each 50 ms, and beside it, in
- * another workspace, a stream of 10,000 events/s, a job of 50 MB that is written and followed, or read from its
- * beginning, and one client that reads a long log. The quiet events are published from SQL: an answer of the gateway
- * would itself wait for what it is to show. Whoever makes the noise and whoever hears it must miss nothing either.
+ * How other streams affect the clients of a quiet stream: 100 clients get an event every 50 ms, and beside them, in
+ * another workspace, runs a stream of 10,000 events/s, a job of 50 MB that is written and followed or read from its
+ * beginning, or a client that reads a long log. The quiet events are published from SQL: a response of the gateway
+ * would itself wait for what the bench measures. The producers and readers of the noise must not miss anything
+ * either.
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -22,16 +23,16 @@ import { type Subject, startSubject, tokenOf } from './subject.js'
 const NOISE = fileURLToPath(new URL('./noise.js', import.meta.url))
 const CLIENTS = 100
 const EVENT_MS = 50
-/** Noise that does not end by itself lasts so long; the first of them also warms up what is measured. */
+/** Duration of noise that does not end by itself; the first one also warms up the measured code. */
 const SECONDS = { default: 6, full: 20 }
 const WARM_UP_MS = 2_000
 const JOB_TEXT = 'x'.repeat(200)
 const JOB_LINES = (50 * 1024 * 1024) / JOB_TEXT.length
 const LOG_EVENTS = 200_000
-/** A fault of a process that makes noise is heard of by its silence. */
+/** The bench notices a fault of a noise process by its silence. */
 const PATIENCE_MS = 180_000
 
-/** Something that others do: resolves with the events that they got in all. */
+/** One kind of noise: resolves with the total number of events that its readers received. */
 type Noise = (subject: Subject, lasting: Promise<unknown>) => Promise<number>
 
 export async function fairness(size: Size): Promise<Row[]> {
@@ -84,7 +85,7 @@ export async function fairness(size: Size): Promise<Row[]> {
   }
 }
 
-/** Notes when each COMMIT was known. */
+/** Records the time at which each COMMIT was known. */
 async function publishDuring<T>(client: pg.Client, acknowledged: number[], work: Promise<T>): Promise<T> {
   let over = false
   const end = work.finally(() => {
@@ -157,7 +158,7 @@ async function withCrowd<T>(work: (crowd: Crowd) => Promise<T>): Promise<T> {
   }
 }
 
-/** @returns how many events were stored. */
+/** @returns the number of stored events. */
 async function produce(order: NoiseOrder, until?: Promise<unknown>): Promise<number> {
   const child = watch(fork(NOISE))
   try {

@@ -1,4 +1,4 @@
-/** What one delivery costs the server, against servers that do nothing but fan out, in the same run. */
+/** The cost of one delivery for the server, compared with servers that only fan out, in the same run. */
 import { startBaseline, startFloor } from './baseline.js'
 import { type Delivered, deliver } from './delivery.js'
 import type { Row, Size } from './row.js'
@@ -29,11 +29,14 @@ const CELLS: readonly Cell[] = [
 ]
 
 const SECONDS = { default: 6, full: 15 }
-/** More events a second than this come in bursts: 200 events/s are 20 POSTs of 10. */
+/** Above this rate events are published in bursts: 200 events/s are 20 POSTs of 10. */
 const MAX_POSTS_PER_SECOND = 20
-/** What every server here can do: each write costs it, the kernel and the clients some 20 µs of two processors. */
+/**
+ * A rate that every server here sustains: each write costs the server, the kernel and the clients about 20 µs of two
+ * processors.
+ */
 const MAX_WRITES_PER_SECOND = 50_000
-/** The clients look at every event, which costs them half a microsecond. */
+/** The clients check every event, which costs them half a microsecond. */
 const MAX_DELIVERIES_PER_SECOND = 500_000
 
 const SERVERS: Readonly<Record<string, () => Promise<Server | undefined>>> = {
@@ -70,7 +73,7 @@ export async function fanOut(size: Size): Promise<Row[]> {
   return rows
 }
 
-/** One for each server. The gateway's latencies start at its COMMIT, the others' when they have written. */
+/** One row per server. The gateway's latencies start at its COMMIT, the others' when they have written. */
 function rowsOf(clients: number, rate: number, measured: ReadonlyMap<string, Delivered>): Row[] {
   const cost = ({ serverCpu, deliveries }: Delivered) => (serverCpu * 1e6) / deliveries
   const gateway = measured.get('gateway')

@@ -9,7 +9,10 @@ import { type Subject, startSubject } from './subject.js'
 const STORED = { default: [1_000, 100_000, 1_000_000], full: [1_000, 10_000, 100_000, 1_000_000, 10_000_000] }
 const STREAMS = { default: [100_000], full: [1_000, 100_000] }
 const EVENTS_PER_STREAM = 10
-/** While a snapshot is open, before it is measured what it does: a row that each append updates has these versions. */
+/**
+ * Updates while a snapshot is open, before the measurement: a row that each append updates would then have this many
+ * versions.
+ */
 const APPENDS_UNDER_SNAPSHOT = 10_000
 const APPENDS = 1_000
 const RESUMES = 50
@@ -68,7 +71,7 @@ async function underSnapshot(subject: Subject): Promise<Figures> {
   })
 }
 
-/** Microseconds of one append, each in a transaction of its own, in the server: the best of five series. */
+/** Microseconds of one append in its own transaction, in the server: the best of five series. */
 async function appends(client: pg.Client): Promise<number> {
   const series: number[] = []
   for (let run = 0; run < 5; run += 1) {
@@ -80,7 +83,7 @@ async function appends(client: pg.Client): Promise<number> {
 }
 
 async function appendMany(client: pg.Client, appends: number): Promise<void> {
-  // The disk is the same for all.
+  // The disk is the same for all rows.
   await client.query('set synchronous_commit = off')
   await client.query(
     `do $$ begin
@@ -92,11 +95,11 @@ async function appendMany(client: pg.Client, appends: number): Promise<void> {
   )
 }
 
-/** Milliseconds from connecting with an id in the middle of the log to the first event, the median. */
+/** Milliseconds from a connection with an id in the middle of the log to the first event; the median. */
 async function resumes(subject: Subject, events: number): Promise<number> {
   const samples: number[] = []
   for (let run = 0; run < RESUMES; run += 1) {
-    // Each at another page.
+    // Each one starts at another page.
     const first = Math.floor((events * (run + 1)) / (RESUMES + 2))
     const start = now()
     await firstEvent(subject, first)

@@ -1,4 +1,4 @@
-/** What a client costs that gets nothing but heartbeats: memory, and the CPU of the heartbeats. */
+/** The cost of a client that receives only heartbeats: memory, and the CPU of the heartbeats. */
 import { setTimeout as pause } from 'node:timers/promises'
 import { Crowd } from './crowd.js'
 import { openFilesLimit } from './process-usage.js'
@@ -7,13 +7,13 @@ import { round } from './statistics.js'
 import { startSubject } from './subject.js'
 
 const CLIENTS = { default: [1_000, 10_000], full: [1_000, 10_000, 20_000] }
-/** Before memory is measured the first time: what everything needs once is there then. */
+/** Clients before the first measurement of memory, so that everything allocated once exists by then. */
 const WARM_UP_CLIENTS = 200
 const HEARTBEAT_MS = 5_000
-/** Garbage of the start and of the connecting is collected meanwhile. */
+/** Meanwhile the garbage of the start and of the connections is collected. */
 const SETTLE_MS = 15_000
 const MEASURED_MS = 10_000
-/** Files that a process has open besides its clients. */
+/** Files that a process has open in addition to its clients. */
 const OTHER_FILES = 200
 
 export async function idle(size: Size): Promise<Row[]> {

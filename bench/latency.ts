@@ -1,7 +1,7 @@
 /**
- * How long an event takes from its COMMIT to each client, at a steady rate: published over HTTP, and from SQL in
- * another process. The publisher knows a COMMIT when its answer arrives, so what is seen here is a little less than
- * the truth by that answer's way; from the sending of the request, a little more. Both are printed.
+ * The time of an event from its COMMIT to each client, at a steady rate: published over HTTP, and from SQL in another
+ * process. The publisher knows of a COMMIT when it gets the response, so the first figure is too low by the
+ * response's way; measured from the sending of the request, it is too high. The bench prints both.
  */
 import pg from 'pg'
 import { type Delivered, deliver } from './delivery.js'
@@ -12,7 +12,7 @@ import { startSubject } from './subject.js'
 
 const CLIENTS = 100
 const SECONDS = { default: 6, full: 20 }
-/** Over HTTP also at a rate that one event at a time, acknowledged on disk, may not reach: five at a time. */
+/** Over HTTP also at a rate that single events, each acknowledged on disk, may not reach: five at a time. */
 const CASES = [
   { published: 'http', rate: 100, atOnce: 1 },
   { published: 'http', rate: 500, atOnce: 5 },

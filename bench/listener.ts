@@ -1,15 +1,15 @@
 /**
- * One client: a raw socket that reads an event stream and checks it. Each event carries `"n"` first in its data: it
- * must be the next one, or the sample is worthless.
+ * One client: a raw socket that reads an event stream and checks it. Each event starts its data with `"n"`: it must
+ * be the next number, or the sample is worthless.
  */
 import { connect, type Socket } from 'node:net'
 import { now } from './statistics.js'
 
 const N = '{"n":'
 const READ_BYTES = 64 * 1_024
-/** Of thousands that connect at once the kernel resets some that it has no room for: like any client they come again. */
+/** If thousands connect at once, the kernel resets those that it has no room for: like any client they reconnect. */
 const MOST_ATTEMPTS = 5
-/** One for all sockets: what is read is looked at in the same turn. */
+/** One buffer for all sockets: the bytes are checked in the same turn. */
 const buffer = Buffer.allocUnsafe(READ_BYTES)
 
 export interface Target {
@@ -24,9 +24,9 @@ export interface ListenerOptions extends Target {
   readonly lastEventId?: string | undefined
   /** The event that must come first. */
   readonly first: number
-  /** Whether it stops reading when the stream stands. */
+  /** Whether it stops reading when the stream is open. */
   readonly stalls: boolean
-  /** Whether it notes when each event came. */
+  /** Whether it records the arrival of each event. */
   readonly notes: boolean
   onEvent(listener: Listener): void
   onFault(reason: string): void
@@ -41,7 +41,7 @@ export class Listener {
   #heard = false
   #stalled = false
   #opened: () => void = () => {}
-  /** The event that must come next. */
+  /** The event that must arrive next. */
   next: number
   heartbeats = 0
   readonly open: Promise<void>
@@ -55,7 +55,7 @@ export class Listener {
     this.#socket = this.#connect()
   }
 
-  /** Those that do not are not waited for. */
+  /** Others are not waited for. */
   get reads(): boolean {
     return !this.#stalled
   }
@@ -93,7 +93,7 @@ export class Listener {
     return socket
   }
 
-  /** Says whether to read on. */
+  /** Returns whether to continue to read. */
   #read(chunk: string): boolean {
     const text = this.#rest + chunk
     const at = now()

@@ -1,28 +1,28 @@
-/** The clients, in a process of their own, started by bench/crowd.ts, which says over IPC what they shall do. */
+/** The clients, in a process of their own. bench/crowd.ts starts it and sends it orders over IPC. */
 import limit from 'p-limit'
 import { Listener, type Target } from './listener.js'
 import { now } from './statistics.js'
 
-/** Ports of one address to one server are some 28,000. */
+/** An address has about 28,000 ports for connections to one server. */
 const CLIENTS_PER_ADDRESS = 20_000
 
-/** What a crowd is told to do; each order is answered by one Report. */
+/** The orders of a crowd; one Report answers each. */
 export interface OpenOrder extends Target {
   readonly kind: 'open'
   readonly clients: number
-  /** Connections that are being opened at a time. */
+  /** Number of connections that are opened at a time. */
   readonly atOnce: number
   readonly stalls: boolean
   readonly notes: boolean
-  /** Where client i starts: places[i modulo their number]. */
+  /** The start of client i: places[i modulo their number]. */
   readonly places: readonly { readonly first: number; readonly lastEventId?: string }[]
 }
 
 export type Order =
   | OpenOrder
-  /** Answered when every client has had event n − 1. */
+  /** Answered when every client has received event n − 1. */
   | { readonly kind: 'await'; readonly next: number }
-  /** Those that stalled read on. */
+  /** Makes the stalled clients continue to read. */
   | { readonly kind: 'resume' }
   | { readonly kind: 'report'; readonly since: readonly (readonly number[])[] }
 
@@ -30,7 +30,7 @@ export interface Report {
   readonly fault?: string
   /** When the order was fulfilled. */
   readonly at: number
-  /** When the first event came. */
+  /** The arrival of the first event. */
   readonly firstAt: number
   readonly cpuSeconds: number
   readonly events: number
@@ -47,7 +47,7 @@ let awaited = Number.POSITIVE_INFINITY
 let behind = 0
 let caughtUp: () => void = () => {}
 let breakOff: () => void = () => {}
-/** A stream that went wrong never opens, nor catches up: nobody waits for it. */
+/** A faulty stream never opens and never catches up: nothing waits for it. */
 const broken = new Promise<void>(resolve => {
   breakOff = resolve
 })
@@ -82,8 +82,8 @@ async function open({ clients, atOnce, places, ...options }: OpenOrder): Promise
 }
 
 /**
- * None as long as one address will do: for a socket that is bound to one before it is connected, Linux looks through the
- * ports that are taken, which was nine tenths of this process's work with 10,000 of them.
+ * None as long as one address is enough: for a socket that is bound to an address before it connects, Linux searches
+ * all used ports, which took nine tenths of this process's CPU with 10,000 of them.
  */
 function addressOf(client: number): string | undefined {
   const address = Math.floor(client / CLIENTS_PER_ADDRESS)

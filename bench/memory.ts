@@ -1,7 +1,8 @@
 /**
- * What a gateway with a small heap does when more streams come than it holds: how many it lets in; that those get what is
- * published while it is full; and how soon it lets in again when they have left. Each stream has a filter of its own, as
- * long as may be, so that few fill the heap. That the process lives is the sample's check.
+ * How a gateway with a small heap behaves if more streams connect than the heap holds: how many it admits; that these
+ * receive the events published while it is full; and how soon it admits streams again when they have disconnected.
+ * Each stream has its own filter of the maximum length, so that few streams fill the heap. The sample's check is that
+ * the process survives.
  */
 import { connect, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -39,7 +40,7 @@ async function fill(subject: Subject): Promise<Row> {
   }
   const { percent } = await memoryOf(subject)
   const letIn = heard('server.state').length
-  // From SQL: over HTTP nothing is taken now.
+  // From SQL, because the gateway accepts nothing over HTTP now.
   await publishFromSql(subject)
   await until('the event, everywhere', () => heard('all').length === letIn)
 

@@ -1,10 +1,10 @@
-/** What goes on beside others: producers in a process of their own, started by bench/fairness.ts, which says what over IPC. */
+/** The noise: producers in a process of their own. bench/fairness.ts starts it and sends it orders over IPC. */
 import { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { eventsOf } from './server.js'
 
 export type NoiseOrder =
-  /** Publishes at a steady rate, from event 0, until it is told to stop; answered then with their number. */
+  /** Publishes at a steady rate, from event 0, until a stop order; the answer is their number. */
   | {
       readonly kind: 'feed'
       readonly url: string
@@ -12,7 +12,7 @@ export type NoiseOrder =
       readonly eventsPerSecond: number
     }
   | { readonly kind: 'stop' }
-  /** Sends so many lines of output to a job, as fast as they are taken; answered when all are stored. */
+  /** Sends this many lines of output to a job, as fast as the gateway accepts them; answered when all are stored. */
   | {
       readonly kind: 'output'
       readonly url: string
@@ -51,7 +51,7 @@ async function publish({ url, token, eventsPerSecond }: NoiseOrder & { kind: 'fe
   return n
 }
 
-/** In several requests: one must not take longer than any request may. */
+/** In several requests, because one request must not take longer than its deadline. */
 async function upload({ url, token, lines, text }: NoiseOrder & { kind: 'output' }): Promise<number> {
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/x-ndjson' }
   for (let first = 0; first < lines; first += LINES_PER_REQUEST) {

@@ -1,4 +1,7 @@
-/** How many events a second can be stored: single requests at several concurrencies, batches, items, from SQL. */
+/**
+ * The number of events per second that can be stored: single requests at several concurrencies, batches, items, from
+ * SQL.
+ */
 import pg from 'pg'
 import { Pool } from 'undici'
 import type { Row, Size } from './row.js'
@@ -11,7 +14,7 @@ const SECONDS = { default: 3, full: 10 }
 const WARM_UP_SECONDS = 2
 const EVENT = { type: 'tick', data: { padding: PADDING } }
 
-/** Stores events once and says how many. */
+/** Stores events once and returns their number. */
 type Work = () => Promise<number>
 
 interface Case {
@@ -62,7 +65,7 @@ async function run(work: Work, concurrency: number, atLeast: number) {
   const start = performance.now()
   const worker = async () => {
     while (performance.now() - start < atLeast * 1_000) {
-      // Two statements: `stored += await work()` reads the sum before it waits, and loses what others add meanwhile.
+      // Two statements: `stored += await work()` reads the sum before it waits, and loses concurrent additions.
       const more = await work()
       stored += more
     }
@@ -71,7 +74,7 @@ async function run(work: Work, concurrency: number, atLeast: number) {
   return { stored, seconds: (performance.now() - start) / 1_000 }
 }
 
-/** What was acknowledged is in the log, and each stream is dense. */
+/** Every acknowledged event is in the log, and each stream is dense. */
 async function check({ databaseUrl }: Subject, stored: number): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl })
   await client.connect()

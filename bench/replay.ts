@@ -1,4 +1,4 @@
-/** What it costs to read the past: one client over a long log, a rare type, and everybody at once after a restart. */
+/** The cost of reading the past: one client over a long log, a rare type, and all clients at once after a restart. */
 import { Crowd, type CrowdOptions } from './crowd.js'
 import { openFilesLimit } from './process-usage.js'
 import type { Row, Size } from './row.js'
@@ -7,15 +7,15 @@ import { now, round } from './statistics.js'
 import { type Subject, startSubject, tokenOf } from './subject.js'
 
 const EVENTS = { default: 200_000, full: 1_000_000 }
-/** These fit into what the gateway keeps in memory of the past. */
+/** These fit into the gateway's cache of the past. */
 const REMEMBERED = 30_000
 const RARE_EACH = 10_000
 const RETURNING = 10_000
-/** Each of those that come back has missed up to so many events. */
+/** Each reconnecting client has missed up to this many events. */
 const MISSED = 500
-/** Files that a process has open besides its clients. */
+/** Files that a process has open in addition to its clients. */
 const OTHER_FILES = 200
-/** The reads of those who catch up or ask where they are, as Postgres logs them. */
+/** The reads of catching-up clients and of clients that resume, as Postgres logs them. */
 const LOG_READ = /execute sluice-read-(page|event|bounds|filtered-page)/
 const TAIL_READ = /execute sluice-read-tails/
 
@@ -85,7 +85,7 @@ function rare(subject: Subject, events: number): Promise<Replayed> {
   return follow(1, { server: { ...subject, path, viewer: tokenOf('rare', 'viewer') } }, events)
 }
 
-/** They are live when they have an event that was published after all of them had caught up. */
+/** They are live when they have received an event that was published after all of them had caught up. */
 async function everybody(server: Subject, clients: number, head: number): Promise<Replayed> {
   const places = Array.from({ length: MISSED }, (_, missed) => ({
     first: head - missed,

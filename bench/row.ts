@@ -1,6 +1,6 @@
-/** What a bench is asked for, and what it gives. */
+/** The options and the result of a bench. */
 
-/** All benches in default size take less than ten minutes. */
+/** At default size all benches together take less than ten minutes. */
 export type Size = 'default' | 'full'
 
 /** One measured row; all rows of a bench have the same columns. */

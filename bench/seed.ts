@@ -1,4 +1,4 @@
-/** Fills logs in no time: rows as the gateway's functions would have written them, without their checks. */
+/** Fills logs quickly: with rows as the gateway's functions would have written them, without their checks. */
 import pg from 'pg'
 import { PADDING } from './server.js'
 
@@ -7,7 +7,7 @@ export interface Seed {
   readonly stream?: string
   /** Positions 1 to `events`; their data has `"n"` = 0 to events − 1. */
   readonly events: number
-  /** Each so-manieth is of type `rare`, and `"n"` counts these. Default: none is. */
+  /** Every n-th event has the type `rare`, and `"n"` counts these. Default: none. */
   readonly rareEach?: number
 }
 
@@ -26,7 +26,7 @@ export async function seed(databaseUrl: string, { workspace, stream = 'feed', ev
   })
 }
 
-/** So many streams more, in a workspace of their own, with some events each. */
+/** Further streams, in a workspace of their own, with some events each. */
 export async function seedStreams(databaseUrl: string, streams: number, eventsEach: number): Promise<void> {
   await withClient(databaseUrl, async client => {
     await client.query(

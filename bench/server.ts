@@ -1,4 +1,4 @@
-/** A server under measurement, in a process of its own: the gateway or a baseline, told of events by POST. */
+/** A server under measurement, in its own process: the gateway or a baseline. It receives events by POST. */
 import type { ChildProcess } from 'node:child_process'
 import { stop } from './child.js'
 import { cpuSeconds, residentBytes } from './process-usage.js'
@@ -8,7 +8,7 @@ export const PADDING = 'x'.repeat(150)
 
 export interface Server {
   readonly url: string
-  /** Path of the event stream, and the token that it wants. */
+  /** Path of the event stream, and the token that it requires. */
   readonly path: string
   readonly viewer: string
   /** Publishes events `first`, `first + 1`, … with one request; resolves when they are stored. */

@@ -1,7 +1,7 @@
 /**
- * What clients that have stopped reading cost: memory for each, and how much later the others get their events. The
- * kernel takes some megabytes for each before the gateway notices, so events are large. Afterwards all of them read
- * on, and must have missed nothing.
+ * The cost of clients that have stopped reading: memory per client, and the delay of other clients' events. The
+ * kernel buffers some megabytes per client before the gateway notices, so the events are large. Afterwards all of
+ * them continue to read, and must have missed nothing.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { Crowd } from './crowd.js'

@@ -10,7 +10,7 @@ export function sorted(values: Iterable<number>): number[] {
   return [...values].sort((a, b) => a - b)
 }
 
-/** Three digits are more than a shared machine can promise. */
+/** Three digits are more than a shared machine can reproduce. */
 export function round(value: number): number {
   return Number(value.toPrecision(3))
 }

@@ -1,6 +1,6 @@
 /**
- * What is measured: a gateway in a process of its own, configured as it comes but without its limits on callers, on
- * an embedded Postgres with fsync on, both thrown away afterwards.
+ * The measured gateway: in its own process, with default settings except for its limits on callers, on an embedded
+ * Postgres with fsync on; both are discarded afterwards.
  */
 import type { ChildProcess } from 'node:child_process'
 import { createHmac } from 'node:crypto'
@@ -31,22 +31,22 @@ const WITHOUT_LIMITS = {
 }
 
 export interface SubjectOptions {
-  /** Configuration of the gateway on top of that. */
+  /** Configuration of the gateway in addition to that. */
   readonly env?: Readonly<Record<string, string>>
   /** Settings of Postgres. */
   readonly settings?: Readonly<Record<string, string>>
-  /** Takes each line that Postgres logs. */
+  /** Receives each line that Postgres logs. */
   readonly onLog?: (line: string) => void
-  /** Whether `turns` is to be asked; it costs a timer each millisecond. Default false. */
+  /** Whether `turns` will be called; it costs a timer every millisecond. Default false. */
   readonly turns?: boolean
 }
 
 export interface Subject extends Server {
   readonly databaseUrl: string
   readonly editor: string
-  /** Ends the gateway as a crash would, starts another one on the same database; the Subject stays good. */
+  /** Ends the gateway like a crash, and starts another one on the same database; the Subject stays valid. */
   restart(): Promise<void>
-  /** The longest turns of the gateway's event loop since this was last asked. */
+  /** The longest turns of the gateway's event loop since the last call. */
   turns(): Promise<Turns>
 }
 

@@ -1,16 +1,17 @@
 /**
- * Loaded into the gateway by `--import`, to see what its event loop keeps others waiting for: a timer that is due each
- * millisecond is late by the length of the turn that it had to wait for. The CPU of its thread tells a long turn from one
- * in which the machine let the gateway wait. The bench asks over IPC; each answer begins anew.
+ * Loaded into the gateway with `--import`, to measure the delays of its event loop: a timer that is due every
+ * millisecond is late by the length of the turn that it had to wait for. The CPU of the thread distinguishes a long
+ * turn from one in which the machine did not run the gateway. The bench asks over IPC; each answer starts a new
+ * measurement.
  */
 import { openSync, readSync } from 'node:fs'
 
 const EVERY_MS = 1
-/** Of the main thread alone: its nanoseconds on a processor, then others. Linux only. */
+/** The main thread only: its nanoseconds on a processor, then other values. Linux only. */
 const SCHEDSTAT = openSync('/proc/self/schedstat', 'r')
 const buffer = Buffer.alloc(128)
 
-/** Of one turn, in milliseconds; the two may be of different turns. */
+/** One turn, in milliseconds; the two values may come from different turns. */
 export interface Turns {
   readonly longest: number
   readonly mostCpu: number

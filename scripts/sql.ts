@@ -1,6 +1,6 @@
 /**
- * `npm run sql -- "select …"`: runs SQL on DATABASE_URL or, without it, on the embedded Postgres that is running, and
- * shows what comes back as a table. Exit codes: 1 the SQL failed, 2 wrong usage or no database.
+ * `npm run sql -- "select …"`: runs SQL on DATABASE_URL or, without it, on the running embedded Postgres, and prints
+ * the result as a table. Exit codes: 1 the SQL failed, 2 wrong usage or no database.
  */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -12,7 +12,7 @@ const USAGE = `Usage: npm run sql -- "select type, data from sluice.events order
 
 Runs SQL on DATABASE_URL or, without it, on the embedded Postgres of a running "npm start" (DATA_DIR).`
 
-/** A word like that begins no statement; `-- a comment` may. */
+/** No statement starts with such a word, but `-- a comment` may. */
 const OPTION = /^--?[a-z][\w-]*(=.*)?$/i
 
 const [sql, ...rest] = process.argv.slice(2)
@@ -39,7 +39,7 @@ async function connect(): Promise<pg.Client | undefined> {
     connectionString: url,
     application_name: 'sluice sql',
     connectionTimeoutMillis: 5_000,
-    // Shown as the server writes it: no Date, no number that lost digits.
+    // Shown as the server writes it: no Date, no number that has lost digits.
     types: { getTypeParser: () => (text: string) => text },
   })
   try {
@@ -51,7 +51,7 @@ async function connect(): Promise<pg.Client | undefined> {
   }
 }
 
-/** Left by the running server; after a kill it may be there without one. */
+/** Written by the running server; after a kill it may exist without one. */
 function embeddedUrl(): string | undefined {
   try {
     const { DATA_DIR } = readConfig({ DATA_DIR: process.env.DATA_DIR })
@@ -65,7 +65,7 @@ async function show(client: pg.Client, statements: string): Promise<void> {
   client.on('notice', notice => console.error(`${notice.severity}: ${notice.message}`))
   try {
     const results = await client.query<string[]>({ text: statements, rowMode: 'array' })
-    // Several statements in one text give an array, which the types do not tell.
+    // Several statements in one text return an array, which the types do not say.
     for (const result of [results].flat()) print(result)
   } catch (error) {
     console.error(`ERROR: ${messageOf(error)}`)

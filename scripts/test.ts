@@ -133,7 +133,7 @@ async function run(): Promise<Run> {
   const ordered = [...files.filter(file => !needsPostgres(file)), ...files.filter(needsPostgres)]
   if (files.some(needsPostgres)) {
     server = startTestServer()
-    // Whoever waits for it fails; until then nobody does.
+    // Code that awaits it fails; until then nothing handles the rejection.
     server.catch(() => undefined)
   }
   try {

@@ -1,6 +1,6 @@
 /**
  * A bare Node server that writes each event to each client with `res.write(string)`. No database, no tokens, no
- * replay: what is left when everything that Sluice is for is taken away.
+ * replay: nothing that Sluice adds.
  */
 import { createServer, type ServerResponse } from 'node:http'
 import { listen, ticksOf } from './publishing.js'

@@ -43,7 +43,7 @@ app.post<{ Body: Tick | Tick[] }>('/api/events', async (request, reply) => {
 await app.ready()
 listen(app.server)
 
-/** One after another: it adds listeners to the response for each that waits. */
+/** One after another, because it adds listeners to the response for each waiting call. */
 async function sendAll(client: EventStream, messages: readonly Parameters<EventStream['send']>[0][]) {
   for (const message of messages) await client.send(message)
 }

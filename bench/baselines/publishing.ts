@@ -1,4 +1,7 @@
-/** What the baselines in Node share: a POST whose body is one event or several, and where they listen. */
+/**
+ * The common part of the baselines in Node: a POST whose body is one event or several, and the address at which they
+ * listen.
+ */
 import type { IncomingMessage, Server } from 'node:http'
 
 export interface Tick {
@@ -13,7 +16,7 @@ export async function ticksOf(request: IncomingMessage): Promise<Tick[]> {
   return [JSON.parse(body)].flat()
 }
 
-/** Tells whoever started this process where the server is. */
+/** Reports the server's address to the parent process. */
 export function listen(server: Server): void {
   server.listen(0, '127.0.0.1', () => {
     const address = server.address()

@@ -1,4 +1,4 @@
-/** What a schema cannot say about what comes with a job: how large and how deep its JSON is, and which types it takes. */
+/** Checks that a schema cannot express: the size and depth of a job's JSON, and the types of its events. */
 
 import type { NewEvent } from '../log/event.js'
 import { dataOf, isDeeperThan } from '../log/new-event.js'

@@ -12,8 +12,8 @@
  *
  * Between two collections the heap fills with garbage, so its size says little. The measure is its size after the
  * last collection, which a fall reveals; and its current size minus a tenth of the limit, because V8 collects often
- * near the limit. While memory is low and nothing new arrives, nothing triggers a collection of what disconnected
- * clients have left, so the monitor requests one.
+ * near the limit. While memory is low and nothing new arrives, nothing triggers a collection of the garbage of
+ * disconnected clients, so the monitor requests one.
  */
 
 import type { Logger } from '../logging/logger.js'
