@@ -1,4 +1,4 @@
-/** The API's description, made from the routes' own schemas: OpenAPI 3.1 at /openapi.json, to be read at /docs. */
+/** The API's description, made from the schemas of the routes: OpenAPI 3.1 at /openapi.json, shown as a page at /docs. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import swagger from '@fastify/swagger'
@@ -14,15 +14,15 @@ import { packageRoot } from '../src/process/package-root.js'
 
 declare module 'fastify' {
   interface FastifySchema {
-    /** The role that the route needs, or several of which it needs one, in the description of the API. */
+    /** The roles of which the route needs one, separated by commas, in the API's description. */
     'x-sluice-role'?: string
   }
 }
 
-/** What may follow a path that ends in it, as Fastify and as OpenAPI name it. */
+/** The rest of a path: Fastify's name for it, and the name of the parameter in OpenAPI, which has no wildcards. */
 const WILDCARD = '*'
 const WILDCARD_NAME = 'path'
-/** What the page that shows it needs: its own files, styles in its markup, and pictures that are part of its styles. */
+/** The page at /docs needs its own files, inline styles, and pictures inside its styles. */
 const DOCS_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 const PUBLIC = { config: { access: 'public' }, schema: { hide: true } } as const
@@ -35,7 +35,7 @@ export default fp(
         info: {
           title: 'Sluice',
           version: await versionOf(packageRoot),
-          description: 'What changes in Postgres reaches every client as a live, resumable stream.',
+          description: 'Changes in Postgres reach every client as a live, resumable stream.',
           contact: { name: 'The maintainers of Sluice' },
           license: { name: 'MIT', identifier: 'MIT' },
         },
@@ -43,17 +43,20 @@ export default fp(
         tags: [
           { name: 'events', description: 'The log of a workspace: read it, follow it, publish to it.' },
           { name: 'items', description: 'Items and their revisions.' },
-          { name: 'jobs', description: 'Work with an end: the queue, the runners, what they report.' },
-          { name: 'runner jobs', description: 'Jobs for command lines.' },
-          { name: 'runs', description: 'Jobs whose clients load a snapshot first, and their artifacts.' },
+          { name: 'jobs', description: 'Jobs: the queue, and the reports of runners.' },
+          { name: 'runner jobs', description: 'The streams of jobs, for command lines.' },
+          {
+            name: 'runs',
+            description: 'The streams of jobs, for clients that load a snapshot first; artifacts.',
+          },
           { name: 'remote commands', description: 'Commands that a runner of a project executes.' },
           { name: 'executions', description: 'Orchestrations that an application reports task by task.' },
-          { name: 'access', description: 'Who may do what, from where, for how long.' },
+          { name: 'access', description: 'API keys, revocations, and the renewal of streams.' },
           { name: 'server', description: 'Health and state of the gateway.' },
         ],
         components: {
           securitySchemes: {
-            bearer: { type: 'http', scheme: 'bearer', description: 'A JWT, or an API key.' },
+            bearer: { type: 'http', scheme: 'bearer', description: 'A JWT or an API key.' },
             key: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'An API key.' },
           },
           schemas: { Problem: ProblemDocument },
@@ -94,7 +97,7 @@ export default fp(
   { name: 'openapi' },
 )
 
-/** A route's schema with what its config says about access. */
+/** A route's schema with the access rule of its config. */
 function described(schema: FastifySchema | undefined, { config }: RouteOptions): FastifySchema {
   const access = config?.access
   if (access === undefined || access === 'public') return { ...schema, security: [] }
@@ -112,7 +115,7 @@ function inWords(role: Role): string {
   return role === 'runner' ? '`runner`' : `\`${role}\` or a higher one`
 }
 
-/** OpenAPI has no wildcard; a parameter of the path comes nearest. */
+/** Replaces a wildcard by a path parameter, because OpenAPI has no wildcards. */
 function withoutWildcard(route: { schema: FastifySchema; url: string }): {
   schema: FastifySchema
   url: string

@@ -1,6 +1,6 @@
 /**
- * Executions: jobs that somebody outside drives, task by task, and tells of. What is known about the shapes of these
- * events is checked; events of other types pass through.
+ * Executions: jobs that an application drives and reports task by task. Reported events of the known types are validated;
+ * events of other types pass through.
  */
 import Type, { type Static, type TObject } from 'typebox'
 import type { PlacedEvent } from '../../log/append-requests.js'
@@ -18,7 +18,7 @@ const Count = Type.Integer({ minimum: 0 })
 const Milliseconds = Type.Number({ minimum: 0 })
 const Progress = { progress: Count, total: Count }
 
-/** How an execution ends by itself, as the event that says so. */
+/** The type of the event with which an application ends an execution, and its data. */
 export const EXECUTION_COMPLETE = 'execution-complete'
 export const ExecutionEnd = Type.Object(
   {
@@ -31,7 +31,7 @@ export const ExecutionEnd = Type.Object(
 )
 export type ExecutionEnd = Static<typeof ExecutionEnd>
 
-/** The data of the types that clients know. More may be in it. */
+/** The data of the types that clients know. It may have further members. */
 const SHAPES: Readonly<Record<string, TObject>> = {
   'task-start': Type.Object({ taskId: Name, taskTitle: Name, ...Progress }),
   'task-complete': Type.Object({ taskId: Name, status: Name, duration: Milliseconds, ...Progress }),
@@ -39,7 +39,7 @@ const SHAPES: Readonly<Record<string, TObject>> = {
   [EXECUTION_COMPLETE]: ExecutionEnd,
 }
 
-/** A validator of a union would also report the faults of the types that were not meant. */
+/** Not a union, whose validator would also report the faults of all other types. */
 export const ExecutionEvent = describedAs(
   Type.Unsafe<NewEvent>({
     ...NewEvent,
