@@ -1,8 +1,8 @@
-/** An event of the log with its frames: each is encoded on first use, once, and shared by all who read it. */
+/** An event of the log with its frames. Each encoding is made on first use, once, and shared by all subscriptions that read it. */
 import type { Position, StoredEvent } from '../log/event.js'
 import type { Encoding } from '../sse/encoding.js'
 
-/** What an event costs in memory besides its data, roughly: the row, its strings, its place in an array. */
+/** About what an event takes in memory besides its data: the row, its strings, its slot in an array. */
 const OVERHEAD_BYTES = 300
 
 export class EventFrames {
@@ -14,7 +14,7 @@ export class EventFrames {
     return this.event.position
   }
 
-  /** Roughly what it holds in memory: its data twice, as text and as a frame. */
+  /** About how much memory it holds: its data twice, as text and as a frame. */
   get bytes(): number {
     return OVERHEAD_BYTES + 2 * this.event.data.length
   }

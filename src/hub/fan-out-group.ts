@@ -1,6 +1,6 @@
 /**
- * The live subscriptions of one stream that read the same encoding through the same filter: what one of them gets,
- * all get, so that it is put together once.
+ * The live subscriptions of one stream that read the same encoding through the same filter. All of them get the same bytes,
+ * so each payload is put together once.
  */
 import type { StoredEvent } from '../log/event.js'
 import type { TypeFilter } from '../log/type-filter.js'
@@ -10,13 +10,13 @@ import { HIGH_WATER_BYTES } from '../sse/sink.js'
 import type { Cursor } from './cursor.js'
 import type { EventFrames } from './event-frames.js'
 
-/** So that looking at the clock costs nothing, and a client that takes whole payloads no more than a millisecond. */
+/** Enough that reading the clock between steps costs nothing, and few enough that a step takes a millisecond at most. */
 const MEMBERS_PER_STEP = 16
 
 export interface Member {
   /**
-   * All that its filter lets through after an event, up to another: nothing, when `payload` is undefined. A member
-   * that has joined while others were being served has got some of it already, or all.
+   * Takes all events between `after` and `upTo` that match its filter; none match if `payload` is undefined. A member that
+   * joined while others were being served may have some or all of them already.
    */
   receive(payload: Payload | undefined, after: Cursor, upTo: StoredEvent): void
 }
@@ -30,7 +30,7 @@ export class FanOutGroup {
   ) {}
 
   /**
-   * In steps of a few members: there may be thousands.
+   * Hands the frames to all members, a few in each step, because there may be thousands.
    * @param before the event before the first frame.
    */
   *send(frames: readonly EventFrames[], before: Cursor): Generator<void> {
@@ -45,7 +45,7 @@ export class FanOutGroup {
   }
 }
 
-/** Frames put together for one write each, none much above the high-water mark: so no write is out of bounds (I5). */
+/** Joins frames into payloads. None is much larger than the high-water mark, so every write is bounded (I5). */
 export function* payloads(
   frames: readonly EventFrames[],
   before: Cursor,

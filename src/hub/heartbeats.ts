@@ -1,6 +1,6 @@
 /**
- * What the clients of one stream hear when there is nothing to tell. Those that are live have the same event as their
- * cursor, so that one heartbeat, made once, serves all of them.
+ * The heartbeats of one stream, which its clients get while nothing happens. All live clients have the same cursor, so one
+ * heartbeat serves all of them and is made once.
  */
 import type { Encoding } from '../sse/encoding.js'
 import { Payload } from '../sse/payload.js'
@@ -11,8 +11,8 @@ export class Heartbeats {
   readonly #newest = new Map<string, { cursor: Cursor | undefined; payload: Payload | undefined }>()
 
   /**
-   * Nothing in an encoding that has no heartbeats.
-   * @param cursor the client's own, undefined where it has none.
+   * Writes a heartbeat, or nothing in an encoding that has none.
+   * @param cursor the client's own; undefined if the client has none.
    */
   write(sink: Sink, encoding: Encoding, cursor: Cursor | undefined): void {
     let heartbeat = this.#newest.get(encoding.name)

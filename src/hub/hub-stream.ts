@@ -19,9 +19,9 @@ import { RecentFrames } from './recent-frames.js'
 import type { Pacing } from './scheduling/pacing.js'
 import type { Discontinuity, TailedStream } from './tailer.js'
 
-/** A client that follows a stream, live or still catching up. */
+/** A subscription of a stream, whether it is live or catches up. */
 export interface Follower {
-  /** The log does not continue at the stream's head, `lost`; it goes on from the bounds' head. */
+  /** The log does not continue at `lost`, which was the stream's head; it continues at the head of `bounds`. */
   restart(why: Discontinuity, bounds: Bounds, lost: Head): void
   onDeleted(): void
 }
@@ -54,7 +54,7 @@ export class HubStream implements TailedStream {
   #idleSince: number | undefined = Date.now()
   #handles = 0
   deleted = false
-  /** The process ends: nobody is to wait for more any longer. */
+  /** The process is ending, so callers must not wait for more events. */
   ending = false
 
   constructor({ id, kind, closed, head, pacing, compareHead }: HubStreamOptions) {
@@ -66,12 +66,12 @@ export class HubStream implements TailedStream {
     this.#compareHead = compareHead
   }
 
-  /** Names what is kept of the log. Another one after each restart and verification, so that nothing older is found again. */
+  /** Names what is cached of the log. It changes with each restart and verification, so that nothing older is found again. */
   get history(): string {
     return this.#history
   }
 
-  /** To be called when the log and what is kept of it do not fit together: all of it is read and compared again. */
+  /** To be called if the log contradicts what is kept of it here: everything is read and compared again. */
   verify(): void {
     this.#history = randomUUID()
     this.#compareHead()
@@ -88,8 +88,8 @@ export class HubStream implements TailedStream {
   }
 
   /**
-   * While no recent frames are known, as in a process that has just started, those of a page that end at the head become
-   * them: the next client need not read them again.
+   * If there are no recent frames, as in a process that has just started, takes them from a page that reaches the head, so
+   * that the next client need not read them again.
    */
   recall(page: PageFrames): void {
     if (!this.recent.empty) return
@@ -115,7 +115,7 @@ export class HubStream implements TailedStream {
     this.#grew()
   }
 
-  /** Makes a member live: from now on it gets what comes after the head, until the returned function is called. */
+  /** Adds a member to its fan-out group: it gets everything after the head until the returned function is called. */
   join(member: Member, encoding: Encoding, filter: TypeFilter | undefined): () => void {
     const key = `${encoding.name} ${filter?.key ?? ''}`
     const group = this.#fanOutGroups.get(key) ?? new FanOutGroup(encoding, filter)
@@ -127,20 +127,20 @@ export class HubStream implements TailedStream {
     }
   }
 
-  /** How many groups of live subscriptions there are: what one of a group gets, all of it get. */
+  /** How many fan-out groups there are. */
   get fanOutGroups(): number {
     return this.#fanOutGroups.size
   }
 
-  /** Answers those who wait for more. */
+  /** Ends all waiting for more events. */
   end(): void {
     this.ending = true
     this.#grew()
   }
 
   /**
-   * Resolves when the head has moved, when there is no more to wait for (the stream has gone, or the process ends), or
-   * when `until` aborts.
+   * Resolves when the head has moved, when there is nothing more to wait for because the stream was deleted or the process
+   * ends, or when `until` aborts.
    */
   grown(until?: AbortSignal): Promise<void> {
     return new Promise(resolve => {
@@ -168,7 +168,7 @@ export class HubStream implements TailedStream {
     }
   }
 
-  /** How long nobody has held it, in milliseconds. */
+  /** For how long it has had no handle, in milliseconds. */
   idleFor(now: number): number {
     return this.#idleSince === undefined ? 0 : now - this.#idleSince
   }
@@ -183,7 +183,7 @@ export class HubStream implements TailedStream {
     for (const group of [...this.#fanOutGroups.values()]) {
       for (const _ of group.send(frames, before)) {
         yield
-        // These events are lost.
+        // The log has lost these events.
         if (restarts !== this.#restarts) return
       }
     }

@@ -1,7 +1,7 @@
 /**
- * The streams that are followed in this process, and all subscriptions on them. Opens each stream once however
- * many ask for it, keeps it a while after the last has left (they reconnect), bounds how many clients there are,
- * and has the one timer that looks after every subscription.
+ * The streams that are followed in this process, and all subscriptions on them. The hub opens each stream once, however many
+ * callers ask for it, and keeps it for a while after the last client has left, because clients reconnect. It bounds the
+ * number of subscriptions, and has the one timer that checks all of them.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Database } from '../database/pool.js'
@@ -21,26 +21,29 @@ import { findStored, openStored } from './stored-stream.js'
 import { Subscription } from './subscription.js'
 import type { Tailer } from './tailer.js'
 
-/** A stream ends within a second of its credentials: half of that is left for a process that is busy. */
+/** A stream must end within a second of its credentials; half of that is left for a busy process. */
 const LONGEST_TICK_MS = 500
-/** A stream stays open so long after its last client, with its recent frames: clients come back. */
+/** How long a stream stays open after its last client, with its recent frames, because clients come back. */
 const LINGER_MS = 10_000
 const WAVE_MS = 100
-/** At shutdown a client costs so much time at most, so that a few leave at once and many in waves. */
+/** The time that each client adds to a shutdown: a few clients leave at once, many leave in waves. */
 const MS_PER_CLIENT = 5
+
+const DEFAULTS = { heartbeatMs: 30_000, maxAgeMs: 0, maxStreams: () => Number.POSITIVE_INFINITY }
 
 export interface HubOptions {
   readonly database: Database
   readonly tailer: Tailer
   readonly logger: Logger
-  readonly heartbeatMs: number
-  /** How long a subscription may last, ± 10 %; 0: as long as its credentials. */
-  readonly maxAgeMs: number
-  /** Subscriptions at most, now. */
-  maxStreams(): number
+  /** Time between heartbeats, for encodings that do not say it themselves. Default 30 s. */
+  readonly heartbeatMs?: number
+  /** How long a subscription may last, ± 10 %. Default 0: as long as its permit. */
+  readonly maxAgeMs?: number
+  /** The most subscriptions at this moment. Default: no limit. */
+  maxStreams?(): number
 }
 
-/** A stream that stays open until it is released. Releasing twice is fine. */
+/** Keeps a stream open until it is released. Releasing twice is fine. */
 export interface StreamHandle {
   readonly stream: HubStream
   release(): void
@@ -54,27 +57,27 @@ export interface Follow {
   readonly filter: TypeFilter | undefined
   /** The right by which the subscription stays open; default: one that never ends. */
   readonly permit?: Permit | undefined
-  /** Said before the events; default nothing. */
+  /** Sent before the events; default nothing. */
   readonly opening?: readonly Buffer[]
   /** The id that the client came with, as it may be sent back. */
   readonly broughtId?: string | undefined
-  /** Names of query parameters that were ignored, to be told. */
+  /** Query parameters that were ignored; the client is told their names. */
   readonly ignored?: readonly string[] | undefined
 }
 
 export class Hub {
   readonly starts: Starts
-  readonly #options: HubOptions
+  readonly #options: Required<HubOptions>
   readonly #streams = new Map<string, Promise<HubStream | undefined>>()
   readonly #subscriptions = new Set<Subscription>()
   readonly #ticks: PeriodicLoop
   #mode: Mode = 'normal'
 
   constructor(options: HubOptions) {
-    const { database, heartbeatMs, logger } = options
-    this.#options = options
+    const { database, logger } = options
+    this.#options = { ...DEFAULTS, ...options }
     this.starts = new Starts(database, new Pages(database))
-    const everyMs = Math.min(heartbeatMs, LONGEST_TICK_MS)
+    const everyMs = Math.min(this.#options.heartbeatMs, LONGEST_TICK_MS)
     const turn = () => this.#tick()
     this.#ticks = new PeriodicLoop({ name: 'Looking after the open streams', everyMs, logger, turn }).start()
   }
@@ -83,26 +86,26 @@ export class Hub {
     return this.#mode
   }
 
-  /** Why a new subscription must come back later, if it must. */
+  /** Why no subscription can be opened now; undefined if one can. */
   get refusal(): 'draining' | 'limit' | undefined {
     if (this.#mode === 'draining') return 'draining'
     return this.#subscriptions.size >= this.#options.maxStreams() ? 'limit' : undefined
   }
 
-  /** Clients of this process, per kind of stream. */
+  /** Subscriptions in this process, in total and by kind of stream. */
   clients(): { total: number; byKind: Record<string, number> } {
     const byKind: Record<string, number> = {}
     for (const { kind } of this.#subscriptions) byKind[kind] = (byKind[kind] ?? 0) + 1
     return { total: this.#subscriptions.size, byKind }
   }
 
-  /** Clients of this process on one stream. */
+  /** Subscriptions in this process on one stream. */
   async followers(workspace: string, name: string): Promise<number> {
     const stream = await this.#streams.get(`${workspace}/${name}`)?.catch(() => undefined)
     return stream?.followers.size ?? 0
   }
 
-  /** The stream of that name, open; undefined when there is none. The feed is there as soon as somebody asks. */
+  /** Opens the stream of that name; undefined if there is none. A feed is created when it is first asked for. */
   async open(workspace: string, name: string): Promise<StreamHandle | undefined> {
     const key = `${workspace}/${name}`
     const opening = this.#streams.get(key) ?? this.#load(workspace, name)
@@ -113,7 +116,7 @@ export class Hub {
     })
     if (!stream || stream.deleted) this.#forget(key, opening, stream)
     if (!stream) return undefined
-    // Gone meanwhile, or forgotten because nobody held it.
+    // It was deleted meanwhile, or dropped because it had no handle.
     if (this.#streams.get(key) !== opening) return this.open(workspace, name)
     if (this.#mode === 'draining') stream.end()
     return { stream, release: stream.hold() }
@@ -132,7 +135,7 @@ export class Hub {
     return found !== undefined && found.closedAt !== null && isAt(cursor, found.head)
   }
 
-  /** Takes over the handle. A subscription that must come back later, or has expired, is told so and ended at once. */
+  /** Takes over the handle. A subscription that has no room, or whose permit is over, is told so and ended at once. */
   subscribe({
     handle,
     start,
@@ -164,7 +167,7 @@ export class Hub {
         handle.release()
       },
     })
-    // Asked again: many may have been let in at the same time, and have waited for the database since.
+    // Asked again, because many clients may have been let in at the same time, and have waited for the database since.
     const { refusal } = this
     this.#subscriptions.add(subscription)
     subscription.open(this.#mode, opening, ignored)
@@ -172,7 +175,7 @@ export class Hub {
     else subscription.tick(now)
   }
 
-  /** Lets go of what is kept only so that it need not be read again. */
+  /** Frees the memory of everything that can be read again. */
   shed(): void {
     this.starts.pages.clear()
     for (const opening of this.#streams.values()) {
@@ -183,7 +186,7 @@ export class Hub {
     }
   }
 
-  /** Tells every client the mode, if it is another one. */
+  /** Tells every client the mode, if it has changed. */
   announce(mode: Mode): void {
     if (this.#mode === mode) return
     this.#mode = mode
@@ -191,7 +194,7 @@ export class Hub {
     for (const subscription of this.#subscriptions) subscription.say(notice, mode === 'draining')
   }
 
-  /** Answers all long polls and ends all subscriptions: a few at once, many in waves over at most `longestMs`. */
+  /** Ends all long polls and all subscriptions: a few at once, many in waves over at most `longestMs`. */
   async drain(longestMs: number): Promise<void> {
     this.announce('draining')
     for (const opening of this.#streams.values()) {

@@ -1,4 +1,4 @@
-/** What was read after a place of the log, in one snapshot, with its frames: the events there, or those that a filter needs. */
+/** What one read found after a place of the log, with its frames: all events, or those that match a filter. One snapshot. */
 import type { Position } from '../log/event.js'
 import type { Page } from '../log/log.js'
 import type { Cursor } from './cursor.js'
@@ -9,7 +9,7 @@ export class PageFrames {
   readonly #after: Position
   readonly #anchor: string | undefined
 
-  /** @param after the position that it was read after. */
+  /** @param after the position after which it was read. */
   constructor(after: Position, { anchor, events }: Page) {
     this.frames = events.map(event => new EventFrames(event))
     this.#after = after
@@ -20,18 +20,18 @@ export class PageFrames {
     return this.frames.at(-1)
   }
 
-  /** Roughly what it holds in memory. */
+  /** About how much memory it holds. */
   get bytes(): number {
     return this.frames.reduce((sum, { bytes }) => sum + bytes, 0)
   }
 
-  /** The UUID of the event at a position, as far as this page tells. */
+  /** The UUID of the event at a position; undefined if this page does not have it. */
   eventIdAt(position: Position): string | undefined {
     if (position === this.#after) return this.#anchor
     return this.frames.find(frame => frame.position === position)?.event.eventId
   }
 
-  /** Whether it tells that the log has the cursor; undefined where it does not tell. */
+  /** Whether the log has the cursor; undefined if this page does not show it. */
   has({ position, eventId }: Cursor): boolean | undefined {
     const known = this.eventIdAt(position)
     return known === undefined ? undefined : (eventId ?? known) === known

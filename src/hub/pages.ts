@@ -1,13 +1,13 @@
 /**
- * Reads the past for clients that catch up. The log is cut into aligned pages of 256 positions; a full page can never
- * change within one history of its stream, so it is kept for a while, and many clients that come back at once (a
- * deploy) cost one read a page instead of one each. The same holds for filtered pages of 8,192 positions, of which
- * only what a filter lets through is read: one read for all that come with that filter. Only a few reads run at a
- * time, so that catching up never starves the tailer or publishers.
+ * Reads the past for subscriptions that catch up. The log is divided into aligned pages of 256 positions. A full page can
+ * never change within one history of its stream, so it is cached, and many clients that come back at once, as after a
+ * deploy, cost one read a page instead of one each. The same holds for filtered pages of 8,192 positions, of which only the
+ * events that match a filter are read: one read serves all clients with that filter. Only a few reads run at a time, so
+ * catching up never starves the tailer or the publishers.
  *
- * A log that loses its tail gives the same positions to other events, and a page that is kept, or a read that another
- * connection does, may be of before or after. So each page is one snapshot with the identity of the place that it was
- * read after, and a client gets from a page only what continues its own cursor by identity (I4).
+ * A log that loses its tail gives the same positions to other events, and a cached page, or a read on another connection,
+ * may be from before or after the loss. So each page is one snapshot that includes the identity of the place after which it
+ * was read, and a client gets from a page only what continues its own cursor by identity (I4).
  */
 import { LRUCache } from 'lru-cache'
 import limit from 'p-limit'
@@ -26,14 +26,14 @@ const PAGE_EVENTS = 256
 const PAGE_BYTES = 1024 * 1024
 const CACHE_BYTES = 32 * 1024 * 1024
 const READERS = 4
-/** Positions that a filtered page looks at: 3 to 10 ms of the database. */
-const STRETCH = 8_192
-/** Events in it at most: one in eight. */
-const MATCHES = 1_024
-/** So that those of many filters leave readers to everybody else. */
+/** Positions that a filtered page covers; reading them takes the database 3 to 10 ms. */
+const FILTERED_PAGE_POSITIONS = 8_192
+/** Events in a filtered page at most: one in eight. */
+const MAX_MATCHES = 1_024
+/** Fewer than READERS, so that clients with many different filters leave readers to all others. */
 const FILTERED_READERS = 2
 
-/** Stands for a filtered page that is full. */
+/** Stands for a filtered page with too many matches. */
 const DENSE = new PageFrames(0 as Position, { anchor: undefined, events: [] })
 
 export class Pages {
@@ -41,38 +41,38 @@ export class Pages {
   readonly #slots = limit(READERS)
   readonly #filteredSlots = limit(FILTERED_READERS)
   readonly #full = new LRUCache<string, PageFrames>({ maxSize: CACHE_BYTES, sizeCalculation: bytesOf })
-  readonly #flights = new Map<string, Promise<PageFrames>>()
+  /** Reads under way, by the key of their page. */
+  readonly #underWay = new Map<string, Promise<PageFrames>>()
 
   constructor(database: Database) {
     this.#database = database
   }
 
   /**
-   * Events that continue the cursor, without a gap, as many as one read gives. None only if the log, read after this
-   * call, had none there or not the cursor itself.
+   * Events that continue the cursor without a gap, as many as one read returns. None only if the log, read after this call,
+   * had none there, or no longer had the cursor.
    */
   async after(stream: HubStream, cursor: Cursor): Promise<readonly EventFrames[]> {
     const page = await this.#aligned(stream, cursor.position)
     const known = page.has(cursor) ? page.beyond(cursor.position) : []
     if (known.length > 0) return known
-    // The page was cut by bytes, or was read before the event was committed, or is of another history.
+    // The page was cut by its bytes, was read before the event was committed, or belongs to another history.
     const fresh = await this.#read(stream, cursor.position)
     if (!fresh.has(cursor)) return []
     if (page.has(cursor) === false) stream.verify()
     return fresh.frames
   }
 
-  /** The UUID of the event at a position, if a page that many share has it. */
+  /** The UUID of the event at a position; undefined if the shared page does not have it. */
   async eventIdAt(stream: HubStream, position: Position): Promise<string | undefined> {
     const page = await this.#aligned(stream, (position - 1) as Position)
     return page.eventIdAt(position)
   }
 
   /**
-   * Of the events that continue the cursor those that match, and the last one that was looked at, whether it matches or
-   * not: all that match up to it are there. None where not all of the events that would be looked at are stored, or the
-   * cursor is not of their history.
-   * @returns undefined near the head, and where more match than a page has: pages that everybody shares cost less.
+   * The matching events that continue the cursor, and the last event of the page, whether it matches or not: the cursor moves
+   * to it. None if some of the events that the page would cover are not stored, or the cursor is not of their history.
+   * @returns undefined near the head, and where more events match than a page holds: there the shared pages cost less.
    */
   async matching(
     stream: HubStream,
@@ -80,28 +80,28 @@ export class Pages {
     filter: TypeFilter,
   ): Promise<readonly EventFrames[] | undefined> {
     const { position } = cursor
-    const start = (position - (position % STRETCH)) as Position
-    if (start + STRETCH > stream.head.position) return undefined
-    const aligned = await this.#stretch(stream, start, filter)
+    const start = (position - (position % FILTERED_PAGE_POSITIONS)) as Position
+    if (start + FILTERED_PAGE_POSITIONS > stream.head.position) return undefined
+    const aligned = await this.#filtered(stream, start, filter)
     if (aligned === DENSE) return undefined
     if (position === start || aligned.beyond(position).length > 0) return this.#from(aligned, stream, cursor)
-    // It was cut by bytes, or retention has removed its beginning.
-    const page = await this.#stretch(stream, position, filter)
+    // The page was cut by its bytes, or retention has removed its beginning.
+    const page = await this.#filtered(stream, position, filter)
     return page === DENSE ? undefined : this.#from(page, stream, cursor)
   }
 
-  /** Lets go of all that is kept. */
+  /** Empties the cache. */
   clear(): void {
     this.#full.clear()
   }
 
-  /** What of a filtered page continues the cursor. */
+  /** The part of a filtered page that continues the cursor. */
   async #from(page: PageFrames, stream: HubStream, cursor: Cursor): Promise<readonly EventFrames[]> {
     const { position, eventId } = cursor
     const { last } = page
     if (!last) return []
-    // The page does not tell of an event in its middle that does not match. Where the log has both, that one and the
-    // page's end, they are of one history.
+    // The page does not show an event in its middle that does not match. If the log has both that event and the last one of
+    // the page, they belong to one history.
     const both = () =>
       eventId === undefined ||
       this.#slots(() => hasAll(this.#database, stream.id, [{ position, eventId }, last.event]))
@@ -110,7 +110,7 @@ export class Pages {
 
   #aligned(stream: HubStream, position: Position): Promise<PageFrames> {
     const start = (position - (position % PAGE_EVENTS)) as Position
-    // Not what is beyond the head: the tailer, which sees losses by its head, would not see that it is lost.
+    // A page beyond the head is not cached: the tailer detects losses by the head, and would not detect that one.
     const seen = stream.head.position
     return this.#shared(
       `${stream.history}:${start}`,
@@ -120,39 +120,39 @@ export class Pages {
     )
   }
 
-  /** To the end of the stretch that `after` is in. */
-  #stretch(stream: HubStream, after: Position, filter: TypeFilter): Promise<PageFrames> {
-    const end = (after - (after % STRETCH) + STRETCH) as Position
+  /** From `after` to the end of the aligned page that contains it. */
+  #filtered(stream: HubStream, after: Position, filter: TypeFilter): Promise<PageFrames> {
+    const end = (after - (after % FILTERED_PAGE_POSITIONS) + FILTERED_PAGE_POSITIONS) as Position
     return this.#shared(
       `${stream.history}:${after}:${filter.key}`,
       () => this.#filteredSlots(() => this.#readMatching(stream, after, end, filter)),
-      // All that was looked at was stored, so it can never change.
+      // All events that it covers were stored, so it can never change.
       read => read.frames.length > 0 || read === DENSE,
     )
   }
 
-  /** @param keeps whether a page can never change. */
+  /** Shares one read among all callers. @param keeps whether the page can never change, so that it is cached. */
   async #shared(
     key: string,
     read: () => Promise<PageFrames>,
     keeps: (page: PageFrames) => boolean,
   ): Promise<PageFrames> {
-    return this.#full.get(key) ?? this.#flights.get(key) ?? this.#fly(key, read, keeps)
+    return this.#full.get(key) ?? this.#underWay.get(key) ?? this.#readShared(key, read, keeps)
   }
 
-  #fly(
+  #readShared(
     key: string,
     read: () => Promise<PageFrames>,
     keeps: (page: PageFrames) => boolean,
   ): Promise<PageFrames> {
-    const flight = read()
+    const reading = read()
       .then(page => {
         if (keeps(page)) this.#full.set(key, page)
         return page
       })
-      .finally(() => this.#flights.delete(key))
-    this.#flights.set(key, flight)
-    return flight
+      .finally(() => this.#underWay.delete(key))
+    this.#underWay.set(key, reading)
+    return reading
   }
 
   #read(stream: HubStream, after: Position): Promise<PageFrames> {
@@ -169,16 +169,16 @@ export class Pages {
   #readMatching(stream: HubStream, after: Position, end: Position, filter: TypeFilter): Promise<PageFrames> {
     return this.#slots(async () => {
       const { anchor, events, last } = await readFilteredPage(
-        ...([this.#database, stream.id, after, end, filter, MATCHES, PAGE_BYTES] as const),
+        ...([this.#database, stream.id, after, end, filter, MAX_MATCHES, PAGE_BYTES] as const),
       )
-      if (events.length === MATCHES) return DENSE
-      const looked = last && last !== events.at(-1) ? [...events, last] : events
-      return new PageFrames(after, { anchor, events: looked })
+      if (events.length === MAX_MATCHES) return DENSE
+      const covered = last && last !== events.at(-1) ? [...events, last] : events
+      return new PageFrames(after, { anchor, events: covered })
     })
   }
 }
 
-/** With its key, which a caller's filter makes as long as it likes. */
+/** Includes the key, because a client chooses how long its filter is. */
 function bytesOf(page: PageFrames, key: string): number {
   return page.bytes + key.length
 }

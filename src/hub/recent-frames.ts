@@ -1,6 +1,6 @@
 /**
- * The newest events of a stream, without a gap, bounded by count and by bytes. A client that has fallen behind only a
- * little catches up from here and never touches the database.
+ * The newest events of a stream, without a gap, bounded by count and by bytes. A subscription that has fallen behind only a
+ * little catches up from here, without the database.
  */
 import type { Position } from '../log/event.js'
 import type { Cursor } from './cursor.js'
@@ -20,7 +20,7 @@ export class RecentFrames {
   }
 
   /**
-   * Events that continue the newest one.
+   * Adds events that continue the newest one.
    * @param before the UUID of the event before them.
    */
   add(frames: readonly EventFrames[], before: string | undefined): void {
@@ -32,7 +32,7 @@ export class RecentFrames {
     this.#evict()
   }
 
-  /** All events after a cursor; undefined when the first of them is not here any more, or the cursor is of no event here. */
+  /** All events after a cursor; undefined if the first of them is no longer here, or the cursor does not fit to what is here. */
   after({ position, eventId }: Cursor): readonly EventFrames[] | undefined {
     const [oldest] = this.#frames
     if (!oldest) return undefined
@@ -51,7 +51,7 @@ export class RecentFrames {
     this.#bytes = 0
   }
 
-  /** Taken out of the array, not only passed over: a large event that stays referenced stays in memory. */
+  /** Removes the events from the array: one that stays referenced stays in memory, however large. */
   #evict(): void {
     let evicted = 0
     for (const { bytes, event } of this.#frames) {

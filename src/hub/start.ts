@@ -1,7 +1,6 @@
 /**
- * Where a subscription starts. An id that a client brings back is believed only if the event at its position is
- * the one that it names; otherwise the client is told by `reset` and goes on from the head, so that it
- * never skips events without knowing (I4).
+ * Where a subscription starts. An id that a client brings back is accepted only if the event at its position is the one that
+ * the id names. Otherwise the client gets `reset` and continues at the head, so it never skips events without knowing (I4).
  */
 import type { Database } from '../database/pool.js'
 import type { Position, StreamId } from '../log/event.js'
@@ -17,22 +16,22 @@ import type { Discontinuity } from './tailer.js'
 
 export type StartAt =
   | { readonly at: 'now' | 'beginning' }
-  /** Before the newest `count` events that the filter lets through. */
+  /** Before the newest `count` events that match the filter. */
   | { readonly at: 'newest'; readonly count: number }
-  /** After an event; `unknown` is what a client brought that is no event id. */
+  /** After an event; `unknown` if the client brought a text that is no event id. */
   | { readonly at: 'after'; readonly id: EventId | 'unknown' }
 
-/** What a client hears before the events. */
+/** What a client gets before the events. */
 export interface Opening {
   readonly frames: readonly Buffer[]
-  /** Where the events start after that, if not where they would without. */
+  /** Where the events start after it; default: where they would start without it. */
   readonly from?: StartAt
 }
 
-/** What `reset` says: the client cannot go on where it was; it goes on from `head`. */
+/** The data of `reset`: the client cannot continue where it was, and continues at `head`. */
 export interface Reset {
   readonly reason: Discontinuity | 'unknown-id'
-  /** Following from here shows all that is still stored. */
+  /** Following from here gives everything that is still stored. */
   readonly earliest: string
   readonly head: string
 }
@@ -50,7 +49,7 @@ export function resetNotice(encoding: Encoding, reset: Reset): Buffer | undefine
   return encoding.notice({ name: 'reset', data: reset, id: reset.head })
 }
 
-/** Why the log cannot go on after a cursor, if it cannot. */
+/** Why the log does not continue a cursor; undefined if it does. */
 export function lossOf({ position, eventId }: Cursor, place: Place): Discontinuity | undefined {
   if (place.eventId === undefined) return position < place.base.position ? 'retention' : 'history-lost'
   return (eventId ?? place.eventId) === place.eventId ? undefined : 'history-lost'
@@ -84,12 +83,12 @@ export class Starts {
       : Math.max(base.position, head.position - count) + 1
     if (first === undefined || first > head.position) return head
     const position = Math.max(base.position, first - 1) as Position
-    // What this process keeps is of the history that ends with its head.
+    // Everything that this process keeps belongs to the history that ends with its head.
     const known = isAt(head, stream.head) ? stream.eventIdAt(position) : undefined
     if (known !== undefined) return { position, eventId: known }
     const place = await this.place(stream.id, position)
     if (place.eventId !== undefined) return { position, eventId: place.eventId }
-    // Gone in this moment, by retention or with a lost tail.
+    // It was removed a moment ago, by retention or with a lost tail.
     return position < place.base.position ? place.base : place.head
   }
 
@@ -97,8 +96,8 @@ export class Starts {
     const { position } = id
     const known = stream.eventIdAt(position) ?? (await this.#inPages(stream, position))
     if (known !== undefined && names(id, known)) return { cursor: { position, eventId: known } }
-    // Only the log itself refuses an id: what this process keeps may be of a history that is lost, and it may be behind
-    // another process, which the client has the id from.
+    // Only the log itself can refuse an id: what this process keeps may belong to a lost history, or be behind the process
+    // from which the client has the id.
     const place = await this.place(stream.id, position)
     const { eventId } = place
     if (eventId !== undefined && known !== undefined && eventId !== known) stream.verify()
@@ -112,13 +111,13 @@ export class Starts {
     return this.pages.eventIdAt(stream, position)
   }
 
-  /** Where the stored part of a stream begins and ends. */
+  /** The beginning and the end of what is stored of a stream. */
   async bounds(id: StreamId): Promise<Bounds> {
     const bounds = await readBounds(this.database, id)
     return bounds ?? { base: NOWHERE, head: NOWHERE }
   }
 
-  /** What the log has at a position, and where it begins and ends at that moment. */
+  /** The event that the log has at a position, and the bounds of the log, in one snapshot. */
   async place(id: StreamId, position: Position): Promise<Place> {
     const place = await readPlace(this.database, id, position)
     return place ?? { base: NOWHERE, head: NOWHERE, eventId: undefined }
@@ -133,5 +132,5 @@ function resetAt(bounds: Bounds, reason: Reset['reason']): Start {
   return { cursor: bounds.head, reset: resetTo(bounds, reason) }
 }
 
-/** Of a stream that was deleted while it was being opened; the tailer ends its subscriptions. */
+/** Stands for a stream that was deleted while it was being opened; the tailer ends its subscriptions. */
 const NOWHERE: Head = { position: 0 as Position, eventId: '00000000-0000-4000-8000-000000000000' }

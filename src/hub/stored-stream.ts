@@ -1,10 +1,10 @@
-/** Looks up a stream by its name, for one workspace. After that it is read by its number, for all its followers. */
+/** Looks up a stream by its name, for one workspace. Afterwards it is read by its number, for all its followers. */
 import type { Database } from '../database/pool.js'
 import { inWorkspace } from '../database/workspace.js'
 import { FEED } from '../log/event.js'
 import { ensureStream, findStreamAndHead, noteUse, type StreamWithHead } from '../log/log.js'
 
-/** The stream as the log has it now; undefined when there is none. */
+/** The stream as the log has it now; undefined if there is none. */
 export function findStored(
   database: Database,
   workspace: string,
@@ -14,8 +14,8 @@ export function findStored(
 }
 
 /**
- * Undefined when there is none; a missing feed is created. An existing stream is opened without a write, so that it opens
- * on a read-only database too.
+ * The stream of that name; undefined if there is none. A missing feed is created. An existing stream is opened without a
+ * write, so it can be opened on a read-only database too.
  */
 export async function openStored(
   database: Database,
@@ -28,7 +28,7 @@ export async function openStored(
     await ensureStream(client, workspace, name)
     return findStreamAndHead(client, workspace, name)
   })
-  // Not waited for: a database that takes no writes removes no streams either.
+  // Not awaited: a database that accepts no writes removes no streams either.
   if (found?.unused) noteUse(database, [found.id]).catch(() => undefined)
   return found
 }

@@ -1,15 +1,25 @@
 /** What a subscription is made of. */
-import type { CatchUpOptions } from './catch-up.js'
+import type { TypeFilter } from '../log/type-filter.js'
+import type { Logger } from '../logging/logger.js'
+import type { Encoding } from '../sse/encoding.js'
+import type { Sink } from '../sse/sink.js'
+import type { HubStream } from './hub-stream.js'
 import type { Permit } from './permit.js'
-import type { Start } from './start.js'
+import type { Start, Starts } from './start.js'
 
-export interface SubscriptionOptions extends CatchUpOptions {
+export interface SubscriptionOptions {
+  readonly stream: HubStream
+  readonly starts: Starts
   readonly start: Start
+  readonly sink: Sink
+  readonly encoding: Encoding
+  readonly filter: TypeFilter | undefined
   /** The id that the client came with, as it may be sent back. */
   readonly broughtId: string | undefined
   readonly heartbeatMs: number
   readonly permit: Permit
   /** When the subscription is old enough to end, whatever its permit, in ms since 1970. */
   readonly tooOldAt: number
+  readonly logger: Logger
   onClosed(): void
 }

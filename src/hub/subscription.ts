@@ -1,57 +1,53 @@
 /**
- * One client on one stream.
+ * One client on one stream (subscription-state.ts has the states).
  *
- *            cursor reaches the stream's head
- * catching-up ─────────────────────────────▶ live        any state ──▶ closed
- *      ▲                                       │
- *      └───────── its sink is full ────────────┘
+ * While it catches up it goes by steps: wait for room in the sink, write what follows the cursor (next-frames.ts), or join
+ * the live subscriptions, in the same turn of the event loop in which its cursor is the stream's head. While it is live its
+ * fan-out group hands it payloads, and it takes what continues its cursor (I4). When a payload fills the sink, it leaves the
+ * group and catches up from its own cursor once the sink has drained: backpressure never makes anything queue for it.
  *
- * catching-up: it fetches what comes after its cursor, from the recent frames or else from the log, and writes as
- *   fast as its sink drains. When its cursor is the stream's head it joins, in the same turn of the event loop.
- * live: the hub pushes shared payloads, and it takes what continues its cursor (I4). When they fill the sink it leaves
- *   and catches up from its own cursor.
- * closed: by the client, or by `stop`. Nothing is written any more.
- *
- * When the log does not continue at the stream's head, a client that knows that head gets `reset` and goes on from the new
- * one. Any other catches up from the last place that it knows.
+ * Whatever it writes continues the cursor by identity and without a gap. Where nothing does, the log itself is asked for
+ * the cursor. If the log has lost it, the subscription goes back to the last place that the client knows; if the log has
+ * lost that, the client gets `reset`. While the log cannot be read, the stream stays open and the read is tried again.
  */
+import { setTimeout as pause } from 'node:timers/promises'
+import { databaseFault } from '../database/database-fault.js'
 import type { StoredEvent } from '../log/event.js'
 import type { Bounds, Head } from '../log/log.js'
 import type { TypeFilter } from '../log/type-filter.js'
 import type { Encoding, Notice } from '../sse/encoding.js'
-import { Payload } from '../sse/payload.js'
-import { retryMs } from '../sse/retry.js'
+import type { Payload } from '../sse/payload.js'
 import { type Sink, STALLED_MS } from '../sse/sink.js'
-import { CatchUp, type Latecomer } from './catch-up.js'
-import { type Cursor, cursorId, isAt } from './cursor.js'
-import type { Member } from './fan-out-group.js'
+import { ClientOutput, type Stop } from './client-output.js'
+import { type Cursor, isAt } from './cursor.js'
+import type { EventFrames } from './event-frames.js'
+import { type Member, payloads } from './fan-out-group.js'
 import type { Follower, HubStream } from './hub-stream.js'
 import type { Mode } from './mode.js'
+import { NextFrames } from './next-frames.js'
 import type { PermittedSubscription } from './permit.js'
-import { resetNotice, resetTo } from './start.js'
+import { lossOf } from './start.js'
 import type { SubscriptionOptions } from './subscription-options.js'
+import { initialState, type SubscriptionInput, transition } from './subscription-state.js'
 import type { Discontinuity } from './tailer.js'
 
-export type Stop = 'expired' | 'revoked' | 'too-old' | 'stalled' | 'draining' | 'deleted'
+const READ_AGAIN_MS = 500
+const UNREADABLE: Notice = {
+  name: 'error',
+  data: { message: 'The log cannot be read; it is tried again.', code: 'unreadable' },
+}
 
-export class Subscription implements Member, Follower, Latecomer, PermittedSubscription {
+export class Subscription implements Member, Follower, PermittedSubscription {
   readonly #options: SubscriptionOptions
   // What each delivery needs: looked up in #options, which has many shapes, it took a tenth of the gateway's CPU.
   readonly #stream: HubStream
   readonly #sink: Sink
   readonly #encoding: Encoding
   readonly #filter: TypeFilter | undefined
+  readonly #output: ClientOutput
+  #state = initialState()
   #cursor: Cursor
-  /** The newest place that the client knows: the cursor is further where a filter has passed over events since. */
-  #told: Cursor
-  #leave: (() => void) | undefined
   #catchUpRuns = false
-  #closed = false
-  #restarts = 0
-  /** What the client would come back with: nothing, the id that it came with, or one that was sent on this response. */
-  #place: 'none' | 'brought' | 'sent' = 'none'
-  /** Not sent yet, because nothing with data was. */
-  #retry: Buffer | undefined
   #heartbeatAt: number
 
   constructor(options: SubscriptionOptions) {
@@ -60,129 +56,59 @@ export class Subscription implements Member, Follower, Latecomer, PermittedSubsc
     this.#sink = options.sink
     this.#encoding = options.encoding
     this.#filter = options.filter
+    this.#output = new ClientOutput(options.sink, options.encoding, options.start)
     this.#cursor = options.start.cursor
-    this.#told = options.start.cursor
     this.#heartbeatAt = Date.now() + options.heartbeatMs
   }
 
   get kind(): string {
     return this.#stream.kind
   }
-
   get cursor(): Cursor {
     return this.#cursor
   }
 
-  get catchingUp(): boolean {
-    return !this.#closed && !this.#leave
-  }
-
-  get restarts(): number {
-    return this.#restarts
-  }
-
-  /**
-   * Says hello and starts to catch up. Call it once.
-   * @param opening said first: what the client needs before the events, such as a snapshot.
-   * @param ignored query parameters that were ignored: an EventSource cannot read the header that names them.
-   */
+  /** Greets the client and starts to catch up. `opening` is sent before the events. */
   open(mode: Mode, opening: readonly Buffer[], ignored?: readonly string[]): void {
     const { start, broughtId, permit, onClosed } = this.#options
     this.#stream.followers.add(this)
     permit.onOpened(this)
     this.#sink.onClosed(() => {
-      this.#closed = true
-      this.#leaveLive()
+      this.#apply({ name: 'closed' })
       this.#stream.followers.delete(this)
       permit.onClosed()
       onClosed()
     })
-    // A client that is cut off before it has heard of the reset must come back with what it brought.
-    const id = start.reset ? broughtId : cursorId(start.cursor)
-    // One that is cut off before it has heard its opening whole must come back without an id.
-    const place = id !== undefined && opening.length === 0 ? { id } : {}
-    const data = { mode, connection: permit.connection, ...(ignored && { ignored: [...ignored] }) }
-    const hello = this.#encoding.notice({ name: 'server.state', data, ...place })
-    const cursor = hello && id !== undefined && opening.length > 0 ? this.#encoding.cursor(id) : undefined
-    const reset = start.reset && resetNotice(this.#encoding, start.reset)
-    this.#retry = this.#encoding.retry(retryMs())
-    this.#say([hello, ...opening, cursor, reset])
-    if (hello || reset) this.#place = 'sent'
-    else if (broughtId !== undefined) this.#place = 'brought'
+    this.#output.greet({ start, broughtId, mode, connection: permit.connection, opening, ignored })
     void this.#catchUp()
   }
 
+  /** From the fan-out group, while it is live. */
   receive(payload: Payload | undefined, after: Cursor, upTo: StoredEvent): void {
     if (upTo.position <= this.#cursor.position) return
-    const continues = isAt(this.#cursor, after)
-    if (continues) this.advance(payload, upTo)
-    if (!continues || this.#sink.full) void this.#catchUp()
-  }
-
-  /** A stream that has an end ends for the client with its last event. */
-  advance(payload: Payload | undefined, upTo: StoredEvent): void {
-    this.#cursor = upTo
-    if (payload) {
-      this.#told = upTo
-      if (this.#retry) this.#write([this.#retry])
-      this.#retry = undefined
-      this.#sink.write(payload)
-      this.#place = 'sent'
+    if (!isAt(this.#cursor, after)) this.#apply({ name: 'gap' })
+    else {
+      this.#advance(payload, upTo)
+      if (this.#sink.full) this.#apply({ name: 'backpressure' })
     }
-    const closing = this.#encoding.closing?.(upTo)
-    if (!closing) return
-    // The filter may have hidden the last event: who comes back with an id before it would be sent here again.
-    this.#write([this.#filter && this.#encoding.cursor(cursorId(upTo)), closing])
-    this.#sink.end()
   }
 
-  joinLive(): void {
-    this.#leave = this.#stream.join(this, this.#encoding, this.#filter)
-    if (this.#filter && this.#cursor.position > this.#options.start.cursor.position) this.sayCursor()
-  }
-
-  sayCursor(): void {
-    this.#told = this.#cursor
-    this.#write([this.#encoding.cursor(cursorId(this.#cursor))])
-  }
-
+  /** From the stream. A client that knows the head that is lost cannot know a place that the log still has. */
   restart(why: Discontinuity, bounds: Bounds, lost: Head): void {
-    this.#restarts += 1
-    this.stepBack()
-    if (isAt(this.#told, lost)) this.reset(why, bounds)
-    else void this.#catchUp()
-  }
-
-  stepBack(): boolean {
-    const passed = !isAt(this.#cursor, this.#told)
-    this.#cursor = this.#told
-    return passed
-  }
-
-  reset(why: Discontinuity, bounds: Bounds): void {
-    this.#restarts += 1
-    this.#cursor = bounds.head
-    this.#told = bounds.head
-    this.#say([resetNotice(this.#encoding, resetTo(bounds, why))])
-    this.#place = 'sent'
+    if (isAt(this.#output.known, lost)) this.#reset(why, bounds)
+    else this.#rewind()
   }
 
   onDeleted(): void {
     this.stop('deleted')
   }
 
-  /**
-   * With the client's cursor: it may be the last that the client hears.
-   * @param ending whether the stream ends soon: then the client is asked to come back at a time of its own.
-   */
+  /** Sends a notice with the client's cursor. `ending`: the stream ends soon, so the client is asked when to come back. */
   say(notice: Notice, ending = false): void {
-    const place = this.#place === 'none' ? {} : { id: cursorId(this.#cursor) }
-    if (this.#place !== 'none') this.#told = this.#cursor
-    const said = this.#encoding.notice({ ...notice, ...place })
-    this.#say([said], ending ? this.#encoding.retry(retryMs()) : this.#retry)
+    this.#output.notice(notice, this.#cursor, ending)
   }
 
-  /** Twice a second or so, by the hub's one timer. */
+  /** Called about twice a second, by the hub's one timer. */
   tick(now: number): void {
     const { permit, tooOldAt, heartbeatMs } = this.#options
     if (permit.isOver(now)) this.stop('expired')
@@ -190,14 +116,13 @@ export class Subscription implements Member, Follower, Latecomer, PermittedSubsc
     else if (this.#sink.stalledFor(now) > STALLED_MS) this.stop('stalled')
     else if (now >= this.#heartbeatAt) {
       this.#heartbeatAt = now + heartbeatMs
-      if (!this.#sink.full) this.#sayHeartbeat()
+      if (!this.#sink.full) this.#output.heartbeat(this.#stream.heartbeats, this.#cursor)
     }
   }
 
-  /** Ends it in the very beginning: there is no room for it any more. */
+  /** Ends it after the greeting. */
   refuse(reason: 'draining' | 'limit'): void {
-    this.say({ name: 'unavailable', data: { reason } }, true)
-    this.#sink.end()
+    this.#output.refuse(reason, this.#cursor)
   }
 
   revoke(): void {
@@ -205,46 +130,121 @@ export class Subscription implements Member, Follower, Latecomer, PermittedSubsc
   }
 
   stop(why: Stop): void {
-    if (why === 'stalled') {
-      this.#sink.destroy()
-      return
-    }
-    if (why === 'expired' || why === 'revoked') this.say({ name: `auth-${why}`, data: {} })
-    this.#sink.end()
+    this.#output.end(why, this.#cursor)
   }
 
+  #apply(input: SubscriptionInput): void {
+    const before = this.#state
+    this.#state = transition(before, input)
+    if (this.#state === before) return
+    if (before.name === 'live') before.leave()
+    if (this.#state.name === 'catching-up') void this.#catchUp()
+  }
+
+  /** Writes events that continue the cursor. A stream that has an end ends for the client with its last event. */
+  #advance(payload: Payload | undefined, upTo: StoredEvent): void {
+    this.#cursor = upTo
+    if (payload) this.#output.payload(payload, upTo)
+    const closing = this.#encoding.closing?.(upTo)
+    // The filter may have hidden the last event, and a client that comes back with an id before it would end up here again.
+    if (closing) this.#output.endWith(closing, this.#filter && upTo)
+  }
+
+  #rewind(): void {
+    this.#cursor = this.#output.known
+    this.#apply({ name: 'rewound' })
+  }
+
+  #reset(why: Discontinuity, bounds: Bounds): void {
+    this.#cursor = bounds.head
+    this.#output.reset(why, bounds)
+    this.#apply({ name: 'reset' })
+  }
+
+  /** Resolves when the subscription is live or closed; never rejects. */
   async #catchUp(): Promise<void> {
-    this.#leaveLive()
-    // It may be full again in the very turn in which it went live: two at once would write everything twice.
+    // It may catch up again in the very turn in which it went live: two loops would write everything twice.
     if (this.#catchUpRuns) return
     this.#catchUpRuns = true
-    await new CatchUp(this.#options, this).run()
+    const { starts, logger } = this.#options
+    const next = new NextFrames(this.#stream, starts.pages, this.#filter)
+    let failing = false
+    while (this.#state.name === 'catching-up') {
+      try {
+        await this.#step(next)
+        failing = false
+      } catch (error) {
+        if (!failing) {
+          if (!databaseFault(error)) logger.error({ err: error }, 'A subscription cannot read its stream.')
+          this.say(UNREADABLE)
+        }
+        failing = true
+        await pause(READ_AGAIN_MS)
+      }
+    }
     this.#catchUpRuns = false
   }
 
-  #leaveLive(): void {
-    this.#leave?.()
-    this.#leave = undefined
+  async #step(next: NextFrames): Promise<void> {
+    const { head } = this.#stream
+    if (this.#sink.full) await this.#sink.drained()
+    else if (isAt(this.#cursor, head)) this.#join()
+    else if (this.#cursor.position >= head.position) await this.#seekHead()
+    else await this.#writeNext(next)
   }
 
-  #sayHeartbeat(): void {
-    // A comment as the first block of the response would cost the client its id.
-    if (this.#place === 'brought') this.#write([this.#encoding.cursor(cursorId(this.#cursor))])
-    if (this.#place === 'brought') this.#place = 'sent'
-    const cursor = this.#place === 'none' ? undefined : this.#cursor
-    if (cursor) this.#told = cursor
-    this.#stream.heartbeats.write(this.#sink, this.#encoding, cursor)
+  #join(): void {
+    const leave = this.#stream.join(this, this.#encoding, this.#filter)
+    this.#apply({ name: 'head-reached', leave })
+    if (this.#filter && this.#cursor.position > this.#options.start.cursor.position)
+      this.#output.cursor(this.#cursor)
   }
 
-  /** What begins with a block that has data, or is nothing. */
-  #say(parts: readonly (Buffer | undefined)[], retry = this.#retry): void {
-    if (!parts.some(part => part?.length)) return
-    this.#retry = undefined
-    this.#write([retry, ...parts])
+  /** The client has got more from another process than the tailer has read here, or one of the two has seen a lost tail. */
+  async #seekHead(): Promise<void> {
+    if (this.#cursor.position > this.#stream.head.position) await this.#headMoved()
+    if (this.#cursor.position >= this.#stream.head.position && !isAt(this.#cursor, this.#stream.head))
+      await this.#askLog()
   }
 
-  #write(parts: readonly (Buffer | undefined)[]): void {
-    const bytes = parts.flatMap(part => (part && part.length > 0 ? [part] : []))
-    if (bytes.length > 0 && !this.#closed) this.#sink.write(Payload.of(bytes))
+  async #writeNext(next: NextFrames): Promise<void> {
+    const state = this.#state
+    const frames = await next.after(this.#cursor, () => state === this.#state)
+    if (state !== this.#state) return
+    if (frames.length > 0) await this.#writeFrames(frames)
+    else await this.#askLog()
+  }
+
+  async #writeFrames(frames: readonly EventFrames[]): Promise<void> {
+    const state = this.#state
+    const from = this.#cursor
+    for (const { payload, upTo } of payloads(frames, from, this.#encoding, this.#filter)) {
+      if (this.#sink.full) {
+        await this.#sink.drained()
+        await this.#stream.pacing.turn()
+      }
+      if (state !== this.#state) return
+      this.#advance(payload, upTo)
+    }
+    // A client that is cut off in the middle of a long log goes on from here.
+    if (frames.length < this.#cursor.position - from.position) this.#output.cursor(this.#cursor)
+  }
+
+  /** Nothing continues the cursor: retention may have been faster, or the log has lost its tail. */
+  async #askLog(): Promise<void> {
+    const state = this.#state
+    const place = await this.#options.starts.place(this.#stream.id, this.#cursor.position)
+    if (state !== this.#state) return
+    const why = lossOf(this.#cursor, place)
+    if (why !== 'retention') this.#stream.verify()
+    // The log may still have the last place that the client knows: only its filter has passed over what is lost.
+    if (why === 'history-lost' && !isAt(this.#cursor, this.#output.known)) this.#rewind()
+    else if (why) this.#reset(why, place)
+    // The log has it, so the stream's head is lost, or what is kept of the log: both are being compared with it.
+    else await this.#headMoved()
+  }
+
+  #headMoved(): Promise<void> {
+    return this.#stream.grown(AbortSignal.timeout(READ_AGAIN_MS))
   }
 }

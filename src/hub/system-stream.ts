@@ -1,12 +1,11 @@
 /**
- * A stream of the system's own workspace, which every process follows with the tailer that it has anyway: so what is
- * said on it arrives like any event, in order, with NOTIFY off too, and survives restarts. Where the log has lost what was
- * said, the stream is loaded anew at once.
+ * A stream of the system's own workspace, which every process follows with its tailer. Its events arrive like any others: in
+ * order, with NOTIFY off too, and after a restart. If the log has lost some of them, the stream is loaded again at once.
  *
- * not followed ── load ──▶ followed ── restart, deleted, an outage of the log ──▶ not followed
+ * not followed ── load ──▶ followed ── restart, deletion, an outage of the log ──▶ not followed
  *
- * Whoever follows begins from what is stored, not from an event that it happens to get: `load` runs after the head has
- * been read, so what changes meanwhile is in what it loads, or comes as an event, or both; never neither.
+ * A process begins with the state that is stored, not with the first event that it happens to get. `load` runs after the head
+ * has been read, so a change in between is in the loaded state, or arrives as an event, or both; it is never missed.
  */
 
 import { levelOf } from '../database/database-fault.js'
@@ -24,11 +23,11 @@ export interface SystemStreamOptions {
   readonly tailer: Tailer
   readonly logger: Logger
   readonly name: string
-  /** What retention goes by. */
+  /** The kind of the stream, which decides how long retention keeps its events. */
   readonly kind: string
-  /** Begins anew, also after events were lost. `last` is the newest event, if there is one. What it throws is tried again. */
+  /** Loads the state, at the start and after events were lost. `last` is the newest event, if any. Tried again if it throws. */
   load(last: StoredEvent | undefined): Promise<void> | void
-  /** New events, at least one, in order. Must not throw. */
+  /** Takes new events, at least one, in order. Must not throw. */
   receive(events: readonly StoredEvent[]): void
 }
 
@@ -37,7 +36,7 @@ export class SystemStream {
   #stream: TailedStream | undefined
   #following: Promise<void> | undefined
   #outage = false
-  /** One line of the log for as long as it lasts, not two a second. */
+  /** Whether the failure has been logged: once for each outage, not twice a second. */
   #failing = false
   readonly #checks: PeriodicLoop
 
@@ -51,18 +50,18 @@ export class SystemStream {
     })
   }
 
-  /** Follows the stream from now on; a database that is away is tried again, with every check. */
+  /** Follows the stream from now on. If the database is away, each check tries again. */
   async start(): Promise<void> {
     this.#checks.start()
     await this.#check()
   }
 
-  /** Its number, once it is followed. */
+  /** The number of the stream; undefined while it is not followed. */
   get id(): StreamId | undefined {
     return this.#stream?.id
   }
 
-  /** With the next check: for whoever could not take what it received. */
+  /** Loads the state again with the next check, for a caller that could not apply an event. */
   loadAnew(): void {
     this.#unfollow()
   }
@@ -74,7 +73,7 @@ export class SystemStream {
 
   async #check(): Promise<void> {
     const failing = this.#options.tailer.failingSince !== undefined
-    // Behind a failover the log may be another one, and no gap in it to tell.
+    // After a failover the log may be another one, without a gap that would show it.
     if (this.#outage && !failing) this.#unfollow()
     this.#outage = failing
     if (!this.#stream) await this.#follow()
@@ -90,7 +89,7 @@ export class SystemStream {
         if (!this.#failing)
           logger[levelOf(error)](
             { err: error, stream: name },
-            'A stream of the system cannot be read; trying again until it can.',
+            'Failed to read a stream of the system; trying again until it succeeds.',
           )
         this.#failing = true
       })

@@ -1,0 +1,143 @@
+/**
+ * The bytes that one client is sent, besides the payloads that it shares with others, and the place in the stream that it
+ * would come back with. A client keeps the id of the last block that has one, and some clients lose it with a block that
+ * has none (src/sse/brought-id.ts). So once an id was sent, every block that can be the last one carries the client's
+ * cursor.
+ */
+import type { StoredEvent } from '../log/event.js'
+import type { Bounds } from '../log/log.js'
+import type { Encoding, Notice } from '../sse/encoding.js'
+import { Payload } from '../sse/payload.js'
+import { retryMs } from '../sse/retry.js'
+import type { Sink } from '../sse/sink.js'
+import { type Cursor, cursorId } from './cursor.js'
+import type { Heartbeats } from './heartbeats.js'
+import type { Mode } from './mode.js'
+import { resetNotice, resetTo, type Start } from './start.js'
+import type { Discontinuity } from './tailer.js'
+
+/** Why a subscription ends, other than by its client or with its stream. */
+export type Stop = 'expired' | 'revoked' | 'too-old' | 'stalled' | 'draining' | 'deleted'
+
+export interface Greeting {
+  readonly start: Start
+  /** The id that the client came with, as it may be sent back. */
+  readonly broughtId: string | undefined
+  readonly mode: Mode
+  readonly connection: string
+  /** Sent before the events, such as a snapshot. */
+  readonly opening: readonly Buffer[]
+  /** Query parameters that were ignored: an EventSource cannot read the header that names them. */
+  readonly ignored: readonly string[] | undefined
+}
+
+export class ClientOutput {
+  readonly #sink: Sink
+  readonly #encoding: Encoding
+  /** The newest place that the client knows: its cursor is further where a filter has passed over events since. */
+  #known: Cursor
+  /** Where the id that the client would come back with is from: nowhere, from the client itself, or from this response. */
+  #idFrom: 'nowhere' | 'client' | 'response' = 'nowhere'
+  /** The `retry` field, until a block that has data takes it along. */
+  #retry: Buffer | undefined
+
+  constructor(sink: Sink, encoding: Encoding, start: Start) {
+    this.#sink = sink
+    this.#encoding = encoding
+    this.#known = start.cursor
+  }
+
+  get known(): Cursor {
+    return this.#known
+  }
+
+  greet({ start, broughtId, mode, connection, opening, ignored }: Greeting): void {
+    const encoding = this.#encoding
+    // A client that is cut off before it has read of the reset must come back with the id that it brought.
+    const id = start.reset ? broughtId : cursorId(start.cursor)
+    // A client that is cut off before it has read the whole opening must come back without an id.
+    const place = id !== undefined && opening.length === 0 ? { id } : {}
+    const data = { mode, connection, ...(ignored && { ignored: [...ignored] }) }
+    const hello = encoding.notice({ name: 'server.state', data, ...place })
+    const cursor = hello && id !== undefined && opening.length > 0 ? encoding.cursor(id) : undefined
+    const reset = start.reset && resetNotice(encoding, start.reset)
+    this.#retry = encoding.retry(retryMs())
+    this.#writeBlocks([hello, ...opening, cursor, reset])
+    if (hello || reset) this.#idFrom = 'response'
+    else if (broughtId !== undefined) this.#idFrom = 'client'
+  }
+
+  /** Events up to `upTo`, in a payload that other clients share. */
+  payload(payload: Payload, upTo: StoredEvent): void {
+    this.#known = upTo
+    if (this.#retry) this.#write([this.#retry])
+    this.#retry = undefined
+    this.#sink.write(payload)
+    this.#idFrom = 'response'
+  }
+
+  /** Lets the client keep a cursor that is further than its last event. */
+  cursor(cursor: Cursor): void {
+    this.#known = cursor
+    this.#write([this.#encoding.cursor(cursorId(cursor))])
+  }
+
+  /** Says what the encoding has to say after the last event of its stream, and ends. `cursor` is sent before, if given. */
+  endWith(closing: Buffer, cursor: Cursor | undefined): void {
+    this.#write([cursor && this.#encoding.cursor(cursorId(cursor)), closing])
+    this.#sink.end()
+  }
+
+  /** Ends the stream, after telling the client why if it has to do something about it. */
+  end(why: Stop, cursor: Cursor): void {
+    if (why === 'stalled') {
+      this.#sink.destroy()
+      return
+    }
+    if (why === 'expired' || why === 'revoked') this.notice({ name: `auth-${why}`, data: {} }, cursor)
+    this.#sink.end()
+  }
+
+  /** Ends the stream right after the greeting: there is no room for it any more. */
+  refuse(reason: 'draining' | 'limit', cursor: Cursor): void {
+    this.notice({ name: 'unavailable', data: { reason } }, cursor, true)
+    this.#sink.end()
+  }
+
+  reset(why: Discontinuity, bounds: Bounds): void {
+    this.#known = bounds.head
+    this.#writeBlocks([resetNotice(this.#encoding, resetTo(bounds, why))])
+    this.#idFrom = 'response'
+  }
+
+  /** @param ending whether the stream ends soon: then the client is asked to come back at a time of its own. */
+  notice(notice: Notice, cursor: Cursor, ending = false): void {
+    const place = this.#idFrom === 'nowhere' ? {} : { id: cursorId(cursor) }
+    if (this.#idFrom !== 'nowhere') this.#known = cursor
+    const block = this.#encoding.notice({ ...notice, ...place })
+    this.#writeBlocks([block], ending ? this.#encoding.retry(retryMs()) : this.#retry)
+  }
+
+  heartbeat(heartbeats: Heartbeats, cursor: Cursor): void {
+    // A comment as the first block of the response would cost the client the id that it brought.
+    if (this.#idFrom === 'client') {
+      this.#write([this.#encoding.cursor(cursorId(cursor))])
+      this.#idFrom = 'response'
+    }
+    const own = this.#idFrom === 'nowhere' ? undefined : cursor
+    if (own) this.#known = own
+    heartbeats.write(this.#sink, this.#encoding, own)
+  }
+
+  /** Blocks of which the first has data, or nothing at all. */
+  #writeBlocks(blocks: readonly (Buffer | undefined)[], retry = this.#retry): void {
+    if (!blocks.some(block => block?.length)) return
+    this.#retry = undefined
+    this.#write([retry, ...blocks])
+  }
+
+  #write(parts: readonly (Buffer | undefined)[]): void {
+    const bytes = parts.flatMap(part => (part && part.length > 0 ? [part] : []))
+    if (bytes.length > 0 && this.#sink.open) this.#sink.write(Payload.of(bytes))
+  }
+}

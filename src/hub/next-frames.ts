@@ -1,0 +1,59 @@
+/**
+ * What follows the cursor of a subscription that catches up, from where it costs least:
+ *
+ * - the recent frames, if they reach back that far;
+ * - far from the head, filtered pages, where the filter lets little through. Where it does not, the pages show when it does
+ *   again, so that a filter that lets much through costs no more than none;
+ * - else the pages that all clients share.
+ */
+import type { TypeFilter } from '../log/type-filter.js'
+import type { Cursor } from './cursor.js'
+import type { EventFrames } from './event-frames.js'
+import type { HubStream } from './hub-stream.js'
+import type { Pages } from './pages.js'
+
+/** A filter lets little through while at most one event in so many matches. */
+const SPARSE = 8
+
+export class NextFrames {
+  readonly #stream: HubStream
+  readonly #pages: Pages
+  readonly #filter: TypeFilter | undefined
+  #sparse = true
+
+  constructor(stream: HubStream, pages: Pages, filter: TypeFilter | undefined) {
+    this.#stream = stream
+    this.#pages = pages
+    this.#filter = filter
+  }
+
+  /**
+   * Waits until it is the subscription's turn to write. None where the log has a gap after the cursor, or has lost the
+   * cursor.
+   * @param isWanted whether the subscription can still use frames after this cursor.
+   */
+  async after(cursor: Cursor, isWanted: () => boolean): Promise<readonly EventFrames[]> {
+    await this.#stream.pacing.turn()
+    if (!isWanted()) return []
+    const recent = this.#stream.recent.after(cursor)
+    if (recent) return recent
+    const read = await this.#read(cursor)
+    // Thousands may have waited for the same page.
+    await this.#stream.pacing.turn()
+    return read
+  }
+
+  async #read(cursor: Cursor): Promise<readonly EventFrames[]> {
+    const filter = this.#filter
+    const filtered = filter && this.#sparse && (await this.#pages.matching(this.#stream, cursor, filter))
+    if (filtered) return filtered
+    const page = await this.#pages.after(this.#stream, cursor)
+    if (page[0]?.position !== cursor.position + 1) return []
+    if (filter) this.#sparse = count(page, filter) * SPARSE <= page.length
+    return page
+  }
+}
+
+function count(frames: readonly EventFrames[], filter: TypeFilter): number {
+  return frames.reduce((sum, { event }) => sum + Number(filter.matches(event.type)), 0)
+}

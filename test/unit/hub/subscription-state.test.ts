@@ -1,0 +1,52 @@
+import t from 'tap'
+import {
+  initialState,
+  type SubscriptionInput,
+  type SubscriptionState,
+  transition,
+} from '../../../src/hub/subscription-state.js'
+
+const STATES = {
+  'catching-up': { name: 'catching-up' },
+  live: { name: 'live', leave: () => {} },
+  closed: { name: 'closed' },
+} as const satisfies { [Name in SubscriptionState['name']]: SubscriptionState & { name: Name } }
+
+const INPUTS = {
+  'head-reached': { name: 'head-reached', leave: () => {} },
+  backpressure: { name: 'backpressure' },
+  gap: { name: 'gap' },
+  rewound: { name: 'rewound' },
+  reset: { name: 'reset' },
+  closed: { name: 'closed' },
+} as const satisfies { [Name in SubscriptionInput['name']]: SubscriptionInput & { name: Name } }
+
+/** `same`: the very state that it was; a name: another state, also where it has the same name. */
+type Row = Readonly<Record<SubscriptionState['name'], 'same' | SubscriptionState['name']>>
+
+const TABLE: Readonly<Record<SubscriptionInput['name'], Row>> = {
+  'head-reached': { 'catching-up': 'live', live: 'same', closed: 'same' },
+  backpressure: { 'catching-up': 'same', live: 'catching-up', closed: 'same' },
+  gap: { 'catching-up': 'same', live: 'catching-up', closed: 'same' },
+  rewound: { 'catching-up': 'catching-up', live: 'catching-up', closed: 'same' },
+  reset: { 'catching-up': 'catching-up', live: 'same', closed: 'same' },
+  closed: { 'catching-up': 'closed', live: 'closed', closed: 'same' },
+}
+
+t.test('each input leads from each state to the one of the table', async t => {
+  for (const input of Object.values(INPUTS)) {
+    for (const state of Object.values(STATES)) {
+      const expected = TABLE[input.name][state.name]
+      const next = transition(state, input)
+
+      t.equal(next === state ? 'same' : next.name, expected, `${state.name}, ${input.name}`)
+    }
+  }
+})
+
+t.test('it begins by catching up, and a live state knows how to leave its group', async t => {
+  const begun = initialState()
+  t.equal(begun.name, 'catching-up')
+
+  t.match(transition(begun, INPUTS['head-reached']), { name: 'live', leave: INPUTS['head-reached'].leave })
+})
