@@ -1,13 +1,67 @@
-/** Removes expired events, jobs and unused streams, from the app's start to its close. */
+/** Runs the sweeps of all rooms, every hour, from the app's start to its close. */
 import fp from 'fastify-plugin'
-import { Retention, type RetentionOptions } from '../src/log/retention.js'
+import { ticketSweep } from '../src/auth/tickets/ticket-sweep.js'
+import { levelOf } from '../src/database/database-fault.js'
+import { sweepAll } from '../src/database/sweep.js'
+import { jobSweep } from '../src/jobs/job-sweep.js'
+import { eventSweep, idempotencyKeySweep } from '../src/log/retention.js'
+import { limitStreams } from '../src/log/stored-streams.js'
+import { Backoff } from '../src/process/backoff.js'
+import { PeriodicLoop } from '../src/process/periodic-loop.js'
 
-export default fp<Pick<RetentionOptions, 'days' | 'jobDays' | 'maxStoredStreams'>>(
-  async (app, options) => {
+export interface RetentionOptions {
+  /** Days that events are kept, by kind of stream. A kind that is 0 or missing keeps its events for ever. */
+  readonly days: Readonly<Record<string, number>>
+  /** Days that a job is kept after its end; 0 keeps it for ever. */
+  readonly jobDays: number
+  /** Streams that a workspace may have; 0: any number. */
+  readonly maxStoredStreams: number
+}
+
+const EVERY_MS = 3_600_000
+/** Soon after the start, so that a process that is restarted often sweeps too. */
+const FIRST_MS = 30_000
+/** Processes that were started together do not sweep at the same time. */
+const JITTER = 0.5
+const RETRY_MS = 60_000
+
+export default fp<RetentionOptions>(
+  async (app, { days, jobDays, maxStoredStreams }) => {
     const { database, log: logger, tailer } = app
-    const retention = new Retention({ ...options, database, logger, followed: () => tailer.followed })
-    app.addHook('onReady', async () => retention.start())
-    app.addHook('onClose', () => retention.close())
+    const closing = new AbortController()
+    const sweeps = [
+      eventSweep({ database, days, followed: () => tailer.followed }),
+      jobSweep(database, jobDays),
+      idempotencyKeySweep(database),
+      ticketSweep(database),
+    ]
+    // The functions that create streams read it in the database: a program that publishes from SQL has no such setting.
+    const storeLimit = () => limitStreams(database, maxStoredStreams)
+    const loop = new PeriodicLoop({
+      name: 'Removing expired rows',
+      everyMs: EVERY_MS,
+      firstMs: FIRST_MS,
+      jitter: JITTER,
+      backoff: new Backoff({ minMs: RETRY_MS, maxMs: RETRY_MS }),
+      logger,
+      failure: 'Failed to remove expired rows; trying again every minute.',
+      levelOf,
+      async turn() {
+        await storeLimit()
+        await sweepAll(sweeps, closing.signal, (rows, removed) =>
+          logger.info({ rows, removed }, 'Removed expired rows.'),
+        )
+      },
+    })
+    app.addHook('onReady', async () => {
+      // Not waited for: a database that is away must not keep the app from starting.
+      void storeLimit().catch(() => undefined)
+      loop.start()
+    })
+    app.addHook('onClose', async () => {
+      closing.abort()
+      await loop.close()
+    })
   },
   { name: 'retention', dependencies: ['database', 'hub'] },
 )

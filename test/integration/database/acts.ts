@@ -1,4 +1,5 @@
 /** Each thing that a gateway or an application asks of the database, as one act that may be repeated. */
+
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { recordAudit } from '../../../src/audit/audit.js'
@@ -11,9 +12,12 @@ import {
 } from '../../../src/auth/api-keys/api-key-administration.js'
 import { noteUses, selectKey } from '../../../src/auth/api-keys/api-key-rows.js'
 import { StreamTickets } from '../../../src/auth/tickets/stream-tickets.js'
+import { ticketSweep } from '../../../src/auth/tickets/ticket-sweep.js'
 import { createPool, type Database } from '../../../src/database/pool.js'
+import { sweepAll } from '../../../src/database/sweep.js'
 import { inWorkspace } from '../../../src/database/workspace.js'
 import { Items } from '../../../src/items/items.js'
+import { jobSweep } from '../../../src/jobs/job-sweep.js'
 import { countQueued } from '../../../src/jobs/queued.js'
 import * as jobs from '../../../src/jobs/rows.js'
 import { exchangeBy } from '../../../src/limits/rate-windows.js'
@@ -24,10 +28,9 @@ import { readFilteredPage } from '../../../src/log/filtered-page.js'
 import { findGone, hasAll } from '../../../src/log/history.js'
 import * as log from '../../../src/log/log.js'
 import { readNewest, readNthNewest } from '../../../src/log/newest.js'
-import { Retention } from '../../../src/log/retention.js'
+import { eventSweep, idempotencyKeySweep } from '../../../src/log/retention.js'
 import { readTails } from '../../../src/log/tails.js'
 import { TypeFilter } from '../../../src/log/type-filter.js'
-import { silent } from '../../harness/hub.js'
 
 const WORKSPACE = 'acme'
 const AUTHOR = { workspace: WORKSPACE, id: 'ada' } as const
@@ -57,7 +60,12 @@ export function openSession(url: string): Database {
 
 export async function actsOn(session: Database): Promise<Record<string, () => Promise<unknown>>> {
   const items = new Items({ database: session, onCommitted: () => undefined })
-  const retention = new Retention({ database: session, logger: silent, days: { feed: 30 }, jobDays: 1 })
+  const sweeps = [
+    eventSweep({ database: session, days: { feed: 30 } }),
+    jobSweep(session, 1),
+    idempotencyKeySweep(session),
+    ticketSweep(session),
+  ]
   const tickets = new StreamTickets(session)
   const stream = await log.ensureStream(session, WORKSPACE, FEED)
   const principal = {
@@ -162,7 +170,7 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
       await readAuditPage(session, WORKSPACE, { limit: 5 })
     },
     'rate windows': () => exchangeBy(session, 60_000)([{ key: 'me', current: 1, previous: 1 }]),
-    housekeeping: () => retention.sweep(),
+    sweeps: () => sweepAll(sweeps, new AbortController().signal, () => undefined),
   }
 }
 

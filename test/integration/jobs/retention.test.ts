@@ -1,7 +1,7 @@
 import t from 'tap'
+import { jobSweep } from '../../../src/jobs/job-sweep.js'
 import type { StreamId } from '../../../src/log/event.js'
 import { readBounds } from '../../../src/log/log.js'
-import { Retention } from '../../../src/log/retention.js'
 import { startJobs } from './service.js'
 
 t.test('jobs go some time after their end, with their streams, and none that waits or runs', async t => {
@@ -21,13 +21,10 @@ t.test('jobs go some time after their end, with their streams, and none that wai
   await service.pool.query(
     `update sluice.events set at = at - ${months} where stream_id in (select stream_id from sluice.jobs)`,
   )
-  const silent = () => undefined
-  const logger = { info: silent, warn: silent, error: silent }
-  const retention = new Retention({ database: service.pool, logger, days: { feed: 30 }, jobDays: 7 })
-  const forever = new Retention({ database: service.pool, logger, days: {}, jobDays: 0 })
+  const { signal } = new AbortController()
 
-  const kept = await forever.sweep()
-  const removed = await retention.sweep()
+  const kept = await jobSweep(service.pool, 0).run(signal)
+  const removed = await jobSweep(service.pool, 7).run(signal)
 
   t.same([kept, removed], [0, 2])
   const { body } = await service.as('viewer').get('/api/jobs')

@@ -1,8 +1,8 @@
-import t, { type Test } from 'tap'
+import t from 'tap'
 import type { Database } from '../../../src/database/pool.js'
 import type { Position, StreamId } from '../../../src/log/event.js'
 import { findStream, readBounds, readPage } from '../../../src/log/log.js'
-import { Retention } from '../../../src/log/retention.js'
+import { eventSweep, idempotencyKeySweep } from '../../../src/log/retention.js'
 import { retainStream } from '../../../src/log/stored-streams.js'
 import { createDatabase } from '../../harness/database.js'
 import { connect, isDense, logged } from '../../harness/records.js'
@@ -33,13 +33,6 @@ const retain = async (database: Database, atMost = 100, keep = '1 day', kind = '
     atMost,
   ])
   return rows[0]?.removed
-}
-
-function retentionOf(test: Test, database: Database, days: Record<string, number>, jobDays = 0): Retention {
-  const log = () => undefined
-  const retention = new Retention({ database, days, jobDays, logger: { info: log, warn: log, error: log } })
-  test.teardown(() => retention.close())
-  return retention
 }
 
 t.test('the oldest events go in batches, and the base follows them', async t => {
@@ -83,7 +76,7 @@ t.test('streams of another kind, and young events behind which older ones stand,
   await pool.query(`select sluice.ensure_stream('w', 'job', 'job')`)
   await fill(pool, 'job', 3, 0)
   const feed = await fill(pool, 'feed', 0, 3)
-  // A clock that ran backwards cannot make this: times are monotone. A hole must not come of it even so.
+  // A clock that ran backwards cannot make this: times are monotone. A gap must not come of it even so.
   await pool.query(
     `update sluice.events set at = at - interval '9 days' where stream_id = $1 and "position" = 2`,
     [feed],
@@ -108,7 +101,7 @@ t.test('one process at a time removes events, others pass on', async t => {
   t.equal(await retain(pool), 2)
 })
 
-t.test('writers and readers at the same time find no hole', async t => {
+t.test('writers and readers at the same time find no gap', async t => {
   const { pool } = await createDatabase(t)
   const id = await fill(pool, 'feed', 300, 0)
   const writers = Array.from({ length: 3 }, async () => {
@@ -149,7 +142,7 @@ t.test('a duration or a batch that means nothing is refused', async t => {
   }
 })
 
-t.test('a sweep removes everything that has expired, and keys after a day', async t => {
+t.test('the sweeps remove everything that has expired, and keys after a day', async t => {
   const { pool } = await createDatabase(t)
   await fill(pool, 'feed', 5_100, 2)
   await fill(pool, 'other', 3, 0)
@@ -157,7 +150,9 @@ t.test('a sweep removes everything that has expired, and keys after a day', asyn
     insert into sluice.idempotency_keys (workspace, actor, key, fingerprint, created_at)
     values ('w', 'me', 'old', '', now() - interval '25 hours'), ('w', 'me', 'new', '', now())`)
 
-  const removed = await retentionOf(t, pool, { feed: 1 }).sweep()
+  const { signal } = new AbortController()
+  const removed = await eventSweep({ database: pool, days: { feed: 1 } }).run(signal)
+  t.equal(await idempotencyKeySweep(pool).run(signal), 1)
 
   t.equal(removed, 5_103)
   t.equal((await logged(pool)).length, 2)
@@ -168,29 +163,31 @@ t.test('0 days keep events for ever', async t => {
   const { pool } = await createDatabase(t)
   await fill(pool, 'feed', 3, 0)
 
-  t.equal(await retentionOf(t, pool, { feed: 0 }).sweep(), 0)
+  t.equal(await eventSweep({ database: pool, days: { feed: 0 } }).run(new AbortController().signal), 0)
 
   t.equal((await logged(pool)).length, 3)
 })
 
-t.test('closing ends a sweep after its batch, and is fine twice or before a start', async t => {
-  const { pool } = await createDatabase(t)
-  await fill(pool, 'feed', 10_050, 0)
-  const retention = retentionOf(t, pool, { feed: 1 })
-  retention.start()
-  const sweep = retention.sweep()
-  // Asked for one row, not for all: by the time that these are read the sweep may be over.
-  await until(
-    'one batch is gone',
-    async () => (await pool.query('select from sluice.streams where base_position > 0')).rowCount === 1,
-  )
+t.test(
+  'a sweep that is aborted ends after its batch, and removes nothing when it is aborted before',
+  async t => {
+    const { pool } = await createDatabase(t)
+    await fill(pool, 'feed', 10_050, 0)
+    const sweep = eventSweep({ database: pool, days: { feed: 1 } })
+    const closing = new AbortController()
+    const removed = sweep.run(closing.signal)
+    // Asked for one row, not for all: by the time that these are read the sweep may be over.
+    await until(
+      'one batch is gone',
+      async () => (await pool.query('select from sluice.streams where base_position > 0')).rowCount === 1,
+    )
 
-  await retention.close()
-  await retention.close()
+    closing.abort()
 
-  t.ok((await sweep) < 10_050)
-  t.equal(await retention.sweep(), 0)
-})
+    t.ok((await removed) < 10_050)
+    t.equal(await sweep.run(closing.signal), 0)
+  },
+)
 
 async function untilNothing(remove: () => Promise<number | undefined>): Promise<void> {
   while ((await remove()) !== 0);

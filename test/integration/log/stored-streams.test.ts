@@ -1,14 +1,13 @@
 /** Streams are bounded in number, and go when they are empty and unused; nothing is lost or confused by either. */
-import t, { type Test } from 'tap'
+import t from 'tap'
 import type { Database } from '../../../src/database/pool.js'
 import { createJob } from '../../../src/jobs/rows.js'
 import type { StreamId } from '../../../src/log/event.js'
 import { ensureStream, findStream } from '../../../src/log/log.js'
-import { Retention } from '../../../src/log/retention.js'
+import { eventSweep } from '../../../src/log/retention.js'
 import { createDatabase } from '../../harness/database.js'
 import { openStream } from '../../harness/event-stream.js'
 import { as, type Gateway, publish, startGateway } from '../../harness/gateway.js'
-import { silent } from '../../harness/hub.js'
 import { connect } from '../../harness/records.js'
 import { until } from '../../harness/until.js'
 
@@ -79,7 +78,7 @@ t.test('an open-ended stream that is empty and unused is removed, no other is', 
   await newJob(pool)
   await grow(pool, "name <> 'used'")
 
-  await sweep(t, pool)
+  await sweep(pool)
 
   t.strictSame(await namesIn(pool, 'w'), ['closed', 'full', 'used'])
   t.equal((await namesIn(pool, '$system')).length, 1)
@@ -96,10 +95,10 @@ t.test('a stream whose events have expired goes two days later, unless somebody 
   await grow(pool)
   await pool.query(`update sluice.events set at = at - interval '3 days'`)
 
-  t.equal(await sweep(t, pool, [followed]), 2)
+  t.equal(await sweep(pool, [followed]), 2)
   t.strictSame(await namesIn(pool, 'w'), ['followed', 'left'], 'only just emptied')
   await grow(pool)
-  await sweep(t, pool, [followed])
+  await sweep(pool, [followed])
 
   t.strictSame(await namesIn(pool, 'w'), ['followed'])
 })
@@ -176,9 +175,9 @@ t.test('a stream that a transaction keeps locked does not hold up the retention 
   await holder.query('begin')
   await holder.query(`select sluice.append('w', 'held', 'a', '{}')`)
 
-  t.equal(await sweep(t, pool), 2)
+  t.equal(await sweep(pool), 2)
   await holder.query('commit')
-  t.equal(await sweep(t, pool), 1)
+  t.equal(await sweep(pool), 1)
 })
 
 t.test('a sweep looks at what is due, not at all streams', async t => {
@@ -187,25 +186,18 @@ t.test('a sweep looks at what is due, not at all streams', async t => {
   await pool.query('analyze sluice.streams')
   await grow(pool)
   // Their events are young: after one look at each they are not due before these expire.
-  await sweep(t, pool)
+  await sweep(pool)
   const before = await readIn(pool)
 
-  await sweep(t, pool)
+  await sweep(pool)
 
   const rows = (await readIn(pool)) - before
   t.ok(rows < 100, `${rows} rows of streams were read`)
 })
 
-function sweep(t: Test, database: Database, followed: readonly StreamId[] = []): Promise<number> {
-  const retention = new Retention({
-    database,
-    logger: silent,
-    days: { feed: 1, access: 1 },
-    jobDays: 0,
-    followed: () => followed,
-  })
-  t.teardown(() => retention.close())
-  return retention.sweep()
+function sweep(database: Database, followed: readonly StreamId[] = []): Promise<number> {
+  const days = { feed: 1, access: 1 }
+  return eventSweep({ database, days, followed: () => followed }).run(new AbortController().signal)
 }
 
 /** Makes the streams three days older. */
