@@ -1,28 +1,38 @@
 /**
- * The bus tells every gateway process that streams have grown. It carries wakes, never events (invariant I6):
- * to whoever implements it, a wake is a hint that may be lost, doubled, merged, late or forged, and the
- * poll of the tailer finds what a lost one would have told. What is asked of an implementation:
+ * The bus tells every gateway process that streams have grown. It carries wakes, never events (I6): a wake is a hint that
+ * may be lost, doubled, merged, late or forged. The tailer polls the log, so a lost wake only makes its events some seconds
+ * late.
  *
- * - `onWake` may be called with any streams at any time after `start`, also with ones nobody has heard of;
- * - after every moment in which wakes may have been lost it calls `onWake('all')`;
- * - `wake` never throws and never waits: a database that is away must not slow a publisher down;
- * - after `close` nothing is called any more and no connection, timer or socket is left. Closing twice is fine.
+ * For implementers, such as of a bus on NATS or Redis:
+ *
+ * - `onWake` may be called with any streams, at any time after `start`, also with streams that this process has never seen;
+ * - after every moment in which wakes may have been lost, such as a reconnection, call `onWake('all')`;
+ * - `wake` must not throw, nor wait: a bus that is away must not slow a publisher down;
+ * - a bus does not have to wake its own process, which wakes its tailer itself;
+ * - after `close` nothing may be called any more, and no connection, timer or socket may be left. Closing twice is fine.
+ *
+ * The contract suite in testing/bus-contract.ts checks all of that.
  */
 import type { StreamId } from '../log/event.js'
 
 /** Streams that may have grown, or all of them. */
 export type Wake = readonly StreamId[] | 'all'
 
-/** `listening`: wakes arrive. `down`: they may not, until it is back. `off`: none are expected. */
+/** `listening`: wakes arrive. `down`: they may not arrive until the bus is back. `off`: none are expected. */
 export type BusStatus = 'listening' | 'down' | 'off'
 
 export interface Bus {
+  /** Read at every poll: while it is not `listening`, the tailer polls ten times as often. */
   readonly status: BusStatus
-  /** How much of its queue is in use, 0 to 1, for operators; undefined where there is none, or nobody knows yet. */
+  /** How much of the bus's queue is in use, 0 to 1, for operators; undefined if it has none, or does not know yet. */
   readonly queueUse?: number | undefined
-  /** Resolves when starting has begun; a database that is away does not make it fail. */
+  /**
+   * Starts to listen, and calls `onWake('all')` once it does. Resolves when starting has begun: if the bus is away, it
+   * must be tried again in the background. After `close` it does nothing.
+   */
   start(onWake: (wake: Wake) => void): Promise<void>
-  /** Tells the other processes, after COMMIT, that these streams have grown. */
+  /** Tells the other processes that these streams have grown. Called after every COMMIT that appended. */
   wake(streams: readonly StreamId[]): void
+  /** Sends the wakes that still wait, then stops. */
   close(): Promise<void>
 }

@@ -1,12 +1,12 @@
 /**
- * Keeps one LISTEN alive for ever, by pg-listen.
+ * Keeps one LISTEN alive for as long as the process lives, with pg-listen.
  *
  * down ── connect, LISTEN, first canary back ──▶ listening ── connection lost, or a canary lost ──▶ down
  *
- * pg-listen reports a connection that ends; a half-open socket, or a pooler that hands the LISTEN to nobody, is
- * found by a canary: every 5 s the listener sends itself a NOTIFY, which must be back within 2.5 s. A subscriber
- * that failed is thrown away with its socket, and a new one is built after a pause that grows with jitter.
- * pg-listen's own reconnecting is switched off: it cannot be stopped, and leaks a connection when closed.
+ * pg-listen reports a connection that ends. A canary finds a half-open socket, and a pooler that keeps no session for the
+ * LISTEN: every 5 s the listener sends itself a NOTIFY, which must be back within 2.5 s. A subscriber that failed is thrown
+ * away with its socket, and a new one is built after a pause that grows and has jitter. pg-listen's own reconnection is
+ * switched off, because it cannot be stopped, and leaks a connection when it is closed.
  */
 import { Socket } from 'node:net'
 import pgListen, { type Subscriber } from 'pg-listen'
@@ -19,19 +19,19 @@ const CANARY_EVERY_MS = 5_000
 const CANARY_DEADLINE_MS = 2_500
 const CONNECT_DEADLINE_MS = 2_500
 const PAUSE_MS = { minMs: 75, maxMs: 3_000, jitter: 2 / 3 }
-/** Against those of the role or the database (src/database/session.ts): pg-listen lets nobody else use its connection. */
+/** They override the settings of the role and the database (src/database/session.ts), which a pool of pg-listen's cannot pin. */
 const SETTINGS =
   '-c statement_timeout=30s -c lock_timeout=0 -c idle_session_timeout=0 -c synchronous_commit=off'
 
 export interface ListenerOptions {
   readonly url: string
-  /** The payload that the listener sends itself; it must come back through `onPayload` to nobody. */
+  /** The payload that the listener sends itself. It is never passed to `onPayload`. */
   readonly canary: string
-  /** Default 5 s between canaries and 2.5 s for one to come back; tests are less patient. */
+  /** Time between canaries, default 5 s, and time for one to come back, default 2.5 s; tests are less patient. */
   readonly canaryEveryMs?: number
   readonly canaryDeadlineMs?: number
   onPayload(payload: unknown): void
-  /** Each time the listener is up, again or for the first time: wakes before this moment may be lost. */
+  /** Called each time that the listener has come up: wakes before this moment may be lost. */
   onListening(): void
 }
 
@@ -92,10 +92,10 @@ export class Listener {
         connectionTimeoutMillis: CONNECT_DEADLINE_MS,
         query_timeout: this.#options.canaryDeadlineMs,
         options: SETTINGS,
-        // Ours, so that it can be destroyed: ending a half-open connection politely takes for ever.
+        // Our own socket, so that it can be destroyed: a half-open connection never ends in the regular way.
         stream: () => socket,
       },
-      // One attempt: a lost connection becomes an error event, and the pause is ours.
+      // One attempt: a lost connection becomes an error event, and the listener reconnects by itself.
       { retryLimit: 1, paranoidChecking: false, parse: text => text, serialize: String },
     )
     subscriber.events.on('error', () => this.#lost(subscriber))
@@ -128,7 +128,7 @@ export class Listener {
     })
     this.#timer = deadline
     await Promise.all([subscriber.notify(WAKE_CHANNEL, this.#options.canary), back])
-    // Not `#timer`: that may be the pause after a loss by now, and nobody would connect again.
+    // Not `#timer`: by now that may be the pause after a loss, and without it the listener would never reconnect.
     clearTimeout(deadline)
   }
 

@@ -1,6 +1,6 @@
 /**
- * A bus within one process: buses that share a channel wake each other. With a channel of its own it reaches
- * nobody, and every other process is found by the poll alone; that is `BUS=memory` and `BUS_NOTIFY=off`.
+ * A bus within one process: buses that share a channel wake each other. A bus with a channel of its own reaches no other,
+ * so the events of other processes are found by the poll alone; this is the bus for `BUS_NOTIFY=off`.
  */
 import type { StreamId } from '../log/event.js'
 import type { Bus, BusStatus, Wake } from './bus.js'

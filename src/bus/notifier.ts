@@ -1,12 +1,13 @@
 /**
- * Sends wakes by NOTIFY, after the events' COMMIT and on a connection of its own: inside their transaction it
- * would take a lock that all committing transactions of the cluster share. The first wake goes out at once,
- * those that follow within 10 ms go together, one NOTIFY in flight; closing sends what still waits. A wake that cannot
- * be sent is dropped: the others' poll finds the events.
+ * Sends wakes by NOTIFY, after the COMMIT of the events and on a connection of its own: inside their transaction it would
+ * take a lock that all committing transactions of the cluster share. The first wake is sent at once, those that follow within
+ * 10 ms are sent together, and one NOTIFY is in flight at a time; closing sends the wakes that still wait. A wake that cannot
+ * be sent is dropped, because the polls of the other processes find the events.
  *
- * A session that listens and idles in a transaction keeps Postgres' queue of notifications from being emptied. When the
- * queue is full, every NOTIFY of the cluster fails, other applications' too. So nothing is sent while half of it is in
- * use. Each wake, and a timer, asks for its use: only that question makes Postgres notice that such a session has gone.
+ * A session that listens and idles in a transaction keeps Postgres' notification queue from being emptied. When the queue is
+ * full, every NOTIFY in the cluster fails, those of other applications too. So no wake is sent while more than half of the
+ * queue is in use. Each wake, and a timer, reads how much is in use: only that read makes Postgres notice that such a session
+ * has ended.
  */
 import pg from 'pg'
 import { pins } from '../database/session.js'
@@ -15,15 +16,15 @@ import { formatWakes, WAKE_CHANNEL } from './wake-text.js'
 
 const COALESCE_MS = 10
 const DEADLINE_MS = 2_000
-/** A NOTIFY commits a transaction; nobody needs to wait until a hint is on disk. */
+/** A NOTIFY commits a transaction, and a hint need not be on disk before the commit returns. */
 const SETTINGS = `${pins('session')}; set synchronous_commit = off`
-/** Of the queue; the same stands in sluice.wake (migrations/0007_publish.sql). */
+/** Share of the queue in use above which no wake is sent; sluice.wake has the same limit (migrations/0007_publish.sql). */
 const CROWDED = 0.5
 
 export interface NotifierOptions {
   readonly url: string
   readonly sender: string
-  /** Called when the queue becomes too full for wakes, and when it no longer is. */
+  /** Called when the queue becomes too full for wakes, and when it has room again. `use`: 0 to 1. */
   onCrowded(crowded: boolean, use: number): void
 }
 
@@ -58,17 +59,17 @@ export class Notifier {
     if (!this.#busy) this.#running = this.#run()
   }
 
-  /** How much of the queue of notifications was in use when it was last asked, 0 to 1. */
+  /** How much of the notification queue was in use when it was last read, 0 to 1; undefined before the first read. */
   get queueUse(): number | undefined {
     return this.#queueUse
   }
 
-  /** Whether wakes are left out because the queue is too full. */
+  /** Whether wakes are dropped because the queue is too full. */
   get crowded(): boolean {
     return this.#queueUse !== undefined && this.#queueUse > CROWDED
   }
 
-  /** Asks how full the queue is, which also lets it be emptied. Never rejects. */
+  /** Reads how full the queue is, which also lets Postgres empty it. Never rejects. */
   async look(): Promise<void> {
     if (!this.#closed && !this.#busy) await this.#send([])
   }
@@ -105,7 +106,7 @@ export class Notifier {
       })
       if (rows[0]) this.#measured(rows[0].use)
     } catch {
-      // A hint: see above.
+      // A wake is only a hint (see the top of this file).
     }
   }
 

@@ -1,4 +1,4 @@
-/** The bus on Postgres: LISTEN/NOTIFY between all processes that share the database. */
+/** The bus on Postgres: LISTEN and NOTIFY between all processes that share a database. */
 import { randomUUID } from 'node:crypto'
 import type { StreamId } from '../log/event.js'
 import type { Logger } from '../logging/logger.js'
@@ -13,7 +13,7 @@ const CROWDED =
   'The queue of NOTIFY is more than half full: wakes are left out, events arrive by the poll. Find the session that listens and idles in a transaction.'
 
 export interface PostgresBusOptions {
-  /** A direct connection: a pooler in transaction mode cannot LISTEN. */
+  /** Must be a direct connection: a pooler in transaction mode cannot LISTEN. */
   readonly url: string
   readonly canaryEveryMs?: number
   readonly canaryDeadlineMs?: number
@@ -21,7 +21,7 @@ export interface PostgresBusOptions {
 }
 
 export class PostgresBus implements Bus {
-  /** A process does not listen to itself: it woke its own tailer at COMMIT. */
+  /** Marks the wakes of this process, which ignores them: it has woken its own tailer at COMMIT. */
   readonly #sender = randomUUID()
   readonly #notifier: Notifier
   readonly #listener: Listener
@@ -37,7 +37,7 @@ export class PostgresBus implements Bus {
         const percent = Math.round(use * 100)
         if (crowded) logger?.warn({ percent }, CROWDED)
         else logger?.info({ percent }, 'The queue of NOTIFY has room again.')
-        // Wakes were left out meanwhile.
+        // Wakes were dropped meanwhile.
         if (!crowded) this.#onWake('all')
       },
     })

@@ -1,7 +1,7 @@
 /**
- * A wake as NOTIFY carries it: `<sender>:<stream>,<stream>…`. Stream numbers only, never data: every role of the
- * database may LISTEN, and a payload must stay below 8,000 bytes (PostgreSQL manual, NOTIFY). What arrives may
- * be forged by any role, so it is read with suspicion and costs at most a read that finds nothing.
+ * The text of a wake in a NOTIFY: `<sender>:<stream>,<stream>…`. It has stream numbers only, never data: every role of the
+ * database may LISTEN, and a payload must be shorter than 8,000 bytes (PostgreSQL manual, NOTIFY). Any role can forge a wake,
+ * so the text is parsed strictly; a forged one costs at most a read that finds nothing.
  */
 import type { StreamId } from '../log/event.js'
 
@@ -12,13 +12,13 @@ const MAX_PAYLOAD_BYTES = 7_900
 const PAYLOAD = /^([A-Za-z0-9-]{0,64}):([0-9]{1,16}(?:,[0-9]{1,16})*)?$/
 
 export interface WakeText {
-  /** The process that sent it; empty when it came from SQL. */
+  /** The process that sent it; empty if it came from SQL. */
   readonly sender: string
   /** Empty for a canary. */
   readonly streams: readonly StreamId[]
 }
 
-/** As many payloads as the streams need. */
+/** The payloads that carry the streams, as few as possible. */
 export function formatWakes(sender: string, streams: Iterable<StreamId>): string[] {
   const payloads: string[] = []
   let payload = `${sender}:`
@@ -33,7 +33,7 @@ export function formatWakes(sender: string, streams: Iterable<StreamId>): string
   return payloads
 }
 
-/** Undefined for anything that no Sluice has sent. */
+/** Undefined for a payload that is not a wake. */
 export function parseWake(payload: unknown): WakeText | undefined {
   const parts = typeof payload === 'string' ? PAYLOAD.exec(payload) : null
   if (!parts) return undefined

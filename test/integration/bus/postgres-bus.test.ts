@@ -1,19 +1,24 @@
 import t, { type Test } from 'tap'
 import type { Wake } from '../../../src/bus/bus.js'
 import { PostgresBus } from '../../../src/bus/postgres-bus.js'
+import { busContract } from '../../../src/bus/testing/bus-contract.js'
 import type { StreamId } from '../../../src/log/event.js'
-import { busContract } from '../../harness/bus-contract.js'
 import { createDatabase } from '../../harness/database.js'
+import { patient } from '../../harness/patience.js'
 import { startProxy } from '../../harness/postgres-proxy.js'
 import { until } from '../../harness/until.js'
 
 /** Less patient than in real life, but with room for a busy machine. */
 const canary = { canaryEveryMs: 200, canaryDeadlineMs: 1_000 }
 
-busContract('postgres', async t => {
-  const { url } = await createDatabase(t)
-  return () => new PostgresBus({ url })
-})
+const contract = busContract(
+  async (t: Test) => {
+    const { url } = await createDatabase(t)
+    return () => new PostgresBus({ url })
+  },
+  { patienceMs: () => patient(15_000) },
+)
+for (const { title, run } of contract) t.test(`postgres: ${title}`, t => t.resolves(run(t)))
 
 t.test('a publish from SQL wakes all, the events of a rolled back one nobody', async t => {
   const { pool, url } = await createDatabase(t)

@@ -1,12 +1,17 @@
 import t from 'tap'
 import { MemoryBus, type MemoryChannel } from '../../../src/bus/memory-bus.js'
+import { busContract } from '../../../src/bus/testing/bus-contract.js'
 import type { StreamId } from '../../../src/log/event.js'
-import { busContract } from '../../harness/bus-contract.js'
+import { patient } from '../../harness/patience.js'
 
-busContract('memory', async () => {
-  const channel: MemoryChannel = new Set()
-  return () => new MemoryBus(channel)
-})
+const contract = busContract(
+  async () => {
+    const channel: MemoryChannel = new Set()
+    return () => new MemoryBus(channel)
+  },
+  { patienceMs: () => patient(15_000) },
+)
+for (const { title, run } of contract) t.test(`memory: ${title}`, t => t.resolves(run(t)))
 
 t.test('a bus with a channel of its own expects nothing, and says so', async t => {
   const bus = new MemoryBus()
