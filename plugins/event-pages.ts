@@ -1,9 +1,12 @@
-/** Gives replies `reply.sendEventPage(…)`: a page of a stream, at once or as soon as there is something to show (a long poll). */
+/**
+ * Gives replies `reply.sendEventPage(…)`, which answers with a page of a stream, at once or as soon as there is an event (a
+ * long poll). src/hub/event-page.ts finds the page; this plugin turns it into a response.
+ */
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { disconnectSignal } from '../src/http/client-disconnect.js'
 import { cursorId } from '../src/hub/cursor.js'
-import { type EventPage, readEventPage } from '../src/hub/event-page.js'
+import { type EventPage, findEventPage } from '../src/hub/event-page.js'
 import type { Reset, StartAt } from '../src/hub/start.js'
 import { tooManyStreams } from '../src/limits/stream-slots.js'
 import type { TypeFilter } from '../src/log/type-filter.js'
@@ -41,7 +44,7 @@ async function sendEventPage(
 ): Promise<FastifyReply> {
   await app.spendBudget(reply.request, reply)
   app.memory.assertRoom()
-  // Who waits holds as much as who follows.
+  // A client that waits holds as much as one that follows.
   const slot = query.waitMs > 0 ? app.takeStreamSlot(reply.request) : undefined
   if (typeof slot === 'string') throw tooManyStreams(slot)
   try {
@@ -56,32 +59,26 @@ async function sendEventPageIn(
   reply: FastifyReply,
   query: EventPageQuery,
 ): Promise<FastifyReply> {
-  const gone = disconnectSignal(reply.raw)
   const { principal } = reply.request
-  const handle = await app.hub.open(principal.workspace, query.stream)
-  if (!handle) throw notFound('stream')
-  try {
-    const { cursor, reset } = await app.hub.starts.resolve(handle.stream, query.from)
-    if (reset) throw discontinuity(reset)
-    const { limit, filter, form } = query
-    // No longer than the credentials are good, as a stream.
-    const waitMs = Math.max(0, Math.min(query.waitMs, principal.expiresAt - Date.now()))
-    const page = await app.guard.whileGood(principal, gone, signal =>
-      readEventPage(app.database, handle.stream, { after: cursor, limit, filter, waitMs, signal }),
-    )
-    if ('reason' in page) throw discontinuity(page)
-    return reply.type(form).send(form === 'application/json' ? documentOf(page) : linesOf(page))
-  } finally {
-    handle.release()
-  }
+  const { form, waitMs: askedMs, ...request } = query
+  // Like a stream, the wait ends with the credentials.
+  const waitMs = Math.max(0, Math.min(askedMs, principal.expiresAt - Date.now()))
+  const { workspace } = principal
+  const result = await app.guard.whileGood(principal, disconnectSignal(reply.raw), signal =>
+    findEventPage(app.hub, app.database, { ...request, workspace, waitMs, signal }),
+  )
+  if (result.outcome === 'not-found') throw notFound('stream')
+  if (result.outcome === 'reset') throw discontinuity(result.reset)
+  const { page } = result
+  return reply.type(form).send(form === 'application/json' ? documentOf(page) : linesOf(page))
 }
 
 function discontinuity(reset: Reset): Problem {
-  const detail = 'The log does not go on after this event. Load your state again, then follow from `head`.'
+  const detail = 'The log does not continue after this event. Load your state again, then follow from `head`.'
   return new Problem(410, reset.reason, detail, { earliest: reset.earliest, head: reset.head })
 }
 
-/** Written, not stringified: the data of each event goes out as it is stored. */
+/** Put together as text, because the data of each event goes out as it is stored. */
 function documentOf({ events, next, head }: EventPage): string {
   const documents = events.map(eventDocument).join(',')
   return `{"events":[${documents}],"next":"${cursorId(next)}","head":"${cursorId(head)}"}`

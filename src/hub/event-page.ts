@@ -1,6 +1,7 @@
 /**
- * A page of a stream for callers that ask instead of following: events that continue a cursor by identity, and where to
- * ask from next. With `waitMs` it waits for the first one (a long poll), woken by the tailer like every subscription.
+ * A page of a stream, for callers that ask instead of following: events that continue a cursor by identity, and the cursor
+ * to ask with next. With `waitMs` it waits for the first event (a long poll); the tailer ends the wait, as it wakes every
+ * subscription.
  */
 import type { Database } from '../database/pool.js'
 import type { StoredEvent } from '../log/event.js'
@@ -9,31 +10,62 @@ import { type Head, type Page, readBounds, readPage, readPlace } from '../log/lo
 import type { TypeFilter } from '../log/type-filter.js'
 import { signalOrDeadline } from '../process/deadline.js'
 import type { Cursor } from './cursor.js'
+import type { Hub } from './hub.js'
 import type { HubStream } from './hub-stream.js'
-import { lossOf, type Reset, resetTo } from './start.js'
+import { lossOf, type Reset, resetTo, type StartAt } from './start.js'
 
 const PAGE_BYTES = 4 * 1024 * 1024
-/** How many times 10,000 events are looked through for a rare type before an empty page says where it got to. */
+/** How often 10,000 events are searched for a rare type before an empty page says how far the search got. */
 const SCANS = 10
 
 export interface EventPageRequest {
   readonly after: Cursor
   readonly limit: number
   readonly filter: TypeFilter | undefined
-  /** How long to wait for an event when there is none, in ms; 0 answers at once. */
+  /** How long to wait for an event if there is none, in milliseconds; 0 answers at once. */
   readonly waitMs: number
-  /** Aborts when the caller has gone. */
+  /** Aborts when the client disconnects. */
   readonly signal: AbortSignal
 }
 
 export interface EventPage {
   readonly events: readonly StoredEvent[]
-  /** Everything up to here has been looked at: ask for what comes after. */
+  /** The page covers everything up to here: ask for the next one after it. */
   readonly next: Cursor
   readonly head: Head
 }
 
-/** A reset where the log does not go on after the cursor, also when that happens while the caller waits. */
+export interface StreamPageRequest extends Omit<EventPageRequest, 'after'> {
+  readonly workspace: string
+  readonly stream: string
+  readonly from: StartAt
+}
+
+export type EventPageResult =
+  | { readonly outcome: 'page'; readonly page: EventPage }
+  /** The log does not continue the cursor. */
+  | { readonly outcome: 'reset'; readonly reset: Reset }
+  | { readonly outcome: 'not-found' }
+
+/** A page of the stream of that name. @param database reads the page; the hub's readers are for those that follow. */
+export async function findEventPage(
+  hub: Pick<Hub, 'open' | 'starts'>,
+  database: Database,
+  { workspace, stream, from, ...request }: StreamPageRequest,
+): Promise<EventPageResult> {
+  const handle = await hub.open(workspace, stream)
+  if (!handle) return { outcome: 'not-found' }
+  try {
+    const { cursor, reset } = await hub.starts.resolve(handle.stream, from)
+    if (reset) return { outcome: 'reset', reset }
+    const page = await readEventPage(database, handle.stream, { ...request, after: cursor })
+    return 'reason' in page ? { outcome: 'reset', reset: page } : { outcome: 'page', page }
+  } finally {
+    handle.release()
+  }
+}
+
+/** @returns a reset if the log does not continue the cursor, also if it loses the cursor while the caller waits. */
 export async function readEventPage(
   database: Database,
   stream: HubStream,
@@ -43,7 +75,7 @@ export async function readEventPage(
   let after = request.after
   try {
     for (let scans = 1; ; scans += 1) {
-      // Before the log is read: what is committed from here on must not be slept through.
+      // Asked for before the log is read, so that an event committed after the read ends the wait.
       const grown = stream.grown(over.signal)
       const page = await scan(database, stream, { ...request, after })
       const reset = page.continues ? undefined : await findReset(database, stream, after)
@@ -59,7 +91,7 @@ export async function readEventPage(
   }
 }
 
-/** Of the log itself, not of this process's head: a caller that has just published here reads what it wrote. */
+/** Reads the log itself, not what this process keeps: a caller that has just published here gets its own event. */
 async function scan(
   database: Database,
   stream: HubStream,
