@@ -1,4 +1,4 @@
-/** Tailer and hub as a gateway has them, on a real database and behind a small HTTP server, with everything at hand. */
+/** A tailer and a hub as in a gateway, on a real database and behind a small HTTP server. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -26,22 +26,22 @@ export interface TestHub {
   readonly tailer: Tailer
   /** For the test's own statements. */
   readonly pool: Database
-  /** What the bus says of itself; `off` unless the test says something else. */
+  /** The status of the bus; `off` unless the test changes it. */
   readonly bus: { status: BusStatus }
-  /** Of each subscription, in the order of the requests. */
+  /** One for each subscription, in the order of the requests. */
   readonly sinks: Sink[]
-  /** The most bytes that ever waited for one client. */
+  /** The most bytes that have ever waited for one client. */
   mostPending(): number
   /** Appends that many events to the feed of acme, wakes the tailer, and returns their ids. */
   append(count: number, data?: string, type?: string | readonly string[]): Promise<string[]>
 }
 
 export interface TestHubOptions extends Partial<HubOptions> {
-  /** Where the hub reads, by default the test's database. */
+  /** The URL that the hub reads from, by default the test's database. */
   readonly url?: (databaseUrl: string) => Promise<string>
-  /** What the hub reads through, such as something that counts. */
+  /** Wraps the hub's database, for example to count statements. */
   readonly reading?: (database: Database) => Database
-  /** Called in the very turn in which a client was subscribed. */
+  /** Called in the turn of the event loop in which a client was subscribed. */
   readonly subscribed?: (stream: HubStream) => void
 }
 
@@ -119,7 +119,7 @@ export async function startHub(
   } satisfies TestHub
 }
 
-/** Appends to the feed of acme, of one type or one for each; in `data`, `$n` is the place in this call, from 1. */
+/** Appends to the feed of acme: one type for all events, or one for each. In `data`, `$n` is the event's number, from 1. */
 export async function appendEvents(
   database: Queryable,
   count: number,
@@ -143,7 +143,7 @@ export async function appendEvents(
   }
 }
 
-/** As a failover does that lost what came after a position, when others have written since: seen at once or not at all. */
+/** What a failover does to a log, in one transaction: it loses all events after a position, and others get their positions. */
 export async function replaceTail(pool: Database, after: number, count: number) {
   return await inTransaction(pool, async client => {
     await client.query('delete from sluice.events where "position" > $1', [after])
@@ -151,7 +151,7 @@ export async function replaceTail(pool: Database, after: number, count: number) 
   })
 }
 
-/** A database that shows each of its statements, by name, before it is sent, and once its answer is there. */
+/** A database that calls back with the name of each statement, before it is sent and after it is answered. */
 export function observed(
   database: Database,
   see: (name: string) => unknown,

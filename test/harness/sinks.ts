@@ -1,4 +1,4 @@
-/** Servers whose every answer is a sink that the test holds in its hands. */
+/** Servers that hand the test a sink for each request. */
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { createServer as createHttp2Server, type Http2Server } from 'node:http2'
@@ -9,7 +9,7 @@ const HEAD = { 'content-type': 'text/event-stream' }
 
 export interface Sinks<S> {
   readonly server: S
-  /** The sink of the next request that has not been asked for. */
+  /** The sink of the next request. */
   next(): Promise<Sink>
 }
 

@@ -9,7 +9,7 @@ const CANARY = 'canary:'
 const NOTIFICATION = 'A'
 const LISTENERS = `select pid from pg_stat_activity where application_name = 'sluice listen' and datname = current_database()`
 
-t.test('what others notify arrives, its own canary does not', async t => {
+t.test('notifications of others arrive, its own canary does not', async t => {
   const { pool, url } = await createDatabase(t)
   const { payloads, sent } = await listen(t, await startProxy(t, url))
 
@@ -20,7 +20,7 @@ t.test('what others notify arrives, its own canary does not', async t => {
   t.strictSame(payloads, ['hello'])
 })
 
-t.test('a backend that is terminated is replaced, and what it may have missed is told', async t => {
+t.test('a terminated connection is replaced, and everything counts as woken', async t => {
   const { pool, url } = await createDatabase(t)
   const { listener, ups, payloads } = await listen(t, await startProxy(t, url))
 
@@ -33,7 +33,7 @@ t.test('a backend that is terminated is replaced, and what it may have missed is
   await until('the payload', () => payloads.includes('hello'))
 })
 
-t.test('it is terminated again and again, and comes back each time', async t => {
+t.test('the listener comes back each time that its connection is terminated', async t => {
   const { pool, url } = await createDatabase(t)
   const { ups } = await listen(t, await startProxy(t, url))
 
@@ -45,7 +45,7 @@ t.test('it is terminated again and again, and comes back each time', async t => 
   t.equal((await pool.query(LISTENERS)).rowCount, 1)
 })
 
-t.test('a server that is not there yet is tried until it is', async t => {
+t.test('a server that is not up yet is tried until it is', async t => {
   const { url } = await createDatabase(t)
   const proxy = await startProxy(t, url)
   await proxy.unplug()
@@ -61,7 +61,7 @@ t.test('a server that is not there yet is tried until it is', async t => {
   t.equal(ups(), 1)
 })
 
-t.test('a server that accepts and says nothing is given up and tried again', async t => {
+t.test('a connection on which the server says nothing is given up and made again', async t => {
   const { url } = await createDatabase(t)
   const proxy = await startProxy(t, url)
   proxy.mode = 'silent'
@@ -74,7 +74,7 @@ t.test('a server that accepts and says nothing is given up and tried again', asy
   await until('it listens', () => listener.listening)
 })
 
-t.test('a half-open connection is found by the canary and replaced', async t => {
+t.test('the canary finds a half-open connection, and it is replaced', async t => {
   const { pool, url } = await createDatabase(t)
   const proxy = await startProxy(t, url)
   const { listener, ups, downs, payloads } = await listen(t, proxy)
@@ -90,7 +90,7 @@ t.test('a half-open connection is found by the canary and replaced', async t => 
   await until('the payload', () => payloads.includes('hello'))
 })
 
-t.test('behind a pooler that keeps notifications for itself it never claims to listen', async t => {
+t.test('behind a pooler that passes on no notifications, the listener never claims to listen', async t => {
   const { url } = await createDatabase(t)
   const proxy = await startProxy(t, url)
   proxy.messages = deaf
@@ -103,7 +103,7 @@ t.test('behind a pooler that keeps notifications for itself it never claims to l
   t.ok(proxy.open <= 1)
 })
 
-t.test('it notices when it is deafened later, and when it hears again', async t => {
+t.test('the listener notices when notifications stop arriving, and when they arrive again', async t => {
   const { url } = await createDatabase(t)
   const proxy = await startProxy(t, url)
   const { listener, ups } = await listen(t, proxy)
@@ -134,7 +134,7 @@ t.test('a LISTEN that fails is tried again', async t => {
 })
 
 // The canary's end and the loss of the connection in one packet: neither may undo what the other has set up.
-t.test('a connection that is lost in the moment when a canary is back is replaced', async t => {
+t.test('a connection that is lost at the moment when a canary comes back is replaced', async t => {
   const { url } = await createDatabase(t)
   const proxy = await startProxy(t, url)
   const { listener, ups } = await listen(t, proxy)
@@ -151,36 +151,33 @@ t.test('a connection that is lost in the moment when a canary is back is replace
   t.ok(listener.listening)
 })
 
-t.test(
-  'closing leaves nothing open: while it connects, while it waits for a canary, while it pauses',
-  async t => {
-    const { pool, url } = await createDatabase(t)
-    const proxy = await startProxy(t, url)
+t.test('closing leaves nothing open, whether it connects, waits for a canary or pauses', async t => {
+  const { pool, url } = await createDatabase(t)
+  const proxy = await startProxy(t, url)
 
-    proxy.mode = 'silent'
-    const connecting = begin(t, proxy)
-    await until('it connects', () => proxy.open === 1)
-    await connecting.listener.close()
-    await until('nothing is open', () => proxy.open === 0)
+  proxy.mode = 'silent'
+  const connecting = begin(t, proxy)
+  await until('it connects', () => proxy.open === 1)
+  await connecting.listener.close()
+  await until('nothing is open', () => proxy.open === 0)
 
-    proxy.mode = 'pass'
-    proxy.messages = deaf
-    const waiting = begin(t, proxy)
-    await until('it waits for its canary', async () => (await pool.query(LISTENERS)).rowCount === 1)
-    await waiting.listener.close()
-    await until('nothing is open', () => proxy.open === 0)
+  proxy.mode = 'pass'
+  proxy.messages = deaf
+  const waiting = begin(t, proxy)
+  await until('it waits for its canary', async () => (await pool.query(LISTENERS)).rowCount === 1)
+  await waiting.listener.close()
+  await until('nothing is open', () => proxy.open === 0)
 
-    proxy.mode = 'refuse'
-    const pausing = begin(t, proxy)
-    const before = proxy.accepted
-    await until('it was refused', () => proxy.accepted > before)
-    await pausing.listener.close()
-    await pausing.listener.close()
+  proxy.mode = 'refuse'
+  const pausing = begin(t, proxy)
+  const before = proxy.accepted
+  await until('it was refused', () => proxy.accepted > before)
+  await pausing.listener.close()
+  await pausing.listener.close()
 
-    t.equal(proxy.open, 0)
-    t.notOk([connecting, waiting, pausing].some(({ listener }) => listener.listening))
-  },
-)
+  t.equal(proxy.open, 0)
+  t.notOk([connecting, waiting, pausing].some(({ listener }) => listener.listening))
+})
 
 t.test('a listener that was closed is not started', async t => {
   const { url } = await createDatabase(t)
@@ -194,7 +191,7 @@ t.test('a listener that was closed is not started', async t => {
   t.equal(proxy.accepted, 1)
 })
 
-/** Starts a listener through the proxy, with canaries that are quick, but patient with a busy machine. */
+/** Starts a listener through the proxy, with frequent canaries that still allow for a busy machine. */
 function begin(t: Test, proxy: PostgresProxy) {
   const payloads: unknown[] = []
   let ups = 0
@@ -220,7 +217,7 @@ function begin(t: Test, proxy: PostgresProxy) {
   return { listener, payloads, ups: () => ups, downs: () => downs }
 }
 
-/** The same, once it listens. Counts the canaries that pass by the proxy. */
+/** The same, once it listens. Counts the canaries that pass through the proxy. */
 async function listen(t: Test, proxy: PostgresProxy) {
   const { messages } = proxy
   let sent = 0

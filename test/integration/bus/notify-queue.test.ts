@@ -1,4 +1,4 @@
-/** A wake never fails what it tells of (I6): neither a COMMIT while the queue of notifications is full, nor a PREPARE. */
+/** A wake never fails the transaction that it announces (I6): neither a COMMIT while the notification queue is full, nor a PREPARE. */
 
 import pg from 'pg'
 import t, { type Test } from 'tap'
@@ -10,13 +10,13 @@ import { preparePostgres } from '../../harness/postgres.js'
 import { execute } from '../../harness/server.js'
 import { until } from '../../harness/until.js'
 
-/** PostgreSQL 17 made the size of the queue a setting; before it takes 8 GB to fill it. */
+/** Since PostgreSQL 17 the size of the queue is a setting; before, it takes 8 GB to fill it. */
 const FIRST_WITH_SMALL_QUEUE = 170_000
 const QUEUE_FULL = '54000'
 const SMALL_QUEUE = 'max_notify_queue_pages = 64'
 
 t.test(
-  'while the queue is full everything commits, and it is empty again once the culprit has gone',
+  'while the queue is full everything commits, and it is empty again once the blocking session has ended',
   async t => {
     const server = await ownServer(t, SMALL_QUEUE)
     if (!server) {
@@ -41,7 +41,7 @@ t.test(
     await fill(url)
     await t.rejects(execute(url, `notify anything`), { code: QUEUE_FULL })
 
-    // None of these may be the one that fails.
+    // None of these may fail.
     await execute(url, `select sluice.publish('acme', 'feed', 'door.opened', '{}')`)
     await execute(url, 'insert into doors values (1)')
     await publish(gateway, { type: 'thing.made', data: {} })
@@ -63,7 +63,7 @@ t.test(
 
     await culprit.query('rollback')
     await culprit.end()
-    // By the gateways: nobody else asks, and without that question Postgres goes on refusing.
+    // The gateways read the use of the queue. Without that read Postgres goes on refusing.
     await until('the bus listens again', async () => (await ready(gateway)).bus === 'listening')
     await execute(url, `notify anything`)
   },
@@ -135,7 +135,7 @@ t.test('every change of access wakes the other gateways after its COMMIT', async
   }
 })
 
-/** A server of its own with a setting that is read when it starts; undefined where it has no such setting. */
+/** A separate server with a setting that is read at its start; undefined if the server has no such setting. */
 async function ownServer(t: Test, setting: string) {
   const postgres = await preparePostgres(t)
   await postgres.start()
@@ -156,12 +156,12 @@ async function connect(t: Test, url: string): Promise<pg.Client> {
   return client
 }
 
-/** Until Postgres refuses. A payload fills a page of the queue, and is another one each time: equal ones count once. */
+/** Fills the queue until Postgres refuses. Each payload fills a page of the queue, and differs: equal ones count once. */
 async function fill(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {
-    // Then with small ones, for the rest of the last page.
+    // Small payloads fill the rest of the last page.
     for (const length of [7_990, 1]) {
       for (let full = false, n = 100; !full; n += 1) {
         const payload = `${n}`.padEnd(length, '.')

@@ -8,7 +8,7 @@ import { patient } from '../../harness/patience.js'
 import { startProxy } from '../../harness/postgres-proxy.js'
 import { until } from '../../harness/until.js'
 
-/** Less patient than in real life, but with room for a busy machine. */
+/** Shorter than in production, but long enough for a busy machine. */
 const canary = { canaryEveryMs: 200, canaryDeadlineMs: 1_000 }
 
 const contract = busContract(
@@ -20,7 +20,7 @@ const contract = busContract(
 )
 for (const { title, run } of contract) t.test(`postgres: ${title}`, t => t.resolves(run(t)))
 
-t.test('a publish from SQL wakes all, the events of a rolled back one nobody', async t => {
+t.test('a publish from SQL wakes all buses, and a publish that is rolled back wakes none', async t => {
   const { pool, url } = await createDatabase(t)
   const { heard } = await start(t, url)
 
@@ -34,7 +34,7 @@ t.test('a publish from SQL wakes all, the events of a rolled back one nobody', a
   t.strictSame(heard(), [rows[0].id])
 })
 
-t.test('a process does not wake itself by way of the database', async t => {
+t.test('a process does not wake itself through the database', async t => {
   const { pool, url } = await createDatabase(t)
   const { bus, heard } = await start(t, url)
 
@@ -45,7 +45,7 @@ t.test('a process does not wake itself by way of the database', async t => {
   t.strictSame(heard(), [8])
 })
 
-t.test('a payload that no gateway has sent is passed over', async t => {
+t.test('a payload that is not a wake is ignored', async t => {
   const { pool, url } = await createDatabase(t)
   const { wakes, heard } = await start(t, url)
   const before = wakes.length
@@ -58,7 +58,7 @@ t.test('a payload that no gateway has sent is passed over', async t => {
   t.strictSame(wakes.slice(before), [[7]])
 })
 
-t.test('a lost listener is told as down, and everything as woken when it is back', async t => {
+t.test('a lost listener makes the bus down, and everything counts as woken when it is back', async t => {
   const { pool, url } = await createDatabase(t)
   const proxy = await startProxy(t, url)
   const { bus, wakes, heard } = await start(t, proxy.url)
@@ -75,7 +75,7 @@ t.test('a lost listener is told as down, and everything as woken when it is back
   await until('a wake', () => heard().includes(7))
 })
 
-t.test('a bus whose database is away starts, takes wakes, and closes', async t => {
+t.test('a bus whose database is away starts, accepts wakes, and closes', async t => {
   const { url } = await createDatabase(t)
   const proxy = await startProxy(t, url)
   await proxy.unplug()
@@ -88,7 +88,7 @@ t.test('a bus whose database is away starts, takes wakes, and closes', async t =
   await bus.close()
 })
 
-t.test('wakes that cannot be sent are dropped, later ones go out', async t => {
+t.test('wakes that cannot be sent are dropped, and later ones are sent', async t => {
   const { url } = await createDatabase(t)
   const proxy = await startProxy(t, url)
   const { heard } = await start(t, url)

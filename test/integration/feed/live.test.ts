@@ -46,7 +46,7 @@ t.test('a client that comes back with an event id gets exactly what came after i
   }
 })
 
-t.test('a client that heard no event yet resumes from where it began', async t => {
+t.test('a client that has got no event yet resumes where it began', async t => {
   const gateway = await startGateway(t)
   await publish(gateway, numbered(1))
   const first = await openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') })
@@ -99,7 +99,7 @@ t.test('start: from the beginning, from an id, from now, with the newest n', asy
   t.same(await seen(streams.more), [...ids, next])
 })
 
-t.test('a filter lets through what it names, and its client still moves on', async t => {
+t.test('a filter selects the types that it names, and the cursor of its client still moves', async t => {
   const gateway = await startGateway(t, { env: { HEARTBEAT_MS: '100' } })
   const stream = await openStream(t, `${gateway.url}/api/events?types=item.*,task.done`, {
     headers: as('viewer'),
@@ -122,7 +122,7 @@ t.test('a filter lets through what it names, and its client still moves on', asy
   )
 })
 
-t.test('a filtered replay that skips the newest events tells the cursor by a frame without data', async t => {
+t.test('a filtered replay that skips the newest events sends the cursor in a block without data', async t => {
   const gateway = await startGateway(t)
   const ids = await publish(
     gateway,
@@ -133,7 +133,7 @@ t.test('a filtered replay that skips the newest events tells the cursor by a fra
     headers: as('viewer'),
   })
   await stream.until(2)
-  // The frame dispatches nothing, so it is looked for in the text.
+  // The block dispatches nothing, so the test looks for it in the text.
   await stream.until(() => stream.text().includes(`id: ${ids[2]}\n\n`))
 
   t.equal(stream.messages.length, 2)
@@ -181,12 +181,12 @@ t.test('two gateways on one database see each other’s events', async t => {
   )
 })
 
-t.test('a client that is ahead of this process’s tailer goes on without a reset', async t => {
+t.test('a client that is ahead of this process’s tailer continues without a reset', async t => {
   const gateway = await startGateway(t, { env: { BUS_NOTIFY: 'off' } })
   await publish(gateway, numbered(1))
   const watching = await openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') })
   await watching.until(1)
-  // Committed elsewhere, and nobody has told this process yet.
+  // Committed elsewhere, and this process has had no wake yet.
   const { rows } = await gateway.app.database.query(
     `select "position" || '' as id from sluice.append('acme', 'feed', 'thing.made', '{"n":2}', 'x')`,
   )
@@ -203,7 +203,7 @@ t.test('a client that is ahead of this process’s tailer goes on without a rese
   )
 })
 
-t.test('other workspaces and other streams are not heard', async t => {
+t.test('a client gets nothing of other workspaces and other streams', async t => {
   const gateway = await startGateway(t)
   const stream = await openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') })
   await stream.until(1)

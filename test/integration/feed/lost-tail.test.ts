@@ -1,4 +1,4 @@
-/** A log that loses its last events and gives their positions to others, seen by clients of a gateway. */
+/** A log that loses its last events and gives their positions to others, as clients of a gateway see it. */
 import t from 'tap'
 import { inTransaction } from '../../../src/database/pool.js'
 import { openStream } from '../../harness/event-stream.js'
@@ -80,7 +80,7 @@ for (const [renewed, notify] of [
   })
 }
 
-/** A client with a filter that comes while the tailer is behind is not sent the newest id before the next heartbeat. */
+/** Waits for the tailer: a filtered client that comes before it does not get the newest id until the next heartbeat. */
 async function tailerAt(gateway: Gateway, position: number): Promise<void> {
   const handle = await gateway.app.hub.open('acme', 'feed')
   await until('the tailer has read everything', () => handle?.stream.head.position === position)
@@ -91,7 +91,7 @@ function thing() {
   return { type: 'thing.made', data: {} }
 }
 
-/** What a failover does that has not got the last events, when others have written since. */
+/** What a failover does to a log: the standby lacks the last events, and other events get their positions. */
 async function replaceTail(gateway: Gateway, count: number): Promise<string[]> {
   await inTransaction(gateway.app.database, async client => {
     await client.query('delete from sluice.events where "position" > $1', [KEPT])

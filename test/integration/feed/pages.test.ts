@@ -50,7 +50,7 @@ t.test('pages walk the log from the beginning, each event once', async t => {
   })
 })
 
-t.test('a filtered page shows what matches and moves on past what does not', async t => {
+t.test('a filtered page has the matching events, and its cursor moves past the others', async t => {
   const gateway = await startGateway(t)
   const ids = await publish(gateway, upTo(9))
 
@@ -68,7 +68,7 @@ t.test('a filtered page shows what matches and moves on past what does not', asy
   t.equal(second.next, ids[8])
 })
 
-t.test('a long poll is answered by the next event, and by nothing when its time is over', async t => {
+t.test('the next event answers a long poll, and an empty page does when its time is over', async t => {
   const gateway = await startGateway(t)
   const [head] = await publish(gateway, numbered(1))
   const waiting = page(gateway, `after=${head}&wait=20s&types=even`)
@@ -94,7 +94,7 @@ t.test('a page is read from the log, so a caller sees what it has just published
   }
 })
 
-t.test('asking after an event that the log does not have is 410 with the way on', async t => {
+t.test('a page after an event that the log does not have is 410, and says where to continue', async t => {
   const gateway = await startGateway(t)
   const [id] = await publish(gateway, numbered(1))
 
@@ -106,7 +106,7 @@ t.test('asking after an event that the log does not have is 410 with the way on'
   t.match(await response.json(), { code: 'history-lost', head: id, earliest: /^0\./ })
 })
 
-t.test('NDJSON with a limit is the same page, a line an event', async t => {
+t.test('NDJSON with a limit is the same page, one event per line', async t => {
   const gateway = await startGateway(t)
   await publish(gateway, upTo(5))
 
@@ -143,7 +143,7 @@ t.test('NDJSON without a limit follows the log', async t => {
   t.match(event, { id, position: 1, type: 'odd', data: { n: 1 } })
 })
 
-t.test('what was stored from SQL goes out as it is, whatever its white space and numbers', async t => {
+t.test('data from SQL is sent as it is stored, with its white space and numbers', async t => {
   const gateway = await startGateway(t)
   const data = '{ "big": 12345678901234567890,\r\n\t"exact": 1.10, "text": "a\\u0000b\\ud800" }'
   await gateway.app.database.query(`select sluice.publish('acme', 'feed', 'raw', $1::json)`, [data])
@@ -170,7 +170,7 @@ t.test('one event by its id', async t => {
   t.equal((await get('two')).status, 400)
 })
 
-t.test('pages count against the rate limit, and say so by a status', async t => {
+t.test('pages count against the rate limit, which answers with a status', async t => {
   const gateway = await startGateway(t, { env: { RATE_LIMIT_MAX: '1' } })
   await page(gateway)
 

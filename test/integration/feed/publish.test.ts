@@ -40,7 +40,7 @@ t.test('an answer names each stored event, in the order of the request', async t
   ])
 })
 
-t.test('what is not an event is refused with the reason, and nothing of the request is stored', async t => {
+t.test('an invalid event is refused with the reason, and nothing of the request is stored', async t => {
   const gateway = await startGateway(t)
   const event = (type: unknown, data: unknown = {}) => JSON.stringify({ type, data })
   const deep = `{"type":"a","data":{"x":${'['.repeat(70)}${']'.repeat(70)}}}`
@@ -90,7 +90,7 @@ t.test('what is not an event is refused with the reason, and nothing of the requ
   t.same(await stored(gateway), [])
 })
 
-t.test('characters that are awkward elsewhere survive the way through', async t => {
+t.test('unusual characters arrive unchanged', async t => {
   const gateway = await startGateway(t)
   const data = { nul: 'a\u0000b', lone: '\ud800', line: 'a\r\nb\u2028', emoji: '🔩', quote: '"\\' }
 
@@ -100,7 +100,7 @@ t.test('characters that are awkward elsewhere survive the way through', async t 
   t.same(JSON.parse((await stored(gateway))[0]?.data ?? ''), data)
 })
 
-t.test('a type of body that is not taken is 415', async t => {
+t.test('an unsupported content type is 415', async t => {
   const gateway = await startGateway(t)
 
   for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'application/xml']) {
@@ -120,7 +120,7 @@ t.test('viewers do not publish, and unknown query parameters are refused', async
   t.match(await query.json(), { status: 400, code: 'invalid-request' })
 })
 
-t.test('a request that is repeated with its key is stored once', async t => {
+t.test('a request that is repeated with its idempotency key is stored once', async t => {
   const gateway = await startGateway(t)
   const key = { 'idempotency-key': 'order-7' }
   const body = '[{"type":"a","data":{"n":1}},{"type":"b","data":{"n":2}}]'
@@ -138,7 +138,7 @@ t.test('a request that is repeated with its key is stored once', async t => {
   t.equal((await stored(gateway)).length, 2)
 })
 
-t.test('a closed stream takes nothing more, and its neighbours in the same flush are stored', async t => {
+t.test('a closed stream accepts no event, and other requests of the same flush are stored', async t => {
   const gateway = await startGateway(t)
   await post(gateway, '{"type":"a","data":{}}', {}, 'stream=done')
   await gateway.app.database.query(

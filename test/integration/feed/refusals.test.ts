@@ -47,7 +47,7 @@ t.test('bad queries are refused, each with its reason', async t => {
   }
 })
 
-t.test('streams beyond the limit are told to come back later, in the stream', async t => {
+t.test('streams over the limit are refused inside the stream', async t => {
   const gateway = await startGateway(t, { env: { MAX_STREAMS: '1' } })
   await openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') })
 
@@ -64,7 +64,7 @@ t.test('streams beyond the limit are told to come back later, in the stream', as
   t.ok(lines.headers.get('retry-after'))
 })
 
-t.test('more new streams than the rate limit allows are refused softly too', async t => {
+t.test('streams over the rate limit are refused inside the stream too', async t => {
   const gateway = await startGateway(t, { env: { RATE_LIMIT_MAX: '1' } })
   await openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') })
 
@@ -74,7 +74,7 @@ t.test('more new streams than the rate limit allows are refused softly too', asy
   t.match(await refused.until(1), [{ event: 'unavailable' }])
 })
 
-t.test('who may not follow gets a status, before any stream', async t => {
+t.test('a client that may not follow gets a status instead of a stream', async t => {
   const gateway = await startGateway(t)
   const accept = { accept: 'text/event-stream' }
 

@@ -4,7 +4,7 @@ import { as, publish, startGateway } from '../../harness/gateway.js'
 
 const numbered = (n: number) => ({ type: 'thing.made', data: { n } })
 
-/** What a client that comes back with `id` hears up to and including the next event after that. */
+/** What a client that comes back with `id` gets, up to the next event after it. */
 async function comeBack(
   t: import('tap').Test,
   gateway: Awaited<ReturnType<typeof startGateway>>,
@@ -19,7 +19,7 @@ async function comeBack(
   return messages.slice(1, -1)
 }
 
-t.test('an id that cannot be one is told by reset, and the stream goes on from the head', async t => {
+t.test('a text that cannot be an event id gets reset, and the stream continues at the head', async t => {
   const gateway = await startGateway(t)
   const ids = await publish(gateway, [1, 2, 3].map(numbered))
   let head = ids.at(-1)
@@ -56,22 +56,19 @@ t.test('an empty Last-Event-ID counts as none', async t => {
   t.same(heard, [])
 })
 
-t.test(
-  'an id of another log is told by reset: the check differs, or the position was never reached',
-  async t => {
-    const gateway = await startGateway(t)
-    const other = await publish(gateway, [1, 2, 3].map(numbered), { workspace: 'globex' })
-    const [own] = await publish(gateway, numbered(1))
+t.test('an id of another log gets reset: its check differs, or its position was never reached', async t => {
+  const gateway = await startGateway(t)
+  const other = await publish(gateway, [1, 2, 3].map(numbered), { workspace: 'globex' })
+  const [own] = await publish(gateway, numbered(1))
 
-    for (const id of [other[0], other[2]]) {
-      const heard = await comeBack(t, gateway, id ?? '')
+  for (const id of [other[0], other[2]]) {
+    const heard = await comeBack(t, gateway, id ?? '')
 
-      t.equal(heard.length, 1)
-      t.match(JSON.parse(heard[0]?.data ?? ''), { reason: 'history-lost' })
-    }
-    t.same(await comeBack(t, gateway, own ?? ''), await eventsAfter(gateway, own ?? ''))
-  },
-)
+    t.equal(heard.length, 1)
+    t.match(JSON.parse(heard[0]?.data ?? ''), { reason: 'history-lost' })
+  }
+  t.same(await comeBack(t, gateway, own ?? ''), await eventsAfter(gateway, own ?? ''))
+})
 
 async function eventsAfter(gateway: Awaited<ReturnType<typeof startGateway>>, id: string) {
   const response = await fetch(`${gateway.url}/api/events?after=${id}`, {
@@ -81,7 +78,7 @@ async function eventsAfter(gateway: Awaited<ReturnType<typeof startGateway>>, id
   return events.slice(0, -1).map(({ id, type, data }) => ({ id, event: type, data: JSON.stringify(data) }))
 }
 
-t.test('a client that was away longer than events are kept is told by reset', async t => {
+t.test('a client that was away for longer than events are kept gets reset', async t => {
   const gateway = await startGateway(t)
   const ids = await publish(gateway, [1, 2, 3, 4].map(numbered))
   await gateway.app.database.query(
@@ -121,7 +118,7 @@ t.test('the header wins over what is in the URL, as on every reconnect of an Eve
   t.equal(messages[1]?.id, ids[2])
 })
 
-t.test('the end of a closed stream is 204, below it the rest comes', async t => {
+t.test('the end of a closed stream is 204, and before it the remaining events come', async t => {
   const gateway = await startGateway(t)
   const ids = await publish(gateway, [1, 2].map(numbered), { stream: 'done' })
   await gateway.app.database.query(

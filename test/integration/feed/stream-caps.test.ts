@@ -1,4 +1,4 @@
-/** How many streams one caller may hold, and that each is given back whatever became of it. */
+/** How many streams one caller may have open, and that each slot is given back, however the stream ended. */
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
@@ -17,7 +17,7 @@ async function nothingIsHeld({ app }: Gateway): Promise<void> {
   await until('all slots are given back', () => Object.values(app.streamSlots.holders).every(of => of === 0))
 }
 
-/** Opens as many at once; returns the names of the limits that refused, sorted, and how many were let in. */
+/** Opens that many streams at once. @returns the limits that refused, sorted, and how many streams were opened. */
 async function openMany(t: Test, gateway: Gateway, count: number, headers: { authorization: string }) {
   const streams = await Promise.all(
     Array.from({ length: count }, () => openStream(t, `${gateway.url}/api/events`, { headers })),
@@ -29,24 +29,27 @@ async function openMany(t: Test, gateway: Gateway, count: number, headers: { aut
   return { streams, refused, open: count - refused.length }
 }
 
-t.test('of many who come at once each principal, workspace and address gets what it may', async t => {
-  const gateway = await startGateway(t, { env: CAPS })
+t.test(
+  'when many clients come at once, each principal, workspace and address gets as many streams as it may have',
+  async t => {
+    const gateway = await startGateway(t, { env: CAPS })
 
-  const ada = await openMany(t, gateway, 10, who('ada'))
-  const grace = await openMany(t, gateway, 10, who('grace'))
-  const elsewhere = await openMany(t, gateway, 3, who('ada', 'globex'))
-  const last = await openMany(t, gateway, 2, who('ada', 'initech'))
+    const ada = await openMany(t, gateway, 10, who('ada'))
+    const grace = await openMany(t, gateway, 10, who('grace'))
+    const elsewhere = await openMany(t, gateway, 3, who('ada', 'globex'))
+    const last = await openMany(t, gateway, 2, who('ada', 'initech'))
 
-  t.match(ada, { open: 3, refused: Array(7).fill('principal') })
-  t.match(grace, { open: 2, refused: Array(8).fill('workspace') })
-  t.match(elsewhere, { open: 3, refused: [] })
-  t.match(last, { open: 0, refused: ['address', 'address'] })
-  t.strictSame(gateway.app.streamSlots.holders, { principal: 3, workspace: 2, address: 1 })
+    t.match(ada, { open: 3, refused: Array(7).fill('principal') })
+    t.match(grace, { open: 2, refused: Array(8).fill('workspace') })
+    t.match(elsewhere, { open: 3, refused: [] })
+    t.match(last, { open: 0, refused: ['address', 'address'] })
+    t.strictSame(gateway.app.streamSlots.holders, { principal: 3, workspace: 2, address: 1 })
 
-  ada.streams.forEach(stream => void stream.close())
-  await until('ada has left', () => gateway.app.streamSlots.holders.principal === 2)
-  t.match(await openMany(t, gateway, 3, who('ada')), { open: 3 })
-})
+    ada.streams.forEach(stream => void stream.close())
+    await until('ada has left', () => gateway.app.streamSlots.holders.principal === 2)
+    t.match(await openMany(t, gateway, 3, who('ada')), { open: 3 })
+  },
+)
 
 t.test('a long poll that waits counts as a stream; a page that does not wait never does', async t => {
   const gateway = await startGateway(t, { env: CAPS })
@@ -67,7 +70,7 @@ t.test('a long poll that waits counts as a stream; a page that does not wait nev
 })
 
 t.test('whatever ends an opening or a stream gives its slot back', async t => {
-  // Room for all of them: which is answered first is not for this test to say.
+  // There is room for all of them, because the order of the answers is not fixed.
   const env = { ...CAPS, MAX_STREAMS_PER_WORKSPACE: '8', MAX_STREAM_AGE: '1' }
   const gateway = await startGateway(t, { env })
   const { url } = gateway
@@ -96,7 +99,7 @@ t.test('whatever ends an opening or a stream gives its slot back', async t => {
   await nothingIsHeld(gateway)
 })
 
-t.test('clients that vanish, at whatever moment, leave nothing behind', async t => {
+t.test('clients that disconnect, at whatever moment, leave nothing behind', async t => {
   const gateway = await startGateway(t)
   const port = Number(new URL(gateway.url).port)
   const lines = [
@@ -112,13 +115,13 @@ t.test('clients that vanish, at whatever moment, leave nothing behind', async t 
       socket.on('error', () => {})
       await once(socket, 'connect')
       socket.write(`${lines.join('\r\n')}\r\n\r\n`)
-      // At once, after a turn or two of the event loop, or when something has come.
+      // At once, after a turn or two of the event loop, or after the first bytes.
       if (each % 3 === 1) await new Promise(resolve => setImmediate(resolve))
       if (each % 3 === 2) await once(socket, 'data')
       socket.destroy()
     }),
   )
-  // What the server does with all of these it has done when it has answered another one.
+  // Once the server has answered another request, it is done with all of these.
   const last = await openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') })
   await last.until(1)
   last.close()

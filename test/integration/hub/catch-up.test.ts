@@ -5,13 +5,13 @@ import { observed, replaceTail, startHub, type TestHubOptions } from '../../harn
 import { randomFrom } from '../../harness/random.js'
 import { until } from '../../harness/until.js'
 
-/** What a filtered page looks at. */
+/** Positions that a filtered page covers. */
 const STRETCH = 8_192
 const FILTERED = 'sluice-read-filtered-page'
 const SHARED = 'sluice-read-page'
 const PAGE_OF_TEXT = `{"x":"${'x'.repeat(10_000)}"}`
 
-t.test('a rare type comes whole, once and in order, while others publish, and then live', async t => {
+t.test('all events of a rare type arrive once and in order while others publish, and then live', async t => {
   const { url, lay, idsOf, count } = await start(t)
   await lay([9_000, 'rare.a', 9_000, 'rare.b', 'rare.a', 1_000])
   const publish = async () => {
@@ -27,7 +27,7 @@ t.test('a rare type comes whole, once and in order, while others publish, and th
   t.ok(count(FILTERED) > 0)
 })
 
-t.test('whatever a log is like, each filter gets what it lets through', async t => {
+t.test('in any log, each filter gets all events that match it', async t => {
   const random = randomFrom(11)
   const { url, lay, events } = await start(t)
   const plan: (number | string)[] = []
@@ -59,7 +59,7 @@ t.test('whatever a log is like, each filter gets what it lets through', async t 
   }
 })
 
-t.test('many who come with the same filter cost one read a stretch', async t => {
+t.test('many clients with the same filter cost one read per filtered page', async t => {
   const { url, lay, idsOf, count } = await start(t)
   await lay([5_000, 'rare', 12_000, 'rare', 4_000, 'rare'])
 
@@ -72,12 +72,12 @@ t.test('many who come with the same filter cost one read a stretch', async t => 
   t.equal(count(FILTERED), 2)
 })
 
-t.test('a filter that lets much through costs no more reads than none', async t => {
+t.test('a filter that matches many events costs no more reads than no filter', async t => {
   const { url, lay, count, reset } = await start(t)
   await lay([30_000])
   const cost = async (query: string) => {
     reset()
-    // Not among the pages that others have read.
+    // These pages are not cached yet.
     const client = await openStream(t, `${url}?from=beginning${query}`)
     await client.until(messages => messages.length > 30_000)
     return { filtered: count(FILTERED), shared: count(SHARED) }
@@ -91,7 +91,7 @@ t.test('a filter that lets much through costs no more reads than none', async t 
   t.ok(again.shared < 8, 'and all that it read is there for the others')
 })
 
-t.test('who is cut off in the middle of a long log goes on there', async t => {
+t.test('a client that is cut off in the middle of a long log continues there', async t => {
   const held = holding(FILTERED, 2)
   const { url, lay, idsOf, events, count } = await start(t, { reading: held.reading })
   await lay([3_000, 'rare', 12_000, 'rare', 4_000])
@@ -109,7 +109,7 @@ t.test('who is cut off in the middle of a long log goes on there', async t => {
   t.equal(count(FILTERED), 2)
 })
 
-t.test('events that retention takes from before a filtered client are told as lost', async t => {
+t.test('a filtered client gets reset when retention removes events that it has not got yet', async t => {
   const held = holding(FILTERED, 2, 'before')
   const { url, lay, pool, events } = await start(t, { reading: held.reading })
   await lay([3_000, 'rare', 6_000, 'rare', 9_000, 'rare'])
@@ -132,7 +132,7 @@ t.test('events that retention takes from before a filtered client are told as lo
   })
 })
 
-t.test('what retention takes from behind a filtered client is no loss to it', async t => {
+t.test('a filtered client gets no reset when retention removes events that it has got', async t => {
   const { url, lay, pool, idsOf, count } = await start(t)
   await lay([10_000, 'rare', 12_000, 'rare'])
   await pool.query(`select sluice.retain('feed', '0 s', 9000)`)
@@ -174,7 +174,7 @@ for (const [cut, told] of [
   )
 }
 
-t.test('a filtered page that was read before a restart is not shown after it', async t => {
+t.test('a filtered page that was read before a restart is not sent after it', async t => {
   const held = holding(FILTERED, 1)
   const { url, lay, pool, tailer, hub, events } = await start(t, { reading: held.reading })
   await lay([3_000, 'rare', 9_000])
@@ -217,7 +217,7 @@ interface Laid {
   readonly type: string
 }
 
-/** A hub that counts what it reads, with a log to be laid out: so many events of no interest, or one of a type. */
+/** A hub that counts its reads, and a log that the test fills: with a number of other events, or with one of a type. */
 async function start(t: Test, options: TestHubOptions = {}) {
   const counts = new Map<string, number>()
   const { reading = database => database } = options
@@ -243,7 +243,7 @@ async function start(t: Test, options: TestHubOptions = {}) {
   }
 }
 
-/** Holds the answer of the nth statement of a name, or the statement itself, until it is released. */
+/** Holds back the answer of the nth statement of that name, or the statement itself, until it is released. */
 function holding(name: string, nth: number, when: 'before' | 'after' = 'after') {
   let seen = 0
   let release: (() => void) | undefined
@@ -272,7 +272,7 @@ function matches(term: string, type: string): boolean {
   return term.endsWith('*') ? type.startsWith(term.slice(0, -1)) : type === term
 }
 
-/** Whether the client's cursor is an event, whatever its filter lets through. */
+/** Whether the client's cursor is that event, which its filter may not match. */
 function ends(client: EventStream, id: string | undefined): () => boolean {
   return () => client.text().slice(-500).includes(`id: ${id}\n`)
 }

@@ -3,10 +3,10 @@ import { type EventStream, openStream } from '../../harness/event-stream.js'
 import { observed, replaceTail, startHub } from '../../harness/hub.js'
 import { until } from '../../harness/until.js'
 
-/** Some thousands of these are more than any kernel buffers. */
+/** A few thousand of these are more than any kernel buffers. */
 const PAGE_OF_TEXT = `{"n":$n,"x":"${'x'.repeat(4_000)}"}`
 
-t.test('events that retention takes from before a slow client are told as lost', async t => {
+t.test('a slow client gets reset when retention removes events that it has not got yet', async t => {
   const { pool, url, append, hub, sinks, tailer } = await startHub(t)
   const handle = await hub.open('acme', 'feed')
   t.teardown(() => handle?.release())
@@ -34,7 +34,7 @@ t.test('events that retention takes from before a slow client are told as lost',
   t.strictSame(eventIds(client.messages.slice(at)), [next], 'and from the head after it')
 })
 
-t.test('retention that overtakes a slow client and the tailer is told once', async t => {
+t.test('a slow client gets one reset when retention overtakes both it and the tailer', async t => {
   let letGo: (() => void) | undefined
   let held: Promise<void> | undefined
   const { pool, url, append, sinks, hub } = await startHub(t, {
@@ -52,7 +52,7 @@ t.test('retention that overtakes a slow client and the tailer is told once', asy
   client.response.pause()
   let stored = 0
   while (!sinks[0]?.full) stored += (await append(200, PAGE_OF_TEXT)).length
-  // More than is kept of recent events: the client has to read of the log what comes next.
+  // More than the recent frames hold, so the client has to read the log.
   stored += (await append(800, PAGE_OF_TEXT)).length
   await until('the tailer has them', () => handle?.stream.head.position === stored)
   held = new Promise(resolve => {
@@ -104,7 +104,7 @@ for (const [cut, told] of [
   )
 }
 
-t.test('a restart while a client is full is told before anything of the new history', async t => {
+t.test('a client whose sink is full gets the reset before any event of the new history', async t => {
   const { pool, url, append, sinks, tailer } = await startHub(t)
   await append(1)
   const client = await openStream(t, url)
@@ -155,7 +155,7 @@ t.test('a restart in the middle of a page ends the page', async t => {
   }
 })
 
-t.test('a page that was read before a restart is not shown after it', async t => {
+t.test('a page that was read before a restart is not sent after it', async t => {
   let release: (() => void) | undefined
   const hold = async (name: string) => {
     if (name !== 'sluice-read-page' || release) return
@@ -182,7 +182,7 @@ t.test('a page that was read before a restart is not shown after it', async t =>
   t.strictSame(resets(client), [], 'it had got nothing that was lost')
 })
 
-t.test('a stream that is gone ends its clients, who may come back to a new one', async t => {
+t.test('the subscriptions of a deleted stream end, and their clients may come back to a new one', async t => {
   const { pool, url, append } = await startHub(t)
   const client = await openStream(t, url)
   await append(1)

@@ -8,7 +8,7 @@ import { until } from '../../harness/until.js'
 
 const beginning = { position: 0 as Position }
 
-t.test('a page has what comes after the cursor, and says where to ask from next', async t => {
+t.test('a page has the events after the cursor, and the cursor to ask with next', async t => {
   const { ask, append } = await start(t)
   await append(5)
 
@@ -35,7 +35,7 @@ t.test('a rare type is found behind many others, and the cursor goes past them',
   t.equal(rest.next.position, 12_011)
 })
 
-t.test('who waits is answered by the next event', async t => {
+t.test('the next event ends a wait', async t => {
   const { ask, append, waiting } = await start(t)
   const page = ask({ waitMs: 60_000 })
   await until('it waits', waiting)
@@ -45,7 +45,7 @@ t.test('who waits is answered by the next event', async t => {
   t.strictSame(positions(await page), [1])
 })
 
-t.test('an event that is committed just after the page was read is not slept through', async t => {
+t.test('an event that is committed just after the page was read ends the wait', async t => {
   let armed = true
   const { ask, append, stream } = await start(t, async name => {
     if (name !== 'sluice-read-page' || !armed) return
@@ -59,7 +59,7 @@ t.test('an event that is committed just after the page was read is not slept thr
   t.strictSame(positions(page), [1])
 })
 
-t.test('events of other types do not end the waiting', async t => {
+t.test('events of other types do not end the wait', async t => {
   const { ask, append, waiting } = await start(t)
   const page = ask({ waitMs: 60_000, filter: TypeFilter.parse('thing.lost') })
   await until('it waits', waiting)
@@ -70,7 +70,7 @@ t.test('events of other types do not end the waiting', async t => {
   t.strictSame(positions(await page), [4])
 })
 
-t.test('when the time is up the page is empty', async t => {
+t.test('the page is empty when the time is up', async t => {
   const { ask } = await start(t)
 
   const page = await ask({ waitMs: 20 })
@@ -78,7 +78,7 @@ t.test('when the time is up the page is empty', async t => {
   t.strictSame(positions(page), [])
 })
 
-t.test('a caller who leaves, and a process that ends, end the waiting', async t => {
+t.test('the wait ends when the client disconnects or the process ends', async t => {
   const { ask, hub, waiting } = await start(t)
   const gone = new AbortController()
   const left = ask({ waitMs: 60_000, signal: gone.signal })
@@ -93,13 +93,13 @@ t.test('a caller who leaves, and a process that ends, end the waiting', async t 
   t.strictSame(positions(await ask({ waitMs: 60_000 })), [], 'nobody begins to wait either')
 })
 
-t.test('whoever has left before the waiting begins does not wait', async t => {
+t.test('a client that has disconnected before the wait begins does not wait', async t => {
   const { ask } = await start(t)
 
   t.strictSame(positions(await ask({ waitMs: 60_000, signal: AbortSignal.abort() })), [])
 })
 
-t.test('nothing stays behind of those who have waited, or would have', async t => {
+t.test('no wait leaves anything behind', async t => {
   const { ask, append, waits } = await start(t)
 
   for (let n = 0; n < 20; n += 1) await ask({ waitMs: 1 })
@@ -115,7 +115,7 @@ async function start(t: Test, answered: (name: string) => unknown = () => {}) {
   if (!handle) throw new Error('The feed is always there.')
   t.teardown(handle.release)
   const { stream } = handle
-  // How many wait, seen from outside: each of them has asked for growth and has not been answered.
+  // How many calls wait: those that have asked the stream to grow and have no answer yet.
   let waits = 0
   const { grown } = stream
   stream.grown = signal => {

@@ -14,15 +14,15 @@ import { silent, startHub } from '../../harness/hub.js'
 import { randomFrom } from '../../harness/random.js'
 import { until } from '../../harness/until.js'
 
-/** What the tailer takes of one stream in one turn. */
+/** The most that the tailer reads of one stream in one turn. */
 const PAGE_EVENTS = 500
 const PAGE_BYTES = 1024 * 1024
 const OUTPUT_BYTES = 50 * PAGE_BYTES
 const LINE_BYTES = 200_000
-/** Of a stream with so many members, each takes long enough for a delivery to take many turns of the event loop. */
+/** So many slow members that a delivery takes many turns of the event loop. */
 const MEMBERS = 200
 
-t.test('an event waits for one page at most of a stream with 10,000 events', async t => {
+t.test('an event waits for at most one page of a stream with 10,000 events', async t => {
   const { pool, tailer } = await start(t)
   const busy = await follow(pool, tailer, 'busy')
   const quiet = await follow(pool, tailer, 'quiet')
@@ -40,7 +40,7 @@ t.test('an event waits for one page at most of a stream with 10,000 events', asy
   await until('all others', () => busy.events === 10_000)
 })
 
-t.test('nor does it wait longer when it comes in the middle of them', async t => {
+t.test('an event that comes while the 10,000 are read waits for at most one page too', async t => {
   const { pool, tailer } = await start(t)
   const busy = await follow(pool, tailer, 'busy')
   const quiet = await follow(pool, tailer, 'quiet')
@@ -65,7 +65,7 @@ t.test('nor does it wait longer when it comes in the middle of them', async t =>
   await until('all others', () => busy.events === 10_000)
 })
 
-t.test('an event waits for a megabyte at most of a job with 50 MB of output', async t => {
+t.test('an event waits for at most one megabyte of a job with 50 MB of output', async t => {
   const { pool, tailer } = await start(t)
   const job = await follow(pool, tailer, 'job:noisy')
   const quiet = await follow(pool, tailer, 'quiet')
@@ -84,11 +84,11 @@ t.test('an event waits for a megabyte at most of a job with 50 MB of output', as
   await until('all of the output', () => job.bytes >= OUTPUT_BYTES)
 })
 
-t.test('an event does not wait until all the clients of another stream have theirs', async t => {
+t.test('an event does not wait until all clients of another stream are served', async t => {
   const { pool, tailer } = await start(t)
   const busy = await hubStream(pool, tailer, 'busy')
   const quiet = await hubStream(pool, tailer, 'quiet')
-  // Then no read is under way, and the next finds both events.
+  // Then no read is under way, and the next read finds both events.
   for (const name of ['busy', 'quiet']) await append(pool, name, 1)
   tailer.wake([busy.id, quiet.id])
   await until('the first of each', () => busy.head.position === 1 && quiet.head.position === 1)
@@ -114,7 +114,7 @@ t.test('an event does not wait until all the clients of another stream have thei
 })
 
 t.test(
-  'a stream gets nothing more before its clients have been served, and others do not wait for that',
+  'a stream gets nothing new before its clients have been served, and other streams do not wait for that',
   async t => {
     const { pool, tailer } = await start(t)
     const busy = await follow(pool, tailer, 'busy')
@@ -137,7 +137,7 @@ t.test(
   },
 )
 
-t.test('clients of a stream that takes many turns for each event miss none', async t => {
+t.test('no client of a stream misses an event when each delivery takes many turns', async t => {
   const { pool, tailer } = await start(t)
   const busy = await hubStream(pool, tailer, 'busy')
   const members = Array.from({ length: MEMBERS }, () => slowMember(busy))
@@ -151,7 +151,7 @@ t.test('clients of a stream that takes many turns for each event miss none', asy
   t.ok(members.every(({ gaps }) => gaps === 0))
 })
 
-t.test('a delivery ends where the log does not continue', async t => {
+t.test('a delivery ends when the stream is restarted', async t => {
   const stream = new HubStream({
     id: 1 as StreamId,
     kind: 'feed',
@@ -171,7 +171,7 @@ t.test('a delivery ends where the log does not continue', async t => {
   t.ok(served(members) <= early + 1, `${served(members) - early} got an event of the lost history`)
 })
 
-t.test('who comes, stumbles or leaves while many are being served gets each event once', async t => {
+t.test('clients that join, fall behind or leave during a long delivery get each event once', async t => {
   const { url, append: publish, sinks } = await startHub(t)
   const random = randomFrom(1)
   const clients: EventStream[] = []
@@ -203,30 +203,33 @@ t.test('who comes, stumbles or leaves while many are being served gets each even
   }
 })
 
-t.test('those who catch up take no more of a turn of the event loop together than one of them', async t => {
-  const loop = countTurns(t)
-  const written = new Map<number, number>()
-  const hub = await startHub(t, {
-    subscribed() {
-      const sink = hub.sinks.at(-1)
-      if (!sink) return
-      const { write } = sink
-      sink.write = payload => {
-        spin(2)
-        written.set(loop.turns, (written.get(loop.turns) ?? 0) + payload.bytes.length)
-        write.call(sink, payload)
-      }
-    },
-  })
-  const ids = await hub.append(1_000, `{"n":$n,"x":"${'x'.repeat(1_000)}"}`)
+t.test(
+  'twenty catching-up subscribers together take no more of a turn of the event loop than one',
+  async t => {
+    const loop = countTurns(t)
+    const written = new Map<number, number>()
+    const hub = await startHub(t, {
+      subscribed() {
+        const sink = hub.sinks.at(-1)
+        if (!sink) return
+        const { write } = sink
+        sink.write = payload => {
+          spin(2)
+          written.set(loop.turns, (written.get(loop.turns) ?? 0) + payload.bytes.length)
+          write.call(sink, payload)
+        }
+      },
+    })
+    const ids = await hub.append(1_000, `{"n":$n,"x":"${'x'.repeat(1_000)}"}`)
 
-  const open = () => openStream(t, `${hub.url}?from=beginning`)
-  const clients = await Promise.all(Array.from({ length: 20 }, open))
+    const open = () => openStream(t, `${hub.url}?from=beginning`)
+    const clients = await Promise.all(Array.from({ length: 20 }, open))
 
-  for (const client of clients) await client.until(messages => messages.at(-1)?.id === ids.at(-1))
-  const most = Math.max(...written.values())
-  t.ok(most <= PAGE_BYTES, `${most} bytes in one turn`)
-})
+    for (const client of clients) await client.until(messages => messages.at(-1)?.id === ids.at(-1))
+    const most = Math.max(...written.values())
+    t.ok(most <= PAGE_BYTES, `${most} bytes in one turn`)
+  },
+)
 
 async function start(t: Test) {
   const { pool, url } = await createDatabase(t)
@@ -247,7 +250,7 @@ async function open(pool: Database, name: string): Promise<StreamId> {
   return rows[0].id
 }
 
-/** Follows a stream, and counts what it gets. */
+/** Follows a stream, and counts its events. */
 async function follow(pool: Database, tailer: Tailer, name: string) {
   const id = await open(pool, name)
   const stream = {
@@ -302,7 +305,7 @@ function served(members: readonly { events: number }[]): number {
   return members.filter(({ events }) => events > 0).length
 }
 
-/** Without the checks of the public functions, which let nobody write to the stream of a job but through the job. */
+/** Bypasses the public functions, which refuse to write to the stream of a job. */
 async function append(pool: Database, name: string, count: number, data = '{}'): Promise<void> {
   await pool.query(
     `select sluice.append_locked(

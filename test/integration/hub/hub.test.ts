@@ -4,7 +4,7 @@ import { type EventStream, openStream } from '../../harness/event-stream.js'
 import { observed, startHub, type TestHubOptions } from '../../harness/hub.js'
 import { until } from '../../harness/until.js'
 
-t.test('a stream is opened once, however many ask for it at the same time', async t => {
+t.test('a stream is opened once for all callers that ask for it at the same time', async t => {
   const { hub, statements } = await counted(t)
 
   const handles = await Promise.all(Array.from({ length: 50 }, () => hub.open('acme', 'feed')))
@@ -13,7 +13,7 @@ t.test('a stream is opened once, however many ask for it at the same time', asyn
   t.equal(statements('sluice-ensure-stream'), 1)
 })
 
-t.test('workspaces have streams of their own, whatever they are called', async t => {
+t.test('two workspaces have different streams of the same name', async t => {
   const { hub } = await startHub(t)
 
   const [acme, globex] = [await hub.open('acme', 'feed'), await hub.open('globex', 'feed')]
@@ -21,7 +21,7 @@ t.test('workspaces have streams of their own, whatever they are called', async t
   t.not(acme?.stream.id, globex?.stream.id)
 })
 
-t.test('a stream that is not there is not there for anybody, and asked for few times', async t => {
+t.test('50 callers that ask for a missing stream cost one query, and all get nothing', async t => {
   const { hub, statements } = await counted(t)
 
   const handles = await Promise.all(Array.from({ length: 50 }, () => hub.open('acme', 'nowhere')))
@@ -45,7 +45,7 @@ t.test('a stream that could not be opened can be opened later', async t => {
   t.ok(await hub.open('acme', 'feed'))
 })
 
-t.test('a stream stays a while after its last client, and as long as somebody holds it', async t => {
+t.test('a stream stays open for a while after its last client, and as long as it has a handle', async t => {
   const clock = movableClock(t)
   const { hub, statements, append } = await counted(t, { heartbeatMs: 10 })
   const first = await hub.open('acme', 'feed')
@@ -67,7 +67,7 @@ t.test('a stream stays a while after its last client, and as long as somebody ho
   t.equal(statements('sluice-ensure-stream'), 1)
 })
 
-t.test('once nobody has held a stream for long, the tailer reads it no more', async t => {
+t.test('the tailer stops reading a stream that has had no handle for a while', async t => {
   const clock = movableClock(t)
   const { hub, append, statements } = await counted(t, { heartbeatMs: 10 })
   const first = await hub.open('acme', 'feed')
@@ -87,7 +87,7 @@ t.test('once nobody has held a stream for long, the tailer reads it no more', as
   t.equal(first?.stream.head.position, 1)
 })
 
-t.test('a deleted stream is opened anew at once', async t => {
+t.test('a deleted stream can be opened again at once', async t => {
   const { hub, pool, tailer } = await startHub(t)
   const first = await hub.open('acme', 'feed')
   await pool.query('delete from sluice.streams')
@@ -100,7 +100,7 @@ t.test('a deleted stream is opened anew at once', async t => {
   t.not(second?.stream.id, first?.stream.id)
 })
 
-t.test('clients are counted, and no more than allowed', async t => {
+t.test('clients are counted, and the limit refuses more', async t => {
   const { hub, url } = await startHub(t, { maxStreams: () => 2 })
   t.equal(hub.refusal, undefined)
 
@@ -113,7 +113,7 @@ t.test('clients are counted, and no more than allowed', async t => {
   await until('room', () => hub.refusal === undefined)
 })
 
-t.test('of many who come at once, those too many are told to come back', async t => {
+t.test('when too many clients come at once, those over the limit are refused', async t => {
   const { hub, url } = await startHub(t, { maxStreams: () => 5 })
 
   const clients = await Promise.all(Array.from({ length: 20 }, () => openStream(t, url)))
@@ -126,7 +126,7 @@ t.test('of many who come at once, those too many are told to come back', async t
   t.equal(hub.clients().total, 5)
 })
 
-t.test('a mode is told to all, once, and to each who comes', async t => {
+t.test('a new mode reaches every client once, and each new client', async t => {
   const { hub, url } = await startHub(t)
   const clients = [await openStream(t, url), await openStream(t, url)]
   for (const client of clients) await client.until(1)
@@ -144,7 +144,7 @@ t.test('a mode is told to all, once, and to each who comes', async t => {
   t.match(await late.until(1), [{ event: 'server.state', data: /"mode":"degraded"/ }])
 })
 
-t.test('at the end 200 clients are told, asked to come back, and ended cleanly in waves', async t => {
+t.test('a drain tells 200 clients, asks them to come back, and ends them cleanly in waves', async t => {
   const { hub, url, append } = await startHub(t)
   const clients = await Promise.all(Array.from({ length: 200 }, () => openStream(t, url)))
   await until('all are there', () => hub.clients().total === 200)
@@ -167,7 +167,7 @@ t.test('at the end 200 clients are told, asked to come back, and ended cleanly i
   t.equal(hub.clients().total, 0)
 })
 
-t.test('who was let in before the end, and comes after it, is ended too', async t => {
+t.test('a client that was admitted before the drain and subscribes after it is ended too', async t => {
   let proceed = () => {}
   let asked = false
   const { hub, url } = await startHub(t, {
@@ -194,7 +194,7 @@ t.test('who was let in before the end, and comes after it, is ended too', async 
   t.equal(hub.clients().total, 0)
 })
 
-/** A hub whose statements are counted. */
+/** A hub that counts its statements. */
 async function counted(t: Test, options: TestHubOptions = {}) {
   const names: string[] = []
   const reading: TestHubOptions['reading'] = database => observed(database, name => names.push(name))
@@ -202,7 +202,7 @@ async function counted(t: Test, options: TestHubOptions = {}) {
   return { ...hub, statements: (name: string) => names.filter(seen => seen === name).length }
 }
 
-/** Some ticks of the hub's timer, when it runs each 10 ms. */
+/** Waits for some ticks of the hub's timer, which must run every 10 ms. */
 async function ticks(): Promise<void> {
   let passed = 0
   const timer = setInterval(() => {

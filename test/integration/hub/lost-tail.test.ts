@@ -1,10 +1,10 @@
-/** Cursors of another history than the one that a process knows: each is told by the log itself. */
+/** Cursors of another history than the one that a process knows: the log itself decides about each. */
 import t from 'tap'
 import { openStream } from '../../harness/event-stream.js'
 import { appendEvents, replaceTail, startHub } from '../../harness/hub.js'
 import { until } from '../../harness/until.js'
 
-t.test('an id of the new history is taken by a process that does not know of it yet', async t => {
+t.test('a process accepts an id of the new history before it knows that history', async t => {
   const { url, append, pool, bus, hub } = await startHub(t)
   await append(6)
   const handle = await hub.open('acme', 'feed')
@@ -20,27 +20,30 @@ t.test('an id of the new history is taken by a process that does not know of it 
   t.equal(client.messages.length, 2)
 })
 
-t.test('a client that is ahead of this process is told, although the process has lost nothing', async t => {
-  const { url, append, pool, bus, hub } = await startHub(t)
-  await append(4)
-  const handle = await hub.open('acme', 'feed')
-  t.teardown(() => handle?.release())
-  await until('the tailer has them', () => handle?.stream.head.position === 4)
-  bus.status = 'listening'
-  const { ids: ahead } = await appendEvents(pool, 4)
-  const client = await openStream(t, `${url}?from=${ahead.at(-1)}`)
-  await client.until(1)
+t.test(
+  'a client that is ahead of this process gets reset, although the process has lost nothing',
+  async t => {
+    const { url, append, pool, bus, hub } = await startHub(t)
+    await append(4)
+    const handle = await hub.open('acme', 'feed')
+    t.teardown(() => handle?.release())
+    await until('the tailer has them', () => handle?.stream.head.position === 4)
+    bus.status = 'listening'
+    const { ids: ahead } = await appendEvents(pool, 4)
+    const client = await openStream(t, `${url}?from=${ahead.at(-1)}`)
+    await client.until(1)
 
-  const { ids } = await replaceTail(pool, 4, 2)
-  await client.until(1, 'reset')
-  const [next] = await append(1)
-  await client.until(messages => messages.at(-1)?.id === next)
+    const { ids } = await replaceTail(pool, 4, 2)
+    await client.until(1, 'reset')
+    const [next] = await append(1)
+    await client.until(messages => messages.at(-1)?.id === next)
 
-  t.match(client.messages.slice(1), [{ event: 'reset', id: ids.at(-1) }, { id: next }])
-  t.equal(client.messages.length, 3)
-})
+    t.match(client.messages.slice(1), [{ event: 'reset', id: ids.at(-1) }, { id: next }])
+    t.equal(client.messages.length, 3)
+  },
+)
 
-t.test('a position that other events have reached again is not the cursor', async t => {
+t.test('the same position with another event is not the cursor', async t => {
   const { url, append, pool, bus, hub } = await startHub(t)
   await append(4)
   const handle = await hub.open('acme', 'feed')
@@ -51,7 +54,7 @@ t.test('a position that other events have reached again is not the cursor', asyn
   const client = await openStream(t, `${url}?from=${ahead.at(-1)}`)
   await client.until(1)
 
-  // Of the same length: this process finds position 6, as the client has it, and nothing that it has seen is lost.
+  // The new tail is as long, so this process finds position 6, which the client has, and has lost nothing that it has seen.
   const { ids } = await replaceTail(pool, 4, 2)
   const [next] = await append(1)
   await client.until(1, 'reset')

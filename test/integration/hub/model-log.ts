@@ -1,6 +1,6 @@
 /**
  * A log in memory that answers the statements of src/log/ as the database does, and that can lose its tail. It remembers
- * each event that it ever had, with the one before it: what continues what, whatever has been lost since.
+ * every event that it ever had, with the event before it, so it knows which event continues which, even after a loss.
  */
 import { randomUUID } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -24,7 +24,7 @@ type Answer = (values: never, log: Snapshot) => object[]
 export class ModelLog {
   readonly known = new Map<string, Known>()
   #now: Snapshot
-  /** As it was before it last lost something. */
+  /** The log before its last loss. */
   #lost: Snapshot
 
   constructor() {
@@ -50,12 +50,12 @@ export class ModelLog {
     return formatEventId(this.head.position, this.head.eventId)
   }
 
-  /** Whether it has this place now. */
+  /** Whether the log has this place now. */
   has({ position, eventId }: Head): boolean {
     return placeIn(this.#now, position) === eventId
   }
 
-  /** In one transaction: loses the newest so many events, and appends one of each type. */
+  /** In one transaction: loses the newest events, as many as `lost`, and appends one of each type. */
   change(losing: number, types: readonly string[]): void {
     const { base, events } = this.#now
     if (losing > 0) this.#lost = this.#now
@@ -77,14 +77,14 @@ export class ModelLog {
     this.#now = { base, events: kept }
   }
 
-  /** Removes the oldest so many. */
+  /** Removes the oldest events, as many as `count`. */
   retain(count: number): void {
     const { events } = this.#now
     const base = events[Math.min(count, events.length) - 1]
     if (base) this.#now = { base, events: events.slice(count) }
   }
 
-  /** Answers after a while, and what it answers may be old by then; while `behind`, it answers with what is lost. */
+  /** Answers after a while, when the answer may be old; while `behind`, it answers from the lost log. */
   database(random: Random, behind: () => boolean = () => false): Database {
     const wait = async () => {
       for (let turns = random.integer(4); turns > 0; turns -= 1) await turn()

@@ -32,7 +32,7 @@ const RARE = TypeFilter.parse('rare')
 
 for (const behind of [false, true]) {
   const readers = behind ? ', while its readers are led to the old primary' : ''
-  t.test(`each client gets what continues its own events, or a reset first${readers}`, async t => {
+  t.test(`each client gets events that continue its own, or a reset first${readers}`, async t => {
     for (let round = 0; round < ROUNDS; round += 1) {
       const seeds = Array.from({ length: SEEDS }, (_, n) => round * SEEDS + n)
       const found = await Promise.all(seeds.map(seed => run(t, seed, behind)))
@@ -42,7 +42,7 @@ for (const behind of [false, true]) {
   })
 }
 
-/** @returns what went wrong. */
+/** @returns the violations that it found. */
 async function run(t: Test, seed: number, withOldReaders: boolean): Promise<string[]> {
   const random = randomFrom(seed * 2 + Number(withOldReaders))
   const log = new ModelLog()
@@ -118,7 +118,7 @@ async function run(t: Test, seed: number, withOldReaders: boolean): Promise<stri
       .slice(-50)
       .map(id => resolveAgain(id)),
   )
-  // A page of the old primary may be kept until a client finds that it fits to nothing.
+  // A page of the old primary may be cached until a client finds that it continues no cursor.
   if (!withOldReaders && back.some(right => !right))
     note('an id was taken that is lost, or refused that is not')
   return wrong
@@ -137,7 +137,7 @@ function typesOf(random: Random, count: number): string[] {
   })
 }
 
-/** Whether all events between a place and another after it are of no interest to a filter. */
+/** Whether the filter matches none of the events between two places. */
 function continues(last: Known, next: Known, filter: TypeFilter | undefined): boolean {
   for (let { before } = next; before; { before } = before) {
     if (before.eventId === last.eventId) return true
@@ -154,16 +154,16 @@ interface ClientOptions {
   readonly filter: TypeFilter | undefined
   readonly random: Random
   readonly note: (what: string) => void
-  /** Whether a reset may come only where the log has lost the client's cursor. */
+  /** Whether a reset is allowed only if the log has lost the client's cursor. */
   readonly exact: boolean
 }
 
-/** A client that takes its time, and checks what it is written, block by block. */
+/** A slow client that checks each block that it gets. */
 class Client {
   readonly #options: ClientOptions
   readonly #subscription: Subscription
   #last: Known | undefined
-  /** Its cursor when it was last sent an id. */
+  /** Its cursor when it last got an id. */
   #told: Cursor | undefined
 
   constructor(options: ClientOptions) {
@@ -200,7 +200,7 @@ class Client {
     return this.#subscription.cursor.eventId === this.#options.log.head.eventId
   }
 
-  /** To be called at the head: nothing that it should have got is missing. */
+  /** Call it at the head: checks that no event is missing. */
   finish(): void {
     const { log, filter, note } = this.#options
     const head = log.known.get(log.headId)

@@ -12,7 +12,7 @@ import { until } from '../../harness/until.js'
 const after = (position: number) => ({ position: position as Position })
 const rare = TypeFilter.parse('rare')
 
-t.test('many who ask for the same page at once cost one read', async t => {
+t.test('many callers that ask for the same page at once cost one read', async t => {
   const { pages, stream, reads } = await start(t, 600)
 
   const found = await Promise.all(Array.from({ length: 100 }, (_, n) => pages.after(stream, after(n))))
@@ -21,7 +21,7 @@ t.test('many who ask for the same page at once cost one read', async t => {
   t.ok(found.every((page, n) => page[0]?.position === n + 1 && page.at(-1)?.position === 256))
 })
 
-t.test('a full page is read once for a while, one that may still grow each time', async t => {
+t.test('a full page is cached, and a page that may still grow is read each time', async t => {
   const { pages, stream, reads } = await start(t, 300)
 
   t.equal((await pages.after(stream, after(0))).length, 256)
@@ -32,7 +32,7 @@ t.test('a full page is read once for a while, one that may still grow each time'
   t.equal(reads(), 3)
 })
 
-t.test('what was read up to the head is recent for those who come next', async t => {
+t.test('a page that reaches the head fills the recent frames', async t => {
   const { pages, pool, stream } = await start(t, 300)
 
   await pages.after(stream, after(0))
@@ -46,7 +46,7 @@ t.test('what was read up to the head is recent for those who come next', async t
   t.equal(stream.recent.after(after(255)), undefined)
 })
 
-t.test('what was read of another history is not recent', async t => {
+t.test('a page of another history does not fill the recent frames', async t => {
   const { pages, stream } = await start(t, 3)
   stream.head = { ...stream.head, eventId: '00000000-0000-4000-8000-000000000000' }
 
@@ -55,7 +55,7 @@ t.test('what was read of another history is not recent', async t => {
   t.ok(stream.recent.empty)
 })
 
-t.test('a page that grew is seen with what it has now', async t => {
+t.test('a page that has grown is read again', async t => {
   const { pages, pool, stream } = await start(t, 3)
   t.equal((await pages.after(stream, after(0))).length, 3)
 
@@ -65,7 +65,7 @@ t.test('a page that grew is seen with what it has now', async t => {
   t.strictSame(await pages.after(stream, after(5)), [], 'nothing there means that the log had nothing')
 })
 
-t.test('large events come in several pages, none of them skipped', async t => {
+t.test('large events come in several pages, and none is skipped', async t => {
   const { pages, pool, stream } = await start(t, 1)
   for (let n = 0; n < 4; n += 1) await appendEvents(pool, 3, `{"x":"${'x'.repeat(200_000)}"}`)
   const found: number[] = []
@@ -82,7 +82,7 @@ t.test('large events come in several pages, none of them skipped', async t => {
   )
 })
 
-t.test('a read that began before a commit does not hide its events from who asks after it', async t => {
+t.test('a read that began before a commit does not hide its events from later callers', async t => {
   let hold: (() => void) | undefined
   let held = false
   const { pages, pool, stream } = await start(t, 3, async () => {
@@ -92,7 +92,7 @@ t.test('a read that began before a commit does not hide its events from who asks
       hold = resolve
     })
   })
-  // The answer of three events is on its way while a fourth is committed: here it is read, and then held.
+  // The answer with three events is held back while a fourth event is committed.
   const early = pages.after(stream, after(0))
   await until('the read', () => hold !== undefined)
   await appendEvents(pool, 1)
@@ -107,7 +107,7 @@ t.test('a read that began before a commit does not hide its events from who asks
   )
 })
 
-t.test('pages of a history that was lost are not shown as the new one', async t => {
+t.test('pages of a lost history are not used for the new one', async t => {
   const { pages, pool, stream } = await start(t, 256)
   const [before] = await pages.after(stream, after(0))
   await pool.query('begin; delete from sluice.events; commit')
@@ -120,7 +120,7 @@ t.test('pages of a history that was lost are not shown as the new one', async t 
   t.not(restarted?.event.eventId, before?.event.eventId)
 })
 
-t.test('nor are they to whoever opens the stream anew', async t => {
+t.test('pages of a lost history are not used after the stream is opened again', async t => {
   const { pages, pool, stream } = await start(t, 256)
   const [before] = await pages.after(stream, after(0))
   await pool.query('begin; delete from sluice.events; commit')
@@ -131,7 +131,7 @@ t.test('nor are they to whoever opens the stream anew', async t => {
   t.not(opened?.event.eventId, before?.event.eventId)
 })
 
-t.test('a read that fails fails for those who wait for it, and the next is a new one', async t => {
+t.test('a failed read fails for all callers that wait for it, and the next call reads again', async t => {
   let failures = 1
   const { pages, stream, reads } = await start(t, 300, () => {
     failures -= 1
@@ -145,7 +145,7 @@ t.test('a read that fails fails for those who wait for it, and the next is a new
   t.equal(reads(), 2)
 })
 
-t.test('few read at a time, however many wait', async t => {
+t.test('only a few reads run at a time, however many callers wait', async t => {
   let reading = 0
   let most = 0
   const { pages, pool, stream } = await start(t, 2_000)
@@ -170,23 +170,20 @@ t.test('few read at a time, however many wait', async t => {
   t.equal((await pages.after(stream, after(0))).length, 256)
 })
 
-t.test(
-  'a filtered page has what matches, ends with the last that was looked at, and is read once',
-  async t => {
-    const { pages, stream, reads } = await start(t, everyNth(4_000, 20_000))
+t.test('a filtered page has the matching events, ends with its last event, and is read once', async t => {
+  const { pages, stream, reads } = await start(t, everyNth(4_000, 20_000))
 
-    const many = await Promise.all([0, 100, 4_000, 8_191].map(n => pages.matching(stream, after(n), rare)))
-    const next = await pages.matching(stream, after(8_192), rare)
-    const again = await pages.matching(stream, after(3_999), rare)
+  const many = await Promise.all([0, 100, 4_000, 8_191].map(n => pages.matching(stream, after(n), rare)))
+  const next = await pages.matching(stream, after(8_192), rare)
+  const again = await pages.matching(stream, after(3_999), rare)
 
-    t.strictSame(many.map(positions), [[4_000, 8_000, 8_192], [4_000, 8_000, 8_192], [8_000, 8_192], [8_192]])
-    t.strictSame(positions(next), [12_000, 16_000, 16_384])
-    t.strictSame(positions(again), [4_000, 8_000, 8_192])
-    t.equal(reads(), 2)
-  },
-)
+  t.strictSame(many.map(positions), [[4_000, 8_000, 8_192], [4_000, 8_000, 8_192], [8_000, 8_192], [8_192]])
+  t.strictSame(positions(next), [12_000, 16_000, 16_384])
+  t.strictSame(positions(again), [4_000, 8_000, 8_192])
+  t.equal(reads(), 2)
+})
 
-t.test('a filtered page of a history that was lost is not shown as one of the new', async t => {
+t.test('a filtered page of a lost history is not used for the new one', async t => {
   const { pages, pool, stream } = await start(t, everyNth(4_000, 9_000))
   const before = await pages.matching(stream, after(0), rare)
   await pool.query('begin; delete from sluice.events; commit')
@@ -230,7 +227,7 @@ t.test('near the head there is no filtered page', async t => {
   t.equal(reads(), 0)
 })
 
-t.test('filters do not see the pages of each other', async t => {
+t.test('each filter has its own pages', async t => {
   const { pages, stream } = await start(t, everyNth(4_000, 9_000))
   const other = TypeFilter.parse('other')
 
@@ -241,7 +238,7 @@ t.test('filters do not see the pages of each other', async t => {
   t.strictSame([first, second].map(positions), [[4_000, 8_000, 8_192], [8_192]])
 })
 
-t.test('large events come in several filtered pages, and these too are read once for all', async t => {
+t.test('large events come in several filtered pages, each read once for all callers', async t => {
   const { pages, pool, stream, reads } = await start(t, everyNth(4_000, 3_000))
   for (let n = 0; n < 4; n += 1) await appendEvents(pool, 3, `{"x":"${'x'.repeat(200_000)}"}`, 'rare')
   await appendEvents(pool, 6_000)
@@ -264,7 +261,7 @@ t.test('large events come in several filtered pages, and these too are read once
   t.equal(reads(), 3)
 })
 
-t.test('where much matches after what is large there is no filtered page', async t => {
+t.test('there is no filtered page where many events match after large ones', async t => {
   const { pages, pool, stream } = await start(t, everyNth(4_000, 100))
   await appendEvents(pool, 6, `{"x":"${'x'.repeat(200_000)}"}`, 'rare')
   await appendEvents(pool, 9_000, '{}', 'rare')
@@ -274,7 +271,7 @@ t.test('where much matches after what is large there is no filtered page', async
   t.equal(await pages.matching(stream, after(105), rare), undefined)
 })
 
-t.test('where much matches there is no filtered page, and that too is found out once', async t => {
+t.test('there is no filtered page where many events match, and one read finds that out', async t => {
   const { pages, stream, reads } = await start(t, everyNth(7, 9_000))
 
   const ask = () => Promise.all([0, 100, 5_000, 8_191].map(n => pages.matching(stream, after(n), rare)))
@@ -285,7 +282,7 @@ t.test('where much matches there is no filtered page, and that too is found out 
 })
 
 t.test(
-  'where a filtered page would begin before what is stored, it begins where it is asked for',
+  'a filtered page begins at the cursor if the events at its own beginning are no longer stored',
   async t => {
     const { pages, pool, stream } = await start(t, everyNth(4_000, 20_000))
     await pool.query(`select sluice.retain('feed', '0 s', 4500)`)
@@ -295,7 +292,7 @@ t.test(
   },
 )
 
-t.test('readers of filtered pages leave room to others', async t => {
+t.test('reads of filtered pages leave readers to others', async t => {
   let held = 0
   let release = () => {}
   const open = new Promise<void>(resolve => {
@@ -324,7 +321,7 @@ function positions(page: Awaited<ReturnType<Pages['matching']>>): number[] {
   return page?.map(({ position }) => position) ?? []
 }
 
-/** With so many events, or with events of these types. */
+/** With that many events, or with events of these types. */
 async function start(
   t: Test,
   events: number | readonly string[],

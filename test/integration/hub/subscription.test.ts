@@ -9,10 +9,10 @@ import { startProxy } from '../../harness/postgres-proxy.js'
 import { randomFrom } from '../../harness/random.js'
 import { until } from '../../harness/until.js'
 
-// Some thousands of these are more than any kernel buffers.
+// A few thousand of these are more than any kernel buffers.
 const KILOBYTE = `{"n":$n,"x":"${'x'.repeat(1_000)}"}`
 const PAGE_OF_TEXT = `{"n":$n,"x":"${'x'.repeat(4_000)}"}`
-/** One write more than the high mark: a payload is closed when it has reached the mark, and chunks have a frame. */
+/** One write more than the high-water mark: a payload ends once it has reached the mark, and a chunk has a head. */
 const BOUND = 2 * HIGH_WATER_BYTES + 5_000
 
 t.test('readers of any speed get each of 20,000 events once, in order', async t => {
@@ -44,7 +44,7 @@ t.test('readers of any speed get each of 20,000 events once, in order', async t 
   t.ok(mostPending() < BOUND, `${mostPending()} bytes waited`)
 })
 
-t.test('who falls behind a little catches up without the database', async t => {
+t.test('a subscription that falls behind a little catches up without the database', async t => {
   const reads: string[] = []
   const { url, append, hub, sinks } = await startHub(t, {
     reading: database => observed(database, name => reads.push(name)),
@@ -69,10 +69,10 @@ t.test('who falls behind a little catches up without the database', async t => {
   t.notOk(reads.includes('sluice-read-page'))
 })
 
-t.test('a client that is full in the very turn in which it went live gets nothing twice', async t => {
+t.test('a client whose sink is full in the turn in which it goes live gets nothing twice', async t => {
   const early: StoredEvent[] = []
   const { url, append, bus, hub, pool, sinks } = await startHub(t, {
-    // As the tailer hands them over: each part fits into a slice of the event loop.
+    // In parts that each fit into a slice of the event loop, as the tailer hands them over.
     subscribed(stream) {
       for (let first = 0; first < early.length; first += 200) stream.receive(early.slice(first, first + 200))
     },
@@ -93,26 +93,29 @@ t.test('a client that is full in the very turn in which it went live gets nothin
   t.strictSame(eventIds(client.messages), ids)
 })
 
-t.test('a client that never reads is let go after a while, and costs a bounded part of memory', async t => {
-  const clock = movableClock(t)
-  const { url, append, sinks, hub, mostPending } = await startHub(t, { heartbeatMs: 10 })
-  const client = await openStream(t, url)
-  await client.until(1)
-  client.response.pause()
-  while (!sinks[0]?.full) await append(200, PAGE_OF_TEXT)
-  await append(1_500, PAGE_OF_TEXT)
+t.test(
+  'a client that never reads is disconnected after a while, and holds a bounded number of bytes',
+  async t => {
+    const clock = movableClock(t)
+    const { url, append, sinks, hub, mostPending } = await startHub(t, { heartbeatMs: 10 })
+    const client = await openStream(t, url)
+    await client.until(1)
+    client.response.pause()
+    while (!sinks[0]?.full) await append(200, PAGE_OF_TEXT)
+    await append(1_500, PAGE_OF_TEXT)
 
-  await until('it is let go', () => {
-    clock.forward(10_000)
-    return hub.clients().total === 0
-  })
+    await until('it is let go', () => {
+      clock.forward(10_000)
+      return hub.clients().total === 0
+    })
 
-  t.ok(mostPending() < BOUND, `${mostPending()} bytes waited`)
-  client.response.resume()
-  t.notOk(await client.ended(), 'not as if it had got all')
-})
+    t.ok(mostPending() < BOUND, `${mostPending()} bytes waited`)
+    client.response.resume()
+    t.notOk(await client.ended(), 'not as if it had got all')
+  },
+)
 
-t.test('a client that reads, however seldom, stays', async t => {
+t.test('a client that reads, however rarely, stays', async t => {
   const clock = movableClock(t)
   const { url, append, sinks, hub } = await startHub(t, { heartbeatMs: 10 })
   const client = await openStream(t, url)
@@ -131,7 +134,7 @@ t.test('a client that reads, however seldom, stays', async t => {
   t.equal(hub.clients().total, 1)
 })
 
-t.test('a filter holds while catching up, while live and after falling behind', async t => {
+t.test('a filter applies while catching up, while live and after falling behind', async t => {
   const { url, append, sinks } = await startHub(t, { heartbeatMs: 100 })
   await append(300, PAGE_OF_TEXT, 'thing.kept')
   await append(300, PAGE_OF_TEXT, 'other.made')
@@ -155,7 +158,7 @@ t.test('a filter holds while catching up, while live and after falling behind', 
   t.notOk(client.messages.some(({ event }) => event === 'other.made'))
 })
 
-t.test('a database that is away while a client catches up costs it nothing but time', async t => {
+t.test('a client that catches up gets every event although the database was away meanwhile', async t => {
   let unplug = async () => {}
   let plugIn = async () => {}
   const { url, append, sinks, pool } = await startHub(t, {
@@ -181,7 +184,7 @@ t.test('a database that is away while a client catches up costs it nothing but t
   t.equal((await pool.query('select count(*) from sluice.events')).rows[0].count, 3_500)
 })
 
-t.test('a heartbeat tells where the client is, also after an event', async t => {
+t.test('a heartbeat carries the cursor of its client, also after an event', async t => {
   const { url, append } = await startHub(t, { heartbeatMs: 10 })
   const client = await openStream(t, url)
   await client.until(1, 'heartbeat')
@@ -194,7 +197,7 @@ t.test('a heartbeat tells where the client is, also after an event', async t => 
   t.match(client.messages[length], { event: 'heartbeat', id })
 })
 
-t.test('when its credentials end a client is told, and ended', async t => {
+t.test('when its permit is over, a client is told and ended', async t => {
   const clock = movableClock(t)
   const { url } = await startHub(t, { heartbeatMs: 10 })
   const client = await openStream(t, `${url}?expires=${Date.now() + 60_000}`)
@@ -206,7 +209,7 @@ t.test('when its credentials end a client is told, and ended', async t => {
   t.match(client.messages.at(-1), { event: 'auth-expired', data: '{}' })
 })
 
-t.test('a stream that is old enough ends, without a word', async t => {
+t.test('a stream that has reached its maximum age ends without a notice', async t => {
   const clock = movableClock(t)
   const { url } = await startHub(t, { heartbeatMs: 10, maxAgeMs: 3_600_000 })
   const client = await openStream(t, url)
@@ -223,7 +226,7 @@ t.test('a stream that is old enough ends, without a word', async t => {
   t.notOk(client.messages.some(({ event }) => event === 'auth-expired'))
 })
 
-t.test('a client that leaves leaves nothing behind', async t => {
+t.test('a client that disconnects leaves nothing behind', async t => {
   const { url, append, hub } = await startHub(t)
   await append(1_500, PAGE_OF_TEXT)
   const live = await openStream(t, url)
@@ -242,7 +245,7 @@ t.test('a client that leaves leaves nothing behind', async t => {
   await append(1)
 })
 
-/** Lets clients read and rest by turns, at random, but the same in every run. */
+/** Lets clients read and pause at random, in the same way in every run. */
 function stumble(clients: readonly EventStream[]): { stop(): void } {
   const random = randomFrom(7)
   const timer = setInterval(() => {

@@ -4,7 +4,7 @@ import { SystemStream } from '../../../src/hub/system-stream.js'
 import { silent, startHub } from '../../harness/hub.js'
 import { until } from '../../harness/until.js'
 
-t.test('where the log has lost what was said, all is loaded anew, whatever was said since', async t => {
+t.test('a stream whose events were lost is loaded again, whatever was published since', async t => {
   const { pool, tailer } = await startHub(t)
   const heard: string[] = []
   const stream = new SystemStream({

@@ -9,10 +9,10 @@ import { appendEvents, observed, replaceTail, silent } from '../../harness/hub.j
 import { startProxy } from '../../harness/postgres-proxy.js'
 import { until } from '../../harness/until.js'
 
-/** Less than the poll of a bus that listens. */
+/** Shorter than the time between polls while the bus listens. */
 const SOON_MS = 3_000
 
-t.test('a burst arrives whole and in order, whoever wakes and however often', async t => {
+t.test('a burst arrives complete and in order, however often the tailer is woken', async t => {
   const { pool, tailer } = await start(t)
   const stream = await follow(pool, tailer)
 
@@ -28,7 +28,7 @@ t.test('a burst arrives whole and in order, whoever wakes and however often', as
   t.strictSame(positions(stream), range(1, 5_000))
 })
 
-t.test('events as large as they may be arrive in order', async t => {
+t.test('events of the largest size arrive in order', async t => {
   const { pool, tailer } = await start(t)
   const stream = await follow(pool, tailer)
 
@@ -39,7 +39,7 @@ t.test('events as large as they may be arrive in order', async t => {
   t.strictSame(positions(stream), range(1, 20))
 })
 
-t.test('what nobody wakes it for is found by the poll', async t => {
+t.test('the poll finds events without a wake', async t => {
   const { pool, tailer } = await start(t)
   const stream = await follow(pool, tailer)
 
@@ -58,7 +58,7 @@ t.test('the poll becomes quick as soon as the bus is down', async t => {
   await until('the events', () => stream.events.length === 3, SOON_MS)
 })
 
-t.test('wakes for streams that nobody follows, or that never were, cost nothing', async t => {
+t.test('wakes for streams that are not followed, or do not exist, cost nothing', async t => {
   let statements = 0
   const { pool, tailer } = await start(t, { status: 'listening', see: () => (statements += 1) })
   const stream = await follow(pool, tailer)
@@ -73,7 +73,7 @@ t.test('wakes for streams that nobody follows, or that never were, cost nothing'
   t.equal(statements, before + 1)
 })
 
-t.test('one read is in flight, and what is woken meanwhile shares the next', async t => {
+t.test('one read is in flight at a time, and all wakes meanwhile share the next one', async t => {
   let reads = 0
   let proceed = () => {}
   const see = async (name: string) => {
@@ -132,7 +132,7 @@ t.test('a stream that is far behind is not paused', async t => {
   t.ok(Math.min(...pauses(turns)) < 2 * TURN_MS)
 })
 
-t.test('a database that is away is tried until it is back, and the trouble is told meanwhile', async t => {
+t.test('the tailer tries until the database is back, and says since when it fails', async t => {
   const { pool, url } = await createDatabase(t)
   const proxy = await startProxy(t, url)
   const { tailer } = await start(t, { database: pool, url: proxy.url })
@@ -151,7 +151,7 @@ t.test('a database that is away is tried until it is back, and the trouble is to
   t.strictSame(stream.restarts, [])
 })
 
-t.test('a gap is never stepped over', async t => {
+t.test('the tailer never skips a gap', async t => {
   const { pool, tailer } = await start(t)
   const stream = await follow(pool, tailer)
 
@@ -185,7 +185,7 @@ for (const status of ['off', 'listening'] as const) {
   })
 }
 
-t.test('a tail that was replaced by another of the same length is noticed', async t => {
+t.test('the tailer detects a tail that was replaced by another of the same length', async t => {
   const { pool, tailer } = await start(t)
   const stream = await follow(pool, tailer)
   await appendEvents(pool, 5)
@@ -198,7 +198,7 @@ t.test('a tail that was replaced by another of the same length is noticed', asyn
   t.match(stream.restarts[0]?.bounds.head, { position: 5, eventId: rows[2]?.eventId })
 })
 
-t.test('retention that is faster than the tailer is told as such', async t => {
+t.test('a stream that retention overtakes is restarted with that reason', async t => {
   const { pool, tailer } = await start(t, { status: 'listening' })
   const stream = await follow(pool, tailer)
 
@@ -212,7 +212,7 @@ t.test('retention that is faster than the tailer is told as such', async t => {
   t.match(stream.restarts, [{ why: 'retention', bounds: { base: { position: 5 }, head: { position: 9 } } }])
 })
 
-t.test('retention of what was seen is nothing to tell', async t => {
+t.test('retention of events that were delivered restarts nothing', async t => {
   const { pool, tailer } = await start(t)
   const stream = await follow(pool, tailer)
   await appendEvents(pool, 5)
@@ -227,13 +227,13 @@ t.test('retention of what was seen is nothing to tell', async t => {
   t.strictSame(stream.restarts, [])
 })
 
-t.test('a stream that that was deleted ends, others go on', async t => {
+t.test('a deleted stream ends, and others go on', async t => {
   const { pool, tailer } = await start(t)
   const stream = await follow(pool, tailer)
   const { rows } = await pool.query(`select stream_id as id from sluice.append('acme', 'other', 'a.b', '{}')`)
   const other = await follow(pool, tailer, rows[0].id)
 
-  // Its events are still there, and nobody will ever add to them: a stream of the same name has another number.
+  // Its events are still there, but will never grow: a new stream of the same name has another number.
   await appendEvents(pool, 3)
   tailer.wake([stream.id])
   await until('its events', () => stream.events.length === 3)
@@ -245,7 +245,7 @@ t.test('a stream that that was deleted ends, others go on', async t => {
   t.equal(other.deleted, 0)
 })
 
-t.test('streams that are not followed any more hear nothing', async t => {
+t.test('streams that are no longer followed get nothing', async t => {
   const { pool, tailer } = await start(t)
   const [stream, witness] = [await follow(pool, tailer), await follow(pool, tailer, undefined, 'other')]
 
@@ -258,7 +258,7 @@ t.test('streams that are not followed any more hear nothing', async t => {
   t.strictSame(stream.events, [])
 })
 
-t.test('closing waits for the read in flight, and nothing comes after it', async t => {
+t.test('closing waits for the read in flight, and nothing is delivered after it', async t => {
   const { pool, tailer } = await start(t)
   const stream = await follow(pool, tailer)
   await appendEvents(pool, 10)
@@ -276,7 +276,7 @@ t.test('closing waits for the read in flight, and nothing comes after it', async
 interface StartOptions {
   readonly status?: BusStatus
   readonly see?: (name: string) => unknown
-  /** A database that is there already, with the URL by which the tailer reaches it. */
+  /** An existing database, with the URL that the tailer uses. */
   readonly database?: Database
   readonly url?: string
 }
@@ -296,7 +296,7 @@ async function start(t: Test, { status = 'off', see, database, url }: StartOptio
   return { pool, tailer, bus }
 }
 
-/** Follows a stream from its head, the feed of acme if it is not told which, and notes what it hears. */
+/** Follows a stream from its head, by default the feed of acme, and records what it gets. */
 async function follow(pool: Database, tailer: Tailer, given?: StreamId, name = 'feed') {
   const { rows } = await pool.query(`select sluice.ensure_stream('acme', $1) as id`, [name])
   const id: StreamId = given ?? rows[0].id
@@ -327,7 +327,7 @@ interface Turn {
   readonly end: number
 }
 
-/** Lets each of its turns take long, and notes when they were. */
+/** Makes each delivery take long, and records when it was. */
 function busy(stream: Pick<TailedStream, 'receive'>, turnMs: number): Turn[] {
   const { receive } = stream
   const turns: Turn[] = []

@@ -13,7 +13,7 @@ const contract = busContract(
 )
 for (const { title, run } of contract) t.test(`memory: ${title}`, t => t.resolves(run(t)))
 
-t.test('a bus with a channel of its own expects nothing, and says so', async t => {
+t.test('a bus with a channel of its own is off', async t => {
   const bus = new MemoryBus()
   const wakes: unknown[] = []
 

@@ -5,7 +5,7 @@ import type { StreamId } from '../../../src/log/event.js'
 const SENDER = '3f2b8c1e-0000-4000-8000-000000000000'
 const streams = (...ids: number[]) => ids as StreamId[]
 
-t.test('what is written is read again', async t => {
+t.test('a formatted wake is parsed back', async t => {
   const ids = streams(1, 2, Number.MAX_SAFE_INTEGER)
 
   const payloads = formatWakes(SENDER, ids)
@@ -14,11 +14,11 @@ t.test('what is written is read again', async t => {
   t.strictSame(payloads.map(parseWake), [{ sender: SENDER, streams: ids }])
 })
 
-t.test('no streams are no payload', async t => {
+t.test('no streams make no payload', async t => {
   t.strictSame(formatWakes(SENDER, []), [])
 })
 
-t.test('many streams are many payloads, each of which NOTIFY takes, none lost', async t => {
+t.test('many streams make several payloads that NOTIFY accepts, and none is lost', async t => {
   const ids = Array.from({ length: 5_000 }, (_, index) => Number.MAX_SAFE_INTEGER - index)
 
   const payloads = formatWakes(SENDER, streams(...ids))
@@ -36,7 +36,7 @@ t.test('a wake from SQL has no sender, a canary no streams', async t => {
   t.strictSame(parseWake(`${SENDER}:`), { sender: SENDER, streams: [] })
 })
 
-t.test('whatever no Sluice has sent is not read', async t => {
+t.test('a text that is not a wake is not parsed', async t => {
   const foreign = [
     undefined,
     null,

@@ -9,7 +9,7 @@ const at = (position: number) => position as Position
 const idOf = (position: number) => `00000000-0000-4000-8000-${String(position).padStart(12, '0')}`
 const cursor = (position: number) => ({ position: at(position), eventId: idOf(position) })
 
-t.test('all that came after a position is here, or it is not said', async t => {
+t.test('all events after a position are returned, or nothing is', async t => {
   const recent = new RecentFrames()
   recent.add(
     [10, 11, 12].map(n => frame(n)),
@@ -22,7 +22,7 @@ t.test('all that came after a position is here, or it is not said', async t => {
   t.equal(recent.after(cursor(8)), undefined, 'the ninth was never here')
 })
 
-t.test('a cursor of another history finds nothing here', async t => {
+t.test('a cursor of another history finds nothing', async t => {
   const recent = new RecentFrames()
   recent.add(
     [10, 11, 12].map(n => frame(n)),
@@ -33,7 +33,7 @@ t.test('a cursor of another history finds nothing here', async t => {
   t.strictSame(positions(recent.after({ position: at(11) })), [12], 'one without a UUID is believed')
 })
 
-t.test('nothing is known before the first event, and after a restart', async t => {
+t.test('there is nothing before the first event and after a restart', async t => {
   const recent = new RecentFrames()
 
   t.equal(recent.after(cursor(0)), undefined)
@@ -58,7 +58,7 @@ t.test('one event is found by its position', async t => {
   t.equal(recent.at(at(13)), undefined)
 })
 
-t.test('the oldest go first, by count', async t => {
+t.test('the oldest events are removed first, by count', async t => {
   const recent = new RecentFrames()
 
   for (let n = 1; n <= 5_000; n += 1) {
@@ -71,7 +71,7 @@ t.test('the oldest go first, by count', async t => {
   t.equal(recent.at(at(3_977))?.position, 3_977)
 })
 
-t.test('the oldest go first, by bytes', async t => {
+t.test('the oldest events are removed first, by bytes', async t => {
   const recent = new RecentFrames()
 
   for (let n = 1; n <= 20; n += 1) recent.add([frame(n, 100_000)], idOf(n - 1))
@@ -80,7 +80,7 @@ t.test('the oldest go first, by bytes', async t => {
   t.strictSame(positions(recent.after(cursor(15))), [16, 17, 18, 19, 20])
 })
 
-t.test('what has gone is not kept in memory', async t => {
+t.test('a removed event is not kept in memory', async t => {
   setFlagsFromString('--expose-gc')
   const collect: () => void = runInNewContext('gc')
   const recent = new RecentFrames()

@@ -21,7 +21,7 @@ const INPUTS = {
   closed: { name: 'closed' },
 } as const satisfies { [Name in SubscriptionInput['name']]: SubscriptionInput & { name: Name } }
 
-/** `same`: the very state that it was; a name: another state, also where it has the same name. */
+/** `same`: the same state object; a name: another state object, even if it has the same name as before. */
 type Row = Readonly<Record<SubscriptionState['name'], 'same' | SubscriptionState['name']>>
 
 const TABLE: Readonly<Record<SubscriptionInput['name'], Row>> = {

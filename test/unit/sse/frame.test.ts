@@ -75,7 +75,7 @@ t.test('retry is digits only', async t => {
   }
 })
 
-t.test('a comment says nothing, however it is written', async t => {
+t.test('a comment dispatches nothing, however it is written', async t => {
   const text = encodeMessage({ comment: 'one\ndata: two\r\rthree' })
 
   t.equal(text, ': one\n: data: two\n: \n: three\n\n')

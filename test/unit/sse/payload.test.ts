@@ -25,7 +25,7 @@ t.test('the plain form is a view into the chunk, not a second copy', async t => 
   t.equal(bytes.byteOffset, chunk.byteOffset + 3)
 })
 
-t.test('nothing is refused: an empty chunk is the end of the response', async t => {
+t.test('an empty payload is refused: an empty chunk would end the response', async t => {
   t.throws(() => Payload.text(''), { name: 'RangeError' })
   t.throws(() => Payload.of([]), { name: 'RangeError' })
   t.throws(() => Payload.of([Buffer.alloc(0), Buffer.alloc(0)]), { name: 'RangeError' })

@@ -181,7 +181,7 @@ t.test('a sink that has room is drained at once', async t => {
   t.ok(sink.open)
 })
 
-t.test('many may wait for one sink', async t => {
+t.test('several writers may wait for one sink', async t => {
   const warnings: string[] = []
   const warned = ({ name }: Error) => warnings.push(name)
   process.on('warning', warned)
@@ -200,7 +200,7 @@ t.test('many may wait for one sink', async t => {
   t.strictSame(warnings, [])
 })
 
-t.test('a client that leaves while it is waited for ends the waiting', async t => {
+t.test('a client that disconnects ends the wait for its sink', async t => {
   const { server, next } = await serveSinks(t)
   const client = await connectRaw(t, server, get('/'))
   const sink = await next()
@@ -215,7 +215,7 @@ t.test('a client that leaves while it is waited for ends the waiting', async t =
 })
 
 // Whoever feeds the sink asks `full`, waits for `drained()` and asks again: resolving at once would spin for ever.
-t.test('between the breaking of a connection and the news of it nothing is drained', async t => {
+t.test('a broken connection is not drained before it is closed', async t => {
   const { server, next } = await serveSinks(t)
   const broken = once(server, 'connection').then(
     ([socket]) =>
@@ -257,23 +257,26 @@ t.test('a client that has closed its sending side and reads nothing is not drain
   t.notOk(sink.open)
 })
 
-t.test('whoever stops when the sink is full holds the high mark and one payload at most', async t => {
-  const { server, next } = await serveSinks(t)
-  const client = await connectRaw(t, server, get('/'))
-  const sink = await next()
-  client.socket.pause()
-  let most = 0
+t.test(
+  'a writer that stops when the sink is full leaves at most the high-water mark and one payload waiting',
+  async t => {
+    const { server, next } = await serveSinks(t)
+    const client = await connectRaw(t, server, get('/'))
+    const sink = await next()
+    client.socket.pause()
+    let most = 0
 
-  for (let written = 0; written < MANY && !sink.full; written += 1) {
-    sink.write(large)
-    most = Math.max(most, sink.pending)
-    await turns(1)
-  }
+    for (let written = 0; written < MANY && !sink.full; written += 1) {
+      sink.write(large)
+      most = Math.max(most, sink.pending)
+      await turns(1)
+    }
 
-  t.ok(sink.full)
-  t.ok(most >= HIGH_WATER_BYTES)
-  t.ok(most < HIGH_WATER_BYTES + large.chunk.length)
-})
+    t.ok(sink.full)
+    t.ok(most >= HIGH_WATER_BYTES)
+    t.ok(most < HIGH_WATER_BYTES + large.chunk.length)
+  },
+)
 
 t.test('after the end nothing is written, and ending twice is fine', async t => {
   const { server, next } = await serveSinks(t)
@@ -298,7 +301,7 @@ t.test('after the end nothing is written, and ending twice is fine', async t => 
   t.equal(told, 2, 'who asks later is told at once')
 })
 
-t.test('writing and ending after the client has gone do nothing', async t => {
+t.test('writing and ending after the client has disconnected do nothing', async t => {
   const { server, next } = await serveSinks(t)
   const client = await connectRaw(t, server, get('/'))
   const sink = await next()
@@ -328,7 +331,7 @@ t.test('a sink on a response whose client has gone is closed from the start', as
   t.notOk(sink.open)
 })
 
-t.test('what waits at the end is still delivered to a client that reads it', async t => {
+t.test('bytes that wait at the end are still delivered to a client that reads them', async t => {
   const { server, next } = await serveSinks(t)
   const client = await connectRaw(t, server, get('/'))
   const sink = await next()

@@ -5,7 +5,7 @@ import { countTurns, spin } from '../../../harness/event-loop.js'
 /** Longer than a slice. */
 const LONG_MS = 7
 
-t.test('work that is short is done at once', async t => {
+t.test('short work is done at once', async t => {
   const scheduler = new FairScheduler()
   const done: number[] = []
 
@@ -15,7 +15,7 @@ t.test('work that is short is done at once', async t => {
   t.strictSame(done, [0, 1, 2])
 })
 
-t.test('work that is long goes on in later turns, and others get theirs in between', async t => {
+t.test('long work goes on in later turns, and other work runs in between', async t => {
   const scheduler = new FairScheduler()
   const loop = countTurns(t)
   const seen: number[] = []

@@ -13,14 +13,14 @@ function start() {
     id => woken.push(id),
     () => now,
   )
-  /** A delivery that is done at once and took that long; `more` where the log has more for the stream. */
+  /** A delivery that took so long and is done at once; `more`: the log has more for the stream. */
   const delivered = (id: StreamId, ms: number, more = false): void => {
     const goesOn = pacing.deliver(id, more, () => {
       now += ms
     })
     t.equal(goesOn, undefined)
   }
-  /** A delivery that goes on until it is ended, after that long. */
+  /** A delivery that goes on until the returned function ends it, and took so long then. */
   const delivering = (id: StreamId, ms: number) => {
     let end = () => {}
     const done = pacing.deliver(id, false, () => new Promise(resolve => (end = resolve)))
