@@ -32,7 +32,7 @@ export async function inBatches(remove: () => Promise<SweptBatch>, signal: Abort
     const { removed, more } = await remove()
     total += removed
     if (!more) break
-    await elapsed(PAUSE_MS, signal, { ref: false })
+    await elapsed(PAUSE_MS, signal)
   }
   return total
 }

@@ -61,7 +61,7 @@ export interface Follow {
   readonly opening?: readonly Buffer[]
   /** The id that the client came with, as it may be sent back. */
   readonly broughtId?: string | undefined
-  /** Query parameters that were ignored; the client is told their names. */
+  /** Query parameters that were ignored; the client gets their names. */
   readonly ignored?: readonly string[] | undefined
 }
 
@@ -135,7 +135,7 @@ export class Hub {
     return found !== undefined && found.closedAt !== null && isAt(cursor, found.head)
   }
 
-  /** Takes over the handle. A subscription that has no room, or whose permit is over, is told so and ended at once. */
+  /** Takes over the handle. A subscription that has no room, or whose permit is over, is notified and ended at once. */
   subscribe({
     handle,
     start,

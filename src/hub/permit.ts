@@ -1,6 +1,6 @@
 /**
- * The right by which a subscription stays open, as far as the hub knows it. Whoever lets clients in implements it
- * (src/auth/admission.ts does, for principals); the hub asks it when the subscription is over, and tells it when the
+ * The right by which a subscription stays open, as far as the hub knows it. The host implements it
+ * (src/auth/admission.ts does, for principals). The hub asks it when the subscription is over, and tells it when the
  * subscription opens and closes, so that it can end the subscription at any moment in between.
  */
 import { randomUUID } from 'node:crypto'

@@ -111,7 +111,7 @@ export class Starts {
     return this.pages.eventIdAt(stream, position)
   }
 
-  /** The beginning and the end of what is stored of a stream. */
+  /** The base and the head of a stream. */
   async bounds(id: StreamId): Promise<Bounds> {
     const bounds = await readBounds(this.database, id)
     return bounds ?? { base: NOWHERE, head: NOWHERE }

@@ -27,7 +27,7 @@ export interface StreamRequest {
   readonly maxFollowers?: number
   /** The event id that the client brought, as it may be sent back. */
   readonly broughtId?: string | undefined
-  /** Query parameters that were ignored; the client is told their names. */
+  /** Query parameters that were ignored; the client gets their names. */
   readonly ignored?: readonly string[] | undefined
 }
 

@@ -29,7 +29,7 @@ export type SubscriptionInput =
   | { readonly name: 'gap' }
   /** The log has lost the cursor: it went back to the last place that the client knows. */
   | { readonly name: 'rewound' }
-  /** The log has lost that place, too: the client was told, and the cursor is the head that the log has now. */
+  /** The log has lost that place, too: the client got `reset`, and the cursor is the head that the log has now. */
   | { readonly name: 'reset' }
   | { readonly name: 'closed' }
 

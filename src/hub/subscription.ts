@@ -39,7 +39,7 @@ const UNREADABLE: Notice = {
 
 export class Subscription implements Member, Follower, PermittedSubscription {
   readonly #options: SubscriptionOptions
-  // What each delivery needs: looked up in #options, which has many shapes, it took a tenth of the gateway's CPU.
+  // Copied for each delivery: reading them in #options, which has many shapes, took a tenth of the gateway's CPU.
   readonly #stream: HubStream
   readonly #sink: Sink
   readonly #encoding: Encoding
@@ -93,7 +93,7 @@ export class Subscription implements Member, Follower, PermittedSubscription {
     }
   }
 
-  /** From the stream. A client that knows the head that is lost cannot know a place that the log still has. */
+  /** From the stream, when the log has lost its head. A client that knows that head has no older place to go back to. */
   restart(why: Discontinuity, bounds: Bounds, lost: Head): void {
     if (isAt(this.#output.known, lost)) this.#reset(why, bounds)
     else this.#rewind()
@@ -240,7 +240,7 @@ export class Subscription implements Member, Follower, PermittedSubscription {
     // The log may still have the last place that the client knows: only its filter has passed over what is lost.
     if (why === 'history-lost' && !isAt(this.#cursor, this.#output.known)) this.#rewind()
     else if (why) this.#reset(why, place)
-    // The log has it, so the stream's head is lost, or what is kept of the log: both are being compared with it.
+    // The log has it, so what this process keeps of the log is lost: `verify` lets it be read again.
     else await this.#headMoved()
   }
 
