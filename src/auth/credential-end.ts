@@ -1,4 +1,4 @@
-/** When credentials end, and how a caller is refused after that. */
+/** When credentials end, and the refusal after that. */
 import type { Problem } from '../problems/problem.js'
 import type { Principal } from './principal.js'
 import { keyExpired, tokenExpired } from './refusals.js'
@@ -6,12 +6,12 @@ import { CLOCK_TOLERANCE_MS } from './tokens/token.js'
 
 type Ending = Pick<Principal, 'expiresAt' | 'credential'>
 
-/** Until when a request that begins now may go on, in ms since 1970. A token that opened it after its `exp` has its tolerance. */
+/** When a request that begins now must end, in ms since 1970. A token used after its `exp` keeps its clock tolerance. */
 export function endFor(principal: Ending, now: number): number {
   return principal.expiresAt > now ? principal.expiresAt : lastRequestAt(principal)
 }
 
-/** @throws {Problem} 401 where a request that begins now would be refused: the credentials ended while its body arrived. */
+/** @throws {Problem} 401 if the credentials ended while the body of the request arrived. */
 export function assertNotExpired(principal: Ending, now: number): void {
   if (now >= lastRequestAt(principal)) throw expired(principal)
 }

@@ -1,35 +1,35 @@
 /**
- * The one credential of a request, wherever it may stand. Two, even if equal, are refused: which of them counts must
- * not be a guess, nor differ between us and a proxy (RFC 6750 §2). What stood in the query is taken out of it, so that
- * schemas, handlers and logs after this see no secret.
+ * Finds the credential of a request, in headers or query. Two credentials are refused, even if equal: which one counts must
+ * not be a guess, nor differ between us and a proxy (RFC 6750 §2). Credentials are removed from the query, so schemas, handlers
+ * and logs see no secret.
  */
 import { keyInUrl, tokenInvalid, tokenMissing, twoCredentials } from './refusals.js'
 
-/** Longer ones do not fit into a request anyway: Node takes 16 KiB of headers. */
+/** Longer tokens do not fit into a request: Node accepts 16 KiB of headers. */
 const MAX_TOKEN_LENGTH = 16_384
-/** What every API key begins with, and no JWT. */
+/** The beginning of every API key, and of no JWT. */
 export const KEY_PREFIX = 'slk_'
 
 const BEARER = /^bearer(?: +(\S*))?$/i
 
-/** What was sent as proof; not verified yet. */
+/** Credentials that have not been verified yet. */
 export interface Credentials {
   readonly kind: 'token' | 'key' | 'ticket'
   readonly text: string
 }
 
 export interface CredentialSources {
-  /** As they came, names and values by turns: of doubled headers Node hands on one, or merges them. */
+  /** Names and values alternately, as received: Node drops or merges duplicate headers elsewhere. */
   readonly rawHeaders: readonly string[]
   /** The parsed query. */
   readonly query: unknown
-  /** Whether `token` in the query is a credential. Where it is not, it is a parameter like any other. */
+  /** Whether `token` in the query is a credential; otherwise it is an ordinary parameter. */
   readonly queryToken: boolean
-  /** The same for `ticket`; default no. */
+  /** The same for `ticket`; default false. */
   readonly queryTicket?: boolean
 }
 
-/** @throws {Problem} 401 where there is none or it cannot be one, 400 `two-credentials`, 400 `key-in-url`. */
+/** @throws {Problem} 401 if there is none or it is malformed, 400 `two-credentials`, 400 `key-in-url`. */
 export function takeCredentials(sources: CredentialSources): Credentials {
   const { rawHeaders, query, queryToken, queryTicket = false } = sources
   const authorizations = valuesOf(rawHeaders, 'authorization')
@@ -52,7 +52,7 @@ export function takeCredentials(sources: CredentialSources): Credentials {
   return { kind: 'token', text }
 }
 
-/** What an Authorization header bears; undefined where there is none, or an empty one. */
+/** The bearer token of an Authorization header; undefined if there is none or it is empty. */
 function bearerToken(authorization: string | undefined): string | undefined {
   return (authorization !== undefined && BEARER.exec(authorization)?.[1]) || undefined
 }
@@ -61,7 +61,7 @@ function valuesOf(rawHeaders: readonly string[], name: string): string[] {
   return rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === name)
 }
 
-/** The values of a query parameter, which is gone afterwards. */
+/** Removes a query parameter and returns its values. */
 function takeOut(query: unknown, name: string): unknown[] {
   if (typeof query !== 'object' || query === null || !Object.hasOwn(query, name)) return []
   const value: unknown = Reflect.get(query, name)

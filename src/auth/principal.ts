@@ -1,6 +1,6 @@
-/** Who calls. Everything a principal can reach belongs to its workspace (I7). */
+/** The authenticated caller. Everything that a principal can reach belongs to its workspace (I7). */
 
-/** From the least to the most; each may do what the ones before it may. `runner` stands apart (job runners). */
+/** In ascending order: each role includes the ones before it. Except `runner`, for job runners, which includes none. */
 export const ROLES = ['viewer', 'editor', 'admin', 'runner'] as const
 export type Role = (typeof ROLES)[number]
 
@@ -8,22 +8,22 @@ export interface Principal {
   readonly id: string
   readonly workspace: string
   readonly role: Role
-  /** When the credentials end, in milliseconds since 1970; a stream ends with them. Infinity: never. */
+  /** When the credentials expire, in milliseconds since 1970; streams end with them. Infinity: never. */
   readonly expiresAt: number
-  /** When the credentials were issued, in milliseconds since 1970; 0 when nobody knows, so that every revocation concerns them. */
+  /** When the credentials were issued, in milliseconds since 1970; 0 if unknown, so that every revocation concerns them. */
   readonly issuedAt: number
   readonly credential: Credential
 }
 
-/** What proved who calls. Its id is public: it names the credential in revocations and in the audit log. */
+/** The credential that authenticated the caller. Its id is public: revocations and the audit log name it. */
 export type Credential =
-  | { readonly kind: 'token' /** Its `jti`, where it has one. */; readonly id: string | undefined }
+  | { readonly kind: 'token' /** The `jti`, if the token has one. */; readonly id: string | undefined }
   | { readonly kind: 'key'; readonly id: string }
 
-/** Who changes something, and where. */
+/** The author of a change, and its workspace. */
 export type Author = Pick<Principal, 'id' | 'workspace'>
 
-/** Whether `role` may do what asks for one of `needed`. */
+/** Whether `role` includes one of the roles `needed`. */
 export function allows(role: Role, needed: readonly Role[]): boolean {
   return needed.some(one =>
     role === 'runner' || one === 'runner' ? role === one : ROLES.indexOf(role) >= ROLES.indexOf(one),

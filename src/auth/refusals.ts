@@ -1,16 +1,17 @@
 /**
- * The words of every refusal of credentials: what is wrong, and what to do. None of them repeats what was sent, and
- * each goes with a `WWW-Authenticate` header where RFC 6750 §3 has one for it.
+ * The refusals of credentials: the fault and the remedy. None repeats what the caller sent, and each has a `WWW-Authenticate`
+ * header if RFC 6750 §3 defines one for it.
  */
 import { Problem } from '../problems/problem.js'
 import type { Role } from './principal.js'
 
 export function tokenMissing(): Problem {
-  const detail = 'This needs a token or an API key. Send Authorization: Bearer <token>, or X-API-Key: <key>.'
+  const detail =
+    'This request needs a token or an API key. Send Authorization: Bearer <token>, or X-API-Key: <key>.'
   return new Problem(401, 'token-missing', detail)
 }
 
-/** @param reason a clause that goes on from "The token is not valid:". */
+/** @param reason a clause that follows "The token is not valid:". */
 export function tokenInvalid(reason: string): Problem {
   return new Problem(401, 'token-invalid', `The token is not valid: ${reason}.`)
 }
@@ -24,66 +25,66 @@ export function tokenRevoked(): Problem {
 }
 
 export function twoCredentials(): Problem {
-  const detail = 'There is more than one token or key in this request. Send one, in one place.'
+  const detail = 'This request has more than one token or key. Send one, in one place.'
   return new Problem(400, 'two-credentials', detail)
 }
 
-/** The same for a key that is malformed, unknown, or has another secret: nobody learns which ids there are. */
+/** The same for a key that is malformed, unknown, or has another secret: nobody learns which ids exist. */
 export function keyInvalid(): Problem {
   return new Problem(401, 'key-invalid', 'There is no such API key. Send the whole key, slk_<id>_<secret>.')
 }
 
 export function keyRevoked(): Problem {
-  return new Problem(401, 'key-revoked', 'This API key has been revoked. Ask an admin for another one.')
+  return new Problem(401, 'key-revoked', 'This API key has been revoked. Ask an admin for a new one.')
 }
 
 export function keyExpired(): Problem {
-  return new Problem(401, 'key-expired', 'This API key has ended. Ask an admin for another one.')
+  return new Problem(401, 'key-expired', 'This API key has expired. Ask an admin for a new one.')
 }
 
-/** @param address as it looks from here, for whoever has to mend the rule or the list of trusted proxies. */
+/** @param address as the gateway sees it, which helps to correct the key's addresses or the list of trusted proxies. */
 export function addressNotAllowed(address = 'an unknown address'): Problem {
   const detail =
-    `This API key is not taken from ${address}. Call from an address that it allows, or have a key made that allows ` +
-    'this one; behind a proxy, the gateway must trust it (TRUSTED_PROXIES).'
+    `This API key is not allowed from ${address}. Call from an allowed address, or ask an admin for a key that allows ` +
+    'this one; behind a proxy, the gateway must trust the proxy (TRUSTED_PROXIES).'
   return new Problem(403, 'address-not-allowed', detail)
 }
 
-/** The same whatever is wrong with it: nobody learns which tickets there are, or were. */
+/** The same for every fault: nobody learns which tickets exist or existed. */
 export function ticketInvalid(): Problem {
-  const detail = 'The ticket is not good here, or not any more. Ask for a new one: POST /api/stream-tickets.'
+  const detail = 'The ticket is not valid here, or has expired. Request a new one: POST /api/stream-tickets.'
   return new Problem(401, 'ticket-invalid', detail)
 }
 
-/** URLs end up in histories, in logs and in `Referer`; a key lasts too long for that. */
+/** URLs end up in histories, logs and `Referer`, and keys live too long for that. */
 export function keyInUrl(): Problem {
   const detail =
-    'An API key does not belong into a URL. Send it as X-API-Key, and replace this one: a log may have it.'
+    'An API key does not belong in a URL. Send it as X-API-Key, and rotate this one: a log may contain it.'
   return new Problem(400, 'key-in-url', detail)
 }
 
 export function roleTooLow(role: Role, needed: readonly Role[]): Problem {
-  const detail = `This needs the role ${needed.join(' or ')}; you have the role ${role}.`
+  const detail = `This request needs the role ${needed.join(' or ')}; you have the role ${role}.`
   return new Problem(403, 'role-too-low', detail)
 }
 
 /**
- * What a token's verification found, in our words.
- * @param code of the error that the JWT library threw; some of them it would have answered with 500.
- * @param algorithms that are taken here.
+ * The refusal for an error of the JWT library, which would answer some of them with 500.
+ * @param code of the error.
+ * @param algorithms accepted by the configured key.
  */
 export function tokenRefusal(code: unknown, algorithms: readonly string[]): Problem {
   switch (code) {
     case 'FST_JWT_AUTHORIZATION_TOKEN_EXPIRED':
       return tokenExpired()
     case 'FST_JWT_AUTHORIZATION_TOKEN_INVALID':
-      return tokenInvalid('its signature does not fit')
+      return tokenInvalid('its signature does not match')
     case 'FAST_JWT_MISSING_SIGNATURE':
       return tokenInvalid('it is not signed')
     case 'FAST_JWT_INVALID_ALGORITHM':
       return tokenInvalid(`it must be signed with ${algorithms.join(' or ')}`)
     case 'FAST_JWT_INACTIVE':
-      return tokenInvalid('its time (`nbf`) has not come yet')
+      return tokenInvalid('it is not valid yet (`nbf`)')
     case 'FAST_JWT_INVALID_CLAIM_TYPE':
       return tokenInvalid('`exp` and `nbf` must be seconds since 1970')
     default:
@@ -91,7 +92,7 @@ export function tokenRefusal(code: unknown, algorithms: readonly string[]): Prob
   }
 }
 
-/** The error codes of RFC 6750 §3.1. A request without credentials is told the scheme and nothing else. */
+/** The error codes of RFC 6750 §3.1. A request without credentials gets the scheme and nothing else. */
 const BEARER_ERRORS: Readonly<Record<string, string>> = {
   'token-invalid': 'invalid_token',
   'token-expired': 'invalid_token',
@@ -105,11 +106,11 @@ const BEARER_ERRORS: Readonly<Record<string, string>> = {
   'role-too-low': 'insufficient_scope',
 }
 
-/** The `WWW-Authenticate` header that goes with `problem`, if one does. */
+/** The `WWW-Authenticate` header of a problem, if it has one. */
 export function challenge(problem: Problem): string | undefined {
   if (problem.code === 'token-missing') return 'Bearer realm="sluice"'
   const error = BEARER_ERRORS[problem.code]
-  // Names of claims come from the configuration, in any script; a header takes plain ASCII without quotes.
+  // Claim names from the configuration may have any characters; a header takes plain ASCII without quotes.
   const description = problem.detail.replace(/[^ -~]|["\\]/g, '?')
   return error && `Bearer realm="sluice", error="${error}", error_description="${description}"`
 }

@@ -1,6 +1,6 @@
 /**
- * Making, listing, rotating and revoking the API keys of a workspace. A change, its entry in the audit log and the word
- * to all processes are one transaction. The secret leaves here once, with the key that was made; nothing keeps it.
+ * Creates, lists, rotates and revokes the API keys of a workspace. A change, its entry in the audit log and the message to all
+ * processes are one transaction. The secret is returned once, with the new key, and stored nowhere.
  */
 
 import { type Origin, recordAudit } from '../../audit/audit.js'
@@ -25,10 +25,7 @@ import { formatApiKey, generateApiKey, hashSecret, KEY_ID_PATTERN } from './api-
 
 const KEY_ID = new RegExp(KEY_ID_PATTERN)
 
-/**
- * @throws {Problem} 400 `invalid-request` for an end that is over and for what is no range of addresses; 409
- *   `too-many-keys`.
- */
+/** @throws {Problem} 400 `invalid-request` for an end in the past or an invalid address range; 409 `too-many-keys`. */
 export async function createKey(
   database: Database,
   origin: Origin,
@@ -54,7 +51,7 @@ export async function createKey(
       action: 'key.created',
       details: { key: id, name, role, expires_at: stored.expires_at, allowed_ips: stored.allowed_ips },
     })
-    // Somebody may have tried the id before: it is remembered as unknown.
+    // A process may remember the id as unknown, because somebody guessed it before.
     await publishAccessChange(client, { change: 'key', key: id })
     return stored
   })
@@ -75,10 +72,9 @@ export async function listKeys(
 }
 
 /**
- * Makes a key that may do the same, from the same addresses, for as long as the old one was made for; the old one ends
- * after the overlap.
- * @throws {Problem} 404 `not-found`; 409 `key-ended` of one that works no more, `key-rotated` of one that was replaced,
- *   `too-many-keys` where it would overlap with too many.
+ * Creates a key with the same role, addresses and lifetime as the old one, which ends after the overlap.
+ * @throws {Problem} 404 `not-found`; 409 `key-ended` for a key that no longer works, `key-rotated` for one that has been
+ *   replaced, `too-many-keys` if it would overlap with too many.
  */
 export async function rotateKey(
   database: Database,
@@ -104,7 +100,7 @@ export async function rotateKey(
       expiresAt: sameLife(old, now),
     })
     await rows.replaceKey(client, id, next.id, new Date(now + overlap * 1_000))
-    // Processes' clocks differ; revoked is revoked on all of them.
+    // Clocks of processes differ, but a revocation holds in all of them.
     if (overlap === 0) await rows.revokeKey(client, id, author(origin))
     const details = { key: id, replaced_by: next.id, overlap_seconds: overlap }
     await recordAudit(client, { ...origin, action: 'key.rotated', details })
@@ -115,7 +111,7 @@ export async function rotateKey(
   return { ...made, key: formatApiKey(next) }
 }
 
-/** Ends a key at once; one that was revoked before stays as it is. @throws {Problem} 404 `not-found`. */
+/** Ends a key at once. A key that was revoked before stays as it is. @throws {Problem} 404 `not-found`. */
 export async function revokeKey(database: Database, origin: Origin, id: string): Promise<void> {
   await inWorkspace(database, origin.workspace, async client => {
     const key = await rows.lockKey(client, origin.workspace, id)
@@ -133,11 +129,7 @@ function author({ principal }: Origin): string {
 
 function requireRotatable({ revoked_at, expires_at, replaced_by }: ApiKey, now: number): void {
   if (revoked_at !== null || (expires_at !== null && Date.parse(expires_at) <= now)) {
-    throw new Problem(
-      409,
-      'key-ended',
-      'The key works no more, so there is nothing to rotate. Create another.',
-    )
+    throw new Problem(409, 'key-ended', 'The key no longer works and cannot be rotated. Create a new one.')
   }
   if (replaced_by !== null) {
     const detail = `The key has been replaced by ${replaced_by}. Rotate that one, or revoke both and create another.`
@@ -170,7 +162,7 @@ function rangeText(text: string, at: number): string {
   throw invalidField(`allowed_ips/${at}`, rule)
 }
 
-/** As for what the schemas refuse. */
+/** The same form as a refusal by the schema. */
 function invalidField(name: string, message: string): Problem {
   const path = `body/${name}`
   return new Problem(400, 'invalid-request', `${path} ${message}.`, { errors: [{ path, message }] })

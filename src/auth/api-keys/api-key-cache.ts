@@ -1,19 +1,19 @@
 /**
- * What is known of API keys by their ids, for a few seconds, also that there is none. So a key costs one query in that
- * time, and still works for as long while the database is away. Whoever changes a key has it forgotten, in all processes;
- * what was being read at that moment is not kept.
+ * Caches API keys by id for a few seconds, unknown ids too. So a key costs one query in that time, and works as long while
+ * the database is unavailable. A change of a key removes it from the caches of all processes, and a read that was under way
+ * at that moment is not cached.
  */
 import { LRUCache } from 'lru-cache'
 
-/** How long a change lasts that nobody told us of. */
+/** How long a stale key is used if the message about its change is lost. */
 const TTL_MS = 5_000
-/** Each of about 500 bytes. */
+/** About 500 bytes each. */
 const KNOWN_KEYS = 10_000
-/** Apart from the others, so that made-up ids cannot drive out keys that are in use. */
+/** A separate cache, so that guessed ids cannot evict keys that are in use. */
 const UNKNOWN_KEYS = 10_000
 
 export interface ApiKeyCacheOptions<Key> {
-  /** Looks an id up; what it throws is remembered by nobody. */
+  /** Looks up an id. Errors are not cached. */
   load(id: string): Promise<Key | undefined>
   /** A clock in milliseconds that never goes backwards. */
   now(): number
@@ -23,18 +23,18 @@ export class ApiKeyCache<Key extends object> {
   readonly #load: ApiKeyCacheOptions<Key>['load']
   readonly #known: LRUCache<string, Key>
   readonly #unknown: LRUCache<string, true>
-  /** By id, so that many requests with one key ask once. */
+  /** By id: concurrent requests with one key share a query. */
   readonly #loading = new Map<string, Promise<Key | undefined>>()
 
   constructor({ load, now }: ApiKeyCacheOptions<Key>) {
-    // Every look at the clock counts: `ttlResolution` would let a value live on for its own length.
+    // 0 reads the clock every time; any other resolution would extend the life of a value.
     const life = { ttl: TTL_MS, ttlResolution: 0, perf: { now } }
     this.#load = load
     this.#known = new LRUCache({ max: KNOWN_KEYS, ...life })
     this.#unknown = new LRUCache({ max: UNKNOWN_KEYS, ...life })
   }
 
-  /** @param mayLoad called before it is looked up for this caller; what it throws is thrown here. */
+  /** @param mayLoad called before this caller queries the database; an error that it throws is thrown here. */
   async find(id: string, mayLoad?: () => void): Promise<Key | undefined> {
     const known = this.#known.get(id)
     if (known !== undefined || this.#unknown.has(id)) return known

@@ -1,11 +1,11 @@
-/** The statements on sluice.api_keys, one a function. None but `selectKey` and `noteUses` reaches beyond a workspace (I7). */
+/** The statements on sluice.api_keys, one per function. Only `selectKey` and `noteUses` reach beyond a workspace (I7). */
 import { withIsoDates } from '../../database/iso-dates.js'
 import type { Queryable } from '../../database/pool.js'
 import type { WorkspaceClient } from '../../database/workspace.js'
 import type { Role } from '../principal.js'
 import type { ApiKey } from './api-key.js'
 
-/** A row without its secret; `cidr[]` is read as text, of which pg makes an array. */
+/** A row without its secret; `cidr[]` is read as text, and pg turns it into an array. */
 interface KeyRow extends Omit<ApiKey, 'role' | 'created_at' | 'expires_at' | 'last_used_at' | 'revoked_at'> {
   readonly role: Role
   readonly created_at: Date
@@ -14,7 +14,7 @@ interface KeyRow extends Omit<ApiKey, 'role' | 'created_at' | 'expires_at' | 'la
   readonly revoked_at: Date | null
 }
 
-/** What decides whether a key is good, and for what. */
+/** The columns that decide whether a key is valid, and for what. */
 export interface StoredKey {
   readonly id: string
   readonly workspace: string
@@ -39,7 +39,7 @@ export interface KeyToStore {
 const COLUMNS = `k.id, k.name, k.role, k.expires_at, k.allowed_ips::text[] as allowed_ips, k.created_at, k.created_by,
   k.last_used_at, k.replaced_by, k.revoked_at, k.revoked_by`
 
-/** Whoever's it is: who asks has only the key. */
+/** In any workspace, because the caller is known by its key alone. */
 export async function selectKey(database: Queryable, id: string): Promise<StoredKey | undefined> {
   const { rows } = await database.query<StoredKey>({
     name: 'sluice-key',
@@ -68,7 +68,7 @@ export async function insertKey(
   return withIsoDates(made)
 }
 
-/** How many of a workspace work. */
+/** The number of working keys of a workspace. */
 export async function countLiveKeys(client: WorkspaceClient, workspace: string): Promise<number> {
   const { rows } = await client.query<{ count: number }>(
     `select count(*) from sluice.api_keys k
@@ -78,7 +78,7 @@ export async function countLiveKeys(client: WorkspaceClient, workspace: string):
   return rows[0]?.count ?? 0
 }
 
-/** The newest first. @param after the last key of the page before. */
+/** Newest first. @param after the last key of the previous page. */
 export async function selectKeys(
   database: WorkspaceClient,
   workspace: string,
@@ -98,7 +98,7 @@ export async function selectKeys(
   return rows.map(withIsoDates)
 }
 
-/** Until the transaction's end nobody else changes it. */
+/** Selects a key and locks it until the end of the transaction. */
 export async function lockKey(
   client: WorkspaceClient,
   workspace: string,
@@ -111,7 +111,7 @@ export async function lockKey(
   return rows[0] && withIsoDates(rows[0])
 }
 
-/** Lets the old key of a rotation end, never later than it would have. */
+/** Sets the end of the old key of a rotation, never later than its own. */
 export async function replaceKey(client: WorkspaceClient, id: string, by: string, end: Date): Promise<void> {
   await client.query(
     `update sluice.api_keys k set replaced_by = $2, expires_at = least(k.expires_at, $3) where k.id = $1`,
@@ -128,9 +128,9 @@ export async function revokeKey(client: WorkspaceClient, id: string, by: string)
 }
 
 /**
- * Writes down when keys were used; of each at most once a minute, whichever process used it. What another session is
- * just writing it writes too.
- * @param uses milliseconds since 1970, by the keys' ids.
+ * Stores when keys were last used, at most once a minute per key over all processes. Skips rows that another session is
+ * writing.
+ * @param uses milliseconds since 1970, by key id.
  */
 export async function noteUses(database: Queryable, uses: ReadonlyMap<string, number>): Promise<void> {
   await database.query({

@@ -1,6 +1,6 @@
 /**
- * The text of an API key, `slk_<id>_<secret>`: the id is public and finds the row, the secret proves the holder. Only
- * letters and digits stand between the underscores, so a key is read in one way, and a double click selects it whole.
+ * The text of an API key, `slk_<id>_<secret>`: the id is public and finds the row, the secret authenticates the holder. Both
+ * have only letters and digits, so a key can be parsed in one way only, and a double click selects all of it.
  */
 import { createHash, randomInt, timingSafeEqual } from 'node:crypto'
 import { KEY_PREFIX } from '../credentials.js'
@@ -14,7 +14,7 @@ const SECRET_LENGTH = 43
 export const KEY_ID_PATTERN = `^[0-9a-z]{${ID_LENGTH}}$`
 const KEY = new RegExp(`^${KEY_PREFIX}([0-9a-z]{${ID_LENGTH}})_([0-9A-Za-z]{${SECRET_LENGTH}})$`)
 
-/** Stands in for the hash of a key that is not there, so that looking takes as long. No secret has it. */
+/** Compared with if there is no such key, so that the check takes as long. No secret has this hash. */
 const NO_HASH = Buffer.alloc(32)
 
 export interface ApiKeyText {
@@ -29,25 +29,25 @@ export function generateApiKey(): ApiKeyText {
   }
 }
 
-/** Shown to its holder once, and stored nowhere. */
+/** The text that its holder sees once; it is stored nowhere. */
 export function formatApiKey({ id, secret }: ApiKeyText): string {
   return `${KEY_PREFIX}${id}_${secret}`
 }
 
-/** Undefined for what `formatApiKey` never made. */
+/** Undefined if the text does not have the form of `formatApiKey`. */
 export function parseApiKey(text: string): ApiKeyText | undefined {
   const [, id, secret] = KEY.exec(text) ?? []
   return id === undefined || secret === undefined ? undefined : { id, secret }
 }
 
-/** SHA-256, without salt or stretching: nobody tries out 256 random bits. */
+/** SHA-256 without salt or stretching: 256 random bits cannot be guessed. */
 export function hashSecret(secret: string): Buffer {
   return createHash('sha256').update(secret).digest()
 }
 
 /**
- * In a time that depends neither on how much of the secret is right nor on whether there is a key at all.
- * @param hash of the key with that id; undefined where there is none.
+ * Compares in constant time: neither the correct part of a secret nor the existence of the key shows in the duration.
+ * @param hash of the key with that id; undefined if there is none.
  */
 export function isSecretOf(secret: string, hash: Buffer | undefined): boolean {
   return timingSafeEqual(hashSecret(secret), hash ?? NO_HASH) && hash !== undefined

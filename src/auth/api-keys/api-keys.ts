@@ -1,6 +1,6 @@
 /**
- * Whose an API key is. An unknown id, a wrong secret and a text that is no key are refused alike; only who has the whole
- * key learns that it was revoked, has ended, or is not taken from where he is.
+ * Verifies API keys. An unknown id, a wrong secret and a malformed key are refused alike; only a caller with the whole key
+ * learns that it was revoked, has expired, or is not allowed from the caller's address.
  */
 
 import type { Database } from '../../database/pool.js'
@@ -16,12 +16,12 @@ import { ApiKeyUses } from './api-key-uses.js'
 export interface ApiKeysOptions {
   readonly database: Database
   readonly logger: Logger
-  /** A clock that never goes backwards, for what is remembered. Default: that of the process. */
+  /** Monotonic clock of the cache, in milliseconds. Default: performance.now. */
   readonly now?: () => number
 }
 
 interface KnownKey extends StoredKey {
-  /** Undefined: from anywhere. */
+  /** Addresses that may use the key; undefined allows all. */
   readonly ranges: readonly AddressRange[] | undefined
 }
 
@@ -38,16 +38,16 @@ export class ApiKeys {
     this.#uses.start()
   }
 
-  /** Writes down the last uses. The database must still be there; where it is not, they are lost. */
+  /** Writes the last-used times. The database must still be open; without it they are lost. */
   close(): Promise<void> {
     return this.#uses.close()
   }
 
   /**
-   * @param address of the client, as trusted proxies tell it.
-   * @param mayLookUp called before the database is asked; what it throws is thrown here.
-   * @throws {Problem} 401 `key-invalid`, `key-revoked`, `key-expired`; 403 `address-not-allowed`; the database's own error
-   * when nobody can say: never a 401 for that, or clients would throw their keys away.
+   * @param address of the client, as reported by trusted proxies.
+   * @param mayLookUp called before the database is queried; an error that it throws is thrown here.
+   * @throws {Problem} 401 `key-invalid`, `key-revoked`, `key-expired`; 403 `address-not-allowed`; the error of the database if
+   *   the key cannot be looked up: never a 401, or clients would discard a valid key.
    */
   async principalOf(text: string, address: string | undefined, mayLookUp?: () => void): Promise<Principal> {
     const given = parseApiKey(text)
@@ -69,38 +69,38 @@ export class ApiKeys {
     }
   }
 
-  /** The key that a text names by its id, whatever else is wrong with it; undefined where there is none. */
+  /** The key with the id in `text`, even if the secret is wrong; undefined if there is none. */
   async named(text: string): Promise<{ readonly id: string; readonly workspace: string } | undefined> {
     const given = parseApiKey(text)
     return given && (await this.#cache.find(given.id))
   }
 
-  /** When a key ends, in milliseconds since 1970: Infinity never, -Infinity when it has been revoked or there is none. */
+  /** When a key expires, in milliseconds since 1970: Infinity never, -Infinity if it is revoked or does not exist. */
   async endOf(id: string): Promise<number> {
     const key = await this.#cache.find(id)
     if (!key || key.revoked_at !== null) return Number.NEGATIVE_INFINITY
     return key.expires_at?.getTime() ?? Number.POSITIVE_INFINITY
   }
 
-  /** Whether what was made for a key is good still, and from this address. @param address as for `principalOf`. */
+  /** Whether a key is still valid, and from this address: for links that were made for it. @param address as for `principalOf`. */
   async isGoodFrom(id: string, address: string | undefined): Promise<boolean> {
     const key = await this.#cache.find(id)
     if (!key || key.revoked_at !== null) return false
     return (key.expires_at?.getTime() ?? Number.POSITIVE_INFINITY) > Date.now() && isAllowedFrom(key, address)
   }
 
-  /** The key has been changed: whoever asks next is told how it is now. */
+  /** To be called when the key has changed: the next request reads it from the database. */
   forget(id: string): void {
     this.#cache.forget(id)
   }
 
-  /** Any key may have been changed. */
+  /** To be called when any key may have changed. */
   forgetAll(): void {
     this.#cache.forgetAll()
   }
 }
 
-/** Its rules are read once, when it is looked up. */
+/** Parses the address ranges once per look-up. */
 function known(key: StoredKey | undefined): KnownKey | undefined {
   return key && { ...key, ranges: key.allowed_ips?.flatMap(text => parseRange(text) ?? []) }
 }

@@ -1,25 +1,25 @@
 /**
- * What every process must hear of at once: a key or somebody's credentials have been revoked, the credentials of an
- * open stream renewed. Changes travel as events of a stream of their own, so they arrive like any event, in order,
- * and with NOTIFY off too. They carry ids, never secrets.
+ * The messages that every process must receive at once: a key or other credentials have been revoked, or the credentials of an
+ * open stream renewed. They are events of a stream of their own, so they arrive in order, and without NOTIFY too. They carry
+ * ids, never secrets.
  */
 
 import Type, { type Static } from 'typebox'
 import type { Database, Queryable } from '../../database/pool.js'
 import { ROLES } from '../principal.js'
 
-/** In the system's own workspace; so are the kind's and the events' names (migrations/0014_revocations.sql). */
+/** The name of that stream, in the system workspace. SQL knows the names of stream, kind and events too (migrations/). */
 export const ACCESS_STREAM = 'access'
 
 const orNull = Type.Union([Type.String(), Type.Null()])
 const Revoked = { id: Type.String(), workspace: Type.String(), subject: orNull, token_id: orNull }
 
 export const AccessChange = Type.Union([
-  /** A key was revoked or rotated: whoever remembers it looks it up again. */
+  /** A key was revoked or rotated: caches have to drop it. */
   Type.Object({ change: Type.Literal('key'), key: Type.String() }),
   /**
-   * A revocation was made or removed (sluice.revocations). Without either, as a gateway of the version before tells it,
-   * all are to be read again, as that gateway does whatever else it is told.
+   * A revocation was made or removed (sluice.revocations). A gateway of the previous version sends neither member and ignores
+   * both; then all revocations are read again.
    */
   Type.Object({
     change: Type.Literal('revocations'),
@@ -32,7 +32,7 @@ export const AccessChange = Type.Union([
     ),
     removed: Type.Optional(Type.Object(Revoked)),
   }),
-  /** An open stream shall go on with newer credentials. */
+  /** An open stream continues with newer credentials. */
   Type.Object({
     change: Type.Literal('renewal'),
     connection: Type.String(),
@@ -52,8 +52,8 @@ export type MadeRevocation = NonNullable<RevocationChange['made']>
 export type RemovedRevocation = NonNullable<RevocationChange['removed']>
 
 /**
- * Tells all processes, once the caller's transaction commits. Without a transaction, at once. It sends no NOTIFY, which
- * can fail a COMMIT: until the caller wakes the others, they find it with their poll.
+ * Sends a change to all processes, with the COMMIT of the caller's transaction, if there is one. Sends no NOTIFY, which can
+ * fail a COMMIT: other processes find the change with their poll, or when the caller wakes them.
  */
 export async function publishAccessChange(database: Queryable, change: AccessChange): Promise<void> {
   await database.query({
@@ -63,7 +63,7 @@ export async function publishAccessChange(database: Queryable, change: AccessCha
   })
 }
 
-/** Wakes the gateways after a change, for a program that has no bus. What fails here costs them the wait for their poll. */
+/** Wakes the gateways after a change, for a program without a bus. If that fails, they find the change with their poll. */
 export async function wakeForAccessChange(database: Database): Promise<void> {
   const streams = `array(select id from sluice.streams where workspace = '$system' and name = $1)`
   await database.query(`select sluice.wake(${streams})`, [ACCESS_STREAM]).catch(() => undefined)

@@ -1,16 +1,16 @@
 /**
- * Watches the credentials of one request that goes on for long: an upload, an export, a request that waits. `signal` aborts when
- * they are revoked or end, and its reason is the Problem that says which.
+ * Watches the credentials of one long request: an upload, an export, a long poll. `signal` aborts when they are revoked or
+ * expire; its reason is the Problem that says which.
  */
 import { endFor, expired } from '../credential-end.js'
 import type { Principal } from '../principal.js'
 
-/** The longest time that a timer takes. */
+/** The longest delay of setTimeout. */
 const LONGEST_TIMER_MS = 2_147_483_647
 
 export interface CredentialWatchOptions {
   readonly principal: Principal
-  /** The principal as its credentials are now. @throws {Problem} when they have been revoked. */
+  /** The principal with its current expiry. @throws {Problem} if its credentials have been revoked. */
   current(principal: Principal): Principal
   onStopped(): void
 }
@@ -33,7 +33,7 @@ export class CredentialWatch {
     return this.#over.signal
   }
 
-  /** Looks at the credentials now; to be called when they may have changed. */
+  /** Checks the credentials now; to be called when they may have changed. */
   check(): void {
     const { principal, current } = this.#options
     clearTimeout(this.#timer)

@@ -1,9 +1,9 @@
 /**
- * Whether credentials that were good when they were verified still are: asked for each request, and again where a stream
- * is opened; and the end of all that is open when they are not.
+ * Enforces revocations on open and new streams and requests: checks credentials for each request, again when a stream is
+ * opened, and ends whatever is open when they are revoked.
  *
- * What is revoked is known in memory. Whoever changes that here looks at everybody who is in at once; whoever comes in asks
- * in the very turn in which he is taken up. So nobody slips through between the two.
+ * Revocations are in memory. A new one is applied to all open streams in the same turn of the event loop; a new stream is
+ * checked in the turn in which it is admitted. So there is no moment in between for a stream to escape.
  */
 import { LRUCache } from 'lru-cache'
 import type { Database } from '../../database/pool.js'
@@ -18,11 +18,11 @@ import type { OpenStreams } from './open-streams.js'
 import { selectInForce } from './revocation-rows.js'
 import { Revocations } from './revocations.js'
 
-/** How long a request waits until the revocations have been read for the first time. */
+/** How long a request waits for the first read of the revocations. */
 const FIRST_LOAD_MS = 2_000
-/** Keys that have changed while this process ran. */
+/** Number of keys that are remembered because they changed while this process ran. */
 const CHANGED_KEYS = 10_000
-/** Revocations whose removal is remembered; it is needed for as long as a COMMIT takes to be answered. */
+/** Number of removed revocations that are remembered; needed only as long as a COMMIT takes to be answered. */
 const REMOVED_REVOCATIONS = 10_000
 
 export interface GuardOptions {
@@ -31,7 +31,7 @@ export interface GuardOptions {
   readonly keys: {
     forget(id: string): void
     forgetAll(): void
-    /** In ms since 1970; Infinity never, -Infinity when it has been revoked or there is none. */
+    /** Expiry in ms since 1970; Infinity never, -Infinity if the key is revoked or does not exist. */
     endOf(id: string): Promise<number>
   }
 }
@@ -44,11 +44,11 @@ export class Guard {
   readonly #watches = new Set<CredentialWatch>()
   readonly #keyEnds = new LRUCache<string, number>({ max: CHANGED_KEYS })
   readonly #loaded: Promise<void>
-  #tellLoaded: () => void = () => {}
+  #markLoaded: () => void = () => {}
   #revocations: Revocations | undefined
-  /** Told while the revocations are being read: what is read may be of before. */
+  /** Changes that arrive during a read of all revocations, which may not include them. */
   #meanwhile: RevocationChange[] | undefined
-  /** A removal may be heard of before the answer to what made the revocation. */
+  /** The message about a removal may arrive before the answer to the request that made the revocation. */
   readonly #removed = new LRUCache<string, true>({ max: REMOVED_REVOCATIONS })
   #reading: Promise<void> = Promise.resolve()
   #queued: Promise<void> | undefined
@@ -56,13 +56,13 @@ export class Guard {
   constructor(options: GuardOptions) {
     this.#options = options
     this.#loaded = new Promise(resolve => {
-      this.#tellLoaded = resolve
+      this.#markLoaded = resolve
     })
   }
 
   /**
-   * To be awaited for every request, however its credentials were verified, or remembered.
-   * @throws {Problem} 401 `token-revoked`, `key-revoked`; 503 `database-unavailable` where nobody can say yet.
+   * Must be awaited for every request, however its credentials were verified.
+   * @throws {Problem} 401 `token-revoked`, `key-revoked`; 503 `database-unavailable` before the first read of the revocations.
    */
   async assertNotRevoked(principal: Principal): Promise<void> {
     if (!this.#revocations) await withinDeadline(this.#loaded, FIRST_LOAD_MS)
@@ -70,12 +70,12 @@ export class Guard {
   }
 
   /**
-   * The principal as its credentials are now: to be asked in the turn in which a stream is opened.
+   * The principal with its current expiry. To be called in the turn of the event loop in which a stream is opened.
    * @throws {Problem} as `assertNotRevoked`.
    */
   current(principal: Principal): Principal {
     if (!this.#revocations) {
-      throw unavailable('database-unavailable', 'What has been revoked cannot be read yet. Try again.')
+      throw unavailable('database-unavailable', 'The revocations have not been read yet. Try again.')
     }
     if (this.#concerns(principal)) throw principal.credential.kind === 'key' ? keyRevoked() : tokenRevoked()
     return this.#endingWithKey(principal)
@@ -91,13 +91,13 @@ export class Guard {
     return this.#options.streams.admit(this.current(principal), access)
   }
 
-  /** Requests in this process whose credentials are watched because they go on for long. */
+  /** Number of long requests in this process whose credentials are watched. */
   get watched(): number {
     return this.#watches.size
   }
 
   /**
-   * Watches the credentials of a request until it is stopped.
+   * Watches the credentials of a request until the watch is stopped.
    * @throws {Problem} as `assertNotRevoked`.
    */
   watch(principal: Principal): CredentialWatch {
@@ -113,18 +113,18 @@ export class Guard {
   }
 
   /**
-   * What `wait` finds for a request, unless its credentials are revoked meanwhile.
-   * @param gone aborts when the client disconnects. The signal that `wait` gets aborts then too, and when the credentials end.
+   * The result of `wait` for a request, unless its credentials are revoked meanwhile.
+   * @param disconnected aborts when the client disconnects. The signal of `wait` aborts then, or when the credentials end.
    * @throws {Problem} as `assertNotRevoked`.
    */
   async whileGood<T>(
     principal: Principal,
-    gone: AbortSignal,
+    disconnected: AbortSignal,
     wait: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const watch = this.watch(principal)
     try {
-      const found = await wait(AbortSignal.any([gone, watch.signal]))
+      const found = await wait(AbortSignal.any([disconnected, watch.signal]))
       this.current(principal)
       return found
     } finally {
@@ -132,7 +132,7 @@ export class Guard {
     }
   }
 
-  /** Begins anew: reads the revocations, and how the keys are that somebody is here with, or will come with. */
+  /** Starts from scratch: reads all revocations and the keys of everything that is open, and empties the cache of keys. */
   async load(): Promise<void> {
     this.#options.keys.forgetAll()
     await this.reload()
@@ -142,7 +142,7 @@ export class Guard {
     await Promise.all([...keys].map(key => this.keyChanged(key)))
   }
 
-  /** Takes note of revocations that were made or removed, in their order. The same one may be told again. */
+  /** Applies revocations that were made or removed, in their order. The same change may be applied repeatedly. */
   apply(changes: readonly RevocationChange[]): void {
     this.#meanwhile?.push(...changes)
     if (!this.#revocations) return
@@ -151,8 +151,8 @@ export class Guard {
   }
 
   /**
-   * Reads all revocations: at the start, after a gap, and when nobody says which one has changed. Of many who ask meanwhile all
-   * get what is read after they asked.
+   * Reads all revocations: at the start, after a gap, and for a change that does not name its revocation. Concurrent callers
+   * share the next read, which begins after their call.
    */
   reload(): Promise<void> {
     this.#queued ??= this.#reading
@@ -174,7 +174,7 @@ export class Guard {
     this.#sweep()
   }
 
-  /** Newer credentials for an open stream, wherever it is. Ones that have been revoked meanwhile are not taken. */
+  /** Applies newer credentials to an open stream of this process, unless they have been revoked meanwhile. */
   renew(connection: string, principal: Principal): void {
     if (!this.#concerns(principal)) this.#options.streams.renew(connection, this.#endingWithKey(principal))
   }
@@ -189,7 +189,7 @@ export class Guard {
     } finally {
       this.#meanwhile = undefined
     }
-    this.#tellLoaded()
+    this.#markLoaded()
     this.#sweep()
   }
 
@@ -215,7 +215,7 @@ export class Guard {
     return ended || (this.#revocations?.concerns(principal) ?? false)
   }
 
-  /** Whoever verified the credentials may have known a key as it was before it was rotated. */
+  /** The credentials may have been verified against a cached key from before its rotation. */
   #endingWithKey(principal: Principal): Principal {
     const { credential, expiresAt } = principal
     const end = credential.kind === 'key' ? this.#keyEnds.get(credential.id) : undefined

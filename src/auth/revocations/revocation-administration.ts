@@ -1,5 +1,5 @@
 /**
- * Making, listing and removing the revocations of a workspace. A change, its entry in the audit log and the word to all
+ * Creates, lists and removes the revocations of a workspace. A change, its entry in the audit log and the message to all
  * processes are one transaction.
  */
 import { type Origin, recordAudit } from '../../audit/audit.js'
@@ -12,15 +12,14 @@ import { type MadeRevocation, publishAccessChange } from './access-change.js'
 import type { NewRevocation, Revocation } from './revocation.js'
 import * as rows from './revocation-rows.js'
 
-/** Every process holds all that are in force: one workspace must not fill the memory of all. About 100 bytes each. */
+/** Every process holds all revocations in force, about 100 bytes each: one workspace must not fill the memory of all. */
 const MAX_REVOCATIONS = 10_000
-/** Room that is left for revoking the whole workspace: a thief must not keep its owners from it by filling the list. */
+/** Reserved for revoking the whole workspace: a thief must not prevent that by filling the list. */
 const MORE_FOR_WORKSPACE = 100
 
 /**
- * @throws {Problem} 400 `invalid-request` unless exactly one of `subject`, `token_id` and `workspace` is given, and for an
- *   end that is over; 404 `not-found` for another workspace, whether there is one of that name or not; 409
- *   `too-many-revocations`.
+ * @throws {Problem} 400 `invalid-request` unless exactly one of `subject`, `token_id` and `workspace` is given, and for an end
+ *   in the past; 404 `not-found` for another workspace, whether it exists or not; 409 `too-many-revocations`.
  */
 export async function createRevocation(
   database: Database,
@@ -33,7 +32,7 @@ export async function createRevocation(
   if (workspace !== undefined && workspace !== origin.workspace) {
     throw new Problem(404, 'not-found', 'There is no such workspace for you: name your own.')
   }
-  // Written anew: Postgres does not take every offset that the schema does.
+  // Formatted again: the schema accepts time offsets that Postgres does not.
   const end = expires_at === undefined ? null : new Date(expires_at)
   if (end !== null && !(end.getTime() > Date.now())) {
     throw invalid('body/expires_at must be a time in the future.')
@@ -72,7 +71,7 @@ export async function listRevocations(
   return { revocations: page.map(({ revocation }) => revocation), next_cursor }
 }
 
-/** What was refused because of it is taken again. @returns what was removed. @throws {Problem} 404 `not-found`. */
+/** Credentials that it revoked are accepted again. @returns the removed revocation. @throws {Problem} 404 `not-found`. */
 export async function removeRevocation(database: Database, origin: Origin, id: string): Promise<Revocation> {
   return inWorkspace(database, origin.workspace, async client => {
     const removed = await rows.deleteRevocation(client, origin.workspace, id)
@@ -87,7 +86,7 @@ export async function removeRevocation(database: Database, origin: Origin, id: s
   })
 }
 
-/** What a process needs to know of it. */
+/** The part of a revocation that every process holds. */
 export function inForce({ id, workspace, subject, token_id, at, expires_at }: Revocation): MadeRevocation {
   const expiresAt = expires_at === null ? null : Date.parse(expires_at)
   return { id, workspace, subject, token_id, at: Date.parse(at), expiresAt }
@@ -101,7 +100,7 @@ function tooMany(): Problem {
   return new Problem(
     409,
     'too-many-revocations',
-    `There are ${MAX_REVOCATIONS} revocations. Remove some, or revoke the whole workspace; with expires_at they go by themselves.`,
+    `There are ${MAX_REVOCATIONS} revocations. Remove some, or revoke the whole workspace; with expires_at they are removed automatically.`,
   )
 }
 

@@ -1,4 +1,4 @@
-/** The statements on sluice.revocations, one a function. None but `selectInForce` reaches beyond a workspace (I7). */
+/** The statements on sluice.revocations, one per function. Only `selectInForce` reaches beyond a workspace (I7). */
 
 import { withIsoDates } from '../../database/iso-dates.js'
 import type { Queryable } from '../../database/pool.js'
@@ -14,7 +14,7 @@ interface RevocationRow extends Omit<Revocation, 'at' | 'expires_at'> {
 
 const COLUMNS = 'r.id, r.workspace, r.subject, r.token_id, r.at, r.by, r.reason, r.expires_at'
 
-/** Of all workspaces: who asks has credentials of any. */
+/** Of all workspaces: the process checks callers of every workspace. */
 export async function selectInForce(database: Queryable): Promise<RevocationInForce[]> {
   const { rows } = await database.query<RevocationRow>({
     name: 'sluice-revocations-in-force',
@@ -42,7 +42,7 @@ export async function insertRevocation(
   return withIsoDates(made)
 }
 
-/** The newest first. */
+/** Newest first. */
 export async function selectRevocations(
   client: WorkspaceClient,
   workspace: string,
@@ -62,7 +62,7 @@ export async function selectRevocations(
   return rows.map(({ microseconds, ...row }) => ({ revocation: withIsoDates(row), at: microseconds }))
 }
 
-/** @returns what was removed; undefined when there was no such one. */
+/** @returns the removed revocation; undefined if there is none with this id. */
 export async function deleteRevocation(
   client: WorkspaceClient,
   workspace: string,
@@ -83,7 +83,7 @@ export async function countRevocations(client: WorkspaceClient, workspace: strin
   return rows[0]?.count ?? 0
 }
 
-/** Those of a workspace that do nothing any more. */
+/** Deletes the expired revocations of a workspace. */
 export async function deleteExpired(client: WorkspaceClient, workspace: string): Promise<void> {
   await client.query(
     'delete from sluice.revocations r where r.workspace = $1 and r.expires_at < clock_timestamp()',

@@ -1,6 +1,6 @@
 /**
- * What every process hears of changes of access (src/auth/revocations/access-change.ts), from the stream on which they are told. The
- * state is in the tables; whoever begins to follow, or cannot go on, reads it anew, so that no change is missed.
+ * Follows the stream of access changes (access-change.ts) and applies them to this process. The tables hold the state: when a
+ * process begins to follow, or cannot continue after a gap, it reads the tables, so no change is missed.
  */
 import Value from 'typebox/value'
 import { databaseFault } from '../../database/database-fault.js'
@@ -13,7 +13,7 @@ import type { Principal } from '../principal.js'
 import { ACCESS_STREAM, AccessChange } from './access-change.js'
 import type { Guard, RevocationChange } from './guard.js'
 
-/** Of a kind of its own: its events are no state, and go after a day (plugins/retention.ts). */
+/** A kind of its own: its events are messages, not state, and are removed after a day. */
 const KIND = 'access'
 export const ACCESS_KEPT_DAYS = { [KIND]: 1 }
 
@@ -41,10 +41,10 @@ export class RevocationStream {
     })
   }
 
-  /** To be called after each COMMIT of a change of access: the change itself sends no NOTIFY, which could fail it. */
+  /** Must be called after the COMMIT of each access change, which itself sends no NOTIFY. */
   wake(): void {
     const { id } = this.#stream
-    // A process that does not follow yet reads everything when it does.
+    // A process that does not follow the stream yet reads all changes when it does.
     if (id !== undefined) this.#options.onCommitted([id])
   }
 
@@ -63,7 +63,7 @@ export class RevocationStream {
     const revocations: RevocationChange[] = []
     for (const { data } of events) {
       const change: unknown = JSON.parse(data)
-      // One that a newer version tells of, in the middle of a deploy, is for that.
+      // An unknown change, sent by a newer version during a deploy, concerns that version only.
       if (!Value.Check(AccessChange, change)) continue
       if (change.change === 'key') keys.add(change.key)
       else if (change.change === 'revocations') {
@@ -79,7 +79,7 @@ export class RevocationStream {
   }
 
   #failed(error: unknown): void {
-    const message = 'A change of access cannot be read; everything is read anew.'
+    const message = 'Cannot apply a change of access; reading all revocations and keys again.'
     if (!databaseFault(error)) this.#options.logger.error({ err: error }, message)
     this.#stream.loadAnew()
   }
@@ -95,7 +95,7 @@ function principalIn({ expiresAt, credential: { kind, id }, ...rest }: Renewal['
   }
 }
 
-/** The change that tells of newer credentials for a stream. */
+/** The message that renews the credentials of a stream. */
 export function renewalOf(connection: string, { expiresAt, credential, ...rest }: Principal): AccessChange {
   const { kind, id } = credential
   return {

@@ -1,10 +1,10 @@
 /**
- * The revocations that are in force, in memory: every request asks them, so asking costs no query. One that is made or removed
- * is applied alone, so a change costs nothing for all the others; both may be told more than once.
+ * The revocations in force, in memory, so that the check of every request costs no query. A revocation that is made or removed
+ * is applied by itself, at a cost that does not depend on the number of others. The same change may be applied repeatedly.
  */
 import type { Principal } from '../principal.js'
 
-/** What decides whether credentials are revoked. Times are in milliseconds since 1970; `expiresAt` Infinity: never. */
+/** One revocation. Times are in milliseconds since 1970; `expiresAt` is Infinity if it never expires. */
 export interface RevocationInForce {
   readonly id: string
   readonly workspace: string
@@ -16,11 +16,11 @@ export interface RevocationInForce {
 
 type Term = Pick<RevocationInForce, 'id' | 'at' | 'expiresAt'>
 
-/** Of which one workspace holds so few, expired ones are not looked for. */
+/** Up to this number of revocations of a workspace, expired ones are not removed. */
 const FEW = 100
 
 class OfWorkspace {
-  /** By a subject or a token's id behind its kind, or '' for all of the workspace. */
+  /** By `subject <id>`, `token <id>`, or '' for the whole workspace. */
   readonly #terms = new Map<string, Term[]>()
   readonly #ids = new Set<string>()
   #pruneAt = FEW
@@ -42,7 +42,7 @@ class OfWorkspace {
     if (this.#ids.has(id)) this.#keep(name, term => term.id !== id)
   }
 
-  /** Nobody tells of the end of a revocation. Each time that the number has doubled, so an addition costs the same. */
+  /** Removes expired revocations each time the number has doubled: amortised, an addition costs the same. */
   #prune(now: number): void {
     for (const name of this.#terms.keys()) this.#keep(name, ({ expiresAt }) => now < expiresAt)
     this.#pruneAt = Math.max(FEW, 2 * this.#ids.size)
@@ -81,7 +81,7 @@ export class Revocations {
   concerns({ workspace, id, issuedAt, credential }: Principal, now = Date.now()): boolean {
     const own = this.#workspaces.get(workspace)
     if (!own) return false
-    // Tokens know whole seconds: one of the very second may be of before, and is taken to be.
+    // `iat` has whole seconds: a token of the same second may be older than the revocation, so it counts as older.
     const issued = credential.kind === 'token' ? Math.floor(issuedAt / 1_000) * 1_000 : issuedAt
     const inForce = ({ expiresAt }: Term) => now < expiresAt
     const ofBefore = (term: Term) => inForce(term) && issued <= term.at

@@ -1,24 +1,24 @@
 /**
- * The path that a stream ticket is for: written in one way only, so that the browser, every proxy and the gateway mean
- * the same by it and two texts can be compared.
+ * The path of a stream ticket. It has exactly one spelling, so that the browser, every proxy and the gateway read it alike, and
+ * paths can be compared as text.
  */
 import { Problem } from '../../problems/problem.js'
 import type { Role } from '../principal.js'
 
-/** As long as a path and its query may be; a request's whole head has 16 KiB. */
+/** Longest path with query; the whole head of a request has 16 KiB. */
 export const MAX_PATH_LENGTH = 4_096
 
-/** What a browser sends as it is written (RFC 3986 §3.3, §3.4), but `;`, which some take for the start of a query. */
+/** Text that browsers send unchanged (RFC 3986 §3.3, §3.4), except `;`, where some servers begin the query. */
 const WRITTEN_OUT =
   /^(?:\/(?:[A-Za-z0-9._~!$&'()*+,=:@-]|%[0-9A-Fa-f]{2})+)+(?:\?(?:[A-Za-z0-9._~!$&'()*+,=:@/?-]|%[0-9A-Fa-f]{2})*)?$/
 const CREDENTIALS = ['token', 'ticket']
-/** Stands for this gateway, whatever its name is. */
+/** Placeholder for the origin of this gateway. */
 const SELF = 'http://gateway.invalid'
 
 export interface StreamRoute {
-  /** As the router has it, such as `/api/jobs/:id/events`. */
+  /** Pattern of the router, such as `/api/jobs/:id/events`. */
   readonly pattern: string
-  /** One of these is needed. */
+  /** The caller needs one of these. */
   readonly roles: readonly Role[]
 }
 
@@ -27,22 +27,22 @@ export interface StreamRoute {
  * @throws {Problem} 400 `invalid-path`.
  */
 export function pathnameOf(path: string): string {
-  if (path.length > MAX_PATH_LENGTH || !WRITTEN_OUT.test(path)) throw invalidPath('it is not written out')
+  if (path.length > MAX_PATH_LENGTH || !WRITTEN_OUT.test(path)) throw invalidPath('it is not in normal form')
   const { pathname, search, searchParams } = new URL(path, SELF)
   // A browser resolves `..` and `%2e`; the router here does not.
-  if (pathname + search !== path && `${pathname}?` !== path) throw invalidPath('it is not written out')
-  if (CREDENTIALS.some(name => searchParams.has(name))) throw invalidPath('it has a token or ticket in it')
+  if (pathname + search !== path && `${pathname}?` !== path) throw invalidPath('it is not in normal form')
+  if (CREDENTIALS.some(name => searchParams.has(name))) throw invalidPath('it contains a token or ticket')
   return pathname
 }
 
-/** The path that opens the stream: with the ticket in its query. */
+/** The path with the ticket in its query, which opens the stream. */
 export function withTicket(path: string, ticket: string): string {
   return `${path}${path.includes('?') ? '&' : '?'}ticket=${ticket}`
 }
 
 /**
- * The route that a path leads to.
- * @throws {Problem} 400 `invalid-path`: to none of these.
+ * The route of a path.
+ * @throws {Problem} 400 `invalid-path` if none of the routes matches.
  */
 export function routeAt(pathname: string, routes: readonly StreamRoute[]): StreamRoute {
   const parts = pathname.split('/')
@@ -57,6 +57,6 @@ export function routeAt(pathname: string, routes: readonly StreamRoute[]): Strea
 }
 
 function invalidPath(reason: string): Problem {
-  const detail = `There is no ticket for this path: ${reason}. Write it as /api/events?types=item.*, without a host.`
+  const detail = `No ticket for this path: ${reason}. Write it like /api/events?types=item.*, without a host.`
   return new Problem(400, 'invalid-path', detail)
 }

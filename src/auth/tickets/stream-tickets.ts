@@ -1,8 +1,8 @@
 /**
- * Stream tickets: what opens a stream where no header can be set. A ticket is 256 random bits for one principal and one
- * path, of which the database has the hash only. Whoever comes first within half a minute spends it, and binds it to
- * the own browser; from then on that browser alone may come back with it, as an EventSource does by itself.
- * docs/decisions/0001-stream-tickets.md says why so.
+ * Stream tickets open a stream for clients that cannot set headers, such as EventSource. A ticket is 256 random bits for one
+ * principal and one path; the database holds only its hash. The first request within half a minute spends the ticket and
+ * binds it to its browser; after that, only this browser can reconnect with it, as EventSource does automatically.
+ * docs/decisions/0001-stream-tickets.md gives the reasons.
  */
 import { randomBytes } from 'node:crypto'
 import { gateOf } from '../../database/fair-gate.js'
@@ -14,17 +14,17 @@ import { ticketInvalid, tokenExpired } from '../refusals.js'
 
 const TICKET_BYTES = 32
 const TICKET = /^[A-Za-z0-9_-]{43}$/
-/** How long a ticket waits to be spent. */
+/** Time within which a ticket must be spent. */
 const TO_SPEND_MS = 30_000
-/** How long a browser may come back with one that it has spent; less when the credentials end before. */
+/** Time for which a browser can reconnect with a spent ticket; less if the credentials end before. */
 const TO_RETURN_MS = 24 * 3_600_000
 
-/** Whose a ticket is, is known when it has been looked up: until then all that are brought share one workspace's share. */
+/** The workspace of a ticket is unknown before its look-up, so all look-ups share the connections of one workspace. */
 const UNKNOWN = ''
 
 export interface Ticket {
   readonly ticket: string
-  /** Until when it must be spent. */
+  /** Time by which it must be spent. */
   readonly expiresAt: Date
 }
 
@@ -36,8 +36,8 @@ export class StreamTickets {
   }
 
   /**
-   * A new ticket, good for `principal` on that path.
-   * @throws {Problem} 401 `token-expired`: nothing is left of the credentials.
+   * A new ticket for `principal` on this path.
+   * @throws {Problem} 401 `token-expired` if the credentials have ended.
    */
   async issue(principal: Principal, pathname: string): Promise<Ticket> {
     const { id, workspace, role, credential, issuedAt, expiresAt } = principal
@@ -70,12 +70,11 @@ export class StreamTickets {
   }
 
   /**
-   * Whose the ticket is. It is spent by that, unless it was spent before or is refused. A ticket that a key asked for is held
-   * to the key: it ends with it, and is good from the key's addresses only, each time that it is brought.
-   * @param address of the client, as trusted proxies tell it; undefined where it cannot be believed.
-   * @param browser the secret in the cookie of the browser that brings it.
-   * @throws {Problem} 401 `ticket-invalid`, whatever is wrong: unknown, over, for another path, another browser's, from
-   *   another address.
+   * The principal of a ticket, which is thereby spent. A ticket that was issued to an API key depends on the key at every use:
+   * it ends with the key, and works only from the key's addresses.
+   * @param address of the client, as reported by trusted proxies; undefined if it cannot be trusted.
+   * @param browser the secret in the browser's cookie.
+   * @throws {Problem} 401 `ticket-invalid` for every reason: unknown, expired, another path, browser or address.
    */
   async take(
     ticket: string,
@@ -84,7 +83,7 @@ export class StreamTickets {
     address: string | undefined,
   ): Promise<Principal> {
     if (!TICKET.test(ticket)) throw ticketInvalid()
-    // Of those who race for it one finds it unspent: the others wait for its row, and then see the browser in it.
+    // Of concurrent requests, one finds the ticket unspent; the others wait for its row and then see the browser in it.
     const statement = {
       name: 'sluice-take-ticket',
       text: `with allowed as (

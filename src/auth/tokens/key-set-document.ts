@@ -1,6 +1,6 @@
 /**
- * Fetches a key set (RFC 7517) from the one address that is configured, and reads it. The issuer is trusted with its keys
- * and with nothing else: it cannot send us to another address, keep us waiting, or fill our memory.
+ * Fetches a key set (RFC 7517) from the configured URL and parses it. The issuer is trusted with its keys and nothing else: it
+ * cannot redirect us, make us wait, or fill our memory.
  */
 
 import { createPublicKey, type KeyObject } from 'node:crypto'
@@ -8,7 +8,7 @@ import { isJson } from '../../bytes/media-type.js'
 import { type Algorithm, algorithmsOf, pemOf } from './keys.js'
 
 const FETCH_TIMEOUT_MS = 5_000
-/** A key with its certificates is some 4 KiB. */
+/** A key with its certificates has about 4 KiB. */
 const MAX_BYTES = 512 * 1024
 const MAX_KEYS = 100
 
@@ -19,8 +19,8 @@ export interface PublicKey {
 }
 
 /**
- * @param url may hold a name and a password (RFC 7617).
- * @throws {Error} when the answer is not a key set, or does not come in time; its text names the remedy.
+ * @param url may contain a user name and a password (RFC 7617).
+ * @throws {Error} if the answer is not a key set or does not arrive in time; the message names the remedy.
  */
 export async function fetchKeys({ href, username, password }: URL): Promise<PublicKey[]> {
   const url = new URL(href)
@@ -34,7 +34,7 @@ export async function fetchKeys({ href, username, password }: URL): Promise<Publ
   } catch (error) {
     throw new Error(`${url.origin}${url.pathname} gave no key set`, { cause: error })
   } finally {
-    // Nothing more is wanted of a refused answer. One that was read, or that broke, has nothing left to cancel.
+    // Drops the rest of a refused answer. An answer that was read, or that broke, has nothing left to cancel.
     await response.body?.cancel().catch(() => undefined)
   }
 }
@@ -72,14 +72,14 @@ function keysIn(text: string): PublicKey[] {
   return document.keys.flatMap(readKey)
 }
 
-/** fetch refuses URLs that hold credentials, and quotes them in its error. */
+/** fetch refuses URLs with credentials, and quotes them in its error. */
 function basic(username: string, password: string): { authorization?: string } {
   if (username === '' && password === '') return {}
   const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
   return { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` }
 }
 
-/** Keys for other uses, of other kinds, or unreadable are left out (RFC 7517 §5). */
+/** Skips keys for other uses, of other kinds, and unreadable ones (RFC 7517 §5). */
 function readKey(jwk: unknown): PublicKey[] {
   if (typeof jwk !== 'object' || jwk === null) return []
   const { kid, use, alg } = jwk as { kid?: unknown; use?: unknown; alg?: unknown }

@@ -1,29 +1,29 @@
 /**
- * An issuer's public keys, by their ids (JWKS, RFC 7517). Fetched as a whole and kept: a key that the issuer has
- * withdrawn is gone at the next fetch, an unknown id cannot make us fetch more often than every few seconds, and
- * while the issuer cannot be reached the keys we have stay good for a while.
+ * The public keys of an issuer by id (JWKS, RFC 7517), fetched as a whole and cached. A withdrawn key is gone at the next
+ * fetch; unknown ids cannot cause more than one fetch in 5 s; while the issuer is unreachable, the cached keys remain valid
+ * for an hour.
  */
 import { unavailable } from '../../problems/problem.js'
 import { tokenInvalid } from '../refusals.js'
 import { fetchKeys, type PublicKey } from './key-set-document.js'
 
-/** After this the set is fetched anew: how long a withdrawn key lives on at most while the issuer answers. */
+/** The set is fetched again after this time, so a withdrawn key lives no longer while the issuer answers. */
 const FRESH_MS = 5 * 60_000
-/** How long the set is believed while the issuer does not answer. */
+/** How long the cached set is used while the issuer does not answer. */
 const STALE_MS = 60 * 60_000
-/** Least time between two fetches, whatever tokens come in. */
+/** Minimum time between two fetches, whatever tokens arrive. */
 const PAUSE_MS = 5_000
 const WELL_KNOWN = '.well-known/jwks.json'
 
 export interface KeySet {
   /**
-   * The key (PEM) that must have signed a token with this header. Without an id the one key that fits.
-   * @throws {Problem} 401 `token-invalid`: there is no such key; 503 `keys-unavailable`: nobody can say.
+   * The key (PEM) that a token with this header must be signed with. Without an id, the only key that fits.
+   * @throws {Problem} 401 `token-invalid` if there is no such key; 503 `keys-unavailable` if the set cannot be fetched.
    */
   find(header: { readonly kid?: unknown; readonly alg?: unknown }): Promise<string>
 }
 
-/** @param issuer the URL of the set, or of an issuer without a path (or with a final `/`) that has it in the usual place. */
+/** @param issuer URL of the set; a URL without a path, or ending in `/`, means the well-known place below it. */
 export function createKeySet(issuer: string, now: () => number = Date.now): KeySet {
   const url = setUrl(issuer)
   let keys: readonly PublicKey[] = []
@@ -57,7 +57,7 @@ export function createKeySet(issuer: string, now: () => number = Date.now): KeyS
       const wanted = key === undefined || now() - fetchedAt > FRESH_MS
       if (wanted && (fetching !== undefined || now() - triedAt >= PAUSE_MS)) {
         const refreshed = refresh()
-        // While the issuer is known not to answer, nobody waits for it whose key is at hand.
+        // While the issuer does not answer, a request whose key is cached does not wait for it.
         if (key === undefined || failure === undefined) await refreshed
         key = atHand()
       }
@@ -65,7 +65,7 @@ export function createKeySet(issuer: string, now: () => number = Date.now): KeyS
       if (failure === undefined) throw tokenInvalid('its issuer has no such key')
       throw unavailable(
         'keys-unavailable',
-        'The keys that prove tokens cannot be fetched. Try again.',
+        'The keys that verify tokens cannot be fetched. Try again.',
         5,
         failure,
       )

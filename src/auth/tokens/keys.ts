@@ -1,6 +1,6 @@
 /**
- * Which key proves a token, and which algorithms it is good for. The list of algorithms always comes from the key,
- * never from the token: a token that may choose could be "signed" with a public key as an HMAC secret (RFC 8725 §2.1).
+ * The key that verifies tokens, and the algorithms that it allows. The algorithms always come from the key, never from the
+ * token: otherwise an attacker could sign a token with the public key as an HMAC secret (RFC 8725 §2.1).
  */
 import { createPublicKey, type KeyObject, randomBytes } from 'node:crypto'
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
@@ -19,12 +19,12 @@ const MIN_RSA_BITS = 2048
 const SECRET_BYTES = 32
 const SECRET_FILE = 'jwt-secret'
 
-/** The algorithms that keys of a set may be for; each key then stands for its own only. */
+/** The algorithms that a key set may contain keys for; each key allows only its own. */
 const SET_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA'] as const satisfies Algorithm[]
 
 /**
- * The key that the configuration names.
- * @param developmentKey stands in where it names none (see `developmentSecret`).
+ * The configured key.
+ * @param developmentKey used if none is configured (see `developmentSecret`).
  * @throws {ConfigError}
  */
 export function keysOf(
@@ -37,7 +37,7 @@ export function keysOf(
   if (secret === undefined) {
     throw new ConfigError(['No JWT key is set. Set JWT_SECRET, JWT_PUBLIC_KEY or JWKS_URL.'])
   }
-  // Whoever has the public half of a key could sign with it as a secret.
+  // Anyone who has the public key could sign tokens with it.
   if (secret.includes('-----BEGIN')) {
     throw new ConfigError([
       'JWT_SECRET holds a key in PEM form. Set JWT_PUBLIC_KEY to its public half instead.',
@@ -51,7 +51,7 @@ function publicKey(text: string): Keys {
   const algorithms = algorithmsOf(key)
   if (algorithms.length === 0) {
     throw new ConfigError([
-      'JWT_PUBLIC_KEY is of a kind that is not taken. Use RSA of 2048 bits or more, EC P-256 or P-384, or Ed25519.',
+      'JWT_PUBLIC_KEY is of an unsupported kind. Use RSA of 2048 bits or more, EC P-256 or P-384, or Ed25519.',
     ])
   }
   return { kind: 'public', pem: pemOf(key), algorithms }
@@ -61,11 +61,11 @@ function readPem(pem: string): KeyObject {
   try {
     return createPublicKey(pem)
   } catch {
-    throw new ConfigError(['JWT_PUBLIC_KEY cannot be read. It must be a whole public key in PEM form.'])
+    throw new ConfigError(['JWT_PUBLIC_KEY cannot be read. It must be a complete public key in PEM form.'])
   }
 }
 
-/** The algorithms that a public key is good for; none for kinds that are not taken here. */
+/** The algorithms that a public key allows; none for unsupported kinds. */
 export function algorithmsOf(key: KeyObject): readonly Algorithm[] {
   const { modulusLength = 0, namedCurve } = key.asymmetricKeyDetails ?? {}
   switch (key.asymmetricKeyType) {
@@ -85,8 +85,8 @@ export function pemOf(key: KeyObject): string {
 }
 
 /**
- * A secret of this folder's own, made at the first call and kept in `jwt-secret` (mode 0600), so that tokens of
- * yesterday still work. For development: production names its key.
+ * A secret for development, generated once and kept in `jwt-secret` (mode 0600) of this directory, so that yesterday's tokens
+ * still work. Production configures its own key.
  */
 export async function developmentSecret(dataDir: string): Promise<string> {
   const file = join(dataDir, SECRET_FILE)
@@ -94,7 +94,9 @@ export async function developmentSecret(dataDir: string): Promise<string> {
   if ((await readSecret(file)) === undefined) await createSecret(file)
   const secret = await readSecret(file)
   if (secret === undefined || Buffer.from(secret, 'base64url').length !== SECRET_BYTES) {
-    throw new ConfigError([`${file} does not hold a secret. Delete the file; a new one will be made.`])
+    throw new ConfigError([
+      `${file} does not contain a secret. Delete the file; the next start generates a new one.`,
+    ])
   }
   return secret
 }
@@ -106,7 +108,7 @@ async function readSecret(file: string): Promise<string | undefined> {
   })
 }
 
-/** Written whole under another name and then linked: of two processes one wins, and neither reads half a secret. */
+/** Writes under another name and then links: one of two processes wins, and neither reads half a secret. */
 async function createSecret(file: string): Promise<void> {
   const draft = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`
   await writeFile(draft, randomBytes(SECRET_BYTES).toString('base64url'), { mode: 0o600, flag: 'wx' })

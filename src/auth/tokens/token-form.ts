@@ -1,16 +1,16 @@
 /**
- * The form of a token, looked at before its signature: three parts in the one right way to write them, a header that
- * asks for nothing we would have to understand, names that are there once. A library that reads on where two readers
- * could differ lets a token mean one thing to who issued it and another to us (RFC 8725 §2.4, §3.11).
+ * Checks the form of a token before its signature: three parts in canonical base64url, no header that changes the meaning of
+ * the token, no duplicate names. Where two parsers could differ, a token could mean one thing to its issuer and another to us
+ * (RFC 8725 §2.4, §3.11).
  */
 import { isUtf8 } from 'node:buffer'
 import { tokenInvalid } from '../refusals.js'
 
-/** What an access token may call itself (RFC 9068 §2.1); others are for other uses, and must not do for this one. */
+/** The types of an access token (RFC 9068 §2.1). Tokens of other types are for other uses and must not work here. */
 const TYPES: ReadonlySet<unknown> = new Set([undefined, 'jwt', 'at+jwt'])
-/** Each changes what the parts of the token are: compressed, encrypted, not encoded, another token. */
+/** Each changes the meaning of the token's parts: compressed, encrypted, not encoded, a nested token. */
 const STRANGE_HEADERS = ['zip', 'enc', 'b64', 'cty']
-/** A string ends with the text at the latest, so that no character is looked at twice. */
+/** An unterminated string ends with the text, so the scan is linear. */
 const PIECES = /"(?:[^"\\]|\\.)*(?:"|\\?$)|[{}[\]:]/gs
 
 /** @throws {Problem} 401 `token-invalid`. */
@@ -30,14 +30,14 @@ export function requireTokenForm(token: string): void {
   }
 }
 
-/** Whether this is how its bytes are written: other spellings would make many tokens of one. */
+/** Whether the part is the canonical encoding of its bytes. Other encodings would make several tokens of one. */
 function isCanonical(part: string): boolean {
   return Buffer.from(part, 'base64url').toString('base64url') === part
 }
 
 function membersOf(part: string): Readonly<Record<string, unknown>> {
   const bytes = Buffer.from(part, 'base64url')
-  // Bytes that are not UTF-8 would be read as U+FFFD, which makes one subject of two.
+  // Invalid bytes would all become U+FFFD, so two subjects could become one.
   if (!isUtf8(bytes)) throw tokenInvalid('it is not UTF-8')
   const text = bytes.toString()
   const value = parse(text)
@@ -56,7 +56,7 @@ function parse(text: string): unknown {
   }
 }
 
-/** Whether an object, written as this JSON, has two members of one name. RFC 7519 §4 leaves it open which would count. */
+/** Whether a JSON object has two members with the same name. RFC 7519 §4 does not say which one counts. */
 function namesTwice(json: string): boolean {
   const names = new Set<unknown>()
   let depth = 0

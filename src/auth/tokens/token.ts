@@ -1,31 +1,28 @@
-/**
- * From the claims of a token to a Principal. Nothing here verifies a signature: claims come in verified, and leave as
- * a Principal or as a Problem, never as anything else.
- */
+/** Turns the claims of a verified token into a Principal, or refuses them with a Problem. */
 import { WORKSPACE_PATTERN } from '../../log/event.js'
 import { type Principal, ROLES, type Role } from '../principal.js'
 import { tokenInvalid } from '../refusals.js'
 
-/** How far the clocks of issuer and gateway may differ: so long after its `exp` a token still opens a request, never a stream. */
+/** Tolerated clock difference between issuer and gateway: this long after its `exp`, a token still opens requests, no streams. */
 export const CLOCK_TOLERANCE_MS = 5_000
 
 const WORKSPACE = new RegExp(WORKSPACE_PATTERN)
-/** No control characters and no halves of characters: it goes to logs, keys and the database. */
+/** No control characters and no lone surrogates: the subject goes to logs, keys and the database. */
 const SUBJECT = /^[^\p{Cc}\p{Cs}]{1,256}$/u
 
-/** What a token must say, besides `exp` and `sub`. */
+/** The claims that a token needs besides `exp` and `sub`. */
 export interface ClaimRules {
   /** Name of the claim that holds the workspace. */
   readonly workspaceClaim: string
   /** Name of the claim that holds the role. */
   readonly roleClaim: string
-  /** The `iss` that is required; without it any issuer who holds the key will do. */
+  /** Required `iss`; undefined accepts every issuer that has the key. */
   readonly issuer?: string | undefined
-  /** What `aud` must name; without it `aud` is not looked at. */
+  /** Value that `aud` must contain; undefined does not check `aud`. */
   readonly audience?: string | undefined
 }
 
-/** @throws {Problem} 401 `token-invalid`, which names the claim. */
+/** @throws {Problem} 401 `token-invalid`, with the name of the claim. */
 export function principalOf(claims: object, rules: ClaimRules): Principal {
   const claim = (name: string): unknown => Reflect.get(claims, name)
   const id = claim('sub')
@@ -35,26 +32,26 @@ export function principalOf(claims: object, rules: ClaimRules): Principal {
   const issuedAt = claim('iat')
   const tokenId = claim('jti')
 
-  // Whole seconds, as every issuer writes them: 1e300 or "never" must not pass for a time.
+  // Whole seconds, as issuers write them: 1e300 or "never" is not a time.
   if (typeof exp !== 'number' || !Number.isSafeInteger(exp)) {
-    throw tokenInvalid('`exp` must be there, in whole seconds since 1970')
+    throw tokenInvalid('`exp` is required, in whole seconds since 1970')
   }
   if (typeof id !== 'string' || !SUBJECT.test(id)) {
-    throw tokenInvalid('`sub` must be there, with 1 to 256 characters, none of them a control character')
+    throw tokenInvalid('`sub` is required, with 1 to 256 characters and no control characters')
   }
   if (rules.issuer !== undefined && claim('iss') !== rules.issuer) {
-    throw tokenInvalid('`iss` is not the issuer that is asked for here')
+    throw tokenInvalid('`iss` is not the required issuer')
   }
   if (rules.audience !== undefined && ![claim('aud')].flat().includes(rules.audience)) {
     throw tokenInvalid('`aud` does not name this gateway')
   }
   if (typeof workspace !== 'string' || !WORKSPACE.test(workspace)) {
-    throw tokenInvalid(`\`${rules.workspaceClaim}\` must be there: 1 to 128 letters, digits and . _ : @ -`)
+    throw tokenInvalid(`\`${rules.workspaceClaim}\` is required: 1 to 128 letters, digits and . _ : @ -`)
   }
   if (!isRole(role)) throw tokenInvalid(`\`${rules.roleClaim}\` must be one of ${ROLES.join(', ')}`)
-  // It would outlast every revocation until then: that goes by what was issued before it.
+  // Revocations concern tokens issued before them, so a token from the future would outlast them.
   if (typeof issuedAt === 'number' && issuedAt * 1000 > Date.now() + CLOCK_TOLERANCE_MS) {
-    throw tokenInvalid('its time of issue (`iat`) has not come yet')
+    throw tokenInvalid('its time of issue (`iat`) is in the future')
   }
   return {
     id,

@@ -1,18 +1,18 @@
 /**
- * Whom tokens prove that have been verified, so that who calls often is decoded, verified and read once. Only what cannot
- * change is remembered: not beyond the `exp` of a token, and not whether it has been revoked (src/auth/revocations/guard.ts), which is
- * asked each time. So only for keys that stay: those of a JWKS may be withdrawn.
+ * Caches the principals of verified tokens, so that a token is decoded and verified once. Caches only what cannot change: not
+ * beyond the token's `exp`, and not whether it has been revoked, which is checked every time (revocations/guard.ts). So it
+ * works only for configured keys: those of a JWKS may be withdrawn.
  */
 import { LRUCache } from 'lru-cache'
 import type { Principal } from '../principal.js'
 
-/** A token takes 16 KiB at most. */
+/** A token has 16 KiB at most. */
 const REMEMBERED = 1_000
 
 export class VerifiedTokens {
   readonly #principals = new LRUCache<string, Principal>({ max: REMEMBERED })
 
-  /** @returns undefined for a token that is not remembered, or has ended. */
+  /** @returns undefined for a token that is not cached or has expired. */
   find(token: string): Principal | undefined {
     const principal = this.#principals.get(token)
     return principal && Date.now() < principal.expiresAt ? principal : undefined
