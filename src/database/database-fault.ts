@@ -43,7 +43,7 @@ const FAULTS: Readonly<Record<string, DatabaseFault>> = {
   '57000': AWAY,
   // A standby, a demoted primary, or default_transaction_read_only.
   '25006': READ_ONLY,
-  // Ended by the server's own timeouts. The first two end the session as well.
+  // Timeouts of the server. The first two end the session too.
   '25P03': { ...TOO_SLOW, discard: true },
   '25P04': { ...TOO_SLOW, discard: true },
   '57014': TOO_SLOW,
@@ -51,8 +51,8 @@ const FAULTS: Readonly<Record<string, DatabaseFault>> = {
   '40': CONTENDED,
   '55006': CONTENDED,
   '55P03': CONTENDED,
-  // The operator's: password, database, schema, tables, functions, roles, rights. As after a restore into another
-  // server, or while one is under way.
+  // For the operator: password, database, schema, tables, functions, roles, rights; as during or after a restore into
+  // another server.
   '28': NOT_SET_UP,
   '3D': NOT_SET_UP,
   '3F': NOT_SET_UP,
@@ -64,11 +64,11 @@ const FAULTS: Readonly<Record<string, DatabaseFault>> = {
   // A pooler that shares prepared statements between connections.
   '26000': NOT_SET_UP,
   '42P05': NOT_SET_UP,
-  // Disk, memory, connections, and the queue of NOTIFY. A full disk does not become empty by itself.
+  // Disk, memory, connections, the NOTIFY queue. A full disk needs a person.
   '53': OUT_OF_RESOURCES,
   '53100': { ...OUT_OF_RESOURCES, level: 'error' },
   '54000': OUT_OF_RESOURCES,
-  // The server's own: files, the disk below it, corruption, its bugs.
+  // Faults of the server: files, the disk below it, corruption, bugs.
   '58': BROKEN,
   F0: BROKEN,
   XX: BROKEN,
@@ -77,11 +77,11 @@ const FAULTS: Readonly<Record<string, DatabaseFault>> = {
 const SENTENCES: Readonly<Record<DatabaseFaultName, string>> = {
   away: 'The database cannot be reached right now.',
   'read-only': 'The database is read-only right now, so nothing can be changed.',
-  'not-set-up': 'The database lacks something that this gateway needs. The log of the gateway says what.',
+  'not-set-up': 'The database lacks something that this gateway needs. The log of the gateway names it.',
   'out-of-resources': 'The database is out of a resource right now, such as disk space or connections.',
   broken: 'The database reports a fault of its own.',
   'too-slow': 'The database took too long.',
-  contended: 'Others change the same right now.',
+  contended: 'Other transactions are changing the same data.',
 }
 
 /** Undefined for an error that a retry cannot fix, and for one that the database did not cause. */

@@ -114,7 +114,7 @@ export class FairGate {
 
 const gates = new WeakMap<Database, FairGate>()
 
-/** The one gate of a pool. */
+/** The gate of a pool; each pool has one. */
 export function gateOf(database: Database): FairGate {
   const known = gates.get(database)
   if (known) return known
@@ -123,7 +123,7 @@ export function gateOf(database: Database): FairGate {
   return gate
 }
 
-/** Whether the gate refused. */
+/** Whether an error is a refusal by the gate. */
 export function isBusy(error: unknown): boolean {
   return error instanceof Problem && error.code === 'database-busy'
 }
@@ -131,6 +131,6 @@ export function isBusy(error: unknown): boolean {
 function databaseBusy(): Problem {
   return unavailable(
     'database-busy',
-    'Your workspace uses its share of the database connections, and none became free in time. Send fewer requests at a time.',
+    'Your workspace uses its share of the database connections, and none became free in time. Send fewer concurrent requests.',
   )
 }

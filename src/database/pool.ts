@@ -1,7 +1,6 @@
 /**
- * The connections to Postgres that the whole process shares, and transactions on them. Every wait has a deadline:
- * for a connection, in the server (statement_timeout) and here (query_timeout), so a database that has gone silent
- * shows as an error and never as a request that hangs.
+ * The process's connections to Postgres, and transactions on them. Every wait has a deadline: for a connection, in the server
+ * (statement_timeout) and here (query_timeout), so a database that stops answering causes errors, never hanging requests.
  */
 import pg from 'pg'
 import { sqlState } from '../problems/problem.js'
@@ -11,9 +10,9 @@ import { pins } from './session.js'
 
 const CONNECT_TIMEOUT_MS = 5_000
 const STATEMENT_TIMEOUT_MS = 30_000
-/** Longer than the server's own limit, which cancels cleanly; this one finds a server that no longer answers. */
+/** Longer than the server's own limit, which cancels cleanly; this one detects a server that no longer answers. */
 const QUERY_TIMEOUT_MS = 35_000
-/** A peer that vanished without a word is noticed by the kernel, not by the next request. */
+/** The kernel detects a peer that disappeared silently, before the next request does. */
 const KEEP_ALIVE_DELAY_MS = 10_000
 
 const INT8 = 20
@@ -26,23 +25,23 @@ export type Queryable = pg.Pool | pg.PoolClient
 export type TransactionMode = 'repeatable read, read only'
 
 export interface PoolOptions {
-  /** Connections at most. */
+  /** Maximum number of connections. */
   readonly max: number
   /** Shown as application_name in pg_stat_activity. */
   readonly name: string
-  /** Whether a pooler may stand between (src/database/pooler.ts). */
+  /** Whether there may be a pooler in between (pooler.ts). */
   readonly pooled?: boolean | undefined
-  /** Settings besides those of src/database/session.ts, or instead. */
+  /** Settings in addition to those of session.ts, or overriding them. */
   readonly settings?: Readonly<Record<string, string>>
-  /** Milliseconds after which a connection that has not answered is given up. Default 35,000. */
+  /** Milliseconds after which a connection that does not answer is discarded. Default 35,000. */
   readonly queryTimeoutMs?: number
-  /** Told of every connection that breaks, idle or in use, until the pool is ended. The pool replaces it. */
+  /** Called for every connection that breaks, idle or in use, until the pool is ended. The pool replaces it. */
   onError(error: Error): void
 }
 
 /**
- * A pool that connects when it is first used. `bigint` arrives as a number (beyond 2^53 the query fails), `json` as
- * the text that is stored, `timestamptz` as a Date.
+ * A pool that connects on first use. `bigint` arrives as a number (beyond 2^53 the query fails), `json` as the stored text,
+ * `timestamptz` as a Date.
  */
 export function createPool(url: string, options: PoolOptions): Database {
   const { max, name, onError, pooled = false, settings, queryTimeoutMs = QUERY_TIMEOUT_MS } = options
@@ -56,14 +55,14 @@ export function createPool(url: string, options: PoolOptions): Database {
     keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
     types: { getTypeParser },
     ...(!pooled && {
-      // Set below as well. Sent here, so that a pooler which we do not know of refuses us instead of mixing up sessions.
+      // Also set below. Sent at connect too, so that an undeclared pooler refuses us instead of mixing up sessions.
       statement_timeout: STATEMENT_TIMEOUT_MS,
       onConnect: (client: pg.ClientBase) => client.query(pins('session', settings)).then(() => undefined),
     }),
   })
-  // The pool reports idle connections only. One that breaks while it is checked out emits `error` on the client,
-  // and nobody listening there would end the process.
-  // pg ends a pool before its connections are closed: a server that stops next may still cut them, to nobody's harm.
+  // The pool reports idle connections only. A connection that breaks in use emits `error` on the client, which would end the
+  // process without a listener. A pool counts as ended before its connections are closed: a server that stops then may still
+  // cut them, which does no harm.
   const report = (error: Error) => {
     if (!pool.ending) onError(error)
   }
@@ -74,9 +73,9 @@ export function createPool(url: string, options: PoolOptions): Database {
 }
 
 /**
- * Runs `work` between BEGIN and COMMIT on one connection; whatever it throws rolls back and is thrown on.
- * @param mode isolation and access, default read committed.
- * @throws also when the COMMIT did not commit, so a result that is returned is stored (I1).
+ * Runs `work` between BEGIN and COMMIT on one connection. If it throws, the transaction is rolled back and the error rethrown.
+ * @param mode isolation and access; default read committed.
+ * @throws also if COMMIT did not commit, so a returned result is stored (I1).
  */
 export async function inTransaction<T>(
   database: Database,
@@ -86,12 +85,12 @@ export async function inTransaction<T>(
   return transact(database, beginning(mode), work)
 }
 
-/** The statement that begins a transaction; the default isolation may be another on connections of a pooler. */
+/** The statement that begins a transaction. Names the isolation, because the default may differ behind a pooler. */
 export function beginning(mode: TransactionMode | 'read committed' = 'read committed'): string {
   return `begin isolation level ${mode}`
 }
 
-/** As `inTransaction`; `begin` is the statement that begins it, and what is said with it in the same round trip. */
+/** `inTransaction` with another first statement, which may set the transaction up in the same round trip. */
 export async function transact<T>(
   database: Database,
   begin: string,
@@ -102,7 +101,7 @@ export async function transact<T>(
   try {
     await client.query(begin)
     const result = await work(client)
-    // COMMIT of a transaction in which a statement failed is a ROLLBACK that reports success.
+    // If a statement of the transaction failed, COMMIT rolls back and reports success.
     const { command } = await client.query('commit')
     if (command !== 'COMMIT')
       throw new Error('The transaction was rolled back: a statement in it had failed.')
@@ -115,12 +114,12 @@ export async function transact<T>(
   }
 }
 
-/** Whether nobody answers any more: to wait for the answer to a ROLLBACK too would double the wait. */
+/** Whether the server no longer answers. Waiting for the answer to a ROLLBACK would double the wait. */
 function silent(error: unknown): error is Error {
   return error instanceof Error && sqlState(error) === undefined && databaseFault(error) !== undefined
 }
 
-/** The reason why this connection must not be used again, if there is one; `why` is what the transaction failed by. */
+/** The reason to discard this connection, if there is one. @param why the error of the transaction. */
 async function rollback(client: pg.PoolClient, why: unknown): Promise<Error | undefined> {
   try {
     await client.query('rollback')

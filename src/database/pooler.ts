@@ -1,13 +1,13 @@
 /**
- * Connections through a pooler, which may give each transaction another session of the server. So nothing is kept in
- * a session: every statement runs in a transaction that first sets what it depends on, and none is prepared under a name.
- * A statement outside of a transaction gets one of its own, which takes two round trips more.
+ * Connections through a pooler, which may give each transaction a different session of the server. So nothing depends on the
+ * session: every statement runs in a transaction that first sets its settings, and no statement is prepared by name. A
+ * statement outside a transaction gets a transaction of its own, at the cost of two more round trips.
  */
 import type pg from 'pg'
 import { sqlState } from '../problems/problem.js'
 import { databaseFault } from './database-fault.js'
 
-/** @param pins the statement that sets what the rest of its transaction depends on. */
+/** @param pins the statement that applies the settings to the rest of its transaction. */
 export function throughPooler(pool: pg.Pool, begin: string, pins: string): void {
   pool.on('connect', client => alwaysInTransaction(client, begin, pins))
   Object.assign(pool, {
@@ -38,7 +38,7 @@ function alwaysInTransaction(client: pg.PoolClient, begin: string, pins: string)
       await send('commit')
       return result
     } catch (error) {
-      // Whoever does not answer is not asked again: the connection is given up.
+      // Without an SQLSTATE the server has not answered: no ROLLBACK, the connection is discarded.
       if (sqlState(error) !== undefined) await send('rollback')
       throw error
     }

@@ -10,7 +10,7 @@ import { PROBLEM_MEDIA_TYPE, problemDocument } from '../problems/problem-documen
 
 /** All methods that a route here may have. */
 export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
-/** A request whose method Node does not know, such as QUERY before Node 22. */
+/** A request line whose method Node does not know, such as QUERY before Node 22. */
 const REQUEST_LINE = /^[A-Z][A-Z-]{0,31} [!-~]+ HTTP\/1\.1\r\n/
 
 interface ClientError extends Error {
@@ -25,16 +25,20 @@ function problemOf({ code, rawPacket }: ClientError): Problem {
     Buffer.isBuffer(rawPacket) &&
     REQUEST_LINE.test(rawPacket.toString('latin1'))
   ) {
-    const detail = `No path here takes this method. Use one of ${METHODS.join(', ')}.`
+    const detail = `No path here supports this method. Use one of ${METHODS.join(', ')}.`
     return new Problem(405, 'method-not-allowed', detail)
   }
   switch (code) {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return new Problem(408, 'request-timeout', 'The request took too long to arrive. Send it again, whole.')
+      return new Problem(
+        408,
+        'request-timeout',
+        'The request took too long to arrive. Send it again completely.',
+      )
     case 'HPE_HEADER_OVERFLOW':
-      return new Problem(431, 'head-too-large', 'Path and headers have more than 16 KiB. Send less.')
+      return new Problem(431, 'head-too-large', 'Path and headers exceed 16 KiB. Send less.')
     default:
-      return new Problem(400, 'malformed-request', 'This is not a request of HTTP/1.1.')
+      return new Problem(400, 'malformed-request', 'This is not an HTTP/1.1 request.')
   }
 }
 

@@ -1,23 +1,23 @@
 /**
- * How long a client may take, and how much it may send, before any route has to do with it. Node has limits of its own for
- * most of this; they are said here so that none of them is whatever the next version takes for sensible.
+ * The limits of a request before any route handles it: time and size. Node has defaults for most of them; they are set here, so
+ * that no version of Node changes them.
  *
- * None of them ends a stream: a stream is an answer, the request before it has arrived long ago. What ends one whose
- * client does not read is its sink, and what keeps one alive through proxies is its heartbeats.
+ * None of them ends a stream, which is a response: its request has arrived long ago. The sink ends the stream of a client that
+ * does not read, and heartbeats keep streams alive through proxies.
  */
 import { Problem } from '../problems/problem.js'
 import { STALLED_MS } from '../sse/sink.js'
 
 export interface HttpLimits {
-  /** The head of a request must have arrived within this time, from the first byte or, on a new connection, from its start. */
+  /** Ms within which the head of a request must arrive, from its first byte or, on a new connection, from the connect. */
   readonly headersTimeout: number
-  /** The whole request must have arrived within this time. */
+  /** Ms within which the whole request must arrive. */
   readonly requestTimeout: number
-  /** How often that is looked at: by so much they may be late. */
+  /** Ms between two checks of these limits, which may be exceeded by as much. */
   readonly connectionsCheckingInterval: number
-  /** A connection without a request is closed after this time. */
+  /** Ms after which a connection without a request is closed. */
   readonly keepAliveTimeout: number
-  /** An answer that does not fit into the socket's buffer, and of which no byte has gone for this time, is given up. */
+  /** Ms without progress after which a response that does not fit into the socket's buffer is aborted. */
   readonly answerTimeout: number
 }
 
@@ -25,50 +25,53 @@ export const HTTP_LIMITS: HttpLimits = {
   headersTimeout: 10_000,
   requestTimeout: 30_000,
   connectionsCheckingInterval: 1_000,
-  // Longer than nginx keeps its side (60 s), or it would now and then send into a connection that is closing.
+  // Longer than nginx keeps its side open (60 s), or nginx would sometimes send into a connection that is closing.
   keepAliveTimeout: 72_000,
   answerTimeout: STALLED_MS,
 }
 
 /**
- * Connections that wait until they are taken up, as many as the system allows (Linux: net.core.somaxconn, 4,096). Node asks
- * for 511: of thousands that come back at once after a restart the kernel then ignores most, and they try again after
- * 1, 3 and 7 s.
+ * Connections that may wait for accept, up to the limit of the system (Linux: net.core.somaxconn, 4,096). With Node's default
+ * of 511, the kernel ignores most of thousands of clients that reconnect after a restart, and they retry after 1, 3 and 7 s.
  */
 export const BACKLOG = 65_535
 
-/** Request line and headers together, in bytes; URLs with tokens fit. What proxies add must fit too. */
+/** Bytes of request line and headers. URLs with tokens fit, and so do the headers that proxies add. */
 const MAX_HEAD_BYTES = 16 * 1024
-/** One event of the largest size, with room for what is around it, or a batch of smaller ones. */
+/** Bytes of a body: room for one event of the largest size and its envelope, or for a batch of smaller ones. */
 const MAX_BODY_BYTES = 1024 * 1024
-/** Longer than any name may be, so that a schema and not the router says what is wrong with one. */
+/** Longer than any name may be, so that the schema reports the fault, not the router. */
 const MAX_PARAM_LENGTH = 1_024
-/** Browsers send about 20, proxies add 10. Far below 2,000, beyond which Node would drop headers without a word. */
+/** Browsers send about 20, proxies add 10. Far below 2,000, beyond which Node silently drops headers. */
 const MAX_HEADERS = 100
-/** No route takes as many. Each costs time to parse and to check, and 16 KiB hold 8,000. */
+/** No route has as many. Each costs time to parse and check, and 16 KiB hold 8,000. */
 const MAX_PARAMETERS = 100
 
-/** For the server and its framework. */
+/** The limits as options of Fastify and its server. */
 export function serverOptions({ keepAliveTimeout, requestTimeout, answerTimeout: _, ...limits }: HttpLimits) {
   return {
     bodyLimit: MAX_BODY_BYTES,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     keepAliveTimeout,
     requestTimeout,
-    // Of silence in either direction: a stream between two heartbeats is silent. The limits above find idle connections.
+    // Off: it counts silence, and a stream is silent between heartbeats. The limits above find idle connections.
     connectionTimeout: 0,
-    // Nothing is held per connection that would have to go now and then.
+    // Off: a connection holds nothing that would have to be freed from time to time.
     maxRequestsPerSocket: 0,
     http: { ...limits, maxHeaderSize: MAX_HEAD_BYTES },
   }
 }
 
-/** @throws {Problem} 431 or 400 where a request has more parts than any of ours. */
+/** @throws {Problem} 431 for too many headers, 400 for too many query parameters. */
 export function requireFewParts(url: string, rawHeaders: readonly string[]): void {
   if (rawHeaders.length > MAX_HEADERS * 2) {
-    throw new Problem(431, 'head-too-large', `There are more than ${MAX_HEADERS} headers. Send fewer.`)
+    throw new Problem(431, 'head-too-large', `The request has more than ${MAX_HEADERS} headers. Send fewer.`)
   }
   if (url.length > MAX_PARAMETERS && url.split('&', MAX_PARAMETERS + 1).length > MAX_PARAMETERS) {
-    throw new Problem(400, 'too-many-parameters', `There are more than ${MAX_PARAMETERS} parameters.`)
+    throw new Problem(
+      400,
+      'too-many-parameters',
+      `The query has more than ${MAX_PARAMETERS} parameters. Send fewer.`,
+    )
   }
 }

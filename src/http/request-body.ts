@@ -48,7 +48,7 @@ export function readBody(source: Readable, { most, announced, hold }: BodyLimits
   })
 }
 
-/** The charset that a Content-Type declares, if it declares one. */
+/** The charset of a Content-Type, if it has one. */
 export function declaredCharset(contentType: string): string | undefined {
   for (const parameter of contentType.split(';').slice(1)) {
     const [name = '', value = ''] = parameter.split('=', 2)
@@ -66,7 +66,7 @@ function broken(cause: unknown): Problem {
   return new Problem(
     400,
     'invalid-request',
-    'The connection broke before the body had arrived.',
+    'The connection broke before the whole body had arrived. Send the request again.',
     {},
     { cause },
   )
@@ -77,5 +77,5 @@ function tooLarge(most: number): Problem {
 }
 
 function notAsAnnounced(): Problem {
-  return new Problem(400, 'invalid-request', 'The body is not as long as Content-Length says.')
+  return new Problem(400, 'invalid-request', 'The length of the body differs from Content-Length.')
 }

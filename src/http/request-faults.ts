@@ -17,7 +17,7 @@ export interface ValidationError {
   readonly schema?: unknown
 }
 
-/** `path` is the part of the request and the field within it: `body/data`, `query/limit`. */
+/** `path` is a part of the request and a field within it: `body/data`, `query/limit`. */
 interface Fault {
   readonly path: string
   readonly message: string

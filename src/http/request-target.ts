@@ -8,9 +8,9 @@ const FORM = /^(?:\/|https?:\/\/)/i
 
 /** @throws {Problem} 400 `bad-url`. */
 export function requireTarget(url: string): void {
-  if (!FORM.test(url)) throw badUrl('The request names no path. Send one, such as GET /api/events.')
+  if (!FORM.test(url)) throw badUrl('The request has no path. Send one, such as GET /api/events.')
   if (!isEscapedUtf8(url))
-    throw badUrl('What is percent-encoded in the URL is not UTF-8. Encode it as UTF-8.')
+    throw badUrl('The percent-encoded bytes in the URL are not UTF-8. Encode them as UTF-8.')
 }
 
 function badUrl(detail: string): Problem {

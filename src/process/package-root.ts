@@ -9,7 +9,8 @@ import { fileURLToPath } from 'node:url'
 function nearestPackage(folder: string): string {
   if (existsSync(join(folder, 'package.json'))) return folder
   const parent = dirname(folder)
-  if (parent === folder) throw new Error('No package.json above the program: it is not installed whole.')
+  if (parent === folder)
+    throw new Error('No package.json above the program: the installation is incomplete. Install it again.')
   return nearestPackage(parent)
 }
 

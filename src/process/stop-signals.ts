@@ -6,10 +6,10 @@
 export const STOP_SIGNALS = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const
 export type StopSignal = (typeof STOP_SIGNALS)[number]
 
-const SAME_WISH_MS = 1_000
+const DUPLICATE_MS = 1_000
 
 export interface StopHandlers {
-  /** The first signal: called once. */
+  /** Called once, with the first signal. */
   readonly stop: (signal: StopSignal) => void
   /** A second signal, more than a second later. */
   readonly insist: (signal: StopSignal) => void
@@ -24,7 +24,7 @@ export function onStopSignals({ stop, insist }: StopHandlers): void {
       if (first === undefined) {
         first = now
         stop(signal)
-      } else if (now - first > SAME_WISH_MS) insist(signal)
+      } else if (now - first > DUPLICATE_MS) insist(signal)
     })
   }
 }

@@ -91,7 +91,7 @@ t.test('a database that is not in UTF-8 is refused', async t => {
     t.teardown(() => execute(server.url, `drop database ${name} with (force)`))
 
     await t.rejects(migrate(withDatabase(server.url, name)), {
-      message: new RegExp(`has the encoding ${encoding}, and Sluice needs UTF8. Make another one`),
+      message: new RegExp(`has the encoding ${encoding}, but Sluice needs UTF8. Create another database`),
     })
   }
 })
