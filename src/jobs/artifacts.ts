@@ -1,17 +1,17 @@
 /**
- * Links to files that jobs have left behind: a path in the folder of a workspace, an expiry, and a signature over all of
- * it. A link fetches that one file until then, without a token; nobody can make one up. A link that an API key was given
- * names the key, and is good only while the key is, and where it is.
+ * Signed links to the files of jobs: a path in the workspace's directory, an expiry, and a signature over both. A link opens this
+ * one file until it expires, without a token, and cannot be forged. A link for an API key names the key, and works only while
+ * and where the key does.
  */
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 import { Problem } from '../problems/problem.js'
 
-/** Where links lead: `<prefix>/<workspace>/<path>?expires=<seconds since 1970>[&key=<id>]&signature=<base64url>`. */
+/** The form of links: `<prefix>/<workspace>/<path>?expires=<seconds since 1970>[&key=<id>]&signature=<base64url>`. */
 export const ARTIFACTS_PREFIX = '/api/v1/artifacts'
 const LINK_LIFETIME_S = 15 * 60
 const MAX_PATH_LENGTH = 512
 const KEY_BYTES = 32
-/** No hidden file, no way up, and nothing that one operating system reads as a separator and another as a name. */
+/** No hidden file, no `..`, and no character that is a separator on one operating system and part of a name on another. */
 const PATH = /^(?!\.)[^\p{Cc}\p{Cs}/\\:]+(?:\/(?!\.)[^\p{Cc}\p{Cs}/\\:]+)*$/u
 
 export interface SignedLink {
@@ -19,12 +19,12 @@ export interface SignedLink {
   readonly path: string
   /** Seconds since 1970. */
   readonly expires: number
-  /** The id of the API key that it was made for. */
+  /** Id of the API key that the link was made for. */
   readonly key?: string
   readonly signature: string
 }
 
-/** Whether this names a file that may be an artifact: relative, below its folder, and not hidden. */
+/** Whether a path may name an artifact: relative, within its directory, and not hidden. */
 export function isArtifactPath(path: unknown): path is string {
   return typeof path === 'string' && path.length <= MAX_PATH_LENGTH && PATH.test(path)
 }
@@ -32,14 +32,14 @@ export function isArtifactPath(path: unknown): path is string {
 export class ArtifactLinks {
   readonly #key: Buffer
 
-  /** @param secret may be one that signs tokens as well: the key is derived, and proves nothing but links. */
+  /** @param secret may also sign tokens: the key is derived from it and signs links only. */
   constructor(secret: string) {
     this.#key = Buffer.from(hkdfSync('sha256', secret, '', 'sluice artifact links', KEY_BYTES))
   }
 
   /**
-   * The path and query of a link that is good for 15 minutes from `now`, in ms since 1970.
-   * @param key the API key that asks for it, if it is one.
+   * The path and query of a link that is valid for 15 minutes from `now`, in ms since 1970.
+   * @param key id of the caller's API key, if it uses one.
    */
   sign(workspace: string, path: string, now: number, key?: string): string {
     const expires = Math.floor(now / 1_000) + LINK_LIFETIME_S
@@ -62,23 +62,23 @@ export class ArtifactLinks {
       throw new Problem(
         410,
         'link-expired',
-        'This link has expired. Take a new one from the snapshot of the run.',
+        'This link has expired. Get a new one from the snapshot of the run.',
       )
     }
   }
 
   #signature(workspace: string, path: string, expires: number, key: string | undefined): string {
-    // JSON keeps the parts apart: no two links have the same text.
+    // JSON separates the parts, so no two links have the same text.
     const text = JSON.stringify([workspace, path, expires, ...(key === undefined ? [] : [key])])
     return createHmac('sha256', this.#key).update(text).digest('base64url')
   }
 }
 
-/** One answer for a link that was made up and for one that is not good here. */
+/** The same answer for a forged link and for one that is not valid for this caller. */
 export function linkInvalid(): Problem {
   return new Problem(
     403,
     'link-invalid',
-    'This link was not made here, or is not good for you. Take one from the snapshot of a run.',
+    'This link is not valid here, or not for you. Get one from the snapshot of a run.',
   )
 }

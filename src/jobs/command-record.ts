@@ -1,9 +1,9 @@
 /**
- * Commands in the audit log: the job that executes one, and the entry that says who had it done, commit together.
+ * Records commands in the audit log: the job and the entry that names its author commit together.
  *
- * Not the command itself: people write passwords into commands, and an entry outlives its job by years. Its SHA-256 tells
- * whether the command is one that you know, and covers all that decides what runs: with the same text and another `env`,
- * project or time limit a command is another one. Viewers may read the whole while the job is there.
+ * The entry does not contain the command: people write passwords into commands, and an entry outlives its job by years. Its
+ * SHA-256 shows whether it is a known command, and covers everything that decides what runs: text, `env`, project and time
+ * limit. Viewers can read the command itself while the job exists.
  */
 import { createHash } from 'node:crypto'
 import { type Origin, recordAudit } from '../audit/audit.js'
@@ -12,8 +12,8 @@ import { COMMAND_KIND, type Job } from './job.js'
 import type { Changed } from './rows.js'
 
 /**
- * @param origin of the request; without one, as of any other kind of job, nothing is put on record.
- * @param create makes the job, in the transaction that it is given.
+ * @param origin of the request; without it, and for other kinds of jobs, nothing is recorded.
+ * @param create creates the job, in the given transaction.
  */
 export async function createOnRecord(
   database: Database,
@@ -35,7 +35,7 @@ function fingerprint(command: Pick<Job, 'payload' | 'project' | 'timeout_ms'>): 
   return createHash('sha256').update(canonical(command)).digest('hex')
 }
 
-/** The one JSON text of a value: RFC 8785. As deep as a payload may be, and a level more. */
+/** The canonical JSON text of a value (RFC 8785). Its depth is bounded by that of payloads. */
 function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)

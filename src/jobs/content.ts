@@ -5,15 +5,15 @@ import { dataOf, isDeeperThan } from '../log/new-event.js'
 import { Problem } from '../problems/problem.js'
 import { MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH } from './job.js'
 
-/** An event that may be stored; `data` is its JSON text. */
+/** A checked event; `data` is its JSON text. */
 export interface PreparedEvent {
   readonly type: string
   readonly data: string
 }
 
 /**
- * The JSON text of a payload or result. What Postgres cannot hold as text, lone surrogates and NUL, is escaped in it.
- * @param what its name, for the caller.
+ * The JSON text of a payload or result. It escapes lone surrogates and NUL, which Postgres cannot store as text.
+ * @param what name of the member, for the error.
  * @throws {Problem} 400 `data-too-deep`, 413 `payload-too-large`.
  */
 export function jsonOf(what: 'payload' | 'result', value: Readonly<Record<string, unknown>>): string {
@@ -25,13 +25,13 @@ export function jsonOf(what: 'payload' | 'result', value: Readonly<Record<string
   const bytes = Buffer.byteLength(text)
   if (bytes <= MAX_PAYLOAD_BYTES) return text
   const detail =
-    `The ${what} is ${bytes} bytes of JSON, and a job keeps at most ${MAX_PAYLOAD_BYTES}. ` +
-    'Put the rest elsewhere and refer to it.'
+    `The ${what} has ${bytes} bytes of JSON; a job stores at most ${MAX_PAYLOAD_BYTES}. ` +
+    'Store the rest elsewhere and refer to it.'
   throw new Problem(413, 'payload-too-large', detail)
 }
 
 /**
- * An event that somebody appends to a job's stream.
+ * Checks an event for a job's stream.
  * @throws {Problem} 400 `reserved-type`, `data-too-deep`; 413 `event-too-large`.
  */
 export function prepare(event: NewEvent): PreparedEvent {

@@ -12,18 +12,18 @@ export function problemOf(error: unknown): unknown {
     case SqlState.noJob:
       return notFound('job')
     case SqlState.jobEnded:
-      return new Problem(409, 'job-ended', 'This job has ended: it had its last event. Read what came of it.')
+      return new Problem(409, 'job-ended', 'This job has ended and accepts no more events. Read its result.')
     case SqlState.leaseLost:
       return new Problem(
         409,
         'lease-lost',
-        'You do not have this job: you did not claim this attempt, its lease expired, or it was handed back. Stop.',
+        'You do not hold this job: you did not claim this attempt, its lease expired, or it was handed back. Stop working on it.',
       )
     case SqlState.illegalTransition:
       return new Problem(
         409,
         'illegal-transition',
-        'This job waits in the queue. It is completed or failed while it runs; while it waits it can be cancelled.',
+        'This job is in the queue. Only a running job can complete or fail; a queued job can be cancelled.',
       )
     case SqlState.keyReused:
       return refusal('idempotency-key-reused')
@@ -31,7 +31,7 @@ export function problemOf(error: unknown): unknown {
       return new Problem(
         409,
         'stream-closed',
-        'The feed of your workspace is closed, and no job changes there without an event.',
+        'The feed of your workspace is closed, and a job cannot change without an event on it.',
       )
     default:
       return problemOfAppend(error)
@@ -42,6 +42,6 @@ export function attemptMissing(): Problem {
   return new Problem(
     400,
     'attempt-missing',
-    'A runner names the attempt that it claimed. Send it as X-Job-Attempt, as the claim gave it: 1, 2, ….',
+    'A runner must name the attempt that it claimed. Send X-Job-Attempt with the number from the claim: 1, 2, ….',
   )
 }

@@ -1,14 +1,14 @@
-/** How many jobs wait that somebody would take, of all workspaces at once: the statement on that, a round trip. */
+/** Counts queued jobs for the waiting claims of all workspaces, in one statement. */
 import type { Database } from '../database/pool.js'
 
-/** Jobs of a workspace that a claim takes; without projects or kinds those of any. */
+/** The jobs of a workspace that a claim accepts. Undefined projects or kinds accept all. */
 export interface QueueFilter {
   readonly workspace: string
   readonly projects: readonly string[] | undefined
   readonly kinds: readonly string[] | undefined
 }
 
-/** @returns for each filter the number of jobs that wait, `wanted` at most. */
+/** @returns for each filter the number of queued jobs, at most `wanted`. */
 export async function countQueued(
   database: Database,
   filters: readonly (QueueFilter & { readonly wanted: number })[],

@@ -19,7 +19,7 @@ const MAX_BATCH_LENGTH = 1024 * 1024
 /** The inputs of an upload, and what ends it. */
 export interface UploadedLines {
   readonly body: AsyncIterable<Uint8Array>
-  /** Ends the upload, even while nothing arrives: nothing is stored after it aborts. Its reason is thrown. */
+  /** Ends the upload, even while nothing arrives. Nothing is stored after it aborts; its reason is thrown. */
   readonly signal: AbortSignal
   /** Called with the bytes that the upload holds between two pieces. If it throws, the upload ends. */
   hold(bytes: number): void
@@ -35,7 +35,7 @@ export interface Upload extends Omit<UploadedLines, 'parse'> {
   readonly repeatable: boolean
   /** @throws {Problem} for a line that is not an event. */
   read(line: string): PreparedEvent
-  /** @param first the number of the batch's first line, from 1. */
+  /** @param first number of the first line of the batch, from 1. */
   store(batch: readonly PreparedEvent[], first: number): Promise<void>
 }
 
@@ -94,7 +94,7 @@ export async function upload({ body, repeatable, signal, hold, read, store }: Up
 /** A byte order mark at the start of the upload is not part of its first line. */
 function lineOf(bytes: Buffer, line: number): string {
   if (bytes.length > MAX_LINE_BYTES) {
-    throw new Problem(413, 'event-too-large', `A line is at most ${MAX_LINE_BYTES} bytes long.`)
+    throw new Problem(413, 'event-too-large', `A line must have at most ${MAX_LINE_BYTES} bytes.`)
   }
   const text = textOf(bytes, 'The line')
   return line === 1 ? withoutByteOrderMark(text) : text
@@ -108,6 +108,6 @@ function isBroken(error: unknown): boolean {
 function refuse(error: unknown, line: number, stored: number): never {
   if (!(error instanceof Problem)) throw error
   const { status, code, detail, members, cause } = error
-  const told = `Line ${line}: ${detail} Before it, ${stored} events were stored.`
-  throw new Problem(status, code, told, { ...members, line, stored }, { cause })
+  const text = `Line ${line}: ${detail} Before it, ${stored} events were stored.`
+  throw new Problem(status, code, text, { ...members, line, stored }, { cause })
 }

@@ -22,7 +22,7 @@ const CREATED = 'job.created'
 export interface WaitingClaimsOptions {
   /** For each filter the number of waiting jobs, at most `wanted`. */
   count(filters: readonly (QueueFilter & { readonly wanted: number })[]): Promise<number[]>
-  /** The feed of a workspace. */
+  /** Opens the feed of a workspace. */
   open(workspace: string): Promise<StreamHandle | undefined>
 }
 

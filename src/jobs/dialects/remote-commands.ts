@@ -21,7 +21,7 @@ export function connected({ id, status }: Job): Buffer {
   return frame(named('connected', { stream_id: id, status }))
 }
 
-/** A command that ran to its end has an exit code, 0 or not; anything else is an error. */
+/** A command that ran to its end has an exit code, 0 or not; every other end is an error. */
 function outcome(event: StoredEvent): SseMessage {
   const { status, result } = endingOf(event)
   const { exit_code, duration_ms = null, timed_out } = result ?? {}
