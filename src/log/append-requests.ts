@@ -1,4 +1,4 @@
-/** The group commit: many requests to publish, one statement, one transaction. */
+/** The group commit: many publish requests in one statement and one transaction. */
 import type { Queryable } from '../database/pool.js'
 import type { Position, StreamId } from './event.js'
 import type { Idempotency } from './idempotency.js'
@@ -8,7 +8,7 @@ export interface AppendRequest {
   readonly stream: string
   readonly actor: string
   readonly idempotency: Idempotency | undefined
-  /** At least one; `data` is JSON text. */
+  /** One or more; `data` is JSON text. */
   readonly events: readonly { readonly type: string; readonly data: string }[]
 }
 
@@ -68,7 +68,7 @@ export async function appendRequests(
   return [...answers.values()].map(outcomeOf)
 }
 
-/** Undefined if the request has no row, which would be a fault of the function: it must not undo a COMMIT here. */
+/** Undefined if the request has no row: a fault of the SQL function, which must not fail requests that are committed. */
 function outcomeOf(rows: readonly Row[]): Outcome | undefined {
   const [first] = rows
   if (!first || first.refused !== null) return first && { refused: first.refused }

@@ -30,6 +30,6 @@ export async function append(
     values: [workspace, stream, type, data, actor],
   })
   const [appended] = rows
-  if (!appended) throw new Error('sluice.append answered without a row.')
+  if (!appended) throw new Error('sluice.append returned no row.')
   return appended
 }

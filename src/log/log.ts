@@ -12,7 +12,7 @@ import type { Position, StoredEvent, StreamId } from './event.js'
 
 /** The last stored event of a stream, or the last one that retention removed. */
 export interface Head {
-  /** 0 before the first event; the UUID is random then. */
+  /** 0 before the first event, with a random UUID. */
   readonly position: Position
   readonly eventId: string
 }
@@ -42,7 +42,7 @@ export interface StreamState {
   readonly closedAt: Date | null
 }
 
-/** The columns of a StoredEvent, of a row `e`. */
+/** The columns of a StoredEvent, from a row `e`. */
 export const EVENT = `e."position", e.event_id as "eventId", e.at, e.type, e.data::text as data`
 
 /**
@@ -123,7 +123,7 @@ export async function ensureStream(
     values: [workspace, name, kind],
   })
   const [row] = rows
-  if (!row) throw new Error('sluice.ensure_stream answered without a row.')
+  if (!row) throw new Error('sluice.ensure_stream returned no row.')
   return row.id
 }
 
@@ -145,7 +145,7 @@ const BOUNDED_STREAM = `
  where s.id = $1`
 type BoundsRow = Record<'basePosition' | 'position', Position> & Record<'baseEventId' | 'eventId', string>
 
-/** The UUID at the place $2 of the stream $1: of its event, or of its base. */
+/** The UUID at the position $2 of the stream $1: of its event, or of its base. */
 export const ANCHOR = `
   coalesce((select e.event_id from sluice.events e where e.stream_id = $1 and e."position" = $2),
            (select s.base_event_id from sluice.streams s where s.id = $1 and s.base_position = $2)) as anchor`

@@ -28,14 +28,14 @@ export async function readNthNewest(
   return rows[0]?.position ?? undefined
 }
 
-/** The newest events of some types, oldest of them first. */
+/** The newest events of given types, in order. */
 export interface Newest {
   readonly events: StoredEvent[]
-  /** Whether there are older ones of these types. */
+  /** Whether there are older events of these types. */
   readonly truncated: boolean
 }
 
-/** Up to and including `upTo`, at most `limit` and about `maxBytes` of data. */
+/** Reads up to and including `upTo`, at most `limit` events and `maxBytes` of data. */
 export async function readNewest(
   database: Queryable,
   stream: StreamId,

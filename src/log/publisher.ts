@@ -25,9 +25,9 @@ export interface PublishRequest {
 }
 
 export interface Receipt {
-  /** Whether an earlier request with the same key had stored these events. */
+  /** Whether an earlier request with the same key stored these events. */
   readonly replayed: boolean
-  /** One for each event of the request, in their order. */
+  /** One per event of the request, in order. */
   readonly events: readonly PlacedEvent[]
 }
 
@@ -218,7 +218,7 @@ function byStream(batch: readonly Waiting[]): Waiting[][] {
 }
 
 function answer({ resolve, reject }: Waiting, outcome: Outcome | undefined): void {
-  if (!outcome) reject(new Error('The database left a request without an answer.'))
+  if (!outcome) reject(new Error('sluice.append_requests returned no row for a request.'))
   else if (outcome.refused !== null) reject(refusal(outcome.refused))
   else resolve({ replayed: outcome.replayed, events: outcome.events })
 }

@@ -4,7 +4,7 @@ import type { StreamId } from './event.js'
 
 const KEPT = `$2::float8 * interval '1 day'`
 
-/** At most `atMost` events of the streams of a kind, and the streams that are empty and unused. */
+/** Removes at most `atMost` expired events of a kind of stream, and the streams that are empty and unused. */
 export async function retainDue(
   database: Database,
   kind: string,
@@ -19,7 +19,7 @@ export async function retainDue(
   return rows[0] ?? { removed: 0, more: false }
 }
 
-/** The streams that are due: after `retainDue`, those that were locked by others. */
+/** The streams with expired events: after `retainDue`, those that others had locked. */
 export async function findDue(
   database: Database,
   kind: string,

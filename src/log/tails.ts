@@ -12,7 +12,7 @@ export interface Tail {
   readonly streamId: StreamId
   /** Whether the log has that head: its event, or the base if retention has removed everything up to it. */
   readonly continues: boolean
-  /** After the head's position, in order. */
+  /** Events after the head's position, in order. */
   readonly events: readonly StoredEvent[]
 }
 
