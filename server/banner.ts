@@ -1,9 +1,11 @@
-/** What a person sees when the gateway is up: where it is, two tokens, and commands to paste into a terminal. */
+/**
+ * The text that a person sees when the gateway is up: its address, two tokens, and commands to paste into a terminal.
+ */
 import type { DemoTokens } from '../src/process/worker-message.js'
 
 export interface BannerOptions {
   readonly url: string
-  /** Where the data is, in words. */
+  /** The location of the data, in words. */
   readonly database: string
   readonly workspace: string
   readonly tokens?: DemoTokens | undefined

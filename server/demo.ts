@@ -1,9 +1,9 @@
 /**
- * A small life-like stream of item changes, for looking at: about one a second, parts that are drawn, edited,
- * released and retired. It keeps no state of its own but looks at an item before it changes it, so that it goes on
- * from whatever is there, beside people and other players, and after the database was away.
+ * A small lifelike stream of item changes for demonstrations: about one a second, for parts that are drawn, edited,
+ * released and retired. It keeps no state of its own but reads an item before it changes it, so that it continues
+ * from any state, beside people and other players, and after an outage of the database.
  *
- * Bounded: a fixed set of part numbers, which are used again, with MAX_REVISIONS revisions each.
+ * Bounded: a fixed set of part numbers, which are reused, with MAX_REVISIONS revisions each.
  */
 import type { Author } from '../src/auth/principal.js'
 import type { Item } from '../src/items/item.js'
@@ -14,12 +14,12 @@ import { elapsed } from '../src/process/deadline.js'
 
 const MEAN_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 4_000
-/** Between two tries while the database is unavailable. */
+/** Pause between two attempts while the database is unavailable. */
 const RETRY_MS = { minMs: 1_000, maxMs: 5_000 }
 
 /** Part numbers per family. */
 const FAMILY_SIZE = 7
-/** An item that has come so far is retired, and its part number is drawn anew. */
+/** An item with this many revisions is retired, and its part number is drawn again. */
 const MAX_REVISIONS = 9
 
 interface Family {
@@ -27,7 +27,7 @@ interface Family {
   readonly item_type: 'part' | 'assembly' | 'drawing'
   readonly names: readonly string[]
   readonly materials: readonly string[]
-  /** Of a typical member. */
+  /** The mass of a typical member. */
   readonly mass_kg: number
 }
 
@@ -91,7 +91,7 @@ export interface DemoOptions {
   readonly workspace?: string
   /** Milliseconds between two changes, on average. Default 1,000. */
   readonly meanPauseMs?: number
-  /** Told once when changes begin to fail, as while the database is away. */
+  /** Called once when changes start to fail, for example while the database is down. */
   readonly onError: (error: unknown) => void
 }
 
@@ -123,7 +123,7 @@ async function play(items: Items, options: DemoOptions, signal: AbortSignal): Pr
       failing = false
       backoff.reset()
     } catch (error) {
-      // Somebody else was faster with the same item; the next change reads anew.
+      // Another caller was faster with the same item; the next change reads it again.
       const lost = error instanceof Problem && error.status < 500
       if (!lost && !failing) onError(error)
       failing = !lost
@@ -132,7 +132,7 @@ async function play(items: Items, options: DemoOptions, signal: AbortSignal): Pr
   }
 }
 
-/** Picks one of the demo's part numbers and does to it what may happen next: nothing else in the workspace is touched. */
+/** Picks one of the demo's part numbers and makes a possible next change; nothing else in the workspace is touched. */
 async function change(items: Items, author: Author): Promise<void> {
   const family = pick(FAMILIES)
   const partNumber = `${family.prefix}-${String(1 + Math.floor(Math.random() * FAMILY_SIZE)).padStart(4, '0')}`
@@ -183,7 +183,7 @@ function vary(typical: number): number {
   return Math.round(typical * (0.8 + Math.random() * 0.4) * 1_000) / 1_000
 }
 
-/** Bursts and lulls: exponentially distributed, as independent people make them. */
+/** Bursts and lulls: exponentially distributed, like the actions of independent people. */
 function randomPause(mean: number): number {
   return Math.min(-Math.log(1 - Math.random()) * mean, LONGEST_PAUSE_MS)
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The command line: `sluice [serve]` is a gateway, `sluice runner` executes the commands that wait in one, `sluice key`
- * makes and ends API keys. Each loads only what it needs: a runner has no database and no server.
+ * The command line: `sluice [serve]` runs a gateway, `sluice runner` executes the commands that wait in one,
+ * `sluice key` creates and revokes API keys. Each loads only what it needs: a runner has no database and no server.
  */
 const [program, ...args] = process.argv.slice(2)
 

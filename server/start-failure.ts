@@ -1,11 +1,11 @@
 /**
- * What keeps a gateway from starting, in words for whoever starts it: what happened, then what to do. A plain Error, or one
- * with a code (the system's, the database's), says what to mend; any other is a fault of ours, and shows its stack.
+ * The reason why a gateway cannot start, for its operator: what happened, then what to do. A plain Error, or one with
+ * a code (of the system or the database), says what to fix; any other error is our fault and shows its stack.
  */
 import { databaseFault } from '../src/database/database-fault.js'
 import { SqlState, sqlState } from '../src/problems/problem.js'
 
-/** @param databaseUrl of the database that it was to use; undefined: the embedded one. */
+/** @param databaseUrl the URL of its database; undefined: the embedded one. */
 export function startFailure(error: unknown, databaseUrl: string | undefined): string {
   if (!(error instanceof Error)) return String(error)
   const remedy = databaseRemedy(sqlState(error) ?? '', databaseUrl)
@@ -13,7 +13,7 @@ export function startFailure(error: unknown, databaseUrl: string | undefined): s
   if (databaseFault(error)?.name === 'away') {
     return 'the database cannot be reached. Check DATABASE_URL and that it runs.'
   }
-  // A worker's parent binds for it.
+  // A worker's parent binds the port for it.
   if ('syscall' in error && (error.syscall === 'listen' || error.syscall === 'bind')) {
     return `${error.message}. Stop the program that has this port, or set PORT (or HOST) to another.`
   }
@@ -32,7 +32,7 @@ function databaseRemedy(state: string, databaseUrl: string | undefined): string 
   if (state === '3D000') {
     return `Make it (create database ${database} owner ${role};), or name another one in DATABASE_URL.`
   }
-  // No such role, or not with this password, or not from here.
+  // The role does not exist, has another password, or may not connect from here.
   if (state.startsWith('28')) {
     return (
       `Check the user and the password in DATABASE_URL. A role that is missing is made by a superuser: ` +
@@ -45,7 +45,7 @@ function databaseRemedy(state: string, databaseUrl: string | undefined): string 
 /** `postgres://role:password@host/database?…`; not by `new URL`, which refuses the empty host of a Unix socket. */
 const NAMES = /^\w+:\/\/(?:([^:@/?]*)(?::[^@/?]*)?@)?[^/?]*\/?([^?]*)/
 
-/** As they are written in SQL; placeholders where the URL does not tell. */
+/** The names as written in SQL; placeholders if the URL does not contain them. */
 function namesIn(databaseUrl = ''): { role: string; database: string } {
   const [, role, database] = NAMES.exec(databaseUrl) ?? []
   return {

@@ -1,14 +1,14 @@
 /**
- * The parent of several gateway processes behind one port (node:cluster). It serves nothing itself: the workers accept
- * connections from the socket that they share. Every worker is a whole gateway, with its own connections and listener.
+ * The parent of several gateway processes behind one port (node:cluster). It serves nothing itself: the workers
+ * accept connections from a shared socket. Every worker is a complete gateway, with its own connections and listener.
  *
  *            listens              ends
- * starting ───────────▶ running ───────▶ replaced by a new one (starting), at once; later and later, up to
- *     │                    │             half a minute, while they die young
- *     │ ends: when none has ever listened, nothing will mend it; `ended` tells, and the parent leaves
- *     └──── stop ──────────┴─────────▶ stopping ──▶ gone; one that takes too long is killed
+ * starting ───────────▶ running ───────▶ replaced by a new one (starting), at once; with growing delays, up to
+ *     │                    │             half a minute, while workers die young
+ *     │ ends: if none has ever listened, a retry cannot help; `ended` reports it, and the parent exits
+ *     └──── stop ──────────┴─────────▶ stopping ──▶ gone; a worker that takes too long is killed
  *
- * The first worker starts alone, so that what is wrong is said once.
+ * The first worker starts alone, so that an error is reported once.
  */
 import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
@@ -26,24 +26,24 @@ import {
 /** A worker that ends sooner has died young. */
 const YOUNG_MS = 10_000
 const RESTART_MS = { minMs: 250, maxMs: 30_000 }
-/** A worker that does not say its count in this time is left out of the counts. */
+/** A worker that does not report in this time is left out of the counts. */
 const COUNT_DEADLINE_MS = 500
 
 export interface WorkersOptions {
   readonly count: number
-  /** Added to this process's own environment: for every worker, and for one of them at a time. */
+  /** Variables in addition to this process's own environment: for every worker, and for one of them at a time. */
   readonly environment: Readonly<Record<'every' | 'first', Readonly<Record<string, string>>>>
   readonly logger: Logger
-  /** After this a worker that was told to stop is killed. */
+  /** A stopping worker is killed after this time. */
   readonly stopDeadlineMs: number
 }
 
 export class Workers {
   readonly #options: WorkersOptions
   readonly #stopping = new AbortController()
-  /** The count that is being taken, and who has not told yet. */
+  /** The running count, and the workers that have not reported yet. */
   readonly #rounds = new Map<number, { counts: ClientCounts[]; missing: Set<Worker>; done: () => void }>()
-  /** Those that answer. */
+  /** The workers that answer. */
   readonly #listening = new Set<Worker>()
   #round = 0
   readonly #backoff = new Backoff(RESTART_MS)
@@ -52,14 +52,15 @@ export class Workers {
 
   constructor(options: WorkersOptions) {
     this.#options = options
-    // Not in turn by the parent (node's default): a connection on its way to a worker that is killed would stay open in
-    // the parent, unanswered for ever, and no EventSource gives that up. The kernel shares them out evenly enough.
+    // Not round-robin by the parent (Node's default): a connection on its way to a killed worker would stay open in
+    // the parent, unanswered forever, and no EventSource gives that up. The kernel distributes connections evenly
+    // enough.
     cluster.schedulingPolicy = cluster.SCHED_NONE
   }
 
   /**
    * Starts the workers; resolves when the first one listens.
-   * @throws {WorkerEnded} it ended instead; it has said why.
+   * @throws {WorkerEnded} if it ended instead; it has reported the reason itself.
    */
   async start(): Promise<Address> {
     const { count } = this.#options
@@ -68,7 +69,7 @@ export class Workers {
     return listening
   }
 
-  /** Tells all workers to drain; resolves when they are gone. */
+  /** Drains all workers; resolves when they are gone. */
   async stop(): Promise<void> {
     this.#stopping.abort()
     const workers = running()
@@ -93,7 +94,7 @@ export class Workers {
     const listening = new Promise<Address>(resolve => {
       worker.on('message', (message: ToParent) => message.say === 'listening' && resolve(message))
     })
-    // Rejects where it could not even be started.
+    // Rejects if it could not even start.
     const ended = once(worker, 'exit').then(([code]) => {
       throw new WorkerEnded(typeof code === 'number' ? code : 1)
     })
@@ -114,14 +115,14 @@ export class Workers {
       )
     })
     worker.on('error', error => {
-      // One that runs may fail to be sent something; it goes on.
+      // Sending to a running worker may fail; the worker continues.
       if (worker.process.pid !== undefined) return
       this.#forget(worker)
       this.#notStarted(first, startedAt, error)
     })
   }
 
-  /** The system had no process or descriptor for it, and will have one. */
+  /** The system had no process or descriptor for it; the shortage will end. */
   #notStarted(first: boolean, startedAt: number, error: unknown): void {
     this.#replace(first, startedAt, () => {
       if (!this.#short) this.#options.logger.warn({ err: error }, 'A worker cannot be started; trying again.')
@@ -143,7 +144,7 @@ export class Workers {
     try {
       this.#keep(this.#fork(first), first)
     } catch (error) {
-      // Some shortages are thrown, others come as an event.
+      // Node throws some shortages, and emits others as an event.
       this.#notStarted(first, Date.now(), error)
     }
   }
@@ -151,7 +152,7 @@ export class Workers {
   #forget(worker: Worker): void {
     this.#listening.delete(worker)
     for (const round of this.#rounds.keys()) this.#counted(round, worker)
-    // One that never ran has no end either: stopping would wait for it.
+    // A worker that never ran emits no end: stopping would wait for it.
     if (worker.process.pid === undefined) delete cluster.workers?.[worker.id]
   }
 

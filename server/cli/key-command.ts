@@ -1,7 +1,7 @@
 /**
- * `sluice key`: the API keys of a workspace, administered on the database itself. It makes the first key, and is the way
- * in when no admin is left; who may use the database may do this. A new key is all that goes to the standard output,
- * so that it can be piped to where it is kept.
+ * `sluice key`: administers the API keys of a workspace directly on the database. It creates the first key, and
+ * restores access if no admin is left; everybody who may use the database may do this. Only a new key goes to
+ * standard output, so that it can be piped to its destination.
  */
 import { userInfo } from 'node:os'
 import type { Origin } from '../../src/audit/audit.js'
@@ -79,7 +79,7 @@ export async function keyCommand(args: readonly string[], env: Environment): Pro
   }
 }
 
-/** All of the usage is checked before anything is asked of the database. */
+/** All arguments are checked before the database is used. */
 function workOf(args: readonly string[]): Work {
   const { positionals, values } = parseOptions(args)
   const [command, id, ...more] = positionals
@@ -148,7 +148,7 @@ function revoking(values: Values, id: string | undefined): Work {
   }
 }
 
-/** The key alone on the standard output; what is said about it is for a person. */
+/** Only the key goes to standard output; the explanation for people goes elsewhere. */
 function handOver({ key, id, expires_at }: CreatedApiKey, what: string): void {
   process.stdout.write(`${key}\n`)
   const end = expires_at === null ? 'It does not end by itself' : `It ends at ${expires_at}`

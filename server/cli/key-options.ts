@@ -1,4 +1,4 @@
-/** The options of `sluice key`, each checked as the gateway would, in the words of a command line. */
+/** The options of `sluice key`, each validated like the gateway does, with messages for a command line. */
 import { parseArgs } from 'node:util'
 import { MAX_OVERLAP_SECONDS, MAX_RANGES } from '../../src/auth/api-keys/api-key.js'
 import { KEY_ID_PATTERN } from '../../src/auth/api-keys/api-key-secret.js'
@@ -12,7 +12,7 @@ const DATE = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}
 const SPAN = /^(\d{1,5})(d|h|m)$/
 const SPAN_MS = { d: 86_400_000, h: 3_600_000, m: 60_000 } as const
 
-/** Which one is not said: it may be a whole key. */
+/** The message does not repeat the argument, which may be a whole key. */
 export const ONE_TOO_MANY = 'There is one word too many.'
 
 const text = { type: 'string' } as const
@@ -40,7 +40,7 @@ export function onlyThese(values: Values, names: readonly string[], word?: strin
   if (other !== undefined) throw new UsageError(`--${other} is not for this command.`)
 }
 
-/** What was given instead is not repeated: it may be a whole key. */
+/** The message does not repeat the given value, which may be a whole key. */
 export function idOf(given = ''): string {
   if (new RegExp(KEY_ID_PATTERN).test(given)) return given
   throw new UsageError('The id of the key must be there, and alone: the part between its underscores.')
@@ -62,7 +62,7 @@ export function nameOf({ name = '' }: Values): string {
   throw new UsageError('--name must be there, with 1 to 128 characters in one line.')
 }
 
-/** A time, or a while from now. */
+/** A time, or a duration from now. */
 export function endOf(given: string): string {
   const [, count, unit = ''] = SPAN.exec(given) ?? []
   const span = unit === 'd' || unit === 'h' || unit === 'm' ? SPAN_MS[unit] : 0

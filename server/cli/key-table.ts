@@ -1,4 +1,4 @@
-/** API keys as a table for a terminal, a line each. */
+/** API keys as a table for a terminal, one line per key. */
 import type { ApiKey } from '../../src/auth/api-keys/api-key.js'
 import { printable } from '../../src/logging/redaction.js'
 
