@@ -50,7 +50,7 @@ function start() {
       'Your token may only read. Changes by others appear here; an editor token can create the first item.'
   }
   $('command').textContent =
-    `TOKEN=…  # such as one that npm start prints\ncurl -N \\\n  ${location.origin}/api/events \\\n  -H "Accept: text/event-stream" \\\n  -H "Authorization: Bearer $TOKEN"`
+    `TOKEN=…  # such as one that npm start prints\ncurl -N \\\n  ${new URL('api/events', document.baseURI)} \\\n  -H "Accept: text/event-stream" \\\n  -H "Authorization: Bearer $TOKEN"`
   follow()
 }
 
@@ -122,7 +122,7 @@ async function create(event) {
   const form = event.currentTarget
   const button = form.querySelector('button')
   button.disabled = true
-  const answer = await fetch('/api/items', {
+  const answer = await fetch('api/items', {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
     body: JSON.stringify(Object.fromEntries(new FormData(form))),

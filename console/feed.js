@@ -60,7 +60,7 @@ export function followFeed({ token, types, hear }) {
     if (types) query.set('types', types)
     const headers = { accept: 'application/x-ndjson', authorization: `Bearer ${token}` }
     if (cursor) headers['last-event-id'] = cursor
-    return fetch(`/api/events?${query}`, { headers, signal, cache: 'no-store' })
+    return fetch(`api/events?${query}`, { headers, signal, cache: 'no-store' })
   }
 
   function hearLine(line) {

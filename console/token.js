@@ -1,5 +1,6 @@
 /** The token: taken from the URL or the form, kept in this tab until it is closed. */
-const KEY = 'sluice.token'
+/** One origin may hold several gateways, each under a path of its own. */
+const KEY = location.pathname === '/' ? 'sluice.token' : `sluice.token:${location.pathname}`
 
 /** The token of this tab, or null. A token in the URL (`#token=…`) replaces a stored one. */
 export function readToken() {

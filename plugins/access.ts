@@ -1,4 +1,4 @@
-/** Whether those who are in, or come in, still may; and what all processes are told of changes of that. */
+/** Revocations: whether credentials are still valid, for new requests and open streams; and the changes of that in all processes. */
 import fp from 'fastify-plugin'
 import { Guard } from '../src/auth/revocations/guard.js'
 import { OpenStreams } from '../src/auth/revocations/open-streams.js'
@@ -7,7 +7,7 @@ import { RevocationStream } from '../src/auth/revocations/revocation-stream.js'
 declare module 'fastify' {
   interface FastifyInstance {
     guard: Guard
-    /** To be called after every COMMIT of a change of access: wakes this process at once, then the others. */
+    /** To be called after every COMMIT of a revocation, key change or renewal: wakes this process at once, then the others. */
     accessChanged(): void
   }
 }
@@ -22,5 +22,5 @@ export default fp(
     app.addHook('onReady', () => revocationStream.start())
     app.addHook('onClose', async () => revocationStream.close())
   },
-  { name: 'access', dependencies: ['database', 'api-keys', 'hub'] },
+  { name: 'access', dependencies: ['database', 'api-keys', 'hub', 'tailer'] },
 )

@@ -1,124 +1,61 @@
 /**
- * Who calls, and whether they may. Every route declares in `config.access` the role that it needs; one that does not
- * fails at boot. The decision is made on the route that was matched, never on the URL as it was written, so that
- * `//events` or `/%65vents` cannot walk past it.
+ * Authenticates each request and decides whether its role suffices. Every route declares `config.access`; one that does not
+ * fails at boot. The decision is made on the route that was matched, never on the URL as it was written, so `//events` or
+ * `/%65vents` cannot bypass it.
  */
-import jwt, { type FastifyJWTOptions, type TokenOrHeader } from '@fastify/jwt'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { assertNotExpired } from '../src/auth/credential-end.js'
 import { type Credentials, takeCredentials } from '../src/auth/credentials.js'
-import { allows, type Principal, ROLES, type Role } from '../src/auth/principal.js'
-import { challenge, keyInvalid, roleTooLow, ticketInvalid, tokenRefusal } from '../src/auth/refusals.js'
-import { createKeySet } from '../src/auth/tokens/key-set.js'
-import type { Keys } from '../src/auth/tokens/keys.js'
-import { CLOCK_TOLERANCE_MS, type ClaimRules, principalOf } from '../src/auth/tokens/token.js'
-import { requireTokenForm } from '../src/auth/tokens/token-form.js'
-import { VerifiedTokens } from '../src/auth/tokens/verified-tokens.js'
-import { believesAnybody } from '../src/network/client-address.js'
+import { allows, type Principal, ROLES } from '../src/auth/principal.js'
+import { challenge, keyInvalid, roleTooLow, ticketInvalid, tokenInvalid } from '../src/auth/refusals.js'
 import { Problem } from '../src/problems/problem.js'
-import type { Encoding } from '../src/sse/encoding.js'
-
-type Access = Role | readonly Role[] | 'public'
-
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** The role that the route needs, or roles one of which it needs; `public` for one that needs no token. */
-    access: Access
-    /**
-     * How the stream looks that a request opens; undefined for a request that opens none. A route that has this is for
-     * EventSource, which cannot set headers: it takes `?ticket=` too, and `?token=` unless that is switched off. The query
-     * has not been checked yet.
-     */
-    stream?: (request: FastifyRequest) => Encoding | undefined
-  }
-  interface FastifyRequest {
-    /** Who calls; nobody on public routes. */
-    caller: Principal | undefined
-    /** Who calls, on a route that is not public. */
-    readonly principal: Principal
-    /** The client's address, for rules about it; undefined where the app takes anybody's word for it (`trustProxy: true`). */
-    readonly believedAddress: string | undefined
-    /** What the request proves itself by, while that is looked at. */
-    credentials: Credentials | undefined
-  }
-  interface FastifyInstance {
-    /** A token for `principal`, good for so many seconds. Only where JWTs are proven by a secret. */
-    signToken(principal: Pick<Principal, 'id' | 'workspace' | 'role'>, lifetimeSeconds: number): string
-  }
-}
+import type { Access } from './caller.js'
 
 export interface AuthOptions {
-  readonly keys: Keys
-  readonly claims: ClaimRules
-  /** Whether stream routes take `?token=`. */
+  /**
+   * Proves the caller in place of tokens and API keys. Stream tickets are accepted beside it.
+   * @throws a Problem, or an error whose `statusCode` is 4xx, when the request is to be refused.
+   */
+  readonly authenticate?: ((request: FastifyRequest) => Promise<Principal>) | undefined
+  /** The principal that the JWT in `request.credentials` proves; default: no token is valid. */
+  readonly principalOfToken?: ((request: FastifyRequest) => Promise<Principal>) | undefined
+  /** Whether stream routes accept `?token=`. */
   readonly queryToken: boolean
   /**
-   * Whose an API key is, or a Problem; default: no key is known.
-   * @param address of the client; undefined where the app believes what anybody says of it (`trustProxy: true`), so
-   * that no key is taken that is good from some addresses only.
-   * @param mayLookUp to be called before a key is looked up that is not known yet; throws a Problem when the address
-   * has brought too many that were none.
+   * The principal of an API key, or a Problem; default: no key is known.
+   * @param address of the client; undefined where every proxy is trusted (`trustProxy: true`), so that no key is accepted
+   * that is bound to addresses.
+   * @param mayLookUp to be called before an unknown key is looked up; throws a Problem when the address has already sent
+   * too many invalid ones.
    */
   readonly principalOfKey?:
     | ((key: string, address: string | undefined, mayLookUp: () => void) => Promise<Principal>)
     | undefined
-  /** Whose a stream ticket is, or a Problem; default: no ticket is good. @param address as for a key. */
+  /** The principal of a stream ticket, or a Problem; default: no ticket is valid. @param address as for a key. */
   readonly principalOfTicket?:
     | ((ticket: string, reply: FastifyReply, address: string | undefined) => Promise<Principal>)
     | undefined
-  /** Told of every refusal; must neither wait nor throw. */
-  readonly onRefusal?: (request: FastifyRequest, problem: Problem, tried: Credentials | undefined) => void
+  /** Called for every refusal; must neither wait nor throw. */
+  readonly onRefusal?:
+    | ((request: FastifyRequest, problem: Problem, tried: Credentials | undefined) => void)
+    | undefined
   /**
-   * Throws a Problem where the credentials have been revoked since they were issued; default: none ever are. Asked for
-   * each request, because what was verified once is remembered.
+   * Throws a Problem where the credentials have been revoked since they were issued; default: none ever are. Called for
+   * each request, because verified credentials are remembered.
    */
   readonly assertNotRevoked?: ((principal: Principal) => Promise<void>) | undefined
 }
 
-const BELIEVING =
-  "trustProxy believes anybody's X-Forwarded-For: API keys with allowed_ips are refused. Name the proxies' addresses."
-/** Verified tokens that are remembered, each at most for its own life. */
-const REMEMBERED_TOKENS = 1_000
-
 export default fp<AuthOptions>(
-  async (app, { keys, claims, queryToken, ...given }) => {
+  async (app, { queryToken, authenticate, ...given }) => {
     const {
+      principalOfToken = noTokens,
       principalOfKey = noKeys,
       principalOfTicket = noTickets,
       assertNotRevoked = noRevocations,
       onRefusal,
     } = given
-    await app.register(jwt, {
-      ...verificationKey(keys),
-      verify: {
-        algorithms: [...keys.algorithms],
-        clockTolerance: CLOCK_TOLERANCE_MS,
-        cache: REMEMBERED_TOKENS,
-        extractToken: request => request.credentials?.text,
-      },
-    })
-
-    app.decorateRequest('credentials', undefined)
-    app.decorateRequest('caller', undefined)
-    app.decorateRequest('principal', {
-      getter() {
-        if (this.caller === undefined)
-          throw new Error(`${this.routeOptions.url} is public: nobody is known here`)
-        return this.caller
-      },
-    })
-
-    let believing: boolean | undefined
-    app.decorateRequest('believedAddress', {
-      getter() {
-        if (believing === undefined) {
-          believing = believesAnybody(this)
-          if (believing) app.log.warn(BELIEVING)
-        }
-        return believing ? undefined : this.ip
-      },
-    })
 
     app.addHook('onRoute', ({ method, url, config }) => {
       const access: unknown = config?.access
@@ -131,24 +68,24 @@ export default fp<AuthOptions>(
       const access: Access | undefined = config.access
       if (access === 'public' || request.is404) return
       try {
-        const caller = await authenticate(request, reply)
-        // Whoever was revoked is nobody: what he sends is not on the budget of whom he was.
+        const caller = await callerOf(request, reply)
+        // A revoked caller counts as unauthenticated, so its requests are charged to the IP address's rate limit.
         await assertNotRevoked(caller)
         request.caller = caller
-        // A route that was there before this plugin may have escaped the check at boot: it stays shut.
+        // A route that was registered before this plugin escaped the check at boot: it stays closed.
         if (access === undefined) throw new Error(`${url} declares no config.access`)
         const needed = [access].flat()
         if (!allows(caller.role, needed)) throw roleTooLow(caller.role, needed)
       } catch (error) {
         if (error instanceof Problem) onRefusal?.(request, error, request.credentials)
-        // To fail costs a request too. Guessing goes on at the pace of that budget, and no faster.
+        // A refused request is charged too, so guessing goes no faster than the rate limit of the address.
         if (error instanceof Problem && error.status < 500) await app.spendBudget(request, reply)
         throw challenged(reply, error)
       } finally {
         request.credentials = undefined
       }
     })
-    // A body may take half a minute to arrive. Credentials that were revoked or ended meanwhile change nothing any more.
+    // A body may take half a minute to arrive. Credentials that were revoked or expired meanwhile must not change anything.
     app.addHook('preHandler', async ({ caller }, reply) => {
       if (!caller) return
       try {
@@ -159,9 +96,10 @@ export default fp<AuthOptions>(
       }
     })
 
-    /** Whoever the one credential of a request proves. */
-    async function authenticate(request: FastifyRequest, reply: FastifyReply): Promise<Principal> {
+    /** The principal that the one credential of a request proves. */
+    async function callerOf(request: FastifyRequest, reply: FastifyReply): Promise<Principal> {
       const isStream = request.routeOptions.config.stream !== undefined
+      if (authenticate && !(isStream && hasTicket(request))) return await authenticate(request)
       const credentials = takeCredentials({
         rawHeaders: request.raw.rawHeaders,
         query: request.query,
@@ -171,38 +109,32 @@ export default fp<AuthOptions>(
       request.credentials = credentials
       switch (credentials.kind) {
         case 'token':
-          return await principalOfToken(request, credentials.text)
+          return await principalOfToken(request)
         case 'key':
           return await principalOfKey(credentials.text, request.believedAddress, () =>
             app.assertMayFail(request, reply),
           )
         case 'ticket':
-          // Each ticket is looked up.
+          // Every ticket costs a look-up in the database.
           app.assertMayFail(request, reply)
           return await principalOfTicket(credentials.text, reply, request.believedAddress)
       }
     }
-
-    const verified = keys.kind === 'set' ? undefined : new VerifiedTokens()
-    async function principalOfToken(request: FastifyRequest, token: string): Promise<Principal> {
-      const known = verified?.find(token)
-      if (known) return known
-      const principal = principalOf(await verifiedClaims(request, keys), claims)
-      verified?.add(token, principal)
-      return principal
-    }
-
-    app.decorate('signToken', ({ id, workspace, role }, lifetimeSeconds) => {
-      if (keys.kind !== 'secret') throw new Error('A public key cannot sign tokens.')
-      const { workspaceClaim, roleClaim, issuer, audience } = claims
-      return app.jwt.sign(
-        { sub: id, [workspaceClaim]: workspace, [roleClaim]: role, iss: issuer, aud: audience },
-        { algorithm: 'HS256', expiresIn: lifetimeSeconds },
-      )
-    })
   },
-  { name: 'auth', dependencies: ['problems', 'rate-limit'] },
+  { name: 'auth', dependencies: ['request-caller', 'rate-limit'] },
 )
+
+function hasTicket({ query }: FastifyRequest): boolean {
+  return typeof query === 'object' && query !== null && Object.hasOwn(query, 'ticket')
+}
+
+function isRoles(values: readonly unknown[]): boolean {
+  return values.length > 0 && values.every(value => ROLES.some(role => role === value))
+}
+
+async function noTokens(): Promise<never> {
+  throw tokenInvalid('tokens are not accepted here')
+}
 
 async function noKeys(): Promise<never> {
   throw keyInvalid()
@@ -219,29 +151,4 @@ function challenged(reply: FastifyReply, error: unknown): unknown {
   const header = error instanceof Problem ? challenge(error) : undefined
   if (header !== undefined) reply.header('www-authenticate', header)
   return error
-}
-
-function isRoles(values: readonly unknown[]): boolean {
-  return values.length > 0 && values.every(value => ROLES.some(role => role === value))
-}
-
-function verificationKey(keys: Keys): Pick<FastifyJWTOptions, 'secret' | 'decode'> {
-  if (keys.kind === 'secret') return { secret: keys.secret }
-  if (keys.kind === 'public') return { secret: { public: keys.pem } }
-  const set = createKeySet(keys.url)
-  const find = (_: FastifyRequest, token: TokenOrHeader) => set.find('header' in token ? token.header : token)
-  return { secret: { public: find }, decode: { complete: true } }
-}
-
-/** @throws {Problem} 401, or 503 when the keys cannot be fetched. @fastify/jwt itself answers some bad tokens with 500. */
-async function verifiedClaims(request: FastifyRequest, keys: Keys): Promise<object> {
-  try {
-    const claims = await request.jwtVerify<object>()
-    // Only of what is rightly signed: everything else is refused for that, and cheaply.
-    requireTokenForm(request.credentials?.text ?? '')
-    return claims
-  } catch (error) {
-    if (error instanceof Problem) throw error
-    throw tokenRefusal(error instanceof Error && 'code' in error ? error.code : undefined, keys.algorithms)
-  }
 }

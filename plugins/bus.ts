@@ -1,5 +1,5 @@
-/** The bus, from its start to its close. `app.bus` tells the other processes; the tailer hears them. */
-import type { FastifyPluginAsync } from 'fastify'
+/** The bus: `app.bus` wakes the other processes, and the tailer hears them. It closes with the app. */
+import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Bus } from '../src/bus/bus.js'
 import { MemoryBus } from '../src/bus/memory-bus.js'
@@ -12,14 +12,22 @@ declare module 'fastify' {
 }
 
 export interface BusOptions {
-  /** Direct connection for LISTEN and NOTIFY; undefined: no NOTIFY at all, events are found by the poll. */
-  readonly url: string | undefined
+  /**
+   * A bus of the application, or the direct connection for LISTEN and NOTIFY; undefined: no NOTIFY at all, events are found by
+   * polling.
+   */
+  readonly bus: Bus | { readonly url: string } | undefined
 }
 
-const plugin: FastifyPluginAsync<BusOptions> = async (app, { url }) => {
-  const bus: Bus = url === undefined ? new MemoryBus() : new PostgresBus({ url, logger: app.log })
+const plugin: FastifyPluginAsync<BusOptions> = async (app, { bus: given }) => {
+  const bus = busOf(given, app.log)
   app.decorate('bus', bus)
   app.addHook('onClose', () => bus.close())
 }
 
 export default fp(plugin, { name: 'bus' })
+
+function busOf(given: BusOptions['bus'], logger: FastifyBaseLogger): Bus {
+  if (given === undefined) return new MemoryBus()
+  return 'url' in given ? new PostgresBus({ url: given.url, logger }) : given
+}

@@ -1,6 +1,6 @@
 /**
- * The page that a person sees first: GET / and the files in console/. Public, because it holds nothing: what it shows
- * it asks for with the token that its reader brings.
+ * The console: GET / and the files in console/. They are public, because they hold no data: the page requests what it shows
+ * with the token that its reader enters.
  */
 import { readdir, readFile } from 'node:fs/promises'
 import { extname, join } from 'node:path'
@@ -19,10 +19,10 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
 
 const HEADERS = {
   'cache-control': 'no-cache',
-  // An event is somebody else's input. Should any of it ever get into the page as markup, it can run and load nothing.
+  // Events hold other people's input. If any of it ever got into the page as markup, it could run and load nothing.
   'content-security-policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  // The page's address may hold a token for a moment.
+  // The page's address holds a token for a moment.
   'referrer-policy': 'no-referrer',
   'x-content-type-options': 'nosniff',
   // A page that opens this one in a window cannot reach into it.
@@ -38,9 +38,16 @@ export default fp(
       app.get(
         name === INDEX ? '/' : `/console/${name}`,
         { config: { access: 'public' }, schema: { hide: true } },
-        (_request, reply) => reply.headers(HEADERS).type(type).send(content),
+        (request, reply) => {
+          // The page names its files relative to itself: without the last slash they would be looked for one level up.
+          const [path = '', query] = request.url.split('?', 2)
+          if (name === INDEX && !path.endsWith('/')) {
+            return reply.redirect(`${path}/${query === undefined ? '' : `?${query}`}`)
+          }
+          return reply.headers(HEADERS).type(type).send(content)
+        },
       )
     }
   },
-  { name: 'console' },
+  { name: 'console', dependencies: ['request-caller'] },
 )

@@ -1,19 +1,22 @@
-/** Which browsers' pages may call: exact origins, with credentials. Preflights are answered before anything asks for a token. */
-import cors from '@fastify/cors'
+/** The browser origins that may call: exact ones, with credentials. Preflights are answered before authentication. */
+import cors, { type FastifyCorsOptions } from '@fastify/cors'
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { parseOrigins } from '../src/config/origins.js'
 
 export interface CorsOptions {
-  /** Exact origins, separated by commas; empty lets no foreign page call. */
+  /** Exact origins, separated by commas; empty: only the own origin. */
   readonly origins: string
 }
 
 const PREFLIGHT_SECONDS = 600
+/** What @fastify/cors decorates requests with. */
+const FLAG = 'corsPreflightEnabled'
 
 export default fp<CorsOptions>(
   async (app, { origins }) => {
-    await app.register(cors, {
-      // A list, even of one: only then is `Vary: Origin` on every answer, and no cache mixes origins up.
+    await app.register(app.hasRequestDecorator(FLAG) ? inherited(cors) : cors, {
+      // A list, even of one: only then does every answer carry `Vary: Origin`, so that no cache confuses origins.
       origin: parseOrigins(origins),
       credentials: true,
       methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
@@ -47,3 +50,11 @@ export default fp<CorsOptions>(
   },
   { name: 'cors' },
 )
+
+/** @fastify/cors in an application that uses it too: requests have its decoration already, and Fastify allows only one. */
+function inherited(plugin: typeof cors) {
+  return fp<FastifyCorsOptions>((app, options, done) => {
+    const decorated: FastifyInstance = Object.create(app, { decorateRequest: { value: () => app } })
+    plugin(decorated, options, done)
+  })
+}

@@ -1,8 +1,9 @@
-/** The pool of connections to the database: opened with the app, closed with it. */
+/** The connections to the database, opened with the app and closed with it. */
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { DatabaseWatch } from '../src/database/database-watch.js'
-import { createPool, type Database } from '../src/database/pool.js'
+import type { Database } from '../src/database/pool.js'
+import { openPool, type PoolSource } from '../src/database/pool-source.js'
 import { rowLevelSecurityOf } from '../src/database/row-level-security.js'
 
 declare module 'fastify' {
@@ -15,26 +16,21 @@ declare module 'fastify' {
 }
 
 export interface DatabaseOptions {
-  /** `postgres://…` */
-  readonly url: string
-  /** Connections that are kept at most. */
+  readonly source: PoolSource
+  /** Connections at most, for requests and publishing. */
   readonly max: number
-  /** Whether a pooler may stand between (src/database/pool.ts). Default false. */
-  readonly pooled?: boolean
 }
 
 export default fp<DatabaseOptions>(
-  async (app, { url, max, pooled }) => {
-    const database = createPool(url, {
+  async (app, { source, max }) => {
+    const database = openPool(source, {
       max,
       name: 'sluice',
-      pooled,
       onError: error => app.log.warn({ err: error }, 'A database connection was lost.'),
     })
-    const probe = createPool(url, {
+    const probe = openPool(source, {
       max: 1,
       name: 'sluice probe',
-      pooled,
       onError: error => app.log.debug({ err: error }, 'The connection for probes was lost.'),
     })
     const watch = new DatabaseWatch({ database, logger: app.log })
@@ -42,7 +38,7 @@ export default fp<DatabaseOptions>(
     app.decorate('probe', probe)
     app.decorate('databaseWatch', watch)
     app.addHook('onReady', async () => {
-      void tellOfWall(app)
+      void logRowLevelSecurity(app)
       watch.start()
     })
     app.addHook('onClose', async () => {
@@ -53,8 +49,8 @@ export default fp<DatabaseOptions>(
   { name: 'database' },
 )
 
-/** Once, for whoever runs this: from the outside nobody can tell. Nothing waits for it: the database may be away. */
-async function tellOfWall(app: FastifyInstance): Promise<void> {
+/** Logged once, because nothing else shows it. Nothing waits for it: the database may be unavailable. */
+async function logRowLevelSecurity(app: FastifyInstance): Promise<void> {
   const security = await rowLevelSecurityOf(app.database).catch(() => undefined)
   if (security?.gap !== undefined)
     app.log.warn(`Row-level security does not hold requests to their workspace: ${security.gap}`)

@@ -43,5 +43,5 @@ export default fp<FailedAuthenticationsOptions>(
       })
     }
   },
-  { name: 'failed-authentications', dependencies: ['database', 'api-keys', 'rate-limit'] },
+  { name: 'failed-authentications', dependencies: ['database', 'api-keys', 'request-caller'] },
 )

@@ -50,5 +50,5 @@ export default fp(
       }
     })
   },
-  { name: 'headers' },
+  { name: 'headers', dependencies: ['request-caller'] },
 )

@@ -1,4 +1,4 @@
-/** The jobs of this gateway, and the sweep of expired leases, from the app's start to its close. */
+/** The jobs of this gateway, and the sweep of expired leases while the app runs. */
 import fp from 'fastify-plugin'
 import { Jobs } from '../src/jobs/jobs.js'
 import { Leases } from '../src/jobs/leases.js'
@@ -22,5 +22,5 @@ export default fp(
     app.addHook('onReady', async () => leases.start())
     app.addHook('onClose', () => leases.close())
   },
-  { name: 'jobs', dependencies: ['database', 'hub'] },
+  { name: 'jobs', dependencies: ['database', 'hub', 'server-state', 'tailer'] },
 )

@@ -98,7 +98,7 @@ export default fp<MemoryOptions>(
       raw.prependOnceListener('finish', () => socket?.setTimeout(0))
     }
   },
-  { name: 'memory', dependencies: ['hub', 'rate-limit', 'bodies'] },
+  { name: 'memory', dependencies: ['hub', 'request-caller', 'bodies', 'server-state'] },
 )
 
 function hasBody({ headers }: FastifyRequest): boolean {

@@ -1,8 +1,7 @@
-/** The API's description, made from the schemas of the routes: OpenAPI 3.1 at /openapi.json, shown as a page at /docs. */
+/** The API's description, made from the routes' own schemas: OpenAPI 3.1 at /openapi.json. plugins/docs.ts shows it. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import swagger from '@fastify/swagger'
-import swaggerUi from '@fastify/swagger-ui'
 import type { FastifySchema, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import Type, { type TObject } from 'typebox'
@@ -22,9 +21,6 @@ declare module 'fastify' {
 /** The rest of a path: Fastify's name for it, and the name of the parameter in OpenAPI, which has no wildcards. */
 const WILDCARD = '*'
 const WILDCARD_NAME = 'path'
-/** The page at /docs needs its own files, inline styles, and pictures inside its styles. */
-const DOCS_POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 const PUBLIC = { config: { access: 'public' }, schema: { hide: true } } as const
 
 export default fp(
@@ -39,7 +35,7 @@ export default fp(
           contact: { name: 'The maintainers of Sluice' },
           license: { name: 'MIT', identifier: 'MIT' },
         },
-        servers: [{ url: '/', description: 'This gateway' }],
+        servers: [{ url: app.prefix || '/', description: 'This gateway' }],
         tags: [
           { name: 'events', description: 'The log of a workspace: read it, follow it, publish to it.' },
           { name: 'items', description: 'Items and their revisions.' },
@@ -79,22 +75,8 @@ export default fp(
       reply.header('cache-control', 'no-cache')
       return app.swagger()
     })
-
-    await app.register(async docs => {
-      docs.addHook('onRoute', route => {
-        route.config = { ...route.config, access: 'public' }
-      })
-      docs.addHook('onSend', async (_request, reply) => {
-        if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-cache')
-      })
-      await docs.register(swaggerUi, {
-        routePrefix: '/docs',
-        uiConfig: { persistAuthorization: false },
-        staticCSP: DOCS_POLICY,
-      })
-    })
   },
-  { name: 'openapi' },
+  { name: 'openapi', dependencies: ['request-caller'] },
 )
 
 /** A route's schema with the access rule of its config. */

@@ -1,38 +1,37 @@
 /**
- * How many requests a minute one caller gets, in all processes together (src/limits/shared-limit.ts). Callers are
- * principals. An address has a smaller budget of its own, for what it sends
- * without a principal: to public routes, to paths that do not exist, and with credentials that prove nothing.
+ * The rate limit: requests per minute and caller, across all processes (src/limits/shared-limit.ts). An authenticated caller
+ * is charged to its principal. Every other request is charged to the IP address, whose limit is smaller: requests to public
+ * routes, to paths that do not exist, and those with invalid credentials.
  *
- * So somebody who guesses tokens or keys spends the budget of the address, and when it is spent every further guess is
- * answered without looking anything up; principals behind the same address (NAT) go on.
+ * A client that guesses tokens or keys therefore spends the budget of its address. When that is spent, every further guess is
+ * refused without a look-up; principals behind the same address (NAT) are not affected.
  */
-import { isIP } from 'node:net'
-import rateLimit, { type FastifyRateLimitStore, type FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Principal } from '../src/auth/principal.js'
 import type { Database } from '../src/database/pool.js'
 import { exchangeBy } from '../src/limits/rate-windows.js'
 import { SharedLimit, type Spending } from '../src/limits/shared-limit.js'
 import { Problem } from '../src/problems/problem.js'
 
 declare module 'fastify' {
-  interface FastifyRequest {
-    /** The address of the client as limits count it: of IPv6 the /64 network, which one customer holds whole. */
-    readonly network: string
+  interface FastifyContextConfig {
+    /** Requests to the route are not counted: load balancers probe it often, and from one address. */
+    unmetered?: true
   }
   interface FastifyInstance {
     /**
-     * Spends one request of the caller's budget; false when nothing was left. Stream routes (`config.stream`) ask by
-     * themselves: they can refuse softly, whereas a 429 stops a browser's EventSource for good.
+     * Charges one request to the caller; false when nothing was left. Stream routes (`config.stream`) call this themselves:
+     * they refuse inside the stream, because a 429 stops a browser's EventSource for good.
      */
     streamBudget(request: FastifyRequest): Promise<boolean>
     /**
-     * The same for whoever can be refused, with the headers that tell what is left.
+     * Charges one request to the caller and sets the `RateLimit-…` headers.
      * @throws {Problem} 429 `rate-limited` when nothing was left.
      */
     spendBudget(request: FastifyRequest, reply: FastifyReply): Promise<void>
     /**
-     * To be asked before credentials are looked up that may prove nothing. Spends nothing.
+     * To be called before a look-up of credentials that may be invalid. Charges nothing.
      * @throws {Problem} 429 `rate-limited` when the address has nothing left.
      */
     assertMayFail(request: FastifyRequest, reply: FastifyReply): void
@@ -40,29 +39,22 @@ declare module 'fastify' {
 }
 
 export interface RateLimitOptions {
-  /** Requests a minute of a principal; 0 switches all of it off. */
+  /** Requests per minute and principal. 0 switches off every rate limit. */
   readonly max: number
-  /** Requests a minute of an address, of those without a principal; 0: as many as it likes. */
+  /** Unauthenticated requests per minute and IP address. 0 = unlimited. */
   readonly addressMax: number
-  /** Where the processes count together; without it this one counts alone. */
+  /** The database in which the processes share their counts; without it this process counts alone. */
   readonly database?: Database | undefined
-  /** What a minute is, in ms. Default 60,000; tests take longer ones, so that none ends while they count. */
+  /** Length of the window, in ms. Default 60,000; tests use longer ones, so that none ends while they count. */
   readonly windowMs?: number | undefined
 }
 
 const MINUTE_MS = 60_000
-/** Principals, and addresses, whose budget is remembered; about 400 bytes each. */
+/** Principals, and addresses, whose count is remembered; about 400 bytes each. */
 const REMEMBERED = 50_000
-/** Asked by load balancers, often and from one address. */
-const PROBES: ReadonlySet<string | undefined> = new Set(['/health', '/ready'])
 
 export default fp<RateLimitOptions>(
   async (app, { max, addressMax, database, windowMs = MINUTE_MS }) => {
-    app.decorateRequest('network', {
-      getter() {
-        return networkOf(this.ip)
-      },
-    })
     if (max === 0) {
       app.decorate('streamBudget', async () => true)
       app.decorate('spendBudget', async () => {})
@@ -79,26 +71,8 @@ export default fp<RateLimitOptions>(
       await Promise.all([principals.close(), addresses?.close()])
     })
 
-    await app.register(rateLimit, {
-      global: false,
-      store: storeOf(principals),
-      max,
-      keyGenerator: principalOf,
-    })
-    const ofPrincipal = app.createRateLimit()
-    const ofAddress =
-      addresses &&
-      app.createRateLimit({
-        store: storeOf(addresses),
-        max: addressMax,
-        keyGenerator: ({ network }) => network,
-      })
-
-    const spend = async (request: FastifyRequest): Promise<Spending | undefined> => {
-      const budget = await (request.caller ? ofPrincipal : ofAddress)?.(request)
-      if (!budget || budget.isAllowed) return undefined
-      return { allowed: !budget.isExceeded, remaining: budget.remaining, resetMs: budget.ttl }
-    }
+    const spend = ({ caller, network }: FastifyRequest): Spending | undefined =>
+      caller ? principals.spend(keyOf(caller)) : addresses?.spend(network)
     const answer = (request: FastifyRequest, reply: FastifyReply, spending: Spending | undefined): void => {
       if (!spending) return
       const limit = request.caller ? max : addressMax
@@ -111,50 +85,29 @@ export default fp<RateLimitOptions>(
       if (!spending.allowed) throw rateLimited(limit, seconds, request.caller !== undefined)
     }
 
-    app.decorate('streamBudget', async request => (await spend(request))?.allowed ?? true)
-    app.decorate('spendBudget', async (request, reply) => answer(request, reply, await spend(request)))
+    app.decorate('streamBudget', async request => spend(request)?.allowed ?? true)
+    app.decorate('spendBudget', async (request, reply) => answer(request, reply, spend(request)))
     app.decorate('assertMayFail', (request, reply) =>
       answer(request, reply, addresses?.refusal(request.network)),
     )
 
-    // Before authentication, which has nothing to do for these.
+    // Before authentication, which these requests never reach.
     app.addHook('onRequest', async (request, reply) => {
-      const { url, config } = request.routeOptions
-      if ((config.access !== 'public' && !request.is404) || config.stream || PROBES.has(url)) return
+      const { config } = request.routeOptions
+      if ((config.access !== 'public' && !request.is404) || config.stream || config.unmetered) return
       await app.spendBudget(request, reply)
     })
-    // After it, and before the body is read.
+    // After authentication, and before the body is read.
     app.addHook('preParsing', async (request, reply) => {
       if (request.caller && !request.routeOptions.config.stream) await app.spendBudget(request, reply)
     })
   },
-  { name: 'rate-limit', dependencies: ['problems'] },
+  { name: 'rate-limit', dependencies: ['request-caller'] },
 )
 
-/** No workspace has a space in its name, and no address has one: keys of principals and addresses cannot meet. */
-function principalOf({ caller }: FastifyRequest): string {
-  return `${caller?.workspace} ${caller?.id}`
-}
-
-/** A client that has gone has no address any more, and what a proxy writes need not be one. */
-function networkOf(ip: string | undefined): string {
-  return ip !== undefined && isIP(ip) ? rateLimit.normalizeIP(ip) : 'unknown'
-}
-
-/** @fastify/rate-limit counts by what we give it. Its own store knows this process only. */
-function storeOf(limit: SharedLimit): FastifyRateLimitStoreCtor {
-  return class Store implements FastifyRateLimitStore {
-    incr: FastifyRateLimitStore['incr'] = (key, callback) => {
-      const { allowed, remaining, resetMs } = limit.spend(key)
-      callback(null, { current: allowed ? limit.max - remaining : limit.max + 1, ttl: resetMs })
-    }
-
-    /** For another limit, with the store that was given for it. */
-    child: FastifyRateLimitStore['child'] = options => {
-      const { store: Other } = options as { store?: FastifyRateLimitStoreCtor }
-      return Other ? new Other({}) : this
-    }
-  }
+/** No workspace has a space in its name, and no address has one: keys of principals and addresses cannot collide. */
+function keyOf({ workspace, id }: Principal): string {
+  return `${workspace} ${id}`
 }
 
 function rateLimited(max: number, seconds: number, known: boolean): Problem {

@@ -63,5 +63,5 @@ export default fp<RetentionOptions>(
       await loop.close()
     })
   },
-  { name: 'retention', dependencies: ['database', 'hub'] },
+  { name: 'retention', dependencies: ['database', 'tailer'] },
 )

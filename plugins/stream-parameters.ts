@@ -39,7 +39,7 @@ export default fp(
       reply.header('x-sluice-ignored', request.ignored.join(', '))
     })
   },
-  { name: 'stream-parameters' },
+  { name: 'stream-parameters', dependencies: ['request-caller'] },
 )
 
 function fit(name: string): string {

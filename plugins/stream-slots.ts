@@ -24,5 +24,5 @@ export default fp<{ readonly caps: StreamCaps }>(
       return slots.take({ workspace, id, address: request.network })
     })
   },
-  { name: 'stream-slots', dependencies: ['auth', 'rate-limit'] },
+  { name: 'stream-slots', dependencies: ['request-caller'] },
 )

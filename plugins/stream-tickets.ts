@@ -35,7 +35,7 @@ export default fp(
 
     app.decorateReply('knowBrowser', function (this: FastifyReply) {
       const { headers, protocol } = this.request
-      const { secret, setCookie } = browserOf(headers.cookie, protocol === 'https')
+      const { secret, setCookie } = browserOf(headers.cookie, protocol === 'https', app.prefix)
       if (setCookie !== undefined) this.header('set-cookie', setCookie)
       return secret
     })
@@ -58,5 +58,5 @@ export default fp(
       return await tickets.take(ticket, url.split(/[?#]/, 1)[0] ?? '', browser, address)
     })
   },
-  { name: 'stream-tickets', dependencies: ['database'] },
+  { name: 'stream-tickets', dependencies: ['database', 'request-caller'] },
 )

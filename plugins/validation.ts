@@ -3,6 +3,7 @@
  * is an error, not dropped), parts of the URL and headers coerced from their text. Schemas of headers name them in
  * lower case.
  */
+import { SerializerSelector } from '@fastify/fast-json-stringify-compiler'
 import { Ajv, type AnySchema, type Options, type ValidateFunction } from 'ajv'
 import ajvFormats from 'ajv-formats'
 import type { FastifyInstance, FastifyRequest, FastifySchemaCompiler } from 'fastify'
@@ -60,8 +61,11 @@ export default fp(
     })
 
     app.decorate('parseJson', jsonParser(app))
-    // Without its own parser text/plain is refused with 415, as every type that no route asked for; JSON: plugins/bodies.ts.
-    app.removeContentTypeParser(['application/json', 'text/plain'])
+    // A type without a parser is refused with 415, also one that the application around parses. JSON: plugins/bodies.ts.
+    app.removeAllContentTypeParsers()
+    // The application may have set another one for its own routes.
+    const serializer = SerializerSelector()({}, {})
+    app.setSerializerCompiler(({ httpStatus = '', ...route }) => serializer({ ...route, httpStatus }))
   },
   { name: 'validation' },
 )

@@ -5,7 +5,7 @@ import type { Database } from '../src/database/pool.js'
 import { MODES } from '../src/hub/mode.js'
 import { MEMORY_STATES } from '../src/limits/memory-monitor.js'
 import { withinDeadline } from '../src/process/deadline.js'
-import type { WorkerChannel } from '../src/process/worker-channel.js'
+import type { ClientCounts } from '../src/process/worker-message.js'
 
 /** A probe must be answered before the prober gives up. */
 const PROBE_DEADLINE_MS = 1_000
@@ -55,15 +55,17 @@ const Readiness = Type.Object({
 })
 
 export interface HealthOptions {
-  /** The other workers behind the same port, if there are any. */
-  readonly workerChannel?: WorkerChannel | undefined
+  /** Counts the open streams of all processes behind the same port, where there are several. */
+  readonly countClients?:
+    | (() => Promise<{ readonly workers: number; readonly clients: ClientCounts }>)
+    | undefined
 }
 
-const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { workerChannel }) => {
+const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { countClients }) => {
   app.get(
     '/health',
     {
-      config: { access: 'public' },
+      config: { access: 'public', unmetered: true },
       logLevel: 'warn',
       schema: {
         tags: ['server'],
@@ -82,7 +84,7 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { workerCha
   app.get(
     '/ready',
     {
-      config: { access: 'public' },
+      config: { access: 'public', unmetered: true },
       logLevel: 'warn',
       schema: {
         tags: ['server'],
@@ -93,7 +95,7 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { workerCha
       },
     },
     async (_request, reply) => {
-      const [up, counts] = await Promise.all([answers(app.probe), workerChannel?.counts()])
+      const [up, counts] = await Promise.all([answers(app.probe), countClients?.()])
       const database = up ? (app.databaseWatch.impairment ?? 'up') : 'down'
       const { mode } = app.serverState
       const { status: bus, queueUse } = app.bus
@@ -107,7 +109,7 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { workerCha
           status: ready ? 'ready' : 'unready',
           mode,
           sse: { clients: total, by_kind: byKind, byKind },
-          ...(workerChannel && { workers: counts?.workers ?? 1 }),
+          ...(counts && { workers: counts.workers }),
           memory: { state: app.memory.state, percent: Math.round(app.memory.fullness * 100) },
           database,
           bus,

@@ -4,7 +4,6 @@ import type { FastifyReply } from 'fastify'
 import Type from 'typebox'
 import { isKnown } from '../src/items/etag.js'
 import { Item, ItemPatch, ItemType, NewItem, NewRevision, PartNumber, Revision } from '../src/items/item.js'
-import type { Items } from '../src/items/items.js'
 import type { Snapshot } from '../src/log/feed-snapshot.js'
 import { NextCursor, pageQuery } from '../src/paging/page-query.js'
 import { Problem } from '../src/problems/problem.js'
@@ -71,7 +70,9 @@ const tags = ['items']
 const viewer = { access: 'viewer' } as const
 const editor = { access: 'editor' } as const
 
-const routes: FastifyPluginAsyncTypebox<{ items: Items }> = async (app, { items }) => {
+const routes: FastifyPluginAsyncTypebox = async app => {
+  const { items } = app
+
   app.post(
     '/api/items',
     {
@@ -88,7 +89,7 @@ const routes: FastifyPluginAsyncTypebox<{ items: Items }> = async (app, { items 
       const item = await items.create(request.principal, request.body)
       return reply
         .code(201)
-        .headers({ location: `/api/items/${item.part_number}`, etag: item.etag })
+        .headers({ location: `${app.prefix}/api/items/${item.part_number}`, etag: item.etag })
         .send(item)
     },
   )

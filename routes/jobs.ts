@@ -90,7 +90,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       const { started, ...given } = request.body
       const status = started ? 'running' : 'queued'
       const job = await app.jobs.create(request.principal, given, status, request.auditOrigin)
-      return reply.code(201).header('location', `/api/jobs/${job.id}`).send(job)
+      return reply.code(201).header('location', `${app.prefix}/api/jobs/${job.id}`).send(job)
     },
   )
 

@@ -59,7 +59,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     async (request, reply) => {
       const made = await createRevocation(app.database, request.auditOrigin, request.body)
       settled({ made: inForce(made) })
-      return reply.code(201).header('location', `/api/revocations/${made.id}`).send(made)
+      return reply.code(201).header('location', `${app.prefix}/api/revocations/${made.id}`).send(made)
     },
   )
 

@@ -2,7 +2,6 @@
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { readConfig } from '../src/config/config.js'
-import { packageRoot } from '../src/process/package-root.js'
 
 /**
  * `DATABASE_URL`, else the embedded Postgres of the gateway that runs on `DATA_DIR`, which leaves its address there.
@@ -11,7 +10,7 @@ import { packageRoot } from '../src/process/package-root.js'
 export async function databaseAddress(env: Readonly<Record<string, string | undefined>>): Promise<string> {
   const config = readConfig({ DATABASE_URL: env.DATABASE_URL, DATA_DIR: env.DATA_DIR })
   if (config.DATABASE_URL !== undefined) return config.DATABASE_URL
-  const dataDir = resolve(packageRoot, config.DATA_DIR)
+  const dataDir = resolve(config.DATA_DIR)
   const url = await readFile(join(dataDir, 'url'), 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error
     throw new Error(

@@ -10,7 +10,8 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
-import { developmentSecret, keysOf } from '../src/auth/tokens/keys.js'
+import type { Sluice } from '../plugins/sluice.js'
+import { developmentSecret } from '../src/auth/tokens/keys.js'
 import { type Config, ConfigError, readConfig } from '../src/config/config.js'
 import { Environment } from '../src/config/environment.js'
 import { misspeltVariables } from '../src/config/misspelt-variables.js'
@@ -166,21 +167,36 @@ async function startGateway(
   workerChannel?: WorkerChannel,
 ): Promise<Started> {
   const { config, demo, closers } = launch
-  const secret = config.NODE_ENV === 'production' ? undefined : await developmentSecret(dataDirOf(config))
-  const keys = keysOf(config, secret)
-  const app = await buildApp({ config, databaseUrl, keys, logger: await loggerOf(config), workerChannel })
+  const secret = hasKey(config) ? undefined : await developmentSecret(dataDirOf(config))
+  const app = await buildApp({
+    config,
+    databaseUrl,
+    developmentSecret: secret,
+    logger: await loggerOf(config),
+    ...(workerChannel && { countClients: () => countAll(workerChannel, app) }),
+  })
   closers.push(() => app.close())
   const address = { host: config.HOST, port: config.PORT, backlog: BACKLOG }
   await app.listen({ ...address, listenTextResolver: () => 'listening' })
-  if (demo) {
+  if (demo && app.sluice.items) {
     const onError = (err: unknown) => app.log.warn({ err }, 'The demo cannot change items; it tries again.')
-    const playing: Demo = playDemo(app.items, { workspace: WORKSPACE, onError })
+    const playing: Demo = playDemo(app.sluice.items, { workspace: WORKSPACE, onError })
     closers.push(() => playing.close())
   }
-  const tokens = config.NODE_ENV !== 'production' && keys.kind === 'secret' ? signTokens(app) : undefined
+  const signs = config.JWT_SECRET !== undefined || secret !== undefined
+  const tokens = config.NODE_ENV !== 'production' && signs ? signTokens(app.sluice) : undefined
   const started = { url: urlOf(app, config.HOST), tokens }
-  workerChannel?.join(started, () => app.hub.clients())
+  workerChannel?.join(started, () => app.sluice.clients())
   return { log: app.log, ...started }
+}
+
+/** Production names its key, or is refused. */
+function hasKey({ NODE_ENV, JWT_SECRET, JWT_PUBLIC_KEY, JWKS_URL }: Config): boolean {
+  return NODE_ENV === 'production' || [JWT_SECRET, JWT_PUBLIC_KEY, JWKS_URL].some(key => key !== undefined)
+}
+
+async function countAll(workers: WorkerChannel, { sluice }: FastifyInstance) {
+  return (await workers.counts()) ?? { workers: 1, clients: sluice.clients() }
 }
 
 /** @throws {ConfigError} a folder that is not there would show as files that are not there. */
@@ -193,7 +209,7 @@ async function requireFolders({ ARTIFACTS_DIR: folder }: Config): Promise<void> 
 }
 
 function dataDirOf({ DATA_DIR }: Config): string {
-  return resolve(packageRoot, DATA_DIR)
+  return resolve(DATA_DIR)
 }
 
 function options(args: readonly string[]): { demo: boolean } {
@@ -237,9 +253,9 @@ async function prettyLines({ NODE_ENV }: Config) {
   return installed && { transport: { target: 'pino-pretty', options } }
 }
 
-function signTokens(app: FastifyInstance): { viewer: string; editor: string } {
+function signTokens(sluice: Sluice): { viewer: string; editor: string } {
   const sign = (role: 'viewer' | 'editor') =>
-    app.signToken({ id: `demo-${role}`, workspace: WORKSPACE, role }, TOKEN_SECONDS)
+    sluice.signToken({ id: `demo-${role}`, workspace: WORKSPACE, role }, TOKEN_SECONDS)
   return { viewer: sign('viewer'), editor: sign('editor') }
 }
 

@@ -61,7 +61,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         { kind: EXECUTION_KIND, ...request.body },
         'running',
       )
-      return reply.code(201).header('location', `/api/executions/${job.id}`).send(executionOf(job))
+      return reply
+        .code(201)
+        .header('location', `${app.prefix}/api/executions/${job.id}`)
+        .send(executionOf(job))
     },
   )
 

@@ -28,43 +28,59 @@ const MIGRATION_SETTINGS = {
 const CONNECT_TIMEOUT_MS = 10_000
 
 /**
- * Migrates the database at `url`, or finds that it needs nothing.
+ * Migrates the database, or finds that it needs nothing.
+ * @param database its URL, or the pool of an application.
  * @param folder default: migrations/ of this package.
  * @param oldest oldest major version of PostgreSQL that is accepted.
  * @throws when the server is older, or the database was migrated by newer code; as `requireUsable` and `takeOver` do.
  */
 export async function migrate(
-  url: string,
+  database: string | pg.Pool,
   folder = join(packageRoot, 'migrations'),
   oldest = OLDEST_POSTGRES,
 ): Promise<void> {
+  if (typeof database !== 'string') {
+    const client = await database.connect()
+    let broken = true
+    try {
+      await migrateBy(client, folder, oldest)
+      broken = false
+    } finally {
+      client.release(broken)
+    }
+    return
+  }
   const client = new pg.Client({
-    connectionString: url,
+    connectionString: database,
     application_name: 'sluice migrate',
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   })
-  // A broken connection fails the query that waits on it. Without this listener it would also end the process.
+  // A connection that breaks fails the query that waits on it; without a listener it would end the process too.
   client.on('error', () => undefined)
   await client.connect()
   try {
-    await client.query(`begin isolation level read committed; ${pins('transaction', MIGRATION_SETTINGS)}`)
-    await requireVersion(client, oldest)
-    await requireUsable(client)
-    await client.query(`select pg_advisory_xact_lock(${MIGRATION_LOCK})`)
-    await ensureSchema(client)
-    const tookOver = await takeOver(client, folder)
-    const applied = await applyMissing(client, folder)
-    // A function that is created or replaced has only the settings that its definition names.
-    if (tookOver || applied > 0) await callIfThere(client, 'sluice.pin_functions()')
-    // At each start: a restore into another server brings the tables, but not the role that their policies name.
-    await callIfThere(client, 'sluice.raise_wall()')
-    await client.query('commit')
+    await migrateBy(client, folder, oldest)
   } finally {
     await client.end()
   }
 }
 
-async function requireVersion(client: pg.Client, oldest: number): Promise<void> {
+async function migrateBy(client: pg.ClientBase, folder: string, oldest: number): Promise<void> {
+  await client.query(`begin isolation level read committed; ${pins('transaction', MIGRATION_SETTINGS)}`)
+  await requireVersion(client, oldest)
+  await requireUsable(client)
+  await client.query(`select pg_advisory_xact_lock(${MIGRATION_LOCK})`)
+  await ensureSchema(client)
+  const tookOver = await takeOver(client, folder)
+  const applied = await applyMissing(client, folder)
+  // A function that is created or replaced has only the settings that its definition names.
+  if (tookOver || applied > 0) await callIfThere(client, 'sluice.pin_functions()')
+  // At each start: a restore into another server brings the tables, but not the role that their policies name.
+  await callIfThere(client, 'sluice.raise_wall()')
+  await client.query('commit')
+}
+
+async function requireVersion(client: pg.ClientBase, oldest: number): Promise<void> {
   const { rows } = await client.query<{ version: number; name: string }>(
     `select current_setting('server_version_num')::int as version, current_setting('server_version') as name`,
   )
@@ -77,12 +93,12 @@ async function requireVersion(client: pg.Client, oldest: number): Promise<void> 
 }
 
 /** Looks first, because `create schema if not exists` needs CREATE on the database even when the schema exists. */
-async function ensureSchema(client: pg.Client): Promise<void> {
+async function ensureSchema(client: pg.ClientBase): Promise<void> {
   const { rowCount } = await client.query(`select from pg_namespace where nspname = 'sluice'`)
   if (rowCount === 0) await client.query('create schema sluice')
 }
 
-async function callIfThere(client: pg.Client, call: string): Promise<void> {
+async function callIfThere(client: pg.ClientBase, call: string): Promise<void> {
   const { rows } = await client.query<{ there: boolean }>('select to_regprocedure($1) is not null as there', [
     call,
   ])

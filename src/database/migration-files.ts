@@ -32,7 +32,7 @@ export function readMigration(folder: string, name: string): Promise<string> {
  * names to `sluice.migrations`.
  * @returns how many it applied.
  */
-export async function applyMissing(client: pg.Client, folder: string): Promise<number> {
+export async function applyMissing(client: pg.ClientBase, folder: string): Promise<number> {
   const applied = await runner({
     dbClient: client,
     dir: folder,

@@ -129,7 +129,7 @@ async function rollback(client: pg.PoolClient, why: unknown): Promise<Error | un
   }
 }
 
-const getTypeParser: typeof pg.types.getTypeParser = (oid: number, format?: 'text' | 'binary') => {
+export const getTypeParser: typeof pg.types.getTypeParser = (oid: number, format?: 'text' | 'binary') => {
   if (oid === INT8) return toInteger
   if (oid === JSON_TEXT) return toText
   return format === 'binary' ? pg.types.getTypeParser(oid, format) : pg.types.getTypeParser(oid)

@@ -9,24 +9,38 @@ import { databaseFault } from './database-fault.js'
 
 /** @param pins the statement that applies the settings to the rest of its transaction. */
 export function throughPooler(pool: pg.Pool, begin: string, pins: string): void {
-  pool.on('connect', client => alwaysInTransaction(client, begin, pins))
-  Object.assign(pool, {
-    async query(statement: pg.QueryConfig, values?: unknown[]) {
-      const client = await pool.connect()
-      let broken = false
-      try {
-        return await client.query(statement, values)
-      } catch (error) {
-        broken = databaseFault(error)?.discard ?? false
-        throw error
-      } finally {
-        client.release(broken)
-      }
-    },
+  pool.on('connect', client => {
+    Object.assign(client, { query: transactional(client, begin, pins) })
   })
+  Object.assign(pool, { query: queryBy(pool) })
 }
 
-function alwaysInTransaction(client: pg.PoolClient, begin: string, pins: string): void {
+/** `query` of a pool: on a connection of its own, which is given up after a fault that may have broken it. */
+export function queryBy(pool: Pick<pg.Pool, 'connect'>) {
+  return async (statement: string | pg.QueryConfig, values?: unknown[]) => {
+    const client = await pool.connect()
+    let broken = false
+    try {
+      return await client.query(statement, values)
+    } catch (error) {
+      broken = databaseFault(error)?.discard ?? false
+      throw error
+    } finally {
+      client.release(broken)
+    }
+  }
+}
+
+/**
+ * `query` of a client, in which every statement runs in a transaction that has set its own settings.
+ * @param more options for each statement, such as how its values are parsed.
+ */
+export function transactional(
+  client: pg.ClientBase,
+  begin: string,
+  pins: string,
+  more: Partial<pg.QueryConfig> = {},
+) {
   const query = client.query.bind(client)
   const send = (statement: unknown, values?: unknown) => Reflect.apply(query, client, [statement, values])
   let open = false
@@ -44,19 +58,17 @@ function alwaysInTransaction(client: pg.PoolClient, begin: string, pins: string)
     }
   }
 
-  Object.assign(client, {
-    query(statement: string | pg.QueryConfig, values?: unknown[]) {
-      const text = typeof statement === 'string' ? statement : statement.text
-      if (text.startsWith('begin')) {
-        open = true
-        return send(`${text}; ${pins}`)
-      }
-      if (text === 'commit' || text === 'rollback') {
-        open = false
-        return send(text)
-      }
-      const unnamed = typeof statement === 'string' ? statement : { ...statement, name: undefined }
-      return open ? send(unnamed, values) : alone(unnamed, values)
-    },
-  })
+  return (statement: string | pg.QueryConfig, values?: unknown[]) => {
+    const given = typeof statement === 'string' ? { text: statement } : statement
+    if (given.text.startsWith('begin')) {
+      open = true
+      return send(`${given.text}; ${pins}`)
+    }
+    if (given.text === 'commit' || given.text === 'rollback') {
+      open = false
+      return send(given.text)
+    }
+    const unnamed = { ...given, ...more, name: undefined }
+    return open ? send(unnamed, values) : alone(unnamed, values)
+  }
 }

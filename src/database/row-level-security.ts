@@ -19,11 +19,11 @@ export interface RowLevelSecurity {
 }
 
 /** By URL: all pools of a process with the same URL connect with the same role. */
-const known = new Map<string, Promise<RowLevelSecurity>>()
+const known = new Map<object | string, Promise<RowLevelSecurity>>()
 
 /** The state of row-level security, read once for each URL. */
 export function rowLevelSecurityOf(database: Database): Promise<RowLevelSecurity> {
-  return known.get(urlOf(database)) ?? remember(database, readRowLevelSecurity(database))
+  return known.get(keyOf(database)) ?? remember(database, readRowLevelSecurity(database))
 }
 
 /** Whether row-level security that was in force still is. Reads it from the database. */
@@ -32,7 +32,7 @@ export async function rowLevelSecurityHolds(database: Database): Promise<boolean
   return before.role === now.role && now.gap === undefined
 }
 
-const renewals = new Map<string, Promise<RowLevelSecurity>>()
+const renewals = new Map<object | string, Promise<RowLevelSecurity>>()
 
 /**
  * Restores row-level security that was in force and has failed: the role was dropped, or the database was restored into a
@@ -41,10 +41,10 @@ const renewals = new Map<string, Promise<RowLevelSecurity>>()
  * @throws {Problem} 503 if the gateway may not restore it: requests never continue without the protection they had.
  */
 export function restoreRowLevelSecurity(database: Database): Promise<RowLevelSecurity> {
-  const running = renewals.get(urlOf(database))
+  const running = renewals.get(keyOf(database))
   if (running) return running
-  const renewal = restoreOnce(database).finally(() => renewals.delete(urlOf(database)))
-  renewals.set(urlOf(database), renewal)
+  const renewal = restoreOnce(database).finally(() => renewals.delete(keyOf(database)))
+  renewals.set(keyOf(database), renewal)
   return renewal
 }
 
@@ -61,13 +61,14 @@ async function restoreOnce(database: Database): Promise<RowLevelSecurity> {
   return remember(database, Promise.resolve(found))
 }
 
-function urlOf({ options }: Database): string {
-  return options.connectionString ?? ''
+/** Its URL; for the pool of an application that has none, the options that it was made with. */
+function keyOf({ options }: Database): object | string {
+  return options.connectionString ?? options
 }
 
 function remember(database: Database, asked: Promise<RowLevelSecurity>): Promise<RowLevelSecurity> {
-  known.set(urlOf(database), asked)
-  asked.catch(() => known.delete(urlOf(database)))
+  known.set(keyOf(database), asked)
+  asked.catch(() => known.delete(keyOf(database)))
   return asked
 }
 

@@ -27,7 +27,7 @@ const DEFINITION = /^(?:create function [^$]*?(?:^as \$\$.*?^\$\$;|^return .*?;)
  * @returns whether it took the database over.
  * @throws when the database has unknown migrations, or neither the first old nor the first present ones.
  */
-export async function takeOver(client: pg.Client, folder: string): Promise<boolean> {
+export async function takeOver(client: pg.ClientBase, folder: string): Promise<boolean> {
   const applied = await appliedNames(client)
   const [names, oldNames] = await Promise.all([migrationNames(folder), migrationNames(join(folder, OLD))])
   refuseUnknown(applied, [...names, ...oldNames])
@@ -50,7 +50,7 @@ export async function takeOver(client: pg.Client, folder: string): Promise<boole
   return true
 }
 
-async function appliedNames(client: pg.Client): Promise<string[]> {
+async function appliedNames(client: pg.ClientBase): Promise<string[]> {
   const table = await client.query<{ name: string | null }>(`select to_regclass('sluice.migrations') as name`)
   if (table.rows[0]?.name == null) return []
   const { rows } = await client.query<{ name: string }>(

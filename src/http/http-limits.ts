@@ -48,7 +48,12 @@ const MAX_HEADERS = 100
 const MAX_PARAMETERS = 100
 
 /** The limits as options of Fastify and its server. */
-export function serverOptions({ keepAliveTimeout, requestTimeout, answerTimeout: _, ...limits }: HttpLimits) {
+export function httpServerOptions({
+  keepAliveTimeout,
+  requestTimeout,
+  answerTimeout: _,
+  ...limits
+}: HttpLimits) {
   return {
     bodyLimit: MAX_BODY_BYTES,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },

@@ -31,10 +31,15 @@ export function isArtifactPath(path: unknown): path is string {
 
 export class ArtifactLinks {
   readonly #key: Buffer
+  readonly #prefix: string
 
-  /** @param secret may also sign tokens: the key is derived from it and signs links only. */
-  constructor(secret: string) {
-    this.#key = Buffer.from(hkdfSync('sha256', secret, '', 'sluice artifact links', KEY_BYTES))
+  /**
+   * @param secret may also sign tokens: the key is derived from it and signs links only.
+   * @param prefix path under which the gateway is mounted. A link of one gateway is not valid in another of the same secret.
+   */
+  constructor(secret: string, prefix = '') {
+    this.#key = Buffer.from(hkdfSync('sha256', secret, '', `sluice artifact links${prefix}`, KEY_BYTES))
+    this.#prefix = prefix
   }
 
   /**
@@ -45,7 +50,7 @@ export class ArtifactLinks {
     const expires = Math.floor(now / 1_000) + LINK_LIFETIME_S
     const place = [workspace, ...path.split('/')].map(encodeURIComponent).join('/')
     const query = key === undefined ? `expires=${expires}` : `expires=${expires}&key=${key}`
-    return `${ARTIFACTS_PREFIX}/${place}?${query}&signature=${this.#signature(workspace, path, expires, key)}`
+    return `${this.#prefix}${ARTIFACTS_PREFIX}/${place}?${query}&signature=${this.#signature(workspace, path, expires, key)}`
   }
 
   /**

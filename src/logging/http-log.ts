@@ -30,11 +30,14 @@ const MAX_CAUSES = 5
 /** SQLSTATEs of values that are not what they should be: Postgres quotes the value. */
 const DATA_EXCEPTION = /^22/
 
+/** How requests and errors look in lines of the log. */
+export const HTTP_SERIALIZERS = { req: describeRequest, err: describeError }
+
 /** Logger options for Fastify (pino) that keep secrets out of every line; `level` is the least severe one written. */
 export function logOptions(level: string) {
   return {
     level,
-    serializers: { req: describeRequest, err: describeError },
+    serializers: HTTP_SERIALIZERS,
     // The last wall: a library may log what it likes.
     hooks: { streamWrite: (line: string) => printableJson(withoutTokens(line)) },
   }

@@ -6,17 +6,22 @@ import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 // For the types of what they decorate the app with: the declarations of server/app.ts name no plugin.
 import type {} from '../../plugins/access.js'
+import type {} from '../../plugins/api-keys.js'
 import type {} from '../../plugins/bodies.js'
 import type {} from '../../plugins/bus.js'
 import type {} from '../../plugins/database.js'
+import type {} from '../../plugins/descriptors.js'
 import type {} from '../../plugins/hub.js'
+import type {} from '../../plugins/items.js'
 import type {} from '../../plugins/jobs.js'
-import type {} from '../../plugins/maintenance.js'
 import type {} from '../../plugins/memory.js'
+import type {} from '../../plugins/publisher.js'
+import type {} from '../../plugins/server-state.js'
 import type {} from '../../plugins/stream-slots.js'
+import type {} from '../../plugins/tailer.js'
+import type {} from '../../plugins/tokens.js'
 import { buildApp } from '../../server/app.js'
 import type { Role } from '../../src/auth/principal.js'
-import { keysOf } from '../../src/auth/tokens/keys.js'
 import { readConfig } from '../../src/config/config.js'
 import type { HttpLimits } from '../../src/http/http-limits.js'
 import type { MemoryReading } from '../../src/limits/process-memory.js'
@@ -25,6 +30,7 @@ import { within } from './patience.js'
 import { bearer, SECRET, token } from './tokens.js'
 
 export interface Gateway {
+  /** The context of the gateway inside its server, with all of its decorations. */
   readonly app: FastifyInstance
   readonly url: string
   readonly databaseUrl: string
@@ -64,18 +70,24 @@ export function testEnvironment(databaseUrl: string): Record<string, string> {
 export async function startGateway(test: Test, options: GatewayOptions = {}): Promise<Gateway> {
   const databaseUrl = options.databaseUrl ?? (await createDatabase(test)).url
   const config = readConfig({ ...testEnvironment(databaseUrl), ...options.env })
-  const app = await buildApp({
+  let inner: FastifyInstance | undefined
+  const host = await buildApp({
     config,
     databaseUrl,
-    keys: keysOf(config),
     logger: { level: config.LOG_LEVEL },
     httpLimits: options.httpLimits,
-    readMemory: options.readMemory,
-    rateWindowMs: FORTNIGHT_MS,
+    internals: {
+      readMemory: options.readMemory,
+      rateWindowMs: FORTNIGHT_MS,
+      onGateway(context) {
+        inner = context
+      },
+    },
   })
-  const close = () => within(CLOSE_PATIENCE_MS, app.close(), () => 'The gateway did not close.')
+  const app = inner ?? host
+  const close = () => within(CLOSE_PATIENCE_MS, host.close(), () => 'The gateway did not close.')
   test.teardown(close)
-  const url = await app.listen({ host: config.HOST, port: config.PORT })
+  const url = await host.listen({ host: config.HOST, port: config.PORT })
   return { app, url, databaseUrl, close }
 }
 

@@ -5,11 +5,14 @@ import type { Test } from 'tap'
 import Type from 'typebox'
 import auth from '../../plugins/auth.js'
 import bodies from '../../plugins/bodies.js'
+import caller from '../../plugins/caller.js'
 import cors from '../../plugins/cors.js'
 import headers from '../../plugins/headers.js'
 import openapi from '../../plugins/openapi.js'
+import { answerProblem } from '../../plugins/problem-reply.js'
 import problems from '../../plugins/problems.js'
 import rateLimit from '../../plugins/rate-limit.js'
+import tokens from '../../plugins/tokens.js'
 import validation from '../../plugins/validation.js'
 import type { Keys } from '../../src/auth/tokens/keys.js'
 import type { ClaimRules } from '../../src/auth/tokens/token.js'
@@ -57,10 +60,11 @@ export async function guardedApp(test: Test, options: GuardedOptions = {}) {
     logger: log ? { ...logOptions('info'), stream: { write: log } } : false,
     genReqId: requestId,
     routerOptions: options.routerOptions ?? {},
-    frameworkErrors: (error, request, reply) => request.server.errorHandler(error, request, reply),
+    frameworkErrors: (error, request, reply) => void answerProblem(error, request, reply),
   }).withTypeProvider<TypeBoxTypeProvider>()
   test.teardown(() => app.close())
 
+  await app.register(caller)
   await app.register(headers)
   await app.register(problems)
   await app.register(validation)
@@ -72,11 +76,9 @@ export async function guardedApp(test: Test, options: GuardedOptions = {}) {
     addressMax: options.rateLimitAddressMax ?? max,
     windowMs: options.rateWindowMs ?? FORTNIGHT_MS,
   })
-  await app.register(auth, {
-    keys: options.keys ?? SECRET_KEYS,
-    claims: { workspaceClaim: 'workspace', roleClaim: 'role', ...options.claims },
-    queryToken: options.queryToken ?? true,
-  })
+  const claims = { workspaceClaim: 'workspace', roleClaim: 'role', ...options.claims }
+  await app.register(tokens, { keys: options.keys ?? SECRET_KEYS, claims })
+  await app.register(auth, { principalOfToken: app.verifyToken, queryToken: options.queryToken ?? true })
 
   await app.register(bodies)
 
@@ -97,6 +99,6 @@ export async function guardedApp(test: Test, options: GuardedOptions = {}) {
       query: request.query,
     }),
   )
-  app.get('/health', { config: { access: 'public' } }, async () => ({ status: 'ok' }))
+  app.get('/health', { config: { access: 'public', unmetered: true } }, async () => ({ status: 'ok' }))
   return app
 }

@@ -11,7 +11,7 @@ const NAME = 'sluice_browser'
  * With this prefix, a browser accepts the cookie only from this host over HTTPS (RFC 6265bis §4.1.3.2). Otherwise a page of a
  * related domain could set the attacker's cookie in the victim's browser and then use the victim's stolen tickets.
  */
-const SECURE_NAME = `__Host-${NAME}`
+const SECURE_PREFIX = '__Host-'
 
 export interface Browser {
   /** The value of its cookie. */
@@ -24,13 +24,21 @@ export interface Browser {
  * The browser that sent these cookies; a new one if none of them is ours.
  * @param cookies the request's `Cookie` header.
  * @param secure whether the request came over HTTPS.
+ * @param prefix path under which the gateway is mounted: each of several gateways has a cookie of its own.
  */
-export function browserOf(cookies: string | undefined, secure: boolean): Browser {
-  const name = secure ? SECURE_NAME : NAME
+export function browserOf(cookies: string | undefined, secure: boolean, prefix = ''): Browser {
+  const name = `${secure ? SECURE_PREFIX : ''}${NAME}${suffixOf(prefix)}`
   const brought = new RegExp(`(?:^|;) *${name}=([A-Za-z0-9_-]{43}) *(?:;|$)`).exec(cookies ?? '')?.[1]
   if (brought !== undefined) return { secret: brought, setCookie: undefined }
   const secret = randomBytes(SECRET_BYTES).toString('base64url')
+  // `__Host-` requires the path /.
+  const path = secure || prefix === '' ? '/' : prefix
   // Strict: requests from other sites do not carry it. Without an age, it ends when the browser is closed.
-  const setCookie = `${name}=${secret}; Path=/; HttpOnly; SameSite=Strict${secure ? '; Secure' : ''}`
+  const setCookie = `${name}=${secret}; Path=${path}; HttpOnly; SameSite=Strict${secure ? '; Secure' : ''}`
   return { secret, setCookie }
+}
+
+/** `/live` → `_2flive`: no two prefixes have the same, and a cookie's name may hold it. */
+function suffixOf(prefix: string): string {
+  return prefix.replace(/[^A-Za-z0-9-]/g, character => `_${character.charCodeAt(0).toString(16)}`)
 }

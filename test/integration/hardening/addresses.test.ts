@@ -4,7 +4,6 @@
  */
 import t, { type Test } from 'tap'
 import { buildApp } from '../../../server/app.js'
-import { keysOf } from '../../../src/auth/tokens/keys.js'
 import { readConfig } from '../../../src/config/config.js'
 import { logOptions } from '../../../src/logging/http-log.js'
 import { createDatabase } from '../../harness/database.js'
@@ -137,7 +136,7 @@ async function startLogged(t: Test, env: Record<string, string>) {
   const config = readConfig({ ...testEnvironment(databaseUrl), ...env })
   const lines: string[] = []
   const logger = { ...logOptions('info'), stream: { write: (line: string) => lines.push(line) } }
-  const app = await buildApp({ config, databaseUrl, keys: keysOf(config), logger })
+  const app = await buildApp({ config, databaseUrl, logger })
   t.teardown(() => app.close())
   const url = await app.listen({ host: PEER, port: 0 })
 

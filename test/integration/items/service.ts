@@ -59,7 +59,8 @@ export async function startItems(t: Test): Promise<ItemsService> {
   const woken: StreamId[] = []
   const items = new Items({ database: pool, onCommitted: streamIds => woken.push(...streamIds) })
   const app = await guardedApp(t)
-  await app.register(routes, { items })
+  app.decorate('items', items)
+  await app.register(routes)
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
 
   const as = (workspace: string, role: Role = 'editor') =>

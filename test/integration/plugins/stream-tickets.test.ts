@@ -1,6 +1,7 @@
 import Fastify from 'fastify'
 import fp from 'fastify-plugin'
 import t from 'tap'
+import caller from '../../../plugins/caller.js'
 import streamTickets from '../../../plugins/stream-tickets.js'
 import type { Principal, Role } from '../../../src/auth/principal.js'
 import { createDatabase } from '../../harness/database.js'
@@ -19,6 +20,7 @@ t.test('a ticket needs the role that its stream needs, whatever the role to ask 
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(fp(async app => void app.decorate('database', pool), { name: 'database' }))
+  await app.register(caller)
   await app.register(streamTickets)
   const handler = async () => 'secret'
   app.get('/high/:id', { config: { access: 'admin', stream: () => undefined } }, handler)

@@ -3,8 +3,10 @@ import { connect } from 'node:net'
 import Fastify from 'fastify'
 import t from 'tap'
 import auth from '../../../plugins/auth.js'
+import caller from '../../../plugins/caller.js'
 import problems from '../../../plugins/problems.js'
 import rateLimit from '../../../plugins/rate-limit.js'
+import tokens from '../../../plugins/tokens.js'
 import { ROLES } from '../../../src/auth/principal.js'
 import { guardedApp } from '../../harness/guarded-app.js'
 import { bearer, SECRET, token } from '../../harness/tokens.js'
@@ -174,14 +176,15 @@ t.test('an app with a route that declares no access does not boot, and names the
 t.test('a route from before the check stays shut', async t => {
   const app = Fastify()
   t.teardown(() => app.close())
+  await app.register(caller)
   await app.register(problems)
   await app.register(rateLimit, { max: 0, addressMax: 0 })
   app.get('/early', async () => 'secret')
-  await app.register(auth, {
+  await app.register(tokens, {
     keys: { kind: 'secret', secret: SECRET, algorithms: ['HS256'] },
     claims: { workspaceClaim: 'workspace', roleClaim: 'role' },
-    queryToken: true,
   })
+  await app.register(auth, { principalOfToken: app.verifyToken, queryToken: true })
 
   t.equal((await app.inject('/early')).statusCode, 401)
   const response = await app.inject({ url: '/early', headers: bearer(token({ role: 'admin' })) })

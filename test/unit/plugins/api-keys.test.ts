@@ -1,8 +1,10 @@
 import Fastify, { type FastifyServerOptions } from 'fastify'
 import t, { type Test } from 'tap'
 import auth from '../../../plugins/auth.js'
+import caller from '../../../plugins/caller.js'
 import problems from '../../../plugins/problems.js'
 import rateLimit from '../../../plugins/rate-limit.js'
+import tokens from '../../../plugins/tokens.js'
 import { addressNotAllowed } from '../../../src/auth/refusals.js'
 import { logOptions } from '../../../src/logging/http-log.js'
 import { bearer, SECRET, token } from '../../harness/tokens.js'
@@ -17,11 +19,15 @@ async function hostApp(test: Test, trustProxy: FastifyServerOptions['trustProxy'
     logger: { ...logOptions('info'), stream: { write: (line: string) => lines.push(line) } },
   })
   test.teardown(() => app.close())
+  await app.register(caller)
   await app.register(problems)
   await app.register(rateLimit, { max: 0, addressMax: 0 })
-  await app.register(auth, {
+  await app.register(tokens, {
     keys: { kind: 'secret', secret: SECRET, algorithms: ['HS256'] },
     claims: { workspaceClaim: 'workspace', roleClaim: 'role' },
+  })
+  await app.register(auth, {
+    principalOfToken: app.verifyToken,
     queryToken: true,
     async principalOfKey(key, address) {
       if (key !== KEY || address !== '203.0.113.7') throw addressNotAllowed(address)

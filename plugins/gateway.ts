@@ -1,0 +1,181 @@
+/** Puts the gateway together in its own context: plugins, then routes, in reading order. What each does is in its own file. */
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import auditRoutes from '../routes/audit.js'
+import artifactRoutes from '../routes/compat/artifacts.js'
+import executionRoutes from '../routes/compat/executions.js'
+import projectRoutes from '../routes/compat/projects.js'
+import runnerJobRoutes from '../routes/compat/runner-jobs.js'
+import runRoutes from '../routes/compat/runs.js'
+import eventRoutes from '../routes/events.js'
+import feedRoutes from '../routes/feed.js'
+import healthRoutes from '../routes/health.js'
+import itemRoutes from '../routes/items.js'
+import jobEventRoutes from '../routes/job-events.js'
+import jobReportRoutes from '../routes/job-reports.js'
+import jobRoutes from '../routes/jobs.js'
+import keyRoutes from '../routes/keys.js'
+import revocationRoutes from '../routes/revocations.js'
+import serverStateRoutes from '../routes/server-state.js'
+import streamRenewalRoutes from '../routes/stream-renewals.js'
+import streamTicketRoutes from '../routes/stream-tickets.js'
+import { principalOfHost } from '../src/auth/host-principal.js'
+import { ACCESS_KEPT_DAYS } from '../src/auth/revocations/revocation-stream.js'
+import type { Config } from '../src/config/config.js'
+import { HTTP_LIMITS } from '../src/http/http-limits.js'
+import access from './access.js'
+import apiKeys from './api-keys.js'
+import auth from './auth.js'
+import bodies from './bodies.js'
+import bus from './bus.js'
+import caller from './caller.js'
+import connections from './connections.js'
+import console from './console.js'
+import cors from './cors.js'
+import database from './database.js'
+import descriptors from './descriptors.js'
+import docs from './docs.js'
+import eventPages from './event-pages.js'
+import failedAuthentications from './failed-authentications.js'
+import follow from './follow.js'
+import headers from './headers.js'
+import hub from './hub.js'
+import items from './items.js'
+import jobs from './jobs.js'
+import memory from './memory.js'
+import openapi from './openapi.js'
+import problems from './problems.js'
+import publisher from './publisher.js'
+import rateLimit from './rate-limit.js'
+import retention from './retention.js'
+import serverState from './server-state.js'
+import type { Settings } from './settings.js'
+import sse from './sse.js'
+import streamParameters from './stream-parameters.js'
+import streamSlots from './stream-slots.js'
+import streamTickets from './stream-tickets.js'
+import tailer from './tailer.js'
+import tokens from './tokens.js'
+import validation from './validation.js'
+
+/** For the log, the bus and probes, beside DATABASE_POOL. */
+const OTHER_DATABASE_CONNECTIONS = 8
+
+export default fp<Settings>(
+  async (context, settings) => {
+    const app = context.withTypeProvider<TypeBoxTypeProvider>()
+    await registerPlugins(app, settings)
+    await registerRoutes(app, settings)
+  },
+  { name: 'gateway' },
+)
+
+async function registerPlugins(app: FastifyInstance, settings: Settings): Promise<void> {
+  const { config, source, parts, keys, authenticate, internals = {} } = settings
+  const claims = claimRules(config)
+
+  await app.register(caller)
+  await app.register(headers)
+  await app.register(problems)
+  await app.register(validation)
+  await app.register(streamParameters)
+  await app.register(openapi)
+  if (parts.docs) await app.register(docs)
+  await app.register(cors, { origins: config.CORS_ORIGINS })
+  await app.register(database, { source, max: config.DATABASE_POOL })
+  await app.register(rateLimit, {
+    max: config.RATE_LIMIT_MAX,
+    addressMax: config.RATE_LIMIT_ADDRESS_MAX,
+    database: app.database,
+    windowMs: internals.rateWindowMs,
+  })
+  await app.register(bus, { bus: settings.bus })
+  await app.register(tailer, { source })
+  await app.register(descriptors, {
+    maxStreams: config.MAX_STREAMS,
+    outgoing: config.DATABASE_POOL + OTHER_DATABASE_CONNECTIONS,
+  })
+  await app.register(hub, {
+    source,
+    heartbeatMs: config.HEARTBEAT_MS,
+    maxAgeMs: config.MAX_STREAM_AGE * 1_000,
+    maxStreams: config.MAX_STREAMS,
+  })
+  await app.register(publisher)
+  await app.register(serverState, { drainMs: settings.drainMs })
+  await app.register(apiKeys)
+  await app.register(access)
+  await app.register(streamTickets)
+  await app.register(failedAuthentications, { claims })
+  if (keys) await app.register(tokens, { keys, claims })
+  await app.register(auth, {
+    authenticate: authenticate && (request => principalOfHost(() => authenticate(request))),
+    ...(keys && { principalOfToken: app.verifyToken }),
+    queryToken: config.QUERY_TOKEN === 'on',
+    principalOfKey: (...given) => app.apiKeys.principalOf(...given),
+    principalOfTicket: app.takeTicket,
+    onRefusal: app.noteRefusal,
+    assertNotRevoked: principal => app.guard.assertNotRevoked(principal),
+  })
+  await app.register(bodies)
+  await app.register(memory, {
+    processes: settings.processes,
+    answerTimeoutMs: internals.answerTimeoutMs ?? HTTP_LIMITS.answerTimeout,
+    read: internals.readMemory,
+  })
+  if (parts.items) await app.register(items)
+  if (parts.jobs) await app.register(jobs)
+  await app.register(retention, {
+    days: { feed: config.RETENTION_DAYS, ...ACCESS_KEPT_DAYS },
+    jobDays: config.JOB_RETENTION_DAYS,
+    maxStoredStreams: config.MAX_STORED_STREAMS_PER_WORKSPACE,
+  })
+  await app.register(sse)
+  if (settings.ownsServer) await app.register(connections)
+  await app.register(streamSlots, {
+    caps: {
+      principal: config.MAX_STREAMS_PER_PRINCIPAL,
+      workspace: config.MAX_STREAMS_PER_WORKSPACE,
+      address: config.MAX_STREAMS_PER_ADDRESS,
+    },
+  })
+  await app.register(follow)
+  await app.register(eventPages)
+}
+
+async function registerRoutes(app: FastifyInstance, settings: Settings): Promise<void> {
+  const { config, parts, links, countClients } = settings
+  if (parts.console) await app.register(console)
+  await app.register(healthRoutes, { countClients })
+  await app.register(serverStateRoutes, { operatorWorkspace: config.OPERATOR_WORKSPACE })
+  if (parts.keys) await app.register(keyRoutes)
+  await app.register(revocationRoutes)
+  if (parts.audit) await app.register(auditRoutes)
+  await app.register(feedRoutes)
+  await app.register(streamTicketRoutes)
+  await app.register(streamRenewalRoutes)
+  await app.register(eventRoutes)
+  if (parts.items) await app.register(itemRoutes)
+  if (parts.jobs) {
+    await app.register(jobRoutes)
+    await app.register(jobReportRoutes)
+    await app.register(jobEventRoutes)
+    await app.register(runnerJobRoutes)
+  }
+  if (parts.runs) {
+    await app.register(runRoutes, { links })
+    await app.register(artifactRoutes, { folder: config.ARTIFACTS_DIR, links })
+  }
+  if (parts.commands) await app.register(projectRoutes)
+  if (parts.executions) await app.register(executionRoutes)
+}
+
+function claimRules(config: Config) {
+  return {
+    workspaceClaim: config.JWT_WORKSPACE_CLAIM,
+    roleClaim: config.JWT_ROLE_CLAIM,
+    issuer: config.JWT_ISSUER,
+    audience: config.JWT_AUDIENCE,
+  }
+}

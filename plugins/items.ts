@@ -1,0 +1,16 @@
+/** The items of this gateway. */
+import fp from 'fastify-plugin'
+import { Items } from '../src/items/items.js'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    items: Items
+  }
+}
+
+export default fp(
+  async app => {
+    app.decorate('items', new Items({ database: app.database, onCommitted: app.wake }))
+  },
+  { name: 'items', dependencies: ['database', 'tailer'] },
+)

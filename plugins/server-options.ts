@@ -1,0 +1,57 @@
+/**
+ * What only the server itself can be told, for the application that makes it: `Fastify({ ...serverOptions(), …yours })`. None
+ * of it is needed; docs/embedding.md says what is different without each.
+ */
+import { randomUUID } from 'node:crypto'
+import type { Socket } from 'node:net'
+import type {
+  ConnectionError,
+  FastifyError,
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  FastifyServerOptions,
+} from 'fastify'
+import { answerClientError } from '../src/http/client-error.js'
+import { HTTP_LIMITS, type HttpLimits, httpServerOptions } from '../src/http/http-limits.js'
+import { requestId } from '../src/logging/http-log.js'
+import { answerProblem } from './problem-reply.js'
+
+export interface ServerLimits {
+  /** Addresses, CIDR ranges or names (`loopback`) of proxies whose `X-Forwarded-For` is trusted. Default none. */
+  readonly trustedProxies?: readonly string[] | undefined
+  /** The option `drainMs` of the plugin, or the longest of several. Default 10000. */
+  readonly drainMs?: number | undefined
+  /** Whether the server serves nothing but Sluice: then what never reaches a route is answered in its form. Default false. */
+  readonly ownsServer?: boolean | undefined
+  /** Times of the server, in ms; for tests, which have less of it. */
+  readonly httpLimits?: Partial<HttpLimits> | undefined
+}
+
+const DRAIN_MS = 10_000
+const PLUGIN_TIMEOUT_MS = 10_000
+
+export function serverOptions({ trustedProxies = [], drainMs = DRAIN_MS, ...more }: ServerLimits = {}) {
+  const { httpLimits, ownsServer = false } = more
+  return {
+    ...httpServerOptions({ ...HTTP_LIMITS, ...httpLimits }),
+    trustProxy: trustedProxies.length > 0 && [...trustedProxies],
+    // Fastify's 10 s would cut off the draining of streams, and the application would fail to close.
+    pluginTimeout: drainMs + PLUGIN_TIMEOUT_MS,
+    // While streams drain, new ones are refused inside the stream: Fastify's own 503 would stop an EventSource for good.
+    return503OnClosing: false,
+    ...(ownsServer && OWN_SERVER),
+  } satisfies FastifyServerOptions
+}
+
+const OWN_SERVER = {
+  genReqId: requestId,
+  clientErrorHandler(this: FastifyInstance, error: ConnectionError, socket: Socket) {
+    const reqId = randomUUID()
+    this.log.debug({ reqId, err: error }, 'no request')
+    answerClientError(error, socket, reqId)
+  },
+  // A path that cannot be decoded, or a part of it that is too long, is refused before any route is found.
+  frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
+    void answerProblem(error, request, reply),
+} satisfies FastifyServerOptions

@@ -1,0 +1,111 @@
+/** The options of the plugin, checked: what each part of the gateway is given. */
+import type { FastifyInstance } from 'fastify'
+import { type Keys, keysOf } from '../src/auth/tokens/keys.js'
+import { type Config, ConfigError } from '../src/config/config.js'
+import { configOf } from '../src/config/options.js'
+import type { PoolSource } from '../src/database/pool-source.js'
+import { ArtifactLinks } from '../src/jobs/artifacts.js'
+import type { Parts, SluiceOptions } from './sluice-options.js'
+
+export interface Settings extends Pick<SluiceOptions, 'authenticate' | 'countClients' | 'internals'> {
+  readonly config: Config
+  readonly parts: Required<Parts>
+  readonly source: PoolSource
+  /** A bus of the application, or the URL for LISTEN and NOTIFY; undefined: no NOTIFY at all, events are found by polling. */
+  readonly bus: Exclude<SluiceOptions['bus'], 'postgres' | 'memory'> | { readonly url: string } | undefined
+  /** Undefined with `authenticate`. */
+  readonly keys: Keys | undefined
+  /** Undefined where no artifacts are served. */
+  readonly links: ArtifactLinks | undefined
+  readonly ownsServer: boolean
+  readonly processes: number
+  readonly drainMs: number
+}
+
+/** What is left of `pluginTimeout` for everything that a closing application does beside the draining of streams. */
+const CLOSING_MS = 1_000
+
+/** @throws {ConfigError} with one line per fault. */
+export function settingsOf(options: SluiceOptions, host: FastifyInstance): Settings {
+  const { bus, pool, authenticate, parts = {}, prefix = '' } = options
+  const given = typeof bus === 'object' ? undefined : bus
+  const config = configOf({ ...options, bus: given })
+  const { DATABASE_URL: url, LISTEN_DATABASE_URL: listenUrl } = config
+  const faults: string[] = []
+  if ((url === undefined) === (pool === undefined)) {
+    faults.push('Give exactly one of databaseUrl and pool.')
+  }
+  const keyed = [config.JWT_SECRET, config.JWT_PUBLIC_KEY, config.JWKS_URL].some(key => key !== undefined)
+  if (keyed && authenticate)
+    faults.push('authenticate replaces jwtSecret, jwtPublicKey and jwksUrl: leave them out.')
+  if (!keyed && !authenticate)
+    faults.push('Give authenticate, or one of jwtSecret, jwtPublicKey and jwksUrl.')
+  if (prefix !== '' && !/^(\/[A-Za-z0-9._~-]+)+$/.test(prefix)) {
+    faults.push(
+      `prefix is ${JSON.stringify(prefix)}. Write it as /live: a slash before each part, and none at its end.`,
+    )
+  }
+  faults.push(...partFaults(parts))
+  if (faults.length > 0) throw new ConfigError(faults)
+
+  const keys = authenticate ? undefined : keysOf(config)
+  return {
+    ...options,
+    config,
+    keys,
+    links: artifactLinks(config, keys, `${host.prefix}${prefix}`),
+    parts: partsOf(parts, authenticate === undefined),
+    // The one reason to name a direct connection is that the other goes through a pooler.
+    source: pool ? { pool } : { url: url ?? '', pooled: listenUrl !== undefined },
+    bus: typeof bus === 'object' ? bus : busUrl(config),
+    ownsServer: options.ownsServer ?? false,
+    processes: options.processes ?? 1,
+    drainMs: drainMs(config, host, options.drainMs !== undefined),
+  }
+}
+
+function partFaults({ jobs = true, ...parts }: Parts): string[] {
+  const needing = (['runs', 'executions', 'commands'] as const).filter(part => parts[part])
+  return jobs ? [] : needing.map(part => `parts.${part} needs parts.jobs.`)
+}
+
+function partsOf({ jobs = true, ...parts }: Parts, own: boolean): Required<Parts> {
+  return {
+    ...{
+      items: true,
+      runs: jobs,
+      executions: jobs,
+      commands: jobs,
+      keys: own,
+      audit: true,
+      docs: true,
+      console: own,
+    },
+    ...parts,
+    jobs,
+  }
+}
+
+function busUrl({ BUS, BUS_NOTIFY, LISTEN_DATABASE_URL, DATABASE_URL }: Config): { url: string } | undefined {
+  const url = LISTEN_DATABASE_URL ?? DATABASE_URL
+  return BUS === 'memory' || BUS_NOTIFY === 'off' || url === undefined ? undefined : { url }
+}
+
+function artifactLinks(config: Config, keys: Keys | undefined, prefix: string): ArtifactLinks | undefined {
+  if (config.ARTIFACTS_DIR === undefined) return undefined
+  const secret = config.ARTIFACTS_SECRET ?? (keys?.kind === 'secret' ? keys.secret : undefined)
+  if (secret === undefined)
+    throw new ConfigError(['artifactsDir needs artifactsSecret here: there is no jwtSecret.'])
+  return new ArtifactLinks(secret, prefix)
+}
+
+/** Fastify cuts a closing plugin off after `pluginTimeout`, and the application would then fail to close. */
+function drainMs({ DRAIN_MS }: Config, { initialConfig, log }: FastifyInstance, asked: boolean): number {
+  const { pluginTimeout = 0 } = initialConfig
+  const longest = pluginTimeout > 0 ? Math.max(0, pluginTimeout - CLOSING_MS) : DRAIN_MS
+  if (asked && DRAIN_MS > longest) {
+    const fields = { drainMs: DRAIN_MS, pluginTimeout }
+    log.warn(fields, `Streams drain in ${longest} ms at most: raise pluginTimeout, as serverOptions() does.`)
+  }
+  return Math.min(DRAIN_MS, longest)
+}

@@ -1,0 +1,134 @@
+/** The options of the plugin. Those that have a variable in docs/configuration.md are read through the same schema. */
+import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify'
+import type pg from 'pg'
+import type { HostPrincipal } from '../src/auth/host-principal.js'
+import type { Bus } from '../src/bus/bus.js'
+import type { ConfigOptions } from '../src/config/options.js'
+import type { MemoryReading } from '../src/limits/process-memory.js'
+import type { ClientCounts } from '../src/process/worker-message.js'
+
+export interface Parts {
+  /** `/api/items`: items and revisions. */
+  readonly items?: boolean
+  /** `/api/jobs` and `/runner-jobs`: the queue, and the sweep of expired leases. The next three parts need it. */
+  readonly jobs?: boolean
+  /** `/api/v1/runs` and `/api/v1/artifacts`. */
+  readonly runs?: boolean
+  /** `/api/executions`. */
+  readonly executions?: boolean
+  /** `/projects`: commands for runners. */
+  readonly commands?: boolean
+  /** `/api/keys`: API keys. Default false with `authenticate`, which replaces them. */
+  readonly keys?: boolean
+  /** `/api/audit`: reading the audit log. It is written in any case. */
+  readonly audit?: boolean
+  /** `/docs`: the API's description as a page. `/openapi.json` is always there. */
+  readonly docs?: boolean
+  /** The page at `/`. Default false with `authenticate`: the page sends a token. */
+  readonly console?: boolean
+}
+
+/** For the tests of Sluice itself: another clock, another memory, and a look inside. May change in any release. */
+export interface Internals {
+  readonly answerTimeoutMs?: number | undefined
+  readonly rateWindowMs?: number | undefined
+  readonly readMemory?: (() => MemoryReading) | undefined
+  readonly onGateway?: ((app: FastifyInstance) => void) | undefined
+}
+
+export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
+  /** Path under which everything is served, such as `/live`. Without it the plugin takes the whole server, its 404 included. */
+  readonly prefix?: string
+  /** Name of the decoration on the application that holds the functions for it. Default `sluice`: `app.sluice`. */
+  readonly name?: string
+  /** Which routes there are. Default: all. */
+  readonly parts?: Parts
+  /** Whether the database is migrated before the plugin is ready. Default true; false where a deploy step does it. */
+  readonly migrate?: boolean
+  /** Takes the log lines of the plugin and its requests. Default: the application's `app.log`. */
+  readonly logger?: FastifyBaseLogger
+  /**
+   * Proves the caller of a request in place of JWTs and API keys. `undefined`, `null` or an error whose `statusCode` is 401 or
+   * 403 refuse it. The role and the workspace of the principal decide what it may reach; its streams end at `expiresAt`.
+   */
+  readonly authenticate?: (request: FastifyRequest) => Promise<HostPrincipal | null | undefined>
+  /** Whether the server serves nothing but this plugin: then its connections are limited and ended too. Default false. */
+  readonly ownsServer?: boolean
+  /** Processes that share the memory of this machine or container, this one included. Default 1. */
+  readonly processes?: number
+  /** Counts the open streams of several processes behind one port, for `/ready`. Default: those of this process. */
+  readonly countClients?: () => Promise<{ readonly workers: number; readonly clients: ClientCounts }>
+
+  /** @internal */
+  readonly internals?: Internals
+
+  /** The database, as `postgres://…`. Exactly one of `databaseUrl` and `pool` is required. */
+  readonly databaseUrl?: string | undefined
+  /**
+   * Your own pool, in place of `databaseUrl`. All queries then use its connections, up to `databasePool` and 6 more at a time,
+   * and take two round trips more outside of transactions. It is never ended. LISTEN needs a connection of its own: name it in
+   * `listenDatabaseUrl`, or events of other processes arrive by polling, every 500 ms.
+   */
+  readonly pool?: pg.Pool
+  /** Direct connection for LISTEN/NOTIFY. Required with `pool`, or if `databaseUrl` goes through a pooler; without it events of other processes then arrive by polling. */
+  readonly listenDatabaseUrl?: string | undefined
+  /** Database connections for requests and publishing. The log, the bus and the probes use up to 8 more. Default 10. */
+  readonly databasePool?: number | undefined
+
+  /** Key that verifies HS256 tokens, at least 32 characters. One of the three keys is required, unless `authenticate` is given. */
+  readonly jwtSecret?: string | undefined
+  /** Public key (PEM) that verifies RS256, ES256 or EdDSA tokens. */
+  readonly jwtPublicKey?: string | undefined
+  /** URL of the issuer's key set. A URL without a path means `/.well-known/jwks.json` on that host. */
+  readonly jwksUrl?: string | undefined
+  /** Required value of the claim `iss`. Unset, the claim is not checked. */
+  readonly jwtIssuer?: string | undefined
+  /** Required value of the claim `aud`. Unset, the claim is not checked. */
+  readonly jwtAudience?: string | undefined
+  /** Name of the claim that holds the workspace. Default `workspace`. */
+  readonly jwtWorkspaceClaim?: string | undefined
+  /** Name of the claim that holds the role. Default `role`. */
+  readonly jwtRoleClaim?: string | undefined
+  /** Workspace whose admins alone may switch maintenance, which affects all workspaces. Unset, every admin may. */
+  readonly operatorWorkspace?: string | undefined
+  /** Whether stream routes accept a token as `?token=`. URLs leak into histories and logs. Default true. */
+  readonly queryToken?: boolean | undefined
+
+  /** Directory of the files that jobs leave behind, with one folder per workspace. Unset, no artifact is served. */
+  readonly artifactsDir?: string | undefined
+  /** Key that signs links to artifacts, at least 32 characters. Unset, it is derived from `jwtSecret`. */
+  readonly artifactsSecret?: string | undefined
+
+  /** Exact browser origins that may call the gateway. Default none: only its own origin. */
+  readonly corsOrigins?: readonly string[] | undefined
+  /** Requests per minute and principal, across all processes. 0 switches off every rate limit. Default 6000. */
+  readonly rateLimitMax?: number | undefined
+  /** Unauthenticated requests per minute and IP address, across all processes. 0 = unlimited. Default 600. */
+  readonly rateLimitAddressMax?: number | undefined
+  /** Open streams per process. Further clients get `unavailable` and retry. Default 25000. */
+  readonly maxStreams?: number | undefined
+  /** Open streams per principal and process, including long polls and waiting claims. 0 = unlimited. Default 1000. */
+  readonly maxStreamsPerPrincipal?: number | undefined
+  /** Open streams per workspace and process, counted in the same way. 0 = unlimited. Default 10000. */
+  readonly maxStreamsPerWorkspace?: number | undefined
+  /** Open streams per IP address and process, counted in the same way. 0 = unlimited. Default 2000. */
+  readonly maxStreamsPerAddress?: number | undefined
+  /** Streams per workspace in the database, not counting the streams of jobs. 0 = unlimited. Default 10000. */
+  readonly maxStoredStreamsPerWorkspace?: number | undefined
+
+  /** How processes wake each other: `postgres` (default), `memory` (its own process only), or a bus of yours (`sluice/bus`). */
+  readonly bus?: 'postgres' | 'memory' | Bus | undefined
+  /** False neither sends nor expects NOTIFY: events of other processes arrive by polling, every 500 ms. Default true. */
+  readonly busNotify?: boolean | undefined
+
+  /** Milliseconds between heartbeats on a stream. Must be shorter than every proxy's read timeout. Default 30000. */
+  readonly heartbeatMs?: number | undefined
+  /** Seconds after which a stream is ended, ± 10 %; the client reconnects and resumes. 0 = never. Default 3600. */
+  readonly maxStreamAge?: number | undefined
+  /** Days for which events of open-ended streams are kept. A client that returns later gets `reset`. 0 = forever. Default 30. */
+  readonly retentionDays?: number | undefined
+  /** Days for which a job and its events are kept after its end. 0 = forever. Default 7. */
+  readonly jobRetentionDays?: number | undefined
+  /** Milliseconds over which the end of the streams is spread when the app closes, at most. Default 10000. */
+  readonly drainMs?: number | undefined
+}

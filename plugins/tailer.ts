@@ -1,0 +1,36 @@
+/** The one reader of the log in this process, on a connection of its own; and `wake`, which every writer calls after COMMIT. */
+import fp from 'fastify-plugin'
+import type { PoolSource } from '../src/database/pool-source.js'
+import { openTail } from '../src/hub/log-readers.js'
+import { Tailer } from '../src/hub/tailer.js'
+import type { StreamId } from '../src/log/event.js'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    tailer: Tailer
+    /** To be called after every COMMIT that appended events: wakes this process at once, then the others. */
+    wake(streams: readonly StreamId[]): void
+  }
+}
+
+export default fp<{ readonly source: PoolSource }>(
+  async (app, { source }) => {
+    const { bus, log: logger } = app
+    const tail = openTail(source, logger, () => tailer.wake('all'))
+    const tailer: Tailer = new Tailer({ database: tail, bus, logger })
+    app.decorate('tailer', tailer)
+    app.decorate('wake', (streams: readonly StreamId[]) => {
+      tailer.wake(streams)
+      bus.wake(streams)
+    })
+    app.addHook('onReady', async () => {
+      tailer.start()
+      await bus.start(wake => tailer.wake(wake))
+    })
+    app.addHook('onClose', async () => {
+      await tailer.close()
+      await tail.end()
+    })
+  },
+  { name: 'tailer', dependencies: ['bus'] },
+)

@@ -1,0 +1,140 @@
+/**
+ * Follows a stream of the log in this process, for code instead of a client: events in order, each once, from a cursor. It
+ * waits for the tailer like a long poll and reads the log in pages, so a slow consumer holds one page and delays nobody.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+import { databaseFault } from '../database/database-fault.js'
+import type { Database } from '../database/pool.js'
+import { FEED, type Position, type StoredEvent } from '../log/event.js'
+import { formatEventId, parseEventId } from '../log/event-id.js'
+import { TypeFilter } from '../log/type-filter.js'
+import { notFound, Problem } from '../problems/problem.js'
+import type { Cursor } from './cursor.js'
+import { readEventPage } from './event-page.js'
+import type { Hub } from './hub.js'
+import type { HubStream } from './hub-stream.js'
+import type { Reset, StartAt } from './start.js'
+
+const PAGE_EVENTS = 500
+/** How long one wait lasts; then it begins again. */
+const WAIT_MS = 60_000
+const RETRY_MS = 1_000
+
+export interface FollowSources {
+  readonly hub: Pick<Hub, 'open' | 'starts'>
+  readonly database: Database
+}
+
+export interface FollowOptions {
+  readonly workspace: string
+  /** Default: the feed of the workspace. */
+  readonly stream?: string | undefined
+  /** `now` (default), `beginning`, or the id of the event to start after. */
+  readonly after?: string | undefined
+  /** Names of types, or prefixes that end in `*`, separated by commas. Default: all. */
+  readonly types?: string | undefined
+  /** Ends it. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface LogEvent {
+  readonly kind: 'event'
+  /** Hand it to `after` to go on behind this event. */
+  readonly id: string
+  readonly position: number
+  readonly type: string
+  readonly data: unknown
+  readonly at: Date
+}
+
+/** The log does not continue after the cursor: load your state again. What follows comes after `head`. */
+export interface LogReset {
+  readonly kind: 'reset'
+  readonly reason: Reset['reason']
+  readonly head: string
+}
+
+/**
+ * Ends when `signal` aborts, when the process drains, and at the end of a stream that was closed before. While the database is
+ * unavailable it waits.
+ * @throws {Problem} 404 `not-found`: there is no such stream, or it was deleted; 400 `invalid-event-id`.
+ */
+export async function* followEvents(
+  { hub, database }: FollowSources,
+  {
+    workspace,
+    stream: name = FEED,
+    after = 'now',
+    types,
+    signal = new AbortController().signal,
+  }: FollowOptions,
+): AsyncGenerator<LogEvent | LogReset, void> {
+  const filter = types === undefined ? undefined : TypeFilter.parse(types)
+  let from: StartAt | undefined = startAt(after)
+  let cursor: Cursor = { position: 0 as Position }
+  const handle = await patiently(() => hub.open(workspace, name), signal)
+  try {
+    while (handle && !signal.aborted && !handle.stream.ending) {
+      if (handle.stream.deleted) throw notFound('stream')
+      const { stream } = handle
+      if (from) {
+        const start = await patiently(starting(hub, stream, from, filter), signal)
+        if (!start) return
+        cursor = start.cursor
+        from = undefined
+        if (start.reset) yield resetOf(start.reset)
+      }
+      const request = { after: cursor, limit: PAGE_EVENTS, filter, waitMs: WAIT_MS, signal }
+      const page = await patiently(() => readEventPage(database, stream, request), signal)
+      if (!page) return
+      if ('reason' in page) {
+        from = startAt(page.head)
+        yield resetOf(page)
+        continue
+      }
+      for (const event of page.events) yield eventOf(event)
+      cursor = page.next
+      if (stream.closed && page.events.length === 0) return
+    }
+  } finally {
+    handle?.release()
+  }
+  if (!handle && !signal.aborted) throw notFound('stream')
+}
+
+function starting(
+  hub: FollowSources['hub'],
+  stream: HubStream,
+  from: StartAt,
+  filter: TypeFilter | undefined,
+) {
+  return () => hub.starts.resolve(stream, from, filter)
+}
+
+function startAt(after: string): StartAt {
+  if (after === 'now' || after === 'beginning') return { at: after }
+  const id = parseEventId(after)
+  if (id) return { at: 'after', id }
+  throw new Problem(400, 'invalid-event-id', '`after` is not an event id, such as 10532.k7f3qa.')
+}
+
+/** What `work` finds, as soon as the database can tell; undefined where `signal` aborts first. */
+async function patiently<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  while (!signal.aborted) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!databaseFault(error)) throw error
+      await pause(RETRY_MS, undefined, { signal }).catch(() => undefined)
+    }
+  }
+  return undefined
+}
+
+function eventOf({ position, eventId, type, data, at }: StoredEvent): LogEvent {
+  return { kind: 'event', id: formatEventId(position, eventId), position, type, data: JSON.parse(data), at }
+}
+
+function resetOf({ reason, head }: Reset): LogReset {
+  return { kind: 'reset', reason, head }
+}

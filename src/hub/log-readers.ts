@@ -1,0 +1,50 @@
+/**
+ * The connections that only read the log. They are apart from those of requests, so requests that use up their pool cannot hold
+ * up the streams; and the tailer's is apart from the others, so many clients that reconnect at once cannot hold up those that
+ * are live.
+ */
+import type { Database } from '../database/pool.js'
+import { openPool, type PoolSource } from '../database/pool-source.js'
+
+/** Where lost connections are logged: at level debug, because the next one takes their place. */
+interface DebugLogger {
+  debug(fields: object, message: string): void
+}
+
+/** Connections for clients that open streams and catch up. */
+const READERS = 4
+/** Planning a read of the tails anew each time takes longer than the read, and there is one good plan. */
+const TAIL_SETTINGS = { plan_cache_mode: 'force_generic_plan' }
+/** A reader that waits longer for an answer tries another connection. */
+const READ_DEADLINE_MS = 5_000
+
+export function openReaders(source: PoolSource, logger: DebugLogger): Database {
+  return openPool(source, {
+    name: 'sluice read',
+    max: READERS,
+    queryTimeoutMs: READ_DEADLINE_MS,
+    onError: lost(logger),
+  })
+}
+
+/**
+ * The tailer's connection.
+ * @param onLost the next connection may lead to a database that has lost events which clients have seen: they are told at
+ *   once, not with the next event.
+ */
+export function openTail(source: PoolSource, logger: DebugLogger, onLost: () => void): Database {
+  return openPool(source, {
+    name: 'sluice tail',
+    max: 1,
+    settings: TAIL_SETTINGS,
+    queryTimeoutMs: READ_DEADLINE_MS,
+    onError(error) {
+      lost(logger)(error)
+      onLost()
+    },
+  })
+}
+
+function lost(logger: DebugLogger): (error: Error) => void {
+  return error => logger.debug({ err: error }, 'A reading connection was lost.')
+}
