@@ -3,11 +3,9 @@
  * listens, and stops on a signal. Exit codes: 0 stopped, 1 failed, 2 wrong usage or configuration.
  */
 import cluster from 'node:cluster'
-import { readFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
+import { resolve } from 'node:path'
 import closeWithGrace from 'close-with-grace'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import type { Sluice } from '../plugins/sluice.js'
@@ -20,28 +18,15 @@ import { BACKLOG } from '../src/http/http-limits.js'
 import { describeError, logOptions } from '../src/logging/http-log.js'
 import { logDestination } from '../src/logging/log-destination.js'
 import { cleanLines, printableJson } from '../src/logging/redaction.js'
-import { packageRoot } from '../src/process/package-root.js'
 import { onStopSignals, STOP_SIGNALS } from '../src/process/stop-signals.js'
-import { usageError } from '../src/process/usage.js'
 import { WorkerChannel } from '../src/process/worker-channel.js'
 import type { Address } from '../src/process/worker-message.js'
 import { buildApp } from './app.js'
 import { banner } from './banner.js'
+import { serveOptions } from './cli/serve-options.js'
 import { type Demo, playDemo } from './demo.js'
 import { startFailure } from './start-failure.js'
 import { WorkerEnded, Workers } from './workers.js'
-
-const USAGE = `Usage: npm start -- [options]      (or: node dist/server/main.js [serve] [options])
-
-Starts a Sluice gateway. Environment variables configure it; docs/configuration.md lists them.
-
-  --demo          also play a small stream of item changes in workspace 'demo'
-  --help, -h      show this
-  --version, -v   show the version
-
-Two other programs tell of themselves: \`npm run runner -- --help\`, which executes the commands that wait in a gateway,
-and \`node dist/server/main.js key --help\`, which makes API keys.
-`
 
 /** All of stopping: draining, then closing. */
 const STOP_DEADLINE_MS = 30_000
@@ -82,7 +67,7 @@ export function serve(args: readonly string[]): void {
 }
 
 async function start(args: readonly string[]): Promise<void> {
-  const { demo } = options(args)
+  const { demo } = serveOptions(args)
   const closers: Closer[] = []
   let stopped: Promise<void> | undefined
   // A worker hears of its end twice when a terminal's Ctrl-C reaches its parent and itself.
@@ -210,34 +195,6 @@ async function requireFolders({ ARTIFACTS_DIR: folder }: Config): Promise<void> 
 
 function dataDirOf({ DATA_DIR }: Config): string {
   return resolve(DATA_DIR)
-}
-
-function options(args: readonly string[]): { demo: boolean } {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        demo: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-        version: { type: 'boolean', short: 'v', default: false },
-      },
-    })
-    if (values.help) leave(0, USAGE)
-    if (values.version) leave(0, `sluice ${version()}\n`)
-    return values
-  } catch (error) {
-    leave(2, `${cleanLines(usageError(error).message)}\n\n${USAGE}`)
-  }
-}
-
-function leave(code: 0 | 2, text: string): never {
-  ;(code === 0 ? process.stdout : process.stderr).write(text)
-  process.exit(code)
-}
-
-function version(): string {
-  const manifest = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }
-  return manifest.version
 }
 
 async function loggerOf(config: Config) {
