@@ -1,11 +1,11 @@
-/** Where the database of this installation is, for programs beside the gateway: they use it, and never start one. */
+/** Finds the database of this installation, for programs beside the gateway, which use it but never start one. */
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { readConfig } from '../src/config/config.js'
 
 /**
- * `DATABASE_URL`, else the embedded Postgres of the gateway that runs on `DATA_DIR`, which leaves its address there.
- * @throws with the remedy, when there is neither; ConfigError.
+ * `DATABASE_URL`, or the embedded Postgres of the gateway that runs on `DATA_DIR`, which stores its URL there.
+ * @throws {Error} with the remedy, if there is neither; {ConfigError}.
  */
 export async function databaseAddress(env: Readonly<Record<string, string | undefined>>): Promise<string> {
   const config = readConfig({ DATABASE_URL: env.DATABASE_URL, DATA_DIR: env.DATA_DIR })

@@ -100,7 +100,7 @@ export interface Demo {
   close(): Promise<void>
 }
 
-/** Plays until it is closed. */
+/** Runs until it is closed. */
 export function playDemo(items: Items, options: DemoOptions): Demo {
   const stop = new AbortController()
   const played = play(items, options, stop.signal)
@@ -174,7 +174,7 @@ async function edit(items: Items, author: Author, item: Item, family: Family): P
 
 function pick<T>(from: readonly T[]): T {
   const picked = from[Math.floor(Math.random() * from.length)]
-  if (picked === undefined) throw new RangeError('There is nothing to pick from.')
+  if (picked === undefined) throw new RangeError('Cannot pick from an empty list.')
   return picked
 }
 

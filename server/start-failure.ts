@@ -11,11 +11,11 @@ export function startFailure(error: unknown, databaseUrl: string | undefined): s
   const remedy = databaseRemedy(sqlState(error) ?? '', databaseUrl)
   if (remedy !== undefined) return `${error.message}. ${remedy}`
   if (databaseFault(error)?.name === 'away') {
-    return 'the database cannot be reached. Check DATABASE_URL and that it runs.'
+    return 'the database cannot be reached. Check DATABASE_URL, and whether the database runs.'
   }
   // A worker's parent binds the port for it.
   if ('syscall' in error && (error.syscall === 'listen' || error.syscall === 'bind')) {
-    return `${error.message}. Stop the program that has this port, or set PORT (or HOST) to another.`
+    return `${error.message}. Stop the program that uses this port, or set another PORT (or HOST).`
   }
   return error.constructor === Error || 'code' in error ? error.message : (error.stack ?? error.message)
 }
@@ -24,19 +24,19 @@ function databaseRemedy(state: string, databaseUrl: string | undefined): string 
   const { role, database } = namesIn(databaseUrl)
   if (state === SqlState.insufficientPrivilege) {
     return (
-      `The role in DATABASE_URL must own the schema sluice. Where there is none yet, let it make one: ` +
-      `grant create on database ${database} to ${role}; as the owner of the database. Where another role made it: ` +
-      `connect as that role, or, as a superuser, reassign owned by THAT_ROLE to ${role};`
+      `The role in DATABASE_URL must own the schema sluice. If the schema does not exist yet, allow the role to create it, as ` +
+      `the owner of the database: grant create on database ${database} to ${role}; If another role owns it, connect as that ` +
+      `role, or, as a superuser: reassign owned by THAT_ROLE to ${role};`
     )
   }
   if (state === '3D000') {
-    return `Make it (create database ${database} owner ${role};), or name another one in DATABASE_URL.`
+    return `Create it (create database ${database} owner ${role};), or set DATABASE_URL to another one.`
   }
   // The role does not exist, has another password, or may not connect from here.
   if (state.startsWith('28')) {
     return (
-      `Check the user and the password in DATABASE_URL. A role that is missing is made by a superuser: ` +
-      `create role ${role} login password '…'; what pg_hba.conf refuses has to be allowed there.`
+      `Check the user and the password in DATABASE_URL. If the role does not exist, create it as a superuser: ` +
+      `create role ${role} login password '…'; if pg_hba.conf refuses the connection, allow it there.`
     )
   }
   return undefined

@@ -23,7 +23,7 @@ import {
   type ToWorker,
 } from '../src/process/worker-message.js'
 
-/** A worker that ends sooner has died young. */
+/** A worker that ends within this time has died young. */
 const YOUNG_MS = 10_000
 const RESTART_MS = { minMs: 250, maxMs: 30_000 }
 /** A worker that does not report in this time is left out of the counts. */
@@ -47,7 +47,7 @@ export class Workers {
   readonly #listening = new Set<Worker>()
   #round = 0
   readonly #backoff = new Backoff(RESTART_MS)
-  /** Whether the last worker could not even be started. */
+  /** Whether the last attempt to start a worker failed. */
   #short = false
 
   constructor(options: WorkersOptions) {
@@ -111,7 +111,7 @@ export class Workers {
       this.#forget(worker)
       const fields = { worker: worker.process.pid, code, signal }
       this.#replace(first, startedAt, () =>
-        this.#options.logger.error(fields, 'A worker ended; another takes its place.'),
+        this.#options.logger.error(fields, 'A worker ended; starting another one.'),
       )
     })
     worker.on('error', error => {
@@ -125,7 +125,7 @@ export class Workers {
   /** The system had no process or descriptor for it; the shortage will end. */
   #notStarted(first: boolean, startedAt: number, error: unknown): void {
     this.#replace(first, startedAt, () => {
-      if (!this.#short) this.#options.logger.warn({ err: error }, 'A worker cannot be started; trying again.')
+      if (!this.#short) this.#options.logger.warn({ err: error }, 'Cannot start a worker; retrying.')
       this.#short = true
     })
   }

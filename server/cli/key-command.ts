@@ -35,18 +35,18 @@ import { keyTable } from './key-table.js'
 
 const USAGE = `Usage: node dist/server/main.js key <command> [options]
 
-Administers API keys on the database: DATABASE_URL, else the embedded Postgres of the gateway that runs on DATA_DIR.
+Administers API keys on the database: DATABASE_URL, or the embedded Postgres of the gateway that runs on DATA_DIR.
 
-  create --workspace NAME --role ROLE --name TEXT     makes a key and writes it to the standard output
-  list   --workspace NAME                             shows the keys of a workspace, without their secrets
-  rotate ID [--overlap SECONDS]                       makes a key in place of another; both work for the overlap (86400)
-  revoke ID                                           ends a key at once, and its streams
+  create --workspace NAME --role ROLE --name TEXT     create a key and print it to standard output
+  list   --workspace NAME                             list the keys of a workspace, without their secrets
+  rotate ID [--overlap SECONDS]                       replace a key; both keys work during the overlap (default 86400)
+  revoke ID                                           end a key and its streams at once
 
   --role ROLE         ${ROLES.join(', ')}
-  --name TEXT         what the key is for
-  --expires TIME      2027-01-31, 2027-01-31T12:00:00Z, or from now on: 90d, 12h, 30m (never)
-  --allow-ip RANGE    an IP address or CIDR range that the key is taken from; may be repeated (anywhere)
-  --help, -h          show this
+  --name TEXT         purpose of the key
+  --expires TIME      2027-01-31, 2027-01-31T12:00:00Z, or a time from now: 90d, 12h, 30m (default never)
+  --allow-ip RANGE    IP address or CIDR range that may use the key; may be repeated (default any address)
+  --help, -h          show this text
 
 Exit codes: 0 done, 1 failed, 2 wrong usage.
 `
@@ -95,7 +95,7 @@ function workOf(args: readonly string[]): Work {
       return revoking(values, id)
     default:
       throw new UsageError(
-        command === undefined ? 'A command is missing.' : `There is no command ${JSON.stringify(command)}.`,
+        command === undefined ? 'No command given.' : `Unknown command ${JSON.stringify(command)}.`,
       )
   }
 }
@@ -151,15 +151,15 @@ function revoking(values: Values, id: string | undefined): Work {
 /** Only the key goes to standard output; the explanation for people goes elsewhere. */
 function handOver({ key, id, expires_at }: CreatedApiKey, what: string): void {
   process.stdout.write(`${key}\n`)
-  const end = expires_at === null ? 'It does not end by itself' : `It ends at ${expires_at}`
+  const end = expires_at === null ? 'It does not expire' : `It expires at ${expires_at}`
   process.stderr.write(
-    `Key ${id} ${what}. ${end}.\nThe key is shown this once. Send it as X-API-Key, or as Authorization: Bearer <key>.\n`,
+    `Key ${id} ${what}. ${end}.\nThe key is not shown again. Send it as X-API-Key, or as Authorization: Bearer <key>.\n`,
   )
 }
 
 async function workspaceOfKey(database: Database, id: string): Promise<string> {
   const key = await selectKey(database, id)
-  if (!key) throw new Error(`There is no key ${id}. \`key list\` shows the ids of a workspace's keys.`)
+  if (!key) throw new Error(`There is no key ${id}. List the keys of a workspace with \`key list\`.`)
   return key.workspace
 }
 
@@ -167,7 +167,7 @@ function originOf(workspace: string): Origin {
   return { workspace, principal: `command-line:${userName()}`, address: null, requestId: null }
 }
 
-/** In a container the user may have no name. */
+/** The name of the user; in a container it may have none. */
 function userName(): string {
   try {
     return userInfo().username
@@ -179,13 +179,13 @@ function userName(): string {
 function explain(error: unknown): string {
   const fault = databaseFault(error)?.name
   if (fault === 'away') {
-    return 'The database cannot be reached. Check DATABASE_URL, or that the gateway runs on DATA_DIR.'
+    return 'The database cannot be reached. Check DATABASE_URL, or whether the gateway runs on DATA_DIR.'
   }
   if (fault === 'read-only') {
-    return 'The database is read-only. Name the primary in DATABASE_URL.'
+    return 'The database is read-only. Set DATABASE_URL to the primary.'
   }
   if (sqlState(error) === SqlState.undefinedTable) {
-    return 'The database has no Sluice tables, or older ones. Start the gateway once: it makes them.'
+    return 'The database has no Sluice tables, or older ones. Start the gateway once to create them.'
   }
   if (error instanceof Problem) return error.detail
   return error instanceof Error ? error.message : String(error)

@@ -13,7 +13,7 @@ const SPAN = /^(\d{1,5})(d|h|m)$/
 const SPAN_MS = { d: 86_400_000, h: 3_600_000, m: 60_000 } as const
 
 /** The message does not repeat the argument, which may be a whole key. */
-export const ONE_TOO_MANY = 'There is one word too many.'
+export const ONE_TOO_MANY = 'Too many arguments.'
 
 const text = { type: 'string' } as const
 const OPTIONS = {
@@ -37,18 +37,18 @@ export function parseOptions(args: readonly string[]) {
 export function onlyThese(values: Values, names: readonly string[], word?: string): void {
   if (word !== undefined) throw new UsageError(ONE_TOO_MANY)
   const other = Object.keys(values).find(name => !names.includes(name))
-  if (other !== undefined) throw new UsageError(`--${other} is not for this command.`)
+  if (other !== undefined) throw new UsageError(`--${other} is not an option of this command.`)
 }
 
 /** The message does not repeat the given value, which may be a whole key. */
 export function idOf(given = ''): string {
   if (new RegExp(KEY_ID_PATTERN).test(given)) return given
-  throw new UsageError('The id of the key must be there, and alone: the part between its underscores.')
+  throw new UsageError('Expected exactly one argument: the key id, the part between the underscores.')
 }
 
 export function workspaceOf({ workspace }: Values): string {
   if (workspace !== undefined && new RegExp(WORKSPACE_PATTERN).test(workspace)) return workspace
-  throw new UsageError('--workspace must be there: 1 to 128 letters, digits and . _ : @ -')
+  throw new UsageError('--workspace is required: 1 to 128 letters, digits and . _ : @ -')
 }
 
 export function roleOf({ role: given }: Values): Role {
@@ -59,7 +59,7 @@ export function roleOf({ role: given }: Values): Role {
 
 export function nameOf({ name = '' }: Values): string {
   if (NAME.test(name)) return name
-  throw new UsageError('--name must be there, with 1 to 128 characters in one line.')
+  throw new UsageError('--name is required: 1 to 128 characters on one line.')
 }
 
 /** A time, or a duration from now. */
@@ -69,7 +69,9 @@ export function endOf(given: string): string {
   const time =
     count === undefined ? Date.parse(DATE.test(given) ? given : '') : Date.now() + Number(count) * span
   if (time > Date.now()) return new Date(time).toISOString()
-  throw new UsageError('--expires must be a time in the future, such as 2027-01-31, or a while such as 90d.')
+  throw new UsageError(
+    '--expires must be a time in the future, such as 2027-01-31, or a duration such as 90d.',
+  )
 }
 
 export function rangesOf(given: readonly string[]): string[] {
@@ -77,7 +79,7 @@ export function rangesOf(given: readonly string[]): string[] {
   for (const range of ranges) {
     if (parseRange(range)) continue
     const example = 'Write 203.0.113.7 or 203.0.113.0/24, without bits after the prefix.'
-    throw new UsageError(`--allow-ip: ${JSON.stringify(range)} is no address and no range. ${example}`)
+    throw new UsageError(`--allow-ip: ${JSON.stringify(range)} is not an IP address or range. ${example}`)
   }
   if (ranges.length > MAX_RANGES) throw new UsageError(`--allow-ip: at most ${MAX_RANGES} ranges.`)
   return ranges

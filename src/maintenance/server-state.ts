@@ -1,10 +1,10 @@
 /**
- * The mode of this process, as clients see it: draining, else maintenance, else degraded, else normal.
+ * The mode of this process, as clients see it. The first that applies: draining, maintenance, degraded, normal.
  *
- * Maintenance holds for all processes. It is kept where everything is: as events of a stream, `server` in the
- * system's own workspace, which each process follows with its tailer; so it arrives like any event, survives
- * restarts, and shows who switched it and when. Degraded is this process's own: its log cannot be read or its bus does
- * not listen for more than a second, or its database cannot do all of its work (database/watch.ts). Draining is its end.
+ * Maintenance applies to all processes. It is stored as events of the stream `server` in the system workspace, which each process
+ * follows with its tailer. So it arrives like any event, survives restarts, and shows who switched it and when. Degraded
+ * applies to this process: for more than a second its log cannot be read or its bus does not listen, or its database cannot
+ * serve all requests (database-watch.ts). Draining is the end of the process.
  */
 import { type Origin, recordAudit } from '../audit/audit.js'
 import type { Bus } from '../bus/bus.js'
@@ -21,10 +21,10 @@ import { unavailable } from '../problems/problem.js'
 import { PeriodicLoop } from '../process/periodic-loop.js'
 
 const STREAM = 'server'
-/** No retention removes it: the newest event is the state. */
+/** A kind without retention: the newest event is the state. */
 const KIND = 'system'
 const CHECK_MS = 500
-/** A listener that reconnects at once is nothing to tell anybody. */
+/** A listener that reconnects within this time does not make the process degraded. */
 const GRACE_MS = 1_000
 
 export interface ServerStateOptions {
@@ -77,14 +77,14 @@ export class ServerState {
 
   /**
    * Switches maintenance on or off for all processes.
-   * @param by who did it, for the record.
+   * @param by origin of the request, for the audit log.
    */
   async switchTo(mode: 'normal' | 'maintenance', by: Origin): Promise<void> {
     const data = JSON.stringify({ mode })
     const actor = `${by.workspace}/${by.principal}`
     const event = await inTransaction(this.#options.database, async client => {
       await recordAudit(client, { ...by, action: 'server-state.changed', details: { mode } })
-      // Last: it locks the stream until the end of the transaction.
+      // The append comes last: it locks the stream until the end of the transaction.
       return append(client, SYSTEM_WORKSPACE, STREAM, 'server.mode', data, actor)
     })
     this.#maintenance = mode === 'maintenance'
@@ -92,12 +92,12 @@ export class ServerState {
     this.#options.onCommitted([event.streamId])
   }
 
-  /** @throws {Problem} 503 while nothing may be written. */
+  /** @throws {Problem} 503 `maintenance` while the server is in maintenance. */
   assertWritable(): void {
     if (this.#maintenance) {
       throw unavailable(
         'maintenance',
-        'The server is in maintenance: it takes no changes. Try again later.',
+        'The server is in maintenance and accepts no changes. Try again later.',
         30,
       )
     }
@@ -119,7 +119,7 @@ export class ServerState {
     this.#announce()
   }
 
-  /** @param event the newest of the stream; none where nobody has switched, or where the log has lost that. */
+  /** @param event the newest of the stream; undefined if nobody has switched, or if the log has lost the event. */
   #apply(event: StoredEvent | undefined): void {
     const { mode } = JSON.parse(event?.data ?? '{}') as { mode?: unknown }
     this.#maintenance = mode === 'maintenance'

@@ -71,7 +71,7 @@ t.test('a worker that dies is replaced, and its clients miss nothing', async t =
 
   await until('all events', () => clients.every(({ seen }) => seen.length >= ids.length))
   for (const { seen } of clients) t.same(seen, ids)
-  t.match(gateway.output(), /"signal":"SIGKILL","msg":"A worker ended; another takes its place\."/)
+  t.match(gateway.output(), /"signal":"SIGKILL","msg":"A worker ended; starting another one\."/)
 })
 
 t.test(
@@ -113,7 +113,7 @@ t.test('at SIGTERM the workers drain, and nothing is left', async t => {
     t.match(stream.text(), /"mode":"draining"/)
   }
   t.same(workers.filter(isAlive), [])
-  t.notMatch(gateway.output(), /another takes its place/)
+  t.notMatch(gateway.output(), /starting another one/)
 })
 
 t.test('a Ctrl-C, which reaches parent and workers at once, ends all of them cleanly', async t => {
@@ -160,7 +160,7 @@ t.test('what keeps the first worker from listening is said once, and ends the pa
   t.equal(await program.ended(), 1)
 
   t.equal(program.output().match(/Sluice cannot start: .*EADDRINUSE/g)?.length, 1)
-  t.match(program.output(), /Stop the program that has this port, or set PORT/)
+  t.match(program.output(), /Stop the program that uses this port, or set another PORT/)
 })
 
 interface Readiness {
