@@ -5,6 +5,7 @@ import t from 'tap'
 import { MODES } from '../../../src/hub/mode.js'
 import { MAX_DATA_BYTES, MAX_DATA_DEPTH, MAX_EVENTS_PER_REQUEST } from '../../../src/log/event.js'
 import { NOTICES, RESERVED_TYPES } from '../../../src/log/event-catalogue.js'
+import { ProblemMembers } from '../../../src/problems/problem-members.js'
 import { packageRoot } from '../../../src/process/package-root.js'
 import { read, rows, section } from '../../harness/document.js'
 import { startGateway } from '../../harness/gateway.js'
@@ -31,6 +32,12 @@ t.test('the table of problems has every code with its status, and no other', asy
   )
 
   t.strictSame(listed.sort(), problemsInCode().sort())
+})
+
+t.test('every further member of a problem is explained', async t => {
+  const explained = section(protocol, '## Problems').split('\n|')[0] ?? ''
+
+  for (const member of Object.keys(ProblemMembers.properties)) t.match(explained, `\`${member}\``)
 })
 
 t.test('codes that stand apart from their status are known to this test', async t => {
