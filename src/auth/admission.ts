@@ -51,7 +51,7 @@ export class Admission implements Permit {
 
   /** Ends the stream; the client gets `auth-revoked`. */
   revoke(): void {
-    this.#subscription?.revoke()
+    this.#subscription?.stop('revoked')
   }
 
   /** Moves the end forward to `expiresAt` (ms since 1970); does nothing if it is earlier already. */

@@ -19,7 +19,7 @@ const CANARY_EVERY_MS = 5_000
 const CANARY_DEADLINE_MS = 2_500
 const CONNECT_DEADLINE_MS = 2_500
 const PAUSE_MS = { minMs: 75, maxMs: 3_000, jitter: 2 / 3 }
-/** They override the settings of the role and the database (src/database/session.ts), which a pool of pg-listen's cannot pin. */
+/** Override those of the role and the database. src/database/session.ts cannot: pg-listen gives no access to its connection. */
 const SETTINGS =
   '-c statement_timeout=30s -c lock_timeout=0 -c idle_session_timeout=0 -c synchronous_commit=off'
 

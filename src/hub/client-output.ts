@@ -36,9 +36,9 @@ export class ClientOutput {
   readonly #encoding: Encoding
   /** The newest place that the client knows: its cursor is further where a filter has passed over events since. */
   #known: Cursor
-  /** Where the id that the client would come back with is from: nowhere, from the client itself, or from this response. */
-  #idFrom: 'nowhere' | 'client' | 'response' = 'nowhere'
-  /** The `retry` field, until a block that has data takes it along. */
+  /** The source of the id that the client would come back with: none, the client itself, or this response. */
+  #idFrom: 'none' | 'client' | 'response' = 'none'
+  /** The `retry` field, until it is sent before a block that has data. */
   #retry: Buffer | undefined
 
   constructor(sink: Sink, encoding: Encoding, start: Start) {
@@ -82,13 +82,13 @@ export class ClientOutput {
     this.#write([this.#encoding.cursor(cursorId(cursor))])
   }
 
-  /** Says what the encoding has to say after the last event of its stream, and ends. `cursor` is sent before, if given. */
+  /** Sends the bytes that follow the last event of a stream, after `cursor` if one is given, and ends. */
   endWith(closing: Buffer, cursor: Cursor | undefined): void {
     this.#write([cursor && this.#encoding.cursor(cursorId(cursor)), closing])
     this.#sink.end()
   }
 
-  /** Ends the stream, after telling the client why if it has to do something about it. */
+  /** Ends the stream. The client gets the reason if it has to do something about it. */
   end(why: Stop, cursor: Cursor): void {
     if (why === 'stalled') {
       this.#sink.destroy()
@@ -112,8 +112,8 @@ export class ClientOutput {
 
   /** @param ending whether the stream ends soon: then the client is asked to come back at a time of its own. */
   notice(notice: Notice, cursor: Cursor, ending = false): void {
-    const place = this.#idFrom === 'nowhere' ? {} : { id: cursorId(cursor) }
-    if (this.#idFrom !== 'nowhere') this.#known = cursor
+    const place = this.#idFrom === 'none' ? {} : { id: cursorId(cursor) }
+    if (this.#idFrom !== 'none') this.#known = cursor
     const block = this.#encoding.notice({ ...notice, ...place })
     this.#writeBlocks([block], ending ? this.#encoding.retry(retryMs()) : this.#retry)
   }
@@ -124,7 +124,7 @@ export class ClientOutput {
       this.#write([this.#encoding.cursor(cursorId(cursor))])
       this.#idFrom = 'response'
     }
-    const own = this.#idFrom === 'nowhere' ? undefined : cursor
+    const own = this.#idFrom === 'none' ? undefined : cursor
     if (own) this.#known = own
     heartbeats.write(this.#sink, this.#encoding, own)
   }

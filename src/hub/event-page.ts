@@ -47,7 +47,7 @@ export type EventPageResult =
   | { readonly outcome: 'reset'; readonly reset: Reset }
   | { readonly outcome: 'not-found' }
 
-/** A page of the stream of that name. @param database reads the page; the hub's readers are for those that follow. */
+/** A page of the stream of that name. @param database reads the page; the hub's own is for subscriptions. */
 export async function findEventPage(
   hub: Pick<Hub, 'open' | 'starts'>,
   database: Database,
@@ -75,7 +75,7 @@ export async function readEventPage(
   let after = request.after
   try {
     for (let scans = 1; ; scans += 1) {
-      // Asked for before the log is read, so that an event committed after the read ends the wait.
+      // The stream is watched before the log is read, so that an event committed after the read ends the wait.
       const grown = stream.grown(over.signal)
       const page = await scan(database, stream, { ...request, after })
       const reset = page.continues ? undefined : await findReset(database, stream, after)

@@ -1,10 +1,10 @@
 /**
- * What follows the cursor of a subscription that catches up, from where it costs least:
+ * The events that follow the cursor of a catching-up subscriber, from the source that costs least:
  *
  * - the recent frames, if they reach back that far;
- * - far from the head, filtered pages, where the filter lets little through. Where it does not, the pages show when it does
- *   again, so that a filter that lets much through costs no more than none;
- * - else the pages that all clients share.
+ * - far from the head, filtered pages, as long as the filter matches few events;
+ * - otherwise the pages that all clients share. They also show when the filter matches few events again. So a filter that
+ *   matches many costs no more than no filter.
  */
 import type { TypeFilter } from '../log/type-filter.js'
 import type { Cursor } from './cursor.js'
@@ -12,7 +12,7 @@ import type { EventFrames } from './event-frames.js'
 import type { HubStream } from './hub-stream.js'
 import type { Pages } from './pages.js'
 
-/** A filter lets little through while at most one event in so many matches. */
+/** A filter matches few events as long as at most one in so many matches. */
 const SPARSE = 8
 
 export class NextFrames {
@@ -28,8 +28,8 @@ export class NextFrames {
   }
 
   /**
-   * Waits until it is the subscription's turn to write. None where the log has a gap after the cursor, or has lost the
-   * cursor.
+   * Waits until it is the subscription's turn to write, and returns the next frames. None if the log has a gap after the
+   * cursor, or has lost the cursor.
    * @param isWanted whether the subscription can still use frames after this cursor.
    */
   async after(cursor: Cursor, isWanted: () => boolean): Promise<readonly EventFrames[]> {
@@ -38,7 +38,7 @@ export class NextFrames {
     const recent = this.#stream.recent.after(cursor)
     if (recent) return recent
     const read = await this.#read(cursor)
-    // Thousands may have waited for the same page.
+    // Thousands of subscriptions may have waited for the same page.
     await this.#stream.pacing.turn()
     return read
   }

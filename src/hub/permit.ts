@@ -9,7 +9,7 @@ import type { Notice } from '../sse/encoding.js'
 /** What a permit can do to the subscription that it keeps open. Both do nothing once the subscription has closed. */
 export interface PermittedSubscription {
   /** Ends it; the client gets `auth-revoked` first. */
-  revoke(): void
+  stop(why: 'revoked'): void
   say(notice: Notice): void
 }
 

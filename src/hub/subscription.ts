@@ -64,6 +64,7 @@ export class Subscription implements Member, Follower, PermittedSubscription {
   get kind(): string {
     return this.#stream.kind
   }
+
   get cursor(): Cursor {
     return this.#cursor
   }
@@ -125,10 +126,6 @@ export class Subscription implements Member, Follower, PermittedSubscription {
     this.#output.refuse(reason, this.#cursor)
   }
 
-  revoke(): void {
-    this.stop('revoked')
-  }
-
   stop(why: Stop): void {
     this.#output.end(why, this.#cursor)
   }
@@ -163,7 +160,7 @@ export class Subscription implements Member, Follower, PermittedSubscription {
 
   /** Resolves when the subscription is live or closed; never rejects. */
   async #catchUp(): Promise<void> {
-    // It may catch up again in the very turn in which it went live: two loops would write everything twice.
+    // A subscription may fall behind in the turn in which it went live. Two loops would write everything twice.
     if (this.#catchUpRuns) return
     this.#catchUpRuns = true
     const { starts, logger } = this.#options
@@ -175,7 +172,7 @@ export class Subscription implements Member, Follower, PermittedSubscription {
         failing = false
       } catch (error) {
         if (!failing) {
-          if (!databaseFault(error)) logger.error({ err: error }, 'A subscription cannot read its stream.')
+          if (!databaseFault(error)) logger.error({ err: error }, 'Cannot read the stream of a subscription.')
           this.say(UNREADABLE)
         }
         failing = true
