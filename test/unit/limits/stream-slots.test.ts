@@ -31,8 +31,9 @@ t.test('no principal can spend the slots of another by what it is called', async
 t.test('zero is no limit, but streams are counted', async t => {
   const slots = new StreamSlots({ principal: 0, workspace: 0, address: 0 })
 
-  for (let times = 0; times < 1_000; times += 1) t.type(slots.take(ada), 'object')
+  const taken = Array.from({ length: 1_000 }, () => slots.take(ada))
 
+  t.ok(taken.every(slot => typeof slot === 'object'))
   t.strictSame(slots.holders, { principal: 1, workspace: 1, address: 1 })
 })
 

@@ -10,6 +10,9 @@ function holds(range: string, address: string): boolean {
   return isWithin(address, [parsed])
 }
 
+/** How formatRange begins an IPv4-mapped address. */
+const MAPPED = '0:0:0:0:0:ffff:'
+
 t.test('a range holds the addresses that share its prefix, and no others', async t => {
   const cases: [range: string, address: string, held: boolean][] = [
     ['10.0.0.0/8', '10.255.255.255', true],
@@ -122,6 +125,8 @@ t.test('Node’s own BlockList says the same of random ranges and addresses', as
     list.addSubnet(textOf(network), prefix, family)
 
     for (const candidate of [address, other, bytes(address.length)].map(textOf)) {
+      // BlockList takes it for a part of ::/0; we take it for the IPv4 address that it contains.
+      if (candidate.startsWith(MAPPED) || textOf(network).startsWith(MAPPED)) continue
       const range = `${textOf(network)}/${prefix}`
       if (holds(range, candidate) !== list.check(candidate, family)) t.fail(`${range} ${candidate}`)
     }
