@@ -61,7 +61,7 @@ export class SystemStream {
     return this.#stream?.id
   }
 
-  /** Loads the state again with the next check, for a caller that could not apply an event. */
+  /** Loads the state again at the next check, for a caller whose own state may differ from the log. */
   loadAnew(): void {
     this.#unfollow()
   }

@@ -89,6 +89,8 @@ export class ServerState {
     })
     this.#maintenance = mode === 'maintenance'
     this.#announce()
+    // The mode changes before the tailer reads the event. If the log loses the event in between, the tailer sees no loss.
+    this.#stream.loadAnew()
     this.#options.onCommitted([event.streamId])
   }
 

@@ -81,6 +81,21 @@ t.test('maintenance is over where a failover has lost that it was switched on', 
   await until('it is over', async () => (await modeOf(gateway)) === 'normal')
 })
 
+t.test('maintenance also ends when the log loses the event before the tailer reads it', async t => {
+  const gateway = await startGateway(t)
+  await gateway.app.database.query(`
+    create function lose() returns trigger language plpgsql as $$ begin
+      delete from sluice.events e where e.event_id = new.event_id;
+      return null;
+    end $$;
+    create constraint trigger lose after insert on sluice.events deferrable initially deferred
+      for each row when (new.type = 'server.mode') execute function lose()`)
+
+  t.equal((await switchTo(gateway, 'maintenance')).status, 200)
+
+  await until('it is over', async () => (await modeOf(gateway)) === 'normal')
+})
+
 // Attack: the admin of one customer stops all others.
 t.test('where a workspace is the operators’, admins of others cannot switch', async t => {
   const gateway = await startGateway(t, { env: { OPERATOR_WORKSPACE: 'operators' } })
