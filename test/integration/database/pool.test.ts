@@ -59,6 +59,18 @@ t.test('for a pooler, no startup parameter is sent that it would refuse', async 
   t.strictSame(rows, [{ setting: '30000', at_start: '0' }])
 })
 
+t.test('behind a pooler, a failed statement leaves its connection usable', async t => {
+  const { url } = await createDatabase(t)
+  const pool = createPool(url, { max: 1, name: 'pooled', pooled: true, onError: t.fail })
+  t.teardown(() => pool.end())
+  const session = async () => (await pool.query('select pg_backend_pid() as pid')).rows
+  const before = await session()
+
+  await t.rejects(pool.query('select 1 / 0'), { code: '22012' })
+
+  t.strictSame(await session(), before)
+})
+
 t.test('a transaction commits what its work did and returns the result', async t => {
   const { pool } = await createDatabase(t)
   await pool.query('create table numbers (n int)')

@@ -184,6 +184,22 @@ t.test('CloudEvents are events, one or a batch, and each is stored once however 
   ])
 })
 
+t.test('a batch of CloudEvents with an Idempotency-Key is one publish', async t => {
+  const gateway = await startGateway(t)
+  const postBatch = (...ids: string[]) => {
+    const events = ids.map(id => ({ specversion: '1.0', id, source: '/cad/7', type: 'opened', data: { id } }))
+    return post(gateway, JSON.stringify(events), { 'content-type': CLOUDEVENTS, 'idempotency-key': 'mine' })
+  }
+
+  const first = await postBatch('1', '2')
+  const again = await postBatch('1', '2')
+  const other = await postBatch('1', '3')
+
+  t.same([first.status, again.status, other.status], [201, 201, 422])
+  t.equal(again.headers.get('idempotency-replayed'), 'true')
+  t.equal((await stored(gateway)).length, 2)
+})
+
 t.test('a CloudEvent in binary mode is the same occurrence as in the JSON format', async t => {
   const gateway = await startGateway(t)
   const attributes = {

@@ -340,21 +340,28 @@ t.test('a database that cannot be reached has stored nothing', async t => {
   t.strictSame(told, [])
 })
 
-t.test('when the connection breaks before the answer, the caller is told that nobody knows', async t => {
+t.test('when a flush loses its connection, each of its callers hears that nobody knows', async t => {
   const fixture = await startPublisher(t)
+  const { pool, publisher } = fixture
   const { inFlight, letGo } = await holdUp(t, fixture)
-  const [pid] = await flushes(fixture.pool)
-  const waiting = fixture.publisher.publish(request(['a']))
+  const together = [1, 2].map(() => publisher.publish(request(['held'], { stream: 'held' })))
+  const refusals = [inFlight, ...together].map(answer =>
+    t.rejects(answer, {
+      status: 503,
+      code: 'database-unavailable',
+      detail: /may or may not be stored.*Idempotency-Key/,
+    }),
+  )
 
-  await fixture.pool.query('select pg_terminate_backend($1)', [pid])
+  for (const _ of [inFlight, together]) {
+    await until('one flush', async () => (await flushes(pool)).length === 1)
+    await pool.query('select pg_terminate_backend($1, 10000)', await flushes(pool))
+  }
+  const next = publisher.publish(request(['a']))
 
-  await t.rejects(inFlight, {
-    status: 503,
-    code: 'database-unavailable',
-    detail: /may or may not be stored.*Idempotency-Key/,
-  })
-  t.equal(await result(waiting), '1', 'the next flush takes another connection')
+  t.equal(await result(next), '1', 'the next flush takes another connection')
   await letGo()
+  await Promise.all(refusals)
 })
 
 t.test('a fault of ours is not dressed up as a problem of the caller', async t => {

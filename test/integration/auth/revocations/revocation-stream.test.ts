@@ -1,7 +1,10 @@
 import t, { type Test } from 'tap'
+import { publishAccessChange } from '../../../../src/auth/revocations/access-change.js'
+import { RevocationStream } from '../../../../src/auth/revocations/revocation-stream.js'
 import { createDatabase } from '../../../harness/database.js'
 import { type EventStream, openStream } from '../../../harness/event-stream.js'
 import { type Gateway, publish, startGateway } from '../../../harness/gateway.js'
+import { silent, startHub } from '../../../harness/hub.js'
 import { startProxy } from '../../../harness/postgres-proxy.js'
 import { bearer, token } from '../../../harness/tokens.js'
 import { until } from '../../../harness/until.js'
@@ -59,6 +62,38 @@ t.test('changes are heard of, too, when somebody has deleted the stream that tel
 
   t.ok(await stream.ended())
   t.match(stream.messages.at(-1), { event: 'auth-revoked' })
+})
+
+t.test('a gateway that cannot read a change loads everything again', async t => {
+  const { pool, tailer } = await startHub(t)
+  const heard: string[] = []
+  const unexpected = () => void t.fail('The change was another one.')
+  const stream = new RevocationStream({
+    database: pool,
+    tailer,
+    logger: silent,
+    onCommitted: ids => tailer.wake(ids),
+    guard: {
+      load: async () => void heard.push('everything'),
+      async keyChanged(key) {
+        heard.push(key)
+        throw new Error('The key cannot be read.')
+      },
+      reload: async () => unexpected(),
+      apply: unexpected,
+      renew: unexpected,
+    },
+  })
+  t.teardown(() => stream.close())
+  await stream.start()
+
+  // A newer version may publish this; it is ignored.
+  await pool.query(`select sluice.publish_access_change('{"change":"of tomorrow"}')`)
+  await publishAccessChange(pool, { change: 'key', key: 'k1' })
+  stream.wake()
+
+  await until('the second load', () => heard.length === 3)
+  t.strictSame(heard, ['everything', 'k1', 'everything'])
 })
 
 t.test('until the revocations have been read nobody is let in', async t => {
