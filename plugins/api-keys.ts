@@ -1,4 +1,4 @@
-/** Knows API keys, and for a few seconds remembers them. What is remembered must be forgotten when a key changes. */
+/** API keys, cached for a few seconds. A change of a key must remove it from the cache. */
 import fp from 'fastify-plugin'
 import { ApiKeys } from '../src/auth/api-keys/api-keys.js'
 

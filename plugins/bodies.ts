@@ -1,7 +1,7 @@
 /**
- * How bodies are taken. Before one is read: its path exists, and it is neither compressed nor in a charset other than UTF-8. A
- * request that fails is answered at once, and its body is dropped unread, so it costs no memory. Then JSON is read as it
- * arrives, charged as it arrives, and refused when it is not UTF-8.
+ * Reads request bodies. Before a body is read, its route must exist, and it must be neither compressed nor in a
+ * charset other than UTF-8; otherwise the request is answered at once, and its body is dropped unread, so it costs no
+ * memory. Then JSON is read and charged as it arrives, and refused if it is not UTF-8.
  */
 import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
@@ -17,8 +17,8 @@ declare module 'fastify' {
   }
   interface FastifyRequest {
     /**
-     * Charges the caller for so many bytes, in place of those before; undefined where nobody counts.
-     * @throws {Problem} 503 `memory-low` when there is no room for them.
+     * Charges the caller for this number of bytes instead of the previous one; undefined if nothing is charged.
+     * @throws {Problem} 503 `memory-low` if there is no room for them.
      */
     hold: ((bytes: number) => void) | undefined
   }
@@ -33,7 +33,7 @@ export default fp(
       if (request.is404 || hasEmptyPart(request)) throw app.refusePath(request, reply)
       const { 'content-encoding': coding = 'identity', 'content-type': type = '' } = request.headers
       if (coding.toLowerCase() !== 'identity') {
-        // What would be taken (RFC 9110 §15.5.16).
+        // The accepted encodings (RFC 9110 §15.5.16).
         reply.header('accept-encoding', 'identity')
         throw new Problem(415, 'unsupported-encoding', 'The body is compressed. Send it uncompressed.')
       }
@@ -62,7 +62,7 @@ export default fp(
   { name: 'bodies', dependencies: ['problems', 'validation'] },
 )
 
-/** `/api/events/` leads to the route of one event with an empty id: there is nothing at such a path. */
+/** `/api/events/` matches the route of one event with an empty id, but no event has such a path. */
 function hasEmptyPart({ params }: FastifyRequest): boolean {
   return typeof params === 'object' && params !== null && Object.values(params).includes('')
 }

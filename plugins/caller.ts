@@ -81,7 +81,7 @@ export default fp(
   { name: 'request-caller' },
 )
 
-/** A client that has disconnected has no address any more, and a proxy may write any text. */
+/** A disconnected client no longer has an address, and a proxy may write any text. */
 function networkOf(ip: FastifyRequest['ip'] | undefined): string {
   return ip !== undefined && isIP(ip) ? normalizeIP(ip) : 'unknown'
 }

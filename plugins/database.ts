@@ -9,7 +9,7 @@ import { rowLevelSecurityOf } from '../src/database/row-level-security.js'
 declare module 'fastify' {
   interface FastifyInstance {
     database: Database
-    /** One connection that no request can use up, for probes. */
+    /** One connection for probes, which no request can use. */
     probe: Database
     databaseWatch: DatabaseWatch
   }
@@ -17,7 +17,7 @@ declare module 'fastify' {
 
 export interface DatabaseOptions {
   readonly source: PoolSource
-  /** Connections at most, for requests and publishing. */
+  /** Maximum number of connections for requests and publishing. */
   readonly max: number
 }
 

@@ -11,7 +11,7 @@ declare module 'fastify' {
 
 export interface DescriptorsOptions {
   readonly maxStreams: number
-  /** Connections that this process opens itself, at most. */
+  /** Maximum number of connections that this process opens itself. */
   readonly outgoing: number
 }
 

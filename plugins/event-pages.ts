@@ -1,6 +1,6 @@
 /**
- * Gives replies `reply.sendEventPage(…)`, which answers with a page of a stream, at once or as soon as there is an event (a
- * long poll). src/hub/event-page.ts finds the page; this plugin turns it into a response.
+ * Decorates replies with `reply.sendEventPage(…)`: a page of a stream, at once or when its first event arrives (a
+ * long poll).
  */
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'

@@ -1,4 +1,4 @@
-/** Puts failed authentications on record, outside the request's path. */
+/** Records failed authentications in the audit log, outside the request's path. */
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { FailedAuthentications } from '../src/audit/failed-authentications.js'
@@ -9,7 +9,7 @@ import type { Problem } from '../src/problems/problem.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** @param credentials that were refused; undefined where they could not even be told apart. */
+    /** @param credentials the refused credentials; undefined if they could not even be distinguished. */
     noteRefusal(request: FastifyRequest, problem: Problem, credentials: Credentials | undefined): void
   }
 }

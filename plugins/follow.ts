@@ -1,7 +1,7 @@
 /**
- * Gives replies `reply.follow(…)`, which shows a stream of the log live. Every route that shows one, in whatever encoding,
- * answers through it, so that resuming, refusing and ending are the same everywhere. src/hub/stream-admission.ts decides;
- * this plugin turns the decision into a response. Its sibling is event-pages.ts.
+ * Decorates replies with `reply.follow(…)`, which sends a stream of the log live. Every streaming route in every
+ * encoding uses it, so that resuming, refusing and ending are the same everywhere. src/hub/stream-admission.ts
+ * decides; this plugin turns the decision into a response. event-pages.ts does the same for pages.
  */
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
@@ -20,7 +20,7 @@ declare module 'fastify' {
   }
 }
 
-/** The stream is one of the principal's workspace. */
+/** The stream belongs to the principal's workspace. */
 export type FollowRequest = Pick<
   StreamRequest,
   'stream' | 'encoding' | 'from' | 'filter' | 'opening' | 'maxFollowers'
@@ -70,7 +70,7 @@ async function follow(
     case 'not-found':
       throw notFound('stream')
     case 'ended':
-      // Stops an EventSource for good (WHATWG HTML §9.2.3): nothing can follow any more.
+      // Stops an EventSource for good (WHATWG HTML §9.2.3), because no further event can follow.
       return reply.code(204).send()
     case 'reset':
       // The client reconnects with the id of the end, and gets a 204 then.
@@ -80,17 +80,20 @@ async function follow(
   }
 }
 
-/** The roles that may open the stream: newer credentials of the same client must have one of them too. */
+/** The roles that may open the stream: renewed credentials must have one of them too. */
 function rolesOf({ request }: FastifyReply): Role[] {
   return [request.routeOptions.config.access].flat().filter(role => role !== 'public')
 }
 
-/** Any status but 200 would stop a browser's EventSource for ever, so an event stream refuses with an event instead. */
+/**
+ * Any status except 200 would stop a browser's EventSource for good, so an event stream refuses with an event
+ * instead.
+ */
 function refuse(reply: FastifyReply, encoding: Encoding, refusal: StreamRefusal): FastifyReply {
   const { reason, limit, database, error } = refusal
-  // A database that is away has a line in the log already.
+  // The log already has a line about an unavailable database.
   if (database) reply.request.log[levelOf(error)]({ err: error }, 'The stream could not be opened.')
-  // A connection that is kept for the next request holds memory too.
+  // A kept-alive connection holds memory too.
   if (reason === 'memory' && reply.request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
   const more = { ...(limit !== undefined && { limit }), ...(database !== undefined && { database }) }
   if (encoding.contentType !== sse.contentType) {

@@ -1,14 +1,14 @@
 /**
- * Headers that every answer carries, streams and refusals included. The policies are those of an API: what it answers is
- * data, so a browser that is led to show it as a page runs nothing, loads nothing and frames nothing. Pages of ours
- * (plugins/console.ts, plugins/openapi.ts) say what they need instead.
+ * Headers of every response, including streams and refusals. The policies are those of an API: its responses are
+ * data, so a browser that is tricked into showing one as a page runs nothing, loads nothing and frames nothing. Our
+ * own pages (plugins/console.ts, plugins/docs.ts) replace them by what they need.
  */
 import helmet from '@fastify/helmet'
 import fp from 'fastify-plugin'
 import { requireFewParts } from '../src/http/http-limits.js'
 import { requireTarget } from '../src/http/request-target.js'
 
-/** A year. For this host alone: what else there is in its domain is not ours to bind. */
+/** A year. Only for this host: other hosts of the domain are not ours to restrict. */
 const HSTS = 'max-age=31536000'
 
 export default fp(
@@ -18,11 +18,11 @@ export default fp(
         useDefaults: false,
         directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
       },
-      // A page's address may hold a token or a ticket, and a signed link is a secret.
+      // A page's URL may contain a token or a ticket, and a signed link is a secret.
       referrerPolicy: { policy: 'no-referrer' },
-      // Of pages that load without asking. Those that may call ask by CORS, which this does not touch.
+      // For pages that load without CORS. It does not affect pages that may call with CORS.
       crossOriginResourcePolicy: { policy: 'same-origin' },
-      // About documents, which data are not, or about browsers of long ago.
+      // These policies concern documents, which data is not, or very old browsers.
       crossOriginOpenerPolicy: false,
       originAgentCluster: false,
       xDnsPrefetchControl: false,
@@ -30,7 +30,7 @@ export default fp(
       xFrameOptions: false,
       xPermittedCrossDomainPolicies: false,
       xXssProtection: false,
-      // Below: whoever answers over http must not send it (RFC 6797 §7.2).
+      // Set below: a response over plain http must not carry it (RFC 6797 §7.2).
       strictTransportSecurity: false,
     })
 
@@ -39,11 +39,12 @@ export default fp(
       const { url = '', rawHeaders } = request.raw
       requireFewParts(url, rawHeaders)
       requireTarget(url)
-      // As the proxy says that does TLS, if it is a trusted one.
+      // According to the proxy that terminates TLS, if it is trusted.
       if (request.protocol === 'https') reply.header('strict-transport-security', HSTS)
     })
 
-    // Answers that needed a token are one principal's; a cache must not keep them unless the route says how.
+    // Responses that required credentials belong to one principal; a cache must not store them unless the route
+    // allows it.
     app.addHook('onSend', async (request, reply) => {
       if (request.routeOptions.config.access !== 'public' && !reply.hasHeader('cache-control')) {
         reply.header('cache-control', 'no-store')

@@ -14,7 +14,7 @@ export interface HubOptions {
   readonly source: PoolSource
   readonly heartbeatMs: number
   readonly maxAgeMs: number
-  /** Open streams at most, besides what file descriptors allow. */
+  /** Maximum number of open streams, in addition to the limit by file descriptors. */
   readonly maxStreams: number
 }
 
@@ -31,7 +31,7 @@ export default fp<HubOptions>(
     })
     app.decorate('hub', hub)
 
-    // A server that closes waits for its connections, also for those that are kept alive after their last answer.
+    // A closing server waits for its connections, including those that are kept alive after their last response.
     app.addHook('onSend', (request, reply, _payload, done) => {
       if (hub.mode === 'draining' && request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
       done()

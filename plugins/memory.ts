@@ -1,7 +1,7 @@
 /**
- * Keeps this process from taking in more than it has memory for, by two rules. While memory is low (src/limits/memory-monitor.ts)
- * no body is read; streams and pages of events ask for themselves. And at any time the bodies that arrive, and the large
- * answers that have not been taken, are so many bytes at most (src/limits/byte-budget.ts).
+ * Prevents this process from accepting more than it has memory for, with two rules. While memory is low
+ * (src/limits/memory-monitor.ts) no body is read; streams and pages of events check this themselves. And at any time
+ * the bytes of arriving bodies and of unsent large responses are bounded (src/limits/byte-budget.ts).
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
@@ -13,7 +13,7 @@ import { PeriodicLoop } from '../src/process/periodic-loop.js'
 declare module 'fastify' {
   interface FastifyInstance {
     memory: MemoryMonitor
-    /** Of the bodies and large answers of workspaces. */
+    /** The budget for bodies and large responses of workspaces. */
     transfers: ByteBudget
   }
 }
@@ -21,18 +21,21 @@ declare module 'fastify' {
 export interface MemoryOptions {
   /** Gateways that share the memory of the machine or container, this one included. */
   readonly processes: number
-  /** After how many ms a large answer is given up of which nothing is taken. */
+  /** Milliseconds after which a large response that the client does not read is dropped. */
   readonly answerTimeoutMs: number
-  /** Default: what is so. */
+  /** Default: the actual values. */
   readonly read?: (() => MemoryReading) | undefined
 }
 
 const CHECK_MS = 250
-/** Of the heap. A body costs its bytes up to four times until it is stored: as it came, as text, on its way to Postgres. */
+/**
+ * A share of the heap. A body takes up to four times its bytes until it is stored: as received, as text, and on its
+ * way to Postgres.
+ */
 const TRANSFER_SHARE = 1 / 8
-/** Of that, what callers without credentials hold, beside it: however many they are, they take nothing from workspaces. */
+/** A share of that, in addition to it, for all unauthenticated callers together: they take nothing from workspaces. */
 const STRANGERS_SHARE = 1 / 8
-/** What is smaller fits into the buffers of the socket, and is gone at once. */
+/** Smaller responses fit into the socket's buffers and are sent at once. */
 const LARGE_ANSWER_BYTES = 64 * 1024
 
 export default fp<MemoryOptions>(
@@ -71,7 +74,7 @@ export default fp<MemoryOptions>(
 
     app.addHook('preParsing', (request, reply, payload, done) => {
       if (!hasBody(request)) return done(null, payload)
-      // What goes on in maintenance keeps what is there, such as a lease, or puts somebody out.
+      // Requests that maintenance allows either keep existing work alive, such as a lease, or remove access.
       if (monitor.state === 'low' && !request.routeOptions.config.inMaintenance) return done(memoryLow())
       request.hold = charging(request, reply)
       done(null, payload)
@@ -90,7 +93,7 @@ export default fp<MemoryOptions>(
       done(null, payload)
     })
 
-    /** A client that asks for much and reads nothing of it would hold it for ever. */
+    /** A client that requests much and reads nothing would hold the memory forever. */
     function giveUpWhenStalled({ raw }: FastifyReply): void {
       const { socket } = raw
       socket?.setTimeout(answerTimeoutMs)

@@ -19,7 +19,7 @@ declare module 'fastify' {
   }
 }
 
-/** Temporary: a stream that is refused for one of these is told to come back. */
+/** Temporary refusals: a stream that gets one of these is asked to reconnect. */
 const SOFTLY: Readonly<Record<string, 'database' | 'limit'>> = {
   contention: 'database',
   'database-unavailable': 'database',

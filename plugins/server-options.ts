@@ -1,6 +1,6 @@
 /**
- * What only the server itself can be told, for the application that makes it: `Fastify({ ...serverOptions(), …yours })`. None
- * of it is needed; docs/embedding.md says what is different without each.
+ * Options that only the server itself can have, for the application that creates it: `Fastify({ ...serverOptions(), …yours })`.
+ * None of them is required; docs/embedding.md says what differs without each.
  */
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'

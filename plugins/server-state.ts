@@ -30,7 +30,7 @@ export default fp<ServerStateOptions>(
     app.decorate('serverState', state)
 
     app.addHook('onReady', () => state.start())
-    // After authentication and validation: a caller without the right, or with an invalid request, is told that first.
+    // After authentication and validation: a caller without the right, or with an invalid request, gets that error first.
     app.addHook('preHandler', async request => {
       const { inMaintenance, access } = request.routeOptions.config
       if (access === undefined || inMaintenance || READING.has(request.method)) return

@@ -1,12 +1,12 @@
 /**
- * Gives replies the two ways to stream, for Sluice's own routes and for any route of a host application:
+ * Decorates replies with two ways to stream, for Sluice's own routes and for any route of a host application:
  *
  *   app.get('/clock', (request, reply) => reply.sse().sendAll(ticks()))
  *
  * `reply.sse(options?)` opens an event stream and returns it (src/sse/message-stream.ts): `send`, `sendAll`, `end`,
- * `signal`, `closed`. `reply.openSink(contentType)` opens the response and returns the bare sink.
- * Both send the head at once, with the headers that hooks and plugins have set, and take the reply out of
- * Fastify's hands. To HEAD the head is all of the answer. Streams of `reply.sse` are ended when the app closes.
+ * `signal`, `closed`. `reply.openSink(contentType)` opens the response and returns the bare sink. Both send the head
+ * at once, with the headers that hooks and plugins have set, and take the reply out of Fastify's hands. A HEAD
+ * request gets only the head. The app's close ends the streams of `reply.sse`.
  */
 import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
@@ -23,13 +23,13 @@ declare module 'fastify' {
 function openSink(this: FastifyReply, contentType: string): Sink {
   this.headers({
     'content-type': contentType,
-    // private: no shared cache keeps what is one principal's. no-transform: a proxy that compresses would hold events
-    // back until its buffer is full.
+    // private: no shared cache stores one principal's data. no-transform: a compressing proxy would hold events back
+    // until its buffer is full.
     'cache-control': 'private, no-cache, no-transform',
-    // nginx buffers answers otherwise; it swallows the header.
+    // Otherwise nginx buffers responses; it removes this header.
     'x-accel-buffering': 'no',
   })
-  // Throws for a header that cannot be sent; until then the error is Fastify's to answer.
+  // Throws for an invalid header; until then Fastify handles the error.
   this.raw.writeHead(this.statusCode, this.getHeaders() as Record<string, string>)
   this.hijack()
   if (this.request.method === 'HEAD') this.raw.end()
@@ -47,7 +47,7 @@ export default fp(
       const stream = new MessageStream(this.openSink('text/event-stream'), options)
       open.add(stream)
       void stream.closed.then(() => open.delete(stream))
-      // Its route was at work before the app began to close, and had nothing to say until now.
+      // Its route was running before the app started to close, and had sent nothing until now.
       if (closing) stream.end()
       return stream
     })

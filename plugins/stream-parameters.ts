@@ -1,19 +1,19 @@
 /**
- * Query parameters of a request that opens a stream. An EventSource stops for good at a 400, and its libraries and the
- * proxies on the way add parameters of their own; so what is not known is ignored, and named: in `X-Sluice-Ignored`, and
- * where the stream has one in its first `server.state`. Whatever else a route answers stays strict.
+ * Query parameters of a request that opens a stream. An EventSource stops for good at a 400, and its libraries and
+ * the proxies in between add parameters of their own. So unknown parameters are ignored and named: in
+ * `X-Sluice-Ignored`, and in the first `server.state` if the stream has one. All other requests stay strict.
  */
 import fp from 'fastify-plugin'
 import { ID_PARAMETERS } from '../src/sse/brought-id.js'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Names of query parameters that were ignored, fit for a header; undefined where there are none. */
+    /** Names of ignored query parameters, safe for a header; undefined if there are none. */
     ignored: readonly string[] | undefined
   }
 }
 
-/** Names that are told, each cut at so many characters. */
+/** The number of reported names, each cut at MAX_NAME_LENGTH characters. */
 const MAX_NAMES = 16
 const MAX_NAME_LENGTH = 64
 /** A caller chooses the names: no other character may get into a header. */
@@ -23,7 +23,7 @@ export default fp(
   async app => {
     app.decorateRequest('ignored', undefined)
 
-    // Before the query is checked against the schema of the route.
+    // Before the query is validated against the route's schema.
     app.addHook('preValidation', async (request, reply) => {
       const { config, schema } = request.routeOptions
       const known: object | undefined = Object(schema?.querystring).properties

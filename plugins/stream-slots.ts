@@ -1,4 +1,7 @@
-/** How many streams of one principal, one workspace and one address this process holds open (src/limits/stream-slots.ts). */
+/**
+ * Counts the streams that one principal, one workspace and one address hold open in this process
+ * (src/limits/stream-slots.ts).
+ */
 import fp from 'fastify-plugin'
 import {
   type StreamCaps,
@@ -10,7 +13,9 @@ import {
 declare module 'fastify' {
   interface FastifyInstance {
     streamSlots: StreamSlots
-    /** A slot for the principal of the request, or the limit that leaves none. Whoever has it gives it back. */
+    /**
+     * A slot for the principal of the request, or the name of the limit that is reached. The caller must release it.
+     */
     takeStreamSlot(request: FastifyRequest): StreamSlot | StreamLimit
   }
 }

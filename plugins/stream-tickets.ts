@@ -1,4 +1,4 @@
-/** Stream tickets: for which routes there are any, and whose one is that was brought. */
+/** Stream tickets: the routes that accept them, and the look-up of a request's ticket. */
 import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { allows, type Principal } from '../src/auth/principal.js'
@@ -9,16 +9,17 @@ import { StreamTickets, type Ticket } from '../src/auth/tickets/stream-tickets.j
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** A ticket for a path of a stream, and the path with the ticket in it. Throws a Problem where there is none for it. */
+    /** A ticket for a stream's path, and the path that contains the ticket. Throws a Problem if the path has none. */
     issueTicket(principal: Principal, path: string): Promise<Ticket & { readonly url: string }>
     /**
-     * Whose the ticket of a request is; to its browser it is spent from then on. Throws a Problem when it is not good.
-     * @param address of the client, undefined where it cannot be believed.
+     * The principal of a request's ticket, which is used up and bound to the request's browser. Throws a Problem if
+     * it is not valid.
+     * @param address the client's address, undefined if it cannot be trusted.
      */
     takeTicket(ticket: string, reply: FastifyReply, address: string | undefined): Promise<Principal>
   }
   interface FastifyReply {
-    /** Has the browser keep the cookie that it is known by, if it has none, and returns what is in it. */
+    /** Sets the browser's cookie if it has none, and returns its secret. */
     knowBrowser(): string
   }
 }
@@ -50,10 +51,10 @@ export default fp(
 
     app.decorate('takeTicket', async (ticket, reply, address) => {
       const { method, url } = reply.request
-      // Nothing follows a HEAD: whoever looks at a link before it is opened must not use it up.
+      // A HEAD opens nothing: a program that previews a link must not use up the ticket.
       if (method !== 'GET') throw ticketInvalid()
-      // Before the ticket is spent, so that whatever becomes of this answer or of the database, the browser that has
-      // heard it can come back.
+      // Before the ticket is used up: if this response or the database fails, a browser that has received the head
+      // can still reconnect.
       const browser = reply.knowBrowser()
       return await tickets.take(ticket, url.split(/[?#]/, 1)[0] ?? '', browser, address)
     })

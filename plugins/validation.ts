@@ -1,7 +1,6 @@
 /**
- * How requests are checked against their schemas: bodies as they are (a number is not a string, an unknown field
- * is an error, not dropped), parts of the URL and headers coerced from their text. Schemas of headers name them in
- * lower case.
+ * Validates requests against their schemas: bodies without coercion (a number is not a string, an unknown field is an
+ * error, not dropped), parts of the URL and headers converted from text. Schemas of headers use lower-case names.
  */
 import { SerializerSelector } from '@fastify/fast-json-stringify-compiler'
 import { Ajv, type AnySchema, type Options, type ValidateFunction } from 'ajv'
@@ -28,7 +27,10 @@ type JsonParser = (
 
 type FastifyValidationResult = ReturnType<FastifySchemaCompiler<AnySchema>>
 
-/** Values in a body up to which every fault is listed; beyond, only the first, or the list would outgrow the body. */
+/**
+ * Up to this number of values in a body every fault is listed; beyond it only the first one, or the list would be
+ * larger than the body.
+ */
 const MAX_LISTED_VALUES = 200
 
 const NO_PARAMETERS = Type.Object({}, { additionalProperties: false })
@@ -39,8 +41,8 @@ export default fp(
   async app => {
     const body = compiler({ allErrors: false })
     const bodyInFull = compiler({ allErrors: true })
-    // Node limits the head of a request to 16 KiB, and with it the number of faults in there.
-    // Digits without an end are coerced to Infinity, and of that strict numbers would skip every other check.
+    // Node limits the head of a request to 16 KiB, and so the number of faults in it. Endless digits are coerced to
+    // Infinity, for which strict numbers would skip every other check.
     const head = compiler({ allErrors: true, coerceTypes: 'array', strictNumbers: false })
 
     app.setValidatorCompiler<AnySchema>(({ schema, httpPart }) =>
@@ -48,12 +50,12 @@ export default fp(
     )
     app.setSchemaErrorFormatter((errors, part) => invalidRequest(errors, PARTS[part]))
 
-    // A route that takes no parameters says so too: a misspelt one is told, not ignored.
+    // A route without parameters gets an empty schema, so that a misspelt parameter is reported, not ignored.
     app.addHook('onRoute', ({ schema }) => {
       if (schema && !schema.hide) schema.querystring ??= NO_PARAMETERS
     })
 
-    // Without a body there is no type, and Fastify then checks nothing where the type decides what to check.
+    // Without a body there is no type, and Fastify then validates nothing if the type selects the schema.
     app.addHook('preValidation', async ({ routeOptions, body }) => {
       const schema: unknown = routeOptions.schema?.body
       const isByType = typeof schema === 'object' && schema !== null && 'content' in schema
@@ -75,7 +77,7 @@ function bodyMissing(): Problem {
   return new Problem(400, 'invalid-request', 'body is missing.', { errors: [fault] })
 }
 
-/** Ajv keeps what it has compiled, so that the same schema is compiled once. */
+/** Ajv caches compiled schemas, so the same schema is compiled once. */
 function compiler(options: Options): (schema: AnySchema) => ValidateFunction {
   const ajv = ajvFormats.default(
     new Ajv({ useDefaults: true, verbose: true, strictTypes: false, keywords: [SHOWN], ...options }),
@@ -103,11 +105,11 @@ function holdsAtMost(most: number, value: unknown): boolean {
   return true
 }
 
-/** Fastify's own parser, which refuses prototype poisoning, with refusals that tell the two reasons apart. */
+/** Fastify's own parser, which refuses prototype poisoning, with separate errors for the two reasons. */
 function jsonParser(app: FastifyInstance): JsonParser {
   const parse: JsonParser = app.getDefaultJsonParser('error', 'error')
   return (request, body, done) => {
-    // Clients that set the type on every request send it with a DELETE too, which has no body.
+    // Clients that set the type on every request also send it with a DELETE, which has no body.
     if (body === '' && request.method === 'DELETE') done(null)
     else parse(request, body, (error, value) => done(error && whyNot(body), value))
   }

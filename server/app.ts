@@ -14,7 +14,7 @@ export interface AppOptions extends Pick<SluiceOptions, 'countClients' | 'intern
   /** Verifies tokens where the configuration names no key: that of a development installation. */
   readonly developmentSecret?: string | undefined
   readonly logger: FastifyServerOptions['logger']
-  /** Times of the server, in ms; default HTTP_LIMITS. For tests, which have less of it. */
+  /** Times of the server, in ms; default HTTP_LIMITS. Tests shorten them. */
   readonly httpLimits?: Partial<HttpLimits> | undefined
 }
 

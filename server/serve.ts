@@ -1,6 +1,6 @@
 /**
- * A gateway as a process: reads the configuration, starts the embedded Postgres where no other is named, migrates,
- * listens, and stops on a signal. Exit codes: 0 stopped, 1 failed, 2 wrong usage or configuration.
+ * A gateway as a process: it reads the configuration, starts the embedded Postgres if no other is configured,
+ * migrates, listens, and stops on a signal. Exit codes: 0 stopped, 1 failed, 2 wrong usage or configuration.
  */
 import cluster from 'node:cluster'
 import { readdir } from 'node:fs/promises'
@@ -28,13 +28,13 @@ import { type Demo, playDemo } from './demo.js'
 import { startFailure } from './start-failure.js'
 import { WorkerEnded, Workers } from './workers.js'
 
-/** All of stopping: draining, then closing. */
+/** The time for a complete stop: draining, then closing. */
 const STOP_DEADLINE_MS = 30_000
-/** What the embedded server says that its owner should know; the rest is its everyday. */
+/** The embedded server's messages that matter to its owner; the rest is routine. */
 const OF_NOTE = /^(FATAL|PANIC|The embedded)/
 const WORKSPACE = 'demo'
 const TOKEN_SECONDS = 30 * 24 * 3_600
-/** Set for one worker at a time, which does what is to be done once. */
+/** Set for one worker at a time, which does the work that must happen once. */
 const FIRST_WORKER = 'SLUICE_FIRST_WORKER'
 
 type Closer = () => Promise<unknown>
@@ -42,7 +42,7 @@ type Closer = () => Promise<unknown>
 interface Launch {
   readonly config: Config
   readonly demo: boolean
-  /** What is to be closed at the end, last first. */
+  /** The resources to close at the end, last first. */
   readonly closers: Closer[]
 }
 
@@ -50,9 +50,9 @@ interface Started extends Address {
   readonly log: FastifyBaseLogger
 }
 
-/** Runs a gateway until a signal ends it. What keeps it from starting is told, and the process left. */
+/** Runs a gateway until a signal ends it. If it cannot start, it reports the reason and exits. */
 export function serve(args: readonly string[]): void {
-  // A full disk behind them must not end a process that only wanted to say something.
+  // A full disk behind these streams must not end a process that only wanted to log.
   for (const output of [process.stdout, process.stderr]) output.on('error', () => undefined)
   start(args).catch(error => {
     // It has said itself why.
@@ -70,7 +70,7 @@ async function start(args: readonly string[]): Promise<void> {
   const { demo } = serveOptions(args)
   const closers: Closer[] = []
   let stopped: Promise<void> | undefined
-  // A worker hears of its end twice when a terminal's Ctrl-C reaches its parent and itself.
+  // A worker receives its stop twice if a terminal's Ctrl-C reaches both its parent and itself.
   const stop = () => {
     stopped ??= closeAll(closers)
     return stopped
@@ -101,7 +101,7 @@ async function start(args: readonly string[]): Promise<void> {
   }
 }
 
-/** As a line of the log, and for the same reasons: an error may carry rows and passwords. */
+/** As a log line, for the same reasons: an error may contain rows and passwords. */
 function tellOfCrash(err: unknown): void {
   const line = { level: 60, time: Date.now(), pid: process.pid, err: describeError(err), msg: 'crashed' }
   process.stderr.write(`${printableJson(JSON.stringify(line))}\n`)
@@ -111,13 +111,16 @@ async function closeAll(closers: Closer[]): Promise<void> {
   for (const close of closers.splice(0).reverse()) await close()
 }
 
-/** All of Sluice in this folder: the database, and on it one gateway here or several in workers. */
+/**
+ * A complete installation in this directory: the database, and on it one gateway in this process or several in
+ * workers.
+ */
 async function run(launch: Launch): Promise<void> {
   const { config, closers } = launch
   const variables = Object.keys(Environment.properties)
   for (const line of misspeltVariables(process.env, variables)) process.stderr.write(`${cleanLines(line)}\n`)
   await requireFolders(config)
-  // Until there is a log to write to, nobody hears the embedded server; a start that fails tells by itself.
+  // Until a log exists, the embedded server's messages are dropped; a failing start reports itself.
   let onLog = (_line: string): void => {}
   const database = await provideDatabase(config, dataDirOf(config), line => onLog(line))
   closers.push(() => database.close())
@@ -128,7 +131,7 @@ async function run(launch: Launch): Promise<void> {
   console.log(banner({ url, database: database.description, workspace: WORKSPACE, tokens }))
 }
 
-/** One of several gateways: the database is there, and the parent speaks for all. */
+/** One of several gateways: the database exists, and the parent reports for all. */
 async function work({ config, demo, closers }: Launch, workerChannel: WorkerChannel): Promise<void> {
   const launch = { config, closers, demo: demo && process.env[FIRST_WORKER] === 'yes' }
   await startGateway(launch, config.DATABASE_URL ?? '', workerChannel)
@@ -175,7 +178,7 @@ async function startGateway(
   return { log: app.log, ...started }
 }
 
-/** Production names its key, or is refused. */
+/** Production requires a configured key. */
 function hasKey({ NODE_ENV, JWT_SECRET, JWT_PUBLIC_KEY, JWKS_URL }: Config): boolean {
   return NODE_ENV === 'production' || [JWT_SECRET, JWT_PUBLIC_KEY, JWKS_URL].some(key => key !== undefined)
 }
@@ -184,9 +187,9 @@ async function countAll(workers: WorkerChannel, { sluice }: FastifyInstance) {
   return (await workers.counts()) ?? { workers: 1, clients: sluice.clients() }
 }
 
-/** @throws {ConfigError} a folder that is not there would show as files that are not there. */
+/** @throws {ConfigError} if the directory does not exist: its files would look missing. */
 async function requireFolders({ ARTIFACTS_DIR: folder }: Config): Promise<void> {
-  // As they are looked for: by the names in it.
+  // As in the search: by the names in it.
   const missing = folder !== undefined && (await readdir(folder).catch(({ code }) => `${code}`))
   if (typeof missing !== 'string') return
   const text = `ARTIFACTS_DIR is ${JSON.stringify(folder)}, which cannot be read as a folder (${missing}).`
@@ -202,7 +205,7 @@ async function loggerOf(config: Config) {
   return { ...logOptions(config.LOG_LEVEL), ...(pretty ?? { stream: logDestination() }) }
 }
 
-/** For a person at a terminal; wherever else the lines go, they are JSON. */
+/** For a person at a terminal; everywhere else the lines are JSON. */
 async function prettyLines({ NODE_ENV }: Config) {
   if (NODE_ENV === 'production' || !process.stdout.isTTY) return undefined
   const installed = await import('pino-pretty').catch(() => undefined)

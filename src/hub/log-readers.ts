@@ -1,12 +1,12 @@
 /**
- * The connections that only read the log. They are apart from those of requests, so requests that use up their pool cannot hold
- * up the streams; and the tailer's is apart from the others, so many clients that reconnect at once cannot hold up those that
- * are live.
+ * The connections that only read the log. They are separate from those of requests, so that requests which use up
+ * their pool cannot delay the streams; and the tailer's is separate from the others, so that many reconnecting
+ * clients cannot delay live ones.
  */
 import type { Database } from '../database/pool.js'
 import { openPool, type PoolSource } from '../database/pool-source.js'
 
-/** Where lost connections are logged: at level debug, because the next one takes their place. */
+/** Logs lost connections, at level debug, because the next connection replaces them. */
 interface DebugLogger {
   debug(fields: object, message: string): void
 }
@@ -29,8 +29,8 @@ export function openReaders(source: PoolSource, logger: DebugLogger): Database {
 
 /**
  * The tailer's connection.
- * @param onLost the next connection may lead to a database that has lost events which clients have seen: they are told at
- *   once, not with the next event.
+ * @param onLost called because the next connection may lead to a database without events that clients have seen: these
+ *   clients get their `reset` at once, not with the next event.
  */
 export function openTail(source: PoolSource, logger: DebugLogger, onLost: () => void): Database {
   return openPool(source, {

@@ -98,7 +98,7 @@ async function startShell(command: string, { cwd, env, signal }: Omit<Execution,
         stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
         detached: true,
       }) as ChildProcessByStdio<null, Readable, Readable>
-      // Without a number it did not start, and has no outputs; why is told by `error`, which is still to come.
+      // Without a process id it did not start and has no outputs; the `error` event that follows gives the reason.
       if (child.pid === undefined) await once(child, 'spawn')
       return child
     } catch (error) {

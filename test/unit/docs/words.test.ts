@@ -11,7 +11,7 @@ import { read, rows, section } from '../../harness/document.js'
 const LIST = 'docs/architecture.md'
 const OLD_WORDS = '### Old words'
 
-const CLEAN = [
+const SEARCHED = [
   'README.md',
   'CHANGELOG.md',
   'CONTRIBUTING.md',
@@ -19,37 +19,27 @@ const CLEAN = [
   'Dockerfile',
   'docker-compose.yml',
   'bench',
+  'conformance',
   'console',
   'deploy',
   'docs',
   'examples',
   'migrations',
+  'plugins',
   'routes',
   'scripts',
-  'src/audit',
-  'src/bus',
-  'src/bytes',
-  'src/config',
-  'src/embedded-postgres',
-  'src/http',
-  'src/hub',
-  'src/items',
-  'src/jobs',
-  'src/limits',
-  'src/logging',
-  'src/maintenance',
-  'src/network',
-  'src/openapi',
-  'src/paging',
-  'src/problems',
-  'src/process',
-  'src/sse',
+  'server',
+  'src',
 ]
 
-/** Other meanings of a listed word: `file: word`. The holes are in a workpiece. */
+/** Other meanings of a listed word, as `file: word`: the holes are in a workpiece, and the audience is that of a JWT. */
 const OTHER_MEANINGS = new Set([
   'docs/events.md: holes',
+  'plugins/gateway.ts: audience',
+  'plugins/sluice-options.ts: audience',
+  'plugins/tokens.ts: audience',
   'server/demo.ts: hole',
+  'src/auth/tokens/token.ts: audience',
   'src/items/item.ts: hole',
   'src/log/event-catalogue.ts: holes',
 ])
@@ -61,7 +51,7 @@ t.test('no file uses an old word', async t => {
   const listed = rows(section(read(LIST), OLD_WORDS)).map(([word = '']) => word.replaceAll('`', ''))
   const old = new RegExp(`\\b(${listed.map(pattern).join('|')})\\b`, 'gi')
 
-  const found = CLEAN.flatMap(filesIn).flatMap(path =>
+  const found = SEARCHED.flatMap(filesIn).flatMap(path =>
     [...inParts(textOf(path)).matchAll(old)]
       .map(([word]) => `${path}: ${word.replace(/\W+/g, ' ').toLowerCase()}`)
       .filter(use => !OTHER_MEANINGS.has(use)),
