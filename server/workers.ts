@@ -14,7 +14,7 @@ import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
 import type { Logger } from '../src/logging/logger.js'
 import { Backoff } from '../src/process/backoff.js'
-import { elapsed } from '../src/process/deadline.js'
+import { elapsed, withinDeadline } from '../src/process/deadline.js'
 import {
   type Address,
   type ClientCounts,
@@ -168,15 +168,11 @@ export class Workers {
     const round = this.#round++
     const counts: ClientCounts[] = []
     const workers = [...this.#listening]
-    await new Promise<void>(resolve => {
-      const late = setTimeout(resolve, COUNT_DEADLINE_MS)
-      const done = () => {
-        clearTimeout(late)
-        resolve()
-      }
+    const answered = new Promise<void>(done => {
       this.#rounds.set(round, { counts, missing: new Set(workers), done })
-      for (const worker of workers) tell(worker, { say: 'count', round })
     })
+    for (const worker of workers) tell(worker, { say: 'count', round })
+    await withinDeadline(answered, COUNT_DEADLINE_MS)
     this.#rounds.delete(round)
     tell(to, { say: 'counts', question, counts: sumCounts(counts) })
   }

@@ -176,6 +176,6 @@ function itemUpdated({ part_number, revision }: Item): BuiltInEvent<'item.update
 }
 
 function itemExists(partNumber: string): Problem {
-  const detail = `There is an item ${partNumber} already. Change that one, or take another part number.`
+  const detail = `The item ${partNumber} already exists. Change it, or choose another part number.`
   return new Problem(409, 'item-exists', detail)
 }

@@ -14,6 +14,8 @@ import { isAt } from '../hub/cursor.js'
 import type { StreamHandle } from '../hub/hub.js'
 import type { HubStream } from '../hub/hub-stream.js'
 import type { Head } from '../log/log.js'
+import { signalOrDeadline } from '../process/deadline.js'
+import { PeriodicLoop } from '../process/periodic-loop.js'
 import type { QueueFilter } from './queued.js'
 
 const LOOK_AGAIN_MS = 2_000
@@ -49,7 +51,11 @@ export class WaitingClaims {
   /** Workspaces whose queues have to be checked. */
   readonly #stirred = new Set<string>()
   #looking = false
-  #timer: NodeJS.Timeout | undefined
+  readonly #looks = new PeriodicLoop({
+    name: 'Counting queued jobs',
+    everyMs: LOOK_AGAIN_MS,
+    turn: () => this.#lookAgain(),
+  })
 
   constructor(options: WaitingClaimsOptions) {
     this.#options = options
@@ -113,9 +119,10 @@ export class WaitingClaims {
     this.#groups.set(key, group)
     return new Promise<T | undefined>((resolve, reject) => {
       let over = false
+      const deadline = signalOrDeadline(signal, ms)
       const leave = () => {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', waiter.end)
+        deadline.signal.removeEventListener('abort', waiter.end)
+        deadline.release()
         this.#leave(key, waiter)
       }
       const waiter: Waiter = {
@@ -140,10 +147,9 @@ export class WaitingClaims {
           reject(error)
         },
       }
-      const timer = setTimeout(waiter.end, ms)
-      signal.addEventListener('abort', waiter.end)
+      deadline.signal.addEventListener('abort', waiter.end)
       group.waiters.add(waiter)
-      this.#timer ??= setTimeout(() => this.#lookAgain(), LOOK_AGAIN_MS)
+      this.#looks.start()
     })
   }
 
@@ -151,13 +157,10 @@ export class WaitingClaims {
     const waiters = this.#groups.get(key)?.waiters
     waiters?.delete(waiter)
     if (waiters?.size === 0) this.#groups.delete(key)
-    if (this.#groups.size > 0) return
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+    if (this.#groups.size === 0) this.#looks.stop()
   }
 
   #lookAgain(): void {
-    this.#timer = setTimeout(() => this.#lookAgain(), LOOK_AGAIN_MS)
     for (const { filter } of this.#groups.values()) this.#stir(filter.workspace)
   }
 

@@ -32,7 +32,7 @@ const GARBAGE = 0.1
 const COLLECTED = 0.01
 /** Interval at which caches are dropped again while memory is tight. */
 const SHED_EVERY_MS = 5_000
-/** While memory is low, the guard spends at most a twentieth of the time on collections: each one pauses everything. */
+/** While memory is low, the monitor spends at most a twentieth of the time on collections: each one pauses everything. */
 const COLLECT_EVERY_MS = 5_000
 const TIMES_THE_PAUSE = 20
 const RETRY_AFTER_S = 5
@@ -127,6 +127,6 @@ export class MemoryMonitor {
 
 /** The refusal while memory is low. */
 export function memoryLow() {
-  const detail = 'This process has no memory left for it. Try again; another one may have.'
+  const detail = 'This process is low on memory. Try again; another process may have room.'
   return unavailable('memory-low', detail, RETRY_AFTER_S)
 }

@@ -1,13 +1,13 @@
 /**
- * Runs commands with `/bin/sh -c` on this machine, each in a process group of its own, so that whatever a command has
- * started can be ended with it.
+ * Runs commands with `/bin/sh -c` on this machine, each in its own process group, so that everything a command has started can
+ * be ended with it.
  *
  *   running ── its shell exits ──▶ ending ── its outputs close, or the grace has passed ──▶ over: the group is killed
  *      └── aborted: SIGTERM to the group, SIGKILL after the grace ──┘
  *
- * In the group there is also a guard: a shell that waits on a pipe of which only this process has the other end. When
- * that end closes, because the command is over or because this process was killed, the guard kills the group. Until
- * then it keeps the group's number from being given to somebody else's processes.
+ * The group also contains a watchdog: a shell that reads from a pipe whose other end only this process holds. When that end
+ * closes, because the command is over or this process was killed, the watchdog kills the group. Until then, the system cannot
+ * give the id of the group to other processes.
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -17,19 +17,19 @@ import { elapsed, withinDeadline } from '../process/deadline.js'
 import { shortageIn } from '../process/shortage.js'
 import type { Execution, Executor, Outcome, OutputStream } from './executor.js'
 
-/** Between SIGTERM and SIGKILL; also how long outputs may stay open after the shell has exited. */
+/** Milliseconds between SIGTERM and SIGKILL, and for which outputs may stay open after the shell has exited. */
 const KILL_GRACE_MS = 5_000
-/** What left the group can hold an output open for ever: given up when nothing came for so long. */
+/** A process that has left the group can hold an output open for ever, so the output is closed after this much silence. */
 const SILENCE_MS = 1_000
-/** About half a minute for a shortage of the machine to end. */
+/** A shortage of the machine has about half a minute to end. */
 const SPAWN_ATTEMPTS = 30
 const SPAWN_AGAIN_MS = { minMs: 500, maxMs: 1_500 }
 
 /**
- * $1 is the command. The guard must outlive the SIGTERM that the group gets, from its first moment on; the command
- * gets its signals back as they were.
+ * $1 is the command. The watchdog must survive a SIGTERM to the group from its first moment on; the command runs with the
+ * default signal handlers.
  */
-const GUARDED = `
+const WITH_WATCHDOG = `
 trap '' HUP INT TERM
 { read -r _; kill -KILL 0; } <&3 >/dev/null 2>&1 3<&- &
 trap - HUP INT TERM
@@ -69,7 +69,7 @@ export class LocalExecutor implements Executor {
       const [exitCode, endedBy] = (await exited) as [number | null, NodeJS.Signals | null]
       const durationMs = Math.round(performance.now() - started)
       await closedWithin(outputs, this.#graceMs)
-      // From here on the number of the group may be somebody else's.
+      // From here on, the id of the group may belong to other processes.
       release()
       await Promise.all(outputs.map(output => output.drained()))
       return { exitCode, signal: endedBy, durationMs }
@@ -85,14 +85,14 @@ export class LocalExecutor implements Executor {
 }
 
 /**
- * A machine that is short of processes, descriptors or memory is asked again until it has some: the command is not at fault.
- * @throws when the shell cannot be started for another reason, or the machine has been short for too long.
+ * Starts the shell. Retries while the machine is short of processes, descriptors or memory, since the command is not at fault.
+ * @throws {Error} if the shell cannot be started for another reason, or the shortage lasts too long.
  */
 async function startShell(command: string, { cwd, env, signal }: Omit<Execution, 'onOutput'>) {
   const backoff = new Backoff(SPAWN_AGAIN_MS)
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const child = spawn('/bin/sh', ['-c', GUARDED, 'sh', command], {
+      const child = spawn('/bin/sh', ['-c', WITH_WATCHDOG, 'sh', command], {
         cwd,
         env,
         stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
@@ -116,7 +116,7 @@ function cannotStart(cwd: string, short: string | undefined, cause: unknown): Er
   return new Error(`/bin/sh cannot be started in ${cwd}: ${why}`, { cause })
 }
 
-/** One output of a command, handed on as fast as it is taken. */
+/** One output of a command, passed on at the speed of its consumer. */
 class Output {
   readonly closed: Promise<unknown>
   #heardAt = performance.now()
@@ -140,7 +140,7 @@ class Output {
     })
   }
 
-  /** Resolves when nothing more comes; what nobody has taken yet still does. */
+  /** Resolves when the output has ended and everything has been consumed. */
   async drained(): Promise<void> {
     while (!(await closedWithin([this], SILENCE_MS))) {
       if (this.#source.isPaused() || performance.now() - this.#heardAt < SILENCE_MS) continue

@@ -141,7 +141,7 @@ function tooManyKeys(): Problem {
   return new Problem(
     409,
     'too-many-keys',
-    `A workspace has at most ${MAX_KEYS} keys that work, and as many more in the overlap of rotations. Revoke what is not used, or rotate with an overlap of 0.`,
+    `A workspace can have ${MAX_KEYS} working keys, and more only during rotations. Revoke unused keys, or rotate with an overlap of 0.`,
   )
 }
 
