@@ -55,7 +55,7 @@ export function serve(args: readonly string[]): void {
   // A full disk behind these streams must not end a process that only wanted to log.
   for (const output of [process.stdout, process.stderr]) output.on('error', () => undefined)
   start(args).catch(error => {
-    // It has said itself why.
+    // The worker has printed the reason itself.
     if (error instanceof WorkerEnded) process.exit(error.code)
     const known = error instanceof ConfigError
     const text = known
@@ -192,8 +192,8 @@ async function requireFolders({ ARTIFACTS_DIR: folder }: Config): Promise<void> 
   // As in the search: by the names in it.
   const missing = folder !== undefined && (await readdir(folder).catch(({ code }) => `${code}`))
   if (typeof missing !== 'string') return
-  const text = `ARTIFACTS_DIR is ${JSON.stringify(folder)}, which cannot be read as a folder (${missing}).`
-  throw new ConfigError([`${text} Make it, let this user read it, or leave the variable out.`])
+  const text = `ARTIFACTS_DIR is ${JSON.stringify(folder)}, which cannot be read as a directory (${missing}).`
+  throw new ConfigError([`${text} Create it, let this user read it, or leave the variable out.`])
 }
 
 function dataDirOf({ DATA_DIR }: Config): string {
