@@ -24,6 +24,7 @@ const ROOMS = [
   'sse',
   'http',
   'hub',
+  'engine',
   'audit',
   'auth',
   'limits',

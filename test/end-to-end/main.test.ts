@@ -38,7 +38,7 @@ t.test('--help and --version answer and leave', async t => {
 t.test('an unknown option is refused with the usage', async t => {
   const program = startProgram(t, { args: ['--dmeo'] })
 
-  await program.until(/'--dmeo'[\s\S]*Usage: npm start/)
+  await program.until(/'--dmeo'[\s\S]*Usage: sluice/)
   t.equal(await program.ended(), 2)
 })
 

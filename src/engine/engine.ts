@@ -1,0 +1,153 @@
+/**
+ * The engine without HTTP and without authentication: the log, the bus and the hub, for programs that publish and follow events
+ * in their own code. Gateways and engines on the same database are processes of one log.
+ */
+import type pg from 'pg'
+import type { Bus } from '../bus/bus.js'
+import { MemoryBus } from '../bus/memory-bus.js'
+import { PostgresBus } from '../bus/postgres-bus.js'
+import { migrate } from '../database/migrate.js'
+import { openPool, type PoolSource } from '../database/pool-source.js'
+import { type FollowOptions, followEvents, type LogEvent, type LogReset } from '../hub/follow-events.js'
+import { Hub } from '../hub/hub.js'
+import { openReaders, openTail } from '../hub/log-readers.js'
+import { Tailer } from '../hub/tailer.js'
+import { FEED, type StreamId } from '../log/event.js'
+import { formatEventId } from '../log/event-id.js'
+import { publishIn, type TransactionalEvent, type TransactionClient } from '../log/publish-in-transaction.js'
+import { Publisher } from '../log/publisher.js'
+
+export interface EngineOptions {
+  /** `postgres://…`, or your own pool, which is never ended. */
+  readonly database: string | pg.Pool
+  /**
+   * How processes wake each other: a bus of yours, `postgres` (LISTEN/NOTIFY on a connection of its own), or `memory` (this
+   * process only; events of others arrive by polling, every 500 ms). Default `postgres` for a URL, `memory` for a pool.
+   */
+  readonly bus?: Bus | 'postgres' | 'memory'
+  /** Direct connection for LISTEN/NOTIFY. Required if `database` goes through a pooler. */
+  readonly listenDatabaseUrl?: string
+  /** Whether the database is migrated first. Default true. */
+  readonly migrate?: boolean
+  /** Connections for publishing at most. The log and the bus use up to 7 more. Default 10. */
+  readonly databasePool?: number
+  /** Default: nothing is logged. */
+  readonly logger?: EngineLogger
+}
+
+export interface EngineLogger {
+  debug(fields: object, message: string): void
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+export interface PublishOptions {
+  readonly workspace: string
+  /** Default: the feed of the workspace. */
+  readonly stream?: string
+  /** Who publishes, for the record; idempotency keys belong to it. Default `engine`. */
+  readonly actor?: string
+  /** Makes a repeated call store its events once, for 24 hours. */
+  readonly idempotencyKey?: string
+  /** Withdraws the call while it waits; once it is being stored it is too late. */
+  readonly signal?: AbortSignal
+}
+
+export interface EngineEvent {
+  readonly type: string
+  /** A JSON object of at most 256 KiB. */
+  readonly data: Record<string, unknown>
+}
+
+export interface Engine {
+  /**
+   * Stores events, all of them next to each other or none. Resolves after COMMIT.
+   * @returns their ids, in their order.
+   * @throws a Problem: its `code` is stable, such as `reserved-type`, `too-large` or `database-unavailable`.
+   */
+  publish(events: readonly EngineEvent[], options: PublishOptions): Promise<string[]>
+  /** Publishes inside a transaction of yours: the event commits with your changes, or not at all. */
+  publishIn(tx: TransactionClient, event: TransactionalEvent): Promise<void>
+  /**
+   * The events of a stream in order, each once, as an async iterable: `for await (const event of engine.follow({ workspace }))`.
+   * It ends when `signal` aborts and when the engine closes. A `reset` says that events between are no longer stored.
+   */
+  follow(options: FollowOptions): AsyncGenerator<LogEvent | LogReset, void>
+  /** Ends what is followed, then the connections. Closing twice is fine. */
+  close(): Promise<void>
+}
+
+const DEFAULT_CONNECTIONS = 10
+/** The engine has no subscriptions of clients, which this is for. */
+const HEARTBEAT_MS = 30_000
+const SILENT: EngineLogger = { debug() {}, info() {}, warn() {}, error() {} }
+
+/** @throws when the database cannot be reached or migrated. */
+export async function createEngine(options: EngineOptions): Promise<Engine> {
+  const { database, listenDatabaseUrl, databasePool: max = DEFAULT_CONNECTIONS, logger = SILENT } = options
+  if (options.migrate ?? true) await migrate(database)
+  const source: PoolSource =
+    typeof database === 'string'
+      ? { url: database, pooled: listenDatabaseUrl !== undefined }
+      : { pool: database }
+  const bus = busOf(options)
+  const pool = openPool(source, { name: 'sluice engine', max, onError: lost })
+  const readers = openReaders(source, logger)
+  const tail = openTail(source, logger, () => tailer.wake('all'))
+  const tailer: Tailer = new Tailer({ database: tail, bus, logger })
+  const maxStreams = () => Number.POSITIVE_INFINITY
+  const hub = new Hub({
+    database: readers,
+    tailer,
+    logger,
+    heartbeatMs: HEARTBEAT_MS,
+    maxAgeMs: 0,
+    maxStreams,
+  })
+  const publisher = new Publisher({ database: pool, onCommitted: wake })
+  tailer.start()
+  await bus.start(streams => tailer.wake(streams))
+  let closing: Promise<void> | undefined
+
+  return {
+    async publish(events, { workspace, stream = FEED, actor = 'engine', idempotencyKey, signal }) {
+      const request = { workspace, stream, actor, events, idempotencyKey }
+      const receipt = await publisher.publish(request, signal)
+      return receipt.events.map(({ position, eventId }) => formatEventId(position, eventId))
+    },
+    publishIn,
+    follow: options => followEvents({ hub, database: readers }, options),
+    close() {
+      closing ??= close()
+      return closing
+    },
+  }
+
+  function lost(error: Error): void {
+    logger.warn({ err: error }, 'A database connection was lost.')
+  }
+
+  function wake(streams: readonly StreamId[]): void {
+    tailer.wake(streams)
+    bus.wake(streams)
+  }
+
+  async function close(): Promise<void> {
+    await hub.drain(0)
+    hub.close()
+    await publisher.close()
+    await tailer.close()
+    await bus.close()
+    await Promise.all([pool.end(), readers.end(), tail.end()])
+  }
+}
+
+function busOf({ bus, database, listenDatabaseUrl, logger }: EngineOptions): Bus {
+  if (typeof bus === 'object') return bus
+  const url = listenDatabaseUrl ?? (typeof database === 'string' ? database : undefined)
+  if (bus === 'memory' || (bus === undefined && url === undefined)) return new MemoryBus()
+  if (url === undefined)
+    throw new TypeError('The bus needs a connection of its own here: give listenDatabaseUrl.')
+  return new PostgresBus({ url, logger })
+}
