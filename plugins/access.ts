@@ -1,4 +1,4 @@
-/** Revocations: whether credentials are still valid, for new requests and open streams; and the changes of that in all processes. */
+/** Enforces revocations on new requests and on open streams, and propagates them to every process. */
 import fp from 'fastify-plugin'
 import { Guard } from '../src/auth/revocations/guard.js'
 import { OpenStreams } from '../src/auth/revocations/open-streams.js'
@@ -7,7 +7,7 @@ import { RevocationStream } from '../src/auth/revocations/revocation-stream.js'
 declare module 'fastify' {
   interface FastifyInstance {
     guard: Guard
-    /** To be called after every COMMIT of a revocation, key change or renewal: wakes this process at once, then the others. */
+    /** Call this after every COMMIT of a revocation, key change or renewal: wakes this process at once, then the others. */
     accessChanged(): void
   }
 }

@@ -63,9 +63,9 @@ export default fp(
     })
 
     app.decorate('parseJson', jsonParser(app))
-    // A type without a parser is refused with 415, also one that the application around parses. JSON: plugins/bodies.ts.
+    // A media type without a parser here is refused with 415, even if the host application parses it. JSON: plugins/bodies.ts.
     app.removeAllContentTypeParsers()
-    // The application may have set another one for its own routes.
+    // The host application may have set another one for its own routes.
     const serializer = SerializerSelector()({}, {})
     app.setSerializerCompiler(({ httpStatus = '', ...route }) => serializer({ ...route, httpStatus }))
   },

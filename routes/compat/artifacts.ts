@@ -87,7 +87,7 @@ async function fileIn(folder: string, path: string): Promise<{ root: string; pat
     const file = await realpath(join(root, path))
     return file.startsWith(root + sep) ? { root, path: relative(root, file) } : undefined
   } catch (error) {
-    // The file may exist all the same, and a caller that gets 404 does not retry.
+    // The file may exist, and a caller that gets a 404 would not retry.
     if (shortageIn(error)) throw error
     return undefined
   }
