@@ -1,13 +1,12 @@
-// Compiles to dist/ what has changed since the last time: the whole package, or with the argument `product` what a gateway
-// needs and nothing else. First it removes from dist/ what was compiled from files that are gone, or a renamed test would
-// go on running.
+// Compiles to dist/ the files that have changed since the last time: of the whole package, or with the argument `product`
+// only of the gateway. First it removes the output of sources that no longer exist, or a renamed test would still run.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** What the compiler makes of `name.ts`. */
+/** The output of the compiler for `name.ts`. */
 const OUTPUT = /\.(js|d\.ts)(\.map)?$/
 const root = fileURLToPath(new URL('..', import.meta.url))
 const project = process.argv[2] === 'product' ? 'tsconfig.product.json' : 'tsconfig.tests.json'

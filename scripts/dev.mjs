@@ -1,8 +1,8 @@
 // npm run dev: a gateway that is compiled and restarted after every change of its sources, on an embedded Postgres that keeps
 // running meanwhile, unless DATABASE_URL names another one. Arguments go to the gateway.
 //
-// A change that does not compile leaves the gateway running as it was. One that makes it fail leaves nothing running until
-// the next change. Ctrl-C ends both, Postgres last.
+// If a change does not compile, the old gateway keeps running. If the new gateway fails, none runs until the next change.
+// Ctrl-C ends the gateway, then Postgres.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { watch } from 'node:fs'
@@ -10,18 +10,18 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-/** What a gateway reads when it starts. Files of console/ are read at each request. */
+/** The files that a gateway reads when it starts. It reads those of console/ at each request. */
 const WATCHED = ['src', 'plugins', 'routes', 'server', 'migrations']
-/** An editor that saves, and git even more so, writes several times. */
+/** Editors, and git even more so, write several times for one change. */
 const QUIET_MS = 100
-/** A worker is ended when its parent is, as parent.mjs says. */
+/** Ends the gateway if this process is killed. */
 const parentWatch = join(root, 'scripts/parent.mjs')
 
 let gateway
 let database
 let databaseUrl = process.env.DATABASE_URL
 let isStopping = false
-/** Changes are handled one after the other, and those that arrive meanwhile together. */
+/** One change is handled at a time; the changes that arrive meanwhile are then handled together. */
 let isHandling = false
 let isChanged = false
 let quiet
@@ -65,7 +65,7 @@ async function restart() {
   })
 }
 
-/** In a process group of its own: Ctrl-C reaches only us, and a gateway that heard it twice would not drain. */
+/** In a separate process group: Ctrl-C reaches only this process. A gateway that received it twice would not drain. */
 function run(...args) {
   const env = { DRAIN_MS: '0', ...process.env, ...(databaseUrl ? { DATABASE_URL: databaseUrl } : {}) }
   return spawn(process.execPath, args, { cwd: root, env, stdio: 'inherit', detached: true })

@@ -1,4 +1,4 @@
-// npm run screenshot: retakes docs/images/console.png from a gateway that `npm start -- --demo` has been running for a minute.
+// npm run screenshot: takes docs/images/console.png anew, from a gateway that was started with `npm start -- --demo` a minute ago.
 // The argument is the console's address that it prints, with `#token=…`. Needs Chromium: in PATH, or set CHROMIUM.
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'

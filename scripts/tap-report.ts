@@ -1,9 +1,9 @@
 /**
- * What a person wants to see of a TAP stream whose outermost tests are files: one line for a test file that passed; of one that failed exactly the
- * failures, with the names of the tests around them and their diagnostics. It also keeps the counts.
+ * A short report of a TAP stream whose outermost tests are files: one line for each file that passed; for a file that
+ * failed, exactly the failures, with the names of the tests around them and their diagnostics. It also keeps the counts.
  *
- * Lines of the file that is running are kept until it ends. A subtest that passed takes its lines away with it, so
- * what is left at the end is what failed.
+ * The lines of a file are kept until the file ends. The lines of a subtest are dropped when it passes, so only those of
+ * failures are left at the end.
  */
 
 const SUBTEST = /^( *)# Subtest: /
@@ -22,7 +22,7 @@ export interface Counts {
 }
 
 export class TapReport {
-  /** What failed when tap gave up at the first failure (--bail); all that tap says of it. */
+  /** With --bail, the name of the first failure, after which tap stopped. */
   bailedBy: string | undefined
   readonly #counts = { passed: 0, failed: 0, skipped: 0 }
   readonly #print: (line: string) => void
@@ -39,7 +39,7 @@ export class TapReport {
     this.#print = print
   }
 
-  /** Of the lines until now. */
+  /** The counts of the lines so far. */
   get counts(): Counts {
     return { ...this.#counts }
   }
@@ -91,7 +91,7 @@ export class TapReport {
     if (indent === 0) this.#endFile(ok, name)
   }
 
-  /** @param failedBefore of a test that ends: what failed in it is counted already. */
+  /** @param failedBefore for a test that ends: the failures before it began; those inside it are counted already. */
   #count(ok: boolean, unfinished: boolean, failedBefore?: number): void {
     if (unfinished) this.#counts.skipped += 1
     else if (!ok)
@@ -102,7 +102,7 @@ export class TapReport {
   #endFile(ok: boolean, name: string): void {
     const seconds = Number(TIME.exec(name)?.[1] ?? 0) / 1_000
     const result = name.replace(TIME, '')
-    // A file that did not end by itself is reported as "timeout!".
+    // The result of a file that was killed is named "timeout!".
     const title = result.startsWith(this.#file) ? result : `${this.#file}: ${result}`
     this.#print(`${ok ? 'ok    ' : 'FAILED'} ${title} (${seconds.toFixed(1)} s)`)
     this.#times.push({ file: this.#file, seconds })

@@ -1,8 +1,8 @@
 /**
  * One test file, in a process of its own, and its TAP as a subtest of the whole run.
  *
- * The file keeps its own deadline (TAP_TIMEOUT): a test that hangs is named. Only a file that does not even do that is killed
- * from here, with everything it started.
+ * The file enforces its own deadline (TAP_TIMEOUT) and names the test that hangs. If it does not, it is killed from here,
+ * with every process that it started.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -10,10 +10,10 @@ import { createInterface } from 'node:readline'
 import { packageRoot } from '../src/process/package-root.js'
 import { afterPatience, patient } from '../test/harness/patience.js'
 
-/** For one file, on a quiet machine. Only a net: what a test waits for has a deadline that says what it waited for. */
+/** For one file, on a quiet machine. Only a safety net: each wait in a test has a deadline that names what it waited for. */
 const FILE_MS = 300_000
 const NIGHTLY_FILE_MS = 4 * 3_600_000
-/** For a file whose time is up to report which test hangs. */
+/** For a file at its deadline to report which test hangs. */
 const LAST_WORDS_MS = 30_000
 const PLAN = /^1\.\.\d+/
 
@@ -28,7 +28,7 @@ export interface TestFileOptions {
 export async function runTestFile(file: string, { env, stopped }: TestFileOptions): Promise<string[]> {
   const begun = performance.now()
   const fileMs = env.SLUICE_NIGHTLY === '1' ? NIGHTLY_FILE_MS : FILE_MS
-  // A process group of its own: Ctrl-C reaches only us, and we end the group.
+  // A separate process group: Ctrl-C reaches only this process, which ends the group.
   const child = spawn(process.execPath, [file], {
     cwd: packageRoot,
     env: { ...process.env, TAP_TIMEOUT: `${Math.ceil(patient(fileMs) / 1_000)}`, ...env },
@@ -42,7 +42,7 @@ export async function runTestFile(file: string, { env, stopped }: TestFileOption
     end()
   })
   stopped.addEventListener('abort', end, { once: true })
-  // A process that the file left behind would keep its output open.
+  // A process that the file left behind would keep the output open.
   child.once('exit', end)
   const exit = once(child, 'exit')
   const lines: string[] = []

@@ -54,7 +54,7 @@ try {
   process.exitCode = summarize(await run(), process.env.SLUICE_NO_SKIPS === '1')
 } finally {
   await (await server)?.close()
-  // Servers of tests that were killed are just leaving.
+  // The servers of killed tests may still be stopping.
   await rm(folder, { recursive: true, force: true, maxRetries: 20 })
 }
 
@@ -160,7 +160,7 @@ async function run(): Promise<Run> {
   return { ...others, failed: stoppedBy === undefined ? failed : Math.max(failed, 1), stoppedBy }
 }
 
-/** How the test files run: mostly what tap's own command would hand them. */
+/** The settings of the test files: mostly those that tap's own command would pass. */
 function testEnvironment(): Record<string, string> {
   return {
     TAP_BAIL: options.bail ? '1' : '0',

@@ -1,6 +1,6 @@
 /**
- * A database of its own for whoever asks, cloned from a migrated template. The server and the template come from
- * scripts/test.ts; a test file that is run on its own starts a server for itself.
+ * A separate database for each test, cloned from a migrated template. scripts/test.ts provides the server and the template;
+ * a test file that is run by hand with `node` starts its own server.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -16,7 +16,7 @@ import {
   withDatabase,
 } from './server.js'
 
-/** A backend is gone a moment after its connection was closed. */
+/** A backend ends a moment after its connection is closed. */
 const CLOSE_TIMEOUT_MS = 2_000
 const LOOK_AGAIN_MS = 5
 /** For the tables that tests make. */
@@ -30,14 +30,14 @@ export interface TestDatabase {
 }
 
 /**
- * A fresh migrated database, dropped when `test` is over. Whatever else connects to it must be closed by then: a
- * connection that is still open fails the test, because in the service it would be a leak.
+ * A fresh migrated database, dropped when `test` ends. All other connections to it must be closed by then: an open
+ * connection fails the test, because in production it would be a leak.
  */
 export async function createDatabase(test: Test): Promise<TestDatabase> {
   return await cloneDatabase(test, (await testServer()).template)
 }
 
-/** The same without our schema, as somebody's own database is before the first start. */
+/** The same without our schema: a user's own database before the first start. */
 export async function createEmptyDatabase(test: Test): Promise<TestDatabase> {
   return await cloneDatabase(test, 'template1')
 }
@@ -47,7 +47,7 @@ async function cloneDatabase(test: Test, template: string): Promise<TestDatabase
   const name = uniqueName('test')
   await execute(server.url, `create database ${name} template ${template} strategy file_copy ${OWNED}`)
   const url = asOwner(withDatabase(server.url, name))
-  // Tests cut connections on purpose; what that means for a query, the query says.
+  // Tests cut connections on purpose; a query that this affects reports it.
   const pool = createPool(url, { max: 10, name: 'test', settings: TABLES, onError: () => undefined })
   test.teardown(async () => {
     await pool.end()

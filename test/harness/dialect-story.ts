@@ -14,7 +14,7 @@ export interface Story {
   readonly job: NewJob
   /** Executed without a runner. */
   readonly started?: true
-  /** What is told while it runs. */
+  /** Its events while it runs. */
   readonly events: readonly { readonly type: string; readonly data: Readonly<Record<string, unknown>> }[]
   readonly result: Readonly<Record<string, unknown>>
 }
@@ -86,7 +86,7 @@ export function create(app: FastifyInstance, { job, started }: Story): Promise<J
   return app.jobs.create(EDITOR, job, started ? 'running' : 'queued')
 }
 
-/** Claimed by a runner, if it needs one, and told of. */
+/** Claimed by a runner, if it needs one, with the event that says so. */
 export async function run(app: FastifyInstance, story: Story, { id }: Job): Promise<void> {
   if (!story.started) {
     const claim = { runner: RUNNER.id, kinds: [story.job.kind] }

@@ -13,7 +13,7 @@ export function countTurns(test: Test): { readonly turns: number } {
   return loop
 }
 
-/** Keeps the event loop to itself. */
+/** Blocks the event loop. */
 export function spin(ms: number): void {
   const end = performance.now() + ms
   while (performance.now() < end) {}

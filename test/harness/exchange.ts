@@ -1,8 +1,8 @@
-/** One connection, one text, whatever comes back: for requests that no HTTP client would send. */
+/** Sends one text on one connection and returns the answer: for requests that no HTTP client would send. */
 import { connect } from 'node:net'
 import { afterPatience } from './patience.js'
 
-/** No longer than the server gives to a request that does not come to its end. */
+/** At most the time that the server allows for an incomplete request. */
 const PATIENCE_MS = 10_000
 const SHOWN = 200
 
@@ -14,7 +14,7 @@ export interface Exchange {
 }
 
 interface ExchangeOptions {
-  /** Closes this half after the last byte: one who waits for more learns that there is none. Default no. */
+  /** Closes this half after the last byte, so that the server sees the end of the input. Default no. */
   readonly ends?: boolean
   /** How long the whole exchange may take. Default 10 s. */
   readonly patienceMs?: number
@@ -38,7 +38,7 @@ export function exchange(
     socket.on('data', chunk => {
       text += chunk
     })
-    // Broken is an answer too, to somebody who sends what cannot be read.
+    // A reset connection is also an answer to an unreadable request.
     socket.on('error', () => {})
     socket.on('close', () => {
       callOff()

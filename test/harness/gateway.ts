@@ -1,10 +1,10 @@
 /**
- * A whole gateway for tests: in this process, on a free port, with a database of its own unless it is given one.
- * BUS_NOTIFY comes from the outer environment, so that the suite can be run with NOTIFY switched off.
+ * A complete gateway for tests: in this process, on a free port, with its own database unless the test passes one.
+ * BUS_NOTIFY is taken from the environment, so the suite also runs with NOTIFY switched off.
  */
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
-// For the types of what they decorate the app with: the declarations of server/app.ts name no plugin.
+// For the types of their decorations: the declarations of server/app.ts name no plugin.
 import type {} from '../../plugins/access.js'
 import type {} from '../../plugins/api-keys.js'
 import type {} from '../../plugins/bodies.js'
@@ -34,26 +34,26 @@ export interface Gateway {
   readonly app: FastifyInstance
   readonly url: string
   readonly databaseUrl: string
-  /** Ends it, as SIGTERM would. Done by itself when the test is over. */
+  /** Ends it as SIGTERM would. Called when the test ends, if the test has not called it. */
   close(): Promise<void>
 }
 
-/** All of stopping, as a gateway in a process of its own has it. */
+/** The time to stop, the same as for a gateway process. */
 const CLOSE_PATIENCE_MS = 30_000
-/** A window of the rate limit that does not end while a test counts requests. */
+/** A rate limit window that does not end while a test counts requests. */
 const FORTNIGHT_MS = 14 * 24 * 3_600_000
 
 export interface GatewayOptions {
-  /** A database that is there already, to run several gateways on it. */
+  /** An existing database, to run several gateways on it. */
   readonly databaseUrl?: string
   readonly env?: Readonly<Record<string, string>>
   /** Shorter times than the real ones. */
   readonly httpLimits?: Partial<HttpLimits>
-  /** How full its memory is said to be. */
+  /** Replaces the measurement of its memory. */
   readonly readMemory?: () => MemoryReading
 }
 
-/** The environment of every gateway under test; rate limits would only be in the way. */
+/** The environment of every gateway under test, without rate limits. */
 export function testEnvironment(databaseUrl: string): Record<string, string> {
   return {
     HOST: '127.0.0.1',
@@ -91,7 +91,7 @@ export async function startGateway(test: Test, options: GatewayOptions = {}): Pr
   return { app, url, databaseUrl, close }
 }
 
-/** Headers of a caller: a viewer of workspace acme unless told otherwise. */
+/** Headers of a caller with this role, by default in workspace acme. */
 export function as(role: Role, workspace = 'acme'): { authorization: string } {
   return bearer(token({ role, workspace, sub: `${role}-of-${workspace}` }))
 }

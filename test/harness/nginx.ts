@@ -49,7 +49,7 @@ export async function startNginx(t: Test, options: { upstreams: readonly number[
     if (await run(t, { program, folder, log, port, upstreams: options.upstreams })) {
       return { url: `http://127.0.0.1:${port}`, port, log: () => readFileSync(log, 'utf8') }
     }
-    // Between looking for a free port and using it, somebody else may have taken it.
+    // Another process may have taken the port since it was found free.
     if (attempt === PORT_ATTEMPTS) throw new Error(`nginx did not start:\n${readFileSync(log, 'utf8')}`)
   }
 }

@@ -1,31 +1,31 @@
 /**
- * How long tests wait before they give up. Every deadline of a test is made here, from what it would be on a quiet machine:
- * times TEST_PATIENCE, times the load. A deadline decides nothing but when a test stops looking for a fact.
+ * How long tests wait before they give up. Every deadline of a test is made here: its value for a quiet machine, times
+ * TEST_PATIENCE, times the load. A deadline decides only when a test stops waiting for a fact.
  */
 import { readFileSync } from 'node:fs'
 import { availableParallelism, loadavg } from 'node:os'
 
-/** However loaded the machine is, a test that hangs ends some time. */
+/** A limit, so that a test that hangs ends even on an overloaded machine. */
 const LARGEST_LOAD = 8
 const LOOK_AT_LOAD_MS = 1_000
 const GIVEN = Number(process.env.TEST_PATIENCE || 1)
 if (!(GIVEN > 0)) throw new Error('TEST_PATIENCE must be a number above 0, such as 3.')
 
-// Taken now, because a test may put its own in place of them.
+// Kept from now on, because a test may replace the global ones.
 const { setTimeout, clearTimeout } = globalThis
 const now = performance.now.bind(performance)
 
-/** What a wait of `ms` on a quiet machine may take here and now, in whole milliseconds: child_process takes no others. */
+/** The deadline here and now for a wait of `ms` on a quiet machine, in whole milliseconds: child_process accepts no fractions. */
 export function patient(ms: number): number {
   return Math.ceil(ms * GIVEN * Math.min(Math.max(1, load() / availableParallelism()), LARGEST_LOAD))
 }
 
-/** Calls `act` when patience with something that takes `ms` at most has ended. @returns what calls it off. */
+/** Calls `act` when a wait of `ms` on a quiet machine has taken too long. @returns a function that cancels it. */
 export function afterPatience(ms: number, act: () => void, { keepsAlive = true } = {}): () => void {
   const start = now()
   let most = 0
   let timer: NodeJS.Timeout | undefined
-  // The load may have risen meanwhile, and the average of it says so late: the longest patience counts.
+  // The load may have risen meanwhile, and its average follows late, so the longest deadline counts.
   const look = () => {
     most = Math.max(most, patient(ms))
     const left = most - (now() - start)
@@ -37,7 +37,7 @@ export function afterPatience(ms: number, act: () => void, { keepsAlive = true }
   return () => clearTimeout(timer)
 }
 
-/** The promise, or a rejection with the complaint when it takes longer than `ms` should. */
+/** The promise, or a rejection with the complaint if it takes too long for a wait of `ms` on a quiet machine. */
 export async function within<T>(ms: number, promise: Promise<T>, complaint: () => string): Promise<T> {
   let callOff: (() => void) | undefined
   const late = new Promise<never>((_, reject) => {
@@ -46,7 +46,7 @@ export async function within<T>(ms: number, promise: Promise<T>, complaint: () =
   return await Promise.race([promise, late]).finally(callOff)
 }
 
-/** Aborts when patience with something that takes `ms` at most has ended. It keeps no process alive. */
+/** Aborts when a wait of `ms` on a quiet machine has taken too long. It keeps no process alive. */
 export function patienceSignal(ms: number): AbortSignal {
   const controller = new AbortController()
   const late = () => controller.abort(new DOMException(`Not within ${ms} ms.`, 'TimeoutError'))
@@ -54,7 +54,7 @@ export function patienceSignal(ms: number): AbortSignal {
   return controller.signal
 }
 
-/** Processes that want a processor: on average over a minute, or at this moment where the system tells. */
+/** Processes that are ready to run: the average over a minute, or the count at this moment on Linux, if that is larger. */
 function load(): number {
   const [average = 0] = loadavg()
   return Math.max(average, process.platform === 'linux' ? runnable() : 0)

@@ -1,4 +1,4 @@
-/** Every route that the gateway really has, hidden ones too: heard from Fastify itself while the app is put together. */
+/** Every route of the gateway, hidden ones too, as Fastify reports them while the app is built. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import type { Test } from 'tap'

@@ -1,6 +1,6 @@
 /**
  * The Postgres that tests run on: TEST_DATABASE_URL if it is set, else an embedded server in a temporary folder, with
- * a migrated template that databases are cloned from.
+ * a migrated template from which databases are cloned.
  */
 import { randomBytes } from 'node:crypto'
 import { chmod, mkdtemp, rm, statfs } from 'node:fs/promises'
@@ -12,12 +12,12 @@ import { startEmbedded } from '../../src/embedded-postgres/embedded-postgres.js'
 import { hostileRole } from './hostile.js'
 
 /**
- * Who owns the databases with SLUICE_TEST_ROLE=plain: a role as docs/operations.md advises, which row-level security
- * binds. Else it is the superuser of the server, whose requests take on another role.
+ * With SLUICE_TEST_ROLE=plain, the databases belong to a role such as docs/operations.md advises, to which row-level
+ * security applies. Otherwise they belong to the superuser of the server, whose requests switch to another role.
  */
 const PLAIN = process.env.SLUICE_TEST_ROLE === 'plain'
 const PLAIN_ROLE = 'sluice_test_plain'
-/** With what tests themselves need, to make roles and trouble. None of it lets a role past row-level security. */
+/** With the rights that tests need to create roles and cause faults. None of them bypasses row-level security. */
 const CREATE_PLAIN_ROLE = `
   create role ${PLAIN_ROLE} login createrole password 'plain';
   grant pg_execute_server_program to ${PLAIN_ROLE};
@@ -28,20 +28,20 @@ const CREATE_PLAIN_ROLE = `
     end if;
   end $$`
 
-/** With SLUICE_TEST_SETTINGS=hostile that role has settings which must not matter to anything of ours. */
+/** With SLUICE_TEST_SETTINGS=hostile, that role has settings that must not change what Sluice does. */
 const HOSTILE_SESSIONS = process.env.SLUICE_TEST_SETTINGS === 'hostile'
 
-/** Nothing here outlives the run, so nothing waits for a disk. */
+/** No data outlives the run, so no write waits for a disk. */
 const SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', autovacuum: 'off' }
 
 const MEMORY = '/dev/shm'
-/** Containers have 64 MB there unless told otherwise. */
+/** Containers have 64 MB there by default. */
 const MEMORY_NEEDED_BYTES = 2 * 1024 ** 3
 
 export interface TestServer {
-  /** Of a database that exists, where databases can be created and dropped. */
+  /** URL of an existing database, in which databases can be created and dropped. */
   readonly url: string
-  /** Name of the migrated database. Nobody connects to it: it could not be cloned meanwhile. */
+  /** Name of the migrated database. Never connect to it: a database with connections cannot be cloned. */
   readonly template: string
   close(): Promise<void>
 }
@@ -70,8 +70,8 @@ export async function startTestServer(env: NodeJS.ProcessEnv = process.env): Pro
 }
 
 /**
- * A folder that a server of another account may enter, as it is lent one when this is root. Within a run of
- * scripts/test.ts it lies in the run's own, which goes even when a test was killed and could not tidy up.
+ * A folder that a server of another account may enter: root starts servers as another account. In a run of
+ * scripts/test.ts it lies in the folder of that run, which is removed even if a test was killed before its teardown.
  */
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(process.env.SLUICE_TEST_FOLDER || (await parentFolder()), 'sluice-test-'))
@@ -79,7 +79,7 @@ export async function temporaryFolder(): Promise<string> {
   return folder
 }
 
-/** In memory where there is room: a database is 300 files, which a disk makes ten times slower. */
+/** In memory if there is room: a database is 300 files, and cloning it on a disk is ten times slower. */
 async function parentFolder(): Promise<string> {
   const free = await statfs(MEMORY).then(
     ({ bavail, bsize }) => bavail * bsize,
@@ -88,7 +88,7 @@ async function parentFolder(): Promise<string> {
   return free >= MEMORY_NEEDED_BYTES ? MEMORY : tmpdir()
 }
 
-/** One statement on a connection of its own. */
+/** Runs one statement on a separate connection. */
 export async function execute(url: string, sql: string): Promise<pg.QueryResult> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 })
   await client.connect()
@@ -99,10 +99,10 @@ export async function execute(url: string, sql: string): Promise<pg.QueryResult>
   }
 }
 
-/** What follows `create database`. */
+/** The clause after `create database`. */
 export const OWNED = PLAIN ? `owner ${PLAIN_ROLE}` : ''
 
-/** The same database, as the role that owns those of tests. */
+/** The same database, as the role that owns the databases of tests. */
 export function asOwner(url: string): string {
   return PLAIN ? url.replace(/\/\/([^@/]*@)?/, `//${PLAIN_ROLE}:plain@`) : url
 }

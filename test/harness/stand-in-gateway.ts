@@ -1,6 +1,6 @@
 /**
- * The gateway's place, taken by a small server that keeps its jobs in memory, shows the test all that a runner does, and
- * breaks off when it is told to. What the real one does with a runner is in gateway-and-runner.test.ts.
+ * A small server in place of the gateway: it keeps its jobs in memory, shows the test every request of a runner, and fails
+ * when the test wants it to. gateway-and-runner.test.ts tests the real gateway with a runner.
  */
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -28,7 +28,7 @@ export interface StandInJob {
   runner: string | null
   result: Record<string, unknown> | null
   leaseExpiresAt: number
-  /** How often its lease was lengthened. */
+  /** How often its lease was renewed. */
   heartbeats: number
   readonly events: StoredEvent[]
   readonly keys: Map<string, string>

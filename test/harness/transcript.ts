@@ -1,4 +1,4 @@
-/** What a stream says from its first byte to its last, held against what it said when somebody looked at it closely. */
+/** All bytes of a stream, compared with a transcript that was reviewed by hand. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -15,7 +15,7 @@ export function watch(t: Test, url: string, id?: string): Promise<EventStream> {
   })
 }
 
-/** All of it, when the gateway has ended it. */
+/** The complete stream, after the gateway has ended it. */
 export async function transcriptOf(stream: EventStream): Promise<string> {
   if (!(await stream.ended())) throw new Error('The stream was cut off.')
   const { statusCode, headers } = stream.response
@@ -36,7 +36,7 @@ export function golden(name: string): string {
   return readFileSync(join(FOLDER, `${name}.txt`), 'utf8')
 }
 
-/** With SLUICE_UPDATE_GOLDEN=1 what is said now is what shall be said; look at the difference before you keep it. */
+/** With SLUICE_UPDATE_GOLDEN=1 it writes the transcript anew. Review the difference before you commit it. */
 export function matchesGolden(t: Test, name: string, transcript: string): void {
   const file = join(FOLDER, `${name}.txt`)
   if (process.env.SLUICE_UPDATE_GOLDEN === '1') writeFileSync(file, transcript)

@@ -1,10 +1,10 @@
-/** Waiting on facts: looks again and again until something is so, and fails when it does not become so in time. */
+/** Waits for a fact: checks again and again until it holds, and fails if it does not hold in time. */
 import { afterPatience } from './patience.js'
 
 const PATIENCE_MS = 15_000
 const LOOK_AGAIN_MS = 5
 
-// Taken now, because a test may put its own in place of it.
+// Kept from now on, because a test may replace the global one.
 const { setTimeout } = globalThis
 
 export async function until(
