@@ -50,13 +50,13 @@ export default fp(
 async function follow(
   app: FastifyInstance,
   reply: FastifyReply,
-  follow: FollowRequest,
+  followed: FollowRequest,
 ): Promise<FastifyReply> {
   const { request } = reply
-  const { encoding } = follow
+  const { encoding } = followed
   const { principal, ignored } = request
   const { workspace } = principal
-  const streamRequest = { ...follow, workspace, broughtId: echoOfBroughtId(request), ignored }
+  const streamRequest = { ...followed, workspace, broughtId: echoOfBroughtId(request), ignored }
   const admission = await admitStream(app.hub, streamRequest, {
     spendBudget: () => app.streamBudget(request),
     hasRoom: () => app.memory.state !== 'low',
