@@ -1,5 +1,7 @@
 /** The responses of stream routes, for the API's description only: streams and pages are written without a serialiser. */
+
 import Type from 'typebox'
+import { NDJSON } from '../src/bytes/media-type.js'
 import { EventDocument } from '../src/log/event.js'
 
 const Cursor = (description: string) => Type.String({ description, examples: ['10532.k7f3qa'] })
@@ -33,7 +35,7 @@ export const STREAM_OR_PAGE: Answers = {
     description: 'The stream in one of two forms, or a page of events, by `Accept`.',
     content: {
       'text/event-stream': Events,
-      'application/x-ndjson': Lines,
+      [NDJSON]: Lines,
       'application/json': { schema: EventPage },
     },
   },

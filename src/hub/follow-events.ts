@@ -2,13 +2,15 @@
  * Follows a stream of the log in this process, for code instead of a client: events in order, each once, from a cursor. It
  * waits for the tailer like a long poll and reads the log in pages, so a slow consumer holds one page and delays nobody.
  */
-import { setTimeout as pause } from 'node:timers/promises'
+
 import { databaseFault } from '../database/database-fault.js'
 import type { Database } from '../database/pool.js'
 import { FEED, type Position, type StoredEvent } from '../log/event.js'
 import { formatEventId, parseEventId } from '../log/event-id.js'
 import { TypeFilter } from '../log/type-filter.js'
 import { notFound, Problem } from '../problems/problem.js'
+import { Backoff } from '../process/backoff.js'
+import { elapsed } from '../process/deadline.js'
 import type { Cursor } from './cursor.js'
 import { readEventPage } from './event-page.js'
 import type { Hub } from './hub.js'
@@ -18,7 +20,7 @@ import type { Reset, StartAt } from './start.js'
 const PAGE_EVENTS = 500
 /** How long one wait lasts; then it begins again. */
 const WAIT_MS = 60_000
-const RETRY_MS = 1_000
+const RETRY_MS = { minMs: 100, maxMs: 1_000 }
 
 export interface FollowSources {
   readonly hub: Pick<Hub, 'open' | 'starts'>
@@ -120,12 +122,13 @@ function startAt(after: string): StartAt {
 
 /** What `work` finds, as soon as the database can tell; undefined where `signal` aborts first. */
 async function patiently<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  const backoff = new Backoff(RETRY_MS)
   while (!signal.aborted) {
     try {
       return await work()
     } catch (error) {
       if (!databaseFault(error)) throw error
-      await pause(RETRY_MS, undefined, { signal }).catch(() => undefined)
+      await elapsed(backoff.next(), signal)
     }
   }
   return undefined

@@ -169,7 +169,13 @@ export class Pages {
   #readMatching(stream: HubStream, after: Position, end: Position, filter: TypeFilter): Promise<PageFrames> {
     return this.#slots(async () => {
       const { anchor, events, last } = await readFilteredPage(
-        ...([this.#database, stream.id, after, end, filter, MAX_MATCHES, PAGE_BYTES] as const),
+        this.#database,
+        stream.id,
+        after,
+        end,
+        filter,
+        MAX_MATCHES,
+        PAGE_BYTES,
       )
       if (events.length === MAX_MATCHES) return DENSE
       const covered = last && last !== events.at(-1) ? [...events, last] : events

@@ -1,4 +1,5 @@
 /** Events as JSON: the document of one event, and a stream of them, one a line (application/x-ndjson). */
+import { NDJSON } from '../bytes/media-type.js'
 import type { StoredEvent } from '../log/event.js'
 import { formatEventId } from '../log/event-id.js'
 import type { Encoding, Notice } from './encoding.js'
@@ -16,7 +17,7 @@ export function noticeDocument({ name, data, id }: Notice): string {
 
 export const ndjson: Encoding = {
   name: 'ndjson',
-  contentType: 'application/x-ndjson',
+  contentType: NDJSON,
   event: event => Buffer.from(`${eventDocument(event)}\n`),
   notice: notice => Buffer.from(`${noticeDocument(notice)}\n`),
   cursor: () => undefined,

@@ -69,7 +69,10 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
   const tickets = new StreamTickets(session)
   const stream = await log.ensureStream(session, WORKSPACE, FEED)
   const principal = {
-    ...({ id: 'ada', workspace: WORKSPACE, role: 'viewer', issuedAt: 0 } as const),
+    id: 'ada',
+    workspace: WORKSPACE,
+    role: 'viewer' as const,
+    issuedAt: 0,
     expiresAt: Date.now() + 3_600_000,
     credential: { kind: 'token', id: undefined } as const,
   }

@@ -4,7 +4,11 @@ import { endAsText } from '../../../src/auth/credential-end.js'
 import type { Principal } from '../../../src/auth/principal.js'
 
 const ADA: Principal = {
-  ...({ id: 'ada', workspace: 'acme', role: 'editor', expiresAt: 1_000, issuedAt: 0 } as const),
+  id: 'ada',
+  workspace: 'acme',
+  role: 'editor' as const,
+  expiresAt: 1_000,
+  issuedAt: 0,
   credential: { kind: 'token', id: undefined },
 }
 const LATER = { ...ADA, expiresAt: 2_000 }

@@ -97,7 +97,10 @@ t.test('revocations that are made, removed and over leave what is in force', asy
     }
     const key = name()
     const principal = {
-      ...({ id: name(), workspace: name(), role: 'viewer', expiresAt: 1e9 } as const),
+      id: name(),
+      workspace: name(),
+      role: 'viewer' as const,
+      expiresAt: 1e9,
       issuedAt: integer(now),
       credential: { kind: 'key', id: key } as const,
     }
