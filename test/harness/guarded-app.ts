@@ -7,6 +7,7 @@ import auth from '../../plugins/auth.js'
 import bodies from '../../plugins/bodies.js'
 import caller from '../../plugins/caller.js'
 import cors from '../../plugins/cors.js'
+import docs from '../../plugins/docs.js'
 import headers from '../../plugins/headers.js'
 import openapi from '../../plugins/openapi.js'
 import { answerProblem } from '../../plugins/problem-reply.js'
@@ -69,6 +70,7 @@ export async function guardedApp(test: Test, options: GuardedOptions = {}) {
   await app.register(problems)
   await app.register(validation)
   await app.register(openapi)
+  await app.register(docs)
   await app.register(cors, { origins: options.origins ?? '' })
   const max = options.rateLimitMax ?? 0
   await app.register(rateLimit, {

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import docs from '../../../plugins/docs.js'
 import { packageRoot } from '../../../src/process/package-root.js'
 import { guardedApp } from '../../harness/guarded-app.js'
 
@@ -62,7 +61,6 @@ t.test('every reference in the description leads somewhere', async t => {
 
 t.test('the page to read it is public and loads nothing from elsewhere', async t => {
   const app = await guardedApp(t)
-  await app.register(docs)
 
   const page = await app.inject('/docs')
   const asset = await app.inject('/docs/static/swagger-ui.css')
