@@ -29,7 +29,7 @@ export interface OpenOptions {
   readonly patienceMs?: number
 }
 
-/** Opens the stream and resolves when its head is there. It is closed when the test is over. */
+/** Opens the stream and resolves when its head has arrived. The stream is closed when the test ends. */
 export async function openStream(test: Test, url: string, options: OpenOptions = {}): Promise<EventStream> {
   const { headers = {}, patienceMs = PATIENCE_MS } = options
   const sent = request(url, { headers: { accept: 'text/event-stream', ...headers }, agent: false })

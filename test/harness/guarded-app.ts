@@ -1,4 +1,4 @@
-/** A small app behind the plugins that guard routes, in the order of the real one, with a few routes to guard. */
+/** A small app with a few routes behind the plugins that guard routes, registered in the order of the real app. */
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyServerOptions } from 'fastify'
 import type { Test } from 'tap'

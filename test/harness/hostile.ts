@@ -1,6 +1,6 @@
 /**
- * Settings that a role or a database may have and that would change what Sluice does, if it did not pin its own. A role
- * that is no superuser may set each of them; those that a server does not know are for newer ones.
+ * Settings of a role or a database that would change what Sluice does if it did not pin its own. Every role may set each of
+ * them, even one that is no superuser.
  */
 export const HOSTILE: readonly string[] = [
   `search_path = 'public'`,

@@ -1,4 +1,4 @@
-/** A newcomer at a terminal: a gateway as `npm start` gives it, a shell beside it, and programs to try. */
+/** A new user at a terminal: a gateway as `npm start` starts it, a shell beside it, and programs to try. */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
@@ -36,7 +36,7 @@ export async function startNewcomersGateway(
   const [, viewerToken = '', editorToken = ''] = await gateway.until(
     /^ {2}curl -N .*Bearer ([^']+)'[\s\S]*^ {2}curl .*Bearer ([^']+)'/m,
   )
-  // Before the folder goes: the embedded Postgres lives in it.
+  // Before the folder is removed: the embedded Postgres is in it.
   t.teardown(() => gateway.stop())
   return { url: gateway.url, viewerToken, editorToken, folder }
 }
@@ -44,9 +44,9 @@ export async function startNewcomersGateway(
 export interface Shell {
   /** Runs a block of commands; one with `curl -N` stays open, in place of the one before. */
   type(commands: string): Promise<void>
-  /** What the last block wrote. */
+  /** The output of the last block. */
   output(): string
-  /** Resolves when the open stream has shown this, after what was seen of it before. */
+  /** Resolves when the open stream has shown this, after everything that was matched before. */
   seesInStream(shown: string): Promise<void>
 }
 
@@ -64,7 +64,7 @@ export function openShell(t: Test, { url, viewerToken, editorToken, folder }: Ne
   let stream: { text(): string; stop(): Promise<void> } | undefined
   let seen = 0
 
-  /** `npm run sql` compiles first, and must not do so under the feet of the tests. */
+  /** `npm run sql` compiles first, which must not happen while tests run. */
   const translated = (commands: string) =>
     commands
       .replaceAll('http://127.0.0.1:8080', url)
@@ -72,7 +72,7 @@ export function openShell(t: Test, { url, viewerToken, editorToken, folder }: Ne
 
   return {
     async type(commands) {
-      // An ellipsis stands for what each newcomer has to fill in.
+      // An ellipsis stands for text that each user fills in.
       if (commands.includes('…')) return
       const script = translated(commands)
       if (script.includes('curl -N')) {

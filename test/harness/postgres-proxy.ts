@@ -65,7 +65,7 @@ export async function startProxy(test: Test, databaseUrl: string): Promise<Postg
     freeze() {
       for (const { client, server } of pairs) {
         client.removeAllListeners('data').resume()
-        // Not even its end is told.
+        // Not even the end of the connection is passed on.
         server?.removeAllListeners('data').removeAllListeners('close').resume()
       }
     },

@@ -1,4 +1,4 @@
-/** A Postgres server of a test's own, on a port of the loopback: one that may be stopped, started and frozen. */
+/** A separate Postgres server for one test, on a loopback port, which the test can stop, start and freeze. */
 import { readFileSync } from 'node:fs'
 import { chown, cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ import { execute, temporaryFolder } from './server.js'
 import { until } from './until.js'
 
 export interface OwnPostgres {
-  /** The same for its whole life. */
+  /** It never changes, even when the server is restarted. */
   readonly url: string
   /** The folder of its files. */
   readonly cluster: string
@@ -20,10 +20,10 @@ export interface OwnPostgres {
   start(): Promise<void>
   /** A fast shutdown: connections are cut, the port refuses. Resolves when it has ended. */
   stop(): Promise<void>
-  /** Stops all of its processes where they are: connections stay open and nobody answers. Linux only. */
+  /** Suspends all of its processes: connections stay open and nothing answers. Linux only. */
   freeze(): Promise<void>
   thaw(): void
-  /** Makes a standby of it, read-only until `select pg_promote()`. For a server that has been stopped. */
+  /** Turns a stopped server into a standby, which is read-only until `select pg_promote()`. */
   demote(): Promise<void>
 }
 
@@ -33,8 +33,8 @@ export function withoutFreezing(): string | false {
 }
 
 /**
- * Makes the server, with further `settings`; it is not started. When `t` ends it goes.
- * @param original one that is stopped, of whose files it gets a copy.
+ * Creates the server, with additional `settings`, and does not start it. It is removed when `t` ends.
+ * @param original a stopped server whose files are copied.
  */
 export async function preparePostgres(
   t: Test,
@@ -71,7 +71,7 @@ export async function preparePostgres(
     url,
     cluster,
     async start() {
-      // It goes with every ordered end of the server.
+      // The server removes the folder when it shuts down.
       await mkdir(sockets, { recursive: true })
       if (account.uid !== undefined) await chown(sockets, account.uid, account.gid)
       server = runPostgres({
@@ -95,7 +95,7 @@ export async function preparePostgres(
     stop,
     async freeze() {
       const pid = Number.parseInt(await readFile(join(cluster, 'postmaster.pid'), 'utf8'), 10)
-      // The parent first, so that it starts nobody while its children are being stopped.
+      // The parent first: it must not start processes while its children are being suspended.
       process.kill(pid, 'SIGSTOP')
       frozen = [pid]
       for (const child of childrenOf(pid)) {

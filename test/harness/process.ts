@@ -1,6 +1,6 @@
 /**
- * A gateway as it really runs: server/main.ts in a process of its own, with an environment of its own. None outlives the
- * test that started it, nor the test's own process, however that ends.
+ * A gateway as in production: server/main.ts in a separate process with a separate environment. It ends with the test that
+ * started it, and with the process of the test, even if that is killed.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -14,7 +14,7 @@ import { freePort } from './port.js'
 const MAIN = fileURLToPath(new URL('../../server/main.js', import.meta.url))
 /** Two gateways at once on a machine that does twenty other things. */
 const PATIENCE_MS = 60_000
-/** Of stopping, a second longer than the gateway gives itself. */
+/** The time to stop: a second more than the gateway's own deadline. */
 const STOP_PATIENCE_MS = 31_000
 
 /** The channel to the parent closes when the parent ends, also by SIGKILL. */
@@ -24,7 +24,7 @@ const LEAVE_WITH_PARENT = `data:text/javascript,${encodeURIComponent(
 
 export interface Program {
   readonly pid: number
-  /** All that it has written so far, on both outputs. */
+  /** Everything that it has written so far, on both outputs. */
   output(): string
   /** Resolves when the pattern is in the output; rejects when the program ends without. */
   until(pattern: RegExp): Promise<RegExpExecArray>
@@ -35,15 +35,15 @@ export interface Program {
 
 export interface ProgramOptions {
   readonly args?: readonly string[]
-  /** Besides PATH and HOME this is all that it sees. */
+  /** Its whole environment, besides PATH and HOME. */
   readonly env?: Readonly<Record<string, string>>
-  /** File descriptors that it may have; by prlimit, Linux only. Default: as many as this process. */
+  /** Its limit of file descriptors, set by prlimit, Linux only. Default: the limit of this process. */
   readonly descriptors?: number | undefined
   /** Where its standard output goes, instead of into `output`. */
   readonly stdout?: number
 }
 
-/** Starts the program; what comes of it is for the test to see. */
+/** Starts the program and does not wait for anything. */
 export function startProgram(
   t: Test,
   { args = [], env = {}, descriptors, stdout }: ProgramOptions = {},
@@ -89,7 +89,7 @@ export interface GatewayProcess extends Program {
 export interface ProcessOptions extends ProgramOptions {
   /** Undefined: the embedded Postgres; then `env` names a DATA_DIR of the test. */
   readonly databaseUrl?: string
-  /** Default: a free one. To come back where one was, its port. */
+  /** Default: a free one. For a restart, the port of the process before. */
   readonly port?: number
 }
 
@@ -132,7 +132,7 @@ async function untilOutput(
     }
     if (look()) return
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', look)
-    // `close`, not `exit`: what it wrote last has arrived by then.
+    // `close`, not `exit`: by then its last output has arrived.
     const ended = () => look() || reject(new Error(`The program ended without ${pattern}:\n${output()}`))
     if (child.exitCode === null && child.signalCode === null) child.once('close', ended)
     else ended()

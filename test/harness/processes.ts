@@ -1,7 +1,7 @@
-/** Processes as the system sees them. Linux and macOS. */
+/** The state of processes, from the system. Linux and macOS. */
 import { execFileSync } from 'node:child_process'
 
-/** Whether it has ended; one that only its parent has not taken note of (a zombie) has. */
+/** Whether it has ended. A zombie, whose parent has not yet collected its exit code, has ended. */
 export function isGone(pid: number): boolean {
   const state = ps(pid, 'stat')
   return state === '' || state.startsWith('Z')

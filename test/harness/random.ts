@@ -1,4 +1,4 @@
-/** Random, but the same in every run: a test that fails fails again. */
+/** Random numbers that are the same in every run, so that a failure can be reproduced. */
 
 export interface Random {
   /** 0 … below − 1. */

@@ -1,4 +1,4 @@
-/** An HTTP client that is nothing but a socket: every byte of the answer, and bad manners at will. */
+/** An HTTP client on a bare socket: it shows every byte of the answer, and can misbehave. */
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { connect, type Server, type Socket } from 'node:net'
@@ -6,15 +6,15 @@ import type { Test } from 'tap'
 import { until } from './until.js'
 
 export interface RawClient {
-  /** `pause()` it, and it reads no more; `end()` and `destroy()` leave in two ways. */
+  /** `pause()` stops reading; `end()` and `destroy()` are the two ways to disconnect. */
   readonly socket: Socket
   /** Latin-1, so that a character is a byte. */
   text(): string
-  /** What came after the first empty line. */
+  /** Everything after the first empty line. */
   body(): string
-  /** Resolves when the body is, or has in it, what is looked for. */
+  /** Resolves when the body equals or contains this. */
   untilBody(enough: string | ((body: string) => boolean)): Promise<string>
-  /** Resolves with how the connection ended: by FIN, or broken. */
+  /** Resolves with the way in which the connection ended: by FIN, or broken. */
   readonly over: Promise<'ended' | 'broken'>
 }
 

@@ -1,4 +1,4 @@
-/** What these tests look at: the rows of the log, and which transactions wait. */
+/** The rows of the log, and which transactions wait. */
 import type pg from 'pg'
 import type { Test } from 'tap'
 import type { Database } from '../../src/database/pool.js'
@@ -28,12 +28,12 @@ export async function typesOf(database: Database, stream?: string, workspace?: s
   return (await logged(database, stream, workspace)).map(({ type }) => type)
 }
 
-/** 1, 2, 3, … without a hole. */
+/** 1, 2, 3, … without a gap. */
 export function isDense(rows: readonly { readonly position: number }[], first = 1): boolean {
   return rows.every(({ position }, index) => position === first + index)
 }
 
-/** A connection of its own for one test. Closed at its end: another test must not inherit its settings. */
+/** A separate connection for one test, closed at its end: another test must not inherit its settings. */
 export async function connect(test: Test, database: Database): Promise<pg.PoolClient> {
   const client = await database.connect()
   test.teardown(() => client.release(true))

@@ -1,4 +1,4 @@
-/** Runners as they really run: `sluice runner` in a process of its own. */
+/** Runners as in production: `sluice runner` in a separate process. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,7 +15,7 @@ export interface RunnerOptions {
   readonly dir?: string
 }
 
-/** A runner of project `site`; what comes of it is for the test to see. */
+/** Starts a runner of project `site` and does not wait for anything. */
 export async function launchRunner(t: Test, url: string, options: RunnerOptions = {}): Promise<Program> {
   const dir = options.dir ?? (await temporaryDir(t))
   return startProgram(t, {
