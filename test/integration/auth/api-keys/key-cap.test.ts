@@ -19,7 +19,7 @@ t.test('a workspace has so many keys that work, and no more; those that have end
   t.equal(last.status, 201)
   t.match(refused, {
     status: 409,
-    body: { code: 'too-many-keys', detail: /1000 keys .* Revoke what is not/ },
+    body: { code: 'too-many-keys', detail: /1000 working keys.* Revoke unused keys/ },
   })
   t.equal(elsewhere.status, 201)
   t.equal(replaced.status, 201, 'who has all keys can still rotate them')
