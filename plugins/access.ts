@@ -22,5 +22,5 @@ export default fp(
     app.addHook('onReady', () => revocationStream.start())
     app.addHook('onClose', async () => revocationStream.close())
   },
-  { name: 'access', dependencies: ['database', 'api-keys', 'hub', 'tailer'] },
+  { name: 'access', dependencies: ['database', 'api-keys', 'tailer'] },
 )

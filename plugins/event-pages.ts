@@ -34,7 +34,10 @@ export default fp(
       return sendEventPage(app, this, query)
     })
   },
-  { name: 'event-pages', dependencies: ['hub', 'access', 'auth', 'rate-limit', 'stream-slots', 'memory'] },
+  {
+    name: 'event-pages',
+    dependencies: ['hub', 'access', 'request-caller', 'database', 'rate-limit', 'stream-slots', 'memory'],
+  },
 )
 
 async function sendEventPage(

@@ -38,7 +38,7 @@ export default fp(
       'hub',
       'access',
       'sse',
-      'auth',
+      'request-caller',
       'rate-limit',
       'stream-slots',
       'memory',

@@ -64,7 +64,7 @@ t.test('the Node client hears what it asks for', async t => {
 t.test('the Fastify app ticks', async t => {
   const port = await freePort()
   const source = program('README.md', '## Embed it', 'js')
-    .replace('sluice/dist/plugins/sse.js', fileURLToPath(SSE_PLUGIN))
+    .replace('sluice/sse', fileURLToPath(SSE_PLUGIN))
     .replace('3000', `${port}`)
 
   await startScript(t, `${source}\nconsole.log('listening')`).prints(/listening/)

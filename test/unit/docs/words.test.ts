@@ -34,6 +34,7 @@ const SEARCHED = [
 
 /** Other meanings of a listed word, as `file: word`: the holes are in a workpiece, and the audience is that of a JWT. */
 const OTHER_MEANINGS = new Set([
+  'docs/embedding.md: audience',
   'docs/events.md: holes',
   'plugins/gateway.ts: audience',
   'plugins/sluice-options.ts: audience',

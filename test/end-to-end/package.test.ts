@@ -1,0 +1,133 @@
+/** The package as a new user gets it: packed, installed into an empty folder, compiled against, mounted and run. */
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { packageRoot } from '../../src/process/package-root.js'
+import { createDatabase } from '../harness/database.js'
+import { read } from '../harness/document.js'
+import { patient } from '../harness/patience.js'
+import { freePort } from '../harness/port.js'
+import { temporaryFolder } from '../harness/server.js'
+import { SECRET } from '../harness/tokens.js'
+import { until } from '../harness/until.js'
+
+const run = promisify(execFile)
+const STEP_MS = 240_000
+const MAX_UNPACKED_BYTES = 3_000_000
+const PROGRAM = `
+import Fastify from 'fastify'
+import { serverOptions, sluice } from 'sluice'
+
+const app = Fastify(serverOptions({ drainMs: 200 }))
+app.get('/own', async () => ({ own: true }))
+await app.register(sluice, { prefix: '/live', databaseUrl: process.env.DATABASE_URL, jwtSecret: process.env.JWT_SECRET })
+const url = await app.listen({ host: '127.0.0.1', port: 0 })
+const token = app.sluice.signToken({ id: 'ada', workspace: 'demo', role: 'editor' }, 60)
+const headers = { authorization: 'Bearer ' + token, 'content-type': 'application/json' }
+const own = await fetch(url + '/own')
+console.log(JSON.stringify({ own: [own.status, [...own.headers.keys()]] }))
+const stream = await fetch(url + '/live/api/events', { headers: { ...headers, accept: 'text/event-stream' } })
+await fetch(url + '/live/api/events', { method: 'POST', headers, body: '{"type":"door.opened","data":{"door":7}}' })
+let text = ''
+for await (const chunk of stream.body.pipeThrough(new TextDecoderStream())) {
+  text += chunk
+  if (text.includes('door.opened')) app.close()
+}
+console.log(JSON.stringify({ stream: text }))
+`
+
+t.test(
+  'the tarball works in an empty folder, as a new user would try it',
+  { timeout: patient(600_000) },
+  async t => {
+    const folder = await temporaryFolder()
+    t.teardown(() => rm(folder, { recursive: true, force: true, maxRetries: 20 }))
+    const user = join(folder, 'user')
+    await mkdir(user)
+    const step = (command: string, args: readonly string[], env = {}) =>
+      run(command, args, {
+        cwd: user,
+        timeout: patient(STEP_MS),
+        env: { ...process.env, ...env },
+        maxBuffer: 64 * 1024 * 1024,
+      })
+
+    const packed = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], {
+      cwd: packageRoot,
+      maxBuffer: 64 * 1024 * 1024,
+    })
+    const [tarball] = JSON.parse(packed.stdout) as {
+      filename: string
+      unpackedSize: number
+      files: { path: string }[]
+    }[]
+    t.ok((tarball?.unpackedSize ?? 0) <= MAX_UNPACKED_BYTES, `${tarball?.unpackedSize} bytes`)
+    const foreign = tarball?.files.filter(({ path }) => /(^|\/)(test|bench|scripts)\/|\.test\./.test(path))
+    t.strictSame(foreign, [])
+
+    const manifest = JSON.parse(await readFile(join(packageRoot, 'package.json'), 'utf8')) as {
+      dependencies: Record<string, string>
+      devDependencies: Record<string, string>
+    }
+    const version = (name: string) =>
+      `${name}@${manifest.dependencies[name] ?? manifest.devDependencies[name]}`
+    await writeFile(join(user, 'package.json'), '{"name":"user","private":true,"type":"module"}')
+    await step('npm', [
+      ...['install', '--no-audit', '--no-fund', '--prefer-offline', join(folder, tarball?.filename ?? '')],
+      ...['fastify', 'pg', '@types/pg', '@types/node', 'typescript'].map(version),
+    ])
+
+    const examples = ['README.md', 'docs/embedding.md'].flatMap(path =>
+      [...read(path).matchAll(/^```ts library\n([\s\S]*?)^```$/gm)].map(([, code = '']) => code),
+    )
+    t.ok(examples.length >= 9)
+    for (const [at, code] of examples.entries())
+      await writeFile(join(user, `example-${at}.ts`), `${code}\nexport {}\n`)
+    const compiled = await step(join(user, 'node_modules/.bin/tsc'), [
+      ...['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023', '--types', 'node'],
+      ...examples.map((_, at) => `example-${at}.ts`),
+    ]).catch((error: { stdout: string }) => error)
+    t.equal(compiled.stdout, '')
+
+    const database = await createDatabase(t)
+    await writeFile(join(user, 'host.js'), PROGRAM)
+    const mounted = await step(process.execPath, ['host.js'], {
+      DATABASE_URL: database.url,
+      JWT_SECRET: SECRET,
+    })
+    const [own, streamed] = mounted.stdout
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line))
+    t.strictSame(own.own[0], 200)
+    t.notOk(
+      own.own[1].some((name: string) => /sluice|x-request-id|content-security/.test(name)),
+      String(own.own[1]),
+    )
+    t.match(streamed.stream, /event: door.opened\ndata: \{"door":7\}/)
+    t.match(streamed.stream, /"mode":"draining"/, 'it was told of the end')
+
+    const help = await step('npx', ['--no', 'sluice', '--help'])
+    t.match(help.stdout, /^Usage: sluice \[serve\]/)
+    const port = String(await freePort())
+    const gateway = spawn(join(user, 'node_modules/.bin/sluice'), [], {
+      cwd: user,
+      env: { PATH: process.env.PATH, HOME: process.env.HOME, PORT: port },
+    })
+    let output = ''
+    gateway.stdout.on('data', chunk => (output += chunk))
+    gateway.stderr.on('data', chunk => (output += chunk))
+    const ended = once(gateway, 'exit')
+    t.teardown(async () => {
+      gateway.kill('SIGTERM')
+      await ended
+    })
+    await until('it listens', () => output.includes(`Sluice listens on http://127.0.0.1:${port}`))
+    t.equal((await fetch(`http://127.0.0.1:${port}/ready`)).status, 200)
+    t.match(output, /embedded Postgres in data\//)
+    t.ok(await readFile(join(user, 'data/jwt-secret')), 'the data is where it was started')
+  },
+)
