@@ -110,7 +110,7 @@ t.test(
     t.match(streamed.stream, /event: door.opened\ndata: \{"door":7\}/)
     t.match(streamed.stream, /"mode":"draining"/, 'it was told of the end')
 
-    const help = await step('npx', ['--no', 'sluice', '--help'])
+    const help = await step('npx', ['sluice', '--help'])
     t.match(help.stdout, /^Usage: sluice \[serve\]/)
     const port = String(await freePort())
     const gateway = spawn(join(user, 'node_modules/.bin/sluice'), [], {
