@@ -48,7 +48,10 @@ t.test('each fault of the configuration is named, with its remedy, and no secret
 
   t.equal(await program.ended(), 2)
 
-  t.match(program.output(), /^PORT is "80800"\. Write .* to 65535, .* Port; 0 takes a free one\.$/m)
+  t.match(
+    program.output(),
+    /^PORT is "80800"\. Write .* to 65535, .* TCP port to listen on\. 0 = any free port\.$/m,
+  )
   t.match(program.output(), /^JWT_SECRET is .* at least 32 random characters/m)
   t.match(program.output(), /^BUS is "redis"\. Write postgres or memory;/m)
   t.match(program.output(), /^DATABASE_URL is .* Write a URL such as postgres:\/\//m)
@@ -65,7 +68,7 @@ t.test(
     t.equal(await program.ended(), 2)
 
     t.match(program.output(), /^RATE_LIMIT_MXA is no variable .* RATE_LIMIT_MAX\?/m)
-    t.match(program.output(), /^ARTIFACTS_DIR is "\/nowhere", .*\(ENOENT\)\. Make it/m)
+    t.match(program.output(), /^ARTIFACTS_DIR is "\/nowhere", .*\(ENOENT\)\. Create it/m)
     t.equal(program.output().trim().split('\n').length, 2, 'and nothing else')
   },
 )
