@@ -149,7 +149,7 @@ async function constructed(): Promise<Expression[]> {
   })
   try {
     const { startGateway } = await import('../../harness/gateway.js')
-    await (await startGateway(t)).app.ready()
+    await startGateway(t)
   } finally {
     globalThis.RegExp = Original
   }
