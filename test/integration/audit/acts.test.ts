@@ -92,6 +92,34 @@ t.test('a command that is not started after all is not on record', async t => {
   t.strictSame((await send(gateway, 'GET', '/api/audit', undefined, 'admin')).body.entries, [])
 })
 
+t.test('a change of access that fails at COMMIT is not on record', async t => {
+  const gateway = await startGateway(t)
+  const asAdmin = (method: string, path: string, content?: object) =>
+    send(gateway, method, path, content, 'admin')
+  const key = await asAdmin('POST', '/api/keys', { name: 'import', role: 'viewer' })
+  const revocation = await asAdmin('POST', '/api/revocations', { subject: 'eve' })
+  const before = await asAdmin('GET', '/api/audit')
+  await gateway.app.database.query(`
+    create function public.refuse() returns trigger language plpgsql as $$ begin raise 'not at COMMIT'; end $$;
+    create constraint trigger refuse after insert on sluice.pending deferrable initially deferred
+      for each row execute function public.refuse()`)
+
+  const failed = [
+    await asAdmin('POST', '/api/keys', { name: 'import', role: 'viewer' }),
+    await asAdmin('POST', `/api/keys/${key.body.id}/rotate`, {}),
+    await asAdmin('DELETE', `/api/keys/${key.body.id}`),
+    await asAdmin('POST', '/api/revocations', { subject: 'ada' }),
+    await asAdmin('DELETE', `/api/revocations/${revocation.body.id}`),
+  ]
+
+  t.same(
+    failed.map(({ status }) => status),
+    [500, 500, 500, 500, 500],
+  )
+  t.equal(before.body.entries.length, 2)
+  t.strictSame((await asAdmin('GET', '/api/audit')).body, before.body)
+})
+
 t.test('maintenance that cannot be put on record is not switched', async t => {
   const gateway = await startGateway(t)
   await refuseEntries(gateway)
