@@ -85,7 +85,7 @@ t.test('a role, a database or a right that is missing is told with the statement
     [as('nobody_here'), /create role nobody_here login password '…';|database "none"/],
     [
       withDatabase(url, 'none_here'),
-      /"none_here" does not exist\. Make it \(create database none_here owner/,
+      /"none_here" does not exist\. Create it \(create database none_here owner/,
     ],
   ]
 
