@@ -85,7 +85,7 @@ t.test(
 
     await limitDescriptors(gateway.pid, await openDescriptors(gateway.pid))
     process.kill(victim, 'SIGKILL')
-    await gateway.until(/A worker cannot be started/)
+    await gateway.until(/Cannot start a worker/)
     t.equal((await ready(gateway.url)).workers, WORKERS - 1, 'the other one serves')
     await limitDescriptors(gateway.pid, 1_000)
 
