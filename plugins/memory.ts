@@ -3,6 +3,7 @@
  * (src/limits/memory-monitor.ts) no body is read; streams and pages of events check this themselves. And at any time
  * the bytes of arriving bodies and of unsent large responses are bounded (src/limits/byte-budget.ts).
  */
+import { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ByteBudget } from '../src/limits/byte-budget.js'
@@ -96,9 +97,11 @@ export default fp<MemoryOptions>(
     /** A client that requests much and reads nothing would hold the memory forever. */
     function giveUpWhenStalled({ raw }: FastifyReply): void {
       const { socket } = raw
-      socket?.setTimeout(answerTimeoutMs)
+      // An injected request has none.
+      if (!(socket instanceof Socket)) return
+      socket.setTimeout(answerTimeoutMs)
       // Before the server sets its own time for the next request.
-      raw.prependOnceListener('finish', () => socket?.setTimeout(0))
+      raw.prependOnceListener('finish', () => socket.setTimeout(0))
     }
   },
   { name: 'memory', dependencies: ['hub', 'request-caller', 'bodies', 'server-state'] },
