@@ -1,6 +1,6 @@
 /**
  * The order of the house (docs/architecture.md): which file may import which, and what files may be called. It reads
- * the sources themselves, so whoever moves a wall sees it here.
+ * the sources themselves, so it fails when an import or a name breaks the order.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'

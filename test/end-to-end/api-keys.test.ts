@@ -45,7 +45,7 @@ t.test('a command is submitted, executed and followed by keys alone', async t =>
   t.match(await refused.json(), { status: 403, code: 'role-too-low' })
 })
 
-t.test('a runner whose key is wrong is told what to look at', async t => {
+t.test('a runner with a wrong key prints what to check', async t => {
   const gateway = await startGateway(t)
 
   const runner = await startRunner(t, gateway.url, {

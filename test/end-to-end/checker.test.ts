@@ -126,7 +126,7 @@ function checkLogs(t: Test, logs: Logs, ledger: Ledger): void {
   for (const [name, log] of logs) {
     t.ok(
       log.every(({ position }, index) => position === index + 1),
-      `${name} has no hole`,
+      `${name} has no gap`,
     )
   }
   const markers = [...logs.values()].flat().flatMap(({ data }) => JSON.parse(data).marker ?? [])

@@ -15,7 +15,7 @@ const EVENT_BYTES = 240 * 1024
 const EVENTS = PUBLISHED_BYTES / EVENT_BYTES
 const BATCH = 4
 const STALLED_CLIENTS = 10
-/** What the gateway may grow by meanwhile, garbage included; whoever kept each event once would need twice as much. */
+/** How much the gateway may grow meanwhile, garbage included. To keep each event once would take twice as much. */
 const MAX_GROWTH_BYTES = 220 * MEBIBYTE
 /** A client is cut off after 30 s without progress. */
 const PATIENCE_MS = 50_000
@@ -57,16 +57,16 @@ t.test(
       'what they had not read was not sent',
     )
     const [cut = []] = had
-    t.same(cut, ids.slice(0, cut.length), 'what they had is whole')
+    t.same(cut, ids.slice(0, cut.length), 'they got a prefix of the events without a gap')
     const resumed = await follow(t, gateway.url, '&types=big.*', { 'last-event-id': cut.at(-1) ?? '0' })
     await resumed.until(ids.length - cut.length, 'big.made')
-    t.same([...cut, ...idsOf(resumed)], ids, 'and what they missed came when they were back')
+    t.same([...cut, ...idsOf(resumed)], ids, 'they got the missed events after they reconnected')
     t.same(idsOf(readers[0]), ids)
     t.equal(await gateway.stop(), 0)
   },
 )
 
-t.test('clients that vanish without a word are let go', { buffered: true }, async t => {
+t.test('connections of clients that went silent are closed', { buffered: true }, async t => {
   const { url: databaseUrl } = await createDatabase(t)
   const [busy, idle] = await Promise.all([
     startProcess(t, { databaseUrl }),
@@ -78,13 +78,13 @@ t.test('clients that vanish without a word are let go', { buffered: true }, asyn
   for (const relay of relays) relay.swallow()
   t.equal(await clients(busy), 1)
 
-  await t.test('when there is something to send, since it does not go out', async () => {
+  await t.test('with events to send, because writes make no progress', async () => {
     for (let n = 0; n < EVENTS; n += BATCH) await publish(busy, bigEvents())
-    await until('it is let go', async () => (await clients(busy)) === 0, PATIENCE_MS)
+    await until('its connection is closed', async () => (await clients(busy)) === 0, PATIENCE_MS)
   })
 
-  await t.test('when there is nothing, since no stream lasts for ever', async () => {
-    await until('they are let go', async () => (await clients(idle)) === 0)
+  await t.test('without events, because a stream has a maximum age', async () => {
+    await until('their connections are closed', async () => (await clients(idle)) === 0)
   })
 
   for (const gateway of [busy, idle]) t.equal(await gateway.stop(), 0)

@@ -93,7 +93,7 @@ export function faultOf(log: readonly JobEvent[]): string | undefined {
   }
   const attempts = attemptsOf(log)
   const told = attempts.reduce((sum, { events }) => sum + events.length, 0)
-  if (told + statuses.length !== log.length) return 'something was told while no attempt was running'
+  if (told + statuses.length !== log.length) return 'an event was stored while no attempt was running'
   for (const [index, { start, events }] of attempts.entries()) {
     if (JSON.parse(start.data).attempt !== index + 1) return `attempt ${index + 1} calls itself another`
     const stranger = events.find(({ actor }) => actor !== start.actor)

@@ -1,7 +1,7 @@
 /**
- * A failover to a standby that has not got the last events, as it happens to a house: two servers with streaming
- * replication, the gateway's connections led to the standby once it is promoted, and its listener still on the old primary,
- * which lives on and tells it nothing of what is published now.
+ * A failover to a standby that lacks the last events, as it happens to an operator: two servers with streaming
+ * replication. The gateway's connections lead to the standby once it is promoted, but its listener stays on the old
+ * primary, which lives on and sends it no wake for new events.
  */
 import t, { type Test } from 'tap'
 import { migrate } from '../../src/database/migrate.js'
@@ -15,7 +15,7 @@ import { until } from '../harness/until.js'
 const CLIENTS = 60
 const KEPT = 4
 
-t.test('every client that has seen what a failover loses is told before it gets anything else', async t => {
+t.test('a client that has events which a failover loses gets a reset before anything else', async t => {
   const { primary, standby, replication } = await startPair(t)
   const database = await startProxy(t, primary.url)
   const gateway = await startGateway(t, {

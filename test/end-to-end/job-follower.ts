@@ -1,6 +1,6 @@
 /**
- * A client of one job that leaves in the middle and comes back with its last event id, at random, until it is told by 204
- * that there is nothing more. It keeps all that it was told; how that differs from the log it can say itself.
+ * A client of one job that disconnects at random and reconnects with its last event id, until a 204 says that the stream
+ * has ended. It keeps everything that it received, and reports how that differs from the log.
  */
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -13,7 +13,7 @@ const STAY_MS = { least: 50, most: 1_500 } as const
 const AWAY_MS = { least: 0, most: 400 } as const
 /** Said besides the events of the job, by any dialect. */
 const NOTICES = new Set(['server.state', 'heartbeat'])
-/** What comes after the last event, with the id of that one. */
+/** The notice after the last event, with the id of that event. */
 const FAREWELL = 'stream.complete'
 const TERMINAL = /^job\.(completed|failed)$/
 
@@ -21,7 +21,7 @@ const TERMINAL = /^job\.(completed|failed)$/
 type Shown = Pick<JobEvent, 'id' | 'type' | 'data'>
 interface Form {
   path(job: string): string
-  /** What comes first on each connection that brings no event id. */
+  /** The first message of each connection without a Last-Event-ID. */
   readonly opening?: string
   readonly farewell?: string
   shown(event: JobEvent): Shown | undefined
@@ -68,7 +68,7 @@ interface Connection {
 
 export class JobFollower {
   readonly connections: Connection[] = []
-  /** Whether it was told, by 204, that there is nothing more. */
+  /** Whether it got the 204 that says that the stream has ended. */
   heardTheEnd = false
   readonly #form: Form
   #lastId: string | undefined
@@ -80,7 +80,7 @@ export class JobFollower {
     this.#form = FORMS[options.form]
   }
 
-  /** Resolves when it was told that there is nothing more, or was stopped. */
+  /** Resolves when it got the 204 or was stopped. */
   async follow(): Promise<void> {
     const { random } = this.options
     while (!this.#over) {

@@ -1,4 +1,4 @@
-/** The checker of job streams: what every client of every job was told is what the tables hold, whoever is killed. */
+/** The checker of job streams: every client of every job receives what the tables hold, whichever process is killed. */
 import t, { type Test } from 'tap'
 import type { Database } from '../../src/database/pool.js'
 import { createDatabase } from '../harness/database.js'

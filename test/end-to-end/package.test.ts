@@ -108,7 +108,7 @@ t.test(
       String(own.own[1]),
     )
     t.match(streamed.stream, /event: door.opened\ndata: \{"door":7\}/)
-    t.match(streamed.stream, /"mode":"draining"/, 'it was told of the end')
+    t.match(streamed.stream, /"mode":"draining"/, 'it got the notice that the gateway drains')
 
     const help = await step('npx', ['sluice', '--help'])
     t.match(help.stdout, /^Usage: sluice \[serve\]/)

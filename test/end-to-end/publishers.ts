@@ -46,7 +46,7 @@ const TEXTS = [
   '\u0000\u001f\u007f',
 ] as const
 
-/** Resolves when `signal` has aborted and all have come to the end of what they began. */
+/** Resolves when `signal` has aborted and every publisher has finished its last step. */
 export async function publishAll(options: PublisherOptions): Promise<void> {
   const { random } = options
   const each = (publisher: Publisher) => repeat(publisher, { ...options, random: random.fork() })

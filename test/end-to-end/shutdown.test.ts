@@ -10,7 +10,7 @@ import { temporaryFolder } from '../harness/server.js'
 import { until } from '../harness/until.js'
 
 const CLIENTS = 200
-/** Holds whoever appends, inside its transaction, for as long as the gate has a row. */
+/** Blocks each append inside its transaction for as long as the gate has a row. */
 const GATE = `
   create table gate as select;
   create function wait_at_gate() returns trigger language plpgsql as $$
@@ -24,7 +24,7 @@ const GATE = `
 const json = { ...as('editor'), 'content-type': 'application/json' }
 
 t.test(
-  'at SIGTERM 200 clients are told, everything in flight is answered, and the process leaves',
+  'at SIGTERM 200 clients get a notice, requests in flight are answered, and the process exits',
   async t => {
     const { url: databaseUrl, pool } = await createDatabase(t)
     const gateway = await startProcess(t, { databaseUrl, env: { DRAIN_MS: '10000' } })

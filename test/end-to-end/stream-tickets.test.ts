@@ -105,7 +105,7 @@ t.test('in Chromium', { skip }, async t => {
     )
   })
 
-  t.test('the page is told when its token is refused', async t => {
+  t.test('the page gets an error when its token is refused', async t => {
     const site = await startSite(t)
     const { page } = await openPage(browser, site.gateway().url)
 

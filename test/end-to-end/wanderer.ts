@@ -1,6 +1,6 @@
 /**
- * A client that connects, leaves in the middle and comes back with its last event id, at random, and keeps all that
- * it was told. It reads the wire by itself, from the specifications, and not with a library or the gateway's code.
+ * A client that connects, disconnects at random and reconnects with its last event id, and keeps everything that it
+ * received. It parses the wire by the specifications, without a library and without the gateway's code.
  */
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -35,7 +35,7 @@ export type Received =
 
 export class Wanderer {
   readonly received: Received[] = []
-  /** The id after which its events begin; undefined until it is told. */
+  /** The id after which its events begin; undefined until it receives that id. */
   began: string | undefined
   connections = 0
   refusals = 0
@@ -65,7 +65,7 @@ export class Wanderer {
     this.#request?.destroy()
   }
 
-  /** Resolves when the connection has ended, whoever ended it. */
+  /** Resolves when the connection has ended, by either side. */
   async #connect(): Promise<void> {
     const { random } = this.options
     const { url, headers } = this.#target()

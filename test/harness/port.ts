@@ -1,4 +1,4 @@
-/** Ports of the loopback for servers that must be told theirs, or that come back to the one they had. */
+/** Loopback ports for servers that need a given port, or that must get the same port after a restart. */
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 

@@ -20,7 +20,7 @@ import { startRefusingServer } from './refusing-server.js'
 /** The slowest client waits up to 30 s between two tries. */
 const PATIENCE_MS = 60_000
 const CUT_HERE = 'cut here '
-/** As large as an event may be, and then some of what makes parsers stumble. */
+/** An event of the largest size, and one with characters on which parsers stumble. */
 const LARGE = { text: CUT_HERE.repeat(29_000) }
 const AWKWARD = `{\n\t"n": 7,\n\t"text": "Ä Ω 𝄞 \u2028\u0085 data: id: \\n\\u0000"\n}`
 

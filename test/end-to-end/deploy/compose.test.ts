@@ -143,7 +143,7 @@ t.test('a secret that is not set is asked for in a sentence, and none has a defa
     t.match(rest, new RegExp(`^:\\?Put ${name} into \\.env, `), given)
 })
 
-t.test('the database is made with a plain owner, as which a gateway starts with its walls up', async t => {
+t.test('the database has a plain owner, and a gateway starts as it with row-level security on', async t => {
   const server = await preparePostgres(t)
   await server.start()
   const [, ...statements] = text('deploy/database.sql').split(/^\\getenv password DATABASE_PASSWORD$/m)

@@ -86,7 +86,7 @@ t.test('the token leaves the address and stays in the tab', { skip }, async t =>
   t.same(feed.asked, [asked, asked], 'and is in no URL')
 })
 
-// Attack: whoever may write a description would run a script in the page of everyone who watches.
+// Attack: a caller that may write a description runs a script in the page of every user who watches.
 t.test('text of events stays text', { skip }, async t => {
   const feed = await startStandInFeed(t)
   const attack = '<img src=x onerror="document.title=1"><script>document.title=2</script>'

@@ -36,7 +36,7 @@ t.test('without any gateway an event stream is answered with `unavailable` and 2
 })
 
 // Attack: a link whose event id writes frames of its own, or fills the answer.
-t.test('a client gets its own event id back, and nothing else of what it sent', { skip }, async t => {
+t.test("the answer repeats the client's event id and nothing else from its request", { skip }, async t => {
   const nginx = await startNginx(t, { upstreams: [await deadPort(t)] })
   const ask = async (query: string, headers: Record<string, string> = {}) =>
     (await fetch(`${nginx.url}/api/events${query}`, { headers: { ...stream, ...headers } })).text()
@@ -105,7 +105,7 @@ t.test('a 503 of a gateway that is stopping does not end an event stream either'
   t.match(await response.text(), 'event: unavailable')
 })
 
-t.test('without any gateway everything else is told so by a 503 problem', { skip }, async t => {
+t.test('without any gateway every other request gets a 503 problem', { skip }, async t => {
   const nginx = await startNginx(t, { upstreams: [await deadPort(t)] })
   const json = { accept: 'application/json' }
 
@@ -127,7 +127,7 @@ t.test('without any gateway everything else is told so by a 503 problem', { skip
   }
 })
 
-t.test("a gateway's own 503 reaches those who can read it", { skip }, async t => {
+t.test("a gateway's own 503 reaches requests that do not ask for an event stream", { skip }, async t => {
   const gateway = await startStandIn(t, (_request, response) => {
     response.writeHead(503, { 'content-type': 'application/problem+json' }).end('{"code":"maintenance"}')
   })
@@ -150,7 +150,7 @@ t.test('a publish that a gateway has taken is never sent to another one', { skip
     const before = arrived()
     const response = await fetch(`${nginx.url}/api/events`, { method, body: '{"type":"a"}' })
 
-    t.equal(response.status, 503, 'its fate is unknown, and the caller is told')
+    t.equal(response.status, 503, 'the caller gets a 503, because the result is unknown')
     t.equal(arrived() - before, 1, `${method} arrived once`)
   }
 })

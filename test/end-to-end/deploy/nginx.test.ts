@@ -139,7 +139,7 @@ t.test(
   },
 )
 
-// Attack: whoever can read the logs takes the token out of a request line, and is that client for an hour.
+// Attack: a reader of the logs takes the token out of a request line, and acts as that client for an hour.
 t.test('no log line holds a credential, not even about a failure', { skip }, async t => {
   const gateway = await startStandIn(t, tellsOne)
   const nginx = await startNginx(t, { upstreams: [gateway.port] })

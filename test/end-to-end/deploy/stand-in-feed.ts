@@ -1,4 +1,4 @@
-/** The console on a feed that a test plays by hand: it decides what is replayed, what comes, and when a stream breaks. */
+/** The console on a feed that a test plays by hand: the test decides what is replayed, what is sent, when a stream breaks. */
 import type { ServerResponse } from 'node:http'
 import Fastify, { type FastifyRequest } from 'fastify'
 import type { Test } from 'tap'

@@ -231,7 +231,7 @@ t.test('a line of the log stays one line that a terminal only shows', async t =>
   t.strictSame(gateway.output().split('\n').filter(isBadLine), [])
 })
 
-t.test('what keeps a gateway from starting is told without its secrets', async t => {
+t.test('errors that keep a gateway from starting hold no secret', async t => {
   const secret = canary('start')
   const { url } = await createDatabase(t)
   const bad: Record<string, string>[] = [
@@ -342,7 +342,7 @@ function leaks(secrets: Record<string, string>, outputs: Record<string, string>)
   )
 }
 
-/** Lines of the log are JSON; the others are those that greet whoever starts a gateway. */
+/** Lines of the log are JSON; the other lines are the greeting at the start of a gateway. */
 function isBadLine(line: string): boolean {
   if (UNPRINTABLE.test(line)) return true
   if (!line.includes('{')) return false

@@ -33,7 +33,7 @@ t.test(
 
     const silent = await Promise.all(Array.from({ length: SILENT }, () => connectSilently(t, gateway.port)))
     await until('some are closed', () => silent.some(socket => socket.destroyed))
-    await until('it is told', () => SHORT.test(gateway.output()))
+    await until('the shortage is logged', () => SHORT.test(gateway.output()))
     t.equal(
       await kept('POST', '/api/events', '{"type":"thing.made","data":{"n":2}}'),
       201,
@@ -68,7 +68,7 @@ t.test(
     t.equal(await download(), 200)
     t.equal(await publishOne(), 201)
 
-    // Below what is open: nothing new can be opened, not even in place of what is closed.
+    // Fewer descriptors than are open: nothing new can be opened, not even after a descriptor is closed.
     await limitDescriptors(gateway.pid, 10)
     t.equal(await download(), 503)
     await pool.query(`select pg_terminate_backend(pid) from pg_stat_activity

@@ -1,7 +1,7 @@
 /**
  * Requests that say twice, or not clearly, where they end. If a proxy and the gateway disagree, the rest of one client's
- * body is read as the next request, in the name of whoever comes next. Each body here holds a request that would make an
- * item, with good credentials: what must never happen is that the item is there.
+ * body is read as the next request, in the name of the next client. Each body here holds a request with good credentials
+ * that would create an item: that item must never exist.
  */
 import t, { type Test } from 'tap'
 import { exchange, portOf } from '../../harness/exchange.js'

@@ -135,7 +135,7 @@ t.test('bodies that have not arrived leave room for another tenant', async t => 
   }
 })
 
-// Attack: whoever may read asks for the largest pages, again and again, and takes nothing of them.
+// Attack: a caller with read access requests the largest pages again and again, and never reads the answers.
 t.test('a large answer that nobody takes is given up, and counts until then', async t => {
   const gateway = await startGateway(t, { httpLimits: { answerTimeout: 300 } })
   const { transfers, server } = gateway.app
@@ -170,7 +170,7 @@ t.test('a gateway with a small heap outlives more bodies than it could hold', as
   const callers = await Promise.all(Array.from({ length: 60 }, () => connectRaw(t, gateway.port, request)))
   for (const { socket } of callers) socket.write(body.slice(0, -1))
   const answered = () => callers.filter(({ text }) => text() !== '')
-  await until('those who are refused', () => answered().length >= 40)
+  await until('the refused callers have their answers', () => answered().length >= 40)
   for (const { socket } of callers) socket.write(body.slice(-1))
   await until('all answers', () => answered().length === callers.length)
 

@@ -151,7 +151,7 @@ t.test('a cancelled command that only writes is ended too, though nobody takes w
   t.match(await runCommand(gateway, { command: 'true' }), { status: 'completed' })
 })
 
-t.test('so many at the same time as it is told, and no more', async t => {
+t.test('a runner runs as many commands at once as configured, and no more', async t => {
   const gateway = await startStandInGateway(t)
   await startRunner(t, gateway.url, { args: ['--concurrency', '3'] })
   const command = 'until [ -e go ]; do sleep 0.05; done'

@@ -26,7 +26,7 @@ t.test('a runner without jobs stops at once', async t => {
   }
 })
 
-t.test('a runner that is told to stop takes no new job and finishes what it has', async t => {
+t.test('after a stop signal a runner takes no new job and finishes the jobs that it has', async t => {
   const gateway = await startStandInGateway(t)
   const dir = await temporaryDir(t)
   const runner = await startRunner(t, gateway.url, { dir, args: ['--concurrency', '2'] })

@@ -122,7 +122,7 @@ t.test('the embedded database of a gateway that runs is found by its folder', as
   t.match(await key(['list', '--workspace', 'acme'], env), { code: 1, out: '', told: /No gateway/ })
 })
 
-t.test('wrong usage is told before the database is asked, with the usage', async t => {
+t.test('wrong usage is reported with the usage, before the database is queried', async t => {
   const fine = ['create', '--workspace', 'acme', '--role', 'viewer', '--name', 'x']
   const secret = `slk_0123456789ab_${'s'.repeat(43)}`
   const cases: [args: string[], told: RegExp][] = [
@@ -165,7 +165,7 @@ t.test('wrong usage is told before the database is asked, with the usage', async
   t.match(help, { code: 0, out: /create --workspace NAME.*Exit codes/s, told: '' })
 })
 
-t.test('where there is no database, or none of ours, the remedy is told', async t => {
+t.test('a missing or foreign database is reported with the remedy', async t => {
   const folder = await temporaryFolder()
   t.teardown(() => rm(folder, { recursive: true }))
   const empty = await createEmptyDatabase(t)

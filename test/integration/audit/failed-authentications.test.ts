@@ -68,7 +68,7 @@ t.test('what is refused is on record, where it belongs as far as that is known f
   )
 })
 
-t.test('whoever brings nothing, or may not, has not failed to authenticate', async t => {
+t.test('requests without credentials or without permission are not failed authentications', async t => {
   const gateway = await startGateway(t)
   await fetch(`${gateway.url}/api/items`)
   await fetch(`${gateway.url}/api/audit`, { headers: as('viewer') })
@@ -138,7 +138,7 @@ t.test('addresses without end cost bounded memory and bounded rows, and are coun
   t.equal(found.length - counts.length + leftOut, 30_000)
 })
 
-t.test('while the database is away requests do not wait, and what is lost is told', async t => {
+t.test('while the database is down requests do not wait, and lost entries are logged', async t => {
   const { url } = await createDatabase(t)
   const proxy = await startProxy(t, url)
   const pool = createPool(proxy.url, { max: 2, name: 'audit test', onError: () => undefined })

@@ -63,7 +63,7 @@ const OURS = [
   'P0001',
 ]
 
-t.test('each SQLSTATE as Postgres raises it: the answer, what a stream is told, and the log', async t => {
+t.test('each SQLSTATE as Postgres raises it: the answer, the notice on a stream, and the log', async t => {
   const { pool } = await createDatabase(t)
   const lines: string[] = []
   const app = await guardedApp(t, { log: line => lines.push(line) })

@@ -1,6 +1,6 @@
 /**
- * The second wall between workspaces, seen from within: statements without their `where workspace`, or with a wrong
- * one. Once for each kind of role that DATABASE_URL may name, because row-level security looks at nothing else.
+ * Row-level security between workspaces, seen from inside: statements without their `where workspace`, or with a wrong
+ * one. Once for each kind of role that DATABASE_URL may name, because the policies depend on nothing else.
  */
 import t, { type Test } from 'tap'
 import { publishAccessChange } from '../../../src/auth/revocations/access-change.js'
@@ -65,7 +65,11 @@ for (const [kind, prepare] of Object.entries(KINDS)) {
       })
       await Promise.all(callers)
 
-      t.strictSame(wrong, [], 'each saw its own rows and only those, and what it was told ended with it')
+      t.strictSame(
+        wrong,
+        [],
+        'each transaction saw only its own rows, and its workspace setting ended with it',
+      )
     })
 
     t.test('no table shows, takes or gives up rows of another workspace', async t => {
@@ -102,7 +106,7 @@ for (const [kind, prepare] of Object.entries(KINDS)) {
       t.equal(theirs.value.items.length, 1)
     })
 
-    t.test('a function that is told another workspace than its transaction refuses', async t => {
+    t.test('a function refuses a workspace that differs from that of its transaction', async t => {
       const refused = { code: SqlState.insufficientPrivilege }
 
       await t.rejects(
@@ -115,7 +119,7 @@ for (const [kind, prepare] of Object.entries(KINDS)) {
       )
     })
 
-    t.test('a change of access is told to all from within a workspace', async t => {
+    t.test('a change of access inside a workspace notifies every process', async t => {
       const told = await inWorkspace(pool, MINE, async client => {
         await publishAccessChange(client, { change: 'revocations' })
         return await client.query<{ name: string }>(`select current_setting('sluice.workspace') as name`)
@@ -137,7 +141,7 @@ for (const [kind, prepare] of Object.entries(KINDS)) {
 
     if (role === undefined) return
 
-    t.test('the role of requests sees nothing until it is told a workspace', async t => {
+    t.test('the role of requests sees nothing until its workspace is set', async t => {
       for (const table of [...tables, 'events']) {
         const seen = await attempt(pool, `select * from sluice.${table}`, `set local role ${role}`)
         t.equal(seen.count, 0, table)
@@ -160,7 +164,7 @@ for (const [kind, prepare] of Object.entries(KINDS)) {
 // Only a role that bypasses it may make another that does.
 const mayBypass = process.env.SLUICE_TEST_ROLE !== 'plain'
 
-t.test('a role that bypasses it and may not make another is told so', async t => {
+t.test('a role that bypasses row-level security and may not create another role gets an error', async t => {
   if (!mayBypass) return
 
   const { url, pool } = await createDatabase(t)
@@ -186,7 +190,7 @@ t.test('who was granted the role of requests since the last start goes on withou
   t.strictSame(await rowLevelSecurityOf(other), { gap: undefined, role: undefined })
 })
 
-t.test('a table for which it was switched off is told', async t => {
+t.test('a table without row-level security is reported', async t => {
   const { pool } = await createDatabase(t)
   await pool.query('alter table sluice.items no force row level security')
 
@@ -197,7 +201,7 @@ async function subject(t: Test, url: string): Promise<Subject> {
   const pool = createPool(url, { max: 1, name: 'test', onError: () => undefined })
   t.teardown(() => pool.end())
   const { gap, role } = await rowLevelSecurityOf(pool)
-  t.equal(gap, undefined, 'the wall holds')
+  t.equal(gap, undefined, 'row-level security is complete')
   return { pool, role }
 }
 

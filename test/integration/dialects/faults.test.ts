@@ -12,36 +12,33 @@ import { until } from '../../harness/until.js'
 
 const story = STORIES['runner-jobs']
 
-t.test(
-  'a database that goes in the middle is told, and the stream goes on to its end when it is back',
-  async t => {
-    const { url: databaseUrl } = await createDatabase(t)
-    const proxy = await startProxy(t, databaseUrl)
-    const elsewhere = await startGateway(t, { databaseUrl })
-    const { url } = await startGateway(t, { databaseUrl: proxy.url })
-    const job = await create(elsewhere.app, story)
-    const stream = await watch(t, url + story.path(job.id))
-    await stream.until(1)
+t.test('a stream reports that the database is down, and continues to its end when it is back', async t => {
+  const { url: databaseUrl } = await createDatabase(t)
+  const proxy = await startProxy(t, databaseUrl)
+  const elsewhere = await startGateway(t, { databaseUrl })
+  const { url } = await startGateway(t, { databaseUrl: proxy.url })
+  const job = await create(elsewhere.app, story)
+  const stream = await watch(t, url + story.path(job.id))
+  await stream.until(1)
 
-    await proxy.unplug()
-    await run(elsewhere.app, story, job)
-    await finish(elsewhere.app, story, job)
-    const [told] = await stream.until(1, 'error')
-    const newcomer = await watch(t, url + story.path(job.id))
-    t.ok(await newcomer.ended())
-    await proxy.plugIn()
+  await proxy.unplug()
+  await run(elsewhere.app, story, job)
+  await finish(elsewhere.app, story, job)
+  const [told] = await stream.until(1, 'error')
+  const newcomer = await watch(t, url + story.path(job.id))
+  t.ok(await newcomer.ended())
+  await proxy.plugIn()
 
-    t.match(JSON.parse(told?.data ?? ''), { code: 'degraded', message: String })
-    t.match(newcomer.messages, [{ event: 'error', data: /"code":"database"/ }])
-    t.equal(newcomer.retries.length, 1)
-    t.ok(await stream.ended())
-    const heard = masked(stream.text()).replace(/(id: .*\n)?event: error\ndata: .*\n\n/g, '')
-    t.ok(golden('runner-jobs-running').endsWith(heard), 'each event once, and the end')
-  },
-)
+  t.match(JSON.parse(told?.data ?? ''), { code: 'degraded', message: String })
+  t.match(newcomer.messages, [{ event: 'error', data: /"code":"database"/ }])
+  t.equal(newcomer.retries.length, 1)
+  t.ok(await stream.ended())
+  const heard = masked(stream.text()).replace(/(id: .*\n)?event: error\ndata: .*\n\n/g, '')
+  t.ok(golden('runner-jobs-running').endsWith(heard), 'each event once, and the end')
+})
 
 t.test(
-  'a log that was restored to an earlier time is told, and the stream goes on from its head',
+  'a stream reports that the log was restored to an earlier time, and continues from its head',
   async t => {
     const { app, url } = await startGateway(t, { env: { BUS_NOTIFY: 'off' } })
     const job = await create(app, story)
@@ -65,7 +62,7 @@ t.test(
   },
 )
 
-t.test('a log that cannot be read is told once, however often it is tried', async t => {
+t.test('a stream reports once that the log cannot be read, however often the read is retried', async t => {
   const { url: databaseUrl } = await createDatabase(t)
   const proxy = await startProxy(t, databaseUrl)
   const elsewhere = await startGateway(t, { databaseUrl })
@@ -101,7 +98,7 @@ t.test('a log that cannot be read is told once, however often it is tried', asyn
   )
 })
 
-t.test('credentials that end are told', async t => {
+t.test('a stream reports that its credentials have expired', async t => {
   const { app, url } = await startGateway(t)
   const job = await create(app, story)
   const clock = movableClock(t)
@@ -129,7 +126,7 @@ t.test('a gateway that stops ends its streams, and the client goes on at another
   const second = await watch(t, staying.url + story.path(job.id), first.messages.at(-1)?.id)
 
   t.ok(await second.ended())
-  t.equal(first.retries.length, 1, 'with the first event it was told when to come back')
+  t.equal(first.retries.length, 1, 'the first event said when to reconnect')
   t.same(
     [...first.messages, ...second.messages].map(({ event }) => event),
     [

@@ -54,7 +54,7 @@ t.test('lines end with the job, and a page of it can be read', async t => {
   t.equal(unknown.status, 404)
 })
 
-t.test('who asks to start now hears the snapshot, and only what comes after it', async t => {
+t.test('a client that starts at the head gets the snapshot and only later events', async t => {
   const { app, url } = await startGateway(t)
   const job = await create(app, story)
   await run(app, story, job)

@@ -7,7 +7,7 @@ import { until } from '../../harness/until.js'
 const { runs, executions } = STORIES
 
 t.test(
-  'a run has 50 listeners in a process; more are told to come back, and may when one has left',
+  'a run has 50 listeners per process; further ones get a retry time, and a place once one has left',
   async t => {
     const { app, url } = await startGateway(t)
     const job = await create(app, runs)

@@ -41,7 +41,7 @@ t.test('what is nothing to the clients of a job is not told', async t => {
   }
 })
 
-t.test('that credentials were revoked is told as that they expired is', async t => {
+t.test('revoked credentials are reported like expired ones', async t => {
   const told = (dialect: Encoding, name: 'auth-expired' | 'auth-revoked') =>
     dialect.notice({ name, data: {} })?.toString()
 

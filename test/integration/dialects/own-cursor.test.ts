@@ -1,7 +1,7 @@
 /**
- * A client never loses its place. It is held here to the letter of the standard (WHATWG HTML §9.2.6): each block, one of a
- * comment alone too, sets the client's last id to the id buffer, which begins empty with each response. And to those who
- * are worse: to them a block with data and without `id:` is the loss of their place.
+ * A client never loses its place. Two kinds of client are tested. One follows the letter of the standard (WHATWG HTML
+ * §9.2.6): each block, even a lone comment, sets the client's last id to the id buffer, which begins empty with each
+ * response. The other kind is worse: it loses its place at each block with data and without `id:`.
  */
 import t from 'tap'
 import { ID_PARAMETERS } from '../../../src/sse/brought-id.js'
@@ -118,7 +118,7 @@ t.test('a client that is sent away keeps its place, wherever it brought it', asy
       t.equal(
         masked(byHeader.replace(/^id: .*\n/m, '')),
         masked(newcomer),
-        'with or without a place it is told the same',
+        'a client with an event id gets the same as one without',
       )
       if (headers === key) t.equal(masked(newcomer), before, 'in its dialect')
       before = masked(newcomer)

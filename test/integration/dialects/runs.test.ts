@@ -7,7 +7,7 @@ import { watch } from '../../harness/transcript.js'
 
 const story = STORIES.runs
 
-t.test('a run is driven over HTTP by whoever executes it', async t => {
+t.test('an executor drives a run over HTTP', async t => {
   const { url } = await startGateway(t)
   const post = (path: string, body: object) =>
     fetch(`${url}/api/jobs${path}`, {

@@ -21,7 +21,7 @@ t.test('the transcripts are those that the code is held to', async t => {
   }
 })
 
-/** The head of an answer, and what comes after it. */
+/** The head of an answer, and its body. */
 function split(transcript: string): string[] {
   const at = transcript.indexOf('\n\n')
   return [transcript.slice(0, at), transcript.slice(at + 2)]

@@ -26,7 +26,7 @@ for (const [path, least] of [
   })
 }
 
-t.test('a watched table that is written to as documented is told about as documented', async t => {
+t.test('a watched table emits the documented events for the documented writes', async t => {
   const { pool } = await createDatabase(t)
   await pool.query('create table public.doors (id int primary key, open boolean)')
   const sql = fences(read('docs/publishing-from-sql.md')).filter(({ info }) => info === 'sql')

@@ -1,6 +1,6 @@
 /**
- * What a caller says about its own address. Only a proxy that is trusted may say it, and of a list only what that proxy
- * has added counts: otherwise whoever writes the right address passes the rules of keys, the limits and the audit log.
+ * Forged client addresses. Only a trusted proxy may name the client's address, and in a list only the entry that this
+ * proxy added counts: otherwise a caller that sends the right address evades key rules, limits and the audit log.
  */
 import t, { type Test } from 'tap'
 import { buildApp } from '../../../server/app.js'
@@ -56,7 +56,7 @@ t.test('nobody chooses an address who is not a trusted proxy', async t => {
   }
 })
 
-t.test('of what a trusted proxy passes on only what it has added counts', async t => {
+t.test('in a forwarded list only the entry that a trusted proxy added counts', async t => {
   const { url, addressOf } = await startLogged(t, { TRUSTED_PROXIES: PEER })
 
   for (const [attack, lines, address] of TRUSTED) {

@@ -1,6 +1,6 @@
 /**
- * Guessing API keys: ten thousand from one address, with the ids of real keys and without. None gets in, the address is
- * held up, and what that costs the database and the audit log has a bound; whoever has a good credential goes on.
+ * Guessing API keys: ten thousand from one address, some with the ids of real keys. None is accepted, the address is
+ * limited, and the cost for the database and the audit log is bounded. Callers with good credentials go on.
  */
 import { createHash } from 'node:crypto'
 import t from 'tap'
@@ -42,7 +42,7 @@ t.test('ten thousand wrong keys open nothing and cost little', async t => {
   t.equal(await ask(url, { ...as('viewer'), 'x-forwarded-for': ATTACKER }), 200, 'a token from there')
 })
 
-// Attack: near misses of a real key, for a comparison that forgives case, length, padding or what comes after.
+// Attack: near misses of a real key, for a comparison that forgives case, length, padding or a suffix.
 t.test('nothing near a key is the key', async t => {
   const { url } = await startGateway(t)
   const key = await createKey(url)

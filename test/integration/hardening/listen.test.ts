@@ -1,6 +1,6 @@
 /**
- * Another role of the same database: it may log in, and nothing else was granted to it. It hears every NOTIFY and sees
- * the catalogues, as every role does; it must learn nothing of what is in the events, and break nothing.
+ * Another role of the same database: it may log in, and nothing else was granted to it. It receives every NOTIFY and sees
+ * the catalogues, as every role does. It must learn nothing about the content of events, and break nothing.
  */
 import pg from 'pg'
 import t, { type Test } from 'tap'

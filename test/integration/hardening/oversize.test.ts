@@ -1,6 +1,7 @@
 /**
- * Too much of everything. Each must be refused while it arrives or by a limit that is told, and never cost the others
- * their answers: a body that is held whole, a recursion without an end, or a 500 would be a way to stop the gateway.
+ * Requests with too much of everything. The gateway must refuse each while it arrives, or name the limit in the answer,
+ * and still answer other callers. To buffer a whole body, to recurse without end or to answer 500 would let a caller
+ * stop the gateway.
  */
 import t, { type Test } from 'tap'
 import { exchange, portOf } from '../../harness/exchange.js'
@@ -138,7 +139,7 @@ t.test('too much is refused, and the next one is served', async t => {
   await isWell(t)
 })
 
-// Attack: no length is told, and the body never ends.
+// Attack: no Content-Length, and the body never ends.
 t.test('a body without an end is cut off', async t => {
   const chunk = `10000\r\n${'x'.repeat(0x10000)}\r\n`
   const head = ['POST /api/events HTTP/1.1', 'Host: x', `Authorization: ${as('editor').authorization}`]

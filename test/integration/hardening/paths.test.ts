@@ -1,6 +1,6 @@
 /**
- * Ways to write a path that whoever decides and whoever routes might read differently. Sent by bare sockets: any HTTP
- * client would tidy them up first.
+ * Spellings of a path that authorisation and the router might read differently. Bare sockets send them: any HTTP client
+ * would normalise them first.
  */
 import t from 'tap'
 import { exchange, portOf, requestText } from '../../harness/exchange.js'
@@ -57,7 +57,7 @@ const isGuarded = ({ roles, method }: Route) => roles !== 'public' && !['HEAD', 
 
 t.test('no way to write a path opens it without a token', async t => {
   const { url, routes } = await gatewayWithRoutes(t)
-  // 403 by those who serve the pages, to whoever wants out of their folder.
+  // The static file server answers 403 to a path that leads out of its folder.
   const refusals = [400, 401, 403, 404, 405, 414]
 
   const attacks = routes.filter(isGuarded).flatMap(({ method, path }) => [

@@ -1,6 +1,6 @@
 /**
- * Clients that hold what they have. The deadlines themselves are minutes or less and are looked at, not waited for;
- * what is tried here is that many slow ones cost the others nothing, and that whoever goes leaves nothing behind.
+ * Slow clients that keep their connections open. The test reads the configured deadlines and does not wait for them. It
+ * checks that many slow clients cost the others nothing, and that a client that disconnects leaves nothing behind.
  */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
@@ -48,7 +48,7 @@ t.test('hundreds of slow requests do not hold up a quick one', async t => {
 })
 
 // Attack: thousands of requests behind a stream that never ends, whose answers would all have to be kept.
-t.test('of what is sent behind an open stream little is taken', async t => {
+t.test('the gateway reads little of the requests that follow an open stream', async t => {
   let taken = 0
   const count = () => {
     taken += 1
@@ -67,7 +67,7 @@ t.test('of what is sent behind an open stream little is taken', async t => {
   await until('the rest to be left', () => socket.bytesWritten > 500_000)
   await (await fetch(`${gateway.url}/health`)).text()
 
-  // A piece or two of what the socket reads at a time, not all.
+  // One or two chunks of the socket, not all.
   t.ok(taken < 10_000, `${taken} requests taken`)
   t.notMatch(text, '"status":"ok"', 'and nothing is written into the stream')
 })

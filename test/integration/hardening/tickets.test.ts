@@ -1,6 +1,6 @@
 /**
- * Stolen stream tickets. A ticket stands in a URL, so it is seen by whoever sees logs, histories and screens: it must be
- * good once, in one place, for the browser that was first, and no longer than what it was made from.
+ * Stolen stream tickets. A ticket is part of a URL, so logs, browser histories and screens show it. It must therefore work
+ * once, for one path, for the first browser, and no longer than the credentials that it was made from.
  */
 import t from 'tap'
 import { openStream } from '../../harness/event-stream.js'

@@ -126,7 +126,8 @@ const TWISTED: readonly Attack[] = [
   }),
   {
     name: 'nested',
-    attack: 'A token inside a token: whoever unpacks until claims appear, checks only the outer signature.',
+    attack:
+      'A token inside a token: a verifier that unpacks until claims appear checks only the outer signature.',
     token: issuer =>
       issued(issuer, { header: { cty: 'JWT' }, claimsText: `"${inputOf(issuer, { claims: ADMIN })}."` }),
   },
@@ -135,7 +136,7 @@ const TWISTED: readonly Attack[] = [
     attack: 'Five parts, encrypted with the public key: "it could be decrypted" is taken for "it is signed".',
     token: issuer => `${issued(issuer, { header: { alg: 'RSA-OAEP', enc: 'A128GCM' } })}.AAAA.AAAA`,
   },
-  twisted('crit unknown', 'It demands to be refused by whoever does not know the extension.', {
+  twisted('crit unknown', 'It demands that a verifier which does not know the extension refuses it.', {
     header: { crit: ['exp-ms'], 'exp-ms': 1 },
   }),
   twisted('crit empty', 'A list that must not be empty, for a loop that never runs.', {
@@ -192,7 +193,7 @@ const TWISTED: readonly Attack[] = [
   twisted('role twice', 'The issuer’s reader takes the first, ours the last.', {
     claimsText: JSON.stringify(fineClaims()).replace('}', ',"role":"admin"}'),
   }),
-  twisted('role twice, once escaped', 'The same for those who look for the same bytes.', {
+  twisted('role twice, once escaped', 'The same for a parser that compares raw bytes.', {
     claimsText: JSON.stringify(fineClaims()).replace('}', ',"r\\u006fle":"admin"}'),
   }),
   {

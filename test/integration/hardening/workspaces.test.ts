@@ -44,7 +44,7 @@ t.test('in a path, another workspace’s id is as unknown as one that nobody has
       const foreign = await askRoute(gateway, route, role, id => globex.idFor(route.url, id))
       const unknown = await askRoute(gateway, route, role, id => unknownFor(route.url, id))
       t.strictSame(foreign, unknown, `${route.method} ${route.url} as ${role}`)
-      // A renewal is passed on to whoever has the stream, who is not known here: 202 says no more than that.
+      // The process that has the stream is unknown here, so a renewal is broadcast: 202 says no more than that.
       const fine = route.url === '/api/streams/:connection/token' ? 202 : 404
       t.equal(foreign.status, fine, `${route.method} ${route.url} as ${role} is not refused for its form`)
       pairs += 1

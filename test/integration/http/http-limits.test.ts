@@ -88,7 +88,7 @@ t.test('a head that is too large, or of too many parts, is refused whole', async
   })
 })
 
-t.test('what is no request is told so, with an id, and the connection is closed', async t => {
+t.test('a malformed request gets a 400 with an id, and the connection is closed', async t => {
   const { url } = await startGateway(t)
   const requests = [
     'what is this\n\n',

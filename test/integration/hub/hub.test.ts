@@ -119,7 +119,7 @@ t.test('when too many clients come at once, those over the limit are refused', a
   const clients = await Promise.all(Array.from({ length: 20 }, () => openStream(t, url)))
 
   const isRefused = ({ messages }: EventStream) => messages.some(({ event }) => event === 'unavailable')
-  await until('those who go', () => clients.filter(isRefused).length === 15)
+  await until('15 clients are refused', () => clients.filter(isRefused).length === 15)
 
   const ended = await Promise.all(clients.filter(isRefused).map(client => client.ended()))
   t.ok(ended.every(Boolean), 'cleanly')

@@ -197,7 +197,7 @@ t.test('a heartbeat carries the cursor of its client, also after an event', asyn
   t.match(client.messages[length], { event: 'heartbeat', id })
 })
 
-t.test('when its permit is over, a client is told and ended', async t => {
+t.test('when its permit ends, a client gets a notice and its stream ends', async t => {
   const clock = movableClock(t)
   const { url } = await startHub(t, { heartbeatMs: 10 })
   const client = await openStream(t, `${url}?expires=${Date.now() + 60_000}`)

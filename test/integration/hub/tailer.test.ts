@@ -180,7 +180,7 @@ for (const status of ['off', 'listening'] as const) {
     t.match(stream.restarts, [{ why: 'history-lost', bounds: { head: { position: 2 } } }])
     await appendEvents(pool, 1)
     tailer.wake([stream.id])
-    await until('what comes next', () => stream.events.length === 6)
+    await until('the next event', () => stream.events.length === 6)
     t.equal(stream.events.at(-1)?.position, 3)
   })
 }

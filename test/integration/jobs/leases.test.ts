@@ -34,31 +34,34 @@ t.test(
   },
 )
 
-t.test('an attempt that lost its lease can do nothing any more, whoever has the job now', async t => {
-  const service = await startJobs(t)
-  const { id } = await service.create()
-  await service.claim()
-  await expire(service.pool, id)
-  await until('it waits again', async () => (await read(service, id)).status === 'queued')
+t.test(
+  'an attempt that lost its lease can do nothing any more, whichever runner has the job now',
+  async t => {
+    const service = await startJobs(t)
+    const { id } = await service.create()
+    await service.claim()
+    await expire(service.pool, id)
+    await until('it waits again', async () => (await read(service, id)).status === 'queued')
 
-  const whileItWaits = await everythingBy(service, id, 1)
-  await service.claim({ runner: 'second' })
-  const whileAnotherRuns = await everythingBy(service, id, 1)
-  await service.as('runner').post(`/api/jobs/${id}/complete`, {}, attempt(2))
-  const afterItsEnd = await everythingBy(service, id, 1)
+    const whileItWaits = await everythingBy(service, id, 1)
+    await service.claim({ runner: 'second' })
+    const whileAnotherRuns = await everythingBy(service, id, 1)
+    await service.as('runner').post(`/api/jobs/${id}/complete`, {}, attempt(2))
+    const afterItsEnd = await everythingBy(service, id, 1)
 
-  for (const answer of [...whileItWaits, ...whileAnotherRuns, ...afterItsEnd]) {
-    t.match({ ...answer.body, status: answer.status }, { status: 409, code: 'lease-lost' })
-  }
-  t.match(await read(service, id), { status: 'completed', attempt: 2, runner: 'second' })
-  t.same(types(await service.stream(id)), [
-    'job.created',
-    'job.started',
-    'job.requeued',
-    'job.started',
-    'job.completed',
-  ])
-})
+    for (const answer of [...whileItWaits, ...whileAnotherRuns, ...afterItsEnd]) {
+      t.match({ ...answer.body, status: answer.status }, { status: 409, code: 'lease-lost' })
+    }
+    t.match(await read(service, id), { status: 'completed', attempt: 2, runner: 'second' })
+    t.same(types(await service.stream(id)), [
+      'job.created',
+      'job.started',
+      'job.requeued',
+      'job.started',
+      'job.completed',
+    ])
+  },
+)
 
 t.test('an attempt that has not begun yet has nothing to say', async t => {
   const service = await startJobs(t)

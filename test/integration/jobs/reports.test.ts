@@ -1,4 +1,4 @@
-/** What may be told of a job, and by whom. */
+/** Which events a caller may add to a job's stream. */
 import t from 'tap'
 import { MAX_DATA_BYTES } from '../../../src/log/event.js'
 import { as } from '../../harness/gateway.js'

@@ -1,69 +1,66 @@
-/** Which status follows which, what is told of it, and that it is told once. */
+/** Which status follows which, which events announce it, and that each is announced once. */
 import t from 'tap'
 import type { Job } from '../../../src/jobs/job.js'
 import { until } from '../../harness/until.js'
 import { attempt, expire, type JobsService, refuseEvents, startJobs, types } from './service.js'
 
-t.test(
-  'a job that a runner completes is told from beginning to end, to its stream and to the feed',
-  async t => {
-    const service = await startJobs(t)
+t.test('a job that a runner completes has all its events in its stream and in the feed', async t => {
+  const service = await startJobs(t)
 
-    const created = await service.create({
-      project: 'web',
-      title: 'npm test',
-      payload: { command: 'x' },
-      priority: 3,
-    })
-    const claimed = await service.claim({ runner: 'build-7' })
-    await service
-      .as('runner')
-      .post(`/api/jobs/${created.id}/events`, { type: 'output', data: { line: 'hi' } }, attempt(1))
-    const done = await service
-      .as('runner')
-      .post(`/api/jobs/${created.id}/complete`, { result: { exit_code: 0 } }, attempt(1))
+  const created = await service.create({
+    project: 'web',
+    title: 'npm test',
+    payload: { command: 'x' },
+    priority: 3,
+  })
+  const claimed = await service.claim({ runner: 'build-7' })
+  await service
+    .as('runner')
+    .post(`/api/jobs/${created.id}/events`, { type: 'output', data: { line: 'hi' } }, attempt(1))
+  const done = await service
+    .as('runner')
+    .post(`/api/jobs/${created.id}/complete`, { result: { exit_code: 0 } }, attempt(1))
 
-    t.match(created, {
-      kind: 'command',
-      project: 'web',
-      title: 'npm test',
-      payload: { command: 'x' },
-      priority: 3,
-      status: 'queued',
-      result: null,
-      attempt: 0,
-      max_attempts: 3,
-      timeout_ms: null,
-      runner: null,
-      lease_expires_at: null,
-      created_by: 'editor-of-acme',
-      started_at: null,
-      ended_at: null,
-    })
-    t.match(claimed, { id: created.id, status: 'running', attempt: 1, runner: 'build-7', ended_at: null })
-    t.ok(Date.parse(claimed.lease_expires_at ?? '') > Date.now())
-    t.match(done.body, {
-      status: 'completed',
-      result: { exit_code: 0 },
-      runner: 'build-7',
-      lease_expires_at: null,
-    })
-    t.ok(done.body.ended_at)
-    const ends = { job_id: created.id, status: 'completed', result: { exit_code: 0 }, attempt: 1 }
-    const told = [
-      {
-        type: 'job.created',
-        data: { job_id: created.id, kind: 'command', project: 'web', title: 'npm test', priority: 3 },
-      },
-      { type: 'job.started', data: { job_id: created.id, attempt: 1, runner: 'build-7' } },
-      { type: 'job.completed', data: ends },
-    ]
-    t.match(await service.feed(), told)
-    t.match(await service.stream(created.id), [...told.slice(0, 2), { type: 'output' }, told[2]])
-    t.equal((await service.stream(created.id)).length, 4)
-    t.equal((await service.feed()).length, 3)
-  },
-)
+  t.match(created, {
+    kind: 'command',
+    project: 'web',
+    title: 'npm test',
+    payload: { command: 'x' },
+    priority: 3,
+    status: 'queued',
+    result: null,
+    attempt: 0,
+    max_attempts: 3,
+    timeout_ms: null,
+    runner: null,
+    lease_expires_at: null,
+    created_by: 'editor-of-acme',
+    started_at: null,
+    ended_at: null,
+  })
+  t.match(claimed, { id: created.id, status: 'running', attempt: 1, runner: 'build-7', ended_at: null })
+  t.ok(Date.parse(claimed.lease_expires_at ?? '') > Date.now())
+  t.match(done.body, {
+    status: 'completed',
+    result: { exit_code: 0 },
+    runner: 'build-7',
+    lease_expires_at: null,
+  })
+  t.ok(done.body.ended_at)
+  const ends = { job_id: created.id, status: 'completed', result: { exit_code: 0 }, attempt: 1 }
+  const told = [
+    {
+      type: 'job.created',
+      data: { job_id: created.id, kind: 'command', project: 'web', title: 'npm test', priority: 3 },
+    },
+    { type: 'job.started', data: { job_id: created.id, attempt: 1, runner: 'build-7' } },
+    { type: 'job.completed', data: ends },
+  ]
+  t.match(await service.feed(), told)
+  t.match(await service.stream(created.id), [...told.slice(0, 2), { type: 'output' }, told[2]])
+  t.equal((await service.stream(created.id)).length, 4)
+  t.equal((await service.feed()).length, 3)
+})
 
 const ENDINGS = [
   ['complete', 'completed'],
@@ -157,7 +154,7 @@ t.test('of twenty writers that end a job at once one does, and its event is the 
   }
 })
 
-t.test('whoever appends while the job is being ended waits, and is refused then', async t => {
+t.test('an append while the job is being ended waits, and is then refused', async t => {
   const service = await startJobs(t)
   const { id } = await service.create()
   await service.claim()

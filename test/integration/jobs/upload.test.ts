@@ -95,7 +95,7 @@ t.test('a broken line ends the upload: what came before it is stored, and the an
   }
 })
 
-t.test('what comes before a broken line in the same piece is stored as well', async t => {
+t.test('lines before a broken line in the same chunk are stored as well', async t => {
   const stored: PreparedEvent[] = []
   const broken = upload({
     body: Readable.from([Buffer.from(`${line(1)}${line(2)}{\n${line(3)}`)]),
@@ -206,7 +206,7 @@ t.test('of an upload whose sender goes away the complete lines are stored', asyn
   t.same(types(await service.stream(id)), ['job.created', 'output', 'output', 'job.cancelled'])
 })
 
-t.test('an upload whose job ends meanwhile is told so, and how much was stored', async t => {
+t.test('an upload whose job ends meanwhile gets an error with the number of stored lines', async t => {
   const service = await startJobs(t)
   const { id } = await service.create()
   await service.claim()

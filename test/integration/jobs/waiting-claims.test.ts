@@ -26,7 +26,7 @@ t.test('a crowd of claims that wait has the queue looked into once, and gets eac
   t.ok(statements('sluice-count-queued') <= 3 * WAITING, `${statements('sluice-count-queued')} looks`)
 })
 
-t.test('claims that want something else get it, whoever came before them', async t => {
+t.test('a claim for another kind of job gets it, although other claims came first', async t => {
   const service = await startJobs(t)
   const waits = (claim: object) =>
     service.as('runner').post('/api/jobs/claim', { runner: 'r', wait_ms: 30_000, ...claim })

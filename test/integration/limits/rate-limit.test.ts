@@ -56,27 +56,30 @@ t.test('without the database each gateway counts for itself', async t => {
   t.equal(await spendAll(gateway, as('viewer')), 5)
 })
 
-t.test('an address that fails too often is told so, with the headers, and others there go on', async t => {
-  const gateway = await startGateway(t, { env: { RATE_LIMIT_MAX: '1000', RATE_LIMIT_ADDRESS_MAX: '5' } })
-  const key = await createKey(gateway)
-  t.equal(await statusOf(gateway, { 'x-api-key': key }), 200)
-  const bad = bearer(token({}, {}, `${SECRET} no more`))
+t.test(
+  'an address that fails too often gets 429 with the headers, and authenticated callers there go on',
+  async t => {
+    const gateway = await startGateway(t, { env: { RATE_LIMIT_MAX: '1000', RATE_LIMIT_ADDRESS_MAX: '5' } })
+    const key = await createKey(gateway)
+    t.equal(await statusOf(gateway, { 'x-api-key': key }), 200)
+    const bad = bearer(token({}, {}, `${SECRET} no more`))
 
-  const failed = await fetch(`${gateway.url}/api/items`, { headers: bad })
-  t.match(failed.headers.get('ratelimit-limit'), '5')
-  t.match(failed.headers.get('ratelimit-remaining'), '4')
-  t.equal(await spendAll(gateway, bad), 4)
-  const refused = await fetch(`${gateway.url}/api/items`, { headers: bad })
+    const failed = await fetch(`${gateway.url}/api/items`, { headers: bad })
+    t.match(failed.headers.get('ratelimit-limit'), '5')
+    t.match(failed.headers.get('ratelimit-remaining'), '4')
+    t.equal(await spendAll(gateway, bad), 4)
+    const refused = await fetch(`${gateway.url}/api/items`, { headers: bad })
 
-  t.match(await refused.json(), { status: 429, code: 'rate-limited', detail: /your address/ })
-  t.match(refused.headers.get('retry-after'), /^[1-9]\d*$/)
-  t.equal(refused.headers.get('www-authenticate'), null)
-  t.equal(await statusOf(gateway, {}), 429, 'to bring nothing is to fail too')
-  t.equal(await statusOf(gateway, {}, '/openapi.json'), 429, 'and so do public routes count')
-  t.equal(await statusOf(gateway, as('viewer')), 200, 'a good token')
-  t.equal(await statusOf(gateway, { 'x-api-key': key }), 200, 'a key that is known')
-  t.equal(await statusOf(gateway, {}, '/health'), 200)
-})
+    t.match(await refused.json(), { status: 429, code: 'rate-limited', detail: /your address/ })
+    t.match(refused.headers.get('retry-after'), /^[1-9]\d*$/)
+    t.equal(refused.headers.get('www-authenticate'), null)
+    t.equal(await statusOf(gateway, {}), 429, 'to bring nothing is to fail too')
+    t.equal(await statusOf(gateway, {}, '/openapi.json'), 429, 'and so do public routes count')
+    t.equal(await statusOf(gateway, as('viewer')), 200, 'a good token')
+    t.equal(await statusOf(gateway, { 'x-api-key': key }), 200, 'a key that is known')
+    t.equal(await statusOf(gateway, {}, '/health'), 200)
+  },
+)
 
 // Attack: keys are tried out by the thousand, each of which would cost the database a look-up.
 t.test('of an address that has failed too often, no unknown key or ticket is looked up', async t => {

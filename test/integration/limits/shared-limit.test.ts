@@ -116,7 +116,7 @@ t.test('processes share one budget', async t => {
   t.equal(first.spend('grace', 1), 1, 'and nobody else pays')
 })
 
-t.test('beyond the limit goes at most what comes in between two exchanges', async t => {
+t.test('the limit is exceeded at most by the requests between two exchanges', async t => {
   const { pool } = await createDatabase(t)
   const exchange = exchangeBy(pool, FORTNIGHT)
   const processes = [1, 2, 3, 4].map(() => limitOf(t, { max: 100, windowMs: FORTNIGHT, exchange }))
@@ -171,12 +171,12 @@ t.test('nobody waits for the database, and without it each process counts for it
   t.strictSame(
     warnings,
     ['Cannot share rate-limit counters; limiting per process until the database is back.'],
-    'and is told once',
+    'and logs it once',
   )
   reachable = true
   await exchanged({ limit })
 
-  t.strictSame(sent, [50], 'what was counted meanwhile is told once, and whole')
+  t.strictSame(sent, [50], 'the requests counted meanwhile are sent once, in full')
   t.equal(spend('ada', 10), 0)
 })
 
@@ -219,7 +219,7 @@ t.test('a window that ends during an exchange, or before one, is not lost', asyn
   await exchanged({ limit })
   const { rows } = await pool.query('select count from sluice.rate_windows order by number')
 
-  t.strictSame(rows, [{ count: 60 }, { count: 10 }], 'each is told as what it was')
+  t.strictSame(rows, [{ count: 60 }, { count: 10 }], 'each window is stored with its own count')
   t.equal(limit.spend('ada').remaining, 100 - 60 - 11)
 })
 

@@ -1,4 +1,4 @@
-/** I3: the positions of a stream are dense and in commit order, whoever writes at the same time. */
+/** I3: the positions of a stream are dense and in commit order, even with concurrent writers. */
 import type pg from 'pg'
 import t from 'tap'
 import type { Database } from '../../../src/database/pool.js'
@@ -9,7 +9,7 @@ import { backendOf, connect, isDense, logged, typesOf, untilBlocked } from '../.
 const append = (database: Database | pg.PoolClient, type: string, stream = 'feed', data = '{}') =>
   database.query(`select * from sluice.append('w', $2, $1, $3::json)`, [type, stream, data])
 
-t.test('eight writers at once, some of which roll back, leave no hole and no double', async t => {
+t.test('eight concurrent writers, some of which roll back, leave no gap and no duplicate', async t => {
   const { pool } = await createDatabase(t)
 
   await Promise.all(
@@ -94,28 +94,31 @@ t.test('two transactions that create the same stream at once both write to it', 
   t.strictSame(await typesOf(pool, 'new'), ['first', 'second'])
 })
 
-t.test('under REPEATABLE READ a writer whose snapshot is older than the tail is told to retry', async t => {
-  const { pool } = await createDatabase(t)
-  const late = await connect(t, pool)
-  await append(pool, 'one')
-  await late.query('begin isolation level repeatable read')
-  await late.query('select count(*) from sluice.events')
-  await append(pool, 'two')
+t.test(
+  'under REPEATABLE READ a writer whose snapshot is older than the tail gets an error that asks it to retry',
+  async t => {
+    const { pool } = await createDatabase(t)
+    const late = await connect(t, pool)
+    await append(pool, 'one')
+    await late.query('begin isolation level repeatable read')
+    await late.query('select count(*) from sluice.events')
+    await append(pool, 'two')
 
-  await t.rejects(append(late, 'three'), {
-    code: '40001',
-    message: /the stream has grown since this transaction took its snapshot/,
-    hint: /Retry the transaction/,
-  })
+    await t.rejects(append(late, 'three'), {
+      code: '40001',
+      message: /the stream has grown since this transaction took its snapshot/,
+      hint: /Retry the transaction/,
+    })
 
-  await late.query('rollback')
-  await late.query('begin isolation level repeatable read')
-  await append(late, 'three')
-  await late.query('commit')
-  t.strictSame(await typesOf(pool), ['one', 'two', 'three'])
-})
+    await late.query('rollback')
+    await late.query('begin isolation level repeatable read')
+    await append(late, 'three')
+    await late.query('commit')
+    t.strictSame(await typesOf(pool), ['one', 'two', 'three'])
+  },
+)
 
-t.test('a closed stream refuses, also those who waited while it was closed', async t => {
+t.test('a closed stream refuses appends, also those that waited while it was closed', async t => {
   const { pool } = await createDatabase(t)
   const closer = await connect(t, pool)
   const writer = await connect(t, pool)

@@ -137,7 +137,7 @@ t.test('a stream that is closed is refused at the call, or at COMMIT if it was c
   t.equal((await pool.query('select from public.change')).rowCount, 0, 'the change went with its event')
 })
 
-t.test('under REPEATABLE READ a COMMIT behind the tail is told to retry', async t => {
+t.test('under REPEATABLE READ a COMMIT behind the tail gets an error that asks it to retry', async t => {
   const { pool } = await createDatabase(t)
   const client = await connect(t, pool)
   await publish(pool, 'one')

@@ -12,7 +12,7 @@ import { until } from '../../harness/until.js'
 interface Fixture {
   readonly pool: Database
   readonly publisher: Publisher
-  /** What onCommitted was told, call by call. */
+  /** The arguments of onCommitted, call by call. */
   readonly told: (readonly StreamId[])[]
 }
 
@@ -93,7 +93,7 @@ t.test('a receipt tells where the events are in the log', async t => {
   t.strictSame(told, [[await ensureStream(pool, 'w', 'feed')]])
 })
 
-t.test('whoever is told that a stream has grown finds the event there', async t => {
+t.test('when onCommitted names a stream, its new event can be read', async t => {
   const { pool } = await createDatabase(t)
   const found: Promise<number>[] = []
   const publisher = new Publisher({

@@ -103,7 +103,7 @@ t.test('a stream whose events have expired goes two days later, unless somebody 
   t.strictSame(await namesIn(pool, 'w'), ['followed'])
 })
 
-t.test('whoever opens an unused stream keeps it, at once', async t => {
+t.test('opening an unused stream keeps it, at once', async t => {
   const gateway = await startGateway(t)
   const { database } = gateway.app
   await ensureStream(database, 'acme', 'feed')

@@ -36,7 +36,7 @@ t.test('each stream of the tails has its own limit of bytes, the head is none of
   t.strictSame(one.map(summary), [[feed, true, [2]]])
 })
 
-t.test('a head that the log has lost is told, whatever has come in its place', async t => {
+t.test('a lost head is reported, whatever event has replaced it', async t => {
   for (const renewed of [0, 1, 2, 5]) {
     const { pool, streams } = await start(t, { feed: 6 })
     const head = await at(pool, streams[0], 6)

@@ -1,4 +1,4 @@
-/** Watched tables: whoever writes, however, each change becomes the events that it means. */
+/** Watched tables: each change becomes its events, whichever role writes, by whichever statement. */
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
 import type { Database } from '../../../src/database/pool.js'
@@ -52,15 +52,21 @@ t.test('an event commits with its change or not at all', async t => {
   t.strictSame(await typesOf(pool), ['orders.created', 'orders.created'])
 })
 
-t.test('a column says to whom a row belongs, and a row that moves is told to both', async t => {
-  const pool = await watched(t, `'order', workspace_column => 'tenant', stream => 'sales', columns => '{id}'`)
+t.test(
+  'a column names the workspace of a row, and a row that moves emits an event in both workspaces',
+  async t => {
+    const pool = await watched(
+      t,
+      `'order', workspace_column => 'tenant', stream => 'sales', columns => '{id}'`,
+    )
 
-  await pool.query(`insert into public.orders (id, tenant) values (1, 'acme'), (2, 'globex')`)
-  await pool.query(`update public.orders set tenant = 'globex' where id = 1`)
+    await pool.query(`insert into public.orders (id, tenant) values (1, 'acme'), (2, 'globex')`)
+    await pool.query(`update public.orders set tenant = 'globex' where id = 1`)
 
-  t.strictSame(await told(pool, 'acme', 'sales'), ['order.created {"id":1}', 'order.deleted {"id":1}'])
-  t.strictSame(await told(pool, 'globex', 'sales'), ['order.created {"id":2}', 'order.created {"id":1}'])
-})
+    t.strictSame(await told(pool, 'acme', 'sales'), ['order.created {"id":1}', 'order.deleted {"id":1}'])
+    t.strictSame(await told(pool, 'globex', 'sales'), ['order.created {"id":2}', 'order.created {"id":1}'])
+  },
+)
 
 t.test('a row without a workspace belongs to nobody', async t => {
   const pool = await watched(t, `workspace_column => 'tenant', columns => '{id}'`)
@@ -90,7 +96,7 @@ t.test('an update that changes nothing that is shown is not told', async t => {
   ])
 })
 
-t.test('TRUNCATE is told to each workspace that loses rows', async t => {
+t.test('TRUNCATE emits an event in each workspace that loses rows', async t => {
   const pool = await watched(t, `workspace_column => 'tenant'`)
   await pool.query(`insert into public.orders (id, tenant) values (1, 'a'), (2, 'a'), (3, 'b'), (4, null)`)
 
@@ -104,7 +110,7 @@ t.test('TRUNCATE is told to each workspace that loses rows', async t => {
   t.strictSame(
     await told(pool, 'w'),
     ['orders.truncated {}'],
-    'a fixed workspace is told of an empty table too',
+    'a fixed workspace gets the event for an empty table too',
   )
 })
 
@@ -138,30 +144,33 @@ t.test('columns of any name and type are shown', async t => {
   ])
 })
 
-t.test('COPY, upserts, cascades and several tables in one transaction are told in their order', async t => {
-  const pool = await watched(t, `workspace => 'w', columns => '{id,note}'`)
-  const client = await connect(t, pool)
-  await pool.query(`
+t.test(
+  'COPY, upserts, cascades and several tables in one transaction emit events in their order',
+  async t => {
+    const pool = await watched(t, `workspace => 'w', columns => '{id,note}'`)
+    const client = await connect(t, pool)
+    await pool.query(`
     create table public.lines (id int primary key, order_id int references public.orders on delete cascade);
     select sluice.watch('public.lines', 'line', workspace => 'w', columns => '{id}')`)
 
-  await client.query('begin')
-  await client.query(`copy public.orders (id, note) from program 'printf "1\\ta\n2\\tb\n"'`)
-  await client.query('insert into public.lines values (10, 1)')
-  await client.query(`insert into public.orders (id) values (1) on conflict (id) do nothing`)
-  await client.query(`insert into public.orders (id) values (2) on conflict (id) do update set note = 'c'`)
-  await client.query('delete from public.orders where id = 1')
-  await client.query('commit')
+    await client.query('begin')
+    await client.query(`copy public.orders (id, note) from program 'printf "1\\ta\n2\\tb\n"'`)
+    await client.query('insert into public.lines values (10, 1)')
+    await client.query(`insert into public.orders (id) values (1) on conflict (id) do nothing`)
+    await client.query(`insert into public.orders (id) values (2) on conflict (id) do update set note = 'c'`)
+    await client.query('delete from public.orders where id = 1')
+    await client.query('commit')
 
-  t.strictSame(await told(pool, 'w'), [
-    'orders.created {"id":1,"note":"a"}',
-    'orders.created {"id":2,"note":"b"}',
-    'line.created {"id":10}',
-    'orders.updated {"id":2,"note":"c"}',
-    'orders.deleted {"id":1,"note":"a"}',
-    'line.deleted {"id":10}',
-  ])
-})
+    t.strictSame(await told(pool, 'w'), [
+      'orders.created {"id":1,"note":"a"}',
+      'orders.created {"id":2,"note":"b"}',
+      'line.created {"id":10}',
+      'orders.updated {"id":2,"note":"c"}',
+      'orders.deleted {"id":1,"note":"a"}',
+      'line.deleted {"id":10}',
+    ])
+  },
+)
 
 t.test('partitioned tables are watched by their parent', async t => {
   const pool = await watched(
@@ -261,7 +270,7 @@ t.test('what cannot be watched is refused with the remedy', async t => {
   }
 })
 
-t.test('only the owner of a table may watch it, and whoever writes to it then needs no grant', async t => {
+t.test('only the owner of a table may watch it, and roles that write to it need no grant', async t => {
   const { pool } = await createDatabase(t)
   const [owner, writer] = [await connect(t, pool), await connect(t, pool)]
   const [owning, writing] = [await createRole(t, pool), await createRole(t, pool)]

@@ -1,4 +1,4 @@
-/** What events of a watched table show are the values in the table, whoever writes and with whatever settings. */
+/** Events of a watched table show the values in the table, whichever role writes and with whichever settings. */
 import t from 'tap'
 import type { Database } from '../../../src/database/pool.js'
 import { createDatabase } from '../../harness/database.js'

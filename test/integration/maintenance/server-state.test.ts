@@ -59,7 +59,7 @@ t.test('in maintenance nothing is changed, and everything can be read and follow
   await stream.until(1, 'thing.made')
 })
 
-t.test('whoever may not, or asks for nonsense, learns that first', async t => {
+t.test('in maintenance a forbidden or invalid request still gets its own error', async t => {
   const gateway = await startGateway(t)
   await switchTo(gateway, 'maintenance')
 
@@ -140,7 +140,7 @@ t.test('who switched it, and when, is kept', async t => {
   ])
 })
 
-t.test('clients are told when the database is away, and when it is back', async t => {
+t.test('clients get a notice when the database goes down, and when it is back', async t => {
   const { url } = await createDatabase(t)
   const proxy = await startProxy(t, url)
   const gateway = await startGateway(t, { databaseUrl: proxy.url })

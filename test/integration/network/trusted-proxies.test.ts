@@ -15,7 +15,7 @@ function faultsOf(proxies: string): readonly string[] {
   }
 }
 
-t.test('a list that believes everybody, or as good as, does not start, and is told why', async t => {
+t.test('a list that trusts all or nearly all addresses does not start, and the error says why', async t => {
   for (const proxies of [
     'true',
     '*',

@@ -34,7 +34,7 @@ t.test('that a host is for TLS alone is said over TLS alone', async t => {
   const of = async (at: string) => (await fetch(at, { headers })).headers.get('strict-transport-security')
 
   t.equal(await of(`${url}/health`), 'max-age=31536000')
-  t.equal(await of(`${open.url}/health`), null, 'whoever is no trusted proxy cannot have it said')
+  t.equal(await of(`${open.url}/health`), null, 'only a trusted proxy may claim TLS')
   t.equal((await fetch(`${url}/health`)).headers.get('strict-transport-security'), null)
 })
 

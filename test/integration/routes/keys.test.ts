@@ -41,7 +41,7 @@ async function create(gateway: Gateway, given: object = {}, workspace = 'acme'):
   return answer.body as unknown as CreatedApiKey
 }
 
-/** What a key is told: 200, or the code of its refusal. */
+/** The answer to a request with the key: 200, or the code of its refusal. */
 async function tried(gateway: Pick<Gateway, 'url'>, key: string, headers: object = { 'x-api-key': key }) {
   const { status, body } = await send(gateway, 'GET', '/api/items', { ...headers })
   return status === 200 ? 200 : body.code

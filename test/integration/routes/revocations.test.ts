@@ -125,7 +125,7 @@ t.test('long lists come in pages, the newest first', async t => {
   t.match(await refused.json(), { status: 400, code: 'invalid-cursor' })
 })
 
-t.test('who revoked what, and took it back, is on record, and all gateways are told', async t => {
+t.test('making and removing a revocation is on record with its admin, and notifies all gateways', async t => {
   const gateway = await startGateway(t)
   const { id } = (await (await send(gateway, 'POST', '', { subject: 'eve', reason: 'left' })).json()) as {
     id: string

@@ -58,7 +58,7 @@ t.test('with one gateway', async t => {
   const gateway = await startGateway(t)
   const { url } = gateway
 
-  t.test('a ticket is told with its URL and its end, and kept by no cache', async t => {
+  t.test('a new ticket comes with its URL and its expiry, and no cache may keep it', async t => {
     const answer = await ask(gateway, '/api/events?types=thing.*')
     const { ticket, expires_at, url } = (await answer.json()) as Issued
 
@@ -102,7 +102,7 @@ t.test('with one gateway', async t => {
   )
 
   // A browser with many streams must not collect cookies, nor lose one stream by opening another.
-  t.test('a browser has one cookie, from the first answer on, whoever its users are', async t => {
+  t.test('a browser has one cookie from the first answer on, whichever of its users asks', async t => {
     const first = await ask(gateway, '/api/events')
     const cookie = cookieOf(first.headers.get('set-cookie'))
     const again = await ask(gateway, '/api/events', { ...as('editor', 'other'), cookie })
@@ -345,25 +345,28 @@ t.test('behind a proxy that speaks HTTPS the cookie is for HTTPS and this host a
 })
 
 // The status of any other answer would end an EventSource for good.
-t.test('without the database an EventSource is told to come back, and comes in when it is there', async t => {
-  const { url: databaseUrl } = await startGateway(t).then(({ databaseUrl }) => ({ url: databaseUrl }))
-  const proxy = await startProxy(t, databaseUrl)
-  const gateway = await startGateway(t, { databaseUrl: proxy.url })
-  const issued = await ticketFor(gateway, '/api/events')
-  await proxy.unplug()
+t.test(
+  'without the database an EventSource gets a retry time, and connects when the database is back',
+  async t => {
+    const { url: databaseUrl } = await startGateway(t).then(({ databaseUrl }) => ({ url: databaseUrl }))
+    const proxy = await startProxy(t, databaseUrl)
+    const gateway = await startGateway(t, { databaseUrl: proxy.url })
+    const issued = await ticketFor(gateway, '/api/events')
+    await proxy.unplug()
 
-  const { stream, status, cookie } = await spend(t, gateway, issued.url)
-  await stream.ended()
-  const page = await refusal(gateway.url + issued.url, { headers: { accept: 'application/json' } })
-  await proxy.plugIn()
+    const { stream, status, cookie } = await spend(t, gateway, issued.url)
+    await stream.ended()
+    const page = await refusal(gateway.url + issued.url, { headers: { accept: 'application/json' } })
+    await proxy.plugIn()
 
-  t.equal(status, 200)
-  t.equal(stream.response.headers['content-type'], 'text/event-stream')
-  t.match(stream.messages, [{ event: 'unavailable', data: '{"reason":"database"}' }])
-  t.equal(stream.retries.length, 1)
-  t.match(page, { status: 503, code: 'database-unavailable' })
-  t.equal((await spend(t, gateway, issued.url, cookie)).status, 200)
-})
+    t.equal(status, 200)
+    t.equal(stream.response.headers['content-type'], 'text/event-stream')
+    t.match(stream.messages, [{ event: 'unavailable', data: '{"reason":"database"}' }])
+    t.equal(stream.retries.length, 1)
+    t.match(page, { status: 503, code: 'database-unavailable' })
+    t.equal((await spend(t, gateway, issued.url, cookie)).status, 200)
+  },
+)
 
 t.test('without `?token=` tickets are taken all the same', async t => {
   const gateway = await startGateway(t, { env: { QUERY_TOKEN: 'off' } })

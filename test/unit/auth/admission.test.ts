@@ -54,7 +54,7 @@ t.test('an end that is moved forward counts, one that is moved back does not', a
   t.strictSame(admission.principal, { ...ADA, expiresAt: 500 })
 })
 
-t.test('an end is told as a time, none as null', async t => {
+t.test('an end is shown as a time, no end as null', async t => {
   t.equal(endAsText(ADA), '1970-01-01T00:00:01.000Z')
   t.equal(endAsText({ expiresAt: Number.POSITIVE_INFINITY }), null)
   t.equal(

@@ -12,11 +12,7 @@ t.test('the kind of a credential follows from where it stands and how it begins'
   t.same(taken(['Authorization', `Bearer ${JWT}`]), { kind: 'token', text: JWT })
   t.same(taken(['AUTHORIZATION', `bearer   ${KEY}`]), { kind: 'key', text: KEY })
   t.same(taken(['X-API-Key', KEY]), { kind: 'key', text: KEY })
-  t.same(
-    taken(['x-api-key', JWT]),
-    { kind: 'key', text: JWT },
-    'a JWT is no key; whoever looks it up says so',
-  )
+  t.same(taken(['x-api-key', JWT]), { kind: 'key', text: JWT }, 'a JWT is no key, which the lookup reports')
   t.same(taken([], { token: JWT }), { kind: 'token', text: JWT })
 })
 
@@ -64,7 +60,7 @@ t.test('two credentials are refused, of whatever kinds, even if equal or empty',
   }
 })
 
-t.test('a request without credentials is told how to send them', async t => {
+t.test('the error for missing credentials says how to send them', async t => {
   for (const headers of [
     [],
     ['Authorization', ''],

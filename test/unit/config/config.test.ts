@@ -113,7 +113,7 @@ t.test('no value can write to the terminal, and a long one is cut', async t => {
   t.ok(fault.length < 300)
 })
 
-t.test('what each is right in itself may still exclude each other, and is told then', async t => {
+t.test('values that are valid alone but exclude each other are reported', async t => {
   const secret = 's'.repeat(32)
 
   t.match(faultsOf({ JWT_SECRET: secret, JWKS_URL: 'https://issuer' }), [/exclude each other\. Set one/])

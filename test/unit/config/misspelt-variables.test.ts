@@ -6,7 +6,7 @@ const KNOWN = Object.keys(Environment.properties)
 const told = (...names: string[]) =>
   misspeltVariables(Object.fromEntries(names.map(name => [name, '1'])), KNOWN)
 
-t.test('a variable that is nearly one of ours is told, with the one that is meant', async t => {
+t.test('a misspelt variable is reported with the name that was meant', async t => {
   const slips = {
     RATE_LIMIT_MXA: 'RATE_LIMIT_MAX',
     RATE_LIMT_MAX: 'RATE_LIMIT_MAX',

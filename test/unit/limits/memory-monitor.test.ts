@@ -9,7 +9,7 @@ interface Line {
   readonly text: string
 }
 
-/** A monitor of a memory that is as full as it is told, and what the monitor does about that. */
+/** A monitor of a memory that is as full as the test sets it, and a record of its actions. */
 function guarded() {
   const done = { sheds: 0, collections: 0, lines: [] as Line[] }
   const memory = { now: 1_000_000, heap: 0, resident: 0, garbage: 0, pauseMs: 10 }

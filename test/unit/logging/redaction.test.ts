@@ -45,7 +45,7 @@ t.test('what a terminal would obey is shown instead', async t => {
   t.equal(clean(''), '')
 })
 
-t.test('a line of JSON stays one, and says the same to whoever reads it', async t => {
+t.test('a line of JSON stays one line and parses to the same value', async t => {
   const line = `${JSON.stringify({ a: 'x\u009b2J\\\u2028', b: '\u001b"' })}\n`
 
   const shown = printableJson(line)
@@ -72,7 +72,7 @@ t.test('whatever is logged, by us or by a library, goes through the last wall', 
   }
 })
 
-t.test('of what Postgres says about a value the value is left out', async t => {
+t.test('the value is cut out of a Postgres message about it', async t => {
   const error = Object.assign(new Error('invalid input syntax for type integer: "hunter2"'), {
     code: '22P02',
   })

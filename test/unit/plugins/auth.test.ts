@@ -36,7 +36,7 @@ t.test('a good token opens a route for its principal', async t => {
   })
 })
 
-t.test('a request without a token is told which scheme to use', async t => {
+t.test('the refusal of a request without a token names the scheme to use', async t => {
   const app = await guardedApp(t)
 
   for (const headers of [

@@ -11,7 +11,7 @@ interface Plugin {
   readonly declares: readonly string[]
 }
 
-/** Read from the sources: whoever adds a decoration or a use of one is looked at here. */
+/** Read from the sources, so a new decoration or a new use of one is checked without a change here. */
 const plugins = readdirSync(join(packageRoot, 'plugins')).flatMap(file => {
   const text = readFileSync(join(packageRoot, 'plugins', file), 'utf8')
   const [, name, list = ''] = /\bname: '([\w-]+)'(?:,\s*dependencies: \[([^\]]*)\])?,?\s*\}/.exec(text) ?? []

@@ -172,7 +172,7 @@ t.test('a source is asked no faster than its client reads', async t => {
   const client = await connectRaw(t, portOf(url), get('/'))
   client.socket.pause()
 
-  await until('the source rests', () => restsAt(() => made))
+  await until('the source pauses', () => isSteady(() => made))
   const before = made
   client.socket.resume()
   await until('the source goes on', () => made > before + 10)
@@ -215,7 +215,7 @@ t.test('a source is stopped when its client leaves without reading what it was s
   })
   const client = await connectRaw(t, portOf(url), get('/'))
   client.socket.pause()
-  await until('the source rests', () => restsAt(() => made))
+  await until('the source pauses', () => isSteady(() => made))
 
   client.socket.destroy()
 
@@ -355,7 +355,7 @@ t.test('heartbeats do not pile up before a client that does not read', async t =
     void stream.send({ data: LARGE })
     await new Promise(resolve => setImmediate(resolve))
   }
-  await until('the kernel takes no more', () => restsAt(() => socket.writableLength))
+  await until('the kernel takes no more', () => isSteady(() => socket.writableLength))
 
   const pending = socket.writableLength
   let beats = 0
@@ -380,7 +380,7 @@ t.test('a client that has read nothing for half a minute is let go', async t => 
     void stream.send({ data: LARGE })
     await new Promise(resolve => setImmediate(resolve))
   }
-  await until('the kernel takes no more', () => restsAt(() => socket.writableLength))
+  await until('the kernel takes no more', () => isSteady(() => socket.writableLength))
 
   await until('it is let go', () => {
     clock.forward(10_000)
@@ -586,7 +586,7 @@ function portOf(url: string): number {
 }
 
 /** Whether a figure stays the same while sockets are read and written. */
-async function restsAt(figure: () => number): Promise<boolean> {
+async function isSteady(figure: () => number): Promise<boolean> {
   const before = figure()
   for (let turn = 0; turn < 20; turn += 1) await new Promise(resolve => setImmediate(resolve))
   return before > 0 && figure() === before

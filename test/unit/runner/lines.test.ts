@@ -16,7 +16,7 @@ t.test('several CRs are one line end, and none at the beginning of a line', asyn
   t.strictSame(textsOf('\r\r'), [])
 })
 
-t.test('a line is told as soon as it has ended, also by a CR that an LF may follow', async t => {
+t.test('a line is emitted as soon as it has ended, also at a CR that an LF may follow', async t => {
   const splitter = new LineSplitter()
 
   t.strictSame(texts(splitter.push(Buffer.from('50 %\r'))), ['50 %'])

@@ -214,7 +214,7 @@ t.test('a client that disconnects ends the wait for its sink', async t => {
   t.notOk(sink.open)
 })
 
-// Whoever feeds the sink asks `full`, waits for `drained()` and asks again: resolving at once would spin for ever.
+// A writer checks `full`, waits for `drained()` and checks again: if drained() resolved at once, it would spin forever.
 t.test('a broken connection is not drained before it is closed', async t => {
   const { server, next } = await serveSinks(t)
   const broken = once(server, 'connection').then(
@@ -298,7 +298,7 @@ t.test('after the end nothing is written, and ending twice is fine', async t => 
   sink.onClosed(() => {
     told += 1
   })
-  t.equal(told, 2, 'who asks later is told at once')
+  t.equal(told, 2, 'a callback that is added later runs at once')
 })
 
 t.test('writing and ending after the client has disconnected do nothing', async t => {

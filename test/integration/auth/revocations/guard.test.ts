@@ -22,7 +22,7 @@ t.test('credentials that are revoked renew nothing, even a stream whose own are 
   t.strictSame(renewed, ['good'])
 })
 
-t.test('whoever begins anew looks at the keys that somebody is here with, whatever it has heard', async t => {
+t.test('load() looks up every key in use, whichever changes were received', async t => {
   const { guard, keys, ends, ended, forgotten } = await startGuard(t)
   const waiting = guard.whileGood(
     principal({ kind: 'key', id: 'k2' }),
@@ -37,7 +37,7 @@ t.test('whoever begins anew looks at the keys that somebody is here with, whatev
   await guard.load()
 
   t.strictSame(ends.toSorted(), ['k1 5000', 'k2 -Infinity'])
-  t.equal(forgotten(), 1, 'whoever comes in with another key is looked up anew')
+  t.equal(forgotten(), 1, 'cached lookups of other keys are dropped')
   t.strictSame(ended(), [], 'k1 goes on until its end')
   await t.rejects(waiting, { code: 'key-revoked' })
 })
@@ -82,7 +82,7 @@ t.test('of many who want the revocations read, all get what is there when they a
 })
 
 t.test(
-  'a change counts that is told while all revocations are read, or before what it takes back',
+  'a change counts that arrives while all revocations are read, or before the revocation that it removes',
   async t => {
     const { guard, pool } = await startGuard(t)
     const eve = principal({ kind: 'token', id: undefined })

@@ -178,7 +178,7 @@ t.test('a revocation that has an end does nothing from then on', async t => {
   t.strictSame(rows, [{ subject: 'somebody' }], 'and is removed when the next one is made')
 })
 
-t.test('after a revocation nothing is replayed to whoever comes back', async t => {
+t.test('after a revocation nothing is replayed to a client that reconnects', async t => {
   const gateway = await startGateway(t)
   const eve = issued({ sub: 'eve' })
   const stream = await follow(t, gateway, eve)

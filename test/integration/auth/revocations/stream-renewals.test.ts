@@ -97,7 +97,7 @@ t.test('a renewal is taken in maintenance too', async t => {
   await stream.until(1, 'auth-renewed')
 })
 
-t.test('whoever is revoked is out, whether the renewal or the revocation comes first', async t => {
+t.test('a revocation ends the stream, whether the renewal or the revocation comes first', async t => {
   const { one, two } = await startTwo(t)
   const old = { iat: secondsFromNow(-60), exp: secondsFromNow(60) }
   const newer = { iat: secondsFromNow(-30), exp: secondsFromNow(600) }

@@ -40,7 +40,7 @@ t.test('keys that are too weak, of other kinds or cut short are refused at boot'
     t.throws(() => keysOf({ JWT_PUBLIC_KEY: key }), { name: 'ConfigError', message: 'JWT_PUBLIC_KEY' })
 })
 
-t.test('a key pair does not pass for a secret: whoever has the public half could sign', async t => {
+t.test('a key pair does not pass for a secret: anyone with the public half could sign', async t => {
   const key = pem(generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey)
 
   t.throws(() => keysOf({ JWT_SECRET: key }), { name: 'ConfigError', message: 'JWT_PUBLIC_KEY' })
