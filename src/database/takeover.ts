@@ -19,9 +19,6 @@ const OLD = 'unsquashed'
 /** The migrations up to this one build the schema of the old ones. Later ones change it. */
 const LAST_SQUASHED = '0016_rate_windows'
 
-/** A definition of a function, or a comment on an object. In our files each begins and ends with its line. */
-const DEFINITION = /^(?:create function [^$]*?(?:^as \$\$.*?^\$\$;|^return .*?;)|comment on .*?;)$/gms
-
 /**
  * Does nothing if the database has no migrations yet, or those of `folder`. The caller holds the lock of migrations.
  * @returns whether it took the database over.
@@ -72,8 +69,19 @@ function isBeginning(applied: readonly string[], names: readonly string[]): bool
   return applied.every((name, i) => name === names[i])
 }
 
-/** The functions and comments of a migration, as statements that replace them. */
+/**
+ * The functions and comments of a migration, as statements that replace them. In our files each begins with its own line
+ * and ends with one: a body in `$$` with the line `$$;`, everything else with the first line that ends with `;`.
+ */
 function redefinitions(sql: string): string {
-  const definitions = Array.from(sql.matchAll(DEFINITION), ([text]) => text)
-  return definitions.map(text => text.replace(/^create function/, 'create or replace function')).join('\n')
+  const lines: string[] = []
+  let reading: 'nothing' | 'statement' | 'body' = 'nothing'
+  for (const line of sql.split('\n')) {
+    if (reading === 'nothing' && /^(create function|comment on) /.test(line)) reading = 'statement'
+    if (reading === 'nothing') continue
+    lines.push(line.replace(/^create function/, 'create or replace function'))
+    if (line.startsWith('as $$')) reading = 'body'
+    if (reading === 'body' ? line === '$$;' : line.endsWith(';')) reading = 'nothing'
+  }
+  return lines.join('\n')
 }
