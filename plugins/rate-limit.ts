@@ -6,7 +6,8 @@
  * A client that guesses tokens or keys therefore spends the budget of its address. When that is spent, every further guess is
  * refused without a look-up; principals behind the same address (NAT) are not affected.
  */
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import rateLimit, { type FastifyRateLimitStore, type FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
+import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Principal } from '../src/auth/principal.js'
 import type { Database } from '../src/database/pool.js'
@@ -67,12 +68,32 @@ export default fp<RateLimitOptions>(
       new SharedLimit({ max, windowMs, remembered: REMEMBERED, exchange, logger: app.log })
     const principals = limitOf(max)
     const addresses = addressMax > 0 ? limitOf(addressMax) : undefined
+    // The host may have registered @fastify/rate-limit too. A context below it would inherit its decorations, and cannot
+    // have its own beside them. So this one decorates an instance of its own, which serves nothing.
+    const limiter = Fastify()
+    await limiter.register(rateLimit, {
+      global: false,
+      store: storeOf(principals),
+      max,
+      keyGenerator: ({ caller }) => (caller ? keyOf(caller) : ''),
+    })
+    const ofPrincipal = limiter.createRateLimit()
+    const ofAddress =
+      addresses &&
+      limiter.createRateLimit({
+        store: storeOf(addresses),
+        max: addressMax,
+        keyGenerator: ({ network }) => network,
+      })
     app.addHook('onClose', async () => {
-      await Promise.all([principals.close(), addresses?.close()])
+      await Promise.all([principals.close(), addresses?.close(), limiter.close()])
     })
 
-    const spend = ({ caller, network }: FastifyRequest): Spending | undefined =>
-      caller ? principals.spend(keyOf(caller)) : addresses?.spend(network)
+    const spend = async (request: FastifyRequest): Promise<Spending | undefined> => {
+      const budget = await (request.caller ? ofPrincipal : ofAddress)?.(request)
+      if (!budget || budget.isAllowed) return undefined
+      return { allowed: !budget.isExceeded, remaining: budget.remaining, resetMs: budget.ttl }
+    }
     const answer = (request: FastifyRequest, reply: FastifyReply, spending: Spending | undefined): void => {
       if (!spending) return
       const limit = request.caller ? max : addressMax
@@ -85,8 +106,8 @@ export default fp<RateLimitOptions>(
       if (!spending.allowed) throw rateLimited(limit, seconds, request.caller !== undefined)
     }
 
-    app.decorate('streamBudget', async request => spend(request)?.allowed ?? true)
-    app.decorate('spendBudget', async (request, reply) => answer(request, reply, spend(request)))
+    app.decorate('streamBudget', async request => (await spend(request))?.allowed ?? true)
+    app.decorate('spendBudget', async (request, reply) => answer(request, reply, await spend(request)))
     app.decorate('assertMayFail', (request, reply) =>
       answer(request, reply, addresses?.refusal(request.network)),
     )
@@ -108,6 +129,22 @@ export default fp<RateLimitOptions>(
 /** No workspace has a space in its name, and no address has one: keys of principals and addresses cannot collide. */
 function keyOf({ workspace, id }: Principal): string {
   return `${workspace} ${id}`
+}
+
+/** @fastify/rate-limit counts in the store that it is given. Its own store knows one process only. */
+function storeOf(limit: SharedLimit): FastifyRateLimitStoreCtor {
+  return class Store implements FastifyRateLimitStore {
+    incr: FastifyRateLimitStore['incr'] = (key, callback) => {
+      const { allowed, remaining, resetMs } = limit.spend(key)
+      callback(null, { current: allowed ? limit.max - remaining : limit.max + 1, ttl: resetMs })
+    }
+
+    /** For another limit, with the store that was given for it. */
+    child: FastifyRateLimitStore['child'] = options => {
+      const { store: Other } = options as { store?: FastifyRateLimitStoreCtor }
+      return Other ? new Other({}) : this
+    }
+  }
 }
 
 function rateLimited(max: number, seconds: number, known: boolean): Problem {
