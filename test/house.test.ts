@@ -62,13 +62,13 @@ interface Source {
 
 const sources = new Map(FLOORS.flatMap(readFloor).map(source => [source.path, source]))
 
-t.test('the house has been read', async t => {
+t.test('the sources have been read', async t => {
   t.ok(sources.has('server/main.ts'))
   t.ok(sources.get('src/database/migrate.ts')?.imports.includes('src/process/package-root.ts'))
   t.ok(sources.get('src/database/migrate.ts')?.packages.includes('pg'))
 })
 
-t.test('every file of src/ stands in a room, and every room has its place in the order', async t => {
+t.test('every file of src/ is in a room, and every room has a rank', async t => {
   const homeless = all()
     .filter(({ path }) => floorOf(path) === 'src' && rankOf(path) === -1)
     .map(({ path }) => path)
@@ -109,14 +109,14 @@ t.test('src/ does not know Fastify', async t => {
   t.strictSame(fastify, [])
 })
 
-t.test('no import leads back to where it came from', async t => {
+t.test('imports form no cycle', async t => {
   t.strictSame(
     all().flatMap(({ path }) => cycleThrough(path)),
     [],
   )
 })
 
-t.test('a file is named after what it holds', async t => {
+t.test('a file is named after its content', async t => {
   const wrong = [...FLOORS, 'test']
     .flatMap(filesIn)
     .filter(path =>
@@ -126,7 +126,7 @@ t.test('a file is named after what it holds', async t => {
   t.strictSame(wrong, [])
 })
 
-t.test('no file only hands on what others export', async t => {
+t.test('no file only re-exports other files', async t => {
   const barrels = all().filter(({ text }) => {
     const code = text.replace(/\/\*.*?\*\/|\/\/[^\n]*/gs, '')
     return code.replace(/export\s[^'"]*?\sfrom\s'[^']+'/g, '').trim() === ''

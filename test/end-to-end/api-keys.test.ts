@@ -15,7 +15,7 @@ async function keyFor(gateway: Gateway, role: Role): Promise<string> {
   return key
 }
 
-t.test('a command is submitted, executed and followed by keys alone', async t => {
+t.test('API keys are enough to submit, execute and follow a command', async t => {
   const gateway = await startGateway(t)
   const editor = await keyFor(gateway, 'editor')
   const viewer = await keyFor(gateway, 'viewer')

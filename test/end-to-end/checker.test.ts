@@ -35,7 +35,7 @@ const STREAMS = [
 const seed = Number(process.env.SLUICE_SEED ?? Date.now() % 1_000_000)
 const skip = withoutNginx()
 
-t.test(`what every client received is what the table holds (SLUICE_SEED=${seed})`, { skip }, async t => {
+t.test(`every client received exactly the events in the table (SLUICE_SEED=${seed})`, { skip }, async t => {
   const random = new Random(seed)
   const { url: databaseUrl, pool } = await createDatabase(t)
   await prepare(pool)

@@ -23,7 +23,7 @@ const PATIENCE_MS = 50_000
 t.jobs = 2
 const skip = process.platform !== 'linux' && 'the memory of another process is read from /proc'
 t.test(
-  'clients that stop reading cost bounded memory, disturb nobody, and resume',
+  'clients that stop reading cost bounded memory, delay no other client, and resume',
   { skip, buffered: true },
   async t => {
     const { url: databaseUrl } = await createDatabase(t)

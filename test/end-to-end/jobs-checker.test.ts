@@ -34,7 +34,7 @@ const seed = Number(process.env.SLUICE_SEED ?? Date.now() % 1_000_000)
 const skip = withoutNginx()
 
 t.test(
-  `what every client of a job received is what the job's stream holds (SLUICE_SEED=${seed})`,
+  `every client of a job received exactly the events of the job's stream (SLUICE_SEED=${seed})`,
   { skip },
   async t => {
     const random = new Random(seed)

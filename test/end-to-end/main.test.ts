@@ -25,7 +25,7 @@ async function dataFolder(t: Test): Promise<string> {
   return folder
 }
 
-t.test('--help and --version answer and leave', async t => {
+t.test('--help and --version print and exit', async t => {
   const help = startProgram(t, { args: ['--help'] })
   const version = startProgram(t, { args: ['--version'] })
 
@@ -94,7 +94,7 @@ t.test('a missing role, database or privilege is reported with the statement tha
   }
 })
 
-t.test('production refuses what is for development, each with the remedy', async t => {
+t.test('production refuses each development setting and names the remedy', async t => {
   const bare = startProgram(t, { env: { NODE_ENV: 'production' } })
   const twoKeys = startProgram(t, {
     env: {
@@ -113,7 +113,7 @@ t.test('production refuses what is for development, each with the remedy', async
   t.match(twoKeys.output(), /exclude each other\. Set one of them/)
 })
 
-t.test('in production a gateway starts without giving tokens away', async t => {
+t.test('in production a gateway starts and prints no token', async t => {
   const { url: databaseUrl } = await createDatabase(t)
   const gateway = await startProcess(t, { databaseUrl, env: { NODE_ENV: 'production' } })
 
@@ -122,7 +122,7 @@ t.test('in production a gateway starts without giving tokens away', async t => {
   t.equal(await gateway.stop(), 0)
 })
 
-t.test('a port in use is said to be so, and the embedded Postgres goes again', async t => {
+t.test('a port in use is reported, and the embedded Postgres stops', async t => {
   const other = createServer().listen(await freePort(), '127.0.0.1')
   await once(other, 'listening')
   t.teardown(() => other.close())
@@ -138,7 +138,7 @@ t.test('a port in use is said to be so, and the embedded Postgres goes again', a
   await t.rejects(readFile(join(dataDir, 'postgres', 'postmaster.pid')), { code: 'ENOENT' })
 })
 
-t.test('a database that is not there yet is waited for', async t => {
+t.test('the start waits for a database that is not up yet', async t => {
   const postgres = await preparePostgres(t)
   const env = { DATABASE_URL: postgres.url, PORT: '0', DATA_DIR: await dataFolder(t) }
   const [staying, leaving] = [startProgram(t, { env }), startProgram(t, { env })]
@@ -154,7 +154,7 @@ t.test('a database that is not there yet is waited for', async t => {
   t.equal(await staying.ended(), 0)
 })
 
-t.test('a database that refuses is reported at once', async t => {
+t.test('a refusal by the database is reported at once', async t => {
   const { url } = await createDatabase(t)
   const program = startProgram(t, { env: { DATABASE_URL: withDatabase(url, 'nowhere'), PORT: '0' } })
 
@@ -163,7 +163,7 @@ t.test('a database that refuses is reported at once', async t => {
   t.notMatch(program.output(), /\n {4}at /)
 })
 
-t.test('the commands that are shown at the start work as they are', { skip: withoutCurl }, async t => {
+t.test('the commands that the start prints work when copied', { skip: withoutCurl }, async t => {
   const gateway = await startProcess(t, { env: { JWT_SECRET: '', DATA_DIR: await dataFolder(t) } })
   const [, watch = ''] = await gateway.until(/^ {2}(curl -N .*)$/m)
   const [, change = ''] = await gateway.until(/^ {2}(curl (?!-N)(?:.*\\\n)+.*)$/m)
@@ -183,7 +183,7 @@ t.test('the commands that are shown at the start work as they are', { skip: with
   t.equal(await gateway.stop(), 0)
 })
 
-t.test('with --demo items change; a second gateway is kept from the same data folder', async t => {
+t.test('with --demo items change; a second gateway cannot use the same data folder', async t => {
   const dataDir = await dataFolder(t)
   const gateway = await startProcess(t, { args: ['--demo'], env: { DATA_DIR: dataDir, JWT_SECRET: '' } })
   const [, viewer = ''] = await gateway.until(/Bearer ([\w.-]+)/)

@@ -84,7 +84,7 @@ t.test(
 )
 
 // Attack: a client that stops reading keeps a process from being replaced.
-t.test('a client that does not read cannot hold up the end', async t => {
+t.test('a client that does not read cannot delay the shutdown', async t => {
   const { url: databaseUrl } = await createDatabase(t)
   const gateway = await startProcess(t, { databaseUrl })
   await publishMegabytes(gateway, 30)
@@ -97,7 +97,7 @@ t.test('a client that does not read cannot hold up the end', async t => {
 })
 
 t.test(
-  'after kill -9 no Postgres is left behind, and the next start has all that was acknowledged',
+  'after kill -9 no Postgres keeps running, and the next start has every acknowledged event',
   async t => {
     const dataDir = await temporaryFolder()
     t.teardown(() => rm(dataDir, { recursive: true, force: true, maxRetries: 20 }))

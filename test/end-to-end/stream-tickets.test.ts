@@ -17,7 +17,7 @@ const lines = /```js\n(.*?)```/s.exec(section(read('docs/protocol.md'), '### Tic
 t.test('in Chromium', { skip }, async t => {
   const browser = await openBrowser(t)
 
-  t.test('an EventSource comes back by itself with a ticket that is spent', async t => {
+  t.test('an EventSource reconnects by itself with a spent ticket', async t => {
     const site = await startSite(t)
     const { page, asked, opened } = await openPage(browser, site.gateway().url)
     await follow(page, site.gateway().url)
@@ -44,7 +44,7 @@ t.test('in Chromium', { skip }, async t => {
     t.notMatch(await page.evaluate('document.cookie'), /sluice/, 'and no script sees the cookie')
   })
 
-  t.test('when the ticket is over the page goes on with a new one, after its last event', async t => {
+  t.test('when the ticket expires, the page resumes after its last event with a new one', async t => {
     const site = await startSite(t)
     const { page, asked, opened } = await openPage(browser, site.gateway().url)
     await follow(page, site.gateway().url)
@@ -64,7 +64,7 @@ t.test('in Chromium', { skip }, async t => {
     )
   })
 
-  t.test('a page of another origin on the same site has the cookie as well', async t => {
+  t.test('a page of another origin on the same site sends the cookie too', async t => {
     const origin = await serveBlank(t, '127.0.0.1')
     const site = await startSite(t, origin)
     const { page, asked, opened } = await openPage(browser, origin)
@@ -85,7 +85,7 @@ t.test('in Chromium', { skip }, async t => {
   })
 
   // localhost and 127.0.0.1 are two sites to a browser, although they are one machine.
-  t.test('a page of another site takes a ticket for each connection', async t => {
+  t.test('a page of another site needs a ticket for each connection', async t => {
     const origin = await serveBlank(t, 'localhost')
     const site = await startSite(t, origin)
     const { page, asked, opened } = await openPage(browser, origin)

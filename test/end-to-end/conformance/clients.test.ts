@@ -38,7 +38,7 @@ t.jobs = lanes.length
 await Promise.all(lanes.map(build))
 t.jobs = 1
 
-await t.test('every client hears every event once, in order', { skip: withoutNginx() }, async t => {
+await t.test('every client receives every event once, in order', { skip: withoutNginx() }, async t => {
   const { url: databaseUrl, pool } = await createDatabase(t)
   let gateway = await startProcess(t, { databaseUrl })
   const relay = await startCuttingRelay(t, gateway.port)
@@ -91,7 +91,7 @@ await t.test('every client hears every event once, in order', { skip: withoutNgi
   t.equal(await gateway.stop(), 0)
 })
 
-await t.test('a client that is refused, or has had all, ends', async t => {
+await t.test('a client stops when it is refused or has every event', async t => {
   const server = await startRefusingServer(t)
   const start = (client: Client, status: number) =>
     startClient(t, client, server.urlOf(client.name, status), token())

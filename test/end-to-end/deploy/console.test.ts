@@ -25,7 +25,7 @@ async function shows(page: Page, selector: string, text: string): Promise<void> 
   await page.locator(selector).filter({ hasText: text }).first().waitFor()
 }
 
-t.test('the console is small, complete, and asks nobody else for anything', async t => {
+t.test('the console is small, complete, and loads nothing from other hosts', async t => {
   const folder = join(packageRoot, 'console')
   const files = await Promise.all((await readdir(folder)).map(name => readFile(join(folder, name), 'utf8')))
 
@@ -51,7 +51,7 @@ t.test('the console is public and may load nothing but its own files', async t =
   t.equal(other.status, 404)
 })
 
-t.test('what happened and what happens is listed, newest first', { skip }, async t => {
+t.test('past and new events are listed, newest first', { skip }, async t => {
   const feed = await startStandInFeed(t)
   feed.publish('item.created', { part_number: 'A01-0001', description: 'Bracket', item_type: 'part' })
   feed.publish('revision.created', { part_number: 'A01-0001', revision_number: 2, comment: 'Lighter' })
@@ -74,7 +74,7 @@ t.test('what happened and what happens is listed, newest first', { skip }, async
 })
 
 // Attack: who sees the screen, the history or a bookmark has the token.
-t.test('the token leaves the address and stays in the tab', { skip }, async t => {
+t.test('the token is removed from the URL and stays in the tab', { skip }, async t => {
   const feed = await startStandInFeed(t)
   const page = await openConsole(t, feed)
   await shows(page, '#state', 'Live')
@@ -87,7 +87,7 @@ t.test('the token leaves the address and stays in the tab', { skip }, async t =>
 })
 
 // Attack: a caller that may write a description runs a script in the page of every user who watches.
-t.test('text of events stays text', { skip }, async t => {
+t.test('text of events is never run as HTML', { skip }, async t => {
   const feed = await startStandInFeed(t)
   const attack = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
   const page = await openConsole(t, feed)
@@ -102,7 +102,7 @@ t.test('text of events stays text', { skip }, async t => {
   t.equal(await page.title(), 'Database Activity · Sluice')
 })
 
-t.test('events of types that the page has never heard of are shown at once', { skip }, async t => {
+t.test('events of unknown types are shown at once', { skip }, async t => {
   const feed = await startStandInFeed(t)
   feed.publish('order.paid', { order: 1 })
   const page = await openConsole(t, feed)
@@ -115,7 +115,7 @@ t.test('events of types that the page has never heard of are shown at once', { s
   t.same(await page.locator('.place').allTextContents(), ['#2', '#1'])
 })
 
-t.test('a filter subscribes anew, and hears the types that it names', { skip }, async t => {
+t.test('a filter subscribes anew, and its types are received', { skip }, async t => {
   const feed = await startStandInFeed(t)
   const page = await openConsole(t, feed)
   await shows(page, '#state', 'Live')
@@ -130,7 +130,7 @@ t.test('a filter subscribes anew, and hears the types that it names', { skip }, 
   t.equal(feed.asked.at(-1)?.query.types, 'order.paid,item.*')
 })
 
-t.test('a discontinuity is said, not hidden', { skip }, async t => {
+t.test('a discontinuity is shown, not hidden', { skip }, async t => {
   const feed = await startStandInFeed(t)
   const page = await openConsole(t, feed)
   await shows(page, '#state', 'Live')
@@ -162,7 +162,7 @@ t.test('the state of connection and server is shown as it changes', { skip }, as
   t.pass('each was shown')
 })
 
-t.test('a cut stream resumes where it was, without a gap or a double', { skip }, async t => {
+t.test('a broken stream resumes at its place, without a gap or a duplicate', { skip }, async t => {
   const feed = await startStandInFeed(t)
   const page = await openConsole(t, feed)
   await shows(page, '#state', 'Live')
@@ -178,7 +178,7 @@ t.test('a cut stream resumes where it was, without a gap or a double', { skip },
   t.equal(feed.asked.at(-1)?.lastEventId, '1.aaaaaa')
 })
 
-t.test('a gateway that has no room is asked again, after what the page has', { skip }, async t => {
+t.test('after a full gateway refuses, the page retries after its last event', { skip }, async t => {
   const feed = await startStandInFeed(t)
   const page = await openConsole(t, feed)
   feed.publish('item.deleted', { part_number: 'A01-0001' })
@@ -195,7 +195,7 @@ t.test('a gateway that has no room is asked again, after what the page has', { s
   t.equal(feed.asked.at(-1)?.lastEventId, '1.aaaaaa')
 })
 
-t.test('credentials that end while the page is open are asked for anew', { skip }, async t => {
+t.test('when its credentials expire, the page asks for new ones', { skip }, async t => {
   const feed = await startStandInFeed(t)
   const page = await openConsole(t, feed)
   await shows(page, '#state', 'Live')
@@ -208,7 +208,7 @@ t.test('credentials that end while the page is open are asked for anew', { skip 
   await shows(page, '#notice', 'Your token has expired. Use another token to continue.')
 })
 
-t.test('a token that is refused is asked for again, with the reason', { skip }, async t => {
+t.test('when its token is refused, the page asks for another and shows the reason', { skip }, async t => {
   const feed = await startStandInFeed(t)
   feed.refuse({ status: 401, detail: 'The token has expired.' })
 
@@ -230,7 +230,7 @@ t.test('no more than 200 rows are kept', { skip }, async t => {
   t.equal(await rows(page).count(), 200)
 })
 
-t.test('an editor makes the first change on the page itself', { skip }, async t => {
+t.test('an editor can make the first change on the page', { skip }, async t => {
   const feed = await startStandInFeed(t)
   const page = await openConsole(t, feed)
   await shows(page, '#state', 'Live')

@@ -60,7 +60,7 @@ t.test("the answer repeats the client's event id and nothing else from its reque
   t.equal(await ask('?envelope=message'), `retry: 2000\ndata: {${enveloped}`)
 })
 
-t.test('the streams of the gateway, and no other route of it, are streams to nginx', async t => {
+t.test('nginx treats the stream routes of the gateway as streams, and no other route', async t => {
   const { routes } = await gatewayWithRoutes(t)
   const configuration = readFileSync(join(packageRoot, 'deploy/nginx.conf'), 'utf8')
   const location = new RegExp(/^ *location ~ (\^\S+\$) \{$/m.exec(configuration)?.[1] ?? '')
@@ -77,7 +77,7 @@ t.test('the streams of the gateway, and no other route of it, are streams to ngi
   }
 })
 
-t.test('the streams of jobs are answered so too, whatever their dialect', { skip }, async t => {
+t.test('the streams of jobs get the same answer, in each dialect', { skip }, async t => {
   const nginx = await startNginx(t, { upstreams: [await deadPort(t)] })
 
   for (const path of [
@@ -95,7 +95,7 @@ t.test('the streams of jobs are answered so too, whatever their dialect', { skip
   t.equal((await fetch(`${nginx.url}/api/jobs/7`, { headers: stream })).status, 503)
 })
 
-t.test('a 503 of a gateway that is stopping does not end an event stream either', { skip }, async t => {
+t.test('a 503 of a stopping gateway does not end an event stream either', { skip }, async t => {
   const stopping = await startStandIn(t, (_request, response) => response.writeHead(503).end('{}'))
   const nginx = await startNginx(t, { upstreams: [stopping.port] })
 
@@ -140,7 +140,7 @@ t.test("a gateway's own 503 reaches requests that do not ask for an event stream
   t.same(await publish.json(), { code: 'maintenance' })
 })
 
-t.test('a publish that a gateway has taken is never sent to another one', { skip }, async t => {
+t.test('a publish that one gateway has received is never sent to another', { skip }, async t => {
   const cuts: RequestListener = request => request.resume().on('end', () => request.socket.destroy())
   const gateways = [await startStandIn(t, cuts), await startStandIn(t, cuts)]
   const nginx = await startNginx(t, { upstreams: gateways.map(gateway => gateway.port) })
@@ -155,7 +155,7 @@ t.test('a publish that a gateway has taken is never sent to another one', { skip
   }
 })
 
-t.test('a gateway that is down is passed over, also by a publish', { skip }, async t => {
+t.test('every request, even a publish, skips a gateway that is down', { skip }, async t => {
   const gateway = await startStandIn(t, echoesHeaders)
   const nginx = await startNginx(t, { upstreams: [await deadPort(t), gateway.port] })
 
@@ -170,7 +170,7 @@ t.test('a gateway that is down is passed over, also by a publish', { skip }, asy
 })
 
 const both = withoutNginx() || withoutBrowser()
-t.test("Chromium's EventSource outlives a gateway that goes away and comes back", { skip: both }, async t => {
+t.test("Chromium's EventSource survives a restart of the gateway", { skip: both }, async t => {
   const page: RequestListener = (request, response) => {
     if (request.url?.startsWith('/api/events')) return tellsOne(request, response)
     response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html>')

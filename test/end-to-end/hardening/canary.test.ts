@@ -49,7 +49,7 @@ const SECRETS = {
   signature: canary('signature'),
 } as const
 
-t.test('no secret that comes in ever comes out', async t => {
+t.test('no secret that is sent in appears in any output', async t => {
   const database = await createDatabase(t)
   const { gateway, proxy } = await start(t, database)
   const answers: string[] = []
@@ -197,7 +197,7 @@ t.test('no secret that comes in ever comes out', async t => {
   t.strictSame(gateway.output().split('\n').filter(isBadLine), [])
 })
 
-t.test('a line of the log stays one line that a terminal only shows', async t => {
+t.test('a log line stays one line without control characters for a terminal', async t => {
   const { gateway } = await start(t, await createDatabase(t))
   const nasty = [
     '\u001b[31mred',
@@ -260,7 +260,7 @@ t.test('errors that keep a gateway from starting hold no secret', async t => {
   t.notMatch([...outputs, ...later].join('\n'), secret.slice(0, 20))
 })
 
-t.test('a key set behind a password is fetched with it, and the password told to nobody else', async t => {
+t.test('a key set behind a password is fetched with it, and the password is shown nowhere', async t => {
   const secret = canary('jwks')
   const seen: (string | undefined)[] = []
   const issuer = createServer((request, response) => {
@@ -289,7 +289,7 @@ t.test('a key set behind a password is fetched with it, and the password told to
   t.notMatch(gateway.output(), secret)
 })
 
-t.test('a runner tells nobody its token', async t => {
+t.test('a runner never prints its token', async t => {
   const { gateway } = await start(t, await createDatabase(t))
   const secret = token({ role: 'runner' }, {}, 'another secret, of 32 characters or more')
   const args = ['runner', '--project', 'shop', '--dir', '/tmp', '--url']

@@ -18,7 +18,7 @@ const SHORT = /File descriptors are short/g
 const skip = withoutPrlimit()
 
 t.test(
-  'without descriptors open streams go on, new connections are closed, and it passes',
+  'without descriptors open streams go on and new connections are closed, until descriptors are free',
   { skip },
   async t => {
     const { url: databaseUrl } = await createDatabase(t)
@@ -56,7 +56,7 @@ t.test(
 )
 
 t.test(
-  'what needs a descriptor while there is none is refused for now, and served afterwards',
+  'requests that need a descriptor get 503 while there is none, and are served afterwards',
   { skip },
   async t => {
     const { url: databaseUrl, pool } = await createDatabase(t)
@@ -84,7 +84,7 @@ t.test(
 )
 
 t.test(
-  'streams for which there are no descriptors are sent away softly, and the start says so',
+  'streams beyond the descriptor limit get a retry time, and the start logs the shortage',
   { skip },
   async t => {
     const { url: databaseUrl } = await createDatabase(t)

@@ -150,7 +150,7 @@ for (const [way, skip] of [
   ['directly', false],
   ['through nginx', withoutNginx()],
 ] as const) {
-  t.test(`${way}, no request that is unclear about its end brings another one in`, { skip }, async t => {
+  t.test(`${way}, no request with an ambiguous end smuggles in another one`, { skip }, async t => {
     const port = way === 'directly' ? portOf(gateway.url) : await throughNginx(t)
     const unclear = ATTACKS.map((attack, at) => ({
       ...attack,
@@ -201,7 +201,7 @@ t.test('through nginx, the next client gets its own answer', { skip: withoutNgin
 })
 
 // Attack: a name that comes back in a header has a line end in it, and with it a header of the attacker, or an answer.
-t.test('nothing that is sent writes a header of its own', async t => {
+t.test('no input injects a response header', async t => {
   const breaks = [
     '%0d%0aSet-Cookie:%20a=b',
     '%0aSet-Cookie:%20a=b',

@@ -24,7 +24,7 @@ async function fillable(t: Test) {
   return { gateway, fill }
 }
 
-t.test('while memory is low a stream is refused softly, and who was there before goes on', async t => {
+t.test('while memory is low a new stream gets a retry time, and open streams go on', async t => {
   const { gateway, fill } = await fillable(t)
   const follower = await openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') })
   await follower.until(1)
@@ -49,7 +49,7 @@ t.test('while memory is low a stream is refused softly, and who was there before
 })
 
 t.test(
-  'while memory is low bodies are refused unread, and pages; small reads and probes are answered',
+  'while memory is low bodies are refused unread, pages are refused, and small reads and probes are answered',
   async t => {
     const { gateway, fill } = await fillable(t)
     const { url, app } = gateway
@@ -86,7 +86,7 @@ t.test(
   },
 )
 
-t.test('a body is charged as it arrives, until its answer or until its client has gone', async t => {
+t.test('a body is charged as it arrives, until it is answered or its client disconnects', async t => {
   const gateway = await startGateway(t)
   const { transfers, server } = gateway.app
   const beginning = `POST /api/events HTTP/1.1\nHost: x\n${head(as('editor'), 'Content-Type: application/json')}`
@@ -112,7 +112,7 @@ t.test('a body is charged as it arrives, until its answer or until its client ha
 })
 
 // Attack: strangers and one tenant announce as many bodies as fit, and send none of them, or all but the last byte.
-t.test('bodies that have not arrived leave room for another tenant', async t => {
+t.test('bodies that have not arrived leave room for another workspace', async t => {
   const { url: databaseUrl } = await createDatabase(t)
   const env = { NODE_OPTIONS: '--max-old-space-size=256' }
   const gateway = await startProcess(t, { databaseUrl, env })
@@ -136,7 +136,7 @@ t.test('bodies that have not arrived leave room for another tenant', async t => 
 })
 
 // Attack: a caller with read access requests the largest pages again and again, and never reads the answers.
-t.test('a large answer that nobody takes is given up, and counts until then', async t => {
+t.test('a large answer that is not read is dropped, and counts until then', async t => {
   const gateway = await startGateway(t, { httpLimits: { answerTimeout: 300 } })
   const { transfers, server } = gateway.app
   const data = { text: 'x'.repeat(250_000) }
@@ -157,7 +157,7 @@ t.test('a large answer that nobody takes is given up, and counts until then', as
 })
 
 // Attack: an editor sends bodies that take twenty times their bytes when they are parsed, all at once. Each is allowed.
-t.test('a gateway with a small heap outlives more bodies than it could hold', async t => {
+t.test('a gateway with a small heap survives more bodies than fit into it', async t => {
   const { url: databaseUrl } = await createDatabase(t)
   const env = { NODE_OPTIONS: '--max-old-space-size=96' }
   const gateway = await startProcess(t, { databaseUrl, env })

@@ -36,7 +36,7 @@ t.test('a command runs in the folder; its lines and its result are stored', asyn
   })
 })
 
-t.test('a command has of the environment of the runner what is on the list, and its own', async t => {
+t.test('a command gets its own variables and the listed ones of the runner', async t => {
   const gateway = await startStandInGateway(t)
   const listed = { HOME: '/nowhere', LANG: 'C.UTF-8', LC_TIME: 'C', TZ: 'UTC', TERM: 'dumb' }
   const secrets = {
@@ -59,7 +59,7 @@ t.test('a command has of the environment of the runner what is on the list, and 
   }
 })
 
-t.test('the token is not passed to commands even where everything is', async t => {
+t.test('the token is not passed to commands even if all variables are', async t => {
   const gateway = await startStandInGateway(t)
   await startRunner(t, gateway.url, { args: ['--pass-env', '*'], env: { JWT_SECRET: 'as you like' } })
 
@@ -82,7 +82,7 @@ t.test('a command fails with its exit code or its signal', async t => {
   t.match(killed, { status: 'failed', result: { exit_code: null, signal: 'SIGSEGV' } })
 })
 
-t.test('a payload that is no command fails, and says why', async t => {
+t.test('a payload that is no command fails with the reason', async t => {
   const gateway = await startStandInGateway(t)
   await startRunner(t, gateway.url)
 
@@ -97,7 +97,7 @@ t.test('a payload that is no command fails, and says why', async t => {
   t.match(wrong.result?.error, /env\.PATH/)
 })
 
-t.test('a folder that has gone fails the job, not the runner', async t => {
+t.test('a deleted folder fails the job, not the runner', async t => {
   const gateway = await startStandInGateway(t)
   const dir = await temporaryDir(t)
   await startRunner(t, gateway.url, { dir })
@@ -109,7 +109,7 @@ t.test('a folder that has gone fails the job, not the runner', async t => {
   t.ok((await runCommand(gateway, {})).result, 'and it goes on')
 })
 
-t.test('a command that takes too long is ended; what it wrote is stored', async t => {
+t.test('a command that takes too long is killed, and its output is stored', async t => {
   const gateway = await startStandInGateway(t)
   await startRunner(t, gateway.url, { args: ['--concurrency', '2'] })
 
@@ -123,7 +123,7 @@ t.test('a command that takes too long is ended; what it wrote is stored', async 
   for (const job of [byPayload, byJob]) t.strictSame(linesOf(job), ['begun'])
 })
 
-t.test('a cancelled job ends its command with all that it started, at the next heartbeat', async t => {
+t.test('cancelling a job kills its command and all its child processes at the next heartbeat', async t => {
   const gateway = await startStandInGateway(t)
   const runner = await startRunner(t, gateway.url)
   const job = gateway.add({ command: 'sleep 1000 & echo $!; echo $$; wait' })
@@ -139,7 +139,7 @@ t.test('a cancelled job ends its command with all that it started, at the next h
   t.match(await runCommand(gateway, { command: 'true' }), { status: 'completed' }, 'and it goes on')
 })
 
-t.test('a cancelled command that only writes is ended too, though nobody takes what it writes', async t => {
+t.test('a cancelled command that writes without end is killed although its output is not read', async t => {
   const gateway = await startStandInGateway(t)
   await startRunner(t, gateway.url)
   const job = gateway.add({ command: 'echo $$; exec yes' })

@@ -45,26 +45,29 @@ t.test('after a stop signal a runner takes no new job and finishes the jobs that
   t.match(late, { status: 'queued', attempt: 0 })
 })
 
-t.test('after the grace time a runner ends what still runs, and hands it back with its output', async t => {
-  const gateway = await startStandInGateway(t)
-  const runner = await startRunner(t, gateway.url, { args: ['--grace', '1', '--concurrency', '2'] })
-  const jobs = [1, 2].map(() =>
-    gateway.add({ command: `trap 'echo last words; exit 0' TERM; echo $$; sleep 1000 & wait` }),
-  )
-  for (const job of jobs) await until('its pid', () => job.events.length > 0)
+t.test(
+  'after the grace time a runner kills running commands, and hands the jobs back with their output',
+  async t => {
+    const gateway = await startStandInGateway(t)
+    const runner = await startRunner(t, gateway.url, { args: ['--grace', '1', '--concurrency', '2'] })
+    const jobs = [1, 2].map(() =>
+      gateway.add({ command: `trap 'echo last words; exit 0' TERM; echo $$; sleep 1000 & wait` }),
+    )
+    for (const job of jobs) await until('its pid', () => job.events.length > 0)
 
-  runner.signal('SIGTERM')
+    runner.signal('SIGTERM')
 
-  t.equal(await runner.ended(), 0)
-  for (const job of jobs) {
-    t.match(job, { status: 'queued', attempt: 1, result: null })
-    t.equal(linesOf(job)[1], 'last words')
-    t.ok(isGone(Number(linesOf(job)[0])))
-  }
-})
+    t.equal(await runner.ended(), 0)
+    for (const job of jobs) {
+      t.match(job, { status: 'queued', attempt: 1, result: null })
+      t.equal(linesOf(job)[1], 'last words')
+      t.ok(isGone(Number(linesOf(job)[0])))
+    }
+  },
+)
 
 // npm may hand on a Ctrl-C that the terminal has told the runner too.
-t.test('signals that come together are one, and cut no job short', async t => {
+t.test('signals that arrive together count as one and kill no command', async t => {
   const gateway = await startStandInGateway(t)
   const dir = await temporaryDir(t)
   const runner = await startRunner(t, gateway.url, { dir, args: ['--grace', '3600'] })
@@ -79,7 +82,7 @@ t.test('signals that come together are one, and cut no job short', async t => {
   t.match(job, { status: 'completed', result: { exit_code: 0 } })
 })
 
-t.test('a signal that comes later hurries', async t => {
+t.test('a later signal ends the grace time', async t => {
   const gateway = await startStandInGateway(t)
   const runner = await startRunner(t, gateway.url, { args: ['--grace', '3600'] })
   const job = gateway.add({ command: 'echo begun; exec sleep 1000' })
@@ -93,7 +96,7 @@ t.test('a signal that comes later hurries', async t => {
   t.equal(await runner.ended(), 0)
 })
 
-t.test('what cannot be handed back is said to be so, and left to its lease', async t => {
+t.test('a job that cannot be handed back is reported and left to its lease', async t => {
   const gateway = await startStandInGateway(t)
   const runner = await startRunner(t, gateway.url, { args: ['--grace', '0'] })
   const job = gateway.add({ command: 'echo $$; exec sleep 1000' })
@@ -108,7 +111,7 @@ t.test('what cannot be handed back is said to be so, and left to its lease', asy
   t.ok(isGone(Number(linesOf(job)[0])))
 })
 
-t.test('a gateway that is not there at the start is said not to be', async t => {
+t.test('an unreachable gateway is reported at the start', async t => {
   const runner = await launchRunner(t, `http://127.0.0.1:${await freePort()}`)
 
   t.equal(await runner.ended(), 1)
@@ -118,7 +121,7 @@ t.test('a gateway that is not there at the start is said not to be', async t => 
   )
 })
 
-t.test('a gateway that is overloaded at the start is waited for', async t => {
+t.test('the start waits for an overloaded gateway', async t => {
   const gateway = await startStandInGateway(t)
   let refusals = 2
   gateway.fault = () => (refusals-- > 0 ? { status: 503 } : undefined)
@@ -129,7 +132,7 @@ t.test('a gateway that is overloaded at the start is waited for', async t => {
   t.match(await untilEnded(job), { status: 'completed' })
 })
 
-t.test('a token that is refused is said to be, at the start and later', async t => {
+t.test('a refused token is reported, at the start and later', async t => {
   const gateway = await startStandInGateway(t)
   const wrong = await launchRunner(t, gateway.url, { token: 'wrong' })
   t.equal(await wrong.ended(), 1)
@@ -146,7 +149,7 @@ t.test('a token that is refused is said to be, at the start and later', async t 
   t.ok(isGone(Number(linesOf(job)[0])))
 })
 
-t.test('a wrong usage is refused with the remedy, and the token is not taken from the arguments', async t => {
+t.test('wrong usage is refused with the remedy, and a token in the arguments is not accepted', async t => {
   const dir = await temporaryDir(t)
   const good = ['runner', '--project', 'site', '--dir', dir]
   const env = { SLUICE_TOKEN: 'token' }
@@ -170,7 +173,7 @@ t.test('a wrong usage is refused with the remedy, and the token is not taken fro
   }
 })
 
-t.test('--help and the document tell the same options', async t => {
+t.test('--help and the document list the same options', async t => {
   const help = startProgram(t, { args: ['runner', '--help'] })
 
   t.equal(await help.ended(), 0)

@@ -39,7 +39,7 @@ async function status(url: string, apiKey: string): Promise<number> {
   return (await fetch(`${url}/api/items`, { headers: { 'x-api-key': apiKey } })).status
 }
 
-t.test('the first key of all is made on the command line, alone on the standard output', async t => {
+t.test('the command line creates the first key and prints only the key to standard output', async t => {
   const gateway = await startGateway(t)
   const env = { DATABASE_URL: gateway.databaseUrl }
 
@@ -55,7 +55,7 @@ t.test('the first key of all is made on the command line, alone on the standard 
   })
 })
 
-t.test('what a key may is said when it is made, and shown in the list', async t => {
+t.test('the permissions of a key are printed when it is created, and in the list', async t => {
   const { url } = await createDatabase(t)
   const env = { DATABASE_URL: url }
   const common = ['create', '--workspace', 'acme', '--role', 'viewer']
@@ -108,7 +108,7 @@ t.test('a key is rotated and revoked by its id, at once for the gateways too', a
   )
 })
 
-t.test('the embedded database of a gateway that runs is found by its folder', async t => {
+t.test('the embedded database of a running gateway is found by its folder', async t => {
   const folder = await temporaryFolder()
   t.teardown(() => rm(folder, { recursive: true, force: true, maxRetries: 20 }))
   const env = { DATA_DIR: folder }

@@ -17,7 +17,7 @@ interface Entry {
 
 const MINUTE_MS = 60_000
 
-t.test('what is refused is on record, where it belongs as far as that is known for sure', async t => {
+t.test('refused callers are on record, in their workspace if it is verified', async t => {
   const gateway = await startGateway(t)
   const { id, key } = await createKey(gateway)
   const wrongKey = `${key.slice(0, -1)}${key.endsWith('a') ? 'b' : 'a'}`
@@ -80,7 +80,7 @@ t.test('requests without credentials or without permission are not failed authen
   t.match(found, [{ details: { code: 'token-invalid' } }])
 })
 
-t.test('a flood is on record as a few entries and a count, for each address and workspace', async t => {
+t.test('a flood is recorded as a few entries and a count per address and workspace', async t => {
   const { pool } = await createDatabase(t)
   const clock = { now: Date.parse('2026-01-01T00:00:00Z') }
   const { failed } = failures(pool, clock)
@@ -107,7 +107,7 @@ t.test('a flood is on record as a few entries and a count, for each address and 
   t.equal(found.length, 21 + 1 + 10 + 1)
 })
 
-t.test('what a proxy writes that is no address is counted as one, as the rate limit does', async t => {
+t.test('entries of a proxy that are no address count as one address, as in the rate limit', async t => {
   const { pool, url: databaseUrl } = await createDatabase(t)
   const { close, url } = await startGateway(t, { databaseUrl, env: { TRUSTED_PROXIES: '127.0.0.1' } })
 
@@ -122,7 +122,7 @@ t.test('what a proxy writes that is no address is counted as one, as the rate li
   t.match(found.at(-1), { address: 'unknown', details: { left_out: 20 } })
 })
 
-t.test('addresses without end cost bounded memory and bounded rows, and are counted', async t => {
+t.test('any number of addresses costs bounded memory and rows, and is counted', async t => {
   const { pool } = await createDatabase(t)
   const clock = { now: Date.now() }
   const { failed } = failures(pool, clock)

@@ -105,7 +105,7 @@ t.test('each SQLSTATE as Postgres raises it: the answer, the notice on a stream,
 })
 
 t.test(
-  'a transaction that the server ended for its idling is a 503, and its connection is replaced',
+  'a transaction that the server ended because it idled is a 503, and its connection is replaced',
   async t => {
     const { pool } = await createDatabase(t)
     const idle = inTransaction(pool, async client => {

@@ -44,7 +44,7 @@ for (const [kind, prepare] of Object.entries(KINDS)) {
     await seed(pool, THEIRS)
     const tables = await tablesOf(pool)
 
-    t.test('two workspaces take turns on one connection and never see each other', async t => {
+    t.test('two workspaces alternate on one connection and never see each other’s rows', async t => {
       const random = randomFrom(11)
       const before = await settings(pool)
 
@@ -72,7 +72,7 @@ for (const [kind, prepare] of Object.entries(KINDS)) {
       )
     })
 
-    t.test('no table shows, takes or gives up rows of another workspace', async t => {
+    t.test('no table lets a workspace read, write or delete rows of another one', async t => {
       const before = await rowsOf(pool, tables, THEIRS)
       t.ok(tables.includes('items') && tables.includes('audit') && tables.includes('api_keys'))
 
@@ -94,7 +94,7 @@ for (const [kind, prepare] of Object.entries(KINDS)) {
       t.notOk(Object.values(before).includes(0), 'and there is one in each table')
     })
 
-    t.test('a statement that has forgotten the workspace reaches own rows only', async t => {
+    t.test('a statement without a workspace condition reaches only rows of its own workspace', async t => {
       const items = new Items({ database: pool, onCommitted: () => undefined })
 
       const deleted = await inWorkspace(pool, MINE, client => client.query('delete from sluice.items'))
@@ -132,7 +132,7 @@ for (const [kind, prepare] of Object.entries(KINDS)) {
       t.strictSame(rows, [{ count: 1 }])
     })
 
-    t.test('without a name there is no workspace', async t => {
+    t.test('an empty workspace name is refused', async t => {
       await t.rejects(
         inWorkspace(pool, '', async () => undefined),
         TypeError,
@@ -148,7 +148,7 @@ for (const [kind, prepare] of Object.entries(KINDS)) {
       }
     })
 
-    t.test('an event is seen where its stream is', async t => {
+    t.test('an event is visible in the workspace of its stream', async t => {
       const theirs = await ensureStream(pool, THEIRS, FEED)
 
       const page = await inWorkspace(pool, MINE, client => readPage(client, theirs, 0 as never, 10, 10_000))
@@ -178,7 +178,7 @@ t.test('a role that bypasses row-level security and may not create another role 
   t.match(gap, `create role sluice_request nologin; grant sluice_request to ${name};`)
 })
 
-t.test('who was granted the role of requests since the last start goes on without it', async t => {
+t.test('a role that was granted the role of requests since the last start runs without it', async t => {
   const { url, pool } = await createEmptyDatabase(t)
   const name = await createRole(t, url, pool)
   await pool.query(`create schema sluice authorization ${name}`)

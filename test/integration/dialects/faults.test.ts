@@ -112,7 +112,7 @@ t.test('a stream reports that its credentials have expired', async t => {
   t.match(JSON.parse(stream.messages.at(-1)?.data ?? ''), { code: 'auth-expired' })
 })
 
-t.test('a gateway that stops ends its streams, and the client goes on at another one', async t => {
+t.test('a stopping gateway ends its streams, and the client continues at another one', async t => {
   const leaving = await startGateway(t)
   const staying = await startGateway(t, { databaseUrl: leaving.databaseUrl })
   const job = await create(leaving.app, story)
@@ -147,7 +147,7 @@ const HEARTBEATS = [
 ] as const
 
 for (const [name, everyMs, heartbeat] of HEARTBEATS) {
-  t.test(`${name}: while nothing happens, a heartbeat comes every ${everyMs / 1_000} s`, async t => {
+  t.test(`${name}: an idle stream sends a heartbeat every ${everyMs / 1_000} s`, async t => {
     const { app, url } = await startGateway(t)
     const clock = movableClock(t)
     const job = await app.jobs.create(EDITOR, STORIES[name].job)

@@ -28,7 +28,7 @@ t.test('a filter that hides the last event hides neither the end nor its id', as
   }
 })
 
-t.test('lines end with the job, and a page of it can be read', async t => {
+t.test('a stream of lines ends with the job, and a page of it can be read', async t => {
   const { app, url } = await startGateway(t)
   const job = await play(app, story)
   const ids = await idsOf(app, job)
@@ -76,7 +76,7 @@ t.test('a client that starts at the head gets the snapshot and only later events
   )
 })
 
-t.test('an id is given only after the opening, so that nobody is left without it', async t => {
+t.test('the first id follows the opening messages, so every client gets them', async t => {
   const { app, url } = await startGateway(t)
   const job = await create(app, story)
 
@@ -88,7 +88,7 @@ t.test('an id is given only after the opening, so that nobody is left without it
   t.equal(stream.messages.find(({ event }) => event === 'snapshot')?.id, undefined)
 })
 
-t.test('a client that is only behind by the end is not sent away before it', async t => {
+t.test('a client that lacks only the last event gets it before the stream ends', async t => {
   const { app, url } = await startGateway(t)
   const job = await create(app, story)
   await run(app, story, job)

@@ -32,7 +32,7 @@ t.test(
   },
 )
 
-t.test('of many who come at once no more are let in', async t => {
+t.test('many concurrent listeners do not exceed the limit', async t => {
   const { app, url } = await startGateway(t)
   const job = await create(app, runs)
 
@@ -42,7 +42,7 @@ t.test('of many who come at once no more are let in', async t => {
   t.equal(first.filter(([message]) => message?.data.includes('"code":"limit"')).length, 10)
 })
 
-t.test('who follows a job is counted, and everybody is let go at its end', async t => {
+t.test('the clients of a job are counted, and their streams end with the job', async t => {
   const { app, url } = await startGateway(t)
   const job = await create(app, executions)
   const state = async () => {
@@ -66,24 +66,21 @@ t.test('who follows a job is counted, and everybody is let go at its end', async
   await until('none is left', async () => (await state()).clients === 0)
 })
 
-t.test(
-  'closing a job closes its streams on every process, and a client that broke off disturbs nobody',
-  async t => {
-    const one = await startGateway(t)
-    const two = await startGateway(t, { databaseUrl: one.databaseUrl })
-    const job = await create(one.app, executions)
-    const broken = await watch(t, one.url + executions.path(job.id))
-    const here = await watch(t, one.url + executions.path(job.id))
-    const there = await watch(t, two.url + executions.path(job.id))
-    await Promise.all([broken, here, there].map(stream => stream.until(1)))
+t.test('closing a job closes its streams on every process, also after a client disconnect', async t => {
+  const one = await startGateway(t)
+  const two = await startGateway(t, { databaseUrl: one.databaseUrl })
+  const job = await create(one.app, executions)
+  const broken = await watch(t, one.url + executions.path(job.id))
+  const here = await watch(t, one.url + executions.path(job.id))
+  const there = await watch(t, two.url + executions.path(job.id))
+  await Promise.all([broken, here, there].map(stream => stream.until(1)))
 
-    broken.response.socket.resetAndDestroy()
-    await run(one.app, executions, job)
-    await finish(one.app, executions, job)
+  broken.response.socket.resetAndDestroy()
+  await run(one.app, executions, job)
+  await finish(one.app, executions, job)
 
-    t.ok(await here.ended())
-    t.ok(await there.ended())
-    t.same(there.messages, here.messages)
-    t.equal(here.messages.at(-1)?.event, 'execution-complete')
-  },
-)
+  t.ok(await here.ended())
+  t.ok(await there.ended())
+  t.same(there.messages, here.messages)
+  t.equal(here.messages.at(-1)?.event, 'execution-complete')
+})

@@ -21,18 +21,15 @@ const NOTICES: readonly Notice[] = [
   { name: 'auth-revoked', data: {} },
 ]
 
-t.test(
-  'each dialect tells of faults in its own words, and keeps the connection open in its own way',
-  async t => {
-    for (const dialect of DIALECTS) {
-      const told = NOTICES.map(notice => dialect.notice(notice)?.toString())
+t.test('each dialect has its own messages for faults and its own keep-alive', async t => {
+  for (const dialect of DIALECTS) {
+    const told = NOTICES.map(notice => dialect.notice(notice)?.toString())
 
-      matchesGolden(t, `${dialect.name}-notices`, told.join(''))
-    }
-  },
-)
+    matchesGolden(t, `${dialect.name}-notices`, told.join(''))
+  }
+})
 
-t.test('what is nothing to the clients of a job is not told', async t => {
+t.test('notices that do not concern clients of a job are not sent', async t => {
   for (const dialect of DIALECTS) {
     for (const mode of ['normal', 'maintenance', 'draining'] as const) {
       t.equal(dialect.notice({ name: 'server.state', data: { mode } }), undefined, `${dialect.name} ${mode}`)
@@ -52,7 +49,7 @@ t.test('revoked credentials are reported like expired ones', async t => {
   }
 })
 
-t.test('nobody can say what the stream says itself', async t => {
+t.test('stored events cannot imitate the messages of the stream', async t => {
   t.equal(told(runnerJobs, 'stream.complete', '{}'), '')
   t.equal(told(runs, 'done', '{}'), '')
   t.equal(told(runs, 'snapshot', '{}'), '')
@@ -82,7 +79,7 @@ t.test('the message of a run is its stored data, with the type of the event befo
   )
 })
 
-t.test('a command that did not run to its end is an error, with the reason', async t => {
+t.test('a command that did not finish is an error with the reason', async t => {
   const cases: [status: string, result: object | null, message: string][] = [
     ['cancelled', null, 'The command was cancelled.'],
     ['interrupted', null, 'The command was interrupted: its runner was lost too often.'],

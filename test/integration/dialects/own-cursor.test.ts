@@ -50,7 +50,7 @@ function isOnly(id: string, ids: readonly string[]): boolean {
   return ids.length > 0 && ids.every(each => each === id)
 }
 
-t.test('whatever ends a quiet stream, its client keeps its place', async t => {
+t.test('a client of an idle stream keeps its place, whatever ends the stream', async t => {
   const clock = movableClock(t)
   const gateway = await startGateway(t, { env: { MAX_STREAM_AGE: '0', HEARTBEAT_MS: '15000' } })
   const all = await places(gateway)
@@ -85,7 +85,7 @@ t.test('whatever ends a quiet stream, its client keeps its place', async t => {
   }
 })
 
-t.test('a client that is sent away keeps its place, wherever it brought it', async t => {
+t.test('a refused client keeps its place, in the header or in the URL', async t => {
   const first = await startGateway(t)
   const all = await places(first)
   const proxy = await startProxy(t, first.databaseUrl)
@@ -126,7 +126,7 @@ t.test('a client that is sent away keeps its place, wherever it brought it', asy
   }
 })
 
-t.test('what is no event id is not sent back, but is not forgotten either', async t => {
+t.test('an invalid event id is not echoed, and the client is still treated as one with a place', async t => {
   const { url } = await startGateway(t, { env: { MAX_STREAMS: '1' } })
   const brings = `${url}/api/events?lastEventId=`
   const open = await openStream(t, `${brings}yesterday`, { headers: as('viewer') })

@@ -31,7 +31,7 @@ t.test('an executor drives a run over HTTP', async t => {
   t.notMatch(stream.text(), /"total"|"testsGenerated"/)
 })
 
-t.test('whenever a client comes, snapshot and later messages have each line once', async t => {
+t.test('the snapshot and later messages have each line once, whenever a client connects', async t => {
   const { app, url } = await startGateway(t)
   const job = await create(app, story)
   await app.jobs.claim(EDITOR, { runner: 'r', kinds: ['run'] }, new AbortController().signal)
@@ -55,7 +55,7 @@ t.test('whenever a client comes, snapshot and later messages have each line once
   }
 })
 
-t.test('a snapshot has the newest 5,000 lines, and says when there were more', async t => {
+t.test('a snapshot has the newest 5,000 lines, and is marked if there were more', async t => {
   const { app, url } = await startGateway(t)
   const job = await create(app, story)
   await run(app, story, job)
@@ -101,7 +101,7 @@ t.test('the token may be in the URL', async t => {
   await response.body?.cancel()
 })
 
-t.test('a line may hold anything that JSON can', async t => {
+t.test('a line may hold any text that JSON can', async t => {
   const { app, url } = await startGateway(t)
   const job = await create(app, story)
   await run(app, story, job)

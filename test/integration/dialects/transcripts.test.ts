@@ -8,7 +8,7 @@ import { as, startGateway } from '../../harness/gateway.js'
 import { matchesGolden, transcriptOf, watch } from '../../harness/transcript.js'
 
 for (const story of Object.values(STORIES)) {
-  t.test(`${story.name}: a client that is there before the job ends`, async t => {
+  t.test(`${story.name}: a client that connects before the job ends`, async t => {
     const { app, url } = await startGateway(t)
     const job = await create(app, story)
     const stream = await watch(t, url + story.path(job.id))
@@ -19,7 +19,7 @@ for (const story of Object.values(STORIES)) {
     matchesGolden(t, `${story.name}-running`, await transcriptOf(stream))
   })
 
-  t.test(`${story.name}: the same, when gateways learn of events by looking alone`, async t => {
+  t.test(`${story.name}: the same, when gateways find events only by polling`, async t => {
     const env = { BUS_NOTIFY: 'off' }
     const { app, databaseUrl } = await startGateway(t, { env })
     const { url } = await startGateway(t, { env, databaseUrl })
@@ -32,7 +32,7 @@ for (const story of Object.values(STORIES)) {
     matchesGolden(t, `${story.name}-running`, await transcriptOf(stream))
   })
 
-  t.test(`${story.name}: a client that comes after the end`, async t => {
+  t.test(`${story.name}: a client that connects after the end`, async t => {
     const { app, url } = await startGateway(t)
     const job = await play(app, story)
 
@@ -41,7 +41,7 @@ for (const story of Object.values(STORIES)) {
     matchesGolden(t, `${story.name}-finished`, await transcriptOf(stream))
   })
 
-  t.test(`${story.name}: a job that is cancelled`, async t => {
+  t.test(`${story.name}: a cancelled job`, async t => {
     const { app, url } = await startGateway(t)
     const job = await create(app, story)
     await run(app, story, job)
@@ -52,22 +52,25 @@ for (const story of Object.values(STORIES)) {
     matchesGolden(t, `${story.name}-cancelled`, await transcriptOf(stream))
   })
 
-  t.test(`${story.name}: a client that comes back gets the rest, by header or by URL`, async t => {
-    const { app, url } = await startGateway(t)
-    const job = await play(app, story)
-    const path = url + story.path(job.id)
-    const id = (await idsOf(app, job)).at(-3) ?? ''
+  t.test(
+    `${story.name}: a client that reconnects gets the remaining events, by header or by URL`,
+    async t => {
+      const { app, url } = await startGateway(t)
+      const job = await play(app, story)
+      const path = url + story.path(job.id)
+      const id = (await idsOf(app, job)).at(-3) ?? ''
 
-    const byHeader = await transcriptOf(await watch(t, path, id))
-    const byUrl = await transcriptOf(
-      await watch(t, `${path}${path.includes('?') ? '&' : '?'}last_event_id=${id}`),
-    )
+      const byHeader = await transcriptOf(await watch(t, path, id))
+      const byUrl = await transcriptOf(
+        await watch(t, `${path}${path.includes('?') ? '&' : '?'}last_event_id=${id}`),
+      )
 
-    matchesGolden(t, `${story.name}-resumed`, byHeader)
-    t.equal(byUrl, byHeader)
-  })
+      matchesGolden(t, `${story.name}-resumed`, byHeader)
+      t.equal(byUrl, byHeader)
+    },
+  )
 
-  t.test(`${story.name}: at its end there is nothing more, for ever`, async t => {
+  t.test(`${story.name}: after its end every reconnect gets 204`, async t => {
     const { app, url } = await startGateway(t)
     const job = await play(app, story)
     const id = (await idsOf(app, job)).at(-1) ?? ''
@@ -95,7 +98,7 @@ for (const story of Object.values(STORIES)) {
     )
   })
 
-  t.test(`${story.name}: a client for whom there is no room now`, async t => {
+  t.test(`${story.name}: a client beyond the limit of streams`, async t => {
     const { app, url } = await startGateway(t, { env: { MAX_STREAMS: '1' } })
     const job = await create(app, story)
     await watch(t, `${url}/api/events`)

@@ -12,7 +12,7 @@ t.test('every dialect is shown from its first byte to its end', async t => {
   for (const { name } of Object.values(STORIES)) t.ok(names.includes(`${name}-running`), name)
 })
 
-t.test('the transcripts are those that the code is held to', async t => {
+t.test('the documented transcripts are the golden ones', async t => {
   for (const { info, text } of shown) {
     const name = info.slice('text '.length)
     const [head = '', body = ''] = split(golden(name))

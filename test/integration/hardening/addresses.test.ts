@@ -46,7 +46,7 @@ const TRUSTED: readonly Case[] = [
   ['An empty list.', ['X-Forwarded-For: '], PEER],
 ]
 
-t.test('nobody chooses an address who is not a trusted proxy', async t => {
+t.test('a caller that is no trusted proxy cannot choose its address', async t => {
   for (const proxies of ['', '10.0.0.0/8,192.0.2.0/24']) {
     const { url, addressOf } = await startLogged(t, { TRUSTED_PROXIES: proxies })
 
@@ -65,7 +65,7 @@ t.test('in a forwarded list only the entry that a trusted proxy added counts', a
 })
 
 // Attack: a stolen key is used from elsewhere, with the address that it is bound to in a header.
-t.test('a key is taken from its addresses only, whatever is said about them', async t => {
+t.test('a key works from its addresses only, whatever addresses a caller claims', async t => {
   const { url } = await startLogged(t, { TRUSTED_PROXIES: PEER })
   const direct = await startLogged(t, {})
   const cases: readonly [base: string, status: number, forwarded: string][] = [
@@ -99,7 +99,7 @@ t.test('a key is taken from its addresses only, whatever is said about them', as
 })
 
 // Attack: each guess comes with another forged address, so that none of them is ever at its limit.
-t.test('forged addresses buy no further guesses', async t => {
+t.test('forged addresses allow no further guesses', async t => {
   const { url } = await startLogged(t, { RATE_LIMIT_MAX: '1000', RATE_LIMIT_ADDRESS_MAX: '10' })
 
   const statuses: number[] = []
@@ -115,7 +115,7 @@ t.test('forged addresses buy no further guesses', async t => {
 })
 
 // Attack: the address that is logged holds a line end and a line of its own, or is as long as a header may be.
-t.test('what is no address forges no log line', async t => {
+t.test('an invalid address forges no log line', async t => {
   const { url, lines } = await startLogged(t, { TRUSTED_PROXIES: PEER })
 
   for (const forged of [

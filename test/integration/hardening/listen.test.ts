@@ -41,7 +41,7 @@ t.test('a foreign role that listens to everything learns nothing of the events',
   }
 })
 
-t.test('it may read no table, call no function and set nothing of ours', async t => {
+t.test('that role may read no table, call no function and change no setting', async t => {
   const { url: databaseUrl, pool } = await createDatabase(t)
   const stranger = await foreignRole(t, databaseUrl, pool)
   const { rows: tables } = await pool.query<{ name: string }>(

@@ -117,7 +117,7 @@ const BODIES: readonly Attack[] = [
   ),
 ]
 
-t.test('too much is refused, and the next one is served', async t => {
+t.test('an oversized request is refused, and the next one is served', async t => {
   for (const { attack, method = 'GET', target, lines = [], type, body, statuses } of [...HEADS, ...BODIES]) {
     const head = [
       `${method} ${target} HTTP/1.1`,
@@ -152,7 +152,7 @@ t.test('a body without an end is cut off', async t => {
 })
 
 // Attack: a gigabyte is announced, so that room for it is made before a byte has come.
-t.test('a length that is announced is refused before the body', async t => {
+t.test('an announced length that is too large is refused before the body', async t => {
   const head = ['POST /api/events HTTP/1.1', 'Host: x', `Authorization: ${as('editor').authorization}`]
   const text = [...head, 'Content-Type: application/json', 'Content-Length: 1000000000', 'Connection: close']
 

@@ -55,7 +55,7 @@ const REWRITES: readonly Readonly<Record<string, string>>[] = [
 
 const isGuarded = ({ roles, method }: Route) => roles !== 'public' && !['HEAD', 'OPTIONS'].includes(method)
 
-t.test('no way to write a path opens it without a token', async t => {
+t.test('no spelling of a path opens it without a token', async t => {
   const { url, routes } = await gatewayWithRoutes(t)
   // The static file server answers 403 to a path that leads out of its folder.
   const refusals = [400, 401, 403, 404, 405, 414]
@@ -76,7 +76,7 @@ t.test('no way to write a path opens it without a token', async t => {
   t.ok(attacks.length > 1_000, `${attacks.length} requests`)
 })
 
-t.test('no way to write a path lifts a viewer above the role', async t => {
+t.test('no spelling of a path gives a viewer more than its role', async t => {
   const { url, routes } = await gatewayWithRoutes(t)
   const headers = { ...as('viewer'), 'Content-Length': '0' }
 

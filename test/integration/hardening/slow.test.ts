@@ -13,7 +13,7 @@ const MINUTE_MS = 60_000
 const gateway = await startGateway(t)
 const authorization = `Authorization: ${as('editor').authorization}`
 
-t.test('a request has a deadline for its head and for all of it', async t => {
+t.test('a request has a deadline for its head and one for the whole request', async t => {
   const { headersTimeout, requestTimeout, keepAliveTimeout } = gateway.app.server
 
   for (const [name, ms] of Object.entries({ headersTimeout, requestTimeout })) {
@@ -73,7 +73,7 @@ t.test('the gateway reads little of the requests that follow an open stream', as
 })
 
 // Attack: half of the connection is closed, so that the other half and its stream stay for ever.
-t.test('who closes one half of a stream has closed it', async t => {
+t.test('a client that closes its sending side has closed the stream', async t => {
   const before = streams()
   const sockets = await Promise.all(Array.from({ length: 50 }, () => open(t)))
   for (const socket of sockets) {
@@ -87,18 +87,18 @@ t.test('who closes one half of a stream has closed it', async t => {
 })
 
 // Attack: a long poll or a claim is asked for and left, again and again, and each goes on waiting for its time.
-t.test('who leaves while waiting is not waited for', async t => {
+t.test('a long poll ends when its client disconnects', async t => {
   const sockets = await Promise.all(Array.from({ length: 50 }, () => open(t)))
   for (const socket of sockets) {
     socket.write(
       `GET /api/events?wait=60s HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\n${authorization}\r\n\r\n`,
     )
   }
-  await until('50 who wait', () => gateway.app.guard.watched >= 50)
+  await until('50 long polls', () => gateway.app.guard.watched >= 50)
 
   for (const socket of sockets) socket.destroy()
 
-  await until('nobody who waits', () => gateway.app.guard.watched === 0)
+  await until('no long poll', () => gateway.app.guard.watched === 0)
 })
 
 function streams(): number {

@@ -14,7 +14,7 @@ const first = await startGateway(t)
 const second = await startGateway(t, { databaseUrl: first.databaseUrl })
 
 // Attack: somebody who reads the log as it is written is as quick as the client itself.
-t.test('of fifty who race for a ticket over two gateways one gets the stream', async t => {
+t.test('fifty clients race with one ticket over two gateways, and one gets the stream', async t => {
   const { url } = await ticket('/api/events')
 
   const streams = await Promise.all(
@@ -26,7 +26,7 @@ t.test('of fifty who race for a ticket over two gateways one gets the stream', a
   t.equal(statuses.filter(status => status === 401).length, RACERS - 1)
 })
 
-t.test('a ticket that was used is no good to anybody else', async t => {
+t.test('a used ticket does not work for another client', async t => {
   const { url } = await ticket('/api/events')
   const stream = await openStream(t, `${first.url}${url}`)
   const cookie = cookieOf(stream.response.headers['set-cookie'])
@@ -52,7 +52,7 @@ t.test('the cookie alone opens nothing', async t => {
 })
 
 // Attack: a ticket for a harmless stream is taken to another one, or to a route that changes something.
-t.test('a ticket is good for its path and for reading it alone', async t => {
+t.test('a ticket works only for its path, and only to read it', async t => {
   const made = await job()
   const { ticket: text } = await ticket(`/api/jobs/${made}/events`)
   const elsewhere = [
@@ -87,7 +87,7 @@ t.test('a ticket is good for its path and for reading it alone', async t => {
 })
 
 // Attack: a viewer asks for a ticket to more than they may have, or to somebody else's.
-t.test('nobody gets a ticket for more than they may do', async t => {
+t.test('a ticket allows no more than its principal may do', async t => {
   for (const path of [
     '/api/items',
     '/api/keys',
