@@ -22,7 +22,7 @@ function problemIn(t: Test, client: RawClient): unknown {
 }
 
 // Attack (Slowloris): thousands of connections, each of which sends a byte now and then, hold the server's sockets.
-t.test('a head that trickles in is cut off with 408, however steadily it trickles', async t => {
+t.test('a head that arrives slowly is cut off with 408, however steadily it arrives', async t => {
   const { url } = await startGateway(t, { httpLimits: SHORT })
   const client = await connectRaw(t, portOf(url), 'GET /health HTTP/1.1\nHost: x\n')
   const trickle = setInterval(() => client.socket.writable && client.socket.write('X-A: b\r\n'), 20)
@@ -34,7 +34,7 @@ t.test('a head that trickles in is cut off with 408, however steadily it trickle
   t.match(client.text(), /connection: close/i)
 })
 
-t.test('so are a body that trickles in, and a connection that says nothing', async t => {
+t.test('a slow body is cut off with 408, and a silent connection is closed', async t => {
   const { url } = await startGateway(t, { httpLimits: SHORT })
   const silent = await connectRaw(t, portOf(url), '')
   const head = `POST /api/events HTTP/1.1\nHost: x\nAuthorization: ${as('editor').authorization}\nContent-Type: application/json\nContent-Length: 5000\n\n{`
@@ -60,7 +60,7 @@ t.test('a connection without a request is closed, a stream is not', async t => {
   t.notOk(stream.response.complete, 'open for longer than any of the limits')
 })
 
-t.test('a head that is too large, or of too many parts, is refused whole', async t => {
+t.test('a head that is too large, or has too many headers, is refused', async t => {
   const { url } = await startGateway(t)
   const many = (count: number) => Array.from({ length: count }, (_, n) => `X-${n}: a\n`).join('')
   const send = async (path: string, headers: string) => {
@@ -110,7 +110,7 @@ t.test('a malformed request gets a 400 with an id, and the connection is closed'
   }
 })
 
-t.test('what a client says out of turn is not answered in the middle of its stream', async t => {
+t.test('bytes that a client sends during its stream get no answer in the stream', async t => {
   const gateway = await startGateway(t)
   const headers = `Accept: text/event-stream\nAuthorization: ${as('viewer').authorization}\n`
   const client = await connectRaw(t, portOf(gateway.url), get('/api/events', '1.1', headers))

@@ -48,7 +48,7 @@ t.test('the poll finds events without a wake', async t => {
   await until('the events', () => stream.events.length === 3)
 })
 
-t.test('the poll becomes quick as soon as the bus is down', async t => {
+t.test('the poll becomes faster as soon as the bus is down', async t => {
   const { pool, tailer, bus } = await start(t, { status: 'listening' })
   const stream = await follow(pool, tailer)
 
@@ -132,7 +132,7 @@ t.test('a stream that is far behind is not paused', async t => {
   t.ok(Math.min(...pauses(turns)) < 2 * TURN_MS)
 })
 
-t.test('the tailer tries until the database is back, and says since when it fails', async t => {
+t.test('the tailer retries until the database is back, and reports since when it fails', async t => {
   const { pool, url } = await createDatabase(t)
   const proxy = await startProxy(t, url)
   const { tailer } = await start(t, { database: pool, url: proxy.url })

@@ -5,7 +5,7 @@ import { startItems } from './service.js'
 const service = await startItems(t)
 const bracket = { part_number: 'A01-0002', description: 'Bracket, left', item_type: 'part' }
 
-t.test('an item that is created can be read back from its Location, and the feed tells of it', async t => {
+t.test('a created item can be read at its Location, and the feed has its event', async t => {
   const editor = service.as('create')
 
   const created = await editor.post('/api/items', {
@@ -24,7 +24,7 @@ t.test('an item that is created can be read back from its Location, and the feed
   t.equal(read.headers.get('x-sluice-head'), event?.id)
 })
 
-t.test('properties come back as they went in: order, odd keys, nothing stripped', async t => {
+t.test('properties are returned unchanged: same order, odd keys, nothing stripped', async t => {
   const editor = service.as('properties')
   const properties =
     '{"z":1,"a":{"line\\nbreak":"ü\\u2028\\"","":[]},"line\\nbreak":true,"constructor":"x","etag":null}'
@@ -40,7 +40,7 @@ t.test('properties come back as they went in: order, odd keys, nothing stripped'
   t.equal(read.text, created.text)
 })
 
-t.test('a part number that is taken is refused, and nothing happens', async t => {
+t.test('a part number that is taken is refused, and nothing changes', async t => {
   const editor = service.as('taken')
   await editor.post('/api/items', bracket)
 
@@ -52,7 +52,7 @@ t.test('a part number that is taken is refused, and nothing happens', async t =>
   t.equal((await service.feed('taken')).length, 1)
 })
 
-t.test('a change replaces what it names, and its event tells the revision', async t => {
+t.test('a change replaces only the fields in it, and its event has the revision', async t => {
   const editor = service.as('patch')
   const created = await editor.post('/api/items', { ...bracket, properties: { mass_kg: 1 } })
 
@@ -74,7 +74,7 @@ t.test('a change replaces what it names, and its event tells the revision', asyn
   )
 })
 
-t.test('a revision keeps what the item was; its two events follow each other', async t => {
+t.test('a revision keeps the earlier item, and its two events follow each other', async t => {
   const editor = service.as('revise')
   await editor.post('/api/items', { ...bracket, properties: { mass_kg: 1 } })
   await editor.patch('/api/items/A01-0002', { properties: { mass_kg: 2 } })
@@ -117,44 +117,41 @@ t.test('a revision keeps what the item was; its two events follow each other', a
   t.equal(headers.get('x-sluice-head'), feed.at(-1)?.id)
 })
 
-t.test(
-  'a deleted item is gone with its revisions; its part number starts anew, with tags of its own',
-  async t => {
-    const editor = service.as('delete')
-    const first = await editor.post('/api/items', bracket)
-    await editor.post('/api/items/A01-0002/revisions', { comment: 'Of the first life' })
+t.test('a deleted item loses its revisions, and its part number starts anew with other tags', async t => {
+  const editor = service.as('delete')
+  const first = await editor.post('/api/items', bracket)
+  await editor.post('/api/items/A01-0002/revisions', { comment: 'Of the first life' })
 
-    const deleted = await editor.delete('/api/items/A01-0002')
-    const gone = [
-      await editor.get('/api/items/A01-0002'),
-      await editor.get('/api/items/A01-0002/revisions'),
-      await editor.patch('/api/items/A01-0002', { description: 'x' }, { 'if-match': '*' }),
-      await editor.post('/api/items/A01-0002/revisions', { comment: 'x' }),
-      await editor.delete('/api/items/A01-0002', { 'if-match': '"x"' }),
-    ]
-    const second = await editor.post('/api/items', bracket)
-    const revisions = await editor.get('/api/items/A01-0002/revisions')
-    const stale = await editor.delete('/api/items/A01-0002', { 'if-match': first.body.etag })
+  const deleted = await editor.delete('/api/items/A01-0002')
+  const gone = [
+    await editor.get('/api/items/A01-0002'),
+    await editor.get('/api/items/A01-0002/revisions'),
+    await editor.patch('/api/items/A01-0002', { description: 'x' }, { 'if-match': '*' }),
+    await editor.post('/api/items/A01-0002/revisions', { comment: 'x' }),
+    await editor.delete('/api/items/A01-0002', { 'if-match': '"x"' }),
+  ]
+  const second = await editor.post('/api/items', bracket)
+  const revisions = await editor.get('/api/items/A01-0002/revisions')
+  const stale = await editor.delete('/api/items/A01-0002', { 'if-match': first.body.etag })
 
-    t.equal(deleted.status, 204)
-    t.equal(deleted.text, '')
-    t.same(
-      gone.map(({ status, body }) => [status, body.code]),
-      Array(5).fill([404, 'not-found']),
-    )
-    t.equal(second.status, 201)
-    t.equal(second.body.revision, 1)
-    t.same(
-      revisions.body.revisions.map(revision => revision.comment),
-      ['Created'],
-    )
-    t.equal(stale.status, 412)
-    t.same(
-      (await service.feed('delete')).map(({ type }) => type),
-      ['item.created', 'revision.created', 'item.updated', 'item.deleted', 'item.created'],
-    )
-  },
-)
+  t.equal(deleted.status, 204)
+  t.equal(deleted.text, '')
+  t.same(
+    gone.map(({ status, body }) => [status, body.code]),
+    Array(5).fill([404, 'not-found']),
+  )
+  t.equal(second.status, 201)
+  t.equal(second.body.revision, 1)
+  t.same(
+    revisions.body.revisions.map(revision => revision.comment),
+    ['Created'],
+  )
+  t.equal(stale.status, 412)
+  t.same(
+    (await service.feed('delete')).map(({ type }) => type),
+    ['item.created', 'revision.created', 'item.updated', 'item.deleted', 'item.created'],
+  )
+})
 
 t.test('If-Match decides whether a change is made, and a refusal shows the current tag', async t => {
   const editor = service.as('if-match')
@@ -186,7 +183,7 @@ t.test('If-Match decides whether a change is made, and a refusal shows the curre
   t.same([any.status, revised.status, deleted.status], [200, 201, 204])
 })
 
-t.test('If-None-Match saves a client the item that it has, and still tells the head', async t => {
+t.test('If-None-Match spares a client the item that it has, and still returns the headers', async t => {
   const editor = service.as('if-none-match')
   const { body } = await editor.post('/api/items', bracket)
 
@@ -200,7 +197,7 @@ t.test('If-None-Match saves a client the item that it has, and still tells the h
   t.equal(changed.status, 200)
 })
 
-t.test('content that cannot be kept is refused with the reason, and nothing happens', async t => {
+t.test('content that cannot be stored is refused with the reason, and nothing changes', async t => {
   const editor = service.as('content')
   await editor.post('/api/items', bracket)
   const before = await editor.get('/api/items/A01-0002')
@@ -235,7 +232,7 @@ t.test('content that cannot be kept is refused with the reason, and nothing happ
   t.equal((await service.feed('content')).length, 1)
 })
 
-t.test('a part number is what its pattern says, percent-encoded or not', async t => {
+t.test('a part number matches its pattern, percent-encoded or not', async t => {
   const editor = service.as('part-number')
   const longest = 'x'.repeat(64)
   await editor.post('/api/items', { ...bracket, part_number: 'a.B_c-9' })

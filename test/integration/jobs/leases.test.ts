@@ -6,33 +6,30 @@ import { as } from '../../harness/gateway.js'
 import { until } from '../../harness/until.js'
 import { attempt, expire, type JobsService, startJobs, types } from './service.js'
 
-t.test(
-  'a job whose lease expires is tried again, so often and not more, and is interrupted then',
-  async t => {
-    const service = await startJobs(t, { gateways: 2 })
-    const { id } = await service.create({ max_attempts: 2 })
+t.test('a job whose lease expires is retried up to its limit of attempts, and then interrupted', async t => {
+  const service = await startJobs(t, { gateways: 2 })
+  const { id } = await service.create({ max_attempts: 2 })
 
-    await service.claim()
-    await expire(service.pool, id)
-    await until('it waits again', async () => (await read(service, id)).status === 'queued')
-    const again = await read(service, id)
-    const second = await service.claim()
-    await expire(service.pool, id)
-    await until('it has ended', async () => (await read(service, id)).ended_at !== null)
+  await service.claim()
+  await expire(service.pool, id)
+  await until('it waits again', async () => (await read(service, id)).status === 'queued')
+  const again = await read(service, id)
+  const second = await service.claim()
+  await expire(service.pool, id)
+  await until('it has ended', async () => (await read(service, id)).ended_at !== null)
 
-    t.match(again, { attempt: 1, runner: null, lease_expires_at: null, started_at: null })
-    t.match(second, { id, attempt: 2 })
-    t.match(await read(service, id), { status: 'interrupted', attempt: 2, runner: 'r', result: null })
-    t.match(await service.stream(id), [
-      { type: 'job.created' },
-      { type: 'job.started', data: { attempt: 1 } },
-      { type: 'job.requeued', data: { job_id: id, attempt: 1, reason: 'lease-expired' }, actor: null },
-      { type: 'job.started', data: { attempt: 2 } },
-      { type: 'job.interrupted', data: { job_id: id, status: 'interrupted', result: null, attempt: 2 } },
-    ])
-    t.same(types(await service.feed()), ['job.created', 'job.started', 'job.started', 'job.interrupted'])
-  },
-)
+  t.match(again, { attempt: 1, runner: null, lease_expires_at: null, started_at: null })
+  t.match(second, { id, attempt: 2 })
+  t.match(await read(service, id), { status: 'interrupted', attempt: 2, runner: 'r', result: null })
+  t.match(await service.stream(id), [
+    { type: 'job.created' },
+    { type: 'job.started', data: { attempt: 1 } },
+    { type: 'job.requeued', data: { job_id: id, attempt: 1, reason: 'lease-expired' }, actor: null },
+    { type: 'job.started', data: { attempt: 2 } },
+    { type: 'job.interrupted', data: { job_id: id, status: 'interrupted', result: null, attempt: 2 } },
+  ])
+  t.same(types(await service.feed()), ['job.created', 'job.started', 'job.started', 'job.interrupted'])
+})
 
 t.test(
   'an attempt that lost its lease can do nothing any more, whichever runner has the job now',
@@ -63,14 +60,14 @@ t.test(
   },
 )
 
-t.test('an attempt that has not begun yet has nothing to say', async t => {
+t.test('an attempt that has not begun cannot report anything', async t => {
   const service = await startJobs(t)
   const { id } = await service.create()
 
   for (const answer of await everythingBy(service, id, 1)) t.equal(answer.body.code, 'lease-lost')
 })
 
-t.test('a heartbeat lengthens the lease, also one that has expired unnoticed, and is no event', async t => {
+t.test('a heartbeat extends the lease, even one that expired before a sweep, and is no event', async t => {
   const service = await startJobs(t, { env: { DATABASE_POOL: '2' } })
   const { id } = await service.create()
   const claimed = await service.claim({ lease_ms: 5_000 })
@@ -84,7 +81,7 @@ t.test('a heartbeat lengthens the lease, also one that has expired unnoticed, an
   t.equal((await service.stream(id)).length, 2)
 })
 
-t.test('a runner that keeps a job beyond its time loses it, whatever its heart says', async t => {
+t.test('a runner that exceeds the timeout of a job loses it, despite its heartbeats', async t => {
   const service = await startJobs(t)
   const { id } = await service.create({ timeout_ms: 1_000 })
   const { started_at, lease_expires_at } = await service.claim({ lease_ms: 300_000 })
@@ -96,25 +93,28 @@ t.test('a runner that keeps a job beyond its time loses it, whatever its heart s
   t.equal(Date.parse(beat.body.lease_expires_at ?? ''), longest)
 })
 
-t.test('a job that is handed back keeps its place, and is never interrupted by that', async t => {
-  const service = await startJobs(t)
-  const first = await service.create({ title: 'first', max_attempts: 1 })
-  await service.create({ title: 'second' })
+t.test(
+  'a job that is handed back keeps its place in the queue, and is never interrupted by that',
+  async t => {
+    const service = await startJobs(t)
+    const first = await service.create({ title: 'first', max_attempts: 1 })
+    await service.create({ title: 'second' })
 
-  for (let n = 1; n <= 3; n += 1) {
-    t.match(await service.claim(), { title: 'first', attempt: n })
-    const released = await service.as('runner').post(`/api/jobs/${first.id}/release`, undefined, attempt(n))
-    t.match(released.body, { status: 'queued', runner: null, lease_expires_at: null, attempt: n })
-  }
+    for (let n = 1; n <= 3; n += 1) {
+      t.match(await service.claim(), { title: 'first', attempt: n })
+      const released = await service.as('runner').post(`/api/jobs/${first.id}/release`, undefined, attempt(n))
+      t.match(released.body, { status: 'queued', runner: null, lease_expires_at: null, attempt: n })
+    }
 
-  t.match((await service.stream(first.id)).at(-1), {
-    type: 'job.requeued',
-    data: { job_id: first.id, attempt: 3, reason: 'handed-back' },
-    actor: 'runner-of-acme',
-  })
-})
+    t.match((await service.stream(first.id)).at(-1), {
+      type: 'job.requeued',
+      data: { job_id: first.id, attempt: 3, reason: 'handed-back' },
+      actor: 'runner-of-acme',
+    })
+  },
+)
 
-t.test('cancelling a running job ends it at once, and its runner learns it by its next call', async t => {
+t.test('cancelling a running job ends it at once, and the next call of its runner reports it', async t => {
   const service = await startJobs(t)
   const { id } = await service.create()
   await service.claim()
@@ -127,7 +127,7 @@ t.test('cancelling a running job ends it at once, and its runner learns it by it
     t.match({ ...answer.body, status: answer.status }, { status: 409, code: 'job-ended' })
 })
 
-t.test('a workspace whose feed is locked or closed holds up no other', async t => {
+t.test('a workspace whose feed is locked or closed delays no other', async t => {
   const service = await startJobs(t)
   const [locked, closed, free] = await Promise.all(
     ['locked', 'closed', 'free'].map(async workspace => {
@@ -153,7 +153,7 @@ t.test('a workspace whose feed is locked or closed holds up no other', async t =
   t.equal(await statusOf(service, closed), 'running')
 })
 
-t.test('expired leases are taken once however many sweep, and none while paused', async t => {
+t.test('concurrent sweeps take each expired lease once, and none while paused', async t => {
   const service = await startJobs(t)
   await service.gateways[0].close()
   const author = { id: 'ann', workspace: 'acme' }
@@ -192,7 +192,7 @@ t.test('expired leases are taken once however many sweep, and none while paused'
   t.match(rows, [{ count: 30 }])
 })
 
-t.test('in maintenance a runner keeps its job, and nobody gets one', async t => {
+t.test('in maintenance a runner keeps its job, and no runner gets a new one', async t => {
   const service = await startJobs(t)
   const { id } = await service.create()
   await service.create()

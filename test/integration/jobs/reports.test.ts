@@ -6,7 +6,7 @@ import { attempt, startJobs, types } from './service.js'
 
 const output = (n: number) => ({ type: 'output', data: { n } })
 
-t.test('events are stored all together, in order, and each answer names its place', async t => {
+t.test('events of a request are stored together, in order, and the answer has their ids', async t => {
   const service = await startJobs(t)
   const { id } = await service.create()
   await service.claim()
@@ -32,7 +32,7 @@ t.test('events are stored all together, in order, and each answer names its plac
   t.equal((await service.feed()).length, 2, 'the feed is not told of them')
 })
 
-t.test('an editor may speak for a job that waits or runs, a runner for its own attempt only', async t => {
+t.test('an editor may add events to a waiting or running job, a runner only to its own attempt', async t => {
   const service = await startJobs(t)
   const { id } = await service.create()
   const [editor, runner] = [service.as('editor'), service.as('runner')]
@@ -53,33 +53,42 @@ t.test('an editor may speak for a job that waits or runs, a runner for its own a
   t.same(types(await service.stream(id)), ['job.created', 'output', 'job.started', 'output'])
 })
 
-t.test('a request that is repeated with its key is stored once, also after the end of the job', async t => {
-  const service = await startJobs(t)
-  const { id } = await service.create()
-  await service.claim()
-  const runner = service.as('runner')
-  const headers = { ...attempt(1), 'idempotency-key': 'batch-7' }
-  const post = (events: unknown) => runner.post(`/api/jobs/${id}/events`, events, headers)
+t.test(
+  'a request repeated with its idempotency key is stored once, also after the end of the job',
+  async t => {
+    const service = await startJobs(t)
+    const { id } = await service.create()
+    await service.claim()
+    const runner = service.as('runner')
+    const headers = { ...attempt(1), 'idempotency-key': 'batch-7' }
+    const post = (events: unknown) => runner.post(`/api/jobs/${id}/events`, events, headers)
 
-  const [first, second] = await Promise.all([post([output(1), output(2)]), post([output(1), output(2)])])
-  const other = await post([output(9)])
-  await runner.post(`/api/jobs/${id}/complete`, {}, attempt(1))
-  const late = await post([output(1), output(2)])
-  const bad = await runner.post(`/api/jobs/${id}/events`, output(1), {
-    ...headers,
-    'idempotency-key': 'with space',
-  })
+    const [first, second] = await Promise.all([post([output(1), output(2)]), post([output(1), output(2)])])
+    const other = await post([output(9)])
+    await runner.post(`/api/jobs/${id}/complete`, {}, attempt(1))
+    const late = await post([output(1), output(2)])
+    const bad = await runner.post(`/api/jobs/${id}/events`, output(1), {
+      ...headers,
+      'idempotency-key': 'with space',
+    })
 
-  t.same([first?.status, second?.status, late.status], [201, 201, 201])
-  t.same(first?.body.events, second?.body.events)
-  t.same(first?.body.events, late.body.events)
-  t.equal(late.headers.get('idempotency-replayed'), 'true')
-  t.match({ ...other.body, status: other.status }, { status: 422, code: 'idempotency-key-reused' })
-  t.match(bad.body, { code: 'invalid-idempotency-key' })
-  t.same(types(await service.stream(id)), ['job.created', 'job.started', 'output', 'output', 'job.completed'])
-})
+    t.same([first?.status, second?.status, late.status], [201, 201, 201])
+    t.same(first?.body.events, second?.body.events)
+    t.same(first?.body.events, late.body.events)
+    t.equal(late.headers.get('idempotency-replayed'), 'true')
+    t.match({ ...other.body, status: other.status }, { status: 422, code: 'idempotency-key-reused' })
+    t.match(bad.body, { code: 'invalid-idempotency-key' })
+    t.same(types(await service.stream(id)), [
+      'job.created',
+      'job.started',
+      'output',
+      'output',
+      'job.completed',
+    ])
+  },
+)
 
-t.test('a key that was refused may be used again', async t => {
+t.test('an idempotency key of a refused request may be used again', async t => {
   const service = await startJobs(t)
   const { id } = await service.create()
   const headers = { ...attempt(1), 'idempotency-key': 'early' }
@@ -93,7 +102,7 @@ t.test('a key that was refused may be used again', async t => {
   t.equal(now.headers.get('idempotency-replayed'), null)
 })
 
-t.test('nobody writes the status of a job by hand, nor past the job into its stream', async t => {
+t.test('no caller can write status events of a job, or publish to its stream directly', async t => {
   const service = await startJobs(t)
   const { id } = await service.create()
   const editor = service.as('editor')
@@ -124,7 +133,7 @@ t.test('nobody writes the status of a job by hand, nor past the job into its str
   t.same(types(await service.stream(id)), ['job.created'])
 })
 
-t.test('what is no event, no result, or too much of it, is refused with the reason', async t => {
+t.test('an invalid or oversized event or result is refused with the reason', async t => {
   const service = await startJobs(t)
   const { id } = await service.create()
   await service.claim()

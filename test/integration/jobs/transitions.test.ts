@@ -69,7 +69,7 @@ const ENDINGS = [
 ] as const
 
 for (const [route, status] of ENDINGS) {
-  t.test(`a job that is ${status} has had its last event and takes nothing more`, async t => {
+  t.test(`a job that is ${status} has its last event and accepts no others`, async t => {
     const service = await startJobs(t)
     const { id } = await service.create()
     await service.claim()
@@ -95,7 +95,7 @@ for (const [route, status] of ENDINGS) {
   })
 }
 
-t.test('a job that waits can be cancelled, and not completed or failed', async t => {
+t.test('a waiting job can be cancelled, but not completed or failed', async t => {
   const service = await startJobs(t)
   const { id } = await service.create()
   const editor = service.as('editor')
@@ -112,7 +112,7 @@ t.test('a job that waits can be cancelled, and not completed or failed', async t
   t.same(types(await service.stream(id)), ['job.created', 'job.cancelled'])
 })
 
-t.test('a job that is started with its creation is in nobody’s queue and has no lease', async t => {
+t.test('a job that is created as started is in no queue and has no lease', async t => {
   const service = await startJobs(t)
   const author = { id: 'ann', workspace: 'acme' }
 
@@ -124,7 +124,7 @@ t.test('a job that is started with its creation is in nobody’s queue and has n
   t.equal((await service.as('editor').post(`/api/jobs/${job.id}/complete`)).body.status, 'completed')
 })
 
-t.test('of twenty writers that end a job at once one does, and its event is the last', async t => {
+t.test('twenty writers end a job at once, one succeeds, and its event is the last', async t => {
   const service = await startJobs(t, { gateways: 2 })
 
   for (let round = 0; round < 5; round += 1) {
@@ -207,7 +207,7 @@ t.test('a change and its events are stored together or not at all', async t => {
   t.equal((await service.pool.query(`select from sluice.streams where kind = 'job'`)).rowCount, 2)
 })
 
-t.test('where the feed is closed no job changes', async t => {
+t.test('while the feed is closed no job changes', async t => {
   const service = await startJobs(t)
   const { id } = await service.create()
   await service.pool.query(`select sluice.close_stream(id) from sluice.streams where name = 'feed'`)

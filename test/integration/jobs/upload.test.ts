@@ -38,62 +38,68 @@ t.test('fifty thousand lines are stored in order, the first before the last is s
   t.ok(stored.every(({ data }, at) => data.n === at + 1))
 })
 
-t.test('no more is held than one piece of the upload, however long it is and slow the database', async t => {
-  let produced = 0
-  let stored = 0
-  let furthest = 0
-  const piece = Buffer.from(line(1).repeat(2_000))
-  async function* body() {
-    for (let n = 0; n < 200; n += 1) {
-      produced += 2_000
-      furthest = Math.max(furthest, produced - stored)
-      yield piece
+t.test(
+  'the gateway buffers one chunk of an upload, however long it is and however slow the database',
+  async t => {
+    let produced = 0
+    let stored = 0
+    let furthest = 0
+    const piece = Buffer.from(line(1).repeat(2_000))
+    async function* body() {
+      for (let n = 0; n < 200; n += 1) {
+        produced += 2_000
+        furthest = Math.max(furthest, produced - stored)
+        yield piece
+      }
     }
-  }
 
-  const total = await upload({
-    body: body(),
-    repeatable: false,
-    signal: new AbortController().signal,
-    hold: () => {},
-    read: text => prepare(JSON.parse(text)),
-    store: async batch => {
-      await new Promise(resolve => setImmediate(resolve))
-      stored += batch.length
-    },
-  })
+    const total = await upload({
+      body: body(),
+      repeatable: false,
+      signal: new AbortController().signal,
+      hold: () => {},
+      read: text => prepare(JSON.parse(text)),
+      store: async batch => {
+        await new Promise(resolve => setImmediate(resolve))
+        stored += batch.length
+      },
+    })
 
-  t.equal(total, 400_000)
-  t.ok(furthest <= 4_000, `${furthest} lines were held at most`)
-})
+    t.equal(total, 400_000)
+    t.ok(furthest <= 4_000, `${furthest} lines were held at most`)
+  },
+)
 
-t.test('a broken line ends the upload: what came before it is stored, and the answer says where', async t => {
-  const service = await startJobs(t)
-  const cases: [bad: string, status: number, code: string, detail: RegExp][] = [
-    ['{"type":"output"', 400, 'invalid-json', /^Line 1501: .*1500 events/],
-    ['{"type":"output"}', 400, 'invalid-request', /data/],
-    ['{"type":"a b","data":{}}', 400, 'invalid-request', /type/],
-    ['[{"type":"a","data":{}}]', 400, 'invalid-request', /object/],
-    ['{"type":"job.completed","data":{}}', 400, 'reserved-type', /status/],
-    ['{"type":"a","data":{"__proto__":1}}', 400, 'forbidden-key', /__proto__/],
-    [`{"type":"a","data":{"x":"${'x'.repeat(300_000)}"}}`, 413, 'event-too-large', /262144/],
-    [`{"type":"a","data":{"x":"${'x'.repeat(2_000_000)}"}}`, 413, 'event-too-large', /Line 1501/],
-  ]
+t.test(
+  'a broken line ends the upload: earlier lines are stored, and the error has the line number',
+  async t => {
+    const service = await startJobs(t)
+    const cases: [bad: string, status: number, code: string, detail: RegExp][] = [
+      ['{"type":"output"', 400, 'invalid-json', /^Line 1501: .*1500 events/],
+      ['{"type":"output"}', 400, 'invalid-request', /data/],
+      ['{"type":"a b","data":{}}', 400, 'invalid-request', /type/],
+      ['[{"type":"a","data":{}}]', 400, 'invalid-request', /object/],
+      ['{"type":"job.completed","data":{}}', 400, 'reserved-type', /status/],
+      ['{"type":"a","data":{"__proto__":1}}', 400, 'forbidden-key', /__proto__/],
+      [`{"type":"a","data":{"x":"${'x'.repeat(300_000)}"}}`, 413, 'event-too-large', /262144/],
+      [`{"type":"a","data":{"x":"${'x'.repeat(2_000_000)}"}}`, 413, 'event-too-large', /Line 1501/],
+    ]
 
-  for (const [bad, status, code, detail] of cases) {
-    const { id } = await service.create()
-    const before = Array.from({ length: 1_500 }, (_, n) => line(n)).join('')
-    const after = Array.from({ length: 20_000 }, (_, n) => line(n)).join('')
-    const answer = await send(service, id, Readable.from([before, `${bad}\n`, after]), as('editor'))
+    for (const [bad, status, code, detail] of cases) {
+      const { id } = await service.create()
+      const before = Array.from({ length: 1_500 }, (_, n) => line(n)).join('')
+      const after = Array.from({ length: 20_000 }, (_, n) => line(n)).join('')
+      const answer = await send(service, id, Readable.from([before, `${bad}\n`, after]), as('editor'))
 
-    t.match(
-      { ...answer.body, status: answer.status },
-      { status, code, detail, line: 1_501, stored: 1_500 },
-      bad.slice(0, 60),
-    )
-    t.equal(await count(service, id), 1_500)
-  }
-})
+      t.match(
+        { ...answer.body, status: answer.status },
+        { status, code, detail, line: 1_501, stored: 1_500 },
+        bad.slice(0, 60),
+      )
+      t.equal(await count(service, id), 1_500)
+    }
+  },
+)
 
 t.test('lines before a broken line in the same chunk are stored as well', async t => {
   const stored: PreparedEvent[] = []
@@ -111,26 +117,29 @@ t.test('lines before a broken line in the same chunk are stored as well', async 
   t.equal(stored.length, 2)
 })
 
-t.test('an upload that finds no room stores its lines so far, and says how many', async t => {
-  const stored: PreparedEvent[] = []
-  const held: number[] = []
-  const refused = upload({
-    body: Readable.from([Buffer.from(line(1)), Buffer.from(`${line(2)}{"type"`), Buffer.from(line(3))]),
-    repeatable: false,
-    signal: new AbortController().signal,
-    hold: bytes => {
-      held.push(bytes)
-      if (bytes > 0) throw new Problem(503, 'memory-low', 'No room.')
-    },
-    read: text => prepare(JSON.parse(text)),
-    store: async batch => void stored.push(...batch),
-  })
+t.test(
+  'an upload that gets no more memory keeps its lines so far, and the error has their number',
+  async t => {
+    const stored: PreparedEvent[] = []
+    const held: number[] = []
+    const refused = upload({
+      body: Readable.from([Buffer.from(line(1)), Buffer.from(`${line(2)}{"type"`), Buffer.from(line(3))]),
+      repeatable: false,
+      signal: new AbortController().signal,
+      hold: bytes => {
+        held.push(bytes)
+        if (bytes > 0) throw new Problem(503, 'memory-low', 'No room.')
+      },
+      read: text => prepare(JSON.parse(text)),
+      store: async batch => void stored.push(...batch),
+    })
 
-  await t.rejects(refused, { status: 503, code: 'memory-low', members: { stored: 2, line: 3 } })
+    await t.rejects(refused, { status: 503, code: 'memory-low', members: { stored: 2, line: 3 } })
 
-  t.same(held, [0, 7])
-  t.equal(stored.length, 2)
-})
+    t.same(held, [0, 7])
+    t.equal(stored.length, 2)
+  },
+)
 
 t.test('blank lines are skipped, CRLF ends a line, and the last one needs no end', async t => {
   const service = await startJobs(t)
@@ -146,7 +155,7 @@ t.test('blank lines are skipped, CRLF ends a line, and the last one needs no end
   )
 })
 
-t.test('characters survive the borders between pieces', async t => {
+t.test('characters that are split between chunks stay whole', async t => {
   const stored: PreparedEvent[] = []
   const text = `${JSON.stringify({ type: 'a', data: { x: 'ü🔩\u2028' } })}\n`.repeat(3)
 
@@ -165,7 +174,7 @@ t.test('characters survive the borders between pieces', async t => {
   )
 })
 
-t.test('an upload that is repeated with its key stores every line once', async t => {
+t.test('an upload repeated with its idempotency key stores every line once', async t => {
   const service = await startJobs(t)
   const { id } = await service.create()
   const lines = Array.from({ length: 2_500 }, (_, n) => line(n))
@@ -189,7 +198,7 @@ t.test('an upload that is repeated with its key stores every line once', async t
   t.equal(await count(service, id), 2_500)
 })
 
-t.test('of an upload whose sender goes away the complete lines are stored', async t => {
+t.test('after a client disconnect the complete lines of an upload are stored', async t => {
   const service = await startJobs(t)
   const { id } = await service.create()
   const cut = request(`${service.gateways[0].url}/api/jobs/${id}/events`, {
@@ -245,7 +254,7 @@ t.test('an upload ends when its credentials are revoked, even while nothing arri
 })
 
 // Attack: the same with a token that ends meanwhile, and lines that wait for a full batch.
-t.test('an upload ends with its token, and says what is stored', async t => {
+t.test('an upload ends when its token expires, and the error has the number of stored lines', async t => {
   const service = await startJobs(t)
   const { id } = await service.create()
   const exp = Math.floor(Date.now() / 1_000) + 3
@@ -268,7 +277,7 @@ t.test('an upload ends with its token, and says what is stored', async t => {
   t.equal(await count(service, id), 1_000)
 })
 
-t.test('a line that is not UTF-8 is refused, and not those before it', async t => {
+t.test('a line that is not UTF-8 is refused, and the lines before it are stored', async t => {
   const service = await startJobs(t)
   const { id } = await service.create()
   const bad = Buffer.from('{"type":"a","data":{"x":"M\xfcller"}}\n', 'latin1')

@@ -5,7 +5,7 @@ import { type JobsService, startJobs } from './service.js'
 
 const WAITING = 60
 
-t.test('a crowd of claims that wait has the queue looked into once, and gets each job once', async t => {
+t.test('many waiting claims share one query of the queue, and each gets another job', async t => {
   const service = await startJobs(t)
   const [{ app }] = service.gateways
   const statements = statementsOf(service)
@@ -43,7 +43,7 @@ t.test('a claim for another kind of job gets it, although other claims came firs
   )
 })
 
-t.test('a claim that waits takes a slot, and is refused where there is none', async t => {
+t.test('a waiting claim takes a stream slot, and is refused when none is free', async t => {
   const service = await startJobs(t, { env: { MAX_STREAMS_PER_PRINCIPAL: '2' } })
   const [{ app }] = service.gateways
   const wait = () => service.as('runner').post('/api/jobs/claim', { runner: 'r', wait_ms: 30_000 })
@@ -64,7 +64,7 @@ t.test('a claim that waits takes a slot, and is refused where there is none', as
   t.equal(app.streamSlots.holders.principal, 0, 'they are given back')
 })
 
-t.test('claims that wait are answered when the queue cannot be read', async t => {
+t.test('waiting claims get an answer when the queue cannot be read', async t => {
   const service = await startJobs(t)
   const [{ app }] = service.gateways
   const waiting = Array.from({ length: 3 }, () =>

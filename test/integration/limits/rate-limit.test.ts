@@ -46,7 +46,7 @@ t.test('gateways on one database share the budget of a principal', async t => {
   t.equal(await statusOf(second, as('editor')), 200, 'somebody else goes on')
 })
 
-t.test('without the database each gateway counts for itself', async t => {
+t.test('without the database each gateway counts alone', async t => {
   const env = { RATE_LIMIT_MAX: '5' }
   const first = await startGateway(t)
   const proxy = await startProxy(t, first.databaseUrl)
@@ -73,8 +73,8 @@ t.test(
     t.match(await refused.json(), { status: 429, code: 'rate-limited', detail: /your address/ })
     t.match(refused.headers.get('retry-after'), /^[1-9]\d*$/)
     t.equal(refused.headers.get('www-authenticate'), null)
-    t.equal(await statusOf(gateway, {}), 429, 'to bring nothing is to fail too')
-    t.equal(await statusOf(gateway, {}, '/openapi.json'), 429, 'and so do public routes count')
+    t.equal(await statusOf(gateway, {}), 429, 'a request without credentials counts as a failure')
+    t.equal(await statusOf(gateway, {}, '/openapi.json'), 429, 'a public route is limited too')
     t.equal(await statusOf(gateway, as('viewer')), 200, 'a good token')
     t.equal(await statusOf(gateway, { 'x-api-key': key }), 200, 'a key that is known')
     t.equal(await statusOf(gateway, {}, '/health'), 200)
@@ -82,7 +82,7 @@ t.test(
 )
 
 // Attack: keys are tried out by the thousand, each of which would cost the database a look-up.
-t.test('of an address that has failed too often, no unknown key or ticket is looked up', async t => {
+t.test('no unknown key or ticket is looked up for an address that has failed too often', async t => {
   const first = await startGateway(t)
   const proxy = await startProxy(t, first.databaseUrl)
   const env = { RATE_LIMIT_MAX: '1000', RATE_LIMIT_ADDRESS_MAX: '5' }
@@ -104,7 +104,7 @@ t.test('of an address that has failed too often, no unknown key or ticket is loo
   t.equal(await statusOf(gateway, {}, ticket), 429)
 })
 
-t.test('a browser’s EventSource is sent away softly, so that it may come back', async t => {
+t.test('a browser’s EventSource gets a retry time, so it reconnects later', async t => {
   const gateway = await startGateway(t, { env: { RATE_LIMIT_MAX: '1000', RATE_LIMIT_ADDRESS_MAX: '2' } })
   await spendAll(gateway, {})
 
@@ -117,7 +117,7 @@ t.test('a browser’s EventSource is sent away softly, so that it may come back'
 })
 
 // Attack: a caller whose proxy writes nonsense as the address, or leaves before it is asked for.
-t.test('what is no address is one address', async t => {
+t.test('all invalid addresses count as one address', async t => {
   const env = { RATE_LIMIT_MAX: '1000', RATE_LIMIT_ADDRESS_MAX: '2', TRUSTED_PROXIES: '127.0.0.1' }
   const gateway = await startGateway(t, { env })
   const from = (address: string) => statusOf(gateway, { 'x-forwarded-for': address }, '/openapi.json')

@@ -49,20 +49,23 @@ t.test('within a window the limit is exact, and each caller has its own', async 
   t.match(limit.spend('grace'), { allowed: true, remaining: 4, resetMs: MINUTE })
 })
 
-t.test('the window slides: the last minute counts for as much of it as is not over', async t => {
-  const { spend, clock } = limitOf(t, { max: 100 })
-  clock.at = NOON + 0.9 * MINUTE
-  t.equal(spend('ada', 200), 100)
+t.test(
+  'the window slides: the last minute counts by the share of it that is still in the window',
+  async t => {
+    const { spend, clock } = limitOf(t, { max: 100 })
+    clock.at = NOON + 0.9 * MINUTE
+    t.equal(spend('ada', 200), 100)
 
-  clock.at = NOON + MINUTE
-  t.equal(spend('ada', 200), 0, 'a new minute alone brings nothing')
-  clock.at = NOON + 1.25 * MINUTE
-  t.equal(spend('ada', 200), 25, 'a quarter of it brings a quarter')
-  clock.at = NOON + 3 * MINUTE
-  t.equal(spend('ada', 200), 100, 'after two quiet minutes nothing is left of it')
-})
+    clock.at = NOON + MINUTE
+    t.equal(spend('ada', 200), 0, 'a new minute alone brings nothing')
+    clock.at = NOON + 1.25 * MINUTE
+    t.equal(spend('ada', 200), 25, 'a quarter of it brings a quarter')
+    clock.at = NOON + 3 * MINUTE
+    t.equal(spend('ada', 200), 100, 'after two quiet minutes nothing is left of it')
+  },
+)
 
-t.test('who comes back when told is let in, and a moment before is not', async t => {
+t.test('a caller that waits until the reset is allowed, and shortly before it is refused', async t => {
   const random = randomFrom(41)
   for (let round = 0; round < 300; round += 1) {
     const { limit, spend, clock } = limitOf(t, { max: 1 + random.integer(50) })
@@ -82,7 +85,7 @@ t.test('who comes back when told is let in, and a moment before is not', async t
   t.pass('in 300 histories')
 })
 
-t.test('what remains is there until the window ends, whatever was before', async t => {
+t.test('the remaining budget stays available until the window ends, whatever was spent before', async t => {
   const random = randomFrom(42)
   for (let round = 0; round < 300; round += 1) {
     const { limit, spend, clock } = limitOf(t, { max: 2 + random.integer(50) })
@@ -131,7 +134,7 @@ t.test('the limit is exceeded at most by the requests between two exchanges', as
   t.ok(allowed <= 100 + 4 * 5, `${allowed}`)
 })
 
-t.test('clocks of processes may be far apart, and be set wrong', async t => {
+t.test('the clocks of processes may differ widely and be wrong', async t => {
   const { pool } = await createDatabase(t)
   const exchange = exchangeBy(pool, FORTNIGHT)
   const [early, late] = [1, 2].map(() => limitOf(t, { max: 50, windowMs: FORTNIGHT, exchange }))
@@ -154,7 +157,7 @@ t.test('clocks of processes may be far apart, and be set wrong', async t => {
   )
 })
 
-t.test('nobody waits for the database, and without it each process counts for itself', async t => {
+t.test('requests never wait for the database, and without it each process counts alone', async t => {
   let reachable = false
   const sent: number[] = []
   const exchange: Exchange = async counts => {
@@ -180,7 +183,7 @@ t.test('nobody waits for the database, and without it each process counts for it
   t.equal(spend('ada', 10), 0)
 })
 
-t.test('what is counted while an exchange is under way belongs to the next', async t => {
+t.test('requests counted during an exchange are sent with the next one', async t => {
   let total = 0
   let answer = () => {}
   const exchange: Exchange = async ([count]) => {
@@ -205,7 +208,7 @@ t.test('what is counted while an exchange is under way belongs to the next', asy
   t.equal(total, 28)
 })
 
-t.test('a window that ends during an exchange, or before one, is not lost', async t => {
+t.test('the counts of a window that ends before or during an exchange are not lost', async t => {
   const { pool } = await createDatabase(t)
   let shift = 0
   const byDatabase = exchangeBy(pool, MINUTE)
@@ -223,7 +226,7 @@ t.test('a window that ends during an exchange, or before one, is not lost', asyn
   t.equal(limit.spend('ada').remaining, 100 - 60 - 11)
 })
 
-t.test('who has hardly begun to spend, and what is refused, costs no exchange', async t => {
+t.test('callers with few requests, and refused requests, cause no exchange', async t => {
   let exchanges = 0
   const exchange: Exchange = async counts => {
     exchanges += 1
@@ -242,7 +245,7 @@ t.test('who has hardly begun to spend, and what is refused, costs no exchange', 
   t.equal(exchanges, 1)
 })
 
-t.test('looking whether anything is left spends nothing', async t => {
+t.test('refusal() spends nothing', async t => {
   const { limit, spend } = limitOf(t, { max: 2 })
 
   for (let times = 0; times < 5; times += 1) t.equal(limit.refusal('ada'), undefined)
@@ -252,7 +255,7 @@ t.test('looking whether anything is left spends nothing', async t => {
   t.equal(limit.refusal('grace'), undefined)
 })
 
-t.test('of too many callers the ones not seen for longest begin anew', async t => {
+t.test('beyond the limit of callers the least recently seen ones start with a full budget', async t => {
   const { spend } = limitOf(t, { max: 1, remembered: 10 })
   spend('ada', 1)
 
@@ -263,7 +266,7 @@ t.test('of too many callers the ones not seen for longest begin anew', async t =
   t.equal(spend('ada', 1), 1)
 })
 
-t.test('two processes that tell of the same callers in opposite order wait for nobody', async t => {
+t.test('two processes that send the same callers in opposite order do not deadlock', async t => {
   const { pool } = await createDatabase(t)
   const exchange = exchangeBy(pool, FORTNIGHT)
   const counts = Array.from({ length: 300 }, (_, caller) => ({ key: `c${caller}`, current: 2, previous: 1 }))

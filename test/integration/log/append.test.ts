@@ -58,25 +58,28 @@ t.test('a reader never sees a position before the one below it', async t => {
   t.equal((await logged(pool)).length, 240)
 })
 
-t.test('a writer waits for the one before it, and follows it or takes its place', async t => {
-  const { pool } = await createDatabase(t)
-  const first = await connect(t, pool)
-  const second = await connect(t, pool)
-  const pid = await backendOf(second)
-  await append(pool, 'zero')
+t.test(
+  'a writer waits for the one before it, and gets the next position, or the same one after a rollback',
+  async t => {
+    const { pool } = await createDatabase(t)
+    const first = await connect(t, pool)
+    const second = await connect(t, pool)
+    const pid = await backendOf(second)
+    await append(pool, 'zero')
 
-  for (const end of ['commit', 'rollback']) {
-    await first.query('begin')
-    await append(first, `before.${end}`)
-    const waiting = append(second, `after.${end}`)
-    await untilBlocked(pool, pid)
-    await first.query(end)
-    await waiting
-  }
+    for (const end of ['commit', 'rollback']) {
+      await first.query('begin')
+      await append(first, `before.${end}`)
+      const waiting = append(second, `after.${end}`)
+      await untilBlocked(pool, pid)
+      await first.query(end)
+      await waiting
+    }
 
-  t.strictSame(await typesOf(pool), ['zero', 'before.commit', 'after.commit', 'after.rollback'])
-  t.ok(isDense(await logged(pool)))
-})
+    t.strictSame(await typesOf(pool), ['zero', 'before.commit', 'after.commit', 'after.rollback'])
+    t.ok(isDense(await logged(pool)))
+  },
+)
 
 t.test('two transactions that create the same stream at once both write to it', async t => {
   const { pool } = await createDatabase(t)
@@ -140,7 +143,7 @@ t.test('a closed stream refuses appends, also those that waited while it was clo
   t.equal(again.rows[0].closed, false, 'it is closed once')
 })
 
-t.test('bad events are refused with what is wrong and what to do', async t => {
+t.test('bad events are refused with the fault and the remedy', async t => {
   const { pool } = await createDatabase(t)
   const call = (...values: unknown[]) =>
     pool.query('select * from sluice.append($1, $2, $3, $4::json)', values)
@@ -184,7 +187,7 @@ t.test('data may be as large and as deep as documented, and brackets in strings 
   )
 })
 
-t.test('names and reserved types are those of the code', async t => {
+t.test('SQL has the same rules for names and reserved types as the code', async t => {
   const { pool } = await createDatabase(t)
   const samples = [
     'a A 0 . _ : / @ - $ a. a_ a: a/ a@ a- a* a,b é ☃ a\tb a\nb a\n $system'.split(' '),

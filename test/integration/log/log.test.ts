@@ -86,7 +86,7 @@ t.test('an event is read back byte for byte', async t => {
   t.equal(await readEvent(pool, id, 4 as Position), undefined)
 })
 
-t.test('a page has at most as many events and bytes as asked, but at least one event', async t => {
+t.test('a page has at most the requested events and bytes, but at least one event', async t => {
   const { pool, id } = await streamOf(t, [])
   for (let index = 0; index < 5; index += 1)
     await append(pool, 'feed', 'a', JSON.stringify({ a: 'x'.repeat(10_000) }))
@@ -100,7 +100,7 @@ t.test('a page has at most as many events and bytes as asked, but at least one e
   t.strictSame(await places(1, 9, 1), [2])
 })
 
-t.test('events beyond the limit are not fetched from where large data lies', async t => {
+t.test('events beyond the limit are not read from TOAST', async t => {
   const { pool, id } = await streamOf(t, [])
   for (let index = 0; index < 20; index += 1)
     await append(pool, 'feed', 'a', JSON.stringify({ a: 'x'.repeat(100_000) }))
@@ -122,7 +122,7 @@ t.test('events beyond the limit are not fetched from where large data lies', asy
   t.equal((await fetched()) - one, 20 * one)
 })
 
-t.test('a page names the place that it continues, also where it has nothing', async t => {
+t.test('a page has an anchor, even if it is empty', async t => {
   const { pool, id } = await streamOf(t, ['a', 'b', 'c'])
   const base = (await readBounds(pool, id))?.base.eventId
   const second = (await readEvent(pool, id, 2 as Position))?.eventId
@@ -145,7 +145,7 @@ t.test('a page names the place that it continues, also where it has nothing', as
   t.equal(await anchor(1), undefined)
 })
 
-t.test('a filtered page has the matching events, and says how far it looked', async t => {
+t.test('a filtered page has the matching events and the position up to which it read', async t => {
   const { pool, id } = await streamOf(t, [
     'item.created',
     'item_created',
@@ -175,7 +175,7 @@ t.test('a filtered page has the matching events, and says how far it looked', as
   t.strictSame((await read('none', 1, 4, 1)).last, fourth)
 })
 
-t.test('a filtered page looks at a bounded stretch, and ends early when it grows large', async t => {
+t.test('a filtered page reads a bounded range, and ends early when it grows large', async t => {
   const { pool, id } = await streamOf(t, [])
   await pool.query(`select sluice.publish('w', 'feed', 'common', '{}') from generate_series(1, 10500)`)
   const data = JSON.stringify({ a: 'x'.repeat(262_000) })

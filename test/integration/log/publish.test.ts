@@ -54,7 +54,7 @@ t.test('a rollback takes its events with it, and a savepoint its own', async t =
   t.strictSame(rows, [{ name: 'feed' }])
 })
 
-t.test('a transaction that has published and goes on working holds up nobody', async t => {
+t.test('a transaction that has published and goes on working delays no other writer', async t => {
   const { pool } = await createDatabase(t)
   const slow = await connect(t, pool)
   await slow.query('begin')
@@ -122,7 +122,7 @@ t.test('10,000 publishes in one transaction cost as much each as 1,000 do', asyn
   t.ok(isDense(await logged(pool)))
 })
 
-t.test('a stream that is closed is refused at the call, or at COMMIT if it was closed since', async t => {
+t.test('a closed stream is refused at the call, or at COMMIT if it was closed in between', async t => {
   const { pool } = await createDatabase(t)
   const client = await connect(t, pool)
   await client.query('create table public.change (n int)')
@@ -150,7 +150,7 @@ t.test('under REPEATABLE READ a COMMIT behind the tail gets an error that asks i
   t.strictSame(await typesOf(pool), ['one', 'two'])
 })
 
-t.test('a COMMIT waits for a writer before it, and comes after it', async t => {
+t.test('a COMMIT waits for an earlier writer, and its events follow', async t => {
   const { pool } = await createDatabase(t)
   const [writer, client] = [await connect(t, pool), await connect(t, pool)]
   const pid = await backendOf(client)
@@ -167,7 +167,7 @@ t.test('a COMMIT waits for a writer before it, and comes after it', async t => {
   t.strictSame(await typesOf(pool), ['first', 'second'])
 })
 
-t.test('constraints set to immediate, and triggers switched off, lose no event', async t => {
+t.test('immediate constraints and disabled triggers lose no event', async t => {
   const { pool } = await createDatabase(t)
   const client = await connect(t, pool)
   await client.query('begin')

@@ -73,7 +73,7 @@ async function commits(pool: Database, stream: string): Promise<number> {
   return rows[0]?.count ?? 0
 }
 
-t.test('a receipt tells where the events are in the log', async t => {
+t.test('a receipt has the positions of the events', async t => {
   const { pool, publisher, told } = await startPublisher(t)
 
   const receipt = await publisher.publish(request(['a', 'b']))
@@ -108,7 +108,7 @@ t.test('when onCommitted names a stream, its new event can be read', async t => 
   }
 })
 
-t.test('what arrives while a flush is in flight is committed together, in the order of arrival', async t => {
+t.test('requests that arrive during a flush are committed together, in the order of arrival', async t => {
   const fixture = await startPublisher(t)
   const { inFlight, letGo } = await holdUp(t, fixture)
 
@@ -147,7 +147,7 @@ t.test('a batch is bounded by events and by bytes, but a request is never cut', 
   t.ok(isDense(await logged(fixture.pool, 'many')))
 })
 
-t.test('a bad request fails alone and whole; its neighbours are stored in their order', async t => {
+t.test('a bad request fails as a whole, and the other requests of its batch are stored in order', async t => {
   const fixture = await startPublisher(t)
   const { letGo } = await holdUp(t, fixture)
   const { publisher } = fixture
@@ -175,7 +175,7 @@ t.test('a bad request fails alone and whole; its neighbours are stored in their 
   t.strictSame(await typesOf(fixture.pool), ['a', 'c', 'd', 'f'])
 })
 
-t.test('what cannot be an event is refused before it waits', async t => {
+t.test('an invalid event is refused before it waits', async t => {
   const { pool, publisher } = await startPublisher(t)
   const published = (data: Record<string, unknown>, type = 'a') =>
     result(
@@ -199,7 +199,7 @@ t.test('what cannot be an event is refused before it waits', async t => {
   t.strictSame(await logged(pool), [])
 })
 
-t.test('a closed stream refuses, and a batch with it does not', async t => {
+t.test('a closed stream refuses its requests, and the rest of the batch is stored', async t => {
   const fixture = await startPublisher(t)
   await fixture.pool.query(`select sluice.close_stream(sluice.ensure_stream('w', 'job'))`)
   const { letGo } = await holdUp(t, fixture)
@@ -238,7 +238,7 @@ t.test('an idempotency key makes a retried publish one event', async t => {
   t.equal(await result(publisher.publish(request(['a', 'b'], { idempotencyKey: 'k', actor: 'you' }))), '3,4')
 })
 
-t.test('more requests than may wait are refused, and those that wait are stored', async t => {
+t.test('requests beyond the limit are refused, and waiting ones are stored', async t => {
   const fixture = await startPublisher(t)
   const { letGo } = await holdUp(t, fixture)
 
@@ -254,7 +254,7 @@ t.test('more requests than may wait are refused, and those that wait are stored'
   t.ok(isDense(await logged(fixture.pool)))
 })
 
-t.test('more bytes than may wait are refused, whatever their number', async t => {
+t.test('bytes beyond the limit are refused, whatever the number of requests', async t => {
   const fixture = await startPublisher(t)
   const { letGo } = await holdUp(t, fixture)
   const large = request([], { events: [{ type: 'a', data: { a: 'x'.repeat(250_000) } }] })
@@ -270,7 +270,7 @@ t.test('more bytes than may wait are refused, whatever their number', async t =>
   t.equal(new Set(await Promise.all(waiting)).size, 135, 'what is small still fitted')
 })
 
-t.test('a stream that a transaction keeps locked is busy, the others are not', async t => {
+t.test('a stream that a transaction keeps locked is busy, and other streams are not', async t => {
   const fixture = await startPublisher(t)
   const { inFlight, letGo } = await holdUp(t, fixture)
 
@@ -284,7 +284,7 @@ t.test('a stream that a transaction keeps locked is busy, the others are not', a
   t.equal(await result(fixture.publisher.publish(request(['b'], { stream: 'held' }))), '2')
 })
 
-t.test('a caller that goes away takes its request back while it waits, not when it is in flight', async t => {
+t.test('a client disconnect withdraws a waiting request, but not one in flight', async t => {
   const fixture = await startPublisher(t)
   const { letGo } = await holdUp(t, fixture)
   const [gone, late] = [new AbortController(), new AbortController()]
@@ -304,7 +304,7 @@ t.test('a caller that goes away takes its request back while it waits, not when 
   t.strictSame(await typesOf(fixture.pool), ['a'])
 })
 
-t.test('closing refuses what waits, answers what is in flight, and is fine twice', async t => {
+t.test('closing refuses waiting requests and answers those in flight; closing twice is fine', async t => {
   const fixture = await startPublisher(t)
   const { inFlight, letGo } = await holdUp(t, fixture)
   const waiting = fixture.publisher.publish(request(['a']))
@@ -319,7 +319,7 @@ t.test('closing refuses what waits, answers what is in flight, and is fine twice
   t.equal(await result(inFlight), '2')
 })
 
-t.test('a database that cannot be reached has stored nothing', async t => {
+t.test('while the database is unreachable a publish fails as not stored', async t => {
   const pool = createPool('postgres://127.0.0.1:1/none', { max: 1, name: 'test', onError: () => undefined })
   t.teardown(() => pool.end())
   const told: unknown[] = []
@@ -340,7 +340,7 @@ t.test('a database that cannot be reached has stored nothing', async t => {
   t.strictSame(told, [])
 })
 
-t.test('when a flush loses its connection, each of its callers hears that nobody knows', async t => {
+t.test('when a flush loses its connection, each caller gets an error with an unknown result', async t => {
   const fixture = await startPublisher(t)
   const { pool, publisher } = fixture
   const { inFlight, letGo } = await holdUp(t, fixture)
@@ -364,7 +364,7 @@ t.test('when a flush loses its connection, each of its callers hears that nobody
   await Promise.all(refusals)
 })
 
-t.test('a fault of ours is not dressed up as a problem of the caller', async t => {
+t.test('a fault of the gateway is not reported as a fault of the caller', async t => {
   const fixture = await startPublisher(t)
   await fixture.pool.query('alter table sluice.events rename column actor to author')
 

@@ -13,40 +13,43 @@ import { until } from '../../harness/until.js'
 
 const MOST = 3
 
-t.test('a workspace has so many streams at most; over it a publish is refused alone', async t => {
-  const gateway = await startGateway(t, { env: { MAX_STORED_STREAMS_PER_WORKSPACE: `${MOST}` } })
-  const { database } = gateway.app
-  await until('the limit is known to SQL', async () => (await limitIn(database)) === MOST)
+t.test(
+  'a workspace has a limit of streams, beyond which only the publish to a new one is refused',
+  async t => {
+    const gateway = await startGateway(t, { env: { MAX_STORED_STREAMS_PER_WORKSPACE: `${MOST}` } })
+    const { database } = gateway.app
+    await until('the limit is known to SQL', async () => (await limitIn(database)) === MOST)
 
-  const first = await Promise.all(
-    Array.from({ length: 20 }, (_, n) => publishTo(gateway, 'acme', `s${n % 5}`)),
-  )
-  const stored = await namesIn(database, 'acme')
-  const [existing = ''] = stored
+    const first = await Promise.all(
+      Array.from({ length: 20 }, (_, n) => publishTo(gateway, 'acme', `s${n % 5}`)),
+    )
+    const stored = await namesIn(database, 'acme')
+    const [existing = ''] = stored
 
-  // Those of one process are exact: they are committed one after the other.
-  t.equal(stored.length, MOST)
-  t.ok(first.every(({ status, code }) => status === 201 || code === 'too-many-stored-streams'))
-  t.match(await publishTo(gateway, 'acme', 'other'), { status: 429, code: 'too-many-stored-streams' })
-  const mixed = await Promise.all([
-    publishTo(gateway, 'acme', 'other'),
-    publishTo(gateway, 'acme', existing),
-    publishTo(gateway, 'acme', 'feed'),
-    publishTo(gateway, 'globex', 'other'),
-  ])
-  t.strictSame(
-    mixed.map(({ status }) => status),
-    [429, 201, 201, 201],
-  )
-  const refused = { code: 'SL004', hint: /MAX_STORED_STREAMS_PER_WORKSPACE/ }
-  await t.rejects(database.query(`select sluice.publish('acme', 'other', 'a', '{}')`), refused)
-  await t.rejects(database.query(`select sluice.append('acme', 'other', 'a', '{}')`), refused)
-  await t.rejects(ensureStream(database, 'acme', 'other'), refused)
-  await newJob(database)
-  t.notOk((await namesIn(database, 'acme')).includes('other'))
-})
+    // Those of one process are exact: they are committed one after the other.
+    t.equal(stored.length, MOST)
+    t.ok(first.every(({ status, code }) => status === 201 || code === 'too-many-stored-streams'))
+    t.match(await publishTo(gateway, 'acme', 'other'), { status: 429, code: 'too-many-stored-streams' })
+    const mixed = await Promise.all([
+      publishTo(gateway, 'acme', 'other'),
+      publishTo(gateway, 'acme', existing),
+      publishTo(gateway, 'acme', 'feed'),
+      publishTo(gateway, 'globex', 'other'),
+    ])
+    t.strictSame(
+      mixed.map(({ status }) => status),
+      [429, 201, 201, 201],
+    )
+    const refused = { code: 'SL004', hint: /MAX_STORED_STREAMS_PER_WORKSPACE/ }
+    await t.rejects(database.query(`select sluice.publish('acme', 'other', 'a', '{}')`), refused)
+    await t.rejects(database.query(`select sluice.append('acme', 'other', 'a', '{}')`), refused)
+    await t.rejects(ensureStream(database, 'acme', 'other'), refused)
+    await newJob(database)
+    t.notOk((await namesIn(database, 'acme')).includes('other'))
+  },
+)
 
-t.test('streams are counted exactly, and nobody waits for another who creates one', async t => {
+t.test('streams are counted exactly, and concurrent creators do not wait for each other', async t => {
   const { pool } = await createDatabase(t)
   await pool.query(`update sluice.limits set most = 30`)
   const [one, two, three] = [await connect(t, pool), await connect(t, pool), await connect(t, pool)]
@@ -69,7 +72,7 @@ t.test('streams are counted exactly, and nobody waits for another who creates on
   t.match(rows, [{ rows: 2, sum: 30 }], 'a row for each that created at the same time')
 })
 
-t.test('an open-ended stream that is empty and unused is removed, no other is', async t => {
+t.test('only a stream that is open-ended, empty and unused is removed', async t => {
   const { pool } = await createDatabase(t)
   for (const name of ['unused', 'used', 'full', 'closed']) await ensureStream(pool, 'w', name)
   await ensureStream(pool, '$system', 'access', 'access')
@@ -87,21 +90,24 @@ t.test('an open-ended stream that is empty and unused is removed, no other is', 
   t.strictSame(rows, [{ streams: 3 }], 'there is room for another')
 })
 
-t.test('a stream whose events have expired goes two days later, unless somebody follows it', async t => {
-  const { pool } = await createDatabase(t)
-  const followed = await ensureStream(pool, 'w', 'followed')
-  for (const name of ['followed', 'left'])
-    await pool.query(`select sluice.append('w', $1, 'a', '{}')`, [name])
-  await grow(pool)
-  await pool.query(`update sluice.events set at = at - interval '3 days'`)
+t.test(
+  'a stream whose events have expired is removed two days later, unless a client follows it',
+  async t => {
+    const { pool } = await createDatabase(t)
+    const followed = await ensureStream(pool, 'w', 'followed')
+    for (const name of ['followed', 'left'])
+      await pool.query(`select sluice.append('w', $1, 'a', '{}')`, [name])
+    await grow(pool)
+    await pool.query(`update sluice.events set at = at - interval '3 days'`)
 
-  t.equal(await sweep(pool, [followed]), 2)
-  t.strictSame(await namesIn(pool, 'w'), ['followed', 'left'], 'only just emptied')
-  await grow(pool)
-  await sweep(pool, [followed])
+    t.equal(await sweep(pool, [followed]), 2)
+    t.strictSame(await namesIn(pool, 'w'), ['followed', 'left'], 'only just emptied')
+    await grow(pool)
+    await sweep(pool, [followed])
 
-  t.strictSame(await namesIn(pool, 'w'), ['followed'])
-})
+    t.strictSame(await namesIn(pool, 'w'), ['followed'])
+  },
+)
 
 t.test('opening an unused stream keeps it, at once', async t => {
   const gateway = await startGateway(t)
@@ -123,7 +129,7 @@ for (const [how, statement] of Object.entries({
   'the commit of sluice.publish': `select sluice.publish('w', 's', 'a', '{}')`,
   'the group commit': `select sluice.append_requests('{w}', '{s}', '{me}', '{null}', '{null}', '{1}', '{a}', '{"{}"}')`,
 })) {
-  t.test(`what is published while its stream is being removed is stored: by ${how}`, async t => {
+  t.test(`an event published while its stream is being removed is stored: by ${how}`, async t => {
     const { pool } = await createDatabase(t)
     const id = await ensureStream(pool, 'w', 's')
     await grow(pool)
@@ -148,7 +154,7 @@ for (const [how, statement] of Object.entries({
   })
 }
 
-t.test('ids of a stream that was removed are not taken for those of the one that was made anew', async t => {
+t.test('event ids of a removed stream are not valid in a new stream of the same name', async t => {
   const gateway = await startGateway(t)
   const { database } = gateway.app
   const event = { type: 'a', data: {} }
@@ -166,7 +172,7 @@ t.test('ids of a stream that was removed are not taken for those of the one that
   })
 })
 
-t.test('a stream that a transaction keeps locked does not hold up the retention of others', async t => {
+t.test('a stream that a transaction keeps locked does not delay the retention of others', async t => {
   const { pool } = await createDatabase(t)
   for (const name of ['a', 'held', 'z']) await pool.query(`select sluice.append('w', $1, 'a', '{}')`, [name])
   await grow(pool)
@@ -180,7 +186,7 @@ t.test('a stream that a transaction keeps locked does not hold up the retention 
   t.equal(await sweep(pool), 1)
 })
 
-t.test('a sweep looks at what is due, not at all streams', async t => {
+t.test('a sweep reads only streams that are due', async t => {
   const { pool } = await createDatabase(t)
   await pool.query(`select sluice.append('w', 's' || n, 'a', '{}') from generate_series(1, 2000) n`)
   await pool.query('analyze sluice.streams')

@@ -7,7 +7,7 @@ import { createDatabase } from '../../harness/database.js'
 
 const LARGE = 10_000_000
 
-t.test('the tails of many streams come with one query, in order; of a quiet one there is none', async t => {
+t.test('one query returns the tails of many streams in order, and none for an idle stream', async t => {
   const { pool, streams } = await start(t, { feed: 4, other: 2, quiet: 0 })
   const [feed, other, quiet] = streams
   const wanted = [await at(pool, other, 0), await at(pool, quiet, 0), await at(pool, feed, 1)]
@@ -22,7 +22,7 @@ t.test('the tails of many streams come with one query, in order; of a quiet one 
   t.strictSame(await readTails(pool, [], 2, LARGE), [])
 })
 
-t.test('each stream of the tails has its own limit of bytes, the head is none of them', async t => {
+t.test('each stream of the tails has its own limit of bytes, and its head does not count', async t => {
   const { pool, streams } = await start(t, { feed: 4, other: 2 }, 10_000)
   const [feed, other] = streams
 
@@ -51,7 +51,7 @@ t.test('a lost head is reported, whatever event has replaced it', async t => {
   }
 })
 
-t.test('a head that retention has removed is known by the base', async t => {
+t.test('a head that retention has removed is recognised by the base', async t => {
   const { pool, streams } = await start(t, { feed: 6 })
   const heads = await Promise.all([4, 5, 6].map(n => at(pool, streams[0], n)))
   await pool.query(`select sluice.retain('feed', '0 s', 5)`)
@@ -64,7 +64,7 @@ t.test('a head that retention has removed is known by the base', async t => {
   t.equal((await readTails(pool, heads.slice(1, 2), 10, LARGE))[0]?.continues, false)
 })
 
-t.test('a stream that is gone has lost its head', async t => {
+t.test('a deleted stream has lost its head', async t => {
   const { pool, streams } = await start(t, { feed: 0 })
   const head = await at(pool, streams[0], 0)
   await pool.query('delete from sluice.streams')

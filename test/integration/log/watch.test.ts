@@ -68,7 +68,7 @@ t.test(
   },
 )
 
-t.test('a row without a workspace belongs to nobody', async t => {
+t.test('a row without a workspace emits no event', async t => {
   const pool = await watched(t, `workspace_column => 'tenant', columns => '{id}'`)
 
   await pool.query(`insert into public.orders (id) values (1)`)
@@ -82,7 +82,7 @@ t.test('a row without a workspace belongs to nobody', async t => {
   t.equal((await pool.query('select from sluice.events')).rowCount, 2)
 })
 
-t.test('an update that changes nothing that is shown is not told', async t => {
+t.test('an update that changes no shown column emits no event', async t => {
   const pool = await watched(t, `workspace => 'w', columns => '{note,id}'`)
   await pool.query(`insert into public.orders (id, note, raw) values (1, 'a', '{"x":"\\u0000"}')`)
 
@@ -114,7 +114,7 @@ t.test('TRUNCATE emits an event in each workspace that loses rows', async t => {
   )
 })
 
-t.test('rows keep what JSON can hold and text cannot', async t => {
+t.test('rows keep values that JSON can hold and text cannot', async t => {
   const pool = await watched(t, `workspace_column => 'tenant'`)
 
   await pool.query(
@@ -199,7 +199,7 @@ t.test('partitioned tables are watched by their parent', async t => {
   t.equal((await pool.query(`select sluice.unwatch('public.low') as was`)).rows[0].was, false)
 })
 
-t.test('watching again replaces, and unwatch ends it', async t => {
+t.test('watch replaces an earlier watch, and unwatch ends it', async t => {
   const pool = await watched(t, `workspace => 'w'`)
   await pool.query(`select sluice.watch('public.orders', 'order', workspace => 'w', columns => '{id}')`)
   await pool.query('insert into public.orders (id) values (1)')
@@ -213,7 +213,7 @@ t.test('watching again replaces, and unwatch ends it', async t => {
   t.strictSame([first.rows[0].was, second.rows[0].was], [true, false])
 })
 
-t.test('a row that no event can carry fails its write and names the remedy', async t => {
+t.test('the write of a row that fits into no event fails and names the remedy', async t => {
   const pool = await watched(t, `workspace_column => 'tenant'`)
   const insert = (tenant: string, big: string, raw: string) =>
     pool.query('insert into public.orders values (1, $1, null, $2, $3::json)', [tenant, big, raw])
@@ -234,7 +234,7 @@ t.test('a row that no event can carry fails its write and names the remedy', asy
   t.strictSame(await told(pool, 'w'), ['orders.created {"id":1}'])
 })
 
-t.test('what cannot be watched is refused with the remedy', async t => {
+t.test('a table that cannot be watched is refused with the remedy', async t => {
   const { pool } = await createDatabase(t)
   await pool.query(
     `${ORDERS}; create view public.seen as select 1 as id; create table public."no good" (id int)`,

@@ -17,7 +17,7 @@ const INSERT = `
     tstzrange('2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z'), 'pg_class'::regclass, array[timestamptz '2026-01-01T00:00:00Z']
     from (values (1, 'w'), (1, null)) v (n, tenant)`
 
-t.test('an event is the same whatever the settings of the writer are', async t => {
+t.test('an event does not depend on the settings of the writer', async t => {
   const { pool } = await createDatabase(t)
   await pool.query(VALUES)
   const odd = await connect(t, pool)

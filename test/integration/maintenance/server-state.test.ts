@@ -8,7 +8,7 @@ import { until } from '../../harness/until.js'
 const event = { type: 'thing.made', data: {} }
 
 for (const notify of ['on', 'off']) {
-  t.test(`maintenance is for all gateways, with NOTIFY ${notify}`, async t => {
+  t.test(`maintenance applies to all gateways, with NOTIFY ${notify}`, async t => {
     const env = { BUS_NOTIFY: notify }
     const one = await startGateway(t, { env })
     const two = await startGateway(t, { databaseUrl: one.databaseUrl, env })
@@ -25,7 +25,7 @@ for (const notify of ['on', 'off']) {
   })
 }
 
-t.test('in maintenance nothing is changed, and everything can be read and followed', async t => {
+t.test('in maintenance every change is refused, and everything can be read and followed', async t => {
   const gateway = await startGateway(t)
   const [id] = await publish(gateway, event)
   const stream = await follow(t, gateway)
@@ -70,7 +70,7 @@ t.test('in maintenance a forbidden or invalid request still gets its own error',
   t.equal(await modeOf(gateway), 'maintenance')
 })
 
-t.test('maintenance is over where a failover has lost that it was switched on', async t => {
+t.test('maintenance ends when a failover has lost its event', async t => {
   const gateway = await startGateway(t)
   await switchTo(gateway, 'maintenance')
 
@@ -97,7 +97,7 @@ t.test('maintenance also ends when the log loses the event before the tailer rea
 })
 
 // Attack: the admin of one customer stops all others.
-t.test('where a workspace is the operators’, admins of others cannot switch', async t => {
+t.test('with an operator workspace, admins of other workspaces cannot switch', async t => {
   const gateway = await startGateway(t, { env: { OPERATOR_WORKSPACE: 'operators' } })
   const put = (workspace: string, role: 'admin' | 'editor' = 'admin') =>
     send(gateway, 'PUT', '/api/server/state', { mode: 'maintenance' }, as(role, workspace))
@@ -110,7 +110,7 @@ t.test('where a workspace is the operators’, admins of others cannot switch', 
   t.match(await (await put('operators')).json(), { mode: 'maintenance' })
 })
 
-t.test('maintenance outlives the process, and is there before the first client', async t => {
+t.test('maintenance survives a restart, and applies before the first client', async t => {
   const { url: databaseUrl } = await createDatabase(t)
   const first = await startGateway(t, { databaseUrl })
   await switchTo(first, 'maintenance')
@@ -124,7 +124,7 @@ t.test('maintenance outlives the process, and is there before the first client',
   t.equal((await send(second, 'POST', '/api/events', event)).status, 201)
 })
 
-t.test('who switched it, and when, is kept', async t => {
+t.test('the admin and the time of each switch are stored', async t => {
   const gateway = await startGateway(t)
 
   await switchTo(gateway, 'maintenance')
@@ -162,7 +162,7 @@ t.test('clients get a notice when the database goes down, and when it is back', 
 
 // With NOTIFY switched off there is no listener to lose.
 if (process.env.BUS_NOTIFY !== 'off') {
-  t.test('a listener that is back at once is nothing to tell', async t => {
+  t.test('a listener that reconnects at once causes no notice', async t => {
     const gateway = await startGateway(t)
     const { bus, database } = gateway.app
     const stream = await follow(t, gateway)
@@ -181,7 +181,7 @@ if (process.env.BUS_NOTIFY !== 'off') {
   })
 }
 
-t.test('the state that somebody deletes from under it is read again', async t => {
+t.test('the state is read again after its stream is deleted', async t => {
   const gateway = await startGateway(t)
   await switchTo(gateway, 'maintenance')
 
