@@ -7,7 +7,7 @@ import { RevocationStream } from '../src/auth/revocations/revocation-stream.js'
 declare module 'fastify' {
   interface FastifyInstance {
     guard: Guard
-    /** Call this after every COMMIT of a revocation, key change or renewal: wakes this process at once, then the others. */
+    /** Call this after every COMMIT of a revocation, key change or renewal: it wakes this process at once, then the others. */
     accessChanged(): void
   }
 }

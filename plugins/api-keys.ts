@@ -1,4 +1,4 @@
-/** API keys, cached for a few seconds. A change of a key must remove it from the cache. */
+/** API keys, cached for a few seconds. Code that changes a key must also remove it from the cache. */
 import fp from 'fastify-plugin'
 import { ApiKeys } from '../src/auth/api-keys/api-keys.js'
 

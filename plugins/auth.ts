@@ -1,7 +1,7 @@
 /**
- * Authenticates each request and decides whether its role suffices. Every route declares `config.access`; one that does not
- * fails at boot. The decision is made on the route that was matched, never on the URL as it was written, so `//events` or
- * `/%65vents` cannot bypass it.
+ * Authenticates each request and decides whether its role suffices. Every route declares `config.access`; a route without it
+ * fails the boot. The decision depends on the matched route, never on the URL as written, so `//events` or `/%65vents` cannot
+ * bypass it.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
@@ -14,8 +14,8 @@ import type { Access } from './caller.js'
 
 export interface AuthOptions {
   /**
-   * Proves the caller in place of tokens and API keys. Stream tickets are accepted beside it.
-   * @throws a Problem, or an error whose `statusCode` is 4xx, when the request is to be refused.
+   * Authenticates the caller in place of tokens and API keys. Stream tickets are still accepted.
+   * @throws a Problem, or an error whose `statusCode` is 4xx, to refuse the request.
    */
   readonly authenticate?: ((request: FastifyRequest) => Promise<Principal>) | undefined
   /** The principal that the JWT in `request.credentials` proves; default: no token is valid. */
@@ -23,11 +23,11 @@ export interface AuthOptions {
   /** Whether stream routes accept `?token=`. */
   readonly queryToken: boolean
   /**
-   * The principal of an API key, or a Problem; default: no key is known.
-   * @param address of the client; undefined where every proxy is trusted (`trustProxy: true`), so that no key is accepted
-   * that is bound to addresses.
-   * @param mayLookUp to be called before an unknown key is looked up; throws a Problem when the address has already sent
-   * too many invalid ones.
+   * The principal of an API key, or a Problem; default: no key is valid.
+   * @param address the client's; undefined if the app trusts every proxy (`trustProxy: true`): then a key that is
+   * restricted to addresses must be refused.
+   * @param mayLookUp call this before looking up a key that is not cached; it throws a Problem if the address has already
+   * sent too many invalid keys.
    */
   readonly principalOfKey?:
     | ((key: string, address: string | undefined, mayLookUp: () => void) => Promise<Principal>)
@@ -41,8 +41,8 @@ export interface AuthOptions {
     | ((request: FastifyRequest, problem: Problem, tried: Credentials | undefined) => void)
     | undefined
   /**
-   * Throws a Problem where the credentials have been revoked since they were issued; default: none ever are. Called for
-   * each request, because verified credentials are remembered.
+   * Throws a Problem if the credentials have been revoked since they were issued; default: none are. Called for each
+   * request, because verified credentials are cached.
    */
   readonly assertNotRevoked?: ((principal: Principal) => Promise<void>) | undefined
 }
@@ -72,20 +72,20 @@ export default fp<AuthOptions>(
         // A revoked caller counts as unauthenticated, so its requests are charged to the IP address's rate limit.
         await assertNotRevoked(caller)
         request.caller = caller
-        // A route that was registered before this plugin escaped the check at boot: it stays closed.
+        // The check at boot does not see routes that were registered before this plugin, so they stay closed.
         if (access === undefined) throw new Error(`${url} declares no config.access`)
         const needed = [access].flat()
         if (!allows(caller.role, needed)) throw roleTooLow(caller.role, needed)
       } catch (error) {
         if (error instanceof Problem) onRefusal?.(request, error, request.credentials)
-        // A refused request is charged too, so guessing goes no faster than the rate limit of the address.
+        // A refused request is charged too, so the address's rate limit bounds how fast a client can guess.
         if (error instanceof Problem && error.status < 500) await app.spendBudget(request, reply)
         throw challenged(reply, error)
       } finally {
         request.credentials = undefined
       }
     })
-    // A body may take half a minute to arrive. Credentials that were revoked or expired meanwhile must not change anything.
+    // A body may take half a minute to arrive. If the credentials end meanwhile, the request must not change anything.
     app.addHook('preHandler', async ({ caller }, reply) => {
       if (!caller) return
       try {
@@ -96,7 +96,7 @@ export default fp<AuthOptions>(
       }
     })
 
-    /** The principal that the one credential of a request proves. */
+    /** Authenticates a request by its one credential. */
     async function callerOf(request: FastifyRequest, reply: FastifyReply): Promise<Principal> {
       const isStream = request.routeOptions.config.stream !== undefined
       if (authenticate && !(isStream && hasTicket(request))) return await authenticate(request)
@@ -146,7 +146,7 @@ async function noTickets(): Promise<never> {
   throw ticketInvalid()
 }
 
-/** The error, after its header has been set. */
+/** Sets the `WWW-Authenticate` header that the error needs, and returns the error. */
 function challenged(reply: FastifyReply, error: unknown): unknown {
   const header = error instanceof Problem ? challenge(error) : undefined
   if (header !== undefined) reply.header('www-authenticate', header)

@@ -1,7 +1,7 @@
 /**
- * Reads request bodies. Before a body is read, its route must exist, and it must be neither compressed nor in a
- * charset other than UTF-8; otherwise the request is answered at once, and its body is dropped unread, so it costs no
- * memory. Then JSON is read and charged as it arrives, and refused if it is not UTF-8.
+ * Reads request bodies. A body is read only if its route exists, it is not compressed, and it declares no charset other
+ * than UTF-8. Any other request is answered at once and its body is dropped unread, so it costs no memory. JSON is
+ * charged to the caller as it arrives, and refused if it is not UTF-8.
  */
 import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
@@ -28,7 +28,7 @@ export default fp(
   async app => {
     app.decorateRequest('hold', undefined)
 
-    // In preParsing: the caller is known, and the request is counted (plugins/rate-limit.ts).
+    // In preParsing, because the caller is known by then and the rate limit has counted the request.
     app.addHook('preParsing', async (request, reply) => {
       if (request.is404 || hasEmptyPart(request)) throw app.refusePath(request, reply)
       const { 'content-encoding': coding = 'identity', 'content-type': type = '' } = request.headers

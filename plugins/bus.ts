@@ -1,4 +1,4 @@
-/** The bus: `app.bus` wakes the other processes, and the tailer hears them. It closes with the app. */
+/** The bus: through `app.bus` this process wakes the others, and its tailer hears theirs. It closes with the app. */
 import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Bus } from '../src/bus/bus.js'
@@ -13,8 +13,8 @@ declare module 'fastify' {
 
 export interface BusOptions {
   /**
-   * A bus of the application, or the direct connection for LISTEN and NOTIFY; undefined: no NOTIFY at all, events are found by
-   * polling.
+   * The application's own bus, or the URL of a direct connection for LISTEN and NOTIFY. Undefined: no NOTIFY; this process
+   * polls for events.
    */
   readonly bus: Bus | { readonly url: string } | undefined
 }

@@ -16,7 +16,7 @@ export type Access = Role | readonly Role[] | 'public'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The role that the route needs, or several roles one of which it needs; `public`: no credentials. */
+    /** The role that the route needs, or several roles of which any one suffices; `public`: no credentials. */
     access: Access
     /**
      * The encoding of the stream that a request opens; undefined for a request that opens none. A route with this serves
@@ -28,15 +28,15 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The authenticated caller; undefined on public routes and until authentication has succeeded. */
     caller: Principal | undefined
-    /** The same on a route that is not public. Reading it on a public route throws. */
+    /** The authenticated caller, on a route that is not public. Reading it on a public route throws. */
     readonly principal: Principal
     /** The credentials of the request, until they have been verified. */
     credentials: Credentials | undefined
-    /** The client's address, for rules about it; undefined where the app trusts every proxy (`trustProxy: true`). */
+    /** The client's address, for rules that depend on it; undefined if the app trusts every proxy (`trustProxy: true`). */
     readonly believedAddress: string | undefined
-    /** The client's address as limits count it: for IPv6 the /64 network, which one customer holds whole. */
+    /** The client's address as limits count it: for IPv6 its /64 network, because one customer holds all of it. */
     readonly network: string
-    /** The origin of the caller's act, for `recordAudit`, on a route that is not public. */
+    /** The origin of the caller's action, for `recordAudit`, on a route that is not public. */
     readonly auditOrigin: Origin
   }
 }

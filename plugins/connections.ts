@@ -1,7 +1,7 @@
 /**
- * The connections of a server that serves nothing but Sluice: no more than this process has file descriptors for, and none
- * that keeps a closing server waiting. A server that closes waits for every connection except those that are idle after a
- * request; Node no longer ends one that has sent nothing, or half a request, and it would stay open for ever.
+ * Manages the connections of a server that serves only Sluice. It accepts no more than this process has file descriptors for,
+ * and lets none keep a closing server waiting. A closing server waits for every connection except those that are idle after
+ * a request. Node then no longer ends a connection that has sent nothing, or half a request: it would stay open for ever.
  */
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
@@ -10,7 +10,7 @@ import { PeriodicLoop } from '../src/process/periodic-loop.js'
 import { shortageIn } from '../src/process/shortage.js'
 
 const CHECK_MS = 1_000
-/** Time that a request which is still arriving when the server closes has left to arrive. */
+/** How long a request may still take to arrive once the server has begun to close. */
 const LAST_REQUEST_MS = 3_000
 
 export default fp(
@@ -29,7 +29,7 @@ export default fp(
       turn: apply,
     }).start()
     server.on('drop', () => descriptors.refused())
-    // Errors of accept alone: the caller of listen gets those of listen.
+    // Only errors of accept: `listen` reports its own errors to its caller.
     server.on('error', error => {
       if (!('syscall' in error) || error.syscall !== 'accept') return
       if (shortageIn(error)) descriptors.refused()

@@ -39,7 +39,7 @@ export default fp(
         name === INDEX ? '/' : `/console/${name}`,
         { config: { access: 'public' }, schema: { hide: true } },
         (request, reply) => {
-          // The page names its files relative to itself: without the last slash they would be looked for one level up.
+          // The page links its files by relative URLs: without the last slash a browser would look one level up.
           const [path = '', query] = request.url.split('?', 2)
           if (name === INDEX && !path.endsWith('/')) {
             return reply.redirect(`${path}/${query === undefined ? '' : `?${query}`}`)

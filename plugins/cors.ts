@@ -5,18 +5,18 @@ import fp from 'fastify-plugin'
 import { parseOrigins } from '../src/config/origins.js'
 
 export interface CorsOptions {
-  /** Exact origins, separated by commas; empty: only the own origin. */
+  /** Exact origins, separated by commas; empty: only the gateway's own origin. */
   readonly origins: string
 }
 
 const PREFLIGHT_SECONDS = 600
-/** What @fastify/cors decorates requests with. */
+/** The request decoration of @fastify/cors. */
 const FLAG = 'corsPreflightEnabled'
 
 export default fp<CorsOptions>(
   async (app, { origins }) => {
     await app.register(app.hasRequestDecorator(FLAG) ? inherited(cors) : cors, {
-      // A list, even of one: only then does every answer carry `Vary: Origin`, so that no cache confuses origins.
+      // A list, even of one: only then does every response carry `Vary: Origin`, which keeps caches from confusing origins.
       origin: parseOrigins(origins),
       credentials: true,
       methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
@@ -51,7 +51,7 @@ export default fp<CorsOptions>(
   { name: 'cors' },
 )
 
-/** @fastify/cors in an application that uses it too: requests have its decoration already, and Fastify allows only one. */
+/** For an application that uses @fastify/cors too: its requests are already decorated, and Fastify refuses a second time. */
 function inherited(plugin: typeof cors) {
   return fp<FastifyCorsOptions>((app, options, done) => {
     const decorated: FastifyInstance = Object.create(app, { decorateRequest: { value: () => app } })

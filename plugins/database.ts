@@ -49,7 +49,7 @@ export default fp<DatabaseOptions>(
   { name: 'database' },
 )
 
-/** Logged once, because nothing else shows it. Nothing waits for it: the database may be unavailable. */
+/** Logs the state once, because nothing else shows it. The boot does not wait: the database may be unavailable. */
 async function logRowLevelSecurity(app: FastifyInstance): Promise<void> {
   const security = await rowLevelSecurityOf(app.database).catch(() => undefined)
   if (security?.gap !== undefined)

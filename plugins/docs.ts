@@ -1,8 +1,8 @@
-/** The API's description as a page: /docs. */
+/** Serves the API's description as a page, at /docs. */
 import swaggerUi from '@fastify/swagger-ui'
 import fp from 'fastify-plugin'
 
-/** What the page needs: its own files, styles in its markup, and pictures that are part of its styles. */
+/** Allows what the page needs: its own files, styles in its markup, and images inside its styles. */
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 

@@ -1,6 +1,6 @@
 /**
- * Decorates replies with `reply.sendEventPage(…)`: a page of a stream, at once or when its first event arrives (a
- * long poll).
+ * Decorates replies with `reply.sendEventPage(…)`, which sends a page of a stream: at once, or when the first event
+ * arrives (a long poll).
  */
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
@@ -47,7 +47,7 @@ async function sendEventPage(
 ): Promise<FastifyReply> {
   await app.spendBudget(reply.request, reply)
   app.memory.assertRoom()
-  // A client that waits holds as much as one that follows.
+  // A waiting client holds as many resources as a following one.
   const slot = query.waitMs > 0 ? app.takeStreamSlot(reply.request) : undefined
   if (typeof slot === 'string') throw tooManyStreams(slot)
   try {
@@ -64,7 +64,7 @@ async function sendEventPageIn(
 ): Promise<FastifyReply> {
   const { principal } = reply.request
   const { form, waitMs: askedMs, ...request } = query
-  // Like a stream, the wait ends with the credentials.
+  // The wait ends when the credentials end, as a stream does.
   const waitMs = Math.max(0, Math.min(askedMs, principal.expiresAt - Date.now()))
   const { workspace } = principal
   const result = await app.guard.whileGood(principal, disconnectSignal(reply.raw), signal =>
@@ -81,7 +81,7 @@ function discontinuity(reset: Reset): Problem {
   return new Problem(410, reset.reason, detail, { earliest: reset.earliest, head: reset.head })
 }
 
-/** Put together as text, because the data of each event goes out as it is stored. */
+/** Joins texts instead of serialising objects, because the data of each event is sent exactly as stored. */
 function documentOf({ events, next, head }: EventPage): string {
   const documents = events.map(eventDocument).join(',')
   return `{"events":[${documents}],"next":"${cursorId(next)}","head":"${cursorId(head)}"}`

@@ -1,4 +1,4 @@
-/** Records failed authentications in the audit log, outside the request's path. */
+/** Records failed authentications in the audit log. No request waits for it. */
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { FailedAuthentications } from '../src/audit/failed-authentications.js'
@@ -9,7 +9,7 @@ import type { Problem } from '../src/problems/problem.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** @param credentials the refused credentials; undefined if they could not even be distinguished. */
+    /** @param credentials the refused credentials; undefined if the request had none, or more than one. */
     noteRefusal(request: FastifyRequest, problem: Problem, credentials: Credentials | undefined): void
   }
 }

@@ -73,7 +73,7 @@ async function follow(
       // Stops an EventSource for good (WHATWG HTML §9.2.3), because no further event can follow.
       return reply.code(204).send()
     case 'reset':
-      // The client reconnects with the id of the end, and gets a 204 then.
+      // The client then reconnects with the id of the stream's end, and gets the 204.
       return sayAndEnd(reply, encoding, { name: 'reset', data: admission.reset, id: admission.reset.head })
     case 'refused':
       return refuse(reply, encoding, admission)

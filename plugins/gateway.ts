@@ -1,4 +1,4 @@
-/** Puts the gateway together in its own context: plugins, then routes, in reading order. What each does is in its own file. */
+/** Assembles the gateway in a context of its own: plugins, then routes, in reading order. Each file explains its own part. */
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
@@ -59,7 +59,7 @@ import tailer from './tailer.js'
 import tokens from './tokens.js'
 import validation from './validation.js'
 
-/** For the log, the bus and probes, beside DATABASE_POOL. */
+/** Connections for the log, the bus and the probes, in addition to DATABASE_POOL. */
 const OTHER_DATABASE_CONNECTIONS = 8
 
 export default fp<Settings>(

@@ -1,7 +1,7 @@
 /**
  * Headers of every response, including streams and refusals. The policies are those of an API: its responses are
  * data, so a browser that is tricked into showing one as a page runs nothing, loads nothing and frames nothing. Our
- * own pages (plugins/console.ts, plugins/docs.ts) replace them by what they need.
+ * own pages (plugins/console.ts, plugins/docs.ts) set policies of their own.
  */
 import helmet from '@fastify/helmet'
 import fp from 'fastify-plugin'
@@ -22,7 +22,7 @@ export default fp(
       referrerPolicy: { policy: 'no-referrer' },
       // For pages that load without CORS. It does not affect pages that may call with CORS.
       crossOriginResourcePolicy: { policy: 'same-origin' },
-      // These policies concern documents, which data is not, or very old browsers.
+      // These policies matter only for documents, not for data, or for very old browsers.
       crossOriginOpenerPolicy: false,
       originAgentCluster: false,
       xDnsPrefetchControl: false,
@@ -39,7 +39,7 @@ export default fp(
       const { url = '', rawHeaders } = request.raw
       requireFewParts(url, rawHeaders)
       requireTarget(url)
-      // According to the proxy that terminates TLS, if it is trusted.
+      // `protocol` is the word of the proxy that terminates TLS, if that proxy is trusted.
       if (request.protocol === 'https') reply.header('strict-transport-security', HSTS)
     })
 

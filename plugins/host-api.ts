@@ -1,4 +1,4 @@
-/** What the application around the gateway can call: it is decorated with this object, by default as `app.sluice`. */
+/** The functions for the host application. The plugin decorates the application with them, by default as `app.sluice`. */
 import type { FastifyInstance } from 'fastify'
 import type { Principal } from '../src/auth/principal.js'
 import { createRevocation, inForce } from '../src/auth/revocations/revocation-administration.js'
@@ -14,36 +14,36 @@ export interface Sluice {
   /**
    * Publishes inside a transaction of yours, on the gateway's database: the event commits with your changes, or not at all.
    * @param tx a client of `pg` after `begin`.
-   * @throws what the database throws, such as for a reserved type; your transaction is aborted then.
+   * @throws the database's error, for a reserved type for example. It aborts your transaction.
    */
   publish(tx: TransactionClient, event: TransactionalEvent): Promise<void>
   /**
-   * Calls `listener` with the events of a stream, in order, each once, while this process runs. The next call waits for the
-   * promise that the last one returned. Keep the `id` of the last event that you have handled and give it as `after` to go
-   * on after a restart. A `reset` says that events between are no longer stored: load your state again.
-   * @returns a subscription; `closed` rejects with what `listener` threw, or with a Problem when there is no such stream.
+   * Calls `listener` with the events of a stream, in order, each once, while this process runs. Each call waits for the
+   * promise of the previous one. To resume after a restart, store the `id` of the last event that you handled and pass it
+   * as `after`. A `reset` means that events in between are no longer stored: load your state again.
+   * @returns a subscription; `closed` rejects with the error of `listener`, or with a Problem if there is no such stream.
    */
   onEvent(
     options: FollowOptions,
     listener: (heard: LogEvent | LogReset) => void | Promise<void>,
   ): EventSubscription
-  /** Open streams of this process, in all and per kind of stream. */
+  /** Open streams of this process, in total and per kind of stream. */
   clients(): { readonly total: number; readonly byKind: Readonly<Record<string, number>> }
   /**
-   * Ends the open streams of a principal in every process within 5 s, and refuses its requests from now on: what its
-   * credentials were issued before now (see `issuedAt` of the principal). With `credentialId`, only that credential.
+   * Ends the open streams of a principal in every process within 5 s, and refuses its requests from now on. Applies to the
+   * credentials issued before now (see the principal's `issuedAt`); with `credentialId`, to that credential alone.
    */
   revoke(principal: RevokedPrincipal, options?: RevokeOptions): Promise<void>
-  /** A JWT that this gateway accepts, for so many seconds. Only where `jwtSecret` verifies tokens; throws elsewhere. */
+  /** Signs a JWT that this gateway accepts for `lifetimeSeconds`. Requires `jwtSecret`; throws without it. */
   signToken(principal: Pick<Principal, 'id' | 'workspace' | 'role'>, lifetimeSeconds: number): string
   /** Undefined with `parts: { items: false }`. */
   readonly items: Items | undefined
 }
 
 export interface EventSubscription {
-  /** Resolves when it has ended: after `close`, or when the process drains. */
+  /** Resolves when the subscription has ended: after `close`, or when the process drains. */
   readonly closed: Promise<void>
-  /** Ends it, and resolves when the listener is no longer called. Calling it twice is fine. */
+  /** Ends the subscription; resolves once the listener is not called any more. Closing twice is fine. */
   close(): Promise<void>
 }
 
@@ -56,7 +56,7 @@ export interface RevokedPrincipal {
 export interface RevokeOptions {
   /** For the audit log and the list of revocations. */
   readonly reason?: string | undefined
-  /** When the revocation ends: at the latest end of the credentials. Default: it stays until it is deleted. */
+  /** When the revocation ends. Choose a time by which the credentials have expired. Default: it lasts until it is deleted. */
   readonly expiresAt?: Date | undefined
 }
 
@@ -70,7 +70,7 @@ export function hostApi(app: FastifyInstance): Sluice {
     items: app.hasDecorator('items') ? app.items : undefined,
     signToken(principal, lifetimeSeconds) {
       if (!app.hasDecorator('signToken'))
-        throw new Error('This gateway accepts no JWT: it has `authenticate`.')
+        throw new Error('Cannot sign a JWT: with `authenticate`, this gateway accepts none.')
       return app.signToken(principal, lifetimeSeconds)
     },
     onEvent(options, listener) {

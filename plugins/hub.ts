@@ -14,7 +14,7 @@ export interface HubOptions {
   readonly source: PoolSource
   readonly heartbeatMs: number
   readonly maxAgeMs: number
-  /** Maximum number of open streams, in addition to the limit by file descriptors. */
+  /** Maximum number of open streams. The file descriptors may allow fewer. */
   readonly maxStreams: number
 }
 

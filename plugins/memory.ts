@@ -24,17 +24,17 @@ export interface MemoryOptions {
   readonly processes: number
   /** Milliseconds after which a large response that the client does not read is dropped. */
   readonly answerTimeoutMs: number
-  /** Default: the actual values. */
+  /** Reads the memory in use and its limits. Default: the real ones. */
   readonly read?: (() => MemoryReading) | undefined
 }
 
 const CHECK_MS = 250
 /**
- * A share of the heap. A body takes up to four times its bytes until it is stored: as received, as text, and on its
- * way to Postgres.
+ * The budget's share of the heap. A body takes up to four times its bytes until it is stored: as received, as text, and
+ * on its way to Postgres.
  */
 const TRANSFER_SHARE = 1 / 8
-/** A share of that, in addition to it, for all unauthenticated callers together: they take nothing from workspaces. */
+/** A further share of that budget for all unauthenticated callers together, so they take nothing from workspaces. */
 const STRANGERS_SHARE = 1 / 8
 /** Smaller responses fit into the socket's buffers and are sent at once. */
 const LARGE_ANSWER_BYTES = 64 * 1024
@@ -97,10 +97,10 @@ export default fp<MemoryOptions>(
     /** A client that requests much and reads nothing would hold the memory forever. */
     function giveUpWhenStalled({ raw }: FastifyReply): void {
       const { socket } = raw
-      // An injected request has none.
+      // An injected request has no socket that can time out.
       if (!(socket instanceof Socket)) return
       socket.setTimeout(answerTimeoutMs)
-      // Before the server sets its own time for the next request.
+      // Prepended, to run before the server sets its own timeout for the next request.
       raw.prependOnceListener('finish', () => socket.setTimeout(0))
     }
   },

@@ -13,7 +13,7 @@ import { packageRoot } from '../src/process/package-root.js'
 
 declare module 'fastify' {
   interface FastifySchema {
-    /** The roles of which the route needs one, separated by commas, in the API's description. */
+    /** The roles that may call the route, separated by commas, in the API's description. */
     'x-sluice-role'?: string
   }
 }

@@ -1,4 +1,4 @@
-/** Turns an error into a problem and sends it: also for what is refused before any route or plugin is reached. */
+/** Turns an error into a problem and sends it, even for a request that was refused before it reached a route or plugin. */
 import { STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { databaseFault, faultProblem } from '../src/database/database-fault.js'
@@ -17,7 +17,7 @@ const REFUSALS: Readonly<Record<string, readonly [status: number, code: string, 
   ],
 }
 
-/** What the caller may know of an error: a Problem as it is, everything else without its text. */
+/** The Problem that the caller may see: a Problem as it is, any other error without its text. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error
   const { code, statusCode } =
@@ -46,7 +46,7 @@ export function sendProblem(problem: Problem, request: FastifyRequest, reply: Fa
   return (
     reply
       .code(problem.status)
-      // The last two for a path that cannot be read: no hook runs for it.
+      // The last two are for a path that cannot be decoded, because no hook runs for it.
       .headers({
         'cache-control': 'no-store',
         'x-request-id': request.id,

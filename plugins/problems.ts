@@ -14,7 +14,7 @@ import { problemOf, sendProblem } from './problem-reply.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** The refusal of a request that no route takes: 404, or 405 with the header `Allow`, which is set. */
+    /** The refusal of a request that matches no route: 404, or 405, for which it sets the header `Allow`. */
     refusePath(request: FastifyRequest, reply: FastifyReply): Problem
   }
 }
@@ -61,13 +61,13 @@ export default fp(
   { name: 'problems', dependencies: ['request-caller'] },
 )
 
-/** Of the stream that a browser's EventSource asked for, or a client that asks as one does. */
+/** The encoding of the stream that an EventSource, or a client with the same `Accept`, has requested; else undefined. */
 function encodingFor(request: FastifyRequest): Encoding | undefined {
   if (request.method !== 'GET' || !request.headers.accept?.includes(sse.contentType)) return undefined
   return request.routeOptions.config.stream?.(request)
 }
 
-/** What it brought could not be looked up, or not now. Any status but 200 would end an EventSource for good. */
+/** Asks the client to reconnect, inside a stream: any status but 200 would stop an EventSource for good. */
 function sendAway(
   reply: FastifyReply,
   encoding: Encoding,

@@ -22,18 +22,18 @@ declare module 'fastify' {
   }
   interface FastifyInstance {
     /**
-     * Charges one request to the caller; false when nothing was left. Stream routes (`config.stream`) call this themselves:
+     * Charges one request to the caller; false if its budget is spent. Stream routes (`config.stream`) call this themselves:
      * they refuse inside the stream, because a 429 stops a browser's EventSource for good.
      */
     streamBudget(request: FastifyRequest): Promise<boolean>
     /**
      * Charges one request to the caller and sets the `RateLimit-…` headers.
-     * @throws {Problem} 429 `rate-limited` when nothing was left.
+     * @throws {Problem} 429 `rate-limited` if the budget is spent.
      */
     spendBudget(request: FastifyRequest, reply: FastifyReply): Promise<void>
     /**
-     * To be called before a look-up of credentials that may be invalid. Charges nothing.
-     * @throws {Problem} 429 `rate-limited` when the address has nothing left.
+     * Call this before looking up credentials that may be invalid. Charges nothing.
+     * @throws {Problem} 429 `rate-limited` if the budget of the address is spent.
      */
     assertMayFail(request: FastifyRequest, reply: FastifyReply): void
   }
@@ -46,12 +46,12 @@ export interface RateLimitOptions {
   readonly addressMax: number
   /** The database in which the processes share their counts; without it this process counts alone. */
   readonly database?: Database | undefined
-  /** Length of the window, in ms. Default 60,000; tests use longer ones, so that none ends while they count. */
+  /** Length of the window, in ms. Default 60,000; tests use a longer one, which does not end while they count. */
   readonly windowMs?: number | undefined
 }
 
 const MINUTE_MS = 60_000
-/** Principals, and addresses, whose count is remembered; about 400 bytes each. */
+/** How many principals, and how many addresses, have their counts kept; about 400 bytes each. */
 const REMEMBERED = 50_000
 
 export default fp<RateLimitOptions>(
@@ -112,7 +112,7 @@ export default fp<RateLimitOptions>(
       answer(request, reply, addresses?.refusal(request.network)),
     )
 
-    // Before authentication, which these requests never reach.
+    // In onRequest, because these requests never reach authentication.
     app.addHook('onRequest', async (request, reply) => {
       const { config } = request.routeOptions
       if ((config.access !== 'public' && !request.is404) || config.stream || config.unmetered) return
@@ -126,7 +126,7 @@ export default fp<RateLimitOptions>(
   { name: 'rate-limit', dependencies: ['request-caller'] },
 )
 
-/** No workspace has a space in its name, and no address has one: keys of principals and addresses cannot collide. */
+/** Neither a workspace nor an address contains a space, so the keys of principals and addresses cannot collide. */
 function keyOf({ workspace, id }: Principal): string {
   return `${workspace} ${id}`
 }
@@ -149,7 +149,7 @@ function storeOf(limit: SharedLimit): FastifyRateLimitStoreCtor {
 
 function rateLimited(max: number, seconds: number, known: boolean): Problem {
   const detail = known
-    ? `You may send ${max} requests a minute. Go on in ${seconds} s.`
-    : `Without valid credentials your address may send ${max} requests a minute. Go on in ${seconds} s.`
+    ? `You may send ${max} requests a minute. Try again in ${seconds} s.`
+    : `Without valid credentials your address may send ${max} requests a minute. Try again in ${seconds} s.`
   return new Problem(429, 'rate-limited', detail, { retry_after: seconds })
 }

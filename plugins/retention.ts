@@ -35,7 +35,7 @@ export default fp<RetentionOptions>(
       idempotencyKeySweep(database),
       ticketSweep(database),
     ]
-    // The functions that create streams read it in the database: a program that publishes from SQL has no such setting.
+    // Stored in the database for the functions that create streams: a program that publishes from SQL has no such setting.
     const storeLimit = () => limitStreams(database, maxStoredStreams)
     const loop = new PeriodicLoop({
       name: 'Removing expired rows',
@@ -54,7 +54,7 @@ export default fp<RetentionOptions>(
       },
     })
     app.addHook('onReady', async () => {
-      // Not waited for: a database that is away must not keep the app from starting.
+      // Not awaited: an unreachable database must not keep the app from starting.
       void storeLimit().catch(() => undefined)
       loop.start()
     })

@@ -1,6 +1,6 @@
 /**
- * Options that only the server itself can have, for the application that creates it: `Fastify({ ...serverOptions(), …yours })`.
- * None of them is required; docs/embedding.md says what differs without each.
+ * Options that only the application that creates the server can set: `Fastify({ ...serverOptions(), …yours })`. None is
+ * required; docs/embedding.md says what each one changes.
  */
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
@@ -22,9 +22,9 @@ export interface ServerLimits {
   readonly trustedProxies?: readonly string[] | undefined
   /** The option `drainMs` of the plugin, or the longest of several. Default 10000. */
   readonly drainMs?: number | undefined
-  /** Whether the server serves nothing but Sluice: then what never reaches a route is answered in its form. Default false. */
+  /** Whether the server serves only Sluice. Requests that never reach a route then get Sluice's errors. Default false. */
   readonly ownsServer?: boolean | undefined
-  /** Times of the server, in ms; for tests, which have less of it. */
+  /** Timeouts of the server, in ms. Tests shorten them. */
   readonly httpLimits?: Partial<HttpLimits> | undefined
 }
 
@@ -51,7 +51,7 @@ const OWN_SERVER = {
     this.log.debug({ reqId, err: error }, 'no request')
     answerClientError(error, socket, reqId)
   },
-  // A path that cannot be decoded, or a part of it that is too long, is refused before any route is found.
+  // Fastify refuses a path that cannot be decoded, or has a part that is too long, before it looks for a route.
   frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
     void answerProblem(error, request, reply),
 } satisfies FastifyServerOptions

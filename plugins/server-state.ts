@@ -1,6 +1,6 @@
 /**
- * The mode of this process: normal, degraded, maintenance, draining. In maintenance changes are refused; reading and following
- * go on. When the app closes, the mode becomes draining and the streams end, before the server waits for its connections.
+ * The mode of this process: normal, degraded, maintenance, draining. In maintenance, changes are refused; reading and following
+ * continue. When the app closes, the mode becomes draining and the streams end, before the server waits for its connections.
  */
 import fp from 'fastify-plugin'
 import { ServerState } from '../src/maintenance/server-state.js'
@@ -18,7 +18,7 @@ declare module 'fastify' {
 const READING = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 export interface ServerStateOptions {
-  /** Milliseconds over which the streams are ended when the app closes, at most. */
+  /** Maximum time, in milliseconds, over which the streams are ended when the app closes. */
   readonly drainMs: number
 }
 

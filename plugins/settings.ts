@@ -1,4 +1,4 @@
-/** The options of the plugin, checked: what each part of the gateway is given. */
+/** Checks the options of the plugin and derives the settings of each part of the gateway. */
 import type { FastifyInstance } from 'fastify'
 import { type Keys, keysOf } from '../src/auth/tokens/keys.js'
 import { type Config, ConfigError } from '../src/config/config.js'
@@ -11,7 +11,7 @@ export interface Settings extends Pick<SluiceOptions, 'authenticate' | 'countCli
   readonly config: Config
   readonly parts: Required<Parts>
   readonly source: PoolSource
-  /** A bus of the application, or the URL for LISTEN and NOTIFY; undefined: no NOTIFY at all, events are found by polling. */
+  /** The application's own bus, or the URL for LISTEN and NOTIFY. Undefined: no NOTIFY; this process polls for events. */
   readonly bus: Exclude<SluiceOptions['bus'], 'postgres' | 'memory'> | { readonly url: string } | undefined
   /** Undefined with `authenticate`. */
   readonly keys: Keys | undefined
@@ -22,7 +22,7 @@ export interface Settings extends Pick<SluiceOptions, 'authenticate' | 'countCli
   readonly drainMs: number
 }
 
-/** What is left of `pluginTimeout` for everything that a closing application does beside the draining of streams. */
+/** The part of `pluginTimeout` that is reserved for the rest of the application's close, after the streams have drained. */
 const CLOSING_MS = 1_000
 
 /** @throws {ConfigError} with one line per fault. */
@@ -55,7 +55,7 @@ export function settingsOf(options: SluiceOptions, host: FastifyInstance): Setti
     keys,
     links: artifactLinks(config, keys, `${host.prefix}${prefix}`),
     parts: partsOf(parts, authenticate === undefined),
-    // The one reason to name a direct connection is that the other goes through a pooler.
+    // A separate URL for LISTEN means that the other one goes through a pooler.
     source: pool ? { pool } : { url: url ?? '', pooled: listenUrl !== undefined },
     bus: typeof bus === 'object' ? bus : busUrl(config),
     ownsServer: options.ownsServer ?? false,
@@ -99,7 +99,7 @@ function artifactLinks(config: Config, keys: Keys | undefined, prefix: string): 
   return new ArtifactLinks(secret, prefix)
 }
 
-/** Fastify cuts a closing plugin off after `pluginTimeout`, and the application would then fail to close. */
+/** Keeps the drain below `pluginTimeout`: Fastify aborts a close that takes longer, and the application then fails to close. */
 function drainMs({ DRAIN_MS }: Config, { initialConfig, log }: FastifyInstance, asked: boolean): number {
   const { pluginTimeout = 0 } = initialConfig
   const longest = pluginTimeout > 0 ? Math.max(0, pluginTimeout - CLOSING_MS) : DRAIN_MS

@@ -28,7 +28,7 @@ export interface Parts {
   readonly console?: boolean
 }
 
-/** For the tests of Sluice itself: another clock, another memory, and a look inside. May change in any release. */
+/** For Sluice's own tests: another clock, other memory readings, and access to internals. May change in any release. */
 export interface Internals {
   readonly answerTimeoutMs?: number | undefined
   readonly rateWindowMs?: number | undefined
@@ -37,22 +37,23 @@ export interface Internals {
 }
 
 export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
-  /** Path under which everything is served, such as `/live`. Without it the plugin takes the whole server, its 404 included. */
+  /** Path under which everything is served, such as `/live`. Without it the plugin takes over the server, including its 404. */
   readonly prefix?: string
-  /** Name of the decoration on the application that holds the functions for it. Default `sluice`: `app.sluice`. */
+  /** Name of the decoration with which the application gets the plugin's functions. Default `sluice`: `app.sluice`. */
   readonly name?: string
-  /** Which routes there are. Default: all. */
+  /** Which parts of the API are served. Default: all. */
   readonly parts?: Parts
   /** Whether the database is migrated before the plugin is ready. Default true; false where a deploy step does it. */
   readonly migrate?: boolean
-  /** Takes the log lines of the plugin and its requests. Default: the application's `app.log`. */
+  /** Logger of the plugin and its requests. Default: the application's `app.log`. */
   readonly logger?: FastifyBaseLogger
   /**
-   * Proves the caller of a request in place of JWTs and API keys. `undefined`, `null` or an error whose `statusCode` is 401 or
-   * 403 refuse it. The role and the workspace of the principal decide what it may reach; its streams end at `expiresAt`.
+   * Authenticates a request in place of JWTs and API keys. To refuse the request, return `undefined` or `null`, or throw an
+   * error whose `statusCode` is 401 or 403. The role and the workspace of the principal decide what it may reach; its
+   * streams end at `expiresAt`.
    */
   readonly authenticate?: (request: FastifyRequest) => Promise<HostPrincipal | null | undefined>
-  /** Whether the server serves nothing but this plugin: then its connections are limited and ended too. Default false. */
+  /** Whether the server serves only this plugin, which then also limits and ends the connections. Default false. */
   readonly ownsServer?: boolean
   /** Processes that share the memory of this machine or container, this one included. Default 1. */
   readonly processes?: number
@@ -65,12 +66,15 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
   /** The database, as `postgres://…`. Exactly one of `databaseUrl` and `pool` is required. */
   readonly databaseUrl?: string | undefined
   /**
-   * Your own pool, in place of `databaseUrl`. All queries then use its connections, up to `databasePool` and 6 more at a time,
-   * and take two round trips more outside of transactions. It is never ended. LISTEN needs a connection of its own: name it in
-   * `listenDatabaseUrl`, or events of other processes arrive by polling, every 500 ms.
+   * Your own pool, in place of `databaseUrl`. All queries then use its connections, up to `databasePool` and 6 more at a time;
+   * a query outside a transaction takes two more round trips. Sluice never ends the pool. LISTEN needs a connection of its
+   * own: give `listenDatabaseUrl`, or events of other processes arrive by polling, every 500 ms.
    */
   readonly pool?: pg.Pool
-  /** Direct connection for LISTEN/NOTIFY. Required with `pool`, or if `databaseUrl` goes through a pooler; without it events of other processes then arrive by polling. */
+  /**
+   * Direct connection for LISTEN/NOTIFY. Give it with `pool`, or if `databaseUrl` goes through a pooler; otherwise events of
+   * other processes arrive by polling.
+   */
   readonly listenDatabaseUrl?: string | undefined
   /** Database connections for requests and publishing. The log, the bus and the probes use up to 8 more. Default 10. */
   readonly databasePool?: number | undefined
@@ -129,6 +133,6 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
   readonly retentionDays?: number | undefined
   /** Days for which a job and its events are kept after its end. 0 = forever. Default 7. */
   readonly jobRetentionDays?: number | undefined
-  /** Milliseconds over which the end of the streams is spread when the app closes, at most. Default 10000. */
+  /** Maximum time over which streams are ended when the app closes, in milliseconds. Default 10000. */
   readonly drainMs?: number | undefined
 }

@@ -4,7 +4,7 @@
  *   await app.register(sluice, { prefix: '/live', databaseUrl, jwtSecret })
  *
  * Everything is encapsulated: routes, hooks, error handler, 404 handler, validation, parsers, rate limit, CORS and headers
- * hold under the prefix only. The application gets one decoration, `app.sluice` (see `name`). It may register the plugin
+ * apply only under the prefix. The application gets one decoration, `app.sluice` (see `name`). It may register the plugin
  * several times, each with its own prefix, name and database. docs/embedding.md has the options and the limits.
  */
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
@@ -50,7 +50,7 @@ export const sluice = fp<SluiceOptions>(
 
 export default sluice
 
-/** For the background work of the plugin and for its requests. The serializers keep tokens in URLs out of the log. */
+/** Uses `logger` for the plugin's background work and its requests. The serializers keep tokens in URLs out of the log. */
 function useLogger(app: FastifyInstance, logger: FastifyBaseLogger): void {
   const serializers = HTTP_SERIALIZERS
   Object.defineProperty(app, 'log', { value: logger.child({}, { serializers }) })

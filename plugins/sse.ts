@@ -47,7 +47,7 @@ export default fp(
       const stream = new MessageStream(this.openSink('text/event-stream'), options)
       open.add(stream)
       void stream.closed.then(() => open.delete(stream))
-      // Its route was running before the app started to close, and had sent nothing until now.
+      // The app began to close while the route was running, before it opened this stream.
       if (closing) stream.end()
       return stream
     })

@@ -13,10 +13,10 @@ declare module 'fastify' {
   }
 }
 
-/** The number of reported names, each cut at MAX_NAME_LENGTH characters. */
+/** Maximum number of reported names; each is cut at MAX_NAME_LENGTH characters. */
 const MAX_NAMES = 16
 const MAX_NAME_LENGTH = 64
-/** A caller chooses the names: no other character may get into a header. */
+/** Characters that must not get into a header: the caller chooses the names. */
 const UNFIT = /[^A-Za-z0-9._~-]/g
 
 export default fp(

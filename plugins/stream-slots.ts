@@ -14,7 +14,7 @@ declare module 'fastify' {
   interface FastifyInstance {
     streamSlots: StreamSlots
     /**
-     * A slot for the principal of the request, or the name of the limit that is reached. The caller must release it.
+     * Takes a slot for the request's principal, or names the limit that is reached. The caller must release the slot.
      */
     takeStreamSlot(request: FastifyRequest): StreamSlot | StreamLimit
   }

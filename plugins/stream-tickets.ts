@@ -9,11 +9,11 @@ import { StreamTickets, type Ticket } from '../src/auth/tickets/stream-tickets.j
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** A ticket for a stream's path, and the path that contains the ticket. Throws a Problem if the path has none. */
+    /** Issues a ticket for a stream's path; `url` is the path with the ticket. Throws a Problem if no stream has that path. */
     issueTicket(principal: Principal, path: string): Promise<Ticket & { readonly url: string }>
     /**
-     * The principal of a request's ticket, which is used up and bound to the request's browser. Throws a Problem if
-     * it is not valid.
+     * Uses up the request's ticket, binds it to the request's browser, and returns its principal. Throws a Problem if
+     * the ticket is not valid.
      * @param address the client's address, undefined if it cannot be trusted.
      */
     takeTicket(ticket: string, reply: FastifyReply, address: string | undefined): Promise<Principal>

@@ -8,7 +8,7 @@ import type { StreamId } from '../src/log/event.js'
 declare module 'fastify' {
   interface FastifyInstance {
     tailer: Tailer
-    /** To be called after every COMMIT that appended events: wakes this process at once, then the others. */
+    /** Call this after every COMMIT that appended events: it wakes this process at once, then the others. */
     wake(streams: readonly StreamId[]): void
   }
 }

@@ -1,6 +1,6 @@
 /**
- * JWTs: verifies those that callers send, and signs some where the key is a secret. @fastify/jwt runs under a name of its own,
- * so a host that uses it for its own tokens keeps `app.jwt`, `request.jwtVerify` and `request.user` as they are.
+ * Verifies the JWTs of callers, and signs JWTs if the key is a secret. @fastify/jwt runs under a name of its own, so a host
+ * that uses it for its own tokens keeps `app.jwt`, `request.jwtVerify` and `request.user` as they are.
  */
 import jwt, { type FastifyJWTOptions, type TokenOrHeader } from '@fastify/jwt'
 import type { FastifyRequest } from 'fastify'
@@ -22,7 +22,7 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** The principal that the token in `request.credentials` proves. @throws {Problem} 401; 503 while the keys cannot be fetched. */
     verifyToken(request: FastifyRequest): Promise<Principal>
-    /** A token for `principal` that is valid for so many seconds. Only where a secret verifies JWTs. */
+    /** Signs a token for `principal` that is valid for `lifetimeSeconds`. Throws unless the key is a secret. */
     signToken(principal: Pick<Principal, 'id' | 'workspace' | 'role'>, lifetimeSeconds: number): string
   }
 }
@@ -44,7 +44,7 @@ const REMEMBERED_TOKENS = 1_000
 
 export default fp<TokensOptions>(
   async (app, { keys, claims }) => {
-    // Of this instance alone: @fastify/jwt would add its namespace to the host's object.
+    // An object for this instance alone, because @fastify/jwt would add its namespace to the host's.
     app.decorate('jwt', Object.create(null))
     app.decorateRequest('sluiceClaims', null)
     await app.register(jwt, {
@@ -93,7 +93,7 @@ function verificationKey(keys: Keys): Pick<FastifyJWTOptions, 'secret' | 'decode
 async function verifiedClaims(request: FastifyRequest, keys: Keys): Promise<object> {
   try {
     const claims = await request.sluiceJwtVerify()
-    // Only of a token with a valid signature: every other token is refused for its signature, at less cost.
+    // Checked after the signature, which refuses every forged token at less cost.
     requireTokenForm(request.credentials?.text ?? '')
     return claims
   } catch (error) {

@@ -55,7 +55,7 @@ export default fp(
       if (schema && !schema.hide) schema.querystring ??= NO_PARAMETERS
     })
 
-    // Without a body there is no type, and Fastify then validates nothing if the type selects the schema.
+    // A request without a body has no media type. If the type selects the schema, Fastify would validate nothing.
     app.addHook('preValidation', async ({ routeOptions, body }) => {
       const schema: unknown = routeOptions.schema?.body
       const isByType = typeof schema === 'object' && schema !== null && 'content' in schema
@@ -63,9 +63,9 @@ export default fp(
     })
 
     app.decorate('parseJson', jsonParser(app))
-    // A media type without a parser here is refused with 415, even if the host application parses it. JSON: plugins/bodies.ts.
+    // A media type without a parser here gets a 415, even if the host application parses it. plugins/bodies.ts reads JSON.
     app.removeAllContentTypeParsers()
-    // The host application may have set another one for its own routes.
+    // The host application may have set another serializer for its own routes.
     const serializer = SerializerSelector()({}, {})
     app.setSerializerCompiler(({ httpStatus = '', ...route }) => serializer({ ...route, httpStatus }))
   },

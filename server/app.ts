@@ -9,12 +9,12 @@ import { parseProxies } from '../src/network/trusted-proxies.js'
 
 export interface AppOptions extends Pick<SluiceOptions, 'countClients' | 'internals'> {
   readonly config: Config
-  /** Migrated. */
+  /** URL of a database that is migrated. */
   readonly databaseUrl: string
-  /** Verifies tokens where the configuration names no key: that of a development installation. */
+  /** Verifies tokens if the configuration names no key, as in a development installation. */
   readonly developmentSecret?: string | undefined
   readonly logger: FastifyServerOptions['logger']
-  /** Times of the server, in ms; default HTTP_LIMITS. Tests shorten them. */
+  /** Timeouts of the server, in ms; default HTTP_LIMITS. Tests shorten them. */
   readonly httpLimits?: Partial<HttpLimits> | undefined
 }
 

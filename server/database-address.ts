@@ -1,4 +1,4 @@
-/** Finds the database of this installation, for programs beside the gateway, which use it but never start one. */
+/** Finds the database of this installation, for programs that use its database but never start one. */
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { readConfig } from '../src/config/config.js'

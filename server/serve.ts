@@ -101,7 +101,7 @@ async function start(args: readonly string[]): Promise<void> {
   }
 }
 
-/** As a log line, for the same reasons: an error may contain rows and passwords. */
+/** Writes a log line, which leaves out what every log line does: an error may contain rows and passwords. */
 function tellOfCrash(err: unknown): void {
   const line = { level: 60, time: Date.now(), pid: process.pid, err: describeError(err), msg: 'crashed' }
   process.stderr.write(`${printableJson(JSON.stringify(line))}\n`)
@@ -187,9 +187,9 @@ async function countAll(workers: WorkerChannel, { sluice }: FastifyInstance) {
   return (await workers.counts()) ?? { workers: 1, clients: sluice.clients() }
 }
 
-/** @throws {ConfigError} if the directory does not exist: its files would look missing. */
+/** @throws {ConfigError} if the directory cannot be read: every artifact would seem to be missing. */
 async function requireFolders({ ARTIFACTS_DIR: folder }: Config): Promise<void> {
-  // As in the search: by the names in it.
+  // Lists the directory, as the search for an artifact does.
   const missing = folder !== undefined && (await readdir(folder).catch(({ code }) => `${code}`))
   if (typeof missing !== 'string') return
   const text = `ARTIFACTS_DIR is ${JSON.stringify(folder)}, which cannot be read as a directory (${missing}).`
@@ -205,7 +205,7 @@ async function loggerOf(config: Config) {
   return { ...logOptions(config.LOG_LEVEL), ...(pretty ?? { stream: logDestination() }) }
 }
 
-/** For a person at a terminal; everywhere else the lines are JSON. */
+/** Formats the log for a person at a terminal; everywhere else its lines are JSON. */
 async function prettyLines({ NODE_ENV }: Config) {
   if (NODE_ENV === 'production' || !process.stdout.isTTY) return undefined
   const installed = await import('pino-pretty').catch(() => undefined)

@@ -31,7 +31,7 @@ const TOKEN_SECONDS = 3_600
 
 /**
  * Starts a gateway on a free port of 127.0.0.1.
- * @param options as of the plugin; without `databaseUrl` it starts an embedded Postgres in a temporary folder.
+ * @param options those of the plugin; without `databaseUrl` it starts an embedded Postgres in a temporary folder.
  */
 export async function startTestGateway(options: SluiceOptions = {}): Promise<TestGateway> {
   const database =

@@ -122,7 +122,7 @@ export class Workers {
     })
   }
 
-  /** The system had no process or descriptor for it; the shortage will end. */
+  /** The system had no process or descriptor to spare for the worker; the shortage will end. */
   #notStarted(first: boolean, startedAt: number, error: unknown): void {
     this.#replace(first, startedAt, () => {
       if (!this.#short) this.#options.logger.warn({ err: error }, 'Cannot start a worker; retrying.')
@@ -152,7 +152,7 @@ export class Workers {
   #forget(worker: Worker): void {
     this.#listening.delete(worker)
     for (const round of this.#rounds.keys()) this.#counted(round, worker)
-    // A worker that never ran emits no end: stopping would wait for it.
+    // A worker that never ran emits no `exit`, and stopping would wait for it.
     if (worker.process.pid === undefined) delete cluster.workers?.[worker.id]
   }
 

@@ -1,6 +1,6 @@
 /**
  * `sluice key`: administers the API keys of a workspace directly on the database. It creates the first key, and
- * restores access if no admin is left; everybody who may use the database may do this. Only a new key goes to
+ * restores access if no admin is left; anyone with access to the database may do this. Only a new key goes to
  * standard output, so that it can be piped to its destination.
  */
 import { userInfo } from 'node:os'

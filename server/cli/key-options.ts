@@ -1,4 +1,4 @@
-/** The options of `sluice key`, each validated like the gateway does, with messages for a command line. */
+/** The options of `sluice key`, each validated as in the gateway, with messages for a command line. */
 import { parseArgs } from 'node:util'
 import { MAX_OVERLAP_SECONDS, MAX_RANGES } from '../../src/auth/api-keys/api-key.js'
 import { KEY_ID_PATTERN } from '../../src/auth/api-keys/api-key-secret.js'

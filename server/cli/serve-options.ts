@@ -14,10 +14,10 @@ Starts a Sluice gateway. Environment variables configure it; docs/configuration.
   --help, -h      show this
   --version, -v   show the version
 
-Two other programs: 'sluice runner --help' executes the commands that wait in a gateway, and 'sluice key --help' makes API keys.
+Two other programs: 'sluice runner' executes commands that wait in a gateway, 'sluice key' manages API keys. Both have --help.
 `
 
-/** Shows the help or the version and ends the process where they were asked for, or where the usage is wrong. */
+/** Parses the options. On --help, --version or wrong usage it prints a text and ends the process. */
 export function serveOptions(args: readonly string[]): { demo: boolean } {
   try {
     const { values } = parseArgs({
