@@ -27,7 +27,7 @@ t.test('every answer carries its request id and the policies of an API', async t
   t.match((await app.inject('/%zz')).headers, { 'x-request-id': /./, 'x-content-type-options': 'nosniff' })
 })
 
-t.test('that a host is for TLS alone is said over TLS alone', async t => {
+t.test('HSTS is sent over TLS only', async t => {
   const { url } = await startGateway(t, { env: { TRUSTED_PROXIES: '127.0.0.1' } })
   const open = await startGateway(t)
   const headers = { 'x-forwarded-proto': 'https' }
@@ -38,7 +38,7 @@ t.test('that a host is for TLS alone is said over TLS alone', async t => {
   t.equal((await fetch(`${url}/health`)).headers.get('strict-transport-security'), null)
 })
 
-t.test('a stream carries them too, and pages of other origins that may call still can', async t => {
+t.test('a stream has them too, and pages of allowed origins can still call', async t => {
   const { url } = await startGateway(t, { env: { CORS_ORIGINS: 'https://plm.example' } })
   const headers = { ...as('viewer'), origin: 'https://plm.example' }
 
@@ -56,7 +56,7 @@ t.test('a stream carries them too, and pages of other origins that may call stil
   t.ok(bytes < 1_000, `the head of a stream has ${bytes} bytes`)
 })
 
-t.test('what needed a token is kept by no cache, unless the route says how', async t => {
+t.test('no cache may keep an answer that needed a token, unless the route allows it', async t => {
   const app = await guardedApp(t)
   app.get('/etag', { config: { access: 'viewer' } }, async (_, reply) => {
     reply.header('cache-control', 'private, no-cache')
@@ -75,7 +75,7 @@ const FOR_ANYBODY = /^(\/|\/console\/[^/]+|\/docs|\/docs\/static\/[^/]+|\/openap
 const ID = '0b1c8a52-6a0a-4d3c-9c58-0a6d4f1f5a11'
 
 // Attack: a cache between gateway and client hands the answer to one principal on to another.
-t.test('every route says whether its answer may be kept, whatever it answers', async t => {
+t.test('every answer of every route says whether caches may keep it', async t => {
   const { url } = await startGateway(t)
   const document = (await (await fetch(`${url}/openapi.json`)).json()) as {
     paths: Record<string, Record<string, { 'x-sluice-role'?: string }>>
@@ -117,7 +117,7 @@ t.test('every route says whether its answer may be kept, whatever it answers', a
   t.ok(seen > 200, `${seen} answers`)
 })
 
-t.test('what is answered with a tag is private, and stays so when it has not changed', async t => {
+t.test('an answer with an ETag is private, and so is its 304', async t => {
   const { url } = await startGateway(t)
   const headers = { ...as('editor'), 'content-type': 'application/json' }
   const body = JSON.stringify({ part_number: 'A01', description: 'Bracket', item_type: 'part' })

@@ -51,7 +51,7 @@ async function listed(gateway: Gateway, workspace = 'acme'): Promise<ApiKey[]> {
   return (await send(gateway, 'GET', '/api/keys', as('admin', workspace))).body.keys as ApiKey[]
 }
 
-t.test('a key is shown once, opens what its role opens, and no header but its own is needed', async t => {
+t.test('a key is shown once, works for its role, and needs only its own header', async t => {
   const gateway = await startGateway(t)
 
   const made = await send(gateway, 'POST', '/api/keys', as('admin'), { name: 'import', role: 'editor' })
@@ -82,7 +82,7 @@ t.test('a key is shown once, opens what its role opens, and no header but its ow
   t.match(inUrl, { status: 400, body: { code: 'key-in-url' } })
 })
 
-t.test('only admins see and change keys; an admin may be a key itself', async t => {
+t.test('only admins see and change keys, and a key may be an admin', async t => {
   const gateway = await startGateway(t)
   const { id } = await create(gateway)
   const routes: [string, string, object?][] = [
@@ -105,7 +105,7 @@ t.test('only admins see and change keys; an admin may be a key itself', async t 
   t.match(made, { status: 201, body: { created_by: /^key:/ } })
 })
 
-t.test('what belongs to another workspace is not there', async t => {
+t.test('a key of another workspace is a 404', async t => {
   const gateway = await startGateway(t)
   const { id, key } = await create(gateway)
   const globex = as('admin', 'globex')
@@ -129,7 +129,7 @@ t.test('what belongs to another workspace is not there', async t => {
   t.equal(await tried(gateway, key), 200)
 })
 
-t.test('what cannot be is refused, and the field is named', async t => {
+t.test('an invalid field is refused and named', async t => {
   const gateway = await startGateway(t)
   const fine = { name: 'import', role: 'viewer' }
   const cases: [body: unknown, field: string][] = [
@@ -174,7 +174,7 @@ t.test('what cannot be is refused, and the field is named', async t => {
   t.equal((await listed(gateway)).length, 1)
 })
 
-t.test('a list of keys comes in pages, the newest first, and what is made meanwhile shifts none', async t => {
+t.test('a list of keys has pages, the newest first, and a new key shifts none', async t => {
   const gateway = await startGateway(t)
   const ids: string[] = []
   for (let made = 0; made < 7; made += 1) ids.unshift((await create(gateway, { name: `key ${made}` })).id)
@@ -193,7 +193,7 @@ t.test('a list of keys comes in pages, the newest first, and what is made meanwh
   t.equal((await send(gateway, 'GET', '/api/keys?cursor=x', as('admin'))).body.code, 'invalid-cursor')
 })
 
-t.test('a rotated key and its successor both work until the overlap is over', async t => {
+t.test('a rotated key and its successor both work until the overlap ends', async t => {
   const gateway = await startGateway(t)
   const rules = { name: 'office', role: 'editor', allowed_ips: ['127.0.0.0/8', '::1/128'] }
   const old = await create(gateway, rules)
@@ -220,24 +220,21 @@ t.test('a rotated key and its successor both work until the overlap is over', as
   t.match(ended, { status: 409, body: { code: 'key-ended' } })
 })
 
-t.test(
-  'a key that was made for a while is followed by one for as long, and never lives longer by that',
-  async t => {
-    const gateway = await startGateway(t)
-    const life = 3_600_000
-    const old = await create(gateway, { expires_at: new Date(Date.now() + life).toISOString() })
+t.test('the successor of an expiring key lives as long, and rotation never extends the old key', async t => {
+  const gateway = await startGateway(t)
+  const life = 3_600_000
+  const old = await create(gateway, { expires_at: new Date(Date.now() + life).toISOString() })
 
-    const { body } = await send(gateway, 'POST', `/api/keys/${old.id}/rotate`, as('admin'))
+  const { body } = await send(gateway, 'POST', `/api/keys/${old.id}/rotate`, as('admin'))
 
-    const [newer, older] = await listed(gateway)
-    t.equal(older?.expires_at, old.expires_at, 'the overlap of a day would have been longer')
-    t.equal(newer?.id, body.id)
-    const made = Date.parse(newer?.expires_at ?? '') - Date.parse(newer?.created_at ?? '')
-    t.ok(Math.abs(made - life) < 5_000, `${made} ms`)
-  },
-)
+  const [newer, older] = await listed(gateway)
+  t.equal(older?.expires_at, old.expires_at, 'the overlap of a day would have been longer')
+  t.equal(newer?.id, body.id)
+  const made = Date.parse(newer?.expires_at ?? '') - Date.parse(newer?.created_at ?? '')
+  t.ok(Math.abs(made - life) < 5_000, `${made} ms`)
+})
 
-t.test('of two who rotate a key at once one gets a key', async t => {
+t.test('concurrent rotations of one key create one key', async t => {
   const gateway = await startGateway(t)
   const { id } = await create(gateway)
 
@@ -249,7 +246,7 @@ t.test('of two who rotate a key at once one gets a key', async t => {
   t.equal((await listed(gateway)).length, 2)
 })
 
-t.test('a revoked key works no more, and to revoke it twice is fine', async t => {
+t.test('a revoked key no longer works, and revoking it twice is fine', async t => {
   const gateway = await startGateway(t)
   const { id, key } = await create(gateway)
   t.equal(await tried(gateway, key), 200)
@@ -264,7 +261,7 @@ t.test('a revoked key works no more, and to revoke it twice is fine', async t =>
   t.same(await listed(gateway), [revoked])
 })
 
-t.test('a key can be revoked in maintenance, and none can be made', async t => {
+t.test('in maintenance keys can be revoked, but not created', async t => {
   const gateway = await startGateway(t)
   const { id, key } = await create(gateway)
   await send(gateway, 'PUT', '/api/server/state', as('admin'), { mode: 'maintenance' })
@@ -276,7 +273,7 @@ t.test('a key can be revoked in maintenance, and none can be made', async t => {
   t.equal(await tried(gateway, key), 'key-revoked')
 })
 
-t.test('what is done to a key is on record, once, without its secret', async t => {
+t.test('each change of a key is on record once, without its secret', async t => {
   const gateway = await startGateway(t)
   const headers = { ...as('admin'), 'x-request-id': 'r-1' }
   const given = { name: 'import', role: 'viewer', allowed_ips: ['127.0.0.1'] }
@@ -317,7 +314,7 @@ t.test('what is done to a key is on record, once, without its secret', async t =
   }
 })
 
-t.test('while the database is away no key is called a wrong one', async t => {
+t.test('while the database is down no key is reported as wrong', async t => {
   const database = await createDatabase(t)
   // Elsewhere and before: a gateway that hears of a change looks the key up, sooner or later.
   const elsewhere = await startGateway(t, { databaseUrl: database.url })
@@ -335,7 +332,7 @@ t.test('while the database is away no key is called a wrong one', async t => {
   await until('it is taken again', async () => (await state(unused.key)).status === 200)
 })
 
-t.test('a key revoked on one gateway works on none, and its streams end', async t => {
+t.test('a key revoked on one gateway works on no gateway, and its streams end', async t => {
   const gateway = await startGateway(t)
   const other = await startGateway(t, { databaseUrl: gateway.databaseUrl })
   const { id, key } = await create(gateway)
@@ -354,7 +351,7 @@ t.test('a key revoked on one gateway works on none, and its streams end', async 
   }
 })
 
-t.test('a stream of a key that is rotated ends with the overlap, on every gateway', async t => {
+t.test('a stream of a rotated key ends with the overlap, on every gateway', async t => {
   const gateway = await startGateway(t)
   const other = await startGateway(t, { databaseUrl: gateway.databaseUrl })
   const { id, key } = await create(gateway)

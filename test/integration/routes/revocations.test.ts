@@ -32,36 +32,39 @@ t.test('a revocation is made, listed and removed', async t => {
   t.match(await (await send(gateway, 'GET', '')).json(), { revocations: [{ id: other.id }] })
 })
 
-t.test('exactly one thing is revoked at a time, and only of the own workspace', async t => {
-  const gateway = await startGateway(t)
-  const cases: [body: object, status: number][] = [
-    [{}, 400],
-    [{ reason: 'none' }, 400],
-    [{ subject: 'a', token_id: 'b' }, 400],
-    [{ subject: 'a', workspace: 'acme' }, 400],
-    [{ subject: '' }, 400],
-    [{ subject: 'a\u0000' }, 400],
-    [{ subject: 7 }, 400],
-    [{ subject: 'a', colour: 'red' }, 400],
-    [{ subject: 'a', reason: 'x'.repeat(1_001) }, 400],
-    [{ subject: 'a', expires_at: 'tomorrow' }, 400],
-    [{ subject: 'a', expires_at: '2020-01-01T00:00:00Z' }, 400],
-    [{ workspace: 'globex' }, 404],
-    [{ workspace: 'nowhere' }, 404],
-    [{ workspace: '$system' }, 404],
-  ]
+t.test(
+  'a revocation names exactly one subject, token or workspace, and only in one’s own workspace',
+  async t => {
+    const gateway = await startGateway(t)
+    const cases: [body: object, status: number][] = [
+      [{}, 400],
+      [{ reason: 'none' }, 400],
+      [{ subject: 'a', token_id: 'b' }, 400],
+      [{ subject: 'a', workspace: 'acme' }, 400],
+      [{ subject: '' }, 400],
+      [{ subject: 'a\u0000' }, 400],
+      [{ subject: 7 }, 400],
+      [{ subject: 'a', colour: 'red' }, 400],
+      [{ subject: 'a', reason: 'x'.repeat(1_001) }, 400],
+      [{ subject: 'a', expires_at: 'tomorrow' }, 400],
+      [{ subject: 'a', expires_at: '2020-01-01T00:00:00Z' }, 400],
+      [{ workspace: 'globex' }, 404],
+      [{ workspace: 'nowhere' }, 404],
+      [{ workspace: '$system' }, 404],
+    ]
 
-  for (const [body, status] of cases) {
-    const refused = await send(gateway, 'POST', '', body)
-    t.equal(refused.status, status, JSON.stringify(body).slice(0, 60))
-  }
+    for (const [body, status] of cases) {
+      const refused = await send(gateway, 'POST', '', body)
+      t.equal(refused.status, status, JSON.stringify(body).slice(0, 60))
+    }
 
-  t.match(await (await send(gateway, 'GET', '')).json(), { revocations: [] })
-  const foreign = await problemOf(gateway, { workspace: 'globex' })
-  t.strictSame(foreign, await problemOf(gateway, { workspace: 'nowhere' }), 'whether it exists is not told')
-})
+    t.match(await (await send(gateway, 'GET', '')).json(), { revocations: [] })
+    const foreign = await problemOf(gateway, { workspace: 'globex' })
+    t.strictSame(foreign, await problemOf(gateway, { workspace: 'nowhere' }), 'whether it exists is not told')
+  },
+)
 
-t.test('a workspace has 10,000 revocations at most, and can always be revoked as a whole', async t => {
+t.test('a workspace has at most 10,000 revocations, and can always be revoked as a whole', async t => {
   const { url, pool } = await createDatabase(t)
   const gateway = await startGateway(t, { databaseUrl: url })
   await pool.query(
@@ -78,7 +81,7 @@ t.test('a workspace has 10,000 revocations at most, and can always be revoked as
   t.equal(whole.status, 201)
 })
 
-t.test('nobody but an admin revokes, and one of another workspace finds nothing', async t => {
+t.test('only an admin can revoke, and an admin of another workspace finds nothing', async t => {
   const gateway = await startGateway(t)
   const { id } = (await (await send(gateway, 'POST', '', { subject: 'eve' })).json()) as { id: string }
 
@@ -103,7 +106,7 @@ t.test('nobody but an admin revokes, and one of another workspace finds nothing'
   t.match(await (await send(gateway, 'GET', '')).json(), { revocations: [{ id }] })
 })
 
-t.test('long lists come in pages, the newest first', async t => {
+t.test('long lists have pages, the newest first', async t => {
   const gateway = await startGateway(t)
   for (let n = 1; n <= 5; n += 1) await send(gateway, 'POST', '', { subject: `s${n}` })
   const seen: string[] = []
@@ -157,7 +160,7 @@ t.test('making and removing a revocation is on record with its admin, and notifi
   )
 })
 
-t.test('what cannot be put on record is not done', async t => {
+t.test('a change that cannot be put on record is not made', async t => {
   const gateway = await startGateway(t)
   await gateway.app.database.query(
     `alter table sluice.audit add constraint no_revocations check (action not like 'revocation.%')`,
@@ -170,7 +173,7 @@ t.test('what cannot be put on record is not done', async t => {
   t.equal((await send(gateway, 'GET', '', undefined, { sub: 'eve' })).status, 200)
 })
 
-t.test('in maintenance credentials are revoked as ever', async t => {
+t.test('in maintenance credentials can be revoked', async t => {
   const gateway = await startGateway(t)
   await fetch(`${gateway.url}/api/server/state`, {
     method: 'PUT',

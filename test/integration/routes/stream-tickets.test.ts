@@ -69,7 +69,7 @@ t.test('with one gateway', async t => {
     t.ok(Date.parse(expires_at) > Date.now())
   })
 
-  t.test('a ticket opens its stream, as it was asked for', async t => {
+  t.test('a ticket opens the stream that it was requested for, with the same parameters', async t => {
     const issued = await ticketFor(gateway, '/api/events?types=thing.*&from=now')
     const { stream, status } = await spend(t, gateway, issued.url)
 
@@ -83,23 +83,20 @@ t.test('with one gateway', async t => {
     t.notOk(stream.messages.some(({ event }) => event === 'other.made'))
   })
 
-  t.test(
-    'a spent ticket opens the stream again for the browser that spent it, and for nobody else',
-    async t => {
-      const issued = await ticketFor(gateway, '/api/events')
-      const { status, cookie } = await spend(t, gateway, issued.url)
-      const others = await ticketFor(gateway, '/api/events')
-      const other = await spend(t, gateway, others.url)
+  t.test('a spent ticket opens the stream again only for the browser that spent it', async t => {
+    const issued = await ticketFor(gateway, '/api/events')
+    const { status, cookie } = await spend(t, gateway, issued.url)
+    const others = await ticketFor(gateway, '/api/events')
+    const other = await spend(t, gateway, others.url)
 
-      t.equal(status, 200)
-      t.match(cookie, /^sluice_browser=[A-Za-z0-9_-]{43}$/)
-      t.equal((await spend(t, gateway, issued.url, cookie)).status, 200)
-      t.equal((await spend(t, gateway, `${issued.url}&last_event_id=0`, cookie)).status, 200)
-      for (const headers of [{}, { cookie: other.cookie }, { cookie: 'sluice_browser=' }]) {
-        t.match(await refusal(url + issued.url, { headers }), { status: 401, code: 'ticket-invalid' })
-      }
-    },
-  )
+    t.equal(status, 200)
+    t.match(cookie, /^sluice_browser=[A-Za-z0-9_-]{43}$/)
+    t.equal((await spend(t, gateway, issued.url, cookie)).status, 200)
+    t.equal((await spend(t, gateway, `${issued.url}&last_event_id=0`, cookie)).status, 200)
+    for (const headers of [{}, { cookie: other.cookie }, { cookie: 'sluice_browser=' }]) {
+      t.match(await refusal(url + issued.url, { headers }), { status: 401, code: 'ticket-invalid' })
+    }
+  })
 
   // A browser with many streams must not collect cookies, nor lose one stream by opening another.
   t.test('a browser has one cookie from the first answer on, whichever of its users asks', async t => {
@@ -121,7 +118,7 @@ t.test('with one gateway', async t => {
     )
   })
 
-  t.test('every route with a live stream takes tickets, and a page does too', async t => {
+  t.test('every route with a live stream accepts tickets, and so does a page', async t => {
     const created = await fetch(`${url}/api/jobs`, {
       method: 'POST',
       headers: { ...as('editor'), 'content-type': 'application/json' },
@@ -139,7 +136,7 @@ t.test('with one gateway', async t => {
     t.match(await read.json(), { events: [{ position: 1 }] })
   })
 
-  t.test('the last words on a job reach a browser that comes back with a spent ticket', async t => {
+  t.test('the last event of a job reaches a browser that reconnects with a spent ticket', async t => {
     const created = await fetch(`${url}/api/jobs`, {
       method: 'POST',
       headers: { ...as('editor'), 'content-type': 'application/json' },
@@ -174,7 +171,7 @@ t.test('with one gateway', async t => {
   })
 
   // Attack: two answers that differ would tell which tickets there are, and which of them were used.
-  t.test('whatever is wrong with a ticket, the answer is the same', async t => {
+  t.test('every bad ticket gets the same answer', async t => {
     const spent = await ticketFor(gateway, '/api/events')
     await spend(t, gateway, spent.url)
     const over = await ticketFor(gateway, '/api/events')
@@ -193,7 +190,7 @@ t.test('with one gateway', async t => {
     t.match(answers[0]?.detail, /POST \/api\/stream-tickets/)
   })
 
-  t.test('a ticket beside any other credential is refused, and stays good', async t => {
+  t.test('a ticket with another credential is refused, and can still be used', async t => {
     const issued = await ticketFor(gateway, '/api/events')
     const two = { status: 400, code: 'two-credentials' }
 
@@ -215,7 +212,7 @@ t.test('with one gateway', async t => {
     t.equal((await spend(t, gateway, issued.url)).status, 200)
   })
 
-  t.test('there are tickets for paths of streams only', async t => {
+  t.test('tickets exist only for paths of streams', async t => {
     for (const path of [
       '/api/items',
       '/health',
@@ -236,7 +233,7 @@ t.test('with one gateway', async t => {
     }
   })
 
-  t.test('who may follow no stream gets no ticket', async t => {
+  t.test('a principal that may follow no stream gets no ticket', async t => {
     t.match(await (await ask(gateway, '/api/events', as('runner'))).json(), {
       status: 403,
       code: 'role-too-low',
@@ -246,7 +243,7 @@ t.test('with one gateway', async t => {
     t.equal(inUrl.code, 'token-missing', 'nor who shows a token in the URL')
   })
 
-  t.test('a stream that a ticket opened ends with the credentials that asked for it', async t => {
+  t.test('a stream that a ticket opened ends with the credentials that requested it', async t => {
     const credentials = bearer(token({ exp: secondsFromNow(2) }))
     const issued = await ticketFor(gateway, '/api/events', credentials)
     const { stream, cookie } = await spend(t, gateway, issued.url)
@@ -257,7 +254,7 @@ t.test('with one gateway', async t => {
     t.match(await refusal(url + issued.url, { headers: { cookie } }), { status: 401, code: 'ticket-invalid' })
   })
 
-  t.test('whose credentials are revoked comes back with no ticket, spent or not', async t => {
+  t.test('after a revocation no ticket opens a stream, spent or not', async t => {
     const mallory = bearer(token({ sub: 'mallory' }))
     const spent = await ticketFor(gateway, '/api/events', mallory)
     const unspent = await ticketFor(gateway, '/api/events', mallory)
@@ -275,7 +272,7 @@ t.test('with one gateway', async t => {
     }
   })
 
-  t.test('with a key that is revoked go its streams and tickets', async t => {
+  t.test('revoking a key ends its streams and tickets', async t => {
     const made = await post(gateway, '/api/keys', { name: 'page', role: 'viewer' })
     const { id, key } = (await made.json()) as { id: string; key: string }
     const issued = await ticketFor(gateway, '/api/events', { 'x-api-key': key })
@@ -299,7 +296,7 @@ t.test('with one gateway', async t => {
     t.match(await stream.until(1, 'thing.made'), [{ data: '{"of":"other"}' }])
   })
 
-  t.test('in maintenance there are tickets, since streams go on', async t => {
+  t.test('tickets are issued in maintenance, because streams go on', async t => {
     const switchTo = (mode: string) =>
       fetch(`${url}/api/server/state`, {
         method: 'PUT',
@@ -315,7 +312,7 @@ t.test('with one gateway', async t => {
   })
 })
 
-t.test('a ticket of one gateway is good on the other, once in all', async t => {
+t.test('a ticket of one gateway works on the other, once in total', async t => {
   const one = await startGateway(t)
   const two = await startGateway(t, { databaseUrl: one.databaseUrl })
   const issued = await ticketFor(one, '/api/events')
@@ -332,7 +329,7 @@ t.test('a ticket of one gateway is good on the other, once in all', async t => {
   }
 })
 
-t.test('behind a proxy that speaks HTTPS the cookie is for HTTPS and this host alone', async t => {
+t.test('behind an HTTPS proxy the cookie is limited to HTTPS and this host', async t => {
   const gateway = await startGateway(t, { env: { TRUSTED_PROXIES: '127.0.0.1' } })
   const issued = await ticketFor(gateway, '/api/events')
   const https = { 'x-forwarded-proto': 'https' }
@@ -368,7 +365,7 @@ t.test(
   },
 )
 
-t.test('without `?token=` tickets are taken all the same', async t => {
+t.test('tickets are accepted even if `?token=` is off', async t => {
   const gateway = await startGateway(t, { env: { QUERY_TOKEN: 'off' } })
   const issued = await ticketFor(gateway, '/api/events')
 

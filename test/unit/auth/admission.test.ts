@@ -13,7 +13,7 @@ const ADA: Principal = {
 }
 const LATER = { ...ADA, expiresAt: 2_000 }
 
-t.test('it is over when the credentials end, to the millisecond', async t => {
+t.test('an admission ends when its credentials expire, to the millisecond', async t => {
   const admission = new Admission({ principal: ADA, access: ['viewer'] })
 
   t.notOk(admission.isOver(999))
@@ -22,30 +22,33 @@ t.test('it is over when the credentials end, to the millisecond', async t => {
   t.notOk(admission.isOver(1_999))
 })
 
-t.test('credentials renew it that are the same principal’s, end later, and open such a stream', async t => {
-  const cases: [credentials: Partial<Principal>, access: 'viewer' | 'editor', renewed: boolean][] = [
-    [{}, 'editor', true],
-    [{ role: 'admin' }, 'editor', true],
-    [{ role: 'viewer' }, 'viewer', true],
-    [{ role: 'viewer' }, 'editor', false],
-    [{ role: 'runner' }, 'viewer', false],
-    [{ id: 'eve' }, 'editor', false],
-    [{ credential: { kind: 'key', id: '0123456789ab' } }, 'editor', false],
-    [{ workspace: 'globex' }, 'editor', false],
-    [{ expiresAt: 1_000 }, 'editor', false],
-    [{ expiresAt: 999 }, 'editor', false],
-    [{ expiresAt: Number.POSITIVE_INFINITY }, 'editor', true],
-  ]
+t.test(
+  'an admission is renewed by credentials of the same principal that expire later and may open the stream',
+  async t => {
+    const cases: [credentials: Partial<Principal>, access: 'viewer' | 'editor', renewed: boolean][] = [
+      [{}, 'editor', true],
+      [{ role: 'admin' }, 'editor', true],
+      [{ role: 'viewer' }, 'viewer', true],
+      [{ role: 'viewer' }, 'editor', false],
+      [{ role: 'runner' }, 'viewer', false],
+      [{ id: 'eve' }, 'editor', false],
+      [{ credential: { kind: 'key', id: '0123456789ab' } }, 'editor', false],
+      [{ workspace: 'globex' }, 'editor', false],
+      [{ expiresAt: 1_000 }, 'editor', false],
+      [{ expiresAt: 999 }, 'editor', false],
+      [{ expiresAt: Number.POSITIVE_INFINITY }, 'editor', true],
+    ]
 
-  for (const [given, access, renewed] of cases) {
-    const admission = new Admission({ principal: ADA, access: [access] })
-    const newer = { ...LATER, ...given }
-    t.equal(admission.renew(newer), renewed, JSON.stringify(given))
-    t.equal(admission.principal, renewed ? newer : ADA)
-  }
-})
+    for (const [given, access, renewed] of cases) {
+      const admission = new Admission({ principal: ADA, access: [access] })
+      const newer = { ...LATER, ...given }
+      t.equal(admission.renew(newer), renewed, JSON.stringify(given))
+      t.equal(admission.principal, renewed ? newer : ADA)
+    }
+  },
+)
 
-t.test('an end that is moved forward counts, one that is moved back does not', async t => {
+t.test('endBy brings the end of an admission forward, but never moves it back', async t => {
   const admission = new Admission({ principal: ADA, access: ['viewer'] })
 
   admission.endBy(1_001)

@@ -8,7 +8,7 @@ function taken(rawHeaders: string[], query: unknown = {}, queryToken = true) {
   return takeCredentials({ rawHeaders, query, queryToken })
 }
 
-t.test('the kind of a credential follows from where it stands and how it begins', async t => {
+t.test('the kind of a credential follows from its place and its prefix', async t => {
   t.same(taken(['Authorization', `Bearer ${JWT}`]), { kind: 'token', text: JWT })
   t.same(taken(['AUTHORIZATION', `bearer   ${KEY}`]), { kind: 'key', text: KEY })
   t.same(taken(['X-API-Key', KEY]), { kind: 'key', text: KEY })
@@ -16,7 +16,7 @@ t.test('the kind of a credential follows from where it stands and how it begins'
   t.same(taken([], { token: JWT }), { kind: 'token', text: JWT })
 })
 
-t.test('a credential in the query is taken out of it, also of a request that is refused', async t => {
+t.test('a credential is removed from the query, also of a refused request', async t => {
   const good = { token: JWT, limit: '5' }
   const refused = { token: JWT, limit: '5' }
 
@@ -26,7 +26,7 @@ t.test('a credential in the query is taken out of it, also of a request that is 
   t.strictSame([good, refused], [{ limit: '5' }, { limit: '5' }])
 })
 
-t.test('where the query holds no credentials, its parameters are left alone', async t => {
+t.test('a query without credentials is not changed', async t => {
   const query = { token: JWT }
 
   t.throws(() => taken([], query, false), { code: 'token-missing' })
@@ -34,7 +34,7 @@ t.test('where the query holds no credentials, its parameters are left alone', as
   t.strictSame(query, { token: JWT })
 })
 
-t.test('two credentials are refused, of whatever kinds, even if equal or empty', async t => {
+t.test('two credentials of any kinds are refused, even if equal or empty', async t => {
   const authorization = ['Authorization', `Bearer ${JWT}`]
   const bearerKey = ['Authorization', `Bearer ${KEY}`]
   const apiKey = ['X-API-Key', KEY]
@@ -81,13 +81,13 @@ t.test('a key in a URL is refused, because URLs are kept in logs', async t => {
   t.throws(() => taken([], { token: KEY }), { status: 400, code: 'key-in-url', detail: /X-API-Key/ })
 })
 
-t.test('a token that is too long is not looked at', async t => {
+t.test('a token that is too long is not parsed', async t => {
   t.throws(() => taken(['Authorization', `Bearer ${'x'.repeat(16_385)}`]), {
     code: 'token-invalid',
   })
 })
 
-t.test('a bearer token is taken from its header and from no other scheme', async t => {
+t.test('a bearer token must be in the Authorization header with the Bearer scheme', async t => {
   for (const header of ['Bearer a.b.c', 'bearer   a.b.c']) {
     t.match(taken(['Authorization', header]), { kind: 'token', text: 'a.b.c' }, header)
   }

@@ -13,20 +13,17 @@ function faultsOf(env: Env): readonly string[] {
   }
 }
 
-t.test(
-  'a value of the wrong form is shown, with what is wanted, the default, and what it is for',
-  async t => {
-    t.same(faultsOf({ PORT: '0x50', QUERY_TOKEN: 'yes', RATE_LIMIT_MAX: '1.5' }), [
-      'PORT is "0x50". Write a whole number from 0 to 65535, in digits; left out, it is 8080. TCP port to listen on. 0 = any free port.',
-      'QUERY_TOKEN is "yes". Write on or off; left out, it is on. ' +
-        'Whether stream routes accept a token as `?token=`. URLs leak into histories and logs; tickets do without it.',
-      'RATE_LIMIT_MAX is "1.5". Write a whole number from 0 to 2147483647, in digits; left out, it is 6000. ' +
-        'Requests per minute and principal, across all processes. 0 switches off every rate limit.',
-    ])
-  },
-)
+t.test('an invalid value is shown with the expected form, the default and the purpose', async t => {
+  t.same(faultsOf({ PORT: '0x50', QUERY_TOKEN: 'yes', RATE_LIMIT_MAX: '1.5' }), [
+    'PORT is "0x50". Write a whole number from 0 to 65535, in digits; left out, it is 8080. TCP port to listen on. 0 = any free port.',
+    'QUERY_TOKEN is "yes". Write on or off; left out, it is on. ' +
+      'Whether stream routes accept a token as `?token=`. URLs leak into histories and logs; tickets do without it.',
+    'RATE_LIMIT_MAX is "1.5". Write a whole number from 0 to 2147483647, in digits; left out, it is 6000. ' +
+      'Requests per minute and principal, across all processes. 0 switches off every rate limit.',
+  ])
+})
 
-t.test('a number is written in decimal digits, and nothing else stands for one', async t => {
+t.test('a number must be in plain decimal notation', async t => {
   for (const text of ['0x50', '1e3', '1.5', '-1', '+80', '65536', '8_080', '8,080', 'true', 'NaN', '8080;']) {
     t.match(faultsOf({ PORT: text }), [`PORT is "${text}". Write a whole number from 0 to 65535`], text)
   }
@@ -49,7 +46,7 @@ t.test('a number is written in decimal digits, and nothing else stands for one',
   })
 })
 
-t.test('a word is one of those that there are, as they are written', async t => {
+t.test('a choice must be one of the listed words, in the same case', async t => {
   for (const text of ['yes', 'true', '1', 'ON', 'no']) {
     t.match(faultsOf({ QUERY_TOKEN: text }), [`QUERY_TOKEN is "${text}". Write on or off;`], text)
   }
@@ -57,7 +54,7 @@ t.test('a word is one of those that there are, as they are written', async t => 
 })
 
 // What is not quite `production` would run on an embedded database and print tokens.
-t.test('a misspelt production is not taken for development', async t => {
+t.test('a misspelt `production` does not count as development', async t => {
   for (const text of ['prod', 'Production', 'production,']) {
     t.match(
       faultsOf({ NODE_ENV: text }),
@@ -67,7 +64,7 @@ t.test('a misspelt production is not taken for development', async t => {
   }
 })
 
-t.test('spaces around a value do not count, and what is empty without them is unset', async t => {
+t.test('spaces around a value are trimmed, and an empty value counts as unset', async t => {
   t.match(readConfig({ PORT: ' 80 ', BUS: 'memory\r', HOST: '  ', WORKERS: '', LOG_LEVEL: '\t' }), {
     PORT: 80,
     BUS: 'memory',
@@ -77,14 +74,14 @@ t.test('spaces around a value do not count, and what is empty without them is un
   })
 })
 
-t.test('a secret is taken as it is, spaces and all', async t => {
+t.test('a secret is used unchanged, including spaces', async t => {
   const secret = ` ${'s'.repeat(31)}`
 
   t.equal(readConfig({ JWT_SECRET: secret }).JWT_SECRET, secret)
   t.equal(readConfig({ JWT_SECRET: '' }).JWT_SECRET, undefined)
 })
 
-t.test('what may hold a secret is never shown', async t => {
+t.test('a value that may hold a secret is never shown', async t => {
   const wrong = {
     DATABASE_URL: 'mysql://ada:hunter2@db/x',
     LISTEN_DATABASE_URL: 'ada:hunter2@db',

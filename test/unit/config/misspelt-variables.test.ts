@@ -23,7 +23,7 @@ t.test('a misspelt variable is reported with the name that was meant', async t =
   }
 })
 
-t.test("what is ours, or somebody else's, is not", async t => {
+t.test('known variables and variables of other programs are not reported', async t => {
   t.strictSame(told(...KNOWN), [])
   t.strictSame(
     told(

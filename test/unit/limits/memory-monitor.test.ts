@@ -41,7 +41,7 @@ function guarded() {
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 
-t.test('what is resident counts as it is; each state ends lower than it begins', async t => {
+t.test('resident memory counts in full, and each state ends at a lower figure than it begins', async t => {
   const { monitor, done, check } = guarded()
   const steps = [0.5, 0.64, 0.65, 0.56, 0.74, 0.75, 0.66, 0.74, 0.64, 0.74, 0.54, 0.64]
 
@@ -68,7 +68,7 @@ t.test('what is resident counts as it is; each state ends lower than it begins',
   ])
 })
 
-t.test('a heap that is full of garbage before each collection refuses nobody', async t => {
+t.test('garbage in the heap before each collection causes no refusal', async t => {
   const { done, check } = guarded()
   const states = new Set<string>()
 
@@ -81,7 +81,7 @@ t.test('a heap that is full of garbage before each collection refuses nobody', a
   t.strictSame(done, { sheds: 0, collections: 0, lines: [] })
 })
 
-t.test('what is left after a collection refuses, and so does a heap that fills without one', async t => {
+t.test('a heap that is full after a collection, or fills without one, causes refusals', async t => {
   const collected = guarded()
   collected.check({ heap: 0.76, garbage: 0.05 })
   const filled = guarded()
@@ -92,20 +92,23 @@ t.test('what is left after a collection refuses, and so does a heap that fills w
   t.equal(filled.check({ heap: 0.86 }), 'low')
 })
 
-t.test('who gets lower is let in again when it is known, and that is asked for', async t => {
-  const { done, check, memory } = guarded()
-  check({ heap: 0.8, garbage: 0.02 })
-  check({ garbage: 0 })
+t.test(
+  'while memory is low the monitor forces a collection, and leaves that state once the heap is lower',
+  async t => {
+    const { done, check, memory } = guarded()
+    check({ heap: 0.8, garbage: 0.02 })
+    check({ garbage: 0 })
 
-  // All have left, and nothing new comes that would make V8 collect.
-  const still = check({ heap: 0.3, garbage: 0.5 }, 19)
-  const asked = done.collections
-  check()
-  const then = check()
+    // All have left, and nothing new comes that would make V8 collect.
+    const still = check({ heap: 0.3, garbage: 0.5 }, 19)
+    const asked = done.collections
+    check()
+    const then = check()
 
-  t.strictSame([still, asked], ['low', 0])
-  t.strictSame([then, done.collections, memory.garbage], ['ample', 1, 0])
-})
+    t.strictSame([still, asked], ['low', 0])
+    t.strictSame([then, done.collections, memory.garbage], ['ample', 1, 0])
+  },
+)
 
 t.test('collections take a twentieth of the time at most', async t => {
   const { done, check, memory } = guarded()
@@ -116,7 +119,7 @@ t.test('collections take a twentieth of the time at most', async t => {
   t.ok(done.collections >= 2 && done.collections <= 4, `${done.collections} of a second each, in a minute`)
 })
 
-t.test('caches are let go when it gets tight, when it gets low, and now and then after', async t => {
+t.test('caches are dropped when memory gets tight, when it gets low, and at intervals after', async t => {
   const { done, check } = guarded()
   const after = (resident: number, times = 1) => {
     check({ resident }, times)
@@ -131,7 +134,7 @@ t.test('caches are let go when it gets tight, when it gets low, and now and then
   t.equal(after(0.5, 100), 4)
 })
 
-t.test('nothing is refused until it is low, and then as something that passes', async t => {
+t.test('requests are refused only while memory is low, with a retry time', async t => {
   const { monitor, check } = guarded()
   check({ resident: 0.7 })
   monitor.assertRoom()

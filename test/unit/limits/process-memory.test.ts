@@ -20,7 +20,7 @@ t.test(
   },
 )
 
-t.test("a container's limit counts where there is one, else all of the machine", async t => {
+t.test('the limit is that of the container if there is one, else the memory of the machine', async t => {
   const unlimited = 2 ** 64
 
   t.equal(memoryOf(512 * MIB, 8_192 * MIB), 512 * MIB)
@@ -28,7 +28,7 @@ t.test("a container's limit counts where there is one, else all of the machine",
   t.equal(memoryOf(unlimited, 8_192 * MIB), 8_192 * MIB)
 })
 
-t.test('what is held shows in the heap, or outside of it, until it is let go', async t => {
+t.test('held memory is counted in the heap or outside it until it is released', async t => {
   const memory = new ProcessMemory(1)
   const before = memory.read()
 
@@ -50,7 +50,7 @@ t.test('what is held shows in the heap, or outside of it, until it is let go', a
   t.ok(after.heap < full.heap && after.resident < full.resident)
 })
 
-t.test('what was freed and only stays resident does not count, nor does what was never touched', async t => {
+t.test('freed memory that stays resident does not count, nor does memory that was never touched', async t => {
   const start = { rss: 100, heapTotal: 40, external: 10 }
 
   t.equal(residentBytes({ rss: 400, heapTotal: 200, external: 150 }, start), 400, 'in use')
@@ -58,7 +58,7 @@ t.test('what was freed and only stays resident does not count, nor does what was
   t.equal(residentBytes({ rss: 120, heapTotal: 60, external: 500 }, start), 120, 'only asked for')
 })
 
-t.test('where several share the memory, each has its part', async t => {
+t.test('each of several processes gets its share of the memory', async t => {
   const [alone, one] = [new ProcessMemory(1).read(), new ProcessMemory(4).read()]
 
   t.ok(one.resident > 3 * alone.resident)

@@ -18,7 +18,7 @@ import { until } from '../../harness/until.js'
 
 const LARGE = 'x'.repeat(50_000)
 
-t.test('a route sends what it likes, as long as it likes', async t => {
+t.test('a route can send any messages for any time', async t => {
   const { url, next } = await host(t)
   const client = await openStream(t, url)
   const stream = await next()
@@ -54,7 +54,7 @@ t.test('the stream is open before the first message', async t => {
   t.equal(client.text(), ': \n: soon\nretry: 700\ndata: one\n\ndata: two\n\n')
 })
 
-t.test('a client keeps the id that it brought until a message has another one', async t => {
+t.test('a client keeps its event id until a message has another one', async t => {
   const { url, next } = await host(t, { heartbeatMs: 50 })
   const client = await openStream(t, url, { headers: { 'last-event-id': '7' } })
   await next()
@@ -65,7 +65,7 @@ t.test('a client keeps the id that it brought until a message has another one', 
   t.notMatch(client.text(), /\n\n/)
 })
 
-t.test('the head and the first words of a stream are one write', async t => {
+t.test('the head and the first message of a stream are one write', async t => {
   const { app, url } = await host(t, { retryMs: 700 })
   const written = writesOf(app)
 
@@ -75,7 +75,7 @@ t.test('the head and the first words of a stream are one write', async t => {
   t.strictSame(written, [2])
 })
 
-t.test('the head goes out at once where nothing is said', async t => {
+t.test('without a first message the head is sent at once', async t => {
   const app = Fastify()
   await app.register(sse)
   app.get('/', (_, reply) => {
@@ -88,7 +88,7 @@ t.test('the head goes out at once where nothing is said', async t => {
   t.equal(client.text(), '')
 })
 
-t.test('streams that were asked for in one piece open one after the other', async t => {
+t.test('pipelined streams open one after the other', async t => {
   const { app, next } = await host(t, { retryMs: 700 })
   const client = await connectRaw(t, app.server, get('/') + get('/'))
 
@@ -105,7 +105,7 @@ t.test('streams that were asked for in one piece open one after the other', asyn
   t.equal(heads(), 2)
 })
 
-t.test('an HTTP/1.0 client has head and message too', async t => {
+t.test('an HTTP/1.0 client gets head and message too', async t => {
   const { app, next } = await host(t, { retryMs: 700 })
   const client = await connectRaw(t, app.server, get('/', '1.0'))
 
@@ -118,7 +118,7 @@ t.test('an HTTP/1.0 client has head and message too', async t => {
   t.equal(client.body(), ': \nretry: 700\ndata: one\n\n')
 })
 
-t.test('a client that is cut off while its stream opens has left', async t => {
+t.test('a connection that breaks while its stream opens is a client disconnect', async t => {
   const app = Fastify()
   await app.register(sse)
   const left: string[] = []
@@ -136,7 +136,7 @@ t.test('a client that is cut off while its stream opens has left', async t => {
   await until('the route knows', () => left.length === 1)
 })
 
-t.test('all that a source gives is sent, then the stream ends', async t => {
+t.test('every message of a source is sent, then the stream ends', async t => {
   const url = await sourced(t, async function* () {
     for (const data of ['one', 'two', 'three']) yield { data }
   })
@@ -150,7 +150,7 @@ t.test('all that a source gives is sent, then the stream ends', async t => {
   )
 })
 
-t.test('an illegal name is refused to the one who sends it, and nothing of it is sent', async t => {
+t.test('an illegal name rejects the send, and nothing of the message is sent', async t => {
   const { url, next } = await host(t)
   const client = await openStream(t, url)
   const stream = await next()
@@ -161,7 +161,7 @@ t.test('an illegal name is refused to the one who sends it, and nothing of it is
   t.match(await client.until(1), [{ data: 'fine' }])
 })
 
-t.test('a source is asked no faster than its client reads', async t => {
+t.test('a source is read no faster than its client reads', async t => {
   let made = 0
   const url = await sourced(t, async function* () {
     for (;;) {
@@ -180,7 +180,7 @@ t.test('a source is asked no faster than its client reads', async t => {
   client.socket.destroy()
 })
 
-t.test('a source is stopped when its client leaves, between two messages', async t => {
+t.test('a client disconnect stops a source between two messages', async t => {
   let stopped = false
   const url = await sourced(t, async function* () {
     try {
@@ -200,7 +200,7 @@ t.test('a source is stopped when its client leaves, between two messages', async
   await until('the source is stopped', () => stopped)
 })
 
-t.test('a source is stopped when its client leaves without reading what it was sent', async t => {
+t.test('a client disconnect stops a source while the sink is full', async t => {
   let stopped = false
   let made = 0
   const url = await sourced(t, async function* () {
@@ -222,7 +222,7 @@ t.test('a source is stopped when its client leaves without reading what it was s
   await until('the source is stopped', () => stopped)
 })
 
-t.test('a source that waits learns by the signal that its client has left', async t => {
+t.test('a client disconnect aborts the signal of a waiting source', async t => {
   let stopped = false
   const url = await sourced(t, async function* ({ signal }) {
     try {
@@ -240,7 +240,7 @@ t.test('a source that waits learns by the signal that its client has left', asyn
   await until('the source is stopped', () => stopped)
 })
 
-t.test('a source that waits for something else does not hold up the end', async t => {
+t.test('a source that ignores the signal does not delay the end', async t => {
   const { url, next } = await host(t)
   let release = () => {}
   let stopped = false
@@ -265,7 +265,7 @@ t.test('a source that waits for something else does not hold up the end', async 
   await until('the source is stopped', () => stopped)
 })
 
-t.test('a source that is no generator may be without return, or have a careless one', async t => {
+t.test('a source that is no generator may lack `return`, or have one that throws', async t => {
   const { url, next } = await host(t)
   const values = [
     { done: false, value: { data: 'one' } },
@@ -306,7 +306,7 @@ t.test('the error of a source ends the stream and is logged', async t => {
   await until('the log', () => lines.some(line => line.includes('the source is dry')))
 })
 
-t.test('messages that were sent are not kept', async t => {
+t.test('messages can be collected after they were sent', async t => {
   setFlagsFromString('--expose-gc')
   const collect: () => void = runInNewContext('gc')
   const { url, next } = await host(t)
@@ -368,7 +368,7 @@ t.test('heartbeats do not pile up before a client that does not read', async t =
   t.equal(socket.writableLength, pending)
 })
 
-t.test('a client that has read nothing for half a minute is let go', async t => {
+t.test('a client that has read nothing for half a minute is disconnected', async t => {
   const clock = movableClock(t)
   const { app, url, next } = await host(t, { heartbeatMs: 5 })
   const connection = once(app.server, 'connection')
@@ -428,7 +428,7 @@ t.test('a stream that opens while the app is closing ends at once', async t => {
   t.ok(await (await client).ended())
 })
 
-t.test('HEAD has the head of the stream and ends, and asks the source for nothing', async t => {
+t.test('HEAD gets the head of the stream and ends, and does not read the source', async t => {
   let asked = false
   const url = await sourced(t, async function* () {
     asked = true
@@ -443,7 +443,7 @@ t.test('HEAD has the head of the stream and ends, and asks the source for nothin
   t.notOk(asked)
 })
 
-t.test('headers of hooks, plugins and the handler arrive, and its status', async t => {
+t.test('the status and headers of the handler, hooks and plugins arrive', async t => {
   const app = Fastify()
   await app.register(cors, { origin: 'https://app.example', credentials: true })
   await app.register(sse)
@@ -464,7 +464,7 @@ t.test('headers of hooks, plugins and the handler arrive, and its status', async
   t.ok(await client.ended())
 })
 
-t.test('a header that cannot be sent is an error of the route, not a request without an answer', async t => {
+t.test('an invalid header is an error of the route, and the request still gets an answer', async t => {
   const app = Fastify()
   await app.register(sse)
   app.get('/', (_, reply) => reply.header('x-forged', 'a\r\nb: c').sse().end())
@@ -490,7 +490,7 @@ t.test('an injected request gets the stream', async t => {
   t.equal((await streamed.stream().toArray()).join(''), ': \ndata: one\n\n')
 })
 
-t.test('over HTTP/2 it is the same', async t => {
+t.test('streams work the same over HTTP/2', async t => {
   const app = Fastify({ http2: true })
   await app.register(sse)
   const left: string[] = []

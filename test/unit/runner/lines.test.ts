@@ -24,7 +24,7 @@ t.test('a line is emitted as soon as it has ended, also at a CR that an LF may f
   t.strictSame(texts(splitter.push(Buffer.from('\n'))), [''])
 })
 
-t.test('a character that a chunk cuts in two stays whole', async t => {
+t.test('a character that is split between chunks stays whole', async t => {
   const splitter = new LineSplitter()
   const bytes = Buffer.from('prix : 3 €\n')
 
@@ -33,7 +33,7 @@ t.test('a character that a chunk cuts in two stays whole', async t => {
   t.strictSame(texts(lines), ['prix : 3 €'])
 })
 
-t.test('invalid UTF-8 is replaced, and the line says so; colours and NUL stay', async t => {
+t.test('invalid UTF-8 is replaced and the line is marked; colours and NUL stay', async t => {
   const splitter = new LineSplitter()
 
   const lines = splitter.push(Buffer.from('\x1b[31mred\0 \xff\xfe \xe2\x82\n', 'latin1'))
@@ -43,7 +43,7 @@ t.test('invalid UTF-8 is replaced, and the line says so; colours and NUL stay', 
   t.strictSame(own, [{ text: '\ufffd', continues: false }], 'what the command wrote itself')
 })
 
-t.test('a line as long as may be is whole; a longer one comes in parts that say so', async t => {
+t.test('a line of the largest length stays whole; a longer one is emitted in marked parts', async t => {
   const whole = 'x'.repeat(MAX_LINE_BYTES)
 
   t.strictSame(linesOf(`${whole}\n`), [{ text: whole, continues: false }])
@@ -71,7 +71,7 @@ t.test('a line without an end is not held back beyond its first part', async t =
   t.strictSame(lines, [{ text: 'x'.repeat(MAX_LINE_BYTES), continues: true }])
 })
 
-t.test('wherever the chunks begin and end, the lines are those of the whole text', async t => {
+t.test('the lines do not depend on where chunks begin and end', async t => {
   for (let seed = 1; seed <= TEXTS; seed += 1) {
     const random = randomFrom(seed)
     const bytes = randomOutput(random)

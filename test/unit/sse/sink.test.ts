@@ -16,7 +16,7 @@ const large = Payload.text(`data: ${'x'.repeat(50_000)}\n\n`)
 /** More than any kernel buffers for a loopback connection. */
 const MANY = 2_000
 
-t.test('what goes over an HTTP/1.1 socket is chunked coding to the byte', async t => {
+t.test('the bytes on an HTTP/1.1 socket are exact chunked coding', async t => {
   const { server, next } = await serveSinks(t)
   const client = await connectRaw(t, server, get('/'))
   const sink = await next()
@@ -44,7 +44,7 @@ t.test('an HTTP/1.0 client gets the bytes without chunks, and the end of the con
   t.notMatch(client.text().toLowerCase(), 'transfer-encoding')
 })
 
-t.test('requests that come in one piece are answered one after the other', async t => {
+t.test('pipelined requests are answered one after the other', async t => {
   const { server, next } = await serveSinks(t)
   const client = await connectRaw(t, server, get('/short') + get('/') + get('/'))
   const first = await next()
@@ -76,7 +76,7 @@ t.test('the connection serves the next request after the end of a stream', async
   await client.untilBody(body => body.endsWith('short'))
 })
 
-t.test('HTTP/2 streams take the bytes as they are', async t => {
+t.test('HTTP/2 streams get the bytes unchanged', async t => {
   const { server, next } = await serveSinksOverHttp2(t)
   const session = await connectHttp2(server.address())
   const request = session.request({ ':path': '/' })
@@ -94,26 +94,29 @@ t.test('HTTP/2 streams take the bytes as they are', async t => {
   await close(session)
 })
 
-t.test('an HTTP/2 client that stops reading fills the sink; it drains when the client goes on', async t => {
-  const { server, next } = await serveSinksOverHttp2(t)
-  const session = await connectHttp2(server.address())
-  const request = session.request({ ':path': '/' })
-  const sink = await next()
-  const written = fill(sink)
-  t.ok(sink.pending < HIGH_WATER_BYTES + large.chunk.length)
+t.test(
+  'an HTTP/2 client that stops reading fills the sink, which drains when the client reads on',
+  async t => {
+    const { server, next } = await serveSinksOverHttp2(t)
+    const session = await connectHttp2(server.address())
+    const request = session.request({ ':path': '/' })
+    const sink = await next()
+    const written = fill(sink)
+    t.ok(sink.pending < HIGH_WATER_BYTES + large.chunk.length)
 
-  let read = 0
-  request.on('data', (chunk: Buffer) => {
-    read += chunk.length
-  })
-  await sink.drained()
+    let read = 0
+    request.on('data', (chunk: Buffer) => {
+      read += chunk.length
+    })
+    await sink.drained()
 
-  t.notOk(sink.full)
-  await until('all has arrived', () => read === written * large.bytes.length)
-  await close(session)
-})
+    t.notOk(sink.full)
+    await until('all has arrived', () => read === written * large.bytes.length)
+    await close(session)
+  },
+)
 
-t.test('an HTTP/2 client that leaves closes the sink', async t => {
+t.test('an HTTP/2 client disconnect closes the sink', async t => {
   const { server, next } = await serveSinksOverHttp2(t)
   const session = await connectHttp2(server.address())
   const request = session.request({ ':path': '/' })
@@ -364,7 +367,7 @@ t.test('a client that does not even read the end is cut off after a while', asyn
   t.notMatch(client.body().slice(-10), '\r\n0\r\n', 'the client can tell that the response is cut')
 })
 
-t.test('stalledFor tells how long bytes have been waiting without any progress', async t => {
+t.test('stalledFor returns how long bytes have been waiting without any progress', async t => {
   const clock = movableClock(t)
   const { server, next } = await serveSinks(t)
   const client = await connectRaw(t, server, get('/'))

@@ -12,7 +12,7 @@ import { until } from '../../../harness/until.js'
 
 const KEY_END = 5_000
 
-t.test('credentials that are revoked renew nothing, even a stream whose own are good', async t => {
+t.test('revoked credentials renew no stream, even one whose own credentials are good', async t => {
   const { guard, renewed, revoke } = await startGuard(t)
   await revoke({ token_id: 'stolen' })
 
@@ -42,7 +42,7 @@ t.test('load() looks up every key in use, whichever changes were received', asyn
   await t.rejects(waiting, { code: 'key-revoked' })
 })
 
-t.test('what is known of a key counts for who comes in with what was known before', async t => {
+t.test('a change of a key applies to a principal from an earlier lookup', async t => {
   const { guard, keys } = await startGuard(t)
   const [rotated, revoked] = [principal({ kind: 'key', id: 'k1' }), principal({ kind: 'key', id: 'k2' })]
   keys.set('k1', KEY_END)
@@ -56,7 +56,7 @@ t.test('what is known of a key counts for who comes in with what was known befor
 })
 
 // Attack: a stream is renewed with a key that is being rotated, by way of a gateway that has not heard of it.
-t.test('a key renews a stream for no longer than it is good itself', async t => {
+t.test('a key renews a stream at most until its own expiry', async t => {
   const { guard, keys, renewedUntil } = await startGuard(t)
   keys.set('k1', KEY_END)
   await guard.keyChanged('k1')
@@ -66,7 +66,7 @@ t.test('a key renews a stream for no longer than it is good itself', async t => 
   t.strictSame(renewedUntil, [KEY_END])
 })
 
-t.test('of many who want the revocations read, all get what is there when they ask', async t => {
+t.test('each of many concurrent reloads reads the revocations that exist when it is called', async t => {
   const { guard, revoke, pool } = await startGuard(t)
   const eve = principal({ kind: 'token', id: undefined })
   const before = Array.from({ length: 20 }, () => guard.reload())
@@ -106,7 +106,7 @@ t.test(
   },
 )
 
-t.test('who was let in, and revoked while there was something to wait for, is not served', async t => {
+t.test('a caller that is revoked after authentication, while its request waits, is not served', async t => {
   const { app, url } = await startGateway(t)
   await app.database.query(`select sluice.append('acme', 'feed', 'thing.made', '{}')`)
   const { starts } = app.hub
@@ -148,7 +148,7 @@ t.test('a request whose body arrives after its credentials were revoked changes 
   t.equal((await app.database.query('select from sluice.api_keys')).rowCount, 0)
 })
 
-t.test('a request whose body arrives after its token ended changes nothing', async t => {
+t.test('a request whose body arrives after its token expired changes nothing', async t => {
   const { app } = await startGateway(t)
   const exp = Math.floor(Date.now() / 1_000) - 3
   const body = JSON.stringify({ name: 'for later', role: 'admin' })

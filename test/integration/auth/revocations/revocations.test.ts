@@ -16,7 +16,7 @@ const EVERYWHERE_MS = 5_000
 
 for (const notify of ['on', 'off']) {
   t.test(
-    `who is revoked is out of every gateway within 5 s, and others stay, with NOTIFY ${notify}`,
+    `a revocation ends the streams of its subject on every gateway within 5 s, and no others, with NOTIFY ${notify}`,
     async t => {
       const { one, two } = await startTwo(t, notify)
       const eve = issued({ sub: 'eve' })
@@ -48,7 +48,7 @@ for (const notify of ['on', 'off']) {
   )
 }
 
-t.test('a change of one revocation has no process read the others', async t => {
+t.test('after a change of one revocation no process reads the others', async t => {
   const { one, two } = await startTwo(t, 'on')
   const reads: string[] = []
   for (const { app } of [one, two]) {
@@ -77,7 +77,7 @@ t.test('a change of one revocation has no process read the others', async t => {
   })
 })
 
-t.test('revocations that are made, removed and over leave what is in force', async t => {
+t.test('after revocations are made, removed and expire, the remaining ones apply', async t => {
   const { integer, pick } = randomFrom(20)
   const name = () => pick(['a', 'b', 'c'])
   const grown = new Revocations([])
@@ -115,7 +115,7 @@ t.test('revocations that are made, removed and over leave what is in force', asy
   t.ok(model.length > 100)
 })
 
-t.test('credentials are revoked by subject, by token, or all of a workspace', async t => {
+t.test('credentials are revoked by subject, by token, or by workspace', async t => {
   const gateway = await startGateway(t)
   const old = secondsAgo(60)
   const cases: [what: object, claims: object, revoked: boolean][] = [
@@ -145,7 +145,7 @@ t.test('credentials are revoked by subject, by token, or all of a workspace', as
   }
 })
 
-t.test('a token of the very second of a revocation is refused, one of the next is not', async t => {
+t.test('a token issued in the second of a revocation is refused, one of the next second is not', async t => {
   const gateway = await startGateway(t)
   const { at } = await revoke(gateway, { subject: 'eve' })
   const second = Math.floor(Date.parse(at) / SECOND_MS)
@@ -165,7 +165,7 @@ t.test('the end of a revocation may be written with any offset', async t => {
   t.match(made, { expires_at: '2998-12-31T00:01:00.000Z' })
 })
 
-t.test('a revocation that has an end does nothing from then on', async t => {
+t.test('a revocation with an end has no effect after it', async t => {
   const gateway = await startGateway(t)
   const eve = issued({ sub: 'eve' })
   await revoke(gateway, { subject: 'eve', expires_at: new Date(Date.now() + SECOND_MS).toISOString() })
@@ -201,7 +201,7 @@ t.test('after a revocation nothing is replayed to a client that reconnects', asy
   await again.until(2, 'thing.made')
 })
 
-t.test('long polls, and claims that wait for a job, are ended too', async t => {
+t.test('long polls and waiting claims are ended too', async t => {
   const { one, two } = await startTwo(t)
   const polls = [one, two].flatMap(({ url }) => [
     fetch(`${url}/api/events?wait=60s`, {

@@ -7,7 +7,7 @@ import { until } from '../../../harness/until.js'
 
 const event = { type: 'thing.made', data: {} }
 
-t.test('a stream goes on with newer credentials, whichever gateway is given them', async t => {
+t.test('a stream goes on with newer credentials, whichever gateway receives them', async t => {
   const { one, two } = await startTwo(t)
   const ends = secondsFromNow(5)
   const streams = [await follow(t, one, { exp: ends }), await follow(t, two, { exp: ends })]
@@ -33,7 +33,7 @@ t.test('a stream goes on with newer credentials, whichever gateway is given them
   }
 })
 
-t.test('credentials that do not fit change nothing, and nobody learns why', async t => {
+t.test('credentials that do not match change nothing, and every answer is the same', async t => {
   const { one, two } = await startTwo(t)
   const ends = secondsFromNow(6)
   const streams = [await follow(t, one, { exp: ends }), await follow(t, two, { exp: ends })]
@@ -63,7 +63,7 @@ t.test('credentials that do not fit change nothing, and nobody learns why', asyn
   }
 })
 
-t.test('an open stream has a name of its own, which the next announcements leave out', async t => {
+t.test('only the first announcement of an open stream has its connection id', async t => {
   const gateway = await startGateway(t)
   const streams = await Promise.all([1, 2].map(() => follow(t, gateway, {})))
   const lines = await fetch(`${gateway.url}/api/events`, {
@@ -82,7 +82,7 @@ t.test('an open stream has a name of its own, which the next announcements leave
   }
 })
 
-t.test('a renewal is taken in maintenance too', async t => {
+t.test('a renewal is accepted in maintenance too', async t => {
   const gateway = await startGateway(t)
   const stream = await follow(t, gateway, { exp: secondsFromNow(60) })
   await gateway.app.database.query(
@@ -119,7 +119,7 @@ t.test('a revocation ends the stream, whether the renewal or the revocation come
   }
 })
 
-t.test('a stream that was renewed with a token of after the revocation stays', async t => {
+t.test('a stream renewed with a token from after the revocation stays open', async t => {
   const { one, two } = await startTwo(t)
   const stream = await follow(t, two, { iat: secondsFromNow(-60), exp: secondsFromNow(60) })
   const other = await follow(t, two, { iat: secondsFromNow(-60), exp: secondsFromNow(60) })

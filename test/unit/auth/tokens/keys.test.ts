@@ -9,7 +9,7 @@ function pem(key: KeyObject, type: 'spki' | 'pkcs1' = 'spki'): string {
   return key.export({ type, format: 'pem' }).toString()
 }
 
-t.test('the kind of key decides the algorithms', async t => {
+t.test('the kind of key determines the algorithms', async t => {
   const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey
   const algorithms = (key: string) => keysOf({ JWT_PUBLIC_KEY: key }).algorithms
 
@@ -22,7 +22,7 @@ t.test('the kind of key decides the algorithms', async t => {
   t.notMatch(keysOf({ JWKS_URL: 'https://id.example' }).algorithms.join(), /HS|none/)
 })
 
-t.test('a public key may come in one line', async t => {
+t.test('a public key may be written on one line', async t => {
   const key = pem(generateKeyPairSync('ed25519').publicKey)
 
   t.match(keysOf({ JWT_PUBLIC_KEY: key.replaceAll('\n', '\\n') }), { kind: 'public', pem: key })
@@ -46,12 +46,12 @@ t.test('a key pair does not pass for a secret: anyone with the public half could
   t.throws(() => keysOf({ JWT_SECRET: key }), { name: 'ConfigError', message: 'JWT_PUBLIC_KEY' })
 })
 
-t.test('without a key the development key stands in, and without that nothing does', async t => {
+t.test('without a key the development key is used, and without both the start fails', async t => {
   t.match(keysOf({}, 'made for development'), { kind: 'secret', secret: 'made for development' })
   t.throws(() => keysOf({}), ConfigError)
 })
 
-t.test('the development secret is made once, readable by its owner only', async t => {
+t.test('the development secret is created once, readable by its owner only', async t => {
   const folder = join(t.testdir({}), 'not', 'there', 'yet')
 
   const secrets = await Promise.all(Array.from({ length: 8 }, () => developmentSecret(folder)))

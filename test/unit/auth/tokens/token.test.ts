@@ -4,7 +4,7 @@ import { goodClaims } from '../../../harness/tokens.js'
 
 const RULES = { workspaceClaim: 'workspace', roleClaim: 'role' }
 
-t.test('claims become a principal whose streams end with exp', async t => {
+t.test('claims become a principal that expires at `exp`', async t => {
   const principal = principalOf(goodClaims({ exp: 2_000_000_000, iat: 1_700_000_000, jti: 't-1' }), RULES)
 
   t.strictSame(principal, {
@@ -17,7 +17,7 @@ t.test('claims become a principal whose streams end with exp', async t => {
   })
 })
 
-t.test('a time of issue must have come, give or take what clocks may differ', async t => {
+t.test('`iat` must not be in the future, within the clock tolerance', async t => {
   const now = Math.floor(Date.now() / 1_000)
 
   t.equal(principalOf(goodClaims({ iat: now + 4 }), RULES).issuedAt, (now + 4) * 1_000)
@@ -26,7 +26,7 @@ t.test('a time of issue must have come, give or take what clocks may differ', as
   }
 })
 
-t.test('claims may have other names, even such as every object has', async t => {
+t.test('claims may have other names, even those of properties that every object has', async t => {
   const rules = { workspaceClaim: 'https://sluice.example/workspace', roleClaim: 'constructor' }
 
   const principal = principalOf(goodClaims({ [rules.workspaceClaim]: 'globex', constructor: 'admin' }), rules)
@@ -37,7 +37,7 @@ t.test('claims may have other names, even such as every object has', async t => 
   })
 })
 
-t.test('an audience may be one of several, an issuer must be the one', async t => {
+t.test('`aud` may be a list with the audience in it, and `iss` must equal the issuer', async t => {
   const rules = { ...RULES, issuer: 'https://id.example', audience: 'sluice' }
   const claims = { iss: 'https://id.example', aud: ['other', 'sluice'] }
 
@@ -60,7 +60,7 @@ t.test('an audience may be one of several, an issuer must be the one', async t =
   }
 })
 
-t.test('a claim that is missing or bad is named in a 401', async t => {
+t.test('a missing or bad claim is named in a 401', async t => {
   const bad: ReadonlyArray<readonly [claim: string, value: unknown]> = [
     ['exp', undefined],
     ['exp', '2000000000'],
