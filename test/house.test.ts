@@ -109,6 +109,17 @@ t.test('src/ does not know Fastify', async t => {
   t.strictSame(fastify, [])
 })
 
+t.test('the engine loads neither Fastify nor authentication', async t => {
+  const files = reachableFrom('src/engine/engine.ts')
+  const packages = files.flatMap(path => sources.get(path)?.packages ?? [])
+
+  t.ok(files.includes('src/log/log.ts') && packages.includes('pg'))
+  t.strictSame(
+    [...files, ...packages].filter(name => /^src\/auth\/|fastify/.test(name)),
+    [],
+  )
+})
+
 t.test('imports form no cycle', async t => {
   t.strictSame(
     all().flatMap(({ path }) => cycleThrough(path)),
@@ -167,6 +178,13 @@ function floorOf(path: string): string {
 function rankOf(path: string): number {
   const [, room = ''] = path.split('/')
   return ROOMS.indexOf(room)
+}
+
+/** The file and all that it imports, directly or not. */
+function reachableFrom(start: string): string[] {
+  const reached = new Set([start])
+  for (const path of reached) for (const to of sources.get(path)?.imports ?? []) reached.add(to)
+  return [...reached]
 }
 
 /** The shortest way from a file back to itself. */
