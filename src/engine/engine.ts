@@ -107,8 +107,13 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   })
   const publisher = new Publisher({ database: pool, onCommitted: wake })
   tailer.start()
-  await bus.start(streams => tailer.wake(streams))
   let closing: Promise<void> | undefined
+  try {
+    await bus.start(streams => tailer.wake(streams))
+  } catch (error) {
+    await close()
+    throw error
+  }
 
   return {
     async publish(events, { workspace, stream = FEED, actor = 'engine', idempotencyKey, signal }) {
