@@ -23,7 +23,7 @@ const WAIT_MS = 60_000
 const RETRY_MS = { minMs: 100, maxMs: 1_000 }
 
 export interface FollowSources {
-  readonly hub: Pick<Hub, 'open' | 'starts'>
+  readonly hub: Pick<Hub, 'open' | 'starts' | 'isAtItsEnd' | 'mode'>
   readonly database: Database
 }
 
@@ -57,7 +57,7 @@ export interface LogReset {
 }
 
 /**
- * Ends when `signal` aborts, when the process drains, and at the end of a stream that was closed before. While the database is
+ * Ends when `signal` aborts, when the process drains, and at the end of a stream that was closed. While the database is
  * unavailable it waits.
  * @throws {Problem} 404 `not-found`: there is no such stream, or it was deleted; 400 `invalid-event-id`.
  */
@@ -71,37 +71,58 @@ export async function* followEvents(
     signal = new AbortController().signal,
   }: FollowOptions,
 ): AsyncGenerator<LogEvent | LogReset, void> {
+  const isOver = () => signal.aborted || hub.mode === 'draining'
+  /** The result of `work`, as soon as the database is available; undefined once this is over. */
+  const patiently = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
+    const backoff = new Backoff(RETRY_MS)
+    while (!isOver()) {
+      try {
+        return await work()
+      } catch (error) {
+        if (!databaseFault(error)) throw error
+        await elapsed(backoff.next(), signal)
+      }
+    }
+    return undefined
+  }
   const filter = types === undefined ? undefined : TypeFilter.parse(types)
   let from: StartAt | undefined = startAt(after)
   let cursor: Cursor = { position: 0 as Position }
-  const handle = await patiently(() => hub.open(workspace, name), signal)
+  const handle = await patiently(() => hub.open(workspace, name))
+  if (!handle) {
+    if (isOver()) return
+    throw notFound('stream')
+  }
+  const { stream } = handle
   try {
-    while (handle && !signal.aborted && !handle.stream.ending) {
-      if (handle.stream.deleted) throw notFound('stream')
-      const { stream } = handle
+    while (!isOver()) {
+      if (stream.deleted) throw notFound('stream')
       if (from) {
-        const start = await patiently(starting(hub, stream, from, filter), signal)
+        const start = await patiently(starting(hub, stream, from, filter))
         if (!start) return
         cursor = start.cursor
         from = undefined
         if (start.reset) yield resetOf(start.reset)
       }
-      const request = { after: cursor, limit: PAGE_EVENTS, filter, waitMs: WAIT_MS, signal }
-      const page = await patiently(() => readEventPage(database, stream, request), signal)
+      const reached = cursor
+      if (await patiently(() => hub.isAtItsEnd(workspace, name, stream, reached))) return
+      const request = { after: reached, limit: PAGE_EVENTS, filter, waitMs: WAIT_MS, signal }
+      const page = await patiently(() => readEventPage(database, stream, request))
       if (!page) return
       if ('reason' in page) {
         from = startAt(page.head)
         yield resetOf(page)
         continue
       }
-      for (const event of page.events) yield eventOf(event)
+      for (const event of page.events) {
+        if (isOver()) return
+        yield eventOf(event)
+      }
       cursor = page.next
-      if (stream.closed && page.events.length === 0) return
     }
   } finally {
-    handle?.release()
+    handle.release()
   }
-  if (!handle && !signal.aborted) throw notFound('stream')
 }
 
 function starting(
@@ -118,20 +139,6 @@ function startAt(after: string): StartAt {
   const id = parseEventId(after)
   if (id) return { at: 'after', id }
   throw new Problem(400, 'invalid-event-id', '`after` is not an event id, such as 10532.k7f3qa.')
-}
-
-/** What `work` finds, as soon as the database can tell; undefined where `signal` aborts first. */
-async function patiently<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T | undefined> {
-  const backoff = new Backoff(RETRY_MS)
-  while (!signal.aborted) {
-    try {
-      return await work()
-    } catch (error) {
-      if (!databaseFault(error)) throw error
-      await elapsed(backoff.next(), signal)
-    }
-  }
-  return undefined
 }
 
 function eventOf({ position, eventId, type, data, at }: StoredEvent): LogEvent {
