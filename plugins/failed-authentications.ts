@@ -9,7 +9,7 @@ import type { Problem } from '../src/problems/problem.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** @param credentials the refused credentials; undefined if the request had none, or more than one. */
+    /** @param credentials the refused credentials; undefined if none could be taken from the request. */
     noteRefusal(request: FastifyRequest, problem: Problem, credentials: Credentials | undefined): void
   }
 }

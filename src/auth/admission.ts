@@ -20,7 +20,7 @@ export class Admission implements Permit {
   readonly connection = randomUUID()
   readonly #options: AdmissionOptions
   #principal: Principal
-  // A copy of the principal's: reading it there, for each stream twice a second, took a fifteenth of the gateway's CPU
+  // Copied from the principal. Reading it there, twice a second for each stream, took a fifteenth of the gateway's CPU
   // while thousands of clients connected, because principals have many shapes.
   #expiresAt: number
   #subscription: PermittedSubscription | undefined
@@ -31,7 +31,7 @@ export class Admission implements Permit {
     this.#expiresAt = options.principal.expiresAt
   }
 
-  /** With the credentials that count now. */
+  /** The principal, with its current credentials. */
   get principal(): Principal {
     return this.#principal
   }
@@ -54,13 +54,13 @@ export class Admission implements Permit {
     this.#subscription?.stop('revoked')
   }
 
-  /** Moves the end forward to `expiresAt` (ms since 1970); does nothing if it is earlier already. */
+  /** Brings the end forward to `expiresAt` (ms since 1970); does nothing if the stream ends earlier anyway. */
   endBy(expiresAt: number): void {
     if (expiresAt < this.#expiresAt) this.#admit({ ...this.#principal, expiresAt })
   }
 
   /**
-   * Goes on with newer credentials, and confirms that to the client by `auth-renewed`.
+   * Continues the stream with newer credentials, which `auth-renewed` confirms to the client.
    * @returns false if the credentials cannot renew the stream; then nothing has changed.
    */
   renew(principal: Principal): boolean {

@@ -16,8 +16,8 @@ export interface HostPrincipal {
   /** When the credentials end, as a Date or in ms since 1970. The caller's streams end then. `Infinity`: never. */
   readonly expiresAt: Date | number
   /**
-   * When the credentials were issued. A revocation of the caller concerns what was issued before it. Without this, it
-   * concerns all of the caller's credentials, later ones too, until the revocation itself ends.
+   * When the credentials were issued. A revocation of the caller applies to the credentials issued before it. Without
+   * `issuedAt` it applies to all of the caller's credentials, later ones too, until the revocation ends.
    */
   readonly issuedAt?: Date | number | undefined
   /** The id of the session or token, so that it can be revoked alone. */
@@ -28,9 +28,9 @@ const WORKSPACE = new RegExp(WORKSPACE_PATTERN)
 const NAME = /^[^\p{Cc}\p{Cs}]{1,256}$/u
 
 /**
- * @throws {Problem} 401 `not-authenticated` where the application knows no caller, 401 `token-expired` for credentials that
- *   have ended.
- * @throws {TypeError} when the application returned something else: that is a fault of its code, and answered with 500.
+ * @throws {Problem} 401 `not-authenticated` if the application knows no caller, 401 `token-expired` for credentials that have
+ *   ended.
+ * @throws {TypeError} if the application returned anything else: a fault in its code, which is answered with 500.
  */
 export function principalFrom(given: HostPrincipal | null | undefined): Principal {
   if (given === null || given === undefined) throw notAuthenticated()
@@ -48,8 +48,8 @@ export function principalFrom(given: HostPrincipal | null | undefined): Principa
 
 /**
  * The principal that the application finds for a request.
- * @throws {Problem} as `principalFrom`, and 401 `not-authenticated` where the application throws an error whose `statusCode`
- *   is 401 or 403. Any other error is passed on.
+ * @throws {Problem} as `principalFrom`, and 401 `not-authenticated` if the application throws an error whose `statusCode` is
+ *   401 or 403. Any other error is passed on.
  */
 export async function principalOfHost(
   authenticate: () => Promise<HostPrincipal | null | undefined>,

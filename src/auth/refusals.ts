@@ -29,7 +29,7 @@ export function twoCredentials(): Problem {
   return new Problem(400, 'two-credentials', detail)
 }
 
-/** The same for a key that is malformed, unknown, or has another secret: nobody learns which ids exist. */
+/** The same for a malformed key, an unknown one and a wrong secret, so a caller cannot find out which ids exist. */
 export function keyInvalid(): Problem {
   return new Problem(401, 'key-invalid', 'There is no such API key. Send the whole key, slk_<id>_<secret>.')
 }
@@ -50,7 +50,7 @@ export function addressNotAllowed(address = 'an unknown address'): Problem {
   return new Problem(403, 'address-not-allowed', detail)
 }
 
-/** The same for every fault: nobody learns which tickets exist or existed. */
+/** The same for every fault, so a caller cannot find out which tickets exist or existed. */
 export function ticketInvalid(): Problem {
   const detail = 'The ticket is not valid here, or has expired. Request a new one: POST /api/stream-tickets.'
   return new Problem(401, 'ticket-invalid', detail)

@@ -1,7 +1,7 @@
 /**
- * What the audit log records about a refused caller: only what the refusal itself has proven. A token that is expired or
- * revoked has a valid signature, or it would have been refused for that. The id of an API key names its workspace, but only
- * its secret proves that the caller holds the key.
+ * Finds the facts about a refused caller for the audit log: only those that the refusal itself has proven. A token that is
+ * expired or revoked has a valid signature, or it would have been refused for that. The id of an API key names its workspace,
+ * but only its secret proves that the caller holds the key.
  */
 
 import { textOf } from '../bytes/utf8.js'

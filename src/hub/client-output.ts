@@ -1,8 +1,7 @@
 /**
- * The bytes that one client is sent, besides the payloads that it shares with others, and the place in the stream that it
- * would come back with. A client keeps the id of the last block that has one, and some clients lose it with a block that
- * has none (src/sse/brought-id.ts). So once an id was sent, every block that can be the last one carries the client's
- * cursor.
+ * Writes the bytes of one client, besides the payloads that it shares with others, and tracks the id with which the client
+ * would reconnect. A client keeps the id of the last block that has one, and some clients lose it at a block that has none
+ * (src/sse/brought-id.ts). So once an id was sent, every block that can be the last one carries the client's cursor.
  */
 import type { StoredEvent } from '../log/event.js'
 import type { Bounds } from '../log/log.js'
@@ -16,12 +15,12 @@ import type { Mode } from './mode.js'
 import { resetNotice, resetTo, type Start } from './start.js'
 import type { Discontinuity } from './tailer.js'
 
-/** Why a subscription ends, other than by its client or with its stream. */
+/** Why the gateway ends a subscription before the stream ends or the client disconnects. */
 export type Stop = 'expired' | 'revoked' | 'too-old' | 'stalled' | 'draining' | 'deleted'
 
 export interface Greeting {
   readonly start: Start
-  /** The id that the client came with, as it may be sent back. */
+  /** The id that the client brought, in a form that may be sent back. */
   readonly broughtId: string | undefined
   readonly mode: Mode
   readonly connection: string
@@ -34,9 +33,9 @@ export interface Greeting {
 export class ClientOutput {
   readonly #sink: Sink
   readonly #encoding: Encoding
-  /** The newest place that the client knows: its cursor is further where a filter has passed over events since. */
+  /** The newest place that the client knows. Its cursor is further on if the filter has hidden events since. */
   #known: Cursor
-  /** The source of the id that the client would come back with: none, the client itself, or this response. */
+  /** The source of the id with which the client would reconnect: none, the client itself, or this response. */
   #idFrom: 'none' | 'client' | 'response' = 'none'
   /** The `retry` field, until it is sent before a block that has data. */
   #retry: Buffer | undefined
@@ -53,9 +52,9 @@ export class ClientOutput {
 
   greet({ start, broughtId, mode, connection, opening, ignored }: Greeting): void {
     const encoding = this.#encoding
-    // A client that is cut off before it has read of the reset must come back with the id that it brought.
+    // A client that is disconnected before it has read the `reset` must reconnect with the id that it brought.
     const id = start.reset ? broughtId : cursorId(start.cursor)
-    // A client that is cut off before it has read the whole opening must come back without an id.
+    // A client that is disconnected before it has read the whole opening must reconnect without an id.
     const place = id !== undefined && opening.length === 0 ? { id } : {}
     const data = { mode, connection, ...(ignored && { ignored: [...ignored] }) }
     const hello = encoding.notice({ name: 'server.state', data, ...place })
@@ -67,7 +66,7 @@ export class ClientOutput {
     else if (broughtId !== undefined) this.#idFrom = 'client'
   }
 
-  /** Events up to `upTo`, in a payload that other clients share. */
+  /** Sends events up to `upTo`, in a payload that other clients share. */
   payload(payload: Payload, upTo: StoredEvent): void {
     this.#known = upTo
     if (this.#retry) this.#write([this.#retry])
@@ -76,7 +75,7 @@ export class ClientOutput {
     this.#idFrom = 'response'
   }
 
-  /** Lets the client keep a cursor that is further than its last event. */
+  /** Sends a cursor beyond the client's last event, for the client to keep. */
   cursor(cursor: Cursor): void {
     this.#known = cursor
     this.#write([this.#encoding.cursor(cursorId(cursor))])
@@ -98,7 +97,7 @@ export class ClientOutput {
     this.#sink.end()
   }
 
-  /** Ends the stream right after the greeting: there is no room for it any more. */
+  /** Ends the stream right after the greeting, because there is no room for it. */
   refuse(reason: 'draining' | 'limit', cursor: Cursor): void {
     this.notice({ name: 'unavailable', data: { reason } }, cursor, true)
     this.#sink.end()
@@ -110,7 +109,7 @@ export class ClientOutput {
     this.#idFrom = 'response'
   }
 
-  /** @param ending whether the stream ends soon: then the client is asked to come back at a time of its own. */
+  /** @param ending whether the stream ends soon: the client then gets a retry time of its own. */
   notice(notice: Notice, cursor: Cursor, ending = false): void {
     const place = this.#idFrom === 'none' ? {} : { id: cursorId(cursor) }
     if (this.#idFrom !== 'none') this.#known = cursor
@@ -119,7 +118,7 @@ export class ClientOutput {
   }
 
   heartbeat(heartbeats: Heartbeats, cursor: Cursor): void {
-    // A comment as the first block of the response would cost the client the id that it brought.
+    // If a comment were the first block of the response, the client could lose the id that it brought.
     if (this.#idFrom === 'client') {
       this.#write([this.#encoding.cursor(cursorId(cursor))])
       this.#idFrom = 'response'
@@ -129,7 +128,7 @@ export class ClientOutput {
     heartbeats.write(this.#sink, this.#encoding, own)
   }
 
-  /** Blocks of which the first has data, or nothing at all. */
+  /** Writes blocks, of which the first must have data; writes nothing if all of them are empty. */
   #writeBlocks(blocks: readonly (Buffer | undefined)[], retry = this.#retry): void {
     if (!blocks.some(block => block?.length)) return
     this.#retry = undefined

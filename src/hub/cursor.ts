@@ -9,8 +9,8 @@ export interface Cursor {
 }
 
 /**
- * Whether a cursor is this place, by identity: after a lost tail the same position has another event. A cursor without a
- * UUID is taken at its position.
+ * Whether a cursor is at this place, by identity: after a lost tail the same position has another event. A cursor without
+ * a UUID is compared by its position alone.
  */
 export function isAt({ position, eventId }: Cursor, place: Cursor): boolean {
   return position === place.position && (eventId === undefined || eventId === place.eventId)

@@ -1,8 +1,8 @@
-/** An event of the log with its frames. Each encoding is made on first use, once, and shared by all subscriptions that read it. */
+/** An event of the log with its frames. Each frame is encoded once, on first use, and shared by all subscriptions. */
 import type { Position, StoredEvent } from '../log/event.js'
 import type { Encoding } from '../sse/encoding.js'
 
-/** About what an event takes in memory besides its data: the row, its strings, its slot in an array. */
+/** Approximate memory of an event besides its data: the row, its strings, its slot in an array. */
 const OVERHEAD_BYTES = 300
 
 export class EventFrames {
@@ -14,7 +14,7 @@ export class EventFrames {
     return this.event.position
   }
 
-  /** About how much memory it holds: its data twice, as text and as a frame. */
+  /** Approximate memory. The data counts twice, as text and as a frame. */
   get bytes(): number {
     return OVERHEAD_BYTES + 2 * this.event.data.length
   }

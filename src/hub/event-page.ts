@@ -1,7 +1,7 @@
 /**
- * A page of a stream, for callers that ask instead of following: events that continue a cursor by identity, and the cursor
- * to ask with next. With `waitMs` it waits for the first event (a long poll); the tailer ends the wait, as it wakes every
- * subscription.
+ * A page of a stream, for callers that poll instead of following: events that continue a cursor by identity, and the cursor
+ * for the next request. With `waitMs` it waits for the first event (a long poll); the tailer ends the wait when it brings
+ * events, as it does for subscriptions.
  */
 import type { Database } from '../database/pool.js'
 import type { StoredEvent } from '../log/event.js'
@@ -15,7 +15,7 @@ import type { HubStream } from './hub-stream.js'
 import { lossOf, type Reset, resetTo, type StartAt } from './start.js'
 
 const PAGE_BYTES = 4 * 1024 * 1024
-/** How often 10,000 events are searched for a rare type before an empty page says how far the search got. */
+/** How many times 10,000 events are searched for a rare type before an empty page returns the cursor that was reached. */
 const SCANS = 10
 
 export interface EventPageRequest {
@@ -30,7 +30,7 @@ export interface EventPageRequest {
 
 export interface EventPage {
   readonly events: readonly StoredEvent[]
-  /** The page covers everything up to here: ask for the next one after it. */
+  /** The page covers everything up to this cursor. Request the next page after it. */
   readonly next: Cursor
   readonly head: Head
 }
@@ -91,7 +91,7 @@ export async function readEventPage(
   }
 }
 
-/** Reads the log itself, not what this process keeps: a caller that has just published here gets its own event. */
+/** Reads the log itself, not this process's copy: a caller that has just published here gets its own event. */
 async function scan(
   database: Database,
   stream: HubStream,

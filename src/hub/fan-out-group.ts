@@ -1,6 +1,6 @@
 /**
  * The live subscriptions of one stream that read the same encoding through the same filter. All of them get the same bytes,
- * so each payload is put together once.
+ * so each payload is built once.
  */
 import type { StoredEvent } from '../log/event.js'
 import type { TypeFilter } from '../log/type-filter.js'

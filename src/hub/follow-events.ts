@@ -18,7 +18,7 @@ import type { HubStream } from './hub-stream.js'
 import type { Reset, StartAt } from './start.js'
 
 const PAGE_EVENTS = 500
-/** How long one wait lasts; then it begins again. */
+/** Duration of one wait. When it is over, the next one begins. */
 const WAIT_MS = 60_000
 const RETRY_MS = { minMs: 100, maxMs: 1_000 }
 
@@ -35,13 +35,13 @@ export interface FollowOptions {
   readonly after?: string | undefined
   /** Names of types, or prefixes that end in `*`, separated by commas. Default: all. */
   readonly types?: string | undefined
-  /** Ends it. */
+  /** Ends the iteration when it aborts. */
   readonly signal?: AbortSignal | undefined
 }
 
 export interface LogEvent {
   readonly kind: 'event'
-  /** Hand it to `after` to go on behind this event. */
+  /** Pass it as `after` to continue after this event. */
   readonly id: string
   readonly position: number
   readonly type: string
@@ -49,7 +49,7 @@ export interface LogEvent {
   readonly at: Date
 }
 
-/** The log does not continue after the cursor: load your state again. What follows comes after `head`. */
+/** The log does not continue after the cursor: load your state again. Further events come after `head`. */
 export interface LogReset {
   readonly kind: 'reset'
   readonly reason: Reset['reason']
@@ -57,8 +57,8 @@ export interface LogReset {
 }
 
 /**
- * Ends when `signal` aborts, when the process drains, and at the end of a stream that was closed. While the database is
- * unavailable it waits.
+ * Ends when `signal` aborts, when the process drains, and at the end of a closed stream. While the database is
+ * unavailable, it waits.
  * @throws {Problem} 404 `not-found`: there is no such stream, or it was deleted; 400 `invalid-event-id`.
  */
 export async function* followEvents(

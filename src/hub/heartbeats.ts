@@ -1,5 +1,5 @@
 /**
- * The heartbeats of one stream, which its clients get while nothing happens. All live clients have the same cursor, so one
+ * The heartbeats of one stream, which its clients get while there are no events. All live clients have the same cursor, so one
  * heartbeat serves all of them and is made once.
  */
 import type { Encoding } from '../sse/encoding.js'

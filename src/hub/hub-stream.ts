@@ -2,9 +2,9 @@
  * A stream that clients of this process follow: its head, its recent frames, and the fan-out groups of its live
  * subscriptions. The tailer hands it events in order, and it encodes each once. Its head and its recent frames move in one
  * turn of the event loop, and the delivery to the live subscriptions begins in that turn. With many subscriptions the
- * delivery goes on in later turns (scheduling/pacing.ts), and the tailer hands over nothing new until it is done. So a live
- * subscription is at the head, or at the head before and about to be served; a subscription that joins meanwhile is at the
- * head, and takes nothing of that delivery.
+ * delivery continues in later turns (scheduling/pacing.ts), and the tailer hands over nothing new until it is done. So a live
+ * subscription is either at the head, or at the previous head and about to be served. A subscription that joins meanwhile is
+ * at the head, and takes nothing from that delivery.
  */
 import { randomUUID } from 'node:crypto'
 import type { Position, StoredEvent, StreamId } from '../log/event.js'
@@ -29,7 +29,7 @@ export interface Follower {
 export interface HubStreamOptions {
   readonly id: StreamId
   readonly kind: string
-  /** Whether it had ended when it was opened. */
+  /** Whether the stream had already ended when it was opened. */
   readonly closed: boolean
   readonly head: Head
   readonly pacing: Pacing
@@ -66,12 +66,12 @@ export class HubStream implements TailedStream {
     this.#compareHead = compareHead
   }
 
-  /** Names what is cached of the log. It changes with each restart and verification, so that nothing older is found again. */
+  /** Part of every cache key of this stream. It changes with each restart and verification, so older entries are not found. */
   get history(): string {
     return this.#history
   }
 
-  /** To be called if the log contradicts what is kept of it here: everything is read and compared again. */
+  /** Call this if the log contradicts this process's copy of it: everything is read and compared again. */
   verify(): void {
     this.#history = randomUUID()
     this.#compareHead()
@@ -88,8 +88,8 @@ export class HubStream implements TailedStream {
   }
 
   /**
-   * If there are no recent frames, as in a process that has just started, takes them from a page that reaches the head, so
-   * that the next client need not read them again.
+   * If there are no recent frames, as in a process that has just started, takes them from a page that reaches the head. The
+   * next client then need not read them.
    */
   recall(page: PageFrames): void {
     if (!this.recent.empty) return
@@ -127,12 +127,12 @@ export class HubStream implements TailedStream {
     }
   }
 
-  /** How many fan-out groups there are. */
+  /** Number of fan-out groups. */
   get fanOutGroups(): number {
     return this.#fanOutGroups.size
   }
 
-  /** Ends all waiting for more events. */
+  /** Ends every wait for more events. */
   end(): void {
     this.ending = true
     this.#grew()
@@ -168,7 +168,7 @@ export class HubStream implements TailedStream {
     }
   }
 
-  /** For how long it has had no handle, in milliseconds. */
+  /** How long the stream has had no handle, in milliseconds. */
   idleFor(now: number): number {
     return this.#idleSince === undefined ? 0 : now - this.#idleSince
   }

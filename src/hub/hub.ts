@@ -23,7 +23,7 @@ import type { Tailer } from './tailer.js'
 
 /** A stream must end within a second of its credentials; half of that is left for a busy process. */
 const LONGEST_TICK_MS = 500
-/** How long a stream stays open after its last client, with its recent frames, because clients come back. */
+/** How long a stream stays open after its last client, with its recent frames, because clients reconnect. */
 const LINGER_MS = 10_000
 const WAVE_MS = 100
 /** The time that each client adds to a shutdown: a few clients leave at once, many leave in waves. */
@@ -35,11 +35,11 @@ export interface HubOptions {
   readonly database: Database
   readonly tailer: Tailer
   readonly logger: Logger
-  /** Time between heartbeats, for encodings that do not say it themselves. Default 30 s. */
+  /** Time between heartbeats, for encodings without a time of their own. Default 30 s. */
   readonly heartbeatMs?: number
   /** How long a subscription may last, ± 10 %. Default 0: as long as its permit. */
   readonly maxAgeMs?: number
-  /** The most subscriptions at this moment. Default: no limit. */
+  /** Maximum number of subscriptions at this moment. Default: no limit. */
   maxStreams?(): number
 }
 
@@ -55,11 +55,11 @@ export interface Follow {
   readonly sink: Sink
   readonly encoding: Encoding
   readonly filter: TypeFilter | undefined
-  /** The right by which the subscription stays open; default: one that never ends. */
+  /** The permit that keeps the subscription open; default: one that never ends. */
   readonly permit?: Permit | undefined
   /** Sent before the events; default nothing. */
   readonly opening?: readonly Buffer[]
-  /** The id that the client came with, as it may be sent back. */
+  /** The id that the client brought, in a form that may be sent back. */
   readonly broughtId?: string | undefined
   /** Query parameters that were ignored; the client gets their names. */
   readonly ignored?: readonly string[] | undefined
@@ -123,9 +123,8 @@ export class Hub {
   }
 
   /**
-   * Whether the stream has ended, and a client with this cursor has all of it. Asked of the log, not of this process: the
-   * end may be new here, the tailer may not have brought the last events yet, or the log may have lost them, the end
-   * included; and no client may be sent away for good without them.
+   * Whether the stream has ended and a client with this cursor has all of it. Reads the log, because this process may not know
+   * the end or the last events yet, or the log may have lost them: then the client must not be turned away for good.
    */
   async isAtItsEnd(workspace: string, name: string, stream: HubStream, cursor: Cursor): Promise<boolean> {
     if (cursor.position < stream.head.position) return false
@@ -135,7 +134,7 @@ export class Hub {
     return found !== undefined && found.closedAt !== null && isAt(cursor, found.head)
   }
 
-  /** Takes over the handle. A subscription that has no room, or whose permit is over, is notified and ended at once. */
+  /** Takes over the handle. If there is no room, or the permit is over, it notifies the client and ends the subscription. */
   subscribe({
     handle,
     start,
@@ -167,7 +166,7 @@ export class Hub {
         handle.release()
       },
     })
-    // Asked again, because many clients may have been let in at the same time, and have waited for the database since.
+    // Checked again: many clients may have been admitted at the same time and have waited for the database since.
     const { refusal } = this
     this.#subscriptions.add(subscription)
     subscription.open(this.#mode, opening, ignored)
@@ -175,7 +174,7 @@ export class Hub {
     else subscription.tick(now)
   }
 
-  /** Frees the memory of everything that can be read again. */
+  /** Drops everything from memory that can be read again. */
   shed(): void {
     this.starts.pages.clear()
     for (const opening of this.#streams.values()) {

@@ -13,7 +13,7 @@ interface DebugLogger {
 
 /** Connections for clients that open streams and catch up. */
 const READERS = 4
-/** Planning a read of the tails anew each time takes longer than the read, and there is one good plan. */
+/** Planning each read of the tails takes longer than the read itself, and only one plan is good. */
 const TAIL_SETTINGS = { plan_cache_mode: 'force_generic_plan' }
 /** A reader that waits longer for an answer tries another connection. */
 const READ_DEADLINE_MS = 5_000
@@ -29,8 +29,8 @@ export function openReaders(source: PoolSource, logger: DebugLogger): Database {
 
 /**
  * The tailer's connection.
- * @param onLost called because the next connection may lead to a database without events that clients have seen: these
- *   clients get their `reset` at once, not with the next event.
+ * @param onLost called when the connection is lost. The next one may lead to a database that lacks events which clients have
+ *   seen, and these clients must get their `reset` at once, not with the next event.
  */
 export function openTail(source: PoolSource, logger: DebugLogger, onLost: () => void): Database {
   return openPool(source, {

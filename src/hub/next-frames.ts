@@ -12,7 +12,7 @@ import type { EventFrames } from './event-frames.js'
 import type { HubStream } from './hub-stream.js'
 import type { Pages } from './pages.js'
 
-/** A filter matches few events as long as at most one in so many matches. */
+/** A filter matches few events if it matches at most one in this many. */
 const SPARSE = 8
 
 export class NextFrames {
@@ -28,8 +28,8 @@ export class NextFrames {
   }
 
   /**
-   * Waits until it is the subscription's turn to write, and returns the next frames. None if the log has a gap after the
-   * cursor, or has lost the cursor.
+   * Waits until it is the subscription's turn to write, and returns the next frames. Returns none if the log has a gap
+   * after the cursor, or has lost the cursor.
    * @param isWanted whether the subscription can still use frames after this cursor.
    */
   async after(cursor: Cursor, isWanted: () => boolean): Promise<readonly EventFrames[]> {

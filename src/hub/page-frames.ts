@@ -1,4 +1,4 @@
-/** What one read found after a place of the log, with its frames: all events, or those that match a filter. One snapshot. */
+/** The result of one read after a place in the log, from one snapshot: all events, or those that match a filter. */
 import type { Position } from '../log/event.js'
 import type { Page } from '../log/log.js'
 import type { Cursor } from './cursor.js'
@@ -20,7 +20,7 @@ export class PageFrames {
     return this.frames.at(-1)
   }
 
-  /** About how much memory it holds. */
+  /** Approximate memory. */
   get bytes(): number {
     return this.frames.reduce((sum, { bytes }) => sum + bytes, 0)
   }

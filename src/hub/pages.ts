@@ -49,8 +49,8 @@ export class Pages {
   }
 
   /**
-   * Events that continue the cursor without a gap, as many as one read returns. None only if the log, read after this call,
-   * had none there, or no longer had the cursor.
+   * Events that continue the cursor without a gap, as many as one read returns. Empty only if the log, read after this call,
+   * had no event there, or no longer had the cursor.
    */
   async after(stream: HubStream, cursor: Cursor): Promise<readonly EventFrames[]> {
     const page = await this.#aligned(stream, cursor.position)
@@ -71,7 +71,7 @@ export class Pages {
 
   /**
    * The matching events that continue the cursor, and the last event of the page, whether it matches or not: the cursor moves
-   * to it. None if some of the events that the page would cover are not stored, or the cursor is not of their history.
+   * to it. Empty if some of the events that the page would cover are not stored, or the cursor belongs to another history.
    * @returns undefined near the head, and where more events match than a page holds: there the shared pages cost less.
    */
   async matching(
@@ -110,7 +110,7 @@ export class Pages {
 
   #aligned(stream: HubStream, position: Position): Promise<PageFrames> {
     const start = (position - (position % PAGE_EVENTS)) as Position
-    // A page beyond the head is not cached: the tailer detects losses by the head, and would not detect that one.
+    // A page beyond the head is not cached: the tailer detects losses by the head, and would miss a loss beyond it.
     const seen = stream.head.position
     return this.#shared(
       `${stream.history}:${start}`,

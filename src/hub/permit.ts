@@ -1,20 +1,20 @@
 /**
- * The right by which a subscription stays open, as far as the hub knows it. The host implements it
- * (src/auth/admission.ts does, for principals). The hub asks it when the subscription is over, and tells it when the
- * subscription opens and closes, so that it can end the subscription at any moment in between.
+ * The right to keep a subscription open, as the hub sees it. The host implements it (src/auth/admission.ts does, for
+ * principals). The hub asks the permit whether the subscription is over, and tells it when the subscription opens and
+ * closes, so the permit can end it at any moment in between.
  */
 import { randomUUID } from 'node:crypto'
 import type { Notice } from '../sse/encoding.js'
 
-/** What a permit can do to the subscription that it keeps open. Both do nothing once the subscription has closed. */
+/** The actions of a permit on the subscription that it keeps open. They do nothing once the subscription has closed. */
 export interface PermittedSubscription {
-  /** Ends it; the client gets `auth-revoked` first. */
+  /** Ends the subscription; the client gets `auth-revoked` first. */
   stop(why: 'revoked'): void
   say(notice: Notice): void
 }
 
 export interface Permit {
-  /** Names the subscription to its client, in the first `server.state`. Nobody else may be able to guess it. */
+  /** Names the subscription to its client, in the first `server.state`. It must be impossible to guess. */
   readonly connection: string
   /** Whether the subscription must end at `now` (ms since 1970) with `auth-expired`. Asked about twice a second, so it must be cheap. */
   isOver(now: number): boolean

@@ -32,7 +32,7 @@ export class RecentFrames {
     this.#evict()
   }
 
-  /** All events after a cursor; undefined if the first of them is no longer here, or the cursor does not fit to what is here. */
+  /** All events after a cursor; undefined if the first of them is no longer here, or the cursor is of another history. */
   after({ position, eventId }: Cursor): readonly EventFrames[] | undefined {
     const [oldest] = this.#frames
     if (!oldest) return undefined
@@ -51,7 +51,7 @@ export class RecentFrames {
     this.#bytes = 0
   }
 
-  /** Removes the events from the array: one that stays referenced stays in memory, however large. */
+  /** Removes the events from the array itself: an event that it still references stays in memory, however large. */
   #evict(): void {
     let evicted = 0
     for (const { bytes, event } of this.#frames) {

@@ -24,7 +24,7 @@ export type StartAt =
 /** What a client gets before the events. */
 export interface Opening {
   readonly frames: readonly Buffer[]
-  /** Where the events start after it; default: where they would start without it. */
+  /** Where the events start after the opening; default: where they would start without one. */
   readonly from?: StartAt
 }
 
@@ -88,7 +88,7 @@ export class Starts {
     if (known !== undefined) return { position, eventId: known }
     const place = await this.place(stream.id, position)
     if (place.eventId !== undefined) return { position, eventId: place.eventId }
-    // It was removed a moment ago, by retention or with a lost tail.
+    // The event there was removed a moment ago, by retention or with a lost tail.
     return position < place.base.position ? place.base : place.head
   }
 
@@ -96,8 +96,8 @@ export class Starts {
     const { position } = id
     const known = stream.eventIdAt(position) ?? (await this.#inPages(stream, position))
     if (known !== undefined && names(id, known)) return { cursor: { position, eventId: known } }
-    // Only the log itself can refuse an id: what this process keeps may belong to a lost history, or be behind the process
-    // from which the client has the id.
+    // Only the log itself can refuse an id: this process's copy may belong to a lost history, or be behind the process that
+    // gave the client the id.
     const place = await this.place(stream.id, position)
     const { eventId } = place
     if (eventId !== undefined && known !== undefined && eventId !== known) stream.verify()

@@ -2,9 +2,9 @@
  * The admission of one client to a stream: whether it may open the stream now, where it starts, and whether there is
  * anything left to follow. The result says which; the caller turns it into a response.
  *
- * The order matters. What costs nothing is asked first, then the slot is taken, before anything is waited for: so clients
- * that come at the same time cannot pass a limit together. The permit is asked for last, in the turn of the event loop in
- * which the stream is opened, because it may have been revoked while the client waited for the database.
+ * The order matters. Checks that cost nothing come first. The slot is taken next, before the first wait, so clients that
+ * arrive together cannot exceed a limit. The permit comes last, in the turn of the event loop in which the stream is opened,
+ * because it may have been revoked while the client waited for the database.
  */
 import { type DatabaseFaultName, databaseMember, faultNameOf } from '../database/database-fault.js'
 import { isBusy } from '../database/fair-gate.js'
@@ -21,35 +21,35 @@ export interface StreamRequest {
   readonly encoding: Encoding
   readonly from: StartAt
   readonly filter?: TypeFilter | undefined
-  /** Reads what the client gets before the events. Called once the client has a slot; its errors are the caller's. */
+  /** Reads the opening that precedes the events. Called once the client has a slot; its errors reach the caller. */
   readonly opening?: ((encoding: Encoding) => Promise<Opening>) | undefined
   /** Clients that may follow this stream in this process; default: no limit but the process's own. */
   readonly maxFollowers?: number
-  /** The event id that the client brought, as it may be sent back. */
+  /** The event id that the client brought, in a form that may be sent back. */
   readonly broughtId?: string | undefined
   /** Query parameters that were ignored; the client gets their names. */
   readonly ignored?: readonly string[] | undefined
 }
 
-/** What the host of the hub decides about the client. All of it is optional but the sink. */
+/** The decisions of the hub's host about the client. Only the sink is required. */
 export interface StreamHost {
-  /** Charges the stream to the client's rate limit; false if nothing is left of it. */
+  /** Charges the stream to the client's rate limit; false if the limit is reached. */
   spendBudget?(): Promise<boolean>
   /** Whether the process has memory for another stream. */
   hasRoom?(): boolean
   /** One of the streams that the client may have open, or the name of the limit that it has reached. */
   takeSlot?(): StreamSlot | ClientLimit
-  /** The permit of the client as it is now. What it throws is the caller's to handle. Default: an endless one. */
+  /** The client's permit as it is now. Errors that this throws reach the caller. Default: an endless permit. */
   permit?(): Permit
-  /** Sends the head of the response. Called once, for a client that is let in. */
+  /** Sends the head of the response. Called once, for a client that is admitted. */
   openSink(): Sink
 }
 
-/** Whose open streams are counted together. */
+/** The owner whose open streams are counted together. */
 export type ClientLimit = 'principal' | 'workspace' | 'address'
 
 export interface StreamSlot {
-  /** Giving back twice is fine. */
+  /** Releasing twice is fine. */
   release(): void
 }
 
@@ -66,15 +66,15 @@ export type StreamAdmission =
 
 export interface StreamRefusal {
   readonly reason: 'draining' | 'limit' | 'memory' | 'database'
-  /** The limit that is reached, where it is one of the client's own. */
+  /** The limit that is reached, if it is one of the client's own. */
   readonly limit?: ClientLimit
-  /** What is wrong with the database, unless it is merely away. */
+  /** The fault of the database, unless it is merely unreachable. */
   readonly database?: DatabaseFaultName
-  /** What the database said, for the log. */
+  /** The error of the database, for the log. */
   readonly error?: unknown
 }
 
-/** @throws what `opening` and the host throw, and any error that trying again does not mend. Then nothing is held. */
+/** @throws the errors of `opening` and the host, and any error that a retry cannot fix. Nothing is held then. */
 export async function admitStream(
   hub: Hub,
   request: StreamRequest,
@@ -102,7 +102,7 @@ async function follow(
   slot: StreamSlot | undefined,
 ): Promise<StreamAdmission> {
   const { workspace, stream, encoding, opening, maxFollowers = Number.POSITIVE_INFINITY } = request
-  // Asked before the opening is read, and again when there is nothing left to wait for.
+  // Checked before the opening is read, and again after the last wait.
   if ((await hub.followers(workspace, stream)) >= maxFollowers) return refused({ reason: 'limit' })
   const before = (await opening?.(encoding)) ?? { frames: [] }
   const handle = await hub.open(workspace, stream)
@@ -135,7 +135,7 @@ async function followFrom(
   return { outcome: 'following' }
 }
 
-/** A handle that gives the slot back with the stream. */
+/** A handle that releases the slot together with the stream. */
 function withSlot({ stream, release }: StreamHandle, slot: StreamSlot | undefined): StreamHandle {
   return {
     stream,
@@ -150,7 +150,7 @@ function refused(refusal: StreamRefusal): StreamAdmission {
   return { outcome: 'refused', ...refusal }
 }
 
-/** @throws the error itself, where trying again does not help. */
+/** @throws the error itself, if a retry cannot help. */
 function refusalFor(error: unknown): StreamAdmission {
   if (isBusy(error)) return refused({ reason: 'limit', limit: 'workspace' })
   const database = faultNameOf(error)

@@ -1,4 +1,4 @@
-/** What a subscription is made of. */
+/** The parts and settings of one subscription. */
 import type { TypeFilter } from '../log/type-filter.js'
 import type { Logger } from '../logging/logger.js'
 import type { Encoding } from '../sse/encoding.js'
@@ -14,7 +14,7 @@ export interface SubscriptionOptions {
   readonly sink: Sink
   readonly encoding: Encoding
   readonly filter: TypeFilter | undefined
-  /** The id that the client came with, as it may be sent back. */
+  /** The id that the client brought, in a form that may be sent back. */
   readonly broughtId: string | undefined
   readonly heartbeatMs: number
   readonly permit: Permit

@@ -1,5 +1,5 @@
 /**
- * The states of a subscription, and the only way from one to another.
+ * The states of a subscription, and the only transitions between them.
  *
  *                 head-reached
  * catching-up ──────────────────▶ live          catching-up, live ── closed ──▶ closed
@@ -8,9 +8,9 @@
  * rewound,  backpressure, gap, rewound
  * reset
  *
- * **catching-up**: the subscription reads what follows its cursor, from the recent frames or else from the log, and writes
- *   it as fast as its sink drains. Each catching-up state is a value of its own: what was read in one must not be written
- *   in the next, because the cursor has moved in between.
+ * **catching-up**: the subscription reads the events after its cursor, from the recent frames or else from the log, and
+ *   writes them as fast as its sink drains. Each catching-up state is a value of its own: events that were read in one must
+ *   not be written in the next, because the cursor has moved in between.
  * **live**: the cursor is the head of the stream. The subscription is a member of a fan-out group, which hands it each
  *   payload, until it leaves the group.
  * **closed**: the response has ended, or the client has disconnected. Nothing is written any more.
@@ -27,7 +27,7 @@ export type SubscriptionInput =
   | { readonly name: 'backpressure' }
   /** A delivery does not continue the cursor. */
   | { readonly name: 'gap' }
-  /** The log has lost the cursor: it went back to the last place that the client knows. */
+  /** The log has lost the cursor, which has gone back to the last place that the client knows. */
   | { readonly name: 'rewound' }
   /** The log has lost that place, too: the client got `reset`, and the cursor is the head that the log has now. */
   | { readonly name: 'reset' }

@@ -1,14 +1,14 @@
 /**
  * One client on one stream (subscription-state.ts has the states).
  *
- * While it catches up it goes by steps: wait for room in the sink, write what follows the cursor (next-frames.ts), or join
- * the live subscriptions, in the same turn of the event loop in which its cursor is the stream's head. While it is live its
- * fan-out group hands it payloads, and it takes what continues its cursor (I4). When a payload fills the sink, it leaves the
- * group and catches up from its own cursor once the sink has drained: backpressure never makes anything queue for it.
+ * While it catches up, it repeats two steps: it waits for room in the sink, and writes the events after its cursor
+ * (next-frames.ts). It goes live in the turn of the event loop in which its cursor is the stream's head. While it is live,
+ * its fan-out group hands it payloads, and it takes those that continue its cursor (I4). When a payload fills the sink, it
+ * leaves the group and catches up once the sink has drained: backpressure never makes anything queue for it.
  *
- * Whatever it writes continues the cursor by identity and without a gap. Where nothing does, the log itself is asked for
- * the cursor. If the log has lost it, the subscription goes back to the last place that the client knows; if the log has
- * lost that, the client gets `reset`. While the log cannot be read, the stream stays open and the read is tried again.
+ * Whatever it writes continues the cursor by identity and without a gap. If nothing does, it looks for the cursor in the log
+ * itself. If the log has lost the cursor, the subscription goes back to the last place that the client knows; if the log has
+ * lost that place too, the client gets `reset`. While the log cannot be read, the stream stays open and retries the read.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { databaseFault } from '../database/database-fault.js'
@@ -84,7 +84,7 @@ export class Subscription implements Member, Follower, PermittedSubscription {
     void this.#catchUp()
   }
 
-  /** From the fan-out group, while it is live. */
+  /** Called by the fan-out group while the subscription is live. */
   receive(payload: Payload | undefined, after: Cursor, upTo: StoredEvent): void {
     if (upTo.position <= this.#cursor.position) return
     if (!isAt(this.#cursor, after)) this.#apply({ name: 'gap' })
@@ -94,7 +94,7 @@ export class Subscription implements Member, Follower, PermittedSubscription {
     }
   }
 
-  /** From the stream, when the log has lost its head. A client that knows that head has no older place to go back to. */
+  /** Called by the stream when the log has lost its head. A client that knows that head has no older place to go back to. */
   restart(why: Discontinuity, bounds: Bounds, lost: Head): void {
     if (isAt(this.#output.known, lost)) this.#reset(why, bounds)
     else this.#rewind()
@@ -104,7 +104,7 @@ export class Subscription implements Member, Follower, PermittedSubscription {
     this.stop('deleted')
   }
 
-  /** Sends a notice with the client's cursor. `ending`: the stream ends soon, so the client is asked when to come back. */
+  /** Sends a notice with the client's cursor. `ending`: the stream ends soon, so the client gets a retry time of its own. */
   say(notice: Notice, ending = false): void {
     this.#output.notice(notice, this.#cursor, ending)
   }
@@ -143,7 +143,7 @@ export class Subscription implements Member, Follower, PermittedSubscription {
     this.#cursor = upTo
     if (payload) this.#output.payload(payload, upTo)
     const closing = this.#encoding.closing?.(upTo)
-    // The filter may have hidden the last event, and a client that comes back with an id before it would end up here again.
+    // The filter may have hidden the last event. A client that reconnected with an earlier id would end up here again.
     if (closing) this.#output.endWith(closing, this.#filter && upTo)
   }
 
@@ -197,7 +197,7 @@ export class Subscription implements Member, Follower, PermittedSubscription {
       this.#output.cursor(this.#cursor)
   }
 
-  /** The client has got more from another process than the tailer has read here, or one of the two has seen a lost tail. */
+  /** Another process gave the client more than the tailer has read here, or one of the two has seen a lost tail. */
   async #seekHead(): Promise<void> {
     if (this.#cursor.position > this.#stream.head.position) await this.#headMoved()
     if (this.#cursor.position >= this.#stream.head.position && !isAt(this.#cursor, this.#stream.head))
@@ -223,7 +223,7 @@ export class Subscription implements Member, Follower, PermittedSubscription {
       if (state !== this.#state) return
       this.#advance(payload, upTo)
     }
-    // A client that is cut off in the middle of a long log goes on from here.
+    // A client that is disconnected in the middle of a long log resumes from here.
     if (frames.length < this.#cursor.position - from.position) this.#output.cursor(this.#cursor)
   }
 
@@ -234,10 +234,10 @@ export class Subscription implements Member, Follower, PermittedSubscription {
     if (state !== this.#state) return
     const why = lossOf(this.#cursor, place)
     if (why !== 'retention') this.#stream.verify()
-    // The log may still have the last place that the client knows: only its filter has passed over what is lost.
+    // The log may still have the last place that the client knows: the filter has hidden every event since.
     if (why === 'history-lost' && !isAt(this.#cursor, this.#output.known)) this.#rewind()
     else if (why) this.#reset(why, place)
-    // The log has it, so what this process keeps of the log is lost: `verify` lets it be read again.
+    // The log has the cursor, so this process's copy of the log is wrong: `verify` has it read again.
     else await this.#headMoved()
   }
 

@@ -1,10 +1,10 @@
 /**
  * A stream of the system's own workspace, which every process follows with its tailer. Its events arrive like any others: in
- * order, with NOTIFY off too, and after a restart. If the log has lost some of them, the stream is loaded again at once.
+ * order, without NOTIFY too, and after a restart. If the log has lost some of them, the stream is loaded again at once.
  *
  * not followed ── load ──▶ followed ── restart, deletion, an outage of the log ──▶ not followed
  *
- * A process begins with the state that is stored, not with the first event that it happens to get. `load` runs after the head
+ * A process begins with the stored state, not with the first event that happens to arrive. `load` runs after the head
  * has been read, so a change in between is in the loaded state, or arrives as an event, or both; it is never missed.
  */
 
@@ -50,7 +50,7 @@ export class SystemStream {
     })
   }
 
-  /** Follows the stream from now on. If the database is away, each check tries again. */
+  /** Follows the stream from now on. If the database is unreachable, each check tries again. */
   async start(): Promise<void> {
     this.#checks.start()
     await this.#check()

@@ -5,7 +5,7 @@
  * and reads those streams with one query; under load a turn reads more streams, and the number of queries does not grow. A
  * stream gets its rows only if they continue its head without a gap (I3) and the log still has that head, by identity: a
  * restore or a failover can lose a tail that clients have seen, and give its positions to other events (I4). Otherwise the
- * stream is restarted, and told why. A stream that is paused (scheduling/pacing.ts) becomes dirty when its pause is over.
+ * stream is restarted with the reason. A stream that is paused (scheduling/pacing.ts) becomes dirty when its pause is over.
  *
  * Wakes only make it fast (I6): a poll marks every stream dirty, every 5 s while the bus listens and every 500 ms while it
  * does not. A read that fails is tried again until it succeeds. Each poll also looks for streams that were deleted.
@@ -26,7 +26,7 @@ import { Pacing } from './scheduling/pacing.js'
 const EVENTS_PER_STREAM = 500
 const BYTES_PER_STREAM = 1024 * 1024
 const POLL_MS = 500
-/** How many polls there are to one that reads: while the bus listens the poll is only a safety net. */
+/** One poll in this many reads the log. While the bus listens, polling is only a safety net. */
 const POLLED_EACH = { listening: 10, down: 1, off: 1 } as const
 const RETRY_MS = { minMs: 50, maxMs: 1_000 }
 
@@ -43,7 +43,7 @@ export interface TailedStream {
    * tailer hands over no more until the returned promise, if any, has settled.
    */
   receive(events: readonly StoredEvent[]): Promise<void> | void
-  /** The log does not continue at the head. The stream must go on from the head of `bounds`. */
+  /** The log does not continue at the head. The stream must continue from the head of `bounds`. */
   restart(why: Discontinuity, bounds: Bounds): void
   /** The stream was deleted from the database. */
   onDeleted(): void
@@ -78,7 +78,7 @@ export class Tailer {
     })
   }
 
-  /** Since when reads have been failing without a success, in ms since 1970; undefined while they succeed. */
+  /** When reads began to fail, in ms since 1970; undefined while they succeed. */
   get failingSince(): number | undefined {
     return this.#failingSince
   }
@@ -89,7 +89,7 @@ export class Tailer {
 
   follow(stream: TailedStream): void {
     this.#streams.set(stream.id, stream)
-    // It may have grown since its head was read.
+    // The stream may have grown since its head was read.
     this.wake([stream.id])
   }
 
@@ -190,7 +190,7 @@ export class Tailer {
   }
 
   async #deliver(stream: TailedStream, after: Head, { continues, events }: Tail): Promise<void> {
-    // It is no longer followed, or followed by another object, which woke the tailer itself.
+    // The stream is no longer followed, or another object follows it and has woken the tailer itself.
     if (this.#streams.get(stream.id) !== stream || stream.head !== after) return
     const next = after.position + 1
     const isWhole = continues && events.every((event, index) => event.position === next + index)
@@ -204,7 +204,7 @@ export class Tailer {
     const delivering = this.pacing.deliver(stream.id, isBehind, () => stream.receive(events))
     // The other streams do not wait for it.
     delivering?.catch(error => this.#failed(error))
-    // It was woken while it was being read.
+    // The stream was woken while it was being read.
     if (this.#dirty.delete(stream.id)) this.#mark([stream.id])
   }
 

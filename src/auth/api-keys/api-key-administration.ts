@@ -51,7 +51,7 @@ export async function createKey(
       action: 'key.created',
       details: { key: id, name, role, expires_at: stored.expires_at, allowed_ips: stored.allowed_ips },
     })
-    // A process may remember the id as unknown, because somebody guessed it before.
+    // A process may have cached the id as unknown, because a caller once guessed it.
     await publishAccessChange(client, { change: 'key', key: id })
     return stored
   })
@@ -100,7 +100,7 @@ export async function rotateKey(
       expiresAt: sameLife(old, now),
     })
     await rows.replaceKey(client, id, next.id, new Date(now + overlap * 1_000))
-    // Clocks of processes differ, but a revocation holds in all of them.
+    // The clocks of processes differ, so an end of now would not hold in all of them at once. A revocation does.
     if (overlap === 0) await rows.revokeKey(client, id, author(origin))
     const details = { key: id, replaced_by: next.id, overlap_seconds: overlap }
     await recordAudit(client, { ...origin, action: 'key.rotated', details })

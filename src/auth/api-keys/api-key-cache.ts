@@ -1,7 +1,7 @@
 /**
- * Caches API keys by id for a few seconds, unknown ids too. So a key costs one query in that time, and works as long while
- * the database is unavailable. A change of a key removes it from the caches of all processes, and a read that was under way
- * at that moment is not cached.
+ * Caches API keys by id for a few seconds, and unknown ids too. So a key costs one query in that time, and keeps working that
+ * long after the database becomes unavailable. A change of a key removes it from the caches of all processes, and a read
+ * that was under way at that moment is not cached.
  */
 import { LRUCache } from 'lru-cache'
 

@@ -39,7 +39,7 @@ export interface KeyToStore {
 const COLUMNS = `k.id, k.name, k.role, k.expires_at, k.allowed_ips::text[] as allowed_ips, k.created_at, k.created_by,
   k.last_used_at, k.replaced_by, k.revoked_at, k.revoked_by`
 
-/** In any workspace, because the caller is known by its key alone. */
+/** Searches all workspaces, because only the key tells which one the caller belongs to. */
 export async function selectKey(database: Queryable, id: string): Promise<StoredKey | undefined> {
   const { rows } = await database.query<StoredKey>({
     name: 'sluice-key',

@@ -14,7 +14,7 @@ const SECRET_LENGTH = 43
 export const KEY_ID_PATTERN = `^[0-9a-z]{${ID_LENGTH}}$`
 const KEY = new RegExp(`^${KEY_PREFIX}([0-9a-z]{${ID_LENGTH}})_([0-9A-Za-z]{${SECRET_LENGTH}})$`)
 
-/** Compared with if there is no such key, so that the check takes as long. No secret has this hash. */
+/** Takes the place of the hash if there is no such key, so the check takes just as long. No secret has this hash. */
 const NO_HASH = Buffer.alloc(32)
 
 export interface ApiKeyText {
@@ -46,7 +46,7 @@ export function hashSecret(secret: string): Buffer {
 }
 
 /**
- * Compares in constant time: neither the correct part of a secret nor the existence of the key shows in the duration.
+ * Compares in constant time: the duration reveals neither how much of a secret is correct nor whether the key exists.
  * @param hash of the key with that id; undefined if there is none.
  */
 export function isSecretOf(secret: string, hash: Buffer | undefined): boolean {

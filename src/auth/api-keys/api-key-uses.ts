@@ -1,6 +1,6 @@
 /**
- * When API keys were last used. Requests only note it here; it is written to the database in batches, at most once a minute
- * for each key (noteUses). What the database did not take is written with the next batch.
+ * Records when API keys were last used. Requests only note the time in memory; batches write it to the database, at most once
+ * a minute for each key (noteUses). If a batch fails, the next one includes its times.
  */
 
 import { databaseFault } from '../../database/database-fault.js'

@@ -82,19 +82,19 @@ export class ApiKeys {
     return key.expires_at?.getTime() ?? Number.POSITIVE_INFINITY
   }
 
-  /** Whether a key is still valid, and from this address: for links that were made for it. @param address as for `principalOf`. */
+  /** Whether a key is still valid and accepted from this address; links depend on it. @param address as for `principalOf`. */
   async isGoodFrom(id: string, address: string | undefined): Promise<boolean> {
     const key = await this.#cache.find(id)
     if (!key || key.revoked_at !== null) return false
     return (key.expires_at?.getTime() ?? Number.POSITIVE_INFINITY) > Date.now() && isAllowedFrom(key, address)
   }
 
-  /** To be called when the key has changed: the next request reads it from the database. */
+  /** Call this when the key has changed: the next request reads it from the database. */
   forget(id: string): void {
     this.#cache.forget(id)
   }
 
-  /** To be called when any key may have changed. */
+  /** Call this when any key may have changed. */
   forgetAll(): void {
     this.#cache.forgetAll()
   }

@@ -33,7 +33,7 @@ export class CredentialWatch {
     return this.#over.signal
   }
 
-  /** Checks the credentials now; to be called when they may have changed. */
+  /** Checks the credentials now. Call this when they may have changed. */
   check(): void {
     const { principal, current } = this.#options
     clearTimeout(this.#timer)

@@ -70,7 +70,7 @@ export class Guard {
   }
 
   /**
-   * The principal with its current expiry. To be called in the turn of the event loop in which a stream is opened.
+   * The principal with its current expiry. Call this in the turn of the event loop in which a stream is opened.
    * @throws {Problem} as `assertNotRevoked`.
    */
   current(principal: Principal): Principal {

@@ -39,7 +39,7 @@ export class OpenStreams {
     }
   }
 
-  /** Lets a stream go on with newer credentials, if it is open in this process and they can renew it. */
+  /** Continues a stream with newer credentials, if it is open in this process and they can renew it. */
   renew(connection: string, principal: Principal): void {
     this.#admissions.get(connection)?.renew(principal)
   }

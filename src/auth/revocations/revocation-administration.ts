@@ -71,7 +71,7 @@ export async function listRevocations(
   return { revocations: page.map(({ revocation }) => revocation), next_cursor }
 }
 
-/** Credentials that it revoked are accepted again. @returns the removed revocation. @throws {Problem} 404 `not-found`. */
+/** Makes the revoked credentials valid again. @returns the removed revocation. @throws {Problem} 404 `not-found`. */
 export async function removeRevocation(database: Database, origin: Origin, id: string): Promise<Revocation> {
   return inWorkspace(database, origin.workspace, async client => {
     const removed = await rows.deleteRevocation(client, origin.workspace, id)

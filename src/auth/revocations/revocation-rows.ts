@@ -14,7 +14,7 @@ interface RevocationRow extends Omit<Revocation, 'at' | 'expires_at'> {
 
 const COLUMNS = 'r.id, r.workspace, r.subject, r.token_id, r.at, r.by, r.reason, r.expires_at'
 
-/** Of all workspaces: the process checks callers of every workspace. */
+/** Searches all workspaces, because a process checks the callers of all of them. */
 export async function selectInForce(database: Queryable): Promise<RevocationInForce[]> {
   const { rows } = await database.query<RevocationRow>({
     name: 'sluice-revocations-in-force',

@@ -42,7 +42,7 @@ class OfWorkspace {
     if (this.#ids.has(id)) this.#keep(name, term => term.id !== id)
   }
 
-  /** Removes expired revocations each time the number has doubled: amortised, an addition costs the same. */
+  /** Removes expired revocations each time the number has doubled, so the amortised cost of an addition is constant. */
   #prune(now: number): void {
     for (const name of this.#terms.keys()) this.#keep(name, ({ expiresAt }) => now < expiresAt)
     this.#pruneAt = Math.max(FEW, 2 * this.#ids.size)

@@ -36,7 +36,7 @@ export class StreamTickets {
   }
 
   /**
-   * A new ticket for `principal` on this path.
+   * Issues a ticket for `principal` on this path.
    * @throws {Problem} 401 `token-expired` if the credentials have ended.
    */
   async issue(principal: Principal, pathname: string): Promise<Ticket> {
@@ -70,8 +70,8 @@ export class StreamTickets {
   }
 
   /**
-   * The principal of a ticket, which is thereby spent. A ticket that was issued to an API key depends on the key at every use:
-   * it ends with the key, and works only from the key's addresses.
+   * Spends a ticket and returns its principal. A ticket that was issued to an API key depends on the key at every use: it ends
+   * with the key, and works only from the key's addresses.
    * @param address of the client, as reported by trusted proxies; undefined if it cannot be trusted.
    * @param browser the secret in the browser's cookie.
    * @throws {Problem} 401 `ticket-invalid` for every reason: unknown, expired, another path, browser or address.

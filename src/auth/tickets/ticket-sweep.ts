@@ -1,4 +1,4 @@
-/** The sweep of stream tickets: those that nobody can take any more. */
+/** The sweep of stream tickets that can no longer open a stream. */
 import type { Database } from '../../database/pool.js'
 import { inFullBatches, SWEEP_BATCH, type Sweep } from '../../database/sweep.js'
 

@@ -7,7 +7,7 @@ import { unavailable } from '../../problems/problem.js'
 import { tokenInvalid } from '../refusals.js'
 import { fetchKeys, type PublicKey } from './key-set-document.js'
 
-/** The set is fetched again after this time, so a withdrawn key lives no longer while the issuer answers. */
+/** The set is fetched again after this time, so a withdrawn key is accepted no longer than this while the issuer answers. */
 const FRESH_MS = 5 * 60_000
 /** How long the cached set is used while the issuer does not answer. */
 const STALE_MS = 60 * 60_000
@@ -17,7 +17,7 @@ const WELL_KNOWN = '.well-known/jwks.json'
 
 export interface KeySet {
   /**
-   * The key (PEM) that a token with this header must be signed with. Without an id, the only key that fits.
+   * The key (PEM) that a token with this header must be signed with. If the header has no id: the only key that fits.
    * @throws {Problem} 401 `token-invalid` if there is no such key; 503 `keys-unavailable` if the set cannot be fetched.
    */
   find(header: { readonly kid?: unknown; readonly alg?: unknown }): Promise<string>

@@ -3,7 +3,7 @@ import { WORKSPACE_PATTERN } from '../../log/event.js'
 import { type Principal, ROLES, type Role } from '../principal.js'
 import { tokenInvalid } from '../refusals.js'
 
-/** Tolerated clock difference between issuer and gateway: this long after its `exp`, a token still opens requests, no streams. */
+/** Tolerated clock difference. A token is accepted this long after its `exp`, by requests but not by streams. */
 export const CLOCK_TOLERANCE_MS = 5_000
 
 const WORKSPACE = new RegExp(WORKSPACE_PATTERN)

@@ -1,7 +1,7 @@
 /**
- * Caches the principals of verified tokens, so that a token is decoded and verified once. Caches only what cannot change: not
- * beyond the token's `exp`, and not whether it has been revoked, which is checked every time (revocations/guard.ts). So it
- * works only for configured keys: those of a JWKS may be withdrawn.
+ * Caches the principals of verified tokens, so that a token is decoded and verified once. The cache holds only facts that
+ * cannot change: an entry ends at the token's `exp`, and revocations are checked every time (revocations/guard.ts). It serves
+ * configured keys only, because the issuer of a JWKS may withdraw a key.
  */
 import { LRUCache } from 'lru-cache'
 import type { Principal } from '../principal.js'

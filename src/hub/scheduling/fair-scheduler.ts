@@ -1,8 +1,8 @@
 /**
- * Shares the event loop among work that is long. Work runs in slices: what is not done after 5 ms goes on in a later turn
- * of the event loop, so that everything else that is due runs in between. Waiting callers go on in the order in which they
- * came, each at most once a turn, and together no longer than one slice: so a thousand clients that catch up delay the
- * others no longer than one does.
+ * Shares the event loop among long pieces of work. Work runs in slices: if it is not done after 5 ms, it continues in a later
+ * turn of the event loop, and everything else that is due runs in between. Waiting callers continue in order of arrival, each
+ * at most once a turn, and together for one slice at most. So a thousand catching-up clients delay the others no longer than
+ * one does.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
@@ -37,7 +37,7 @@ export class FairScheduler {
 
   /**
    * Runs work to its end; each of its steps must be short.
-   * @returns undefined if the work is done already, because it fitted into a slice; else a promise of its end.
+   * @returns undefined if the work fitted into one slice and is done; else a promise that resolves at its end.
    */
   run(work: Iterator<unknown>): Promise<void> | undefined {
     return runSlice(work) ? undefined : this.#finish(work)

@@ -5,21 +5,21 @@
  *   clients it has, it takes at most a quarter of the event loop. What is appended meanwhile goes to each client in one
  *   write. The first event after a pause never waits, and a stream that is behind is not paused, or it would fall behind
  *   further.
- * - **Slices.** A delivery that is not done after 5 ms goes on in later turns of the event loop (fair-scheduler.ts); its
+ * - **Slices.** A delivery that is not done after 5 ms continues in later turns of the event loop (fair-scheduler.ts); its
  *   stream gets nothing new until it is done. The tailer, too, yields after 5 ms of short deliveries.
  * - **Turns.** Catching-up subscribers ask for a turn before each payload, and share one slice a turn.
  */
 import type { StreamId } from '../../log/event.js'
 import { FairScheduler, Slice } from './fair-scheduler.js'
 
-/** A stream is paused so many times as long as its delivery took. */
+/** A pause lasts this many times as long as the delivery before it. */
 const PAUSE_PER_DELIVERY = 3
-/** With the delivery to 2,000 clients an event is then a tenth of a second late at most, which nobody notices. */
+/** With the delivery to 2,000 clients, an event is then late by a tenth of a second at most, too little to notice. */
 const LONGEST_PAUSE_MS = 75
-/** Timers are not finer. */
+/** Timers have no finer resolution. */
 const SHORTEST_PAUSE_MS = 1
 
-/** A delivery that goes on, or the pause after it: the timer is there once the delivery is done. */
+/** A delivery under way, or the pause after it, which has the timer. */
 interface Pause {
   timer?: NodeJS.Timeout
   woken: boolean
@@ -32,7 +32,7 @@ export class Pacing {
   readonly #now: () => number
 
   /**
-   * @param wake called when a stream may be read again that was postponed.
+   * @param wake called when a postponed stream may be read again.
    * @param now milliseconds on a clock that never goes back; default: the process's.
    */
   constructor(wake: (id: StreamId) => void = () => {}, now = () => performance.now()) {
@@ -40,7 +40,7 @@ export class Pacing {
     this.#now = now
   }
 
-  /** Whether the stream must not be read now; if so, it is woken as soon as it may be. */
+  /** Whether the stream must not be read now; if so, it is woken as soon as it may be read. */
   postpone(id: StreamId): boolean {
     const pause = this.#pauses.get(id)
     if (pause) pause.woken = true
@@ -48,9 +48,9 @@ export class Pacing {
   }
 
   /**
-   * Delivers to a stream, and pauses it afterwards for as long as the delivery was long.
-   * @param isBehind whether the log has more for the stream already, so that it is not to be paused.
-   * @returns what `deliver` returns: a promise if the delivery goes on in later turns.
+   * Delivers to a stream, and then pauses it in proportion to the time that the delivery took.
+   * @param isBehind whether the log already has more for the stream, which is then not paused.
+   * @returns the result of `deliver`: a promise if the delivery continues in later turns.
    */
   deliver(id: StreamId, isBehind: boolean, deliver: () => Promise<void> | void): Promise<void> | undefined {
     const begun = this.#now()
