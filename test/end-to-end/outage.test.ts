@@ -21,7 +21,7 @@ const env = { HEARTBEAT_MS: '1000' }
 const listens = process.env.BUS_NOTIFY !== 'off'
 
 t.test(
-  `Postgres goes for ${DOWN_MS / 1_000} s and comes back: streams stay, nothing is lost or doubled`,
+  `Postgres is down for ${DOWN_MS / 1_000} s: streams stay open, no event is lost or duplicated`,
   async t => {
     const postgres = await preparePostgres(t)
     await postgres.start()

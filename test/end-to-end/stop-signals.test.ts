@@ -27,7 +27,7 @@ t.test('signals that come together are one wish', async t => {
   t.notMatch(gateway.output(), 'again')
 })
 
-t.test('who insists is obeyed at once, whatever is still to be done', async t => {
+t.test('a second signal ends the process at once, whatever work is left', async t => {
   const { url: databaseUrl, pool } = await createDatabase(t)
   const gateway = await startProcess(t, { databaseUrl })
   const holder = await pool.connect()
@@ -55,12 +55,12 @@ t.test('who insists is obeyed at once, whatever is still to be done', async t =>
 
 // npm passes SIGTERM on to the shell that it started, and no further.
 for (const name of ['start', 'runner', 'test', 'bench']) {
-  t.test(`npm's script ${name} tells the program when its shell is gone`, async t => {
+  t.test(`npm's script ${name} stops the program when its shell has ended`, async t => {
     t.match(scriptOf(name), / && node --import \.\/scripts\/parent\.mjs dist\//)
   })
 }
 
-t.test('a gateway stops when the shell that npm started it with is ended', async t => {
+t.test('a gateway stops when the shell in which npm started it ends', async t => {
   const { url: databaseUrl } = await createDatabase(t)
   const port = await freePort()
   const { PATH = '' } = process.env

@@ -143,7 +143,7 @@ t.test('workers do not outlive a parent that was killed', async t => {
   t.equal((await fetch(`${next.url}/ready`)).status, 200)
 })
 
-t.test('what keeps the first worker from listening is said once, and ends the parent', async t => {
+t.test('an error that keeps the first worker from listening is logged once, and ends the parent', async t => {
   const { url: databaseUrl } = await createDatabase(t)
   const port = await freePort()
   const holder = createServer().listen(port, '127.0.0.1')

@@ -56,7 +56,7 @@ const DECIDED: Readonly<Record<string, string>> = {
   BUS: 'two gateways share one database',
 }
 
-t.test('every variable that is given to a gateway is one that it reads', async t => {
+t.test('a gateway reads every variable that the project sets', async t => {
   const imageNames = [...image.matchAll(/^ENV (.*)$/gm)].flatMap(([, line = '']) =>
     line.split(' ').map(pair => pair.split('=')[0] ?? ''),
   )
@@ -70,7 +70,7 @@ t.test('every variable that is given to a gateway is one that it reads', async t
 })
 
 t.test(
-  'every setting but those that the project decides is handed on, with the default of the gateway',
+  'every setting that the project does not fix is passed on, with the default of the gateway',
   async t => {
     const open = Object.keys(Environment.properties).filter(name => !Object.hasOwn(DECIDED, name))
 
@@ -93,7 +93,7 @@ t.test('a gateway of the project starts in production, given the one secret that
   t.match(text('docker-compose.yml'), /\$\{JWT_SECRET:\?/, 'without it compose refuses')
 })
 
-t.test('gateways believe nginx, and nobody else, about addresses of clients', async t => {
+t.test('gateways trust only nginx to name the addresses of clients', async t => {
   const nginx = project.services.nginx?.networks?.default.ipv4_address
 
   t.equal(gateways.length, 2)
@@ -119,7 +119,7 @@ t.test('no container can be given the address of another one, in whatever order 
   t.ok(2 ** (32 - parts(range)[1]) - 2 > services.length, 'and there are enough for the others')
 })
 
-t.test('images are exact versions, and each part has bounds and says how it is', async t => {
+t.test('images have exact versions, and each service has limits and a health check', async t => {
   const images = Object.values(project.services).flatMap(({ image }) => (image?.includes(':') ? [image] : []))
   const bases = [...image.matchAll(/^FROM (\S+)/gm)].map(([, base = '']) => base)
 
@@ -135,7 +135,7 @@ t.test('images are exact versions, and each part has bounds and says how it is',
   t.match(image, /^HEALTHCHECK /m)
 })
 
-t.test('a secret that is not set is asked for in a sentence, and none has a default', async t => {
+t.test('a missing secret is an error with a sentence, and no secret has a default', async t => {
   const secrets = [...text('docker-compose.yml').matchAll(/\$\{(\w*(?:SECRET|PASSWORD)\w*)([^}]*)\}/g)]
 
   t.ok(secrets.length >= 3)
@@ -185,7 +185,7 @@ t.test('the project is reached from this machine alone, by nginx alone', async t
   t.same(ports, [['nginx', '127.0.0.1:8080:8080']])
 })
 
-t.test('every part comes back by itself and has the time to stop', async t => {
+t.test('every service restarts by itself and has time to stop', async t => {
   const [, deadline = ''] = /STOP_DEADLINE_MS = (\d+)_000/.exec(text('server/serve.ts')) ?? []
 
   for (const [name, { restart, stop_grace_period }] of Object.entries(project.services)) {

@@ -9,7 +9,7 @@ import { until } from '../../harness/until.js'
 
 for (const story of Object.values(STORIES)) {
   t.test(
-    `${story.name}: an EventSource on a job that has ended hears all of it, and stops for good`,
+    `${story.name}: an EventSource on an ended job receives all its events, and stops for good`,
     async t => {
       const { app, url } = await startGateway(t)
       const job = await play(app, story)

@@ -32,7 +32,7 @@ t.test('the page lives in a browser', { skip: withoutBrowser() }, async t => {
   t.equal(await page.locator('li').count(), 2)
 })
 
-t.test('the page says so where the gateway does not know its origin', { skip: withoutBrowser() }, async t => {
+t.test('the page reports that the gateway does not allow its origin', { skip: withoutBrowser() }, async t => {
   const site = await serve(t)
   const gateway = await startNewcomersGateway(t)
   site.page = program('docs/first-steps.md', '## A browser page', 'html').replace(
@@ -49,7 +49,7 @@ t.test('the page says so where the gateway does not know its origin', { skip: wi
     .waitFor()
 })
 
-t.test('the Node client hears what it asks for', async t => {
+t.test('the Node client receives the events that it requests', async t => {
   const gateway = await startNewcomersGateway(t)
   await publish(gateway, 'door.opened')
 

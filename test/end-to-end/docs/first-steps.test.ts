@@ -13,7 +13,7 @@ for (const [page, heading, least] of [
   ['README.md', '## Sixty seconds to the first event', 3],
   ['docs/first-steps.md', '## In a terminal', 18],
 ] as const) {
-  t.test(`the commands of ${page} do what it says`, { skip }, async t => {
+  t.test(`the commands of ${page} do what the page says`, { skip }, async t => {
     const steps = fences(section(read(page), heading)).filter(({ text }) => !text.includes('npm start'))
     const shell = openShell(t, await startNewcomersGateway(t))
 

@@ -27,7 +27,7 @@ const clients: Client[] = [nodeClient]
 const folder = await temporaryFolder()
 t.teardown(() => rm(folder, { recursive: true, force: true }))
 
-t.test('the Python clients need exactly what they say', { skip: withoutPython() }, async () => {
+t.test('the Python clients need exactly the packages that they name', { skip: withoutPython() }, async () => {
   clients.push(...(await installPython(folder)))
 })
 
@@ -35,7 +35,7 @@ t.test('the Go client is vetted, formatted, and needs nothing', { skip: withoutG
   clients.push(await buildGo(folder))
 })
 
-t.test('a client writes what its command writes, and ends as it ends', async t => {
+t.test('a client prints the output of its command, and exits as the command does', async t => {
   const { url } = await startSite(t)
   await startSiteRunner(t, url)
   const [echo, long] = ['zwölf \u2028 <b>', 'x'.repeat(40_000)]
@@ -108,7 +108,7 @@ t.test(
   },
 )
 
-t.test('a client that comes after the end gets all of it', async t => {
+t.test('a client that connects after the end gets all lines', async t => {
   const { url } = await startSite(t)
   await startSiteRunner(t, url)
   const first = startClient(t, nodeClient, url, ['seq 2000; echo late >&2; exit 7'])
@@ -123,7 +123,7 @@ t.test('a client that comes after the end gets all of it', async t => {
   })
 })
 
-t.test('a client that is refused says why, and asks no more', async t => {
+t.test('a refused client prints the reason and does not retry', async t => {
   const { url } = await startSite(t)
 
   await each(async client => {
@@ -143,7 +143,7 @@ t.test('a client that is refused says why, and asks no more', async t => {
   })
 })
 
-t.test('whatever breaks, each line comes once', async t => {
+t.test('each line is printed once, whatever connection breaks', async t => {
   const connected = 'retry: 1\n\nevent: connected\ndata: {"status":"running"}\n\n'
   const cut = (position: number) => `id: ${position}.aaaaaa\nevent: output\ndata: {"line":"cu`
   const umlaut = Buffer.from(output(3, 'drei ü'))
@@ -185,7 +185,7 @@ t.test('whatever breaks, each line comes once', async t => {
   })
 })
 
-t.test('a client comes back as soon as it is asked to', async t => {
+t.test('a client reconnects after the retry time that it gets', async t => {
   const lines = numbers(40)
   const script = lines.map((line, n) => stream('retry: 1\n\n', output(n + 1, line)))
   const complete = 'id: 41.aaaaaa\nevent: complete\ndata: {"exit_code":3,"duration_ms":1}\n\n'

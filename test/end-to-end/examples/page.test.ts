@@ -38,7 +38,7 @@ t.test('the page shows a command waiting, running and done, each line once', { s
   t.same(answers, [200, 200], 'after the end it asks no more')
 })
 
-t.test('the page goes on with a new ticket when the first one is over', { skip }, async t => {
+t.test('the page continues with a new ticket when the first one has expired', { skip }, async t => {
   const { gateway, origin, pool, restart } = await startSite(t)
   const { page, answers } = await openPage(t, origin, gateway.url)
   const dir = await temporaryDir(t)
@@ -71,7 +71,7 @@ t.test('the page shows that a command was cancelled, and asks no more', { skip }
   t.same(answers, [200, 204, 204], 'once more, since the first end might have been that of the ticket')
 })
 
-t.test('the page says why it is refused', { skip }, async t => {
+t.test('the page shows why it is refused', { skip }, async t => {
   const { gateway, origin } = await startSite(t)
   const { page } = await openPage(t, origin, gateway.url, token())
 

@@ -53,7 +53,7 @@ t.test(
   },
 )
 
-t.test('without a key, or with a role that there is not, it explains itself', async t => {
+t.test('without a key, or with an unknown role, it prints an explanation', async t => {
   await t.rejects(signed({}, 'acme', 'ada', 'editor'), { code: 2, stderr: /^Usage: .*\nwith JWT_SECRET or/ })
   await t.rejects(signed({ JWT_SECRET: SECRET }, 'acme', 'ada', 'owner'), { code: 2, stderr: /^Usage: / })
 })

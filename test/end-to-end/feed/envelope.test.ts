@@ -33,7 +33,7 @@ t.test('in envelopes each event and notice is an unnamed message, the document o
   }
 })
 
-t.test('who asks for named cursors gets no block without data, in either form', async t => {
+t.test('a client that requests named cursors gets no block without data, in either form', async t => {
   const gateway = await startGateway(t)
   await publish(gateway, [
     { type: 'kept', data: {} },
@@ -54,7 +54,7 @@ t.test('who asks for named cursors gets no block without data, in either form', 
   for (const { text } of [named, enveloped]) t.notMatch(text, /(^|\n\n)id: [^\n]+\n\n/)
 })
 
-t.test('an event that is stored under a type that was free then is still delivered', async t => {
+t.test('an event stored under a type that was not yet reserved is still delivered', async t => {
   const gateway = await startGateway(t)
   const [id] = await publish(gateway, { type: 'thing.made', data: DATA })
   await gateway.app.database.query(`update sluice.events set type = 'cursor'`)
@@ -65,7 +65,7 @@ t.test('an event that is stored under a type that was free then is still deliver
   await t.rejects(publish(gateway, { type: 'cursor', data: {} }), /reserved-type/)
 })
 
-t.test('clients of all four forms share what is made of an event', async t => {
+t.test('clients of all four forms need only two fan-out groups', async t => {
   const { app, url } = await startGateway(t)
   for (const query of ['', '&cursors=named', '&envelope=message', '&envelope=message&cursors=named']) {
     const stream = await openStream(t, `${url}/api/events?types=a.*${query}`, { headers: as('viewer') })

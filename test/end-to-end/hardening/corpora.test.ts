@@ -47,7 +47,7 @@ t.test('no text in any field breaks out of it', async t => {
   t.equal((await fetch(`${url}/ready`)).status, 200)
 })
 
-t.test('no key in any body changes what all objects have', async t => {
+t.test('no key in any body changes the prototype of objects', async t => {
   const requests = routes.flatMap(route => pollutionFor(route)).filter((_, at) => at % byNight(2, 1) === 0)
 
   const failures = await failuresOf(requests)
@@ -63,7 +63,7 @@ t.test('no key in any body changes what all objects have', async t => {
   t.ok(requests.length > 500, `${requests.length} requests`)
 })
 
-t.test('what is stored comes back as it was sent, and is found as such', async t => {
+t.test('stored texts are returned unchanged, and can be found', async t => {
   for (const [at, text] of TEXTS.entries()) {
     if (text.includes('\0')) continue
     const item = {

@@ -94,7 +94,7 @@ t.test(
   },
 )
 
-t.test('a frozen runner that wakes up after its lease stops its command, and goes on', async t => {
+t.test('a frozen runner that resumes after its lease kills its command, and goes on', async t => {
   const gateway = await startStandInGateway(t)
   const frozen = await startRunner(t, gateway.url, { args: ['--name', 'frozen', '--lease', '5'] })
   const job = gateway.add({ command: 'echo $$; [ "$SLUICE_JOB_ATTEMPT" = 2 ] || exec yes' })

@@ -19,7 +19,7 @@ interface Entry {
 const HOUR_MS = 3_600_000
 const START = Date.parse('2026-01-01T00:00:00Z')
 
-t.test('an entry tells who did what, from where, by which request', async t => {
+t.test('an entry has the principal, the action, the address and the request', async t => {
   const gateway = await startGateway(t)
   const headers = { ...as('admin'), 'content-type': 'application/json', 'x-request-id': 'r-7' }
   const body = '{"mode":"maintenance"}'
@@ -77,7 +77,7 @@ t.test('entries of the same moment are all shown', async t => {
   t.equal(seen.length, 9)
 })
 
-t.test('action, principal and time narrow what is shown, as pages and as lines', async t => {
+t.test('action, principal and time filter the entries, as pages and as lines', async t => {
   const gateway = await startGateway(t)
   await record(gateway, 6)
   await recordAudit(gateway.app.database, {
@@ -232,7 +232,7 @@ t.test('an export counts as a stream until it has been read', async t => {
   await third.body?.cancel()
 })
 
-t.test('a workspace’s entries are its admins’ only, and the system’s are nobody’s', async t => {
+t.test('only admins of a workspace can read its entries, and nobody those of the system', async t => {
   const gateway = await startGateway(t)
   await record(gateway, 3)
   await record(gateway, 2, { workspace: '$system' })
@@ -248,7 +248,7 @@ t.test('a workspace’s entries are its admins’ only, and the system’s are n
   }
 })
 
-t.test('what is no question is refused', async t => {
+t.test('an invalid query is refused', async t => {
   const gateway = await startGateway(t)
 
   const questions = [
@@ -284,7 +284,7 @@ t.test('HEAD reads nothing, in either form', async t => {
   }
 })
 
-t.test('what is on record cannot be changed, and only be removed by age', async t => {
+t.test('an entry cannot be changed, and only its age removes it', async t => {
   const { app } = await startGateway(t)
   await record({ app }, 10)
   const fails = (sql: string) =>

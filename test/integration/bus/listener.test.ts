@@ -33,7 +33,7 @@ t.test('a terminated connection is replaced, and everything counts as woken', as
   await until('the payload', () => payloads.includes('hello'))
 })
 
-t.test('the listener comes back each time that its connection is terminated', async t => {
+t.test('the listener reconnects each time that its connection is terminated', async t => {
   const { pool, url } = await createDatabase(t)
   const { ups } = await listen(t, await startProxy(t, url))
 
@@ -45,7 +45,7 @@ t.test('the listener comes back each time that its connection is terminated', as
   t.equal((await pool.query(LISTENERS)).rowCount, 1)
 })
 
-t.test('a server that is not up yet is tried until it is', async t => {
+t.test('the listener retries until the server is up', async t => {
   const { url } = await createDatabase(t)
   const proxy = await startProxy(t, url)
   await proxy.unplug()
@@ -61,7 +61,7 @@ t.test('a server that is not up yet is tried until it is', async t => {
   t.equal(ups(), 1)
 })
 
-t.test('a connection on which the server says nothing is given up and made again', async t => {
+t.test('a connection on which the server is silent is replaced', async t => {
   const { url } = await createDatabase(t)
   const proxy = await startProxy(t, url)
   proxy.mode = 'silent'
@@ -116,7 +116,7 @@ t.test('the listener notices when notifications stop arriving, and when they arr
   t.equal(ups(), 2)
 })
 
-t.test('a LISTEN that fails is tried again', async t => {
+t.test('a LISTEN that fails is retried', async t => {
   const { url } = await createDatabase(t)
   const proxy = await startProxy(t, url)
   let failed = 0
@@ -134,7 +134,7 @@ t.test('a LISTEN that fails is tried again', async t => {
 })
 
 // The canary's end and the loss of the connection in one packet: neither may undo what the other has set up.
-t.test('a connection that is lost at the moment when a canary comes back is replaced', async t => {
+t.test('a connection that is lost at the moment when a canary returns is replaced', async t => {
   const { url } = await createDatabase(t)
   const proxy = await startProxy(t, url)
   const { listener, ups } = await listen(t, proxy)

@@ -75,7 +75,7 @@ t.test('a lost listener makes the bus down, and everything counts as woken when 
   await until('a wake', () => heard().includes(7))
 })
 
-t.test('a bus whose database is away starts, accepts wakes, and closes', async t => {
+t.test('a bus whose database is down starts, accepts wakes, and closes', async t => {
   const { url } = await createDatabase(t)
   const proxy = await startProxy(t, url)
   await proxy.unplug()

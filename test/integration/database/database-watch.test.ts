@@ -10,7 +10,7 @@ import { until } from '../../harness/until.js'
 const EVENT = { type: 'thing.made', data: {} }
 const DROP = 'drop owned by sluice_request; drop role sluice_request'
 
-t.test('a role of requests that was dropped is made again by the first request that needs it', async t => {
+t.test('the first request that needs a dropped role of requests creates it again', async t => {
   const { postgres, gateway } = await start(t)
   await publish(gateway, EVENT)
 

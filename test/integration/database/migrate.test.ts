@@ -84,7 +84,7 @@ t.test('a role that owns the schema needs no rights on the database', async t =>
   t.strictSame(rows, [{ owner: role }])
 })
 
-t.test('a server before the oldest version that will do is refused', async t => {
+t.test('a server older than the oldest supported version is refused', async t => {
   const { url } = await createEmptyDatabase(t)
 
   await t.rejects(migrate(url, t.testdir({}), 99), {

@@ -35,7 +35,7 @@ t.test('other pools and clients of the process keep their own types', async t =>
   t.strictSame(rows, [{ position: '1', json: {} }])
 })
 
-t.test('every connection says who it is and has a deadline in the server', async t => {
+t.test('every connection has an application name and a deadline in the server', async t => {
   const { url } = await createDatabase(t)
   const pool = createPool(url, { max: 1, name: 'sluice 7', onError: t.fail })
   t.teardown(() => pool.end())
@@ -71,7 +71,7 @@ t.test('behind a pooler, a failed statement leaves its connection usable', async
   t.strictSame(await session(), before)
 })
 
-t.test('a transaction commits what its work did and returns the result', async t => {
+t.test('a transaction commits its work and returns the result', async t => {
   const { pool } = await createDatabase(t)
   await pool.query('create table numbers (n int)')
 
@@ -84,7 +84,7 @@ t.test('a transaction commits what its work did and returns the result', async t
   t.strictSame((await pool.query('select n from numbers')).rows, [{ n: 1 }])
 })
 
-t.test('what the work throws rolls back and is thrown on, and the connection stays in use', async t => {
+t.test('an error of the work rolls back and is rethrown, and the connection stays in use', async t => {
   const { pool } = await createDatabase(t)
   await pool.query('create table numbers (n int)')
   const fault = new Error('changed my mind')

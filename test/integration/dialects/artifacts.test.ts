@@ -14,37 +14,42 @@ import { watch } from '../../harness/transcript.js'
 const story = STORIES.runs
 const LINKS = new ArtifactLinks(SECRET)
 
-t.test('a snapshot links the artifacts of the run; who has a link may download, without a token', async t => {
-  const { folder, url, app } = await start(t)
-  await writeFile(join(folder, 'acme', 'report (1) ä#?%20.html'), '<script>alert(1)</script>')
-  const job = await create(app, story)
-  await run(app, story, job)
-  const name = 'report'
-  const artifacts = [
-    { name, path: 'old.html' },
-    { name, path: 'report (1) ä#?%20.html' },
-    { name: 'secret', path: '../globex/plan.txt' },
-    { name: 'nameless' },
-  ]
-  for (const data of artifacts) {
-    await app.jobs.append(EDITOR, job.id, [{ type: 'artifact', data }], { attempt: 1 })
-  }
+t.test(
+  'a snapshot links the artifacts of the run, and a link is enough to download, without a token',
+  async t => {
+    const { folder, url, app } = await start(t)
+    await writeFile(join(folder, 'acme', 'report (1) ä#?%20.html'), '<script>alert(1)</script>')
+    const job = await create(app, story)
+    await run(app, story, job)
+    const name = 'report'
+    const artifacts = [
+      { name, path: 'old.html' },
+      { name, path: 'report (1) ä#?%20.html' },
+      { name: 'secret', path: '../globex/plan.txt' },
+      { name: 'nameless' },
+    ]
+    for (const data of artifacts) {
+      await app.jobs.append(EDITOR, job.id, [{ type: 'artifact', data }], { attempt: 1 })
+    }
 
-  const [snapshot] = await (await watch(t, url + story.path(job.id))).until(1)
-  const listed = JSON.parse(snapshot?.data ?? '').run.artifacts
-  const file = await fetch(url + listed[0]?.url)
+    const [snapshot] = await (await watch(t, url + story.path(job.id))).until(1)
+    const listed = JSON.parse(snapshot?.data ?? '').run.artifacts
+    const file = await fetch(url + listed[0]?.url)
 
-  t.equal(listed.length, 1)
-  t.match(listed, [{ name, url: /^\/api\/v1\/artifacts\/acme\/report.*\?expires=\d+&signature=[\w-]{43}$/ }])
-  t.equal(file.status, 200)
-  t.equal(await file.text(), '<script>alert(1)</script>')
-  t.equal(file.headers.get('x-content-type-options'), 'nosniff')
-  t.match(
-    file.headers.get('content-disposition'),
-    /^attachment; filename\*=UTF-8''report%20%281%29%20%C3%A4%23/,
-  )
-  t.equal(file.headers.get('cache-control'), 'private, no-cache')
-})
+    t.equal(listed.length, 1)
+    t.match(listed, [
+      { name, url: /^\/api\/v1\/artifacts\/acme\/report.*\?expires=\d+&signature=[\w-]{43}$/ },
+    ])
+    t.equal(file.status, 200)
+    t.equal(await file.text(), '<script>alert(1)</script>')
+    t.equal(file.headers.get('x-content-type-options'), 'nosniff')
+    t.match(
+      file.headers.get('content-disposition'),
+      /^attachment; filename\*=UTF-8''report%20%281%29%20%C3%A4%23/,
+    )
+    t.equal(file.headers.get('cache-control'), 'private, no-cache')
+  },
+)
 
 t.test('a link is good for its file, its workspace and its time only', async t => {
   const { folder, url } = await start(t)

@@ -111,7 +111,7 @@ t.test('bad reports are refused, each with its reason', async t => {
   })
 })
 
-t.test('a job that is not an execution is none here, and neither is one of another workspace', async t => {
+t.test('a job that is not an execution is a 404, and so is one of another workspace', async t => {
   const { app, url } = await startGateway(t)
   const job = await app.jobs.create(EDITOR, { kind: 'command' })
   const foreign = await create(app, story)

@@ -49,7 +49,7 @@ t.test('bad commands are refused, each with its reason', async t => {
   t.equal((await shell(url, 'website', { command: 'ls' }, 'viewer')).status, 403)
 })
 
-t.test('a stream is that of a command of this project, or is not there', async t => {
+t.test('a stream of a command of another project is a 404', async t => {
   const { app, url } = await startGateway(t)
   const command = await create(app, story)
   const elsewhere = await app.jobs.create(EDITOR, { ...story.job, project: 'shop' })

@@ -13,7 +13,7 @@ import { gatewayWithRoutes, type Route } from '../../harness/routes.js'
 const PAGE = 'docs/security.md'
 const PLACE = /(<!-- routes: .*-->\n)([\s\S]*?)(<!-- \/routes -->)/
 
-t.test('the page shows every route of the gateway, and who may use it', async t => {
+t.test('the page lists every route of the gateway with the roles that may use it', async t => {
   const { routes } = await gatewayWithRoutes(t)
   const made = table(routes)
   if (process.env.SLUICE_UPDATE_DOCS === '1') {
@@ -27,7 +27,7 @@ t.test('the page shows every route of the gateway, and who may use it', async t 
   t.ok(routes.length > 40)
 })
 
-t.test('each promise names the test that goes red without it', async t => {
+t.test('each promise names the test that fails without it', async t => {
   const promises = rows(section(read(PAGE), '## What is promised'))
 
   t.ok(promises.length > 20)

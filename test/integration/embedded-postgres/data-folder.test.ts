@@ -9,7 +9,7 @@ import { isRoot } from '../../../src/embedded-postgres/server-account.js'
 import { execute } from '../../harness/server.js'
 import { folder, isAlive, serverPid, start, startInChild } from './embedded-server.js'
 
-t.test('a start waits for the server of a killed process that takes its time to leave', async t => {
+t.test('a start waits for the server of a killed process to exit', async t => {
   const dataDir = await folder(t)
   const { child } = await startInChild(t, dataDir)
   const pid = await serverPid(dataDir)
@@ -37,17 +37,20 @@ t.test('a data folder in use is refused with the remedy, and its user is not dis
   t.equal((await readFile(join(dataDir, 'url'), 'utf8')).trim(), url)
 })
 
-t.test('of two first starts at once one gets the folder and the other the remedy', async t => {
-  const dataDir = await folder(t)
+t.test(
+  'of two concurrent first starts one gets the folder and the other an error with the remedy',
+  async t => {
+    const dataDir = await folder(t)
 
-  const starts = await Promise.allSettled([start(t, { dataDir }), start(t, { dataDir })])
+    const starts = await Promise.allSettled([start(t, { dataDir }), start(t, { dataDir })])
 
-  const servers = starts.flatMap(start => (start.status === 'fulfilled' ? [start.value] : []))
-  const refusals = starts.flatMap(start => (start.status === 'rejected' ? [start.reason.message] : []))
-  t.equal(servers.length, 1)
-  t.match(refusals, [/in use by another process/])
-  t.strictSame((await readdir(dataDir)).sort(), ['postgres', 'url'])
-})
+    const servers = starts.flatMap(start => (start.status === 'fulfilled' ? [start.value] : []))
+    const refusals = starts.flatMap(start => (start.status === 'rejected' ? [start.reason.message] : []))
+    t.equal(servers.length, 1)
+    t.match(refusals, [/in use by another process/])
+    t.strictSame((await readdir(dataDir)).sort(), ['postgres', 'url'])
+  },
+)
 
 t.test('a draft that a slower start is still writing to does not keep the winner from starting', async t => {
   const dataDir = await folder(t)
@@ -66,22 +69,25 @@ t.test('a draft that a slower start is still writing to does not keep the winner
   await gone
 })
 
-t.test('a lock file whose number another program has by now does not keep it from starting', async t => {
-  const dataDir = await folder(t)
-  await (await start(t, { dataDir })).close()
-  const { uid, gid } = await stat(join(dataDir, 'postgres'))
-  const other = spawn('sleep', ['600'], { ...(isRoot && { uid, gid }), stdio: 'ignore' })
-  t.teardown(() => other.kill())
-  const lock = join(dataDir, 'postgres', 'postmaster.pid')
-  await writeFile(lock, `${other.pid}\n${join(dataDir, 'postgres')}\n`)
-  if (isRoot) await chown(lock, uid, gid)
+t.test(
+  'a lock file with a process id that another program now has does not keep the server from starting',
+  async t => {
+    const dataDir = await folder(t)
+    await (await start(t, { dataDir })).close()
+    const { uid, gid } = await stat(join(dataDir, 'postgres'))
+    const other = spawn('sleep', ['600'], { ...(isRoot && { uid, gid }), stdio: 'ignore' })
+    t.teardown(() => other.kill())
+    const lock = join(dataDir, 'postgres', 'postmaster.pid')
+    await writeFile(lock, `${other.pid}\n${join(dataDir, 'postgres')}\n`)
+    if (isRoot) await chown(lock, uid, gid)
 
-  const { url } = await start(t, { dataDir })
+    const { url } = await start(t, { dataDir })
 
-  t.strictSame((await execute(url, 'select 1 as one')).rows, [{ one: 1 }])
-})
+    t.strictSame((await execute(url, 'select 1 as one')).rows, [{ one: 1 }])
+  },
+)
 
-t.test('what a start that was cut short has left is ignored and removed', async t => {
+t.test('leftovers of an interrupted start are ignored and removed', async t => {
   const dataDir = await folder(t)
   await mkdir(join(dataDir, 'postgres-draft-abc123', 'base'), { recursive: true })
 
@@ -112,7 +118,7 @@ t.test('a folder that holds something else is refused', async t => {
   t.strictSame(await readdir(join(dataDir, 'postgres')), ['letters.txt'])
 })
 
-t.test('as root the server runs as somebody else', { skip: !isRoot && 'not root' }, async t => {
+t.test('as root the server runs as another user', { skip: !isRoot && 'not root' }, async t => {
   const dataDir = await folder(t)
 
   await start(t, { dataDir })

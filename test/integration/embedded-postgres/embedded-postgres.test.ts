@@ -15,7 +15,7 @@ import {
   untilAnswered,
 } from './embedded-server.js'
 
-t.test('a first start makes a database, and what is written survives to the next', async t => {
+t.test('a first start creates a database, and its data survives to the next start', async t => {
   const dataDir = await folder(t)
   const first = await start(t, { dataDir })
   await execute(first.url, `create table notes as select 'kept' as text`)
@@ -26,7 +26,7 @@ t.test('a first start makes a database, and what is written survives to the next
   t.strictSame((await execute(second.url, 'select text from notes')).rows, [{ text: 'kept' }])
 })
 
-t.test('it listens on a private socket only, and keeps what it writes safe by default', async t => {
+t.test('the server listens on a private socket only, and writes durably by default', async t => {
   const { url } = await start(t, { dataDir: await folder(t), settings: {} })
 
   const { rows } = await execute(
@@ -38,7 +38,7 @@ t.test('it listens on a private socket only, and keeps what it writes safe by de
   t.equal((await stat(socketsOf(url))).mode & 0o777, 0o700)
 })
 
-t.test('variables of libpq in the environment lead nobody astray', async t => {
+t.test('libpq variables in the environment have no effect', async t => {
   const wrong = { PGHOST: 'nowhere', PGPORT: '1', PGUSER: 'nobody', PGDATABASE: 'none', PGSSLMODE: 'require' }
   const more = { PGSSLNEGOTIATION: 'direct', PGOPTIONS: '-c nonsense=1', PGPASSWORD: 'x', PGAPPNAME: 'y' }
   t.intercept(process, 'env', { value: { ...process.env, ...wrong, ...more } })
@@ -72,7 +72,7 @@ t.test('the address is in a file of the data folder for as long as the server ru
   t.strictSame(await readdir(dataDir), ['postgres'])
 })
 
-t.test('closing waits until the server has left, leaves no socket, and may be repeated', async t => {
+t.test('closing waits until the server has exited, leaves no socket, and may be repeated', async t => {
   const dataDir = await folder(t)
   const server = await start(t, { dataDir })
   const pid = await serverPid(dataDir)
@@ -84,7 +84,7 @@ t.test('closing waits until the server has left, leaves no socket, and may be re
   await t.rejects(stat(socketsOf(server.url)), { code: 'ENOENT' })
 })
 
-t.test('a server that is killed comes back at the same address', async t => {
+t.test('a killed server restarts at the same address', async t => {
   const dataDir = await folder(t)
   const lines: string[] = []
   const { url } = await start(t, { dataDir, onLog: line => lines.push(line) })
@@ -99,7 +99,7 @@ t.test('a server that is killed comes back at the same address', async t => {
   t.ok(lines.some(line => line.includes('ended by itself; restarting it')))
 })
 
-t.test('a server comes back, every time, when the shell that keeps it is killed with it', async t => {
+t.test('a server restarts each time that it is killed together with its supervising shell', async t => {
   const dataDir = await folder(t)
   const { url } = await start(t, { dataDir })
 
@@ -112,7 +112,7 @@ t.test('a server comes back, every time, when the shell that keeps it is killed 
   }
 })
 
-t.test('a server that somebody shuts down comes back too', async t => {
+t.test('a server that an operator shuts down restarts too', async t => {
   const dataDir = await folder(t)
   const { url } = await start(t, { dataDir })
   const pid = await serverPid(dataDir)
@@ -136,7 +136,7 @@ t.test('a server that is closed while it is down stays down', async t => {
   t.strictSame((await execute(next.url, 'select 1 as one')).rows, [{ one: 1 }])
 })
 
-t.test('when its process is killed the server leaves, and a start that follows at once works', async t => {
+t.test('the server exits when its process is killed, and a start right after that works', async t => {
   const dataDir = await folder(t)
   const { child, url } = await startInChild(t, dataDir)
   await execute(url, `create table notes as select 'kept' as text`)
@@ -155,7 +155,7 @@ t.test('when its process is killed the server leaves, and a start that follows a
   )
 })
 
-t.test('a server that cannot start says what it logged', async t => {
+t.test('the error of a server that cannot start has its log', async t => {
   const dataDir = await folder(t)
 
   const failed = startEmbedded({ dataDir, pgBin: process.env.PG_BIN, settings: { fsync: 'maybe' } })

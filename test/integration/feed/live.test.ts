@@ -25,7 +25,7 @@ t.test('a client sees the state first, then each event in order with its id', as
   t.equal(stream.retries.length, 1)
 })
 
-t.test('a client that comes back with an event id gets exactly what came after it', async t => {
+t.test('a client that reconnects with an event id gets exactly the later events', async t => {
   const gateway = await startGateway(t)
   const ids = await publish(gateway, [1, 2, 3, 4, 5].map(numbered))
 

@@ -84,7 +84,7 @@ t.test('the next event answers a long poll, and an empty page does when its time
   t.equal((await inVain).next, even)
 })
 
-t.test('a page is read from the log, so a caller sees what it has just published', async t => {
+t.test('a page is read from the log, so a caller sees the event that it has just published', async t => {
   const gateway = await startGateway(t, { env: { BUS_NOTIFY: 'off' } })
 
   for (const n of [1, 2, 3]) {
@@ -94,17 +94,20 @@ t.test('a page is read from the log, so a caller sees what it has just published
   }
 })
 
-t.test('a page after an event that the log does not have is 410, and says where to continue', async t => {
-  const gateway = await startGateway(t)
-  const [id] = await publish(gateway, numbered(1))
+t.test(
+  'a page after an event that the log does not have is 410, and the error has the place to continue',
+  async t => {
+    const gateway = await startGateway(t)
+    const [id] = await publish(gateway, numbered(1))
 
-  const response = await fetch(`${gateway.url}/api/events?after=1.aaaaaa`, {
-    headers: { ...as('viewer'), accept: 'application/json' },
-  })
+    const response = await fetch(`${gateway.url}/api/events?after=1.aaaaaa`, {
+      headers: { ...as('viewer'), accept: 'application/json' },
+    })
 
-  t.equal(response.status, 410)
-  t.match(await response.json(), { code: 'history-lost', head: id, earliest: /^0\./ })
-})
+    t.equal(response.status, 410)
+    t.match(await response.json(), { code: 'history-lost', head: id, earliest: /^0\./ })
+  },
+)
 
 t.test('NDJSON with a limit is the same page, one event per line', async t => {
   const gateway = await startGateway(t)

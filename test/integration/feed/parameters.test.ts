@@ -25,7 +25,7 @@ t.test(
   },
 )
 
-t.test('a stream accepts unknown query parameters, and tells which it ignored', async t => {
+t.test('a stream accepts unknown query parameters, and names the ignored ones', async t => {
   const { url } = await startGateway(t)
   const headers = as('viewer')
   const query = 'utm_source=mail&types=a.*&_=17'

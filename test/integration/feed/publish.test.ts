@@ -158,31 +158,34 @@ t.test('a closed stream accepts no event, and other requests of the same flush a
   t.match(await responses[0]?.json(), { code: 'stream-closed' })
 })
 
-t.test('CloudEvents are events, one or a batch, and each is stored once however often it comes', async t => {
-  const gateway = await startGateway(t)
-  const cloudEvent = (id: string) => ({
-    specversion: '1.0',
-    id,
-    source: '/cad/7',
-    type: 'com.example.opened',
-    time: '2026-01-01T00:00:00Z',
-    data: { id },
-  })
+t.test(
+  'CloudEvents are accepted alone or in batches, and each is stored once however often it is sent',
+  async t => {
+    const gateway = await startGateway(t)
+    const cloudEvent = (id: string) => ({
+      specversion: '1.0',
+      id,
+      source: '/cad/7',
+      type: 'com.example.opened',
+      time: '2026-01-01T00:00:00Z',
+      data: { id },
+    })
 
-  const one = await post(gateway, JSON.stringify(cloudEvent('1')), { 'content-type': CLOUDEVENT })
-  const batch = await post(gateway, JSON.stringify([cloudEvent('1'), cloudEvent('2')]), {
-    'content-type': `${CLOUDEVENTS}; charset=utf-8`,
-  })
-  const again = await post(gateway, JSON.stringify([cloudEvent('2')]), { 'content-type': CLOUDEVENTS })
+    const one = await post(gateway, JSON.stringify(cloudEvent('1')), { 'content-type': CLOUDEVENT })
+    const batch = await post(gateway, JSON.stringify([cloudEvent('1'), cloudEvent('2')]), {
+      'content-type': `${CLOUDEVENTS}; charset=utf-8`,
+    })
+    const again = await post(gateway, JSON.stringify([cloudEvent('2')]), { 'content-type': CLOUDEVENTS })
 
-  t.same([one.status, batch.status, again.status], [201, 201, 201])
-  t.equal(batch.headers.get('idempotency-replayed'), null)
-  t.equal(again.headers.get('idempotency-replayed'), 'true')
-  t.same(await stored(gateway), [
-    { type: 'com.example.opened', data: '{"id":"1"}' },
-    { type: 'com.example.opened', data: '{"id":"2"}' },
-  ])
-})
+    t.same([one.status, batch.status, again.status], [201, 201, 201])
+    t.equal(batch.headers.get('idempotency-replayed'), null)
+    t.equal(again.headers.get('idempotency-replayed'), 'true')
+    t.same(await stored(gateway), [
+      { type: 'com.example.opened', data: '{"id":"1"}' },
+      { type: 'com.example.opened', data: '{"id":"2"}' },
+    ])
+  },
+)
 
 t.test('a batch of CloudEvents with an Idempotency-Key is one publish', async t => {
   const gateway = await startGateway(t)
@@ -236,7 +239,7 @@ t.test('a CloudEvent in binary mode is the same occurrence as in the JSON format
   ])
 })
 
-t.test('what is no CloudEvent in binary mode is refused with the reason', async t => {
+t.test('an invalid CloudEvent in binary mode is refused with the reason', async t => {
   const gateway = await startGateway(t)
   const good = { 'ce-specversion': '1.0', 'ce-id': '1', 'ce-source': '/s', 'ce-type': 'a' }
   const cases: [headers: Record<string, string>, body: string, status: number, text: RegExp][] = [
@@ -260,7 +263,7 @@ t.test('what is no CloudEvent in binary mode is refused with the reason', async 
   t.same(await stored(gateway), [])
 })
 
-t.test('what is no CloudEvent is refused with the reason', async t => {
+t.test('an invalid CloudEvent is refused with the reason', async t => {
   const gateway = await startGateway(t)
   const good = { specversion: '1.0', id: '1', source: '/s', type: 'a', data: {} }
   const cases: [type: string, body: unknown, text: RegExp][] = [

@@ -106,7 +106,7 @@ async function lastIds(gateway: Awaited<ReturnType<typeof startGateway>>, count:
   return events.slice(-count).map(({ id }) => id)
 }
 
-t.test('the header wins over what is in the URL, as on every reconnect of an EventSource', async t => {
+t.test('the header wins over the id in the URL, as on every reconnect of an EventSource', async t => {
   const gateway = await startGateway(t)
   const ids = await publish(gateway, [1, 2, 3].map(numbered))
 

@@ -55,7 +55,7 @@ t.test('a body that is not UTF-8 is refused on every route that takes one', asyn
   t.strictSame(rows, [{ stored: 0 }])
 })
 
-t.test('a charset other than UTF-8 is refused before the body, UTF-8 is taken by either name', async t => {
+t.test('a charset other than UTF-8 is refused before the body; UTF-8 is accepted by both names', async t => {
   const event = '{"type":"a.b","data":{}}'
   for (const charset of ['iso-8859-1', '"UTF-16"', 'us-ascii', '']) {
     const answer = await post('/api/events', event, {
@@ -83,7 +83,7 @@ t.test(
   },
 )
 
-t.test('a compressed body is refused with what would be taken', async t => {
+t.test('a compressed body is refused with the accepted encodings', async t => {
   const answer = await post('/api/events', gzipSync('{"type":"a.b","data":{}}'), {
     'content-encoding': 'gzip',
   })
@@ -111,7 +111,7 @@ t.test('a URL that is not ASCII, or whose escapes are not UTF-8, is refused', as
     t.equal((await ask('GET', target)).status, 200, target)
 })
 
-t.test('what leads nowhere says so: a target without a path, an unknown method, an empty name', async t => {
+t.test('a target without a path, an unknown method and an empty name are client errors', async t => {
   t.match(await ask('GET', '*'), { status: 400, code: 'bad-url' })
   t.match(await ask('OPTIONS', '*'), { status: 400, code: 'bad-url' })
   t.match(await ask('GET', `http://localhost/api/items`), { status: 200 })

@@ -94,7 +94,7 @@ t.test('no stream, no refusal and no preflight does', async t => {
 })
 
 // Attack: two Origin lines; the filter reads the good one, the answer repeats the other.
-t.test('of two origins none that is not listed is repeated', async t => {
+t.test('with two Origin headers no unlisted origin is echoed', async t => {
   for (const [first, second] of [
     [GOOD, 'https://evil.example'],
     ['https://evil.example', GOOD],

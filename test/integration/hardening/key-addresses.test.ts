@@ -16,7 +16,7 @@ t.teardown(() => rm(folder, { recursive: true, force: true }))
 const { app, url } = await startGateway(t, { env: { TRUSTED_PROXIES: '127.0.0.1', ARTIFACTS_DIR: folder } })
 const key = await createKey({ allowed_ips: ['192.0.2.0/24', '2001:db8::/32'] })
 
-t.test('a ticket is taken from the addresses of its key alone, and is not spent elsewhere', async t => {
+t.test('a ticket is accepted only from the addresses of its key, and is not spent elsewhere', async t => {
   const { url: path, ticket } = await issue('/api/events')
   const unknown = await refusal(`/api/events?ticket=${'A'.repeat(43)}`, BAD)
 
@@ -41,7 +41,7 @@ t.test('a ticket is taken from the addresses of its key alone, and is not spent 
   t.notMatch(JSON.stringify(elsewhere), ticket)
 })
 
-t.test('a key opens what it may from its addresses, its successor too, and so do their tickets', async t => {
+t.test('a key works from its addresses, and so do its successor and their tickets', async t => {
   const { id } = await createKey({ allowed_ips: [GOOD] })
   const rotated = await fetch(`${url}/api/keys/${id}/rotate`, { method: 'POST', headers: as('admin') })
   const { key: successor } = (await rotated.json()) as { key: string }
@@ -52,7 +52,7 @@ t.test('a key opens what it may from its addresses, its successor too, and so do
   t.match(await refusal(path, BAD), { status: 401, code: 'ticket-invalid' })
 })
 
-t.test('tickets of keys without addresses, and of tokens, are taken from anywhere', async t => {
+t.test('tickets of tokens, and of keys without addresses, are accepted from anywhere', async t => {
   const { key: free } = await createKey({})
   for (const path of [
     (await issue('/api/events', free)).url,
@@ -62,7 +62,7 @@ t.test('tickets of keys without addresses, and of tokens, are taken from anywher
   }
 })
 
-t.test('a link that was made for a key is good where the key is, and as long', async t => {
+t.test('a link that was made with a key works from the addresses of the key, until the key ends', async t => {
   const link = await linkFor(key.key)
   const made = await refusal(link.replace(/signature=.*/, `signature=${'A'.repeat(43)}`), BAD)
 

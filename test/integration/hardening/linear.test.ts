@@ -39,7 +39,7 @@ t.test('every regular expression takes time that grows as its text does', async 
   t.strictSame(slow, [])
 })
 
-t.test('the analysis finds what is not linear', async t => {
+t.test('the analysis finds expressions that are not linear', async t => {
   const known = [/"(?:type|[^"]*\\u[^"]*)"\s*:/, /\d+$/, /^(a|a)*$/]
 
   t.strictSame(

@@ -14,7 +14,7 @@ import { gatewayWithRoutes, type Route } from '../../harness/routes.js'
 const COLUMNS = ['nobody', ...ROLES] as const
 type Caller = (typeof COLUMNS)[number]
 
-t.test('each route takes whom the documentation says, and nobody else', async t => {
+t.test('each route accepts the documented roles, and no others', async t => {
   const documented = documentedCallers()
   const { url, routes } = await gatewayWithRoutes(t)
   const real = routes.filter(({ method }) => method !== 'OPTIONS')

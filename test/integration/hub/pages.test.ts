@@ -292,7 +292,7 @@ t.test(
   },
 )
 
-t.test('reads of filtered pages leave readers to others', async t => {
+t.test('reads of filtered pages leave database connections to other reads', async t => {
   let held = 0
   let release = () => {}
   const open = new Promise<void>(resolve => {

@@ -89,7 +89,7 @@ t.test('readers are woken after COMMIT, once per change, when the events are the
   t.same(await Promise.all(seen), [1, 3, 4])
 })
 
-t.test('of twenty changes with the same If-Match exactly one is made', async t => {
+t.test('exactly one of twenty changes with the same If-Match succeeds', async t => {
   const service = await startItems(t)
   const editor = service.as('race')
   const { body } = await editor.post('/api/items', bracket)
@@ -107,7 +107,7 @@ t.test('of twenty changes with the same If-Match exactly one is made', async t =
   t.equal((await service.feed('race')).length, 2)
 })
 
-t.test('of twenty creations of one part number exactly one succeeds', async t => {
+t.test('exactly one of twenty creations of one part number succeeds', async t => {
   const service = await startItems(t)
   const editor = service.as('race')
 
@@ -140,7 +140,7 @@ t.test('twenty revisions at once get twenty numbers, in the order of their event
 })
 
 for (const sqlState of ['40001', '40P01']) {
-  t.test(`a change that loses with ${sqlState} is made again, and told once`, async t => {
+  t.test(`a change that fails with ${sqlState} is retried, and has one event`, async t => {
     const service = await startItems(t)
     const editor = service.as('lost')
     await editor.post('/api/items', bracket)
@@ -155,7 +155,7 @@ for (const sqlState of ['40001', '40P01']) {
   })
 }
 
-t.test('a change that loses for ever is given up, and the caller may come back', async t => {
+t.test('a change that fails on every retry gets a 503 with a retry time', async t => {
   const service = await startItems(t)
   const editor = service.as('lost')
   await editor.post('/api/items', bracket)

@@ -80,7 +80,7 @@ t.test('lists are filtered by type and searched in any case, with every characte
   t.same(await found({ search: "'; drop table sluice.items; --" }), [])
 })
 
-t.test('a change of the description is found by what it says now', async t => {
+t.test('after a change of its description an item is found by the new words', async t => {
   const viewer = await fill('renamed', { A: ['before', 't'] })
   await service.as('renamed').patch('/api/items/A', { description: 'after' })
 

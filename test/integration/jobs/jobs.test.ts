@@ -4,7 +4,7 @@ import { attempt, startJobs, types } from './service.js'
 
 const UNKNOWN = '00000000-0000-4000-8000-000000000000'
 
-t.test('a job is created with what it was given, and where it can be found', async t => {
+t.test('a job is created with the given fields, and the answer has its Location', async t => {
   const service = await startJobs(t)
   const payload = { z: 1, a: { nul: 'a\u0000b', lone: '\ud800', emoji: '🔩' }, 'line\nbreak': [null] }
   const given = {
@@ -67,7 +67,7 @@ t.test('pages show all jobs once, the newest first, and can be filtered', async 
   t.same(await ids('status=failed'), [])
 })
 
-t.test('a page goes on after a job that has gone meanwhile', async t => {
+t.test('a page continues after a job that was deleted meanwhile', async t => {
   const service = await startJobs(t)
   const jobs = [await service.create(), await service.create(), await service.create()]
   const viewer = service.as('viewer')
@@ -122,7 +122,7 @@ t.test('a job of another workspace looks as if it did not exist', async t => {
   t.equal((await service.as('runner', 'other').post('/api/jobs/claim', { runner: 'r' })).status, 204)
 })
 
-t.test('each route takes the roles that it is for', async t => {
+t.test('each route accepts its own roles only', async t => {
   const service = await startJobs(t)
   const { id } = await service.create()
   const routes: [allowed: string[], method: string, path: string][] = [
@@ -149,7 +149,7 @@ t.test('each route takes the roles that it is for', async t => {
   }
 })
 
-t.test('what is no job, no claim and no question is refused with the reason', async t => {
+t.test('an invalid job, claim or query is refused with the reason', async t => {
   const service = await startJobs(t)
   const deep = JSON.parse(`{"x":${'['.repeat(40)}${']'.repeat(40)}}`)
   const jobs: [body: unknown, text: RegExp, code?: string, status?: number][] = [

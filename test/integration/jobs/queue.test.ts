@@ -90,7 +90,7 @@ for (const BUS_NOTIFY of ['on', 'off']) {
   })
 }
 
-t.test('of several that wait one gets the job, and the others wait on', async t => {
+t.test('one of several waiting claims gets the job, and the others wait on', async t => {
   const service = await startJobs(t, { gateways: 2 })
   const waiting = [0, 1, 0, 1].map((gateway, n) =>
     service.as('runner', 'acme', gateway).post('/api/jobs/claim', { runner: `r${n}`, wait_ms: 30_000 }),
@@ -111,7 +111,7 @@ t.test('a wait that finds nothing ends with 204', async t => {
   t.equal(status, 204)
 })
 
-t.test('a gateway that closes answers who waits, and is not held up by them', async t => {
+t.test('a closing gateway answers waiting claims, and does not wait for them', async t => {
   const service = await startJobs(t, { env: { DATABASE_POOL: '2' } })
   // So many that the last of them get their answer when the server takes no connections any more.
   const waiting = Array.from({ length: 20 }, () =>
@@ -124,7 +124,7 @@ t.test('a gateway that closes answers who waits, and is not held up by them', as
   for (const { status } of await Promise.all(waiting)) t.equal(status, 204)
 })
 
-t.test('a runner that has gone while it waited leaves its job to the next one', async t => {
+t.test('a runner that disconnects while it waits leaves the job to the next one', async t => {
   const service = await startJobs(t)
   const gone = new AbortController()
   const claim = fetch(`${service.gateways[0].url}/api/jobs/claim`, {
@@ -143,7 +143,7 @@ t.test('a runner that has gone while it waited leaves its job to the next one', 
   t.match(next.body.job, { id, runner: 'next' })
 })
 
-t.test('a job that is given to somebody who has just gone goes back to the queue', async t => {
+t.test('a job that is given to a runner that has just disconnected returns to the queue', async t => {
   const service = await startJobs(t)
   const { id } = await service.create()
 

@@ -87,7 +87,7 @@ t.test('a repeated key gets the first result, also when its stream has been clos
   t.equal((await logged(pool, 'job')).length, 2)
 })
 
-t.test('a key that is used for something else is refused, and its neighbours are stored', async t => {
+t.test('an idempotency key with another request is refused, and the other requests are stored', async t => {
   const { pool } = await createDatabase(t)
   const client = await connect(t, pool)
   await submit(client, { types: ['a'], key: 'k' })
@@ -233,7 +233,7 @@ t.test('a batch of 2,000 requests with keys to 2,000 streams is stored and repla
   t.strictSame(new Set(summary(await submit(client, ...requests))), new Set(['R1']))
 })
 
-t.test('a call that does not fit together is refused whole', async t => {
+t.test('a call with inconsistent arguments is refused as a whole', async t => {
   const { pool } = await createDatabase(t)
   const call = (requestOf: number[], types: string[]) =>
     pool.query('select * from sluice.append_requests($1, $2, $3, $4, $5, $6, $7, $8)', [

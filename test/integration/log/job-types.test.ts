@@ -8,7 +8,7 @@ import { logged } from '../../harness/records.js'
 const FORGED = ['job.completed', 'job.created', 'job.failed', 'job.anything', 'job.']
 const FREE = ['jobs.completed', 'job', 'jobless.made', 'Job.completed', 'item.updated', 'revision.created']
 
-t.test('nobody publishes them over HTTP, to whatever stream, in whatever form', async t => {
+t.test('no caller can publish them over HTTP, to any stream, in any form', async t => {
   const { url, app } = await startGateway(t)
   const post = async (path: string, body: unknown, type = 'application/json') => {
     const headers = { ...as('admin'), 'content-type': type }
@@ -40,7 +40,7 @@ t.test('nobody publishes them over HTTP, to whatever stream, in whatever form', 
   t.strictSame(types, ['job.created', 'job.started', ...FREE], 'the gateway says its own')
 })
 
-t.test('nobody publishes them from SQL, or watches a table under such a name', async t => {
+t.test('no role can publish them from SQL, or watch a table under such a name', async t => {
   const { pool } = await createDatabase(t)
   await pool.query('create table public.job (id int)')
   await pool.query('create table public.jobs (id int)')

@@ -54,7 +54,7 @@ t.test('the oldest events go in batches, and the base follows them', async t => 
   })
 })
 
-t.test('a stream whose events have all gone continues at its base', async t => {
+t.test('a stream whose events have all been removed continues at its base', async t => {
   const { pool } = await createDatabase(t)
   const id = await fill(pool, 'feed', 4, 0)
   const last = (await logged(pool)).at(-1)
@@ -129,7 +129,7 @@ t.test('writers and readers at the same time find no gap', async t => {
   t.equal((await logged(pool)).length, 150)
 })
 
-t.test('a duration or a batch that means nothing is refused', async t => {
+t.test('an invalid duration or batch size is refused', async t => {
   const { pool } = await createDatabase(t)
 
   for (const [keep, atMost] of [

@@ -4,7 +4,7 @@ import { as, startGateway } from '../../harness/gateway.js'
 import { connectRaw, get } from '../../harness/raw-client.js'
 import { until } from '../../harness/until.js'
 
-t.test('a gateway that closes waits for no connection that says nothing, or only half a request', async t => {
+t.test('a closing gateway does not wait for silent connections or for half requests', async t => {
   const { app, close } = await startGateway(t)
   const { authorization } = as('editor')
   const headers = `Authorization: ${authorization}\nContent-Type: application/json\nContent-Length: 100\n`

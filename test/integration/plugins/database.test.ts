@@ -17,7 +17,7 @@ t.test('the pool lives as long as the app', async t => {
   await t.rejects(app.database.query('select 1'), /after calling end/)
 })
 
-t.test('without its database the app starts, and says 503 to who needs it', async t => {
+t.test('without its database the app starts, and answers 503 to requests that need it', async t => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(caller)

@@ -203,36 +203,42 @@ t.test('it can be mounted beside the plugins that an application uses itself', a
   )
 })
 
-t.test('parts that are off are not there, and what cannot work is refused with its option', async t => {
-  const { url: databaseUrl } = await createDatabase(t)
-  const parts = { items: false, jobs: false, console: false, docs: false, keys: false, audit: false }
-  const { url, app } = await hostApp(t, { prefix: '/live', databaseUrl, parts })
+t.test(
+  'parts that are off do not exist, and an impossible combination is refused with its option',
+  async t => {
+    const { url: databaseUrl } = await createDatabase(t)
+    const parts = { items: false, jobs: false, console: false, docs: false, keys: false, audit: false }
+    const { url, app } = await hostApp(t, { prefix: '/live', databaseUrl, parts })
 
-  for (const path of [
-    '',
-    '/api/items',
-    '/api/jobs',
-    '/api/executions/1',
-    '/api/v1/runs/1/events',
-    '/docs',
-    '/api/keys',
-    '/api/audit',
-  ]) {
-    t.equal((await fetch(`${url}/live${path}`, { headers: as('admin') })).status, 404, path)
-  }
-  t.equal(app.sluice.items, undefined)
-  const faults: [SluiceOptions, RegExp][] = [
-    [{ jwtSecret: SECRET }, /one of databaseUrl and pool/],
-    [{ databaseUrl }, /authenticate, or one of jwtSecret/],
-    [{ databaseUrl, jwtSecret: 'short' }, /^jwtSecret /],
-    [{ databaseUrl, jwtSecret: SECRET, heartbeatMs: 1 }, /^heartbeatMs is "1"/],
-    [{ databaseUrl, jwtSecret: SECRET, prefix: 'live/' }, /^prefix is "live\/"/],
-    [{ databaseUrl, jwtSecret: SECRET, parts: { jobs: false, runs: true } }, /parts\.runs needs parts\.jobs/],
-  ]
-  for (const [options, fault] of faults) {
-    await t.rejects(async () => await Fastify().register(sluice, options), fault)
-  }
-})
+    for (const path of [
+      '',
+      '/api/items',
+      '/api/jobs',
+      '/api/executions/1',
+      '/api/v1/runs/1/events',
+      '/docs',
+      '/api/keys',
+      '/api/audit',
+    ]) {
+      t.equal((await fetch(`${url}/live${path}`, { headers: as('admin') })).status, 404, path)
+    }
+    t.equal(app.sluice.items, undefined)
+    const faults: [SluiceOptions, RegExp][] = [
+      [{ jwtSecret: SECRET }, /one of databaseUrl and pool/],
+      [{ databaseUrl }, /authenticate, or one of jwtSecret/],
+      [{ databaseUrl, jwtSecret: 'short' }, /^jwtSecret /],
+      [{ databaseUrl, jwtSecret: SECRET, heartbeatMs: 1 }, /^heartbeatMs is "1"/],
+      [{ databaseUrl, jwtSecret: SECRET, prefix: 'live/' }, /^prefix is "live\/"/],
+      [
+        { databaseUrl, jwtSecret: SECRET, parts: { jobs: false, runs: true } },
+        /parts\.runs needs parts\.jobs/,
+      ],
+    ]
+    for (const [options, fault] of faults) {
+      await t.rejects(async () => await Fastify().register(sluice, options), fault)
+    }
+  },
+)
 
 function principal(id: string): HostPrincipal {
   return {

@@ -11,7 +11,7 @@ const OPERATOR = { workspace: 'acme', principal: 'ada', address: null, requestId
 /** Far more than the second after which a probe is answered, far less than any other deadline. */
 const SOON_MS = 4_000
 
-t.test('a process that lives says so, to anybody', async t => {
+t.test('a live process reports it to any caller', async t => {
   const gateway = await startGateway(t)
 
   const response = await fetch(`${gateway.url}/health`)
@@ -53,14 +53,14 @@ t.test('no cache keeps it', async t => {
   t.equal(response.headers.get('cache-control'), 'no-store')
 })
 
-t.test('in maintenance a process is ready: it serves what can be read', async t => {
+t.test('in maintenance a process is ready, because it serves reads', async t => {
   const gateway = await startGateway(t)
   await gateway.app.serverState.switchTo('maintenance', OPERATOR)
 
   t.match(await ready(gateway), { code: 200, body: { status: 'ready', mode: 'maintenance' } })
 })
 
-t.test('without a database it is not ready, and says so soon', async t => {
+t.test('without a database a process reports soon that it is not ready', async t => {
   const { gateway, proxy } = await behindProxy(t)
 
   await proxy.unplug()

@@ -17,7 +17,7 @@ t.test('it', () => new Promise(resolve => setTimeout(resolve, 1_000_000)))`
 const FAILS = `import t from 'tap'
 t.equal(1, 2, 'one is two')`
 
-t.test('a run that a signal stops says so, and what had passed, and fails', async t => {
+t.test('a run that a signal stops fails, and reports the signal and the tests that passed', async t => {
   const run = await start(t, [], { 'a.test.js': PASSES, 'b.test.js': HANGS })
 
   await until('the first file is done', () => /^ok .*a\.test\.js/m.test(run.output()), PATIENCE_MS)
@@ -27,7 +27,7 @@ t.test('a run that a signal stops says so, and what had passed, and fails', asyn
   t.match(run.output(), /Stopped by SIGINT, with tests left to do: .*\n2 passed, 1 failed\n$/)
 })
 
-t.test('a run that gives up at the first failure says so too', async t => {
+t.test('a run that stops at the first failure reports that too', async t => {
   const run = await start(t, ['--bail'], { 'a.test.js': FAILS })
 
   t.equal(await run.code(), 1)

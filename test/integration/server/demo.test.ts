@@ -38,7 +38,7 @@ t.test('the demo draws, edits, releases and retires its items, within its bounds
   )
 })
 
-t.test('the demo waits while the database is away, says so once, and goes on', async t => {
+t.test('the demo waits while the database is down, logs it once, and goes on', async t => {
   const { url, pool } = await createDatabase(t)
   const name = (await pool.query('select current_database() as name')).rows[0].name
   const watch = new EventEmitter()

@@ -13,7 +13,7 @@ const variables = Object.entries<Setting>(Environment.properties).filter(
 )
 const source = readFileSync(join(packageRoot, 'plugins/sluice-options.ts'), 'utf8')
 
-t.test('each variable is an option with a docstring that says its default', async t => {
+t.test('each variable is an option with its default in the docstring', async t => {
   for (const [name, schema] of variables) {
     const option = optionName(name)
     const [, docs] =

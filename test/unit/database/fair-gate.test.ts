@@ -32,7 +32,7 @@ function startWorks(gate: FairGate) {
   }
 }
 
-t.test('one workspace never has all connections, so another one that comes need not wait', async t => {
+t.test('one workspace never holds all connections, so another workspace need not wait', async t => {
   const works = startWorks(new FairGate(10))
 
   works.start('a', 500)
@@ -42,7 +42,7 @@ t.test('one workspace never has all connections, so another one that comes need 
   t.equal(works.count('b'), 2, 'nine of ten: one is for what passes by')
 })
 
-t.test('what becomes free goes to those that hold the least, and then by turns', async t => {
+t.test('a free connection goes to the workspace that holds the fewest, and then in turn', async t => {
   const works = startWorks(new FairGate(10))
   works.start('a', 500)
   works.start('b', 2)
@@ -58,7 +58,7 @@ t.test('what becomes free goes to those that hold the least, and then by turns',
   t.ok(Math.abs(works.count('a') - works.count('c')) <= 1, 'two that want all have half each')
 })
 
-t.test('a wait that is too long is refused, and takes nothing with it', async t => {
+t.test('a wait that is too long is refused, and takes no connection', async t => {
   const gate = new FairGate(2, 20)
   const works = startWorks(gate)
   works.start('a', 5)

@@ -3,7 +3,7 @@ import { inFullBatches, SWEEP_BATCH, type Sweep, sweepAll } from '../../../src/d
 
 const { signal } = new AbortController()
 
-t.test('a sweep that fails keeps no other from running, and its error comes after them', async t => {
+t.test('a sweep that fails does not stop the others, and its error is thrown after them', async t => {
   const removed: string[] = []
   const sweep = (name: string, run: Sweep['run']): Sweep => ({ name, run })
   const sweeps = [

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { disconnectSignal } from '../../../src/http/client-disconnect.js'
 import { connectRaw, get } from '../../harness/raw-client.js'
 
-t.test('a client that leaves is seen to, and one that is there is not', async t => {
+t.test('the signal aborts when the client disconnects, and not before', async t => {
   const { response, leave } = await startRequest(t)
   const disconnected = disconnectSignal(response)
   t.notOk(disconnected.aborted)
@@ -14,7 +14,7 @@ t.test('a client that leaves is seen to, and one that is there is not', async t 
   t.ok(disconnected.aborted)
 })
 
-t.test('a client that has left before anybody asks is seen to as well', async t => {
+t.test('the signal of a client that has already disconnected is aborted', async t => {
   const { response, leave } = await startRequest(t)
   await leave()
 

@@ -44,7 +44,7 @@ t.test('each input leads from each state to the one of the table', async t => {
   }
 })
 
-t.test('it begins by catching up, and a live state knows how to leave its group', async t => {
+t.test('a subscription begins catching up, and a live state can leave its fan-out group', async t => {
   const begun = initialState()
   t.equal(begun.name, 'catching-up')
 

@@ -18,7 +18,7 @@ t.test('If-Match lets the current tag through, alone, in a list, or as *', async
   }
 })
 
-t.test('If-Match refuses other tags, weak tags, and what is not a list of tags', async t => {
+t.test('If-Match refuses other tags, weak tags, and malformed lists of tags', async t => {
   for (const header of [
     '"v1"',
     'W/"v2"',

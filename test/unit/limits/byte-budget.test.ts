@@ -2,7 +2,7 @@ import t from 'tap'
 import { ByteBudget } from '../../../src/limits/byte-budget.js'
 
 t.test(
-  'a transfer costs what it holds, nothing when it has only begun, and nothing when it is over',
+  'a transfer costs the bytes that it holds, and nothing at its beginning and after its end',
   async t => {
     const budget = new ByteBudget(100)
     const [acme, globex, initech] = ['acme', 'globex', 'initech'].map(holder => budget.open(holder))

@@ -18,7 +18,7 @@ t.test('each of the limits is exact, and is named when it is reached', async t =
   t.type(slots.take({ ...ada, workspace: 'globex', id: 'grace', address: '192.0.2.2' }), 'object')
 })
 
-t.test('no principal can spend the slots of another by what it is called', async t => {
+t.test('no principal can spend the slots of another by its choice of id', async t => {
   const slots = new StreamSlots({ principal: 1, workspace: 0, address: 0 })
 
   slots.take({ workspace: 'a', id: 'b c', address: '' })
@@ -37,7 +37,7 @@ t.test('zero is no limit, but streams are counted', async t => {
   t.strictSame(slots.holders, { principal: 1, workspace: 1, address: 1 })
 })
 
-t.test('whatever is taken, refused and given back, once or twice, in the end nothing is held', async t => {
+t.test('after slots are taken, refused and released, once or twice, none is held', async t => {
   const caps = { principal: 3, workspace: 7, address: 5 }
   const random = randomFrom(7)
   const slots = new StreamSlots(caps)

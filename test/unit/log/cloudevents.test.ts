@@ -25,7 +25,7 @@ t.test('source and id together make the idempotency key', async t => {
   t.match(keyOf('é\u0000\ud800'.repeat(1_000), '\n'), /^[\x21-\x7e]{1,255}$/, 'any text makes a key')
 })
 
-t.test('what is no CloudEvent that can be stored is refused, saying why', async t => {
+t.test('a CloudEvent that cannot be stored is refused with the reason', async t => {
   const refused: [unknown, RegExp][] = [
     [null, /must be a JSON object/],
     [[valid], /must be a JSON object/],

@@ -42,7 +42,7 @@ t.test('filters that let the same types through have one key', async t => {
   t.not(TypeFilter.parse('item.,revision.created').key, key)
 })
 
-t.test('what is not a list of types is refused with the term that is wrong', async t => {
+t.test('an invalid list of types is refused with its wrong term', async t => {
   const wrong = [
     '',
     ',',

@@ -72,7 +72,7 @@ t.test('whatever was thrown can be logged', async t => {
   t.ok(JSON.stringify(describeError(circular)).length < 20_000)
 })
 
-t.test('a request id is taken from the caller when it is harmless, else made', async t => {
+t.test('the request id of the caller is used if it is harmless, else one is generated', async t => {
   const idFor = (id: string | string[] | undefined) => requestId({ headers: { 'x-request-id': id } })
 
   t.equal(idFor('abc-123_x.y'), 'abc-123_x.y')

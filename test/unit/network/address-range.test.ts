@@ -51,7 +51,7 @@ t.test('an IPv4 address is the same in its IPv6 form, in rules and in callers', 
   t.notOk(holds('0.0.0.0/0', '2001:db8::1'))
 })
 
-t.test('what is no range, or may mean two things, is none', async t => {
+t.test('an invalid or ambiguous range is refused', async t => {
   for (const text of [
     '',
     '/',
@@ -87,7 +87,7 @@ t.test('what is no range, or may mean two things, is none', async t => {
   }
 })
 
-t.test('what has no address is in no range', async t => {
+t.test('a caller without an address is in no range', async t => {
   for (const address of [undefined, '', 'unknown', '/run/gateway.sock', '10.0.0.1:80', '_hidden']) {
     t.notOk(isWithin(address, [{ bytes: [0, 0, 0, 0], prefix: 0 }]), String(address))
   }
@@ -109,7 +109,7 @@ t.test('a range is written as one text, whatever it was written as', async t => 
   }
 })
 
-t.test('Node’s own BlockList says the same of random ranges and addresses', async t => {
+t.test('BlockList of Node agrees on random ranges and addresses', async t => {
   const random = randomFrom(7)
   const bytes = (length: number) => Array.from({ length }, () => random.pick([0, 255, random.integer(256)]))
   const textOf = (of: number[]) => formatRange({ bytes: of, prefix: 0 }).replace('/0', '')

@@ -11,7 +11,7 @@ import { ROLES } from '../../../src/auth/principal.js'
 import { guardedApp } from '../../harness/guarded-app.js'
 import { bearer, SECRET, token } from '../../harness/tokens.js'
 
-t.test('a role that is too low is a 403 that names both roles', async t => {
+t.test('a role that is too low gets a 403 that names both roles', async t => {
   const app = await guardedApp(t)
 
   const response = await app.inject({
@@ -29,7 +29,7 @@ t.test('a role that is too low is a 403 that names both roles', async t => {
   t.equal((await app.inject({ url: '/things', headers: runner })).statusCode, 403, 'a runner stands apart')
 })
 
-t.test('a route for several roles takes each of them, the ones above them, and no other', async t => {
+t.test('a route for several roles accepts each of them, higher roles, and no others', async t => {
   const app = await guardedApp(t)
   app.get('/both', { config: { access: ['editor', 'runner'] } }, async request => request.principal.role)
 
@@ -88,14 +88,14 @@ t.test('no way of writing the path walks past the token', async t => {
   }
 })
 
-t.test('HEAD needs what GET needs', async t => {
+t.test('HEAD needs the same role as GET', async t => {
   const app = await guardedApp(t)
 
   t.equal((await app.inject({ method: 'HEAD', url: '/things' })).statusCode, 401)
   t.equal((await app.inject({ method: 'HEAD', url: '/things', headers: bearer(token()) })).statusCode, 200)
 })
 
-t.test('what does not exist needs no token and tells nothing', async t => {
+t.test('a missing route needs no token and reveals nothing', async t => {
   const app = await guardedApp(t)
 
   const without = await app.inject('/secret?token=abc')
@@ -106,7 +106,7 @@ t.test('what does not exist needs no token and tells nothing', async t => {
   t.equal(withToken.statusCode, 404)
 })
 
-t.test('a stream route takes the token in the query and hides it from what follows', async t => {
+t.test('a stream route accepts a token in the query and removes it before the handler', async t => {
   const app = await guardedApp(t)
 
   const response = await app.inject(`/stream?limit=5&token=${token()}`)

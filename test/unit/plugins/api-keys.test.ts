@@ -67,27 +67,24 @@ t.test('an app that trusts its proxy by address takes keys from where they are g
   t.notMatch(lines.join(''), /trustProxy/)
 })
 
-t.test(
-  'an app that believes anybody takes no key that is good from some addresses only, and says so',
-  async t => {
-    for (const trustProxy of [true, () => true, '0.0.0.0/1,128.0.0.0/1']) {
-      const { ask, lines } = await hostApp(t, trustProxy)
+t.test('an app that trusts every proxy refuses keys with address rules, and logs it', async t => {
+  for (const trustProxy of [true, () => true, '0.0.0.0/1,128.0.0.0/1']) {
+    const { ask, lines } = await hostApp(t, trustProxy)
 
-      t.equal(await ask('203.0.113.7'), 'address-not-allowed', String(trustProxy))
-      t.equal(await ask('203.0.113.7'), 'address-not-allowed')
-      t.equal(await ask('203.0.113.7', bearer(token())), 200, 'tokens have no such rules')
-      t.equal(lines.filter(line => /trustProxy trusts every/.test(line)).length, 1)
-    }
-  },
-)
+    t.equal(await ask('203.0.113.7'), 'address-not-allowed', String(trustProxy))
+    t.equal(await ask('203.0.113.7'), 'address-not-allowed')
+    t.equal(await ask('203.0.113.7', bearer(token())), 200, 'tokens have no such rules')
+    t.equal(lines.filter(line => /trustProxy trusts every/.test(line)).length, 1)
+  }
+})
 
-t.test('an app that trusts nobody goes by the connection', async t => {
+t.test('an app that trusts no proxy uses the address of the connection', async t => {
   const { ask } = await hostApp(t, undefined)
 
   t.equal(await ask('203.0.113.7'), 'address-not-allowed')
 })
 
-t.test('no key comes through a URL, and none gets into a log', async t => {
+t.test('a key in a URL is refused, and no key gets into a log', async t => {
   const { app, lines } = await hostApp(t, undefined)
 
   for (const url of [

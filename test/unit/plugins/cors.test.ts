@@ -32,7 +32,7 @@ t.test('a page of a listed origin may call with credentials and read the headers
   }
 })
 
-t.test('a page of any other origin gets no permission, whatever it looks like', async t => {
+t.test('a page of any other origin gets no permission, however similar its origin', async t => {
   const app = await guardedApp(t, { origins: ORIGIN })
   const foreign = [
     'https://evil.example',
@@ -59,7 +59,7 @@ t.test('a page of any other origin gets no permission, whatever it looks like', 
   }
 })
 
-t.test('a preflight needs no token, allows what clients send and is remembered', async t => {
+t.test('a preflight needs no token, allows the headers of clients and is cached', async t => {
   const app = await guardedApp(t, { origins: ORIGIN })
 
   const { statusCode, headers } = await app.inject({
@@ -103,7 +103,7 @@ t.test('a page can read refusals too', async t => {
   }
 })
 
-t.test('what no browser sends as an origin is refused at boot, with what to write', async t => {
+t.test('a setting that no browser sends as an origin is refused at boot with the remedy', async t => {
   const bad: Record<string, RegExp> = {
     '*': /scheme:\/\/host/,
     null: /scheme:\/\/host/,

@@ -4,7 +4,7 @@ import t from 'tap'
 import { packageRoot } from '../../../src/process/package-root.js'
 import { guardedApp } from '../../harness/guarded-app.js'
 
-t.test('the description says what each route needs, takes and may answer', async t => {
+t.test('the description has the role, the input and the answers of each route', async t => {
   const app = await guardedApp(t)
 
   const response = await app.inject('/openapi.json')

@@ -189,7 +189,7 @@ t.test('an error after the reply was taken over breaks neither the reply nor the
   t.equal((await fetch(`${address}/open`)).status, 200)
 })
 
-t.test('a caller that leaves in the middle of its body is not an error of ours', async t => {
+t.test('a client disconnect in the middle of a body is not logged as an error', async t => {
   const lines: string[] = []
   const app = await guardedApp(t, { log: line => lines.push(line) })
   const failed = new Promise<void>(resolve => app.addHook('onError', async () => resolve()))

@@ -32,7 +32,7 @@ t.test('a minute later there is a new budget', async t => {
   t.equal((await app.inject('/open')).statusCode, 200)
 })
 
-t.test('who is not known counts by address, IPv6 by network', async t => {
+t.test('unauthenticated callers count by address, IPv6 by network', async t => {
   const app = await guardedApp(t, { rateLimitMax: 1 })
   const from = async (remoteAddress: string, url = '/open') =>
     (await app.inject({ url, remoteAddress })).statusCode
@@ -46,7 +46,7 @@ t.test('who is not known counts by address, IPv6 by network', async t => {
 })
 
 t.test(
-  'who fails to prove a principal pays by address, and a principal that may not pays itself',
+  'failed authentications count for the address, and a forbidden principal counts for itself',
   async t => {
     const app = await guardedApp(t, { rateLimitMax: 2, rateLimitAddressMax: 3 })
     const get = async (headers: object, url = '/things') =>

@@ -5,7 +5,7 @@ import { elapsed, signalOrDeadline, withinDeadline } from '../../../src/process/
 const never = new Promise<never>(() => {})
 const LONG_MS = 3_600_000
 
-t.test('a pause tells whether it ended by time or by its signal', async t => {
+t.test('a pause returns whether it ended by time or by its signal', async t => {
   t.equal(await elapsed(1), true)
   t.equal(await elapsed(LONG_MS, AbortSignal.abort()), false)
 })

@@ -12,7 +12,7 @@ function periodicLoop(turn: () => unknown) {
 const short = () => Object.assign(new Error('open'), { code: 'EMFILE' })
 
 t.test(
-  'turns that throw, at once or later, go on; the first is reported, and when it works again',
+  'the loop goes on after turns that throw; the first failure and the recovery are reported',
   async t => {
     const outcomes = [
       () => undefined,
@@ -36,7 +36,7 @@ t.test(
   },
 )
 
-t.test('it goes on by itself until it is stopped, whatever its turns throw', async t => {
+t.test('the loop goes on until it is stopped, whatever its turns throw', async t => {
   let turns = 0
   const { lines, work } = periodicLoop(() => {
     turns += 1

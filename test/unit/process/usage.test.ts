@@ -11,7 +11,7 @@ const PROGRAMS = [
 ].concat(['scripts/sql.js', 'scripts/test.js', 'bench/run.js'])
 
 for (const program of PROGRAMS) {
-  t.test(`${program} tells its usage when it is asked, and beside what is wrong with it`, async t => {
+  t.test(`${program} prints its usage on request, and with each usage error`, async t => {
     const [long, short, unknown] = await Promise.all([
       run(program, '--help'),
       run(program, '-h'),

@@ -24,7 +24,7 @@ async function refusalOf(gateway: Gateway): Promise<Refusal> {
   return error
 }
 
-t.test('a problem document becomes a refusal; so does what is none', async t => {
+t.test('a problem document becomes a refusal, and so does any other error body', async t => {
   const problem = await startGateway(t, (_, response) => {
     response.writeHead(409).end('{"code":"lease-lost","detail":"Another attempt has it."}')
   })
@@ -50,7 +50,7 @@ t.test('Retry-After is read as seconds and as a date, and not for longer than a 
   t.equal(retryAfterMs(await refusalOf(inThePast)), 0)
 })
 
-t.test('what may pass is asked again, everything else is not', t => {
+t.test('transient failures are retried, and no others', t => {
   for (const status of [408, 429, 500, 502, 503, 504])
     t.ok(isPassing(new Refusal(status, '', '', 0)), `${status}`)
   for (const status of [301, 400, 401, 403, 404, 409, 413]) {
@@ -77,7 +77,7 @@ t.test('asking again ends with an answer, a final refusal or the signal', async 
   )
 })
 
-t.test('the token goes to the gateway only, not to where it redirects', async t => {
+t.test('the token is sent to the gateway only, not to a redirect target', async t => {
   let asked = 0
   const elsewhere = await startGateway(t, (_, response) => {
     asked += 1
@@ -92,7 +92,7 @@ t.test('the token goes to the gateway only, not to where it redirects', async t 
   t.equal(asked, 0)
 })
 
-t.test('a connection that breaks is a gateway that is away, before and within the answer', async t => {
+t.test('a connection that breaks before or within the answer counts as an unreachable gateway', async t => {
   const before = await startGateway(t, request => request.socket.destroy())
   const within = await startGateway(t, (request, response) => {
     response.writeHead(200, { 'content-length': '100' }).write('{"job"', () => request.socket.destroy())

@@ -33,7 +33,7 @@ function run(command: string, options: { env?: Record<string, string>; cwd?: str
   return { outcome, output, abort: () => ending.abort() }
 }
 
-t.test('a command runs in a shell, in the folder and the environment that it is given', async t => {
+t.test('a command runs in a shell, in the given folder and environment', async t => {
   const { outcome, output } = run('echo "$NAME in $(pwd)"; env | wc -l; echo oops >&2; exit 3', {
     env: { NAME: 'ada' },
     cwd: '/',
@@ -49,12 +49,12 @@ t.test('a command that a signal ends has no exit code', async t => {
   t.match(await run('kill -9 $$').outcome, { exitCode: null, signal: 'SIGKILL' })
 })
 
-t.test('an executor that cannot start a command says where', async t => {
+t.test('the error of a command that cannot start names the folder', async t => {
   await t.rejects(run('true', { cwd: '/nowhere' }).outcome, { message: /\/nowhere: ENOENT/ })
 })
 
 t.test(
-  'a machine that is short of descriptors is asked again until it has some',
+  'on a machine without free descriptors the start is retried until there are some',
   { skip: withoutPrlimit() },
   async t => {
     // Started before, because nothing can be started meanwhile. What it waits for is a line.
@@ -94,7 +94,7 @@ t.test('ending a command ends all that it has started', async t => {
   await until('no process is left', () => pids.every(isGone))
 })
 
-t.test('what does not end when it is asked to is made to', async t => {
+t.test('a command that ignores SIGTERM is killed', async t => {
   const command = run(`trap 'echo not now' TERM; echo ready; while :; do sleep 0.05; done`)
   await until('it is ready', () => command.output.stdout !== '')
 
@@ -104,7 +104,7 @@ t.test('what does not end when it is asked to is made to', async t => {
   t.match(command.output.stdout, 'not now', 'its last words are heard')
 })
 
-t.test('what ignores SIGTERM and outlives the shell ends all the same', async t => {
+t.test('a child process that ignores SIGTERM and outlives the shell is killed too', async t => {
   const command = run(
     `sh -c 'trap "" TERM; echo $$; exec >/dev/null 2>&1; while :; do sleep 0.05; done' & wait`,
   )
@@ -130,7 +130,7 @@ t.test('a command that is aborted before it begins ends at once', async t => {
   t.match(outcome, { exitCode: null })
 })
 
-t.test('what a command leaves behind ends with it, whether it holds the outputs or not', async t => {
+t.test('child processes of a command end with it, whether they hold its outputs or not', async t => {
   const holding = run('sleep 1000 & echo $!')
   const silent = run('sleep 1000 >/dev/null 2>&1 & echo $!')
 
@@ -150,7 +150,7 @@ t.test('a process that has left the group cannot keep the command from being ove
   process.kill(escaped, 'SIGKILL')
 })
 
-t.test('output waits where it is while it is not taken, and none is lost', async t => {
+t.test('output that is not read waits in the pipe, and none is lost', async t => {
   let [open, bytes] = [() => {}, 0]
   const gate = new Promise<void>(resolve => {
     open = resolve

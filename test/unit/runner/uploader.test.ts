@@ -34,7 +34,7 @@ function events(from: number, to: number) {
   return Array.from({ length: to - from }, (_, n) => event(from + n))
 }
 
-t.test('what is written shortly after another goes with it, in order', async t => {
+t.test('lines that are written shortly after another are sent with it, in order', async t => {
   const gateway = startUploader()
 
   for (const line of ['a', 'b', 'c']) t.equal(gateway.uploader.write([event(line)]), undefined)
@@ -114,7 +114,7 @@ t.test('a flush does not wait for more, and resolves when all is stored', async 
   t.equal(gateway.batches.length, 1, 'and with nothing to do, at once')
 })
 
-t.test('after a refusal nothing is sent, nothing is held, and nobody waits', async t => {
+t.test('after a refusal nothing is sent, nothing is held, and no writer waits', async t => {
   const gateway = startUploader()
   const room = gateway.uploader.write(Array.from({ length: 200 }, () => event('x'.repeat(16_000))))
   const flush = gateway.uploader.flush()

@@ -52,7 +52,7 @@ not ok 3 - test/broken.test.js # time=400ms
   ...
 `
 
-t.test('of a run it shows each file, what was skipped, and of failures all that explains them', async t => {
+t.test('the report of a run has each file, the skipped tests, and the details of failures', async t => {
   const shown: string[] = []
   const report = new TapReport(line => shown.push(line))
 
@@ -75,7 +75,7 @@ t.test('of a run it shows each file, what was skipped, and of failures all that 
   t.strictSame(report.counts, { passed: 3, failed: 2, skipped: 1 })
 })
 
-t.test('of a stream that was cut off it counts the tests until then', async t => {
+t.test('the report of a truncated stream counts the tests until its end', async t => {
   const report = new TapReport(() => undefined)
 
   for (const line of STREAM.split('\n').slice(0, 20)) report.add(line)
@@ -83,7 +83,7 @@ t.test('of a stream that was cut off it counts the tests until then', async t =>
   t.strictSame(report.counts, { passed: 2, failed: 0, skipped: 1 })
 })
 
-t.test('of a run of many files it shows the ten slowest', async t => {
+t.test('the report of many files has the ten slowest', async t => {
   const shown: string[] = []
   const report = new TapReport(line => shown.push(line))
   const run = (files: number) => {

@@ -11,34 +11,37 @@ import { until } from '../../../harness/until.js'
 
 const event = { type: 'thing.made', data: {} }
 
-t.test('what was revoked while a gateway was cut off from the database counts when it is back', async t => {
-  const { url } = await createDatabase(t)
-  const proxy = await startProxy(t, url)
-  const cutOff = await startGateway(t, { databaseUrl: proxy.url })
-  const other = await startGateway(t, { databaseUrl: url })
-  const [key, kept] = [await createKey(other), await createKey(other)]
-  const eve = await follow(t, cutOff, issued('eve'))
-  const stolen = await follow(t, cutOff, key.key)
-  const stay = [await follow(t, cutOff, issued('ada')), await follow(t, cutOff, kept.key)]
+t.test(
+  'a revocation that a gateway missed without its database applies once the database is back',
+  async t => {
+    const { url } = await createDatabase(t)
+    const proxy = await startProxy(t, url)
+    const cutOff = await startGateway(t, { databaseUrl: proxy.url })
+    const other = await startGateway(t, { databaseUrl: url })
+    const [key, kept] = [await createKey(other), await createKey(other)]
+    const eve = await follow(t, cutOff, issued('eve'))
+    const stolen = await follow(t, cutOff, key.key)
+    const stay = [await follow(t, cutOff, issued('ada')), await follow(t, cutOff, kept.key)]
 
-  await proxy.unplug()
-  await until('it is cut off', () => cutOff.app.serverState.mode === 'degraded')
-  await revoke(other, { subject: 'eve' })
-  await send(other, 'DELETE', `/api/keys/${key.id}`)
-  t.ok(eve.messages.every(({ event }) => event !== 'auth-revoked'))
-  await proxy.plugIn()
+    await proxy.unplug()
+    await until('it is cut off', () => cutOff.app.serverState.mode === 'degraded')
+    await revoke(other, { subject: 'eve' })
+    await send(other, 'DELETE', `/api/keys/${key.id}`)
+    t.ok(eve.messages.every(({ event }) => event !== 'auth-revoked'))
+    await proxy.plugIn()
 
-  for (const stream of [eve, stolen]) {
-    t.ok(await stream.ended())
-    t.match(stream.messages.at(-1), { event: 'auth-revoked' })
-  }
-  t.equal((await read(cutOff, issued('eve'))).status, 401)
-  await until('it can write again', () => cutOff.app.serverState.mode === 'normal')
-  await publish(cutOff, event)
-  for (const stream of stay) await stream.until(1, 'thing.made')
-})
+    for (const stream of [eve, stolen]) {
+      t.ok(await stream.ended())
+      t.match(stream.messages.at(-1), { event: 'auth-revoked' })
+    }
+    t.equal((await read(cutOff, issued('eve'))).status, 401)
+    await until('it can write again', () => cutOff.app.serverState.mode === 'normal')
+    await publish(cutOff, event)
+    for (const stream of stay) await stream.until(1, 'thing.made')
+  },
+)
 
-t.test('a gateway that starts knows what was revoked before its first client', async t => {
+t.test('a starting gateway reads the revocations before its first client', async t => {
   const first = await startGateway(t)
   await revoke(first, { subject: 'eve' })
 
@@ -48,7 +51,7 @@ t.test('a gateway that starts knows what was revoked before its first client', a
   t.equal((await read(second, issued('ada'))).status, 200)
 })
 
-t.test('changes are heard of, too, when somebody has deleted the stream that tells of them', async t => {
+t.test('changes arrive even after the revocation stream is deleted', async t => {
   const one = await startGateway(t)
   const two = await startGateway(t, { databaseUrl: one.databaseUrl })
   await revoke(one, { subject: 'nobody' })
@@ -96,7 +99,7 @@ t.test('a gateway that cannot read a change loads everything again', async t => 
   t.strictSame(heard, ['everything', 'k1', 'everything'])
 })
 
-t.test('until the revocations have been read nobody is let in', async t => {
+t.test('until the revocations have been read every request is refused', async t => {
   const { url } = await createDatabase(t)
   const proxy = await startProxy(t, url)
   const gateway = await startGateway(t, { databaseUrl: proxy.url })
@@ -146,7 +149,7 @@ for (const notify of ['on', 'off']) {
   })
 }
 
-t.test('a key is revoked with its workspace, and by its id, and says so', async t => {
+t.test('a key is revoked by its id or with its workspace, and the error says so', async t => {
   const gateway = await startGateway(t)
   const [one, two] = [await createKey(gateway), await createKey(gateway)]
 

@@ -25,7 +25,7 @@ async function insertKey(database: Database): Promise<void> {
   )
 }
 
-t.test('a ticket opens as the principal who asked for it, in every respect', async t => {
+t.test('a ticket opens a stream as the principal that requested it, in every respect', async t => {
   const { pool } = await createDatabase(t)
   await insertKey(pool)
   const tickets = new StreamTickets(pool)
@@ -64,7 +64,7 @@ t.test('a ticket is spent once, and then good for that browser only', async t =>
 })
 
 // Attack: who sees a URL at the moment of its use tries to be quicker, or as quick.
-t.test('of 50 browsers that race for a ticket on two gateways one wins', async t => {
+t.test('50 browsers race with one ticket on two gateways, and one wins', async t => {
   const { pool, url } = await createDatabase(t)
   const other = createPool(url, { max: 10, name: 'test', onError: () => undefined })
   t.teardown(() => other.end())
@@ -101,7 +101,7 @@ t.test('a ticket for one path opens no other, and is not spent by the attempt', 
   )
 })
 
-t.test('a ticket that was not used in time is over', async t => {
+t.test('a ticket that was not used in time has expired', async t => {
   const { pool } = await createDatabase(t)
   const tickets = new StreamTickets(pool)
   const before = Date.now()
@@ -152,7 +152,7 @@ t.test('credentials that end take their tickets with them, spent or not', async 
   await t.rejects(tickets.issue({ ...ada, expiresAt: Date.now() }, PATH), { code: 'token-expired' })
 })
 
-t.test('a key that is revoked, has ended or is gone takes its tickets with it', async t => {
+t.test('tickets end with their key, whether it is revoked, expired or deleted', async t => {
   const { pool } = await createDatabase(t)
   const tickets = new StreamTickets(pool)
   await insertKey(pool)
@@ -173,7 +173,7 @@ t.test('a key that is revoked, has ended or is gone takes its tickets with it', 
   }
 })
 
-t.test('what a ticket opens ends with the key that asked for it, as the key is now', async t => {
+t.test('a stream that a ticket opened ends at the current expiry of its key', async t => {
   const { pool } = await createDatabase(t)
   const tickets = new StreamTickets(pool)
   await insertKey(pool)
@@ -206,7 +206,7 @@ t.test('the database has neither tickets nor cookies', async t => {
   t.notMatch(rows[0]?.row, 'the secret')
 })
 
-t.test('what cannot be a ticket is refused without asking the database', async t => {
+t.test('a malformed ticket is refused without a query', async t => {
   const { pool } = await createDatabase(t)
   const tickets = new StreamTickets(pool)
   const { ticket } = await tickets.issue(ada, PATH)

@@ -48,7 +48,7 @@ t.test('requests that come together ask once', async t => {
   t.same(loads, ['a'])
 })
 
-t.test('what was forgotten is looked up anew, whether it was there or not', async t => {
+t.test('a forgotten key is looked up again, whether it existed or not', async t => {
   const ways: ((cache: ApiKeyCache<Key>) => void)[] = [
     cache => ['a', 'b'].map(id => cache.forget(id)),
     cache => cache.forgetAll(),
@@ -67,7 +67,7 @@ t.test('what was forgotten is looked up anew, whether it was there or not', asyn
   }
 })
 
-t.test('what was read before a key was forgotten is not kept, however late it arrives', async t => {
+t.test('a lookup that began before its key was forgotten is not cached, however late it returns', async t => {
   const { cache, gates, keys, loads } = cacheOf({ a: { version: 1 } })
   let open = () => {}
   gates.push(
@@ -88,7 +88,7 @@ t.test('what was read before a key was forgotten is not kept, however late it ar
   t.same(loads, ['a', 'a'])
 })
 
-t.test('a look-up that fails is remembered by nobody', async t => {
+t.test('a failed lookup is not cached', async t => {
   let failing = true
   const cache = new ApiKeyCache<Key>({
     now: () => START,

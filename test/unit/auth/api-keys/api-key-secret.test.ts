@@ -21,7 +21,7 @@ t.test('a key is one word that is read back in one way', async t => {
   t.strictSame(texts.map(parseApiKey), keys)
 })
 
-t.test('no two keys share an id or a secret, and every character of the alphabet comes up', async t => {
+t.test('no two keys share an id or a secret, and every character of the alphabet occurs', async t => {
   const keys = Array.from({ length: 500 }, generateApiKey)
 
   t.equal(new Set(keys.map(({ id }) => id)).size, 500)
@@ -29,7 +29,7 @@ t.test('no two keys share an id or a secret, and every character of the alphabet
   t.equal(new Set(keys.flatMap(({ secret }) => [...secret])).size, 62)
 })
 
-t.test('what was never made is no key', async t => {
+t.test('a malformed key is no key', async t => {
   for (const text of [
     '',
     'slk_',

@@ -27,7 +27,7 @@ t.test('a browser that has the cookie keeps it, whatever others it has', async t
   t.equal(browserOf(`__Host-sluice_browser=${SECRET}`, true).secret, SECRET)
 })
 
-t.test('what could not be the cookie is not taken for it', async t => {
+t.test('a malformed cookie is ignored', async t => {
   for (const cookies of [
     '',
     'sluice_browser=',

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { MAX_PATH_LENGTH, pathnameOf, routeAt, withTicket } from '../../../../src/auth/tickets/stream-path.js'
 
-t.test('a path is taken as it is written, its query set apart', async t => {
+t.test('a path is kept as it is written, without its query', async t => {
   for (const [path, pathname] of [
     ['/api/events', '/api/events'],
     ['/api/events?', '/api/events'],
@@ -54,7 +54,7 @@ t.test('a path with credentials in it is refused, however they are written', asy
   }
 })
 
-t.test('a path leads to the route whose parts it has', async t => {
+t.test('a path matches the route with the same segments', async t => {
   const feed = { pattern: '/api/events', roles: ['viewer'] } as const
   const job = { pattern: '/api/jobs/:id/events', roles: ['viewer'] } as const
   const routes = [feed, job]

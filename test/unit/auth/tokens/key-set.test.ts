@@ -143,21 +143,24 @@ t.test('answers that are no key set count as down', async t => {
   await t.rejects(createKeySet('http://127.0.0.1:1').find({ alg: 'RS256' }), { code: 'keys-unavailable' })
 })
 
-t.test('a key that the issuer has withdrawn is gone at the next fetch, however busy it is', async t => {
-  let now = 0
-  const source = await issuer(t, [jwk(rsa.publicKey, { kid: 'old' })])
-  const keys = createKeySet(source.url, () => now)
-  await keys.find({ kid: 'old', alg: 'RS256' })
-  source.keys = [jwk(ec.publicKey, { kid: 'new' })]
+t.test(
+  'a key that the issuer has withdrawn is dropped at the next fetch, however often it is used',
+  async t => {
+    let now = 0
+    const source = await issuer(t, [jwk(rsa.publicKey, { kid: 'old' })])
+    const keys = createKeySet(source.url, () => now)
+    await keys.find({ kid: 'old', alg: 'RS256' })
+    source.keys = [jwk(ec.publicKey, { kid: 'new' })]
 
-  now = 4 * MINUTE
-  t.ok(await keys.find({ kid: 'old', alg: 'RS256' }), 'still fresh')
-  now = 6 * MINUTE
-  await t.rejects(keys.find({ kid: 'old', alg: 'RS256' }), { code: 'token-invalid' })
-  t.ok(await keys.find({ kid: 'new', alg: 'ES256' }))
-})
+    now = 4 * MINUTE
+    t.ok(await keys.find({ kid: 'old', alg: 'RS256' }), 'still fresh')
+    now = 6 * MINUTE
+    await t.rejects(keys.find({ kid: 'old', alg: 'RS256' }), { code: 'token-invalid' })
+    t.ok(await keys.find({ kid: 'new', alg: 'ES256' }))
+  },
+)
 
-t.test('a token whose key has been withdrawn opens nothing, however often it did before', async t => {
+t.test('a token whose key has been withdrawn is refused, even if it was cached', async t => {
   const clock = movableClock(t)
   const source = await issuer(t, [jwk(rsa.publicKey, { kid: 'old' })])
   const app = await guardedApp(t, { keys: keysOf({ JWKS_URL: source.url }) })
@@ -190,7 +193,7 @@ t.test('a new key is found at once, but the issuer is asked once in 5 seconds at
   t.equal(source.requests, 2)
 })
 
-t.test('while the issuer is down the keys at hand stay good for an hour, and nobody waits', async t => {
+t.test('while the issuer is down the cached keys stay valid for an hour, and no request waits', async t => {
   let now = 0
   const source = await issuer(t, [jwk(rsa.publicKey, { kid: 'r' })])
   const keys = createKeySet(source.url, () => now)
@@ -213,7 +216,7 @@ t.test('while the issuer is down the keys at hand stay good for an hour, and nob
   await t.rejects(waiting, { code: 'keys-unavailable' })
 })
 
-t.test('an issuer that never answers is given up', async t => {
+t.test('a fetch from an issuer that never answers times out', async t => {
   const source = await issuer(t, [])
   source.answer = () => undefined
   const { timeout } = AbortSignal
@@ -239,7 +242,7 @@ t.test('a redirect is not followed, wherever it leads', async t => {
   t.equal(elsewhere.requests, 0)
 })
 
-t.test('an answer that does not end is given up after half a megabyte, and the rest is not read', async t => {
+t.test('an endless answer is aborted after half a megabyte, and the rest is not read', async t => {
   const source = await issuer(t, [])
   const cut = new Promise(resolve => {
     source.answer = response => {
@@ -258,7 +261,7 @@ t.test('an answer that does not end is given up after half a megabyte, and the r
   await cut
 })
 
-t.test('an answer that drips in is given up in time', async t => {
+t.test('a slow answer is aborted at the deadline', async t => {
   const source = await issuer(t, [])
   source.answer = response => response.write('{')
   const { timeout } = AbortSignal
@@ -267,7 +270,7 @@ t.test('an answer that drips in is given up in time', async t => {
   await t.rejects(createKeySet(source.url).find({ alg: 'RS256' }), { code: 'keys-unavailable' })
 })
 
-t.test('what is not declared as JSON, and a set of too many keys, is no key set', async t => {
+t.test('an answer that is not declared as JSON, and one with too many keys, is no key set', async t => {
   const source = await issuer(t, [jwk(rsa.publicKey, { kid: 'r' })])
   const find = () => createKeySet(source.url).find({ kid: 'r', alg: 'RS256' })
 
@@ -288,7 +291,7 @@ t.test('what is not declared as JSON, and a set of too many keys, is no key set'
   t.ok(await find(), '100 are taken')
 })
 
-t.test('a token without kid is taken when one key only can have signed it', async t => {
+t.test('a token without kid is accepted if only one key can have signed it', async t => {
   const source = await issuer(t, [
     jwk(rsa.publicKey, { kid: 'r' }),
     jwk(ec.publicKey),
@@ -318,7 +321,7 @@ t.test('keys for other uses, weak keys and unreadable ones are left out', async 
   t.ok(await keys.find({ kid: 'good', alg: 'RS256' }))
 })
 
-t.test('an issuer has its set in the usual place, a full URL is taken as it is', async t => {
+t.test('the key set of an issuer has a well-known path, and a full URL is used unchanged', async t => {
   const source = await issuer(t, [jwk(rsa.publicKey, { kid: 'r' })])
   const find = (url: string) => createKeySet(url).find({ kid: 'r', alg: 'RS256' })
 

@@ -67,7 +67,7 @@ t.test('callers with little to do share a turn, and each gets one a turn', async
   t.strictSame(order, ['a', 'b', 'c', 'a again', 'b again', 'c again'])
 })
 
-t.test('a caller that comes while others are served waits behind them', async t => {
+t.test('a caller that arrives while others are served waits behind them', async t => {
   const scheduler = new FairScheduler()
   const order: string[] = []
   const late = async () => {

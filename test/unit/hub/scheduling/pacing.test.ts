@@ -46,7 +46,7 @@ t.test('a stream that is postponed while it is paused is woken once, afterwards'
   t.notOk(pacing.postpone(BUSY))
 })
 
-t.test('a stream that nobody postpones is not woken', async t => {
+t.test('a stream that was not postponed is not woken', async t => {
   const { pacing, woken, delivered } = start()
 
   delivered(BUSY, 1)
