@@ -10,7 +10,7 @@
 import { Problem, unavailable } from '../problems/problem.js'
 import type { Database } from './pool.js'
 
-/** The same time that a request waits for a new connection (src/database/pool.ts). */
+/** As long as a request waits for a new connection (src/database/pool.ts). */
 const PATIENCE_MS = 5_000
 
 interface Waiting {
@@ -87,7 +87,7 @@ export class FairGate {
     const [workspace, waiting] = next
     this.#leave(workspace, waiting)
     const queue = this.#waiting.get(workspace)
-    // After the others that hold as few.
+    // Moves the workspace behind the others that hold as few connections.
     if (queue && this.#waiting.delete(workspace)) this.#waiting.set(workspace, queue)
     this.#take(workspace)
     waiting.enter()

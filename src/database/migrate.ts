@@ -28,11 +28,11 @@ const MIGRATION_SETTINGS = {
 const CONNECT_TIMEOUT_MS = 10_000
 
 /**
- * Migrates the database, or finds that it needs nothing.
+ * Migrates the database, unless it is up to date.
  * @param database its URL, or the pool of an application.
  * @param folder default: migrations/ of this package.
  * @param oldest oldest major version of PostgreSQL that is accepted.
- * @throws when the server is older, or the database was migrated by newer code; as `requireUsable` and `takeOver` do.
+ * @throws if the server is older, or newer code has migrated the database; and the errors of `requireUsable` and `takeOver`.
  */
 export async function migrate(
   database: string | pg.Pool,

@@ -19,7 +19,7 @@ const INT8 = 20
 const JSON_TEXT = 114
 
 export type Database = pg.Pool
-/** What a statement runs on: a pool, or the client of a transaction. */
+/** A statement runs on a pool, or on the client of a transaction. */
 export type Queryable = pg.Pool | pg.PoolClient
 
 export type TransactionMode = 'repeatable read, read only'

@@ -15,7 +15,7 @@ export function throughPooler(pool: pg.Pool, begin: string, pins: string): void 
   Object.assign(pool, { query: queryBy(pool) })
 }
 
-/** `query` of a pool: on a connection of its own, which is given up after a fault that may have broken it. */
+/** `query` of a pool. It takes a connection for each query, and discards it after a fault that may have broken it. */
 export function queryBy(pool: Pick<pg.Pool, 'connect'>) {
   return async (statement: string | pg.QueryConfig, values?: unknown[]) => {
     const client = await pool.connect()

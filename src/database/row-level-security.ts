@@ -61,7 +61,7 @@ async function restoreOnce(database: Database): Promise<RowLevelSecurity> {
   return remember(database, Promise.resolve(found))
 }
 
-/** Its URL; for the pool of an application that has none, the options that it was made with. */
+/** Identifies the database: by its URL, or by the options of an application's pool that has no URL. */
 function keyOf({ options }: Database): object | string {
   return options.connectionString ?? options
 }

@@ -12,7 +12,7 @@ export const SETTINGS: Readonly<Record<string, string>> = {
   // The meaning of names and literals.
   search_path: 'pg_catalog, pg_temp',
   standard_conforming_strings: 'on',
-  // Off, a null in an array that we send would arrive as the text NULL.
+  // If this were off, a null in an array that we send would arrive as the text NULL.
   array_nulls: 'on',
   transform_null_equals: 'off',
   quote_all_identifiers: 'off',

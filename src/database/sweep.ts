@@ -1,31 +1,31 @@
 /**
  * The removal of rows that have expired. Each room sweeps its own tables and exports a `Sweep` for that; one periodic loop
- * runs them all (plugins/retention.ts). Any process may run a sweep, also while another one does.
+ * runs them all (plugins/retention.ts). Any process may run a sweep, even while another one does.
  */
 import { elapsed } from '../process/deadline.js'
 
 /** Rows that one statement removes. An append waits for the end of a batch; measured: 5,000 events are 20 to 40 ms. */
 export const SWEEP_BATCH = 5_000
-/** Between two batches, so that other statements get their turn. */
+/** Pause between two batches, in which other statements can run. */
 const PAUSE_MS = 20
 
 export interface Sweep {
-  /** The rows that it removes, for the log, such as `events`. */
+  /** Name of the rows that the sweep removes, for the log, such as `events`. */
   readonly name: string
   /**
    * Removes everything that has expired, in batches, and ends early when `signal` aborts.
-   * @returns how many rows; 0 also while another process removes them.
+   * @returns the number of removed rows; 0 also while another process removes them.
    */
   run(signal: AbortSignal): Promise<number>
 }
 
-/** What one batch has removed, and whether there may be more. */
+/** The number of rows that one batch has removed, and whether there may be more. */
 export interface SweptBatch {
   readonly removed: number
   readonly more: boolean
 }
 
-/** Removes batch after batch until there is no more. @returns how many rows. */
+/** Removes batch after batch until no rows are left. @returns the number of removed rows. */
 export async function inBatches(remove: () => Promise<SweptBatch>, signal: AbortSignal): Promise<number> {
   let total = 0
   while (!signal.aborted) {

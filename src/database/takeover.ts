@@ -22,7 +22,7 @@ const LAST_SQUASHED = '0016_rate_windows'
 /**
  * Does nothing if the database has no migrations yet, or those of `folder`. The caller holds the lock of migrations.
  * @returns whether it took the database over.
- * @throws when the database has unknown migrations, or neither the first old nor the first present ones.
+ * @throws if the database has unknown migrations, or neither the first old nor the first present ones.
  */
 export async function takeOver(client: pg.ClientBase, folder: string): Promise<boolean> {
   const applied = await appliedNames(client)

@@ -11,12 +11,12 @@ import { beginning, type Database, type TransactionMode, transact } from './pool
 import { type RowLevelSecurity, restoreRowLevelSecurity, rowLevelSecurityOf } from './row-level-security.js'
 
 declare const boundToWorkspace: unique symbol
-/** A connection in a transaction of one workspace. Statements of requests require this type, so none can run outside. */
+/** A connection in a transaction of one workspace. Statements of requests require it, so none runs without a workspace. */
 export type WorkspaceClient = pg.PoolClient & { readonly [boundToWorkspace]: true }
 
 /**
  * `inTransaction` that sees one workspace only, until COMMIT or ROLLBACK.
- * @param workspace of the principal, never from the request's content.
+ * @param workspace the principal's, never one from the request's content.
  */
 export async function inWorkspace<T>(
   database: Database,

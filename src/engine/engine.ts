@@ -21,7 +21,7 @@ export interface EngineOptions {
   /** `postgres://…`, or your own pool, which is never ended. */
   readonly database: string | pg.Pool
   /**
-   * How processes wake each other: a bus of yours, `postgres` (LISTEN/NOTIFY on a connection of its own), or `memory` (this
+   * How processes wake each other: your own bus, `postgres` (LISTEN/NOTIFY on a connection of its own), or `memory` (this
    * process only; events of others arrive by polling, every 500 ms). Default `postgres` for a URL, `memory` for a pool.
    */
   readonly bus?: Bus | 'postgres' | 'memory'
@@ -29,7 +29,7 @@ export interface EngineOptions {
   readonly listenDatabaseUrl?: string
   /** Whether the database is migrated first. Default true. */
   readonly migrate?: boolean
-  /** Connections for publishing at most. The log and the bus use up to 7 more. Default 10. */
+  /** Maximum number of connections for publishing. The log and the bus use up to 7 more. Default 10. */
   readonly databasePool?: number
   /** Default: nothing is logged. */
   readonly logger?: EngineLogger
@@ -46,7 +46,7 @@ export interface PublishOptions {
   readonly workspace: string
   /** Default: the feed of the workspace. */
   readonly stream?: string
-  /** Who publishes, for the record; idempotency keys belong to it. Default `engine`. */
+  /** The author of the events, for the record; idempotency keys belong to it. Default `engine`. */
   readonly actor?: string
   /** Makes a repeated call store its events once, for 24 hours. */
   readonly idempotencyKey?: string
@@ -62,28 +62,28 @@ export interface EngineEvent {
 
 export interface Engine {
   /**
-   * Stores events, all of them next to each other or none. Resolves after COMMIT.
+   * Stores events at consecutive positions, all of them or none. Resolves after COMMIT.
    * @returns their ids, in their order.
-   * @throws a Problem: its `code` is stable, such as `reserved-type`, `too-large` or `database-unavailable`.
+   * @throws a Problem: its `code` is stable, such as `reserved-type`, `event-too-large` or `database-unavailable`.
    */
   publish(events: readonly EngineEvent[], options: PublishOptions): Promise<string[]>
-  /** Publishes inside a transaction of yours: the event commits with your changes, or not at all. */
+  /** Publishes inside your own transaction: the event commits with your changes, or not at all. */
   publishIn(tx: TransactionClient, event: TransactionalEvent): Promise<void>
   /**
    * The events of a stream in order, each once, as an async iterable: `for await (const event of engine.follow({ workspace }))`.
-   * It ends when `signal` aborts and when the engine closes. A `reset` says that events between are no longer stored.
+   * It ends when `signal` aborts and when the engine closes. A `reset` means that events are no longer stored.
    */
   follow(options: FollowOptions): AsyncGenerator<LogEvent | LogReset, void>
-  /** Ends what is followed, then the connections. Closing twice is fine. */
+  /** Ends everything that `follow` returned, then the connections. Closing twice is fine. */
   close(): Promise<void>
 }
 
 const DEFAULT_CONNECTIONS = 10
-/** The engine has no subscriptions of clients, which this is for. */
+/** Required by the hub, but without effect: the engine has no client subscriptions. */
 const HEARTBEAT_MS = 30_000
 const SILENT: EngineLogger = { debug() {}, info() {}, warn() {}, error() {} }
 
-/** @throws when the database cannot be reached or migrated. */
+/** @throws if the database cannot be reached or migrated. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { database, listenDatabaseUrl, databasePool: max = DEFAULT_CONNECTIONS, logger = SILENT } = options
   if (options.migrate ?? true) await migrate(database)
@@ -153,6 +153,6 @@ function busOf({ bus, database, listenDatabaseUrl, logger }: EngineOptions): Bus
   const url = listenDatabaseUrl ?? (typeof database === 'string' ? database : undefined)
   if (bus === 'memory' || (bus === undefined && url === undefined)) return new MemoryBus()
   if (url === undefined)
-    throw new TypeError('The bus needs a connection of its own here: give listenDatabaseUrl.')
+    throw new TypeError('With a pool, the bus `postgres` needs a connection of its own. Give listenDatabaseUrl.')
   return new PostgresBus({ url, logger })
 }

@@ -1,7 +1,7 @@
 /**
- * Signed links to the files of jobs: a path in the workspace's directory, an expiry, and a signature over both. A link opens this
- * one file until it expires, without a token, and cannot be forged. A link for an API key names the key, and works only while
- * and where the key does.
+ * Signed links to the files of jobs: a path in the workspace's directory, an expiry, and a signature over both. A link opens
+ * this one file until it expires, without a token, and cannot be forged. A link for an API key names the key, and works only
+ * while the key is valid, and only from the key's addresses.
  */
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 import { Problem } from '../problems/problem.js'
@@ -35,7 +35,7 @@ export class ArtifactLinks {
 
   /**
    * @param secret may also sign tokens: the key is derived from it and signs links only.
-   * @param prefix path under which the gateway is mounted. A link of one gateway is not valid in another of the same secret.
+   * @param prefix path under which the gateway is mounted. A link of one gateway is not valid in another with the same secret.
    */
   constructor(secret: string, prefix = '') {
     this.#key = Buffer.from(hkdfSync('sha256', secret, '', `sluice artifact links${prefix}`, KEY_BYTES))

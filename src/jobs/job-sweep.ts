@@ -1,4 +1,4 @@
-/** The sweep of jobs: some time after its end a job goes, with its stream. */
+/** The sweep of jobs: it removes a job and its stream some time after the job's end. */
 import type { Database } from '../database/pool.js'
 import { inFullBatches, SWEEP_BATCH, type Sweep } from '../database/sweep.js'
 
@@ -10,7 +10,7 @@ export function jobSweep(database: Database, days: number): Sweep {
   }
 }
 
-/** @returns how many events of jobs. */
+/** @returns the number of removed events of jobs. */
 async function removeJobs(database: Database, days: number): Promise<number> {
   const { rows } = await database.query<{ removed: number }>({
     name: 'sluice-forget-jobs',

@@ -14,7 +14,7 @@ import type { Head } from '../log/log.js'
 import type { Place } from '../paging/page-cursor.js'
 import { type Claim, type Fence, Job, type JobStatus, type NewJob } from './job.js'
 
-/** The columns of `row` that a job is made of: its members have the names of the columns. */
+/** The columns of `row` that make up a job. The members of a job have the names of these columns. */
 const columnsOf = (row: string) =>
   Object.keys(Job.properties)
     .map(column => `${row}.${column}`)
@@ -35,7 +35,7 @@ interface JobRow extends Omit<Job, Times | 'payload' | 'result'> {
 type ChangedRow = JobRow & { readonly streams: string[] }
 const CHANGED = `${columnsOf('(c.job)')}, c.streams`
 
-/** `inWorkspace` within the statement: the rows that it locks are not locked for another round trip. */
+/** Does the work of `inWorkspace` within the statement, so that row locks do not last for another round trip. */
 const SET_WORKSPACE = `set_config('sluice.workspace', $1, true) as own (workspace)`
 
 /** A job after a change, and the streams that have grown by it. */

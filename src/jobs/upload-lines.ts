@@ -1,4 +1,4 @@
-/** The lines of an upload, as bytes, as its pieces arrive. No byte is scanned twice, however small the pieces are. */
+/** Splits an upload into lines of bytes as its pieces arrive. No byte is scanned twice, however small the pieces are. */
 
 import { GrowingBytes } from '../bytes/growing-bytes.js'
 import { Problem } from '../problems/problem.js'
@@ -13,7 +13,7 @@ export interface Arrived {
 }
 
 /**
- * Of a line longer than `longest` only the start is kept.
+ * Keeps only the start of a line that is longer than `longest`.
  * @param signal ends the iteration, even while nothing arrives; its reason is thrown.
  * @throws {Problem} 400 `upload-broken` if the sender disconnected.
  */

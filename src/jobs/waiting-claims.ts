@@ -29,7 +29,7 @@ export interface WaitingClaimsOptions {
 }
 
 interface Waiter {
-  /** Whether the claim is being tried; then it ends after that. */
+  /** Whether the claim is being tried. If so, it ends only after that try. */
   trying: boolean
   take(): Promise<void>
   end(): void
@@ -45,7 +45,7 @@ interface Group {
 export class WaitingClaims {
   readonly #options: WaitingClaimsOptions
   readonly #groups = new Map<string, Group>()
-  /** The jobs that the newest claims want, and how to look for them. */
+  /** Keys of the jobs for which a first claim is looking right now. */
   readonly #firsts = new Set<string>()
   readonly #feeds = new Map<string, { claims: number; readonly opening: Promise<HubStream>; close(): void }>()
   /** Workspaces whose queues have to be checked. */
@@ -62,8 +62,8 @@ export class WaitingClaims {
   }
 
   /**
-   * The result of `look`, as soon as it finds a job; undefined when the time is over, `signal` aborts, or the process
-   * ends. A running look is awaited.
+   * Calls `look` until it finds a job, and returns its result; undefined if the time runs out, `signal` aborts, or the
+   * process ends. It waits for a `look` that is under way.
    */
   async wait<T>(
     filter: QueueFilter,
@@ -74,7 +74,7 @@ export class WaitingClaims {
     const deadline = performance.now() + waitMs
     const { stream, release } = await this.#feed(filter.workspace)
     try {
-      // Before the look: a report from now on may arrive too late for it.
+      // Read before the look, which may miss a job that is reported from now on.
       const seen = stream.head
       const key = JSON.stringify([filter.workspace, filter.projects, filter.kinds])
       const found = await this.#first(key, filter.workspace, look)
@@ -89,8 +89,8 @@ export class WaitingClaims {
   }
 
   /**
-   * Only the first of the claims that want the same looks by itself. If it finds a job, there may be one for the next
-   * claim.
+   * Only the first of the claims that want the same jobs looks at once. If it finds a job, there may be another for the
+   * next claim.
    */
   async #first<T>(
     key: string,

@@ -1,11 +1,11 @@
 /**
- * The catalogue of built-in events and notices. A new type is added here and nowhere else: the type checker then holds the code
- * that writes it to its schema, tests hold the database, the console and docs/events.md to it, and the API's description shows
- * it.
+ * The catalogue of built-in events and notices. Add a new type here and nowhere else. The type checker then compares the code
+ * that writes the event with its schema, tests compare the database, the console and docs/events.md with it, and the API's
+ * description shows it.
  *
- * It is only about types that clients see under these names. A dialect's own messages are in src/jobs/dialects/, the events by
- * which gateways inform each other in src/maintenance/ and src/auth/revocations/, and applications name the events of their
- * watched tables themselves.
+ * It lists only the types that clients see under these names. A dialect's own messages are in src/jobs/dialects/. The events
+ * with which gateways inform each other are in src/maintenance/ and src/auth/revocations/. Applications name the events of
+ * their watched tables themselves.
  */
 import Type, { type Static, type TObject, type TSchema } from 'typebox'
 
@@ -14,7 +14,7 @@ export interface Entry {
   readonly room: 'items' | 'jobs' | 'runner' | 'hub'
   /** When it is sent, for the documents. */
   readonly when: string
-  /** What its `data` holds. Clients ignore members that they do not know, so one may be added. */
+  /** The content of its `data`. Clients ignore members that they do not know, so a member may be added. */
   readonly data: TObject
   readonly example: Readonly<Record<string, unknown>>
 }

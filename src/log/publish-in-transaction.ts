@@ -1,6 +1,6 @@
 /**
- * Publishes inside a transaction of the application, by `sluice.publish`: the event commits with it, or not at all (I2). It
- * gets its place in the stream at COMMIT, so the transaction holds no lock while it works.
+ * Publishes inside a transaction of the application, by `sluice.publish`: the event commits with the transaction, or not at
+ * all (I2). The event gets its place in the stream at COMMIT, so the transaction holds no lock on the stream before that.
  */
 import { FEED } from './event.js'
 
@@ -16,11 +16,11 @@ export interface TransactionalEvent {
   readonly type: string
   /** A JSON object of at most 256 KiB. */
   readonly data: object
-  /** Who caused it, for the record; shown to no client. */
+  /** The author of the event, for the record; no client sees it. */
   readonly actor?: string | undefined
 }
 
-/** @throws what the database throws, such as for a type that is reserved: the transaction is aborted then. */
+/** @throws the database's error, for a reserved type for example. It aborts the transaction. */
 export async function publishIn(tx: TransactionClient, event: TransactionalEvent): Promise<void> {
   const { workspace, stream = FEED, type, data, actor = null } = event
   await tx.query('select sluice.publish($1, $2, $3, $4::pg_catalog.json, $5)', [

@@ -1,4 +1,4 @@
-/** The sweeps of the log: events that are older than their kind of stream keeps them, with unused streams; idempotency keys. */
+/** The sweeps of the log: events that have outlived the retention of their kind of stream, unused streams, idempotency keys. */
 import type { Database } from '../database/pool.js'
 import { inBatches, inFullBatches, SWEEP_BATCH, type Sweep } from '../database/sweep.js'
 import { SqlState, sqlState } from '../problems/problem.js'
@@ -6,9 +6,9 @@ import type { StreamId } from './event.js'
 import { noteUse } from './log.js'
 import { findDue, retainDue, retainStream } from './stored-streams.js'
 
-/** Streams whose use is noted with one statement. */
+/** Number of streams whose use one statement notes. */
 const NOTED_TOGETHER = 1_000
-/** Streams that were locked when their turn came, and that a sweep waits for, a second each. */
+/** Maximum number of locked streams that a sweep waits for, a second each. */
 const MOST_BUSY = 20
 const KEYS_KEPT_DAYS = 1
 

@@ -36,7 +36,7 @@ export async function findDue(
   return rows.map(({ id }) => id)
 }
 
-/** @throws 55P03 if it stays locked. */
+/** @throws 55P03 if the stream stays locked. */
 export async function retainStream(
   database: Database,
   stream: StreamId,

@@ -1,6 +1,6 @@
 /**
- * The types of events that a client wants: exact names, or prefixes that end in `*`. Never a regular expression from
- * outside: no other character is special.
+ * The types of events that a client wants: exact names, or prefixes that end in `*`. No other character is special, so a
+ * client cannot send a regular expression.
  */
 import { Problem } from '../problems/problem.js'
 import { EVENT_TYPE_PATTERN } from './event.js'
