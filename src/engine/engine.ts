@@ -153,6 +153,6 @@ function busOf({ bus, database, listenDatabaseUrl, logger }: EngineOptions): Bus
   const url = listenDatabaseUrl ?? (typeof database === 'string' ? database : undefined)
   if (bus === 'memory' || (bus === undefined && url === undefined)) return new MemoryBus()
   if (url === undefined)
-    throw new TypeError('With a pool, the bus `postgres` needs a connection of its own. Give listenDatabaseUrl.')
+    throw new TypeError('With a pool, the bus needs a connection of its own: give listenDatabaseUrl.')
   return new PostgresBus({ url, logger })
 }
