@@ -20,7 +20,7 @@ export default fp(
       },
       // A page's URL may contain a token or a ticket, and a signed link is a secret.
       referrerPolicy: { policy: 'no-referrer' },
-      // For pages that load without CORS. It does not affect pages that may call with CORS.
+      // Affects only pages that load without CORS, not pages that may call with CORS.
       crossOriginResourcePolicy: { policy: 'same-origin' },
       // These policies matter only for documents, not for data, or for very old browsers.
       crossOriginOpenerPolicy: false,

@@ -54,7 +54,7 @@ export interface RevokedPrincipal {
 }
 
 export interface RevokeOptions {
-  /** For the audit log and the list of revocations. */
+  /** Shown in the audit log and in the list of revocations. */
   readonly reason?: string | undefined
   /** When the revocation ends. Choose a time by which the credentials have expired. Default: it lasts until it is deleted. */
   readonly expiresAt?: Date | undefined

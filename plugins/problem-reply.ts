@@ -57,7 +57,7 @@ export function sendProblem(problem: Problem, request: FastifyRequest, reply: Fa
   )
 }
 
-/** As `sendProblem`, for any error. */
+/** Answers any error, as `sendProblem` answers a Problem. */
 export function answerProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   return sendProblem(problemOf(error), request, reply)
 }

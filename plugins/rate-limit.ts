@@ -68,8 +68,8 @@ export default fp<RateLimitOptions>(
       new SharedLimit({ max, windowMs, remembered: REMEMBERED, exchange, logger: app.log })
     const principals = limitOf(max)
     const addresses = addressMax > 0 ? limitOf(addressMax) : undefined
-    // The host may have registered @fastify/rate-limit too. A context below it would inherit its decorations, and cannot
-    // have its own beside them. So this one decorates an instance of its own, which serves nothing.
+    // The host may have registered @fastify/rate-limit too. A context below it would inherit the host's decorations, and
+    // could not add its own. So ours decorates a separate Fastify instance, which serves nothing.
     const limiter = Fastify()
     await limiter.register(rateLimit, {
       global: false,
@@ -139,7 +139,7 @@ function storeOf(limit: SharedLimit): FastifyRateLimitStoreCtor {
       callback(null, { current: allowed ? limit.max - remaining : limit.max + 1, ttl: resetMs })
     }
 
-    /** For another limit, with the store that was given for it. */
+    /** The store of another limit: the one that was given for it. */
     child: FastifyRateLimitStore['child'] = options => {
       const { store: Other } = options as { store?: FastifyRateLimitStoreCtor }
       return Other ? new Other({}) : this

@@ -43,7 +43,7 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
   readonly name?: string
   /** Which parts of the API are served. Default: all. */
   readonly parts?: Parts
-  /** Whether the database is migrated before the plugin is ready. Default true; false where a deploy step does it. */
+  /** Whether the database is migrated before the plugin is ready. Default true; set it to false if a deploy step does that. */
   readonly migrate?: boolean
   /** Logger of the plugin and its requests. Default: the application's `app.log`. */
   readonly logger?: FastifyBaseLogger
@@ -120,7 +120,7 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
   /** Streams per workspace in the database, not counting the streams of jobs. 0 = unlimited. Default 10000. */
   readonly maxStoredStreamsPerWorkspace?: number | undefined
 
-  /** How processes wake each other: `postgres` (default), `memory` (its own process only), or a bus of yours (`sluice/bus`). */
+  /** How processes wake each other: `postgres` (default), `memory` (its own process only), or your own bus (`sluice/bus`). */
   readonly bus?: 'postgres' | 'memory' | Bus | undefined
   /** False neither sends nor expects NOTIFY: events of other processes arrive by polling, every 500 ms. Default true. */
   readonly busNotify?: boolean | undefined

@@ -23,7 +23,7 @@ export default fp(
   async app => {
     app.decorateRequest('ignored', undefined)
 
-    // Before the query is validated against the route's schema.
+    // In preValidation, before the query is validated against the route's schema.
     app.addHook('preValidation', async (request, reply) => {
       const { config, schema } = request.routeOptions
       const known: object | undefined = Object(schema?.querystring).properties

@@ -53,7 +53,7 @@ export default fp(
       const { method, url } = reply.request
       // A HEAD opens nothing: a program that previews a link must not use up the ticket.
       if (method !== 'GET') throw ticketInvalid()
-      // Before the ticket is used up: if this response or the database fails, a browser that has received the head
+      // Set before the ticket is used up: if this response or the database fails, a browser that has received the head
       // can still reconnect.
       const browser = reply.knowBrowser()
       return await tickets.take(ticket, url.split(/[?#]/, 1)[0] ?? '', browser, address)

@@ -5,7 +5,7 @@ import { readConfig } from '../src/config/config.js'
 
 /**
  * `DATABASE_URL`, or the embedded Postgres of the gateway that runs on `DATA_DIR`, which stores its URL there.
- * @throws {Error} with the remedy, if there is neither; {ConfigError}.
+ * @throws {Error} with the remedy, if there is neither; {ConfigError} if the configuration is invalid.
  */
 export async function databaseAddress(env: Readonly<Record<string, string | undefined>>): Promise<string> {
   const config = readConfig({ DATABASE_URL: env.DATABASE_URL, DATA_DIR: env.DATA_DIR })

@@ -1,6 +1,6 @@
 /** The authenticated caller. Everything that a principal can reach belongs to its workspace (I7). */
 
-/** In ascending order: each role includes the ones before it. Except `runner`, for job runners, which includes none. */
+/** In ascending order: each role includes the ones before it, except `runner` (for job runners), which includes none. */
 export const ROLES = ['viewer', 'editor', 'admin', 'runner'] as const
 export type Role = (typeof ROLES)[number]
 

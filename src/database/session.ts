@@ -94,7 +94,7 @@ export async function requireUsable(client: pg.ClientBase): Promise<void> {
   if (replication === 'replica') {
     throw new Error(
       `session_replication_role is replica for the role ${me} in the database ${database}, which disables foreign keys ` +
-        `and triggers. Reset it where it is set, such as, as a superuser: alter role ${me} reset session_replication_role.`,
+        `and triggers. Reset it where it is set, for example as a superuser: alter role ${me} reset session_replication_role.`,
     )
   }
 }

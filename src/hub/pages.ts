@@ -1,6 +1,6 @@
 /**
  * Reads the past for subscriptions that catch up. The log is divided into aligned pages of 256 positions. A full page can
- * never change within one history of its stream, so it is cached, and many clients that come back at once, as after a
+ * never change within one history of its stream, so it is cached, and many clients that reconnect at once, as after a
  * deploy, cost one read a page instead of one each. The same holds for filtered pages of 8,192 positions, of which only the
  * events that match a filter are read: one read serves all clients with that filter. Only a few reads run at a time, so
  * catching up never starves the tailer or the publishers.
@@ -120,7 +120,7 @@ export class Pages {
     )
   }
 
-  /** From `after` to the end of the aligned page that contains it. */
+  /** The filtered page from `after` to the end of the aligned page that contains it. */
   #filtered(stream: HubStream, after: Position, filter: TypeFilter): Promise<PageFrames> {
     const end = (after - (after % FILTERED_PAGE_POSITIONS) + FILTERED_PAGE_POSITIONS) as Position
     return this.#shared(

@@ -16,7 +16,10 @@ export interface PermittedSubscription {
 export interface Permit {
   /** Names the subscription to its client, in the first `server.state`. It must be impossible to guess. */
   readonly connection: string
-  /** Whether the subscription must end at `now` (ms since 1970) with `auth-expired`. Asked about twice a second, so it must be cheap. */
+  /**
+   * Whether the subscription must end at `now` (ms since 1970) with `auth-expired`. The hub asks about twice a second, so the
+   * answer must be cheap.
+   */
   isOver(now: number): boolean
   /** Called once, before the first byte of the subscription is written and in the same turn of the event loop. */
   onOpened(subscription: PermittedSubscription): void

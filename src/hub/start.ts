@@ -21,7 +21,7 @@ export type StartAt =
   /** After an event; `unknown` if the client brought a text that is no event id. */
   | { readonly at: 'after'; readonly id: EventId | 'unknown' }
 
-/** What a client gets before the events. */
+/** The content that a client gets before the events. */
 export interface Opening {
   readonly frames: readonly Buffer[]
   /** Where the events start after the opening; default: where they would start without one. */

@@ -29,7 +29,7 @@ export async function readSnapshot<T>(
   const look = () => inWorkspace(database, workspace, transaction, 'repeatable read, read only')
   const snapshot = await look()
   if (snapshot) return snapshot
-  // In another transaction, because the first snapshot cannot see a stream that is created later.
+  // Created in another transaction, because the first snapshot cannot see a stream that is created later.
   await inWorkspace(database, workspace, client => ensureStream(client, workspace, FEED))
   const second = await look()
   if (second === undefined)

@@ -7,7 +7,7 @@ import { idempotencyOf } from './idempotency.js'
 import { dataOf } from './new-event.js'
 import { answerLost, overloaded, problemOf, refusal, shuttingDown, unreachable } from './publish-problem.js'
 
-/** A larger request is committed by itself. */
+/** A request with more events is committed alone. */
 const MAX_BATCH_EVENTS = 2_000
 const MAX_BATCH_BYTES = 4 * 1024 * 1024
 const MAX_WAITING_REQUESTS = 10_000

@@ -1,6 +1,6 @@
 /**
- * Enforces revocations on open and new streams and requests: checks credentials for each request, again when a stream is
- * opened, and ends whatever is open when they are revoked.
+ * Enforces revocations on open and new streams and requests. It checks the credentials of each request, checks them again when
+ * a stream is opened, and ends the open streams and requests whose credentials are revoked.
  *
  * Revocations are in memory. A new one is applied to all open streams in the same turn of the event loop; a new stream is
  * checked in the turn in which it is admitted. So there is no moment in between for a stream to escape.

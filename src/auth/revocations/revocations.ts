@@ -1,6 +1,6 @@
 /**
  * The revocations in force, in memory, so that the check of every request costs no query. A revocation that is made or removed
- * is applied by itself, at a cost that does not depend on the number of others. The same change may be applied repeatedly.
+ * is applied on its own, at a cost that does not depend on the number of others. The same change may be applied repeatedly.
  */
 import type { Principal } from '../principal.js'
 

@@ -30,7 +30,7 @@ export function requireTokenForm(token: string): void {
   }
 }
 
-/** Whether the part is the canonical encoding of its bytes. Other encodings would make several tokens of one. */
+/** Whether the part is the canonical encoding of its bytes. Otherwise one token could have several texts. */
 function isCanonical(part: string): boolean {
   return Buffer.from(part, 'base64url').toString('base64url') === part
 }

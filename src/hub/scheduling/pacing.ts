@@ -74,7 +74,7 @@ export class Pacing {
     return this.#scheduler.next()
   }
 
-  /** For a loop of short deliveries that must not queue behind catching-up subscribers. */
+  /** A slice for a loop of short deliveries, which must not queue behind catching-up subscribers. */
   slice(): Slice {
     return new Slice()
   }

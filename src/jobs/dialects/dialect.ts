@@ -23,7 +23,7 @@ export interface Dialect {
 }
 
 export interface Fault {
-  /** For a person. */
+  /** Text for people. */
   readonly message: string
   /** Stable, kebab-case. */
   readonly code: string
