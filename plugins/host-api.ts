@@ -21,7 +21,8 @@ export interface Sluice {
    * Calls `listener` with the events of a stream, in order, each once, while this process runs. Each call waits for the
    * promise of the previous one. To resume after a restart, store the `id` of the last event that you handled and pass it
    * as `after`. A `reset` means that events in between are no longer stored: load your state again.
-   * @returns a subscription; `closed` rejects with the error of `listener`, or with a Problem if there is no such stream.
+   * @returns a subscription; `closed` rejects with the error of `listener`, or with a Problem if there is no such stream. The
+   *   error is logged too.
    */
   onEvent(
     options: FollowOptions,
@@ -41,9 +42,12 @@ export interface Sluice {
 }
 
 export interface EventSubscription {
-  /** Resolves when the subscription has ended: after `close`, or when the process drains. */
+  /** Resolves when the subscription has ended: after `close`, when the process drains, or at the end of a closed stream. */
   readonly closed: Promise<void>
-  /** Ends the subscription; resolves once the listener is not called any more. Closing twice is fine. */
+  /**
+   * Ends the subscription; resolves once the listener is not called any more. Closing twice is fine. The listener must not
+   * await it: it waits for the listener.
+   */
   close(): Promise<void>
 }
 
@@ -59,6 +63,9 @@ export interface RevokeOptions {
   /** When the revocation ends. Choose a time by which the credentials have expired. Default: it lasts until it is deleted. */
   readonly expiresAt?: Date | undefined
 }
+
+const ENDED =
+  'A subscription of onEvent has failed and ended. Subscribe again after the last event that was handled.'
 
 /** Shown in the audit log as the author of a revocation. */
 const HOST = 'host-application'
@@ -78,7 +85,7 @@ export function hostApi(app: FastifyInstance): Sluice {
       const { signal = closing.signal } = options
       const either = AbortSignal.any([closing.signal, signal])
       const closed = listen(followEvents(app, { ...options, signal: either }), listener)
-      closed.catch(() => undefined)
+      closed.catch(err => app.log.error({ err, stream: options.stream }, ENDED))
       return {
         closed,
         async close() {
