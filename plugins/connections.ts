@@ -33,7 +33,7 @@ export default fp(
     server.on('error', error => {
       if (!('syscall' in error) || error.syscall !== 'accept') return
       if (shortageIn(error)) descriptors.refused()
-      else logger.error({ err: error }, 'A connection could not be accepted.')
+      else logger.error({ err: error }, 'Failed to accept a connection.')
     })
 
     /** The request that is being answered on a connection, if any. */

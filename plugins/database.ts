@@ -53,7 +53,7 @@ export default fp<DatabaseOptions>(
 async function logRowLevelSecurity(app: FastifyInstance): Promise<void> {
   const security = await rowLevelSecurityOf(app.database).catch(() => undefined)
   if (security?.gap !== undefined)
-    app.log.warn(`Row-level security does not hold requests to their workspace: ${security.gap}`)
+    app.log.warn(`Row-level security does not confine requests to their workspace: ${security.gap}`)
   else if (security)
     app.log.info(`Row-level security: on${security.role ? `, requests are ${security.role}` : ''}.`)
 }

@@ -29,7 +29,7 @@ export default fp<DescriptorsOptions>(
     } else if (room.streams < maxStreams) {
       logger.warn(
         { limit, streams: room.streams, maxStreams },
-        'There are file descriptors for fewer streams than MAX_STREAMS: further clients get `unavailable`. ' +
+        'This process has too few file descriptors for MAX_STREAMS: further clients get `unavailable`. ' +
           'Raise the limit of open files (ulimit -n, LimitNOFILE=), or lower MAX_STREAMS.',
       )
     }

@@ -33,7 +33,7 @@ export function problemOf(error: unknown): Problem {
   }
   const fault = databaseFault(error)
   if (fault) return faultProblem(fault.name, error)
-  return new Problem(500, 'internal', 'Something went wrong here. The request id finds it in our log.')
+  return new Problem(500, 'internal', 'The gateway failed. Its log has the reason, under the request id.')
 }
 
 /** Sent as text: a route's own response schemas must not filter the document. */

@@ -53,7 +53,7 @@ export default fp(
       const elsewhere = allowed.length > 0 && !allowed.some(candidate => candidate === method)
       if (!elsewhere) return new Problem(404, 'not-found', 'There is nothing at this path.')
       reply.header('allow', allowed.join(', '))
-      const detail = `This path does not take ${method}, but ${allowed.join(', ')}.`
+      const detail = `This path does not accept ${method}. Use ${allowed.join(' or ')}.`
       return new Problem(405, 'method-not-allowed', detail)
     })
     app.setNotFoundHandler((request, reply) => sendProblem(app.refusePath(request, reply), request, reply))

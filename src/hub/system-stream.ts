@@ -89,7 +89,7 @@ export class SystemStream {
         if (!this.#failing)
           logger[levelOf(error)](
             { err: error, stream: name },
-            'Failed to read a stream of the system; trying again until it succeeds.',
+            'Failed to read a system stream; trying again until it succeeds.',
           )
         this.#failing = true
       })

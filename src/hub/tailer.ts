@@ -218,7 +218,10 @@ export class Tailer {
     const seen = stream.head.position
     const bounds = await readBounds(this.#options.database, stream.id)
     if (this.#streams.get(stream.id) !== stream) return
-    this.#options.logger.warn({ stream: stream.id, seen, bounds }, 'The log does not continue where it was.')
+    this.#options.logger.warn(
+      { stream: stream.id, seen, bounds },
+      'The log does not continue at the head of a stream.',
+    )
     if (bounds) stream.restart(bounds.base.position > seen ? 'retention' : 'history-lost', bounds)
     else stream.onDeleted()
   }

@@ -26,7 +26,7 @@ export function requireTokenForm(token: string): void {
     throw tokenInvalid('its `typ` is not that of an access token')
   }
   if (STRANGE_HEADERS.some(name => Object.hasOwn(members, name))) {
-    throw tokenInvalid(`it must do without ${STRANGE_HEADERS.join(', ')} in its header`)
+    throw tokenInvalid(`its header must not contain ${STRANGE_HEADERS.join(', ')}`)
   }
 }
 
@@ -44,7 +44,7 @@ function membersOf(part: string): Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw tokenInvalid('it is not a JWT')
   }
-  if (namesTwice(text)) throw tokenInvalid('it names something twice')
+  if (namesTwice(text)) throw tokenInvalid('it has a member twice')
   return value as Record<string, unknown>
 }
 
