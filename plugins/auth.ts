@@ -72,7 +72,7 @@ export default fp<AuthOptions>(
         // A revoked caller counts as unauthenticated, so its requests are charged to the IP address's rate limit.
         await assertNotRevoked(caller)
         request.caller = caller
-        // The check at boot does not see routes that were registered before this plugin, so they stay closed.
+        // The check at boot cannot see routes that were registered before this plugin, so such a route stays closed.
         if (access === undefined) throw new Error(`${url} declares no config.access`)
         const needed = [access].flat()
         if (!allows(caller.role, needed)) throw roleTooLow(caller.role, needed)

@@ -39,7 +39,7 @@ export default fp(
       const { url = '', rawHeaders } = request.raw
       requireFewParts(url, rawHeaders)
       requireTarget(url)
-      // `protocol` is the word of the proxy that terminates TLS, if that proxy is trusted.
+      // A trusted proxy that terminates TLS reports the protocol.
       if (request.protocol === 'https') reply.header('strict-transport-security', HSTS)
     })
 

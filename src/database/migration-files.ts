@@ -8,7 +8,7 @@ import { runner } from 'node-pg-migrate'
 import type pg from 'pg'
 
 const MIGRATION = /^\d{4}_\w+\.sql$/
-/** The pattern of names that the runner ignores, as text: the runner takes no regular expression. */
+/** The pattern of names that the runner ignores, as text, because the runner takes no RegExp. */
 const ANYTHING_ELSE = `(?!${MIGRATION.source.slice(1)}).*`
 
 /** The names of the migrations in `folder`, without `.sql`, in order. Empty if there is no such folder. */

@@ -6,7 +6,7 @@
  * its fan-out group hands it payloads, and it takes those that continue its cursor (I4). When a payload fills the sink, it
  * leaves the group and catches up once the sink has drained: backpressure never makes anything queue for it.
  *
- * Whatever it writes continues the cursor by identity and without a gap. If nothing does, it looks for the cursor in the log
+ * All that it writes continues the cursor by identity and without a gap. If no event does, it looks for the cursor in the log
  * itself. If the log has lost the cursor, the subscription goes back to the last place that the client knows; if the log has
  * lost that place too, the client gets `reset`. While the log cannot be read, the stream stays open and retries the read.
  */

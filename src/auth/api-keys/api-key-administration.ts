@@ -100,7 +100,7 @@ export async function rotateKey(
       expiresAt: sameLife(old, now),
     })
     await rows.replaceKey(client, id, next.id, new Date(now + overlap * 1_000))
-    // The clocks of processes differ, so an end of now would not hold in all of them at once. A revocation does.
+    // The clocks of processes differ, so an end at this time would be late in some of them. A revocation is not.
     if (overlap === 0) await rows.revokeKey(client, id, author(origin))
     const details = { key: id, replaced_by: next.id, overlap_seconds: overlap }
     await recordAudit(client, { ...origin, action: 'key.rotated', details })

@@ -30,7 +30,7 @@ export async function createRevocation(
     throw invalid('Give exactly one of subject, token_id and workspace.')
   }
   if (workspace !== undefined && workspace !== origin.workspace) {
-    throw new Problem(404, 'not-found', 'You can revoke no workspace but your own. Name that one.')
+    throw new Problem(404, 'not-found', 'You can revoke only your own workspace. Name that one.')
   }
   // Formatted again: the schema accepts time offsets that Postgres does not.
   const end = expires_at === undefined ? null : new Date(expires_at)
