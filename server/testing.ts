@@ -18,11 +18,13 @@ export interface TestGateway {
   readonly url: string
   readonly databaseUrl: string
   readonly sluice: Sluice
-  /** A JWT for a principal, valid for an hour. */
+  /** A JWT for a principal, valid for an hour. Throws if the options replace `jwtSecret` by another kind of authentication. */
   token(principal?: { readonly id?: string; readonly workspace?: string; readonly role?: Role }): string
   /** Ends the gateway, and its Postgres if it started one. */
   close(): Promise<void>
 }
+
+export type TestGatewayOptions = Omit<SluiceOptions, 'name' | 'pool' | 'ownsServer'>
 
 type Role = Parameters<Sluice['signToken']>[0]['role']
 
@@ -33,14 +35,16 @@ const TOKEN_SECONDS = 3_600
  * Starts a gateway on a free port of 127.0.0.1.
  * @param options those of the plugin; without `databaseUrl` it starts an embedded Postgres in a temporary folder.
  */
-export async function startTestGateway(options: SluiceOptions = {}): Promise<TestGateway> {
+export async function startTestGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
   const database =
     options.databaseUrl === undefined
       ? await startTemporary()
       : { url: options.databaseUrl, close: async () => undefined }
   const app = Fastify({ ...serverOptions({ ownsServer: true }) })
   try {
-    await app.register(sluice, { jwtSecret: SECRET, rateLimitMax: 0, ...options, databaseUrl: database.url })
+    const { authenticate, jwtPublicKey, jwksUrl } = options
+    const jwtSecret = authenticate || jwtPublicKey || jwksUrl ? undefined : SECRET
+    await app.register(sluice, { jwtSecret, rateLimitMax: 0, ...options, databaseUrl: database.url })
     const url = await app.listen({ host: '127.0.0.1', port: 0 })
     return {
       url: `${url}${options.prefix ?? ''}`,
