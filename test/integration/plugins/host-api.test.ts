@@ -1,4 +1,6 @@
 /** What an application does with the gateway that it mounts: it hears events, revokes principals, and closes. */
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
@@ -6,13 +8,15 @@ import { type EventSubscription, type SluiceOptions, serverOptions, sluice } fro
 import type { FollowOptions, LogEvent, LogReset } from '../../../src/hub/follow-events.js'
 import { jobStream } from '../../../src/jobs/job.js'
 import { createDatabase } from '../../harness/database.js'
-import { create, finish, run, STORIES } from '../../harness/dialect-story.js'
+import { create, EDITOR, finish, run, STORIES } from '../../harness/dialect-story.js'
 import { openStream } from '../../harness/event-stream.js'
 import { as } from '../../harness/gateway.js'
 import { appendEvents, replaceTail } from '../../harness/hub.js'
 import { within } from '../../harness/patience.js'
 import { startProxy } from '../../harness/postgres-proxy.js'
+import { temporaryFolder } from '../../harness/server.js'
 import { bearer, SECRET, token } from '../../harness/tokens.js'
+import { watch } from '../../harness/transcript.js'
 import { until } from '../../harness/until.js'
 
 const PATIENCE_MS = 15_000
@@ -129,6 +133,26 @@ t.test('a revocation by one process ends streams in another within ten polls, wi
     t.match(stream.messages.at(-1), { event: 'auth-revoked' })
   }
   t.equal(there.app.sluice.clients().total, stays.length)
+})
+
+t.test('a link to an artifact carries the prefix, and opens without a token', async t => {
+  const { url: databaseUrl } = await createDatabase(t)
+  const artifactsDir = await temporaryFolder()
+  t.teardown(() => rm(artifactsDir, { recursive: true, force: true }))
+  await mkdir(join(artifactsDir, 'acme'))
+  await writeFile(join(artifactsDir, 'acme', 'report.txt'), 'All passed.')
+  const { gateway, url } = await host(t, { databaseUrl, artifactsDir })
+  const job = await create(gateway, STORIES.runs)
+  await run(gateway, STORIES.runs, job)
+  const artifact = { type: 'artifact', data: { name: 'report', path: 'report.txt' } }
+  await gateway.jobs.append(EDITOR, job.id, [artifact], { attempt: 1 })
+
+  const watched = await watch(t, `${url}/live${STORIES.runs.path(job.id)}`)
+  const [snapshot] = await watched.until(1)
+
+  const [link] = JSON.parse(snapshot?.data ?? '').run.artifacts
+  t.match(link.url, /^\/live\/api\/v1\/artifacts\/acme\/report\.txt\?/)
+  t.equal(await (await fetch(url + link.url)).text(), 'All passed.')
 })
 
 t.test('closing the application ends the streams of both gateways in it', async t => {
