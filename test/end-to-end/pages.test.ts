@@ -1,9 +1,11 @@
 /** The pages that a browser is shown by a gateway, under the policies that it sends with them. */
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
+import { startTestGateway } from '../../server/testing.js'
 import { openBrowser, withoutBrowser } from '../harness/browser.js'
+import { createDatabase } from '../harness/database.js'
 import { as, publish, startGateway } from '../harness/gateway.js'
-import { token } from '../harness/tokens.js'
+import { SECRET, token } from '../harness/tokens.js'
 
 const skip = withoutBrowser()
 
@@ -17,17 +19,24 @@ async function openPage(t: Test): Promise<{ page: Page; errors: string[] }> {
   return { page, errors }
 }
 
-t.test('the console follows the feed under its policy', { skip }, async t => {
-  const gateway = await startGateway(t)
-  const { page, errors } = await openPage(t)
+for (const prefix of ['', '/live']) {
+  t.test(`the console follows the feed under its policy, mounted at "${prefix}/"`, { skip }, async t => {
+    const { url: databaseUrl } = await createDatabase(t)
+    const gateway = await startTestGateway({ databaseUrl, prefix, jwtSecret: SECRET })
+    t.teardown(() => gateway.close())
+    const { page, errors } = await openPage(t)
 
-  await page.goto(`${gateway.url}/#token=${token({ role: 'editor' })}`)
-  await page.locator('#state').filter({ hasText: 'Live' }).waitFor()
-  await publish(gateway, { type: 'never.met.before', data: { order: 1 } })
-  await page.locator('.text').filter({ hasText: '{"order":1}' }).waitFor()
+    await page.goto(`${gateway.url}#token=${token({ role: 'editor' })}`)
+    await page.locator('#state').filter({ hasText: 'Live' }).waitFor()
+    await publish(gateway, { type: 'never.met.before', data: { order: 1 } })
+    await page.locator('.text').filter({ hasText: '{"order":1}' }).waitFor()
+    await page.click('#create button')
+    await page.locator('.text').filter({ hasText: 'created as part' }).waitFor()
 
-  t.strictSame(errors, [])
-})
+    t.equal(page.url(), `${gateway.url}/`, 'the token has left the address')
+    t.strictSame(errors, [])
+  })
+}
 
 t.test('the description of the API is shown, and tried out, under its policy', { skip }, async t => {
   const { url } = await startGateway(t)
