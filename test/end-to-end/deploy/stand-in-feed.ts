@@ -2,6 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import Fastify, { type FastifyRequest } from 'fastify'
 import type { Test } from 'tap'
+import caller from '../../../plugins/caller.js'
 import console from '../../../plugins/console.js'
 
 export interface StandInFeed {
@@ -39,6 +40,7 @@ export async function startStandInFeed(t: Test): Promise<StandInFeed> {
 
   const app = Fastify({ forceCloseConnections: true })
   t.teardown(() => app.close())
+  await app.register(caller)
   await app.register(console)
 
   app.get('/api/events', { config: { access: 'viewer' } }, async ({ query, headers }: FeedRequest, reply) => {
