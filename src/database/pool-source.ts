@@ -4,7 +4,14 @@
  * settings and parses its own values, so the application's connections are returned as they were.
  */
 import type pg from 'pg'
-import { beginning, createPool, type Database, getTypeParser, type PoolOptions } from './pool.js'
+import {
+  beginning,
+  createPool,
+  type Database,
+  getTypeParser,
+  type PoolOptions,
+  QUERY_TIMEOUT_MS,
+} from './pool.js'
 import { queryBy, transactional } from './pooler.js'
 import { pins } from './session.js'
 
@@ -22,7 +29,7 @@ export function openPool(source: PoolSource, options: Omit<PoolOptions, 'pooled'
 
 function borrowed(
   pool: pg.Pool,
-  { settings, queryTimeoutMs = 35_000 }: Omit<PoolOptions, 'pooled'>,
+  { settings, queryTimeoutMs = QUERY_TIMEOUT_MS }: Omit<PoolOptions, 'pooled'>,
 ): Database {
   const begin = beginning()
   const pinned = pins('transaction', settings)

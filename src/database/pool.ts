@@ -11,7 +11,7 @@ import { pins } from './session.js'
 const CONNECT_TIMEOUT_MS = 5_000
 const STATEMENT_TIMEOUT_MS = 30_000
 /** Longer than the server's own limit, which cancels cleanly; this one detects a server that no longer answers. */
-const QUERY_TIMEOUT_MS = 35_000
+export const QUERY_TIMEOUT_MS = 35_000
 /** The kernel detects a peer that disappeared silently, before the next request does. */
 const KEEP_ALIVE_DELAY_MS = 10_000
 

@@ -79,8 +79,6 @@ export interface Engine {
 }
 
 const DEFAULT_CONNECTIONS = 10
-/** Required by the hub, but without effect: the engine has no client subscriptions. */
-const HEARTBEAT_MS = 30_000
 const SILENT: EngineLogger = { debug() {}, info() {}, warn() {}, error() {} }
 
 /** @throws if the database cannot be reached or migrated. */
@@ -96,15 +94,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const readers = openReaders(source, logger)
   const tail = openTail(source, logger, () => tailer.wake('all'))
   const tailer: Tailer = new Tailer({ database: tail, bus, logger })
-  const maxStreams = () => Number.POSITIVE_INFINITY
-  const hub = new Hub({
-    database: readers,
-    tailer,
-    logger,
-    heartbeatMs: HEARTBEAT_MS,
-    maxAgeMs: 0,
-    maxStreams,
-  })
+  const hub = new Hub({ database: readers, tailer, logger })
   const publisher = new Publisher({ database: pool, onCommitted: wake })
   tailer.start()
   let closing: Promise<void> | undefined
