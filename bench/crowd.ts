@@ -11,7 +11,7 @@ const LISTENERS = fileURLToPath(new URL('./listeners.js', import.meta.url))
 const PATIENCE_MS = 180_000
 
 export interface CrowdOptions extends Partial<Omit<OpenOrder, 'kind' | 'clients'>> {
-  readonly server: Pick<Server, 'url' | 'path' | 'viewer'>
+  readonly server: Pick<Server, 'url' | 'path' | 'viewer' | 'greeting'>
 }
 
 export class Crowd {
@@ -24,6 +24,7 @@ export class Crowd {
       url: server.url,
       path: server.path,
       token: server.viewer,
+      greeting: server.greeting,
       clients,
       atOnce: 64,
       stalls: false,

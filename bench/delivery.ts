@@ -28,6 +28,8 @@ export interface Delivered {
   readonly requested: readonly number[]
   /** CPU that the server and the clients' process used meanwhile, in seconds. */
   readonly serverCpu: number
+  /** The server's, and its database's. */
+  readonly wholeCpu: number
   readonly clientsCpu: number
   readonly residentBytes: number
   readonly seconds: number
@@ -59,10 +61,12 @@ export async function deliver(plan: Plan): Promise<Delivered> {
     acknowledged.length = end
     const { cpuSeconds: clientsBefore } = await publishUntil(0, first)
     const serverBefore = await server.cpuSeconds()
+    const wholeBefore = await server.wholeCpuSeconds()
     const start = performance.now()
     await publishUntil(first, end)
     const elapsed = (performance.now() - start) / 1_000
     const serverCpu = (await server.cpuSeconds()) - serverBefore
+    const wholeCpu = (await server.wholeCpuSeconds()) - wholeBefore
     const residentBytes = await server.residentBytes()
     // Events of the warm-up have no start time, so they do not count.
     const { cpuSeconds, delays } = await crowd.report(
@@ -75,6 +79,7 @@ export async function deliver(plan: Plan): Promise<Delivered> {
       requested,
       seconds: elapsed,
       serverCpu,
+      wholeCpu,
       clientsCpu: cpuSeconds - clientsBefore,
       residentBytes,
     }

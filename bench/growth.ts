@@ -108,12 +108,13 @@ async function resumes(subject: Subject, events: number): Promise<number> {
   return percentile(sorted(samples), 50)
 }
 
-function firstEvent({ url, path, viewer }: Subject, first: number): Promise<void> {
+function firstEvent({ url, path, viewer, greeting }: Subject, first: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const listener: Listener = new Listener({
       url,
       path,
       token: viewer,
+      greeting,
       localAddress: '127.0.0.1',
       first,
       lastEventId: String(first),

@@ -16,6 +16,8 @@ export interface Target {
   readonly url: string
   readonly path: string
   readonly token: string
+  /** The text by which it knows that its stream is open. */
+  readonly greeting: string
 }
 
 export interface ListenerOptions extends Target {
@@ -97,7 +99,7 @@ export class Listener {
   #read(chunk: string): boolean {
     const text = this.#rest + chunk
     const at = now()
-    if (!this.#heard && text.includes('server.state')) {
+    if (!this.#heard && text.includes(this.#options.greeting)) {
       this.#heard = true
       this.#stalled = this.#options.stalls
       this.#opened()

@@ -1,15 +1,34 @@
 /** The resources that a process uses, read from /proc, so only on Linux. */
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 
 /** Clock ticks a second in /proc; fixed on Linux. */
 const TICKS = 100
 
 /** Seconds of CPU, user and system, since the process started. */
 export async function cpuSeconds(pid: number): Promise<number> {
+  const [user = 0, system = 0] = await ticksOf(pid)
+  return (user + system) / TICKS
+}
+
+/** The same for the process, its children, and the children that it has waited for. */
+export async function familyCpuSeconds(pid: number): Promise<number> {
+  const own = await ticksOf(pid)
+  const children = await Promise.all((await childrenOf(pid)).map(cpuSeconds))
+  return own.reduce((sum, ticks) => sum + ticks, 0) / TICKS + children.reduce((sum, cpu) => sum + cpu, 0)
+}
+
+async function childrenOf(pid: number): Promise<number[]> {
+  const threads = await readdir(`/proc/${pid}/task`)
+  const lists = threads.map(thread => readFile(`/proc/${pid}/task/${thread}/children`, 'utf8'))
+  return (await Promise.all(lists)).flatMap(list => list.split(' ').filter(Boolean).map(Number))
+}
+
+/** User and system time of the process, and of its children that have ended. */
+async function ticksOf(pid: number): Promise<number[]> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
-  // Behind the command's name, which may hold anything: fields 14 and 15 of proc(5).
+  // Behind the command's name, which may hold anything: fields 14 to 17 of proc(5).
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / TICKS
+  return fields.slice(11, 15).map(Number)
 }
 
 /** Bytes of resident memory of the process. */

@@ -12,6 +12,7 @@ import { growth } from './growth.js'
 import { idle } from './idle.js'
 import { latency } from './latency.js'
 import { memory } from './memory.js'
+import { peers } from './peers.js'
 import { publish } from './publish.js'
 import { replay } from './replay.js'
 import type { Row, Size } from './row.js'
@@ -29,9 +30,12 @@ const BENCHES: Readonly<Record<string, (size: Size) => Promise<Row[]>>> = {
   growth,
   access,
   foreign,
+  peers,
 }
+/** Measured only by name, because they take many minutes or need other servers. */
+const BY_NAME = new Set(['peers'])
 
-const USAGE = `Usage: npm run bench -- [name] [--full]      names: ${Object.keys(BENCHES).join(', ')}; default: all
+const USAGE = `Usage: npm run bench -- [name] [--full]      names: ${Object.keys(BENCHES).join(', ')}; default: all but ${[...BY_NAME].join(', ')}
 
   --full       takes longer: more clients, more events, more cases
   --help, -h   show this
@@ -64,7 +68,7 @@ function options(): { names: readonly string[]; size: Size } {
       leave(2, `There is no bench ${JSON.stringify(name)}.\n\n${USAGE}`)
     if (more.length > 0) leave(2, `There is one word too many.\n\n${USAGE}`)
     return {
-      names: name === undefined ? Object.keys(BENCHES) : [name],
+      names: name === undefined ? Object.keys(BENCHES).filter(known => !BY_NAME.has(known)) : [name],
       size: values.full ? 'full' : 'default',
     }
   } catch (error) {

@@ -11,9 +11,13 @@ export interface Server {
   /** Path of the event stream, and the token that it requires. */
   readonly path: string
   readonly viewer: string
+  /** The text by which a client knows that its stream is open. */
+  readonly greeting: string
   /** Publishes events `first`, `first + 1`, … with one request; resolves when they are stored. */
   publish(first: number, count?: number, padding?: string): Promise<void>
   cpuSeconds(): Promise<number>
+  /** CPU of the server and of its database. */
+  wholeCpuSeconds(): Promise<number>
   residentBytes(): Promise<number>
   close(): Promise<void>
 }
@@ -21,26 +25,50 @@ export interface Server {
 interface Running {
   readonly child: ChildProcess
   readonly url: string
+  /** Default: those of the gateway. */
+  readonly path?: string
+  readonly greeting?: string
   readonly viewer?: string
   readonly editor?: string
   /** The body of a publish; default: JSON. */
   readonly bodyOf?: (first: number, count: number, padding?: string) => string
+  /** Where and how it is sent; default: as to the gateway. */
+  readonly publishPath?: string
+  readonly headers?: Readonly<Record<string, string>>
+  /** The CPU of the server; default: of the process alone. */
+  readonly cpu?: (pid: number) => Promise<number>
+  /** The CPU of its database, in seconds; default: it has none. */
+  readonly databaseCpu?: () => Promise<number>
 }
 
-export function serverOf({ child, url, viewer = '', editor = '', bodyOf = jsonOf }: Running): Server {
+export function serverOf({
+  child,
+  url,
+  path = '/api/events',
+  greeting = 'server.state',
+  viewer = '',
+  editor = '',
+  bodyOf = jsonOf,
+  publishPath = path,
+  headers = { 'content-type': 'application/json' },
+  cpu = cpuSeconds,
+  databaseCpu = async () => 0,
+}: Running): Server {
   const pid = child.pid ?? 0
-  const headers = { authorization: `Bearer ${editor}`, 'content-type': 'application/json' }
+  const allHeaders = { authorization: `Bearer ${editor}`, ...headers }
   return {
     url,
-    path: '/api/events',
+    path,
     viewer,
+    greeting,
     async publish(first, count = 1, padding = PADDING) {
       const body = bodyOf(first, count, padding)
-      const response = await fetch(`${url}/api/events`, { method: 'POST', headers, body })
+      const response = await fetch(`${url}${publishPath}`, { method: 'POST', headers: allHeaders, body })
       const answer = await response.text()
-      if (response.status !== 201) throw new Error(`${response.status} ${answer}`)
+      if (!response.ok) throw new Error(`${response.status} ${answer}`)
     },
-    cpuSeconds: () => cpuSeconds(pid),
+    cpuSeconds: () => cpu(pid),
+    wholeCpuSeconds: async () => (await cpu(pid)) + (await databaseCpu()),
     residentBytes: () => residentBytes(pid),
     close: () => stop(child),
   }

@@ -9,8 +9,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import pg from 'pg'
 import { startEmbedded } from '../src/embedded-postgres/embedded-postgres.js'
 import { outputOf, start, stop } from './child.js'
+import { familyCpuSeconds } from './process-usage.js'
 import { type Server, serverOf } from './server.js'
 import type { Turns } from './turns.js'
 
@@ -58,12 +60,13 @@ export async function startSubject({
 }: SubjectOptions = {}): Promise<Subject> {
   const dataDir = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
   const database = await startEmbedded({ dataDir, settings, ...(onLog && { onLog }) })
+  const postmaster = await postmasterOf(database.url)
   const editor = tokenOf('demo', 'editor')
   const viewer = tokenOf('demo', 'viewer')
   let gateway: Running | undefined
   const run = async () => {
     gateway = await startGateway({ ...env, DATABASE_URL: database.url, DATA_DIR: dataDir }, watched)
-    return serverOf({ ...gateway, viewer, editor })
+    return serverOf({ ...gateway, viewer, editor, databaseCpu: () => familyCpuSeconds(postmaster) })
   }
   const close = async () => {
     if (gateway) await stop(gateway.child)
@@ -84,6 +87,19 @@ export async function startSubject({
   } catch (error) {
     await close()
     throw error
+  }
+}
+
+async function postmasterOf(url: string): Promise<number> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    const { rows } = await client.query(
+      `select split_part(pg_read_file('postmaster.pid'), e'\\n', 1)::int as pid`,
+    )
+    return rows[0].pid
+  } finally {
+    await client.end()
   }
 }
 
