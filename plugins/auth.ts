@@ -6,7 +6,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { assertNotExpired } from '../src/auth/credential-end.js'
-import { type Credentials, takeCredentials } from '../src/auth/credentials.js'
+import { type Credentials, carriesCredentials, takeCredentials } from '../src/auth/credentials.js'
 import { allows, type Principal, ROLES } from '../src/auth/principal.js'
 import { challenge, keyInvalid, roleTooLow, ticketInvalid, tokenInvalid } from '../src/auth/refusals.js'
 import { Problem } from '../src/problems/problem.js'
@@ -36,6 +36,10 @@ export interface AuthOptions {
   readonly principalOfTicket?:
     | ((ticket: string, reply: FastifyReply, address: string | undefined) => Promise<Principal>)
     | undefined
+  /** The principal of the request's stream cookie; undefined without one; a Problem if it is not valid. Default: there is none. */
+  readonly principalOfStreamCookie?:
+    | ((request: FastifyRequest, reply: FastifyReply) => Promise<Principal | undefined>)
+    | undefined
   /** Called for every refusal; must neither wait nor throw. */
   readonly onRefusal?:
     | ((request: FastifyRequest, problem: Problem, tried: Credentials | undefined) => void)
@@ -53,6 +57,7 @@ export default fp<AuthOptions>(
       principalOfToken = noTokens,
       principalOfKey = noKeys,
       principalOfTicket = noTickets,
+      principalOfStreamCookie = noStreamCookies,
       assertNotRevoked = noRevocations,
       onRefusal,
     } = given
@@ -96,16 +101,21 @@ export default fp<AuthOptions>(
       }
     })
 
-    /** Authenticates a request by its one credential. */
+    /** Authenticates a request by its one credential in a header or the query, or else by the cookie of the stream that it opens. */
     async function callerOf(request: FastifyRequest, reply: FastifyReply): Promise<Principal> {
       const isStream = request.routeOptions.config.stream !== undefined
-      if (authenticate && !(isStream && hasTicket(request))) return await authenticate(request)
-      const credentials = takeCredentials({
+      const sources = {
         rawHeaders: request.raw.rawHeaders,
         query: request.query,
         queryToken: queryToken && isStream,
         queryTicket: isStream,
-      })
+      }
+      if (!carriesCredentials(sources)) {
+        const follower = await principalOfStreamCookie(request, reply)
+        if (follower) return follower
+      }
+      if (authenticate && !(isStream && hasTicket(request))) return await authenticate(request)
+      const credentials = takeCredentials(sources)
       request.credentials = credentials
       switch (credentials.kind) {
         case 'token':
@@ -141,6 +151,8 @@ async function noKeys(): Promise<never> {
 }
 
 async function noRevocations(): Promise<void> {}
+
+async function noStreamCookies(): Promise<undefined> {}
 
 async function noTickets(): Promise<never> {
   throw ticketInvalid()

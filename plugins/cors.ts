@@ -15,10 +15,10 @@ const FLAG = 'corsPreflightEnabled'
 
 export default fp<CorsOptions>(
   async (app, { origins }) => {
-    await app.register(app.hasRequestDecorator(FLAG) ? inherited(cors) : cors, {
+    const listed = parseOrigins(origins)
+    const options: FastifyCorsOptions = {
       // A list, even of one: only then does every response carry `Vary: Origin`, which keeps caches from confusing origins.
-      origin: parseOrigins(origins),
-      credentials: true,
+      origin: listed,
       methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
       allowedHeaders: [
         'Accept',
@@ -46,6 +46,11 @@ export default fp<CorsOptions>(
       ],
       maxAge: PREFLIGHT_SECONDS,
       strictPreflight: false,
+    }
+    await app.register(app.hasRequestDecorator(FLAG) ? inherited(cors) : cors, {
+      // Cookies only for pages of a listed origin.
+      delegator: ({ headers }, done) =>
+        done(null, { ...options, credentials: listed.includes(headers.origin ?? '') }),
     })
   },
   { name: 'cors' },

@@ -52,6 +52,7 @@ import retention from './retention.js'
 import serverState from './server-state.js'
 import type { Settings } from './settings.js'
 import sse from './sse.js'
+import streamCookies from './stream-cookies.js'
 import streamParameters from './stream-parameters.js'
 import streamSlots from './stream-slots.js'
 import streamTickets from './stream-tickets.js'
@@ -107,6 +108,7 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
   await app.register(apiKeys)
   await app.register(access)
   await app.register(streamTickets)
+  await app.register(streamCookies)
   await app.register(failedAuthentications, { claims })
   if (keys) await app.register(tokens, { keys, claims })
   await app.register(auth, {
@@ -115,6 +117,7 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
     queryToken: config.QUERY_TOKEN === 'on',
     principalOfKey: (...given) => app.apiKeys.principalOf(...given),
     principalOfTicket: app.takeTicket,
+    principalOfStreamCookie: app.principalOfStreamCookie,
     onRefusal: app.noteRefusal,
     assertNotRevoked: principal => app.guard.assertNotRevoked(principal),
   })

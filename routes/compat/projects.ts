@@ -1,5 +1,6 @@
 /** /projects/:id: commands that a runner of the project executes, and the streams of their output. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { connected, remoteCommands } from '../../src/jobs/dialects/remote-commands.js'
 import { COMMAND_KIND, JobId, JobProject, NewJob } from '../../src/jobs/job.js'
@@ -23,6 +24,21 @@ const StreamOfCommand = Type.Object(
 
 const tags = ['remote commands']
 
+function pathOf(project: string): string {
+  return `/projects/${encodeURIComponent(project)}/events`
+}
+
+/** What a stream cookie opens: one command of one project. */
+function scopeOf(project: string, id: string): string {
+  return `${pathOf(project)}?stream_id=${id}`
+}
+
+/** Params and query have not been validated. */
+function scopeOfRequest({ params, query }: FastifyRequest): string | undefined {
+  const [project, id] = [Object(params).id, Object(query).stream_id]
+  return typeof project === 'string' && typeof id === 'string' ? scopeOf(project, id) : undefined
+}
+
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.post(
     '/projects/:id/shell',
@@ -40,7 +56,15 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     async (request, reply) => {
       const { command, timeout_ms = null } = request.body
       const given = { kind: COMMAND_KIND, project: request.params.id, payload: { command }, timeout_ms }
-      const job = await app.jobs.create(request.principal, given, 'queued', request.auditOrigin)
+      const { id: project } = request.params
+      const job = await app.jobs.create(
+        request.principal,
+        given,
+        'queued',
+        request.auditOrigin,
+        (on, { id }) =>
+          reply.giveStreamCookie(on, { scope: scopeOf(project, id), last: 'events', path: pathOf(project) }),
+      )
       return reply.code(201).send({ data: { id: job.id } })
     },
   )
@@ -48,7 +72,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.get(
     '/projects/:id/events',
     {
-      config: { access: 'viewer', stream: () => remoteCommands },
+      config: { access: 'viewer', stream: () => remoteCommands, streamCookie: scopeOfRequest },
       schema: {
         tags,
         operationId: 'followCommand',

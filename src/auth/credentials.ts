@@ -52,6 +52,21 @@ export function takeCredentials(sources: CredentialSources): Credentials {
   return { kind: 'token', text }
 }
 
+/** Whether a header or the query of the request carries a credential, valid or not. Takes nothing out of the query. */
+export function carriesCredentials({
+  rawHeaders,
+  query,
+  queryToken,
+  queryTicket = false,
+}: CredentialSources): boolean {
+  const names = [...(queryToken ? ['token'] : []), ...(queryTicket ? ['ticket'] : [])]
+  const inHeader = ['authorization', 'x-api-key'].some(name => valuesOf(rawHeaders, name).length > 0)
+  return (
+    inHeader ||
+    (typeof query === 'object' && query !== null && names.some(name => Object.hasOwn(query, name)))
+  )
+}
+
 /** The bearer token of an Authorization header; undefined if there is none or it is empty. */
 function bearerToken(authorization: string | undefined): string | undefined {
   return (authorization !== undefined && BEARER.exec(authorization)?.[1]) || undefined

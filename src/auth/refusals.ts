@@ -56,6 +56,13 @@ export function ticketInvalid(): Problem {
   return new Problem(401, 'ticket-invalid', detail)
 }
 
+/** The same for every fault, as for a ticket. */
+export function streamCookieInvalid(): Problem {
+  const detail =
+    'The cookie does not open this stream: it has expired, or its credentials have been revoked. Send a token or an API key.'
+  return new Problem(401, 'stream-cookie-invalid', detail)
+}
+
 /** URLs end up in histories, logs and `Referer`, and keys live too long for that. */
 export function keyInUrl(): Problem {
   const detail =
@@ -101,6 +108,7 @@ const BEARER_ERRORS: Readonly<Record<string, string>> = {
   'key-revoked': 'invalid_token',
   'key-expired': 'invalid_token',
   'ticket-invalid': 'invalid_token',
+  'stream-cookie-invalid': 'invalid_token',
   'two-credentials': 'invalid_request',
   'key-in-url': 'invalid_request',
   'role-too-low': 'insufficient_scope',

@@ -20,6 +20,7 @@ export async function createOnRecord(
   kind: string,
   origin: Origin | undefined,
   create: (on: Queryable) => Promise<Changed>,
+  alongside: (on: Queryable, job: Job) => Promise<void> = async () => {},
 ): Promise<Changed> {
   if (kind !== COMMAND_KIND || origin === undefined) return create(database)
   return inTransaction(database, async client => {
@@ -27,6 +28,7 @@ export async function createOnRecord(
     const { id, project, payload, timeout_ms } = changed.job
     const details = { job: id, project, command_sha256: fingerprint({ payload, project, timeout_ms }) }
     await recordAudit(client, { ...origin, action: 'command.started', details })
+    await alongside(client, changed.job)
     return changed
   })
 }

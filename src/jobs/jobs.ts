@@ -79,6 +79,7 @@ export class Jobs {
    * @param status `queued` for a runner, the default; `running` for a caller that executes it without a runner: it
    *   has no lease.
    * @param origin of the request: with it the audit log records a command, in the same transaction.
+   * @param alongside further work in that transaction, for a command with an origin.
    * @throws {Problem} 400 `data-too-deep`, 413 `payload-too-large`, 409 `stream-closed`.
    */
   async create(
@@ -86,11 +87,12 @@ export class Jobs {
     given: NewJob,
     status: 'queued' | 'running' = 'queued',
     origin?: Origin,
+    alongside?: (on: Queryable, job: Job) => Promise<void>,
   ): Promise<Job> {
     const { payload = {}, ...job } = { ...DEFAULTS, ...given }
     const text = jsonOf('payload', payload)
     const create = (on: Queryable) => rows.createJob(on, author, job, text, status === 'running')
-    return this.#commit(author, on => createOnRecord(on, job.kind, origin, create))
+    return this.#commit(author, on => createOnRecord(on, job.kind, origin, create, alongside))
   }
 
   /** Newest first, with the head of the workspace's feed. @throws {Problem} 400 `invalid-cursor`. */

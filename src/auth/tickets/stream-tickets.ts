@@ -6,7 +6,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { gateOf } from '../../database/fair-gate.js'
-import type { Database } from '../../database/pool.js'
+import type { Database, Queryable } from '../../database/pool.js'
 import { cidrOf } from '../../network/address-range.js'
 import { hashSecret } from '../api-keys/api-key-secret.js'
 import { type Credential, type Principal, ROLES } from '../principal.js'
@@ -18,6 +18,8 @@ const TICKET = /^[A-Za-z0-9_-]{43}$/
 const TO_SPEND_MS = 30_000
 /** Time for which a browser can reconnect with a spent ticket; less if the credentials end before. */
 const TO_RETURN_MS = 24 * 3_600_000
+/** Time for which a browser can follow a stream that it has requested; less if the credentials end before. */
+const TO_FOLLOW_MS = 7 * 24 * 3_600_000
 
 /** The workspace of a ticket is unknown before its look-up, so all look-ups share the connections of one workspace. */
 const UNKNOWN = ''
@@ -40,33 +42,12 @@ export class StreamTickets {
    * @throws {Problem} 401 `token-expired` if the credentials have ended.
    */
   async issue(principal: Principal, pathname: string): Promise<Ticket> {
-    const { id, workspace, role, credential, issuedAt, expiresAt } = principal
-    const left = Math.min(TO_SPEND_MS, expiresAt - Date.now())
-    if (left <= 0) throw tokenExpired()
+    const left = leftOf(principal, TO_SPEND_MS)
     const ticket = randomBytes(TICKET_BYTES).toString('base64url')
-    const statement = {
-      name: 'sluice-issue-ticket',
-      text: `insert into sluice.stream_tickets (hash, workspace, principal, role, credential_kind, credential_id,
-               issued_at, expires_at, path, good_until)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp() + $10 * interval '1 millisecond')
-             returning good_until`,
-      values: [
-        hashSecret(ticket),
-        workspace,
-        id,
-        role,
-        credential.kind,
-        credential.id ?? null,
-        issuedAt,
-        expiresAt,
-        pathname,
-        left,
-      ],
-    }
-    const { rows } = await gateOf(this.#database).run(workspace, () =>
-      this.#database.query<{ good_until: Date }>(statement),
+    const goodUntil = await gateOf(this.#database).run(principal.workspace, () =>
+      insertTicket(this.#database, principal, { ticket, path: pathname, left, browser: undefined }),
     )
-    return { ticket, expiresAt: rows[0]?.good_until ?? new Date() }
+    return { ticket, expiresAt: goodUntil }
   }
 
   /**
@@ -123,6 +104,68 @@ export class StreamTickets {
     if (!principal || principal.expiresAt <= Date.now()) throw ticketInvalid()
     return principal
   }
+}
+
+/**
+ * Stores a ticket that is bound to its browser from the start, because the browser gets it as a cookie. It opens `scope`, which
+ * no path of a request equals, so it is never valid as `?ticket=`.
+ * @param on the transaction that makes the stream.
+ * @returns the time for which the cookie is good, in milliseconds.
+ * @throws {Problem} 401 `token-expired` if the credentials have ended.
+ */
+export async function issueBound(
+  on: Queryable,
+  principal: Principal,
+  scope: string,
+  secret: string,
+): Promise<number> {
+  const left = leftOf(principal, TO_FOLLOW_MS)
+  await insertTicket(on, principal, { ticket: secret, path: scope, left, browser: secret })
+  return left
+}
+
+interface NewTicket {
+  readonly ticket: string
+  readonly path: string
+  /** Milliseconds until it ends. */
+  readonly left: number
+  /** The secret of the browser that it is bound to. */
+  readonly browser: string | undefined
+}
+
+/** @returns when the ticket ends. */
+async function insertTicket(
+  on: Queryable,
+  { id, workspace, role, credential, issuedAt, expiresAt }: Principal,
+  { ticket, path, left, browser }: NewTicket,
+): Promise<Date> {
+  const { rows } = await on.query<{ good_until: Date }>({
+    name: 'sluice-issue-ticket',
+    text: `insert into sluice.stream_tickets (hash, workspace, principal, role, credential_kind, credential_id,
+             issued_at, expires_at, path, good_until, browser_hash)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp() + $10 * interval '1 millisecond', $11)
+           returning good_until`,
+    values: [
+      hashSecret(ticket),
+      workspace,
+      id,
+      role,
+      credential.kind,
+      credential.id ?? null,
+      issuedAt,
+      expiresAt,
+      path,
+      left,
+      browser === undefined ? null : hashSecret(browser),
+    ],
+  })
+  return rows[0]?.good_until ?? new Date()
+}
+
+function leftOf({ expiresAt }: Principal, atMostMs: number): number {
+  const left = Math.min(atMostMs, expiresAt - Date.now())
+  if (left <= 0) throw tokenExpired()
+  return left
 }
 
 interface TicketRow {
