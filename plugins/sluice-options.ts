@@ -127,7 +127,7 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
 
   /** Milliseconds between heartbeats on a stream. Must be shorter than every proxy's read timeout. Default 30000. */
   readonly heartbeatMs?: number | undefined
-  /** Seconds after which a stream is ended, ± 10 %; the client reconnects and resumes. 0 = never. Default 3600. */
+  /** Seconds after which a stream is ended, ± 10 %; the client resumes. Streams of jobs are exempt. 0 = never. Default 3600. */
   readonly maxStreamAge?: number | undefined
   /** Days for which events of open-ended streams are kept. A client that returns later gets `reset`. 0 = forever. Default 30. */
   readonly retentionDays?: number | undefined

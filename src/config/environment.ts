@@ -199,7 +199,8 @@ export const Environment = Type.Object({
     default: 3_600,
     maximum: 2_147_483,
     description:
-      'Seconds after which the gateway ends a stream, ± 10 %; the client reconnects and resumes. 0 = never.',
+      'Seconds after which the gateway ends a stream, ± 10 %; the client reconnects and resumes. Streams of jobs are ' +
+      'exempt. 0 = never.',
   }),
   RETENTION_DAYS: Type.Number({
     default: 30,

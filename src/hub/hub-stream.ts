@@ -7,7 +7,7 @@
  * at the head, and takes nothing from that delivery.
  */
 import { randomUUID } from 'node:crypto'
-import type { Position, StoredEvent, StreamId } from '../log/event.js'
+import { FEED, type Position, type StoredEvent, type StreamId } from '../log/event.js'
 import type { Bounds, Head } from '../log/log.js'
 import type { TypeFilter } from '../log/type-filter.js'
 import type { Encoding } from '../sse/encoding.js'
@@ -64,6 +64,11 @@ export class HubStream implements TailedStream {
     this.head = head
     this.pacing = pacing
     this.#compareHead = compareHead
+  }
+
+  /** Whether the stream ends at some time, such as a job's. Its clients wait for that end, so the hub never ends it by age. */
+  get hasEnd(): boolean {
+    return this.kind !== FEED
   }
 
   /** Part of every cache key of this stream. It changes with each restart and verification, so older entries are not found. */

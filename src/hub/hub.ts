@@ -5,7 +5,6 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Database } from '../database/pool.js'
-import { FEED } from '../log/event.js'
 import type { TypeFilter } from '../log/type-filter.js'
 import type { Logger } from '../logging/logger.js'
 import { PeriodicLoop } from '../process/periodic-loop.js'
@@ -37,7 +36,7 @@ export interface HubOptions {
   readonly logger: Logger
   /** Time between heartbeats, for encodings without a time of their own. Default 30 s. */
   readonly heartbeatMs?: number
-  /** How long a subscription may last, ± 10 %. Default 0: as long as its permit. */
+  /** How long a subscription of a stream without an end may last, ± 10 %. Default 0: as long as its permit. */
   readonly maxAgeMs?: number
   /** Maximum number of subscriptions at this moment. Default: no limit. */
   maxStreams?(): number
@@ -128,8 +127,7 @@ export class Hub {
    */
   async isAtItsEnd(workspace: string, name: string, stream: HubStream, cursor: Cursor): Promise<boolean> {
     if (cursor.position < stream.head.position) return false
-    // A feed has no end.
-    if (!stream.closed && stream.kind === FEED) return false
+    if (!stream.closed && !stream.hasEnd) return false
     const found = await findStored(this.#options.database, workspace, name)
     return found !== undefined && found.closedAt !== null && isAt(cursor, found.head)
   }
@@ -148,7 +146,8 @@ export class Hub {
   }: Follow) {
     const { heartbeatMs, maxAgeMs, logger } = this.#options
     const now = Date.now()
-    const tooOldAt = maxAgeMs > 0 ? now + maxAgeMs * (0.9 + 0.2 * Math.random()) : Number.POSITIVE_INFINITY
+    const ages = maxAgeMs > 0 && !handle.stream.hasEnd
+    const tooOldAt = ages ? now + maxAgeMs * (0.9 + 0.2 * Math.random()) : Number.POSITIVE_INFINITY
     const subscription = new Subscription({
       stream: handle.stream,
       starts: this.starts,
