@@ -6,14 +6,19 @@
  *   Several CRs in a row count as one, and a CR alone at the start of a line ends nothing.
  * - The last line may lack an end.
  * - Invalid UTF-8 becomes U+FFFD, and the line is marked. Everything else stays, including colours (ESC) and NUL.
- * - A line of more than 16 KiB becomes several parts; each except the last is marked as continued.
+ * - A line of more than 16 KiB, or of more than 56 KiB in JSON, becomes several parts; each except the last is marked as
+ *   continued.
  * - The cost is linear in the number of bytes, even if a command writes them one by one.
  */
 import { isUtf8 } from 'node:buffer'
 import { GrowingBytes } from '../bytes/growing-bytes.js'
+import { endWithin } from '../bytes/json-text.js'
 
 /** Size of one part of a line in UTF-8, before it is encoded as JSON (which makes it at most six times longer). */
 export const MAX_LINE_BYTES = 16 * 1024
+/** Size of one part in JSON: many programs read lines of at most 64 KiB, and the part is the text of an event on a line. */
+export const MAX_JSON_BYTES = 56 * 1024
+const REPLACEMENT = '\ufffd'
 
 const LF = 0x0a
 const CR = 0x0d
@@ -49,11 +54,12 @@ export class LineSplitter {
       const end = Math.min(lf, cr)
       while (end - from > MAX_LINE_BYTES) {
         const cut = characterBorder(bytes, from + MAX_LINE_BYTES)
-        lines.push(lineOf(bytes.subarray(from, cut), true))
+        lines.push(...partsOf(bytes.subarray(from, cut), true))
         from = cut
       }
       if (end === bytes.length) break
-      if (this.#ends(bytes[end] === LF, end === from)) lines.push(lineOf(bytes.subarray(from, end), false))
+      if (this.#ends(bytes[end] === LF, end === from))
+        lines.push(...partsOf(bytes.subarray(from, end), false))
       from = end + 1
       if (end === lf) lf = indexOf(bytes, LF, from)
       else cr = indexOf(bytes, CR, from)
@@ -64,7 +70,7 @@ export class LineSplitter {
 
   /** The last line, if it has no end. */
   end(): Line[] {
-    return this.#open.length === 0 ? [] : [lineOf(this.#open.take(), false)]
+    return this.#open.length === 0 ? [] : partsOf(this.#open.take(), false)
   }
 
   /** Whether a line ends at this LF, or else CR; `empty` if nothing precedes it. */
@@ -75,8 +81,19 @@ export class LineSplitter {
   }
 }
 
-function lineOf(bytes: Buffer, continues: boolean): Line {
-  return { text: bytes.toString('utf8'), continues, ...(!isUtf8(bytes) && { replaced: true }) }
+/** Usually one: only text with many control characters is longer in JSON than a part may be. */
+function partsOf(bytes: Buffer, continues: boolean): Line[] {
+  const whole = bytes.toString('utf8')
+  const replaces = !isUtf8(bytes)
+  const parts: Line[] = []
+  for (let from = 0; from < whole.length || parts.length === 0; ) {
+    const end = endWithin(whole, from, MAX_JSON_BYTES)
+    const text = whole.slice(from, end)
+    const replaced = replaces && text.includes(REPLACEMENT)
+    parts.push({ text, continues: continues || end < whole.length, ...(replaced && { replaced }) })
+    from = end
+  }
+  return parts
 }
 
 /** The length if there is none. */

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { type Line, LineSplitter, MAX_LINE_BYTES } from '../../../src/runner/lines.js'
+import { type Line, LineSplitter, MAX_JSON_BYTES, MAX_LINE_BYTES } from '../../../src/runner/lines.js'
 import { byNight } from '../../harness/nightly.js'
 import { type Random, randomFrom } from '../../harness/random.js'
 
@@ -63,6 +63,30 @@ t.test('a long line is not cut within a character', async t => {
   t.equal(second?.text, '😀 and so on')
 })
 
+t.test('a line that is long in JSON is emitted in marked parts, each within the limit', async t => {
+  const line = '\x1b\0\0\0€'.repeat(2_340)
+
+  const lines = linesOf(`${line}\n${line}`)
+
+  const sizes = lines.map(({ text }) => Buffer.byteLength(JSON.stringify(text)) - 2)
+  t.ok(Buffer.byteLength(line) <= MAX_LINE_BYTES)
+  t.ok(Math.max(...sizes) <= MAX_JSON_BYTES && Math.max(...sizes) > MAX_JSON_BYTES - 12, `${sizes}`)
+  t.same(joined(lines), [line, line])
+  t.equal(lines.length, 4)
+})
+
+t.test('only the parts of a line in which bytes were replaced are marked', async t => {
+  const lines = linesOf(Buffer.concat([Buffer.alloc(MAX_LINE_BYTES - 1), Buffer.of(0xff)]))
+
+  t.same(
+    lines.map(({ continues, replaced }) => [continues, replaced]),
+    [
+      [true, undefined],
+      [false, true],
+    ],
+  )
+})
+
 t.test('a line without an end is not held back beyond its first part', async t => {
   const splitter = new LineSplitter()
 
@@ -79,13 +103,16 @@ t.test('the lines do not depend on where chunks begin and end', async t => {
 
     const lines = [...chunksOf(bytes, random).flatMap(chunk => splitter.push(chunk)), ...splitter.end()]
 
-    const parts = lines.filter(({ text }) => Buffer.byteLength(text) > 3 * MAX_LINE_BYTES)
+    const parts = lines.filter(
+      ({ text }) =>
+        Buffer.byteLength(JSON.stringify(text)) - 2 > Math.max(MAX_JSON_BYTES, 3 * MAX_LINE_BYTES),
+    )
     if (!same(joined(lines), expectedOf(bytes)) || parts.length > 0) t.fail(`seed ${seed}`)
   }
   t.pass(`${TEXTS} texts`)
 })
 
-function linesOf(text: string): Line[] {
+function linesOf(text: string | Buffer): Line[] {
   const splitter = new LineSplitter()
   return [...splitter.push(Buffer.from(text)), ...splitter.end()]
 }
@@ -131,7 +158,7 @@ function randomOutput(random: Random): Buffer {
     [0xc0, 0xaf],
     [0xed, 0xa0, 0x80],
   ]
-  const long = ['x', '€', '😀', '\x80', '\xf0\x80'].map(text =>
+  const long = ['x', '€', '😀', '\0', '\x1b"', '\x80', '\xf0\x80'].map(text =>
     Buffer.from(text, text < '\xff' ? 'latin1' : 'utf8'),
   )
   return Buffer.concat(
