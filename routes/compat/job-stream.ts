@@ -17,6 +17,8 @@ export interface JobFollow {
   readonly encoding: Encoding
   /** Whether the route shows this job; any other job is 404. Default: every job. */
   readonly shows?: (job: Job) => boolean
+  /** Called with a job that is shown; the function that it returns is called when the response has ended. */
+  readonly onFollowed?: (job: Job) => () => void
   /** Sent first, unless the client resumes after an event id. Default: nothing, and the events from the beginning. */
   readonly opening?: (snapshot: JobSnapshot) => Opening | Promise<Opening>
   /** Clients of one job in this process; default: only the limits of the process. */
@@ -26,7 +28,7 @@ export interface JobFollow {
 export function followJob(
   request: FastifyRequest,
   reply: FastifyReply,
-  { id, encoding, shows = () => true, opening, maxFollowers }: JobFollow,
+  { id, encoding, shows = () => true, onFollowed, opening, maxFollowers }: JobFollow,
 ): Promise<FastifyReply> {
   const { jobs } = request.server
   const { workspace } = request.principal
@@ -39,6 +41,7 @@ export function followJob(
     async opening() {
       const snapshot = await jobs.snapshot(workspace, id)
       if (!shows(snapshot.job)) throw notFound('job')
+      if (onFollowed && !reply.raw.closed) reply.raw.once('close', onFollowed(snapshot.job))
       return resumed === undefined && opening ? opening(snapshot) : { frames: [] }
     },
   })

@@ -2,7 +2,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
-import { connected, remoteCommands } from '../../src/jobs/dialects/remote-commands.js'
+import { CommandStarts } from '../../src/jobs/dialects/command-starts.js'
+import { connected, remoteCommandsOf } from '../../src/jobs/dialects/remote-commands.js'
 import { COMMAND_KIND, JobId, JobProject, NewJob } from '../../src/jobs/job.js'
 import { Command } from '../../src/runner/command.js'
 import { EVENT_STREAM } from '../stream-responses.js'
@@ -40,6 +41,9 @@ function scopeOfRequest({ params, query }: FastifyRequest): string | undefined {
 }
 
 const routes: FastifyPluginAsyncTypebox = async app => {
+  const starts = new CommandStarts()
+  const encoding = remoteCommandsOf(starts)
+
   app.post(
     '/projects/:id/shell',
     {
@@ -72,7 +76,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.get(
     '/projects/:id/events',
     {
-      config: { access: 'viewer', stream: () => remoteCommands, streamCookie: scopeOfRequest },
+      config: { access: 'viewer', stream: () => encoding, streamCookie: scopeOfRequest },
       schema: {
         tags,
         operationId: 'followCommand',
@@ -85,7 +89,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     (request, reply) =>
       followJob(request, reply, {
         id: request.query.stream_id,
-        encoding: remoteCommands,
+        encoding,
+        onFollowed: job => starts.follow(job),
         shows: ({ kind, project }) => kind === COMMAND_KIND && project === request.params.id,
         opening: ({ job }) => ({ frames: [connected(job)] }),
       }),

@@ -6,6 +6,7 @@
 import type { StoredEvent } from '../log/event.js'
 import type { Bounds } from '../log/log.js'
 import type { Encoding, Notice } from '../sse/encoding.js'
+import { dispatches } from '../sse/frame.js'
 import { Payload } from '../sse/payload.js'
 import { retryMs } from '../sse/retry.js'
 import type { Sink } from '../sse/sink.js'
@@ -114,7 +115,8 @@ export class ClientOutput {
     const place = this.#idFrom === 'none' ? {} : { id: cursorId(cursor) }
     if (this.#idFrom !== 'none') this.#known = cursor
     const block = this.#encoding.notice({ ...notice, ...place })
-    this.#writeBlocks([block], ending ? this.#encoding.retry(retryMs()) : this.#retry)
+    if (!ending) this.#writeBlocks([block])
+    else if (block) this.#write([this.#encoding.retry(retryMs()), block])
   }
 
   heartbeat(heartbeats: Heartbeats, cursor: Cursor): void {
@@ -128,11 +130,15 @@ export class ClientOutput {
     heartbeats.write(this.#sink, this.#encoding, own)
   }
 
-  /** Writes blocks, of which the first must have data; writes nothing if all of them are empty. */
-  #writeBlocks(blocks: readonly (Buffer | undefined)[], retry = this.#retry): void {
-    if (!blocks.some(block => block?.length)) return
+  /** Writes blocks, with the `retry` field in the first one that has data. */
+  #writeBlocks(blocks: readonly (Buffer | undefined)[]): void {
+    const first = blocks.findIndex(block => block !== undefined && dispatches(block))
+    if (first < 0) {
+      this.#write(blocks)
+      return
+    }
+    this.#write([...blocks.slice(0, first), this.#retry, ...blocks.slice(first)])
     this.#retry = undefined
-    this.#write([retry, ...blocks])
   }
 
   #write(parts: readonly (Buffer | undefined)[]): void {

@@ -36,6 +36,11 @@ export function retryField(ms: number): Buffer {
   return Buffer.from(`retry: ${count(ms)}\n`)
 }
 
+/** Whether clients receive a message for the block, and not only its id, its comment or nothing. */
+export function dispatches(block: Buffer): boolean {
+  return block.includes('\ndata:') || block.subarray(0, 'data:'.length).toString() === 'data:'
+}
+
 function lines(field: string, text: string): string {
   if (!text.includes('\n') && !text.includes('\r')) return `${field} ${text}\n`
   return text

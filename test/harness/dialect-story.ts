@@ -5,7 +5,7 @@ import type { Position } from '../../src/log/event.js'
 import { formatEventId } from '../../src/log/event-id.js'
 
 export const EDITOR = { id: 'ada', workspace: 'acme' }
-const RUNNER = { id: 'build-7', workspace: 'acme' }
+export const RUNNER = { id: 'build-7', workspace: 'acme' }
 
 export interface Story {
   readonly name: string

@@ -24,12 +24,16 @@ export async function transcriptOf(stream: EventStream): Promise<string> {
 
 /** What differs from one run to the next: checks of ids, UUIDs, times, delays, signatures. */
 export function masked(text: string): string {
-  return text
-    .replace(/\b(\d+)\.[a-z2-7]{6}\b/g, '$1.check')
-    .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, 'uuid')
-    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'time')
-    .replace(/^retry: \d+$/gm, 'retry: ms')
-    .replace(/expires=\d+&signature=[\w-]+/g, 'expires=seconds&signature=hmac')
+  return (
+    text
+      .replace(/\b(\d+)\.[a-z2-7]{6}\b/g, '$1.check')
+      .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, 'uuid')
+      .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'time')
+      .replace(/^retry: \d+$/gm, 'retry: ms')
+      // The duration of a command that was cancelled; a runner reports its own.
+      .replace(/"duration_ms":\d+,"reason"/g, '"duration_ms":ms,"reason"')
+      .replace(/expires=\d+&signature=[\w-]+/g, 'expires=seconds&signature=hmac')
+  )
 }
 
 export function golden(name: string): string {

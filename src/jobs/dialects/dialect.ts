@@ -27,6 +27,8 @@ export interface Fault {
   readonly message: string
   /** Stable, kebab-case. */
   readonly code: string
+  /** Whether the client misses events: the code is the reason of a `reset`. */
+  readonly lost?: true
 }
 
 /** The data of a terminal event (migrations/0010_jobs.sql). */
@@ -75,6 +77,15 @@ export function named(event: string, data: object): SseMessage {
   return { event, data: JSON.stringify(data) }
 }
 
+/**
+ * A fault for clients that take an event `error` for the end of the job: a comment, which no client acts on. After it the
+ * stream goes on, or the response ends and the client reconnects. Only if events are lost does the client receive an event,
+ * `reset`, because nothing else would show it.
+ */
+export function silentFault({ message, code, lost }: Fault): SseMessage {
+  return { comment: message, ...(lost && named('reset', { reason: code })) }
+}
+
 export function frame(message: SseMessage): Buffer {
   return Buffer.from(encodeMessage(message))
 }
@@ -104,6 +115,7 @@ function faultIn(notice: Notice): Fault | undefined {
       return {
         message: 'Events are missing here: the log does not go on after the last one. Load the state again.',
         code: notice.data.reason,
+        lost: true,
       }
     case 'unavailable': {
       const { reason } = notice.data

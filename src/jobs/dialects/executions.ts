@@ -2,7 +2,7 @@
 import type { StoredEvent } from '../../log/event.js'
 import type { SseMessage } from '../../sse/frame.js'
 import { isTerminal } from '../job.js'
-import { type Dialect, encodingOf, endingOf, named, numbersOf } from './dialect.js'
+import { type Dialect, encodingOf, endingOf, named, numbersOf, silentFault } from './dialect.js'
 
 /** The events that the stream itself sends about the execution; reported events of such a type are dropped. */
 export const EXECUTION_TYPES = ['execution-start', 'execution-complete', 'execution-cancelled'] as const
@@ -20,7 +20,7 @@ const dialect = {
     const own = type.startsWith('job.') || EXECUTION_TYPES.some(name => name === type)
     return own ? undefined : { event: type, data }
   },
-  fault: fault => named('error', fault),
+  fault: silentFault,
 } satisfies Dialect
 
 export const executions = encodingOf(dialect)

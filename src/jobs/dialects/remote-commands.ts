@@ -1,39 +1,57 @@
-/** The dialect for remote commands: `connected`, lines of output, and how the command ended. */
+/**
+ * The dialect for remote commands: `connected`, lines of output, other events under their own names, and how the command
+ * ended. Its clients take `error` for the end of the command, so no fault of the stream is an `error`. Many of them read
+ * lines of at most 64 KiB, so no event is longer than 60 KiB.
+ */
 import type { StoredEvent } from '../../log/event.js'
+import { RESERVED_PREFIX } from '../../log/event-catalogue.js'
+import type { Encoding } from '../../sse/encoding.js'
 import type { SseMessage } from '../../sse/frame.js'
 import { isTerminal, type Job } from '../job.js'
-import { type Dialect, encodingOf, endingOf, frame, named } from './dialect.js'
+import { outcomeOf } from './command-outcome.js'
+import type { CommandStarts } from './command-starts.js'
+import { type Dialect, encodingOf, endingOf, frame, named, silentFault } from './dialect.js'
+import { shortened } from './short-data.js'
 
-const dialect = {
-  name: 'remote-commands',
-  heartbeatMs: 15_000,
-  heartbeat: named('heartbeat', {}),
-  message(event) {
-    if (event.type === 'output') return { event: 'output', data: event.data }
-    return isTerminal(event.type) ? outcome(event) : undefined
-  },
-  fault: ({ message }) => named('error', { message }),
-} satisfies Dialect
+/** All fields of an event together, as they are sent. */
+export const MAX_EVENT_BYTES = 60 * 1024
+const OTHER_FIELDS_BYTES = 256
 
-export const remoteCommands = encodingOf(dialect)
+/** The messages of the stream itself; reported events of such a type are not shown. */
+const OWN_TYPES: ReadonlySet<string> = new Set(['connected', 'complete', 'error', 'heartbeat', 'reset'])
+
+/** @param starts of the commands whose streams have this encoding. */
+export function remoteCommandsOf(starts: CommandStarts): Encoding {
+  const dialect = {
+    name: 'remote-commands',
+    heartbeatMs: 15_000,
+    heartbeat: named('heartbeat', {}),
+    message(event) {
+      const said = event.type.startsWith(RESERVED_PREFIX) ? ofJob(event, starts) : reported(event)
+      if (said?.data === undefined) return said
+      return { ...said, data: shortened(said.data, MAX_EVENT_BYTES - OTHER_FIELDS_BYTES) }
+    },
+    fault: silentFault,
+  } satisfies Dialect
+  return encodingOf(dialect)
+}
 
 export function connected({ id, status }: Job): Buffer {
   return frame(named('connected', { stream_id: id, status }))
 }
 
-/** A command that ran to its end has an exit code, 0 or not; every other end is an error. */
-function outcome(event: StoredEvent): SseMessage {
-  const { status, result } = endingOf(event)
-  const { exit_code, duration_ms = null, timed_out } = result ?? {}
-  const ended = typeof exit_code === 'number' && timed_out !== true
-  if (ended && status !== 'cancelled') return named('complete', { exit_code, duration_ms })
-  return named('error', { message: whyNot(status, result) })
+function reported({ type, data }: StoredEvent): SseMessage | undefined {
+  return OWN_TYPES.has(type) ? undefined : { event: type, data }
 }
 
-function whyNot(status: Job['status'], result: Job['result']): string {
-  if (status === 'cancelled') return 'The command was cancelled.'
-  if (status === 'interrupted') return 'The command was interrupted: its runner was lost too often.'
-  if (result?.timed_out === true) return 'The command took longer than it may, and was ended.'
-  if (typeof result?.signal === 'string') return `The command was ended by ${result.signal}.`
-  return typeof result?.error === 'string' ? result.error : 'The command could not be run.'
+/** Of the events about the job itself, clients receive only the end. */
+function ofJob(event: StoredEvent, starts: CommandStarts): SseMessage | undefined {
+  const { type } = event
+  const at = event.at.getTime()
+  const ending = endingOf(event)
+  const { job_id: id, attempt } = ending
+  if (isTerminal(type)) return outcomeOf(ending, starts.ranMs(id, attempt, at))
+  if (type === `${RESERVED_PREFIX}started`) starts.note(id, attempt, at)
+  if (type === `${RESERVED_PREFIX}requeued`) starts.note(id, attempt, undefined)
+  return undefined
 }

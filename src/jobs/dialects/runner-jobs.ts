@@ -9,7 +9,7 @@ const dialect = {
   heartbeat: { comment: 'ping' },
   // Only the stream itself may send its last message.
   message: ({ type, data }) => (type === COMPLETE ? undefined : { event: type, data }),
-  fault: fault => named('error', fault),
+  fault: ({ message, code }) => named('error', { message, code }),
   farewell(event) {
     const { job_id, status } = endingOf(event)
     return named(COMPLETE, { job_id, status })

@@ -25,7 +25,7 @@ const dialect = {
     if (type.startsWith(RESERVED_PREFIX) || OWN_TYPES.has(type)) return undefined
     return { data: typed(type, data) }
   },
-  fault: fault => unnamed({ type: 'error', ...fault }),
+  fault: ({ message, code }) => unnamed({ type: 'error', message, code }),
 } satisfies Dialect
 
 export const runs = encodingOf(dialect)

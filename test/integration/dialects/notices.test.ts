@@ -1,12 +1,14 @@
 import t from 'tap'
+import { CommandStarts } from '../../../src/jobs/dialects/command-starts.js'
 import { executions } from '../../../src/jobs/dialects/executions.js'
-import { remoteCommands } from '../../../src/jobs/dialects/remote-commands.js'
+import { remoteCommandsOf } from '../../../src/jobs/dialects/remote-commands.js'
 import { runnerJobs } from '../../../src/jobs/dialects/runner-jobs.js'
 import { runs } from '../../../src/jobs/dialects/runs.js'
 import type { Position, StoredEvent } from '../../../src/log/event.js'
 import type { Encoding, Notice } from '../../../src/sse/encoding.js'
 import { matchesGolden } from '../../harness/transcript.js'
 
+const remoteCommands = remoteCommandsOf(new CommandStarts())
 const DIALECTS = [runnerJobs, runs, remoteCommands, executions]
 
 const NOTICES: readonly Notice[] = [
@@ -79,27 +81,20 @@ t.test('the message of a run is its stored data, with the type of the event befo
   )
 })
 
-t.test('a command that did not finish is an error with the reason', async t => {
-  const cases: [status: string, result: object | null, message: string][] = [
-    ['cancelled', null, 'The command was cancelled.'],
-    ['interrupted', null, 'The command was interrupted: its runner was lost too often.'],
-    ['failed', { exit_code: null, signal: 'SIGKILL' }, 'The command was ended by SIGKILL.'],
-    ['failed', { exit_code: 143, timed_out: true }, 'The command took longer than it may, and was ended.'],
-    ['failed', { error: 'There is no folder /srv/app.' }, 'There is no folder /srv/app.'],
-    ['failed', null, 'The command could not be run.'],
-  ]
+t.test(
+  'an event `error` never speaks of a fault of the stream, where clients take it for the end',
+  async t => {
+    for (const dialect of [remoteCommands, executions]) {
+      const faults = NOTICES.filter(({ name }) => name !== 'heartbeat').map(notice => ({
+        notice,
+        told: dialect.notice(notice)?.toString() ?? '',
+      }))
 
-  for (const [status, result, message] of cases) {
-    const data = JSON.stringify({ job_id: 'x', status, result, attempt: 1 })
-    const expected = `id: 1.aaaaaa\nevent: error\ndata: ${JSON.stringify({ message })}\n\n`
-    t.equal(told(remoteCommands, `job.${status}`, data), expected)
-  }
-  const failed = JSON.stringify({ job_id: 'x', status: 'failed', result: { exit_code: 2 }, attempt: 1 })
-  t.match(
-    told(remoteCommands, 'job.failed', failed),
-    'event: complete\ndata: {"exit_code":2,"duration_ms":null}',
-  )
-})
+      const wrong = faults.filter(({ told }) => !told.startsWith(': ') || /^event: (?!reset$)/m.test(told))
+      t.same(wrong, [], dialect.name)
+    }
+  },
+)
 
 function told(encoding: Encoding, type: string, data: string): string {
   const event: StoredEvent = {

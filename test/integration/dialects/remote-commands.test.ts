@@ -1,7 +1,10 @@
 import t from 'tap'
-import { create, EDITOR, play, STORIES } from '../../harness/dialect-story.js'
+import { createDatabase } from '../../harness/database.js'
+import { create, EDITOR, finish, play, RUNNER, run, STORIES } from '../../harness/dialect-story.js'
 import { as, startGateway } from '../../harness/gateway.js'
+import { startProxy } from '../../harness/postgres-proxy.js'
 import { watch } from '../../harness/transcript.js'
+import { until } from '../../harness/until.js'
 
 const story = STORIES['remote-commands']
 
@@ -82,6 +85,94 @@ t.test('a project may have any name of one line', async t => {
 
   t.ok(await stream.ended())
   t.equal(stream.messages.at(-1)?.event, 'complete')
+})
+
+t.test(
+  'while the database is away a client gets a comment, and later every line and the exit code',
+  async t => {
+    const { url: databaseUrl } = await createDatabase(t)
+    const proxy = await startProxy(t, databaseUrl)
+    const elsewhere = await startGateway(t, { databaseUrl })
+    const { url } = await startGateway(t, { databaseUrl: proxy.url })
+    const job = await create(elsewhere.app, story)
+    const stream = await watch(t, url + story.path(job.id))
+    await stream.until(1)
+
+    await proxy.unplug()
+    await run(elsewhere.app, story, job)
+    await finish(elsewhere.app, story, job)
+    await until('the fault', () => /^: The database cannot be reached/m.test(stream.text()))
+    const newcomer = await watch(t, url + story.path(job.id))
+    t.ok(await newcomer.ended())
+    await proxy.plugIn()
+
+    t.ok(await stream.ended())
+    t.same(
+      stream.messages.map(({ event }) => event),
+      ['connected', 'output', 'output', 'complete'],
+    )
+    t.match(newcomer.text(), /^retry: \d+\n: The database cannot be reached. Come back in a moment.\n\n$/)
+  },
+)
+
+t.test(
+  'a cancelled command has the duration of its last attempt, for clients of any time and process',
+  async t => {
+    const { app, url, databaseUrl } = await startGateway(t)
+    const other = await startGateway(t, { databaseUrl })
+    const job = await create(app, story)
+    const path = story.path(job.id)
+    const [early] = [await watch(t, url + path)]
+    await run(app, story, job)
+    await early.until(2, 'output')
+    const resumed = await watch(t, other.url + path, early.messages.at(-1)?.id)
+
+    await app.jobs.cancel(EDITOR, job.id)
+
+    const late = await watch(t, other.url + path)
+    const streams = [early, resumed, late]
+    for (const stream of streams) t.ok(await stream.ended())
+    // The job says when it started, and so does its event, a moment later.
+    const { rows } = await app.database.query<{ longest: number; shortest: number }>(
+      `select extract(epoch from e.at - j.started_at)::float8 * 1000 as longest,
+        extract(epoch from e.at - s.at)::float8 * 1000 as shortest
+      from sluice.jobs j join sluice.events s using (stream_id) join sluice.events e using (stream_id)
+      where s.type = 'job.started' and e.type = 'job.cancelled'`,
+    )
+    const { longest = 0, shortest = 0 } = rows[0] ?? {}
+    const found = streams.map(({ messages }) => JSON.parse(messages.at(-1)?.data ?? ''))
+    const wrong = found.filter(
+      ({ exit_code, reason, duration_ms: ms }) =>
+        exit_code !== 143 || reason !== 'cancelled' || !(ms >= shortest - 1 && ms <= longest + 1),
+    )
+    t.same(wrong, [], `the job ran for ${shortest} to ${longest} ms`)
+    t.ok(shortest > 1)
+  },
+)
+
+t.test('a command that was cancelled in the queue is an error, unless it had started before', async t => {
+  const { app, url } = await startGateway(t)
+  const [never, before] = [await create(app, story), await create(app, story)]
+  await app.jobs.cancel(EDITOR, never.id)
+  const claim = { runner: RUNNER.id, projects: ['website'], kinds: ['command'] }
+  const claimed = await app.jobs.claim(RUNNER, claim, new AbortController().signal)
+  await app.jobs.handBack(RUNNER, before.id, 1)
+  await app.jobs.cancel(EDITOR, before.id)
+
+  const ends = await Promise.all(
+    [never, before].map(async ({ id }) => {
+      const stream = await watch(t, url + story.path(id))
+      t.ok(await stream.ended())
+      const { event, data = '' } = stream.messages.at(-1) ?? {}
+      return [event, JSON.parse(data)]
+    }),
+  )
+
+  t.equal(claimed?.id, before.id)
+  t.strictSame(ends, [
+    ['error', { message: 'The command was cancelled before it started.' }],
+    ['complete', { exit_code: 143, duration_ms: 0, reason: 'cancelled' }],
+  ])
 })
 
 function shell(url: string, project: string, body: object, role: 'viewer' | 'editor' = 'editor') {
