@@ -22,6 +22,8 @@ import streamRenewalRoutes from '../routes/stream-renewals.js'
 import streamTicketRoutes from '../routes/stream-tickets.js'
 import { principalOfHost } from '../src/auth/host-principal.js'
 import { ACCESS_KEPT_DAYS } from '../src/auth/revocations/revocation-stream.js'
+import { roleNames } from '../src/auth/role-names.js'
+import { claimPath } from '../src/config/claim-path.js'
 import type { Config } from '../src/config/config.js'
 import { HTTP_LIMITS } from '../src/http/http-limits.js'
 import access from './access.js'
@@ -176,8 +178,9 @@ async function registerRoutes(app: FastifyInstance, settings: Settings): Promise
 
 function claimRules(config: Config) {
   return {
-    workspaceClaim: config.JWT_WORKSPACE_CLAIM,
-    roleClaim: config.JWT_ROLE_CLAIM,
+    workspaceClaim: claimPath(config.JWT_WORKSPACE_CLAIM),
+    roleClaim: claimPath(config.JWT_ROLE_CLAIM),
+    roles: roleNames(config),
     issuer: config.JWT_ISSUER,
     audience: config.JWT_AUDIENCE,
   }

@@ -2,6 +2,7 @@
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify'
 import type pg from 'pg'
 import type { HostPrincipal } from '../src/auth/host-principal.js'
+import type { Role } from '../src/auth/principal.js'
 import type { Bus } from '../src/bus/bus.js'
 import type { ConfigOptions } from '../src/config/options.js'
 import type { MemoryReading } from '../src/limits/process-memory.js'
@@ -89,10 +90,17 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
   readonly jwtIssuer?: string | undefined
   /** Required value of the claim `aud`. Unset, the claim is not checked. */
   readonly jwtAudience?: string | undefined
-  /** Name of the claim that holds the workspace. Default `workspace`. */
+  /**
+   * The claim that holds the workspace: a name; a path such as `app.tenant`; or a JSON array of names, as text. A text with `:`
+   * or `/`, such as a URL, is one name. Default `workspace`.
+   */
   readonly jwtWorkspaceClaim?: string | undefined
-  /** Name of the claim that holds the role. Default `role`. */
+  /** The claim that holds the role, or an array of roles, of which the highest counts. Written like the former. Default `role`. */
   readonly jwtRoleClaim?: string | undefined
+  /** Roles of the role names of another system, such as `{ owner: 'admin' }`. Own names keep their meaning unless they are mapped. */
+  readonly jwtRoleMap?: Readonly<Record<string, Role>> | undefined
+  /** Role of tokens whose role is missing or has no entry in the map. Unset, they are refused. */
+  readonly jwtDefaultRole?: Role | undefined
   /** Workspace whose admins alone may switch maintenance, which affects all workspaces. Unset, every admin may. */
   readonly operatorWorkspace?: string | undefined
   /** Whether stream routes accept a token as `?token=`. URLs leak into histories and logs. Default true. */

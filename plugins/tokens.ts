@@ -7,6 +7,8 @@ import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Principal } from '../src/auth/principal.js'
 import { tokenRefusal } from '../src/auth/refusals.js'
+import { nameOfRole } from '../src/auth/role-names.js'
+import { withClaim } from '../src/auth/tokens/claims.js'
 import { createKeySet } from '../src/auth/tokens/key-set.js'
 import type { Keys } from '../src/auth/tokens/keys.js'
 import { CLOCK_TOLERANCE_MS, type ClaimRules, principalOf } from '../src/auth/tokens/token.js'
@@ -71,11 +73,14 @@ export default fp<TokensOptions>(
 
     app.decorate('signToken', ({ id, workspace, role }, lifetimeSeconds) => {
       if (keys.kind !== 'secret') throw new Error('A public key cannot sign tokens.')
-      const { workspaceClaim, roleClaim, issuer, audience } = claims
-      return app.jwt.sluice.sign(
-        { sub: id, [workspaceClaim]: workspace, [roleClaim]: role, iss: issuer, aud: audience },
-        { algorithm: 'HS256', expiresIn: lifetimeSeconds },
-      )
+      const { workspaceClaim, roleClaim, roles, issuer, audience } = claims
+      const name = nameOfRole(role, roles)
+      if (name === undefined) throw new Error(`The role map leaves no name for the role ${role}. Add one.`)
+      const named = withClaim({ sub: id, iss: issuer, aud: audience }, workspaceClaim, workspace)
+      return app.jwt.sluice.sign(withClaim(named, roleClaim, name), {
+        algorithm: 'HS256',
+        expiresIn: lifetimeSeconds,
+      })
     })
   },
   { name: 'tokens', dependencies: ['request-caller'] },

@@ -2,7 +2,9 @@
 import type { Static } from 'typebox'
 import Value from 'typebox/value'
 import { proxyFaults } from '../network/trusted-proxies.js'
+import { claimPathFault } from './claim-path.js'
 import { Environment } from './environment.js'
+import { parseRoleMap } from './role-map.js'
 import { type Setting, settingFault, settingText, settingValue } from './setting.js'
 
 export type Config = Readonly<Static<typeof Environment>>
@@ -45,7 +47,7 @@ function contradictionsIn(config: Config): string[] {
       'ARTIFACTS_DIR needs ARTIFACTS_SECRET here: a public key verifies tokens, but cannot sign links.',
     )
   }
-  faults.push(...proxyFaults(config.TRUSTED_PROXIES))
+  faults.push(...proxyFaults(config.TRUSTED_PROXIES), ...claimFaults(config))
   if (config.NODE_ENV !== 'production') return faults
   if (config.DATABASE_URL === undefined) {
     faults.push('DATABASE_URL is not set. In production set it to your own database: postgres://….')
@@ -54,6 +56,14 @@ function contradictionsIn(config: Config): string[] {
     faults.push('No JWT key is set. In production set JWT_SECRET, JWT_PUBLIC_KEY or JWKS_URL.')
   }
   return faults
+}
+
+function claimFaults({ JWT_WORKSPACE_CLAIM, JWT_ROLE_CLAIM, JWT_ROLE_MAP = '' }: Config): string[] {
+  return [
+    claimPathFault('JWT_WORKSPACE_CLAIM', JWT_WORKSPACE_CLAIM) ?? [],
+    claimPathFault('JWT_ROLE_CLAIM', JWT_ROLE_CLAIM) ?? [],
+    parseRoleMap(JWT_ROLE_MAP).faults,
+  ].flat()
 }
 
 function hasPublicKey({ JWT_PUBLIC_KEY, JWKS_URL }: Config): boolean {

@@ -102,13 +102,28 @@ export const Environment = Type.Object({
   JWT_WORKSPACE_CLAIM: Type.String({
     default: 'workspace',
     minLength: 1,
-    description: 'Name of the claim that holds the workspace.',
+    description:
+      'The claim that holds the workspace: a name; a path such as `app.tenant`; or a JSON array of names. A text with `:` or `/`, such as a URL, is one name.',
   }),
   JWT_ROLE_CLAIM: Type.String({
     default: 'role',
     minLength: 1,
-    description: 'Name of the claim that holds the role.',
+    description:
+      'The claim that holds the role, or an array of roles, of which the highest counts. Written like `JWT_WORKSPACE_CLAIM`, such as `realm_access.roles`.',
   }),
+  JWT_ROLE_MAP: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description:
+        'Roles of the role names of another system, in tokens and imported keys: `owner=admin,member=editor`, or the same as a JSON object. Own names keep their meaning unless they are mapped.',
+    }),
+  ),
+  JWT_DEFAULT_ROLE: Type.Optional(
+    Type.Enum(['viewer', 'editor', 'admin', 'runner'], {
+      description:
+        'Role of tokens and imported keys whose role is missing or has no entry in the map. Unset, they are refused.',
+    }),
+  ),
   OPERATOR_WORKSPACE: Type.Optional(
     Type.String({
       minLength: 1,

@@ -4,6 +4,7 @@
  */
 import { type Config, ConfigError, readConfig } from './config.js'
 import { Environment } from './environment.js'
+import { parseRoleMap } from './role-map.js'
 
 /** Variables of the process alone: its server, its address, its log and its embedded database. */
 export const PROCESS_VARIABLES = [
@@ -25,11 +26,13 @@ type CamelCase<Name extends string> = Name extends `${infer Head}_${infer Tail}`
 
 type Value<Name extends Variable> = Name extends 'CORS_ORIGINS'
   ? readonly string[]
-  : Exclude<Config[Name], undefined> extends 'on' | 'off'
-    ? boolean
-    : Exclude<Config[Name], undefined>
+  : Name extends 'JWT_ROLE_MAP'
+    ? Readonly<Record<string, NonNullable<Config['JWT_DEFAULT_ROLE']>>>
+    : Exclude<Config[Name], undefined> extends 'on' | 'off'
+      ? boolean
+      : Exclude<Config[Name], undefined>
 
-/** `RATE_LIMIT_MAX` is `rateLimitMax`; `on` and `off` are true and false; lists are arrays. */
+/** `RATE_LIMIT_MAX` is `rateLimitMax`; `on` and `off` are true and false; lists are arrays, and the role map an object. */
 export type ConfigOptions = { readonly [Name in Variable as CamelCase<Name>]?: Value<Name> | undefined }
 
 /** `RATE_LIMIT_MAX` → `rateLimitMax`. */
@@ -63,11 +66,13 @@ export function optionsOf(config: Config): ConfigOptions {
 function textOf(value: unknown): string | undefined {
   if (value === undefined) return undefined
   if (typeof value === 'boolean') return value ? 'on' : 'off'
-  return Array.isArray(value) ? value.join(',') : String(value)
+  if (Array.isArray(value)) return value.join(',')
+  return typeof value === 'object' ? JSON.stringify(value) : String(value)
 }
 
 function optionValue(name: string, value: unknown): unknown {
   if (name === 'CORS_ORIGINS') return String(value).split(',').filter(Boolean)
+  if (name === 'JWT_ROLE_MAP') return Object.fromEntries(parseRoleMap(String(value)).roles)
   return value === 'on' || value === 'off' ? value === 'on' : value
 }
 

@@ -18,7 +18,7 @@ import validation from '../../plugins/validation.js'
 import type { Keys } from '../../src/auth/tokens/keys.js'
 import type { ClaimRules } from '../../src/auth/tokens/token.js'
 import { logOptions, requestId } from '../../src/logging/http-log.js'
-import { SECRET } from './tokens.js'
+import { CLAIMS, SECRET } from './tokens.js'
 
 const FORTNIGHT_MS = 14 * 24 * 3_600_000
 
@@ -78,7 +78,7 @@ export async function guardedApp(test: Test, options: GuardedOptions = {}) {
     addressMax: options.rateLimitAddressMax ?? max,
     windowMs: options.rateWindowMs ?? FORTNIGHT_MS,
   })
-  const claims = { workspaceClaim: 'workspace', roleClaim: 'role', ...options.claims }
+  const claims = { ...CLAIMS, ...options.claims }
   await app.register(tokens, { keys: options.keys ?? SECRET_KEYS, claims })
   await app.register(auth, { principalOfToken: app.verifyToken, queryToken: options.queryToken ?? true })
 

@@ -3,8 +3,16 @@
  * make most of them.
  */
 import { constants, createHmac, type KeyObject, sign } from 'node:crypto'
+import type { ClaimRules } from '../../src/auth/tokens/token.js'
 
 export const SECRET = 'a secret for tests, 32 characters and more'
+
+/** The rules of a gateway without settings. */
+export const CLAIMS: ClaimRules = {
+  workspaceClaim: ['workspace'],
+  roleClaim: ['role'],
+  roles: { map: new Map(), otherwise: undefined },
+}
 
 /** Claims that are fine in every respect; override one to make a token bad in that one. */
 export function goodClaims(claims: object = {}): object {

@@ -56,16 +56,21 @@ function parse(text: string): unknown {
   }
 }
 
-/** Whether a JSON object has two members with the same name. RFC 7519 §4 does not say which one counts. */
+/**
+ * Whether an object of the JSON text, at any depth, has two members with the same name. RFC 7519 §4 does not say which one
+ * counts, and the role may be a nested claim.
+ */
 function namesTwice(json: string): boolean {
-  const names = new Set<unknown>()
-  let depth = 0
+  const outer: Set<unknown>[] = []
+  let names = new Set<unknown>()
   let last = ''
   for (const [piece] of json.matchAll(PIECES)) {
-    if (piece === '{' || piece === '[') depth++
-    else if (piece === '}' || piece === ']') depth--
+    if (piece === '{' || piece === '[') {
+      outer.push(names)
+      names = new Set()
+    } else if (piece === '}' || piece === ']') names = outer.pop() ?? names
     else if (piece !== ':') last = piece
-    else if (depth === 1) {
+    else {
       const name: unknown = JSON.parse(last)
       if (names.has(name)) return true
       names.add(name)

@@ -1,7 +1,10 @@
 /** Turns the claims of a verified token into a Principal, or refuses them with a Problem. */
+import type { ClaimPath } from '../../config/claim-path.js'
 import { WORKSPACE_PATTERN } from '../../log/event.js'
-import { type Principal, ROLES, type Role } from '../principal.js'
+import { type Principal, ROLES } from '../principal.js'
 import { tokenInvalid } from '../refusals.js'
+import { type RoleNames, roleNamed } from '../role-names.js'
+import { claimAt, shownPath } from './claims.js'
 
 /** Tolerated clock difference. A token is accepted this long after its `exp`, by requests but not by streams. */
 export const CLOCK_TOLERANCE_MS = 5_000
@@ -12,10 +15,11 @@ const SUBJECT = /^[^\p{Cc}\p{Cs}]{1,256}$/u
 
 /** The claims that a token needs besides `exp` and `sub`. */
 export interface ClaimRules {
-  /** Name of the claim that holds the workspace. */
-  readonly workspaceClaim: string
-  /** Name of the claim that holds the role. */
-  readonly roleClaim: string
+  /** The claim that holds the workspace. */
+  readonly workspaceClaim: ClaimPath
+  /** The claim that holds the role, or an array of roles. */
+  readonly roleClaim: ClaimPath
+  readonly roles: RoleNames
   /** Required `iss`; undefined accepts every issuer that has the key. */
   readonly issuer?: string | undefined
   /** Value that `aud` must contain; undefined does not check `aud`. */
@@ -24,11 +28,11 @@ export interface ClaimRules {
 
 /** @throws {Problem} 401 `token-invalid`, with the name of the claim. */
 export function principalOf(claims: object, rules: ClaimRules): Principal {
-  const claim = (name: string): unknown => Reflect.get(claims, name)
+  const claim = (name: string): unknown => claimAt(claims, [name])
   const id = claim('sub')
   const exp = claim('exp')
-  const workspace = claim(rules.workspaceClaim)
-  const role = claim(rules.roleClaim)
+  const workspace = claimAt(claims, rules.workspaceClaim)
+  const role = roleNamed(claimAt(claims, rules.roleClaim), rules.roles)
   const issuedAt = claim('iat')
   const tokenId = claim('jti')
 
@@ -46,9 +50,14 @@ export function principalOf(claims: object, rules: ClaimRules): Principal {
     throw tokenInvalid('`aud` does not name this gateway')
   }
   if (typeof workspace !== 'string' || !WORKSPACE.test(workspace)) {
-    throw tokenInvalid(`\`${rules.workspaceClaim}\` is required: 1 to 128 letters, digits and . _ : @ -`)
+    throw tokenInvalid(
+      `${shownPath(rules.workspaceClaim)} is required: 1 to 128 letters, digits and . _ : @ -`,
+    )
   }
-  if (!isRole(role)) throw tokenInvalid(`\`${rules.roleClaim}\` must be one of ${ROLES.join(', ')}`)
+  if (role === undefined) {
+    const mapped = rules.roles.map.size > 0 ? ', or a name in the role map of this gateway' : ''
+    throw tokenInvalid(`${shownPath(rules.roleClaim)} must be one of ${ROLES.join(', ')}${mapped}`)
+  }
   // Revocations concern tokens issued before them, so a token from the future would outlast them.
   if (typeof issuedAt === 'number' && issuedAt * 1000 > Date.now() + CLOCK_TOLERANCE_MS) {
     throw tokenInvalid('its time of issue (`iat`) is in the future')
@@ -61,8 +70,4 @@ export function principalOf(claims: object, rules: ClaimRules): Principal {
     issuedAt: typeof issuedAt === 'number' && Number.isFinite(issuedAt) ? issuedAt * 1000 : 0,
     credential: { kind: 'token', id: typeof tokenId === 'string' ? tokenId : undefined },
   }
-}
-
-function isRole(value: unknown): value is Role {
-  return ROLES.some(role => role === value)
 }

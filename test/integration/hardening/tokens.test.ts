@@ -222,7 +222,8 @@ const TWISTED: readonly Attack[] = [
     0,
     3,
     true,
-    ['admin'],
+    [['admin']],
+    ['Admin'],
     { admin: true },
     null,
   ].map(role =>

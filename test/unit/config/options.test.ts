@@ -53,10 +53,16 @@ t.test('options and variables stand for the same configuration', async t => {
     CORS_ORIGINS: 'https://a.example,https://b.example',
     HEARTBEAT_MS: '5000',
     BUS_NOTIFY: 'on',
+    JWT_ROLE_MAP: '{"owner":"admin","cn=qa,ou=web":"viewer"}',
   }
   const config = readConfig(env)
 
   t.strictSame(configOf(optionsOf(config)), config)
   t.match(optionsOf(config), { queryToken: false, corsOrigins: ['https://a.example', 'https://b.example'] })
+  t.match(optionsOf(config), { jwtRoleMap: { owner: 'admin', 'cn=qa,ou=web': 'viewer' } })
   t.throws(() => configOf({ maxStreams: 0 }), /^maxStreams is "0"/)
+  t.throws(
+    () => configOf({ jwtRoleMap: { owner: 'admin', '': 'viewer' } }),
+    /^jwtRoleMap: the entry "=\\"viewer\\"" is wrong/,
+  )
 })

@@ -9,7 +9,7 @@ import rateLimit from '../../../plugins/rate-limit.js'
 import tokens from '../../../plugins/tokens.js'
 import { ROLES } from '../../../src/auth/principal.js'
 import { guardedApp } from '../../harness/guarded-app.js'
-import { bearer, SECRET, token } from '../../harness/tokens.js'
+import { bearer, CLAIMS, SECRET, token } from '../../harness/tokens.js'
 
 t.test('a role that is too low gets a 403 that names both roles', async t => {
   const app = await guardedApp(t)
@@ -182,7 +182,7 @@ t.test('a route from before the check stays shut', async t => {
   app.get('/early', async () => 'secret')
   await app.register(tokens, {
     keys: { kind: 'secret', secret: SECRET, algorithms: ['HS256'] },
-    claims: { workspaceClaim: 'workspace', roleClaim: 'role' },
+    claims: CLAIMS,
   })
   await app.register(auth, { principalOfToken: app.verifyToken, queryToken: true })
 

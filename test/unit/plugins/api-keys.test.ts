@@ -7,7 +7,7 @@ import rateLimit from '../../../plugins/rate-limit.js'
 import tokens from '../../../plugins/tokens.js'
 import { addressNotAllowed } from '../../../src/auth/refusals.js'
 import { logOptions } from '../../../src/logging/http-log.js'
-import { bearer, SECRET, token } from '../../harness/tokens.js'
+import { bearer, CLAIMS, SECRET, token } from '../../harness/tokens.js'
 
 const KEY = `slk_0123456789ab_${'s'.repeat(43)}`
 
@@ -24,7 +24,7 @@ async function hostApp(test: Test, trustProxy: FastifyServerOptions['trustProxy'
   await app.register(rateLimit, { max: 0, addressMax: 0 })
   await app.register(tokens, {
     keys: { kind: 'secret', secret: SECRET, algorithms: ['HS256'] },
-    claims: { workspaceClaim: 'workspace', roleClaim: 'role' },
+    claims: CLAIMS,
   })
   await app.register(auth, {
     principalOfToken: app.verifyToken,

@@ -5,6 +5,7 @@ import { CLOCK_TOLERANCE_MS } from '../../../src/auth/tokens/token.js'
 import { guardedApp } from '../../harness/guarded-app.js'
 import {
   bearer,
+  CLAIMS,
   goodClaims,
   SECRET,
   secondsFromNow,
@@ -190,7 +191,13 @@ t.test('a public key accepts only tokens of its own algorithms', async t => {
 
 t.test('a signed token works with the configured issuer, audience and claim names', async t => {
   const app = await guardedApp(t, {
-    claims: { workspaceClaim: 'ws', roleClaim: 'may', issuer: 'https://id.example', audience: 'sluice' },
+    claims: {
+      ...CLAIMS,
+      workspaceClaim: ['ws'],
+      roleClaim: ['may'],
+      issuer: 'https://id.example',
+      audience: 'sluice',
+    },
   })
   await app.ready()
 

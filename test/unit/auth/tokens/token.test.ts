@@ -1,8 +1,9 @@
 import t from 'tap'
 import { principalOf } from '../../../../src/auth/tokens/token.js'
-import { goodClaims } from '../../../harness/tokens.js'
+import { claimPath } from '../../../../src/config/claim-path.js'
+import { CLAIMS, goodClaims } from '../../../harness/tokens.js'
 
-const RULES = { workspaceClaim: 'workspace', roleClaim: 'role' }
+const RULES = CLAIMS
 
 t.test('claims become a principal that expires at `exp`', async t => {
   const principal = principalOf(goodClaims({ exp: 2_000_000_000, iat: 1_700_000_000, jti: 't-1' }), RULES)
@@ -27,14 +28,47 @@ t.test('`iat` must not be in the future, within the clock tolerance', async t =>
 })
 
 t.test('claims may have other names, even those of properties that every object has', async t => {
-  const rules = { workspaceClaim: 'https://sluice.example/workspace', roleClaim: 'constructor' }
+  const workspace = 'https://sluice.example/workspace'
+  const rules = { ...RULES, workspaceClaim: claimPath(workspace), roleClaim: claimPath('constructor') }
 
-  const principal = principalOf(goodClaims({ [rules.workspaceClaim]: 'globex', constructor: 'admin' }), rules)
+  const principal = principalOf(goodClaims({ [workspace]: 'globex', constructor: 'admin' }), rules)
 
   t.match(principal, { workspace: 'globex', role: 'admin' })
-  t.throws(() => principalOf(goodClaims({ [rules.workspaceClaim]: 'globex' }), rules), {
-    code: 'token-invalid',
-  })
+  t.throws(() => principalOf(goodClaims({ [workspace]: 'globex' }), rules), { code: 'token-invalid' })
+})
+
+t.test('claims may be nested, and only members of the token count', async t => {
+  const rules = {
+    ...RULES,
+    workspaceClaim: claimPath('app.tenant'),
+    roleClaim: claimPath('realm_access.roles'),
+  }
+  const claims = { app: { tenant: 'globex' }, realm_access: { roles: ['offline_access', 'editor'] } }
+
+  t.match(principalOf(goodClaims(claims), rules), { workspace: 'globex', role: 'editor' })
+  for (const bad of [
+    { 'realm_access.roles': ['admin'], realm_access: undefined },
+    { realm_access: ['editor'] },
+    { realm_access: { roles: { editor: true } } },
+    { realm_access: 'roles' },
+    { realm_access: null },
+    { app: { tenant: ['globex'] } },
+    { app: Object.create({ tenant: 'globex' }) },
+  ]) {
+    t.throws(
+      () => principalOf(goodClaims({ ...claims, ...bad }), rules),
+      { code: 'token-invalid' },
+      JSON.stringify(bad),
+    )
+  }
+  t.throws(
+    () =>
+      principalOf(goodClaims(claims), { ...rules, roleClaim: claimPath('realm_access.constructor.name') }),
+    {
+      code: 'token-invalid',
+      detail: /`realm_access\.constructor\.name` must be one of viewer, editor, admin, runner\./,
+    },
+  )
 })
 
 t.test('`aud` may be a list with the audience in it, and `iss` must equal the issuer', async t => {
@@ -84,7 +118,9 @@ t.test('a missing or bad claim is named in a 401', async t => {
     ['role', undefined],
     ['role', 'owner'],
     ['role', 'Viewer'],
-    ['role', ['viewer']],
+    ['role', ['owner', ['viewer'], { viewer: true }]],
+    ['role', { 0: 'viewer', length: 1 }],
+    ['role', true],
   ]
 
   for (const [claim, value] of bad) {
