@@ -169,7 +169,7 @@ async function registerRoutes(app: FastifyInstance, settings: Settings): Promise
     await app.register(runnerJobRoutes)
   }
   if (parts.runs) {
-    await app.register(runRoutes, { links })
+    await app.register(runRoutes, { links, maxListeners: config.MAX_STREAMS_PER_RUN })
     await app.register(artifactRoutes, { folder: config.ARTIFACTS_DIR, links })
   }
   if (parts.commands) await app.register(projectRoutes)

@@ -125,6 +125,8 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
   readonly maxStreamsPerWorkspace?: number | undefined
   /** Open streams per IP address and process, counted in the same way. 0 = unlimited. Default 2000. */
   readonly maxStreamsPerAddress?: number | undefined
+  /** Open streams of one run per process, beyond which clients are asked to retry. 0 = unlimited. Default 50. */
+  readonly maxStreamsPerRun?: number | undefined
   /** Streams per workspace in the database, not counting the streams of jobs. 0 = unlimited. Default 10000. */
   readonly maxStoredStreamsPerWorkspace?: number | undefined
 

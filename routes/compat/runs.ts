@@ -1,27 +1,72 @@
 /** GET /api/v1/runs/:runId/events: the stream of a job for clients that want its whole state first, then each change. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import type { ArtifactLinks } from '../../src/jobs/artifacts.js'
-import { openRun } from '../../src/jobs/dialects/run-snapshot.js'
+import { openRun, type RunSources, readRun } from '../../src/jobs/dialects/run-snapshot.js'
+import { Run } from '../../src/jobs/dialects/run-state.js'
 import { runs } from '../../src/jobs/dialects/runs.js'
 import { JobId } from '../../src/jobs/job.js'
+import { formatEventId } from '../../src/log/event-id.js'
 import { EVENT_STREAM } from '../stream-responses.js'
 import { DialectQuery, followJob } from './job-stream.js'
 
-/** The most clients that may follow one run in one process. */
-const MAX_LISTENERS = 50
+export interface RunRoutesOptions {
+  readonly links: ArtifactLinks | undefined
+  /** The most clients that may follow one run in this process; 0: any number. */
+  readonly maxListeners: number
+}
 
-const routes: FastifyPluginAsyncTypebox<{ links: ArtifactLinks | undefined }> = async (app, { links }) => {
+const Params = Type.Object({ runId: JobId })
+const ReadRun = Type.Object(Run.properties, {
+  additionalProperties: true,
+  description: 'The run.',
+  headers: {
+    'x-sluice-head': Type.String({
+      description: 'The event id of the newest event that the response includes. Follow the run from there.',
+    }),
+  },
+})
+
+const tags = ['runs']
+
+const routes: FastifyPluginAsyncTypebox<RunRoutesOptions> = async (app, { links, maxListeners }) => {
+  app.get(
+    '/api/v1/runs/:runId',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        operationId: 'getRun',
+        summary: 'Get a run',
+        description: 'The same object as `run` in the first message of its stream, for clients that poll.',
+        params: Params,
+        response: { 200: ReadRun },
+      },
+    },
+    async (request, reply) => {
+      const snapshot = await app.jobs.snapshot(request.principal.workspace, request.params.runId)
+      const run = await readRun(sourcesFor(request), snapshot)
+      const { position, eventId } = snapshot.head
+      reply.headers({
+        'x-sluice-head': formatEventId(position, eventId),
+        'cache-control': 'private, no-cache',
+      })
+      return run
+    },
+  )
+
   app.get(
     '/api/v1/runs/:runId/events',
     {
       config: { access: 'viewer', stream: () => runs },
       schema: {
-        tags: ['runs'],
+        tags,
         operationId: 'followRun',
         summary: 'Follow a run to its end',
-        description: `At most ${MAX_LISTENERS} clients per process can follow a run; further ones are asked to retry.`,
-        params: Type.Object({ runId: JobId }),
+        description:
+          'MAX_STREAMS_PER_RUN clients per process can follow a run; further ones are asked to retry.',
+        params: Params,
         querystring: DialectQuery,
         response: EVENT_STREAM,
       },
@@ -30,15 +75,16 @@ const routes: FastifyPluginAsyncTypebox<{ links: ArtifactLinks | undefined }> = 
       followJob(request, reply, {
         id: request.params.runId,
         encoding: runs,
-        maxFollowers: MAX_LISTENERS,
-        opening(snapshot) {
-          const { workspace, credential } = request.principal
-          const key = credential.kind === 'key' ? credential.id : undefined
-          const link = links && ((path: string) => links.sign(workspace, path, Date.now(), key))
-          return openRun({ database: app.database, workspace, link }, snapshot)
-        },
+        ...(maxListeners > 0 && { maxFollowers: maxListeners }),
+        opening: snapshot => openRun(sourcesFor(request), snapshot),
       }),
   )
+
+  function sourcesFor({ principal: { workspace, credential } }: FastifyRequest): RunSources {
+    const key = credential.kind === 'key' ? credential.id : undefined
+    const link = links && ((path: string) => links.sign(workspace, path, Date.now(), key))
+    return { database: app.database, workspace, link }
+  }
 }
 
 export default routes

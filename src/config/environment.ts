@@ -188,6 +188,11 @@ export const Environment = Type.Object({
     default: 2_000,
     description: 'Open streams per IP address and process, counted in the same way. 0 = unlimited.',
   }),
+  MAX_STREAMS_PER_RUN: Whole({
+    default: 50,
+    description:
+      'Open streams of one run per process, beyond which `GET /api/v1/runs/:runId/events` asks clients to retry. 0 = unlimited.',
+  }),
   MAX_STORED_STREAMS_PER_WORKSPACE: Whole({
     default: 10_000,
     description:

@@ -4,6 +4,7 @@ import type { NewEvent } from '../log/event.js'
 import { dataOf, isDeeperThan } from '../log/new-event.js'
 import { Problem } from '../problems/problem.js'
 import { MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH } from './job.js'
+import { assertReportable } from './stream-types.js'
 
 /** A checked event; `data` is its JSON text. */
 export interface PreparedEvent {
@@ -32,8 +33,10 @@ export function jsonOf(what: 'payload' | 'result', value: Readonly<Record<string
 
 /**
  * Checks an event for a job's stream.
+ * @param kind of the job; it may be left out unless `dependsOnKind`.
  * @throws {Problem} 400 `reserved-type`, `data-too-deep`; 413 `event-too-large`.
  */
-export function prepare(event: NewEvent): PreparedEvent {
+export function prepare(event: NewEvent, kind?: string): PreparedEvent {
+  assertReportable(event, kind)
   return { type: event.type, data: dataOf(event) }
 }

@@ -35,6 +35,7 @@ import {
 import { problemOf } from './job-problem.js'
 import { countQueued } from './queued.js'
 import * as rows from './rows.js'
+import { dependsOnKind } from './stream-types.js'
 import { type UploadedLines, upload } from './upload.js'
 import { WaitingClaims } from './waiting-claims.js'
 
@@ -155,7 +156,8 @@ export class Jobs {
     events: readonly NewEvent[],
     options: AppendOptions,
   ): Promise<Receipt> {
-    const prepared = events.map(prepare)
+    const kind = events.some(dependsOnKind) ? (await this.snapshot(author.workspace, id)).job.kind : undefined
+    const prepared = events.map(event => prepare(event, kind))
     const { idempotencyKey } = options
     const idempotency =
       idempotencyKey === undefined ? undefined : idempotencyOf(idempotencyKey, [id, prepared])
@@ -174,18 +176,17 @@ export class Jobs {
     { idempotencyKey, ...fence }: AppendOptions,
   ): Promise<number> {
     const key = idempotencyKey === undefined ? undefined : idempotencyOf(idempotencyKey, id).key
-    const stored = await upload({
+    const { job } = await this.snapshot(author.workspace, id)
+    return upload({
       ...lines,
       repeatable: key !== undefined,
-      read: line => prepare(parse(line)),
+      read: line => prepare(parse(line), job.kind),
       store: async (batch, first) => {
         const content = hash([id, batch])
         const idempotency = key === undefined ? undefined : { key: `${key}#${first}`, fingerprint: content }
         await this.#append(author, id, fence, batch, idempotency)
       },
     })
-    if (stored === 0) await this.snapshot(author.workspace, id)
-    return stored
   }
 
   /**

@@ -4,7 +4,7 @@ import type { SseMessage } from '../../sse/frame.js'
 import { isTerminal } from '../job.js'
 import { type Dialect, encodingOf, endingOf, named, numbersOf, silentFault } from './dialect.js'
 
-/** The events that the stream itself sends about the execution; reported events of such a type are dropped. */
+/** The events that the stream itself sends about the execution. An earlier version stored reports of such types. */
 export const EXECUTION_TYPES = ['execution-start', 'execution-complete', 'execution-cancelled'] as const
 const [START, COMPLETE, CANCELLED] = EXECUTION_TYPES
 export const COUNTS = ['successful', 'failed', 'totalDuration'] as const

@@ -1,26 +1,26 @@
 /**
- * The first message for clients of a run: the job, and the content of its stream so far. All of it is taken at one
- * position, so that the snapshot and the later events together are exact: the job's state was read together with the
- * position, and the log up to there no longer changes.
+ * The first message for clients of a run: the whole run. All of it is taken at one position, so that the snapshot and the
+ * later events together are exact: the job's state was read together with the position, and the log up to there no longer
+ * changes.
  */
 import type { Database } from '../../database/pool.js'
 import { inWorkspace } from '../../database/workspace.js'
 import { cursorId } from '../../hub/cursor.js'
 import type { Opening } from '../../hub/start.js'
-import type { Position, StoredEvent, StreamId } from '../../log/event.js'
+import type { Position, StoredEvent } from '../../log/event.js'
 import { checkOf } from '../../log/event-id.js'
 import { readNewest } from '../../log/newest.js'
 import { isArtifactPath } from '../artifacts.js'
-import type { Job } from '../job.js'
 import type { JobSnapshot } from '../jobs.js'
-import { runSnapshot } from './runs.js'
+import { type Artifact, MAX_ENTRIES, type Run, runOf } from './run-state.js'
+import { LOG_TYPES, runSnapshot, UPDATE_TYPES } from './runs.js'
 
-/** Types of output lines: the executor's own lines, or those of a command. */
-const LOG_TYPES = ['log', 'output']
-const MAX_LOGS = 5_000
 const MAX_LOG_BYTES = 1024 * 1024
-const MAX_OTHERS = 1_000
-const MAX_OTHER_BYTES = 256 * 1024
+const MAX_RESULT_BYTES = 256 * 1024
+const MAX_UPDATES = 10_000
+const MAX_UPDATE_BYTES = 1024 * 1024
+const MAX_ARTIFACTS = 1_000
+const MAX_ARTIFACT_BYTES = 256 * 1024
 
 export interface RunSources {
   readonly database: Database
@@ -30,8 +30,9 @@ export interface RunSources {
 }
 
 /** The snapshot, and the position after which the stream continues. */
-export async function openRun(sources: RunSources, { job, stream, head }: JobSnapshot): Promise<Opening> {
-  const run = await readRun(sources, job, stream, head.position)
+export async function openRun(sources: RunSources, snapshot: JobSnapshot): Promise<Opening> {
+  const { job, head } = snapshot
+  const run = JSON.stringify(await readRun(sources, snapshot))
   if (job.ended_at === null) {
     const id = cursorId(head)
     return {
@@ -44,51 +45,26 @@ export async function openRun(sources: RunSources, { job, stream, head }: JobSna
   return { frames: [runSnapshot(run, undefined)], from: { at: 'after', id: before } }
 }
 
-/**
- * @param upTo the position at which `job` was read.
- * @returns JSON text; the entries of `logs` and `results` are the data of the events, as stored.
- */
-async function readRun(
+/** The run as it was at the snapshot's head. */
+export async function readRun(
   { database, workspace, link }: RunSources,
-  job: Job,
-  stream: StreamId,
-  upTo: Position,
-): Promise<string> {
-  const { logs, results, artifacts } = await inWorkspace(database, workspace, async client => {
+  { job, stream, head }: JobSnapshot,
+): Promise<Run> {
+  return inWorkspace(database, workspace, async client => {
     const newest = (types: readonly string[], limit: number, maxBytes: number) =>
-      readNewest(client, stream, types, upTo, limit, maxBytes)
-    return {
-      logs: await newest(LOG_TYPES, MAX_LOGS, MAX_LOG_BYTES),
-      results: await newest(['result'], MAX_OTHERS, MAX_OTHER_BYTES),
-      artifacts: link
-        ? artifactsIn((await newest(['artifact'], MAX_OTHERS, MAX_OTHER_BYTES)).events, link)
-        : [],
+      readNewest(client, stream, types, head.position, limit, maxBytes)
+    const events = {
+      logs: await newest(LOG_TYPES, MAX_ENTRIES.logs, MAX_LOG_BYTES),
+      results: await newest(['result'], MAX_ENTRIES.results, MAX_RESULT_BYTES),
+      updates: await newest(UPDATE_TYPES, MAX_UPDATES, MAX_UPDATE_BYTES),
     }
+    const artifacts = link ? (await newest(['artifact'], MAX_ARTIFACTS, MAX_ARTIFACT_BYTES)).events : []
+    return runOf(job, events, link ? artifactsIn(artifacts, link) : [])
   })
-
-  const state = {
-    id: job.id,
-    status: job.status,
-    title: job.title,
-    kind: job.kind,
-    project: job.project,
-    createdAt: job.created_at,
-    startedAt: job.started_at,
-    endedAt: job.ended_at,
-    result: job.result,
-    artifacts,
-    ...(logs.truncated && { logsTruncated: true }),
-    ...(results.truncated && { resultsTruncated: true }),
-  }
-  return `${JSON.stringify(state).slice(0, -1)},"results":${list(results.events)},"logs":${list(logs.events)}}`
-}
-
-function list(events: readonly StoredEvent[]): string {
-  return `[${events.map(({ data }) => data).join(',')}]`
 }
 
 /** A path outside the workspace's directory gets no link. Of several with one name the newest counts. */
-function artifactsIn(events: readonly StoredEvent[], link: (path: string) => string) {
+function artifactsIn(events: readonly StoredEvent[], link: (path: string) => string): Artifact[] {
   const urls = new Map<string, string>()
   for (const { data } of events) {
     const { name, path }: { name?: unknown; path?: unknown } = JSON.parse(data)

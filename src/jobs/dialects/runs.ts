@@ -1,15 +1,19 @@
 /**
- * The dialect for runs: every message is unnamed, and its `type` says what it is. A snapshot comes first, `done`
- * last. Stored data is inserted into the message unchanged.
+ * The dialect for runs: every message is unnamed, and its `type` says what it is. A snapshot comes first, `done` last. Reported
+ * data is inserted into the message unchanged, and members are added where clients need one shape, however it was reported.
  */
 import type { StoredEvent } from '../../log/event.js'
-import { RESERVED_PREFIX } from '../../log/event-catalogue.js'
 import type { SseMessage } from '../../sse/frame.js'
 import { isTerminal } from '../job.js'
+import { RUN_DONE } from '../stream-types.js'
 import { type Dialect, encodingOf, endingOf, frame, numbersOf } from './dialect.js'
+import { type Members, resultOf, textOf, updateOf } from './run-reports.js'
 
-/** The types that the stream itself sends; reported events of such a type are dropped. */
-const OWN_TYPES: ReadonlySet<string> = new Set(['snapshot', 'done'])
+/** Types of output lines: the executor's own lines, or those of a command. */
+export const LOG_TYPES: readonly string[] = ['log', 'output']
+/** Types that update the fields of a run. */
+export const UPDATE_TYPES: readonly string[] = ['snapshot', 'run.updated', 'status']
+
 const COUNTS = ['passed', 'failed', 'total', 'testsGenerated'] as const
 /** Every JSON text with the key `type` contains one of these: written plainly, or with an escape. */
 const MARKS_OF_TYPE = ['"type"', '\\u']
@@ -19,11 +23,19 @@ const dialect = {
   heartbeatMs: 5_000,
   heartbeat: { comment: 'heartbeat' },
   message(event) {
-    const { type, data } = event
+    const { type } = event
     if (isTerminal(type)) return done(event)
-    if (type === `${RESERVED_PREFIX}started`) return unnamed({ type: 'status', status: 'running' })
-    if (type.startsWith(RESERVED_PREFIX) || OWN_TYPES.has(type)) return undefined
-    return { data: typed(type, data) }
+    switch (type) {
+      // The snapshot has its content.
+      case 'job.created':
+        return undefined
+      case 'job.started':
+        return unnamed({ type: 'status', status: 'running' })
+      case 'job.requeued':
+        return unnamed({ type: 'status', status: 'queued' })
+      default:
+        return { data: reported(event) }
+    }
   },
   fault: ({ message, code }) => unnamed({ type: 'error', message, code }),
 } satisfies Dialect
@@ -40,22 +52,50 @@ export function runSnapshot(run: string, id: string | undefined): Buffer {
 
 function done(event: StoredEvent): SseMessage {
   const { status, result } = endingOf(event)
-  return unnamed({ type: 'done', status, ...numbersOf(result, COUNTS) })
+  return unnamed({ type: RUN_DONE, status, ...numbersOf(result, COUNTS) })
 }
 
 function unnamed(message: object): SseMessage {
   return { data: JSON.stringify(message) }
 }
 
-/**
- * `data` with `type` as the first member. It replaces a `type` in the data, because a parser would take the last one.
- */
-function typed(type: string, data: string): string {
-  if (MARKS_OF_TYPE.some(mark => data.includes(mark))) {
-    const members: object = JSON.parse(data)
-    const own = { type }
-    if (Object.hasOwn(members, 'type')) return JSON.stringify({ ...own, ...members, ...own })
+function reported({ type, data }: StoredEvent): string {
+  if (LOG_TYPES.includes(type)) {
+    const log: Members = JSON.parse(data)
+    return withMembers(
+      { type: 'log', ...(typeof log.message !== 'string' && { message: textOf(log) }) },
+      log,
+      data,
+    )
   }
-  const members = data.slice(data.indexOf('{') + 1)
-  return `{"type":"${type}"${members.trimStart().startsWith('}') ? '' : ','}${members}`
+  switch (type) {
+    case 'result': {
+      const result: Members = JSON.parse(data)
+      const content = resultOf(result)
+      return withMembers({ type, ...(content !== result.result && { result: content }) }, result, data)
+    }
+    // Not as a snapshot: it may have a few fields only, and clients replace their whole state with a snapshot.
+    case 'snapshot':
+    case 'run.updated':
+      return JSON.stringify({ type: 'run.updated', run: updateOf(type, JSON.parse(data)) })
+    // Only the end of the stream is `done`. A run may not report it; other kinds of jobs may.
+    case RUN_DONE:
+      return typed('reported.done', data)
+    default:
+      return typed(type, data)
+  }
+}
+
+function typed(type: string, data: string): string {
+  const members: Members = MARKS_OF_TYPE.some(mark => data.includes(mark)) ? JSON.parse(data) : {}
+  return withMembers({ type }, members, data)
+}
+
+/** `data` with the members `own` first. They replace members of these names, because a parser would take the last one. */
+function withMembers(own: Members, members: Members, data: string): string {
+  if (Object.keys(own).some(name => Object.hasOwn(members, name))) {
+    return JSON.stringify({ ...own, ...members, ...own })
+  }
+  const rest = data.slice(data.indexOf('{') + 1)
+  return `${JSON.stringify(own).slice(0, -1)}${rest.trimStart().startsWith('}') ? '' : ','}${rest}`
 }

@@ -53,8 +53,8 @@ t.test('revoked credentials are reported like expired ones', async t => {
 
 t.test('stored events cannot imitate the messages of the stream', async t => {
   t.equal(told(runnerJobs, 'stream.complete', '{}'), '')
-  t.equal(told(runs, 'done', '{}'), '')
-  t.equal(told(runs, 'snapshot', '{}'), '')
+  t.equal(told(runs, 'done', '{}'), 'id: 1.aaaaaa\ndata: {"type":"reported.done"}\n\n')
+  t.equal(told(runs, 'snapshot', '{}'), 'id: 1.aaaaaa\ndata: {"type":"run.updated","run":{}}\n\n')
   t.equal(told(remoteCommands, 'complete', '{}'), '')
   t.equal(told(remoteCommands, 'connected', '{}'), '')
   for (const type of ['execution-start', 'execution-complete', 'execution-cancelled']) {
@@ -64,19 +64,19 @@ t.test('stored events cannot imitate the messages of the stream', async t => {
 
 t.test('the message of a run is its stored data, with the type of the event before it', async t => {
   const cases: [stored: string, sent: string][] = [
-    ['{}', '{"type":"log"}'],
-    [' { } ', '{"type":"log" } '],
-    ['{"n":12345678901234567890}', '{"type":"log","n":12345678901234567890}'],
-    ['{"inner":{"type":"x"}}', '{"type":"log","inner":{"type":"x"}}'],
-    ['{"type":"done","a":1}', '{"type":"log","a":1}'],
-    ['{"a":1,"\\u0074ype":"done"}', '{"type":"log","a":1}'],
+    ['{}', '{"type":"note"}'],
+    [' { } ', '{"type":"note" } '],
+    ['{"n":12345678901234567890}', '{"type":"note","n":12345678901234567890}'],
+    ['{"inner":{"type":"x"}}', '{"type":"note","inner":{"type":"x"}}'],
+    ['{"type":"done","a":1}', '{"type":"note","a":1}'],
+    ['{"a":1,"\\u0074ype":"done"}', '{"type":"note","a":1}'],
   ]
 
   for (const [stored, sent] of cases)
-    t.equal(told(runs, 'log', stored), `id: 1.aaaaaa\ndata: ${sent}\n\n`, stored)
+    t.equal(told(runs, 'note', stored), `id: 1.aaaaaa\ndata: ${sent}\n\n`, stored)
   t.equal(
-    told(runs, 'log', '{\n"a": 1\n}'),
-    'id: 1.aaaaaa\ndata: {"type":"log",\ndata: "a": 1\ndata: }\n\n',
+    told(runs, 'note', '{\n"a": 1\n}'),
+    'id: 1.aaaaaa\ndata: {"type":"note",\ndata: "a": 1\ndata: }\n\n',
     'data of several lines stays one message',
   )
 })
