@@ -267,6 +267,43 @@ comment on table sluice.limits is
   'Limits that hold in SQL too. The gateways write them here when they start. 0 means no limit. streams: '
   'open-ended streams of a workspace.';
 
+create unlogged table sluice.node_streams (
+  stream_id bigint not null,
+  node_id uuid not null,
+  clients integer not null,
+  constraint node_streams_pkey PRIMARY KEY (stream_id, node_id),
+  constraint node_streams_clients_check CHECK ((clients > 0))
+);
+comment on table sluice.node_streams is
+  'The clients of each job''s stream per process, at its last heartbeat. Streams without clients have no row.';
+CREATE INDEX node_streams_by_node ON sluice.node_streams USING btree (node_id);
+
+create unlogged table sluice.nodes (
+  id uuid not null,
+  name text collate "C" not null,
+  version text collate "C" not null,
+  mode text collate "C" not null,
+  started_at timestamp with time zone not null,
+  heartbeat_at timestamp with time zone not null,
+  lag_ms integer not null,
+  clients integer not null,
+  clients_by_kind json not null,
+  constraint nodes_pkey PRIMARY KEY (id)
+) with (fillfactor=50);
+comment on table sluice.nodes is
+  'One row per process of the cluster, with its figures at its last heartbeat. Heartbeats come every 2 seconds; a '
+  'row without one for 10 seconds is removed.';
+comment on column sluice.nodes.name is
+  'The host and the process id.';
+comment on column sluice.nodes.mode is
+  'normal, degraded, maintenance or draining.';
+comment on column sluice.nodes.lag_ms is
+  'How long the process has been unable to read the log, in milliseconds; 0 while it can.';
+comment on column sluice.nodes.clients is
+  'Open streams of the process.';
+comment on column sluice.nodes.clients_by_kind is
+  'The same per kind of stream.';
+
 create unlogged table sluice.pending (
   transaction_id xid8 not null default pg_current_xact_id(),
   ordinal bigint not null generated always as identity,
@@ -415,6 +452,7 @@ comment on column sluice.streams.oldest_at is
 
 alter table sluice.api_keys add constraint api_keys_replaced_by_fkey FOREIGN KEY (replaced_by) REFERENCES sluice.api_keys(id);
 alter table sluice.item_revisions add constraint item_revisions_workspace_part_number_fkey FOREIGN KEY (workspace, part_number) REFERENCES sluice.items(workspace, part_number) ON DELETE CASCADE;
+alter table sluice.node_streams add constraint node_streams_node_id_fkey FOREIGN KEY (node_id) REFERENCES sluice.nodes(id) ON DELETE CASCADE;
 
 -- Functions in PL/pgSQL -----------------------------------------------------------------------------------------
 
@@ -748,6 +786,70 @@ comment on function sluice.append_requests is
   'request, the last three one per event; request_of is the place of the event''s request. Each request is stored '
   'whole or refused (stream-closed, idempotency-key-reused, too-many-stored-streams), and the others are stored '
   'all the same. Sends no NOTIFY.';
+
+CREATE OR REPLACE FUNCTION sluice.beat(node uuid, name text, version text, mode text, uptime_ms bigint, lag_ms integer, clients integer, clients_by_kind json, anew boolean, stream_ids bigint[], stream_clients integer[])
+ RETURNS TABLE(known boolean, other_nodes integer, other_clients json, listeners integer)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_variable
+declare
+  present timestamptz := clock_timestamp();
+  was_known boolean;
+begin
+  update sluice.nodes n
+  set mode = mode, heartbeat_at = present, lag_ms = lag_ms, clients = clients, clients_by_kind = clients_by_kind
+  where n.id = node;
+  was_known := found;
+  if not was_known then
+    insert into sluice.nodes
+    values (node, name, version, mode, present - uptime_ms * interval '1 ms', present, lag_ms, clients, clients_by_kind)
+    on conflict do nothing;
+  end if;
+
+  if anew then
+    delete from sluice.node_streams s where s.node_id = node;
+  end if;
+  if cardinality(stream_ids) > 0 then
+    delete from sluice.node_streams s
+    where s.node_id = node and s.stream_id = any (array(
+      select t.id from unnest(stream_ids, stream_clients) as t (id, clients) where t.clients = 0
+    ));
+    insert into sluice.node_streams as s (stream_id, node_id, clients)
+    select t.id, node, t.clients from unnest(stream_ids, stream_clients) as t (id, clients) where t.clients > 0
+    on conflict on constraint node_streams_pkey do update set clients = excluded.clients;
+  end if;
+
+  -- A node that beats at this moment holds the lock of its row, and stays.
+  delete from sluice.nodes n where n.id = any (array(
+    select o.id from sluice.nodes o where o.heartbeat_at < present - interval '10 seconds' for update skip locked
+  ));
+
+  return query
+  select was_known,
+    (select count(*)::integer from sluice.nodes n where n.id <> node),
+    (select coalesce(json_object_agg(k.kind, k.clients), '{}')
+     from (
+       select c.key as kind, sum(c.value::integer) as clients
+       from sluice.nodes n cross join json_each_text(n.clients_by_kind) c
+       where n.id <> node group by c.key
+     ) k),
+    (select count(*)::integer from pg_stat_activity a
+     where a.application_name = 'sluice listen' and a.datname = current_database());
+end
+$function$;
+comment on function sluice.beat is
+  'Internal. The heartbeat of one process: renews its row, stores the clients of the given streams (0 removes the '
+  'row; anew first removes all of them), removes the rows of processes that are gone, and returns whether its own '
+  'row was there, the number of other processes, their clients per kind of stream, and the number of sessions '
+  'that listen for wakes.';
 
 CREATE OR REPLACE FUNCTION sluice.check_attempt(job sluice.jobs, attempt integer, holder text DEFAULT NULL::text)
  RETURNS void

@@ -32,6 +32,7 @@ import auth from './auth.js'
 import bodies from './bodies.js'
 import bus from './bus.js'
 import caller from './caller.js'
+import cluster from './cluster.js'
 import connections from './connections.js'
 import console from './console.js'
 import cors from './cors.js'
@@ -107,6 +108,7 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
   })
   await app.register(publisher)
   await app.register(serverState, { drainMs: settings.drainMs })
+  await app.register(cluster, { member: settings.member })
   await app.register(apiKeys)
   await app.register(access)
   await app.register(streamTickets)

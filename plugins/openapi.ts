@@ -1,6 +1,4 @@
 /** The API's description, made from the routes' own schemas: OpenAPI 3.1 at /openapi.json. plugins/docs.ts shows it. */
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import swagger from '@fastify/swagger'
 import type { FastifySchema, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
@@ -9,7 +7,7 @@ import type { Role } from '../src/auth/principal.js'
 import { EVENTS, NOTICES } from '../src/log/event-catalogue.js'
 import { finished } from '../src/openapi/document.js'
 import { PROBLEM_MEDIA_TYPE, ProblemDocument } from '../src/problems/problem-document.js'
-import { packageRoot } from '../src/process/package-root.js'
+import { packageVersion } from '../src/process/package-version.js'
 
 declare module 'fastify' {
   interface FastifySchema {
@@ -30,7 +28,7 @@ export default fp(
         openapi: '3.1.0',
         info: {
           title: 'Sluice',
-          version: await versionOf(packageRoot),
+          version: packageVersion(),
           description: 'Changes in Postgres reach every client as a live, resumable stream.',
           contact: { name: 'The maintainers of Sluice' },
           license: { name: 'MIT', identifier: 'MIT' },
@@ -110,11 +108,4 @@ function withoutWildcard(route: { schema: FastifySchema; url: string }): {
     url: `${url.slice(0, -WILDCARD.length)}:${WILDCARD_NAME}`,
     schema: { ...schema, params: Type.Object({ ...others, [WILDCARD_NAME]: rest ?? Type.String() }) },
   }
-}
-
-async function versionOf(folder: string): Promise<string> {
-  const manifest: unknown = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))
-  return typeof manifest === 'object' && manifest !== null && 'version' in manifest
-    ? String(manifest.version)
-    : ''
 }

@@ -18,6 +18,7 @@ export interface Settings extends Pick<SluiceOptions, 'authenticate' | 'countCli
   /** Undefined where no artifacts are served. */
   readonly links: ArtifactLinks | undefined
   readonly ownsServer: boolean
+  readonly member: boolean
   readonly processes: number
   readonly drainMs: number
 }
@@ -59,6 +60,7 @@ export function settingsOf(options: SluiceOptions, host: FastifyInstance): Setti
     source: pool ? { pool } : { url: url ?? '', pooled: listenUrl !== undefined },
     bus: typeof bus === 'object' ? bus : busUrl(config),
     ownsServer: options.ownsServer ?? false,
+    member: options.clusterMember ?? true,
     processes: options.processes ?? 1,
     drainMs: drainMs(config, host, options.drainMs !== undefined),
   }

@@ -58,6 +58,11 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
   readonly ownsServer?: boolean
   /** Processes that share the memory of this machine or container, this one included. Default 1. */
   readonly processes?: number
+  /**
+   * Whether this process is a node of the cluster: it keeps a row with a heartbeat in `sluice.nodes`, so the others count its
+   * clients, and it counts theirs. Default true. With false, its counts are those of its own process.
+   */
+  readonly clusterMember?: boolean
   /** Counts the open streams of several processes behind one port, for `/ready`. Default: those of this process. */
   readonly countClients?: () => Promise<{ readonly workers: number; readonly clients: ClientCounts }>
 

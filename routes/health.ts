@@ -1,5 +1,6 @@
 /** GET /health: the process is alive. GET /ready: it can serve requests, with figures for operators. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyInstance } from 'fastify'
 import Type, { type Static } from 'typebox'
 import type { Database } from '../src/database/pool.js'
 import { MODES } from '../src/hub/mode.js'
@@ -27,6 +28,24 @@ const Readiness = Type.Object({
       description: 'The former name of `by_kind`, kept until 1.0.',
     }),
   }),
+  cluster: Type.Union(
+    [
+      Type.Object({
+        nodes: Type.Integer({ description: 'The processes of the cluster, this one included.' }),
+        clients: Type.Integer({ description: 'Open streams of all of them.' }),
+        by_kind: ByKind,
+        age_ms: Type.Integer({
+          description:
+            'Milliseconds since the figures of the others were read, normally 2,000 at most. It grows while the database is away.',
+        }),
+      }),
+      Type.Null(),
+    ],
+    {
+      description:
+        'The whole cluster: this process now, and the others at their last heartbeats. Null until the database has answered the first heartbeat, and in a process that is no node.',
+    },
+  ),
   workers: Type.Optional(
     Type.Integer({
       description: 'With `WORKERS`: the number of workers that serve and have reported their figures.',
@@ -109,6 +128,7 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { countClie
           status: ready ? 'ready' : 'unready',
           mode,
           sse: { clients: total, by_kind: byKind, byKind },
+          cluster: clusterOf(app),
           ...(counts && { workers: counts.workers }),
           memory: { state: app.memory.state, percent: Math.round(app.memory.fullness * 100) },
           database,
@@ -120,6 +140,14 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { countClie
 }
 
 export default health
+
+/** From memory: the heartbeat reads the figures, so a probe never waits for them. */
+function clusterOf({ cluster }: FastifyInstance): Static<typeof Readiness>['cluster'] {
+  const figures = cluster.figures()
+  if (!figures) return null
+  const { nodes, clients, ageMs } = figures
+  return { nodes, clients: clients.total, by_kind: { ...clients.byKind }, age_ms: Math.round(ageMs) }
+}
 
 /** Whether the database answers in time. Probes have a connection of their own, so a busy pool does not count. */
 async function answers(database: Database): Promise<boolean> {

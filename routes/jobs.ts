@@ -2,20 +2,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { disconnectSignal } from '../src/http/client-disconnect.js'
-import {
-  Claim,
-  Heartbeat,
-  Job,
-  JobId,
-  JobKind,
-  JobProject,
-  JobStatus,
-  jobStream,
-  NewJob,
-} from '../src/jobs/job.js'
+import { Claim, Heartbeat, Job, JobId, JobKind, JobProject, JobStatus, NewJob } from '../src/jobs/job.js'
 import { tooManyStreams } from '../src/limits/stream-slots.js'
 import { formatEventId } from '../src/log/event-id.js'
 import { NextCursor, pageQuery } from '../src/paging/page-query.js'
+import { CLIENTS_OF_JOB, countClients } from './job-clients.js'
 
 const Params = Type.Object({ id: JobId })
 
@@ -53,7 +44,7 @@ const ReadJob = Type.Object(Job.properties, {
   headers: {
     ...headOf('the job'),
     'x-sluice-clients': Type.Integer({
-      description: 'The number of clients that follow the job through this process.',
+      description: CLIENTS_OF_JOB,
     }),
   },
 })
@@ -127,10 +118,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async (request, reply) => {
       const { workspace } = request.principal
-      const { job, head } = await app.jobs.snapshot(workspace, request.params.id)
+      const { job, head, stream } = await app.jobs.snapshot(workspace, request.params.id)
+      const clients = await countClients(app, workspace, { job, stream })
       reply.headers({
         'x-sluice-head': formatEventId(head.position, head.eventId),
-        'x-sluice-clients': await app.hub.followers(workspace, jobStream(job.id)),
+        'x-sluice-clients': clients,
         'cache-control': 'private, no-cache',
       })
       return job

@@ -21,6 +21,7 @@ const ROOMS = [
   'paging',
   'log',
   'bus',
+  'cluster',
   'sse',
   'http',
   'hub',

@@ -14,11 +14,12 @@ import {
   placedInExecution,
 } from '../../src/jobs/dialects/execution.js'
 import { EXECUTION_TYPES, executions } from '../../src/jobs/dialects/executions.js'
-import { type Job, JobId, jobStream } from '../../src/jobs/job.js'
+import { type Job, JobId } from '../../src/jobs/job.js'
 import { attemptMissing } from '../../src/jobs/job-problem.js'
 import { type NewEvent, oneOrMany } from '../../src/log/event.js'
 import { idempotencyHeader } from '../../src/log/idempotency.js'
 import { notFound, Problem } from '../../src/problems/problem.js'
+import { CLIENTS_OF_JOB, countClients } from '../job-clients.js'
 import { Fencing, fenceOf } from '../job-fence.js'
 import { EVENT_STREAM } from '../stream-responses.js'
 import { DialectQuery, followJob } from './job-stream.js'
@@ -31,7 +32,7 @@ const CreatedExecution = Type.Object(Execution.properties, {
 })
 const WatchedExecution = Type.Object({
   ...Execution.properties,
-  clients: Type.Integer({ description: 'The number of clients that follow it through this process.' }),
+  clients: Type.Integer({ description: CLIENTS_OF_JOB }),
 })
 const Stored = Type.Object({ events: Type.Array(PlacedInExecution) })
 
@@ -81,9 +82,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async request => {
-      const job = await find(request.principal, request.params.executionId)
-      const clients = await app.hub.followers(request.principal.workspace, jobStream(job.id))
-      return { ...executionOf(job), clients }
+      const { workspace } = request.principal
+      const snapshot = await app.jobs.snapshot(workspace, request.params.executionId)
+      if (!isExecution(snapshot.job)) throw notFound('job')
+      return { ...executionOf(snapshot.job), clients: await countClients(app, workspace, snapshot) }
     },
   )
 

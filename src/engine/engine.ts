@@ -6,6 +6,7 @@ import type pg from 'pg'
 import type { Bus } from '../bus/bus.js'
 import { MemoryBus } from '../bus/memory-bus.js'
 import { PostgresBus } from '../bus/postgres-bus.js'
+import { Cluster } from '../cluster/cluster.js'
 import { migrate } from '../database/migrate.js'
 import { openPool, type PoolSource } from '../database/pool-source.js'
 import { type FollowOptions, followEvents, type LogEvent, type LogReset } from '../hub/follow-events.js'
@@ -31,6 +32,8 @@ export interface EngineOptions {
   readonly migrate?: boolean
   /** Maximum number of connections for publishing. The log and the bus use up to 7 more. Default 10. */
   readonly databasePool?: number
+  /** Whether the engine is a node of the cluster, with a row and a heartbeat in `sluice.nodes`. Default true. */
+  readonly clusterMember?: boolean
   /** Default: nothing is logged. */
   readonly logger?: EngineLogger
 }
@@ -96,7 +99,19 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const tailer: Tailer = new Tailer({ database: tail, bus, logger })
   const hub = new Hub({ database: readers, tailer, logger })
   const publisher = new Publisher({ database: pool, onCommitted: wake })
+  const cluster = new Cluster({
+    database: pool,
+    logger,
+    member: options.clusterMember,
+    figures: () => ({
+      mode: tailer.failingSince === undefined ? 'normal' : 'degraded',
+      failingSince: tailer.failingSince,
+      clients: hub.clients(),
+      jobClients: new Map(),
+    }),
+  })
   tailer.start()
+  cluster.start()
   let closing: Promise<void> | undefined
   try {
     await bus.start(streams => tailer.wake(streams))
@@ -132,6 +147,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     await hub.drain(0)
     hub.close()
     await publisher.close()
+    await cluster.close()
     await tailer.close()
     await bus.close()
     await Promise.all([pool.end(), readers.end(), tail.end()])

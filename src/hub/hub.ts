@@ -5,11 +5,14 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Database } from '../database/pool.js'
+import type { StreamId } from '../log/event.js'
 import type { TypeFilter } from '../log/type-filter.js'
 import type { Logger } from '../logging/logger.js'
 import { PeriodicLoop } from '../process/periodic-loop.js'
+import type { ClientCounts } from '../process/worker-message.js'
 import type { Encoding } from '../sse/encoding.js'
 import type { Sink } from '../sse/sink.js'
+import { countByKind, countByStream } from './client-counts.js'
 import { type Cursor, isAt } from './cursor.js'
 import { HubStream } from './hub-stream.js'
 import type { Mode } from './mode.js'
@@ -27,7 +30,6 @@ const LINGER_MS = 10_000
 const WAVE_MS = 100
 /** The time that each client adds to a shutdown: a few clients leave at once, many leave in waves. */
 const MS_PER_CLIENT = 5
-
 const DEFAULTS = { heartbeatMs: 30_000, maxAgeMs: 0, maxStreams: () => Number.POSITIVE_INFINITY }
 
 export interface HubOptions {
@@ -92,10 +94,13 @@ export class Hub {
   }
 
   /** Subscriptions in this process, in total and by kind of stream. */
-  clients(): { total: number; byKind: Record<string, number> } {
-    const byKind: Record<string, number> = {}
-    for (const { kind } of this.#subscriptions) byKind[kind] = (byKind[kind] ?? 0) + 1
-    return { total: this.#subscriptions.size, byKind }
+  clients(): ClientCounts {
+    return countByKind(this.#subscriptions)
+  }
+
+  /** Subscriptions in this process on each stream of a kind that has any. */
+  clientsByStream(kind: string): Map<StreamId, number> {
+    return countByStream(this.#subscriptions, kind)
   }
 
   /** Subscriptions in this process on one stream. */
@@ -176,12 +181,7 @@ export class Hub {
   /** Drops everything from memory that can be read again. */
   shed(): void {
     this.starts.pages.clear()
-    for (const opening of this.#streams.values()) {
-      void opening.then(
-        stream => stream?.recent.clear(),
-        () => undefined,
-      )
-    }
+    this.#eachStream(stream => stream.recent.clear())
   }
 
   /** Tells every client the mode, if it has changed. */
@@ -195,9 +195,7 @@ export class Hub {
   /** Ends all long polls and all subscriptions: a few at once, many in waves over at most `longestMs`. */
   async drain(longestMs: number): Promise<void> {
     this.announce('draining')
-    for (const opening of this.#streams.values()) {
-      void opening.catch(() => undefined).then(stream => stream?.end())
-    }
+    this.#eachStream(stream => stream.end())
     const all = [...this.#subscriptions]
     const waves = Math.ceil(Math.min(longestMs, all.length * MS_PER_CLIENT) / WAVE_MS) || 1
     const size = Math.ceil(all.length / waves)
@@ -227,6 +225,12 @@ export class Hub {
     })
     tailer.follow(stream)
     return stream
+  }
+
+  #eachStream(act: (stream: HubStream) => void): void {
+    for (const opening of this.#streams.values()) {
+      void opening.catch(() => undefined).then(stream => stream && act(stream))
+    }
   }
 
   #forget(key: string, opening: Promise<HubStream | undefined>, stream?: HubStream): void {

@@ -61,8 +61,8 @@ export class Subscription implements Member, Follower, PermittedSubscription {
     this.#heartbeatAt = Date.now() + options.heartbeatMs
   }
 
-  get kind(): string {
-    return this.#stream.kind
+  get stream(): Pick<HubStream, 'id' | 'kind'> {
+    return this.#stream
   }
 
   get cursor(): Cursor {

@@ -13,6 +13,7 @@ import {
 import { noteUses, selectKey } from '../../../src/auth/api-keys/api-key-rows.js'
 import { StreamTickets } from '../../../src/auth/tickets/stream-tickets.js'
 import { ticketSweep } from '../../../src/auth/tickets/ticket-sweep.js'
+import { beat, countElsewhere, leave } from '../../../src/cluster/node-rows.js'
 import { createPool, type Database } from '../../../src/database/pool.js'
 import { sweepAll } from '../../../src/database/sweep.js'
 import { inWorkspace } from '../../../src/database/workspace.js'
@@ -127,6 +128,21 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
     'read the newest': () => readNewest(session, stream, ['thing.made'], 5 as Position, 3, 100_000),
     'find streams that are gone': () => findGone(session, [stream]),
     'find places that are lost': async () => hasAll(session, stream, [await log.readHead(session, stream)]),
+    'a heartbeat': async () => {
+      const clients = { total: 1, byKind: { job: 1 } }
+      const node = {
+        id: randomUUID(),
+        name: 'n',
+        version: '',
+        mode: 'normal',
+        uptimeMs: 0,
+        lagMs: 0,
+        clients,
+      }
+      for (const anew of [true, false]) await beat(session, node, { anew, streams: new Map([[stream, 1]]) })
+      await countElsewhere(session, stream, randomUUID())
+      await leave(session, node.id)
+    },
     items: async () => {
       const part_number = `B-${randomUUID()}`
       const { etag } = await items.create(AUTHOR, { part_number, description: 'd', item_type: 't' })

@@ -10,6 +10,8 @@ const OPERATOR = { workspace: 'acme', principal: 'ada', address: null, requestId
 
 /** Far more than the second after which a probe is answered, far less than any other deadline. */
 const SOON_MS = 4_000
+/** Longer than the figures of the cluster stay without another heartbeat. */
+const HEARTBEAT_MS = 2_500
 
 t.test('a live process reports it to any caller', async t => {
   const gateway = await startGateway(t)
@@ -35,9 +37,13 @@ t.test('readiness has the figures of this process', async t => {
   const bus = process.env.BUS_NOTIFY === 'off' ? 'off' : 'listening'
   const usual = { status: 'ready', mode: 'normal', database: 'up', bus }
   const [first, second] = [await ready(one), await ready(two)]
-  const { memory, notify_queue_percent = 0, ...figures } = first.body
+  const { memory, notify_queue_percent = 0, cluster: _, ...figures } = first.body
   t.strictSame(figures, { ...usual, sse: { clients: 3, by_kind: { feed: 3 }, byKind: { feed: 3 } } })
   t.equal(notify_queue_percent, 0)
+  await until('both nodes have heard of each other', async () => {
+    const both = [(await ready(one)).body.cluster, (await ready(two)).body.cluster]
+    return both.every(seen => seen?.nodes === 2 && seen.clients === 3 && seen.by_kind.feed === 3)
+  })
   t.match(second, { code: 200, body: { ...usual, sse: { clients: 0, by_kind: {}, byKind: {} } } })
   t.equal(memory.state, 'ample')
   t.ok(memory.percent >= 0 && memory.percent < 65, `${memory.percent} %`)
@@ -63,7 +69,13 @@ t.test('in maintenance a process is ready, because it serves reads', async t => 
 t.test('without a database a process reports soon that it is not ready', async t => {
   const { gateway, proxy } = await behindProxy(t)
 
+  await until('its first heartbeat', async () => (await ready(gateway)).body.cluster !== null)
   await proxy.unplug()
+  const { cluster: before } = (await ready(gateway)).body
+  await until('its figures of the cluster age', async () => {
+    const { cluster } = (await ready(gateway)).body
+    return cluster !== null && cluster.nodes === 1 && cluster.age_ms > (before?.age_ms ?? 0) + HEARTBEAT_MS
+  })
   const down = await soon(() => ready(gateway))
   t.match(down, { code: 503, body: { status: 'unready', database: 'down' } })
   t.equal((await fetch(`${gateway.url}/health`)).status, 200, 'it lives')
@@ -112,6 +124,7 @@ async function ready({ url }: Gateway) {
   const response = await fetch(`${url}/ready`)
   const body = (await response.json()) as {
     sse: { clients: number }
+    cluster: { nodes: number; clients: number; by_kind: Record<string, number>; age_ms: number } | null
     notify_queue_percent?: number
     memory: { state: string; percent: number }
   }

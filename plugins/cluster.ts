@@ -1,0 +1,36 @@
+/** This process as a node of the cluster, from the app's start to its close: its heartbeat, and the counts over all nodes. */
+import fp from 'fastify-plugin'
+import { Cluster } from '../src/cluster/cluster.js'
+import { JOB_STREAM_KIND } from '../src/jobs/job.js'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    cluster: Cluster
+  }
+}
+
+export interface ClusterOptions {
+  /** Whether this process has a row in sluice.nodes. */
+  readonly member: boolean
+}
+
+export default fp<ClusterOptions>(
+  async (app, { member }) => {
+    const { database, hub, serverState, tailer, log: logger } = app
+    const cluster = new Cluster({
+      database,
+      logger,
+      member,
+      figures: () => ({
+        mode: serverState.mode,
+        failingSince: tailer.failingSince,
+        clients: hub.clients(),
+        jobClients: hub.clientsByStream(JOB_STREAM_KIND),
+      }),
+    })
+    app.decorate('cluster', cluster)
+    app.addHook('onReady', async () => cluster.start())
+    app.addHook('onClose', () => cluster.close())
+  },
+  { name: 'cluster', dependencies: ['database', 'hub', 'server-state', 'tailer'] },
+)

@@ -1,0 +1,144 @@
+/**
+ * The membership of this process in the cluster: its row in sluice.nodes, and the figures of the other nodes.
+ *
+ *   starting ── first heartbeat answered ──▶ known ── heartbeats fail ──▶ out of touch ── one is answered ──▶ known
+ *
+ * While it is starting there are no figures of others. Out of touch, the figures are the last known ones, with their age; the
+ * other nodes remove its row after 10 s, and the next heartbeat inserts it again. Closing removes the row, if the database
+ * answers in time; else the other nodes do.
+ *
+ * A heartbeat is one statement every 2 s on one connection of the pool, and nothing waits for it. An event costs nothing here.
+ */
+import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
+import { databaseFault, levelOf } from '../database/database-fault.js'
+import type { Database } from '../database/pool.js'
+import type { StreamId } from '../log/event.js'
+import type { Logger } from '../logging/logger.js'
+import { Backoff } from '../process/backoff.js'
+import { withinDeadline } from '../process/deadline.js'
+import { packageVersion } from '../process/package-version.js'
+import { PeriodicLoop } from '../process/periodic-loop.js'
+import { type ClientCounts, sumCounts } from '../process/worker-message.js'
+import { beat, countElsewhere, leave, type Others } from './node-rows.js'
+
+const EVERY_MS = 2_000
+const RETRY_MS = { minMs: 500, maxMs: 5_000 }
+const LEAVE_DEADLINE_MS = 1_000
+/** Streams of jobs whose clients a node reports: the first ones that have clients. Further ones are left out. */
+const MAX_REPORTED_STREAMS = 10_000
+
+/** The figures that a process reports about itself. */
+export interface NodeFigures {
+  readonly mode: string
+  /** When reads of the log began to fail, in ms since 1970; undefined while they succeed. */
+  readonly failingSince: number | undefined
+  readonly clients: ClientCounts
+  /** The clients of each stream of a job that has clients. */
+  readonly jobClients: ReadonlyMap<StreamId, number>
+}
+
+/** All nodes together. */
+export interface ClusterFigures {
+  readonly nodes: number
+  readonly clients: ClientCounts
+  /** Milliseconds since the figures of the other nodes were read. Each of them may be one heartbeat older. */
+  readonly ageMs: number
+}
+
+export interface ClusterOptions {
+  readonly database: Database
+  readonly logger: Logger
+  /** False: the process has no row, and knows no other nodes. Default true. */
+  readonly member?: boolean | undefined
+  /** Default 2 s; tests use less. */
+  readonly everyMs?: number | undefined
+  figures(): NodeFigures
+}
+
+export class Cluster {
+  readonly #options: ClusterOptions
+  readonly #id = randomUUID()
+  readonly #startedAt = performance.now()
+  readonly #heartbeats: PeriodicLoop
+  /** The counts that the database has; undefined if that is unknown. */
+  #reported: ReadonlyMap<StreamId, number> | undefined
+  /** As the last answered heartbeat has found them. */
+  #others: (Others & { readonly sentAt: number }) | undefined
+
+  constructor(options: ClusterOptions) {
+    this.#options = options
+    const { everyMs = EVERY_MS, logger } = options
+    this.#heartbeats = new PeriodicLoop({
+      name: 'The heartbeat of this process',
+      everyMs,
+      firstMs: 0,
+      backoff: new Backoff(RETRY_MS),
+      logger,
+      levelOf: levelOfFailure,
+      turn: () => this.#beat(),
+    })
+  }
+
+  start(): void {
+    if (this.#options.member ?? true) this.#heartbeats.start()
+  }
+
+  /** All nodes, this one as it is now; undefined before the first heartbeat is answered. */
+  figures(): ClusterFigures | undefined {
+    if (!this.#others) return undefined
+    const { nodes, clients, sentAt } = this.#others
+    const all = sumCounts([clients, this.#options.figures().clients])
+    return { nodes: nodes + 1, clients: all.clients, ageMs: performance.now() - sentAt }
+  }
+
+  /** The clients of a job's stream in all other nodes, each at its last heartbeat. */
+  async clientsElsewhere(stream: StreamId): Promise<number> {
+    const { database, member = true } = this.#options
+    return member ? await countElsewhere(database, stream, this.#id) : 0
+  }
+
+  /** Stops, and removes the row. Never rejects; takes a second at most. Closing twice is fine. */
+  async close(): Promise<void> {
+    const { database } = this.#options
+    const left = this.#heartbeats.close().then(() => this.#others && leave(database, this.#id))
+    await withinDeadline(left, LEAVE_DEADLINE_MS).catch(() => undefined)
+  }
+
+  async #beat(): Promise<void> {
+    const { database } = this.#options
+    const { mode, failingSince, clients, jobClients } = this.#options.figures()
+    const before = this.#reported
+    const row = {
+      id: this.#id,
+      name: `${hostname()}/${process.pid}`,
+      version: packageVersion(),
+      mode,
+      uptimeMs: performance.now() - this.#startedAt,
+      lagMs: failingSince === undefined ? 0 : Math.max(0, Date.now() - failingSince),
+      clients,
+    }
+    const counts = new Map([...jobClients].slice(0, MAX_REPORTED_STREAMS))
+    this.#reported = undefined
+    const anew = before === undefined
+    const sentAt = performance.now()
+    const { known, others } = await beat(database, row, { anew, streams: changes(before, counts) })
+    this.#others = { ...others, sentAt }
+    // Another node removed the row, and the counts with it.
+    if (!known && !anew) return this.#beat()
+    this.#reported = counts
+  }
+}
+
+function changes(before: ReadonlyMap<StreamId, number> | undefined, now: ReadonlyMap<StreamId, number>) {
+  const ended = [...(before?.keys() ?? [])]
+    .filter(id => !now.has(id))
+    .map((id): [StreamId, number] => [id, 0])
+  return new Map([...ended, ...[...now].filter(([id, clients]) => before?.get(id) !== clients)])
+}
+
+/** The tailer and the watch of the database report that it is away, read-only or slow. */
+function levelOfFailure(error: unknown): 'warn' | 'error' | undefined {
+  const name = databaseFault(error)?.name
+  return name === 'away' || name === 'read-only' || name === 'too-slow' ? undefined : levelOf(error)
+}

@@ -1,0 +1,103 @@
+/** The tables sluice.nodes and sluice.node_streams: the row of one process, and the sums over the others. */
+import type { Database } from '../database/pool.js'
+import type { StreamId } from '../log/event.js'
+import type { ClientCounts } from '../process/worker-message.js'
+
+/** A heartbeat that takes longer has failed, and the next one follows. */
+const DEADLINE_MS = 2_500
+
+/** The row of a process. */
+export interface NodeRow {
+  readonly id: string
+  readonly name: string
+  readonly version: string
+  readonly mode: string
+  /** How long the process has been running. The database computes the times, by its own clock. */
+  readonly uptimeMs: number
+  /** How long the process has been unable to read the log; 0 while it can. */
+  readonly lagMs: number
+  readonly clients: ClientCounts
+}
+
+/** The clients of streams, in a heartbeat. */
+export interface StreamCounts {
+  /** Whether `streams` are all of them, and not only those that have changed. */
+  readonly anew: boolean
+  /** The number of clients by stream; 0 if a stream has none any more. */
+  readonly streams: ReadonlyMap<StreamId, number>
+}
+
+export interface Beat {
+  /** Whether the row was there. If it was not, the counts of its streams are gone too. */
+  readonly known: boolean
+  readonly others: Others
+}
+
+/** The other processes of the cluster, together. */
+export interface Others {
+  readonly nodes: number
+  /** Sessions that LISTEN for wakes, this process's own included: those of older versions have no row. */
+  readonly listeners: number
+  readonly clients: ClientCounts
+}
+
+/** One heartbeat: renews the row, and reads the sums over the others. */
+export async function beat(
+  database: Database,
+  { id, name, version, mode, uptimeMs, lagMs, clients }: NodeRow,
+  { anew, streams }: StreamCounts,
+): Promise<Beat> {
+  const statement = {
+    name: 'sluice-beat',
+    text: `select known, other_nodes as nodes, other_clients as clients, listeners
+             from sluice.beat($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+    values: [
+      id,
+      name,
+      version,
+      mode,
+      Math.round(uptimeMs),
+      Math.round(lagMs),
+      clients.total,
+      JSON.stringify(clients.byKind),
+      anew,
+      [...streams.keys()],
+      [...streams.values()],
+    ],
+    query_timeout: DEADLINE_MS,
+  }
+  const { rows } = await database.query<{
+    known: boolean
+    nodes: number
+    clients: string
+    listeners: number
+  }>(statement)
+  const [row] = rows
+  if (!row) throw new Error('sluice.beat has not answered.')
+  const { known, nodes, listeners } = row
+  const byKind = JSON.parse(row.clients) as Record<string, number>
+  const total = Object.values(byKind).reduce((sum, count) => sum + count, 0)
+  return { known, others: { nodes, listeners, clients: { total, byKind } } }
+}
+
+/** Removes the row of a process that stops. */
+export async function leave(database: Database, id: string): Promise<void> {
+  const statement = {
+    name: 'sluice-leave',
+    text: 'delete from sluice.nodes where id = $1',
+    values: [id],
+    query_timeout: DEADLINE_MS,
+  }
+  await database.query(statement)
+}
+
+/** The clients of a stream in all processes but one, each at its last heartbeat. */
+export async function countElsewhere(database: Database, stream: StreamId, id: string): Promise<number> {
+  const { rows } = await database.query<{ clients: number }>({
+    name: 'sluice-count-elsewhere',
+    text: `select coalesce(sum(clients), 0)::integer as clients
+             from sluice.node_streams where stream_id = $1 and node_id <> $2`,
+    values: [stream, id],
+  })
+  return rows[0]?.clients ?? 0
+}

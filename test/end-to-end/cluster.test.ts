@@ -1,0 +1,73 @@
+/** The clients of all processes together, as an operator and as callers see them, when processes stop and die. */
+import t from 'tap'
+import { createDatabase } from '../harness/database.js'
+import { openStream } from '../harness/event-stream.js'
+import { as, type Gateway, startGateway } from '../harness/gateway.js'
+import { startProcess } from '../harness/process.js'
+import { until } from '../harness/until.js'
+
+/** A row without a heartbeat counts for 10 s. */
+const GONE_MS = 30_000
+
+t.test(
+  'the counts of the cluster include every process, and no longer one that was killed or has stopped',
+  async t => {
+    const { url: databaseUrl } = await createDatabase(t)
+    const [killed, stopped] = [await startProcess(t, { databaseUrl }), await startProcess(t, { databaseUrl })]
+    const here = await startGateway(t, { databaseUrl })
+    const execution = await post(here, '/api/executions', { title: 'Release' })
+    const id = String(execution.executionId)
+    const paths = ['/api/events', `/api/executions/${id}/events`]
+    for (const { url } of [killed, stopped, here]) {
+      for (const path of paths) await (await openStream(t, url + path, { headers: as('viewer') })).until(1)
+    }
+
+    await until('all are counted', async () => same(await counts(here, id), [3, 6, 3, '3']))
+    await until('by the others too', async () => same(await counts(stopped, id), [3, 6, 3, '3']))
+
+    await stopped.stop()
+    await until('one has stopped', async () => same(await counts(here, id), [2, 4, 2, '2']))
+    await killed.kill()
+    await until('one was killed', async () => same(await counts(here, id), [1, 2, 1, '1']), GONE_MS)
+
+    t.match(await readyOf(here), { sse: { clients: 2, by_kind: { feed: 1, job: 1 } } })
+  },
+)
+
+t.test('a job of another workspace has no count', async t => {
+  const here = await startGateway(t)
+  const { executionId } = await post(here, '/api/executions', { title: 'Release' })
+
+  for (const path of [`/api/executions/${executionId}`, `/api/jobs/${executionId}`]) {
+    const response = await fetch(here.url + path, { headers: as('admin', 'rival') })
+    t.equal(response.status, 404)
+    t.equal(response.headers.get('x-sluice-clients'), null)
+    t.notMatch(await response.text(), /clients/)
+  }
+})
+
+type Counts = [nodes: number | undefined, clients: number | undefined, execution: number, job: string | null]
+
+async function counts(gateway: Pick<Gateway, 'url'>, id: string): Promise<Counts> {
+  const headers = as('viewer')
+  const { cluster } = await readyOf(gateway)
+  const execution = await fetch(`${gateway.url}/api/executions/${id}`, { headers })
+  const { clients } = (await execution.json()) as { clients: number }
+  const job = await fetch(`${gateway.url}/api/jobs/${id}`, { headers })
+  return [cluster?.nodes, cluster?.clients, clients, job.headers.get('x-sluice-clients')]
+}
+
+async function readyOf({ url }: Pick<Gateway, 'url'>) {
+  const response = await fetch(`${url}/ready`)
+  return (await response.json()) as { cluster: { nodes: number; clients: number } | null }
+}
+
+async function post({ url }: Gateway, path: string, body: object) {
+  const headers = { ...as('editor'), 'content-type': 'application/json' }
+  const response = await fetch(url + path, { method: 'POST', headers, body: JSON.stringify(body) })
+  return (await response.json()) as Record<string, unknown>
+}
+
+function same(found: Counts, expected: Counts): boolean {
+  return found.every((value, index) => value === expected[index])
+}

@@ -1,0 +1,141 @@
+/** Nodes on one database, each as a process has one: rows, sums, and what becomes of a node that stops beating. */
+import t, { type Test } from 'tap'
+import { Cluster, type NodeFigures } from '../../../src/cluster/cluster.js'
+import { createPool, type Database } from '../../../src/database/pool.js'
+import type { StreamId } from '../../../src/log/event.js'
+import { createDatabase } from '../../harness/database.js'
+import { silent } from '../../harness/hub.js'
+import { startProxy } from '../../harness/postgres-proxy.js'
+import { until } from '../../harness/until.js'
+
+const EVERY_MS = 20
+const [ONE, TWO] = [1, 2] as StreamId[] as [StreamId, StreamId]
+
+t.test('each node knows the sum over all, exact for itself, and the clients of a job elsewhere', async t => {
+  const { pool } = await createDatabase(t)
+  const [here, there] = [node(t, pool), node(t, pool)]
+  const third = node(t, pool)
+  await until('three nodes', () => [here, there, third].every(each => each.cluster.figures()?.nodes === 3))
+
+  there.set({ feed: 2, job: 3 }, [
+    [ONE, 1],
+    [TWO, 2],
+  ])
+  third.set({ job: 1 }, [[TWO, 1]])
+  await until('their clients', () => here.cluster.figures()?.clients.total === 6)
+  here.set({ feed: 10 }, [[ONE, 5]])
+
+  t.match(here.cluster.figures(), { nodes: 3, clients: { total: 16, byKind: { feed: 12, job: 4 } } })
+  t.strictSame([await here.cluster.clientsElsewhere(ONE), await here.cluster.clientsElsewhere(TWO)], [1, 3])
+  await until('its own', async () => (await there.cluster.clientsElsewhere(ONE)) === 5)
+
+  there.set({ feed: 2 }, [])
+  await until('they have left', async () => (await here.cluster.clientsElsewhere(TWO)) === 1)
+  t.equal(await third.cluster.clientsElsewhere(TWO), 0)
+})
+
+t.test('a node that stops removes its row; the row of one that dies is removed after 10 s', async t => {
+  const { pool } = await createDatabase(t)
+  const [here, stopping] = [node(t, pool), node(t, pool)]
+  stopping.set({ job: 1 }, [[ONE, 1]])
+  await until('two nodes', () => here.cluster.figures()?.clients.total === 1)
+
+  await stopping.cluster.close()
+  const { rows } = await pool.query('select from sluice.nodes')
+  t.equal(rows.length, 1)
+  t.equal(await here.cluster.clientsElsewhere(ONE), 0)
+
+  const insert = (age: string) =>
+    pool.query(
+      `with dead as (
+         insert into sluice.nodes
+         select gen_random_uuid(), 'dead', '', 'normal', now(), now() - $1::interval, 0, 4, '{"job":4}' returning id)
+       insert into sluice.node_streams select 1, id, 4 from dead`,
+      [age],
+    )
+  await insert('4 seconds')
+  await until('it counts', () => here.cluster.figures()?.clients.total === 4)
+  t.equal(await here.cluster.clientsElsewhere(ONE), 4)
+  await until('its time is over', () => here.cluster.figures()?.clients.total === 0)
+  t.equal(await here.cluster.clientsElsewhere(ONE), 0)
+})
+
+t.test('rows that the database has lost are there again after the next heartbeat', async t => {
+  const { pool } = await createDatabase(t)
+  const [here, there] = [node(t, pool), node(t, pool)]
+  there.set({ job: 2 }, [[ONE, 2]])
+  await until('two nodes', async () => (await here.cluster.clientsElsewhere(ONE)) === 2)
+
+  await pool.query('truncate sluice.nodes cascade')
+
+  await until('they are back', async () => (await here.cluster.clientsElsewhere(ONE)) === 2)
+  await until('both', () => here.cluster.figures()?.nodes === 2)
+})
+
+t.test('counts that changed while the database was away are right afterwards', async t => {
+  const { pool, url } = await createDatabase(t)
+  const proxy = await startProxy(t, url)
+  const through = createPool(proxy.url, { max: 1, name: 'test', onError: () => undefined })
+  t.teardown(() => through.end())
+  const [here, cutOff] = [node(t, pool), node(t, through)]
+  cutOff.set({ job: 3 }, [
+    [ONE, 1],
+    [TWO, 2],
+  ])
+  await until('two nodes', () => here.cluster.figures()?.clients.total === 3)
+  await until('both know', () => cutOff.cluster.figures()?.nodes === 2)
+
+  await proxy.unplug()
+  cutOff.set({ job: 4 }, [[TWO, 4]])
+  const age = () => cutOff.cluster.figures()?.ageMs ?? 0
+  await until('its figures are old', () => age() > 50 * EVERY_MS)
+  t.equal(cutOff.cluster.figures()?.nodes, 2, 'it says what it last knew')
+  await proxy.plugIn()
+
+  await until('it is back', () => age() < 50 * EVERY_MS)
+  await until('the new counts', async () => (await here.cluster.clientsElsewhere(TWO)) === 4)
+  t.equal(await here.cluster.clientsElsewhere(ONE), 0)
+})
+
+t.test('a process that is no member has no row, and counts itself alone', async t => {
+  const { pool } = await createDatabase(t)
+  const here = node(t, pool)
+  here.set({ job: 1 }, [[ONE, 1]])
+  await until('its row', async () => (await pool.query('select from sluice.node_streams')).rows.length === 1)
+  const outside = node(t, pool, false)
+
+  t.equal(await outside.cluster.clientsElsewhere(ONE), 0)
+  t.equal(outside.cluster.figures(), undefined)
+  await outside.cluster.close()
+  t.equal((await pool.query('select from sluice.nodes')).rows.length, 1)
+})
+
+t.test('the role of requests reads neither table', async t => {
+  const { pool } = await createDatabase(t)
+  const { rows } = await pool.query<{ may: boolean | null }>(
+    `select bool_or(has_table_privilege(r.oid, 'sluice.' || name, 'select, insert, update, delete')) as may
+       from pg_roles r, unnest('{nodes,node_streams}'::text[]) name where r.rolname = 'sluice_request'`,
+  )
+  t.not(rows[0]?.may, true)
+})
+
+function node(t: Test, database: Database, member = true) {
+  let figures: NodeFigures = figuresOf({}, [])
+  const cluster = new Cluster({ database, logger: silent, everyMs: EVERY_MS, member, figures: () => figures })
+  t.teardown(() => cluster.close())
+  cluster.start()
+  return {
+    cluster,
+    set(byKind: Record<string, number>, jobs: readonly (readonly [StreamId, number])[]) {
+      figures = figuresOf(byKind, jobs)
+    },
+  }
+}
+
+function figuresOf(
+  byKind: Record<string, number>,
+  jobs: readonly (readonly [StreamId, number])[],
+): NodeFigures {
+  const total = Object.values(byKind).reduce((sum, count) => sum + count, 0)
+  return { mode: 'normal', failingSince: undefined, clients: { total, byKind }, jobClients: new Map(jobs) }
+}
