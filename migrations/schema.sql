@@ -23,13 +23,23 @@ RETURN (SELECT COALESCE(max(levels.level), (0)::bigint) AS "coalesce" FROM (SELE
 comment on function sluice.depth is
   'Internal. How many levels of objects and arrays a JSON text has.';
 
+CREATE OR REPLACE FUNCTION sluice.is_job_id(id text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+RETURN ((id ~ '^[A-Za-z0-9._:-]+$'::text) AND (octet_length(id) <= 128) AND (id <> ALL (ARRAY['.'::text, '..'::text])));
+comment on function sluice.is_job_id is
+  'Whether a job may have this id: 1 to 128 of A-Z a-z 0-9 . _ : -, but neither . nor .., which a URL cannot '
+  'name.';
+
 CREATE OR REPLACE FUNCTION sluice.is_stream(name text)
  RETURNS boolean
  LANGUAGE sql
  IMMUTABLE
-RETURN ((name ~ '^[A-Za-z0-9][A-Za-z0-9._:/-]*$'::text) AND (octet_length(name) <= 128));
+RETURN ((name ~ '^[A-Za-z0-9][A-Za-z0-9._:/-]*$'::text) AND (octet_length(name) <= CASE WHEN starts_with(name, 'job:'::text) THEN 132 ELSE 128 END));
 comment on function sluice.is_stream is
-  'Whether this is the name of a stream: 1 to 128 of A-Z a-z 0-9 . _ : / - that start with a letter or a digit.';
+  'Whether this is the name of a stream: 1 to 128 of A-Z a-z 0-9 . _ : / - that start with a letter or a digit. '
+  'The name of a job''s stream is job: and an id of up to 128.';
 
 CREATE OR REPLACE FUNCTION sluice.is_type(name text)
  RETURNS boolean
@@ -225,10 +235,12 @@ create table sluice.jobs (
   started_at timestamp with time zone,
   ended_at timestamp with time zone,
   claimed_by text,
+  name text collate "C" not null,
   constraint jobs_pkey PRIMARY KEY (id),
   constraint jobs_check CHECK (((ended_at IS NULL) = (status = ANY (ARRAY['queued'::text, 'running'::text])))),
   constraint jobs_kind_check CHECK ((kind ~ '^[a-z][a-z0-9-]{0,31}$'::text)),
   constraint jobs_max_attempts_check CHECK (((max_attempts >= 1) AND (max_attempts <= 10))),
+  constraint jobs_name_check CHECK (sluice.is_job_id(name)),
   constraint jobs_payload_check CHECK (((json_typeof(payload) = 'object'::text) AND (octet_length((payload)::text) <= 65536))),
   constraint jobs_priority_check CHECK (((priority >= 0) AND (priority <= 9))),
   constraint jobs_project_check CHECK (((char_length(project) >= 1) AND (char_length(project) <= 128))),
@@ -242,10 +254,13 @@ comment on table sluice.jobs is
   'Units of work that have an end. Only functions write it.';
 CREATE INDEX jobs_by_age ON sluice.jobs USING btree (workspace, created_at DESC, id DESC);
 CREATE INDEX jobs_by_end ON sluice.jobs USING btree (ended_at) WHERE (ended_at IS NOT NULL);
+CREATE UNIQUE INDEX jobs_by_name ON sluice.jobs USING btree (workspace, name);
 CREATE INDEX jobs_in_queue ON sluice.jobs USING btree (workspace, priority DESC, created_at, id) WHERE (status = 'queued'::text);
 CREATE INDEX jobs_on_lease ON sluice.jobs USING btree (lease_expires_at) WHERE (status = 'running'::text);
 alter table sluice.jobs enable row level security;
 alter table sluice.jobs force row level security;
+comment on column sluice.jobs.id is
+  'The key of the row. Clients know the job by its name.';
 comment on column sluice.jobs.attempt is
   'How often the job was started; 0 before the first start.';
 comment on column sluice.jobs.lease_expires_at is
@@ -256,6 +271,8 @@ comment on column sluice.jobs.started_at is
 comment on column sluice.jobs.claimed_by is
   'The principal that claimed the current attempt. Null for an attempt that was not claimed, or that was claimed '
   'by a gateway that did not know this column.';
+comment on column sluice.jobs.name is
+  'The id of the job in the API: the id that its creator chose, or else the text of its UUID.';
 
 create table sluice.limits (
   name text not null,
@@ -504,7 +521,7 @@ comment on function sluice.append is
   'soon; a transaction that has more work to do calls sluice.publish instead. Sends no NOTIFY. SL001: the stream '
   'is closed. SL002: invalid event. 40001: retry.';
 
-CREATE OR REPLACE FUNCTION sluice.append_job(workspace text, id uuid, attempt integer, types text[], data text[], key text, fingerprint text, actor text, holder text DEFAULT NULL::text)
+CREATE OR REPLACE FUNCTION sluice.append_job(workspace text, id text, attempt integer, types text[], data text[], key text, fingerprint text, actor text, holder text DEFAULT NULL::text)
  RETURNS TABLE(stream_id bigint, "position" bigint, event_id uuid, at timestamp with time zone, replayed boolean)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -524,7 +541,7 @@ declare
   ids bigint[];
 begin
   select j.* into job from sluice.jobs j
-  where j.id = append_job.id and j.workspace = append_job.workspace
+  where j.workspace = append_job.workspace and j.name = append_job.id
   for share;
   if append_job.key is not null and job.id is not null then
     -- Waits for another request with this key. A key that exists is locked and not written (the WHERE is false).
@@ -533,7 +550,8 @@ begin
     on conflict (workspace, actor, key) do update set key = excluded.key where false;
     select k.* into known from sluice.idempotency_keys k
     where k.workspace = append_job.workspace and k.actor = append_job.actor and k.key = append_job.key;
-    if known.fingerprint <> append_job.fingerprint then
+    -- A stream that differs belongs to an earlier job of this id.
+    if known.fingerprint <> append_job.fingerprint or known.stream_id <> job.stream_id then
       raise exception using errcode = 'SL014', message = 'this idempotency key was used for another request';
     end if;
     -- Before the attempt is checked, because a stored result stays valid after the job's end.
@@ -552,7 +570,7 @@ begin
       errcode = 'SL002',
       message = 'invalid event: types that start with job. report the status of a job, and only the gateway publishes them';
   end if;
-  ids := sluice.lock_streams(array[job.workspace], array['job:' || job.id]);
+  ids := sluice.lock_streams(array[job.workspace], array['job:' || job.name]);
   return query
   with stored as (
     select e.* from sluice.append_locked(
@@ -572,10 +590,29 @@ begin
   select e.stream_id, e.position, e.event_id, e.at, false from stored e order by e.position;
 end
 $function$;
-comment on function sluice.append_job is
+comment on function sluice.append_job(text,text,integer,text[],text[],text,text,text,text) is
   'Appends events to the stream of a job that has not ended. attempt: the attempt of the runner that sends them, '
   'which must have the lease; null for other callers. With a key, a repeated request returns what the first one '
   'stored.';
+
+CREATE OR REPLACE FUNCTION sluice.append_job(workspace text, id uuid, attempt integer, types text[], data text[], key text, fingerprint text, actor text, holder text DEFAULT NULL::text)
+ RETURNS TABLE(stream_id bigint, "position" bigint, event_id uuid, at timestamp with time zone, replayed boolean)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+begin
+  return query select c.* from sluice.append_job($1, $2::text, $3, $4, $5, $6, $7, $8, $9) c;
+end
+$function$;
+comment on function sluice.append_job(text,uuid,integer,text[],text[],text,text,text,text) is
+  'Deprecated. As the function that takes a name.';
 
 CREATE OR REPLACE FUNCTION sluice.append_locked(stream_ids bigint[], types text[], data json[], actors text[])
  RETURNS TABLE(stream_id bigint, "position" bigint, event_id uuid, at timestamp with time zone)
@@ -869,11 +906,11 @@ begin
   then
     raise exception using
       errcode = 'SL012',
-      message = format('the caller does not have the lease of job %s', job.id),
+      message = format('the caller does not have the lease of job %s', job.name),
       hint = 'Stop: the job belongs to another attempt or runner, or waits for one.';
   end if;
   if job.ended_at is not null then
-    raise exception using errcode = 'SL011', message = format('job %s has ended: %s', job.id, job.status);
+    raise exception using errcode = 'SL011', message = format('job %s has ended: %s', job.name, job.status);
   end if;
 end
 $function$;
@@ -1015,7 +1052,7 @@ $function$;
 comment on function sluice.check_type is
   'Internal. Raises SL002 unless an event may have this type.';
 
-CREATE OR REPLACE FUNCTION sluice.claim_job(workspace text, projects text[], kinds text[], runner text, lease_ms integer, actor text)
+CREATE OR REPLACE FUNCTION sluice.claim_job(workspace text, projects text[], kinds text[], runner text, lease_ms integer, actor text, own_ids boolean DEFAULT false)
  RETURNS TABLE(job sluice.jobs, streams bigint[])
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1035,7 +1072,7 @@ begin
     lease_expires_at = sluice.lease_end(clock_timestamp(), j.timeout_ms, claim_job.lease_ms)
   where j.id = (
     select q.id from sluice.jobs q
-    where q.workspace = claim_job.workspace and q.status = 'queued'
+    where q.workspace = claim_job.workspace and q.status = 'queued' and (claim_job.own_ids or q.name = q.id::text)
       and (claim_job.projects is null or q.project = any (claim_job.projects))
       and (claim_job.kinds is null or q.kind = any (claim_job.kinds))
     order by q.priority desc, q.created_at, q.id
@@ -1051,7 +1088,8 @@ end
 $function$;
 comment on function sluice.claim_job is
   'Takes the first job out of a queue: the oldest of the highest priority. projects and kinds narrow the choice; '
-  'null does not. No row when there is no job, or when other callers are taking the only ones.';
+  'null does not. own_ids: whether the caller knows jobs by their names; a gateway from before does not, and gets '
+  'none with an id of its own. No row when there is no job, or when other callers are taking the only ones.';
 
 CREATE OR REPLACE FUNCTION sluice.close_stream(stream_id bigint)
  RETURNS boolean
@@ -1117,7 +1155,7 @@ $function$;
 comment on function sluice.count_streams is
   'Internal. Counts the open-ended streams of each workspace.';
 
-CREATE OR REPLACE FUNCTION sluice.create_job(workspace text, kind text, project text, title text, payload json, priority integer, max_attempts integer, timeout_ms integer, started boolean, actor text)
+CREATE OR REPLACE FUNCTION sluice.create_job(workspace text, kind text, project text, title text, payload json, priority integer, max_attempts integer, timeout_ms integer, started boolean, actor text, id text DEFAULT NULL::text, key text DEFAULT NULL::text, fingerprint text DEFAULT NULL::text)
  RETURNS TABLE(job sluice.jobs, streams bigint[])
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1131,17 +1169,53 @@ CREATE OR REPLACE FUNCTION sluice.create_job(workspace text, kind text, project 
  SET row_security TO 'on'
 AS $function$
 declare
-  id uuid := gen_random_uuid();
+  row_id uuid := gen_random_uuid();
+  its_name text := coalesce(create_job.id, row_id::text);
   stream_id bigint;
+  known sluice.idempotency_keys;
 begin
   perform sluice.check_names(create_job.workspace, 'feed');
-  insert into sluice.streams as s (workspace, name, kind) values (create_job.workspace, 'job:' || id, 'job')
+  if not sluice.is_job_id(create_job.id) then
+    raise exception using
+      errcode = 'SL002',
+      message = format('invalid job: %L is not an id', left(create_job.id, 200)),
+      detail = 'The id of a job is 1 to 128 characters out of A-Z a-z 0-9 . _ : -, but neither . nor ...';
+  end if;
+  if create_job.key is not null then
+    -- As in append_job.
+    insert into sluice.idempotency_keys as k (workspace, actor, key, fingerprint, created_at)
+    values (create_job.workspace, create_job.actor, create_job.key, create_job.fingerprint, clock_timestamp())
+    on conflict on constraint idempotency_keys_pkey do update set key = excluded.key where false;
+    select k.* into known from sluice.idempotency_keys k
+    where k.workspace = create_job.workspace and k.actor = create_job.actor and k.key = create_job.key;
+    if known.fingerprint <> create_job.fingerprint then
+      raise exception using errcode = 'SL014', message = 'this idempotency key was used for another request';
+    end if;
+    if known.event_ids is not null then
+      select substr(s.name, 5) into its_name from sluice.streams s where s.id = known.stream_id;
+      select j.* into job from sluice.jobs j where j.workspace = create_job.workspace and j.name = its_name;
+      if job.id is null then
+        raise exception using errcode = 'SL010', message = 'the job that this idempotency key created was deleted';
+      end if;
+      streams := '{}';
+      return next;
+      return;
+    end if;
+  end if;
+
+  insert into sluice.streams as s (workspace, name, kind) values (create_job.workspace, 'job:' || its_name, 'job')
+  on conflict on constraint streams_workspace_name_key do nothing
   returning s.id into stream_id;
+  if stream_id is null then
+    raise exception using
+      errcode = 'SL015',
+      message = format('the workspace %L has a job %L already', create_job.workspace, create_job.id);
+  end if;
   insert into sluice.jobs as j
-    (id, workspace, stream_id, kind, project, title, payload, priority, max_attempts, timeout_ms, created_by)
+    (id, name, workspace, stream_id, kind, project, title, payload, priority, max_attempts, timeout_ms, created_by)
   values
-    (id, create_job.workspace, stream_id, create_job.kind, create_job.project, create_job.title, create_job.payload,
-     create_job.priority, create_job.max_attempts, create_job.timeout_ms, create_job.actor)
+    (row_id, its_name, create_job.workspace, stream_id, create_job.kind, create_job.project, create_job.title,
+     create_job.payload, create_job.priority, create_job.max_attempts, create_job.timeout_ms, create_job.actor)
   returning j.* into job;
   streams := sluice.record(job, create_job.actor);
   if create_job.started then
@@ -1150,12 +1224,21 @@ begin
     returning j.* into job;
     perform sluice.record(job, create_job.actor);
   end if;
+  if create_job.key is not null then
+    update sluice.idempotency_keys k
+    set stream_id = e.stream_id, first_position = 1, event_ids = array[e.event_id], at = e.at
+    from sluice.events e
+    where k.workspace = create_job.workspace and k.actor = create_job.actor and k.key = create_job.key
+      and e.stream_id = job.stream_id and e.position = 1;
+  end if;
   return next;
 end
 $function$;
 comment on function sluice.create_job is
   'Puts a job into the queue of a workspace; or, with started, starts it for a caller that executes it without a '
-  'runner. Such a job has no lease and runs until it is ended.';
+  'runner. Such a job has no lease and runs until it is ended. id: its own id; null for a UUID. SL015: the '
+  'workspace has a job of this id. With a key, a repeated request returns the job that the first one created, as '
+  'it is now, and streams is empty.';
 
 CREATE OR REPLACE FUNCTION sluice.describe_change()
  RETURNS trigger
@@ -1446,7 +1529,7 @@ comment on function sluice.expire_lease is
   'Takes one job away from a runner whose lease has expired: it returns to its queue, or is interrupted after its '
   'last attempt. Call it until it returns no row. Any number of sessions may call it at once.';
 
-CREATE OR REPLACE FUNCTION sluice.finish_job(workspace text, id uuid, attempt integer, status text, result json, actor text, holder text DEFAULT NULL::text)
+CREATE OR REPLACE FUNCTION sluice.finish_job(workspace text, id text, attempt integer, status text, result json, actor text, holder text DEFAULT NULL::text)
  RETURNS TABLE(job sluice.jobs, streams bigint[])
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1464,19 +1547,38 @@ begin
   if finish_job.status not in ('completed', 'failed', 'cancelled') or job.status = 'queued' and finish_job.status <> 'cancelled' then
     raise exception using
       errcode = 'SL013',
-      message = format('job %s is %s and cannot become %s', job.id, job.status, finish_job.status);
+      message = format('job %s is %s and cannot become %s', job.name, job.status, finish_job.status);
   end if;
   update sluice.jobs j
   set status = finish_job.status, result = finish_job.result, lease_expires_at = null, ended_at = clock_timestamp()
-  where j.id = finish_job.id
+  where j.id = job.id
   returning j.* into job;
   streams := sluice.record(job, finish_job.actor);
   return next;
 end
 $function$;
-comment on function sluice.finish_job is
+comment on function sluice.finish_job(text,text,integer,text,json,text,text) is
   'Ends a job: as completed or failed if it runs, or as cancelled. attempt: the attempt of its runner; null for '
   'other callers.';
+
+CREATE OR REPLACE FUNCTION sluice.finish_job(workspace text, id uuid, attempt integer, status text, result json, actor text, holder text DEFAULT NULL::text)
+ RETURNS TABLE(job sluice.jobs, streams bigint[])
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+begin
+  return query select c.* from sluice.finish_job($1, $2::text, $3, $4, $5, $6, $7) c;
+end
+$function$;
+comment on function sluice.finish_job(text,uuid,integer,text,json,text,text) is
+  'Deprecated. As the function that takes a name.';
 
 CREATE OR REPLACE FUNCTION sluice.forget_audit(before timestamp with time zone)
  RETURNS bigint
@@ -1624,7 +1726,7 @@ comment on function sluice.guard is
   'the rows of that workspace only. is_own: the condition that is true of these rows. Every table with a '
   'workspace needs it.';
 
-CREATE OR REPLACE FUNCTION sluice.heartbeat_job(workspace text, id uuid, attempt integer, lease_ms integer, holder text DEFAULT NULL::text)
+CREATE OR REPLACE FUNCTION sluice.heartbeat_job(workspace text, id text, attempt integer, lease_ms integer, holder text DEFAULT NULL::text)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1644,13 +1746,28 @@ declare
   );
   expires timestamptz := sluice.lease_end(job.started_at, job.timeout_ms, heartbeat_job.lease_ms);
 begin
-  update sluice.jobs j set lease_expires_at = expires where j.id = heartbeat_job.id;
+  update sluice.jobs j set lease_expires_at = expires where j.id = job.id;
   return expires;
 end
 $function$;
-comment on function sluice.heartbeat_job is
+comment on function sluice.heartbeat_job(text,text,integer,integer,text) is
   'Extends a lease and returns its new end. An expired lease is valid again if expire_lease has not taken the job '
   'yet.';
+
+CREATE OR REPLACE FUNCTION sluice.heartbeat_job(workspace text, id uuid, attempt integer, lease_ms integer, holder text DEFAULT NULL::text)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+begin
+  return (select sluice.heartbeat_job($1, $2::text, $3, $4, $5));
+end
+$function$;
+comment on function sluice.heartbeat_job(text,uuid,integer,integer,text) is
+  'Deprecated. As the function that takes a name.';
 
 CREATE OR REPLACE FUNCTION sluice.keep_audit()
  RETURNS trigger
@@ -1670,7 +1787,7 @@ $function$;
 comment on function sluice.keep_audit is
   'Internal. Refuses changes of entries.';
 
-CREATE OR REPLACE FUNCTION sluice.lock_job(workspace text, id uuid, attempt integer, holder text DEFAULT NULL::text)
+CREATE OR REPLACE FUNCTION sluice.lock_job(workspace text, id text, attempt integer, holder text DEFAULT NULL::text)
  RETURNS sluice.jobs
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1685,15 +1802,15 @@ declare
   job sluice.jobs;
 begin
   select j.* into job from sluice.jobs j
-  where j.id = lock_job.id and j.workspace = lock_job.workspace
+  where j.workspace = lock_job.workspace and j.name = lock_job.id
   for no key update;
   perform sluice.check_attempt(job, lock_job.attempt, lock_job.holder);
   return job;
 end
 $function$;
 comment on function sluice.lock_job is
-  'Internal. Locks and returns the job: no other transaction changes its status until this one ends. Raises what '
-  'check_attempt raises.';
+  'Internal. Locks and returns the job of this name: no other transaction changes its status until this one ends. '
+  'Raises what check_attempt raises.';
 
 CREATE OR REPLACE FUNCTION sluice.lock_streams(workspaces text[], names text[], leaves_out boolean DEFAULT false)
  RETURNS bigint[]
@@ -1975,19 +2092,19 @@ begin
   case type
     when 'job.created' then
       select row_to_json(d) into data
-      from (select job.id as job_id, job.kind, job.project, job.title, job.priority) d;
+      from (select job.name as job_id, job.kind, job.project, job.title, job.priority) d;
     when 'job.started' then
-      select row_to_json(d) into data from (select job.id as job_id, job.attempt, job.runner) d;
+      select row_to_json(d) into data from (select job.name as job_id, job.attempt, job.runner) d;
     when 'job.requeued' then
-      select row_to_json(d) into data from (select job.id as job_id, job.attempt, record.reason) d;
+      select row_to_json(d) into data from (select job.name as job_id, job.attempt, record.reason) d;
     else
-      select row_to_json(d) into data from (select job.id as job_id, job.status, job.result, job.attempt) d;
+      select row_to_json(d) into data from (select job.name as job_id, job.status, job.result, job.attempt) d;
   end case;
 
   -- Every change but the return to the queue goes to the feed of the workspace too.
   ids := sluice.lock_streams(
     array[job.workspace] || case when type <> 'job.requeued' then array[job.workspace] end,
-    array['job:' || job.id] || case when type <> 'job.requeued' then array['feed'] end
+    array['job:' || job.name] || case when type <> 'job.requeued' then array['feed'] end
   );
   perform sluice.refuse_closed(ids);
   perform sluice.append_locked(ids, array(select type from unnest(ids)), array(select data from unnest(ids)),
@@ -2084,7 +2201,7 @@ $function$;
 comment on function sluice.refuse_watch is
   'Internal. Raises SL003: the watch is not possible.';
 
-CREATE OR REPLACE FUNCTION sluice.requeue_job(workspace text, id uuid, attempt integer, actor text, holder text DEFAULT NULL::text)
+CREATE OR REPLACE FUNCTION sluice.requeue_job(workspace text, id text, attempt integer, actor text, holder text DEFAULT NULL::text)
  RETURNS TABLE(job sluice.jobs, streams bigint[])
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2100,14 +2217,33 @@ AS $function$
 begin
   job := sluice.lock_job(requeue_job.workspace, requeue_job.id, requeue_job.attempt, requeue_job.holder);
   update sluice.jobs j set status = 'queued', runner = null, claimed_by = null, lease_expires_at = null, started_at = null
-  where j.id = requeue_job.id
+  where j.id = job.id
   returning j.* into job;
   streams := sluice.record(job, requeue_job.actor, 'handed-back');
   return next;
 end
 $function$;
-comment on function sluice.requeue_job is
+comment on function sluice.requeue_job(text,text,integer,text,text) is
   'Returns a job to its old place in the queue. Never interrupts it, however many attempts it has had.';
+
+CREATE OR REPLACE FUNCTION sluice.requeue_job(workspace text, id uuid, attempt integer, actor text, holder text DEFAULT NULL::text)
+ RETURNS TABLE(job sluice.jobs, streams bigint[])
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+begin
+  return query select c.* from sluice.requeue_job($1, $2::text, $3, $4, $5) c;
+end
+$function$;
+comment on function sluice.requeue_job(text,uuid,integer,text,text) is
+  'Deprecated. As the function that takes a name.';
 
 CREATE OR REPLACE FUNCTION sluice.retain(kind text, keep interval, at_most integer)
  RETURNS bigint

@@ -5,6 +5,7 @@ import { disconnectSignal } from '../src/http/client-disconnect.js'
 import { Claim, Heartbeat, Job, JobId, JobKind, JobProject, JobStatus, NewJob } from '../src/jobs/job.js'
 import { tooManyStreams } from '../src/limits/stream-slots.js'
 import { formatEventId } from '../src/log/event-id.js'
+import { idempotencyHeader } from '../src/log/idempotency.js'
 import { NextCursor, pageQuery } from '../src/paging/page-query.js'
 import { CLIENTS_OF_JOB, countClients } from './job-clients.js'
 
@@ -37,6 +38,9 @@ const CreatableJob = Type.Object(
     ),
   },
   { additionalProperties: false },
+)
+const CreationHeaders = Type.Object(
+  idempotencyHeader('A repeated request with the same key creates one job; remembered for 24 hours.'),
 )
 const CreatedJob = Type.Object(Job.properties, { description: 'Created.', headers: Location })
 const ReadJob = Type.Object(Job.properties, {
@@ -73,14 +77,19 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         tags,
         operationId: 'createJob',
         summary: 'Queue a job',
+        headers: CreationHeaders,
         body: CreatableJob,
         response: { 201: CreatedJob },
       },
     },
     async (request, reply) => {
       const { started, ...given } = request.body
-      const status = started ? 'running' : 'queued'
-      const job = await app.jobs.create(request.principal, given, status, request.auditOrigin)
+      const { job, replayed } = await app.jobs.createOnce(request.principal, given, {
+        status: started ? 'running' : 'queued',
+        origin: request.auditOrigin,
+        idempotencyKey: request.headers['idempotency-key'],
+      })
+      if (replayed) reply.header('idempotency-replayed', 'true')
       return reply.code(201).header('location', `${app.prefix}/api/jobs/${job.id}`).send(job)
     },
   )

@@ -25,7 +25,9 @@ const SCHEMA = `select 'create schema sluice;' as text, 'schema sluice' as subje
 
 /** $1: whether of those whose body the server parsed. Tables use these in their constraints, and the others use tables. */
 const FUNCTIONS = `
-  select rtrim(pg_get_functiondef(p.oid), E'\\n') || ';' as text, 'function sluice.' || quote_ident(p.proname) as subject,
+  select rtrim(pg_get_functiondef(p.oid), E'\\n') || ';' as text, 'function ' || case
+    when (select count(*) from pg_proc o where o.pronamespace = p.pronamespace and o.proname = p.proname) > 1 then p.oid::regprocedure::text
+    else 'sluice.' || quote_ident(p.proname) end as subject,
     obj_description(p.oid, 'pg_proc') as comment
   from pg_proc p
   where p.pronamespace = to_regnamespace('sluice') and (p.prosqlbody is not null) = $1

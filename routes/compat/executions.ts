@@ -9,6 +9,7 @@ import {
   type ExecutionEnd,
   ExecutionEvent,
   executionOf,
+  jobOfExecution,
   NewExecution,
   PlacedInExecution,
   placedInExecution,
@@ -36,6 +37,9 @@ const WatchedExecution = Type.Object({
 })
 const Stored = Type.Object({ events: Type.Array(PlacedInExecution) })
 
+const CreationHeaders = Type.Object(
+  idempotencyHeader('A repeated request with the same key starts one execution; remembered for 24 hours.'),
+)
 const Headers = Type.Object({
   ...Fencing.properties,
   ...idempotencyHeader(),
@@ -52,16 +56,17 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         tags,
         operationId: 'startExecution',
         summary: 'Start an execution',
+        headers: CreationHeaders,
         body: NewExecution,
         response: { 201: CreatedExecution },
       },
     },
     async (request, reply) => {
-      const job = await app.jobs.create(
-        request.principal,
-        { kind: EXECUTION_KIND, ...request.body },
-        'running',
-      )
+      const { job, replayed } = await app.jobs.createOnce(request.principal, jobOfExecution(request.body), {
+        status: 'running',
+        idempotencyKey: request.headers['idempotency-key'],
+      })
+      if (replayed) reply.header('idempotency-replayed', 'true')
       return reply
         .code(201)
         .header('location', `${app.prefix}/api/executions/${job.id}`)

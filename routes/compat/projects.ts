@@ -5,13 +5,17 @@ import Type from 'typebox'
 import { CommandStarts } from '../../src/jobs/dialects/command-starts.js'
 import { connected, remoteCommandsOf } from '../../src/jobs/dialects/remote-commands.js'
 import { COMMAND_KIND, JobId, JobProject, NewJob } from '../../src/jobs/job.js'
+import { idempotencyHeader } from '../../src/log/idempotency.js'
 import { Command } from '../../src/runner/command.js'
 import { EVENT_STREAM } from '../stream-responses.js'
 import { DialectQuery, followJob } from './job-stream.js'
 
 const Params = Type.Object({ id: JobProject })
+const Headers = Type.Object(
+  idempotencyHeader('A repeated request with the same key queues one command; remembered for 24 hours.'),
+)
 const Shell = Type.Object(
-  { command: Command.properties.command, timeout_ms: NewJob.properties.timeout_ms },
+  { id: NewJob.properties.id, command: Command.properties.command, timeout_ms: NewJob.properties.timeout_ms },
   { additionalProperties: false },
 )
 const Started = Type.Object(
@@ -53,22 +57,30 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         operationId: 'runCommand',
         summary: 'Queue a command for a runner of the project',
         params: Params,
+        headers: Headers,
         body: Shell,
         response: { 201: Started },
       },
     },
     async (request, reply) => {
-      const { command, timeout_ms = null } = request.body
-      const given = { kind: COMMAND_KIND, project: request.params.id, payload: { command }, timeout_ms }
-      const { id: project } = request.params
-      const job = await app.jobs.create(
-        request.principal,
-        given,
-        'queued',
-        request.auditOrigin,
-        (on, { id }) =>
-          reply.giveStreamCookie(on, { scope: scopeOf(project, id), last: 'events', path: pathOf(project) }),
+      const { principal, params, body } = request
+      const { command, ...given } = body
+      const { id: project } = params
+      const { job, replayed } = await app.jobs.createOnce(
+        principal,
+        { ...given, kind: COMMAND_KIND, project, payload: { command } },
+        {
+          origin: request.auditOrigin,
+          idempotencyKey: request.headers['idempotency-key'],
+          alongside: (on, { id }) =>
+            reply.giveStreamCookie(on, {
+              scope: scopeOf(project, id),
+              last: 'events',
+              path: pathOf(project),
+            }),
+        },
       )
+      if (replayed) reply.header('idempotency-replayed', 'true')
       return reply.code(201).send({ data: { id: job.id } })
     },
   )

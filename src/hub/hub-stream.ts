@@ -173,6 +173,11 @@ export class HubStream implements TailedStream {
     }
   }
 
+  /** Whether nobody follows it. */
+  get idle(): boolean {
+    return this.#handles === 0
+  }
+
   /** How long the stream has had no handle, in milliseconds. */
   idleFor(now: number): number {
     return this.#idleSince === undefined ? 0 : now - this.#idleSince

@@ -19,7 +19,7 @@ import type { Mode } from './mode.js'
 import { Pages } from './pages.js'
 import { endlessPermit, type Permit } from './permit.js'
 import { type Start, Starts } from './start.js'
-import { findStored, openStored } from './stored-stream.js'
+import { findStored, isReplaced, openStored } from './stored-stream.js'
 import { Subscription } from './subscription.js'
 import type { Tailer } from './tailer.js'
 
@@ -118,7 +118,9 @@ export class Hub {
       this.#forget(key, opening)
       throw error
     })
-    if (!stream || stream.deleted) this.#forget(key, opening, stream)
+    const { database } = this.#options
+    const deleted = !stream || stream.deleted || (await isReplaced(database, workspace, name, stream))
+    if (deleted) this.#forget(key, opening, stream)
     if (!stream) return undefined
     // It was deleted meanwhile, or dropped because it had no handle.
     if (this.#streams.get(key) !== opening) return this.open(workspace, name)
@@ -214,14 +216,11 @@ export class Hub {
     const { database, tailer } = this.#options
     const found = await openStored(database, workspace, name)
     if (!found) return undefined
-    const { id, kind, closedAt, head } = found
     const stream = new HubStream({
-      id,
-      kind,
-      closed: closedAt !== null,
-      head,
+      ...found,
+      closed: found.closedAt !== null,
       pacing: tailer.pacing,
-      compareHead: () => tailer.wake([id]),
+      compareHead: () => tailer.wake([found.id]),
     })
     tailer.follow(stream)
     return stream

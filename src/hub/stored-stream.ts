@@ -1,7 +1,7 @@
 /** Looks up a stream by its name, for one workspace. Afterwards it is read by its number, for all its followers. */
 import type { Database } from '../database/pool.js'
 import { inWorkspace } from '../database/workspace.js'
-import { FEED } from '../log/event.js'
+import { FEED, type StreamId } from '../log/event.js'
 import { ensureStream, findStreamAndHead, noteUse, type StreamWithHead } from '../log/log.js'
 
 /** The stream as the log has it now; undefined if there is none. */
@@ -11,6 +11,25 @@ export function findStored(
   name: string,
 ): Promise<StreamWithHead | undefined> {
   return inWorkspace(database, workspace, client => findStreamAndHead(client, workspace, name))
+}
+
+/**
+ * Whether the log no longer has a stream that nobody follows here, or has another one of its name: a job may get the id of one
+ * that retention has deleted. The tailer's next poll notices the deletion, but a reader must not get the old stream until then.
+ */
+export async function isReplaced(
+  database: Database,
+  workspace: string,
+  name: string,
+  { id, kind, idle }: { readonly id: StreamId; readonly kind: string; readonly idle: boolean },
+): Promise<boolean> {
+  if (!idle || kind === FEED) return false
+  try {
+    return (await findStored(database, workspace, name))?.id !== id
+  } catch {
+    // Without the database, the process serves its copy.
+    return false
+  }
 }
 
 /**

@@ -13,7 +13,8 @@ import type { Changed } from './rows.js'
 
 /**
  * @param origin of the request; without it, and for other kinds of jobs, nothing is recorded.
- * @param create creates the job, in the given transaction.
+ * @param create creates the job, in the given transaction, or finds the one that an earlier request created.
+ * @param alongside further work in that transaction, also for a repeated request.
  */
 export async function createOnRecord(
   database: Database,
@@ -25,12 +26,20 @@ export async function createOnRecord(
   if (kind !== COMMAND_KIND || origin === undefined) return create(database)
   return inTransaction(database, async client => {
     const changed = await create(client)
-    const { id, project, payload, timeout_ms } = changed.job
-    const details = { job: id, project, command_sha256: fingerprint({ payload, project, timeout_ms }) }
-    await recordAudit(client, { ...origin, action: 'command.started', details })
+    // A repeated request starts nothing.
+    if (changed.streams.length > 0) await record(client, origin, changed.job)
     await alongside(client, changed.job)
     return changed
   })
+}
+
+async function record(
+  on: Queryable,
+  origin: Origin,
+  { id, project, payload, timeout_ms }: Job,
+): Promise<void> {
+  const details = { job: id, project, command_sha256: fingerprint({ payload, project, timeout_ms }) }
+  await recordAudit(on, { ...origin, action: 'command.started', details })
 }
 
 function fingerprint(command: Pick<Job, 'payload' | 'project' | 'timeout_ms'>): string {

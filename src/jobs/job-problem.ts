@@ -25,6 +25,13 @@ export function problemOf(error: unknown): unknown {
         'illegal-transition',
         'This job is in the queue. Only a running job can complete or fail; a queued job can be cancelled.',
       )
+    case SqlState.jobExists:
+      return new Problem(
+        409,
+        'job-exists',
+        'Your workspace already has a job with this id. Choose another id, or read that job. A request that may have ' +
+          'been stored before can be repeated with its Idempotency-Key.',
+      )
     case SqlState.keyReused:
       return refusal('idempotency-key-reused')
     case SqlState.streamClosed:

@@ -25,9 +25,8 @@ const JOB_STREAM_PREFIX = 'job:'
 export const ENDED = ['completed', 'failed', 'cancelled', 'interrupted'] as const
 const STATUSES = ['queued', 'running', ...ENDED] as const
 
-/** @param id in upper or lower case, as UUIDs are read (RFC 9562 §4). */
 export function jobStream(id: string): string {
-  return `${JOB_STREAM_PREFIX}${id.toLowerCase()}`
+  return `${JOB_STREAM_PREFIX}${id}`
 }
 
 /** Whether an event of this type is the last of a job's stream. */
@@ -38,7 +37,18 @@ export function isTerminal(type: string): boolean {
 const Line = (maxLength: number, description: string, example: string) =>
   asLine(Type.String({ minLength: 1, maxLength, description, examples: [example] }))
 
-export const JobId = Type.String({ format: 'uuid' })
+/** Also in migrations/0018_own_job_ids.sql. A URL cannot name `.` or `..`: clients resolve them as parts of the path. */
+export const JobId = Type.String({
+  pattern: '^(?:\\.?[A-Za-z0-9_:-]|\\.\\.[A-Za-z0-9._:-])[A-Za-z0-9._:-]*$',
+  maxLength: 128,
+  examples: ['7d0f5a3e-52c4-4f0b-9c1e-0b8f6f3f1a22', 'exec-1234567890'],
+})
+const OwnId = {
+  ...JobId,
+  description:
+    'The id of the job: 1 to 128 characters of `A-Z a-z 0-9 . _ : -`, but neither `.` nor `..`. Unique in the workspace. ' +
+    'Default: a UUID.',
+}
 export const JobStatus = Type.Enum(STATUSES)
 export type JobStatus = Static<typeof JobStatus>
 export const JobKind = Type.String({
@@ -124,6 +134,7 @@ export type Job = Static<typeof Job>
 
 export const NewJob = Type.Object(
   {
+    id: Type.Optional(OwnId),
     kind: JobKind,
     project: Type.Optional(orNull(JobProject)),
     title: Type.Optional(orNull(Title)),

@@ -7,10 +7,9 @@
  * A report carries a `Fence`. A runner's report on a claimed job is valid only from the principal that claimed it,
  * and only while its attempt holds the lease; routes decide who is a runner (routes/job-fence.ts).
  */
-import type { Origin } from '../audit/audit.js'
 import type { Author } from '../auth/principal.js'
 import { gateOf } from '../database/fair-gate.js'
-import type { Database, Queryable } from '../database/pool.js'
+import type { Database } from '../database/pool.js'
 import { inWorkspace } from '../database/workspace.js'
 import type { Hub } from '../hub/hub.js'
 import { FEED, type NewEvent, type StreamId } from '../log/event.js'
@@ -21,8 +20,8 @@ import type { Receipt } from '../log/publisher.js'
 import { cutPage, formatPlace, parsePlace } from '../paging/page-cursor.js'
 import type { PageRequest } from '../paging/page-query.js'
 import { notFound } from '../problems/problem.js'
-import { createOnRecord } from './command-record.js'
 import { jsonOf, type PreparedEvent, prepare } from './content.js'
+import { type Created, type CreateOptions, createJob } from './creation.js'
 import {
   type Claim,
   DEFAULT_LEASE_MS,
@@ -38,8 +37,6 @@ import * as rows from './rows.js'
 import { dependsOnKind } from './stream-types.js'
 import { type UploadedLines, upload } from './upload.js'
 import { WaitingClaims } from './waiting-claims.js'
-
-const DEFAULTS = { project: null, title: null, priority: 0, max_attempts: 3, timeout_ms: null } as const
 
 export interface JobsOptions {
   readonly database: Database
@@ -77,23 +74,17 @@ export class Jobs {
   }
 
   /**
-   * @param status `queued` for a runner, the default; `running` for a caller that executes it without a runner: it
-   *   has no lease.
-   * @param origin of the request: with it the audit log records a command, in the same transaction.
-   * @param alongside further work in that transaction, for a command with an origin.
-   * @throws {Problem} 400 `data-too-deep`, 413 `payload-too-large`, 409 `stream-closed`.
+   * @param status `queued` for a runner; `running` for a caller that executes it without a runner: it has no lease.
+   * @throws {Problem} 400 `data-too-deep`, 413 `payload-too-large`, 409 `job-exists`, `stream-closed`.
    */
-  async create(
-    author: Author,
-    given: NewJob,
-    status: 'queued' | 'running' = 'queued',
-    origin?: Origin,
-    alongside?: (on: Queryable, job: Job) => Promise<void>,
-  ): Promise<Job> {
-    const { payload = {}, ...job } = { ...DEFAULTS, ...given }
-    const text = jsonOf('payload', payload)
-    const create = (on: Queryable) => rows.createJob(on, author, job, text, status === 'running')
-    return this.#commit(author, on => createOnRecord(on, job.kind, origin, create, alongside))
+  async create(author: Author, given: NewJob, status: 'queued' | 'running' = 'queued'): Promise<Job> {
+    return (await this.createOnce(author, given, { status })).job
+  }
+
+  /** `create` for a request that may be repeated or recorded. @throws {Problem} also 422 `idempotency-key-reused`. */
+  async createOnce(author: Author, given: NewJob, options: CreateOptions): Promise<Created> {
+    const changed = await this.#run(author, createJob(author, given, options))
+    return { job: this.#announce(changed), replayed: changed.streams.length === 0 }
   }
 
   /** Newest first, with the head of the workspace's feed. @throws {Problem} 400 `invalid-cursor`. */
@@ -104,9 +95,7 @@ export class Jobs {
     const after = cursor === undefined ? undefined : parsePlace('jobs', cursor)
     return readSnapshot(this.#options.database, workspace, async client => {
       const found = await rows.selectJobs(client, workspace, filter, after, limit + 1)
-      const { page, next_cursor } = cutPage(found, limit, ({ at, job }) =>
-        formatPlace('jobs', { at, id: job.id }),
-      )
+      const { page, next_cursor } = cutPage(found, limit, ({ place }) => formatPlace('jobs', place))
       return { jobs: page.map(({ job }) => job), next_cursor }
     })
   }

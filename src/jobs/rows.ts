@@ -14,10 +14,10 @@ import type { Head } from '../log/log.js'
 import type { Place } from '../paging/page-cursor.js'
 import { type Claim, type Fence, Job, type JobStatus, type NewJob } from './job.js'
 
-/** The columns of `row` that make up a job. The members of a job have the names of these columns. */
+/** The columns of `row` that make up a job. Its members have the names of these columns, but for its id (0018_own_job_ids.sql). */
 const columnsOf = (row: string) =>
   Object.keys(Job.properties)
-    .map(column => `${row}.${column}`)
+    .map(column => (column === 'id' ? `${row}.name as id` : `${row}.${column}`))
     .join(', ')
 
 type Times = 'lease_expires_at' | 'created_at' | 'started_at' | 'ended_at'
@@ -38,7 +38,7 @@ const CHANGED = `${columnsOf('(c.job)')}, c.streams`
 /** Does the work of `inWorkspace` within the statement, so that row locks do not last for another round trip. */
 const SET_WORKSPACE = `set_config('sluice.workspace', $1, true) as own (workspace)`
 
-/** A job after a change, and the streams that have grown by it. */
+/** A job after a change, and the streams that have grown by it: none if the request was a repeated one. */
 export interface Changed {
   readonly job: Job
   readonly streams: readonly StreamId[]
@@ -57,18 +57,22 @@ export interface JobFilter {
   readonly project?: string | undefined
 }
 
+/** The content of a new job. Without an id it gets a UUID. */
+export type JobColumns = Required<Omit<NewJob, 'payload' | 'id'>> & Pick<NewJob, 'id'>
+
+/** @param idempotency with it, a repeated request gets the job that the first one created. */
 export async function createJob(
   database: Queryable,
   { workspace, id: actor }: Author,
-  { kind, project, title, priority, max_attempts, timeout_ms }: Required<Omit<NewJob, 'payload'>>,
+  { id, kind, project, title, priority, max_attempts, timeout_ms }: JobColumns,
   payload: string,
   started: boolean,
+  idempotency?: Idempotency | undefined,
 ): Promise<Changed> {
   const content = [kind, project, title, payload, priority, max_attempts, timeout_ms]
-  const values = [workspace, ...content, started, actor]
-  return only(
-    await change(database, 'create_job', 'own.workspace, $2, $3, $4, $5, $6, $7, $8, $9, $10', values),
-  )
+  const values = [workspace, ...content, started, actor, id, idempotency?.key, idempotency?.fingerprint]
+  const parameters = 'own.workspace, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13'
+  return only(await change(database, 'create_job', parameters, values))
 }
 
 /** Undefined if the queue holds no job for this claim. */
@@ -79,7 +83,7 @@ export async function claimJob(
   leaseMs: number,
 ): Promise<Changed | undefined> {
   const values = [workspace, projects, kinds, runner, leaseMs, actor]
-  return (await change(database, 'claim_job', 'own.workspace, $2, $3, $4, $5, $6', values))[0]
+  return (await change(database, 'claim_job', 'own.workspace, $2, $3, $4, $5, $6, true', values))[0]
 }
 
 export async function finishJob(
@@ -176,7 +180,7 @@ export async function selectJob(
         left join lateral (
                select e."position", e.event_id from sluice.events e
                 where e.stream_id = j.stream_id order by e."position" desc limit 1) e on true
-       where j.id = $2 and j.workspace = $1`,
+       where j.workspace = $1 and j.name = $2`,
     values: [workspace, id],
   })
   const snapshots = rows.map(({ position, eventId, stream, ...row }) => {
@@ -192,11 +196,11 @@ export async function selectJobs(
   { status, kind, project }: JobFilter,
   after: Place | undefined,
   limit: number,
-): Promise<{ job: Job; at: number }[]> {
-  const { rows } = await database.query<JobRow & { at: number }>({
+): Promise<{ job: Job; place: Place }[]> {
+  const { rows } = await database.query<JobRow & { at: number; key: string }>({
     name: 'sluice-select-jobs',
     text: `
-      select ${columnsOf('j')}, (extract(epoch from j.created_at) * 1000000)::bigint as at
+      select ${columnsOf('j')}, (extract(epoch from j.created_at) * 1000000)::bigint as at, j.id as key
         from sluice.jobs j
        where j.workspace = $1
          and ($2::text is null or j.status = $2) and ($3::text is null or j.kind = $3)
@@ -207,7 +211,7 @@ export async function selectJobs(
        limit $7`,
     values: [workspace, status, kind, project, after?.at, after?.id, limit],
   })
-  return rows.map(({ at, ...row }) => ({ job: toJob(row), at }))
+  return rows.map(({ at, key, ...row }) => ({ job: toJob(row), place: { at, id: key } }))
 }
 
 async function change(

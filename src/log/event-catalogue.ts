@@ -36,7 +36,7 @@ const EVENT_SOURCE_TYPES = ['open', 'error', 'message']
 
 const JOB_ID = '7d0f5a3e-52c4-4f0b-9c1e-0b8f6f3f1a22'
 const orNull = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
-const JobId = Type.String({ format: 'uuid' })
+const JobId = Type.String({ description: 'The id of the job.' })
 const PartNumber = Type.String()
 
 /** The last event of a job, which closes its stream. */

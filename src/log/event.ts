@@ -14,7 +14,8 @@ export const FEED = 'feed'
 
 /** A type contains no control character, comma or asterisk, because it is an SSE field and part of filters. */
 export const EVENT_TYPE_PATTERN = '^[A-Za-z][A-Za-z0-9._:/-]{0,127}$'
-export const STREAM_NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$'
+/** The stream of a job is `job:` and an id of up to 128 characters. */
+export const STREAM_NAME_PATTERN = '^(?:job:[A-Za-z0-9._:/-]{125,128}|[A-Za-z0-9][A-Za-z0-9._:/-]{0,127})$'
 export const WORKSPACE_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$'
 /** The workspace of the system's own streams. No token can name it, because it does not match WORKSPACE_PATTERN. */
 export const SYSTEM_WORKSPACE = '$system'

@@ -45,6 +45,7 @@ export const SqlState = {
   leaseLost: 'SL012',
   illegalTransition: 'SL013',
   keyReused: 'SL014',
+  jobExists: 'SL015',
   invalidParameterValue: '22023',
   insufficientPrivilege: '42501',
   uniqueViolation: '23505',

@@ -67,12 +67,12 @@ export class Gateway {
 
   async heartbeat(job: ClaimedJob, leaseMs: number, signal: AbortSignal): Promise<void> {
     const body = JSON.stringify({ attempt: job.attempt, lease_ms: leaseMs })
-    await this.#post(`/api/jobs/${job.id}/heartbeat`, { body, signal })
+    await this.#post(`${pathOf(job)}/heartbeat`, { body, signal })
   }
 
   async append(job: ClaimedJob, { body, key }: Batch, signal: AbortSignal): Promise<void> {
     const headers = { ...fencing(job), 'idempotency-key': key }
-    await this.#post(`/api/jobs/${job.id}/events`, { headers, body, signal })
+    await this.#post(`${pathOf(job)}/events`, { headers, body, signal })
   }
 
   async finish(
@@ -82,12 +82,12 @@ export class Gateway {
     signal: AbortSignal,
   ): Promise<void> {
     const body = JSON.stringify({ result })
-    await this.#post(`/api/jobs/${job.id}/${how}`, { headers: fencing(job), body, signal })
+    await this.#post(`${pathOf(job)}/${how}`, { headers: fencing(job), body, signal })
   }
 
   /** Hands the job back to the queue. */
   async release(job: ClaimedJob, signal: AbortSignal): Promise<void> {
-    await this.#post(`/api/jobs/${job.id}/release`, { headers: fencing(job), signal })
+    await this.#post(`${pathOf(job)}/release`, { headers: fencing(job), signal })
   }
 
   /** @returns the response's text; undefined for a 204. */
@@ -128,6 +128,10 @@ interface PostOptions {
   readonly body?: string
   readonly patienceMs?: number
   readonly signal: AbortSignal
+}
+
+function pathOf({ id }: ClaimedJob): string {
+  return `/api/jobs/${encodeURIComponent(id)}`
 }
 
 function fencing({ attempt }: ClaimedJob): { 'x-job-attempt': string } {

@@ -7,6 +7,7 @@ import type { PlacedEvent } from '../../log/append-requests.js'
 import { NewEvent } from '../../log/event.js'
 import { Placed, placedOf } from '../../log/receipt.js'
 import { describedAs } from '../../openapi/described.js'
+import { Problem } from '../../problems/problem.js'
 import { type Job, JobId, JobStatus, NewJob } from '../job.js'
 import { numbersOf } from './dialect.js'
 import { COUNTS } from './executions.js'
@@ -52,10 +53,25 @@ export const ExecutionEvent = describedAs(
   NewEvent,
 )
 
+const { id: executionId, title, payload } = NewJob.properties
 export const NewExecution = Type.Object(
-  { title: NewJob.properties.title, payload: NewJob.properties.payload },
+  {
+    executionId,
+    id: Type.Optional({ ...JobId, description: 'Another name for `executionId`.' }),
+    title,
+    payload,
+  },
   { additionalProperties: false },
 )
+export type NewExecution = Static<typeof NewExecution>
+
+/** @throws {Problem} 400 `invalid-request` for two ids. */
+export function jobOfExecution({ executionId, id = executionId, ...content }: NewExecution): NewJob {
+  if (executionId !== undefined && id !== executionId) {
+    throw new Problem(400, 'invalid-request', 'executionId and id differ. Send one of them.')
+  }
+  return { kind: EXECUTION_KIND, ...content, ...(id !== undefined && { id }) }
+}
 
 const Time = Type.String({ format: 'date-time' })
 const orNull = <Schema extends Type.TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])

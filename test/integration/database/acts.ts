@@ -206,12 +206,13 @@ export async function fill(url: string, from: number, to: number): Promise<void>
        where w.name = 'rival';
       insert into sluice.idempotency_keys (workspace, actor, key, fingerprint, created_at)
         select w.name, 'actor' || n, 'again', 'f', now() from ${numbers};
-      insert into sluice.jobs (workspace, stream_id, kind, payload, priority, max_attempts, created_by, status, ended_at)
-        select w.name, n, 'command', '{}', 5, 1, 'ada', 'completed', now() from ${numbers};
-      insert into sluice.jobs (workspace, stream_id, kind, payload, priority, max_attempts, created_by)
-        select w.name, n, 'command', '{}', 5, 1, 'ada' from ${numbers} where w.name = 'rival';
-      insert into sluice.jobs (workspace, stream_id, kind, payload, priority, max_attempts, created_by, status, lease_expires_at)
-        select w.name, n, 'command', '{}', 5, 1, 'ada', 'running', now() + interval '1 day' from ${numbers};
+      insert into sluice.jobs (name, workspace, stream_id, kind, payload, priority, max_attempts, created_by, status, ended_at)
+        select gen_random_uuid(), w.name, n, 'command', '{}', 5, 1, 'ada', 'completed', now() from ${numbers};
+      insert into sluice.jobs (name, workspace, stream_id, kind, payload, priority, max_attempts, created_by)
+        select gen_random_uuid(), w.name, n, 'command', '{}', 5, 1, 'ada' from ${numbers} where w.name = 'rival';
+      insert into sluice.jobs
+        (name, workspace, stream_id, kind, payload, priority, max_attempts, created_by, status, lease_expires_at)
+        select gen_random_uuid(), w.name, n, 'command', '{}', 5, 1, 'ada', 'running', now() + interval '1 day' from ${numbers};
       insert into sluice.items (workspace, part_number, description, item_type, properties, folded)
         select w.name, 'A-' || n, 'd', 't', '{}', 'd' from ${numbers};
       insert into sluice.api_keys (id, workspace, name, role, secret_hash, created_by)

@@ -130,7 +130,7 @@ for (const story of Object.values(STORIES)) {
     const path = story.path(job.id)
     const and = path.includes('?') ? '&' : '?'
     const cases: [path: string, headers: Record<string, string>, status: number][] = [
-      [story.path('1'), as('viewer'), 400],
+      [story.path('a%20b'), as('viewer'), 400],
       [story.path("1'; drop table sluice.jobs"), as('viewer'), 400],
       [path, {}, 401],
       [`${path}${and}token=nonsense`, {}, 401],

@@ -174,7 +174,7 @@ t.test('an invalid job, claim or query is refused with the reason', async t => {
     [{ kind: 'a', timeout_ms: 0 }, /timeout_ms/],
     [{ kind: 'a', timeout_ms: 86_400_001 }, /timeout_ms/],
     [{ kind: 'a', status: 'running' }, /status/],
-    [{ kind: 'a', id: UNKNOWN }, /id/],
+    [{ kind: 'a', id: 'a b' }, /id/],
   ]
   const claims: [body: unknown, text: RegExp][] = [
     [{}, /runner/],
@@ -228,7 +228,7 @@ t.test('an invalid job, claim or query is refused with the reason', async t => {
       .get(`/api/jobs?cursor=${Buffer.from(cursor).toString('base64url')}`)
     t.match({ ...answer.body, status: answer.status }, { status: 400, code: 'invalid-cursor' }, cursor)
   }
-  for (const id of ['x', '1', `${UNKNOWN}x`])
+  for (const id of ['a%20b', 'a%2Fb', 'x'.repeat(129)])
     t.equal((await service.as('viewer').get(`/api/jobs/${id}`)).status, 400)
   t.same(await service.feed(), [])
 })
