@@ -9,6 +9,7 @@ import { assertNotExpired } from '../src/auth/credential-end.js'
 import { type Credentials, carriesCredentials, takeCredentials } from '../src/auth/credentials.js'
 import { allows, type Principal, ROLES } from '../src/auth/principal.js'
 import { challenge, keyInvalid, roleTooLow, ticketInvalid, tokenInvalid } from '../src/auth/refusals.js'
+import { isSameOrigin, type OriginHeaders } from '../src/auth/same-origin.js'
 import { Problem } from '../src/problems/problem.js'
 import type { Access } from './caller.js'
 
@@ -22,6 +23,8 @@ export interface AuthOptions {
   readonly principalOfToken?: ((request: FastifyRequest) => Promise<Principal>) | undefined
   /** Whether stream routes accept `?token=`. */
   readonly queryToken: boolean
+  /** The name of the cookie whose value is a token or an API key, on stream routes, for pages of the same origin. Default: none. */
+  readonly cookie?: string | undefined
   /**
    * The principal of an API key, or a Problem; default: no key is valid.
    * @param address the client's; undefined if the app trusts every proxy (`trustProxy: true`): then a key that is
@@ -52,7 +55,7 @@ export interface AuthOptions {
 }
 
 export default fp<AuthOptions>(
-  async (app, { queryToken, authenticate, ...given }) => {
+  async (app, { queryToken, cookie, authenticate, ...given }) => {
     const {
       principalOfToken = noTokens,
       principalOfKey = noKeys,
@@ -109,6 +112,7 @@ export default fp<AuthOptions>(
         query: request.query,
         queryToken: queryToken && isStream,
         queryTicket: isStream,
+        cookie: isStream && isReading(request) && isSameOrigin(originOf(request)) ? cookie : undefined,
       }
       if (!carriesCredentials(sources)) {
         const follower = await principalOfStreamCookie(request, reply)
@@ -133,6 +137,14 @@ export default fp<AuthOptions>(
   },
   { name: 'auth', dependencies: ['request-caller', 'rate-limit'] },
 )
+
+function isReading({ method }: FastifyRequest): boolean {
+  return method === 'GET' || method === 'HEAD'
+}
+
+function originOf({ headers, host }: FastifyRequest): OriginHeaders {
+  return { site: headers['sec-fetch-site'], origin: headers.origin, host }
+}
 
 function hasTicket({ query }: FastifyRequest): boolean {
   return typeof query === 'object' && query !== null && Object.hasOwn(query, 'ticket')

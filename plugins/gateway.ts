@@ -119,6 +119,7 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
     authenticate: authenticate && (request => principalOfHost(() => authenticate(request))),
     ...(keys && { principalOfToken: app.verifyToken }),
     queryToken: config.QUERY_TOKEN === 'on',
+    cookie: config.AUTH_COOKIE,
     principalOfKey: (...given) => app.apiKeys.principalOf(...given),
     principalOfTicket: app.takeTicket,
     principalOfStreamCookie: app.principalOfStreamCookie,

@@ -39,6 +39,8 @@ export function settingsOf(options: SluiceOptions, host: FastifyInstance): Setti
   const keyed = [config.JWT_SECRET, config.JWT_PUBLIC_KEY, config.JWKS_URL].some(key => key !== undefined)
   if (keyed && authenticate)
     faults.push('authenticate replaces jwtSecret, jwtPublicKey and jwksUrl: leave them out.')
+  if (authenticate && config.AUTH_COOKIE !== undefined)
+    faults.push('authenticate replaces authCookie: read the cookie there, or leave authCookie out.')
   if (!keyed && !authenticate)
     faults.push('Give authenticate, or one of jwtSecret, jwtPublicKey and jwksUrl.')
   if (prefix !== '' && !/^(\/[A-Za-z0-9._~-]+)+$/.test(prefix)) {

@@ -108,6 +108,11 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
   readonly jwtDefaultRole?: Role | undefined
   /** Workspace whose admins alone may switch maintenance, which affects all workspaces. Unset, every admin may. */
   readonly operatorWorkspace?: string | undefined
+  /**
+   * Name of a cookie that stream routes accept as a credential, from pages of the same origin. Its value is a token or an API key.
+   * Unset, no cookie is accepted.
+   */
+  readonly authCookie?: string | undefined
   /** Whether stream routes accept a token as `?token=`. URLs leak into histories and logs. Default true. */
   readonly queryToken?: boolean | undefined
 

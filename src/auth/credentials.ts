@@ -1,5 +1,5 @@
 /**
- * Finds the credential of a request, in headers or query. Two credentials are refused, even if equal: which one counts must
+ * Finds the credential of a request, in headers or query, or else in a cookie. Two credentials are refused, even if equal: which one counts must
  * not be a guess, nor differ between us and a proxy (RFC 6750 §2). Credentials are removed from the query, so schemas, handlers
  * and logs see no secret.
  */
@@ -27,17 +27,20 @@ export interface CredentialSources {
   readonly queryToken: boolean
   /** The same for `ticket`; default false. */
   readonly queryTicket?: boolean
+  /** The name of the cookie that is a credential if headers and query carry none; default: no cookie is. */
+  readonly cookie?: string | undefined
 }
 
 /** @throws {Problem} 401 if there is none or it is malformed, 400 `two-credentials`, 400 `key-in-url`. */
 export function takeCredentials(sources: CredentialSources): Credentials {
-  const { rawHeaders, query, queryToken, queryTicket = false } = sources
+  const { rawHeaders, query, queryToken, queryTicket = false, cookie } = sources
   const authorizations = valuesOf(rawHeaders, 'authorization')
   const apiKeys = valuesOf(rawHeaders, 'x-api-key')
   const queryTokens = queryToken ? takeOut(query, 'token') : []
   const queryTickets = queryTicket ? takeOut(query, 'ticket') : []
   const all = [authorizations, apiKeys, queryTokens, queryTickets].flat()
-  if (all.length > 1) throw twoCredentials()
+  const cookies = cookie === undefined || all.length > 0 ? [] : cookiesNamed(cookie, rawHeaders)
+  if (all.length > 1 || cookies.length > 1) throw twoCredentials()
 
   const [apiKey] = apiKeys
   if (apiKey) return { kind: 'key', text: apiKey }
@@ -45,7 +48,7 @@ export function takeCredentials(sources: CredentialSources): Credentials {
   if (typeof ticket === 'string') return { kind: 'ticket', text: ticket }
   const [inQuery] = queryTokens
   if (typeof inQuery === 'string' && inQuery.startsWith(KEY_PREFIX)) throw keyInUrl()
-  const text = bearerToken(authorizations[0]) ?? inQuery
+  const text = bearerToken(authorizations[0]) ?? inQuery ?? cookies[0]
   if (typeof text !== 'string' || text === '') throw tokenMissing()
   if (text.startsWith(KEY_PREFIX)) return { kind: 'key', text }
   if (text.length > MAX_TOKEN_LENGTH) throw tokenInvalid('it is too long')
@@ -70,6 +73,13 @@ export function carriesCredentials({
 /** The bearer token of an Authorization header; undefined if there is none or it is empty. */
 function bearerToken(authorization: string | undefined): string | undefined {
   return (authorization !== undefined && BEARER.exec(authorization)?.[1]) || undefined
+}
+
+/** The values of all cookies of this name. A value may be in quotes (RFC 6265 §4.1.1). */
+function cookiesNamed(name: string, rawHeaders: readonly string[]): string[] {
+  const pairs = valuesOf(rawHeaders, 'cookie').flatMap(header => header.split(';'))
+  const values = pairs.map(pair => pair.trim()).filter(pair => pair.startsWith(`${name}=`))
+  return values.map(pair => pair.slice(name.length + 1).replace(/^"([^"]*)"$/, '$1'))
 }
 
 function valuesOf(rawHeaders: readonly string[], name: string): string[] {

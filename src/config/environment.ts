@@ -3,6 +3,7 @@
  * docs/configuration.md (held by a test) come from this one schema.
  */
 import Type from 'typebox'
+import { JOB_SETTINGS } from './job-settings.js'
 import { Switch, Whole } from './setting.js'
 
 const DATABASE = {
@@ -131,6 +132,14 @@ export const Environment = Type.Object({
         'Workspace whose admins alone may switch maintenance, which affects all workspaces. Unset, every admin may.',
     }),
   ),
+  AUTH_COOKIE: Type.Optional(
+    Type.String({
+      pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
+      form: 'the name of a cookie, such as __Host-session',
+      description:
+        'Name of a cookie that stream routes accept as a credential, from pages of the same origin. Its value is a token or an API key. Unset, no cookie is accepted.',
+    }),
+  ),
   QUERY_TOKEN: Switch({
     default: 'on',
     description:
@@ -188,11 +197,6 @@ export const Environment = Type.Object({
     default: 2_000,
     description: 'Open streams per IP address and process, counted in the same way. 0 = unlimited.',
   }),
-  MAX_STREAMS_PER_RUN: Whole({
-    default: 50,
-    description:
-      'Open streams of one run per process, beyond which `GET /api/v1/runs/:runId/events` asks clients to retry. 0 = unlimited.',
-  }),
   MAX_STORED_STREAMS_PER_WORKSPACE: Whole({
     default: 10_000,
     description:
@@ -229,12 +233,7 @@ export const Environment = Type.Object({
     description:
       'Days for which events of open-ended streams are kept. A client that returns later gets `reset`. 0 = forever.',
   }),
-  JOB_RETENTION_DAYS: Type.Number({
-    default: 7,
-    minimum: 0,
-    maximum: 36_500,
-    description: 'Days for which a job and its events are kept after its end. 0 = forever.',
-  }),
+  ...JOB_SETTINGS,
   DRAIN_MS: Whole({
     default: 10_000,
     description: 'Milliseconds over which a stopping process spreads the end of its streams, at most.',

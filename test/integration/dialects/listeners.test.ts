@@ -32,6 +32,28 @@ t.test(
   },
 )
 
+t.test('the number of listeners is a setting, applies to each process, and 0 means any number', async t => {
+  const one = await startGateway(t, { env: { MAX_STREAMS_PER_RUN: '2' } })
+  const two = await startGateway(t, { databaseUrl: one.databaseUrl, env: { MAX_STREAMS_PER_RUN: '2' } })
+  const any = await startGateway(t, { databaseUrl: one.databaseUrl, env: { MAX_STREAMS_PER_RUN: '0' } })
+  const job = await create(one.app, runs)
+  const first = async (url: string, id?: string) => {
+    const [message] = await (await watch(t, url, id)).until(1)
+    return { ...JSON.parse(message?.data ?? ''), id: message?.id }
+  }
+  const path = runs.path(job.id)
+
+  // Counts as a listener, but is not refused.
+  t.match((await (await watch(t, `${one.url}/runner-jobs/${job.id}/events/stream`)).until(1)).length, 1)
+  t.equal((await first(one.url + path)).type, 'snapshot')
+  const refused = await first(one.url + path, '1')
+  t.match(refused, { type: 'error', code: 'limit', id: /^1\b/ }, 'a client keeps its place in the stream')
+  t.ok((await (await watch(t, `${one.url}/runner-jobs/${job.id}/events/stream`)).until(1)).length)
+  t.equal((await first(two.url + path)).type, 'snapshot', 'another process has its own places')
+  const many = await Promise.all(Array.from({ length: 60 }, () => first(any.url + path)))
+  t.ok(many.every(({ type }) => type === 'snapshot'))
+})
+
 t.test('many concurrent listeners do not exceed the limit', async t => {
   const { app, url } = await startGateway(t)
   const job = await create(app, runs)
