@@ -2,7 +2,7 @@
  * The caller of a request, and what a route declares about callers. plugins/auth.ts authenticates and sets `caller`; limits,
  * budgets and the audit log read it.
  */
-import { isIP } from 'node:net'
+import { isIPv4, isIPv6 } from 'node:net'
 import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
@@ -83,5 +83,7 @@ export default fp(
 
 /** A disconnected client no longer has an address, and a proxy may write any text. */
 function networkOf(ip: FastifyRequest['ip'] | undefined): string {
-  return ip !== undefined && isIP(ip) ? normalizeIP(ip) : 'unknown'
+  if (ip === undefined) return 'unknown'
+  if (isIPv4(ip)) return ip
+  return isIPv6(ip) ? normalizeIP(ip) : 'unknown'
 }

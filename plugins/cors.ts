@@ -1,6 +1,11 @@
-/** The browser origins that may call: exact ones, with credentials. Preflights are answered before authentication. */
+/**
+ * The browser origins that may call: exact ones, with credentials. Preflights are answered before authentication.
+ *
+ * Only a browser sends `Origin`. A request without it needs no permission, so it gets only `Vary: Origin`, which keeps caches
+ * from confusing origins: @fastify/cors sees requests with an origin, and preflights.
+ */
 import cors, { type FastifyCorsOptions } from '@fastify/cors'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { parseOrigins } from '../src/config/origins.js'
 
@@ -17,7 +22,7 @@ export default fp<CorsOptions>(
   async (app, { origins }) => {
     const listed = parseOrigins(origins)
     const options: FastifyCorsOptions = {
-      // A list, even of one: only then does every response carry `Vary: Origin`, which keeps caches from confusing origins.
+      // A list, even of one: only then does every response carry `Vary: Origin`.
       origin: listed,
       methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
       allowedHeaders: [
@@ -47,7 +52,7 @@ export default fp<CorsOptions>(
       maxAge: PREFLIGHT_SECONDS,
       strictPreflight: false,
     }
-    await app.register(app.hasRequestDecorator(FLAG) ? inherited(cors) : cors, {
+    await app.register(forOrigins(cors), {
       // Cookies only for pages of a listed origin.
       delegator: ({ headers }, done) =>
         done(null, { ...options, credentials: listed.includes(headers.origin ?? '') }),
@@ -56,10 +61,24 @@ export default fp<CorsOptions>(
   { name: 'cors' },
 )
 
-/** For an application that uses @fastify/cors too: its requests are already decorated, and Fastify refuses a second time. */
-function inherited(plugin: typeof cors) {
+/** The plugin, whose hook runs only where an origin can matter. */
+function forOrigins(plugin: typeof cors) {
   return fp<FastifyCorsOptions>((app, options, done) => {
-    const decorated: FastifyInstance = Object.create(app, { decorateRequest: { value: () => app } })
-    plugin(decorated, options, done)
+    const addHook = (name: 'onRequest', hook: onRequestHookHandler) =>
+      app.addHook(name, function (request, reply, next) {
+        const { method, headers } = request.raw
+        if (headers.origin !== undefined || method === 'OPTIONS' || reply.hasHeader('vary')) {
+          return hook.call(this, request, reply, next)
+        }
+        reply.header('vary', 'Origin')
+        next()
+      })
+    // An application that uses @fastify/cors too has already decorated requests, and Fastify refuses a second time.
+    const decorateRequest = app.hasRequestDecorator(FLAG) ? { value: () => app } : undefined
+    const guarded: FastifyInstance = Object.create(app, {
+      addHook: { value: addHook },
+      ...(decorateRequest && { decorateRequest }),
+    })
+    plugin(guarded, options, done)
   })
 }

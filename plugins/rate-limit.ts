@@ -113,14 +113,15 @@ export default fp<RateLimitOptions>(
     )
 
     // In onRequest, because these requests never reach authentication.
-    app.addHook('onRequest', async (request, reply) => {
+    app.addHook('onRequest', (request, reply, done) => {
       const { config } = request.routeOptions
-      if ((config.access !== 'public' && !request.is404) || config.stream || config.unmetered) return
-      await app.spendBudget(request, reply)
+      if ((config.access !== 'public' && !request.is404) || config.stream || config.unmetered) return done()
+      app.spendBudget(request, reply).then(() => done(), done)
     })
     // After authentication, and before the body is read.
-    app.addHook('preParsing', async (request, reply) => {
-      if (request.caller && !request.routeOptions.config.stream) await app.spendBudget(request, reply)
+    app.addHook('preParsing', (request, reply, _payload, done) => {
+      if (!request.caller || request.routeOptions.config.stream) return done()
+      app.spendBudget(request, reply).then(() => done(), done)
     })
   },
   { name: 'rate-limit', dependencies: ['request-caller'] },

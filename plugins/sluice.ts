@@ -11,6 +11,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { migrate } from '../src/database/migrate.js'
 import { HTTP_SERIALIZERS, requestId } from '../src/logging/http-log.js'
+import { RequestLog } from '../src/logging/request-log.js'
 import gateway from './gateway.js'
 import { hostApi, type Sluice } from './host-api.js'
 import { settingsOf } from './settings.js'
@@ -52,7 +53,7 @@ export default sluice
 
 /** Uses `logger` for the plugin's background work and its requests. The serializers keep tokens in URLs out of the log. */
 function useLogger(app: FastifyInstance, logger: FastifyBaseLogger): void {
-  const serializers = HTTP_SERIALIZERS
-  Object.defineProperty(app, 'log', { value: logger.child({}, { serializers }) })
-  app.setChildLoggerFactory((_, bindings, options) => logger.child(bindings, { ...options, serializers }))
+  const log = logger.child({}, { serializers: HTTP_SERIALIZERS })
+  Object.defineProperty(app, 'log', { value: log })
+  app.setChildLoggerFactory((_, bindings, { level }) => new RequestLog(log, bindings, level))
 }

@@ -62,12 +62,9 @@ export function carriesCredentials({
   queryToken,
   queryTicket = false,
 }: CredentialSources): boolean {
+  if (['authorization', 'x-api-key'].some(name => valuesOf(rawHeaders, name).length > 0)) return true
   const names = [...(queryToken ? ['token'] : []), ...(queryTicket ? ['ticket'] : [])]
-  const inHeader = ['authorization', 'x-api-key'].some(name => valuesOf(rawHeaders, name).length > 0)
-  return (
-    inHeader ||
-    (typeof query === 'object' && query !== null && names.some(name => Object.hasOwn(query, name)))
-  )
+  return typeof query === 'object' && query !== null && names.some(name => Object.hasOwn(query, name))
 }
 
 /** The bearer token of an Authorization header; undefined if there is none or it is empty. */
@@ -83,7 +80,12 @@ function cookiesNamed(name: string, rawHeaders: readonly string[]): string[] {
 }
 
 function valuesOf(rawHeaders: readonly string[], name: string): string[] {
-  return rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === name)
+  const values: string[] = []
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const header = rawHeaders[at] ?? ''
+    if (header.length === name.length && header.toLowerCase() === name) values.push(rawHeaders[at + 1] ?? '')
+  }
+  return values
 }
 
 /** Removes a query parameter and returns its values. */

@@ -50,6 +50,7 @@ export function readBody(source: Readable, { most, announced, hold }: BodyLimits
 
 /** The charset of a Content-Type, if it has one. */
 export function declaredCharset(contentType: string): string | undefined {
+  if (!contentType.includes(';')) return undefined
   for (const parameter of contentType.split(';').slice(1)) {
     const [name = '', value = ''] = parameter.split('=', 2)
     if (name.trim().toLowerCase() === 'charset') return value.trim().replaceAll('"', '')

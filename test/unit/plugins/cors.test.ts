@@ -59,6 +59,23 @@ t.test('a page of any other origin gets no permission, however similar its origi
   }
 })
 
+t.test(
+  'a response to a request without an origin is kept apart by caches, and has nothing else of CORS',
+  async t => {
+    const app = await guardedApp(t, { origins: ORIGIN })
+
+    for (const url of ['/open', '/things', '/nowhere']) {
+      const { headers } = await app.inject({ url, headers: bearer(token()) })
+      t.equal(headers.vary, 'Origin', url)
+      t.strictSame(
+        Object.keys(headers).filter(name => name.startsWith('access-control-')),
+        [],
+        url,
+      )
+    }
+  },
+)
+
 t.test('a preflight needs no token, allows the headers of clients and is cached', async t => {
   const app = await guardedApp(t, { origins: ORIGIN })
 
