@@ -153,7 +153,7 @@ func (c *client) listen(id string) (status int, ended bool, err error) {
 	defer response.Body.Close()
 	switch code := response.StatusCode; {
 	case code == http.StatusNoContent:
-		// Nothing comes any more, and no `complete` was there: the error before said why.
+		// The stream has ended, and this client has all of it.
 		return noStatus, true, nil
 	case code == http.StatusTooManyRequests || code >= 500:
 		if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 {
@@ -210,9 +210,9 @@ func (c *client) read(body io.Reader, alive func()) (status int, ended bool, err
 // show shows a message. It returns the exit status, and true, if it brings one.
 func show(name, text string) (status int, ended bool, err error) {
 	var data struct {
-		Line, Stream, Status, Message string
-		Continues                     bool
-		ExitCode                      int `json:"exit_code"`
+		Line, Stream, Status, Message, Signal, Reason string
+		Continues                                     bool
+		ExitCode                                      int `json:"exit_code"`
 	}
 	if err := json.Unmarshal([]byte(text), &data); err != nil {
 		return 0, false, err
@@ -229,9 +229,14 @@ func show(name, text string) (status int, ended bool, err error) {
 		}
 		_, err = io.WriteString(out, data.Line)
 	case "complete":
+		if why := data.Signal + data.Reason; why != "" {
+			say("ended: " + why)
+		}
 		return data.ExitCode, true, nil
 	case "error":
+		// The command never started.
 		say(data.Message)
+		return noStatus, true, nil
 	case "connected":
 		if data.Status == "queued" {
 			say("waits for a runner")

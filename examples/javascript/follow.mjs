@@ -6,8 +6,8 @@
  *   node examples/javascript/follow.mjs --id <stream id>    one that was started before, even if it has ended
  *
  * Settings: SLUICE_PROJECT, SLUICE_TOKEN (an editor's; a viewer's is enough for --id), SLUICE_URL.
- * Exit status: the command's. 125: it has none, as it was cancelled, interrupted or killed. 126: the gateway refused,
- * or could not be asked to start it. 2: wrong usage.
+ * Exit status: the command's. 125: it has none, as it never started. 126: the gateway refused, or could not be asked to
+ * start it. 2: wrong usage.
  */
 import { EventSource } from 'eventsource'
 
@@ -63,13 +63,20 @@ function follow(id) {
       const { line, stream, continues } = JSON.parse(data)
       process[stream].write(continues ? line : `${line}\n`)
     })
-    source.addEventListener('complete', ({ data }) => end(JSON.parse(data).exit_code))
+    source.addEventListener('complete', ({ data }) => {
+      const { exit_code, signal, reason = signal } = JSON.parse(data)
+      if (reason) say(`ended: ${reason}`)
+      end(exit_code)
+    })
 
     source.addEventListener('error', event => {
-      // Two things bear this name: what the gateway says, and what becomes of the connection.
-      if (event instanceof MessageEvent) say(JSON.parse(event.data).message)
-      else if (source.readyState !== EventSource.CLOSED) event.message && say(`${event.message}, comes back`)
-      // The stream has ended and no `complete` was in it: the error before said why.
+      // Two things bear this name: the end of a command that never started, and a fault of the connection.
+      if (event instanceof MessageEvent) {
+        say(JSON.parse(event.data).message)
+        end(125)
+      } else if (source.readyState !== EventSource.CLOSED)
+        event.message && say(`${event.message}, comes back`)
+      // The stream has ended, and this client has all of it.
       else if (event.code === 204) end(125)
       else end(126)
     })

@@ -21,8 +21,8 @@ import aiohttp
 NO_STATUS, REFUSED, USAGE = 125, 126, 2
 # Heartbeats come every 15 s: a longer silence is a connection that is dead. The whole may take as long as it likes.
 TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=40)
-# Longer lines are an error to aiohttp. A line of output has up to 16 KiB, in JSON up to six times as much.
-MAX_LINE_BYTES = 512 * 1024
+# Longer lines are an error to aiohttp. An event of a command has at most 60 KiB.
+MAX_LINE_BYTES = 128 * 1024
 
 
 class Refused(Exception):
@@ -85,7 +85,7 @@ async def follow(session, url, stream_id):
 async def listen(response, place):
     """Shows one answer to its end. The exit status if it brings one."""
     if response.status == 204:
-        # Nothing comes any more, and no `complete` was there: the error before said why.
+        # The stream has ended, and this client has all of it.
         return NO_STATUS
     if response.status == 429 or response.status >= 500:
         if response.headers.get("Retry-After", "").isdigit():
@@ -129,9 +129,13 @@ def show(name, data):
         # A very long line comes in parts, of which all but the last continue.
         print(data["line"], file=out, end="" if data.get("continues") else "\n", flush=True)
     elif name == "complete":
+        if why := data.get("signal") or data.get("reason"):
+            say(f"ended: {why}")
         return data["exit_code"]
     elif name == "error":
+        # The command never started.
         say(data["message"])
+        return NO_STATUS
     elif name == "connected" and data["status"] == "queued":
         say("waits for a runner")
     return None

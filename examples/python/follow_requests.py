@@ -99,7 +99,7 @@ def follow(session, url, stream_id):
 def listen(response, place):
     """Shows one answer to its end. The exit status if it brings one."""
     if response.status_code == 204:
-        # Nothing comes any more, and no `complete` was there: the error before said why.
+        # The stream has ended, and this client has all of it.
         return NO_STATUS
     if response.status_code == 429 or response.status_code >= 500:
         if response.headers.get("Retry-After", "").isdigit():
@@ -124,9 +124,13 @@ def show(name, data):
         # A very long line comes in parts, of which all but the last continue.
         print(data["line"], file=out, end="" if data.get("continues") else "\n", flush=True)
     elif name == "complete":
+        if why := data.get("signal") or data.get("reason"):
+            say(f"ended: {why}")
         return data["exit_code"]
     elif name == "error":
+        # The command never started.
         say(data["message"])
+        return NO_STATUS
     elif name == "connected" and data["status"] == "queued":
         say("waits for a runner")
     return None

@@ -61,7 +61,7 @@ t.test('a command waits for a runner, and its client with it', async t => {
   for (const { ended } of followings) t.equal(await ended(), 3)
 })
 
-t.test('a cancelled command has no exit status', async t => {
+t.test('a client exits with 143 when its command is cancelled, and says so', async t => {
   const { url } = await startSite(t)
   await startSiteRunner(t, url)
 
@@ -72,11 +72,11 @@ t.test('a cancelled command has no exit status', async t => {
     const { status } = await fetch(`${url}/api/jobs/${id}/cancel`, { method: 'POST', headers: as('editor') })
 
     t.equal(status, 200)
-    t.equal(await following.ended(), 125, client.name)
-    await following.says(/was cancelled/)
+    t.equal(await following.ended(), 143, client.name)
+    await following.says(/ended: cancelled/)
 
     const late = startClient(t, client, url, ['--id', id])
-    t.equal(await late.ended(), 125, `${client.name}, afterwards`)
+    t.equal(await late.ended(), 143, `${client.name}, afterwards`)
     t.strictSame(late.lines('stdout'), ['started'])
   })
 })
@@ -153,7 +153,7 @@ t.test('each line is printed once, whatever connection breaks', async t => {
     status(503),
     status(429, { 'retry-after': '1' }),
     // The soft refusal: after it a client comes back.
-    stream('retry: 1\n\nevent: error\ndata: {"message":"Too many clients follow.","code":"limit"}\n\n'),
+    stream('retry: 1\n: Too many clients follow. Come back in a moment.\n\n'),
     broken(),
     stream(
       ': ping\n\nevent: heartbeat\ndata: {}\n\n',
@@ -165,7 +165,7 @@ t.test('each line is printed once, whatever connection breaks', async t => {
     stream(cut(4)),
     stream(
       output(4, 'four'),
-      'id: 5.aaaaaa\nevent: error\ndata: {"message":"The command was interrupted."}\n\n',
+      'id: 5.aaaaaa\nevent: error\ndata: {"message":"The command was never started."}\n\n',
     ),
   ]
 
@@ -175,8 +175,8 @@ t.test('each line is printed once, whatever connection breaks', async t => {
 
     t.equal(await following.ended(), 125, client.name)
     t.strictSame(following.lines('stdout'), ['one', 'two', 'drei ü', 'four'], client.name)
-    await following.says(/The command was interrupted/)
-    const ids = [undefined, '1', '1', '1', '1', '1', '3', '3', '5']
+    await following.says(/The command was never started/)
+    const ids = [undefined, '1', '1', '1', '1', '1', '3', '3']
     t.strictSame(
       resumedAfter,
       ids.map(id => id && `${id}.aaaaaa`),

@@ -150,6 +150,17 @@ t.test(
   },
 )
 
+t.test('a comment that comes first takes no `retry` from the first message', async t => {
+  const { app, url } = await startGateway(t)
+  const job = await create(app, story)
+  app.hub.announce('degraded')
+
+  const stream = await watch(t, url + story.path(job.id))
+
+  await stream.until(1)
+  t.match(stream.text(), /^: The database cannot be reached[^\n]*\n\nretry: \d+\nevent: connected\n/)
+})
+
 t.test('a command that was cancelled in the queue is an error, unless it had started before', async t => {
   const { app, url } = await startGateway(t)
   const [never, before] = [await create(app, story), await create(app, story)]

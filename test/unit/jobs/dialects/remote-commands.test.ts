@@ -90,6 +90,7 @@ t.test('the duration of a command that was cancelled is that of its last attempt
   start(1, 1_000)
   t.match(ended('cancelled', null, 1, 3_500), ['complete', { duration_ms: 2_500 }])
   told('job.requeued', { job_id: ID, attempt: 1 }, 4_000)
+  start(1, 1_000)
   t.match(
     ended('cancelled', null, 1, 5_000),
     ['complete', { duration_ms: 0 }],
