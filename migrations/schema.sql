@@ -246,7 +246,7 @@ create table sluice.jobs (
   constraint jobs_project_check CHECK (((char_length(project) >= 1) AND (char_length(project) <= 128))),
   constraint jobs_result_check CHECK (((json_typeof(result) = 'object'::text) AND (octet_length((result)::text) <= 65536))),
   constraint jobs_runner_check CHECK ((octet_length(runner) <= 1024)),
-  constraint jobs_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text, 'interrupted'::text]))),
+  constraint jobs_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text, 'aborted'::text, 'interrupted'::text]))),
   constraint jobs_timeout_ms_check CHECK (((timeout_ms >= 1) AND (timeout_ms <= 86400000))),
   constraint jobs_title_check CHECK (((char_length(title) >= 1) AND (char_length(title) <= 512)))
 );
@@ -1544,7 +1544,9 @@ CREATE OR REPLACE FUNCTION sluice.finish_job(workspace text, id text, attempt in
 AS $function$
 begin
   job := sluice.lock_job(finish_job.workspace, finish_job.id, finish_job.attempt, finish_job.holder);
-  if finish_job.status not in ('completed', 'failed', 'cancelled') or job.status = 'queued' and finish_job.status <> 'cancelled' then
+  if finish_job.status not in ('completed', 'failed', 'cancelled', 'aborted')
+    or job.status = 'queued' and finish_job.status not in ('cancelled', 'aborted')
+  then
     raise exception using
       errcode = 'SL013',
       message = format('job %s is %s and cannot become %s', job.name, job.status, finish_job.status);
@@ -1558,8 +1560,8 @@ begin
 end
 $function$;
 comment on function sluice.finish_job(text,text,integer,text,json,text,text) is
-  'Ends a job: as completed or failed if it runs, or as cancelled. attempt: the attempt of its runner; null for '
-  'other callers.';
+  'Ends a job: as completed or failed if it runs, or as cancelled or aborted. attempt: the attempt of its runner; '
+  'null for other callers.';
 
 CREATE OR REPLACE FUNCTION sluice.finish_job(workspace text, id uuid, attempt integer, status text, result json, actor text, holder text DEFAULT NULL::text)
  RETURNS TABLE(job sluice.jobs, streams bigint[])

@@ -70,6 +70,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   for (const [name, status] of [
     ['complete', 'completed'],
     ['fail', 'failed'],
+    ['abort', 'aborted'],
   ] as const) {
     app.post(
       `/api/jobs/:id/${name}`,

@@ -23,7 +23,7 @@ export function problemOf(error: unknown): unknown {
       return new Problem(
         409,
         'illegal-transition',
-        'This job is in the queue. Only a running job can complete or fail; a queued job can be cancelled.',
+        'This job is in the queue. Only a running job can complete or fail; a queued job can be cancelled or aborted.',
       )
     case SqlState.jobExists:
       return new Problem(

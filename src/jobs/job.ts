@@ -22,7 +22,7 @@ export const JOB_STREAM_KIND = 'job'
 /** Prefix of the name of a job's stream. Only calls on the job write to that stream. */
 const JOB_STREAM_PREFIX = 'job:'
 
-export const ENDED = ['completed', 'failed', 'cancelled', 'interrupted'] as const
+export const ENDED = ['completed', 'failed', 'cancelled', 'aborted', 'interrupted'] as const
 const STATUSES = ['queued', 'running', ...ENDED] as const
 
 export function jobStream(id: string): string {

@@ -179,14 +179,14 @@ export class Jobs {
   }
 
   /**
-   * Ends a running job.
+   * Ends a running job; `aborted` also ends a queued one.
    * @throws {Problem} 400 `data-too-deep`, 413 `payload-too-large` for the result; 404 `not-found`; 409
    *   `illegal-transition`, `lease-lost`, `job-ended`.
    */
   async finish(
     author: Author,
     id: string,
-    status: 'completed' | 'failed',
+    status: 'completed' | 'failed' | 'aborted',
     { result }: JobEnd,
     fence: Fence = {},
   ): Promise<Job> {

@@ -117,6 +117,7 @@ export const EVENTS = {
   'job.completed': jobEnd('completed', { exit_code: 0 }, 'the job was reported as completed'),
   'job.failed': jobEnd('failed', { exit_code: 1 }, 'the job was reported as failed'),
   'job.cancelled': jobEnd('cancelled', null, 'an editor cancelled the job'),
+  'job.aborted': jobEnd('aborted', null, 'its executor or an editor gave the job up'),
   'job.interrupted': jobEnd('interrupted', null, 'the lease of the last permitted attempt expired'),
   output: {
     room: 'runner',

@@ -25,7 +25,7 @@ export function outcomeOf({ status, result, attempt }: Ending, ranMs: number): S
     named('complete', { exit_code: code, duration_ms, ...why })
 
   if (attempt === 0) return named('error', { message: notStarted(status) })
-  if (status === 'cancelled') return complete(CANCELLED, { reason: 'cancelled' })
+  if (status === 'cancelled' || status === 'aborted') return complete(CANCELLED, { reason: status })
   if (status === 'interrupted') return complete(INTERRUPTED, { reason: 'interrupted' })
   if (timed_out === true) return complete(TIMED_OUT, { reason: 'timeout' })
   if (typeof signal === 'string') return complete(SIGNAL_BASE + (NUMBERS[signal] ?? 0), { signal })
@@ -37,8 +37,8 @@ export function outcomeOf({ status, result, attempt }: Ending, ranMs: number): S
 }
 
 function notStarted(status: Ending['status']): string {
-  return status === 'cancelled'
-    ? 'The command was cancelled before it started.'
+  return status === 'cancelled' || status === 'aborted'
+    ? `The command was ${status} before it started.`
     : 'The command was never started.'
 }
 

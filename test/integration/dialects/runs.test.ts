@@ -31,6 +31,27 @@ t.test('an executor drives a run over HTTP', async t => {
   t.notMatch(stream.text(), /"total"|"testsGenerated"/)
 })
 
+t.test('aborted is an end of its own', async t => {
+  const { app, url } = await startGateway(t)
+  const job = await app.jobs.create(EDITOR, { kind: 'run' }, 'running')
+  const stream = await watch(t, url + story.path(job.id))
+  await stream.until(1)
+
+  await app.jobs.finish(EDITOR, job.id, 'aborted', {
+    result: { passed: 2, total: 9, error: 'Stopped by Ada' },
+  })
+  const late = await watch(t, url + story.path(job.id))
+  const poll = await fetch(`${url}/api/v1/runs/${job.id}`, { headers: as('viewer') })
+
+  t.ok(await stream.ended())
+  t.ok(await late.ended())
+  const done = { type: 'done', status: 'aborted', passed: 2, total: 9 }
+  t.strictSame(messagesOf(stream).at(-1), done)
+  t.strictSame(messagesOf(late).at(-1), done)
+  t.match(messagesOf(late)[0].run, { status: 'aborted', error: 'Stopped by Ada' })
+  t.match(await poll.json(), { status: 'aborted', passed: 2, total: 9 })
+})
+
 t.test('the snapshot and later messages have each line once, whenever a client connects', async t => {
   const { app, url } = await startGateway(t)
   const job = await create(app, story)

@@ -66,6 +66,7 @@ const ENDINGS = [
   ['complete', 'completed'],
   ['fail', 'failed'],
   ['cancel', 'cancelled'],
+  ['abort', 'aborted'],
 ] as const
 
 for (const [route, status] of ENDINGS) {
@@ -95,9 +96,33 @@ for (const [route, status] of ENDINGS) {
   })
 }
 
-t.test('a waiting job can be cancelled, but not completed or failed', async t => {
+t.test(
+  'an executor aborts its job with the result so far; a runner that does not hold it cannot',
+  async t => {
+    const service = await startJobs(t)
+    const { id } = await service.create()
+    const runner = service.as('runner')
+    const result = { passed: 2, failed: 0 }
+
+    const early = await runner.post(`/api/jobs/${id}/abort`, { result }, attempt(1))
+    await service.claim()
+    const unnamed = await runner.post(`/api/jobs/${id}/abort`, { result })
+    const aborted = await runner.post(`/api/jobs/${id}/abort`, { result }, attempt(1))
+
+    t.match([early.status, early.body.code], [409, 'lease-lost'])
+    t.match([unnamed.status, unnamed.body.code], [400, 'attempt-missing'])
+    t.match([aborted.status, aborted.body], [200, { status: 'aborted', result }])
+    t.match((await service.stream(id)).at(-1), {
+      type: 'job.aborted',
+      data: { job_id: id, status: 'aborted', result },
+    })
+  },
+)
+
+t.test('a waiting job can be cancelled or aborted, but not completed or failed', async t => {
   const service = await startJobs(t)
   const { id } = await service.create()
+  const { id: other } = await service.create()
   const editor = service.as('editor')
 
   const early = [
@@ -110,6 +135,7 @@ t.test('a waiting job can be cancelled, but not completed or failed', async t =>
     t.match({ ...answer.body, status: answer.status }, { status: 409, code: 'illegal-transition' })
   t.equal(cancelled.body.status, 'cancelled')
   t.same(types(await service.stream(id)), ['job.created', 'job.cancelled'])
+  t.equal((await editor.post(`/api/jobs/${other}/abort`)).body.status, 'aborted')
 })
 
 t.test('a job that is created as started is in no queue and has no lease', async t => {
