@@ -17,6 +17,7 @@ import { publish } from './publish.js'
 import { replay } from './replay.js'
 import type { Row, Size } from './row.js'
 import { slow } from './slow.js'
+import { startUp } from './start.js'
 
 const BENCHES: Readonly<Record<string, (size: Size) => Promise<Row[]>>> = {
   latency,
@@ -30,6 +31,7 @@ const BENCHES: Readonly<Record<string, (size: Size) => Promise<Row[]>>> = {
   growth,
   access,
   foreign,
+  start: startUp,
   peers,
 }
 /** Measured only by name, because they take many minutes or need other servers. */

@@ -46,7 +46,12 @@ export default fp(
     const head = compiler({ allErrors: true, coerceTypes: 'array', strictNumbers: false })
 
     app.setValidatorCompiler<AnySchema>(({ schema, httpPart }) =>
-      httpPart === 'body' ? bodyValidator(body(schema), () => bodyInFull(schema)) : head(schema),
+      httpPart === 'body'
+        ? bodyValidator(
+            once(() => body(schema)),
+            once(() => bodyInFull(schema)),
+          )
+        : headValidator(once(() => head(schema))),
     )
     app.setSchemaErrorFormatter((errors, part) => invalidRequest(errors, PARTS[part]))
 
@@ -68,7 +73,10 @@ export default fp(
     app.removeAllContentTypeParsers()
     // The host application may have set another serializer for its own routes.
     const serializer = SerializerSelector()({}, {})
-    app.setSerializerCompiler(({ httpStatus = '', ...route }) => serializer({ ...route, httpStatus }))
+    app.setSerializerCompiler(({ httpStatus = '', ...route }) => {
+      const serialize = once(() => serializer({ ...route, httpStatus }))
+      return value => serialize()(value)
+    })
   },
   { name: 'validation' },
 )
@@ -86,8 +94,31 @@ function compiler(options: Options): (schema: AnySchema) => ValidateFunction {
   return schema => ajv.compile(schema)
 }
 
-function bodyValidator(validate: ValidateFunction, inFull: () => ValidateFunction): FastifyValidationResult {
+/** `make`, called for the first request that needs its result: to compile all schemas takes a tenth of a start. */
+function once<T extends object>(make: () => T): () => T {
+  let made: T | undefined
+  return () => {
+    made ??= make()
+    return made
+  }
+}
+
+function headValidator(compiled: () => ValidateFunction): FastifyValidationResult {
   const check: FastifyValidationResult = value => {
+    const validate = compiled()
+    const valid = validate(value)
+    check.errors = validate.errors ?? null
+    return valid
+  }
+  return check
+}
+
+function bodyValidator(
+  compiled: () => ValidateFunction,
+  inFull: () => ValidateFunction,
+): FastifyValidationResult {
+  const check: FastifyValidationResult = value => {
+    const validate = compiled()
     if (validate(value)) return true
     const listing = holdsAtMost(MAX_LISTED_VALUES, value) ? inFull() : validate
     listing(value)

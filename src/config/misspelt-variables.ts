@@ -7,6 +7,8 @@
 const SHORTEST = 6
 /** Maximum number of typing errors: one in a short name, two in a long one. */
 const LONG = 9
+/** Beyond this, the exact number does not matter. */
+const MOST_SLIPS = 2
 /** Variables of other programs. */
 const FOREIGN = /^(NODE_|NPM_|npm_|PG(?!_BIN)|POSTGRES_|XDG_|LC_|DOCKER_|KUBERNETES_|GITHUB_|CI_)/
 
@@ -30,14 +32,13 @@ function nearest(name: string, known: readonly string[]): string | undefined {
   const candidates = known
     .filter(candidate => candidate.length >= SHORTEST)
     .map(candidate => ({ candidate, slips: slipsBetween(name.toUpperCase(), candidate) }))
-    .filter(({ candidate, slips }) => slips <= (candidate.length >= LONG ? 2 : 1))
+    .filter(({ candidate, slips }) => slips <= (candidate.length >= LONG ? MOST_SLIPS : 1))
   return candidates.sort((a, b) => a.slips - b.slips)[0]?.candidate
 }
 
 /** The number of letters that were omitted, added, replaced or swapped with a neighbour (optimal string alignment). */
 function slipsBetween(a: string, b: string): number {
-  // Far apart; the length no longer matters.
-  if (Math.abs(a.length - b.length) > 2) return Number.POSITIVE_INFINITY
+  if (Math.abs(a.length - b.length) > MOST_SLIPS) return Number.POSITIVE_INFINITY
   let [before, last]: [number[], number[]] = [[], Array.from({ length: b.length + 1 }, (_, index) => index)]
   for (let i = 1; i <= a.length; i += 1) {
     const row = [i]
@@ -48,6 +49,8 @@ function slipsBetween(a: string, b: string): number {
       if (swapped) steps.push((before[j - 2] ?? 0) + 1)
       row.push(Math.min(...steps))
     }
+    // The numbers of a row grow from the two rows before: they can only become larger.
+    if (Math.min(...row, ...last) > MOST_SLIPS) return Number.POSITIVE_INFINITY
     ;[before, last] = [last, row]
   }
   return last[b.length] ?? 0

@@ -4,7 +4,6 @@
  */
 import { readdir, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { runner } from 'node-pg-migrate'
 import type pg from 'pg'
 
 const MIGRATION = /^\d{4}_\w+\.sql$/
@@ -27,12 +26,26 @@ export function readMigration(folder: string, name: string): Promise<string> {
   return readFile(join(folder, `${name}.sql`), 'utf8')
 }
 
+/** The names of the migrations that the database has, in the order in which they were applied. */
+export async function appliedNames(client: pg.ClientBase): Promise<string[]> {
+  const table = await client.query<{ name: string | null }>(`select to_regclass('sluice.migrations') as name`)
+  if (table.rows[0]?.name == null) return []
+  const { rows } = await client.query<{ name: string }>(
+    'select name from sluice.migrations order by run_on, id',
+  )
+  return rows.map(({ name }) => name)
+}
+
 /**
  * Applies the migrations of `folder` that the database lacks, in the transaction that is open on `client`, and adds their
  * names to `sluice.migrations`.
  * @returns how many it applied.
  */
 export async function applyMissing(client: pg.ClientBase, folder: string): Promise<number> {
+  const [names, present] = await Promise.all([migrationNames(folder), appliedNames(client)])
+  if (names.every(name => present.includes(name))) return 0
+  // Loaded only now: most starts find the database up to date.
+  const { runner } = await import('node-pg-migrate')
   const applied = await runner({
     dbClient: client,
     dir: folder,

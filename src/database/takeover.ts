@@ -12,7 +12,7 @@
  */
 import { join } from 'node:path'
 import type pg from 'pg'
-import { applyMissing, migrationNames, readMigration } from './migration-files.js'
+import { appliedNames, applyMissing, migrationNames, readMigration } from './migration-files.js'
 
 /** The folder of the old migrations, inside that of the present ones. They are never edited. */
 const OLD = 'unsquashed'
@@ -45,15 +45,6 @@ export async function takeOver(client: pg.ClientBase, folder: string): Promise<b
     [squashed],
   )
   return true
-}
-
-async function appliedNames(client: pg.ClientBase): Promise<string[]> {
-  const table = await client.query<{ name: string | null }>(`select to_regclass('sluice.migrations') as name`)
-  if (table.rows[0]?.name == null) return []
-  const { rows } = await client.query<{ name: string }>(
-    'select name from sluice.migrations order by run_on, id',
-  )
-  return rows.map(({ name }) => name)
 }
 
 function refuseUnknown(applied: readonly string[], known: readonly string[]): void {
