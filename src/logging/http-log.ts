@@ -62,7 +62,9 @@ function describeRequest(request: { method: string; url: string; ip: string }) {
  * and a name may be percent-encoded (`%74oken`), so all of these are looked at; a value ends at `&` only.
  */
 export function redactUrl(url: string): string {
-  return withoutTokens(url)
+  const text = withoutTokens(url)
+  if (!text.includes('=')) return text
+  return text
     .split('&')
     .map(part => {
       const pieces = part.split(/(?<=[?;#])/)
