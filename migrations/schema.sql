@@ -58,6 +58,14 @@ comment on function sluice.is_workspace is
   'Whether this is the name of a workspace: 1 to 128 of A-Z a-z 0-9 . _ : @ - that start with a letter or a '
   'digit.';
 
+CREATE OR REPLACE FUNCTION sluice.job_status_types()
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE
+RETURN ARRAY['job.created'::text, 'job.started'::text, 'job.requeued'::text, 'job.completed'::text, 'job.failed'::text, 'job.cancelled'::text, 'job.aborted'::text, 'job.interrupted'::text];
+comment on function sluice.job_status_types is
+  'The types of the events with which the gateway reports the status of a job.';
+
 CREATE OR REPLACE FUNCTION sluice.lease_end(started_at timestamp with time zone, timeout_ms integer, lease_ms integer)
  RETURNS timestamp with time zone
  LANGUAGE sql
@@ -564,12 +572,7 @@ begin
   end if;
   perform sluice.check_attempt(job, append_job.attempt, append_job.holder);
 
-  perform sluice.check_type(t.type) from (select distinct u.type from unnest(types) as u (type)) t;
-  if exists (select from unnest(types) as u (type) where starts_with(u.type, 'job.')) then
-    raise exception using
-      errcode = 'SL002',
-      message = 'invalid event: types that start with job. report the status of a job, and only the gateway publishes them';
-  end if;
+  perform sluice.check_report(t.type, job.kind) from (select distinct u.type from unnest(types) as u (type)) t;
   ids := sluice.lock_streams(array[job.workspace], array['job:' || job.name]);
   return query
   with stored as (
@@ -1018,6 +1021,31 @@ $function$;
 comment on function sluice.check_names is
   'Internal. Raises SL002 unless callers may append to a stream of this name, and 42501 when the transaction has '
   'set another workspace.';
+
+CREATE OR REPLACE FUNCTION sluice.check_report(type text, kind text)
+ RETURNS void
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if type = any (sluice.job_status_types()) then
+    raise exception using
+      errcode = 'SL002',
+      message = format('invalid event: the type %L reports the status of a job, and only the gateway publishes it', type),
+      hint = 'Report the end of a job with its own request, and events of other types.';
+  end if;
+  if sluice.is_type(type)
+    and (starts_with(type, 'job.') or kind = 'execution' and type in ('open', 'error', 'message', 'heartbeat'))
+  then
+    return;
+  end if;
+  perform sluice.check_type(type);
+end
+$function$;
+comment on function sluice.check_report is
+  'Internal. Raises SL002 unless the executor of a job of this kind may report an event of this type. '
+  'Orchestrators report events that are named error, message, open and heartbeat.';
 
 CREATE OR REPLACE FUNCTION sluice.check_type(type text, system boolean DEFAULT false)
  RETURNS void

@@ -4,18 +4,17 @@ import Type from 'typebox'
 import type { Principal } from '../../src/auth/principal.js'
 import {
   EXECUTION_COMPLETE,
-  EXECUTION_KIND,
   Execution,
-  type ExecutionEnd,
   ExecutionEvent,
+  endOf,
   executionOf,
   jobOfExecution,
   NewExecution,
   PlacedInExecution,
   placedInExecution,
 } from '../../src/jobs/dialects/execution.js'
-import { EXECUTION_TYPES, executions } from '../../src/jobs/dialects/executions.js'
-import { type Job, JobId } from '../../src/jobs/job.js'
+import { executions } from '../../src/jobs/dialects/executions.js'
+import { EXECUTION_KIND, type Job, JobId } from '../../src/jobs/job.js'
 import { attemptMissing } from '../../src/jobs/job-problem.js'
 import { type NewEvent, oneOrMany } from '../../src/log/event.js'
 import { idempotencyHeader } from '../../src/log/idempotency.js'
@@ -114,11 +113,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       const fence = fenceOf(request)
       if (runner !== null && fence.holder !== undefined && fence.attempt === undefined) throw attemptMissing()
       if (!Array.isArray(body) && body.type === EXECUTION_COMPLETE) {
-        const { status, ...counts } = body.data as ExecutionEnd
-        return executionOf(await app.jobs.finish(principal, id, status, { result: counts }, fence))
+        const end = { result: body.data }
+        return executionOf(await app.jobs.finish(principal, id, endOf(body.data), end, fence))
       }
       const events = [body].flat()
-      requireTellable(events)
+      refuseEndAmong(events)
       const idempotencyKey = request.headers['idempotency-key']
       const receipt = await app.jobs.append(principal, id, events, { ...fence, idempotencyKey })
       if (receipt.replayed) reply.header('idempotency-replayed', 'true')
@@ -174,14 +173,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
 
 export default routes
 
-/** @throws {Problem} 400 `reserved-type` for a type that only the stream itself sends, and for an end among other events. */
-function requireTellable(events: readonly NewEvent[]): void {
-  const own = events.find(({ type }) => EXECUTION_TYPES.some(name => name === type))
-  if (own === undefined) return
-  const detail =
-    own.type === EXECUTION_COMPLETE
-      ? `${own.type} ends the execution. Send it alone, after all other events.`
-      : `The stream itself sends ${own.type} when the execution starts or is cancelled. Report events of other types.`
+/** @throws {Problem} 400 `reserved-type`. */
+function refuseEndAmong(events: readonly NewEvent[]): void {
+  if (events.every(({ type }) => type !== EXECUTION_COMPLETE)) return
+  const detail = `${EXECUTION_COMPLETE} ends the execution. Send it alone, after all other events.`
   throw new Problem(400, 'reserved-type', detail)
 }
 

@@ -1,7 +1,7 @@
 /** Checks that a schema cannot express: the size and depth of a job's JSON, and the types of its events. */
 
 import type { NewEvent } from '../log/event.js'
-import { dataOf, isDeeperThan } from '../log/new-event.js'
+import { isDeeperThan, textOfData } from '../log/new-event.js'
 import { Problem } from '../problems/problem.js'
 import { MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH } from './job.js'
 import { assertReportable } from './stream-types.js'
@@ -38,5 +38,5 @@ export function jsonOf(what: 'payload' | 'result', value: Readonly<Record<string
  */
 export function prepare(event: NewEvent, kind?: string): PreparedEvent {
   assertReportable(event, kind)
-  return { type: event.type, data: dataOf(event) }
+  return { type: event.type, data: textOfData(event) }
 }

@@ -19,6 +19,8 @@ const MAX_FILTERS = 100
 export const COMMAND_KIND = 'command'
 /** The kind of a job's stream. */
 export const JOB_STREAM_KIND = 'job'
+/** The kind of jobs that an application drives and reports task by task (dialects/execution.ts). */
+export const EXECUTION_KIND = 'execution'
 /** Prefix of the name of a job's stream. Only calls on the job write to that stream. */
 const JOB_STREAM_PREFIX = 'job:'
 
@@ -70,7 +72,7 @@ const Payload = Type.Record(Type.String(), Type.Unknown(), {
   description: `The input of the job: a JSON object of at most ${MAX_PAYLOAD_BYTES} bytes and ${MAX_PAYLOAD_DEPTH} levels.`,
   examples: [{ command: 'npm test' }],
 })
-const Result = Type.Record(Type.String(), Type.Unknown(), {
+export const Result = Type.Record(Type.String(), Type.Unknown(), {
   additionalProperties: true,
   description: `A JSON object of at most ${MAX_PAYLOAD_BYTES} bytes and ${MAX_PAYLOAD_DEPTH} levels.`,
   examples: [{ exit_code: 0 }],

@@ -29,7 +29,10 @@ export interface NoticeEntry extends Entry {
   readonly reserved: boolean
 }
 
-/** Events that start with this prefix are facts that only the gateway knows. Nobody else may publish them. */
+/**
+ * Events on the status of jobs. Nobody but the gateway publishes events that start with this prefix, except in the stream of a
+ * job: its executor reports events of any other name there, such as `job.queued`.
+ */
 export const RESERVED_PREFIX = 'job.'
 /** Names under which an EventSource dispatches events of its own (WHATWG HTML §9.2). `error` is a notice as well. */
 const EVENT_SOURCE_TYPES = ['open', 'error', 'message']
@@ -204,6 +207,12 @@ export const NOTICES = {
 } as const satisfies Readonly<Record<string, NoticeEntry>>
 
 export type EventName = keyof typeof EVENTS
+
+/** Whether the gateway itself reports the status of a job with events of this type. */
+export function isJobStatusType(type: string): boolean {
+  return type.startsWith(RESERVED_PREFIX) && Object.hasOwn(EVENTS, type)
+}
+
 /** A built-in event that is about to be appended. */
 export type BuiltInEvent<Name extends EventName = EventName> = {
   readonly [Each in Name]: { readonly type: Each; readonly data: Static<(typeof EVENTS)[Each]['data']> }

@@ -4,18 +4,12 @@ import { MAX_DATA_BYTES, MAX_DATA_DEPTH, type NewEvent } from './event.js'
 import { RESERVED_PREFIX, RESERVED_TYPES } from './event-catalogue.js'
 
 /**
- * Checks an event that satisfies the schema NewEvent.
- * @returns its data as JSON text. Lone surrogates and NUL, which UTF-8 or Postgres cannot store, are escaped in it.
+ * Checks an event that satisfies the schema NewEvent and is to be published.
+ * @returns its data as JSON text.
  * @throws {Problem} 400 `reserved-type`, 400 `data-too-deep`, 413 `event-too-large`.
  */
 export function dataOf(event: NewEvent): string {
-  if (RESERVED_TYPES.has(event.type)) {
-    throw new Problem(
-      400,
-      'reserved-type',
-      `The type ${event.type} is reserved: clients receive messages of this name that are not events. Choose another type, such as item.created.`,
-    )
-  }
+  refuseNotice(event)
   if (event.type.startsWith(RESERVED_PREFIX)) {
     throw new Problem(
       400,
@@ -24,6 +18,24 @@ export function dataOf(event: NewEvent): string {
         'Choose another type, such as build.completed.',
     )
   }
+  return textOfData(event)
+}
+
+/** @throws {Problem} 400 `reserved-type` for the type of a notice, and for one that an EventSource dispatches itself. */
+export function refuseNotice({ type }: NewEvent): void {
+  if (!RESERVED_TYPES.has(type)) return
+  throw new Problem(
+    400,
+    'reserved-type',
+    `The type ${type} is reserved: clients receive messages of this name that are not events. Choose another type, such as item.created.`,
+  )
+}
+
+/**
+ * The JSON text of an event's data. Lone surrogates and NUL, which UTF-8 or Postgres cannot store, are escaped in it.
+ * @throws {Problem} 400 `data-too-deep`, 413 `event-too-large`.
+ */
+export function textOfData(event: NewEvent): string {
   // Before JSON.stringify, which is recursive: deep data would overflow its stack.
   if (isDeeperThan(MAX_DATA_DEPTH, event.data)) {
     throw new Problem(

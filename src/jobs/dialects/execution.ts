@@ -1,6 +1,6 @@
 /**
- * Executions: jobs that an application drives and reports task by task. Reported events of the known types are validated;
- * events of other types pass through.
+ * Executions: jobs that an application drives and reports task by task. Events pass through as they are reported. Of the types
+ * that clients know, the members by which clients work are checked.
  */
 import Type, { type Static, type TObject } from 'typebox'
 import type { PlacedEvent } from '../../log/append-requests.js'
@@ -8,36 +8,40 @@ import { NewEvent } from '../../log/event.js'
 import { Placed, placedOf } from '../../log/receipt.js'
 import { describedAs } from '../../openapi/described.js'
 import { Problem } from '../../problems/problem.js'
-import { type Job, JobId, JobStatus, NewJob } from '../job.js'
+import { EXECUTION_KIND, type Job, JobId, JobStatus, NewJob, Result } from '../job.js'
 import { numbersOf } from './dialect.js'
-import { COUNTS } from './executions.js'
 
-export const EXECUTION_KIND = 'execution'
+/** The numbers of the result that a client finds beside the status. */
+const COUNTS = ['successful', 'failed', 'totalDuration'] as const
 
 const Name = Type.String({ minLength: 1, maxLength: 512 })
-const Count = Type.Integer({ minimum: 0 })
-const Milliseconds = Type.Number({ minimum: 0 })
-const Progress = { progress: Count, total: Count }
+const Amount = Type.Optional(Type.Number({ minimum: 0 }))
+const Progress = { progress: Amount, total: Amount }
 
 /** The type of the event with which an application ends an execution, and its data. */
 export const EXECUTION_COMPLETE = 'execution-complete'
-export const ExecutionEnd = Type.Object(
-  {
-    status: Type.Enum(['completed', 'failed']),
-    successful: Count,
-    failed: Count,
-    totalDuration: Milliseconds,
-  },
-  { additionalProperties: false },
-)
-export type ExecutionEnd = Static<typeof ExecutionEnd>
+const ExecutionEnd = Type.Object({ status: Name })
+type ExecutionEnd = Static<typeof ExecutionEnd>
 
 /** The data of the types that clients know. It may have further members. */
 const SHAPES: Readonly<Record<string, TObject>> = {
-  'task-start': Type.Object({ taskId: Name, taskTitle: Name, ...Progress }),
-  'task-complete': Type.Object({ taskId: Name, status: Name, duration: Milliseconds, ...Progress }),
+  'task-start': Type.Object({ taskId: Name, ...Progress }),
+  'task-complete': Type.Object({ taskId: Name, duration: Amount, ...Progress }),
   'task-fail': Type.Object({ taskId: Name }),
   [EXECUTION_COMPLETE]: ExecutionEnd,
+}
+
+/** The words with which orchestrators report that an execution has not done its work. */
+const FAILING: readonly string[] = [
+  ...['failed', 'failure', 'fail', 'error', 'errored'],
+  ...['cancelled', 'canceled', 'interrupted', 'timeout', 'timed-out', 'timed_out'],
+]
+
+/** The status of the job of an execution that ends with this data; the data itself is its result, as it came. */
+export function endOf(data: NewEvent['data']): 'completed' | 'failed' | 'aborted' {
+  const status = (data as ExecutionEnd).status.toLowerCase()
+  if (status === 'aborted') return status
+  return FAILING.includes(status) ? 'failed' : 'completed'
 }
 
 /** Not a union, whose validator would also report the faults of all other types. */
@@ -83,9 +87,10 @@ export const Execution = Type.Object({
   createdAt: Time,
   startedAt: orNull(Time),
   endedAt: orNull(Time),
-  successful: Type.Optional(Count),
-  failed: Type.Optional(Count),
-  totalDuration: Type.Optional(Milliseconds),
+  successful: Amount,
+  failed: Amount,
+  totalDuration: Amount,
+  result: orNull({ ...Result, description: 'The data of `execution-complete`, as it came.' }),
 })
 export type Execution = Static<typeof Execution>
 
@@ -99,6 +104,7 @@ export function executionOf(job: Job): Execution {
     startedAt: started_at,
     endedAt: ended_at,
     ...numbersOf(result, COUNTS),
+    result,
   }
 }
 

@@ -4,7 +4,7 @@
  * lines of at most 64 KiB, so no event is longer than 60 KiB.
  */
 import type { StoredEvent } from '../../log/event.js'
-import { RESERVED_PREFIX } from '../../log/event-catalogue.js'
+import { isJobStatusType } from '../../log/event-catalogue.js'
 import type { Encoding } from '../../sse/encoding.js'
 import type { SseMessage } from '../../sse/frame.js'
 import { isTerminal, type Job } from '../job.js'
@@ -27,7 +27,7 @@ export function remoteCommandsOf(starts: CommandStarts): Encoding {
     heartbeatMs: 15_000,
     heartbeat: named('heartbeat', {}),
     message(event) {
-      const said = event.type.startsWith(RESERVED_PREFIX) ? ofJob(event, starts) : reported(event)
+      const said = isJobStatusType(event.type) ? ofJob(event, starts) : reported(event)
       if (said?.data === undefined) return said
       return { ...said, data: shortened(said.data, MAX_EVENT_BYTES - OTHER_FIELDS_BYTES) }
     },
@@ -51,7 +51,7 @@ function ofJob(event: StoredEvent, starts: CommandStarts): SseMessage | undefine
   const ending = endingOf(event)
   const { job_id: id, attempt } = ending
   if (isTerminal(type)) return outcomeOf(ending, starts.ranMs(id, attempt, at))
-  if (type === `${RESERVED_PREFIX}started`) starts.note(id, attempt, at)
-  if (type === `${RESERVED_PREFIX}requeued`) starts.note(id, attempt, undefined)
+  if (type === 'job.started') starts.note(id, attempt, at)
+  if (type === 'job.requeued') starts.note(id, attempt, undefined)
   return undefined
 }

@@ -83,16 +83,15 @@ t.test('bad reports are refused, each with its reason', async t => {
     [{ type: 'task-start', data: {} }, 'invalid-request', /taskId/],
     [{ type: 'task-start', data: { ...task, progress: -1 } }, 'invalid-request', /body\/data\/progress/],
     [{ type: 'task-start', data: { ...task, total: '2' } }, 'invalid-request', /body\/data\/total/],
-    [{ type: 'task-complete', data: task }, 'invalid-request', /status/],
+    [{ type: 'task-complete', data: { ...task, duration: '1 s' } }, 'invalid-request', /duration/],
     [{ type: 'task-fail', data: {} }, 'invalid-request', /taskId/],
     [{ type: 'execution-complete', data: {} }, 'invalid-request', /status/],
-    [{ type: 'execution-complete', data: { ...end, status: 'great' } }, 'invalid-request', /status/],
-    [{ type: 'execution-complete', data: { ...end, extra: 1 } }, 'invalid-request', /extra/],
+    [{ type: 'execution-complete', data: { ...end, status: 1 } }, 'invalid-request', /status/],
     [[{ type: 'execution-complete', data: end }], 'reserved-type', /Send it alone/],
     [{ type: 'execution-start', data: {} }, 'reserved-type', /execution-start/],
     [{ type: 'execution-cancelled', data: {} }, 'reserved-type', /execution-cancelled/],
     [{ type: 'job.completed', data: {} }, 'reserved-type', /job\./],
-    [{ type: 'heartbeat', data: {} }, 'reserved-type', /heartbeat/],
+    [{ type: 'reset', data: {} }, 'reserved-type', /reset/],
     [{ type: 'two words', data: {} }, 'invalid-request', /type/],
     [{ type: 'note' }, 'invalid-request', /data/],
     [[], 'invalid-request', /body/],
@@ -109,6 +108,102 @@ t.test('bad reports are refused, each with its reason', async t => {
   t.match(await (await fetch(`${url}/api/executions/${id}`, { headers: as('viewer') })).json(), {
     status: 'running',
   })
+})
+
+t.test('reports are passed on as they came, whatever their names and members', async t => {
+  const { url } = await startGateway(t)
+  const id = 'exec-1234567890'
+  await send(url, '', { executionId: id })
+  const stream = await watch(t, `${url}/api/executions/${id}/events`)
+  const reports = [
+    { type: 'task-start', data: { taskId: 't1', progress: 0, total: 2 } },
+    { type: 'task-start', data: { taskId: 't2', agent: { name: 'builder' } } },
+    { type: 'task-complete', data: { taskId: 't1', progress: 12.5 } },
+    { type: 'error', data: { message: 'The first attempt failed.', attempt: 1 } },
+    { type: 'message', data: { text: 'a' } },
+    { type: 'open', data: {} },
+    { type: 'heartbeat', data: { load: 0.5 } },
+    { type: 'quality-gate:checked', data: { passed: true } },
+    { type: 'job.queued', data: {} },
+  ]
+
+  const answers = []
+  for (const report of reports) answers.push((await send(url, `/${id}/events`, report)).status)
+  answers.push((await send(url, `/${id}/events`, reports)).status)
+  await send(url, `/${id}/cancel`)
+
+  t.strictSame(
+    answers,
+    answers.map(() => 201),
+  )
+  t.ok(await stream.ended())
+  const shown = stream.messages.map(({ event, data, id }) => ({
+    type: event,
+    data: JSON.parse(data),
+    id: id !== '',
+  }))
+  t.strictSame(
+    shown.slice(1, -1),
+    [...reports, ...reports].map(report => ({ ...report, id: true })),
+  )
+})
+
+t.test('an end is passed on as it came, and stored as the result', async t => {
+  const { url } = await startGateway(t)
+  const deliverables = [{ name: 'report.pdf', size: 12.5, tags: ['a', null], nested: { deep: [[1]] } }]
+  const ends: [data: object, status: string][] = [
+    [{ status: 'completed' }, 'completed'],
+    [{ status: 'FAILED' }, 'failed'],
+    [{ status: 'aborted', reason: 'No budget' }, 'aborted'],
+    [{ status: 'partial', deliverables, successful: 3 }, 'completed'],
+    [{ deliverables, executionId: 'exec-2', status: 'success', note: '„ü" 🔩' }, 'completed'],
+    [{ status: 'timeout', executionId: 'of the application', failed: 'many' }, 'failed'],
+  ]
+
+  const seen = []
+  for (const [n, [data]] of ends.entries()) {
+    const id = `exec-${n}`
+    await send(url, '', { id })
+    const ended = await send(url, `/${id}/events`, { type: 'execution-complete', data })
+    const stream = await watch(t, `${url}/api/executions/${id}/events`)
+    await stream.ended()
+    const { status, result } = Object(await ended.json())
+    const read = await fetch(`${url}/api/executions/${id}`, { headers: as('viewer') })
+    seen.push({
+      answers: [ended.status, read.status, status],
+      results: [result, Object(await read.json()).result],
+      last: [stream.messages.at(-1)?.event, stream.messages.at(-1)?.data],
+    })
+  }
+
+  t.strictSame(
+    seen,
+    ends.map(([data, status], n) => ({
+      answers: [200, 200, status],
+      results: [data, data],
+      last: [
+        'execution-complete',
+        JSON.stringify('executionId' in data ? data : { executionId: `exec-${n}`, ...data }),
+      ],
+    })),
+  )
+})
+
+t.test('an end that is too large is refused, and a shorter one ends the execution', async t => {
+  const { url } = await startGateway(t)
+  await send(url, '', { id: 'large' })
+  const end = (deliverables: unknown) =>
+    send(url, '/large/events', { type: 'execution-complete', data: { status: 'completed', deliverables } })
+
+  const large = await end('x'.repeat(65_536))
+  const deep = await end(JSON.parse(`${'['.repeat(40)}${']'.repeat(40)}`))
+  const running = await fetch(`${url}/api/executions/large`, { headers: as('viewer') })
+  const short = await end('x'.repeat(65_000))
+
+  t.match(await large.json(), { status: 413, code: 'payload-too-large' })
+  t.match(await deep.json(), { status: 400, code: 'data-too-deep' })
+  t.match(await running.json(), { status: 'running' })
+  t.equal(short.status, 200)
 })
 
 t.test('a job that is not an execution is a 404, and so is one of another workspace', async t => {

@@ -47,7 +47,8 @@ for (const [kind, dialects] of Object.entries(FOLLOWED)) {
     }
 
     t.strictSame(lost, [])
-    t.ok(accepted.includes('snapshot'))
+    t.ok(['snapshot', 'job.queued', 'step.started'].every(type => accepted.includes(type)))
+    t.equal(accepted.includes('error'), kind === 'execution')
   })
 }
 

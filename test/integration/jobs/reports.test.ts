@@ -16,7 +16,7 @@ t.test('events of a request are stored together, in order, and the answer has th
   const batch = await runner.post(`/api/jobs/${id}/events`, [output(2), output(3)], attempt(1))
   const half = await runner.post(
     `/api/jobs/${id}/events`,
-    [output(4), { type: 'job.done', data: {} }],
+    [output(4), { type: 'job.completed', data: {} }],
     attempt(1),
   )
 

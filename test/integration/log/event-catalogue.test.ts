@@ -1,7 +1,7 @@
 /** What the gateway really appends is what the catalogue says, and the database reserves the same types. */
 import t from 'tap'
 import Value from 'typebox/value'
-import { EVENTS, RESERVED_PREFIX, RESERVED_TYPES } from '../../../src/log/event-catalogue.js'
+import { EVENTS, isJobStatusType, RESERVED_PREFIX, RESERVED_TYPES } from '../../../src/log/event-catalogue.js'
 import { until } from '../../harness/until.js'
 import { attempt, expire, startJobs } from '../jobs/service.js'
 
@@ -50,9 +50,12 @@ t.test('every event of items and jobs is in the catalogue, with its schema and i
 t.test('the database reserves the same types', async t => {
   const { pool } = await startJobs(t)
 
-  const { rows } = await pool.query('select sluice.reserved_types() as types')
+  const { rows } = await pool.query(
+    'select sluice.reserved_types() as types, sluice.job_status_types() as of_jobs',
+  )
 
   t.strictSame(new Set(rows[0].types), RESERVED_TYPES)
+  t.strictSame(rows[0].of_jobs, Object.keys(EVENTS).filter(isJobStatusType))
   await t.rejects(pool.query('select sluice.check_type($1)', [`${RESERVED_PREFIX}anything`]), {
     code: 'SL002',
   })
