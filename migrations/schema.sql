@@ -98,25 +98,30 @@ create table sluice.api_keys (
   replaced_by text collate "C",
   revoked_at timestamp with time zone,
   revoked_by text,
+  prefix text collate "C",
   constraint api_keys_pkey PRIMARY KEY (id),
   constraint api_keys_replaced_by_key UNIQUE (replaced_by),
   constraint api_keys_allowed_ips_check CHECK (((cardinality(allowed_ips) >= 1) AND (cardinality(allowed_ips) <= 64))),
   constraint api_keys_check CHECK (((revoked_at IS NULL) = (revoked_by IS NULL))),
   constraint api_keys_id_check CHECK ((id ~ '^[0-9a-z]{12}$'::text)),
   constraint api_keys_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 128))),
+  constraint api_keys_prefix_check CHECK ((prefix ~ '^[!-~]{3,32}$'::text)),
   constraint api_keys_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'editor'::text, 'admin'::text, 'runner'::text]))),
   constraint api_keys_secret_hash_check CHECK ((octet_length(secret_hash) = 32)),
   constraint api_keys_workspace_check CHECK (sluice.is_workspace(workspace))
 );
 comment on table sluice.api_keys is
   'API keys by their public ids: the hash of the secret, the role, the allowed addresses and the end of each.';
+CREATE UNIQUE INDEX api_keys_imported ON sluice.api_keys USING btree (secret_hash) WHERE (prefix IS NOT NULL);
 CREATE INDEX api_keys_workspace_created_at_id_idx ON sluice.api_keys USING btree (workspace, created_at DESC, id DESC);
 alter table sluice.api_keys enable row level security;
 alter table sluice.api_keys force row level security;
 comment on column sluice.api_keys.secret_hash is
-  'SHA-256 of the secret, the last part of the key.';
+  'SHA-256 of the secret, the last part of the key; of an imported key, the SHA-256 of all of it.';
 comment on column sluice.api_keys.replaced_by is
   'The key that replaced this one when it was rotated.';
+comment on column sluice.api_keys.prefix is
+  'The first characters of an imported key. Null: a key of a gateway.';
 
 create table sluice.audit (
   id uuid not null default gen_random_uuid(),

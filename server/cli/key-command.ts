@@ -10,7 +10,8 @@ import { createKey, listKeys, revokeKey, rotateKey } from '../../src/auth/api-ke
 import { selectKey } from '../../src/auth/api-keys/api-key-rows.js'
 import { ROLES } from '../../src/auth/principal.js'
 import { wakeForAccessChange } from '../../src/auth/revocations/access-change.js'
-import { ConfigError } from '../../src/config/config.js'
+import { roleNames } from '../../src/auth/role-names.js'
+import { ConfigError, readConfig } from '../../src/config/config.js'
 import { databaseFault } from '../../src/database/database-fault.js'
 import { createPool, type Database } from '../../src/database/pool.js'
 import { cleanLines } from '../../src/logging/redaction.js'
@@ -18,6 +19,8 @@ import { MAX_PAGE } from '../../src/paging/page-query.js'
 import { Problem, SqlState, sqlState } from '../../src/problems/problem.js'
 import { UsageError } from '../../src/process/usage.js'
 import { databaseAddress } from '../database-address.js'
+import { importKeys } from './key-import.js'
+import { readEntries } from './key-import-file.js'
 import {
   endOf,
   idOf,
@@ -41,6 +44,7 @@ Administers API keys on the database: DATABASE_URL, or the embedded Postgres of 
   list   --workspace NAME                             list the keys of a workspace, without their secrets
   rotate ID [--overlap SECONDS]                       replace a key; both keys work during the overlap (default 86400)
   revoke ID                                           end a key and its streams at once
+  import FILE --workspace NAME                        import keys of another system by their hashes; - reads standard input
 
   --role ROLE         ${ROLES.join(', ')}
   --name TEXT         purpose of the key
@@ -48,11 +52,21 @@ Administers API keys on the database: DATABASE_URL, or the embedded Postgres of 
   --allow-ip RANGE    IP address or CIDR range that may use the key; may be repeated (default any address)
   --help, -h          show this text
 
-Exit codes: 0 done, 1 failed, 2 wrong usage.
+FILE holds a JSON array of keys, or one key a line:
+
+  {"prefix":"sk_live_abc","sha256":"<64 hex digits>","role":"member","name":"CI","expires_at":"2027-01-31","allowed_ips":["203.0.113.0/24"]}
+
+prefix is the beginning of the key, sha256 the unsalted SHA-256 of the whole key, in hex or base64. name, expires_at and
+allowed_ips may be missing. JWT_ROLE_MAP and JWT_DEFAULT_ROLE give names and missing roles their role. Import only keys that
+were generated at random: anybody who sees the hashes can try out short or guessable keys. Each entry is stored by itself, and
+importing it again changes nothing. The outcome of each entry goes to standard output.
+
+Exit codes: 0 done, 1 failed, or an entry was refused, 2 wrong usage.
 `
 
 type Environment = Readonly<Record<string, string | undefined>>
-type Work = (database: Database) => Promise<void>
+/** @returns false if a part of it was refused; the reason is written by then. */
+type Work = (database: Database) => Promise<boolean | undefined>
 
 /** @returns the exit code: 0 done, 1 failed, 2 wrong usage. */
 export async function keyCommand(args: readonly string[], env: Environment): Promise<0 | 1 | 2> {
@@ -61,16 +75,16 @@ export async function keyCommand(args: readonly string[], env: Environment): Pro
       process.stdout.write(USAGE)
       return 0
     }
-    const work = workOf(args)
+    const work = workOf(args, env)
     const options = { max: 1, name: 'sluice key', pooled: true, onError: () => undefined }
     const database = createPool(await databaseAddress(env), options)
     try {
-      await work(database)
+      const done = await work(database)
       await wakeForAccessChange(database)
+      return done === false ? 1 : 0
     } finally {
       await database.end()
     }
-    return 0
   } catch (error) {
     const usage = error instanceof UsageError
     const text = cleanLines(usage ? error.message : explain(error))
@@ -80,7 +94,7 @@ export async function keyCommand(args: readonly string[], env: Environment): Pro
 }
 
 /** All arguments are checked before the database is used. */
-function workOf(args: readonly string[]): Work {
+function workOf(args: readonly string[], env: Environment): Work {
   const { positionals, values } = parseOptions(args)
   const [command, id, ...more] = positionals
   if (more.length > 0) throw new UsageError(ONE_TOO_MANY)
@@ -93,6 +107,8 @@ function workOf(args: readonly string[]): Work {
       return rotating(values, id)
     case 'revoke':
       return revoking(values, id)
+    case 'import':
+      return importing(values, id, env)
     default:
       throw new UsageError(
         command === undefined ? 'No command given.' : `Unknown command ${JSON.stringify(command)}.`,
@@ -146,6 +162,15 @@ function revoking(values: Values, id: string | undefined): Work {
     await revokeKey(database, originOf(await workspaceOfKey(database, key)), key)
     process.stderr.write(`Key ${key} is revoked. Its streams end within 5 s.\n`)
   }
+}
+
+function importing(values: Values, file: string | undefined, env: Environment): Work {
+  onlyThese(values, ['workspace'])
+  if (file === undefined) throw new UsageError('Expected exactly one argument: the file with the keys, or -.')
+  const origin = originOf(workspaceOf(values))
+  const { JWT_ROLE_MAP, JWT_DEFAULT_ROLE } = env
+  const roles = roleNames(readConfig({ JWT_ROLE_MAP, JWT_DEFAULT_ROLE }))
+  return async database => await importKeys(database, origin, await readEntries(file), roles)
 }
 
 /** Only the key goes to standard output; the explanation for people goes elsewhere. */

@@ -7,7 +7,7 @@ import { WORKSPACE_PATTERN } from '../../src/log/event.js'
 import { parseRange } from '../../src/network/address-range.js'
 import { UsageError, usageError } from '../../src/process/usage.js'
 
-const NAME = /^[^\p{Cc}\p{Cs}]{1,128}$/u
+export const NAME = /^[^\p{Cc}\p{Cs}]{1,128}$/u
 const DATE = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$/
 const SPAN = /^(\d{1,5})(d|h|m)$/
 const SPAN_MS = { d: 86_400_000, h: 3_600_000, m: 60_000 } as const
@@ -62,12 +62,16 @@ export function nameOf({ name = '' }: Values): string {
   throw new UsageError('--name is required: 1 to 128 characters on one line.')
 }
 
+/** In milliseconds since 1970; NaN for a text that is no time. */
+export function timeOf(given: string): number {
+  return Date.parse(DATE.test(given) ? given : '')
+}
+
 /** A time, or a duration from now. */
 export function endOf(given: string): string {
   const [, count, unit = ''] = SPAN.exec(given) ?? []
   const span = unit === 'd' || unit === 'h' || unit === 'm' ? SPAN_MS[unit] : 0
-  const time =
-    count === undefined ? Date.parse(DATE.test(given) ? given : '') : Date.now() + Number(count) * span
+  const time = count === undefined ? timeOf(given) : Date.now() + Number(count) * span
   if (time > Date.now()) return new Date(time).toISOString()
   throw new UsageError(
     '--expires must be a time in the future, such as 2027-01-31, or a duration such as 90d.',

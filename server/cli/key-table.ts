@@ -2,7 +2,7 @@
 import type { ApiKey } from '../../src/auth/api-keys/api-key.js'
 import { printable } from '../../src/logging/redaction.js'
 
-const HEAD = ['ID', 'NAME', 'ROLE', 'STATE', 'ENDS', 'FROM', 'LAST USED', 'CREATED']
+const HEAD = ['ID', 'NAME', 'ROLE', 'STATE', 'ENDS', 'FROM', 'LAST USED', 'CREATED', 'IMPORTED']
 
 /** @param now in milliseconds since 1970. */
 export function keyTable(keys: readonly ApiKey[], now: number): string {
@@ -20,11 +20,21 @@ export function keyTable(keys: readonly ApiKey[], now: number): string {
 }
 
 function cellsOf(key: ApiKey, now: number): string[] {
-  const { id, name, role, expires_at, allowed_ips, last_used_at, created_at } = key
+  const { id, prefix, name, role, expires_at, allowed_ips, last_used_at, created_at } = key
   const from = allowed_ips === null ? 'anywhere' : allowed_ips.join(',')
   const used = last_used_at === null ? 'never' : minuteOf(last_used_at)
   const ends = expires_at === null ? 'never' : minuteOf(expires_at)
-  return [id, printable(name), role, stateOf(key, now), ends, from, used, minuteOf(created_at)]
+  return [
+    id,
+    printable(name),
+    role,
+    stateOf(key, now),
+    ends,
+    from,
+    used,
+    minuteOf(created_at),
+    prefix === null ? '' : `${printable(prefix)}…`,
+  ]
 }
 
 function stateOf({ revoked_at, expires_at, replaced_by }: ApiKey, now: number): string {

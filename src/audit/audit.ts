@@ -16,6 +16,7 @@ export interface Origin {
 
 export const ACTIONS = [
   'key.created',
+  'key.imported',
   'key.rotated',
   'key.revoked',
   'revocation.created',

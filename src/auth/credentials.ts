@@ -10,6 +10,11 @@ const MAX_TOKEN_LENGTH = 16_384
 /** The beginning of every API key, and of no JWT. */
 export const KEY_PREFIX = 'slk_'
 
+/** The form of a key of a former system that was imported: visible ASCII, as a header can carry, and not short. */
+export const IMPORTED_KEY = /^[!-~]{20,256}$/
+/** The start of every JWT whose header begins with `{"`, in base64url. */
+const JWT_START = 'eyJ'
+
 const BEARER = /^bearer(?: +(\S*))?$/i
 
 /** Credentials that have not been verified yet. */
@@ -52,7 +57,14 @@ export function takeCredentials(sources: CredentialSources): Credentials {
   if (typeof text !== 'string' || text === '') throw tokenMissing()
   if (text.startsWith(KEY_PREFIX)) return { kind: 'key', text }
   if (text.length > MAX_TOKEN_LENGTH) throw tokenInvalid('it is too long')
-  return { kind: 'token', text }
+  // Keys of a former system have its form. In a URL they are never accepted.
+  const isKey = inQuery === undefined && IMPORTED_KEY.test(text) && !isTokenText(text)
+  return { kind: isKey ? 'key' : 'token', text }
+}
+
+/** Whether a bearer text is a JWT, or meant to be one: it has three parts, or begins like one. */
+export function isTokenText(text: string): boolean {
+  return text.startsWith(JWT_START) || text.split('.', 4).length === 3
 }
 
 /** Whether a header or the query of the request carries a credential, valid or not. Takes nothing out of the query. */

@@ -31,7 +31,11 @@ export function twoCredentials(): Problem {
 
 /** The same for a malformed key, an unknown one and a wrong secret, so a caller cannot find out which ids exist. */
 export function keyInvalid(): Problem {
-  return new Problem(401, 'key-invalid', 'There is no such API key. Send the whole key, slk_<id>_<secret>.')
+  return new Problem(
+    401,
+    'key-invalid',
+    'There is no such API key. Send the whole key, such as slk_<id>_<secret>, or a whole JWT.',
+  )
 }
 
 export function keyRevoked(): Problem {

@@ -9,7 +9,7 @@ import { inWorkspace, type WorkspaceClient } from '../../database/workspace.js'
 import { formatRange, parseRange } from '../../network/address-range.js'
 import { cutPage, formatCursor, parseCursor } from '../../paging/page-cursor.js'
 import type { PageRequest } from '../../paging/page-query.js'
-import { notFound, Problem } from '../../problems/problem.js'
+import { notFound, Problem, SqlState, sqlState } from '../../problems/problem.js'
 import { publishAccessChange } from '../revocations/access-change.js'
 import {
   type ApiKey,
@@ -22,6 +22,9 @@ import {
 } from './api-key.js'
 import * as rows from './api-key-rows.js'
 import { formatApiKey, generateApiKey, hashSecret, KEY_ID_PATTERN } from './api-key-secret.js'
+
+/** A key of a former system, as far as it may be known. */
+export type KeyToImport = Omit<rows.KeyToStore, 'id' | 'createdBy'>
 
 const KEY_ID = new RegExp(KEY_ID_PATTERN)
 
@@ -37,6 +40,7 @@ export async function createKey(
   const made = await inWorkspace(database, origin.workspace, async client => {
     const key = {
       id,
+      prefix: null,
       name,
       role,
       secretHash: hashSecret(secret),
@@ -56,6 +60,38 @@ export async function createKey(
     return stored
   })
   return { ...made, key: formatApiKey({ id, secret }) }
+}
+
+/**
+ * Stores a key of a former system under an id of its own.
+ * @returns the key with this hash, new or imported before; a key that is there stays as it is, whatever its workspace.
+ * @throws {Problem} 409 `too-many-keys`.
+ */
+export async function importKey(
+  database: Database,
+  origin: Origin,
+  key: KeyToImport,
+): Promise<{ readonly isNew: boolean; readonly key: rows.StoredKey }> {
+  const before = await rows.selectImportedKey(database, key.secretHash)
+  if (before) return { isNew: false, key: before }
+  const { id } = generateApiKey()
+  await inWorkspace(database, origin.workspace, async client => {
+    if ((await rows.countLiveKeys(client, origin.workspace)) >= MAX_KEYS) throw tooManyKeys()
+    const { prefix, name, role, expires_at, allowed_ips } = await rows.insertKey(client, origin.workspace, {
+      ...key,
+      id,
+      createdBy: author(origin),
+    })
+    const details = { key: id, prefix, name, role, expires_at, allowed_ips }
+    await recordAudit(client, { ...origin, action: 'key.imported', details })
+    await publishAccessChange(client, { change: 'key', key: id })
+  }).catch(error => {
+    // Another import stored it meanwhile, which the next look-up shows.
+    if (sqlState(error) !== SqlState.uniqueViolation) throw error
+  })
+  const stored = await rows.selectImportedKey(database, key.secretHash)
+  if (!stored) throw new Error('The key was not stored.')
+  return { isNew: stored.id === id, key: stored }
 }
 
 /** A page of keys, newest first, including ended ones. @throws {Problem} 400 `invalid-cursor`. */
@@ -92,6 +128,7 @@ export async function rotateKey(
     if (overlap > 0 && (await rows.countLiveKeys(client, origin.workspace)) >= most) throw tooManyKeys()
     const stored = await rows.insertKey(client, origin.workspace, {
       id: next.id,
+      prefix: null,
       name: old.name,
       role: old.role,
       secretHash: hashSecret(next.secret),

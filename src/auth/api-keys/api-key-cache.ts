@@ -50,6 +50,12 @@ export class ApiKeyCache<Key extends object> {
     this.#loading.delete(id)
   }
 
+  /** Call this when a key may have been added. */
+  forgetUnknown(): void {
+    this.#unknown.clear()
+    this.#loading.clear()
+  }
+
   forgetAll(): void {
     this.#known.clear()
     this.#unknown.clear()

@@ -1,4 +1,4 @@
-/** The statements on sluice.api_keys, one per function. Only `selectKey` and `noteUses` reach beyond a workspace (I7). */
+/** The statements on sluice.api_keys, one per function. Only `selectKey`, `selectImportedKey` and `noteUses` reach beyond a workspace (I7). */
 import { withIsoDates } from '../../database/iso-dates.js'
 import type { Queryable } from '../../database/pool.js'
 import type { WorkspaceClient } from '../../database/workspace.js'
@@ -19,6 +19,9 @@ export interface StoredKey {
   readonly id: string
   readonly workspace: string
   readonly role: Role
+  /** Of an imported key; null for our own. */
+  readonly prefix: string | null
+  /** SHA-256 of the secret; of the whole text of an imported key. */
   readonly secret_hash: Buffer
   readonly allowed_ips: readonly string[] | null
   readonly created_at: Date
@@ -30,23 +33,35 @@ export interface KeyToStore {
   readonly id: string
   readonly name: string
   readonly role: Role
+  /** Null: not an imported key. */
+  readonly prefix: string | null
   readonly secretHash: Buffer
   readonly allowedIps: readonly string[] | null
   readonly createdBy: string
   readonly expiresAt: Date | null
 }
 
-const COLUMNS = `k.id, k.name, k.role, k.expires_at, k.allowed_ips::text[] as allowed_ips, k.created_at, k.created_by,
+const COLUMNS = `k.id, k.prefix, k.name, k.role, k.expires_at, k.allowed_ips::text[] as allowed_ips, k.created_at, k.created_by,
   k.last_used_at, k.replaced_by, k.revoked_at, k.revoked_by`
+const STORED = `k.id, k.workspace, k.role, k.prefix, k.secret_hash, k.allowed_ips::text[] as allowed_ips, k.created_at,
+  k.expires_at, k.revoked_at`
 
 /** Searches all workspaces, because only the key tells which one the caller belongs to. */
 export async function selectKey(database: Queryable, id: string): Promise<StoredKey | undefined> {
   const { rows } = await database.query<StoredKey>({
     name: 'sluice-key',
-    text: `select k.id, k.workspace, k.role, k.secret_hash, k.allowed_ips::text[] as allowed_ips, k.created_at,
-             k.expires_at, k.revoked_at
-           from sluice.api_keys k where k.id = $1`,
+    text: `select ${STORED} from sluice.api_keys k where k.id = $1`,
     values: [id],
+  })
+  return rows[0]
+}
+
+/** The same for an imported key. @param hash SHA-256 of its whole text. */
+export async function selectImportedKey(database: Queryable, hash: Buffer): Promise<StoredKey | undefined> {
+  const { rows } = await database.query<StoredKey>({
+    name: 'sluice-imported-key',
+    text: `select ${STORED} from sluice.api_keys k where k.secret_hash = $1 and k.prefix is not null`,
+    values: [hash],
   })
   return rows[0]
 }
@@ -56,12 +71,12 @@ export async function insertKey(
   workspace: string,
   key: KeyToStore,
 ): Promise<ApiKey> {
-  const { id, name, role, secretHash, allowedIps, createdBy, expiresAt } = key
+  const { id, prefix, name, role, secretHash, allowedIps, createdBy, expiresAt } = key
   const { rows } = await client.query<KeyRow>(
-    `insert into sluice.api_keys as k (id, workspace, name, role, secret_hash, allowed_ips, created_by, expires_at)
-     values ($1, $2, $3, $4, $5, $6::text[]::cidr[], $7, $8)
+    `insert into sluice.api_keys as k (id, workspace, prefix, name, role, secret_hash, allowed_ips, created_by, expires_at)
+     values ($1, $2, $3, $4, $5, $6, $7::text[]::cidr[], $8, $9)
      returning ${COLUMNS}`,
-    [id, workspace, name, role, secretHash, allowedIps, createdBy, expiresAt],
+    [id, workspace, prefix, name, role, secretHash, allowedIps, createdBy, expiresAt],
   )
   const [made] = rows
   if (!made) throw new Error('The key was not stored.')

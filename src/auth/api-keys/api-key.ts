@@ -66,6 +66,10 @@ export type Rotation = Static<typeof Rotation>
 export const ApiKey = Type.Object(
   {
     id: ApiKeyId,
+    prefix: Type.Union([Type.String(), Type.Null()], {
+      description:
+        'The first characters of a key that was imported from another system. Null: a key of this gateway.',
+    }),
     name: KeyName,
     role: KeyRole,
     expires_at: ExpiresAt,

@@ -9,9 +9,10 @@ import { type AddressRange, isWithin, parseRange } from '../../network/address-r
 import type { Principal } from '../principal.js'
 import { addressNotAllowed, keyExpired, keyInvalid, keyRevoked } from '../refusals.js'
 import { ApiKeyCache } from './api-key-cache.js'
-import { type StoredKey, selectKey } from './api-key-rows.js'
-import { isSecretOf, parseApiKey } from './api-key-secret.js'
+import { type StoredKey, selectImportedKey, selectKey } from './api-key-rows.js'
+import { hashSecret, isSecretOf, parseApiKey } from './api-key-secret.js'
 import { ApiKeyUses } from './api-key-uses.js'
+import { hasImportedForm, mayBeImported } from './imported-key.js'
 
 export interface ApiKeysOptions {
   readonly database: Database
@@ -27,10 +28,14 @@ interface KnownKey extends StoredKey {
 
 export class ApiKeys {
   readonly #cache: ApiKeyCache<KnownKey>
+  /** The ids of imported keys by the hash of their text, in hexadecimal. */
+  readonly #imported: ApiKeyCache<{ readonly id: string }>
   readonly #uses: ApiKeyUses
 
   constructor({ database, logger, now = () => performance.now() }: ApiKeysOptions) {
     this.#cache = new ApiKeyCache({ load: async id => known(await selectKey(database, id)), now })
+    const load = async (hash: string) => selectImportedKey(database, Buffer.from(hash, 'hex'))
+    this.#imported = new ApiKeyCache<{ readonly id: string }>({ load, now })
     this.#uses = new ApiKeyUses({ database, logger })
   }
 
@@ -51,9 +56,9 @@ export class ApiKeys {
    */
   async principalOf(text: string, address: string | undefined, mayLookUp?: () => void): Promise<Principal> {
     const given = parseApiKey(text)
-    if (!given) throw keyInvalid()
-    const key = await this.#cache.find(given.id, mayLookUp)
-    if (!isSecretOf(given.secret, key?.secret_hash) || !key) throw keyInvalid()
+    const key = await this.#find(text, mayLookUp)
+    if (!isSecretOf(given?.secret ?? text, key?.secret_hash) || !key) throw keyInvalid()
+    if (key.prefix !== null && !hasImportedForm(text, key.prefix)) throw keyInvalid()
     if (key.revoked_at !== null) throw keyRevoked()
     const expiresAt = key.expires_at?.getTime() ?? Number.POSITIVE_INFINITY
     if (expiresAt <= Date.now()) throw keyExpired()
@@ -69,10 +74,9 @@ export class ApiKeys {
     }
   }
 
-  /** The key with the id in `text`, even if the secret is wrong; undefined if there is none. */
+  /** The key with the id in `text`, even if the secret is wrong, or the imported key; undefined if there is none. */
   async named(text: string): Promise<{ readonly id: string; readonly workspace: string } | undefined> {
-    const given = parseApiKey(text)
-    return given && (await this.#cache.find(given.id))
+    return await this.#find(text)
   }
 
   /** When a key expires, in milliseconds since 1970: Infinity never, -Infinity if it is revoked or does not exist. */
@@ -92,11 +96,22 @@ export class ApiKeys {
   /** Call this when the key has changed: the next request reads it from the database. */
   forget(id: string): void {
     this.#cache.forget(id)
+    this.#imported.forgetUnknown()
   }
 
   /** Call this when any key may have changed. */
   forgetAll(): void {
     this.#cache.forgetAll()
+    this.#imported.forgetAll()
+  }
+
+  /** The row that the text names, by its id or, if it has none, by its hash. Its secret is not verified yet. */
+  async #find(text: string, mayLookUp?: () => void): Promise<KnownKey | undefined> {
+    const given = parseApiKey(text)
+    if (given) return await this.#cache.find(given.id, mayLookUp)
+    if (!mayBeImported(text)) return undefined
+    const imported = await this.#imported.find(hashSecret(text).toString('hex'), mayLookUp)
+    return imported && (await this.#cache.find(imported.id, mayLookUp))
   }
 }
 

@@ -68,7 +68,7 @@ t.test('the permissions of a key are printed when it is created, and in the list
 
   t.same([office.code, soon.code, dated.code, code], [0, 0, 0, 0])
   const [head, ...lines] = out.trimEnd().split('\n')
-  t.match(head, /^ID +NAME +ROLE +STATE +ENDS +FROM +LAST USED +CREATED$/)
+  t.match(head, /^ID +NAME +ROLE +STATE +ENDS +FROM +LAST USED +CREATED +IMPORTED$/)
   t.match(lines, [
     /^\w{12} {2}dated +viewer {2}active {2}2999-12-31 10:00Z {2}anywhere +never/,
     /^\w{12} {2}soon +viewer {2}active {2}\d{4}-\d\d-\d\d \d\d:\d\dZ {2}10\.0\.0\.1\/32 +never/,

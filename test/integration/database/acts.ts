@@ -1,11 +1,12 @@
 /** Each thing that a gateway or an application asks of the database, as one act that may be repeated. */
 
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { recordAudit } from '../../../src/audit/audit.js'
 import { readAuditPage } from '../../../src/audit/entries.js'
 import {
   createKey,
+  importKey,
   listKeys,
   revokeKey,
   rotateKey,
@@ -180,6 +181,19 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
       await revokeKey(session, ORIGIN, id)
       await revokeKey(session, ORIGIN, rotated.id)
     },
+    'imported keys': async () => {
+      const secretHash = randomBytes(32)
+      const rest = {
+        prefix: 'sk_live_',
+        name: 'k',
+        role: 'viewer',
+        allowedIps: null,
+        expiresAt: null,
+      } as const
+      const { key } = await importKey(session, ORIGIN, { ...rest, secretHash })
+      await importKey(session, ORIGIN, { ...rest, secretHash })
+      await revokeKey(session, ORIGIN, key.id)
+    },
     tickets: async () => {
       const { ticket } = await tickets.issue(principal, '/api/events')
       await tickets.take(ticket, '/api/events', 'browser', '192.0.2.7')
@@ -215,8 +229,10 @@ export async function fill(url: string, from: number, to: number): Promise<void>
         select gen_random_uuid(), w.name, n, 'command', '{}', 5, 1, 'ada', 'running', now() + interval '1 day' from ${numbers};
       insert into sluice.items (workspace, part_number, description, item_type, properties, folded)
         select w.name, 'A-' || n, 'd', 't', '{}', 'd' from ${numbers};
-      insert into sluice.api_keys (id, workspace, name, role, secret_hash, created_by)
-        select lpad(n::text, 12, '0'), w.name, 'k', 'viewer', sha256(n::text::bytea), 'ada' from ${numbers}
+      insert into sluice.api_keys (id, workspace, prefix, name, role, secret_hash, created_by)
+        select lpad(n::text, 12, '0'), w.name, case when n % 2 = 0 then 'sk_live_' end, 'k', 'viewer',
+               sha256(n::text::bytea), 'ada'
+          from ${numbers}
          where w.name = 'rival';
       insert into sluice.audit (workspace, action, details) select w.name, 'key.created', '{}' from ${numbers};
       insert into sluice.stream_tickets

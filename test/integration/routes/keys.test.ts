@@ -61,6 +61,7 @@ t.test('a key is shown once, works for its role, and needs only its own header',
   t.equal(made.headers.get('cache-control'), 'no-store')
   t.strictSame(shown, {
     id: key.split('_')[1],
+    prefix: null,
     name: 'import',
     role: 'editor',
     expires_at: null,

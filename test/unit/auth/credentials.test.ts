@@ -16,6 +16,26 @@ t.test('the kind of a credential follows from its place and its prefix', async t
   t.same(taken([], { token: JWT }), { kind: 'token', text: JWT })
 })
 
+t.test(
+  'a bearer text of another form than a JWT is the key of a former system, but never in a URL',
+  async t => {
+    for (const text of [`sk_live_${'x'.repeat(24)}`, `a.b${'x'.repeat(20)}`, `a.b.c.d${'x'.repeat(20)}`]) {
+      t.same(taken(['Authorization', `Bearer ${text}`]), { kind: 'key', text })
+      t.same(taken([], { token: text }), { kind: 'token', text })
+    }
+    for (const text of [
+      `eyJ${'x'.repeat(24)}`,
+      `SG.a.${'x'.repeat(24)}`,
+      `eyJ.a.b.c.${'x'.repeat(20)}`,
+      'garbage',
+      '..',
+      'x'.repeat(257),
+    ]) {
+      t.same(taken(['Authorization', `Bearer ${text}`]), { kind: 'token', text })
+    }
+  },
+)
+
 t.test('a credential is removed from the query, also of a refused request', async t => {
   const good = { token: JWT, limit: '5' }
   const refused = { token: JWT, limit: '5' }
