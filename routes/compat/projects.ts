@@ -46,7 +46,9 @@ function scopeOfRequest({ params, query }: FastifyRequest): string | undefined {
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   const starts = new CommandStarts()
-  const encoding = remoteCommandsOf(starts)
+  const encodingOf = (workspace: string) => remoteCommandsOf(starts.of(workspace))
+  // Speaks to a client that is refused before its workspace is known.
+  const refusal = encodingOf('')
 
   app.post(
     '/projects/:id/shell',
@@ -88,7 +90,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.get(
     '/projects/:id/events',
     {
-      config: { access: 'viewer', stream: () => encoding, streamCookie: scopeOfRequest },
+      config: { access: 'viewer', stream: () => refusal, streamCookie: scopeOfRequest },
       schema: {
         tags,
         operationId: 'followCommand',
@@ -101,8 +103,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     (request, reply) =>
       followJob(request, reply, {
         id: request.query.stream_id,
-        encoding,
-        onFollowed: job => starts.follow(job),
+        encoding: encodingOf(request.principal.workspace),
+        onFollowed: starts.of(request.principal.workspace).follow,
         shows: ({ kind, project }) => kind === COMMAND_KIND && project === request.params.id,
         opening: ({ job }) => ({ frames: [connected(job)] }),
       }),

@@ -9,7 +9,7 @@ import type { Encoding } from '../../sse/encoding.js'
 import type { SseMessage } from '../../sse/frame.js'
 import { isTerminal, type Job } from '../job.js'
 import { outcomeOf } from './command-outcome.js'
-import type { CommandStarts } from './command-starts.js'
+import type { WorkspaceStarts } from './command-starts.js'
 import { type Dialect, encodingOf, endingOf, frame, named, silentFault } from './dialect.js'
 import { shortened } from './short-data.js'
 
@@ -20,8 +20,8 @@ const OTHER_FIELDS_BYTES = 256
 /** The messages of the stream itself; reported events of such a type are not shown. */
 const OWN_TYPES: ReadonlySet<string> = new Set(['connected', 'complete', 'error', 'heartbeat', 'reset'])
 
-/** @param starts of the commands whose streams have this encoding. */
-export function remoteCommandsOf(starts: CommandStarts): Encoding {
+/** @param starts of the workspace whose commands are followed with this encoding. All encodings of a workspace share them. */
+export function remoteCommandsOf(starts: WorkspaceStarts): Encoding {
   const dialect = {
     name: 'remote-commands',
     heartbeatMs: 15_000,
@@ -45,7 +45,7 @@ function reported({ type, data }: StoredEvent): SseMessage | undefined {
 }
 
 /** Of the events about the job itself, clients receive only the end. */
-function ofJob(event: StoredEvent, starts: CommandStarts): SseMessage | undefined {
+function ofJob(event: StoredEvent, starts: WorkspaceStarts): SseMessage | undefined {
   const { type } = event
   const at = event.at.getTime()
   const ending = endingOf(event)

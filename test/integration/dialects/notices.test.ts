@@ -8,7 +8,7 @@ import type { Position, StoredEvent } from '../../../src/log/event.js'
 import type { Encoding, Notice } from '../../../src/sse/encoding.js'
 import { matchesGolden } from '../../harness/transcript.js'
 
-const remoteCommands = remoteCommandsOf(new CommandStarts())
+const remoteCommands = remoteCommandsOf(new CommandStarts().of('acme'))
 const DIALECTS = [runnerJobs, runs, remoteCommands, executions]
 
 const NOTICES: readonly Notice[] = [

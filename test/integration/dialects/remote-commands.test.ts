@@ -120,9 +120,9 @@ t.test(
   async t => {
     const { app, url, databaseUrl } = await startGateway(t)
     const other = await startGateway(t, { databaseUrl })
-    const job = await create(app, story)
+    const job = await app.jobs.create(EDITOR, { ...story.job, id: 'Build:7' })
     const path = story.path(job.id)
-    const [early] = [await watch(t, url + path)]
+    const early = await watch(t, url + path)
     await run(app, story, job)
     await early.until(2, 'output')
     const resumed = await watch(t, other.url + path, early.messages.at(-1)?.id)
@@ -157,8 +157,18 @@ t.test('a comment that comes first takes no `retry` from the first message', asy
 
   const stream = await watch(t, url + story.path(job.id))
 
+  const resumed = await watch(t, url + story.path(job.id), '1')
+
   await stream.until(1)
   t.match(stream.text(), /^: The database cannot be reached[^\n]*\n\nretry: \d+\nevent: connected\n/)
+  await until('the comment', () => resumed.text().endsWith('\n\n'))
+  app.hub.announce('normal')
+  await run(app, story, job)
+  await resumed.until(1)
+  t.match(
+    resumed.text(),
+    /^: The database cannot be reached[^\n]*\nid: 1\.\w+\n\nretry: \d+\nid: 3\.\w+\nevent: output\n/,
+  )
 })
 
 t.test('a command that was cancelled in the queue is an error, unless it had started before', async t => {

@@ -9,7 +9,7 @@ const QUEUED = { id: ID, attempt: 0, started_at: null }
 
 /** A process in which the command is followed, and its clock. */
 function followed(job = QUEUED) {
-  const starts = new CommandStarts()
+  const starts = new CommandStarts().of('acme')
   const encoding = remoteCommandsOf(starts)
   const release = starts.follow(job)
   const told = (type: string, data: object, at = 0) => {
@@ -141,6 +141,17 @@ t.test(
     t.equal(told('progress', { n: 1 }), 'id: 1.aaaaaa\nevent: progress\ndata: {"n":1}\n\n')
   },
 )
+
+t.test('commands of two workspaces may have the same id', async t => {
+  const starts = new CommandStarts()
+  const [acme, globex] = [starts.of('acme'), starts.of('globex')]
+  acme.follow({ ...QUEUED, attempt: 1, started_at: '2026-11-21T06:28:05.000Z' })
+  const at = Date.parse('2026-11-21T06:28:05.042Z')
+
+  t.equal(acme.ranMs(ID, 1, at), 42)
+  t.equal(globex.ranMs(ID, 1, at), 0)
+  t.equal(starts.of('acme').ranMs(ID, 1, at), 42)
+})
 
 t.test('no event is longer than 60 KiB', async t => {
   const { told } = followed()
