@@ -45,13 +45,13 @@ async function bundleGateway() {
   })
 }
 
-/** When a file of the gateway was last compiled, or a package installed. */
+/** When a file of the gateway, or the list of packages, last changed. */
 function newestInput() {
   const outputs = BUNDLED.flatMap(folder => {
     const entries = readdirSync(join(root, 'dist', folder), { recursive: true })
     return entries.filter(name => name.endsWith('.js')).map(name => join('dist', folder, name))
   })
-  return Math.max(...[...outputs, 'package-lock.json'].map(file => statSync(join(root, file)).mtimeMs))
+  return Math.max(...[...outputs, 'package.json'].map(file => statSync(join(root, file)).mtimeMs))
 }
 
 /** @param folder its path below the root and below dist/ alike. @returns whether it is empty now. */
