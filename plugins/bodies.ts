@@ -29,7 +29,7 @@ export default fp(
     app.decorateRequest('hold', undefined)
 
     // In preParsing, because the caller is known by then and the rate limit has counted the request.
-    app.addHook('preParsing', (request, reply, _payload, done) => {
+    app.addHook('preParsing', async (request, reply) => {
       if (request.is404 || hasEmptyPart(request)) throw app.refusePath(request, reply)
       const { 'content-encoding': coding = 'identity', 'content-type': type = '' } = request.headers
       if (coding.toLowerCase() !== 'identity') {
@@ -42,7 +42,6 @@ export default fp(
         const detail = 'Content-Type declares a charset that is not UTF-8. Encode the body as UTF-8.'
         throw new Problem(415, 'unsupported-charset', detail)
       }
-      done()
     })
 
     app.decorate('readJson', async (request, payload) => {

@@ -113,15 +113,14 @@ export default fp<RateLimitOptions>(
     )
 
     // In onRequest, because these requests never reach authentication.
-    app.addHook('onRequest', (request, reply, done) => {
+    app.addHook('onRequest', async (request, reply) => {
       const { config } = request.routeOptions
-      if ((config.access !== 'public' && !request.is404) || config.stream || config.unmetered) return done()
-      app.spendBudget(request, reply).then(() => done(), done)
+      if ((config.access !== 'public' && !request.is404) || config.stream || config.unmetered) return
+      await app.spendBudget(request, reply)
     })
     // After authentication, and before the body is read.
-    app.addHook('preParsing', (request, reply, _payload, done) => {
-      if (!request.caller || request.routeOptions.config.stream) return done()
-      app.spendBudget(request, reply).then(() => done(), done)
+    app.addHook('preParsing', async (request, reply) => {
+      if (request.caller && !request.routeOptions.config.stream) await app.spendBudget(request, reply)
     })
   },
   { name: 'rate-limit', dependencies: ['request-caller'] },

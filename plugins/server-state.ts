@@ -31,10 +31,10 @@ export default fp<ServerStateOptions>(
 
     app.addHook('onReady', () => state.start())
     // After authentication and validation: a caller without the right, or with an invalid request, gets that error first.
-    app.addHook('preHandler', (request, _reply, done) => {
+    app.addHook('preHandler', async request => {
       const { inMaintenance, access } = request.routeOptions.config
-      if (access !== undefined && !inMaintenance && !READING.has(request.method)) state.assertWritable()
-      done()
+      if (access === undefined || inMaintenance || READING.has(request.method)) return
+      state.assertWritable()
     })
     app.addHook('preClose', async () => {
       state.drain()

@@ -24,20 +24,19 @@ export default fp(
     app.decorateRequest('ignored', undefined)
 
     // In preValidation, before the query is validated against the route's schema.
-    app.addHook('preValidation', (request, reply, done) => {
+    app.addHook('preValidation', async (request, reply) => {
       const { config, schema } = request.routeOptions
       const known: object | undefined = Object(schema?.querystring).properties
-      if (!known || !config.stream?.(request)) return done()
+      if (!known || !config.stream?.(request)) return
       const given = Object.entries(Object(request.query))
       const id = given.findLast(([name, value]) => ID_PARAMETERS.has(name) && value !== '')
       const taken = given.filter(([name]) => Object.hasOwn(known, name) && !ID_PARAMETERS.has(name))
       request.query = Object.fromEntries(id ? [...taken, ['last_event_id', id[1]]] : taken)
 
       const ignored = given.filter(([name]) => !Object.hasOwn(known, name) && !ID_PARAMETERS.has(name))
-      if (ignored.length === 0) return done()
+      if (ignored.length === 0) return
       request.ignored = ignored.slice(0, MAX_NAMES).map(([name]) => fit(name))
       reply.header('x-sluice-ignored', request.ignored.join(', '))
-      done()
     })
   },
   { name: 'stream-parameters', dependencies: ['request-caller'] },

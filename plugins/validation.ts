@@ -61,11 +61,10 @@ export default fp(
     })
 
     // A request without a body has no media type. If the type selects the schema, Fastify would validate nothing.
-    app.addHook('preValidation', ({ routeOptions, body }, _reply, done) => {
+    app.addHook('preValidation', async ({ routeOptions, body }) => {
       const schema: unknown = routeOptions.schema?.body
       const isByType = typeof schema === 'object' && schema !== null && 'content' in schema
       if (isByType && (body === undefined || body === null)) throw bodyMissing()
-      done()
     })
 
     app.decorate('parseJson', jsonParser(app))
