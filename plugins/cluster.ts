@@ -16,7 +16,7 @@ export interface ClusterOptions {
 
 export default fp<ClusterOptions>(
   async (app, { member }) => {
-    const { database, hub, serverState, tailer, log: logger } = app
+    const { bus, database, hub, serverState, tailer, log: logger } = app
     const cluster = new Cluster({
       database,
       logger,
@@ -29,8 +29,9 @@ export default fp<ClusterOptions>(
       }),
     })
     app.decorate('cluster', cluster)
+    cluster.connect(bus, tailer.poll)
     app.addHook('onReady', async () => cluster.start())
     app.addHook('onClose', () => cluster.close())
   },
-  { name: 'cluster', dependencies: ['database', 'hub', 'server-state', 'tailer'] },
+  { name: 'cluster', dependencies: ['bus', 'database', 'hub', 'server-state', 'tailer'] },
 )

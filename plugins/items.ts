@@ -10,7 +10,7 @@ declare module 'fastify' {
 
 export default fp(
   async app => {
-    app.decorate('items', new Items({ database: app.database, onCommitted: app.wake }))
+    app.decorate('items', new Items({ database: app.database, onCommitted: app.announce }))
   },
   { name: 'items', dependencies: ['database', 'tailer'] },
 )

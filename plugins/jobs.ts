@@ -11,14 +11,14 @@ declare module 'fastify' {
 
 export default fp(
   async app => {
-    const { database, hub, log: logger, serverState, wake: onCommitted } = app
+    const { database, hub, log: logger, serverState, wake: onCommitted, announce: onReported } = app
     const leases = new Leases({
       database,
       logger,
       onCommitted,
       paused: () => serverState.mode === 'maintenance',
     })
-    app.decorate('jobs', new Jobs({ database, hub, onCommitted }))
+    app.decorate('jobs', new Jobs({ database, hub, onCommitted, onReported }))
     app.addHook('onReady', async () => leases.start())
     app.addHook('onClose', () => leases.close())
   },

@@ -10,7 +10,7 @@ declare module 'fastify' {
 
 export default fp(
   async app => {
-    const publisher = new Publisher({ database: app.database, onCommitted: app.wake })
+    const publisher = new Publisher({ database: app.database, onCommitted: app.announce })
     app.decorate('publisher', publisher)
     app.addHook('onClose', () => publisher.close())
   },

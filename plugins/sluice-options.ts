@@ -60,7 +60,8 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
   readonly processes?: number
   /**
    * Whether this process is a node of the cluster: it keeps a row with a heartbeat in `sluice.nodes`, so the others count its
-   * clients, and it counts theirs. Default true. With false, its counts are those of its own process.
+   * clients, and it counts theirs. Default true. With false, its counts are those of its own process, and it polls for events of
+   * others every 500 ms, because they may send it no NOTIFY.
    */
   readonly clusterMember?: boolean
   /** Counts the open streams of several processes behind one port, for `/ready`. Default: those of this process. */

@@ -1,15 +1,21 @@
-/** The one reader of the log in this process, on a connection of its own; and `wake`, which every writer calls after COMMIT. */
+/**
+ * The one reader of the log in this process, on a connection of its own; and `wake` and `announce`, one of which every writer
+ * calls after COMMIT.
+ */
 import fp from 'fastify-plugin'
 import type { PoolSource } from '../src/database/pool-source.js'
 import { openTail } from '../src/hub/log-readers.js'
 import { Tailer } from '../src/hub/tailer.js'
+import type { Committed } from '../src/log/committed.js'
 import type { StreamId } from '../src/log/event.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
     tailer: Tailer
-    /** Call this after every COMMIT that appended events: it wakes this process at once, then the others. */
+    /** Call this or `announce` after every COMMIT that appended events: it wakes this process at once, then the others. */
     wake(streams: readonly StreamId[]): void
+    /** The same for a caller that knows the events: this process then need not read them. */
+    announce(committed: readonly Committed[]): void
   }
 }
 
@@ -22,6 +28,10 @@ export default fp<{ readonly source: PoolSource }>(
     app.decorate('wake', (streams: readonly StreamId[]) => {
       tailer.wake(streams)
       bus.wake(streams)
+    })
+    app.decorate('announce', (committed: readonly Committed[]) => {
+      tailer.take(committed)
+      bus.wake(committed.map(({ streamId }) => streamId))
     })
     app.addHook('onReady', async () => {
       tailer.start()

@@ -1,4 +1,7 @@
-/** The bus on Postgres: LISTEN and NOTIFY between all processes that share a database. */
+/**
+ * The bus on Postgres: LISTEN and NOTIFY between all processes that share a database. While no other process listens, it sends
+ * nothing (cluster/cluster.ts).
+ */
 import { randomUUID } from 'node:crypto'
 import type { StreamId } from '../log/event.js'
 import type { Logger } from '../logging/logger.js'
@@ -27,6 +30,7 @@ export class PostgresBus implements Bus {
   readonly #listener: Listener
   readonly #looks: PeriodicLoop
   #onWake: (wake: Wake) => void = () => {}
+  #isAlone = () => false
 
   constructor(options: PostgresBusOptions) {
     const { url, logger, canaryEveryMs = LOOK_EVERY_MS } = options
@@ -70,7 +74,12 @@ export class PostgresBus implements Bus {
   }
 
   wake(streams: readonly StreamId[]): void {
-    this.#notifier.wake(streams)
+    if (!(this.status === 'listening' && this.#isAlone())) this.#notifier.wake(streams)
+  }
+
+  /** Sends no NOTIFY while `isAlone` returns true, because no other process listens. */
+  restWhile(isAlone: () => boolean): void {
+    this.#isAlone = isAlone
   }
 
   async close(): Promise<void> {

@@ -11,6 +11,8 @@
  */
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
+import type { Bus } from '../bus/bus.js'
+import { PostgresBus } from '../bus/postgres-bus.js'
 import { databaseFault, levelOf } from '../database/database-fault.js'
 import type { Database } from '../database/pool.js'
 import type { StreamId } from '../log/event.js'
@@ -23,6 +25,12 @@ import { type ClientCounts, sumCounts } from '../process/worker-message.js'
 import { beat, countElsewhere, leave, type Others } from './node-rows.js'
 
 const EVERY_MS = 2_000
+/** How long a process that has found itself alone takes that for granted. */
+const ALONE_MS = 4_000
+/** After this time every other process has learned of a new row: longer than ALONE_MS, and than the time between two polls. */
+const KNOWN_MS = 5_000
+/** Others remove the row 10 s after its last heartbeat. */
+const FORGOTTEN_MS = 8_000
 const RETRY_MS = { minMs: 500, maxMs: 5_000 }
 const LEAVE_DEADLINE_MS = 1_000
 /** Streams of jobs whose clients a node reports: the first ones that have clients. Further ones are left out. */
@@ -63,8 +71,8 @@ export class Cluster {
   readonly #heartbeats: PeriodicLoop
   /** The counts that the database has; undefined if that is unknown. */
   #reported: ReadonlyMap<StreamId, number> | undefined
-  /** As the last answered heartbeat has found them. */
-  #others: (Others & { readonly sentAt: number }) | undefined
+  /** As the last answered heartbeat has found them. `sentAt`: when it was sent. `joinedAt`: since when the row has been there. */
+  #others: (Others & { readonly sentAt: number; readonly joinedAt: number }) | undefined
 
   constructor(options: ClusterOptions) {
     this.#options = options
@@ -80,6 +88,14 @@ export class Cluster {
     })
   }
 
+  /** Lets NOTIFY rest while no other process listens, and the poll hurry while others may not know of this process. */
+  connect(bus: Bus, poll: { hurryWhile(mayMissWakes: () => boolean): void }): void {
+    // Another bus may lead to processes without a row.
+    if (!(bus instanceof PostgresBus)) return
+    bus.restWhile(() => this.isAlone)
+    poll.hurryWhile(() => this.mayBeUnknown)
+  }
+
   start(): void {
     if (this.#options.member ?? true) this.#heartbeats.start()
   }
@@ -90,6 +106,25 @@ export class Cluster {
     const { nodes, clients, sentAt } = this.#others
     const all = sumCounts([clients, this.#options.figures().clients])
     return { nodes: nodes + 1, clients: all.clients, ageMs: performance.now() - sentAt }
+  }
+
+  /**
+   * Whether no other process listens, as far as this one can know: then a NOTIFY would reach nobody. True only if a heartbeat
+   * that was sent in the last 4 s has found neither another node nor another listener.
+   */
+  get isAlone(): boolean {
+    const seen = this.#others
+    return seen?.nodes === 0 && seen.listeners <= 1 && performance.now() - seen.sentAt < ALONE_MS
+  }
+
+  /**
+   * Whether another process may not know of this one, and so send it no NOTIFY: until its row has been there for longer than
+   * `isAlone` of another can be out of date, and while its row may have been removed for want of heartbeats.
+   */
+  get mayBeUnknown(): boolean {
+    const seen = this.#others
+    const now = performance.now()
+    return !seen || now - seen.joinedAt < KNOWN_MS || now - seen.sentAt > FORGOTTEN_MS
   }
 
   /** The clients of a job's stream in all other nodes, each at its last heartbeat. */
@@ -123,7 +158,8 @@ export class Cluster {
     const anew = before === undefined
     const sentAt = performance.now()
     const { known, others } = await beat(database, row, { anew, streams: changes(before, counts) })
-    this.#others = { ...others, sentAt }
+    const joinedAt = known && this.#others ? this.#others.joinedAt : performance.now()
+    this.#others = { ...others, sentAt, joinedAt }
     // Another node removed the row, and the counts with it.
     if (!known && !anew) return this.#beat()
     this.#reported = counts

@@ -13,7 +13,8 @@ import { type FollowOptions, followEvents, type LogEvent, type LogReset } from '
 import { Hub } from '../hub/hub.js'
 import { openReaders, openTail } from '../hub/log-readers.js'
 import { Tailer } from '../hub/tailer.js'
-import { FEED, type StreamId } from '../log/event.js'
+import type { Committed } from '../log/committed.js'
+import { FEED } from '../log/event.js'
 import { formatEventId } from '../log/event-id.js'
 import { publishIn, type TransactionalEvent, type TransactionClient } from '../log/publish-in-transaction.js'
 import { Publisher } from '../log/publisher.js'
@@ -32,7 +33,10 @@ export interface EngineOptions {
   readonly migrate?: boolean
   /** Maximum number of connections for publishing. The log and the bus use up to 7 more. Default 10. */
   readonly databasePool?: number
-  /** Whether the engine is a node of the cluster, with a row and a heartbeat in `sluice.nodes`. Default true. */
+  /**
+   * Whether the engine is a node of the cluster, with a row and a heartbeat in `sluice.nodes`. Default true. With false it polls
+   * for events of other processes every 500 ms, because they may send it no NOTIFY.
+   */
   readonly clusterMember?: boolean
   /** Default: nothing is logged. */
   readonly logger?: EngineLogger
@@ -98,7 +102,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const tail = openTail(source, logger, () => tailer.wake('all'))
   const tailer: Tailer = new Tailer({ database: tail, bus, logger })
   const hub = new Hub({ database: readers, tailer, logger })
-  const publisher = new Publisher({ database: pool, onCommitted: wake })
+  const publisher = new Publisher({ database: pool, onCommitted: announce })
   const cluster = new Cluster({
     database: pool,
     logger,
@@ -110,6 +114,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       jobClients: new Map(),
     }),
   })
+  cluster.connect(bus, tailer.poll)
   tailer.start()
   cluster.start()
   let closing: Promise<void> | undefined
@@ -138,9 +143,9 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     logger.warn({ err: error }, 'A database connection was lost.')
   }
 
-  function wake(streams: readonly StreamId[]): void {
-    tailer.wake(streams)
-    bus.wake(streams)
+  function announce(committed: readonly Committed[]): void {
+    tailer.take(committed)
+    bus.wake(committed.map(({ streamId }) => streamId))
   }
 
   async function close(): Promise<void> {

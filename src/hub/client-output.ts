@@ -14,7 +14,7 @@ import { type Cursor, cursorId } from './cursor.js'
 import type { Heartbeats } from './heartbeats.js'
 import type { Mode } from './mode.js'
 import { resetNotice, resetTo, type Start } from './start.js'
-import type { Discontinuity } from './tailer.js'
+import type { Discontinuity } from './tailed-stream.js'
 
 /** Why the gateway ends a subscription before the stream ends or the client disconnects. */
 export type Stop = 'expired' | 'revoked' | 'too-old' | 'stalled' | 'draining' | 'deleted'

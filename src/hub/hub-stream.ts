@@ -17,7 +17,7 @@ import { Heartbeats } from './heartbeats.js'
 import type { PageFrames } from './page-frames.js'
 import { RecentFrames } from './recent-frames.js'
 import type { Pacing } from './scheduling/pacing.js'
-import type { Discontinuity, TailedStream } from './tailer.js'
+import type { Discontinuity, TailedStream } from './tailed-stream.js'
 
 /** A subscription of a stream, whether it is live or catches up. */
 export interface Follower {

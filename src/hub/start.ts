@@ -12,7 +12,7 @@ import type { Encoding } from '../sse/encoding.js'
 import { type Cursor, cursorId, isAt } from './cursor.js'
 import type { HubStream } from './hub-stream.js'
 import type { Pages } from './pages.js'
-import type { Discontinuity } from './tailer.js'
+import type { Discontinuity } from './tailed-stream.js'
 
 export type StartAt =
   | { readonly at: 'now' | 'beginning' }

@@ -29,7 +29,7 @@ import type { PermittedSubscription } from './permit.js'
 import { lossOf } from './start.js'
 import type { SubscriptionOptions } from './subscription-options.js'
 import { initialState, type SubscriptionInput, transition } from './subscription-state.js'
-import type { Discontinuity } from './tailer.js'
+import type { Discontinuity } from './tailed-stream.js'
 
 const READ_AGAIN_MS = 500
 const UNREADABLE: Notice = {

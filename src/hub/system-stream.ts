@@ -14,7 +14,8 @@ import { type StoredEvent, type StreamId, SYSTEM_WORKSPACE } from '../log/event.
 import { ensureStream, type Head, readEvent, readHead } from '../log/log.js'
 import type { Logger } from '../logging/logger.js'
 import { PeriodicLoop } from '../process/periodic-loop.js'
-import type { TailedStream, Tailer } from './tailer.js'
+import type { TailedStream } from './tailed-stream.js'
+import type { Tailer } from './tailer.js'
 
 const CHECK_MS = 500
 

@@ -7,47 +7,32 @@
  * restore or a failover can lose a tail that clients have seen, and give its positions to other events (I4). Otherwise the
  * stream is restarted with the reason. A stream that is paused (scheduling/pacing.ts) becomes dirty when its pause is over.
  *
+ * Writers of this process hand over what they have committed, which then needs no read. A stream gets such events only if they
+ * continue its head by identity; otherwise it becomes dirty. If they arrive during a read of the stream, the result of the read
+ * is dropped, and read again if it had more. While a stream is paused, they are kept (kept-events.ts); a wake is remembered
+ * apart, because it may stand for other events.
+ *
  * Wakes only make it fast (I6): a poll marks every stream dirty, every 5 s while the bus listens and every 500 ms while it
  * does not. A read that fails is tried again until it succeeds. Each poll also looks for streams that were deleted.
  */
 import type { Bus, Wake } from '../bus/bus.js'
 import { levelOf } from '../database/database-fault.js'
 import type { Database } from '../database/pool.js'
-import { MAX_DATA_BYTES, type StoredEvent, type StreamId } from '../log/event.js'
+import type { Committed } from '../log/committed.js'
+import type { StoredEvent, StreamId } from '../log/event.js'
 import { findGone } from '../log/history.js'
-import { type Bounds, type Head, readBounds } from '../log/log.js'
+import { type Head, readBounds } from '../log/log.js'
 import { readTails, type Tail } from '../log/tails.js'
 import type { Logger } from '../logging/logger.js'
 import { Backoff } from '../process/backoff.js'
 import { elapsed } from '../process/deadline.js'
-import { PeriodicLoop } from '../process/periodic-loop.js'
+import { follows, isSmall, KeptEvents } from './kept-events.js'
+import { LogPoll } from './log-poll.js'
 import { Pacing } from './scheduling/pacing.js'
+import { BYTES_PER_STREAM, EVENTS_PER_STREAM, mayBeCut } from './tail-page.js'
+import { knows, type TailedStream } from './tailed-stream.js'
 
-const EVENTS_PER_STREAM = 500
-const BYTES_PER_STREAM = 1024 * 1024
-const POLL_MS = 500
-/** One poll in this many reads the log. While the bus listens, polling is only a safety net. */
-const POLLED_EACH = { listening: 10, down: 1, off: 1 } as const
 const RETRY_MS = { minMs: 50, maxMs: 1_000 }
-
-/** Why the log does not continue at the head of a stream. */
-export type Discontinuity = 'retention' | 'history-lost'
-
-/** A stream that the tailer reads. */
-export interface TailedStream {
-  readonly id: StreamId
-  /** The last event received. Must be another object after each change. */
-  readonly head: Head
-  /**
-   * Takes the events after the head, at least one, in the order of their positions, and must move the head at once. The
-   * tailer hands over no more until the returned promise, if any, has settled.
-   */
-  receive(events: readonly StoredEvent[]): Promise<void> | void
-  /** The log does not continue at the head. The stream must continue from the head of `bounds`. */
-  restart(why: Discontinuity, bounds: Bounds): void
-  /** The stream was deleted from the database. */
-  onDeleted(): void
-}
 
 export interface TailerOptions {
   readonly database: Database
@@ -57,25 +42,23 @@ export interface TailerOptions {
 
 export class Tailer {
   /** Paces all deliveries of the process. */
-  readonly pacing = new Pacing(id => this.wake([id]))
+  readonly pacing = new Pacing(id => this.#resume(id))
   readonly #options: TailerOptions
   readonly #streams = new Map<StreamId, TailedStream>()
   readonly #closing = new AbortController()
   #dirty = new Set<StreamId>()
+  /** Streams that were woken while they were held back. */
+  readonly #unread = new Set<StreamId>()
+  readonly #kept = new KeptEvents()
   #polled = false
   #running: Promise<void> | undefined
-  readonly #poll: PeriodicLoop
-  #polls = 0
+  /** Marks every stream now and then. */
+  readonly poll: LogPoll
   #failingSince: number | undefined
 
   constructor(options: TailerOptions) {
     this.#options = options
-    this.#poll = new PeriodicLoop({
-      name: 'Polling the log',
-      everyMs: POLL_MS,
-      logger: options.logger,
-      turn: () => this.#wakeNowAndThen(),
-    })
+    this.poll = new LogPoll({ ...options, poll: () => this.wake('all') })
   }
 
   /** When reads began to fail, in ms since 1970; undefined while they succeed. */
@@ -84,7 +67,7 @@ export class Tailer {
   }
 
   start(): void {
-    this.#poll.start()
+    this.poll.start()
   }
 
   follow(stream: TailedStream): void {
@@ -99,7 +82,18 @@ export class Tailer {
   }
 
   unfollow(stream: TailedStream): void {
-    if (this.#streams.get(stream.id) === stream) this.#streams.delete(stream.id)
+    if (this.#streams.get(stream.id) !== stream) return
+    for (const set of [this.#streams, this.#unread]) set.delete(stream.id)
+    this.#kept.take(stream.id)
+  }
+
+  /** Takes events after their COMMIT. Those that continue no head, or do not fit into one slice of the event loop, are read. */
+  take(committed: readonly Committed[]): void {
+    const slice = this.pacing.slice()
+    for (const each of committed) {
+      if (slice.isOver || !this.#take(each)) this.#mark([each.streamId])
+    }
+    this.#run()
   }
 
   wake(wake: Wake): void {
@@ -111,19 +105,41 @@ export class Tailer {
   }
 
   async close(): Promise<void> {
-    this.#poll.stop()
+    this.poll.stop()
     this.#closing.abort()
     await this.#running
     this.pacing.close()
   }
 
-  #wakeNowAndThen(): void {
-    this.#polls += 1
-    if (this.#polls % POLLED_EACH[this.#options.bus.status] === 0) this.wake('all')
+  #mark(ids: Iterable<StreamId>): void {
+    for (const id of ids) {
+      if (!this.#streams.has(id)) continue
+      const set = this.pacing.postpone(id) ? this.#unread : this.#dirty
+      set.add(id)
+    }
   }
 
-  #mark(ids: Iterable<StreamId>): void {
-    for (const id of ids) if (this.#streams.has(id) && !this.pacing.postpone(id)) this.#dirty.add(id)
+  #resume(id: StreamId): void {
+    const kept = this.#kept.take(id)
+    const needsNoRead = !kept || this.#take(kept)
+    if (this.#unread.delete(id) || !needsNoRead) this.#mark([id])
+    this.#run()
+  }
+
+  /** @returns whether the events need no read. */
+  #take(committed: Committed): boolean {
+    const { streamId, events } = committed
+    const stream = this.#streams.get(streamId)
+    if (!stream || this.#closing.signal.aborted) return true
+    if (this.pacing.postpone(streamId)) return this.#kept.keep(committed)
+    if (!isSmall(events) || !follows(stream.head, committed)) return knows(stream, events)
+    try {
+      this.#hand(stream, events, false)
+    } catch (error) {
+      this.#failed(error)
+      return false
+    }
+    return true
   }
 
   #run(): void {
@@ -191,7 +207,12 @@ export class Tailer {
 
   async #deliver(stream: TailedStream, after: Head, { continues, events }: Tail): Promise<void> {
     // The stream is no longer followed, or another object follows it and has woken the tailer itself.
-    if (this.#streams.get(stream.id) !== stream || stream.head !== after) return
+    if (this.#streams.get(stream.id) !== stream) return
+    // Events were handed over during the read.
+    if (stream.head !== after || this.pacing.postpone(stream.id)) {
+      if (!continues || !knows(stream, events)) this.#mark([stream.id])
+      return
+    }
     const next = after.position + 1
     const isWhole = continues && events.every((event, index) => event.position === next + index)
     const isBehind = !isWhole || mayBeCut(events)
@@ -215,9 +236,10 @@ export class Tailer {
   }
 
   async #restart(stream: TailedStream): Promise<void> {
-    const seen = stream.head.position
+    const { head } = stream
+    const seen = head.position
     const bounds = await readBounds(this.#options.database, stream.id)
-    if (this.#streams.get(stream.id) !== stream) return
+    if (this.#streams.get(stream.id) !== stream || stream.head !== head) return
     this.#options.logger.warn(
       { stream: stream.id, seen, bounds },
       'The log does not continue at the head of a stream.',
@@ -225,10 +247,4 @@ export class Tailer {
     if (bounds) stream.restart(bounds.base.position > seen ? 'retention' : 'history-lost', bounds)
     else stream.onDeleted()
   }
-}
-
-/** Whether a page may have been cut by count or by bytes. A character takes up to three bytes. */
-function mayBeCut(events: readonly StoredEvent[]): boolean {
-  const characters = events.reduce((sum, event) => sum + event.data.length, 0)
-  return events.length >= EVENTS_PER_STREAM || characters * 3 > BYTES_PER_STREAM - MAX_DATA_BYTES
 }

@@ -6,7 +6,8 @@ import type { Author } from '../auth/principal.js'
 import type { Database } from '../database/pool.js'
 import { inWorkspace, type WorkspaceClient } from '../database/workspace.js'
 import { append } from '../log/append.js'
-import { FEED, type StreamId } from '../log/event.js'
+import type { Committed } from '../log/committed.js'
+import { FEED } from '../log/event.js'
 import type { BuiltInEvent } from '../log/event-catalogue.js'
 import { Problem, SqlState, sqlState, unavailable } from '../problems/problem.js'
 
@@ -22,7 +23,7 @@ export interface Change<T> {
 }
 
 /**
- * Resolves after COMMIT, with the stream that has grown.
+ * Resolves after COMMIT, with the events.
  * @param make may be called again after a rollback.
  * @throws {Problem} 409 `stream-closed`; 503 `contention`; and the errors of `make`.
  */
@@ -30,10 +31,10 @@ export async function commitChange<T>(
   database: Database,
   author: Author,
   make: (client: WorkspaceClient) => Promise<Change<T>>,
-): Promise<{ result: T; streamIds: readonly StreamId[] }> {
+): Promise<{ result: T; committed: readonly Committed[] }> {
   const transaction = async (client: WorkspaceClient) => {
     const { result, events } = await make(client)
-    return { result, streamIds: await appendAll(client, author, events) }
+    return { result, committed: await appendAll(client, author, events) }
   }
   for (let attempt = 1; ; attempt++) {
     try {
@@ -51,17 +52,18 @@ async function appendAll(
   client: WorkspaceClient,
   { workspace, id }: Author,
   events: Change<unknown>['events'],
-): Promise<StreamId[]> {
-  const streamIds = new Set<StreamId>()
+): Promise<Committed[]> {
+  const committed: Committed[] = []
   try {
     for (const { type, data } of events) {
-      const { streamId } = await append(client, workspace, FEED, type, JSON.stringify(data), id)
-      streamIds.add(streamId)
+      const text = JSON.stringify(data)
+      const { streamId, previous, ...place } = await append(client, workspace, FEED, type, text, id)
+      committed.push({ streamId, previous, events: [{ ...place, type, data: text }] })
     }
   } catch (error) {
     throw sqlState(error) === SqlState.streamClosed ? feedClosed() : error
   }
-  return [...streamIds]
+  return committed
 }
 
 /** Whether Postgres rolled this transaction back in favour of another one: nothing has been stored. */

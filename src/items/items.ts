@@ -5,7 +5,7 @@
 import type { Author } from '../auth/principal.js'
 import type { Database } from '../database/pool.js'
 import type { WorkspaceClient } from '../database/workspace.js'
-import type { StreamId } from '../log/event.js'
+import type { Committed } from '../log/committed.js'
 import type { BuiltInEvent } from '../log/event-catalogue.js'
 import { readSnapshot, type Snapshot } from '../log/feed-snapshot.js'
 import { cutPage, formatCursor, parseCursor } from '../paging/page-cursor.js'
@@ -32,8 +32,8 @@ const ABOVE_EVERY_REVISION = String(2 ** 31)
 
 export interface ItemsOptions {
   readonly database: Database
-  /** Called after COMMIT with the streams that have grown, to wake their readers. Must not throw. */
-  readonly onCommitted: (streamIds: readonly StreamId[]) => void
+  /** Called after COMMIT with the events. Must not throw. */
+  readonly onCommitted: (committed: readonly Committed[]) => void
 }
 
 /** `next_cursor` is null on the last page. */
@@ -150,8 +150,8 @@ export class Items {
   }
 
   async #write<T>(author: Author, make: (client: WorkspaceClient) => Promise<Change<T>>): Promise<T> {
-    const { result, streamIds } = await commitChange(this.#database, author, make)
-    this.#onCommitted(streamIds)
+    const { result, committed } = await commitChange(this.#database, author, make)
+    this.#onCommitted(committed)
     return result
   }
 }

@@ -12,6 +12,7 @@ import { gateOf } from '../database/fair-gate.js'
 import type { Database } from '../database/pool.js'
 import { inWorkspace } from '../database/workspace.js'
 import type { Hub } from '../hub/hub.js'
+import type { Committed } from '../log/committed.js'
 import { FEED, type NewEvent, type StreamId } from '../log/event.js'
 import { readSnapshot, type Snapshot } from '../log/feed-snapshot.js'
 import { hash, type Idempotency, idempotencyOf } from '../log/idempotency.js'
@@ -43,6 +44,8 @@ export interface JobsOptions {
   readonly hub: Pick<Hub, 'open'>
   /** Called after COMMIT with the streams that have grown, to wake their readers. Must not throw. */
   readonly onCommitted: (streams: readonly StreamId[]) => void
+  /** The same for a report, with its events. */
+  readonly onReported: (committed: readonly Committed[]) => void
 }
 
 export interface JobPage {
@@ -211,10 +214,10 @@ export class Jobs {
     events: readonly PreparedEvent[],
     idempotency: Idempotency | undefined,
   ): Promise<Receipt> {
-    const { streamId, ...receipt } = await this.#run(author, on =>
+    const { committed, ...receipt } = await this.#run(author, on =>
       rows.appendToJob(on, author, id, fence, events, idempotency),
     )
-    if (!receipt.replayed) this.#options.onCommitted([streamId])
+    if (!receipt.replayed) this.#options.onReported([committed])
     return receipt
   }
 

@@ -7,7 +7,8 @@ import type { Author } from '../auth/principal.js'
 import { withIsoDates } from '../database/iso-dates.js'
 import type { Database, Queryable } from '../database/pool.js'
 import type { WorkspaceClient } from '../database/workspace.js'
-import type { PlacedEvent } from '../log/append-requests.js'
+import { type PlacedEvent, storedAs } from '../log/append-requests.js'
+import { type Committed, PREVIOUS } from '../log/committed.js'
 import type { StreamId } from '../log/event.js'
 import type { Idempotency } from '../log/idempotency.js'
 import type { Head } from '../log/log.js'
@@ -45,9 +46,9 @@ export interface Changed {
 }
 
 export interface Appended {
-  readonly streamId: StreamId
   readonly replayed: boolean
   readonly events: readonly PlacedEvent[]
+  readonly committed: Committed
 }
 
 /** The filters of a list of jobs; `undefined` does not filter. */
@@ -142,12 +143,13 @@ export async function appendToJob(
   events: readonly { readonly type: string; readonly data: string }[],
   idempotency: Idempotency | undefined,
 ): Promise<Appended> {
-  const { rows } = await database.query<PlacedEvent & { streamId: StreamId; replayed: boolean }>({
+  const { rows } = await database.query<PlacedEvent & Omit<Committed, 'events'> & { replayed: boolean }>({
     name: 'sluice-append-job',
     text: `
-      select stream_id as "streamId", "position", event_id as "eventId", at, replayed
+      select p.stream_id as "streamId", p."position", p.event_id as "eventId", p.at, p.replayed,
+             case when row_number() over (order by p."position") = 1 then ${PREVIOUS} end as previous
         from ${SET_WORKSPACE}
-       cross join lateral sluice.append_job(own.workspace, $2, $3, $4, $5, $6, $7, $8, $9)`,
+       cross join lateral sluice.append_job(own.workspace, $2, $3, $4, $5, $6, $7, $8, $9) p order by p."position"`,
     values: [
       workspace,
       id,
@@ -160,8 +162,9 @@ export async function appendToJob(
       holder,
     ],
   })
-  const { streamId, replayed } = only(rows)
-  return { streamId, replayed, events: rows.map(({ position, eventId, at }) => ({ position, eventId, at })) }
+  const { streamId, replayed, previous } = only(rows)
+  const placed = rows.map(({ position, eventId, at }) => ({ position, eventId, at }))
+  return { replayed, events: placed, committed: { streamId, previous, events: storedAs(events, placed) } }
 }
 
 /** The job, its stream and the head of its stream, from one snapshot. */

@@ -1,6 +1,7 @@
 /** The group commit: many publish requests in one statement and one transaction. */
 import type { Queryable } from '../database/pool.js'
-import type { Position, StreamId } from './event.js'
+import { type Committed, PREVIOUS } from './committed.js'
+import type { Position, StoredEvent, StreamId } from './event.js'
 import type { Idempotency } from './idempotency.js'
 
 export interface AppendRequest {
@@ -27,11 +28,13 @@ export type Outcome =
       readonly streamId: StreamId
       /** Whether this is the result of an earlier request with the same key. */
       readonly replayed: boolean
+      /** UUID of the event before the first one, for the first request that stores events in the stream; null if unknown. */
+      readonly previous: string | null
       readonly events: readonly PlacedEvent[]
     }
 
 type Row = { request: number } & (
-  | (PlacedEvent & { refused: null; streamId: StreamId; replayed: boolean })
+  | (PlacedEvent & { refused: null; streamId: StreamId; replayed: boolean; previous: string | null })
   | { refused: Refusal }
 )
 
@@ -50,8 +53,11 @@ export async function appendRequests(
   const { rows } = await client.query<Row>({
     name: 'sluice-append-requests',
     text: `
-      select request, refused, replayed, stream_id as "streamId", "position", event_id as "eventId", at
-        from sluice.append_requests($1, $2, $3, $4, $5, $6, $7, $8)`,
+      select p.request, p.refused, p.replayed, p.stream_id as "streamId", p."position", p.event_id as "eventId", p.at,
+             case when row_number() over (partition by p.stream_id, p.replayed order by p."position") = 1
+                  then ${PREVIOUS} end as previous
+        from sluice.append_requests($1, $2, $3, $4, $5, $6, $7, $8) p
+       order by p."position"`,
     values: [
       requests.map(request => request.workspace),
       requests.map(request => request.stream),
@@ -73,9 +79,34 @@ function outcomeOf(rows: readonly Row[]): Outcome | undefined {
   const [first] = rows
   if (!first || first.refused !== null) return first && { refused: first.refused }
   const events = rows.flatMap(row => (row.refused === null ? [placed(row)] : []))
-  return { refused: null, streamId: first.streamId, replayed: first.replayed, events }
+  const { streamId, replayed, previous } = first
+  return { refused: null, streamId, replayed, previous, events }
 }
 
 function placed({ position, eventId, at }: PlacedEvent): PlacedEvent {
   return { position, eventId, at }
+}
+
+/** The events that the requests of one transaction have stored, by stream. */
+export function committedBy(
+  requests: readonly AppendRequest[],
+  outcomes: readonly (Outcome | undefined)[],
+): Committed[] {
+  const streams = new Map<StreamId, { streamId: StreamId; previous: string | null; events: StoredEvent[] }>()
+  for (const [index, outcome] of outcomes.entries()) {
+    if (outcome?.refused !== null || outcome.replayed) continue
+    const { streamId, previous, events } = outcome
+    const committed = streams.get(streamId) ?? { streamId, previous, events: [] }
+    streams.set(streamId, committed)
+    committed.events.push(...storedAs(requests[index]?.events ?? [], events))
+  }
+  return [...streams.values()]
+}
+
+/** The given events at the places that the log has given them. */
+export function storedAs(given: AppendRequest['events'], placed: readonly PlacedEvent[]): StoredEvent[] {
+  return given.flatMap(({ type, data }, index) => {
+    const place = placed[index]
+    return place ? [{ ...place, type, data }] : []
+  })
 }

@@ -1,5 +1,6 @@
 /** Appends one event inside the caller's own short transaction, or in one of its own. */
 import type { Queryable } from '../database/pool.js'
+import { PREVIOUS } from './committed.js'
 import type { Position, StreamId } from './event.js'
 
 export interface Appended {
@@ -7,6 +8,8 @@ export interface Appended {
   readonly position: Position
   readonly eventId: string
   readonly at: Date
+  /** UUID of the event before it; null if unknown. */
+  readonly previous: string | null
 }
 
 /**
@@ -25,8 +28,8 @@ export async function append(
 ): Promise<Appended> {
   const { rows } = await database.query<Appended>({
     name: 'sluice-append',
-    text: `select stream_id as "streamId", "position", event_id as "eventId", at
-             from sluice.append($1, $2, $3, $4::json, $5)`,
+    text: `select p.stream_id as "streamId", p."position", p.event_id as "eventId", p.at, ${PREVIOUS} as previous
+             from sluice.append($1, $2, $3, $4::json, $5) p`,
     values: [workspace, stream, type, data, actor],
   })
   const [appended] = rows

@@ -1,8 +1,15 @@
 import { databaseFault } from '../database/database-fault.js'
 import type { Database } from '../database/pool.js'
 import { Problem, SqlState, sqlState } from '../problems/problem.js'
-import { type AppendRequest, appendRequests, type Outcome, type PlacedEvent } from './append-requests.js'
-import type { NewEvent, StreamId } from './event.js'
+import {
+  type AppendRequest,
+  appendRequests,
+  committedBy,
+  type Outcome,
+  type PlacedEvent,
+} from './append-requests.js'
+import type { Committed } from './committed.js'
+import type { NewEvent } from './event.js'
 import { idempotencyOf } from './idempotency.js'
 import { dataOf } from './new-event.js'
 import { answerLost, overloaded, problemOf, refusal, shuttingDown, unreachable } from './publish-problem.js'
@@ -33,8 +40,8 @@ export interface Receipt {
 
 export interface PublisherOptions {
   readonly database: Database
-  /** Called after each COMMIT with the streams that have grown. Must not throw. */
-  onCommitted(streams: readonly StreamId[]): void
+  /** Called after each COMMIT with the events that were stored, once per stream. Must not throw. */
+  onCommitted(committed: readonly Committed[]): void
 }
 
 interface Waiting {
@@ -151,7 +158,7 @@ export class Publisher {
     const outcomes = await commit(this.#options.database, requests).catch((error: unknown) => ({ error }))
     if ('error' in outcomes) return await this.#retry(batch, outcomes.error)
     for (const [index, waiting] of batch.entries()) answer(waiting, outcomes[index])
-    this.#announce(outcomes)
+    this.#announce(requests, outcomes)
   }
 
   async #retry(batch: readonly Waiting[], error: unknown): Promise<void> {
@@ -160,11 +167,9 @@ export class Publisher {
     else for (const part of parts) await this.#flush(part)
   }
 
-  #announce(outcomes: readonly (Outcome | undefined)[]): void {
-    const grown = outcomes.flatMap(outcome =>
-      outcome?.refused === null && !outcome.replayed ? [outcome.streamId] : [],
-    )
-    if (grown.length > 0) this.#options.onCommitted([...new Set(grown)])
+  #announce(requests: readonly AppendRequest[], outcomes: readonly (Outcome | undefined)[]): void {
+    const committed = committedBy(requests, outcomes)
+    if (committed.length > 0) this.#options.onCommitted(committed)
   }
 }
 

@@ -1,8 +1,9 @@
 /** The clients of all processes together, as an operator and as callers see them, when processes stop and die. */
+import pg from 'pg'
 import t from 'tap'
 import { createDatabase } from '../harness/database.js'
 import { openStream } from '../harness/event-stream.js'
-import { as, type Gateway, startGateway } from '../harness/gateway.js'
+import { as, type Gateway, publish, startGateway } from '../harness/gateway.js'
 import { startProcess } from '../harness/process.js'
 import { until } from '../harness/until.js'
 
@@ -34,6 +35,53 @@ t.test(
   },
 )
 
+t.test(
+  'NOTIFY goes out only while another process is there, and one that starts misses no event',
+  async t => {
+    const { url: databaseUrl } = await createDatabase(t)
+    const one = await startGateway(t, { databaseUrl })
+    const listener = new pg.Client(databaseUrl)
+    t.teardown(() => listener.end())
+    let wakes = 0
+    listener.on('notification', ({ payload = '' }) => {
+      if (/:\d/.test(payload)) wakes += 1
+    })
+    await listener.connect()
+    await listener.query('listen sluice_wake')
+    const heard = async () => {
+      await listener.query('select')
+      return wakes
+    }
+    if (process.env.BUS_NOTIFY !== 'off') await until('it is alone', () => one.app.cluster.isAlone)
+
+    const ids = [await publishOne(one), await publishOne(one)]
+    t.equal(await heard(), 0)
+
+    // It publishes all the time while the other process starts, joins, and follows.
+    let stop = false
+    const publishing = (async () => {
+      while (!stop) ids.push(await publishOne(one))
+    })()
+    const two = await startProcess(t, { databaseUrl })
+    const clients = await Promise.all(
+      [one, two].map(({ url }) =>
+        openStream(t, `${url}/api/events?from=beginning`, { headers: as('viewer') }),
+      ),
+    )
+    if (process.env.BUS_NOTIFY !== 'off') await until('it notifies', async () => (await heard()) > 0)
+    stop = true
+    await publishing
+
+    for (const client of clients) {
+      await client.until(messages => messages.at(-1)?.id === ids.at(-1))
+      t.strictSame(
+        client.messages.flatMap(({ event, id }) => (event === 'thing.made' ? [id] : [])),
+        ids,
+      )
+    }
+  },
+)
+
 t.test('a job of another workspace has no count', async t => {
   const here = await startGateway(t)
   const { executionId } = await post(here, '/api/executions', { title: 'Release' })
@@ -45,6 +93,11 @@ t.test('a job of another workspace has no count', async t => {
     t.notMatch(await response.text(), /clients/)
   }
 })
+
+async function publishOne(gateway: Gateway): Promise<string> {
+  const [id = ''] = await publish(gateway, { type: 'thing.made', data: {} })
+  return id
+}
 
 type Counts = [nodes: number | undefined, clients: number | undefined, execution: number, job: string | null]
 

@@ -45,6 +45,22 @@ t.test('a process does not wake itself through the database', async t => {
   t.strictSame(heard(), [8])
 })
 
+t.test('no NOTIFY goes out while no other process listens, and the next one as soon as one does', async t => {
+  const { url } = await createDatabase(t)
+  const { bus } = await start(t, url)
+  const { heard } = await start(t, url)
+  let alone = true
+  bus.restWhile(() => alone)
+  await until('both listen', () => bus.status === 'listening')
+
+  bus.wake([7] as StreamId[])
+  alone = false
+  bus.wake([8] as StreamId[])
+
+  await until('the second one', () => heard().includes(8))
+  t.strictSame(heard(), [8])
+})
+
 t.test('a payload that is not a wake is ignored', async t => {
   const { pool, url } = await createDatabase(t)
   const { wakes, heard } = await start(t, url)

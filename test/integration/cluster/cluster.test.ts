@@ -1,4 +1,5 @@
 /** Nodes on one database, each as a process has one: rows, sums, and what becomes of a node that stops beating. */
+import pg from 'pg'
 import t, { type Test } from 'tap'
 import { Cluster, type NodeFigures } from '../../../src/cluster/cluster.js'
 import { createPool, type Database } from '../../../src/database/pool.js'
@@ -109,6 +110,59 @@ t.test('a process that is no member has no row, and counts itself alone', async 
   await outside.cluster.close()
   t.equal((await pool.query('select from sluice.nodes')).rows.length, 1)
 })
+
+t.test('a process finds itself alone only while nobody else can listen', async t => {
+  const { pool, url } = await createDatabase(t)
+  const proxy = await startProxy(t, url)
+  const through = createPool(proxy.url, { max: 1, name: 'test', onError: () => undefined })
+  t.teardown(() => through.end())
+  const one = node(t, through)
+  t.equal(one.cluster.isAlone, false, 'before the first answer')
+  await until('it is alone', () => one.cluster.isAlone)
+
+  const two = node(t, pool)
+  await until('it is not', () => !one.cluster.isAlone)
+  await until('nor is the other', () => two.cluster.figures()?.nodes === 2)
+  t.equal(two.cluster.isAlone, false)
+  await two.cluster.close()
+  await until('it is alone again', () => one.cluster.isAlone)
+
+  const listeners = await Promise.all(
+    ['sluice listen', 'sluice listen'].map(async application_name => {
+      const client = new pg.Client({ connectionString: url, application_name })
+      await client.connect()
+      return client
+    }),
+  )
+  await until('an older process listens', () => !one.cluster.isAlone)
+  for (const listener of listeners) await listener.end()
+  await until('it has gone', () => one.cluster.isAlone)
+
+  await proxy.unplug()
+  await until('what it knows is out of date', () => !one.cluster.isAlone)
+})
+
+t.test(
+  'a process may be unknown to others until they all have seen its row, and after it has been cut off',
+  async t => {
+    const { pool, url } = await createDatabase(t)
+    const proxy = await startProxy(t, url)
+    const through = createPool(proxy.url, { max: 1, name: 'test', onError: () => undefined })
+    t.teardown(() => through.end())
+    const here = node(t, through)
+    await until('its row', () => here.cluster.figures() !== undefined)
+    t.equal(here.cluster.mayBeUnknown, true)
+    await until('all have seen it', () => !here.cluster.mayBeUnknown)
+
+    await pool.query('truncate sluice.nodes cascade')
+    await until('its row was lost', () => here.cluster.mayBeUnknown)
+    await until('all have seen the new one', () => !here.cluster.mayBeUnknown)
+
+    await proxy.unplug()
+    await until('others may have removed its row', () => here.cluster.mayBeUnknown)
+    t.equal(node(t, pool, false).cluster.mayBeUnknown, true, 'a process without a row always is')
+  },
+)
 
 t.test('the role of requests reads neither table', async t => {
   const { pool } = await createDatabase(t)

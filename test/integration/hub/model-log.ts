@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Database } from '../../../src/database/pool.js'
+import type { Committed } from '../../../src/log/committed.js'
 import type { Position, StoredEvent, StreamId } from '../../../src/log/event.js'
 import { formatEventId } from '../../../src/log/event-id.js'
 import type { Head } from '../../../src/log/log.js'
@@ -55,12 +56,20 @@ export class ModelLog {
     return placeIn(this.#now, position) === eventId
   }
 
+  /** Whether this place belongs to the history that ends with the head, even if retention has removed it. */
+  descendsFrom({ eventId }: Head): boolean {
+    for (let at = this.known.get(this.headId); at; at = at.before) if (at.eventId === eventId) return true
+    return false
+  }
+
   /** In one transaction: loses the newest events, as many as `lost`, and appends one of each type. */
-  change(losing: number, types: readonly string[]): void {
+  change(losing: number, types: readonly string[]): Committed {
     const { base, events } = this.#now
     if (losing > 0) this.#lost = this.#now
     const kept = events.slice(0, Math.max(0, events.length - losing))
+    const first = kept.length
     let last = headOf({ base, events: kept })
+    const previous = last.eventId
     for (const type of types) {
       const event = {
         position: (last.position + 1) as Position,
@@ -75,6 +84,7 @@ export class ModelLog {
       last = event
     }
     this.#now = { base, events: kept }
+    return { streamId: STREAM, previous, events: kept.slice(first) }
   }
 
   /** Removes the oldest events, as many as `count`. */

@@ -69,7 +69,8 @@ t.test('readers are woken after COMMIT, once per change, when the events are the
   const seen: Promise<number | null>[] = []
   const items = new Items({
     database: pool,
-    onCommitted: ids => {
+    onCommitted: committed => {
+      const ids = committed.map(({ streamId }) => streamId)
       seen.push(
         pool
           .query('select from sluice.events where stream_id = any($1)', [ids])

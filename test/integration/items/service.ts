@@ -57,7 +57,10 @@ export interface ItemsService {
 export async function startItems(t: Test): Promise<ItemsService> {
   const { pool } = await createDatabase(t)
   const woken: StreamId[] = []
-  const items = new Items({ database: pool, onCommitted: streamIds => woken.push(...streamIds) })
+  const items = new Items({
+    database: pool,
+    onCommitted: committed => woken.push(...committed.map(({ streamId }) => streamId)),
+  })
   const app = await guardedApp(t)
   app.decorate('items', items)
   await app.register(routes)

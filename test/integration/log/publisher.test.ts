@@ -1,6 +1,7 @@
 /** I1: what is acknowledged is stored. Group commit: together for speed, but each with its own answer. */
 import t, { type Test } from 'tap'
 import { createPool, type Database } from '../../../src/database/pool.js'
+import type { Committed } from '../../../src/log/committed.js'
 import type { StreamId } from '../../../src/log/event.js'
 import { ensureStream } from '../../../src/log/log.js'
 import { Publisher, type PublishRequest, type Receipt } from '../../../src/log/publisher.js'
@@ -12,14 +13,16 @@ import { until } from '../../harness/until.js'
 interface Fixture {
   readonly pool: Database
   readonly publisher: Publisher
-  /** The arguments of onCommitted, call by call. */
+  /** The streams that onCommitted has named, call by call. */
   readonly told: (readonly StreamId[])[]
 }
 
 async function startPublisher(test: Test): Promise<Fixture> {
   const { pool } = await createDatabase(test)
   const told: (readonly StreamId[])[] = []
-  const publisher = new Publisher({ database: pool, onCommitted: streams => told.push(streams) })
+  const onCommitted = (committed: readonly Committed[]) =>
+    told.push(committed.map(({ streamId }) => streamId))
+  const publisher = new Publisher({ database: pool, onCommitted })
   test.teardown(() => publisher.close())
   return { pool, publisher, told }
 }

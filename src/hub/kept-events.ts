@@ -1,0 +1,64 @@
+/**
+ * Committed events of streams that are held back (scheduling/pacing.ts): one chain per stream, each event after its
+ * predecessor by identity. Bounded by count and size, per stream and in total; events that do not fit are read later.
+ */
+import type { Committed } from '../log/committed.js'
+import type { StoredEvent, StreamId } from '../log/event.js'
+import { EVENTS_PER_STREAM } from './tail-page.js'
+
+const MAX_CHARACTERS = 256 * 1024
+const MAX_TOTAL_CHARACTERS = 8 * 1024 * 1024
+
+interface Chain {
+  readonly streamId: StreamId
+  readonly previous: string | null
+  readonly events: StoredEvent[]
+  characters: number
+}
+
+export class KeptEvents {
+  readonly #chains = new Map<StreamId, Chain>()
+  #characters = 0
+
+  /** Whether they are kept: if they continue the chain of their stream, or begin it, and there is room. */
+  keep({ streamId, previous, events }: Committed): boolean {
+    const chain = this.#chains.get(streamId) ?? { streamId, previous, events: [], characters: 0 }
+    const last = chain.events.at(-1)
+    const characters = charactersOf(events)
+    if (last && !follows(last, { previous, events })) return false
+    if (chain.events.length + events.length > EVENTS_PER_STREAM) return false
+    if (chain.characters + characters > MAX_CHARACTERS) return false
+    if (this.#characters + characters > MAX_TOTAL_CHARACTERS) return false
+    chain.events.push(...events)
+    chain.characters += characters
+    this.#characters += characters
+    this.#chains.set(streamId, chain)
+    return true
+  }
+
+  /** Removes and returns the chain of a stream. */
+  take(id: StreamId): Committed | undefined {
+    const chain = this.#chains.get(id)
+    this.#chains.delete(id)
+    this.#characters -= chain?.characters ?? 0
+    return chain
+  }
+}
+
+/** Whether committed events continue a place in their stream, by identity. */
+export function follows(
+  place: { readonly position: number; readonly eventId: string },
+  { previous, events }: Pick<Committed, 'previous' | 'events'>,
+): boolean {
+  const next = place.position + 1
+  return previous === place.eventId && events.every(({ position }, index) => position === next + index)
+}
+
+/** Whether they are few and small enough for one delivery. */
+export function isSmall(events: readonly StoredEvent[]): boolean {
+  return events.length <= EVENTS_PER_STREAM && charactersOf(events) <= MAX_CHARACTERS
+}
+
+function charactersOf(events: readonly StoredEvent[]): number {
+  return events.reduce((sum, { data }) => sum + data.length, 0)
+}

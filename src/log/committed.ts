@@ -1,0 +1,24 @@
+/**
+ * The events that one transaction has appended to a stream, after its COMMIT. The writer hands them to the tailer of its own
+ * process, which need not read them then (hub/tailer.ts).
+ */
+import type { StoredEvent, StreamId } from './event.js'
+
+export interface Committed {
+  readonly streamId: StreamId
+  /**
+   * UUID of the event before the first one. Null if the writer does not know it: the events are then read, because only
+   * the identity of their predecessor shows that they continue what a reader holds (I4).
+   */
+  readonly previous: string | null
+  /** At least one, in the order of their positions, which have no gap. */
+  readonly events: readonly StoredEvent[]
+}
+
+/**
+ * The UUID of the event before the one that an append has placed, from a row `p` of its result. The statement took its
+ * snapshot before it waited for the stream: if the event was committed since, or removed by retention, this is null. If the
+ * event is there, it is the predecessor, because a stream gives each position once.
+ */
+export const PREVIOUS = `(
+  select e.event_id from sluice.events e where e.stream_id = p.stream_id and e."position" = p."position" - 1)`
