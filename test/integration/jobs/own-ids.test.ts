@@ -84,6 +84,17 @@ t.test('an id is case-sensitive, and another workspace may use it for a job of i
   const titles = [await read('acme', 'a'), await read('acme', 'A'), await read('other', 'a')]
   const missing = await read('other', 'A')
   const feed = await service.feed('other')
+  const url = service.gateways[1]?.url
+  const streams = []
+  for (const workspace of ['acme', 'other']) {
+    await service.as('editor', workspace).post('/api/jobs/a/events', { type: 'log', data: { of: workspace } })
+    const stream = await openStream(t, `${url}/runner-jobs/a/events/stream`, {
+      headers: as('viewer', workspace),
+    })
+    await stream.until(2)
+    stream.close()
+    streams.push(stream.messages.map(({ event }) => event).slice(0, 2))
+  }
 
   t.same([lower.id, upper.id, theirs.id], ['a', 'A', 'a'])
   t.same(
@@ -96,6 +107,10 @@ t.test('an id is case-sensitive, and another workspace may use it for a job of i
   )
   t.equal(missing.status, 404)
   t.same(types(feed), ['job.created'])
+  t.same(streams, [
+    ['job.created', 'job.cancelled'],
+    ['job.created', 'log'],
+  ])
 })
 
 t.test('a second job with the same id is refused, whatever its form, and changes nothing', async t => {

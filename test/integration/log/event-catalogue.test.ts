@@ -14,7 +14,7 @@ t.test('every event of items and jobs is in the catalogue, with its schema and i
   await editor.post('/api/items/A01/revisions', { comment: 'Moved' })
   await fetch(`${service.gateways[0].url}/api/items/A01`, { method: 'DELETE', headers: editor.identity })
   const ids: string[] = []
-  for (const how of ['complete', 'fail', 'release', 'cancel', 'lose']) {
+  for (const how of ['complete', 'fail', 'abort', 'release', 'cancel', 'lose']) {
     const { id } = await service.create({ title: how, max_attempts: 1 })
     ids.push(id)
     await service.claim()
