@@ -4,7 +4,7 @@
 // Afterwards it bundles the gateway into one file: to find and load the hundreds of files of it and of typebox takes a third of a
 // start. Without esbuild there is no bundle, and the gateway loads the files one by one.
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -28,14 +28,15 @@ if (status === 0) await bundleGateway()
 
 async function bundleGateway() {
   if (existsSync(bundle) && statSync(bundle).mtimeMs > newestInput()) return
-  rmSync(bundle, { force: true })
   const esbuild = await import('esbuild').catch(() => undefined)
-  if (!esbuild) return
+  if (!esbuild) return rmSync(bundle, { force: true })
+  // A gateway that starts meanwhile must not read half a bundle.
+  const unfinished = `${bundle}.${process.pid}`
   const { dependencies, devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const packages = Object.keys({ ...dependencies, ...devDependencies })
   await esbuild.build({
     entryPoints: [join(root, 'dist/server/serve.js')],
-    outfile: bundle,
+    outfile: unfinished,
     bundle: true,
     platform: 'node',
     format: 'esm',
@@ -43,6 +44,7 @@ async function bundleGateway() {
     external: packages.filter(name => !BUNDLED_PACKAGES.includes(name)),
     logLevel: 'warning',
   })
+  renameSync(unfinished, bundle)
 }
 
 /** When a file of the gateway, or the list of packages, last changed. */
