@@ -48,7 +48,7 @@ export function assertReportable(event: NewEvent, kind?: string): void {
     (kind !== undefined && BY_KIND[kind]?.includes(type))
   if (!own) return
   const detail =
-    `Streams send ${type} themselves to report the state of the job. ` +
+    `Streams send ${type} themselves to report the status of the job. ` +
     'Report events of other types, and the end of the job with its own request.'
   throw new Problem(400, 'reserved-type', detail)
 }

@@ -5,6 +5,8 @@
 
 /** The members of a JSON object. */
 export type Members = Readonly<Record<string, unknown>>
+/** Names and values. Not an object: a run may have many thousands, and building objects of that size is slow. */
+export type Fields = readonly (readonly [name: string, value: unknown])[]
 
 /** Fields that only the gateway sets: it ignores them in payloads, results and reported updates. */
 const OWN_FIELDS: ReadonlySet<string> = new Set([
@@ -22,8 +24,7 @@ const OWN_FIELDS: ReadonlySet<string> = new Set([
 
 /** The text of a log: its `message`, or else its `line`. A value that is not a string becomes its JSON text. */
 export function textOf(data: Members): string {
-  const said = data.message ?? data.line ?? data
-  return typeof said === 'string' ? said : JSON.stringify(said)
+  return asText(data.message ?? data.line ?? data)
 }
 
 /** The result in the data of a `result` event: the data itself, or its member `result` if it has no other. */
@@ -32,35 +33,43 @@ export function resultOf(data: Members): Members {
 }
 
 /** The fields in the data of an update, which are its own members, or those of `run` if it has no other member. */
-export function updateOf(type: string, data: Members): Members {
+export function updateOf(type: string, data: Members): Fields {
   return fieldsOf(unwrapped(type, 'run', data))
 }
 
 /** The fields that a payload, a result or an update gives a run. */
-export function fieldsOf(members: Members): Members {
-  const fields = Object.entries(members).filter(([name]) => !OWN_FIELDS.has(name))
-  return Object.fromEntries(fields.flatMap(([name, value]) => fieldOf(name, value)))
-}
-
-/** `logs` and `results` replace the lists so far. They are ignored unless they are lists, because clients would fail. */
-function fieldOf(name: string, value: unknown): [string, unknown][] {
-  if (name !== 'logs' && name !== 'results') return [[name, value]]
-  if (!Array.isArray(value)) return []
-  const entry = (each: unknown) => (name === 'logs' ? logOf(each) : isMembers(each) ? resultOf(each) : each)
-  return [[name, value.map(entry)]]
+export function fieldsOf(members: Members): Fields {
+  const fields: [string, unknown][] = []
+  for (const [name, value] of Object.entries(members)) {
+    if (OWN_FIELDS.has(name)) continue
+    // These replace the lists so far. They are ignored unless they are lists, because clients would fail.
+    if (name !== 'logs' && name !== 'results') fields.push([name, value])
+    else if (Array.isArray(value)) fields.push([name, value.map(name === 'logs' ? logOf : entryOf)])
+  }
+  return fields
 }
 
 function logOf(entry: unknown): string {
-  if (isMembers(entry)) return textOf(entry)
-  return typeof entry === 'string' ? entry : JSON.stringify(entry)
+  return isMembers(entry) ? textOf(entry) : asText(entry)
+}
+
+function entryOf(entry: unknown): unknown {
+  return isMembers(entry) ? resultOf(entry) : entry
+}
+
+function asText(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 /** Executors also send a whole message as data. Then its `type` repeats the type of the event, and is not content. */
 function unwrapped(type: string, name: string, data: Members): Members {
-  const members = Object.entries(data).filter(([key, value]) => key !== 'type' || value !== type)
-  const [first, ...others] = members
-  const content = others.length === 0 && first?.[0] === name ? first[1] : undefined
-  return isMembers(content) ? content : Object.fromEntries(members)
+  const members = data.type === type ? withoutType(data) : data
+  const content = members[name]
+  return isMembers(content) && Object.keys(members).length === 1 ? content : members
+}
+
+function withoutType({ type: _, ...members }: Members): Members {
+  return members
 }
 
 function isMembers(value: unknown): value is Members {

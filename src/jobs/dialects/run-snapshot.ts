@@ -18,7 +18,7 @@ import { LOG_TYPES, runSnapshot, UPDATE_TYPES } from './runs.js'
 const MAX_LOG_BYTES = 1024 * 1024
 const MAX_RESULT_BYTES = 256 * 1024
 const MAX_UPDATES = 10_000
-const MAX_UPDATE_BYTES = 1024 * 1024
+const MAX_UPDATE_BYTES = 256 * 1024
 const MAX_ARTIFACTS = 1_000
 const MAX_ARTIFACT_BYTES = 256 * 1024
 

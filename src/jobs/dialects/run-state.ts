@@ -2,7 +2,7 @@
 import Type, { type Static } from 'typebox'
 import type { Newest } from '../../log/newest.js'
 import { Job } from '../job.js'
-import { fieldsOf, type Members, resultOf, textOf, updateOf } from './run-reports.js'
+import { type Fields, fieldsOf, type Members, resultOf, textOf, updateOf } from './run-reports.js'
 
 /** The most entries of each list. */
 export const MAX_ENTRIES = { logs: 5_000, results: 1_000 } as const
@@ -49,7 +49,7 @@ export interface RunEvents {
 /** Fields that the run has from a position of its stream on. */
 interface Told {
   readonly position: number
-  readonly fields: Members
+  readonly fields: Fields
 }
 
 /** Linear in the number of fields. A later field replaces an earlier one of the same name, as at a client that merges updates. */
@@ -77,7 +77,7 @@ export function runOf(job: Job, { logs, results, updates }: RunEvents, artifacts
     endedAt: job.ended_at,
     result: job.result,
     // Contains none of the fields that only the gateway sets.
-    ...Object.fromEntries(told.flatMap(({ fields }) => Object.entries(fields))),
+    ...Object.fromEntries(told.flatMap(({ fields }) => fields)),
     artifacts,
     ...(shown.logs.truncated && { logsTruncated: true }),
     ...(shown.results.truncated && { resultsTruncated: true }),
@@ -94,8 +94,8 @@ function listOf<Entry>(
   { events, truncated }: Newest,
   entryOf: (data: Members) => Entry,
 ): { entries: Entry[]; truncated: boolean } {
-  const base = told.findLast(({ fields }) => Object.hasOwn(fields, name))
-  const given = base?.fields[name]
+  const base = told.findLast(({ fields }) => fields.some(([given]) => given === name))
+  const given = base?.fields.find(([given]) => given === name)?.[1]
   const later = events.filter(({ position }) => position > (base?.position ?? 0))
   const entries = [
     ...(Array.isArray(given) ? given : []),

@@ -77,7 +77,10 @@ function reported({ type, data }: StoredEvent): string {
     // Not as a snapshot: it may have a few fields only, and clients replace their whole state with a snapshot.
     case 'snapshot':
     case 'run.updated':
-      return JSON.stringify({ type: 'run.updated', run: updateOf(type, JSON.parse(data)) })
+      return JSON.stringify({
+        type: 'run.updated',
+        run: Object.fromEntries(updateOf(type, JSON.parse(data))),
+      })
     // Only the end of the stream is `done`. A run may not report it; other kinds of jobs may.
     case RUN_DONE:
       return typed('reported.done', data)
