@@ -15,6 +15,14 @@ comment on schema sluice is
 
 -- Names and values: functions in SQL ----------------------------------------------------------------------------
 
+CREATE OR REPLACE FUNCTION sluice.command_outcome(job sluice.jobs)
+ RETURNS json
+ LANGUAGE sql
+ IMMUTABLE
+RETURN json_strip_nulls(json_build_object('job', (job).name, 'project', (job).project, 'status', (job).status, 'attempt', (job).attempt, 'exit_code', CASE WHEN ((json_typeof(((job).result -> 'exit_code'::text)) = 'number'::text) AND (octet_length(((job).result ->> 'exit_code'::text)) <= 16)) THEN ((job).result -> 'exit_code'::text) ELSE NULL::json END, 'signal', CASE WHEN (json_typeof(((job).result -> 'signal'::text)) = 'string'::text) THEN "left"(((job).result ->> 'signal'::text), 32) ELSE NULL::text END, 'reason', CASE WHEN (json_typeof(((job).result -> 'reason'::text)) = 'string'::text) THEN "left"(((job).result ->> 'reason'::text), 32) ELSE NULL::text END, 'timed_out', CASE WHEN (json_typeof(((job).result -> 'timed_out'::text)) = 'boolean'::text) THEN ((job).result -> 'timed_out'::text) ELSE NULL::json END));
+comment on function sluice.command_outcome is
+  'Internal. How a command ended, for the audit log: no text of the command or of its output.';
+
 CREATE OR REPLACE FUNCTION sluice.depth(data json)
  RETURNS integer
  LANGUAGE sql
@@ -249,6 +257,7 @@ create table sluice.jobs (
   ended_at timestamp with time zone,
   claimed_by text,
   name text collate "C" not null,
+  queued_at timestamp with time zone default clock_timestamp(),
   constraint jobs_pkey PRIMARY KEY (id),
   constraint jobs_check CHECK (((ended_at IS NULL) = (status = ANY (ARRAY['queued'::text, 'running'::text])))),
   constraint jobs_kind_check CHECK ((kind ~ '^[a-z][a-z0-9-]{0,31}$'::text)),
@@ -268,6 +277,7 @@ comment on table sluice.jobs is
 CREATE INDEX jobs_by_age ON sluice.jobs USING btree (workspace, created_at DESC, id DESC);
 CREATE INDEX jobs_by_end ON sluice.jobs USING btree (ended_at) WHERE (ended_at IS NOT NULL);
 CREATE UNIQUE INDEX jobs_by_name ON sluice.jobs USING btree (workspace, name);
+CREATE INDEX jobs_by_waiting ON sluice.jobs USING btree (queued_at) WHERE ((status = 'queued'::text) AND (queued_at IS NOT NULL));
 CREATE INDEX jobs_in_queue ON sluice.jobs USING btree (workspace, priority DESC, created_at, id) WHERE (status = 'queued'::text);
 CREATE INDEX jobs_on_lease ON sluice.jobs USING btree (lease_expires_at) WHERE (status = 'running'::text);
 alter table sluice.jobs enable row level security;
@@ -286,6 +296,8 @@ comment on column sluice.jobs.claimed_by is
   'by a gateway that did not know this column.';
 comment on column sluice.jobs.name is
   'The id of the job in the API: the id that its creator chose, or else the text of its UUID.';
+comment on column sluice.jobs.queued_at is
+  'When the job last entered its queue. Null for a job that left the queue before this column existed.';
 
 create table sluice.limits (
   name text not null,
@@ -351,6 +363,39 @@ comment on table sluice.pending is
 alter table sluice.pending alter column data set storage external;
 alter table sluice.pending enable row level security;
 alter table sluice.pending force row level security;
+
+create table sluice.projects (
+  workspace text collate "C" not null,
+  id text collate "C" not null,
+  key uuid not null default gen_random_uuid(),
+  members text[] not null,
+  executor text collate "C",
+  image text,
+  allowed_commands text[],
+  allowed_env text[],
+  created_by text not null,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  updated_at timestamp with time zone not null default clock_timestamp(),
+  constraint projects_pkey PRIMARY KEY (workspace, id),
+  constraint projects_allowed_commands_check CHECK ((cardinality(allowed_commands) <= 100)),
+  constraint projects_allowed_env_check CHECK ((cardinality(allowed_env) <= 100)),
+  constraint projects_executor_check CHECK ((executor ~ '^[a-z][a-z0-9-]{0,31}$'::text)),
+  constraint projects_id_check CHECK (((char_length(id) >= 1) AND (char_length(id) <= 128))),
+  constraint projects_image_check CHECK (((char_length(image) >= 1) AND (char_length(image) <= 512))),
+  constraint projects_members_check CHECK ((cardinality(members) <= 1000)),
+  constraint projects_workspace_check CHECK (sluice.is_workspace(workspace))
+);
+comment on table sluice.projects is
+  'Who may run which commands in a project, and where.';
+CREATE INDEX projects_by_age ON sluice.projects USING btree (workspace, created_at DESC, key DESC);
+alter table sluice.projects enable row level security;
+alter table sluice.projects force row level security;
+comment on column sluice.projects.members is
+  'The principals that may run and see the commands of the project, besides admins; empty for all.';
+comment on column sluice.projects.allowed_commands is
+  'The texts of the only commands that may run; null for any.';
+comment on column sluice.projects.allowed_env is
+  'The only variables that a command may set; null for any, or for none in a project with allowed_commands.';
 
 create unlogged table sluice.rate_windows (
   number bigint not null,
@@ -1562,6 +1607,59 @@ comment on function sluice.expire_lease is
   'Takes one job away from a runner whose lease has expired: it returns to its queue, or is interrupted after its '
   'last attempt. Call it until it returns no row. Any number of sessions may call it at once.';
 
+CREATE OR REPLACE FUNCTION sluice.expire_queued(older_than interval)
+ RETURNS TABLE(job sluice.jobs, streams bigint[])
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET lock_timeout TO '100ms'
+ SET jit TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+  -- A comparison with clock_timestamp() itself would use no index, because it is volatile.
+  cutoff timestamptz := clock_timestamp() - older_than;
+  expired uuid;
+  its_workspace text;
+  stuck text[] := '{}';
+begin
+  for expired, its_workspace in
+    select j.id, j.workspace from sluice.jobs j
+    where j.status = 'queued' and j.queued_at < cutoff
+    order by j.queued_at
+    for update skip locked
+  loop
+    continue when its_workspace = any (stuck);
+    begin
+      update sluice.jobs j
+      set status = 'interrupted', ended_at = clock_timestamp(),
+        result = json_build_object(
+          'error', format('No runner claimed the %s within %s s.', case when j.kind = 'command' then 'command' else 'job' end,
+            extract(epoch from older_than)::bigint),
+          'reason', 'expired'
+        )
+      where j.id = expired
+      returning j.* into job;
+      streams := sluice.record(job, null, 'expired');
+      return next;
+      return;
+    exception
+      -- As in expire_lease.
+      when lock_not_available or sqlstate 'SL001' then stuck := stuck || its_workspace;
+    end;
+  end loop;
+end
+$function$;
+comment on function sluice.expire_queued is
+  'Interrupts one job that has waited in its queue for longer than that. Call it until it returns no row. Any '
+  'number of sessions may call it at once. One job in a transaction, because the locks on the feeds of several '
+  'workspaces would be taken in any order.';
+
 CREATE OR REPLACE FUNCTION sluice.finish_job(workspace text, id text, attempt integer, status text, result json, actor text, holder text DEFAULT NULL::text)
  RETURNS TABLE(job sluice.jobs, streams bigint[])
  LANGUAGE plpgsql
@@ -1902,6 +2000,19 @@ comment on function sluice.lock_streams is
   'Internal. Creates the missing streams, locks all of them in ascending id, and returns their ids in the order '
   'of the arguments. For a workspace that has reached its limit it raises SL004, or with leaves_out returns null '
   'in that place.';
+
+CREATE OR REPLACE FUNCTION sluice.note_queued()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  new.queued_at := clock_timestamp();
+  return new;
+end
+$function$;
+comment on function sluice.note_queued is
+  'Internal. A job goes back to its queue.';
 
 CREATE OR REPLACE FUNCTION sluice.pin_functions()
  RETURNS void
@@ -2550,6 +2661,40 @@ $function$;
 comment on function sluice.use_streams is
   'Notes, at most once a day for each, that clients follow these streams, so retention keeps them.';
 
+CREATE OR REPLACE FUNCTION sluice.visible_job(workspace text, id text, member text)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+declare
+  project text;
+begin
+  if member is not null then
+    -- Two statements, because a join that was planned while the tables were empty may scan one of them.
+    select j.project into project from sluice.jobs j
+    where j.workspace = visible_job.workspace and j.name = visible_job.id and j.kind = 'command';
+    if exists (
+      select from sluice.projects p
+      where p.workspace = visible_job.workspace and p.id = project
+        and p.members <> '{}' and member <> all (p.members)
+    ) then
+      return null;
+    end if;
+  end if;
+  return id;
+end
+$function$;
+comment on function sluice.visible_job is
+  'Internal. The id, or null if it is that of a command in a project that the member may not enter. member: null '
+  'for a caller that sees every project. Functions on jobs raise SL010 for the id null.';
+
 CREATE OR REPLACE FUNCTION sluice.wake(stream_ids bigint[])
  RETURNS void
  LANGUAGE plpgsql
@@ -2716,6 +2861,8 @@ comment on function sluice.watch is
 
 CREATE TRIGGER keep_audit BEFORE DELETE OR UPDATE OR TRUNCATE ON sluice.audit FOR EACH STATEMENT EXECUTE FUNCTION sluice.keep_audit();
 
+CREATE TRIGGER note_queued BEFORE UPDATE OF status ON sluice.jobs FOR EACH ROW WHEN (((new.status = 'queued'::text) AND (old.status <> 'queued'::text))) EXECUTE FUNCTION sluice.note_queued();
+
 CREATE CONSTRAINT TRIGGER append_at_commit AFTER INSERT ON sluice.pending DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION sluice.append_pending();
 alter table sluice.pending enable always trigger append_at_commit;
 
@@ -2749,6 +2896,9 @@ create policy own_workspace on sluice.jobs as permissive for all to public
   using (( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting)));
 
 create policy own_workspace on sluice.pending as permissive for all to public
+  using (( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting)));
+
+create policy own_workspace on sluice.projects as permissive for all to public
   using (( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting)));
 
 create policy own_workspace on sluice.revocations as permissive for all to public

@@ -5,7 +5,7 @@ import fp from 'fastify-plugin'
 import auditRoutes from '../routes/audit.js'
 import artifactRoutes from '../routes/compat/artifacts.js'
 import executionRoutes from '../routes/compat/executions.js'
-import projectRoutes from '../routes/compat/projects.js'
+import remoteCommandRoutes from '../routes/compat/projects.js'
 import runnerJobRoutes from '../routes/compat/runner-jobs.js'
 import runRoutes from '../routes/compat/runs.js'
 import eventRoutes from '../routes/events.js'
@@ -16,6 +16,7 @@ import jobEventRoutes from '../routes/job-events.js'
 import jobReportRoutes from '../routes/job-reports.js'
 import jobRoutes from '../routes/jobs.js'
 import keyRoutes from '../routes/keys.js'
+import projectRoutes from '../routes/projects.js'
 import revocationRoutes from '../routes/revocations.js'
 import serverStateRoutes from '../routes/server-state.js'
 import streamRenewalRoutes from '../routes/stream-renewals.js'
@@ -133,7 +134,12 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
     read: internals.readMemory,
   })
   if (parts.items) await app.register(items)
-  if (parts.jobs) await app.register(jobs)
+  if (parts.jobs) {
+    await app.register(jobs, {
+      maxQueueAge: config.MAX_QUEUE_AGE,
+      declaredOnly: config.PROJECTS === 'declared',
+    })
+  }
   await app.register(retention, {
     days: { feed: config.RETENTION_DAYS, ...ACCESS_KEPT_DAYS },
     jobDays: config.JOB_RETENTION_DAYS,
@@ -175,7 +181,10 @@ async function registerRoutes(app: FastifyInstance, settings: Settings): Promise
     await app.register(runRoutes, { links, maxListeners: config.MAX_STREAMS_PER_RUN })
     await app.register(artifactRoutes, { folder: config.ARTIFACTS_DIR, links })
   }
-  if (parts.commands) await app.register(projectRoutes)
+  if (parts.commands) {
+    await app.register(projectRoutes)
+    await app.register(remoteCommandRoutes)
+  }
   if (parts.executions) await app.register(executionRoutes)
 }
 

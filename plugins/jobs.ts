@@ -1,24 +1,35 @@
-/** The jobs of this gateway, and the sweep of expired leases while the app runs. */
+/** The jobs and projects of this gateway, and the sweep of expired leases and queued jobs while the app runs. */
 import fp from 'fastify-plugin'
 import { Jobs } from '../src/jobs/jobs.js'
 import { Leases } from '../src/jobs/leases.js'
+import { Projects } from '../src/jobs/projects.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
     jobs: Jobs
+    projects: Projects
   }
 }
 
-export default fp(
-  async app => {
+export interface JobsPluginOptions {
+  /** Seconds that a job waits for a runner, at most; 0: any time. */
+  readonly maxQueueAge: number
+  /** Whether commands are refused in projects that no admin has declared. */
+  readonly declaredOnly: boolean
+}
+
+export default fp<JobsPluginOptions>(
+  async (app, { maxQueueAge, declaredOnly }) => {
     const { database, hub, log: logger, serverState, wake: onCommitted, announce: onReported } = app
     const leases = new Leases({
       database,
       logger,
+      maxQueueAge,
       onCommitted,
       paused: () => serverState.mode === 'maintenance',
     })
-    app.decorate('jobs', new Jobs({ database, hub, onCommitted, onReported }))
+    app.decorate('jobs', new Jobs({ database, hub, onCommitted, onReported, declaredOnly }))
+    app.decorate('projects', new Projects(database))
     app.addHook('onReady', async () => leases.start())
     app.addHook('onClose', () => leases.close())
   },

@@ -150,6 +150,15 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
   readonly heartbeatMs?: number | undefined
   /** Seconds after which a stream is ended, ± 10 %; the client resumes. Streams of jobs are exempt. 0 = never. Default 3600. */
   readonly maxStreamAge?: number | undefined
+  /**
+   * Seconds that a job waits for a runner; then it ends as `interrupted`. Set the same value on every gateway. 0 = forever. Default
+   * 86400.
+   */
+  readonly maxQueueAge?: number | undefined
+  /**
+   * `declared` refuses commands in projects that no admin has declared. `open` lets them wait for a runner. Default `open`.
+   */
+  readonly projects?: 'open' | 'declared' | undefined
   /** Days for which events of open-ended streams are kept. A client that returns later gets `reset`. 0 = forever. Default 30. */
   readonly retentionDays?: number | undefined
   /** Days for which a job and its events are kept after its end. 0 = forever. Default 7. */

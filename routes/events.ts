@@ -14,6 +14,7 @@ import type { PublishRequest, Receipt } from '../src/log/publisher.js'
 import { Placed, placedOf } from '../src/log/receipt.js'
 import { notFound, Problem } from '../src/problems/problem.js'
 import { eventDocument } from '../src/sse/ndjson.js'
+import { assertVisible } from './job-visibility.js'
 
 const CLOUDEVENT = 'application/cloudevents+json'
 const CLOUDEVENT_BATCH = 'application/cloudevents-batch+json'
@@ -98,6 +99,7 @@ const events: FastifyPluginAsyncTypebox = async app => {
     const id = parseEventId(request.params.id)
     if (!id) throw new Problem(400, 'invalid-event-id', 'An event id looks like 10532.k7f3qa.')
     const { workspace } = request.principal
+    await assertVisible(request, request.query.stream ?? FEED)
     const event = await inWorkspace(app.database, workspace, async client => {
       const stream = await findStream(client, workspace, request.query.stream ?? FEED)
       return stream && (await readEvent(client, stream.id, id.position))

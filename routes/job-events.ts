@@ -30,7 +30,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       return answerWithStream(request, reply, request.query, jobStream(id), forms, {
         from: { at: 'beginning' },
         async opening(encoding) {
-          const { job, head } = await app.jobs.snapshot(request.principal.workspace, id)
+          const { job, head } = await app.jobs.snapshot(request.principal, id)
           return {
             frames: [encoding.notice(jobSnapshot(job, cursorId(head)))].filter(frame => frame !== undefined),
           }

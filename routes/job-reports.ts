@@ -87,8 +87,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         },
       },
       request => {
-        const { principal, params, body } = request
-        return app.jobs.finish(principal, params.id, status, body ?? {}, claimOf(request))
+        const { principal, params, body, auditOrigin } = request
+        return app.jobs.finish(principal, params.id, status, body ?? {}, claimOf(request), auditOrigin)
       },
     )
   }

@@ -2,7 +2,17 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { disconnectSignal } from '../src/http/client-disconnect.js'
-import { Claim, Heartbeat, Job, JobId, JobKind, JobProject, JobStatus, NewJob } from '../src/jobs/job.js'
+import {
+  Claim,
+  ClaimedJob,
+  Heartbeat,
+  Job,
+  JobId,
+  JobKind,
+  JobProject,
+  JobStatus,
+  NewJob,
+} from '../src/jobs/job.js'
 import { tooManyStreams } from '../src/limits/stream-slots.js'
 import { formatEventId } from '../src/log/event-id.js'
 import { idempotencyHeader } from '../src/log/idempotency.js'
@@ -59,7 +69,10 @@ const JobPage = Type.Object(
   },
   { description: 'A page of jobs.', headers: headOf('the feed') },
 )
-const Claimed = Type.Object({ job: Job }, { description: 'The job is yours until `lease_expires_at`.' })
+const Claimed = Type.Object(
+  { job: ClaimedJob },
+  { description: 'The job is yours until `lease_expires_at`.' },
+)
 const NoJob = Type.Null({ description: 'The queue has no such job.' })
 const Lease = Type.Object({ lease_expires_at: Type.String({ format: 'date-time' }) })
 
@@ -107,7 +120,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async (request, reply) => {
-      const { value, head } = await app.jobs.list(request.principal.workspace, request.query)
+      const { value, head } = await app.jobs.list(request.principal, request.query)
       reply.headers({ 'x-sluice-head': head, 'cache-control': 'private, no-cache' })
       return value
     },
@@ -127,7 +140,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async (request, reply) => {
       const { workspace } = request.principal
-      const { job, head, stream } = await app.jobs.snapshot(workspace, request.params.id)
+      const { job, head, stream } = await app.jobs.snapshot(request.principal, request.params.id)
       const clients = await countClients(app, workspace, { job, stream })
       reply.headers({
         'x-sluice-head': formatEventId(head.position, head.eventId),
@@ -198,7 +211,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         response: { 200: Job },
       },
     },
-    request => app.jobs.cancel(request.principal, request.params.id),
+    request => app.jobs.cancel(request.principal, request.params.id, request.auditOrigin),
   )
 }
 

@@ -3,11 +3,13 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type, { type Static } from 'typebox'
 import { NDJSON } from '../src/bytes/media-type.js'
 import type { Opening, StartAt } from '../src/hub/start.js'
+import { jobOfStream } from '../src/jobs/job.js'
 import { type EventId, parseEventId } from '../src/log/event-id.js'
 import { TypeFilter } from '../src/log/type-filter.js'
 import { Problem } from '../src/problems/problem.js'
 import { broughtId } from '../src/sse/brought-id.js'
 import { type Encoding, sse, withNamedCursors } from '../src/sse/encoding.js'
+import { assertVisible } from './job-visibility.js'
 
 const MAX_LAST = 10_000
 const MAX_LIMIT = 1_000
@@ -108,12 +110,12 @@ export class LiveForms {
 export interface Live {
   /** Where a client starts unless it says otherwise; default `now`. */
   readonly from?: StartAt
-  /** Sent first to a client that does not resume after an event id; not in lines. */
+  /** Sent first to a client that does not resume after an event id; not in lines. It checks the visibility of a job. */
   readonly opening?: (encoding: Encoding) => Promise<Opening>
 }
 
-/** Answers in the form that the client accepts: live as SSE or NDJSON, or with a page. */
-export function answerWithStream(
+/** Answers in the form that the client accepts: live as SSE or NDJSON, or with a page. A job is checked for its visibility. */
+export async function answerWithStream(
   request: FastifyRequest,
   reply: FastifyReply,
   query: StreamQuery,
@@ -126,13 +128,19 @@ export function answerWithStream(
   if (!encoding) {
     const form = formOf(request)
     if (form !== JSON_FORM && form !== NDJSON) throw notAcceptable()
+    await assertVisible(request, stream)
     return reply.sendEventPage({ stream, filter, form, ...pageOf(query) })
   }
   refuse(query, PAGE_ONLY, 'is for pages. Request a page with Accept: application/json, or leave it out.')
   const id = lastEventId(request)
   const from = id ?? startAt(query) ?? live.from ?? { at: 'now' }
   const opens = id === undefined && encoding.contentType === sse.contentType
-  return reply.follow({ stream, encoding, filter, from, ...(opens && { opening: live.opening }) })
+  const check = async () => {
+    await assertVisible(request, stream)
+    return { frames: [] }
+  }
+  const opening = (opens && live.opening) || (jobOfStream(stream) === undefined ? undefined : check)
+  return reply.follow({ stream, encoding, filter, from, ...(opening && { opening }) })
 }
 
 /** The form that the client accepts; a client that accepts any gets the live stream. Undefined: there is none. */

@@ -87,7 +87,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async request => {
       const { workspace } = request.principal
-      const snapshot = await app.jobs.snapshot(workspace, request.params.executionId)
+      const snapshot = await app.jobs.snapshot(request.principal, request.params.executionId)
       if (!isExecution(snapshot.job)) throw notFound('job')
       return { ...executionOf(snapshot.job), clients: await countClients(app, workspace, snapshot) }
     },
@@ -114,7 +114,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       if (runner !== null && fence.holder !== undefined && fence.attempt === undefined) throw attemptMissing()
       if (!Array.isArray(body) && body.type === EXECUTION_COMPLETE) {
         const end = { result: body.data }
-        return executionOf(await app.jobs.finish(principal, id, endOf(body.data), end, fence))
+        return executionOf(
+          await app.jobs.finish(principal, id, endOf(body.data), end, fence, request.auditOrigin),
+        )
       }
       const events = [body].flat()
       refuseEndAmong(events)
@@ -139,7 +141,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async request => {
       const { id } = await find(request.principal, request.params.executionId)
-      return executionOf(await app.jobs.cancel(request.principal, id))
+      return executionOf(await app.jobs.cancel(request.principal, id, request.auditOrigin))
     },
   )
 
@@ -164,8 +166,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       }),
   )
 
-  async function find({ workspace }: Principal, id: string): Promise<Job> {
-    const { job } = await app.jobs.snapshot(workspace, id)
+  async function find(caller: Principal, id: string): Promise<Job> {
+    const { job } = await app.jobs.snapshot(caller, id)
     if (!isExecution(job)) throw notFound('job')
     return job
   }

@@ -31,7 +31,6 @@ export function followJob(
   { id, encoding, shows = () => true, onFollowed, opening, maxFollowers }: JobFollow,
 ): Promise<FastifyReply> {
   const { jobs } = request.server
-  const { workspace } = request.principal
   const resumed = lastEventId(request)
   return reply.follow({
     stream: jobStream(id),
@@ -39,7 +38,7 @@ export function followJob(
     from: resumed ?? { at: 'beginning' },
     ...(maxFollowers !== undefined && { maxFollowers }),
     async opening() {
-      const snapshot = await jobs.snapshot(workspace, id)
+      const snapshot = await jobs.snapshot(request.principal, id)
       if (!shows(snapshot.job)) throw notFound('job')
       if (onFollowed && !reply.raw.closed) reply.raw.once('close', onFollowed(snapshot.job))
       return resumed === undefined && opening ? opening(snapshot) : { frames: [] }

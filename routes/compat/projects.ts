@@ -5,6 +5,7 @@ import Type from 'typebox'
 import { CommandStarts } from '../../src/jobs/dialects/command-starts.js'
 import { connected, remoteCommandsOf } from '../../src/jobs/dialects/remote-commands.js'
 import { COMMAND_KIND, JobId, JobProject, NewJob } from '../../src/jobs/job.js'
+import { MAX_VARIABLES, Variable } from '../../src/jobs/project.js'
 import { idempotencyHeader } from '../../src/log/idempotency.js'
 import { Command } from '../../src/runner/command.js'
 import { EVENT_STREAM } from '../stream-responses.js'
@@ -14,8 +15,17 @@ const Params = Type.Object({ id: JobProject })
 const Headers = Type.Object(
   idempotencyHeader('A repeated request with the same key queues one command; remembered for 24 hours.'),
 )
+const { id, priority, timeout_ms } = NewJob.properties
+/** Names that every shell can read. */
+const Variables = Type.Record(Variable, Type.String({ pattern: '^[^\\x00]*$' }), {
+  additionalProperties: false,
+  maxProperties: MAX_VARIABLES,
+  description:
+    'Environment variables of the command. Viewers see their names, only the runner sees their values.',
+  examples: [{ CI: '1' }],
+})
 const Shell = Type.Object(
-  { id: NewJob.properties.id, command: Command.properties.command, timeout_ms: NewJob.properties.timeout_ms },
+  { id, command: Command.properties.command, env: Type.Optional(Variables), priority, timeout_ms },
   { additionalProperties: false },
 )
 const Started = Type.Object(
@@ -66,11 +76,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async (request, reply) => {
       const { principal, params, body } = request
-      const { command, ...given } = body
+      const { command, env, ...given } = body
       const { id: project } = params
       const { job, replayed } = await app.jobs.createOnce(
         principal,
-        { ...given, kind: COMMAND_KIND, project, payload: { command } },
+        { ...given, kind: COMMAND_KIND, project, payload: { command, ...(env && { env }) } },
         {
           origin: request.auditOrigin,
           idempotencyKey: request.headers['idempotency-key'],

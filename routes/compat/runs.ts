@@ -45,7 +45,7 @@ const routes: FastifyPluginAsyncTypebox<RunRoutesOptions> = async (app, { links,
       },
     },
     async (request, reply) => {
-      const snapshot = await app.jobs.snapshot(request.principal.workspace, request.params.runId)
+      const snapshot = await app.jobs.snapshot(request.principal, request.params.runId)
       const run = await readRun(sourcesFor(request), snapshot)
       const { position, eventId } = snapshot.head
       reply.headers({

@@ -22,6 +22,11 @@ export const ACTIONS = [
   'revocation.created',
   'revocation.removed',
   'command.started',
+  'command.cancelled',
+  'command.ended',
+  'project.declared',
+  'project.changed',
+  'project.deleted',
   'server-state.changed',
   'authentication.failed',
 ] as const

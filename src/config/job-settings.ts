@@ -14,4 +14,14 @@ export const JOB_SETTINGS = {
     description:
       'Open streams of one run per process, beyond which `GET /api/v1/runs/:runId/events` asks clients to retry. 0 = unlimited.',
   }),
+  MAX_QUEUE_AGE: Whole({
+    default: 86_400,
+    description:
+      'Seconds that a job waits for a runner; then it ends as `interrupted`. Set the same value on every gateway. 0 = forever.',
+  }),
+  PROJECTS: Type.Enum(['open', 'declared'], {
+    default: 'open',
+    description:
+      '`declared` refuses commands in projects that no admin has declared. `open` lets them wait for a runner.',
+  }),
 }

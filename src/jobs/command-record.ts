@@ -1,5 +1,5 @@
 /**
- * Records commands in the audit log: the job and the entry that names its author commit together.
+ * Records commands in the audit log: the job and the entry that names its author commit together. end-rows.ts records their ends.
  *
  * The entry does not contain the command: people write passwords into commands, and an entry outlives its job by years. Its
  * SHA-256 shows whether it is a known command, and covers everything that decides what runs: text, `env`, project and time
@@ -7,37 +7,12 @@
  */
 import { createHash } from 'node:crypto'
 import { type Origin, recordAudit } from '../audit/audit.js'
-import { type Database, inTransaction, type Queryable } from '../database/pool.js'
-import { COMMAND_KIND, type Job } from './job.js'
-import type { Changed } from './rows.js'
+import type { Queryable } from '../database/pool.js'
+import type { Job } from './job.js'
 
-/**
- * @param origin of the request; without it, and for other kinds of jobs, nothing is recorded.
- * @param create creates the job, in the given transaction, or finds the one that an earlier request created.
- * @param alongside further work in that transaction, also for a repeated request.
- */
-export async function createOnRecord(
-  database: Database,
-  kind: string,
-  origin: Origin | undefined,
-  create: (on: Queryable) => Promise<Changed>,
-  alongside: (on: Queryable, job: Job) => Promise<void> = async () => {},
-): Promise<Changed> {
-  if (kind !== COMMAND_KIND || origin === undefined) return create(database)
-  return inTransaction(database, async client => {
-    const changed = await create(client)
-    // A repeated request starts nothing.
-    if (changed.streams.length > 0) await record(client, origin, changed.job)
-    await alongside(client, changed.job)
-    return changed
-  })
-}
-
-async function record(
-  on: Queryable,
-  origin: Origin,
-  { id, project, payload, timeout_ms }: Job,
-): Promise<void> {
+/** @param on the transaction that creates the job. */
+export async function recordCommand(on: Queryable, origin: Origin, job: Job): Promise<void> {
+  const { id, project, payload, timeout_ms } = job
   const details = { job: id, project, command_sha256: fingerprint({ payload, project, timeout_ms }) }
   await recordAudit(on, { ...origin, action: 'command.started', details })
 }

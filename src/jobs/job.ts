@@ -31,6 +31,11 @@ export function jobStream(id: string): string {
   return `${JOB_STREAM_PREFIX}${id}`
 }
 
+/** The id of the job whose stream has this name; undefined for another stream. */
+export function jobOfStream(name: string): string | undefined {
+  return name.startsWith(JOB_STREAM_PREFIX) ? name.slice(JOB_STREAM_PREFIX.length) : undefined
+}
+
 /** Whether an event of this type is the last of a job's stream. */
 export function isTerminal(type: string): boolean {
   return ENDED.some(status => type === `${RESERVED_PREFIX}${status}`)
@@ -133,6 +138,17 @@ export const Job = Type.Object(
   { title: 'Job' },
 )
 export type Job = Static<typeof Job>
+
+/** A job as the runner gets it that claims it, with the place where the project of a command wants it executed. */
+export const ClaimedJob = Type.Object(
+  {
+    ...Job.properties,
+    executor: orNull(Type.String({ description: 'The `executor` of the project, if it names one.' })),
+    image: orNull(Type.String({ description: 'The `image` of the project, if it names one.' })),
+  },
+  { title: 'ClaimedJob' },
+)
+export type ClaimedJob = Static<typeof ClaimedJob>
 
 export const NewJob = Type.Object(
   {

@@ -7,24 +7,27 @@
  * A report carries a `Fence`. A runner's report on a claimed job is valid only from the principal that claimed it,
  * and only while its attempt holds the lease; routes decide who is a runner (routes/job-fence.ts).
  */
+import type { Origin } from '../audit/audit.js'
 import type { Author } from '../auth/principal.js'
 import { gateOf } from '../database/fair-gate.js'
 import type { Database } from '../database/pool.js'
-import { inWorkspace } from '../database/workspace.js'
+import { inWorkspace, type WorkspaceClient } from '../database/workspace.js'
 import type { Hub } from '../hub/hub.js'
 import type { Committed } from '../log/committed.js'
 import { FEED, type NewEvent, type StreamId } from '../log/event.js'
-import { readSnapshot, type Snapshot } from '../log/feed-snapshot.js'
+import type { Snapshot } from '../log/feed-snapshot.js'
 import { hash, type Idempotency, idempotencyOf } from '../log/idempotency.js'
 import type { Head } from '../log/log.js'
 import type { Receipt } from '../log/publisher.js'
-import { cutPage, formatPlace, parsePlace } from '../paging/page-cursor.js'
 import type { PageRequest } from '../paging/page-query.js'
 import { notFound } from '../problems/problem.js'
+import { withoutValues } from './command-secrets.js'
 import { jsonOf, type PreparedEvent, prepare } from './content.js'
 import { type Created, type CreateOptions, createJob } from './creation.js'
+import { finishJob } from './end-rows.js'
 import {
   type Claim,
+  type ClaimedJob,
   DEFAULT_LEASE_MS,
   type Fence,
   type Heartbeat,
@@ -33,6 +36,8 @@ import {
   type NewJob,
 } from './job.js'
 import { problemOf } from './job-problem.js'
+import { type JobFilter, type JobPage, readJobPage, selectJob } from './job-reads.js'
+import { type Caller, memberOf } from './project-rules.js'
 import { countQueued } from './queued.js'
 import * as rows from './rows.js'
 import { dependsOnKind } from './stream-types.js'
@@ -42,16 +47,12 @@ import { WaitingClaims } from './waiting-claims.js'
 export interface JobsOptions {
   readonly database: Database
   readonly hub: Pick<Hub, 'open'>
+  /** Whether commands are refused in projects that no admin has declared; default false. */
+  readonly declaredOnly?: boolean
   /** Called after COMMIT with the streams that have grown, to wake their readers. Must not throw. */
   readonly onCommitted: (streams: readonly StreamId[]) => void
   /** The same for a report, with its events. */
   readonly onReported: (committed: readonly Committed[]) => void
-}
-
-export interface JobPage {
-  readonly jobs: Job[]
-  /** Null on the last page. */
-  readonly next_cursor: string | null
 }
 
 export interface AppendOptions extends Fence {
@@ -80,47 +81,43 @@ export class Jobs {
    * @param status `queued` for a runner; `running` for a caller that executes it without a runner: it has no lease.
    * @throws {Problem} 400 `data-too-deep`, 413 `payload-too-large`, 409 `job-exists`, `stream-closed`.
    */
-  async create(author: Author, given: NewJob, status: 'queued' | 'running' = 'queued'): Promise<Job> {
+  async create(author: Caller, given: NewJob, status: 'queued' | 'running' = 'queued'): Promise<Job> {
     return (await this.createOnce(author, given, { status })).job
   }
 
   /** `create` for a request that may be repeated or recorded. @throws {Problem} also 422 `idempotency-key-reused`. */
-  async createOnce(author: Author, given: NewJob, options: CreateOptions): Promise<Created> {
-    const changed = await this.#run(author, createJob(author, given, options))
+  async createOnce(author: Caller, given: NewJob, options: CreateOptions): Promise<Created> {
+    const { declaredOnly = false } = this.#options
+    const changed = await this.#run(author, createJob(author, given, options, declaredOnly))
     return { job: this.#announce(changed), replayed: changed.streams.length === 0 }
   }
 
   /** Newest first, with the head of the workspace's feed. @throws {Problem} 400 `invalid-cursor`. */
-  async list(
-    workspace: string,
-    { limit, cursor, ...filter }: PageRequest & rows.JobFilter,
-  ): Promise<Snapshot<JobPage>> {
-    const after = cursor === undefined ? undefined : parsePlace('jobs', cursor)
-    return readSnapshot(this.#options.database, workspace, async client => {
-      const found = await rows.selectJobs(client, workspace, filter, after, limit + 1)
-      const { page, next_cursor } = cutPage(found, limit, ({ place }) => formatPlace('jobs', place))
-      return { jobs: page.map(({ job }) => job), next_cursor }
-    })
+  list(caller: Caller, request: PageRequest & JobFilter): Promise<Snapshot<JobPage>> {
+    return readJobPage(this.#options.database, caller, request)
   }
 
-  /** @throws {Problem} 404 `not-found`. */
-  async snapshot(workspace: string, id: string): Promise<JobSnapshot> {
-    const { database } = this.#options
-    const snapshot = await inWorkspace(database, workspace, client => rows.selectJob(client, workspace, id))
+  /** @throws {Problem} 404 `not-found`, also for a command in a project that the caller may not enter. */
+  async snapshot(caller: Caller, id: string): Promise<JobSnapshot> {
+    const { workspace } = caller
+    const select = (client: WorkspaceClient) => selectJob(client, workspace, id, memberOf(caller))
+    const snapshot = await inWorkspace(this.#options.database, workspace, select)
     if (snapshot === undefined) throw notFound('job')
-    return snapshot
+    return { ...snapshot, job: withoutValues(snapshot.job) }
   }
 
   /**
-   * Takes the first matching job out of the queue, or waits `wait_ms` for one; undefined if there was none.
+   * Takes the first matching job out of the queue, with all of its payload, or waits `wait_ms` for one; undefined if there was
+   * none.
    * @param signal aborts when the caller has disconnected; a job that it had just been given returns to the queue.
    */
-  async claim(author: Author, claim: Claim, signal: AbortSignal): Promise<Job | undefined> {
+  async claim(author: Caller, claim: Claim, signal: AbortSignal): Promise<ClaimedJob | undefined> {
     const { lease_ms = DEFAULT_LEASE_MS, wait_ms = 0, projects, kinds } = claim
     const filter = { workspace: author.workspace, projects, kinds }
     const look = async () => {
       const changed = await this.#run(author, on => rows.claimJob(on, author, claim, lease_ms))
-      return changed && this.#announce(changed)
+      if (changed) this.#options.onCommitted(changed.streams)
+      return changed?.job
     }
     const job = await (wait_ms > 0 ? this.#waiting.wait(filter, look, wait_ms, signal) : look())
     if (job === undefined || !signal.aborted) return job
@@ -143,12 +140,12 @@ export class Jobs {
    *   422 `idempotency-key-reused`.
    */
   async append(
-    author: Author,
+    author: Caller,
     id: string,
     events: readonly NewEvent[],
     options: AppendOptions,
   ): Promise<Receipt> {
-    const kind = events.some(dependsOnKind) ? (await this.snapshot(author.workspace, id)).job.kind : undefined
+    const kind = events.some(dependsOnKind) ? (await this.snapshot(author, id)).job.kind : undefined
     const prepared = events.map(event => prepare(event, kind))
     const { idempotencyKey } = options
     const idempotency =
@@ -162,13 +159,13 @@ export class Jobs {
    * @throws {Problem} as `append`, and those of `lines`, with the members `line` and `stored`.
    */
   async upload(
-    author: Author,
+    author: Caller,
     id: string,
     { parse, ...lines }: UploadedLines,
     { idempotencyKey, ...fence }: AppendOptions,
   ): Promise<number> {
     const key = idempotencyKey === undefined ? undefined : idempotencyOf(idempotencyKey, id).key
-    const { job } = await this.snapshot(author.workspace, id)
+    const { job } = await this.snapshot(author, id)
     return upload({
       ...lines,
       repeatable: key !== undefined,
@@ -183,23 +180,31 @@ export class Jobs {
 
   /**
    * Ends a running job; `aborted` also ends a queued one.
+   * @param origin of the request: the audit log names it at the end of a command.
    * @throws {Problem} 400 `data-too-deep`, 413 `payload-too-large` for the result; 404 `not-found`; 409
    *   `illegal-transition`, `lease-lost`, `job-ended`.
    */
   async finish(
-    author: Author,
+    author: Caller,
     id: string,
     status: 'completed' | 'failed' | 'aborted',
     { result }: JobEnd,
     fence: Fence = {},
+    origin?: Origin,
   ): Promise<Job> {
     const text = result ? jsonOf('result', result) : null
-    return this.#commit(author, on => rows.finishJob(on, author, id, fence, status, text))
+    const ending = { member: memberOf(author), origin }
+    return this.#commit(author, on => finishJob(on, author, id, fence, status, text, ending))
   }
 
-  /** Ends a job; its runner learns it from its next call. @throws {Problem} 404 `not-found`; 409 `job-ended`. */
-  async cancel(author: Author, id: string): Promise<Job> {
-    return this.#commit(author, on => rows.finishJob(on, author, id, {}, 'cancelled', null))
+  /**
+   * Ends a job; its runner learns it from its next call.
+   * @param origin as in `finish`.
+   * @throws {Problem} 404 `not-found`; 409 `job-ended`.
+   */
+  async cancel(author: Caller, id: string, origin?: Origin): Promise<Job> {
+    const ending = { member: memberOf(author), origin }
+    return this.#commit(author, on => finishJob(on, author, id, {}, 'cancelled', null, ending))
   }
 
   /** Returns a job of `holder` to the queue. @throws {Problem} 404 `not-found`; 409 `lease-lost`, `job-ended`. */
@@ -208,14 +213,14 @@ export class Jobs {
   }
 
   async #append(
-    author: Author,
+    author: Caller,
     id: string,
     fence: Fence,
     events: readonly PreparedEvent[],
     idempotency: Idempotency | undefined,
   ): Promise<Receipt> {
     const { committed, ...receipt } = await this.#run(author, on =>
-      rows.appendToJob(on, author, id, fence, events, idempotency),
+      rows.appendToJob(on, author, id, fence, events, idempotency, memberOf(author)),
     )
     if (!receipt.replayed) this.#options.onReported([committed])
     return receipt
@@ -237,6 +242,6 @@ export class Jobs {
 
   #announce({ job, streams }: rows.Changed): Job {
     this.#options.onCommitted(streams)
-    return job
+    return withoutValues(job)
   }
 }

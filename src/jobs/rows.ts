@@ -6,17 +6,14 @@
 import type { Author } from '../auth/principal.js'
 import { withIsoDates } from '../database/iso-dates.js'
 import type { Database, Queryable } from '../database/pool.js'
-import type { WorkspaceClient } from '../database/workspace.js'
 import { type PlacedEvent, storedAs } from '../log/append-requests.js'
 import { type Committed, PREVIOUS } from '../log/committed.js'
 import type { StreamId } from '../log/event.js'
 import type { Idempotency } from '../log/idempotency.js'
-import type { Head } from '../log/log.js'
-import type { Place } from '../paging/page-cursor.js'
-import { type Claim, type Fence, Job, type JobStatus, type NewJob } from './job.js'
+import { type Claim, type ClaimedJob, COMMAND_KIND, type Fence, Job, type NewJob } from './job.js'
 
 /** The columns of `row` that make up a job. Its members have the names of these columns, but for its id (0018_own_job_ids.sql). */
-const columnsOf = (row: string) =>
+export const columnsOf = (row: string) =>
   Object.keys(Job.properties)
     .map(column => (column === 'id' ? `${row}.name as id` : `${row}.${column}`))
     .join(', ')
@@ -24,7 +21,7 @@ const columnsOf = (row: string) =>
 type Times = 'lease_expires_at' | 'created_at' | 'started_at' | 'ended_at'
 
 /** `json` arrives as text, `bigint[]` as an array of texts (src/database/pool.ts). */
-interface JobRow extends Omit<Job, Times | 'payload' | 'result'> {
+export interface JobRow extends Omit<Job, Times | 'payload' | 'result'> {
   readonly payload: string
   readonly result: string | null
   readonly lease_expires_at: Date | null
@@ -33,11 +30,11 @@ interface JobRow extends Omit<Job, Times | 'payload' | 'result'> {
   readonly ended_at: Date | null
 }
 
-type ChangedRow = JobRow & { readonly streams: string[] }
-const CHANGED = `${columnsOf('(c.job)')}, c.streams`
+export type ChangedRow = JobRow & { readonly streams: string[] }
+export const CHANGED = `${columnsOf('(c.job)')}, c.streams`
 
 /** Does the work of `inWorkspace` within the statement, so that row locks do not last for another round trip. */
-const SET_WORKSPACE = `set_config('sluice.workspace', $1, true) as own (workspace)`
+export const SET_WORKSPACE = `set_config('sluice.workspace', $1, true) as own (workspace)`
 
 /** A job after a change, and the streams that have grown by it: none if the request was a repeated one. */
 export interface Changed {
@@ -49,13 +46,6 @@ export interface Appended {
   readonly replayed: boolean
   readonly events: readonly PlacedEvent[]
   readonly committed: Committed
-}
-
-/** The filters of a list of jobs; `undefined` does not filter. */
-export interface JobFilter {
-  readonly status?: JobStatus | undefined
-  readonly kind?: string | undefined
-  readonly project?: string | undefined
 }
 
 /** The content of a new job. Without an id it gets a UUID. */
@@ -82,21 +72,23 @@ export async function claimJob(
   { workspace, id: actor }: Author,
   { projects, kinds, runner }: Claim,
   leaseMs: number,
-): Promise<Changed | undefined> {
-  const values = [workspace, projects, kinds, runner, leaseMs, actor]
-  return (await change(database, 'claim_job', 'own.workspace, $2, $3, $4, $5, $6, true', values))[0]
-}
-
-export async function finishJob(
-  database: Database,
-  { workspace, id: actor }: Author,
-  id: string,
-  { attempt, holder }: Fence,
-  status: JobStatus,
-  result: string | null,
-): Promise<Changed> {
-  const values = [workspace, id, attempt, status, result, actor, holder]
-  return only(await change(database, 'finish_job', 'own.workspace, $2, $3, $4, $5, $6, $7', values))
+): Promise<{ job: ClaimedJob; streams: readonly StreamId[] } | undefined> {
+  const { rows } = await database.query<ChangedRow & Pick<ClaimedJob, 'executor' | 'image'>>({
+    name: 'sluice-claim_job',
+    text: `
+      select ${CHANGED}, p.executor, p.image
+        from ${SET_WORKSPACE}
+       cross join lateral sluice.claim_job(own.workspace, $2, $3, $4, $5, $6, true) c
+        left join lateral (
+               select p.executor, p.image from sluice.projects p
+                where p.workspace = own.workspace and p.id = (c.job).project limit 1
+             ) p on (c.job).kind = '${COMMAND_KIND}'`,
+    values: [workspace, projects, kinds, runner, leaseMs, actor],
+  })
+  return rows.map(({ executor, image, ...row }) => {
+    const { job, streams } = toChanged(row)
+    return { job: { ...job, executor, image }, streams }
+  })[0]
 }
 
 export async function requeueJob(
@@ -107,15 +99,6 @@ export async function requeueJob(
 ): Promise<Changed> {
   const values = [workspace, id, attempt, holder]
   return only(await change(database, 'requeue_job', 'own.workspace, $2, $3, $4, $4', values))
-}
-
-/** Undefined if no lease has expired. */
-export async function expireLease(database: Database): Promise<Changed | undefined> {
-  const { rows } = await database.query<ChangedRow>({
-    name: 'sluice-expire-lease',
-    text: `select ${CHANGED} from sluice.expire_lease() c`,
-  })
-  return rows.map(toChanged)[0]
 }
 
 /** @returns when the lease expires. */
@@ -134,7 +117,7 @@ export async function heartbeat(
   return only(rows).at
 }
 
-/** @param events at least one; `data` is JSON text. */
+/** @param events at least one; `data` is JSON text. @param member as in `selectJob`. */
 export async function appendToJob(
   database: Database,
   { workspace, id: actor }: Author,
@@ -142,6 +125,7 @@ export async function appendToJob(
   { attempt, holder }: Fence,
   events: readonly { readonly type: string; readonly data: string }[],
   idempotency: Idempotency | undefined,
+  member: string | null = null,
 ): Promise<Appended> {
   const { rows } = await database.query<PlacedEvent & Omit<Committed, 'events'> & { replayed: boolean }>({
     name: 'sluice-append-job',
@@ -149,7 +133,8 @@ export async function appendToJob(
       select p.stream_id as "streamId", p."position", p.event_id as "eventId", p.at, p.replayed,
              case when row_number() over (order by p."position") = 1 then ${PREVIOUS} end as previous
         from ${SET_WORKSPACE}
-       cross join lateral sluice.append_job(own.workspace, $2, $3, $4, $5, $6, $7, $8, $9) p order by p."position"`,
+       cross join lateral sluice.append_job(
+         own.workspace, sluice.visible_job(own.workspace, $2, $10), $3, $4, $5, $6, $7, $8, $9) p order by p."position"`,
     values: [
       workspace,
       id,
@@ -160,61 +145,12 @@ export async function appendToJob(
       idempotency?.fingerprint,
       actor,
       holder,
+      member,
     ],
   })
   const { streamId, replayed, previous } = only(rows)
   const placed = rows.map(({ position, eventId, at }) => ({ position, eventId, at }))
   return { replayed, events: placed, committed: { streamId, previous, events: storedAs(events, placed) } }
-}
-
-/** The job, its stream and the head of its stream, from one snapshot. */
-export async function selectJob(
-  database: WorkspaceClient,
-  workspace: string,
-  id: string,
-): Promise<{ job: Job; stream: StreamId; head: Head } | undefined> {
-  const { rows } = await database.query<JobRow & Head & { stream: StreamId }>({
-    name: 'sluice-select-job',
-    text: `
-      select ${columnsOf('j')}, s.id as stream, coalesce(e."position", s.base_position) as "position",
-             coalesce(e.event_id, s.base_event_id) as "eventId"
-        from sluice.jobs j
-        join sluice.streams s on s.id = j.stream_id
-        left join lateral (
-               select e."position", e.event_id from sluice.events e
-                where e.stream_id = j.stream_id order by e."position" desc limit 1) e on true
-       where j.workspace = $1 and j.name = $2`,
-    values: [workspace, id],
-  })
-  const snapshots = rows.map(({ position, eventId, stream, ...row }) => {
-    return { job: toJob(row), stream, head: { position, eventId } }
-  })
-  return snapshots[0]
-}
-
-/** Newest first. */
-export async function selectJobs(
-  database: WorkspaceClient,
-  workspace: string,
-  { status, kind, project }: JobFilter,
-  after: Place | undefined,
-  limit: number,
-): Promise<{ job: Job; place: Place }[]> {
-  const { rows } = await database.query<JobRow & { at: number; key: string }>({
-    name: 'sluice-select-jobs',
-    text: `
-      select ${columnsOf('j')}, (extract(epoch from j.created_at) * 1000000)::bigint as at, j.id as key
-        from sluice.jobs j
-       where j.workspace = $1
-         and ($2::text is null or j.status = $2) and ($3::text is null or j.kind = $3)
-         and ($4::text is null or j.project = $4)
-         and ($5::bigint is null
-              or (j.created_at, j.id) < (timestamptz 'epoch' + $5::bigint * interval '1 microsecond', $6::uuid))
-       order by j.created_at desc, j.id desc
-       limit $7`,
-    values: [workspace, status, kind, project, after?.at, after?.id, limit],
-  })
-  return rows.map(({ at, key, ...row }) => ({ job: toJob(row), place: { at, id: key } }))
 }
 
 async function change(
@@ -231,11 +167,11 @@ async function change(
   return rows.map(toChanged)
 }
 
-function toChanged({ streams, ...row }: ChangedRow): Changed {
+export function toChanged({ streams, ...row }: ChangedRow): Changed {
   return { job: toJob(row), streams: streams.map(Number) as StreamId[] }
 }
 
-function toJob({ payload, result, ...row }: JobRow): Job {
+export function toJob({ payload, result, ...row }: JobRow): Job {
   return {
     ...withIsoDates(row),
     payload: JSON.parse(payload),
@@ -243,7 +179,7 @@ function toJob({ payload, result, ...row }: JobRow): Job {
   }
 }
 
-function only<T>(rows: readonly T[]): T {
+export function only<T>(rows: readonly T[]): T {
   const [row] = rows
   if (row === undefined) throw new Error('A function on jobs returned no row.')
   return row

@@ -121,7 +121,11 @@ export const EVENTS = {
   'job.failed': jobEnd('failed', { exit_code: 1 }, 'the job was reported as failed'),
   'job.cancelled': jobEnd('cancelled', null, 'an editor cancelled the job'),
   'job.aborted': jobEnd('aborted', null, 'its executor or an editor gave the job up'),
-  'job.interrupted': jobEnd('interrupted', null, 'the lease of the last permitted attempt expired'),
+  'job.interrupted': jobEnd(
+    'interrupted',
+    null,
+    'the lease of the last permitted attempt expired, or no runner claimed the job in time',
+  ),
   output: {
     room: 'runner',
     streams: ['job'],

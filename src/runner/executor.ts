@@ -1,6 +1,6 @@
 /**
  * The place where commands run. The runner claims, uploads and reports; an executor only runs one command in one
- * place: a shell on this machine (local-executor.ts), or a container elsewhere.
+ * place: a shell on this machine (local-executor.ts), or a program that starts it elsewhere (executors.ts).
  *
  * For implementers: `run` may be called many times concurrently. It must pass output on even without a line end, must
  * honour backpressure, and must leave nothing running when it settles.
@@ -10,8 +10,10 @@ export type OutputStream = 'stdout' | 'stderr'
 export interface Execution {
   /** The directory to run in, as the executor understands it. */
   readonly cwd: string
-  /** The whole environment of the command; nothing is added to it. */
+  /** The environment that the runner passes on; nothing but `variables` is added to it. */
   readonly env: Readonly<Record<string, string>>
+  /** The variables of the command itself, which take precedence. Default: none. */
+  readonly variables?: Readonly<Record<string, string>>
   /**
    * Aborts when the command must end early. The executor first asks it to end (SIGTERM), then forces it; `run` still
    * resolves with the outcome, after all output until then.

@@ -4,10 +4,11 @@
  */
 import { signalOrDeadline } from '../process/deadline.js'
 import type { CommandResult } from './command.js'
+import type { Place } from './executors.js'
 import type { Batch } from './uploader.js'
 
 /** A job on which this runner holds the lease. */
-export interface ClaimedJob {
+export interface ClaimedJob extends Place {
   readonly id: string
   /** Fencing: every call about the job names its attempt. */
   readonly attempt: number

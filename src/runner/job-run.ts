@@ -11,7 +11,8 @@
  */
 import type { BuiltInEvent } from '../log/event-catalogue.js'
 import { type Command, type CommandResult, commandOf } from './command.js'
-import type { Executor, Outcome, OutputStream } from './executor.js'
+import type { Outcome, OutputStream } from './executor.js'
+import type { Executors } from './executors.js'
 import type { ClaimedJob, Gateway } from './gateway.js'
 import { keepLease } from './heartbeat.js'
 import { type Line, LineSplitter } from './lines.js'
@@ -20,7 +21,7 @@ import { Uploader } from './uploader.js'
 
 export interface JobRunOptions {
   readonly gateway: Gateway
-  readonly executor: Executor
+  readonly executors: Pick<Executors, 'at'>
   /** The directory in which commands run. */
   readonly dir: string
   /** Their environment, without the variables that a job adds. */
@@ -83,7 +84,7 @@ class JobRun {
 
   /** Undefined if the command was ended to hand the job back. */
   async #execute(): Promise<CommandResult | undefined> {
-    const { executor, dir, env, handBack } = this.#options
+    const { executors, dir, env, handBack } = this.#options
     const halt = new AbortController()
     let haltedBy: 'timeout' | 'hand-back' | undefined
     const haltBy = (reason: 'timeout' | 'hand-back') => () => {
@@ -97,12 +98,14 @@ class JobRun {
     try {
       if (handBack.aborted) return undefined
       const command = commandOf(this.#job.payload)
+      const executor = executors.at(this.#job)
       const timeoutMs = timeoutOf(this.#job, command)
       if (timeoutMs !== undefined) late = setTimeout(haltBy('timeout'), timeoutMs)
       const output = this.#output()
       const outcome = await executor.run(command.command, {
         cwd: dir,
-        env: { ...env, ...command.env, ...identityOf(this.#job) },
+        env,
+        variables: { ...command.env, ...identityOf(this.#job) },
         signal: halt.signal,
         onOutput: output.take,
       })

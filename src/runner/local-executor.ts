@@ -1,5 +1,5 @@
 /**
- * Runs commands with `/bin/sh -c` on this machine, each in its own process group, so that everything a command has started can
+ * Runs commands on this machine, by default with `/bin/sh -c`, each in its own process group, so that everything a command has started can
  * be ended with it.
  *
  *   running ── its shell exits ──▶ ending ── its outputs close, or the grace has passed ──▶ over: the group is killed
@@ -26,27 +26,35 @@ const SPAWN_ATTEMPTS = 30
 const SPAWN_AGAIN_MS = { minMs: 500, maxMs: 1_500 }
 
 /**
- * $1 is the command. The watchdog must survive a SIGTERM to the group from its first moment on; the command runs with the
+ * The arguments are the program to execute and its own. The watchdog must survive a SIGTERM to the group from its first moment on; the command runs with the
  * default signal handlers.
  */
 const WITH_WATCHDOG = `
 trap '' HUP INT TERM
 { read -r _; kill -KILL 0; } <&3 >/dev/null 2>&1 3<&- &
 trap - HUP INT TERM
-exec /bin/sh -c "$1" 3<&-
+exec "$@" 3<&-
 `
+
+export interface LocalExecutorOptions {
+  /** Milliseconds between SIGTERM and SIGKILL; default 5,000. */
+  readonly graceMs?: number
+  /** The program that runs a command, and its arguments; default: `/bin/sh -c` and the command. */
+  readonly argumentsOf?: (command: string) => readonly string[]
+}
 
 export class LocalExecutor implements Executor {
   readonly #graceMs: number
+  readonly #argumentsOf: (command: string) => readonly string[]
 
-  /** @param graceMs milliseconds between SIGTERM and SIGKILL. */
-  constructor(graceMs: number = KILL_GRACE_MS) {
+  constructor({ graceMs = KILL_GRACE_MS, argumentsOf = inShell }: LocalExecutorOptions = {}) {
     this.#graceMs = graceMs
+    this.#argumentsOf = argumentsOf
   }
 
-  async run(command: string, { cwd, env, signal, onOutput }: Execution): Promise<Outcome> {
+  async run(command: string, { cwd, env, variables, signal, onOutput }: Execution): Promise<Outcome> {
     const started = performance.now()
-    const child = await startShell(command, { cwd, env, signal })
+    const child = await start(this.#argumentsOf(command), { cwd, env: { ...env, ...variables }, signal })
     const exited = once(child, 'exit')
     child.on('error', () => undefined)
     const lifeline = child.stdio[3] as Writable
@@ -84,15 +92,22 @@ export class LocalExecutor implements Executor {
   }
 }
 
+function inShell(command: string): string[] {
+  return ['/bin/sh', '-c', command]
+}
+
 /**
- * Starts the shell. Retries while the machine is short of processes, descriptors or memory, since the command is not at fault.
+ * Starts a program beside its watchdog. Retries while the machine is short of processes, descriptors or memory, since the command is not at fault.
  * @throws {Error} if the shell cannot be started for another reason, or the shortage lasts too long.
  */
-async function startShell(command: string, { cwd, env, signal }: Omit<Execution, 'onOutput'>) {
+async function start(
+  program: readonly string[],
+  { cwd, env, signal }: Pick<Execution, 'cwd' | 'env' | 'signal'>,
+) {
   const backoff = new Backoff(SPAWN_AGAIN_MS)
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const child = spawn('/bin/sh', ['-c', WITH_WATCHDOG, 'sh', command], {
+      const child = spawn('/bin/sh', ['-c', WITH_WATCHDOG, 'sh', ...program], {
         cwd,
         env,
         stdio: ['ignore', 'pipe', 'pipe', 'pipe'],

@@ -2,7 +2,7 @@
  * `sluice runner`: reads its arguments and variables, runs a runner, and stops it on a signal. The token comes only
  * from the environment, because everybody on the machine can see arguments.
  */
-import { statSync } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -10,8 +10,8 @@ import { clean } from '../logging/redaction.js'
 import { onStopSignals } from '../process/stop-signals.js'
 import { UsageError, usageError } from '../process/usage.js'
 import { commandEnvironment, TOKEN_VARIABLE } from './environment.js'
+import { Executors } from './executors.js'
 import { Gateway, GatewayAway, Refusal } from './gateway.js'
-import { LocalExecutor } from './local-executor.js'
 import { isRunnerRefused, Runner } from './runner.js'
 
 const USAGE = `Usage: npm run runner -- --project NAME --dir PATH [options]      (or: node dist/server/main.js runner …)
@@ -27,6 +27,8 @@ starts it. Use a dedicated directory and a dedicated user: docs/runner.md descri
   --grace SECONDS     time for commands to finish after SIGTERM before they are handed back, 0 to 3600 (20)
   --lease SECONDS     other runners get its jobs if the gateway hears nothing for this long, 5 to 300 (30)
   --pass-env NAMES    further variables that commands get, such as CI,AWS_*; default: SLUICE_PASS_ENV
+  --executor NAME=PROGRAM
+                      runs the commands of projects with this executor by PROGRAM IMAGE COMMAND; may be repeated
   --help, -h          show this
 
 The token, of role runner, is the environment variable SLUICE_TOKEN. Commands get PATH, HOME, USER, LOGNAME, SHELL, TERM,
@@ -44,11 +46,11 @@ export async function runnerProgram(args: readonly string[], env: Environment): 
       process.stdout.write(USAGE)
       return 0
     }
-    const { url, token, ...rest } = options
+    const { url, token, executors, ...rest } = options
     const runner = new Runner({
       ...rest,
       gateway: new Gateway(url, token),
-      executor: new LocalExecutor(),
+      executors: new Executors(executors),
       log: line => console.log(clean(line)),
     })
     // A second stop hurries it.
@@ -84,6 +86,7 @@ function optionsOf(args: readonly string[], env: Environment) {
     concurrency: integer('concurrency', values.concurrency, 1, 64, 1),
     graceMs: integer('grace', values.grace, 0, 3_600, 20) * 1_000,
     leaseMs: integer('lease', values.lease, 5, 300, 30) * 1_000,
+    executors: programs(values.executor ?? []),
     env: commandEnvironment(env, values['pass-env'] ?? env.SLUICE_PASS_ENV ?? ''),
   }
 }
@@ -102,10 +105,35 @@ function parsed(args: readonly string[]) {
         grace: option,
         lease: option,
         'pass-env': option,
+        executor: { type: 'string', multiple: true },
       },
     }).values
   } catch (error) {
     throw usageError(error)
+  }
+}
+
+/** The programs of executors by their names. */
+function programs(given: readonly string[]): Map<string, string> {
+  const pairs = given.map(text => {
+    const [, name, path] = /^([a-z][a-z0-9-]{0,31})=(\/.+)$/s.exec(text) ?? []
+    if (name === undefined || path === undefined) {
+      throw new UsageError(
+        '--executor takes a name and the absolute path of a program: container=/usr/local/bin/in-container.',
+      )
+    }
+    if (!isProgram(path)) throw new UsageError(`--executor: ${path} is not a program that can be executed.`)
+    return [name, path] as const
+  })
+  return new Map(pairs)
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return statSync(path).isFile()
+  } catch {
+    return false
   }
 }
 

@@ -9,14 +9,14 @@
  */
 import { COMMAND_KIND } from '../jobs/job.js'
 import { elapsed } from '../process/deadline.js'
-import type { Executor } from './executor.js'
+import type { Executors } from './executors.js'
 import { type Claim, type ClaimedJob, type Gateway, GatewayAway, Refusal } from './gateway.js'
 import { type Ending, runJob } from './job-run.js'
 import { isPassing, untilAnswered } from './retry.js'
 
 export interface RunnerOptions {
   readonly gateway: Gateway
-  readonly executor: Executor
+  readonly executors: Pick<Executors, 'at'>
   /** The project whose jobs it claims. */
   readonly project: string
   /** Its name in the jobs that it claims. */

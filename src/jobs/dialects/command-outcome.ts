@@ -16,17 +16,20 @@ const CANCELLED = SIGNAL_BASE + constants.signals.SIGTERM
 /** As ssh reports a lost connection. */
 const INTERRUPTED = 255
 const FAILED = 1
+/** Of a command that waited for too long after its runner had handed it back (migrations/0023_queue_age.sql). */
+const EXPIRED = 'expired'
 
 /** @param ranMs the duration of the last attempt, for a result that does not say it. */
 export function outcomeOf({ status, result, attempt }: Ending, ranMs: number): SseMessage {
-  const { exit_code, signal, timed_out, error } = result ?? {}
+  const { exit_code, signal, timed_out, error, reason } = result ?? {}
   const duration_ms = countIn(result?.duration_ms) ?? ranMs
   const complete = (code: number, why: { reason?: string; signal?: string } = {}) =>
     named('complete', { exit_code: code, duration_ms, ...why })
 
-  if (attempt === 0) return named('error', { message: notStarted(status) })
+  if (attempt === 0) return named('error', { message: notStarted(status, error) })
   if (status === 'cancelled' || status === 'aborted') return complete(CANCELLED, { reason: status })
-  if (status === 'interrupted') return complete(INTERRUPTED, { reason: 'interrupted' })
+  if (status === 'interrupted')
+    return complete(INTERRUPTED, { reason: reason === EXPIRED ? EXPIRED : 'interrupted' })
   if (timed_out === true) return complete(TIMED_OUT, { reason: 'timeout' })
   if (typeof signal === 'string') return complete(SIGNAL_BASE + (NUMBERS[signal] ?? 0), { signal })
   const code = Number.isSafeInteger(exit_code) ? Number(exit_code) : undefined
@@ -36,10 +39,10 @@ export function outcomeOf({ status, result, attempt }: Ending, ranMs: number): S
   return complete(FAILED, { reason: 'failed' })
 }
 
-function notStarted(status: Ending['status']): string {
-  return status === 'cancelled' || status === 'aborted'
-    ? `The command was ${status} before it started.`
-    : 'The command was never started.'
+/** @param error of the result: no runner claimed the command in time. */
+function notStarted(status: Ending['status'], error: unknown): string {
+  if (status === 'cancelled' || status === 'aborted') return `The command was ${status} before it started.`
+  return typeof error === 'string' ? error : 'The command was never started.'
 }
 
 function countIn(value: unknown): number | undefined {

@@ -19,7 +19,10 @@ import { createPool, type Database } from '../../../src/database/pool.js'
 import { sweepAll } from '../../../src/database/sweep.js'
 import { inWorkspace } from '../../../src/database/workspace.js'
 import { Items } from '../../../src/items/items.js'
+import * as jobEnds from '../../../src/jobs/end-rows.js'
+import * as jobReads from '../../../src/jobs/job-reads.js'
 import { jobSweep } from '../../../src/jobs/job-sweep.js'
+import { Projects } from '../../../src/jobs/projects.js'
 import { countQueued } from '../../../src/jobs/queued.js'
 import * as jobs from '../../../src/jobs/rows.js'
 import { exchangeBy } from '../../../src/limits/rate-windows.js'
@@ -69,6 +72,7 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
     ticketSweep(session),
   ]
   const tickets = new StreamTickets(session)
+  const projects = new Projects(session)
   const stream = await log.ensureStream(session, WORKSPACE, FEED)
   const principal = {
     id: 'ada',
@@ -161,17 +165,38 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
       await jobs.heartbeat(session, AUTHOR, id, 1, 60_000)
       await jobs.appendToJob(session, AUTHOR, id, FIRST, [EVENT], { key: randomUUID(), fingerprint: 'f' })
       await jobs.requeueJob(session, AUTHOR, id, 1)
-      await jobs.finishJob(session, AUTHOR, id, NOBODY, 'cancelled', null)
+      await jobEnds.finishJob(session, AUTHOR, id, NOBODY, 'cancelled', null)
     },
     'a job that is looked at': async () => {
       const { id } = await job(true)
-      await inWorkspace(session, WORKSPACE, client => jobs.selectJob(client, WORKSPACE, id))
-      await inWorkspace(session, WORKSPACE, client => jobs.selectJobs(client, WORKSPACE, {}, undefined, 5))
-      await jobs.finishJob(session, AUTHOR, id, NOBODY, 'completed', '{}')
+      await inWorkspace(session, WORKSPACE, client => jobReads.selectJob(client, WORKSPACE, id))
+      await inWorkspace(session, WORKSPACE, client =>
+        jobReads.selectJobs(client, WORKSPACE, {}, undefined, 5),
+      )
+      await jobEnds.finishJob(session, AUTHOR, id, NOBODY, 'completed', '{}')
     },
     'jobs that are waited for': () =>
       countQueued(session, [{ workspace: WORKSPACE, projects: ['p'], kinds: undefined, wanted: 3 }]),
-    'expired leases': () => jobs.expireLease(session),
+    'expired leases': () => jobEnds.expireLease(session),
+    'expired waits': () => jobEnds.expireQueued(session, 86_400),
+    projects: async () => {
+      const id = `p-${randomUUID()}`
+      await projects.declare(ORIGIN, { id, members: ['ada'] })
+      await projects.get(principal, id)
+      await projects.list(principal, { limit: 5 })
+      await projects.change(ORIGIN, id, { image: 'i' })
+      const { job } = await jobs.createJob(session, AUTHOR, { ...NEW_JOB, project: id }, '{}', false)
+      for (const member of ['ada', 'eve']) {
+        await inWorkspace(session, WORKSPACE, client => jobReads.selectJob(client, WORKSPACE, job.id, member))
+        await inWorkspace(session, WORKSPACE, client =>
+          jobReads.selectJobs(client, WORKSPACE, {}, undefined, 5, member),
+        )
+      }
+      await jobs.claimJob(session, AUTHOR, { runner: 'r', projects: [id] }, 60_000)
+      await jobs.appendToJob(session, AUTHOR, job.id, FIRST, [EVENT], undefined, 'ada')
+      await jobEnds.finishJob(session, AUTHOR, job.id, NOBODY, 'cancelled', null, { member: 'ada' })
+      await projects.delete(ORIGIN, id)
+    },
     keys: async () => {
       const { id } = await createKey(session, ORIGIN, { name: 'k', role: 'viewer' })
       await selectKey(session, id)
@@ -234,6 +259,8 @@ export async function fill(url: string, from: number, to: number): Promise<void>
                sha256(n::text::bytea), 'ada'
           from ${numbers}
          where w.name = 'rival';
+      insert into sluice.projects (workspace, id, members, created_by)
+        select w.name, 'project' || n, '{ada}', 'ada' from ${numbers};
       insert into sluice.audit (workspace, action, details) select w.name, 'key.created', '{}' from ${numbers};
       insert into sluice.stream_tickets
           (hash, workspace, principal, role, credential_kind, issued_at, expires_at, path, good_until)

@@ -52,6 +52,64 @@ t.test('bad commands are refused, each with its reason', async t => {
   t.equal((await shell(url, 'website', { command: 'ls' }, 'viewer')).status, 403)
 })
 
+t.test('a command has a priority, a time limit and variables', async t => {
+  const { app, url } = await startGateway(t)
+  await shell(url, 'website', { command: 'later' })
+  const body = { command: 'first', priority: 9, timeout_ms: 1_000, env: { CI: '1', _x9: '' } }
+
+  t.equal((await shell(url, 'website', body)).status, 201)
+
+  const runner = { id: 'build-7', workspace: 'acme' }
+  const job = await app.jobs.claim(runner, { runner: 'build-7' }, new AbortController().signal)
+  t.match(job, { priority: 9, timeout_ms: 1_000, payload: { command: 'first', env: { CI: '1', _x9: '' } } })
+  for (const env of [
+    { '1A': 'x' },
+    { 'A B': 'x' },
+    { 'A=B': 'x' },
+    { '': 'x' },
+    { ä: 'x' },
+    { A: 1 },
+    { A: 'a\0b' },
+    ['A'],
+    many(),
+  ]) {
+    t.equal(
+      (await shell(url, 'website', { command: 'ls', env })).status,
+      400,
+      JSON.stringify(env).slice(0, 40),
+    )
+  }
+  t.equal((await shell(url, 'website', { command: 'ls', priority: 10 })).status, 400)
+})
+
+t.test('only where projects must be declared, a command of another one is a 404', async t => {
+  const open = await startGateway(t)
+  const strict = await startGateway(t, { databaseUrl: open.databaseUrl, env: { PROJECTS: 'declared' } })
+  const declared = { id: 'website', members: [] }
+  await fetch(`${strict.url}/projects`, {
+    method: 'POST',
+    headers: { ...as('admin'), 'content-type': 'application/json' },
+    body: JSON.stringify(declared),
+  })
+
+  const job = { kind: 'command', payload: { command: 'ls' } }
+  const queue = (body: object) =>
+    fetch(`${strict.url}/api/jobs`, {
+      method: 'POST',
+      headers: { ...as('editor'), 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+
+  t.equal((await shell(strict.url, 'website', { command: 'ls' })).status, 201)
+  const refused = await shell(strict.url, 'elsewhere', { command: 'ls' })
+  t.equal(refused.status, 404)
+  t.match(await refused.json(), { code: 'not-found', detail: /project/ })
+  t.equal((await queue({ ...job, project: 'elsewhere' })).status, 404)
+  t.equal((await queue(job)).status, 404, 'nor one without a project')
+  t.equal((await queue({ ...job, kind: 'build' })).status, 201, 'other jobs are no commands')
+  t.equal((await shell(open.url, 'elsewhere', { command: 'ls' })).status, 201)
+})
+
 t.test('a stream of a command of another project is a 404', async t => {
   const { app, url } = await startGateway(t)
   const command = await create(app, story)
@@ -202,4 +260,8 @@ function shell(url: string, project: string, body: object, role: 'viewer' | 'edi
     headers: { ...as(role), 'content-type': 'application/json' },
     body: JSON.stringify(body),
   })
+}
+
+function many(): Record<string, string> {
+  return Object.fromEntries(Array.from({ length: 101 }, (_, n) => [`A${n}`, '']))
 }

@@ -170,6 +170,7 @@ t.test('concurrent sweeps take each expired lease once, and none while paused', 
     new Leases({
       database: service.pool,
       logger: { info: silent, warn: silent, error: silent },
+      maxQueueAge: 0,
       paused: () => paused,
       onCommitted: streams => woken.push(streams.length),
     })

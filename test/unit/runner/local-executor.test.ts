@@ -10,7 +10,7 @@ import { isGone } from '../../harness/processes.js'
 import { until } from '../../harness/until.js'
 
 const GRACE_MS = 300
-const executor = new LocalExecutor(GRACE_MS)
+const executor = new LocalExecutor({ graceMs: GRACE_MS })
 
 interface Run {
   readonly outcome: Promise<Outcome>

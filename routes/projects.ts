@@ -1,0 +1,116 @@
+/** /projects: what admins declare about the commands of a project. The commands themselves are in routes/compat/projects.ts. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+import { JobProject } from '../src/jobs/job.js'
+import { NewProject, Project, ProjectChange } from '../src/jobs/project.js'
+import { NextCursor, pageQuery } from '../src/paging/page-query.js'
+
+const Params = Type.Object({ id: JobProject })
+const Query = Type.Object(
+  { ...pageQuery('Maximum number of projects on the page.') },
+  { additionalProperties: false },
+)
+const ProjectPage = Type.Object(
+  { projects: Type.Array(Project), next_cursor: NextCursor },
+  { description: 'A page of projects.' },
+)
+const Declared = Type.Object(Project.properties, {
+  description: 'Declared.',
+  headers: { location: Type.String({ description: 'The path of the project.' }) },
+})
+const Deleted = Type.Null({ description: 'Deleted.' })
+
+const tags = ['remote commands']
+const viewer = { access: 'viewer' } as const
+const admin = { access: 'admin' } as const
+
+const routes: FastifyPluginAsyncTypebox = async app => {
+  app.get(
+    '/projects',
+    {
+      config: viewer,
+      schema: {
+        tags,
+        operationId: 'listProjects',
+        summary: 'List the declared projects, newest first',
+        description:
+          'Only projects that are open to everybody, or of which you are a member; admins see all.',
+        querystring: Query,
+        response: { 200: ProjectPage },
+      },
+    },
+    request => app.projects.list(request.principal, request.query),
+  )
+
+  app.post(
+    '/projects',
+    {
+      config: admin,
+      schema: {
+        tags,
+        operationId: 'declareProject',
+        summary: 'Declare a project',
+        body: NewProject,
+        response: { 201: Declared },
+      },
+    },
+    async (request, reply) => {
+      const project = await app.projects.declare(request.auditOrigin, request.body)
+      const location = `${app.prefix}/projects/${encodeURIComponent(project.id)}`
+      return reply.code(201).header('location', location).send(project)
+    },
+  )
+
+  app.get(
+    '/projects/:id',
+    {
+      config: viewer,
+      schema: {
+        tags,
+        operationId: 'getProject',
+        summary: 'Get a project',
+        params: Params,
+        response: { 200: Project },
+      },
+    },
+    request => app.projects.get(request.principal, request.params.id),
+  )
+
+  app.patch(
+    '/projects/:id',
+    {
+      config: admin,
+      schema: {
+        tags,
+        operationId: 'changeProject',
+        summary: 'Change a project',
+        description: 'Applies to commands and streams that start afterwards.',
+        params: Params,
+        body: ProjectChange,
+        response: { 200: Project },
+      },
+    },
+    request => app.projects.change(request.auditOrigin, request.params.id, request.body),
+  )
+
+  app.delete(
+    '/projects/:id',
+    {
+      config: admin,
+      schema: {
+        tags,
+        operationId: 'deleteProject',
+        summary: 'Delete the declaration of a project',
+        description: 'Its commands stay, and are those of an undeclared project from then on.',
+        params: Params,
+        response: { 204: Deleted },
+      },
+    },
+    async (request, reply) => {
+      await app.projects.delete(request.auditOrigin, request.params.id)
+      return reply.code(204).send(null)
+    },
+  )
+}
+
+export default routes

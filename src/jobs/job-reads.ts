@@ -1,0 +1,104 @@
+/** The statements that read jobs for a caller: a list of them, and one with the head of its stream. */
+import type { Database } from '../database/pool.js'
+import type { WorkspaceClient } from '../database/workspace.js'
+import type { StreamId } from '../log/event.js'
+import { readSnapshot, type Snapshot } from '../log/feed-snapshot.js'
+import type { Head } from '../log/log.js'
+import { cutPage, formatPlace, type Place, parsePlace } from '../paging/page-cursor.js'
+import type { PageRequest } from '../paging/page-query.js'
+import { withoutValues } from './command-secrets.js'
+import { COMMAND_KIND, type Job, type JobStatus } from './job.js'
+import { type Caller, memberOf } from './project-rules.js'
+import { columnsOf, type JobRow, toJob } from './rows.js'
+
+/** The filters of a list of jobs; `undefined` does not filter. */
+export interface JobFilter {
+  readonly status?: JobStatus | undefined
+  readonly kind?: string | undefined
+  readonly project?: string | undefined
+}
+
+export interface JobPage {
+  readonly jobs: Job[]
+  /** Null on the last page. */
+  readonly next_cursor: string | null
+}
+
+/** @throws {Problem} 400 `invalid-cursor`. */
+export async function readJobPage(
+  database: Database,
+  caller: Caller,
+  { limit, cursor, ...filter }: PageRequest & JobFilter,
+): Promise<Snapshot<JobPage>> {
+  const { workspace } = caller
+  const after = cursor === undefined ? undefined : parsePlace('jobs', cursor)
+  return readSnapshot(database, workspace, async client => {
+    const found = await selectJobs(client, workspace, filter, after, limit + 1, memberOf(caller))
+    const { page, next_cursor } = cutPage(found, limit, ({ place }) => formatPlace('jobs', place))
+    return { jobs: page.map(({ job }) => withoutValues(job)), next_cursor }
+  })
+}
+
+/**
+ * The job, its stream and the head of its stream, from one snapshot.
+ * @param member a principal that does not see the commands of projects that it may not enter; null sees all.
+ */
+export async function selectJob(
+  database: WorkspaceClient,
+  workspace: string,
+  id: string,
+  member: string | null = null,
+): Promise<{ job: Job; stream: StreamId; head: Head } | undefined> {
+  const { rows } = await database.query<JobRow & Head & { stream: StreamId }>({
+    name: 'sluice-select-job',
+    text: `
+      select ${columnsOf('j')}, s.id as stream, coalesce(e."position", s.base_position) as "position",
+             coalesce(e.event_id, s.base_event_id) as "eventId"
+        from sluice.jobs j
+        join sluice.streams s on s.id = j.stream_id
+        left join lateral (
+               select e."position", e.event_id from sluice.events e
+                where e.stream_id = j.stream_id order by e."position" desc limit 1) e on true
+       where j.workspace = $1 and j.name = $2 and ${visibleTo('$3')}`,
+    values: [workspace, id, member],
+  })
+  const snapshots = rows.map(({ position, eventId, stream, ...row }) => {
+    return { job: toJob(row), stream, head: { position, eventId } }
+  })
+  return snapshots[0]
+}
+
+/** Newest first. @param member as in `selectJob`. */
+export async function selectJobs(
+  database: WorkspaceClient,
+  workspace: string,
+  { status, kind, project }: JobFilter,
+  after: Place | undefined,
+  limit: number,
+  member: string | null = null,
+): Promise<{ job: Job; place: Place }[]> {
+  const { rows } = await database.query<JobRow & { at: number; key: string }>({
+    name: 'sluice-select-jobs',
+    text: `
+      select ${columnsOf('j')}, (extract(epoch from j.created_at) * 1000000)::bigint as at, j.id as key
+        from sluice.jobs j
+       where j.workspace = $1
+         and ($2::text is null or j.status = $2) and ($3::text is null or j.kind = $3)
+         and ($4::text is null or j.project = $4)
+         and ($5::bigint is null
+              or (j.created_at, j.id) < (timestamptz 'epoch' + $5::bigint * interval '1 microsecond', $6::uuid))
+         and ${visibleTo('$8')}
+       order by j.created_at desc, j.id desc
+       limit $7`,
+    values: [workspace, status, kind, project, after?.at, after?.id, limit, member],
+  })
+  return rows.map(({ at, key, ...row }) => ({ job: toJob(row), place: { at, id: key } }))
+}
+
+/** The condition that the member may see the job `j`: it is no command, or not one of a project that it may not enter. */
+function visibleTo(member: string): string {
+  // A scalar subquery is never planned as a join, which would scan all projects.
+  return `(${member}::text is null or j.kind <> '${COMMAND_KIND}' or (
+           select p.members = '{}' or ${member} = any (p.members) from sluice.projects p
+            where p.workspace = j.workspace and p.id = j.project) is not false)`
+}

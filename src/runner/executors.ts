@@ -1,0 +1,63 @@
+/**
+ * Where a runner runs commands. `local`, a shell on this machine, runs all commands whose project names no executor. Further
+ * executors are programs of the operator, which start the command elsewhere, such as in a container:
+ *
+ *   PROGRAM IMAGE COMMAND
+ *
+ * A program runs in the runner's directory, with the runner's variables; those of the command it gets under names with a prefix.
+ * Otherwise an editor could set variables that change the program itself, such as PATH or DOCKER_HOST.
+ */
+import type { Execution, Executor } from './executor.js'
+import { LocalExecutor } from './local-executor.js'
+
+const LOCAL = 'local'
+const PREFIX = 'SLUICE_ENV_'
+
+/** What a project says about the place of its commands; older gateways say nothing. */
+export interface Place {
+  readonly executor?: string | null
+  readonly image?: string | null
+}
+
+export class Executors {
+  readonly #programs: ReadonlyMap<string, string>
+
+  /** @param programs paths by the names of executors. One of the name `local` replaces the shell. */
+  constructor(programs: ReadonlyMap<string, string> = new Map()) {
+    this.#programs = programs
+  }
+
+  /** @throws {Error} if this runner cannot run commands there. */
+  at({ executor, image }: Place): Executor {
+    const name = executor ?? LOCAL
+    const program = this.#programs.get(name)
+    if (image?.startsWith('-'))
+      throw new Error(`The image ${image} would be an option of a program. Change the project.`)
+    if (program !== undefined) return by(program, image ?? '')
+    if (name !== LOCAL) {
+      throw new Error(
+        `The project names the executor ${name}, which this runner does not have. Start a runner with --executor ` +
+          `${name}=PROGRAM, or change the project.`,
+      )
+    }
+    if (typeof image === 'string') {
+      throw new Error(
+        `The project names the image ${image}, but the executor ${LOCAL} of this runner uses none. Name another executor in ` +
+          'the project, or remove the image.',
+      )
+    }
+    return new LocalExecutor()
+  }
+}
+
+function by(program: string, image: string): Executor {
+  const executor = new LocalExecutor({ argumentsOf: command => [program, image, command] })
+  return {
+    run: (command, { variables = {}, ...execution }: Execution) =>
+      executor.run(command, { ...execution, variables: prefixed(variables) }),
+  }
+}
+
+function prefixed(variables: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(variables).map(([name, value]) => [PREFIX + name, value]))
+}
