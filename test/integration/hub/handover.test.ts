@@ -126,30 +126,22 @@ t.test(
   'while a delivery takes long, events are kept without a read, and those of other processes are read',
   async t => {
     const { log, tailer, stream, reads } = await start(t)
-    let done = () => {}
-    stream.pause = () =>
-      new Promise(resolve => {
-        done = resolve
-      })
+    const first = holdNextDelivery(stream)
     tailer.take([log.change(0, [EVENT])])
-    stream.pause = undefined
 
     for (let n = 0; n < 10; n += 1) tailer.take([log.change(0, [EVENT])])
     t.equal(stream.received.length, 1)
-    done()
+    first()
     await until('those that were kept', () => stream.received.length === 11)
     t.equal(reads(), 0)
 
-    stream.pause = () =>
-      new Promise(resolve => {
-        done = resolve
-      })
+    const second = holdNextDelivery(stream)
     tailer.take([log.change(0, [EVENT])])
-    stream.pause = undefined
+    await until('the next delivery', () => stream.busy)
     const [own] = [log.change(0, [EVENT]), log.change(0, [EVENT])]
     tailer.wake([STREAM])
     tailer.take([own])
-    done()
+    second()
     await until('all of them', () => stream.received.length === 14)
     t.strictSame(stream.wrong, [])
   },
@@ -160,13 +152,9 @@ t.test('events beyond the limits of one delivery, and beyond those of a pause, a
   tailer.take([log.change(0, Array(600).fill(EVENT))])
   await until('many at once', () => stream.received.length === 600)
 
-  let done = () => {}
-  stream.pause = () =>
-    new Promise(resolve => {
-      done = resolve
-    })
+  const done = holdNextDelivery(stream)
   tailer.take([log.change(0, [EVENT])])
-  stream.pause = undefined
+  await until('the next delivery', () => stream.busy)
   for (let n = 0; n < 40; n += 1) tailer.take([log.change(0, Array(20).fill(EVENT))])
   done()
 
@@ -250,6 +238,18 @@ async function start(t: Test, random = randomFrom(1)) {
       return { asked: isAsked, answer: () => answer() }
     },
   }
+}
+
+/** Makes the next delivery last until the returned function is called. */
+function holdNextDelivery(stream: ReturnType<typeof recorder>): () => void {
+  let done = () => {}
+  stream.pause = () => {
+    stream.pause = undefined
+    return new Promise(resolve => {
+      done = resolve
+    })
+  }
+  return () => done()
 }
 
 /** A stream that checks that each event continues its head by identity. */
