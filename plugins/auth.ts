@@ -6,7 +6,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { assertNotExpired } from '../src/auth/credential-end.js'
-import { type Credentials, carriesCredentials, takeCredentials } from '../src/auth/credentials.js'
+import {
+  type CredentialSources,
+  type Credentials,
+  carriesCredentials,
+  takeCredentials,
+} from '../src/auth/credentials.js'
 import { allows, type Principal, ROLES } from '../src/auth/principal.js'
 import { challenge, keyInvalid, roleTooLow, ticketInvalid, tokenInvalid } from '../src/auth/refusals.js'
 import { isSameOrigin, type OriginHeaders } from '../src/auth/same-origin.js'
@@ -20,7 +25,7 @@ export interface AuthOptions {
    */
   readonly authenticate?: ((request: FastifyRequest) => Promise<Principal>) | undefined
   /** The principal that the JWT in `request.credentials` proves; default: no token is valid. */
-  readonly principalOfToken?: ((request: FastifyRequest) => Promise<Principal>) | undefined
+  readonly principalOfToken?: ((request: FastifyRequest) => Principal | Promise<Principal>) | undefined
   /** Whether stream routes accept `?token=`. */
   readonly queryToken: boolean
   /** The name of the cookie whose value is a token or an API key, on stream routes, for pages of the same origin. Default: none. */
@@ -49,9 +54,9 @@ export interface AuthOptions {
     | undefined
   /**
    * Throws a Problem if the credentials have been revoked since they were issued; default: none are. Called for each
-   * request, because verified credentials are cached.
+   * request, because verified credentials are cached. A promise is awaited.
    */
-  readonly assertNotRevoked?: ((principal: Principal) => Promise<void>) | undefined
+  readonly assertNotRevoked?: ((principal: Principal) => Promise<void> | undefined) | undefined
 }
 
 export default fp<AuthOptions>(
@@ -71,17 +76,25 @@ export default fp<AuthOptions>(
       throw new Error(`${method} ${url} must declare config.access: 'public', or one of ${ROLES.join(', ')}.`)
     })
 
-    app.addHook('onRequest', async (request, reply) => {
-      const { url, config } = request.routeOptions
-      const access: Access | undefined = config.access
-      if (access === 'public' || request.is404) return
+    app.addHook('onRequest', (request, reply, done) => {
+      const access: Access | undefined = request.routeOptions.config.access
+      if (access === 'public' || request.is404) done()
+      else admit(request, reply, access).then(() => done(), done)
+    })
+
+    async function admit(
+      request: FastifyRequest,
+      reply: FastifyReply,
+      access: Exclude<Access, 'public'> | undefined,
+    ): Promise<void> {
       try {
+        // Most tokens are cached and all revocations are in memory: for these, no promise is made.
         const caller = await callerOf(request, reply)
         // A revoked caller counts as unauthenticated, so its requests are charged to the IP address's rate limit.
         await assertNotRevoked(caller)
         request.caller = caller
         // The check at boot cannot see routes that were registered before this plugin, so such a route stays closed.
-        if (access === undefined) throw new Error(`${url} declares no config.access`)
+        if (access === undefined) throw new Error(`${request.routeOptions.url} declares no config.access`)
         const needed = [access].flat()
         if (!allows(caller.role, needed)) throw roleTooLow(caller.role, needed)
       } catch (error) {
@@ -92,20 +105,25 @@ export default fp<AuthOptions>(
       } finally {
         request.credentials = undefined
       }
-    })
+    }
+
     // A body may take half a minute to arrive. If the credentials end meanwhile, the request must not change anything.
-    app.addHook('preHandler', async ({ caller }, reply) => {
-      if (!caller) return
+    app.addHook('preHandler', ({ caller }, reply, done) => {
+      if (caller) confirm(caller, reply).then(() => done(), done)
+      else done()
+    })
+
+    async function confirm(caller: Principal, reply: FastifyReply): Promise<void> {
       try {
         await assertNotRevoked(caller)
         assertNotExpired(caller, Date.now())
       } catch (error) {
         throw challenged(reply, error)
       }
-    })
+    }
 
     /** Authenticates a request by its one credential in a header or the query, or else by the cookie of the stream that it opens. */
-    async function callerOf(request: FastifyRequest, reply: FastifyReply): Promise<Principal> {
+    function callerOf(request: FastifyRequest, reply: FastifyReply): Principal | Promise<Principal> {
       const isStream = request.routeOptions.config.stream !== undefined
       const sources = {
         rawHeaders: request.raw.rawHeaders,
@@ -114,24 +132,31 @@ export default fp<AuthOptions>(
         queryTicket: isStream,
         cookie: isStream && isReading(request) && isSameOrigin(originOf(request)) ? cookie : undefined,
       }
-      if (!carriesCredentials(sources)) {
-        const follower = await principalOfStreamCookie(request, reply)
-        if (follower) return follower
-      }
-      if (authenticate && !(isStream && hasTicket(request))) return await authenticate(request)
+      if (carriesCredentials(sources)) return byCredentials(request, reply, sources)
+      return principalOfStreamCookie(request, reply).then(
+        follower => follower ?? byCredentials(request, reply, sources),
+      )
+    }
+
+    function byCredentials(
+      request: FastifyRequest,
+      reply: FastifyReply,
+      sources: CredentialSources,
+    ): Principal | Promise<Principal> {
+      if (authenticate && !(sources.queryTicket && hasTicket(request))) return authenticate(request)
       const credentials = takeCredentials(sources)
       request.credentials = credentials
       switch (credentials.kind) {
         case 'token':
-          return await principalOfToken(request)
+          return principalOfToken(request)
         case 'key':
-          return await principalOfKey(credentials.text, request.believedAddress, () =>
+          return principalOfKey(credentials.text, request.believedAddress, () =>
             app.assertMayFail(request, reply),
           )
         case 'ticket':
           // Every ticket costs a look-up in the database.
           app.assertMayFail(request, reply)
-          return await principalOfTicket(credentials.text, reply, request.believedAddress)
+          return principalOfTicket(credentials.text, reply, request.believedAddress)
       }
     }
   },
@@ -162,7 +187,7 @@ async function noKeys(): Promise<never> {
   throw keyInvalid()
 }
 
-async function noRevocations(): Promise<void> {}
+function noRevocations(): undefined {}
 
 async function noStreamCookies(): Promise<undefined> {}
 

@@ -23,7 +23,7 @@ declare module 'fastify' {
   }
   interface FastifyInstance {
     /** The principal that the token in `request.credentials` proves. @throws {Problem} 401; 503 while the keys cannot be fetched. */
-    verifyToken(request: FastifyRequest): Promise<Principal>
+    verifyToken(request: FastifyRequest): Principal | Promise<Principal>
     /** Signs a token for `principal` that is valid for `lifetimeSeconds`. Throws unless the key is a secret. */
     signToken(principal: Pick<Principal, 'id' | 'workspace' | 'role'>, lifetimeSeconds: number): string
   }
@@ -62,13 +62,14 @@ export default fp<TokensOptions>(
     })
 
     const verified = keys.kind === 'set' ? undefined : new VerifiedTokens()
-    app.decorate('verifyToken', async request => {
-      const token = request.credentials?.text ?? ''
-      const known = verified?.find(token)
-      if (known) return known
+    const verify = async (request: FastifyRequest, token: string): Promise<Principal> => {
       const principal = principalOf(await verifiedClaims(request, keys), claims)
       verified?.add(token, principal)
       return principal
+    }
+    app.decorate('verifyToken', request => {
+      const token = request.credentials?.text ?? ''
+      return verified?.find(token) ?? verify(request, token)
     })
 
     app.decorate('signToken', ({ id, workspace, role }, lifetimeSeconds) => {

@@ -61,12 +61,14 @@ export class Guard {
   }
 
   /**
-   * Must be awaited for every request, however its credentials were verified.
+   * Must be called for every request, however its credentials were verified. It decides at once; only until the revocations
+   * have been read for the first time it returns a promise, which must be awaited.
    * @throws {Problem} 401 `token-revoked`, `key-revoked`; 503 `database-unavailable` before the first read of the revocations.
    */
-  async assertNotRevoked(principal: Principal): Promise<void> {
-    if (!this.#revocations) await withinDeadline(this.#loaded, FIRST_LOAD_MS)
+  assertNotRevoked(principal: Principal): Promise<void> | undefined {
+    if (!this.#revocations) return this.#assertOnceLoaded(principal)
     this.current(principal)
+    return undefined
   }
 
   /**
@@ -177,6 +179,11 @@ export class Guard {
   /** Applies newer credentials to an open stream of this process, unless they have been revoked meanwhile. */
   renew(connection: string, principal: Principal): void {
     if (!this.#concerns(principal)) this.#options.streams.renew(connection, this.#endingWithKey(principal))
+  }
+
+  async #assertOnceLoaded(principal: Principal): Promise<void> {
+    await withinDeadline(this.#loaded, FIRST_LOAD_MS)
+    this.current(principal)
   }
 
   async #read(): Promise<void> {
