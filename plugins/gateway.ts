@@ -96,7 +96,7 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
     windowMs: internals.rateWindowMs,
   })
   await app.register(bus, { bus: settings.bus })
-  await app.register(tailer, { source })
+  await app.register(tailer, { source, pacing: config.PACING })
   await app.register(descriptors, {
     maxStreams: config.MAX_STREAMS,
     outgoing: config.DATABASE_POOL + OTHER_DATABASE_CONNECTIONS,

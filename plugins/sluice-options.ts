@@ -159,6 +159,11 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
    * `declared` refuses commands in projects that no admin has declared. `open` lets them wait for a runner. Default `open`.
    */
   readonly projects?: 'open' | 'declared' | undefined
+  /**
+   * What a busy stream saves. `latency` (default) pauses it between deliveries only while the process has no idle time, for
+   * 25 ms at most; `cpu` pauses it after each long delivery, for 75 ms at most, so that more events go out in one write.
+   */
+  readonly pacing?: 'latency' | 'cpu' | undefined
   /** Days for which events of open-ended streams are kept. A client that returns later gets `reset`. 0 = forever. Default 30. */
   readonly retentionDays?: number | undefined
   /** Days for which a job and its events are kept after its end. 0 = forever. Default 7. */

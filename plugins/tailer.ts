@@ -3,8 +3,10 @@
  * calls after COMMIT.
  */
 import fp from 'fastify-plugin'
+import type { Config } from '../src/config/config.js'
 import type { PoolSource } from '../src/database/pool-source.js'
 import { openTail } from '../src/hub/log-readers.js'
+import { PauseRule } from '../src/hub/scheduling/pause-rule.js'
 import { Tailer } from '../src/hub/tailer.js'
 import type { Committed } from '../src/log/committed.js'
 import type { StreamId } from '../src/log/event.js'
@@ -19,11 +21,17 @@ declare module 'fastify' {
   }
 }
 
-export default fp<{ readonly source: PoolSource }>(
-  async (app, { source }) => {
+export interface TailerOptions {
+  readonly source: PoolSource
+  /** What a busy stream saves. */
+  readonly pacing: Config['PACING']
+}
+
+export default fp<TailerOptions>(
+  async (app, { source, pacing }) => {
     const { bus, log: logger } = app
     const tail = openTail(source, logger, () => tailer.wake('all'))
-    const tailer: Tailer = new Tailer({ database: tail, bus, logger })
+    const tailer: Tailer = new Tailer({ database: tail, bus, logger, pauseRule: new PauseRule(pacing) })
     app.decorate('tailer', tailer)
     app.decorate('wake', (streams: readonly StreamId[]) => {
       tailer.wake(streams)

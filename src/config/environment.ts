@@ -226,6 +226,10 @@ export const Environment = Type.Object({
       'Seconds after which the gateway ends a stream, ± 10 %; the client reconnects and resumes. Streams of jobs are ' +
       'exempt. 0 = never.',
   }),
+  PACING: Type.Enum(['latency', 'cpu'], {
+    default: 'latency',
+    description: 'What a busy stream saves. `cpu` joins the events of up to 75 ms in one write.',
+  }),
   RETENTION_DAYS: Type.Number({
     default: 30,
     minimum: 0,

@@ -137,6 +137,12 @@ export class HubStream implements TailedStream {
     return this.#fanOutGroups.size
   }
 
+  get liveClients(): number {
+    let clients = 0
+    for (const { members } of this.#fanOutGroups.values()) clients += members.size
+    return clients
+  }
+
   /** Ends every wait for more events. */
   end(): void {
     this.ending = true

@@ -117,6 +117,7 @@ export class SystemStream {
     const stream = {
       id,
       head,
+      liveClients: 0,
       receive: (events: readonly StoredEvent[]) => {
         const last = events.at(-1)
         if (!last) return

@@ -9,6 +9,8 @@ export interface TailedStream {
   readonly id: StreamId
   /** The last event received. Must be another object after each change. */
   readonly head: Head
+  /** Number of clients that get each new event. */
+  readonly liveClients: number
   /**
    * Takes the events after the head, at least one, in the order of their positions, and must move the head at once. The
    * tailer hands over no more until the returned promise, if any, has settled.

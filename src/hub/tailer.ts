@@ -29,7 +29,8 @@ import { elapsed } from '../process/deadline.js'
 import { follows, isSmall, KeptEvents } from './kept-events.js'
 import { LogPoll } from './log-poll.js'
 import { Pacing } from './scheduling/pacing.js'
-import { BYTES_PER_STREAM, EVENTS_PER_STREAM, mayBeCut } from './tail-page.js'
+import type { PauseRule } from './scheduling/pause-rule.js'
+import { BYTES_PER_STREAM, deliveryOf, EVENTS_PER_STREAM, mayBeCut } from './tail-page.js'
 import { knows, type TailedStream } from './tailed-stream.js'
 
 const RETRY_MS = { minMs: 50, maxMs: 1_000 }
@@ -38,11 +39,13 @@ export interface TailerOptions {
   readonly database: Database
   readonly bus: Pick<Bus, 'status'>
   readonly logger: Logger
+  /** The length of pauses; default: that of `latency`. */
+  readonly pauseRule?: Pick<PauseRule, 'pauseAfter'>
 }
 
 export class Tailer {
   /** Paces all deliveries of the process. */
-  readonly pacing = new Pacing(id => this.#resume(id))
+  readonly pacing: Pacing
   readonly #options: TailerOptions
   readonly #streams = new Map<StreamId, TailedStream>()
   readonly #closing = new AbortController()
@@ -58,6 +61,7 @@ export class Tailer {
 
   constructor(options: TailerOptions) {
     this.#options = options
+    this.pacing = new Pacing(id => this.#resume(id), options.pauseRule)
     this.poll = new LogPoll({ ...options, poll: () => this.wake('all') })
   }
 
@@ -165,12 +169,9 @@ export class Tailer {
   }
 
   #failed(error: unknown): void {
-    if (this.#failingSince === undefined) {
-      this.#options.logger[levelOf(error)](
-        { err: error },
-        'The log cannot be read; trying again until it can.',
-      )
-    }
+    const { logger } = this.#options
+    if (this.#failingSince === undefined)
+      logger[levelOf(error)]({ err: error }, 'The log cannot be read; trying again until it can.')
     this.#failingSince ??= Date.now()
   }
 
@@ -222,7 +223,7 @@ export class Tailer {
   }
 
   #hand(stream: TailedStream, events: readonly StoredEvent[], isBehind: boolean): void {
-    const delivering = this.pacing.deliver(stream.id, isBehind, () => stream.receive(events))
+    const delivering = this.pacing.deliver(deliveryOf(stream, events, isBehind), () => stream.receive(events))
     // The other streams do not wait for it.
     delivering?.catch(error => this.#failed(error))
     // The stream was woken while it was being read.
@@ -238,12 +239,10 @@ export class Tailer {
   async #restart(stream: TailedStream): Promise<void> {
     const { head } = stream
     const seen = head.position
-    const bounds = await readBounds(this.#options.database, stream.id)
+    const { database, logger } = this.#options
+    const bounds = await readBounds(database, stream.id)
     if (this.#streams.get(stream.id) !== stream || stream.head !== head) return
-    this.#options.logger.warn(
-      { stream: stream.id, seen, bounds },
-      'The log does not continue at the head of a stream.',
-    )
+    logger.warn({ stream: stream.id, seen, bounds }, 'The log does not continue at the head of a stream.')
     if (bounds) stream.restart(bounds.base.position > seen ? 'retention' : 'history-lost', bounds)
     else stream.onDeleted()
   }

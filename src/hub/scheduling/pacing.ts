@@ -1,23 +1,27 @@
 /**
  * Decides when a stream is delivered, for how long, and when others get a turn (I5). The tailer and the hub only ask it.
  *
- * - **Pauses.** A stream whose delivery took long is not read again for three times as long, so however many events and
- *   clients it has, it takes at most a quarter of the event loop. What is appended meanwhile goes to each client in one
- *   write. The first event after a pause never waits, and a stream that is behind is not paused, or it would fall behind
- *   further.
+ * - **Pauses.** After a delivery a stream may be paused: it is not read again for as long as pause-rule.ts says. What is
+ *   appended meanwhile goes to each client in one write. The first event after a pause never waits, and a stream that is
+ *   behind is not paused, or it would fall behind further. So a stream is free, held while its delivery goes on, or paused.
+ *   If it is to be read while it is held or paused, it is woken when it is free again.
  * - **Slices.** A delivery that is not done after 5 ms continues in later turns of the event loop (fair-scheduler.ts); its
  *   stream gets nothing new until it is done. The tailer, too, yields after 5 ms of short deliveries.
  * - **Turns.** Catching-up subscribers ask for a turn before each payload, and share one slice a turn.
  */
 import type { StreamId } from '../../log/event.js'
 import { FairScheduler, Slice } from './fair-scheduler.js'
+import { PauseRule } from './pause-rule.js'
 
-/** A pause lasts this many times as long as the delivery before it. */
-const PAUSE_PER_DELIVERY = 3
-/** With the delivery to 2,000 clients, an event is then late by a tenth of a second at most, too little to notice. */
-const LONGEST_PAUSE_MS = 75
-/** Timers have no finer resolution. */
-const SHORTEST_PAUSE_MS = 1
+export interface Delivery {
+  readonly id: StreamId
+  /** The number of clients that get the events. */
+  readonly clients: number
+  /** In the data of all events together. */
+  readonly characters: number
+  /** Whether the log already has more for the stream, which is then not paused. */
+  readonly isBehind: boolean
+}
 
 /** A delivery under way, or the pause after it, which has the timer. */
 interface Pause {
@@ -29,15 +33,18 @@ export class Pacing {
   readonly #scheduler = new FairScheduler()
   readonly #pauses = new Map<StreamId, Pause>()
   readonly #wake: (id: StreamId) => void
-  readonly #now: () => number
+  readonly #rule: Pick<PauseRule, 'pauseAfter'>
 
   /**
    * @param wake called when a postponed stream may be read again.
-   * @param now milliseconds on a clock that never goes back; default: the process's.
+   * @param rule the length of pauses; default: that of `latency`.
    */
-  constructor(wake: (id: StreamId) => void = () => {}, now = () => performance.now()) {
+  constructor(
+    wake: (id: StreamId) => void = () => {},
+    rule: Pick<PauseRule, 'pauseAfter'> = new PauseRule('latency'),
+  ) {
     this.#wake = wake
-    this.#now = now
+    this.#rule = rule
   }
 
   /** Whether the stream must not be read now; if so, it is woken as soon as it may be read. */
@@ -48,14 +55,13 @@ export class Pacing {
   }
 
   /**
-   * Delivers to a stream, and then pauses it in proportion to the time that the delivery took.
-   * @param isBehind whether the log already has more for the stream, which is then not paused.
+   * Delivers to a stream, and then pauses it if the rule says so.
    * @returns the result of `deliver`: a promise if the delivery continues in later turns.
    */
-  deliver(id: StreamId, isBehind: boolean, deliver: () => Promise<void> | void): Promise<void> | undefined {
-    const begun = this.#now()
+  deliver(delivery: Delivery, deliver: () => Promise<void> | void): Promise<void> | undefined {
+    const { id, clients, characters, isBehind } = delivery
     const delivering = deliver()
-    const pause = () => this.#pause(id, isBehind ? 0 : this.#now() - begun)
+    const pause = () => this.#pause(id, isBehind ? 0 : this.#rule.pauseAfter(clients, characters))
     if (delivering) {
       this.#hold(id)
       return delivering.finally(pause)
@@ -90,11 +96,10 @@ export class Pacing {
     this.#pauses.set(id, pause)
   }
 
-  #pause(id: StreamId, deliveryMs: number): void {
+  #pause(id: StreamId, ms: number): void {
     const pause = this.#pauses.get(id) ?? { woken: false }
     clearTimeout(pause.timer)
-    const ms = Math.min(deliveryMs * PAUSE_PER_DELIVERY, LONGEST_PAUSE_MS)
-    if (ms < SHORTEST_PAUSE_MS) {
+    if (ms === 0) {
       this.#resume(id, pause)
       return
     }

@@ -257,6 +257,7 @@ async function follow(pool: Database, tailer: Tailer, name: string) {
   const stream = {
     id,
     head: await readHead(pool, id),
+    liveClients: 0,
     events: 0,
     bytes: 0,
     heard: () => {},

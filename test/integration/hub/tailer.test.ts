@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import type { BusStatus } from '../../../src/bus/bus.js'
 import { createPool, type Database, inTransaction } from '../../../src/database/pool.js'
 import type { TailedStream } from '../../../src/hub/tailed-stream.js'
-import { Tailer } from '../../../src/hub/tailer.js'
+import { Tailer, type TailerOptions } from '../../../src/hub/tailer.js'
 import type { Position, StoredEvent, StreamId } from '../../../src/log/event.js'
 import { type Bounds, readHead } from '../../../src/log/log.js'
 import { createDatabase } from '../../harness/database.js'
@@ -12,6 +12,8 @@ import { until } from '../../harness/until.js'
 
 /** Shorter than the time between polls while the bus listens. */
 const SOON_MS = 3_000
+const A_DAY_MS = 86_400_000
+const LIVE_CLIENTS = 3
 
 t.test('a burst arrives complete and in order, however often the tailer is woken', async t => {
   const { pool, tailer } = await start(t)
@@ -101,36 +103,65 @@ t.test('one read is in flight at a time, and all wakes meanwhile share the next 
   t.equal(reads, 2)
 })
 
-t.test('a stream whose delivery takes long is paused between deliveries, and misses nothing', async t => {
-  const TURN_MS = 10
-  const { pool, tailer } = await start(t, { status: 'listening' })
+t.test('a stream that is paused after each delivery misses nothing', async t => {
+  const deliveries: { clients: number; characters: number }[] = []
+  const pauseRule = {
+    pauseAfter(clients: number, characters: number) {
+      deliveries.push({ clients, characters })
+      return 1
+    },
+  }
+  const { pool, tailer } = await start(t, { status: 'listening', pauseRule })
   const stream = await follow(pool, tailer)
-  const turns = busy(stream, TURN_MS)
 
-  let stored = 0
-  while (turns.length < 4) {
-    await appendEvents(pool, 1)
-    stored += 1
+  for (let n = 0; n < 20; n += 1) {
+    await appendEvents(pool, 2)
     tailer.wake([stream.id])
   }
 
-  await until('all of them', () => stream.events.length === stored)
-  t.strictSame(positions(stream), range(1, stored))
-  t.ok(Math.min(...pauses(turns)) > 2 * TURN_MS)
+  await until('all of them', () => stream.events.length === 40)
+  t.strictSame(positions(stream), range(1, 40))
+  t.ok(deliveries.every(({ clients }) => clients === LIVE_CLIENTS))
+  t.equal(
+    deliveries.reduce((sum, { characters }) => sum + characters, 0),
+    stream.events.reduce((sum, { data }) => sum + data.length, 0),
+  )
+})
+
+t.test('a stream is not read while it is paused, and another is', async t => {
+  const pauseRule = { pauseAfter: () => A_DAY_MS }
+  const { pool, tailer } = await start(t, { status: 'listening', pauseRule })
+  const paused = await follow(pool, tailer)
+  const free = await follow(pool, tailer, undefined, 'other')
+
+  await appendEvents(pool, 1)
+  tailer.wake([paused.id])
+  await until('the first event', () => paused.events.length === 1)
+  await appendEvents(pool, 1)
+  await pool.query(`select sluice.publish('acme', 'other', 'thing.made', '{}')`)
+  tailer.wake([paused.id])
+  tailer.wake([free.id])
+
+  await until('the event of the other', () => free.events.length === 1)
+  t.equal(paused.events.length, 1)
 })
 
 t.test('a stream that is far behind is not paused', async t => {
-  const TURN_MS = 30
-  const { pool, tailer } = await start(t, { status: 'listening' })
+  const pausedAt: number[] = []
+  const pauseRule = {
+    pauseAfter: () => {
+      pausedAt.push(stream.events.length)
+      return 0
+    },
+  }
+  const { pool, tailer } = await start(t, { status: 'listening', pauseRule })
   const stream = await follow(pool, tailer)
-  const turns = busy(stream, TURN_MS)
 
   await appendEvents(pool, 5_000)
   tailer.wake([stream.id])
 
   await until('all of them', () => stream.events.length === 5_000)
-  t.equal(turns.length, 10)
-  t.ok(Math.min(...pauses(turns)) < 2 * TURN_MS)
+  t.strictSame(pausedAt, [5_000], 'the last page is the only one that was not full')
 })
 
 t.test('the tailer retries until the database is back, and reports since when it fails', async t => {
@@ -280,15 +311,21 @@ interface StartOptions {
   /** An existing database, with the URL that the tailer uses. */
   readonly database?: Database
   readonly url?: string
+  readonly pauseRule?: TailerOptions['pauseRule']
 }
 
-async function start(t: Test, { status = 'off', see, database, url }: StartOptions = {}) {
+async function start(t: Test, { status = 'off', see, database, url, pauseRule }: StartOptions = {}) {
   const own = database ? undefined : await createDatabase(t)
   const pool = database ?? own?.pool
   if (!pool) throw new Error('There is no database.')
   const readers = createPool(url ?? own?.url ?? '', { max: 2, name: 'read', onError: () => {} })
   const bus: { status: BusStatus } = { status }
-  const tailer = new Tailer({ database: see ? observed(readers, see) : readers, bus, logger: silent })
+  const tailer = new Tailer({
+    database: see ? observed(readers, see) : readers,
+    bus,
+    logger: silent,
+    ...(pauseRule && { pauseRule }),
+  })
   tailer.start()
   t.teardown(async () => {
     await tailer.close()
@@ -304,6 +341,7 @@ async function follow(pool: Database, tailer: Tailer, given?: StreamId, name = '
   const stream = {
     id,
     head: await readHead(pool, id),
+    liveClients: LIVE_CLIENTS,
     events: [] as StoredEvent[],
     restarts: [] as { why: string; bounds: Bounds }[],
     deleted: 0,
@@ -321,28 +359,6 @@ async function follow(pool: Database, tailer: Tailer, given?: StreamId, name = '
   }
   tailer.follow(stream satisfies TailedStream)
   return stream
-}
-
-interface Turn {
-  readonly begin: number
-  readonly end: number
-}
-
-/** Makes each delivery take long, and records when it was. */
-function busy(stream: Pick<TailedStream, 'receive'>, turnMs: number): Turn[] {
-  const { receive } = stream
-  const turns: Turn[] = []
-  stream.receive = events => {
-    const begin = performance.now()
-    void receive(events)
-    while (performance.now() < begin + turnMs);
-    turns.push({ begin, end: performance.now() })
-  }
-  return turns
-}
-
-function pauses(turns: readonly Turn[]): number[] {
-  return turns.slice(1).map(({ begin }, index) => begin - (turns[index]?.end ?? 0))
 }
 
 function positions({ events }: { events: readonly StoredEvent[] }): Position[] {
