@@ -12,7 +12,7 @@
 import { LRUCache } from 'lru-cache'
 import limit from 'p-limit'
 import type { Database } from '../database/pool.js'
-import type { Position } from '../log/event.js'
+import { MAX_DATA_BYTES, type Position } from '../log/event.js'
 import { readFilteredPage } from '../log/filtered-page.js'
 import { hasAll } from '../log/history.js'
 import { readPage } from '../log/log.js'
@@ -24,6 +24,8 @@ import { PageFrames } from './page-frames.js'
 
 const PAGE_EVENTS = 256
 const PAGE_BYTES = 1024 * 1024
+/** A page of this size may have been cut by its bytes. Its size in memory counts the data twice. */
+const CUT_BYTES = 2 * (PAGE_BYTES - MAX_DATA_BYTES)
 const CACHE_BYTES = 32 * 1024 * 1024
 const READERS = 4
 /** Positions that a filtered page covers; reading them takes the database 3 to 10 ms. */
@@ -54,9 +56,14 @@ export class Pages {
    */
   async after(stream: HubStream, cursor: Cursor): Promise<readonly EventFrames[]> {
     const page = await this.#aligned(stream, cursor.position)
-    const known = page.has(cursor) ? page.beyond(cursor.position) : []
+    const known = continuing(page, cursor)
     if (known.length > 0) return known
-    // The page was cut by its bytes, was read before the event was committed, or belongs to another history.
+    // The page was cut by its bytes: the clients that have read it continue at the same place.
+    if (page.last && page.last.position <= cursor.position && cursor.position < stream.head.position) {
+      const next = continuing(await this.#page(stream, cursor.position), cursor)
+      if (next.length > 0) return next
+    }
+    // The page was read before the event was committed, or belongs to another history.
     const fresh = await this.#read(stream, cursor.position)
     if (!fresh.has(cursor)) return []
     if (page.has(cursor) === false) stream.verify()
@@ -109,14 +116,23 @@ export class Pages {
   }
 
   #aligned(stream: HubStream, position: Position): Promise<PageFrames> {
-    const start = (position - (position % PAGE_EVENTS)) as Position
+    return this.#page(stream, (position - (position % PAGE_EVENTS)) as Position)
+  }
+
+  #page(stream: HubStream, start: Position): Promise<PageFrames> {
     // A page beyond the head is not cached: the tailer detects losses by the head, and would miss a loss beyond it.
     const seen = stream.head.position
     return this.#shared(
       `${stream.history}:${start}`,
       () => this.#read(stream, start),
-      ({ frames, last }) =>
-        frames.length === PAGE_EVENTS && last?.position === start + PAGE_EVENTS && last.position <= seen,
+      page => {
+        const { last, frames } = page
+        if (last?.position !== start + frames.length) return false
+        // No more fits into it, so it can never change.
+        return frames.length === PAGE_EVENTS
+          ? last.position <= seen
+          : last.position < seen && page.bytes > CUT_BYTES
+      },
     )
   }
 
@@ -182,6 +198,11 @@ export class Pages {
       return new PageFrames(after, { anchor, events: covered })
     })
   }
+}
+
+/** The events of a page that continue the cursor. */
+function continuing(page: PageFrames, cursor: Cursor): readonly EventFrames[] {
+  return page.has(cursor) ? page.beyond(cursor.position) : []
 }
 
 /** Includes the key, because a client chooses how long its filter is. */

@@ -82,6 +82,29 @@ t.test('large events come in several pages, and none is skipped', async t => {
   )
 })
 
+t.test('large events come in several pages, each read once for all callers', async t => {
+  const { pages, pool, stream: early, reads } = await start(t, 1)
+  for (let n = 0; n < 4; n += 1) await appendEvents(pool, 3, `{"x":"${'x'.repeat(200_000)}"}`)
+  const stream = await open(pool, early.id)
+  const positions = async () => {
+    const found: number[] = []
+    while ((found.at(-1) ?? 0) < 13) {
+      const page = await pages.after(stream, after(found.at(-1) ?? 0))
+      found.push(...page.map(({ position }) => position))
+    }
+    return found
+  }
+
+  const found = await Promise.all(Array.from({ length: 20 }, positions))
+  const cost = reads()
+  found.push(await positions())
+
+  const all = Array.from({ length: 13 }, (_, index) => index + 1)
+  t.strictSame(found, Array(21).fill(all))
+  t.equal(cost, 3, 'a page of six and two of five')
+  t.equal(reads(), cost + 1, 'only the last page may still grow')
+})
+
 t.test('a read that began before a commit does not hide its events from later callers', async t => {
   let hold: (() => void) | undefined
   let held = false
