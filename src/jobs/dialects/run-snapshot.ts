@@ -3,16 +3,18 @@
  * later events together are exact: the job's state was read together with the position, and the log up to there no longer
  * changes.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Database } from '../../database/pool.js'
 import { inWorkspace } from '../../database/workspace.js'
 import { cursorId } from '../../hub/cursor.js'
 import type { Opening } from '../../hub/start.js'
 import type { Position, StoredEvent } from '../../log/event.js'
 import { checkOf } from '../../log/event-id.js'
-import { readNewest } from '../../log/newest.js'
+import { type Newest, readNewest } from '../../log/newest.js'
 import { isArtifactPath } from '../artifacts.js'
 import type { JobSnapshot } from '../jobs.js'
-import { type Artifact, MAX_ENTRIES, type Run, runOf } from './run-state.js'
+import { resultOf, textOf, updateOf } from './run-reports.js'
+import { type Artifact, MAX_ENTRIES, type Reported, type Run, runOf } from './run-state.js'
 import { LOG_TYPES, runSnapshot, UPDATE_TYPES } from './runs.js'
 
 const MAX_LOG_BYTES = 1024 * 1024
@@ -21,6 +23,8 @@ const MAX_UPDATES = 10_000
 const MAX_UPDATE_BYTES = 256 * 1024
 const MAX_ARTIFACTS = 1_000
 const MAX_ARTIFACT_BYTES = 256 * 1024
+/** Characters of data that are parsed before other work of the process has its turn. */
+const SLICE_LENGTH = 64 * 1024
 
 export interface RunSources {
   readonly database: Database
@@ -50,17 +54,39 @@ export async function readRun(
   { database, workspace, link }: RunSources,
   { job, stream, head }: JobSnapshot,
 ): Promise<Run> {
-  return inWorkspace(database, workspace, async client => {
+  const { logs, results, updates, artifacts } = await inWorkspace(database, workspace, async client => {
     const newest = (types: readonly string[], limit: number, maxBytes: number) =>
       readNewest(client, stream, types, head.position, limit, maxBytes)
-    const events = {
+    return {
       logs: await newest(LOG_TYPES, MAX_ENTRIES.logs, MAX_LOG_BYTES),
       results: await newest(['result'], MAX_ENTRIES.results, MAX_RESULT_BYTES),
       updates: await newest(UPDATE_TYPES, MAX_UPDATES, MAX_UPDATE_BYTES),
+      artifacts: link ? (await newest(['artifact'], MAX_ARTIFACTS, MAX_ARTIFACT_BYTES)).events : [],
     }
-    const artifacts = link ? (await newest(['artifact'], MAX_ARTIFACTS, MAX_ARTIFACT_BYTES)).events : []
-    return runOf(job, events, link ? artifactsIn(artifacts, link) : [])
   })
+  const reports = {
+    logs: await reportedIn(logs, ({ data }) => textOf(JSON.parse(data))),
+    results: await reportedIn(results, ({ data }) => resultOf(JSON.parse(data))),
+    updates: await reportedIn(updates, ({ type, data }) => updateOf(type, JSON.parse(data))),
+  }
+  return runOf(job, reports, link ? artifactsIn(artifacts, link) : [])
+}
+
+/** In slices of the event loop: to parse a mebibyte of many short members takes a tenth of a second. */
+async function reportedIn<Content>(
+  { events, truncated }: Newest,
+  contentOf: (event: StoredEvent) => Content,
+): Promise<Reported<Content>> {
+  const entries: { position: number; content: Content }[] = []
+  let length = 0
+  for (const event of events) {
+    entries.push({ position: event.position, content: contentOf(event) })
+    length += event.data.length
+    if (length < SLICE_LENGTH) continue
+    length = 0
+    await nextTurn()
+  }
+  return { entries, truncated }
 }
 
 /** A path outside the workspace's directory gets no link. Of several with one name the newest counts. */

@@ -1,8 +1,7 @@
 /** The whole state of a run: its own fields, the fields that its payload, its updates and its result give it, and its lists. */
 import Type, { type Static } from 'typebox'
-import type { Newest } from '../../log/newest.js'
 import { Job } from '../job.js'
-import { type Fields, fieldsOf, type Members, resultOf, textOf, updateOf } from './run-reports.js'
+import { type Fields, fieldsOf, type Members } from './run-reports.js'
 
 /** The most entries of each list. */
 export const MAX_ENTRIES = { logs: 5_000, results: 1_000 } as const
@@ -40,31 +39,27 @@ export const Run = Type.Object(
 )
 export type Run = Static<typeof Run>
 
-export interface RunEvents {
-  readonly logs: Newest
-  readonly results: Newest
-  readonly updates: Newest
+/** The content of reported events, in order. */
+export interface Reported<Content> {
+  readonly entries: readonly { readonly position: number; readonly content: Content }[]
+  /** Whether there are older ones. */
+  readonly truncated: boolean
 }
 
-/** Fields that the run has from a position of its stream on. */
-interface Told {
-  readonly position: number
-  readonly fields: Fields
+export interface RunReports {
+  readonly logs: Reported<string>
+  readonly results: Reported<Members>
+  readonly updates: Reported<Fields>
 }
 
 /** Linear in the number of fields. A later field replaces an earlier one of the same name, as at a client that merges updates. */
-export function runOf(job: Job, { logs, results, updates }: RunEvents, artifacts: Artifact[]): Run {
-  const told: Told[] = [
-    { position: 0, fields: fieldsOf(job.payload) },
-    ...updates.events.map(({ position, type, data }) => {
-      return { position, fields: updateOf(type, JSON.parse(data)) }
-    }),
-    { position: Number.POSITIVE_INFINITY, fields: fieldsOf(job.result ?? {}) },
+export function runOf(job: Job, { logs, results, updates }: RunReports, artifacts: Artifact[]): Run {
+  const told: RunReports['updates']['entries'] = [
+    { position: 0, content: fieldsOf(job.payload) },
+    ...updates.entries,
+    { position: Number.POSITIVE_INFINITY, content: fieldsOf(job.result ?? {}) },
   ]
-  const shown = {
-    results: listOf('results', told, results, resultOf),
-    logs: listOf('logs', told, logs, textOf),
-  }
+  const shown = { results: listOf('results', told, results), logs: listOf('logs', told, logs) }
   return {
     id: job.id,
     status: job.status,
@@ -77,7 +72,7 @@ export function runOf(job: Job, { logs, results, updates }: RunEvents, artifacts
     endedAt: job.ended_at,
     result: job.result,
     // Contains none of the fields that only the gateway sets.
-    ...Object.fromEntries(told.flatMap(({ fields }) => fields)),
+    ...Object.fromEntries(told.flatMap(({ content }) => content)),
     artifacts,
     ...(shown.logs.truncated && { logsTruncated: true }),
     ...(shown.results.truncated && { resultsTruncated: true }),
@@ -90,20 +85,16 @@ export function runOf(job: Job, { logs, results, updates }: RunEvents, artifacts
 /** The newest list that an update gave the run, continued by the events after it. */
 function listOf<Entry>(
   name: keyof typeof MAX_ENTRIES,
-  told: readonly Told[],
-  { events, truncated }: Newest,
-  entryOf: (data: Members) => Entry,
+  told: RunReports['updates']['entries'],
+  { entries: reported, truncated }: Reported<Entry>,
 ): { entries: Entry[]; truncated: boolean } {
-  const base = told.findLast(({ fields }) => fields.some(([given]) => given === name))
-  const given = base?.fields.find(([given]) => given === name)?.[1]
-  const later = events.filter(({ position }) => position > (base?.position ?? 0))
-  const entries = [
-    ...(Array.isArray(given) ? given : []),
-    ...later.map(({ data }) => entryOf(JSON.parse(data))),
-  ]
+  const base = told.findLast(({ content }) => content.some(([given]) => given === name))
+  const given = base?.content.find(([given]) => given === name)?.[1]
+  const later = reported.filter(({ position }) => position > (base?.position ?? 0))
+  const entries = [...(Array.isArray(given) ? given : []), ...later.map(({ content }) => content)]
   const max = MAX_ENTRIES[name]
   return {
     entries: entries.slice(-max),
-    truncated: entries.length > max || (truncated && later.length === events.length),
+    truncated: entries.length > max || (truncated && later.length === reported.length),
   }
 }
