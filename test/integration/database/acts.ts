@@ -167,6 +167,12 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
       await jobs.requeueJob(session, AUTHOR, id, 1)
       await jobEnds.finishJob(session, AUTHOR, id, NOBODY, 'cancelled', null)
     },
+    'a job with an id of its own, created by a request that is repeated': async () => {
+      const own = { ...NEW_JOB, id: `own-${randomUUID()}` }
+      const once = { key: randomUUID(), fingerprint: 'f' }
+      await jobs.createJob(session, AUTHOR, own, '{}', true, once)
+      await jobs.createJob(session, AUTHOR, own, '{}', true, once)
+    },
     'a job that is looked at': async () => {
       const { id } = await job(true)
       await inWorkspace(session, WORKSPACE, client => jobReads.selectJob(client, WORKSPACE, id))

@@ -36,6 +36,7 @@ const REQUESTS: Readonly<Record<string, readonly (readonly [does: Deed, body: ob
   ],
   '/api/jobs/:id/complete': [['end', {}]],
   '/api/jobs/:id/fail': [['end', {}]],
+  '/api/jobs/:id/abort': [['end', {}]],
   '/api/jobs/:id/release': [['lease', {}]],
   '/api/jobs/:id/heartbeat': [['lease', {}]],
   '/api/jobs/:id/cancel': [['cancel', {}]],
