@@ -15,14 +15,6 @@ comment on schema sluice is
 
 -- Names and values: functions in SQL ----------------------------------------------------------------------------
 
-CREATE OR REPLACE FUNCTION sluice.command_outcome(job sluice.jobs)
- RETURNS json
- LANGUAGE sql
- IMMUTABLE
-RETURN json_strip_nulls(json_build_object('job', (job).name, 'project', (job).project, 'status', (job).status, 'attempt', (job).attempt, 'exit_code', CASE WHEN ((json_typeof(((job).result -> 'exit_code'::text)) = 'number'::text) AND (octet_length(((job).result ->> 'exit_code'::text)) <= 16)) THEN ((job).result -> 'exit_code'::text) ELSE NULL::json END, 'signal', CASE WHEN (json_typeof(((job).result -> 'signal'::text)) = 'string'::text) THEN "left"(((job).result ->> 'signal'::text), 32) ELSE NULL::text END, 'reason', CASE WHEN (json_typeof(((job).result -> 'reason'::text)) = 'string'::text) THEN "left"(((job).result ->> 'reason'::text), 32) ELSE NULL::text END, 'timed_out', CASE WHEN (json_typeof(((job).result -> 'timed_out'::text)) = 'boolean'::text) THEN ((job).result -> 'timed_out'::text) ELSE NULL::json END));
-comment on function sluice.command_outcome is
-  'Internal. How a command ended, for the audit log: no text of the command or of its output.';
-
 CREATE OR REPLACE FUNCTION sluice.depth(data json)
  RETURNS integer
  LANGUAGE sql
@@ -529,7 +521,7 @@ alter table sluice.api_keys add constraint api_keys_replaced_by_fkey FOREIGN KEY
 alter table sluice.item_revisions add constraint item_revisions_workspace_part_number_fkey FOREIGN KEY (workspace, part_number) REFERENCES sluice.items(workspace, part_number) ON DELETE CASCADE;
 alter table sluice.node_streams add constraint node_streams_node_id_fkey FOREIGN KEY (node_id) REFERENCES sluice.nodes(id) ON DELETE CASCADE;
 
--- Functions in PL/pgSQL -----------------------------------------------------------------------------------------
+-- Functions in PL/pgSQL, and those in SQL that take rows --------------------------------------------------------
 
 CREATE OR REPLACE FUNCTION sluice.append(workspace text, stream text, type text, data json, actor text DEFAULT NULL::text)
  RETURNS TABLE(stream_id bigint, "position" bigint, event_id uuid, at timestamp with time zone)
@@ -1190,6 +1182,14 @@ $function$;
 comment on function sluice.close_stream is
   'Closes a stream for good. Every append after this transaction has committed fails with SL001. Returns false '
   'when the stream was closed already or does not exist.';
+
+CREATE OR REPLACE FUNCTION sluice.command_outcome(job sluice.jobs)
+ RETURNS json
+ LANGUAGE sql
+ IMMUTABLE
+RETURN json_strip_nulls(json_build_object('job', (job).name, 'project', (job).project, 'status', (job).status, 'attempt', (job).attempt, 'exit_code', CASE WHEN ((json_typeof(((job).result -> 'exit_code'::text)) = 'number'::text) AND (octet_length(((job).result ->> 'exit_code'::text)) <= 16)) THEN ((job).result -> 'exit_code'::text) ELSE NULL::json END, 'signal', CASE WHEN (json_typeof(((job).result -> 'signal'::text)) = 'string'::text) THEN "left"(((job).result ->> 'signal'::text), 32) ELSE NULL::text END, 'reason', CASE WHEN (json_typeof(((job).result -> 'reason'::text)) = 'string'::text) THEN "left"(((job).result ->> 'reason'::text), 32) ELSE NULL::text END, 'timed_out', CASE WHEN (json_typeof(((job).result -> 'timed_out'::text)) = 'boolean'::text) THEN ((job).result -> 'timed_out'::text) ELSE NULL::json END));
+comment on function sluice.command_outcome is
+  'Internal. How a command ended, for the audit log: no text of the command or of its output.';
 
 CREATE OR REPLACE FUNCTION sluice.count_streams()
  RETURNS trigger

@@ -23,14 +23,18 @@ export const SCHEMA_HEADER = `-- The schema sluice as all migrations together bu
 
 const SCHEMA = `select 'create schema sluice;' as text, 'schema sluice' as subject, obj_description(to_regnamespace('sluice'), 'pg_namespace') as comment`
 
-/** $1: whether of those whose body the server parsed. Tables use these in their constraints, and the others use tables. */
+/**
+ * $1: whether of those whose body the server parsed and that take no row of a table. Tables use these in their constraints, and
+ * the others use tables.
+ */
 const FUNCTIONS = `
   select rtrim(pg_get_functiondef(p.oid), E'\\n') || ';' as text, 'function ' || case
     when (select count(*) from pg_proc o where o.pronamespace = p.pronamespace and o.proname = p.proname) > 1 then p.oid::regprocedure::text
     else 'sluice.' || quote_ident(p.proname) end as subject,
     obj_description(p.oid, 'pg_proc') as comment
   from pg_proc p
-  where p.pronamespace = to_regnamespace('sluice') and (p.prosqlbody is not null) = $1
+  where p.pronamespace = to_regnamespace('sluice') and $1 = (p.prosqlbody is not null
+    and not exists (select from pg_class c where c.relkind = 'r' and c.reltype = any (p.proargtypes::oid[])))
   order by p.proname collate "C", pg_get_function_identity_arguments(p.oid) collate "C"`
 
 const TABLES = `
@@ -133,7 +137,10 @@ export async function schemaText(client: pg.ClientBase): Promise<string> {
     tables.push([statements(table), ...more.map(statements), ...columns.map(statements)].join('\n'))
   }
   section('Tables', [...tables, (await read(FOREIGN_KEYS)).map(statements).join('\n')])
-  section('Functions in PL/pgSQL', (await read(FUNCTIONS, [false])).map(statements))
+  section(
+    'Functions in PL/pgSQL, and those in SQL that take rows',
+    (await read(FUNCTIONS, [false])).map(statements),
+  )
   section('Triggers', (await read(TRIGGERS)).map(statements))
   section('Row-level security', (await read(POLICIES)).map(statements))
   const revoked = ['tables', 'functions'].map(

@@ -28,7 +28,7 @@ const NOTE = { type: 'note', data: {} }
 const END = { status: 'completed', successful: 1, failed: 0, totalDuration: 1 }
 const LINES = 'application/x-ndjson'
 
-/** What to send to each route. A report writes; an end and a cancellation end the job. */
+/** What to send to each route. A report writes; an end, an abort and a cancellation end the job. */
 const REQUESTS: Readonly<Record<string, readonly (readonly [does: Deed, body: object, type?: string])[]>> = {
   '/api/jobs/:id/events': [
     ['report', NOTE],
@@ -36,7 +36,7 @@ const REQUESTS: Readonly<Record<string, readonly (readonly [does: Deed, body: ob
   ],
   '/api/jobs/:id/complete': [['end', {}]],
   '/api/jobs/:id/fail': [['end', {}]],
-  '/api/jobs/:id/abort': [['end', {}]],
+  '/api/jobs/:id/abort': [['abort', {}]],
   '/api/jobs/:id/release': [['lease', {}]],
   '/api/jobs/:id/heartbeat': [['lease', {}]],
   '/api/jobs/:id/cancel': [['cancel', {}]],
@@ -46,7 +46,7 @@ const REQUESTS: Readonly<Record<string, readonly (readonly [does: Deed, body: ob
   ],
   '/api/executions/:executionId/cancel': [['cancel', {}]],
 }
-type Deed = 'report' | 'end' | 'lease' | 'cancel'
+type Deed = 'report' | 'end' | 'abort' | 'lease' | 'cancel'
 
 t.test('a claimed job is written to and ended by the holder of its lease, and by editors', async t => {
   const { app, url, routes } = await gatewayWithRoutes(t)
@@ -74,7 +74,7 @@ t.test('a claimed job is written to and ended by the holder of its lease, and by
       )
     }
   }
-  t.equal(jobs, 10 * CASES.length)
+  t.equal(jobs, 11 * CASES.length)
 
   async function jobThat(state: State): Promise<string> {
     const editor = { id: 'editor', workspace: 'acme' }
