@@ -62,9 +62,9 @@ export function takeCredentials(sources: CredentialSources): Credentials {
   return { kind: isKey ? 'key' : 'token', text }
 }
 
-/** Whether a bearer text is a JWT, or meant to be one: it has three parts, or begins like one. */
+/** Whether a bearer text is a JWT, or meant to be one: it has three parts or more, or begins like one. */
 export function isTokenText(text: string): boolean {
-  return text.startsWith(JWT_START) || text.split('.', 4).length === 3
+  return text.startsWith(JWT_START) || text.split('.', 3).length === 3
 }
 
 /** Whether a header or the query of the request carries a credential, valid or not. Takes nothing out of the query. */

@@ -20,6 +20,7 @@ interface Ask {
 const BODIES: Readonly<Record<string, object>> = {
   'PATCH /api/items/:part_number': { description: 'Taken over' },
   'POST /api/items/:part_number/revisions': { comment: 'Taken over' },
+  'PATCH /projects/:id': { members: [] },
   'POST /api/jobs/:id/heartbeat': { attempt: 1 },
   'POST /api/jobs/:id/events': { type: 'output', data: { line: 'Taken over' } },
   'POST /api/executions/:executionId/events': { type: 'agent-chatter', data: { agent: 'a', message: 'm' } },
@@ -230,6 +231,7 @@ async function settle(gateway: Pick<Gateway, 'url'>, workspace: string, prefix =
   const execution = (await create('/api/executions', { title: prefix })).document.executionId
   const key = (await createAs('admin', '/api/keys', { name: prefix, role: 'viewer' })).document.id
   const revocation = (await createAs('admin', '/api/revocations', { subject: 'mallory' })).document.id
+  await createAs('admin', '/projects', { id: project })
   const command = (await create('/projects/website/shell', { command: 'true' })).document.data.id
   const [eventId = ''] = await publish(gateway, { type: 'secret', data: {} }, { workspace })
   await publish(
@@ -253,6 +255,7 @@ async function settle(gateway: Pick<Gateway, 'url'>, workspace: string, prefix =
       if (url.startsWith('/api/keys')) return key
       if (url.startsWith('/api/revocations')) return revocation
       if (url.startsWith('/api/executions')) return execution
+      if (url === '/projects/:id') return project
       return kind === 'runId' ? run : job
     },
   }
@@ -277,7 +280,7 @@ function askRoute(
   idFor: (kind: string) => string,
 ) {
   const path = url.replace(/:(\w+)/g, (_, kind: string) =>
-    url.startsWith('/projects') ? 'website' : idFor(kind),
+    url.startsWith('/projects/:id/') ? 'website' : idFor(kind),
   )
   const query = url === '/projects/:id/events' ? `?stream_id=${idFor('id')}` : ''
   const body = BODIES[`${method} ${url}`]

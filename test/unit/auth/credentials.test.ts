@@ -19,13 +19,14 @@ t.test('the kind of a credential follows from its place and its prefix', async t
 t.test(
   'a bearer text of another form than a JWT is the key of a former system, but never in a URL',
   async t => {
-    for (const text of [`sk_live_${'x'.repeat(24)}`, `a.b${'x'.repeat(20)}`, `a.b.c.d${'x'.repeat(20)}`]) {
+    for (const text of [`sk_live_${'x'.repeat(24)}`, `a.b${'x'.repeat(20)}`]) {
       t.same(taken(['Authorization', `Bearer ${text}`]), { kind: 'key', text })
       t.same(taken([], { token: text }), { kind: 'token', text })
     }
     for (const text of [
       `eyJ${'x'.repeat(24)}`,
       `SG.a.${'x'.repeat(24)}`,
+      `a.b.c.d${'x'.repeat(20)}`,
       `eyJ.a.b.c.${'x'.repeat(20)}`,
       'garbage',
       '..',
