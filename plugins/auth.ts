@@ -9,6 +9,7 @@ import { assertNotExpired } from '../src/auth/credential-end.js'
 import {
   type CredentialSources,
   type Credentials,
+  carriesCookie,
   carriesCredentials,
   takeCredentials,
 } from '../src/auth/credentials.js'
@@ -132,10 +133,29 @@ export default fp<AuthOptions>(
         queryTicket: isStream,
         cookie: isStream && isReading(request) && isSameOrigin(originOf(request)) ? cookie : undefined,
       }
-      if (carriesCredentials(sources)) return byCredentials(request, reply, sources)
-      return principalOfStreamCookie(request, reply).then(
-        follower => follower ?? byCredentials(request, reply, sources),
-      )
+      return carriesCredentials(sources)
+        ? byCredentials(request, reply, sources)
+        : byCookies(request, reply, sources)
+    }
+
+    /** The browser's session may be newer than the cookie of the stream, which counts first as long as it is valid. */
+    async function byCookies(
+      request: FastifyRequest,
+      reply: FastifyReply,
+      sources: CredentialSources,
+    ): Promise<Principal> {
+      try {
+        const follower = await principalOfStreamCookie(request, reply)
+        if (follower) {
+          await assertNotRevoked(follower)
+          return follower
+        }
+      } catch (error) {
+        const hasSession = authenticate !== undefined || carriesCookie(sources)
+        if (!hasSession || !(error instanceof Problem) || error.status !== 401) throw error
+        request.credentials = undefined
+      }
+      return byCredentials(request, reply, sources)
     }
 
     function byCredentials(

@@ -79,6 +79,11 @@ export function carriesCredentials({
   return typeof query === 'object' && query !== null && names.some(name => Object.hasOwn(query, name))
 }
 
+/** Whether the request carries the cookie that is a credential, valid or not. */
+export function carriesCookie({ rawHeaders, cookie }: CredentialSources): boolean {
+  return cookie !== undefined && cookiesNamed(cookie, rawHeaders).length > 0
+}
+
 /** The bearer token of an Authorization header; undefined if there is none or it is empty. */
 function bearerToken(authorization: string | undefined): string | undefined {
   return (authorization !== undefined && BEARER.exec(authorization)?.[1]) || undefined

@@ -94,6 +94,31 @@ t.test('two cookies of the name are refused: one may be of a sibling domain', as
   t.match(await response.json(), { code: 'two-credentials' })
 })
 
+t.test('it opens the stream of a command whose own cookie is no longer valid', async t => {
+  const { url, app } = await start(t)
+  const shell = await fetch(`${url}/projects/p/shell`, {
+    method: 'POST',
+    headers: { ...as('editor'), 'content-type': 'application/json' },
+    body: JSON.stringify({ id: 'exec-1', command: 'ls' }),
+  })
+  const [own = ''] = shell.headers.getSetCookie()[0]?.split(';') ?? []
+  const opened = (...cookies: string[]) =>
+    statusOf(`${url}/projects/p/events?stream_id=exec-1`, { cookie: cookies.join('; ') })
+
+  const valid = await opened(own, `${NAME}=nonsense`)
+  await fetch(`${url}/api/revocations`, {
+    method: 'POST',
+    headers: { ...as('admin'), 'content-type': 'application/json' },
+    body: JSON.stringify({ subject: 'editor-of-acme' }),
+  })
+  const revoked = [await opened(own), await opened(own, cookie), await opened(own, `${NAME}=nonsense`)]
+  await app.database.query('delete from sluice.stream_tickets')
+  const unknown = [await opened(own), await opened(own, cookie), await opened(own, `${NAME}=nonsense`)]
+
+  t.equal(valid, 200, 'the cookie of the command counts first')
+  t.strictSame({ revoked, unknown }, { revoked: [401, 200, 401], unknown: [401, 200, 401] })
+})
+
 t.test('without the setting no cookie counts', async t => {
   const { url } = await startGateway(t)
 
