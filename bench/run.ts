@@ -18,6 +18,7 @@ import { replay } from './replay.js'
 import type { Row, Size } from './row.js'
 import { slow } from './slow.js'
 import { startUp } from './start.js'
+import { streams } from './streams.js'
 
 const BENCHES: Readonly<Record<string, (size: Size) => Promise<Row[]>>> = {
   latency,
@@ -32,6 +33,7 @@ const BENCHES: Readonly<Record<string, (size: Size) => Promise<Row[]>>> = {
   access,
   foreign,
   start: startUp,
+  streams,
   peers,
 }
 /** Measured only by name, because they take many minutes or need other servers. */
