@@ -9,7 +9,7 @@ import type { FastifyInstance, FastifyRequest, FastifySchemaCompiler } from 'fas
 import fp from 'fastify-plugin'
 import Type from 'typebox'
 import { invalidRequest } from '../src/http/request-faults.js'
-import { SHOWN } from '../src/openapi/described.js'
+import { FORM, SHOWN } from '../src/openapi/described.js'
 import { Problem } from '../src/problems/problem.js'
 
 declare module 'fastify' {
@@ -88,7 +88,7 @@ function bodyMissing(): Problem {
 /** Ajv caches compiled schemas, so the same schema is compiled once. */
 function compiler(options: Options): (schema: AnySchema) => ValidateFunction {
   const ajv = ajvFormats.default(
-    new Ajv({ useDefaults: true, verbose: true, strictTypes: false, keywords: [SHOWN], ...options }),
+    new Ajv({ useDefaults: true, verbose: true, strictTypes: false, keywords: [SHOWN, FORM], ...options }),
   )
   return schema => ajv.compile(schema)
 }

@@ -2,12 +2,13 @@
  * The faults of a request, field by field: turns the validator's errors into sentences that name the field. They
  * never repeat the values.
  */
+import { FORM } from '../openapi/described.js'
 import { Problem } from '../problems/problem.js'
 
 const MAX_FAULTS = 20
 const MAX_PATH_LENGTH = 120
 
-/** An error of Ajv, as far as this file reads it; `schema` comes with `verbose`. */
+/** An error of Ajv, as far as this file reads it; `schema` and `parentSchema` come with `verbose`. */
 export interface ValidationError {
   readonly keyword: string
   readonly instancePath: string
@@ -15,6 +16,7 @@ export interface ValidationError {
   readonly params: Readonly<Record<string, unknown>>
   readonly message?: string
   readonly schema?: unknown
+  readonly parentSchema?: unknown
 }
 
 /** `path` is a part of the request and a field within it: `body/data`, `query/limit`. */
@@ -37,7 +39,8 @@ export function invalidRequest(errors: readonly ValidationError[], part: string)
   return new Problem(400, 'invalid-request', detail.join(' '), { errors: faults })
 }
 
-function faultOf({ keyword, instancePath, params, schema, message }: ValidationError, part: string): Fault {
+function faultOf(error: ValidationError, part: string): Fault {
+  const { keyword, instancePath, params, schema, message } = error
   const path = `${part}${instancePath}`
   switch (keyword) {
     case 'additionalProperties':
@@ -48,9 +51,17 @@ function faultOf({ keyword, instancePath, params, schema, message }: ValidationE
       return { path: cut(path), message: `must be ${JSON.stringify(params.allowedValue)}` }
     case 'anyOf':
       return { path: cut(path), message: oneOf(schema) ?? 'has none of the allowed forms' }
+    case 'pattern':
+      return { path: cut(path), message: formOf(error.parentSchema) ?? message ?? 'is not valid' }
     default:
       return { path: cut(path), message: message ?? 'is not valid' }
   }
+}
+
+/** The form that the schema says in words; a pattern is hard to read. */
+function formOf(schema: unknown): string | undefined {
+  const form: unknown = Object(schema)[FORM]
+  return typeof form === 'string' ? `must be ${form}` : undefined
 }
 
 /** The literals, if it is a union of literals. */

@@ -4,7 +4,7 @@
  */
 import Type, { type Static } from 'typebox'
 import { RESERVED_PREFIX } from '../log/event-catalogue.js'
-import { asLine } from '../openapi/described.js'
+import { asLine, FORM } from '../openapi/described.js'
 
 export const MAX_PAYLOAD_BYTES = 64 * 1024
 export const MAX_PAYLOAD_DEPTH = 32
@@ -46,7 +46,8 @@ const Line = (maxLength: number, description: string, example: string) =>
 
 /** Also in migrations/0018_own_job_ids.sql. A URL cannot name `.` or `..`: clients resolve them as parts of the path. */
 export const JobId = Type.String({
-  pattern: '^(?:\\.?[A-Za-z0-9_:-]|\\.\\.[A-Za-z0-9._:-])[A-Za-z0-9._:-]*$',
+  pattern: '^(\\.?[A-Za-z0-9_:-]|\\.\\.[A-Za-z0-9._:-])[A-Za-z0-9._:-]*$',
+  [FORM]: '1 to 128 characters of A-Z a-z 0-9 . _ : - (. and .. are no ids)',
   maxLength: 128,
   examples: ['7d0f5a3e-52c4-4f0b-9c1e-0b8f6f3f1a22', 'exec-1234567890'],
 })
@@ -60,6 +61,7 @@ export const JobStatus = Type.Enum(STATUSES)
 export type JobStatus = Static<typeof JobStatus>
 export const JobKind = Type.String({
   pattern: '^[a-z][a-z0-9-]{0,31}$',
+  [FORM]: 'a lower-case letter and up to 31 characters of a-z 0-9 -',
   description: 'What is to be executed: runners claim jobs by kind.',
   examples: ['command'],
 })

@@ -5,7 +5,7 @@
  * another command out of an allowed one.
  */
 import type { Author, Role } from '../auth/principal.js'
-import { notFound, Problem } from '../problems/problem.js'
+import { Problem } from '../problems/problem.js'
 import type { Project } from './project.js'
 
 /** A principal; without a role it is an ordinary member of the workspace. */
@@ -39,7 +39,7 @@ export function assertMayRun(
   declaredOnly: boolean,
 ): void {
   if (!project) {
-    if (declaredOnly) throw notFound('project')
+    if (declaredOnly) throw notDeclared()
     return
   }
   if (!isMember(caller, project)) throw notAMember()
@@ -55,6 +55,12 @@ function isAllowed(payload: Payload, allowed: readonly string[]): boolean {
   const { command } = payload
   const known = Object.keys(payload).every(name => COMMAND_MEMBERS.includes(name))
   return known && typeof command === 'string' && allowed.includes(command)
+}
+
+function notDeclared(): Problem {
+  const detail =
+    'No such project is declared in your workspace. Ask an admin to declare it with POST /projects.'
+  return new Problem(404, 'not-found', detail)
 }
 
 function notAMember(): Problem {

@@ -1,6 +1,6 @@
 /** The one definition of a project: the schemas that routes validate and serialise with, and their types. */
 import Type, { type Static } from 'typebox'
-import { asLine } from '../openapi/described.js'
+import { asLine, FORM } from '../openapi/described.js'
 import { JobProject } from './job.js'
 
 const MAX_MEMBERS = 1_000
@@ -13,7 +13,12 @@ const VARIABLE_PATTERN = '^[A-Za-z_][A-Za-z0-9_]*$'
 const orNull = <Schema extends Type.TSchema>(schema: Schema, description: string) =>
   Type.Union([schema, Type.Null()], { description })
 
-export const Variable = Type.String({ pattern: VARIABLE_PATTERN, maxLength: 128, examples: ['CI'] })
+export const Variable = Type.String({
+  pattern: VARIABLE_PATTERN,
+  [FORM]: 'a letter or _, then characters of A-Z a-z 0-9 _',
+  maxLength: 128,
+  examples: ['CI'],
+})
 
 const Members = Type.Array(asLine(Type.String({ minLength: 1, maxLength: 256 })), {
   maxItems: MAX_MEMBERS,

@@ -3,7 +3,7 @@
  * the same limits (migrations/0003_event_limits.sql), because an application may publish from there.
  */
 import Type, { type Static } from 'typebox'
-import { describedAs } from '../openapi/described.js'
+import { describedAs, FORM } from '../openapi/described.js'
 
 export const MAX_DATA_BYTES = 256 * 1024
 export const MAX_DATA_DEPTH = 64
@@ -15,7 +15,7 @@ export const FEED = 'feed'
 /** A type contains no control character, comma or asterisk, because it is an SSE field and part of filters. */
 export const EVENT_TYPE_PATTERN = '^[A-Za-z][A-Za-z0-9._:/-]{0,127}$'
 /** The stream of a job is `job:` and an id of up to 128 characters. */
-export const STREAM_NAME_PATTERN = '^(?:job:[A-Za-z0-9._:/-]{125,128}|[A-Za-z0-9][A-Za-z0-9._:/-]{0,127})$'
+export const STREAM_NAME_PATTERN = '^(job:[A-Za-z0-9._:/-]{125,128}|[A-Za-z0-9][A-Za-z0-9._:/-]{0,127})$'
 export const WORKSPACE_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$'
 /** The workspace of the system's own streams. No token can name it, because it does not match WORKSPACE_PATTERN. */
 export const SYSTEM_WORKSPACE = '$system'
@@ -26,8 +26,16 @@ export type StreamId = number & { readonly [brand]: 'StreamId' }
 /** An event's place in its stream: 1, 2, 3, … 0 is the place before the first. */
 export type Position = number & { readonly [brand]: 'Position' }
 
-export const EventType = Type.String({ pattern: EVENT_TYPE_PATTERN, examples: ['item.created'] })
-export const StreamName = Type.String({ pattern: STREAM_NAME_PATTERN, examples: [FEED] })
+export const EventType = Type.String({
+  pattern: EVENT_TYPE_PATTERN,
+  [FORM]: 'a letter and up to 127 characters of A-Z a-z 0-9 . _ : / -',
+  examples: ['item.created'],
+})
+export const StreamName = Type.String({
+  pattern: STREAM_NAME_PATTERN,
+  [FORM]: 'a letter or digit and up to 127 characters of A-Z a-z 0-9 . _ : / -',
+  examples: [FEED],
+})
 export const EventData = Type.Record(Type.String(), Type.Unknown(), {
   description: `A JSON object of at most ${MAX_DATA_BYTES} bytes and ${MAX_DATA_DEPTH} levels.`,
 })

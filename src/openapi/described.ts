@@ -7,6 +7,9 @@ import type { TSchema } from 'typebox'
 /** The keyword whose value is the schema that the API's description shows. Validators ignore it. */
 export const SHOWN = 'x-openapi'
 
+/** The keyword that says in words which texts a pattern accepts, for the error. Validators and the API's description ignore it. */
+export const FORM = 'x-form'
+
 /** `schema`, described as `shown`. Both accept the same values, as far as a portable schema can express it. */
 export function describedAs<Schema extends TSchema>(schema: Schema, shown: object): Schema {
   return { ...schema, [SHOWN]: shown }
@@ -19,6 +22,6 @@ const PORTABLE_LINE_PATTERN = '^[^\\x00-\\x1F\\x7F-\\x9F]*$'
 
 /** A schema of strings with LINE_PATTERN. */
 export function asLine<Schema extends TSchema>(schema: Schema): Schema {
-  const line = { ...schema, pattern: LINE_PATTERN }
+  const line = { ...schema, pattern: LINE_PATTERN, [FORM]: 'one line of text, without control characters' }
   return describedAs(line, { ...line, pattern: PORTABLE_LINE_PATTERN })
 }

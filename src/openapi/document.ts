@@ -4,7 +4,7 @@
  * every failing operation.
  */
 import { isDeepStrictEqual } from 'node:util'
-import { SHOWN } from './described.js'
+import { FORM, SHOWN } from './described.js'
 
 type Node = Readonly<Record<string, unknown>>
 
@@ -28,7 +28,8 @@ function mapped(value: unknown, schemas: Map<string, unknown>): unknown {
   if (Array.isArray(value)) return value.map(inner => mapped(inner, schemas))
   if (typeof value !== 'object' || value === null) return value
   if (SHOWN in value) return mapped(value[SHOWN], schemas)
-  const copy = Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, mapped(inner, schemas)]))
+  const entries = Object.entries(value).filter(([key]) => key !== FORM)
+  const copy = Object.fromEntries(entries.map(([key, inner]) => [key, mapped(inner, schemas)]))
   const { title } = copy
   if (typeof title !== 'string' || typeof copy.type !== 'string') return copy
   if (schemas.has(title) && !isDeepStrictEqual(schemas.get(title), copy)) {

@@ -103,7 +103,7 @@ t.test('only where projects must be declared, a command of another one is a 404'
   t.equal((await shell(strict.url, 'website', { command: 'ls' })).status, 201)
   const refused = await shell(strict.url, 'elsewhere', { command: 'ls' })
   t.equal(refused.status, 404)
-  t.match(await refused.json(), { code: 'not-found', detail: /project/ })
+  t.match(await refused.json(), { code: 'not-found', detail: /POST \/projects/ })
   t.equal((await queue({ ...job, project: 'elsewhere' })).status, 404)
   t.equal((await queue(job)).status, 404, 'nor one without a project')
   t.equal((await queue({ ...job, kind: 'build' })).status, 201, 'other jobs are no commands')

@@ -216,6 +216,10 @@ t.test('an id that no URL could name, or of another form, is refused', async t =
     named.map(({ status }) => status),
     [400, 400, 400],
   )
+  t.equal(
+    named[0]?.body.detail,
+    'path/id must be 1 to 128 characters of A-Z a-z 0-9 . _ : - (. and .. are no ids).',
+  )
   t.match(two, { status: 400, body: { code: 'invalid-request' } })
   t.same(
     fromSql,

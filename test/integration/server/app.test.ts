@@ -61,6 +61,7 @@ t.test('the description of the API names every route and its role', async t => {
     'delete /api/items/{part_number} editor',
     'delete /api/keys/{id} admin',
     'delete /api/revocations/{id} admin',
+    'delete /projects/{id} admin',
     'get /api/audit admin',
     'get /api/events viewer',
     'get /api/events/{id} viewer',
@@ -76,12 +77,16 @@ t.test('the description of the API names every route and its role', async t => {
     'get /api/revocations admin',
     'get /api/server/state viewer',
     'get /api/v1/artifacts/{workspace}/{path} public',
+    'get /api/v1/runs/{runId} viewer',
     'get /api/v1/runs/{runId}/events viewer',
     'get /health public',
+    'get /projects viewer',
+    'get /projects/{id} viewer',
     'get /projects/{id}/events viewer',
     'get /ready public',
     'get /runner-jobs/{id}/events/stream viewer',
     'patch /api/items/{part_number} editor',
+    'patch /projects/{id} admin',
     'post /api/events editor',
     'post /api/executions editor',
     'post /api/executions/{executionId}/cancel editor',
@@ -90,6 +95,7 @@ t.test('the description of the API names every route and its role', async t => {
     'post /api/items/{part_number}/revisions editor',
     'post /api/jobs editor',
     'post /api/jobs/claim runner',
+    'post /api/jobs/{id}/abort editor, runner',
     'post /api/jobs/{id}/cancel editor',
     'post /api/jobs/{id}/complete editor, runner',
     'post /api/jobs/{id}/events editor, runner',
@@ -101,6 +107,7 @@ t.test('the description of the API names every route and its role', async t => {
     'post /api/revocations admin',
     'post /api/stream-tickets viewer',
     'post /api/streams/{connection}/token viewer',
+    'post /projects admin',
     'post /projects/{id}/shell editor',
     'put /api/server/state admin',
   ])
@@ -117,7 +124,7 @@ t.test('the description of the API suits every generator of clients', async t =>
   )
   t.notOk(ids.includes(undefined))
   t.equal(new Set(ids).size, ids.length)
-  t.notMatch(text, /x-openapi|"(?:if|then|else)":|\{\*\}/)
+  t.notMatch(text, /x-openapi|x-form|"(?:if|then|else)":|\{\*\}/)
   // Classes of Unicode, look-around and \u escapes are JavaScript's, or of few engines.
   t.notMatch(text, /"pattern":"[^"]*(?:\\\\[pPu0]|\(\?)/)
 })
