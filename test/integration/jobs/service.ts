@@ -4,6 +4,7 @@ import type { Role } from '../../../src/auth/principal.js'
 import { createPool, type Database } from '../../../src/database/pool.js'
 import type { Job } from '../../../src/jobs/job.js'
 import { as, type Gateway, startGateway } from '../../harness/gateway.js'
+import { until } from '../../harness/until.js'
 
 /** Whatever an answer may hold; a test looks at what it expects. */
 export type Body = Job & {
@@ -43,7 +44,7 @@ export interface JobsService {
   as(role: Role, workspace?: string, gateway?: number): Caller
   /** Puts a job into the queue. */
   create(job?: object, workspace?: string): Promise<Job>
-  /** Takes a job out of the queue; an error when there is none. */
+  /** Takes a job out of the queue, as soon as no other statement holds it. */
   claim(claim?: object): Promise<Job>
   /** The stream of a job from the beginning, whether it is closed or gone. */
   stream(id: string): Promise<LoggedEvent[]>
@@ -71,8 +72,17 @@ export async function startJobs(
     as: caller,
     create: async (job = {}, workspace) =>
       ok(await caller('editor', workspace).post('/api/jobs', { kind: 'command', ...job })),
-    claim: async (claim = {}) =>
-      ok(await caller('runner').post('/api/jobs/claim', { runner: 'r', ...claim })).job,
+    // Postgres reports an error before it has released the locks of the statement, and a claim passes over locked jobs.
+    claim: async (claim = {}) => {
+      // Postgres reports an error before it has released the locks of the statement, and a claim passes over locked jobs.
+      let answer: Answer | undefined
+      await until('a job is claimed', async () => {
+        answer = await caller('runner').post('/api/jobs/claim', { runner: 'r', ...claim })
+        return answer.status !== 204
+      })
+      if (!answer) throw new Error('No claim was answered.')
+      return ok(answer).job
+    },
     stream: id => logged(pool, `s.name = 'job:${id}'`),
     feed: (workspace = 'acme') => logged(pool, `s.name = 'feed' and s.workspace = '${workspace}'`),
   }

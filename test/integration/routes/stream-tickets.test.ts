@@ -166,7 +166,7 @@ t.test('with one gateway', async t => {
       status: 400,
       code: 'invalid-request',
     })
-    t.match(await refusal(`${url}/api/events`, { headers: bearer(issued.ticket) }), { code: 'token-invalid' })
+    t.match(await refusal(`${url}/api/events`, { headers: bearer(issued.ticket) }), { code: 'key-invalid' })
     t.equal((await spend(t, gateway, issued.url)).status, 200, 'and is not spent by that')
   })
 
