@@ -65,7 +65,7 @@ t.test('no wake is lost: with 400 streams and no poll every client has every eve
   )
 })
 
-/** A gateway that does not poll. `polls`: how often it was told that any stream may have grown. */
+/** A gateway that does not poll. `polls`: how often it has learned that any stream may have grown. */
 async function start(t: Test, databaseUrl: string) {
   const gateway = await startGateway(t, { databaseUrl, env: { BUS_NOTIFY: 'on' } })
   const { tailer } = gateway.app
