@@ -7,6 +7,7 @@ import { connected, remoteCommandsOf } from '../../src/jobs/dialects/remote-comm
 import { COMMAND_KIND, JobId, JobProject, NewJob } from '../../src/jobs/job.js'
 import { MAX_VARIABLES, Variable } from '../../src/jobs/project.js'
 import { idempotencyHeader } from '../../src/log/idempotency.js'
+import { WITHOUT_NULL } from '../../src/openapi/described.js'
 import { Command } from '../../src/runner/command.js'
 import { EVENT_STREAM } from '../stream-responses.js'
 import { DialectQuery, followJob } from './job-stream.js'
@@ -17,7 +18,7 @@ const Headers = Type.Object(
 )
 const { id, priority, timeout_ms } = NewJob.properties
 /** Names that every shell can read. */
-const Variables = Type.Record(Variable, Type.String({ pattern: '^[^\\x00]*$' }), {
+const Variables = Type.Record(Variable, Type.String(WITHOUT_NULL), {
   additionalProperties: false,
   maxProperties: MAX_VARIABLES,
   description:

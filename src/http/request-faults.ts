@@ -27,16 +27,27 @@ interface Fault {
 
 /** @param part the validated part: `body`, `query`, `path` or `headers`. */
 export function invalidRequest(errors: readonly ValidationError[], part: string): Problem {
-  const unions = errors.filter(error => error.keyword === 'anyOf').map(error => `${error.schemaPath}/`)
+  const unions = errors.filter(({ keyword }) => keyword === 'anyOf')
   const faults = errors
     // A failed branch of a condition adds nothing to the faults within that branch.
     .filter(error => error.keyword !== 'if')
-    // The reason why each branch of a union failed is noise beside the union's own error.
-    .filter(error => !unions.some(union => error.schemaPath.startsWith(union)))
+    .filter(error => !unions.some(union => isNoise(error, union)))
     .slice(0, MAX_FAULTS)
     .map(error => faultOf(error, part))
   const detail = faults.slice(0, 3).map(fault => `${fault.path} ${fault.message}.`)
   return new Problem(400, 'invalid-request', detail.join(' '), { errors: faults })
+}
+
+/**
+ * The reason why each branch of a union failed is noise beside the union's own error. If a value may be null, only the reason
+ * why the other branch failed counts.
+ */
+function isNoise(error: ValidationError, union: ValidationError): boolean {
+  const { schema, schemaPath } = union
+  const isNullable = Array.isArray(schema) && schema.length === 2 && schema[1]?.type === 'null'
+  return isNullable
+    ? error === union || error.schemaPath.startsWith(`${schemaPath}/1/`)
+    : error.schemaPath.startsWith(`${schemaPath}/`)
 }
 
 function faultOf(error: ValidationError, part: string): Fault {

@@ -1,6 +1,6 @@
 /** The one definition of a project: the schemas that routes validate and serialise with, and their types. */
 import Type, { type Static } from 'typebox'
-import { asLine, FORM } from '../openapi/described.js'
+import { asLine, FORM, WITHOUT_NULL } from '../openapi/described.js'
 import { JobProject } from './job.js'
 
 const MAX_MEMBERS = 1_000
@@ -29,7 +29,11 @@ const Members = Type.Array(asLine(Type.String({ minLength: 1, maxLength: 256 }))
   examples: [['ada', 'key:4f1c6t2m9x0a']],
 })
 const Executor = orNull(
-  Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}$', examples: ['container'] }),
+  Type.String({
+    pattern: '^[a-z][a-z0-9-]{0,31}$',
+    [FORM]: 'a lower-case letter and up to 31 characters of a-z 0-9 -',
+    examples: ['container'],
+  }),
   'Where runners run the commands: `local`, or a name that a runner knows. Null: `local`.',
 )
 const Image = orNull(
@@ -37,7 +41,7 @@ const Image = orNull(
   'The image that the executor uses. Null: none.',
 )
 const AllowedCommands = orNull(
-  Type.Array(Type.String({ minLength: 1, maxLength: MAX_COMMAND_LENGTH, pattern: '^[^\\x00]*$' }), {
+  Type.Array(Type.String({ minLength: 1, maxLength: MAX_COMMAND_LENGTH, ...WITHOUT_NULL }), {
     maxItems: MAX_COMMANDS,
     uniqueItems: true,
     examples: [['npm test']],
@@ -72,7 +76,13 @@ const RULES = {
   allowed_commands: Type.Optional(AllowedCommands),
   allowed_env: Type.Optional(AllowedEnv),
 }
-export const NewProject = Type.Object({ id: JobProject, ...RULES }, { additionalProperties: false })
+/** A URL cannot name `.` or `..`: clients resolve them as parts of the path. */
+const NewProjectId = {
+  ...JobProject,
+  pattern: '^(?!\\.{1,2}$)[^\\p{Cc}\\p{Cs}]*$',
+  [FORM]: 'one line of text, without control characters, and neither . nor ..',
+}
+export const NewProject = Type.Object({ id: NewProjectId, ...RULES }, { additionalProperties: false })
 export type NewProject = Static<typeof NewProject>
 
 export const ProjectChange = Type.Object(RULES, {

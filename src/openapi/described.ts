@@ -10,6 +10,9 @@ export const SHOWN = 'x-openapi'
 /** The keyword that says in words which texts a pattern accepts, for the error. Validators and the API's description ignore it. */
 export const FORM = 'x-form'
 
+/** Text that a database and an environment can hold. */
+export const WITHOUT_NULL = { pattern: '^[^\\x00]*$', [FORM]: 'text without U+0000' } as const
+
 /** `schema`, described as `shown`. Both accept the same values, as far as a portable schema can express it. */
 export function describedAs<Schema extends TSchema>(schema: Schema, shown: object): Schema {
   return { ...schema, [SHOWN]: shown }

@@ -1,6 +1,7 @@
 /** Jobs of kind `command`: the schema of their payload, and the form of their result. */
 import Type, { type Static } from 'typebox'
 import Value from 'typebox/value'
+import { WITHOUT_NULL } from '../openapi/described.js'
 
 export const MAX_TIMEOUT_MS = 24 * 3_600_000
 
@@ -8,11 +9,11 @@ export const Command = Type.Object(
   {
     command: Type.String({
       minLength: 1,
-      pattern: '^[^\\x00]*$',
+      ...WITHOUT_NULL,
       description: 'The command, executed with `/bin/sh -c`.',
     }),
     env: Type.Optional(
-      Type.Record(Type.String({ pattern: '^[^=\\x00]+$' }), Type.String({ pattern: '^[^\\x00]*$' }), {
+      Type.Record(Type.String({ pattern: '^[^=\\x00]+$' }), Type.String(WITHOUT_NULL), {
         description: 'Environment variables, in addition to those that the runner passes on.',
       }),
     ),

@@ -86,15 +86,20 @@ t.test('bad projects are refused, each with its reason', async t => {
   const cases: [body: object, fault: RegExp][] = [
     [{}, /id/],
     [{ id: '' }, /id/],
-    [{ id: 'a\nb' }, /id/],
+    [{ id: 'a\nb' }, /id must be one line of text/],
+    [{ id: '.' }, /id must be .* neither \. nor \.\./],
+    [{ id: '..' }, /id must be/],
     [{ id: 'x'.repeat(129) }, /id/],
     [{ id: 'a', members: 'ada' }, /members/],
     [{ id: 'a', members: ['ada', 'ada'] }, /members/],
-    [{ id: 'a', executor: '../x' }, /executor/],
-    [{ id: 'a', allowed_commands: [''] }, /allowed_commands/],
-    [{ id: 'a', allowed_commands: ['a\0b'] }, /allowed_commands/],
+    [
+      { id: 'a', executor: '../x' },
+      /^body\/executor must be a lower-case letter and up to 31 characters of a-z 0-9 -\.$/,
+    ],
+    [{ id: 'a', allowed_commands: [''] }, /^body\/allowed_commands\/0 must NOT have fewer/],
+    [{ id: 'a', allowed_commands: ['a\0b'] }, /allowed_commands\/0 must be text without U\+0000/],
     [{ id: 'a', allowed_commands: Array.from({ length: 101 }, (_, n) => `${n}`) }, /allowed_commands/],
-    [{ id: 'a', allowed_env: ['A B'] }, /allowed_env/],
+    [{ id: 'a', allowed_env: ['A B'] }, /allowed_env\/0 must be a letter or _/],
     [{ id: 'a', owner: 'ada' }, /owner/],
   ]
 
