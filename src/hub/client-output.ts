@@ -6,7 +6,7 @@
 import type { StoredEvent } from '../log/event.js'
 import type { Bounds } from '../log/log.js'
 import type { Encoding, Notice } from '../sse/encoding.js'
-import { dispatches } from '../sse/frame.js'
+import { carriesId, dispatches } from '../sse/frame.js'
 import { Payload } from '../sse/payload.js'
 import { retryMs } from '../sse/retry.js'
 import type { Sink } from '../sse/sink.js'
@@ -63,7 +63,7 @@ export class ClientOutput {
     const reset = start.reset && resetNotice(encoding, start.reset)
     this.#retry = encoding.retry(retryMs())
     this.#writeBlocks([hello, ...opening, cursor, reset])
-    if (hello || reset) this.#idFrom = 'response'
+    if (hello || reset || opening.some(carriesId)) this.#idFrom = 'response'
     else if (broughtId !== undefined) this.#idFrom = 'client'
   }
 

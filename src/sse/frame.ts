@@ -41,6 +41,11 @@ export function dispatches(block: Buffer): boolean {
   return block.includes('\ndata:') || block.subarray(0, 'data:'.length).toString() === 'data:'
 }
 
+/** Whether a block of `encodeMessage` sets the client's id. */
+export function carriesId(block: Buffer): boolean {
+  return block.subarray(0, 'id:'.length).toString() === 'id:'
+}
+
 function lines(field: string, text: string): string {
   if (!text.includes('\n') && !text.includes('\r')) return `${field} ${text}\n`
   return text

@@ -6,7 +6,7 @@
 import t from 'tap'
 import { ID_PARAMETERS } from '../../../src/sse/brought-id.js'
 import { movableClock } from '../../harness/clock.js'
-import { create, idsOf, run, STORIES } from '../../harness/dialect-story.js'
+import { create, EDITOR, idsOf, run, STORIES } from '../../harness/dialect-story.js'
 import { openStream } from '../../harness/event-stream.js'
 import { as, type Gateway, startGateway } from '../../harness/gateway.js'
 import { startProxy } from '../../harness/postgres-proxy.js'
@@ -83,6 +83,22 @@ t.test('a client of an idle stream keeps its place, whatever ends the stream', a
       t.ok(isOnly(id, idsAfterBlocks(text)), `${name} ${path}\n${text}`)
     }
   }
+})
+
+t.test('a client that has only the snapshot of a run keeps its place', async t => {
+  const { app, url } = await startGateway(t)
+  const job = await app.jobs.create(EDITOR, { kind: 'run' }, 'running')
+  const stream = await openStream(t, `${url}/api/v1/runs/${job.id}/events`, { headers: as('viewer') })
+  await stream.until(1)
+
+  const revocation = `insert into sluice.revocations (workspace, subject, by) values ('acme', 'viewer-of-acme', 'root')`
+  await app.database.query(revocation)
+  await app.guard.reload()
+
+  t.equal(await stream.ended(), true)
+  const ids = idsAfterBlocks(stream.text())
+  t.ok(ids.length > 2, 'the snapshot and the reason of the end')
+  t.ok(isOnly((await idsOf(app, job)).at(-1) ?? '', ids), stream.text())
 })
 
 t.test('a refused client keeps its place, in the header or in the URL', async t => {
