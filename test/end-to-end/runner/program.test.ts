@@ -178,7 +178,7 @@ t.test('--help and the document list the same options', async t => {
 
   t.equal(await help.ended(), 0)
 
-  const offered = [...help.output().matchAll(/^ {2}--([\w-]+ [\w=]+) /gm)].map(([, option]) => option)
+  const offered = [...help.output().matchAll(/^ {2}--([\w-]+ [\w=]+)\s/gm)].map(([, option]) => option)
   const documented = rows(section(read('docs/runner.md'), '## Starting and stopping')).map(([first = '']) =>
     first.replace(/`--(.*)`/, '$1'),
   )
