@@ -19,7 +19,8 @@ const DEADLINE_MS = 20_000
 
 export async function folder(t: Test): Promise<string> {
   const path = await temporaryFolder()
-  t.teardown(() => rm(path, { recursive: true, force: true }))
+  // The server of a killed process may still write while it shuts down.
+  t.teardown(() => rm(path, { recursive: true, force: true, maxRetries: 20 }))
   return path
 }
 
