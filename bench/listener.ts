@@ -6,10 +6,6 @@ import { connect, type Socket } from 'node:net'
 import { now } from './statistics.js'
 
 const N = '{"n":'
-/** A whole line. */
-const ID = /^id: (\S+)\n/gm
-/** A browser waits for seconds; all clients of a worker come back within this time. */
-const RETURN_MS = 1_000
 const READ_BYTES = 64 * 1_024
 /** If thousands connect at once, the kernel resets those that it has no room for: like any client they reconnect. */
 const MOST_ATTEMPTS = 5
@@ -32,8 +28,6 @@ export interface ListenerOptions extends Target {
   readonly first: number
   /** Whether it stops reading when the stream is open. */
   readonly stalls: boolean
-  /** Whether it comes back with its last event id when its stream is closed. */
-  readonly returns?: boolean | undefined
   /** Whether it records the arrival of each event. */
   readonly notes: boolean
   onEvent(listener: Listener): void
@@ -47,18 +41,15 @@ export class Listener {
   #attempts = 0
   #rest = ''
   #heard = false
-  #lastEventId: string | undefined
   #stalled = false
   #opened: () => void = () => {}
   /** The event that must arrive next. */
   next: number
   heartbeats = 0
-  returned = 0
   readonly open: Promise<void>
 
   constructor(options: ListenerOptions) {
     this.#options = options
-    this.#lastEventId = options.lastEventId
     this.next = options.first
     this.open = new Promise(resolve => {
       this.#opened = resolve
@@ -97,22 +88,11 @@ export class Listener {
       reason = message
     })
     socket.on('close', () => {
-      if (this.#heard && this.#options.returns) this.#comeBack()
-      else if (this.#heard || this.#attempts === MOST_ATTEMPTS) onFault(reason)
+      if (this.#heard || this.#attempts === MOST_ATTEMPTS) onFault(reason)
       else this.#socket = this.#connect()
     })
-    socket.write(requestOf(this.#options, this.#lastEventId))
+    socket.write(requestOf(this.#options))
     return socket
-  }
-
-  #comeBack(): void {
-    this.#heard = false
-    this.#rest = ''
-    this.#attempts = 0
-    this.returned += 1
-    setTimeout(() => {
-      this.#socket = this.#connect()
-    }, RETURN_MS * Math.random())
   }
 
   /** Returns whether to continue to read. */
@@ -124,8 +104,6 @@ export class Listener {
       this.#stalled = this.#options.stalls
       this.#opened()
     }
-    // Few events and heartbeats: such a client is not measured by its own CPU.
-    if (this.#options.returns) this.#lastEventId = [...text.matchAll(ID)].at(-1)?.[1] ?? this.#lastEventId
     let from = 0
     for (;;) {
       const start = text.indexOf(N, from)
@@ -149,7 +127,7 @@ export class Listener {
   }
 }
 
-function requestOf({ path, token }: ListenerOptions, lastEventId: string | undefined): string {
+function requestOf({ path, token, lastEventId }: ListenerOptions): string {
   return [
     `GET ${path} HTTP/1.1`,
     'Host: bench',

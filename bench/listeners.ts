@@ -13,10 +13,7 @@ export interface OpenOrder extends Target {
   /** Number of connections that are opened at a time. */
   readonly atOnce: number
   readonly stalls: boolean
-  readonly returns?: boolean
   readonly notes: boolean
-  /** The clients of other processes, which use other ports of this machine. Default 0. */
-  readonly others?: number
   /** The start of client i: places[i modulo their number]. */
   readonly places: readonly { readonly first: number; readonly lastEventId?: string }[]
 }
@@ -38,8 +35,6 @@ export interface Report {
   readonly cpuSeconds: number
   readonly events: number
   readonly heartbeats: number
-  /** How often a client came back. */
-  readonly returned: number
   /** For each array in `since`: arrival of event n less since[n], in ms, of all clients together, sorted. */
   readonly delays: number[][]
 }
@@ -66,14 +61,14 @@ async function obey(order: Order): Promise<void> {
   answer(order.kind === 'report' ? order.since.map(delays) : [])
 }
 
-async function open({ clients, atOnce, places, others = 0, ...options }: OpenOrder): Promise<void> {
+async function open({ clients, atOnce, places, ...options }: OpenOrder): Promise<void> {
   const slots = limit(atOnce)
   const all = Promise.all(
     Array.from({ length: clients }, (_, client) =>
       slots(() => {
         const listener = new Listener({
           ...options,
-          localAddress: addressOf(others + client),
+          localAddress: addressOf(client),
           ...(places[client % places.length] ?? { first: 0 }),
           onEvent,
           onFault,
@@ -132,8 +127,6 @@ function delays(since: readonly number[]): number[] {
 function answer(delays: number[][]): void {
   const { user, system } = process.cpuUsage()
   const heartbeats = listeners.reduce((sum, listener) => sum + listener.heartbeats, 0)
-  const returned = listeners.reduce((sum, listener) => sum + listener.returned, 0)
-  const cpuSeconds = (user + system) / 1e6
-  const report = { at: now(), firstAt, cpuSeconds, events, heartbeats, returned, delays }
+  const report = { at: now(), firstAt, cpuSeconds: (user + system) / 1e6, events, heartbeats, delays }
   process.send?.({ ...report, ...(fault !== undefined && { fault }) } satisfies Report)
 }

@@ -35,9 +35,8 @@ interface Running {
   /** Where and how it is sent; default: as to the gateway. */
   readonly publishPath?: string
   readonly headers?: Readonly<Record<string, string>>
-  /** CPU and memory of the server; default: of the process alone. */
+  /** The CPU of the server; default: of the process alone. */
   readonly cpu?: (pid: number) => Promise<number>
-  readonly resident?: (pid: number) => Promise<number>
   /** The CPU of its database, in seconds; default: it has none. */
   readonly databaseCpu?: () => Promise<number>
 }
@@ -53,7 +52,6 @@ export function serverOf({
   publishPath = path,
   headers = { 'content-type': 'application/json' },
   cpu = cpuSeconds,
-  resident = residentBytes,
   databaseCpu = async () => 0,
 }: Running): Server {
   const pid = child.pid ?? 0
@@ -71,7 +69,7 @@ export function serverOf({
     },
     cpuSeconds: () => cpu(pid),
     wholeCpuSeconds: async () => (await cpu(pid)) + (await databaseCpu()),
-    residentBytes: () => resident(pid),
+    residentBytes: () => residentBytes(pid),
     close: () => stop(child),
   }
 }
