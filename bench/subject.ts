@@ -3,7 +3,6 @@
  * Postgres with fsync on; both are discarded afterwards.
  */
 import type { ChildProcess } from 'node:child_process'
-import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -14,6 +13,7 @@ import { startEmbedded } from '../src/embedded-postgres/embedded-postgres.js'
 import { outputOf, start, stop } from './child.js'
 import { familyCpuSeconds } from './process-usage.js'
 import { type Server, serverOf } from './server.js'
+import { signed } from './token.js'
 import type { Turns } from './turns.js'
 
 const TURNS = new URL('./turns.js', import.meta.url).href
@@ -117,12 +117,7 @@ async function startGateway(env: Readonly<Record<string, string>>, watched: bool
   return { child, url: /http:\/\/[\w.:]+/.exec(text)?.[0] ?? '' }
 }
 
-/** A JWT (RFC 7519) by HS256. */
 export function tokenOf(workspace: string, role: 'viewer' | 'editor'): string {
   const exp = Math.floor(Date.now() / 1_000) + TOKEN_SECONDS
-  const claims = { sub: `bench-${role}`, workspace, role, iat: exp - TOKEN_SECONDS, exp }
-  const text = [{ alg: 'HS256', typ: 'JWT' }, claims]
-    .map(part => Buffer.from(JSON.stringify(part)).toString('base64url'))
-    .join('.')
-  return `${text}.${createHmac('sha256', SECRET).update(text).digest('base64url')}`
+  return signed({ sub: `bench-${role}`, workspace, role, iat: exp - TOKEN_SECONDS, exp }, SECRET)
 }

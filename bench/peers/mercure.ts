@@ -1,6 +1,6 @@
 /** Mercure with its database file (bolt): stores an event before it sends it. */
-import { createHmac } from 'node:crypto'
 import { eventsOf } from '../server.js'
+import { signed } from '../token.js'
 import { configurationIn, type Peer } from './peer.js'
 
 const SECRET = 'of these benches only, for an hour'
@@ -36,8 +36,8 @@ http://:${port} {
 `,
       path: `/.well-known/mercure?topic=${TOPIC}`,
       publishPath: '/.well-known/mercure',
-      viewer: tokenOf({ subscribe: ['*'] }),
-      editor: tokenOf({ publish: ['*'] }),
+      viewer: signed({ mercure: { subscribe: ['*'] } }, SECRET),
+      editor: signed({ mercure: { publish: ['*'] } }, SECRET),
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
       bodyOf(first, _count, padding) {
         const [event] = eventsOf(first, 1, padding)
@@ -46,12 +46,4 @@ http://:${port} {
       greeting: 'HTTP/1.1 200',
     }
   },
-}
-
-/** A JWT (RFC 7519) by HS256. */
-function tokenOf(rights: object): string {
-  const text = [{ alg: 'HS256', typ: 'JWT' }, { mercure: rights }]
-    .map(part => Buffer.from(JSON.stringify(part)).toString('base64url'))
-    .join('.')
-  return `${text}.${createHmac('sha256', SECRET).update(text).digest('base64url')}`
 }
