@@ -89,7 +89,7 @@ export default fp<AuthOptions>(
       access: Exclude<Access, 'public'> | undefined,
     ): Promise<void> {
       try {
-        // Most tokens are cached and all revocations are in memory: for these, no promise is made.
+        // Most tokens are cached and all revocations are in memory: these checks return values, not promises of their own.
         const caller = await callerOf(request, reply)
         // A revoked caller counts as unauthenticated, so its requests are charged to the IP address's rate limit.
         await assertNotRevoked(caller)
@@ -131,7 +131,8 @@ export default fp<AuthOptions>(
         query: request.query,
         queryToken: queryToken && isStream,
         queryTicket: isStream,
-        cookie: isStream && isReading(request) && isSameOrigin(originOf(request)) ? cookie : undefined,
+        cookie:
+          cookie && isStream && isReading(request) && isSameOrigin(originOf(request)) ? cookie : undefined,
       }
       return carriesCredentials(sources)
         ? byCredentials(request, reply, sources)

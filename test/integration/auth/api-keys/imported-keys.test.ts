@@ -151,7 +151,7 @@ t.test('expiry, addresses, revocation and rotation hold for an imported key', as
   t.strictSame(listed.map(({ prefix }) => prefix).sort(), ['sk_live_', 'sk_live_', null].sort())
 })
 
-t.test('a key that was tried before its import works as soon as a process hears of the import', async t => {
+t.test('a key that was used before its import works as soon as the process learns of the import', async t => {
   const { pool, keys } = await setUp(t)
   await t.rejects(keys.principalOf(TEXT, ADDRESS), { code: 'key-invalid' })
 
