@@ -9,7 +9,7 @@ import { cursorId } from '../src/hub/cursor.js'
 import { type EventPage, findEventPage } from '../src/hub/event-page.js'
 import type { Reset, StartAt } from '../src/hub/start.js'
 import { tooManyStreams } from '../src/limits/stream-slots.js'
-import type { TypeFilter } from '../src/log/type-filter.js'
+import type { EventFilter } from '../src/log/event-filter.js'
 import { notFound, Problem } from '../src/problems/problem.js'
 import { eventDocument } from '../src/sse/ndjson.js'
 
@@ -24,7 +24,7 @@ export interface EventPageQuery {
   readonly from: StartAt
   readonly limit: number
   readonly waitMs: number
-  readonly filter: TypeFilter | undefined
+  readonly filter: EventFilter | undefined
   readonly form: 'application/json' | 'application/x-ndjson'
 }
 

@@ -4,8 +4,8 @@ import Type, { type Static } from 'typebox'
 import { NDJSON } from '../src/bytes/media-type.js'
 import type { Opening, StartAt } from '../src/hub/start.js'
 import { jobOfStream } from '../src/jobs/job.js'
+import { EventFilter } from '../src/log/event-filter.js'
 import { type EventId, parseEventId } from '../src/log/event-id.js'
-import { TypeFilter } from '../src/log/type-filter.js'
 import { Problem } from '../src/problems/problem.js'
 import { broughtId } from '../src/sse/brought-id.js'
 import { type Encoding, sse, withNamedCursors } from '../src/sse/encoding.js'
@@ -124,7 +124,7 @@ export async function answerWithStream(
   live: Live = {},
 ): Promise<FastifyReply> {
   const encoding = forms.of(request)
-  const filter = query.types === undefined ? undefined : TypeFilter.parse(query.types)
+  const filter = query.types === undefined ? undefined : EventFilter.ofTypes(query.types)
   if (!encoding) {
     const form = formOf(request)
     if (form !== JSON_FORM && form !== NDJSON) throw notAcceptable()

@@ -5,9 +5,9 @@
  */
 import type { Database } from '../database/pool.js'
 import type { StoredEvent } from '../log/event.js'
+import type { EventFilter } from '../log/event-filter.js'
 import { type FilteredPage, readFilteredPage } from '../log/filtered-page.js'
 import { type Head, type Page, readBounds, readPage, readPlace } from '../log/log.js'
-import type { TypeFilter } from '../log/type-filter.js'
 import { signalOrDeadline } from '../process/deadline.js'
 import type { Cursor } from './cursor.js'
 import type { Hub } from './hub.js'
@@ -21,7 +21,7 @@ const SCANS = 10
 export interface EventPageRequest {
   readonly after: Cursor
   readonly limit: number
-  readonly filter: TypeFilter | undefined
+  readonly filter: EventFilter | undefined
   /** How long to wait for an event if there is none, in milliseconds; 0 answers at once. */
   readonly waitMs: number
   /** Aborts when the client disconnects. */

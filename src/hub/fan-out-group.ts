@@ -3,7 +3,7 @@
  * so each payload is built once.
  */
 import type { StoredEvent } from '../log/event.js'
-import type { TypeFilter } from '../log/type-filter.js'
+import type { EventFilter } from '../log/event-filter.js'
 import type { Encoding } from '../sse/encoding.js'
 import { Payload } from '../sse/payload.js'
 import { HIGH_WATER_BYTES } from '../sse/sink.js'
@@ -26,7 +26,7 @@ export class FanOutGroup {
 
   constructor(
     readonly encoding: Encoding,
-    readonly filter: TypeFilter | undefined,
+    readonly filter: EventFilter | undefined,
   ) {}
 
   /**
@@ -50,13 +50,13 @@ export function* payloads(
   frames: readonly EventFrames[],
   before: Cursor,
   encoding: Encoding,
-  filter: TypeFilter | undefined,
+  filter: EventFilter | undefined,
 ): Generator<{ payload: Payload | undefined; after: Cursor; upTo: StoredEvent }> {
   let after = before
   let parts: Buffer[] = []
   let bytes = 0
   for (const [index, frame] of frames.entries()) {
-    if (!filter || filter.matches(frame.event.type)) {
+    if (!filter || filter.matches(frame.event)) {
       const part = frame.in(encoding)
       if (part.length > 0) parts.push(part)
       bytes += part.length

@@ -6,8 +6,8 @@
 import { databaseFault } from '../database/database-fault.js'
 import type { Database } from '../database/pool.js'
 import { FEED, type Position, type StoredEvent } from '../log/event.js'
+import { EventFilter } from '../log/event-filter.js'
 import { formatEventId, parseEventId } from '../log/event-id.js'
-import { TypeFilter } from '../log/type-filter.js'
 import { notFound, Problem } from '../problems/problem.js'
 import { Backoff } from '../process/backoff.js'
 import { elapsed } from '../process/deadline.js'
@@ -85,7 +85,7 @@ export async function* followEvents(
     }
     return undefined
   }
-  const filter = types === undefined ? undefined : TypeFilter.parse(types)
+  const filter = types === undefined ? undefined : EventFilter.ofTypes(types)
   let from: StartAt | undefined = startAt(after)
   let cursor: Cursor = { position: 0 as Position }
   const handle = await patiently(() => hub.open(workspace, name))
@@ -129,7 +129,7 @@ function starting(
   hub: FollowSources['hub'],
   stream: HubStream,
   from: StartAt,
-  filter: TypeFilter | undefined,
+  filter: EventFilter | undefined,
 ) {
   return () => hub.starts.resolve(stream, from, filter)
 }

@@ -8,8 +8,8 @@
  */
 import { randomUUID } from 'node:crypto'
 import { FEED, type Position, type StoredEvent, type StreamId } from '../log/event.js'
+import type { EventFilter } from '../log/event-filter.js'
 import type { Bounds, Head } from '../log/log.js'
-import type { TypeFilter } from '../log/type-filter.js'
 import type { Encoding } from '../sse/encoding.js'
 import { EventFrames } from './event-frames.js'
 import { FanOutGroup, type Member } from './fan-out-group.js'
@@ -121,7 +121,7 @@ export class HubStream implements TailedStream {
   }
 
   /** Adds a member to its fan-out group: it gets everything after the head until the returned function is called. */
-  join(member: Member, encoding: Encoding, filter: TypeFilter | undefined): () => void {
+  join(member: Member, encoding: Encoding, filter: EventFilter | undefined): () => void {
     const key = `${encoding.name} ${filter?.key ?? ''}`
     const group = this.#fanOutGroups.get(key) ?? new FanOutGroup(encoding, filter)
     this.#fanOutGroups.set(key, group)

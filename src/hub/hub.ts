@@ -6,7 +6,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Database } from '../database/pool.js'
 import type { StreamId } from '../log/event.js'
-import type { TypeFilter } from '../log/type-filter.js'
+import type { EventFilter } from '../log/event-filter.js'
 import type { Logger } from '../logging/logger.js'
 import { PeriodicLoop } from '../process/periodic-loop.js'
 import type { ClientCounts } from '../process/worker-message.js'
@@ -55,7 +55,7 @@ export interface Follow {
   readonly start: Start
   readonly sink: Sink
   readonly encoding: Encoding
-  readonly filter: TypeFilter | undefined
+  readonly filter: EventFilter | undefined
   /** The permit that keeps the subscription open; default: one that never ends. */
   readonly permit?: Permit | undefined
   /** Sent before the events; default nothing. */

@@ -6,7 +6,7 @@
  * - otherwise the pages that all clients share. They also show when the filter matches few events again. So a filter that
  *   matches many costs no more than no filter.
  */
-import type { TypeFilter } from '../log/type-filter.js'
+import type { EventFilter } from '../log/event-filter.js'
 import type { Cursor } from './cursor.js'
 import type { EventFrames } from './event-frames.js'
 import type { HubStream } from './hub-stream.js'
@@ -18,10 +18,10 @@ const SPARSE = 8
 export class NextFrames {
   readonly #stream: HubStream
   readonly #pages: Pages
-  readonly #filter: TypeFilter | undefined
+  readonly #filter: EventFilter | undefined
   #sparse = true
 
-  constructor(stream: HubStream, pages: Pages, filter: TypeFilter | undefined) {
+  constructor(stream: HubStream, pages: Pages, filter: EventFilter | undefined) {
     this.#stream = stream
     this.#pages = pages
     this.#filter = filter
@@ -54,6 +54,6 @@ export class NextFrames {
   }
 }
 
-function count(frames: readonly EventFrames[], filter: TypeFilter): number {
-  return frames.reduce((sum, { event }) => sum + Number(filter.matches(event.type)), 0)
+function count(frames: readonly EventFrames[], filter: EventFilter): number {
+  return frames.reduce((sum, { event }) => sum + Number(filter.matches(event)), 0)
 }

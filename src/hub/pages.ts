@@ -13,10 +13,10 @@ import { LRUCache } from 'lru-cache'
 import limit from 'p-limit'
 import type { Database } from '../database/pool.js'
 import { MAX_DATA_BYTES, type Position } from '../log/event.js'
+import type { EventFilter } from '../log/event-filter.js'
 import { readFilteredPage } from '../log/filtered-page.js'
 import { hasAll } from '../log/history.js'
 import { readPage } from '../log/log.js'
-import type { TypeFilter } from '../log/type-filter.js'
 import type { Cursor } from './cursor.js'
 import type { EventFrames } from './event-frames.js'
 import type { HubStream } from './hub-stream.js'
@@ -84,7 +84,7 @@ export class Pages {
   async matching(
     stream: HubStream,
     cursor: Cursor,
-    filter: TypeFilter,
+    filter: EventFilter,
   ): Promise<readonly EventFrames[] | undefined> {
     const { position } = cursor
     const start = (position - (position % FILTERED_PAGE_POSITIONS)) as Position
@@ -137,7 +137,7 @@ export class Pages {
   }
 
   /** The filtered page from `after` to the end of the aligned page that contains it. */
-  #filtered(stream: HubStream, after: Position, filter: TypeFilter): Promise<PageFrames> {
+  #filtered(stream: HubStream, after: Position, filter: EventFilter): Promise<PageFrames> {
     const end = (after - (after % FILTERED_PAGE_POSITIONS) + FILTERED_PAGE_POSITIONS) as Position
     return this.#shared(
       `${stream.history}:${after}:${filter.key}`,
@@ -182,7 +182,7 @@ export class Pages {
     })
   }
 
-  #readMatching(stream: HubStream, after: Position, end: Position, filter: TypeFilter): Promise<PageFrames> {
+  #readMatching(stream: HubStream, after: Position, end: Position, filter: EventFilter): Promise<PageFrames> {
     return this.#slots(async () => {
       const { anchor, events, last } = await readFilteredPage(
         this.#database,

@@ -4,10 +4,10 @@
  */
 import type { Database } from '../database/pool.js'
 import type { Position, StreamId } from '../log/event.js'
+import type { EventFilter } from '../log/event-filter.js'
 import { checkOf, type EventId } from '../log/event-id.js'
 import { type Bounds, type Head, type Place, readBounds, readPlace } from '../log/log.js'
 import { readNthNewest } from '../log/newest.js'
-import type { TypeFilter } from '../log/type-filter.js'
 import type { Encoding } from '../sse/encoding.js'
 import { type Cursor, cursorId, isAt } from './cursor.js'
 import type { HubStream } from './hub-stream.js'
@@ -61,7 +61,7 @@ export class Starts {
     readonly pages: Pages,
   ) {}
 
-  async resolve(stream: HubStream, start: StartAt, filter?: TypeFilter): Promise<Start> {
+  async resolve(stream: HubStream, start: StartAt, filter?: EventFilter): Promise<Start> {
     switch (start.at) {
       case 'now':
         return { cursor: stream.head }
@@ -76,7 +76,7 @@ export class Starts {
     }
   }
 
-  async #newest(stream: HubStream, count: number, filter?: TypeFilter): Promise<Cursor> {
+  async #newest(stream: HubStream, count: number, filter?: EventFilter): Promise<Cursor> {
     const { base, head } = await this.bounds(stream.id)
     const first = filter
       ? await readNthNewest(this.database, stream.id, count, filter)

@@ -8,7 +8,7 @@
  */
 import { type DatabaseFaultName, databaseMember, faultNameOf } from '../database/database-fault.js'
 import { isBusy } from '../database/fair-gate.js'
-import type { TypeFilter } from '../log/type-filter.js'
+import type { EventFilter } from '../log/event-filter.js'
 import type { Encoding } from '../sse/encoding.js'
 import type { Sink } from '../sse/sink.js'
 import type { Hub, StreamHandle } from './hub.js'
@@ -20,7 +20,7 @@ export interface StreamRequest {
   readonly stream: string
   readonly encoding: Encoding
   readonly from: StartAt
-  readonly filter?: TypeFilter | undefined
+  readonly filter?: EventFilter | undefined
   /** Reads the opening that precedes the events. Called once the client has a slot; its errors reach the caller. */
   readonly opening?: ((encoding: Encoding) => Promise<Opening>) | undefined
   /** Clients that may follow this stream in this process; default: no limit but the process's own. */

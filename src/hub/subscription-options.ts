@@ -1,5 +1,5 @@
 /** The parts and settings of one subscription. */
-import type { TypeFilter } from '../log/type-filter.js'
+import type { EventFilter } from '../log/event-filter.js'
 import type { Logger } from '../logging/logger.js'
 import type { Encoding } from '../sse/encoding.js'
 import type { Sink } from '../sse/sink.js'
@@ -13,7 +13,7 @@ export interface SubscriptionOptions {
   readonly start: Start
   readonly sink: Sink
   readonly encoding: Encoding
-  readonly filter: TypeFilter | undefined
+  readonly filter: EventFilter | undefined
   /** The id that the client brought, in a form that may be sent back. */
   readonly broughtId: string | undefined
   readonly heartbeatMs: number

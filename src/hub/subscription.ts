@@ -13,8 +13,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { databaseFault } from '../database/database-fault.js'
 import type { StoredEvent } from '../log/event.js'
+import type { EventFilter } from '../log/event-filter.js'
 import type { Bounds, Head } from '../log/log.js'
-import type { TypeFilter } from '../log/type-filter.js'
 import type { Encoding, Notice } from '../sse/encoding.js'
 import type { Payload } from '../sse/payload.js'
 import { type Sink, STALLED_MS } from '../sse/sink.js'
@@ -43,7 +43,7 @@ export class Subscription implements Member, Follower, PermittedSubscription {
   readonly #stream: HubStream
   readonly #sink: Sink
   readonly #encoding: Encoding
-  readonly #filter: TypeFilter | undefined
+  readonly #filter: EventFilter | undefined
   readonly #output: ClientOutput
   #state = initialState()
   #cursor: Cursor

@@ -6,8 +6,8 @@
  */
 import type { Queryable } from '../database/pool.js'
 import type { Position, StoredEvent, StreamId } from './event.js'
+import type { EventFilter } from './event-filter.js'
 import { ANCHOR, EVENT, fits, type Page, type PageRow, pageOf, SIZED } from './log.js'
-import type { TypeFilter } from './type-filter.js'
 
 /** Measured: about 10 ms. */
 const SCANNED_EVENTS = 10_000
@@ -34,7 +34,7 @@ export async function readFilteredPage(
   stream: StreamId,
   after: Position,
   upTo: Position,
-  filter: TypeFilter,
+  filter: EventFilter,
   limit: number,
   maxBytes = PAGE_BYTES,
 ): Promise<FilteredPage> {
@@ -54,8 +54,8 @@ export async function readFilteredPage(
                                 order by e."position" limit $6) e) e
                 where ${fits('$7')}) p on true
        order by p."position"`,
-    values: [stream, after, end, filter.exact, filter.prefixes, limit, maxBytes],
+    values: [stream, after, end, filter.types.exact, filter.types.prefixes, limit, maxBytes],
   })
   const { anchor, events } = pageOf(rows)
-  return { anchor, events: events.filter(({ type }) => filter.matches(type)), last: events.at(-1) }
+  return { anchor, events: events.filter(event => filter.matches(event)), last: events.at(-1) }
 }

@@ -1,8 +1,8 @@
 /** The newest events of some types, and where they start. */
 import type { Queryable } from '../database/pool.js'
 import type { Position, StoredEvent, StreamId } from './event.js'
+import type { EventFilter } from './event-filter.js'
 import { EVENT } from './log.js'
-import type { TypeFilter } from './type-filter.js'
 
 /** Older events are not read: a rare type must not cost a scan of the whole log. */
 const SCANNED_EVENTS = 10_000
@@ -12,7 +12,7 @@ export async function readNthNewest(
   database: Queryable,
   stream: StreamId,
   count: number,
-  filter: TypeFilter,
+  filter: EventFilter,
 ): Promise<Position | undefined> {
   const { rows } = await database.query<{ position: Position | null }>({
     name: 'sluice-read-nth-newest',
@@ -23,7 +23,7 @@ export async function readNthNewest(
                        where e.stream_id = $1 order by e."position" desc limit ${SCANNED_EVENTS}) e
                where e.type = any ($2::text[]) or e.type ^@ any ($3::text[])
                order by e."position" desc limit $4) matching`,
-    values: [stream, filter.exact, filter.prefixes, count],
+    values: [stream, filter.types.exact, filter.types.prefixes, count],
   })
   return rows[0]?.position ?? undefined
 }

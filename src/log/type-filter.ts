@@ -40,9 +40,28 @@ export class TypeFilter {
       if (term.endsWith('*')) beginnings.add(requireMatch(PREFIX, term.slice(0, -1), term))
       else names.add(requireMatch(NAME, term, term))
     }
+    return TypeFilter.#of(names, beginnings)
+  }
+
+  static #of(names: ReadonlySet<string>, beginnings: ReadonlySet<string>): TypeFilter {
     const prefixes = [...beginnings].filter(prefix => !startsWithOther(prefix, beginnings)).sort()
     const exact = [...names].filter(name => !prefixes.some(prefix => name.startsWith(prefix))).sort()
     return new TypeFilter(exact, prefixes)
+  }
+
+  /** The types that match both. It has at most the terms of the two together; none if no type matches both. */
+  and(other: TypeFilter): TypeFilter {
+    const names = [
+      ...this.exact.filter(name => other.matches(name)),
+      ...other.exact.filter(name => this.matches(name)),
+    ]
+    const beginnings = [...this.#within(other), ...other.#within(this)]
+    return TypeFilter.#of(new Set(names), new Set(beginnings))
+  }
+
+  /** The prefixes that begin with a prefix of the other filter. */
+  #within(other: TypeFilter): string[] {
+    return this.prefixes.filter(prefix => other.prefixes.some(beginning => prefix.startsWith(beginning)))
   }
 
   matches(type: string): boolean {

@@ -11,8 +11,8 @@ import { endlessPermit } from '../../src/hub/permit.js'
 import type { StartAt } from '../../src/hub/start.js'
 import { Tailer } from '../../src/hub/tailer.js'
 import type { Position, StreamId } from '../../src/log/event.js'
+import { EventFilter } from '../../src/log/event-filter.js'
 import { formatEventId, parseEventId } from '../../src/log/event-id.js'
-import { TypeFilter } from '../../src/log/type-filter.js'
 import type { Logger } from '../../src/logging/logger.js'
 import { sse } from '../../src/sse/encoding.js'
 import { Sink } from '../../src/sse/sink.js'
@@ -69,7 +69,7 @@ export async function startHub(
       return
     }
     const types = query.get('types')
-    const filter = types ? TypeFilter.parse(types) : undefined
+    const filter = types ? EventFilter.ofTypes(types) : undefined
     const start = await hub.starts.resolve(handle.stream, startAt(query.get('from')), filter)
     response.writeHead(200, { 'content-type': sse.contentType })
     response.flushHeaders()

@@ -29,13 +29,13 @@ import { exchangeBy } from '../../../src/limits/rate-windows.js'
 import { append } from '../../../src/log/append.js'
 import { appendRequests } from '../../../src/log/append-requests.js'
 import { FEED, type Position } from '../../../src/log/event.js'
+import { EventFilter } from '../../../src/log/event-filter.js'
 import { readFilteredPage } from '../../../src/log/filtered-page.js'
 import { findGone, hasAll } from '../../../src/log/history.js'
 import * as log from '../../../src/log/log.js'
 import { readNewest, readNthNewest } from '../../../src/log/newest.js'
 import { eventSweep, idempotencyKeySweep } from '../../../src/log/retention.js'
 import { readTails } from '../../../src/log/tails.js'
-import { TypeFilter } from '../../../src/log/type-filter.js'
 
 const WORKSPACE = 'acme'
 const AUTHOR = { workspace: WORKSPACE, id: 'ada' } as const
@@ -51,7 +51,7 @@ const NEW_JOB = {
 const FIRST = { attempt: 1, holder: AUTHOR.id } as const
 const NOBODY = { attempt: undefined, holder: undefined } as const
 const EVENT = { type: 'thing.made', data: '{"n":1}' }
-const WANTED = TypeFilter.parse('thing.made')
+const WANTED = EventFilter.ofTypes('thing.made')
 
 /** Settings of an application under which our functions would scan if they did not pin their own. */
 const HOSTILE = `

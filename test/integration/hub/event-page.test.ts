@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import { type EventPageRequest, readEventPage } from '../../../src/hub/event-page.js'
 import type { HubStream } from '../../../src/hub/hub-stream.js'
 import type { Position } from '../../../src/log/event.js'
-import { TypeFilter } from '../../../src/log/type-filter.js'
+import { EventFilter } from '../../../src/log/event-filter.js'
 import { observed, startHub } from '../../harness/hub.js'
 import { until } from '../../harness/until.js'
 
@@ -26,7 +26,7 @@ t.test('a rare type is found behind many others, and the cursor goes past them',
   await append(12_000)
   await append(1, '{}', 'thing.lost')
   await append(10)
-  const filter = TypeFilter.parse('thing.lost')
+  const filter = EventFilter.ofTypes('thing.lost')
 
   const page = await ask({ filter })
   const rest = await ask({ filter, after: page.next })
@@ -61,7 +61,7 @@ t.test('an event that is committed just after the page was read ends the wait', 
 
 t.test('events of other types do not end the wait', async t => {
   const { ask, append, waiting } = await start(t)
-  const page = ask({ waitMs: 60_000, filter: TypeFilter.parse('thing.lost') })
+  const page = ask({ waitMs: 60_000, filter: EventFilter.ofTypes('thing.lost') })
   await until('it waits', waiting)
 
   await append(3)

@@ -13,8 +13,8 @@ import { endlessPermit } from '../../../src/hub/permit.js'
 import { type StartAt, Starts } from '../../../src/hub/start.js'
 import { Subscription } from '../../../src/hub/subscription.js'
 import { Tailer } from '../../../src/hub/tailer.js'
+import { EventFilter } from '../../../src/log/event-filter.js'
 import { parseEventId } from '../../../src/log/event-id.js'
-import { TypeFilter } from '../../../src/log/type-filter.js'
 import { sse } from '../../../src/sse/encoding.js'
 import { type Response, Sink } from '../../../src/sse/sink.js'
 import { silent } from '../../harness/hub.js'
@@ -28,7 +28,7 @@ const SEEDS = 8
 const ROUNDS = byNight(1, 250)
 const STEPS = 120
 const OLD_EVENTS = 17_000
-const RARE = TypeFilter.parse('rare')
+const RARE = EventFilter.ofTypes('rare')
 
 for (const behind of [false, true]) {
   const readers = behind ? ', while its readers are led to the old primary' : ''
@@ -150,10 +150,10 @@ function typesOf(random: Random, count: number): string[] {
 }
 
 /** Whether the filter matches none of the events between two places. */
-function continues(last: Known, next: Known, filter: TypeFilter | undefined): boolean {
+function continues(last: Known, next: Known, filter: EventFilter | undefined): boolean {
   for (let { before } = next; before; { before } = before) {
     if (before.eventId === last.eventId) return true
-    if (!filter || filter.matches(before.type) || before.position <= last.position) return false
+    if (!filter || filter.types.matches(before.type) || before.position <= last.position) return false
   }
   return false
 }
@@ -163,7 +163,7 @@ interface ClientOptions {
   readonly stream: HubStream
   readonly starts: Starts
   readonly start: Awaited<ReturnType<Starts['resolve']>>
-  readonly filter: TypeFilter | undefined
+  readonly filter: EventFilter | undefined
   readonly random: Random
   readonly note: (what: string) => void
   /** Whether a reset is allowed only if the log has lost the client's cursor. */

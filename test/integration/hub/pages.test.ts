@@ -3,14 +3,14 @@ import { HubStream } from '../../../src/hub/hub-stream.js'
 import { Pages } from '../../../src/hub/pages.js'
 import { Pacing } from '../../../src/hub/scheduling/pacing.js'
 import type { Position, StreamId } from '../../../src/log/event.js'
+import { EventFilter } from '../../../src/log/event-filter.js'
 import { readBounds, readEvent, readHead } from '../../../src/log/log.js'
-import { TypeFilter } from '../../../src/log/type-filter.js'
 import { createDatabase } from '../../harness/database.js'
 import { appendEvents, observed } from '../../harness/hub.js'
 import { until } from '../../harness/until.js'
 
 const after = (position: number) => ({ position: position as Position })
-const rare = TypeFilter.parse('rare')
+const rare = EventFilter.ofTypes('rare')
 
 t.test('many callers that ask for the same page at once cost one read', async t => {
   const { pages, stream, reads } = await start(t, 600)
@@ -252,7 +252,7 @@ t.test('near the head there is no filtered page', async t => {
 
 t.test('each filter has its own pages', async t => {
   const { pages, stream } = await start(t, everyNth(4_000, 9_000))
-  const other = TypeFilter.parse('other')
+  const other = EventFilter.ofTypes('other')
 
   const [first, second] = await Promise.all(
     [rare, other].map(filter => pages.matching(stream, after(0), filter)),
@@ -326,7 +326,7 @@ t.test('reads of filtered pages leave database connections to other reads', asyn
     held += 1
     await open
   })
-  const filters = ['a', 'b', 'c', 'd', 'e', 'f'].map(type => TypeFilter.parse(type))
+  const filters = ['a', 'b', 'c', 'd', 'e', 'f'].map(type => EventFilter.ofTypes(type))
   const filtered = Promise.all(filters.map(filter => pages.matching(stream, after(0), filter)))
   await until('they read', () => held === 2)
 

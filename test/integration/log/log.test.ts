@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import { type Database, inTransaction } from '../../../src/database/pool.js'
 import type { Position, StreamId } from '../../../src/log/event.js'
+import { EventFilter } from '../../../src/log/event-filter.js'
 import { readFilteredPage } from '../../../src/log/filtered-page.js'
 import {
   ensureStream,
@@ -11,7 +12,6 @@ import {
   readPage,
   readPlace,
 } from '../../../src/log/log.js'
-import { TypeFilter } from '../../../src/log/type-filter.js'
 import { createDatabase } from '../../harness/database.js'
 import { connect, logged } from '../../harness/records.js'
 
@@ -127,7 +127,7 @@ t.test('a page has an anchor, even if it is empty', async t => {
   const base = (await readBounds(pool, id))?.base.eventId
   const second = (await readEvent(pool, id, 2 as Position))?.eventId
   const anchor = async (after: number) => {
-    const filter = TypeFilter.parse('none')
+    const filter = EventFilter.ofTypes('none')
     const pages = [
       await readPage(pool, id, after as Position, MANY, LARGE),
       await readFilteredPage(pool, id, after as Position, 3 as Position, filter, 10),
@@ -155,7 +155,7 @@ t.test('a filtered page has the matching events and the position up to which it 
     'b',
   ])
   const read = (types: string, after: number, upTo: number, limit: number) =>
-    readFilteredPage(pool, id, after as Position, upTo as Position, TypeFilter.parse(types), limit)
+    readFilteredPage(pool, id, after as Position, upTo as Position, EventFilter.ofTypes(types), limit)
   const summary = ({ events, last }: Awaited<ReturnType<typeof read>>) => [
     events.map(event => event.position),
     last?.position,
@@ -180,7 +180,7 @@ t.test('a filtered page reads a bounded range, and ends early when it grows larg
   await pool.query(`select sluice.publish('w', 'feed', 'common', '{}') from generate_series(1, 10500)`)
   const data = JSON.stringify({ a: 'x'.repeat(262_000) })
   await pool.query(`select sluice.publish('w', 'feed', 'rare', $1::json) from generate_series(1, 20)`, [data])
-  const filter = TypeFilter.parse('rare')
+  const filter = EventFilter.ofTypes('rare')
   const upTo = 10_520 as Position
 
   const first = await readFilteredPage(pool, id, START, upTo, filter, 100)
@@ -198,8 +198,8 @@ t.test('a filtered page reads a bounded range, and ends early when it grows larg
 t.test('a filtered page is undefined where retention or a loss has left a gap in its range', async t => {
   const { pool, id } = await streamOf(t, ['a', 'b', 'c', 'a', 'b', 'c'])
   const read = async (types: string, after: number, upTo: number) =>
-    (await readFilteredPage(pool, id, after as Position, upTo as Position, TypeFilter.parse(types), 10)).last
-      ?.position
+    (await readFilteredPage(pool, id, after as Position, upTo as Position, EventFilter.ofTypes(types), 10))
+      .last?.position
 
   await pool.query(`select sluice.retain('feed', '0 s', 2)`)
   t.equal(await read('c', 0, 6), undefined)

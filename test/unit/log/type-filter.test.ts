@@ -71,3 +71,18 @@ t.test('a list of more than 32 terms is refused', async t => {
   t.throws(() => TypeFilter.parse(terms(33)), { code: 'invalid-types' })
   t.throws(() => TypeFilter.parse(','.repeat(1_000_000)), { code: 'invalid-types' })
 })
+
+t.test('two filters together select the types that both select', async t => {
+  const terms = ['*', 'a*', 'ab*', 'abc', 'ab', 'a', 'b*', 'b', 'ab*,b', 'a,b*', 'abc,b*']
+  const types = ['a', 'ab', 'abc', 'abd', 'b', 'bc', 'c']
+  const wrong = terms.flatMap(one =>
+    terms.flatMap(other => {
+      const [left, right] = [TypeFilter.parse(one), TypeFilter.parse(other)]
+      const both = left.and(right)
+      const agree = types.every(type => both.matches(type) === (left.matches(type) && right.matches(type)))
+      return agree && both.key === right.and(left).key ? [] : [`${one} and ${other}: ${both.key}`]
+    }),
+  )
+
+  t.strictSame(wrong, [])
+})
