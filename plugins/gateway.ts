@@ -115,7 +115,7 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
   await app.register(streamTickets)
   await app.register(streamCookies)
   await app.register(failedAuthentications, { claims })
-  if (keys) await app.register(tokens, { keys, claims })
+  if (keys) await app.register(tokens, { keys, previous: settings.previousKey, claims })
   await app.register(auth, {
     authenticate: authenticate && (request => principalOfHost(() => authenticate(request))),
     ...(keys && { principalOfToken: app.verifyToken }),

@@ -1,6 +1,6 @@
 /** Checks the options of the plugin and derives the settings of each part of the gateway. */
 import type { FastifyInstance } from 'fastify'
-import { type Keys, keysOf } from '../src/auth/tokens/keys.js'
+import { type Key, type Keys, keysOf, previousKeyOf } from '../src/auth/tokens/keys.js'
 import { type Config, ConfigError } from '../src/config/config.js'
 import { configOf } from '../src/config/options.js'
 import type { PoolSource } from '../src/database/pool-source.js'
@@ -15,6 +15,8 @@ export interface Settings extends Pick<SluiceOptions, 'authenticate' | 'countCli
   readonly bus: Exclude<SluiceOptions['bus'], 'postgres' | 'memory'> | { readonly url: string } | undefined
   /** Undefined with `authenticate`. */
   readonly keys: Keys | undefined
+  /** The key that `keys` replaces, while tokens of both are valid. */
+  readonly previousKey: Key | undefined
   /** Undefined where no artifacts are served. */
   readonly links: ArtifactLinks | undefined
   readonly ownsServer: boolean
@@ -52,11 +54,13 @@ export function settingsOf(options: SluiceOptions, host: FastifyInstance): Setti
   if (faults.length > 0) throw new ConfigError(faults)
 
   const keys = authenticate ? undefined : keysOf(config)
+  const previousKey = keys && previousKeyOf(config, keys)
   return {
     ...options,
     config,
     keys,
-    links: artifactLinks(config, keys, `${host.prefix}${prefix}`),
+    previousKey,
+    links: artifactLinks(config, [keys, previousKey], `${host.prefix}${prefix}`),
     parts: partsOf(parts, authenticate === undefined),
     // A separate URL for LISTEN means that the other one goes through a pooler.
     source: pool ? { pool } : { url: url ?? '', pooled: listenUrl !== undefined },
@@ -95,12 +99,18 @@ function busUrl({ BUS, BUS_NOTIFY, LISTEN_DATABASE_URL, DATABASE_URL }: Config):
   return BUS === 'memory' || BUS_NOTIFY === 'off' || url === undefined ? undefined : { url }
 }
 
-function artifactLinks(config: Config, keys: Keys | undefined, prefix: string): ArtifactLinks | undefined {
+/** Links are signed with the first secret, and verified with each. */
+function artifactLinks(
+  config: Config,
+  keys: readonly (Keys | undefined)[],
+  prefix: string,
+): ArtifactLinks | undefined {
   if (config.ARTIFACTS_DIR === undefined) return undefined
-  const secret = config.ARTIFACTS_SECRET ?? (keys?.kind === 'secret' ? keys.secret : undefined)
+  const [signing, previous] = keys.map(key => (key?.kind === 'secret' ? key.secret : undefined))
+  const secret = config.ARTIFACTS_SECRET ?? signing
   if (secret === undefined)
     throw new ConfigError(['artifactsDir needs artifactsSecret here: there is no jwtSecret.'])
-  return new ArtifactLinks(secret, prefix)
+  return new ArtifactLinks(secret, prefix, previous)
 }
 
 /** Keeps the drain below `pluginTimeout`: Fastify aborts a close that takes longer, and the application then fails to close. */

@@ -90,6 +90,10 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
   readonly jwtSecret?: string | undefined
   /** Public key (PEM) that verifies RS256, ES256 or EdDSA tokens. */
   readonly jwtPublicKey?: string | undefined
+  /** Second key that verifies HS256 tokens, while the secret is being changed. It signs nothing. */
+  readonly jwtSecretPrevious?: string | undefined
+  /** Second public key (PEM) that verifies tokens, while the key pair is being changed. */
+  readonly jwtPublicKeyPrevious?: string | undefined
   /** URL of the issuer's key set. A URL without a path means `/.well-known/jwks.json` on that host. */
   readonly jwksUrl?: string | undefined
   /** Required value of the claim `iss`. Unset, the claim is not checked. */

@@ -1,5 +1,6 @@
 /**
- * Verifies the JWTs of callers, and signs JWTs if the key is a secret. @fastify/jwt runs under a name of its own, so a host
+ * Verifies the JWTs of callers, and signs JWTs if the key is a secret. While the key is being changed, tokens of the previous key are
+ * valid too, but it signs none. A `kid` in a token selects a key of a key set only: configured keys have no ids. @fastify/jwt runs under a name of its own, so a host
  * that uses it for its own tokens keeps `app.jwt`, `request.jwtVerify` and `request.user` as they are.
  */
 import jwt, { type FastifyJWTOptions, type TokenOrHeader } from '@fastify/jwt'
@@ -10,7 +11,7 @@ import { tokenRefusal } from '../src/auth/refusals.js'
 import { nameOfRole } from '../src/auth/role-names.js'
 import { withClaim } from '../src/auth/tokens/claims.js'
 import { createKeySet } from '../src/auth/tokens/key-set.js'
-import type { Keys } from '../src/auth/tokens/keys.js'
+import type { Key, Keys } from '../src/auth/tokens/keys.js'
 import { CLOCK_TOLERANCE_MS, type ClaimRules, principalOf } from '../src/auth/tokens/token.js'
 import { requireTokenForm } from '../src/auth/tokens/token-form.js'
 import { VerifiedTokens } from '../src/auth/tokens/verified-tokens.js'
@@ -19,6 +20,7 @@ import { Problem } from '../src/problems/problem.js'
 declare module 'fastify' {
   interface FastifyRequest {
     sluiceJwtVerify(): Promise<object>
+    sluicePreviousJwtVerify(): Promise<object>
     sluiceClaims: object | null
   }
   interface FastifyInstance {
@@ -37,33 +39,29 @@ declare module '@fastify/jwt' {
 
 export interface TokensOptions {
   readonly keys: Keys
+  /** The key that is being replaced. */
+  readonly previous?: Key | undefined
   readonly claims: ClaimRules
 }
 
-const NAMESPACE = 'sluice'
 /** Verified tokens that @fastify/jwt remembers, each at most until it expires. */
 const REMEMBERED_TOKENS = 1_000
+const WRONG_ALGORITHM = 'FAST_JWT_INVALID_ALGORITHM'
+/** Errors of a token that another key may have signed. */
+const OF_ANOTHER_KEY: ReadonlySet<unknown> = new Set(['FST_JWT_AUTHORIZATION_TOKEN_INVALID', WRONG_ALGORITHM])
 
 export default fp<TokensOptions>(
-  async (app, { keys, claims }) => {
+  async (app, { keys, previous, claims }) => {
     // An object for this instance alone, because @fastify/jwt would add its namespace to the host's.
     app.decorate('jwt', Object.create(null))
     app.decorateRequest('sluiceClaims', null)
-    await app.register(jwt, {
-      ...verificationKey(keys),
-      namespace: NAMESPACE,
-      decoratorName: 'sluiceClaims',
-      verify: {
-        algorithms: [...keys.algorithms],
-        clockTolerance: CLOCK_TOLERANCE_MS,
-        cache: REMEMBERED_TOKENS,
-        extractToken: request => request.credentials?.text,
-      },
-    })
+    await app.register(jwt, verification('sluice', keys))
+    if (previous) await app.register(jwt, verification('sluicePrevious', previous))
+    const claimsIn = claimsVerifiedBy(keys, previous)
 
     const verified = keys.kind === 'set' ? undefined : new VerifiedTokens()
     const verify = async (request: FastifyRequest, token: string): Promise<Principal> => {
-      const principal = principalOf(await verifiedClaims(request, keys), claims)
+      const principal = principalOf(await claimsIn(request), claims)
       verified?.add(token, principal)
       return principal
     }
@@ -87,6 +85,20 @@ export default fp<TokensOptions>(
   { name: 'tokens', dependencies: ['request-caller'] },
 )
 
+function verification(namespace: string, keys: Keys): FastifyJWTOptions {
+  return {
+    ...verificationKey(keys),
+    namespace,
+    decoratorName: 'sluiceClaims',
+    verify: {
+      algorithms: [...keys.algorithms],
+      clockTolerance: CLOCK_TOLERANCE_MS,
+      cache: REMEMBERED_TOKENS,
+      extractToken: request => request.credentials?.text,
+    },
+  }
+}
+
 function verificationKey(keys: Keys): Pick<FastifyJWTOptions, 'secret' | 'decode'> {
   if (keys.kind === 'secret') return { secret: keys.secret }
   if (keys.kind === 'public') return { secret: { public: keys.pem } }
@@ -95,15 +107,44 @@ function verificationKey(keys: Keys): Pick<FastifyJWTOptions, 'secret' | 'decode
   return { secret: { public: find }, decode: { complete: true } }
 }
 
-/** @throws {Problem} 401, or 503 when the keys cannot be fetched. @fastify/jwt itself answers some bad tokens with 500. */
-async function verifiedClaims(request: FastifyRequest, keys: Keys): Promise<object> {
-  try {
-    const claims = await request.sluiceJwtVerify()
-    // Checked after the signature, which refuses every forged token at less cost.
-    requireTokenForm(request.credentials?.text ?? '')
-    return claims
-  } catch (error) {
-    if (error instanceof Problem) throw error
-    throw tokenRefusal(error instanceof Error && 'code' in error ? error.code : undefined, keys.algorithms)
+/** The claims of a token that one of the keys has signed. @throws {Problem} 401, or 503 when the keys cannot be fetched. */
+function claimsVerifiedBy(
+  keys: Keys,
+  previous: Key | undefined,
+): (request: FastifyRequest) => Promise<object> {
+  const algorithms = [...new Set([...keys.algorithms, ...(previous?.algorithms ?? [])])]
+  const verify = previous ? byEither(keys) : (request: FastifyRequest) => request.sluiceJwtVerify()
+  return async request => {
+    try {
+      const claims = await verify(request)
+      // Checked after the signature, which refuses every forged token at less cost.
+      requireTokenForm(request.credentials?.text ?? '')
+      return claims
+    } catch (error) {
+      if (error instanceof Problem) throw error
+      // @fastify/jwt itself answers some bad tokens with 500.
+      throw tokenRefusal(codeOf(error), algorithms)
+    }
   }
+}
+
+function byEither(keys: Keys): (request: FastifyRequest) => Promise<object> {
+  const current = (request: FastifyRequest) => request.sluiceJwtVerify()
+  const previous = (request: FastifyRequest) => request.sluicePreviousJwtVerify()
+  // A key set comes last: for a key that it does not have, it may have to wait for the issuer.
+  const [first, second] = keys.kind === 'set' ? [previous, current] : [current, previous]
+  return async request => {
+    try {
+      return await first(request)
+    } catch (error) {
+      if (!OF_ANOTHER_KEY.has(codeOf(error))) throw error
+      return await second(request).catch((other: unknown) => {
+        throw codeOf(other) === WRONG_ALGORITHM ? error : other
+      })
+    }
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined
 }

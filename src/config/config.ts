@@ -42,6 +42,17 @@ function contradictionsIn(config: Config): string[] {
   if (keys.length > 1) {
     faults.push('JWT_SECRET, JWT_PUBLIC_KEY and JWKS_URL exclude each other. Set one of them.')
   }
+  const previous = [config.JWT_SECRET_PREVIOUS, config.JWT_PUBLIC_KEY_PREVIOUS].filter(
+    key => key !== undefined,
+  )
+  if (previous.length > 1) {
+    faults.push('JWT_SECRET_PREVIOUS and JWT_PUBLIC_KEY_PREVIOUS exclude each other. Set one of them.')
+  }
+  if (previous.length > 0 && keys.length === 0) {
+    faults.push(
+      'A previous JWT key is set without the one that replaces it. Set JWT_SECRET, JWT_PUBLIC_KEY or JWKS_URL too.',
+    )
+  }
   if (config.ARTIFACTS_DIR !== undefined && config.ARTIFACTS_SECRET === undefined && hasPublicKey(config)) {
     faults.push(
       'ARTIFACTS_DIR needs ARTIFACTS_SECRET here: a public key verifies tokens, but cannot sign links.',

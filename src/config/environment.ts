@@ -5,18 +5,13 @@
 import Type from 'typebox'
 import { JOB_SETTINGS } from './job-settings.js'
 import { Switch, Whole } from './setting.js'
+import { SECRET, TOKEN_SETTINGS } from './token-settings.js'
 
 const DATABASE = {
   pattern: '^postgres(ql)?://',
   form: 'a URL such as postgres://name@host:5432/database',
   secret: true,
 } as const
-const SECRET = {
-  minLength: 32,
-  form: 'at least 32 random characters, as `openssl rand -hex 32` prints them',
-  secret: true,
-} as const
-
 export const Environment = Type.Object({
   NODE_ENV: Type.Enum(['development', 'test', 'production'], {
     default: 'development',
@@ -67,84 +62,7 @@ export const Environment = Type.Object({
     }),
   ),
 
-  JWT_SECRET: Type.Optional(
-    Type.String({ ...SECRET, description: 'Key that verifies HS256 tokens, at least 32 characters.' }),
-  ),
-  JWT_PUBLIC_KEY: Type.Optional(
-    Type.String({
-      pattern: '-----BEGIN (RSA )?PUBLIC KEY-----',
-      form: 'a complete public key, including the line -----BEGIN PUBLIC KEY-----',
-      secret: true,
-      description:
-        'Public key (PEM) that verifies RS256, ES256 or EdDSA tokens. Line ends may be written as `\\n`.',
-    }),
-  ),
-  JWKS_URL: Type.Optional(
-    Type.String({
-      pattern: '^https?://',
-      form: 'a URL that begins with https:// or http://',
-      secret: true,
-      description:
-        "URL of the issuer's key set. A URL without a path means `/.well-known/jwks.json` on that host.",
-    }),
-  ),
-  JWT_ISSUER: Type.Optional(
-    Type.String({
-      minLength: 1,
-      description: 'Required value of the claim `iss`. Unset, the claim is not checked.',
-    }),
-  ),
-  JWT_AUDIENCE: Type.Optional(
-    Type.String({
-      minLength: 1,
-      description: 'Required value of the claim `aud`. Unset, the claim is not checked.',
-    }),
-  ),
-  JWT_WORKSPACE_CLAIM: Type.String({
-    default: 'workspace',
-    minLength: 1,
-    description:
-      'The claim that holds the workspace: a name; a path such as `app.tenant`; or a JSON array of names. A text with `:` or `/`, such as a URL, is one name.',
-  }),
-  JWT_ROLE_CLAIM: Type.String({
-    default: 'role',
-    minLength: 1,
-    description:
-      'The claim that holds the role, or an array of roles, of which the highest counts. Written like `JWT_WORKSPACE_CLAIM`, such as `realm_access.roles`.',
-  }),
-  JWT_ROLE_MAP: Type.Optional(
-    Type.String({
-      minLength: 1,
-      description:
-        'Roles of the role names of another system, in tokens and imported keys: `owner=admin,member=editor`, or the same as a JSON object. Own names keep their meaning unless they are mapped.',
-    }),
-  ),
-  JWT_DEFAULT_ROLE: Type.Optional(
-    Type.Enum(['viewer', 'editor', 'admin', 'runner'], {
-      description:
-        'Role of tokens and imported keys whose role is missing or has no entry in the map. Unset, they are refused.',
-    }),
-  ),
-  OPERATOR_WORKSPACE: Type.Optional(
-    Type.String({
-      minLength: 1,
-      description:
-        'Workspace whose admins alone may switch maintenance, which affects all workspaces. Unset, every admin may.',
-    }),
-  ),
-  AUTH_COOKIE: Type.Optional(
-    Type.String({
-      pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
-      form: 'the name of a cookie, such as __Host-session',
-      description:
-        'Name of a cookie that stream routes accept as a credential, from pages of the same origin. Its value is a token or an API key. Unset, no cookie is accepted.',
-    }),
-  ),
-  QUERY_TOKEN: Switch({
-    default: 'on',
-    description:
-      'Whether stream routes accept a token as `?token=`. URLs leak into histories and logs; tickets do without it.',
-  }),
+  ...TOKEN_SETTINGS,
 
   ARTIFACTS_DIR: Type.Optional(
     Type.String({

@@ -30,15 +30,19 @@ export function isArtifactPath(path: unknown): path is string {
 }
 
 export class ArtifactLinks {
-  readonly #key: Buffer
+  /** The first signs. A link of the others is valid until it expires. */
+  readonly #keys: readonly [Buffer, ...Buffer[]]
   readonly #prefix: string
 
   /**
    * @param secret may also sign tokens: the key is derived from it and signs links only.
    * @param prefix path under which the gateway is mounted. A link of one gateway is not valid in another with the same secret.
+   * @param previous the secret that `secret` replaces: its links are valid too.
    */
-  constructor(secret: string, prefix = '') {
-    this.#key = Buffer.from(hkdfSync('sha256', secret, '', `sluice artifact links${prefix}`, KEY_BYTES))
+  constructor(secret: string, prefix = '', previous?: string) {
+    const keyOf = (text: string) =>
+      Buffer.from(hkdfSync('sha256', text, '', `sluice artifact links${prefix}`, KEY_BYTES))
+    this.#keys = [keyOf(secret), ...(previous === undefined ? [] : [keyOf(previous)])]
     this.#prefix = prefix
   }
 
@@ -50,20 +54,22 @@ export class ArtifactLinks {
     const expires = Math.floor(now / 1_000) + LINK_LIFETIME_S
     const place = [workspace, ...path.split('/')].map(encodeURIComponent).join('/')
     const query = key === undefined ? `expires=${expires}` : `expires=${expires}&key=${key}`
-    return `${this.#prefix}${ARTIFACTS_PREFIX}/${place}?${query}&signature=${this.#signature(workspace, path, expires, key)}`
+    const signature = signatureOf(this.#keys[0], { workspace, path, expires, key })
+    return `${this.#prefix}${ARTIFACTS_PREFIX}/${place}?${query}&signature=${signature}`
   }
 
   /**
    * @param now in ms since 1970.
    * @throws {Problem} 403 `link-invalid`, 410 `link-expired`.
    */
-  verify({ workspace, path, expires, key, signature }: SignedLink, now: number): void {
-    const expected = Buffer.from(this.#signature(workspace, path, expires, key))
+  verify({ signature, ...link }: SignedLink, now: number): void {
     const given = Buffer.from(signature)
-    if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
-      throw linkInvalid()
-    }
-    if (now / 1_000 >= expires) {
+    const fits = this.#keys.some(key => {
+      const expected = Buffer.from(signatureOf(key, link))
+      return given.length === expected.length && timingSafeEqual(given, expected)
+    })
+    if (!fits) throw linkInvalid()
+    if (now / 1_000 >= link.expires) {
       throw new Problem(
         410,
         'link-expired',
@@ -71,12 +77,20 @@ export class ArtifactLinks {
       )
     }
   }
+}
 
-  #signature(workspace: string, path: string, expires: number, key: string | undefined): string {
-    // JSON separates the parts, so no two links have the same text.
-    const text = JSON.stringify([workspace, path, expires, ...(key === undefined ? [] : [key])])
-    return createHmac('sha256', this.#key).update(text).digest('base64url')
-  }
+function signatureOf(
+  signing: Buffer,
+  {
+    workspace,
+    path,
+    expires,
+    key,
+  }: Omit<SignedLink, 'signature' | 'key'> & { readonly key?: string | undefined },
+): string {
+  // JSON separates the parts, so no two links have the same text.
+  const text = JSON.stringify([workspace, path, expires, ...(key === undefined ? [] : [key])])
+  return createHmac('sha256', signing).update(text).digest('base64url')
 }
 
 /** The same answer for a forged link and for one that is not valid for this caller. */

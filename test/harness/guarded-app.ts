@@ -15,7 +15,7 @@ import problems from '../../plugins/problems.js'
 import rateLimit from '../../plugins/rate-limit.js'
 import tokens from '../../plugins/tokens.js'
 import validation from '../../plugins/validation.js'
-import type { Keys } from '../../src/auth/tokens/keys.js'
+import type { Key, Keys } from '../../src/auth/tokens/keys.js'
 import type { ClaimRules } from '../../src/auth/tokens/token.js'
 import { logOptions, requestId } from '../../src/logging/http-log.js'
 import { CLAIMS, SECRET } from './tokens.js'
@@ -24,6 +24,7 @@ const FORTNIGHT_MS = 14 * 24 * 3_600_000
 
 interface GuardedOptions {
   readonly keys?: Keys
+  readonly previous?: Key
   readonly claims?: Partial<ClaimRules>
   readonly queryToken?: boolean
   readonly origins?: string
@@ -79,7 +80,7 @@ export async function guardedApp(test: Test, options: GuardedOptions = {}) {
     windowMs: options.rateWindowMs ?? FORTNIGHT_MS,
   })
   const claims = { ...CLAIMS, ...options.claims }
-  await app.register(tokens, { keys: options.keys ?? SECRET_KEYS, claims })
+  await app.register(tokens, { keys: options.keys ?? SECRET_KEYS, previous: options.previous, claims })
   await app.register(auth, { principalOfToken: app.verifyToken, queryToken: options.queryToken ?? true })
 
   await app.register(bodies)

@@ -1,5 +1,6 @@
 /**
- * The key that verifies tokens, and the algorithms that it allows. The algorithms always come from the key, never from the
+ * The keys that verify tokens, and the algorithms that each allows. While a key is being changed there are two, and each verifies
+ * with its own algorithms only. The algorithms always come from the key, never from the
  * token: otherwise an attacker could sign a token with the public key as an HMAC secret (RFC 8725 §2.1).
  */
 import { createPublicKey, type KeyObject, randomBytes } from 'node:crypto'
@@ -9,9 +10,12 @@ import { type Config, ConfigError } from '../../config/config.js'
 
 export type Algorithm = 'HS256' | 'RS256' | 'PS256' | 'ES256' | 'ES384' | 'EdDSA'
 
-export type Keys =
+export type Key =
   | { readonly kind: 'secret'; readonly secret: string; readonly algorithms: readonly Algorithm[] }
   | { readonly kind: 'public'; readonly pem: string; readonly algorithms: readonly Algorithm[] }
+
+export type Keys =
+  | Key
   | { readonly kind: 'set'; readonly url: string; readonly algorithms: readonly Algorithm[] }
 
 /** RFC 7518 §3.3. */
@@ -32,36 +36,66 @@ export function keysOf(
   developmentKey?: string,
 ): Keys {
   if (config.JWKS_URL !== undefined) return { kind: 'set', url: config.JWKS_URL, algorithms: SET_ALGORITHMS }
-  if (config.JWT_PUBLIC_KEY !== undefined) return publicKey(config.JWT_PUBLIC_KEY)
+  if (config.JWT_PUBLIC_KEY !== undefined) return publicKey('JWT_PUBLIC_KEY', config.JWT_PUBLIC_KEY)
   const secret = config.JWT_SECRET ?? developmentKey
   if (secret === undefined) {
     throw new ConfigError(['No JWT key is set. Set JWT_SECRET, JWT_PUBLIC_KEY or JWKS_URL.'])
   }
+  return secretKey('JWT_SECRET', secret)
+}
+
+/**
+ * The second key, which verifies tokens until the last of those that it has signed has expired.
+ * @param current the key that replaces it.
+ * @throws {ConfigError} also if it is the current key: then a forgotten variable would look like a change of keys.
+ */
+export function previousKeyOf(
+  config: Pick<Config, 'JWT_SECRET_PREVIOUS' | 'JWT_PUBLIC_KEY_PREVIOUS'>,
+  current: Keys,
+): Key | undefined {
+  const { JWT_SECRET_PREVIOUS: secret, JWT_PUBLIC_KEY_PREVIOUS: pem } = config
+  if (secret !== undefined) {
+    const key = secretKey('JWT_SECRET_PREVIOUS', secret)
+    if (current.kind === 'secret' && current.secret === secret) throw sameKey('JWT_SECRET')
+    return key
+  }
+  if (pem === undefined) return undefined
+  const key = publicKey('JWT_PUBLIC_KEY_PREVIOUS', pem)
+  if (current.kind === 'public' && current.pem === key.pem) throw sameKey('JWT_PUBLIC_KEY')
+  return key
+}
+
+function sameKey(name: string): ConfigError {
+  return new ConfigError([
+    `${name}_PREVIOUS is the same key as ${name}. Set ${name} to the new key, or leave ${name}_PREVIOUS out.`,
+  ])
+}
+
+function secretKey(name: string, secret: string): Key {
   // Anyone who has the public key could sign tokens with it.
   if (secret.includes('-----BEGIN')) {
-    throw new ConfigError([
-      'JWT_SECRET holds a key in PEM form. Set JWT_PUBLIC_KEY to its public half instead.',
-    ])
+    const other = name.replace('SECRET', 'PUBLIC_KEY')
+    throw new ConfigError([`${name} holds a key in PEM form. Set ${other} to its public half instead.`])
   }
   return { kind: 'secret', secret, algorithms: ['HS256'] }
 }
 
-function publicKey(text: string): Keys {
-  const key = readPem(text.replaceAll('\\n', '\n'))
+function publicKey(name: string, text: string): Key & { readonly kind: 'public' } {
+  const key = readPem(name, text.replaceAll('\\n', '\n'))
   const algorithms = algorithmsOf(key)
   if (algorithms.length === 0) {
     throw new ConfigError([
-      'JWT_PUBLIC_KEY is of an unsupported kind. Use RSA of 2048 bits or more, EC P-256 or P-384, or Ed25519.',
+      `${name} is of an unsupported kind. Use RSA of 2048 bits or more, EC P-256 or P-384, or Ed25519.`,
     ])
   }
   return { kind: 'public', pem: pemOf(key), algorithms }
 }
 
-function readPem(pem: string): KeyObject {
+function readPem(name: string, pem: string): KeyObject {
   try {
     return createPublicKey(pem)
   } catch {
-    throw new ConfigError(['JWT_PUBLIC_KEY cannot be read. It must be a complete public key in PEM form.'])
+    throw new ConfigError([`${name} cannot be read. It must be a complete public key in PEM form.`])
   }
 }
 

@@ -139,8 +139,11 @@ t.test('a missing secret is an error with a sentence, and no secret has a defaul
   const secrets = [...text('docker-compose.yml').matchAll(/\$\{(\w*(?:SECRET|PASSWORD)\w*)([^}]*)\}/g)]
 
   t.ok(secrets.length >= 3)
-  for (const [given, name, rest] of secrets)
-    t.match(rest, new RegExp(`^:\\?Put ${name} into \\.env, `), given)
+  for (const [given, name = '', rest] of secrets) {
+    // A gateway runs without a previous secret.
+    if (name.endsWith('_PREVIOUS')) t.equal(rest, ':-', given)
+    else t.match(rest, new RegExp(`^:\\?Put ${name} into \\.env, `), given)
+  }
 })
 
 t.test('the database has a plain owner, and a gateway starts as it with row-level security on', async t => {

@@ -51,6 +51,25 @@ t.test(
   },
 )
 
+t.test(
+  'a link of the previous secret is valid too, and new links are signed with the current one',
+  async t => {
+    const previous = `${SECRET} of yesterday`
+    const { folder, url } = await start(t, { JWT_SECRET_PREVIOUS: previous })
+    await writeFile(join(folder, 'acme', 'a.txt'), 'a')
+    const now = Date.now()
+    const statusOf = async (links: ArtifactLinks) =>
+      (await fetch(url + links.sign('acme', 'a.txt', now))).status
+
+    t.equal(await statusOf(new ArtifactLinks(previous)), 200)
+    t.equal(await statusOf(new ArtifactLinks(`${previous}!`)), 403)
+    t.equal(
+      new ArtifactLinks(SECRET, '', previous).sign('acme', 'a.txt', now),
+      LINKS.sign('acme', 'a.txt', now),
+    )
+  },
+)
+
 t.test('a link is good for its file, its workspace and its time only', async t => {
   const { folder, url } = await start(t)
   const clock = movableClock(t)
@@ -175,8 +194,9 @@ t.test('the key for links is its own, whatever secret it is derived from', async
   const other = 'another secret, 32 characters and more'
   const { folder, url } = await start(t, { ARTIFACTS_SECRET: other })
   await writeFile(join(folder, 'acme', 'a.txt'), 'a')
+  const now = Date.now()
   const statusOf = async (links: ArtifactLinks) =>
-    (await fetch(url + links.sign('acme', 'a.txt', Date.now()))).status
+    (await fetch(url + links.sign('acme', 'a.txt', now))).status
 
   t.equal(await statusOf(new ArtifactLinks(other)), 200)
   t.equal(await statusOf(LINKS), 403)

@@ -87,6 +87,8 @@ t.test('a value that may hold a secret is never shown', async t => {
     LISTEN_DATABASE_URL: 'ada:hunter2@db',
     JWT_SECRET: 'hunter2',
     JWT_PUBLIC_KEY: '-----BEGIN PRIVATE KEY-----hunter2',
+    JWT_SECRET_PREVIOUS: 'hunter2',
+    JWT_PUBLIC_KEY_PREVIOUS: '-----BEGIN PRIVATE KEY-----hunter2',
     JWKS_URL: 'ada:hunter2@issuer',
     ARTIFACTS_SECRET: 'hunter2',
   }
@@ -114,6 +116,17 @@ t.test('values that are valid alone but exclude each other are reported', async 
   const secret = 's'.repeat(32)
 
   t.match(faultsOf({ JWT_SECRET: secret, JWKS_URL: 'https://issuer' }), [/exclude each other\. Set one/])
+  t.match(faultsOf({ JWT_SECRET_PREVIOUS: secret }), [
+    /^A previous JWT key is set without the one that replaces/,
+  ])
+  t.match(
+    faultsOf({
+      JWT_SECRET: secret,
+      JWT_SECRET_PREVIOUS: `${secret}p`,
+      JWT_PUBLIC_KEY_PREVIOUS: '-----BEGIN PUBLIC KEY-----',
+    }),
+    [/^JWT_SECRET_PREVIOUS and JWT_PUBLIC_KEY_PREVIOUS exclude each other\. Set one/],
+  )
   t.match(faultsOf({ JWT_SECRET: 'short', NODE_ENV: 'production' }), [/^JWT_SECRET is not/], 'one at a time')
   t.match(faultsOf({ NODE_ENV: 'production' }), [/^DATABASE_URL is not set\./, /^No JWT key is set\./])
 })

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import t from 'tap'
-import { keysOf } from '../../../src/auth/tokens/keys.js'
+import { type Key, keysOf } from '../../../src/auth/tokens/keys.js'
 import { CLOCK_TOLERANCE_MS } from '../../../src/auth/tokens/token.js'
 import { guardedApp } from '../../harness/guarded-app.js'
 import {
@@ -187,6 +187,61 @@ t.test('a public key accepts only tokens of its own algorithms', async t => {
     t.equal(await status(signedBy(stranger.privateKey, 'RS256')), 401, 'another key')
     t.throws(() => app.signToken({ id: 'ada', workspace: 'acme', role: 'viewer' }, 60), /cannot sign/)
   }
+})
+
+const OTHER_SECRET = 'the secret before, 32 characters and more'
+const PREVIOUS: Key = { kind: 'secret', secret: OTHER_SECRET, algorithms: ['HS256'] }
+
+t.test(
+  'tokens of the current and of the previous key are valid, whatever their kid; new ones are of the current',
+  async t => {
+    const app = await guardedApp(t, { previous: PREVIOUS })
+    const answer = async (credentials: string) => {
+      const response = await app.inject({ url: '/things', headers: bearer(credentials) })
+      return [response.statusCode, response.json().code ?? response.json().principal.id]
+    }
+    const signed = app.signToken({ id: 'eve', workspace: 'acme', role: 'viewer' }, 60)
+    const alone = await guardedApp(t)
+
+    t.strictSame(await answer(token()), [200, 'ada'])
+    t.strictSame(await answer(token({ sub: 'old' }, {}, OTHER_SECRET)), [200, 'old'])
+    t.strictSame(await answer(token({ sub: 'old' }, { kid: 'k1' }, OTHER_SECRET)), [200, 'old'])
+    t.strictSame(await answer(token({}, {}, `${OTHER_SECRET}!`)), [401, 'token-invalid'])
+    t.strictSame(await answer(token({ exp: secondsFromNow(-60) }, {}, OTHER_SECRET)), [401, 'token-expired'])
+    t.strictSame(await answer(token({ nbf: secondsFromNow(600) }, {}, OTHER_SECRET)), [401, 'token-invalid'])
+    t.strictSame(await answer(token({}, { crit: ['exp'] }, OTHER_SECRET)), [401, 'token-invalid'])
+    t.strictSame(await answer(unsigned({ alg: 'none' })), [401, 'token-invalid'])
+    t.equal((await alone.inject({ url: '/things', headers: bearer(signed) })).statusCode, 200)
+  },
+)
+
+t.test('each of two keys verifies with its own algorithms only', async t => {
+  const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const current = keysOf({ JWT_PUBLIC_KEY: pem(pair.publicKey) })
+  const app = await guardedApp(t, { keys: current, previous: PREVIOUS })
+  const statusOf = async (credentials: string) =>
+    (await app.inject({ url: '/things', headers: bearer(credentials) })).statusCode
+
+  t.equal(await statusOf(signedBy(pair.privateKey, 'ES256')), 200)
+  t.equal(await statusOf(token({}, {}, OTHER_SECRET)), 200)
+  t.equal(await statusOf(token({}, {}, pem(pair.publicKey))), 401, 'HS256 with the public key as its secret')
+  t.equal(await statusOf(signedBy(rsa.privateKey, 'RS256')), 401)
+  const refused = await app.inject({ url: '/things', headers: bearer(signedBy(rsa.privateKey, 'RS256')) })
+  t.match(refused.json().detail, 'it must be signed with ES256 or HS256')
+})
+
+t.test('a previous key verifies its tokens while the issuer of the new key set does not answer', async t => {
+  const app = await guardedApp(t, {
+    keys: keysOf({ JWKS_URL: 'http://127.0.0.1:1/keys' }),
+    previous: PREVIOUS,
+  })
+  const answerTo = async (credentials: string) => {
+    const response = await app.inject({ url: '/things', headers: bearer(credentials) })
+    return [response.statusCode, response.json().code]
+  }
+
+  t.strictSame(await answerTo(token({}, {}, OTHER_SECRET)), [200, undefined])
+  t.strictSame(await answerTo(signedBy(rsa.privateKey, 'RS256')), [503, 'keys-unavailable'])
 })
 
 t.test('a signed token works with the configured issuer, audience and claim names', async t => {

@@ -2,7 +2,7 @@ import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { developmentSecret, keysOf } from '../../../../src/auth/tokens/keys.js'
+import { developmentSecret, keysOf, previousKeyOf } from '../../../../src/auth/tokens/keys.js'
 import { ConfigError } from '../../../../src/config/config.js'
 
 function pem(key: KeyObject, type: 'spki' | 'pkcs1' = 'spki'): string {
@@ -44,6 +44,48 @@ t.test('a key pair does not pass for a secret: anyone with the public half could
   const key = pem(generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey)
 
   t.throws(() => keysOf({ JWT_SECRET: key }), { name: 'ConfigError', message: 'JWT_PUBLIC_KEY' })
+})
+
+t.test('a previous key is held to the same checks as the current one, under its own name', async t => {
+  const current = keysOf({ JWT_SECRET: 's'.repeat(32) })
+  const rsa = pem(generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey)
+  const weak = pem(generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey)
+  const refused = (message: string) => ({ name: 'ConfigError', message })
+
+  t.match(previousKeyOf({ JWT_SECRET_PREVIOUS: 'p'.repeat(32) }, current), {
+    kind: 'secret',
+    algorithms: ['HS256'],
+  })
+  t.match(previousKeyOf({ JWT_PUBLIC_KEY_PREVIOUS: rsa }, current), { algorithms: ['RS256', 'PS256'] })
+  t.equal(previousKeyOf({}, current), undefined)
+  t.throws(
+    () => previousKeyOf({ JWT_SECRET_PREVIOUS: rsa }, current),
+    refused(
+      'JWT_SECRET_PREVIOUS holds a key in PEM form. Set JWT_PUBLIC_KEY_PREVIOUS to its public half instead.',
+    ),
+  )
+  t.throws(() => previousKeyOf({ JWT_PUBLIC_KEY_PREVIOUS: weak }, current), {
+    name: 'ConfigError',
+    message: /^JWT_PUBLIC_KEY_PREVIOUS is of an unsupported kind/,
+  })
+  t.throws(() => previousKeyOf({ JWT_PUBLIC_KEY_PREVIOUS: '-----BEGIN PUBLIC KEY-----' }, current), {
+    name: 'ConfigError',
+    message: /^JWT_PUBLIC_KEY_PREVIOUS cannot be read/,
+  })
+})
+
+t.test('a previous key that is the current one is refused, however it is written', async t => {
+  const key = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey
+  const secret = 's'.repeat(32)
+
+  t.throws(() => previousKeyOf({ JWT_SECRET_PREVIOUS: secret }, keysOf({ JWT_SECRET: secret })), {
+    name: 'ConfigError',
+    message: /^JWT_SECRET_PREVIOUS is the same key as JWT_SECRET\. Set JWT_SECRET to the new key, or leave/,
+  })
+  t.throws(
+    () => previousKeyOf({ JWT_PUBLIC_KEY_PREVIOUS: pem(key, 'pkcs1') }, keysOf({ JWT_PUBLIC_KEY: pem(key) })),
+    { name: 'ConfigError', message: /^JWT_PUBLIC_KEY_PREVIOUS is the same key as JWT_PUBLIC_KEY\./ },
+  )
 })
 
 t.test('without a key the development key is used, and without both the start fails', async t => {
