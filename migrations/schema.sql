@@ -99,10 +99,12 @@ create table sluice.api_keys (
   revoked_at timestamp with time zone,
   revoked_by text,
   prefix text collate "C",
+  grants json,
   constraint api_keys_pkey PRIMARY KEY (id),
   constraint api_keys_replaced_by_key UNIQUE (replaced_by),
   constraint api_keys_allowed_ips_check CHECK (((cardinality(allowed_ips) >= 1) AND (cardinality(allowed_ips) <= 64))),
   constraint api_keys_check CHECK (((revoked_at IS NULL) = (revoked_by IS NULL))),
+  constraint api_keys_grants_check CHECK (((json_typeof(grants) = 'object'::text) AND (length((grants)::text) <= 65536))),
   constraint api_keys_id_check CHECK ((id ~ '^[0-9a-z]{12}$'::text)),
   constraint api_keys_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 128))),
   constraint api_keys_prefix_check CHECK ((prefix ~ '^[!-~]{3,32}$'::text)),
@@ -122,6 +124,9 @@ comment on column sluice.api_keys.replaced_by is
   'The key that replaced this one when it was rotated.';
 comment on column sluice.api_keys.prefix is
   'The first characters of an imported key. Null: a key of a gateway.';
+comment on column sluice.api_keys.grants is
+  'The streams and types that the key allows, as {"subscribe": […], "publish": […], "types": […]}. Null: all that '
+  'its role allows.';
 
 create table sluice.audit (
   id uuid not null default gen_random_uuid(),
@@ -455,9 +460,11 @@ create table sluice.stream_tickets (
   path text collate "C" not null,
   good_until timestamp with time zone not null,
   browser_hash bytea,
+  grants json,
   constraint stream_tickets_pkey PRIMARY KEY (hash),
   constraint stream_tickets_browser_hash_check CHECK ((octet_length(browser_hash) = 32)),
   constraint stream_tickets_credential_kind_check CHECK ((credential_kind = ANY (ARRAY['token'::text, 'key'::text]))),
+  constraint stream_tickets_grants_check CHECK ((json_typeof(grants) = 'object'::text)),
   constraint stream_tickets_hash_check CHECK ((octet_length(hash) = 32)),
   constraint stream_tickets_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'editor'::text, 'admin'::text, 'runner'::text])))
 );
@@ -473,6 +480,9 @@ comment on column sluice.stream_tickets.path is
 comment on column sluice.stream_tickets.browser_hash is
   'SHA-256 of the cookie of the browser that spent the ticket; only that browser may use it again. Null: not '
   'spent.';
+comment on column sluice.stream_tickets.grants is
+  'The grants of the ticket, in the form of sluice.api_keys.grants; a key that has issued it limits it further. '
+  'Null: no limits.';
 
 create table sluice.streams (
   id bigint not null generated always as identity,

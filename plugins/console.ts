@@ -37,7 +37,7 @@ export default fp(
       const content = await readFile(join(FOLDER, name))
       app.get(
         name === INDEX ? '/' : `/console/${name}`,
-        { config: { access: 'public' }, schema: { hide: true } },
+        { config: { access: 'public', grants: 'none' }, schema: { hide: true } },
         (request, reply) => {
           // The page links its files by relative URLs: without the last slash a browser would look one level up.
           const [path = '', query] = request.url.split('?', 2)

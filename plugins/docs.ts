@@ -10,7 +10,7 @@ export default fp(
   async app => {
     await app.register(async docs => {
       docs.addHook('onRoute', route => {
-        route.config = { ...route.config, access: 'public' }
+        route.config = { ...route.config, access: 'public', grants: 'none' }
       })
       docs.addHook('onSend', async (_request, reply) => {
         if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-cache')

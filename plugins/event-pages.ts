@@ -26,6 +26,8 @@ export interface EventPageQuery {
   readonly waitMs: number
   readonly filter: EventFilter | undefined
   readonly form: 'application/json' | 'application/x-ndjson'
+  /** The noun of a 404; default `stream`. */
+  readonly what?: 'job' | undefined
 }
 
 export default fp(
@@ -36,7 +38,16 @@ export default fp(
   },
   {
     name: 'event-pages',
-    dependencies: ['hub', 'access', 'request-caller', 'database', 'rate-limit', 'stream-slots', 'memory'],
+    dependencies: [
+      'hub',
+      'access',
+      'grants',
+      'request-caller',
+      'database',
+      'rate-limit',
+      'stream-slots',
+      'memory',
+    ],
   },
 )
 
@@ -63,14 +74,19 @@ async function sendEventPageIn(
   query: EventPageQuery,
 ): Promise<FastifyReply> {
   const { principal } = reply.request
-  const { form, waitMs: askedMs, ...request } = query
+  const { form, waitMs: askedMs, what = 'stream', ...request } = query
+  const granted = await app.grants.toRead(reply.request, query.stream, what)
+  const filter = granted.within(query.filter)
   // The wait ends when the credentials end, as a stream does.
   const waitMs = Math.max(0, Math.min(askedMs, principal.expiresAt - Date.now()))
   const { workspace } = principal
-  const result = await app.guard.whileGood(principal, disconnectSignal(reply.raw), signal =>
-    findEventPage(app.hub, app.database, { ...request, workspace, waitMs, signal }),
+  const result = await app.guard.whileGood(
+    principal,
+    disconnectSignal(reply.raw),
+    signal => findEventPage(app.hub, app.database, { ...request, filter, workspace, waitMs, signal }),
+    granted,
   )
-  if (result.outcome === 'not-found') throw notFound('stream')
+  if (result.outcome === 'not-found') throw notFound(what)
   if (result.outcome === 'reset') throw discontinuity(result.reset)
   const { page } = result
   return reply.type(form).send(form === 'application/json' ? documentOf(page) : linesOf(page))

@@ -5,6 +5,7 @@
  */
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
+import type { StreamGrant } from '../src/auth/grants/stream-grant.js'
 import type { Role } from '../src/auth/principal.js'
 import { levelOf } from '../src/database/database-fault.js'
 import { admitStream, type StreamRefusal, type StreamRequest } from '../src/hub/stream-admission.js'
@@ -21,10 +22,11 @@ declare module 'fastify' {
 }
 
 /** The stream belongs to the principal's workspace. */
-export type FollowRequest = Pick<
-  StreamRequest,
-  'stream' | 'encoding' | 'from' | 'filter' | 'opening' | 'maxFollowers'
->
+export interface FollowRequest
+  extends Pick<StreamRequest, 'stream' | 'encoding' | 'from' | 'filter' | 'opening' | 'maxFollowers'> {
+  /** The noun of a 404; default `stream`. */
+  readonly what?: 'job' | undefined
+}
 
 export default fp(
   async app => {
@@ -37,6 +39,7 @@ export default fp(
     dependencies: [
       'hub',
       'access',
+      'grants',
       'sse',
       'request-caller',
       'rate-limit',
@@ -53,22 +56,37 @@ async function follow(
   followed: FollowRequest,
 ): Promise<FastifyReply> {
   const { request } = reply
-  const { encoding } = followed
+  const { what = 'stream', ...wanted } = followed
+  const { encoding, stream, filter } = wanted
   const { principal, ignored } = request
   const { workspace } = principal
-  const streamRequest = { ...followed, workspace, broughtId: echoOfBroughtId(request), ignored }
+  let granted: StreamGrant | undefined
+  const streamRequest: StreamRequest = {
+    ...wanted,
+    workspace,
+    broughtId: echoOfBroughtId(request),
+    ignored,
+    // Read once the client has a slot, as the opening is. The filter is known only then.
+    async opening(...given) {
+      granted = await app.grants.toRead(request, stream, what)
+      return (await wanted.opening?.(...given)) ?? { frames: [] }
+    },
+    get filter() {
+      return granted ? granted.within(filter) : filter
+    },
+  }
   const admission = await admitStream(app.hub, streamRequest, {
     spendBudget: () => app.streamBudget(request),
     hasRoom: () => app.memory.state !== 'low',
     takeSlot: () => app.takeStreamSlot(request),
-    permit: () => app.guard.admit(principal, rolesOf(reply)),
+    permit: () => app.guard.admit(principal, rolesOf(reply), granted),
     openSink: () => reply.openSink(encoding.contentType),
   })
   switch (admission.outcome) {
     case 'following':
       return reply
     case 'not-found':
-      throw notFound('stream')
+      throw notFound(what)
     case 'ended':
       // Stops an EventSource for good (WHATWG HTML §9.2.3), because no further event can follow.
       return reply.code(204).send()

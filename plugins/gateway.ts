@@ -43,6 +43,7 @@ import docs from './docs.js'
 import eventPages from './event-pages.js'
 import failedAuthentications from './failed-authentications.js'
 import follow from './follow.js'
+import grants from './grants.js'
 import headers from './headers.js'
 import hub from './hub.js'
 import items from './items.js'
@@ -112,6 +113,7 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
   await app.register(cluster, { member: settings.member })
   await app.register(apiKeys)
   await app.register(access)
+  await app.register(grants)
   await app.register(streamTickets)
   await app.register(streamCookies)
   await app.register(failedAuthentications, { claims })

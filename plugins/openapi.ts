@@ -19,7 +19,7 @@ declare module 'fastify' {
 /** The rest of a path: Fastify's name for it, and the name of the parameter in OpenAPI, which has no wildcards. */
 const WILDCARD = '*'
 const WILDCARD_NAME = 'path'
-const PUBLIC = { config: { access: 'public' }, schema: { hide: true } } as const
+const PUBLIC = { config: { access: 'public', grants: 'none' }, schema: { hide: true } } as const
 
 export default fp(
   async app => {

@@ -44,7 +44,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.get(
     '/api/audit',
     {
-      config: { access: 'admin' },
+      config: { access: 'admin', grants: 'workspace' },
       schema: {
         tags: ['server'],
         operationId: 'listAuditEntries',

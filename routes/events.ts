@@ -41,7 +41,7 @@ const events: FastifyPluginAsyncTypebox = async app => {
   app.post(
     '/api/events',
     {
-      config: { access: 'editor' },
+      config: { access: 'editor', grants: 'stream' },
       preValidation: async request => fromBinaryMode(request),
       schema: {
         tags: ['events'],
@@ -72,7 +72,7 @@ const events: FastifyPluginAsyncTypebox = async app => {
   app.get(
     '/api/events/:id',
     {
-      config: { access: 'viewer' },
+      config: { access: 'viewer', grants: 'stream' },
       schema: {
         tags: ['events'],
         operationId: 'getEvent',
@@ -86,10 +86,12 @@ const events: FastifyPluginAsyncTypebox = async app => {
   )
 
   /** Releases the body afterwards: its objects take up to twenty times its bytes. */
-  function publishAll(request: PublishBody): Promise<Receipt[]> {
-    const publishing = publishesOf(request).map(publish => app.publisher.publish(publish))
+  async function publishAll(request: PublishBody): Promise<Receipt[]> {
+    const publishes = publishesOf(request)
     request.body = undefined
-    return Promise.all(publishing)
+    const types = publishes.flatMap(({ events }) => events.map(({ type }) => type))
+    await app.grants.toPublish(request, request.query.stream ?? FEED, types)
+    return Promise.all(publishes.map(publish => app.publisher.publish(publish)))
   }
 
   async function sendEvent(
@@ -99,12 +101,15 @@ const events: FastifyPluginAsyncTypebox = async app => {
     const id = parseEventId(request.params.id)
     if (!id) throw new Problem(400, 'invalid-event-id', 'An event id looks like 10532.k7f3qa.')
     const { workspace } = request.principal
-    await assertVisible(request, request.query.stream ?? FEED)
+    const granted = await app.grants.toRead(request, request.query.stream ?? FEED, 'event')
+    await assertVisible(request, request.query.stream ?? FEED, 'event')
     const event = await inWorkspace(app.database, workspace, async client => {
       const stream = await findStream(client, workspace, request.query.stream ?? FEED)
       return stream && (await readEvent(client, stream.id, id.position))
     })
-    if (!event || (id.check !== undefined && id.check !== checkOf(event.eventId))) throw notFound('event')
+    const hidden = event && granted.within(undefined)?.matches(event) === false
+    if (!event || hidden || (id.check !== undefined && id.check !== checkOf(event.eventId)))
+      throw notFound('event')
     // A stored event never changes. But a log that loses its tail assigns the bare position to another event.
     if (id.check !== undefined) reply.header('cache-control', 'private, max-age=31536000, immutable')
     return reply.type('application/json').send(eventDocument(event))

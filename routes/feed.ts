@@ -28,7 +28,7 @@ const feed: FastifyPluginAsyncTypebox = async app => {
   app.get(
     '/api/events',
     {
-      config: { access: 'viewer', stream: forms.of },
+      config: { access: 'viewer', grants: 'stream', stream: forms.of },
       schema: {
         tags: ['events'],
         operationId: 'followEvents',

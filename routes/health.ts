@@ -84,7 +84,7 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { countClie
   app.get(
     '/health',
     {
-      config: { access: 'public', unmetered: true },
+      config: { access: 'public', grants: 'none', unmetered: true },
       logLevel: 'warn',
       schema: {
         tags: ['server'],
@@ -103,7 +103,7 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { countClie
   app.get(
     '/ready',
     {
-      config: { access: 'public', unmetered: true },
+      config: { access: 'public', grants: 'none', unmetered: true },
       logLevel: 'warn',
       schema: {
         tags: ['server'],

@@ -67,8 +67,8 @@ const CreatedRevision = Type.Object(Revision.properties, { description: 'Created
 const Deleted = Type.Null({ description: 'Deleted.' })
 
 const tags = ['items']
-const viewer = { access: 'viewer' } as const
-const editor = { access: 'editor' } as const
+const viewer = { access: 'viewer', grants: 'feed' } as const
+const editor = { access: 'editor', grants: 'feed' } as const
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   const { items } = app

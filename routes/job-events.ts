@@ -13,7 +13,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.get(
     '/api/jobs/:id/events',
     {
-      config: { access: 'viewer', stream: forms.of },
+      config: { access: 'viewer', grants: 'job', stream: forms.of },
       schema: {
         tags: ['jobs'],
         operationId: 'followJob',
@@ -29,6 +29,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       const { id } = request.params
       return answerWithStream(request, reply, request.query, jobStream(id), forms, {
         from: { at: 'beginning' },
+        what: 'job',
         async opening(encoding) {
           const { job, head } = await app.jobs.snapshot(request.principal, id)
           return {

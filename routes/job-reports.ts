@@ -35,7 +35,7 @@ const Lines = Type.Unknown({ description: 'Any number of lines, each `{"type":â€
 const OptionalEnd = Type.Unsafe<JobEnd | null>({ ...JobEnd, type: ['object', 'null'] })
 
 const tags = ['jobs']
-const both = { access: ['editor', 'runner'] } as const
+const both = { access: ['editor', 'runner'], grants: 'job' } as const
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.addContentTypeParser(NDJSON, (_request, payload, done) => done(null, payload))
@@ -96,7 +96,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.post(
     '/api/jobs/:id/release',
     {
-      config: { access: 'runner' },
+      config: { access: 'runner', grants: 'job' },
       schema: {
         tags,
         operationId: 'releaseJob',

@@ -10,9 +10,14 @@ import { notFound } from '../src/problems/problem.js'
 
 /**
  * Does nothing for a stream that is not that of a job.
+ * @param what the noun of the 404.
  * @throws {Problem} 404 `not-found` if there is no such job for this caller.
  */
-export async function assertVisible({ server, principal }: FastifyRequest, stream: string): Promise<void> {
+export async function assertVisible(
+  { server, principal }: FastifyRequest,
+  stream: string,
+  what = 'stream',
+): Promise<void> {
   const id = jobOfStream(stream)
   const member = memberOf(principal)
   if (id === undefined || member === null) return
@@ -20,5 +25,5 @@ export async function assertVisible({ server, principal }: FastifyRequest, strea
   const found = await inWorkspace(server.database, workspace, client =>
     selectJob(client, workspace, id, member),
   )
-  if (found === undefined) throw notFound('stream')
+  if (found === undefined) throw notFound(what)
 }

@@ -77,9 +77,8 @@ const NoJob = Type.Null({ description: 'The queue has no such job.' })
 const Lease = Type.Object({ lease_expires_at: Type.String({ format: 'date-time' }) })
 
 const tags = ['jobs']
-const viewer = { access: 'viewer' } as const
-const editor = { access: 'editor' } as const
-const runner = { access: 'runner' } as const
+const editor = { access: 'editor', grants: 'job' } as const
+const runner = { access: 'runner', grants: 'job' } as const
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.post(
@@ -110,7 +109,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.get(
     '/api/jobs',
     {
-      config: viewer,
+      config: { access: 'viewer', grants: 'jobs' },
       schema: {
         tags,
         operationId: 'listJobs',
@@ -129,7 +128,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.get(
     '/api/jobs/:id',
     {
-      config: { access: ['viewer', 'runner'] },
+      config: { access: ['viewer', 'runner'], grants: 'job' },
       schema: {
         tags,
         operationId: 'getJob',
@@ -154,7 +153,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.post(
     '/api/jobs/claim',
     {
-      config: runner,
+      config: { access: 'runner', grants: 'jobs' },
       schema: {
         tags,
         operationId: 'claimJob',

@@ -27,7 +27,7 @@ const Revoked = Type.Null({ description: 'Revoked, now or earlier.' })
 const OptionalRotation = Type.Unsafe<Rotation | null>({ ...Rotation, type: ['object', 'null'] })
 
 const tags = ['access']
-const admin = { access: 'admin' } as const
+const admin = { access: 'admin', grants: 'credentials' } as const
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.post(

@@ -21,8 +21,8 @@ const Declared = Type.Object(Project.properties, {
 const Deleted = Type.Null({ description: 'Deleted.' })
 
 const tags = ['remote commands']
-const viewer = { access: 'viewer' } as const
-const admin = { access: 'admin' } as const
+const viewer = { access: 'viewer', grants: 'project' } as const
+const admin = { access: 'admin', grants: 'project' } as const
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get(

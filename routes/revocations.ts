@@ -32,7 +32,7 @@ const RevocationPage = Type.Object(
 const Removed = Type.Null({ description: 'Removed.' })
 
 const tags = ['access']
-const admin = { access: 'admin' } as const
+const admin = { access: 'admin', grants: 'workspace' } as const
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   /** Applies the change in this process and notifies the others. */

@@ -26,7 +26,7 @@ const serverState: FastifyPluginAsyncTypebox<ServerStateRoutesOptions> = async (
   app.get(
     '/api/server/state',
     {
-      config: { access: 'viewer' },
+      config: { access: 'viewer', grants: 'none' },
       schema: {
         tags: ['server'],
         operationId: 'getServerState',
@@ -40,7 +40,7 @@ const serverState: FastifyPluginAsyncTypebox<ServerStateRoutesOptions> = async (
   app.put(
     '/api/server/state',
     {
-      config: { access: 'admin', inMaintenance: true },
+      config: { access: 'admin', grants: 'workspace', inMaintenance: true },
       schema: {
         tags: ['server'],
         operationId: 'setServerState',

@@ -112,6 +112,8 @@ export interface Live {
   readonly from?: StartAt
   /** Sent first to a client that does not resume after an event id; not in lines. It checks the visibility of a job. */
   readonly opening?: (encoding: Encoding) => Promise<Opening>
+  /** The noun of a 404; default `stream`. */
+  readonly what?: 'job'
 }
 
 /** Answers in the form that the client accepts: live as SSE or NDJSON, or with a page. A job is checked for its visibility. */
@@ -128,19 +130,19 @@ export async function answerWithStream(
   if (!encoding) {
     const form = formOf(request)
     if (form !== JSON_FORM && form !== NDJSON) throw notAcceptable()
-    await assertVisible(request, stream)
-    return reply.sendEventPage({ stream, filter, form, ...pageOf(query) })
+    await assertVisible(request, stream, live.what)
+    return reply.sendEventPage({ stream, filter, form, what: live.what, ...pageOf(query) })
   }
   refuse(query, PAGE_ONLY, 'is for pages. Request a page with Accept: application/json, or leave it out.')
   const id = lastEventId(request)
   const from = id ?? startAt(query) ?? live.from ?? { at: 'now' }
   const opens = id === undefined && encoding.contentType === sse.contentType
   const check = async () => {
-    await assertVisible(request, stream)
+    await assertVisible(request, stream, live.what)
     return { frames: [] }
   }
   const opening = (opens && live.opening) || (jobOfStream(stream) === undefined ? undefined : check)
-  return reply.follow({ stream, encoding, filter, from, ...(opening && { opening }) })
+  return reply.follow({ stream, encoding, filter, from, what: live.what, ...(opening && { opening }) })
 }
 
 /** The form that the client accepts; a client that accepts any gets the live stream. Undefined: there is none. */

@@ -24,7 +24,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.post(
     '/api/streams/:connection/token',
     {
-      config: { access: 'viewer', inMaintenance: true },
+      config: { access: 'viewer', grants: 'credentials', inMaintenance: true },
       schema: {
         tags: ['access'],
         operationId: 'renewStream',

@@ -23,7 +23,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     '/api/stream-tickets',
     {
       // Streams continue during maintenance.
-      config: { access: 'viewer', inMaintenance: true },
+      config: { access: 'viewer', grants: 'credentials', inMaintenance: true },
       schema: {
         tags: ['events'],
         operationId: 'createStreamTicket',

@@ -47,7 +47,7 @@ const routes: FastifyPluginAsyncTypebox<ArtifactRoutesOptions> = async (app, { f
   app.get(
     `${ARTIFACTS_PREFIX}/:workspace/*`,
     {
-      config: { access: 'public' },
+      config: { access: 'public', grants: 'none' },
       schema: {
         tags: ['runs'],
         operationId: 'downloadArtifact',

@@ -50,7 +50,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.post(
     '/api/executions',
     {
-      config: { access: 'editor' },
+      config: { access: 'editor', grants: 'job' },
       schema: {
         tags,
         operationId: 'startExecution',
@@ -76,7 +76,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.get(
     '/api/executions/:executionId',
     {
-      config: { access: 'viewer' },
+      config: { access: 'viewer', grants: 'job' },
       schema: {
         tags,
         operationId: 'getExecution',
@@ -96,7 +96,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.post(
     '/api/executions/:executionId/events',
     {
-      config: { access: ['editor', 'runner'] },
+      config: { access: ['editor', 'runner'], grants: 'job' },
       schema: {
         tags,
         operationId: 'reportExecution',
@@ -130,7 +130,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.post(
     '/api/executions/:executionId/cancel',
     {
-      config: { access: 'editor' },
+      config: { access: 'editor', grants: 'job' },
       schema: {
         tags,
         operationId: 'cancelExecution',
@@ -148,7 +148,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.get(
     '/api/executions/:executionId/events',
     {
-      config: { access: 'viewer', stream: () => executions },
+      config: { access: 'viewer', grants: 'job', stream: () => executions },
       schema: {
         tags,
         operationId: 'followExecution',

@@ -35,6 +35,7 @@ export function followJob(
   return reply.follow({
     stream: jobStream(id),
     encoding,
+    what: 'job',
     from: resumed ?? { at: 'beginning' },
     ...(maxFollowers !== undefined && { maxFollowers }),
     async opening() {

@@ -64,7 +64,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.post(
     '/projects/:id/shell',
     {
-      config: { access: 'editor' },
+      config: { access: 'editor', grants: 'job' },
       schema: {
         tags,
         operationId: 'runCommand',
@@ -101,7 +101,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.get(
     '/projects/:id/events',
     {
-      config: { access: 'viewer', stream: () => refusal, streamCookie: scopeOfRequest },
+      config: { access: 'viewer', grants: 'job', stream: () => refusal, streamCookie: scopeOfRequest },
       schema: {
         tags,
         operationId: 'followCommand',

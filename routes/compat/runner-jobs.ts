@@ -10,7 +10,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.get(
     '/runner-jobs/:id/events/stream',
     {
-      config: { access: 'viewer', stream: () => runnerJobs },
+      config: { access: 'viewer', grants: 'job', stream: () => runnerJobs },
       schema: {
         tags: ['runner jobs'],
         operationId: 'followRunnerJob',

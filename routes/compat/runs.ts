@@ -34,7 +34,7 @@ const routes: FastifyPluginAsyncTypebox<RunRoutesOptions> = async (app, { links,
   app.get(
     '/api/v1/runs/:runId',
     {
-      config: { access: 'viewer' },
+      config: { access: 'viewer', grants: 'job' },
       schema: {
         tags,
         operationId: 'getRun',
@@ -59,7 +59,7 @@ const routes: FastifyPluginAsyncTypebox<RunRoutesOptions> = async (app, { links,
   app.get(
     '/api/v1/runs/:runId/events',
     {
-      config: { access: 'viewer', stream: () => runs },
+      config: { access: 'viewer', grants: 'job', stream: () => runs },
       schema: {
         tags,
         operationId: 'followRun',

@@ -1,17 +1,23 @@
 /**
  * The permit of a stream that a principal has opened (src/hub/permit.ts): it ends with the principal's credentials. Newer
  * credentials of the same principal can renew it while the stream is open, if they last longer and could have opened the
- * stream themselves.
+ * stream themselves. The stream also ends when grants of its principal no longer allow all of it: the client reconnects, and
+ * gets what they allow.
  */
 import { randomUUID } from 'node:crypto'
 import type { Permit, PermittedSubscription } from '../hub/permit.js'
+import { Problem } from '../problems/problem.js'
 import { endAsText } from './credential-end.js'
+import { both, type Grants } from './grants/grants.js'
+import type { Granted } from './grants/stream-grant.js'
 import { allows, type Principal, type Role } from './principal.js'
 
 export interface AdmissionOptions {
   readonly principal: Principal
   /** The stream can be opened with any of these roles. */
   readonly access: readonly Role[]
+  /** What the principal's grants must allow as long as the stream is open; default: nothing. */
+  readonly granted?: Granted | undefined
   onOpened?(admission: Admission): void
   onClosed?(admission: Admission): void
 }
@@ -59,9 +65,15 @@ export class Admission implements Permit {
     if (expiresAt < this.#expiresAt) this.#admit({ ...this.#principal, expiresAt })
   }
 
+  /** Ends the stream if the principal's grants no longer allow it within these. */
+  limitTo(grants: Grants | undefined): void {
+    this.#admit({ ...this.#principal, grants: both(this.#principal.grants, grants) })
+  }
+
   /**
    * Continues the stream with newer credentials, which `auth-renewed` confirms to the client.
-   * @returns false if the credentials cannot renew the stream; then nothing has changed.
+   * @returns false if the credentials cannot renew the stream; then nothing has changed. Credentials with other grants can:
+   *   narrower ones apply at once, wider ones when the client reconnects.
    */
   renew(principal: Principal): boolean {
     const { id, workspace, credential } = this.#principal
@@ -73,13 +85,27 @@ export class Admission implements Permit {
       principal.credential.kind === credential.kind
     if (!same || principal.expiresAt <= this.#expiresAt || !allows(principal.role, this.#options.access))
       return false
-    this.#admit(principal)
+    if (!this.#admit(principal)) return true
     this.#subscription?.say({ name: 'auth-renewed', data: { expires_at: endAsText(principal) } })
     return true
   }
 
-  #admit(principal: Principal): void {
+  /** @returns false if the stream has ended because the grants do not allow it. */
+  #admit(principal: Principal): boolean {
     this.#principal = principal
     this.#expiresAt = principal.expiresAt
+    const held = this.#holds(principal.grants)
+    if (!held) this.#subscription?.stop('narrowed')
+    return held
+  }
+
+  #holds(grants: Grants | undefined): boolean {
+    try {
+      this.#options.granted?.assertHeldBy(grants)
+      return true
+    } catch (error) {
+      if (error instanceof Problem) return false
+      throw error
+    }
   }
 }

@@ -1,4 +1,5 @@
 /** The authenticated caller. Everything that a principal can reach belongs to its workspace (I7). */
+import type { Grants } from './grants/grants.js'
 
 /** In ascending order: each role includes the ones before it, except `runner` (for job runners), which includes none. */
 export const ROLES = ['viewer', 'editor', 'admin', 'runner'] as const
@@ -8,6 +9,8 @@ export interface Principal {
   readonly id: string
   readonly workspace: string
   readonly role: Role
+  /** Limit the principal to some streams and types, below its role; undefined: all that the role allows. */
+  readonly grants?: Grants | undefined
   /** When the credentials expire, in milliseconds since 1970; streams end with them. Infinity: never. */
   readonly expiresAt: number
   /** When the credentials were issued, in milliseconds since 1970; 0 if unknown, so that every revocation concerns them. */

@@ -17,7 +17,7 @@ import { resetNotice, resetTo, type Start } from './start.js'
 import type { Discontinuity } from './tailed-stream.js'
 
 /** Why the gateway ends a subscription before the stream ends or the client disconnects. */
-export type Stop = 'expired' | 'revoked' | 'too-old' | 'stalled' | 'draining' | 'deleted'
+export type Stop = 'expired' | 'revoked' | 'narrowed' | 'too-old' | 'stalled' | 'draining' | 'deleted'
 
 export interface Greeting {
   readonly start: Start

@@ -8,8 +8,8 @@ import type { Notice } from '../sse/encoding.js'
 
 /** The actions of a permit on the subscription that it keeps open. They do nothing once the subscription has closed. */
 export interface PermittedSubscription {
-  /** Ends the subscription; the client gets `auth-revoked` first. */
-  stop(why: 'revoked'): void
+  /** Ends the subscription; the client gets `auth-revoked` first. With `narrowed` it gets nothing, and reconnects. */
+  stop(why: 'revoked' | 'narrowed'): void
   say(notice: Notice): void
 }
 

@@ -5,6 +5,7 @@
  * No filter (undefined) selects every event, and costs nothing.
  */
 import type { StoredEvent } from './event.js'
+import type { NamePatterns } from './name-patterns.js'
 import { TypeFilter } from './type-filter.js'
 
 export class EventFilter {
@@ -25,6 +26,11 @@ export class EventFilter {
    */
   static ofTypes(types: string): EventFilter {
     return new EventFilter(TypeFilter.parse(types))
+  }
+
+  /** The events of granted types, perhaps none; undefined if all types are granted. */
+  static ofGranted(types: NamePatterns): EventFilter | undefined {
+    return types.matchesAll ? undefined : new EventFilter(types)
   }
 
   /** The events that match both filters; perhaps none. */

@@ -24,6 +24,8 @@ export interface StoredKey {
   /** SHA-256 of the secret; of the whole text of an imported key. */
   readonly secret_hash: Buffer
   readonly allowed_ips: readonly string[] | null
+  /** JSON text. */
+  readonly grants: string | null
   readonly created_at: Date
   readonly expires_at: Date | null
   readonly revoked_at: Date | null
@@ -43,8 +45,8 @@ export interface KeyToStore {
 
 const COLUMNS = `k.id, k.prefix, k.name, k.role, k.expires_at, k.allowed_ips::text[] as allowed_ips, k.created_at, k.created_by,
   k.last_used_at, k.replaced_by, k.revoked_at, k.revoked_by`
-const STORED = `k.id, k.workspace, k.role, k.prefix, k.secret_hash, k.allowed_ips::text[] as allowed_ips, k.created_at,
-  k.expires_at, k.revoked_at`
+const STORED = `k.id, k.workspace, k.role, k.prefix, k.secret_hash, k.allowed_ips::text[] as allowed_ips, k.grants,
+  k.created_at, k.expires_at, k.revoked_at`
 
 /** Searches all workspaces, because only the key tells which one the caller belongs to. */
 export async function selectKey(database: Queryable, id: string): Promise<StoredKey | undefined> {

@@ -6,6 +6,7 @@
 import type { Database } from '../../database/pool.js'
 import type { Logger } from '../../logging/logger.js'
 import { type AddressRange, isWithin, parseRange } from '../../network/address-range.js'
+import { type Grants, storedGrants } from '../grants/grants.js'
 import type { Principal } from '../principal.js'
 import { addressNotAllowed, keyExpired, keyInvalid, keyRevoked } from '../refusals.js'
 import { ApiKeyCache } from './api-key-cache.js'
@@ -21,7 +22,15 @@ export interface ApiKeysOptions {
   readonly now?: () => number
 }
 
-interface KnownKey extends StoredKey {
+/** What a key allows now. */
+export interface KeyState {
+  /** In ms since 1970; Infinity never, -Infinity if the key is revoked or does not exist. */
+  readonly expiresAt: number
+  readonly grants: Grants | undefined
+}
+
+interface KnownKey extends Omit<StoredKey, 'grants'> {
+  readonly grants: Grants | undefined
   /** Addresses that may use the key; undefined allows all. */
   readonly ranges: readonly AddressRange[] | undefined
 }
@@ -68,6 +77,7 @@ export class ApiKeys {
       id: `key:${key.id}`,
       workspace: key.workspace,
       role: key.role,
+      grants: key.grants,
       expiresAt,
       issuedAt: key.created_at.getTime(),
       credential: { kind: 'key', id: key.id },
@@ -79,11 +89,10 @@ export class ApiKeys {
     return await this.#find(text)
   }
 
-  /** When a key expires, in milliseconds since 1970: Infinity never, -Infinity if it is revoked or does not exist. */
-  async endOf(id: string): Promise<number> {
+  async stateOf(id: string): Promise<KeyState> {
     const key = await this.#cache.find(id)
-    if (!key || key.revoked_at !== null) return Number.NEGATIVE_INFINITY
-    return key.expires_at?.getTime() ?? Number.POSITIVE_INFINITY
+    if (!key || key.revoked_at !== null) return { expiresAt: Number.NEGATIVE_INFINITY, grants: key?.grants }
+    return { expiresAt: key.expires_at?.getTime() ?? Number.POSITIVE_INFINITY, grants: key.grants }
   }
 
   /** Whether a key is still valid and accepted from this address; links depend on it. @param address as for `principalOf`. */
@@ -115,9 +124,15 @@ export class ApiKeys {
   }
 }
 
-/** Parses the address ranges once per look-up. */
+/** Parses the address ranges and the grants once per look-up. */
 function known(key: StoredKey | undefined): KnownKey | undefined {
-  return key && { ...key, ranges: key.allowed_ips?.flatMap(text => parseRange(text) ?? []) }
+  return (
+    key && {
+      ...key,
+      ranges: key.allowed_ips?.flatMap(text => parseRange(text) ?? []),
+      grants: storedGrants(key.grants),
+    }
+  )
 }
 
 function isAllowedFrom({ ranges }: KnownKey, address: string | undefined): boolean {

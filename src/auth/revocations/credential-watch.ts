@@ -1,8 +1,9 @@
 /**
- * Watches the credentials of one long request: an upload, an export, a long poll. `signal` aborts when they are revoked or
- * expire; its reason is the Problem that says which.
+ * Watches the credentials of one long request: an upload, an export, a long poll. `signal` aborts when they are revoked,
+ * expire, or no longer grant what the request does; its reason is the Problem that says which.
  */
 import { endFor, expired } from '../credential-end.js'
+import type { Granted } from '../grants/stream-grant.js'
 import type { Principal } from '../principal.js'
 
 /** The longest delay of setTimeout. */
@@ -10,7 +11,9 @@ const LONGEST_TIMER_MS = 2_147_483_647
 
 export interface CredentialWatchOptions {
   readonly principal: Principal
-  /** The principal with its current expiry. @throws {Problem} if its credentials have been revoked. */
+  /** What the request does; default: nothing that grants decide on. */
+  readonly granted?: Granted | undefined
+  /** The principal with its current expiry and grants. @throws {Problem} if its credentials have been revoked. */
   current(principal: Principal): Principal
   onStopped(): void
 }
@@ -35,12 +38,13 @@ export class CredentialWatch {
 
   /** Checks the credentials now. Call this when they may have changed. */
   check(): void {
-    const { principal, current } = this.#options
+    const { principal, granted, current } = this.#options
     clearTimeout(this.#timer)
     try {
       const now = current(principal)
       const left = endFor(now, this.#startedAt) - Date.now()
       if (left <= 0) throw expired(now)
+      granted?.assertHeldBy(now.grants)
       this.#timer = setTimeout(() => this.check(), Math.min(left, LONGEST_TIMER_MS))
       this.#timer.unref()
     } catch (reason) {

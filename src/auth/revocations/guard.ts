@@ -10,6 +10,9 @@ import type { Database } from '../../database/pool.js'
 import type { Permit } from '../../hub/permit.js'
 import { unavailable } from '../../problems/problem.js'
 import { withinDeadline } from '../../process/deadline.js'
+import type { KeyState } from '../api-keys/api-keys.js'
+import { both } from '../grants/grants.js'
+import type { Granted } from '../grants/stream-grant.js'
 import type { Principal, Role } from '../principal.js'
 import { keyRevoked, tokenRevoked } from '../refusals.js'
 import type { MadeRevocation, RemovedRevocation } from './access-change.js'
@@ -27,12 +30,11 @@ const REMOVED_REVOCATIONS = 10_000
 
 export interface GuardOptions {
   readonly database: Database
-  readonly streams: Pick<OpenStreams, 'admit' | 'principals' | 'revoke' | 'renew' | 'endKey'>
+  readonly streams: Pick<OpenStreams, 'admit' | 'principals' | 'revoke' | 'renew' | 'keyChanged'>
   readonly keys: {
     forget(id: string): void
     forgetAll(): void
-    /** Expiry in ms since 1970; Infinity never, -Infinity if the key is revoked or does not exist. */
-    endOf(id: string): Promise<number>
+    stateOf(id: string): Promise<KeyState>
   }
 }
 
@@ -42,7 +44,7 @@ export type RevocationChange = { readonly made: MadeRevocation } | { readonly re
 export class Guard {
   readonly #options: GuardOptions
   readonly #watches = new Set<CredentialWatch>()
-  readonly #keyEnds = new LRUCache<string, number>({ max: CHANGED_KEYS })
+  readonly #keyStates = new LRUCache<string, KeyState>({ max: CHANGED_KEYS })
   readonly #loaded: Promise<void>
   #markLoaded: () => void = () => {}
   #revocations: Revocations | undefined
@@ -72,7 +74,7 @@ export class Guard {
   }
 
   /**
-   * The principal with its current expiry. Call this in the turn of the event loop in which a stream is opened.
+   * The principal with its current expiry and grants. Call this in the turn of the event loop in which a stream is opened.
    * @throws {Problem} as `assertNotRevoked`.
    */
   current(principal: Principal): Principal {
@@ -80,17 +82,20 @@ export class Guard {
       throw unavailable('database-unavailable', 'The revocations have not been read yet. Try again.')
     }
     if (this.#concerns(principal)) throw principal.credential.kind === 'key' ? keyRevoked() : tokenRevoked()
-    return this.#endingWithKey(principal)
+    return this.#limitedToKey(principal)
   }
 
   /**
    * The permit for a stream that the principal is about to open, with its credentials as they are now: ask for it in the
    * turn of the event loop in which the hub opens the stream.
    * @param access the stream can be opened with any of these roles, so newer credentials must have one of them too.
-   * @throws {Problem} as `assertNotRevoked`.
+   * @param granted what the grants of the principal must allow now, and as long as the stream is open.
+   * @throws {Problem} as `assertNotRevoked`, and the refusal of `granted`.
    */
-  admit(principal: Principal, access: readonly Role[]): Permit {
-    return this.#options.streams.admit(this.current(principal), access)
+  admit(principal: Principal, access: readonly Role[], granted?: Granted): Permit {
+    const now = this.current(principal)
+    granted?.assertHeldBy(now.grants)
+    return this.#options.streams.admit(now, access, granted)
   }
 
   /** Number of long requests in this process whose credentials are watched. */
@@ -100,12 +105,14 @@ export class Guard {
 
   /**
    * Watches the credentials of a request until the watch is stopped.
+   * @param granted what the grants of the principal must allow meanwhile.
    * @throws {Problem} as `assertNotRevoked`.
    */
-  watch(principal: Principal): CredentialWatch {
+  watch(principal: Principal, granted?: Granted): CredentialWatch {
     this.current(principal)
     const watch = new CredentialWatch({
       principal,
+      granted,
       current: one => this.current(one),
       onStopped: () => this.#watches.delete(watch),
     })
@@ -117,17 +124,20 @@ export class Guard {
   /**
    * The result of `wait` for a request, unless its credentials are revoked meanwhile.
    * @param disconnected aborts when the client disconnects. The signal of `wait` aborts then, or when the credentials end.
-   * @throws {Problem} as `assertNotRevoked`.
+   * @param granted what the grants of the principal must allow until the end.
+   * @throws {Problem} as `assertNotRevoked`, and the refusal of `granted`.
    */
   async whileGood<T>(
     principal: Principal,
     disconnected: AbortSignal,
     wait: (signal: AbortSignal) => Promise<T>,
+    granted?: Granted,
   ): Promise<T> {
-    const watch = this.watch(principal)
+    const watch = this.watch(principal, granted)
     try {
       const found = await wait(AbortSignal.any([disconnected, watch.signal]))
-      this.current(principal)
+      const { grants } = this.current(principal)
+      granted?.assertHeldBy(grants)
       return found
     } finally {
       watch.stop()
@@ -170,15 +180,15 @@ export class Guard {
   async keyChanged(key: string): Promise<void> {
     const { keys, streams } = this.#options
     keys.forget(key)
-    const end = await keys.endOf(key)
-    this.#keyEnds.set(key, end)
-    streams.endKey(key, end)
+    const state = await keys.stateOf(key)
+    this.#keyStates.set(key, state)
+    streams.keyChanged(key, state)
     this.#sweep()
   }
 
   /** Applies newer credentials to an open stream of this process, unless they have been revoked meanwhile. */
   renew(connection: string, principal: Principal): void {
-    if (!this.#concerns(principal)) this.#options.streams.renew(connection, this.#endingWithKey(principal))
+    if (!this.#concerns(principal)) this.#options.streams.renew(connection, this.#limitedToKey(principal))
   }
 
   async #assertOnceLoaded(principal: Principal): Promise<void> {
@@ -218,15 +228,17 @@ export class Guard {
 
   #concerns(principal: Principal): boolean {
     const { credential } = principal
-    const ended = credential.kind === 'key' && this.#keyEnds.get(credential.id) === Number.NEGATIVE_INFINITY
+    const ended =
+      credential.kind === 'key' && this.#keyStates.get(credential.id)?.expiresAt === Number.NEGATIVE_INFINITY
     return ended || (this.#revocations?.concerns(principal) ?? false)
   }
 
-  /** The credentials may have been verified against a cached key from before its rotation. */
-  #endingWithKey(principal: Principal): Principal {
-    const { credential, expiresAt } = principal
-    const end = credential.kind === 'key' ? this.#keyEnds.get(credential.id) : undefined
-    return end === undefined || end >= expiresAt ? principal : { ...principal, expiresAt: end }
+  /** The credentials may have been verified against a cached key from before its change. */
+  #limitedToKey(principal: Principal): Principal {
+    const { credential, expiresAt, grants } = principal
+    const key = credential.kind === 'key' ? this.#keyStates.get(credential.id) : undefined
+    if (key === undefined || (key.expiresAt >= expiresAt && key.grants?.key === grants?.key)) return principal
+    return { ...principal, expiresAt: Math.min(key.expiresAt, expiresAt), grants: both(grants, key.grants) }
   }
 
   *#present(): Iterable<Principal> {

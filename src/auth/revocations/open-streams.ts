@@ -3,6 +3,8 @@
  * opens it until it has closed, so that a change of credentials reaches every open stream.
  */
 import { Admission } from '../admission.js'
+import type { KeyState } from '../api-keys/api-keys.js'
+import type { Granted } from '../grants/stream-grant.js'
 import type { Principal, Role } from '../principal.js'
 
 export class OpenStreams {
@@ -10,10 +12,11 @@ export class OpenStreams {
   readonly #admissions = new Map<string, Admission>()
 
   /** The permit for a stream that `principal` is about to open; it counts as open once the hub has opened it. */
-  admit(principal: Principal, access: readonly Role[]): Admission {
+  admit(principal: Principal, access: readonly Role[], granted?: Granted): Admission {
     return new Admission({
       principal,
       access,
+      granted,
       onOpened: admission => this.#admissions.set(admission.connection, admission),
       onClosed: admission => this.#admissions.delete(admission.connection),
     })
@@ -24,11 +27,13 @@ export class OpenStreams {
     for (const { principal } of this.#admissions.values()) yield principal
   }
 
-  /** Ends the streams that an API key has opened at `expiresAt` (ms since 1970), unless they end earlier. */
-  endKey(key: string, expiresAt: number): void {
-    for (const admission of this.#admissions.values()) {
+  /** Holds the streams that an API key has opened to its end and its grants. */
+  keyChanged(key: string, { expiresAt, grants }: KeyState): void {
+    for (const admission of [...this.#admissions.values()]) {
       const { kind, id } = admission.principal.credential
-      if (kind === 'key' && id === key) admission.endBy(expiresAt)
+      if (kind !== 'key' || id !== key) continue
+      admission.endBy(expiresAt)
+      admission.limitTo(grants)
     }
   }
 

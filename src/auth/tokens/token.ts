@@ -1,6 +1,7 @@
 /** Turns the claims of a verified token into a Principal, or refuses them with a Problem. */
 import type { ClaimPath } from '../../config/claim-path.js'
 import { WORKSPACE_PATTERN } from '../../log/event.js'
+import { GRANTS_RULE, type Grants, readGrants } from '../grants/grants.js'
 import { type Principal, ROLES } from '../principal.js'
 import { tokenInvalid } from '../refusals.js'
 import { type RoleNames, roleNamed } from '../role-names.js'
@@ -12,6 +13,9 @@ export const CLOCK_TOLERANCE_MS = 5_000
 const WORKSPACE = new RegExp(WORKSPACE_PATTERN)
 /** No control characters and no lone surrogates: the subject goes to logs, keys and the database. */
 const SUBJECT = /^[^\p{Cc}\p{Cs}]{1,256}$/u
+
+/** The claim that limits a token to some streams and types. */
+export const GRANTS_CLAIM = 'sluice'
 
 /** The claims that a token needs besides `exp` and `sub`. */
 export interface ClaimRules {
@@ -35,6 +39,7 @@ export function principalOf(claims: object, rules: ClaimRules): Principal {
   const role = roleNamed(claimAt(claims, rules.roleClaim), rules.roles)
   const issuedAt = claim('iat')
   const tokenId = claim('jti')
+  const grants = grantsIn(claim(GRANTS_CLAIM))
 
   // Whole seconds, as issuers write them: 1e300 or "never" is not a time.
   if (typeof exp !== 'number' || !Number.isSafeInteger(exp)) {
@@ -66,8 +71,17 @@ export function principalOf(claims: object, rules: ClaimRules): Principal {
     id,
     workspace,
     role,
+    grants,
     expiresAt: exp * 1000,
     issuedAt: typeof issuedAt === 'number' && Number.isFinite(issuedAt) ? issuedAt * 1000 : 0,
     credential: { kind: 'token', id: typeof tokenId === 'string' ? tokenId : undefined },
   }
+}
+
+/** A token without the claim has all that its role allows; a malformed claim, or null, could mean anything else. */
+function grantsIn(claim: unknown): Grants | undefined {
+  if (claim === undefined) return undefined
+  const grants = readGrants(claim)
+  if (grants === undefined) throw tokenInvalid(`\`${GRANTS_CLAIM}\` must be ${GRANTS_RULE}`)
+  return grants
 }

@@ -187,12 +187,12 @@ async function startGuard(test: Test) {
         renewed.push(credential.id)
         renewedUntil.push(expiresAt)
       },
-      endKey: (key, end) => ends.push(`${key} ${end}`),
+      keyChanged: (key, { expiresAt }) => ends.push(`${key} ${expiresAt}`),
     },
     keys: {
       forget() {},
       forgetAll: () => (forgotten += 1),
-      endOf: async key => keys.get(key) ?? Number.POSITIVE_INFINITY,
+      stateOf: async key => ({ expiresAt: keys.get(key) ?? Number.POSITIVE_INFINITY, grants: undefined }),
     },
   })
   await guard.reload()

@@ -12,6 +12,7 @@ t.test('claims become a principal that expires at `exp`', async t => {
     id: 'ada',
     workspace: 'acme',
     role: 'viewer',
+    grants: undefined,
     expiresAt: 2_000_000_000_000,
     issuedAt: 1_700_000_000_000,
     credential: { kind: 'token', id: 't-1' },

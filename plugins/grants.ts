@@ -1,0 +1,110 @@
+/**
+ * Grants: the one place where a route asks whether its caller may read or write a stream. Every route declares in
+ * `config.grants` what it shows and writes; a route without it fails the boot. The answers follow the caller's grants as they
+ * are at the moment of the call, after the body has arrived.
+ */
+import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { publishNotGranted, workspaceNotGranted } from '../src/auth/grants/grant-problem.js'
+import type { Grants } from '../src/auth/grants/grants.js'
+import { grantOn, type StreamGrant, type StreamUse } from '../src/auth/grants/stream-grant.js'
+import type { Principal } from '../src/auth/principal.js'
+import { namesOfStream } from '../src/jobs/job-grants.js'
+import { notFound } from '../src/problems/problem.js'
+
+/**
+ * What a route shows or writes, as far as grants decide on it:
+ * `none`: nothing that belongs to a stream;
+ * `stream`: the stream that the request names;
+ * `feed`: the feed of the workspace, which items live on;
+ * `job`: the stream of one job;
+ * `jobs`: jobs that the route chooses, only granted ones;
+ * `project`: the rules of projects, only of those whose jobs are all granted;
+ * `credentials`: other credentials, only within the caller's own grants;
+ * `workspace`: the whole workspace, so the route refuses callers with grants.
+ */
+export const GRANT_KINDS = [
+  'none',
+  'stream',
+  'feed',
+  'job',
+  'jobs',
+  'project',
+  'credentials',
+  'workspace',
+] as const
+export type GrantKind = (typeof GRANT_KINDS)[number]
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Required on every route of the gateway. */
+    grants?: GrantKind
+  }
+  interface FastifyInstance {
+    grants: RouteGrants
+  }
+}
+
+export interface RouteGrants {
+  /** The grants of the caller as they are now; undefined: all that its role allows. */
+  of(request: FastifyRequest): Grants | undefined
+  /**
+   * What the caller may read of a stream: filter its events by the types of the result.
+   * @param what the noun of the 404, as the route has it for something that does not exist. Default `stream`.
+   * @param types that the answer depends on, for a route that shows no events: all of them must be granted. Default: none.
+   * @throws {Problem} 404 `not-found` if the grants leave the stream or a type out.
+   */
+  toRead(
+    request: FastifyRequest,
+    stream: string,
+    what?: string,
+    types?: readonly string[],
+  ): Promise<StreamGrant>
+  /**
+   * @param types of all events that the request writes.
+   * @param names by which a stream is known that does not exist yet; default: its own name, and that of its project for a job.
+   * @throws {Problem} 403 `publish-not-granted`, whether the stream exists or not.
+   */
+  toPublish(
+    request: FastifyRequest,
+    stream: string,
+    types: readonly string[],
+    names?: readonly string[],
+  ): Promise<StreamGrant>
+}
+
+type Decision = Omit<StreamUse, 'names'> & { readonly names?: readonly string[] | undefined }
+
+export default fp(
+  async app => {
+    const { guard, database } = app
+
+    app.addHook('onRoute', ({ method, url, config }) => {
+      if (GRANT_KINDS.some(kind => kind === config?.grants)) return
+      throw new Error(`${method} ${url} must declare config.grants: one of ${GRANT_KINDS.join(', ')}.`)
+    })
+
+    app.addHook('preHandler', async ({ caller, routeOptions }) => {
+      if (routeOptions.config.grants === 'workspace' && caller && guard.current(caller).grants) {
+        throw workspaceNotGranted()
+      }
+    })
+
+    async function decide(principal: Principal, stream: string, use: Decision): Promise<StreamGrant> {
+      const { grants, workspace } = guard.current(principal)
+      const isGranted = (name: string) => grants === undefined || grants[use.action].matches(name)
+      const names = use.names ?? (await namesOfStream(database, workspace, stream, isGranted))
+      // Read again after the wait: they may have been narrowed meanwhile.
+      return grantOn(guard.current(principal).grants, { ...use, names })
+    }
+
+    app.decorate('grants', {
+      of: request => guard.current(request.principal).grants,
+      toRead: ({ principal }, stream, what = 'stream', types = []) =>
+        decide(principal, stream, { action: 'subscribe', types, refusal: () => notFound(what) }),
+      toPublish: ({ principal }, stream, types, names) =>
+        decide(principal, stream, { action: 'publish', types, names, refusal: publishNotGranted }),
+    })
+  },
+  { name: 'grants', dependencies: ['access', 'database', 'request-caller'] },
+)

@@ -1,0 +1,49 @@
+/**
+ * What a caller may do with one stream. It remembers the names of the stream, so that later grants of the same caller can be
+ * compared with it while a stream or a request is open.
+ */
+import { bothFilters, EventFilter } from '../../log/event-filter.js'
+import { NamePatterns } from '../../log/name-patterns.js'
+import type { Problem } from '../../problems/problem.js'
+import type { Grants } from './grants.js'
+
+/** Something that lasts, and that other grants of the same caller may no longer allow. */
+export interface Granted {
+  /** @throws {Problem} the refusal of a new request, if these grants no longer allow all of it. */
+  assertHeldBy(grants: Grants | undefined): void
+}
+
+export interface StreamGrant extends Granted {
+  /** The events that the caller may read there, of those that it wants; undefined: all. */
+  within(wanted: EventFilter | undefined): EventFilter | undefined
+}
+
+export type StreamAction = 'subscribe' | 'publish'
+
+export interface StreamUse {
+  readonly action: StreamAction
+  /** The stream goes by any of these. */
+  readonly names: readonly string[]
+  /** Types that must be granted, all of them. Without any, a reader gets the events of those that are. */
+  readonly types: readonly string[]
+  refusal(): Problem
+}
+
+/** @throws {Problem} the refusal, if the grants leave the stream or one of the types out. */
+export function grantOn(
+  grants: Grants | undefined,
+  { action, names, types, refusal }: StreamUse,
+): StreamGrant {
+  const granted = grants?.types ?? NamePatterns.ALL
+  const needed = types.length > 0 ? NamePatterns.of(types) : granted
+  const allows = (given: Grants) =>
+    names.some(name => given[action].matches(name)) && needed.isWithin(given.types)
+  const grant = {
+    within: (wanted: EventFilter | undefined) => bothFilters(EventFilter.ofGranted(granted), wanted),
+    assertHeldBy(given: Grants | undefined) {
+      if (given && !allows(given)) throw refusal()
+    },
+  }
+  grant.assertHeldBy(grants)
+  return grant
+}
