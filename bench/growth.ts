@@ -115,7 +115,6 @@ function firstEvent({ url, path, viewer, greeting }: Subject, first: number): Pr
       path,
       token: viewer,
       greeting,
-      localAddress: '127.0.0.1',
       first,
       lastEventId: String(first),
       stalls: false,

@@ -6,9 +6,14 @@ import { connect, type Socket } from 'node:net'
 import { now } from './statistics.js'
 
 const N = '{"n":'
+/** A whole line. */
+const ID = /^id: (\S+)\n/gm
+/** A browser waits for seconds; all clients of a worker come back within this time. */
+const RETURN_MS = 1_000
 const READ_BYTES = 64 * 1_024
 /** If thousands connect at once, the kernel resets those that it has no room for: like any client they reconnect. */
 const MOST_ATTEMPTS = 5
+const PORTS_APART = 1_000
 /** One buffer for all sockets: the bytes are checked in the same turn. */
 const buffer = Buffer.allocUnsafe(READ_BYTES)
 
@@ -20,14 +25,22 @@ export interface Target {
   readonly greeting: string
 }
 
+/** Where a connection comes from. */
+export interface Local {
+  readonly localAddress: string
+  readonly localPort: number
+}
+
 export interface ListenerOptions extends Target {
   /** Default: as the kernel chooses. */
-  readonly localAddress: string | undefined
+  readonly local?: Local | undefined
   readonly lastEventId?: string | undefined
   /** The event that must come first. */
   readonly first: number
   /** Whether it stops reading when the stream is open. */
   readonly stalls: boolean
+  /** Whether it comes back with its last event id when its stream is closed. */
+  readonly returns?: boolean | undefined
   /** Whether it records the arrival of each event. */
   readonly notes: boolean
   onEvent(listener: Listener): void
@@ -41,15 +54,18 @@ export class Listener {
   #attempts = 0
   #rest = ''
   #heard = false
+  #lastEventId: string | undefined
   #stalled = false
   #opened: () => void = () => {}
   /** The event that must arrive next. */
   next: number
   heartbeats = 0
+  returned = 0
   readonly open: Promise<void>
 
   constructor(options: ListenerOptions) {
     this.#options = options
+    this.#lastEventId = options.lastEventId
     this.next = options.first
     this.open = new Promise(resolve => {
       this.#opened = resolve
@@ -74,12 +90,13 @@ export class Listener {
   }
 
   #connect(): Socket {
-    const { url, localAddress, onFault } = this.#options
+    const { url, local, onFault } = this.#options
     const { hostname, port } = new URL(url)
     const socket = connect({
       host: hostname,
       port: Number(port),
-      ...(localAddress !== undefined && { localAddress }),
+      // The kernel may still hold the port of an earlier attempt.
+      ...(local && { ...local, localPort: local.localPort + (this.returned + this.#attempts) * PORTS_APART }),
       onread: { buffer, callback: length => this.#read(buffer.toString('latin1', 0, length)) },
     })
     this.#attempts += 1
@@ -88,11 +105,22 @@ export class Listener {
       reason = message
     })
     socket.on('close', () => {
-      if (this.#heard || this.#attempts === MOST_ATTEMPTS) onFault(reason)
+      if (this.#heard && this.#options.returns) this.#comeBack()
+      else if (this.#heard || this.#attempts === MOST_ATTEMPTS) onFault(reason)
       else this.#socket = this.#connect()
     })
-    socket.write(requestOf(this.#options))
+    socket.write(requestOf(this.#options, this.#lastEventId))
     return socket
+  }
+
+  #comeBack(): void {
+    this.#heard = false
+    this.#rest = ''
+    this.#attempts = 0
+    this.returned += 1
+    setTimeout(() => {
+      this.#socket = this.#connect()
+    }, RETURN_MS * Math.random())
   }
 
   /** Returns whether to continue to read. */
@@ -104,6 +132,8 @@ export class Listener {
       this.#stalled = this.#options.stalls
       this.#opened()
     }
+    // Few events and heartbeats: such a client is not measured by its own CPU.
+    if (this.#options.returns) this.#lastEventId = [...text.matchAll(ID)].at(-1)?.[1] ?? this.#lastEventId
     let from = 0
     for (;;) {
       const start = text.indexOf(N, from)
@@ -127,7 +157,7 @@ export class Listener {
   }
 }
 
-function requestOf({ path, token, lastEventId }: ListenerOptions): string {
+function requestOf({ path, token }: ListenerOptions, lastEventId: string | undefined): string {
   return [
     `GET ${path} HTTP/1.1`,
     'Host: bench',

@@ -1,10 +1,12 @@
 /** The clients, in a process of their own. bench/crowd.ts starts it and sends it orders over IPC. */
 import limit from 'p-limit'
-import { Listener, type Target } from './listener.js'
+import { Listener, type Local, type Target } from './listener.js'
 import { now } from './statistics.js'
 
-/** An address has about 28,000 ports for connections to one server. */
-const CLIENTS_PER_ADDRESS = 20_000
+/** An address has about 28,000 ports that the kernel gives to connections to one server. */
+const CLIENTS_OF_FIRST_ADDRESS = 20_000
+/** The ports that we give the clients of another address ourselves. */
+const PORTS = { first: 10_000, count: 1_000 }
 
 /** The orders of a crowd; one Report answers each. */
 export interface OpenOrder extends Target {
@@ -13,7 +15,10 @@ export interface OpenOrder extends Target {
   /** Number of connections that are opened at a time. */
   readonly atOnce: number
   readonly stalls: boolean
+  readonly returns?: boolean
   readonly notes: boolean
+  /** The clients of other processes, which use other ports of this machine. Default 0. */
+  readonly others?: number
   /** The start of client i: places[i modulo their number]. */
   readonly places: readonly { readonly first: number; readonly lastEventId?: string }[]
 }
@@ -35,6 +40,8 @@ export interface Report {
   readonly cpuSeconds: number
   readonly events: number
   readonly heartbeats: number
+  /** How often a client came back. */
+  readonly returned: number
   /** For each array in `since`: arrival of event n less since[n], in ms, of all clients together, sorted. */
   readonly delays: number[][]
 }
@@ -61,14 +68,14 @@ async function obey(order: Order): Promise<void> {
   answer(order.kind === 'report' ? order.since.map(delays) : [])
 }
 
-async function open({ clients, atOnce, places, ...options }: OpenOrder): Promise<void> {
+async function open({ clients, atOnce, places, others = 0, ...options }: OpenOrder): Promise<void> {
   const slots = limit(atOnce)
   const all = Promise.all(
     Array.from({ length: clients }, (_, client) =>
       slots(() => {
         const listener = new Listener({
           ...options,
-          localAddress: addressOf(client),
+          local: localOf(others + client),
           ...(places[client % places.length] ?? { first: 0 }),
           onEvent,
           onFault,
@@ -82,12 +89,18 @@ async function open({ clients, atOnce, places, ...options }: OpenOrder): Promise
 }
 
 /**
- * None as long as one address is enough: for a socket that is bound to an address before it connects, Linux searches
- * all used ports, which took nine tenths of this process's CPU with 10,000 of them.
+ * None as long as one address is enough. A further client gets an address and a port: for a socket that is bound to an
+ * address alone, Linux searches the ports that are in use, which took nine tenths of the CPU of this process with 10,000
+ * clients.
  */
-function addressOf(client: number): string | undefined {
-  const address = Math.floor(client / CLIENTS_PER_ADDRESS)
-  return address === 0 ? undefined : `127.0.0.${1 + address}`
+function localOf(client: number): Local | undefined {
+  const beyond = client - CLIENTS_OF_FIRST_ADDRESS
+  if (beyond < 0) return undefined
+  const address = Math.floor(beyond / PORTS.count)
+  return {
+    localAddress: `127.${1 + Math.floor(address / 200)}.${process.pid % 250}.${1 + (address % 200)}`,
+    localPort: PORTS.first + (beyond % PORTS.count),
+  }
 }
 
 function onEvent({ next }: Listener): void {
@@ -127,6 +140,8 @@ function delays(since: readonly number[]): number[] {
 function answer(delays: number[][]): void {
   const { user, system } = process.cpuUsage()
   const heartbeats = listeners.reduce((sum, listener) => sum + listener.heartbeats, 0)
-  const report = { at: now(), firstAt, cpuSeconds: (user + system) / 1e6, events, heartbeats, delays }
+  const returned = listeners.reduce((sum, listener) => sum + listener.returned, 0)
+  const cpuSeconds = (user + system) / 1e6
+  const report = { at: now(), firstAt, cpuSeconds, events, heartbeats, returned, delays }
   process.send?.({ ...report, ...(fault !== undefined && { fault }) } satisfies Report)
 }

@@ -17,7 +17,13 @@ export async function familyCpuSeconds(pid: number): Promise<number> {
   return own.reduce((sum, ticks) => sum + ticks, 0) / TICKS + children.reduce((sum, cpu) => sum + cpu, 0)
 }
 
-async function childrenOf(pid: number): Promise<number[]> {
+/** Bytes of resident memory of the process and its children. */
+export async function familyResidentBytes(pid: number): Promise<number> {
+  const all = await Promise.all([pid, ...(await childrenOf(pid))].map(residentBytes))
+  return all.reduce((sum, bytes) => sum + bytes, 0)
+}
+
+export async function childrenOf(pid: number): Promise<number[]> {
   const threads = await readdir(`/proc/${pid}/task`)
   const lists = threads.map(thread => readFile(`/proc/${pid}/task/${thread}/children`, 'utf8'))
   return (await Promise.all(lists)).flatMap(list => list.split(' ').filter(Boolean).map(Number))

@@ -35,8 +35,9 @@ interface Running {
   /** Where and how it is sent; default: as to the gateway. */
   readonly publishPath?: string
   readonly headers?: Readonly<Record<string, string>>
-  /** The CPU of the server; default: of the process alone. */
+  /** CPU and memory of the server; default: of the process alone. */
   readonly cpu?: (pid: number) => Promise<number>
+  readonly resident?: (pid: number) => Promise<number>
   /** The CPU of its database, in seconds; default: it has none. */
   readonly databaseCpu?: () => Promise<number>
 }
@@ -52,6 +53,7 @@ export function serverOf({
   publishPath = path,
   headers = { 'content-type': 'application/json' },
   cpu = cpuSeconds,
+  resident = residentBytes,
   databaseCpu = async () => 0,
 }: Running): Server {
   const pid = child.pid ?? 0
@@ -69,7 +71,7 @@ export function serverOf({
     },
     cpuSeconds: () => cpu(pid),
     wholeCpuSeconds: async () => (await cpu(pid)) + (await databaseCpu()),
-    residentBytes: () => residentBytes(pid),
+    residentBytes: () => resident(pid),
     close: () => stop(child),
   }
 }

@@ -116,7 +116,6 @@ class Bench {
         path,
         greeting,
         token: stream.token,
-        localAddress: undefined,
         first: 1,
         stalls: false,
         notes: true,

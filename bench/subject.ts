@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { startEmbedded } from '../src/embedded-postgres/embedded-postgres.js'
 import { outputOf, start, stop } from './child.js'
-import { familyCpuSeconds } from './process-usage.js'
+import { familyCpuSeconds, familyResidentBytes } from './process-usage.js'
 import { type Server, serverOf } from './server.js'
 import { signed } from './token.js'
 import type { Turns } from './turns.js'
@@ -39,11 +39,15 @@ export interface SubjectOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** Receives each line that Postgres logs. */
   readonly onLog?: (line: string) => void
+  /** Processes of the gateway, whose sum is measured. Default 1. */
+  readonly workers?: number
   /** Whether `turns` will be called; it costs a timer every millisecond. Default false. */
   readonly turns?: boolean
 }
 
 export interface Subject extends Server {
+  /** Of the gateway; of the parent if it has workers. */
+  readonly pid: number
   readonly databaseUrl: string
   readonly editor: string
   /** Ends the gateway like a crash, and starts another one on the same database; the Subject stays valid. */
@@ -56,6 +60,7 @@ export async function startSubject({
   env = {},
   settings = {},
   onLog,
+  workers = 1,
   turns: watched = false,
 }: SubjectOptions = {}): Promise<Subject> {
   const dataDir = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
@@ -66,7 +71,14 @@ export async function startSubject({
   let gateway: Running | undefined
   const run = async () => {
     gateway = await startGateway({ ...env, DATABASE_URL: database.url, DATA_DIR: dataDir }, watched)
-    return serverOf({ ...gateway, viewer, editor, databaseCpu: () => familyCpuSeconds(postmaster) })
+    const server = serverOf({
+      ...gateway,
+      viewer,
+      editor,
+      ...(workers > 1 && { cpu: familyCpuSeconds, resident: familyResidentBytes }),
+      databaseCpu: () => familyCpuSeconds(postmaster),
+    })
+    return { ...server, pid: gateway.child.pid ?? 0 }
   }
   const close = async () => {
     if (gateway) await stop(gateway.child)
