@@ -533,6 +533,33 @@ alter table sluice.node_streams add constraint node_streams_node_id_fkey FOREIGN
 
 -- Functions in PL/pgSQL, and those in SQL that take rows --------------------------------------------------------
 
+CREATE OR REPLACE FUNCTION sluice.announce_changes(stream_id bigint, up_to bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+declare
+  told text := coalesce(current_setting('sluice.workspace', true), '');
+  changes bigint;
+begin
+  perform set_config('sluice.workspace', '', true);
+  changes := sluice.ensure_stream('$system', 'changed-events', 'changes');
+  insert into sluice.pending (workspace, stream, type, data)
+  values ('$system', 'changed-events', 'events.changed', json_build_object('stream', stream_id, 'up_to', up_to));
+  perform sluice.wake(array[stream_id, changes]);
+  perform set_config('sluice.workspace', told, true);
+end
+$function$;
+comment on function sluice.announce_changes is
+  'Internal. Lets every process drop the events of a stream up to a position from its memory when the transaction '
+  'commits, because the transaction has changed some of them.';
+
 CREATE OR REPLACE FUNCTION sluice.append(workspace text, stream text, type text, data json, actor text DEFAULT NULL::text)
  RETURNS TABLE(stream_id bigint, "position" bigint, event_id uuid, at timestamp with time zone)
  LANGUAGE plpgsql

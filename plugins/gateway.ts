@@ -27,12 +27,14 @@ import { roleNames } from '../src/auth/role-names.js'
 import { claimPath } from '../src/config/claim-path.js'
 import type { Config } from '../src/config/config.js'
 import { HTTP_LIMITS } from '../src/http/http-limits.js'
+import { CHANGES_KEPT_DAYS } from '../src/hub/changed-events.js'
 import access from './access.js'
 import apiKeys from './api-keys.js'
 import auth from './auth.js'
 import bodies from './bodies.js'
 import bus from './bus.js'
 import caller from './caller.js'
+import changedEvents from './changed-events.js'
 import cluster from './cluster.js'
 import connections from './connections.js'
 import console from './console.js'
@@ -108,6 +110,7 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
     maxAgeMs: config.MAX_STREAM_AGE * 1_000,
     maxStreams: config.MAX_STREAMS,
   })
+  await app.register(changedEvents)
   await app.register(publisher)
   await app.register(serverState, { drainMs: settings.drainMs })
   await app.register(cluster, { member: settings.member })
@@ -143,7 +146,7 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
     })
   }
   await app.register(retention, {
-    days: { feed: config.RETENTION_DAYS, ...ACCESS_KEPT_DAYS },
+    days: { feed: config.RETENTION_DAYS, ...ACCESS_KEPT_DAYS, ...CHANGES_KEPT_DAYS },
     jobDays: config.JOB_RETENTION_DAYS,
     maxStoredStreams: config.MAX_STORED_STREAMS_PER_WORKSPACE,
   })

@@ -9,6 +9,7 @@ import { PostgresBus } from '../bus/postgres-bus.js'
 import { Cluster } from '../cluster/cluster.js'
 import { migrate } from '../database/migrate.js'
 import { openPool, type PoolSource } from '../database/pool-source.js'
+import { ChangedEvents } from '../hub/changed-events.js'
 import { type FollowOptions, followEvents, type LogEvent, type LogReset } from '../hub/follow-events.js'
 import { Hub } from '../hub/hub.js'
 import { openReaders, openTail } from '../hub/log-readers.js'
@@ -102,6 +103,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const tail = openTail(source, logger, () => tailer.wake('all'))
   const tailer: Tailer = new Tailer({ database: tail, bus, logger })
   const hub = new Hub({ database: readers, tailer, logger })
+  const changedEvents = new ChangedEvents({ database: pool, tailer, pages: hub.starts.pages, logger })
   const publisher = new Publisher({ database: pool, onCommitted: announce })
   const cluster = new Cluster({
     database: pool,
@@ -120,6 +122,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   let closing: Promise<void> | undefined
   try {
     await bus.start(streams => tailer.wake(streams))
+    await changedEvents.start()
   } catch (error) {
     await close()
     throw error
@@ -151,6 +154,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   async function close(): Promise<void> {
     await hub.drain(0)
     hub.close()
+    changedEvents.close()
     await publisher.close()
     await cluster.close()
     await tailer.close()

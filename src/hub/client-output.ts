@@ -10,7 +10,7 @@ import { carriesId, dispatches } from '../sse/frame.js'
 import { Payload } from '../sse/payload.js'
 import { retryMs } from '../sse/retry.js'
 import type { Sink } from '../sse/sink.js'
-import { type Cursor, cursorId } from './cursor.js'
+import { type Cursor, cursorId, placeOf } from './cursor.js'
 import type { Heartbeats } from './heartbeats.js'
 import type { Mode } from './mode.js'
 import { resetNotice, resetTo, type Start } from './start.js'
@@ -49,6 +49,11 @@ export class ClientOutput {
 
   get known(): Cursor {
     return this.#known
+  }
+
+  /** Keeps no event. */
+  forget(): void {
+    this.#known = placeOf(this.#known)
   }
 
   greet({ start, broughtId, mode, connection, opening, ignored }: Greeting): void {

@@ -16,6 +16,11 @@ export function isAt({ position, eventId }: Cursor, place: Cursor): boolean {
   return position === place.position && (eventId === undefined || eventId === place.eventId)
 }
 
+/** The same place without the rest of an event, whose data would stay in memory. */
+export function placeOf({ position, eventId }: Cursor): Cursor {
+  return eventId === undefined ? { position } : { position, eventId }
+}
+
 /** The event id that a client keeps and brings back. */
 export function cursorId({ position, eventId }: Cursor): string {
   return eventId === undefined ? String(position) : formatEventId(position, eventId)

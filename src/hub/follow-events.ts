@@ -11,7 +11,7 @@ import { formatEventId, parseEventId } from '../log/event-id.js'
 import { notFound, Problem } from '../problems/problem.js'
 import { Backoff } from '../process/backoff.js'
 import { elapsed } from '../process/deadline.js'
-import type { Cursor } from './cursor.js'
+import { type Cursor, placeOf } from './cursor.js'
 import { readEventPage } from './event-page.js'
 import type { Hub } from './hub.js'
 import type { HubStream } from './hub-stream.js'
@@ -107,6 +107,7 @@ export async function* followEvents(
       const reached = cursor
       if (await patiently(() => hub.isAtItsEnd(workspace, name, stream, reached))) return
       const request = { after: reached, limit: PAGE_EVENTS, filter, waitMs: WAIT_MS, signal }
+      const { edition } = stream
       const page = await patiently(() => readEventPage(database, stream, request))
       if (!page) return
       if ('reason' in page) {
@@ -116,9 +117,12 @@ export async function* followEvents(
       }
       for (const event of page.events) {
         if (isOver()) return
+        // The caller was busy meanwhile, and some of the rest may have been redacted: it is read again.
+        if (edition !== stream.edition) break
+        cursor = placeOf(event)
         yield eventOf(event)
       }
-      cursor = page.next
+      if (edition === stream.edition) cursor = placeOf(page.next)
     }
   } finally {
     handle.release()

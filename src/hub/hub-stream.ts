@@ -21,6 +21,8 @@ import type { Discontinuity, TailedStream } from './tailed-stream.js'
 
 /** A subscription of a stream, whether it is live or catches up. */
 export interface Follower {
+  /** Stored events were changed. A follower must keep no event, and catch up if it is not at this head. */
+  forget(head: Head): void
   /** The log does not continue at `lost`, which was the stream's head; it continues at the head of `bounds`. */
   restart(why: Discontinuity, bounds: Bounds, lost: Head): void
   onDeleted(): void
@@ -50,7 +52,7 @@ export class HubStream implements TailedStream {
   readonly #fanOutGroups = new Map<string, FanOutGroup>()
   readonly #waiting = new Set<() => void>()
   #history: string = randomUUID()
-  #restarts = 0
+  #edition = 0
   #idleSince: number | undefined = Date.now()
   #handles = 0
   deleted = false
@@ -82,6 +84,21 @@ export class HubStream implements TailedStream {
     this.#compareHead()
   }
 
+  /** Changes when the log has lost or changed stored events: frames that were read or made before must not be written. */
+  get edition(): number {
+    return this.#edition
+  }
+
+  /** A delivery under way stops, and its clients catch up with the events as they are now. */
+  forget(upTo: Position): void {
+    this.#edition += 1
+    this.recent.removeThrough(upTo)
+    // The head, and the cursors of its followers, are events with their data.
+    const { position, eventId } = this.head
+    this.head = { position, eventId }
+    for (const follower of this.followers) follower.forget(this.head)
+  }
+
   receive(events: readonly StoredEvent[]): Promise<void> | undefined {
     const frames = events.map(event => new EventFrames(event))
     const before = this.head
@@ -108,7 +125,7 @@ export class HubStream implements TailedStream {
     const lost = this.head
     this.recent.clear()
     this.#history = randomUUID()
-    this.#restarts += 1
+    this.#edition += 1
     this.head = bounds.head
     for (const follower of this.followers) follower.restart(why, bounds, lost)
     this.#grew()
@@ -195,12 +212,11 @@ export class HubStream implements TailedStream {
   }
 
   *#deliver(frames: readonly EventFrames[], before: Head): Generator<void> {
-    const restarts = this.#restarts
+    const edition = this.#edition
     for (const group of [...this.#fanOutGroups.values()]) {
       for (const _ of group.send(frames, before)) {
         yield
-        // The log has lost these events.
-        if (restarts !== this.#restarts) return
+        if (edition !== this.#edition) return
       }
     }
   }

@@ -1,9 +1,9 @@
 /**
- * Reads the past for subscriptions that catch up. The log is divided into aligned pages of 256 positions. A full page can
- * never change within one history of its stream, so it is cached, and many clients that reconnect at once, as after a
- * deploy, cost one read a page instead of one each. The same holds for filtered pages of 8,192 positions, of which only the
- * events that match a filter are read: one read serves all clients with that filter. Only a few reads run at a time, so
- * catching up never starves the tailer or the publishers.
+ * Reads the past for subscriptions that catch up. The log is divided into aligned pages of 256 positions. Within one history of
+ * its stream a full page changes only when events are redacted, and is dropped then (changed-events.ts). So it is cached, and
+ * many clients that reconnect at once, as after a deploy, cost one read a page instead of one each. The same holds for filtered
+ * pages of 8,192 positions, of which only the events that match a filter are read: one read serves all clients with that
+ * filter. Only a few reads run at a time, so catching up never starves the tailer or the publishers.
  *
  * A log that loses its tail gives the same positions to other events, and a cached page, or a read on another connection,
  * may be from before or after the loss. So each page is one snapshot that includes the identity of the place after which it
@@ -12,7 +12,7 @@
 import { LRUCache } from 'lru-cache'
 import limit from 'p-limit'
 import type { Database } from '../database/pool.js'
-import { MAX_DATA_BYTES, type Position } from '../log/event.js'
+import { MAX_DATA_BYTES, type Position, type StreamId } from '../log/event.js'
 import type { EventFilter } from '../log/event-filter.js'
 import { readFilteredPage } from '../log/filtered-page.js'
 import { hasAll } from '../log/history.js'
@@ -102,6 +102,14 @@ export class Pages {
     this.#full.clear()
   }
 
+  /** Drops the pages of a stream, or of all, whose events were changed. Reads that are under way are not kept. */
+  forget(stream: StreamId | 'all'): void {
+    const isConcerned = (key: string) => stream === 'all' || key.startsWith(keyOf(stream))
+    for (const pages of [this.#full, this.#underWay]) {
+      for (const key of [...pages.keys()].filter(isConcerned)) pages.delete(key)
+    }
+  }
+
   /** The part of a filtered page that continues the cursor. */
   async #from(page: PageFrames, stream: HubStream, cursor: Cursor): Promise<readonly EventFrames[]> {
     const { position, eventId } = cursor
@@ -123,12 +131,12 @@ export class Pages {
     // A page beyond the head is not cached: the tailer detects losses by the head, and would miss a loss beyond it.
     const seen = stream.head.position
     return this.#shared(
-      `${stream.history}:${start}`,
+      `${keyOf(stream.id)}${stream.history}:${start}`,
       () => this.#read(stream, start),
       page => {
         const { last, frames } = page
         if (last?.position !== start + frames.length) return false
-        // No more fits into it, so it can never change.
+        // No more fits into it.
         return frames.length === PAGE_EVENTS
           ? last.position <= seen
           : last.position < seen && page.bytes > CUT_BYTES
@@ -140,14 +148,14 @@ export class Pages {
   #filtered(stream: HubStream, after: Position, filter: EventFilter): Promise<PageFrames> {
     const end = (after - (after % FILTERED_PAGE_POSITIONS) + FILTERED_PAGE_POSITIONS) as Position
     return this.#shared(
-      `${stream.history}:${after}:${filter.key}`,
+      `${keyOf(stream.id)}${stream.history}:${after}:${filter.key}`,
       () => this.#filteredSlots(() => this.#readMatching(stream, after, end, filter)),
-      // All events that it covers were stored, so it can never change.
+      // All events that it covers were stored.
       read => read.frames.length > 0 || read === DENSE,
     )
   }
 
-  /** Shares one read among all callers. @param keeps whether the page can never change, so that it is cached. */
+  /** Shares one read among all callers. @param keeps whether the page is complete, so that it is cached. */
   async #shared(
     key: string,
     read: () => Promise<PageFrames>,
@@ -161,23 +169,25 @@ export class Pages {
     read: () => Promise<PageFrames>,
     keeps: (page: PageFrames) => boolean,
   ): Promise<PageFrames> {
+    const isKept = () => this.#underWay.get(key) === reading
     const reading = read()
       .then(page => {
-        if (keeps(page)) this.#full.set(key, page)
+        if (isKept() && keeps(page)) this.#full.set(key, page)
         return page
       })
-      .finally(() => this.#underWay.delete(key))
+      .finally(() => isKept() && this.#underWay.delete(key))
     this.#underWay.set(key, reading)
     return reading
   }
 
   #read(stream: HubStream, after: Position): Promise<PageFrames> {
     return this.#slots(async () => {
+      const { edition } = stream
       const page = new PageFrames(
         after,
         await readPage(this.#database, stream.id, after, PAGE_EVENTS, PAGE_BYTES),
       )
-      stream.recall(page)
+      if (edition === stream.edition) stream.recall(page)
       return page
     })
   }
@@ -198,6 +208,11 @@ export class Pages {
       return new PageFrames(after, { anchor, events: covered })
     })
   }
+}
+
+/** The start of all keys of a stream. */
+function keyOf(stream: StreamId): string {
+  return `${stream}:`
 }
 
 /** The events of a page that continue the cursor. */

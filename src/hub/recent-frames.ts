@@ -51,15 +51,24 @@ export class RecentFrames {
     this.#bytes = 0
   }
 
-  /** Removes the events from the array itself: an event that it still references stays in memory, however large. */
+  /** Removes the events up to and including a position. */
+  removeThrough(position: Position): void {
+    this.#removeWhile(frame => frame.position <= position)
+  }
+
   #evict(): void {
-    let evicted = 0
-    for (const { bytes, event } of this.#frames) {
-      if (this.#frames.length - evicted <= MAX_EVENTS && this.#bytes <= MAX_BYTES) break
-      this.#bytes -= bytes
-      this.#before = event.eventId
-      evicted += 1
+    this.#removeWhile((_, left) => left > MAX_EVENTS || this.#bytes > MAX_BYTES)
+  }
+
+  /** Removes the events from the array itself: an event that it still references stays in memory, however large. */
+  #removeWhile(isDue: (oldest: EventFrames, left: number) => boolean): void {
+    let removed = 0
+    for (const frame of this.#frames) {
+      if (!isDue(frame, this.#frames.length - removed)) break
+      this.#bytes -= frame.bytes
+      this.#before = frame.event.eventId
+      removed += 1
     }
-    this.#frames.splice(0, evicted)
+    this.#frames.splice(0, removed)
   }
 }

@@ -10,7 +10,6 @@
  * itself. If the log has lost the cursor, the subscription goes back to the last place that the client knows; if the log has
  * lost that place too, the client gets `reset`. While the log cannot be read, the stream stays open and retries the read.
  */
-import { setTimeout as pause } from 'node:timers/promises'
 import { databaseFault } from '../database/database-fault.js'
 import type { StoredEvent } from '../log/event.js'
 import type { EventFilter } from '../log/event-filter.js'
@@ -19,23 +18,18 @@ import type { Encoding, Notice } from '../sse/encoding.js'
 import type { Payload } from '../sse/payload.js'
 import { type Sink, STALLED_MS } from '../sse/sink.js'
 import { ClientOutput, type Stop } from './client-output.js'
-import { type Cursor, isAt } from './cursor.js'
+import { type Cursor, isAt, placeOf } from './cursor.js'
 import type { EventFrames } from './event-frames.js'
 import { type Member, payloads } from './fan-out-group.js'
 import type { Follower, HubStream } from './hub-stream.js'
 import type { Mode } from './mode.js'
 import { NextFrames } from './next-frames.js'
 import type { PermittedSubscription } from './permit.js'
+import { READ_AGAIN_MS, stepWhile, UNREADABLE } from './read-again.js'
 import { lossOf } from './start.js'
 import type { SubscriptionOptions } from './subscription-options.js'
 import { initialState, type SubscriptionInput, transition } from './subscription-state.js'
 import type { Discontinuity } from './tailed-stream.js'
-
-const READ_AGAIN_MS = 500
-const UNREADABLE: Notice = {
-  name: 'error',
-  data: { message: 'The log cannot be read; it is tried again.', code: 'unreadable' },
-}
 
 export class Subscription implements Member, Follower, PermittedSubscription {
   readonly #options: SubscriptionOptions
@@ -104,6 +98,16 @@ export class Subscription implements Member, Follower, PermittedSubscription {
     this.stop('deleted')
   }
 
+  /** Called by the stream when stored events were changed. All live subscriptions share the object of their cursor. */
+  forget(head: Head): void {
+    if (this.#cursor.eventId === head.eventId) this.#cursor = head
+    else {
+      this.#cursor = placeOf(this.#cursor)
+      this.#apply({ name: 'gap' })
+    }
+    this.#output.forget()
+  }
+
   /** Sends a notice with the client's cursor. `ending`: the stream ends soon, so the client gets a retry time of its own. */
   say(notice: Notice, ending = false): void {
     this.#output.notice(notice, this.#cursor, ending)
@@ -165,20 +169,12 @@ export class Subscription implements Member, Follower, PermittedSubscription {
     this.#catchUpRuns = true
     const { starts, logger } = this.#options
     const next = new NextFrames(this.#stream, starts.pages, this.#filter)
-    let failing = false
-    while (this.#state.name === 'catching-up') {
-      try {
-        await this.#step(next)
-        failing = false
-      } catch (error) {
-        if (!failing) {
-          if (!databaseFault(error)) logger.error({ err: error }, 'Cannot read the stream of a subscription.')
-          this.say(UNREADABLE)
-        }
-        failing = true
-        await pause(READ_AGAIN_MS)
-      }
+    const onFailure = (error: unknown) => {
+      if (!databaseFault(error)) logger.error({ err: error }, 'Cannot read the stream of a subscription.')
+      this.say(UNREADABLE)
     }
+    const isGoing = () => this.#state.name === 'catching-up'
+    await stepWhile(isGoing, () => this.#step(next), onFailure)
     this.#catchUpRuns = false
   }
 
@@ -205,26 +201,32 @@ export class Subscription implements Member, Follower, PermittedSubscription {
   }
 
   async #writeNext(next: NextFrames): Promise<void> {
-    const state = this.#state
-    const frames = await next.after(this.#cursor, () => state === this.#state)
-    if (state !== this.#state) return
-    if (frames.length > 0) await this.#writeFrames(frames)
+    const isWanted = this.#untilChanged()
+    const frames = await next.after(this.#cursor, isWanted)
+    if (!isWanted()) return
+    if (frames.length > 0) await this.#writeFrames(frames, isWanted)
     else await this.#askLog()
   }
 
-  async #writeFrames(frames: readonly EventFrames[]): Promise<void> {
-    const state = this.#state
+  async #writeFrames(frames: readonly EventFrames[], isWanted: () => boolean): Promise<void> {
     const from = this.#cursor
     for (const { payload, upTo } of payloads(frames, from, this.#encoding, this.#filter)) {
       if (this.#sink.full) {
         await this.#sink.drained()
         await this.#stream.pacing.turn()
       }
-      if (state !== this.#state) return
+      if (!isWanted()) return
       this.#advance(payload, upTo)
     }
     // A client that is disconnected in the middle of a long log resumes from here.
     if (frames.length < this.#cursor.position - from.position) this.#output.cursor(this.#cursor)
+  }
+
+  /** @returns whether frames that are read from now on may still be written. */
+  #untilChanged(): () => boolean {
+    const state = this.#state
+    const { edition } = this.#stream
+    return () => state === this.#state && edition === this.#stream.edition
   }
 
   /** Nothing continues the cursor: retention may have been faster, or the log has lost its tail. */

@@ -20,6 +20,8 @@ export interface TailedStream {
   restart(why: Discontinuity, bounds: Bounds): void
   /** The stream was deleted from the database. */
   onDeleted(): void
+  /** Stored events up to this position were changed: the stream must hold their data no longer. */
+  forget?(upTo: Position): void
   /** UUID of the event at a position of this history, if the stream still knows it. */
   eventIdAt?(position: Position): string | undefined
 }

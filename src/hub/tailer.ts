@@ -16,20 +16,22 @@
  * does not. A read that fails is tried again until it succeeds. Each poll also looks for streams that were deleted.
  */
 import type { Bus, Wake } from '../bus/bus.js'
-import { levelOf } from '../database/database-fault.js'
 import type { Database } from '../database/pool.js'
 import type { Committed } from '../log/committed.js'
-import type { StoredEvent, StreamId } from '../log/event.js'
+import type { Position, StoredEvent, StreamId } from '../log/event.js'
 import { findGone } from '../log/history.js'
-import { type Head, readBounds } from '../log/log.js'
+import type { Head } from '../log/log.js'
 import { readTails, type Tail } from '../log/tails.js'
 import type { Logger } from '../logging/logger.js'
 import { Backoff } from '../process/backoff.js'
 import { elapsed } from '../process/deadline.js'
 import { follows, isSmall, KeptEvents } from './kept-events.js'
+import { LogOutage } from './log-outage.js'
 import { LogPoll } from './log-poll.js'
+import { restartStream } from './restart-stream.js'
 import { Pacing } from './scheduling/pacing.js'
 import type { PauseRule } from './scheduling/pause-rule.js'
+import { StaleEvents } from './stale-events.js'
 import { BYTES_PER_STREAM, deliveryOf, EVENTS_PER_STREAM, mayBeCut } from './tail-page.js'
 import { knows, type TailedStream } from './tailed-stream.js'
 
@@ -53,21 +55,25 @@ export class Tailer {
   /** Streams that were woken while they were held back. */
   readonly #unread = new Set<StreamId>()
   readonly #kept = new KeptEvents()
+  readonly #stale = new StaleEvents()
+  /** Changes when stored events were changed: a read that began before is repeated. */
+  #edition = 0
   #polled = false
   #running: Promise<void> | undefined
   /** Marks every stream now and then. */
   readonly poll: LogPoll
-  #failingSince: number | undefined
+  readonly #outage: LogOutage
 
   constructor(options: TailerOptions) {
     this.#options = options
     this.pacing = new Pacing(id => this.#resume(id), options.pauseRule)
+    this.#outage = new LogOutage(options.logger)
     this.poll = new LogPoll({ ...options, poll: () => this.wake('all') })
   }
 
   /** When reads began to fail, in ms since 1970; undefined while they succeed. */
   get failingSince(): number | undefined {
-    return this.#failingSince
+    return this.#outage.since
   }
 
   start(): void {
@@ -95,9 +101,19 @@ export class Tailer {
   take(committed: readonly Committed[]): void {
     const slice = this.pacing.slice()
     for (const each of committed) {
-      if (slice.isOver || !this.#take(each)) this.#mark([each.streamId])
+      if (slice.isOver || this.#stale.has(each) || !this.#take(each)) this.#mark([each.streamId])
     }
     this.#run()
+  }
+
+  /** Stored events up to a position of a stream, or all events, were changed: drops them, so that they are read again. */
+  forget(changed: StreamId | 'all', upTo = Number.MAX_SAFE_INTEGER as Position): void {
+    this.#edition += 1
+    for (const id of changed === 'all' ? this.#streams.keys() : [changed]) {
+      this.#stale.note(id, upTo)
+      if (this.#kept.take(id)) this.#unread.add(id)
+      this.#streams.get(id)?.forget?.(upTo)
+    }
   }
 
   wake(wake: Wake): void {
@@ -140,7 +156,7 @@ export class Tailer {
     try {
       this.#hand(stream, events, false)
     } catch (error) {
-      this.#failed(error)
+      this.#outage.failed(error)
       return false
     }
     return true
@@ -159,20 +175,13 @@ export class Tailer {
     while (this.#dirty.size > 0 && !this.#closing.signal.aborted) {
       try {
         await this.#turn()
-        this.#failingSince = undefined
+        this.#outage.end()
         backoff.reset()
       } catch (error) {
-        this.#failed(error)
+        this.#outage.failed(error)
         await elapsed(backoff.next(), this.#closing.signal)
       }
     }
-  }
-
-  #failed(error: unknown): void {
-    const { logger } = this.#options
-    if (this.#failingSince === undefined)
-      logger[levelOf(error)]({ err: error }, 'The log cannot be read; trying again until it can.')
-    this.#failingSince ??= Date.now()
   }
 
   async #turn(): Promise<void> {
@@ -196,7 +205,10 @@ export class Tailer {
     )
     if (asked.size === 0) return
     const { database } = this.#options
+    const edition = this.#edition
     const tails = await readTails(database, [...asked.values()], EVENTS_PER_STREAM, BYTES_PER_STREAM)
+    if (edition !== this.#edition) return this.#mark(asked.keys())
+    this.#stale.clear(asked.keys())
     const slice = this.pacing.slice()
     // A stream with few new events does not wait for one with many.
     for (const tail of tails.sort((few, many) => few.events.length - many.events.length)) {
@@ -218,14 +230,14 @@ export class Tailer {
     const isWhole = continues && events.every((event, index) => event.position === next + index)
     const isBehind = !isWhole || mayBeCut(events)
     if (isWhole) this.#hand(stream, events, isBehind)
-    else await this.#restart(stream)
+    else await restartStream(stream, this.#options, () => this.#streams.get(stream.id) === stream)
     if (isBehind) this.#mark([stream.id])
   }
 
   #hand(stream: TailedStream, events: readonly StoredEvent[], isBehind: boolean): void {
     const delivering = this.pacing.deliver(deliveryOf(stream, events, isBehind), () => stream.receive(events))
     // The other streams do not wait for it.
-    delivering?.catch(error => this.#failed(error))
+    delivering?.catch(error => this.#outage.failed(error))
     // The stream was woken while it was being read.
     if (this.#dirty.delete(stream.id)) this.#mark([stream.id])
   }
@@ -234,16 +246,5 @@ export class Tailer {
     const gone = await findGone(this.#options.database, [...this.#streams.keys()])
     this.#polled = false
     for (const id of gone) this.#streams.get(id)?.onDeleted()
-  }
-
-  async #restart(stream: TailedStream): Promise<void> {
-    const { head } = stream
-    const seen = head.position
-    const { database, logger } = this.#options
-    const bounds = await readBounds(database, stream.id)
-    if (this.#streams.get(stream.id) !== stream || stream.head !== head) return
-    logger.warn({ stream: stream.id, seen, bounds }, 'The log does not continue at the head of a stream.')
-    if (bounds) stream.restart(bounds.base.position > seen ? 'retention' : 'history-lost', bounds)
-    else stream.onDeleted()
   }
 }

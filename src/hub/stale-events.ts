@@ -1,0 +1,28 @@
+/**
+ * Which of the events that a writer of this process hands over may be out of date: the answer to its COMMIT may arrive after
+ * the message that one of these events was redacted meanwhile (changed-events.ts). They are read instead.
+ */
+import { LRUCache } from 'lru-cache'
+import type { Committed } from '../log/committed.js'
+import type { Position, StreamId } from '../log/event.js'
+
+/** Needed only as long as a COMMIT takes to be answered. */
+const REMEMBERED_STREAMS = 10_000
+
+export class StaleEvents {
+  readonly #upTo = new LRUCache<StreamId, Position>({ max: REMEMBERED_STREAMS })
+
+  /** Events of the stream up to this position were changed. */
+  note(stream: StreamId, upTo: Position): void {
+    this.#upTo.set(stream, Math.max(upTo, this.#upTo.get(stream) ?? 0) as Position)
+  }
+
+  /** The streams have been read since. */
+  clear(streams: Iterable<StreamId>): void {
+    for (const stream of streams) this.#upTo.delete(stream)
+  }
+
+  has({ streamId, events: [first] }: Committed): boolean {
+    return first !== undefined && first.position <= (this.#upTo.get(streamId) ?? 0)
+  }
+}
