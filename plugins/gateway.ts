@@ -16,6 +16,7 @@ import jobEventRoutes from '../routes/job-events.js'
 import jobReportRoutes from '../routes/job-reports.js'
 import jobRoutes from '../routes/jobs.js'
 import keyRoutes from '../routes/keys.js'
+import latestRoutes from '../routes/latest.js'
 import projectRoutes from '../routes/projects.js'
 import revocationRoutes from '../routes/revocations.js'
 import serverStateRoutes from '../routes/server-state.js'
@@ -175,6 +176,7 @@ async function registerRoutes(app: FastifyInstance, settings: Settings): Promise
   await app.register(streamTicketRoutes)
   await app.register(streamRenewalRoutes)
   await app.register(eventRoutes)
+  await app.register(latestRoutes)
   if (parts.items) await app.register(itemRoutes)
   if (parts.jobs) {
     await app.register(jobRoutes)

@@ -6,7 +6,15 @@ import { JSON_SUFFIX } from '../src/bytes/media-type.js'
 import { inWorkspace } from '../src/database/workspace.js'
 import { isBinaryMode, structured } from '../src/log/cloudevent-headers.js'
 import { CloudEvent, fromCloudEvent } from '../src/log/cloudevents.js'
-import { batchOf, EventDocument, FEED, type NewEvent, OneOrMany, StreamName } from '../src/log/event.js'
+import {
+  batchOf,
+  EventDocument,
+  FEED,
+  isDelivered,
+  type NewEvent,
+  OneOrMany,
+  StreamName,
+} from '../src/log/event.js'
 import { checkOf, parseEventId } from '../src/log/event-id.js'
 import { idempotencyHeader } from '../src/log/idempotency.js'
 import { findStream, readEvent } from '../src/log/log.js'
@@ -110,6 +118,7 @@ const events: FastifyPluginAsyncTypebox = async app => {
     const hidden = event && granted.within(undefined)?.matches(event) === false
     if (!event || hidden || (id.check !== undefined && id.check !== checkOf(event.eventId)))
       throw notFound('event')
+    if (!isDelivered(event)) throw compacted()
     // A stored event never changes. But a log that loses its tail assigns the bare position to another event.
     if (id.check !== undefined) reply.header('cache-control', 'private, max-age=31536000, immutable')
     return reply.type('application/json').send(eventDocument(event))
@@ -117,6 +126,12 @@ const events: FastifyPluginAsyncTypebox = async app => {
 }
 
 export default events
+
+function compacted(): Problem {
+  const detail =
+    'A newer event of the same key has superseded this one, and its data was removed. Read GET /api/latest.'
+  return new Problem(410, 'event-compacted', detail)
+}
 
 type PublishBody = FastifyRequest<InStream & { Headers: { 'idempotency-key'?: string } }>
 

@@ -6,6 +6,8 @@ import type { Opening, StartAt } from '../src/hub/start.js'
 import { jobOfStream } from '../src/jobs/job.js'
 import { EventFilter } from '../src/log/event-filter.js'
 import { type EventId, parseEventId } from '../src/log/event-id.js'
+import { KEY_PATH_PATTERN, MAX_KEY_PATH_LENGTH, parseKeyPath } from '../src/log/latest.js'
+import { TypeFilter } from '../src/log/type-filter.js'
 import { Problem } from '../src/problems/problem.js'
 import { broughtId } from '../src/sse/brought-id.js'
 import { type Encoding, sse, withNamedCursors } from '../src/sse/encoding.js'
@@ -15,9 +17,26 @@ const MAX_LAST = 10_000
 const MAX_LIMIT = 1_000
 const DEFAULT_LIMIT = 100
 const MAX_WAIT_MS = 60_000
+const LATEST_BY_KEY = 'latest-by-key'
 const JSON_FORM = 'application/json'
 
 const FORMS = [sse.contentType, NDJSON, JSON_FORM] as const
+
+const KEY = 'The path of the key in the data of an event: `data` and one or more names.'
+const DELETED =
+  'The types of events that delete a key, written as in `types`. A key whose newest event is one of them is left out.'
+const BY_KEY_ONLY = 'With `from=latest-by-key` only.'
+
+export const Key = Type.String({
+  pattern: KEY_PATH_PATTERN,
+  maxLength: MAX_KEY_PATH_LENGTH,
+  description: KEY,
+  examples: ['data.id'],
+})
+export const DeletedTypes = Type.String({
+  maxLength: 4_096,
+  description: DELETED,
+})
 
 export const StreamQuery = Type.Object(
   {
@@ -49,8 +68,13 @@ export const StreamQuery = Type.Object(
       }),
     ),
     from: Type.Optional(
-      Type.String({ description: 'Where to start: `beginning`, `now`, or after this event id. Live only.' }),
+      Type.String({
+        description:
+          'Where to start: `beginning`, `now`, `latest-by-key` (the newest event of each key), or after this event id. Live only.',
+      }),
     ),
+    key: Type.Optional({ ...Key, description: `${KEY} ${BY_KEY_ONLY}` }),
+    deleted: Type.Optional({ ...DeletedTypes, description: `${DELETED} ${BY_KEY_ONLY}` }),
     last: Type.Optional(
       Type.Integer({
         minimum: 0,
@@ -82,7 +106,7 @@ export type StreamQuery = Static<typeof StreamQuery>
 
 type EventPageQuery = Parameters<FastifyReply['sendEventPage']>[0]
 
-const LIVE_ONLY = ['last_event_id', 'from', 'last', 'envelope', 'cursors'] as const
+const LIVE_ONLY = ['last_event_id', 'from', 'key', 'deleted', 'last', 'envelope', 'cursors'] as const
 const PAGE_ONLY = ['after', 'limit', 'wait'] as const
 
 /** The encodings of a live stream: `text/event-stream` with named events or in envelopes, and lines. */
@@ -134,6 +158,8 @@ export async function answerWithStream(
     return reply.sendEventPage({ stream, filter, form, what: live.what, ...pageOf(query) })
   }
   refuse(query, PAGE_ONLY, 'is for pages. Request a page with Accept: application/json, or leave it out.')
+  if (query.from !== LATEST_BY_KEY)
+    refuse(query, ['key', 'deleted'], 'belongs to `from=latest-by-key`. Add that, or leave it out.')
   const id = lastEventId(request)
   const from = id ?? startAt(query) ?? live.from ?? { at: 'now' }
   const opens = id === undefined && encoding.contentType === sse.contentType
@@ -166,10 +192,20 @@ export function lastEventId(request: FastifyRequest): StartAt | undefined {
   return id === undefined ? undefined : { at: 'after', id: parseEventId(id) ?? 'unknown' }
 }
 
-function startAt({ from, last }: StreamQuery): StartAt | undefined {
+function startAt({ from, last, key, deleted }: StreamQuery): StartAt | undefined {
+  if (from === LATEST_BY_KEY) return latestBy(key, deleted)
   if (from === 'beginning' || from === 'now') return { at: from }
   if (from !== undefined) return { at: 'after', id: eventIdIn('from', from) }
   return last === undefined ? undefined : { at: 'newest', count: last }
+}
+
+function latestBy(key: string | undefined, deleted: string | undefined): StartAt {
+  if (key === undefined) {
+    const detail = '`from=latest-by-key` needs the path of the key. Send `key`, such as key=data.id.'
+    throw new Problem(400, 'invalid-request', detail)
+  }
+  const omitted = deleted === undefined ? undefined : TypeFilter.parse(deleted)
+  return { at: 'latest', key: parseKeyPath(key), omitted }
 }
 
 function pageOf(query: StreamQuery): Pick<EventPageQuery, 'from' | 'limit' | 'waitMs'> {

@@ -1,5 +1,5 @@
 /** An event of the log with its frames. Each frame is encoded once, on first use, and shared by all subscriptions. */
-import type { Position, StoredEvent } from '../log/event.js'
+import { isDelivered, type Position, type StoredEvent } from '../log/event.js'
 import type { Encoding } from '../sse/encoding.js'
 
 /** Approximate memory of an event besides its data: the row, its strings, its slot in an array. */
@@ -12,6 +12,11 @@ export class EventFrames {
 
   get position(): Position {
     return this.event.position
+  }
+
+  /** Whether clients never get it; their cursor moves over it. */
+  get isPassedOver(): boolean {
+    return !isDelivered(this.event)
   }
 
   /** Approximate memory. The data counts twice, as text and as a frame. */

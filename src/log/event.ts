@@ -20,6 +20,17 @@ export const WORKSPACE_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$'
 /** The workspace of the system's own streams. No token can name it, because it does not match WORKSPACE_PATTERN. */
 export const SYSTEM_WORKSPACE = '$system'
 
+/**
+ * The type of an event whose data compaction has removed, because a newer event of the same key has superseded it. Readers pass
+ * over it as over an event that their filter leaves out.
+ */
+export const COMPACTED = 'event.compacted'
+
+/** Whether clients may get an event at all. */
+export function isDelivered({ type }: Pick<StoredEvent, 'type'>): boolean {
+  return type !== COMPACTED
+}
+
 declare const brand: unique symbol
 /** The number of a stream in this database. Clients never see it. */
 export type StreamId = number & { readonly [brand]: 'StreamId' }
