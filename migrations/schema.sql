@@ -198,6 +198,7 @@ create table sluice.events (
   type text not null,
   data json not null,
   actor text,
+  attributes json,
   constraint events_pkey PRIMARY KEY (stream_id, "position"),
   constraint events_actor_check CHECK ((octet_length(actor) <= 1024)),
   constraint events_data_check CHECK (((json_typeof(data) = 'object'::text) AND (octet_length((data)::text) <= 262144))),
@@ -208,6 +209,7 @@ comment on table sluice.events is
   'The events. Positions of a stream are dense (1, 2, 3, …) and in commit order. Written by functions only, never '
   'updated.';
 alter table sluice.events alter column data set storage external;
+alter table sluice.events alter column attributes set storage external;
 alter table sluice.events enable row level security;
 comment on column sluice.events.at is
   'Never earlier than the time of the previous event in the stream.';
@@ -217,6 +219,9 @@ comment on column sluice.events.data is
   'A JSON object of at most 256 KiB. The text is stored as it was published.';
 comment on column sluice.events.actor is
   'The publisher: the id of a principal, or any text that an application passes.';
+comment on column sluice.events.attributes is
+  'The attributes of a CloudEvent besides its type, as a JSON object of at most 16 KiB; null if the event was '
+  'published otherwise.';
 
 create table sluice.idempotency_keys (
   workspace text collate "C" not null,
@@ -844,6 +849,29 @@ CREATE OR REPLACE FUNCTION sluice.append_requests(workspaces text[], streams tex
  RETURNS TABLE(request integer, stream_id bigint, "position" bigint, event_id uuid, at timestamp with time zone, refused text, replayed boolean)
  LANGUAGE plpgsql
  SECURITY DEFINER
+ SET lock_timeout TO '2s'
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+begin
+  return query
+  select * from sluice.append_requests(
+    workspaces, streams, actors, keys, fingerprints, request_of, types, data, array_fill(null::text, array[cardinality(types)])
+  );
+end
+$function$;
+comment on function sluice.append_requests(text[],text[],text[],text[],text[],integer[],text[],text[]) is
+  'The same without attributes, for gateways of the version before.';
+
+CREATE OR REPLACE FUNCTION sluice.append_requests(workspaces text[], streams text[], actors text[], keys text[], fingerprints text[], request_of integer[], types text[], data text[], attributes text[])
+ RETURNS TABLE(request integer, stream_id bigint, "position" bigint, event_id uuid, at timestamp with time zone, refused text, replayed boolean)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
@@ -866,6 +894,13 @@ begin
   perform sluice.check_names(r.workspace, r.stream)
   from (select distinct u.workspace, u.stream from unnest(workspaces, streams) as u (workspace, stream)) r;
   perform sluice.check_type(e.type) from (select distinct u.type from unnest(types) as u (type)) e;
+  if exists (
+    select from unnest(attributes) as u (attributes)
+    where octet_length(u.attributes) > 16384 or json_typeof(u.attributes::json) <> 'object'
+  ) then
+    raise exception using
+      errcode = 'SL002', message = 'invalid event: its attributes are no JSON object, or longer than 16384 bytes';
+  end if;
 
   -- Claims the keys. This waits for another transaction that holds one, before any stream is locked. A key that exists is
   -- locked and not written (the WHERE is false), so it cannot expire meanwhile.
@@ -913,16 +948,16 @@ begin
     ),
     placed as materialized (
       select
-        a.request, a.key, a.stream_id, t.at, gen_random_uuid() as event_id, e.type, e.data, a.actor,
+        a.request, a.key, a.stream_id, t.at, gen_random_uuid() as event_id, e.type, e.data, e.attributes, a.actor,
         t.position + row_number() over (partition by a.stream_id order by a.request, e.place) as position
-      from unnest(request_of, types, data) with ordinality as e (request, type, data, place)
+      from unnest(request_of, types, data, attributes) with ordinality as e (request, type, data, attributes, place)
       join asked a on a.request = e.request
       join sluice.tails(ids) t on t.stream_id = a.stream_id
       where a.owner = a.request and a.event_ids is null and a.refused is null
     ),
     stored as (
-      insert into sluice.events (stream_id, position, at, event_id, type, data, actor)
-      select p.stream_id, p.position, p.at, p.event_id, p.type, p.data::json, p.actor from placed p
+      insert into sluice.events (stream_id, position, at, event_id, type, data, actor, attributes)
+      select p.stream_id, p.position, p.at, p.event_id, p.type, p.data::json, p.actor, p.attributes::json from placed p
       order by p.stream_id, p.position
     ),
     remembered as (
@@ -958,11 +993,11 @@ begin
   end;
 end
 $function$;
-comment on function sluice.append_requests is
+comment on function sluice.append_requests(text[],text[],text[],text[],text[],integer[],text[],text[],text[]) is
   'The group commit of the gateway, which has validated the requests. The first five arrays have one element per '
-  'request, the last three one per event; request_of is the place of the event''s request. Each request is stored '
-  'whole or refused (stream-closed, idempotency-key-reused, too-many-stored-streams), and the others are stored '
-  'all the same. Sends no NOTIFY.';
+  'request, the last four one per event; request_of is the place of the event''s request, and attributes are null '
+  'except for CloudEvents. Each request is stored whole or refused (stream-closed, idempotency-key-reused, '
+  'too-many-stored-streams), and the others are stored all the same. Sends no NOTIFY.';
 
 CREATE OR REPLACE FUNCTION sluice.beat(node uuid, name text, version text, mode text, uptime_ms bigint, lag_ms integer, clients integer, clients_by_kind json, anew boolean, stream_ids bigint[], stream_clients integer[])
  RETURNS TABLE(known boolean, other_nodes integer, other_clients json, listeners integer)
@@ -1949,6 +1984,19 @@ end
 $function$;
 comment on function sluice.finish_job(text,uuid,integer,text,json,text,text) is
   'Deprecated. As the function that takes a name.';
+
+CREATE OR REPLACE FUNCTION sluice.forget_attributes()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  new.attributes := null;
+  return new;
+end
+$function$;
+comment on function sluice.forget_attributes is
+  'Internal. An event that loses its data loses its attributes too: a subject may say as much as the data.';
 
 CREATE OR REPLACE FUNCTION sluice.forget_audit(before timestamp with time zone)
  RETURNS bigint
@@ -3432,6 +3480,9 @@ comment on function sluice.watch is
 CREATE TRIGGER keep_audit BEFORE DELETE OR UPDATE OR TRUNCATE ON sluice.audit FOR EACH STATEMENT EXECUTE FUNCTION sluice.keep_audit();
 
 CREATE TRIGGER forget_compaction AFTER DELETE ON sluice.compactions FOR EACH ROW EXECUTE FUNCTION sluice.forget_compaction();
+
+CREATE TRIGGER forget_attributes BEFORE UPDATE OF data ON sluice.events FOR EACH ROW EXECUTE FUNCTION sluice.forget_attributes();
+alter table sluice.events enable always trigger forget_attributes;
 
 CREATE TRIGGER forget_latest AFTER UPDATE ON sluice.events FOR EACH ROW WHEN ((((new.data)::text <> (old.data)::text) AND (new.type <> 'event.compacted'::text))) EXECUTE FUNCTION sluice.forget_latest();
 

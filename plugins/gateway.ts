@@ -36,6 +36,7 @@ import bodies from './bodies.js'
 import bus from './bus.js'
 import caller from './caller.js'
 import changedEvents from './changed-events.js'
+import cloudevents from './cloudevents.js'
 import cluster from './cluster.js'
 import connections from './connections.js'
 import console from './console.js'
@@ -160,6 +161,7 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
       address: config.MAX_STREAMS_PER_ADDRESS,
     },
   })
+  await app.register(cloudevents, { base: config.CLOUDEVENTS_SOURCE })
   await app.register(follow)
   await app.register(eventPages)
 }

@@ -4,12 +4,14 @@ import Type, { type Static } from 'typebox'
 import { NDJSON } from '../src/bytes/media-type.js'
 import type { Opening, StartAt } from '../src/hub/start.js'
 import { jobOfStream } from '../src/jobs/job.js'
+import { CLOUDEVENT_BATCH } from '../src/log/cloudevents.js'
 import { EventFilter } from '../src/log/event-filter.js'
 import { type EventId, parseEventId } from '../src/log/event-id.js'
 import { KEY_PATH_PATTERN, MAX_KEY_PATH_LENGTH, parseKeyPath } from '../src/log/latest.js'
 import { TypeFilter } from '../src/log/type-filter.js'
 import { Problem } from '../src/problems/problem.js'
 import { broughtId } from '../src/sse/brought-id.js'
+import { ndjsonCloudEvents, sseCloudEvents } from '../src/sse/cloudevents.js'
 import { type Encoding, sse, withNamedCursors } from '../src/sse/encoding.js'
 import { assertVisible } from './job-visibility.js'
 
@@ -20,7 +22,7 @@ const MAX_WAIT_MS = 60_000
 const LATEST_BY_KEY = 'latest-by-key'
 const JSON_FORM = 'application/json'
 
-const FORMS = [sse.contentType, NDJSON, JSON_FORM] as const
+const FORMS = [sse.contentType, NDJSON, JSON_FORM, CLOUDEVENT_BATCH] as const
 
 const KEY = 'The path of the key in the data of an event: `data` and one or more names.'
 const DELETED =
@@ -57,9 +59,9 @@ export const StreamQuery = Type.Object(
       }),
     ),
     envelope: Type.Optional(
-      Type.Literal('message', {
+      Type.Enum(['message', 'cloudevents'], {
         description:
-          'Sends events and notices as unnamed messages; the data of each is its NDJSON line. Live only.',
+          '`message` sends events and notices as unnamed messages; the data of each is its NDJSON line. `cloudevents` sends events as CloudEvents: unnamed messages, or lines of NDJSON. Live only.',
       }),
     ),
     cursors: Type.Optional(
@@ -115,17 +117,32 @@ export class LiveForms {
   /** Indexed by `envelope`, then by `cursors`. */
   readonly #sse: readonly (readonly [Encoding, Encoding])[]
 
-  constructor(named: Encoding, envelopes: Encoding, lines: Encoding) {
+  /** @param ending what encodings of a stream with an end add to others. */
+  constructor(
+    named: Encoding,
+    envelopes: Encoding,
+    lines: Encoding,
+    readonly ending: Pick<Encoding, 'closing'> = {},
+  ) {
     this.#sse = [named, envelopes].map(encoding => [encoding, withNamedCursors(encoding)] as const)
     this.#lines = lines
   }
 
-  /** The encoding that a request asks for; undefined for a page, and for a media type that the route does not have. */
-  readonly of = (request: FastifyRequest): Encoding | undefined => {
+  /**
+   * The encoding that a request asks for; undefined for a page, and for a media type that the route does not have.
+   * @param source of events that were not published as CloudEvents.
+   */
+  readonly of = (request: FastifyRequest, source = ''): Encoding | undefined => {
     const { limit, envelope, cursors }: { readonly [name: string]: unknown } = Object(request.query)
     const form = formOf(request)
-    if (form === NDJSON) return limit === undefined ? this.#lines : undefined
-    if (form !== sse.contentType) return undefined
+    if (form === NDJSON && limit !== undefined) return undefined
+    if (form !== NDJSON && form !== sse.contentType) return undefined
+    if (envelope === 'cloudevents') {
+      const cloudEvents = form === NDJSON ? ndjsonCloudEvents(source) : sseCloudEvents(source)
+      const encoding = { ...cloudEvents, ...this.ending }
+      return cursors === 'named' && form !== NDJSON ? withNamedCursors(encoding) : encoding
+    }
+    if (form === NDJSON) return this.#lines
     return this.#sse[Number(envelope === 'message')]?.[Number(cursors === 'named')]
   }
 }
@@ -149,11 +166,12 @@ export async function answerWithStream(
   forms: LiveForms,
   live: Live = {},
 ): Promise<FastifyReply> {
-  const encoding = forms.of(request)
+  const source = request.server.cloudEventSource(request.principal.workspace, stream)
+  const encoding = forms.of(request, source)
   const filter = query.types === undefined ? undefined : EventFilter.ofTypes(query.types)
   if (!encoding) {
     const form = formOf(request)
-    if (form !== JSON_FORM && form !== NDJSON) throw notAcceptable()
+    if (form === undefined || form === sse.contentType) throw notAcceptable()
     await assertVisible(request, stream, live.what)
     return reply.sendEventPage({ stream, filter, form, what: live.what, ...pageOf(query) })
   }

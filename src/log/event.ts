@@ -7,6 +7,9 @@ import { describedAs, FORM } from '../openapi/described.js'
 
 export const MAX_DATA_BYTES = 256 * 1024
 export const MAX_DATA_DEPTH = 64
+/** The same limit as in migrations/0028_event_attributes.sql. */
+export const MAX_ATTRIBUTES_BYTES = 16 * 1024
+export const MAX_EVENT_BYTES = MAX_DATA_BYTES + MAX_ATTRIBUTES_BYTES
 export const MAX_EVENTS_PER_REQUEST = 1_000
 
 /** The stream of a workspace that clients follow unless they name another. It has no end. */
@@ -98,4 +101,11 @@ export interface StoredEvent {
   readonly at: Date
   readonly type: string
   readonly data: string
+  /** The attributes of a CloudEvent besides its type, as JSON text (cloudevent-attributes.ts). Other events have none. */
+  readonly attributes?: string | null | undefined
+}
+
+/** The characters of its texts that grow with the event. */
+export function sizeOf({ data, attributes }: Pick<StoredEvent, 'data' | 'attributes'>): number {
+  return data.length + (attributes?.length ?? 0)
 }
