@@ -2,7 +2,7 @@
 import { CloudEvent, HTTP, type Message } from 'cloudevents'
 import t, { type Test } from 'tap'
 import { createDatabase } from '../../harness/database.js'
-import { openStream } from '../../harness/event-stream.js'
+import { type EventStream, openStream } from '../../harness/event-stream.js'
 import { as, type Gateway, publish, startGateway } from '../../harness/gateway.js'
 
 const ONE = 'application/cloudevents+json'
@@ -34,6 +34,10 @@ const EVENTS = {
 for (const mode of ['structured', 'binary', 'batch'] as const) {
   t.test(`what is sent in ${mode} mode is read as the same CloudEvent in every form`, async t => {
     const gateway = await startGateway(t)
+    const live = await openStream(t, `${gateway.url}/api/events?envelope=cloudevents`, {
+      headers: as('viewer'),
+    })
+    await live.until(1)
     const sent = Object.values(EVENTS).map(event => new CloudEvent<unknown>(event))
     const ids =
       mode === 'batch'
@@ -41,7 +45,8 @@ for (const mode of ['structured', 'binary', 'batch'] as const) {
         : (await inTurn(sent, event => send(gateway, HTTP[mode](event)))).flat()
     const wanted = Object.values(EVENTS).map((event, index) => plain(event, mode, ids[index]))
 
-    const forms = await readAll(t, gateway, ids)
+    await live.until(messages => messages.at(-1)?.id === ids.at(-1))
+    const forms = { ...(await readAll(t, gateway, ids)), live: cloudEventsIn(live) }
     for (const [form, events] of Object.entries(forms)) {
       for (const [index, name] of Object.keys(EVENTS).entries())
         t.strictSame(withoutTime(events[index], wanted[index]), wanted[index], `${name}: ${form}`)
@@ -161,12 +166,16 @@ async function readAll(t: Test, gateway: Gateway, ids: readonly string[]) {
   return {
     one: await inTurn(ids, async id => (await get(gateway, `/api/events/${id}`, ONE)).json()),
     batch: (await batch.json()) as object[],
-    sse: stream.messages.flatMap(({ event, data }) => (event === undefined ? [JSON.parse(data)] : [])),
+    sse: cloudEventsIn(stream),
     ndjson: text
       .split('\n')
       .filter(line => line.includes('"specversion"'))
       .map(line => JSON.parse(line)),
   }
+}
+
+function cloudEventsIn({ messages }: EventStream): object[] {
+  return messages.flatMap(({ event, data }) => (event === undefined ? [JSON.parse(data)] : []))
 }
 
 /** As it is read: with the id of the event; in binary mode, headers are texts, and JSON has a media type. */
