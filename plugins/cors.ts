@@ -48,7 +48,6 @@ export default fp<CorsOptions>(
         'X-Request-Id',
         'X-Sluice-Head',
         'X-Sluice-Ignored',
-        'X-Sluice-Next',
       ],
       maxAge: PREFLIGHT_SECONDS,
       strictPreflight: false,

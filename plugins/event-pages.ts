@@ -9,10 +9,8 @@ import { cursorId } from '../src/hub/cursor.js'
 import { type EventPage, findEventPage } from '../src/hub/event-page.js'
 import type { Reset, StartAt } from '../src/hub/start.js'
 import { tooManyStreams } from '../src/limits/stream-slots.js'
-import { CLOUDEVENT_BATCH } from '../src/log/cloudevents.js'
 import type { EventFilter } from '../src/log/event-filter.js'
 import { notFound, Problem } from '../src/problems/problem.js'
-import { cloudEventDocument } from '../src/sse/cloudevents.js'
 import { eventDocument } from '../src/sse/ndjson.js'
 
 declare module 'fastify' {
@@ -27,7 +25,7 @@ export interface EventPageQuery {
   readonly limit: number
   readonly waitMs: number
   readonly filter: EventFilter | undefined
-  readonly form: 'application/json' | 'application/x-ndjson' | typeof CLOUDEVENT_BATCH
+  readonly form: 'application/json' | 'application/x-ndjson'
   /** The noun of a 404; default `stream`. */
   readonly what?: 'job' | undefined
 }
@@ -49,7 +47,6 @@ export default fp(
       'rate-limit',
       'stream-slots',
       'memory',
-      'cloudevents',
     ],
   },
 )
@@ -92,17 +89,7 @@ async function sendEventPageIn(
   if (result.outcome === 'not-found') throw notFound(what)
   if (result.outcome === 'reset') throw discontinuity(result.reset)
   const { page } = result
-  reply.type(form)
-  switch (form) {
-    case 'application/json':
-      return reply.send(documentOf(page))
-    case 'application/x-ndjson':
-      return reply.send(linesOf(page))
-    case CLOUDEVENT_BATCH:
-      // The format is an array of events, without room for the cursors.
-      reply.headers({ 'x-sluice-next': cursorId(page.next), 'x-sluice-head': cursorId(page.head) })
-      return reply.send(batchOf(page, app.cloudEventSource(workspace, request.stream)))
-  }
+  return reply.type(form).send(form === 'application/json' ? documentOf(page) : linesOf(page))
 }
 
 function discontinuity(reset: Reset): Problem {
@@ -114,10 +101,6 @@ function discontinuity(reset: Reset): Problem {
 function documentOf({ events, next, head }: EventPage): string {
   const documents = events.map(eventDocument).join(',')
   return `{"events":[${documents}],"next":"${cursorId(next)}","head":"${cursorId(head)}"}`
-}
-
-function batchOf({ events }: EventPage, source: string): string {
-  return `[${events.map(event => cloudEventDocument(event, source)).join(',')}]`
 }
 
 function linesOf({ events }: EventPage): string {

@@ -16,12 +16,12 @@ import jobEventRoutes from '../routes/job-events.js'
 import jobReportRoutes from '../routes/job-reports.js'
 import jobRoutes from '../routes/jobs.js'
 import keyRoutes from '../routes/keys.js'
-import latestRoutes from '../routes/latest.js'
 import projectRoutes from '../routes/projects.js'
 import revocationRoutes from '../routes/revocations.js'
 import serverStateRoutes from '../routes/server-state.js'
 import streamRenewalRoutes from '../routes/stream-renewals.js'
 import streamTicketRoutes from '../routes/stream-tickets.js'
+import streamRoutes from '../routes/streams.js'
 import { principalOfHost } from '../src/auth/host-principal.js'
 import { ACCESS_KEPT_DAYS } from '../src/auth/revocations/revocation-stream.js'
 import { roleNames } from '../src/auth/role-names.js'
@@ -36,7 +36,6 @@ import bodies from './bodies.js'
 import bus from './bus.js'
 import caller from './caller.js'
 import changedEvents from './changed-events.js'
-import cloudevents from './cloudevents.js'
 import cluster from './cluster.js'
 import connections from './connections.js'
 import console from './console.js'
@@ -161,7 +160,6 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
       address: config.MAX_STREAMS_PER_ADDRESS,
     },
   })
-  await app.register(cloudevents, { base: config.CLOUDEVENTS_SOURCE })
   await app.register(follow)
   await app.register(eventPages)
 }
@@ -174,11 +172,11 @@ async function registerRoutes(app: FastifyInstance, settings: Settings): Promise
   if (parts.keys) await app.register(keyRoutes)
   await app.register(revocationRoutes)
   if (parts.audit) await app.register(auditRoutes)
+  await app.register(streamRoutes)
   await app.register(feedRoutes)
   await app.register(streamTicketRoutes)
   await app.register(streamRenewalRoutes)
   await app.register(eventRoutes)
-  await app.register(latestRoutes)
   if (parts.items) await app.register(itemRoutes)
   if (parts.jobs) {
     await app.register(jobRoutes)

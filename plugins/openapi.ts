@@ -36,6 +36,7 @@ export default fp(
         servers: [{ url: app.prefix || '/', description: 'This gateway' }],
         tags: [
           { name: 'events', description: 'The log of a workspace: read it, follow it, publish to it.' },
+          { name: 'streams', description: 'The streams of a workspace, for its admins.' },
           { name: 'items', description: 'Items and their revisions.' },
           { name: 'jobs', description: 'Jobs: the queue, and the reports of runners.' },
           { name: 'runner jobs', description: 'The streams of jobs, for command lines.' },

@@ -27,6 +27,7 @@ const ROOMS = [
   'hub',
   'engine',
   'audit',
+  'streams',
   'auth',
   'limits',
   'items',

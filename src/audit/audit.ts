@@ -27,6 +27,10 @@ export const ACTIONS = [
   'project.declared',
   'project.changed',
   'project.deleted',
+  'stream.configured',
+  'stream.closed',
+  'stream.deleted',
+  'workspace.configured',
   'server-state.changed',
   'authentication.failed',
 ] as const

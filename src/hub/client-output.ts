@@ -13,11 +13,19 @@ import type { Sink } from '../sse/sink.js'
 import { type Cursor, cursorId, placeOf } from './cursor.js'
 import type { Heartbeats } from './heartbeats.js'
 import type { Mode } from './mode.js'
-import { resetNotice, resetTo, type Start } from './start.js'
+import { DELETED, resetNotice, resetTo, type Start } from './start.js'
 import type { Discontinuity } from './tailed-stream.js'
 
 /** Why the gateway ends a subscription before the stream ends or the client disconnects. */
-export type Stop = 'expired' | 'revoked' | 'narrowed' | 'too-old' | 'stalled' | 'draining' | 'deleted'
+export type Stop =
+  | 'expired'
+  | 'revoked'
+  | 'narrowed'
+  | 'too-old'
+  | 'stalled'
+  | 'draining'
+  | 'deleted'
+  | 'ended'
 
 export interface Greeting {
   readonly start: Start
@@ -99,6 +107,9 @@ export class ClientOutput {
       this.#sink.destroy()
       return
     }
+    if (why === 'deleted') this.#writeBlocks([resetNotice(this.#encoding, DELETED)])
+    // The filter may have hidden the last event. A client that reconnected with an earlier id would end up here again.
+    if (why === 'ended') this.notice({ name: 'heartbeat', data: {} }, cursor)
     if (why === 'expired' || why === 'revoked') this.notice({ name: `auth-${why}`, data: {} }, cursor)
     this.#sink.end()
   }

@@ -4,8 +4,8 @@
  * events, as it does for subscriptions.
  */
 import type { Database } from '../database/pool.js'
-import { isDelivered, type StoredEvent } from '../log/event.js'
-import { EventFilter } from '../log/event-filter.js'
+import type { StoredEvent } from '../log/event.js'
+import type { EventFilter } from '../log/event-filter.js'
 import { type FilteredPage, readFilteredPage } from '../log/filtered-page.js'
 import { type Head, type Page, readBounds, readPage, readPlace } from '../log/log.js'
 import { signalOrDeadline } from '../process/deadline.js'
@@ -15,7 +15,6 @@ import type { HubStream } from './hub-stream.js'
 import { lossOf, type Reset, resetTo, type StartAt } from './start.js'
 
 const PAGE_BYTES = 4 * 1024 * 1024
-const EVERY_EVENT = EventFilter.ofTypes('*')
 /** How many times 10,000 events are searched for a rare type before an empty page returns the cursor that was reached. */
 const SCANS = 10
 
@@ -60,6 +59,7 @@ export async function findEventPage(
     const { cursor, reset } = await hub.starts.resolve(handle.stream, from)
     if (reset) return { outcome: 'reset', reset }
     const page = await readEventPage(database, handle.stream, { ...request, after: cursor })
+    if (handle.stream.deleted) return { outcome: 'not-found' }
     return 'reason' in page ? { outcome: 'reset', reset: page } : { outcome: 'page', page }
   } finally {
     handle.release()
@@ -73,20 +73,20 @@ export async function readEventPage(
   request: EventPageRequest,
 ): Promise<EventPage | Reset> {
   const over = signalOrDeadline(request.signal, request.waitMs)
-  let { after, filter } = request
+  const wasClosed = stream.closed
+  let after = request.after
   try {
     for (let scans = 1; ; scans += 1) {
       // The stream is watched before the log is read, so that an event committed after the read ends the wait.
       const grown = stream.grown(over.signal)
-      const page = await scan(database, stream, { ...request, after, filter })
+      const page = await scan(database, stream, { ...request, after })
       const reset = page.continues ? undefined : await findReset(database, stream, after)
       if (reset) return reset
       const atHead = page.next.position >= page.head.position
-      const waits = request.waitMs > 0 && !over.signal.aborted && !stream.ending
+      const ends = stream.ending || stream.deleted || stream.closed !== wasClosed
+      const waits = request.waitMs > 0 && !over.signal.aborted && !ends
       if (page.events.length > 0 || (atHead ? !waits : scans >= SCANS)) return page
       if (atHead) await grown
-      // All of these events are compacted. A filter passes over more of them in one read.
-      else filter ??= EVERY_EVENT
       after = page.next
     }
   } finally {
@@ -113,7 +113,7 @@ async function scan(
 }
 
 function withLast(page: Page): FilteredPage {
-  return { ...page, events: page.events.filter(isDelivered), last: page.events.at(-1) }
+  return { ...page, last: page.events.at(-1) }
 }
 
 async function findReset(database: Database, stream: HubStream, cursor: Cursor): Promise<Reset | undefined> {

@@ -11,6 +11,7 @@ import { FEED, type Position, type StoredEvent, type StreamId } from '../log/eve
 import type { EventFilter } from '../log/event-filter.js'
 import type { Bounds, Head } from '../log/log.js'
 import type { Encoding } from '../sse/encoding.js'
+import { type Cursor, isAt } from './cursor.js'
 import { EventFrames } from './event-frames.js'
 import { FanOutGroup, type Member } from './fan-out-group.js'
 import { Heartbeats } from './heartbeats.js'
@@ -42,7 +43,8 @@ export interface HubStreamOptions {
 export class HubStream implements TailedStream {
   readonly id: StreamId
   readonly kind: string
-  readonly closed: boolean
+  /** Whether the stream has ended. The stream of a job learns that from its last event, and only when it is opened here. */
+  closed: boolean
   head: Head
   readonly pacing: Pacing
   readonly #compareHead: () => void
@@ -128,6 +130,17 @@ export class HubStream implements TailedStream {
     this.#edition += 1
     this.head = bounds.head
     for (const follower of this.followers) follower.restart(why, bounds, lost)
+    this.#grew()
+  }
+
+  /** Whether the stream is closed and has nothing after this cursor. The stream of a job ends with its last event instead. */
+  endsAt(cursor: Cursor): boolean {
+    return this.closed && !this.hasEnd && isAt(cursor, this.head)
+  }
+
+  onClosed(): void {
+    if (this.closed || this.hasEnd) return
+    this.closed = true
     this.#grew()
   }
 

@@ -1,42 +1,30 @@
 /**
  * The events that follow the cursor of a catching-up subscriber, from the source that costs least:
  *
- * - for a client that starts with the newest event of each key, pages of these, up to the head of that time;
  * - the recent frames, if they reach back that far;
- * - far from the head, filtered pages, as long as the filter matches few events; also without a filter, where most events are
- *   compacted;
+ * - far from the head, filtered pages, as long as the filter matches few events;
  * - otherwise the pages that all clients share. They also show when the filter matches few events again. So a filter that
  *   matches many costs no more than no filter.
  */
-import { EventFilter } from '../log/event-filter.js'
+import type { EventFilter } from '../log/event-filter.js'
 import type { Cursor } from './cursor.js'
 import type { EventFrames } from './event-frames.js'
 import type { HubStream } from './hub-stream.js'
-import type { LatestRange } from './latest-frames.js'
 import type { Pages } from './pages.js'
 
 /** A filter matches few events if it matches at most one in this many. */
 const SPARSE = 8
-const EVERY_EVENT = EventFilter.ofTypes('*')
 
 export class NextFrames {
   readonly #stream: HubStream
   readonly #pages: Pages
-  readonly #filter: EventFilter
-  #sparse: boolean
-  #latest: LatestRange | undefined
+  readonly #filter: EventFilter | undefined
+  #sparse = true
 
-  constructor(
-    stream: HubStream,
-    pages: Pages,
-    filter: EventFilter | undefined,
-    latest: LatestRange | undefined,
-  ) {
+  constructor(stream: HubStream, pages: Pages, filter: EventFilter | undefined) {
     this.#stream = stream
     this.#pages = pages
-    this.#filter = filter ?? EVERY_EVENT
-    this.#sparse = filter !== undefined
-    this.#latest = latest
+    this.#filter = filter
   }
 
   /**
@@ -47,8 +35,7 @@ export class NextFrames {
   async after(cursor: Cursor, isWanted: () => boolean): Promise<readonly EventFrames[]> {
     await this.#stream.pacing.turn()
     if (!isWanted()) return []
-    if (this.#latest && cursor.position >= this.#latest.upTo.position) this.#latest = undefined
-    const recent = this.#latest ? undefined : this.#stream.recent.after(cursor)
+    const recent = this.#stream.recent.after(cursor)
     if (recent) return recent
     const read = await this.#read(cursor)
     // Thousands of subscriptions may have waited for the same page.
@@ -57,22 +44,16 @@ export class NextFrames {
   }
 
   async #read(cursor: Cursor): Promise<readonly EventFrames[]> {
-    const latest = this.#latest && (await this.#pages.latest(this.#stream, cursor, this.#latest))
-    if (latest) return latest
-    this.#latest = undefined
     const filter = this.#filter
-    const filtered = this.#sparse && (await this.#pages.matching(this.#stream, cursor, filter))
+    const filtered = filter && this.#sparse && (await this.#pages.matching(this.#stream, cursor, filter))
     if (filtered) return filtered
     const page = await this.#pages.after(this.#stream, cursor)
     if (page[0]?.position !== cursor.position + 1) return []
-    this.#sparse = count(page, filter) * SPARSE <= page.length
+    if (filter) this.#sparse = count(page, filter) * SPARSE <= page.length
     return page
   }
 }
 
 function count(frames: readonly EventFrames[], filter: EventFilter): number {
-  return frames.reduce(
-    (sum, { event, isPassedOver }) => sum + Number(!isPassedOver && filter.matches(event)),
-    0,
-  )
+  return frames.reduce((sum, { event }) => sum + Number(filter.matches(event)), 0)
 }

@@ -2,19 +2,21 @@
 import type { Database } from '../database/pool.js'
 import { readBounds } from '../log/log.js'
 import type { Logger } from '../logging/logger.js'
+import type { StreamEnds } from './stream-ends.js'
 import type { TailedStream } from './tailed-stream.js'
 
 /** Does nothing if the head has moved since, or the stream `isFollowed` no longer. */
 export async function restartStream(
   stream: TailedStream,
   { database, logger }: { readonly database: Database; readonly logger: Logger },
+  ends: StreamEnds,
   isFollowed: () => boolean,
 ): Promise<void> {
   const { head } = stream
   const seen = head.position
   const bounds = await readBounds(database, stream.id)
   if (!isFollowed() || stream.head !== head) return
+  if (!bounds) return ends.deleted(stream.id)
   logger.warn({ stream: stream.id, seen, bounds }, 'The log does not continue at the head of a stream.')
-  if (bounds) stream.restart(bounds.base.position > seen ? 'retention' : 'history-lost', bounds)
-  else stream.onDeleted()
+  stream.restart(bounds.base.position > seen ? 'retention' : 'history-lost', bounds)
 }

@@ -6,14 +6,11 @@ import type { Database } from '../database/pool.js'
 import type { Position, StreamId } from '../log/event.js'
 import type { EventFilter } from '../log/event-filter.js'
 import { checkOf, type EventId } from '../log/event-id.js'
-import { assertIndexed, type KeyPath } from '../log/latest.js'
 import { type Bounds, type Head, type Place, readBounds, readPlace } from '../log/log.js'
 import { readNthNewest } from '../log/newest.js'
-import type { TypeFilter } from '../log/type-filter.js'
 import type { Encoding } from '../sse/encoding.js'
 import { type Cursor, cursorId, isAt } from './cursor.js'
 import type { HubStream } from './hub-stream.js'
-import type { LatestRange } from './latest-frames.js'
 import type { Pages } from './pages.js'
 import type { Discontinuity } from './tailed-stream.js'
 
@@ -21,8 +18,6 @@ export type StartAt =
   | { readonly at: 'now' | 'beginning' }
   /** Before the newest `count` events that match the filter. */
   | { readonly at: 'newest'; readonly count: number }
-  /** Before the newest event of each key; events that a newer one has superseded are passed over. */
-  | { readonly at: 'latest'; readonly key: KeyPath; readonly omitted?: TypeFilter | undefined }
   /** After an event; `unknown` if the client brought a text that is no event id. */
   | { readonly at: 'after'; readonly id: EventId | 'unknown' }
 
@@ -35,7 +30,7 @@ export interface Opening {
 
 /** The data of `reset`: the client cannot continue where it was, and continues at `head`. */
 export interface Reset {
-  readonly reason: Discontinuity | 'unknown-id'
+  readonly reason: Discontinuity | 'unknown-id' | 'deleted'
   /** Following from here gives everything that is still stored. */
   readonly earliest: string
   readonly head: string
@@ -44,13 +39,14 @@ export interface Reset {
 export interface Start {
   readonly cursor: Cursor
   readonly reset?: Reset
-  /** Up to its end, only the newest event of each key is read. */
-  readonly latest?: LatestRange
 }
 
 export function resetTo(bounds: Bounds, reason: Reset['reason']): Reset {
   return { reason, earliest: cursorId(bounds.base), head: cursorId(bounds.head) }
 }
+
+/** For the followers of a stream that was deleted: a later stream of its name is another history, which starts here. */
+export const DELETED: Reset = { reason: 'deleted', earliest: '0', head: '0' }
 
 export function resetNotice(encoding: Encoding, reset: Reset): Buffer | undefined {
   return encoding.notice({ name: 'reset', data: reset, id: reset.head })
@@ -74,8 +70,6 @@ export class Starts {
         return { cursor: stream.head }
       case 'beginning':
         return { cursor: (await this.bounds(stream.id)).base }
-      case 'latest':
-        return this.#latest(stream, start)
       case 'newest':
         return { cursor: await this.#newest(stream, start.count, filter) }
       case 'after':
@@ -83,13 +77,6 @@ export class Starts {
           ? resetAt(await this.bounds(stream.id), 'unknown-id')
           : this.#after(stream, start.id)
     }
-  }
-
-  async #latest(stream: HubStream, { key, omitted }: Extract<StartAt, { at: 'latest' }>): Promise<Start> {
-    const upTo = stream.head
-    const { base } = await this.bounds(stream.id)
-    await assertIndexed(this.database, stream.id, key, upTo.position - base.position)
-    return { cursor: base, latest: { key, upTo, omitted } }
   }
 
   async #newest(stream: HubStream, count: number, filter?: EventFilter): Promise<Cursor> {

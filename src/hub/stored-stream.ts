@@ -14,16 +14,17 @@ export function findStored(
 }
 
 /**
- * Whether the log no longer has a stream that nobody follows here, or has another one of its name: a job may get the id of one
- * that retention has deleted. The tailer's next poll notices the deletion, but a reader must not get the old stream until then.
+ * Whether the log no longer has a stream that nobody follows here, or has another one of its name: a stream of this name may
+ * have been created after it was deleted. The tailer's next poll notices the deletion, but a reader must not get the old stream
+ * until then. The feed is never deleted alone.
  */
 export async function isReplaced(
   database: Database,
   workspace: string,
   name: string,
-  { id, kind, idle }: { readonly id: StreamId; readonly kind: string; readonly idle: boolean },
+  { id, idle }: { readonly id: StreamId; readonly idle: boolean },
 ): Promise<boolean> {
-  if (!idle || kind === FEED) return false
+  if (!idle || name === FEED) return false
   try {
     return (await findStored(database, workspace, name))?.id !== id
   } catch {

@@ -18,10 +18,12 @@ export interface TailedStream {
   receive(events: readonly StoredEvent[]): Promise<void> | void
   /** The log does not continue at the head. The stream must continue from the head of `bounds`. */
   restart(why: Discontinuity, bounds: Bounds): void
-  /** The stream was deleted from the database. */
+  /** The stream was deleted from the database. It is no longer followed. */
   onDeleted(): void
   /** Stored events up to this position were changed: the stream must hold their data no longer. */
   forget?(upTo: Position): void
+  /** The stream was closed, and its head is the last event. May be called again. */
+  onClosed?(): void
   /** UUID of the event at a position of this history, if the stream still knows it. */
   eventIdAt?(position: Position): string | undefined
 }

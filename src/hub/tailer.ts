@@ -13,13 +13,12 @@
  * apart, because it may stand for other events.
  *
  * Wakes only make it fast (I6): a poll marks every stream dirty, every 5 s while the bus listens and every 500 ms while it
- * does not. A read that fails is tried again until it succeeds. Each poll also looks for streams that were deleted.
+ * does not. A read that fails is tried again until it succeeds. Each poll also looks for streams that were closed or deleted.
  */
 import type { Bus, Wake } from '../bus/bus.js'
 import type { Database } from '../database/pool.js'
 import type { Committed } from '../log/committed.js'
 import type { Position, StoredEvent, StreamId } from '../log/event.js'
-import { findGone } from '../log/history.js'
 import type { Head } from '../log/log.js'
 import { readTails, type Tail } from '../log/tails.js'
 import type { Logger } from '../logging/logger.js'
@@ -32,6 +31,7 @@ import { restartStream } from './restart-stream.js'
 import { Pacing } from './scheduling/pacing.js'
 import type { PauseRule } from './scheduling/pause-rule.js'
 import { StaleEvents } from './stale-events.js'
+import { StreamEnds } from './stream-ends.js'
 import { BYTES_PER_STREAM, deliveryOf, EVENTS_PER_STREAM, mayBeCut } from './tail-page.js'
 import { knows, type TailedStream } from './tailed-stream.js'
 
@@ -58,7 +58,8 @@ export class Tailer {
   readonly #stale = new StaleEvents()
   /** Changes when stored events were changed: a read that began before is repeated. */
   #edition = 0
-  #polled = false
+  /** Other processes find the ends that a process has caused at their next poll. */
+  readonly ends = new StreamEnds(this.#streams, stream => this.unfollow(stream))
   #running: Promise<void> | undefined
   /** Marks every stream now and then. */
   readonly poll: LogPoll
@@ -118,7 +119,7 @@ export class Tailer {
 
   wake(wake: Wake): void {
     if (wake === 'all') {
-      this.#polled = true
+      this.ends.expect()
       this.#mark(this.#streams.keys())
     } else this.#mark(wake)
     this.#run()
@@ -188,8 +189,9 @@ export class Tailer {
     const taken = this.#dirty
     this.#dirty = new Set()
     try {
-      if (this.#polled) await this.#endGone()
+      const endClosed = await this.ends.find(this.#options.database)
       await this.#read([...taken])
+      endClosed()
     } catch (error) {
       this.#mark(taken)
       throw error
@@ -230,7 +232,7 @@ export class Tailer {
     const isWhole = continues && events.every((event, index) => event.position === next + index)
     const isBehind = !isWhole || mayBeCut(events)
     if (isWhole) this.#hand(stream, events, isBehind)
-    else await restartStream(stream, this.#options, () => this.#streams.get(stream.id) === stream)
+    else await restartStream(stream, this.#options, this.ends, () => this.#streams.get(stream.id) === stream)
     if (isBehind) this.#mark([stream.id])
   }
 
@@ -240,11 +242,5 @@ export class Tailer {
     delivering?.catch(error => this.#outage.failed(error))
     // The stream was woken while it was being read.
     if (this.#dirty.delete(stream.id)) this.#mark([stream.id])
-  }
-
-  async #endGone(): Promise<void> {
-    const gone = await findGone(this.#options.database, [...this.#streams.keys()])
-    this.#polled = false
-    for (const id of gone) this.#streams.get(id)?.onDeleted()
   }
 }

@@ -8,7 +8,6 @@
  * their watched tables themselves.
  */
 import Type, { type Static, type TObject, type TSchema } from 'typebox'
-import { COMPACTED } from './event.js'
 
 export interface Entry {
   /** The room of src/ that decides when it is sent. */
@@ -164,7 +163,7 @@ export const NOTICES = {
     reserved: true,
     when: 'before any discontinuity',
     data: Type.Object({
-      reason: Type.Enum(['retention', 'history-lost', 'unknown-id']),
+      reason: Type.Enum(['retention', 'history-lost', 'unknown-id', 'deleted']),
       earliest: EventId('Start after it to read everything that is still stored.'),
       head: EventId('The stream continues after it.'),
     }),
@@ -226,12 +225,8 @@ export type BuiltInEvent<Name extends EventName = EventName> = {
 export type NoticeName = keyof typeof NOTICES
 export type NoticeData<Name extends NoticeName> = Static<(typeof NOTICES)[Name]['data']>
 
-/**
- * Types that no application may publish: a client could not tell such an event from the notice of that name, or would not get it
- * at all.
- */
+/** Types that no application may publish: a client could not tell such an event from the notice of that name. */
 export const RESERVED_TYPES: ReadonlySet<string> = new Set([
   ...EVENT_SOURCE_TYPES,
-  COMPACTED,
   ...Object.entries(NOTICES).flatMap(([name, { reserved }]) => (reserved ? [name] : [])),
 ])

@@ -2,9 +2,9 @@
 import type { Database } from '../database/pool.js'
 import { inBatches, inFullBatches, SWEEP_BATCH, type Sweep } from '../database/sweep.js'
 import { SqlState, sqlState } from '../problems/problem.js'
-import type { StreamId } from './event.js'
+import { FEED, type StreamId } from './event.js'
 import { noteUse } from './log.js'
-import { findDue, retainDue, retainStream } from './stored-streams.js'
+import { findDue, retainDue, retainOwn, retainStream } from './stored-streams.js'
 
 /** Number of streams whose use one statement notes. */
 const NOTED_TOGETHER = 1_000
@@ -14,7 +14,10 @@ const KEYS_KEPT_DAYS = 1
 
 export interface EventSweepOptions {
   readonly database: Database
-  /** Days that events are kept, by kind of stream. A kind that is 0 or missing keeps its events for ever. */
+  /**
+   * Days that events are kept, by kind of stream. A kind that is 0 or missing keeps its events for ever. Options of a stream or
+   * of its workspace decide before that.
+   */
   readonly days: Readonly<Record<string, number>>
   /** The streams that are followed in this process: they are kept although they have no events. Default none. */
   followed?(): readonly StreamId[]
@@ -29,7 +32,7 @@ export function eventSweep({ database, days, followed = () => [] }: EventSweepOp
       for (const [kind, kept] of Object.entries(days)) {
         if (kept > 0) removed += await retain(database, kind, kept, signal)
       }
-      return removed
+      return removed + (await retainByOptions(database, days[FEED] || null, signal))
     },
   }
 }
@@ -49,12 +52,39 @@ async function retain(database: Database, kind: string, days: number, signal: Ab
   // A transaction that keeps its stream locked, such as a prepared one, holds up the retention of that stream alone.
   for (const id of await findDue(database, kind, days, MOST_BUSY)) {
     if (signal.aborted) break
-    removed += await retainStream(database, id, days, SWEEP_BATCH).catch(error => {
-      if (sqlState(error) === SqlState.lockNotAvailable) return 0
-      throw error
-    })
+    removed += await retainLocked(database, id, days)
   }
   return removed
+}
+
+/** @param days of the streams whose options name no age; null: for ever. */
+async function retainByOptions(
+  database: Database,
+  days: number | null,
+  signal: AbortSignal,
+): Promise<number> {
+  let after = { workspace: '', name: '' }
+  const busy: StreamId[] = []
+  let removed = await inBatches(async () => {
+    const batch = await retainOwn(database, days, SWEEP_BATCH, after)
+    after = batch.after
+    busy.push(...batch.busy.slice(0, MOST_BUSY - busy.length))
+    return batch
+  }, signal)
+  for (const id of busy) {
+    if (!signal.aborted) removed += await retainLocked(database, id, days)
+  }
+  return removed
+}
+
+/** Waits for a stream that a transaction keeps locked, but not for long. */
+async function retainLocked(database: Database, id: StreamId, days: number | null): Promise<number> {
+  try {
+    return await retainStream(database, id, days, SWEEP_BATCH)
+  } catch (error) {
+    if (sqlState(error) === SqlState.lockNotAvailable) return 0
+    throw error
+  }
 }
 
 async function removeKeys(database: Database): Promise<number> {

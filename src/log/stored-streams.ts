@@ -30,17 +30,55 @@ export async function findDue(
     name: 'sluice-find-due',
     text: `
       select s.id from sluice.streams s
-       where s.kind = $1 and s.oldest_at < now() - ${KEPT} order by s.oldest_at limit $3`,
+       where s.kind = $1 and s.oldest_at < now() - ${KEPT} and not s.own_retention order by s.oldest_at limit $3`,
     values: [kind, days, atMost],
   })
   return rows.map(({ id }) => id)
 }
 
-/** @throws 55P03 if the stream stays locked. */
+export interface OwnBatch {
+  readonly removed: number
+  readonly more: boolean
+  /** Streams that had work to do, but were locked. */
+  readonly busy: readonly StreamId[]
+  /** The last stream of the batch; the next one continues after it. */
+  readonly after: { readonly workspace: string; readonly name: string }
+}
+
+/**
+ * As `retainDue`, for the streams that options concern. @param days of those whose options name no age; null: for ever.
+ */
+export async function retainOwn(
+  database: Database,
+  days: number | null,
+  atMost: number,
+  { workspace, name }: OwnBatch['after'],
+): Promise<OwnBatch> {
+  const { rows } = await database.query<{
+    removed: number
+    more: boolean
+    busy: string
+    workspace: string
+    name: string
+  }>({
+    name: 'sluice-retain-own',
+    text: `
+      select removed, more, array_to_json(busy) as busy, after_workspace as workspace, after_name as name
+        from sluice.retain_own($1::float8 * interval '1 day', $2, $3, $4)`,
+    values: [days, atMost, workspace, name],
+  })
+  const [row] = rows
+  if (!row) throw new Error('sluice.retain_own returned no row.')
+  const { removed, more } = row
+  const busy: readonly StreamId[] = JSON.parse(row.busy)
+  return { removed, more, busy, after: { workspace: row.workspace, name: row.name } }
+}
+
+/** @throws 55P03 if the stream stays locked. @param days null: for ever, unless options name an age. */
 export async function retainStream(
   database: Database,
   stream: StreamId,
-  days: number,
+  days: number | null,
   atMost: number,
 ): Promise<number> {
   const { rows } = await database.query<{ removed: number }>({

@@ -40,6 +40,8 @@ export const SqlState = {
   invalidEvent: 'SL002',
   invalidWatch: 'SL003',
   tooManyStreams: 'SL004',
+  headDiffers: 'SL005',
+  streamOwned: 'SL006',
   noJob: 'SL010',
   jobEnded: 'SL011',
   leaseLost: 'SL012',

@@ -242,6 +242,8 @@ async function seed(pool: Database, workspace: string): Promise<void> {
   await createJob(pool, author, job, '{}', false)
   await pool.query(`
     insert into sluice.audit (workspace, action, details) values ('${workspace}', 'key.created', '{}');
+    insert into sluice.workspaces values ('${workspace}', '{}');
+    insert into sluice.deleted_streams (stream_id, workspace) values (hashtext('${workspace}'), '${workspace}');
     insert into sluice.projects (workspace, id, members, created_by) values ('${workspace}', 'p', '{}', 'me');
     insert into sluice.revocations (workspace, subject, by) values ('${workspace}', 'somebody', 'me');
     insert into sluice.api_keys (id, workspace, name, role, secret_hash, created_by)

@@ -127,7 +127,9 @@ function problemsInCode(): string[] {
     ),
     ...read('deploy/nginx.conf').matchAll(/"status":(\d+),"code":"([a-z-]+)"/g),
   ].map(([, status, name]) => `${status || 503} ${name}`)
-  return [...new Set([...written, ...RESET_REASONS.map(reason => `410 ${reason}`)])]
+  // A page of a deleted stream is 404.
+  const reasons = RESET_REASONS.filter(reason => reason !== 'deleted')
+  return [...new Set([...written, ...reasons.map(reason => `410 ${reason}`)])]
 }
 
 function firstCells(text: string): string[] {

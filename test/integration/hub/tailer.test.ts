@@ -305,6 +305,33 @@ t.test('closing waits for the read in flight, and nothing is delivered after it'
   t.equal(stream.events.length, received)
 })
 
+t.test('a deleted stream ends once, without a warning, and is read no more', async t => {
+  const reads: string[] = []
+  const warnings: string[] = []
+  const logger = { ...silent, warn: (_: object, message: string) => warnings.push(message) }
+  const { pool, tailer } = await start(t, { status: 'listening', see: name => reads.push(name), logger })
+  const stream = await follow(pool, tailer, undefined, 'room')
+  await appendEvents(pool, 3)
+  await pool.query(`select sluice.append('acme', 'room', 'a', '{}')`)
+  tailer.wake([stream.id])
+  await until('the event', () => stream.events.length === 1)
+
+  await pool.query(`select sluice.delete_stream('acme', 'room')`)
+  tailer.wake([stream.id])
+  await until('the end', () => stream.deleted === 1)
+  reads.length = 0
+  const other = await follow(pool, tailer)
+  await appendEvents(pool, 1)
+  tailer.wake([stream.id, other.id])
+  await until('the event of another stream', () => other.events.length === 1)
+
+  t.strictSame(
+    { deleted: stream.deleted, restarts: stream.restarts, warnings },
+    { deleted: 1, restarts: [], warnings: [] },
+  )
+  t.ok(reads.length <= 4, `${reads.length} reads`)
+})
+
 interface StartOptions {
   readonly status?: BusStatus
   readonly see?: (name: string) => unknown
@@ -312,9 +339,13 @@ interface StartOptions {
   readonly database?: Database
   readonly url?: string
   readonly pauseRule?: TailerOptions['pauseRule']
+  readonly logger?: TailerOptions['logger']
 }
 
-async function start(t: Test, { status = 'off', see, database, url, pauseRule }: StartOptions = {}) {
+async function start(
+  t: Test,
+  { status = 'off', see, database, url, pauseRule, logger = silent }: StartOptions = {},
+) {
   const own = database ? undefined : await createDatabase(t)
   const pool = database ?? own?.pool
   if (!pool) throw new Error('There is no database.')
@@ -323,7 +354,7 @@ async function start(t: Test, { status = 'off', see, database, url, pauseRule }:
   const tailer = new Tailer({
     database: see ? observed(readers, see) : readers,
     bus,
-    logger: silent,
+    logger,
     ...(pauseRule && { pauseRule }),
   })
   tailer.start()

@@ -1,0 +1,50 @@
+/**
+ * The ends of the streams that a tailer reads: a stream was deleted, or it was closed and its last event has arrived. No wake
+ * says so, so the log is asked: about all streams at each poll, and about a stream that this process has closed at once. If the
+ * last event of a closed stream has not arrived yet, the next poll ends the stream.
+ */
+import type { Database } from '../database/pool.js'
+import type { StreamId } from '../log/event.js'
+import { findEnded } from '../log/history.js'
+import type { TailedStream } from './tailed-stream.js'
+
+export class StreamEnds {
+  readonly #streams: ReadonlyMap<StreamId, TailedStream>
+  readonly #unfollow: (stream: TailedStream) => void
+  #asked = new Set<StreamId>()
+  #all = false
+
+  constructor(streams: ReadonlyMap<StreamId, TailedStream>, unfollow: (stream: TailedStream) => void) {
+    this.#streams = streams
+    this.#unfollow = unfollow
+  }
+
+  /** This stream may have ended, or any of them: looks when the tailer is woken next. */
+  expect(id?: StreamId): void {
+    if (id === undefined) this.#all = true
+    else this.#asked.add(id)
+  }
+
+  /** The stream was deleted. It is unfollowed here, so the tailer does not look for its rows again and again. */
+  deleted(id: StreamId): void {
+    const stream = this.#streams.get(id)
+    if (!stream) return
+    this.#unfollow(stream)
+    stream.onDeleted()
+  }
+
+  /** Ends the streams that were deleted. @returns what ends the closed ones, to be called after a read. */
+  async find(database: Database): Promise<() => void> {
+    const asked = this.#all ? [...this.#streams.keys()] : [...this.#asked]
+    const ended = asked.length > 0 ? await findEnded(database, asked) : []
+    this.#all = false
+    this.#asked = new Set()
+    for (const { id, end } of ended) if (end === null) this.deleted(id)
+    return () => {
+      for (const { id, end } of ended) {
+        const stream = this.#streams.get(id)
+        if (stream && end !== null && stream.head.position >= end) stream.onClosed?.()
+      }
+    }
+  }
+}

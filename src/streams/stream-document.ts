@@ -1,0 +1,58 @@
+/** A stream as its admins see it, and the options that they may set. */
+import Type, { type Static } from 'typebox'
+import { StreamName } from '../log/event.js'
+
+const MAX_AGE_SECONDS = 3_155_760_000
+
+const optionOf = (maximum: number, description: string) =>
+  Type.Union([Type.Integer({ minimum: 1, maximum }), Type.Null()], { description })
+
+const Option = {
+  max_age_seconds: optionOf(
+    MAX_AGE_SECONDS,
+    'How long retention keeps an event, in seconds. Null: not set here.',
+  ),
+  max_events: optionOf(
+    Number.MAX_SAFE_INTEGER,
+    'How many of the newest events retention keeps, in each stream. Null: not set here.',
+  ),
+}
+
+/** The options of a stream, or of a workspace for its streams. */
+export const StreamOptions = Type.Object(Option, { title: 'StreamOptions' })
+export type StreamOptions = Static<typeof StreamOptions>
+
+/** Options that are left out stay as they are; null removes one. */
+export const StreamOptionChanges = Type.Partial(Type.Object(Option), {
+  title: 'StreamOptionChanges',
+  additionalProperties: false,
+  minProperties: 1,
+})
+export type StreamOptionChanges = Static<typeof StreamOptionChanges>
+
+const Time = (description: string) =>
+  Type.Union([Type.String({ format: 'date-time' }), Type.Null()], { description })
+
+const Place = (description: string) =>
+  Type.Object({ id: Type.String(), at: Time('When it was stored; null if there was none.') }, { description })
+
+export const StreamDocument = Type.Object(
+  {
+    name: StreamName,
+    kind: Type.String({ description: '`feed`: open-ended; `job`: of a job, with which it ends.' }),
+    events: Type.Integer({ description: 'Number of stored events.' }),
+    bytes_estimate: Type.Integer({
+      description: 'Size of the data of all stored events, estimated from the newest 16.',
+    }),
+    base: Place('The last event that retention has removed; the stored events follow it.'),
+    head: Place('The newest event.'),
+    clients_here: Type.Integer({
+      description: 'Open streams on it in the process that answers. Other processes may have more.',
+    }),
+    created_at: Time('Null for a stream that is older than this record.'),
+    closed_at: Time('A closed stream takes no more events.'),
+    options: StreamOptions,
+  },
+  { title: 'Stream' },
+)
+export type StreamDocument = Static<typeof StreamDocument>
