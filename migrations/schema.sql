@@ -1200,16 +1200,25 @@ CREATE OR REPLACE FUNCTION sluice.check_expression(target regclass, expression t
 AS $function$
 declare
   parsed refcursor;
-  as_boolean text := case kind when 'condition' then format(E'(%s\n)', expression) else format(E'((%s\n)::text is null)', expression) end;
+  as_boolean text := format(case kind when 'condition' then E'(%s\n)' else E'((%s\n)::text is null)' end, expression);
+  creation text := format('create trigger sluice_watch_0_check after update on %s for each row when ', target);
 begin
-  -- A cursor takes exactly one statement, so no semicolon ends the expression; and in CREATE TRIGGER nothing but
-  -- EXECUTE FUNCTION may follow the parenthesis that closes the condition, so the text is one expression of the row.
-  -- Neither runs it. Both happen with the rights of the caller, who may run any statement anyway.
+  -- A cursor takes exactly one statement, so no semicolon ends the expression. In CREATE TRIGGER nothing but EXECUTE may
+  -- follow the parenthesis that closes the condition, so the text closes none: it is one expression of the row. Nothing
+  -- evaluates it here, and all of this happens with the rights of the caller, who may run any statement anyway.
   open parsed for execute format('select %s from %s as new, %s as old', as_boolean, target, target);
   close parsed;
-  execute format(
-    'create trigger sluice_watch_0_check after update on %s for each row when %s execute function sluice.describe_row()',
-    target, as_boolean);
+  begin
+    execute creation || format(E'(%s\n)', expression) || ' execute function sluice.describe_row()';
+    execute format('drop trigger sluice_watch_0_check on %s', target);
+  exception
+    -- The type is looked at last, and a stream is not boolean.
+    when datatype_mismatch then
+      if kind = 'condition' then
+        raise;
+      end if;
+  end;
+  execute creation || as_boolean || ' execute function sluice.describe_row()';
   execute format('drop trigger sluice_watch_0_check on %s', target);
 exception
   when others then
