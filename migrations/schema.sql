@@ -1430,6 +1430,18 @@ comment on function sluice.check_workspace is
 
 CREATE OR REPLACE FUNCTION sluice.claim_job(workspace text, projects text[], kinds text[], runner text, lease_ms integer, actor text, own_ids boolean DEFAULT false)
  RETURNS TABLE(job sluice.jobs, streams bigint[])
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select c.job, c.streams
+  from sluice.claim_job(workspace, projects, kinds, runner, lease_ms, actor, own_ids, null, null) c
+$function$;
+comment on function sluice.claim_job(text,text[],text[],text,integer,text,boolean) is
+  'For a gateway from before: the function with the same name and two parameters more, without grants.';
+
+CREATE OR REPLACE FUNCTION sluice.claim_job(workspace text, projects text[], kinds text[], runner text, lease_ms integer, actor text, own_ids boolean, granted text[], granted_prefixes text[])
+ RETURNS TABLE(job sluice.jobs, streams bigint[])
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1451,6 +1463,13 @@ begin
     where q.workspace = claim_job.workspace and q.status = 'queued' and (claim_job.own_ids or q.name = q.id::text)
       and (claim_job.projects is null or q.project = any (claim_job.projects))
       and (claim_job.kinds is null or q.kind = any (claim_job.kinds))
+      and (claim_job.granted is null or exists (
+        select from unnest(array[
+          'job:' || q.name,
+          'project/' || replace(replace(replace(q.project, '%', '%25'), '/', '%2F'), '*', '%2A') || '/' || q.name
+        ]) as stream (name)
+        where stream.name = any (claim_job.granted) or stream.name ^@ any (claim_job.granted_prefixes)
+      ))
     order by q.priority desc, q.created_at, q.id
     limit 1
     for update skip locked
@@ -1462,10 +1481,11 @@ begin
   end if;
 end
 $function$;
-comment on function sluice.claim_job is
-  'Takes the first job out of a queue: the oldest of the highest priority. projects and kinds narrow the choice; '
-  'null does not. own_ids: whether the caller knows jobs by their names; a gateway from before does not, and gets '
-  'none with an id of its own. No row when there is no job, or when other callers are taking the only ones.';
+comment on function sluice.claim_job(text,text[],text[],text,integer,text,boolean,text[],text[]) is
+  'Takes the first job out of a queue: the oldest of the highest priority. projects and kinds narrow the choice, '
+  'and so do granted and granted_prefixes, the names and beginnings of names by which grants know jobs; null does '
+  'not. own_ids: whether the caller knows jobs by their names. No row when there is no job, or when other callers '
+  'are taking the only ones.';
 
 CREATE OR REPLACE FUNCTION sluice.close_stream(stream_id bigint)
  RETURNS boolean

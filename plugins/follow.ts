@@ -26,6 +26,8 @@ export interface FollowRequest
   extends Pick<StreamRequest, 'stream' | 'encoding' | 'from' | 'filter' | 'opening' | 'maxFollowers'> {
   /** The noun of a 404; default `stream`. */
   readonly what?: 'job' | undefined
+  /** Types that the client's grants must include; default: none, and the client gets the events of granted types. */
+  readonly types?: readonly string[]
 }
 
 export default fp(
@@ -56,7 +58,7 @@ async function follow(
   followed: FollowRequest,
 ): Promise<FastifyReply> {
   const { request } = reply
-  const { what = 'stream', ...wanted } = followed
+  const { what = 'stream', types, ...wanted } = followed
   const { encoding, stream, filter } = wanted
   const { principal, ignored } = request
   const { workspace } = principal
@@ -68,7 +70,7 @@ async function follow(
     ignored,
     // Read once the client has a slot, as the opening is. The filter is known only then.
     async opening(...given) {
-      granted = await app.grants.toRead(request, stream, what)
+      granted = await app.grants.toRead(request, stream, what, types)
       return (await wanted.opening?.(...given)) ?? { frames: [] }
     },
     get filter() {

@@ -53,7 +53,8 @@ export default fp(
     app.decorateReply(
       'giveStreamCookie',
       async function (this: FastifyReply, on: Queryable, stream: CookieStream) {
-        const { principal, url, protocol } = this.request
+        const { url, protocol } = this.request
+        const principal = app.guard.current(this.request.principal)
         const { scope, last, path } = stream
         const secret = newStreamSecret()
         const maxAgeMs = await issueBound(on, principal, scope, secret)
@@ -90,5 +91,5 @@ export default fp(
       })
     })
   },
-  { name: 'stream-cookies', dependencies: ['database', 'request-caller', 'rate-limit'] },
+  { name: 'stream-cookies', dependencies: ['database', 'request-caller', 'rate-limit', 'access'] },
 )

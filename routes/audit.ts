@@ -5,6 +5,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { ACTIONS } from '../src/audit/audit.js'
 import { AuditEntryDocument, exportAudit, readAuditPage } from '../src/audit/entries.js'
+import { workspaceNotGranted } from '../src/auth/grants/grant-problem.js'
+import type { Grants } from '../src/auth/grants/grants.js'
 import type { CredentialWatch } from '../src/auth/revocations/credential-watch.js'
 import { NDJSON } from '../src/bytes/media-type.js'
 import { type StreamSlot, tooManyStreams } from '../src/limits/stream-slots.js'
@@ -69,7 +71,12 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       if (request.method === 'HEAD') return reply.type(NDJSON).send('')
       app.guard.current(principal)
       const slot = slotOf(request)
-      return sendLines(reply, exportAudit(app.database, workspace, filter), slot, app.guard.watch(principal))
+      return sendLines(
+        reply,
+        exportAudit(app.database, workspace, filter),
+        slot,
+        app.guard.watch(principal, { assertHeldBy: refuseGrants }),
+      )
     },
   )
 
@@ -104,6 +111,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
 }
 
 export default routes
+
+/** An export that goes on must end when its key gets grants. */
+function refuseGrants(grants: Grants | undefined): void {
+  if (grants) throw workspaceNotGranted()
+}
 
 /** The schema accepts times that do not exist, such as a leap second. */
 function timeOf(name: string, text: string | undefined): Date | undefined {

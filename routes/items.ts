@@ -4,6 +4,7 @@ import type { FastifyReply } from 'fastify'
 import Type from 'typebox'
 import { isKnown } from '../src/items/etag.js'
 import { Item, ItemPatch, ItemType, NewItem, NewRevision, PartNumber, Revision } from '../src/items/item.js'
+import { FEED } from '../src/log/event.js'
 import type { Snapshot } from '../src/log/feed-snapshot.js'
 import { NextCursor, pageQuery } from '../src/paging/page-query.js'
 import { Problem } from '../src/problems/problem.js'
@@ -67,6 +68,8 @@ const CreatedRevision = Type.Object(Revision.properties, { description: 'Created
 const Deleted = Type.Null({ description: 'Deleted.' })
 
 const tags = ['items']
+const SHOWN = { item: ['item.*'], revision: ['revision.*'] } as const
+
 const viewer = { access: 'viewer', grants: 'feed' } as const
 const editor = { access: 'editor', grants: 'feed' } as const
 
@@ -86,6 +89,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async (request, reply) => {
+      await app.grants.toPublish(request, FEED, ['item.created'])
       const item = await items.create(request.principal, request.body)
       return reply
         .code(201)
@@ -107,7 +111,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         response: { 200: ItemPage },
       },
     },
-    async (request, reply) => read(reply, await items.list(request.principal.workspace, request.query)),
+    async (request, reply) => {
+      await app.grants.toRead(request, FEED, 'stream', SHOWN.item)
+      return read(reply, await items.list(request.principal.workspace, request.query))
+    },
   )
 
   app.get(
@@ -124,6 +131,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async (request, reply) => {
+      await app.grants.toRead(request, FEED, 'item', SHOWN.item)
       const item = read(reply, await items.get(request.principal.workspace, request.params.part_number))
       reply.header('etag', item.etag)
       const known = request.headers['if-none-match']
@@ -147,9 +155,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async (request, reply) => {
-      const ifMatch = request.headers['if-match']
+      await app.grants.toPublish(request, FEED, ['item.updated'])
+      await app.grants.toRead(request, FEED, 'item', SHOWN.item)
       const item = await items
-        .update(request.principal, request.params.part_number, request.body, ifMatch)
+        .update(request.principal, request.params.part_number, request.body, request.headers['if-match'])
         .catch(withETag(reply))
       return reply.header('etag', item.etag).send(item)
     },
@@ -170,6 +179,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async (request, reply) => {
+      await app.grants.toPublish(request, FEED, ['item.deleted'])
       await items
         .delete(request.principal, request.params.part_number, request.headers['if-match'])
         .catch(withETag(reply))
@@ -192,6 +202,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async (request, reply) => {
       const { workspace } = request.principal
+      await app.grants.toRead(request, FEED, 'item', SHOWN.revision)
       return read(reply, await items.revisions(workspace, request.params.part_number, request.query))
     },
   )
@@ -211,9 +222,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async (request, reply) => {
-      const ifMatch = request.headers['if-match']
+      await app.grants.toPublish(request, FEED, ['revision.created', 'item.updated'])
+      await app.grants.toRead(request, FEED, 'item', SHOWN.revision)
       const revision = await items
-        .revise(request.principal, request.params.part_number, request.body, ifMatch)
+        .revise(request.principal, request.params.part_number, request.body, request.headers['if-match'])
         .catch(withETag(reply))
       return reply.code(201).send(revision)
     },

@@ -3,11 +3,12 @@ import type { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
+import type { StreamGrant } from '../src/auth/grants/stream-grant.js'
 import { NDJSON } from '../src/bytes/media-type.js'
 import { invalidRequest } from '../src/http/request-faults.js'
-import { type Fence, Job, JobEnd, JobId } from '../src/jobs/job.js'
+import { type Fence, Job, JobEnd, JobId, jobStream } from '../src/jobs/job.js'
 import { attemptMissing } from '../src/jobs/job-problem.js'
-import type { AppendOptions, Jobs } from '../src/jobs/jobs.js'
+import type { AppendOptions } from '../src/jobs/jobs.js'
 import { NewEvent, OneOrMany } from '../src/log/event.js'
 import { idempotencyHeader } from '../src/log/idempotency.js'
 import { Placed, placedOf } from '../src/log/receipt.js'
@@ -61,7 +62,12 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       if (request.headers['content-type']?.startsWith(NDJSON)) {
         return reply.code(201).send({ stored: await storeLines(request, id, options) })
       }
-      const receipt = await append(request, id, options)
+      const events = [request.body as NewEvent | NewEvent[]].flat()
+      // The objects of a body take up to twenty times its bytes.
+      request.body = undefined
+      const types = events.map(({ type }) => type)
+      await app.grants.toPublish(request, jobStream(id), types)
+      const receipt = await app.jobs.append(request.principal, id, events, options)
       if (receipt.replayed) reply.header('idempotency-replayed', 'true')
       return reply.code(201).send({ events: receipt.events.map(placedOf) })
     },
@@ -86,8 +92,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
           response: { 200: Job },
         },
       },
-      request => {
+      async request => {
         const { principal, params, body, auditOrigin } = request
+        await app.grants.toPublish(request, jobStream(params.id), [`job.${status}`])
         return app.jobs.finish(principal, params.id, status, body ?? {}, claimOf(request), auditOrigin)
       },
     )
@@ -107,32 +114,27 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         response: { 200: Job },
       },
     },
-    request => {
+    async request => {
+      await app.grants.toPublish(request, jobStream(request.params.id), ['job.requeued'])
       const { attempt } = claimOf(request)
       if (attempt === undefined) throw attemptMissing()
       return app.jobs.handBack(request.principal, request.params.id, attempt)
     },
   )
 
-  /** Releases the body afterwards: its objects take up to twenty times its bytes. */
-  function append(request: ReportRequest, id: string, options: AppendOptions): ReturnType<Jobs['append']> {
-    const events = [request.body as NewEvent | NewEvent[]].flat()
-    request.body = undefined
-    return app.jobs.append(request.principal, id, events, options)
-  }
-
   async function storeLines(request: ReportRequest, id: string, options: AppendOptions): Promise<number> {
     const { principal, hold = () => {} } = request
     const received = request.body as Readable
+    const granted = await app.grants.toPublish(request, jobStream(id), [])
     // If a line is refused, the body is not destroyed: the rest of it must still be read.
     const body = received.iterator({ destroyOnReturn: false })
-    const watch = app.guard.watch(principal)
+    const watch = app.guard.watch(principal, granted)
     try {
       const lines = { body, signal: watch.signal, hold }
       return await app.jobs.upload(
         principal,
         id,
-        { ...lines, parse: line => eventIn(request, line) },
+        { ...lines, parse: line => eventIn(request, line, granted) },
         options,
       )
     } finally {
@@ -142,7 +144,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     }
   }
 
-  function eventIn(request: FastifyRequest, line: string): NewEvent {
+  function eventIn(request: FastifyRequest, line: string, granted: StreamGrant): NewEvent {
     let refused: Error | null = null
     let value: unknown
     app.parseJson(request, line, (error, parsed) => {
@@ -152,7 +154,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     if (refused) throw refused
     const validate = request.compileValidationSchema(NewEvent, 'body')
     if (!validate(value)) throw invalidRequest(validate.errors ?? [], 'line')
-    return value as NewEvent
+    const event = value as NewEvent
+    granted.assertType(event.type)
+    return event
   }
 }
 

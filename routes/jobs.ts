@@ -1,6 +1,7 @@
 /** /api/jobs: jobs and their queue, for callers and for runners. The reports of runners are in routes/job-reports.ts. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
+import { grantsChanged } from '../src/auth/grants/grant-problem.js'
 import { disconnectSignal } from '../src/http/client-disconnect.js'
 import {
   Claim,
@@ -11,9 +12,12 @@ import {
   JobKind,
   JobProject,
   JobStatus,
+  jobStream,
   NewJob,
 } from '../src/jobs/job.js'
+import { JOB_TYPES, jobsToClaim, jobsToRead, namesOfJob } from '../src/jobs/job-grants.js'
 import { tooManyStreams } from '../src/limits/stream-slots.js'
+import { FEED } from '../src/log/event.js'
 import { formatEventId } from '../src/log/event-id.js'
 import { idempotencyHeader } from '../src/log/idempotency.js'
 import { NextCursor, pageQuery } from '../src/paging/page-query.js'
@@ -96,6 +100,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async (request, reply) => {
       const { started, ...given } = request.body
+      const { id = '', project } = given
+      const types = [started ? 'job.started' : 'job.created']
+      await app.grants.toPublish(request, jobStream(id), types, namesOfJob(id, project))
       const { job, replayed } = await app.jobs.createOnce(request.principal, given, {
         status: started ? 'running' : 'queued',
         origin: request.auditOrigin,
@@ -119,8 +126,12 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async (request, reply) => {
-      const { value, head } = await app.jobs.list(request.principal, request.query)
-      reply.headers({ 'x-sluice-head': head, 'cache-control': 'private, no-cache' })
+      const grants = app.grants.of(request)
+      const filter = { ...request.query, granted: jobsToRead(grants) }
+      const { value, head } = await app.jobs.list(request.principal, filter)
+      // The head is that of the feed, which the caller may not be allowed to read.
+      if (grants === undefined || grants.subscribe.matches(FEED)) reply.header('x-sluice-head', head)
+      reply.header('cache-control', 'private, no-cache')
       return value
     },
   )
@@ -139,6 +150,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async (request, reply) => {
       const { workspace } = request.principal
+      await app.grants.toRead(request, jobStream(request.params.id), 'job', JOB_TYPES)
       const { job, head, stream } = await app.jobs.snapshot(request.principal, request.params.id)
       const clients = await countClients(app, workspace, { job, stream })
       reply.headers({
@@ -169,8 +181,19 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       // A waiting claim takes as many resources as a stream.
       const slot = body.wait_ms ? app.takeStreamSlot(request) : undefined
       if (typeof slot === 'string') throw tooManyStreams(slot)
+      const grants = app.grants.of(request)
+      const claim = { ...body, granted: jobsToClaim(grants) }
       const job = await app.guard
-        .whileGood(principal, disconnectSignal(reply.raw), signal => app.jobs.claim(principal, body, signal))
+        .whileGood(
+          principal,
+          disconnectSignal(reply.raw),
+          signal => app.jobs.claim(principal, claim, signal),
+          {
+            assertHeldBy(now) {
+              if (now?.key !== grants?.key) throw grantsChanged()
+            },
+          },
+        )
         .finally(() => slot?.release())
       return job ? { job } : reply.code(204).send(null)
     },
@@ -191,6 +214,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async request => {
+      await app.grants.toPublish(request, jobStream(request.params.id), [])
       const until = await app.jobs.heartbeat(request.principal, request.params.id, request.body)
       return { lease_expires_at: until.toISOString() }
     },
@@ -210,7 +234,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         response: { 200: Job },
       },
     },
-    request => app.jobs.cancel(request.principal, request.params.id, request.auditOrigin),
+    async request => {
+      const { id } = request.params
+      await app.grants.toPublish(request, jobStream(id), ['job.cancelled'])
+      return app.jobs.cancel(request.principal, id, request.auditOrigin)
+    },
   )
 }
 

@@ -1,8 +1,16 @@
 /** /api/keys: the API keys of a workspace, for its admins. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
-import { ApiKey, ApiKeyId, CreatedApiKey, NewApiKey, Rotation } from '../src/auth/api-keys/api-key.js'
+import {
+  ApiKey,
+  ApiKeyId,
+  CreatedApiKey,
+  KeyChange,
+  NewApiKey,
+  Rotation,
+} from '../src/auth/api-keys/api-key.js'
 import { createKey, listKeys, revokeKey, rotateKey } from '../src/auth/api-keys/api-key-administration.js'
+import { changeKey } from '../src/auth/api-keys/api-key-grants.js'
 import { NextCursor, pageQuery } from '../src/paging/page-query.js'
 
 const Params = Type.Object({ id: ApiKeyId })
@@ -43,7 +51,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async (request, reply) => {
-      const made = await createKey(app.database, request.auditOrigin, request.body)
+      const made = await createKey(app.database, request.auditOrigin, request.body, app.grants.of(request))
       app.accessChanged()
       return reply.code(201).send(made)
     },
@@ -57,12 +65,13 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         tags,
         operationId: 'listApiKeys',
         summary: 'List API keys, newest first',
-        description: 'Includes expired and revoked keys. No secret is stored.',
+        description:
+          'Includes expired and revoked keys. No secret is stored. A caller with grants gets the keys whose grants are within its own.',
         querystring: Query,
         response: { 200: KeyPage },
       },
     },
-    request => listKeys(app.database, request.principal.workspace, request.query),
+    request => listKeys(app.database, request.principal.workspace, request.query, app.grants.of(request)),
   )
 
   app.post(
@@ -81,10 +90,47 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async (request, reply) => {
       const { id } = request.params
-      const made = await rotateKey(app.database, request.auditOrigin, id, request.body ?? {})
+      const made = await rotateKey(
+        app.database,
+        request.auditOrigin,
+        id,
+        request.body ?? {},
+        app.grants.of(request),
+      )
       app.apiKeys.forget(id)
       app.accessChanged()
       return reply.code(201).send(made)
+    },
+  )
+
+  app.patch(
+    '/api/keys/:id',
+    {
+      // Rights must not stay too wide because of maintenance.
+      config: { ...admin, inMaintenance: true },
+      schema: {
+        tags,
+        operationId: 'changeApiKey',
+        summary: 'Change the grants of an API key',
+        description:
+          'Requests and streams of the key follow within 5 s: a stream that the new grants do not allow ends.',
+        params: Params,
+        body: KeyChange,
+        response: { 200: ApiKey },
+      },
+    },
+    async request => {
+      const { id } = request.params
+      const changed = await changeKey(
+        app.database,
+        request.auditOrigin,
+        id,
+        request.body,
+        app.grants.of(request),
+      )
+      app.apiKeys.forget(id)
+      app.accessChanged()
+      return changed
     },
   )
 
@@ -102,7 +148,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async (request, reply) => {
-      await revokeKey(app.database, request.auditOrigin, request.params.id)
+      await revokeKey(app.database, request.auditOrigin, request.params.id, app.grants.of(request))
       app.apiKeys.forget(request.params.id)
       app.accessChanged()
       return reply.code(204).send(null)

@@ -2,6 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { JobProject } from '../src/jobs/job.js'
+import { JOB_TYPES, jobsToRead, projectPrefix } from '../src/jobs/job-grants.js'
 import { NewProject, Project, ProjectChange } from '../src/jobs/project.js'
 import { NextCursor, pageQuery } from '../src/paging/page-query.js'
 
@@ -39,7 +40,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         response: { 200: ProjectPage },
       },
     },
-    request => app.projects.list(request.principal, request.query),
+    request => app.projects.list(request.principal, request.query, jobsToRead(app.grants.of(request))),
   )
 
   app.post(
@@ -55,6 +56,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async (request, reply) => {
+      await app.grants.toPublish(request, projectPrefix(request.body.id), JOB_TYPES)
       const project = await app.projects.declare(request.auditOrigin, request.body)
       const location = `${app.prefix}/projects/${encodeURIComponent(project.id)}`
       return reply.code(201).header('location', location).send(project)
@@ -73,7 +75,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         response: { 200: Project },
       },
     },
-    request => app.projects.get(request.principal, request.params.id),
+    async request => {
+      const { id } = request.params
+      await app.grants.toRead(request, projectPrefix(id), 'project', JOB_TYPES)
+      return app.projects.get(request.principal, id)
+    },
   )
 
   app.patch(
@@ -90,7 +96,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         response: { 200: Project },
       },
     },
-    request => app.projects.change(request.auditOrigin, request.params.id, request.body),
+    async request => {
+      const { id } = request.params
+      await app.grants.toPublish(request, projectPrefix(id), JOB_TYPES)
+      return app.projects.change(request.auditOrigin, id, request.body)
+    },
   )
 
   app.delete(
@@ -107,6 +117,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async (request, reply) => {
+      await app.grants.toPublish(request, projectPrefix(request.params.id), JOB_TYPES)
       await app.projects.delete(request.auditOrigin, request.params.id)
       return reply.code(204).send(null)
     },

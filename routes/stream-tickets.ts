@@ -1,6 +1,8 @@
 /** POST /api/stream-tickets: a ticket in place of a token, because an EventSource cannot set headers. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
+import { grantsWithin } from '../src/auth/grants/grant-problem.js'
+import { GrantsDocument } from '../src/auth/grants/grants.js'
 
 const Body = Type.Object(
   {
@@ -8,6 +10,8 @@ const Body = Type.Object(
       description: 'The path of the stream, with its query, such as `/api/events?types=item.*`.',
       examples: ['/api/events'],
     }),
+    /** Limits the stream further, within the caller's own grants. */
+    grants: Type.Optional(GrantsDocument),
   },
   { additionalProperties: false },
 )
@@ -33,7 +37,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async (request, reply) => {
-      const { ticket, expiresAt, url } = await app.issueTicket(request.principal, request.body.path)
+      const own = app.grants.of(request)
+      const { path, grants } = request.body
+      const principal = { ...request.principal, grants: grants ? grantsWithin(own, grants) : own }
+      const { ticket, expiresAt, url } = await app.issueTicket(principal, path)
       reply.knowBrowser()
       return reply.code(201).send({ ticket, expires_at: expiresAt.toISOString(), url })
     },

@@ -14,7 +14,8 @@ import {
   placedInExecution,
 } from '../../src/jobs/dialects/execution.js'
 import { executions } from '../../src/jobs/dialects/executions.js'
-import { EXECUTION_KIND, type Job, JobId } from '../../src/jobs/job.js'
+import { EXECUTION_KIND, type Job, JobId, jobStream } from '../../src/jobs/job.js'
+import { DIALECT_TYPES, namesOfJob } from '../../src/jobs/job-grants.js'
 import { attemptMissing } from '../../src/jobs/job-problem.js'
 import { type NewEvent, oneOrMany } from '../../src/log/event.js'
 import { idempotencyHeader } from '../../src/log/idempotency.js'
@@ -61,7 +62,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async (request, reply) => {
-      const { job, replayed } = await app.jobs.createOnce(request.principal, jobOfExecution(request.body), {
+      const given = jobOfExecution(request.body)
+      const { id = '' } = given
+      await app.grants.toPublish(request, jobStream(id), ['job.started'], namesOfJob(id, given.project))
+      const { job, replayed } = await app.jobs.createOnce(request.principal, given, {
         status: 'running',
         idempotencyKey: request.headers['idempotency-key'],
       })
@@ -87,6 +91,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async request => {
       const { workspace } = request.principal
+      await app.grants.toRead(request, jobStream(request.params.executionId), 'job', DIALECT_TYPES)
       const snapshot = await app.jobs.snapshot(request.principal, request.params.executionId)
       if (!isExecution(snapshot.job)) throw notFound('job')
       return { ...executionOf(snapshot.job), clients: await countClients(app, workspace, snapshot) }
@@ -109,6 +114,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async (request, reply) => {
       const { principal, body } = request
+      await app.grants.toPublish(request, jobStream(request.params.executionId), typesOf(body))
       const { id, runner } = await find(principal, request.params.executionId)
       const fence = fenceOf(request)
       if (runner !== null && fence.holder !== undefined && fence.attempt === undefined) throw attemptMissing()
@@ -140,6 +146,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async request => {
+      await app.grants.toPublish(request, jobStream(request.params.executionId), ['job.cancelled'])
       const { id } = await find(request.principal, request.params.executionId)
       return executionOf(await app.jobs.cancel(request.principal, id, request.auditOrigin))
     },
@@ -180,6 +187,15 @@ function refuseEndAmong(events: readonly NewEvent[]): void {
   if (events.every(({ type }) => type !== EXECUTION_COMPLETE)) return
   const detail = `${EXECUTION_COMPLETE} ends the execution. Send it alone, after all other events.`
   throw new Problem(400, 'reserved-type', detail)
+}
+
+/** The end of an execution is stored as that of its job. */
+function typesOf(body: NewEvent | NewEvent[]): string[] {
+  return [body]
+    .flat()
+    .map(({ type, data }) =>
+      type === EXECUTION_COMPLETE && !Array.isArray(body) ? `job.${endOf(data)}` : type,
+    )
 }
 
 function isExecution({ kind }: Job): boolean {

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import type { Opening } from '../../src/hub/start.js'
 import { type Job, jobStream } from '../../src/jobs/job.js'
+import { DIALECT_TYPES } from '../../src/jobs/job-grants.js'
 import type { JobSnapshot } from '../../src/jobs/jobs.js'
 import { notFound } from '../../src/problems/problem.js'
 import type { Encoding } from '../../src/sse/encoding.js'
@@ -36,6 +37,7 @@ export function followJob(
     stream: jobStream(id),
     encoding,
     what: 'job',
+    types: DIALECT_TYPES,
     from: resumed ?? { at: 'beginning' },
     ...(maxFollowers !== undefined && { maxFollowers }),
     async opening() {

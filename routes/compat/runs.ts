@@ -6,7 +6,8 @@ import type { ArtifactLinks } from '../../src/jobs/artifacts.js'
 import { openRun, type RunSources, readRun } from '../../src/jobs/dialects/run-snapshot.js'
 import { Run } from '../../src/jobs/dialects/run-state.js'
 import { runs } from '../../src/jobs/dialects/runs.js'
-import { JobId } from '../../src/jobs/job.js'
+import { JobId, jobStream } from '../../src/jobs/job.js'
+import { DIALECT_TYPES } from '../../src/jobs/job-grants.js'
 import { formatEventId } from '../../src/log/event-id.js'
 import { EVENT_STREAM } from '../stream-responses.js'
 import { DialectQuery, followJob } from './job-stream.js'
@@ -45,6 +46,7 @@ const routes: FastifyPluginAsyncTypebox<RunRoutesOptions> = async (app, { links,
       },
     },
     async (request, reply) => {
+      await app.grants.toRead(request, jobStream(request.params.runId), 'job', DIALECT_TYPES)
       const snapshot = await app.jobs.snapshot(request.principal, request.params.runId)
       const run = await readRun(sourcesFor(request), snapshot)
       const { position, eventId } = snapshot.head

@@ -17,6 +17,7 @@ export interface Origin {
 export const ACTIONS = [
   'key.created',
   'key.imported',
+  'key.changed',
   'key.rotated',
   'key.revoked',
   'revocation.created',

@@ -4,6 +4,7 @@
  */
 import { WORKSPACE_PATTERN } from '../log/event.js'
 import { Problem } from '../problems/problem.js'
+import { GRANTS_RULE, type GrantsDocument, readGrants } from './grants/grants.js'
 import { type Principal, ROLES, type Role } from './principal.js'
 import { tokenExpired } from './refusals.js'
 
@@ -13,6 +14,8 @@ export interface HostPrincipal {
   /** Everything that the caller can reach belongs to it: 1 to 128 letters, digits and `._:@-`. */
   readonly workspace: string
   readonly role: Role
+  /** Limits the caller to some streams and types, below its role (docs/access.md). Default: all that the role allows. */
+  readonly grants?: GrantsDocument | undefined
   /** When the credentials end, as a Date or in ms since 1970. The caller's streams end then. `Infinity`: never. */
   readonly expiresAt: Date | number
   /**
@@ -35,15 +38,17 @@ const NAME = /^[^\p{Cc}\p{Cs}]{1,256}$/u
 export function principalFrom(given: HostPrincipal | null | undefined): Principal {
   if (given === null || given === undefined) throw notAuthenticated()
   const { id, workspace, role, credentialId } = given
+  const grants = given.grants === undefined ? undefined : readGrants(given.grants)
   const expiresAt = Number(given.expiresAt)
   const issuedAt = Number(given.issuedAt ?? 0)
   requireThat(NAME.test(id), 'id must be 1 to 256 characters without control characters')
   requireThat(WORKSPACE.test(workspace), `workspace must match ${WORKSPACE_PATTERN}`)
   requireThat(ROLES.includes(role), `role must be one of ${ROLES.join(', ')}`)
+  requireThat(given.grants === undefined || grants !== undefined, `grants must be ${GRANTS_RULE}`)
   requireThat(!Number.isNaN(expiresAt), 'expiresAt must be a Date, or a number of milliseconds since 1970')
   requireThat(Number.isFinite(issuedAt), 'issuedAt must be a Date, or a number of milliseconds since 1970')
   if (expiresAt <= Date.now()) throw tokenExpired()
-  return { id, workspace, role, expiresAt, issuedAt, credential: { kind: 'token', id: credentialId } }
+  return { id, workspace, role, grants, expiresAt, issuedAt, credential: { kind: 'token', id: credentialId } }
 }
 
 /**

@@ -4,9 +4,12 @@
  * written as `%2F`, `%25` and `%2A`.
  */
 
+import type { Grants } from '../auth/grants/grants.js'
 import type { Database } from '../database/pool.js'
 import { inWorkspace } from '../database/workspace.js'
-import { jobOfStream, jobStream } from './job.js'
+import { RESERVED_PREFIX } from '../log/event-catalogue.js'
+import { NamePatterns } from '../log/name-patterns.js'
+import { type Claim, jobOfStream, jobStream } from './job.js'
 
 /** @param id empty for a job whose id is not known yet: only a prefix can grant it. */
 export function namesOfJob(id: string, project: string | null | undefined): string[] {
@@ -18,12 +21,50 @@ export function projectPrefix(project: string): string {
   return `project/${project.replaceAll('%', '%25').replaceAll('/', '%2F').replaceAll('*', '%2A')}/`
 }
 
-/** The second name of the job `j` in SQL; null for a job without a project. */
-export const PROJECT_NAME = `'project/' || ${escaped('j.project')} || '/' || j.name`
+/** A job shows what these events say, so a caller that may read some of them only does not see jobs, but their other events. */
+export const JOB_TYPES = [`${RESERVED_PREFIX}*`]
+/** A dialect shows events of all types in its own messages. */
+export const DIALECT_TYPES = ['*']
 
-/** The SQL of the same escapes. */
-export function escaped(project: string): string {
-  return `replace(replace(replace(${project}, '%', '%25'), '/', '%2F'), '*', '%2A')`
+/** Whether the caller may read jobs as such, of the streams that it may read. */
+export function showsJobs(grants: Grants | undefined): boolean {
+  return grants === undefined || NamePatterns.of(JOB_TYPES).isWithin(grants.types)
+}
+
+/** The streams of the jobs in a list for a caller; undefined: all. */
+export function jobsToRead(grants: Grants | undefined): NamePatterns | undefined {
+  return showsJobs(grants) ? grants?.subscribe : NamePatterns.NONE
+}
+
+/** The streams of the jobs that a runner may claim; undefined: all. */
+export function jobsToClaim(grants: Grants | undefined): NamePatterns | undefined {
+  return grants && (grants.types.matches('job.started') ? grants.publish : NamePatterns.NONE)
+}
+
+/** The streams of granted jobs in SQL; both null: every job. */
+export interface GrantedJobs {
+  readonly names: readonly string[] | null
+  readonly prefixes: readonly string[] | null
+}
+
+/** The condition that all jobs of the project `row` are granted. */
+export function isGrantedProject(row: string, prefixes: string): string {
+  return `(${prefixes}::text[] is null or 'project/' || ${escaped(`${row}.id`)} || '/' ^@ any (${prefixes}::text[]))`
+}
+
+/** A claim of a runner that may claim only some jobs. */
+export type GrantedClaim = Claim & { readonly granted?: NamePatterns | undefined }
+
+export function grantedJobs(granted: NamePatterns | undefined): GrantedJobs {
+  return { names: granted?.exact ?? null, prefixes: granted?.prefixes ?? null }
+}
+
+/** The condition that the job `row` is among the granted ones. */
+export function isGranted(row: string, names: string, prefixes: string): string {
+  const project = escaped(`${row}.project`)
+  return `(${names}::text[] is null or exists (
+           select from unnest(array['job:' || ${row}.name, 'project/' || ${project} || '/' || ${row}.name]) as stream (name)
+            where stream.name = any (${names}::text[]) or stream.name ^@ any (${prefixes}::text[])))`
 }
 
 /**
@@ -54,4 +95,9 @@ async function projectOf(
     }),
   )
   return rows[0]?.project
+}
+
+/** The escapes of `projectPrefix` in SQL. */
+function escaped(project: string): string {
+  return `replace(replace(replace(${project}, '%', '%25'), '/', '%2F'), '*', '%2A')`
 }

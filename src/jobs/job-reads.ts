@@ -4,10 +4,12 @@ import type { WorkspaceClient } from '../database/workspace.js'
 import type { StreamId } from '../log/event.js'
 import { readSnapshot, type Snapshot } from '../log/feed-snapshot.js'
 import type { Head } from '../log/log.js'
+import type { NamePatterns } from '../log/name-patterns.js'
 import { cutPage, formatPlace, type Place, parsePlace } from '../paging/page-cursor.js'
 import type { PageRequest } from '../paging/page-query.js'
 import { withoutValues } from './command-secrets.js'
 import { COMMAND_KIND, type Job, type JobStatus } from './job.js'
+import { grantedJobs, isGranted } from './job-grants.js'
 import { type Caller, memberOf } from './project-rules.js'
 import { columnsOf, type JobRow, toJob } from './rows.js'
 
@@ -16,6 +18,8 @@ export interface JobFilter {
   readonly status?: JobStatus | undefined
   readonly kind?: string | undefined
   readonly project?: string | undefined
+  /** The streams of the only jobs that the caller may see. */
+  readonly granted?: NamePatterns | undefined
 }
 
 export interface JobPage {
@@ -72,11 +76,12 @@ export async function selectJob(
 export async function selectJobs(
   database: WorkspaceClient,
   workspace: string,
-  { status, kind, project }: JobFilter,
+  { status, kind, project, granted }: JobFilter,
   after: Place | undefined,
   limit: number,
   member: string | null = null,
 ): Promise<{ job: Job; place: Place }[]> {
+  const { names, prefixes } = grantedJobs(granted)
   const { rows } = await database.query<JobRow & { at: number; key: string }>({
     name: 'sluice-select-jobs',
     text: `
@@ -87,10 +92,10 @@ export async function selectJobs(
          and ($4::text is null or j.project = $4)
          and ($5::bigint is null
               or (j.created_at, j.id) < (timestamptz 'epoch' + $5::bigint * interval '1 microsecond', $6::uuid))
-         and ${visibleTo('$8')}
+         and ${visibleTo('$8')} and ${isGranted('j', '$9', '$10')}
        order by j.created_at desc, j.id desc
        limit $7`,
-    values: [workspace, status, kind, project, after?.at, after?.id, limit, member],
+    values: [workspace, status, kind, project, after?.at, after?.id, limit, member, names, prefixes],
   })
   return rows.map(({ at, key, ...row }) => ({ job: toJob(row), place: { at, id: key } }))
 }

@@ -26,7 +26,6 @@ import { jsonOf, type PreparedEvent, prepare } from './content.js'
 import { type Created, type CreateOptions, createJob } from './creation.js'
 import { finishJob } from './end-rows.js'
 import {
-  type Claim,
   type ClaimedJob,
   DEFAULT_LEASE_MS,
   type Fence,
@@ -35,6 +34,7 @@ import {
   type JobEnd,
   type NewJob,
 } from './job.js'
+import { type GrantedClaim, grantedJobs } from './job-grants.js'
 import { problemOf } from './job-problem.js'
 import { type JobFilter, type JobPage, readJobPage, selectJob } from './job-reads.js'
 import { type Caller, memberOf } from './project-rules.js'
@@ -111,9 +111,9 @@ export class Jobs {
    * none.
    * @param signal aborts when the caller has disconnected; a job that it had just been given returns to the queue.
    */
-  async claim(author: Caller, claim: Claim, signal: AbortSignal): Promise<ClaimedJob | undefined> {
-    const { lease_ms = DEFAULT_LEASE_MS, wait_ms = 0, projects, kinds } = claim
-    const filter = { workspace: author.workspace, projects, kinds }
+  async claim(author: Caller, claim: GrantedClaim, signal: AbortSignal): Promise<ClaimedJob | undefined> {
+    const { lease_ms = DEFAULT_LEASE_MS, wait_ms = 0, projects, kinds, granted } = claim
+    const filter = { workspace: author.workspace, projects, kinds, ...grantedJobs(granted) }
     const look = async () => {
       const changed = await this.#run(author, on => rows.claimJob(on, author, claim, lease_ms))
       if (changed) this.#options.onCommitted(changed.streams)

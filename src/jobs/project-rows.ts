@@ -2,7 +2,9 @@
 import { withIsoDates } from '../database/iso-dates.js'
 import type { Queryable } from '../database/pool.js'
 import type { WorkspaceClient } from '../database/workspace.js'
+import type { NamePatterns } from '../log/name-patterns.js'
 import type { Place } from '../paging/page-cursor.js'
+import { isGrantedProject } from './job-grants.js'
 import type { Project, ProjectChange } from './project.js'
 
 interface ProjectRow extends Omit<Project, 'created_at' | 'updated_at'> {
@@ -48,13 +50,14 @@ export async function selectProject(
   return rows.map(toProject)[0]
 }
 
-/** Newest first. @param member sees only the projects that it may enter; null sees all. */
+/** Newest first. @param member sees only the projects that it may enter; null sees all. @param granted default: every stream. */
 export async function selectProjects(
   client: WorkspaceClient,
   workspace: string,
   member: string | null,
   after: Place | undefined,
   limit: number,
+  granted?: NamePatterns,
 ): Promise<{ project: Project; place: Place }[]> {
   const { rows } = await client.query<ProjectRow & { at: number; key: string }>({
     name: 'sluice-select-projects',
@@ -63,11 +66,12 @@ export async function selectProjects(
         from sluice.projects p
        where p.workspace = $1
          and ($2::text is null or p.members = '{}' or $2 = any (p.members))
+         and ${isGrantedProject('p', '$6')}
          and ($3::bigint is null
               or (p.created_at, p.key) < (timestamptz 'epoch' + $3::bigint * interval '1 microsecond', $4::uuid))
        order by p.created_at desc, p.key desc
        limit $5`,
-    values: [workspace, member, after?.at, after?.id, limit],
+    values: [workspace, member, after?.at, after?.id, limit, granted?.prefixes],
   })
   return rows.map(({ at, key, ...row }) => ({ project: toProject(row), place: { at, id: key } }))
 }

@@ -2,6 +2,7 @@
 import { type Action, type Origin, recordAudit } from '../audit/audit.js'
 import type { Database } from '../database/pool.js'
 import { inWorkspace, type WorkspaceClient } from '../database/workspace.js'
+import type { NamePatterns } from '../log/name-patterns.js'
 import { cutPage, formatPlace, parsePlace } from '../paging/page-cursor.js'
 import type { PageRequest } from '../paging/page-query.js'
 import { notFound, Problem } from '../problems/problem.js'
@@ -54,12 +55,12 @@ export class Projects {
     return found
   }
 
-  /** The projects that the caller may enter, newest first. @throws {Problem} 400 `invalid-cursor`. */
-  async list(caller: Caller, { limit, cursor }: PageRequest): Promise<ProjectPage> {
+  /** The projects that the caller may enter, and whose jobs are all granted, newest first. @throws {Problem} 400 `invalid-cursor`. */
+  async list(caller: Caller, { limit, cursor }: PageRequest, granted?: NamePatterns): Promise<ProjectPage> {
     const { workspace } = caller
     const after = cursor === undefined ? undefined : parsePlace('projects', cursor)
     const found = await inWorkspace(this.#database, workspace, client =>
-      rows.selectProjects(client, workspace, memberOf(caller), after, limit + 1),
+      rows.selectProjects(client, workspace, memberOf(caller), after, limit + 1, granted),
     )
     const { page, next_cursor } = cutPage(found, limit, ({ place }) => formatPlace('projects', place))
     return { projects: page.map(({ project }) => project), next_cursor }

@@ -1,8 +1,9 @@
 /** Counts queued jobs for the waiting claims of all workspaces, in one statement. */
 import type { Database } from '../database/pool.js'
+import { type GrantedJobs, isGranted } from './job-grants.js'
 
 /** The jobs of a workspace that a claim accepts. Undefined projects or kinds accept all. */
-export interface QueueFilter {
+export interface QueueFilter extends GrantedJobs {
   readonly workspace: string
   readonly projects: readonly string[] | undefined
   readonly kinds: readonly string[] | undefined
@@ -21,9 +22,11 @@ export async function countQueued(
                 where q.workspace = f.workspace and q.status = 'queued'
                   and (f.projects is null or q.project = any (f.projects))
                   and (f.kinds is null or q.kind = any (f.kinds))
+                  and ${isGranted('q', 'f.names', 'f.prefixes')}
                 limit f.wanted) j)::int as jobs
         from rows from (
-               json_to_recordset($1::json) as (workspace text, projects text[], kinds text[], wanted int)
+               json_to_recordset($1::json) as (
+                 workspace text, projects text[], kinds text[], names text[], prefixes text[], wanted int)
              ) with ordinality f
        order by f.ordinality`,
     values: [JSON.stringify(filters)],

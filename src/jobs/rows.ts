@@ -10,7 +10,8 @@ import { type PlacedEvent, storedAs } from '../log/append-requests.js'
 import { type Committed, PREVIOUS } from '../log/committed.js'
 import type { StreamId } from '../log/event.js'
 import type { Idempotency } from '../log/idempotency.js'
-import { type Claim, type ClaimedJob, COMMAND_KIND, type Fence, Job, type NewJob } from './job.js'
+import { type ClaimedJob, COMMAND_KIND, type Fence, Job, type NewJob } from './job.js'
+import { type GrantedClaim, grantedJobs } from './job-grants.js'
 
 /** The columns of `row` that make up a job. Its members have the names of these columns, but for its id (0018_own_job_ids.sql). */
 export const columnsOf = (row: string) =>
@@ -70,20 +71,21 @@ export async function createJob(
 export async function claimJob(
   database: Database,
   { workspace, id: actor }: Author,
-  { projects, kinds, runner }: Claim,
+  { projects, kinds, runner, granted }: GrantedClaim,
   leaseMs: number,
 ): Promise<{ job: ClaimedJob; streams: readonly StreamId[] } | undefined> {
+  const { names, prefixes } = grantedJobs(granted)
   const { rows } = await database.query<ChangedRow & Pick<ClaimedJob, 'executor' | 'image'>>({
     name: 'sluice-claim_job',
     text: `
       select ${CHANGED}, p.executor, p.image
         from ${SET_WORKSPACE}
-       cross join lateral sluice.claim_job(own.workspace, $2, $3, $4, $5, $6, true) c
+       cross join lateral sluice.claim_job(own.workspace, $2, $3, $4, $5, $6, true, $7, $8) c
         left join lateral (
                select p.executor, p.image from sluice.projects p
                 where p.workspace = own.workspace and p.id = (c.job).project limit 1
              ) p on (c.job).kind = '${COMMAND_KIND}'`,
-    values: [workspace, projects, kinds, runner, leaseMs, actor],
+    values: [workspace, projects, kinds, runner, leaseMs, actor, names, prefixes],
   })
   return rows.map(({ executor, image, ...row }) => {
     const { job, streams } = toChanged(row)

@@ -76,7 +76,7 @@ export class WaitingClaims {
     try {
       // Read before the look, which may miss a job that is reported from now on.
       const seen = stream.head
-      const key = JSON.stringify([filter.workspace, filter.projects, filter.kinds])
+      const key = JSON.stringify(filter)
       const found = await this.#first(key, filter.workspace, look)
       const left = deadline - performance.now()
       if (found !== undefined || left <= 0 || signal.aborted || stream.ending) return found

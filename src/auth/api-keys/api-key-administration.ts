@@ -1,6 +1,9 @@
 /**
  * Creates, lists, rotates and revokes the API keys of a workspace. A change, its entry in the audit log and the message to all
  * processes are one transaction. The secret is returned once, with the new key, and stored nowhere.
+ *
+ * An administrator with grants of its own (`own`; undefined: none) makes and sees only keys whose grants are within them. To it,
+ * any other key does not exist.
  */
 
 import { type Origin, recordAudit } from '../../audit/audit.js'
@@ -9,7 +12,9 @@ import { inWorkspace, type WorkspaceClient } from '../../database/workspace.js'
 import { formatRange, parseRange } from '../../network/address-range.js'
 import { cutPage, formatCursor, parseCursor } from '../../paging/page-cursor.js'
 import type { PageRequest } from '../../paging/page-query.js'
-import { notFound, Problem, SqlState, sqlState } from '../../problems/problem.js'
+import { Problem, SqlState, sqlState } from '../../problems/problem.js'
+import { grantsWithin } from '../grants/grant-problem.js'
+import type { Grants } from '../grants/grants.js'
 import { publishAccessChange } from '../revocations/access-change.js'
 import {
   type ApiKey,
@@ -20,6 +25,7 @@ import {
   type NewApiKey,
   type Rotation,
 } from './api-key.js'
+import { grantsOf, isVisible, lockVisible } from './api-key-grants.js'
 import * as rows from './api-key-rows.js'
 import { formatApiKey, generateApiKey, hashSecret, KEY_ID_PATTERN } from './api-key-secret.js'
 
@@ -28,12 +34,17 @@ export type KeyToImport = Omit<rows.KeyToStore, 'id' | 'createdBy'>
 
 const KEY_ID = new RegExp(KEY_ID_PATTERN)
 
-/** @throws {Problem} 400 `invalid-request` for an end in the past or an invalid address range; 409 `too-many-keys`. */
+/**
+ * @throws {Problem} 400 `invalid-request` for an end in the past or an invalid address range; 403 `grants-exceeded`; 409
+ *   `too-many-keys`.
+ */
 export async function createKey(
   database: Database,
   origin: Origin,
-  { name, role, expires_at = null, allowed_ips = null }: NewApiKey,
+  { name, role, expires_at = null, allowed_ips = null, grants = null }: NewApiKey,
+  own?: Grants,
 ): Promise<CreatedApiKey> {
+  const granted = grantsWithin(own, grants)
   const expiresAt = expires_at === null ? null : futureTime(expires_at)
   const allowedIps = allowed_ips?.map(rangeText) ?? null
   const { id, secret } = generateApiKey()
@@ -47,13 +58,21 @@ export async function createKey(
       allowedIps,
       createdBy: author(origin),
       expiresAt,
+      grants: granted,
     }
     if ((await rows.countLiveKeys(client, origin.workspace)) >= MAX_KEYS) throw tooManyKeys()
     const stored = await rows.insertKey(client, origin.workspace, key)
     await recordAudit(client, {
       ...origin,
       action: 'key.created',
-      details: { key: id, name, role, expires_at: stored.expires_at, allowed_ips: stored.allowed_ips },
+      details: {
+        key: id,
+        name,
+        role,
+        expires_at: stored.expires_at,
+        allowed_ips: stored.allowed_ips,
+        ...stored.grants,
+      },
     })
     // A process may have cached the id as unknown, because a caller once guessed it.
     await publishAccessChange(client, { change: 'key', key: id })
@@ -77,12 +96,16 @@ export async function importKey(
   const { id } = generateApiKey()
   await inWorkspace(database, origin.workspace, async client => {
     if ((await rows.countLiveKeys(client, origin.workspace)) >= MAX_KEYS) throw tooManyKeys()
-    const { prefix, name, role, expires_at, allowed_ips } = await rows.insertKey(client, origin.workspace, {
-      ...key,
-      id,
-      createdBy: author(origin),
-    })
-    const details = { key: id, prefix, name, role, expires_at, allowed_ips }
+    const { prefix, name, role, expires_at, allowed_ips, grants } = await rows.insertKey(
+      client,
+      origin.workspace,
+      {
+        ...key,
+        id,
+        createdBy: author(origin),
+      },
+    )
+    const details = { key: id, prefix, name, role, expires_at, allowed_ips, ...grants }
     await recordAudit(client, { ...origin, action: 'key.imported', details })
     await publishAccessChange(client, { change: 'key', key: id })
   }).catch(error => {
@@ -99,16 +122,25 @@ export async function listKeys(
   database: Database,
   workspace: string,
   { limit, cursor }: PageRequest,
+  own?: Grants,
 ): Promise<{ keys: ApiKey[]; next_cursor: string | null }> {
-  const after = cursor === undefined ? null : parseCursor('keys', cursor, KEY_ID)
-  const select = (client: WorkspaceClient) => rows.selectKeys(client, workspace, after, limit + 1)
+  const start = cursor === undefined ? null : parseCursor('keys', cursor, KEY_ID)
+  const select = async (client: WorkspaceClient) => {
+    const found: ApiKey[] = []
+    for (let after = start; ; ) {
+      const some = await rows.selectKeys(client, workspace, after, limit + 1)
+      found.push(...some.filter(key => isVisible(own, key)))
+      after = some.at(-1)?.id ?? null
+      if (some.length <= limit || found.length > limit) return found.slice(0, limit + 1)
+    }
+  }
   const found = await inWorkspace(database, workspace, select)
   const { page, next_cursor } = cutPage(found, limit, last => formatCursor('keys', last.id))
   return { keys: page, next_cursor }
 }
 
 /**
- * Creates a key with the same role, addresses and lifetime as the old one, which ends after the overlap.
+ * Creates a key with the same role, grants, addresses and lifetime as the old one, which ends after the overlap.
  * @throws {Problem} 404 `not-found`; 409 `key-ended` for a key that no longer works, `key-rotated` for one that has been
  *   replaced, `too-many-keys` if it would overlap with too many.
  */
@@ -117,11 +149,11 @@ export async function rotateKey(
   origin: Origin,
   id: string,
   { overlap = DEFAULT_OVERLAP_SECONDS }: Rotation = {},
+  own?: Grants,
 ): Promise<CreatedApiKey> {
   const next = generateApiKey()
   const made = await inWorkspace(database, origin.workspace, async client => {
-    const old = await rows.lockKey(client, origin.workspace, id)
-    if (!old) throw notFound('key')
+    const old = await lockVisible(client, origin, id, own)
     const now = Date.now()
     requireRotatable(old, now)
     const most = MAX_KEYS + MORE_FOR_ROTATIONS
@@ -135,6 +167,7 @@ export async function rotateKey(
       allowedIps: old.allowed_ips,
       createdBy: author(origin),
       expiresAt: sameLife(old, now),
+      grants: grantsOf(old),
     })
     await rows.replaceKey(client, id, next.id, new Date(now + overlap * 1_000))
     // The clocks of processes differ, so an end at this time would be late in some of them. A revocation is not.
@@ -149,10 +182,9 @@ export async function rotateKey(
 }
 
 /** Ends a key at once. A key that was revoked before stays as it is. @throws {Problem} 404 `not-found`. */
-export async function revokeKey(database: Database, origin: Origin, id: string): Promise<void> {
+export async function revokeKey(database: Database, origin: Origin, id: string, own?: Grants): Promise<void> {
   await inWorkspace(database, origin.workspace, async client => {
-    const key = await rows.lockKey(client, origin.workspace, id)
-    if (!key) throw notFound('key')
+    const key = await lockVisible(client, origin, id, own)
     if (key.revoked_at !== null) return
     await rows.revokeKey(client, id, author(origin))
     await recordAudit(client, { ...origin, action: 'key.revoked', details: { key: id, name: key.name } })

@@ -2,12 +2,16 @@
 import { withIsoDates } from '../../database/iso-dates.js'
 import type { Queryable } from '../../database/pool.js'
 import type { WorkspaceClient } from '../../database/workspace.js'
+import { type Grants, storedGrants } from '../grants/grants.js'
 import type { Role } from '../principal.js'
 import type { ApiKey } from './api-key.js'
 
 /** A row without its secret; `cidr[]` is read as text, and pg turns it into an array. */
-interface KeyRow extends Omit<ApiKey, 'role' | 'created_at' | 'expires_at' | 'last_used_at' | 'revoked_at'> {
+interface KeyRow
+  extends Omit<ApiKey, 'role' | 'grants' | 'created_at' | 'expires_at' | 'last_used_at' | 'revoked_at'> {
   readonly role: Role
+  /** JSON text. */
+  readonly grants: string | null
   readonly created_at: Date
   readonly expires_at: Date | null
   readonly last_used_at: Date | null
@@ -39,11 +43,12 @@ export interface KeyToStore {
   readonly prefix: string | null
   readonly secretHash: Buffer
   readonly allowedIps: readonly string[] | null
+  readonly grants?: Grants | undefined
   readonly createdBy: string
   readonly expiresAt: Date | null
 }
 
-const COLUMNS = `k.id, k.prefix, k.name, k.role, k.expires_at, k.allowed_ips::text[] as allowed_ips, k.created_at, k.created_by,
+const COLUMNS = `k.id, k.prefix, k.name, k.role, k.expires_at, k.allowed_ips::text[] as allowed_ips, k.grants, k.created_at, k.created_by,
   k.last_used_at, k.replaced_by, k.revoked_at, k.revoked_by`
 const STORED = `k.id, k.workspace, k.role, k.prefix, k.secret_hash, k.allowed_ips::text[] as allowed_ips, k.grants,
   k.created_at, k.expires_at, k.revoked_at`
@@ -73,16 +78,17 @@ export async function insertKey(
   workspace: string,
   key: KeyToStore,
 ): Promise<ApiKey> {
-  const { id, prefix, name, role, secretHash, allowedIps, createdBy, expiresAt } = key
+  const { id, prefix, name, role, secretHash, allowedIps, createdBy, expiresAt, grants } = key
   const { rows } = await client.query<KeyRow>(
-    `insert into sluice.api_keys as k (id, workspace, prefix, name, role, secret_hash, allowed_ips, created_by, expires_at)
-     values ($1, $2, $3, $4, $5, $6, $7::text[]::cidr[], $8, $9)
+    `insert into sluice.api_keys as k (id, workspace, prefix, name, role, secret_hash, allowed_ips, created_by, expires_at,
+       grants)
+     values ($1, $2, $3, $4, $5, $6, $7::text[]::cidr[], $8, $9, $10)
      returning ${COLUMNS}`,
-    [id, workspace, prefix, name, role, secretHash, allowedIps, createdBy, expiresAt],
+    [id, workspace, prefix, name, role, secretHash, allowedIps, createdBy, expiresAt, textOf(grants)],
   )
   const [made] = rows
   if (!made) throw new Error('The key was not stored.')
-  return withIsoDates(made)
+  return keyIn(made)
 }
 
 /** The number of working keys of a workspace. */
@@ -112,7 +118,7 @@ export async function selectKeys(
      limit $3`,
     [workspace, after, limit],
   )
-  return rows.map(withIsoDates)
+  return rows.map(keyIn)
 }
 
 /** Selects a key and locks it until the end of the transaction. */
@@ -125,7 +131,7 @@ export async function lockKey(
     `select ${COLUMNS} from sluice.api_keys k where k.workspace = $1 and k.id = $2 for no key update`,
     [workspace, id],
   )
-  return rows[0] && withIsoDates(rows[0])
+  return rows[0] && keyIn(rows[0])
 }
 
 /** Sets the end of the old key of a rotation, never later than its own. */
@@ -134,6 +140,19 @@ export async function replaceKey(client: WorkspaceClient, id: string, by: string
     `update sluice.api_keys k set replaced_by = $2, expires_at = least(k.expires_at, $3) where k.id = $1`,
     [id, by, end],
   )
+}
+
+/** @returns the key as it is now. */
+export async function changeGrants(
+  client: WorkspaceClient,
+  id: string,
+  grants: Grants | undefined,
+): Promise<ApiKey | undefined> {
+  const { rows } = await client.query<KeyRow>(
+    `update sluice.api_keys k set grants = $2 where k.id = $1 returning ${COLUMNS}`,
+    [id, textOf(grants)],
+  )
+  return rows[0] && keyIn(rows[0])
 }
 
 export async function revokeKey(client: WorkspaceClient, id: string, by: string): Promise<void> {
@@ -162,4 +181,12 @@ export async function noteUses(database: Queryable, uses: ReadonlyMap<string, nu
            update sluice.api_keys k set last_used_at = due.at from due where k.id = due.id`,
     values: [[...uses.keys()], [...uses.values()]],
   })
+}
+
+function keyIn({ grants, ...row }: KeyRow): ApiKey {
+  return { ...withIsoDates(row), grants: storedGrants(grants)?.document ?? null }
+}
+
+function textOf(grants: Grants | undefined): string | null {
+  return grants ? JSON.stringify(grants.document) : null
 }

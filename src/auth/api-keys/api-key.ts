@@ -4,6 +4,7 @@
  */
 import Type, { type Static } from 'typebox'
 import { asLine } from '../../openapi/described.js'
+import { OptionalGrants } from '../grants/grants.js'
 import { ROLES } from '../principal.js'
 import { KEY_ID_PATTERN } from './api-key-secret.js'
 
@@ -44,10 +45,14 @@ export const NewApiKey = Type.Object(
     role: KeyRole,
     expires_at: Type.Optional(ExpiresAt),
     allowed_ips: Type.Optional(AllowedIps),
+    grants: Type.Optional(OptionalGrants),
   },
   { additionalProperties: false },
 )
 export type NewApiKey = Static<typeof NewApiKey>
+
+export const KeyChange = Type.Object({ grants: OptionalGrants }, { additionalProperties: false })
+export type KeyChange = Static<typeof KeyChange>
 
 export const Rotation = Type.Object(
   {
@@ -74,6 +79,7 @@ export const ApiKey = Type.Object(
     role: KeyRole,
     expires_at: ExpiresAt,
     allowed_ips: AllowedIps,
+    grants: OptionalGrants,
     created_at: Type.String({ format: 'date-time' }),
     created_by: Type.String({ description: 'The principal that created the key.' }),
     last_used_at: Time('When the key was last used, to within a minute. Null: never.'),

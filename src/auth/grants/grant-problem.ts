@@ -1,5 +1,6 @@
 /** The refusals of grants. Reading a stream that is left out is 404 like one that does not exist; writing has codes of its own. */
-import { Problem } from '../../problems/problem.js'
+import { Problem, unavailable } from '../../problems/problem.js'
+import { Grants, type GrantsDocument, mayGive } from './grants.js'
 
 /** The same whether the stream exists or not. */
 export function publishNotGranted(): Problem {
@@ -9,6 +10,11 @@ export function publishNotGranted(): Problem {
   return new Problem(403, 'publish-not-granted', detail)
 }
 
+/** For a request that has waited, and whose answer depends on grants that have changed meanwhile. */
+export function grantsChanged(): Problem {
+  return unavailable('grants-changed', 'Your grants have changed while the request waited. Send it again.', 1)
+}
+
 /** For a route that concerns all streams of the workspace. */
 export function workspaceNotGranted(): Problem {
   const detail =
@@ -16,8 +22,17 @@ export function workspaceNotGranted(): Problem {
   return new Problem(403, 'workspace-not-granted', detail)
 }
 
-/** For credentials that would allow more than those with which they are made. */
-export function grantsExceeded(): Problem {
+/**
+ * The grants of credentials that a caller with the grants `own` makes; null: no limits.
+ * @throws {Problem} 403 `grants-exceeded`, if they would allow more.
+ */
+export function grantsWithin(own: Grants | undefined, given: GrantsDocument | null): Grants | undefined {
+  const grants = given ? Grants.of(given) : undefined
+  if (!mayGive(own, grants)) throw grantsExceeded()
+  return grants
+}
+
+function grantsExceeded(): Problem {
   const detail =
     'Your own grants do not include all of these. Send `grants` whose streams and types are within your own; without `grants` ' +
     'the credentials would have none of your limits.'

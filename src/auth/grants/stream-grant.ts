@@ -14,6 +14,8 @@ export interface Granted {
 }
 
 export interface StreamGrant extends Granted {
+  /** For types that are not known before. @throws {Problem} the refusal, if the type is not granted. */
+  assertType(type: string): void
   /** The events that the caller may read there, of those that it wants; undefined: all. */
   within(wanted: EventFilter | undefined): EventFilter | undefined
 }
@@ -40,6 +42,9 @@ export function grantOn(
     names.some(name => given[action].matches(name)) && needed.isWithin(given.types)
   const grant = {
     within: (wanted: EventFilter | undefined) => bothFilters(EventFilter.ofGranted(granted), wanted),
+    assertType(type: string) {
+      if (!granted.matches(type)) throw refusal()
+    },
     assertHeldBy(given: Grants | undefined) {
       if (given && !allows(given)) throw refusal()
     },

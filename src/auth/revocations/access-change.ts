@@ -6,6 +6,7 @@
 
 import Type, { type Static } from 'typebox'
 import type { Database, Queryable } from '../../database/pool.js'
+import { GrantsDocument } from '../grants/grants.js'
 import { ROLES } from '../principal.js'
 
 /** The name of that stream, in the system workspace. SQL knows the names of stream, kind and events too (migrations/). */
@@ -40,6 +41,7 @@ export const AccessChange = Type.Union([
       id: Type.String(),
       workspace: Type.String(),
       role: Type.Enum([...ROLES]),
+      grants: Type.Optional(GrantsDocument),
       expiresAt: Type.Union([Type.Number(), Type.Null()]),
       issuedAt: Type.Number(),
       credential: Type.Object({ kind: Type.Enum(['token', 'key']), id: Type.Optional(Type.String()) }),

@@ -9,6 +9,7 @@ import { SystemStream } from '../../hub/system-stream.js'
 import type { Tailer } from '../../hub/tailer.js'
 import type { StoredEvent, StreamId } from '../../log/event.js'
 import type { Logger } from '../../logging/logger.js'
+import { Grants } from '../grants/grants.js'
 import type { Principal } from '../principal.js'
 import { ACCESS_STREAM, AccessChange } from './access-change.js'
 import type { Guard, RevocationChange } from './guard.js'
@@ -87,22 +88,32 @@ export class RevocationStream {
 
 type Renewal = Extract<AccessChange, { change: 'renewal' }>
 
-function principalIn({ expiresAt, credential: { kind, id }, ...rest }: Renewal['principal']): Principal {
+function principalIn({
+  expiresAt,
+  grants,
+  credential: { kind, id },
+  ...rest
+}: Renewal['principal']): Principal {
   return {
     ...rest,
+    grants: grants && Grants.of(grants),
     expiresAt: expiresAt ?? Number.POSITIVE_INFINITY,
     credential: kind === 'key' && id !== undefined ? { kind, id } : { kind: 'token', id },
   }
 }
 
 /** The message that renews the credentials of a stream. */
-export function renewalOf(connection: string, { expiresAt, credential, ...rest }: Principal): AccessChange {
+export function renewalOf(
+  connection: string,
+  { expiresAt, credential, grants, ...rest }: Principal,
+): AccessChange {
   const { kind, id } = credential
   return {
     change: 'renewal',
     connection,
     principal: {
       ...rest,
+      ...(grants && { grants: grants.document }),
       expiresAt: Number.isFinite(expiresAt) ? expiresAt : null,
       credential: { kind, ...(id !== undefined && { id }) },
     },

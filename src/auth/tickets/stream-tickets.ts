@@ -9,6 +9,7 @@ import { gateOf } from '../../database/fair-gate.js'
 import type { Database, Queryable } from '../../database/pool.js'
 import { cidrOf } from '../../network/address-range.js'
 import { hashSecret } from '../api-keys/api-key-secret.js'
+import { both, storedGrants } from '../grants/grants.js'
 import { type Credential, type Principal, ROLES } from '../principal.js'
 import { ticketInvalid, tokenExpired } from '../refusals.js'
 
@@ -52,7 +53,7 @@ export class StreamTickets {
 
   /**
    * Spends a ticket and returns its principal. A ticket that was issued to an API key depends on the key at every use: it ends
-   * with the key, and works only from the key's addresses.
+   * with the key, works only from the key's addresses, and allows no more than the key does then.
    * @param address of the client, as reported by trusted proxies; undefined if it cannot be trusted.
    * @param browser the secret in the browser's cookie.
    * @throws {Problem} 401 `ticket-invalid` for every reason: unknown, expired, another path, browser or address.
@@ -68,7 +69,7 @@ export class StreamTickets {
     const statement = {
       name: 'sluice-take-ticket',
       text: `with allowed as (
-               select t.hash, (1000 * extract(epoch from k.expires_at))::float8 as key_expires_at
+               select t.hash, (1000 * extract(epoch from k.expires_at))::float8 as key_expires_at, k.grants as key_grants
                from sluice.stream_tickets t
                left join sluice.api_keys k
                  on t.credential_kind = 'key' and k.id = t.credential_id and k.workspace = t.workspace
@@ -84,16 +85,16 @@ export class StreamTickets {
                  * least($4::float8, t.expires_at - 1000 * extract(epoch from clock_timestamp()))
                from allowed a
                where t.hash = a.hash and t.browser_hash is null and t.good_until > clock_timestamp()
-               returning t.*, a.key_expires_at
+               returning t.*, a.key_expires_at, a.key_grants
              ),
              taken as (
                select t.* from spent t
                union all
-               select t.*, a.key_expires_at from sluice.stream_tickets t join allowed a on t.hash = a.hash
+               select t.*, a.key_expires_at, a.key_grants from sluice.stream_tickets t join allowed a on t.hash = a.hash
                where t.browser_hash = $3 and t.good_until > clock_timestamp()
              )
              select t.workspace, t.principal, t.role, t.credential_kind, t.credential_id, t.issued_at,
-               least(t.expires_at, t.key_expires_at) as expires_at
+               t.grants, t.key_grants, least(t.expires_at, t.key_expires_at) as expires_at
              from taken t`,
       values: [hashSecret(ticket), pathname, hashSecret(browser), TO_RETURN_MS, cidrOf(address) ?? null],
     }
@@ -136,14 +137,14 @@ interface NewTicket {
 /** @returns when the ticket ends. */
 async function insertTicket(
   on: Queryable,
-  { id, workspace, role, credential, issuedAt, expiresAt }: Principal,
+  { id, workspace, role, credential, issuedAt, expiresAt, grants }: Principal,
   { ticket, path, left, browser }: NewTicket,
 ): Promise<Date> {
   const { rows } = await on.query<{ good_until: Date }>({
     name: 'sluice-issue-ticket',
     text: `insert into sluice.stream_tickets (hash, workspace, principal, role, credential_kind, credential_id,
-             issued_at, expires_at, path, good_until, browser_hash)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp() + $10 * interval '1 millisecond', $11)
+             issued_at, expires_at, path, good_until, browser_hash, grants)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp() + $10 * interval '1 millisecond', $11, $12)
            returning good_until`,
     values: [
       hashSecret(ticket),
@@ -157,6 +158,7 @@ async function insertTicket(
       path,
       left,
       browser === undefined ? null : hashSecret(browser),
+      grants ? JSON.stringify(grants.document) : null,
     ],
   })
   return rows[0]?.good_until ?? new Date()
@@ -176,13 +178,17 @@ interface TicketRow {
   readonly credential_id: string | null
   readonly issued_at: number
   readonly expires_at: number
+  /** JSON texts: of the ticket, and of its key now. */
+  readonly grants: string | null
+  readonly key_grants: string | null
 }
 
 function principalOf(row: TicketRow): Principal | undefined {
   const role = ROLES.find(one => one === row.role)
   if (role === undefined) return undefined
   const { principal: id, workspace, issued_at: issuedAt, expires_at: expiresAt } = row
-  return { id, workspace, role, issuedAt, expiresAt, credential: credentialOf(row) }
+  const grants = both(storedGrants(row.grants), storedGrants(row.key_grants))
+  return { id, workspace, role, grants, issuedAt, expiresAt, credential: credentialOf(row) }
 }
 
 function credentialOf({ credential_kind: kind, credential_id: id }: TicketRow): Credential {

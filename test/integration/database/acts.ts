@@ -207,7 +207,16 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
       await jobEnds.finishJob(session, AUTHOR, id, NOBODY, 'completed', '{}')
     },
     'jobs that are waited for': () =>
-      countQueued(session, [{ workspace: WORKSPACE, projects: ['p'], kinds: undefined, wanted: 3 }]),
+      countQueued(session, [
+        {
+          workspace: WORKSPACE,
+          projects: ['p'],
+          kinds: undefined,
+          names: ['job:1'],
+          prefixes: ['project/a/'],
+          wanted: 3,
+        },
+      ]),
     'expired leases': () => jobEnds.expireLease(session),
     'expired waits': () => jobEnds.expireQueued(session, 86_400),
     projects: async () => {

@@ -22,6 +22,7 @@ const BODIES: Readonly<Record<string, object>> = {
   'POST /api/items/:part_number/revisions': { comment: 'Taken over' },
   'PATCH /projects/:id': { members: [] },
   'PATCH /api/streams/:name': { max_events: 1 },
+  'PATCH /api/keys/:id': { grants: null },
   'POST /api/jobs/:id/heartbeat': { attempt: 1 },
   'POST /api/jobs/:id/events': { type: 'output', data: { line: 'Taken over' } },
   'POST /api/executions/:executionId/events': { type: 'agent-chatter', data: { agent: 'a', message: 'm' } },

@@ -1,12 +1,14 @@
 /** The items over HTTP, behind the plugins that guard every route, on a database of their own. */
 import type { Test } from 'tap'
 import routes from '../../../routes/items.js'
+import { grantOn } from '../../../src/auth/grants/stream-grant.js'
 import type { Role } from '../../../src/auth/principal.js'
 import type { Database } from '../../../src/database/pool.js'
 import type { Item, Revision } from '../../../src/items/item.js'
 import { Items } from '../../../src/items/items.js'
 import type { StreamId } from '../../../src/log/event.js'
 import { formatEventId } from '../../../src/log/event-id.js'
+import { notFound } from '../../../src/problems/problem.js'
 import { createDatabase } from '../../harness/database.js'
 import { guardedApp } from '../../harness/guarded-app.js'
 import { bearer, token } from '../../harness/tokens.js'
@@ -63,6 +65,10 @@ export async function startItems(t: Test): Promise<ItemsService> {
   })
   const app = await guardedApp(t)
   app.decorate('items', items)
+  // Grants have tests of their own: test/integration/auth/grants/.
+  const all = async () =>
+    grantOn(undefined, { action: 'subscribe', names: [], types: [], refusal: () => notFound('stream') })
+  app.decorate('grants', { of: () => undefined, toRead: all, toPublish: all })
   await app.register(routes)
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
 

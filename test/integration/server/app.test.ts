@@ -90,6 +90,7 @@ t.test('the description of the API names every route and its role', async t => {
     'get /ready public',
     'get /runner-jobs/{id}/events/stream viewer',
     'patch /api/items/{part_number} editor',
+    'patch /api/keys/{id} admin',
     'patch /api/streams/{name} admin',
     'patch /api/workspace admin',
     'patch /projects/{id} admin',

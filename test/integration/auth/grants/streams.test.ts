@@ -12,7 +12,9 @@ t.test('a caller reads the granted streams, and of them the granted types', asyn
   const granted = { headers: limited({ subscribe: ['orders/*'], types: ['a.*'] }) }
   const page = async (stream: string) => {
     const url = `${gateway.url}/api/events?limit=10&stream=${stream}`
-    const response = await fetch(url, { headers: { ...granted.headers, accept: 'application/json' } })
+    const response = await fetch(url, {
+      headers: { ...granted.headers, accept: 'application/json', 'x-request-id': 'r' },
+    })
     return { status: response.status, body: await response.json() }
   }
 

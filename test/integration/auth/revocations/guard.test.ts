@@ -213,6 +213,6 @@ function made(id: string) {
 }
 
 function principal(credential: Principal['credential']): Principal {
-  const eve = { id: 'eve', workspace: 'acme', role: 'viewer', issuedAt: 1_000 } as const
+  const eve = { id: 'eve', workspace: 'acme', role: 'viewer', issuedAt: 1_000, grants: undefined } as const
   return { ...eve, expiresAt: Number.POSITIVE_INFINITY, credential }
 }

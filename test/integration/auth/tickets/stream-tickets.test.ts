@@ -15,6 +15,7 @@ const ada: Principal = {
   role: 'editor',
   issuedAt: 1_700_000_000_000,
   expiresAt: Date.now() + 3_600_000,
+  grants: undefined,
   credential: { kind: 'token', id: 'jti-1' },
 }
 

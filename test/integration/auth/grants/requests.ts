@@ -1,0 +1,262 @@
+/**
+ * For every route a request that succeeds for a caller whose role suffices, on things that exist for this request alone: the
+ * streams that it needs, so that only the caller's grants decide. A new route needs an entry here.
+ */
+import { randomUUID } from 'node:crypto'
+import { type Gateway, publish } from '../../../harness/gateway.js'
+import { bearer, token } from '../../../harness/tokens.js'
+
+export interface Asked {
+  readonly path: string
+  readonly body?: object
+  readonly headers?: Readonly<Record<string, string>>
+  /** The stream that the request needs, and a prefix of its name or of its other name. */
+  readonly exact: string
+  readonly prefix: string
+  /** A path of the same form whose object does not exist, for a route that reads. */
+  readonly unknown?: string
+}
+
+export type Role = 'viewer' | 'editor' | 'admin' | 'runner'
+
+/** The caller of all requests; the preparations are made without grants. */
+export function caller(role: Role, grants?: object) {
+  return bearer(token({ sub: 'ada', role, ...(grants && { sluice: grants }) }))
+}
+
+const ROOM = { exact: 'rooms/1', prefix: 'rooms/*' }
+const FEED = { exact: 'feed', prefix: 'fee*' }
+const PROJECT = 'website/2 *'
+const PROJECT_PREFIX = 'project/website%2F2 %2A/*'
+const NONE = '00000000-0000-4000-8000-000000000000'
+
+export class Requests {
+  readonly #gateway: Gateway
+
+  constructor(gateway: Gateway) {
+    this.#gateway = gateway
+  }
+
+  /** By `METHOD url` of the route. Routes that are missing here show and write nothing that belongs to a workspace. */
+  readonly all: Readonly<Record<string, () => Promise<Asked>>> = {
+    'GET /api/events': async () => {
+      await this.#room()
+      return { ...ROOM, path: '/api/events?stream=rooms/1', unknown: '/api/events?stream=rooms/9' }
+    },
+    'GET /api/events/:id': async () => {
+      const [id = ''] = await this.#room()
+      const path = `/api/events/${id}?stream=rooms/`
+      return { ...ROOM, path: `${path}1`, unknown: `${path}9` }
+    },
+    'GET /api/latest': async () => {
+      await this.#room()
+      const path = '/api/latest?key=data.mark&stream=rooms/'
+      return { ...ROOM, path: `${path}1`, unknown: `${path}9` }
+    },
+    'POST /api/events': async () => ({ ...ROOM, path: '/api/events?stream=rooms/1', body: this.#event }),
+    'GET /api/items': async () => ({ ...FEED, path: `/api/items?search=${await this.#item()}` }),
+    'POST /api/items': async () => ({ ...FEED, path: '/api/items', body: newItem(name()) }),
+    'GET /api/items/:part_number': () => this.#onItem(''),
+    'PATCH /api/items/:part_number': () => this.#onItem('', { description: 'Changed' }),
+    'DELETE /api/items/:part_number': () => this.#onItem(''),
+    'GET /api/items/:part_number/revisions': () => this.#onItem('/revisions'),
+    'POST /api/items/:part_number/revisions': () => this.#onItem('/revisions', { comment: 'Next' }),
+    'POST /api/jobs': async () => ofJob(name(), id => ({ path: '/api/jobs', body: { ...BUILD, id } })),
+    'GET /api/jobs': async () => {
+      const kind = name()
+      return ofJob(await this.#job({ kind }), () => ({ path: `/api/jobs?kind=${kind}` }))
+    },
+    'GET /api/jobs/:id': () => this.#onJob(id => `/api/jobs/${id}`),
+    'GET /api/jobs/:id/events': () => this.#onEnded(id => `/api/jobs/${id}/events`),
+    'POST /api/jobs/:id/events': () => this.#onJob(id => `/api/jobs/${id}/events`, this.#event),
+    'POST /api/jobs/:id/complete': () => this.#onJob(id => `/api/jobs/${id}/complete`, {}),
+    'POST /api/jobs/:id/fail': () => this.#onJob(id => `/api/jobs/${id}/fail`, {}),
+    'POST /api/jobs/:id/abort': () => this.#onJob(id => `/api/jobs/${id}/abort`, {}),
+    'POST /api/jobs/:id/cancel': () => this.#onJob(id => `/api/jobs/${id}/cancel`),
+    'POST /api/jobs/claim': async () => {
+      const kind = name()
+      const body = { runner: 'r', kinds: [kind] }
+      return ofJob(await this.#job({ kind, started: false }), () => ({ path: '/api/jobs/claim', body }))
+    },
+    'POST /api/jobs/:id/heartbeat': () => this.#onClaimed('heartbeat', { attempt: 1 }),
+    'POST /api/jobs/:id/release': () => this.#onClaimed('release'),
+    'GET /runner-jobs/:id/events/stream': () => this.#onEnded(id => `/runner-jobs/${id}/events/stream`),
+    'GET /api/v1/runs/:runId': () => this.#onJob(id => `/api/v1/runs/${id}`),
+    'GET /api/v1/runs/:runId/events': () => this.#onEnded(id => `/api/v1/runs/${id}/events`),
+    'POST /api/executions': async () =>
+      ofExecution(name(), executionId => ({ path: '/api/executions', body: { executionId } })),
+    'GET /api/executions/:executionId': () => this.#onExecution(''),
+    'POST /api/executions/:executionId/events': () => this.#onExecution('/events', this.#event),
+    'POST /api/executions/:executionId/cancel': () => this.#onExecution('/cancel'),
+    'GET /api/executions/:executionId/events': async () => {
+      const id = await this.#execution()
+      await this.#make(`/api/executions/${id}/cancel`)
+      const path = (one: string) => ({ path: `/api/executions/${one}/events` })
+      return { ...ofExecution(id, path), unknown: path(NONE).path }
+    },
+    'POST /projects/:id/shell': async () =>
+      ofJob(name(), id => ({
+        path: `/projects/${encodeURIComponent(PROJECT)}/shell`,
+        body: { command: 'true', id },
+      })),
+    'GET /projects/:id/events': async () => {
+      const path = `/projects/${encodeURIComponent(PROJECT)}`
+      const id = name()
+      await this.#make(`${path}/shell`, { command: 'true', id })
+      await this.#make(`/api/jobs/${id}/abort`)
+      const events = (one: string) => ({ path: `${path}/events?stream_id=${one}` })
+      return { ...ofJob(id, events), unknown: events(NONE).path }
+    },
+    'GET /projects': async () => ({ ...(await this.#project()), path: '/projects' }),
+    'POST /projects': async () => {
+      const id = name()
+      return { ...ofProject(id), path: '/projects', body: { id } }
+    },
+    'GET /projects/:id': async () => ({ ...(await this.#project()), unknown: '/projects/nothing' }),
+    'PATCH /projects/:id': async () => ({ ...(await this.#project()), body: { members: [] } }),
+    'DELETE /projects/:id': () => this.#project(),
+    'POST /api/keys': async () => ({ ...ROOM, path: '/api/keys', body: NEW_KEY }),
+    'GET /api/keys': async () => {
+      await this.#key()
+      return { ...ROOM, path: '/api/keys' }
+    },
+    'PATCH /api/keys/:id': async () => ({
+      ...ROOM,
+      path: `/api/keys/${await this.#key()}`,
+      body: { grants: null },
+      unknown: `/api/keys/${'a'.repeat(12)}`,
+    }),
+    'DELETE /api/keys/:id': async () => ({ ...ROOM, path: `/api/keys/${await this.#key()}` }),
+    'POST /api/keys/:id/rotate': async () => ({ ...ROOM, path: `/api/keys/${await this.#key()}/rotate` }),
+    'POST /api/revocations': async () => ({ ...ROOM, path: '/api/revocations', body: { subject: name() } }),
+    'GET /api/revocations': async () => ({ ...ROOM, path: '/api/revocations' }),
+    'DELETE /api/revocations/:id': async () => {
+      const made = await this.#make('/api/revocations', { subject: name() }, 'admin')
+      return { ...ROOM, path: `/api/revocations/${made.id}` }
+    },
+    'GET /api/streams': async () => ({ ...ROOM, path: '/api/streams' }),
+    'GET /api/streams/:name': () => this.#stream(''),
+    'PATCH /api/streams/:name': async () => ({ ...(await this.#stream('')), body: { max_events: 9 } }),
+    'POST /api/streams/:name/close': () => this.#stream('/close'),
+    'DELETE /api/streams/:name': () => this.#stream(''),
+    'GET /api/workspace': async () => ({ ...ROOM, path: '/api/workspace' }),
+    'PATCH /api/workspace': async () => ({ ...ROOM, path: '/api/workspace', body: { max_events: 9 } }),
+    'GET /api/audit': async () => ({ ...ROOM, path: '/api/audit' }),
+    'GET /api/server/state': async () => ({ ...ROOM, path: '/api/server/state' }),
+    'PUT /api/server/state': async () => ({ ...ROOM, path: '/api/server/state', body: { mode: 'normal' } }),
+    'POST /api/stream-tickets': async () => ({
+      ...ROOM,
+      path: '/api/stream-tickets',
+      body: { path: '/api/events?stream=rooms/1' },
+    }),
+    'POST /api/streams/:connection/token': async () => ({
+      ...ROOM,
+      path: `/api/streams/${randomUUID()}/token`,
+    }),
+  }
+
+  readonly #event = { type: 'note.made', data: { mark: true } }
+
+  #room(): Promise<string[]> {
+    return publish(this.#gateway, this.#event, { stream: 'rooms/1' })
+  }
+
+  async #stream(rest: string): Promise<Asked> {
+    const stream = name()
+    await publish(this.#gateway, this.#event, { stream })
+    return { exact: stream, prefix: `${stream}*`, path: `/api/streams/${stream}${rest}` }
+  }
+
+  async #item(): Promise<string> {
+    const item = newItem(name())
+    await this.#make('/api/items', item)
+    return item.part_number
+  }
+
+  async #onItem(rest: string, body?: object): Promise<Asked> {
+    const path = (item: string) => `/api/items/${item}${rest}`
+    return { ...FEED, path: path(await this.#item()), unknown: path('NONE'), ...(body && { body }) }
+  }
+
+  async #job({ kind = 'build', started = true } = {}): Promise<string> {
+    return String((await this.#make('/api/jobs', { ...BUILD, kind, started })).id)
+  }
+
+  async #onJob(path: (id: string) => string, body?: object): Promise<Asked> {
+    const id = await this.#job()
+    return ofJob(id, one => ({ path: path(one), unknown: path(NONE), ...(body && { body }) }))
+  }
+
+  async #onEnded(path: (id: string) => string): Promise<Asked> {
+    const id = await this.#job()
+    await this.#make(`/api/jobs/${id}/events`, this.#event)
+    await this.#make(`/api/jobs/${id}/complete`)
+    return ofJob(id, one => ({ path: path(one), unknown: path(NONE) }))
+  }
+
+  async #onClaimed(action: string, body?: object): Promise<Asked> {
+    const kind = name()
+    const id = await this.#job({ kind, started: false })
+    await this.#make('/api/jobs/claim', { runner: 'r', kinds: [kind] }, 'runner')
+    const headers = { 'x-job-attempt': '1' }
+    return ofJob(id, () => ({ path: `/api/jobs/${id}/${action}`, headers, ...(body && { body }) }))
+  }
+
+  async #execution(): Promise<string> {
+    return String((await this.#make('/api/executions', {})).executionId)
+  }
+
+  async #onExecution(rest: string, body?: object): Promise<Asked> {
+    const path = (id: string) => `/api/executions/${id}${rest}`
+    const id = await this.#execution()
+    return ofExecution(id, one => ({ path: path(one), unknown: path(NONE), ...(body && { body }) }))
+  }
+
+  async #project(): Promise<Asked> {
+    const id = name()
+    await this.#make('/projects', { id }, 'admin')
+    return { ...ofProject(id), path: `/projects/${id}` }
+  }
+
+  async #key(): Promise<string> {
+    return String((await this.#make('/api/keys', NEW_KEY, 'admin')).id)
+  }
+
+  async #make(path: string, body?: object, role: Role = 'editor'): Promise<Record<string, unknown>> {
+    const response = await fetch(`${this.#gateway.url}${path}`, {
+      method: 'POST',
+      headers: { ...caller(role), ...(body && { 'content-type': 'application/json' }) },
+      ...(body && { body: JSON.stringify(body) }),
+    })
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`)
+    return Object(await response.json())
+  }
+}
+
+const BUILD = { kind: 'build', project: PROJECT }
+const NEW_KEY = { name: 'a key', role: 'viewer' }
+
+let names = 0
+/** A name that nothing has yet. */
+function name(): string {
+  names += 1
+  return `n${names}`
+}
+
+function newItem(part_number: string) {
+  return { part_number, description: 'Bracket', item_type: 'part' }
+}
+
+function ofJob(id: string, ask: (id: string) => Pick<Asked, 'path' | 'body' | 'headers' | 'unknown'>): Asked {
+  return { exact: `job:${id}`, prefix: PROJECT_PREFIX, ...ask(id) }
+}
+
+/** An execution has no project. */
+function ofExecution(id: string, ask: (id: string) => Pick<Asked, 'path' | 'body' | 'unknown'>): Asked {
+  return { exact: `job:${id}`, prefix: 'job:*', ...ask(id) }
+}
+
+/** One job of a project does not grant the project. */
+function ofProject(id: string): Pick<Asked, 'exact' | 'prefix'> {
+  return { exact: `project/${id}/7`, prefix: `project/${id}/*` }
+}
