@@ -32,6 +32,14 @@ comment on function sluice.is_job_id is
   'Whether a job may have this id: 1 to 128 of A-Z a-z 0-9 . _ : -, but neither . nor .., which a URL cannot '
   'name.';
 
+CREATE OR REPLACE FUNCTION sluice.is_key_path(path text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+RETURN ((path ~ '^data(\.[A-Za-z0-9_-]+)+$'::text) AND (octet_length(path) <= 256));
+comment on function sluice.is_key_path is
+  'Whether this is the path of a key: data and one or more names, such as data.id.';
+
 CREATE OR REPLACE FUNCTION sluice.is_stream(name text)
  RETURNS boolean
  LANGUAGE sql
@@ -74,11 +82,19 @@ comment on function sluice.lease_end is
   'Internal. When a lease that is taken now ends: after lease_ms, but at most 30 s after the job''s time limit, '
   'because a runner that keeps a job beyond its limit does not watch it.';
 
+CREATE OR REPLACE FUNCTION sluice.number_key(digits text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+RETURN CASE WHEN ((digits ~ '^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?$'::text) AND (octet_length(digits) <= 100)) THEN (trim_scale((digits)::numeric))::text ELSE digits END;
+comment on function sluice.number_key is
+  'Internal. One text for each number: of up to 100 characters by its value, else by its digits.';
+
 CREATE OR REPLACE FUNCTION sluice.reserved_types()
  RETURNS text[]
  LANGUAGE sql
  IMMUTABLE
-RETURN ARRAY['open'::text, 'error'::text, 'message'::text, 'heartbeat'::text, 'reset'::text, 'unavailable'::text, 'server.state'::text, 'auth-expired'::text, 'auth-renewed'::text, 'auth-revoked'::text, 'cursor'::text];
+RETURN ARRAY['open'::text, 'error'::text, 'message'::text, 'heartbeat'::text, 'reset'::text, 'unavailable'::text, 'server.state'::text, 'auth-expired'::text, 'auth-renewed'::text, 'auth-revoked'::text, 'cursor'::text, 'event.compacted'::text];
 comment on function sluice.reserved_types is
   'Types that no new event may have, because the wire or EventSource itself uses these names.';
 
@@ -147,6 +163,33 @@ CREATE INDEX audit_workspace_at_id_idx ON sluice.audit USING btree (workspace, a
 alter table sluice.audit enable row level security;
 alter table sluice.audit force row level security;
 
+create table sluice.compactions (
+  stream_id bigint not null,
+  key_path text not null,
+  compact_after interval not null,
+  indexed_to bigint not null default 0,
+  compacted_to bigint not null default 0,
+  checked_at timestamp with time zone not null default '-infinity'::timestamp with time zone,
+  constraint compactions_pkey PRIMARY KEY (stream_id),
+  constraint compactions_compact_after_check CHECK (((compact_after >= '00:00:00'::interval) AND (compact_after <= '10 years'::interval))),
+  constraint compactions_key_path_check CHECK (sluice.is_key_path(key_path))
+);
+comment on table sluice.compactions is
+  'The streams whose superseded events are compacted, and how far.';
+CREATE INDEX compactions_checked_at_idx ON sluice.compactions USING btree (checked_at);
+alter table sluice.compactions enable row level security;
+comment on column sluice.compactions.key_path is
+  'The path of the key in an event, such as data.id.';
+comment on column sluice.compactions.compact_after is
+  'The age from which a superseded event loses its data.';
+comment on column sluice.compactions.indexed_to is
+  'sluice.latest includes the events up to this position.';
+comment on column sluice.compactions.compacted_to is
+  'Up to this position every event was old enough and was checked; an event there that is superseded later loses '
+  'its data then.';
+comment on column sluice.compactions.checked_at is
+  'When the sweep last found nothing more to do.';
+
 create table sluice.deleted_streams (
   stream_id bigint not null,
   workspace text collate "C" not null,
@@ -166,6 +209,7 @@ create table sluice.events (
   type text not null,
   data json not null,
   actor text,
+  attributes json,
   constraint events_pkey PRIMARY KEY (stream_id, "position"),
   constraint events_actor_check CHECK ((octet_length(actor) <= 1024)),
   constraint events_data_check CHECK (((json_typeof(data) = 'object'::text) AND (octet_length((data)::text) <= 262144))),
@@ -176,6 +220,7 @@ comment on table sluice.events is
   'The events. Positions of a stream are dense (1, 2, 3, …) and in commit order. Written by functions only, never '
   'updated.';
 alter table sluice.events alter column data set storage external;
+alter table sluice.events alter column attributes set storage external;
 alter table sluice.events enable row level security;
 comment on column sluice.events.at is
   'Never earlier than the time of the previous event in the stream.';
@@ -185,6 +230,9 @@ comment on column sluice.events.data is
   'A JSON object of at most 256 KiB. The text is stored as it was published.';
 comment on column sluice.events.actor is
   'The publisher: the id of a principal, or any text that an application passes.';
+comment on column sluice.events.attributes is
+  'The attributes of a CloudEvent besides its type, as a JSON object of at most 16 KiB; null if the event was '
+  'published otherwise.';
 
 create table sluice.idempotency_keys (
   workspace text collate "C" not null,
@@ -306,6 +354,20 @@ comment on column sluice.jobs.name is
   'The id of the job in the API: the id that its creator chose, or else the text of its UUID.';
 comment on column sluice.jobs.queued_at is
   'When the job last entered its queue. Null for a job that left the queue before this column existed.';
+
+create table sluice.latest (
+  stream_id bigint not null,
+  key text collate "C" not null,
+  "position" bigint not null,
+  constraint latest_pkey PRIMARY KEY (stream_id, key),
+  constraint latest_stream_id_position_key UNIQUE (stream_id, "position")
+);
+comment on table sluice.latest is
+  'The position of the newest event of each key, for the streams in sluice.compactions. May include events that '
+  'retention has removed since.';
+alter table sluice.latest enable row level security;
+comment on column sluice.latest.key is
+  'The JSON text of the key, see sluice.key_of.';
 
 create table sluice.limits (
   name text not null,
@@ -587,6 +649,7 @@ alter table sluice.workspaces enable row level security;
 alter table sluice.workspaces force row level security;
 
 alter table sluice.api_keys add constraint api_keys_replaced_by_fkey FOREIGN KEY (replaced_by) REFERENCES sluice.api_keys(id);
+alter table sluice.compactions add constraint compactions_stream_id_fkey FOREIGN KEY (stream_id) REFERENCES sluice.streams(id) ON DELETE CASCADE;
 alter table sluice.item_revisions add constraint item_revisions_workspace_part_number_fkey FOREIGN KEY (workspace, part_number) REFERENCES sluice.items(workspace, part_number) ON DELETE CASCADE;
 alter table sluice.node_streams add constraint node_streams_node_id_fkey FOREIGN KEY (node_id) REFERENCES sluice.nodes(id) ON DELETE CASCADE;
 
@@ -844,6 +907,29 @@ CREATE OR REPLACE FUNCTION sluice.append_requests(workspaces text[], streams tex
  RETURNS TABLE(request integer, stream_id bigint, "position" bigint, event_id uuid, at timestamp with time zone, refused text, replayed boolean)
  LANGUAGE plpgsql
  SECURITY DEFINER
+ SET lock_timeout TO '2s'
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+begin
+  return query
+  select * from sluice.append_requests(
+    workspaces, streams, actors, keys, fingerprints, request_of, types, data, array_fill(null::text, array[cardinality(types)])
+  );
+end
+$function$;
+comment on function sluice.append_requests(text[],text[],text[],text[],text[],integer[],text[],text[]) is
+  'The same without attributes, for gateways of the version before.';
+
+CREATE OR REPLACE FUNCTION sluice.append_requests(workspaces text[], streams text[], actors text[], keys text[], fingerprints text[], request_of integer[], types text[], data text[], attributes text[])
+ RETURNS TABLE(request integer, stream_id bigint, "position" bigint, event_id uuid, at timestamp with time zone, refused text, replayed boolean)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
@@ -866,6 +952,13 @@ begin
   perform sluice.check_names(r.workspace, r.stream)
   from (select distinct u.workspace, u.stream from unnest(workspaces, streams) as u (workspace, stream)) r;
   perform sluice.check_type(e.type) from (select distinct u.type from unnest(types) as u (type)) e;
+  if exists (
+    select from unnest(attributes) as u (attributes)
+    where octet_length(u.attributes) > 16384 or json_typeof(u.attributes::json) <> 'object'
+  ) then
+    raise exception using
+      errcode = 'SL002', message = 'invalid event: its attributes are no JSON object, or longer than 16384 bytes';
+  end if;
 
   -- Claims the keys. This waits for another transaction that holds one, before any stream is locked. A key that exists is
   -- locked and not written (the WHERE is false), so it cannot expire meanwhile.
@@ -913,16 +1006,16 @@ begin
     ),
     placed as materialized (
       select
-        a.request, a.key, a.stream_id, t.at, gen_random_uuid() as event_id, e.type, e.data, a.actor,
+        a.request, a.key, a.stream_id, t.at, gen_random_uuid() as event_id, e.type, e.data, e.attributes, a.actor,
         t.position + row_number() over (partition by a.stream_id order by a.request, e.place) as position
-      from unnest(request_of, types, data) with ordinality as e (request, type, data, place)
+      from unnest(request_of, types, data, attributes) with ordinality as e (request, type, data, attributes, place)
       join asked a on a.request = e.request
       join sluice.tails(ids) t on t.stream_id = a.stream_id
       where a.owner = a.request and a.event_ids is null and a.refused is null
     ),
     stored as (
-      insert into sluice.events (stream_id, position, at, event_id, type, data, actor)
-      select p.stream_id, p.position, p.at, p.event_id, p.type, p.data::json, p.actor from placed p
+      insert into sluice.events (stream_id, position, at, event_id, type, data, actor, attributes)
+      select p.stream_id, p.position, p.at, p.event_id, p.type, p.data::json, p.actor, p.attributes::json from placed p
       order by p.stream_id, p.position
     ),
     remembered as (
@@ -958,11 +1051,11 @@ begin
   end;
 end
 $function$;
-comment on function sluice.append_requests is
+comment on function sluice.append_requests(text[],text[],text[],text[],text[],integer[],text[],text[],text[]) is
   'The group commit of the gateway, which has validated the requests. The first five arrays have one element per '
-  'request, the last three one per event; request_of is the place of the event''s request. Each request is stored '
-  'whole or refused (stream-closed, idempotency-key-reused, too-many-stored-streams), and the others are stored '
-  'all the same. Sends no NOTIFY.';
+  'request, the last four one per event; request_of is the place of the event''s request, and attributes are null '
+  'except for CloudEvents. Each request is stored whole or refused (stream-closed, idempotency-key-reused, '
+  'too-many-stored-streams), and the others are stored all the same. Sends no NOTIFY.';
 
 CREATE OR REPLACE FUNCTION sluice.beat(node uuid, name text, version text, mode text, uptime_ms bigint, lag_ms integer, clients integer, clients_by_kind json, anew boolean, stream_ids bigint[], stream_clients integer[])
  RETURNS TABLE(known boolean, other_nodes integer, other_clients json, listeners integer)
@@ -1538,6 +1631,148 @@ CREATE OR REPLACE FUNCTION sluice.command_outcome(job sluice.jobs)
 RETURN json_strip_nulls(json_build_object('job', (job).name, 'project', (job).project, 'status', (job).status, 'attempt', (job).attempt, 'exit_code', CASE WHEN ((json_typeof(((job).result -> 'exit_code'::text)) = 'number'::text) AND (octet_length(((job).result ->> 'exit_code'::text)) <= 16)) THEN ((job).result -> 'exit_code'::text) ELSE NULL::json END, 'signal', CASE WHEN (json_typeof(((job).result -> 'signal'::text)) = 'string'::text) THEN "left"(((job).result ->> 'signal'::text), 32) ELSE NULL::text END, 'reason', CASE WHEN (json_typeof(((job).result -> 'reason'::text)) = 'string'::text) THEN "left"(((job).result ->> 'reason'::text), 32) ELSE NULL::text END, 'timed_out', CASE WHEN (json_typeof(((job).result -> 'timed_out'::text)) = 'boolean'::text) THEN ((job).result -> 'timed_out'::text) ELSE NULL::json END));
 comment on function sluice.command_outcome is
   'Internal. How a command ended, for the audit log: no text of the command or of its output.';
+
+CREATE OR REPLACE FUNCTION sluice.compact_due(at_most integer, OUT compacted bigint, OUT more boolean)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  due timestamptz := clock_timestamp() - interval '5 minutes';
+  most_streams constant int := 200;
+  seen int := 0;
+  stream record;
+  step record;
+begin
+  compacted := 0;
+  more := false;
+  if not pg_try_advisory_xact_lock(hashtextextended('sluice.compact', 0)) then
+    return;
+  end if;
+  for stream in
+    select c.stream_id from sluice.compactions c where c.checked_at < due
+    order by c.checked_at limit most_streams
+    for no key update skip locked
+  loop
+    seen := seen + 1;
+    perform from sluice.streams s where s.id = stream.stream_id for key share skip locked;
+    -- Retention has the stream now, or the stream is being deleted: the next sweep looks again.
+    continue when not found;
+    select s.* into step from sluice.compact_locked(stream.stream_id, at_most) s;
+    compacted := compacted + step.compacted;
+    if step.more then
+      more := true;
+      return;
+    end if;
+    update sluice.compactions c set checked_at = clock_timestamp() where c.stream_id = stream.stream_id;
+  end loop;
+  more := seen = most_streams;
+end
+$function$;
+comment on function sluice.compact_due is
+  'Compacts superseded events of the streams that have a compact_key: about at_most events of one stream in one '
+  'call. compacted: how many events have lost their data. more: whether to call it again at once.';
+
+CREATE OR REPLACE FUNCTION sluice.compact_events(stream_id bigint, positions bigint[])
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+declare
+  compacted bigint;
+begin
+  update sluice.events e set type = 'event.compacted', data = '{}'
+  where e.stream_id = compact_events.stream_id and e.position = any (array(
+    select o.position from sluice.events o
+    where o.stream_id = compact_events.stream_id and o.position = any (positions) and o.type <> 'event.compacted'
+    for no key update skip locked
+  ));
+  get diagnostics compacted = row_count;
+  return compacted;
+end
+$function$;
+comment on function sluice.compact_events is
+  'Internal. Removes the type and the data of superseded events, except of those that another transaction is '
+  'changing.';
+
+CREATE OR REPLACE FUNCTION sluice.compact_locked(stream_id bigint, at_most integer, OUT compacted bigint, OUT more boolean)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  state record;
+  base bigint;
+  start bigint;
+  cutoff timestamptz;
+  indexed record;
+  last bigint;
+  superseded bigint[];
+  removed bigint;
+begin
+  select i.compacted, i.more into indexed from sluice.index_locked(compact_locked.stream_id, at_most) i;
+  select c.* into state from sluice.compactions c where c.stream_id = compact_locked.stream_id;
+  select s.base_position into base from sluice.streams s where s.id = compact_locked.stream_id;
+  start := greatest(state.compacted_to, base);
+  cutoff := clock_timestamp() - state.compact_after;
+
+  -- An event that has a key and is not the newest of it.
+  with batch as materialized (
+    select e.position, e.at, e.type, e.data
+    from sluice.events e
+    where e.stream_id = compact_locked.stream_id and e.position > start and e.position <= state.indexed_to
+    order by e.position limit at_most
+  ), old as materialized (
+    -- Times never run backwards against positions, so this is the beginning of the batch.
+    select b.* from batch b where b.at < cutoff
+  )
+  select (select max(o.position) from old o), (select count(*) from old o) >= at_most,
+    array(
+      select o.position from old o
+      where o.type <> 'event.compacted' and sluice.key_of(o.data, state.key_path) is not null
+        and (select l.key from sluice.latest l where l.stream_id = compact_locked.stream_id and l.position = o.position) is null
+    )
+  into last, more, superseded;
+  if last is not null then
+    compacted := sluice.compact_events(compact_locked.stream_id, superseded);
+    update sluice.compactions c set compacted_to = last where c.stream_id = compact_locked.stream_id;
+  end if;
+
+  -- Retention has removed the newest events of these keys.
+  delete from sluice.latest l
+  where l.stream_id = compact_locked.stream_id and l.position = any (array(
+    select o.position from sluice.latest o
+    where o.stream_id = compact_locked.stream_id and o.position <= base order by o.position limit at_most
+  ));
+  get diagnostics removed = row_count;
+  compacted := coalesce(compacted, 0) + indexed.compacted;
+  more := more or indexed.more or removed >= at_most;
+end
+$function$;
+comment on function sluice.compact_locked is
+  'Internal. Indexes and compacts at most at_most events of a stream. The transaction must have locked its row in '
+  'compactions.';
 
 CREATE OR REPLACE FUNCTION sluice.configure_stream(workspace text, stream text, options json)
  RETURNS jsonb
@@ -2330,6 +2565,19 @@ $function$;
 comment on function sluice.finish_job(text,uuid,integer,text,json,text,text) is
   'Deprecated. As the function that takes a name.';
 
+CREATE OR REPLACE FUNCTION sluice.forget_attributes()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  new.attributes := null;
+  return new;
+end
+$function$;
+comment on function sluice.forget_attributes is
+  'Internal. An event that loses its data loses its attributes too: a subject may say as much as the data.';
+
 CREATE OR REPLACE FUNCTION sluice.forget_audit(before timestamp with time zone)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -2356,6 +2604,26 @@ $function$;
 comment on function sluice.forget_audit is
   'Removes the entries from before that time, in all workspaces, and returns how many they were. The gateway '
   'never calls it.';
+
+CREATE OR REPLACE FUNCTION sluice.forget_compaction()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+begin
+  delete from sluice.latest l where l.stream_id = old.stream_id;
+  return null;
+end
+$function$;
+comment on function sluice.forget_compaction is
+  'Internal. Removes the index of a stream together with its row in compactions.';
 
 CREATE OR REPLACE FUNCTION sluice.forget_jobs(keep interval, at_most integer)
  RETURNS bigint
@@ -2448,6 +2716,29 @@ $function$;
 comment on function sluice.forget_keys is
   'Removes at most at_most idempotency keys older than keep. Call it until it returns 0.';
 
+CREATE OR REPLACE FUNCTION sluice.forget_latest()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+begin
+  perform from sluice.compactions c where c.stream_id = new.stream_id for share;
+  if found then
+    delete from sluice.latest l where l.stream_id = new.stream_id and l.position = new.position;
+  end if;
+  return null;
+end
+$function$;
+comment on function sluice.forget_latest is
+  'Internal. Removes an event from the index of the newest events when its data is replaced.';
+
 CREATE OR REPLACE FUNCTION sluice.guard(target regclass, is_own text DEFAULT 'workspace = (select current_setting(''sluice.workspace'', true))'::text)
  RETURNS void
  LANGUAGE plpgsql
@@ -2519,6 +2810,99 @@ $function$;
 comment on function sluice.heartbeat_job(text,uuid,integer,integer,text) is
   'Deprecated. As the function that takes a name.';
 
+CREATE OR REPLACE FUNCTION sluice.index_latest(stream_id bigint, at_most integer)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+begin
+  perform from sluice.compactions c where c.stream_id = index_latest.stream_id for no key update skip locked;
+  if not found then
+    return false;
+  end if;
+  perform from sluice.streams s where s.id = index_latest.stream_id for key share skip locked;
+  if not found then
+    return false;
+  end if;
+  perform sluice.index_locked(index_latest.stream_id, at_most);
+  return true;
+end
+$function$;
+comment on function sluice.index_latest is
+  'Moves the index of the newest events of a stream on by at most at_most events. False if another transaction '
+  'does that now, or the stream has no such index.';
+
+CREATE OR REPLACE FUNCTION sluice.index_locked(stream_id bigint, at_most integer, OUT compacted bigint, OUT more boolean)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  state record;
+  start bigint;
+  keys text[];
+  positions bigint[];
+  last bigint;
+  superseded bigint[];
+begin
+  compacted := 0;
+  select c.key_path, c.indexed_to, c.compacted_to, s.base_position into state
+  from sluice.compactions c
+  join lateral (select s.base_position from sluice.streams s where s.id = c.stream_id limit 1) s on true
+  where c.stream_id = index_locked.stream_id;
+  start := greatest(state.indexed_to, state.base_position);
+
+  -- One statement, so one snapshot: what it sees of the stream has no gap.
+  with batch as materialized (
+    select e.position, sluice.key_of(e.data, state.key_path) as key
+    from sluice.events e
+    where e.stream_id = index_locked.stream_id and e.position > start
+    order by e.position limit at_most
+  ), newest as (
+    select b.key, max(b.position) as position from batch b where b.key is not null group by b.key
+  )
+  select (select max(b.position) from batch b), (select count(*) from batch b) >= at_most,
+    array_agg(n.key), array_agg(n.position)
+  into last, more, keys, positions
+  from newest n;
+  if last is null then
+    return;
+  end if;
+
+  -- The sweep has passed these already, while they were the newest of their key.
+  superseded := array(
+    select l.position from unnest(keys) as k (key)
+    cross join lateral (
+      select l.position from sluice.latest l where l.stream_id = index_locked.stream_id and l.key = k.key limit 1
+    ) l
+    where l.position <= state.compacted_to
+  );
+  insert into sluice.latest as l (stream_id, key, position)
+  select index_locked.stream_id, k.key, k.position from unnest(keys, positions) as k (key, position)
+  on conflict (stream_id, key) do update set position = excluded.position;
+  compacted := sluice.compact_events(index_locked.stream_id, superseded);
+  update sluice.compactions c set indexed_to = last where c.stream_id = index_locked.stream_id;
+end
+$function$;
+comment on function sluice.index_locked is
+  'Internal. Moves the index of a stream on by at most at_most events. The transaction must have locked its row '
+  'in compactions.';
+
 CREATE OR REPLACE FUNCTION sluice.keep_audit()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -2575,6 +2959,148 @@ comment on function sluice.kept_by_options is
   'Internal. Which events of a stream retention removes: those before cutoff, which is the given one unless '
   'options say otherwise, and those up to the position up_to. own: whether options decide. due: whether retention '
   'has anything to do.';
+
+CREATE OR REPLACE FUNCTION sluice.key_of(data json, path text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET standard_conforming_strings TO 'on'
+AS $function$
+declare
+  value json;
+  key text;
+begin
+  begin
+    value := sluice.value_at(data, path);
+    key := case json_typeof(value)
+      when 'string' then to_json(value #>> '{}')::text
+      when 'number' then sluice.number_key(value::text)
+      when 'boolean' then value::text
+    end;
+  exception
+    -- Postgres reads no JSON that has the escape of NUL or of half a surrogate pair, wherever it is.
+    when untranslatable_character or invalid_text_representation then
+      value := sluice.value_at(
+        regexp_replace(replace(data::text, '\\', '\u005c'), '\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})', '\\uffff', 'g')::json, path);
+      key := case json_typeof(value)
+        when 'string' then to_json(value #>> '{}')::text
+        when 'number' then sluice.number_key(value::text)
+        when 'boolean' then value::text
+      end;
+      if strpos(key, U&'\FFFF') > 0 then
+        return null;
+      end if;
+  end;
+  return case when octet_length(key) <= 1024 then key end;
+end
+$function$;
+comment on function sluice.key_of is
+  'The key of an event with this data: the JSON text of the string, number or boolean at the path. Strings are '
+  'compared by their characters, numbers by their value. Null, for no key: null, an object, an array, nothing, '
+  'and a text of more than 1,024 bytes.';
+
+CREATE OR REPLACE FUNCTION sluice.latest_page(stream_id bigint, key_path text, after bigint, up_to bigint, up_to_id uuid, most_behind integer, most_unindexed integer, at_most integer, max_bytes bigint)
+ RETURNS TABLE(outcome text, anchor uuid, more boolean, "position" bigint, event_id uuid, at timestamp with time zone, type text, data text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  base record;
+  indexed bigint;
+  is_indexed boolean;
+  beyond record;
+  tail_keys text[];
+  tail_positions bigint[];
+begin
+  select s.base_position, s.base_event_id into base from sluice.streams s where s.id = latest_page.stream_id;
+  anchor := (select e.event_id from sluice.events e where e.stream_id = latest_page.stream_id and e.position = after);
+  if anchor is null and base.base_position = after then
+    anchor := base.base_event_id;
+  end if;
+  outcome := 'lost';
+  if up_to_id is distinct from coalesce(
+    (select e.event_id from sluice.events e where e.stream_id = latest_page.stream_id and e.position = up_to),
+    case when base.base_position = up_to then base.base_event_id end
+  ) then
+    return next;
+    return;
+  end if;
+
+  select c.indexed_to into indexed from sluice.compactions c
+  where c.stream_id = latest_page.stream_id and c.key_path = latest_page.key_path;
+  is_indexed := found;
+  indexed := greatest(indexed, base.base_position);
+  outcome := case when is_indexed then 'behind' else 'unindexed' end;
+  if up_to - indexed > (case when is_indexed then most_behind else most_unindexed end) then
+    return next;
+    return;
+  end if;
+  if not is_indexed then
+    -- The sizes are known without reading the data.
+    select sum(pg_column_size(e.data)) as bytes into beyond
+    from sluice.events e where e.stream_id = latest_page.stream_id and e.position > indexed and e.position <= up_to;
+    if beyond.bytes > 16 * max_bytes then
+      return next;
+      return;
+    end if;
+  end if;
+
+  -- The newest events of the keys beyond the index.
+  select array_agg(t.key), array_agg(t.position) into tail_keys, tail_positions
+  from (
+    select k.key, max(k.position) as position
+    from (
+      select sluice.key_of(e.data, latest_page.key_path) as key, e.position
+      from sluice.events e
+      where e.stream_id = latest_page.stream_id and e.position > indexed and e.position <= up_to
+    ) k
+    where k.key is not null
+    group by k.key
+  ) t;
+  return query
+  with tail as materialized (
+    select t.key, t.position from unnest(tail_keys, tail_positions) as t (key, position)
+  ), found as materialized (
+    select l.position from sluice.latest l
+    where is_indexed and l.stream_id = latest_page.stream_id and l.position > after and l.position <= up_to
+      and not exists (select from tail t where t.key = l.key)
+    order by l.position limit at_most + 1
+  ), chosen as materialized (
+    select c.position from (select f.position from found f union all select t.position from tail t where t.position > after) c
+    order by c.position limit at_most + 1
+  ), sized as (
+    select e.*, row_number() over so_far as place, count(*) over () as available,
+      sum(pg_column_size(e.data)) over so_far as bytes
+    from chosen c
+    cross join lateral (
+      select e.* from sluice.events e where e.stream_id = latest_page.stream_id and e.position = c.position limit 1
+    ) e
+    window so_far as (order by c.position rows unbounded preceding)
+  ), page as (
+    select z.*, z.available > count(*) over () as is_cut from sized z
+    where z.place <= at_most and (z.bytes <= max_bytes or z.place = 1)
+  )
+  select 'page', latest_page.anchor, coalesce(p.is_cut, false), p.position, p.event_id, p.at, p.type, p.data::text
+  from (values (1)) as one
+  left join page p on true
+  order by p.position;
+end
+$function$;
+comment on function sluice.latest_page is
+  'The newest event of each key among the positions up to up_to, which is the event up_to_id, in the order of '
+  'their positions, after a position. An event that was superseded beyond up_to may be missing. One row at least, '
+  'with the outcome: page; lost (there is no such event at up_to); behind (the index lacks more than most_behind '
+  'events); unindexed (there is no index for this key, and more than most_unindexed events, or 16 times '
+  'max_bytes). anchor: the event at the position after. more: the page was cut.';
 
 CREATE OR REPLACE FUNCTION sluice.lock_administered(workspace text, stream text, may_be_feed boolean DEFAULT false)
  RETURNS sluice.streams
@@ -3745,6 +4271,41 @@ comment on function sluice.row_data is
   'member old, which is null where both together are too large for an event. Raises SL002 for a row that fits '
   'into no event.';
 
+CREATE OR REPLACE FUNCTION sluice.set_compaction(stream_id bigint, key_path text, compact_after interval)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+#variable_conflict use_column
+declare
+  known record;
+begin
+  if key_path is null then
+    delete from sluice.compactions c where c.stream_id = set_compaction.stream_id;
+    return;
+  end if;
+  select c.* into known from sluice.compactions c where c.stream_id = set_compaction.stream_id for update;
+  if found and known.key_path = set_compaction.key_path then
+    update sluice.compactions c set compact_after = set_compaction.compact_after, checked_at = '-infinity'
+    where c.stream_id = set_compaction.stream_id;
+    return;
+  end if;
+  -- Another key needs another index.
+  delete from sluice.compactions c where c.stream_id = set_compaction.stream_id;
+  insert into sluice.compactions (stream_id, key_path, compact_after)
+  values (set_compaction.stream_id, set_compaction.key_path, set_compaction.compact_after);
+end
+$function$;
+comment on function sluice.set_compaction is
+  'Internal. Compacts a stream by this key from now on; null ends it. What is compacted stays compacted.';
+
 CREATE OR REPLACE FUNCTION sluice.stream_room(workspace text)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -3852,6 +4413,26 @@ end
 $function$;
 comment on function sluice.use_streams is
   'Notes, at most once a day for each, that clients follow these streams, so retention keeps them.';
+
+CREATE OR REPLACE FUNCTION sluice.value_at(data json, path text)
+ RETURNS json
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  value json := data;
+  name text;
+begin
+  -- One name at a time: of several members with the same name the last one counts, as in every JSON parser. #> may mix them.
+  foreach name in array (string_to_array(path, '.'))[2:] loop
+    value := value -> name;
+  end loop;
+  return value;
+end
+$function$;
+comment on function sluice.value_at is
+  'Internal. The value at a path such as data.a.b; null if there is none.';
 
 CREATE OR REPLACE FUNCTION sluice.visible_job(workspace text, id text, member text)
  RETURNS text
@@ -4205,6 +4786,13 @@ comment on function sluice.why_unpublished is
 
 CREATE TRIGGER keep_audit BEFORE DELETE OR UPDATE OR TRUNCATE ON sluice.audit FOR EACH STATEMENT EXECUTE FUNCTION sluice.keep_audit();
 
+CREATE TRIGGER forget_compaction AFTER DELETE ON sluice.compactions FOR EACH ROW EXECUTE FUNCTION sluice.forget_compaction();
+
+CREATE TRIGGER forget_attributes BEFORE UPDATE OF data ON sluice.events FOR EACH ROW EXECUTE FUNCTION sluice.forget_attributes();
+alter table sluice.events enable always trigger forget_attributes;
+
+CREATE TRIGGER forget_latest AFTER UPDATE ON sluice.events FOR EACH ROW WHEN ((((new.data)::text <> (old.data)::text) AND (new.type <> 'event.compacted'::text))) EXECUTE FUNCTION sluice.forget_latest();
+
 CREATE TRIGGER note_queued BEFORE UPDATE OF status ON sluice.jobs FOR EACH ROW WHEN (((new.status = 'queued'::text) AND (old.status <> 'queued'::text))) EXECUTE FUNCTION sluice.note_queued();
 
 CREATE CONSTRAINT TRIGGER append_at_commit AFTER INSERT ON sluice.pending DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.leads) EXECUTE FUNCTION sluice.append_pending();
@@ -4221,6 +4809,11 @@ create policy own_workspace on sluice.api_keys as permissive for all to public
 
 create policy own_workspace on sluice.audit as permissive for all to public
   using (( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting)));
+
+create policy own_workspace on sluice.compactions as permissive for all to public
+  using (( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (( SELECT s.id
+   FROM sluice.streams s
+  WHERE (s.id = compactions.stream_id)) IS NOT NULL));
 
 create policy own_workspace on sluice.deleted_streams as permissive for all to public
   using (( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting)));
@@ -4241,6 +4834,11 @@ create policy own_workspace on sluice.items as permissive for all to public
 
 create policy own_workspace on sluice.jobs as permissive for all to public
   using (( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting)));
+
+create policy own_workspace on sluice.latest as permissive for all to public
+  using (( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (( SELECT s.id
+   FROM sluice.streams s
+  WHERE (s.id = latest.stream_id)) IS NOT NULL));
 
 create policy own_workspace on sluice.pending as permissive for all to public
   using (( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting)));

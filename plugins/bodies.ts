@@ -14,6 +14,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Reads and parses a JSON body, for further media types: `addContentTypeParser(type, app.readJson)`. */
     readJson(request: FastifyRequest, payload: Readable): Promise<unknown>
+    /** Reads a body of any media type. */
+    readBytes(request: FastifyRequest, payload: Readable): Promise<Buffer>
   }
   interface FastifyRequest {
     /**
@@ -44,14 +46,18 @@ export default fp(
       }
     })
 
-    app.decorate('readJson', async (request, payload) => {
+    app.decorate('readBytes', (request, payload) => {
       const { headers, hold, routeOptions } = request
       const length = headers['content-length']
-      const bytes = await readBody(payload, {
+      return readBody(payload, {
         most: routeOptions.bodyLimit ?? 0,
         announced: length === undefined ? undefined : Number(length),
         hold: hold ?? (() => {}),
       })
+    })
+
+    app.decorate('readJson', async (request, payload) => {
+      const bytes = await app.readBytes(request, payload)
       const text = withoutByteOrderMark(textOf(bytes, 'The body'))
       return await new Promise((resolve, reject) => {
         app.parseJson(request, text, (error, value) => (error ? reject(error) : resolve(value)))

@@ -48,6 +48,7 @@ export default fp<CorsOptions>(
         'X-Request-Id',
         'X-Sluice-Head',
         'X-Sluice-Ignored',
+        'X-Sluice-Next',
       ],
       maxAge: PREFLIGHT_SECONDS,
       strictPreflight: false,

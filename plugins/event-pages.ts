@@ -9,8 +9,10 @@ import { cursorId } from '../src/hub/cursor.js'
 import { type EventPage, findEventPage } from '../src/hub/event-page.js'
 import type { Reset, StartAt } from '../src/hub/start.js'
 import { tooManyStreams } from '../src/limits/stream-slots.js'
+import { CLOUDEVENT_BATCH } from '../src/log/cloudevents.js'
 import type { EventFilter } from '../src/log/event-filter.js'
 import { notFound, Problem } from '../src/problems/problem.js'
+import { cloudEventDocument } from '../src/sse/cloudevents.js'
 import { eventDocument } from '../src/sse/ndjson.js'
 
 declare module 'fastify' {
@@ -25,7 +27,7 @@ export interface EventPageQuery {
   readonly limit: number
   readonly waitMs: number
   readonly filter: EventFilter | undefined
-  readonly form: 'application/json' | 'application/x-ndjson'
+  readonly form: 'application/json' | 'application/x-ndjson' | typeof CLOUDEVENT_BATCH
   /** The noun of a 404; default `stream`. */
   readonly what?: 'job' | undefined
 }
@@ -47,6 +49,7 @@ export default fp(
       'rate-limit',
       'stream-slots',
       'memory',
+      'cloudevents',
     ],
   },
 )
@@ -89,7 +92,17 @@ async function sendEventPageIn(
   if (result.outcome === 'not-found') throw notFound(what)
   if (result.outcome === 'reset') throw discontinuity(result.reset)
   const { page } = result
-  return reply.type(form).send(form === 'application/json' ? documentOf(page) : linesOf(page))
+  reply.type(form)
+  switch (form) {
+    case 'application/json':
+      return reply.send(documentOf(page))
+    case 'application/x-ndjson':
+      return reply.send(linesOf(page))
+    case CLOUDEVENT_BATCH:
+      // The format is an array of events, without room for the cursors.
+      reply.headers({ 'x-sluice-next': cursorId(page.next), 'x-sluice-head': cursorId(page.head) })
+      return reply.send(batchOf(page, app.cloudEventSource(workspace, request.stream)))
+  }
 }
 
 function discontinuity(reset: Reset): Problem {
@@ -101,6 +114,10 @@ function discontinuity(reset: Reset): Problem {
 function documentOf({ events, next, head }: EventPage): string {
   const documents = events.map(eventDocument).join(',')
   return `{"events":[${documents}],"next":"${cursorId(next)}","head":"${cursorId(head)}"}`
+}
+
+function batchOf({ events }: EventPage, source: string): string {
+  return `[${events.map(event => cloudEventDocument(event, source)).join(',')}]`
 }
 
 function linesOf({ events }: EventPage): string {

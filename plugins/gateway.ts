@@ -16,6 +16,7 @@ import jobEventRoutes from '../routes/job-events.js'
 import jobReportRoutes from '../routes/job-reports.js'
 import jobRoutes from '../routes/jobs.js'
 import keyRoutes from '../routes/keys.js'
+import latestRoutes from '../routes/latest.js'
 import projectRoutes from '../routes/projects.js'
 import revocationRoutes from '../routes/revocations.js'
 import serverStateRoutes from '../routes/server-state.js'
@@ -36,6 +37,7 @@ import bodies from './bodies.js'
 import bus from './bus.js'
 import caller from './caller.js'
 import changedEvents from './changed-events.js'
+import cloudevents from './cloudevents.js'
 import cluster from './cluster.js'
 import connections from './connections.js'
 import console from './console.js'
@@ -160,6 +162,7 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
       address: config.MAX_STREAMS_PER_ADDRESS,
     },
   })
+  await app.register(cloudevents, { base: config.CLOUDEVENTS_SOURCE })
   await app.register(follow)
   await app.register(eventPages)
 }
@@ -177,6 +180,7 @@ async function registerRoutes(app: FastifyInstance, settings: Settings): Promise
   await app.register(streamTicketRoutes)
   await app.register(streamRenewalRoutes)
   await app.register(eventRoutes)
+  await app.register(latestRoutes)
   if (parts.items) await app.register(itemRoutes)
   if (parts.jobs) {
     await app.register(jobRoutes)

@@ -4,6 +4,7 @@ import { ticketSweep } from '../src/auth/tickets/ticket-sweep.js'
 import { levelOf } from '../src/database/database-fault.js'
 import { sweepAll } from '../src/database/sweep.js'
 import { jobSweep } from '../src/jobs/job-sweep.js'
+import { compactionSweep } from '../src/log/compaction.js'
 import { eventSweep, idempotencyKeySweep } from '../src/log/retention.js'
 import { limitStreams } from '../src/log/stored-streams.js'
 import { Backoff } from '../src/process/backoff.js'
@@ -31,6 +32,7 @@ export default fp<RetentionOptions>(
     const { database, log: logger, tailer } = app
     const closing = new AbortController()
     const sweeps = [
+      compactionSweep(database),
       eventSweep({ database, days, followed: () => tailer.followed }),
       deletedStreamSweep(database),
       jobSweep(database, jobDays),

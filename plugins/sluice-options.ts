@@ -150,6 +150,12 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
   /** False neither sends nor expects NOTIFY: events of other processes arrive by polling, every 500 ms. Default true. */
   readonly busNotify?: boolean | undefined
 
+  /**
+   * Beginning of the `source` of events that were not published as CloudEvents, before `/workspace/stream`: a URI. Unset, the source
+   * is only that path.
+   */
+  readonly cloudeventsSource?: string | undefined
+
   /** Milliseconds between heartbeats on a stream. Must be shorter than every proxy's read timeout. Default 30000. */
   readonly heartbeatMs?: number | undefined
   /** Seconds after which a stream is ended, ± 10 %; the client resumes. Streams of jobs are exempt. 0 = never. Default 3600. */

@@ -1,23 +1,30 @@
 /** POST /api/events publishes events; GET /api/events/:id returns one. Clients follow events through routes/feed.ts. */
+import type { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { errorCodes, type FastifyReply, type FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { JSON_SUFFIX } from '../src/bytes/media-type.js'
 import { inWorkspace } from '../src/database/workspace.js'
 import { isBinaryMode, structured } from '../src/log/cloudevent-headers.js'
-import { CloudEvent, fromCloudEvent } from '../src/log/cloudevents.js'
-import { batchOf, EventDocument, FEED, type NewEvent, OneOrMany, StreamName } from '../src/log/event.js'
+import { CLOUDEVENT, CLOUDEVENT_BATCH, CloudEvent, fromCloudEvent } from '../src/log/cloudevents.js'
+import {
+  batchOf,
+  EventDocument,
+  FEED,
+  isDelivered,
+  type NewEvent,
+  OneOrMany,
+  StreamName,
+} from '../src/log/event.js'
 import { checkOf, parseEventId } from '../src/log/event-id.js'
 import { idempotencyHeader } from '../src/log/idempotency.js'
 import { findStream, readEvent } from '../src/log/log.js'
-import type { PublishRequest, Receipt } from '../src/log/publisher.js'
+import type { PublishedEvent, PublishRequest, Receipt } from '../src/log/publisher.js'
 import { Placed, placedOf } from '../src/log/receipt.js'
 import { notFound, Problem } from '../src/problems/problem.js'
+import { cloudEventDocument } from '../src/sse/cloudevents.js'
 import { eventDocument } from '../src/sse/ndjson.js'
 import { assertVisible } from './job-visibility.js'
-
-const CLOUDEVENT = 'application/cloudevents+json'
-const CLOUDEVENT_BATCH = 'application/cloudevents-batch+json'
 
 const InStream = Type.Object(
   {
@@ -32,23 +39,52 @@ type InStream = { Querystring: { stream?: string } }
 
 const Published = Type.Object({ events: Type.Array(Placed) })
 
+const NO_DATA = Buffer.alloc(0)
+
 const Headers = Type.Object(idempotencyHeader())
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The attributes of a CloudEvent in binary mode, whose data is the body. */
+    cloudEventAttributes: string | undefined
+  }
+}
+
 const events: FastifyPluginAsyncTypebox = async app => {
+  app.decorateRequest('cloudEventAttributes', undefined)
   app.addContentTypeParser([CLOUDEVENT, CLOUDEVENT_BATCH], app.readJson)
   app.addContentTypeParser(JSON_SUFFIX, app.readJson)
+  // In binary mode the body is the data of a CloudEvent, of any media type.
+  app.addContentTypeParser('*', async (request: FastifyRequest, payload: Readable) => {
+    const { 'content-type': type } = request.headers
+    if (type === undefined || !isBinaryMode(request.headers))
+      throw new errorCodes.FST_ERR_CTP_INVALID_MEDIA_TYPE(type)
+    return await app.readBytes(request, payload)
+  })
 
   app.post(
     '/api/events',
     {
       config: { access: 'editor', grants: 'stream' },
+      preParsing: async request => {
+        // A CloudEvent in binary mode without data, which programs send with the media type of JSON all the same.
+        const { headers } = request
+        if (
+          !isBinaryMode(headers) ||
+          (headers['content-length'] ?? '0') !== '0' ||
+          headers['transfer-encoding']
+        )
+          return
+        delete headers['content-type']
+        request.body = NO_DATA
+      },
       preValidation: async request => fromBinaryMode(request),
       schema: {
         tags: ['events'],
         operationId: 'publishEvents',
         summary: 'Publish one event or several',
         description:
-          'Several events are stored all or none, next to each other. A CloudEvent may be sent in binary mode: its attributes as headers `ce-…`, its data as the body.',
+          'Several events are stored all or none, next to each other. A CloudEvent may be sent in binary mode: its attributes as headers `ce-…`, its data as the body, of any media type.',
         querystring: InStream,
         headers: Headers,
         body: {
@@ -79,7 +115,15 @@ const events: FastifyPluginAsyncTypebox = async app => {
         summary: 'Get an event',
         params: Type.Object({ id: Type.String() }),
         querystring: InStream,
-        response: { 200: EventDocument },
+        response: {
+          200: {
+            description: 'The event.',
+            content: {
+              'application/json': { schema: EventDocument },
+              [CLOUDEVENT]: { schema: CloudEvent },
+            },
+          },
+        },
       },
     },
     (request, reply) => sendEvent(request, reply),
@@ -110,13 +154,24 @@ const events: FastifyPluginAsyncTypebox = async app => {
     const hidden = event && granted.within(undefined)?.matches(event) === false
     if (!event || hidden || (id.check !== undefined && id.check !== checkOf(event.eventId)))
       throw notFound('event')
+    if (!isDelivered(event)) throw compacted()
     // A stored event never changes. But a log that loses its tail assigns the bare position to another event.
     if (id.check !== undefined) reply.header('cache-control', 'private, max-age=31536000, immutable')
-    return reply.type('application/json').send(eventDocument(event))
+    reply.header('vary', [reply.getHeader('vary') ?? [], 'Accept'].flat().join(', '))
+    if (!request.headers.accept?.includes(CLOUDEVENT))
+      return reply.type('application/json').send(eventDocument(event))
+    const source = app.cloudEventSource(workspace, request.query.stream ?? FEED)
+    return reply.type(CLOUDEVENT).send(cloudEventDocument(event, source))
   }
 }
 
 export default events
+
+function compacted(): Problem {
+  const detail =
+    'A newer event of the same key has superseded this one, and its data was removed. Read GET /api/latest.'
+  return new Problem(410, 'event-compacted', detail)
+}
 
 type PublishBody = FastifyRequest<InStream & { Headers: { 'idempotency-key'?: string } }>
 
@@ -126,7 +181,9 @@ function fromBinaryMode(request: FastifyRequest): void {
   if (isCloudEvents(headers)) return
   if (isBinaryMode(headers)) {
     const { event, idempotencyKey } = fromCloudEvent(structured(headers, body))
-    request.body = event
+    const { attributes, ...plain } = event
+    request.body = plain
+    request.cloudEventAttributes = attributes
     headers['idempotency-key'] ??= idempotencyKey
   } else if (JSON_SUFFIX.test(headers['content-type'] ?? '')) {
     throw new errorCodes.FST_ERR_CTP_INVALID_MEDIA_TYPE(headers['content-type'])
@@ -144,7 +201,11 @@ function publishesOf(request: PublishBody): PublishRequest[] {
   const idempotencyKey = request.headers['idempotency-key']
   const bodies: unknown[] = Array.isArray(request.body) ? request.body : [request.body]
   if (!isCloudEvents(request.headers)) {
-    return [{ ...target, events: bodies as NewEvent[], idempotencyKey }]
+    const events: PublishedEvent[] = (bodies as NewEvent[]).map(event => ({
+      ...event,
+      attributes: request.cloudEventAttributes,
+    }))
+    return [{ ...target, events, idempotencyKey }]
   }
   const received = bodies.map(fromCloudEvent)
   if (idempotencyKey !== undefined) {

@@ -2,13 +2,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { cursorId } from '../src/hub/cursor.js'
-import { jobEvents, jobLines, jobMessages, jobSnapshot } from '../src/jobs/dialects/job.js'
+import { jobEnd, jobEvents, jobLines, jobMessages, jobSnapshot } from '../src/jobs/dialects/job.js'
 import { JobId, jobStream } from '../src/jobs/job.js'
 import { showsJobs } from '../src/jobs/job-grants.js'
 import { answerWithStream, LiveForms, StreamQuery } from './stream-query.js'
 import { STREAM_OR_PAGE } from './stream-responses.js'
 
-const forms = new LiveForms(jobEvents, jobMessages, jobLines)
+const forms = new LiveForms(jobEvents, jobMessages, jobLines, jobEnd)
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get(

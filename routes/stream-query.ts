@@ -4,10 +4,14 @@ import Type, { type Static } from 'typebox'
 import { NDJSON } from '../src/bytes/media-type.js'
 import type { Opening, StartAt } from '../src/hub/start.js'
 import { jobOfStream } from '../src/jobs/job.js'
+import { CLOUDEVENT_BATCH } from '../src/log/cloudevents.js'
 import { EventFilter } from '../src/log/event-filter.js'
 import { type EventId, parseEventId } from '../src/log/event-id.js'
+import { KEY_PATH_PATTERN, MAX_KEY_PATH_LENGTH, parseKeyPath } from '../src/log/latest.js'
+import { TypeFilter } from '../src/log/type-filter.js'
 import { Problem } from '../src/problems/problem.js'
 import { broughtId } from '../src/sse/brought-id.js'
+import { ndjsonCloudEvents, sseCloudEvents } from '../src/sse/cloudevents.js'
 import { type Encoding, sse, withNamedCursors } from '../src/sse/encoding.js'
 import { assertVisible } from './job-visibility.js'
 
@@ -15,9 +19,26 @@ const MAX_LAST = 10_000
 const MAX_LIMIT = 1_000
 const DEFAULT_LIMIT = 100
 const MAX_WAIT_MS = 60_000
+const LATEST_BY_KEY = 'latest-by-key'
 const JSON_FORM = 'application/json'
 
-const FORMS = [sse.contentType, NDJSON, JSON_FORM] as const
+const FORMS = [sse.contentType, NDJSON, JSON_FORM, CLOUDEVENT_BATCH] as const
+
+const KEY = 'The path of the key in the data of an event: `data` and one or more names.'
+const DELETED =
+  'The types of events that delete a key, written as in `types`. A key whose newest event is one of them is left out.'
+const BY_KEY_ONLY = 'With `from=latest-by-key` only.'
+
+export const Key = Type.String({
+  pattern: KEY_PATH_PATTERN,
+  maxLength: MAX_KEY_PATH_LENGTH,
+  description: KEY,
+  examples: ['data.id'],
+})
+export const DeletedTypes = Type.String({
+  maxLength: 4_096,
+  description: DELETED,
+})
 
 export const StreamQuery = Type.Object(
   {
@@ -38,9 +59,9 @@ export const StreamQuery = Type.Object(
       }),
     ),
     envelope: Type.Optional(
-      Type.Literal('message', {
+      Type.Enum(['message', 'cloudevents'], {
         description:
-          'Sends events and notices as unnamed messages; the data of each is its NDJSON line. Live only.',
+          '`message` sends events and notices as unnamed messages; the data of each is its NDJSON line. `cloudevents` sends events as CloudEvents: unnamed messages, or lines of NDJSON. Live only.',
       }),
     ),
     cursors: Type.Optional(
@@ -49,8 +70,13 @@ export const StreamQuery = Type.Object(
       }),
     ),
     from: Type.Optional(
-      Type.String({ description: 'Where to start: `beginning`, `now`, or after this event id. Live only.' }),
+      Type.String({
+        description:
+          'Where to start: `beginning`, `now`, `latest-by-key` (the newest event of each key), or after this event id. Live only.',
+      }),
     ),
+    key: Type.Optional({ ...Key, description: `${KEY} ${BY_KEY_ONLY}` }),
+    deleted: Type.Optional({ ...DeletedTypes, description: `${DELETED} ${BY_KEY_ONLY}` }),
     last: Type.Optional(
       Type.Integer({
         minimum: 0,
@@ -82,7 +108,7 @@ export type StreamQuery = Static<typeof StreamQuery>
 
 type EventPageQuery = Parameters<FastifyReply['sendEventPage']>[0]
 
-const LIVE_ONLY = ['last_event_id', 'from', 'last', 'envelope', 'cursors'] as const
+const LIVE_ONLY = ['last_event_id', 'from', 'key', 'deleted', 'last', 'envelope', 'cursors'] as const
 const PAGE_ONLY = ['after', 'limit', 'wait'] as const
 
 /** The encodings of a live stream: `text/event-stream` with named events or in envelopes, and lines. */
@@ -91,17 +117,32 @@ export class LiveForms {
   /** Indexed by `envelope`, then by `cursors`. */
   readonly #sse: readonly (readonly [Encoding, Encoding])[]
 
-  constructor(named: Encoding, envelopes: Encoding, lines: Encoding) {
+  /** @param ending what encodings of a stream with an end add to others. */
+  constructor(
+    named: Encoding,
+    envelopes: Encoding,
+    lines: Encoding,
+    readonly ending: Pick<Encoding, 'closing'> = {},
+  ) {
     this.#sse = [named, envelopes].map(encoding => [encoding, withNamedCursors(encoding)] as const)
     this.#lines = lines
   }
 
-  /** The encoding that a request asks for; undefined for a page, and for a media type that the route does not have. */
-  readonly of = (request: FastifyRequest): Encoding | undefined => {
+  /**
+   * The encoding that a request asks for; undefined for a page, and for a media type that the route does not have.
+   * @param source of events that were not published as CloudEvents.
+   */
+  readonly of = (request: FastifyRequest, source = ''): Encoding | undefined => {
     const { limit, envelope, cursors }: { readonly [name: string]: unknown } = Object(request.query)
     const form = formOf(request)
-    if (form === NDJSON) return limit === undefined ? this.#lines : undefined
-    if (form !== sse.contentType) return undefined
+    if (form === NDJSON && limit !== undefined) return undefined
+    if (form !== NDJSON && form !== sse.contentType) return undefined
+    if (envelope === 'cloudevents') {
+      const cloudEvents = form === NDJSON ? ndjsonCloudEvents(source) : sseCloudEvents(source)
+      const encoding = { ...cloudEvents, ...this.ending }
+      return cursors === 'named' && form !== NDJSON ? withNamedCursors(encoding) : encoding
+    }
+    if (form === NDJSON) return this.#lines
     return this.#sse[Number(envelope === 'message')]?.[Number(cursors === 'named')]
   }
 }
@@ -125,15 +166,18 @@ export async function answerWithStream(
   forms: LiveForms,
   live: Live = {},
 ): Promise<FastifyReply> {
-  const encoding = forms.of(request)
+  const source = request.server.cloudEventSource(request.principal.workspace, stream)
+  const encoding = forms.of(request, source)
   const filter = query.types === undefined ? undefined : EventFilter.ofTypes(query.types)
   if (!encoding) {
     const form = formOf(request)
-    if (form !== JSON_FORM && form !== NDJSON) throw notAcceptable()
+    if (form === undefined || form === sse.contentType) throw notAcceptable()
     await assertVisible(request, stream, live.what)
     return reply.sendEventPage({ stream, filter, form, what: live.what, ...pageOf(query) })
   }
   refuse(query, PAGE_ONLY, 'is for pages. Request a page with Accept: application/json, or leave it out.')
+  if (query.from !== LATEST_BY_KEY)
+    refuse(query, ['key', 'deleted'], 'belongs to `from=latest-by-key`. Add that, or leave it out.')
   const id = lastEventId(request)
   const from = id ?? startAt(query) ?? live.from ?? { at: 'now' }
   const opens = id === undefined && encoding.contentType === sse.contentType
@@ -166,10 +210,20 @@ export function lastEventId(request: FastifyRequest): StartAt | undefined {
   return id === undefined ? undefined : { at: 'after', id: parseEventId(id) ?? 'unknown' }
 }
 
-function startAt({ from, last }: StreamQuery): StartAt | undefined {
+function startAt({ from, last, key, deleted }: StreamQuery): StartAt | undefined {
+  if (from === LATEST_BY_KEY) return latestBy(key, deleted)
   if (from === 'beginning' || from === 'now') return { at: from }
   if (from !== undefined) return { at: 'after', id: eventIdIn('from', from) }
   return last === undefined ? undefined : { at: 'newest', count: last }
+}
+
+function latestBy(key: string | undefined, deleted: string | undefined): StartAt {
+  if (key === undefined) {
+    const detail = '`from=latest-by-key` needs the path of the key. Send `key`, such as key=data.id.'
+    throw new Problem(400, 'invalid-request', detail)
+  }
+  const omitted = deleted === undefined ? undefined : TypeFilter.parse(deleted)
+  return { at: 'latest', key: parseKeyPath(key), omitted }
 }
 
 function pageOf(query: StreamQuery): Pick<EventPageQuery, 'from' | 'limit' | 'waitMs'> {

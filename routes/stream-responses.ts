@@ -2,6 +2,7 @@
 
 import Type from 'typebox'
 import { NDJSON } from '../src/bytes/media-type.js'
+import { CLOUDEVENT_BATCH, CloudEvent } from '../src/log/cloudevents.js'
 import { EventDocument } from '../src/log/event.js'
 
 const Cursor = (description: string) => Type.String({ description, examples: ['10532.k7f3qa'] })
@@ -37,6 +38,7 @@ export const STREAM_OR_PAGE: Answers = {
       'text/event-stream': Events,
       [NDJSON]: Lines,
       'application/json': { schema: EventPage },
+      [CLOUDEVENT_BATCH]: { schema: Type.Array(CloudEvent) },
     },
   },
 }

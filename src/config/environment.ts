@@ -131,6 +131,14 @@ export const Environment = Type.Object({
     description: '`off` neither sends nor expects NOTIFY: events arrive by polling, every 500 ms.',
   }),
 
+  CLOUDEVENTS_SOURCE: Type.Optional(
+    Type.String({
+      pattern: '^[A-Za-z][A-Za-z0-9+.-]*:[!-~]*$',
+      form: 'a URI, such as https://events.example.com',
+      description:
+        'Beginning of the `source` of events that were not published as CloudEvents, before `/workspace/stream`. Unset, the source is only that path.',
+    }),
+  ),
   HEARTBEAT_MS: Whole({
     default: 30_000,
     minimum: 100,

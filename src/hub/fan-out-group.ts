@@ -56,7 +56,7 @@ export function* payloads(
   let parts: Buffer[] = []
   let bytes = 0
   for (const [index, frame] of frames.entries()) {
-    if (!filter || filter.matches(frame.event)) {
+    if (!frame.isPassedOver && (!filter || filter.matches(frame.event))) {
       const part = frame.in(encoding)
       if (part.length > 0) parts.push(part)
       bytes += part.length

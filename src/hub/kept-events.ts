@@ -3,7 +3,7 @@
  * predecessor by identity. Bounded by count and size, per stream and in total; events that do not fit are read later.
  */
 import type { Committed } from '../log/committed.js'
-import type { StoredEvent, StreamId } from '../log/event.js'
+import { type StoredEvent, type StreamId, sizeOf } from '../log/event.js'
 import { EVENTS_PER_STREAM } from './tail-page.js'
 
 const MAX_CHARACTERS = 256 * 1024
@@ -60,5 +60,5 @@ export function isSmall(events: readonly StoredEvent[]): boolean {
 }
 
 function charactersOf(events: readonly StoredEvent[]): number {
-  return events.reduce((sum, { data }) => sum + data.length, 0)
+  return events.reduce((sum, event) => sum + sizeOf(event), 0)
 }

@@ -1,30 +1,42 @@
 /**
  * The events that follow the cursor of a catching-up subscriber, from the source that costs least:
  *
+ * - for a client that starts with the newest event of each key, pages of these, up to the head of that time;
  * - the recent frames, if they reach back that far;
- * - far from the head, filtered pages, as long as the filter matches few events;
+ * - far from the head, filtered pages, as long as the filter matches few events; also without a filter, where most events are
+ *   compacted;
  * - otherwise the pages that all clients share. They also show when the filter matches few events again. So a filter that
  *   matches many costs no more than no filter.
  */
-import type { EventFilter } from '../log/event-filter.js'
+import { EventFilter } from '../log/event-filter.js'
 import type { Cursor } from './cursor.js'
 import type { EventFrames } from './event-frames.js'
 import type { HubStream } from './hub-stream.js'
+import type { LatestRange } from './latest-frames.js'
 import type { Pages } from './pages.js'
 
 /** A filter matches few events if it matches at most one in this many. */
 const SPARSE = 8
+const EVERY_EVENT = EventFilter.ofTypes('*')
 
 export class NextFrames {
   readonly #stream: HubStream
   readonly #pages: Pages
-  readonly #filter: EventFilter | undefined
-  #sparse = true
+  readonly #filter: EventFilter
+  #sparse: boolean
+  #latest: LatestRange | undefined
 
-  constructor(stream: HubStream, pages: Pages, filter: EventFilter | undefined) {
+  constructor(
+    stream: HubStream,
+    pages: Pages,
+    filter: EventFilter | undefined,
+    latest: LatestRange | undefined,
+  ) {
     this.#stream = stream
     this.#pages = pages
-    this.#filter = filter
+    this.#filter = filter ?? EVERY_EVENT
+    this.#sparse = filter !== undefined
+    this.#latest = latest
   }
 
   /**
@@ -35,7 +47,8 @@ export class NextFrames {
   async after(cursor: Cursor, isWanted: () => boolean): Promise<readonly EventFrames[]> {
     await this.#stream.pacing.turn()
     if (!isWanted()) return []
-    const recent = this.#stream.recent.after(cursor)
+    if (this.#latest && cursor.position >= this.#latest.upTo.position) this.#latest = undefined
+    const recent = this.#latest ? undefined : this.#stream.recent.after(cursor)
     if (recent) return recent
     const read = await this.#read(cursor)
     // Thousands of subscriptions may have waited for the same page.
@@ -44,16 +57,22 @@ export class NextFrames {
   }
 
   async #read(cursor: Cursor): Promise<readonly EventFrames[]> {
+    const latest = this.#latest && (await this.#pages.latest(this.#stream, cursor, this.#latest))
+    if (latest) return latest
+    this.#latest = undefined
     const filter = this.#filter
-    const filtered = filter && this.#sparse && (await this.#pages.matching(this.#stream, cursor, filter))
+    const filtered = this.#sparse && (await this.#pages.matching(this.#stream, cursor, filter))
     if (filtered) return filtered
     const page = await this.#pages.after(this.#stream, cursor)
     if (page[0]?.position !== cursor.position + 1) return []
-    if (filter) this.#sparse = count(page, filter) * SPARSE <= page.length
+    this.#sparse = count(page, filter) * SPARSE <= page.length
     return page
   }
 }
 
 function count(frames: readonly EventFrames[], filter: EventFilter): number {
-  return frames.reduce((sum, { event }) => sum + Number(filter.matches(event)), 0)
+  return frames.reduce(
+    (sum, { event, isPassedOver }) => sum + Number(!isPassedOver && filter.matches(event)),
+    0,
+  )
 }

@@ -20,6 +20,7 @@ import { readPage } from '../log/log.js'
 import type { Cursor } from './cursor.js'
 import type { EventFrames } from './event-frames.js'
 import type { HubStream } from './hub-stream.js'
+import { type LatestRange, latestKey, readLatestFrames } from './latest-frames.js'
 import { PageFrames } from './page-frames.js'
 
 const PAGE_EVENTS = 256
@@ -37,6 +38,8 @@ const FILTERED_READERS = 2
 
 /** Stands for a filtered page with too many matches. */
 const DENSE = new PageFrames(0 as Position, { anchor: undefined, events: [] })
+/** Stands for a page of the newest events of keys that cannot be found. */
+const UNKNOWN = new PageFrames(0 as Position, { anchor: undefined, events: [] })
 
 export class Pages {
   readonly #database: Database
@@ -95,6 +98,26 @@ export class Pages {
     // The page was cut by its bytes, or retention has removed its beginning.
     const page = await this.#filtered(stream, position, filter)
     return page === DENSE ? undefined : this.#from(page, stream, cursor)
+  }
+
+  /**
+   * The newest event of each key that continues the cursor, and the end of the range if there are no more. Empty if the log no
+   * longer has the cursor.
+   * @returns undefined if these events cannot be found; all events lead to the same state.
+   */
+  async latest(
+    stream: HubStream,
+    cursor: Cursor,
+    range: LatestRange,
+  ): Promise<readonly EventFrames[] | undefined> {
+    const read = () => readLatestFrames(this.#database, stream, cursor, range, PAGE_EVENTS, PAGE_BYTES)
+    const page = await this.#shared(
+      `${keyOf(stream.id)}${latestKey(stream, cursor, range)}`,
+      async () => (await this.#filteredSlots(() => this.#slots(read))) ?? UNKNOWN,
+      // It stays a correct page: later events of these keys come after the range.
+      found => found.frames.length > 0,
+    )
+    return page === UNKNOWN ? undefined : continuing(page, cursor)
   }
 
   /** Empties the cache. */

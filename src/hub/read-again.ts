@@ -1,5 +1,7 @@
 /** Repeats a read of the log while it fails. */
 import { setTimeout as pause } from 'node:timers/promises'
+import { databaseFault } from '../database/database-fault.js'
+import { Problem } from '../problems/problem.js'
 import type { Notice } from '../sse/encoding.js'
 
 export const READ_AGAIN_MS = 500
@@ -7,6 +9,11 @@ export const READ_AGAIN_MS = 500
 export const UNREADABLE: Notice = {
   name: 'error',
   data: { message: 'The log cannot be read; it is tried again.', code: 'unreadable' },
+}
+
+/** Whether a read may fail like this and succeed later: a fault of the database, or an index that is being built. */
+export function isExpected(error: unknown): boolean {
+  return databaseFault(error) !== undefined || error instanceof Problem
 }
 
 /**

@@ -6,11 +6,14 @@ import type { Database } from '../database/pool.js'
 import type { Position, StreamId } from '../log/event.js'
 import type { EventFilter } from '../log/event-filter.js'
 import { checkOf, type EventId } from '../log/event-id.js'
+import { assertIndexed, type KeyPath } from '../log/latest.js'
 import { type Bounds, type Head, type Place, readBounds, readPlace } from '../log/log.js'
 import { readNthNewest } from '../log/newest.js'
+import type { TypeFilter } from '../log/type-filter.js'
 import type { Encoding } from '../sse/encoding.js'
 import { type Cursor, cursorId, isAt } from './cursor.js'
 import type { HubStream } from './hub-stream.js'
+import type { LatestRange } from './latest-frames.js'
 import type { Pages } from './pages.js'
 import type { Discontinuity } from './tailed-stream.js'
 
@@ -18,6 +21,8 @@ export type StartAt =
   | { readonly at: 'now' | 'beginning' }
   /** Before the newest `count` events that match the filter. */
   | { readonly at: 'newest'; readonly count: number }
+  /** Before the newest event of each key; events that a newer one has superseded are passed over. */
+  | { readonly at: 'latest'; readonly key: KeyPath; readonly omitted?: TypeFilter | undefined }
   /** After an event; `unknown` if the client brought a text that is no event id. */
   | { readonly at: 'after'; readonly id: EventId | 'unknown' }
 
@@ -39,6 +44,8 @@ export interface Reset {
 export interface Start {
   readonly cursor: Cursor
   readonly reset?: Reset
+  /** Up to its end, only the newest event of each key is read. */
+  readonly latest?: LatestRange
 }
 
 export function resetTo(bounds: Bounds, reason: Reset['reason']): Reset {
@@ -70,6 +77,8 @@ export class Starts {
         return { cursor: stream.head }
       case 'beginning':
         return { cursor: (await this.bounds(stream.id)).base }
+      case 'latest':
+        return this.#latest(stream, start)
       case 'newest':
         return { cursor: await this.#newest(stream, start.count, filter) }
       case 'after':
@@ -77,6 +86,13 @@ export class Starts {
           ? resetAt(await this.bounds(stream.id), 'unknown-id')
           : this.#after(stream, start.id)
     }
+  }
+
+  async #latest(stream: HubStream, { key, omitted }: Extract<StartAt, { at: 'latest' }>): Promise<Start> {
+    const upTo = stream.head
+    const { base } = await this.bounds(stream.id)
+    await assertIndexed(this.database, stream.id, key, upTo.position - base.position)
+    return { cursor: base, latest: { key, upTo, omitted } }
   }
 
   async #newest(stream: HubStream, count: number, filter?: EventFilter): Promise<Cursor> {

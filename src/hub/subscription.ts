@@ -10,7 +10,6 @@
  * itself. If the log has lost the cursor, the subscription goes back to the last place that the client knows; if the log has
  * lost that place too, the client gets `reset`. While the log cannot be read, the stream stays open and retries the read.
  */
-import { databaseFault } from '../database/database-fault.js'
 import type { StoredEvent } from '../log/event.js'
 import type { EventFilter } from '../log/event-filter.js'
 import type { Bounds, Head } from '../log/log.js'
@@ -25,7 +24,7 @@ import type { Follower, HubStream } from './hub-stream.js'
 import type { Mode } from './mode.js'
 import { NextFrames } from './next-frames.js'
 import type { PermittedSubscription } from './permit.js'
-import { READ_AGAIN_MS, stepWhile, UNREADABLE } from './read-again.js'
+import { isExpected, READ_AGAIN_MS, stepWhile, UNREADABLE } from './read-again.js'
 import { lossOf } from './start.js'
 import type { SubscriptionOptions } from './subscription-options.js'
 import { initialState, type SubscriptionInput, transition } from './subscription-state.js'
@@ -168,10 +167,10 @@ export class Subscription implements Member, Follower, PermittedSubscription {
     // A subscription may fall behind in the turn in which it went live. Two loops would write everything twice.
     if (this.#catchUpRuns) return
     this.#catchUpRuns = true
-    const { starts, logger } = this.#options
-    const next = new NextFrames(this.#stream, starts.pages, this.#filter)
+    const { starts, start, logger } = this.#options
+    const next = new NextFrames(this.#stream, starts.pages, this.#filter, start.latest)
     const onFailure = (error: unknown) => {
-      if (!databaseFault(error)) logger.error({ err: error }, 'Cannot read the stream of a subscription.')
+      if (!isExpected(error)) logger.error({ err: error }, 'Cannot read the stream of a subscription.')
       this.say(UNREADABLE)
     }
     const isGoing = () => this.#state.name === 'catching-up'
@@ -220,7 +219,8 @@ export class Subscription implements Member, Follower, PermittedSubscription {
       this.#advance(payload, upTo)
     }
     // A client that is disconnected in the middle of a long log resumes from here.
-    if (frames.length < this.#cursor.position - from.position) this.#output.cursor(this.#cursor)
+    const isBeyond = frames.length < this.#cursor.position - from.position || frames.at(-1)?.isPassedOver
+    if (isBeyond) this.#output.cursor(this.#cursor)
   }
 
   /** @returns whether frames that are read from now on may still be written. */

@@ -1,5 +1,5 @@
 /** The limits of one read of a stream's new events, and so of one delivery. */
-import { MAX_DATA_BYTES, type StoredEvent } from '../log/event.js'
+import { MAX_EVENT_BYTES, type StoredEvent, sizeOf } from '../log/event.js'
 import type { Delivery } from './scheduling/pacing.js'
 import type { TailedStream } from './tailed-stream.js'
 
@@ -8,7 +8,7 @@ export const BYTES_PER_STREAM = 1024 * 1024
 
 /** Whether a page may have been cut by count or by bytes. A character takes up to three bytes. */
 export function mayBeCut(events: readonly StoredEvent[]): boolean {
-  return events.length >= EVENTS_PER_STREAM || charactersIn(events) * 3 > BYTES_PER_STREAM - MAX_DATA_BYTES
+  return events.length >= EVENTS_PER_STREAM || charactersIn(events) * 3 > BYTES_PER_STREAM - MAX_EVENT_BYTES
 }
 
 /** What pacing has to know about the delivery of such a page. */
@@ -21,5 +21,5 @@ export function deliveryOf(
 }
 
 function charactersIn(events: readonly StoredEvent[]): number {
-  return events.reduce((sum, { data }) => sum + data.length, 0)
+  return events.reduce((sum, event) => sum + sizeOf(event), 0)
 }

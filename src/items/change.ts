@@ -58,7 +58,7 @@ async function appendAll(
     for (const { type, data } of events) {
       const text = JSON.stringify(data)
       const { streamId, previous, ...place } = await append(client, workspace, FEED, type, text, id)
-      committed.push({ streamId, previous, events: [{ ...place, type, data: text }] })
+      committed.push({ streamId, previous, events: [{ ...place, type, data: text, attributes: null }] })
     }
   } catch (error) {
     throw sqlState(error) === SqlState.streamClosed ? feedClosed() : error

@@ -9,8 +9,12 @@ export interface AppendRequest {
   readonly stream: string
   readonly actor: string
   readonly idempotency: Idempotency | undefined
-  /** One or more; `data` is JSON text. */
-  readonly events: readonly { readonly type: string; readonly data: string }[]
+  /** One or more; `data` is JSON text, and so are `attributes` (cloudevent-attributes.ts). */
+  readonly events: readonly {
+    readonly type: string
+    readonly data: string
+    readonly attributes?: string | null | undefined
+  }[]
 }
 
 export interface PlacedEvent {
@@ -56,7 +60,7 @@ export async function appendRequests(
       select p.request, p.refused, p.replayed, p.stream_id as "streamId", p."position", p.event_id as "eventId", p.at,
              case when row_number() over (partition by p.stream_id, p.replayed order by p."position") = 1
                   then ${PREVIOUS} end as previous
-        from sluice.append_requests($1, $2, $3, $4, $5, $6, $7, $8) p
+        from sluice.append_requests($1, $2, $3, $4, $5, $6, $7, $8, $9) p
        order by p."position"`,
     values: [
       requests.map(request => request.workspace),
@@ -67,6 +71,7 @@ export async function appendRequests(
       events.map(event => event.of),
       events.map(event => event.type),
       events.map(event => event.data),
+      events.map(event => event.attributes),
     ],
   })
   const answers = new Map<number, Row[]>(requests.map((_, index) => [index + 1, []]))
@@ -105,8 +110,8 @@ export function committedBy(
 
 /** The given events at the places that the log has given them. */
 export function storedAs(given: AppendRequest['events'], placed: readonly PlacedEvent[]): StoredEvent[] {
-  return given.flatMap(({ type, data }, index) => {
+  return given.flatMap(({ type, data, attributes = null }, index) => {
     const place = placed[index]
-    return place ? [{ ...place, type, data }] : []
+    return place ? [{ ...place, type, data, attributes }] : []
   })
 }

@@ -2,10 +2,12 @@
  * CloudEvents in binary mode: attributes are headers `ce-…`, the body is the data
  * (https://github.com/cloudevents/spec, http-protocol-binding.md, §3.1).
  */
+import { isUtf8 } from 'node:buffer'
 import type { IncomingHttpHeaders } from 'node:http'
 import { Problem } from '../problems/problem.js'
 
 const PREFIX = 'ce-'
+const TEXT = /^(?:text\/|[^;]*[/+]xml\s*(?:;|$))/i
 /** Characters that a header may contain; all others are percent-encoded (§3.1.3.2). */
 const PRINTABLE = /^[\x20-\x7e]*$/
 
@@ -16,16 +18,25 @@ export function isBinaryMode(headers: IncomingHttpHeaders): boolean {
 
 /**
  * The CloudEvent in the JSON format, for fromCloudEvent.
- * @param data the parsed body
+ * @param body parsed if it is JSON, else its bytes: they become `data` if they are a text, else `data_base64`. No bytes are no data.
  * @throws {Problem} 400 `invalid-cloudevent` for a header that cannot be decoded.
  */
-export function structured(headers: IncomingHttpHeaders, data: unknown): Record<string, unknown> {
+export function structured(headers: IncomingHttpHeaders, body: unknown): Record<string, unknown> {
   const attributes = Object.entries(headers).flatMap(([name, value]) =>
     name.startsWith(PREFIX) && typeof value === 'string'
       ? [[name.slice(PREFIX.length), decoded(name, value)]]
       : [],
   )
-  return { ...Object.fromEntries(attributes), datacontenttype: headers['content-type'], data }
+  const datacontenttype = headers['content-type']
+  return { ...Object.fromEntries(attributes), datacontenttype, ...dataOf(body, datacontenttype) }
+}
+
+function dataOf(body: unknown, mediaType = ''): { data?: unknown } | { data_base64: string } {
+  if (!Buffer.isBuffer(body)) return { data: body }
+  if (body.length === 0) return {}
+  return TEXT.test(mediaType) && isUtf8(body)
+    ? { data: body.toString() }
+    : { data_base64: body.toString('base64') }
 }
 
 /** First quoted strings (RFC 7230 §3.2.6), then percent-encoding (RFC 3986 §2.1), once. */

@@ -1,25 +1,27 @@
 /**
  * CloudEvents 1.0 in their JSON format (https://github.com/cloudevents/spec, json-format.md) as events of the log.
  *
- * The log stores the type and the data of a CloudEvent. It does not store the other attributes; a publisher that needs them
- * puts them into the data. `source` and `id` together identify an occurrence (§3.1.1), so they are its idempotency key: a
- * CloudEvent that is delivered twice is stored once.
+ * The data of an event is a JSON object. Data of a CloudEvent that is a JSON object is the event's data as it is; any other is a
+ * member of that object, under the name that it has in the JSON format. The other attributes are stored beside the data, so the
+ * same CloudEvent can be read again (sse/cloudevents.ts). `source` and `id` together identify an occurrence (§3.1.1), so they are
+ * its idempotency key: a CloudEvent that is delivered twice is stored once.
  */
 
 import Type from 'typebox'
-import { isJson } from '../bytes/media-type.js'
 import { describedAs } from '../openapi/described.js'
-import { Problem } from '../problems/problem.js'
-import { EVENT_TYPE_PATTERN, EventData, EventType, type NewEvent } from './event.js'
+import { attributesOf, type DataForm, invalidCloudEvent, requireText } from './cloudevent-attributes.js'
+import { EVENT_TYPE_PATTERN, EventType, type NewEvent } from './event.js'
 import { hash } from './idempotency.js'
 
+export const CLOUDEVENT = 'application/cloudevents+json'
+export const CLOUDEVENT_BATCH = 'application/cloudevents-batch+json'
+
 const TYPE = new RegExp(EVENT_TYPE_PATTERN)
-/** Attribute names: lower-case letters and digits (§3.1); `data_base64` is a member of the JSON format. */
-const ATTRIBUTE = /^(?:[a-z0-9]+|data_base64)$/
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/
 
 const Text = (description: string) => Type.String({ minLength: 1, description })
 
-/** What a caller may send. `fromCloudEvent` checks it, with better messages than a schema gives. */
+/** What a caller may send, and what it gets. `fromCloudEvent` checks it, with better messages than a schema gives. */
 export const CloudEvent = describedAs(
   Type.Object({}),
   Type.Object(
@@ -28,18 +30,21 @@ export const CloudEvent = describedAs(
       id: Text('Identifies the occurrence together with `source`; an occurrence is stored once.'),
       source: Text('Where it happened: a URI reference.'),
       type: EventType,
-      data: EventData,
-      datacontenttype: Type.Optional(Type.String({ description: 'A JSON media type, if present.' })),
-      dataschema: Type.Optional(Type.String({ description: 'Not stored.' })),
-      subject: Type.Optional(Type.String({ description: 'Not stored.' })),
-      time: Type.Optional(Type.String({ format: 'date-time', description: 'Not stored.' })),
+      data: Type.Optional(Type.Unknown({ description: 'Any JSON value.' })),
+      data_base64: Type.Optional(Type.String({ description: 'Binary data, in place of `data`.' })),
+      datacontenttype: Type.Optional(
+        Type.String({ description: 'The media type of the data. Default: JSON.' }),
+      ),
+      dataschema: Type.Optional(Type.String()),
+      subject: Type.Optional(Type.String()),
+      time: Type.Optional(Type.String({ format: 'date-time' })),
     },
-    { title: 'CloudEvent', description: 'CloudEvents 1.0. Extensions are accepted but not stored.' },
+    { title: 'CloudEvent', description: 'CloudEvents 1.0. Extensions are kept.' },
   ),
 )
 
 export interface ReceivedCloudEvent {
-  readonly event: NewEvent
+  readonly event: NewEvent & { readonly attributes: string }
   /** For a request without an Idempotency-Key. */
   readonly idempotencyKey: string
 }
@@ -49,44 +54,40 @@ export interface ReceivedCloudEvent {
  * @throws {Problem} 400 `invalid-cloudevent`, saying what is wrong.
  */
 export function fromCloudEvent(value: unknown): ReceivedCloudEvent {
-  const attributes = requireObject(value, 'A CloudEvent')
-  const strange = Object.keys(attributes).find(name => !ATTRIBUTE.test(name))
-  if (strange !== undefined) {
-    throw invalid(`${JSON.stringify(strange.slice(0, 40))} is not an attribute name. Use a-z and 0-9 only.`)
+  if (!isObject(value)) throw invalidCloudEvent('A CloudEvent must be a JSON object.')
+  const { specversion, type, data, data_base64, ...others } = value
+  if (specversion !== '1.0') throw invalidCloudEvent('specversion must be "1.0".')
+  const id = requireText('id', others.id)
+  const source = requireText('source', others.source)
+  const name = requireText('type', type)
+  if (!TYPE.test(name)) {
+    throw invalidCloudEvent(
+      'type must have 1 to 128 letters, digits and . _ : / - and must start with a letter.',
+    )
   }
-  if (attributes.specversion !== '1.0') throw invalid('specversion must be "1.0".')
-  const id = requireText(attributes, 'id')
-  const source = requireText(attributes, 'source')
-  const type = requireText(attributes, 'type')
-  if (!TYPE.test(type))
-    throw invalid('type must have 1 to 128 letters, digits and . _ : / - and must start with a letter.')
-  // Hashed, because source and id may have any characters and any length, and must stay distinct.
-  return { event: { type, data: requireData(attributes) }, idempotencyKey: `ce:${hash([source, id])}` }
-}
-
-function requireData(attributes: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const { data, data_base64: binary, datacontenttype: mediaType } = attributes
-  if (binary !== undefined)
-    throw invalid('data_base64 is binary data, which an event cannot have. Send a JSON object in data.')
-  if (mediaType !== undefined && !(typeof mediaType === 'string' && isJson(mediaType))) {
-    throw invalid('datacontenttype is not JSON. Send a JSON object as application/json.')
+  const held = dataHolding(data, data_base64)
+  return {
+    event: { type: name, data: held.data, attributes: attributesOf(others, held.form) },
+    // Hashed, because source and id may have any characters and any length, and must stay distinct.
+    idempotencyKey: `ce:${hash([source, id])}`,
   }
-  return requireObject(data, 'data')
 }
 
-function requireObject(value: unknown, what: string): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw invalid(`${what} must be a JSON object.`)
+function dataHolding(
+  data: unknown,
+  base64: unknown,
+): { readonly data: Record<string, unknown>; readonly form: DataForm | undefined } {
+  if (base64 !== undefined && base64 !== null) {
+    if (data !== undefined) throw invalidCloudEvent('data and data_base64 exclude each other. Send one.')
+    if (typeof base64 !== 'string' || base64.length % 4 > 0 || !BASE64.test(base64)) {
+      throw invalidCloudEvent('data_base64 must be a string in base64.')
+    }
+    return { data: { data_base64: base64 }, form: 'base64' }
   }
-  return { ...value }
+  if (data === undefined) return { data: {}, form: 'none' }
+  return isObject(data) ? { data, form: undefined } : { data: { data }, form: 'json' }
 }
 
-function requireText(attributes: Readonly<Record<string, unknown>>, name: string): string {
-  const value = attributes[name]
-  if (typeof value !== 'string' || value === '') throw invalid(`${name} must be a string that is not empty.`)
-  return value
-}
-
-function invalid(detail: string): Problem {
-  return new Problem(400, 'invalid-cloudevent', detail)
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

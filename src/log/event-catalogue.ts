@@ -8,6 +8,7 @@
  * their watched tables themselves.
  */
 import Type, { type Static, type TObject, type TSchema } from 'typebox'
+import { COMPACTED } from './event.js'
 
 export interface Entry {
   /** The room of src/ that decides when it is sent. */
@@ -225,8 +226,12 @@ export type BuiltInEvent<Name extends EventName = EventName> = {
 export type NoticeName = keyof typeof NOTICES
 export type NoticeData<Name extends NoticeName> = Static<(typeof NOTICES)[Name]['data']>
 
-/** Types that no application may publish: a client could not tell such an event from the notice of that name. */
+/**
+ * Types that no application may publish: a client could not tell such an event from the notice of that name, or would not get it
+ * at all.
+ */
 export const RESERVED_TYPES: ReadonlySet<string> = new Set([
   ...EVENT_SOURCE_TYPES,
+  COMPACTED,
   ...Object.entries(NOTICES).flatMap(([name, { reserved }]) => (reserved ? [name] : [])),
 ])

@@ -7,6 +7,9 @@ import { describedAs, FORM } from '../openapi/described.js'
 
 export const MAX_DATA_BYTES = 256 * 1024
 export const MAX_DATA_DEPTH = 64
+/** The same limit as in migrations/0028_event_attributes.sql. */
+export const MAX_ATTRIBUTES_BYTES = 16 * 1024
+export const MAX_EVENT_BYTES = MAX_DATA_BYTES + MAX_ATTRIBUTES_BYTES
 export const MAX_EVENTS_PER_REQUEST = 1_000
 
 /** The stream of a workspace that clients follow unless they name another. It has no end. */
@@ -19,6 +22,17 @@ export const STREAM_NAME_PATTERN = '^(job:[A-Za-z0-9._:/-]{125,128}|[A-Za-z0-9][
 export const WORKSPACE_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$'
 /** The workspace of the system's own streams. No token can name it, because it does not match WORKSPACE_PATTERN. */
 export const SYSTEM_WORKSPACE = '$system'
+
+/**
+ * The type of an event whose data compaction has removed, because a newer event of the same key has superseded it. Readers pass
+ * over it as over an event that their filter leaves out.
+ */
+export const COMPACTED = 'event.compacted'
+
+/** Whether clients may get an event at all. */
+export function isDelivered({ type }: Pick<StoredEvent, 'type'>): boolean {
+  return type !== COMPACTED
+}
 
 declare const brand: unique symbol
 /** The number of a stream in this database. Clients never see it. */
@@ -87,4 +101,11 @@ export interface StoredEvent {
   readonly at: Date
   readonly type: string
   readonly data: string
+  /** The attributes of a CloudEvent besides its type, as JSON text (cloudevent-attributes.ts). Other events have none. */
+  readonly attributes?: string | null | undefined
+}
+
+/** The characters of its texts that grow with the event. */
+export function sizeOf({ data, attributes }: Pick<StoredEvent, 'data' | 'attributes'>): number {
+  return data.length + (attributes?.length ?? 0)
 }

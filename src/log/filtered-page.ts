@@ -5,7 +5,7 @@
  * the base is not beyond its start, and the event at its end exists (I3).
  */
 import type { Queryable } from '../database/pool.js'
-import type { Position, StoredEvent, StreamId } from './event.js'
+import { COMPACTED, isDelivered, type Position, type StoredEvent, type StreamId } from './event.js'
 import type { EventFilter } from './event-filter.js'
 import { ANCHOR, EVENT, fits, type Page, type PageRow, pageOf, SIZED } from './log.js'
 
@@ -49,7 +49,8 @@ export async function readFilteredPage(
                  from (select ${SIZED}
                          from (select e.* from sluice.events e
                                 where e.stream_id = $1 and e."position" > $2 and e."position" <= $3
-                                  and (e.type = any ($4::text[]) or e.type ^@ any ($5::text[]) or e."position" = $3)
+                                  and ((e.type = any ($4::text[]) or e.type ^@ any ($5::text[])) and e.type <> '${COMPACTED}'
+                                       or e."position" = $3)
                                   and (select s.base_position from sluice.streams s where s.id = $1) <= $2
                                 order by e."position" limit $6) e) e
                 where ${fits('$7')}) p on true
@@ -57,5 +58,6 @@ export async function readFilteredPage(
     values: [stream, after, end, filter.types.exact, filter.types.prefixes, limit, maxBytes],
   })
   const { anchor, events } = pageOf(rows)
-  return { anchor, events: events.filter(event => filter.matches(event)), last: events.at(-1) }
+  const matching = events.filter(event => isDelivered(event) && filter.matches(event))
+  return { anchor, events: matching, last: events.at(-1) }
 }

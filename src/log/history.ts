@@ -28,8 +28,8 @@ export async function findEnded(database: Queryable, streams: readonly StreamId[
 }
 
 /**
- * Whether all these places are in the log, in one snapshot. Then they belong to one history: an event never changes,
- * so the log before the last of them is the same as when that event was read.
+ * Whether all these places are in the log, in one snapshot. Then they belong to one history: an event keeps its
+ * UUID, so the log before the last of them is the same as when that event was read.
  */
 export async function hasAll(
   database: Queryable,

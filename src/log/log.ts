@@ -43,15 +43,16 @@ export interface StreamState {
 }
 
 /** The columns of a StoredEvent, from a row `e`. */
-export const EVENT = `e."position", e.event_id as "eventId", e.at, e.type, e.data::text as data`
+export const EVENT = `e."position", e.event_id as "eventId", e.at, e.type, e.data::text as data, e.attributes::text as attributes`
 
 /**
  * Limits a page by bytes: the running sum of sizes. Sizes are known without reading the data, because it is stored
  * uncompressed, so Postgres fetches the data of the rows that fit and of no others. The first row always fits: its
  * sum is its own size.
  */
-export const SIZED = `e.*, sum(pg_column_size(e.data)) over (order by e."position" rows unbounded preceding) as bytes`
-export const fits = (maxBytes: string) => `(e.bytes <= ${maxBytes} or e.bytes = pg_column_size(e.data))`
+export const SIZE = 'pg_column_size(e.data) + coalesce(pg_column_size(e.attributes), 0)'
+export const SIZED = `e.*, sum(${SIZE}) over (order by e."position" rows unbounded preceding) as bytes`
+export const fits = (maxBytes: string) => `(e.bytes <= ${maxBytes} or e.bytes = ${SIZE})`
 
 export async function findStream(
   database: Queryable,

@@ -1,8 +1,8 @@
 /** The newest events of some types, and where they start. */
 import type { Queryable } from '../database/pool.js'
-import type { Position, StoredEvent, StreamId } from './event.js'
+import { COMPACTED, type Position, type StoredEvent, type StreamId } from './event.js'
 import type { EventFilter } from './event-filter.js'
-import { EVENT } from './log.js'
+import { EVENT, SIZE } from './log.js'
 
 /** Older events are not read: a rare type must not cost a scan of the whole log. */
 const SCANNED_EVENTS = 10_000
@@ -21,7 +21,7 @@ export async function readNthNewest(
         from (select e."position"
                 from (select e."position", e.type from sluice.events e
                        where e.stream_id = $1 order by e."position" desc limit ${SCANNED_EVENTS}) e
-               where e.type = any ($2::text[]) or e.type ^@ any ($3::text[])
+               where (e.type = any ($2::text[]) or e.type ^@ any ($3::text[])) and e.type <> '${COMPACTED}'
                order by e."position" desc limit $4) matching`,
     values: [stream, filter.types.exact, filter.types.prefixes, count],
   })
@@ -49,7 +49,7 @@ export async function readNewest(
     text: `
       select ${EVENT}, found
         from (select e.*, count(*) over () as found, row_number() over newest as place,
-                     sum(pg_column_size(e.data)) over newest as bytes
+                     sum(${SIZE}) over newest as bytes
                 from (select e.* from sluice.events e
                        where e.stream_id = $1 and e."position" <= $2 and e.type = any ($3::text[])
                        order by e."position" desc limit $4 + 1) e

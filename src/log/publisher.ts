@@ -9,7 +9,7 @@ import {
   type PlacedEvent,
 } from './append-requests.js'
 import type { Committed } from './committed.js'
-import type { NewEvent } from './event.js'
+import { type NewEvent, sizeOf } from './event.js'
 import { idempotencyOf } from './idempotency.js'
 import { dataOf } from './new-event.js'
 import { answerLost, overloaded, problemOf, refusal, shuttingDown, unreachable } from './publish-problem.js'
@@ -26,10 +26,13 @@ export interface PublishRequest {
   /** The id of the principal; idempotency keys belong to it. */
   readonly actor: string
   /** At least one; all of them are stored, with consecutive positions, or none. */
-  readonly events: readonly NewEvent[]
+  readonly events: readonly PublishedEvent[]
   /** A second request with the same key gets the receipt of the first; keys are remembered for 24 hours. */
   readonly idempotencyKey?: string | undefined
 }
+
+/** An event to publish, with the attributes of a CloudEvent as JSON text (cloudevent-attributes.ts). */
+export type PublishedEvent = NewEvent & { readonly attributes?: string | undefined }
 
 export interface Receipt {
   /** Whether an earlier request with the same key stored these events. */
@@ -88,7 +91,7 @@ export class Publisher {
   }
 
   async #store(prepared: AppendRequest, signal: AbortSignal | undefined): Promise<Receipt> {
-    const bytes = prepared.events.reduce((sum, event) => sum + event.data.length, 0)
+    const bytes = prepared.events.reduce((sum, event) => sum + sizeOf(event), 0)
     signal?.throwIfAborted()
     this.#assertRoom(bytes)
     let takeBack = () => {}
@@ -175,9 +178,11 @@ export class Publisher {
 
 function prepare({ workspace, stream, actor, events, idempotencyKey }: PublishRequest): AppendRequest {
   const prepared = events.map(event => ({ type: event.type, data: dataOf(event) }))
+  // Without the attributes: one CloudEvent has them in another order, or as texts, in each of its modes.
   const idempotency =
     idempotencyKey === undefined ? undefined : idempotencyOf(idempotencyKey, [stream, prepared])
-  return { workspace, stream, actor, events: prepared, idempotency }
+  const withAttributes = prepared.map((event, index) => ({ ...event, attributes: events[index]?.attributes }))
+  return { workspace, stream, actor, events: withAttributes, idempotency }
 }
 
 async function commit(

@@ -1,7 +1,7 @@
 /** The tailer's read: the new events after the heads of many streams, and whether the log still has those heads. */
 import type { Queryable } from '../database/pool.js'
 import type { StoredEvent, StreamId } from './event.js'
-import { EVENT, fits, type Head } from './log.js'
+import { EVENT, fits, type Head, SIZE } from './log.js'
 
 export interface TailWanted {
   readonly streamId: StreamId
@@ -39,7 +39,7 @@ export async function readTails(
         from unnest($1::bigint[], $2::bigint[], $3::uuid[]) as w (stream_id, after, event_id)
         left join lateral (
                select e.*, row_number() over so_far as place,
-                      sum(case when e."position" > w.after then pg_column_size(e.data) else 0 end) over so_far as bytes
+                      sum(case when e."position" > w.after then ${SIZE} else 0 end) over so_far as bytes
                  from (select e.* from sluice.events e
                         where e.stream_id = w.stream_id and e."position" >= w.after
                         order by e."position" limit $4::int + 1) e

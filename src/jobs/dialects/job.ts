@@ -7,14 +7,13 @@ import { sseMessages } from '../../sse/message-envelope.js'
 import { ndjson } from '../../sse/ndjson.js'
 import { isTerminal, type Job } from '../job.js'
 
-const END = { closing: ({ type }) => (isTerminal(type) ? Buffer.alloc(0) : undefined) } satisfies Pick<
-  Encoding,
-  'closing'
->
+export const jobEnd = {
+  closing: ({ type }) => (isTerminal(type) ? Buffer.alloc(0) : undefined),
+} satisfies Pick<Encoding, 'closing'>
 
-export const jobEvents: Encoding = { ...sse, name: 'job-events', ...END }
-export const jobMessages: Encoding = { ...sseMessages, name: 'job-messages', ...END }
-export const jobLines: Encoding = { ...ndjson, name: 'job-lines', ...END }
+export const jobEvents: Encoding = { ...sse, name: 'job-events', ...jobEnd }
+export const jobMessages: Encoding = { ...sseMessages, name: 'job-messages', ...jobEnd }
+export const jobLines: Encoding = { ...ndjson, name: 'job-lines', ...jobEnd }
 
 /** @param head event id of the last event that `job` includes. */
 export function jobSnapshot(job: Job, head: string): Notice {

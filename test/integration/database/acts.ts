@@ -28,10 +28,12 @@ import * as jobs from '../../../src/jobs/rows.js'
 import { exchangeBy } from '../../../src/limits/rate-windows.js'
 import { append } from '../../../src/log/append.js'
 import { appendRequests } from '../../../src/log/append-requests.js'
+import { compactionSweep } from '../../../src/log/compaction.js'
 import { FEED, type Position } from '../../../src/log/event.js'
 import { EventFilter } from '../../../src/log/event-filter.js'
 import { readFilteredPage } from '../../../src/log/filtered-page.js'
 import { findEnded, hasAll } from '../../../src/log/history.js'
+import { assertIndexed, parseKeyPath, readLatestPage } from '../../../src/log/latest.js'
 import * as log from '../../../src/log/log.js'
 import { readNewest, readNthNewest } from '../../../src/log/newest.js'
 import { eventSweep, idempotencyKeySweep } from '../../../src/log/retention.js'
@@ -60,6 +62,7 @@ const NEW_JOB = {
 const FIRST = { attempt: 1, holder: AUTHOR.id } as const
 const NOBODY = { attempt: undefined, holder: undefined } as const
 const EVENT = { type: 'thing.made', data: '{"n":1}' }
+const KEY = parseKeyPath('data.n')
 const nobody = async () => 0
 const WANTED = EventFilter.ofTypes('thing.made')
 
@@ -79,12 +82,17 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
     eventSweep({ database: session, days: { feed: 30 } }),
     deletedStreamSweep(session),
     jobSweep(session, 1),
+    compactionSweep(session),
     idempotencyKeySweep(session),
     ticketSweep(session),
   ]
   const tickets = new StreamTickets(session)
   const projects = new Projects(session)
   const stream = await log.ensureStream(session, WORKSPACE, FEED)
+  const keyed = await log.ensureStream(session, WORKSPACE, 'keyed')
+  const compact = (after: string) =>
+    session.query('select sluice.set_compaction($1, $2, $3)', [keyed, KEY, after])
+  await compact('0 s')
   const closed = await log.ensureStream(session, WORKSPACE, 'ended')
   await session.query('select sluice.close_stream($1)', [closed])
   const principal = {
@@ -156,6 +164,19 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
     'read a filtered page': () => readFilteredPage(session, stream, 0 as Position, 5 as Position, WANTED, 10),
     'read the nth newest': () => readNthNewest(session, stream, 2, WANTED),
     'read the newest': () => readNewest(session, stream, ['thing.made'], 5 as Position, 3, 100_000),
+    'read the newest of each key': async () => {
+      const [upTo, keyedTo] = await Promise.all([log.readHead(session, stream), log.readHead(session, keyed)])
+      const request = { after: 0 as Position, limit: 3, maxBytes: 100_000 }
+      await readLatestPage(session, stream, { ...request, key: KEY, upTo: { ...upTo, position: first } })
+      await readLatestPage(session, keyed, { ...request, key: KEY, upTo: keyedTo })
+      await assertIndexed(session, keyed, KEY, 20_000)
+    },
+    'compact superseded events': async () => {
+      await commit(request('keyed'))
+      await compact('0 s')
+      await compactionSweep(session).run(new AbortController().signal)
+      await session.query('select sluice.index_latest($1, 10)', [keyed])
+    },
     'find streams that have ended': () => findEnded(session, [stream, closed]),
     'find places that are lost': async () => hasAll(session, stream, [await log.readHead(session, stream)]),
     'a heartbeat': async () => {
@@ -283,6 +304,12 @@ export async function fill(url: string, from: number, to: number): Promise<void>
       insert into sluice.events select s.id, n, now(), gen_random_uuid(), 'bulk.made', '{}', null
         from (select id from sluice.streams where workspace = '${WORKSPACE}' and name = 'bulk1') s, ${numbers}
        where w.name = 'rival';
+      insert into sluice.compactions (stream_id, key_path, compact_after, checked_at)
+        select s.id, 'data.id', '1 h', now() + interval '1 day'
+          from sluice.streams s where s.name in (select 'bulk' || n from generate_series(${from}, ${to}) n);
+      insert into sluice.latest (stream_id, key, "position")
+        select s.id, n, n from (select id from sluice.streams where workspace = '${WORKSPACE}' and name = 'bulk1') s, ${numbers}
+         where w.name = 'rival';
       insert into sluice.idempotency_keys (workspace, actor, key, fingerprint, created_at)
         select w.name, 'actor' || n, 'again', 'f', now() from ${numbers};
       insert into sluice.jobs (name, workspace, stream_id, kind, payload, priority, max_attempts, created_by, status, ended_at)

@@ -66,11 +66,12 @@ for (const last of ['0001_log', '0010_rate_windows', '0019_job_types']) {
     const { url, pool } = await createEmptyDatabase(t)
     await migrate(url, await oldUpTo(t, last))
     await pool.query(`select sluice.append('acme', 'feed', 'order.placed', '{"id": 1}')`)
-    const before = (await allRows(pool, await allColumns(pool)))['sluice.events']
+    const columns = await allColumns(pool)
+    const before = (await allRows(pool, columns))['sluice.events']
 
     await migrate(url)
 
-    t.strictSame((await allRows(pool, await allColumns(pool)))['sluice.events'], before)
+    t.strictSame((await allRows(pool, columns))['sluice.events'], before)
     await hasCurrentSchema(t, pool)
   })
 }

@@ -66,6 +66,11 @@ t.test('in a query, a header or a body, an id of another workspace is as unknown
     ['an event', `/api/events/${theirs}`, `/api/events/${nobodys}`],
     ['a stream', '/api/events?stream=plans', '/api/events?stream=nothing', { headers: page }],
     ['a stream, live', '/api/events?stream=plans', '/api/events?stream=nothing'],
+    [
+      'the latest values of a stream',
+      '/api/latest?key=data.id&stream=plans',
+      '/api/latest?key=data.id&stream=nothing',
+    ],
     ['an event of a stream', '/api/events/1?stream=plans', '/api/events/1?stream=nothing'],
     ['a cursor', `/api/events?after=${theirs}`, `/api/events?after=${nobodys}`, { headers: page }],
     ['a command', command(globex.command), command(NO_ID)],

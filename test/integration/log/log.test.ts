@@ -82,6 +82,7 @@ t.test('an event is read back byte for byte', async t => {
     at: first?.at,
     type: 'a',
     data: texts[0],
+    attributes: null,
   })
   t.equal(await readEvent(pool, id, 4 as Position), undefined)
 })

@@ -75,6 +75,7 @@ t.test('the description of the API names every route and its role', async t => {
     'get /api/jobs/{id} viewer, runner',
     'get /api/jobs/{id}/events viewer',
     'get /api/keys admin',
+    'get /api/latest viewer',
     'get /api/revocations admin',
     'get /api/server/state viewer',
     'get /api/streams admin',
