@@ -6,20 +6,19 @@ import type { Opening, StartAt } from '../src/hub/start.js'
 import { jobOfStream } from '../src/jobs/job.js'
 import { CLOUDEVENT_BATCH } from '../src/log/cloudevents.js'
 import { EventFilter } from '../src/log/event-filter.js'
-import { type EventId, parseEventId } from '../src/log/event-id.js'
-import { KEY_PATH_PATTERN, MAX_KEY_PATH_LENGTH, parseKeyPath } from '../src/log/latest.js'
-import { TypeFilter } from '../src/log/type-filter.js'
+import { parseEventId } from '../src/log/event-id.js'
+import { KEY_PATH_PATTERN, MAX_KEY_PATH_LENGTH } from '../src/log/latest.js'
 import { Problem } from '../src/problems/problem.js'
 import { broughtId } from '../src/sse/brought-id.js'
 import { ndjsonCloudEvents, sseCloudEvents } from '../src/sse/cloudevents.js'
 import { type Encoding, sse, withNamedCursors } from '../src/sse/encoding.js'
 import { assertVisible } from './job-visibility.js'
+import { LATEST_BY_KEY, pageStart, startAt } from './stream-start.js'
 
 const MAX_LAST = 10_000
 const MAX_LIMIT = 1_000
 const DEFAULT_LIMIT = 100
 const MAX_WAIT_MS = 60_000
-const LATEST_BY_KEY = 'latest-by-key'
 const JSON_FORM = 'application/json'
 
 const FORMS = [sse.contentType, NDJSON, JSON_FORM, CLOUDEVENT_BATCH] as const
@@ -72,7 +71,7 @@ export const StreamQuery = Type.Object(
     from: Type.Optional(
       Type.String({
         description:
-          'Where to start: `beginning`, `now`, `latest-by-key` (the newest event of each key), or after this event id. Live only.',
+          'Where to start: `beginning`, `now`, `latest-by-key` (the newest event of each key; live only), after this event id, or with the first event of this time, such as 2026-01-31T12:00:00Z, or later.',
       }),
     ),
     key: Type.Optional({ ...Key, description: `${KEY} ${BY_KEY_ONLY}` }),
@@ -108,7 +107,7 @@ export type StreamQuery = Static<typeof StreamQuery>
 
 type EventPageQuery = Parameters<FastifyReply['sendEventPage']>[0]
 
-const LIVE_ONLY = ['last_event_id', 'from', 'key', 'deleted', 'last', 'envelope', 'cursors'] as const
+const LIVE_ONLY = ['last_event_id', 'key', 'deleted', 'last', 'envelope', 'cursors'] as const
 const PAGE_ONLY = ['after', 'limit', 'wait'] as const
 
 /** The encodings of a live stream: `text/event-stream` with named events or in envelopes, and lines. */
@@ -210,40 +209,10 @@ export function lastEventId(request: FastifyRequest): StartAt | undefined {
   return id === undefined ? undefined : { at: 'after', id: parseEventId(id) ?? 'unknown' }
 }
 
-function startAt({ from, last, key, deleted }: StreamQuery): StartAt | undefined {
-  if (from === LATEST_BY_KEY) return latestBy(key, deleted)
-  if (from === 'beginning' || from === 'now') return { at: from }
-  if (from !== undefined) return { at: 'after', id: eventIdIn('from', from) }
-  return last === undefined ? undefined : { at: 'newest', count: last }
-}
-
-function latestBy(key: string | undefined, deleted: string | undefined): StartAt {
-  if (key === undefined) {
-    const detail = '`from=latest-by-key` needs the path of the key. Send `key`, such as key=data.id.'
-    throw new Problem(400, 'invalid-request', detail)
-  }
-  const omitted = deleted === undefined ? undefined : TypeFilter.parse(deleted)
-  return { at: 'latest', key: parseKeyPath(key), omitted }
-}
-
 function pageOf(query: StreamQuery): Pick<EventPageQuery, 'from' | 'limit' | 'waitMs'> {
-  refuse(query, LIVE_ONLY, 'is for live streams. Use `after` for a page.')
-  const { after, limit = DEFAULT_LIMIT, wait } = query
-  const beginning = after === undefined || after === 'beginning'
-  const from = beginning
-    ? ({ at: 'beginning' } as const)
-    : ({ at: 'after', id: eventIdIn('after', after) } as const)
-  return { from, limit, waitMs: milliseconds(wait) }
-}
-
-function eventIdIn(parameter: string, text: string): EventId {
-  const id = parseEventId(text)
-  if (id) return id
-  throw new Problem(
-    400,
-    'invalid-event-id',
-    `\`${parameter}\` is not an event id. Send one as you received it, such as 10532.k7f3qa.`,
-  )
+  refuse(query, LIVE_ONLY, 'is for live streams. Use `from` or `after` for a page.')
+  const { limit = DEFAULT_LIMIT, wait } = query
+  return { from: pageStart(query), limit, waitMs: milliseconds(wait) }
 }
 
 function milliseconds(wait: string | undefined): number {

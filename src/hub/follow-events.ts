@@ -31,8 +31,8 @@ export interface FollowOptions {
   readonly workspace: string
   /** Default: the feed of the workspace. */
   readonly stream?: string | undefined
-  /** `now` (default), `beginning`, or the id of the event to start after. */
-  readonly after?: string | undefined
+  /** `now` (default), `beginning`, the id of the event to start after, or a time: the first event of that time or later. */
+  readonly after?: string | Date | undefined
   /** Names of types, or prefixes that end in `*`, separated by commas. Default: all. */
   readonly types?: string | undefined
   /** Ends the iteration when it aborts. */
@@ -138,7 +138,8 @@ function starting(
   return () => hub.starts.resolve(stream, from, filter)
 }
 
-function startAt(after: string): StartAt {
+function startAt(after: string | Date): StartAt {
+  if (after instanceof Date) return { at: 'time', time: after }
   if (after === 'now' || after === 'beginning') return { at: after }
   const id = parseEventId(after)
   if (id) return { at: 'after', id }

@@ -6,6 +6,7 @@ import type { Database } from '../database/pool.js'
 import type { Position, StreamId } from '../log/event.js'
 import type { EventFilter } from '../log/event-filter.js'
 import { checkOf, type EventId } from '../log/event-id.js'
+import { readLastBefore } from '../log/event-time.js'
 import { assertIndexed, type KeyPath } from '../log/latest.js'
 import { type Bounds, type Head, type Place, readBounds, readPlace } from '../log/log.js'
 import { readNthNewest } from '../log/newest.js'
@@ -19,6 +20,8 @@ import type { Discontinuity } from './tailed-stream.js'
 
 export type StartAt =
   | { readonly at: 'now' | 'beginning' }
+  /** Before the first event of this time or later. */
+  | { readonly at: 'time'; readonly time: Date }
   /** Before the newest `count` events that match the filter. */
   | { readonly at: 'newest'; readonly count: number }
   /** Before the newest event of each key; events that a newer one has superseded are passed over. */
@@ -77,6 +80,8 @@ export class Starts {
         return { cursor: stream.head }
       case 'beginning':
         return { cursor: (await this.bounds(stream.id)).base }
+      case 'time':
+        return { cursor: (await readLastBefore(this.database, stream.id, start.time)) ?? NOWHERE }
       case 'latest':
         return this.#latest(stream, start)
       case 'newest':

@@ -31,6 +31,7 @@ import { appendRequests } from '../../../src/log/append-requests.js'
 import { compactionSweep } from '../../../src/log/compaction.js'
 import { FEED, type Position } from '../../../src/log/event.js'
 import { EventFilter } from '../../../src/log/event-filter.js'
+import { readLastBefore } from '../../../src/log/event-time.js'
 import { readFilteredPage } from '../../../src/log/filtered-page.js'
 import { findEnded, hasAll } from '../../../src/log/history.js'
 import { assertIndexed, parseKeyPath, readLatestPage } from '../../../src/log/latest.js'
@@ -156,6 +157,10 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
       inWorkspace(session, WORKSPACE, client => log.readEvent(client, stream, first)),
     'read a page': () => log.readPage(session, stream, first, 10, 100_000),
     'read a place': () => log.readPlace(session, stream, first),
+    'find the place of a time': async () => {
+      await readLastBefore(session, stream, new Date(0))
+      await readLastBefore(session, stream, new Date(Date.now() - 10))
+    },
     'read tails': async () => {
       const head = await log.readHead(session, stream)
       for (const after of [head, { ...head, position: first }])
