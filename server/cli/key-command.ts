@@ -7,6 +7,7 @@ import { userInfo } from 'node:os'
 import type { Origin } from '../../src/audit/audit.js'
 import type { ApiKey, CreatedApiKey } from '../../src/auth/api-keys/api-key.js'
 import { createKey, listKeys, revokeKey, rotateKey } from '../../src/auth/api-keys/api-key-administration.js'
+import { changeKey } from '../../src/auth/api-keys/api-key-grants.js'
 import { selectKey } from '../../src/auth/api-keys/api-key-rows.js'
 import { ROLES } from '../../src/auth/principal.js'
 import { wakeForAccessChange } from '../../src/auth/revocations/access-change.js'
@@ -23,6 +24,7 @@ import { importKeys } from './key-import.js'
 import { readEntries } from './key-import-file.js'
 import {
   endOf,
+  grantsOf,
   idOf,
   nameOf,
   ONE_TOO_MANY,
@@ -43,6 +45,7 @@ Administers API keys on the database: DATABASE_URL, or the embedded Postgres of 
   create --workspace NAME --role ROLE --name TEXT     create a key and print it to standard output
   list   --workspace NAME                             list the keys of a workspace, without their secrets
   rotate ID [--overlap SECONDS]                       replace a key; both keys work during the overlap (default 86400)
+  change ID --grants JSON                             change the grants of a key; its open streams follow within 5 s
   revoke ID                                           end a key and its streams at once
   import FILE --workspace NAME                        import keys of another system by their hashes; - reads standard input
 
@@ -50,6 +53,8 @@ Administers API keys on the database: DATABASE_URL, or the embedded Postgres of 
   --name TEXT         purpose of the key
   --expires TIME      2027-01-31, 2027-01-31T12:00:00Z, or a time from now: 90d, 12h, 30m (default never)
   --allow-ip RANGE    IP address or CIDR range that may use the key; may be repeated (default any address)
+  --grants JSON       streams and types to which the key is limited, such as '{"subscribe":["orders/*"],"types":["order.*"]}';
+                      none: no limits but the role (default)
   --help, -h          show this text
 
 FILE holds a JSON array of keys, or one key a line:
@@ -105,6 +110,8 @@ function workOf(args: readonly string[], env: Environment): Work {
       return listing(values, id)
     case 'rotate':
       return rotating(values, id)
+    case 'change':
+      return changing(values, id)
     case 'revoke':
       return revoking(values, id)
     case 'import':
@@ -117,14 +124,15 @@ function workOf(args: readonly string[], env: Environment): Work {
 }
 
 function creating(values: Values, id: string | undefined): Work {
-  onlyThese(values, ['workspace', 'role', 'name', 'expires', 'allow-ip'], id)
+  onlyThese(values, ['workspace', 'role', 'name', 'expires', 'allow-ip', 'grants'], id)
   const origin = originOf(workspaceOf(values))
   const role = roleOf(values)
   const name = nameOf(values)
   const expires_at = values.expires === undefined ? null : endOf(values.expires)
   const allowed_ips = values['allow-ip'] === undefined ? null : rangesOf(values['allow-ip'])
+  const grants = values.grants === undefined ? null : grantsOf(values.grants)
   return async database => {
-    const made = await createKey(database, origin, { name, role, expires_at, allowed_ips })
+    const made = await createKey(database, origin, { name, role, expires_at, allowed_ips, grants })
     handOver(made, `of role ${role} in workspace ${origin.workspace}`)
   }
 }
@@ -152,6 +160,17 @@ function rotating(values: Values, id: string | undefined): Work {
     const origin = originOf(await workspaceOfKey(database, key))
     const made = await rotateKey(database, origin, key, overlap === undefined ? {} : { overlap })
     handOver(made, `in place of ${key}`)
+  }
+}
+
+function changing(values: Values, id: string | undefined): Work {
+  onlyThese(values, ['grants'])
+  const key = idOf(id)
+  if (values.grants === undefined) throw new UsageError('--grants is required.')
+  const grants = grantsOf(values.grants)
+  return async database => {
+    await changeKey(database, originOf(await workspaceOfKey(database, key)), key, { grants })
+    process.stderr.write(`The grants of key ${key} have changed. Its streams follow within 5 s.\n`)
   }
 }
 

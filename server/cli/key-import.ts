@@ -3,6 +3,7 @@ import type { Origin } from '../../src/audit/audit.js'
 import { MAX_RANGES } from '../../src/auth/api-keys/api-key.js'
 import { importKey, type KeyToImport } from '../../src/auth/api-keys/api-key-administration.js'
 import { isImportablePrefix, PREFIX_RULE } from '../../src/auth/api-keys/imported-key.js'
+import { GRANTS_RULE, readGrants } from '../../src/auth/grants/grants.js'
 import { ROLES } from '../../src/auth/principal.js'
 import { type RoleNames, roleNamed } from '../../src/auth/role-names.js'
 import type { Database } from '../../src/database/pool.js'
@@ -13,7 +14,7 @@ import { keyHash } from './key-hash.js'
 import type { FileEntry } from './key-import-file.js'
 import { NAME, timeOf } from './key-options.js'
 
-const FIELDS = ['prefix', 'sha256', 'role', 'name', 'expires_at', 'allowed_ips']
+const FIELDS = ['prefix', 'sha256', 'role', 'name', 'expires_at', 'allowed_ips', 'grants']
 
 /** @returns whether every entry is stored, now or earlier. */
 export async function importKeys(
@@ -58,7 +59,10 @@ export function keyOf(value: unknown, roles: RoleNames): KeyToImport | string {
   if (typeof expiresAt === 'string') return expiresAt
   const allowedIps = rangesOf(entry.get('allowed_ips'))
   if (typeof allowedIps === 'string') return allowedIps
-  return { prefix, secretHash, role, name, expiresAt, allowedIps }
+  const given = entry.get('grants') ?? undefined
+  const grants = given === undefined ? undefined : readGrants(given)
+  if (given !== undefined && !grants) return `grants must be ${GRANTS_RULE}`
+  return { prefix, secretHash, role, name, expiresAt, allowedIps, ...(grants && { grants }) }
 }
 
 function endOf(given: unknown): Date | null | string {

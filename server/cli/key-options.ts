@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { MAX_OVERLAP_SECONDS, MAX_RANGES } from '../../src/auth/api-keys/api-key.js'
 import { KEY_ID_PATTERN } from '../../src/auth/api-keys/api-key-secret.js'
+import { GRANTS_RULE, type GrantsDocument, readGrants } from '../../src/auth/grants/grants.js'
 import { ROLES, type Role } from '../../src/auth/principal.js'
 import { WORKSPACE_PATTERN } from '../../src/log/event.js'
 import { parseRange } from '../../src/network/address-range.js'
@@ -22,6 +23,7 @@ const OPTIONS = {
   name: text,
   expires: text,
   overlap: text,
+  grants: text,
   'allow-ip': { type: 'string', multiple: true },
 } as const
 export type Values = ReturnType<typeof parseOptions>['values']
@@ -87,6 +89,16 @@ export function rangesOf(given: readonly string[]): string[] {
   }
   if (ranges.length > MAX_RANGES) throw new UsageError(`--allow-ip: at most ${MAX_RANGES} ranges.`)
   return ranges
+}
+
+/** Null: the key has all that its role allows. */
+export function grantsOf(given: string): GrantsDocument | null {
+  if (given === 'none') return null
+  try {
+    const grants = readGrants(JSON.parse(given))
+    if (grants) return grants.document
+  } catch {}
+  throw new UsageError(`--grants must be ${GRANTS_RULE.replaceAll('`', '')}; or none, for no limits.`)
 }
 
 export function secondsOf(given: string): number {
