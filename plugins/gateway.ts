@@ -119,7 +119,7 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
   await app.register(cluster, { member: settings.member })
   await app.register(apiKeys)
   await app.register(access)
-  await app.register(grants)
+  await app.register(grants, { authorize: settings.decide })
   await app.register(streamTickets)
   await app.register(streamCookies)
   await app.register(failedAuthentications, { claims })

@@ -5,6 +5,8 @@
  */
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Authorize } from '../src/auth/grants/decision.js'
+import { Decisions } from '../src/auth/grants/decisions.js'
 import { publishNotGranted, workspaceNotGranted } from '../src/auth/grants/grant-problem.js'
 import type { Grants } from '../src/auth/grants/grants.js'
 import { grantOn, type StreamGrant, type StreamUse } from '../src/auth/grants/stream-grant.js'
@@ -73,11 +75,18 @@ export interface RouteGrants {
   ): Promise<StreamGrant>
 }
 
-type Decision = Omit<StreamUse, 'names'> & { readonly names?: readonly string[] | undefined }
+type Asked = Omit<StreamUse, 'names'> & { readonly names?: readonly string[] | undefined }
 
-export default fp(
-  async app => {
+export interface GrantsOptions {
+  /** Decides at run time, beside role and grants, which must all agree. Default: nobody. */
+  readonly authorize?: Authorize | undefined
+}
+
+export default fp<GrantsOptions>(
+  async (app, { authorize }) => {
     const { guard, database } = app
+    const decisions = authorize && new Decisions({ authorize, logger: app.log })
+    app.addHook('onClose', async () => decisions?.close())
 
     app.addHook('onRoute', ({ method, url, config }) => {
       if (GRANT_KINDS.some(kind => kind === config?.grants)) return
@@ -90,12 +99,16 @@ export default fp(
       }
     })
 
-    async function decide(principal: Principal, stream: string, use: Decision): Promise<StreamGrant> {
+    async function decide(principal: Principal, stream: string, use: Asked): Promise<StreamGrant> {
       const { grants, workspace } = guard.current(principal)
       const isGranted = (name: string) => grants === undefined || grants[use.action].matches(name)
       const names = use.names ?? (await namesOfStream(database, workspace, stream, isGranted))
-      // Read again after the wait: they may have been narrowed meanwhile.
-      return grantOn(guard.current(principal).grants, { ...use, names })
+      const named = { ...use, names }
+      // Read again after each wait: they may have been narrowed meanwhile. What grants leave out is never asked about.
+      const granted = grantOn(guard.current(principal).grants, named)
+      if (!decisions) return granted
+      const answered = await decisions.decide(principal, use.action, stream)
+      return grantOn(guard.current(principal).grants, named, answered)
     }
 
     app.decorate('grants', {

@@ -1,5 +1,7 @@
 /** Checks the options of the plugin and derives the settings of each part of the gateway. */
 import type { FastifyInstance } from 'fastify'
+import type { Authorize } from '../src/auth/grants/decision.js'
+import { decisionService } from '../src/auth/grants/decision-service.js'
 import { type Key, type Keys, keysOf, previousKeyOf } from '../src/auth/tokens/keys.js'
 import { type Config, ConfigError } from '../src/config/config.js'
 import { configOf } from '../src/config/options.js'
@@ -19,6 +21,8 @@ export interface Settings extends Pick<SluiceOptions, 'authenticate' | 'countCli
   readonly previousKey: Key | undefined
   /** Undefined where no artifacts are served. */
   readonly links: ArtifactLinks | undefined
+  /** Undefined: roles and grants decide alone. */
+  readonly decide: Authorize | undefined
   readonly ownsServer: boolean
   readonly member: boolean
   readonly processes: number
@@ -50,6 +54,8 @@ export function settingsOf(options: SluiceOptions, host: FastifyInstance): Setti
       `prefix is ${JSON.stringify(prefix)}. Write it as /live: a slash before each part, and none at its end.`,
     )
   }
+  if (options.authorize && config.AUTHORIZE_URL !== undefined)
+    faults.push('authorize replaces authorizeUrl: leave one of them out.')
   faults.push(...partFaults(parts))
   if (faults.length > 0) throw new ConfigError(faults)
 
@@ -61,6 +67,7 @@ export function settingsOf(options: SluiceOptions, host: FastifyInstance): Setti
     keys,
     previousKey,
     links: artifactLinks(config, [keys, previousKey], `${host.prefix}${prefix}`),
+    decide: decider(options, config),
     parts: partsOf(parts, authenticate === undefined),
     // A separate URL for LISTEN means that the other one goes through a pooler.
     source: pool ? { pool } : { url: url ?? '', pooled: listenUrl !== undefined },
@@ -70,6 +77,10 @@ export function settingsOf(options: SluiceOptions, host: FastifyInstance): Setti
     processes: options.processes ?? 1,
     drainMs: drainMs(config, host, options.drainMs !== undefined),
   }
+}
+
+function decider({ authorize }: SluiceOptions, { AUTHORIZE_URL: url, AUTHORIZE_TOKEN: token }: Config) {
+  return authorize ?? (url === undefined ? undefined : decisionService(url, token))
 }
 
 function partFaults({ jobs = true, ...parts }: Parts): string[] {

@@ -1,6 +1,7 @@
 /** The options of the plugin. Those that have a variable in docs/configuration.md are read through the same schema. */
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify'
 import type pg from 'pg'
+import type { Authorize } from '../src/auth/grants/decision.js'
 import type { HostPrincipal } from '../src/auth/host-principal.js'
 import type { Role } from '../src/auth/principal.js'
 import type { Bus } from '../src/bus/bus.js'
@@ -54,6 +55,12 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
    * streams end at `expiresAt`.
    */
   readonly authenticate?: (request: FastifyRequest) => Promise<HostPrincipal | null | undefined>
+  /**
+   * Decides at run time whether a principal may `subscribe` to a stream or `publish` to it, beside its role and its grants, which must all
+   * agree. Return true or false, or `{ allowed, types, valid_for }`: `types` are names and prefixes that end in `*` (default: all), and
+   * `valid_for` is for how many seconds the answer holds (default 60, at most 300). If it throws, nothing new is allowed.
+   */
+  readonly authorize?: Authorize
   /** Whether the server serves only this plugin, which then also limits and ends the connections. Default false. */
   readonly ownsServer?: boolean
   /** Processes that share the memory of this machine or container, this one included. Default 1. */
@@ -111,6 +118,10 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
   readonly jwtRoleMap?: Readonly<Record<string, Role>> | undefined
   /** Role of tokens whose role is missing or has no entry in the map. Unset, they are refused. */
   readonly jwtDefaultRole?: Role | undefined
+  /** URL of your service that decides at run time, as `authorize` does. Unset, roles and grants decide alone. */
+  readonly authorizeUrl?: string | undefined
+  /** Token that is sent to it as `Authorization: Bearer`, so that it knows the gateway: at least 32 characters. */
+  readonly authorizeToken?: string | undefined
   /** Workspace whose admins alone may switch maintenance, which affects all workspaces. Unset, every admin may. */
   readonly operatorWorkspace?: string | undefined
   /**

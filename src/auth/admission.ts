@@ -30,6 +30,7 @@ export class Admission implements Permit {
   // while thousands of clients connected, because principals have many shapes.
   #expiresAt: number
   #subscription: PermittedSubscription | undefined
+  #unwatch: (() => void) | undefined
 
   constructor(options: AdmissionOptions) {
     this.#options = options
@@ -48,10 +49,12 @@ export class Admission implements Permit {
 
   onOpened(subscription: PermittedSubscription): void {
     this.#subscription = subscription
+    this.#unwatch = this.#options.granted?.watch?.(() => this.#admit(this.#principal))
     this.#options.onOpened?.(this)
   }
 
   onClosed(): void {
+    this.#unwatch?.()
     this.#options.onClosed?.(this)
   }
 

@@ -58,6 +58,7 @@ function contradictionsIn(config: Config): string[] {
       'ARTIFACTS_DIR needs ARTIFACTS_SECRET here: a public key verifies tokens, but cannot sign links.',
     )
   }
+  faults.push(...authorizeFaults(config))
   faults.push(...proxyFaults(config.TRUSTED_PROXIES), ...claimFaults(config))
   if (config.NODE_ENV !== 'production') return faults
   if (config.DATABASE_URL === undefined) {
@@ -67,6 +68,16 @@ function contradictionsIn(config: Config): string[] {
     faults.push('No JWT key is set. In production set JWT_SECRET, JWT_PUBLIC_KEY or JWKS_URL.')
   }
   return faults
+}
+
+function authorizeFaults({ AUTHORIZE_URL: address, AUTHORIZE_TOKEN: token }: Config): string[] {
+  if (address === undefined)
+    return token === undefined ? [] : ['AUTHORIZE_TOKEN needs AUTHORIZE_URL: set it too.']
+  if (!URL.canParse(address)) return ['AUTHORIZE_URL is not a URL. It may be secret, so it is not shown.']
+  const { username, password } = new URL(address)
+  return token !== undefined && (username || password)
+    ? ['AUTHORIZE_URL has a user or a password, and AUTHORIZE_TOKEN is set. Use one of them.']
+    : []
 }
 
 function claimFaults({ JWT_WORKSPACE_CLAIM, JWT_ROLE_CLAIM, JWT_ROLE_MAP = '' }: Config): string[] {

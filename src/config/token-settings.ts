@@ -83,6 +83,22 @@ export const TOKEN_SETTINGS = {
         'Role of tokens and imported keys whose role is missing or has no entry in the map. Unset, they are refused.',
     }),
   ),
+  AUTHORIZE_URL: Type.Optional(
+    Type.String({
+      pattern: '^https?://',
+      form: 'a URL that begins with https:// or http://',
+      secret: true,
+      description:
+        'URL of your service that decides at run time who may read and write which stream. Unset, roles and grants decide alone.',
+    }),
+  ),
+  AUTHORIZE_TOKEN: Type.Optional(
+    Type.String({
+      ...SECRET,
+      description:
+        'Token that is sent to it as `Authorization: Bearer`, so that it knows the gateway, at least 32 characters.',
+    }),
+  ),
   OPERATOR_WORKSPACE: Type.Optional(
     Type.String({
       minLength: 1,

@@ -9,6 +9,7 @@
 import { type DatabaseFaultName, databaseMember, faultNameOf } from '../database/database-fault.js'
 import { isBusy } from '../database/fair-gate.js'
 import type { EventFilter } from '../log/event-filter.js'
+import { Problem } from '../problems/problem.js'
 import type { Encoding } from '../sse/encoding.js'
 import type { Sink } from '../sse/sink.js'
 import type { Hub, StreamHandle } from './hub.js'
@@ -65,7 +66,7 @@ export type StreamAdmission =
   | ({ readonly outcome: 'refused' } & StreamRefusal)
 
 export interface StreamRefusal {
-  readonly reason: 'draining' | 'limit' | 'memory' | 'database'
+  readonly reason: 'draining' | 'limit' | 'memory' | 'database' | 'authorization'
   /** The limit that is reached, if it is one of the client's own. */
   readonly limit?: ClientLimit
   /** The fault of the database, unless it is merely unreachable. */
@@ -153,6 +154,8 @@ function refused(refusal: StreamRefusal): StreamAdmission {
 /** @throws the error itself, if a retry cannot help. */
 function refusalFor(error: unknown): StreamAdmission {
   if (isBusy(error)) return refused({ reason: 'limit', limit: 'workspace' })
+  if (error instanceof Problem && error.code === 'authorization-unavailable')
+    return refused({ reason: 'authorization' })
   const database = faultNameOf(error)
   if (!database) throw error
   return refused({ reason: 'database', ...databaseMember(database), error })

@@ -175,7 +175,7 @@ export const NOTICES = {
     reserved: true,
     when: 'instead of a stream',
     data: Type.Object({
-      reason: Type.Enum(['draining', 'limit', 'database', 'memory', 'upstream']),
+      reason: Type.Enum(['draining', 'limit', 'database', 'memory', 'authorization', 'upstream']),
       limit: Type.Optional(Type.Enum(['principal', 'workspace', 'address'])),
       database: Type.Optional(Type.String({ description: 'As in problem documents.' })),
     }),

@@ -5,12 +5,20 @@
 import { bothFilters, EventFilter } from '../../log/event-filter.js'
 import { NamePatterns } from '../../log/name-patterns.js'
 import type { Problem } from '../../problems/problem.js'
+import type { StreamAction } from './decision.js'
+import type { Answered } from './decisions.js'
 import type { Grants } from './grants.js'
 
 /** Something that lasts, and that other grants of the same caller may no longer allow. */
 export interface Granted {
   /** @throws {Problem} the refusal of a new request, if these grants no longer allow all of it. */
   assertHeldBy(grants: Grants | undefined): void
+  /**
+   * Watches whether a decision at run time still allows it, for something that stays open.
+   * @param changed called when to ask `assertHeldBy` again.
+   * @returns a function that stops watching.
+   */
+  watch?(changed: () => void): () => void
 }
 
 export interface StreamGrant extends Granted {
@@ -19,8 +27,6 @@ export interface StreamGrant extends Granted {
   /** The events that the caller may read there, of those that it wants; undefined: all. */
   within(wanted: EventFilter | undefined): EventFilter | undefined
 }
-
-export type StreamAction = 'subscribe' | 'publish'
 
 export interface StreamUse {
   readonly action: StreamAction
@@ -31,15 +37,20 @@ export interface StreamUse {
   refusal(): Problem
 }
 
-/** @throws {Problem} the refusal, if the grants leave the stream or one of the types out. */
+/**
+ * @param answered the decision at run time, beside the grants; default: it allows all.
+ * @throws {Problem} the refusal, if the grants or the decision leave the stream or one of the types out.
+ */
 export function grantOn(
   grants: Grants | undefined,
   { action, names, types, refusal }: StreamUse,
+  answered?: Answered,
 ): StreamGrant {
-  const granted = grants?.types ?? NamePatterns.ALL
+  const granted = (grants?.types ?? NamePatterns.ALL).and(answered?.types ?? NamePatterns.ALL)
   const needed = types.length > 0 ? NamePatterns.of(types) : granted
   const allows = (given: Grants) =>
     names.some(name => given[action].matches(name)) && needed.isWithin(given.types)
+  const isDecided = (now: NamePatterns) => now.key !== NamePatterns.NONE.key && needed.isWithin(now)
   const grant = {
     within: (wanted: EventFilter | undefined) => bothFilters(EventFilter.ofGranted(granted), wanted),
     assertType(type: string) {
@@ -47,7 +58,9 @@ export function grantOn(
     },
     assertHeldBy(given: Grants | undefined) {
       if (given && !allows(given)) throw refusal()
+      if (answered && !isDecided(answered.types)) throw refusal()
     },
+    ...(answered && { watch: answered.watch }),
   }
   grant.assertHeldBy(grants)
   return grant

@@ -22,10 +22,12 @@ export class CredentialWatch {
   readonly #options: CredentialWatchOptions
   readonly #over = new AbortController()
   readonly #startedAt = Date.now()
+  readonly #unwatch: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: CredentialWatchOptions) {
     this.#options = options
+    this.#unwatch = options.granted?.watch?.(() => this.check())
   }
 
   get principal(): Principal {
@@ -56,6 +58,7 @@ export class CredentialWatch {
   /** Stops watching; stopping twice is fine. */
   stop(): void {
     clearTimeout(this.#timer)
+    this.#unwatch?.()
     this.#options.onStopped()
   }
 }

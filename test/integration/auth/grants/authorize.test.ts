@@ -1,0 +1,198 @@
+/** Decisions at run time, by a real service over HTTP, or by a function of the application. */
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import t, { type Test } from 'tap'
+import { Decisions } from '../../../../src/auth/grants/decisions.js'
+import type { Principal } from '../../../../src/auth/principal.js'
+import { openStream } from '../../../harness/event-stream.js'
+import { as, type Gateway, publish, startGateway } from '../../../harness/gateway.js'
+import { until } from '../../../harness/until.js'
+
+const TOKEN = 'the token of the gateway, 32 characters'
+type Reply = (question: Question, response: ServerResponse) => void
+interface Question {
+  readonly principal: { readonly id: string; readonly workspace: string; readonly role: string }
+  readonly action: string
+  readonly stream: string
+}
+
+const say =
+  (answer: unknown): Reply =>
+  (_, response) => {
+    response.setHeader('content-type', 'application/json').end(JSON.stringify(answer))
+  }
+
+t.test('the service is asked once for each principal, action and stream, and its answer holds', async t => {
+  const service = await startService(t, ({ stream }, response) =>
+    say({ allowed: stream !== 'secret', types: ['a.*'] })({} as Question, response),
+  )
+  const gateway = await startGateway(t, { env: service.env })
+  await publish(gateway, { type: 'a.made', data: {} }, { stream: 'open' })
+  await gateway.app.database.query(`select sluice.publish('acme', 'open', 'b.made', '{}')`)
+  await gateway.app.database.query(`select sluice.publish('acme', 'secret', 'a.made', '{}')`)
+
+  const pages = await Promise.all(Array.from({ length: 20 }, () => page(gateway, 'open')))
+  const [secret, missing] = [await page(gateway, 'secret'), await page(gateway, 'missing')]
+  const refused = await fetch(`${gateway.url}/api/events?stream=open`, {
+    method: 'POST',
+    headers: { ...as('editor'), 'content-type': 'application/json' },
+    body: '{"type":"b.made","data":{}}',
+  })
+
+  for (const { status, body } of pages)
+    t.match({ status, body }, { status: 200, body: { events: [{ type: 'a.made' }] } })
+  t.match(pages[0]?.body, { events: { length: 1 } })
+  t.equal(secret.status, 404)
+  t.strictSame(secret.body, missing.body, 'unknown and forbidden look the same')
+  t.equal(refused.status, 403)
+  t.strictSame(service.asked.map(({ action, stream }) => `${action} ${stream}`).sort(), [
+    'publish open',
+    'subscribe missing',
+    'subscribe open',
+    'subscribe secret',
+  ])
+  t.strictSame(service.asked[1]?.principal, { id: 'viewer-of-acme', workspace: 'acme', role: 'viewer' })
+  t.ok(service.tokens.every(text => text === `Bearer ${TOKEN}`))
+})
+
+t.test('an open stream is asked about again, and ends when the answer is no', async t => {
+  const service = await startService(t, say({ allowed: true, valid_for: 1 }))
+  const gateway = await startGateway(t, { env: service.env })
+  const stream = await openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') })
+  await stream.until(1)
+
+  await until('it was asked again', () => service.asked.length > 1)
+  service.reply = say({ allowed: false })
+
+  t.equal(await stream.ended(), true)
+  const again = await openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') })
+  t.equal(again.response.statusCode, 404)
+})
+
+t.test('without an answer nothing new is allowed, and an open stream lives on', async t => {
+  const service = await startService(t, say({ allowed: true, valid_for: 1 }))
+  const gateway = await startGateway(t, { env: service.env })
+  const stream = await openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') })
+  await stream.until(1)
+  const failures: Record<string, Reply> = {
+    'status 500': (_, response) => response.writeHead(500).end(),
+    'a refusal by status': (_, response) => response.writeHead(403).end(),
+    'a redirect': (_, response) => response.writeHead(307, { location: '/elsewhere' }).end(),
+    'no JSON': (_, response) => response.setHeader('content-type', 'text/html').end('yes'),
+    'another form': say({ allow: true }),
+    'too long': say({ allowed: true, types: [], more: 'x'.repeat(20_000) }),
+    'cut off': (_, response) => response.destroy(),
+    silence: () => {},
+  }
+
+  for (const [name, reply] of Object.entries(failures)) {
+    service.reply = reply
+    const { status, body } = await page(gateway, `new-${name.replaceAll(' ', '-')}`)
+    t.match(
+      { status, body },
+      { status: 503, body: { code: 'authorization-unavailable', retry_after: 2 } },
+      name,
+    )
+  }
+  const refused = await openStream(t, `${gateway.url}/api/events?stream=other`, { headers: as('viewer') })
+  service.reply = say({ allowed: true })
+  await publish(gateway, { type: 'a', data: {} })
+  await stream.until(1, 'a')
+
+  t.equal(refused.response.statusCode, 200)
+  t.match(await refused.until(1), [{ event: 'unavailable', data: '{"reason":"authorization"}' }])
+})
+
+t.test(
+  'a slow answer for one workspace does not delay another, and a herd asks once per question',
+  async t => {
+    const asked: string[] = []
+    let free = () => {}
+    const held = new Promise<void>(resolve => {
+      free = resolve
+    })
+    let running = 0
+    let most = 0
+    const decisions = new Decisions({
+      logger: { info() {}, error() {}, warn() {} } as never,
+      async authorize({ id, workspace }) {
+        asked.push(id)
+        running += 1
+        most = Math.max(most, running)
+        if (workspace === 'slow') await held
+        running -= 1
+        return true
+      },
+    })
+    t.teardown(() => decisions.close())
+    const principal = (workspace: string, id: string) => ({ id, workspace, role: 'viewer' }) as Principal
+
+    const slow = Array.from({ length: 10_000 }, (_, index) =>
+      decisions.decide(principal('slow', `s${index % 100}`), 'subscribe', 'feed'),
+    )
+    await decisions.decide(principal('fast', 'f'), 'subscribe', 'feed')
+    free()
+    await Promise.all(slow)
+
+    t.equal(new Set(asked).size, 101)
+    t.equal(asked.length, 101)
+    t.ok(most <= 32, `${most} at a time`)
+  },
+)
+
+t.test('an answer that has ended keeps what is open for two minutes, and lets nothing new in', async t => {
+  let now = 0
+  let fails = false
+  const decisions = new Decisions({
+    logger: { info() {}, error() {}, warn() {} } as never,
+    now: () => now,
+    async authorize() {
+      if (fails) throw new Error('away')
+      return { allowed: true, valid_for: 10_000 }
+    },
+  })
+  t.teardown(() => decisions.close())
+  const principal = { id: 'ada', workspace: 'acme', role: 'viewer' } as Principal
+  const answered = await decisions.decide(principal, 'subscribe', 'feed')
+  let ended = false
+  t.teardown(answered.watch(() => (ended = true)))
+  fails = true
+
+  now = 300_000
+  await t.rejects(decisions.decide(principal, 'subscribe', 'feed'), { code: 'authorization-unavailable' })
+  t.ok(answered.types.matchesAll, 'it lives on')
+  now = 420_000
+  await until('it has ended', () => ended)
+  t.notOk(answered.types.matchesAll)
+})
+
+async function page(gateway: Gateway, stream: string) {
+  const response = await fetch(`${gateway.url}/api/events?stream=${stream}`, {
+    headers: { ...as('viewer'), accept: 'application/json', 'x-request-id': 'same' },
+  })
+  return { status: response.status, body: (await response.json()) as object }
+}
+
+async function startService(t: Test, reply: Reply) {
+  const asked: Question[] = []
+  const tokens: (string | undefined)[] = []
+  const service = { asked, tokens, reply, env: {} as Record<string, string> }
+  const server = createServer(async (request: IncomingMessage, response) => {
+    const parts: Buffer[] = []
+    for await (const part of request) parts.push(part)
+    const question = JSON.parse(Buffer.concat(parts).toString()) as Question
+    asked.push(question)
+    tokens.push(request.headers.authorization)
+    service.reply(question, response)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo
+  service.env = { AUTHORIZE_URL: `http://127.0.0.1:${port}/decide`, AUTHORIZE_TOKEN: TOKEN }
+  return service
+}
