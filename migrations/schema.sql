@@ -1076,6 +1076,21 @@ comment on function sluice.append_requests(text[],text[],text[],text[],text[],in
   'except for CloudEvents. Each request is stored whole or refused (stream-closed, idempotency-key-reused, '
   'too-many-stored-streams), and the others are stored all the same. Sends no NOTIFY.';
 
+CREATE OR REPLACE FUNCTION sluice.apply_compact_key()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform sluice.set_compaction(new.id, new.options ->> 'compact_key',
+    make_interval(secs => coalesce((new.options ->> 'compact_after_seconds')::float8, 3600)));
+  return null;
+end
+$function$;
+comment on function sluice.apply_compact_key is
+  'Internal. Lets sluice.compactions follow the options of a stream.';
+
 CREATE OR REPLACE FUNCTION sluice.backfill(target regclass, "as" text DEFAULT 'backfilled'::text, batch integer DEFAULT 1000, run text DEFAULT 'first'::text)
  RETURNS TABLE(published bigint, total bigint, done boolean)
  LANGUAGE plpgsql
@@ -1616,21 +1631,32 @@ CREATE OR REPLACE FUNCTION sluice.check_option(name text, value jsonb, of_worksp
  SET row_security TO 'on'
 AS $function$
 declare
-  most numeric := case name when 'max_age_seconds' then 3155760000 when 'max_events' then 9007199254740991 end;
+  least numeric := case name when 'compact_after_seconds' then 0 else 1 end;
+  most numeric := case name when 'max_age_seconds' then 3155760000 when 'max_events' then 9007199254740991
+    when 'compact_after_seconds' then 315360000 end;
 begin
-  if most is null then
+  if most is null and name <> 'compact_key' or of_workspace and starts_with(name, 'compact_') then
     raise exception using
       errcode = 'SL002',
-      message = format('there is no option %L', left(name, 200)),
-      hint = 'The options are max_age_seconds and max_events.';
+      message = format('there is no option %L%s', left(name, 200), case when of_workspace then ' of a workspace' end),
+      hint = 'The options are max_age_seconds and max_events, and of a stream compact_key and compact_after_seconds.';
   end if;
   if jsonb_typeof(value) = 'null' then
     return;
   end if;
-  if jsonb_typeof(value) <> 'number' or value::numeric <> trunc(value::numeric) or value::numeric not between 1 and most then
+  if name = 'compact_key' then
+    if jsonb_typeof(value) <> 'string' or not sluice.is_key_path(value #>> '{}') then
+      raise exception using
+        errcode = 'SL002',
+        message = 'the option compact_key is not the path of a key',
+        hint = 'Pass data and one or more names of letters, digits, _ and -, at most 256 characters, such as data.id.';
+    end if;
+    return;
+  end if;
+  if jsonb_typeof(value) <> 'number' or value::numeric <> trunc(value::numeric) or value::numeric not between least and most then
     raise exception using
       errcode = 'SL002',
-      message = format('the option %s is not a whole number from 1 to %s', name, most),
+      message = format('the option %s is not a whole number from %s to %s', name, least, most),
       hint = 'null removes an option.';
   end if;
 end
@@ -2038,7 +2064,9 @@ comment on function sluice.configure_stream is
   'Sets, changes and (with null) removes options of a stream, which is created if it is missing, and returns all '
   'of them. max_age_seconds: how long retention keeps an event. max_events: how many of the newest events it '
   'keeps. Both override the workspace''s options and the gateways'' RETENTION_DAYS, in either direction; retention '
-  'runs about once an hour. SL002: invalid option. SL006: the stream of a job.';
+  'runs about once an hour. compact_key: the path of a key, such as data.id. An event that a newer one of the '
+  'same key has superseded loses its type and data when it is older than compact_after_seconds (3600); it keeps '
+  'its position and id, and clients do not get it. SL002: invalid option. SL006: the stream of a job.';
 
 CREATE OR REPLACE FUNCTION sluice.configure_workspace(workspace text, options json)
  RETURNS jsonb
@@ -3224,7 +3252,7 @@ comment on function sluice.key_of is
   'and a text of more than 1,024 bytes.';
 
 CREATE OR REPLACE FUNCTION sluice.latest_page(stream_id bigint, key_path text, after bigint, up_to bigint, up_to_id uuid, most_behind integer, most_unindexed integer, at_most integer, max_bytes bigint)
- RETURNS TABLE(outcome text, anchor uuid, more boolean, "position" bigint, event_id uuid, at timestamp with time zone, type text, data text)
+ RETURNS TABLE(outcome text, anchor uuid, more boolean, "position" bigint, event_id uuid, at timestamp with time zone, type text, data text, attributes text)
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3302,7 +3330,7 @@ begin
     order by c.position limit at_most + 1
   ), sized as (
     select e.*, row_number() over so_far as place, count(*) over () as available,
-      sum(pg_column_size(e.data)) over so_far as bytes
+      sum(pg_column_size(e.data) + coalesce(pg_column_size(e.attributes), 0)) over so_far as bytes
     from chosen c
     cross join lateral (
       select e.* from sluice.events e where e.stream_id = latest_page.stream_id and e.position = c.position limit 1
@@ -3312,7 +3340,7 @@ begin
     select z.*, z.available > count(*) over () as is_cut from sized z
     where z.place <= at_most and (z.bytes <= max_bytes or z.place = 1)
   )
-  select 'page', latest_page.anchor, coalesce(p.is_cut, false), p.position, p.event_id, p.at, p.type, p.data::text
+  select 'page', latest_page.anchor, coalesce(p.is_cut, false), p.position, p.event_id, p.at, p.type, p.data::text, p.attributes::text
   from (values (1)) as one
   left join page p on true
   order by p.position;
@@ -4012,7 +4040,7 @@ begin
   for target in
     select c.oid::regclass as name, case
       -- Only functions write the log.
-      when c.relname in ('streams', 'events', 'jobs', 'workspaces', 'deleted_streams') then 'select'
+      when c.relname in ('streams', 'events', 'jobs', 'workspaces', 'deleted_streams', 'compactions', 'latest') then 'select'
       else 'select, insert, update, delete'
     end as rights
     from pg_class c
@@ -5079,6 +5107,8 @@ CREATE TRIGGER note_queued BEFORE UPDATE OF status ON sluice.jobs FOR EACH ROW W
 
 CREATE CONSTRAINT TRIGGER append_at_commit AFTER INSERT ON sluice.pending DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.leads) EXECUTE FUNCTION sluice.append_pending();
 alter table sluice.pending enable always trigger append_at_commit;
+
+CREATE TRIGGER apply_compact_key AFTER UPDATE OF options ON sluice.streams FOR EACH ROW WHEN ((old.options IS DISTINCT FROM new.options)) EXECUTE FUNCTION sluice.apply_compact_key();
 
 CREATE TRIGGER count_created AFTER INSERT ON sluice.streams REFERENCING NEW TABLE AS moved FOR EACH STATEMENT EXECUTE FUNCTION sluice.count_streams();
 

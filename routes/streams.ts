@@ -12,7 +12,12 @@ import {
   deleteStream,
   readWorkspaceOptions,
 } from '../src/streams/stream-administration.js'
-import { StreamDocument, StreamOptionChanges, StreamOptions } from '../src/streams/stream-document.js'
+import {
+  StreamDocument,
+  StreamOptionChanges,
+  WorkspaceOptionChanges,
+  WorkspaceOptions,
+} from '../src/streams/stream-document.js'
 import { listStreams, selectStream } from '../src/streams/stream-list.js'
 
 const Params = Type.Object({ name: StreamName })
@@ -144,7 +149,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         tags,
         operationId: 'getWorkspaceOptions',
         summary: 'Get the options of the workspace',
-        response: { 200: StreamOptions },
+        response: { 200: WorkspaceOptions },
       },
     },
     request => readWorkspaceOptions(app.database, request.principal.workspace),
@@ -159,8 +164,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         operationId: 'configureWorkspace',
         summary: 'Change the options of the workspace',
         description: 'They hold for each of its streams that has no value of its own.',
-        body: StreamOptionChanges,
-        response: { 200: StreamOptions },
+        body: WorkspaceOptionChanges,
+        response: { 200: WorkspaceOptions },
       },
     },
     request => configureWorkspace(app.database, request.auditOrigin, request.body),

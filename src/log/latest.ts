@@ -110,7 +110,7 @@ async function selectPage(
   const { rows } = await database.query<Row | { outcome: Outcome }>({
     name: 'sluice-latest-page',
     text: `
-      select p.outcome, p.anchor, p.more, p."position", p.event_id as "eventId", p.at, p.type, p.data
+      select p.outcome, p.anchor, p.more, p."position", p.event_id as "eventId", p.at, p.type, p.data, p.attributes
         from sluice.latest_page($1, $2, $3, $4, $5, $6, ${MOST_UNINDEXED}, $7, $8) p`,
     values: [stream, key, after, upTo.position, upTo.eventId, mostBehind, limit, maxBytes],
   })
@@ -145,6 +145,6 @@ function notIndexed(key: KeyPath): Problem {
     409,
     'latest-not-indexed',
     `The stream has more than ${MOST_UNINDEXED} events, or too much data, and no index of its newest events by ${key}. ` +
-      `An admin adds one: sluice.configure_stream(…, compact_key => '${key}').`,
+      `An admin adds one with the option compact_key of the stream: PATCH /api/streams/:name {"compact_key":"${key}"}.`,
   )
 }

@@ -7,7 +7,12 @@ import type { Database } from '../database/pool.js'
 import { inWorkspace, type WorkspaceClient } from '../database/workspace.js'
 import type { StreamId } from '../log/event.js'
 import { notFound, Problem, SqlState, sqlState, unavailable } from '../problems/problem.js'
-import type { StreamDocument, StreamOptionChanges, StreamOptions } from './stream-document.js'
+import type {
+  StreamDocument,
+  StreamOptionChanges,
+  WorkspaceOptionChanges,
+  WorkspaceOptions,
+} from './stream-document.js'
 import { type CountClients, selectStream } from './stream-list.js'
 
 /** @throws {Problem} 404 `not-found`, 409 `stream-owned`, 503 `stream-busy`. */
@@ -81,8 +86,8 @@ export async function deleteStream(database: Database, origin: Origin, stream: s
 export async function configureWorkspace(
   database: Database,
   origin: Origin,
-  changes: StreamOptionChanges,
-): Promise<StreamOptions> {
+  changes: WorkspaceOptionChanges,
+): Promise<WorkspaceOptions> {
   const { workspace } = origin
   return administer(database, workspace, async client => {
     await client.query('select sluice.configure_workspace($1, $2)', [workspace, JSON.stringify(changes)])
@@ -91,12 +96,12 @@ export async function configureWorkspace(
   })
 }
 
-export function readWorkspaceOptions(database: Database, workspace: string): Promise<StreamOptions> {
+export function readWorkspaceOptions(database: Database, workspace: string): Promise<WorkspaceOptions> {
   return inWorkspace(database, workspace, client => selectWorkspaceOptions(client, workspace))
 }
 
-async function selectWorkspaceOptions(client: WorkspaceClient, workspace: string): Promise<StreamOptions> {
-  const { rows } = await client.query<{ options: Partial<StreamOptions> }>({
+async function selectWorkspaceOptions(client: WorkspaceClient, workspace: string): Promise<WorkspaceOptions> {
+  const { rows } = await client.query<{ options: Partial<WorkspaceOptions> }>({
     name: 'sluice-select-workspace-options',
     text: 'select options from sluice.workspaces where workspace = $1',
     values: [workspace],

@@ -1,8 +1,10 @@
 /** A stream as its admins see it, and the options that they may set. */
 import Type, { type Static } from 'typebox'
 import { StreamName } from '../log/event.js'
+import { KEY_PATH_PATTERN, MAX_KEY_PATH_LENGTH } from '../log/latest.js'
 
 const MAX_AGE_SECONDS = 3_155_760_000
+const MAX_COMPACT_AFTER_SECONDS = 315_360_000
 
 const optionOf = (maximum: number, description: string) =>
   Type.Union([Type.Integer({ minimum: 1, maximum }), Type.Null()], { description })
@@ -18,16 +20,40 @@ const Option = {
   ),
 }
 
-/** The options of a stream, or of a workspace for its streams. */
-export const StreamOptions = Type.Object(Option, { title: 'StreamOptions' })
+const Compaction = {
+  compact_key: Type.Union(
+    [
+      Type.String({ pattern: KEY_PATH_PATTERN, maxLength: MAX_KEY_PATH_LENGTH, examples: ['data.id'] }),
+      Type.Null(),
+    ],
+    {
+      description:
+        'The path of a key: events that a newer event of the same key has superseded lose their data. Null: they keep it.',
+    },
+  ),
+  compact_after_seconds: Type.Union(
+    [Type.Integer({ minimum: 0, maximum: MAX_COMPACT_AFTER_SECONDS }), Type.Null()],
+    {
+      description: 'The age from which they lose it, in seconds. Null: 3,600.',
+    },
+  ),
+}
+
+/** The options of a workspace for its streams. */
+export const WorkspaceOptions = Type.Object(Option, { title: 'WorkspaceOptions' })
+export type WorkspaceOptions = Static<typeof WorkspaceOptions>
+
+/** The options of a stream. */
+export const StreamOptions = Type.Object({ ...Option, ...Compaction }, { title: 'StreamOptions' })
 export type StreamOptions = Static<typeof StreamOptions>
 
 /** Options that are left out stay as they are; null removes one. */
-export const StreamOptionChanges = Type.Partial(Type.Object(Option), {
-  title: 'StreamOptionChanges',
-  additionalProperties: false,
-  minProperties: 1,
-})
+const changesOf = <Options extends Type.TProperties>(options: Options, title: string) =>
+  Type.Partial(Type.Object(options), { title, additionalProperties: false, minProperties: 1 })
+
+export const WorkspaceOptionChanges = changesOf(Option, 'WorkspaceOptionChanges')
+export type WorkspaceOptionChanges = Static<typeof WorkspaceOptionChanges>
+export const StreamOptionChanges = changesOf({ ...Option, ...Compaction }, 'StreamOptionChanges')
 export type StreamOptionChanges = Static<typeof StreamOptionChanges>
 
 const Time = (description: string) =>

@@ -103,7 +103,13 @@ async function documentOf(row: Row, clients: () => Promise<number>): Promise<Str
     clients_here: await clients(),
     created_at: timeOf(row.createdAt),
     closed_at: timeOf(row.closedAt),
-    options: { max_age_seconds: null, max_events: null, ...row.options },
+    options: {
+      max_age_seconds: null,
+      max_events: null,
+      compact_key: null,
+      compact_after_seconds: null,
+      ...row.options,
+    },
   }
 }
 

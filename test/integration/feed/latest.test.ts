@@ -27,12 +27,9 @@ async function start(t: Test): Promise<{ gateway: Gateway; pool: Database }> {
   return { gateway, pool }
 }
 
-async function compactBy(pool: Database, key: string | null, after = '0 s'): Promise<void> {
-  await pool.query('select sluice.set_compaction(s.id, $1, $2) from sluice.streams s where s.name = $3', [
-    key,
-    after,
-    STREAM,
-  ])
+async function compactBy(pool: Database, key: string | null, after = 0): Promise<void> {
+  const options = { compact_key: key, compact_after_seconds: after }
+  await pool.query('select sluice.configure_stream($1, $2, $3)', ['acme', STREAM, JSON.stringify(options)])
 }
 
 async function sweep(pool: Database): Promise<number> {
@@ -64,7 +61,7 @@ for (const key of [null, 'data.id']) {
         [moved(1, 1), moved(2, 1), moved(null, 1), moved(1, 2), moved(3, 1), moved(3, 2, 'vehicle.deleted')],
         { stream: STREAM },
       )
-      await compactBy(pool, key, '1 h')
+      await compactBy(pool, key, 3_600)
 
       t.strictSame(positions(await latest(gateway)), [2, 4, 6])
       t.strictSame(positions(await latest(gateway, '&deleted=vehicle.deleted')), [2, 4])
@@ -104,7 +101,7 @@ for (const key of [null, 'data.id']) {
         [moved(1, 1), moved(2, 1), moved(1, 2), moved(3, 1, 'vehicle.deleted')],
         { stream: STREAM },
       )
-      await compactBy(pool, key, '1 h')
+      await compactBy(pool, key, 3_600)
       const path = `/api/events?stream=${STREAM}&from=latest-by-key&key=data.id&deleted=vehicle.deleted`
       const headers = as('viewer')
       const named = await openStream(t, `${gateway.url}${path}`, { headers })
@@ -149,7 +146,7 @@ for (const key of [null, 'data.id']) {
 t.test('a client that has the newest events of a quiet stream has its head as cursor', async t => {
   const { gateway, pool } = await start(t)
   const ids = await publish(gateway, [moved(1, 1), moved(2, 1), moved(null, 1)], { stream: STREAM })
-  await compactBy(pool, 'data.id', '1 h')
+  await compactBy(pool, 'data.id', 3_600)
 
   const stream = await openStream(
     t,
