@@ -23,6 +23,14 @@ RETURN (SELECT COALESCE(max(levels.level), (0)::bigint) AS "coalesce" FROM (SELE
 comment on function sluice.depth is
   'Internal. How many levels of objects and arrays a JSON text has.';
 
+CREATE OR REPLACE FUNCTION sluice.event_id("position" bigint, event_id uuid)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+RETURN (("position" || '.'::text) || (SELECT string_agg(substr('abcdefghijklmnopqrstuvwxyz234567'::text, ((((bits.n >> shift.shift) & (31)::bigint))::integer + 1), 1), ''::text ORDER BY shift.shift DESC) AS string_agg FROM (SELECT (((('x'::text || "left"((event_id.event_id)::text, 8)))::bit(32))::bigint >> 2) AS n) bits, generate_series(0, 25, 5) shift(shift)));
+comment on function sluice.event_id is
+  'The event id that clients have, such as 10532.k7f3qa, from a position and a UUID.';
+
 CREATE OR REPLACE FUNCTION sluice.is_job_id(id text)
  RETURNS boolean
  LANGUAGE sql
@@ -2658,6 +2666,56 @@ $function$;
 comment on function sluice.exchange_rates is
   'Internal. Adds the counts of one process in the present window and the one before, and returns the totals of '
   'all processes, in the order of keys.';
+
+CREATE OR REPLACE FUNCTION sluice.expect_head(workspace text, stream text, head text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET lock_timeout TO '2s'
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+ SET standard_conforming_strings TO 'on'
+AS $function$
+declare
+  ids bigint[];
+  found_head text;
+  last_position bigint;
+begin
+  perform sluice.check_names(workspace, stream);
+  if head is null or head !~ '^(0|(0|[1-9][0-9]{0,15})\.[a-z2-7]{6})$' then
+    raise exception using
+      errcode = 'SL002',
+      message = format('%s is not an event id with a check', coalesce(quote_literal(left(head, 200)), 'null')),
+      hint = 'Pass the id of the newest event that you know, such as 10532.k7f3qa, or 0 for a stream without any.';
+  end if;
+  ids := sluice.lock_streams(array[workspace], array[stream]);
+  -- In a new statement, which sees what the previous holder of the lock has committed.
+  select coalesce(e.position, s.base_position), sluice.event_id(coalesce(e.position, s.base_position), coalesce(e.event_id, s.base_event_id))
+  into last_position, found_head
+  from sluice.streams s
+  left join lateral (
+    select e.position, e.event_id from sluice.events e where e.stream_id = s.id order by e.position desc limit 1
+  ) e on true
+  where s.id = ids[1];
+  if found_head <> head and not (head = '0' and last_position = 0) then
+    raise exception using
+      errcode = 'SL005',
+      message = format('the head of the stream %L is not %s', stream, head),
+      detail = found_head,
+      hint = 'Read the events since, then decide again.';
+  end if;
+end
+$function$;
+comment on function sluice.expect_head is
+  'Raises SL005, with the current head as detail, unless this is the newest event of the stream; 0: the stream '
+  'has never had one. The stream stays locked until the transaction ends, so events that this transaction '
+  'publishes to it follow that event: commit soon, and expect heads of several streams in the same order '
+  'everywhere.';
 
 CREATE OR REPLACE FUNCTION sluice.expire_lease()
  RETURNS TABLE(job sluice.jobs, streams bigint[])

@@ -37,6 +37,21 @@ const InStream = Type.Object(
 )
 type InStream = { Querystring: { stream?: string } }
 
+const PublishQuery = Type.Object(
+  {
+    ...InStream.properties,
+    expected_head: Type.Optional(
+      Type.String({
+        pattern: '^(0|(0|[1-9][0-9]{0,15})\\.[a-z2-7]{6})$',
+        description:
+          'Stores the events only if this is the id of the newest event; `0`: only if the stream has never had one.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+type PublishQuery = { Querystring: { stream?: string; expected_head?: string } }
+
 const Published = Type.Object({ events: Type.Array(Placed) })
 
 const NO_DATA = Buffer.alloc(0)
@@ -85,7 +100,7 @@ const events: FastifyPluginAsyncTypebox = async app => {
         summary: 'Publish one event or several',
         description:
           'Several events are stored all or none, next to each other. A CloudEvent may be sent in binary mode: its attributes as headers `ce-…`, its data as the body, of any media type.',
-        querystring: InStream,
+        querystring: PublishQuery,
         headers: Headers,
         body: {
           content: {
@@ -173,7 +188,7 @@ function compacted(): Problem {
   return new Problem(410, 'event-compacted', detail)
 }
 
-type PublishBody = FastifyRequest<InStream & { Headers: { 'idempotency-key'?: string } }>
+type PublishBody = FastifyRequest<PublishQuery & { Headers: { 'idempotency-key'?: string } }>
 
 /** Turns a CloudEvent in binary mode into a plain event and its idempotency key, to be validated and published as such. */
 function fromBinaryMode(request: FastifyRequest): void {
@@ -197,7 +212,8 @@ function isCloudEvents(headers: FastifyRequest['headers']): boolean {
 /** One publish, stored all or not at all. CloudEvents without a common key have a key each, so each is a publish of its own. */
 function publishesOf(request: PublishBody): PublishRequest[] {
   const { workspace, id } = request.principal
-  const target = { workspace, stream: request.query.stream ?? FEED, actor: id }
+  const { stream = FEED, expected_head: expectedHead } = request.query
+  const target = { workspace, stream, actor: id, expectedHead }
   const idempotencyKey = request.headers['idempotency-key']
   const bodies: unknown[] = Array.isArray(request.body) ? request.body : [request.body]
   if (!isCloudEvents(request.headers)) {
@@ -210,6 +226,11 @@ function publishesOf(request: PublishBody): PublishRequest[] {
   const received = bodies.map(fromCloudEvent)
   if (idempotencyKey !== undefined) {
     return [{ ...target, events: received.map(({ event }) => event), idempotencyKey }]
+  }
+  if (expectedHead !== undefined && received.length > 1) {
+    const detail =
+      '`expected_head` is for one publish. Send an Idempotency-Key with the batch, which makes it one.'
+    throw new Problem(400, 'invalid-request', detail)
   }
   return received.map(({ event, idempotencyKey }) => ({ ...target, events: [event], idempotencyKey }))
 }

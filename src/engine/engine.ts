@@ -58,6 +58,8 @@ export interface PublishOptions {
   readonly actor?: string
   /** Makes a repeated call store its events once, for 24 hours. */
   readonly idempotencyKey?: string
+  /** Stores the events only if this is the id of the newest event; `0`: if the stream has never had one. Else a Problem `head-differs`. */
+  readonly expectedHead?: string
   /** Withdraws the call while it waits; once it is being stored it is too late. */
   readonly signal?: AbortSignal
 }
@@ -129,8 +131,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   }
 
   return {
-    async publish(events, { workspace, stream = FEED, actor = 'engine', idempotencyKey, signal }) {
-      const request = { workspace, stream, actor, events, idempotencyKey }
+    async publish(
+      events,
+      { workspace, stream = FEED, actor = 'engine', idempotencyKey, expectedHead, signal },
+    ) {
+      const request = { workspace, stream, actor, events, idempotencyKey, expectedHead }
       const receipt = await publisher.publish(request, signal)
       return receipt.events.map(({ position, eventId }) => formatEventId(position, eventId))
     },

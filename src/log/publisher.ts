@@ -1,6 +1,5 @@
 import { databaseFault } from '../database/database-fault.js'
 import type { Database } from '../database/pool.js'
-import { Problem, SqlState, sqlState } from '../problems/problem.js'
 import {
   type AppendRequest,
   appendRequests,
@@ -12,7 +11,9 @@ import type { Committed } from './committed.js'
 import { type NewEvent, sizeOf } from './event.js'
 import { idempotencyOf } from './idempotency.js'
 import { dataOf } from './new-event.js'
+import { appendAfterHead } from './publish-after-head.js'
 import { answerLost, overloaded, problemOf, refusal, shuttingDown, unreachable } from './publish-problem.js'
+import { partsOf } from './retry-parts.js'
 
 /** A request with more events is committed alone. */
 const MAX_BATCH_EVENTS = 2_000
@@ -29,6 +30,8 @@ export interface PublishRequest {
   readonly events: readonly PublishedEvent[]
   /** A second request with the same key gets the receipt of the first; keys are remembered for 24 hours. */
   readonly idempotencyKey?: string | undefined
+  /** Stores the events only if this is the id of the newest event; `0`: if the stream has never had one. */
+  readonly expectedHead?: string | undefined
 }
 
 /** An event to publish, with the attributes of a CloudEvent as JSON text (cloudevent-attributes.ts). */
@@ -87,7 +90,17 @@ export class Publisher {
   async publish(request: PublishRequest, signal?: AbortSignal): Promise<Receipt> {
     // In a separate call, so that nothing here keeps the given events in memory: as objects, data takes up to twenty
     // times the memory of its text.
+    if (request.expectedHead !== undefined) return this.#storeAfter(request.expectedHead, prepare(request))
     return this.#store(prepare(request), signal)
+  }
+
+  async #storeAfter(head: string, request: AppendRequest): Promise<Receipt> {
+    this.#assertRoom(0)
+    const outcome = await appendAfterHead(this.#options.database, request, head).catch(error => {
+      throw problemOf(error)
+    })
+    if (outcome) this.#announce([request], [outcome])
+    return new Promise((resolve, reject) => answer({ resolve, reject }, outcome))
   }
 
   async #store(prepared: AppendRequest, signal: AbortSignal | undefined): Promise<Receipt> {
@@ -176,11 +189,24 @@ export class Publisher {
   }
 }
 
-function prepare({ workspace, stream, actor, events, idempotencyKey }: PublishRequest): AppendRequest {
+function prepare({
+  workspace,
+  stream,
+  actor,
+  events,
+  idempotencyKey,
+  expectedHead,
+}: PublishRequest): AppendRequest {
   const prepared = events.map(event => ({ type: event.type, data: dataOf(event) }))
   // Without the attributes: one CloudEvent has them in another order, or as texts, in each of its modes.
   const idempotency =
-    idempotencyKey === undefined ? undefined : idempotencyOf(idempotencyKey, [stream, prepared])
+    idempotencyKey === undefined
+      ? undefined
+      : idempotencyOf(idempotencyKey, [
+          stream,
+          prepared,
+          ...(expectedHead === undefined ? [] : [expectedHead]),
+        ])
   const withAttributes = prepared.map((event, index) => ({ ...event, attributes: events[index]?.attributes }))
   return { workspace, stream, actor, events: withAttributes, idempotency }
 }
@@ -204,30 +230,10 @@ async function commit(
   }
 }
 
-/** The parts to retry: each stream if one of them is locked, else each half. None if a retry cannot help. */
-function partsOf(batch: readonly Waiting[], error: unknown): (readonly Waiting[])[] {
-  if (error instanceof Problem) return []
-  if (sqlState(error) === SqlState.lockNotAvailable) return byStream(batch)
-  const fault = databaseFault(error)
-  // Its parts would meet the same fault.
-  if (fault && fault.name !== 'contended') return []
-  const middle = Math.ceil(batch.length / 2)
-  return [batch.slice(0, middle), batch.slice(middle)].filter(part => part.length > 0)
-}
-
-function byStream(batch: readonly Waiting[]): Waiting[][] {
-  const groups = new Map<string, Waiting[]>()
-  for (const waiting of batch) {
-    const { workspace, stream } = waiting.request
-    const key = `${workspace} ${stream}`
-    const group = groups.get(key)
-    if (group) group.push(waiting)
-    else groups.set(key, [waiting])
-  }
-  return [...groups.values()]
-}
-
-function answer({ resolve, reject }: Waiting, outcome: Outcome | undefined): void {
+function answer(
+  { resolve, reject }: Pick<Waiting, 'resolve' | 'reject'>,
+  outcome: Outcome | undefined,
+): void {
   if (!outcome) reject(new Error('sluice.append_requests returned no row for a request.'))
   else if (outcome.refused !== null) reject(refusal(outcome.refused))
   else resolve({ replayed: outcome.replayed, events: outcome.events })

@@ -17,7 +17,9 @@ export const ProblemMembers = Type.Object({
   earliest: Type.Optional(
     Type.String({ description: 'With 410: the event id after which everything is still stored.' }),
   ),
-  head: Type.Optional(Type.String({ description: 'With 410: the event id of the newest event.' })),
+  head: Type.Optional(
+    Type.String({ description: 'With 410 and `head-differs`: the event id of the newest event.' }),
+  ),
   line: Type.Optional(
     Type.Integer({ description: 'Of an upload: the first line that was not stored, counted from 1.' }),
   ),

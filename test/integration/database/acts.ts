@@ -122,6 +122,10 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
     'publish: requests with keys': () => commit(request(FEED, randomUUID()), request('other', randomUUID())),
     'publish: a key again': () => commit(request(FEED, 'again')),
     append: () => append(session, WORKSPACE, FEED, 'thing.made', '{}', 'ada'),
+    'publish after a head': () =>
+      application(`
+        select sluice.expect_head('${WORKSPACE}', 'feed', sluice.event_id(e.position, e.event_id))
+          from sluice.events e where e.stream_id = ${stream} order by e.position desc limit 1`),
     'sluice.append': () => application(`select sluice.append('${WORKSPACE}', 'feed', 'thing.made', '{}')`),
     'sluice.publish': () => application(`select sluice.publish('${WORKSPACE}', 'feed', 'thing.made', '{}')`),
     'sluice.publish to another stream': () =>
