@@ -12,8 +12,9 @@ import { TypeFilter } from '../src/log/type-filter.js'
 import { NextCursor } from '../src/paging/page-query.js'
 import { notFound, Problem } from '../src/problems/problem.js'
 import { eventDocument } from '../src/sse/ndjson.js'
+import { DeletedTypes, Key } from './event-selection.js'
 import { assertVisible } from './job-visibility.js'
-import { DeletedTypes, Key, StreamQuery } from './stream-query.js'
+import { StreamQuery } from './stream-query.js'
 
 const DEFAULT_LIMIT = 100
 

@@ -7,11 +7,11 @@ import { jobOfStream } from '../src/jobs/job.js'
 import { CLOUDEVENT_BATCH } from '../src/log/cloudevents.js'
 import { EventFilter } from '../src/log/event-filter.js'
 import { parseEventId } from '../src/log/event-id.js'
-import { KEY_PATH_PATTERN, MAX_KEY_PATH_LENGTH } from '../src/log/latest.js'
 import { Problem } from '../src/problems/problem.js'
 import { broughtId } from '../src/sse/brought-id.js'
 import { ndjsonCloudEvents, sseCloudEvents } from '../src/sse/cloudevents.js'
 import { type Encoding, sse, withNamedCursors } from '../src/sse/encoding.js'
+import { DELETED, DeletedTypes, KEY, Key, Types, Where } from './event-selection.js'
 import { assertVisible } from './job-visibility.js'
 import { LATEST_BY_KEY, pageStart, startAt } from './stream-start.js'
 
@@ -23,30 +23,12 @@ const JSON_FORM = 'application/json'
 
 const FORMS = [sse.contentType, NDJSON, JSON_FORM, CLOUDEVENT_BATCH] as const
 
-const KEY = 'The path of the key in the data of an event: `data` and one or more names.'
-const DELETED =
-  'The types of events that delete a key, written as in `types`. A key whose newest event is one of them is left out.'
 const BY_KEY_ONLY = 'With `from=latest-by-key` only.'
-
-export const Key = Type.String({
-  pattern: KEY_PATH_PATTERN,
-  maxLength: MAX_KEY_PATH_LENGTH,
-  description: KEY,
-  examples: ['data.id'],
-})
-export const DeletedTypes = Type.String({
-  maxLength: 4_096,
-  description: DELETED,
-})
 
 export const StreamQuery = Type.Object(
   {
-    types: Type.Optional(
-      Type.String({
-        maxLength: 4_096,
-        description: 'Type names, or prefixes that end in `*`, separated by commas.',
-      }),
-    ),
+    types: Type.Optional(Types),
+    where: Type.Optional(Where),
     token: Type.Optional(Type.String({ description: 'A JWT, for clients that cannot set headers.' })),
     ticket: Type.Optional(
       Type.String({ description: 'A stream ticket, for clients that cannot set headers.' }),
@@ -167,7 +149,7 @@ export async function answerWithStream(
 ): Promise<FastifyReply> {
   const source = request.server.cloudEventSource(request.principal.workspace, stream)
   const encoding = forms.of(request, source)
-  const filter = query.types === undefined ? undefined : EventFilter.ofTypes(query.types)
+  const filter = EventFilter.of(query)
   if (!encoding) {
     const form = formOf(request)
     if (form === undefined || form === sse.contentType) throw notAcceptable()

@@ -12,6 +12,8 @@ import type { EventFrames } from './event-frames.js'
 
 /** Enough that reading the clock between steps costs nothing, and few enough that a step takes a millisecond at most. */
 const MEMBERS_PER_STEP = 16
+/** Data that a filter on the content judges in one step. */
+const CHARACTERS_PER_STEP = 64 * 1024
 
 export interface Member {
   /**
@@ -30,10 +32,12 @@ export class FanOutGroup {
   ) {}
 
   /**
-   * Hands the frames to all members, a few in each step, because there may be thousands.
+   * Hands the frames to all members, a few in each step, because there may be thousands. The last step is the end of the group,
+   * because there may be thousands of groups too.
    * @param before the event before the first frame.
    */
   *send(frames: readonly EventFrames[], before: Cursor): Generator<void> {
+    if (this.filter?.where) yield* judge(frames, this.filter)
     let served = 0
     for (const { payload, after, upTo } of payloads(frames, before, this.encoding, this.filter)) {
       for (const member of this.members) {
@@ -42,6 +46,19 @@ export class FanOutGroup {
         if (served % MEMBERS_PER_STEP === 0) yield
       }
     }
+    yield
+  }
+}
+
+/** Judges the content of the frames; each of them remembers the verdict. */
+function* judge(frames: readonly EventFrames[], filter: EventFilter): Generator<void> {
+  let characters = 0
+  for (const frame of frames) {
+    frame.matches(filter)
+    characters += frame.event.data.length
+    if (characters < CHARACTERS_PER_STEP) continue
+    characters = 0
+    yield
   }
 }
 
@@ -56,7 +73,7 @@ export function* payloads(
   let parts: Buffer[] = []
   let bytes = 0
   for (const [index, frame] of frames.entries()) {
-    if (!frame.isPassedOver && (!filter || filter.matches(frame.event))) {
+    if (!frame.isPassedOver && (!filter || frame.matches(filter))) {
       const part = frame.in(encoding)
       if (part.length > 0) parts.push(part)
       bytes += part.length

@@ -35,6 +35,8 @@ export interface FollowOptions {
   readonly after?: string | Date | undefined
   /** Names of types, or prefixes that end in `*`, separated by commas. Default: all. */
   readonly types?: string | undefined
+  /** A condition on the data, such as `data.project eq "A12"`; docs/protocol.md has the grammar. Default: all events. */
+  readonly where?: string | undefined
   /** Ends the iteration when it aborts. */
   readonly signal?: AbortSignal | undefined
 }
@@ -59,7 +61,7 @@ export interface LogReset {
 /**
  * Ends when `signal` aborts, when the process drains, and at the end of a closed stream. While the database is
  * unavailable, it waits.
- * @throws {Problem} 404 `not-found`: there is no such stream, or it was deleted; 400 `invalid-event-id`.
+ * @throws {Problem} 404 `not-found`: there is no such stream, or it was deleted; 400 `invalid-event-id`, `invalid-types`, `invalid-where`.
  */
 export async function* followEvents(
   { hub, database }: FollowSources,
@@ -68,6 +70,7 @@ export async function* followEvents(
     stream: name = FEED,
     after = 'now',
     types,
+    where,
     signal = new AbortController().signal,
   }: FollowOptions,
 ): AsyncGenerator<LogEvent | LogReset, void> {
@@ -85,7 +88,7 @@ export async function* followEvents(
     }
     return undefined
   }
-  const filter = types === undefined ? undefined : EventFilter.ofTypes(types)
+  const filter = EventFilter.of({ types, where })
   let from: StartAt | undefined = startAt(after)
   let cursor: Cursor = { position: 0 as Position }
   const handle = await patiently(() => hub.open(workspace, name))

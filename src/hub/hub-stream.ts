@@ -13,7 +13,8 @@ import type { Bounds, Head } from '../log/log.js'
 import type { Encoding } from '../sse/encoding.js'
 import { type Cursor, isAt } from './cursor.js'
 import { EventFrames } from './event-frames.js'
-import { FanOutGroup, type Member } from './fan-out-group.js'
+import type { Member } from './fan-out-group.js'
+import { FanOutGroups } from './fan-out-groups.js'
 import { Heartbeats } from './heartbeats.js'
 import type { PageFrames } from './page-frames.js'
 import { RecentFrames } from './recent-frames.js'
@@ -51,7 +52,7 @@ export class HubStream implements TailedStream {
   readonly recent = new RecentFrames()
   readonly heartbeats = new Heartbeats()
   readonly followers = new Set<Follower>()
-  readonly #fanOutGroups = new Map<string, FanOutGroup>()
+  readonly #fanOutGroups = new FanOutGroups()
   readonly #waiting = new Set<() => void>()
   #history: string = randomUUID()
   #edition = 0
@@ -152,14 +153,7 @@ export class HubStream implements TailedStream {
 
   /** Adds a member to its fan-out group: it gets everything after the head until the returned function is called. */
   join(member: Member, encoding: Encoding, filter: EventFilter | undefined): () => void {
-    const key = `${encoding.name} ${filter?.key ?? ''}`
-    const group = this.#fanOutGroups.get(key) ?? new FanOutGroup(encoding, filter)
-    this.#fanOutGroups.set(key, group)
-    group.members.add(member)
-    return () => {
-      group.members.delete(member)
-      if (group.members.size === 0 && this.#fanOutGroups.get(key) === group) this.#fanOutGroups.delete(key)
-    }
+    return this.#fanOutGroups.join(member, encoding, filter)
   }
 
   /** Number of fan-out groups. */
@@ -168,9 +162,7 @@ export class HubStream implements TailedStream {
   }
 
   get liveClients(): number {
-    let clients = 0
-    for (const { members } of this.#fanOutGroups.values()) clients += members.size
-    return clients
+    return this.#fanOutGroups.clients
   }
 
   /** Ends every wait for more events. */
@@ -226,11 +218,9 @@ export class HubStream implements TailedStream {
 
   *#deliver(frames: readonly EventFrames[], before: Head): Generator<void> {
     const edition = this.#edition
-    for (const group of [...this.#fanOutGroups.values()]) {
-      for (const _ of group.send(frames, before)) {
-        yield
-        if (edition !== this.#edition) return
-      }
+    for (const _ of this.#fanOutGroups.send(frames, before)) {
+      yield
+      if (edition !== this.#edition) return
     }
   }
 

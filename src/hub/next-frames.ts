@@ -71,8 +71,5 @@ export class NextFrames {
 }
 
 function count(frames: readonly EventFrames[], filter: EventFilter): number {
-  return frames.reduce(
-    (sum, { event, isPassedOver }) => sum + Number(!isPassedOver && filter.matches(event)),
-    0,
-  )
+  return frames.reduce((sum, frame) => sum + Number(!frame.isPassedOver && frame.matches(filter)), 0)
 }

@@ -14,13 +14,13 @@ import limit from 'p-limit'
 import type { Database } from '../database/pool.js'
 import { MAX_DATA_BYTES, type Position, type StreamId } from '../log/event.js'
 import type { EventFilter } from '../log/event-filter.js'
-import { readFilteredPage } from '../log/filtered-page.js'
 import { hasAll } from '../log/history.js'
 import { readPage } from '../log/log.js'
 import type { Cursor } from './cursor.js'
 import type { EventFrames } from './event-frames.js'
 import type { HubStream } from './hub-stream.js'
 import { type LatestRange, latestKey, readLatestFrames } from './latest-frames.js'
+import { readMatchingFrames } from './matching-frames.js'
 import { PageFrames } from './page-frames.js'
 
 const PAGE_EVENTS = 256
@@ -113,11 +113,16 @@ export class Pages {
     const read = () => readLatestFrames(this.#database, stream, cursor, range, PAGE_EVENTS, PAGE_BYTES)
     const page = await this.#shared(
       `${keyOf(stream.id)}${latestKey(stream, cursor, range)}`,
-      async () => (await this.#filteredSlots(() => this.#slots(read))) ?? UNKNOWN,
+      async () => (await this.filtering(read)) ?? UNKNOWN,
       // It stays a correct page: later events of these keys come after the range.
       found => found.frames.length > 0,
     )
     return page === UNKNOWN ? undefined : continuing(page, cursor)
+  }
+
+  /** Runs a read that filters, when a reader is free for it. */
+  filtering<T>(read: () => Promise<T>): Promise<T> {
+    return this.#filteredSlots(() => this.#slots(read))
   }
 
   /** Empties the cache. */
@@ -170,9 +175,11 @@ export class Pages {
   /** The filtered page from `after` to the end of the aligned page that contains it. */
   #filtered(stream: HubStream, after: Position, filter: EventFilter): Promise<PageFrames> {
     const end = (after - (after % FILTERED_PAGE_POSITIONS) + FILTERED_PAGE_POSITIONS) as Position
+    const read = () =>
+      readMatchingFrames(this.#database, stream.id, after, end, filter, MAX_MATCHES, PAGE_BYTES)
     return this.#shared(
       `${keyOf(stream.id)}${stream.history}:${after}:${filter.key}`,
-      () => this.#filteredSlots(() => this.#readMatching(stream, after, end, filter)),
+      async () => (await this.filtering(read)) ?? DENSE,
       // All events that it covers were stored.
       read => read.frames.length > 0 || read === DENSE,
     )
@@ -212,23 +219,6 @@ export class Pages {
       )
       if (edition === stream.edition) stream.recall(page)
       return page
-    })
-  }
-
-  #readMatching(stream: HubStream, after: Position, end: Position, filter: EventFilter): Promise<PageFrames> {
-    return this.#slots(async () => {
-      const { anchor, events, last } = await readFilteredPage(
-        this.#database,
-        stream.id,
-        after,
-        end,
-        filter,
-        MAX_MATCHES,
-        PAGE_BYTES,
-      )
-      if (events.length === MAX_MATCHES) return DENSE
-      const covered = last && last !== events.at(-1) ? [...events, last] : events
-      return new PageFrames(after, { anchor, events: covered })
     })
   }
 }

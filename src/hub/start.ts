@@ -103,7 +103,7 @@ export class Starts {
   async #newest(stream: HubStream, count: number, filter?: EventFilter): Promise<Cursor> {
     const { base, head } = await this.bounds(stream.id)
     const first = filter
-      ? await readNthNewest(this.database, stream.id, count, filter)
+      ? await this.pages.filtering(() => readNthNewest(this.database, stream.id, count, filter))
       : Math.max(base.position, head.position - count) + 1
     if (first === undefined || first > head.position) return head
     const position = Math.max(base.position, first - 1) as Position

@@ -1,8 +1,9 @@
-/** The newest events of some types, and where they start. */
+/** The newest events that match a filter, and where they start. */
 import type { Queryable } from '../database/pool.js'
 import { COMPACTED, type Position, type StoredEvent, type StreamId } from './event.js'
 import type { EventFilter } from './event-filter.js'
 import { EVENT, SIZE } from './log.js'
+import { readNthNewestByContent } from './newest-by-content.js'
 
 /** Older events are not read: a rare type must not cost a scan of the whole log. */
 const SCANNED_EVENTS = 10_000
@@ -14,6 +15,7 @@ export async function readNthNewest(
   count: number,
   filter: EventFilter,
 ): Promise<Position | undefined> {
+  if (filter.where) return readNthNewestByContent(database, stream, count, filter, filter.where)
   const { rows } = await database.query<{ position: Position | null }>({
     name: 'sluice-read-nth-newest',
     text: `

@@ -23,6 +23,9 @@ export const ProblemMembers = Type.Object({
   line: Type.Optional(
     Type.Integer({ description: 'Of an upload: the first line that was not stored, counted from 1.' }),
   ),
+  position: Type.Optional(
+    Type.Integer({ description: 'With `invalid-where`: the character of the fault, counted from 1.' }),
+  ),
   stored: Type.Optional(
     Type.Integer({ description: 'Of an upload: how many events were stored before it.' }),
   ),

@@ -19,7 +19,7 @@ import { Sink } from '../../src/sse/sink.js'
 import { createDatabase } from './database.js'
 
 export interface TestHub {
-  /** `?from=beginning|now|<event id>&types=…&expires=<ms since 1970>`; follows the feed of acme. */
+  /** `?from=beginning|now|<event id>&types=…&where=…&expires=<ms since 1970>`; follows the feed of acme. */
   readonly url: string
   readonly port: number
   readonly hub: Hub
@@ -68,8 +68,10 @@ export async function startHub(
       response.writeHead(404).end()
       return
     }
-    const types = query.get('types')
-    const filter = types ? EventFilter.ofTypes(types) : undefined
+    const filter = EventFilter.of({
+      types: query.get('types') ?? undefined,
+      where: query.get('where') ?? undefined,
+    })
     const start = await hub.starts.resolve(handle.stream, startAt(query.get('from')), filter)
     response.writeHead(200, { 'content-type': sse.contentType })
     response.flushHeaders()
