@@ -10,8 +10,14 @@ declare module 'fastify' {
 
 export default fp(
   async app => {
-    const { database, tailer, hub, log: logger } = app
-    const changedEvents = new ChangedEvents({ database, tailer, pages: hub.starts.pages, logger })
+    const { database, tailer, hub, log: logger, wake: onCommitted } = app
+    const changedEvents = new ChangedEvents({
+      database,
+      tailer,
+      pages: hub.starts.pages,
+      logger,
+      onCommitted,
+    })
     app.decorate('changedEvents', changedEvents)
     app.addHook('onReady', () => changedEvents.start())
     app.addHook('onClose', async () => changedEvents.close())

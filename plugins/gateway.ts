@@ -18,6 +18,7 @@ import jobRoutes from '../routes/jobs.js'
 import keyRoutes from '../routes/keys.js'
 import latestRoutes from '../routes/latest.js'
 import projectRoutes from '../routes/projects.js'
+import redactionRoutes from '../routes/redactions.js'
 import revocationRoutes from '../routes/revocations.js'
 import serverStateRoutes from '../routes/server-state.js'
 import streamRenewalRoutes from '../routes/stream-renewals.js'
@@ -181,6 +182,7 @@ async function registerRoutes(app: FastifyInstance, settings: Settings): Promise
   await app.register(streamRenewalRoutes)
   await app.register(eventRoutes)
   await app.register(latestRoutes)
+  await app.register(redactionRoutes)
   if (parts.items) await app.register(itemRoutes)
   if (parts.jobs) {
     await app.register(jobRoutes)

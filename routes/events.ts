@@ -1,41 +1,20 @@
 /** POST /api/events publishes events; GET /api/events/:id returns one. Clients follow events through routes/feed.ts. */
 import type { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { errorCodes, type FastifyReply, type FastifyRequest } from 'fastify'
+import { errorCodes, type FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { JSON_SUFFIX } from '../src/bytes/media-type.js'
-import { inWorkspace } from '../src/database/workspace.js'
+import { formatETag, isKnown } from '../src/items/etag.js'
 import { isBinaryMode, structured } from '../src/log/cloudevent-headers.js'
 import { CLOUDEVENT, CLOUDEVENT_BATCH, CloudEvent, fromCloudEvent } from '../src/log/cloudevents.js'
-import {
-  batchOf,
-  EventDocument,
-  FEED,
-  isDelivered,
-  type NewEvent,
-  OneOrMany,
-  StreamName,
-} from '../src/log/event.js'
-import { checkOf, parseEventId } from '../src/log/event-id.js'
-import { idempotencyHeader } from '../src/log/idempotency.js'
-import { findStream, readEvent } from '../src/log/log.js'
+import { batchOf, EventDocument, FEED, isDelivered, type NewEvent, OneOrMany } from '../src/log/event.js'
+import { hash, idempotencyHeader } from '../src/log/idempotency.js'
 import type { PublishedEvent, PublishRequest, Receipt } from '../src/log/publisher.js'
 import { Placed, placedOf } from '../src/log/receipt.js'
-import { notFound, Problem } from '../src/problems/problem.js'
+import { Problem } from '../src/problems/problem.js'
 import { cloudEventDocument } from '../src/sse/cloudevents.js'
 import { eventDocument } from '../src/sse/ndjson.js'
-import { assertVisible } from './job-visibility.js'
-
-const InStream = Type.Object(
-  {
-    stream: Type.Optional({
-      ...StreamName,
-      description: 'The name of the stream; default: the feed of the workspace.',
-    }),
-  },
-  { additionalProperties: false },
-)
-type InStream = { Querystring: { stream?: string } }
+import { eventIdIn, findEvent, InStream, sendDocument } from './stored-event.js'
 
 const PublishQuery = Type.Object(
   {
@@ -57,6 +36,13 @@ const Published = Type.Object({ events: Type.Array(Placed) })
 const NO_DATA = Buffer.alloc(0)
 
 const Headers = Type.Object(idempotencyHeader())
+const IfNoneMatch = Type.Object({
+  'if-none-match': Type.Optional(
+    Type.String({ description: 'The ETag that the client has: 304 if the event was not redacted since.' }),
+  ),
+})
+const ETag = { etag: Type.String({ description: 'Changes when the event is redacted.' }) }
+const KnownEvent = Type.Null({ description: 'The client has the event as it is stored.', headers: ETag })
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -130,18 +116,35 @@ const events: FastifyPluginAsyncTypebox = async app => {
         summary: 'Get an event',
         params: Type.Object({ id: Type.String() }),
         querystring: InStream,
+        headers: IfNoneMatch,
         response: {
           200: {
             description: 'The event.',
+            headers: ETag,
             content: {
               'application/json': { schema: EventDocument },
               [CLOUDEVENT]: { schema: CloudEvent },
             },
           },
+          304: KnownEvent,
         },
       },
     },
-    (request, reply) => sendEvent(request, reply),
+    async (request, reply) => {
+      const { stream = FEED } = request.query
+      const { event } = await findEvent(request, eventIdIn(request.params.id), stream)
+      if (!isDelivered(event)) throw compacted()
+      const type = request.headers.accept?.includes(CLOUDEVENT) ? CLOUDEVENT : 'application/json'
+      const source = app.cloudEventSource(request.principal.workspace, stream)
+      const body = type === CLOUDEVENT ? cloudEventDocument(event, source) : eventDocument(event)
+      // Only redaction and compaction change a stored event. Another event gets the bare position when the log loses its tail.
+      const etag = formatETag(hash(body))
+      reply.header('cache-control', 'private, no-cache').header('etag', etag)
+      reply.header('vary', [reply.getHeader('vary') ?? [], 'Accept'].flat().join(', '))
+      const known = request.headers['if-none-match']
+      if (known !== undefined && isKnown(known, etag)) return reply.code(304).send(null)
+      return sendDocument(reply, body, type)
+    },
   )
 
   /** Releases the body afterwards: its objects take up to twenty times its bytes. */
@@ -151,32 +154,6 @@ const events: FastifyPluginAsyncTypebox = async app => {
     const types = publishes.flatMap(({ events }) => events.map(({ type }) => type))
     await app.grants.toPublish(request, request.query.stream ?? FEED, types)
     return Promise.all(publishes.map(publish => app.publisher.publish(publish)))
-  }
-
-  async function sendEvent(
-    request: FastifyRequest<InStream & { Params: { id: string } }>,
-    reply: FastifyReply,
-  ) {
-    const id = parseEventId(request.params.id)
-    if (!id) throw new Problem(400, 'invalid-event-id', 'An event id looks like 10532.k7f3qa.')
-    const { workspace } = request.principal
-    const granted = await app.grants.toRead(request, request.query.stream ?? FEED, 'event')
-    await assertVisible(request, request.query.stream ?? FEED, 'event')
-    const event = await inWorkspace(app.database, workspace, async client => {
-      const stream = await findStream(client, workspace, request.query.stream ?? FEED)
-      return stream && (await readEvent(client, stream.id, id.position))
-    })
-    const hidden = event && granted.within(undefined)?.matches(event) === false
-    if (!event || hidden || (id.check !== undefined && id.check !== checkOf(event.eventId)))
-      throw notFound('event')
-    if (!isDelivered(event)) throw compacted()
-    // A stored event never changes. But a log that loses its tail assigns the bare position to another event.
-    if (id.check !== undefined) reply.header('cache-control', 'private, max-age=31536000, immutable')
-    reply.header('vary', [reply.getHeader('vary') ?? [], 'Accept'].flat().join(', '))
-    if (!request.headers.accept?.includes(CLOUDEVENT))
-      return reply.type('application/json').send(eventDocument(event))
-    const source = app.cloudEventSource(workspace, request.query.stream ?? FEED)
-    return reply.type(CLOUDEVENT).send(cloudEventDocument(event, source))
   }
 }
 

@@ -28,6 +28,7 @@ const ROOMS = [
   'engine',
   'audit',
   'streams',
+  'redaction',
   'auth',
   'limits',
   'items',

@@ -32,6 +32,7 @@ export const ACTIONS = [
   'stream.closed',
   'stream.deleted',
   'workspace.configured',
+  'event.redacted',
   'server-state.changed',
   'authentication.failed',
 ] as const

@@ -15,7 +15,7 @@ import { Hub } from '../hub/hub.js'
 import { openReaders, openTail } from '../hub/log-readers.js'
 import { Tailer } from '../hub/tailer.js'
 import type { Committed } from '../log/committed.js'
-import { FEED } from '../log/event.js'
+import { FEED, type StreamId } from '../log/event.js'
 import { formatEventId } from '../log/event-id.js'
 import { publishIn, type TransactionalEvent, type TransactionClient } from '../log/publish-in-transaction.js'
 import { Publisher } from '../log/publisher.js'
@@ -105,7 +105,13 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const tail = openTail(source, logger, () => tailer.wake('all'))
   const tailer: Tailer = new Tailer({ database: tail, bus, logger })
   const hub = new Hub({ database: readers, tailer, logger })
-  const changedEvents = new ChangedEvents({ database: pool, tailer, pages: hub.starts.pages, logger })
+  const changedEvents = new ChangedEvents({
+    database: pool,
+    tailer,
+    pages: hub.starts.pages,
+    logger,
+    onCommitted: wake,
+  })
   const publisher = new Publisher({ database: pool, onCommitted: announce })
   const cluster = new Cluster({
     database: pool,
@@ -154,6 +160,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   function announce(committed: readonly Committed[]): void {
     tailer.take(committed)
     bus.wake(committed.map(({ streamId }) => streamId))
+  }
+
+  function wake(streams: readonly StreamId[]): void {
+    tailer.wake(streams)
+    bus.wake(streams)
   }
 
   async function close(): Promise<void> {

@@ -29,20 +29,20 @@ export interface ChangedEventsOptions {
   readonly tailer: Tailer
   readonly pages: Pick<Pages, 'forget'>
   readonly logger: Logger
+  /** Wakes this process and the others. */
+  onCommitted(streams: readonly StreamId[]): void
 }
 
 export class ChangedEvents {
-  readonly #options: Pick<ChangedEventsOptions, 'tailer' | 'pages'>
+  readonly #options: Pick<ChangedEventsOptions, 'tailer' | 'pages' | 'onCommitted'>
   readonly #stream: SystemStream
   /** The UUID of the last change that was applied. */
   #last: string | undefined
 
-  constructor({ database, tailer, pages, logger }: ChangedEventsOptions) {
-    this.#options = { tailer, pages }
+  constructor(options: ChangedEventsOptions) {
+    this.#options = options
     this.#stream = new SystemStream({
-      database,
-      tailer,
-      logger,
+      ...options,
       name: STREAM,
       kind: KIND,
       load: last => this.#load(last),
@@ -50,9 +50,10 @@ export class ChangedEvents {
     })
   }
 
-  /** The number of the stream, for writers that wake the processes after a change; undefined while it is not followed. */
-  get id(): StreamId | undefined {
-    return this.#stream.id
+  /** Wakes the processes after a change of events in a stream of the log; without it, they find the change with their poll. */
+  wake(changed: StreamId): void {
+    const { id } = this.#stream
+    this.#options.onCommitted(id === undefined ? [changed] : [changed, id])
   }
 
   start(): Promise<void> {

@@ -12,7 +12,7 @@ import { COMPACTED } from './event.js'
 
 export interface Entry {
   /** The room of src/ that decides when it is sent. */
-  readonly room: 'items' | 'jobs' | 'runner' | 'hub'
+  readonly room: 'log' | 'items' | 'jobs' | 'runner' | 'hub'
   /** When it is sent, for the documents. */
   readonly when: string
   /** The content of its `data`. Clients ignore members that they do not know, so a member may be added. */
@@ -22,7 +22,9 @@ export interface Entry {
 
 export interface EventEntry extends Entry {
   /** The streams that it is appended to. */
-  readonly streams: readonly ('feed' | 'job')[]
+  readonly streams: readonly ('feed' | 'job' | 'other')[]
+  /** Whether nobody but the gateway may publish an event of this type. Those that start with RESERVED_PREFIX are, too. */
+  readonly reserved?: true
 }
 
 export interface NoticeEntry extends Entry {
@@ -59,6 +61,19 @@ const jobEnd = <Status extends string>(status: Status, result: object | null, wh
   }) as const satisfies EventEntry
 
 export const EVENTS = {
+  'event.redacted': {
+    room: 'log',
+    streams: ['feed', 'job', 'other'],
+    reserved: true,
+    when: 'the data of an earlier event of the stream was erased: clients drop their copies',
+    data: Type.Object({
+      position: Type.Integer(),
+      id: Type.String(),
+      reason: Type.String(),
+      at: Type.String(),
+    }),
+    example: { position: 7, id: '7.k7f3qa', reason: 'request 118', at: '2026-11-26T09:30:00.000Z' },
+  },
   'item.created': {
     room: 'items',
     streams: ['feed'],
@@ -226,12 +241,10 @@ export type BuiltInEvent<Name extends EventName = EventName> = {
 export type NoticeName = keyof typeof NOTICES
 export type NoticeData<Name extends NoticeName> = Static<(typeof NOTICES)[Name]['data']>
 
-/**
- * Types that no application may publish: a client could not tell such an event from the notice of that name, or would not get it
- * at all.
- */
+const ALL: Readonly<Record<string, EventEntry | NoticeEntry>> = { ...EVENTS, ...NOTICES }
+/** Types that no application may publish: clients rely on the gateway for them, or do not get them at all. */
 export const RESERVED_TYPES: ReadonlySet<string> = new Set([
   ...EVENT_SOURCE_TYPES,
   COMPACTED,
-  ...Object.entries(NOTICES).flatMap(([name, { reserved }]) => (reserved ? [name] : [])),
+  ...Object.keys(ALL).filter(name => ALL[name]?.reserved),
 ])

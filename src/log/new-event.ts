@@ -21,13 +21,13 @@ export function dataOf(event: NewEvent): string {
   return textOfData(event)
 }
 
-/** @throws {Problem} 400 `reserved-type` for the type of a notice, and for one that an EventSource dispatches itself. */
+/** @throws {Problem} 400 `reserved-type` for a type of the gateway's own, and for one that an EventSource dispatches itself. */
 export function refuseNotice({ type }: NewEvent): void {
   if (!RESERVED_TYPES.has(type)) return
   throw new Problem(
     400,
     'reserved-type',
-    `The type ${type} is reserved: clients receive messages of this name that are not events. Choose another type, such as item.created.`,
+    `The type ${type} is reserved: clients receive messages of this name from the gateway only. Choose another type, such as item.created.`,
   )
 }
 

@@ -42,6 +42,7 @@ export const SqlState = {
   tooManyStreams: 'SL004',
   headDiffers: 'SL005',
   streamOwned: 'SL006',
+  noStream: 'SL007',
   noJob: 'SL010',
   jobEnded: 'SL011',
   leaseLost: 'SL012',

@@ -39,6 +39,7 @@ import * as log from '../../../src/log/log.js'
 import { readNewest, readNthNewest } from '../../../src/log/newest.js'
 import { eventSweep, idempotencyKeySweep } from '../../../src/log/retention.js'
 import { readTails } from '../../../src/log/tails.js'
+import { redactEvents } from '../../../src/redaction/redactions.js'
 import { deletedStreamSweep } from '../../../src/streams/deleted-stream-sweep.js'
 import {
   closeStream,
@@ -152,6 +153,14 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
       await closeStream(session, ORIGIN, name, nobody)
       await deleteStream(session, ORIGIN, name)
     },
+    'redact events': async () => {
+      await commit(request('redacted', randomUUID()))
+      const id = await log.ensureStream(session, WORKSPACE, 'redacted')
+      const event = await log.readEvent(session, id, (await log.readHead(session, id)).position)
+      const redaction = { stream: 'redacted', reason: 'x', keepActor: false }
+      if (event) await redactEvents(session, ORIGIN, [event], redaction)
+    },
+    'sluice.redact': () => application(`select sluice.redact('${WORKSPACE}', 'feed', 1, 'x')`),
     'find a stream': () => inWorkspace(session, WORKSPACE, client => log.findStream(client, WORKSPACE, FEED)),
     'find a stream and its head': () =>
       inWorkspace(session, WORKSPACE, client => log.findStreamAndHead(client, WORKSPACE, FEED)),

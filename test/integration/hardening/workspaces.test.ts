@@ -23,6 +23,7 @@ const BODIES: Readonly<Record<string, object>> = {
   'PATCH /projects/:id': { members: [] },
   'PATCH /api/streams/:name': { max_events: 1 },
   'PATCH /api/keys/:id': { grants: null },
+  'POST /api/events/:id/redact': { reason: 'Taken over' },
   'POST /api/jobs/:id/heartbeat': { attempt: 1 },
   'POST /api/jobs/:id/events': { type: 'output', data: { line: 'Taken over' } },
   'POST /api/executions/:executionId/events': { type: 'agent-chatter', data: { agent: 'a', message: 'm' } },
@@ -261,6 +262,7 @@ async function settle(gateway: Pick<Gateway, 'url'>, workspace: string, prefix =
       if (kind === 'connection') return NO_ID
       if (kind === 'name') return prefix === 'SECRET' ? 'plans' : 'own'
       if (url.startsWith('/api/keys')) return key
+      if (url.startsWith('/api/events')) return eventId
       if (url.startsWith('/api/revocations')) return revocation
       if (url.startsWith('/api/executions')) return execution
       if (url === '/projects/:id') return project
@@ -271,6 +273,7 @@ async function settle(gateway: Pick<Gateway, 'url'>, workspace: string, prefix =
 
 function unknownFor(url: string, kind: string): string {
   if (url.startsWith('/api/keys')) return 'a'.repeat(12)
+  if (url.startsWith('/api/events')) return '999.aaaaaa'
   return kind === 'part_number' ? 'SECRET-9' : NO_ID
 }
 

@@ -224,7 +224,7 @@ async function start(t: Test, options?: TestHubOptions) {
       hub.starts.pages.forget(stream)
     },
   }
-  const changes = new ChangedEvents({ database: pool, tailer, pages, logger: silent })
+  const changes = new ChangedEvents({ database: pool, tailer, pages, logger: silent, onCommitted: () => {} })
   t.teardown(() => changes.close())
   await changes.start()
   return {

@@ -48,6 +48,11 @@ export class Requests {
       const path = `/api/events/${id}?stream=rooms/`
       return { ...ROOM, path: `${path}1`, unknown: `${path}9` }
     },
+    'POST /api/events/:id/redact': async () => {
+      const [id = ''] = await this.#room()
+      const path = `/api/events/${id}/redact?stream=rooms/`
+      return { ...ROOM, path: `${path}1`, unknown: `${path}9`, body: { reason: 'x' } }
+    },
     'GET /api/latest': async () => {
       await this.#room()
       const path = '/api/latest?key=data.mark&stream=rooms/'
