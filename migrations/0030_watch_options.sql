@@ -727,7 +727,7 @@ declare
   unknown text;
   offending text;
   options json;
-  -- SQL of what a row named new shows and where its event goes.
+  -- SQL expressions of a row that is named new: its workspace, its stream, its data.
   row_workspace text;
   row_stream text;
   shown text := 'row_to_json($1)';
