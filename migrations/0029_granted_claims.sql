@@ -53,11 +53,13 @@ create or replace function sluice.claim_job(
   workspace text, projects text[], kinds text[], runner text, lease_ms int, actor text, own_ids boolean default false
 )
 returns table (job sluice.jobs, streams bigint[])
-language sql security definer
+language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
-  select c.job, c.streams
-  from sluice.claim_job(workspace, projects, kinds, runner, lease_ms, actor, own_ids, null, null) c
+begin
+  return query select c.job, c.streams
+    from sluice.claim_job(workspace, projects, kinds, runner, lease_ms, actor, own_ids, null, null) c;
+end
 $$;
 
 comment on function sluice.claim_job(text, text[], text[], text, int, text, boolean) is

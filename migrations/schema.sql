@@ -1791,12 +1791,20 @@ comment on function sluice.check_workspace is
 
 CREATE OR REPLACE FUNCTION sluice.claim_job(workspace text, projects text[], kinds text[], runner text, lease_ms integer, actor text, own_ids boolean DEFAULT false)
  RETURNS TABLE(job sluice.jobs, streams bigint[])
- LANGUAGE sql
+ LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
 AS $function$
-  select c.job, c.streams
-  from sluice.claim_job(workspace, projects, kinds, runner, lease_ms, actor, own_ids, null, null) c
+begin
+  return query select c.job, c.streams
+    from sluice.claim_job(workspace, projects, kinds, runner, lease_ms, actor, own_ids, null, null) c;
+end
 $function$;
 comment on function sluice.claim_job(text,text[],text[],text,integer,text,boolean) is
   'For a gateway from before: the function with the same name and two parameters more, without grants.';
