@@ -140,7 +140,7 @@ function rowsOf(anchor: string | undefined, events: readonly StoredEvent[]): obj
 }
 
 const ANSWERS: Readonly<Record<string, Answer>> = {
-  'sluice-find-gone': () => [],
+  'sluice-find-ended': () => [],
   'sluice-read-bounds': (_: never, log) => [bounds(log)],
   'sluice-read-place': ([, position]: [StreamId, Position], log) => [
     { ...bounds(log), anchor: placeIn(log, position) ?? null },
