@@ -28,12 +28,32 @@ comment on table sluice.backfills is
 comment on column sluice.backfills.run is 'The name of the backfill. Another name backfills the table once more.';
 comment on column sluice.backfills.ended_at is 'Null while rows are left.';
 
+create function sluice.refuse_others_table(target regclass) returns void
+language plpgsql
+as $$
+begin
+  -- In a function with the rights of Sluice's owner, current_user is that owner. The role of the session is the one that it
+  -- has set, or else the one that it logged in as.
+  if not exists (
+    select from pg_class c
+    where c.oid = target and pg_has_role(coalesce(nullif(current_setting('role'), 'none'), session_user)::name, c.relowner, 'USAGE')
+  ) then
+    perform sluice.refuse_watch(format('%s belongs to another role', target),
+      'Let a session of its owner call this: the rights of a function around it do not count.');
+  end if;
+end
+$$;
+
+comment on function sluice.refuse_others_table is
+  'Internal. Raises SL003 unless the role of the session has the rights of the table''s owner.';
+
 create function sluice.backfill_progress(target regclass, run text)
 returns table (reached text[], last text[], rows bigint, ended_at timestamptz)
 language plpgsql security definer
 as $$
 #variable_conflict use_column
 begin
+  perform sluice.refuse_others_table(target);
   -- Locks the progress: a second call for the same backfill waits, and then continues behind the first.
   return query
   select b.reached, b.last, b.rows, b.ended_at from sluice.backfills b
@@ -60,6 +80,7 @@ declare
   published bigint := 0;
   part record;
 begin
+  perform sluice.refuse_others_table(target);
   perform sluice.check_type(publish_backfilled.type);
   -- As sluice.publish_row does it for changes.
   if fixed and cardinality(publish_backfilled.data) > 0 then

@@ -1299,6 +1299,7 @@ CREATE OR REPLACE FUNCTION sluice.backfill_progress(target regclass, run text)
 AS $function$
 #variable_conflict use_column
 begin
+  perform sluice.refuse_others_table(target);
   -- Locks the progress: a second call for the same backfill waits, and then continues behind the first.
   return query
   select b.reached, b.last, b.rows, b.ended_at from sluice.backfills b
@@ -3852,6 +3853,7 @@ declare
   published bigint := 0;
   part record;
 begin
+  perform sluice.refuse_others_table(target);
   perform sluice.check_type(publish_backfilled.type);
   -- As sluice.publish_row does it for changes.
   if fixed and cardinality(publish_backfilled.data) > 0 then
@@ -4495,6 +4497,32 @@ end
 $function$;
 comment on function sluice.refuse_closed is
   'Internal. Raises SL001 when one of the streams is closed.';
+
+CREATE OR REPLACE FUNCTION sluice.refuse_others_table(target regclass)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+begin
+  -- In a function with the rights of Sluice's owner, current_user is that owner. The role of the session is the one that it
+  -- has set, or else the one that it logged in as.
+  if not exists (
+    select from pg_class c
+    where c.oid = target and pg_has_role(coalesce(nullif(current_setting('role'), 'none'), session_user)::name, c.relowner, 'USAGE')
+  ) then
+    perform sluice.refuse_watch(format('%s belongs to another role', target),
+      'Let a session of its owner call this: the rights of a function around it do not count.');
+  end if;
+end
+$function$;
+comment on function sluice.refuse_others_table is
+  'Internal. Raises SL003 unless the role of the session has the rights of the table''s owner.';
 
 CREATE OR REPLACE FUNCTION sluice.refuse_snapshot()
  RETURNS void

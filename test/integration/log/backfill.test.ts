@@ -1,4 +1,5 @@
 /** Backfill: the rows that a watched table has already become events, and a follower ends with the table's last state. */
+import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
 import type { Database } from '../../../src/database/pool.js'
 import { createDatabase } from '../../harness/database.js'
@@ -260,3 +261,31 @@ t.test('what cannot be backfilled is refused, with the remedy', async t => {
     'SL003 invalid watch: batch is not a number from 1 to 10000',
   ])
 })
+
+t.test(
+  'the parts of a backfill refuse a table of another role, even with the rights to call them',
+  async t => {
+    const pool = await watched(t, { rows: 2 })
+    const role = `sluice_test_${randomBytes(6).toString('hex')}`
+    await pool.query(`create role ${role}; grant ${role} to current_user; grant usage on schema sluice to ${role};
+    grant execute on function sluice.backfill, sluice.backfill_key, sluice.backfill_progress, sluice.publish_backfilled,
+      sluice.refuse_watch to ${role}`)
+    t.teardown(() => pool.query(`drop owned by ${role} cascade; drop role ${role}`))
+    const other = await connect(t, pool)
+    await other.query(`set role ${role}`)
+    const refusal = { code: 'SL003', message: 'invalid watch: public.orders belongs to another role' }
+
+    await t.rejects(other.query(`select sluice.backfill('public.orders')`), refusal)
+    await t.rejects(other.query(`select sluice.backfill_progress('public.orders', 'first')`), refusal)
+    await t.rejects(
+      other.query(
+        `select sluice.publish_backfilled('public.orders', 'first', '{2}', '{2}', 'order.forged', true, '{w}', '{feed}', '{"{}"}')`,
+      ),
+      refusal,
+    )
+    t.strictSame((await pool.query('select from sluice.backfills')).rowCount, 0)
+
+    await pool.query(`alter table public.orders owner to ${role}`)
+    t.strictSame(await backfill(other), { published: 2, total: 2, done: true })
+  },
+)
