@@ -26,6 +26,7 @@ const Query = Type.Object(
     }),
     key: Key,
     types: StreamQuery.properties.types,
+    where: StreamQuery.properties.where,
     deleted: Type.Optional(DeletedTypes),
     limit: StreamQuery.properties.limit,
     cursor: Type.Optional(
@@ -66,7 +67,7 @@ const latest: FastifyPluginAsyncTypebox = async app => {
   )
 
   async function sendLatest(request: FastifyRequest<{ Querystring: Query }>, reply: FastifyReply) {
-    const { stream = FEED, key, types, deleted, limit = DEFAULT_LIMIT, cursor } = request.query
+    const { stream = FEED, key, deleted, limit = DEFAULT_LIMIT, cursor } = request.query
     const granted = await app.grants.toRead(request, stream)
     await assertVisible(request, stream)
     app.memory.assertRoom()
@@ -74,7 +75,7 @@ const latest: FastifyPluginAsyncTypebox = async app => {
       workspace: request.principal.workspace,
       stream,
       key: parseKeyPath(key),
-      filter: granted.within(types === undefined ? undefined : EventFilter.ofTypes(types)),
+      filter: granted.within(EventFilter.of(request.query)),
       omitted: deleted === undefined ? undefined : TypeFilter.parse(deleted),
       limit,
       cursor,

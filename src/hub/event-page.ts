@@ -3,6 +3,7 @@
  * for the next request. With `waitMs` it waits for the first event (a long poll); the tailer ends the wait when it brings
  * events, as it does for subscriptions.
  */
+import { gateOf } from '../database/fair-gate.js'
 import type { Database } from '../database/pool.js'
 import { isDelivered, type StoredEvent } from '../log/event.js'
 import { EventFilter } from '../log/event-filter.js'
@@ -20,6 +21,8 @@ const EVERY_EVENT = EventFilter.ofTypes('*')
 const SCANS = 10
 
 export interface EventPageRequest {
+  /** Each of its reads waits for the turn of this workspace, so that many expensive pages leave connections to others (I5). */
+  readonly workspace: string
   readonly after: Cursor
   readonly limit: number
   readonly filter: EventFilter | undefined
@@ -37,7 +40,6 @@ export interface EventPage {
 }
 
 export interface StreamPageRequest extends Omit<EventPageRequest, 'after'> {
-  readonly workspace: string
   readonly stream: string
   readonly from: StartAt
 }
@@ -52,9 +54,9 @@ export type EventPageResult =
 export async function findEventPage(
   hub: Pick<Hub, 'open' | 'starts'>,
   database: Database,
-  { workspace, stream, from, ...request }: StreamPageRequest,
+  { stream, from, ...request }: StreamPageRequest,
 ): Promise<EventPageResult> {
-  const handle = await hub.open(workspace, stream)
+  const handle = await hub.open(request.workspace, stream)
   if (!handle) return { outcome: 'not-found' }
   try {
     const { cursor, reset } = await hub.starts.resolve(handle.stream, from)
@@ -80,7 +82,9 @@ export async function readEventPage(
     for (let scans = 1; ; scans += 1) {
       // The stream is watched before the log is read, so that an event committed after the read ends the wait.
       const grown = stream.grown(over.signal)
-      const page = await scan(database, stream, { ...request, after, filter })
+      const page = await gateOf(database).run(request.workspace, () =>
+        scan(database, stream, { ...request, after, filter }),
+      )
       const reset = page.continues ? undefined : await findReset(database, stream, after)
       if (reset) return reset
       const atHead = page.next.position >= page.head.position

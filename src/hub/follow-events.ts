@@ -4,6 +4,7 @@
  */
 
 import { databaseFault } from '../database/database-fault.js'
+import { isBusy } from '../database/fair-gate.js'
 import type { Database } from '../database/pool.js'
 import { FEED, type Position, type StoredEvent } from '../log/event.js'
 import { EventFilter } from '../log/event-filter.js'
@@ -60,7 +61,7 @@ export interface LogReset {
 
 /**
  * Ends when `signal` aborts, when the process drains, and at the end of a closed stream. While the database is
- * unavailable, it waits.
+ * unavailable, or busy with this workspace, it waits.
  * @throws {Problem} 404 `not-found`: there is no such stream, or it was deleted; 400 `invalid-event-id`, `invalid-types`, `invalid-where`.
  */
 export async function* followEvents(
@@ -82,7 +83,7 @@ export async function* followEvents(
       try {
         return await work()
       } catch (error) {
-        if (!databaseFault(error)) throw error
+        if (!databaseFault(error) && !isBusy(error)) throw error
         await elapsed(backoff.next(), signal)
       }
     }
@@ -109,7 +110,7 @@ export async function* followEvents(
       }
       const reached = cursor
       if (await patiently(() => hub.isAtItsEnd(workspace, name, stream, reached))) return
-      const request = { after: reached, limit: PAGE_EVENTS, filter, waitMs: WAIT_MS, signal }
+      const request = { workspace, after: reached, limit: PAGE_EVENTS, filter, waitMs: WAIT_MS, signal }
       const { edition } = stream
       const page = await patiently(() => readEventPage(database, stream, request))
       if (!page) return

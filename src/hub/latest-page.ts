@@ -2,9 +2,11 @@
  * A page of the newest event of each key of a stream, for callers that load a state and then follow the stream. All pages of one
  * listing end at the head of the first one, so a caller that follows from there misses nothing and gets nothing twice.
  */
+import { gateOf } from '../database/fair-gate.js'
 import type { Database } from '../database/pool.js'
 import { isDelivered, type Position, type StoredEvent, type StreamId } from '../log/event.js'
 import type { EventFilter } from '../log/event-filter.js'
+import { matching } from '../log/filtered-page.js'
 import { type KeyPath, readLatestPage } from '../log/latest.js'
 import { type Head, readBounds, readPlace } from '../log/log.js'
 import type { TypeFilter } from '../log/type-filter.js'
@@ -61,12 +63,13 @@ export async function findLatest(
   if (!found) return { outcome: 'not-found' }
   const whole = range ?? (await wholeOf(database, found.id))
   if (!whole) return { outcome: 'not-found' }
-  const page = await read(database, found.id, whole, request)
+  const page = await read(database, workspace, found.id, whole, request)
   return 'reason' in page ? { outcome: 'reset', reset: page } : { outcome: 'page', page }
 }
 
 async function read(
   database: Database,
+  workspace: string,
   stream: StreamId,
   { after: start, upTo }: Range,
   { key, filter, omitted, limit }: Omit<LatestListRequest, 'workspace' | 'stream' | 'cursor'>,
@@ -74,11 +77,10 @@ async function read(
   let after = start
   for (let scans = 1; ; scans += 1) {
     const request = { key, after: after.position, upTo, limit, maxBytes: PAGE_BYTES }
-    const page = await readLatestPage(database, stream, request)
+    const page = await gateOf(database).run(workspace, () => readLatestPage(database, stream, request))
     if (!page || page.anchor !== after.eventId) return findReset(database, stream, page ? after : upTo)
-    const events = page.events.filter(
-      event => isDelivered(event) && !omitted?.matches(event.type) && (filter?.matches(event) ?? true),
-    )
+    const kept = page.events.filter(event => isDelivered(event) && !omitted?.matches(event.type))
+    const events = filter ? await matching(kept, filter) : kept
     after = page.events.at(-1) ?? after
     if (!page.more) return { events, nextCursor: null, head: upTo }
     if (events.length > 0 || scans >= SCANS)

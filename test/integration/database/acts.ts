@@ -67,6 +67,7 @@ const EVENT = { type: 'thing.made', data: '{"n":1}' }
 const KEY = parseKeyPath('data.n')
 const nobody = async () => 0
 const WANTED = EventFilter.ofTypes('thing.made')
+const CONDITION = EventFilter.of({ where: 'data.n eq 1 or data.text starts_with "x"' }) ?? WANTED
 
 /** Settings of an application under which our functions would scan if they did not pin their own. */
 const HOSTILE = `
@@ -180,6 +181,9 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
         await readTails(session, [{ streamId: stream, after }], 10, 100_000)
     },
     'read a filtered page': () => readFilteredPage(session, stream, 0 as Position, 5 as Position, WANTED, 10),
+    'read a page filtered by content': () =>
+      readFilteredPage(session, stream, 0 as Position, 5 as Position, CONDITION, 10),
+    'read the nth newest by content': () => readNthNewest(session, stream, 2, CONDITION),
     'read the nth newest': () => readNthNewest(session, stream, 2, WANTED),
     'read the newest': () => readNewest(session, stream, ['thing.made'], 5 as Position, 3, 100_000),
     'read the newest of each key': async () => {

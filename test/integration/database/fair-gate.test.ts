@@ -1,7 +1,9 @@
 /** I5: one workspace never takes all database connections of a gateway. */
 import t from 'tap'
+import type { Database } from '../../../src/database/pool.js'
 import { createDatabase } from '../../harness/database.js'
-import { as, startGateway } from '../../harness/gateway.js'
+import { openStream } from '../../harness/event-stream.js'
+import { as, publish, startGateway } from '../../harness/gateway.js'
 import { until } from '../../harness/until.js'
 
 t.test('a workspace whose requests wait in the database leaves a connection to the others', async t => {
@@ -34,3 +36,57 @@ t.test('a workspace whose requests wait in the database leaves a connection to t
     [200, 200, 200, 200],
   )
 })
+
+t.test('expensive pages of one workspace leave a connection to the small page of another', async t => {
+  const { url: databaseUrl, pool } = await createDatabase(t)
+  const gateway = await startGateway(t, { databaseUrl, env: { DATABASE_POOL: '3' } })
+  const page = (workspace: string, path: string) =>
+    fetch(`${gateway.url}/api/${path}`, {
+      headers: { ...as('viewer', workspace), accept: 'application/json' },
+    })
+  const small = async () => (await page('other', 'events?limit=1')).status
+  const [head] = await publish(gateway, { type: 'a', data: { n: 1 } })
+  // The process knows the head from now on.
+  const stream = await openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') })
+  await stream.until(1)
+  t.equal(await small(), 200)
+  await letReadsWait(pool, 'acme')
+  const holder = await pool.connect()
+  await holder.query('begin; select pg_advisory_xact_lock(1)')
+
+  const costly = [`where=${encodeURIComponent('data.n gt 1')}`, 'types=b', 'limit=9']
+  const pages = costly.map(query => page('acme', `events?after=${head}&${query}`))
+  await until('two pages that wait', async () => (await waiting(pool)) >= 2)
+
+  t.equal(await small(), 200)
+  t.equal(await waiting(pool), 2)
+  await holder.query('commit')
+  holder.release()
+  t.strictSame(
+    (await Promise.all(pages)).map(({ status }) => status),
+    [200, 200, 200],
+  )
+})
+
+/** From now on, reads of the events of this workspace wait while a transaction holds the advisory lock 1. */
+async function letReadsWait(pool: Database, workspace: string): Promise<void> {
+  await pool.query(`
+    create function sluice.let_pass(stream bigint) returns boolean language plpgsql as $$
+      begin
+        if exists (select from sluice.streams s where s.id = stream and s.workspace = '${workspace}') then
+          perform pg_advisory_xact_lock_shared(1);
+        end if;
+        return true;
+      end $$;
+    alter table sluice.events rename to all_events;
+    create view sluice.events as select e.* from sluice.all_events e where sluice.let_pass(e.stream_id)`)
+}
+
+/** How many statements of requests wait for a lock. */
+async function waiting(pool: Database): Promise<number> {
+  const { rowCount } = await pool.query(
+    `select from pg_stat_activity
+      where datname = current_database() and application_name = 'sluice' and wait_event_type = 'Lock'`,
+  )
+  return Number(rowCount)
+}

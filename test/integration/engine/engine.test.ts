@@ -17,6 +17,7 @@ for (const bus of ['postgres', 'memory'] as const) {
     const [one, two] = [await start(t, { database: url, bus }), await start(t, { database: url, bus })]
     const all = follow(two, { after: 'beginning' })
     const doors = follow(two, { after: 'beginning', types: 'door.*' })
+    const third = follow(two, { after: 'beginning', where: 'data.n ge 2 or data.end exists' })
 
     const ids = await one.publish(
       ['door.opened', 'lamp.lit', 'door.closed'].map((type, n) => ({ type, data: { n } })),
@@ -28,6 +29,7 @@ for (const bus of ['postgres', 'memory'] as const) {
       { id: ids[2], type: 'door.closed' },
     ])
     t.match(await doors.take(2), [{ id: ids[0] }, { id: ids[2] }])
+    t.match(await third.take(1), [{ id: ids[2] }])
     t.match(await follow(one, { after: ids[0] }).take(2), [{ id: ids[1] }, { id: ids[2] }])
 
     const client = await pool.connect()
@@ -37,7 +39,8 @@ for (const bus of ['postgres', 'memory'] as const) {
       await client.query(end)
     }
     client.release()
-    for (const each of [all, doors]) t.match(await each.take(1), [{ position: 4, data: { end: 'commit' } }])
+    for (const each of [all, doors, third])
+      t.match(await each.take(1), [{ position: 4, data: { end: 'commit' } }])
   })
 }
 

@@ -18,6 +18,8 @@ interface Page {
 }
 
 const STREAM = 'vehicles'
+/** The condition that a vehicle has not moved again. */
+const FIRST = encodeURIComponent('data.n eq 1')
 const moved = (id: unknown, n: number, type = 'vehicle.moved') => ({ type, data: { id, n } })
 
 async function start(t: Test): Promise<{ gateway: Gateway; pool: Database }> {
@@ -70,6 +72,8 @@ for (const key of [null, 'data.id']) {
         [2, 4],
         'no older event takes its place',
       )
+      t.strictSame(positions(await latest(gateway, `&where=${FIRST}`)), [2], 'nor does one that matches')
+      t.strictSame(positions(await latest(gateway, `&types=vehicle.d*&where=${FIRST}`)), [])
 
       const first = await latest(gateway, '&limit=1')
       t.match([first.events[0]?.id, first.head], [ids[1], ids[5]])
@@ -142,6 +146,25 @@ for (const key of [null, 'data.id']) {
     },
   )
 }
+
+t.test(
+  'a condition on the data leaves out newest events, and older ones do not take their place',
+  async t => {
+    const { gateway, pool } = await start(t)
+    const ids = await publish(gateway, [moved(1, 1), moved(2, 1), moved(1, 2)], { stream: STREAM })
+    await compactBy(pool, 'data.id', 3_600)
+    const path = `${gateway.url}/api/events?stream=${STREAM}&from=latest-by-key&key=data.id&where=${FIRST}`
+    const stream = await openStream(t, path, { headers: as('viewer') })
+    await stream.until(1, 'vehicle.moved')
+
+    ids.push(...(await publish(gateway, [moved(2, 2), moved(3, 1)], { stream: STREAM })))
+
+    t.strictSame(
+      (await stream.until(2, 'vehicle.moved')).map(({ id }) => id),
+      [ids[1], ids[4]],
+    )
+  },
+)
 
 t.test('a client that has the newest events of a quiet stream has its head as cursor', async t => {
   const { gateway, pool } = await start(t)

@@ -134,6 +134,7 @@ async function start(t: Test, answered: (name: string) => unknown = () => {}) {
     waiting: () => waits > 0,
     ask: async (request: Partial<EventPageRequest>) => {
       const page = await readEventPage(database, stream, {
+        workspace: 'acme',
         after: beginning,
         limit: 100,
         filter: undefined,

@@ -107,7 +107,7 @@ export class ModelLog {
       await wait()
       return { rows }
     }
-    return { query } as unknown as Database
+    return { query, options: { max: 1 } } as unknown as Database
   }
 }
 

@@ -87,7 +87,14 @@ async function run(t: Test, seed: number, withOldReaders: boolean): Promise<stri
       log.known.get(random.pick(['', ...ids().slice(-700)])),
     ]
     if (!from) return
-    const request = { after: from, limit: 100, filter, waitMs: 0, signal: new AbortController().signal }
+    const request = {
+      workspace: 'acme',
+      after: from,
+      limit: 100,
+      filter,
+      waitMs: 0,
+      signal: new AbortController().signal,
+    }
     const page = await readEventPage(database, stream, request)
     if ('reason' in page) {
       if (log.has(from) && !withOldReaders) note('a page was refused that has its cursor')

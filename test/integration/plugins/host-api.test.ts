@@ -98,6 +98,20 @@ t.test('a listener that throws ends its own subscription only, with a line in th
   await failing.close()
 })
 
+t.test('onEvent tells the events that match its condition, and refuses one that has a fault', async t => {
+  const { url, pool } = await createDatabase(t)
+  const { app } = await host(t, { databaseUrl: url })
+  await appendEvents(pool, 3, '{"n":$n}')
+  const { heard } = listen(app, { after: 'beginning', where: 'data.n ne 2' })
+  await until('the stored events', () => heard.length === 2)
+
+  await appendEvents(pool, 3, '{"n":$n}')
+  await until('the later events', () => heard.length === 4)
+
+  t.match(heard, [1, 3, 4, 6].map(position => ({ kind: 'event', position })) as object)
+  await t.rejects(listen(app, { where: 'data.n = 2' }).subscription.closed, { code: 'invalid-where' })
+})
+
 t.test('onEvent ends with the stream of a job, if it was closed before or ends meanwhile', async t => {
   const { url } = await createDatabase(t)
   const { app, gateway } = await host(t, { databaseUrl: url })
