@@ -19,6 +19,7 @@ import type { Row, Size } from './row.js'
 import { slow } from './slow.js'
 import { startUp } from './start.js'
 import { streams } from './streams.js'
+import { watched } from './watched.js'
 
 const BENCHES: Readonly<Record<string, (size: Size) => Promise<Row[]>>> = {
   latency,
@@ -34,6 +35,7 @@ const BENCHES: Readonly<Record<string, (size: Size) => Promise<Row[]>>> = {
   foreign,
   start: startUp,
   streams,
+  watched,
   peers,
 }
 /** Measured only by name, because they take many minutes or need other servers. */
