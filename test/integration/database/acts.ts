@@ -31,6 +31,7 @@ import { appendRequests } from '../../../src/log/append-requests.js'
 import { compactionSweep } from '../../../src/log/compaction.js'
 import { FEED, type Position } from '../../../src/log/event.js'
 import { EventFilter } from '../../../src/log/event-filter.js'
+import { formatEventId } from '../../../src/log/event-id.js'
 import { readLastBefore } from '../../../src/log/event-time.js'
 import { readFilteredPage } from '../../../src/log/filtered-page.js'
 import { findEnded, hasAll } from '../../../src/log/history.js'
@@ -124,10 +125,12 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
     'publish: requests with keys': () => commit(request(FEED, randomUUID()), request('other', randomUUID())),
     'publish: a key again': () => commit(request(FEED, 'again')),
     append: () => append(session, WORKSPACE, FEED, 'thing.made', '{}', 'ada'),
-    'publish after a head': () =>
-      application(`
-        select sluice.expect_head('${WORKSPACE}', 'feed', sluice.event_id(e.position, e.event_id))
-          from sluice.events e where e.stream_id = ${stream} order by e.position desc limit 1`),
+    'publish after a head': async () => {
+      const { position, eventId } = await log.readHead(session, stream)
+      await application(
+        `select sluice.expect_head('${WORKSPACE}', 'feed', '${formatEventId(position, eventId)}')`,
+      )
+    },
     'sluice.append': () => application(`select sluice.append('${WORKSPACE}', 'feed', 'thing.made', '{}')`),
     'sluice.publish': () => application(`select sluice.publish('${WORKSPACE}', 'feed', 'thing.made', '{}')`),
     'sluice.publish to another stream': () =>
