@@ -24,6 +24,7 @@ import serverStateRoutes from '../routes/server-state.js'
 import streamRenewalRoutes from '../routes/stream-renewals.js'
 import streamTicketRoutes from '../routes/stream-tickets.js'
 import streamRoutes from '../routes/streams.js'
+import workspaceExportRoutes from '../routes/workspace-export.js'
 import { principalOfHost } from '../src/auth/host-principal.js'
 import { ACCESS_KEPT_DAYS } from '../src/auth/revocations/revocation-stream.js'
 import { roleNames } from '../src/auth/role-names.js'
@@ -177,6 +178,7 @@ async function registerRoutes(app: FastifyInstance, settings: Settings): Promise
   await app.register(revocationRoutes)
   if (parts.audit) await app.register(auditRoutes)
   await app.register(streamRoutes)
+  await app.register(workspaceExportRoutes)
   await app.register(feedRoutes)
   await app.register(streamTicketRoutes)
   await app.register(streamRenewalRoutes)

@@ -34,6 +34,7 @@ const ROOMS = [
   'items',
   'jobs',
   'maintenance',
+  'workspaces',
   'runner',
 ]
 /** All that is TypeScript. `test/` is not part of the house: it may import from everywhere. */

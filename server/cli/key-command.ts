@@ -3,8 +3,6 @@
  * restores access if no admin is left; anyone with access to the database may do this. Only a new key goes to
  * standard output, so that it can be piped to its destination.
  */
-import { userInfo } from 'node:os'
-import type { Origin } from '../../src/audit/audit.js'
 import type { ApiKey, CreatedApiKey } from '../../src/auth/api-keys/api-key.js'
 import { createKey, listKeys, revokeKey, rotateKey } from '../../src/auth/api-keys/api-key-administration.js'
 import { changeKey } from '../../src/auth/api-keys/api-key-grants.js'
@@ -13,11 +11,9 @@ import { ROLES } from '../../src/auth/principal.js'
 import { wakeForAccessChange } from '../../src/auth/revocations/access-change.js'
 import { roleNames } from '../../src/auth/role-names.js'
 import { ConfigError, readConfig } from '../../src/config/config.js'
-import { databaseFault } from '../../src/database/database-fault.js'
 import { createPool, type Database } from '../../src/database/pool.js'
 import { cleanLines } from '../../src/logging/redaction.js'
 import { MAX_PAGE } from '../../src/paging/page-query.js'
-import { Problem, SqlState, sqlState } from '../../src/problems/problem.js'
 import { UsageError } from '../../src/process/usage.js'
 import { databaseAddress } from '../database-address.js'
 import { importKeys } from './key-import.js'
@@ -37,6 +33,7 @@ import {
   workspaceOf,
 } from './key-options.js'
 import { keyTable } from './key-table.js'
+import { explain, originOf } from './operator.js'
 
 const USAGE = `Usage: node dist/server/main.js key <command> [options]
 
@@ -205,32 +202,4 @@ async function workspaceOfKey(database: Database, id: string): Promise<string> {
   const key = await selectKey(database, id)
   if (!key) throw new Error(`There is no key ${id}. List the keys of a workspace with \`key list\`.`)
   return key.workspace
-}
-
-function originOf(workspace: string): Origin {
-  return { workspace, principal: `command-line:${userName()}`, address: null, requestId: null }
-}
-
-/** The name of the user; in a container it may have none. */
-function userName(): string {
-  try {
-    return userInfo().username
-  } catch {
-    return String(process.getuid?.() ?? 'unknown')
-  }
-}
-
-function explain(error: unknown): string {
-  const fault = databaseFault(error)?.name
-  if (fault === 'away') {
-    return 'The database cannot be reached. Check DATABASE_URL, or whether the gateway runs on DATA_DIR.'
-  }
-  if (fault === 'read-only') {
-    return 'The database is read-only. Set DATABASE_URL to the primary.'
-  }
-  if (sqlState(error) === SqlState.undefinedTable) {
-    return 'The database has no Sluice tables, or older ones. Start the gateway once to create them.'
-  }
-  if (error instanceof Problem) return error.detail
-  return error instanceof Error ? error.message : String(error)
 }

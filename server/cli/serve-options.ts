@@ -14,7 +14,8 @@ Starts a Sluice gateway. Environment variables configure it; docs/configuration.
   --help, -h      show this
   --version, -v   show the version
 
-Two other programs: 'sluice runner' executes commands that wait in a gateway, 'sluice key' manages API keys. Both have --help.
+Other programs, each with --help: 'sluice runner' executes commands that wait in a gateway, 'sluice key' manages API keys,
+'sluice workspace' exports and deletes workspaces.
 `
 
 /** Parses the options. On --help, --version or wrong usage it prints a text and ends the process. */

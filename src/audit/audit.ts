@@ -32,6 +32,8 @@ export const ACTIONS = [
   'stream.closed',
   'stream.deleted',
   'workspace.configured',
+  'workspace.exported',
+  'workspace.deleted',
   'event.redacted',
   'server-state.changed',
   'authentication.failed',

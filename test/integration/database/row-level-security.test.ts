@@ -9,7 +9,6 @@ import { createPool, type Database } from '../../../src/database/pool.js'
 import { rowLevelSecurityOf } from '../../../src/database/row-level-security.js'
 import { inWorkspace, type WorkspaceClient } from '../../../src/database/workspace.js'
 import { Items } from '../../../src/items/items.js'
-import { createJob } from '../../../src/jobs/rows.js'
 import { append } from '../../../src/log/append.js'
 import { FEED } from '../../../src/log/event.js'
 import { ensureStream, readPage } from '../../../src/log/log.js'
@@ -17,6 +16,7 @@ import { SqlState, sqlState } from '../../../src/problems/problem.js'
 import { createDatabase, createEmptyDatabase } from '../../harness/database.js'
 import { randomFrom } from '../../harness/random.js'
 import { execute, uniqueName } from '../../harness/server.js'
+import { rowsOf, seed, tablesOf } from './workspace-rows.js'
 
 /** That want the one connection at the same time. */
 const CALLERS = 30
@@ -233,54 +233,12 @@ function as(url: string, role: string): string {
   return url.replace(/\/\/[^@/]*@/, `//${role}:secret@`)
 }
 
-/** One row in each table that has a workspace, or more. */
-async function seed(pool: Database, workspace: string): Promise<void> {
-  const author = { workspace, id: 'somebody' }
-  const items = new Items({ database: pool, onCommitted: () => undefined })
-  await items.create(author, { part_number: 'A-1', description: 'a part', item_type: 'part' })
-  const job = { kind: 'command', project: null, title: null, priority: 0, max_attempts: 1, timeout_ms: null }
-  await createJob(pool, author, job, '{}', false)
-  await pool.query(`
-    insert into sluice.audit (workspace, action, details) values ('${workspace}', 'key.created', '{}');
-    insert into sluice.workspaces values ('${workspace}', '{}');
-    insert into sluice.deleted_streams (stream_id, workspace) values (hashtext('${workspace}'), '${workspace}');
-    insert into sluice.projects (workspace, id, members, created_by) values ('${workspace}', 'p', '{}', 'me');
-    insert into sluice.revocations (workspace, subject, by) values ('${workspace}', 'somebody', 'me');
-    insert into sluice.api_keys (id, workspace, name, role, secret_hash, created_by)
-      values (left(md5('${workspace}'), 12), '${workspace}', 'k', 'viewer', sha256('${workspace}'), 'me');
-    insert into sluice.stream_tickets
-      (hash, workspace, principal, role, credential_kind, issued_at, expires_at, path, good_until)
-      values (sha256('${workspace}'), '${workspace}', 'p', 'viewer', 'token', 0, 1, '/', now());
-    insert into sluice.idempotency_keys (workspace, actor, key, fingerprint, created_at)
-      values ('${workspace}', 'a', 'k', 'f', now())`)
-}
-
-/** From the catalogue: a new table needs a policy, and a row in `seed`. What is pending is gone with each COMMIT. */
-async function tablesOf(pool: Database): Promise<string[]> {
-  const { rows } = await pool.query<{ name: string }>(`
-    select c.relname as name from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'workspace'
-     where c.relnamespace = 'sluice'::regnamespace and c.relkind in ('r', 'p') and c.relname <> 'pending'`)
-  return rows.map(({ name }) => name)
-}
-
 async function columnsOf(pool: Database, table: string): Promise<string[]> {
   const { rows } = await pool.query<{ name: string }>(
     `select attname as name from pg_attribute where attrelid = $1::regclass and attnum > 0 and not attisdropped`,
     [`sluice.${table}`],
   )
   return rows.map(({ name }) => name)
-}
-
-/** What the system sees of a workspace: a text of its rows for each table, 0 where there are none. */
-async function rowsOf(pool: Database, tables: readonly string[], workspace: string) {
-  const found: Record<string, string | 0> = {}
-  for (const table of tables) {
-    const { rows } = await pool.query(`select x::text from sluice.${table} x where workspace = $1`, [
-      workspace,
-    ])
-    found[table] = rows.length && rows.map(({ x }) => x).join('\n')
-  }
-  return found
 }
 
 /** What a statement shows or changes within MINE; nothing when it is refused. It is rolled back. */

@@ -84,6 +84,7 @@ t.test('the description of the API names every route and its role', async t => {
     'get /api/v1/runs/{runId} viewer',
     'get /api/v1/runs/{runId}/events viewer',
     'get /api/workspace admin',
+    'get /api/workspace/export admin',
     'get /health public',
     'get /projects viewer',
     'get /projects/{id} viewer',

@@ -146,6 +146,7 @@ export class Requests {
     'DELETE /api/streams/:name': () => this.#stream(''),
     'GET /api/workspace': async () => ({ ...ROOM, path: '/api/workspace' }),
     'PATCH /api/workspace': async () => ({ ...ROOM, path: '/api/workspace', body: { max_events: 9 } }),
+    'GET /api/workspace/export': async () => ({ ...ROOM, path: '/api/workspace/export' }),
     'GET /api/audit': async () => ({ ...ROOM, path: '/api/audit' }),
     'GET /api/server/state': async () => ({ ...ROOM, path: '/api/server/state' }),
     'PUT /api/server/state': async () => ({ ...ROOM, path: '/api/server/state', body: { mode: 'normal' } }),

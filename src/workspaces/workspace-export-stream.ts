@@ -1,0 +1,22 @@
+/** A workspace export as a stream of bytes, which reads on when its reader has taken what is there. */
+import { once } from 'node:events'
+import { PassThrough, type Readable } from 'node:stream'
+import type { Database } from '../database/pool.js'
+import { exportWorkspace } from './workspace-export.js'
+
+/** Destroying the stream ends the export and its transaction. An export that fails destroys the stream. */
+export function workspaceExportStream(database: Database, workspace: string, onEnd: () => void): Readable {
+  const lines = new PassThrough({ highWaterMark: 1 })
+  const closed = new AbortController()
+  lines.once('close', () => closed.abort())
+  const write = async (text: string) => {
+    if (!lines.write(text)) await once(lines, 'drain', { signal: closed.signal })
+  }
+  void exportWorkspace(database, workspace, write)
+    .then(
+      () => lines.end(),
+      error => lines.destroy(error),
+    )
+    .finally(onEnd)
+  return lines
+}

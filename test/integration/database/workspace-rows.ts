@@ -1,0 +1,46 @@
+/** Rows of a workspace in every table that has a workspace, and what is there of it. */
+import type { Database } from '../../../src/database/pool.js'
+import { Items } from '../../../src/items/items.js'
+import { createJob } from '../../../src/jobs/rows.js'
+
+/** One row in each table that has a workspace, or more. */
+export async function seed(pool: Database, workspace: string): Promise<void> {
+  const author = { workspace, id: 'somebody' }
+  const items = new Items({ database: pool, onCommitted: () => undefined })
+  await items.create(author, { part_number: 'A-1', description: 'a part', item_type: 'part' })
+  const job = { kind: 'command', project: null, title: null, priority: 0, max_attempts: 1, timeout_ms: null }
+  await createJob(pool, author, job, '{}', false)
+  await pool.query(`
+    insert into sluice.audit (workspace, action, details) values ('${workspace}', 'key.created', '{}');
+    insert into sluice.workspaces values ('${workspace}', '{}');
+    insert into sluice.deleted_streams (stream_id, workspace) values (hashtext('${workspace}'), '${workspace}');
+    insert into sluice.projects (workspace, id, members, created_by) values ('${workspace}', 'p', '{}', 'me');
+    insert into sluice.revocations (workspace, subject, by) values ('${workspace}', 'somebody', 'me');
+    insert into sluice.api_keys (id, workspace, name, role, secret_hash, created_by)
+      values (left(md5('${workspace}'), 12), '${workspace}', 'k', 'viewer', sha256('${workspace}'), 'me');
+    insert into sluice.stream_tickets
+      (hash, workspace, principal, role, credential_kind, issued_at, expires_at, path, good_until)
+      values (sha256('${workspace}'), '${workspace}', 'p', 'viewer', 'token', 0, 1, '/', now());
+    insert into sluice.idempotency_keys (workspace, actor, key, fingerprint, created_at)
+      values ('${workspace}', 'a', 'k', 'f', now())`)
+}
+
+/** From the catalogue: a new table needs a policy, and a row in `seed`. What is pending is gone with each COMMIT. */
+export async function tablesOf(pool: Database): Promise<string[]> {
+  const { rows } = await pool.query<{ name: string }>(`
+    select c.relname as name from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'workspace'
+     where c.relnamespace = 'sluice'::regnamespace and c.relkind in ('r', 'p') and c.relname <> 'pending'`)
+  return rows.map(({ name }) => name)
+}
+
+/** What the system sees of a workspace: a text of its rows for each table, 0 where there are none. */
+export async function rowsOf(pool: Database, tables: readonly string[], workspace: string) {
+  const found: Record<string, string | 0> = {}
+  for (const table of tables) {
+    const { rows } = await pool.query(`select x::text from sluice.${table} x where workspace = $1`, [
+      workspace,
+    ])
+    found[table] = rows.length && rows.map(({ x }) => x).join('\n')
+  }
+  return found
+}
