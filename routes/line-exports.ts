@@ -28,8 +28,8 @@ export class LineExports {
     const { guard } = this.#app
     guard.current(request.principal)
     const slot = this.#slotOf(request)
-    const lines = start()
     const watch = guard.watch(request.principal, { assertHeldBy: refuseGrants })
+    const lines = start()
     this.#open.add(lines)
     // If the credentials expire or are revoked, the export ends, even in the middle of a piece.
     const end = () => lines.destroy()

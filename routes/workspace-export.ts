@@ -57,6 +57,6 @@ const routes: FastifyPluginAsyncTypebox = async app => {
 export default routes
 
 function busy() {
-  const detail = `An export of this workspace, or ${MAX_EXPORTS} others, are running in this process. Retry when one has ended.`
+  const detail = 'This process runs as many exports as it may at a time. Retry when one has ended.'
   return unavailable('database-busy', detail, 30)
 }

@@ -78,7 +78,10 @@ t.test('no more is read than the reader takes, and a reader that goes frees the 
      select stream_id, 32 + n, at, gen_random_uuid(), type, data from sluice.events, generate_series(1, 400) n where position = 32`,
   )
   let fetched = 0
+  const watched = new WeakSet<object>()
   gateway.app.database.on('acquire', client => {
+    if (watched.has(client)) return
+    watched.add(client)
     const query = client.query.bind(client) as (...args: unknown[]) => unknown
     Object.assign(client, {
       query: (...args: unknown[]) => {
@@ -107,8 +110,8 @@ t.test('no more is read than the reader takes, and a reader that goes frees the 
     return false
   })
 
-  // 432 events of 200 KB are 14 pages.
-  t.ok(read > 0 && read < 14, `${read} pages were read for a reader that took none`)
+  // The rows before the events are five pages, and 432 events of 200 KB fourteen. Sockets here hold a few MB.
+  t.ok(read > 0 && read < 12, `${read} pages were read for a reader that took none`)
   t.match([second.status, await second.json()], [503, { code: 'database-busy' }])
   t.match(linesOf(await third.text()).at(-1), { kind: 'end' })
 })

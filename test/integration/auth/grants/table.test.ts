@@ -142,6 +142,7 @@ async function answerTo(
   })
   const text = await response.text()
   if (!response.ok) return { cell: String(response.status), code: String(JSON.parse(text).code) }
+  if (route.url === '/api/workspace/export') return { cell: 'yes', code: '' }
   if (route.url === '/api/jobs/claim') return { cell: response.status === 204 ? 'nothing' : 'yes', code: '' }
   if (route.stream && form === '') {
     const shows = route.url !== '/api/jobs/:id/events' || text.includes('"mark"')
