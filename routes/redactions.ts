@@ -1,9 +1,14 @@
-/** Redaction: an admin replaces the data of stored events, in the log and in the memory of every process. */
+/** Redaction: an admin replaces the data of one event, or of all that match, in the log and in the memory of every process. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
+import { cursorId } from '../src/hub/cursor.js'
 import { EventDocument, FEED } from '../src/log/event.js'
+import { EventFilter } from '../src/log/event-filter.js'
+import { MOST_REDACTED, redactMatching } from '../src/redaction/matching-events.js'
 import { redactEvents } from '../src/redaction/redactions.js'
 import { eventDocument } from '../src/sse/ndjson.js'
+import { Types, Where } from './event-selection.js'
+import { assertVisible } from './job-visibility.js'
 import { findEvent, InStream, sendDocument, wholeEventIdIn } from './stored-event.js'
 
 const Redaction = Type.Object(
@@ -26,6 +31,38 @@ const Redacted = Type.Object(EventDocument.properties, {
   description:
     'Redacted, now or earlier: the event as it is stored now. No process has its data in memory after 5 s.',
 })
+const MatchingRedaction = Type.Object(
+  {
+    where: Type.String({
+      ...Where,
+      description: 'A condition on the data; docs/protocol.md has the grammar.',
+    }),
+    types: Type.Optional(Types),
+    ...Redaction.properties,
+    limit: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: MOST_REDACTED,
+        default: MOST_REDACTED,
+        description: 'How many events this request redacts at most.',
+      }),
+    ),
+    cursor: Type.Optional(
+      Type.String({ maxLength: 64, description: 'The `next` of the previous response, unchanged.' }),
+    ),
+  },
+  { title: 'MatchingRedaction', additionalProperties: false },
+)
+const RedactedPart = Type.Object(
+  {
+    redacted: Type.Integer({ description: 'How many events were redacted now.' }),
+    next: Type.Union([Type.String(), Type.Null()], {
+      description:
+        'Send it as `cursor` to continue; null: every event that the stream had at the start of the request was checked.',
+    }),
+  },
+  { title: 'RedactedPart' },
+)
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.post(
@@ -57,6 +94,46 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       if (redacted > 0) app.changedEvents.wake(found.stream)
       const { event } = await findEvent(request, id, stream)
       return sendDocument(reply, eventDocument(event))
+    },
+  )
+
+  app.post(
+    '/api/events/redact',
+    {
+      config: { access: 'admin', grants: 'stream' },
+      schema: {
+        tags: ['events'],
+        operationId: 'redactMatchingEvents',
+        summary: 'Erase the data of the events that match a condition',
+        description:
+          'Reads a part of the stream, from its beginning or from `cursor` on. Repeat the request with `next` as the `cursor` until `next` is null.',
+        querystring: InStream,
+        body: MatchingRedaction,
+        response: { 200: RedactedPart },
+      },
+    },
+    async request => {
+      const { stream = FEED } = request.query
+      const {
+        where,
+        types,
+        reason,
+        keep_actor: keepActor = false,
+        limit = MOST_REDACTED,
+        cursor,
+      } = request.body
+      const writable = await app.grants.toPublish(request, stream, [])
+      const readable = await app.grants.toRead(request, stream)
+      await assertVisible(request, stream)
+      app.memory.assertRoom()
+      const after = cursor === undefined ? undefined : wholeEventIdIn(cursor)
+      const filter = EventFilter.of({ where, types })
+        .and(readable.within(undefined))
+        .and(writable.within(undefined))
+      const redaction = { stream, filter, after, limit, reason, keepActor }
+      const part = await redactMatching(app.database, request.auditOrigin, redaction)
+      if (part.redacted > 0) app.changedEvents.wake(part.stream)
+      return { redacted: part.redacted, next: part.next ? cursorId(part.next) : null }
     },
   )
 }

@@ -34,6 +34,8 @@ export class EventFilter {
    * The filter that a client asks for; undefined if it asks for none.
    * @throws {Problem} 400 `invalid-types` or `invalid-where`.
    */
+  static of(texts: FilterTexts & { readonly where: string }): EventFilter
+  static of(texts: FilterTexts): EventFilter | undefined
   static of({ types, where }: FilterTexts): EventFilter | undefined {
     if (types === undefined && where === undefined) return undefined
     const content = where === undefined ? undefined : ContentFilter.parse(where)

@@ -28,6 +28,8 @@ export const SYSTEM_WORKSPACE = '$system'
  * over it as over an event that their filter leaves out.
  */
 export const COMPACTED = 'event.compacted'
+/** The type of an event that reports the redaction of another one. */
+export const REDACTED = 'event.redacted'
 
 /** Whether clients may get an event at all. */
 export function isDelivered({ type }: Pick<StoredEvent, 'type'>): boolean {

@@ -72,6 +72,12 @@ t.test('in a query, a header or a body, an id of another workspace is as unknown
       '/api/latest?key=data.id&stream=plans',
       '/api/latest?key=data.id&stream=nothing',
     ],
+    [
+      'the redaction of a stream',
+      '/api/events/redact?stream=plans',
+      '/api/events/redact?stream=nothing',
+      { method: 'POST', role: 'admin', body: { where: 'data.n exists', reason: 'Taken over' } },
+    ],
     ['an event of a stream', '/api/events/1?stream=plans', '/api/events/1?stream=nothing'],
     ['a cursor', `/api/events?after=${theirs}`, `/api/events?after=${nobodys}`, { headers: page }],
     ['a command', command(globex.command), command(NO_ID)],

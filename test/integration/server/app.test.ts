@@ -97,6 +97,7 @@ t.test('the description of the API names every route and its role', async t => {
     'patch /api/workspace admin',
     'patch /projects/{id} admin',
     'post /api/events editor',
+    'post /api/events/redact admin',
     'post /api/events/{id}/redact admin',
     'post /api/executions editor',
     'post /api/executions/{executionId}/cancel editor',

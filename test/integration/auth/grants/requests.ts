@@ -53,6 +53,12 @@ export class Requests {
       const path = `/api/events/${id}/redact?stream=rooms/`
       return { ...ROOM, path: `${path}1`, unknown: `${path}9`, body: { reason: 'x' } }
     },
+    'POST /api/events/redact': async () => {
+      await this.#room()
+      const path = '/api/events/redact?stream=rooms/'
+      const body = { where: 'data.mark eq true', reason: 'x' }
+      return { ...ROOM, path: `${path}1`, unknown: `${path}9`, body }
+    },
     'GET /api/latest': async () => {
       await this.#room()
       const path = '/api/latest?key=data.mark&stream=rooms/'
