@@ -38,7 +38,12 @@ export function jobOfStream(name: string): string | undefined {
 
 /** Whether an event of this type is the last of a job's stream. */
 export function isTerminal(type: string): boolean {
-  return ENDED.some(status => type === `${RESERVED_PREFIX}${status}`)
+  return endIn(type) !== undefined
+}
+
+/** The status that an event of this type reports as the last one; undefined for another event. */
+export function endIn(type: string): (typeof ENDED)[number] | undefined {
+  return ENDED.find(status => type === `${RESERVED_PREFIX}${status}`)
 }
 
 const Line = (maxLength: number, description: string, example: string) =>

@@ -20,11 +20,11 @@ const FAILED = 1
 const EXPIRED = 'expired'
 
 /** @param ranMs the duration of the last attempt, for a result that does not say it. */
-export function outcomeOf({ status, result, attempt }: Ending, ranMs: number): SseMessage {
-  const { exit_code, signal, timed_out, error, reason } = result ?? {}
+export function outcomeOf({ status, result, attempt, redacted }: Ending, ranMs: number): SseMessage {
+  const { exit_code, signal, timed_out, error, reason } = redacted ? {} : (result ?? {})
   const duration_ms = countIn(result?.duration_ms) ?? ranMs
   const complete = (code: number, why: { reason?: string; signal?: string } = {}) =>
-    named('complete', { exit_code: code, duration_ms, ...why })
+    named('complete', { exit_code: code, duration_ms, ...why, ...(redacted && { redacted }) })
 
   if (attempt === 0) return named('error', { message: notStarted(status, error) })
   if (status === 'cancelled' || status === 'aborted') return complete(CANCELLED, { reason: status })

@@ -5,9 +5,10 @@
  */
 import type { StoredEvent } from '../../log/event.js'
 import { formatEventId } from '../../log/event-id.js'
+import { isRedacted } from '../../log/redacted-data.js'
 import type { Encoding, Notice } from '../../sse/encoding.js'
 import { encodeMessage, retryField, type SseMessage } from '../../sse/frame.js'
-import { isTerminal, type Job } from '../job.js'
+import { endIn, isTerminal, type Job } from '../job.js'
 
 export interface Dialect {
   /** The key of this dialect's shared encodings. */
@@ -31,8 +32,11 @@ export interface Fault {
   readonly lost?: true
 }
 
-/** The data of a terminal event (migrations/0010_jobs.sql). */
-export type Ending = Pick<Job, 'status' | 'result' | 'attempt'> & { readonly job_id: string }
+/** The data of a terminal event (migrations/0010_jobs.sql). A redacted one has only its status and, as the result, what replaced it. */
+export interface Ending extends Pick<Job, 'status' | 'result'>, Partial<Pick<Job, 'attempt'>> {
+  readonly job_id?: string
+  readonly redacted?: true
+}
 
 const HIDDEN = Buffer.alloc(0)
 const NOTHING = Buffer.alloc(0)
@@ -90,9 +94,10 @@ export function frame(message: SseMessage): Buffer {
   return Buffer.from(encodeMessage(message))
 }
 
-/** @param event a terminal one. */
-export function endingOf(event: StoredEvent): Ending {
-  return JSON.parse(event.data)
+/** @param event a terminal one, or another one about the status of the job. */
+export function endingOf({ type, data }: StoredEvent): Ending {
+  const ending = JSON.parse(data)
+  return isRedacted(ending) ? { status: endIn(type) ?? 'running', result: ending, redacted: true } : ending
 }
 
 /** The given members whose values are numbers, in their order. */

@@ -50,6 +50,7 @@ function ofJob(event: StoredEvent, starts: WorkspaceStarts): SseMessage | undefi
   const at = event.at.getTime()
   const ending = endingOf(event)
   const { job_id: id, attempt } = ending
+  if (id === undefined || attempt === undefined) return isTerminal(type) ? outcomeOf(ending, 0) : undefined
   if (isTerminal(type)) return outcomeOf(ending, starts.ranMs(id, attempt, at))
   if (type === 'job.started') starts.note(id, attempt, at)
   if (type === 'job.requeued') starts.note(id, attempt, undefined)

@@ -2,6 +2,7 @@
  * The content of the events that an executor reports on a run. A live message and the snapshot both take it from here, so a
  * client that adds each message to its snapshot has the state of a client that gets a new snapshot.
  */
+import { isRedacted } from '../../log/redacted-data.js'
 
 /** The members of a JSON object. */
 export type Members = Readonly<Record<string, unknown>>
@@ -37,8 +38,9 @@ export function updateOf(type: string, data: Members): Fields {
   return fieldsOf(unwrapped(type, 'run', data))
 }
 
-/** The fields that a payload, a result or an update gives a run. */
+/** The fields that a payload, a result or an update gives a run: none if it was redacted. */
 export function fieldsOf(members: Members): Fields {
+  if (isRedacted(members)) return []
   const fields: [string, unknown][] = []
   for (const [name, value] of Object.entries(members)) {
     if (OWN_FIELDS.has(name)) continue

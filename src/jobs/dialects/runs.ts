@@ -3,6 +3,7 @@
  * data is inserted into the message unchanged, and members are added where clients need one shape, however it was reported.
  */
 import type { StoredEvent } from '../../log/event.js'
+import { isRedacted } from '../../log/redacted-data.js'
 import type { SseMessage } from '../../sse/frame.js'
 import { isTerminal } from '../job.js'
 import { RUN_DONE } from '../stream-types.js'
@@ -51,8 +52,8 @@ export function runSnapshot(run: string, id: string | undefined): Buffer {
 }
 
 function done(event: StoredEvent): SseMessage {
-  const { status, result } = endingOf(event)
-  return unnamed({ type: RUN_DONE, status, ...numbersOf(result, COUNTS) })
+  const { status, result, redacted } = endingOf(event)
+  return unnamed({ type: RUN_DONE, status, ...(redacted && { redacted }), ...numbersOf(result, COUNTS) })
 }
 
 function unnamed(message: object): SseMessage {
@@ -81,6 +82,9 @@ function reported({ type, data }: StoredEvent): string {
         type: 'run.updated',
         run: Object.fromEntries(updateOf(type, JSON.parse(data))),
       })
+    // What replaced a redacted one is not a field of the run.
+    case 'status':
+      return typed(type, data.includes('"redacted"') && isRedacted(JSON.parse(data)) ? '{}' : data)
     // Only the end of the stream is `done`. A run may not report it; other kinds of jobs may.
     case RUN_DONE:
       return typed('reported.done', data)
