@@ -1,4 +1,6 @@
 /** Stored events that are changed in the log, as redaction does, while this process has them in memory. Nothing is woken here. */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t, { type Test } from 'tap'
 import { type Database, inTransaction } from '../../../src/database/pool.js'
 import { ChangedEvents } from '../../../src/hub/changed-events.js'
@@ -183,6 +185,37 @@ t.test('no event stays in memory as a head or a cursor', async t => {
   }
   release?.()
 })
+
+t.test(
+  'nothing in memory refers to a changed event any more, not even an idle client that has received it',
+  async t => {
+    const { url, append, change, applied, hub } = await start(t)
+    const client = await openStream(t, url)
+    const ids = await append(3, DATA)
+    await client.until(ends(ids[2]))
+    const { stream, release } = (await hub.open('acme', 'feed')) ?? {}
+    const seen = [1, 2, 3].map(
+      position => new WeakRef(Object(stream?.recent.at(position as Position)?.event)),
+    )
+    t.match(
+      seen.map(event => event.deref()?.data),
+      Array(3).fill(/secret/),
+    )
+
+    await change(3)
+    await applied()
+
+    setFlagsFromString('--expose-gc')
+    const collect: () => void = runInNewContext('gc')
+    await until('the events are collected', () => {
+      collect()
+      return seen.every(event => event.deref() === undefined)
+    })
+    const [next] = await append(1, DATA)
+    await client.until(ends(next))
+    release?.()
+  },
+)
 
 t.test('a process that may have missed a change drops everything, and else nothing', async t => {
   const { url, append, change, applied, changes, pool, hub } = await start(t)

@@ -10,6 +10,7 @@ import { idempotencyOf } from '../../../src/log/idempotency.js'
 import { createDatabase } from '../../harness/database.js'
 import { appendEvents } from '../../harness/hub.js'
 import { randomFrom } from '../../harness/random.js'
+import { tablesWith } from '../../harness/tables-with.js'
 import { startJobs } from '../jobs/service.js'
 
 const MARKER = 'marker-7f3a'
@@ -258,21 +259,4 @@ async function messages(pool: Database): Promise<number[]> {
     `select (e.data ->> 'up_to')::bigint as "upTo" from sluice.events e where e.type = 'events.changed' order by e."position"`,
   )
   return rows.map(({ upTo }) => upTo)
-}
-
-/** The tables of the schema that have one of these texts in any column. */
-async function tablesWith(pool: Database, texts: readonly string[]): Promise<string[]> {
-  const { rows: tables } = await pool.query<{ name: string }>(
-    `select c.relname as name from pg_class c
-      where c.relnamespace = 'sluice'::regnamespace and c.relkind in ('r', 'p', 'm') order by 1`,
-  )
-  const found: string[] = []
-  for (const { name } of tables) {
-    const { rows } = await pool.query(
-      `select from sluice.${name} t, unnest($1::text[]) as x (text) where strpos(t::text, x.text) > 0 limit 1`,
-      [texts],
-    )
-    if (rows.length > 0) found.push(name)
-  }
-  return found
 }
