@@ -20,13 +20,13 @@ export type KeyPath = string & { readonly [brand]: 'KeyPath' }
 export const KEY_PATH_PATTERN = '^data(\\.[A-Za-z0-9_-]+)+$'
 export const MAX_KEY_PATH_LENGTH = 256
 
-/** Events that a stream without an index may have; measured: 60 ms for a page. */
+/** Events that a stream without an index may have. */
 export const MOST_UNINDEXED = 10_000
 /** A read moves the index on when more events than this are beyond it. */
 const FRESH = 64
 /** Events beyond the index that a read looks at if it cannot move the index on, as on a read-only database. */
 const MOST_BEHIND = 2_000
-/** Events by which one statement moves the index on; measured: 40 ms. */
+/** Events by which one statement moves the index on. */
 const INDEX_BATCH = 5_000
 /** How many times one read moves the index on. */
 const MOST_BATCHES = 4
