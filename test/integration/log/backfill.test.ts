@@ -285,7 +285,7 @@ t.test(
     )
     t.strictSame((await pool.query('select from sluice.backfills')).rowCount, 0)
 
-    await pool.query(`alter table public.orders owner to ${role}`)
+    await pool.query(`grant create on schema public to ${role}; alter table public.orders owner to ${role}`)
     t.strictSame(await backfill(other), { published: 2, total: 2, done: true })
   },
 )
