@@ -3,12 +3,13 @@
  *
  * Everything happens in one transaction under one advisory lock of that transaction. So any number of processes may start
  * at once, a failed migration leaves nothing behind, and a pooler in between does no harm, although it would keep neither a
- * session's lock nor its search_path for us.
+ * session's lock nor its search_path for us. Other gateways work meanwhile, and wait while the tables are locked.
  */
 import { join } from 'node:path'
 import pg from 'pg'
 import { packageRoot } from '../process/package-root.js'
-import { applyMissing } from './migration-files.js'
+import { applyMissing, isUpToDate } from './migration-files.js'
+import { lockTables } from './migration-locks.js'
 import { pins, requireUsable } from './session.js'
 import { takeOver } from './takeover.js'
 
@@ -16,7 +17,7 @@ const OLDEST_POSTGRES = 15
 /** A number that no other application is likely to lock: "sluice" in ASCII. */
 export const MIGRATION_LOCK = 0x736c75696365
 const MIGRATION_SETTINGS = {
-  /** Longest wait for another process that migrates, or for a lock on a table. */
+  /** Longest wait for another process that migrates. */
   lock_timeout: '5min',
   statement_timeout: '0',
   idle_in_transaction_session_timeout: '0',
@@ -71,6 +72,7 @@ async function migrateBy(client: pg.ClientBase, folder: string, oldest: number):
   await requireUsable(client)
   await client.query(`select pg_advisory_xact_lock(${MIGRATION_LOCK})`)
   await ensureSchema(client)
+  if (!(await isUpToDate(client, folder))) await lockTables(client)
   const tookOver = await takeOver(client, folder)
   const applied = await applyMissing(client, folder)
   // A function that is created or replaced has only the settings that its definition names.

@@ -36,14 +36,19 @@ export async function appliedNames(client: pg.ClientBase): Promise<string[]> {
   return rows.map(({ name }) => name)
 }
 
+/** Whether the database has all migrations of `folder`. */
+export async function isUpToDate(client: pg.ClientBase, folder: string): Promise<boolean> {
+  const [names, present] = await Promise.all([migrationNames(folder), appliedNames(client)])
+  return names.every(name => present.includes(name))
+}
+
 /**
  * Applies the migrations of `folder` that the database lacks, in the transaction that is open on `client`, and adds their
  * names to `sluice.migrations`.
  * @returns how many it applied.
  */
 export async function applyMissing(client: pg.ClientBase, folder: string): Promise<number> {
-  const [names, present] = await Promise.all([migrationNames(folder), appliedNames(client)])
-  if (names.every(name => present.includes(name))) return 0
+  if (await isUpToDate(client, folder)) return 0
   // Loaded only now: most starts find the database up to date.
   const { runner } = await import('node-pg-migrate')
   const applied = await runner({

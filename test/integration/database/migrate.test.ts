@@ -2,8 +2,10 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { migrate } from '../../../src/database/migrate.js'
+import { lockTables } from '../../../src/database/migration-locks.js'
 import { createEmptyDatabase } from '../../harness/database.js'
 import { execute, uniqueName } from '../../harness/server.js'
+import { until } from '../../harness/until.js'
 
 const CREATE_PARTS = '-- Up Migration\ncreate table sluice.parts (number text primary key);\n'
 const ADD_WEIGHT = '-- Up Migration\nalter table sluice.parts add weight int;\n'
@@ -68,6 +70,41 @@ t.test('files that are no migrations do not keep it from starting', async t => {
   await migrate(url, folder)
 
   t.strictSame((await pool.query('select name from sluice.migrations')).rows, [{ name: '0001_parts' }])
+})
+
+t.test('a migration gives way to a transaction that needs its tables in another order', async t => {
+  const { url, pool } = await createEmptyDatabase(t)
+  const tables = '-- Up Migration\ncreate table sluice.boxes (id int); create table sluice.parts (id int);\n'
+  const folder = t.testdir({ '0001_tables.sql': tables })
+  await migrate(url, folder)
+  const change = 'alter table sluice.boxes add weight int; alter table sluice.parts add weight int;'
+  await writeFile(join(folder, '0002_weights.sql'), `-- Up Migration\n${change}\n`)
+  const writer = await pool.connect()
+  t.teardown(() => writer.release())
+  await writer.query('begin; insert into sluice.parts (id) values (1)')
+
+  const migrated = migrate(url, folder)
+  await until('the migration holds boxes', async () => {
+    const held = `select from pg_locks where relation = 'sluice.boxes'::regclass and mode = 'AccessExclusiveLock' and granted`
+    return (await pool.query(held)).rowCount === 1
+  })
+  await writer.query('insert into sluice.boxes (id) values (1); commit')
+  await migrated
+
+  t.strictSame((await pool.query('select * from sluice.boxes')).rows, [{ id: 1, weight: null }])
+})
+
+t.test('an error names the transactions that keep a migration from its tables', async t => {
+  const { pool } = await createEmptyDatabase(t)
+  await pool.query('create schema sluice; create table sluice.parts (id int)')
+  const [reader, client] = await Promise.all([pool.connect(), pool.connect()])
+  t.teardown(() => {
+    for (const each of [reader, client]) each.release(true)
+  })
+  await reader.query(`set application_name = 'a dump'; begin; select from sluice.parts`)
+  await client.query('begin')
+
+  await t.rejects(lockTables(client, 0), { message: /within 0 s\. Nothing was changed\. .*\(a dump\)/ })
 })
 
 t.test('a role that owns the schema needs no rights on the database', async t => {
