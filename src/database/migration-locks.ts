@@ -66,13 +66,19 @@ async function tryToLock(client: pg.ClientBase, lock: string, waitMs: number): P
 
 async function explain(client: pg.ClientBase, deadlineMs: number): Promise<string> {
   const { rows } = await client.query<{ holders: string | null }>(
-    `select string_agg(distinct format('%s (%s)', a.pid, coalesce(nullif(a.application_name, ''), a.usename)), ', ') as holders
-     from pg_locks l join pg_stat_activity a on a.pid = l.pid join pg_class c on c.oid = l.relation
-     where c.relnamespace = to_regnamespace('sluice') and l.granted and l.pid <> pg_backend_pid()
-       and a.xact_start < clock_timestamp() - interval '${LONG_ATTEMPT_MS} milliseconds'`,
+    `select string_agg(format('%s (%s)', o.pid, o.name), ', ' order by o.xact_start) as holders
+     from (
+       select a.pid, a.xact_start, coalesce(nullif(a.application_name, ''), a.usename) as name
+       from pg_stat_activity a
+       where a.pid <> pg_backend_pid() and a.pid in (
+         select l.pid from pg_locks l join pg_class c on c.oid = l.relation
+         where c.relnamespace = to_regnamespace('sluice') and l.granted
+       )
+       order by a.xact_start limit 10
+     ) o`,
   )
   return (
     `The tables of Sluice could not be locked for the migration within ${Math.round(deadlineMs / 1_000)} s. Nothing was changed. ` +
-    `Long transactions: ${rows[0]?.holders ?? 'none now'}. End them, or wait for their end, and start the gateway again.`
+    `The oldest transactions that use them: ${rows[0]?.holders ?? 'none now'}. End them, or wait for their end, and start the gateway again.`
   )
 }
