@@ -1,6 +1,7 @@
 /** This process as a node of the cluster, from the app's start to its close: its heartbeat, and the counts over all nodes. */
 import fp from 'fastify-plugin'
 import { Cluster } from '../src/cluster/cluster.js'
+import { countByStream } from '../src/hub/client-counts.js'
 import { JOB_STREAM_KIND } from '../src/jobs/job.js'
 
 declare module 'fastify' {
@@ -21,11 +22,14 @@ export default fp<ClusterOptions>(
       database,
       logger,
       member,
+      onClock: aheadMs => {
+        hub.tally.clockAheadMs = aheadMs
+      },
       figures: () => ({
         mode: serverState.mode,
         failingSince: tailer.failingSince,
         clients: hub.clients(),
-        jobClients: hub.clientsByStream(JOB_STREAM_KIND),
+        jobClients: countByStream(hub.subscriptions, JOB_STREAM_KIND),
       }),
     })
     app.decorate('cluster', cluster)

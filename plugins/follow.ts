@@ -96,6 +96,7 @@ async function follow(
       // The client then reconnects with the id of the stream's end, and gets the 204.
       return sayAndEnd(reply, encoding, { name: 'reset', data: admission.reset, id: admission.reset.head })
     case 'refused':
+      app.hub.tally.refused[admission.reason] += 1
       return refuse(reply, encoding, admission)
   }
 }

@@ -17,6 +17,7 @@ import jobReportRoutes from '../routes/job-reports.js'
 import jobRoutes from '../routes/jobs.js'
 import keyRoutes from '../routes/keys.js'
 import latestRoutes from '../routes/latest.js'
+import metricsRoutes from '../routes/metrics.js'
 import projectRoutes from '../routes/projects.js'
 import redactionRoutes from '../routes/redactions.js'
 import revocationRoutes from '../routes/revocations.js'
@@ -56,6 +57,7 @@ import hub from './hub.js'
 import items from './items.js'
 import jobs from './jobs.js'
 import memory from './memory.js'
+import metrics from './metrics.js'
 import openapi from './openapi.js'
 import problems from './problems.js'
 import publisher from './publisher.js'
@@ -155,6 +157,7 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
     jobDays: config.JOB_RETENTION_DAYS,
     maxStoredStreams: config.MAX_STORED_STREAMS_PER_WORKSPACE,
   })
+  await app.register(metrics)
   await app.register(sse)
   if (settings.ownsServer) await app.register(connections)
   await app.register(streamSlots, {
@@ -170,9 +173,10 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
 }
 
 async function registerRoutes(app: FastifyInstance, settings: Settings): Promise<void> {
-  const { config, parts, links, countClients } = settings
+  const { config, parts, links, countClients, collectMetrics } = settings
   if (parts.console) await app.register(console)
   await app.register(healthRoutes, { countClients })
+  await app.register(metricsRoutes, { operatorWorkspace: config.OPERATOR_WORKSPACE, collectMetrics })
   await app.register(serverStateRoutes, { operatorWorkspace: config.OPERATOR_WORKSPACE })
   if (parts.keys) await app.register(keyRoutes)
   await app.register(revocationRoutes)

@@ -9,6 +9,7 @@ import {
   type TransactionalEvent,
   type TransactionClient,
 } from '../src/log/publish-in-transaction.js'
+import type { Metrics } from '../src/metrics/metrics.js'
 
 export interface Sluice {
   /**
@@ -37,6 +38,8 @@ export interface Sluice {
   revoke(principal: RevokedPrincipal, options?: RevokeOptions): Promise<void>
   /** Signs a JWT that this gateway accepts for `lifetimeSeconds`. Requires `jwtSecret`; throws without it. */
   signToken(principal: Pick<Principal, 'id' | 'workspace' | 'role'>, lifetimeSeconds: number): string
+  /** The metrics of this gateway: in the text format of Prometheus, and as documents of prom-client. */
+  readonly metrics: Pick<Metrics, 'text' | 'documents'>
   /** Undefined with `parts: { items: false }`. */
   readonly items: Items | undefined
 }
@@ -74,6 +77,7 @@ export function hostApi(app: FastifyInstance): Sluice {
   return {
     publish: publishIn,
     clients: () => app.hub.clients(),
+    metrics: app.metrics,
     items: app.hasDecorator('items') ? app.items : undefined,
     signToken(principal, lifetimeSeconds) {
       if (!app.hasDecorator('signToken'))

@@ -1,5 +1,6 @@
 /** The hub: the streams that clients of this process follow. plugins/server-state.ts drains it before the app closes. */
 import fp from 'fastify-plugin'
+import type { Database } from '../src/database/pool.js'
 import type { PoolSource } from '../src/database/pool-source.js'
 import { Hub } from '../src/hub/hub.js'
 import { openReaders } from '../src/hub/log-readers.js'
@@ -7,6 +8,8 @@ import { openReaders } from '../src/hub/log-readers.js'
 declare module 'fastify' {
   interface FastifyInstance {
     hub: Hub
+    /** Its connections, which only read the log. */
+    readers: Database
   }
 }
 
@@ -30,6 +33,7 @@ export default fp<HubOptions>(
       maxStreams: () => Math.min(maxStreams, descriptors.room.streams),
     })
     app.decorate('hub', hub)
+    app.decorate('readers', database)
 
     // A closing server waits for its connections, including those that are kept alive after their last response.
     app.addHook('onSend', (request, reply, _payload, done) => {

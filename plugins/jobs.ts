@@ -8,6 +8,7 @@ declare module 'fastify' {
   interface FastifyInstance {
     jobs: Jobs
     projects: Projects
+    leases: Leases
   }
 }
 
@@ -29,6 +30,7 @@ export default fp<JobsPluginOptions>(
       paused: () => serverState.mode === 'maintenance',
     })
     app.decorate('jobs', new Jobs({ database, hub, onCommitted, onReported, declaredOnly }))
+    app.decorate('leases', leases)
     app.decorate('projects', new Projects(database))
     app.addHook('onReady', async () => leases.start())
     app.addHook('onClose', () => leases.close())

@@ -21,6 +21,8 @@ declare module 'fastify' {
     unmetered?: true
   }
   interface FastifyInstance {
+    /** How often the rate limit has refused a request or a stream, by whose budget was spent. */
+    rateLimitRefusals: Record<'principal' | 'address', number>
     /**
      * Charges one request to the caller; false if its budget is spent. Stream routes (`config.stream`) call this themselves:
      * they refuse inside the stream, because a 429 stops a browser's EventSource for good.
@@ -56,6 +58,8 @@ const REMEMBERED = 50_000
 
 export default fp<RateLimitOptions>(
   async (app, { max, addressMax, database, windowMs = MINUTE_MS }) => {
+    const refusals = { principal: 0, address: 0 }
+    app.decorate('rateLimitRefusals', refusals)
     if (max === 0) {
       app.decorate('streamBudget', async () => true)
       app.decorate('spendBudget', async () => {})
@@ -92,6 +96,7 @@ export default fp<RateLimitOptions>(
     const spend = async (request: FastifyRequest): Promise<Spending | undefined> => {
       const budget = await (request.caller ? ofPrincipal : ofAddress)?.(request)
       if (!budget || budget.isAllowed) return undefined
+      if (budget.isExceeded) refusals[request.caller ? 'principal' : 'address'] += 1
       return { allowed: !budget.isExceeded, remaining: budget.remaining, resetMs: budget.ttl }
     }
     const answer = (request: FastifyRequest, reply: FastifyReply, spending: Spending | undefined): void => {

@@ -11,6 +11,20 @@ import { Backoff } from '../src/process/backoff.js'
 import { PeriodicLoop } from '../src/process/periodic-loop.js'
 import { deletedStreamSweep } from '../src/streams/deleted-stream-sweep.js'
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    retention: RetentionTally
+  }
+}
+
+/** What this process has removed since it started. */
+export interface RetentionTally {
+  /** By the name of the rows. */
+  readonly removed: Map<string, number>
+  /** When all sweeps last succeeded, in ms since 1970; undefined: not yet. */
+  succeededAt: number | undefined
+}
+
 export interface RetentionOptions {
   /** Days that events are kept, by kind of stream. A kind that is 0 or missing keeps its events for ever. */
   readonly days: Readonly<Record<string, number>>
@@ -31,6 +45,8 @@ export default fp<RetentionOptions>(
   async (app, { days, jobDays, maxStoredStreams }) => {
     const { database, log: logger, tailer } = app
     const closing = new AbortController()
+    const tally: RetentionTally = { removed: new Map(), succeededAt: undefined }
+    app.decorate('retention', tally)
     const sweeps = [
       compactionSweep(database),
       eventSweep({ database, days, followed: () => tailer.followed }),
@@ -52,9 +68,11 @@ export default fp<RetentionOptions>(
       levelOf,
       async turn() {
         await storeLimit()
-        await sweepAll(sweeps, closing.signal, (rows, removed) =>
-          logger.info({ rows, removed }, 'Removed expired rows.'),
-        )
+        await sweepAll(sweeps, closing.signal, (rows, removed) => {
+          tally.removed.set(rows, (tally.removed.get(rows) ?? 0) + removed)
+          logger.info({ rows, removed }, 'Removed expired rows.')
+        })
+        tally.succeededAt = Date.now()
       },
     })
     app.addHook('onReady', async () => {

@@ -9,7 +9,8 @@ import type { PoolSource } from '../src/database/pool-source.js'
 import { ArtifactLinks } from '../src/jobs/artifacts.js'
 import type { Parts, SluiceOptions } from './sluice-options.js'
 
-export interface Settings extends Pick<SluiceOptions, 'authenticate' | 'countClients' | 'internals'> {
+export interface Settings
+  extends Pick<SluiceOptions, 'authenticate' | 'countClients' | 'collectMetrics' | 'internals'> {
   readonly config: Config
   readonly parts: Required<Parts>
   readonly source: PoolSource

@@ -73,6 +73,8 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
   readonly clusterMember?: boolean
   /** Counts the open streams of several processes behind one port, for `/ready`. Default: those of this process. */
   readonly countClients?: () => Promise<{ readonly workers: number; readonly clients: ClientCounts }>
+  /** The metrics of the same processes, for `/metrics`, in the text format of Prometheus. Default: those of this process. */
+  readonly collectMetrics?: () => Promise<string>
 
   /** @internal */
   readonly internals?: Internals

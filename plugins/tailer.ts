@@ -38,12 +38,16 @@ export default fp<TailerOptions>(
       bus.wake(streams)
     })
     app.decorate('announce', (committed: readonly Committed[]) => {
+      for (const { events } of committed) tailer.tally.published += events.length
       tailer.take(committed)
       bus.wake(committed.map(({ streamId }) => streamId))
     })
     app.addHook('onReady', async () => {
       tailer.start()
-      await bus.start(wake => tailer.wake(wake))
+      await bus.start(wake => {
+        tailer.tally.wakes += 1
+        tailer.wake(wake)
+      })
     })
     app.addHook('onClose', async () => {
       await tailer.close()

@@ -7,7 +7,7 @@ import { optionsOf } from '../src/config/options.js'
 import type { HttpLimits } from '../src/http/http-limits.js'
 import { parseProxies } from '../src/network/trusted-proxies.js'
 
-export interface AppOptions extends Pick<SluiceOptions, 'countClients' | 'internals'> {
+export interface AppOptions extends Pick<SluiceOptions, 'countClients' | 'collectMetrics' | 'internals'> {
   readonly config: Config
   /** URL of a database that is migrated. */
   readonly databaseUrl: string
@@ -20,7 +20,16 @@ export interface AppOptions extends Pick<SluiceOptions, 'countClients' | 'intern
 
 /** The app, ready to listen. Closing it ends its streams first, then its resources. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
-  const { config, databaseUrl, developmentSecret, logger, httpLimits, countClients, internals } = options
+  const {
+    config,
+    databaseUrl,
+    developmentSecret,
+    logger,
+    httpLimits,
+    countClients,
+    collectMetrics,
+    internals,
+  } = options
   const app = Fastify({
     logger: logger ?? false,
     ...serverOptions({
@@ -38,6 +47,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     ownsServer: true,
     processes: config.WORKERS === 'auto' ? availableParallelism() : config.WORKERS,
     ...(countClients && { countClients }),
+    ...(collectMetrics && { collectMetrics }),
     internals: { answerTimeoutMs: httpLimits?.answerTimeout, ...internals },
   })
   return app

@@ -25,6 +25,7 @@ import { buildApp } from './app.js'
 import { banner } from './banner.js'
 import { serveOptions } from './cli/serve-options.js'
 import { type Demo, playDemo } from './demo.js'
+import { serveMetrics } from './metrics-server.js'
 import { startFailure } from './start-failure.js'
 import { WorkerEnded, Workers } from './workers.js'
 
@@ -146,7 +147,9 @@ async function startWorkers(
   const environment = { every: { DATABASE_URL: databaseUrl }, first: { [FIRST_WORKER]: 'yes' } }
   const workers = new Workers({ count, environment, logger: log, stopDeadlineMs: STOP_DEADLINE_MS })
   closers.push(() => workers.stop())
-  return { log, ...(await workers.start()) }
+  const started = { log, ...(await workers.start()) }
+  await openMetrics(config, closers, () => workers.metrics())
+  return started
 }
 
 async function startGateway(
@@ -161,7 +164,10 @@ async function startGateway(
     databaseUrl,
     developmentSecret: secret,
     logger: await loggerOf(config),
-    ...(workerChannel && { countClients: () => countAll(workerChannel, app) }),
+    ...(workerChannel && {
+      countClients: () => countAll(workerChannel, app),
+      collectMetrics: async () => (await workerChannel.ask('metrics')) ?? (await app.sluice.metrics.text()),
+    }),
   })
   closers.push(() => app.close())
   const address = { host: config.HOST, port: config.PORT, backlog: BACKLOG }
@@ -174,7 +180,10 @@ async function startGateway(
   const signs = config.JWT_SECRET !== undefined || secret !== undefined
   const tokens = config.NODE_ENV !== 'production' && signs ? signTokens(app.sluice) : undefined
   const started = { url: urlOf(app, config.HOST), tokens }
-  workerChannel?.join(started, () => app.sluice.clients())
+  const { sluice } = app
+  if (workerChannel)
+    workerChannel.join(started, { clients: sluice.clients, metrics: () => sluice.metrics.documents() })
+  else await openMetrics(config, closers, () => sluice.metrics.text())
   return { log: app.log, ...started }
 }
 
@@ -184,7 +193,15 @@ function hasKey({ NODE_ENV, JWT_SECRET, JWT_PUBLIC_KEY, JWKS_URL }: Config): boo
 }
 
 async function countAll(workers: WorkerChannel, { sluice }: FastifyInstance) {
-  return (await workers.counts()) ?? { workers: 1, clients: sluice.clients() }
+  return (await workers.ask('clients')) ?? { workers: 1, clients: sluice.clients() }
+}
+
+async function openMetrics(
+  { HOST: host, METRICS_PORT: port }: Config,
+  closers: Closer[],
+  text: () => Promise<string>,
+): Promise<void> {
+  if (port !== undefined) closers.push(await serveMetrics({ host, port, text }))
 }
 
 /** @throws {ConfigError} if the directory cannot be read: every artifact would seem to be missing. */

@@ -14,20 +14,13 @@ import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
 import type { Logger } from '../src/logging/logger.js'
 import { Backoff } from '../src/process/backoff.js'
-import { elapsed, withinDeadline } from '../src/process/deadline.js'
-import {
-  type Address,
-  type ClientCounts,
-  sumCounts,
-  type ToParent,
-  type ToWorker,
-} from '../src/process/worker-message.js'
+import { elapsed } from '../src/process/deadline.js'
+import type { Address, ToParent, Topic, ToWorker } from '../src/process/worker-message.js'
+import { WorkerRounds } from './worker-rounds.js'
 
 /** A worker that ends within this time has died young. */
 const YOUNG_MS = 10_000
 const RESTART_MS = { minMs: 250, maxMs: 30_000 }
-/** A worker that does not report in this time is left out of the counts. */
-const COUNT_DEADLINE_MS = 500
 
 export interface WorkersOptions {
   readonly count: number
@@ -41,11 +34,9 @@ export interface WorkersOptions {
 export class Workers {
   readonly #options: WorkersOptions
   readonly #stopping = new AbortController()
-  /** The running count, and the workers that have not reported yet. */
-  readonly #rounds = new Map<number, { counts: ClientCounts[]; missing: Set<Worker>; done: () => void }>()
+  readonly #rounds = new WorkerRounds<Worker>(tell)
   /** The workers that answer. */
   readonly #listening = new Set<Worker>()
-  #round = 0
   readonly #backoff = new Backoff(RESTART_MS)
   /** Whether the last attempt to start a worker failed. */
   #short = false
@@ -151,7 +142,7 @@ export class Workers {
 
   #forget(worker: Worker): void {
     this.#listening.delete(worker)
-    for (const round of this.#rounds.keys()) this.#counted(round, worker)
+    this.#rounds.forget(worker)
     // A worker that never ran emits no `exit`, and stopping would wait for it.
     if (worker.process.pid === undefined) delete cluster.workers?.[worker.id]
   }
@@ -160,28 +151,17 @@ export class Workers {
     if (message.say === 'listening') {
       this.#listening.add(worker)
       this.#short = false
-    } else if (message.say === 'count') this.#counted(message.round, worker, message.clients)
-    else void this.#sendCounts(worker, message.question)
+    } else if (message.say === 'report') this.#rounds.reported(message.round, worker, message.report)
+    else void this.#answer(worker, message.question, message.topic)
   }
 
-  async #sendCounts(to: Worker, question: number): Promise<void> {
-    const round = this.#round++
-    const counts: ClientCounts[] = []
-    const workers = [...this.#listening]
-    const answered = new Promise<void>(done => {
-      this.#rounds.set(round, { counts, missing: new Set(workers), done })
-    })
-    for (const worker of workers) tell(worker, { say: 'count', round })
-    await withinDeadline(answered, COUNT_DEADLINE_MS)
-    this.#rounds.delete(round)
-    tell(to, { say: 'counts', question, counts: sumCounts(counts) })
+  /** The metrics of all workers together, in the text format of Prometheus. */
+  async metrics(): Promise<string> {
+    return (await this.#rounds.ask('metrics', this.#listening)).metrics ?? ''
   }
 
-  #counted(number: number, worker: Worker, clients?: ClientCounts): void {
-    const round = this.#rounds.get(number)
-    if (!round?.missing.delete(worker)) return
-    if (clients) round.counts.push(clients)
-    if (round.missing.size === 0) round.done()
+  async #answer(to: Worker, question: number, topic: Topic): Promise<void> {
+    tell(to, { say: 'answer', question, answer: await this.#rounds.ask(topic, this.#listening) })
   }
 }
 

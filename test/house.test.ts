@@ -15,6 +15,7 @@ const ROOMS = [
   'logging',
   'config',
   'bytes',
+  'metrics',
   'process',
   'database',
   'embedded-postgres',

@@ -62,6 +62,11 @@ export interface ClusterOptions {
   /** Default 2 s; tests use less. */
   readonly everyMs?: number | undefined
   figures(): NodeFigures
+  /**
+   * Called after each heartbeat. @param aheadMs how far the database's clock is ahead of this process's, in ms; exact to half the
+   *   duration of the heartbeat.
+   */
+  onClock?(aheadMs: number): void
 }
 
 export class Cluster {
@@ -157,7 +162,8 @@ export class Cluster {
     this.#reported = undefined
     const anew = before === undefined
     const sentAt = performance.now()
-    const { known, others } = await beat(database, row, { anew, streams: changes(before, counts) })
+    const { known, others, at } = await beat(database, row, { anew, streams: changes(before, counts) })
+    this.#options.onClock?.(at - (Date.now() - (performance.now() - sentAt) / 2))
     const joinedAt = known && this.#others ? this.#others.joinedAt : performance.now()
     this.#others = { ...others, sentAt, joinedAt }
     // Another node removed the row, and the counts with it.

@@ -31,6 +31,8 @@ export interface Beat {
   /** Whether the row was there. If it was not, the counts of its streams are gone too. */
   readonly known: boolean
   readonly others: Others
+  /** The database's time, in ms since 1970. */
+  readonly at: number
 }
 
 /** The other processes of the cluster, together. */
@@ -49,7 +51,8 @@ export async function beat(
 ): Promise<Beat> {
   const statement = {
     name: 'sluice-beat',
-    text: `select known, other_nodes as nodes, other_clients as clients, listeners
+    text: `select known, other_nodes as nodes, other_clients as clients, listeners,
+                  (extract(epoch from clock_timestamp()) * 1000)::float8 as at
              from sluice.beat($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
     values: [
       id,
@@ -71,13 +74,14 @@ export async function beat(
     nodes: number
     clients: string
     listeners: number
+    at: number
   }>(statement)
   const [row] = rows
   if (!row) throw new Error('sluice.beat has not answered.')
-  const { known, nodes, listeners } = row
+  const { known, nodes, listeners, at } = row
   const byKind = JSON.parse(row.clients) as Record<string, number>
   const total = Object.values(byKind).reduce((sum, count) => sum + count, 0)
-  return { known, others: { nodes, listeners, clients: { total, byKind } } }
+  return { known, at, others: { nodes, listeners, clients: { total, byKind } } }
 }
 
 /** Removes the row of a process that stops. */

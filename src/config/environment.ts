@@ -24,6 +24,14 @@ export const Environment = Type.Object({
     maximum: 65_535,
     description: 'TCP port to listen on. 0 = any free port.',
   }),
+  METRICS_PORT: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 65_535,
+      description:
+        'TCP port that serves `/metrics` for Prometheus, without credentials, on `HOST`. Unset, only `/metrics` on `PORT` does, for admins.',
+    }),
+  ),
   WORKERS: Type.Union([Type.Integer({ minimum: 1, maximum: 128 }), Type.Literal('auto')], {
     default: 1,
     description:

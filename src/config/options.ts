@@ -11,6 +11,7 @@ export const PROCESS_VARIABLES = [
   'NODE_ENV',
   'HOST',
   'PORT',
+  'METRICS_PORT',
   'WORKERS',
   'DATA_DIR',
   'PG_BIN',

@@ -12,6 +12,7 @@ import { retryMs } from '../sse/retry.js'
 import type { Sink } from '../sse/sink.js'
 import { type Cursor, cursorId, placeOf } from './cursor.js'
 import type { Heartbeats } from './heartbeats.js'
+import type { CloseReason, HubTally, ReplaySource } from './hub-tally.js'
 import type { Mode } from './mode.js'
 import { DELETED, resetNotice, resetTo, type Start } from './start.js'
 import type { Discontinuity } from './tailed-stream.js'
@@ -26,6 +27,13 @@ export type Stop =
   | 'draining'
   | 'deleted'
   | 'ended'
+
+export interface ClientOutputOptions {
+  readonly sink: Sink
+  readonly encoding: Encoding
+  readonly start: Start
+  readonly stream: { readonly tally: HubTally }
+}
 
 export interface Greeting {
   readonly start: Start
@@ -42,6 +50,8 @@ export interface Greeting {
 export class ClientOutput {
   readonly #sink: Sink
   readonly #encoding: Encoding
+  readonly #tally: HubTally
+  #closeReason: CloseReason = 'client'
   /** The newest place that the client knows. Its cursor is further on if the filter has hidden events since. */
   #known: Cursor
   /** The source of the id with which the client would reconnect: none, the client itself, or this response. */
@@ -49,10 +59,23 @@ export class ClientOutput {
   /** The `retry` field, until it is sent before a block that has data. */
   #retry: Buffer | undefined
 
-  constructor(sink: Sink, encoding: Encoding, start: Start) {
+  constructor({ sink, encoding, start, stream }: ClientOutputOptions) {
+    this.#tally = stream.tally
+    sink.onClosed(() => {
+      this.#tally.closed[this.#closeReason] += 1
+    })
     this.#sink = sink
     this.#encoding = encoding
     this.#known = start.cursor
+  }
+
+  /** The name of the encoding. */
+  get form(): string {
+    return this.#encoding.name
+  }
+
+  get waitingBytes(): number {
+    return this.#sink.pending
   }
 
   get known(): Cursor {
@@ -74,19 +97,24 @@ export class ClientOutput {
     const hello = encoding.notice({ name: 'server.state', data, ...place })
     const cursor = hello && id !== undefined && opening.length > 0 ? encoding.cursor(id) : undefined
     const reset = start.reset && resetNotice(encoding, start.reset)
+    this.#tally.opened += 1
+    if (start.reset) this.#tally.resets[start.reset.reason] += 1
     this.#retry = encoding.retry(retryMs())
     this.#writeBlocks([hello, ...opening, cursor, reset])
     if (hello || reset || opening.some(carriesId)) this.#idFrom = 'response'
     else if (broughtId !== undefined) this.#idFrom = 'client'
   }
 
-  /** Sends events up to `upTo`, in a payload that other clients share. */
-  payload(payload: Payload, upTo: StoredEvent): void {
+  /** Sends events up to `upTo`, in a payload that other clients share. @param from their place, for events of the past. */
+  payload(payload: Payload, upTo: StoredEvent, from?: ReplaySource): void {
     this.#known = upTo
     if (this.#retry) this.#write([this.#retry])
     this.#retry = undefined
     this.#sink.write(payload)
     this.#idFrom = 'response'
+    this.#tally.events += payload.parts
+    this.#tally.bytes += payload.bytes.length
+    if (from) this.#tally.replayed[from] += payload.parts
   }
 
   /** Sends a cursor beyond the client's last event, for the client to keep. */
@@ -97,12 +125,14 @@ export class ClientOutput {
 
   /** Sends the bytes that follow the last event of a stream, after `cursor` if one is given, and ends. */
   endWith(closing: Buffer, cursor: Cursor | undefined): void {
+    this.#closeReason = 'ended'
     this.#write([cursor && this.#encoding.cursor(cursorId(cursor)), closing])
     this.#sink.end()
   }
 
   /** Ends the stream. The client gets the reason if it has to do something about it. */
   end(why: Stop, cursor: Cursor): void {
+    this.#closeReason = why
     if (why === 'stalled') {
       this.#sink.destroy()
       return
@@ -116,12 +146,14 @@ export class ClientOutput {
 
   /** Ends the stream right after the greeting, because there is no room for it. */
   refuse(reason: 'draining' | 'limit', cursor: Cursor): void {
+    this.#closeReason = 'refused'
     this.notice({ name: 'unavailable', data: { reason } }, cursor, true)
     this.#sink.end()
   }
 
   reset(why: Discontinuity, bounds: Bounds): void {
     this.#known = bounds.head
+    this.#tally.resets[why] += 1
     this.#writeBlocks([resetNotice(this.#encoding, resetTo(bounds, why))])
     this.#idFrom = 'response'
   }

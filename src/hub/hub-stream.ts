@@ -16,6 +16,7 @@ import { EventFrames } from './event-frames.js'
 import type { Member } from './fan-out-group.js'
 import { FanOutGroups } from './fan-out-groups.js'
 import { Heartbeats } from './heartbeats.js'
+import type { HubTally } from './hub-tally.js'
 import type { PageFrames } from './page-frames.js'
 import { RecentFrames } from './recent-frames.js'
 import type { Pacing } from './scheduling/pacing.js'
@@ -37,6 +38,7 @@ export interface HubStreamOptions {
   readonly closed: boolean
   readonly head: Head
   readonly pacing: Pacing
+  readonly tally: HubTally
   /** Lets the tailer compare the head with the log. */
   compareHead(): void
 }
@@ -48,6 +50,7 @@ export class HubStream implements TailedStream {
   closed: boolean
   head: Head
   readonly pacing: Pacing
+  readonly tally: HubTally
   readonly #compareHead: () => void
   readonly recent = new RecentFrames()
   readonly heartbeats = new Heartbeats()
@@ -62,12 +65,13 @@ export class HubStream implements TailedStream {
   /** The process is ending, so callers must not wait for more events. */
   ending = false
 
-  constructor({ id, kind, closed, head, pacing, compareHead }: HubStreamOptions) {
+  constructor({ id, kind, closed, head, pacing, tally, compareHead }: HubStreamOptions) {
     this.id = id
     this.kind = kind
     this.closed = closed
     this.head = head
     this.pacing = pacing
+    this.tally = tally
     this.#compareHead = compareHead
   }
 
@@ -218,10 +222,13 @@ export class HubStream implements TailedStream {
 
   *#deliver(frames: readonly EventFrames[], before: Head): Generator<void> {
     const edition = this.#edition
+    const arrivedAt = performance.now()
+    const isLive = this.liveClients > 0
     for (const _ of this.#fanOutGroups.send(frames, before)) {
       yield
       if (edition !== this.#edition) return
     }
+    if (isLive) this.tally.delivered(frames, arrivedAt)
   }
 
   #grew(): void {

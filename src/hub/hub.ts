@@ -5,16 +5,16 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Database } from '../database/pool.js'
-import type { StreamId } from '../log/event.js'
 import type { EventFilter } from '../log/event-filter.js'
 import type { Logger } from '../logging/logger.js'
 import { PeriodicLoop } from '../process/periodic-loop.js'
 import type { ClientCounts } from '../process/worker-message.js'
 import type { Encoding } from '../sse/encoding.js'
 import type { Sink } from '../sse/sink.js'
-import { countByKind, countByStream } from './client-counts.js'
+import { countByKind } from './client-counts.js'
 import { type Cursor, isAt } from './cursor.js'
 import { HubStream } from './hub-stream.js'
+import { HubTally } from './hub-tally.js'
 import type { Mode } from './mode.js'
 import { Pages } from './pages.js'
 import { endlessPermit, type Permit } from './permit.js'
@@ -68,6 +68,7 @@ export interface Follow {
 
 export class Hub {
   readonly starts: Starts
+  readonly tally = new HubTally()
   readonly #options: Required<HubOptions>
   readonly #streams = new Map<string, Promise<HubStream | undefined>>()
   readonly #subscriptions = new Set<Subscription>()
@@ -98,9 +99,8 @@ export class Hub {
     return countByKind(this.#subscriptions)
   }
 
-  /** Subscriptions in this process on each stream of a kind that has any. */
-  clientsByStream(kind: string): Map<StreamId, number> {
-    return countByStream(this.#subscriptions, kind)
+  get subscriptions(): ReadonlySet<Pick<Subscription, 'stream' | 'output'>> {
+    return this.#subscriptions
   }
 
   /** Subscriptions in this process on one stream. */
@@ -220,6 +220,7 @@ export class Hub {
       ...found,
       closed: found.closedAt !== null,
       pacing: tailer.pacing,
+      tally: this.tally,
       compareHead: () => tailer.wake([found.id]),
     })
     tailer.follow(stream)

@@ -12,6 +12,7 @@ import { EventFilter } from '../log/event-filter.js'
 import type { Cursor } from './cursor.js'
 import type { EventFrames } from './event-frames.js'
 import type { HubStream } from './hub-stream.js'
+import type { ReplaySource } from './hub-tally.js'
 import type { LatestRange } from './latest-frames.js'
 import type { Pages } from './pages.js'
 
@@ -25,6 +26,8 @@ export class NextFrames {
   readonly #filter: EventFilter
   #sparse: boolean
   #latest: LatestRange | undefined
+  /** Of the frames that were returned last. */
+  source: ReplaySource = 'memory'
 
   constructor(
     stream: HubStream,
@@ -49,6 +52,7 @@ export class NextFrames {
     if (!isWanted()) return []
     if (this.#latest && cursor.position >= this.#latest.upTo.position) this.#latest = undefined
     const recent = this.#latest ? undefined : this.#stream.recent.after(cursor)
+    this.source = 'memory'
     if (recent) return recent
     const read = await this.#read(cursor)
     // Thousands of subscriptions may have waited for the same page.
@@ -58,10 +62,12 @@ export class NextFrames {
 
   async #read(cursor: Cursor): Promise<readonly EventFrames[]> {
     const latest = this.#latest && (await this.#pages.latest(this.#stream, cursor, this.#latest))
+    this.source = 'latest'
     if (latest) return latest
     this.#latest = undefined
     const filter = this.#filter
     const filtered = this.#sparse && (await this.#pages.matching(this.#stream, cursor, filter))
+    this.source = filtered ? 'filtered' : 'page'
     if (filtered) return filtered
     const page = await this.#pages.after(this.#stream, cursor)
     if (page[0]?.position !== cursor.position + 1) return []

@@ -37,7 +37,7 @@ export class Subscription implements Member, Follower, PermittedSubscription {
   readonly #sink: Sink
   readonly #encoding: Encoding
   readonly #filter: EventFilter | undefined
-  readonly #output: ClientOutput
+  readonly output: ClientOutput
   #state = initialState()
   #cursor: Cursor
   #catchUpRuns = false
@@ -49,7 +49,7 @@ export class Subscription implements Member, Follower, PermittedSubscription {
     this.#sink = options.sink
     this.#encoding = options.encoding
     this.#filter = options.filter
-    this.#output = new ClientOutput(options.sink, options.encoding, options.start)
+    this.output = new ClientOutput(options)
     this.#cursor = options.start.cursor
     this.#heartbeatAt = Date.now() + options.heartbeatMs
   }
@@ -73,7 +73,7 @@ export class Subscription implements Member, Follower, PermittedSubscription {
       permit.onClosed()
       onClosed()
     })
-    this.#output.greet({ start, broughtId, mode, connection: permit.connection, opening, ignored })
+    this.output.greet({ start, broughtId, mode, connection: permit.connection, opening, ignored })
     void this.#catchUp()
   }
 
@@ -89,7 +89,7 @@ export class Subscription implements Member, Follower, PermittedSubscription {
 
   /** Called by the stream when the log has lost its head. A client that knows that head has no older place to go back to. */
   restart(why: Discontinuity, bounds: Bounds, lost: Head): void {
-    if (isAt(this.#output.known, lost)) this.#reset(why, bounds)
+    if (isAt(this.output.known, lost)) this.#reset(why, bounds)
     else this.#rewind()
   }
 
@@ -104,12 +104,12 @@ export class Subscription implements Member, Follower, PermittedSubscription {
       this.#cursor = placeOf(this.#cursor)
       this.#apply({ name: 'gap' })
     }
-    this.#output.forget()
+    this.output.forget()
   }
 
   /** Sends a notice with the client's cursor. `ending`: the stream ends soon, so the client gets a retry time of its own. */
   say(notice: Notice, ending = false): void {
-    this.#output.notice(notice, this.#cursor, ending)
+    this.output.notice(notice, this.#cursor, ending)
   }
 
   /** Called about twice a second, by the hub's one timer. */
@@ -121,17 +121,17 @@ export class Subscription implements Member, Follower, PermittedSubscription {
     else if (this.#stream.endsAt(this.#cursor)) this.stop('ended')
     else if (now >= this.#heartbeatAt) {
       this.#heartbeatAt = now + heartbeatMs
-      if (!this.#sink.full) this.#output.heartbeat(this.#stream.heartbeats, this.#cursor)
+      if (!this.#sink.full) this.output.heartbeat(this.#stream.heartbeats, this.#cursor)
     }
   }
 
   /** Ends it after the greeting. */
   refuse(reason: 'draining' | 'limit'): void {
-    this.#output.refuse(reason, this.#cursor)
+    this.output.refuse(reason, this.#cursor)
   }
 
   stop(why: Stop): void {
-    this.#output.end(why, this.#cursor)
+    this.output.end(why, this.#cursor)
   }
 
   #apply(input: SubscriptionInput): void {
@@ -143,22 +143,22 @@ export class Subscription implements Member, Follower, PermittedSubscription {
   }
 
   /** Writes events that continue the cursor. A stream that has an end ends for the client with its last event. */
-  #advance(payload: Payload | undefined, upTo: StoredEvent): void {
+  #advance(payload: Payload | undefined, upTo: StoredEvent, from?: NextFrames['source']): void {
     this.#cursor = upTo
-    if (payload) this.#output.payload(payload, upTo)
+    if (payload) this.output.payload(payload, upTo, from)
     const closing = this.#encoding.closing?.(upTo)
     // The filter may have hidden the last event. A client that reconnected with an earlier id would end up here again.
-    if (closing) this.#output.endWith(closing, this.#filter && upTo)
+    if (closing) this.output.endWith(closing, this.#filter && upTo)
   }
 
   #rewind(): void {
-    this.#cursor = this.#output.known
+    this.#cursor = this.output.known
     this.#apply({ name: 'rewound' })
   }
 
   #reset(why: Discontinuity, bounds: Bounds): void {
     this.#cursor = bounds.head
-    this.#output.reset(why, bounds)
+    this.output.reset(why, bounds)
     this.#apply({ name: 'reset' })
   }
 
@@ -190,7 +190,7 @@ export class Subscription implements Member, Follower, PermittedSubscription {
     const leave = this.#stream.join(this, this.#encoding, this.#filter)
     this.#apply({ name: 'head-reached', leave })
     if (this.#filter && this.#cursor.position > this.#options.start.cursor.position)
-      this.#output.cursor(this.#cursor)
+      this.output.cursor(this.#cursor)
   }
 
   /** Another process gave the client more than the tailer has read here, or one of the two has seen a lost tail. */
@@ -204,23 +204,23 @@ export class Subscription implements Member, Follower, PermittedSubscription {
     const isWanted = this.#untilChanged()
     const frames = await next.after(this.#cursor, isWanted)
     if (!isWanted()) return
-    if (frames.length > 0) await this.#writeFrames(frames, isWanted)
+    if (frames.length > 0) await this.#write(frames, next, isWanted)
     else await this.#askLog()
   }
 
-  async #writeFrames(frames: readonly EventFrames[], isWanted: () => boolean): Promise<void> {
-    const from = this.#cursor
-    for (const { payload, upTo } of payloads(frames, from, this.#encoding, this.#filter)) {
+  async #write(frames: readonly EventFrames[], next: NextFrames, isWanted: () => boolean): Promise<void> {
+    const before = this.#cursor
+    for (const { payload, upTo } of payloads(frames, before, this.#encoding, this.#filter)) {
       if (this.#sink.full) {
         await this.#sink.drained()
         await this.#stream.pacing.turn()
       }
       if (!isWanted()) return
-      this.#advance(payload, upTo)
+      this.#advance(payload, upTo, next.source)
     }
     // A client that is disconnected in the middle of a long log resumes from here.
-    const isBeyond = frames.length < this.#cursor.position - from.position || frames.at(-1)?.isPassedOver
-    if (isBeyond) this.#output.cursor(this.#cursor)
+    const isBeyond = frames.length < this.#cursor.position - before.position || frames.at(-1)?.isPassedOver
+    if (isBeyond) this.output.cursor(this.#cursor)
   }
 
   /** @returns whether frames that are read from now on may still be written. */
@@ -238,7 +238,7 @@ export class Subscription implements Member, Follower, PermittedSubscription {
     const why = lossOf(this.#cursor, place)
     if (why !== 'retention') this.#stream.verify()
     // The log may still have the last place that the client knows: the filter has hidden every event since.
-    if (why === 'history-lost' && !isAt(this.#cursor, this.#output.known)) this.#rewind()
+    if (why === 'history-lost' && !isAt(this.#cursor, this.output.known)) this.#rewind()
     else if (why) this.#reset(why, place)
     // The log has the cursor, so this process's copy of the log is wrong: `verify` has it read again.
     else await this.#headMoved()

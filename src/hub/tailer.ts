@@ -34,6 +34,7 @@ import { StaleEvents } from './stale-events.js'
 import { StreamEnds } from './stream-ends.js'
 import { BYTES_PER_STREAM, deliveryOf, EVENTS_PER_STREAM, mayBeCut } from './tail-page.js'
 import { knows, type TailedStream } from './tailed-stream.js'
+import { TailerTally } from './tailer-tally.js'
 
 const RETRY_MS = { minMs: 50, maxMs: 1_000 }
 
@@ -46,6 +47,7 @@ export interface TailerOptions {
 }
 
 export class Tailer {
+  readonly tally = new TailerTally()
   /** Paces all deliveries of the process. */
   readonly pacing: Pacing
   readonly #options: TailerOptions
@@ -137,6 +139,7 @@ export class Tailer {
       if (!this.#streams.has(id)) continue
       const set = this.pacing.postpone(id) ? this.#unread : this.#dirty
       set.add(id)
+      if (set === this.#dirty) this.tally.woken()
     }
   }
 
@@ -190,7 +193,7 @@ export class Tailer {
     this.#dirty = new Set()
     try {
       const endClosed = await this.ends.find(this.#options.database)
-      await this.#read([...taken])
+      await this.tally.timed(() => this.#read([...taken]))
       endClosed()
     } catch (error) {
       this.#mark(taken)
@@ -231,6 +234,7 @@ export class Tailer {
     const next = after.position + 1
     const isWhole = continues && events.every((event, index) => event.position === next + index)
     const isBehind = !isWhole || mayBeCut(events)
+    this.tally.read += events.length
     if (isWhole) this.#hand(stream, events, isBehind)
     else await restartStream(stream, this.#options, this.ends, () => this.#streams.get(stream.id) === stream)
     if (isBehind) this.#mark([stream.id])

@@ -24,6 +24,8 @@ export interface LeasesOptions {
 }
 
 export class Leases {
+  /** Jobs that this process has taken from silent runners. */
+  lost = 0
   readonly #options: LeasesOptions
   readonly #sweeps: PeriodicLoop
   #closed = false
@@ -75,6 +77,7 @@ export class Leases {
     const { logger, paused } = this.#options
     if (paused()) return
     const taken = await this.sweep()
+    this.lost += taken
     if (taken > 0) logger.info({ taken }, 'Took jobs from runners whose leases had expired.')
     const expired = await this.sweepQueues()
     if (expired > 0) logger.info({ expired }, 'Ended jobs that no runner had claimed in time.')

@@ -1,5 +1,6 @@
 import { databaseFault } from '../database/database-fault.js'
 import type { Database } from '../database/pool.js'
+import { Distribution } from '../metrics/distribution.js'
 import {
   type AppendRequest,
   appendRequests,
@@ -70,6 +71,8 @@ interface Waiting {
  * knows whether the events were stored; the error says so, and an idempotency key makes the retry safe.
  */
 export class Publisher {
+  /** For the metrics: how long publishes, and the commits that they share, have taken. */
+  readonly tally = { publish: new Distribution(), commit: new Distribution() }
   readonly #options: PublisherOptions
   readonly #waiting = new Set<Waiting>()
   #waitingBytes = 0
@@ -107,9 +110,10 @@ export class Publisher {
     const bytes = prepared.events.reduce((sum, event) => sum + sizeOf(event), 0)
     signal?.throwIfAborted()
     this.#assertRoom(bytes)
+    const startedAt = performance.now()
     let takeBack = () => {}
     try {
-      return await new Promise((resolve, reject) => {
+      const receipt = await new Promise<Receipt>((resolve, reject) => {
         const waiting: Waiting = { request: prepared, bytes, resolve, reject }
         this.#waiting.add(waiting)
         this.#waitingBytes += bytes
@@ -117,6 +121,8 @@ export class Publisher {
         signal?.addEventListener('abort', takeBack)
         this.#run()
       })
+      this.tally.publish.observe((performance.now() - startedAt) / 1_000)
+      return receipt
     } finally {
       signal?.removeEventListener('abort', takeBack)
     }
@@ -171,8 +177,10 @@ export class Publisher {
   /** Settles each request of the batch. Never rejects. */
   async #flush(batch: readonly Waiting[]): Promise<void> {
     const requests = batch.map(waiting => waiting.request)
+    const startedAt = performance.now()
     const outcomes = await commit(this.#options.database, requests).catch((error: unknown) => ({ error }))
     if ('error' in outcomes) return await this.#retry(batch, outcomes.error)
+    this.tally.commit.observe((performance.now() - startedAt) / 1_000)
     for (const [index, waiting] of batch.entries()) answer(waiting, outcomes[index])
     this.#announce(requests, outcomes)
   }

@@ -1,37 +1,47 @@
 /** A worker's end of the channel to its parent process (server/workers.ts). */
 import { withinDeadline } from './deadline.js'
-import type { Address, ClientCounts, ToParent, ToWorker, WorkerCounts } from './worker-message.js'
+import type { Address, JointReports, ToParent, Topic, ToWorker, WorkerReports } from './worker-message.js'
 
 /** Longer than the parent waits for the slowest worker, shorter than a prober waits for us. */
-const COUNTS_DEADLINE_MS = 800
+const ANSWER_DEADLINE_MS = 800
+
+/** The functions that make a worker's reports. */
+export type Reporters = { readonly [Of in Topic]: () => WorkerReports[Of] | Promise<WorkerReports[Of]> }
 
 export class WorkerChannel {
-  readonly #questions = new Map<number, (counts: WorkerCounts) => void>()
+  readonly #questions = new Map<number, (answer: Partial<JointReports>) => void>()
   #question = 0
-  #clients: () => ClientCounts = () => ({ total: 0, byKind: {} })
+  #reporters: Reporters | undefined
 
   /** @param onStop called when the parent wants this process to end. */
   constructor(onStop: () => void) {
     process.on('message', (message: ToWorker) => {
       if (message.say === 'stop') onStop()
-      else if (message.say === 'count') {
-        this.#send({ say: 'count', round: message.round, clients: this.#clients() })
-      } else this.#questions.get(message.question)?.(message.counts)
+      else if (message.say === 'report') void this.#report(message.round, message.topic)
+      else this.#questions.get(message.question)?.(message.answer)
     })
   }
 
-  /** Reports that this process listens; from now on it answers the parent with the counts of `clients`. */
-  join(address: Address, clients: () => ClientCounts): void {
-    this.#clients = clients
+  /** Reports that this process listens; from now on it answers the parent. */
+  join(address: Address, reporters: Reporters): void {
+    this.#reporters = reporters
     this.#send({ say: 'listening', ...address })
   }
 
-  /** The open streams of all workers; undefined if the parent does not answer in time. */
-  async counts(): Promise<WorkerCounts | undefined> {
+  /** The reports of all workers together; undefined if the parent does not answer in time. */
+  async ask<Of extends Topic>(topic: Of): Promise<JointReports[Of] | undefined> {
     const question = this.#question++
-    const answer = new Promise<WorkerCounts>(resolve => this.#questions.set(question, resolve))
-    this.#send({ say: 'ask', question })
-    return await withinDeadline(answer, COUNTS_DEADLINE_MS).finally(() => this.#questions.delete(question))
+    const answer = new Promise<Partial<JointReports>>(resolve => this.#questions.set(question, resolve))
+    this.#send({ say: 'ask', question, topic })
+    const given = await withinDeadline(answer, ANSWER_DEADLINE_MS).finally(() =>
+      this.#questions.delete(question),
+    )
+    return given?.[topic]
+  }
+
+  async #report(round: number, topic: Topic): Promise<void> {
+    const report = await this.#reporters?.[topic]()
+    if (report) this.#send({ say: 'report', round, report: { [topic]: report } })
   }
 
   #send(message: ToParent): void {

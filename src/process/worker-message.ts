@@ -1,4 +1,5 @@
 /** The messages between the parent of several gateway processes and its workers (node:cluster's channel). */
+import type { MetricDocument } from '../metrics/sampled-metric.js'
 
 /** Ready-made tokens, if the gateway generated the signing key itself. */
 export interface DemoTokens {
@@ -24,15 +25,30 @@ export interface WorkerCounts {
   readonly clients: ClientCounts
 }
 
+/** What a worker reports of itself when the parent asks. */
+export interface WorkerReports {
+  readonly clients: ClientCounts
+  readonly metrics: readonly MetricDocument[]
+}
+
+/** What the parent makes of the reports of all workers that answered. */
+export interface JointReports {
+  readonly clients: WorkerCounts
+  /** In the text format of Prometheus. */
+  readonly metrics: string
+}
+
+export type Topic = keyof WorkerReports
+
 export type ToParent =
   | ({ readonly say: 'listening' } & Address)
-  /** Asks for the counts of all workers. */
-  | { readonly say: 'ask'; readonly question: number }
-  | { readonly say: 'count'; readonly round: number; readonly clients: ClientCounts }
+  /** Asks for the reports of all workers. */
+  | { readonly say: 'ask'; readonly question: number; readonly topic: Topic }
+  | { readonly say: 'report'; readonly round: number; readonly report: Partial<WorkerReports> }
 
 export type ToWorker =
-  | { readonly say: 'count'; readonly round: number }
-  | { readonly say: 'counts'; readonly question: number; readonly counts: WorkerCounts }
+  | { readonly say: 'report'; readonly round: number; readonly topic: Topic }
+  | { readonly say: 'answer'; readonly question: number; readonly answer: Partial<JointReports> }
   | { readonly say: 'stop' }
 
 /** Adds up the counts of the workers. */

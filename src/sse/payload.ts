@@ -6,6 +6,8 @@ export class Payload {
   private constructor(
     readonly chunk: Buffer,
     readonly bytes: Buffer,
+    /** How many blocks it was made of, such as events. */
+    readonly parts: number,
   ) {}
 
   static of(parts: readonly Uint8Array[]): Payload {
@@ -20,7 +22,7 @@ export class Payload {
       offset += part.length
     }
     chunk.write('\r\n', offset, 'latin1')
-    return new Payload(chunk, chunk.subarray(head.length, offset))
+    return new Payload(chunk, chunk.subarray(head.length, offset), parts.length)
   }
 
   static text(text: string): Payload {

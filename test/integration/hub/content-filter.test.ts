@@ -1,5 +1,6 @@
 import t from 'tap'
 import { HubStream } from '../../../src/hub/hub-stream.js'
+import { HubTally } from '../../../src/hub/hub-tally.js'
 import { Pacing } from '../../../src/hub/scheduling/pacing.js'
 import type { Position, StoredEvent, StreamId } from '../../../src/log/event.js'
 import { EventFilter } from '../../../src/log/event-filter.js'
@@ -116,6 +117,7 @@ function streamOf(): HubStream {
     closed: false,
     head: { position: 0 as Position, eventId: '00000000-0000-4000-8000-000000000000' },
     pacing: new Pacing(),
+    tally: new HubTally(),
     compareHead: () => {},
   })
 }

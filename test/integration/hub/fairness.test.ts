@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import { createPool, type Database } from '../../../src/database/pool.js'
 import type { Member } from '../../../src/hub/fan-out-group.js'
 import { HubStream } from '../../../src/hub/hub-stream.js'
+import { HubTally } from '../../../src/hub/hub-tally.js'
 import { Pacing } from '../../../src/hub/scheduling/pacing.js'
 import type { TailedStream } from '../../../src/hub/tailed-stream.js'
 import { Tailer } from '../../../src/hub/tailer.js'
@@ -159,6 +160,7 @@ t.test('a delivery ends when the stream is restarted', async t => {
     closed: false,
     head: at(0),
     pacing: new Pacing(),
+    tally: new HubTally(),
     compareHead: () => {},
   })
   const members = Array.from({ length: MEMBERS }, () => slowMember(stream))
@@ -284,6 +286,7 @@ async function hubStream(pool: Database, tailer: Tailer, name: string): Promise<
     closed: false,
     head: await readHead(pool, id),
     pacing: tailer.pacing,
+    tally: new HubTally(),
     compareHead: () => {},
   })
   tailer.follow(stream)

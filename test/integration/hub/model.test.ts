@@ -8,6 +8,7 @@ import t, { type Test } from 'tap'
 import type { Cursor } from '../../../src/hub/cursor.js'
 import { readEventPage } from '../../../src/hub/event-page.js'
 import { HubStream } from '../../../src/hub/hub-stream.js'
+import { HubTally } from '../../../src/hub/hub-tally.js'
 import { Pages } from '../../../src/hub/pages.js'
 import { endlessPermit } from '../../../src/hub/permit.js'
 import { type StartAt, Starts } from '../../../src/hub/start.js'
@@ -59,6 +60,7 @@ async function run(t: Test, seed: number, withOldReaders: boolean): Promise<stri
     closed: false,
     head: log.head,
     pacing: tailer.pacing,
+    tally: new HubTally(),
     compareHead: () => tailer.wake([STREAM]),
   })
   const starts = new Starts(database, new Pages(database))

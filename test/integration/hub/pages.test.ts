@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import { HubStream } from '../../../src/hub/hub-stream.js'
+import { HubTally } from '../../../src/hub/hub-tally.js'
 import { Pages } from '../../../src/hub/pages.js'
 import { Pacing } from '../../../src/hub/scheduling/pacing.js'
 import type { Position, StreamId } from '../../../src/log/event.js'
@@ -374,6 +375,7 @@ async function open(pool: Parameters<typeof readBounds>[0], id: StreamId): Promi
     closed: false,
     head: bounds.head,
     pacing: new Pacing(),
+    tally: new HubTally(),
     compareHead: () => {},
   })
 }

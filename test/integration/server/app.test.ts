@@ -86,6 +86,7 @@ t.test('the description of the API names every route and its role', async t => {
     'get /api/workspace admin',
     'get /api/workspace/export admin',
     'get /health public',
+    'get /metrics admin',
     'get /projects viewer',
     'get /projects/{id} viewer',
     'get /projects/{id}/events viewer',

@@ -154,6 +154,7 @@ export class Requests {
     'PATCH /api/workspace': async () => ({ ...ROOM, path: '/api/workspace', body: { max_events: 9 } }),
     'GET /api/workspace/export': async () => ({ ...ROOM, path: '/api/workspace/export' }),
     'GET /api/audit': async () => ({ ...ROOM, path: '/api/audit' }),
+    'GET /metrics': async () => ({ ...ROOM, path: '/metrics' }),
     'GET /api/server/state': async () => ({ ...ROOM, path: '/api/server/state' }),
     'PUT /api/server/state': async () => ({ ...ROOM, path: '/api/server/state', body: { mode: 'normal' } }),
     'POST /api/stream-tickets': async () => ({

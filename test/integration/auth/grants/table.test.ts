@@ -148,7 +148,8 @@ async function answerTo(
     const shows = route.url !== '/api/jobs/:id/events' || text.includes('"mark"')
     return { cell: shows ? 'yes' : 'cursor only', code: '' }
   }
-  const found = Object(text === '' ? undefined : JSON.parse(text))
+  const isJson = /json/.test(response.headers.get('content-type') ?? '')
+  const found = Object(isJson ? JSON.parse(text) : undefined)
   const list = LISTS.map(member => found[member]).find(Array.isArray)
   const empty = route.method === 'GET' && list?.length === 0
   return { cell: empty ? (form === 'page' ? 'cursor only' : 'nothing') : 'yes', code: '' }

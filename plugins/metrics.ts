@@ -1,0 +1,165 @@
+/**
+ * The metrics of this gateway. The rooms count for themselves; this plugin shows what they have counted under the names of
+ * src/metrics/instruments.ts, whenever somebody asks.
+ */
+import { performance } from 'node:perf_hooks'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import type { Database } from '../src/database/pool.js'
+import { countByForm } from '../src/hub/client-counts.js'
+import type { Hub } from '../src/hub/hub.js'
+import type { Tailer } from '../src/hub/tailer.js'
+import { type QueueFigures, readQueueFigures } from '../src/jobs/queue-figures.js'
+import { Metrics } from '../src/metrics/metrics.js'
+import type { Sample } from '../src/metrics/sampled-metric.js'
+import { packageVersion } from '../src/process/package-version.js'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    metrics: Metrics
+  }
+}
+
+/** How long the figures of the queue are used, in ms, however often somebody asks. */
+const QUEUE_FIGURES_MS = 5_000
+
+export default fp(
+  async app => {
+    const metrics = new Metrics()
+    app.decorate('metrics', metrics)
+    showProcess(app, metrics)
+    showClients(app, metrics)
+    showEvents(app, metrics)
+    showLog(app, metrics)
+    if (app.hasDecorator('jobs')) showJobs(app, metrics)
+  },
+  {
+    name: 'metrics',
+    dependencies: [
+      'database',
+      'rate-limit',
+      'bus',
+      'tailer',
+      'hub',
+      'publisher',
+      'server-state',
+      'cluster',
+      'memory',
+      'retention',
+    ],
+  },
+)
+
+function showProcess(app: FastifyInstance, metrics: Metrics): void {
+  let before = performance.eventLoopUtilization()
+  const { version: node } = process
+  metrics.show('build', () => [{ labels: { version: packageVersion(), node }, value: 1 }])
+  metrics.show('ready', () => [{ labels: { mode: app.serverState.mode }, value: 1 }])
+  metrics.show('memory', () => [{ value: app.memory.fullness }])
+  metrics.show('memoryState', () => [{ labels: { state: app.memory.state }, value: 1 }])
+  metrics.show('rateLimited', () => by('of', app.rateLimitRefusals))
+  metrics.show('utilization', () => {
+    const now = performance.eventLoopUtilization()
+    const { utilization } = performance.eventLoopUtilization(now, before)
+    before = now
+    return [{ value: utilization }]
+  })
+  metrics.show('connections', () =>
+    eachPool(app, (pool, { totalCount, idleCount }) => [
+      { labels: { pool, state: 'idle' }, value: idleCount },
+      { labels: { pool, state: 'busy' }, value: totalCount - idleCount },
+    ]),
+  )
+  metrics.show('waiting', () =>
+    eachPool(app, (pool, { waitingCount }) => [{ labels: { pool }, value: waitingCount }]),
+  )
+  metrics.show('removed', () => by('rows', Object.fromEntries(app.retention.removed)))
+  metrics.show('swept', () => maybe(app.retention.succeededAt, ms => ms / 1_000))
+}
+
+function showClients(app: FastifyInstance, metrics: Metrics): void {
+  const { hub, tailer } = app
+  const { tally } = hub
+  metrics.show('clients', () =>
+    countByForm(hub.subscriptions).map(({ kind, form, clients }) => ({
+      labels: { kind, form },
+      value: clients,
+    })),
+  )
+  metrics.show('clientBytes', () => [{ value: waitingBytes(hub.subscriptions) }])
+  metrics.show('streams', () => [{ value: tailer.followed.length }])
+  metrics.show('opened', () => [{ value: tally.opened }])
+  metrics.show('closed', () => by('reason', tally.closed))
+  metrics.show('refused', () => by('reason', tally.refused))
+  metrics.show('resets', () => by('reason', tally.resets))
+}
+
+function showEvents(app: FastifyInstance, metrics: Metrics): void {
+  const { publisher, tailer } = app
+  const { tally } = app.hub
+  metrics.show('published', () => [{ value: tailer.tally.published }])
+  metrics.show('read', () => [{ value: tailer.tally.read }])
+  metrics.show('delivered', () => [{ value: tally.events }])
+  metrics.show('replayed', () => by('source', tally.replayed))
+  metrics.show('bytes', () => [{ value: tally.bytes }])
+  metrics.show('publish', () => [{ value: publisher.tally.publish }])
+  metrics.show('commit', () => [{ value: publisher.tally.commit }])
+  metrics.show('wakeToRead', () => [{ value: tailer.tally.wakeToRead }])
+  metrics.show('readToWrite', () => [{ value: tally.readToWrite }])
+  metrics.show('commitToDelivery', () => [{ value: tally.commitToDelivery }])
+}
+
+function showLog(app: FastifyInstance, metrics: Metrics): void {
+  const { bus, tailer } = app
+  metrics.show('lag', () => [{ value: lagMs(tailer) / 1_000 }])
+  metrics.show('tailReads', () => [{ value: tailer.tally.reads }])
+  metrics.show('bus', () => [{ labels: { state: bus.status }, value: 1 }])
+  metrics.show('wakes', () => [{ value: tailer.tally.wakes }])
+  metrics.show('queue', () => maybe(bus.queueUse))
+  metrics.show('clock', () => [{ value: app.hub.tally.clockAheadMs / 1_000 }])
+}
+
+function showJobs(app: FastifyInstance, metrics: Metrics): void {
+  let figures: Promise<QueueFigures> | undefined
+  let readAt = 0
+  const queue = () => {
+    const now = performance.now()
+    if (!figures || now - readAt > QUEUE_FIGURES_MS) {
+      readAt = now
+      figures = readQueueFigures(app.database)
+    }
+    return figures
+  }
+  metrics.show('jobs', async () => {
+    const { queued, running } = await queue()
+    return by('status', { queued, running })
+  })
+  metrics.show('queueAge', async () => [{ value: (await queue()).oldestSeconds }])
+  metrics.show('leasesLost', () => [{ value: app.leases.lost }])
+}
+
+/** For how long reads have failed, or a woken stream has waited. */
+function lagMs({ failingSince, tally }: Tailer): number {
+  return Math.max(tally.waitingMs, failingSince === undefined ? 0 : Date.now() - failingSince)
+}
+
+function waitingBytes(subscriptions: Hub['subscriptions']): number {
+  let bytes = 0
+  for (const { output } of subscriptions) bytes += output.waitingBytes
+  return bytes
+}
+
+function by(label: string, values: Readonly<Record<string, number>>): Sample[] {
+  return Object.entries(values).map(([name, value]) => ({ labels: { [label]: name }, value }))
+}
+
+function maybe(value: number | undefined, shown: (value: number) => number = same => same): Sample[] {
+  return value === undefined ? [] : [{ value: shown(value) }]
+}
+
+function eachPool(
+  { database, readers }: FastifyInstance,
+  samples: (name: string, pool: Database) => Sample[],
+): Sample[] {
+  return [...samples('requests', database), ...samples('readers', readers)]
+}

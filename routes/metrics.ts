@@ -1,0 +1,47 @@
+/** GET /metrics: what this gateway has counted, for Prometheus. `METRICS_PORT` serves the same without credentials. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+import { METRICS_TYPE } from '../src/metrics/metrics.js'
+import { Problem } from '../src/problems/problem.js'
+
+export interface MetricsRouteOptions {
+  /** The workspace whose admins may read the metrics; undefined: the admins of every workspace. */
+  readonly operatorWorkspace: string | undefined
+  /** The metrics of all processes behind the same port, where there are several. */
+  readonly collectMetrics?: (() => Promise<string>) | undefined
+}
+
+const metrics: FastifyPluginAsyncTypebox<MetricsRouteOptions> = async (
+  app,
+  { operatorWorkspace, collectMetrics },
+) => {
+  app.get(
+    '/metrics',
+    {
+      config: { access: 'admin', grants: 'workspace' },
+      logLevel: 'warn',
+      schema: {
+        tags: ['server'],
+        operationId: 'getMetrics',
+        summary: 'Read the metrics',
+        description: 'In the text format of Prometheus. With `WORKERS`, the values of all workers together.',
+        response: {
+          200: {
+            description: 'The metrics.',
+            content: { 'text/plain': { schema: Type.String() } },
+          },
+        },
+      },
+    },
+    async (request, reply) => {
+      if (operatorWorkspace !== undefined && request.principal.workspace !== operatorWorkspace) {
+        const detail = 'The metrics are about all workspaces. Ask the operator of this gateway for them.'
+        throw new Problem(403, 'operators-only', detail)
+      }
+      reply.type(METRICS_TYPE)
+      return (await collectMetrics?.()) ?? app.metrics.text()
+    },
+  )
+}
+
+export default metrics

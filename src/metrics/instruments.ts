@@ -1,0 +1,140 @@
+/**
+ * Every metric of a gateway: its name, help and labels. docs/metrics.md lists them (held by a test). Names and units follow
+ * the Prometheus conventions. No label has a value that a caller chooses, so the number of series is bounded.
+ */
+
+export interface Instrument {
+  readonly name: string
+  readonly help: string
+  readonly type: 'counter' | 'gauge' | 'histogram'
+  readonly labels: readonly string[]
+  /** How the values of several workers become one. */
+  readonly workers: 'sum' | 'max' | 'first' | 'average'
+}
+
+const counter = (name: string, help: string, ...labels: string[]) =>
+  ({ name, help, type: 'counter', labels, workers: 'sum' }) as const satisfies Instrument
+const gauge = (workers: Instrument['workers'], name: string, help: string, ...labels: string[]) =>
+  ({ name, help, type: 'gauge', labels, workers }) as const satisfies Instrument
+const histogram = (name: string, help: string, ...labels: string[]) =>
+  ({ name, help, type: 'histogram', labels, workers: 'sum' }) as const satisfies Instrument
+
+export const INSTRUMENTS = {
+  build: gauge('first', 'sluice_build_info', '1, with the versions in labels.', 'version', 'node'),
+  ready: gauge('sum', 'sluice_mode', 'Processes in each mode.', 'mode'),
+
+  clients: gauge('sum', 'sluice_clients', 'Open streams.', 'kind', 'form'),
+  clientBytes: gauge('sum', 'sluice_client_waiting_bytes', 'Bytes that wait for clients in this process.'),
+  streams: gauge(
+    'sum',
+    'sluice_streams_followed',
+    'Streams of the log that this process reads for its clients.',
+  ),
+  opened: counter('sluice_streams_opened_total', 'Streams that were opened for clients.'),
+  closed: counter('sluice_streams_closed_total', 'Streams that ended for clients, by reason.', 'reason'),
+  refused: counter('sluice_streams_refused_total', 'Streams that were not opened, by reason.', 'reason'),
+  resets: counter('sluice_resets_total', 'Clients that had to load their state again, by reason.', 'reason'),
+
+  published: counter(
+    'sluice_events_published_total',
+    'Events that this process has committed for requests: published ones, changes of items, reports of jobs.',
+  ),
+  read: counter(
+    'sluice_events_read_total',
+    'Events that the tailer has read from the log. It does not read what its own process has published.',
+  ),
+  delivered: counter('sluice_events_delivered_total', 'Events that were written to clients.'),
+  replayed: counter(
+    'sluice_events_replayed_total',
+    'Events of the past that were written to clients that caught up, by the place from which they were read. Part of the delivered events.',
+    'source',
+  ),
+  bytes: counter('sluice_delivered_bytes_total', 'Bytes of the events that were written to clients.'),
+
+  publish: histogram(
+    'sluice_publish_duration_seconds',
+    'From a publish until its COMMIT has succeeded, with the wait for the commit before it.',
+  ),
+  commit: histogram('sluice_commit_duration_seconds', 'One group commit: the append and its COMMIT.'),
+  wakeToRead: histogram(
+    'sluice_wake_to_read_seconds',
+    'From the wake of a stream until the tailer has read its new events.',
+  ),
+  readToWrite: histogram(
+    'sluice_read_to_write_seconds',
+    'From the arrival of events in the hub until all live clients of their stream have been written to.',
+  ),
+  commitToDelivery: histogram(
+    'sluice_commit_to_delivery_seconds',
+    'From the time of an event until all live clients of its stream in this process have been written to.',
+  ),
+
+  lag: gauge(
+    'max',
+    'sluice_tailer_lag_seconds',
+    'For how long the log cannot be read, or a woken stream waits to be read.',
+  ),
+  tailReads: counter('sluice_tailer_reads_total', 'Reads of the log by the tailer.'),
+  bus: gauge('sum', 'sluice_bus_processes', 'Processes by the state of their bus.', 'state'),
+  wakes: counter('sluice_wakes_received_total', 'Wakes that arrived from other processes.'),
+  queue: gauge('max', 'sluice_notify_queue_ratio', "How full Postgres' notification queue is, 0 to 1."),
+  clock: gauge(
+    'first',
+    'sluice_database_clock_ahead_seconds',
+    "How far the database's clock is ahead of this process's.",
+  ),
+
+  connections: gauge(
+    'sum',
+    'sluice_pool_connections',
+    'Database connections, by pool and state.',
+    'pool',
+    'state',
+  ),
+  waiting: gauge(
+    'sum',
+    'sluice_pool_waiting_requests',
+    'Callers that wait for a database connection.',
+    'pool',
+  ),
+
+  utilization: gauge(
+    'max',
+    'sluice_event_loop_utilization_ratio',
+    'The share of the time since the last scrape in which the event loop was busy, 0 to 1.',
+  ),
+  memory: gauge(
+    'max',
+    'sluice_memory_used_ratio',
+    'How full the memory of the process is, 0 to 1: the nearer limit of heap and container.',
+  ),
+  memoryState: gauge('sum', 'sluice_memory_processes', 'Processes by the state of their memory.', 'state'),
+  rateLimited: counter(
+    'sluice_rate_limited_total',
+    'Requests and streams that the rate limit has refused.',
+    'of',
+  ),
+
+  jobs: gauge('max', 'sluice_jobs', 'Jobs that have not ended, by status, in the whole database.', 'status'),
+  queueAge: gauge(
+    'max',
+    'sluice_job_queue_age_seconds',
+    'The age of the job that has been in the queue for longest.',
+  ),
+  leasesLost: counter(
+    'sluice_job_leases_lost_total',
+    'Jobs whose runner stopped renewing its lease, as this process has found them.',
+  ),
+  removed: counter(
+    'sluice_retention_removed_rows_total',
+    'Expired rows that this process has removed.',
+    'rows',
+  ),
+  swept: gauge(
+    'max',
+    'sluice_retention_last_success_timestamp_seconds',
+    'When this process has last removed expired rows, in seconds since 1970.',
+  ),
+} as const satisfies Readonly<Record<string, Instrument>>
+
+export type InstrumentName = keyof typeof INSTRUMENTS
