@@ -156,7 +156,7 @@ class Parser {
     const { kind, text } = this.#token
     if (kind === 'string') return { kind, text: this.#string() }
     if (kind !== 'number') throw this.#fault(`Expected ${what}; strings are in double quotes.`)
-    const exponent = /[eE](.*)$/.exec(text)?.[1] ?? '0'
+    const exponent = text.toLowerCase().split('e')[1] ?? '0'
     if (Math.abs(Number(exponent)) > MAX_EXPONENT)
       throw this.#fault(`The exponent is beyond ${MAX_EXPONENT}. Write a smaller one.`)
     this.#count()
