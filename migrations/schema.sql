@@ -52,9 +52,9 @@ CREATE OR REPLACE FUNCTION sluice.is_key_path(path text)
  RETURNS boolean
  LANGUAGE sql
  IMMUTABLE
-RETURN ((path ~ '^data(\.[A-Za-z0-9_-]+)+$'::text) AND (octet_length(path) <= 256));
+RETURN ((path ~ '^data(\.[A-Za-z0-9_-]+){1,16}$'::text) AND (octet_length(path) <= 256));
 comment on function sluice.is_key_path is
-  'Whether this is the path of a key: data and one or more names, such as data.id.';
+  'Whether this is the path of a key: data and 1 to 16 names, such as data.id.';
 
 CREATE OR REPLACE FUNCTION sluice.is_stream(name text)
  RETURNS boolean

@@ -3,7 +3,7 @@ import Type from 'typebox'
 import { MAX_WHERE_LENGTH } from '../src/log/content-filter/value.js'
 import { KEY_PATH_PATTERN, MAX_KEY_PATH_LENGTH } from '../src/log/latest.js'
 
-export const KEY = 'The path of the key in the data of an event: `data` and one or more names.'
+export const KEY = 'The path of the key in the data of an event: `data` and 1 to 16 names.'
 export const DELETED =
   'The types of events that delete a key, written as in `types`. A key whose newest event is one of them is left out.'
 

@@ -9,6 +9,7 @@
 import { faultNameOf } from '../database/database-fault.js'
 import type { Queryable } from '../database/pool.js'
 import { Problem, unavailable } from '../problems/problem.js'
+import { MAX_STEPS } from './content-filter/path.js'
 import { COMPACTED, type Position, type StoredEvent, type StreamId } from './event.js'
 import type { Head, Page } from './log.js'
 
@@ -16,8 +17,8 @@ declare const brand: unique symbol
 /** The path of a key, such as `data.id`. */
 export type KeyPath = string & { readonly [brand]: 'KeyPath' }
 
-/** As sluice.is_key_path. */
-export const KEY_PATH_PATTERN = '^data(\\.[A-Za-z0-9_-]+)+$'
+/** As sluice.is_key_path. Each is a path of a content filter, too. */
+export const KEY_PATH_PATTERN = `^data(\\.[A-Za-z0-9_-]+){1,${MAX_STEPS}}$`
 export const MAX_KEY_PATH_LENGTH = 256
 
 /** Events that a stream without an index may have. */
@@ -50,7 +51,7 @@ export function parseKeyPath(text: string): KeyPath {
   throw new Problem(
     400,
     'invalid-key',
-    `\`key\` is the path of a value in the data of events: data and one or more names of letters, digits, _ and -, at most ${MAX_KEY_PATH_LENGTH} characters, such as data.id.`,
+    `\`key\` is the path of a value in the data of events: data and 1 to ${MAX_STEPS} names of letters, digits, _ and -, at most ${MAX_KEY_PATH_LENGTH} characters, such as data.id.`,
   )
 }
 

@@ -3,6 +3,8 @@
 /** Names of members of objects, and indexes of elements of arrays, from 0. */
 export type Step = string | number
 
+export const MAX_STEPS = 16
+
 export interface Path {
   /** Equal for equal paths. */
   readonly key: string

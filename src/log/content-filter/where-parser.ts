@@ -16,13 +16,12 @@ import {
   ordered,
   present,
 } from './expression.js'
-import { dataPath, type Path, type Step, TYPE } from './path.js'
+import { dataPath, MAX_STEPS, type Path, type Step, TYPE } from './path.js'
 import { invalidWhere, type Token, tokensOf } from './where-tokens.js'
 
 const MAX_COMPARISONS = 32
 const MAX_VALUES = 128
 const MAX_NESTING = 16
-const MAX_STEPS = 16
 const MAX_EXPONENT = 9_999
 
 const ORDERS: ReadonlySet<string> = new Set<Order>(['lt', 'le', 'gt', 'ge'])
@@ -115,12 +114,13 @@ class Parser {
   }
 
   #step(): Step | undefined {
-    if (this.#takes('.')) {
-      const { kind, text } = this.#token
-      if (kind !== 'word') throw this.#fault('Expected a name. Write other names as in data["2nd name"].')
+    const { kind: start, text: name } = this.#token
+    if (start === 'name') {
       this.#next += 1
-      return text
+      return name.slice(1)
     }
+    if (this.#takes('.'))
+      throw this.#fault('Expected a name, without a space. Write other names as in data["2nd name"].')
     if (!this.#takes('[')) return undefined
     const { kind, text } = this.#token
     const step = kind === 'string' ? this.#string() : this.#index(text)

@@ -3,7 +3,7 @@ import { Problem } from '../../problems/problem.js'
 import { MAX_WHERE_LENGTH } from './value.js'
 
 export interface Token {
-  readonly kind: 'word' | 'string' | 'number' | 'mark' | 'end'
+  readonly kind: 'name' | 'word' | 'string' | 'number' | 'mark' | 'end'
   /** As it was written. */
   readonly text: string
   /** The place of its first character, from 0. */
@@ -12,6 +12,8 @@ export interface Token {
 
 /** Sticky, so each begins where the last one ended: the cost is linear in the text. */
 const TOKENS = [
+  /** With the dot before it, so that a name may begin like a number. */
+  ['name', /\.[A-Za-z0-9_$-]+/y],
   ['word', /[A-Za-z_$][A-Za-z0-9_$-]*/y],
   ['string', /"(?:[^"\\\p{Cc}]|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*"/uy],
   ['number', /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?![A-Za-z0-9_$.])/y],

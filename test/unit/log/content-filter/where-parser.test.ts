@@ -1,6 +1,10 @@
 import t from 'tap'
+import { present } from '../../../../src/log/content-filter/expression.js'
+import { dataPath, MAX_STEPS } from '../../../../src/log/content-filter/path.js'
 import { parseWhere } from '../../../../src/log/content-filter/where-parser.js'
+import { parseKeyPath } from '../../../../src/log/latest.js'
 import { Problem } from '../../../../src/problems/problem.js'
+import { randomFrom } from '../../../harness/random.js'
 
 const times = (count: number, text: string, between = '') => Array<string>(count).fill(text).join(between)
 
@@ -9,7 +13,7 @@ t.test('a fault is refused with its place and its remedy', async t => {
     ['', 1, /path/],
     ['data', 5, /name in the data/],
     ['data.', 6, /name/],
-    ['data.2nd exists', 6, /number/],
+    ['data. a exists', 7, /without a space/],
     ['data["a" exists', 10, /\]/],
     ['data[-1] exists', 6, /index from 0/],
     ['data[1.5] exists', 6, /index from 0/],
@@ -53,6 +57,23 @@ t.test('a fault is refused with its place and its remedy', async t => {
   })
 
   t.strictSame(wrong, [])
+})
+
+t.test('the path of a key is a path of a condition, with the same names', t => {
+  const random = randomFrom(1)
+  const name = () =>
+    Array.from({ length: 1 + random.integer(6) }, () => 'azAZ059_-'.charAt(random.integer(9))).join('')
+  const wrong: string[] = []
+  for (let n = 0; n < 1_000; n += 1) {
+    const names = Array.from({ length: 1 + random.integer(MAX_STEPS) }, name)
+    const key = parseKeyPath(`data.${names.join('.')}`)
+    const parsed = parseWhere(`${key} exists`)
+    if (parsed.key !== present(dataPath(names)).key) wrong.push(key)
+  }
+
+  t.strictSame(wrong, [])
+  t.throws(() => parseKeyPath(`data${times(MAX_STEPS + 1, '.a')}`), { code: 'invalid-key' })
+  t.end()
 })
 
 t.test('a text is taken up to each limit and refused beyond it', async t => {
