@@ -1,6 +1,5 @@
 /** The functions for the host application. The plugin decorates the application with them, by default as `app.sluice`. */
 import type { FastifyInstance } from 'fastify'
-import type { Principal } from '../src/auth/principal.js'
 import { createRevocation, inForce } from '../src/auth/revocations/revocation-administration.js'
 import { type FollowOptions, followEvents, type LogEvent, type LogReset } from '../src/hub/follow-events.js'
 import type { Items } from '../src/items/items.js'
@@ -10,6 +9,7 @@ import {
   type TransactionClient,
 } from '../src/log/publish-in-transaction.js'
 import type { Metrics } from '../src/metrics/metrics.js'
+import type { SignedPrincipal } from './tokens.js'
 
 export interface Sluice {
   /**
@@ -36,8 +36,11 @@ export interface Sluice {
    * credentials issued before now (see the principal's `issuedAt`); with `credentialId`, to that credential alone.
    */
   revoke(principal: RevokedPrincipal, options?: RevokeOptions): Promise<void>
-  /** Signs a JWT that this gateway accepts for `lifetimeSeconds`. Requires `jwtSecret`; throws without it. */
-  signToken(principal: Pick<Principal, 'id' | 'workspace' | 'role'>, lifetimeSeconds: number): string
+  /**
+   * Signs a JWT that this gateway accepts for `lifetimeSeconds`. `grants` limit it (docs/access.md). Requires `jwtSecret`; throws
+   * without it, and for malformed grants.
+   */
+  signToken(principal: SignedPrincipal, lifetimeSeconds: number): string
   /** The metrics of this gateway: in the text format of Prometheus, and as documents of prom-client. */
   readonly metrics: Pick<Metrics, 'text' | 'documents'>
   /** Undefined with `parts: { items: false }`. */

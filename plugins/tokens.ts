@@ -6,13 +6,14 @@
 import jwt, { type FastifyJWTOptions, type TokenOrHeader } from '@fastify/jwt'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { GRANTS_RULE, type GrantsDocument, readGrants } from '../src/auth/grants/grants.js'
 import type { Principal } from '../src/auth/principal.js'
 import { tokenRefusal } from '../src/auth/refusals.js'
 import { nameOfRole } from '../src/auth/role-names.js'
 import { withClaim } from '../src/auth/tokens/claims.js'
 import { createKeySet } from '../src/auth/tokens/key-set.js'
 import type { Key, Keys } from '../src/auth/tokens/keys.js'
-import { CLOCK_TOLERANCE_MS, type ClaimRules, principalOf } from '../src/auth/tokens/token.js'
+import { CLOCK_TOLERANCE_MS, type ClaimRules, GRANTS_CLAIM, principalOf } from '../src/auth/tokens/token.js'
 import { requireTokenForm } from '../src/auth/tokens/token-form.js'
 import { VerifiedTokens } from '../src/auth/tokens/verified-tokens.js'
 import { Problem } from '../src/problems/problem.js'
@@ -27,7 +28,7 @@ declare module 'fastify' {
     /** The principal that the token in `request.credentials` proves. @throws {Problem} 401; 503 while the keys cannot be fetched. */
     verifyToken(request: FastifyRequest): Principal | Promise<Principal>
     /** Signs a token for `principal` that is valid for `lifetimeSeconds`. Throws unless the key is a secret. */
-    signToken(principal: Pick<Principal, 'id' | 'workspace' | 'role'>, lifetimeSeconds: number): string
+    signToken(principal: SignedPrincipal, lifetimeSeconds: number): string
   }
 }
 
@@ -35,6 +36,11 @@ declare module '@fastify/jwt' {
   interface JWT {
     sluice: { sign(claims: object, options: { algorithm: 'HS256'; expiresIn: number }): string }
   }
+}
+
+/** The principal of a token that the gateway signs. @param grants default: all that the role allows. */
+export type SignedPrincipal = Pick<Principal, 'id' | 'workspace' | 'role'> & {
+  readonly grants?: GrantsDocument | undefined
 }
 
 export interface TokensOptions {
@@ -70,12 +76,14 @@ export default fp<TokensOptions>(
       return verified?.find(token) ?? verify(request, token)
     })
 
-    app.decorate('signToken', ({ id, workspace, role }, lifetimeSeconds) => {
+    app.decorate('signToken', ({ id, workspace, role, grants }, lifetimeSeconds) => {
+      if (grants !== undefined && !readGrants(grants)) throw new TypeError(`grants must be ${GRANTS_RULE}.`)
       if (keys.kind !== 'secret') throw new Error('A public key cannot sign tokens.')
       const { workspaceClaim, roleClaim, roles, issuer, audience } = claims
       const name = nameOfRole(role, roles)
       if (name === undefined) throw new Error(`The role map leaves no name for the role ${role}. Add one.`)
-      const named = withClaim({ sub: id, iss: issuer, aud: audience }, workspaceClaim, workspace)
+      const limits = grants && { [GRANTS_CLAIM]: grants }
+      const named = withClaim({ sub: id, iss: issuer, aud: audience, ...limits }, workspaceClaim, workspace)
       return app.jwt.sluice.sign(withClaim(named, roleClaim, name), {
         algorithm: 'HS256',
         expiresIn: lifetimeSeconds,

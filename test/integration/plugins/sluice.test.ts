@@ -172,6 +172,56 @@ t.test(
   },
 )
 
+t.test('an application decides at run time, and signs tokens with grants', async t => {
+  const { url: databaseUrl } = await createDatabase(t)
+  const asked: unknown[] = []
+  const { app, url } = await hostApp(t, {
+    prefix: '/live',
+    databaseUrl,
+    authorize({ id, workspace, role }, action, stream) {
+      asked.push([id, workspace, role, action, stream])
+      return stream !== 'rooms/2'
+    },
+  })
+  const ada = { id: 'ada', workspace: 'acme', role: 'editor' } as const
+  const grants = { subscribe: ['rooms/1'], publish: ['rooms/*'] }
+  const signed = app.sluice.signToken({ ...ada, grants }, 60)
+  const headers = { authorization: `Bearer ${signed}`, 'content-type': 'application/json' }
+  const publish = async (stream: string) =>
+    fetch(`${url}/live/api/events?stream=${stream}`, {
+      method: 'POST',
+      headers,
+      body: '{"type":"a","data":{}}',
+    })
+  const read = (stream: string) =>
+    fetch(`${url}/live/api/events?stream=${stream}`, { headers: { ...headers, accept: 'application/json' } })
+
+  const answers = [
+    await publish('rooms/1'),
+    await publish('rooms/2'),
+    await publish('orders'),
+    await publish('rooms/3'),
+    await read('rooms/1'),
+    await read('rooms/3'),
+  ]
+
+  t.strictSame(
+    answers.map(({ status }) => status),
+    [201, 403, 403, 201, 200, 404],
+  )
+  t.strictSame(
+    asked,
+    ['publish rooms/1', 'publish rooms/2', 'publish rooms/3', 'subscribe rooms/1'].map(question => [
+      'ada',
+      'acme',
+      'editor',
+      ...question.split(' '),
+    ]),
+    'what grants leave out is not asked about',
+  )
+  t.throws(() => app.sluice.signToken({ ...ada, grants: { subscribe: ['*x'] } }, 60), /grants must be/)
+})
+
 t.test('it can be mounted beside the plugins that an application uses itself', async t => {
   const { url: databaseUrl } = await createDatabase(t)
   const app = Fastify(serverOptions())
