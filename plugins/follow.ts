@@ -68,11 +68,7 @@ async function follow(
     workspace,
     broughtId: echoOfBroughtId(request),
     ignored,
-    // Read once the client has a slot, as the opening is. The filter is known only then.
-    async opening(...given) {
-      granted = await app.grants.toRead(request, stream, what, types)
-      return (await wanted.opening?.(...given)) ?? { frames: [] }
-    },
+    // Known once the client is authorized.
     get filter() {
       return granted ? granted.within(filter) : filter
     },
@@ -81,6 +77,9 @@ async function follow(
     spendBudget: () => app.streamBudget(request),
     hasRoom: () => app.memory.state !== 'low',
     takeSlot: () => app.takeStreamSlot(request),
+    async authorize() {
+      granted = await app.grants.toRead(request, stream, what, types)
+    },
     permit: () => app.guard.admit(principal, rolesOf(reply), granted),
     openSink: () => reply.openSink(encoding.contentType),
   })

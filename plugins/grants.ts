@@ -5,7 +5,7 @@
  */
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Authorize } from '../src/auth/grants/decision.js'
+import type { Authorize, StreamAction } from '../src/auth/grants/decision.js'
 import { Decisions } from '../src/auth/grants/decisions.js'
 import { publishNotGranted, workspaceNotGranted } from '../src/auth/grants/grant-problem.js'
 import type { Grants } from '../src/auth/grants/grants.js'
@@ -62,6 +62,8 @@ export interface RouteGrants {
     what?: string,
     types?: readonly string[],
   ): Promise<StreamGrant>
+  /** Whether `toRead` would not refuse it: for what an answer shows besides. */
+  reads(request: FastifyRequest, stream: string, types?: readonly string[]): Promise<boolean>
   /**
    * @param types of all events that the request writes.
    * @param names by which a stream is known that does not exist yet; default: its own name, and that of its project for a job.
@@ -73,6 +75,22 @@ export interface RouteGrants {
     types: readonly string[],
     names?: readonly string[],
   ): Promise<StreamGrant>
+  /** Whether `authorize` decides at run time. */
+  readonly decides: boolean
+  /**
+   * Those of the things that a route has found for the grants of the caller, on whose streams decisions at run time allow the
+   * action as well, in their order. Without `authorize`: all.
+   * @param types that must be allowed, all of them.
+   * @param namesOf the stream that is asked about, and its other names.
+   * @throws {Problem} 503 `authorization-unavailable` without a decision on each.
+   */
+  decided<T>(
+    request: FastifyRequest,
+    action: StreamAction,
+    types: readonly string[],
+    found: readonly T[],
+    namesOf: (one: T) => readonly [string, ...string[]],
+  ): Promise<T[]>
 }
 
 type Asked = Omit<StreamUse, 'names'> & { readonly names?: readonly string[] | undefined }
@@ -111,12 +129,33 @@ export default fp<GrantsOptions>(
       return grantOn(guard.current(principal).grants, named, answered)
     }
 
+    async function isAllowed(principal: Principal, stream: string, use: Omit<Asked, 'refusal'>) {
+      const refused = notFound('stream')
+      try {
+        await decide(principal, stream, { ...use, refusal: () => refused })
+        return true
+      } catch (error) {
+        if (error === refused) return false
+        throw error
+      }
+    }
+
     app.decorate('grants', {
       of: request => guard.current(request.principal).grants,
       toRead: ({ principal }, stream, what = 'stream', types = []) =>
         decide(principal, stream, { action: 'subscribe', types, refusal: () => notFound(what) }),
+      reads: ({ principal }, stream, types = []) =>
+        isAllowed(principal, stream, { action: 'subscribe', types }),
       toPublish: ({ principal }, stream, types, names) =>
         decide(principal, stream, { action: 'publish', types, names, refusal: publishNotGranted }),
+      decides: decisions !== undefined,
+      async decided({ principal }, action, types, found, namesOf) {
+        if (!decisions) return [...found]
+        const ask = (names: readonly [string, ...string[]]) =>
+          isAllowed(principal, names[0], { action, types, names })
+        const allowed = await Promise.all(found.map(one => ask(namesOf(one))))
+        return found.filter((_, n) => allowed[n])
+      },
     })
   },
   { name: 'grants', dependencies: ['access', 'database', 'request-caller'] },

@@ -152,8 +152,13 @@ const events: FastifyPluginAsyncTypebox = async app => {
     const publishes = publishesOf(request)
     request.body = undefined
     const types = publishes.flatMap(({ events }) => events.map(({ type }) => type))
-    await app.grants.toPublish(request, request.query.stream ?? FEED, types)
-    return Promise.all(publishes.map(publish => app.publisher.publish(publish)))
+    const { stream = FEED } = request.query
+    await app.grants.toPublish(request, stream, types)
+    return Promise.all(publishes.map(publish => app.publisher.publish(publish))).catch(async error => {
+      if (!(error instanceof Problem) || error.members.head === undefined) throw error
+      // A caller that may write only does not learn the newest event.
+      throw (await app.grants.reads(request, stream)) ? error : headHidden(error)
+    })
   }
 }
 
@@ -163,6 +168,12 @@ function compacted(): Problem {
   const detail =
     'A newer event of the same key has superseded this one, and its data was removed. Read GET /api/latest.'
   return new Problem(410, 'event-compacted', detail)
+}
+
+function headHidden({ status, code }: Problem): Problem {
+  const detail =
+    'The stream has other events than you expect. Nothing was stored. Your access does not show you which.'
+  return new Problem(status, code, detail)
 }
 
 type PublishBody = FastifyRequest<PublishQuery & { Headers: { 'idempotency-key'?: string } }>

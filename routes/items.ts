@@ -182,7 +182,13 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       await app.grants.toPublish(request, FEED, ['item.deleted'])
       await items
         .delete(request.principal, request.params.part_number, request.headers['if-match'])
-        .catch(withETag(reply))
+        .catch(async error => {
+          const isOutdated = error instanceof Problem && error.members.etag !== undefined
+          if (!isOutdated || (await app.grants.reads(request, FEED, SHOWN.item)))
+            return withETag(reply)(error)
+          // A caller that may write only learns nothing about the item.
+          throw new Problem(error.status, error.code, error.detail)
+        })
       return reply.code(204).send(null)
     },
   )

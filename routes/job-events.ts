@@ -4,7 +4,7 @@ import Type from 'typebox'
 import { cursorId } from '../src/hub/cursor.js'
 import { jobEnd, jobEvents, jobLines, jobMessages, jobSnapshot } from '../src/jobs/dialects/job.js'
 import { JobId, jobStream } from '../src/jobs/job.js'
-import { showsJobs } from '../src/jobs/job-grants.js'
+import { JOB_TYPES } from '../src/jobs/job-grants.js'
 import { answerWithStream, LiveForms, StreamQuery } from './stream-query.js'
 import { STREAM_OR_PAGE } from './stream-responses.js'
 
@@ -34,7 +34,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         async opening(encoding) {
           const { job, head } = await app.jobs.snapshot(request.principal, id)
           // The caller gets the other events of the job.
-          if (!showsJobs(app.grants.of(request))) return { frames: [] }
+          const granted = await app.grants.toRead(request, jobStream(id), 'job')
+          if (!granted.includes(JOB_TYPES)) return { frames: [] }
           return {
             frames: [encoding.notice(jobSnapshot(job, cursorId(head)))].filter(frame => frame !== undefined),
           }

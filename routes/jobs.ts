@@ -15,11 +15,19 @@ import {
   jobStream,
   NewJob,
 } from '../src/jobs/job.js'
-import { JOB_TYPES, jobsToClaim, jobsToRead, namesOfJob } from '../src/jobs/job-grants.js'
+import {
+  JOB_TYPES,
+  jobsToClaim,
+  jobsToRead,
+  namesOfJob,
+  type QueuedJob,
+  UNKNOWN_JOB,
+} from '../src/jobs/job-grants.js'
 import { tooManyStreams } from '../src/limits/stream-slots.js'
 import { FEED } from '../src/log/event.js'
 import { formatEventId } from '../src/log/event-id.js'
 import { idempotencyHeader } from '../src/log/idempotency.js'
+import { filledPage } from '../src/paging/filled-page.js'
 import { NextCursor, pageQuery } from '../src/paging/page-query.js'
 import { CLIENTS_OF_JOB, countClients } from './job-clients.js'
 
@@ -100,7 +108,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async (request, reply) => {
       const { started, ...given } = request.body
-      const { id = '', project } = given
+      const { id = UNKNOWN_JOB, project } = given
       const types = [started ? 'job.started' : 'job.created']
       await app.grants.toPublish(request, jobStream(id), types, namesOfJob(id, project))
       const { job, replayed } = await app.jobs.createOnce(request.principal, given, {
@@ -126,13 +134,26 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async (request, reply) => {
-      const grants = app.grants.of(request)
-      const filter = { ...request.query, granted: jobsToRead(grants) }
-      const { value, head } = await app.jobs.list(request.principal, filter)
+      const { principal, query } = request
+      let head: string | undefined
+      const { rows: jobs, next_cursor } = await filledPage(
+        query,
+        async page => {
+          const filter = { ...query, ...page, granted: jobsToRead(app.grants.of(request)) }
+          const found = await app.jobs.list(principal, filter)
+          // The first one: the page includes every change up to it.
+          head ??= found.head
+          return { rows: found.value.jobs, next_cursor: found.value.next_cursor }
+        },
+        found =>
+          app.grants.decided(request, 'subscribe', JOB_TYPES, found, ({ id, project }) =>
+            namesOfJob(id, project),
+          ),
+      )
       // The head is that of the feed, which the caller may not be allowed to read.
-      if (grants === undefined || grants.subscribe.matches(FEED)) reply.header('x-sluice-head', head)
+      if (await app.grants.reads(request, FEED)) reply.header('x-sluice-head', head)
       reply.header('cache-control', 'private, no-cache')
-      return value
+      return { jobs, next_cursor }
     },
   )
 
@@ -182,7 +203,16 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       const slot = body.wait_ms ? app.takeStreamSlot(request) : undefined
       if (typeof slot === 'string') throw tooManyStreams(slot)
       const grants = app.grants.of(request)
-      const claim = { ...body, granted: jobsToClaim(grants) }
+      const claim = {
+        ...body,
+        granted: jobsToClaim(grants),
+        decided: app.grants.decides
+          ? (found: readonly QueuedJob[]) =>
+              app.grants.decided(request, 'publish', ['job.started'], found, ({ id, project }) =>
+                namesOfJob(id, project),
+              )
+          : undefined,
+      }
       const job = await app.guard
         .whileGood(
           principal,

@@ -2,8 +2,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { JobProject } from '../src/jobs/job.js'
-import { JOB_TYPES, jobsToRead, projectPrefix } from '../src/jobs/job-grants.js'
+import { JOB_TYPES, jobsOfProject, jobsToRead } from '../src/jobs/job-grants.js'
 import { NewProject, Project, ProjectChange } from '../src/jobs/project.js'
+import { filledPage } from '../src/paging/filled-page.js'
 import { NextCursor, pageQuery } from '../src/paging/page-query.js'
 
 const Params = Type.Object({ id: JobProject })
@@ -40,7 +41,18 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         response: { 200: ProjectPage },
       },
     },
-    request => app.projects.list(request.principal, request.query, jobsToRead(app.grants.of(request))),
+    async request => {
+      const { principal, query } = request
+      const { rows: projects, next_cursor } = await filledPage(
+        query,
+        async page => {
+          const found = await app.projects.list(principal, page, jobsToRead(app.grants.of(request)))
+          return { rows: found.projects, next_cursor: found.next_cursor }
+        },
+        found => app.grants.decided(request, 'subscribe', JOB_TYPES, found, ({ id }) => [jobsOfProject(id)]),
+      )
+      return { projects, next_cursor }
+    },
   )
 
   app.post(
@@ -56,7 +68,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async (request, reply) => {
-      await app.grants.toPublish(request, projectPrefix(request.body.id), JOB_TYPES)
+      await app.grants.toPublish(request, jobsOfProject(request.body.id), JOB_TYPES)
       const project = await app.projects.declare(request.auditOrigin, request.body)
       const location = `${app.prefix}/projects/${encodeURIComponent(project.id)}`
       return reply.code(201).header('location', location).send(project)
@@ -77,7 +89,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async request => {
       const { id } = request.params
-      await app.grants.toRead(request, projectPrefix(id), 'project', JOB_TYPES)
+      await app.grants.toRead(request, jobsOfProject(id), 'project', JOB_TYPES)
       return app.projects.get(request.principal, id)
     },
   )
@@ -98,7 +110,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async request => {
       const { id } = request.params
-      await app.grants.toPublish(request, projectPrefix(id), JOB_TYPES)
+      await app.grants.toPublish(request, jobsOfProject(id), JOB_TYPES)
       return app.projects.change(request.auditOrigin, id, request.body)
     },
   )
@@ -117,7 +129,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async (request, reply) => {
-      await app.grants.toPublish(request, projectPrefix(request.params.id), JOB_TYPES)
+      await app.grants.toPublish(request, jobsOfProject(request.params.id), JOB_TYPES)
       await app.projects.delete(request.auditOrigin, request.params.id)
       return reply.code(204).send(null)
     },

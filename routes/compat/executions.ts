@@ -15,7 +15,7 @@ import {
 } from '../../src/jobs/dialects/execution.js'
 import { executions } from '../../src/jobs/dialects/executions.js'
 import { EXECUTION_KIND, type Job, JobId, jobStream } from '../../src/jobs/job.js'
-import { DIALECT_TYPES, namesOfJob } from '../../src/jobs/job-grants.js'
+import { DIALECT_TYPES, namesOfJob, UNKNOWN_JOB } from '../../src/jobs/job-grants.js'
 import { attemptMissing } from '../../src/jobs/job-problem.js'
 import { type NewEvent, oneOrMany } from '../../src/log/event.js'
 import { idempotencyHeader } from '../../src/log/idempotency.js'
@@ -63,7 +63,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async (request, reply) => {
       const given = jobOfExecution(request.body)
-      const { id = '' } = given
+      const { id = UNKNOWN_JOB } = given
       await app.grants.toPublish(request, jobStream(id), ['job.started'], namesOfJob(id, given.project))
       const { job, replayed } = await app.jobs.createOnce(request.principal, given, {
         status: 'running',

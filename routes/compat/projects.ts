@@ -5,7 +5,7 @@ import Type from 'typebox'
 import { CommandStarts } from '../../src/jobs/dialects/command-starts.js'
 import { connected, remoteCommandsOf } from '../../src/jobs/dialects/remote-commands.js'
 import { COMMAND_KIND, JobId, JobProject, jobStream, NewJob } from '../../src/jobs/job.js'
-import { namesOfJob } from '../../src/jobs/job-grants.js'
+import { namesOfJob, UNKNOWN_JOB } from '../../src/jobs/job-grants.js'
 import { MAX_VARIABLES, Variable } from '../../src/jobs/project.js'
 import { idempotencyHeader } from '../../src/log/idempotency.js'
 import { WITHOUT_NULL } from '../../src/openapi/described.js'
@@ -80,7 +80,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       const { principal, params, body } = request
       const { command, env, ...given } = body
       const { id: project } = params
-      const { id: own = '' } = given
+      const { id: own = UNKNOWN_JOB } = given
       await app.grants.toPublish(request, jobStream(own), ['job.created'], namesOfJob(own, project))
       const { job, replayed } = await app.jobs.createOnce(
         principal,

@@ -88,8 +88,11 @@ export class Admission implements Permit {
       principal.credential.kind === credential.kind
     if (!same || principal.expiresAt <= this.#expiresAt || !allows(principal.role, this.#options.access))
       return false
+    const isUndecided = this.#options.granted?.watch !== undefined && principal.role !== this.#principal.role
     if (!this.#admit(principal)) return true
-    this.#subscription?.say({ name: 'auth-renewed', data: { expires_at: endAsText(principal) } })
+    // The decision at run time was about the former role. The client reconnects, and a new one is made.
+    if (isUndecided) this.#subscription?.stop('narrowed')
+    else this.#subscription?.say({ name: 'auth-renewed', data: { expires_at: endAsText(principal) } })
     return true
   }
 

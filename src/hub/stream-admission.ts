@@ -40,6 +40,8 @@ export interface StreamHost {
   hasRoom?(): boolean
   /** One of the streams that the client may have open, or the name of the limit that it has reached. */
   takeSlot?(): StreamSlot | ClientLimit
+  /** Throws unless the client may follow the stream. Called once it has a slot, before anything that depends on the stream. */
+  authorize?(): Promise<void>
   /** The client's permit as it is now. Errors that this throws reach the caller. Default: an endless permit. */
   permit?(): Permit
   /** Sends the head of the response. Called once, for a client that is admitted. */
@@ -103,6 +105,8 @@ async function follow(
   slot: StreamSlot | undefined,
 ): Promise<StreamAdmission> {
   const { workspace, stream, encoding, opening, maxFollowers = Number.POSITIVE_INFINITY } = request
+  // Before anything that depends on the stream.
+  await host.authorize?.()
   // Checked before the opening is read, and again after the last wait.
   if ((await hub.followers(workspace, stream)) >= maxFollowers) return refused({ reason: 'limit' })
   const before = (await opening?.(encoding)) ?? { frames: [] }

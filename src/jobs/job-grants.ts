@@ -9,15 +9,21 @@ import type { Database } from '../database/pool.js'
 import { inWorkspace } from '../database/workspace.js'
 import { RESERVED_PREFIX } from '../log/event-catalogue.js'
 import { NamePatterns } from '../log/name-patterns.js'
-import { type Claim, jobOfStream, jobStream } from './job.js'
+import { type Claim, type Job, jobOfStream, jobStream } from './job.js'
 
-/** @param id empty for a job whose id is not known yet: only a prefix can grant it. */
-export function namesOfJob(id: string, project: string | null | undefined): string[] {
+/** In place of the id of a job that is not known yet. Grants match it by a prefix only, because no entry contains an asterisk before its end. */
+export const UNKNOWN_JOB = '*'
+
+export function namesOfJob(id: string, project: string | null | undefined): [string, ...string[]] {
   return [jobStream(id), ...(project ? [`${projectPrefix(project)}${id}`] : [])]
 }
 
-/** Every job of the project begins with it. */
-export function projectPrefix(project: string): string {
+/** All jobs of the project, as a name that only a prefix can grant. */
+export function jobsOfProject(project: string): string {
+  return projectPrefix(project) + UNKNOWN_JOB
+}
+
+function projectPrefix(project: string): string {
   return `project/${project.replaceAll('%', '%25').replaceAll('/', '%2F').replaceAll('*', '%2A')}/`
 }
 
@@ -52,8 +58,14 @@ export function isGrantedProject(row: string, prefixes: string): string {
   return `(${prefixes}::text[] is null or 'project/' || ${escaped(`${row}.id`)} || '/' ^@ any (${prefixes}::text[]))`
 }
 
+export type QueuedJob = Pick<Job, 'id' | 'project'>
+
 /** A claim of a runner that may claim only some jobs. */
-export type GrantedClaim = Claim & { readonly granted?: NamePatterns | undefined }
+export type GrantedClaim = Claim & {
+  readonly granted?: NamePatterns | undefined
+  /** Those of the jobs that the runner may claim by decisions at run time, in their order; default: all. */
+  readonly decided?: ((jobs: readonly QueuedJob[]) => Promise<readonly QueuedJob[]>) | undefined
+}
 
 export function grantedJobs(granted: NamePatterns | undefined): GrantedJobs {
   return { names: granted?.exact ?? null, prefixes: granted?.prefixes ?? null }

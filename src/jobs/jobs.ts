@@ -24,6 +24,7 @@ import { notFound } from '../problems/problem.js'
 import { withoutValues } from './command-secrets.js'
 import { jsonOf, type PreparedEvent, prepare } from './content.js'
 import { type Created, type CreateOptions, createJob } from './creation.js'
+import { claimDecided } from './decided-claim.js'
 import { finishJob } from './end-rows.js'
 import {
   type ClaimedJob,
@@ -112,10 +113,12 @@ export class Jobs {
    * @param signal aborts when the caller has disconnected; a job that it had just been given returns to the queue.
    */
   async claim(author: Caller, claim: GrantedClaim, signal: AbortSignal): Promise<ClaimedJob | undefined> {
-    const { lease_ms = DEFAULT_LEASE_MS, wait_ms = 0, projects, kinds, granted } = claim
-    const filter = { workspace: author.workspace, projects, kinds, ...grantedJobs(granted) }
+    const { lease_ms = DEFAULT_LEASE_MS, wait_ms = 0, projects, kinds, granted, decided } = claim
+    const owned = { workspace: author.workspace, caller: decided && author.id }
+    const filter = { ...owned, projects, kinds, ...grantedJobs(granted) }
+    const take = (one: GrantedClaim) => this.#run(author, on => rows.claimJob(on, author, one, lease_ms))
     const look = async () => {
-      const changed = await this.#run(author, on => rows.claimJob(on, author, claim, lease_ms))
+      const changed = await claimDecided(this.#options.database, filter, claim, take)
       if (changed) this.#options.onCommitted(changed.streams)
       return changed?.job
     }

@@ -24,6 +24,8 @@ export interface Granted {
 export interface StreamGrant extends Granted {
   /** For types that are not known before. @throws {Problem} the refusal, if the type is not granted. */
   assertType(type: string): void
+  /** Whether all of the types are granted. */
+  includes(types: readonly string[]): boolean
   /** The events that the caller may read there, of those that it wants; undefined: all. */
   within(wanted: EventFilter | undefined): EventFilter | undefined
 }
@@ -53,6 +55,7 @@ export function grantOn(
   const isDecided = (now: NamePatterns) => now.key !== NamePatterns.NONE.key && needed.isWithin(now)
   const grant = {
     within: (wanted: EventFilter | undefined) => bothFilters(EventFilter.ofGranted(granted), wanted),
+    includes: (wanted: readonly string[]) => NamePatterns.of(wanted).isWithin(granted),
     assertType(type: string) {
       if (!granted.matches(type)) throw refusal()
     },

@@ -68,7 +68,17 @@ export async function startItems(t: Test): Promise<ItemsService> {
   // Grants have tests of their own: test/integration/auth/grants/.
   const all = async () =>
     grantOn(undefined, { action: 'subscribe', names: [], types: [], refusal: () => notFound('stream') })
-  app.decorate('grants', { of: () => undefined, toRead: all, toPublish: all })
+  const decided = async <T>(_request: unknown, _action: unknown, _types: unknown, found: readonly T[]) => [
+    ...found,
+  ]
+  app.decorate('grants', {
+    of: () => undefined,
+    toRead: all,
+    toPublish: all,
+    reads: async () => true,
+    decides: false,
+    decided,
+  })
   await app.register(routes)
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
 

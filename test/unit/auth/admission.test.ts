@@ -48,6 +48,27 @@ t.test(
   },
 )
 
+t.test('a renewal with another role ends a stream that was decided on at run time', async t => {
+  const stopped: string[] = []
+  const subscription = { stop: (why: string) => stopped.push(why), say: () => stopped.push('renewed') }
+  const granted = { assertHeldBy() {}, watch: () => () => {} }
+  const renewed = (role: Principal['role'], decided: boolean) => {
+    const admission = new Admission({
+      principal: ADA,
+      access: ['viewer'],
+      granted: decided ? granted : undefined,
+    })
+    admission.onOpened(subscription)
+    admission.renew({ ...LATER, role })
+  }
+
+  renewed('viewer', true)
+  renewed('editor', true)
+  renewed('viewer', false)
+
+  t.strictSame(stopped, ['narrowed', 'renewed', 'renewed'])
+})
+
 t.test('endBy brings the end of an admission forward, but never moves it back', async t => {
   const admission = new Admission({ principal: ADA, access: ['viewer'] })
 

@@ -1,27 +1,13 @@
 /** Decisions at run time, by a real service over HTTP, or by a function of the application. */
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { Decisions } from '../../../../src/auth/grants/decisions.js'
 import type { Principal } from '../../../../src/auth/principal.js'
+import { createDatabase } from '../../../harness/database.js'
 import { openStream } from '../../../harness/event-stream.js'
 import { as, type Gateway, publish, startGateway } from '../../../harness/gateway.js'
+import { startProcess } from '../../../harness/process.js'
 import { until } from '../../../harness/until.js'
-
-const TOKEN = 'the token of the gateway, 32 characters'
-type Reply = (question: Question, response: ServerResponse) => void
-interface Question {
-  readonly principal: { readonly id: string; readonly workspace: string; readonly role: string }
-  readonly action: string
-  readonly stream: string
-}
-
-const say =
-  (answer: unknown): Reply =>
-  (_, response) => {
-    response.setHeader('content-type', 'application/json').end(JSON.stringify(answer))
-  }
+import { type Question, type Reply, say, startService, TOKEN } from './service.js'
 
 t.test('the service is asked once for each principal, action and stream, and its answer holds', async t => {
   const service = await startService(t, ({ stream }, response) =>
@@ -167,32 +153,59 @@ t.test('an answer that has ended keeps what is open for two minutes, and lets no
   t.notOk(answered.types.matchesAll)
 })
 
+t.test('its address and token are in no log line and no answer, and connections are kept', async t => {
+  const service = await startService(t, say({ allowed: true }))
+  const secrets = [
+    'gatekeeper',
+    'pass%2Fword',
+    'pass/word',
+    Buffer.from('gatekeeper:pass/word').toString('base64'),
+  ]
+  const { AUTHORIZE_URL = '' } = service.env
+  const env = { AUTHORIZE_URL: AUTHORIZE_URL.replace('//', '//gatekeeper:pass%2Fword@'), LOG_LEVEL: 'trace' }
+  const program = await startProcess(t, {
+    env: { ...env, AUTHORIZE_TOKEN: '' },
+    databaseUrl: (await createDatabase(t)).url,
+  })
+  const ask = async (stream: string) =>
+    (
+      await fetch(`${program.url}/api/events?stream=${stream}`, {
+        headers: { ...as('viewer'), accept: 'application/json' },
+      })
+    ).text()
+
+  for (let n = 0; n < 20; n++) await ask(`calm-${n}`)
+  const { connections } = service
+  const answers: string[] = []
+  const failures: Reply[] = [
+    (_, response) => response.destroy(),
+    (_, response) => response.writeHead(500).end(),
+    (_, response) => response.setHeader('content-type', 'text/html').end('no'),
+    say({ allowed: 'yes' }),
+  ]
+  for (const [n, reply] of failures.entries()) {
+    service.reply = reply
+    answers.push(await ask(`failing-${n}`))
+  }
+  service.close()
+  answers.push(await ask('closed'))
+  await program.stop()
+  const written = program.output()
+
+  t.equal(connections, 1, 'twenty questions, one connection')
+  t.ok(service.tokens.every(text => text === `Basic ${secrets[3]}`))
+  t.match(written, 'gives no answer')
+  t.strictSame(
+    [...secrets, new URL(AUTHORIZE_URL).pathname].filter(secret =>
+      `${written}${answers.join('')}`.includes(secret),
+    ),
+    [],
+  )
+})
+
 async function page(gateway: Gateway, stream: string) {
   const response = await fetch(`${gateway.url}/api/events?stream=${stream}`, {
     headers: { ...as('viewer'), accept: 'application/json', 'x-request-id': 'same' },
   })
   return { status: response.status, body: (await response.json()) as object }
-}
-
-async function startService(t: Test, reply: Reply) {
-  const asked: Question[] = []
-  const tokens: (string | undefined)[] = []
-  const service = { asked, tokens, reply, env: {} as Record<string, string> }
-  const server = createServer(async (request: IncomingMessage, response) => {
-    const parts: Buffer[] = []
-    for await (const part of request) parts.push(part)
-    const question = JSON.parse(Buffer.concat(parts).toString()) as Question
-    asked.push(question)
-    tokens.push(request.headers.authorization)
-    service.reply(question, response)
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const { port } = server.address() as AddressInfo
-  service.env = { AUTHORIZE_URL: `http://127.0.0.1:${port}/decide`, AUTHORIZE_TOKEN: TOKEN }
-  return service
 }
