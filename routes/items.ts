@@ -7,7 +7,7 @@ import { Item, ItemPatch, ItemType, NewItem, NewRevision, PartNumber, Revision }
 import { FEED } from '../src/log/event.js'
 import type { Snapshot } from '../src/log/feed-snapshot.js'
 import { NextCursor, pageQuery } from '../src/paging/page-query.js'
-import { Problem } from '../src/problems/problem.js'
+import { withETag, withETagForReaders } from './item-precondition.js'
 
 const Params = Type.Object({ part_number: PartNumber })
 
@@ -182,13 +182,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       await app.grants.toPublish(request, FEED, ['item.deleted'])
       await items
         .delete(request.principal, request.params.part_number, request.headers['if-match'])
-        .catch(async error => {
-          const isOutdated = error instanceof Problem && error.members.etag !== undefined
-          if (!isOutdated || (await app.grants.reads(request, FEED, SHOWN.item)))
-            return withETag(reply)(error)
-          // A caller that may write only learns nothing about the item.
-          throw new Problem(error.status, error.code, error.detail)
-        })
+        .catch(withETagForReaders(reply, SHOWN.item))
       return reply.code(204).send(null)
     },
   )
@@ -242,15 +236,6 @@ const routes: FastifyPluginAsyncTypebox = async app => {
 function read<T>(reply: FastifyReply, { value, head }: Snapshot<T>): T {
   reply.headers({ 'x-sluice-head': head, 'cache-control': 'private, no-cache' })
   return value
-}
-
-/** Adds the current ETag as a header to a refused precondition. */
-function withETag(reply: FastifyReply): (error: unknown) => never {
-  return error => {
-    const etag = error instanceof Problem ? error.members.etag : undefined
-    if (etag !== undefined) reply.header('etag', etag)
-    throw error
-  }
 }
 
 export default routes

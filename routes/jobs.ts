@@ -15,20 +15,13 @@ import {
   jobStream,
   NewJob,
 } from '../src/jobs/job.js'
-import {
-  JOB_TYPES,
-  jobsToClaim,
-  jobsToRead,
-  namesOfJob,
-  type QueuedJob,
-  UNKNOWN_JOB,
-} from '../src/jobs/job-grants.js'
+import { JOB_TYPES, jobsToClaim, namesOfJob, UNKNOWN_JOB } from '../src/jobs/job-grants.js'
 import { tooManyStreams } from '../src/limits/stream-slots.js'
 import { FEED } from '../src/log/event.js'
 import { formatEventId } from '../src/log/event-id.js'
 import { idempotencyHeader } from '../src/log/idempotency.js'
-import { filledPage } from '../src/paging/filled-page.js'
 import { NextCursor, pageQuery } from '../src/paging/page-query.js'
+import { claimDecision, listGrantedJobs } from './granted-jobs.js'
 import { CLIENTS_OF_JOB, countClients } from './job-clients.js'
 
 const Params = Type.Object({ id: JobId })
@@ -134,26 +127,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async (request, reply) => {
-      const { principal, query } = request
-      let head: string | undefined
-      const { rows: jobs, next_cursor } = await filledPage(
-        query,
-        async page => {
-          const filter = { ...query, ...page, granted: jobsToRead(app.grants.of(request)) }
-          const found = await app.jobs.list(principal, filter)
-          // The first one: the page includes every change up to it.
-          head ??= found.head
-          return { rows: found.value.jobs, next_cursor: found.value.next_cursor }
-        },
-        found =>
-          app.grants.decided(request, 'subscribe', JOB_TYPES, found, ({ id, project }) =>
-            namesOfJob(id, project),
-          ),
-      )
+      const { page, head } = await listGrantedJobs(request, request.query)
       // The head is that of the feed, which the caller may not be allowed to read.
       if (await app.grants.reads(request, FEED)) reply.header('x-sluice-head', head)
       reply.header('cache-control', 'private, no-cache')
-      return { jobs, next_cursor }
+      return page
     },
   )
 
@@ -203,16 +181,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       const slot = body.wait_ms ? app.takeStreamSlot(request) : undefined
       if (typeof slot === 'string') throw tooManyStreams(slot)
       const grants = app.grants.of(request)
-      const claim = {
-        ...body,
-        granted: jobsToClaim(grants),
-        decided: app.grants.decides
-          ? (found: readonly QueuedJob[]) =>
-              app.grants.decided(request, 'publish', ['job.started'], found, ({ id, project }) =>
-                namesOfJob(id, project),
-              )
-          : undefined,
-      }
+      const claim = { ...body, granted: jobsToClaim(grants), decided: claimDecision(request) }
       const job = await app.guard
         .whileGood(
           principal,

@@ -65,33 +65,36 @@ t.test('a list stops after five reads of a page, and the next page goes on', asy
   t.match(second.body, { jobs: [{ id: 'last' }], next_cursor: null })
 })
 
-t.test('a claim gets the first job that it is allowed, waiting or not, whoever else waits', async t => {
-  const service = await startService(t, exceptSecrets)
-  const gateway = await startGateway(t, { env: service.env })
-  const free = await startGateway(t, { databaseUrl: gateway.databaseUrl })
-  const queue = (id: string) => call(free, 'POST', '/api/jobs', { id, kind: 'build' })
-  const claim = (runner: string, wait_ms = 0) => {
-    const headers = bearer(token({ sub: runner, role: 'runner' }))
-    return call(gateway, 'POST', '/api/jobs/claim', { runner, wait_ms }, headers)
-  }
-  await queue('secret-1')
-  await queue('a')
+t.test(
+  'a claim gets the first job that it is allowed, waiting or not, beside other callers that wait',
+  async t => {
+    const service = await startService(t, exceptSecrets)
+    const gateway = await startGateway(t, { env: service.env })
+    const free = await startGateway(t, { databaseUrl: gateway.databaseUrl })
+    const queue = (id: string) => call(free, 'POST', '/api/jobs', { id, kind: 'build' })
+    const claim = (runner: string, wait_ms = 0) => {
+      const headers = bearer(token({ sub: runner, role: 'runner' }))
+      return call(gateway, 'POST', '/api/jobs/claim', { runner, wait_ms }, headers)
+    }
+    await queue('secret-1')
+    await queue('a')
 
-  const [refused, claimed, none] = [await claim('unable'), await claim('able'), await claim('able')]
-  const waiting = [claim('unable', 4_000)]
-  await until('the first waits', () => service.asked.length > 0 && gateway.app.guard.watched === 1)
-  waiting.push(claim('able', 30_000))
-  await until('both wait', () => gateway.app.guard.watched === 2)
-  await queue('b')
+    const [refused, claimed, none] = [await claim('unable'), await claim('able'), await claim('able')]
+    const waiting = [claim('unable', 4_000)]
+    await until('the first waits', () => service.asked.length > 0 && gateway.app.guard.watched === 1)
+    waiting.push(claim('able', 30_000))
+    await until('both wait', () => gateway.app.guard.watched === 2)
+    await queue('b')
 
-  t.equal(refused.status, 204)
-  t.match(claimed, { status: 200, body: { job: { id: 'a', attempt: 1 } } })
-  t.equal(none.status, 204)
-  t.match(await waiting[1], { status: 200, body: { job: { id: 'b' } } })
-  t.equal((await waiting[0])?.status, 204)
-  const secret = await call(free, 'GET', '/api/jobs/secret-1')
-  t.match(secret.body, { status: 'queued', attempt: 0 }, 'a refused job was never taken')
-})
+    t.equal(refused.status, 204)
+    t.match(claimed, { status: 200, body: { job: { id: 'a', attempt: 1 } } })
+    t.equal(none.status, 204)
+    t.match(await waiting[1], { status: 200, body: { job: { id: 'b' } } })
+    t.equal((await waiting[0])?.status, 204)
+    const secret = await call(free, 'GET', '/api/jobs/secret-1')
+    t.match(secret.body, { status: 'queued', attempt: 0 }, 'a refused job was never taken')
+  },
+)
 
 t.test('a job is no snapshot for a caller that may read other types of its events only', async t => {
   const service = await startService(t, say({ allowed: true, types: ['step.*'] }))

@@ -63,7 +63,7 @@ t.test('reads and writes', async t => {
       project: 'website',
       started: true,
     })
-  // The most clients that a run may have: a further one is told so only if it may know the run.
+  // The most clients that a run may have: a further one learns of the limit only if it may know the run.
   for (const { url } of [one, two])
     await openStream(t, `${url}/api/v1/runs/there-build/events`, { headers: write })
   const limits: Record<string, object> = {
@@ -80,7 +80,7 @@ t.test('reads and writes', async t => {
     const answers: string[] = []
     for (const [name, gateway] of [
       ['there', one],
-      ['none', two],
+      ['nowhere', two],
       ['there', two],
     ] as const) {
       const at = path.replace('%', encodeURIComponent(name)).replace('#', ids[1] ?? '')
