@@ -55,6 +55,7 @@ import grants from './grants.js'
 import headers from './headers.js'
 import hub from './hub.js'
 import items from './items.js'
+import jobMetrics from './job-metrics.js'
 import jobs from './jobs.js'
 import memory from './memory.js'
 import metrics from './metrics.js'
@@ -158,6 +159,7 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
     maxStoredStreams: config.MAX_STORED_STREAMS_PER_WORKSPACE,
   })
   await app.register(metrics)
+  if (parts.jobs) await app.register(jobMetrics)
   await app.register(sse)
   if (settings.ownsServer) await app.register(connections)
   await app.register(streamSlots, {

@@ -9,7 +9,6 @@ import type { Database } from '../src/database/pool.js'
 import { countByForm } from '../src/hub/client-counts.js'
 import type { Hub } from '../src/hub/hub.js'
 import type { Tailer } from '../src/hub/tailer.js'
-import { type QueueFigures, readQueueFigures } from '../src/jobs/queue-figures.js'
 import { Metrics } from '../src/metrics/metrics.js'
 import type { Sample } from '../src/metrics/sampled-metric.js'
 import { packageVersion } from '../src/process/package-version.js'
@@ -20,9 +19,6 @@ declare module 'fastify' {
   }
 }
 
-/** How long the figures of the queue are used, in ms, however often somebody asks. */
-const QUEUE_FIGURES_MS = 5_000
-
 export default fp(
   async app => {
     const metrics = new Metrics()
@@ -31,7 +27,6 @@ export default fp(
     showClients(app, metrics)
     showEvents(app, metrics)
     showLog(app, metrics)
-    if (app.hasDecorator('jobs')) showJobs(app, metrics)
   },
   {
     name: 'metrics',
@@ -43,7 +38,6 @@ export default fp(
       'hub',
       'publisher',
       'server-state',
-      'cluster',
       'memory',
       'retention',
     ],
@@ -117,25 +111,6 @@ function showLog(app: FastifyInstance, metrics: Metrics): void {
   metrics.show('wakes', () => [{ value: tailer.tally.wakes }])
   metrics.show('queue', () => maybe(bus.queueUse))
   metrics.show('clock', () => [{ value: app.hub.tally.clockAheadMs / 1_000 }])
-}
-
-function showJobs(app: FastifyInstance, metrics: Metrics): void {
-  let figures: Promise<QueueFigures> | undefined
-  let readAt = 0
-  const queue = () => {
-    const now = performance.now()
-    if (!figures || now - readAt > QUEUE_FIGURES_MS) {
-      readAt = now
-      figures = readQueueFigures(app.database)
-    }
-    return figures
-  }
-  metrics.show('jobs', async () => {
-    const { queued, running } = await queue()
-    return by('status', { queued, running })
-  })
-  metrics.show('queueAge', async () => [{ value: (await queue()).oldestSeconds }])
-  metrics.show('leasesLost', () => [{ value: app.leases.lost }])
 }
 
 /** For how long reads have failed, or a woken stream has waited. */

@@ -19,6 +19,7 @@ const RESET_REASONS = NOTICES.reset.data.properties.reason.enum
 const CODES_FROM_ELSEWHERE = [
   '...refusal',
   'status, code',
+  'error.status, error.code',
   '503, code',
   '409, why',
   '422, why',

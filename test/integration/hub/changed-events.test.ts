@@ -104,21 +104,24 @@ t.test('events that their writer hands over after the change are read instead', 
   const { url, append, change, applied, pool, tailer, hub } = await start(t)
   await append(1, DATA)
   const client = await openStream(t, url)
-  // The answer to this COMMIT is late, and no wake has brought its event.
-  const { streamId, rows } = await appendEvents(pool, 1, DATA)
-  const late = await readEvent(pool, streamId, 2 as Position)
-  if (!late || !rows[0]) throw new Error('There is no event.')
-  tailer.poll.stop()
-  await change(2)
-  tailer.wake([await changesOf(pool)])
-  await applied()
   const { stream, release } = (await hub.open('acme', 'feed')) ?? {}
-  t.equal(stream?.head.position, 1)
+  tailer.poll.stop()
+  // The answer to a COMMIT is late, and no wake has brought its event. A read of an earlier wake may still bring the first one.
+  for (let position = 2 as Position; ; position = (position + 1) as Position) {
+    const { streamId } = await appendEvents(pool, 1, DATA)
+    const late = await readEvent(pool, streamId, position)
+    if (!late || !stream) throw new Error('There is no event, or no stream.')
+    await change(position)
+    tailer.wake([await changesOf(pool)])
+    await applied()
+    if (stream.head.position >= position) continue
 
-  tailer.take([{ streamId, previous: stream?.head.eventId ?? null, events: [late] }])
+    tailer.take([{ streamId, previous: stream.head.eventId ?? null, events: [late] }])
 
-  await client.until(ends(`2.`))
-  t.strictSame(secretsIn(client), [])
+    await client.until(ends(`${position}.`))
+    t.notOk(secretsIn(client).includes(position))
+    break
+  }
   release?.()
 })
 
