@@ -1,6 +1,7 @@
 /** The functions for the host application. The plugin decorates the application with them, by default as `app.sluice`. */
 import type { FastifyInstance } from 'fastify'
 import { createRevocation, inForce } from '../src/auth/revocations/revocation-administration.js'
+import type { SignedPrincipal } from '../src/auth/signed-principal.js'
 import { type FollowOptions, followEvents, type LogEvent, type LogReset } from '../src/hub/follow-events.js'
 import type { Items } from '../src/items/items.js'
 import {
@@ -9,7 +10,6 @@ import {
   type TransactionClient,
 } from '../src/log/publish-in-transaction.js'
 import type { Metrics } from '../src/metrics/metrics.js'
-import type { SignedPrincipal } from './tokens.js'
 
 export interface Sluice {
   /**

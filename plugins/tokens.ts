@@ -10,6 +10,7 @@ import { GRANTS_RULE, type GrantsDocument, readGrants } from '../src/auth/grants
 import type { Principal } from '../src/auth/principal.js'
 import { tokenRefusal } from '../src/auth/refusals.js'
 import { nameOfRole } from '../src/auth/role-names.js'
+import type { SignedPrincipal } from '../src/auth/signed-principal.js'
 import { withClaim } from '../src/auth/tokens/claims.js'
 import { createKeySet } from '../src/auth/tokens/key-set.js'
 import type { Key, Keys } from '../src/auth/tokens/keys.js'
@@ -36,11 +37,6 @@ declare module '@fastify/jwt' {
   interface JWT {
     sluice: { sign(claims: object, options: { algorithm: 'HS256'; expiresIn: number }): string }
   }
-}
-
-/** The principal of a token that the gateway signs. @param grants default: all that the role allows. */
-export type SignedPrincipal = Pick<Principal, 'id' | 'workspace' | 'role'> & {
-  readonly grants?: GrantsDocument | undefined
 }
 
 export interface TokensOptions {
