@@ -6,7 +6,7 @@
 import jwt, { type FastifyJWTOptions, type TokenOrHeader } from '@fastify/jwt'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { GRANTS_RULE, type GrantsDocument, readGrants } from '../src/auth/grants/grants.js'
+import { GRANTS_RULE, readGrants } from '../src/auth/grants/grants.js'
 import type { Principal } from '../src/auth/principal.js'
 import { tokenRefusal } from '../src/auth/refusals.js'
 import { nameOfRole } from '../src/auth/role-names.js'
