@@ -10,12 +10,11 @@ import { selectKey } from '../../src/auth/api-keys/api-key-rows.js'
 import { ROLES } from '../../src/auth/principal.js'
 import { wakeForAccessChange } from '../../src/auth/revocations/access-change.js'
 import { roleNames } from '../../src/auth/role-names.js'
-import { ConfigError, readConfig } from '../../src/config/config.js'
-import { createPool, type Database } from '../../src/database/pool.js'
-import { cleanLines } from '../../src/logging/redaction.js'
+import { readConfig } from '../../src/config/config.js'
+import type { Database } from '../../src/database/pool.js'
 import { MAX_PAGE } from '../../src/paging/page-query.js'
 import { UsageError } from '../../src/process/usage.js'
-import { databaseAddress } from '../database-address.js'
+import { type Environment, originOf, runOnDatabase, type Work } from './database-command.js'
 import { importKeys } from './key-import.js'
 import { readEntries } from './key-import-file.js'
 import {
@@ -33,7 +32,6 @@ import {
   workspaceOf,
 } from './key-options.js'
 import { keyTable } from './key-table.js'
-import { explain, originOf } from './operator.js'
 
 const USAGE = `Usage: node dist/server/main.js key <command> [options]
 
@@ -66,37 +64,21 @@ importing it again changes nothing. The outcome of each entry goes to standard o
 Exit codes: 0 done, 1 failed, or an entry was refused, 2 wrong usage.
 `
 
-type Environment = Readonly<Record<string, string | undefined>>
-/** @returns false if a part of it was refused; the reason is written by then. */
-type Work = (database: Database) => Promise<boolean | undefined>
-
 /** @returns the exit code: 0 done, 1 failed, 2 wrong usage. */
-export async function keyCommand(args: readonly string[], env: Environment): Promise<0 | 1 | 2> {
-  try {
-    if (args.includes('--help') || args.includes('-h')) {
-      process.stdout.write(USAGE)
-      return 0
-    }
-    const work = workOf(args, env)
-    const options = { max: 1, name: 'sluice key', pooled: true, onError: () => undefined }
-    const database = createPool(await databaseAddress(env), options)
-    try {
+export function keyCommand(args: readonly string[], env: Environment): Promise<0 | 1 | 2> {
+  const workOf = (): Work => {
+    const work = workIn(args, env)
+    return async database => {
       const done = await work(database)
       await wakeForAccessChange(database)
-      return done === false ? 1 : 0
-    } finally {
-      await database.end()
+      return done
     }
-  } catch (error) {
-    const usage = error instanceof UsageError
-    const text = cleanLines(usage ? error.message : explain(error))
-    process.stderr.write(usage ? `${text}\n\n${USAGE}` : `${text}\n`)
-    return usage || error instanceof ConfigError ? 2 : 1
   }
+  return runOnDatabase({ name: 'sluice key', usage: USAGE, args, env, workOf })
 }
 
 /** All arguments are checked before the database is used. */
-function workOf(args: readonly string[], env: Environment): Work {
+function workIn(args: readonly string[], env: Environment): Work {
   const { positionals, values } = parseOptions(args)
   const [command, id, ...more] = positionals
   if (more.length > 0) throw new UsageError(ONE_TOO_MANY)

@@ -6,15 +6,11 @@ import { once } from 'node:events'
 import { open } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { recordAudit } from '../../src/audit/audit.js'
-import { ConfigError } from '../../src/config/config.js'
-import { createPool, type Database } from '../../src/database/pool.js'
 import { WORKSPACE_PATTERN } from '../../src/log/event.js'
-import { cleanLines } from '../../src/logging/redaction.js'
 import { UsageError, usageError } from '../../src/process/usage.js'
 import { deleteWorkspace } from '../../src/workspaces/workspace-deletion.js'
 import { exportWorkspace } from '../../src/workspaces/workspace-export.js'
-import { databaseAddress } from '../database-address.js'
-import { explain, originOf } from './operator.js'
+import { type Environment, originOf, runOnDatabase, type Work } from './database-command.js'
 
 const USAGE = `Usage: node dist/server/main.js workspace <command> NAME [options]
 
@@ -36,35 +32,14 @@ issuer of tokens and the applications that publish to the workspace.
 Exit codes: 0 done, 1 failed, 2 wrong usage.
 `
 
-type Environment = Readonly<Record<string, string | undefined>>
-type Work = (database: Database) => Promise<void>
-
 /** @returns the exit code: 0 done, 1 failed, 2 wrong usage. */
-export async function workspaceCommand(args: readonly string[], env: Environment): Promise<0 | 1 | 2> {
-  try {
-    if (args.includes('--help') || args.includes('-h')) {
-      process.stdout.write(USAGE)
-      return 0
-    }
-    const work = workOf(args)
-    const options = { max: 1, name: 'sluice workspace', pooled: true, onError: () => undefined }
-    const database = createPool(await databaseAddress(env), options)
-    try {
-      await work(database)
-      return 0
-    } finally {
-      await database.end()
-    }
-  } catch (error) {
-    const usage = error instanceof UsageError
-    const text = cleanLines(usage ? error.message : explain(error))
-    process.stderr.write(usage ? `${text}\n\n${USAGE}` : `${text}\n`)
-    return usage || error instanceof ConfigError ? 2 : 1
-  }
+export function workspaceCommand(args: readonly string[], env: Environment): Promise<0 | 1 | 2> {
+  const workOf = () => workIn(args)
+  return runOnDatabase({ name: 'sluice workspace', usage: USAGE, args, env, workOf })
 }
 
 /** All arguments are checked before the database is used. */
-function workOf(args: readonly string[]): Work {
+function workIn(args: readonly string[]): Work {
   const { positionals, values } = parse(args)
   const [command, workspace = '', ...more] = positionals
   if (command === undefined) throw new UsageError('No command given.')
@@ -104,6 +79,7 @@ function exporting(workspace: string, file: string | undefined): Work {
       })
       await target?.sync()
       process.stderr.write(`${lines} lines of workspace ${workspace} are exported.\n`)
+      return true
     } finally {
       await target?.close()
     }
@@ -115,5 +91,6 @@ function deleting(workspace: string): Work {
     const removed = await deleteWorkspace(database, originOf(workspace))
     const rows = Object.entries(removed).map(([table, count]) => `${table} ${count}`)
     process.stdout.write(`Workspace ${workspace} is deleted. Removed rows: ${rows.join(', ')}.\n`)
+    return true
   }
 }

@@ -1,0 +1,76 @@
+/** What the commands that administer the database have in common: their run, who acts, and what a failure means. */
+import { userInfo } from 'node:os'
+import type { Origin } from '../../src/audit/audit.js'
+import { ConfigError } from '../../src/config/config.js'
+import { databaseFault } from '../../src/database/database-fault.js'
+import { createPool, type Database } from '../../src/database/pool.js'
+import { cleanLines } from '../../src/logging/redaction.js'
+import { Problem, SqlState, sqlState } from '../../src/problems/problem.js'
+import { UsageError } from '../../src/process/usage.js'
+import { databaseAddress } from '../database-address.js'
+
+export type Environment = Readonly<Record<string, string | undefined>>
+/** @returns false if a part of it was refused; the reason is written by then. */
+export type Work = (database: Database) => Promise<boolean | undefined>
+
+export interface DatabaseCommand {
+  /** Shown as application_name in pg_stat_activity. */
+  readonly name: string
+  /** Printed for `--help`, and after an error of usage. */
+  readonly usage: string
+  readonly args: readonly string[]
+  readonly env: Environment
+  /** Checks all arguments before the database is used. @throws {UsageError} */
+  workOf(): Work
+}
+
+/** @returns the exit code: 0 done, 1 failed, 2 wrong usage. */
+export async function runOnDatabase({ name, usage, args, env, workOf }: DatabaseCommand): Promise<0 | 1 | 2> {
+  try {
+    if (args.includes('--help') || args.includes('-h')) {
+      process.stdout.write(usage)
+      return 0
+    }
+    const work = workOf()
+    const options = { max: 1, name, pooled: true, onError: () => undefined }
+    const database = createPool(await databaseAddress(env), options)
+    try {
+      return (await work(database)) === false ? 1 : 0
+    } finally {
+      await database.end()
+    }
+  } catch (error) {
+    const isUsage = error instanceof UsageError
+    const text = cleanLines(isUsage ? error.message : explain(error))
+    process.stderr.write(isUsage ? `${text}\n\n${usage}` : `${text}\n`)
+    return isUsage || error instanceof ConfigError ? 2 : 1
+  }
+}
+
+export function originOf(workspace: string): Origin {
+  return { workspace, principal: `command-line:${userName()}`, address: null, requestId: null }
+}
+
+/** The name of the user; in a container it may have none. */
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return String(process.getuid?.() ?? 'unknown')
+  }
+}
+
+function explain(error: unknown): string {
+  const fault = databaseFault(error)?.name
+  if (fault === 'away') {
+    return 'The database cannot be reached. Check DATABASE_URL, or whether the gateway runs on DATA_DIR.'
+  }
+  if (fault === 'read-only') {
+    return 'The database is read-only. Set DATABASE_URL to the primary.'
+  }
+  if (sqlState(error) === SqlState.undefinedTable) {
+    return 'The database has no Sluice tables, or older ones. Start the gateway once to create them.'
+  }
+  if (error instanceof Problem) return error.detail
+  return error instanceof Error ? error.message : String(error)
+}
