@@ -2,19 +2,15 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { METRICS_TYPE } from '../src/metrics/metrics.js'
-import { Problem } from '../src/problems/problem.js'
+import { assertOperator, type OperatorOptions } from './operators.js'
 
-export interface MetricsRouteOptions {
-  /** The workspace whose admins may read the metrics; undefined: the admins of every workspace. */
-  readonly operatorWorkspace: string | undefined
+export interface MetricsRouteOptions extends OperatorOptions {
   /** The metrics of all processes behind the same port, where there are several. */
   readonly collectMetrics?: (() => Promise<string>) | undefined
 }
 
-const metrics: FastifyPluginAsyncTypebox<MetricsRouteOptions> = async (
-  app,
-  { operatorWorkspace, collectMetrics },
-) => {
+const metrics: FastifyPluginAsyncTypebox<MetricsRouteOptions> = async (app, options) => {
+  const { collectMetrics } = options
   app.get(
     '/metrics',
     {
@@ -34,10 +30,11 @@ const metrics: FastifyPluginAsyncTypebox<MetricsRouteOptions> = async (
       },
     },
     async (request, reply) => {
-      if (operatorWorkspace !== undefined && request.principal.workspace !== operatorWorkspace) {
-        const detail = 'The metrics are about all workspaces. Ask the operator of this gateway for them.'
-        throw new Problem(403, 'operators-only', detail)
-      }
+      assertOperator(
+        request,
+        options,
+        'The metrics are about all workspaces. Ask the operator of this gateway for them.',
+      )
       reply.type(METRICS_TYPE)
       return (await collectMetrics?.()) ?? app.metrics.text()
     },

@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { MODES } from '../src/hub/mode.js'
-import { Problem } from '../src/problems/problem.js'
+import { assertOperator, type OperatorOptions } from './operators.js'
 
 const State = Type.Object({ mode: Type.Enum([...MODES]) })
 const NewState = Type.Object(
@@ -14,15 +14,7 @@ const NewState = Type.Object(
   { additionalProperties: false },
 )
 
-export interface ServerStateRoutesOptions {
-  /** The workspace whose admins may switch maintenance; undefined: the admins of every workspace. */
-  readonly operatorWorkspace: string | undefined
-}
-
-const serverState: FastifyPluginAsyncTypebox<ServerStateRoutesOptions> = async (
-  app,
-  { operatorWorkspace },
-) => {
+const serverState: FastifyPluginAsyncTypebox<OperatorOptions> = async (app, options) => {
   app.get(
     '/api/server/state',
     {
@@ -50,10 +42,11 @@ const serverState: FastifyPluginAsyncTypebox<ServerStateRoutesOptions> = async (
       },
     },
     async request => {
-      if (operatorWorkspace !== undefined && request.principal.workspace !== operatorWorkspace) {
-        const detail = 'Maintenance applies to all workspaces. Ask the operator of this gateway to switch it.'
-        throw new Problem(403, 'operators-only', detail)
-      }
+      assertOperator(
+        request,
+        options,
+        'Maintenance applies to all workspaces. Ask the operator of this gateway to switch it.',
+      )
       await app.serverState.switchTo(request.body.mode, request.auditOrigin)
       return { mode: app.serverState.mode }
     },
