@@ -4,7 +4,7 @@
  */
 
 import { createPublicKey, type KeyObject } from 'node:crypto'
-import { isJson } from '../../bytes/media-type.js'
+import { basicAuthorization, jsonTextOf, withoutCredentials } from '../json-answer.js'
 import { type Algorithm, algorithmsOf, pemOf } from './keys.js'
 
 const FETCH_TIMEOUT_MS = 5_000
@@ -19,15 +19,14 @@ export interface PublicKey {
 }
 
 /**
- * @param url may contain a user name and a password (RFC 7617).
+ * @param address may contain a user name and a password (RFC 7617).
  * @throws {Error} if the answer is not a key set or does not arrive in time; the message names the remedy.
  */
-export async function fetchKeys({ href, username, password }: URL): Promise<PublicKey[]> {
-  const url = new URL(href)
-  url.username = url.password = ''
+export async function fetchKeys(address: URL): Promise<PublicKey[]> {
+  const url = withoutCredentials(address)
   // The time limit covers the body too.
   const signal = AbortSignal.timeout(FETCH_TIMEOUT_MS)
-  const headers = { accept: 'application/json', ...basic(username, password) }
+  const headers = { accept: 'application/json', ...basicAuthorization(address) }
   const response = await fetch(url, { headers, signal, redirect: 'manual' })
   try {
     return keysIn(await textOf(response))
@@ -39,23 +38,15 @@ export async function fetchKeys({ href, username, password }: URL): Promise<Publ
   }
 }
 
-async function textOf({ ok, status, headers, body }: Response): Promise<string> {
+async function textOf(response: Response): Promise<string> {
+  const { ok, status } = response
   if (status >= 300 && status < 400) {
     throw new Error(
       `It answered ${status}. Redirects are not followed: set JWKS_URL to the address that has the keys.`,
     )
   }
   if (!ok) throw new Error(`It answered ${status}.`)
-  const type = headers.get('content-type') ?? ''
-  if (!isJson(type)) throw new Error(`Its Content-Type is ${type || 'missing'}, not JSON.`)
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of body ?? []) {
-    bytes += chunk.byteLength
-    if (bytes > MAX_BYTES) throw new Error(`It has more than ${MAX_BYTES} bytes.`)
-    chunks.push(chunk)
-  }
-  return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
+  return jsonTextOf(response, MAX_BYTES, 'It')
 }
 
 function keysIn(text: string): PublicKey[] {
@@ -70,13 +61,6 @@ function keysIn(text: string): PublicKey[] {
   }
   if (document.keys.length > MAX_KEYS) throw new Error(`It has more than ${MAX_KEYS} keys.`)
   return document.keys.flatMap(readKey)
-}
-
-/** fetch refuses URLs with credentials, and quotes them in its error. */
-function basic(username: string, password: string): { authorization?: string } {
-  if (username === '' && password === '') return {}
-  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
-  return { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` }
 }
 
 /** Skips keys for other uses, of other kinds, and unreadable ones (RFC 7517 §5). */
