@@ -11,7 +11,7 @@ import type { EventFilter } from './event-filter.js'
 import { matching, OF_TYPES, parsedBytes } from './filtered-page.js'
 
 /** Older events are not read: a rare event must not cost a scan of the whole log. */
-const SCANNED_EVENTS = 10_000
+export const SCANNED_EVENTS = 10_000
 /** Data that the database parses at most. */
 const PARSED_BYTES = 32 * 1024 * 1024
 /** For events that the database cannot judge and that do not match. */

@@ -3,10 +3,7 @@ import type { Queryable } from '../database/pool.js'
 import { COMPACTED, type Position, type StoredEvent, type StreamId } from './event.js'
 import type { EventFilter } from './event-filter.js'
 import { EVENT, SIZE } from './log.js'
-import { readNthNewestByContent } from './newest-by-content.js'
-
-/** Older events are not read: a rare type must not cost a scan of the whole log. */
-const SCANNED_EVENTS = 10_000
+import { readNthNewestByContent, SCANNED_EVENTS } from './newest-by-content.js'
 
 /** The position of the `count`-th newest matching event, or of the oldest found; undefined if there is none. */
 export async function readNthNewest(

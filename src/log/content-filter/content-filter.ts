@@ -8,8 +8,7 @@ export class ContentFilter {
   readonly #paths: Paths
 
   private constructor(readonly expression: Expression) {
-    const byKey = new Map([...pathsOf(expression)].map(path => [path.key, path]))
-    const all = [...byKey.values()]
+    const all = pathsOf(expression)
     this.#paths = { all, tree: treeOf(all) }
   }
 

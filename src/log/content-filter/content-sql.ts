@@ -33,7 +33,7 @@ export function contentSql({ expression }: ContentFilter, first: number, conditi
     values.push(value)
     return `$${first + values.length - 1}::${type}`
   }
-  const paths = [...new Map([...pathsOf(expression)].map(path => [path.key, path])).values()]
+  const paths = pathsOf(expression)
   const names = new Map(paths.map(({ key }, number) => [key, number]))
   const found = paths.map((path, number) => `${chain(path, parameter)} as v${number}`)
   const kinds = paths.map((_, number) => `v${number}, json_typeof(v${number}) as k${number}`)

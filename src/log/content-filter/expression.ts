@@ -77,9 +77,14 @@ export function isTrue(expression: Expression, lookUp: (path: Path) => Value): b
   }
 }
 
-export function* pathsOf(expression: Expression): Generator<Path> {
-  if (expression.is === 'not') yield* pathsOf(expression.of)
-  else if ('of' in expression) for (const part of expression.of) yield* pathsOf(part)
+/** The paths that the expression compares, each once. */
+export function pathsOf(expression: Expression): Path[] {
+  return [...new Map([...comparedIn(expression)].map(path => [path.key, path])).values()]
+}
+
+function* comparedIn(expression: Expression): Generator<Path> {
+  if (expression.is === 'not') yield* comparedIn(expression.of)
+  else if ('of' in expression) for (const part of expression.of) yield* comparedIn(part)
   else yield expression.path
 }
 
