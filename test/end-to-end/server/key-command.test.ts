@@ -1,10 +1,7 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import t from 'tap'
 import { keyCommand } from '../../../server/cli/key-command.js'
-import { packageRoot } from '../../../src/process/package-root.js'
+import { runCommand } from '../../harness/command.js'
 import { createDatabase, createEmptyDatabase } from '../../harness/database.js'
 import { as, startGateway } from '../../harness/gateway.js'
 import { freePort } from '../../harness/port.js'
@@ -12,28 +9,10 @@ import { startProcess } from '../../harness/process.js'
 import { temporaryFolder } from '../../harness/server.js'
 import { until } from '../../harness/until.js'
 
-const MAIN = join(import.meta.dirname, '../../../server/main.js')
 const KEY = /^slk_([0-9a-z]{12})_[0-9A-Za-z]{43}\n$/
 
-interface Outcome {
-  readonly code: number | null
-  readonly out: string
-  readonly told: string
-}
-
-/** Runs `sluice key` to its end, with nothing but these in its environment. */
-async function key(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Outcome> {
-  const child = spawn(process.execPath, [MAIN, 'key', ...args], {
-    cwd: packageRoot,
-    env: { PATH: process.env.PATH ?? '', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let [out, told] = ['', '']
-  child.stdout.setEncoding('utf8').on('data', text => (out += text))
-  child.stderr.setEncoding('utf8').on('data', text => (told += text))
-  const [code] = await once(child, 'close')
-  return { code, out, told }
-}
+const key = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+  runCommand(['key', ...args], env)
 
 async function status(url: string, apiKey: string): Promise<number> {
   return (await fetch(`${url}/api/items`, { headers: { 'x-api-key': apiKey } })).status

@@ -1,17 +1,14 @@
 /** `sluice key import`, as an operator runs it who moves the keys of a former system. */
-import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { packageRoot } from '../../../src/process/package-root.js'
+import { runCommand } from '../../harness/command.js'
 import { as, startGateway } from '../../harness/gateway.js'
 import { temporaryFolder } from '../../harness/server.js'
 import { bearer } from '../../harness/tokens.js'
 import { until } from '../../harness/until.js'
 
-const MAIN = join(import.meta.dirname, '../../../server/main.js')
 const CI = `sk_live_${'c'.repeat(24)}`
 const DESK = `sk_live_${'d'.repeat(24)}`
 
@@ -127,19 +124,8 @@ async function fileWith(test: Test, text: string): Promise<string> {
   return file
 }
 
-async function key(args: readonly string[], env: Readonly<Record<string, string>>, input = '') {
-  const child = spawn(process.execPath, [MAIN, 'key', ...args], {
-    cwd: packageRoot,
-    env: { PATH: process.env.PATH ?? '', ...env },
-    stdio: ['pipe', 'pipe', 'pipe'],
-  })
-  let [out, told] = ['', '']
-  child.stdout.setEncoding('utf8').on('data', text => (out += text))
-  child.stderr.setEncoding('utf8').on('data', text => (told += text))
-  // A command that refuses its input closes it early.
-  child.stdin.on('error', () => {}).end(input)
-  const [code] = await once(child, 'close')
-  return { code, out, told }
+function key(args: readonly string[], env: Readonly<Record<string, string>>, input?: string) {
+  return runCommand(['key', ...args], env, input)
 }
 
 async function status(url: string, apiKey: string): Promise<number> {

@@ -1,28 +1,13 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { packageRoot } from '../../../src/process/package-root.js'
+import { runCommand } from '../../harness/command.js'
 import { createDatabase } from '../../harness/database.js'
 import { temporaryFolder } from '../../harness/server.js'
 import { seed } from '../../integration/database/workspace-rows.js'
 
-const MAIN = join(import.meta.dirname, '../../../server/main.js')
-
-/** Runs `sluice workspace` to its end, with nothing but these in its environment. */
-async function workspace(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const child = spawn(process.execPath, [MAIN, 'workspace', ...args], {
-    cwd: packageRoot,
-    env: { PATH: process.env.PATH ?? '', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let [out, told] = ['', '']
-  child.stdout.setEncoding('utf8').on('data', text => (out += text))
-  child.stderr.setEncoding('utf8').on('data', text => (told += text))
-  const [code] = await once(child, 'close')
-  return { code, out, told }
-}
+const workspace = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+  runCommand(['workspace', ...args], env)
 
 t.test('a workspace is exported to standard output or a file, then deleted', async t => {
   const folder = await temporaryFolder()

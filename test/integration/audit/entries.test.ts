@@ -3,6 +3,7 @@ import t from 'tap'
 import { type AuditEntry, recordAudit } from '../../../src/audit/audit.js'
 import { inTransaction } from '../../../src/database/pool.js'
 import { as, type Gateway, startGateway } from '../../harness/gateway.js'
+import { countReads } from '../../harness/reads.js'
 import { bearer, secondsFromNow, token } from '../../harness/tokens.js'
 import { until } from '../../harness/until.js'
 
@@ -118,19 +119,10 @@ t.test('an export is read from the database only as fast as the client takes it'
   const gateway = await startGateway(t)
   const details = { padding: 'x'.repeat(10_000) }
   await recordAudit(gateway.app.database, ...entriesFrom(0, 3_000).map(entry => ({ ...entry, details })))
-  let queries = 0
-  const watched = new WeakSet<object>()
-  gateway.app.database.on('acquire', client => {
-    if (watched.has(client)) return
-    watched.add(client)
-    const query = client.query.bind(client) as (...args: unknown[]) => unknown
-    Object.assign(client, {
-      query: (...args: unknown[]) => {
-        if (JSON.stringify(args[0])?.includes('sluice-select-audit')) queries += 1
-        return query(...args)
-      },
-    })
-  })
+  const reads = countReads(
+    gateway.app.database,
+    query => JSON.stringify(query)?.includes('sluice-select-audit') ?? false,
+  )
 
   const headers = { ...as('admin'), accept: 'application/x-ndjson' }
   const sent = httpRequest(`${gateway.url}/api/audit`, { headers, agent: false }).end()
@@ -138,16 +130,10 @@ t.test('an export is read from the database only as fast as the client takes it'
   const response = await new Promise<import('node:http').IncomingMessage>(resolve =>
     sent.once('response', resolve),
   )
-  let last = -1
-  await until('it reads no more', async () => {
-    const still = queries === last
-    last = queries
-    await new Promise(resolve => setTimeout(resolve, 250))
-    return still
-  })
+  await reads.stopped()
 
   // Six pages of 5 MB are there. Sockets here hold a few MB; the rest waits in the database.
-  t.ok(queries > 0 && queries < 6, `${queries} pages were read for a client that took none`)
+  t.ok(reads.count > 0 && reads.count < 6, `${reads.count} pages were read for a client that took none`)
   let lines = 0
   response.setEncoding('utf8').on('data', (text: string) => {
     lines += text.split('\n').length - 1

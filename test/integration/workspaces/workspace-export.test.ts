@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { exportWorkspace } from '../../../src/workspaces/workspace-export.js'
 import { createDatabase } from '../../harness/database.js'
 import { as, type Gateway, publish, startGateway } from '../../harness/gateway.js'
+import { countReads } from '../../harness/reads.js'
 import { until } from '../../harness/until.js'
 import { seed } from '../database/workspace-rows.js'
 
@@ -77,30 +78,12 @@ t.test('no more is read than the reader takes, and a reader that goes frees the 
     `insert into sluice.events (stream_id, position, at, event_id, type, data)
      select stream_id, 32 + n, at, gen_random_uuid(), type, data from sluice.events, generate_series(1, 400) n where position = 32`,
   )
-  let fetched = 0
-  const watched = new WeakSet<object>()
-  gateway.app.database.on('acquire', client => {
-    if (watched.has(client)) return
-    watched.add(client)
-    const query = client.query.bind(client) as (...args: unknown[]) => unknown
-    Object.assign(client, {
-      query: (...args: unknown[]) => {
-        if (args[0] === 'fetch 32 from part') fetched += 1
-        return query(...args)
-      },
-    })
-  })
+  const reads = countReads(gateway.app.database, query => query === 'fetch 32 from part')
 
   const response = await slowly(t, gateway)
   const second = await ask(gateway)
-  let last = -1
-  await until('it reads no more', async () => {
-    const still = fetched === last
-    last = fetched
-    await new Promise(resolve => setTimeout(resolve, 250))
-    return still
-  })
-  const read = fetched
+  await reads.stopped()
+  const read = reads.count
   response.destroy()
   await until('its slot is free', () => gateway.app.streamSlots.holders.principal === 0)
   let third = await ask(gateway)
