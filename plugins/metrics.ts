@@ -48,7 +48,7 @@ function showProcess(app: FastifyInstance, metrics: Metrics): void {
   let before = performance.eventLoopUtilization()
   const { version: node } = process
   metrics.show('build', () => [{ labels: { version: packageVersion(), node }, value: 1 }])
-  metrics.show('ready', () => [{ labels: { mode: app.serverState.mode }, value: 1 }])
+  metrics.show('mode', () => [{ labels: { mode: app.serverState.mode }, value: 1 }])
   metrics.show('memory', () => [{ value: app.memory.fullness }])
   metrics.show('memoryState', () => [{ labels: { state: app.memory.state }, value: 1 }])
   metrics.show('rateLimited', () => by('of', app.rateLimitRefusals))

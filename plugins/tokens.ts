@@ -1,7 +1,8 @@
 /**
  * Verifies the JWTs of callers, and signs JWTs if the key is a secret. While the key is being changed, tokens of the previous key are
- * valid too, but it signs none. A `kid` in a token selects a key of a key set only: configured keys have no ids. @fastify/jwt runs under a name of its own, so a host
- * that uses it for its own tokens keeps `app.jwt`, `request.jwtVerify` and `request.user` as they are.
+ * valid too, but it signs none. A `kid` in a token selects a key of a key set only: configured keys have no ids. @fastify/jwt
+ * runs under a name of its own, so a host that uses it for its own tokens keeps `app.jwt`, `request.jwtVerify` and `request.user`
+ * as they are.
  */
 import jwt, { type FastifyJWTOptions, type TokenOrHeader } from '@fastify/jwt'
 import type { FastifyRequest } from 'fastify'

@@ -1,9 +1,9 @@
 /**
- * Durations, counted in buckets: what a Prometheus histogram needs, and nothing more, because some are counted with every
- * event. Plain numbers, so that nobody who counts has to know how they are shown.
+ * Durations, counted in buckets, as a histogram of Prometheus has them. They are plain numbers, because some change with every
+ * event, and the rooms that count them do not know how they are shown.
  */
 
-/** Upper ends in seconds, from half a millisecond: below that, measuring costs more than it tells. */
+/** Upper ends in seconds. The smallest is half a millisecond, because no part of the path of an event is worth a finer one. */
 export const BUCKETS = [
   0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60,
 ] as const

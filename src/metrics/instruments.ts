@@ -21,7 +21,7 @@ const histogram = (name: string, help: string, ...labels: string[]) =>
 
 export const INSTRUMENTS = {
   build: gauge('first', 'sluice_build_info', '1, with the versions in labels.', 'version', 'node'),
-  ready: gauge('sum', 'sluice_mode', 'Processes in each mode.', 'mode'),
+  mode: gauge('sum', 'sluice_mode', 'Processes in each mode.', 'mode'),
 
   clients: gauge('sum', 'sluice_clients', 'Open streams.', 'kind', 'form'),
   clientBytes: gauge('sum', 'sluice_client_waiting_bytes', 'Bytes that wait for clients in this process.'),

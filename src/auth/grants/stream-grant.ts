@@ -1,6 +1,6 @@
 /**
- * What a caller may do with one stream. It remembers the names of the stream, so that later grants of the same caller can be
- * compared with it while a stream or a request is open.
+ * The rights of a caller on one stream. A grant keeps the names of the stream: while a stream or a request is open, the caller may get
+ * other grants, and they are compared with these names.
  */
 import { bothFilters, EventFilter } from '../../log/event-filter.js'
 import { NamePatterns } from '../../log/name-patterns.js'
