@@ -90,7 +90,9 @@ export function create(app: FastifyInstance, { job, started }: Story): Promise<J
 export async function run(app: FastifyInstance, story: Story, { id }: Job): Promise<void> {
   if (!story.started) {
     const claim = { runner: RUNNER.id, kinds: [story.job.kind] }
-    await app.jobs.claim(RUNNER, claim, new AbortController().signal)
+    const claimed = await app.jobs.claim(RUNNER, claim, new AbortController().signal)
+    // Stories share kinds, and a runner gets the oldest job: create and run several in the same order.
+    if (claimed?.id !== id) throw new Error(`claimed ${claimed?.id} in place of ${id}`)
   }
   for (const event of story.events) await app.jobs.append(EDITOR, id, [event], { attempt: 1 })
 }

@@ -1,6 +1,7 @@
 import t from 'tap'
+import type { Job } from '../../../src/jobs/job.js'
 import { movableClock } from '../../harness/clock.js'
-import { create, finish, run, STORIES } from '../../harness/dialect-story.js'
+import { create, finish, run, STORIES, type Story } from '../../harness/dialect-story.js'
 import { openStream } from '../../harness/event-stream.js'
 import { startGateway } from '../../harness/gateway.js'
 import { bearer, secondsFromNow, token } from '../../harness/tokens.js'
@@ -13,9 +14,8 @@ t.test('a stream that has an end outlives MAX_STREAM_AGE, in every dialect; the 
   const headers = bearer(token({ exp: secondsFromNow(86_400) }))
   const open = (path: string, accept = 'text/event-stream') =>
     openStream(t, url + path, { headers: { ...headers, accept } })
-  const jobs = await Promise.all(
-    Object.values(STORIES).map(async story => ({ story, job: await create(app, story) })),
-  )
+  const jobs: { story: Story; job: Job }[] = []
+  for (const story of Object.values(STORIES)) jobs.push({ story, job: await create(app, story) })
   const [{ job }] = jobs as [(typeof jobs)[0]]
   const streams = await Promise.all([
     ...jobs.map(({ story, job }) => open(story.path(job.id))),
