@@ -14,8 +14,10 @@ const Time = (description: string) => Type.Optional(Type.String({ format: 'date-
 
 const Query = Type.Object(
   {
-    action: Type.Optional(Type.Enum([...ACTIONS])),
-    principal: Type.Optional(asLine(Type.String({ maxLength: 256 }))),
+    action: Type.Optional(Type.Enum([...ACTIONS], { description: 'Only entries of this action.' })),
+    principal: Type.Optional(
+      asLine(Type.String({ maxLength: 256, description: 'Only entries of this principal.' })),
+    ),
     since: Time('Only entries of this time and later.'),
     before: Time('Only entries before this time.'),
     ...pageQuery('Maximum number of entries on the page; does not apply to NDJSON.'),

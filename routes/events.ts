@@ -14,7 +14,7 @@ import { Placed, placedOf } from '../src/log/receipt.js'
 import { Problem } from '../src/problems/problem.js'
 import { cloudEventDocument } from '../src/sse/cloudevents.js'
 import { eventDocument } from '../src/sse/ndjson.js'
-import { eventIdIn, findEvent, InStream, sendDocument } from './stored-event.js'
+import { EventParams, eventIdIn, findEvent, InStream, sendDocument } from './stored-event.js'
 
 const PublishQuery = Type.Object(
   {
@@ -114,7 +114,7 @@ const events: FastifyPluginAsyncTypebox = async app => {
         tags: ['events'],
         operationId: 'getEvent',
         summary: 'Get an event',
-        params: Type.Object({ id: Type.String() }),
+        params: EventParams,
         querystring: InStream,
         headers: IfNoneMatch,
         response: {

@@ -73,6 +73,8 @@ const Readiness = Type.Object({
   ),
 })
 
+const Unready = Type.Object(Readiness.properties, { description: 'The process cannot serve requests now.' })
+
 export interface HealthOptions {
   /** Counts the open streams of all processes behind the same port, where there are several. */
   readonly countClients?:
@@ -110,7 +112,7 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { countClie
         operationId: 'getReadiness',
         summary: 'Check whether this process can serve requests',
         description: 'Returns 503 while the process drains or its database does not answer.',
-        response: { 200: Readiness, 503: Readiness },
+        response: { 200: Readiness, 503: Unready },
       },
     },
     async (_request, reply) => {

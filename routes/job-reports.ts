@@ -31,7 +31,10 @@ const Appended = Type.Object(
   },
   { description: 'Stored.' },
 )
-const Lines = Type.Unknown({ description: 'Any number of lines, each `{"type":…,"data":…}`.' })
+const Lines = Type.Unknown({
+  description: 'Any number of lines, each `{"type":…,"data":…}`.',
+  examples: ['{"type":"output","data":{"line":"ok 1","stream":"stdout"}}\n'],
+})
 /** Null for a request without a body. */
 const OptionalEnd = Type.Unsafe<JobEnd | null>({ ...JobEnd, type: ['object', 'null'] })
 

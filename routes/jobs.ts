@@ -52,7 +52,10 @@ const CreatableJob = Type.Object(
       }),
     ),
   },
-  { additionalProperties: false },
+  {
+    additionalProperties: false,
+    examples: [{ kind: 'command', project: 'website', payload: { command: 'npm test' } }],
+  },
 )
 const CreationHeaders = Type.Object(
   idempotencyHeader('A repeated request with the same key creates one job; remembered for 24 hours.'),

@@ -9,7 +9,7 @@ import { redactEvents } from '../src/redaction/redactions.js'
 import { eventDocument } from '../src/sse/ndjson.js'
 import { Types, Where } from './event-selection.js'
 import { assertVisible } from './job-visibility.js'
-import { findEvent, InStream, sendDocument, wholeEventIdIn } from './stored-event.js'
+import { EventParams, findEvent, InStream, sendDocument, wholeEventIdIn } from './stored-event.js'
 
 const Redaction = Type.Object(
   {
@@ -25,7 +25,7 @@ const Redaction = Type.Object(
       }),
     ),
   },
-  { title: 'Redaction', additionalProperties: false },
+  { title: 'Redaction', additionalProperties: false, examples: [{ reason: 'request 118' }] },
 )
 const Redacted = Type.Object(EventDocument.properties, {
   description:
@@ -51,7 +51,11 @@ const MatchingRedaction = Type.Object(
       Type.String({ maxLength: 64, description: 'The `next` of the previous response, unchanged.' }),
     ),
   },
-  { title: 'MatchingRedaction', additionalProperties: false },
+  {
+    title: 'MatchingRedaction',
+    additionalProperties: false,
+    examples: [{ where: 'data.customer eq 118', reason: 'request 118' }],
+  },
 )
 const RedactedPart = Type.Object(
   {
@@ -75,7 +79,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         summary: 'Erase the data of an event',
         description:
           'The event keeps its position, id, type and time; its data becomes `{"redacted":true,"reason":…,"at":…}`. Followers of the stream receive `event.redacted`.',
-        params: Type.Object({ id: Type.String() }),
+        params: EventParams,
         querystring: InStream,
         body: Redaction,
         response: { 200: Redacted },

@@ -11,7 +11,7 @@ const NewState = Type.Object(
       description: 'During maintenance changes get 503; streams and reads continue.',
     }),
   },
-  { additionalProperties: false },
+  { additionalProperties: false, examples: [{ mode: 'maintenance' }] },
 )
 
 const serverState: FastifyPluginAsyncTypebox<OperatorOptions> = async (app, options) => {

@@ -18,6 +18,10 @@ export const InStream = Type.Object(
   { additionalProperties: false },
 )
 
+export const EventParams = Type.Object({
+  id: Type.String({ description: 'The event id, such as `10532.k7f3qa`.' }),
+})
+
 export interface Found {
   readonly stream: StreamId
   readonly event: StoredEvent

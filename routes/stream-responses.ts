@@ -19,8 +19,19 @@ const EventPage = Type.Object(
 /** Not typed by their schemas, because a handler does not return a stream as a value. */
 type Answers = Readonly<Record<200, object>>
 
-const Events = { schema: Type.String({ description: 'Server-Sent Events (WHATWG HTML, section 9.2).' }) }
-const Lines = { schema: Type.String({ description: 'One JSON document per line: an event or a notice.' }) }
+/** Without a type, because tools disagree on whether a schema describes one message of a stream or the text of all. */
+const Events = {
+  schema: Type.Unknown({
+    description: 'Server-Sent Events (WHATWG HTML, section 9.2). `/asyncapi.json` describes each message.',
+    examples: ['id: 10532.k7f3qa\nevent: item.updated\ndata: {"part_number":"A01-0002","revision":3}\n\n'],
+  }),
+}
+const Lines = {
+  schema: Type.Unknown({
+    description: 'One JSON document per line: an event or a notice. `/asyncapi.json` describes each.',
+    examples: ['{"type":"heartbeat","data":{},"id":"10532.k7f3qa"}\n'],
+  }),
+}
 
 /** For a route that is followed as Server-Sent Events only. */
 export const EVENT_STREAM: Answers = {

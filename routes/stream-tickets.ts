@@ -13,7 +13,7 @@ const Body = Type.Object(
     /** Limits the stream further, within the caller's own grants. */
     grants: Type.Optional(GrantsDocument),
   },
-  { additionalProperties: false },
+  { additionalProperties: false, examples: [{ path: '/api/events?types=item.*' }] },
 )
 
 const Issued = Type.Object({

@@ -25,7 +25,7 @@ export interface ArtifactRoutesOptions {
 }
 
 const Params = Type.Object({
-  workspace: Type.String({ pattern: WORKSPACE_PATTERN }),
+  workspace: Type.String({ pattern: WORKSPACE_PATTERN, description: 'The workspace of the file.' }),
   '*': Type.String({ description: 'The path of the file; its slashes are not encoded.' }),
 })
 const File = {
@@ -34,9 +34,13 @@ const File = {
 }
 const Query = Type.Object(
   {
-    expires: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+    expires: Type.Integer({
+      minimum: 0,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: 'When the link expires, in seconds since 1970.',
+    }),
     key: Type.Optional({ ...ApiKeyId, description: 'The API key that the link was made for.' }),
-    signature: Type.String({ maxLength: 64 }),
+    signature: Type.String({ maxLength: 64, description: 'Proves that the gateway made the link.' }),
   },
   { additionalProperties: false },
 )

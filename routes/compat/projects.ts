@@ -28,14 +28,17 @@ const Variables = Type.Record(Variable, Type.String(WITHOUT_NULL), {
 })
 const Shell = Type.Object(
   { id, command: Command.properties.command, env: Type.Optional(Variables), priority, timeout_ms },
-  { additionalProperties: false },
+  { additionalProperties: false, examples: [{ command: 'npm test', env: { CI: '1' } }] },
 )
 const Started = Type.Object(
   { data: Type.Object({ id: Type.String({ description: 'The `stream_id` to follow.' }) }) },
   { description: 'Queued. A runner of the project will execute it.' },
 )
 const StreamOfCommand = Type.Object(
-  { stream_id: JobId, ...DialectQuery.properties },
+  {
+    stream_id: { ...JobId, description: 'The `id` of the response to the command.' },
+    ...DialectQuery.properties,
+  },
   { additionalProperties: false },
 )
 

@@ -20,7 +20,12 @@ export const PartNumber = Type.String({
 })
 const Description = Type.String({ minLength: 1, maxLength: 2_000, examples: ['Bracket, left'] })
 const Comment = Type.String({ minLength: 1, maxLength: 2_000, examples: ['Hole pattern moved by 2 mm'] })
-export const ItemType = Type.String({ minLength: 1, maxLength: 64, examples: ['part'] })
+export const ItemType = Type.String({
+  minLength: 1,
+  maxLength: 64,
+  description: 'The type of an item.',
+  examples: ['part'],
+})
 
 // A bare Record serialises the keys that match /^.*$/ and drops those with a line break.
 const Properties = Type.Record(Type.String(), Type.Unknown(), {
@@ -56,7 +61,10 @@ export const NewItem = Type.Object(
     item_type: ItemType,
     properties: Type.Optional(Properties),
   },
-  { additionalProperties: false },
+  {
+    additionalProperties: false,
+    examples: [{ part_number: 'A01-0002', description: 'Bracket, left', item_type: 'part' }],
+  },
 )
 export type NewItem = Static<typeof NewItem>
 
@@ -67,7 +75,7 @@ export const ItemPatch = Type.Object(
     item_type: Type.Optional(ItemType),
     properties: Type.Optional(Properties),
   },
-  { additionalProperties: false, minProperties: 1 },
+  { additionalProperties: false, minProperties: 1, examples: [{ description: 'Bracket, right' }] },
 )
 export type ItemPatch = Static<typeof ItemPatch>
 
@@ -87,6 +95,6 @@ export type Revision = Static<typeof Revision>
 /** If given, `properties` replaces the item's; the revision stores the item's properties at that time. */
 export const NewRevision = Type.Object(
   { comment: Comment, properties: Type.Optional(Properties) },
-  { additionalProperties: false },
+  { additionalProperties: false, examples: [{ comment: 'Hole pattern moved by 2 mm' }] },
 )
 export type NewRevision = Static<typeof NewRevision>

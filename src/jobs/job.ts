@@ -54,6 +54,7 @@ export const JobId = Type.String({
   pattern: '^(\\.?[A-Za-z0-9_:-]|\\.\\.[A-Za-z0-9._:-])[A-Za-z0-9._:-]*$',
   [FORM]: '1 to 128 characters of A-Z a-z 0-9 . _ : - (. and .. are no ids)',
   maxLength: 128,
+  description: 'The id of a job.',
   examples: ['7d0f5a3e-52c4-4f0b-9c1e-0b8f6f3f1a22', 'exec-1234567890'],
 })
 const OwnId = {
@@ -62,7 +63,7 @@ const OwnId = {
     'The id of the job: 1 to 128 characters of `A-Z a-z 0-9 . _ : -`, but neither `.` nor `..`. Unique in the workspace. ' +
     'Default: a UUID.',
 }
-export const JobStatus = Type.Enum(STATUSES)
+export const JobStatus = Type.Enum(STATUSES, { description: 'The status of a job.' })
 export type JobStatus = Static<typeof JobStatus>
 export const JobKind = Type.String({
   pattern: '^[a-z][a-z0-9-]{0,31}$',
@@ -172,7 +173,10 @@ export const NewJob = Type.Object(
 )
 export type NewJob = Static<typeof NewJob>
 
-export const JobEnd = Type.Object({ result: Type.Optional(orNull(Result)) }, { additionalProperties: false })
+export const JobEnd = Type.Object(
+  { result: Type.Optional(orNull(Result)) },
+  { additionalProperties: false, examples: [{ result: { exit_code: 0 } }] },
+)
 export type JobEnd = Static<typeof JobEnd>
 
 const LeaseMs = Type.Integer({
@@ -207,12 +211,12 @@ export const Claim = Type.Object(
       }),
     ),
   },
-  { additionalProperties: false },
+  { additionalProperties: false, examples: [{ runner: 'build-7', kinds: ['command'], wait_ms: 1_000 }] },
 )
 export type Claim = Static<typeof Claim>
 
 export const Heartbeat = Type.Object(
   { attempt: Attempt, lease_ms: Type.Optional(LeaseMs) },
-  { additionalProperties: false },
+  { additionalProperties: false, examples: [{ attempt: 1 }] },
 )
 export type Heartbeat = Static<typeof Heartbeat>

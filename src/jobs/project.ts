@@ -82,12 +82,19 @@ const NewProjectId = {
   pattern: '^(?!\\.{1,2}$)[^\\p{Cc}\\p{Cs}]*$',
   [FORM]: 'one line of text, without control characters, and neither . nor ..',
 }
-export const NewProject = Type.Object({ id: NewProjectId, ...RULES }, { additionalProperties: false })
+export const NewProject = Type.Object(
+  { id: NewProjectId, ...RULES },
+  {
+    additionalProperties: false,
+    examples: [{ id: 'website', members: ['ada'], allowed_commands: ['npm test'], allowed_env: ['CI'] }],
+  },
+)
 export type NewProject = Static<typeof NewProject>
 
 export const ProjectChange = Type.Object(RULES, {
   additionalProperties: false,
   description: 'The members that change; the others stay.',
+  examples: [{ members: ['ada', 'grace'] }],
 })
 export type ProjectChange = Static<typeof ProjectChange>
 

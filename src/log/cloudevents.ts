@@ -39,7 +39,19 @@ export const CloudEvent = describedAs(
       subject: Type.Optional(Type.String()),
       time: Type.Optional(Type.String({ format: 'date-time' })),
     },
-    { title: 'CloudEvent', description: 'CloudEvents 1.0. Extensions are kept.' },
+    {
+      title: 'CloudEvent',
+      description: 'CloudEvents 1.0. Extensions are kept.',
+      examples: [
+        {
+          specversion: '1.0',
+          id: 'A-1',
+          source: '/orders',
+          type: 'order.placed',
+          data: { order: 7, total: 42 },
+        },
+      ],
+    },
   ),
 )
 

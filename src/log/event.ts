@@ -50,6 +50,7 @@ export const EventType = Type.String({
 export const StreamName = Type.String({
   pattern: STREAM_NAME_PATTERN,
   [FORM]: 'a letter or digit and up to 127 characters of A-Z a-z 0-9 . _ : / -',
+  description: 'The name of a stream.',
   examples: [FEED],
 })
 export const EventData = Type.Record(Type.String(), Type.Unknown(), {
@@ -59,7 +60,11 @@ export const EventData = Type.Record(Type.String(), Type.Unknown(), {
 /** An event as a caller publishes it. */
 export const NewEvent = Type.Object(
   { type: EventType, data: EventData },
-  { title: 'NewEvent', additionalProperties: false },
+  {
+    title: 'NewEvent',
+    additionalProperties: false,
+    examples: [{ type: 'order.placed', data: { order: 7, total: 42 } }],
+  },
 )
 export type NewEvent = Static<typeof NewEvent>
 

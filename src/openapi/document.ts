@@ -1,7 +1,7 @@
 /**
  * Turns @fastify/swagger's description of the routes into one that client generators accept: the schemas meant for
- * readers (described.ts), each titled schema once under its title in `components`, and a problem as the response of
- * every failing operation.
+ * readers (described.ts), each titled schema once under its title in `components`, a problem as the response of every
+ * failing operation, and a description of every response.
  */
 import { isDeepStrictEqual } from 'node:util'
 import { FORM, SHOWN } from './described.js'
@@ -9,6 +9,14 @@ import { FORM, SHOWN } from './described.js'
 type Node = Readonly<Record<string, unknown>>
 
 const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const
+/** The text of @fastify/swagger for a response without a description. */
+const UNDESCRIBED = 'Default Response'
+const DESCRIPTIONS: Readonly<Record<string, string>> = {
+  200: 'Done: the result.',
+  201: 'Created.',
+  202: 'Accepted.',
+  204: 'Done.',
+}
 const PROBLEM = { $ref: '#/components/responses/Problem' }
 
 /** @throws {Error} if two different schemas have the same title. */
@@ -16,7 +24,7 @@ export function finished<Document extends object>(document: Document): Document 
   const schemas = new Map<string, unknown>()
   const whole = mapped(document, schemas) as Document
   const { components, paths } = asNode(whole)
-  answerWithProblems(paths)
+  for (const operation of operationsIn(paths)) describeResponses(operation)
   const common = asNode(components)
   return { ...whole, components: { ...common, schemas: { ...asNode(common.schemas), ...named(schemas) } } }
 }
@@ -43,13 +51,25 @@ function named(schemas: ReadonlyMap<string, unknown>): Node {
   return Object.fromEntries([...schemas].sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-function answerWithProblems(paths: unknown): void {
-  for (const operations of Object.values(asNode(paths))) {
-    for (const method of METHODS) {
-      const operation = asNode(operations)[method] as { responses?: object } | undefined
-      if (operation) operation.responses = { ...operation.responses, '4XX': PROBLEM, '5XX': PROBLEM }
-    }
-  }
+interface Operation {
+  responses?: object
+}
+
+function operationsIn(paths: unknown): Operation[] {
+  return Object.values(asNode(paths)).flatMap(operations =>
+    METHODS.map(method => asNode(operations)[method] as Operation | undefined).filter(
+      each => each !== undefined,
+    ),
+  )
+}
+
+function describeResponses(operation: Operation): void {
+  const own = Object.entries(operation.responses ?? {}).map(([status, response]) => {
+    const { description = UNDESCRIBED, ...rest } = asNode(response)
+    const text = description === UNDESCRIBED ? (DESCRIPTIONS[status] ?? description) : description
+    return [status, { description: text, ...rest }]
+  })
+  operation.responses = { ...Object.fromEntries(own), '4XX': PROBLEM, '5XX': PROBLEM }
 }
 
 function asNode(value: unknown): Node {

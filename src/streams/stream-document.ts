@@ -48,12 +48,22 @@ export const StreamOptions = Type.Object({ ...Option, ...Compaction }, { title: 
 export type StreamOptions = Static<typeof StreamOptions>
 
 /** Options that are left out stay as they are; null removes one. */
-const changesOf = <Options extends Type.TProperties>(options: Options, title: string) =>
-  Type.Partial(Type.Object(options), { title, additionalProperties: false, minProperties: 1 })
+const changesOf = <Options extends Type.TProperties>(options: Options, title: string, example: object) =>
+  Type.Partial(Type.Object(options), {
+    title,
+    additionalProperties: false,
+    minProperties: 1,
+    examples: [example],
+  })
 
-export const WorkspaceOptionChanges = changesOf(Option, 'WorkspaceOptionChanges')
+export const WorkspaceOptionChanges = changesOf(Option, 'WorkspaceOptionChanges', {
+  max_age_seconds: 604_800,
+})
 export type WorkspaceOptionChanges = Static<typeof WorkspaceOptionChanges>
-export const StreamOptionChanges = changesOf({ ...Option, ...Compaction }, 'StreamOptionChanges')
+export const StreamOptionChanges = changesOf({ ...Option, ...Compaction }, 'StreamOptionChanges', {
+  max_events: 100_000,
+  compact_key: 'data.id',
+})
 export type StreamOptionChanges = Static<typeof StreamOptionChanges>
 
 const Time = (description: string) =>

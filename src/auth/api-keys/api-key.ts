@@ -47,11 +47,17 @@ export const NewApiKey = Type.Object(
     allowed_ips: Type.Optional(AllowedIps),
     grants: Type.Optional(OptionalGrants),
   },
-  { additionalProperties: false },
+  {
+    additionalProperties: false,
+    examples: [{ name: 'nightly import', role: 'editor', allowed_ips: ['203.0.113.0/24'] }],
+  },
 )
 export type NewApiKey = Static<typeof NewApiKey>
 
-export const KeyChange = Type.Object({ grants: OptionalGrants }, { additionalProperties: false })
+export const KeyChange = Type.Object(
+  { grants: OptionalGrants },
+  { additionalProperties: false, examples: [{ grants: { subscribe: ['orders/*'] } }] },
+)
 export type KeyChange = Static<typeof KeyChange>
 
 export const Rotation = Type.Object(
@@ -64,7 +70,7 @@ export const Rotation = Type.Object(
       }),
     ),
   },
-  { additionalProperties: false },
+  { additionalProperties: false, examples: [{ overlap: 3_600 }] },
 )
 export type Rotation = Static<typeof Rotation>
 

@@ -11,7 +11,7 @@ const Reason = asLine(Type.String({ maxLength: 1_000, description: 'The reason, 
 const Time = Type.String({ format: 'date-time' })
 const orNull = <Schema extends Type.TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
 
-export const RevocationId = Type.String({ format: 'uuid' })
+export const RevocationId = Type.String({ format: 'uuid', description: 'The id of a revocation.' })
 
 /** Exactly one of `subject`, `token_id` and `workspace`: `createRevocation` checks that, with a better message than a schema. */
 export const NewRevocation = Type.Object(
@@ -27,7 +27,7 @@ export const NewRevocation = Type.Object(
       description: 'When the revocation ends. Default: it lasts until it is removed.',
     }),
   },
-  { additionalProperties: false },
+  { additionalProperties: false, examples: [{ subject: 'ada', reason: 'Left the company' }] },
 )
 export type NewRevocation = Static<typeof NewRevocation>
 

@@ -65,7 +65,7 @@ export const NewExecution = Type.Object(
     title,
     payload,
   },
-  { additionalProperties: false },
+  { additionalProperties: false, examples: [{ executionId: 'exec-1234567890', title: 'Release 7' }] },
 )
 export type NewExecution = Static<typeof NewExecution>
 

@@ -26,8 +26,8 @@ if (await isOlder('node_modules/.package-lock.json', 'package-lock.json')) {
   await run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'])
 }
 
-t.test('redocly and spectral find nothing', async t => {
-  const redocly = await run(tool('redocly'), ['lint', document, '--config=redocly.yaml', '--format=json'])
+// redocly reads it in test/integration/openapi/rules.test.ts.
+t.test('spectral finds nothing', async t => {
   const spectral = await run(tool('spectral'), [
     'lint',
     document,
@@ -35,7 +35,6 @@ t.test('redocly and spectral find nothing', async t => {
     '--fail-severity=hint',
   ])
 
-  t.strictSame(JSON.parse(redocly).problems, [])
   t.match(spectral, /^No results/)
 })
 
