@@ -11,6 +11,7 @@ COPY src src
 COPY plugins plugins
 COPY routes routes
 COPY server server
+COPY console console
 RUN npm run build
 
 FROM node:24.21.0-bookworm-slim AS packages
@@ -23,12 +24,12 @@ ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080
 WORKDIR /sluice
 COPY package.json LICENSE ./
 COPY migrations migrations
-COPY console console
 COPY --from=packages /sluice/node_modules node_modules
 COPY --from=build /sluice/dist/src dist/src
 COPY --from=build /sluice/dist/plugins dist/plugins
 COPY --from=build /sluice/dist/routes dist/routes
 COPY --from=build /sluice/dist/server dist/server
+COPY --from=build /sluice/dist/console dist/console
 # root keeps the files, so that the process cannot change its own code.
 USER node
 EXPOSE 8080

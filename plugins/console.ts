@@ -1,14 +1,18 @@
 /**
- * The console: GET / and the files in console/. They are public, because they hold no data: the page requests what it shows
- * with the token that its reader enters.
+ * The console: GET / and its files, which scripts/compile.mjs builds to dist/console/. They are public, because they hold no
+ * data: the page requests what it shows with the credentials that its reader enters.
  */
 import { readdir, readFile } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import fp from 'fastify-plugin'
 import { packageRoot } from '../src/process/package-root.js'
 
-const FOLDER = join(packageRoot, 'console')
+const FOLDER = join(packageRoot, 'dist/console')
 const INDEX = 'index.html'
+/** Of the folder: its files have names with a hash of their content. */
+const ASSETS = 'console'
+
+const PUBLIC = { config: { access: 'public', grants: 'none' }, schema: { hide: true } } as const
 
 const CONTENT_TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -18,7 +22,6 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
 }
 
 const HEADERS = {
-  'cache-control': 'no-cache',
   // Events hold other people's input. If any of it ever got into the page as markup, it could run and load nothing.
   'content-security-policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -31,23 +34,29 @@ const HEADERS = {
 
 export default fp(
   async app => {
-    for (const name of await readdir(FOLDER)) {
-      const type = CONTENT_TYPES[extname(name)]
-      if (type === undefined) continue
-      const content = await readFile(join(FOLDER, name))
-      app.get(
-        name === INDEX ? '/' : `/console/${name}`,
-        { config: { access: 'public', grants: 'none' }, schema: { hide: true } },
-        (request, reply) => {
-          // The page links its files by relative URLs: without the last slash a browser would look one level up.
-          const [path = '', query] = request.url.split('?', 2)
-          if (name === INDEX && !path.endsWith('/')) {
-            return reply.redirect(`${path}/${query === undefined ? '' : `?${query}`}`)
-          }
-          return reply.headers(HEADERS).type(type).send(content)
-        },
+    const page = await readFile(join(FOLDER, INDEX))
+    app.get('/', PUBLIC, (request, reply) => {
+      // The page links its files by relative URLs: without the last slash a browser would look one level up.
+      const [path = '', query] = request.url.split('?', 2)
+      if (!path.endsWith('/')) return reply.redirect(`${path}/${query === undefined ? '' : `?${query}`}`)
+      return reply
+        .headers({ ...HEADERS, 'cache-control': 'no-cache' })
+        .type(typeOf(INDEX))
+        .send(page)
+    })
+    for (const name of await readdir(join(FOLDER, ASSETS))) {
+      const content = await readFile(join(FOLDER, ASSETS, name))
+      app.get(`/console/${name}`, PUBLIC, (_, reply) =>
+        reply
+          .headers({ ...HEADERS, 'cache-control': 'public, max-age=31536000, immutable' })
+          .type(typeOf(name))
+          .send(content),
       )
     }
   },
   { name: 'console', dependencies: ['request-caller'] },
 )
+
+function typeOf(name: string): string {
+  return CONTENT_TYPES[extname(name)] ?? 'application/octet-stream'
+}

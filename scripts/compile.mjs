@@ -3,11 +3,14 @@
 //
 // Afterwards it bundles the gateway into one file: to find and load the hundreds of files of it and of typebox takes a third of a
 // start. Without esbuild there is no bundle, and the gateway loads the files one by one.
+//
+// It also builds the console.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { buildConsole } from './build-console.mjs'
 
 /** The output of the compiler for `name.ts`. */
 const OUTPUT = /\.(js|d\.ts)(\.map)?$/
@@ -15,6 +18,8 @@ const OUTPUT = /\.(js|d\.ts)(\.map)?$/
 const BUNDLED = ['src', 'plugins', 'routes', 'server']
 /** Packages whose files the bundle holds too. All others are loaded from node_modules/. */
 const BUNDLED_PACKAGES = ['typebox']
+/** The folder of dist/ with the files of the console, which the compiler has not made. */
+const CONSOLE = 'console'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const bundle = join(root, 'dist/server/serve.bundle.mjs')
 const project = process.argv[2] === 'product' ? 'tsconfig.product.json' : 'tsconfig.tests.json'
@@ -24,7 +29,7 @@ const manifest = createRequire(import.meta.url).resolve('typescript/package.json
 const tsc = join(dirname(manifest), 'bin/tsc')
 const { status } = spawnSync(process.execPath, [tsc, '--build', join(root, project)], { stdio: 'inherit' })
 process.exitCode = status ?? 1
-if (status === 0) await bundleGateway()
+if (status === 0) await Promise.all([bundleGateway(), buildConsole(root)])
 
 async function bundleGateway() {
   if (existsSync(bundle) && statSync(bundle).mtimeMs > newestInput()) return
@@ -62,6 +67,7 @@ function removeStale(folder) {
   if (!existsSync(compiled)) return false
   const kept = readdirSync(compiled, { withFileTypes: true }).filter(entry => {
     const path = join(folder, entry.name)
+    if (path === CONSOLE) return true
     if (entry.isDirectory()) return !removeStale(path)
     if (!OUTPUT.test(path) || existsSync(join(root, path.replace(OUTPUT, '.ts')))) return true
     rmSync(join(compiled, entry.name))

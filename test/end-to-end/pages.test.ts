@@ -1,23 +1,13 @@
 /** The pages that a browser is shown by a gateway, under the policies that it sends with them. */
-import type { Page } from 'playwright-core'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { startTestGateway } from '../../server/testing.js'
-import { openBrowser, withoutBrowser } from '../harness/browser.js'
+import { openPage, withoutBrowser } from '../harness/browser.js'
+import { shows } from '../harness/console.js'
 import { createDatabase } from '../harness/database.js'
 import { as, publish, startGateway } from '../harness/gateway.js'
 import { SECRET, token } from '../harness/tokens.js'
 
 const skip = withoutBrowser()
-
-/** What a page's policy forbids, the browser tells as an error. */
-async function openPage(t: Test): Promise<{ page: Page; errors: string[] }> {
-  const browser = await openBrowser(t)
-  const page = await browser.newPage()
-  const errors: string[] = []
-  page.on('pageerror', error => void errors.push(error.message))
-  page.on('console', message => void (message.type() === 'error' && errors.push(message.text())))
-  return { page, errors }
-}
 
 for (const prefix of ['', '/live']) {
   t.test(`the console follows the feed under its policy, mounted at "${prefix}/"`, { skip }, async t => {
@@ -27,13 +17,14 @@ for (const prefix of ['', '/live']) {
     const { page, errors } = await openPage(t)
 
     await page.goto(`${gateway.url}#token=${token({ role: 'editor' })}`)
-    await page.locator('#state').filter({ hasText: 'Live' }).waitFor()
+    await shows(page, '.state', 'Live')
     await publish(gateway, { type: 'never.met.before', data: { order: 1 } })
-    await page.locator('.text').filter({ hasText: '{"order":1}' }).waitFor()
-    await page.click('#create button')
-    await page.locator('.text').filter({ hasText: 'created as part' }).waitFor()
+    await shows(page, '.text', '{"order":1}')
 
     t.equal(page.url(), `${gateway.url}/`, 'the token has left the address')
+    await page.locator('.row-link').first().click()
+    await shows(page, '.details', 'order')
+    t.match(page.url(), /\/#\/feed\/1\.[a-z2-7]{6}$/, 'the event has a link')
     t.strictSame(errors, [])
   })
 }

@@ -1,5 +1,6 @@
 /** A system Chromium with a new profile, driven through playwright-core, which brings no browser of its own. */
-import { type Browser, chromium } from 'playwright-core'
+import axe, { type AxeResults } from 'axe-core'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { patient, within } from './patience.js'
 import { findProgram } from './program.js'
@@ -31,4 +32,27 @@ export async function openBrowser(t: Test): Promise<Browser> {
   browser.on('context', context => context.setDefaultTimeout(patient(PATIENCE_MS)))
   t.teardown(() => within(PATIENCE_MS, browser.close(), () => 'Chromium did not close.'))
   return browser
+}
+
+export interface OpenPage {
+  readonly page: Page
+  /** What the page threw, and what it logged as an error: also what its policy forbids. */
+  readonly errors: string[]
+}
+
+/** A page in a browser of its own. */
+export async function openPage(t: Test, options?: BrowserContextOptions): Promise<OpenPage> {
+  const browser = await openBrowser(t)
+  const page = await browser.newPage(options)
+  const errors: string[] = []
+  page.on('pageerror', error => void errors.push(error.message))
+  page.on('console', message => void (message.type() === 'error' && errors.push(message.text())))
+  return { page, errors }
+}
+
+/** What axe-core finds wrong with the page for people who do not see it, or use no mouse: a line for each rule. */
+export async function accessFaults(page: Page): Promise<string[]> {
+  await page.evaluate(axe.source)
+  const { violations } = (await page.evaluate('axe.run()')) as AxeResults
+  return violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(' ')}`)
 }

@@ -2,9 +2,10 @@
  * No text from outside costs more than its length. Regular expressions are proven linear by an analysis of each one; code
  * that reads texts is given megabytes of the texts that are worst for it, where quadratic work would take hours.
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { tokenizer } from 'acorn'
+import { transformSync } from 'esbuild'
 import { checkSync } from 'recheck'
 import t from 'tap'
 import { GrowingBytes } from '../../../src/bytes/growing-bytes.js'
@@ -15,8 +16,10 @@ import { clean } from '../../../src/logging/redaction.js'
 import { packageRoot } from '../../../src/process/package-root.js'
 import { LineSplitter, MAX_LINE_BYTES } from '../../../src/runner/lines.js'
 import { createDatabase } from '../../harness/database.js'
+import { read } from '../../harness/document.js'
 
-const FOLDERS = ['dist/src', 'dist/plugins', 'dist/routes', 'dist/server', 'console', 'examples/javascript']
+const FOLDERS = ['dist/src', 'dist/plugins', 'dist/routes', 'dist/server', 'examples/javascript']
+const CONSOLE = 'console/src'
 const HUGE = 2_000_000
 /** Ended by what it counts, never by the clock, so that it says the same on a slow machine. */
 const BY_COUNT = { timeout: null, attackTimeout: null, incubationTimeout: null }
@@ -119,14 +122,21 @@ function eventOf(data: string): StoredEvent {
 
 /** Those written as literals in our own files. */
 function literals(): Expression[] {
-  return FOLDERS.flatMap(folder => {
-    const files = readdirSync(join(packageRoot, folder), { recursive: true, encoding: 'utf8' })
-    return files.filter(file => /\.m?js$/.test(file)).flatMap(file => literalsIn(join(folder, file)))
-  })
+  const compiled = FOLDERS.flatMap(folder =>
+    filesIn(folder, /\.m?js$/).flatMap(file => literalsIn(file, read(file))),
+  )
+  const ofConsole = filesIn(CONSOLE, /\.tsx?$/).flatMap(file =>
+    literalsIn(file, transformSync(read(file), { loader: 'tsx', jsx: 'automatic' }).code),
+  )
+  return [...compiled, ...ofConsole]
 }
 
-function literalsIn(where: string): Expression[] {
-  const text = readFileSync(join(packageRoot, where), 'utf8')
+function filesIn(folder: string, names: RegExp): string[] {
+  const files = readdirSync(join(packageRoot, folder), { recursive: true, encoding: 'utf8' })
+  return files.filter(file => names.test(file)).map(file => join(folder, file))
+}
+
+function literalsIn(where: string, text: string): Expression[] {
   const found: Expression[] = []
   for (const { type, start, end } of tokenizer(text, { ecmaVersion: 'latest', sourceType: 'module' })) {
     if (type.label !== 'regexp') continue

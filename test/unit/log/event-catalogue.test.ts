@@ -1,7 +1,5 @@
 /** The catalogue of built-in events and notices is sound, and the documents and the console say the same. */
 
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import t from 'tap'
 import Value from 'typebox/value'
 import { ENDED } from '../../../src/jobs/job.js'
@@ -15,7 +13,7 @@ import {
   RESERVED_PREFIX,
   RESERVED_TYPES,
 } from '../../../src/log/event-catalogue.js'
-import { packageRoot } from '../../../src/process/package-root.js'
+import { importConsole } from '../../harness/console-module.js'
 import { read, rows, section } from '../../harness/document.js'
 
 const STREAMS = { feed: 'the feed', job: "the job's", other: 'every other' }
@@ -58,7 +56,9 @@ t.test('docs/events.md shows the catalogue', async t => {
 })
 
 t.test('the console has a sentence for every event about an item', async t => {
-  const { sentenceOf } = await import(pathToFileURL(join(packageRoot, 'console/sentence.js')).href)
+  const { sentenceOf } = await importConsole<{ sentenceOf(type: string, data: object): object }>(
+    'pages/feed/sentence.ts',
+  )
 
   for (const [type, { room, example }] of events.filter(([, { room }]) => room === 'items')) {
     t.match(sentenceOf(type, example), { part: example.part_number, raw: false }, `${room}: ${type}`)

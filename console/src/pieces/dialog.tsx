@@ -1,0 +1,73 @@
+/** A modal dialog: the browser keeps the focus inside, and Escape closes it. Afterwards the focus is where it was. */
+import type { ComponentChildren } from 'preact'
+import { useEffect, useId, useRef } from 'preact/hooks'
+
+export interface DialogProps {
+  readonly title: string
+  readonly onClose: () => void
+  readonly children: ComponentChildren
+}
+
+export function Dialog({ title, onClose, children }: DialogProps) {
+  const dialog = useRef<HTMLDialogElement>(null)
+  const id = useId()
+  useEffect(() => {
+    const before = document.activeElement
+    if (dialog.current?.open === false) dialog.current.showModal()
+    return () => {
+      if (before instanceof HTMLElement) before.focus()
+    }
+  }, [])
+  return (
+    <dialog
+      ref={dialog}
+      class="card"
+      aria-labelledby={id}
+      onClose={onClose}
+      onCancel={event => {
+        // Closed by its owner, which takes it out of the page.
+        event.preventDefault()
+        onClose()
+      }}
+    >
+      <div class="heading">
+        <h2 id={id}>{title}</h2>
+        <button type="button" class="quiet" onClick={onClose}>
+          Close
+        </button>
+      </div>
+      {children}
+    </dialog>
+  )
+}
+
+export interface ConfirmProps {
+  readonly title: string
+  /** What happens, and whether it can be undone. */
+  readonly children: ComponentChildren
+  /** The verb of the button, such as `Revoke the key`. */
+  readonly action: string
+  readonly onConfirm: () => void
+  readonly onClose: () => void
+}
+
+/** Asks before something that cannot be undone. */
+export function Confirm({ title, children, action, onConfirm, onClose }: ConfirmProps) {
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <div class="stack">
+        <div>{children}</div>
+        <button
+          type="button"
+          class="danger"
+          onClick={() => {
+            onClose()
+            onConfirm()
+          }}
+        >
+          {action}
+        </button>
+      </div>
+    </Dialog>
+  )
+}

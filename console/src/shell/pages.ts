@@ -1,0 +1,32 @@
+/**
+ * All pages, in the order of the navigation. A page is loaded when it is opened for the first time. A new page is a folder in
+ * pages/ with a `page.tsx` whose default export is the component, and an entry here.
+ */
+import type { ComponentType } from 'preact'
+import { allows, type Principal } from '../session/principal.ts'
+import type { PageProps } from './route.ts'
+
+export interface Page {
+  /** In the address: `#/feed`. */
+  readonly name: string
+  readonly title: string
+  readonly group: 'Live' | 'Data' | 'Operations'
+  /** The lowest role that may use it. */
+  readonly role: 'viewer' | 'editor' | 'admin'
+  readonly load: () => Promise<{ default: ComponentType<PageProps> }>
+}
+
+const PAGES: readonly Page[] = [
+  {
+    name: 'feed',
+    title: 'Feed',
+    group: 'Live',
+    role: 'viewer',
+    load: () => import('../pages/feed/page.tsx'),
+  },
+]
+
+/** Those that the principal may use. */
+export function pagesFor(principal: Principal): readonly Page[] {
+  return PAGES.filter(({ role }) => allows(principal, role))
+}

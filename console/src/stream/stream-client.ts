@@ -1,0 +1,238 @@
+/**
+ * A live stream as lines (NDJSON), read with fetch: an EventSource delivers only events of names that have a listener, cannot
+ * send credentials in a header, and cannot see why it was refused. So this file does what an EventSource does by itself: it
+ * resumes after its last id, reconnects with growing delays, and detects a dead connection by its silence.
+ *
+ * connecting ──▶ behind ──▶ live ──▶ reconnecting ──▶ connecting …
+ *      │        (it has events of the past to read)     (broken, ended by age, draining, or the gateway is busy)
+ *      └──▶ refused (a retry cannot succeed) · ended (the stream has had its last event)
+ */
+import type { Api, Query } from '../api/api.ts'
+import { asProblem, type ProblemError } from '../api/problem.ts'
+import { linesOf } from './lines.ts'
+
+export interface StreamEvent {
+  readonly id: string
+  readonly position: number
+  readonly type: string
+  readonly at: string
+  readonly event_id: string
+  readonly data: unknown
+  readonly traceparent?: string
+}
+
+export interface Notice {
+  readonly type: string
+  readonly id?: string
+  readonly data: Readonly<Record<string, unknown>>
+}
+
+export type StreamState =
+  | { readonly name: 'connecting' }
+  /** `missing`: how many events it has to read until it has all that there were. */
+  | { readonly name: 'behind'; readonly missing: number }
+  | { readonly name: 'live'; readonly mode: string }
+  /** `at`: when it tries again, in milliseconds since 1970. */
+  | { readonly name: 'reconnecting'; readonly at: number; readonly why: string }
+  | { readonly name: 'refused'; readonly failure: ProblemError }
+  | { readonly name: 'ended'; readonly why: string }
+
+/** The events between these cannot be delivered. */
+export interface Reset {
+  readonly reason: string
+  /** The position up to which the page has every event. */
+  readonly after: number
+  readonly head: number
+}
+
+export interface StreamOptions {
+  readonly api: Api
+  /** Such as `api/events`. */
+  readonly path: string
+  /** `stream`, `types`, `where`, and where to start: `from` or `last`. */
+  readonly query: Query
+  /** The position of the newest event when a connection begins. Without it the state `behind` is not known. */
+  readonly headOf?: (signal: AbortSignal) => Promise<number>
+  /** Events in their order, a few at a time, so that thousands do not stop the page. `isFresh`: not from the past. */
+  readonly onEvents: (events: readonly StreamEvent[], isFresh: boolean) => void
+  readonly onState: (state: StreamState) => void
+  readonly onReset?: (reset: Reset) => void
+  /** Every other notice, such as the `snapshot` of a job. */
+  readonly onNotice?: (notice: Notice) => void
+}
+
+const SILENCE_MS = 75_000
+const RETRY_MS = { least: 1_000, spread: 2_000 }
+const BACKOFF_MS = { first: 1_000, longest: 30_000 }
+/** Events of this time are handed on together. */
+const TOGETHER_MS = 30
+
+export interface Stream {
+  /** Ends the wait for the next attempt. */
+  retry(): void
+  close(): void
+}
+
+export function followStream(options: StreamOptions): Stream {
+  const { api, path, query, headOf, onEvents, onState, onReset, onNotice } = options
+  let connection = new AbortController()
+  let isClosed = false
+  let cursor = ''
+  let failures = 0
+  let mode = 'normal'
+  /** The head when this connection began; undefined while it is not known. */
+  let head: number | undefined
+  let position = 0
+  let isBehind = false
+  let pending: StreamEvent[] = []
+  let silence: ReturnType<typeof setTimeout> | undefined
+  let again: ReturnType<typeof setTimeout> | undefined
+  let flushing: ReturnType<typeof setTimeout> | undefined
+
+  async function open(): Promise<void> {
+    clearTimeout(again)
+    connection = new AbortController()
+    const { signal } = connection
+    onState({ name: 'connecting' })
+    alive()
+    try {
+      head = headOf && (await headOf(signal))
+      const { from, last, ...others } = query
+      const response = await api.request(path, {
+        query: cursor ? others : query,
+        headers: { accept: 'application/x-ndjson', ...(cursor && { 'last-event-id': cursor }) },
+        signal,
+      })
+      if (response.status === 204 || !response.body)
+        return end({ name: 'ended', why: 'The stream is closed: it has had its last event.' })
+      for await (const line of linesOf(response.body)) hear(line)
+      if (!isClosed) comeBack(RETRY_MS.least + RETRY_MS.spread * Math.random(), 'The connection ended.')
+    } catch (error) {
+      if (isClosed) return
+      const failure = asProblem(error)
+      const isBroken = signal.aborted || failure.problem.status === 0
+      if (!isBroken && !failure.isTemporary) return end({ name: 'refused', failure })
+      const asked = 1_000 * (failure.problem.retry_after ?? 0)
+      const why = isBroken ? 'The gateway does not answer.' : failure.problem.detail
+      comeBack(Math.max(backOff(), asked), why)
+    }
+  }
+
+  function hear(line: string): void {
+    if (isClosed || line === '') return
+    alive()
+    failures = 0
+    const document: StreamEvent | Notice = JSON.parse(line)
+    if ('position' in document) {
+      position = document.position
+      pending.push(document)
+      flushing ??= setTimeout(flush, TOGETHER_MS)
+    } else hearNotice(document)
+    if (document.id) cursor = document.id
+    tellProgress()
+  }
+
+  function hearNotice({ type, id, data }: Notice): void {
+    switch (type) {
+      case 'server.state':
+        mode = String(data.mode)
+        if (id) position = Math.max(position, positionOf(id))
+        if (mode === 'draining') onState({ name: 'live', mode })
+        else onState(stateNow())
+        return
+      case 'heartbeat':
+        if (id) position = Math.max(position, positionOf(id))
+        return
+      case 'reset':
+        flush()
+        onReset?.({
+          reason: String(data.reason),
+          after: positionOf(cursor),
+          head: positionOf(String(data.head)),
+        })
+        position = positionOf(String(data.head))
+        if (data.reason === 'deleted') end({ name: 'ended', why: 'The stream was deleted.' })
+        return
+      case 'auth-expired':
+        endCredentials('Your token has expired.')
+        return
+      case 'auth-revoked':
+        endCredentials('Your credentials have been revoked.')
+        return
+      default:
+        onNotice?.({ type, data, ...(id && { id }) })
+    }
+  }
+
+  function stateNow(): StreamState {
+    isBehind = head !== undefined && position < head
+    return isBehind && head !== undefined
+      ? { name: 'behind', missing: head - position }
+      : { name: 'live', mode }
+  }
+
+  /** Only as long as it is behind: a live stream tells its state when the mode changes. */
+  function tellProgress(): void {
+    if (isBehind) onState(stateNow())
+  }
+
+  function flush(): void {
+    clearTimeout(flushing)
+    flushing = undefined
+    if (pending.length === 0) return
+    const events = pending
+    pending = []
+    onEvents(events, head === undefined || (events[0]?.position ?? 0) > head)
+  }
+
+  function comeBack(ms: number, why: string): void {
+    flush()
+    clearTimeout(silence)
+    onState({ name: 'reconnecting', at: Date.now() + ms, why })
+    again = setTimeout(() => void open(), ms)
+  }
+
+  /** Grows with each failure, and is jittered, because many pages reconnect at the same time. */
+  function backOff(): number {
+    failures += 1
+    return Math.min(BACKOFF_MS.longest, BACKOFF_MS.first * 2 ** (failures - 1)) * (0.5 + Math.random() / 2)
+  }
+
+  function alive(): void {
+    clearTimeout(silence)
+    silence = setTimeout(() => connection.abort(), SILENCE_MS)
+  }
+
+  function close(): void {
+    flush()
+    isClosed = true
+    clearTimeout(silence)
+    clearTimeout(again)
+    connection.abort()
+  }
+
+  function end(state: StreamState): void {
+    close()
+    onState(state)
+  }
+
+  function endCredentials(why: string): void {
+    end({ name: 'ended', why })
+    api.expire(why)
+  }
+
+  void open()
+  return {
+    close,
+    retry() {
+      if (isClosed) return
+      clearTimeout(again)
+      void open()
+    },
+  }
+}
+
+/** The position in an event id, `<position>.<check>`; 0 if the text is not an event id. */
+export function positionOf(id: string): number {
+  return Number.parseInt(id, 10) || 0
+}
