@@ -18,7 +18,9 @@ import jobRoutes from '../routes/jobs.js'
 import keyRoutes from '../routes/keys.js'
 import latestRoutes from '../routes/latest.js'
 import metricsRoutes from '../routes/metrics.js'
+import principalRoutes from '../routes/principal.js'
 import projectRoutes from '../routes/projects.js'
+import recentMetricsRoutes from '../routes/recent-metrics.js'
 import redactionRoutes from '../routes/redactions.js'
 import revocationRoutes from '../routes/revocations.js'
 import serverStateRoutes from '../routes/server-state.js'
@@ -63,6 +65,7 @@ import openapi from './openapi.js'
 import problems from './problems.js'
 import publisher from './publisher.js'
 import rateLimit from './rate-limit.js'
+import recentMetrics from './recent-metrics.js'
 import retention from './retention.js'
 import serverState from './server-state.js'
 import type { Settings } from './settings.js'
@@ -159,6 +162,7 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
     maxStoredStreams: config.MAX_STORED_STREAMS_PER_WORKSPACE,
   })
   await app.register(metrics)
+  await app.register(recentMetrics)
   if (parts.jobs) await app.register(jobMetrics)
   await app.register(sse)
   if (settings.ownsServer) await app.register(connections)
@@ -175,11 +179,14 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
 }
 
 async function registerRoutes(app: FastifyInstance, settings: Settings): Promise<void> {
-  const { config, parts, links, countClients, collectMetrics } = settings
+  const { config, parts, links, countClients, collectMetrics, collectRecentMetrics } = settings
+  const { OPERATOR_WORKSPACE: operatorWorkspace } = config
   if (parts.console) await app.register(console)
   await app.register(healthRoutes, { countClients })
-  await app.register(metricsRoutes, { operatorWorkspace: config.OPERATOR_WORKSPACE, collectMetrics })
-  await app.register(serverStateRoutes, { operatorWorkspace: config.OPERATOR_WORKSPACE })
+  await app.register(metricsRoutes, { operatorWorkspace, collectMetrics })
+  await app.register(recentMetricsRoutes, { operatorWorkspace, collectRecentMetrics })
+  await app.register(principalRoutes, { operatorWorkspace, parts: { ...parts } })
+  await app.register(serverStateRoutes, { operatorWorkspace })
   if (parts.keys) await app.register(keyRoutes)
   await app.register(revocationRoutes)
   if (parts.audit) await app.register(auditRoutes)

@@ -10,6 +10,7 @@ import {
   type TransactionClient,
 } from '../src/log/publish-in-transaction.js'
 import type { Metrics } from '../src/metrics/metrics.js'
+import type { RecentSample } from '../src/metrics/recent-metrics.js'
 
 export interface Sluice {
   /**
@@ -41,8 +42,11 @@ export interface Sluice {
    * without it, and for malformed grants.
    */
   signToken(principal: SignedPrincipal, lifetimeSeconds: number): string
-  /** The metrics of this gateway: in the text format of Prometheus, and as documents of prom-client. */
-  readonly metrics: Pick<Metrics, 'text' | 'documents'>
+  /**
+   * The metrics of this process: in the text format of Prometheus, as documents of prom-client, and the samples of the last hour,
+   * oldest first.
+   */
+  readonly metrics: Pick<Metrics, 'text' | 'documents'> & { recent(): readonly RecentSample[] }
   /** Undefined with `parts: { items: false }`. */
   readonly items: Items | undefined
 }
@@ -80,7 +84,11 @@ export function hostApi(app: FastifyInstance): Sluice {
   return {
     publish: publishIn,
     clients: () => app.hub.clients(),
-    metrics: app.metrics,
+    metrics: {
+      text: () => app.metrics.text(),
+      documents: () => app.metrics.documents(),
+      recent: () => app.recentMetrics.samples(),
+    },
     items: app.hasDecorator('items') ? app.items : undefined,
     signToken(principal, lifetimeSeconds) {
       if (!app.hasDecorator('signToken'))

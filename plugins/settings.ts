@@ -10,7 +10,10 @@ import { ArtifactLinks } from '../src/jobs/artifacts.js'
 import type { Parts, SluiceOptions } from './sluice-options.js'
 
 export interface Settings
-  extends Pick<SluiceOptions, 'authenticate' | 'countClients' | 'collectMetrics' | 'internals'> {
+  extends Pick<
+    SluiceOptions,
+    'authenticate' | 'countClients' | 'collectMetrics' | 'collectRecentMetrics' | 'internals'
+  > {
   readonly config: Config
   readonly parts: Required<Parts>
   readonly source: PoolSource

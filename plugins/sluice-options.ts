@@ -7,6 +7,7 @@ import type { Role } from '../src/auth/principal.js'
 import type { Bus } from '../src/bus/bus.js'
 import type { ConfigOptions } from '../src/config/options.js'
 import type { MemoryReading } from '../src/limits/process-memory.js'
+import type { RecentSample } from '../src/metrics/recent-metrics.js'
 import type { ClientCounts } from '../src/process/worker-message.js'
 
 export interface Parts {
@@ -75,6 +76,8 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
   readonly countClients?: () => Promise<{ readonly workers: number; readonly clients: ClientCounts }>
   /** The metrics of the same processes, for `/metrics`, in the text format of Prometheus. Default: those of this process. */
   readonly collectMetrics?: () => Promise<string>
+  /** The samples of the same processes, for the overview of the console. Default: those of this process. */
+  readonly collectRecentMetrics?: () => Promise<readonly RecentSample[]>
 
   /** @internal */
   readonly internals?: Internals

@@ -7,7 +7,8 @@ import { optionsOf } from '../src/config/options.js'
 import type { HttpLimits } from '../src/http/http-limits.js'
 import { parseProxies } from '../src/network/trusted-proxies.js'
 
-export interface AppOptions extends Pick<SluiceOptions, 'countClients' | 'collectMetrics' | 'internals'> {
+export interface AppOptions
+  extends Pick<SluiceOptions, 'countClients' | 'collectMetrics' | 'collectRecentMetrics' | 'internals'> {
   readonly config: Config
   /** URL of a database that is migrated. */
   readonly databaseUrl: string
@@ -28,6 +29,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     httpLimits,
     countClients,
     collectMetrics,
+    collectRecentMetrics,
     internals,
   } = options
   const app = Fastify({
@@ -48,6 +50,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     processes: config.WORKERS === 'auto' ? availableParallelism() : config.WORKERS,
     ...(countClients && { countClients }),
     ...(collectMetrics && { collectMetrics }),
+    ...(collectRecentMetrics && { collectRecentMetrics }),
     internals: { answerTimeoutMs: httpLimits?.answerTimeout, ...internals },
   })
   return app

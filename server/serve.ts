@@ -167,6 +167,7 @@ async function startGateway(
     ...(workerChannel && {
       countClients: () => countAll(workerChannel, app),
       collectMetrics: async () => (await workerChannel.ask('metrics')) ?? (await app.sluice.metrics.text()),
+      collectRecentMetrics: async () => (await workerChannel.ask('recent')) ?? app.sluice.metrics.recent(),
     }),
   })
   closers.push(() => app.close())
@@ -182,7 +183,11 @@ async function startGateway(
   const started = { url: urlOf(app, config.HOST), tokens }
   const { sluice } = app
   if (workerChannel)
-    workerChannel.join(started, { clients: sluice.clients, metrics: () => sluice.metrics.documents() })
+    workerChannel.join(started, {
+      clients: sluice.clients,
+      metrics: () => sluice.metrics.documents(),
+      recent: () => sluice.metrics.recent(),
+    })
   else await openMetrics(config, closers, () => sluice.metrics.text())
   return { log: app.log, ...started }
 }

@@ -1,5 +1,6 @@
 /** Questions of the parent to all workers: what each of them reports, as one answer. */
 import { joined } from '../src/metrics/metrics.js'
+import { type RecentSample, sumSamples } from '../src/metrics/recent-metrics.js'
 import type { MetricDocument } from '../src/metrics/sampled-metric.js'
 import { withinDeadline } from '../src/process/deadline.js'
 import {
@@ -64,5 +65,7 @@ async function jointly(
   const given = <Value>(values: readonly (Value | undefined)[]) => values.filter(value => value !== undefined)
   if (topic === 'clients')
     return { clients: sumCounts(given<ClientCounts>(reports.map(({ clients }) => clients))) }
+  if (topic === 'recent')
+    return { recent: sumSamples(given<readonly RecentSample[]>(reports.map(({ recent }) => recent))) }
   return { metrics: await joined(given<readonly MetricDocument[]>(reports.map(({ metrics }) => metrics))) }
 }

@@ -1,4 +1,5 @@
 /** The messages between the parent of several gateway processes and its workers (node:cluster's channel). */
+import type { RecentSample } from '../metrics/recent-metrics.js'
 import type { MetricDocument } from '../metrics/sampled-metric.js'
 
 /** Ready-made tokens, if the gateway generated the signing key itself. */
@@ -29,6 +30,7 @@ export interface WorkerCounts {
 export interface WorkerReports {
   readonly clients: ClientCounts
   readonly metrics: readonly MetricDocument[]
+  readonly recent: readonly RecentSample[]
 }
 
 /** What the parent makes of the reports of all workers that answered. */
@@ -36,6 +38,7 @@ export interface JointReports {
   readonly clients: WorkerCounts
   /** In the text format of Prometheus. */
   readonly metrics: string
+  readonly recent: readonly RecentSample[]
 }
 
 export type Topic = keyof WorkerReports

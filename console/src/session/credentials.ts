@@ -38,14 +38,3 @@ export function credentialsIn(pasted: string): string {
 export function headersOf(credentials: string): Record<string, string> {
   return API_KEY.test(credentials) ? { 'x-api-key': credentials } : { authorization: `Bearer ${credentials}` }
 }
-
-/** The claims of a JWT; empty for any other text. Only for display: the gateway verifies the token. */
-export function claimsOf(token: string): Record<string, unknown> {
-  try {
-    const text = atob((token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/'))
-    const claims = JSON.parse(new TextDecoder().decode(Uint8Array.from(text, char => char.charCodeAt(0))))
-    return typeof claims === 'object' && claims !== null ? claims : {}
-  } catch {
-    return {}
-  }
-}

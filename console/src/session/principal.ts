@@ -1,5 +1,8 @@
-/** The caller, as the console needs it: to show what it may use. The gateway decides; the console only leaves out what it would refuse. */
-import { claimsOf } from './credentials.ts'
+/**
+ * The caller, as the gateway sees it (`GET /api/principal`). The console leaves out what the caller may not use; the gateway decides
+ * all the same.
+ */
+import { createApi } from '../api/api.ts'
 
 export type Role = 'viewer' | 'editor' | 'admin' | 'runner'
 
@@ -7,23 +10,26 @@ export interface Principal {
   readonly id: string
   readonly workspace: string
   readonly role: Role
+  /** What limits the role; null: nothing. */
+  readonly grants: {
+    readonly subscribe: readonly string[]
+    readonly publish: readonly string[]
+    readonly types: readonly string[]
+  } | null
+  readonly expires_at: string | null
+  /** Whether it may see and change what concerns all workspaces. */
+  readonly is_operator: boolean
+  /** The parts of the API that the gateway serves. */
+  readonly parts: readonly string[]
 }
 
 const RANKS: Readonly<Record<Role, number>> = { runner: 0, viewer: 1, editor: 2, admin: 3 }
 
-export function principalOf(credentials: string): Principal {
-  const { sub, workspace, role } = claimsOf(credentials)
-  return {
-    id: typeof sub === 'string' ? sub : '',
-    workspace: typeof workspace === 'string' ? workspace : '',
-    role: isRole(role) ? role : 'admin',
-  }
+/** @throws {ProblemError} if the gateway refuses the credentials, or nobody answers. */
+export function principalOf(credentials: string): Promise<Principal> {
+  return createApi(credentials, () => undefined).get('api/principal')
 }
 
 export function allows({ role }: Principal, needed: Exclude<Role, 'runner'>): boolean {
   return RANKS[role] >= RANKS[needed]
-}
-
-function isRole(value: unknown): value is Role {
-  return typeof value === 'string' && Object.hasOwn(RANKS, value)
 }

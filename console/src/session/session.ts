@@ -1,12 +1,16 @@
 /**
  * The session of this tab.
  *
- * signed out ──▶ signed in ──▶ expired: the gateway refused the credentials. The pages stay as they are, under a dialog that
- *     ▲              │  ▲          asks for new ones; with these they go on where they were.
- *     └── sign out ──┘  └──────────┘
+ * checking ──▶ signed in ──▶ expired: the gateway refused the credentials. The pages stay as they are, under a dialog that
+ *   │  ▲           │  ▲          asks for new ones; with these they go on where they were.
+ *   ▼  │ sign in   │  └──────────┘
+ * signed out ◀─────┘ sign out
+ *
+ * Checking asks the gateway whom the credentials belong to; while nobody answers, it asks again and again.
  */
 import { createContext } from 'preact'
 import { useCallback, useContext, useEffect, useState } from 'preact/hooks'
+import { asProblem, type ProblemError } from '../api/problem.ts'
 import { forgetCredentials, keepCredentials, readCredentials } from './credentials.ts'
 import { type Principal, principalOf } from './principal.ts'
 
@@ -17,42 +21,82 @@ export interface Session {
   readonly refusal: string | undefined
 }
 
+export type SessionState =
+  | { readonly name: 'signed-out'; readonly refusal?: string }
+  | {
+      readonly name: 'checking'
+      readonly credentials: string
+      readonly failure?: ProblemError
+      readonly retryAt?: number
+    }
+  | ({ readonly name: 'signed-in' } & Session)
+
 export interface SessionActions {
-  signIn(credentials: string): void
+  /** @throws {ProblemError} if the gateway refuses the credentials. */
+  signIn(credentials: string): Promise<void>
   signOut(): void
   /** The gateway refused the credentials: they are forgotten, and the pages stay. */
   expire(reason: string): void
 }
 
-export function useSessionState(): [Session | undefined, SessionActions] {
-  const [session, setSession] = useState(stored)
-  const signIn = useCallback((credentials: string) => {
+const RETRY_MS = 2_000
+
+export function useSessionState(): [SessionState, SessionActions] {
+  const [state, setState] = useState<SessionState>(stored)
+
+  const signIn = useCallback(async (credentials: string) => {
+    const principal = await principalOf(credentials)
     keepCredentials(credentials)
-    setSession({ credentials, principal: principalOf(credentials), refusal: undefined })
+    setState({ name: 'signed-in', credentials, principal, refusal: undefined })
   }, [])
   const signOut = useCallback(() => {
     forgetCredentials()
-    setSession(undefined)
+    setState({ name: 'signed-out' })
   }, [])
   const expire = useCallback((refusal: string) => {
     forgetCredentials()
-    setSession(before => before && { ...before, refusal })
+    setState(before => (before.name === 'signed-in' ? { ...before, refusal } : before))
   }, [])
+
+  const checked = state.name === 'checking' ? state.credentials : undefined
+  useEffect(() => {
+    if (checked === undefined) return
+    let timer: ReturnType<typeof setTimeout> | undefined
+    let isOver = false
+    const check = () => {
+      signIn(checked).catch((error: unknown) => {
+        if (isOver) return
+        const failure = asProblem(error)
+        if (!failure.isTemporary) {
+          forgetCredentials()
+          setState({ name: 'signed-out', refusal: failure.problem.detail })
+          return
+        }
+        setState({ name: 'checking', credentials: checked, failure, retryAt: Date.now() + RETRY_MS })
+        timer = setTimeout(check, RETRY_MS)
+      })
+    }
+    check()
+    return () => {
+      isOver = true
+      clearTimeout(timer)
+    }
+  }, [checked, signIn])
+
   // A link with `#token=…` that is opened in this tab.
   useEffect(() => {
     const read = () => {
-      if (location.hash.startsWith('#token=')) setSession(stored())
+      if (location.hash.startsWith('#token=')) setState(stored())
     }
     addEventListener('hashchange', read)
     return () => removeEventListener('hashchange', read)
   }, [])
-  return [session, { signIn, signOut, expire }]
+  return [state, { signIn, signOut, expire }]
 }
 
-function stored(): Session | undefined {
+function stored(): SessionState {
   const credentials = readCredentials()
-  if (credentials === undefined) return undefined
-  return { credentials, principal: principalOf(credentials), refusal: undefined }
+  return credentials === undefined ? { name: 'signed-out' } : { name: 'checking', credentials }
 }
 
 export const SessionContext = createContext<(Session & SessionActions) | undefined>(undefined)

@@ -13,6 +13,10 @@ export interface Page {
   readonly group: 'Live' | 'Data' | 'Operations'
   /** The lowest role that may use it. */
   readonly role: 'viewer' | 'editor' | 'admin'
+  /** The part of the API that it shows, if a gateway may lack it. */
+  readonly part?: 'items' | 'jobs' | 'keys' | 'audit'
+  /** Why credentials with grants cannot use it: it is about the whole workspace, or about all workspaces. */
+  readonly scope?: 'workspace' | 'gateway'
   readonly load: () => Promise<{ default: ComponentType<PageProps> }>
 }
 
@@ -28,5 +32,12 @@ const PAGES: readonly Page[] = [
 
 /** Those that the principal may use. */
 export function pagesFor(principal: Principal): readonly Page[] {
-  return PAGES.filter(({ role }) => allows(principal, role))
+  const { grants, is_operator, parts } = principal
+  return PAGES.filter(
+    ({ role, part, scope }) =>
+      allows(principal, role) &&
+      (part === undefined || parts.includes(part)) &&
+      (scope === undefined || !grants) &&
+      (scope !== 'gateway' || is_operator),
+  )
 }

@@ -155,6 +155,8 @@ export class Requests {
     'GET /api/workspace/export': async () => ({ ...ROOM, path: '/api/workspace/export' }),
     'GET /api/audit': async () => ({ ...ROOM, path: '/api/audit' }),
     'GET /metrics': async () => ({ ...ROOM, path: '/metrics' }),
+    'GET /api/principal': async () => ({ ...ROOM, path: '/api/principal' }),
+    'GET /api/server/metrics': async () => ({ ...ROOM, path: '/api/server/metrics' }),
     'GET /api/server/state': async () => ({ ...ROOM, path: '/api/server/state' }),
     'PUT /api/server/state': async () => ({ ...ROOM, path: '/api/server/state', body: { mode: 'normal' } }),
     'POST /api/stream-tickets': async () => ({

@@ -110,7 +110,12 @@ function faultsOf(name: string, answers: readonly Answer[]): string[] {
   const codes = limited.flatMap(({ cell, code }) => (cell === '403' ? code : []))
   const fine = ['publish-not-granted', 'workspace-not-granted', 'grants-exceeded']
   faults.push(...codes.filter(code => !fine.includes(code)).map(code => `${name}: ${code}`))
-  const open = ['GET /api/server/state', 'POST /api/stream-tickets', 'POST /api/streams/:connection/token']
+  const open = [
+    'GET /api/principal',
+    'GET /api/server/state',
+    'POST /api/stream-tickets',
+    'POST /api/streams/:connection/token',
+  ]
   for (const answer of answers.slice(-2)) {
     if (answer.cell === 'yes' && !open.includes(name))
       faults.push(`${name} shows or writes what is not granted`)
