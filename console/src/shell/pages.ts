@@ -28,6 +28,20 @@ const PAGES: readonly Page[] = [
     role: 'viewer',
     load: () => import('../pages/feed/page.tsx'),
   },
+  {
+    name: 'items',
+    title: 'Items',
+    group: 'Data',
+    role: 'viewer',
+    load: () => import('../pages/items/page.tsx'),
+  },
+  {
+    name: 'jobs',
+    title: 'Jobs',
+    group: 'Data',
+    role: 'viewer',
+    load: () => import('../pages/jobs/page.tsx'),
+  },
 ]
 
 /** Those that the principal may use. */

@@ -1,0 +1,148 @@
+/**
+ * Splits terminal output into text and the few controls that a page may follow: colours, erasing in the line, carriage return,
+ * backspace, tab and line feed. Every other control character and escape sequence is removed, whatever it would do to a terminal:
+ * set its title, move its cursor, answer on its input, print, open a link. So are the characters that reverse the direction of
+ * text, which could make a line read differently from what was written.
+ *
+ * States: ground → escape → sequence (CSI) or string (OSC, DCS, …) → ground. Each character is looked at once. An unfinished
+ * sequence ends with its line.
+ */
+export interface Screen {
+  put(text: string): void
+  colour(codes: readonly number[]): void
+  carriageReturn(): void
+  backspace(): void
+  tab(): void
+  lineFeed(): void
+  /** From the cursor on. */
+  eraseToEnd(): void
+  /** The whole line. */
+  eraseAll(): void
+}
+
+type State = 'ground' | 'escape' | 'sequence' | 'string' | 'string-escape'
+
+const MAX_SEQUENCE = 64
+const ESCAPE = 0x1b
+/** The introducers of one character (C1) mean `ESC` and this letter. */
+const C1 = { first: 0x80, last: 0x9f, offset: 0x40 }
+/** `ESC` and one of these begin a string: DCS, SOS, OSC, PM, APC. */
+const STRINGS = 'PX]^_'
+const CANCEL = [0x18, 0x1a]
+const BELL = 0x07
+/** C0, DEL and C1, and the embeddings, overrides and isolates of bidirectional text. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for.
+const SPECIAL = /[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/
+
+/** Whether text has to be read character by character. Most lines need not. */
+export function isSpecial(text: string): boolean {
+  return SPECIAL.test(text)
+}
+
+export class EscapeReader {
+  #state: State = 'ground'
+  #sequence = ''
+
+  /** @returns whether the next text begins outside of any sequence. */
+  get isIdle(): boolean {
+    return this.#state === 'ground'
+  }
+
+  read(text: string, screen: Screen): void {
+    let start = 0
+    for (let index = 0; index < text.length; index += 1) {
+      const code = text.charCodeAt(index)
+      const isPlain = this.#state === 'ground' && !isControl(code)
+      if (isPlain) continue
+      if (this.#state === 'ground' && start < index) screen.put(text.slice(start, index))
+      this.#take(code, screen)
+      start = index + 1
+    }
+    if (this.#state === 'ground' && start < text.length) screen.put(text.slice(start))
+  }
+
+  /** The line is complete: what it left unfinished does not swallow the next one. */
+  endLine(): void {
+    this.#state = 'ground'
+    this.#sequence = ''
+  }
+
+  #take(code: number, screen: Screen): void {
+    if (CANCEL.includes(code)) return this.endLine()
+    if (code === 0x0a) {
+      this.endLine()
+      return screen.lineFeed()
+    }
+    if (code === ESCAPE) {
+      this.#state = this.#state === 'string' ? 'string-escape' : 'escape'
+      return
+    }
+    if (this.#state === 'string' || this.#state === 'string-escape') return this.#inString(code)
+    if (code >= C1.first && code <= C1.last) return this.#begin(String.fromCharCode(code - C1.offset))
+    if (this.#state === 'ground') return control(code, screen)
+    if (code < 0x20) return control(code, screen)
+    if (this.#state === 'escape') return this.#begin(String.fromCharCode(code))
+    this.#inSequence(code, screen)
+  }
+
+  /** After `ESC`. Intermediate characters (space to `/`) come before the final one, as in `ESC ( B`. */
+  #begin(letter: string): void {
+    this.#sequence = ''
+    if (letter === '[') this.#state = 'sequence'
+    else if (STRINGS.includes(letter)) this.#state = 'string'
+    else this.#state = letter >= ' ' && letter <= '/' ? 'escape' : 'ground'
+  }
+
+  /** `BEL` ends a string, and so does `ESC \`; `ESC` and another letter begin something else. */
+  #inString(code: number): void {
+    if (code === BELL || code === 0x9c) return this.endLine()
+    if (this.#state !== 'string-escape') return
+    if (code === 0x5c) return this.endLine()
+    this.#begin(String.fromCharCode(code))
+  }
+
+  #inSequence(code: number, screen: Screen): void {
+    // Nothing outside of ASCII belongs to a sequence.
+    if (code > 0x7e) {
+      this.endLine()
+      return isControl(code) ? undefined : screen.put(String.fromCharCode(code))
+    }
+    // Parameters and intermediate characters; then the final one.
+    if (code < 0x40) {
+      if (this.#sequence.length < MAX_SEQUENCE) this.#sequence += String.fromCharCode(code)
+      return
+    }
+    const parameters = this.#sequence
+    this.endLine()
+    if (!/^[\d;:]*$/.test(parameters) || parameters.length >= MAX_SEQUENCE) return
+    if (code === 0x6d) screen.colour(codesOf(parameters))
+    else if (code === 0x4b && /^0*$/.test(parameters)) screen.eraseToEnd()
+    else if (code === 0x4b && parameters === '2') screen.eraseAll()
+  }
+}
+
+/** Colons group the parts of one code: `38:2::255:0:0` is `38;2;255;0;0`, and `4:3` a kind of underline. */
+function codesOf(parameters: string): number[] {
+  return parameters.split(';').flatMap(group => {
+    const [first = 0, ...parts] = group.split(':').map(Number)
+    if (parts.length === 0) return first
+    if (first === 4) return parts[0] === 0 ? 24 : 4
+    if (first !== 38 && first !== 48) return first
+    return parts[0] === 2 ? [first, 2, ...parts.slice(-3)] : [first, ...parts.slice(0, 2)]
+  })
+}
+
+function isControl(code: number): boolean {
+  return (
+    code < 0x20 ||
+    (code >= 0x7f && code <= 0x9f) ||
+    (code >= 0x202a && code <= 0x202e) ||
+    (code >= 0x2066 && code <= 0x2069)
+  )
+}
+
+function control(code: number, screen: Screen): void {
+  if (code === 0x0d) screen.carriageReturn()
+  else if (code === 0x08) screen.backspace()
+  else if (code === 0x09) screen.tab()
+}
