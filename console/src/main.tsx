@@ -3,6 +3,7 @@ import { render } from 'preact'
 import { App } from './shell/app.tsx'
 import { applyTheme } from './shell/theme.ts'
 import './styles/base.css'
+import './styles/data.css'
 import './styles/pieces.css'
 import './styles/shell.css'
 

@@ -7,7 +7,7 @@ export function Facts({ facts }: { facts: readonly Fact[] }) {
   return (
     <dl>
       {facts
-        .filter(([, value]) => value !== undefined && value !== null && value !== '')
+        .filter(([, value]) => value !== undefined && value !== null && value !== false && value !== '')
         .map(([name, value]) => (
           <Fragment key={name}>
             <dt>{name}</dt>

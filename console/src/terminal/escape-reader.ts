@@ -23,13 +23,23 @@ export interface Screen {
 type State = 'ground' | 'escape' | 'sequence' | 'string' | 'string-escape'
 
 const MAX_SEQUENCE = 64
+const BELL = 0x07
+const LINE_FEED = 0x0a
 const ESCAPE = 0x1b
+const SPACE = 0x20
+const BACKSLASH = 0x5c
+/** ST as one character. */
+const STRING_END = 0x9c
+/** Sequences end with a character from `@` to `~`. */
+const FIRST_FINAL = 0x40
+const LAST_FINAL = 0x7e
+const SELECT_GRAPHIC_RENDITION = 0x6d
+const ERASE_IN_LINE = 0x4b
 /** The introducers of one character (C1) mean `ESC` and this letter. */
 const C1 = { first: 0x80, last: 0x9f, offset: 0x40 }
 /** `ESC` and one of these begin a string: DCS, SOS, OSC, PM, APC. */
 const STRINGS = 'PX]^_'
 const CANCEL = [0x18, 0x1a]
-const BELL = 0x07
 /** C0, DEL and C1, and the embeddings, overrides and isolates of bidirectional text. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for.
 const SPECIAL = /[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/
@@ -68,21 +78,17 @@ export class EscapeReader {
   }
 
   #take(code: number, screen: Screen): void {
-    if (CANCEL.includes(code)) return this.endLine()
-    if (code === 0x0a) {
+    const isInString = this.#state === 'string' || this.#state === 'string-escape'
+    if (CANCEL.includes(code)) this.endLine()
+    else if (code === LINE_FEED) {
       this.endLine()
-      return screen.lineFeed()
-    }
-    if (code === ESCAPE) {
-      this.#state = this.#state === 'string' ? 'string-escape' : 'escape'
-      return
-    }
-    if (this.#state === 'string' || this.#state === 'string-escape') return this.#inString(code)
-    if (code >= C1.first && code <= C1.last) return this.#begin(String.fromCharCode(code - C1.offset))
-    if (this.#state === 'ground') return control(code, screen)
-    if (code < 0x20) return control(code, screen)
-    if (this.#state === 'escape') return this.#begin(String.fromCharCode(code))
-    this.#inSequence(code, screen)
+      screen.lineFeed()
+    } else if (code === ESCAPE) this.#state = this.#state === 'string' ? 'string-escape' : 'escape'
+    else if (isInString) this.#inString(code)
+    else if (code >= C1.first && code <= C1.last) this.#begin(String.fromCharCode(code - C1.offset))
+    else if (this.#state === 'ground' || code < SPACE) control(code, screen)
+    else if (this.#state === 'escape') this.#begin(String.fromCharCode(code))
+    else this.#inSequence(code, screen)
   }
 
   /** After `ESC`. Intermediate characters (space to `/`) come before the final one, as in `ESC ( B`. */
@@ -95,29 +101,30 @@ export class EscapeReader {
 
   /** `BEL` ends a string, and so does `ESC \`; `ESC` and another letter begin something else. */
   #inString(code: number): void {
-    if (code === BELL || code === 0x9c) return this.endLine()
-    if (this.#state !== 'string-escape') return
-    if (code === 0x5c) return this.endLine()
-    this.#begin(String.fromCharCode(code))
+    const isEnd =
+      code === BELL || code === STRING_END || (this.#state === 'string-escape' && code === BACKSLASH)
+    if (isEnd) this.endLine()
+    else if (this.#state === 'string-escape') this.#begin(String.fromCharCode(code))
   }
 
   #inSequence(code: number, screen: Screen): void {
     // Nothing outside of ASCII belongs to a sequence.
-    if (code > 0x7e) {
+    if (code > LAST_FINAL) {
       this.endLine()
-      return isControl(code) ? undefined : screen.put(String.fromCharCode(code))
+      if (!isControl(code)) screen.put(String.fromCharCode(code))
+      return
     }
     // Parameters and intermediate characters; then the final one.
-    if (code < 0x40) {
+    if (code < FIRST_FINAL) {
       if (this.#sequence.length < MAX_SEQUENCE) this.#sequence += String.fromCharCode(code)
       return
     }
     const parameters = this.#sequence
     this.endLine()
     if (!/^[\d;:]*$/.test(parameters) || parameters.length >= MAX_SEQUENCE) return
-    if (code === 0x6d) screen.colour(codesOf(parameters))
-    else if (code === 0x4b && /^0*$/.test(parameters)) screen.eraseToEnd()
-    else if (code === 0x4b && parameters === '2') screen.eraseAll()
+    if (code === SELECT_GRAPHIC_RENDITION) screen.colour(codesOf(parameters))
+    else if (code === ERASE_IN_LINE && /^0*$/.test(parameters)) screen.eraseToEnd()
+    else if (code === ERASE_IN_LINE && parameters === '2') screen.eraseAll()
   }
 }
 

@@ -1,7 +1,8 @@
 /** The parts of a row that look alike: its runs of one style, cut where a found text begins and ends. */
-import { patternOf } from './terminal.ts'
+
 import type { Row } from './row.ts'
 import { classesOf, PLAIN } from './style.ts'
+import { patternOf } from './terminal.ts'
 
 export interface Part {
   readonly text: string

@@ -19,8 +19,8 @@ export interface Row {
 const TAB = 8
 /** Further marks of a character are dropped: no column may hold any number of them. */
 const MAX_CELL = 32
-/** Combining marks, variation selectors and joiners: they belong to the character before them. */
-const COMBINING = /^[\p{M}\u200d\ufe0f]$/u
+/** Combining marks (variation selectors are some) and joiners: they belong to the character before them. */
+const COMBINING = /^(?:\p{M}|\u200d)$/u
 
 export class RowCells {
   #cells: string[] = []

@@ -87,7 +87,9 @@ export function TerminalView(props: TerminalViewProps) {
           {rows.map(index => {
             const row = terminal.row(index)
             const number = terminal.dropped + index
-            return row && <TerminalLine key={number} row={row} number={number + 1} wanted={wanted} isRevealed={reveal === number} />
+            return (
+              row && <TerminalLine key={number} row={row} wanted={wanted} isRevealed={reveal === number} />
+            )
           })}
         </div>
       </div>
@@ -97,21 +99,22 @@ export function TerminalView(props: TerminalViewProps) {
 
 interface LineProps {
   readonly row: TerminalRow
-  readonly number: number
   readonly wanted: string
   readonly isRevealed: boolean
 }
 
-function TerminalLine({ row, number, wanted, isRevealed }: LineProps) {
+function TerminalLine({ row, wanted, isRevealed }: LineProps) {
   return (
     <div class={isRevealed ? 'line revealed' : 'line'} data-source={row.source}>
-      <span class="gutter" aria-hidden="true" data-number={row.continues ? '⋯' : number} />
+      <span class="gutter" aria-hidden="true" data-number={row.continues ? '⋯' : row.line} />
       {row.source === 'stderr' && <span class="unseen">stderr: </span>}
       <span class="line-text">
         {partsOf(row, wanted).map(({ text, classes, isFound }, at) => {
           const key = `${at}`
           if (isFound) return <mark key={key}>{text}</mark>
-          return classes === '' ? text : (
+          return classes === '' ? (
+            text
+          ) : (
             <span key={key} class={classes}>
               {text}
             </span>

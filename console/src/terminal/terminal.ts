@@ -20,6 +20,8 @@ export interface TerminalRow extends Row {
   readonly source: Source
   /** It continues the row before it. */
   readonly continues: boolean
+  /** Lines of output up to this row, this one included; notes do not count. */
+  readonly line: number
 }
 
 export class Terminal {
@@ -29,6 +31,7 @@ export class Terminal {
   #first = 0
   #characters = 0
   #dropped = 0
+  #lines = 0
 
   /** The kept rows. */
   get length(): number {
@@ -48,7 +51,10 @@ export class Terminal {
   write(text: string, source: Source, continues = false): void {
     let writer = this.#writers.get(source)
     if (!writer) {
-      writer = new Writer(row => this.#add({ ...row, source }))
+      writer = new Writer(row => {
+        if (source !== 'note' && !row.continues) this.#lines += 1
+        this.#add({ ...row, source, line: this.#lines })
+      })
       this.#writers.set(source, writer)
     }
     writer.write(text, continues)

@@ -13,7 +13,9 @@ const NAME = /^[A-Za-z_$][\w$-]*$/
 export function differences(before: unknown, after: unknown, path = ''): Difference[] {
   if (isObject(before) && isObject(after)) {
     const names = new Set([...Object.keys(before), ...Object.keys(after)])
-    return [...names].flatMap(name => differences(own(before, name), own(after, name), path + step(path, name)))
+    return [...names].flatMap(name =>
+      differences(own(before, name), own(after, name), path + step(path, name)),
+    )
   }
   if (Array.isArray(before) && Array.isArray(after)) {
     const length = Math.max(before.length, after.length)

@@ -22,7 +22,10 @@ export function Differences({ label, before, after, differences }: DifferencesPr
         entries={differences.slice(0, MAX_ROWS)}
         columns={[
           { title: 'What', cell: ({ path }: Difference) => <code>{path || '(all)'}</code> },
-          { title: before, cell: (difference: Difference) => <Side value={difference.before} kind="before" /> },
+          {
+            title: before,
+            cell: (difference: Difference) => <Side value={difference.before} kind="before" />,
+          },
           { title: after, cell: (difference: Difference) => <Side value={difference.after} kind="after" /> },
         ]}
       />

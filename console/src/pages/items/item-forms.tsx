@@ -59,8 +59,8 @@ function isExisting({ problem }: ProblemError): boolean {
 function Existing({ partNumber }: { partNumber: string }) {
   return (
     <div class="notice" role="alert">
-      There is an item {partNumber} already. <a href={hrefOf('items', [partNumber.trim()])}>Open it</a>, or choose
-      another part number.
+      There is an item {partNumber} already. <a href={hrefOf('items', [partNumber.trim()])}>Open it</a>, or
+      choose another part number.
     </div>
   )
 }
@@ -84,7 +84,12 @@ export function ChangeItem({ item, onClose, onChanged }: ChangeItemProps) {
         try {
           const headers = { 'if-match': (theirs ?? base).etag }
           const change = contentIn(form)
-          await api.send('PATCH', pathOf(item.part_number), { ...change, properties: change.properties ?? {} }, { headers })
+          await api.send(
+            'PATCH',
+            pathOf(item.part_number),
+            { ...change, properties: change.properties ?? {} },
+            { headers },
+          )
         } catch (error) {
           const current = await api.get<Item>(pathOf(item.part_number)).catch(() => undefined)
           if (theirs) setBase(theirs)
@@ -137,8 +142,8 @@ export function ReleaseItem({ item, onClose, onChanged }: ChangeItemProps) {
       remedyOf={({ problem }) =>
         problem.code === 'precondition-failed' && (
           <p class="notice" role="alert">
-            Somebody else has changed this item meanwhile. Nothing was released: cancel, look at the item as it is now, and
-            release it then.
+            Somebody else has changed this item meanwhile. Nothing was released: cancel, look at the item as
+            it is now, and release it then.
           </p>
         )
       }
@@ -146,7 +151,13 @@ export function ReleaseItem({ item, onClose, onChanged }: ChangeItemProps) {
       <p class="hint">The revision keeps the properties of the item as they are now.</p>
       <label>
         What changed
-        <textarea name="comment" maxLength={2_000} rows={3} placeholder="Hole pattern moved by 2 mm" required />
+        <textarea
+          name="comment"
+          maxLength={2_000}
+          rows={3}
+          placeholder="Hole pattern moved by 2 mm"
+          required
+        />
       </label>
     </FormDialog>
   )
@@ -187,7 +198,6 @@ function Content({ item }: { item?: Item }) {
       <label>
         Properties, as JSON
         <textarea
-          class="code"
           name="properties"
           rows={6}
           spellcheck={false}

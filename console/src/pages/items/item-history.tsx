@@ -58,7 +58,9 @@ export function ItemHistory({ partNumber, onChange }: ItemHistoryProps) {
       {state.name === 'refused' && <Failure failure={state.failure} />}
       {gap && <p class="notice">{gap}</p>}
       {events.length === 0 && state.name === 'live' && (
-        <p class="hint">No event of this item is among the newest ones. Its next change appears here at once.</p>
+        <p class="hint">
+          No event of this item is among the newest ones. Its next change appears here at once.
+        </p>
       )}
       <ol class="history">
         {[...events].reverse().map(event => (

@@ -41,7 +41,7 @@ export function ItemList({ query }: { query: URLSearchParams }) {
   useChanges('item.*', pages.reload)
   useShortcut('/', 'Search the items', () => field.current?.focus())
   return (
-    <section class="page">
+    <section>
       <PageHeading title="Items">
         {mayCreate && (
           <button type="button" onClick={() => setCreating(true)}>
@@ -56,12 +56,20 @@ export function ItemList({ query }: { query: URLSearchParams }) {
           onSubmit={event => {
             event.preventDefault()
             const form = new FormData(event.currentTarget)
-            navigate(hrefOf('items', [], { search: String(form.get('search')), type: String(form.get('type')) }))
+            navigate(
+              hrefOf('items', [], { search: String(form.get('search')), type: String(form.get('type')) }),
+            )
           }}
         >
           <label>
             Search
-            <input ref={field} name="search" defaultValue={search} placeholder="part number or description" maxLength={200} />
+            <input
+              ref={field}
+              name="search"
+              defaultValue={search}
+              placeholder="part number or description"
+              maxLength={200}
+            />
           </label>
           <label>
             Type

@@ -3,8 +3,8 @@ import { useState } from 'preact/hooks'
 import type { Item } from '../../api/documents.ts'
 import { useRequest } from '../../api/use-request.ts'
 import { Badge } from '../../pieces/badge.tsx'
-import { Failure } from '../../pieces/failure.tsx'
 import { Facts } from '../../pieces/facts.tsx'
+import { Failure } from '../../pieces/failure.tsx'
 import { JsonTree } from '../../pieces/json-tree.tsx'
 import { Loading } from '../../pieces/loading.tsx'
 import { Moment } from '../../pieces/moment.tsx'
@@ -26,7 +26,7 @@ export function ItemView({ partNumber }: { partNumber: string }) {
   const close = () => setForm(undefined)
   const isGone = failure?.problem.status === 404
   return (
-    <section class="page">
+    <section>
       <p class="back">
         <a href={hrefOf('items')}>All items</a>
       </p>
@@ -48,7 +48,8 @@ export function ItemView({ partNumber }: { partNumber: string }) {
       {failure && !isGone && <Failure failure={failure} retryAt={retryAt} onRetry={reload} />}
       {isGone && (
         <p class="notice" role="alert">
-          There is no item {partNumber}: it was deleted or never existed. Its history below shows what happened.
+          There is no item {partNumber}: it was deleted or never existed. Its history below shows what
+          happened.
         </p>
       )}
       {!item && !failure && <Loading what="the item" />}

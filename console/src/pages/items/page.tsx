@@ -6,5 +6,9 @@ import './items.css'
 
 export default function ItemsPage({ route }: PageProps) {
   const [partNumber] = route.rest
-  return partNumber === undefined ? <ItemList query={route.query} /> : <ItemView key={partNumber} partNumber={partNumber} />
+  return partNumber === undefined ? (
+    <ItemList query={route.query} />
+  ) : (
+    <ItemView key={partNumber} partNumber={partNumber} />
+  )
 }

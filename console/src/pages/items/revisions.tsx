@@ -49,8 +49,18 @@ export function Revisions({ item }: { item: Item }) {
         <>
           <h2>What changed</h2>
           <div class="filters">
-            <Choice label="From" revisions={data} value={older} onChange={value => setChosen({ ...chosen, older: value })} />
-            <Choice label="To" revisions={data} value={newer} onChange={value => setChosen({ ...chosen, newer: value })} />
+            <Choice
+              label="From"
+              revisions={data}
+              value={older}
+              onChange={value => setChosen({ ...chosen, older: value })}
+            />
+            <Choice
+              label="To"
+              revisions={data}
+              value={newer}
+              onChange={value => setChosen({ ...chosen, newer: value })}
+            />
           </div>
           <Differences
             label={`Changes from revision ${older.revision_number} to ${newer.revision_number}`}

@@ -54,10 +54,10 @@ export function JobFacts({ job, now, output }: { job: Job; now: number; output: 
 
 function ProgressBar({ progress: { part, text } }: { progress: Progress }) {
   return (
-    <label class="card panel">
-      <span>Progress: {text}</span>
-      {part === undefined ? <progress /> : <progress value={part} max={1} />}
-    </label>
+    <div class="card panel">
+      <span class="hint">Progress: {text}</span>
+      <progress aria-label="Progress" {...(part !== undefined && { value: part, max: 1 })} />
+    </div>
   )
 }
 
@@ -69,7 +69,10 @@ function Artifacts({ job, artifacts }: { job: Job; artifacts: readonly Artifact[
       setFailure(undefined)
       const run = await api.get<Run>(`api/v1/runs/${encodeURIComponent(job.id)}`)
       const found = run.artifacts.find(({ url }) => pathIn(url).endsWith(`/${path}`))
-      if (!found) throw new Error('The gateway has no such file. It needs ARTIFACTS_DIR, and the runner must write there.')
+      if (!found)
+        throw new Error(
+          'The gateway has no such file. It needs ARTIFACTS_DIR, and the runner must write there.',
+        )
       // The link is signed and ends soon, so each click gets a new one. It is a download: the page stays.
       location.assign(found.url.replace(/^\//, new URL('.', document.baseURI).pathname))
     } catch (error) {

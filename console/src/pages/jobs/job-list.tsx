@@ -41,7 +41,7 @@ export function JobList({ query }: { query: URLSearchParams }) {
     { title: 'Time', cell: (job: Job) => timeOf(job, now), isNumber: true },
   ]
   return (
-    <section class="page">
+    <section>
       <PageHeading title="Jobs">
         {mayRun && (
           <button type="button" onClick={() => setStarting(true)}>
@@ -56,7 +56,9 @@ export function JobList({ query }: { query: URLSearchParams }) {
           onSubmit={event => {
             event.preventDefault()
             const form = new FormData(event.currentTarget)
-            navigate(hrefOf('jobs', [], Object.fromEntries(FILTERS.map(name => [name, String(form.get(name))]))))
+            navigate(
+              hrefOf('jobs', [], Object.fromEntries(FILTERS.map(name => [name, String(form.get(name))]))),
+            )
           }}
         >
           <label>
@@ -72,7 +74,12 @@ export function JobList({ query }: { query: URLSearchParams }) {
           </label>
           <label>
             Kind
-            <input name="kind" defaultValue={filter.kind ?? ''} placeholder="any, or command" maxLength={32} />
+            <input
+              name="kind"
+              defaultValue={filter.kind ?? ''}
+              placeholder="any, or command"
+              maxLength={32}
+            />
           </label>
           <label>
             Project

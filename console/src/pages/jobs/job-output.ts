@@ -1,6 +1,7 @@
 /** What the events of a job tell: its output as a terminal, its progress, its files. The state of the job itself comes with the job. */
-import { Terminal } from '../../terminal/terminal.ts'
+
 import type { StreamEvent } from '../../stream/stream-client.ts'
+import { Terminal } from '../../terminal/terminal.ts'
 
 export interface Progress {
   /** 0 to 1; undefined: only the text is known. */
@@ -30,30 +31,12 @@ export class JobOutput {
 
   take({ type, data }: StreamEvent): void {
     const members: Members = typeof data === 'object' && data !== null ? { ...data } : {}
-    if (members.redacted === true) return this.#note(`${type}: an admin has erased this: ${textOf(members.reason)}`)
-    switch (type) {
-      case 'output':
-      case 'log':
-        return this.#line(members)
-      case 'progress':
-        this.progress = progressIn(members)
-        return
-      case 'artifact':
-        return this.#artifact(members)
-      case 'job.created':
-        return
-      case 'job.started':
-        this.progress = undefined
-        return this.#note(`Attempt ${textOf(members.attempt)}${members.runner ? ` on ${textOf(members.runner)}` : ''}`)
-      case 'job.requeued':
-        return this.#note(
-          members.reason === 'lease-expired'
-            ? 'The runner was lost. The job is back in the queue.'
-            : 'The runner has handed the job back. It is in the queue again.',
-        )
-      default:
-        if (!isEnd({ type })) this.#note(`${type} ${JSON.stringify(data)}`)
-    }
+    if (members.redacted === true) this.#note(`${type}: an admin has erased this: ${textOf(members.reason)}`)
+    else if (type === 'output' || type === 'log') this.#line(members)
+    else if (type === 'progress') this.progress = progressIn(members)
+    else if (type === 'artifact') this.#artifact(members)
+    else this.#note(noteOf(type, members))
+    if (type === 'job.started') this.progress = undefined
   }
 
   #line(members: Members): void {
@@ -67,9 +50,22 @@ export class JobOutput {
     this.#note(`File: ${name}`)
   }
 
-  #note(text: string): void {
+  #note(text: string | undefined): void {
+    if (text === undefined) return
     this.terminal.write(text.length > MAX_NOTE ? `${text.slice(0, MAX_NOTE)}…` : text, 'note')
   }
+}
+
+/** What a line among the output says about another event; undefined for those that the page shows elsewhere. */
+function noteOf(type: string, members: Members): string | undefined {
+  if (type === 'job.created' || isEnd({ type })) return undefined
+  if (type === 'job.started') {
+    return `Attempt ${textOf(members.attempt)}${members.runner ? ` on ${textOf(members.runner)}` : ''}`
+  }
+  if (type !== 'job.requeued') return `${type} ${JSON.stringify(members)}`
+  return members.reason === 'lease-expired'
+    ? 'The runner was lost. The job is back in the queue.'
+    : 'The runner has handed the job back. It is in the queue again.'
 }
 
 /** `{"done":3,"of":8}`, `{"done":3,"total":8}` or `{"percent":37.5}`, with a `message` or `step`. */

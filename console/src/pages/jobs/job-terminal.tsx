@@ -35,7 +35,9 @@ export function JobTerminal({ id, job, output, version, pill }: JobTerminalProps
   const go = (step: number) => {
     if (found.length === 0) return
     setFollowing(false)
-    setPlace(before => (before < 0 && step < 0 ? found.length - 1 : (before + step + found.length) % found.length))
+    setPlace(before =>
+      before < 0 && step < 0 ? found.length - 1 : (before + step + found.length) % found.length,
+    )
   }
   const download = () =>
     saveOutput(api, id, output).catch((error: unknown) =>
@@ -105,7 +107,8 @@ export function JobTerminal({ id, job, output, version, pill }: JobTerminalProps
         reveal={found[place]}
       />
       <p class="hint" role="status">
-        {terminal.length === 0 && (hasEnded(job) ? 'The job has written nothing.' : 'Nothing is written yet.')}
+        {terminal.length === 0 &&
+          (hasEnded(job) ? 'The job has written nothing.' : 'Nothing is written yet.')}
         {terminal.dropped > 0 &&
           `The page keeps the newest ${terminal.length.toLocaleString('en')} lines. The download has all of them.`}
       </p>

@@ -30,7 +30,7 @@ export function JobView({ id }: { id: string }) {
   useAnnouncedEnd(job)
   const outcome = job && outcomeOf(job)
   return (
-    <section class="page">
+    <section>
       <p class="back">
         <a href={hrefOf('jobs')}>All jobs</a>
       </p>
@@ -117,8 +117,8 @@ function CancelJob({ job, onClose, onDone }: CancelJobProps) {
       }
     >
       <p>
-        The job ends at once and has no result. Its runner ends the command within a second, and what it has written so far
-        stays here.
+        The job ends at once and has no result. Its runner ends the command within a second, and what it has
+        written so far stays here.
       </p>
     </FormDialog>
   )

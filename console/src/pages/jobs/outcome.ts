@@ -49,18 +49,24 @@ export function outcomeOf(job: Job): string | undefined {
   const reason = typeof error === 'string' ? ` ${error}` : ''
   switch (job.status) {
     case 'completed':
-      return typeof exit_code === 'number' ? `The command exited with ${exit_code}${after}.` : 'The job is completed.'
+      return typeof exit_code === 'number'
+        ? `The command exited with ${exit_code}${after}.`
+        : 'The job is completed.'
     case 'failed':
       if (reason) return `The job failed:${reason}`
       if (timed_out === true) return `The command exceeded its time limit${after}.`
       if (typeof signal === 'string') return `The signal ${signal} ended the command${after}.`
-      return typeof exit_code === 'number' ? `The command exited with ${exit_code}${after}.` : 'The job failed.'
+      return typeof exit_code === 'number'
+        ? `The command exited with ${exit_code}${after}.`
+        : 'The job failed.'
     case 'cancelled':
       return 'Somebody cancelled the job.'
     case 'aborted':
       return `The job was given up.${reason}`
     case 'interrupted':
-      return reason ? `The job was interrupted:${reason}` : 'The job was interrupted: its runner was lost in its last attempt.'
+      return reason
+        ? `The job was interrupted:${reason}`
+        : 'The job was interrupted: its runner was lost in its last attempt.'
     default:
       return undefined
   }

@@ -19,7 +19,10 @@ export async function saveOutput(api: Api, id: string, { terminal }: JobOutput):
   const parts = terminal.dropped === 0 ? [plainText(kept)] : await readOutput(api, id)
   // Each line begins with its line break, so the first one is not part of the file.
   const [first = '', ...others] = parts
-  save(new Blob([first.replace(/^\n/, ''), ...others, '\n'], { type: 'text/plain;charset=utf-8' }), `job-${id}.txt`)
+  save(
+    new Blob([first.replace(/^\n/, ''), ...others, '\n'], { type: 'text/plain;charset=utf-8' }),
+    `job-${id}.txt`,
+  )
 }
 
 async function readOutput(api: Api, id: string): Promise<string[]> {

@@ -19,13 +19,13 @@ const MAX_PROJECTS = 200
 export function RunCommand({ like, onClose }: RunCommandProps) {
   const api = useApi()
   const key = useRef(randomKey())
-  const { data: projects } = useRequest(
-    async (asked, signal) => {
-      const page = await asked.get<{ projects: Project[] }>('projects', { query: { limit: MAX_PROJECTS }, signal })
-      return page.projects
-    },
-    [],
-  )
+  const { data: projects } = useRequest(async (asked, signal) => {
+    const page = await asked.get<{ projects: Project[] }>('projects', {
+      query: { limit: MAX_PROJECTS },
+      signal,
+    })
+    return page.projects
+  }, [])
   const variables = variablesOf(like)
   return (
     <FormDialog
@@ -40,7 +40,6 @@ export function RunCommand({ like, onClose }: RunCommandProps) {
         navigate(hrefOf('jobs', [job.id]))
       }}
     >
-      {/* biome-ignore lint/a11y/noStaticElementInteractions: it notices what is entered in the fields. */}
       <div
         class="stack"
         onInput={() => {
@@ -50,7 +49,6 @@ export function RunCommand({ like, onClose }: RunCommandProps) {
         <label>
           Command, for <code>/bin/sh -c</code>
           <textarea
-            class="code"
             name="command"
             rows={3}
             spellcheck={false}
@@ -92,11 +90,23 @@ export function RunCommand({ like, onClose }: RunCommandProps) {
               </label>
               <label>
                 Priority
-                <input name="priority" type="number" min={0} max={9} defaultValue={String(like?.priority ?? 0)} />
+                <input
+                  name="priority"
+                  type="number"
+                  min={0}
+                  max={9}
+                  defaultValue={String(like?.priority ?? 0)}
+                />
               </label>
               <label>
                 Attempts
-                <input name="attempts" type="number" min={1} max={10} defaultValue={String(like?.max_attempts ?? 3)} />
+                <input
+                  name="attempts"
+                  type="number"
+                  min={1}
+                  max={10}
+                  defaultValue={String(like?.max_attempts ?? 3)}
+                />
               </label>
             </div>
           </div>
@@ -131,7 +141,11 @@ function variableIn(line: string): [string, string] {
 /** The gateway shows the names of variables only: their values have to be entered again. */
 function variablesOf(job: Job | undefined): string {
   const env = job?.payload.env
-  return typeof env === 'object' && env !== null ? Object.keys(env).map(name => `${name}=`).join('\n') : ''
+  return typeof env === 'object' && env !== null
+    ? Object.keys(env)
+        .map(name => `${name}=`)
+        .join('\n')
+    : ''
 }
 
 /** Over plain HTTP browsers have no `crypto.randomUUID`. */
