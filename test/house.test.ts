@@ -48,7 +48,7 @@ const BELOW: Readonly<Record<string, readonly string[]>> = {
   server: ['src', 'plugins', 'routes'],
   scripts: ['src', 'server'],
   bench: ['src', 'plugins', 'server'],
-  console: [],
+  console: ['src'],
 }
 /** Puts plugins and routes together. */
 const PUTS_TOGETHER = 'plugins/gateway.ts'
@@ -105,6 +105,17 @@ t.test('floors import from lower floors only: plugins and routes never from each
   })
 
   t.strictSame(wrong.map(show), [])
+})
+
+t.test('the console takes only types from src/, which is no code for browsers', async t => {
+  const values = all()
+    .filter(({ path }) => floorOf(path) === 'console')
+    .filter(({ text }) => /^(?!import type\b)(?:import|export)\b[^'"]*'(?:\.\.\/){3,}src\//m.test(text))
+
+  t.strictSame(
+    values.map(({ path }) => path),
+    [],
+  )
 })
 
 t.test('src/ does not know Fastify', async t => {

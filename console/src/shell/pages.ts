@@ -33,6 +33,7 @@ const PAGES: readonly Page[] = [
     title: 'Items',
     group: 'Data',
     role: 'viewer',
+    part: 'items',
     load: () => import('../pages/items/page.tsx'),
   },
   {
@@ -40,6 +41,7 @@ const PAGES: readonly Page[] = [
     title: 'Jobs',
     group: 'Data',
     role: 'viewer',
+    part: 'jobs',
     load: () => import('../pages/jobs/page.tsx'),
   },
 ]

@@ -1,7 +1,7 @@
 /** The forms that create, change, release and delete an item. */
 import { useState } from 'preact/hooks'
+import type { Item } from '../../../../src/items/item.ts'
 import { useApi } from '../../api/api.ts'
-import type { Item } from '../../api/documents.ts'
 import type { ProblemError } from '../../api/problem.ts'
 import { announce } from '../../pieces/announcements.tsx'
 import { ConfirmByName } from '../../pieces/confirm-by-name.tsx'
@@ -151,13 +151,7 @@ export function ReleaseItem({ item, onClose, onChanged }: ChangeItemProps) {
       <p class="hint">The revision keeps the properties of the item as they are now.</p>
       <label>
         What changed
-        <textarea
-          name="comment"
-          maxLength={2_000}
-          rows={3}
-          placeholder="Hole pattern moved by 2 mm"
-          required
-        />
+        <textarea name="comment" maxLength={2_000} rows={3} placeholder="Longer by 2 mm" required />
       </label>
     </FormDialog>
   )

@@ -1,6 +1,6 @@
 /** All items of the workspace, or those that a search finds. */
 import { useRef, useState } from 'preact/hooks'
-import type { Item } from '../../api/documents.ts'
+import type { Item } from '../../../../src/items/item.ts'
 import { usePages } from '../../api/use-pages.ts'
 import { Badge } from '../../pieces/badge.tsx'
 import { Empty } from '../../pieces/empty.tsx'

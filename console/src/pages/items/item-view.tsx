@@ -1,6 +1,6 @@
 /** One item: its fields, its revisions with what changed between two of them, and its live history. */
 import { useState } from 'preact/hooks'
-import type { Item } from '../../api/documents.ts'
+import type { Item } from '../../../../src/items/item.ts'
 import { useRequest } from '../../api/use-request.ts'
 import { Badge } from '../../pieces/badge.tsx'
 import { Facts } from '../../pieces/facts.tsx'

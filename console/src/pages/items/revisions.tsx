@@ -1,6 +1,6 @@
 /** The revisions of an item, newest first, and what changed between two of them. */
 import { useEffect, useState } from 'preact/hooks'
-import type { Item, Revision } from '../../api/documents.ts'
+import type { Item, Revision } from '../../../../src/items/item.ts'
 import { usePages } from '../../api/use-pages.ts'
 import { Failure } from '../../pieces/failure.tsx'
 import { Loading } from '../../pieces/loading.tsx'

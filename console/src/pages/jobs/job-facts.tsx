@@ -1,7 +1,7 @@
 /** What is known of a job beside its output: times, attempts, progress, files, result. */
 import { useState } from 'preact/hooks'
+import type { Job } from '../../../../src/jobs/job.ts'
 import { useApi } from '../../api/api.ts'
-import type { Job } from '../../api/documents.ts'
 import { asProblem, type ProblemError } from '../../api/problem.ts'
 import { duration } from '../../pieces/duration.ts'
 import { Facts } from '../../pieces/facts.tsx'

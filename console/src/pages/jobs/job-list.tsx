@@ -1,6 +1,6 @@
 /** The jobs of the workspace, newest first, as they change. */
 import { useState } from 'preact/hooks'
-import type { Job } from '../../api/documents.ts'
+import type { Job } from '../../../../src/jobs/job.ts'
 import { usePages } from '../../api/use-pages.ts'
 import { Badge } from '../../pieces/badge.tsx'
 import { duration } from '../../pieces/duration.ts'

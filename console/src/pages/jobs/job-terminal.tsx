@@ -1,8 +1,8 @@
 /** The output of a job: a terminal with a search, following, and a download. */
 import type { ComponentChildren } from 'preact'
 import { useRef, useState } from 'preact/hooks'
+import type { Job } from '../../../../src/jobs/job.ts'
 import { useApi } from '../../api/api.ts'
-import type { Job } from '../../api/documents.ts'
 import { asProblem } from '../../api/problem.ts'
 import { announce } from '../../pieces/announcements.tsx'
 import { useShortcut } from '../../shell/shortcuts.tsx'

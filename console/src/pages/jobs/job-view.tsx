@@ -1,7 +1,7 @@
 /** One job: its state, its output as it is written, its result and its files. */
 import { useEffect, useRef, useState } from 'preact/hooks'
+import type { Job } from '../../../../src/jobs/job.ts'
 import { useApi } from '../../api/api.ts'
-import type { Job } from '../../api/documents.ts'
 import { announce } from '../../pieces/announcements.tsx'
 import { Badge } from '../../pieces/badge.tsx'
 import { Failure } from '../../pieces/failure.tsx'

@@ -1,5 +1,5 @@
 /** What to do when no runner takes a job. */
-import type { Job } from '../../api/documents.ts'
+import type { Job } from '../../../../src/jobs/job.ts'
 import { CopyButton } from '../../pieces/copy-button.tsx'
 import { duration } from '../../pieces/duration.ts'
 import { commandOf } from './outcome.ts'

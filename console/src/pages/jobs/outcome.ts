@@ -1,5 +1,5 @@
 /** The state of a job in words, with the next step where there is one. */
-import type { Job } from '../../api/documents.ts'
+import type { Job } from '../../../../src/jobs/job.ts'
 import type { Tone } from '../../pieces/badge.tsx'
 import { duration } from '../../pieces/duration.ts'
 

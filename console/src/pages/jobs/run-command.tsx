@@ -1,7 +1,8 @@
 /** The form that queues a command for a runner. */
 import { useRef } from 'preact/hooks'
+import type { Job } from '../../../../src/jobs/job.ts'
+import type { Project } from '../../../../src/jobs/project.ts'
 import { useApi } from '../../api/api.ts'
-import type { Job, Project } from '../../api/documents.ts'
 import { useRequest } from '../../api/use-request.ts'
 import { FormDialog, linesIn, textIn } from '../../pieces/form-dialog.tsx'
 import { hrefOf, navigate } from '../../shell/route.ts'

@@ -3,8 +3,8 @@
  * holds. The stream ends with the event that ends the job.
  */
 import { useEffect, useRef, useState } from 'preact/hooks'
+import type { Job } from '../../../../src/jobs/job.ts'
 import { useApi } from '../../api/api.ts'
-import type { Job } from '../../api/documents.ts'
 import { type Requested, useRequest } from '../../api/use-request.ts'
 import { followStream, positionOf, type StreamState } from '../../stream/stream-client.ts'
 import { isEnd, JobOutput } from './job-output.ts'
