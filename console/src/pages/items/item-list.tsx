@@ -7,7 +7,7 @@ import { Empty } from '../../pieces/empty.tsx'
 import { Moment } from '../../pieces/moment.tsx'
 import { PageHeading } from '../../pieces/page-heading.tsx'
 import { PagedTable } from '../../pieces/paged-table.tsx'
-import { allows } from '../../session/principal.ts'
+import { FEED, mayPublish } from '../../session/granted.ts'
 import { useSession } from '../../session/session.ts'
 import { hrefOf, navigate } from '../../shell/route.ts'
 import { useShortcut } from '../../shell/shortcuts.tsx'
@@ -37,7 +37,7 @@ export function ItemList({ query }: { query: URLSearchParams }) {
   const pages = usePages<ItemPage, Item>('api/items', { search, item_type: type }, page => page.items)
   const [isCreating, setCreating] = useState(false)
   const field = useRef<HTMLInputElement>(null)
-  const mayCreate = allows(principal, 'editor')
+  const mayCreate = mayPublish(principal, [FEED], 'item.created')
   useChanges('item.*', pages.reload)
   useShortcut('/', 'Search the items', () => field.current?.focus())
   return (

@@ -9,14 +9,20 @@ import { JsonTree } from '../../pieces/json-tree.tsx'
 import { Loading } from '../../pieces/loading.tsx'
 import { Moment } from '../../pieces/moment.tsx'
 import { PageHeading } from '../../pieces/page-heading.tsx'
-import { allows } from '../../session/principal.ts'
+import { FEED, mayPublish } from '../../session/granted.ts'
 import { useSession } from '../../session/session.ts'
 import { hrefOf } from '../../shell/route.ts'
 import { ChangeItem, DeleteItem, ReleaseItem } from './item-forms.tsx'
 import { ItemHistory } from './item-history.tsx'
 import { Revisions } from './revisions.tsx'
 
-type Form = 'change' | 'release' | 'delete'
+/** Each form with the event that it writes. */
+const FORMS = [
+  ['change', 'Change', 'item.updated'],
+  ['release', 'Release a revision', 'revision.created'],
+  ['delete', 'Delete', 'item.deleted'],
+] as const
+type Form = (typeof FORMS)[number][0]
 
 export function ItemView({ partNumber }: { partNumber: string }) {
   const { principal } = useSession()
@@ -31,17 +37,13 @@ export function ItemView({ partNumber }: { partNumber: string }) {
         <a href={hrefOf('items')}>All items</a>
       </p>
       <PageHeading title={partNumber}>
-        {item && !isGone && allows(principal, 'editor') && (
+        {item && !isGone && (
           <div class="row">
-            <button type="button" class="quiet" onClick={() => setForm('change')}>
-              Change
-            </button>
-            <button type="button" class="quiet" onClick={() => setForm('release')}>
-              Release a revision
-            </button>
-            <button type="button" class="quiet" onClick={() => setForm('delete')}>
-              Delete
-            </button>
+            {FORMS.filter(([, , type]) => mayPublish(principal, [FEED], type)).map(([name, title]) => (
+              <button key={name} type="button" class="quiet" onClick={() => setForm(name)}>
+                {title}
+              </button>
+            ))}
           </div>
         )}
       </PageHeading>

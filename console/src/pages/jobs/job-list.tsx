@@ -9,7 +9,7 @@ import { Moment } from '../../pieces/moment.tsx'
 import { PageHeading } from '../../pieces/page-heading.tsx'
 import { PagedTable } from '../../pieces/paged-table.tsx'
 import { useNow } from '../../pieces/use-now.ts'
-import { allows } from '../../session/principal.ts'
+import { mayCreateJobs } from '../../session/granted.ts'
 import { useSession } from '../../session/session.ts'
 import { hrefOf, navigate } from '../../shell/route.ts'
 import { useChanges } from '../../stream/use-changes.ts'
@@ -29,7 +29,7 @@ export function JobList({ query }: { query: URLSearchParams }) {
   const pages = usePages<JobPage, Job>('api/jobs', filter, page => page.jobs)
   const [isStarting, setStarting] = useState(false)
   const now = useNow(pages.data?.some(job => !hasEnded(job)) ?? false)
-  const mayRun = allows(principal, 'editor')
+  const mayRun = mayCreateJobs(principal)
   useChanges('job.*', pages.reload)
   const columns = [
     { title: 'Job', cell: (job: Job) => <JobLink job={job} /> },

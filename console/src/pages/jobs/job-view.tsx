@@ -9,7 +9,7 @@ import { FormDialog } from '../../pieces/form-dialog.tsx'
 import { Loading } from '../../pieces/loading.tsx'
 import { PageHeading } from '../../pieces/page-heading.tsx'
 import { useNow } from '../../pieces/use-now.ts'
-import { allows } from '../../session/principal.ts'
+import { mayCreateJobs, mayPublish, streamsOfJob } from '../../session/granted.ts'
 import { useSession } from '../../session/session.ts'
 import { hrefOf } from '../../shell/route.ts'
 import { StreamStatePill } from '../../stream/stream-state.tsx'
@@ -26,7 +26,8 @@ export function JobView({ id }: { id: string }) {
   const { data: job, failure, retryAt, reload } = requested
   const [form, setForm] = useState<'cancel' | 'again'>()
   const now = useNow(job !== undefined && !hasEnded(job))
-  const isEditor = allows(principal, 'editor')
+  const mayCancel = job && mayPublish(principal, streamsOfJob(id, job.project), 'job.cancelled')
+  const mayRun = mayCreateJobs(principal)
   useAnnouncedEnd(job)
   const outcome = job && outcomeOf(job)
   return (
@@ -36,12 +37,12 @@ export function JobView({ id }: { id: string }) {
       </p>
       <PageHeading title={job ? titleOf(job) : `Job ${id}`}>
         {job && <Badge text={job.status} tone={TONES[job.status]} />}
-        {job && isEditor && !hasEnded(job) && (
+        {job && mayCancel && !hasEnded(job) && (
           <button type="button" class="quiet" onClick={() => setForm('cancel')}>
             Cancel the job
           </button>
         )}
-        {job && isEditor && hasEnded(job) && commandOf(job) !== undefined && (
+        {job && mayRun && hasEnded(job) && commandOf(job) !== undefined && (
           <button type="button" class="quiet" onClick={() => setForm('again')}>
             Run again
           </button>
@@ -52,7 +53,7 @@ export function JobView({ id }: { id: string }) {
       {job && outcome && (
         <p class="outcome" data-status={job.status}>
           {outcome}
-          {job.status === 'interrupted' && isEditor && ' Run it again when a runner is there.'}
+          {job.status === 'interrupted' && mayRun && ' Run it again when a runner is there.'}
         </p>
       )}
       {job?.status === 'queued' && <NoRunner job={job} now={now} />}
