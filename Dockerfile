@@ -14,6 +14,17 @@ COPY server server
 COPY console console
 RUN npm run build
 
+# The documentation as a site, with the files of the repository to which it links.
+COPY README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE Dockerfile docker-compose.yml ./
+COPY docs docs
+COPY bench bench
+COPY conformance conformance
+COPY deploy deploy
+COPY examples examples
+COPY migrations migrations
+COPY test test
+RUN npm run docs
+
 FROM node:24.21.0-bookworm-slim AS packages
 WORKDIR /sluice
 COPY package.json package-lock.json ./
@@ -30,6 +41,7 @@ COPY --from=build /sluice/dist/plugins dist/plugins
 COPY --from=build /sluice/dist/routes dist/routes
 COPY --from=build /sluice/dist/server dist/server
 COPY --from=build /sluice/dist/console dist/console
+COPY --from=build /sluice/docs-site docs-site
 # root keeps the files, so that the process cannot change its own code.
 USER node
 EXPOSE 8080

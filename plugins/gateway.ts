@@ -54,6 +54,7 @@ import eventPages from './event-pages.js'
 import failedAuthentications from './failed-authentications.js'
 import follow from './follow.js'
 import grants from './grants.js'
+import guide from './guide.js'
 import headers from './headers.js'
 import hub from './hub.js'
 import items from './items.js'
@@ -100,7 +101,10 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
   await app.register(validation)
   await app.register(streamParameters)
   await app.register(openapi)
-  if (parts.docs) await app.register(docs)
+  if (parts.docs) {
+    await app.register(docs)
+    await app.register(guide, { folder: internals.guideFolder })
+  }
   await app.register(cors, { origins: config.CORS_ORIGINS })
   await app.register(database, { source, max: config.DATABASE_POOL })
   await app.register(rateLimit, {

@@ -25,7 +25,7 @@ export interface Parts {
   readonly keys?: boolean
   /** `/api/audit`: reading the audit log. It is written in any case. */
   readonly audit?: boolean
-  /** `/docs`: the API's description as a page. `/openapi.json` is always there. */
+  /** `/docs`: the API's description as a page, and `/guide`: the documentation. `/openapi.json` is always there. */
   readonly docs?: boolean
   /** The page at `/`. Default false with `authenticate`: the page sends a token. */
   readonly console?: boolean
@@ -36,6 +36,7 @@ export interface Internals {
   readonly answerTimeoutMs?: number | undefined
   readonly rateWindowMs?: number | undefined
   readonly readMemory?: (() => MemoryReading) | undefined
+  readonly guideFolder?: string | undefined
   readonly onGateway?: ((app: FastifyInstance) => void) | undefined
 }
 

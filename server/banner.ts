@@ -1,6 +1,9 @@
 /**
  * The text that a person sees when the gateway is up: its address, two tokens, and commands to paste into a terminal.
  */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { packageRoot } from '../src/process/package-root.js'
 import type { DemoTokens } from '../src/process/worker-message.js'
 
 export interface BannerOptions {
@@ -12,7 +15,13 @@ export interface BannerOptions {
 }
 
 export function banner({ url, database, workspace, tokens }: BannerOptions): string {
-  const place = [`Sluice listens on ${url}`, '', `  Database   ${database}`, `  API        ${url}/docs`]
+  const place = [
+    `Sluice listens on ${url}`,
+    '',
+    `  Database   ${database}`,
+    `  API        ${url}/docs`,
+    ...guide(url),
+  ]
   if (!tokens) return `${place.join('\n')}\n`
   const { viewer, editor } = tokens
   return `${[
@@ -38,4 +47,10 @@ export function banner({ url, database, workspace, tokens }: BannerOptions): str
     '',
     'Stop with Ctrl-C.',
   ].join('\n')}\n`
+}
+
+/** The documentation: as a site if it was built, as files in a checkout, and not at all in the published package. */
+function guide(url: string): string[] {
+  if (existsSync(join(packageRoot, 'docs-site/index.html'))) return [`  Guide      ${url}/guide`]
+  return existsSync(join(packageRoot, 'docs/README.md')) ? ['  Guide      docs/README.md'] : []
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { packageRoot } from '../../src/process/package-root.js'
 
 /** Folders that hold no document of ours. */
-const ELSEWHERE = new Set(['node_modules', 'dist', 'data', 'results', 'generated', 'target'])
+const ELSEWHERE = new Set(['node_modules', 'dist', 'docs-site', 'data', 'results', 'generated', 'target'])
 
 export interface Fence {
   /** What stands behind the opening: `sh`, `text stream`, … */

@@ -53,6 +53,8 @@ export interface GatewayOptions {
   readonly httpLimits?: Partial<HttpLimits>
   /** Replaces the measurement of its memory. */
   readonly readMemory?: () => MemoryReading
+  /** The site that it serves at /guide. Default: docs-site/, if it was built. */
+  readonly guideFolder?: string
 }
 
 /** The environment of every gateway under test, without rate limits. */
@@ -80,6 +82,7 @@ export async function startGateway(test: Test, options: GatewayOptions = {}): Pr
     httpLimits: options.httpLimits,
     internals: {
       readMemory: options.readMemory,
+      guideFolder: options.guideFolder,
       rateWindowMs: FORTNIGHT_MS,
       onGateway(context) {
         inner = context

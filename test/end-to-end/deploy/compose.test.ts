@@ -1,11 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { BlockList } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
 import { readConfig } from '../../../src/config/config.js'
 import { Environment } from '../../../src/config/environment.js'
 import { packageRoot } from '../../../src/process/package-root.js'
+import { documents, prose, read } from '../../harness/document.js'
 import { publish } from '../../harness/gateway.js'
 import { preparePostgres } from '../../harness/postgres.js'
 import { startProcess } from '../../harness/process.js'
@@ -133,6 +134,23 @@ t.test('images have exact versions, and each service has limits and a health che
     )
   }
   t.match(image, /^HEALTHCHECK /m)
+})
+
+t.test('the image has every file to which a page of its documentation links', async t => {
+  const copied = [...image.matchAll(/^COPY (?!--from)(.*) \S+$/gm)].flatMap(([, files = '']) =>
+    files.split(' '),
+  )
+  const linked = documents().flatMap(from =>
+    [...prose(read(from)).matchAll(/\]\(([^)\s#]+)/g)]
+      .map(([, to = '']) => join(dirname(from), to).split('/')[0] ?? '')
+      .filter(top => existsSync(join(packageRoot, top))),
+  )
+
+  t.ok(linked.includes('src') && linked.includes('examples'))
+  t.strictSame(
+    [...new Set(linked)].filter(top => !copied.includes(top)),
+    [],
+  )
 })
 
 t.test('a missing secret is an error with a sentence, and no secret has a default', async t => {

@@ -38,7 +38,11 @@ t.test('each promise names the test that fails without it', async t => {
 function table(routes: readonly Route[]): string {
   const shown = routes
     .filter(({ method }) => method !== 'HEAD' && method !== 'OPTIONS')
-    .map(({ method, url, roles }) => ({ method, url: url.replace(/^\/(docs|console)\/.*/, '/$1/*'), roles }))
+    .map(({ method, url, roles }) => ({
+      method,
+      url: url.replace(/^\/(docs|console|guide)\b.*/, '/$1/*'),
+      roles,
+    }))
     .toSorted((one, other) => compare(one.url, other.url) || compare(one.method, other.method))
   const lines = shown.map(({ method, url, roles }) => {
     const marks = ROLES.map(role => (roles === 'public' || allows(role, roles) ? '✓' : ''))

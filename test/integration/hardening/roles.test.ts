@@ -39,9 +39,9 @@ t.test('each route accepts the documented roles, and no others', async t => {
   t.ok(real.length > 60, `${real.length} routes`)
 })
 
-/** Pages and files of the API's description and of the console stand in one row each. */
+/** Pages and files of the API's description, of the console and of the guide stand in one row each. */
 function nameOf({ method, url }: Route): string {
-  const path = url.replace(/^\/(docs|console)(\/.*)?$/, '/$1/*')
+  const path = url.replace(/^\/(docs|console|guide)(\/.*)?$/, '/$1/*')
   return `${method === 'HEAD' ? 'GET' : method} ${path}`
 }
 

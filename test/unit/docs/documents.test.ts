@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { packageRoot } from '../../../src/process/package-root.js'
-import { documents, prose, read } from '../../harness/document.js'
+import { documents, prose, read, rows } from '../../harness/document.js'
 
 const LINK = /\]\(([^)\s]+)\)/g
 const CODE = /^```[\s\S]*?^```$/gm
@@ -31,6 +31,14 @@ t.test('the changelog has the version of the package', async t => {
 
 t.test('every document has one title', async t => {
   for (const path of documents()) t.equal(prose(read(path)).match(/^# /gm)?.length, 1, path)
+})
+
+// The index is also the sidebar of the site (docs/.vitepress/documents.mjs).
+t.test('the index of the documentation has every page below docs/, once', async t => {
+  const listed = rows(read('docs/README.md')).map(([page = '']) => /\]\(([^)]+)\)$/.exec(page)?.[1])
+  const pages = documents('docs').map(path => path.slice('docs/'.length))
+
+  t.strictSame(listed.toSorted(), pages.filter(path => path !== 'README.md').toSorted())
 })
 
 function leadsSomewhere(from: string, to: string): boolean {
