@@ -11,14 +11,16 @@ export interface ConsoleOptions {
   readonly place?: string
   /** A token or an API key; that of an editor without it. `null`: signed out. */
   readonly credentials?: string | null
+  /** False: the gateway will refuse the credentials. */
+  readonly signsIn?: boolean
   readonly browser?: BrowserContextOptions
 }
 
 export async function openConsole(t: Test, options: ConsoleOptions): Promise<OpenPage> {
-  const { url, place = '', credentials = token({ role: 'editor' }), browser } = options
-  const opened = await openPage(t, browser)
+  const { url, place = '', credentials = token({ role: 'editor' }), signsIn = credentials !== null } = options
+  const opened = await openPage(t, options.browser)
   await opened.page.goto(credentials === null ? `${url}/` : `${url}/#token=${credentials}`)
-  if (credentials !== null) await opened.page.locator('#main').waitFor()
+  if (signsIn) await opened.page.locator('.shell').waitFor()
   if (place !== '') await goTo(opened.page, place)
   return opened
 }

@@ -43,6 +43,7 @@ export function createApi(credentials: string, expire: (reason: string) => void)
       method,
       cache: 'no-store',
       headers: {
+        accept: 'application/json',
         ...headersOf(credentials),
         ...(body !== undefined && { 'content-type': 'application/json' }),
         ...headers,

@@ -13,13 +13,16 @@ export interface VirtualListProps {
   readonly keyOf: (index: number) => string | number
   /** The content of a row. */
   readonly row: (index: number) => ComponentChildren
-  readonly hrefOf: (index: number) => string
+  /** Undefined for a row that opens nothing. */
+  readonly hrefOf: (index: number) => string | undefined
   /** The row that is shown elsewhere in detail; -1: none. */
   readonly selected?: number
   /** Scrolled to when it changes; -1: none. */
   readonly reveal?: number
   /** Called when somebody scrolls away from the first row, and back to it. */
   readonly onAtTop?: (isAtTop: boolean) => void
+  /** After the last row. */
+  readonly footer?: ComponentChildren
 }
 
 /** Rows beyond each edge, so that scrolling shows no gap. */
@@ -27,7 +30,7 @@ const BEYOND = 8
 const DEFAULT_HEIGHT = 44
 
 export function VirtualList(props: VirtualListProps) {
-  const { count, label, keyOf, row, hrefOf, selected = -1, reveal = -1, onAtTop } = props
+  const { count, label, keyOf, row, hrefOf, selected = -1, reveal = -1, onAtTop, footer } = props
   const list = useRef<HTMLUListElement>(null)
   const [top, setTop] = useState(0)
   const [height, setHeight] = useState(600)
@@ -98,21 +101,23 @@ export function VirtualList(props: VirtualListProps) {
   }
 
   const indexes = Array.from({ length: Math.max(0, last - first) }, (_, at) => first + at)
+  const linkOf = (index: number) => {
+    const href = hrefOf(index)
+    return {
+      class: 'row-link',
+      'data-index': index,
+      tabIndex: index === reachable ? 0 : -1,
+      onFocus: () => setActive(index),
+      ...(index === selected && { 'aria-current': 'true' as const }),
+      ...(href !== undefined && { href }),
+    }
+  }
   return (
     <ul ref={list} class="rows card virtual" aria-label={label} onScroll={onScroll} onKeyDown={onKeyDown}>
       <li class="spacer" aria-hidden="true" style={{ height: `${first * rowHeight}px` }} />
       {indexes.map(index => (
         <li key={keyOf(index)} aria-setsize={count} aria-posinset={index + 1}>
-          <a
-            class="row-link"
-            href={hrefOf(index)}
-            data-index={index}
-            tabIndex={index === reachable ? 0 : -1}
-            onFocus={() => setActive(index)}
-            {...(index === selected && { 'aria-current': 'true' })}
-          >
-            {row(index)}
-          </a>
+          <a {...linkOf(index)}>{row(index)}</a>
         </li>
       ))}
       <li
@@ -120,6 +125,7 @@ export function VirtualList(props: VirtualListProps) {
         aria-hidden="true"
         style={{ height: `${Math.max(0, count - last) * rowHeight}px` }}
       />
+      {footer && <li class="footer">{footer}</li>}
     </ul>
   )
 }

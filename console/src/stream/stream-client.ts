@@ -19,6 +19,8 @@ export interface StreamEvent {
   readonly event_id: string
   readonly data: unknown
   readonly traceparent?: string
+  /** As it arrived, with every digit of its numbers. */
+  readonly line: string
 }
 
 export interface Notice {
@@ -43,6 +45,8 @@ export interface Reset {
   /** The position up to which the page has every event. */
   readonly after: number
   readonly head: number
+  /** The event id after which everything is still stored. */
+  readonly earliest: string
 }
 
 export interface StreamOptions {
@@ -122,10 +126,10 @@ export function followStream(options: StreamOptions): Stream {
     if (isClosed || line === '') return
     alive()
     failures = 0
-    const document: StreamEvent | Notice = JSON.parse(line)
+    const document: Omit<StreamEvent, 'line'> | Notice = JSON.parse(line)
     if ('position' in document) {
       position = document.position
-      pending.push(document)
+      pending.push({ ...document, line })
       flushing ??= setTimeout(flush, TOGETHER_MS)
     } else hearNotice(document)
     if (document.id) cursor = document.id
@@ -149,6 +153,7 @@ export function followStream(options: StreamOptions): Stream {
           reason: String(data.reason),
           after: positionOf(cursor),
           head: positionOf(String(data.head)),
+          earliest: String(data.earliest),
         })
         position = positionOf(String(data.head))
         if (data.reason === 'deleted') end({ name: 'ended', why: 'The stream was deleted.' })
@@ -173,7 +178,11 @@ export function followStream(options: StreamOptions): Stream {
 
   /** Only as long as it is behind: a live stream tells its state when the mode changes. */
   function tellProgress(): void {
-    if (isBehind) onState(stateNow())
+    if (!isBehind) return
+    const state = stateNow()
+    // Not live before the page has the events.
+    if (state.name === 'live') flush()
+    onState(state)
   }
 
   function flush(): void {

@@ -4,6 +4,7 @@ import Fastify, { type FastifyRequest } from 'fastify'
 import type { Test } from 'tap'
 import caller from '../../../plugins/caller.js'
 import console from '../../../plugins/console.js'
+import { claimsOf } from '../../harness/tokens.js'
 
 export interface StandInFeed {
   readonly url: string
@@ -16,7 +17,9 @@ export interface StandInFeed {
   /** Cuts every stream. */
   cut(): void
   /** From now on streams are refused with this; undefined: no longer. */
-  refuse(problem: { status: number; detail: string } | undefined): void
+  refuse(problem: { status: number; title?: string; detail: string } | undefined): void
+  /** While it is held, a new stream gets no event of the past. */
+  holdReplay(isHeld: boolean): void
 }
 
 interface Stored {
@@ -24,6 +27,7 @@ interface Stored {
   readonly position: number
   readonly type: string
   readonly at: string
+  readonly event_id: string
   readonly data: object
 }
 
@@ -36,6 +40,8 @@ export async function startStandInFeed(t: Test): Promise<StandInFeed> {
   const log: Stored[] = []
   const asked: StandInFeed['asked'] = []
   const streams = new Set<ServerResponse>()
+  let isReplayHeld = false
+  const held: (() => void)[] = []
   let refusal: Parameters<StandInFeed['refuse']>[0]
 
   const app = Fastify({ forceCloseConnections: true })
@@ -45,28 +51,48 @@ export async function startStandInFeed(t: Test): Promise<StandInFeed> {
 
   app.get('/api/events', { config: { access: 'viewer' } }, async ({ query, headers }: FeedRequest, reply) => {
     const { authorization, 'last-event-id': lastEventId } = headers
+    if (refusal) return reply.code(refusal.status).send(refusal)
+    if (headers.accept === 'application/json') {
+      const head = log.at(-1)?.id ?? '0'
+      return { events: query.from === 'now' ? [] : log, next: head, head }
+    }
     asked.push({
       query,
       ...(authorization && { authorization }),
       ...(lastEventId && { lastEventId: `${lastEventId}` }),
     })
-    if (refusal) return reply.code(refusal.status).send(refusal)
     const after = Number.parseInt(`${lastEventId ?? Math.max(0, log.length - Number(query.last))}`, 10)
     reply.hijack()
     const response = reply.raw.writeHead(200, { 'content-type': 'application/x-ndjson' })
     streams.add(response)
     const hello = { id: `${after}`, type: 'server.state', data: { mode: 'normal' } }
-    for (const document of [hello, ...log.slice(after)]) response.write(lineOf(document))
+    response.write(lineOf(hello))
+    const replay = () => log.slice(after).map(document => response.write(lineOf(document)))
+    if (isReplayHeld) held.push(replay)
+    else replay()
     return reply
   })
-  app.post('/api/items', { config: { access: 'editor' } }, async (request, reply) => {
-    publish('item.created', Object(request.body))
-    return reply.code(201).send(request.body)
+  app.get('/api/principal', { config: { access: 'viewer' } }, async ({ headers }, reply) => {
+    if (refusal?.status === 401) return reply.code(401).send(refusal)
+    const { sub: id, workspace, role } = claimsOf(headers.authorization?.replace('Bearer ', '') ?? '')
+    return { id, workspace, role, grants: null, expires_at: null, is_operator: false, parts: [] }
+  })
+  app.post('/api/events', { config: { access: 'editor' } }, async (request, reply) => {
+    const { type, data } = request.body as { type: string; data: object }
+    publish(type, data)
+    return reply.code(201).send({ events: [{ position: log.length }] })
   })
 
   function publish(type: string, data: object) {
     const position = log.length + 1
-    const event = { id: `${position}.aaaaaa`, position, type, at: LOGGED_AT, data }
+    const event = {
+      id: `${position}.aaaaaa`,
+      position,
+      type,
+      at: LOGGED_AT,
+      event_id: `uuid-${position}`,
+      data,
+    }
     log.push(event)
     send(event)
   }
@@ -84,7 +110,11 @@ export async function startStandInFeed(t: Test): Promise<StandInFeed> {
   const refuse: StandInFeed['refuse'] = problem => {
     refusal = problem
   }
-  return { url, asked, publish, send, cut, refuse }
+  const holdReplay: StandInFeed['holdReplay'] = isHeld => {
+    isReplayHeld = isHeld
+    if (!isHeld) for (const replay of held.splice(0)) replay()
+  }
+  return { url, asked, publish, send, cut, refuse, holdReplay }
 }
 
 function lineOf(document: object): string {

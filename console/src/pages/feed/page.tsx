@@ -1,87 +1,152 @@
 /** The feed: the events of a stream as they are committed, newest first. */
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { useCallback, useRef, useState } from 'preact/hooks'
 import { useApi } from '../../api/api.ts'
-import { Empty } from '../../pieces/empty.tsx'
-import { Failure } from '../../pieces/failure.tsx'
+import { CopyButton } from '../../pieces/copy-button.tsx'
+import { MoreMenu } from '../../pieces/more-menu.tsx'
 import { PageHeading } from '../../pieces/page-heading.tsx'
 import { VirtualList } from '../../pieces/virtual-list.tsx'
-import { hrefOf, navigate, type PageProps } from '../../shell/route.ts'
+import { allows } from '../../session/principal.ts'
+import { useSession } from '../../session/session.ts'
+import type { PageProps } from '../../shell/route.ts'
 import { useShortcut } from '../../shell/shortcuts.tsx'
-import { followStream, type StreamState } from '../../stream/stream-client.ts'
 import { StreamStatePill } from '../../stream/stream-state.tsx'
+import { addressOf, followCommand } from './curl.ts'
 import { EventDetails } from './event-details.tsx'
-import { NO_EVENTS, withEvents } from './event-log.ts'
+import { isGap } from './event-log.ts'
 import { EventRow } from './event-row.tsx'
+import { feedHref, filterOf, queryOf } from './filter.ts'
+import { FilterBar } from './filter-bar.tsx'
+import { NoEvents } from './no-events.tsx'
+import { Notices } from './notices.tsx'
+import { PublishDialog } from './publish-dialog.tsx'
+import { useArrivals } from './use-arrivals.ts'
+import { useFeed } from './use-feed.ts'
 import './feed.css'
-
-const REPLAY = 200
 
 export default function FeedPage({ route }: PageProps) {
   const api = useApi()
-  const types = route.query.get('types') ?? ''
-  const [view, setView] = useState(NO_EVENTS)
-  const [state, setState] = useState<StreamState>({ name: 'connecting' })
-  const isHeld = useRef(false)
-  const field = useRef<HTMLInputElement>(null)
-  useShortcut('/', 'Go to the filter of types', () => field.current?.focus())
-
-  useEffect(() => {
-    setView(NO_EVENTS)
-    const stream = followStream({
-      api,
-      path: 'api/events',
-      query: { types, last: REPLAY },
-      onEvents: events => setView(before => withEvents(before, events, isHeld.current)),
-      onState: setState,
-    })
-    return () => stream.close()
-  }, [api, types])
-
-  const shown = useMemo(() => view.events.slice(0, view.shown).reverse(), [view])
+  const { principal } = useSession()
+  const filter = filterOf(route)
+  const { stream } = filter
+  const [said, hear] = useArrivals('Feed')
+  const feed = useFeed(filter, hear)
+  const [isPublishing, setPublishing] = useState(false)
+  const list = useRef<HTMLDivElement>(null)
+  const mayPublish = allows(principal, 'editor')
+  const { log, isPaused } = feed
+  const unseen = log.matching.length - log.shown
+  const at = (index: number) => log.matching[log.shown - 1 - index]
   const [id] = route.rest
+
+  const showNew = useCallback(() => {
+    feed.showNew()
+    list.current?.querySelector('.virtual')?.scrollTo({ top: 0 })
+  }, [feed.showNew])
+  useShortcut('p', 'Pause, or go on', () => feed.setPaused(!isPaused))
+  useShortcut('n', 'Show the new events', showNew)
+  useShortcut('c', 'Publish a test event', () => mayPublish && setPublishing(true))
+
+  const selected = id === undefined ? -1 : indexOf(id, log.shown, at)
+  const link = useCallback(async () => {
+    const path = new URL(addressOf('api/events', queryOf(filter)))
+    const issued = await api.send<{ url: string }>('POST', 'api/stream-tickets', {
+      path: path.pathname + path.search,
+    })
+    return new URL(issued.url, location.origin).href
+  }, [api, stream, filter.types])
+
   return (
-    <section class="page">
+    <section class={id === undefined ? 'page feed' : 'page feed with-details'}>
       <PageHeading title="Database Activity">
-        <search>
-          <form
-            id="filter"
-            onSubmit={event => {
-              event.preventDefault()
-              navigate(hrefOf('feed', [], { types: field.current?.value.replaceAll(' ', '') }))
-            }}
+        {feed.state && <StreamStatePill state={feed.state} />}
+        {feed.state && (
+          <button
+            type="button"
+            class="quiet"
+            aria-pressed={isPaused}
+            onClick={() => feed.setPaused(!isPaused)}
           >
-            <label for="types">Types</label>
-            <input
-              ref={field}
-              id="types"
-              value={types}
-              placeholder="all, or item.*, order.paid"
-              autocomplete="off"
-              spellcheck={false}
-            />
-            <button type="submit" class="quiet">
-              Apply
-            </button>
-          </form>
-        </search>
-        <StreamStatePill state={state} />
+            {isPaused ? 'Paused' : 'Pause'}
+          </button>
+        )}
+        <MoreMenu label="Share">
+          <CopyButton text={followCommand(queryOf(filter))} done="The command is copied.">
+            Copy as curl
+          </CopyButton>
+          <CopyButton text={link} done="Copied. The link opens this stream once, within 30 s.">
+            Copy a link that works
+          </CopyButton>
+        </MoreMenu>
+        {mayPublish && (
+          <button type="button" id="publish-event" onClick={() => setPublishing(true)}>
+            Publish
+          </button>
+        )}
       </PageHeading>
-      {state.name === 'refused' && <Failure failure={state.failure} />}
-      {shown.length > 0 ? (
-        <VirtualList
-          count={shown.length}
-          label="Events, newest first"
-          keyOf={index => shown[index]?.position ?? index}
-          row={index => shown[index] && <EventRow event={shown[index]} />}
-          hrefOf={index => hrefOf('feed', [shown[index]?.id ?? ''], { types })}
-          selected={shown.findIndex(event => event.id === id)}
-        />
-      ) : (
-        <Empty title={types ? 'No event of these types yet' : 'No events yet'}>
-          <p>Events appear here as soon as they are committed.</p>
-        </Empty>
-      )}
-      {id && <EventDetails key={id} id={id} backHref={hrefOf('feed', [], { types })} />}
+      <FilterBar key={`${stream} ${filter.types}`} filter={filter} />
+      <Notices feed={feed} filter={filter} />
+      <div class="columns">
+        <div class="list" ref={list}>
+          {unseen > 0 && (
+            <button type="button" class="new" onClick={showNew}>
+              {unseen.toLocaleString('en')} new
+            </button>
+          )}
+          {log.shown > 0 ? (
+            <VirtualList
+              count={log.shown}
+              label="Events, newest first"
+              keyOf={index => keyAt(at(index))}
+              row={index => rowOf(at(index))}
+              hrefOf={index => hrefAt(at(index))}
+              selected={selected}
+              reveal={selected}
+              onAtTop={feed.setAtTop}
+              footer={
+                <button type="button" class="quiet" onClick={() => void feed.loadOlder()}>
+                  Load older events
+                </button>
+              }
+            />
+          ) : (
+            <NoEvents
+              feed={feed}
+              filter={filter}
+              onPublish={mayPublish ? () => setPublishing(true) : undefined}
+            />
+          )}
+        </div>
+        {id !== undefined && <EventDetails id={id} filter={filter} />}
+      </div>
+      <p class="unseen" id="said" role="status">
+        {said}
+      </p>
+      {isPublishing && <PublishDialog stream={stream} onClose={() => setPublishing(false)} />}
     </section>
   )
+
+  function keyAt(entry: ReturnType<typeof at>) {
+    return entry && isGap(entry) ? `gap ${entry.position}` : (entry?.position ?? 0)
+  }
+  function hrefAt(entry: ReturnType<typeof at>) {
+    return entry && !isGap(entry) ? feedHref(filter, entry.id) : undefined
+  }
+}
+
+function rowOf(entry: Parameters<typeof EventRow>[0]['entry'] | undefined) {
+  return entry && <EventRow entry={entry} />
+}
+
+/** The row of an event. Rows are in the order of positions, so it is not necessary to look at each of thousands. */
+function indexOf(id: string, count: number, at: (index: number) => { position: number } | undefined): number {
+  const position = Number.parseInt(id, 10)
+  let [low, high] = [0, count - 1]
+  while (low <= high) {
+    const middle = (low + high) >> 1
+    const found = at(middle)?.position ?? 0
+    if (found === position) return middle
+    if (found > position) low = middle + 1
+    else high = middle - 1
+  }
+  return -1
 }

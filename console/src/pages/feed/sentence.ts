@@ -42,9 +42,19 @@ const TONES: Readonly<Record<string, Tone>> = {
   interrupted: 'amber',
 }
 
+/** By the data of its event, because a list asks again at every rendering. */
+const known = new WeakMap<object, Sentence>()
+
 export function sentenceOf(type: string, data: unknown): Sentence {
+  if (!isObject(data)) return rawOf(data)
+  const sentence = known.get(data) ?? make(type, data)
+  known.set(data, sentence)
+  return sentence
+}
+
+function make(type: string, data: Record<string, unknown>): Sentence {
   const sentence = Object.hasOwn(SENTENCES, type) ? SENTENCES[type] : undefined
-  if (!sentence || !isObject(data) || typeof data.part_number !== 'string') return rawOf(data)
+  if (!sentence || typeof data.part_number !== 'string') return rawOf(data)
   const [text, ...parts] = sentence(data)
   return parts.includes(undefined) ? rawOf(data) : { part: data.part_number, text: shorten(text), raw: false }
 }
