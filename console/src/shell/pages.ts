@@ -29,6 +29,14 @@ const PAGES: readonly Page[] = [
     load: () => import('../pages/feed/page.tsx'),
   },
   {
+    name: 'overview',
+    title: 'Overview',
+    group: 'Live',
+    role: 'admin',
+    scope: 'gateway',
+    load: () => import('../pages/overview/page.tsx'),
+  },
+  {
     name: 'items',
     title: 'Items',
     group: 'Data',

@@ -49,7 +49,7 @@ export function Shell() {
           Sign out
         </button>
       </header>
-      <Navigation pages={pages} current={page} isOpen={isOpen} />
+      <Navigation pages={pages} current={page} isOpen={isOpen} hasDocs={principal.parts.includes('docs')} />
       <main id="main" tabIndex={-1}>
         {page ? (
           <PageFrame key={page.name} page={page} route={route} />
@@ -62,15 +62,16 @@ export function Shell() {
   )
 }
 
-function Navigation({
-  pages,
-  current,
-  isOpen,
-}: {
-  pages: readonly Page[]
-  current: Page | undefined
-  isOpen: boolean
-}) {
+interface NavigationProps {
+  readonly pages: readonly Page[]
+  readonly current: Page | undefined
+  /** On a phone. */
+  readonly isOpen: boolean
+  /** Whether this gateway serves the guide and the page of the API. */
+  readonly hasDocs: boolean
+}
+
+function Navigation({ pages, current, isOpen, hasDocs }: NavigationProps) {
   const groups = [...new Set(pages.map(({ group }) => group))]
   return (
     <nav id="navigation" class={isOpen ? 'navigation open' : 'navigation'} aria-label="Pages">
@@ -93,9 +94,16 @@ function Navigation({
         </div>
       ))}
       <ul class="elsewhere">
-        <li>
-          <a href="docs">API</a>
-        </li>
+        {hasDocs && (
+          <>
+            <li>
+              <a href="guide">Guide</a>
+            </li>
+            <li>
+              <a href="docs">API</a>
+            </li>
+          </>
+        )}
         <li>
           <a href="openapi.json">OpenAPI</a>
         </li>

@@ -233,7 +233,7 @@ t.test('when its token is refused, the page asks for another and shows the reaso
   t.equal(await page.evaluate('sessionStorage.length'), 0, 'and is not kept')
 })
 
-t.test('a held list counts new events, and shows them when it is told to', { skip }, async t => {
+t.test('a held list counts new events, and shows them on request', { skip }, async t => {
   const feed = await startStandInFeed(t)
   feed.publish('item.deleted', { part_number: 'A01-0001' })
   const page = await openFeed(t, feed)

@@ -17,12 +17,18 @@ export interface ChartProps {
   readonly times: readonly number[]
   readonly series: readonly Series[]
   readonly format: (value: number) => string
+  /** The values are whole numbers, and so are the marks of the axis. */
+  readonly isWhole?: boolean
 }
 
 const HEIGHT = 190
+/** Seconds: all that there is, and what is shown at least. */
+const HOUR = HOUR_MS / 1_000
+const SHORTEST = 600
 const X_SPACE = 70
+const WHOLE_STEPS = [0, 1, 2, 3, 4, 5].flatMap(power => [1, 2, 5].map(step => step * 10 ** power))
 
-export function Chart({ title, times, series, format }: ChartProps) {
+export function Chart({ title, times, series, format, isWhole = false }: ChartProps) {
   const place = useRef<HTMLDivElement>(null)
   const plot = useRef<uPlot | undefined>(undefined)
   const scheme = useScheme()
@@ -31,7 +37,7 @@ export function Chart({ title, times, series, format }: ChartProps) {
   useLayoutEffect(() => {
     const element = place.current
     if (!element) return
-    const drawn = new uPlot(optionsOf(element, series, format), dataOf(times, series), element)
+    const drawn = new uPlot(optionsOf(element, { series, format, isWhole }), dataOf(times, series), element)
     plot.current = drawn
     const observer = new ResizeObserver(() => drawn.setSize({ width: element.clientWidth, height: HEIGHT }))
     observer.observe(element)
@@ -75,11 +81,9 @@ function dataOf(times: readonly number[], series: readonly Series[]): uPlot.Alig
   return [[...times], ...series.map(({ values }) => [...values])]
 }
 
-function optionsOf(
-  element: HTMLElement,
-  series: readonly Series[],
-  format: (value: number) => string,
-): uPlot.Options {
+type LookOptions = Required<Pick<ChartProps, 'series' | 'format' | 'isWhole'>>
+
+function optionsOf(element: HTMLElement, { series, format, isWhole }: LookOptions): uPlot.Options {
   const line = colourOf(element, 'line')
   const axis = {
     stroke: colourOf(element, 'muted'),
@@ -91,14 +95,29 @@ function optionsOf(
     width: element.clientWidth,
     height: HEIGHT,
     legend: { show: false },
+    padding: [8, 6, 0, 0],
     cursor: { y: false, drag: { x: false, y: false } },
     scales: {
-      x: { time: true, range: (_, __, max) => [max - HOUR_MS / 1_000, max] },
+      x: {
+        time: true,
+        range: (_, first, last) => [Math.max(last - HOUR, Math.min(first, last - SHORTEST)), last],
+      },
       y: { range: (_, __, max) => [0, max > 0 ? max * 1.15 : 1] },
     },
     axes: [
-      { ...axis, space: X_SPACE, values: (_, seconds) => seconds.map(clock), grid: { show: false } },
-      { ...axis, size: 58, values: (_, values) => values.map(format) },
+      {
+        ...axis,
+        size: 26,
+        space: X_SPACE,
+        values: (_, seconds) => seconds.map(clock),
+        grid: { show: false },
+      },
+      {
+        ...axis,
+        size: 58,
+        values: (_, values) => values.map(format),
+        ...(isWhole && { incrs: WHOLE_STEPS }),
+      },
     ],
     series: [
       {},

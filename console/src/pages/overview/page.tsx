@@ -62,7 +62,7 @@ function LastHour({ recent }: { recent: Recent }) {
       <div class="charts">
         <Chart title="Events published" times={times} series={series.published} format={perSecond} />
         <Chart title="Deliveries" times={times} series={series.delivered} format={perSecond} />
-        <Chart title="Clients" times={times} series={series.clients} format={whole} />
+        <Chart title="Clients" times={times} series={series.clients} format={whole} isWhole />
         <Chart title="Commit to delivery" times={times} series={series.latency} format={duration} />
       </div>
       <details class="card as-table">
