@@ -15,6 +15,23 @@ comment on schema sluice is
 
 -- Names and values: functions in SQL ----------------------------------------------------------------------------
 
+CREATE OR REPLACE FUNCTION sluice.checked_traceparent(given text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+RETURN CASE WHEN ((given ~ '^(00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$|(?!00|ff)[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-|$))'::text) AND (substr(given, 4, 32) <> repeat('0'::text, 32)) AND (substr(given, 37, 16) <> repeat('0'::text, 16))) THEN ('00'::text || substr(given, 3, 53)) ELSE NULL::text END;
+comment on function sluice.checked_traceparent is
+  'The traceparent, as version 00, or null if it is invalid: the trace of a caller must not fail its transaction.';
+
+CREATE OR REPLACE FUNCTION sluice.current_traceparent()
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+RETURN sluice.checked_traceparent(current_setting('sluice.traceparent'::text, true));
+comment on function sluice.current_traceparent is
+  'The traceparent that the transaction has in its setting sluice.traceparent; null if it has none, or an invalid '
+  'one.';
+
 CREATE OR REPLACE FUNCTION sluice.depth(data json)
  RETURNS integer
  LANGUAGE sql
@@ -246,6 +263,8 @@ create table sluice.events (
   actor text,
   attributes json,
   redacted_at timestamp with time zone,
+  way text,
+  traceparent text,
   constraint events_pkey PRIMARY KEY (stream_id, "position"),
   constraint events_actor_check CHECK ((octet_length(actor) <= 1024)),
   constraint events_data_check CHECK (((json_typeof(data) = 'object'::text) AND (octet_length((data)::text) <= 262144))),
@@ -270,6 +289,13 @@ comment on column sluice.events.attributes is
   'published otherwise.';
 comment on column sluice.events.redacted_at is
   'When sluice.redact replaced the data; null for data as it was published.';
+comment on column sluice.events.way is
+  'How it was published: http, engine (in a program, without HTTP), item (a change of an item), job (a change of '
+  'a job''s status), runner (a report on a job), sql, watch (a change of a watched table), backfill, system (by '
+  'Sluice itself). Null: unknown.';
+comment on column sluice.events.traceparent is
+  'The trace in which it was published (https://www.w3.org/TR/trace-context/), if its publisher named one. Null '
+  'after redaction and after compaction.';
 
 create table sluice.idempotency_keys (
   workspace text collate "C" not null,
@@ -352,6 +378,7 @@ create table sluice.jobs (
   claimed_by text,
   name text collate "C" not null,
   queued_at timestamp with time zone default clock_timestamp(),
+  traceparent text default sluice.current_traceparent(),
   constraint jobs_pkey PRIMARY KEY (id),
   constraint jobs_check CHECK (((ended_at IS NULL) = (status = ANY (ARRAY['queued'::text, 'running'::text])))),
   constraint jobs_kind_check CHECK ((kind ~ '^[a-z][a-z0-9-]{0,31}$'::text)),
@@ -392,6 +419,8 @@ comment on column sluice.jobs.name is
   'The id of the job in the API: the id that its creator chose, or else the text of its UUID.';
 comment on column sluice.jobs.queued_at is
   'When the job last entered its queue. Null for a job that left the queue before this column existed.';
+comment on column sluice.jobs.traceparent is
+  'The trace in which it was created. Its events belong to it too, and its runner gets it.';
 
 create table sluice.latest (
   stream_id bigint not null,
@@ -466,6 +495,8 @@ create unlogged table sluice.pending (
   leads boolean not null default true,
   turn bigint,
   watched oid,
+  way text default 'watch'::text,
+  traceparent text,
   constraint pending_pkey PRIMARY KEY (transaction_id, ordinal)
 );
 comment on table sluice.pending is
@@ -720,14 +751,14 @@ comment on function sluice.announce_changes is
   'Internal. Lets every process drop the events of a stream up to a position from its memory when the transaction '
   'commits, because the transaction has changed some of them.';
 
-CREATE OR REPLACE FUNCTION sluice.append(workspace text, stream text, type text, data json, actor text DEFAULT NULL::text)
+CREATE OR REPLACE FUNCTION sluice.append(workspace text, stream text, type text, data json, actor text DEFAULT NULL::text, traceparent text DEFAULT NULL::text, way text DEFAULT CASE WHEN (COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) THEN 'sql'::text ELSE NULL::text END)
  RETURNS TABLE(stream_id bigint, "position" bigint, event_id uuid, at timestamp with time zone)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
- SET enable_seqscan TO 'off'
- SET plan_cache_mode TO 'force_generic_plan'
  SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
  SET enable_indexscan TO 'on'
  SET enable_nestloop TO 'on'
  SET row_security TO 'on'
@@ -749,9 +780,11 @@ begin
   perform sluice.refuse_closed(array[locked]);
   begin
     return query
-    insert into sluice.events as e (stream_id, position, at, event_id, type, data, actor)
+    insert into sluice.events as e (stream_id, position, at, event_id, type, data, actor, way, traceparent)
     select s.id, coalesce(l.position, s.base_position) + 1, greatest(l.at, s.base_at, clock_timestamp()),
-      gen_random_uuid(), append.type, append.data, append.actor
+      gen_random_uuid(), append.type, append.data, append.actor,
+      case when append.workspace = '$system' then 'system' else append.way end,
+      coalesce(sluice.checked_traceparent(append.traceparent), sluice.current_traceparent())
     from sluice.streams s
     left join lateral (
       select l.position, l.at from sluice.events l where l.stream_id = s.id order by l.position desc limit 1
@@ -772,11 +805,11 @@ CREATE OR REPLACE FUNCTION sluice.append_job(workspace text, id text, attempt in
  RETURNS TABLE(stream_id bigint, "position" bigint, event_id uuid, at timestamp with time zone, replayed boolean)
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'pg_temp'
- SET enable_seqscan TO 'off'
- SET plan_cache_mode TO 'force_generic_plan'
  SET lock_timeout TO '2s'
+ SET search_path TO 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
  SET enable_indexscan TO 'on'
  SET enable_nestloop TO 'on'
  SET row_security TO 'on'
@@ -816,7 +849,8 @@ begin
   return query
   with stored as (
     select e.* from sluice.append_locked(
-      array(select ids[1] from unnest(types)), types, data::json[], array(select append_job.actor from unnest(types))
+      array(select ids[1] from unnest(types)), types, data::json[], array(select append_job.actor from unnest(types)),
+      'runner', coalesce(sluice.current_traceparent(), job.traceparent)
     ) e
   ),
   remembered as (
@@ -856,7 +890,7 @@ $function$;
 comment on function sluice.append_job(text,uuid,integer,text[],text[],text,text,text,text) is
   'Deprecated. As the function that takes a name.';
 
-CREATE OR REPLACE FUNCTION sluice.append_locked(stream_ids bigint[], types text[], data json[], actors text[])
+CREATE OR REPLACE FUNCTION sluice.append_locked(stream_ids bigint[], types text[], data json[], actors text[], way text DEFAULT 'system'::text, traceparent text DEFAULT NULL::text)
  RETURNS TABLE(stream_id bigint, "position" bigint, event_id uuid, at timestamp with time zone)
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -870,9 +904,9 @@ AS $function$
 #variable_conflict use_column
 begin
   return query
-  insert into sluice.events as e (stream_id, position, at, event_id, type, data, actor)
+  insert into sluice.events as e (stream_id, position, at, event_id, type, data, actor, way, traceparent)
   select n.stream_id, t.position + row_number() over (partition by n.stream_id order by n.place),
-    t.at, gen_random_uuid(), n.type, n.data, n.actor
+    t.at, gen_random_uuid(), n.type, n.data, n.actor, append_locked.way, append_locked.traceparent
   from unnest(append_locked.stream_ids, append_locked.types, append_locked.data, append_locked.actors)
     with ordinality as n (stream_id, type, data, actor, place)
   join sluice.tails(append_locked.stream_ids) t on t.stream_id = n.stream_id
@@ -883,17 +917,17 @@ exception
 end
 $function$;
 comment on function sluice.append_locked is
-  'Internal. Appends one event for each element of the arrays. The transaction must have locked the streams and '
-  'found them open.';
+  'Internal. Appends one event for each element of the arrays, all of them published in one way and one trace. '
+  'The transaction must have locked the streams and found them open.';
 
 CREATE OR REPLACE FUNCTION sluice.append_pending()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
- SET enable_seqscan TO 'off'
- SET plan_cache_mode TO 'force_generic_plan'
  SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
  SET enable_indexscan TO 'on'
  SET enable_nestloop TO 'on'
  SET row_security TO 'on'
@@ -902,6 +936,7 @@ declare
   told text := coalesce(current_setting('sluice.workspace', true), '');
   ids bigint[];
   woken bigint[];
+  transactions_trace text := sluice.current_traceparent();
 begin
   if told <> '' then
     perform set_config('sluice.workspace', '', true);
@@ -913,10 +948,11 @@ begin
     ids := sluice.lock_pending(new.transaction_id);
 
     begin
-      insert into sluice.events (stream_id, position, at, event_id, type, data, actor)
+      insert into sluice.events (stream_id, position, at, event_id, type, data, actor, way, traceparent)
       select t.stream_id,
         t.position + row_number() over (partition by t.stream_id order by coalesce(p.turn, p.ordinal), p.ordinal),
-        t.at, p.event_id, p.type, p.data, p.actor
+        t.at, p.event_id, p.type, p.data, p.actor,
+        case when p.workspace = '$system' then 'system' else p.way end, coalesce(p.traceparent, transactions_trace)
       from sluice.pending p
       cross join lateral (
         select s.id from sluice.streams s where s.workspace = p.workspace and s.name = p.stream limit 1
@@ -965,6 +1001,29 @@ comment on function sluice.append_requests(text[],text[],text[],text[],text[],in
   'The same without attributes, for gateways of the version before.';
 
 CREATE OR REPLACE FUNCTION sluice.append_requests(workspaces text[], streams text[], actors text[], keys text[], fingerprints text[], request_of integer[], types text[], data text[], attributes text[])
+ RETURNS TABLE(request integer, stream_id bigint, "position" bigint, event_id uuid, at timestamp with time zone, refused text, replayed boolean)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET lock_timeout TO '2s'
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+begin
+  return query
+  select * from sluice.append_requests(
+    workspaces, streams, actors, keys, fingerprints, request_of, types, data, attributes, null, null
+  );
+end
+$function$;
+comment on function sluice.append_requests(text[],text[],text[],text[],text[],integer[],text[],text[],text[]) is
+  'The same without ways and traceparents, for gateways of the version before.';
+
+CREATE OR REPLACE FUNCTION sluice.append_requests(workspaces text[], streams text[], actors text[], keys text[], fingerprints text[], request_of integer[], types text[], data text[], attributes text[], ways text[], traceparents text[])
  RETURNS TABLE(request integer, stream_id bigint, "position" bigint, event_id uuid, at timestamp with time zone, refused text, replayed boolean)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1019,14 +1078,14 @@ begin
     named as materialized (
       select
         r.request, r.workspace, coalesce(r.actor, '') as holder, r.actor, r.key, coalesce(r.fingerprint, '') as fingerprint,
-        ids[r.request] as stream_id
-      from unnest(workspaces, actors, keys, fingerprints)
-        with ordinality as r (workspace, actor, key, fingerprint, request)
+        ids[r.request] as stream_id, r.way
+      from unnest(workspaces, actors, keys, fingerprints, ways)
+        with ordinality as r (workspace, actor, key, fingerprint, way, request)
     ),
     -- A key without a result was claimed above. The first request that carries it owns it; the others share its outcome.
     asked as materialized (
       select
-        r.request::int as request, r.workspace, r.holder, r.actor, r.key, r.stream_id,
+        r.request::int as request, r.workspace, r.holder, r.actor, r.key, r.stream_id, r.way,
         k.stream_id as known_stream_id, k.first_position, k.event_ids, k.at,
         case when r.key is null then r.request
              else min(r.request) over (partition by r.workspace, r.holder, r.key) end as owner,
@@ -1044,16 +1103,19 @@ begin
     ),
     placed as materialized (
       select
-        a.request, a.key, a.stream_id, t.at, gen_random_uuid() as event_id, e.type, e.data, e.attributes, a.actor,
+        a.request, a.key, a.stream_id, t.at, gen_random_uuid() as event_id, e.type, e.data, e.attributes, a.actor, a.way,
+        sluice.checked_traceparent(e.traceparent) as traceparent,
         t.position + row_number() over (partition by a.stream_id order by a.request, e.place) as position
-      from unnest(request_of, types, data, attributes) with ordinality as e (request, type, data, attributes, place)
+      from unnest(request_of, types, data, attributes, traceparents)
+        with ordinality as e (request, type, data, attributes, traceparent, place)
       join asked a on a.request = e.request
       join sluice.tails(ids) t on t.stream_id = a.stream_id
       where a.owner = a.request and a.event_ids is null and a.refused is null
     ),
     stored as (
-      insert into sluice.events (stream_id, position, at, event_id, type, data, actor, attributes)
-      select p.stream_id, p.position, p.at, p.event_id, p.type, p.data::json, p.actor, p.attributes::json from placed p
+      insert into sluice.events (stream_id, position, at, event_id, type, data, actor, attributes, way, traceparent)
+      select p.stream_id, p.position, p.at, p.event_id, p.type, p.data::json, p.actor, p.attributes::json, p.way, p.traceparent
+      from placed p
       order by p.stream_id, p.position
     ),
     remembered as (
@@ -1089,11 +1151,12 @@ begin
   end;
 end
 $function$;
-comment on function sluice.append_requests(text[],text[],text[],text[],text[],integer[],text[],text[],text[]) is
-  'The group commit of the gateway, which has validated the requests. The first five arrays have one element per '
-  'request, the last four one per event; request_of is the place of the event''s request, and attributes are null '
-  'except for CloudEvents. Each request is stored whole or refused (stream-closed, idempotency-key-reused, '
-  'too-many-stored-streams), and the others are stored all the same. Sends no NOTIFY.';
+comment on function sluice.append_requests(text[],text[],text[],text[],text[],integer[],text[],text[],text[],text[],text[]) is
+  'The group commit of the gateway, which has validated the requests. The first five arrays and ways have one '
+  'element per request, the others one per event; request_of is the place of the event''s request, and attributes '
+  'are null except for CloudEvents. An invalid traceparent is ignored. Each request is stored whole or refused '
+  '(stream-closed, idempotency-key-reused, too-many-stored-streams), and the others are stored all the same. '
+  'Sends no NOTIFY.';
 
 CREATE OR REPLACE FUNCTION sluice.apply_compact_key()
  RETURNS trigger
@@ -1909,6 +1972,36 @@ RETURN json_strip_nulls(json_build_object('job', (job).name, 'project', (job).pr
 comment on function sluice.command_outcome is
   'Internal. How a command ended, for the audit log: no text of the command or of its output.';
 
+CREATE OR REPLACE FUNCTION sluice.committed_at(stream_id bigint, "position" bigint)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+begin
+  if current_setting('track_commit_timestamp') <> 'on' then
+    return null;
+  end if;
+  return (
+    select pg_xact_commit_timestamp(e.xmin) from sluice.events e
+    where e.stream_id = committed_at.stream_id and e.position = committed_at.position
+      -- Another transaction has written the row since.
+      and e.redacted_at is null and e.type <> 'event.compacted'
+  );
+end
+$function$;
+comment on function sluice.committed_at is
+  'When the transaction that stored the event was committed; after a restore of a dump, the restore. Null if that '
+  'is unknown: Postgres records it only with track_commit_timestamp = on, not for ever, and not for a redacted or '
+  'compacted event.';
+
 CREATE OR REPLACE FUNCTION sluice.compact_due(at_most integer, OUT compacted bigint, OUT more boolean)
  RETURNS record
  LANGUAGE plpgsql
@@ -2640,7 +2733,7 @@ $function$;
 comment on function sluice.drop_stream is
   'Internal. Deletes a stream that the transaction has locked FOR UPDATE.';
 
-CREATE OR REPLACE FUNCTION sluice.enqueue(workspace text, stream text, type text, data json, actor text, watched regclass DEFAULT NULL::regclass)
+CREATE OR REPLACE FUNCTION sluice.enqueue(workspace text, stream text, type text, data json, actor text, watched regclass DEFAULT NULL::regclass, traceparent text DEFAULT NULL::text)
  RETURNS uuid
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2666,8 +2759,9 @@ begin
   elsif enqueue.stream <> 'feed' and sluice.stream_room(enqueue.workspace) = 0 then
     perform sluice.refuse_streams(enqueue.workspace);
   end if;
-  insert into sluice.pending (workspace, stream, type, data, actor)
-  values (enqueue.workspace, enqueue.stream, enqueue.type, enqueue.data, enqueue.actor)
+  insert into sluice.pending (workspace, stream, type, data, actor, way, traceparent)
+  values (enqueue.workspace, enqueue.stream, enqueue.type, enqueue.data, enqueue.actor,
+    case when enqueue.watched is null then 'sql' else 'watch' end, enqueue.traceparent)
   returning event_id into id;
   return id;
 end
@@ -2968,11 +3062,13 @@ CREATE OR REPLACE FUNCTION sluice.forget_attributes()
 AS $function$
 begin
   new.attributes := null;
+  new.traceparent := null;
   return new;
 end
 $function$;
 comment on function sluice.forget_attributes is
-  'Internal. An event that loses its data loses its attributes too: a subject may say as much as the data.';
+  'Internal. An event that loses its data loses its attributes too: a subject may say as much as the data. It '
+  'also loses its trace, which leads to what other systems have recorded of it.';
 
 CREATE OR REPLACE FUNCTION sluice.forget_audit(before timestamp with time zone)
  RETURNS bigint
@@ -3789,24 +3885,23 @@ comment on function sluice.pin_functions is
   'Internal. Pins the settings of all functions. Called after migrations, because a function that is created or '
   'replaced has only the settings that its definition names.';
 
-CREATE OR REPLACE FUNCTION sluice.publish(workspace text, stream text, type text, data json, actor text DEFAULT NULL::text)
+CREATE OR REPLACE FUNCTION sluice.publish(workspace text, stream text, type text, data json, actor text DEFAULT NULL::text, traceparent text DEFAULT NULL::text)
  RETURNS uuid
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
- SET enable_seqscan TO 'off'
- SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 begin
-  return sluice.enqueue(workspace, stream, type, data, actor);
+  return sluice.enqueue(workspace, stream, type, data, actor, traceparent => sluice.checked_traceparent(traceparent));
 end
 $function$;
 comment on function sluice.publish is
   'Publishes an event together with the calling transaction, when that commits. Returns the event''s UUID; its '
-  'position is known at COMMIT. data: a JSON object of at most 256 KiB and 64 levels. Wakes the gateways with a '
-  'NOTIFY unless sluice.notify is ''off''; then they find the event at their next poll. SL001: the stream is '
-  'closed, at the call or at COMMIT. SL002: invalid event. 40001, under REPEATABLE READ and above: retry. Grant: '
-  'grant usage on schema sluice to app; grant execute on function sluice.publish to app;';
+  'position is known at COMMIT. data: a JSON object of at most 256 KiB and 64 levels. traceparent: the trace that '
+  'the event belongs to; an invalid one is ignored, and the default is the setting sluice.traceparent at COMMIT. '
+  'Wakes the gateways with a NOTIFY unless sluice.notify is ''off''; then they find the event at their next poll. '
+  'SL001: the stream is closed, at the call or at COMMIT. SL002: invalid event. 40001, under REPEATABLE READ and '
+  'above: retry. Grant: grant usage on schema sluice to app; grant execute on function sluice.publish to app;';
 
 CREATE OR REPLACE FUNCTION sluice.publish_access_change(change json)
  RETURNS void
@@ -3870,9 +3965,9 @@ begin
       from (select distinct f.workspace, f.stream from found f) t
     ),
     stored as (
-      insert into sluice.pending (workspace, stream, type, data, leads, watched)
+      insert into sluice.pending (workspace, stream, type, data, leads, watched, way)
       select f.workspace, f.stream, publish_backfilled.type, sluice.row_data(f.data, null, 'none', target)::json,
-        row_number() over (order by f.place) = 1, case when not fixed then target::oid end
+        row_number() over (order by f.place) = 1, case when not fixed then target::oid end, 'backfill'
       from found f join targets t on t.workspace = f.workspace and t.stream = f.stream
       where t.reason is null order by f.place
     )
@@ -4254,7 +4349,7 @@ begin
   );
   perform sluice.refuse_closed(ids);
   perform sluice.append_locked(ids, array(select type from unnest(ids)), array(select data from unnest(ids)),
-    array(select actor from unnest(ids)));
+    array(select actor from unnest(ids)), 'job', job.traceparent);
   if job.ended_at is not null then
     perform sluice.close_stream(job.stream_id);
   end if;

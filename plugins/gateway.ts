@@ -77,6 +77,7 @@ import streamSlots from './stream-slots.js'
 import streamTickets from './stream-tickets.js'
 import tailer from './tailer.js'
 import tokens from './tokens.js'
+import tracing from './tracing.js'
 import validation from './validation.js'
 
 /** Connections for the log, the bus and the probes, in addition to DATABASE_POOL. */
@@ -96,6 +97,7 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
   const claims = claimRules(config)
 
   await app.register(caller)
+  await app.register(tracing)
   await app.register(headers)
   await app.register(problems)
   await app.register(validation)

@@ -9,7 +9,8 @@ import { isBinaryMode, structured } from '../src/log/cloudevent-headers.js'
 import { CLOUDEVENT, CLOUDEVENT_BATCH, CloudEvent, fromCloudEvent } from '../src/log/cloudevents.js'
 import { batchOf, EventDocument, FEED, isDelivered, type NewEvent, OneOrMany } from '../src/log/event.js'
 import { hash, idempotencyHeader } from '../src/log/idempotency.js'
-import type { PublishedEvent, PublishRequest, Receipt } from '../src/log/publisher.js'
+import type { PublishedEvent, PublishRequest } from '../src/log/publish-request.js'
+import type { Receipt } from '../src/log/publisher.js'
 import { Placed, placedOf } from '../src/log/receipt.js'
 import { Problem } from '../src/problems/problem.js'
 import { cloudEventDocument } from '../src/sse/cloudevents.js'
@@ -46,13 +47,13 @@ const KnownEvent = Type.Null({ description: 'The client has the event as it is s
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The attributes of a CloudEvent in binary mode, whose data is the body. */
-    cloudEventAttributes: string | undefined
+    /** Of a CloudEvent in binary mode, whose data is the body. */
+    cloudEvent: Pick<PublishedEvent, 'attributes' | 'traceparent'> | undefined
   }
 }
 
 const events: FastifyPluginAsyncTypebox = async app => {
-  app.decorateRequest('cloudEventAttributes', undefined)
+  app.decorateRequest('cloudEvent', undefined)
   app.addContentTypeParser([CLOUDEVENT, CLOUDEVENT_BATCH], app.readJson)
   app.addContentTypeParser(JSON_SUFFIX, app.readJson)
   // In binary mode the body is the data of a CloudEvent, of any media type.
@@ -184,9 +185,9 @@ function fromBinaryMode(request: FastifyRequest): void {
   if (isCloudEvents(headers)) return
   if (isBinaryMode(headers)) {
     const { event, idempotencyKey } = fromCloudEvent(structured(headers, body))
-    const { attributes, ...plain } = event
-    request.body = plain
-    request.cloudEventAttributes = attributes
+    const { type, data, ...others } = event
+    request.body = { type, data }
+    request.cloudEvent = others
     headers['idempotency-key'] ??= idempotencyKey
   } else if (JSON_SUFFIX.test(headers['content-type'] ?? '')) {
     throw new errorCodes.FST_ERR_CTP_INVALID_MEDIA_TYPE(headers['content-type'])
@@ -202,16 +203,21 @@ function publishesOf(request: PublishBody): PublishRequest[] {
   const { workspace, id } = request.principal
   const { stream = FEED, expected_head: expectedHead } = request.query
   const target = { workspace, stream, actor: id, expectedHead }
+  const { traceparent } = request
   const idempotencyKey = request.headers['idempotency-key']
   const bodies: unknown[] = Array.isArray(request.body) ? request.body : [request.body]
   if (!isCloudEvents(request.headers)) {
     const events: PublishedEvent[] = (bodies as NewEvent[]).map(event => ({
       ...event,
-      attributes: request.cloudEventAttributes,
+      ...request.cloudEvent,
+      traceparent: request.cloudEvent?.traceparent ?? traceparent,
     }))
     return [{ ...target, events, idempotencyKey }]
   }
-  const received = bodies.map(fromCloudEvent)
+  const received = bodies.map(fromCloudEvent).map(({ event, ...others }) => ({
+    ...others,
+    event: { ...event, traceparent: event.traceparent ?? traceparent },
+  }))
   if (idempotencyKey !== undefined) {
     return [{ ...target, events: received.map(({ event }) => event), idempotencyKey }]
   }

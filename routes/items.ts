@@ -90,7 +90,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async (request, reply) => {
       await app.grants.toPublish(request, FEED, ['item.created'])
-      const item = await items.create(request.principal, request.body)
+      const item = await items.create(request.author, request.body)
       return reply
         .code(201)
         .headers({ location: `${app.prefix}/api/items/${item.part_number}`, etag: item.etag })
@@ -158,7 +158,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       await app.grants.toPublish(request, FEED, ['item.updated'])
       await app.grants.toRead(request, FEED, 'item', SHOWN.item)
       const item = await items
-        .update(request.principal, request.params.part_number, request.body, request.headers['if-match'])
+        .update(request.author, request.params.part_number, request.body, request.headers['if-match'])
         .catch(withETag(reply))
       return reply.header('etag', item.etag).send(item)
     },
@@ -181,7 +181,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     async (request, reply) => {
       await app.grants.toPublish(request, FEED, ['item.deleted'])
       await items
-        .delete(request.principal, request.params.part_number, request.headers['if-match'])
+        .delete(request.author, request.params.part_number, request.headers['if-match'])
         .catch(withETagForReaders(reply, SHOWN.item))
       return reply.code(204).send(null)
     },
@@ -225,7 +225,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       await app.grants.toPublish(request, FEED, ['revision.created', 'item.updated'])
       await app.grants.toRead(request, FEED, 'item', SHOWN.revision)
       const revision = await items
-        .revise(request.principal, request.params.part_number, request.body, request.headers['if-match'])
+        .revise(request.author, request.params.part_number, request.body, request.headers['if-match'])
         .catch(withETag(reply))
       return reply.code(201).send(revision)
     },

@@ -70,7 +70,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       request.body = undefined
       const types = events.map(({ type }) => type)
       await app.grants.toPublish(request, jobStream(id), types)
-      const receipt = await app.jobs.append(request.principal, id, events, options)
+      const receipt = await app.jobs.append(request.author, id, events, options)
       if (receipt.replayed) reply.header('idempotency-replayed', 'true')
       return reply.code(201).send({ events: receipt.events.map(placedOf) })
     },
@@ -135,7 +135,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     try {
       const lines = { body, signal: watch.signal, hold }
       return await app.jobs.upload(
-        principal,
+        request.author,
         id,
         { ...lines, parse: line => eventIn(request, line, granted) },
         options,

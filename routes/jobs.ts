@@ -107,7 +107,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       const { id = UNKNOWN_JOB, project } = given
       const types = [started ? 'job.started' : 'job.created']
       await app.grants.toPublish(request, jobStream(id), types, namesOfJob(id, project))
-      const { job, replayed } = await app.jobs.createOnce(request.principal, given, {
+      const { job, replayed } = await app.jobs.createOnce(request.author, given, {
         status: started ? 'running' : 'queued',
         origin: request.auditOrigin,
         idempotencyKey: request.headers['idempotency-key'],

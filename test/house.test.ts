@@ -16,6 +16,7 @@ const ROOMS = [
   'config',
   'bytes',
   'metrics',
+  'tracing',
   'process',
   'database',
   'embedded-postgres',

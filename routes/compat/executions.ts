@@ -65,7 +65,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       const given = jobOfExecution(request.body)
       const { id = UNKNOWN_JOB } = given
       await app.grants.toPublish(request, jobStream(id), ['job.started'], namesOfJob(id, given.project))
-      const { job, replayed } = await app.jobs.createOnce(request.principal, given, {
+      const { job, replayed } = await app.jobs.createOnce(request.author, given, {
         status: 'running',
         idempotencyKey: request.headers['idempotency-key'],
       })
@@ -127,7 +127,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       const events = [body].flat()
       refuseEndAmong(events)
       const idempotencyKey = request.headers['idempotency-key']
-      const receipt = await app.jobs.append(principal, id, events, { ...fence, idempotencyKey })
+      const receipt = await app.jobs.append(request.author, id, events, { ...fence, idempotencyKey })
       if (receipt.replayed) reply.header('idempotency-replayed', 'true')
       return reply.code(201).send({ events: receipt.events.map(placedInExecution) })
     },

@@ -80,13 +80,13 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async (request, reply) => {
-      const { principal, params, body } = request
+      const { author, params, body } = request
       const { command, env, ...given } = body
       const { id: project } = params
       const { id: own = UNKNOWN_JOB } = given
       await app.grants.toPublish(request, jobStream(own), ['job.created'], namesOfJob(own, project))
       const { job, replayed } = await app.jobs.createOnce(
-        principal,
+        author,
         { ...given, kind: COMMAND_KIND, project, payload: { command, ...(env && { env }) } },
         {
           origin: request.auditOrigin,

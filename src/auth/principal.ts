@@ -23,8 +23,8 @@ export type Credential =
   | { readonly kind: 'token' /** The `jti`, if the token has one. */; readonly id: string | undefined }
   | { readonly kind: 'key'; readonly id: string }
 
-/** The author of a change, and its workspace. */
-export type Author = Pick<Principal, 'id' | 'workspace'>
+/** The author of a change, its workspace, and the trace that the change belongs to (tracing/traceparent.ts). */
+export type Author = Pick<Principal, 'id' | 'workspace'> & { readonly traceparent?: string }
 
 /** Whether `role` includes one of the roles `needed`. */
 export function allows(role: Role, needed: readonly Role[]): boolean {

@@ -48,6 +48,8 @@ const SETTINGS = {
   // Reads are short index ranges; workers would also need more /dev/shm than the 64 MB of a container.
   max_parallel_workers_per_gather: '0',
   TimeZone: 'UTC',
+  // So that sluice.committed_at knows when an event was committed.
+  track_commit_timestamp: 'on',
   // The reader of the lines adds the time.
   log_line_prefix: '',
 } as const

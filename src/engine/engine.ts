@@ -141,7 +141,15 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       events,
       { workspace, stream = FEED, actor = 'engine', idempotencyKey, expectedHead, signal },
     ) {
-      const request = { workspace, stream, actor, events, idempotencyKey, expectedHead }
+      const request = {
+        workspace,
+        stream,
+        actor,
+        way: 'engine',
+        events,
+        idempotencyKey,
+        expectedHead,
+      } as const
       const receipt = await publisher.publish(request, signal)
       return receipt.events.map(({ position, eventId }) => formatEventId(position, eventId))
     },

@@ -50,15 +50,22 @@ export async function commitChange<T>(
 
 async function appendAll(
   client: WorkspaceClient,
-  { workspace, id }: Author,
+  { workspace, id, traceparent }: Author,
   events: Change<unknown>['events'],
 ): Promise<Committed[]> {
   const committed: Committed[] = []
   try {
     for (const { type, data } of events) {
       const text = JSON.stringify(data)
-      const { streamId, previous, ...place } = await append(client, workspace, FEED, type, text, id)
-      committed.push({ streamId, previous, events: [{ ...place, type, data: text, attributes: null }] })
+      const { streamId, previous, ...place } = await append(client, workspace, FEED, type, text, id, {
+        way: 'item',
+        traceparent,
+      })
+      committed.push({
+        streamId,
+        previous,
+        events: [{ ...place, type, data: text, attributes: null, traceparent }],
+      })
     }
   } catch (error) {
     throw sqlState(error) === SqlState.streamClosed ? feedClosed() : error

@@ -153,6 +153,11 @@ export const ClaimedJob = Type.Object(
     ...Job.properties,
     executor: orNull(Type.String({ description: 'The `executor` of the project, if it names one.' })),
     image: orNull(Type.String({ description: 'The `image` of the project, if it names one.' })),
+    traceparent: orNull(
+      Type.String({
+        description: 'The trace in which it was created (W3C Trace Context), if its creator named one.',
+      }),
+    ),
   },
   { title: 'ClaimedJob' },
 )

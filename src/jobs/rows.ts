@@ -36,6 +36,9 @@ export const CHANGED = `${columnsOf('(c.job)')}, c.streams`
 
 /** Does the work of `inWorkspace` within the statement, so that row locks do not last for another round trip. */
 export const SET_WORKSPACE = `set_config('sluice.workspace', $1, true) as own (workspace)`
+/** Sets the trace of the changes too. @param traceparent a parameter; an empty text is none. */
+const setWorkspaceAndTrace = (traceparent: string) => `(
+  select set_config('sluice.workspace', $1, true), set_config('sluice.traceparent', ${traceparent}, true)) as own (workspace)`
 
 /** A job after a change, and the streams that have grown by it: none if the request was a repeated one. */
 export interface Changed {
@@ -55,17 +58,29 @@ export type JobColumns = Required<Omit<NewJob, 'payload' | 'id'>> & Pick<NewJob,
 /** @param idempotency with it, a repeated request gets the job that the first one created. */
 export async function createJob(
   database: Queryable,
-  { workspace, id: actor }: Author,
+  { workspace, id: actor, traceparent = '' }: Author,
   { id, kind, project, title, priority, max_attempts, timeout_ms }: JobColumns,
   payload: string,
   started: boolean,
   idempotency?: Idempotency | undefined,
 ): Promise<Changed> {
   const content = [kind, project, title, payload, priority, max_attempts, timeout_ms]
-  const values = [workspace, ...content, started, actor, id, idempotency?.key, idempotency?.fingerprint]
+  const values = [
+    workspace,
+    ...content,
+    started,
+    actor,
+    id,
+    idempotency?.key,
+    idempotency?.fingerprint,
+    traceparent,
+  ]
   const parameters = 'own.workspace, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13'
-  return only(await change(database, 'create_job', parameters, values))
+  return only(await change(database, 'create_job', parameters, values, setWorkspaceAndTrace('$14')))
 }
+
+/** What a job shows only to the runner that claims it. */
+type ClaimedOnly = Pick<ClaimedJob, 'executor' | 'image' | 'traceparent'>
 
 /** Undefined if the queue holds no job for this claim. */
 export async function claimJob(
@@ -75,10 +90,10 @@ export async function claimJob(
   leaseMs: number,
 ): Promise<{ job: ClaimedJob; streams: readonly StreamId[] } | undefined> {
   const { names, prefixes } = grantedJobs(granted)
-  const { rows } = await database.query<ChangedRow & Pick<ClaimedJob, 'executor' | 'image'>>({
+  const { rows } = await database.query<ChangedRow & ClaimedOnly>({
     name: 'sluice-claim_job',
     text: `
-      select ${CHANGED}, p.executor, p.image
+      select ${CHANGED}, p.executor, p.image, (c.job).traceparent
         from ${SET_WORKSPACE}
        cross join lateral sluice.claim_job(own.workspace, $2, $3, $4, $5, $6, true, $7, $8) c
         left join lateral (
@@ -87,9 +102,9 @@ export async function claimJob(
              ) p on (c.job).kind = '${COMMAND_KIND}'`,
     values: [workspace, projects, kinds, runner, leaseMs, actor, names, prefixes],
   })
-  return rows.map(({ executor, image, ...row }) => {
+  return rows.map(({ executor, image, traceparent, ...row }) => {
     const { job, streams } = toChanged(row)
-    return { job: { ...job, executor, image }, streams }
+    return { job: { ...job, executor, image, traceparent }, streams }
   })[0]
 }
 
@@ -122,7 +137,7 @@ export async function heartbeat(
 /** @param events at least one; `data` is JSON text. @param member as in `selectJob`. */
 export async function appendToJob(
   database: Database,
-  { workspace, id: actor }: Author,
+  { workspace, id: actor, traceparent = '' }: Author,
   id: string,
   { attempt, holder }: Fence,
   events: readonly { readonly type: string; readonly data: string }[],
@@ -134,7 +149,7 @@ export async function appendToJob(
     text: `
       select p.stream_id as "streamId", p."position", p.event_id as "eventId", p.at, p.replayed,
              case when row_number() over (order by p."position") = 1 then ${PREVIOUS} end as previous
-        from ${SET_WORKSPACE}
+        from ${setWorkspaceAndTrace('$11')}
        cross join lateral sluice.append_job(
          own.workspace, sluice.visible_job(own.workspace, $2, $10), $3, $4, $5, $6, $7, $8, $9) p order by p."position"`,
     values: [
@@ -148,6 +163,7 @@ export async function appendToJob(
       actor,
       holder,
       member,
+      traceparent,
     ],
   })
   const { streamId, replayed, previous } = only(rows)
@@ -160,10 +176,11 @@ async function change(
   name: string,
   parameters: string,
   values: readonly unknown[],
+  setting = SET_WORKSPACE,
 ): Promise<Changed[]> {
   const { rows } = await database.query<ChangedRow>({
     name: `sluice-${name}`,
-    text: `select ${CHANGED} from ${SET_WORKSPACE} cross join lateral sluice.${name}(${parameters}) c`,
+    text: `select ${CHANGED} from ${setting} cross join lateral sluice.${name}(${parameters}) c`,
     values: [...values],
   })
   return rows.map(toChanged)

@@ -1,19 +1,22 @@
 /** The group commit: many publish requests in one statement and one transaction. */
 import type { Queryable } from '../database/pool.js'
 import { type Committed, PREVIOUS } from './committed.js'
-import type { Position, StoredEvent, StreamId } from './event.js'
+import type { Position, StoredEvent, StreamId, Way } from './event.js'
 import type { Idempotency } from './idempotency.js'
 
 export interface AppendRequest {
   readonly workspace: string
   readonly stream: string
   readonly actor: string
+  /** Default: unknown. */
+  readonly way?: Way | undefined
   readonly idempotency: Idempotency | undefined
-  /** One or more; `data` is JSON text, and so are `attributes` (cloudevent-attributes.ts). */
+  /** One or more; `data` is JSON text, and so are `attributes` (cloudevent-attributes.ts). `traceparent` is valid. */
   readonly events: readonly {
     readonly type: string
     readonly data: string
     readonly attributes?: string | null | undefined
+    readonly traceparent?: string | null | undefined
   }[]
 }
 
@@ -60,7 +63,7 @@ export async function appendRequests(
       select p.request, p.refused, p.replayed, p.stream_id as "streamId", p."position", p.event_id as "eventId", p.at,
              case when row_number() over (partition by p.stream_id, p.replayed order by p."position") = 1
                   then ${PREVIOUS} end as previous
-        from sluice.append_requests($1, $2, $3, $4, $5, $6, $7, $8, $9) p
+        from sluice.append_requests($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) p
        order by p."position"`,
     values: [
       requests.map(request => request.workspace),
@@ -72,6 +75,8 @@ export async function appendRequests(
       events.map(event => event.type),
       events.map(event => event.data),
       events.map(event => event.attributes),
+      requests.map(request => request.way),
+      events.map(event => event.traceparent),
     ],
   })
   const answers = new Map<number, Row[]>(requests.map((_, index) => [index + 1, []]))
@@ -110,8 +115,8 @@ export function committedBy(
 
 /** The given events at the places that the log has given them. */
 export function storedAs(given: AppendRequest['events'], placed: readonly PlacedEvent[]): StoredEvent[] {
-  return given.flatMap(({ type, data, attributes = null }, index) => {
+  return given.flatMap(({ type, data, attributes = null, traceparent = null }, index) => {
     const place = placed[index]
-    return place ? [{ ...place, type, data, attributes }] : []
+    return place ? [{ ...place, type, data, attributes, traceparent }] : []
   })
 }

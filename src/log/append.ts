@@ -1,7 +1,7 @@
 /** Appends one event inside the caller's own short transaction, or in one of its own. */
 import type { Queryable } from '../database/pool.js'
 import { PREVIOUS } from './committed.js'
-import type { Position, StreamId } from './event.js'
+import type { Position, StreamId, Way } from './event.js'
 
 export interface Appended {
   readonly streamId: StreamId
@@ -25,12 +25,13 @@ export async function append(
   type: string,
   data: string,
   actor: string,
+  { way, traceparent }: { readonly way?: Way; readonly traceparent?: string | undefined } = {},
 ): Promise<Appended> {
   const { rows } = await database.query<Appended>({
     name: 'sluice-append',
     text: `select p.stream_id as "streamId", p."position", p.event_id as "eventId", p.at, ${PREVIOUS} as previous
-             from sluice.append($1, $2, $3, $4::json, $5) p`,
-    values: [workspace, stream, type, data, actor],
+             from sluice.append($1, $2, $3, $4::json, $5, $6, $7) p`,
+    values: [workspace, stream, type, data, actor, traceparent, way],
   })
   const [appended] = rows
   if (!appended) throw new Error('sluice.append returned no row.')

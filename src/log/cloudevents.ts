@@ -9,6 +9,7 @@
 
 import Type from 'typebox'
 import { describedAs } from '../openapi/described.js'
+import { traceparentIn } from '../tracing/traceparent.js'
 import { attributesOf, type DataForm, invalidCloudEvent, requireText } from './cloudevent-attributes.js'
 import { EVENT_TYPE_PATTERN, EventType, type NewEvent } from './event.js'
 import { hash } from './idempotency.js'
@@ -56,7 +57,7 @@ export const CloudEvent = describedAs(
 )
 
 export interface ReceivedCloudEvent {
-  readonly event: NewEvent & { readonly attributes: string }
+  readonly event: NewEvent & { readonly attributes: string; readonly traceparent: string | undefined }
   /** For a request without an Idempotency-Key. */
   readonly idempotencyKey: string
 }
@@ -79,7 +80,13 @@ export function fromCloudEvent(value: unknown): ReceivedCloudEvent {
   }
   const held = dataHolding(data, data_base64)
   return {
-    event: { type: name, data: held.data, attributes: attributesOf(others, held.form) },
+    event: {
+      type: name,
+      data: held.data,
+      attributes: attributesOf(others, held.form),
+      // The extension of distributed tracing (https://github.com/cloudevents/spec, extensions/distributed-tracing.md).
+      traceparent: traceparentIn(others.traceparent),
+    },
     // Hashed, because source and id may have any characters and any length, and must stay distinct.
     idempotencyKey: `ce:${hash([source, id])}`,
   }

@@ -31,6 +31,13 @@ export const COMPACTED = 'event.compacted'
 /** The type of an event that reports the redaction of another one. */
 export const REDACTED = 'event.redacted'
 
+/**
+ * How an event was published: over HTTP, by a program with the engine, as a change of an item or of a job's status, as a report on a
+ * job, by SQL, by a change of a watched table, by a backfill of one, or by Sluice itself.
+ */
+export const WAYS = ['http', 'engine', 'item', 'job', 'runner', 'sql', 'watch', 'backfill', 'system'] as const
+export type Way = (typeof WAYS)[number]
+
 /** Whether clients may get an event at all. */
 export function isDelivered({ type }: Pick<StoredEvent, 'type'>): boolean {
   return type !== COMPACTED
@@ -96,6 +103,12 @@ export const EventDocument = Type.Object(
     type: EventType,
     at: Type.String({ format: 'date-time' }),
     event_id: Type.String({ format: 'uuid', description: 'The UUID of the event.' }),
+    traceparent: Type.Optional(
+      Type.String({
+        description: 'The trace in which it was published (W3C Trace Context), if its publisher named one.',
+        examples: ['00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'],
+      }),
+    ),
     data: EventData,
   },
   { title: 'Event' },
@@ -110,6 +123,8 @@ export interface StoredEvent {
   readonly data: string
   /** The attributes of a CloudEvent besides its type, as JSON text (cloudevent-attributes.ts). Other events have none. */
   readonly attributes?: string | null | undefined
+  /** The trace in which it was published (W3C Trace Context); null if its publisher named none. */
+  readonly traceparent?: string | null | undefined
 }
 
 /** The characters of its texts that grow with the event. */

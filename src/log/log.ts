@@ -43,7 +43,7 @@ export interface StreamState {
 }
 
 /** The columns of a StoredEvent, from a row `e`. */
-export const EVENT = `e."position", e.event_id as "eventId", e.at, e.type, e.data::text as data, e.attributes::text as attributes`
+export const EVENT = `e."position", e.event_id as "eventId", e.at, e.type, e.data::text as data, e.attributes::text as attributes, e.traceparent`
 
 /**
  * Limits a page by bytes: the running sum of sizes. Sizes are known without reading the data, because it is stored

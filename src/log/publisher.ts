@@ -9,11 +9,10 @@ import {
   type PlacedEvent,
 } from './append-requests.js'
 import type { Committed } from './committed.js'
-import { type NewEvent, sizeOf } from './event.js'
-import { idempotencyOf } from './idempotency.js'
-import { dataOf } from './new-event.js'
+import { sizeOf } from './event.js'
 import { appendAfterHead } from './publish-after-head.js'
 import { answerLost, overloaded, problemOf, refusal, shuttingDown, unreachable } from './publish-problem.js'
+import { type PublishRequest, prepare } from './publish-request.js'
 import { partsOf } from './retry-parts.js'
 
 /** A request with more events is committed alone. */
@@ -21,22 +20,6 @@ const MAX_BATCH_EVENTS = 2_000
 const MAX_BATCH_BYTES = 4 * 1024 * 1024
 const MAX_WAITING_REQUESTS = 10_000
 const MAX_WAITING_BYTES = 32 * 1024 * 1024
-
-export interface PublishRequest {
-  readonly workspace: string
-  readonly stream: string
-  /** The id of the principal; idempotency keys belong to it. */
-  readonly actor: string
-  /** At least one; all of them are stored, with consecutive positions, or none. */
-  readonly events: readonly PublishedEvent[]
-  /** A second request with the same key gets the receipt of the first; keys are remembered for 24 hours. */
-  readonly idempotencyKey?: string | undefined
-  /** Stores the events only if this is the id of the newest event; `0`: if the stream has never had one. */
-  readonly expectedHead?: string | undefined
-}
-
-/** An event to publish, with the attributes of a CloudEvent as JSON text (cloudevent-attributes.ts). */
-export type PublishedEvent = NewEvent & { readonly attributes?: string | undefined }
 
 export interface Receipt {
   /** Whether an earlier request with the same key stored these events. */
@@ -195,28 +178,6 @@ export class Publisher {
     const committed = committedBy(requests, outcomes)
     if (committed.length > 0) this.#options.onCommitted(committed)
   }
-}
-
-function prepare({
-  workspace,
-  stream,
-  actor,
-  events,
-  idempotencyKey,
-  expectedHead,
-}: PublishRequest): AppendRequest {
-  const prepared = events.map(event => ({ type: event.type, data: dataOf(event) }))
-  // Without the attributes: one CloudEvent has them in another order, or as texts, in each of its modes.
-  const idempotency =
-    idempotencyKey === undefined
-      ? undefined
-      : idempotencyOf(idempotencyKey, [
-          stream,
-          prepared,
-          ...(expectedHead === undefined ? [] : [expectedHead]),
-        ])
-  const withAttributes = prepared.map((event, index) => ({ ...event, attributes: events[index]?.attributes }))
-  return { workspace, stream, actor, events: withAttributes, idempotency }
 }
 
 async function commit(

@@ -85,7 +85,7 @@ export class ServerState {
     const event = await inTransaction(this.#options.database, async client => {
       await recordAudit(client, { ...by, action: 'server-state.changed', details: { mode } })
       // The append comes last: it locks the stream until the end of the transaction.
-      return append(client, SYSTEM_WORKSPACE, STREAM, 'server.mode', data, actor)
+      return append(client, SYSTEM_WORKSPACE, STREAM, 'server.mode', data, actor, { way: 'system' })
     })
     this.#maintenance = mode === 'maintenance'
     this.#announce()

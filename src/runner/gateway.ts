@@ -14,6 +14,8 @@ export interface ClaimedJob extends Place {
   readonly attempt: number
   readonly payload: unknown
   readonly timeout_ms?: number | null
+  /** The trace in which the job was created. */
+  readonly traceparent?: string | null
 }
 
 export interface Claim {

@@ -169,9 +169,16 @@ function timeoutOf(job: ClaimedJob, command: Command): number | undefined {
   return timeouts.length > 0 ? Math.min(...timeouts) : undefined
 }
 
-/** Variables by which a command can detect that it was started before, and fence its effects elsewhere. */
-function identityOf({ id, attempt }: ClaimedJob): Record<string, string> {
-  return { SLUICE_JOB_ID: id, SLUICE_JOB_ATTEMPT: `${attempt}` }
+/**
+ * Variables by which a command can detect that it was started before, fence its effects elsewhere, and continue the trace of its job
+ * (https://opentelemetry.io/docs/specs/otel/context/env-carriers/).
+ */
+function identityOf({ id, attempt, traceparent }: ClaimedJob): Record<string, string> {
+  return {
+    SLUICE_JOB_ID: id,
+    SLUICE_JOB_ATTEMPT: `${attempt}`,
+    ...(traceparent && { TRACEPARENT: traceparent }),
+  }
 }
 
 function resultOf({ exitCode, signal, durationMs }: Outcome, timedOut: boolean): CommandResult {

@@ -25,6 +25,7 @@ export function cloudEventDocument(event: StoredEvent, source: string): string {
     source,
     type: event.type,
     time: event.at.toISOString(),
+    ...(event.traceparent && { traceparent: event.traceparent }),
     ...own,
     [ID_EXTENSION]: formatEventId(event.position, event.eventId),
   }

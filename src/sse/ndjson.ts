@@ -8,7 +8,8 @@ import type { Encoding, Notice } from './encoding.js'
 export function eventDocument(event: StoredEvent): string {
   const id = formatEventId(event.position, event.eventId)
   const data = event.data.replace(/[\r\n]+/g, ' ')
-  return `{"id":"${id}","position":${event.position},"type":"${event.type}","at":"${event.at.toISOString()}","event_id":"${event.eventId}","data":${data}}`
+  const trace = event.traceparent ? `,"traceparent":"${event.traceparent}"` : ''
+  return `{"id":"${id}","position":${event.position},"type":"${event.type}","at":"${event.at.toISOString()}","event_id":"${event.eventId}"${trace},"data":${data}}`
 }
 
 export function noticeDocument({ name, data, id }: Notice): string {

@@ -62,7 +62,8 @@ const PARTS: readonly Part[] = [
     kind: 'event',
     id: { member: 'id', position: 'position', eventId: 'event_id' },
     // The order within a stream is that of the lateral query: sorting the whole log would take long and much space.
-    rows: `select s.name as stream, e."position", e.event_id, e.type, e.data, e.attributes, e.at, e.actor, e.redacted_at
+    rows: `select s.name as stream, e."position", e.event_id, e.type, e.data, e.attributes, e.at, e.actor, e.way, e.traceparent,
+             e.redacted_at
              from (select s.id, s.name from sluice.streams s where s.workspace = $1 order by s.name) s
             cross join lateral (
                     select e.* from sluice.events e where e.stream_id = s.id order by e."position") e`,
