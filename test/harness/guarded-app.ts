@@ -14,6 +14,7 @@ import { answerProblem } from '../../plugins/problem-reply.js'
 import problems from '../../plugins/problems.js'
 import rateLimit from '../../plugins/rate-limit.js'
 import tokens from '../../plugins/tokens.js'
+import tracing from '../../plugins/tracing.js'
 import validation from '../../plugins/validation.js'
 import type { Key, Keys } from '../../src/auth/tokens/keys.js'
 import type { ClaimRules } from '../../src/auth/tokens/token.js'
@@ -67,6 +68,7 @@ export async function guardedApp(test: Test, options: GuardedOptions = {}) {
   test.teardown(() => app.close())
 
   await app.register(caller)
+  await app.register(tracing)
   await app.register(headers)
   await app.register(problems)
   await app.register(validation)
