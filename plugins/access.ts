@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import { Guard } from '../src/auth/revocations/guard.js'
 import { OpenStreams } from '../src/auth/revocations/open-streams.js'
 import { RevocationStream } from '../src/auth/revocations/revocation-stream.js'
+import { nameConnection } from '../src/hub/connection-name.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -14,13 +15,21 @@ declare module 'fastify' {
 
 export default fp(
   async app => {
-    const { database, tailer, log: logger, apiKeys: keys } = app
-    const guard = new Guard({ database, streams: new OpenStreams(), keys })
-    const revocationStream = new RevocationStream({ database, tailer, logger, guard, onCommitted: app.wake })
+    const { database, hub, tailer, log: logger, apiKeys: keys } = app
+    const streams = new OpenStreams(() => nameConnection(hub.id))
+    const guard = new Guard({ database, streams, keys })
+    const revocationStream = new RevocationStream({
+      database,
+      tailer,
+      logger,
+      guard,
+      onCommitted: app.wake,
+      onClientEnded: (workspace, connection) => void hub.connections.end(workspace, connection),
+    })
     app.decorate('guard', guard)
     app.decorate('accessChanged', () => revocationStream.wake())
     app.addHook('onReady', () => revocationStream.start())
     app.addHook('onClose', async () => revocationStream.close())
   },
-  { name: 'access', dependencies: ['database', 'api-keys', 'tailer'] },
+  { name: 'access', dependencies: ['database', 'api-keys', 'hub', 'tailer'] },
 )

@@ -22,6 +22,7 @@ export default fp<ClusterOptions>(
       database,
       logger,
       member,
+      id: hub.id,
       onClock: aheadMs => {
         hub.tally.clockAheadMs = aheadMs
       },

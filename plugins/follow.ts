@@ -8,6 +8,7 @@ import fp from 'fastify-plugin'
 import type { StreamGrant } from '../src/auth/grants/stream-grant.js'
 import type { Role } from '../src/auth/principal.js'
 import { levelOf } from '../src/database/database-fault.js'
+import type { ClientIdentity } from '../src/hub/client-identity.js'
 import { admitStream, type StreamRefusal, type StreamRequest } from '../src/hub/stream-admission.js'
 import { notFound, Problem } from '../src/problems/problem.js'
 import { echoOfBroughtId } from '../src/sse/brought-id.js'
@@ -24,6 +25,8 @@ declare module 'fastify' {
 /** The stream belongs to the principal's workspace. */
 export interface FollowRequest
   extends Pick<StreamRequest, 'stream' | 'encoding' | 'from' | 'filter' | 'opening' | 'maxFollowers'> {
+  /** The API whose form the client uses; default `sluice`. */
+  readonly dialect?: string
   /** The noun of a 404; default `stream`. */
   readonly what?: 'job' | undefined
   /** Types that the client's grants must include; default: none, and the client gets the events of granted types. */
@@ -58,11 +61,25 @@ async function follow(
   followed: FollowRequest,
 ): Promise<FastifyReply> {
   const { request } = reply
-  const { what = 'stream', types, ...wanted } = followed
+  const { what = 'stream', types, dialect = 'sluice', ...wanted } = followed
   const { encoding, stream, filter } = wanted
   const { principal, ignored } = request
   const { workspace } = principal
   let granted: StreamGrant | undefined
+  const identity = (): ClientIdentity => ({
+    workspace,
+    principal: principal.id,
+    role: principal.role,
+    credential: principal.credential.id,
+    address: request.ip,
+    requestId: request.id,
+    stream,
+    dialect,
+    encoding: encoding.name,
+    wanted: filter,
+    granted: granted?.within(undefined),
+  })
+  const refused = (reason: string, limit?: string) => app.hub.connections.refused(identity(), reason, limit)
   const streamRequest: StreamRequest = {
     ...wanted,
     workspace,
@@ -72,13 +89,19 @@ async function follow(
     get filter() {
       return granted ? granted.within(filter) : filter
     },
+    get client() {
+      return identity()
+    },
   }
   const admission = await admitStream(app.hub, streamRequest, {
     spendBudget: () => app.streamBudget(request),
     hasRoom: () => app.memory.state !== 'low',
     takeSlot: () => app.takeStreamSlot(request),
     async authorize() {
-      granted = await app.grants.toRead(request, stream, what, types)
+      granted = await app.grants.toRead(request, stream, what, types).catch(error => {
+        if (error instanceof Problem && error.status === 404) refused('not-granted')
+        throw error
+      })
     },
     permit: () => app.guard.admit(principal, rolesOf(reply), granted),
     openSink: () => reply.openSink(encoding.contentType),
@@ -87,8 +110,10 @@ async function follow(
     case 'following':
       return reply
     case 'not-found':
+      refused('not-found')
       throw notFound(what)
     case 'ended':
+      refused('ended')
       // Stops an EventSource for good (WHATWG HTML §9.2.3), because no further event can follow.
       return reply.code(204).send()
     case 'reset':
@@ -96,6 +121,7 @@ async function follow(
       return sayAndEnd(reply, encoding, { name: 'reset', data: admission.reset, id: admission.reset.head })
     case 'refused':
       app.hub.tally.refused[admission.reason] += 1
+      refused(admission.reason, admission.limit)
       return refuse(reply, encoding, admission)
   }
 }

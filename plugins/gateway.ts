@@ -3,12 +3,14 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import auditRoutes from '../routes/audit.js'
+import clientRoutes from '../routes/clients.js'
 import artifactRoutes from '../routes/compat/artifacts.js'
 import executionRoutes from '../routes/compat/executions.js'
 import remoteCommandRoutes from '../routes/compat/projects.js'
 import runnerJobRoutes from '../routes/compat/runner-jobs.js'
 import runRoutes from '../routes/compat/runs.js'
 import eventRoutes from '../routes/events.js'
+import explainRoutes from '../routes/explain.js'
 import feedRoutes from '../routes/feed.js'
 import healthRoutes from '../routes/health.js'
 import itemRoutes from '../routes/items.js'
@@ -185,7 +187,8 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
 }
 
 async function registerRoutes(app: FastifyInstance, settings: Settings): Promise<void> {
-  const { config, parts, links, countClients, collectMetrics, collectRecentMetrics } = settings
+  const { config, parts, links, countClients, collectMetrics, collectRecentMetrics, collectClients } =
+    settings
   const { OPERATOR_WORKSPACE: operatorWorkspace } = config
   if (parts.console) await app.register(console)
   await app.register(healthRoutes, { countClients })
@@ -193,6 +196,8 @@ async function registerRoutes(app: FastifyInstance, settings: Settings): Promise
   await app.register(recentMetricsRoutes, { operatorWorkspace, collectRecentMetrics })
   await app.register(principalRoutes, { operatorWorkspace, parts: { ...parts } })
   await app.register(serverStateRoutes, { operatorWorkspace })
+  await app.register(clientRoutes, { operatorWorkspace, collectClients })
+  await app.register(explainRoutes, { collectClients })
   if (parts.keys) await app.register(keyRoutes)
   await app.register(revocationRoutes)
   if (parts.audit) await app.register(auditRoutes)

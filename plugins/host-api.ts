@@ -2,6 +2,8 @@
 import type { FastifyInstance } from 'fastify'
 import { createRevocation, inForce } from '../src/auth/revocations/revocation-administration.js'
 import type { SignedPrincipal } from '../src/auth/signed-principal.js'
+import type { ClientQuestion, ClientReport } from '../src/clients/client-report.js'
+import { reportClients } from '../src/hub/client-reports.js'
 import { type FollowOptions, followEvents, type LogEvent, type LogReset } from '../src/hub/follow-events.js'
 import type { Items } from '../src/items/items.js'
 import {
@@ -47,6 +49,8 @@ export interface Sluice {
    * oldest first.
    */
   readonly metrics: Pick<Metrics, 'text' | 'documents'> & { recent(): readonly RecentSample[] }
+  /** The clients of this process that match the question; the option `collectClients` takes them of several processes. */
+  connections(question: ClientQuestion): ClientReport
   /** Undefined with `parts: { items: false }`. */
   readonly items: Items | undefined
 }
@@ -89,6 +93,7 @@ export function hostApi(app: FastifyInstance): Sluice {
       documents: () => app.metrics.documents(),
       recent: () => app.recentMetrics.samples(),
     },
+    connections: question => reportClients(app.hub, question),
     items: app.hasDecorator('items') ? app.items : undefined,
     signToken(principal, lifetimeSeconds) {
       if (!app.hasDecorator('signToken'))

@@ -37,6 +37,10 @@ export default fp(
         tags: [
           { name: 'events', description: 'The log of a workspace: read it, follow it, publish to it.' },
           { name: 'streams', description: 'The streams of a workspace, for its admins.' },
+          {
+            name: 'clients',
+            description: 'The clients of a workspace, for its admins, and what became of an event.',
+          },
           { name: 'items', description: 'Items and their revisions.' },
           { name: 'jobs', description: 'Jobs: the queue, and the reports of runners.' },
           { name: 'runner jobs', description: 'The streams of jobs, for command lines.' },

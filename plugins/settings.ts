@@ -12,7 +12,12 @@ import type { Parts, SluiceOptions } from './sluice-options.js'
 export interface Settings
   extends Pick<
     SluiceOptions,
-    'authenticate' | 'countClients' | 'collectMetrics' | 'collectRecentMetrics' | 'internals'
+    | 'authenticate'
+    | 'countClients'
+    | 'collectMetrics'
+    | 'collectRecentMetrics'
+    | 'collectClients'
+    | 'internals'
   > {
   readonly config: Config
   readonly parts: Required<Parts>

@@ -5,6 +5,7 @@ import type { Authorize } from '../src/auth/grants/decision.js'
 import type { HostPrincipal } from '../src/auth/host-principal.js'
 import type { Role } from '../src/auth/principal.js'
 import type { Bus } from '../src/bus/bus.js'
+import type { ClientQuestion, ClientReport } from '../src/clients/client-report.js'
 import type { ConfigOptions } from '../src/config/options.js'
 import type { MemoryReading } from '../src/limits/process-memory.js'
 import type { RecentSample } from '../src/metrics/recent-metrics.js'
@@ -79,6 +80,8 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
   readonly collectMetrics?: () => Promise<string>
   /** The samples of the same processes, for the overview of the console. Default: those of this process. */
   readonly collectRecentMetrics?: () => Promise<readonly RecentSample[]>
+  /** The clients of the same processes, for `/api/clients` and `/api/explain`. Default: those of this process. */
+  readonly collectClients?: (question: ClientQuestion) => Promise<readonly ClientReport[]>
 
   /** @internal */
   readonly internals?: Internals

@@ -7,12 +7,13 @@ export interface OperatorOptions {
   readonly operatorWorkspace: string | undefined
 }
 
+/** Whether the caller may see what concerns all workspaces. */
+export function isOperator({ principal }: FastifyRequest, { operatorWorkspace }: OperatorOptions): boolean {
+  return operatorWorkspace === undefined || principal.workspace === operatorWorkspace
+}
+
 /** @param detail why the caller is refused, and the remedy. @throws {Problem} 403 `operators-only`. */
-export function assertOperator(
-  { principal }: FastifyRequest,
-  { operatorWorkspace }: OperatorOptions,
-  detail: string,
-): void {
-  if (operatorWorkspace === undefined || principal.workspace === operatorWorkspace) return
+export function assertOperator(request: FastifyRequest, options: OperatorOptions, detail: string): void {
+  if (isOperator(request, options)) return
   throw new Problem(403, 'operators-only', detail)
 }

@@ -8,7 +8,10 @@ import type { HttpLimits } from '../src/http/http-limits.js'
 import { parseProxies } from '../src/network/trusted-proxies.js'
 
 export interface AppOptions
-  extends Pick<SluiceOptions, 'countClients' | 'collectMetrics' | 'collectRecentMetrics' | 'internals'> {
+  extends Pick<
+    SluiceOptions,
+    'countClients' | 'collectMetrics' | 'collectRecentMetrics' | 'collectClients' | 'internals'
+  > {
   readonly config: Config
   /** URL of a database that is migrated. */
   readonly databaseUrl: string
@@ -30,6 +33,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     countClients,
     collectMetrics,
     collectRecentMetrics,
+    collectClients,
     internals,
   } = options
   const app = Fastify({
@@ -51,6 +55,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     ...(countClients && { countClients }),
     ...(collectMetrics && { collectMetrics }),
     ...(collectRecentMetrics && { collectRecentMetrics }),
+    ...(collectClients && { collectClients }),
     internals: { answerTimeoutMs: httpLimits?.answerTimeout, ...internals },
   })
   return app

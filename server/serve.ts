@@ -27,6 +27,7 @@ import { serveOptions } from './cli/serve-options.js'
 import { type Demo, playDemo } from './demo.js'
 import { serveMetrics } from './metrics-server.js'
 import { startFailure } from './start-failure.js'
+import { askingAll, reportersOf } from './worker-answers.js'
 import { WorkerEnded, Workers } from './workers.js'
 
 /** The time for a complete stop: draining, then closing. */
@@ -164,11 +165,7 @@ async function startGateway(
     databaseUrl,
     developmentSecret: secret,
     logger: await loggerOf(config),
-    ...(workerChannel && {
-      countClients: () => countAll(workerChannel, app),
-      collectMetrics: async () => (await workerChannel.ask('metrics')) ?? (await app.sluice.metrics.text()),
-      collectRecentMetrics: async () => (await workerChannel.ask('recent')) ?? app.sluice.metrics.recent(),
-    }),
+    ...(workerChannel && askingAll(workerChannel, () => app.sluice)),
   })
   closers.push(() => app.close())
   const address = { host: config.HOST, port: config.PORT, backlog: BACKLOG }
@@ -182,12 +179,7 @@ async function startGateway(
   const tokens = config.NODE_ENV !== 'production' && signs ? signTokens(app.sluice) : undefined
   const started = { url: urlOf(app, config.HOST), tokens }
   const { sluice } = app
-  if (workerChannel)
-    workerChannel.join(started, {
-      clients: sluice.clients,
-      metrics: () => sluice.metrics.documents(),
-      recent: () => sluice.metrics.recent(),
-    })
+  if (workerChannel) workerChannel.join(started, reportersOf(sluice))
   else await openMetrics(config, closers, () => sluice.metrics.text())
   return { log: app.log, ...started }
 }
@@ -195,10 +187,6 @@ async function startGateway(
 /** Production requires a configured key. */
 function hasKey({ NODE_ENV, JWT_SECRET, JWT_PUBLIC_KEY, JWKS_URL }: Config): boolean {
   return NODE_ENV === 'production' || [JWT_SECRET, JWT_PUBLIC_KEY, JWKS_URL].some(key => key !== undefined)
-}
-
-async function countAll(workers: WorkerChannel, { sluice }: FastifyInstance) {
-  return (await workers.ask('clients')) ?? { workers: 1, clients: sluice.clients() }
 }
 
 async function openMetrics(

@@ -1,4 +1,5 @@
 /** Questions of the parent to all workers: what each of them reports, as one answer. */
+import type { ClientReport } from '../src/clients/client-report.js'
 import { joined } from '../src/metrics/metrics.js'
 import { type RecentSample, sumSamples } from '../src/metrics/recent-metrics.js'
 import type { MetricDocument } from '../src/metrics/sampled-metric.js'
@@ -6,6 +7,7 @@ import { withinDeadline } from '../src/process/deadline.js'
 import {
   type ClientCounts,
   type JointReports,
+  type Question,
   sumCounts,
   type Topic,
   type ToWorker,
@@ -30,7 +32,7 @@ export class WorkerRounds<Worker> {
     this.#tell = tell
   }
 
-  async ask(topic: Topic, of: Iterable<Worker>): Promise<Partial<JointReports>> {
+  async ask(question: Question, of: Iterable<Worker>): Promise<Partial<JointReports>> {
     const round = this.#next++
     const workers = [...of]
     const reports: Partial<WorkerReports>[] = []
@@ -38,11 +40,11 @@ export class WorkerRounds<Worker> {
       const answered = new Promise<void>(done => {
         this.#rounds.set(round, { reports, missing: new Set(workers), done })
       })
-      for (const worker of workers) this.#tell(worker, { say: 'report', round, topic })
+      for (const worker of workers) this.#tell(worker, { ...question, say: 'report', round })
       await withinDeadline(answered, REPORT_DEADLINE_MS)
       this.#rounds.delete(round)
     }
-    return await jointly(topic, reports)
+    return await jointly(question.topic, reports)
   }
 
   reported(number: number, worker: Worker, report?: Partial<WorkerReports>): void {
@@ -67,5 +69,7 @@ async function jointly(
     return { clients: sumCounts(given<ClientCounts>(reports.map(({ clients }) => clients))) }
   if (topic === 'recent')
     return { recent: sumSamples(given<readonly RecentSample[]>(reports.map(({ recent }) => recent))) }
+  if (topic === 'connections')
+    return { connections: given<ClientReport>(reports.map(({ connections }) => connections)) }
   return { metrics: await joined(given<readonly MetricDocument[]>(reports.map(({ metrics }) => metrics))) }
 }

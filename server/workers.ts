@@ -15,7 +15,7 @@ import { once } from 'node:events'
 import type { Logger } from '../src/logging/logger.js'
 import { Backoff } from '../src/process/backoff.js'
 import { elapsed } from '../src/process/deadline.js'
-import type { Address, ToParent, Topic, ToWorker } from '../src/process/worker-message.js'
+import type { Address, Question, ToParent, ToWorker } from '../src/process/worker-message.js'
 import { WorkerRounds } from './worker-rounds.js'
 
 /** A worker that ends within this time has died young. */
@@ -152,16 +152,16 @@ export class Workers {
       this.#listening.add(worker)
       this.#short = false
     } else if (message.say === 'report') this.#rounds.reported(message.round, worker, message.report)
-    else void this.#answer(worker, message.question, message.topic)
+    else void this.#answer(worker, message.question, message)
   }
 
   /** The metrics of all workers together, in the text format of Prometheus. */
   async metrics(): Promise<string> {
-    return (await this.#rounds.ask('metrics', this.#listening)).metrics ?? ''
+    return (await this.#rounds.ask({ topic: 'metrics', about: undefined }, this.#listening)).metrics ?? ''
   }
 
-  async #answer(to: Worker, question: number, topic: Topic): Promise<void> {
-    tell(to, { say: 'answer', question, answer: await this.#rounds.ask(topic, this.#listening) })
+  async #answer(to: Worker, question: number, asked: Question): Promise<void> {
+    tell(to, { say: 'answer', question, answer: await this.#rounds.ask(asked, this.#listening) })
   }
 }
 

@@ -17,6 +17,7 @@ const ROOMS = [
   'bytes',
   'metrics',
   'tracing',
+  'clients',
   'process',
   'database',
   'embedded-postgres',
@@ -36,6 +37,7 @@ const ROOMS = [
   'items',
   'jobs',
   'maintenance',
+  'explain',
   'workspaces',
   'runner',
 ]

@@ -36,6 +36,7 @@ export function followJob(
   return reply.follow({
     stream: jobStream(id),
     encoding,
+    dialect: encoding.name,
     what: 'job',
     types: DIALECT_TYPES,
     from: resumed ?? { at: 'beginning' },

@@ -31,6 +31,7 @@ export const ACTIONS = [
   'stream.configured',
   'stream.closed',
   'stream.deleted',
+  'client.ended',
   'workspace.configured',
   'workspace.exported',
   'workspace.deleted',

@@ -59,6 +59,8 @@ export interface ClusterOptions {
   readonly logger: Logger
   /** False: the process has no row, and knows no other nodes. Default true. */
   readonly member?: boolean | undefined
+  /** The id of this process: a UUID. Default: a random one. */
+  readonly id?: string | undefined
   /** Default 2 s; tests use less. */
   readonly everyMs?: number | undefined
   figures(): NodeFigures
@@ -71,7 +73,7 @@ export interface ClusterOptions {
 
 export class Cluster {
   readonly #options: ClusterOptions
-  readonly #id = randomUUID()
+  readonly #id: string
   readonly #startedAt = performance.now()
   readonly #heartbeats: PeriodicLoop
   /** The counts that the database has; undefined if that is unknown. */
@@ -81,7 +83,8 @@ export class Cluster {
 
   constructor(options: ClusterOptions) {
     this.#options = options
-    const { everyMs = EVERY_MS, logger } = options
+    const { everyMs = EVERY_MS, id = randomUUID(), logger } = options
+    this.#id = id
     this.#heartbeats = new PeriodicLoop({
       name: 'The heartbeat of this process',
       everyMs,

@@ -105,3 +105,35 @@ export async function countElsewhere(database: Database, stream: StreamId, id: s
   })
   return rows[0]?.clients ?? 0
 }
+
+/** A process of the cluster at its last heartbeat. */
+export interface ClusterNode {
+  readonly id: string
+  /** Host and process id. */
+  readonly name: string
+  readonly version: string
+  readonly mode: string
+  readonly startedAt: Date
+  readonly heartbeatAgeMs: number
+  readonly clients: ClientCounts
+}
+
+/** All processes whose heartbeat is at most 10 s old, by name. */
+export async function listNodes(database: Database): Promise<ClusterNode[]> {
+  const statement = {
+    name: 'sluice-list-nodes',
+    text: `
+      select id, name, version, mode, started_at as "startedAt", clients as total, clients_by_kind::text as "byKind",
+             (extract(epoch from clock_timestamp() - heartbeat_at) * 1000)::integer as "heartbeatAgeMs"
+        from sluice.nodes where heartbeat_at > clock_timestamp() - interval '10 seconds'
+       order by name, id limit 1000`,
+    query_timeout: DEADLINE_MS,
+  }
+  const { rows } = await database.query<Omit<ClusterNode, 'clients'> & { total: number; byKind: string }>(
+    statement,
+  )
+  return rows.map(({ total, byKind, ...node }) => ({
+    ...node,
+    clients: { total, byKind: JSON.parse(byKind) as Record<string, number> },
+  }))
+}

@@ -10,11 +10,12 @@ import { carriesId, dispatches } from '../sse/frame.js'
 import { Payload } from '../sse/payload.js'
 import { retryMs } from '../sse/retry.js'
 import type { Sink } from '../sse/sink.js'
+import { ClientTally } from './client-tally.js'
 import { type Cursor, cursorId, placeOf } from './cursor.js'
 import type { Heartbeats } from './heartbeats.js'
 import type { CloseReason, HubTally, ReplaySource } from './hub-tally.js'
 import type { Mode } from './mode.js'
-import { DELETED, resetNotice, resetTo, type Start } from './start.js'
+import { DELETED, type Reset, resetNotice, resetTo, type Start } from './start.js'
 import type { Discontinuity } from './tailed-stream.js'
 
 /** Why the gateway ends a subscription before the stream ends or the client disconnects. */
@@ -25,6 +26,7 @@ export type Stop =
   | 'too-old'
   | 'stalled'
   | 'draining'
+  | 'by-admin'
   | 'deleted'
   | 'ended'
 
@@ -51,6 +53,7 @@ export class ClientOutput {
   readonly #sink: Sink
   readonly #encoding: Encoding
   readonly #tally: HubTally
+  readonly own = new ClientTally()
   #closeReason: CloseReason = 'client'
   /** The newest place that the client knows. Its cursor is further on if the filter has hidden events since. */
   #known: Cursor
@@ -78,6 +81,20 @@ export class ClientOutput {
     return this.#sink.pending
   }
 
+  get bytes(): number {
+    return this.#sink.written
+  }
+
+  /** Whether so many bytes wait that nothing is written until the client reads. */
+  get full(): boolean {
+    return this.#sink.full
+  }
+
+  /** Why the subscription has closed, or would be said to have closed if its client disconnected now. */
+  get closeReason(): CloseReason {
+    return this.#closeReason
+  }
+
   get known(): Cursor {
     return this.#known
   }
@@ -98,7 +115,7 @@ export class ClientOutput {
     const cursor = hello && id !== undefined && opening.length > 0 ? encoding.cursor(id) : undefined
     const reset = start.reset && resetNotice(encoding, start.reset)
     this.#tally.opened += 1
-    if (start.reset) this.#tally.resets[start.reset.reason] += 1
+    if (start.reset) this.#noteReset(start.reset.reason, undefined, start.cursor)
     this.#retry = encoding.retry(retryMs())
     this.#writeBlocks([hello, ...opening, cursor, reset])
     if (hello || reset || opening.some(carriesId)) this.#idFrom = 'response'
@@ -112,6 +129,7 @@ export class ClientOutput {
     this.#retry = undefined
     this.#sink.write(payload)
     this.#idFrom = 'response'
+    this.own.events += payload.parts
     this.#tally.events += payload.parts
     this.#tally.bytes += payload.bytes.length
     if (from) this.#tally.replayed[from] += payload.parts
@@ -141,6 +159,7 @@ export class ClientOutput {
     // The filter may have hidden the last event. A client that reconnected with an earlier id would end up here again.
     if (why === 'ended') this.notice({ name: 'heartbeat', data: {} }, cursor)
     if (why === 'expired' || why === 'revoked') this.notice({ name: `auth-${why}`, data: {} }, cursor)
+    if (why === 'by-admin') this.notice({ name: 'unavailable', data: { reason: why } }, cursor, true)
     this.#sink.end()
   }
 
@@ -152,8 +171,8 @@ export class ClientOutput {
   }
 
   reset(why: Discontinuity, bounds: Bounds): void {
+    this.#noteReset(why, this.#known, bounds.head)
     this.#known = bounds.head
-    this.#tally.resets[why] += 1
     this.#writeBlocks([resetNotice(this.#encoding, resetTo(bounds, why))])
     this.#idFrom = 'response'
   }
@@ -173,9 +192,15 @@ export class ClientOutput {
       this.#write([this.#encoding.cursor(cursorId(cursor))])
       this.#idFrom = 'response'
     }
+    this.own.heartbeatAt = Date.now()
     const own = this.#idFrom === 'none' ? undefined : cursor
     if (own) this.#known = own
     heartbeats.write(this.#sink, this.#encoding, own)
+  }
+
+  #noteReset(reason: Reset['reason'], from: Cursor | undefined, to: Cursor): void {
+    this.#tally.resets[reason] += 1
+    this.own.reset(reason, from, to)
   }
 
   /** Writes blocks, with the `retry` field in the first one that has data. */

@@ -14,7 +14,11 @@ export class EventFrames {
   #verdicts: Map<string, boolean> | undefined
   #content: EventContent | undefined
 
-  constructor(readonly event: StoredEvent) {}
+  constructor(
+    readonly event: StoredEvent,
+    /** When this process read it, in ms since 1970; undefined for an event of a page of the past. */
+    readonly readAt?: number,
+  ) {}
 
   get position(): Position {
     return this.event.position

@@ -107,7 +107,8 @@ export class HubStream implements TailedStream {
   }
 
   receive(events: readonly StoredEvent[]): Promise<void> | undefined {
-    const frames = events.map(event => new EventFrames(event))
+    const now = Date.now()
+    const frames = events.map(event => new EventFrames(event, now))
     const before = this.head
     this.recent.add(frames, before.eventId)
     const last = events.at(-1)

@@ -23,6 +23,8 @@ export class HubTally {
   }
   /** By reason. */
   readonly closed = {
+    /** An admin has ended it. */
+    'by-admin': 0,
     /** The client disconnected. */
     client: 0,
     /** The stream has ended. */

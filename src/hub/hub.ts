@@ -3,7 +3,7 @@
  * callers ask for it, and keeps it for a while after the last client has left, because clients reconnect. It bounds the
  * number of subscriptions, and has the one timer that checks all of them.
  */
-import { setTimeout as pause } from 'node:timers/promises'
+import { randomUUID } from 'node:crypto'
 import type { Database } from '../database/pool.js'
 import type { EventFilter } from '../log/event-filter.js'
 import type { Logger } from '../logging/logger.js'
@@ -12,7 +12,10 @@ import type { ClientCounts } from '../process/worker-message.js'
 import type { Encoding } from '../sse/encoding.js'
 import type { Sink } from '../sse/sink.js'
 import { countByKind } from './client-counts.js'
+import type { ClientIdentity } from './client-identity.js'
+import { Connections } from './connections.js'
 import { type Cursor, isAt } from './cursor.js'
+import { stopInWaves } from './draining.js'
 import { HubStream } from './hub-stream.js'
 import { HubTally } from './hub-tally.js'
 import type { Mode } from './mode.js'
@@ -27,9 +30,6 @@ import type { Tailer } from './tailer.js'
 const LONGEST_TICK_MS = 500
 /** How long a stream stays open after its last client, with its recent frames, because clients reconnect. */
 const LINGER_MS = 10_000
-const WAVE_MS = 100
-/** The time that each client adds to a shutdown: a few clients leave at once, many leave in waves. */
-const MS_PER_CLIENT = 5
 const DEFAULTS = { heartbeatMs: 30_000, maxAgeMs: 0, maxStreams: () => Number.POSITIVE_INFINITY }
 
 export interface HubOptions {
@@ -64,11 +64,16 @@ export interface Follow {
   readonly broughtId?: string | undefined
   /** Query parameters that were ignored; the client gets their names. */
   readonly ignored?: readonly string[] | undefined
+  /** The client, as the host knows it; default: it is not listed, and has no lines in the log. */
+  readonly client?: ClientIdentity | undefined
 }
 
 export class Hub {
   readonly starts: Starts
   readonly tally = new HubTally()
+  /** The id of this process, here and in the cluster. */
+  readonly id = randomUUID()
+  readonly connections: Connections
   readonly #options: Required<HubOptions>
   readonly #streams = new Map<string, Promise<HubStream | undefined>>()
   readonly #subscriptions = new Set<Subscription>()
@@ -79,6 +84,7 @@ export class Hub {
     const { database, logger } = options
     this.#options = { ...DEFAULTS, ...options }
     this.starts = new Starts(database, new Pages(database))
+    this.connections = new Connections(this, logger)
     const everyMs = Math.min(this.#options.heartbeatMs, LONGEST_TICK_MS)
     const turn = () => this.#tick()
     this.#ticks = new PeriodicLoop({ name: 'Looking after the open streams', everyMs, logger, turn }).start()
@@ -99,7 +105,7 @@ export class Hub {
     return countByKind(this.#subscriptions)
   }
 
-  get subscriptions(): ReadonlySet<Pick<Subscription, 'stream' | 'output'>> {
+  get subscriptions(): ReadonlySet<Subscription> {
     return this.#subscriptions
   }
 
@@ -140,17 +146,8 @@ export class Hub {
   }
 
   /** Takes over the handle. If there is no room, or the permit is over, it notifies the client and ends the subscription. */
-  subscribe({
-    handle,
-    start,
-    sink,
-    encoding,
-    filter,
-    broughtId,
-    opening = [],
-    ignored,
-    permit = endlessPermit(),
-  }: Follow) {
+  subscribe({ handle, opening = [], ignored, permit = endlessPermit(), ...follow }: Follow): void {
+    const { start, sink, encoding, filter, broughtId, client } = follow
     const { heartbeatMs, maxAgeMs, logger } = this.#options
     const now = Date.now()
     const ages = maxAgeMs > 0 && !handle.stream.hasEnd
@@ -167,14 +164,18 @@ export class Hub {
       heartbeatMs: encoding.heartbeatMs ?? heartbeatMs,
       permit,
       tooOldAt,
+      client,
+      openedAt: now,
       onClosed: () => {
         this.#subscriptions.delete(subscription)
+        this.connections.closed(subscription)
         handle.release()
       },
     })
     // Checked again: many clients may have been admitted at the same time and have waited for the database since.
     const { refusal } = this
     this.#subscriptions.add(subscription)
+    this.connections.opened(subscription)
     subscription.open(this.#mode, opening, ignored)
     if (refusal) subscription.refuse(refusal)
     else subscription.tick(now)
@@ -198,13 +199,7 @@ export class Hub {
   async drain(longestMs: number): Promise<void> {
     this.announce('draining')
     this.#eachStream(stream => stream.end())
-    const all = [...this.#subscriptions]
-    const waves = Math.ceil(Math.min(longestMs, all.length * MS_PER_CLIENT) / WAVE_MS) || 1
-    const size = Math.ceil(all.length / waves)
-    for (let first = 0; first < all.length && this.#subscriptions.size > 0; first += size) {
-      if (first > 0) await pause(WAVE_MS)
-      for (const subscription of all.slice(first, first + size)) subscription.stop('draining')
-    }
+    await stopInWaves(this.#subscriptions, longestMs)
   }
 
   close(): void {

@@ -37,3 +37,8 @@ export async function stepWhile(
     }
   }
 }
+
+/** Resolves when the head of the stream has moved, or when it is time to look again. */
+export function headMoved(stream: { grown(until: AbortSignal): Promise<void> }): Promise<void> {
+  return stream.grown(AbortSignal.timeout(READ_AGAIN_MS))
+}

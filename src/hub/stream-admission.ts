@@ -12,6 +12,7 @@ import type { EventFilter } from '../log/event-filter.js'
 import { Problem } from '../problems/problem.js'
 import type { Encoding } from '../sse/encoding.js'
 import type { Sink } from '../sse/sink.js'
+import type { ClientIdentity } from './client-identity.js'
 import type { Hub, StreamHandle } from './hub.js'
 import type { Permit } from './permit.js'
 import type { Opening, Reset, StartAt } from './start.js'
@@ -30,6 +31,8 @@ export interface StreamRequest {
   readonly broughtId?: string | undefined
   /** Query parameters that were ignored; the client gets their names. */
   readonly ignored?: readonly string[] | undefined
+  /** The client, as the host knows it. Read once it is authorized. */
+  readonly client?: ClientIdentity | undefined
 }
 
 /** The decisions of the hub's host about the client. Only the sink is required. */
@@ -127,7 +130,7 @@ async function followFrom(
   host: StreamHost,
   { handle, before }: { readonly handle: StreamHandle; readonly before: Opening },
 ): Promise<StreamAdmission> {
-  const { workspace, encoding, filter, maxFollowers = Number.POSITIVE_INFINITY, broughtId, ignored } = request
+  const { workspace, encoding, filter, maxFollowers = Number.POSITIVE_INFINITY, ...more } = request
   const start = await hub.starts.resolve(handle.stream, before.from ?? request.from, filter)
   if (await hub.isAtItsEnd(workspace, request.stream, handle.stream, start.cursor)) {
     return start.reset ? { outcome: 'reset', reset: start.reset } : { outcome: 'ended' }
@@ -136,7 +139,8 @@ async function followFrom(
   const permit = host.permit?.()
   const sink = host.openSink()
   const opening = before.frames
-  hub.subscribe({ handle, start, sink, encoding, filter, opening, broughtId, ignored, permit })
+  const { broughtId, ignored, client } = more
+  hub.subscribe({ handle, start, sink, encoding, filter, opening, broughtId, ignored, permit, client })
   return { outcome: 'following' }
 }
 

@@ -3,6 +3,7 @@ import type { EventFilter } from '../log/event-filter.js'
 import type { Logger } from '../logging/logger.js'
 import type { Encoding } from '../sse/encoding.js'
 import type { Sink } from '../sse/sink.js'
+import type { ClientIdentity } from './client-identity.js'
 import type { HubStream } from './hub-stream.js'
 import type { Permit } from './permit.js'
 import type { Start, Starts } from './start.js'
@@ -21,5 +22,9 @@ export interface SubscriptionOptions {
   /** When the subscription is old enough to end, whatever its permit, in ms since 1970. */
   readonly tooOldAt: number
   readonly logger: Logger
+  /** The client, as its host knows it. */
+  readonly client: ClientIdentity | undefined
+  /** In ms since 1970. */
+  readonly openedAt: number
   onClosed(): void
 }

@@ -16,9 +16,18 @@
  * **closed**: the response has ended, or the client has disconnected. Nothing is written any more.
  */
 export type SubscriptionState =
-  | { readonly name: 'catching-up' }
-  | { readonly name: 'live' /** Leaves the fan-out group. */; readonly leave: () => void }
-  | { readonly name: 'closed' }
+  | {
+      readonly name: 'catching-up' /** In ms since 1970: when it was opened, or last live. */
+      readonly since: number
+    }
+  | {
+      readonly name: 'live'
+      /** In ms since 1970. */
+      readonly since: number
+      /** Leaves the fan-out group. */
+      readonly leave: () => void
+    }
+  | { readonly name: 'closed'; readonly before: Exclude<SubscriptionState, { name: 'closed' }> }
 
 export type SubscriptionInput =
   /** The cursor is the head of the stream, and the subscription has joined its fan-out group. */
@@ -33,26 +42,30 @@ export type SubscriptionInput =
   | { readonly name: 'reset' }
   | { readonly name: 'closed' }
 
-export function initialState(): SubscriptionState {
-  return { name: 'catching-up' }
+export function initialState(now = Date.now()): SubscriptionState {
+  return { name: 'catching-up', since: now }
 }
 
 /** @returns the same object where the input changes nothing. */
-export function transition(state: SubscriptionState, input: SubscriptionInput): SubscriptionState {
+export function transition(
+  state: SubscriptionState,
+  input: SubscriptionInput,
+  now = Date.now(),
+): SubscriptionState {
   if (state.name === 'closed') return state
   switch (input.name) {
     case 'head-reached':
-      return state.name === 'catching-up' ? { name: 'live', leave: input.leave } : state
+      return state.name === 'catching-up' ? { name: 'live', since: now, leave: input.leave } : state
     // A subscription that catches up waits for its sink anyway, and reads from its cursor.
     case 'backpressure':
     case 'gap':
-      return state.name === 'live' ? { name: 'catching-up' } : state
+      return state.name === 'live' ? { name: 'catching-up', since: now } : state
     case 'rewound':
-      return { name: 'catching-up' }
+      return { name: 'catching-up', since: state.name === 'live' ? now : state.since }
     // A live subscription is at the head again, and stays in its group.
     case 'reset':
-      return state.name === 'live' ? state : { name: 'catching-up' }
+      return state.name === 'live' ? state : { name: 'catching-up', since: state.since }
     case 'closed':
-      return { name: 'closed' }
+      return { name: 'closed', before: state }
   }
 }

@@ -24,14 +24,14 @@ import type { Follower, HubStream } from './hub-stream.js'
 import type { Mode } from './mode.js'
 import { NextFrames } from './next-frames.js'
 import type { PermittedSubscription } from './permit.js'
-import { isExpected, READ_AGAIN_MS, stepWhile, UNREADABLE } from './read-again.js'
+import { headMoved, isExpected, stepWhile, UNREADABLE } from './read-again.js'
 import { lossOf } from './start.js'
 import type { SubscriptionOptions } from './subscription-options.js'
 import { initialState, type SubscriptionInput, transition } from './subscription-state.js'
 import type { Discontinuity } from './tailed-stream.js'
 
 export class Subscription implements Member, Follower, PermittedSubscription {
-  readonly #options: SubscriptionOptions
+  readonly options: SubscriptionOptions
   // Copied for each delivery: reading them in #options, which has many shapes, took a tenth of the gateway's CPU.
   readonly #stream: HubStream
   readonly #sink: Sink
@@ -44,7 +44,7 @@ export class Subscription implements Member, Follower, PermittedSubscription {
   #heartbeatAt: number
 
   constructor(options: SubscriptionOptions) {
-    this.#options = options
+    this.options = options
     this.#stream = options.stream
     this.#sink = options.sink
     this.#encoding = options.encoding
@@ -54,8 +54,12 @@ export class Subscription implements Member, Follower, PermittedSubscription {
     this.#heartbeatAt = Date.now() + options.heartbeatMs
   }
 
-  get stream(): Pick<HubStream, 'id' | 'kind'> {
+  get stream(): Pick<HubStream, 'id' | 'kind' | 'head'> {
     return this.#stream
+  }
+
+  get state() {
+    return this.#state
   }
 
   get cursor(): Cursor {
@@ -64,7 +68,7 @@ export class Subscription implements Member, Follower, PermittedSubscription {
 
   /** Greets the client and starts to catch up. `opening` is sent before the events. */
   open(mode: Mode, opening: readonly Buffer[], ignored?: readonly string[]): void {
-    const { start, broughtId, permit, onClosed } = this.#options
+    const { start, broughtId, permit, onClosed } = this.options
     this.#stream.followers.add(this)
     permit.onOpened(this)
     this.#sink.onClosed(() => {
@@ -114,7 +118,7 @@ export class Subscription implements Member, Follower, PermittedSubscription {
 
   /** Called about twice a second, by the hub's one timer. */
   tick(now: number): void {
-    const { permit, tooOldAt, heartbeatMs } = this.#options
+    const { permit, tooOldAt, heartbeatMs } = this.options
     if (permit.isOver(now)) this.stop('expired')
     else if (now >= tooOldAt) this.stop('too-old')
     else if (this.#sink.stalledFor(now) > STALLED_MS) this.stop('stalled')
@@ -167,7 +171,7 @@ export class Subscription implements Member, Follower, PermittedSubscription {
     // A subscription may fall behind in the turn in which it went live. Two loops would write everything twice.
     if (this.#catchUpRuns) return
     this.#catchUpRuns = true
-    const { starts, start, logger } = this.#options
+    const { starts, start, logger } = this.options
     const next = new NextFrames(this.#stream, starts.pages, this.#filter, start.latest)
     const onFailure = (error: unknown) => {
       if (!isExpected(error)) logger.error({ err: error }, 'Cannot read the stream of a subscription.')
@@ -189,13 +193,13 @@ export class Subscription implements Member, Follower, PermittedSubscription {
   #join(): void {
     const leave = this.#stream.join(this, this.#encoding, this.#filter)
     this.#apply({ name: 'head-reached', leave })
-    if (this.#filter && this.#cursor.position > this.#options.start.cursor.position)
+    if (this.#filter && this.#cursor.position > this.options.start.cursor.position)
       this.output.cursor(this.#cursor)
   }
 
   /** Another process gave the client more than the tailer has read here, or one of the two has seen a lost tail. */
   async #seekHead(): Promise<void> {
-    if (this.#cursor.position > this.#stream.head.position) await this.#headMoved()
+    if (this.#cursor.position > this.#stream.head.position) await headMoved(this.#stream)
     if (this.#cursor.position >= this.#stream.head.position && !isAt(this.#cursor, this.#stream.head))
       await this.#askLog()
   }
@@ -233,7 +237,7 @@ export class Subscription implements Member, Follower, PermittedSubscription {
   /** Nothing continues the cursor: retention may have been faster, or the log has lost its tail. */
   async #askLog(): Promise<void> {
     const state = this.#state
-    const place = await this.#options.starts.place(this.#stream.id, this.#cursor.position)
+    const place = await this.options.starts.place(this.#stream.id, this.#cursor.position)
     if (state !== this.#state) return
     const why = lossOf(this.#cursor, place)
     if (why !== 'retention') this.#stream.verify()
@@ -241,10 +245,6 @@ export class Subscription implements Member, Follower, PermittedSubscription {
     if (why === 'history-lost' && !isAt(this.#cursor, this.output.known)) this.#rewind()
     else if (why) this.#reset(why, place)
     // The log has the cursor, so this process's copy of the log is wrong: `verify` has it read again.
-    else await this.#headMoved()
-  }
-
-  #headMoved(): Promise<void> {
-    return this.#stream.grown(AbortSignal.timeout(READ_AGAIN_MS))
+    else await headMoved(this.#stream)
   }
 }

@@ -188,9 +188,9 @@ export const NOTICES = {
   unavailable: {
     room: 'hub',
     reserved: true,
-    when: 'instead of a stream',
+    when: 'instead of a stream, or last when an admin ends it',
     data: Type.Object({
-      reason: Type.Enum(['draining', 'limit', 'database', 'memory', 'authorization', 'upstream']),
+      reason: Type.Enum(['draining', 'limit', 'database', 'memory', 'authorization', 'upstream', 'by-admin']),
       limit: Type.Optional(Type.Enum(['principal', 'workspace', 'address'])),
       database: Type.Optional(Type.String({ description: 'As in problem documents.' })),
     }),

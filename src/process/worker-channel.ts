@@ -1,12 +1,23 @@
 /** A worker's end of the channel to its parent process (server/workers.ts). */
 import { withinDeadline } from './deadline.js'
-import type { Address, JointReports, ToParent, Topic, ToWorker, WorkerReports } from './worker-message.js'
+import type {
+  Address,
+  JointReports,
+  Question,
+  Questions,
+  ToParent,
+  Topic,
+  ToWorker,
+  WorkerReports,
+} from './worker-message.js'
 
 /** Longer than the parent waits for the slowest worker, shorter than a prober waits for us. */
 const ANSWER_DEADLINE_MS = 800
 
 /** The functions that make a worker's reports. */
-export type Reporters = { readonly [Of in Topic]: () => WorkerReports[Of] | Promise<WorkerReports[Of]> }
+export type Reporters = {
+  readonly [Of in Topic]: (about: Questions[Of]) => WorkerReports[Of] | Promise<WorkerReports[Of]>
+}
 
 export class WorkerChannel {
   readonly #questions = new Map<number, (answer: Partial<JointReports>) => void>()
@@ -17,7 +28,7 @@ export class WorkerChannel {
   constructor(onStop: () => void) {
     process.on('message', (message: ToWorker) => {
       if (message.say === 'stop') onStop()
-      else if (message.say === 'report') void this.#report(message.round, message.topic)
+      else if (message.say === 'report') void this.#report(message.round, message)
       else this.#questions.get(message.question)?.(message.answer)
     })
   }
@@ -29,23 +40,38 @@ export class WorkerChannel {
   }
 
   /** The reports of all workers together; undefined if the parent does not answer in time. */
-  async ask<Of extends Topic>(topic: Of): Promise<JointReports[Of] | undefined> {
+  async ask<Of extends Topic>(
+    asked: Question & { readonly topic: Of },
+  ): Promise<JointReports[Of] | undefined> {
     const question = this.#question++
     const answer = new Promise<Partial<JointReports>>(resolve => this.#questions.set(question, resolve))
-    this.#send({ say: 'ask', question, topic })
+    this.#send({ ...asked, say: 'ask', question })
     const given = await withinDeadline(answer, ANSWER_DEADLINE_MS).finally(() =>
       this.#questions.delete(question),
     )
-    return given?.[topic]
+    return given?.[asked.topic]
   }
 
-  async #report(round: number, topic: Topic): Promise<void> {
-    const report = await this.#reporters?.[topic]()
-    if (report) this.#send({ say: 'report', round, report: { [topic]: report } })
+  async #report(round: number, question: Question): Promise<void> {
+    const report = this.#reporters && (await reportOn(this.#reporters, question))
+    if (report) this.#send({ say: 'report', round, report })
   }
 
   #send(message: ToParent): void {
     // A parent that has just ended takes this process with it, so a lost message does no harm.
     if (process.connected) process.send?.(message, undefined, undefined, () => undefined)
+  }
+}
+
+async function reportOn(reporters: Reporters, { topic, about }: Question): Promise<Partial<WorkerReports>> {
+  switch (topic) {
+    case 'clients':
+      return { clients: await reporters.clients(about) }
+    case 'metrics':
+      return { metrics: await reporters.metrics(about) }
+    case 'recent':
+      return { recent: await reporters.recent(about) }
+    case 'connections':
+      return { connections: await reporters.connections(about) }
   }
 }

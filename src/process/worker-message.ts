@@ -1,4 +1,6 @@
 /** The messages between the parent of several gateway processes and its workers (node:cluster's channel). */
+
+import type { ClientQuestion, ClientReport } from '../clients/client-report.js'
 import type { RecentSample } from '../metrics/recent-metrics.js'
 import type { MetricDocument } from '../metrics/sampled-metric.js'
 
@@ -31,6 +33,7 @@ export interface WorkerReports {
   readonly clients: ClientCounts
   readonly metrics: readonly MetricDocument[]
   readonly recent: readonly RecentSample[]
+  readonly connections: ClientReport
 }
 
 /** What the parent makes of the reports of all workers that answered. */
@@ -39,18 +42,32 @@ export interface JointReports {
   /** In the text format of Prometheus. */
   readonly metrics: string
   readonly recent: readonly RecentSample[]
+  readonly connections: readonly ClientReport[]
 }
 
 export type Topic = keyof WorkerReports
 
+/** What a question is about, besides its topic. */
+export interface Questions {
+  readonly clients: undefined
+  readonly metrics: undefined
+  readonly recent: undefined
+  readonly connections: ClientQuestion
+}
+
+/** A question to all workers. */
+export type Question = {
+  readonly [Of in Topic]: { readonly topic: Of; readonly about: Questions[Of] }
+}[Topic]
+
 export type ToParent =
   | ({ readonly say: 'listening' } & Address)
   /** Asks for the reports of all workers. */
-  | { readonly say: 'ask'; readonly question: number; readonly topic: Topic }
+  | ({ readonly say: 'ask'; readonly question: number } & Question)
   | { readonly say: 'report'; readonly round: number; readonly report: Partial<WorkerReports> }
 
 export type ToWorker =
-  | { readonly say: 'report'; readonly round: number; readonly topic: Topic }
+  | ({ readonly say: 'report'; readonly round: number } & Question)
   | { readonly say: 'answer'; readonly question: number; readonly answer: Partial<JointReports> }
   | { readonly say: 'stop' }
 

@@ -51,6 +51,11 @@ export class Sink {
     return this.#target.writableLength
   }
 
+  /** All bytes that were written to it, with those that wait. */
+  get written(): number {
+    return this.#bytes
+  }
+
   get full(): boolean {
     return this.#target.writableLength >= HIGH_WATER_BYTES
   }

@@ -1,6 +1,6 @@
 /**
- * The messages that every process must receive at once: a key or other credentials have been revoked, or the credentials of an
- * open stream renewed. They are events of a stream of their own, so they arrive in order, and without NOTIFY too. They carry
+ * The messages that every process must receive at once: a key or other credentials have been revoked, the credentials of an
+ * open stream renewed, or an admin ends a stream. They are events of a stream of their own, so they arrive in order, and without NOTIFY too. They carry
  * ids, never secrets.
  */
 
@@ -47,6 +47,8 @@ export const AccessChange = Type.Union([
       credential: Type.Object({ kind: Type.Enum(['token', 'key']), id: Type.Optional(Type.String()) }),
     }),
   }),
+  /** An admin ends the stream of a client. */
+  Type.Object({ change: Type.Literal('client-ended'), workspace: Type.String(), connection: Type.String() }),
 ])
 export type AccessChange = Static<typeof AccessChange>
 type RevocationChange = Extract<AccessChange, { change: 'revocations' }>

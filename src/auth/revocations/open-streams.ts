@@ -2,6 +2,7 @@
  * The streams that principals have open in this process. A stream is here from the turn of the event loop in which the hub
  * opens it until it has closed, so that a change of credentials reaches every open stream.
  */
+import { randomUUID } from 'node:crypto'
 import { Admission } from '../admission.js'
 import type { KeyState } from '../api-keys/api-keys.js'
 import type { Granted } from '../grants/stream-grant.js'
@@ -10,6 +11,12 @@ import type { Principal, Role } from '../principal.js'
 export class OpenStreams {
   /** By the name of their connection. */
   readonly #admissions = new Map<string, Admission>()
+  readonly #name: () => string
+
+  /** @param name makes the names of connections: unique, and impossible to guess. */
+  constructor(name: () => string = randomUUID) {
+    this.#name = name
+  }
 
   /** The permit for a stream that `principal` is about to open; it counts as open once the hub has opened it. */
   admit(principal: Principal, access: readonly Role[], granted?: Granted): Admission {
@@ -17,6 +24,7 @@ export class OpenStreams {
       principal,
       access,
       granted,
+      connection: this.#name(),
       onOpened: admission => this.#admissions.set(admission.connection, admission),
       onClosed: admission => this.#admissions.delete(admission.connection),
     })

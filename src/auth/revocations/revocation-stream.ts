@@ -25,6 +25,8 @@ export interface RevocationStreamOptions {
   /** Wakes this process and the others. */
   onCommitted(streams: readonly StreamId[]): void
   readonly guard: Pick<Guard, 'load' | 'reload' | 'apply' | 'keyChanged' | 'renew'>
+  /** An admin of the workspace ends the stream of this client, if this process has it. */
+  onClientEnded(workspace: string, connection: string): void
 }
 
 export class RevocationStream {
@@ -71,7 +73,8 @@ export class RevocationStream {
         if (change.made) revocations.push({ made: change.made })
         else if (change.removed) revocations.push({ removed: change.removed })
         else unnamed = true
-      } else guard.renew(change.connection, principalIn(change.principal))
+      } else if (change.change === 'renewal') guard.renew(change.connection, principalIn(change.principal))
+      else this.#options.onClientEnded(change.workspace, change.connection)
     }
     if (revocations.length > 0) guard.apply(revocations)
     const asked = [...keys].map(key => guard.keyChanged(key))

@@ -215,6 +215,8 @@ class Client {
       tooOldAt: Number.POSITIVE_INFINITY,
       heartbeatMs: 600_000,
       broughtId: undefined,
+      client: undefined,
+      openedAt: 0,
       onClosed: () => {},
     })
     this.#subscription.open('normal', [])

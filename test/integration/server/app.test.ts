@@ -58,16 +58,21 @@ t.test('the description of the API names every route and its role', async t => {
   )
   t.equal(document.openapi, '3.1.0')
   t.same(roles.sort(), [
+    'delete /api/clients/{connection} admin',
     'delete /api/items/{part_number} editor',
     'delete /api/keys/{id} admin',
     'delete /api/revocations/{id} admin',
     'delete /api/streams/{name} admin',
     'delete /projects/{id} admin',
     'get /api/audit admin',
+    'get /api/clients admin',
+    'get /api/clients/closed admin',
+    'get /api/clients/refused admin',
     'get /api/events viewer',
     'get /api/events/{id} viewer',
     'get /api/executions/{executionId} viewer',
     'get /api/executions/{executionId}/events viewer',
+    'get /api/explain admin',
     'get /api/items viewer',
     'get /api/items/{part_number} viewer',
     'get /api/items/{part_number}/revisions viewer',

@@ -6,10 +6,11 @@ import {
   transition,
 } from '../../../src/hub/subscription-state.js'
 
+const BEGUN = { name: 'catching-up', since: 1 } as const
 const STATES = {
-  'catching-up': { name: 'catching-up' },
-  live: { name: 'live', leave: () => {} },
-  closed: { name: 'closed' },
+  'catching-up': BEGUN,
+  live: { name: 'live', since: 2, leave: () => {} },
+  closed: { name: 'closed', before: BEGUN },
 } as const satisfies { [Name in SubscriptionState['name']]: SubscriptionState & { name: Name } }
 
 const INPUTS = {
@@ -49,4 +50,20 @@ t.test('a subscription begins catching up, and a live state can leave its fan-ou
   t.equal(begun.name, 'catching-up')
 
   t.match(transition(begun, INPUTS['head-reached']), { name: 'live', leave: INPUTS['head-reached'].leave })
+})
+
+t.test('a state says since when the client is live or behind, and a closed one which it was', async t => {
+  const { live } = STATES
+
+  t.match(
+    [
+      transition(BEGUN, INPUTS['head-reached'], 3),
+      transition(live, INPUTS.backpressure, 3),
+      transition(BEGUN, INPUTS.rewound, 3),
+      transition(BEGUN, INPUTS.reset, 3),
+      transition(live, INPUTS.rewound, 3),
+      transition(live, INPUTS.closed, 3),
+    ],
+    [{ since: 3 }, { since: 3 }, { since: 1 }, { since: 1 }, { since: 3 }, { before: live }],
+  )
 })

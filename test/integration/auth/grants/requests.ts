@@ -145,6 +145,14 @@ export class Requests {
       const made = await this.#make('/api/revocations', { subject: name() }, 'admin')
       return { ...ROOM, path: `/api/revocations/${made.id}` }
     },
+    'GET /api/clients': async () => ({ ...ROOM, path: '/api/clients' }),
+    'GET /api/clients/closed': async () => ({ ...ROOM, path: '/api/clients/closed' }),
+    'GET /api/clients/refused': async () => ({ ...ROOM, path: '/api/clients/refused' }),
+    'DELETE /api/clients/:connection': async () => ({
+      ...ROOM,
+      path: `/api/clients/${await this.#client()}`,
+    }),
+    'GET /api/explain': async () => ({ ...ROOM, path: '/api/explain?event=1.aaaaaa&stream=rooms/1' }),
     'GET /api/streams': async () => ({ ...ROOM, path: '/api/streams' }),
     'GET /api/streams/:name': () => this.#stream(''),
     'PATCH /api/streams/:name': async () => ({ ...(await this.#stream('')), body: { max_events: 9 } }),
@@ -174,6 +182,17 @@ export class Requests {
 
   #room(): Promise<string[]> {
     return publish(this.#gateway, this.#event, { stream: 'rooms/1' })
+  }
+
+  /** A client of the feed, by the name of its connection. */
+  async #client(): Promise<string> {
+    const headers = { ...caller('viewer'), accept: 'text/event-stream' }
+    const stream = await fetch(`${this.#gateway.url}/api/events`, { headers })
+    for await (const chunk of stream.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+      const [, connection] = /"connection":"([^"]*)"/.exec(chunk) ?? []
+      if (connection !== undefined) return connection
+    }
+    throw new Error('The stream has no connection.')
   }
 
   async #stream(rest: string): Promise<Asked> {

@@ -76,6 +76,7 @@ t.test('a gateway that cannot read a change loads everything again', async t => 
     tailer,
     logger: silent,
     onCommitted: ids => tailer.wake(ids),
+    onClientEnded: unexpected,
     guard: {
       load: async () => void heard.push('everything'),
       async keyChanged(key) {

@@ -1,0 +1,89 @@
+/** What the log knows of the event that an explanation is about, in one statement. */
+import type { Database } from '../database/pool.js'
+import { inWorkspace } from '../database/workspace.js'
+import { COMPACTED, type Position, type StreamId } from '../log/event.js'
+import { checkOf, type EventId, formatEventId } from '../log/event-id.js'
+
+/** The event is stored, perhaps without its data. */
+export interface StoredFacts {
+  readonly found: 'stored'
+  readonly id: string
+  readonly stream: string
+  readonly streamId: StreamId
+  readonly position: Position
+  readonly eventId: string
+  readonly at: Date
+  readonly type: string
+  readonly data: string
+  readonly attributes: string | null
+  readonly actor: string | null
+  readonly redactedAt: Date | null
+}
+
+export type EventFacts =
+  | StoredFacts
+  /** The workspace has no stream of this name, or no longer. */
+  | { readonly found: 'no-stream'; readonly stream: string }
+  /** The stream has had no event at this position yet. */
+  | { readonly found: 'ahead'; readonly stream: string; readonly head: string }
+  /** The event at this position is another one: the log has lost its tail, or the id was invented. */
+  | { readonly found: 'other'; readonly stream: string; readonly id: string }
+  /** Retention has removed everything up to `base`. */
+  | { readonly found: 'removed'; readonly stream: string; readonly position: Position; readonly base: string }
+
+interface Row {
+  readonly streamId: StreamId
+  readonly base: Position
+  readonly baseEventId: string
+  readonly head: Position
+  readonly headEventId: string
+  readonly eventId: string | null
+  readonly at: Date
+  readonly type: string
+  readonly data: string
+  readonly attributes: string | null
+  readonly actor: string | null
+  readonly redactedAt: Date | null
+}
+
+/** Nothing of another workspace: an event of one is as one that has never existed. */
+export async function readEventFacts(
+  database: Database,
+  workspace: string,
+  stream: string,
+  { position, check }: EventId,
+): Promise<EventFacts> {
+  const { rows } = await inWorkspace(database, workspace, client =>
+    client.query<Row>({
+      name: 'sluice-explain-event',
+      text: `
+        select s.id as "streamId", s.base_position as base, s.base_event_id as "baseEventId",
+               coalesce(h."position", s.base_position) as head, coalesce(h.event_id, s.base_event_id) as "headEventId",
+               e.event_id as "eventId", e.at, e.type, e.data::text as data, e.attributes::text as attributes, e.actor,
+               e.redacted_at as "redactedAt"
+          from sluice.streams s
+          left join sluice.events e on e.stream_id = s.id and e."position" = $3
+          left join lateral (
+                 select n."position", n.event_id from sluice.events n
+                  where n.stream_id = s.id order by n."position" desc limit 1) h on true
+         where s.workspace = $1 and s.name = $2`,
+      values: [workspace, stream, position],
+    }),
+  )
+  const [row] = rows
+  if (!row) return { found: 'no-stream', stream }
+  const { base, baseEventId, head, headEventId, eventId, ...event } = row
+  if (eventId === null) {
+    return position <= base
+      ? { found: 'removed', stream, position, base: formatEventId(base, baseEventId) }
+      : { found: 'ahead', stream, head: formatEventId(head, headEventId) }
+  }
+  const id = formatEventId(position, eventId)
+  if (check !== undefined && check !== checkOf(eventId)) return { found: 'other', stream, id }
+  return { found: 'stored', id, stream, position, eventId, ...event }
+}
+
+/** Whether compaction has removed its type and data. */
+export function isCompacted({ type }: StoredFacts): boolean {
+  return type === COMPACTED
+}

@@ -1,0 +1,20 @@
+/** Ends the subscriptions of a process that stops: a few at once, many in waves, so that other processes can take them. */
+import { setTimeout as pause } from 'node:timers/promises'
+
+const WAVE_MS = 100
+/** The time that each client adds to a shutdown. */
+const MS_PER_CLIENT = 5
+
+/** Resolves when all have ended, after `longestMs` at most. A subscription that closes is removed from the set. */
+export async function stopInWaves(
+  subscriptions: ReadonlySet<{ stop(why: 'draining'): void }>,
+  longestMs: number,
+): Promise<void> {
+  const all = [...subscriptions]
+  const waves = Math.ceil(Math.min(longestMs, all.length * MS_PER_CLIENT) / WAVE_MS) || 1
+  const size = Math.ceil(all.length / waves)
+  for (let first = 0; first < all.length && subscriptions.size > 0; first += size) {
+    if (first > 0) await pause(WAVE_MS)
+    for (const subscription of all.slice(first, first + size)) subscription.stop('draining')
+  }
+}
