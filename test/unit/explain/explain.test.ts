@@ -87,7 +87,7 @@ t.test('the client followed another stream', async t => {
   })
 })
 
-const REASONS = [
+const REASONS: readonly (readonly [keyof Judgement, string, Partial<ClientDocument>, RegExp])[] = [
   ['granted', 'not-granted', { granted_types: ['door.*'] }, /leave these types: door\.\*/],
   [
     'types',
@@ -97,7 +97,7 @@ const REASONS = [
   ],
   ['where', 'filtered-by-where', { filter: { types: null, where: 'data["n"] gt 1' } }, /data\["n"\] gt 1/],
   ['form', 'not-in-form', { encoding: 'runs' }, /the form runs/],
-] as const
+]
 for (const [reason, cause, members, explanation] of REASONS) {
   t.test(`the event was left out: ${cause}`, async t => {
     const client = open(members, { ...LETS_THROUGH, [reason]: false })
