@@ -1,8 +1,8 @@
-/** One place of the console as it looks by day, by night and on a phone. */
+/** Places of the console as they look by day, by night and on a phone. */
 import type { BrowserContextOptions, Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { accessFaults } from './browser.js'
-import { openConsole } from './console.js'
+import { goTo, openConsole } from './console.js'
 
 const LOOKS: Readonly<Record<string, BrowserContextOptions>> = {
   light: {},
@@ -10,29 +10,37 @@ const LOOKS: Readonly<Record<string, BrowserContextOptions>> = {
   phone: { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true },
 }
 
-export interface Place {
+export interface Looks {
   readonly url: string
-  readonly place: string
   readonly credentials: string
-  /** Resolves when the place shows what it is for. */
-  readonly ready: (page: Page) => Promise<void>
+  /** Each place, such as `#/jobs`, with a function that resolves when it shows what it is for. */
+  readonly places: Readonly<Record<string, (page: Page) => Promise<void>>>
 }
 
 /**
- * @returns a line for each fault, in any look: what axe-core finds, what the page or its policy throws, and a page that is wider
- *   than the window.
+ * @returns a line for each fault, in any look: what axe-core finds, markup that came from text, a page that is wider than the
+ *   window, and what the pages or their policy throw.
  */
-export async function lookFaults(t: Test, { url, place, credentials, ready }: Place): Promise<string[]> {
+export async function lookFaults(t: Test, { url, credentials, places }: Looks): Promise<string[]> {
   const faults: string[] = []
   for (const [look, browser] of Object.entries(LOOKS)) {
-    const { page, errors } = await openConsole(t, { url, place, credentials, browser })
-    await ready(page)
-    const isTooWide = await page.evaluate<boolean>(
-      'document.documentElement.scrollWidth > document.documentElement.clientWidth',
-    )
-    const found = [...(await accessFaults(page)), ...errors, ...(isTooWide ? ['wider than the window'] : [])]
-    faults.push(...found.map(fault => `${look}: ${fault}`))
+    const { page, errors } = await openConsole(t, { url, credentials, browser })
+    for (const [place, ready] of Object.entries(places)) {
+      await goTo(page, place)
+      await ready(page)
+      const found = [...(await accessFaults(page)), ...(await markupFaults(page))]
+      faults.push(...found.map(fault => `${look} ${place}: ${fault}`))
+    }
+    faults.push(...errors.map(error => `${look}: ${error}`))
     await page.context().browser()?.close()
   }
   return faults
+}
+
+async function markupFaults(page: Page): Promise<string[]> {
+  const isTooWide = await page.evaluate<boolean>(
+    'document.documentElement.scrollWidth > document.documentElement.clientWidth',
+  )
+  const markup = await page.locator('#main :is(img, script, iframe, object, style, b, .line a)').count()
+  return [...(isTooWide ? ['wider than the window'] : []), ...(markup > 0 ? ['markup from text'] : [])]
 }

@@ -91,3 +91,9 @@ export function linesIn(form: FormData, name: string): string[] {
     .map(line => line.trim())
     .filter(line => line !== '')
 }
+
+/** A field `datetime-local`, as in RFC 3339; undefined if it is empty. */
+export function timeIn(form: FormData, name: string): string | undefined {
+  const text = textIn(form, name)
+  return text === '' ? undefined : new Date(text).toISOString()
+}

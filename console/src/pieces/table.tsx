@@ -5,6 +5,8 @@ export interface Column<T> {
   readonly title: string
   readonly cell: (entry: T) => ComponentChildren
   readonly isNumber?: boolean
+  /** A word or a time, which stays in one line. */
+  readonly isShort?: boolean
 }
 
 export interface TableProps<T> {
@@ -35,9 +37,9 @@ export function Table<T>({ caption, columns, entries, keyOf }: TableProps<T>) {
           {entries.map(entry => (
             <tr key={keyOf(entry)}>
               <th scope="row">{name?.cell(entry)}</th>
-              {others.map(({ title, cell, isNumber }) => (
-                <td key={title} data-title={title} class={isNumber ? 'number' : undefined}>
-                  {cell(entry)}
+              {others.map(({ title, cell, isNumber, isShort }) => (
+                <td key={title} data-title={title} class={classOf(isNumber, isShort)}>
+                  <div>{cell(entry)}</div>
                 </td>
               ))}
             </tr>
@@ -46,4 +48,8 @@ export function Table<T>({ caption, columns, entries, keyOf }: TableProps<T>) {
       </table>
     </div>
   )
+}
+
+function classOf(isNumber = false, isShort = false): string {
+  return `${isNumber ? 'number' : ''} ${isShort ? 'short' : ''}`
 }

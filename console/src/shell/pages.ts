@@ -52,6 +52,46 @@ const PAGES: readonly Page[] = [
     part: 'jobs',
     load: () => import('../pages/jobs/page.tsx'),
   },
+  {
+    name: 'streams',
+    title: 'Streams',
+    group: 'Operations',
+    role: 'admin',
+    scope: 'workspace',
+    load: () => import('../pages/streams/page.tsx'),
+  },
+  {
+    name: 'keys',
+    title: 'API keys',
+    group: 'Operations',
+    role: 'admin',
+    part: 'keys',
+    load: () => import('../pages/keys/page.tsx'),
+  },
+  {
+    name: 'revocations',
+    title: 'Revocations',
+    group: 'Operations',
+    role: 'admin',
+    scope: 'workspace',
+    load: () => import('../pages/revocations/page.tsx'),
+  },
+  {
+    name: 'audit',
+    title: 'Audit log',
+    group: 'Operations',
+    role: 'admin',
+    part: 'audit',
+    scope: 'workspace',
+    load: () => import('../pages/audit/page.tsx'),
+  },
+  {
+    name: 'server',
+    title: 'Server',
+    group: 'Operations',
+    role: 'admin',
+    load: () => import('../pages/server/page.tsx'),
+  },
 ]
 
 /** Those that the principal may use. */

@@ -161,18 +161,18 @@ t.test('hostile text in every field is text, in every look', { skip }, async t =
   const hostile = { description: ATTACK, item_type: ATTACK.slice(0, 64), properties: { [ATTACK]: [ATTACK] } }
   await send(gateway, 'POST', '', { part_number: 'A01-0001', ...hostile })
   await send(gateway, 'POST', '/A01-0001/revisions', { comment: ATTACK, properties: { [ATTACK]: ATTACK } })
-  const place = { url: gateway.url, credentials: editor }
 
-  const list = await lookFaults(t, { ...place, place: '#/items', ready: page => shows(page, 'td', ATTACK) })
-  const item = await lookFaults(t, {
-    ...place,
-    place: '#/items/A01-0001',
-    async ready(page) {
-      await shows(page, '.revisions li', ATTACK)
-      await shows(page, '.history li', ATTACK.slice(0, 20))
-      await page.locator('#main img, #main script').waitFor({ state: 'detached' })
+  const faults = await lookFaults(t, {
+    url: gateway.url,
+    credentials: editor,
+    places: {
+      '#/items': page => shows(page, 'td', ATTACK),
+      async '#/items/A01-0001'(page) {
+        await shows(page, '.revisions li', ATTACK)
+        await shows(page, '.history li', ATTACK.slice(0, 20))
+      },
     },
   })
 
-  t.strictSame([...list, ...item], [])
+  t.strictSame(faults, [])
 })

@@ -34,7 +34,7 @@ export function JobList({ query }: { query: URLSearchParams }) {
   const columns = [
     { title: 'Job', cell: (job: Job) => <JobLink job={job} /> },
     { title: 'Status', cell: ({ status }: Job) => <Badge text={status} tone={TONES[status]} /> },
-    { title: 'Kind', cell: ({ kind }: Job) => kind },
+    { title: 'Kind', cell: ({ kind }: Job) => kind, isShort: true },
     { title: 'Project', cell: ({ project }: Job) => project ?? '–' },
     { title: 'Runner', cell: ({ runner }: Job) => runner ?? '–' },
     { title: 'Created', cell: ({ created_at }: Job) => <Moment at={created_at} long /> },

@@ -1,5 +1,6 @@
 /** The output of a job as a text file: plain text, so that no terminal obeys it later. */
 import type { Api } from '../../api/api.ts'
+import { saveFile } from '../../pieces/save-file.ts'
 import type { StreamEvent } from '../../stream/stream-client.ts'
 import { plainText } from '../../terminal/terminal.ts'
 import { JobOutput } from './job-output.ts'
@@ -19,7 +20,7 @@ export async function saveOutput(api: Api, id: string, { terminal }: JobOutput):
   const parts = terminal.dropped === 0 ? [plainText(kept)] : await readOutput(api, id)
   // Each line begins with its line break, so the first one is not part of the file.
   const [first = '', ...others] = parts
-  save(
+  saveFile(
     new Blob([first.replace(/^\n/, ''), ...others, '\n'], { type: 'text/plain;charset=utf-8' }),
     `job-${id}.txt`,
   )
@@ -41,13 +42,4 @@ async function readOutput(api: Api, id: string): Promise<string[]> {
     head = page.head
   }
   return parts
-}
-
-function save(content: Blob, name: string): void {
-  const link = document.createElement('a')
-  link.href = URL.createObjectURL(content)
-  link.download = name
-  link.click()
-  // The browser has begun to read it by then.
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000)
 }

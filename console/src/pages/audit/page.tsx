@@ -1,0 +1,183 @@
+/** The audit log: who changed what, from where, and which credentials were refused. */
+import { useState } from 'preact/hooks'
+import type { Action } from '../../../../src/audit/audit.ts'
+import type { AuditEntryDocument } from '../../../../src/audit/entries.ts'
+import { useApi } from '../../api/api.ts'
+import { asProblem, type ProblemError } from '../../api/problem.ts'
+import { usePages } from '../../api/use-pages.ts'
+import { Badge, type Tone } from '../../pieces/badge.tsx'
+import { Empty } from '../../pieces/empty.tsx'
+import { Failure } from '../../pieces/failure.tsx'
+import { JsonTree } from '../../pieces/json-tree.tsx'
+import { Moment } from '../../pieces/moment.tsx'
+import { PageHeading } from '../../pieces/page-heading.tsx'
+import { PagedTable } from '../../pieces/paged-table.tsx'
+import { saveFile } from '../../pieces/save-file.ts'
+import { hrefOf, navigate, type PageProps } from '../../shell/route.ts'
+
+interface AuditPage {
+  readonly entries: readonly AuditEntryDocument[]
+  readonly next_cursor: string | null
+}
+
+/** Suggestions: the gateway knows all actions. */
+const ACTIONS = [
+  'authentication.failed',
+  'command.started',
+  'command.ended',
+  'command.cancelled',
+  'event.redacted',
+  'key.created',
+  'key.changed',
+  'key.rotated',
+  'key.revoked',
+  'project.declared',
+  'project.changed',
+  'revocation.created',
+  'revocation.removed',
+  'server-state.changed',
+  'stream.configured',
+  'stream.closed',
+  'stream.deleted',
+  'workspace.configured',
+  'workspace.exported',
+] as const satisfies readonly Action[]
+
+const FIELDS = ['action', 'principal', 'since', 'before'] as const
+
+export default function AuditPageView({ route }: PageProps) {
+  const given = Object.fromEntries(FIELDS.map(name => [name, route.query.get(name) ?? '']))
+  const filter = { ...given, since: timeOf(given.since), before: timeOf(given.before) }
+  const pages = usePages<AuditPage, AuditEntryDocument>('api/audit', filter, page => page.entries)
+  return (
+    <section>
+      <PageHeading title="Audit log">
+        <button type="button" class="quiet" onClick={pages.reload}>
+          Read again
+        </button>
+        <Export filter={filter} />
+      </PageHeading>
+      <search>
+        <form
+          class="filters"
+          key={route.query.toString()}
+          onSubmit={event => {
+            event.preventDefault()
+            const form = new FormData(event.currentTarget)
+            navigate(
+              hrefOf('audit', [], Object.fromEntries(FIELDS.map(name => [name, String(form.get(name))]))),
+            )
+          }}
+        >
+          <label>
+            Action
+            <input name="action" defaultValue={given.action ?? ''} list="actions" placeholder="any" />
+            <datalist id="actions">
+              {ACTIONS.map(action => (
+                <option key={action}>{action}</option>
+              ))}
+            </datalist>
+          </label>
+          <label>
+            Principal
+            <input name="principal" defaultValue={given.principal ?? ''} placeholder="any" maxLength={256} />
+          </label>
+          <label>
+            From
+            <input name="since" type="datetime-local" defaultValue={given.since ?? ''} />
+          </label>
+          <label>
+            Before
+            <input name="before" type="datetime-local" defaultValue={given.before ?? ''} />
+          </label>
+          <button type="submit" class="quiet">
+            Apply
+          </button>
+        </form>
+      </search>
+      <PagedTable
+        caption="Audit log, newest entry first"
+        columns={COLUMNS}
+        keyOf={({ id }) => id}
+        pages={pages}
+        empty={
+          <Empty title="No entry is like that">
+            <p>
+              Choose another filter, or <a href={hrefOf('audit')}>show all entries</a>.
+            </p>
+          </Empty>
+        }
+      />
+    </section>
+  )
+}
+
+const COLUMNS = [
+  { title: 'Time', cell: ({ at }: AuditEntryDocument) => <Moment at={at} long /> },
+  {
+    title: 'Action',
+    cell: ({ action }: AuditEntryDocument) => <Badge text={action} tone={toneOf(action)} />,
+  },
+  { title: 'Principal', cell: ({ principal }: AuditEntryDocument) => principal ?? '–' },
+  { title: 'Address', cell: ({ address }: AuditEntryDocument) => address ?? 'command line' },
+  {
+    title: 'Details',
+    cell: ({ details, request_id }: AuditEntryDocument) => (
+      <>
+        <JsonTree value={details} open={0} />
+        {request_id && (
+          <span class="hint block">
+            Request <code>{request_id}</code>
+          </span>
+        )}
+      </>
+    ),
+  },
+]
+
+function toneOf(action: string): Tone {
+  if (/failed|deleted|revoked|redacted|revocation\.created/.test(action)) return 'red'
+  return /created|declared|started|imported/.test(action) ? 'green' : 'blue'
+}
+
+/** The field holds local time. */
+function timeOf(text: string | undefined): string {
+  const time = text ? new Date(text) : undefined
+  return time && !Number.isNaN(time.getTime()) ? time.toISOString() : ''
+}
+
+function Export({ filter }: { filter: Readonly<Record<string, string>> }) {
+  const api = useApi()
+  const [isSaving, setSaving] = useState(false)
+  const [failure, setFailure] = useState<ProblemError>()
+  const save = async () => {
+    setSaving(true)
+    setFailure(undefined)
+    try {
+      const response = await api.request('api/audit', {
+        query: filter,
+        headers: { accept: 'application/x-ndjson' },
+      })
+      // A response that was cut off rejects: what is saved is complete.
+      saveFile(await response.blob(), 'audit.ndjson')
+    } catch (error) {
+      setFailure(asProblem(error))
+    } finally {
+      setSaving(false)
+    }
+  }
+  return (
+    <>
+      <button
+        type="button"
+        class="quiet"
+        disabled={isSaving}
+        onClick={() => void save()}
+        title="One JSON document a line"
+      >
+        Export what matches
+      </button>
+      {failure && <Failure failure={failure} onRetry={() => void save()} />}
+    </>
+  )
+}

@@ -1,0 +1,9 @@
+/** Streams: the list with rates, sizes and clients, or one stream with what an admin may do to it. */
+import type { PageProps } from '../../shell/route.ts'
+import { StreamList } from './stream-list.tsx'
+import { StreamView } from './stream-view.tsx'
+
+export default function StreamsPage({ route }: PageProps) {
+  const [name] = route.rest
+  return name === undefined ? <StreamList query={route.query} /> : <StreamView key={name} name={name} />
+}
