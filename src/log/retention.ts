@@ -63,12 +63,10 @@ async function retainByOptions(
   days: number | null,
   signal: AbortSignal,
 ): Promise<number> {
-  let after = { workspace: '', name: '' }
-  const busy: StreamId[] = []
+  const busy = new Set<StreamId>()
   let removed = await inBatches(async () => {
-    const batch = await retainOwn(database, days, SWEEP_BATCH, after)
-    after = batch.after
-    busy.push(...batch.busy.slice(0, MOST_BUSY - busy.length))
+    const batch = await retainOwn(database, days, SWEEP_BATCH)
+    for (const id of batch.busy.slice(0, MOST_BUSY - busy.size)) busy.add(id)
     return batch
   }, signal)
   for (const id of busy) {

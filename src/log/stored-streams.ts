@@ -39,39 +39,24 @@ export async function findDue(
 export interface OwnBatch {
   readonly removed: number
   readonly more: boolean
-  /** Streams that had work to do, but were locked. */
+  /** Streams that are due, but were locked. */
   readonly busy: readonly StreamId[]
-  /** The last stream of the batch; the next one continues after it. */
-  readonly after: { readonly workspace: string; readonly name: string }
 }
 
 /**
  * As `retainDue`, for the streams that options concern. @param days of those whose options name no age; null: for ever.
  */
-export async function retainOwn(
-  database: Database,
-  days: number | null,
-  atMost: number,
-  { workspace, name }: OwnBatch['after'],
-): Promise<OwnBatch> {
-  const { rows } = await database.query<{
-    removed: number
-    more: boolean
-    busy: string
-    workspace: string
-    name: string
-  }>({
+export async function retainOwn(database: Database, days: number | null, atMost: number): Promise<OwnBatch> {
+  const { rows } = await database.query<{ removed: number; more: boolean; busy: string }>({
     name: 'sluice-retain-own',
     text: `
-      select removed, more, array_to_json(busy) as busy, after_workspace as workspace, after_name as name
-        from sluice.retain_own($1::float8 * interval '1 day', $2, $3, $4)`,
-    values: [days, atMost, workspace, name],
+      select removed, more, array_to_json(busy) as busy
+        from sluice.retain_own($1::float8 * interval '1 day', $2, '', '')`,
+    values: [days, atMost],
   })
   const [row] = rows
   if (!row) throw new Error('sluice.retain_own returned no row.')
-  const { removed, more } = row
-  const busy: readonly StreamId[] = JSON.parse(row.busy)
-  return { removed, more, busy, after: { workspace: row.workspace, name: row.name } }
+  return { removed: row.removed, more: row.more, busy: JSON.parse(row.busy) }
 }
 
 /** @throws 55P03 if the stream stays locked. @param days null: for ever, unless options name an age. */

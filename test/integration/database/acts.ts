@@ -148,10 +148,8 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
     'list streams': () => listStreams(session, WORKSPACE, { limit: 5, prefix: 'bulk1' }, nobody),
     'configure a stream': () => configureStream(session, ORIGIN, FEED, { max_events: 1_000_000 }, nobody),
     'configure a workspace': async () => {
-      // Another one than that of all other acts: the sweep looks at each stream of a workspace that has options, every hour.
-      const origin = { ...ORIGIN, workspace: 'configured' }
-      await configureWorkspace(session, origin, { max_age_seconds: 86_400 })
-      await readWorkspaceOptions(session, origin.workspace)
+      await configureWorkspace(session, ORIGIN, { max_age_seconds: 86_400, max_events: 1_000_000 })
+      await readWorkspaceOptions(session, WORKSPACE)
     },
     'close a stream by name, and delete it': async () => {
       const name = `deleted/${randomUUID()}`
