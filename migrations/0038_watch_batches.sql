@@ -347,7 +347,7 @@ end
 $$;
 
 
-create function sluice.fitting(data json, deep boolean, watched oid) returns json
+create function sluice.row_event(data json, deep boolean, watched oid) returns json
 language sql
 return case
   when octet_length(data::text) > 262144 or deep and octet_length(data::text) - octet_length(translate(data::text, '{[', '')) > 64
@@ -355,7 +355,7 @@ return case
   else data
 end;
 
-comment on function sluice.fitting is
+comment on function sluice.row_event is
   'Internal. The data, if it fits into an event: as sluice.row_data, for data without previous values. deep: it may contain JSON.';
 
 create or replace function sluice.publish_changes() returns trigger
@@ -428,7 +428,9 @@ begin
     turn := sluice.begun_turn(tg_relid, tg_op);
   end if;
   select coalesce(bool_or(a.atttypid >= 16384 or a.attgenerated = 'v'), false),
-    coalesce(bool_or(a.atttypid >= 16384 or a.atttypid in ('json'::regtype, 'jsonb'::regtype, 'json[]'::regtype, 'jsonb[]'::regtype)), false),
+    coalesce(bool_or(
+      a.atttypid >= 16384 or a.atttypid in ('json'::regtype, 'jsonb'::regtype, 'json[]'::regtype, 'jsonb[]'::regtype)
+    ), false),
     count(*) filter (
       where a.attname in (workspace_column, stream_column)
         and a.atttypid in ('text'::regtype, 'varchar'::regtype, 'uuid'::regtype, 'smallint'::regtype, 'int'::regtype, 'bigint'::regtype)
@@ -443,13 +445,13 @@ begin
     case tg_op
       when 'INSERT' then
         insert into sluice.pending (workspace, stream, type, batch, leads, turn)
-        select the_workspace, the_stream, name || '.created', array_agg(sluice.fitting(r.data, deep, tg_relid) order by r.place),
+        select the_workspace, the_stream, name || '.created', array_agg(sluice.row_event(r.data, deep, tg_relid) order by r.place),
           r.place / 256 = 0, turn
         from (select row_number() over () - 1 as place, row_to_json(t) as data from new_rows t) r
         group by r.place / 256 order by r.place / 256;
       when 'DELETE' then
         insert into sluice.pending (workspace, stream, type, batch, leads, turn)
-        select the_workspace, the_stream, name || '.deleted', array_agg(sluice.fitting(r.data, deep, tg_relid) order by r.place),
+        select the_workspace, the_stream, name || '.deleted', array_agg(sluice.row_event(r.data, deep, tg_relid) order by r.place),
           r.place / 256 = 0, turn
         from (select row_number() over () - 1 as place, row_to_json(t) as data from old_rows t) r
         group by r.place / 256 order by r.place / 256;
@@ -457,7 +459,7 @@ begin
         insert into sluice.pending (workspace, stream, type, batch, leads, turn)
         select the_workspace, the_stream, name || '.updated',
           array_agg(
-            case keeps when 'none' then sluice.fitting(n.data, deep, tg_relid)
+            case keeps when 'none' then sluice.row_event(n.data, deep, tg_relid)
             else sluice.row_data(n.data::text, o.data::text, keeps, tg_relid)::json end order by place
           ),
           row_number() over (order by place / 256) = 1, turn
@@ -490,11 +492,15 @@ begin
     end if;
     if tg_op <> 'DELETE' then
       select row_to_json(t) into new_json from new_rows t;
-      new_row := array[coalesce(the_workspace, new_json ->> workspace_column), coalesce(the_stream, new_json ->> stream_column, new_stream)];
+      new_row := array[
+        coalesce(the_workspace, new_json ->> workspace_column), coalesce(the_stream, new_json ->> stream_column, new_stream)
+      ];
     end if;
     if tg_op <> 'INSERT' then
       select row_to_json(t) into old_json from old_rows t;
-      old_row := array[coalesce(the_workspace, old_json ->> workspace_column), coalesce(the_stream, old_json ->> stream_column, old_stream)];
+      old_row := array[
+        coalesce(the_workspace, old_json ->> workspace_column), coalesce(the_stream, old_json ->> stream_column, old_stream)
+      ];
     end if;
     new_text := new_json;
     old_text := old_json;
@@ -528,7 +534,7 @@ begin
       end if;
       insert into sluice.pending (workspace, stream, type, data, turn, watched)
       values (changes[i], changes[i + 1], name || '.' || changes[i + 2],
-        case when keeps = 'none' or changes[i + 4] is null then sluice.fitting(changes[i + 3]::json, deep, tg_relid)
+        case when keeps = 'none' or changes[i + 4] is null then sluice.row_event(changes[i + 3]::json, deep, tg_relid)
         else sluice.row_data(changes[i + 3], changes[i + 4], keeps, tg_relid)::json end,
         turn, case when not fixed then tg_relid end);
     end loop;
@@ -556,8 +562,12 @@ begin
         from (
           select r.place, r.new_data, r.old_data,
             coalesce(the_workspace, r.new_workspace) as new_workspace, coalesce(the_workspace, r.old_workspace) as old_workspace,
-            case when expressed then substr(nullif(split_part(r.line, '|', 2), ''), 2) else coalesce(the_stream, r.new_stream) end as new_stream,
-            case when expressed then substr(nullif(split_part(r.line, '|', 3), ''), 2) else coalesce(the_stream, r.old_stream) end as old_stream
+            case
+              when expressed then substr(nullif(split_part(r.line, '|', 2), ''), 2) else coalesce(the_stream, r.new_stream)
+            end as new_stream,
+            case
+              when expressed then substr(nullif(split_part(r.line, '|', 3), ''), 2) else coalesce(the_stream, r.old_stream)
+            end as old_stream
           from rows from (
             unnest(new_workspaces), unnest(new_streams), unnest(new_data), unnest(old_workspaces), unnest(old_streams), unnest(old_data),
             string_to_table(judgements[chunk], chr(10))
@@ -584,7 +594,7 @@ begin
         insert into sluice.pending (workspace, stream, type, batch, batch_types, leads, turn, watched)
         select c.workspace, c.stream, min(c.type),
           array_agg(
-            case keeps when 'none' then sluice.fitting(c.data, deep, tg_relid)
+            case keeps when 'none' then sluice.row_event(c.data, deep, tg_relid)
             else sluice.row_data(c.data::text, c.old::text, keeps, tg_relid)::json end order by c.place, c.half
           ),
           case when min(c.type) <> max(c.type) then array_agg(c.type order by c.place, c.half) end,
@@ -943,7 +953,8 @@ comment on function sluice.watch is
   'DETACH of a single partition publishes nothing. A TRUNCATE with workspace_column reads the table with the caller''s rights. '
   'Only the table''s owner may call it, with: grant usage on schema sluice to app; grant execute on function sluice.watch, '
   'sluice.unwatch, sluice.refuse_watch, sluice.check_expression, sluice.is_workspace, sluice.is_stream, sluice.is_type, '
-  'sluice.begin_changes, sluice.judge_changes, sluice.publish_changes, sluice.describe_row, sluice.describe_emptying, sluice.publish_row to app;';
+  'sluice.begin_changes, sluice.judge_changes, sluice.publish_changes, sluice.describe_row, sluice.describe_emptying, '
+  'sluice.publish_row to app;';
 
 
 revoke all on all functions in schema sluice from public;

@@ -59,7 +59,10 @@ comment on function sluice.configure_stream is
   'Sets, changes and (with null) removes options of a stream, which is created if it is missing, and returns all of them. '
   'max_age_seconds: how long retention keeps an event. max_events: how many of the newest events it keeps. Both override the '
   'workspace''s options and the gateways'' RETENTION_DAYS, in either direction; retention runs about once an hour, and counts the '
-  'events of a stream that was idle before at least once a day. SL002: invalid option. SL006: the stream of a job.';
+  'events of a stream that was idle for long once a day. '
+  'compact_key: the path of a key, such as data.id. An event that a newer one of the same key has superseded loses its type and data '
+  'when it is older than compact_after_seconds (3600); it keeps its position and id, and clients do not get it. '
+  'SL002: invalid option. SL006: the stream of a job.';
 
 create or replace function sluice.configure_workspace(workspace text, options json) returns jsonb
 language plpgsql security definer
@@ -113,7 +116,8 @@ $$;
 
 comment on function sluice.kept_by_options is
   'Internal. Which events of a stream retention removes: those before cutoff, which is the given one unless options say '
-  'otherwise, and those up to the position up_to. own: whether options decide. look_at: when to count its events again, if their number decides.';
+  'otherwise, and those up to the position up_to. own: whether options decide. look_at: when to count its events again, if '
+  'their number decides.';
 
 create or replace function sluice.retain_locked(id bigint, cutoff timestamptz, at_most bigint) returns bigint
 language plpgsql

@@ -131,6 +131,14 @@ RETURN ARRAY['open'::text, 'error'::text, 'message'::text, 'heartbeat'::text, 'r
 comment on function sluice.reserved_types is
   'Types that no new event may have, because the wire or EventSource itself uses these names.';
 
+CREATE OR REPLACE FUNCTION sluice.row_event(data json, deep boolean, watched oid)
+ RETURNS json
+ LANGUAGE sql
+RETURN CASE WHEN ((octet_length((data)::text) > 262144) OR (deep AND ((octet_length((data)::text) - octet_length(translate((data)::text, '{['::text, ''::text))) > 64))) THEN (sluice.row_data((data)::text, NULL::text, NULL::text, (watched)::regclass))::json ELSE data END;
+comment on function sluice.row_event is
+  'Internal. The data, if it fits into an event: as sluice.row_data, for data without previous values. deep: it '
+  'may contain JSON.';
+
 -- Tables --------------------------------------------------------------------------------------------------------
 
 create table sluice.api_keys (
@@ -490,18 +498,22 @@ create unlogged table sluice.pending (
   stream text collate "C" not null,
   event_id uuid not null default gen_random_uuid(),
   type text not null,
-  data json not null,
+  data json,
   actor text,
   leads boolean not null default true,
   turn bigint,
   watched oid,
   way text default 'watch'::text,
   traceparent text,
-  constraint pending_pkey PRIMARY KEY (transaction_id, ordinal)
+  batch json[],
+  batch_types text[],
+  constraint pending_pkey PRIMARY KEY (transaction_id, ordinal),
+  constraint pending_check CHECK ((num_nonnulls(data, batch) = 1))
 );
 comment on table sluice.pending is
   'Published events of transactions that have not committed, so every other transaction sees it empty. A crash '
   'empties it and ends those transactions too.';
+alter table sluice.pending alter column batch set storage external;
 alter table sluice.pending alter column data set storage external;
 alter table sluice.pending enable row level security;
 alter table sluice.pending force row level security;
@@ -512,6 +524,10 @@ comment on column sluice.pending.turn is
 comment on column sluice.pending.watched is
   'The watched table whose row names the stream. Such an event is left out if the stream cannot take it at '
   'COMMIT.';
+comment on column sluice.pending.batch is
+  'The data of several events of one stream, in their order. Each gets its UUID at COMMIT.';
+comment on column sluice.pending.batch_types is
+  'The types of the events of the batch, or null if all of them have the one type.';
 
 create table sluice.projects (
   workspace text collate "C" not null,
@@ -650,6 +666,9 @@ create table sluice.streams (
   created_at timestamp with time zone default clock_timestamp(),
   options jsonb,
   own_retention boolean not null default false,
+  own_age boolean not null default false,
+  own_number boolean not null default false,
+  look_at timestamp with time zone not null default '-infinity'::timestamp with time zone,
   constraint streams_pkey PRIMARY KEY (id),
   constraint streams_workspace_name_key UNIQUE (workspace, name),
   constraint streams_base_position_check CHECK ((base_position >= 0)),
@@ -661,8 +680,11 @@ create table sluice.streams (
 comment on table sluice.streams is
   'Each stream is one ordered log of events. Its row is the mutex of its appends. The workspace $system is the '
   'gateway''s own: no token and no application can name it.';
+CREATE INDEX streams_age_due ON sluice.streams USING btree (workspace, oldest_at) WHERE ((kind = 'feed'::text) AND (NOT own_age));
 CREATE INDEX streams_due ON sluice.streams USING btree (kind, oldest_at) WHERE (NOT own_retention);
-CREATE INDEX streams_own ON sluice.streams USING btree (workspace, name) WHERE own_retention;
+CREATE INDEX streams_number_due ON sluice.streams USING btree (workspace, look_at) WHERE ((kind = 'feed'::text) AND (NOT own_number));
+CREATE INDEX streams_own ON sluice.streams USING btree (workspace, name) WHERE (own_retention AND (NOT own_age) AND (NOT own_number));
+CREATE INDEX streams_own_due ON sluice.streams USING btree (look_at) WHERE (own_age OR own_number);
 alter table sluice.streams enable row level security;
 alter table sluice.streams force row level security;
 comment on column sluice.streams.kind is
@@ -690,6 +712,12 @@ comment on column sluice.streams.options is
   'removed when it is unused.';
 comment on column sluice.streams.own_retention is
   'Whether options of the stream or of its workspace decide about its retention, as retention saw it last.';
+comment on column sluice.streams.own_age is
+  'Whether it has the option max_age_seconds of its own.';
+comment on column sluice.streams.own_number is
+  'Whether it has the option max_events of its own.';
+comment on column sluice.streams.look_at is
+  'When retention looks at it next because of an option that it has of its own, or of the number of its events.';
 
 create table sluice.unpublished_rows (
   id bigint not null generated always as identity,
@@ -934,6 +962,7 @@ CREATE OR REPLACE FUNCTION sluice.append_pending()
 AS $function$
 declare
   told text := coalesce(current_setting('sluice.workspace', true), '');
+  target record;
   ids bigint[];
   woken bigint[];
   transactions_trace text := sluice.current_traceparent();
@@ -945,26 +974,47 @@ begin
   if exists (
     select from sluice.pending p where p.transaction_id = new.transaction_id and p.ordinal = new.ordinal
   ) then
-    ids := sluice.lock_pending(new.transaction_id);
+    select min(p.workspace) as workspace, min(p.stream) as stream,
+      min(p.workspace) = max(p.workspace) and min(p.stream) = max(p.stream) as is_one
+    into target
+    from sluice.pending p where p.transaction_id = new.transaction_id;
+    -- The fast path for one stream that exists and is open.
+    if target.is_one and target.workspace <> '$system' then
+      select array[s.id] into ids from sluice.streams s
+      where s.workspace = target.workspace and s.name = target.stream for no key update;
+      if exists (select from sluice.streams s where s.id = ids[1] and s.closed_at is null) then
+        woken := ids;
+      end if;
+    end if;
+    if woken is null then
+      ids := sluice.lock_pending(new.transaction_id);
+    end if;
 
     begin
       insert into sluice.events (stream_id, position, at, event_id, type, data, actor, way, traceparent)
-      select t.stream_id,
-        t.position + row_number() over (partition by t.stream_id order by coalesce(p.turn, p.ordinal), p.ordinal),
-        t.at, p.event_id, p.type, p.data, p.actor,
-        case when p.workspace = '$system' then 'system' else p.way end, coalesce(p.traceparent, transactions_trace)
-      from sluice.pending p
-      cross join lateral (
-        select s.id from sluice.streams s where s.workspace = p.workspace and s.name = p.stream limit 1
-      ) s
-      join sluice.tails(ids) t on t.stream_id = s.id
-      where p.transaction_id = new.transaction_id;
+      select b.stream_id, b.before + e.place, b.at, case when b.batch is null then b.event_id else gen_random_uuid() end,
+        coalesce(e.type, b.type), e.data, b.actor,
+        case when b.workspace = '$system' then 'system' else b.way end, coalesce(b.traceparent, transactions_trace)
+      from (
+        select p.*, t.stream_id, t.at, t.position - coalesce(cardinality(p.batch), 1) + sum(coalesce(cardinality(p.batch), 1)) over (
+          partition by t.stream_id order by coalesce(p.turn, p.ordinal), p.ordinal rows unbounded preceding
+        ) as before
+        from sluice.pending p
+        cross join lateral (
+          select s.id from sluice.streams s where s.workspace = p.workspace and s.name = p.stream limit 1
+        ) s
+        join sluice.tails(ids) t on t.stream_id = s.id
+        where p.transaction_id = new.transaction_id
+      ) b
+      cross join lateral unnest(coalesce(b.batch, array[b.data]), b.batch_types) with ordinality as e (data, type, place);
     exception
       when unique_violation then perform sluice.refuse_snapshot();
     end;
     delete from sluice.pending p where p.transaction_id = new.transaction_id;
 
-    select array_agg(s.id) into woken from sluice.streams s where s.id = any (ids) and s.workspace <> '$system';
+    if woken is null then
+      select array_agg(s.id) into woken from sluice.streams s where s.id = any (ids) and s.workspace <> '$system';
+    end if;
     perform sluice.wake(woken);
   end if;
   if told <> '' then
@@ -1447,21 +1497,6 @@ CREATE OR REPLACE FUNCTION sluice.begin_changes()
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-begin
-  -- A writer that forges this setting changes the order of its own events only.
-  perform set_config('sluice.turns', format('%s %s.%s.%s', current_setting('sluice.turns', true), tg_relid, tg_op,
-    nextval('sluice.pending_ordinal_seq')), true);
-  return null;
-end
-$function$;
-comment on function sluice.begin_changes is
-  'Trigger of watched tables. Notes where among the events of the transaction a statement begins.';
-
-CREATE OR REPLACE FUNCTION sluice.begun_turn(relation oid, operation text)
- RETURNS bigint
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
@@ -1469,32 +1504,45 @@ CREATE OR REPLACE FUNCTION sluice.begun_turn(relation oid, operation text)
  SET enable_nestloop TO 'on'
  SET row_security TO 'on'
 AS $function$
-declare
-  begun text := format('%s.%s.', relation, operation);
-  turns text[] := string_to_array(nullif(trim(current_setting('sluice.turns', true)), ''), ' ');
-  turn bigint;
 begin
-  for i in reverse coalesce(cardinality(turns), 0) .. 1 loop
-    if starts_with(turns[i], begun) and turns[i] ~ '^[0-9]+[.][A-Z]+[.][0-9]{1,18}$' then
-      turn := substr(turns[i], length(begun) + 1)::bigint;
-      perform set_config('sluice.turns', array_to_string(turns[:i - 1] || turns[i + 1:], ' '), true);
-      exit;
-    end if;
-  end loop;
-  if operation = 'DELETE' or exists (
+  -- The others take their turn when they end.
+  if tg_op = 'DELETE' or exists (
     select from pg_trigger t
-    where t.tgrelid = relation and not t.tgisinternal and t.tgenabled <> 'D' and t.tgtype & 66 = 0
+    where t.tgrelid = tg_relid and not t.tgisinternal and t.tgenabled <> 'D' and t.tgtype & 66 = 0
       and not starts_with(t.tgname::text, 'sluice_watch_')
   ) then
-    return turn;
+    -- A writer that forges this setting changes the order of its own events only.
+    perform set_config('sluice.turns', format('%s %s.%s.%s', current_setting('sluice.turns', true), tg_relid, tg_op,
+      nextval('sluice.pending_ordinal_seq')), true);
   end if;
   return null;
 end
 $function$;
+comment on function sluice.begin_changes is
+  'Trigger of watched tables. Notes where among the events of the transaction a statement begins, if its events '
+  'take that place: for a DELETE, and if the table has an AFTER trigger of the application, which may change the '
+  'same rows again.';
+
+CREATE OR REPLACE FUNCTION sluice.begun_turn(relation oid, operation text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  begun text := format('%s.%s.', relation, operation);
+  turns text[] := string_to_array(nullif(trim(current_setting('sluice.turns', true)), ''), ' ');
+begin
+  for i in reverse coalesce(cardinality(turns), 0) .. 1 loop
+    if starts_with(turns[i], begun) and turns[i] ~ '^[0-9]+[.][A-Z]+[.][0-9]{1,18}$' then
+      perform set_config('sluice.turns', array_to_string(turns[:i - 1] || turns[i + 1:], ' '), true);
+      return substr(turns[i], length(begun) + 1)::bigint;
+    end if;
+  end loop;
+  return null;
+end
+$function$;
 comment on function sluice.begun_turn is
-  'Internal. The turn that the statement noted at its beginning, if its events take that one; null if they follow '
-  'those published since. An AFTER trigger of the application may change the same rows again before the statement '
-  'ends.';
+  'Internal. The turn that the statement noted at its beginning; null if its events follow those published since.';
 
 CREATE OR REPLACE FUNCTION sluice.changed_options(options jsonb, changes json, of_workspace boolean)
  RETURNS jsonb
@@ -1620,7 +1668,8 @@ begin
   -- A cursor takes exactly one statement, so no semicolon ends the expression. In CREATE TRIGGER nothing but EXECUTE may
   -- follow the parenthesis that closes the condition, so the text closes none: it is one expression of the row. Nothing
   -- evaluates it here, and all of this happens with the rights of the caller, who may run any statement anyway.
-  open parsed for execute format('select %s from %s as new, %s as old', as_boolean, target, target);
+  -- The rows are records, as in the triggers.
+  open parsed for execute format('select %1$s from (select (null::%2$s).*) new, (select (null::%2$s).*) old', as_boolean, target);
   close parsed;
   begin
     execute creation || format(E'(%s\n)', expression) || ' execute function sluice.describe_row()';
@@ -2173,11 +2222,15 @@ begin
     perform sluice.ensure_stream(configure_stream.workspace, configure_stream.stream);
     target := sluice.lock_administered(configure_stream.workspace, configure_stream.stream, may_be_feed => true);
   end if;
+  target.options := sluice.changed_options(target.options, configure_stream.options, false);
   update sluice.streams s
-  set options = sluice.changed_options(s.options, configure_stream.options, false),
-    own_retention = s.own_retention or sluice.changed_options(s.options, configure_stream.options, false) is not null
-  where s.id = target.id
-  returning s.options into target.options;
+  set options = target.options, own_age = coalesce(target.options ? 'max_age_seconds', false),
+    own_number = coalesce(target.options ? 'max_events', false), look_at = '-infinity',
+    own_retention = coalesce(target.options ?| array['max_age_seconds', 'max_events'], false) or exists (
+      select from sluice.workspaces w
+      where w.workspace = configure_stream.workspace and w.options ?| array['max_age_seconds', 'max_events']
+    )
+  where s.id = target.id;
   return target.options;
 end
 $function$;
@@ -2185,9 +2238,10 @@ comment on function sluice.configure_stream is
   'Sets, changes and (with null) removes options of a stream, which is created if it is missing, and returns all '
   'of them. max_age_seconds: how long retention keeps an event. max_events: how many of the newest events it '
   'keeps. Both override the workspace''s options and the gateways'' RETENTION_DAYS, in either direction; retention '
-  'runs about once an hour. compact_key: the path of a key, such as data.id. An event that a newer one of the '
-  'same key has superseded loses its type and data when it is older than compact_after_seconds (3600); it keeps '
-  'its position and id, and clients do not get it. SL002: invalid option. SL006: the stream of a job.';
+  'runs about once an hour, and counts the events of a stream that was idle for long once a day. compact_key: the '
+  'path of a key, such as data.id. An event that a newer one of the same key has superseded loses its type and '
+  'data when it is older than compact_after_seconds (3600); it keeps its position and id, and clients do not get '
+  'it. SL002: invalid option. SL006: the stream of a job.';
 
 CREATE OR REPLACE FUNCTION sluice.configure_workspace(workspace text, options json)
  RETURNS jsonb
@@ -2216,11 +2270,8 @@ begin
   insert into sluice.workspaces as w (workspace, options) values (configure_workspace.workspace, '{}')
   on conflict (workspace) do update set options = w.options
   returning sluice.changed_options(w.options, configure_workspace.options, true) into changed;
-  if changed is null then
-    delete from sluice.workspaces w where w.workspace = configure_workspace.workspace;
-  else
-    update sluice.workspaces w set options = changed where w.workspace = configure_workspace.workspace;
-  end if;
+  -- Retention removes the row when none of the workspace's streams is marked any more.
+  update sluice.workspaces w set options = coalesce(changed, '{}') where w.workspace = configure_workspace.workspace;
   return changed;
 end
 $function$;
@@ -3395,6 +3446,76 @@ comment on function sluice.index_locked is
   'Internal. Moves the index of a stream on by at most at_most events. The transaction must have locked its row '
   'in compactions.';
 
+CREATE OR REPLACE FUNCTION sluice.judge_changes()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+ SET quote_all_identifiers TO 'off'
+ SET standard_conforming_strings TO 'on'
+ SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO, MDY'
+ SET "IntervalStyle" TO 'postgres'
+ SET bytea_output TO 'hex'
+ SET extra_float_digits TO '1'
+ SET lc_monetary TO 'C'
+ SET array_nulls TO 'on'
+AS $function$
+declare
+  -- The options of sluice.watch.
+  options json := tg_argv[0];
+  condition text := coalesce(options ->> 'condition', 'true');
+  stream text := case when options ->> 'stream_expression' is null then '''''' else format(
+    E'coalesce(''='' || translate(left((%s\n)::text, 200), E''|\\n'', ''  ''), '''')', options ->> 'stream_expression') end;
+  none text := format('(select (null::%s).*)', tg_relid::regclass);
+  new_row text := format('(select row_number() over () - 1 as place, row(t.*)::%s as "row" from new_rows t)', tg_relid::regclass);
+  old_row text := replace(new_row, ' new_rows ', ' old_rows ');
+  is_one boolean;
+  judged text[];
+begin
+  if tg_op = 'DELETE' then
+    select count(*) = 1 into is_one from (select from old_rows limit 2) r;
+  else
+    select count(*) = 1 into is_one from (select from new_rows limit 2) r;
+  end if;
+  if is_one then
+    -- The same for a single row, which is quicker to plan.
+    execute format(
+      E'select array[case when (%s\n) then ''1|'' || %s || ''|'' || %s else ''0'' end] from %s new cross join %s old', condition,
+      case tg_op when 'DELETE' then '''''' else stream end,
+      case tg_op when 'INSERT' then '''''' else format('(select %s from (select t.* from old_rows t) new)', stream) end,
+      case tg_op when 'DELETE' then none else '(select t.* from new_rows t)' end,
+      case tg_op when 'INSERT' then none else '(select t.* from old_rows t)' end)
+    into judged;
+  else
+    execute format(
+      E'select array_agg(b.lines order by b.part) from ('
+      'select c.place / 256 as part, string_agg(c.line, E''\n'' order by c.place) as lines from ('
+      'select place, case when (%s\n) then ''1|'' || %s || ''|'' || %s else ''0'' end as line from %s'
+      ') c group by c.place / 256) b', condition,
+      case tg_op when 'DELETE' then '''''' else stream end,
+      case tg_op when 'INSERT' then '''''' else format('(select %s from (select (o."row").*) new)', stream) end,
+      case tg_op
+        when 'INSERT' then format('%s n cross join lateral (select (n."row").*) new cross join %s old', new_row, none)
+        when 'DELETE' then format('%s o cross join lateral (select (o."row").*) old cross join %s new', old_row, none)
+        else format('%s n join %s o using (place) cross join lateral (select (n."row").*) new cross join lateral (select (o."row").*) old',
+          new_row, old_row)
+      end)
+    into judged;
+  end if;
+  perform set_config('sluice.change', coalesce(judged::text, ''), true);
+  return null;
+end
+$function$;
+comment on function sluice.judge_changes is
+  'Trigger of watched tables, with the writer''s rights. Evaluates the condition and the stream of each row, for '
+  'publish_changes.';
+
 CREATE OR REPLACE FUNCTION sluice.keep_audit()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -3413,7 +3534,7 @@ $function$;
 comment on function sluice.keep_audit is
   'Internal. Refuses changes of entries.';
 
-CREATE OR REPLACE FUNCTION sluice.kept_by_options(id bigint, INOUT cutoff timestamp with time zone, OUT up_to bigint, OUT own boolean, OUT due boolean)
+CREATE OR REPLACE FUNCTION sluice.kept_by_options(id bigint, INOUT cutoff timestamp with time zone, OUT up_to bigint, OUT own boolean, OUT look_at timestamp with time zone)
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3424,33 +3545,36 @@ CREATE OR REPLACE FUNCTION sluice.kept_by_options(id bigint, INOUT cutoff timest
  SET enable_nestloop TO 'on'
  SET row_security TO 'on'
 AS $function$
+#variable_conflict use_column
 declare
-  options jsonb;
   stream record;
-  head bigint;
+  newest record;
 begin
-  select s.kind, s.base_position, s.oldest_at, s.own_retention, coalesce(w.options, '{}') || coalesce(s.options, '{}') as options
+  select s.kind, s.own_age, coalesce(w.options, '{}') || coalesce(s.options, '{}') as options
   into stream
   from sluice.streams s
   left join lateral (select w.options from sluice.workspaces w where w.workspace = s.workspace limit 1) w on true
   where s.id = kept_by_options.id;
   -- The streams of jobs and of the system are kept by their kind alone.
-  options := case when stream.kind = 'feed' then stream.options else '{}' end;
-  own := options ?| array['max_age_seconds', 'max_events'];
-  if options ? 'max_age_seconds' then
-    cutoff := clock_timestamp() - make_interval(secs => (options ->> 'max_age_seconds')::float8);
+  own := stream.kind = 'feed' and stream.options ?| array['max_age_seconds', 'max_events'];
+  if not own then
+    return;
   end if;
-  if options ? 'max_events' then
-    select e.position into head from sluice.events e where e.stream_id = kept_by_options.id order by e.position desc limit 1;
-    up_to := head - (options ->> 'max_events')::bigint;
+  if stream.options ? 'max_age_seconds' then
+    cutoff := clock_timestamp() - make_interval(secs => (stream.options ->> 'max_age_seconds')::float8);
   end if;
-  due := own <> stream.own_retention or coalesce(stream.oldest_at < cutoff, false) or coalesce(up_to > stream.base_position, false);
+  if stream.options ? 'max_events' then
+    select e.position, e.at into newest from sluice.events e
+    where e.stream_id = kept_by_options.id order by e.position desc limit 1;
+    up_to := newest.position - (stream.options ->> 'max_events')::bigint;
+    look_at := clock_timestamp() + least(greatest(clock_timestamp() - newest.at, interval '1 hour'), interval '24 hours');
+  end if;
 end
 $function$;
 comment on function sluice.kept_by_options is
   'Internal. Which events of a stream retention removes: those before cutoff, which is the given one unless '
-  'options say otherwise, and those up to the position up_to. own: whether options decide. due: whether retention '
-  'has anything to do.';
+  'options say otherwise, and those up to the position up_to. own: whether options decide. look_at: when to count '
+  'its events again, if their number decides.';
 
 CREATE OR REPLACE FUNCTION sluice.key_of(data json, path text)
  RETURNS text
@@ -3697,9 +3821,9 @@ begin
       gone as (
         delete from sluice.pending p using refused r
         where p.transaction_id = lock_pending.transaction_id and p.workspace = r.workspace and p.stream = r.name
-        returning p.watched, r.name, r.reason
+        returning p.watched, r.name, r.reason, coalesce(cardinality(p.batch), 1) as rows
       )
-      select g.watched, g.reason, min(g.name) as value, count(*) as rows from gone g group by g.watched, g.reason
+      select g.watched, g.reason, min(g.name) as value, sum(g.rows) as rows from gone g group by g.watched, g.reason
     loop
       perform sluice.note_unpublished(dropped.watched, dropped.reason, dropped.value, dropped.rows);
     end loop;
@@ -4044,128 +4168,275 @@ CREATE OR REPLACE FUNCTION sluice.publish_changes()
  SET enable_nestloop TO 'on'
  SET row_security TO 'on'
  SET quote_all_identifiers TO 'off'
+ SET standard_conforming_strings TO 'on'
+ SET array_nulls TO 'on'
 AS $function$
 declare
-  -- The options of sluice.watch.
+  -- The options of sluice.watch. The table's owner may have written them.
   options json := tg_argv[0];
   name text := options ->> 'name';
-  fixed boolean := options ->> 'workspace_column' is null and options ->> 'stream_column' is null;
+  keeps text := options ->> 'old';
+  -- The workspace and the stream of all rows; null if each row names it.
+  the_workspace text := options ->> 'workspace';
+  the_stream text := options ->> 'stream';
+  workspace_column text := options ->> 'workspace_column';
+  stream_column text := options ->> 'stream_column';
+  fixed boolean := the_workspace is not null and the_stream is not null;
+  expressed boolean := options ->> 'stream_expression' is not null;
+  judged boolean := expressed or options ->> 'condition' is not null;
+  judgements text[];
   off boolean := current_setting('sluice.watch', true) is not distinct from 'off';
-  turn bigint := sluice.begun_turn(tg_relid, tg_op);
-  shown text;
-  workspaces text;
-  streams text;
-  computes boolean;
-  old_rows text;
-  new_rows text;
-  changes text;
-  data text;
-  unpublished record;
+  turn bigint;
+  -- Columns that row_to_json must not see or does not know; columns whose JSON may have many levels; and whether the columns
+  -- that name the workspace and the stream are the same in JSON as in text.
+  special boolean;
+  deep boolean;
+  legible boolean;
+  -- At most 257.
+  amount int;
+  -- Of a single row.
+  new_json json;
+  old_json json;
+  new_row text[];
+  old_row text[];
+  new_stream text;
+  old_stream text;
+  new_text text;
+  old_text text;
+  changes text[] := '{}';
+  reason text;
+  new_chunks refcursor;
+  old_chunks refcursor;
+  new_workspaces text[];
+  new_streams text[];
+  new_data json[];
+  old_workspaces text[];
+  old_streams text[];
+  old_data json[];
+  chunk int := 0;
+  part record;
+  no_workspaces bigint := 0;
+  no_workspace text;
+  no_streams bigint := 0;
+  no_stream text;
 begin
-  -- How each column is rendered.
-  with rendered as (
-    select a.attname::text as name, coalesce(p.place, a.attnum) as place, a.attgenerated = 'v' as computed,
-      options ->> 'columns' is null or p.place is not null as is_shown,
-      case
-        when a.attgenerated = 'v' then format('(%s)', pg_get_expr(d.adbin, d.adrelid))
-        when coalesce(nullif(t.typbasetype, 0), t.oid) < 16384 then format('r.%I', a.attname)
-        else format('case when num_nulls(r.%1$I) = 0 then format(''%%s'', r.%1$I) end', a.attname)
-      end as expression
-    from pg_attribute a
-    join pg_type t on t.oid = a.atttypid
-    left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-    left join json_array_elements_text(nullif(options ->> 'columns', '')::json) with ordinality as p (name, place)
-      on p.name = a.attname
-    where a.attrelid = tg_relid and a.attnum > 0 and not a.attisdropped
-      -- A virtual column that depends on nothing but other columns and built-in functions.
-      and (a.attgenerated <> 'v' or not exists (
-        select from pg_depend e
-        where e.classid = 'pg_attrdef'::regclass and e.objid = d.oid and e.refclassid <> 'pg_class'::regclass
-      ))
-  )
-  select string_agg(format('%s as %I', r.expression, r.name), ', ' order by r.place) filter (where r.is_shown),
-    max(r.expression || '::text') filter (where r.name = options ->> 'workspace_column'),
-    max(r.expression || '::text') filter (where r.name = options ->> 'stream_column'),
-    bool_or(r.computed)
-  into shown, workspaces, streams, computes
-  from rendered r;
-  if workspaces is null and options ->> 'workspace_column' is not null or streams is null and options ->> 'stream_column' is not null then
-    perform sluice.refuse_watch(
-      format('%s has lost the column that names the workspace or the stream of its rows', tg_relid::regclass),
-      'Watch the table again: select sluice.watch(…).');
+  if not coalesce(sluice.is_type(name || '.created'), false) or starts_with(name || '.', 'job.') then
+    perform sluice.check_type(name || '.created');
   end if;
-
-  new_rows := format(
-    '(select row_number() over () as place, %s as workspace, %s as stream, row_to_json(c)::text as data from %s r '
-    'cross join lateral (select %s) c)',
-    coalesce(workspaces, '$1'), coalesce(streams, '$2'),
-    case when computes then format('(select t.*, %s::oid as tableoid from new_rows t)', tg_relid) else 'new_rows' end, shown);
-  old_rows := replace(new_rows, ' new_rows ', ' old_rows ');
-  changes := case
-    when tg_op = 'INSERT' then
-      'select 1 as half, n.place, n.workspace, n.stream, ''created'' as change, n.data, null as old from ' || new_rows || ' n'
-    when tg_op = 'DELETE' then
-      'select 1 as half, o.place, o.workspace, o.stream, ''deleted'' as change, o.data, null as old from ' || old_rows || ' o'
-    when fixed then
-      'select 1 as half, place, n.workspace, n.stream, ''updated'' as change, n.data, o.data as old '
-      'from ' || new_rows || ' n join ' || old_rows || ' o using (place) where n.data <> o.data'
-    else
-      'select c.half, place, c.workspace, c.stream, c.change, c.data, c.old '
-      'from ' || new_rows || ' n join ' || old_rows || ' o using (place) cross join lateral (values '
-      '(1, o.workspace, o.stream, ''deleted'', o.data, null), (2, n.workspace, n.stream, ''created'', n.data, null), '
-      '(3, n.workspace, n.stream, ''updated'', n.data, o.data)) as c (half, workspace, stream, change, data, old) '
-      'where case when n.workspace is distinct from o.workspace or n.stream is distinct from o.stream then c.half < 3 '
-      'else c.half = 3 and n.data <> o.data end'
-  end;
-  data := case options ->> 'old'
-    when 'none' then 'case when octet_length(c.data) > 262144 or octet_length(c.data) - octet_length(translate(c.data, ''{['', '''')) > 64 '
-      'then sluice.row_data(c.data, null, null, $5) else c.data end'
-    else format('sluice.row_data(c.data, c.old, %L, $5)', options ->> 'old')
-  end;
-
-  -- The table's owner may have written the arguments.
-  perform sluice.check_type(name || '.created');
   if fixed then
-    perform sluice.check_target(options ->> 'workspace', options ->> 'stream');
+    perform from sluice.streams s
+    where s.workspace = the_workspace and s.name = the_stream and s.kind = 'feed' and s.closed_at is null;
+    if not found or coalesce(current_setting('sluice.workspace', true), '') not in ('', the_workspace) then
+      perform sluice.check_target(the_workspace, the_stream);
+    end if;
   end if;
-  if fixed and not off then
-    execute format(
-      'insert into sluice.pending (workspace, stream, type, data, leads, turn) '
-      'select c.workspace, c.stream, $3 || c.change, (%s)::json, row_number() over () = 1, $4 from (%s order by place) c',
-      data, changes)
-    using options ->> 'workspace', options ->> 'stream', name || '.', turn, tg_relid::regclass;
+  if strpos(current_setting('sluice.turns', true), format('%s.%s.', tg_relid, tg_op)) > 0 then
+    turn := sluice.begun_turn(tg_relid, tg_op);
+  end if;
+  select coalesce(bool_or(a.atttypid >= 16384 or a.attgenerated = 'v'), false),
+    coalesce(bool_or(
+      a.atttypid >= 16384 or a.atttypid in ('json'::regtype, 'jsonb'::regtype, 'json[]'::regtype, 'jsonb[]'::regtype)
+    ), false),
+    count(*) filter (
+      where a.attname in (workspace_column, stream_column)
+        and a.atttypid in ('text'::regtype, 'varchar'::regtype, 'uuid'::regtype, 'smallint'::regtype, 'int'::regtype, 'bigint'::regtype)
+    ) = num_nonnulls(workspace_column, stream_column)
+  into special, deep, legible
+  from pg_attribute a where a.attrelid = tg_relid and a.attnum > 0 and not a.attisdropped;
+  -- JSON with \u0000 cannot be taken apart.
+  legible := legible and not deep or num_nonnulls(workspace_column, stream_column, options ->> 'columns') = 0;
+
+  -- All columns, in one stream: these plans are made once for a session.
+  if fixed and not judged and not off and not special and options ->> 'columns' is null then
+    case tg_op
+      when 'INSERT' then
+        insert into sluice.pending (workspace, stream, type, batch, leads, turn)
+        select the_workspace, the_stream, name || '.created', array_agg(sluice.row_event(r.data, deep, tg_relid) order by r.place),
+          r.place / 256 = 0, turn
+        from (select row_number() over () - 1 as place, row_to_json(t) as data from new_rows t) r
+        group by r.place / 256 order by r.place / 256;
+      when 'DELETE' then
+        insert into sluice.pending (workspace, stream, type, batch, leads, turn)
+        select the_workspace, the_stream, name || '.deleted', array_agg(sluice.row_event(r.data, deep, tg_relid) order by r.place),
+          r.place / 256 = 0, turn
+        from (select row_number() over () - 1 as place, row_to_json(t) as data from old_rows t) r
+        group by r.place / 256 order by r.place / 256;
+      else
+        insert into sluice.pending (workspace, stream, type, batch, leads, turn)
+        select the_workspace, the_stream, name || '.updated',
+          array_agg(
+            case keeps when 'none' then sluice.row_event(n.data, deep, tg_relid)
+            else sluice.row_data(n.data::text, o.data::text, keeps, tg_relid)::json end order by place
+          ),
+          row_number() over (order by place / 256) = 1, turn
+        from (select row_number() over () - 1 as place, row_to_json(t) as data from new_rows t) n
+        join (select row_number() over () - 1 as place, row_to_json(t) as data from old_rows t) o using (place)
+        where n.data::text <> o.data::text
+        group by place / 256 order by place / 256;
+    end case;
     return null;
   end if;
 
-  for unpublished in
-    execute format(
-      'with changes as materialized (%s), '
-      'targets as materialized ('
-        'select t.workspace, t.stream, case when not $6 then sluice.why_unpublished(t.workspace, t.stream) end as reason '
-        'from (select distinct c.workspace, c.stream from changes c where c.workspace is not null and c.stream is not null) t'
-      '), '
-      'stored as (%s) '
-      'select t.reason, min(case t.reason when ''workspace'' then t.workspace else t.stream end) as value, count(*) as amount '
-      'from targets t join changes c on c.workspace = t.workspace and c.stream = t.stream '
-      'where t.reason is not null group by t.reason',
-      changes,
-      case when off then
-        'insert into sluice.pending (workspace, stream, type, data, turn, watched) '
-        'select t.workspace, t.stream, $3 || ''bulk_changed'', ''{}'', $4, case when not $6 then $5::oid end '
-        'from targets t where t.reason is null and not exists ('
-          'select from sluice.pending p where p.transaction_id = pg_current_xact_id() and p.workspace = t.workspace '
-          'and p.stream = t.stream and p.type = $3 || ''bulk_changed'''
-        ') order by t.workspace, t.stream'
-      else format(
-        'insert into sluice.pending (workspace, stream, type, data, leads, turn, watched) '
-        'select c.workspace, c.stream, $3 || c.change, (%s)::json, row_number() over () = 1, $4, $5::oid '
-        'from (select c.* from changes c join targets t on t.workspace = c.workspace and t.stream = c.stream '
-        'where t.reason is null order by c.place, c.half) c', data)
-      end)
-    using options ->> 'workspace', options ->> 'stream', name || '.', turn, tg_relid::regclass, fixed
+  if judged then
+    judgements := nullif(current_setting('sluice.change', true), '')::text[];
+    perform set_config('sluice.change', '', true);
+  end if;
+  if tg_op = 'DELETE' then
+    select count(*) into amount from (select from old_rows limit 257) r;
+  else
+    select count(*) into amount from (select from new_rows limit 257) r;
+  end if;
+
+  -- A single row needs no statement of its own.
+  if amount = 1 and legible and not special and not off then
+    if judged then
+      if not coalesce(starts_with(judgements[1], '1'), false) then
+        return null;
+      end if;
+      new_stream := case when expressed then substr(nullif(split_part(judgements[1], '|', 2), ''), 2) end;
+      old_stream := case when expressed then substr(nullif(split_part(judgements[1], '|', 3), ''), 2) end;
+    end if;
+    if tg_op <> 'DELETE' then
+      select row_to_json(t) into new_json from new_rows t;
+      new_row := array[
+        coalesce(the_workspace, new_json ->> workspace_column), coalesce(the_stream, new_json ->> stream_column, new_stream)
+      ];
+    end if;
+    if tg_op <> 'INSERT' then
+      select row_to_json(t) into old_json from old_rows t;
+      old_row := array[
+        coalesce(the_workspace, old_json ->> workspace_column), coalesce(the_stream, old_json ->> stream_column, old_stream)
+      ];
+    end if;
+    new_text := new_json;
+    old_text := old_json;
+    if options ->> 'columns' is not null then
+      select '{' || coalesce(string_agg(to_json(c.name)::text || ':' || (new_json -> c.name)::text, ',' order by c.place), '') || '}',
+        '{' || coalesce(string_agg(to_json(c.name)::text || ':' || (old_json -> c.name)::text, ',' order by c.place), '') || '}'
+      into new_text, old_text
+      from json_array_elements_text(options -> 'columns') with ordinality as c (name, place);
+    end if;
+    -- As for many rows: (workspace, stream, change, data, previous data) for each event.
+    if tg_op = 'UPDATE' and new_row = old_row then
+      if new_text <> old_text then
+        changes := new_row || array['updated', new_text, old_text];
+      end if;
+    else
+      if tg_op <> 'INSERT' then
+        changes := old_row || array['deleted', old_text, null];
+      end if;
+      if tg_op <> 'DELETE' then
+        changes := changes || new_row || array['created', new_text, null];
+      end if;
+    end if;
+    for i in 1 .. cardinality(changes) by 5 loop
+      continue when changes[i] is null or changes[i + 1] is null;
+      if not fixed then
+        reason := sluice.why_unpublished(changes[i], changes[i + 1]);
+        if reason is not null then
+          perform sluice.note_unpublished(tg_relid, reason, case reason when 'workspace' then changes[i] else changes[i + 1] end, 1);
+          continue;
+        end if;
+      end if;
+      insert into sluice.pending (workspace, stream, type, data, turn, watched)
+      values (changes[i], changes[i + 1], name || '.' || changes[i + 2],
+        case when keeps = 'none' or changes[i + 4] is null then sluice.row_event(changes[i + 3]::json, deep, tg_relid)
+        else sluice.row_data(changes[i + 3], changes[i + 4], keeps, tg_relid)::json end,
+        turn, case when not fixed then tg_relid end);
+    end loop;
+    return null;
+  end if;
+
+  if tg_op <> 'DELETE' then
+    open new_chunks for execute sluice.rows_statement(tg_relid, options, 'new_rows', amount <= 256);
+  end if;
+  if tg_op <> 'INSERT' then
+    open old_chunks for execute sluice.rows_statement(tg_relid, options, 'old_rows', amount <= 256);
+  end if;
   loop
-    perform sluice.note_unpublished(tg_relid, unpublished.reason, unpublished.value, unpublished.amount);
+    if tg_op <> 'DELETE' then
+      fetch new_chunks into new_workspaces, new_streams, new_data;
+    end if;
+    if tg_op <> 'INSERT' then
+      fetch old_chunks into old_workspaces, old_streams, old_data;
+    end if;
+    exit when not found;
+    chunk := chunk + 1;
+    for part in
+      with changes as materialized (
+        select r.place, c.half, c.workspace, c.stream, name || '.' || c.change as type, c.data, c.old
+        from (
+          select r.place, r.new_data, r.old_data,
+            coalesce(the_workspace, r.new_workspace) as new_workspace, coalesce(the_workspace, r.old_workspace) as old_workspace,
+            case
+              when expressed then substr(nullif(split_part(r.line, '|', 2), ''), 2) else coalesce(the_stream, r.new_stream)
+            end as new_stream,
+            case
+              when expressed then substr(nullif(split_part(r.line, '|', 3), ''), 2) else coalesce(the_stream, r.old_stream)
+            end as old_stream
+          from rows from (
+            unnest(new_workspaces), unnest(new_streams), unnest(new_data), unnest(old_workspaces), unnest(old_streams), unnest(old_data),
+            string_to_table(judgements[chunk], chr(10))
+          ) with ordinality as r (new_workspace, new_stream, new_data, old_workspace, old_stream, old_data, line, place)
+          where not judged or starts_with(r.line, '1')
+        ) r
+        cross join lateral (values
+          (1, r.old_workspace, r.old_stream, 'deleted', r.old_data, null::json),
+          (2, r.new_workspace, r.new_stream, 'created', r.new_data, null),
+          (3, r.new_workspace, r.new_stream, 'updated', r.new_data, r.old_data)
+        ) as c (half, workspace, stream, change, data, old)
+        where c.workspace is not null and c.stream is not null and case
+          when tg_op = 'INSERT' then c.half = 2
+          when tg_op = 'DELETE' then c.half = 1
+          when r.new_workspace is distinct from r.old_workspace or r.new_stream is distinct from r.old_stream then c.half < 3
+          else c.half = 3 and r.new_data::text <> r.old_data::text
+        end
+      ),
+      targets as materialized (
+        select t.workspace, t.stream, case when not fixed then sluice.why_unpublished(t.workspace, t.stream) end as reason
+        from (select distinct c.workspace, c.stream from changes c) t
+      ),
+      stored as (
+        insert into sluice.pending (workspace, stream, type, batch, batch_types, leads, turn, watched)
+        select c.workspace, c.stream, min(c.type),
+          array_agg(
+            case keeps when 'none' then sluice.row_event(c.data, deep, tg_relid)
+            else sluice.row_data(c.data::text, c.old::text, keeps, tg_relid)::json end order by c.place, c.half
+          ),
+          case when min(c.type) <> max(c.type) then array_agg(c.type order by c.place, c.half) end,
+          row_number() over (order by min(c.place)) = 1, turn, case when not fixed then tg_relid end
+        from changes c join targets t on t.workspace = c.workspace and t.stream = c.stream
+        where not off and t.reason is null
+        group by c.workspace, c.stream order by min(c.place)
+      ),
+      marked as (
+        insert into sluice.pending (workspace, stream, type, data, turn, watched)
+        select t.workspace, t.stream, name || '.bulk_changed', '{}', turn, case when not fixed then tg_relid end
+        from targets t
+        where off and t.reason is null and not exists (
+          select from sluice.pending p where p.transaction_id = pg_current_xact_id() and p.workspace = t.workspace
+            and p.stream = t.stream and p.type = name || '.bulk_changed'
+        ) order by t.workspace, t.stream
+      )
+      select t.reason, min(case t.reason when 'workspace' then t.workspace else t.stream end) as value, count(*) as amount
+      from targets t join changes c on c.workspace = t.workspace and c.stream = t.stream
+      where t.reason is not null group by t.reason
+    loop
+      if part.reason = 'workspace' then
+        no_workspaces := no_workspaces + part.amount;
+        no_workspace := part.value;
+      else
+        no_streams := no_streams + part.amount;
+        no_stream := part.value;
+      end if;
+    end loop;
   end loop;
+  if no_workspaces > 0 then
+    perform sluice.note_unpublished(tg_relid, 'workspace', no_workspace, no_workspaces);
+  end if;
+  if no_streams > 0 then
+    perform sluice.note_unpublished(tg_relid, 'stream', no_stream, no_streams);
+  end if;
   return null;
 end
 $function$;
@@ -4887,6 +5158,15 @@ begin
   update sluice.streams s
   set base_position = coalesce(last_position, s.base_position), base_event_id = coalesce(last_id, s.base_event_id),
     base_at = coalesce(last_at, s.base_at), oldest_at = coalesce(oldest, later), own_retention = kept.own,
+    look_at = case
+      -- A full batch: events that are due may be left.
+      when removed >= at_most then '-infinity'
+      -- At least once a day, because an option of its workspace may concern it from now on.
+      when s.own_age then least(
+        kept.look_at, coalesce(oldest, later) + (clock_timestamp() - kept.cutoff), clock_timestamp() + interval '24 hours'
+      )
+      else coalesce(kept.look_at, '-infinity')
+    end,
     used_at = case when removed > 0 then clock_timestamp() else s.used_at end
   where s.id = retain_locked.id;
   return removed;
@@ -4913,61 +5193,73 @@ AS $function$
 #variable_conflict use_column
 declare
   most_streams constant int := 200;
-  cutoff timestamptz := clock_timestamp() - keep;
+  begun timestamptz := clock_timestamp();
+  cutoff timestamptz := begun - keep;
   seen int := 0;
   stream record;
-  part bigint;
 begin
   removed := 0;
   busy := '{}';
   for stream in
-    select c.id, c.workspace, c.name
-    from (
-      (select s.id, s.workspace, s.name from sluice.streams s
-       where s.own_retention and s.workspace = after_workspace and s.name > after_name
-       order by s.workspace, s.name limit most_streams)
-      union
-      (select s.id, s.workspace, s.name from sluice.streams s
-       where s.own_retention and s.workspace > after_workspace
-       order by s.workspace, s.name limit most_streams)
-      union
-      (select s.id, s.workspace, s.name from sluice.streams s
-       where exists (select from sluice.workspaces w where w.workspace = after_workspace)
-         and s.workspace = after_workspace and s.name > after_name and s.kind = 'feed'
-       order by s.name limit most_streams)
-      union
-      (select s.id, w.workspace, s.name
-       from (select w.workspace from sluice.workspaces w where w.workspace > after_workspace order by w.workspace limit most_streams) w
+    select distinct d.id from (
+      (select s.id from sluice.streams s
+       where (s.own_age or s.own_number) and s.look_at <= begun order by s.look_at limit most_streams)
+      union all
+      (select s.id
+       from sluice.workspaces w
        cross join lateral (
-         select s.id, s.name from sluice.streams s
-         where s.workspace = w.workspace and s.kind = 'feed' order by s.name limit most_streams
+         select s.id from sluice.streams s
+         where s.workspace = w.workspace and s.kind = 'feed' and not s.own_age and s.oldest_at < begun - make_interval(secs => (w.options ->> 'max_age_seconds')::float8)
+         order by s.oldest_at limit most_streams
        ) s
-       order by w.workspace, s.name limit most_streams)
-    ) c
-    order by c.workspace, c.name limit most_streams
+       where w.options ? 'max_age_seconds'
+       limit most_streams)
+      union all
+      (select s.id
+       from sluice.workspaces w
+       cross join lateral (
+         select s.id from sluice.streams s
+         where s.workspace = w.workspace and s.kind = 'feed' and not s.own_number and s.look_at <= begun
+         order by s.look_at limit most_streams
+       ) s
+       where w.options ? 'max_events'
+       limit most_streams)
+      union all
+      -- Marked streams of workspaces that have no option of retention any more.
+      (select s.id
+       from sluice.workspaces w
+       cross join lateral (
+         select s.id from sluice.streams s
+         where s.workspace = w.workspace and s.own_retention and not s.own_age and not s.own_number
+         order by s.name limit most_streams
+       ) s
+       where not w.options ?| array['max_age_seconds', 'max_events']
+       limit most_streams)
+    ) d
+    limit most_streams
   loop
-    seen := seen + 1;
-    if (select k.due from sluice.kept_by_options(stream.id, cutoff) k) then
-      perform from sluice.streams s where s.id = stream.id for update skip locked;
-      if found then
-        part := sluice.retain_locked(stream.id, cutoff, at_most - removed);
-        removed := removed + part;
-        -- The next call continues with the same stream.
-        exit when removed >= at_most;
-      else
-        busy := busy || stream.id;
-      end if;
+    -- Skips a stream that an append has locked, perhaps for long. retain_stream handles it later.
+    perform from sluice.streams s where s.id = stream.id for update skip locked;
+    if not found then
+      busy := busy || stream.id;
+      continue;
     end if;
-    after_workspace := stream.workspace;
-    after_name := stream.name;
+    seen := seen + 1;
+    removed := removed + sluice.retain_locked(stream.id, cutoff, at_most - removed);
+    exit when removed >= at_most;
   end loop;
-  more := removed >= at_most or seen = most_streams;
+  delete from sluice.workspaces w
+  where w.options = '{}' and (
+    select s.id from sluice.streams s
+    where s.workspace = w.workspace and s.own_retention and not s.own_age and not s.own_number limit 1
+  ) is null;
+  more := removed >= at_most or seen > 0 and seen + cardinality(busy) >= most_streams;
 end
 $function$;
 comment on function sluice.retain_own is
-  'As retain_due, for the streams that options of their own or of their workspace concern, in the order of '
-  'workspace and name. Begin with two empty texts and pass those of the result on. keep: for streams whose '
-  'options name no age; null keeps for ever. busy: streams that an append had locked, for retain_stream.';
+  'As retain_due, for the streams that options of their own or of their workspace concern and that are due. keep: '
+  'for streams whose options name no age; null keeps for ever. busy: streams that an append had locked, for '
+  'retain_stream. Without effect: after_workspace and after_name, which older gateways pass.';
 
 CREATE OR REPLACE FUNCTION sluice.retain_stream(id bigint, keep interval, at_most integer)
  RETURNS bigint
@@ -5006,6 +5298,7 @@ CREATE OR REPLACE FUNCTION sluice.row_data(data text, old_data text, old text, w
  SET enable_indexscan TO 'on'
  SET enable_nestloop TO 'on'
  SET row_security TO 'on'
+ SET standard_conforming_strings TO 'on'
 AS $function$
 declare
   previous text;
@@ -5017,11 +5310,16 @@ begin
   if old_data is not null and old <> 'none' then
     previous := old_data;
     if old = 'changed' then
-      select '{' || coalesce(string_agg(to_json(o.key)::text || ':' || o.value::text, ',' order by o.place), '') || '}'
-      into previous
-      from json_each(old_data::json) with ordinality as o (key, value, place)
-      left join json_each(data::json) as n (key, value) on n.key = o.key
-      where n.value::text is distinct from o.value::text;
+      begin
+        select '{' || coalesce(string_agg(to_json(o.key)::text || ':' || o.value::text, ',' order by o.place), '') || '}'
+        into previous
+        from json_each(old_data::json) with ordinality as o (key, value, place)
+        left join json_each(data::json) as n (key, value) on n.key = o.key
+        where n.value::text is distinct from o.value::text;
+      exception
+        -- JSON with \u0000 cannot be taken apart: all previous values, which are kept above.
+        when data_exception then null;
+      end;
     end if;
     if octet_length(data) + octet_length(previous) + 8 > 262144 and octet_length(data) + 12 <= 262144 then
       previous := 'null';
@@ -5049,6 +5347,76 @@ comment on function sluice.row_data is
   'Internal. The data of an event of a watched table: the row as JSON, and with old the previous values as a '
   'member old, which is null where both together are too large for an event. Raises SL002 for a row that fits '
   'into no event.';
+
+CREATE OR REPLACE FUNCTION sluice.rows_statement(relation oid, options json, source text, few boolean)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+ SET quote_all_identifiers TO 'off'
+AS $function$
+declare
+  columns text[] := case when options ->> 'columns' is not null then array(select json_array_elements_text(options -> 'columns')) end;
+  shown text;
+  workspaces text;
+  streams text;
+  computes boolean;
+begin
+  -- How each column is rendered.
+  select string_agg(r.expression || ' as ' || quote_ident(r.name), ', ' order by r.place) filter (where r.place is not null),
+    max(r.expression || '::text') filter (where r.name = options ->> 'workspace_column'),
+    max(r.expression || '::text') filter (where r.name = options ->> 'stream_column'),
+    bool_or(r.computed)
+  into shown, workspaces, streams, computes
+  from (
+    select a.attname::text as name, case when columns is null then a.attnum else array_position(columns, a.attname::text) end as place,
+      a.attgenerated = 'v' as computed,
+      case
+        when a.attgenerated = 'v' then
+          (select format('(%s)', pg_get_expr(d.adbin, d.adrelid)) from pg_attrdef d where d.adrelid = relation and d.adnum = a.attnum)
+        when a.atttypid < 16384 or (select t.typbasetype between 1 and 16383 from pg_type t where t.oid = a.atttypid) then
+          'r.' || quote_ident(a.attname)
+        else format('case when num_nulls(r.%1$I) = 0 then format(''%%s'', r.%1$I) end', a.attname)
+      end as expression
+    from pg_attribute a
+    where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
+      -- A virtual column that depends on nothing but other columns and built-in functions.
+      and (a.attgenerated <> 'v' or not exists (
+        select from pg_depend e join pg_attrdef d on d.oid = e.objid
+        where d.adrelid = relation and d.adnum = a.attnum
+          and e.classid = 'pg_attrdef'::regclass and e.refclassid <> 'pg_class'::regclass
+      ))
+  ) r;
+  if workspaces is null and options ->> 'workspace_column' is not null or streams is null and options ->> 'stream_column' is not null then
+    perform sluice.refuse_watch(
+      format('%s has lost the column that names the workspace or the stream of its rows', relation::regclass),
+      'Watch the table again: select sluice.watch(…).');
+  end if;
+
+  if computes then
+    source := format('(select t.*, %s::oid as tableoid from %s t)', relation, source);
+  end if;
+  return format(
+    case
+      when few then
+        'select array_agg(%1$s), array_agg(%2$s), array_agg(row_to_json(c)) from %3$s r cross join lateral (select %4$s) c'
+      else
+        'select array_agg(b.workspace order by b.place), array_agg(b.stream order by b.place), array_agg(b.data order by b.place) '
+        'from (select row_number() over () - 1 as place, %1$s as workspace, %2$s as stream, row_to_json(c) as data '
+        'from %3$s r cross join lateral (select %4$s) c) b group by b.place / 256 order by b.place / 256'
+    end,
+    coalesce(workspaces, 'null::text'), coalesce(streams, 'null::text'), source, shown);
+end
+$function$;
+comment on function sluice.rows_statement is
+  'Internal. A statement that returns the workspaces, the streams and the data of the rows of a transition table '
+  'as three arrays, in one row if they are few, else in one for each 256 rows. A workspace or stream is null if '
+  'no column names it.';
 
 CREATE OR REPLACE FUNCTION sluice.set_compaction(stream_id bigint, key_path text, compact_after interval)
  RETURNS void
@@ -5309,6 +5677,7 @@ declare
   condition_statement text := '';
   places text := '';
   by_expression boolean := false;
+  judged boolean;
   by_statement boolean;
   watch_trigger name;
 begin
@@ -5460,7 +5829,8 @@ begin
     'stream', case when stream_column is null and not by_expression then stream end, 'stream_column', stream_column,
     'stream_expression', case when by_expression then stream end, 'columns', columns, 'old', old, 'condition', condition,
     'always', always);
-  by_statement := relation.relkind = 'r' and not relation.relispartition and not always and condition is null and not by_expression
+  judged := condition is not null or by_expression;
+  by_statement := relation.relkind = 'r' and not relation.relispartition and not always
     and not exists (select from pg_inherits i where target in (i.inhrelid, i.inhparent))
     and not exists (
       select from pg_attribute a join pg_type t on t.oid = a.atttypid
@@ -5470,7 +5840,11 @@ begin
         -- Arrays, composite types and domains of the application, and types with a cast to JSON of their own.
         and (t.typtype not in ('b', 'e', 'r', 'm') or t.typcategory = 'A'
           or exists (select from pg_cast c where c.castsource = t.oid and c.casttarget = 'json'::regtype))
-    );
+    )
+    -- Transition tables lack the values of virtual columns, which an expression may use.
+    and not (judged and exists (
+      select from pg_attribute a where a.attrelid = target and a.attgenerated = 'v' and not a.attisdropped
+    ));
 
   perform sluice.unwatch(target);
   -- Triggers on the same change fire in the order of their names.
@@ -5478,6 +5852,17 @@ begin
     execute format(
       'create trigger sluice_watch_1_begin before insert or update or delete on %s '
       'for each statement execute function sluice.begin_changes()', target);
+    if judged then
+      execute format(
+        'create trigger sluice_watch_1_judge_insert after insert on %s referencing new table as new_rows '
+        'for each statement execute function sluice.judge_changes(%L)', target, options);
+      execute format(
+        'create trigger sluice_watch_1_judge_update after update on %s referencing old table as old_rows new table as new_rows '
+        'for each statement execute function sluice.judge_changes(%L)', target, options);
+      execute format(
+        'create trigger sluice_watch_1_judge_delete after delete on %s referencing old table as old_rows '
+        'for each statement execute function sluice.judge_changes(%L)', target, options);
+    end if;
     execute format(
       'create trigger sluice_watch_2_insert after insert on %s referencing new table as new_rows '
       'for each statement execute function sluice.publish_changes(%L)', target, options);
@@ -5537,8 +5922,8 @@ comment on function sluice.watch is
   'publishes nothing. A TRUNCATE with workspace_column reads the table with the caller''s rights. Only the table''s '
   'owner may call it, with: grant usage on schema sluice to app; grant execute on function sluice.watch, '
   'sluice.unwatch, sluice.refuse_watch, sluice.check_expression, sluice.is_workspace, sluice.is_stream, '
-  'sluice.is_type, sluice.begin_changes, sluice.publish_changes, sluice.describe_row, sluice.describe_emptying, '
-  'sluice.publish_row to app;';
+  'sluice.is_type, sluice.begin_changes, sluice.judge_changes, sluice.publish_changes, sluice.describe_row, '
+  'sluice.describe_emptying, sluice.publish_row to app;';
 
 CREATE OR REPLACE FUNCTION sluice.why_unpublished(workspace text, stream text)
  RETURNS text
