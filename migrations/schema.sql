@@ -48,6 +48,15 @@ RETURN (("position" || '.'::text) || (SELECT string_agg(substr('abcdefghijklmnop
 comment on function sluice.event_id is
   'The event id that clients have, such as 10532.k7f3qa, from a position and a UUID.';
 
+CREATE OR REPLACE FUNCTION sluice.fits(data json, deep boolean)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+RETURN ((octet_length((data)::text) <= 262144) AND ((NOT deep) OR ((octet_length((data)::text) - octet_length(translate((data)::text, '{['::text, ''::text))) <= 64)));
+comment on function sluice.fits is
+  'Internal. Whether an event certainly has room for the data. Only JSON within it, which deep announces, can '
+  'have too many levels.';
+
 CREATE OR REPLACE FUNCTION sluice.format_event_id("position" bigint, event_id uuid)
  RETURNS text
  LANGUAGE sql
@@ -130,14 +139,6 @@ CREATE OR REPLACE FUNCTION sluice.reserved_types()
 RETURN ARRAY['open'::text, 'error'::text, 'message'::text, 'heartbeat'::text, 'reset'::text, 'unavailable'::text, 'server.state'::text, 'auth-expired'::text, 'auth-renewed'::text, 'auth-revoked'::text, 'cursor'::text, 'event.compacted'::text, 'event.redacted'::text];
 comment on function sluice.reserved_types is
   'Types that no new event may have, because the wire or EventSource itself uses these names.';
-
-CREATE OR REPLACE FUNCTION sluice.row_event(data json, deep boolean, watched oid)
- RETURNS json
- LANGUAGE sql
-RETURN CASE WHEN ((octet_length((data)::text) > 262144) OR (deep AND ((octet_length((data)::text) - octet_length(translate((data)::text, '{['::text, ''::text))) > 64))) THEN (sluice.row_data((data)::text, NULL::text, NULL::text, (watched)::regclass))::json ELSE data END;
-comment on function sluice.row_event is
-  'Internal. The data, if it fits into an event: as sluice.row_data, for data without previous values. deep: it '
-  'may contain JSON.';
 
 -- Tables --------------------------------------------------------------------------------------------------------
 
@@ -4251,13 +4252,21 @@ begin
     case tg_op
       when 'INSERT' then
         insert into sluice.pending (workspace, stream, type, batch, leads, turn)
-        select the_workspace, the_stream, name || '.created', array_agg(sluice.row_event(r.data, deep, tg_relid) order by r.place),
+        select the_workspace, the_stream, name || '.created',
+          array_agg(
+            case when sluice.fits(r.data, deep) then r.data else sluice.row_data(r.data::text, null, keeps, tg_relid)::json end
+            order by r.place
+          ),
           r.place / 256 = 0, turn
         from (select row_number() over () - 1 as place, row_to_json(t) as data from new_rows t) r
         group by r.place / 256 order by r.place / 256;
       when 'DELETE' then
         insert into sluice.pending (workspace, stream, type, batch, leads, turn)
-        select the_workspace, the_stream, name || '.deleted', array_agg(sluice.row_event(r.data, deep, tg_relid) order by r.place),
+        select the_workspace, the_stream, name || '.deleted',
+          array_agg(
+            case when sluice.fits(r.data, deep) then r.data else sluice.row_data(r.data::text, null, keeps, tg_relid)::json end
+            order by r.place
+          ),
           r.place / 256 = 0, turn
         from (select row_number() over () - 1 as place, row_to_json(t) as data from old_rows t) r
         group by r.place / 256 order by r.place / 256;
@@ -4265,8 +4274,10 @@ begin
         insert into sluice.pending (workspace, stream, type, batch, leads, turn)
         select the_workspace, the_stream, name || '.updated',
           array_agg(
-            case keeps when 'none' then sluice.row_event(n.data, deep, tg_relid)
-            else sluice.row_data(n.data::text, o.data::text, keeps, tg_relid)::json end order by place
+            case
+              when keeps = 'none' and sluice.fits(n.data, deep) then n.data
+              else sluice.row_data(n.data::text, o.data::text, keeps, tg_relid)::json
+            end order by place
           ),
           row_number() over (order by place / 256) = 1, turn
         from (select row_number() over () - 1 as place, row_to_json(t) as data from new_rows t) n
@@ -4340,8 +4351,10 @@ begin
       end if;
       insert into sluice.pending (workspace, stream, type, data, turn, watched)
       values (changes[i], changes[i + 1], name || '.' || changes[i + 2],
-        case when keeps = 'none' or changes[i + 4] is null then sluice.row_event(changes[i + 3]::json, deep, tg_relid)
-        else sluice.row_data(changes[i + 3], changes[i + 4], keeps, tg_relid)::json end,
+        case
+          when (keeps = 'none' or changes[i + 4] is null) and sluice.fits(changes[i + 3]::json, deep) then changes[i + 3]::json
+          else sluice.row_data(changes[i + 3], changes[i + 4], keeps, tg_relid)::json
+        end,
         turn, case when not fixed then tg_relid end);
     end loop;
     return null;
@@ -4400,8 +4413,10 @@ begin
         insert into sluice.pending (workspace, stream, type, batch, batch_types, leads, turn, watched)
         select c.workspace, c.stream, min(c.type),
           array_agg(
-            case keeps when 'none' then sluice.row_event(c.data, deep, tg_relid)
-            else sluice.row_data(c.data::text, c.old::text, keeps, tg_relid)::json end order by c.place, c.half
+            case
+              when keeps = 'none' and sluice.fits(c.data, deep) then c.data
+              else sluice.row_data(c.data::text, c.old::text, keeps, tg_relid)::json
+            end order by c.place, c.half
           ),
           case when min(c.type) <> max(c.type) then array_agg(c.type order by c.place, c.half) end,
           row_number() over (order by min(c.place)) = 1, turn, case when not fixed then tg_relid end

@@ -94,7 +94,10 @@ t.test('the events of a stream are counted again after as long as it has been id
 })
 
 async function publish(database: Database, stream: string, count: number): Promise<void> {
-  await database.query(`select sluice.append('w', $1, 'a', '{}') from generate_series(1, $2)`, [stream, count])
+  await database.query(`select sluice.append('w', $1, 'a', '{}') from generate_series(1, $2)`, [
+    stream,
+    count,
+  ])
 }
 
 async function configure(

@@ -33,7 +33,10 @@ const STATEMENTS = [
 const WAYS = {
   'by row': { always: true, sizes: [1, MANY] },
   'by statement': { always: false, sizes: [1, MANY] },
-  'by statement, at first row for row': { always: false, sizes: [...Array.from({ length: 31 }, () => 1), MANY - 30] },
+  'by statement, at first row for row': {
+    always: false,
+    sizes: [...Array.from({ length: 31 }, () => 1), MANY - 30],
+  },
 } as const
 
 for (const [name, options] of Object.entries(OPTIONS)) {
