@@ -31,13 +31,13 @@ export default fp(
   async app => {
     app.setErrorHandler((error, request, reply) => {
       const problem = problemOf(error)
-      if (problem.status === 500) request.log.error({ err: error }, 'request failed')
+      if (problem.status === 500) request.log.error({ req: request, err: error }, 'request failed')
       else if (problem.status > 500) {
         // A refusal of our own, such as maintenance, has no cause and needs no stack.
         const fields =
           problem === error && problem.cause === undefined ? { code: problem.code } : { err: error }
         const level = databaseFault(error)?.level ?? 'warn'
-        request.log[level](fields, 'request could not be served')
+        request.log[level]({ req: request, ...fields }, 'request could not be served')
       }
       const reason = SOFTLY[problem.code]
       const encoding = reason === undefined ? undefined : encodingFor(request)

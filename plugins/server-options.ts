@@ -14,8 +14,8 @@ import type {
 } from 'fastify'
 import { answerClientError } from '../src/http/client-error.js'
 import { HTTP_LIMITS, type HttpLimits, httpServerOptions } from '../src/http/http-limits.js'
-import { requestId } from '../src/logging/http-log.js'
 import { answerProblem } from './problem-reply.js'
+import { genReqId } from './request-ids.js'
 
 export interface ServerLimits {
   /** Addresses, CIDR ranges or names (`loopback`) of proxies whose `X-Forwarded-For` is trusted. Default none. */
@@ -45,7 +45,7 @@ export function serverOptions({ trustedProxies = [], drainMs = DRAIN_MS, ...more
 }
 
 const OWN_SERVER = {
-  genReqId: requestId,
+  genReqId,
   clientErrorHandler(this: FastifyInstance, error: ConnectionError, socket: Socket) {
     const reqId = randomUUID()
     this.log.debug({ reqId, err: error }, 'no request')

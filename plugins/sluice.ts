@@ -10,10 +10,11 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { migrate } from '../src/database/migrate.js'
-import { HTTP_SERIALIZERS, requestId } from '../src/logging/http-log.js'
+import { HTTP_SERIALIZERS } from '../src/logging/http-log.js'
 import { RequestLog } from '../src/logging/request-log.js'
 import gateway from './gateway.js'
 import { hostApi, type Sluice } from './host-api.js'
+import { requestIdFor } from './request-ids.js'
 import { settingsOf } from './settings.js'
 import type { SluiceOptions } from './sluice-options.js'
 
@@ -36,7 +37,7 @@ export const sluice = fp<SluiceOptions>(
     let api: Sluice | undefined
     await host.register(
       async (app: FastifyInstance) => {
-        app.setGenReqId(requestId)
+        app.setGenReqId(raw => requestIdFor(app, raw))
         useLogger(app, logger ?? host.log)
         await app.register(gateway, settings)
         api = hostApi(app)

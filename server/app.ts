@@ -38,6 +38,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   } = options
   const app = Fastify({
     logger: logger ?? false,
+    disableRequestLogging: config.ACCESS_LOG === 'off',
     ...serverOptions({
       ownsServer: true,
       trustedProxies: parseProxies(config.TRUSTED_PROXIES),

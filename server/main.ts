@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
  * The command line: `sluice [serve]` runs a gateway, `sluice runner` executes the commands that wait in one,
- * `sluice key` creates and revokes API keys, `sluice workspace` exports and deletes a workspace. Each loads only what it needs: a runner has no database and no server.
+ * `sluice key` creates and revokes API keys, `sluice workspace` exports and deletes a workspace,
+ * `sluice explain` says why a client got an event or did not. Each loads only what it needs: a runner has no database and no server.
  */
 import { existsSync } from 'node:fs'
 import * as nodeModule from 'node:module'
@@ -31,6 +32,9 @@ if (program === 'runner') {
 } else if (program === 'workspace') {
   const { workspaceCommand } = await import('./cli/workspace-command.js')
   process.exitCode = await workspaceCommand(args, process.env)
+} else if (program === 'explain') {
+  const { explainCommand } = await import('./cli/explain-command.js')
+  process.exitCode = await explainCommand(args, process.env)
 } else {
   const { serve }: typeof import('./serve.js') = existsSync(BUNDLE)
     ? await import(BUNDLE.href)

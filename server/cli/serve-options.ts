@@ -15,7 +15,7 @@ Starts a Sluice gateway. Environment variables configure it; docs/configuration.
   --version, -v   show the version
 
 Other programs, each with --help: 'sluice runner' executes commands that wait in a gateway, 'sluice key' manages API keys,
-'sluice workspace' exports and deletes workspaces.
+'sluice workspace' exports and deletes workspaces, 'sluice explain' says why a client got an event or did not.
 `
 
 /** Parses the options. On --help, --version or wrong usage it prints a text and ends the process. */

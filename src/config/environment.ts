@@ -181,4 +181,8 @@ export const Environment = Type.Object({
     default: 'info',
     description: 'Least severe level that is logged.',
   }),
+  ACCESS_LOG: Type.Enum(['on', 'off'], {
+    default: 'off',
+    description: 'Whether each request is logged, without its secrets. Streams are logged in any case.',
+  }),
 })

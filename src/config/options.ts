@@ -17,6 +17,7 @@ export const PROCESS_VARIABLES = [
   'PG_BIN',
   'TRUSTED_PROXIES',
   'LOG_LEVEL',
+  'ACCESS_LOG',
 ] as const
 
 type Variable = Exclude<keyof Config, (typeof PROCESS_VARIABLES)[number]>

@@ -1,7 +1,7 @@
 /** What the log knows of the event that an explanation is about, in one statement. */
 import type { Database } from '../database/pool.js'
 import { inWorkspace } from '../database/workspace.js'
-import { COMPACTED, type Position, type StreamId } from '../log/event.js'
+import { COMPACTED, type Position, type StreamId, type Way } from '../log/event.js'
 import { checkOf, type EventId, formatEventId } from '../log/event-id.js'
 
 /** The event is stored, perhaps without its data. */
@@ -17,7 +17,12 @@ export interface StoredFacts {
   readonly data: string
   readonly attributes: string | null
   readonly actor: string | null
+  /** How it was published; null for an event from before that was recorded. */
+  readonly way: Way | null
+  readonly traceparent: string | null
   readonly redactedAt: Date | null
+  /** Null unless the database records it. */
+  readonly committedAt: Date | null
 }
 
 export type EventFacts =
@@ -43,6 +48,8 @@ interface Row {
   readonly data: string
   readonly attributes: string | null
   readonly actor: string | null
+  readonly way: Way | null
+  readonly traceparent: string | null
   readonly redactedAt: Date | null
 }
 
@@ -59,7 +66,7 @@ export async function readEventFacts(
       text: `
         select s.id as "streamId", s.base_position as base, s.base_event_id as "baseEventId",
                coalesce(h."position", s.base_position) as head, coalesce(h.event_id, s.base_event_id) as "headEventId",
-               e.event_id as "eventId", e.at, e.type, e.data::text as data, e.attributes::text as attributes, e.actor,
+               e.event_id as "eventId", e.at, e.type, e.data::text as data, e.attributes::text as attributes, e.actor, e.way, e.traceparent,
                e.redacted_at as "redactedAt"
           from sluice.streams s
           left join sluice.events e on e.stream_id = s.id and e."position" = $3
@@ -80,7 +87,22 @@ export async function readEventFacts(
   }
   const id = formatEventId(position, eventId)
   if (check !== undefined && check !== checkOf(eventId)) return { found: 'other', stream, id }
-  return { found: 'stored', id, stream, position, eventId, ...event }
+  const committedAt = await readCommitTime(database, event.streamId, position)
+  return { found: 'stored', id, stream, position, eventId, committedAt, ...event }
+}
+
+/** Without a workspace: the function is not for requests, which have found the event by then. */
+async function readCommitTime(
+  database: Database,
+  stream: StreamId,
+  position: Position,
+): Promise<Date | null> {
+  const { rows } = await database.query<{ at: Date | null }>({
+    name: 'sluice-committed-at',
+    text: 'select sluice.committed_at($1, $2) as at',
+    values: [stream, position],
+  })
+  return rows[0]?.at ?? null
 }
 
 /** Whether compaction has removed its type and data. */

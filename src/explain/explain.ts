@@ -81,7 +81,9 @@ function explainEvent({ id, event, reports }: Facts): ExplainedEvent {
     redacted: ` Its data was redacted at ${event.redactedAt?.toISOString()}.`,
     compacted: ' Compaction has removed its type and data, because a newer event has the same key.',
   }[status]
-  const by = event.actor === null ? 'Who published it is unknown.' : `${event.actor} published it.`
+  const way = event.way === null ? '' : ` (${event.way})`
+  const by =
+    event.actor === null ? `Who published it is unknown${way}.` : `${event.actor} published it${way}.`
   return {
     ...nothing,
     id: event.id,
@@ -89,7 +91,10 @@ function explainEvent({ id, event, reports }: Facts): ExplainedEvent {
     type: status === 'compacted' ? null : event.type,
     event_id: event.eventId,
     actor: event.actor,
+    way: event.way,
+    traceparent: event.traceparent,
     at: event.at.toISOString(),
+    committed_at: event.committedAt?.toISOString() ?? null,
     read_at: Number.isFinite(readAt) ? timeOf(readAt) : null,
     redacted_at: event.redactedAt?.toISOString() ?? null,
     explanation: `The event ${event.id} is in the stream ${event.stream}; its time is ${event.at.toISOString()}. ${by}${what}`,

@@ -3,8 +3,6 @@
  * request is its method, its URL without secrets, the caller's address and its id; an error is its type, code, text and
  * stack. Each line is one line of JSON that a terminal shows and does not obey, whatever strangers have sent.
  */
-import { randomUUID } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
 import { sqlState } from '../problems/problem.js'
 import { clean, cleanLines, printableJson, REDACTED, withoutTokens } from './redaction.js'
 
@@ -43,13 +41,9 @@ export function logOptions(level: string) {
   }
 }
 
-/**
- * The id of a request, in its log lines, in `X-Request-Id` and in problem documents. The caller's own is taken when
- * it is harmless: anything else could forge log lines or fill them.
- */
-export function requestId(request: Pick<IncomingMessage, 'headers'>): string {
-  const given = request.headers['x-request-id']
-  return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
+/** A request id that somebody else has given; undefined unless it is harmless: others could forge log lines or fill them. */
+export function givenRequestId(given: unknown): string | undefined {
+  return typeof given === 'string' && REQUEST_ID.test(given) ? given : undefined
 }
 
 function describeRequest(request: { method: string; url: string; ip: string }) {

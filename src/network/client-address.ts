@@ -13,7 +13,12 @@ const INVENTED = '198.51.100.1'
  * function gives it a stranger's request.
  */
 export function believesAnybody(request: { readonly ip: string }): boolean {
-  const raw = { socket: { remoteAddress: STRANGER }, headers: { 'x-forwarded-for': INVENTED } }
+  return trustsPeer(request, STRANGER)
+}
+
+/** Whether the server of this request, or of requests with this prototype, trusts the `X-Forwarded-For` of a peer. */
+export function trustsPeer(request: { readonly ip: string }, peer: string | undefined): boolean {
+  const raw = { socket: { remoteAddress: peer }, headers: { 'x-forwarded-for': INVENTED } }
   const probe: { readonly ip: string } = Object.create(request, { raw: { value: raw } })
   return probe.ip === INVENTED
 }

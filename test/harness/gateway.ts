@@ -2,6 +2,7 @@
  * A complete gateway for tests: in this process, on a free port, with its own database unless the test passes one.
  * BUS_NOTIFY is taken from the environment, so the suite also runs with NOTIFY switched off.
  */
+import type { Writable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 // For the types of their decorations: the declarations of server/app.ts name no plugin.
@@ -27,6 +28,7 @@ import type { Role } from '../../src/auth/principal.js'
 import { readConfig } from '../../src/config/config.js'
 import type { HttpLimits } from '../../src/http/http-limits.js'
 import type { MemoryReading } from '../../src/limits/process-memory.js'
+import { logOptions } from '../../src/logging/http-log.js'
 import { createDatabase } from './database.js'
 import { within } from './patience.js'
 import { bearer, SECRET, token } from './tokens.js'
@@ -51,11 +53,16 @@ export interface GatewayOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Shorter times than the real ones. */
   readonly httpLimits?: Partial<HttpLimits>
+  /** Where its log lines go, as a process writes them; default: nowhere. */
+  readonly log?: Writable
   /** Replaces the measurement of its memory. */
   readonly readMemory?: () => MemoryReading
   /** The site that it serves at /guide. Default: docs-site/, if it was built. */
   readonly guideFolder?: string
 }
+
+/** For a test that gives its requests an id, as only a trusted proxy may. */
+export const BEHIND_PROXY = { TRUSTED_PROXIES: '127.0.0.1' } as const
 
 /** The environment of every gateway under test, without rate limits. */
 export function testEnvironment(databaseUrl: string): Record<string, string> {
@@ -78,7 +85,9 @@ export async function startGateway(test: Test, options: GatewayOptions = {}): Pr
   const host = await buildApp({
     config,
     databaseUrl,
-    logger: { level: config.LOG_LEVEL },
+    logger: options.log
+      ? { ...logOptions(config.LOG_LEVEL), stream: options.log }
+      : { level: config.LOG_LEVEL },
     httpLimits: options.httpLimits,
     internals: {
       readMemory: options.readMemory,

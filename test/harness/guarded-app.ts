@@ -13,12 +13,13 @@ import openapi from '../../plugins/openapi.js'
 import { answerProblem } from '../../plugins/problem-reply.js'
 import problems from '../../plugins/problems.js'
 import rateLimit from '../../plugins/rate-limit.js'
+import { genReqId } from '../../plugins/request-ids.js'
 import tokens from '../../plugins/tokens.js'
 import tracing from '../../plugins/tracing.js'
 import validation from '../../plugins/validation.js'
 import type { Key, Keys } from '../../src/auth/tokens/keys.js'
 import type { ClaimRules } from '../../src/auth/tokens/token.js'
-import { logOptions, requestId } from '../../src/logging/http-log.js'
+import { logOptions } from '../../src/logging/http-log.js'
 import { CLAIMS, SECRET } from './tokens.js'
 
 const FORTNIGHT_MS = 14 * 24 * 3_600_000
@@ -61,7 +62,8 @@ export async function guardedApp(test: Test, options: GuardedOptions = {}) {
   const { log } = options
   const app = Fastify({
     logger: log ? { ...logOptions('info'), stream: { write: log } } : false,
-    genReqId: requestId,
+    genReqId,
+    trustProxy: '127.0.0.1',
     routerOptions: options.routerOptions ?? {},
     frameworkErrors: (error, request, reply) => void answerProblem(error, request, reply),
   }).withTypeProvider<TypeBoxTypeProvider>()

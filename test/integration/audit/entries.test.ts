@@ -2,7 +2,7 @@ import { request as httpRequest } from 'node:http'
 import t from 'tap'
 import { type AuditEntry, recordAudit } from '../../../src/audit/audit.js'
 import { inTransaction } from '../../../src/database/pool.js'
-import { as, type Gateway, startGateway } from '../../harness/gateway.js'
+import { as, BEHIND_PROXY, type Gateway, startGateway } from '../../harness/gateway.js'
 import { countReads } from '../../harness/reads.js'
 import { bearer, secondsFromNow, token } from '../../harness/tokens.js'
 import { until } from '../../harness/until.js'
@@ -21,7 +21,7 @@ const HOUR_MS = 3_600_000
 const START = Date.parse('2026-01-01T00:00:00Z')
 
 t.test('an entry has the principal, the action, the address and the request', async t => {
-  const gateway = await startGateway(t)
+  const gateway = await startGateway(t, { env: BEHIND_PROXY })
   const headers = { ...as('admin'), 'content-type': 'application/json', 'x-request-id': 'r-7' }
   const body = '{"mode":"maintenance"}'
   await fetch(`${gateway.url}/api/server/state`, { method: 'PUT', headers, body })

@@ -2,7 +2,7 @@ import t from 'tap'
 import { FailedAuthentications } from '../../../src/audit/failed-authentications.js'
 import { createPool, type Database } from '../../../src/database/pool.js'
 import { createDatabase } from '../../harness/database.js'
-import { as, type Gateway, startGateway } from '../../harness/gateway.js'
+import { as, BEHIND_PROXY, type Gateway, startGateway } from '../../harness/gateway.js'
 import { startProxy } from '../../harness/postgres-proxy.js'
 import { bearer, secondsFromNow, token } from '../../harness/tokens.js'
 import { until } from '../../harness/until.js'
@@ -18,7 +18,7 @@ interface Entry {
 const MINUTE_MS = 60_000
 
 t.test('refused callers are on record, in their workspace if it is verified', async t => {
-  const gateway = await startGateway(t)
+  const gateway = await startGateway(t, { env: BEHIND_PROXY })
   const { id, key } = await createKey(gateway)
   const wrongKey = `${key.slice(0, -1)}${key.endsWith('a') ? 'b' : 'a'}`
   const unknownKey = key.replace(id, id.split('').reverse().join(''))

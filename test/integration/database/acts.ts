@@ -18,6 +18,7 @@ import { beat, countElsewhere, leave } from '../../../src/cluster/node-rows.js'
 import { createPool, type Database } from '../../../src/database/pool.js'
 import { sweepAll } from '../../../src/database/sweep.js'
 import { inWorkspace } from '../../../src/database/workspace.js'
+import { readEventFacts } from '../../../src/explain/event-facts.js'
 import { Items } from '../../../src/items/items.js'
 import * as jobEnds from '../../../src/jobs/end-rows.js'
 import * as jobReads from '../../../src/jobs/job-reads.js'
@@ -145,6 +146,7 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
       const id = await log.ensureStream(session, WORKSPACE, `closed/${randomUUID()}`)
       await session.query('select sluice.close_stream($1)', [id])
     },
+    'explain an event': () => readEventFacts(session, WORKSPACE, FEED, { position: first, check: undefined }),
     'list streams': () => listStreams(session, WORKSPACE, { limit: 5, prefix: 'bulk1' }, nobody),
     'configure a stream': () => configureStream(session, ORIGIN, FEED, { max_events: 1_000_000 }, nobody),
     'configure a workspace': async () => {

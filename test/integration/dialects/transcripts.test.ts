@@ -4,7 +4,7 @@
  */
 import t from 'tap'
 import { create, EDITOR, finish, idsOf, play, run, STORIES } from '../../harness/dialect-story.js'
-import { as, startGateway } from '../../harness/gateway.js'
+import { as, BEHIND_PROXY, startGateway } from '../../harness/gateway.js'
 import { matchesGolden, transcriptOf, watch } from '../../harness/transcript.js'
 
 for (const story of Object.values(STORIES)) {
@@ -109,7 +109,7 @@ for (const story of Object.values(STORIES)) {
   })
 
   t.test(`${story.name}: a job of another workspace looks like one that does not exist`, async t => {
-    const { app, url } = await startGateway(t)
+    const { app, url } = await startGateway(t, { env: BEHIND_PROXY })
     const foreign = await app.jobs.create({ id: 'eve', workspace: 'globex' }, story.job)
     const answer = async (id: string, role: 'viewer' | 'admin') => {
       const headers = { ...as(role), 'x-request-id': 'same', 'last-event-id': '1' }

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { openStream } from '../../harness/event-stream.js'
-import { as, publish, startGateway } from '../../harness/gateway.js'
+import { as, BEHIND_PROXY, publish, startGateway } from '../../harness/gateway.js'
 import { token } from '../../harness/tokens.js'
 
 t.test('bad queries are refused, each with its reason', async t => {
@@ -105,7 +105,7 @@ t.test('a token in the URL opens a stream, unless that is switched off', async t
 })
 
 t.test('another workspace’s stream and event look like ones that do not exist', async t => {
-  const gateway = await startGateway(t)
+  const gateway = await startGateway(t, { env: BEHIND_PROXY })
   await publish(gateway, { type: 'secret', data: {} }, { workspace: 'globex', stream: 'plans' })
   const [foreign] = await publish(gateway, { type: 'secret', data: {} }, { workspace: 'globex' })
   const headers = { ...as('viewer'), 'x-request-id': 'same' }

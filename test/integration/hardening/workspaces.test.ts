@@ -4,7 +4,7 @@
  */
 import t from 'tap'
 import { openStream } from '../../harness/event-stream.js'
-import { as, type Gateway, publish } from '../../harness/gateway.js'
+import { as, BEHIND_PROXY, type Gateway, publish } from '../../harness/gateway.js'
 import { gatewayWithRoutes, NO_ID, type Route } from '../../harness/routes.js'
 import { until } from '../../harness/until.js'
 
@@ -34,7 +34,7 @@ const NO_IDS = ['/projects/:id/shell', '/api/v1/artifacts/:workspace/*', '/api/e
 /** One token each: two of different seconds would show different ends. */
 const tokens = new Map<string, { authorization: string }>()
 
-const gateway = await gatewayWithRoutes(t)
+const gateway = await gatewayWithRoutes(t, { env: BEHIND_PROXY })
 const globex = await settle(gateway, 'globex')
 await settle(gateway, 'acme', 'OWN')
 

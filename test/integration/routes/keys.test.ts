@@ -3,7 +3,7 @@ import type { ApiKey, CreatedApiKey } from '../../../src/auth/api-keys/api-key.j
 import { createPool } from '../../../src/database/pool.js'
 import { createDatabase } from '../../harness/database.js'
 import { openStream } from '../../harness/event-stream.js'
-import { as, type Gateway, startGateway } from '../../harness/gateway.js'
+import { as, BEHIND_PROXY, type Gateway, startGateway } from '../../harness/gateway.js'
 import { startProxy } from '../../harness/postgres-proxy.js'
 import { until } from '../../harness/until.js'
 
@@ -276,7 +276,7 @@ t.test('in maintenance keys can be revoked, but not created', async t => {
 })
 
 t.test('each change of a key is on record once, without its secret', async t => {
-  const gateway = await startGateway(t)
+  const gateway = await startGateway(t, { env: BEHIND_PROXY })
   const headers = { ...as('admin'), 'x-request-id': 'r-1' }
   const given = { name: 'import', role: 'viewer', allowed_ips: ['127.0.0.1'] }
   const made = await send(gateway, 'POST', '/api/keys', headers, given)

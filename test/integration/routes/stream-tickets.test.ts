@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { openStream } from '../../harness/event-stream.js'
-import { as, type Gateway, publish, startGateway } from '../../harness/gateway.js'
+import { as, BEHIND_PROXY, type Gateway, publish, startGateway } from '../../harness/gateway.js'
 import { startProxy } from '../../harness/postgres-proxy.js'
 import { bearer, secondsFromNow, token } from '../../harness/tokens.js'
 
@@ -55,7 +55,7 @@ async function refusal(url: string, init: RequestInit = {}) {
 }
 
 t.test('with one gateway', async t => {
-  const gateway = await startGateway(t)
+  const gateway = await startGateway(t, { env: BEHIND_PROXY })
   const { url } = gateway
 
   t.test('a new ticket comes with its URL and its expiry, and no cache may keep it', async t => {

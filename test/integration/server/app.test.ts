@@ -1,8 +1,8 @@
 import t from 'tap'
-import { as, startGateway } from '../../harness/gateway.js'
+import { as, BEHIND_PROXY, startGateway } from '../../harness/gateway.js'
 
 t.test('whatever is refused, the answer is a problem document with the request’s id', async t => {
-  const { url } = await startGateway(t)
+  const { url } = await startGateway(t, { env: BEHIND_PROXY })
   const cases: [method: string, path: string, status: number, code: string][] = [
     ['GET', '/api/items/%zz', 400, 'bad-url'],
     ['GET', `/api/items/${'x'.repeat(2_000)}`, 414, 'path-too-long'],

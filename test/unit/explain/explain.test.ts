@@ -287,6 +287,19 @@ t.test('unrecorded facts are named as unknown', async t => {
   })
 })
 
+t.test('recorded facts are shown', async t => {
+  const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+  const event = stored({ way: 'sql', traceparent, committedAt: new Date(AT + 3) })
+
+  const { event: shown, unknown } = explain(facts({ event, report: { open: [open()] } }))
+
+  t.match(shown, {
+    ...{ actor: 'eve', way: 'sql', traceparent, committed_at: text(AT + 3), read_at: text(READ_AT) },
+    explanation: /eve published it \(sql\)/,
+  })
+  t.match(unknown, [/acknowledgements/])
+})
+
 const BEHIND = { cursor: idOf(5), live_since: null, behind_since: text(AT - 500) }
 
 function facts({
@@ -308,7 +321,7 @@ function stored(members: Partial<StoredFacts> = {}): StoredFacts {
   return {
     ...{ found: 'stored', id: idOf(7), stream: 'feed', streamId: 1 as StreamId, position: 7 as Position },
     ...{ eventId: uuid(), at: new Date(AT), type: 'thing.made', data: '{}', attributes: null },
-    ...{ actor: 'eve', redactedAt: null },
+    ...{ actor: 'eve', way: null, traceparent: null, redactedAt: null, committedAt: null },
     ...members,
   }
 }

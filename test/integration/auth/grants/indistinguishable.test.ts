@@ -2,7 +2,7 @@
 import { request } from 'node:http'
 import t from 'tap'
 import { openStream } from '../../../harness/event-stream.js'
-import { type Gateway, publish, startGateway } from '../../../harness/gateway.js'
+import { BEHIND_PROXY, type Gateway, publish, startGateway } from '../../../harness/gateway.js'
 import { bearer, token } from '../../../harness/tokens.js'
 
 /** `%` is the name of the stream or job, `#` the id of an event. */
@@ -48,7 +48,7 @@ const FORMS = [
   'application/cloudevents+json',
 ]
 
-const LIMITS = { RATE_LIMIT_MAX: '100000', MAX_STREAMS_PER_RUN: '1' }
+const LIMITS = { RATE_LIMIT_MAX: '100000', MAX_STREAMS_PER_RUN: '1', ...BEHIND_PROXY }
 
 t.test('reads and writes', async t => {
   const one = await startGateway(t, { env: LIMITS })

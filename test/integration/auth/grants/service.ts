@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
+import { BEHIND_PROXY } from '../../../harness/gateway.js'
 
 export const TOKEN = 'the token of the gateway, 32 characters'
 export type Reply = (question: Question, response: ServerResponse) => void
@@ -41,6 +42,6 @@ export async function startService(t: Test, reply: Reply) {
   await once(server, 'listening')
   t.teardown(close)
   const { port } = server.address() as AddressInfo
-  service.env = { AUTHORIZE_URL: `http://127.0.0.1:${port}/decide`, AUTHORIZE_TOKEN: TOKEN }
+  service.env = { AUTHORIZE_URL: `http://127.0.0.1:${port}/decide`, AUTHORIZE_TOKEN: TOKEN, ...BEHIND_PROXY }
   return service
 }

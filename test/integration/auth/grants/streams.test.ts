@@ -1,10 +1,10 @@
 import t from 'tap'
 import { openStream } from '../../../harness/event-stream.js'
-import { publish, startGateway } from '../../../harness/gateway.js'
+import { BEHIND_PROXY, publish, startGateway } from '../../../harness/gateway.js'
 import { bearer, token } from '../../../harness/tokens.js'
 
 t.test('a caller reads the granted streams, and of them the granted types', async t => {
-  const gateway = await startGateway(t)
+  const gateway = await startGateway(t, { env: BEHIND_PROXY })
   for (const stream of ['orders/1', 'orders/2', 'users/1']) {
     await publish(gateway, { type: 'a.made', data: {} }, { stream })
     await publish(gateway, { type: 'b.made', data: {} }, { stream })

@@ -9,7 +9,7 @@ import t from 'tap'
 import { packageRoot } from '../../../../src/process/package-root.js'
 import { read, section } from '../../../harness/document.js'
 import { openStream } from '../../../harness/event-stream.js'
-import { type Gateway, publish } from '../../../harness/gateway.js'
+import { BEHIND_PROXY, type Gateway, publish } from '../../../harness/gateway.js'
 import { gatewayWithRoutes, type Route } from '../../../harness/routes.js'
 import { until } from '../../../harness/until.js'
 import { type Asked, caller, Requests, type Role } from './requests.js'
@@ -40,7 +40,9 @@ interface Answer {
 }
 
 t.test('the table of routes and grants is what the gateway answers', async t => {
-  const gateway = await gatewayWithRoutes(t, { env: { RATE_LIMIT_MAX: '0', RATE_LIMIT_ADDRESS_MAX: '0' } })
+  const gateway = await gatewayWithRoutes(t, {
+    env: { RATE_LIMIT_MAX: '0', RATE_LIMIT_ADDRESS_MAX: '0', ...BEHIND_PROXY },
+  })
   const requests = new Requests(gateway).all
   const routes = gateway.routes.filter(
     ({ method, roles }) => !['HEAD', 'OPTIONS'].includes(method) && roles !== 'public',
