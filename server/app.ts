@@ -1,6 +1,6 @@
 /** The server of the process: the first application that mounts the plugin (plugins/sluice.ts), and nothing else. */
 import { availableParallelism } from 'node:os'
-import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
 import { type SluiceOptions, serverOptions, sluice } from '../plugins/sluice.js'
 import type { Config } from '../src/config/config.js'
 import { optionsOf } from '../src/config/options.js'
@@ -38,7 +38,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   } = options
   const app = Fastify({
     logger: logger ?? false,
-    disableRequestLogging: config.ACCESS_LOG === 'off',
+    logController: new LogController({ disableRequestLogging: config.ACCESS_LOG === 'off' }),
     ...serverOptions({
       ownsServer: true,
       trustedProxies: parseProxies(config.TRUSTED_PROXIES),

@@ -63,12 +63,12 @@ t.test('each failure says what happened and what to do', async t => {
     told: /No gateway answers at http:\/\/127\.0\.0\.1:\d+ \(ECONNREFUSED\)\. Start it/,
   })
   t.match(wrong, { code: 1, told: /not as a gateway of this version does\. Check --url\./ })
-  t.match(forbidden, { code: 1, told: /\(403 forbidden\) Set SLUICE_TOKEN/ })
+  t.match(forbidden, { code: 1, told: /\(403 role-too-low\) Set SLUICE_TOKEN/ })
   t.match(unknown, { code: 1, told: /\(401 \S+\) Set SLUICE_TOKEN/ })
   t.match(malformed, { code: 1, told: /An event id looks like/ })
 })
 
-t.test('wrong usage is told before anything is asked', async t => {
+t.test('wrong usage ends it before anything is asked', async t => {
   const cases: [args: string[], env: Record<string, string>, text: RegExp][] = [
     [[], {}, /exactly one argument/],
     [['1.aaaaaa', '2.aaaaaa'], {}, /exactly one argument/],

@@ -89,10 +89,11 @@ t.test('an event of another workspace is as one that never existed', async t => 
   await stream.until(1)
   const client = `client=${await stream.connection()}`
 
-  const [foreign, invented] = [await explain(gateway, id, client), await explain(gateway, '7.aaaaaa', client)]
-  const rival = await explain(gateway, '2.aaaaaa', '', as('admin', 'rival'))
+  const foreign = await explain(gateway, id, client, as('admin', 'rival'))
+  const beyond = await explain(gateway, '2.aaaaaa', '', as('admin', 'rival'))
+  const invented = await explain(gateway, '7.aaaaaa', client)
 
-  t.match([foreign, invented, rival], Array(3).fill({ cause: 'never-existed', clients: [], refused: [] }))
+  t.match([foreign, beyond, invented], Array(3).fill({ cause: 'never-existed', clients: [], refused: [] }))
   const own = await explain(gateway, id, client)
   t.match(own, { cause: 'not-connected', clients: [] }, 'a connection of another workspace is not known')
 })
