@@ -40,9 +40,7 @@ interface Answer {
 }
 
 t.test('the table of routes and grants is what the gateway answers', async t => {
-  const gateway = await gatewayWithRoutes(t, {
-    env: { RATE_LIMIT_MAX: '0', RATE_LIMIT_ADDRESS_MAX: '0', ...BEHIND_PROXY },
-  })
+  const gateway = await gatewayWithRoutes(t, { env: { RATE_LIMIT_MAX: '0', RATE_LIMIT_ADDRESS_MAX: '0' } })
   const requests = new Requests(gateway).all
   const routes = gateway.routes.filter(
     ({ method, roles }) => !['HEAD', 'OPTIONS'].includes(method) && roles !== 'public',
@@ -74,7 +72,9 @@ t.test('the table of routes and grants is what the gateway answers', async t => 
 })
 
 t.test('what grants leave out is as unknown as what does not exist', async t => {
-  const gateway = await gatewayWithRoutes(t, { env: { RATE_LIMIT_MAX: '0', RATE_LIMIT_ADDRESS_MAX: '0' } })
+  const gateway = await gatewayWithRoutes(t, {
+    env: { RATE_LIMIT_MAX: '0', RATE_LIMIT_ADDRESS_MAX: '0', ...BEHIND_PROXY },
+  })
   const requests = new Requests(gateway).all
   const grants = { subscribe: ['other/*'], publish: ['other/*'] }
   const different: string[] = []
