@@ -20,7 +20,11 @@ export interface RequestOptions {
 }
 
 export interface Api {
-  /** @throws {ProblemError} unless the status is 2xx. A 401 also asks for new credentials. */
+  /**
+   * A 401 asks for new credentials. A read waits for them and is repeated, so that the place is not lost; a change is not repeated,
+   * because its reader may be another person by then.
+   * @throws {ProblemError} unless the status is 2xx.
+   */
   request(path: string, options?: RequestOptions): Promise<Response>
   /** The body of a response that is JSON. */
   get<T>(path: string, options?: Pick<RequestOptions, 'query' | 'signal'>): Promise<T>
@@ -31,14 +35,22 @@ export interface Api {
     body?: unknown,
     options?: RequestOptions,
   ): Promise<T>
-  /** A stream has said that the credentials no longer work: asks for new ones. */
-  expire(reason: string): void
+  /** A stream has said that the credentials no longer work: asks for new ones, and resolves when they are there. */
+  expire(reason: string): Promise<void>
 }
 
-/** @param expire called with the reason after each 401. */
-export function createApi(credentials: string, expire: (reason: string) => void): Api {
+/** What the requests are made with. */
+export interface Caller {
+  /** The credentials of now. */
+  credentials(): string
+  /** Asks for new credentials. Undefined: a 401 is a refusal like any other. */
+  readonly expire?: (reason: string) => Promise<void>
+}
+
+export function createApi(caller: Caller): Api {
   async function request(path: string, options: RequestOptions = {}): Promise<Response> {
     const { method = 'GET', query, headers, body, signal } = options
+    const credentials = caller.credentials()
     const response = await fetch(urlOf(path, query), {
       method,
       cache: 'no-store',
@@ -55,13 +67,19 @@ export function createApi(credentials: string, expire: (reason: string) => void)
     })
     if (response.ok) return response
     const refusal = await problemIn(response)
-    if (response.status === 401) expire(refusal.problem.detail)
-    throw refusal
+    if (response.status !== 401 || !caller.expire) throw refusal
+    // New ones may have arrived while the request with the old ones was under way.
+    const isCurrent = credentials === caller.credentials()
+    const renewed = isCurrent ? caller.expire(refusal.problem.detail) : Promise.resolve()
+    if (method !== 'GET') throw refusal
+    await renewed
+    signal?.throwIfAborted()
+    return request(path, options)
   }
 
   return {
     request,
-    expire,
+    expire: async reason => caller.expire?.(reason),
     async get<T>(path: string, options?: Pick<RequestOptions, 'query' | 'signal'>): Promise<T> {
       return (await request(path, options)).json()
     },

@@ -27,7 +27,7 @@ const RANKS: Readonly<Record<Role, number>> = { runner: 0, viewer: 1, editor: 2,
 
 /** @throws {ProblemError} if the gateway refuses the credentials, or nobody answers. */
 export function principalOf(credentials: string): Promise<Principal> {
-  return createApi(credentials, () => undefined).get('api/principal')
+  return createApi({ credentials: () => credentials }).get('api/principal')
 }
 
 export function allows({ role }: Principal, needed: Exclude<Role, 'runner'>): boolean {

@@ -9,7 +9,7 @@
  * Checking asks the gateway whom the credentials belong to; while nobody answers, it asks again and again.
  */
 import { createContext } from 'preact'
-import { useCallback, useContext, useEffect, useState } from 'preact/hooks'
+import { useCallback, useContext, useEffect, useRef, useState } from 'preact/hooks'
 import { asProblem, type ProblemError } from '../api/problem.ts'
 import { forgetCredentials, keepCredentials, readCredentials } from './credentials.ts'
 import { type Principal, principalOf } from './principal.ts'
@@ -35,19 +35,24 @@ export interface SessionActions {
   /** @throws {ProblemError} if the gateway refuses the credentials. */
   signIn(credentials: string): Promise<void>
   signOut(): void
-  /** The gateway refused the credentials: they are forgotten, and the pages stay. */
-  expire(reason: string): void
+  /** The gateway refused the credentials: they are forgotten, and the pages stay. Resolves when there are new ones. */
+  expire(reason: string): Promise<void>
 }
 
 const RETRY_MS = 2_000
 
 export function useSessionState(): [SessionState, SessionActions] {
   const [state, setState] = useState<SessionState>(stored)
+  const waiting = useRef<(() => void)[]>([])
 
   const signIn = useCallback(async (credentials: string) => {
     const principal = await principalOf(credentials)
     keepCredentials(credentials)
     setState({ name: 'signed-in', credentials, principal, refusal: undefined })
+    // After the pages have got the new credentials.
+    setTimeout(() => {
+      for (const renewed of waiting.current.splice(0)) renewed()
+    })
   }, [])
   const signOut = useCallback(() => {
     forgetCredentials()
@@ -56,6 +61,7 @@ export function useSessionState(): [SessionState, SessionActions] {
   const expire = useCallback((refusal: string) => {
     forgetCredentials()
     setState(before => (before.name === 'signed-in' ? { ...before, refusal } : before))
+    return new Promise<void>(resolve => waiting.current.push(resolve))
   }, [])
 
   const checked = state.name === 'checking' ? state.credentials : undefined

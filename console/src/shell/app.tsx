@@ -1,6 +1,6 @@
 /** The console: the sign-in page, or the shell with the navigation and the page of the current place. */
 import type { ComponentChildren } from 'preact'
-import { useMemo } from 'preact/hooks'
+import { useMemo, useRef } from 'preact/hooks'
 import { ApiContext, createApi } from '../api/api.ts'
 import { Announcements } from '../pieces/announcements.tsx'
 import { Dialog } from '../pieces/dialog.tsx'
@@ -39,7 +39,10 @@ export function App() {
 function SignedIn({ session, actions }: { session: Session; actions: SessionActions }) {
   const { credentials, principal, refusal } = session
   const { expire, signIn, signOut } = actions
-  const api = useMemo(() => createApi(credentials, expire), [credentials, expire])
+  // Stays the same for new credentials, so that pages and streams go on where they were.
+  const current = useRef(credentials)
+  current.current = credentials
+  const api = useMemo(() => createApi({ credentials: () => current.current, expire }), [expire])
   return (
     <SessionContext.Provider value={{ ...session, ...actions }}>
       <ApiContext.Provider value={api}>

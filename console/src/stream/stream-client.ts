@@ -5,10 +5,12 @@
  *
  * connecting ──▶ behind ──▶ live ──▶ reconnecting ──▶ connecting …
  *      │        (it has events of the past to read)     (broken, ended by age, draining, or the gateway is busy)
- *      └──▶ refused (a retry cannot succeed) · ended (the stream has had its last event)
+ *      └──▶ refused (a retry cannot succeed) · ended (the stream has had its last event, or the credentials have ended: with
+ *           new ones it goes on)
  */
 import type { Api, Query } from '../api/api.ts'
 import { asProblem, type ProblemError } from '../api/problem.ts'
+import { Backoff } from './backoff.ts'
 import { linesOf } from './lines.ts'
 
 export interface StreamEvent {
@@ -66,8 +68,6 @@ export interface StreamOptions {
 }
 
 const SILENCE_MS = 75_000
-const RETRY_MS = { least: 1_000, spread: 2_000 }
-const BACKOFF_MS = { first: 1_000, longest: 30_000 }
 /** Events of this time are handed on together. */
 const TOGETHER_MS = 30
 
@@ -82,7 +82,7 @@ export function followStream(options: StreamOptions): Stream {
   let connection = new AbortController()
   let isClosed = false
   let cursor = ''
-  let failures = 0
+  const backoff = new Backoff()
   let mode = 'normal'
   /** The head when this connection began; undefined while it is not known. */
   let head: number | undefined
@@ -95,7 +95,6 @@ export function followStream(options: StreamOptions): Stream {
 
   async function open(): Promise<void> {
     clearTimeout(again)
-    connection = new AbortController()
     const { signal } = connection
     onState({ name: 'connecting' })
     alive()
@@ -109,23 +108,26 @@ export function followStream(options: StreamOptions): Stream {
       })
       if (response.status === 204 || !response.body)
         return end({ name: 'ended', why: 'The stream is closed: it has had its last event.' })
-      for await (const line of linesOf(response.body)) hear(line)
-      if (!isClosed) comeBack(RETRY_MS.least + RETRY_MS.spread * Math.random(), 'The connection ended.')
+      for await (const line of linesOf(response.body)) {
+        if (!isCurrent(signal)) return
+        hear(line)
+      }
+      if (isCurrent(signal)) comeBack(Backoff.again(), 'The connection ended.')
     } catch (error) {
-      if (isClosed) return
+      if (!isCurrent(signal)) return
       const failure = asProblem(error)
       const isBroken = signal.aborted || failure.problem.status === 0
       if (!isBroken && !failure.isTemporary) return end({ name: 'refused', failure })
       const asked = 1_000 * (failure.problem.retry_after ?? 0)
       const why = isBroken ? 'The gateway does not answer.' : failure.problem.detail
-      comeBack(Math.max(backOff(), asked), why)
+      comeBack(Math.max(backoff.next(), asked), why)
     }
   }
 
   function hear(line: string): void {
-    if (isClosed || line === '') return
+    if (line === '') return
     alive()
-    failures = 0
+    backoff.reset()
     const document: Omit<StreamEvent, 'line'> | Notice = JSON.parse(line)
     if ('position' in document) {
       position = document.position
@@ -133,36 +135,37 @@ export function followStream(options: StreamOptions): Stream {
       flushing ??= setTimeout(flush, TOGETHER_MS)
     } else hearNotice(document)
     if (document.id) cursor = document.id
-    tellProgress()
+    if (!isBehind) return
+    const state = stateNow()
+    // Not live before the page has the events.
+    if (state.name === 'live') flush()
+    onState(state)
   }
 
   function hearNotice({ type, id, data }: Notice): void {
+    const after = positionOf(cursor)
+    // The id of a notice is the cursor: a filter may have left out the events before it.
+    if (id) position = Math.max(position, positionOf(id))
     switch (type) {
+      case 'heartbeat':
+        return
       case 'server.state':
         mode = String(data.mode)
-        if (id) position = Math.max(position, positionOf(id))
-        if (mode === 'draining') onState({ name: 'live', mode })
-        else onState(stateNow())
+        onState(mode === 'draining' ? { name: 'live', mode } : stateNow())
         return
-      case 'heartbeat':
-        if (id) position = Math.max(position, positionOf(id))
-        return
-      case 'reset':
+      case 'reset': {
         flush()
-        onReset?.({
-          reason: String(data.reason),
-          after: positionOf(cursor),
-          head: positionOf(String(data.head)),
-          earliest: String(data.earliest),
-        })
-        position = positionOf(String(data.head))
-        if (data.reason === 'deleted') end({ name: 'ended', why: 'The stream was deleted.' })
+        const { reason, head: newest, earliest } = data
+        position = positionOf(String(newest))
+        onReset?.({ reason: String(reason), after, head: position, earliest: String(earliest) })
+        if (reason === 'deleted') end({ name: 'ended', why: 'The stream was deleted.' })
         return
+      }
       case 'auth-expired':
-        endCredentials('Your token has expired.')
-        return
       case 'auth-revoked':
-        endCredentials('Your credentials have been revoked.')
+        endCredentials(
+          `Your ${type === 'auth-expired' ? 'token has expired' : 'credentials have been revoked'}.`,
+        )
         return
       default:
         onNotice?.({ type, data, ...(id && { id }) })
@@ -176,15 +179,6 @@ export function followStream(options: StreamOptions): Stream {
       : { name: 'live', mode }
   }
 
-  /** Only as long as it is behind: a live stream tells its state when the mode changes. */
-  function tellProgress(): void {
-    if (!isBehind) return
-    const state = stateNow()
-    // Not live before the page has the events.
-    if (state.name === 'live') flush()
-    onState(state)
-  }
-
   function flush(): void {
     clearTimeout(flushing)
     flushing = undefined
@@ -196,15 +190,22 @@ export function followStream(options: StreamOptions): Stream {
 
   function comeBack(ms: number, why: string): void {
     flush()
+    drop()
     clearTimeout(silence)
     onState({ name: 'reconnecting', at: Date.now() + ms, why })
     again = setTimeout(() => void open(), ms)
   }
 
-  /** Grows with each failure, and is jittered, because many pages reconnect at the same time. */
-  function backOff(): number {
-    failures += 1
-    return Math.min(BACKOFF_MS.longest, BACKOFF_MS.first * 2 ** (failures - 1)) * (0.5 + Math.random() / 2)
+  /** Ends the connection; whatever still comes from it is ignored. */
+  function drop(): void {
+    clearTimeout(silence)
+    clearTimeout(again)
+    connection.abort()
+    connection = new AbortController()
+  }
+
+  function isCurrent(signal: AbortSignal): boolean {
+    return !isClosed && signal === connection.signal
   }
 
   function alive(): void {
@@ -215,9 +216,7 @@ export function followStream(options: StreamOptions): Stream {
   function close(): void {
     flush()
     isClosed = true
-    clearTimeout(silence)
-    clearTimeout(again)
-    connection.abort()
+    drop()
   }
 
   function end(state: StreamState): void {
@@ -225,9 +224,14 @@ export function followStream(options: StreamOptions): Stream {
     onState(state)
   }
 
+  /** Goes on after the last event, as soon as there are new credentials. */
   function endCredentials(why: string): void {
-    end({ name: 'ended', why })
-    api.expire(why)
+    flush()
+    drop()
+    onState({ name: 'ended', why })
+    void api.expire(why).then(() => {
+      if (!isClosed) void open()
+    })
   }
 
   void open()
@@ -235,7 +239,7 @@ export function followStream(options: StreamOptions): Stream {
     close,
     retry() {
       if (isClosed) return
-      clearTimeout(again)
+      drop()
       void open()
     },
   }

@@ -24,7 +24,7 @@ export interface ChartProps {
 const HEIGHT = 190
 /** Seconds: all that there is, and what is shown at least. */
 const HOUR = HOUR_MS / 1_000
-const SHORTEST = 600
+const SHORTEST = 300
 const X_SPACE = 70
 const WHOLE_STEPS = [0, 1, 2, 3, 4, 5].flatMap(power => [1, 2, 5].map(step => step * 10 ** power))
 

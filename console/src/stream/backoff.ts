@@ -1,0 +1,25 @@
+/** Delays before the next attempts: they grow with each failure, and are jittered, because many pages reconnect at the same time. */
+const FIRST_MS = 1_000
+const LONGEST_MS = 30_000
+/** Before a connection that has worked is opened again. */
+const AGAIN_MS = { least: 1_000, spread: 2_000 }
+
+export class Backoff {
+  #failures = 0
+
+  /** Milliseconds until the next attempt. */
+  next(): number {
+    const delay = Math.min(LONGEST_MS, FIRST_MS * 2 ** this.#failures)
+    this.#failures += 1
+    return delay * (0.5 + Math.random() / 2)
+  }
+
+  reset(): void {
+    this.#failures = 0
+  }
+
+  /** Milliseconds until an orderly end is followed by the next connection. */
+  static again(): number {
+    return AGAIN_MS.least + AGAIN_MS.spread * Math.random()
+  }
+}
