@@ -19,7 +19,7 @@ export function MoreMenu({ label, children }: { label: string; children: Compone
   return (
     <details
       ref={menu}
-      class="more"
+      class="dropdown"
       onKeyDown={event => {
         if (event.key !== 'Escape' || !menu.current?.open) return
         event.stopPropagation()

@@ -110,7 +110,7 @@ t.test('a copied link opens the stream that the page shows, once', { skip }, asy
   await goTo(page, '#/feed?types=door.*')
   await shows(page, '.state', 'Live')
 
-  await page.locator('.more summary').click()
+  await page.locator('.dropdown summary').click()
   await page.getByRole('button', { name: 'Copy a link that works' }).click()
   await shows(page, '.announcement', 'Copied. The link opens this stream once, within 30 s.')
   const link = await page.evaluate<string>('navigator.clipboard.readText()')
