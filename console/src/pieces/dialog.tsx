@@ -14,6 +14,8 @@ export function Dialog({ title, onClose, children }: DialogProps) {
   useEffect(() => {
     const before = document.activeElement
     if (dialog.current?.open === false) dialog.current.showModal()
+    // Not the button that closes it, which would come first.
+    dialog.current?.querySelector<HTMLElement>('input, select, textarea, .danger')?.focus()
     return () => {
       if (before instanceof HTMLElement) before.focus()
     }

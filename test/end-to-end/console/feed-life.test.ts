@@ -232,8 +232,6 @@ t.test('the feed is fit for everybody, in every look, with an event open', { ski
   })
   const ready = (page: Page) => shows(page, '.details', 'badge')
 
-  t.strictSame(
-    await lookFaults(t, { url: gateway.url, place: `#/feed/${id}`, credentials: editor, ready }),
-    [],
-  )
+  const places = { [`#/feed/${id}`]: ready }
+  t.strictSame(await lookFaults(t, { url: gateway.url, credentials: editor, places }), [])
 })
