@@ -15,7 +15,7 @@ export function Dialog({ title, onClose, children }: DialogProps) {
     const before = document.activeElement
     if (dialog.current?.open === false) dialog.current.showModal()
     // Not the button that closes it, which would come first.
-    dialog.current?.querySelector<HTMLElement>('input, select, textarea, .danger')?.focus()
+    dialog.current?.querySelector<HTMLElement>('input, select, textarea')?.focus()
     return () => {
       if (before instanceof HTMLElement) before.focus()
     }

@@ -80,8 +80,10 @@ export function VirtualList(props: VirtualListProps) {
     const start = to * rowHeight
     if (start < element.scrollTop) element.scrollTop = start
     if (start + rowHeight > element.scrollTop + height) element.scrollTop = start + rowHeight - height
-    // The row is in the page only after the next rendering.
-    requestAnimationFrame(() => element.querySelector<HTMLElement>(`[data-index="${to}"]`)?.focus())
+    const row = () => element.querySelector<HTMLElement>(`[data-index="${to}"]`)
+    // A row far away is in the page only after the next rendering.
+    if (row()) row()?.focus()
+    else requestAnimationFrame(() => row()?.focus())
   }
 
   const onKeyDown = (event: KeyboardEvent) => {

@@ -135,11 +135,6 @@ export function followStream(options: StreamOptions): Stream {
       flushing ??= setTimeout(flush, TOGETHER_MS)
     } else hearNotice(document)
     if (document.id) cursor = document.id
-    if (!isBehind) return
-    const state = stateNow()
-    // Not live before the page has the events.
-    if (state.name === 'live') flush()
-    onState(state)
   }
 
   function hearNotice({ type, id, data }: Notice): void {
@@ -148,6 +143,7 @@ export function followStream(options: StreamOptions): Stream {
     if (id) position = Math.max(position, positionOf(id))
     switch (type) {
       case 'heartbeat':
+        if (isBehind) onState(stateNow())
         return
       case 'server.state':
         mode = String(data.mode)
@@ -186,12 +182,13 @@ export function followStream(options: StreamOptions): Stream {
     const events = pending
     pending = []
     onEvents(events, head === undefined || (events[0]?.position ?? 0) > head)
+    // Live only when the page has the events.
+    if (isBehind) onState(stateNow())
   }
 
   function comeBack(ms: number, why: string): void {
     flush()
     drop()
-    clearTimeout(silence)
     onState({ name: 'reconnecting', at: Date.now() + ms, why })
     again = setTimeout(() => void open(), ms)
   }

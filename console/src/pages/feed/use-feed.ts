@@ -76,13 +76,8 @@ export function useFeed(filter: Filter, onFresh: (events: readonly StreamEvent[]
       api,
       path: 'api/events',
       query: { ...query, ...(from === '' ? { last: REPLAY } : { from }) },
-      headOf: async signal => {
-        const { head } = await api.get<{ head: string }>('api/events', {
-          query: { ...query, from: 'now', limit: 1 },
-          signal,
-        })
-        return positionOf(head)
-      },
+      // Of a filter nobody knows how many events are still to come.
+      ...(types === '' && { headOf: (signal: AbortSignal) => headOf(api, query, signal) }),
       onEvents: (events, isFresh) => {
         add(events)
         if (isFresh) fresh.current(events)
@@ -137,6 +132,14 @@ export function useFeed(filter: Filter, onFresh: (events: readonly StreamEvent[]
     }, []),
     retry: useCallback(() => following.current?.retry(), []),
   }
+}
+
+async function headOf(api: Api, query: ReturnType<typeof queryOf>, signal: AbortSignal): Promise<number> {
+  const { head } = await api.get<{ head: string }>('api/events', {
+    query: { ...query, from: 'now', limit: 1 },
+    signal,
+  })
+  return positionOf(head)
 }
 
 function pageAround(api: Api, filter: Filter, signal: AbortSignal): Promise<StreamEvent[]> {
