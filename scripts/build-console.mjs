@@ -1,5 +1,5 @@
 // Builds the console from console/ to dist/console/, when one of its sources has changed since the last time.
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** Beside the sources: the package that builds them, the libraries they use, and this script. */
@@ -14,6 +14,8 @@ export async function buildConsole(root) {
   if (existsSync(page) && statSync(page).mtimeMs > newestInput(root)) return
   const vite = await import('vite').catch(() => undefined)
   if (!vite) return
+  // A gateway that starts meanwhile must not read half a console.
+  const unfinished = `${output}.${process.pid}`
   await vite.build({
     root: join(root, 'console'),
     configFile: false,
@@ -24,7 +26,7 @@ export async function buildConsole(root) {
     cacheDir: join(root, 'dist/.vite'),
     oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
     build: {
-      outDir: output,
+      outDir: unfinished,
       emptyOutDir: true,
       assetsDir: ASSETS,
       // The policy of the page allows no `data:` URL.
@@ -34,6 +36,8 @@ export async function buildConsole(root) {
       reportCompressedSize: false,
     },
   })
+  rmSync(output, { recursive: true, force: true })
+  renameSync(unfinished, output)
 }
 
 function newestInput(root) {

@@ -66,7 +66,9 @@ export function VirtualList(props: VirtualListProps) {
     list.current.scrollTop = Math.max(0, reveal * rowHeight - list.current.clientHeight / 3)
   }, [reveal, rowHeight])
 
-  const first = Math.max(0, Math.floor(top / rowHeight) - BEYOND)
+  // A list that has become shorter is no longer scrolled as far as it was.
+  const topmost = Math.min(Math.floor(top / rowHeight), count - Math.ceil(height / rowHeight))
+  const first = Math.max(0, topmost - BEYOND)
   const last = Math.min(count, Math.ceil((top + height) / rowHeight) + BEYOND)
   /** The one row that Tab reaches. */
   const reachable =

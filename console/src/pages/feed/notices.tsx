@@ -41,6 +41,14 @@ export function Notices({ feed, filter }: { feed: Feed; filter: Filter }) {
           </button>
         </p>
       )}
+      {filter.until !== '' && (
+        <p class="notice row">
+          Only events until {new Date(filter.until).toLocaleString()} are shown.
+          <button type="button" class="quiet" onClick={() => navigate(feedHref({ ...filter, until: '' }))}>
+            Show newer ones too
+          </button>
+        </p>
+      )}
       {filter.at !== '' && (
         <p class="notice row">
           These are events of the past

@@ -56,7 +56,7 @@ export default function FeedPage({ route }: PageProps) {
   }, [api, stream, filter.types])
 
   return (
-    <section class={id === undefined ? 'page feed' : 'page feed with-details'}>
+    <section class={id === undefined ? 'feed' : 'feed with-details'}>
       <PageHeading title="Database Activity">
         {feed.state && <StreamStatePill state={feed.state} />}
         {feed.state && (
@@ -85,7 +85,7 @@ export default function FeedPage({ route }: PageProps) {
       </PageHeading>
       <FilterBar key={`${stream} ${filter.types}`} filter={filter} />
       <Notices feed={feed} filter={filter} />
-      <div class="columns">
+      <div class="beside">
         <div class="list" ref={list}>
           {unseen > 0 && (
             <button type="button" class="new" onClick={showNew}>
