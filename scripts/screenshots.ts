@@ -23,6 +23,8 @@ const ESC = '\u001b['
 interface Picture {
   readonly name: string
   readonly place: string
+  /** Is pressed before. */
+  readonly open?: string
   /** In the page when the picture can be taken. */
   readonly ready: string
   readonly dark?: boolean
@@ -56,7 +58,7 @@ async function takeAll(playMs: number): Promise<void> {
 function pictures(job: string): Picture[] {
   return [
     { name: 'console', place: '#/feed', ready: '.place' },
-    { name: 'console-event', place: '#/feed/5', ready: '.details .json', dark: true },
+    { name: 'console-event', place: '#/feed', open: '[data-index="4"]', ready: '.details .json', dark: true },
     {
       name: 'console-overview',
       place: '#/overview',
@@ -69,7 +71,7 @@ function pictures(job: string): Picture[] {
 }
 
 async function take(browser: Browser, gateway: TestGateway, picture: Picture): Promise<void> {
-  const { name, place, ready, dark = false, viewport = WIDE } = picture
+  const { name, place, open, ready, dark = false, viewport = WIDE } = picture
   const page = await browser.newPage({
     viewport,
     colorScheme: dark ? 'dark' : 'light',
@@ -79,6 +81,7 @@ async function take(browser: Browser, gateway: TestGateway, picture: Picture): P
   await page.goto(`${gateway.url}/#token=${tokenOf(gateway, 'admin')}`)
   await page.locator('.shell').waitFor()
   await page.evaluate(`location.hash = ${JSON.stringify(place)}`)
+  if (open) await page.locator(open).click()
   await page.locator(ready).first().waitFor()
   const path = join(FOLDER, `${name}.png`)
   await page.screenshot({ path })

@@ -42,6 +42,16 @@ t.test('several workers behind one port are one gateway to clients and to probes
     workers: WORKERS,
     sse: { clients: CLIENTS, by_kind: { feed: CLIENTS }, byKind: { feed: CLIENTS } },
   })
+  await until('the samples of all workers together count all', async () => {
+    const samples = await lastHour(gateway.url)
+    const sum = (name: 'published' | 'delivered') =>
+      samples.reduce((total, sample) => total + sample[name], 0)
+    return (
+      sum('published') === EVENTS &&
+      sum('delivered') === EVENTS * CLIENTS &&
+      samples.at(-1)?.clients === CLIENTS
+    )
+  })
   streams[0]?.close()
   await until('one less', async () => (await ready(gateway.url)).sse.clients === CLIENTS - 1)
 })
@@ -166,6 +176,12 @@ t.test('an error that keeps the first worker from listening is logged once, and 
 interface Readiness {
   readonly workers: number
   readonly sse: { readonly clients: number }
+}
+
+async function lastHour(url: string): Promise<{ clients: number; published: number; delivered: number }[]> {
+  const response = await fetch(`${url}/api/server/metrics`, { headers: as('admin') })
+  return ((await response.json()) as { samples: { clients: number; published: number; delivered: number }[] })
+    .samples
 }
 
 async function ready(url: string): Promise<Readiness> {
