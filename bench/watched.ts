@@ -20,7 +20,7 @@ const TOO_LONG = 100_000
 const SAMPLE_MS = 10
 
 /** The tables, whose streams have their names. */
-const TABLES = ['unwatched', 'before', 'row', 'statement'] as const
+const TABLES = ['unwatched', 'before', 'row', 'statement', 'condition'] as const
 type Table = (typeof TABLES)[number]
 const KINDS = ['insert', 'update', 'delete'] as const
 type Kind = (typeof KINDS)[number]
@@ -33,7 +33,7 @@ const STATEMENTS = {
 
 /**
  * `before` has the triggers that a watch had before it published by statement, which the schema still contains: tables that
- * were watched then keep them. `row` is the way that partitions, expressions and logical replication take.
+ * were watched then keep them. `row` is the way that partitions and logical replication take. `condition` is by statement, too.
  */
 const SETUP = TABLES.map(
   table => `create table ${table} (id int primary key, state text, note text, amount numeric);
@@ -44,7 +44,8 @@ const SETUP = TABLES.map(
   create trigger sluice_watch_2_publish after insert or update or delete on before
     for each row execute function sluice.publish_change('before');
   select sluice.watch('row', workspace => '${WORKSPACE}', stream => 'row', always => true);
-  select sluice.watch('statement', workspace => '${WORKSPACE}', stream => 'statement')`)
+  select sluice.watch('statement', workspace => '${WORKSPACE}', stream => 'statement');
+  select sluice.watch('condition', workspace => '${WORKSPACE}', stream => 'condition', condition => 'new.id > 0 or old.id > 0')`)
 
 interface Cost {
   /** Microseconds of a row. */

@@ -4193,7 +4193,7 @@ declare
   special boolean;
   deep boolean;
   legible boolean;
-  -- At most 257.
+  -- At most 2.
   amount int;
   -- Of a single row.
   new_json json;
@@ -4206,6 +4206,13 @@ declare
   old_text text;
   changes text[] := '{}';
   reason text;
+  -- Statements that return all rows: as subqueries, as changes, and in chunks of 256.
+  new_rows text;
+  old_rows text;
+  rows text;
+  chunks constant text := 'select array_agg(r.workspace order by r.place), array_agg(r.stream order by r.place), '
+    'array_agg(r.data order by r.place) from %s r group by r.place / 256 order by r.place / 256';
+  changed boolean;
   new_chunks refcursor;
   old_chunks refcursor;
   new_workspaces text[];
@@ -4293,9 +4300,9 @@ begin
     perform set_config('sluice.change', '', true);
   end if;
   if tg_op = 'DELETE' then
-    select count(*) into amount from (select from old_rows limit 257) r;
+    select count(*) into amount from (select from old_rows limit 2) r;
   else
-    select count(*) into amount from (select from new_rows limit 257) r;
+    select count(*) into amount from (select from new_rows limit 2) r;
   end if;
 
   -- A single row needs no statement of its own.
@@ -4361,10 +4368,45 @@ begin
   end if;
 
   if tg_op <> 'DELETE' then
-    open new_chunks for execute sluice.rows_statement(tg_relid, options, 'new_rows', amount <= 256);
+    new_rows := sluice.rendered_rows(tg_relid, options, 'new_rows');
   end if;
   if tg_op <> 'INSERT' then
-    open old_chunks for execute sluice.rows_statement(tg_relid, options, 'old_rows', amount <= 256);
+    old_rows := sluice.rendered_rows(tg_relid, options, 'old_rows');
+  end if;
+  if fixed and not judged then
+    rows := case tg_op
+      when 'INSERT' then format('select n.place, n.data, null::json as old from %s n', new_rows)
+      when 'DELETE' then format('select o.place, o.data, null::json as old from %s o', old_rows)
+      else format('select place, n.data, o.data as old from %s n join %s o using (place) where n.data::text <> o.data::text',
+        new_rows, old_rows)
+    end;
+    if off then
+      execute format('select exists (%s)', rows) into changed;
+      if changed and not exists (
+        select from sluice.pending p where p.transaction_id = pg_current_xact_id() and p.workspace = the_workspace
+          and p.stream = the_stream and p.type = name || '.bulk_changed'
+      ) then
+        insert into sluice.pending (workspace, stream, type, data, turn)
+        values (the_workspace, the_stream, name || '.bulk_changed', '{}', turn);
+      end if;
+    else
+      -- As above, with the columns that are shown.
+      execute format(
+        'insert into sluice.pending (workspace, stream, type, batch, leads, turn) '
+        'select $1, $2, $3, array_agg(case when $4 = ''none'' and sluice.fits(r.data, $5) then r.data '
+        'else sluice.row_data(r.data::text, r.old::text, $4, $6)::json end order by r.place), '
+        'row_number() over (order by r.place / 256) = 1, $7 from (%s) r group by r.place / 256 order by r.place / 256', rows)
+      using the_workspace, the_stream, name || case tg_op when 'INSERT' then '.created' when 'DELETE' then '.deleted' else '.updated' end,
+        keeps, deep, tg_relid::regclass, turn;
+    end if;
+    return null;
+  end if;
+
+  if new_rows is not null then
+    open new_chunks for execute format(chunks, new_rows);
+  end if;
+  if old_rows is not null then
+    open old_chunks for execute format(chunks, old_rows);
   end if;
   loop
     if tg_op <> 'DELETE' then
@@ -5000,6 +5042,69 @@ comment on function sluice.remove_deleted is
   'Removes at most at_most events of deleted streams: of one stream, of a workspace, or of all. Call it until it '
   'removes fewer.';
 
+CREATE OR REPLACE FUNCTION sluice.rendered_rows(relation oid, options json, source text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+ SET quote_all_identifiers TO 'off'
+AS $function$
+declare
+  columns text[] := case when options ->> 'columns' is not null then array(select json_array_elements_text(options -> 'columns')) end;
+  shown text;
+  workspaces text;
+  streams text;
+  computes boolean;
+begin
+  -- How each column is rendered.
+  select string_agg(r.expression || ' as ' || quote_ident(r.name), ', ' order by r.place) filter (where r.place is not null),
+    max(r.expression || '::text') filter (where r.name = options ->> 'workspace_column'),
+    max(r.expression || '::text') filter (where r.name = options ->> 'stream_column'),
+    bool_or(r.computed)
+  into shown, workspaces, streams, computes
+  from (
+    select a.attname::text as name, case when columns is null then a.attnum else array_position(columns, a.attname::text) end as place,
+      a.attgenerated = 'v' as computed,
+      case
+        when a.attgenerated = 'v' then
+          (select format('(%s)', pg_get_expr(d.adbin, d.adrelid)) from pg_attrdef d where d.adrelid = relation and d.adnum = a.attnum)
+        when a.atttypid < 16384 or (select t.typbasetype between 1 and 16383 from pg_type t where t.oid = a.atttypid) then
+          'r.' || quote_ident(a.attname)
+        else format('case when num_nulls(r.%1$I) = 0 then format(''%%s'', r.%1$I) end', a.attname)
+      end as expression
+    from pg_attribute a
+    where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
+      -- A virtual column that depends on nothing but other columns and built-in functions.
+      and (a.attgenerated <> 'v' or not exists (
+        select from pg_depend e join pg_attrdef d on d.oid = e.objid
+        where d.adrelid = relation and d.adnum = a.attnum
+          and e.classid = 'pg_attrdef'::regclass and e.refclassid <> 'pg_class'::regclass
+      ))
+  ) r;
+  if workspaces is null and options ->> 'workspace_column' is not null or streams is null and options ->> 'stream_column' is not null then
+    perform sluice.refuse_watch(
+      format('%s has lost the column that names the workspace or the stream of its rows', relation::regclass),
+      'Watch the table again: select sluice.watch(…).');
+  end if;
+
+  if computes then
+    source := format('(select t.*, %s::oid as tableoid from %s t)', relation, source);
+  end if;
+  return format(
+    '(select row_number() over () - 1 as place, %s as workspace, %s as stream, row_to_json(c) as data '
+    'from %s r cross join lateral (select %s) c)',
+    coalesce(workspaces, 'null::text'), coalesce(streams, 'null::text'), source, shown);
+end
+$function$;
+comment on function sluice.rendered_rows is
+  'Internal. A subquery that returns the rows of a transition table: their place from 0 on, their workspace, '
+  'stream and data. A workspace or stream is null if no column names it.';
+
 CREATE OR REPLACE FUNCTION sluice.requeue_job(workspace text, id text, attempt integer, actor text, holder text DEFAULT NULL::text)
  RETURNS TABLE(job sluice.jobs, streams bigint[])
  LANGUAGE plpgsql
@@ -5362,76 +5467,6 @@ comment on function sluice.row_data is
   'Internal. The data of an event of a watched table: the row as JSON, and with old the previous values as a '
   'member old, which is null where both together are too large for an event. Raises SL002 for a row that fits '
   'into no event.';
-
-CREATE OR REPLACE FUNCTION sluice.rows_statement(relation oid, options json, source text, few boolean)
- RETURNS text
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
- SET jit TO 'off'
- SET plan_cache_mode TO 'force_generic_plan'
- SET enable_seqscan TO 'off'
- SET enable_indexscan TO 'on'
- SET enable_nestloop TO 'on'
- SET row_security TO 'on'
- SET quote_all_identifiers TO 'off'
-AS $function$
-declare
-  columns text[] := case when options ->> 'columns' is not null then array(select json_array_elements_text(options -> 'columns')) end;
-  shown text;
-  workspaces text;
-  streams text;
-  computes boolean;
-begin
-  -- How each column is rendered.
-  select string_agg(r.expression || ' as ' || quote_ident(r.name), ', ' order by r.place) filter (where r.place is not null),
-    max(r.expression || '::text') filter (where r.name = options ->> 'workspace_column'),
-    max(r.expression || '::text') filter (where r.name = options ->> 'stream_column'),
-    bool_or(r.computed)
-  into shown, workspaces, streams, computes
-  from (
-    select a.attname::text as name, case when columns is null then a.attnum else array_position(columns, a.attname::text) end as place,
-      a.attgenerated = 'v' as computed,
-      case
-        when a.attgenerated = 'v' then
-          (select format('(%s)', pg_get_expr(d.adbin, d.adrelid)) from pg_attrdef d where d.adrelid = relation and d.adnum = a.attnum)
-        when a.atttypid < 16384 or (select t.typbasetype between 1 and 16383 from pg_type t where t.oid = a.atttypid) then
-          'r.' || quote_ident(a.attname)
-        else format('case when num_nulls(r.%1$I) = 0 then format(''%%s'', r.%1$I) end', a.attname)
-      end as expression
-    from pg_attribute a
-    where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
-      -- A virtual column that depends on nothing but other columns and built-in functions.
-      and (a.attgenerated <> 'v' or not exists (
-        select from pg_depend e join pg_attrdef d on d.oid = e.objid
-        where d.adrelid = relation and d.adnum = a.attnum
-          and e.classid = 'pg_attrdef'::regclass and e.refclassid <> 'pg_class'::regclass
-      ))
-  ) r;
-  if workspaces is null and options ->> 'workspace_column' is not null or streams is null and options ->> 'stream_column' is not null then
-    perform sluice.refuse_watch(
-      format('%s has lost the column that names the workspace or the stream of its rows', relation::regclass),
-      'Watch the table again: select sluice.watch(…).');
-  end if;
-
-  if computes then
-    source := format('(select t.*, %s::oid as tableoid from %s t)', relation, source);
-  end if;
-  return format(
-    case
-      when few then
-        'select array_agg(%1$s), array_agg(%2$s), array_agg(row_to_json(c)) from %3$s r cross join lateral (select %4$s) c'
-      else
-        'select array_agg(b.workspace order by b.place), array_agg(b.stream order by b.place), array_agg(b.data order by b.place) '
-        'from (select row_number() over () - 1 as place, %1$s as workspace, %2$s as stream, row_to_json(c) as data '
-        'from %3$s r cross join lateral (select %4$s) c) b group by b.place / 256 order by b.place / 256'
-    end,
-    coalesce(workspaces, 'null::text'), coalesce(streams, 'null::text'), source, shown);
-end
-$function$;
-comment on function sluice.rows_statement is
-  'Internal. A statement that returns the workspaces, the streams and the data of the rows of a transition table '
-  'as three arrays, in one row if they are few, else in one for each 256 rows. A workspace or stream is null if '
-  'no column names it.';
 
 CREATE OR REPLACE FUNCTION sluice.set_compaction(stream_id bigint, key_path text, compact_after interval)
  RETURNS void
