@@ -133,13 +133,14 @@ t.test(
     const url = await serveGuide(t)
     const page = await openPage(t)
     await page.goto(`${url}/`)
-    const links = await page
-      .locator('.VPSidebar a')
-      .evaluateAll(all => all.map(link => link.getAttribute('href')))
+    await page.locator('.VPSidebar a').first().waitFor({ state: 'attached' })
+    const links = (await page.evaluate(
+      '[...document.querySelectorAll(".VPSidebar a")].map(link => link.href)',
+    )) as string[]
 
     const faults: string[] = []
     for (const link of links) {
-      await page.goto(new URL(link ?? '', url).href)
+      await page.goto(link)
       await page.locator('main h1').waitFor()
       faults.push(...(await faultsIn(page)).map(fault => `${link} ${fault}`))
     }

@@ -1,0 +1,139 @@
+/**
+ * The real HAProxy and Caddy with the configurations that are shipped in deploy/. As for nginx (test/harness/nginx.ts), only
+ * what a test must choose for itself is replaced, and a replacement that no longer fits the file is an error.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { openSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createConnection } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { packageRoot } from '../../src/process/package-root.js'
+import { freePort } from './port.js'
+import { findProgram } from './program.js'
+import { until } from './until.js'
+
+export interface Proxy {
+  readonly name: 'haproxy' | 'caddy'
+  /** The configuration, from the root of the package. */
+  readonly file: string
+  /** What differs under test, as pairs of a text of the file and its replacement. */
+  replacements(port: number, folder: string): readonly (readonly [from: string, to: string])[]
+  arguments(file: string): readonly string[]
+  /** In place of the line of an id, if the client has none. */
+  readonly withoutId: string
+  /** In place of the plain address: the same address with TLS, for clients of HTTP/2. */
+  tls(port: number, folder: string): readonly (readonly [from: string, to: string])[]
+}
+
+/** As root HAProxy raises the limit of file descriptors itself; tests may run with another account. */
+const FEW = ['maxconn 50000', 'maxconn 500'] as const
+
+export const haproxy: Proxy = {
+  name: 'haproxy',
+  withoutId: ':\n',
+  file: 'deploy/haproxy.cfg',
+  replacements: port => [['  bind :8080\n', `  bind 127.0.0.1:${port}\n`], FEW],
+  arguments: file => ['-db', '-f', file],
+  tls: (port, folder) => [
+    FEW,
+    ['  bind :8080\n', ''],
+    [
+      '# bind :443 ssl crt /etc/haproxy/sluice.pem',
+      `bind 127.0.0.1:${port} ssl crt ${join(folder, 'sluice.pem')}`,
+    ],
+  ],
+}
+
+export const caddy: Proxy = {
+  name: 'caddy',
+  withoutId: '',
+  file: 'deploy/Caddyfile',
+  replacements: port => [['\n:8080 {', `\nhttp://127.0.0.1:${port} {`]],
+  arguments: file => ['run', '--adapter', 'caddyfile', '--config', file],
+  tls: (port, folder) => [
+    [
+      '\n:8080 {',
+      `\nhttps://127.0.0.1:${port} {\n\ttls ${join(folder, 'sluice.pem')} ${join(folder, 'sluice.pem')}`,
+    ],
+    ['admin off', 'admin off\n\tauto_https off'],
+  ],
+}
+
+/** For `t.test(name, { skip: without(proxy) }, …)`: false where the program is there, else the reason. */
+export function without({ name }: Proxy): string | false {
+  return program(name) === undefined && `${name} is not installed (apt-get install ${name})`
+}
+
+interface Options {
+  readonly upstreams: readonly [number, number]
+  /** A certificate with its key, in PEM: the proxy then speaks TLS. */
+  readonly pem?: string
+  /** Further replacements. */
+  readonly changes?: readonly (readonly [from: string, to: string])[]
+}
+
+export interface RunningProxy {
+  readonly url: string
+  readonly port: number
+  /** Everything that it has written so far. */
+  log(): string
+}
+
+/** Starts the proxy on a free port of the loopback in front of two gateways, and stops it when `t` ends. */
+export async function startProxy(t: Test, proxy: Proxy, options: Options): Promise<RunningProxy> {
+  const { upstreams, pem, changes = [] } = options
+  const folder = await mkdtemp(join(tmpdir(), `sluice-${proxy.name}-`))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const port = await freePort()
+  if (pem !== undefined) writeFileSync(join(folder, 'sluice.pem'), pem)
+  const address = pem === undefined ? proxy.replacements(port, folder) : proxy.tls(port, folder)
+  const gateways = upstreams.map((upstream, n) => [`gateway-${n + 1}:8080`, `127.0.0.1:${upstream}`] as const)
+  const file = join(folder, 'configuration')
+  writeFileSync(file, [...address, ...gateways, ...changes].reduce(replaced, readShipped(proxy)))
+
+  const log = join(folder, 'log')
+  const output = openSync(log, 'a')
+  const child = spawn(program(proxy.name) ?? '', proxy.arguments(file), {
+    stdio: ['ignore', output, output],
+    env: { PATH: process.env.PATH, HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder },
+  })
+  const exited = once(child, 'exit')
+  t.teardown(async () => {
+    child.kill('SIGKILL')
+    await exited
+  })
+  const written = () => readFileSync(log, 'utf8')
+  const scheme = pem === undefined ? 'http' : 'https'
+  await until(`${proxy.name} takes requests`, async () => {
+    if (child.exitCode !== null) throw new Error(`${proxy.name} ended:\n${written()}`)
+    return accepts(port)
+  })
+  return { url: `${scheme}://127.0.0.1:${port}`, port, log: written }
+}
+
+export function readShipped({ file }: Proxy): string {
+  return readFileSync(join(packageRoot, file), 'utf8')
+}
+
+function program(name: string): string | undefined {
+  return findProgram([name], ['/usr/sbin', '/usr/local/sbin'])
+}
+
+async function accepts(port: number): Promise<boolean> {
+  const socket = createConnection(port, '127.0.0.1')
+  const connected = await Promise.race([
+    once(socket, 'connect').then(() => true),
+    once(socket, 'error').then(() => false),
+  ]).catch(() => false)
+  socket.destroy()
+  return connected
+}
+
+function replaced(text: string, [from, to]: readonly [string, string]): string {
+  if (!text.includes(from))
+    throw new Error(`The configuration has no '${from}' any more; test/harness/proxies.ts must follow.`)
+  return text.replaceAll(from, () => to)
+}
