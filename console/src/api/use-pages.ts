@@ -4,7 +4,8 @@ import type { Query } from './api.ts'
 import { type Requested, useRequest } from './use-request.ts'
 
 interface Page {
-  readonly next_cursor: string | null
+  /** Missing in a list of one page. */
+  readonly next_cursor?: string | null
 }
 
 export interface Pages<T> extends Requested<readonly T[]> {
@@ -32,7 +33,7 @@ export function usePages<P extends Page, T>(
       for (let page = 0; page < count && cursor !== null; page += 1) {
         const read: P = await api.get<P>(path, { query: { limit: PAGE, ...query, cursor }, signal })
         entries.push(...entriesIn(read))
-        cursor = read.next_cursor
+        cursor = read.next_cursor ?? null
       }
       setHasMore(cursor !== null)
       return entries

@@ -61,6 +61,14 @@ const PAGES: readonly Page[] = [
     load: () => import('../pages/streams/page.tsx'),
   },
   {
+    name: 'clients',
+    title: 'Clients',
+    group: 'Operations',
+    role: 'admin',
+    scope: 'workspace',
+    load: () => import('../pages/clients/page.tsx'),
+  },
+  {
     name: 'keys',
     title: 'API keys',
     group: 'Operations',

@@ -12,6 +12,7 @@ import { FormDialog } from '../../pieces/form-dialog.tsx'
 import { Loading } from '../../pieces/loading.tsx'
 import { PageHeading } from '../../pieces/page-heading.tsx'
 import { useSession } from '../../session/session.ts'
+import { Nodes } from './nodes.tsx'
 import { Retention } from './retention.tsx'
 
 /** `GET /ready`; it is the same document when the process is not ready. */
@@ -69,6 +70,7 @@ export default function ServerPage() {
           {principal.grants === null && <Retention />}
         </div>
       )}
+      {principal.is_operator && <Nodes />}
       {isSwitching && (
         <Switch
           isMaintained={isMaintained}
