@@ -1,6 +1,8 @@
 import t, { type Test } from 'tap'
+import { createDatabase } from '../../harness/database.js'
 import { openStream } from '../../harness/event-stream.js'
 import { as, type Gateway, publish, startGateway } from '../../harness/gateway.js'
+import { startProxy } from '../../harness/postgres-proxy.js'
 import { bearer, token } from '../../harness/tokens.js'
 import { until } from '../../harness/until.js'
 
@@ -161,6 +163,18 @@ t.test('nodes are for operators', async t => {
   )
 
   t.match(await read(gateway, '/api/clients'), { nodes: null })
+})
+
+t.test('while the database is away, an admin still sees the clients', async t => {
+  const { url: databaseUrl } = await createDatabase(t)
+  const proxy = await startProxy(t, databaseUrl)
+  const gateway = await startGateway(t, { databaseUrl: proxy.url })
+  await (await follow(t, gateway, '')).until(1)
+  await until('the first heartbeat', async () => (await read(gateway, '/api/clients')).nodes?.length === 1)
+
+  await proxy.unplug()
+
+  t.match(await read(gateway, '/api/clients'), { total: 1, nodes: null })
 })
 
 t.test('closed and refused clients are remembered with the reason', async t => {
