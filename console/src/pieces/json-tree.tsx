@@ -3,6 +3,7 @@
  * in the page, so data of any size costs only what is looked at.
  */
 import { useState } from 'preact/hooks'
+import { ExactNumber } from './exact-json.ts'
 
 export interface JsonTreeProps {
   readonly value: unknown
@@ -23,7 +24,8 @@ export function JsonTree({ value, open = 2 }: JsonTreeProps) {
 }
 
 function Value({ value, open, name }: { value: unknown; open: number; name?: string }) {
-  if (typeof value === 'object' && value !== null) return <Members value={value} open={open} name={name} />
+  if (typeof value === 'object' && value !== null && !(value instanceof ExactNumber))
+    return <Members value={value} open={open} name={name} />
   return (
     <div class="leaf">
       {name !== undefined && <Name name={name} />}
@@ -89,5 +91,6 @@ function Leaf({ value }: { value: unknown }) {
 }
 
 function kindOf(value: unknown): string {
+  if (value instanceof ExactNumber) return 'number'
   return value === null ? 'null' : typeof value
 }

@@ -148,6 +148,27 @@ t.test('an event is found by its link, its position and its time', { skip }, asy
   await shows(page, '.announcement', 'Write an event id such as')
 })
 
+t.test('numbers keep every digit that was published', { skip }, async t => {
+  const { url: databaseUrl, pool } = await createDatabase(t)
+  const gateway = await startGateway(t, { databaseUrl })
+  const { page } = await openConsole(t, { url: gateway.url, place: '#/feed/1' })
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+  const data = '{"account":12345678901234567890,"rate":0.1,"power":1e2}'
+  await pool.query(`select sluice.publish('acme', 'feed', 'rate.changed', $1)`, [data])
+  await shows(page, '.place', '#1')
+  await page.reload()
+
+  await shows(page, '.details .number', '12345678901234567890')
+  t.strictSame(await page.locator('.details .number').allTextContents(), [
+    '12345678901234567890',
+    '0.1',
+    '100',
+  ])
+  await page.getByRole('button', { name: 'Copy the data' }).click()
+  await shows(page, '.announcement', 'Copied')
+  t.match(await page.evaluate('navigator.clipboard.readText()'), '12345678901234567890')
+})
+
 t.test('older events are loaded on request', { skip }, async t => {
   const gateway = await startGateway(t)
   await publish(

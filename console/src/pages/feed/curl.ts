@@ -1,4 +1,5 @@
 /** Commands for a terminal that do what the page does. The token is a variable: it does not belong into a history. */
+import { exactText } from '../../pieces/exact-json.ts'
 
 export function followCommand(query: Readonly<Record<string, string | undefined>>): string {
   return [
@@ -15,7 +16,7 @@ export function publishCommand(stream: string | undefined, type: string, data: u
     `curl ${quoted(addressOf('api/events', { stream }))} \\`,
     '  -H "Authorization: Bearer $TOKEN" \\',
     '  -H "Content-Type: application/json" \\',
-    `  -d ${quoted(JSON.stringify({ type, data }))}`,
+    `  -d ${quoted(exactText({ type, data }))}`,
   ].join('\n')
 }
 

@@ -3,6 +3,7 @@ import { useEffect, useRef } from 'preact/hooks'
 import { useRequest } from '../../api/use-request.ts'
 import { Badge } from '../../pieces/badge.tsx'
 import { CopyButton } from '../../pieces/copy-button.tsx'
+import { exactText, parseExact } from '../../pieces/exact-json.ts'
 import { Failure } from '../../pieces/failure.tsx'
 import { JsonTree } from '../../pieces/json-tree.tsx'
 import { Loading } from '../../pieces/loading.tsx'
@@ -34,7 +35,11 @@ export function EventDetails({ id, filter }: EventDetailsProps) {
     retryAt,
     reload,
   } = useRequest<StreamEvent>(
-    (api, signal) => api.get(`api/events/${encodeURIComponent(id)}`, { query, signal }),
+    async (api, signal) => {
+      const response = await api.request(`api/events/${encodeURIComponent(id)}`, { query, signal })
+      const line = await response.text()
+      return { ...JSON.parse(line), line }
+    },
     [id, filter.stream],
   )
   useEffect(() => heading.current?.focus({ preventScroll: true }), [id])
@@ -87,7 +92,8 @@ function Publisher({ id, stream }: { id: string; stream: string }) {
 function Facts({ event, filter }: { event: StreamEvent; filter: Filter }) {
   const { principal } = useSession()
   const mayExplain = allows(principal, 'admin') && !principal.grants
-  const { id, position, type, at, event_id, traceparent, data } = event
+  const { id, position, type, at, event_id, traceparent, line } = event
+  const data = Reflect.get(Object(parseExact(line)), 'data')
   return (
     <>
       <dl>
@@ -118,7 +124,7 @@ function Facts({ event, filter }: { event: StreamEvent; filter: Filter }) {
       <h3>Data</h3>
       <JsonTree value={data} />
       <div class="row">
-        <CopyButton text={JSON.stringify(data, null, 2)}>Copy the data</CopyButton>
+        <CopyButton text={exactText(data, 2)}>Copy the data</CopyButton>
         <CopyButton text={publishCommand(filter.stream, type, data)} done="The command is copied.">
           Copy as curl
         </CopyButton>

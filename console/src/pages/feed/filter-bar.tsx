@@ -21,6 +21,10 @@ export function FilterBar({ filter }: { filter: Filter }) {
   useShortcut('t', 'Filter by type', () => types.current?.focus())
   useShortcut('j', 'Jump to an event or a time', () => jump.current?.focus())
   useEffect(() => () => clearTimeout(typing.current), [])
+  useEffect(() => {
+    // Changed elsewhere, not by typing.
+    if (text.current && document.activeElement !== text.current) text.current.value = filter.text
+  }, [filter.text])
 
   const apply = (change: Partial<Filter>, replace = false) =>
     navigate(feedHref({ ...filter, ...change }), { replace })
