@@ -15,9 +15,10 @@ import type { SignedPrincipal } from '../src/auth/signed-principal.js'
 import { withClaim } from '../src/auth/tokens/claims.js'
 import { createKeySet } from '../src/auth/tokens/key-set.js'
 import type { Key, Keys } from '../src/auth/tokens/keys.js'
-import { CLOCK_TOLERANCE_MS, type ClaimRules, GRANTS_CLAIM, principalOf } from '../src/auth/tokens/token.js'
+import { CLOCK_TOLERANCE_MS, type ClaimRules, principalOf } from '../src/auth/tokens/token.js'
 import { requireTokenForm } from '../src/auth/tokens/token-form.js'
 import { VerifiedTokens } from '../src/auth/tokens/verified-tokens.js'
+import { GRANTS_CLAIM } from '../src/config/claim-path.js'
 import { Problem } from '../src/problems/problem.js'
 
 declare module 'fastify' {

@@ -11,6 +11,9 @@ export type ClaimPath = readonly string[]
 const MAX_NAMES = 8
 const ONE_NAME = /[:/]/
 
+/** The claim that limits a token to some streams and types. A token with other members in it is refused. */
+export const GRANTS_CLAIM = 'sluice'
+
 /** The path of a text without `claimPathFault`. */
 export function claimPath(text: string): ClaimPath {
   if (text.startsWith('[')) return arrayOfTexts(text)
@@ -20,6 +23,8 @@ export function claimPath(text: string): ClaimPath {
 /** The error in a setting of this name, with the remedy, if there is one. */
 export function claimPathFault(setting: string, text: string): string | undefined {
   const names = claimPath(text)
+  if (names[0] === GRANTS_CLAIM)
+    return `${setting} is in the claim ${GRANTS_CLAIM}, which holds the grants of a token and nothing else. Let your issuer write it into another claim.`
   if (names.length > 0 && names.length <= MAX_NAMES && !names.includes('')) return undefined
   return `${setting} names no claim. Write a name such as role, a path such as realm_access.roles, or a JSON array of 1 to ${MAX_NAMES} names.`
 }

@@ -1,5 +1,5 @@
 /** Turns the claims of a verified token into a Principal, or refuses them with a Problem. */
-import type { ClaimPath } from '../../config/claim-path.js'
+import { type ClaimPath, GRANTS_CLAIM } from '../../config/claim-path.js'
 import { WORKSPACE_PATTERN } from '../../log/event.js'
 import { GRANTS_RULE, type Grants, readGrants } from '../grants/grants.js'
 import { type Principal, ROLES } from '../principal.js'
@@ -13,9 +13,6 @@ export const CLOCK_TOLERANCE_MS = 5_000
 const WORKSPACE = new RegExp(WORKSPACE_PATTERN)
 /** No control characters and no lone surrogates: the subject goes to logs, keys and the database. */
 const SUBJECT = /^[^\p{Cc}\p{Cs}]{1,256}$/u
-
-/** The claim that limits a token to some streams and types. */
-export const GRANTS_CLAIM = 'sluice'
 
 /** The claims that a token needs besides `exp` and `sub`. */
 export interface ClaimRules {

@@ -20,6 +20,15 @@ t.test('a text is a name, a path of names, or an array of names', async t => {
   }
 })
 
+t.test('a text in the claim of grants is refused, because no token with it would be accepted', async t => {
+  for (const text of ['sluice', 'sluice.role', '["sluice","tenant"]']) {
+    t.match(claimPathFault('JWT_ROLE_CLAIM', text), /^JWT_ROLE_CLAIM is in the claim sluice,/, text)
+  }
+  for (const text of ['sluice_role', 'app.sluice', 'https://sluice/role']) {
+    t.equal(claimPathFault('JWT_ROLE_CLAIM', text), undefined, text)
+  }
+})
+
 t.test('a text that names no claim is refused with the name of the setting and the forms', async t => {
   const wrong = [
     '.',
