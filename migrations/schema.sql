@@ -4623,7 +4623,7 @@ begin
     select p.oid::regprocedure as name from pg_proc p
     where p.pronamespace = 'sluice'::regnamespace
       and p.proname in ('append', 'ensure_stream', 'publish_access_change', 'is_workspace', 'configure_stream',
-        'configure_workspace', 'close_stream', 'delete_stream')
+        'configure_workspace', 'close_stream', 'delete_stream', 'reads_job')
       -- These take the number of any stream.
       and p.oid <> 'sluice.close_stream(bigint)'::regprocedure
       and not has_function_privilege('sluice_request', p.oid, 'execute')
@@ -4636,6 +4636,25 @@ comment on function sluice.raise_wall is
   'Internal. Creates the role sluice_request where the gateway''s own role bypasses row-level security, and grants '
   'it what requests need where the gateway may use that role. Called at each start: a database that was restored '
   'into another server does not bring the role along.';
+
+CREATE OR REPLACE FUNCTION sluice.reads_job(workspace text, name text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+begin
+  return exists (select from sluice.jobs j where j.workspace = reads_job.workspace and j.name = reads_job.name);
+end
+$function$;
+comment on function sluice.reads_job is
+  'Internal. Whether the transaction shows the job of that name, by its own name or by that of its project.';
 
 CREATE OR REPLACE FUNCTION sluice.record(job sluice.jobs, actor text, reason text DEFAULT NULL::text)
  RETURNS bigint[]
@@ -6021,61 +6040,105 @@ CREATE TRIGGER count_removed AFTER DELETE ON sluice.streams REFERENCING OLD TABL
 -- Row-level security --------------------------------------------------------------------------------------------
 
 create policy own_workspace on sluice.api_keys as permissive for all to public
-  using (( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting)));
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
 
 create policy own_workspace on sluice.audit as permissive for all to public
-  using (( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting)));
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
 
 create policy own_workspace on sluice.compactions as permissive for all to public
-  using (( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (( SELECT s.id
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (( SELECT s.id
    FROM sluice.streams s
-  WHERE (s.id = compactions.stream_id)) IS NOT NULL));
+  WHERE (s.id = compactions.stream_id)) IS NOT NULL)));
 
 create policy own_workspace on sluice.deleted_streams as permissive for all to public
-  using (( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting)));
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
 
 create policy own_workspace on sluice.events as permissive for all to public
-  using (( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (( SELECT s.id
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (( SELECT s.id
    FROM sluice.streams s
-  WHERE (s.id = events.stream_id)) IS NOT NULL));
+  WHERE (s.id = events.stream_id)) IS NOT NULL)));
 
 create policy own_workspace on sluice.idempotency_keys as permissive for all to public
-  using (( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting)));
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
+
+create policy granted on sluice.item_revisions as restrictive for select to public
+  using (
+CASE
+    WHEN (COALESCE(current_setting('sluice.readable_names'::text, true), ''::text) = ''::text) THEN true
+    ELSE ( SELECT (('feed'::text = ANY (string_to_array(current_setting('sluice.readable_names'::text, true), '
+'::text))) OR ('feed'::text ^@ ANY (string_to_array(current_setting('sluice.readable_prefixes'::text, true), '
+'::text)))))
+END);
 
 create policy own_workspace on sluice.item_revisions as permissive for all to public
-  using (( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting)));
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
+
+create policy granted on sluice.items as restrictive for select to public
+  using (
+CASE
+    WHEN (COALESCE(current_setting('sluice.readable_names'::text, true), ''::text) = ''::text) THEN true
+    ELSE ( SELECT (('feed'::text = ANY (string_to_array(current_setting('sluice.readable_names'::text, true), '
+'::text))) OR ('feed'::text ^@ ANY (string_to_array(current_setting('sluice.readable_prefixes'::text, true), '
+'::text)))))
+END);
 
 create policy own_workspace on sluice.items as permissive for all to public
-  using (( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting)));
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
+
+create policy granted on sluice.jobs as restrictive for select to public
+  using (
+CASE
+    WHEN (COALESCE(current_setting('sluice.readable_names'::text, true), ''::text) = ''::text) THEN true
+    WHEN (('job:'::text || name) = ANY (string_to_array(current_setting('sluice.readable_names'::text, true), '
+'::text))) THEN true
+    WHEN (('job:'::text || name) ^@ ANY (string_to_array(current_setting('sluice.readable_prefixes'::text, true), '
+'::text))) THEN true
+    WHEN (((('project/'::text || replace(replace(replace(project, '%'::text, '%25'::text), '/'::text, '%2F'::text), '*'::text, '%2A'::text)) || '/'::text) || name) = ANY (string_to_array(current_setting('sluice.readable_names'::text, true), '
+'::text))) THEN true
+    WHEN (((('project/'::text || replace(replace(replace(project, '%'::text, '%25'::text), '/'::text, '%2F'::text), '*'::text, '%2A'::text)) || '/'::text) || name) ^@ ANY (string_to_array(current_setting('sluice.readable_prefixes'::text, true), '
+'::text))) THEN true
+    ELSE false
+END);
 
 create policy own_workspace on sluice.jobs as permissive for all to public
-  using (( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting)));
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
 
 create policy own_workspace on sluice.latest as permissive for all to public
-  using (( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (( SELECT s.id
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (( SELECT s.id
    FROM sluice.streams s
-  WHERE (s.id = latest.stream_id)) IS NOT NULL));
+  WHERE (s.id = latest.stream_id)) IS NOT NULL)));
 
 create policy own_workspace on sluice.pending as permissive for all to public
-  using (( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting)));
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
 
 create policy own_workspace on sluice.projects as permissive for all to public
-  using (( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting)));
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
 
 create policy own_workspace on sluice.revocations as permissive for all to public
-  using (( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting)));
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
 
 create policy own_workspace on sluice.stream_counts as permissive for all to public
-  using (( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting)));
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
 
 create policy own_workspace on sluice.stream_tickets as permissive for all to public
-  using (( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting)));
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
+
+create policy granted on sluice.streams as restrictive for select to public
+  using (
+CASE
+    WHEN (COALESCE(current_setting('sluice.readable_names'::text, true), ''::text) = ''::text) THEN true
+    WHEN (name = ANY (string_to_array(current_setting('sluice.readable_names'::text, true), '
+'::text))) THEN true
+    WHEN (name ^@ ANY (string_to_array(current_setting('sluice.readable_prefixes'::text, true), '
+'::text))) THEN true
+    ELSE ((kind = 'job'::text) AND sluice.reads_job(workspace, substr(name, 5)))
+END);
 
 create policy own_workspace on sluice.streams as permissive for all to public
-  using (( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting)));
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
 
 create policy own_workspace on sluice.workspaces as permissive for all to public
-  using (( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting)));
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
 
 -- Rights --------------------------------------------------------------------------------------------------------
 

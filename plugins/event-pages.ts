@@ -4,6 +4,7 @@
  */
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
+import { reachOf } from '../src/auth/grants/reach.js'
 import { disconnectSignal } from '../src/http/client-disconnect.js'
 import { cursorId } from '../src/hub/cursor.js'
 import { type EventPage, findEventPage } from '../src/hub/event-page.js'
@@ -86,7 +87,8 @@ async function sendEventPageIn(
   const result = await app.guard.whileGood(
     principal,
     disconnectSignal(reply.raw),
-    signal => findEventPage(app.hub, app.database, { ...request, filter, workspace, waitMs, signal }),
+    signal =>
+      findEventPage(app.hub, app.database, { ...request, ...reachOf(principal), filter, waitMs, signal }),
     granted,
   )
   if (result.outcome === 'not-found') throw notFound(what)

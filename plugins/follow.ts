@@ -5,6 +5,7 @@
  */
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
+import { reachOf } from '../src/auth/grants/reach.js'
 import type { StreamGrant } from '../src/auth/grants/stream-grant.js'
 import type { Role } from '../src/auth/principal.js'
 import { levelOf } from '../src/database/database-fault.js'
@@ -64,10 +65,9 @@ async function follow(
   const { what = 'stream', types, dialect = 'sluice', ...wanted } = followed
   const { encoding, stream, filter } = wanted
   const { principal, ignored } = request
-  const { workspace } = principal
   let granted: StreamGrant | undefined
   const identity = (): ClientIdentity => ({
-    workspace,
+    workspace: principal.workspace,
     principal: principal.id,
     role: principal.role,
     credential: principal.credential.id,
@@ -82,7 +82,7 @@ async function follow(
   const refused = (reason: string, limit?: string) => app.hub.connections.refused(identity(), reason, limit)
   const streamRequest: StreamRequest = {
     ...wanted,
-    workspace,
+    ...reachOf(principal),
     broughtId: echoOfBroughtId(request),
     ignored,
     // Known once the client is authorized.

@@ -113,7 +113,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async (request, reply) => {
       await app.grants.toRead(request, FEED, 'stream', SHOWN.item)
-      return read(reply, await items.list(request.principal.workspace, request.query))
+      return read(reply, await items.list(request.principal, request.query))
     },
   )
 
@@ -132,7 +132,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async (request, reply) => {
       await app.grants.toRead(request, FEED, 'item', SHOWN.item)
-      const item = read(reply, await items.get(request.principal.workspace, request.params.part_number))
+      const item = read(reply, await items.get(request.principal, request.params.part_number))
       reply.header('etag', item.etag)
       const known = request.headers['if-none-match']
       return known !== undefined && isKnown(known, item.etag) ? reply.code(304).send(null) : item
@@ -201,9 +201,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async (request, reply) => {
-      const { workspace } = request.principal
       await app.grants.toRead(request, FEED, 'item', SHOWN.revision)
-      return read(reply, await items.revisions(workspace, request.params.part_number, request.query))
+      return read(reply, await items.revisions(request.principal, request.params.part_number, request.query))
     },
   )
 

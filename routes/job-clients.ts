@@ -1,7 +1,7 @@
 /** The number of clients that follow a job, over all nodes. */
 import type { FastifyInstance } from 'fastify'
 import { jobStream } from '../src/jobs/job.js'
-import type { JobSnapshot } from '../src/jobs/jobs.js'
+import type { JobSnapshot } from '../src/jobs/job-reads.js'
 
 export const CLIENTS_OF_JOB =
   'The number of clients that follow the job: through this process now, and through the others at their last heartbeat, 2 s ago ' +

@@ -2,6 +2,7 @@
  * Commands in projects with members are hidden from everybody else in the workspace, by whatever route the stream of a job is read.
  */
 import type { FastifyRequest } from 'fastify'
+import { reachOf } from '../src/auth/grants/reach.js'
 import { inWorkspace } from '../src/database/workspace.js'
 import { jobOfStream } from '../src/jobs/job.js'
 import { selectJob } from '../src/jobs/job-reads.js'
@@ -22,7 +23,7 @@ export async function assertVisible(
   const member = memberOf(principal)
   if (id === undefined || member === null) return
   const { workspace } = principal
-  const found = await inWorkspace(server.database, workspace, client =>
+  const found = await inWorkspace(server.database, reachOf(principal), client =>
     selectJob(client, workspace, id, member),
   )
   if (found === undefined) throw notFound(what)

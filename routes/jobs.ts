@@ -132,7 +132,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     async (request, reply) => {
       const { page, head } = await listGrantedJobs(request, request.query)
       // The head is that of the feed, which the caller may not be allowed to read.
-      if (await app.grants.reads(request, FEED)) reply.header('x-sluice-head', head)
+      if (head !== undefined && (await app.grants.reads(request, FEED))) reply.header('x-sluice-head', head)
       reply.header('cache-control', 'private, no-cache')
       return page
     },

@@ -2,6 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type, { type Static } from 'typebox'
+import { reachOf } from '../src/auth/grants/reach.js'
 import { cursorId } from '../src/hub/cursor.js'
 import { findLatest, type LatestList } from '../src/hub/latest-page.js'
 import type { Reset } from '../src/hub/start.js'
@@ -72,7 +73,7 @@ const latest: FastifyPluginAsyncTypebox = async app => {
     await assertVisible(request, stream)
     app.memory.assertRoom()
     const result = await findLatest(app.database, {
-      workspace: request.principal.workspace,
+      ...reachOf(request.principal),
       stream,
       key: parseKeyPath(key),
       filter: granted.within(EventFilter.of(request.query)),

@@ -1,6 +1,7 @@
 /** Redaction: an admin replaces the data of one event, or of all that match, in the log and in the memory of every process. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
+import { reachOf } from '../src/auth/grants/reach.js'
 import { cursorId } from '../src/hub/cursor.js'
 import { EventDocument, FEED } from '../src/log/event.js'
 import { EventFilter } from '../src/log/event-filter.js'
@@ -134,7 +135,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       const filter = EventFilter.of({ where, types })
         .and(readable.within(undefined))
         .and(writable.within(undefined))
-      const redaction = { stream, filter, after, limit, reason, keepActor }
+      const { streams } = reachOf(request.principal)
+      const redaction = { stream, streams, filter, after, limit, reason, keepActor }
       const part = await redactMatching(app.database, request.auditOrigin, redaction)
       if (part.redacted > 0) app.changedEvents.wake(part.stream)
       return { redacted: part.redacted, next: part.next ? cursorId(part.next) : null }

@@ -1,6 +1,7 @@
 /** Finds the event that a request names, if its caller may read it. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
+import { reachOf } from '../src/auth/grants/reach.js'
 import { inWorkspace } from '../src/database/workspace.js'
 import { FEED, type StoredEvent, type StreamId, StreamName } from '../src/log/event.js'
 import { checkOf, type EventId, parseEventId } from '../src/log/event-id.js'
@@ -46,7 +47,7 @@ export async function findEvent(request: FastifyRequest, id: EventId, name = FEE
   const { server: app, principal } = request
   const granted = await app.grants.toRead(request, name, 'event')
   await assertVisible(request, name, 'event')
-  const found = await inWorkspace(app.database, principal.workspace, async client => {
+  const found = await inWorkspace(app.database, reachOf(principal), async client => {
     const stream = await findStream(client, principal.workspace, name)
     const event = stream && (await readEvent(client, stream.id, id.position))
     return event && { stream: stream.id, event }

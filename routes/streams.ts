@@ -1,6 +1,7 @@
 /** /api/streams: the streams of a workspace, for its admins; and the options of the workspace for its streams. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
+import { reachOf } from '../src/auth/grants/reach.js'
 import { inWorkspace } from '../src/database/workspace.js'
 import { StreamName } from '../src/log/event.js'
 import { NextCursor, pageQuery } from '../src/paging/page-query.js'
@@ -58,7 +59,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         response: { 200: StreamPage },
       },
     },
-    request => listStreams(app.database, request.principal.workspace, request.query, clients),
+    request => listStreams(app.database, reachOf(request.principal), request.query, clients),
   )
 
   app.get(
@@ -76,7 +77,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async request => {
       const { workspace } = request.principal
-      const found = await inWorkspace(app.database, workspace, client =>
+      const found = await inWorkspace(app.database, reachOf(request.principal), client =>
         selectStream(client, workspace, request.params.name, clients),
       )
       if (!found) throw notFound('stream')

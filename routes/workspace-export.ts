@@ -2,6 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { recordAudit } from '../src/audit/audit.js'
+import { reachOf } from '../src/auth/grants/reach.js'
 import { NDJSON } from '../src/bytes/media-type.js'
 import { inWorkspace } from '../src/database/workspace.js'
 import { unavailable } from '../src/problems/problem.js'
@@ -42,7 +43,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         )
         return exports.send(request, reply, () => {
           started = true
-          const lines = workspaceExportStream(app.database, workspace, () => running.delete(workspace))
+          const lines = workspaceExportStream(app.database, reachOf(request.principal), () =>
+            running.delete(workspace),
+          )
           const timer = setTimeout(() => lines.destroy(), MAX_EXPORT_MS).unref()
           lines.once('close', () => clearTimeout(timer))
           return lines

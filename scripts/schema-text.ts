@@ -98,7 +98,7 @@ const TRIGGERS = `
 
 const POLICIES = `
   select concat_ws(E'\\n  ', format('create policy %I on %s as %s for %s to %s', p.policyname, format('%I.%I', p.schemaname, p.tablename),
-    lower(p.permissive), lower(p.cmd), array_to_string(p.roles, ', ')), 'using ' || p.qual, 'with check ' || p.with_check) || ';' as text
+    lower(p.permissive), lower(p.cmd), array_to_string(p.roles, ', ')), format('using (%s)', p.qual), 'with check (' || p.with_check || ')') || ';' as text
   from pg_policies p where p.schemaname = 'sluice' order by p.tablename collate "C", p.policyname collate "C"`
 
 /** Rights that everybody has, of which there should be none. */

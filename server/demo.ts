@@ -146,7 +146,7 @@ async function change(items: Items, author: Author): Promise<void> {
 
 async function find(items: Items, workspace: string, partNumber: string): Promise<Item | undefined> {
   try {
-    return (await items.get(workspace, partNumber)).value
+    return (await items.get({ workspace }, partNumber)).value
   } catch (error) {
     if (error instanceof Problem && error.status === 404) return undefined
     throw error

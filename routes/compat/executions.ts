@@ -174,7 +174,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   )
 
   async function find(caller: Principal, id: string): Promise<Job> {
-    const { job } = await app.jobs.snapshot(caller, id)
+    const { job } = await app.jobs.snapshot(caller, id, 'publish')
     if (!isExecution(job)) throw notFound('job')
     return job
   }

@@ -73,7 +73,7 @@ function exporting(workspace: string, file: string | undefined): Work {
     const target = file === undefined ? undefined : await open(file, 'wx', 0o600)
     try {
       await recordAudit(database, { ...originOf(workspace), action: 'workspace.exported', details: {} })
-      const lines = await exportWorkspace(database, workspace, async text => {
+      const lines = await exportWorkspace(database, { workspace }, async text => {
         if (target) await target.appendFile(text)
         else if (!process.stdout.write(text)) await once(process.stdout, 'drain')
       })

@@ -14,19 +14,27 @@ declare const boundToWorkspace: unique symbol
 /** A connection in a transaction of one workspace. Statements of requests require it, so none runs without a workspace. */
 export type WorkspaceClient = pg.PoolClient & { readonly [boundToWorkspace]: true }
 
+/** The part of a workspace that a transaction may read. */
+export interface Reach {
+  readonly workspace: string
+  /** The names of streams, and beginnings of names, that the caller's grants let it read; undefined: all. */
+  readonly streams?: { readonly exact: readonly string[]; readonly prefixes: readonly string[] } | undefined
+}
+
 /**
  * `inTransaction` that sees one workspace only, until COMMIT or ROLLBACK.
- * @param workspace the principal's, never one from the request's content.
+ * @param within the principal's workspace, never one from the request's content; or, to read, the part of it that is granted.
  */
 export async function inWorkspace<T>(
   database: Database,
-  workspace: string,
+  within: string | Reach,
   work: (client: WorkspaceClient) => Promise<T>,
   mode?: TransactionMode,
 ): Promise<T> {
+  const { workspace, streams }: Reach = typeof within === 'string' ? { workspace: within } : within
   // For the owner of the tables, an empty workspace means all workspaces.
   if (workspace === '') throw new TypeError('The workspace of a transaction must not be empty.')
-  const beginInWorkspace = `${beginning(mode)}; set local sluice.workspace = ${pg.escapeLiteral(workspace)}`
+  const beginInWorkspace = `${beginning(mode)}; set local sluice.workspace = ${pg.escapeLiteral(workspace)}${limitsOf(streams)}`
   let begun = false
   const attempt = ({ role }: RowLevelSecurity) => {
     const begin = role === undefined ? beginInWorkspace : `${beginInWorkspace}; set local role ${role}`
@@ -48,6 +56,14 @@ export async function inWorkspace<T>(
     restored.catch(() => undefined)
     throw error
   }
+}
+
+/** Lists with a line feed between their elements, which no name contains. An empty text would mean all streams, so the names begin with one. */
+function limitsOf(streams: Reach['streams']): string {
+  if (!streams || streams.prefixes.includes('')) return ''
+  const names = pg.escapeLiteral(`\n${streams.exact.join('\n')}`)
+  const prefixes = pg.escapeLiteral(streams.prefixes.join('\n'))
+  return `; set local sluice.readable_names = ${names}; set local sluice.readable_prefixes = ${prefixes}`
 }
 
 /** Whether the role of requests is gone or lacks its rights. Postgres answers 22023 to SET ROLE with an unknown role. */

@@ -14,6 +14,7 @@ import type { Cursor } from './cursor.js'
 import type { Hub } from './hub.js'
 import type { HubStream } from './hub-stream.js'
 import { lossOf, type Reset, resetTo, type StartAt } from './start.js'
+import type { GrantedStreams } from './stored-stream.js'
 
 const PAGE_BYTES = 4 * 1024 * 1024
 const EVERY_EVENT = EventFilter.ofTypes('*')
@@ -41,6 +42,8 @@ export interface EventPage {
 
 export interface StreamPageRequest extends Omit<EventPageRequest, 'after'> {
   readonly stream: string
+  /** The streams that the caller may read, which the database compares; default: all. */
+  readonly streams?: GrantedStreams
   readonly from: StartAt
 }
 
@@ -54,9 +57,9 @@ export type EventPageResult =
 export async function findEventPage(
   hub: Pick<Hub, 'open' | 'starts'>,
   database: Database,
-  { stream, from, ...request }: StreamPageRequest,
+  { stream, streams, from, ...request }: StreamPageRequest,
 ): Promise<EventPageResult> {
-  const handle = await hub.open(request.workspace, stream)
+  const handle = await hub.open(request.workspace, stream, streams)
   if (!handle) return { outcome: 'not-found' }
   try {
     const { cursor, reset } = await hub.starts.resolve(handle.stream, from)

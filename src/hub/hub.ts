@@ -22,7 +22,7 @@ import type { Mode } from './mode.js'
 import { Pages } from './pages.js'
 import { endlessPermit, type Permit } from './permit.js'
 import { type Start, Starts } from './start.js'
-import { findStored, isReplaced, openStored } from './stored-stream.js'
+import { findStored, type GrantedStreams, openStored, standingOf } from './stored-stream.js'
 import { Subscription } from './subscription.js'
 import type { Tailer } from './tailer.js'
 
@@ -115,8 +115,8 @@ export class Hub {
     return stream?.followers.size ?? 0
   }
 
-  /** Opens the stream of that name; undefined if there is none. A feed is created when it is first asked for. */
-  async open(workspace: string, name: string): Promise<StreamHandle | undefined> {
+  /** Opens the stream of that name; undefined if there is none, or not among `streams`. A missing feed is created. */
+  async open(workspace: string, name: string, streams?: GrantedStreams): Promise<StreamHandle | undefined> {
     const key = `${workspace}/${name}`
     const opening = this.#streams.get(key) ?? this.#load(workspace, name)
     this.#streams.set(key, opening)
@@ -125,11 +125,11 @@ export class Hub {
       throw error
     })
     const { database } = this.#options
-    const deleted = !stream || stream.deleted || (await isReplaced(database, workspace, name, stream))
-    if (deleted) this.#forget(key, opening, stream)
-    if (!stream) return undefined
+    const standing = stream && (await standingOf(database, { workspace, streams }, name, stream))
+    if (standing !== 'there' && standing !== 'hidden') this.#forget(key, opening, stream)
+    if (!stream || standing === 'hidden') return undefined
     // It was deleted meanwhile, or dropped because it had no handle.
-    if (this.#streams.get(key) !== opening) return this.open(workspace, name)
+    if (this.#streams.get(key) !== opening) return this.open(workspace, name, streams)
     if (this.#mode === 'draining') stream.end()
     return { stream, release: stream.hold() }
   }
@@ -141,7 +141,7 @@ export class Hub {
   async isAtItsEnd(workspace: string, name: string, stream: HubStream, cursor: Cursor): Promise<boolean> {
     if (cursor.position < stream.head.position) return false
     if (!stream.closed && !stream.hasEnd) return false
-    const found = await findStored(this.#options.database, workspace, name)
+    const found = await findStored(this.#options.database, { workspace }, name)
     return found !== undefined && found.closedAt !== null && isAt(cursor, found.head)
   }
 
@@ -209,7 +209,7 @@ export class Hub {
 
   async #load(workspace: string, name: string): Promise<HubStream | undefined> {
     const { database, tailer } = this.#options
-    const found = await openStored(database, workspace, name)
+    const found = await openStored(database, { workspace }, name)
     if (!found) return undefined
     const stream = new HubStream({
       ...found,

@@ -12,7 +12,7 @@ import { type Head, readBounds, readPlace } from '../log/log.js'
 import type { TypeFilter } from '../log/type-filter.js'
 import { formatCursor, parseCursor } from '../paging/page-cursor.js'
 import { lossOf, type Reset, resetTo } from './start.js'
-import { findStored, openStored } from './stored-stream.js'
+import { findStored, type GrantedStreams, openStored } from './stored-stream.js'
 
 const PAGE_BYTES = 4 * 1024 * 1024
 /** How many pages are read for a filter that matches few events, before an empty page returns the place that was reached. */
@@ -24,6 +24,8 @@ const PLACES = new RegExp(`^([0-9]{1,16})\\.(${UUID})\\.([0-9]{1,16})\\.(${UUID}
 export interface LatestListRequest {
   readonly workspace: string
   readonly stream: string
+  /** The streams that the caller may read, which the database compares; default: all. */
+  readonly streams?: GrantedStreams
   readonly key: KeyPath
   /** Newest events that do not match are left out; older ones do not take their place. */
   readonly filter: EventFilter | undefined
@@ -56,10 +58,10 @@ interface Range {
 /** @throws {Problem} 400 `invalid-cursor`, and as `readLatestPage`. */
 export async function findLatest(
   database: Database,
-  { workspace, stream, cursor, ...request }: LatestListRequest,
+  { workspace, stream, streams, cursor, ...request }: LatestListRequest,
 ): Promise<LatestListResult> {
   const range = cursor === undefined ? undefined : parseRange(cursor)
-  const found = await (range ? findStored : openStored)(database, workspace, stream)
+  const found = await (range ? findStored : openStored)(database, { workspace, streams }, stream)
   if (!found) return { outcome: 'not-found' }
   const whole = range ?? (await wholeOf(database, found.id))
   if (!whole) return { outcome: 'not-found' }
@@ -72,7 +74,7 @@ async function read(
   workspace: string,
   stream: StreamId,
   { after: start, upTo }: Range,
-  { key, filter, omitted, limit }: Omit<LatestListRequest, 'workspace' | 'stream' | 'cursor'>,
+  { key, filter, omitted, limit }: Omit<LatestListRequest, 'workspace' | 'stream' | 'streams' | 'cursor'>,
 ): Promise<LatestList | Reset> {
   let after = start
   for (let scans = 1; ; scans += 1) {

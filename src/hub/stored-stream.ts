@@ -1,35 +1,41 @@
 /** Looks up a stream by its name, for one workspace. Afterwards it is read by its number, for all its followers. */
 import type { Database } from '../database/pool.js'
-import { inWorkspace } from '../database/workspace.js'
+import { inWorkspace, type Reach } from '../database/workspace.js'
 import { FEED, type StreamId } from '../log/event.js'
 import { ensureStream, findStreamAndHead, noteUse, type StreamWithHead } from '../log/log.js'
+
+/** The streams that a reader may read, which the database compares; undefined: all. */
+export type GrantedStreams = Reach['streams']
 
 /** The stream as the log has it now; undefined if there is none. */
 export function findStored(
   database: Database,
-  workspace: string,
+  within: Reach,
   name: string,
 ): Promise<StreamWithHead | undefined> {
-  return inWorkspace(database, workspace, client => findStreamAndHead(client, workspace, name))
+  return inWorkspace(database, within, client => findStreamAndHead(client, within.workspace, name))
 }
 
 /**
- * Whether the log no longer has a stream that nobody follows here, or has another one of its name: a stream of this name may
- * have been created after it was deleted. The tailer's next poll notices the deletion, but a reader must not get the old stream
- * until then. The feed is never deleted alone.
+ * What the log has of a stream that is open here. `replaced`: no longer this one, and perhaps another one of its name; the tailer's
+ * next poll notices the deletion, but a reader must not get the old stream until then. A stream that somebody follows is not looked
+ * up, and the feed is never deleted alone. `hidden`: not within the reader's grants, which are looked up every time.
  */
-export async function isReplaced(
+export async function standingOf(
   database: Database,
-  workspace: string,
+  within: Reach,
   name: string,
-  { id, idle }: { readonly id: StreamId; readonly idle: boolean },
-): Promise<boolean> {
-  if (!idle || name === FEED) return false
+  { id, idle, deleted }: { readonly id: StreamId; readonly idle: boolean; readonly deleted: boolean },
+): Promise<'there' | 'replaced' | 'hidden'> {
+  if (deleted) return 'replaced'
+  if (!within.streams && (!idle || name === FEED)) return 'there'
   try {
-    return (await findStored(database, workspace, name))?.id !== id
+    const found = await findStored(database, within, name)
+    if (found?.id === id) return 'there'
+    return within.streams && !found ? 'hidden' : 'replaced'
   } catch {
-    // Without the database, the process serves its copy.
-    return false
+    // Without the database, the process serves its copy, and the gateway's own check of the grants alone decides.
+    return 'there'
   }
 }
 
@@ -39,15 +45,15 @@ export async function isReplaced(
  */
 export async function openStored(
   database: Database,
-  workspace: string,
+  within: Reach,
   name: string,
 ): Promise<StreamWithHead | undefined> {
-  const found = await inWorkspace(database, workspace, async client => {
-    const existing = await findStreamAndHead(client, workspace, name)
-    if (existing || name !== FEED) return existing
-    await ensureStream(client, workspace, name)
-    return findStreamAndHead(client, workspace, name)
-  })
+  let found = await findStored(database, within, name)
+  if (!found && name === FEED) {
+    const { workspace } = within
+    await inWorkspace(database, workspace, client => ensureStream(client, workspace, name))
+    found = await findStored(database, within, name)
+  }
   // Not awaited: a database that accepts no writes removes no streams either.
   if (found?.unused) noteUse(database, [found.id]).catch(() => undefined)
   return found

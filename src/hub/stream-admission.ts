@@ -16,10 +16,13 @@ import type { ClientIdentity } from './client-identity.js'
 import type { Hub, StreamHandle } from './hub.js'
 import type { Permit } from './permit.js'
 import type { Opening, Reset, StartAt } from './start.js'
+import type { GrantedStreams } from './stored-stream.js'
 
 export interface StreamRequest {
   readonly workspace: string
   readonly stream: string
+  /** The streams that the client may read, which the database compares; default: all. */
+  readonly streams?: GrantedStreams
   readonly encoding: Encoding
   readonly from: StartAt
   readonly filter?: EventFilter | undefined
@@ -107,13 +110,13 @@ async function follow(
   host: StreamHost,
   slot: StreamSlot | undefined,
 ): Promise<StreamAdmission> {
-  const { workspace, stream, encoding, opening, maxFollowers = Number.POSITIVE_INFINITY } = request
+  const { workspace, stream, streams, encoding, opening, maxFollowers = Number.POSITIVE_INFINITY } = request
   // Before anything that depends on the stream.
   await host.authorize?.()
   // Checked before the opening is read, and again after the last wait.
   if ((await hub.followers(workspace, stream)) >= maxFollowers) return refused({ reason: 'limit' })
   const before = (await opening?.(encoding)) ?? { frames: [] }
-  const handle = await hub.open(workspace, stream)
+  const handle = await hub.open(workspace, stream, streams)
   if (!handle) return { outcome: 'not-found' }
   let admission: StreamAdmission | undefined
   try {

@@ -2,7 +2,8 @@
  * The items of all workspaces. A change commits together with its event, and only then announces the grown feed (I1,
  * I2); a read is one snapshot with the feed's head; both are confined to the given workspace (I7).
  */
-import type { Author } from '../auth/principal.js'
+import { reachOf } from '../auth/grants/reach.js'
+import type { Author, Principal } from '../auth/principal.js'
 import type { Database } from '../database/pool.js'
 import type { WorkspaceClient } from '../database/workspace.js'
 import type { Committed } from '../log/committed.js'
@@ -35,6 +36,9 @@ export interface ItemsOptions {
   /** Called after COMMIT with the events. Must not throw. */
   readonly onCommitted: (committed: readonly Committed[]) => void
 }
+
+/** A caller that reads: without grants it reads all items of its workspace. */
+export type Reader = Pick<Principal, 'workspace' | 'grants'>
 
 /** `next_cursor` is null on the last page. */
 export interface ItemPage {
@@ -110,38 +114,34 @@ export class Items {
   }
 
   /** @throws {Problem} 404 `not-found`. */
-  async get(workspace: string, partNumber: string): Promise<Snapshot<Item>> {
-    return readSnapshot(this.#database, workspace, async client => {
-      const item = await rows.selectItem(client, workspace, partNumber)
+  async get(reader: Reader, partNumber: string): Promise<Snapshot<Item>> {
+    return readSnapshot(this.#database, reachOf(reader), async client => {
+      const item = await rows.selectItem(client, reader.workspace, partNumber)
       if (item === undefined) throw notFound('item')
       return item
     })
   }
 
   /** @throws {Problem} 400 `invalid-cursor`, `invalid-text`. */
-  async list(workspace: string, request: PageRequest & rows.ItemFilter): Promise<Snapshot<ItemPage>> {
+  async list(reader: Reader, request: PageRequest & rows.ItemFilter): Promise<Snapshot<ItemPage>> {
     const { limit, cursor, ...filter } = request
     requireStorable(filter)
     const after = cursor === undefined ? BEFORE_EVERY_PART_NUMBER : parseCursor('items', cursor, PART_NUMBER)
-    return readSnapshot(this.#database, workspace, async client => {
-      const found = await rows.selectItems(client, workspace, after, limit + 1, filter)
+    return readSnapshot(this.#database, reachOf(reader), async client => {
+      const found = await rows.selectItems(client, reader.workspace, after, limit + 1, filter)
       const { page, next_cursor } = cutPage(found, limit, last => formatCursor('items', last.part_number))
       return { items: page, next_cursor }
     })
   }
 
   /** @throws {Problem} 404 `not-found`, 400 `invalid-cursor`. */
-  async revisions(
-    workspace: string,
-    partNumber: string,
-    request: PageRequest,
-  ): Promise<Snapshot<RevisionPage>> {
+  async revisions(reader: Reader, partNumber: string, request: PageRequest): Promise<Snapshot<RevisionPage>> {
     const { limit, cursor } = request
     const below =
       cursor === undefined ? ABOVE_EVERY_REVISION : parseCursor('revisions', cursor, REVISION_NUMBER)
-    return readSnapshot(this.#database, workspace, async client => {
-      if (!(await rows.selectItem(client, workspace, partNumber))) throw notFound('item')
-      const found = await rows.selectRevisions(client, workspace, partNumber, below, limit + 1)
+    return readSnapshot(this.#database, reachOf(reader), async client => {
+      if (!(await rows.selectItem(client, reader.workspace, partNumber))) throw notFound('item')
+      const found = await rows.selectRevisions(client, reader.workspace, partNumber, below, limit + 1)
       const { page, next_cursor } = cutPage(found, limit, last =>
         formatCursor('revisions', last.revision_number),
       )

@@ -1,12 +1,14 @@
 /** The statements that read jobs for a caller: a list of them, and one with the head of its stream. */
+import { reachOf } from '../auth/grants/reach.js'
 import type { Database } from '../database/pool.js'
-import type { WorkspaceClient } from '../database/workspace.js'
-import type { StreamId } from '../log/event.js'
+import { inWorkspace, type Reach, type WorkspaceClient } from '../database/workspace.js'
+import { FEED, type StreamId } from '../log/event.js'
 import { readSnapshot, type Snapshot } from '../log/feed-snapshot.js'
 import type { Head } from '../log/log.js'
 import type { NamePatterns } from '../log/name-patterns.js'
 import { cutPage, formatPlace, type Place, parsePlace } from '../paging/page-cursor.js'
 import type { PageRequest } from '../paging/page-query.js'
+import { notFound } from '../problems/problem.js'
 import { withoutValues } from './command-secrets.js'
 import { COMMAND_KIND, type Job, type JobStatus } from './job.js'
 import { grantedJobs, isGranted } from './job-grants.js'
@@ -28,19 +30,46 @@ export interface JobPage {
   readonly next_cursor: string | null
 }
 
+/** A job, and the last event of its stream that the job includes: follow from there. */
+export interface JobSnapshot {
+  readonly job: Job
+  readonly stream: StreamId
+  readonly head: Head
+}
+
+/** With the head of the feed, unless the caller's grants leave the feed out. */
+export type ReadJobPage = Omit<Snapshot<JobPage>, 'head'> & { readonly head: string | undefined }
+
 /** @throws {Problem} 400 `invalid-cursor`. */
 export async function readJobPage(
   database: Database,
   caller: Caller,
   { limit, cursor, ...filter }: PageRequest & JobFilter,
-): Promise<Snapshot<JobPage>> {
+): Promise<ReadJobPage> {
   const { workspace } = caller
+  const within = reachOf(caller)
   const after = cursor === undefined ? undefined : parsePlace('jobs', cursor)
-  return readSnapshot(database, workspace, async client => {
+  const read = async (client: WorkspaceClient) => {
     const found = await selectJobs(client, workspace, filter, after, limit + 1, memberOf(caller))
     const { page, next_cursor } = cutPage(found, limit, ({ place }) => formatPlace('jobs', place))
     return { jobs: page.map(({ job }) => withoutValues(job)), next_cursor }
-  })
+  }
+  if (caller.grants?.subscribe.matches(FEED) === false)
+    return { value: await inWorkspace(database, within, read), head: undefined }
+  return readSnapshot(database, within, read)
+}
+
+/** @param member as in `selectJob`. @throws {Problem} 404 `not-found`. */
+export async function readJob(
+  database: Database,
+  within: Reach,
+  id: string,
+  member: string | null,
+): Promise<JobSnapshot> {
+  const select = (client: WorkspaceClient) => selectJob(client, within.workspace, id, member)
+  const snapshot = await inWorkspace(database, within, select)
+  if (snapshot === undefined) throw notFound('job')
+  return { ...snapshot, job: withoutValues(snapshot.job) }
 }
 
 /**

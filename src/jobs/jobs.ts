@@ -8,19 +8,17 @@
  * and only while its attempt holds the lease; routes decide who is a runner (routes/job-fence.ts).
  */
 import type { Origin } from '../audit/audit.js'
+import type { StreamAction } from '../auth/grants/decision.js'
+import { reachOf } from '../auth/grants/reach.js'
 import type { Author } from '../auth/principal.js'
 import { gateOf } from '../database/fair-gate.js'
 import type { Database } from '../database/pool.js'
-import { inWorkspace, type WorkspaceClient } from '../database/workspace.js'
 import type { Hub } from '../hub/hub.js'
 import type { Committed } from '../log/committed.js'
 import { FEED, type NewEvent, type StreamId } from '../log/event.js'
-import type { Snapshot } from '../log/feed-snapshot.js'
 import { hash, type Idempotency, idempotencyOf } from '../log/idempotency.js'
-import type { Head } from '../log/log.js'
 import type { Receipt } from '../log/publisher.js'
 import type { PageRequest } from '../paging/page-query.js'
-import { notFound } from '../problems/problem.js'
 import { withoutValues } from './command-secrets.js'
 import { jsonOf, type PreparedEvent, prepare } from './content.js'
 import { type Created, type CreateOptions, createJob } from './creation.js'
@@ -37,7 +35,7 @@ import {
 } from './job.js'
 import { type GrantedClaim, grantedJobs } from './job-grants.js'
 import { problemOf } from './job-problem.js'
-import { type JobFilter, type JobPage, readJobPage, selectJob } from './job-reads.js'
+import { type JobFilter, type JobSnapshot, type ReadJobPage, readJob, readJobPage } from './job-reads.js'
 import { type Caller, memberOf } from './project-rules.js'
 import { countQueued } from './queued.js'
 import * as rows from './rows.js'
@@ -59,13 +57,6 @@ export interface JobsOptions {
 export interface AppendOptions extends Fence {
   /** A second request with the same key stores nothing; keys are remembered for 24 hours. */
   readonly idempotencyKey?: string | undefined
-}
-
-/** A job, and the last event of its stream that the job includes: follow from there. */
-export interface JobSnapshot {
-  readonly job: Job
-  readonly stream: StreamId
-  readonly head: Head
 }
 
 export class Jobs {
@@ -94,17 +85,16 @@ export class Jobs {
   }
 
   /** Newest first, with the head of the workspace's feed. @throws {Problem} 400 `invalid-cursor`. */
-  list(caller: Caller, request: PageRequest & JobFilter): Promise<Snapshot<JobPage>> {
+  list(caller: Caller, request: PageRequest & JobFilter): Promise<ReadJobPage> {
     return readJobPage(this.#options.database, caller, request)
   }
 
-  /** @throws {Problem} 404 `not-found`, also for a command in a project that the caller may not enter. */
-  async snapshot(caller: Caller, id: string): Promise<JobSnapshot> {
-    const { workspace } = caller
-    const select = (client: WorkspaceClient) => selectJob(client, workspace, id, memberOf(caller))
-    const snapshot = await inWorkspace(this.#options.database, workspace, select)
-    if (snapshot === undefined) throw notFound('job')
-    return { ...snapshot, job: withoutValues(snapshot.job) }
+  /**
+   * @param action that the caller's grants must allow on the job.
+   * @throws {Problem} 404 `not-found`, also for a command in a project that the caller may not enter.
+   */
+  async snapshot(caller: Caller, id: string, action?: StreamAction): Promise<JobSnapshot> {
+    return readJob(this.#options.database, reachOf(caller, action), id, memberOf(caller))
   }
 
   /**
@@ -148,7 +138,9 @@ export class Jobs {
     events: readonly NewEvent[],
     options: AppendOptions,
   ): Promise<Receipt> {
-    const kind = events.some(dependsOnKind) ? (await this.snapshot(author, id)).job.kind : undefined
+    const kind = events.some(dependsOnKind)
+      ? (await this.snapshot(author, id, 'publish')).job.kind
+      : undefined
     const prepared = events.map(event => prepare(event, kind))
     const { idempotencyKey } = options
     const idempotency =
@@ -168,7 +160,7 @@ export class Jobs {
     { idempotencyKey, ...fence }: AppendOptions,
   ): Promise<number> {
     const key = idempotencyKey === undefined ? undefined : idempotencyOf(idempotencyKey, id).key
-    const { job } = await this.snapshot(author, id)
+    const { job } = await this.snapshot(author, id, 'publish')
     return upload({
       ...lines,
       repeatable: key !== undefined,

@@ -4,12 +4,12 @@
  * that allows certain commands allows no variables unless it lists them: `PATH`, `LD_PRELOAD` or `NODE_OPTIONS` would make
  * another command out of an allowed one.
  */
-import type { Author, Role } from '../auth/principal.js'
+import type { Author, Principal } from '../auth/principal.js'
 import { Problem } from '../problems/problem.js'
 import type { Project } from './project.js'
 
-/** A principal; without a role it is an ordinary member of the workspace. */
-export type Caller = Author & { readonly role?: Role }
+/** A principal; without a role it is an ordinary member of the workspace, and without grants it reads all jobs. */
+export type Caller = Author & Partial<Pick<Principal, 'role' | 'grants'>>
 
 /** The members of a payload that `sluice runner` reads. Other members might change what another runner executes. */
 const COMMAND_MEMBERS = ['command', 'env', 'timeout_ms']

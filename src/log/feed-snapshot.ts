@@ -4,7 +4,8 @@
  */
 
 import type { Database } from '../database/pool.js'
-import { inWorkspace, type WorkspaceClient } from '../database/workspace.js'
+import { inWorkspace, type Reach, type WorkspaceClient } from '../database/workspace.js'
+import { notFound } from '../problems/problem.js'
 import { FEED } from './event.js'
 import { formatEventId } from './event-id.js'
 import { ensureStream, findStreamAndHead } from './log.js'
@@ -15,23 +16,26 @@ export interface Snapshot<T> {
   readonly head: string
 }
 
+/** @throws {Problem} 404 `not-found` if the feed is out of reach. */
 export async function readSnapshot<T>(
   database: Database,
-  workspace: string,
+  within: Reach,
   read: (client: WorkspaceClient) => Promise<T>,
 ): Promise<Snapshot<T>> {
+  const { workspace, streams } = within
   const transaction = async (client: WorkspaceClient) => {
     const feed = await findStreamAndHead(client, workspace, FEED)
     if (feed === undefined) return undefined
     const { position, eventId } = feed.head
     return { value: await read(client), head: formatEventId(position, eventId) }
   }
-  const look = () => inWorkspace(database, workspace, transaction, 'repeatable read, read only')
+  const look = () => inWorkspace(database, within, transaction, 'repeatable read, read only')
   const snapshot = await look()
   if (snapshot) return snapshot
   // Created in another transaction, because the first snapshot cannot see a stream that is created later.
   await inWorkspace(database, workspace, client => ensureStream(client, workspace, FEED))
   const second = await look()
+  if (second === undefined && streams) throw notFound('stream')
   if (second === undefined)
     throw new Error(`The feed of ${workspace} was deleted right after it was created.`)
   return second

@@ -7,7 +7,7 @@
  */
 import type { Origin } from '../audit/audit.js'
 import type { Database } from '../database/pool.js'
-import { inWorkspace } from '../database/workspace.js'
+import { inWorkspace, type Reach } from '../database/workspace.js'
 import { type Position, REDACTED, type StreamId } from '../log/event.js'
 import type { EventFilter } from '../log/event-filter.js'
 import { checkOf, type EventId } from '../log/event-id.js'
@@ -22,6 +22,8 @@ export const MOST_REDACTED = 1_000
 const SCANS = 10
 
 export interface MatchingRedaction extends Redaction {
+  /** The streams that the caller may read, which the database compares; default: all. */
+  readonly streams?: Reach['streams']
   readonly filter: EventFilter
   /** The place that an earlier call has reached; default: the beginning. */
   readonly after: EventId | undefined
@@ -41,10 +43,10 @@ export interface RedactedPart {
 export async function redactMatching(
   database: Database,
   origin: Origin,
-  { filter, after, limit, ...redaction }: MatchingRedaction,
+  { filter, after, limit, streams, ...redaction }: MatchingRedaction,
 ): Promise<RedactedPart> {
   const { workspace } = origin
-  const { id, place } = await inWorkspace(database, workspace, async client => {
+  const { id, place } = await inWorkspace(database, { workspace, streams }, async client => {
     const stream = await findStream(client, workspace, redaction.stream)
     const found = stream && (await readPlace(client, stream.id, after?.position ?? (0 as Position)))
     if (!stream || !found) throw notFound('stream')

@@ -3,7 +3,7 @@
  * distance between base and head, and their size is estimated from the newest of them.
  */
 import type { Database } from '../database/pool.js'
-import { inWorkspace, type WorkspaceClient } from '../database/workspace.js'
+import { inWorkspace, type Reach, type WorkspaceClient } from '../database/workspace.js'
 import { type Position, STREAM_NAME_PATTERN } from '../log/event.js'
 import { formatEventId } from '../log/event-id.js'
 import { cutPage, formatCursor, parseCursor } from '../paging/page-cursor.js'
@@ -58,12 +58,13 @@ const SELECT = `
 /** @throws {Problem} 400 `invalid-cursor`. */
 export async function listStreams(
   database: Database,
-  workspace: string,
+  within: Reach,
   { limit, cursor, prefix = '' }: StreamPageRequest,
   clients: CountClients,
 ): Promise<StreamPage> {
+  const { workspace } = within
   const after = cursor === undefined ? '' : parseCursor('streams', cursor, NAME)
-  const { rows } = await inWorkspace(database, workspace, client =>
+  const { rows } = await inWorkspace(database, within, client =>
     client.query<Row>({
       name: 'sluice-list-streams',
       text: `${SELECT}

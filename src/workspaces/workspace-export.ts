@@ -4,7 +4,7 @@
  * each statement is short and memory holds one page. Secrets are left out: hashes of keys, tickets, idempotency keys.
  */
 import type { Database } from '../database/pool.js'
-import { inWorkspace, type WorkspaceClient } from '../database/workspace.js'
+import { inWorkspace, type Reach, type WorkspaceClient } from '../database/workspace.js'
 import type { Position } from '../log/event.js'
 import { formatEventId } from '../log/event-id.js'
 
@@ -87,10 +87,11 @@ const PARTS: readonly Part[] = [
 ]
 
 /** @returns the number of lines. @throws what `write` throws, and the faults of the database: the lines end early then. */
-export function exportWorkspace(database: Database, workspace: string, write: WriteLines): Promise<number> {
+export function exportWorkspace(database: Database, within: Reach, write: WriteLines): Promise<number> {
+  const { workspace } = within
   return inWorkspace(
     database,
-    workspace,
+    within,
     async client => {
       await write(await headerOf(client, workspace))
       let lines = 1

@@ -147,7 +147,7 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
       await session.query('select sluice.close_stream($1)', [id])
     },
     'explain an event': () => readEventFacts(session, WORKSPACE, FEED, { position: first, check: undefined }),
-    'list streams': () => listStreams(session, WORKSPACE, { limit: 5, prefix: 'bulk1' }, nobody),
+    'list streams': () => listStreams(session, AUTHOR, { limit: 5, prefix: 'bulk1' }, nobody),
     'configure a stream': () => configureStream(session, ORIGIN, FEED, { max_events: 1_000_000 }, nobody),
     'configure a workspace': async () => {
       await configureWorkspace(session, ORIGIN, { max_age_seconds: 86_400, max_events: 1_000_000 })
@@ -224,11 +224,11 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
     items: async () => {
       const part_number = `B-${randomUUID()}`
       const { etag } = await items.create(AUTHOR, { part_number, description: 'd', item_type: 't' })
-      await items.get(WORKSPACE, part_number)
+      await items.get(AUTHOR, part_number)
       await items.update(AUTHOR, part_number, { description: 'e' }, etag)
       await items.revise(AUTHOR, part_number, { comment: 'c' })
-      await items.revisions(WORKSPACE, part_number, { limit: 5 })
-      await items.list(WORKSPACE, { limit: 5 })
+      await items.revisions(AUTHOR, part_number, { limit: 5 })
+      await items.list(AUTHOR, { limit: 5 })
       await items.delete(AUTHOR, part_number)
     },
     'a job by a runner': async () => {
@@ -252,6 +252,16 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
       await inWorkspace(session, WORKSPACE, client =>
         jobReads.selectJobs(client, WORKSPACE, {}, undefined, 5),
       )
+      await jobEnds.finishJob(session, AUTHOR, id, NOBODY, 'completed', '{}')
+    },
+    'reads within grants': async () => {
+      const { id } = await job(true)
+      const within = { workspace: WORKSPACE, streams: { exact: [FEED], prefixes: ['job:', 'bulk1'] } }
+      await inWorkspace(session, within, client => log.findStreamAndHead(client, WORKSPACE, FEED))
+      await inWorkspace(session, within, client => log.readEvent(client, stream, first))
+      await inWorkspace(session, within, client => jobReads.selectJob(client, WORKSPACE, id))
+      await inWorkspace(session, within, client => jobReads.selectJobs(client, WORKSPACE, {}, undefined, 5))
+      await listStreams(session, within, { limit: 5, prefix: 'bulk1' }, nobody)
       await jobEnds.finishJob(session, AUTHOR, id, NOBODY, 'completed', '{}')
     },
     'jobs that are waited for': () =>

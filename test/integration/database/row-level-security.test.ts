@@ -98,8 +98,8 @@ for (const [kind, prepare] of Object.entries(KINDS)) {
       const items = new Items({ database: pool, onCommitted: () => undefined })
 
       const deleted = await inWorkspace(pool, MINE, client => client.query('delete from sluice.items'))
-      const left = await items.list(MINE, { limit: 10 })
-      const theirs = await items.list(THEIRS, { limit: 10 })
+      const left = await items.list({ workspace: MINE }, { limit: 10 })
+      const theirs = await items.list({ workspace: THEIRS }, { limit: 10 })
 
       t.equal(deleted.rowCount, 1)
       t.strictSame(left.value.items, [])

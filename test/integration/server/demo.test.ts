@@ -27,7 +27,7 @@ t.test('the demo draws, edits, releases and retires its items, within its bounds
   await demo.close()
   await demo.close()
 
-  const { value } = await items.list('demo', { limit: 200 })
+  const { value } = await items.list({ workspace: 'demo' }, { limit: 200 })
   t.ok(value.items.length <= MOST_ITEMS)
   t.ok(value.items.every(({ revision }) => revision <= MOST_REVISIONS))
   t.equal(value.items.find(({ part_number }) => part_number === 'MINE')?.etag, etag)

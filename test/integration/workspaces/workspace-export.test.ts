@@ -57,7 +57,7 @@ t.test('an export is one snapshot', async t => {
   await seed(pool, 'acme')
   let text = ''
 
-  await exportWorkspace(pool, 'acme', async lines => {
+  await exportWorkspace(pool, { workspace: 'acme' }, async lines => {
     if (text === '') await pool.query(`select sluice.publish('acme', 'late', 'note.made', '{}')`)
     text += lines
   })
