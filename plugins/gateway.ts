@@ -39,6 +39,7 @@ import { HTTP_LIMITS } from '../src/http/http-limits.js'
 import { CHANGES_KEPT_DAYS } from '../src/hub/changed-events.js'
 import access from './access.js'
 import apiKeys from './api-keys.js'
+import asyncapi from './asyncapi.js'
 import auth from './auth.js'
 import bodies from './bodies.js'
 import bus from './bus.js'
@@ -104,7 +105,8 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
   await app.register(problems)
   await app.register(validation)
   await app.register(streamParameters)
-  await app.register(openapi)
+  await app.register(openapi, { streamsPage: parts.docs })
+  await app.register(asyncapi, { page: parts.docs })
   if (parts.docs) {
     await app.register(docs)
     await app.register(guide, { folder: internals.guideFolder })

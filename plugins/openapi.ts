@@ -1,28 +1,39 @@
-/** The API's description, made from the routes' own schemas: OpenAPI 3.1 at /openapi.json. plugins/docs.ts shows it. */
+/**
+ * The API's description, made from the routes' own schemas: OpenAPI 3.1 at /openapi.json. plugins/docs.ts shows it, plugins/asyncapi.ts
+ * describes the messages of streams.
+ */
 import swagger from '@fastify/swagger'
 import type { FastifySchema, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import Type, { type TObject } from 'typebox'
 import type { Role } from '../src/auth/principal.js'
-import { EVENTS, NOTICES } from '../src/log/event-catalogue.js'
+import { type Entry, EVENTS, NOTICES } from '../src/log/event-catalogue.js'
 import { finished } from '../src/openapi/document.js'
 import { PROBLEM_MEDIA_TYPE, ProblemDocument } from '../src/problems/problem-document.js'
 import { packageVersion } from '../src/process/package-version.js'
+import { PUBLIC_DOCUMENT, publicDocument } from './public-document.js'
 
 declare module 'fastify' {
   interface FastifySchema {
     /** The roles that may call the route, separated by commas, in the API's description. */
     'x-sluice-role'?: string
+    /** The channels of a route that opens streams, in the description of the streams. */
+    'x-sluice-channels'?: string[]
   }
 }
 
 /** The rest of a path: Fastify's name for it, and the name of the parameter in OpenAPI, which has no wildcards. */
 const WILDCARD = '*'
 const WILDCARD_NAME = 'path'
-const PUBLIC = { config: { access: 'public', grants: 'none' }, schema: { hide: true } } as const
 
-export default fp(
-  async app => {
+export interface OpenApiPluginOptions {
+  /** Whether /docs/streams shows the streams (plugins/asyncapi.ts). */
+  readonly streamsPage?: boolean
+}
+
+export default fp<OpenApiPluginOptions>(
+  async (app, { streamsPage = false }) => {
+    const { prefix } = app
     await app.register(swagger, {
       openapi: {
         openapi: '3.1.0',
@@ -33,7 +44,10 @@ export default fp(
           contact: { name: 'The maintainers of Sluice' },
           license: { name: 'MIT', identifier: 'MIT' },
         },
-        servers: [{ url: app.prefix || '/', description: 'This gateway' }],
+        servers: [{ url: prefix || '/', description: 'This gateway' }],
+        ...(streamsPage && {
+          externalDocs: { url: `${prefix}/docs/streams`, description: 'The streams, with all messages' },
+        }),
         tags: [
           { name: 'events', description: 'The log of a workspace: read it, follow it, publish to it.' },
           { name: 'streams', description: 'The streams of a workspace, for its admins.' },
@@ -67,23 +81,44 @@ export default fp(
           },
         },
       },
-      transform: ({ schema, url, route }) => withoutWildcard({ schema: described(schema, route), url }),
+      transform: ({ schema, url, route }) =>
+        withoutWildcard({ schema: described(schema, route, prefix), url }),
       transformObject: made =>
         'openapiObject' in made
-          ? finished({ ...made.openapiObject, 'x-sluice-events': EVENTS, 'x-sluice-notices': NOTICES })
+          ? finished({
+              ...made.openapiObject,
+              'x-sluice-asyncapi': `${prefix}/asyncapi.json`,
+              'x-sluice-schemas': `${prefix}/schemas`,
+              'x-sluice-events': withSchemas(EVENTS, `${prefix}/schemas/events`),
+              'x-sluice-notices': withSchemas(NOTICES, `${prefix}/schemas/notices`),
+            })
           : made.swaggerObject,
     })
 
-    app.get('/openapi.json', PUBLIC, async (_request, reply) => {
-      reply.header('cache-control', 'no-cache')
-      return app.swagger()
-    })
+    app.get(
+      '/openapi.json',
+      PUBLIC_DOCUMENT,
+      publicDocument({ type: 'application/json', make: () => JSON.stringify(app.swagger()) }),
+    )
   },
   { name: 'openapi', dependencies: ['request-caller'] },
 )
 
-/** A route's schema with the access rule of its config. */
-function described(schema: FastifySchema | undefined, { config }: RouteOptions): FastifySchema {
+/** The entries of a catalogue with the paths of their JSON Schemas. */
+function withSchemas(entries: Readonly<Record<string, Entry>>, folder: string): object {
+  const linked = Object.entries(entries).map(([type, entry]) => [
+    type,
+    { ...entry, 'x-sluice-schema': `${folder}/${type}.json` },
+  ])
+  return Object.fromEntries(linked)
+}
+
+/** A route's schema with the access rule and the channels of its config. */
+function described(
+  schema: FastifySchema | undefined,
+  { config }: RouteOptions,
+  prefix: string,
+): FastifySchema {
   const access = config?.access
   if (access === undefined || access === 'public') return { ...schema, security: [] }
   const roles = [access].flat()
@@ -93,6 +128,9 @@ function described(schema: FastifySchema | undefined, { config }: RouteOptions):
     description: schema?.description ? `${schema.description}\n\n${needs}` : needs,
     security: [{ bearer: [] }, { key: [] }],
     'x-sluice-role': roles.join(', '),
+    ...(config?.channels && {
+      'x-sluice-channels': config.channels.map(({ name }) => `${prefix}/asyncapi.json#/channels/${name}`),
+    }),
   }
 }
 

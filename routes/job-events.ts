@@ -5,16 +5,28 @@ import { cursorId } from '../src/hub/cursor.js'
 import { jobEnd, jobEvents, jobLines, jobMessages, jobSnapshot } from '../src/jobs/dialects/job.js'
 import { JobId, jobStream } from '../src/jobs/job.js'
 import { JOB_TYPES } from '../src/jobs/job-grants.js'
-import { answerWithStream, LiveForms, StreamQuery } from './stream-query.js'
+import type { StreamChannel } from '../src/specifications/channel.js'
+import { logForms } from '../src/specifications/log-messages.js'
+import { answerWithStream, LiveForms, PAGE_ONLY, StreamQuery } from './stream-query.js'
 import { STREAM_OR_PAGE } from './stream-responses.js'
 
 const forms = new LiveForms(jobEvents, jobMessages, jobLines, jobEnd)
+
+const channel = {
+  name: 'job',
+  title: 'A job',
+  description:
+    'The events of one job, from its beginning. A `snapshot` comes first, except in lines, and the response ends after the last event.',
+  operation: 'followJob',
+  without: PAGE_ONLY,
+  forms: () => logForms('job'),
+} satisfies StreamChannel
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get(
     '/api/jobs/:id/events',
     {
-      config: { access: 'viewer', grants: 'job', stream: forms.of },
+      config: { access: 'viewer', grants: 'job', stream: forms.of, channels: [channel] },
       schema: {
         tags: ['jobs'],
         operationId: 'followJob',

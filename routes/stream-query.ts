@@ -90,7 +90,7 @@ export type StreamQuery = Static<typeof StreamQuery>
 type EventPageQuery = Parameters<FastifyReply['sendEventPage']>[0]
 
 const LIVE_ONLY = ['last_event_id', 'key', 'deleted', 'last', 'envelope', 'cursors'] as const
-const PAGE_ONLY = ['after', 'limit', 'wait'] as const
+export const PAGE_ONLY = ['after', 'limit', 'wait'] as const
 
 /** The encodings of a live stream: `text/event-stream` with named events or in envelopes, and lines. */
 export class LiveForms {

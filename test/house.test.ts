@@ -26,6 +26,7 @@ const ROOMS = [
   'bus',
   'cluster',
   'sse',
+  'specifications',
   'http',
   'hub',
   'engine',

@@ -2,6 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import type { Principal } from '../../src/auth/principal.js'
+import { executionChannel } from '../../src/jobs/dialects/dialect-channels.js'
 import {
   EXECUTION_COMPLETE,
   Execution,
@@ -155,7 +156,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.get(
     '/api/executions/:executionId/events',
     {
-      config: { access: 'viewer', grants: 'job', stream: () => executions },
+      config: { access: 'viewer', grants: 'job', stream: () => executions, channels: [executionChannel] },
       schema: {
         tags,
         operationId: 'followExecution',

@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { CommandStarts } from '../../src/jobs/dialects/command-starts.js'
+import { remoteCommandChannel } from '../../src/jobs/dialects/dialect-channels.js'
 import { connected, remoteCommandsOf } from '../../src/jobs/dialects/remote-commands.js'
 import { COMMAND_KIND, JobId, JobProject, jobStream, NewJob } from '../../src/jobs/job.js'
 import { namesOfJob, UNKNOWN_JOB } from '../../src/jobs/job-grants.js'
@@ -107,7 +108,13 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.get(
     '/projects/:id/events',
     {
-      config: { access: 'viewer', grants: 'job', stream: () => refusal, streamCookie: scopeOfRequest },
+      config: {
+        access: 'viewer',
+        grants: 'job',
+        stream: () => refusal,
+        channels: [remoteCommandChannel],
+        streamCookie: scopeOfRequest,
+      },
       schema: {
         tags,
         operationId: 'followCommand',

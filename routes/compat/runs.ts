@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import type { ArtifactLinks } from '../../src/jobs/artifacts.js'
+import { runChannel } from '../../src/jobs/dialects/dialect-channels.js'
 import { openRun, type RunSources, readRun } from '../../src/jobs/dialects/run-snapshot.js'
 import { Run } from '../../src/jobs/dialects/run-state.js'
 import { runs } from '../../src/jobs/dialects/runs.js'
@@ -61,7 +62,7 @@ const routes: FastifyPluginAsyncTypebox<RunRoutesOptions> = async (app, { links,
   app.get(
     '/api/v1/runs/:runId/events',
     {
-      config: { access: 'viewer', grants: 'job', stream: () => runs },
+      config: { access: 'viewer', grants: 'job', stream: () => runs, channels: [runChannel] },
       schema: {
         tags,
         operationId: 'followRun',

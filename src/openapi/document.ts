@@ -21,23 +21,37 @@ const PROBLEM = { $ref: '#/components/responses/Problem' }
 
 /** @throws {Error} if two different schemas have the same title. */
 export function finished<Document extends object>(document: Document): Document {
-  const schemas = new Map<string, unknown>()
-  const whole = mapped(document, schemas) as Document
-  const { components, paths } = asNode(whole)
-  for (const operation of operationsIn(paths)) describeResponses(operation)
-  const common = asNode(components)
-  return { ...whole, components: { ...common, schemas: { ...asNode(common.schemas), ...named(schemas) } } }
+  const whole = withComponents(document)
+  for (const operation of operationsIn(asNode(whole).paths)) describeResponses(operation)
+  return whole
 }
 
 /**
- * A copy with the shown schemas in place of the validating ones, and references to `schemas` in place of titled ones.
+ * A copy with the schemas that are meant for readers, and with each titled schema once, in `components`.
+ * @throws {Error} if two different schemas have the same title.
  */
-function mapped(value: unknown, schemas: Map<string, unknown>): unknown {
-  if (Array.isArray(value)) return value.map(inner => mapped(inner, schemas))
+export function withComponents<Document extends object>(document: Document): Document {
+  const schemas = new Map<string, unknown>()
+  const whole = referring(asShown(document), schemas) as Document
+  const common = asNode(asNode(whole).components)
+  return { ...whole, components: { ...common, schemas: { ...asNode(common.schemas), ...named(schemas) } } }
+}
+
+/** A copy of a schema as readers see it, whole: nothing of it is a reference. */
+export function asShown(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(asShown)
   if (typeof value !== 'object' || value === null) return value
-  if (SHOWN in value) return mapped(value[SHOWN], schemas)
+  if (SHOWN in value) return asShown(value[SHOWN])
   const entries = Object.entries(value).filter(([key]) => key !== FORM)
-  const copy = Object.fromEntries(entries.map(([key, inner]) => [key, mapped(inner, schemas)]))
+  return Object.fromEntries(entries.map(([key, inner]) => [key, asShown(inner)]))
+}
+
+/** A copy with references to `schemas` in place of titled ones. */
+function referring(value: unknown, schemas: Map<string, unknown>): unknown {
+  if (Array.isArray(value)) return value.map(inner => referring(inner, schemas))
+  if (typeof value !== 'object' || value === null) return value
+  const entries = Object.entries(value)
+  const copy = Object.fromEntries(entries.map(([key, inner]) => [key, referring(inner, schemas)]))
   const { title } = copy
   if (typeof title !== 'string' || typeof copy.type !== 'string') return copy
   if (schemas.has(title) && !isDeepStrictEqual(schemas.get(title), copy)) {

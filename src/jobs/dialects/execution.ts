@@ -24,7 +24,7 @@ const ExecutionEnd = Type.Object({ status: Name })
 type ExecutionEnd = Static<typeof ExecutionEnd>
 
 /** The data of the types that clients know. It may have further members. */
-const SHAPES: Readonly<Record<string, TObject>> = {
+export const SHAPES: Readonly<Record<string, TObject>> = {
   'task-start': Type.Object({ taskId: Name, ...Progress }),
   'task-complete': Type.Object({ taskId: Name, duration: Amount, ...Progress }),
   'task-fail': Type.Object({ taskId: Name }),

@@ -74,8 +74,21 @@ t.test('every URL that it gives out carries the prefix, and so does the cookie',
     servers: { url: string }[]
     paths: object
   }
+  const streams = (await (await fetch(`${url}/live/asyncapi.json`)).json()) as {
+    servers: object
+    channels: { feed: object }
+    operations: { followFeed: object }
+  }
+  const index = (await (await fetch(`${url}/live/schemas`)).json()) as { event: string }
+  const schema = (await (await fetch(url + index.event)).json()) as { $id: string }
   const page = await fetch(`${url}/live`, { redirect: 'manual' })
 
+  t.match(streams, {
+    servers: { http: { pathname: '/live' } },
+    channels: { feed: { address: '/api/events' } },
+    operations: { followFeed: { 'x-sluice-operation': '/live/openapi.json#/paths/~1api~1events/get' } },
+  })
+  t.equal(schema.$id, '/live/schemas/event.json')
   t.equal(created.headers.get('location'), '/live/api/items/A01')
   t.equal((await fetch(url + created.headers.get('location'), { headers })).status, 200)
   const ticket = (await issued.json()) as { url: string }
