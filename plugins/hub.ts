@@ -32,6 +32,7 @@ export default fp<HubOptions>(
       logger,
       maxStreams: () => Math.min(maxStreams, descriptors.room.streams),
     })
+    hub.tally.tracing = app.tracing
     app.decorate('hub', hub)
     app.decorate('readers', database)
 
@@ -45,5 +46,5 @@ export default fp<HubOptions>(
       await database.end()
     })
   },
-  { name: 'hub', dependencies: ['tailer', 'descriptors'] },
+  { name: 'hub', dependencies: ['tailer', 'descriptors', 'tracing'] },
 )

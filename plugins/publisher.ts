@@ -10,9 +10,13 @@ declare module 'fastify' {
 
 export default fp(
   async app => {
-    const publisher = new Publisher({ database: app.database, onCommitted: app.announce })
+    const publisher = new Publisher({
+      database: app.database,
+      onCommitted: app.announce,
+      tracing: app.tracing,
+    })
     app.decorate('publisher', publisher)
     app.addHook('onClose', () => publisher.close())
   },
-  { name: 'publisher', dependencies: ['database', 'tailer'] },
+  { name: 'publisher', dependencies: ['database', 'tailer', 'tracing'] },
 )

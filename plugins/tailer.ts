@@ -32,6 +32,7 @@ export default fp<TailerOptions>(
     const { bus, log: logger } = app
     const tail = openTail(source, logger, () => tailer.wake('all'))
     const tailer: Tailer = new Tailer({ database: tail, bus, logger, pauseRule: new PauseRule(pacing) })
+    tailer.tally.tracing = app.tracing
     app.decorate('tailer', tailer)
     app.decorate('wake', (streams: readonly StreamId[]) => {
       tailer.wake(streams)
@@ -54,5 +55,5 @@ export default fp<TailerOptions>(
       await tail.end()
     })
   },
-  { name: 'tailer', dependencies: ['bus'] },
+  { name: 'tailer', dependencies: ['bus', 'tracing'] },
 )

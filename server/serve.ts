@@ -26,6 +26,7 @@ import { banner } from './banner.js'
 import { serveOptions } from './cli/serve-options.js'
 import { type Demo, playDemo } from './demo.js'
 import { serveMetrics } from './metrics-server.js'
+import { exportSpans } from './span-export.js'
 import { startFailure } from './start-failure.js'
 import { askingAll, reportersOf } from './worker-answers.js'
 import { WorkerEnded, Workers } from './workers.js'
@@ -160,6 +161,7 @@ async function startGateway(
 ): Promise<Started> {
   const { config, demo, closers } = launch
   const secret = hasKey(config) ? undefined : await developmentSecret(dataDirOf(config))
+  const spans = await exportSpans(config, closers)
   const app = await buildApp({
     config,
     databaseUrl,
@@ -167,6 +169,7 @@ async function startGateway(
     logger: await loggerOf(config),
     ...(workerChannel && askingAll(workerChannel, () => app.sluice)),
   })
+  spans.logger = app.log
   closers.push(() => app.close())
   const address = { host: config.HOST, port: config.PORT, backlog: BACKLOG }
   await app.listen({ ...address, listenTextResolver: () => 'listening' })

@@ -6,6 +6,7 @@ import Type from 'typebox'
 import { JOB_SETTINGS } from './job-settings.js'
 import { Switch, Whole } from './setting.js'
 import { SECRET, TOKEN_SETTINGS } from './token-settings.js'
+import { TRACE_SETTINGS } from './trace-settings.js'
 
 const DATABASE = {
   pattern: '^postgres(ql)?://',
@@ -185,4 +186,5 @@ export const Environment = Type.Object({
     default: 'off',
     description: 'Whether each request is logged, without its secrets. Streams are logged in any case.',
   }),
+  ...TRACE_SETTINGS,
 })

@@ -19,6 +19,8 @@ import { FEED, type StreamId } from '../log/event.js'
 import { formatEventId } from '../log/event-id.js'
 import { publishIn, type TransactionalEvent, type TransactionClient } from '../log/publish-in-transaction.js'
 import { Publisher } from '../log/publisher.js'
+import { registeredTracing } from '../tracing/open-telemetry.js'
+import { traceparentIn } from '../tracing/traceparent.js'
 
 export interface EngineOptions {
   /** `postgres://…`, or your own pool, which is never ended. */
@@ -68,6 +70,8 @@ export interface EngineEvent {
   readonly type: string
   /** A JSON object of at most 256 KiB. */
   readonly data: Record<string, unknown>
+  /** Its trace (W3C Trace Context). Default: that of the active span; an invalid one is ignored. */
+  readonly traceparent?: string
 }
 
 export interface Engine {
@@ -112,7 +116,10 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     logger,
     onCommitted: wake,
   })
-  const publisher = new Publisher({ database: pool, onCommitted: announce })
+  const tracing = registeredTracing()
+  const publisher = new Publisher({ database: pool, onCommitted: announce, tracing })
+  hub.tally.tracing = tracing
+  tailer.tally.tracing = tracing
   const cluster = new Cluster({
     database: pool,
     logger,
@@ -141,24 +148,22 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       events,
       { workspace, stream = FEED, actor = 'engine', idempotencyKey, expectedHead, signal },
     ) {
-      const request = {
-        workspace,
-        stream,
-        actor,
-        way: 'engine',
-        events,
-        idempotencyKey,
-        expectedHead,
-      } as const
+      const traced = events.map(event => ({ ...event, traceparent: traceOf(event) }))
+      const target = { workspace, stream, actor, way: 'engine', idempotencyKey, expectedHead } as const
+      const request = { ...target, events: traced }
       const receipt = await publisher.publish(request, signal)
       return receipt.events.map(({ position, eventId }) => formatEventId(position, eventId))
     },
-    publishIn,
+    publishIn: (tx, event) => publishIn(tx, { ...event, traceparent: traceOf(event) }),
     follow: options => followEvents({ hub, database: readers }, options),
     close() {
       closing ??= close()
       return closing
     },
+  }
+
+  function traceOf({ traceparent }: { readonly traceparent?: string | undefined }): string | undefined {
+    return traceparentIn(traceparent) ?? tracing?.active
   }
 
   function lost(error: Error): void {

@@ -50,6 +50,8 @@ export interface LogEvent {
   readonly type: string
   readonly data: unknown
   readonly at: Date
+  /** The trace in which it was published (W3C Trace Context), if its publisher named one. */
+  readonly traceparent?: string
 }
 
 /** The log does not continue after the cursor: load your state again. Further events come after `head`. */
@@ -150,8 +152,17 @@ function startAt(after: string | Date): StartAt {
   throw new Problem(400, 'invalid-event-id', '`after` is not an event id, such as 10532.k7f3qa.')
 }
 
-function eventOf({ position, eventId, type, data, at }: StoredEvent): LogEvent {
-  return { kind: 'event', id: formatEventId(position, eventId), position, type, data: JSON.parse(data), at }
+function eventOf({ position, eventId, type, data, at, traceparent }: StoredEvent): LogEvent {
+  const id = formatEventId(position, eventId)
+  return {
+    kind: 'event',
+    id,
+    position,
+    type,
+    data: JSON.parse(data),
+    at,
+    ...(traceparent && { traceparent }),
+  }
 }
 
 function resetOf({ reason, head }: Reset): LogReset {

@@ -224,12 +224,12 @@ export class HubStream implements TailedStream {
   *#deliver(frames: readonly EventFrames[], before: Head): Generator<void> {
     const edition = this.#edition
     const arrivedAt = performance.now()
-    const isLive = this.liveClients > 0
+    const clients = this.liveClients
     for (const _ of this.#fanOutGroups.send(frames, before)) {
       yield
       if (edition !== this.#edition) return
     }
-    if (isLive) this.tally.delivered(frames, arrivedAt)
+    if (clients > 0) this.tally.delivered(frames, arrivedAt, clients)
   }
 
   #grew(): void {

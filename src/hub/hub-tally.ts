@@ -4,6 +4,7 @@
  */
 import type { StoredEvent } from '../log/event.js'
 import { Distribution } from '../metrics/distribution.js'
+import type { EventTracing } from '../tracing/event-tracing.js'
 
 export class HubTally {
   opened = 0
@@ -49,12 +50,18 @@ export class HubTally {
   readonly commitToDelivery = new Distribution()
   /** How far the database's clock is ahead of this process's, in ms: the times of events are the database's. */
   clockAheadMs = 0
+  /** Undefined: the process takes part in no traces. */
+  tracing: EventTracing | undefined
 
   /** Call this when the live clients of a stream have been served. @param arrivedAt in ms, of performance.now(). */
-  delivered(frames: readonly { readonly event: StoredEvent }[], arrivedAt: number): void {
+  delivered(frames: readonly { readonly event: StoredEvent }[], arrivedAt: number, clients: number): void {
     this.readToWrite.observe((performance.now() - arrivedAt) / 1_000)
     const now = Date.now() + this.clockAheadMs
     for (const { event } of frames) this.commitToDelivery.observe((now - event.at.getTime()) / 1_000)
+    if (this.tracing) {
+      const events = frames.map(({ event }) => event)
+      this.tracing.step('deliver', events, arrivedAt, { 'sluice.clients': clients })
+    }
   }
 }
 

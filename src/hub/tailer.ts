@@ -234,7 +234,7 @@ export class Tailer {
     const next = after.position + 1
     const isWhole = continues && events.every((event, index) => event.position === next + index)
     const isBehind = !isWhole || mayBeCut(events)
-    this.tally.read += events.length
+    this.tally.brought(events)
     if (isWhole) this.#hand(stream, events, isBehind)
     else await restartStream(stream, this.#options, this.ends, () => this.#streams.get(stream.id) === stream)
     if (isBehind) this.#mark([stream.id])

@@ -18,16 +18,19 @@ export interface TransactionalEvent {
   readonly data: object
   /** The author of the event, for the record; no client sees it. */
   readonly actor?: string | undefined
+  /** Its trace (W3C Trace Context); an invalid one is ignored. Default: the transaction's setting `sluice.traceparent`. */
+  readonly traceparent?: string | undefined
 }
 
 /** @throws the database's error, for a reserved type for example. It aborts the transaction. */
 export async function publishIn(tx: TransactionClient, event: TransactionalEvent): Promise<void> {
-  const { workspace, stream = FEED, type, data, actor = null } = event
-  await tx.query('select sluice.publish($1, $2, $3, $4::pg_catalog.json, $5)', [
+  const { workspace, stream = FEED, type, data, actor = null, traceparent = null } = event
+  await tx.query('select sluice.publish($1, $2, $3, $4::pg_catalog.json, $5, $6)', [
     workspace,
     stream,
     type,
     JSON.stringify(data),
     actor,
+    traceparent,
   ])
 }

@@ -1,6 +1,7 @@
 import { databaseFault } from '../database/database-fault.js'
 import type { Database } from '../database/pool.js'
 import { Distribution } from '../metrics/distribution.js'
+import type { EventTracing } from '../tracing/event-tracing.js'
 import {
   type AppendRequest,
   appendRequests,
@@ -32,6 +33,8 @@ export interface PublisherOptions {
   readonly database: Database
   /** Called after each COMMIT with the events that were stored, once per stream. Must not throw. */
   onCommitted(committed: readonly Committed[]): void
+  /** Undefined: the process takes part in no traces. */
+  readonly tracing?: EventTracing | undefined
 }
 
 interface Waiting {
@@ -164,6 +167,11 @@ export class Publisher {
     const outcomes = await commit(this.#options.database, requests).catch((error: unknown) => ({ error }))
     if ('error' in outcomes) return await this.#retry(batch, outcomes.error)
     this.tally.commit.observe((performance.now() - startedAt) / 1_000)
+    this.#options.tracing?.step(
+      'append',
+      requests.flatMap(({ events }) => events),
+      startedAt,
+    )
     for (const [index, waiting] of batch.entries()) answer(waiting, outcomes[index])
     this.#announce(requests, outcomes)
   }

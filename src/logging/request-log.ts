@@ -12,7 +12,7 @@ export interface ParentLog extends Pick<BaseLogger, Level | 'level' | 'silent'> 
 
 export class RequestLog implements ParentLog {
   readonly #parent: ParentLog
-  readonly #bindings: Bindings
+  #bindings: Bindings
   /** The level of the route, if it has one of its own. */
   readonly #level: string | undefined
   #made: ParentLog | undefined
@@ -21,6 +21,12 @@ export class RequestLog implements ParentLog {
     this.#parent = parent
     this.#bindings = bindings
     this.#level = level
+  }
+
+  /** Names more of the request in each line that follows. */
+  bind(bindings: Bindings): void {
+    this.#bindings = { ...this.#bindings, ...bindings }
+    this.#made = undefined
   }
 
   get level(): string {

@@ -98,7 +98,7 @@ t.test('the clock of the database is taken into account', async t => {
     type: 'a',
     data: '{}',
   }
-  tally.delivered([{ event }], performance.now())
+  tally.delivered([{ event }], performance.now(), 1)
 
   t.ok(tally.commitToDelivery.sum < BEHIND_MS / 2_000, `${tally.commitToDelivery.sum} s`)
   t.match(await gateway.app.metrics.text(), /^sluice_database_clock_ahead_seconds -\d{3,}/m)
