@@ -9,9 +9,13 @@ import type { Database } from '../src/database/pool.js'
 import { countByForm } from '../src/hub/client-counts.js'
 import type { Hub } from '../src/hub/hub.js'
 import type { Tailer } from '../src/hub/tailer.js'
+import { countBeyond } from '../src/log/tails.js'
 import { Metrics } from '../src/metrics/metrics.js'
 import type { Sample } from '../src/metrics/sampled-metric.js'
 import { packageVersion } from '../src/process/package-version.js'
+
+/** The events of so many waiting streams are counted. */
+const MAX_COUNTED = 1_000
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -81,7 +85,7 @@ function showClients(app: FastifyInstance, metrics: Metrics): void {
     })),
   )
   metrics.show('clientBytes', () => [{ value: waitingBytes(hub.subscriptions) }])
-  metrics.show('streams', () => [{ value: tailer.followed.length }])
+  metrics.show('streams', () => [{ value: tailer.streams.length }])
   metrics.show('opened', () => [{ value: tally.opened }])
   metrics.show('closed', () => by('reason', tally.closed))
   metrics.show('refused', () => by('reason', tally.refused))
@@ -91,8 +95,8 @@ function showClients(app: FastifyInstance, metrics: Metrics): void {
 function showEvents(app: FastifyInstance, metrics: Metrics): void {
   const { publisher, tailer } = app
   const { tally } = app.hub
-  metrics.show('published', () => [{ value: tailer.tally.published }])
-  metrics.show('read', () => [{ value: tailer.tally.read }])
+  metrics.show('published', () => by('way', tailer.tally.published.counts))
+  metrics.show('read', () => by('way', tailer.tally.read.counts))
   metrics.show('delivered', () => [{ value: tally.events }])
   metrics.show('replayed', () => by('source', tally.replayed))
   metrics.show('bytes', () => [{ value: tally.bytes }])
@@ -105,17 +109,34 @@ function showEvents(app: FastifyInstance, metrics: Metrics): void {
 
 function showLog(app: FastifyInstance, metrics: Metrics): void {
   const { bus, tailer } = app
-  metrics.show('lag', () => [{ value: lagMs(tailer) / 1_000 }])
+  metrics.show('lag', () => lagOf(tailer))
+  metrics.show('behind', () => eventsBehind(tailer, app.readers))
   metrics.show('tailReads', () => [{ value: tailer.tally.reads }])
   metrics.show('bus', () => [{ labels: { state: bus.status }, value: 1 }])
   metrics.show('wakes', () => [{ value: tailer.tally.wakes }])
   metrics.show('queue', () => maybe(bus.queueUse))
+  metrics.show('canary', () => maybe(bus.canaryAgeMs, ms => ms / 1_000))
   metrics.show('clock', () => [{ value: app.hub.tally.clockAheadMs / 1_000 }])
 }
 
-/** For how long reads have failed, or a woken stream has waited. */
-function lagMs({ failingSince, tally }: Tailer): number {
-  return Math.max(tally.waitingMs, failingSince === undefined ? 0 : Date.now() - failingSince)
+/** For how long reads have failed, or a woken stream has waited, by the kind of the streams that are followed. */
+function lagOf({ failingSince, tally, streams }: Tailer): Sample[] {
+  const failing = failingSince === undefined ? 0 : Date.now() - failingSince
+  const lags = new Map([...streams].map(({ kind }) => [kind, failing]))
+  for (const { stream, ms } of tally.waiting) lags.set(stream.kind, Math.max(lags.get(stream.kind) ?? 0, ms))
+  return [...lags].map(([kind, ms]) => ({ labels: { kind }, value: ms / 1_000 }))
+}
+
+/** Events that streams which wait to be read have in the log. At most scrapes no stream waits, and the log is not asked. */
+async function eventsBehind({ tally, streams }: Tailer, database: Database): Promise<Sample[]> {
+  const waiting = tally.waiting.slice(0, MAX_COUNTED)
+  const places = waiting.map(({ stream }) => ({ streamId: stream.id, after: stream.head }))
+  const beyond = places.length === 0 ? undefined : await countBeyond(database, places)
+  const sums = new Map([...streams].map(({ kind }) => [kind, 0]))
+  for (const { stream } of waiting) {
+    sums.set(stream.kind, (sums.get(stream.kind) ?? 0) + (beyond?.get(stream.id) ?? 0))
+  }
+  return [...sums].map(([kind, value]) => ({ labels: { kind }, value }))
 }
 
 function waitingBytes(subscriptions: Hub['subscriptions']): number {

@@ -17,7 +17,7 @@ export default fp(
     const { hub, tailer } = app
     const recent = new RecentMetrics(() => ({
       clients: hub.clients().total,
-      published: tailer.tally.published,
+      published: tailer.tally.published.total,
       delivered: hub.tally.events,
       commitToDelivery: hub.tally.commitToDelivery.cumulative(),
     }))

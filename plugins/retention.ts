@@ -49,7 +49,7 @@ export default fp<RetentionOptions>(
     app.decorate('retention', tally)
     const sweeps = [
       compactionSweep(database),
-      eventSweep({ database, days, followed: () => tailer.followed }),
+      eventSweep({ database, days, followed: () => tailer.streams.map(({ id }) => id) }),
       deletedStreamSweep(database),
       jobSweep(database, jobDays),
       idempotencyKeySweep(database),

@@ -39,7 +39,7 @@ export default fp<TailerOptions>(
       bus.wake(streams)
     })
     app.decorate('announce', (committed: readonly Committed[]) => {
-      for (const { events } of committed) tailer.tally.published += events.length
+      for (const { way, events } of committed) tailer.tally.published.add(way, events.length)
       tailer.take(committed)
       bus.wake(committed.map(({ streamId }) => streamId))
     })

@@ -26,6 +26,8 @@ export interface Bus {
   readonly status: BusStatus
   /** How much of the bus's queue is in use, 0 to 1, for operators; undefined if it has none, or does not know yet. */
   readonly queueUse?: number | undefined
+  /** How long ago the bus last saw that wakes arrive, for operators; undefined if it does not look, or has not seen it yet. */
+  readonly canaryAgeMs?: number | undefined
   /**
    * Starts to listen, and calls `onWake('all')` once it does. Resolves when starting has begun: if the bus is away, it
    * must be tried again in the background. After `close` it does nothing.

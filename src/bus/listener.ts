@@ -44,6 +44,7 @@ export class Listener {
   readonly #backoff = new Backoff(PAUSE_MS)
   #timer: NodeJS.Timeout | undefined
   #canaryBack: (() => void) | undefined
+  #canaryAt: number | undefined
 
   constructor(options: ListenerOptions) {
     this.#options = {
@@ -55,6 +56,11 @@ export class Listener {
 
   get listening(): boolean {
     return this.#listening
+  }
+
+  /** How long ago a canary came back, in ms; undefined if none has. */
+  get canaryAgeMs(): number | undefined {
+    return this.#canaryAt === undefined ? undefined : performance.now() - this.#canaryAt
   }
 
   start(): void {
@@ -130,6 +136,7 @@ export class Listener {
     await Promise.all([subscriber.notify(WAKE_CHANNEL, this.#options.canary), back])
     // Not `#timer`: by now that may be the pause after a loss, and without it the listener would never reconnect.
     clearTimeout(deadline)
+    this.#canaryAt = performance.now()
   }
 
   #lost(subscriber: Subscriber): void {

@@ -67,6 +67,10 @@ export class PostgresBus implements Bus {
     return this.#notifier.queueUse
   }
 
+  get canaryAgeMs(): number | undefined {
+    return this.#listener.canaryAgeMs
+  }
+
   async start(onWake: (wake: Wake) => void): Promise<void> {
     this.#onWake = onWake
     this.#listener.start()

@@ -116,6 +116,7 @@ export class SystemStream {
     }
     const stream = {
       id,
+      kind: this.#options.kind,
       head,
       liveClients: 0,
       receive: (events: readonly StoredEvent[]) => {

@@ -7,6 +7,8 @@ export type Discontinuity = 'retention' | 'history-lost'
 
 export interface TailedStream {
   readonly id: StreamId
+  /** Of the stream in the log, such as `feed`. */
+  readonly kind: string
   /** The last event received. Must be another object after each change. */
   readonly head: Head
   /** Number of clients that get each new event. */

@@ -1,46 +1,56 @@
 /** What the tailer has done since the process started: plain numbers, which the metrics read (plugins/metrics.ts). */
-import type { StoredEvent } from '../log/event.js'
+import { type StoredEvent, WAYS } from '../log/event.js'
 import { Distribution } from '../metrics/distribution.js'
 import type { EventTracing } from '../tracing/event-tracing.js'
+import type { TailedStream } from './tailed-stream.js'
+import { WayCounts } from './way-counts.js'
 
 export class TailerTally {
   /** Reads of the log, and the events that they brought. */
   reads = 0
-  read = 0
+  readonly read = new WayCounts([...WAYS, 'unknown'])
   /** Events that this process has committed, whether anybody follows their streams here or not. */
-  published = 0
+  readonly published = new WayCounts(['http', 'engine', 'item', 'runner'])
   /** Wakes that arrived from other processes. */
   wakes = 0
   readonly wakeToRead = new Distribution()
   /** Undefined: the process takes part in no traces. */
   tracing: EventTracing | undefined
-  #wokenAt: number | undefined
-  /** When the streams that are being read were woken. */
+  /** When each stream was woken that waits to be read, in the order of waking. */
+  #woken = new Map<TailedStream, number>()
+  /** The same for those that are being read. */
+  #reading: ReadonlyMap<TailedStream, number> = new Map()
   #readSince = 0
 
   /** A stream was woken; it is not read yet. */
-  woken(): void {
-    this.#wokenAt ??= performance.now()
+  woken(stream: TailedStream): void {
+    if (!this.#woken.has(stream)) this.#woken.set(stream, performance.now())
   }
 
   /** Runs a read of all woken streams. */
   async timed(read: () => Promise<void>): Promise<void> {
-    const wokenAt = this.#wokenAt
-    this.#wokenAt = undefined
+    this.#reading = this.#woken
+    this.#woken = new Map()
+    const [wokenAt] = this.#reading.values()
     this.#readSince = wokenAt ?? performance.now()
-    await read()
+    try {
+      await read()
+    } finally {
+      this.#reading = new Map()
+    }
     this.reads += 1
     if (wokenAt !== undefined) this.wakeToRead.observe((performance.now() - wokenAt) / 1_000)
   }
 
   /** The read under way has brought new events of one stream. */
   brought(events: readonly StoredEvent[]): void {
-    this.read += events.length
+    for (const { way } of events) this.read.add(way, 1)
     this.tracing?.step('read', events, this.#readSince)
   }
 
-  /** For how long the oldest of the woken streams has waited for its read to begin, in ms. */
-  get waitingMs(): number {
-    return this.#wokenAt === undefined ? 0 : performance.now() - this.#wokenAt
+  /** The streams that were woken and are not read yet, each with the time for which it has waited, in ms. */
+  get waiting(): { readonly stream: TailedStream; readonly ms: number }[] {
+    const now = performance.now()
+    return [...this.#reading, ...this.#woken].map(([stream, since]) => ({ stream, ms: now - since }))
   }
 }

@@ -5,15 +5,14 @@
  * and reads those streams with one query; under load a turn reads more streams, and the number of queries does not grow. A
  * stream gets its rows only if they continue its head without a gap (I3) and the log still has that head, by identity: a
  * restore or a failover can lose a tail that clients have seen, and give its positions to other events (I4). Otherwise the
- * stream is restarted with the reason. A stream that is paused (scheduling/pacing.ts) becomes dirty when its pause is over.
+ * stream is restarted. A stream that is paused (scheduling/pacing.ts) becomes dirty when its pause is over.
  *
- * Writers of this process hand over what they have committed, which then needs no read. A stream gets such events only if they
- * continue its head by identity; otherwise it becomes dirty. If they arrive during a read of the stream, the result of the read
- * is dropped, and read again if it had more. While a stream is paused, they are kept (kept-events.ts); a wake is remembered
- * apart, because it may stand for other events.
+ * Writers of this process hand over what they have committed, which needs no read then. A stream gets such events only if they
+ * continue its head by identity; otherwise it becomes dirty. If they arrive during its read, the result of the read is dropped, and
+ * read again if it had more. While it is paused, they are kept (kept-events.ts); a wake is remembered apart, for other events.
  *
- * Wakes only make it fast (I6): a poll marks every stream dirty, every 5 s while the bus listens and every 500 ms while it
- * does not. A read that fails is tried again until it succeeds. Each poll also looks for streams that were closed or deleted.
+ * Wakes only make it fast (I6): a poll marks every stream dirty, every 5 s, or 500 ms while the bus does not listen. A read that
+ * fails is tried again. Each poll also looks for streams that were closed or deleted.
  */
 import type { Bus, Wake } from '../bus/bus.js'
 import type { Database } from '../database/pool.js'
@@ -90,8 +89,8 @@ export class Tailer {
   }
 
   /** The streams that are followed in this process. */
-  get followed(): StreamId[] {
-    return [...this.#streams.keys()]
+  get streams(): TailedStream[] {
+    return [...this.#streams.values()]
   }
 
   unfollow(stream: TailedStream): void {
@@ -136,10 +135,11 @@ export class Tailer {
 
   #mark(ids: Iterable<StreamId>): void {
     for (const id of ids) {
-      if (!this.#streams.has(id)) continue
+      const stream = this.#streams.get(id)
+      if (!stream) continue
       const set = this.pacing.postpone(id) ? this.#unread : this.#dirty
       set.add(id)
-      if (set === this.#dirty) this.tally.woken()
+      if (set === this.#dirty) this.tally.woken(stream)
     }
   }
 

@@ -63,6 +63,7 @@ async function appendAll(
       })
       committed.push({
         streamId,
+        way: 'item',
         previous,
         events: [{ ...place, type, data: text, attributes: null, traceparent }],
       })

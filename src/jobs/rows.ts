@@ -168,7 +168,11 @@ export async function appendToJob(
   })
   const { streamId, replayed, previous } = only(rows)
   const placed = rows.map(({ position, eventId, at }) => ({ position, eventId, at }))
-  return { replayed, events: placed, committed: { streamId, previous, events: storedAs(events, placed) } }
+  return {
+    replayed,
+    events: placed,
+    committed: { streamId, way: 'runner', previous, events: storedAs(events, placed) },
+  }
 }
 
 async function change(

@@ -102,11 +102,11 @@ export function committedBy(
   requests: readonly AppendRequest[],
   outcomes: readonly (Outcome | undefined)[],
 ): Committed[] {
-  const streams = new Map<StreamId, { streamId: StreamId; previous: string | null; events: StoredEvent[] }>()
+  const streams = new Map<StreamId, Committed & { readonly events: StoredEvent[] }>()
   for (const [index, outcome] of outcomes.entries()) {
     if (outcome?.refused !== null || outcome.replayed) continue
     const { streamId, previous, events } = outcome
-    const committed = streams.get(streamId) ?? { streamId, previous, events: [] }
+    const committed = streams.get(streamId) ?? { streamId, way: requests[index]?.way, previous, events: [] }
     streams.set(streamId, committed)
     committed.events.push(...storedAs(requests[index]?.events ?? [], events))
   }

@@ -2,10 +2,12 @@
  * The events that one transaction has appended to a stream, after its COMMIT. The writer hands them to the tailer of its own
  * process, which need not read them then (hub/tailer.ts).
  */
-import type { StoredEvent, StreamId } from './event.js'
+import type { StoredEvent, StreamId, Way } from './event.js'
 
 export interface Committed {
   readonly streamId: StreamId
+  /** How the events were published, for the metrics. */
+  readonly way?: Way | undefined
   /**
    * UUID of the event before the first one. Null if the writer does not know it: the events are then read, because only
    * the identity of their predecessor shows that they continue what a reader holds (I4).

@@ -125,6 +125,8 @@ export interface StoredEvent {
   readonly attributes?: string | null | undefined
   /** The trace in which it was published (W3C Trace Context); null if its publisher named none. */
   readonly traceparent?: string | null | undefined
+  /** Only the tailer reads it; null if it is unknown. */
+  readonly way?: Way | null | undefined
 }
 
 /** The characters of its texts that grow with the event. */

@@ -35,7 +35,7 @@ export async function readTails(
   const { rows } = await database.query<Row>({
     name: 'sluice-read-tails',
     text: `
-      select w.stream_id as "streamId", seen.lost, ${EVENT}
+      select w.stream_id as "streamId", seen.lost, ${EVENT}, e.way
         from unnest($1::bigint[], $2::bigint[], $3::uuid[]) as w (stream_id, after, event_id)
         left join lateral (
                select e.*, row_number() over so_far as place,
@@ -61,6 +61,24 @@ export async function readTails(
     ],
   })
   return tailsOf(rows)
+}
+
+/** How many events the log has beyond each place, by stream. One probe of the index for each. */
+export async function countBeyond(
+  database: Queryable,
+  places: readonly TailWanted[],
+): Promise<Map<StreamId, number>> {
+  const { rows } = await database.query<{ streamId: StreamId; events: number }>({
+    name: 'sluice-count-beyond',
+    text: `
+      select w.stream_id as "streamId", greatest(e."position" - w.after, 0) as events
+        from unnest($1::bigint[], $2::bigint[]) as w (stream_id, after)
+       cross join lateral (
+               select e."position" from sluice.events e
+                where e.stream_id = w.stream_id order by e."position" desc limit 1) e`,
+    values: [places.map(({ streamId }) => streamId), places.map(({ after }) => after.position)],
+  })
+  return new Map(rows.map(({ streamId, events }) => [streamId, events]))
 }
 
 function tailsOf(rows: readonly Row[]): Tail[] {

@@ -37,11 +37,13 @@ export const INSTRUMENTS = {
 
   published: counter(
     'sluice_events_published_total',
-    'Events that this process has committed for requests: published ones, changes of items, reports of jobs.',
+    'Events that this process has committed for requests, by the way of publishing: published ones, changes of items, reports of jobs.',
+    'way',
   ),
   read: counter(
     'sluice_events_read_total',
-    'Events that the tailer has read from the log. It does not read what its own process has published.',
+    'Events that the tailer has read from the log, by the way of publishing. It does not read what its own process has published.',
+    'way',
   ),
   delivered: counter('sluice_events_delivered_total', 'Events that were written to clients.'),
   replayed: counter(
@@ -72,12 +74,24 @@ export const INSTRUMENTS = {
   lag: gauge(
     'max',
     'sluice_tailer_lag_seconds',
-    'For how long the log cannot be read, or a woken stream waits to be read.',
+    'For how long the log cannot be read, or a woken stream waits to be read, by the kind of stream.',
+    'kind',
+  ),
+  behind: gauge(
+    'max',
+    'sluice_tailer_lag_events',
+    'Events in the log of streams that wait to be read, by the kind of stream.',
+    'kind',
   ),
   tailReads: counter('sluice_tailer_reads_total', 'Reads of the log by the tailer.'),
   bus: gauge('sum', 'sluice_bus_processes', 'Processes by the state of their bus.', 'state'),
   wakes: counter('sluice_wakes_received_total', 'Wakes that arrived from other processes.'),
   queue: gauge('max', 'sluice_notify_queue_ratio', "How full Postgres' notification queue is, 0 to 1."),
+  canary: gauge(
+    'max',
+    'sluice_listener_canary_age_seconds',
+    'Time since the listener last got its own NOTIFY back.',
+  ),
   clock: gauge(
     'first',
     'sluice_database_clock_ahead_seconds',

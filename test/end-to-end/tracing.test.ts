@@ -63,7 +63,7 @@ t.test(
 
     const [request] = spansOf('POST /api/events')
     const [append, ...otherAppends] = spansOf('sluice append')
-    const [read, ...otherReads] = spansOf('sluice read')
+    const read = spansOf('sluice read').at(-1)
     const [first, second] = spansOf('sluice deliver')
     t.match(request, {
       traceId: TRACE,
@@ -80,7 +80,7 @@ t.test(
     t.match(first, { traceId: TRACE, parent: PUBLISHER, attributes: { 'sluice.clients': 2 }, links: [] })
     t.match(read, { traceId: TRACE, parent: OTHER, links: [PUBLISHER], attributes: { 'sluice.events': 3 } })
     t.match(second, { parent: OTHER, links: [PUBLISHER], attributes: { 'sluice.events': 3 } })
-    t.strictSame([otherAppends, otherReads], [[], []])
+    t.strictSame(otherAppends, [])
     t.ok(collector.spans.every(({ ms }) => ms >= 0 && ms < 60_000))
     t.equal(collector.headers[0]?.['x-tenant'], 'acme')
   },
@@ -125,8 +125,12 @@ t.test('each worker exports its spans', async t => {
   })
   const instances = () => new Set(collector.spans.map(({ resource }) => resource['service.instance.id'])).size
 
+  const streams = await Promise.all(
+    Array.from({ length: 16 }, () => openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') })),
+  )
+  for (const stream of streams) await stream.until(1)
   await until('spans of two processes', async () => {
-    await post(gateway)
+    await post(gateway, place(PUBLISHER))
     return instances() === 2
   })
   await gateway.stop()

@@ -40,7 +40,7 @@ import { assertIndexed, parseKeyPath, readLatestPage } from '../../../src/log/la
 import * as log from '../../../src/log/log.js'
 import { readNewest, readNthNewest } from '../../../src/log/newest.js'
 import { eventSweep, idempotencyKeySweep } from '../../../src/log/retention.js'
-import { readTails } from '../../../src/log/tails.js'
+import { countBeyond, readTails } from '../../../src/log/tails.js'
 import { redactEvents } from '../../../src/redaction/redactions.js'
 import { deletedStreamSweep } from '../../../src/streams/deleted-stream-sweep.js'
 import {
@@ -189,6 +189,9 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
     'read a page filtered by content': () =>
       readFilteredPage(session, stream, 0 as Position, 5 as Position, CONDITION, 10),
     'read the nth newest by content': () => readNthNewest(session, stream, 2, CONDITION),
+    'count events beyond a head': async () => {
+      await countBeyond(session, [{ streamId: stream, after: { position: first, eventId: '' } }])
+    },
     'read the nth newest': () => readNthNewest(session, stream, 2, WANTED),
     'read the newest': () => readNewest(session, stream, ['thing.made'], 5 as Position, 3, 100_000),
     'read the newest of each key': async () => {

@@ -259,6 +259,7 @@ async function follow(pool: Database, tailer: Tailer, name: string) {
   const stream = {
     id,
     head: await readHead(pool, id),
+    kind: 'feed',
     liveClients: 0,
     events: 0,
     bytes: 0,

@@ -257,6 +257,7 @@ function recorder(log: ModelLog) {
   const stream = {
     id: STREAM,
     head: log.head,
+    kind: 'feed',
     liveClients: 0,
     received: [] as StoredEvent[],
     restarts: [] as string[],

@@ -372,6 +372,7 @@ async function follow(pool: Database, tailer: Tailer, given?: StreamId, name = '
   const stream = {
     id,
     head: await readHead(pool, id),
+    kind: 'feed',
     liveClients: LIVE_CLIENTS,
     events: [] as StoredEvent[],
     restarts: [] as { why: string; bounds: Bounds }[],

@@ -2,6 +2,7 @@
 import t from 'tap'
 import { HubTally } from '../../../src/hub/hub-tally.js'
 import type { Position } from '../../../src/log/event.js'
+import { createDatabase } from '../../harness/database.js'
 import { openStream } from '../../harness/event-stream.js'
 import { as, type Gateway, publish, startGateway } from '../../harness/gateway.js'
 import { bearer, token } from '../../harness/tokens.js'
@@ -29,7 +30,7 @@ t.test('the counters are those of the clients', async t => {
   t.equal(seen.get('sluice_clients{kind="feed",form="sse"}'), 1)
   t.equal(seen.get('sluice_clients{kind="feed",form="ndjson"}'), 1)
   t.equal(seen.get('sluice_streams_opened_total'), 2)
-  t.equal(seen.get('sluice_events_published_total'), EVENTS + 1)
+  t.equal(seen.get('sluice_events_published_total{way="http"}'), EVENTS + 1)
   t.equal(replayed(seen), EVENTS + 1)
   t.equal(seen.get('sluice_publish_duration_seconds_count'), EVENTS + 1)
   t.equal(
@@ -49,6 +50,64 @@ t.test('the counters are those of the clients', async t => {
     'it is closed',
     async () => (await value(gateway, 'sluice_streams_closed_total{reason="client"}')) === 1,
   )
+})
+
+t.test('events are counted by the way in which they were published', async t => {
+  const { url: databaseUrl, pool } = await createDatabase(t)
+  const gateway = await startGateway(t, { databaseUrl })
+  const live = await openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') })
+  await live.until(1)
+  await pool.query(
+    `create table public.doors (id int); select sluice.watch('public.doors', 'door', workspace => 'acme')`,
+  )
+
+  await publish(gateway, { type: 'thing.made', data: {} })
+  await pool.query(
+    `select sluice.publish('acme', 'feed', 'said', '{}'), sluice.publish('acme', 'feed', 'said', '{}')`,
+  )
+  await pool.query(`insert into public.doors values (1), (2), (3)`)
+  await live.until(1 + 6)
+
+  const seen = await metricsOf(gateway)
+  const read = (way: string) => seen.get(`sluice_events_read_total{way="${way}"}`)
+  t.strictSame([read('sql'), read('watch'), read('backfill'), read('unknown')], [2, 3, 0, 0])
+  t.equal(seen.get('sluice_events_published_total{way="http"}'), 1)
+  t.equal(seen.get('sluice_events_published_total{way="item"}'), 0)
+})
+
+t.test('the lag is that of the streams that wait to be read, by kind; the canary has an age', async t => {
+  const gateway = await startGateway(t)
+  const live = await openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') })
+  await live.until(1)
+  for (let n = 1; n <= EVENTS; n += 1) await publish(gateway, { type: 'thing.made', data: { n } })
+  await live.until(1 + EVENTS)
+  const { tailer } = gateway.app
+  const feed = tailer.streams.find(({ kind }) => kind === 'feed')
+  if (!feed) throw new Error('The feed is followed.')
+  const atRest = await metricsOf(gateway)
+
+  const first = { position: 1 as Position, eventId: '' }
+  tailer.tally.woken({
+    id: feed.id,
+    kind: 'feed',
+    head: first,
+    liveClients: 0,
+    receive() {},
+    restart() {},
+    onDeleted() {},
+  })
+  const waiting = await metricsOf(gateway)
+  await until(
+    'a canary',
+    async () => (await value(gateway, 'sluice_listener_canary_age_seconds')) !== undefined,
+  )
+
+  const lag = (seen: ReadonlyMap<string, number>, unit: string, kind: string) =>
+    seen.get(`sluice_tailer_lag_${unit}{kind="${kind}"}`)
+  t.strictSame([lag(atRest, 'events', 'feed'), lag(atRest, 'seconds', 'feed')], [0, 0])
+  t.equal(lag(waiting, 'events', 'feed'), EVENTS - 1)
+  t.ok((lag(waiting, 'seconds', 'feed') ?? 0) > 0)
+  t.equal(lag(waiting, 'events', 'access'), 0)
 })
 
 t.test('a reset, a refusal and the rate limit are counted by reason', async t => {

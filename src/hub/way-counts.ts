@@ -1,0 +1,21 @@
+/** Numbers of events by the way in which they were published. Plain numbers, because they change with every event. */
+import type { Way } from '../log/event.js'
+
+export class WayCounts {
+  readonly counts: Record<string, number>
+
+  /** @param ways that are counted from the start, so that Prometheus sees their first event as an increase. */
+  constructor(ways: readonly (Way | 'unknown')[]) {
+    this.counts = Object.fromEntries(ways.map(way => [way, 0]))
+  }
+
+  /** @param way unknown for events from before it was recorded. */
+  add(way: Way | null | undefined, events: number): void {
+    const name = way ?? 'unknown'
+    this.counts[name] = (this.counts[name] ?? 0) + events
+  }
+
+  get total(): number {
+    return Object.values(this.counts).reduce((sum, count) => sum + count, 0)
+  }
+}
