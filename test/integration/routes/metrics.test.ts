@@ -76,7 +76,7 @@ t.test('events are counted by the way in which they were published', async t => 
 })
 
 t.test('the lag is that of the streams that wait to be read, by kind; the canary has an age', async t => {
-  const gateway = await startGateway(t)
+  const gateway = await startGateway(t, { env: { BUS_NOTIFY: 'on' } })
   const live = await openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') })
   await live.until(1)
   for (let n = 1; n <= EVENTS; n += 1) await publish(gateway, { type: 'thing.made', data: { n } })

@@ -1,0 +1,115 @@
+/** An embedding program's own provider of OpenTelemetry, which takes the spans of the plugin and of the engine. */
+import { context, trace } from '@opentelemetry/api'
+import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node'
+import Fastify from 'fastify'
+import t, { type Test } from 'tap'
+import { sluice } from '../../../plugins/sluice.js'
+import { createEngine } from '../../../src/engine/engine.js'
+import { createDatabase } from '../../harness/database.js'
+import { as } from '../../harness/gateway.js'
+import { SECRET } from '../../harness/tokens.js'
+
+const TRACE = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+const EVENT = { type: 'door.opened', data: {} }
+
+function register(test: Test): InMemorySpanExporter {
+  const spans = new InMemorySpanExporter()
+  const provider = new NodeTracerProvider({ spanProcessors: [new SimpleSpanProcessor(spans)] })
+  provider.register()
+  test.teardown(async () => {
+    trace.disable()
+    context.disable()
+    await provider.shutdown()
+  })
+  return spans
+}
+
+async function publish(url: string, headers: Record<string, string> = {}): Promise<number> {
+  const response = await fetch(`${url}/api/events`, {
+    method: 'POST',
+    headers: { ...as('editor'), 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(EVENT),
+  })
+  await response.text()
+  return response.status
+}
+
+async function host(test: Test, databaseUrl: string) {
+  const lines: string[] = []
+  const app = Fastify({ logger: { level: 'info', stream: { write: line => lines.push(line) } } })
+  // As instrumentations do it: the rest of the request runs in the context of its span.
+  app.addHook('onRequest', (_request, _reply, done) => {
+    const span = trace.getTracer('host').startSpan('of the host')
+    context.with(trace.setSpan(context.active(), span), done)
+    span.end()
+  })
+  await app.register(sluice, { databaseUrl, jwtSecret: SECRET, migrate: false, drainMs: 100 })
+  test.teardown(() => app.close())
+  return { url: await app.listen({ port: 0, host: '127.0.0.1' }), lines }
+}
+
+t.test(
+  "the plugin's spans are children of the program's, and the event has the place of its request",
+  async t => {
+    const spans = register(t)
+    const { url: databaseUrl, pool } = await createDatabase(t)
+    const { url } = await host(t, databaseUrl)
+
+    await publish(url)
+
+    const finished = spans.getFinishedSpans()
+    const named = (name: string) => finished.find(span => span.name === name)
+    const request = named('POST /api/events')
+    t.equal(request?.parentSpanContext?.spanId, named('of the host')?.spanContext().spanId)
+    t.equal(named('sluice append')?.parentSpanContext?.spanId, request?.spanContext().spanId)
+    const { rows } = await pool.query<{ traceparent: string }>('select traceparent from sluice.events')
+    t.match(rows[0]?.traceparent, `${request?.spanContext().traceId}-${request?.spanContext().spanId}-01`)
+  },
+)
+
+t.test('without a provider there is no tracing, and the event keeps the trace of its publisher', async t => {
+  const { url: databaseUrl, pool } = await createDatabase(t)
+  const { url, lines } = await host(t, databaseUrl)
+
+  await publish(url, { traceparent: TRACE })
+  await pool.query('alter table sluice.events rename to gone')
+  await publish(url, { traceparent: TRACE })
+  await pool.query('alter table sluice.gone rename to events')
+
+  t.strictSame((await pool.query('select traceparent from sluice.events')).rows, [{ traceparent: TRACE }])
+  t.match(
+    lines.find(line => line.includes('"err"')),
+    '"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b7"',
+  )
+})
+
+t.test('the engine gives an event the active span as its trace, or the one that it is given', async t => {
+  register(t)
+  const { url, pool } = await createDatabase(t)
+  const engine = await createEngine({ database: url, bus: 'memory' })
+  t.teardown(() => engine.close())
+  const span = trace.getTracer('host').startSpan('of the program')
+  const client = await pool.connect()
+
+  await context.with(trace.setSpan(context.active(), span), async () => {
+    await engine.publish([EVENT], { workspace: 'acme' })
+    await engine.publishIn(client, { workspace: 'acme', ...EVENT })
+  })
+  await engine.publish([EVENT, { ...EVENT, traceparent: TRACE }, { ...EVENT, traceparent: 'mine' }], {
+    workspace: 'acme',
+  })
+  client.release()
+
+  const own = `00-${span.spanContext().traceId}-${span.spanContext().spanId}-01`
+  const traces: (string | undefined)[] = []
+  for await (const event of engine.follow({ workspace: 'acme', after: 'beginning' })) {
+    if (event.kind === 'event') traces.push(event.traceparent)
+    if (traces.length === 5) break
+  }
+  t.strictSame(traces, [own, own, undefined, TRACE, undefined])
+  const { rows } = await pool.query('select way from sluice.events order by "position"')
+  t.strictSame(
+    rows.map(({ way }) => way),
+    ['engine', 'sql', 'engine', 'engine', 'engine'],
+  )
+})
