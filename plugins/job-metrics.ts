@@ -1,9 +1,12 @@
 /** The metrics of jobs, where the gateway has them. */
 import fp from 'fastify-plugin'
 import { type QueueFigures, readQueueFigures } from '../src/jobs/queue-figures.js'
+import { withinDeadline } from '../src/process/deadline.js'
 
 /** How long the figures of the queue are used, in ms, however often somebody asks. */
 const QUEUE_FIGURES_MS = 5_000
+/** Without an answer of the database in this time they are missing: the other metrics must not wait for them. */
+const ANSWER_MS = 200
 
 export default fp(
   async app => {
@@ -16,16 +19,21 @@ export default fp(
         readAt = now
         figures = readQueueFigures(database)
       }
-      return figures
+      return withinDeadline(figures, ANSWER_MS)
     }
     metrics.show('jobs', async () => {
-      const { queued, running } = await queue()
-      return [
-        { labels: { status: 'queued' }, value: queued },
-        { labels: { status: 'running' }, value: running },
-      ]
+      const known = await queue()
+      return known
+        ? [
+            { labels: { status: 'queued' }, value: known.queued },
+            { labels: { status: 'running' }, value: known.running },
+          ]
+        : []
     })
-    metrics.show('queueAge', async () => [{ value: (await queue()).oldestSeconds }])
+    metrics.show('queueAge', async () => {
+      const known = await queue()
+      return known ? [{ value: known.oldestSeconds }] : []
+    })
     metrics.show('leasesLost', () => [{ value: leases.lost }])
   },
   { name: 'job-metrics', dependencies: ['database', 'jobs', 'metrics'] },

@@ -9,13 +9,17 @@ import type { Database } from '../src/database/pool.js'
 import { countByForm } from '../src/hub/client-counts.js'
 import type { Hub } from '../src/hub/hub.js'
 import type { Tailer } from '../src/hub/tailer.js'
+import type { StreamId } from '../src/log/event.js'
 import { countBeyond } from '../src/log/tails.js'
 import { Metrics } from '../src/metrics/metrics.js'
 import type { Sample } from '../src/metrics/sampled-metric.js'
+import { withinDeadline } from '../src/process/deadline.js'
 import { packageVersion } from '../src/process/package-version.js'
 
 /** The events of so many waiting streams are counted. */
 const MAX_COUNTED = 1_000
+/** Without an answer of the database in this time a figure is missing: the others must not wait for it. */
+const ANSWER_MS = 200
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -131,10 +135,14 @@ function lagOf({ failingSince, tally, streams }: Tailer): Sample[] {
 async function eventsBehind({ tally, streams }: Tailer, database: Database): Promise<Sample[]> {
   const waiting = tally.waiting.slice(0, MAX_COUNTED)
   const places = waiting.map(({ stream }) => ({ streamId: stream.id, after: stream.head }))
-  const beyond = places.length === 0 ? undefined : await countBeyond(database, places)
+  const beyond =
+    places.length === 0
+      ? new Map<StreamId, number>()
+      : await withinDeadline(countBeyond(database, places), ANSWER_MS)
+  if (!beyond) return []
   const sums = new Map([...streams].map(({ kind }) => [kind, 0]))
   for (const { stream } of waiting) {
-    sums.set(stream.kind, (sums.get(stream.kind) ?? 0) + (beyond?.get(stream.id) ?? 0))
+    sums.set(stream.kind, (sums.get(stream.kind) ?? 0) + (beyond.get(stream.id) ?? 0))
   }
   return [...sums].map(([kind, value]) => ({ labels: { kind }, value }))
 }
