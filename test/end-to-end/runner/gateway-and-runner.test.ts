@@ -36,6 +36,20 @@ t.test('a command that an editor submits is executed, and its stream has all of 
   t.strictSame(linesOf(events, 'stderr'), ['\ufffd'])
 })
 
+t.test('a command continues the trace of the request that created its job', async t => {
+  const database = await createDatabase(t)
+  const gateway = await startProcess(t, { databaseUrl: database.url })
+  await startRunner(t, gateway.url, { token: RUNNER })
+  const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+
+  const traced = await submit(gateway.url, 'echo "$TRACEPARENT"', { traceparent })
+  const untraced = await submit(gateway.url, 'echo "none$TRACEPARENT"')
+  for (const id of [traced, untraced]) await untilEnded(gateway.url, id)
+
+  t.strictSame(linesOf(await eventsOf(database, traced)), [traceparent])
+  t.strictSame(linesOf(await eventsOf(database, untraced)), ['none'])
+})
+
 t.test('gateways that are killed lose no line and double none', async t => {
   const database = await createDatabase(t)
   let gateway = await startProcess(t, { databaseUrl: database.url })
@@ -132,10 +146,10 @@ t.test('a token of another role is refused at the start', async t => {
   t.match(runner, /403 \S+\)\. .* Check SLUICE_TOKEN: it needs the role runner/)
 })
 
-async function submit(url: string, command: string): Promise<string> {
+async function submit(url: string, command: string, more: Record<string, string> = {}): Promise<string> {
   const response = await fetch(`${url}/api/jobs`, {
     method: 'POST',
-    headers: { ...as('editor'), 'content-type': 'application/json' },
+    headers: { ...as('editor'), 'content-type': 'application/json', ...more },
     body: JSON.stringify({ kind: 'command', project: 'site', payload: { command } }),
   })
   if (response.status !== 201) throw new Error(await response.text())
