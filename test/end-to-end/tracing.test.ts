@@ -125,6 +125,10 @@ t.test('each worker exports its spans', async t => {
   })
   const instances = () => new Set(collector.spans.map(({ resource }) => resource['service.instance.id'])).size
 
+  await until('both workers', async () => {
+    const ready = (await (await fetch(`${gateway.url}/ready`)).json()) as { workers?: number }
+    return ready.workers === 2
+  })
   const streams = await Promise.all(
     Array.from({ length: 16 }, () => openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') })),
   )
