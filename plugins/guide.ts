@@ -47,7 +47,7 @@ export default fp<GuideOptions>(
 
     app.get('/guide/', ACCESS, (_request, reply) => answer(reply, ''))
     app.get<{ Params: { '*': string } }>('/guide/*', ACCESS, (request, reply) =>
-      answer(reply, request.params['*']),
+      answer(reply, normalize(request.params['*'])),
     )
 
     async function answer(reply: FastifyReply, path: string): Promise<FastifyReply> {
@@ -82,9 +82,8 @@ function notBuilt(): Problem {
   return new Problem(404, 'not-found', detail)
 }
 
-/** Undefined if there is no such file in the folder. */
-async function contentOf(folder: string, name: string): Promise<Buffer | undefined> {
-  const path = normalize(name)
+/** Undefined if there is no such file in the folder. `path` is normal: only its beginning can lead out of the folder. */
+async function contentOf(folder: string, path: string): Promise<Buffer | undefined> {
   if (path.startsWith('..') || path.startsWith(sep) || path.includes('\0')) return undefined
   return readFile(join(folder, path)).catch((error: NodeJS.ErrnoException) => {
     if (ABSENT.test(error.code ?? '')) return undefined

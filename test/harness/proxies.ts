@@ -20,7 +20,7 @@ export interface Proxy {
   /** The configuration, from the root of the package. */
   readonly file: string
   /** What differs under test, as pairs of a text of the file and its replacement. */
-  replacements(port: number, folder: string): readonly (readonly [from: string, to: string])[]
+  replacements(port: number): readonly (readonly [from: string, to: string])[]
   arguments(file: string): readonly string[]
   /** In place of the line of an id, if the client has none. */
   readonly withoutId: string
@@ -89,7 +89,7 @@ export async function startProxy(t: Test, proxy: Proxy, options: Options): Promi
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const port = await freePort()
   if (pem !== undefined) writeFileSync(join(folder, 'sluice.pem'), pem)
-  const address = pem === undefined ? proxy.replacements(port, folder) : proxy.tls(port, folder)
+  const address = pem === undefined ? proxy.replacements(port) : proxy.tls(port, folder)
   const gateways = upstreams.map((upstream, n) => [`gateway-${n + 1}:8080`, `127.0.0.1:${upstream}`] as const)
   const file = join(folder, 'configuration')
   writeFileSync(file, [...address, ...gateways, ...changes].reduce(replaced, readShipped(proxy)))
