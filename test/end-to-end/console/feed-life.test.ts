@@ -186,6 +186,21 @@ t.test('older events are loaded on request', { skip }, async t => {
   t.pass('they follow where the list ended')
 })
 
+t.test('a rare type is found far back', { skip }, async t => {
+  const gateway = await startGateway(t)
+  await publish(gateway, { type: 'rare.one', data: { n: 0 } })
+  const others = Array.from({ length: 1_000 }, (_, n) => ({ type: 'thing.made', data: { n } }))
+  for (let batch = 0; batch < 11; batch += 1) await publish(gateway, others)
+  const { page } = await openConsole(t, { url: gateway.url, place: '#/feed?types=rare.*' })
+  await shows(page, '.empty', 'No event of these types yet')
+
+  await page.getByRole('button', { name: 'Look for older ones' }).click()
+  await shows(page, '.announcement', 'There are no older events down to #1002. Load again to look further.')
+  await page.getByRole('button', { name: 'Look for older ones' }).click()
+
+  await shows(page, '.place', '#1')
+})
+
 t.test('an outage of the database is shown, and nothing is missing afterwards', { skip }, async t => {
   const { url: databaseUrl } = await createDatabase(t)
   const proxy = await startProxy(t, databaseUrl)

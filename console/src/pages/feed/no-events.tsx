@@ -33,6 +33,13 @@ export function NoEvents({ feed, filter, onPublish }: NoEventsProps) {
   if (state?.name === 'connecting') return <Loading what="the events" />
   return (
     <Empty title={filter.types ? 'No event of these types yet' : 'No events yet'}>
+      {filter.types && (
+        <p>
+          <button type="button" class="quiet" onClick={() => void feed.loadOlder()}>
+            Look for older ones
+          </button>
+        </p>
+      )}
       {onPublish ? (
         <>
           <p>An event appears here as soon as it is committed.</p>

@@ -10,12 +10,7 @@ export function Notices({ feed, filter }: { feed: Feed; filter: Filter }) {
   return (
     <>
       {failure && <Failure failure={failure} />}
-      {state?.name === 'refused' && (
-        <Failure
-          failure={state.failure}
-          onRetry={() => navigate(feedHref({ ...filter, from: '', types: '' }))}
-        />
-      )}
+      {state?.name === 'refused' && <Failure failure={state.failure} onRetry={feed.restart} />}
       {state?.name === 'reconnecting' && (
         <p class="notice row">
           {state.why} What is shown stays, and nothing will be missing.

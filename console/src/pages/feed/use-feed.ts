@@ -20,6 +20,8 @@ import { type Filter, isTime, matcherOf, queryOf } from './filter.ts'
 
 const REPLAY = 200
 const PAGE = 500
+/** Pages that one request for older events reads, while a filter leaves out everything in them. */
+const MAX_PAGES = 20
 
 export interface Feed {
   readonly log: EventLog
@@ -37,6 +39,8 @@ export interface Feed {
   loadNewer(): Promise<void>
   /** Ends the wait for the next attempt. */
   retry(): void
+  /** Begins anew, after a refusal. */
+  restart(): void
 }
 
 export function useFeed(filter: Filter, onFresh: (events: readonly StreamEvent[]) => void): Feed {
@@ -47,7 +51,10 @@ export function useFeed(filter: Filter, onFresh: (events: readonly StreamEvent[]
   const [failure, setFailure] = useState<ProblemError>()
   const [lastGap, setLastGap] = useState<Gap>()
   const [isPaused, setPaused] = useState(false)
+  const [round, setRound] = useState(0)
   const isAtTop = useRef(true)
+  /** The position down to which the past is known, though a filter may have left it out. */
+  const knownFrom = useRef(Number.POSITIVE_INFINITY)
   const following = useRef<Stream | undefined>(undefined)
   const fresh = useRef(onFresh)
   fresh.current = onFresh
@@ -61,6 +68,7 @@ export function useFeed(filter: Filter, onFresh: (events: readonly StreamEvent[]
     setFailure(undefined)
     setLastGap(undefined)
     isAtTop.current = true
+    knownFrom.current = Number.POSITIVE_INFINITY
     const add = (added: Parameters<typeof append>[1]) =>
       setLog(before => append(before, added, now.current.matches, now.current.isPaused || !isAtTop.current))
     if (at !== '') {
@@ -91,7 +99,7 @@ export function useFeed(filter: Filter, onFresh: (events: readonly StreamEvent[]
     })
     following.current = opened
     return () => opened.close()
-  }, [api, stream, types, from, at])
+  }, [api, stream, types, from, at, round])
 
   useEffect(() => setLog(before => rematch(before, matches)), [matches])
   useEffect(() => {
@@ -99,11 +107,19 @@ export function useFeed(filter: Filter, onFresh: (events: readonly StreamEvent[]
   }, [isPaused])
 
   const loadOlder = useCallback(async () => {
-    const first = now.current.log.entries[0]?.position ?? 1
     try {
-      const events = await pageAfter(api, filter, Math.max(0, first - 1 - PAGE))
-      setLog(before => prepend(before, events, now.current.matches))
-      if (events.every(({ position }) => position >= first)) announce('There are no older events.')
+      const first = now.current.log.entries[0]?.position ?? 1 + (await headOf(api, queryOf(filter)))
+      knownFrom.current = Math.min(knownFrom.current, first)
+      for (let pages = 0; pages < MAX_PAGES && knownFrom.current > 1; pages += 1) {
+        const start = Math.max(0, knownFrom.current - 1 - PAGE)
+        const events = await pageAfter(api, filter, start)
+        const older = events.filter(({ position }) => position < knownFrom.current)
+        knownFrom.current = start + 1
+        setLog(before => prepend(before, older, now.current.matches))
+        if (older.length > 0) return
+      }
+      const where = knownFrom.current > 1 ? ` down to #${knownFrom.current}. Load again to look further` : ''
+      announce(`There are no older events${where}.`)
     } catch (error) {
       announce(asProblem(error).problem.detail, { isFailure: true })
     }
@@ -131,13 +147,14 @@ export function useFeed(filter: Filter, onFresh: (events: readonly StreamEvent[]
       setLog(release)
     }, []),
     retry: useCallback(() => following.current?.retry(), []),
+    restart: useCallback(() => setRound(before => before + 1), []),
   }
 }
 
-async function headOf(api: Api, query: ReturnType<typeof queryOf>, signal: AbortSignal): Promise<number> {
+async function headOf(api: Api, query: ReturnType<typeof queryOf>, signal?: AbortSignal): Promise<number> {
   const { head } = await api.get<{ head: string }>('api/events', {
     query: { ...query, from: 'now', limit: 1 },
-    signal,
+    ...(signal && { signal }),
   })
   return positionOf(head)
 }
