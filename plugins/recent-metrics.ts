@@ -11,6 +11,8 @@ declare module 'fastify' {
 
 /** More often than there are samples, so that a late turn misses none. */
 const TICK_MS = 1_000
+/** The ways of publishing that no gateway takes part in. */
+const FROM_SQL = ['sql', 'watch', 'backfill', 'job']
 
 export default fp(
   async app => {
@@ -18,6 +20,7 @@ export default fp(
     const recent = new RecentMetrics(() => ({
       clients: hub.clients().total,
       published: tailer.tally.published.total,
+      fromSql: FROM_SQL.reduce((sum, way) => sum + (tailer.tally.read.counts[way] ?? 0), 0),
       delivered: hub.tally.events,
       commitToDelivery: hub.tally.commitToDelivery.cumulative(),
     }))

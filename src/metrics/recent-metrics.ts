@@ -13,7 +13,8 @@ export const RecentSample = Type.Object(
   {
     at: Type.Integer({ description: 'When the sample was taken, in milliseconds since 1970.' }),
     clients: count('Open streams at that time.'),
-    published: count('Events that were published since the sample before.'),
+    published: count('Events that this gateway has committed since the sample before.'),
+    from_sql: count('Events that were published from SQL, in streams that this gateway follows, since then.'),
     delivered: count('Events that were written to clients since then.'),
     commit_to_delivery: Type.Array(Type.Integer(), {
       description:
@@ -29,6 +30,7 @@ export type RecentSample = Readonly<Static<typeof RecentSample>>
 export interface Totals {
   readonly clients: number
   readonly published: number
+  readonly fromSql: number
   readonly delivered: number
   /** As in `Distribution.cumulative`. */
   readonly commitToDelivery: readonly number[]
@@ -52,7 +54,7 @@ export class RecentMetrics {
     if (last && at <= last.at) return
     const before = this.#before
     const totals = this.#read()
-    const beyond = (name: 'published' | 'delivered') => Math.max(0, totals[name] - before[name])
+    const beyond = (name: 'published' | 'fromSql' | 'delivered') => Math.max(0, totals[name] - before[name])
     const buckets = perBucket(totals.commitToDelivery)
     const bucketsBefore = perBucket(before.commitToDelivery)
     this.#before = totals
@@ -60,6 +62,7 @@ export class RecentMetrics {
       at,
       clients: totals.clients,
       published: beyond('published'),
+      from_sql: beyond('fromSql'),
       delivered: beyond('delivered'),
       commit_to_delivery: buckets.map((value, index) => Math.max(0, value - (bucketsBefore[index] ?? 0))),
     })
@@ -87,6 +90,8 @@ function plus(one: RecentSample, other: RecentSample): RecentSample {
     at: one.at,
     clients: one.clients + other.clients,
     published: one.published + other.published,
+    // Each process reads all of them from the log.
+    from_sql: Math.max(one.from_sql, other.from_sql),
     delivered: one.delivered + other.delivered,
     commit_to_delivery: one.commit_to_delivery.map(
       (value, index) => value + (other.commit_to_delivery[index] ?? 0),

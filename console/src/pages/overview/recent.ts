@@ -5,6 +5,7 @@ export interface Sample {
   readonly at: number
   readonly clients: number
   readonly published: number
+  readonly from_sql: number
   readonly delivered: number
   /** How many fell into each bucket, and beyond the last one. */
   readonly commit_to_delivery: readonly number[]
@@ -46,7 +47,7 @@ export function linesOf({ every_ms, buckets, samples }: Recent): Lines {
   const windows = samples.map((_, index) => windowOf(samples, index))
   return {
     times: samples.map(({ at }) => at / 1_000),
-    published: samples.map(({ published }) => perSecond(published)),
+    published: samples.map(({ published, from_sql }) => perSecond(published + from_sql)),
     delivered: samples.map(({ delivered }) => perSecond(delivered)),
     clients: samples.map(({ clients }) => clients),
     p50: windows.map(counts => percentile(0.5, counts, buckets)),
