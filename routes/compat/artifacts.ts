@@ -8,12 +8,15 @@ import fastifyStatic from '@fastify/static'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { ApiKeyId } from '../../src/auth/api-keys/api-key.js'
+import { grantOn } from '../../src/auth/grants/stream-grant.js'
 import {
   ARTIFACTS_PREFIX,
   type ArtifactLinks,
   isArtifactPath,
   linkInvalid,
 } from '../../src/jobs/artifacts.js'
+import { JobId, jobStream } from '../../src/jobs/job.js'
+import { DIALECT_TYPES, namesOfStream } from '../../src/jobs/job-grants.js'
 import { WORKSPACE_PATTERN } from '../../src/log/event.js'
 import { notFound } from '../../src/problems/problem.js'
 import { shortageIn } from '../../src/process/shortage.js'
@@ -40,6 +43,7 @@ const Query = Type.Object(
       description: 'When the link expires, in seconds since 1970.',
     }),
     key: Type.Optional({ ...ApiKeyId, description: 'The API key that the link was made for.' }),
+    run: Type.Optional({ ...JobId, description: 'The run in whose snapshot the key has read the link.' }),
     signature: Type.String({ maxLength: 64, description: 'Proves that the gateway made the link.' }),
   },
   { additionalProperties: false },
@@ -65,10 +69,9 @@ const routes: FastifyPluginAsyncTypebox<ArtifactRoutesOptions> = async (app, { f
     async (request, reply) => {
       const { workspace, '*': path } = request.params
       if (folder === undefined || links === undefined) throw notFound('artifact')
-      const { key } = request.query
+      const { key, run } = request.query
       links.verify({ workspace, path, ...request.query }, Date.now())
-      if (key !== undefined && !(await app.apiKeys.isGoodFrom(key, request.believedAddress)))
-        throw linkInvalid()
+      if (key !== undefined) await assertHolds(key, run, workspace, request.believedAddress)
       const file = isArtifactPath(path) ? await fileIn(join(folder, workspace), path) : undefined
       if (file === undefined) throw notFound('artifact')
       reply.headers({
@@ -80,6 +83,23 @@ const routes: FastifyPluginAsyncTypebox<ArtifactRoutesOptions> = async (app, { f
       return reply.sendFile(file.path, file.root)
     },
   )
+
+  /** @throws {Problem} 403 `link-invalid` unless the key is valid from this address and may still read the run. */
+  async function assertHolds(
+    key: string,
+    run: string | undefined,
+    workspace: string,
+    address: string | undefined,
+  ): Promise<void> {
+    if (!(await app.apiKeys.isGoodFrom(key, address))) throw linkInvalid()
+    const { grants } = await app.apiKeys.stateOf(key)
+    if (!grants) return
+    // Only a gateway of an earlier version has made such a link.
+    if (run === undefined) throw linkInvalid()
+    const isGranted = (name: string) => grants.subscribe.matches(name)
+    const names = await namesOfStream(app.database, workspace, jobStream(run), isGranted)
+    grantOn(grants, { action: 'subscribe', names, types: DIALECT_TYPES, refusal: linkInvalid })
+  }
 }
 
 export default routes

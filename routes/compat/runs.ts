@@ -9,6 +9,7 @@ import { Run } from '../../src/jobs/dialects/run-state.js'
 import { runs } from '../../src/jobs/dialects/runs.js'
 import { JobId, jobStream } from '../../src/jobs/job.js'
 import { DIALECT_TYPES } from '../../src/jobs/job-grants.js'
+import type { JobSnapshot } from '../../src/jobs/job-reads.js'
 import { formatEventId } from '../../src/log/event-id.js'
 import { EVENT_STREAM } from '../stream-responses.js'
 import { DialectQuery, followJob } from './job-stream.js'
@@ -49,7 +50,7 @@ const routes: FastifyPluginAsyncTypebox<RunRoutesOptions> = async (app, { links,
     async (request, reply) => {
       await app.grants.toRead(request, jobStream(request.params.runId), 'job', DIALECT_TYPES)
       const snapshot = await app.jobs.snapshot(request.principal, request.params.runId)
-      const run = await readRun(sourcesFor(request), snapshot)
+      const run = await readRun(sourcesFor(request, snapshot), snapshot)
       const { position, eventId } = snapshot.head
       reply.headers({
         'x-sluice-head': formatEventId(position, eventId),
@@ -79,13 +80,16 @@ const routes: FastifyPluginAsyncTypebox<RunRoutesOptions> = async (app, { links,
         id: request.params.runId,
         encoding: runs,
         ...(maxListeners > 0 && { maxFollowers: maxListeners }),
-        opening: snapshot => openRun(sourcesFor(request), snapshot),
+        opening: snapshot => openRun(sourcesFor(request, snapshot), snapshot),
       }),
   )
 
-  function sourcesFor({ principal: { workspace, credential } }: FastifyRequest): RunSources {
-    const key = credential.kind === 'key' ? credential.id : undefined
-    const link = links && ((path: string) => links.sign(workspace, path, Date.now(), key))
+  function sourcesFor(
+    { principal: { workspace, credential } }: FastifyRequest,
+    { job: { id: run } }: JobSnapshot,
+  ): RunSources {
+    const holder = credential.kind === 'key' ? { key: credential.id, run } : undefined
+    const link = links && ((path: string) => links.sign(workspace, path, Date.now(), holder))
     return { database: app.database, workspace, link }
   }
 }

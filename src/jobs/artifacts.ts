@@ -1,12 +1,12 @@
 /**
  * Signed links to the files of jobs: a path in the workspace's directory, an expiry, and a signature over both. A link opens
- * this one file until it expires, without a token, and cannot be forged. A link for an API key names the key, and works only
- * while the key is valid, and only from the key's addresses.
+ * this one file until it expires, without a token, and cannot be forged. A link for an API key names the key and the run, and works
+ * only while the key is valid and its grants allow the run, and only from the key's addresses.
  */
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 import { Problem } from '../problems/problem.js'
 
-/** The form of links: `<prefix>/<workspace>/<path>?expires=<seconds since 1970>[&key=<id>]&signature=<base64url>`. */
+/** The form of links: `<prefix>/<workspace>/<path>?expires=<seconds since 1970>[&key=<id>&run=<id>]&signature=<base64url>`. */
 export const ARTIFACTS_PREFIX = '/api/v1/artifacts'
 const LINK_LIFETIME_S = 15 * 60
 const MAX_PATH_LENGTH = 512
@@ -21,8 +21,13 @@ export interface SignedLink {
   readonly expires: number
   /** Id of the API key that the link was made for. */
   readonly key?: string
+  /** Id of the run that the key has read the link in. */
+  readonly run?: string
   readonly signature: string
 }
+
+/** The API key for which a link is made, and the run whose snapshot has the link. */
+export type LinkHolder = Required<Pick<SignedLink, 'key' | 'run'>>
 
 /** Whether a path may name an artifact: relative, within its directory, and not hidden. */
 export function isArtifactPath(path: unknown): path is string {
@@ -48,14 +53,14 @@ export class ArtifactLinks {
 
   /**
    * The path and query of a link that is valid for 15 minutes from `now`, in ms since 1970.
-   * @param key id of the caller's API key, if it uses one.
+   * @param holder of a caller that uses an API key.
    */
-  sign(workspace: string, path: string, now: number, key?: string): string {
+  sign(workspace: string, path: string, now: number, holder?: LinkHolder): string {
     const expires = Math.floor(now / 1_000) + LINK_LIFETIME_S
     const place = [workspace, ...path.split('/')].map(encodeURIComponent).join('/')
-    const query = key === undefined ? `expires=${expires}` : `expires=${expires}&key=${key}`
-    const signature = signatureOf(this.#keys[0], { workspace, path, expires, key })
-    return `${this.#prefix}${ARTIFACTS_PREFIX}/${place}?${query}&signature=${signature}`
+    const held = holder === undefined ? '' : `&key=${holder.key}&run=${encodeURIComponent(holder.run)}`
+    const signature = signatureOf(this.#keys[0], { workspace, path, expires, ...holder })
+    return `${this.#prefix}${ARTIFACTS_PREFIX}/${place}?expires=${expires}${held}&signature=${signature}`
   }
 
   /**
@@ -81,15 +86,10 @@ export class ArtifactLinks {
 
 function signatureOf(
   signing: Buffer,
-  {
-    workspace,
-    path,
-    expires,
-    key,
-  }: Omit<SignedLink, 'signature' | 'key'> & { readonly key?: string | undefined },
+  { workspace, path, expires, key, run }: Omit<SignedLink, 'signature'>,
 ): string {
   // JSON separates the parts, so no two links have the same text.
-  const text = JSON.stringify([workspace, path, expires, ...(key === undefined ? [] : [key])])
+  const text = JSON.stringify([workspace, path, expires, key, run].filter(part => part !== undefined))
   return createHmac('sha256', signing).update(text).digest('base64url')
 }
 

@@ -5,7 +5,7 @@ import { ConfigError, readConfig } from '../../../src/config/config.js'
 import { ArtifactLinks, isArtifactPath } from '../../../src/jobs/artifacts.js'
 import { movableClock } from '../../harness/clock.js'
 import { create, EDITOR, run, STORIES } from '../../harness/dialect-story.js'
-import { startGateway } from '../../harness/gateway.js'
+import { as, startGateway } from '../../harness/gateway.js'
 import { connectRaw, get } from '../../harness/raw-client.js'
 import { temporaryFolder } from '../../harness/server.js'
 import { SECRET } from '../../harness/tokens.js'
@@ -67,6 +67,42 @@ t.test(
       new ArtifactLinks(SECRET, '', previous).sign('acme', 'a.txt', now),
       LINKS.sign('acme', 'a.txt', now),
     )
+  },
+)
+
+t.test(
+  'a link of an API key opens while the grants of the key allow the run, by its id or its project',
+  async t => {
+    const { folder, url, app } = await start(t)
+    await writeFile(join(folder, 'acme', 'a.txt'), 'a')
+    const admin = { ...as('admin'), 'content-type': 'application/json' }
+    const ask = async (method: string, path: string, body: object) =>
+      (await fetch(url + path, { method, headers: admin, body: JSON.stringify(body) })).json()
+    const grants = (...subscribe: string[]) => ({ grants: { subscribe } })
+    const job = await app.jobs.create(EDITOR, { kind: 'run', project: 'website' }, 'running')
+    await app.jobs.append(EDITOR, job.id, [{ type: 'artifact', data: { name: 'a', path: 'a.txt' } }], {})
+    const key = Object(
+      await ask('POST', '/api/keys', { name: 'k', role: 'viewer', ...grants('project/website/*') }),
+    )
+    const snapshot = await fetch(`${url}/api/v1/runs/${job.id}`, { headers: { 'x-api-key': key.key } })
+    const link = url + Object(await snapshot.json()).artifacts[0].url
+
+    const statuses: number[] = []
+    const status = async () => statuses.push((await fetch(link)).status)
+    await status()
+    for (const change of [
+      grants('project/shop/*'),
+      grants(`job:${job.id}`),
+      { grants: { subscribe: ['job:*'], types: ['a.*'] } },
+      { grants: null },
+    ]) {
+      await ask('PATCH', `/api/keys/${key.id}`, change)
+      await status()
+    }
+    const forged = await fetch(link.replace(/run=[^&]*/, 'run=another'))
+
+    t.strictSame(statuses, [200, 403, 200, 403, 200])
+    t.equal(forged.status, 403)
   },
 )
 
