@@ -17,12 +17,14 @@ t.test('an admin lists the streams by name, a page at a time, and reads one', as
   const first = await call(gateway, 'GET', '/api/streams?limit=2')
   const second = await call(gateway, 'GET', `/api/streams?limit=2&cursor=${first.body.next_cursor}`)
   const some = await call(gateway, 'GET', '/api/streams?prefix=orders/')
+  const early = await call(gateway, 'GET', '/api/streams?prefix=a')
   const one = await call(gateway, 'GET', pathOf(ODD))
 
   t.strictSame(names(first), ['a', 'b'])
   t.strictSame(names(second), [ODD])
   t.equal(second.body.next_cursor, null)
   t.strictSame(names(some), [ODD])
+  t.strictSame(names(early), ['a'], 'and none that sorts after the prefix')
   t.match(first.body.streams[0], { events: 3, clients_here: 1, closed_at: null, kind: 'feed' })
   t.match(one.body, { name: ODD, events: 3, bytes_estimate: 3 * bytesOf(thing(3)[0]?.data), clients_here: 0 })
   t.match(one.body.head, { id: /^3\.[a-z2-7]{6}$/, at: /Z$/ })
@@ -88,6 +90,10 @@ t.test('a deleted stream is 404, its followers get a reset, and its name begins 
   const read = await call(gateway, 'GET', pathOf(ODD))
 
   t.equal(deleted.status, 204)
+  const { rowCount } = await gateway.app.database.query(
+    'select from sluice.events e where not exists (select from sluice.streams s where s.id = e.stream_id)',
+  )
+  t.equal(rowCount, 0, 'its events are gone at once')
   t.match(read, { status: 404, body: { code: 'not-found' } })
   const page = await fetch(`${gateway.url}${url}`, { headers: as('viewer') })
   t.equal(page.status, 404)

@@ -2,6 +2,7 @@
 import t, { type Test } from 'tap'
 import { openStream } from '../../../harness/event-stream.js'
 import { as, type Gateway, publish, startGateway } from '../../../harness/gateway.js'
+import { patienceSignal } from '../../../harness/patience.js'
 import { bearer, secondsFromNow, token } from '../../../harness/tokens.js'
 
 const ORDERS = { subscribe: ['orders/*'] }
@@ -14,8 +15,10 @@ t.test('open streams follow a change of their key in every process', async t => 
   const open = (stream: string) =>
     Promise.all([one, two].map(gateway => follow(t, gateway, stream, bearer(key.key))))
   const [kept, narrowed] = [await open('orders/1'), await open('rooms/1')]
-  const poll = fetch(`${two.url}/api/events?stream=rooms/1&after=${await headOf(two)}&wait=30s`, {
+  // Its own time ends long after the patience of the test.
+  const poll = fetch(`${two.url}/api/events?stream=rooms/1&after=${await headOf(two)}&wait=60s`, {
     headers: { ...bearer(key.key), accept: 'application/json' },
+    signal: patienceSignal(15_000),
   })
 
   const changed = await call(one, 'PATCH', `/api/keys/${key.id}`, { grants: ORDERS })
