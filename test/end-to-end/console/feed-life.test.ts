@@ -44,7 +44,10 @@ t.test(`${EVENTS} events are searched and scrolled through with few rows in the 
   await shows(page, '.place', `#${EVENTS}`)
   rows.push(await rowCount(page))
 
-  await page.locator('.virtual').evaluate('list => list.scrollTo({ top: list.scrollHeight / 2 })')
+  await page.evaluate(`{
+    const list = document.querySelector('.virtual')
+    list.scrollTo({ top: list.scrollHeight / 2 })
+  }`)
   await shows(page, '.place', new RegExp(`#${EVENTS / 2}$`))
   rows.push(await rowCount(page))
   await publish(gateway, { type: 'order.paid', data: { order: 0 } })
