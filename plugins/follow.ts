@@ -8,6 +8,7 @@ import fp from 'fastify-plugin'
 import { reachOf } from '../src/auth/grants/reach.js'
 import type { StreamGrant } from '../src/auth/grants/stream-grant.js'
 import type { Role } from '../src/auth/principal.js'
+import { flatText } from '../src/bytes/flat-text.js'
 import { levelOf } from '../src/database/database-fault.js'
 import type { ClientIdentity } from '../src/hub/client-identity.js'
 import { admitStream, type StreamRefusal, type StreamRequest } from '../src/hub/stream-admission.js'
@@ -72,7 +73,7 @@ async function follow(
     role: principal.role,
     credential: principal.credential.id,
     address: request.ip,
-    requestId: request.id,
+    requestId: flatText(request.id),
     stream,
     dialect,
     encoding: encoding.name,

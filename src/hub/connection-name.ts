@@ -3,6 +3,7 @@
  * holds the connection, so that another process knows whose it is; the other 90 are random, so nobody can guess it.
  */
 import { randomUUID } from 'node:crypto'
+import { flatText } from '../bytes/flat-text.js'
 
 const PREFIX = 8
 
@@ -14,7 +15,7 @@ export function nodeOf(process: string): string {
 /** @param process the id of this process: a UUID. */
 export function nameConnection(process: string): string {
   const random = randomUUID()
-  return `${nodeOf(process)}${random.slice(PREFIX, 14)}8${random.slice(15)}`
+  return flatText(`${nodeOf(process)}${random.slice(PREFIX, 14)}8${random.slice(15)}`)
 }
 
 /** Whether the process of this id has named the connection. Two processes share a beginning once in four thousand millions. */
