@@ -17,7 +17,11 @@ const EventPage = Type.Object(
 )
 
 /** Not typed by their schemas, because a handler does not return a stream as a value. */
-type Answers = Readonly<Record<200, object>>
+type Answers = Readonly<Record<200 | 204, object>>
+
+const Ended = Type.Null({
+  description: 'The stream has ended, and the client has all of it: an EventSource stops for good.',
+})
 
 /** Without a type, because tools disagree on whether a schema describes one message of a stream or the text of all. */
 const Events = {
@@ -39,6 +43,7 @@ export const EVENT_STREAM: Answers = {
     description: 'The stream; the response lasts until it ends.',
     content: { 'text/event-stream': Events },
   },
+  204: Ended,
 }
 
 /** For a route that is followed in two forms, or read page by page. */
@@ -52,4 +57,5 @@ export const STREAM_OR_PAGE: Answers = {
       [CLOUDEVENT_BATCH]: { schema: Type.Array(CloudEvent) },
     },
   },
+  204: Ended,
 }

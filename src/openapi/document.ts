@@ -22,7 +22,10 @@ const PROBLEM = { $ref: '#/components/responses/Problem' }
 /** @throws {Error} if two different schemas have the same title. */
 export function finished<Document extends object>(document: Document): Document {
   const whole = withComponents(document)
-  for (const operation of operationsIn(asNode(whole).paths)) describeResponses(operation)
+  for (const operation of operationsIn(asNode(whole).paths)) {
+    describeResponses(operation)
+    describeBody(operation)
+  }
   return whole
 }
 
@@ -67,6 +70,7 @@ function named(schemas: ReadonlyMap<string, unknown>): Node {
 
 interface Operation {
   responses?: object
+  requestBody?: object
 }
 
 function operationsIn(paths: unknown): Operation[] {
@@ -84,6 +88,18 @@ function describeResponses(operation: Operation): void {
     return [status, { description: text, ...rest }]
   })
   operation.responses = { ...Object.fromEntries(own), '4XX': PROBLEM, '5XX': PROBLEM }
+}
+
+/** A body that may be null for the validator may be left out: null is what it gets then. */
+function describeBody(operation: Operation): void {
+  if (operation.requestBody === undefined) return
+  const { content, ...body } = asNode(operation.requestBody)
+  const mayBeNull = Object.values(asNode(content)).some(media => typesOf(media).includes('null'))
+  if (mayBeNull) operation.requestBody = { ...body, content, required: false }
+}
+
+function typesOf(media: unknown): unknown[] {
+  return [asNode(asNode(media).schema).type].flat()
 }
 
 function asNode(value: unknown): Node {
