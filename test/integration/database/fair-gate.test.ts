@@ -37,36 +37,42 @@ t.test('a workspace whose requests wait in the database leaves a connection to t
   )
 })
 
-t.test('expensive pages of one workspace leave a connection to the small page of another', async t => {
-  const { url: databaseUrl, pool } = await createDatabase(t)
-  const gateway = await startGateway(t, { databaseUrl, env: { DATABASE_POOL: '3' } })
-  const page = (workspace: string, path: string) =>
-    fetch(`${gateway.url}/api/${path}`, {
-      headers: { ...as('viewer', workspace), accept: 'application/json' },
-    })
-  const small = async () => (await page('other', 'events?limit=1')).status
-  const [head] = await publish(gateway, { type: 'a', data: { n: 1 } })
-  // The process knows the head from now on.
-  const stream = await openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') })
-  await stream.until(1)
-  t.equal(await small(), 200)
-  await letReadsWait(pool, 'acme')
-  const holder = await pool.connect()
-  await holder.query('begin; select pg_advisory_xact_lock(1)')
+const COSTLY = {
+  pages: ['events', `where=${encodeURIComponent('data.n gt 1')}`, 'types=b', 'limit=9'],
+  'pages of latest values': ['latest', 'key=data.n', 'key=data.m', 'key=data.o'],
+}
 
-  const costly = [`where=${encodeURIComponent('data.n gt 1')}`, 'types=b', 'limit=9']
-  const pages = costly.map(query => page('acme', `events?after=${head}&${query}`))
-  await until('two pages that wait', async () => (await waiting(pool)) >= 2)
+for (const [what, [path, ...costly]] of Object.entries(COSTLY))
+  t.test(`expensive ${what} of one workspace leave a connection to the small page of another`, async t => {
+    const { url: databaseUrl, pool } = await createDatabase(t)
+    const gateway = await startGateway(t, { databaseUrl, env: { DATABASE_POOL: '3' } })
+    const page = (workspace: string, path: string) =>
+      fetch(`${gateway.url}/api/${path}`, {
+        headers: { ...as('viewer', workspace), accept: 'application/json' },
+      })
+    const small = async () => (await page('other', 'events?limit=1')).status
+    const [head] = await publish(gateway, { type: 'a', data: { n: 1 } })
+    // The process knows the head from now on.
+    const stream = await openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') })
+    await stream.until(1)
+    t.equal(await small(), 200)
+    await (path === 'latest' ? letLatestWait(pool) : letReadsWait(pool, 'acme'))
+    const holder = await pool.connect()
+    await holder.query('begin; select pg_advisory_xact_lock(1)')
 
-  t.equal(await small(), 200)
-  t.equal(await waiting(pool), 2)
-  await holder.query('commit')
-  holder.release()
-  t.strictSame(
-    (await Promise.all(pages)).map(({ status }) => status),
-    [200, 200, 200],
-  )
-})
+    const after = path === 'events' ? `after=${head}&` : ''
+    const pages = costly.map(query => page('acme', `${path}?${after}${query}`))
+    await until('two pages that wait', async () => (await waiting(pool)) >= 2)
+
+    t.equal(await small(), 200)
+    t.equal(await waiting(pool), 2)
+    await holder.query('commit')
+    holder.release()
+    t.strictSame(
+      (await Promise.all(pages)).map(({ status }) => status),
+      [200, 200, 200],
+    )
+  })
 
 /** From now on, reads of the events of this workspace wait while a transaction holds the advisory lock 1. */
 async function letReadsWait(pool: Database, workspace: string): Promise<void> {
@@ -80,6 +86,16 @@ async function letReadsWait(pool: Database, workspace: string): Promise<void> {
       end $$;
     alter table sluice.events rename to all_events;
     create view sluice.events as select e.* from sluice.all_events e where sluice.let_pass(e.stream_id)`)
+}
+
+/** From now on, reads of latest values wait in the same way. */
+async function letLatestWait(pool: Database): Promise<void> {
+  await pool.query(`
+    create or replace function sluice.key_of(data json, path text) returns text language plpgsql as $$
+      begin
+        perform pg_advisory_xact_lock_shared(1);
+        return data ->> 'n';
+      end $$`)
 }
 
 /** How many statements of requests wait for a lock. */
