@@ -11,7 +11,7 @@ import { publishNotGranted, workspaceNotGranted } from '../src/auth/grants/grant
 import type { Grants } from '../src/auth/grants/grants.js'
 import { grantOn, type StreamGrant, type StreamUse } from '../src/auth/grants/stream-grant.js'
 import type { Principal } from '../src/auth/principal.js'
-import { namesOfStream } from '../src/jobs/job-grants.js'
+import { namesOfStream, projectIn } from '../src/jobs/job-grants.js'
 import { notFound } from '../src/problems/problem.js'
 
 /**
@@ -119,13 +119,14 @@ export default fp<GrantsOptions>(
 
     async function decide(principal: Principal, stream: string, use: Asked): Promise<StreamGrant> {
       const { grants, workspace } = guard.current(principal)
-      const isGranted = (name: string) => grants === undefined || grants[use.action].matches(name)
+      // A question at run time names the project of a job.
+      const isGranted = (name: string) => !decisions && (!grants || grants[use.action].matches(name))
       const names = use.names ?? (await namesOfStream(database, workspace, stream, isGranted))
       const named = { ...use, names }
       // Read again after each wait: they may have been narrowed meanwhile. What grants leave out is never asked about.
       const granted = grantOn(guard.current(principal).grants, named)
       if (!decisions) return granted
-      const answered = await decisions.decide(principal, use.action, stream)
+      const answered = await decisions.decide(principal, use.action, stream, projectIn(names))
       return grantOn(guard.current(principal).grants, named, answered)
     }
 

@@ -27,6 +27,12 @@ function projectPrefix(project: string): string {
   return `project/${project.replaceAll('%', '%25').replaceAll('/', '%2F').replaceAll('*', '%2A')}/`
 }
 
+/** The project of a job that goes by these names; undefined if it has none. */
+export function projectIn([, ofProject]: readonly string[]): string | undefined {
+  const [, project] = ofProject?.split('/') ?? []
+  return project?.replaceAll('%2A', '*').replaceAll('%2F', '/').replaceAll('%25', '%')
+}
+
 /** A job shows what these events say, so a caller that may read some of them only does not see jobs, but their other events. */
 export const JOB_TYPES = [`${RESERVED_PREFIX}*`]
 /** A dialect shows events of all types in its own messages. */

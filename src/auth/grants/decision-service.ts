@@ -21,8 +21,8 @@ export function decisionService(address: string, token: string | undefined): Aut
     'content-type': 'application/json',
     ...(token === undefined ? basicAuthorization(given) : { authorization: `Bearer ${token}` }),
   }
-  return async ({ id, workspace, role }, action, stream) => {
-    const body = JSON.stringify({ principal: { id, workspace, role }, action, stream })
+  return async ({ id, workspace, role }, action, stream, project) => {
+    const body = JSON.stringify({ principal: { id, workspace, role }, action, stream, project })
     const signal = AbortSignal.timeout(TIMEOUT_MS)
     const response = await fetch(url, { method: 'POST', headers, body, signal, redirect: 'manual' })
     try {

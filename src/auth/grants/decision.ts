@@ -25,10 +25,12 @@ export type AuthorizeAnswer =
       readonly valid_for?: number | undefined
     }
 
+/** @param project of the job whose stream is asked about, if it has one. */
 export type Authorize = (
   principal: Pick<Principal, 'id' | 'workspace' | 'role'>,
   action: StreamAction,
   stream: string,
+  project?: string,
 ) => AuthorizeAnswer | Promise<AuthorizeAnswer>
 
 export type StreamAction = 'subscribe' | 'publish'

@@ -38,7 +38,7 @@ export interface DecisionsOptions {
   readonly now?: () => number
 }
 
-/** A question with its last answer. */
+/** A question with its last answer. A job never changes its project, which is undefined if it has none. */
 class Question {
   types = NamePatterns.NONE
   validUntil = Number.NEGATIVE_INFINITY
@@ -52,6 +52,7 @@ class Question {
     readonly principal: Pick<Principal, 'id' | 'workspace' | 'role'>,
     readonly action: StreamAction,
     readonly stream: string,
+    readonly project: string | undefined,
   ) {}
 
   answered({ types, validForMs }: Decision, now: number): void {
@@ -94,8 +95,13 @@ export class Decisions {
   }
 
   /** @throws {Problem} 503 `authorization-unavailable` without an answer that holds now. */
-  async decide(principal: Principal, action: StreamAction, stream: string): Promise<Answered> {
-    const question = this.#question(principal, action, stream)
+  async decide(
+    principal: Principal,
+    action: StreamAction,
+    stream: string,
+    project?: string,
+  ): Promise<Answered> {
+    const question = this.#question(principal, action, stream, project)
     if (question.validUntil <= this.#now()) await this.#ask(question)
     const isStale = () => this.#now() >= question.validUntil + STALE_MS
     return {
@@ -110,10 +116,15 @@ export class Decisions {
     this.#looks.stop()
   }
 
-  #question({ id, workspace, role }: Principal, action: StreamAction, stream: string): Question {
-    const key = JSON.stringify([workspace, id, role, action, stream])
+  #question(
+    { id, workspace, role }: Principal,
+    action: StreamAction,
+    stream: string,
+    project: string | undefined,
+  ): Question {
+    const key = JSON.stringify([workspace, id, role, action, stream, project])
     const known = this.#watched.get(key) ?? this.#questions.get(key)
-    const question = known ?? new Question(key, { id, workspace, role }, action, stream)
+    const question = known ?? new Question(key, { id, workspace, role }, action, stream, project)
     this.#questions.set(key, question)
     return question
   }
@@ -139,11 +150,14 @@ export class Decisions {
 
   async #answer(question: Question): Promise<void> {
     if (this.#waiting >= MAX_WAITING) throw authorizationUnavailable()
-    const { principal, action, stream } = question
+    const { principal, action, stream, project } = question
     this.#waiting += 1
     try {
       await this.#gate.run(principal.workspace, async () => {
-        question.answered(decisionIn(await this.#options.authorize(principal, action, stream)), this.#now())
+        question.answered(
+          decisionIn(await this.#options.authorize(principal, action, stream, project)),
+          this.#now(),
+        )
       })
       this.#report(undefined)
     } catch (error) {

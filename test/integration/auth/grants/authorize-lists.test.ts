@@ -51,6 +51,30 @@ t.test('lists show what is allowed on full pages, and ask once about each entry'
   t.ok(first - asked <= 6 + 6 + 1, `${first - asked} questions`)
 })
 
+t.test('a question about a job names its project, and answers are remembered for each project', async t => {
+  const service = await startService(t, ({ project, stream }, response) =>
+    say({ allowed: project === 'web/1 *%' || stream === 'feed' })({} as never, response),
+  )
+  const gateway = await startGateway(t, { env: service.env })
+  const free = await startGateway(t, { databaseUrl: gateway.databaseUrl })
+  for (const [id, project] of [['a', 'web/1 *%'], ['b', 'web'], ['c']])
+    await call(free, 'POST', '/api/jobs', { id, project, kind: 'build' })
+  const create = (project: string) => call(gateway, 'POST', '/api/jobs', { project, kind: 'build' })
+
+  const read = ['a', 'b', 'c'].map(async id => (await call(gateway, 'GET', `/api/jobs/${id}`)).status)
+  const made = [await create('web/1 *%'), await create('web')]
+
+  t.strictSame(await Promise.all(read), [200, 404, 404])
+  t.strictSame(
+    made.map(({ status }) => status),
+    [201, 403],
+  )
+  t.strictSame(
+    new Set(service.asked.map(({ stream, project }) => [stream, project].join(' '))),
+    new Set(['job:a web/1 *%', 'job:b web', 'job:c ', 'job:* web/1 *%', 'job:* web']),
+  )
+})
+
 t.test('a list stops after five reads of a page, and the next page goes on', async t => {
   const service = await startService(t, exceptSecrets)
   const gateway = await startGateway(t, { env: service.env })

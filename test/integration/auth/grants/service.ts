@@ -11,6 +11,7 @@ export interface Question {
   readonly principal: { readonly id: string; readonly workspace: string; readonly role: string }
   readonly action: string
   readonly stream: string
+  readonly project?: string
 }
 
 export const say =
