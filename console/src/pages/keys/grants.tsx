@@ -11,7 +11,7 @@ const TITLES = {
 } as const
 
 export function GrantsOf({ grants }: { grants: GrantsDocument | null }) {
-  if (grants === null) return <span class="hint">nothing: all that its role allows</span>
+  if (grants === null) return <span class="hint">all that its role allows</span>
   const { subscribe = [], publish = [], types } = grants
   return (
     <span class="text">

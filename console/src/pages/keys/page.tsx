@@ -38,7 +38,7 @@ export default function KeysPage() {
     { title: 'Name', cell: (key: ApiKey) => <KeyName apiKey={key} /> },
     { title: 'Role', cell: ({ role }: ApiKey) => role, isShort: true },
     { title: 'State', cell: (key: ApiKey) => <KeyState apiKey={key} /> },
-    { title: 'Limited to', cell: ({ grants }: ApiKey) => <GrantsOf grants={grants} /> },
+    { title: 'Grants', cell: ({ grants }: ApiKey) => <GrantsOf grants={grants} /> },
     { title: 'Last used', cell: ({ last_used_at: at }: ApiKey) => (at ? <Moment at={at} long /> : 'never') },
     {
       title: 'Actions',
