@@ -33,6 +33,7 @@ t.test('a value of another kind is a change of the whole value', async t => {
 t.test('names that are no identifiers are quoted, and inherited ones do not count', async t => {
   const after = JSON.parse('{"a b":1,"__proto__":2,"constructor":3,"":4}')
 
+  t.ok(differences({}, after).every(({ before }) => before === undefined))
   t.strictSame(paths({}, after), ['["a b"]', '__proto__', 'constructor', '[""]'])
 })
 
