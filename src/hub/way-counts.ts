@@ -1,5 +1,8 @@
 /** Numbers of events by the way in which they were published. Plain numbers, because they change with every event. */
-import type { Way } from '../log/event.js'
+import { WAYS, type Way } from '../log/event.js'
+
+/** A program with SQL names the way of its events itself: other names would be labels without number. */
+const KNOWN: ReadonlySet<string> = new Set(WAYS)
 
 export class WayCounts {
   readonly counts: Record<string, number>
@@ -9,9 +12,9 @@ export class WayCounts {
     this.counts = Object.fromEntries(ways.map(way => [way, 0]))
   }
 
-  /** @param way unknown for events from before it was recorded. */
+  /** @param way anything but a Way counts as unknown, as events from before it was recorded. */
   add(way: Way | null | undefined, events: number): void {
-    const name = way ?? 'unknown'
+    const name = way && KNOWN.has(way) ? way : 'unknown'
     this.counts[name] = (this.counts[name] ?? 0) + events
   }
 
