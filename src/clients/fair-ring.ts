@@ -8,7 +8,7 @@ export class FairRing<Entry> {
   /** By workspace, the oldest first. */
   readonly #entries = new Map<string, Entry[]>()
   #size = 0
-  /** Workspaces of which entries were pushed out; only those that still have some. */
+  /** The workspaces of which entries were pushed out last, at most twice as many as entries: they may have none left. */
   readonly #short = new Set<string>()
 
   constructor(most: number) {
@@ -45,11 +45,10 @@ export class FairRing<Entry> {
     const [workspace, entries] = largest
     entries.shift()
     this.#size -= 1
-    if (entries.length > 0) {
-      this.#short.add(workspace)
-      return
-    }
-    this.#entries.delete(workspace)
+    if (entries.length === 0) this.#entries.delete(workspace)
     this.#short.delete(workspace)
+    this.#short.add(workspace)
+    const [oldest] = this.#short
+    if (oldest !== undefined && this.#short.size > 2 * this.#most) this.#short.delete(oldest)
   }
 }

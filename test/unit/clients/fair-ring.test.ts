@@ -35,3 +35,22 @@ t.test('more workspaces than entries leave nothing behind', async t => {
   t.strictSame([left.length, ring.size], [3, 3])
   t.ok(left.includes(10))
 })
+
+t.test('a workspace that has lost its only entry has lost some, also after its next entry', async t => {
+  const ring = new FairRing<number>(2)
+  for (const workspace of ['one', 'two', 'three']) ring.add(workspace, 1)
+  t.strictSame([ring.of('one'), ring.hasLost('one'), ring.hasLost('two')], [[], true, false])
+
+  ring.add('one', 2)
+
+  t.strictSame([ring.of('one'), ring.hasLost('one')], [[2], true])
+})
+
+t.test('the names of workspaces that have lost entries are bounded', async t => {
+  const ring = new FairRing<number>(2)
+
+  for (let n = 1; n <= 10; n += 1) ring.add(`w${n}`, n)
+
+  const lost = Array.from({ length: 10 }, (_, n) => `w${n + 1}`).filter(name => ring.hasLost(name))
+  t.strictSame(lost, ['w5', 'w6', 'w7', 'w8'])
+})
