@@ -4,9 +4,6 @@ import type {
   ClosedClientDocument,
   RefusedClientDocument,
 } from '../clients/client-document.js'
-import type { Judgement } from '../clients/client-report.js'
-import type { StoredEvent } from '../log/event.js'
-import type { Encoding } from '../sse/encoding.js'
 import type { ClientIdentity } from './client-identity.js'
 import { cursorId } from './cursor.js'
 import type { Subscription } from './subscription.js'
@@ -54,20 +51,6 @@ export function describeRefused(
   limit: string | undefined,
 ): RefusedClientDocument {
   return { ...identityOf(identity, null, node), refused_at: timeOf(Date.now()), reason, limit: limit ?? null }
-}
-
-/** Whether the client may get the event, for each of the reasons for which it may not. */
-export function judge(
-  { granted, wanted }: ClientIdentity,
-  encoding: Encoding,
-  event: StoredEvent,
-): Judgement {
-  return {
-    granted: granted?.matches(event) ?? true,
-    types: wanted?.types.matches(event.type) ?? true,
-    where: wanted?.where?.matches(event) ?? true,
-    form: encoding.event(event).length > 0,
-  }
 }
 
 function identityOf<Name extends string | null>(identity: ClientIdentity, connection: Name, node: string) {

@@ -1,16 +1,11 @@
 /** The answer of this process to a question about its clients (src/clients/client-report.ts). */
 import type { RefusedClientDocument } from '../clients/client-document.js'
 import { firstOf, keyOfClosed, keyOfOpen } from '../clients/client-page.js'
-import type {
-  ClientQuestion,
-  ClientReport,
-  ClosedFacts,
-  JudgedEvent,
-  OpenFacts,
-} from '../clients/client-report.js'
-import type { Position, StoredEvent } from '../log/event.js'
-import { describeOpen, judge } from './client-description.js'
+import type { ClientQuestion, ClientReport, ClosedFacts, OpenFacts } from '../clients/client-report.js'
+import type { Position } from '../log/event.js'
+import { describeOpen } from './client-description.js'
 import type { ClosedClient } from './connections.js'
+import { EventJudge } from './event-judge.js'
 import type { Hub } from './hub.js'
 import type { Subscription } from './subscription.js'
 
@@ -22,15 +17,17 @@ export function reportClients(hub: Hub, question: ClientQuestion): ClientReport 
   const open = asks('open') ? openClients(hub, question) : []
   const closed = asks('closed') ? closedClients(hub, question) : []
   const refused = asks('refused') ? refusedClients(hub, question) : []
-  const followed = event && [...connections.open(workspace)].find(({ stream }) => isOf(event, stream.id))
+  const followed =
+    event && [...connections.open(workspace)].find(({ stream }) => stream.id === event.streamId)
+  const judge = event && new EventJudge(event)
   const frames = event && followed?.options.stream.recent.at(event.position as Position)
   return {
     id: hub.id,
     startedAt: connections.startedAt,
     clockAheadMs: hub.tally.clockAheadMs,
     total: { open, event: open, closed, refused }[of].length,
-    open: openFacts(open, question, connections.node),
-    closed: closedFacts(closed, question),
+    open: openFacts(open, question, connections.node, judge),
+    closed: closedFacts(closed, question, judge),
     refused: refused.slice(-question.limit).reverse(),
     isShort: connections.closes.hasLost(workspace) || connections.refusals.hasLost(workspace),
     readAt: frames?.event.eventId === event?.eventId ? frames?.readAt : undefined,
@@ -38,26 +35,33 @@ export function reportClients(hub: Hub, question: ClientQuestion): ClientReport 
   }
 }
 
-function openFacts(found: readonly Subscription[], question: ClientQuestion, node: string): OpenFacts[] {
-  const { limit, of, after, event } = question
+function openFacts(
+  found: readonly Subscription[],
+  { limit, of, after }: ClientQuestion,
+  node: string,
+  judge: EventJudge | undefined,
+): OpenFacts[] {
   const cut = { order: 'ascending', limit, after: of === 'open' ? after : undefined } as const
   const name = ({ options }: Subscription) => keyOfOpen(options.permit)
   return firstOf(found, name, cut).flatMap(subscription => {
     const { client, encoding } = subscription.options
     if (!client) return []
-    const judged = event && isOf(event, subscription.stream.id) && judge(client, encoding, storedEvent(event))
-    return { client: describeOpen(subscription, client, node), judgement: judged || undefined }
+    const judgement = judge?.judge(client, encoding, subscription.stream.id)
+    return { client: describeOpen(subscription, client, node), judgement }
   })
 }
 
-function closedFacts(found: readonly ClosedClient[], question: ClientQuestion): ClosedFacts[] {
-  const { limit, of, after, event } = question
+function closedFacts(
+  found: readonly ClosedClient[],
+  { limit, of, after }: ClientQuestion,
+  judge: EventJudge | undefined,
+): ClosedFacts[] {
   const cut = { order: 'descending', limit, after: of === 'closed' ? after : undefined } as const
   return firstOf(found, ({ document }) => keyOfClosed(document), cut).map(
-    ({ document, identity, encoding, streamId }) => {
-      const judged = event && isOf(event, streamId) && judge(identity, encoding, storedEvent(event))
-      return { client: document, judgement: judged || undefined }
-    },
+    ({ document, identity, encoding, streamId }) => ({
+      client: document,
+      judgement: judge?.judge(identity, encoding, streamId),
+    }),
   )
 }
 
@@ -90,12 +94,4 @@ function isAskedFor(
   { stream, principal }: ClientQuestion,
 ): boolean {
   return (stream ?? client.stream) === client.stream && (principal ?? client.principal) === client.principal
-}
-
-function isOf({ streamId }: JudgedEvent, stream: number): boolean {
-  return streamId === stream
-}
-
-function storedEvent({ eventId, position, at, type, data, attributes }: JudgedEvent): StoredEvent {
-  return { eventId, position: position as Position, at: new Date(at), type, data, attributes }
 }
