@@ -1,6 +1,7 @@
 /** GET /api/explain: why a client did, or did not, get an event. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
+import type { ClientQuestion, ClientReport } from '../src/clients/client-report.js'
 import { listNodes } from '../src/cluster/node-rows.js'
 import { readEventFacts } from '../src/explain/event-facts.js'
 import { explain } from '../src/explain/explain.js'
@@ -52,20 +53,15 @@ const routes: FastifyPluginAsyncTypebox<Pick<ClientRouteOptions, 'collectClients
       const { workspace } = request.principal
       const connection = client?.toLowerCase()
       const event = await readEventFacts(app.database, workspace, stream, eventIdIn(id))
+      const nodes = await listNodes(app.database)
+      const question: ClientQuestion = {
+        ...{ workspace, of: 'event', stream, connection, principal, limit: MOST_CLIENTS },
+        event: event.found === 'stored' ? { ...event, at: event.at.getTime() } : undefined,
+      }
+      let reports = await collect(question)
+      // A client that is named may have followed another stream.
       const isForOne = connection !== undefined || principal !== undefined
-      const [reports, nodes] = await Promise.all([
-        collect({
-          workspace,
-          of: 'event',
-          // A client that is named may have followed another stream.
-          stream: isForOne ? undefined : stream,
-          connection,
-          principal,
-          limit: MOST_CLIENTS,
-          event: event.found === 'stored' ? { ...event, at: event.at.getTime() } : undefined,
-        }),
-        listNodes(app.database),
-      ])
+      if (isForOne && reports.every(isEmpty)) reports = await collect({ ...question, stream: undefined })
       const asked = new Set(reports.map(report => report.id))
       const others = nodes.filter(node => !asked.has(node.id)).map(node => node.id)
       return explain({ id, event, asked: { connection, principal }, reports, others, now: Date.now() })
@@ -74,3 +70,7 @@ const routes: FastifyPluginAsyncTypebox<Pick<ClientRouteOptions, 'collectClients
 }
 
 export default routes
+
+function isEmpty({ open, closed, refused }: ClientReport): boolean {
+  return open.length + closed.length + refused.length === 0
+}

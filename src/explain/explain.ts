@@ -39,6 +39,7 @@ export function explain(facts: Facts): Explanation {
       : []
   const refused = reports
     .flatMap(report => report.refused)
+    .filter(({ stream }) => stream === event.stream)
     .sort((one, other) => (one.refused_at > other.refused_at ? -1 : 1))
     .slice(0, MOST_CLIENTS)
   const explained = explainEvent(facts)

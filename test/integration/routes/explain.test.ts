@@ -29,6 +29,7 @@ t.test('one event, and why each client has it or not', async t => {
     where: await follow(t, gateway, 'where=data.n eq 9', caller('where')),
     grants: await follow(t, gateway, '', limited),
     elsewhere: await follow(t, gateway, 'stream=rooms/1', caller('elsewhere')),
+    alsoElsewhere: await follow(t, gateway, 'stream=rooms/1', caller('types')),
   }
   for (const stream of [live, gone, ...Object.values(opened)]) await stream.until(1)
   gone.close()
@@ -76,6 +77,9 @@ t.test('one event, and why each client has it or not', async t => {
       nobody: 'not-connected',
     },
   )
+  const { clients } = await explain(gateway, id, 'principal=types')
+  const streams = clients.map(({ stream }) => stream)
+  t.strictSame(streams, ['feed'], 'a client of another stream matters only without one of this stream')
   const all = await explain(gateway, id)
   t.equal(all.clients.length, 6, 'those of other streams are left out')
   t.match(all.summary, /Of 6 connections: /)

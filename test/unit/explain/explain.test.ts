@@ -230,6 +230,11 @@ t.test('the client got no stream', async t => {
     cause: 'refused',
     refused: [{ reason: 'limit' }],
   })
+  const elsewhere = { ...refused, stream: 'rooms/1' }
+  t.match(explain(facts({ report: { refused: [elsewhere] } })), {
+    cause: 'not-connected',
+    refused: { length: 0 },
+  })
 })
 
 t.test('there was no such client since the process started', async t => {
