@@ -1,7 +1,7 @@
 /**
  * The messages that every process must receive at once: a key or other credentials have been revoked, the credentials of an
- * open stream renewed, or an admin ends a stream. They are events of a stream of their own, so they arrive in order, and without NOTIFY too. They carry
- * ids, never secrets.
+ * open stream renewed, or an admin ends a stream. They are events of a stream of their own, so they arrive in order, and
+ * without NOTIFY too. They carry ids, never secrets.
  */
 
 import Type, { type Static } from 'typebox'
