@@ -83,6 +83,17 @@ t.test('events of unknown types are shown at once', { skip }, async t => {
   t.same(await page.locator('.place').allTextContents(), ['#2', '#1'])
 })
 
+t.test('the actor of an event is in its row, if its data names one', { skip }, async t => {
+  const feed = await startStandInFeed(t)
+  feed.publish('item.updated', { part_number: 'A01-0001', revision: 2, actor: 'ada' })
+  feed.publish('job.started', { job_id: 'j', attempt: 1, runner: 'build-7' })
+  feed.publish('door.opened', { actor: { name: 'bob' } })
+  const page = await openFeed(t, feed)
+  await rows(page).nth(2).waitFor()
+
+  t.strictSame(await page.locator('.virtual .actor').allTextContents(), ['build-7', 'ada'])
+})
+
 t.test('a filter subscribes anew, and its types are received', { skip }, async t => {
   const feed = await startStandInFeed(t)
   const page = await openFeed(t, feed)

@@ -2,7 +2,7 @@
 import { Badge } from '../../pieces/badge.tsx'
 import { Moment } from '../../pieces/moment.tsx'
 import { type Entry, type Gap, isGap } from './event-log.ts'
-import { sentenceOf, toneOf } from './sentence.ts'
+import { actorOf, sentenceOf, toneOf } from './sentence.ts'
 
 const WHY_RESET: Readonly<Record<string, string>> = {
   retention: 'They are older than the retention time.',
@@ -14,11 +14,13 @@ const WHY_RESET: Readonly<Record<string, string>> = {
 export function EventRow({ entry }: { entry: Entry }) {
   if (isGap(entry)) return <span class="divider">{gapText(entry)}</span>
   const { part, text, raw } = sentenceOf(entry.type, entry.data)
+  const actor = actorOf(entry.type, entry.data)
   return (
     <span class="event">
       <Moment at={entry.at} />
       <Badge text={entry.type} tone={toneOf(entry.type)} />
       <span class={raw ? 'text raw' : 'text'}>
+        {actor && <span class="actor">{actor}</span>}
         {part && <strong>{part}</strong>}
         {text}
       </span>

@@ -59,6 +59,16 @@ function make(type: string, data: Record<string, unknown>): Sentence {
   return parts.includes(undefined) ? rawOf(data) : { part: data.part_number, text: shorten(text), raw: false }
 }
 
+/**
+ * Who caused the event, if its data says so. What the log records of the publisher is not part of an event: the details of an
+ * event show it to admins.
+ */
+export function actorOf(type: string, data: unknown): string | undefined {
+  if (!isObject(data)) return undefined
+  const actor = type === 'job.started' ? data.runner : data.actor
+  return typeof actor === 'string' && actor !== '' ? shorten(actor) : undefined
+}
+
 /** The colour of a type, chosen by its last word, so that types of other applications have one too. */
 export function toneOf(type: string): Tone {
   if (type.startsWith('revision.')) return 'violet'
