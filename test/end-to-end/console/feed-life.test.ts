@@ -93,6 +93,7 @@ t.test('everything on the page works by keyboard alone', { skip }, async t => {
   await page.locator('dialog').waitFor()
   await page.keyboard.press('Escape')
   await page.locator('dialog').waitFor({ state: 'detached' })
+  t.equal(await page.locator(':focus').getAttribute('id'), 'main', 'the focus returns')
 
   await page.locator('.virtual [tabindex="0"]').focus()
   await page.keyboard.press('ArrowDown')
