@@ -1,6 +1,6 @@
 /**
  * The place of a request or an event in a trace, as W3C Trace Context writes it (https://www.w3.org/TR/trace-context/#traceparent-header).
- * The log checks it in the same way (migrations/0037_way_and_trace.sql).
+ * The log checks it in the same way (migrations/0043_plain_traceparents.sql).
  */
 
 /** Of a later version only these fields are known. Version 00 has no others. */

@@ -99,6 +99,7 @@ t.test(
       OTHER,
       `cc${TRACE.slice(2)}`,
       `cc${TRACE.slice(2)}-what-the-future-will-be-like`,
+      `01${TRACE.slice(2)}-`,
       `cc${TRACE.slice(2)}.what`,
       `ff${TRACE.slice(2)}`,
       `${TRACE}-01`,
@@ -106,6 +107,12 @@ t.test(
       ` ${TRACE}`,
       TRACE.toUpperCase(),
       TRACE.slice(0, -1),
+      TRACE.replace('4b', '4g'),
+      TRACE.replace('4b', 'é4'),
+      TRACE.replace('4bf92f', '4bf9-f'),
+      TRACE.replace('-', '0'),
+      `ee-${'0'.repeat(32)}-00f067aa0ba902b7-01-`,
+      `ff${TRACE.slice(2)}-`,
       TRACE.replace('4bf92f3577b34da6a3ce929d0e0e4736', '0'.repeat(32)),
       TRACE.replace('00f067aa0ba902b7', '0'.repeat(16)),
       `${TRACE},${TRACE}`,
@@ -118,7 +125,7 @@ t.test(
       await pool.query(`select sluice.publish('w', 'feed', 'a', '{}', null, $1)`, [text])
     }
 
-    const valid = [TRACE, OTHER, TRACE, TRACE]
+    const valid = [TRACE, OTHER, TRACE, TRACE, TRACE]
     const kept = [...valid, ...given.slice(valid.length).map(() => null)]
     t.strictSame(
       (await ways(pool)).map(([, , traceparent]) => traceparent),
