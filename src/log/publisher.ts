@@ -85,9 +85,11 @@ export class Publisher {
 
   async #storeAfter(head: string, request: AppendRequest): Promise<Receipt> {
     this.#assertRoom(0)
+    const startedAt = performance.now()
     const outcome = await appendAfterHead(this.#options.database, request, head).catch(error => {
       throw problemOf(error)
     })
+    this.#trace([request], startedAt)
     if (outcome) this.#announce([request], [outcome])
     return new Promise((resolve, reject) => answer({ resolve, reject }, outcome))
   }
@@ -167,11 +169,7 @@ export class Publisher {
     const outcomes = await commit(this.#options.database, requests).catch((error: unknown) => ({ error }))
     if ('error' in outcomes) return await this.#retry(batch, outcomes.error)
     this.tally.commit.observe((performance.now() - startedAt) / 1_000)
-    this.#options.tracing?.step(
-      'append',
-      requests.flatMap(({ events }) => events),
-      startedAt,
-    )
+    this.#trace(requests, startedAt)
     for (const [index, waiting] of batch.entries()) answer(waiting, outcomes[index])
     this.#announce(requests, outcomes)
   }
@@ -180,6 +178,14 @@ export class Publisher {
     const parts = partsOf(batch, error)
     if (parts.length < 2) for (const { reject } of batch) reject(problemOf(error))
     else for (const part of parts) await this.#flush(part)
+  }
+
+  #trace(requests: readonly AppendRequest[], startedAt: number): void {
+    this.#options.tracing?.step(
+      'append',
+      requests.flatMap(({ events }) => events),
+      startedAt,
+    )
   }
 
   #announce(requests: readonly AppendRequest[], outcomes: readonly (Outcome | undefined)[]): void {

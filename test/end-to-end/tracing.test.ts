@@ -166,6 +166,33 @@ for (const kind of ['away', 'silent'] as const) {
   })
 }
 
+t.test('while a collector hangs, no more spans wait than the queue holds', async t => {
+  const collector = await startCollector(t, false)
+  const { url: databaseUrl } = await createDatabase(t)
+  const gateway = await startProcess(t, {
+    databaseUrl,
+    env: {
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      OTEL_BSP_MAX_QUEUE_SIZE: '20',
+      OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '10',
+      ...OFTEN,
+    },
+  })
+
+  await post(gateway, place(PUBLISHER))
+  await until('the first spans have left', () => collector.spans.length > 0)
+  const sent = collector.spans.length
+  for (let round = 0; round < 10; round++) {
+    await Promise.all(Array.from({ length: 10 }, () => post(gateway, place(PUBLISHER))))
+  }
+  const meanwhile = collector.spans.length
+  collector.answer()
+  await gateway.stop()
+
+  t.equal(meanwhile, sent)
+  t.equal(collector.spans.length, sent + 20)
+})
+
 t.test('without an endpoint, or disabled, a gateway loads no SDK and exports nothing', async t => {
   const collector = await startCollector(t)
   const { url: databaseUrl } = await createDatabase(t)

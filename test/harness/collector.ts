@@ -45,17 +45,25 @@ export interface Collector {
   readonly spans: CollectedSpan[]
   /** The headers of the requests. */
   readonly headers: NodeJS.Dict<string | string[]>[]
+  /** Answers the requests that wait, and all further ones. */
+  answer(): void
 }
 
-/** @param answers whether requests get an answer; else their connections stay open. */
+/** @param answers whether requests get an answer; else their connections stay open until `answer()`. */
 export async function startCollector(test: Test, answers = true): Promise<Collector> {
   const spans: CollectedSpan[] = []
   const headers: Collector['headers'] = []
+  let answer = () => {}
+  const answering = answers
+    ? undefined
+    : new Promise<void>(resolve => {
+        answer = resolve
+      })
   const server = createServer(async (request, response) => {
     headers.push(request.headers)
-    if (!answers) return
     const known = request.url === '/v1/traces'
     if (known) spans.push(...spansIn(JSON.parse(await text(request))))
+    await answering
     response.writeHead(known ? 200 : 404, { 'content-type': 'application/json' }).end('{}')
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
@@ -63,7 +71,7 @@ export async function startCollector(test: Test, answers = true): Promise<Collec
     server.closeAllConnections()
     await new Promise(resolve => server.close(resolve))
   })
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, spans, headers }
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, spans, headers, answer }
 }
 
 function spansIn({ resourceSpans }: Batch): CollectedSpan[] {

@@ -24,14 +24,18 @@ function register(test: Test): InMemorySpanExporter {
   return spans
 }
 
-async function publish(url: string, headers: Record<string, string> = {}): Promise<number> {
-  const response = await fetch(`${url}/api/events`, {
+async function publish(
+  url: string,
+  headers: Record<string, string> = {},
+  query = '',
+): Promise<string | undefined> {
+  const response = await fetch(`${url}/api/events${query}`, {
     method: 'POST',
     headers: { ...as('editor'), 'content-type': 'application/json', ...headers },
     body: JSON.stringify(EVENT),
   })
-  await response.text()
-  return response.status
+  const { events } = (await response.json()) as { events?: readonly { id: string }[] }
+  return events?.[0]?.id
 }
 
 async function host(test: Test, databaseUrl: string) {
@@ -66,6 +70,23 @@ t.test(
     t.match(rows[0]?.traceparent, `${request?.spanContext().traceId}-${request?.spanContext().spanId}-01`)
   },
 )
+
+t.test('an append after an expected head has its span, too', async t => {
+  const spans = register(t)
+  const { url: databaseUrl } = await createDatabase(t)
+  const { url } = await host(t, databaseUrl)
+  const head = await publish(url)
+  spans.reset()
+
+  await publish(url, {}, `?expected_head=${head}`)
+
+  const finished = spans.getFinishedSpans()
+  const named = (name: string) => finished.filter(span => span.name === name)
+  const [append, ...others] = named('sluice append')
+  t.equal(append?.parentSpanContext?.spanId, named('POST /api/events')[0]?.spanContext().spanId)
+  t.match(append?.attributes, { 'sluice.events': 1 })
+  t.strictSame(others, [])
+})
 
 t.test('without a provider there is no tracing, and the event keeps the trace of its publisher', async t => {
   const { url: databaseUrl, pool } = await createDatabase(t)
