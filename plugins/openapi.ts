@@ -40,14 +40,13 @@ export default fp<OpenApiPluginOptions>(
         info: {
           title: 'Sluice',
           version: packageVersion(),
-          description: 'Changes in Postgres reach every client as a live, resumable stream.',
+          description: `Changes in Postgres reach every client as a live, resumable stream.${
+            streamsPage ? ` [The streams, with all messages](${prefix}/docs/streams).` : ''
+          }`,
           contact: { name: 'The maintainers of Sluice' },
           license: { name: 'MIT', identifier: 'MIT' },
         },
         servers: [{ url: prefix || '/', description: 'This gateway' }],
-        ...(streamsPage && {
-          externalDocs: { url: `${prefix}/docs/streams`, description: 'The streams, with all messages' },
-        }),
         tags: [
           { name: 'events', description: 'The log of a workspace: read it, follow it, publish to it.' },
           { name: 'streams', description: 'The streams of a workspace, for its admins.' },

@@ -1,4 +1,4 @@
-/** The description of the API as others' tools take it: linters without a word, clients that are generated and publish. */
+/** The description of the API as others' tools take it: linters without a word, clients that are generated, publish and read refusals. */
 import { execFile, spawnSync } from 'node:child_process'
 import { mkdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,6 +12,7 @@ const cwd = join(packageRoot, 'conformance/openapi')
 const generated = join(cwd, 'generated')
 const document = join(generated, 'openapi.json')
 const tool = (name: string) => join(cwd, 'node_modules/.bin', name)
+const REFUSED = '404 not-found: There is no such event in your workspace.'
 const withoutPython =
   spawnSync('python3', ['-c', 'import ensurepip, venv']).status !== 0 &&
   'Python is missing (apt-get install python3-venv)'
@@ -38,14 +39,15 @@ t.test('spectral finds nothing', async t => {
   t.match(spectral, /^No results/)
 })
 
-t.test('a client generated for TypeScript compiles and publishes', async t => {
+t.test('a client generated for TypeScript compiles, publishes and reads a refusal', async t => {
   await run(tool('openapi-typescript'), [document, '--output', join(generated, 'sluice.d.ts')])
   await run(tool('tsc'), [])
 
-  t.equal(await run(process.execPath, ['generated/publish.js']), 'order.placed {"by":"typescript"}\n')
+  const printed = await run(process.execPath, ['generated/publish.js'])
+  t.equal(printed, `order.placed {"by":"typescript"}\n${REFUSED}\n`)
 })
 
-t.test('a client generated for Python publishes', { skip: withoutPython }, async t => {
+t.test('a client generated for Python publishes and reads a refusal', { skip: withoutPython }, async t => {
   const venv = join(generated, 'venv')
   await run('python3', ['-m', 'venv', venv])
   const python = join(venv, 'bin/python')
@@ -73,7 +75,8 @@ t.test('a client generated for Python publishes', { skip: withoutPython }, async
     { PATH },
   )
 
-  t.equal(await run(python, ['publish.py'], { PYTHONPATH: output }), 'order.placed {"by":"python"}\n')
+  const printed = await run(python, ['publish.py'], { PYTHONPATH: output })
+  t.equal(printed, `order.placed {"by":"python"}\n${REFUSED}\n`)
 })
 
 /** What the program wrote. @throws with all of its output when it fails. */
