@@ -274,6 +274,7 @@ create table sluice.events (
   redacted_at timestamp with time zone,
   way text,
   traceparent text,
+  outdated_paths text[],
   constraint events_pkey PRIMARY KEY (stream_id, "position"),
   constraint events_actor_check CHECK ((octet_length(actor) <= 1024)),
   constraint events_data_check CHECK (((json_typeof(data) = 'object'::text) AND (octet_length((data)::text) <= 262144))),
@@ -305,6 +306,9 @@ comment on column sluice.events.way is
 comment on column sluice.events.traceparent is
   'The trace in which it was published (https://www.w3.org/TR/trace-context/), if its publisher named one. Null '
   'after redaction and after compaction.';
+comment on column sluice.events.outdated_paths is
+  'Paths of keys at which a newer event, redacted since, had the same value as this one, so that this one is not '
+  'the latest there.';
 
 create table sluice.idempotency_keys (
   workspace text collate "C" not null,
@@ -2159,7 +2163,7 @@ begin
 
   -- An event that has a key and is not the newest of it.
   with batch as materialized (
-    select e.position, e.at, e.type, e.data
+    select e.position, e.at, e.type, e.data, e.redacted_at
     from sluice.events e
     where e.stream_id = compact_locked.stream_id and e.position > start and e.position <= state.indexed_to
     order by e.position limit at_most
@@ -2170,7 +2174,8 @@ begin
   select (select max(o.position) from old o), (select count(*) from old o) >= at_most,
     array(
       select o.position from old o
-      where o.type <> 'event.compacted' and sluice.key_of(o.data, state.key_path) is not null
+      where o.type not in ('event.compacted', 'event.redacted') and o.redacted_at is null
+        and sluice.key_of(o.data, state.key_path) is not null
         and (select l.key from sluice.latest l where l.stream_id = compact_locked.stream_id and l.position = o.position) is null
     )
   into last, more, superseded;
@@ -3403,6 +3408,7 @@ declare
   positions bigint[];
   last bigint;
   superseded bigint[];
+  outdated boolean[];
 begin
   compacted := 0;
   select c.key_path, c.indexed_to, c.compacted_to, s.base_position into state
@@ -3413,16 +3419,17 @@ begin
 
   -- One statement, so one snapshot: what it sees of the stream has no gap.
   with batch as materialized (
-    select e.position, sluice.key_of(e.data, state.key_path) as key
+    select e.position, coalesce(state.key_path = any (e.outdated_paths), false) as outdated,
+      case when e.redacted_at is null and e.type <> 'event.redacted' then sluice.key_of(e.data, state.key_path) end as key
     from sluice.events e
     where e.stream_id = index_locked.stream_id and e.position > start
     order by e.position limit at_most
   ), newest as (
-    select b.key, max(b.position) as position from batch b where b.key is not null group by b.key
+    select distinct on (b.key) b.key, b.position, b.outdated from batch b where b.key is not null order by b.key, b.position desc
   )
   select (select max(b.position) from batch b), (select count(*) from batch b) >= at_most,
-    array_agg(n.key), array_agg(n.position)
-  into last, more, keys, positions
+    array_agg(n.key), array_agg(n.position), array_agg(n.outdated)
+  into last, more, keys, positions, outdated
   from newest n;
   if last is null then
     return;
@@ -3437,8 +3444,12 @@ begin
     where l.position <= state.compacted_to
   );
   insert into sluice.latest as l (stream_id, key, position)
-  select index_locked.stream_id, k.key, k.position from unnest(keys, positions) as k (key, position)
+  select index_locked.stream_id, k.key, k.position from unnest(keys, positions, outdated) as k (key, position, outdated)
+  where not k.outdated
   on conflict (stream_id, key) do update set position = excluded.position;
+  delete from sluice.latest l
+  where l.stream_id = index_locked.stream_id
+    and l.key = any (array(select k.key from unnest(keys, outdated) as k (key, outdated) where k.outdated));
   compacted := sluice.compact_events(index_locked.stream_id, superseded);
   update sluice.compactions c set indexed_to = last where c.stream_id = index_locked.stream_id;
 end
@@ -3617,6 +3628,44 @@ comment on function sluice.key_of is
   'compared by their characters, numbers by their value. Null, for no key: null, an object, an array, nothing, '
   'and a text of more than 1,024 bytes.';
 
+CREATE OR REPLACE FUNCTION sluice.key_paths(data json)
+ RETURNS SETOF text
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+ SET standard_conforming_strings TO 'on'
+AS $function$
+declare
+  most_names constant int := 16;
+  most_paths constant int := 32;
+  -- Postgres reads no JSON that has the escape of NUL or of half a surrogate pair; no path has one.
+  readable json := regexp_replace(
+    replace(data::text, '\\', '\u005c'), '\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})', '\\uffff', 'g')::json;
+begin
+  return query
+  with recursive found as (
+    select 0 as names, 'data' as path, readable as value
+    union all
+    select f.names + 1, f.path || '.' || m.key, m.value
+    from found f
+    cross join lateral json_each(case when json_typeof(f.value) = 'object' then f.value end) m
+    where f.names < most_names and m.key ~ '^[A-Za-z0-9_-]+$'
+  )
+  select f.path from found f
+  where json_typeof(f.value) in ('string', 'number', 'boolean') and octet_length(f.path) <= 256
+  group by f.path order by min(f.names), f.path limit most_paths;
+end
+$function$;
+comment on function sluice.key_paths is
+  'Internal. The paths at which data has a string, a number or a boolean, those with the fewest names first, at '
+  'most 32.';
+
 CREATE OR REPLACE FUNCTION sluice.latest_page(stream_id bigint, key_path text, after bigint, up_to bigint, up_to_id uuid, most_behind integer, most_unindexed integer, at_most integer, max_bytes bigint)
  RETURNS TABLE(outcome text, anchor uuid, more boolean, "position" bigint, event_id uuid, at timestamp with time zone, type text, data text, attributes text)
  LANGUAGE plpgsql
@@ -3637,6 +3686,7 @@ declare
   beyond record;
   tail_keys text[];
   tail_positions bigint[];
+  tail_outdated boolean[];
 begin
   select s.base_position, s.base_event_id into base from sluice.streams s where s.id = latest_page.stream_id;
   anchor := (select e.event_id from sluice.events e where e.stream_id = latest_page.stream_id and e.position = after);
@@ -3672,27 +3722,33 @@ begin
   end if;
 
   -- The newest events of the keys beyond the index.
-  select array_agg(t.key), array_agg(t.position) into tail_keys, tail_positions
+  select array_agg(t.key), array_agg(t.position), array_agg(t.outdated) into tail_keys, tail_positions, tail_outdated
   from (
-    select k.key, max(k.position) as position
+    select distinct on (k.key) k.key, k.position, k.outdated
     from (
-      select sluice.key_of(e.data, latest_page.key_path) as key, e.position
+      select e.position, coalesce(latest_page.key_path = any (e.outdated_paths), false) as outdated,
+        case when e.redacted_at is null and e.type <> 'event.redacted' then sluice.key_of(e.data, latest_page.key_path) end as key
       from sluice.events e
       where e.stream_id = latest_page.stream_id and e.position > indexed and e.position <= up_to
     ) k
     where k.key is not null
-    group by k.key
+    order by k.key, k.position desc
   ) t;
   return query
   with tail as materialized (
-    select t.key, t.position from unnest(tail_keys, tail_positions) as t (key, position)
+    select t.key, t.position, t.outdated from unnest(tail_keys, tail_positions, tail_outdated) as t (key, position, outdated)
   ), found as materialized (
     select l.position from sluice.latest l
     where is_indexed and l.stream_id = latest_page.stream_id and l.position > after and l.position <= up_to
       and not exists (select from tail t where t.key = l.key)
     order by l.position limit at_most + 1
   ), chosen as materialized (
-    select c.position from (select f.position from found f union all select t.position from tail t where t.position > after) c
+    select c.position
+    from (
+      select f.position from found f
+      union all
+      select t.position from tail t where t.position > after and not t.outdated
+    ) c
     order by c.position limit at_most + 1
   ), sized as (
     select e.*, row_number() over so_far as place, count(*) over () as available,
@@ -3956,6 +4012,92 @@ $function$;
 comment on function sluice.note_unpublished is
   'Internal. Counts rows that published nothing, and raises a WARNING. A statement under REPEATABLE READ or above '
   'is not counted.';
+
+CREATE OR REPLACE FUNCTION sluice.outdate_values(stream_id bigint, positions bigint[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+ SET standard_conforming_strings TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  most_events constant int := 10000;
+  most_bytes constant bigint := 67108864;
+  most_paths constant int := 32;
+  most_searched constant int := 64;
+  index record;
+begin
+  -- The lock orders this before or after a whole batch of the index, which itself waits for no change of an event.
+  select c.key_path into index from sluice.compactions c where c.stream_id = outdate_values.stream_id for share;
+  if found then
+    delete from sluice.latest l
+    using (
+      select sluice.key_of(e.data, index.key_path) as key, max(e.position) as position
+      from sluice.events e
+      where e.stream_id = outdate_values.stream_id and e.position = any (positions)
+        and e.redacted_at is null and e.type not in ('event.compacted', 'event.redacted')
+      group by 1
+    ) gone
+    where l.stream_id = outdate_values.stream_id and l.key = gone.key and l.position <= gone.position;
+  end if;
+
+  with gone as materialized (
+    select e.position, e.data from sluice.events e
+    where e.stream_id = outdate_values.stream_id and e.position = any (positions)
+      and e.redacted_at is null and e.type not in ('event.compacted', 'event.redacted')
+  ), paths as materialized (
+    select p.path from gone g cross join lateral sluice.key_paths(g.data) as p (path)
+    group by p.path order by count(*) desc, p.path limit most_paths
+  ), keys as materialized (
+    select k.path, k.key, max(k.position) as position
+    from (select p.path, sluice.key_of(g.data, p.path) as key, g.position from gone g cross join paths p) k
+    where k.key is not null group by k.path, k.key
+  ), earlier as materialized (
+    select s.position, s.data, s.data::text as text,
+      strpos(s.data::text, '\') > 0 or s.data::text ~ '[0-9][eE]' as has_other_spellings
+    from (
+      select e.position, e.data, sum(pg_column_size(e.data)) over (order by e.position desc) as bytes
+      from (
+        select e.position, e.data from sluice.events e
+        where e.stream_id = outdate_values.stream_id and e.position < (select max(k.position) from keys k)
+          and e.redacted_at is null and e.type not in ('event.compacted', 'event.redacted')
+        order by e.position desc limit most_events
+      ) e
+      where e.position <> all (positions)
+    ) s
+    where s.bytes <= most_bytes
+  ), candidates as materialized (
+    -- The key of an event costs more than a search for its text, which is enough to leave most events out.
+    select p.path, sluice.key_of(e.data, p.path) as key, e.position
+    from earlier e cross join paths p
+    where e.has_other_spellings or (select count(*) from keys) > most_searched
+      or exists (select from keys k where k.path = p.path and strpos(e.text, k.key) > 0)
+  ), outdated as (
+    select o.position, array_agg(o.path) as paths
+    from (
+      select k.path, k.key, max(c.position) as position
+      from candidates c
+      join keys k on k.path = c.path and k.key = c.key and c.position < k.position
+      group by k.path, k.key
+    ) o
+    group by o.position
+  )
+  update sluice.events e
+  set outdated_paths = array(select unnest(e.outdated_paths) union select unnest(o.paths))
+  from outdated o
+  where e.stream_id = outdate_values.stream_id and e.position = o.position
+    and not coalesce(e.outdated_paths @> o.paths, false);
+end
+$function$;
+comment on function sluice.outdate_values is
+  'Internal. Called before events are redacted: for each of their keys, no older event is the latest one '
+  'afterwards.';
 
 CREATE OR REPLACE FUNCTION sluice.pin_functions()
  RETURNS void
@@ -4799,6 +4941,7 @@ begin
   if not found then
     return 0;
   end if;
+  perform sluice.outdate_values(stream.id, copied.positions);
   with redacted as (
     update sluice.events e
     set data = replacement, redacted_at = replaced_at, actor = case when keep_actor then e.actor end

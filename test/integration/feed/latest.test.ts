@@ -97,6 +97,74 @@ for (const key of [null, 'data.id']) {
   )
 
   t.test(
+    `no older event takes the place of a redacted one, and no notice of it is a value, ${how}`,
+    async t => {
+      const { gateway, pool } = await start(t)
+      const events = [moved(1, 1), moved(2, 1), moved(1, 2), moved(1, 3), moved(3, 1), moved(3, 2)]
+      await publish(gateway, events, { stream: STREAM })
+      await compactBy(pool, key, 3_600)
+      const index = () =>
+        pool.query('select sluice.index_latest(s.id, 100) from sluice.streams s where s.name = $1', [STREAM])
+      const redact = (...of: number[]) =>
+        pool.query(`select sluice.redact_events('acme', $1, $2, null, 'x', null, false)`, [STREAM, of])
+      const seen = async () => positions(await latest(gateway))
+      await index()
+
+      const shown = [await seen()]
+      const steps = [
+        () => redact(4, 6),
+        index,
+        () => redact(1),
+        () => publish(gateway, moved(1.0, 4), { stream: STREAM }),
+        () => redact(10),
+        index,
+        () => redact(3),
+        () => publish(gateway, [moved(3, 3), moved('\u0000', 1), moved(3, 4)], { stream: STREAM }),
+        index,
+        () => redact(15),
+        () => redact(13),
+        () => redact(2),
+      ]
+      for (const step of steps) {
+        await step()
+        shown.push(await seen())
+      }
+      await pool.query(`update sluice.streams set options = options - 'compact_key' where name = $1`, [
+        STREAM,
+      ])
+      shown.push(await seen())
+      await compactBy(pool, 'data.id', 0)
+      await index()
+      shown.push(await seen())
+      const reasons = await get(gateway, `/api/latest?stream=${STREAM}&key=data.reason`)
+
+      t.strictSame(shown, [
+        [2, 4, 6],
+        [2],
+        [2],
+        [2],
+        [2, 10],
+        [2],
+        [2],
+        [2],
+        [2, 15],
+        [2, 15],
+        [2],
+        [2],
+        [],
+        [],
+        [],
+      ])
+      t.match(await reasons.json(), { events: [] })
+      await sweep(pool)
+      const { rows } = await pool.query<{ n: number }>(
+        `select count(*)::int as n from sluice.events where type = 'event.redacted'`,
+      )
+      t.strictSame(rows, [{ n: 8 }], 'no notice is compacted')
+    },
+  )
+
+  t.test(
     `a live stream starts with the newest event of each key, and continues with every event, ${how}`,
     async t => {
       const { gateway, pool } = await start(t)
