@@ -3,6 +3,8 @@ import t from 'tap'
 import type { Database } from '../../../src/database/pool.js'
 import { eventSweep } from '../../../src/log/retention.js'
 import { createDatabase } from '../../harness/database.js'
+import { connect } from '../../harness/records.js'
+import { until } from '../../harness/until.js'
 
 t.test('options of a stream and of its workspace decide before the gateway', async t => {
   const { pool } = await createDatabase(t)
@@ -72,6 +74,30 @@ t.test('a sweep reads only streams that options make due', async t => {
   const rows = (await readIn(pool)) - before
   t.ok(rows < 100, `${rows} rows of streams were read`)
 })
+
+for (const how of ['by options', 'by the gateway']) {
+  t.test(`a sweep waits a little for a stream that is locked, ${how}`, async t => {
+    const { pool } = await createDatabase(t)
+    await publish(pool, 'locked', 6)
+    await publish(pool, 'free', 6)
+    if (how === 'by options') await configure(pool, { max_age_seconds: 3_600 })
+    await age(pool, '2 days')
+    const holder = await connect(t, pool)
+    await holder.query(`begin; select from sluice.streams where name = 'locked' for update`)
+
+    const swept = sweep(pool)
+    await until('the sweep waits for the stream', async () => {
+      const { rowCount } = await pool.query(
+        `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+      )
+      return rowCount === 1
+    })
+    await holder.query('rollback')
+
+    t.equal(await swept, 12)
+    t.strictSame(await counts(pool), { locked: 0, free: 0 })
+  })
+}
 
 t.test('the events of a stream are counted again after as long as it has been idle', async t => {
   const { pool } = await createDatabase(t)

@@ -104,19 +104,43 @@ t.test(
     await queue('a')
 
     const [refused, claimed, none] = [await claim('unable'), await claim('able'), await claim('able')]
-    const waiting = [claim('unable', 4_000)]
+    // Whose turn never comes while the other one waits, if both waited for the same jobs in one line.
+    const refusedMeanwhile = claim('unable', 30_000).catch(() => undefined)
     await until('the first waits', () => service.asked.length > 0 && gateway.app.guard.watched === 1)
-    waiting.push(claim('able', 30_000))
+    const waiting = claim('able', 8_000)
     await until('both wait', () => gateway.app.guard.watched === 2)
     await queue('b')
 
     t.equal(refused.status, 204)
     t.match(claimed, { status: 200, body: { job: { id: 'a', attempt: 1 } } })
     t.equal(none.status, 204)
-    t.match(await waiting[1], { status: 200, body: { job: { id: 'b' } } })
-    t.equal((await waiting[0])?.status, 204)
+    t.match(await waiting, { status: 200, body: { job: { id: 'b' } } })
+    t.equal(gateway.app.guard.watched, 1, 'the other one still waits')
     const secret = await call(free, 'GET', '/api/jobs/secret-1')
     t.match(secret.body, { status: 'queued', attempt: 0 }, 'a refused job was never taken')
+    await gateway.close()
+    await refusedMeanwhile
+  },
+)
+
+t.test(
+  'a claim finds what it is allowed behind more than a hundred refused jobs, the oldest first',
+  async t => {
+    const service = await startService(t, exceptSecrets)
+    const gateway = await startGateway(t, { env: service.env })
+    const free = await startGateway(t, { databaseUrl: gateway.databaseUrl })
+    const queue = (id: string) => call(free, 'POST', '/api/jobs', { id, kind: 'build' })
+    const claim = () => call(gateway, 'POST', '/api/jobs/claim', { runner: 'r' }, as('runner'))
+    for (let n = 0; n < 105; n += 1) await queue(`secret-${n}`)
+    for (const id of ['b', 'a', 'c']) await queue(id)
+
+    const claimed = [await claim(), await claim(), await claim()]
+
+    t.strictSame(
+      claimed.map(({ body }) => body.job?.id),
+      ['b', 'a', 'c'],
+    )
+    t.equal((await claim()).status, 204)
   },
 )
 
