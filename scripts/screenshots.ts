@@ -81,7 +81,11 @@ async function take(browser: Browser, gateway: TestGateway, picture: Picture): P
   await page.goto(`${gateway.url}/#token=${tokenOf(gateway, 'admin')}`)
   await page.locator('.shell').waitFor()
   await page.evaluate(`location.hash = ${JSON.stringify(place)}`)
-  if (open) await page.locator(open).click()
+  if (open) {
+    // Until the list has all that there is, its rows move.
+    await page.locator('.state[data-state="live"]').waitFor()
+    await page.locator(open).click()
+  }
   await page.locator(ready).first().waitFor()
   const path = join(FOLDER, `${name}.png`)
   await page.screenshot({ path })
