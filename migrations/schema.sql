@@ -803,6 +803,12 @@ begin
   perform sluice.check_names(append.workspace, append.stream, system => true);
   perform sluice.check_type(append.type, system => append.workspace = '$system');
   perform sluice.check_data(append.data);
+  if append.way <> all (array['http', 'engine', 'item', 'job', 'runner', 'sql', 'watch', 'backfill', 'system']) then
+    raise exception using
+      errcode = 'SL002',
+      message = format('invalid event: %L is not a way of publishing', left(append.way, 200)),
+      hint = 'Leave the argument way out.';
+  end if;
 
   -- The fast path for one existing stream. It reads the tail as sluice.tails does.
   select s.id into locked from sluice.streams s

@@ -2,7 +2,7 @@
 import type pg from 'pg'
 import t from 'tap'
 import type { Database } from '../../../src/database/pool.js'
-import { EVENT_TYPE_PATTERN, STREAM_NAME_PATTERN, WORKSPACE_PATTERN } from '../../../src/log/event.js'
+import { EVENT_TYPE_PATTERN, STREAM_NAME_PATTERN, WAYS, WORKSPACE_PATTERN } from '../../../src/log/event.js'
 import { createDatabase } from '../../harness/database.js'
 import { backendOf, connect, isDense, logged, typesOf, untilBlocked } from '../../harness/records.js'
 
@@ -141,6 +141,22 @@ t.test('a closed stream refuses appends, also those that waited while it was clo
   t.strictSame(await typesOf(pool, 'job'), ['last'])
   const again = await pool.query('select sluice.close_stream($1) as closed', [rows[0].stream_id])
   t.equal(again.rows[0].closed, false, 'it is closed once')
+})
+
+t.test('the way of publishing is one that gateways know', async t => {
+  const { pool } = await createDatabase(t)
+  const call = (way: string | null) =>
+    pool.query(`select sluice.append('w', 'feed', 'a', '{}', way => $1)`, [way])
+
+  for (const way of [...WAYS, null]) await call(way)
+
+  const unknown = await call('x'.repeat(1_000)).catch((error: unknown) => error)
+  t.match(unknown, { code: 'SL002', message: /^invalid event: 'x{200}' is not a way/, hint: /\w/ })
+  const stored = await pool.query('select way from sluice.events order by "position"')
+  t.strictSame(
+    stored.rows.map(({ way }) => way),
+    [...WAYS, null],
+  )
 })
 
 t.test('bad events are refused with the fault and the remedy', async t => {
