@@ -2,6 +2,9 @@
 import { request } from 'node:http'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
+import { grantOn } from '../../../../src/auth/grants/stream-grant.js'
+import type { Principal } from '../../../../src/auth/principal.js'
+import { Problem } from '../../../../src/problems/problem.js'
 import { as, type Gateway, startGateway } from '../../../harness/gateway.js'
 import { bearer } from '../../../harness/tokens.js'
 import { until } from '../../../harness/until.js'
@@ -46,6 +49,35 @@ t.test('each ends with the refusal of a new request, and nothing was written mea
   t.match(await call(one, 'GET', '/api/jobs/b', as('viewer')), { body: { status: 'queued' } })
   const again = await call(two, 'POST', '/api/jobs/claim', bearer(runner?.key ?? ''), { runner: 'r' })
   t.equal(again.status, 204)
+})
+
+t.test('a stream is not opened with grants that became narrower after the request was checked', async t => {
+  const gateway = await startGateway(t)
+  const { id, key } = await keyOf(gateway, 'viewer')
+  const { guard } = gateway.app
+  const opened = await fetch(`${gateway.url}/api/jobs?limit=1`, { headers: bearer(key) })
+  const principal: Principal = {
+    id: `key:${id}`,
+    workspace: 'acme',
+    role: 'viewer',
+    expiresAt: Number.POSITIVE_INFINITY,
+    issuedAt: 0,
+    credential: { kind: 'key', id },
+  }
+  const granted = grantOn(undefined, {
+    action: 'subscribe',
+    names: ['job:a'],
+    types: [],
+    refusal: () => new Problem(404, 'not-found', 'There is no such job.'),
+  })
+  t.equal(opened.status, 200)
+  t.ok(guard.admit(principal, ['viewer'], granted))
+
+  await call(gateway, 'PATCH', `/api/keys/${id}`, as('admin'), { grants: NO_JOB })
+
+  await until('the guard knows', () => guard.current(principal).grants?.subscribe.matches('rooms/1') === true)
+  t.throws(() => guard.admit(principal, ['viewer'], granted), { code: 'not-found' })
+  t.ok(guard.admit(principal, ['viewer']))
 })
 
 async function keyOf(gateway: Gateway, role: string): Promise<{ id: string; key: string }> {
