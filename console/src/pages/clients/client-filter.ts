@@ -11,3 +11,8 @@ const REFRESH_MS = 5_000
 export function useRefresh(reload: () => void): void {
   useEvery(REFRESH_MS, reload)
 }
+
+/** The subject of the title of an empty list. */
+export function noClient({ stream, principal }: ClientFilter): string {
+  return stream || principal ? 'No such client' : 'No client'
+}

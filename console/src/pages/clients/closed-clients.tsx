@@ -6,7 +6,7 @@ import { duration, size } from '../../pieces/duration.ts'
 import { Empty } from '../../pieces/empty.tsx'
 import { Moment } from '../../pieces/moment.tsx'
 import { PagedTable } from '../../pieces/paged-table.tsx'
-import { type ClientFilter, useRefresh } from './client-filter.ts'
+import { type ClientFilter, noClient, useRefresh } from './client-filter.ts'
 import { ClientName, StreamName } from './client-name.tsx'
 
 interface ClosedPage {
@@ -73,7 +73,7 @@ export function ClosedClients({ filter }: { filter: ClientFilter }) {
       keyOf={({ connection }) => connection}
       pages={pages}
       empty={
-        <Empty title="No such client has closed">
+        <Empty title={`${noClient(filter)} has closed`}>
           <p>Each process remembers its last 1,000 closed clients, since its start.</p>
         </Empty>
       }

@@ -10,7 +10,7 @@ import { Empty } from '../../pieces/empty.tsx'
 import { FormDialog } from '../../pieces/form-dialog.tsx'
 import { PagedTable } from '../../pieces/paged-table.tsx'
 import { hrefOf } from '../../shell/route.ts'
-import { type ClientFilter, useRefresh } from './client-filter.ts'
+import { type ClientFilter, noClient, useRefresh } from './client-filter.ts'
 import { ClientName, StreamName } from './client-name.tsx'
 
 interface ClientPage {
@@ -71,7 +71,7 @@ export function OpenClients({ filter }: { filter: ClientFilter }) {
         keyOf={({ connection }) => connection}
         pages={pages}
         empty={
-          <Empty title="No such client is connected here">
+          <Empty title={`${noClient(filter)} is connected here`}>
             <p>
               The list shows the clients of the process that answers and its workers. Look at the{' '}
               <a href={hrefOf('clients', [], { ...filter, view: 'closed' })}>closed</a> and the{' '}

@@ -6,7 +6,7 @@ import { Empty } from '../../pieces/empty.tsx'
 import { Moment } from '../../pieces/moment.tsx'
 import { PagedTable } from '../../pieces/paged-table.tsx'
 import { hrefOf } from '../../shell/route.ts'
-import { type ClientFilter, useRefresh } from './client-filter.ts'
+import { type ClientFilter, noClient, useRefresh } from './client-filter.ts'
 import { ClientName } from './client-name.tsx'
 
 /** All that the processes remember: it has no further page. */
@@ -44,7 +44,7 @@ export function RefusedClients({ filter }: { filter: ClientFilter }) {
       keyOf={({ request_id, refused_at }) => `${refused_at} ${request_id}`}
       pages={pages}
       empty={
-        <Empty title="No such client was refused">
+        <Empty title={`${noClient(filter)} was refused`}>
           <p>
             Refused credentials are in the{' '}
             <a href={hrefOf('audit', [], { action: 'authentication.failed' })}>audit log</a>.

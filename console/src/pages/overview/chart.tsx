@@ -95,7 +95,8 @@ function optionsOf(element: HTMLElement, { series, format, isWhole }: LookOption
     width: element.clientWidth,
     height: HEIGHT,
     legend: { show: false },
-    padding: [8, 6, 0, 0],
+    // The mark of the last time is centred below the end of the axis.
+    padding: [8, 18, 0, 0],
     cursor: { y: false, drag: { x: false, y: false } },
     scales: {
       x: {
