@@ -18,8 +18,8 @@ export interface Question {
 export async function askForExplanation({ url, token, ...question }: Question): Promise<Explanation> {
   const query = new URLSearchParams()
   for (const [name, value] of Object.entries(question)) if (value !== undefined) query.set(name, value)
-  const root = url.href.replace(/\/+$/, '')
-  const response = await fetch(`${root}/api/explain?${query}`, {
+  const root = url.href.endsWith('/') ? url.href : `${url.href}/`
+  const response = await fetch(`${root}api/explain?${query}`, {
     headers: { authorization: `Bearer ${token}`, accept: 'application/json' },
     // The token is only for this address.
     redirect: 'manual',

@@ -37,6 +37,6 @@ export function exactText(value: unknown, space?: number): string {
 
 /** Whether digits are lost: `1.0` and `1e2` are only written in another way. */
 function isRounded(value: number, source: string): boolean {
-  const digits = source.replace(/[eE].*$/, '').replace(/\D/g, '').length
-  return digits > 15 && String(value) !== source
+  const [digits = ''] = source.split(/[eE]/, 1)
+  return digits.replace(/\D/g, '').length > 15 && String(value) !== source
 }
