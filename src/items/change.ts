@@ -65,7 +65,7 @@ async function appendAll(
         streamId,
         way: 'item',
         previous,
-        events: [{ ...place, type, data: text, attributes: null, traceparent }],
+        events: [{ ...place, type, data: text, attributes: null, traceparent: traceparent ?? null }],
       })
     }
   } catch (error) {
