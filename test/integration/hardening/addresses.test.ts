@@ -133,7 +133,7 @@ t.test('an invalid address forges no log line', async t => {
 
 async function startLogged(t: Test, env: Record<string, string>) {
   const { url: databaseUrl } = await createDatabase(t)
-  const config = readConfig({ ...testEnvironment(databaseUrl), ...env })
+  const config = readConfig({ ...testEnvironment(databaseUrl), ACCESS_LOG: 'on', ...env })
   const lines: string[] = []
   const logger = { ...logOptions('info'), stream: { write: (line: string) => lines.push(line) } }
   const app = await buildApp({ config, databaseUrl, logger })
@@ -146,16 +146,10 @@ async function startLogged(t: Test, env: Record<string, string>) {
     lines,
     /** What a request with these header lines is said to come from; `refused` when nobody was asked. */
     async addressOf(url: string, headers: readonly string[]): Promise<string> {
-      const id = `ask-${++asked}`
-      const head = [
-        'GET /nowhere HTTP/1.1',
-        'Host: x',
-        'Connection: close',
-        `X-Request-Id: ${id}`,
-        ...headers,
-      ]
+      const path = `/nowhere/${++asked}`
+      const head = [`GET ${path} HTTP/1.1`, 'Host: x', 'Connection: close', ...headers]
       await exchange(portOf(url), `${head.join('\r\n')}\r\n\r\n`)
-      const line = lines.find(each => each.includes(`"${id}"`) && each.includes('remoteAddress'))
+      const line = lines.find(each => each.includes(`"${path}"`) && each.includes('remoteAddress'))
       return line === undefined ? 'refused' : String(JSON.parse(line).req.remoteAddress)
     },
   }

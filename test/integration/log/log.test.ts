@@ -83,6 +83,7 @@ t.test('an event is read back byte for byte', async t => {
     type: 'a',
     data: texts[0],
     attributes: null,
+    traceparent: null,
   })
   t.equal(await readEvent(pool, id, 4 as Position), undefined)
 })
