@@ -77,6 +77,12 @@ t.test('a token that expires is asked for again, and the page goes on in its pla
   const { page } = await openConsole(t, { url: gateway.url, credentials: soon })
   await shows(page, '.text', '{"door":1}')
   await page.fill('#text', 'door')
+  await page.evaluate(`document.querySelector('main').dataset.same = ''`)
+  const resumedAfter: (string | undefined)[] = []
+  page.on('request', request => {
+    const { accept, 'last-event-id': cursor } = request.headers()
+    if (accept === 'application/x-ndjson') resumedAfter.push(cursor)
+  })
 
   await shows(page, 'dialog', 'Your token has expired.')
   t.strictSame(await accessFaults(page), [])
@@ -86,6 +92,8 @@ t.test('a token that expires is asked for again, and the page goes on in its pla
 
   await shows(page, '.text', '{"door":2}')
   t.strictSame(await page.locator('.place').allTextContents(), ['#2', '#1'], 'each event once')
+  t.match(resumedAfter, [/^1\./], 'the stream goes on after the last event')
+  t.equal(await page.locator('main[data-same]').count(), 1, 'the page is the same')
   t.equal(await page.inputValue('#text'), 'door')
   t.equal(await page.locator('dialog').count(), 0)
 })
