@@ -38,9 +38,18 @@ export async function lookFaults(t: Test, { url, credentials, places }: Looks): 
 }
 
 async function markupFaults(page: Page): Promise<string[]> {
-  const isTooWide = await page.evaluate<boolean>(
-    'document.documentElement.scrollWidth > document.documentElement.clientWidth',
-  )
+  // The page itself may clip what is too wide; a box that scrolls may hold it.
+  const tooWide = await page.evaluate<string | undefined>(`{
+    const scrolls = element => /auto|scroll/.test(getComputedStyle(element).overflowX)
+    const isHeld = element => element.id !== 'main' && (scrolls(element) || isHeld(element.parentElement))
+    const root = document.documentElement
+    const beyond = element => element.getBoundingClientRect().right > root.clientWidth + 1
+    const found = [...document.querySelectorAll('#main *')].find(each => beyond(each) && !isHeld(each.parentElement))
+    found?.outerHTML.slice(0, 100) ?? (root.scrollWidth > root.clientWidth ? 'the page' : undefined)
+  }`)
   const markup = await page.locator('#main :is(img, script, iframe, object, style, b, .line a)').count()
-  return [...(isTooWide ? ['wider than the window'] : []), ...(markup > 0 ? ['markup from text'] : [])]
+  return [
+    ...(tooWide ? [`wider than the window: ${tooWide}`] : []),
+    ...(markup > 0 ? ['markup from text'] : []),
+  ]
 }
