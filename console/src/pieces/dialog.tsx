@@ -1,6 +1,6 @@
 /** A modal dialog: the browser keeps the focus inside, and Escape closes it. Afterwards the focus is where it was. */
 import type { ComponentChildren } from 'preact'
-import { useEffect, useId, useRef } from 'preact/hooks'
+import { useId, useLayoutEffect, useRef } from 'preact/hooks'
 
 export interface DialogProps {
   readonly title: string
@@ -11,7 +11,8 @@ export interface DialogProps {
 export function Dialog({ title, onClose, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null)
   const id = useId()
-  useEffect(() => {
+  // Before the page can take a key: an effect after the next frame would move the focus while somebody types.
+  useLayoutEffect(() => {
     const before = document.activeElement
     if (dialog.current?.open === false) dialog.current.showModal()
     // Not the button that closes it, which would come first.

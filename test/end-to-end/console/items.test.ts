@@ -35,7 +35,7 @@ t.test('an item is created, found, changed and released by keyboard alone', { sk
 
   await page.locator('button', { hasText: 'Create an item' }).focus()
   await page.keyboard.press('Enter')
-  await page.locator('dialog input[name=part_number]').focus()
+  await page.locator('dialog input[name=part_number]:focus').waitFor()
   await page.keyboard.type('B02-0001')
   await page.keyboard.press('Tab')
   await page.keyboard.type('Drive shaft')
@@ -45,15 +45,17 @@ t.test('an item is created, found, changed and released by keyboard alone', { sk
 
   await page.locator('button', { hasText: 'Release a revision' }).focus()
   await page.keyboard.press('Enter')
-  await page.locator('dialog textarea').focus()
+  await page.locator('dialog textarea:focus').waitFor()
   await page.keyboard.type('Longer by 2 mm')
-  await page.keyboard.press('Tab')
+  await page.locator('dialog button', { hasText: 'Release' }).focus()
   await page.keyboard.press('Enter')
   await shows(page, '.revisions li', 'Longer by 2 mm')
   await shows(page, '.history li', 'revision 2: Longer by 2 mm')
 
   await goTo(page, '#/items')
+  await shows(page, 'tbody th', 'A01-0001')
   await page.keyboard.press('/')
+  await page.locator('input:focus').waitFor()
   await page.keyboard.type('shaft')
   await page.keyboard.press('Enter')
   await page.locator('th', { hasText: 'A01-0001' }).waitFor({ state: 'detached' })
