@@ -8,12 +8,13 @@ import { usePages } from '../../api/use-pages.ts'
 import { Badge, type Tone } from '../../pieces/badge.tsx'
 import { Empty } from '../../pieces/empty.tsx'
 import { Failure } from '../../pieces/failure.tsx'
+import { FilterForm } from '../../pieces/filter-form.tsx'
 import { JsonTree } from '../../pieces/json-tree.tsx'
 import { Moment } from '../../pieces/moment.tsx'
 import { PageHeading } from '../../pieces/page-heading.tsx'
 import { PagedTable } from '../../pieces/paged-table.tsx'
 import { saveFile } from '../../pieces/save-file.ts'
-import { hrefOf, navigate, type PageProps } from '../../shell/route.ts'
+import { hrefOf, type PageProps } from '../../shell/route.ts'
 
 interface AuditPage {
   readonly entries: readonly AuditEntryDocument[]
@@ -57,44 +58,29 @@ export default function AuditPageView({ route }: PageProps) {
         </button>
         <Export filter={filter} />
       </PageHeading>
-      <search>
-        <form
-          class="filters"
-          key={route.query.toString()}
-          onSubmit={event => {
-            event.preventDefault()
-            const form = new FormData(event.currentTarget)
-            navigate(
-              hrefOf('audit', [], Object.fromEntries(FIELDS.map(name => [name, String(form.get(name))]))),
-            )
-          }}
-        >
-          <label>
-            Action
-            <input name="action" defaultValue={given.action ?? ''} list="actions" placeholder="any" />
-            <datalist id="actions">
-              {ACTIONS.map(action => (
-                <option key={action}>{action}</option>
-              ))}
-            </datalist>
-          </label>
-          <label>
-            Principal
-            <input name="principal" defaultValue={given.principal ?? ''} placeholder="any" maxLength={256} />
-          </label>
-          <label>
-            From
-            <input name="since" type="datetime-local" defaultValue={given.since ?? ''} />
-          </label>
-          <label>
-            Before
-            <input name="before" type="datetime-local" defaultValue={given.before ?? ''} />
-          </label>
-          <button type="submit" class="quiet">
-            Apply
-          </button>
-        </form>
-      </search>
+      <FilterForm query={route.query} hrefFor={given => hrefOf('audit', [], given)}>
+        <label>
+          Action
+          <input name="action" defaultValue={given.action ?? ''} list="actions" placeholder="any" />
+          <datalist id="actions">
+            {ACTIONS.map(action => (
+              <option key={action}>{action}</option>
+            ))}
+          </datalist>
+        </label>
+        <label>
+          Principal
+          <input name="principal" defaultValue={given.principal ?? ''} placeholder="any" maxLength={256} />
+        </label>
+        <label>
+          From
+          <input name="since" type="datetime-local" defaultValue={given.since ?? ''} />
+        </label>
+        <label>
+          Before
+          <input name="before" type="datetime-local" defaultValue={given.before ?? ''} />
+        </label>
+      </FilterForm>
       <PagedTable
         caption="Audit log, newest entry first"
         columns={COLUMNS}

@@ -1,6 +1,7 @@
 /** The clients of the workspace, read again every few seconds; in three lists: connected, closed, refused. */
+import { FilterForm } from '../../pieces/filter-form.tsx'
 import { PageHeading } from '../../pieces/page-heading.tsx'
-import { hrefOf, navigate } from '../../shell/route.ts'
+import { hrefOf } from '../../shell/route.ts'
 import { ClosedClients } from './closed-clients.tsx'
 import { OpenClients } from './open-clients.tsx'
 import { RefusedClients } from './refused-clients.tsx'
@@ -29,36 +30,22 @@ export function ClientList({ query }: { query: URLSearchParams }) {
           </li>
         ))}
       </ul>
-      <search>
-        <form
-          class="filters"
-          key={query.toString()}
-          onSubmit={event => {
-            event.preventDefault()
-            const form = new FormData(event.currentTarget)
-            const given = { stream: String(form.get('stream')), principal: String(form.get('principal')) }
-            navigate(hrefOf('clients', [], { ...given, view }))
-          }}
-        >
-          <label>
-            Stream
-            <input
-              name="stream"
-              defaultValue={filter.stream}
-              placeholder="any"
-              maxLength={132}
-              spellcheck={false}
-            />
-          </label>
-          <label>
-            Principal
-            <input name="principal" defaultValue={filter.principal} placeholder="any" maxLength={256} />
-          </label>
-          <button type="submit" class="quiet">
-            Apply
-          </button>
-        </form>
-      </search>
+      <FilterForm query={query} hrefFor={given => hrefOf('clients', [], { ...given, view })}>
+        <label>
+          Stream
+          <input
+            name="stream"
+            defaultValue={filter.stream}
+            placeholder="any"
+            maxLength={132}
+            spellcheck={false}
+          />
+        </label>
+        <label>
+          Principal
+          <input name="principal" defaultValue={filter.principal} placeholder="any" maxLength={256} />
+        </label>
+      </FilterForm>
       {view === 'closed' && <ClosedClients filter={filter} />}
       {view === 'refused' && <RefusedClients filter={filter} />}
       {view !== 'closed' && view !== 'refused' && <OpenClients filter={filter} />}

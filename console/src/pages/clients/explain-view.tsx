@@ -4,11 +4,12 @@ import { useRequest } from '../../api/use-request.ts'
 import { Badge, type Tone } from '../../pieces/badge.tsx'
 import { Facts } from '../../pieces/facts.tsx'
 import { Failure } from '../../pieces/failure.tsx'
+import { FilterForm } from '../../pieces/filter-form.tsx'
 import { Loading } from '../../pieces/loading.tsx'
 import { Moment } from '../../pieces/moment.tsx'
 import { PageHeading } from '../../pieces/page-heading.tsx'
 import { Table } from '../../pieces/table.tsx'
-import { hrefOf, navigate } from '../../shell/route.ts'
+import { hrefOf } from '../../shell/route.ts'
 
 const FIELDS = ['event', 'stream', 'client', 'principal'] as const
 
@@ -20,42 +21,35 @@ export function ExplainView({ query }: { query: URLSearchParams }) {
         <a href={hrefOf('clients')}>All clients</a>
       </p>
       <PageHeading title="Explain an event" />
-      <search>
-        <form
-          class="filters"
-          key={query.toString()}
-          onSubmit={event => {
-            event.preventDefault()
-            const form = new FormData(event.currentTarget)
-            const asked = Object.fromEntries(FIELDS.map(name => [name, String(form.get(name)).trim()]))
-            navigate(hrefOf('clients', ['explain'], asked))
-          }}
-        >
-          <label>
-            Event id
-            <input
-              name="event"
-              defaultValue={given.event ?? ''}
-              placeholder="10532.k7f3qa"
-              spellcheck={false}
-              required
-            />
-          </label>
-          <label>
-            Stream
-            <input name="stream" defaultValue={given.stream ?? ''} placeholder="feed" spellcheck={false} />
-          </label>
-          <label>
-            Connection
-            <input name="client" defaultValue={given.client ?? ''} placeholder="any" spellcheck={false} />
-          </label>
-          <label>
-            Principal
-            <input name="principal" defaultValue={given.principal ?? ''} placeholder="any" />
-          </label>
-          <button type="submit">Explain</button>
-        </form>
-      </search>
+      <FilterForm
+        query={query}
+        hrefFor={given => hrefOf('clients', ['explain'], trimmed(given))}
+        action="Explain"
+        isMain
+      >
+        <label>
+          Event id
+          <input
+            name="event"
+            defaultValue={given.event ?? ''}
+            placeholder="10532.k7f3qa"
+            spellcheck={false}
+            required
+          />
+        </label>
+        <label>
+          Stream
+          <input name="stream" defaultValue={given.stream ?? ''} placeholder="feed" spellcheck={false} />
+        </label>
+        <label>
+          Connection
+          <input name="client" defaultValue={given.client ?? ''} placeholder="any" spellcheck={false} />
+        </label>
+        <label>
+          Principal
+          <input name="principal" defaultValue={given.principal ?? ''} placeholder="any" />
+        </label>
+      </FilterForm>
       {given.event ? (
         <Answer given={given} />
       ) : (
@@ -66,6 +60,11 @@ export function ExplainView({ query }: { query: URLSearchParams }) {
       )}
     </section>
   )
+}
+
+/** A value that was pasted may have spaces around it. */
+function trimmed(given: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(given).map(([name, value]) => [name, value.trim()]))
 }
 
 function Answer({ given }: { given: Readonly<Record<string, string>> }) {

@@ -8,7 +8,7 @@ import { sentenceOf } from './sentence.ts'
 
 const PAUSE_MS = 3_000
 
-/** @param title of the page. @returns the text for screen readers, and a function that hears of new events. */
+/** @param title of the page. @returns the text for screen readers, and a function to call with new events. */
 export function useArrivals(title: string): [string, (events: readonly StreamEvent[]) => void] {
   const [said, setSaid] = useState('')
   const waiting = useRef(0)

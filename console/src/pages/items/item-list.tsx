@@ -4,12 +4,13 @@ import type { Item } from '../../../../src/items/item.ts'
 import { usePages } from '../../api/use-pages.ts'
 import { Badge } from '../../pieces/badge.tsx'
 import { Empty } from '../../pieces/empty.tsx'
+import { FilterForm } from '../../pieces/filter-form.tsx'
 import { Moment } from '../../pieces/moment.tsx'
 import { PageHeading } from '../../pieces/page-heading.tsx'
 import { PagedTable } from '../../pieces/paged-table.tsx'
 import { FEED, mayPublish } from '../../session/granted.ts'
 import { useSession } from '../../session/session.ts'
-import { hrefOf, navigate } from '../../shell/route.ts'
+import { hrefOf } from '../../shell/route.ts'
 import { useShortcut } from '../../shell/shortcuts.tsx'
 import { useChanges } from '../../stream/use-changes.ts'
 import { CreateItem } from './item-forms.tsx'
@@ -49,37 +50,22 @@ export function ItemList({ query }: { query: URLSearchParams }) {
           </button>
         )}
       </PageHeading>
-      <search>
-        <form
-          class="filters"
-          key={query.toString()}
-          onSubmit={event => {
-            event.preventDefault()
-            const form = new FormData(event.currentTarget)
-            navigate(
-              hrefOf('items', [], { search: String(form.get('search')), type: String(form.get('type')) }),
-            )
-          }}
-        >
-          <label>
-            Search
-            <input
-              ref={field}
-              name="search"
-              defaultValue={search}
-              placeholder="part number or description"
-              maxLength={200}
-            />
-          </label>
-          <label>
-            Type
-            <input name="type" defaultValue={type} placeholder="any" maxLength={64} />
-          </label>
-          <button type="submit" class="quiet">
-            Search
-          </button>
-        </form>
-      </search>
+      <FilterForm query={query} hrefFor={given => hrefOf('items', [], given)} action="Search">
+        <label>
+          Search
+          <input
+            ref={field}
+            name="search"
+            defaultValue={search}
+            placeholder="part number or description"
+            maxLength={200}
+          />
+        </label>
+        <label>
+          Type
+          <input name="type" defaultValue={type} placeholder="any" maxLength={64} />
+        </label>
+      </FilterForm>
       <PagedTable
         caption="Items by part number"
         columns={COLUMNS}

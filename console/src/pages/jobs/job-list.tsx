@@ -5,13 +5,14 @@ import { usePages } from '../../api/use-pages.ts'
 import { Badge } from '../../pieces/badge.tsx'
 import { duration } from '../../pieces/duration.ts'
 import { Empty } from '../../pieces/empty.tsx'
+import { FilterForm } from '../../pieces/filter-form.tsx'
 import { Moment } from '../../pieces/moment.tsx'
 import { PageHeading } from '../../pieces/page-heading.tsx'
 import { PagedTable } from '../../pieces/paged-table.tsx'
 import { useNow } from '../../pieces/use-now.ts'
 import { mayCreateJobs } from '../../session/granted.ts'
 import { useSession } from '../../session/session.ts'
-import { hrefOf, navigate } from '../../shell/route.ts'
+import { hrefOf } from '../../shell/route.ts'
 import { useChanges } from '../../stream/use-changes.ts'
 import { hasEnded, runningTime, STATUSES, TONES, titleOf } from './outcome.ts'
 import { RunCommand } from './run-command.tsx'
@@ -49,47 +50,27 @@ export function JobList({ query }: { query: URLSearchParams }) {
           </button>
         )}
       </PageHeading>
-      <search>
-        <form
-          class="filters"
-          key={query.toString()}
-          onSubmit={event => {
-            event.preventDefault()
-            const form = new FormData(event.currentTarget)
-            navigate(
-              hrefOf('jobs', [], Object.fromEntries(FILTERS.map(name => [name, String(form.get(name))]))),
-            )
-          }}
-        >
-          <label>
-            Status
-            <select name="status" defaultValue={filter.status ?? ''}>
-              <option value="">any</option>
-              {STATUSES.map(status => (
-                <option key={status} selected={status === filter.status}>
-                  {status}
-                </option>
-              ))}
-            </select>
-          </label>
-          <label>
-            Kind
-            <input
-              name="kind"
-              defaultValue={filter.kind ?? ''}
-              placeholder="any, or command"
-              maxLength={32}
-            />
-          </label>
-          <label>
-            Project
-            <input name="project" defaultValue={filter.project ?? ''} placeholder="any" maxLength={128} />
-          </label>
-          <button type="submit" class="quiet">
-            Apply
-          </button>
-        </form>
-      </search>
+      <FilterForm query={query} hrefFor={given => hrefOf('jobs', [], given)}>
+        <label>
+          Status
+          <select name="status" defaultValue={filter.status ?? ''}>
+            <option value="">any</option>
+            {STATUSES.map(status => (
+              <option key={status} selected={status === filter.status}>
+                {status}
+              </option>
+            ))}
+          </select>
+        </label>
+        <label>
+          Kind
+          <input name="kind" defaultValue={filter.kind ?? ''} placeholder="any, or command" maxLength={32} />
+        </label>
+        <label>
+          Project
+          <input name="project" defaultValue={filter.project ?? ''} placeholder="any" maxLength={128} />
+        </label>
+      </FilterForm>
       <PagedTable
         caption="Jobs, newest first"
         columns={columns}

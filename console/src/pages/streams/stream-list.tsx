@@ -5,10 +5,11 @@ import { usePages } from '../../api/use-pages.ts'
 import { Badge } from '../../pieces/badge.tsx'
 import { size } from '../../pieces/duration.ts'
 import { Empty } from '../../pieces/empty.tsx'
+import { FilterForm } from '../../pieces/filter-form.tsx'
 import { Moment } from '../../pieces/moment.tsx'
 import { PageHeading } from '../../pieces/page-heading.tsx'
 import { PagedTable } from '../../pieces/paged-table.tsx'
-import { hrefOf, navigate } from '../../shell/route.ts'
+import { hrefOf } from '../../shell/route.ts'
 import { rateText, useRates } from './use-rates.ts'
 
 interface StreamPage {
@@ -42,31 +43,18 @@ export function StreamList({ query }: { query: URLSearchParams }) {
   return (
     <section>
       <PageHeading title="Streams" />
-      <search>
-        <form
-          class="filters"
-          key={prefix}
-          onSubmit={event => {
-            event.preventDefault()
-            const form = new FormData(event.currentTarget)
-            navigate(hrefOf('streams', [], { prefix: String(form.get('prefix')) }))
-          }}
-        >
-          <label>
-            Name begins with
-            <input
-              name="prefix"
-              defaultValue={prefix}
-              maxLength={132}
-              spellcheck={false}
-              placeholder="orders/"
-            />
-          </label>
-          <button type="submit" class="quiet">
-            Apply
-          </button>
-        </form>
-      </search>
+      <FilterForm query={query} hrefFor={given => hrefOf('streams', [], given)}>
+        <label>
+          Name begins with
+          <input
+            name="prefix"
+            defaultValue={prefix}
+            maxLength={132}
+            spellcheck={false}
+            placeholder="orders/"
+          />
+        </label>
+      </FilterForm>
       <PagedTable
         caption="Streams by name"
         columns={columns}
