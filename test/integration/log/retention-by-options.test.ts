@@ -24,7 +24,7 @@ t.test('options of a stream and of its workspace decide before the gateway', asy
   t.strictSame(await counts(pool), { ws: 1, age: 0, long: 6, number: 2 })
 })
 
-t.test('a limit of events holds for streams that exist, and for those that come later', async t => {
+t.test('a limit of events holds for existing streams and for new ones', async t => {
   const { pool } = await createDatabase(t)
   await publish(pool, 'first', 9)
   await sweep(pool)
