@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { METRICS_TYPE } from '../src/metrics/metrics.js'
-import { assertOperator, type OperatorOptions } from './operators.js'
+import { assertMayReadMetrics, type OperatorOptions } from './operators.js'
 
 export interface MetricsRouteOptions extends OperatorOptions {
   /** The metrics of all processes behind the same port, where there are several. */
@@ -30,11 +30,7 @@ const metrics: FastifyPluginAsyncTypebox<MetricsRouteOptions> = async (app, opti
       },
     },
     async (request, reply) => {
-      assertOperator(
-        request,
-        options,
-        'The metrics are about all workspaces. Ask the operator of this gateway for them.',
-      )
+      assertMayReadMetrics(request, options)
       reply.type(METRICS_TYPE)
       return (await collectMetrics?.()) ?? app.metrics.text()
     },

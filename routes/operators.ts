@@ -17,3 +17,9 @@ export function assertOperator(request: FastifyRequest, options: OperatorOptions
   if (isOperator(request, options)) return
   throw new Problem(403, 'operators-only', detail)
 }
+
+/** @throws {Problem} 403 `operators-only`. */
+export function assertMayReadMetrics(request: FastifyRequest, options: OperatorOptions): void {
+  const detail = 'The metrics are about all workspaces. Ask the operator of this gateway for them.'
+  assertOperator(request, options, detail)
+}

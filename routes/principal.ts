@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { OptionalGrants } from '../src/auth/grants/grants.js'
 import { ROLES } from '../src/auth/principal.js'
-import type { OperatorOptions } from './operators.js'
+import { isOperator, type OperatorOptions } from './operators.js'
 
 export interface PrincipalOptions extends OperatorOptions {
   /** Whether each part is served, by its name. */
@@ -30,10 +30,8 @@ const Caller = Type.Object(
   { title: 'Caller' },
 )
 
-const principalRoutes: FastifyPluginAsyncTypebox<PrincipalOptions> = async (
-  app,
-  { operatorWorkspace, parts },
-) => {
+const principalRoutes: FastifyPluginAsyncTypebox<PrincipalOptions> = async (app, options) => {
+  const { parts } = options
   const served = Object.keys(parts).filter(part => parts[part])
   app.get(
     '/api/principal',
@@ -47,15 +45,18 @@ const principalRoutes: FastifyPluginAsyncTypebox<PrincipalOptions> = async (
         response: { 200: Caller },
       },
     },
-    async ({ principal: { id, workspace, role, grants, expiresAt } }) => ({
-      id,
-      workspace,
-      role,
-      grants: grants ? grants.document : null,
-      expires_at: Number.isFinite(expiresAt) ? new Date(expiresAt).toISOString() : null,
-      is_operator: role === 'admin' && !grants && (operatorWorkspace ?? workspace) === workspace,
-      parts: served,
-    }),
+    async request => {
+      const { id, workspace, role, grants, expiresAt } = request.principal
+      return {
+        id,
+        workspace,
+        role,
+        grants: grants ? grants.document : null,
+        expires_at: Number.isFinite(expiresAt) ? new Date(expiresAt).toISOString() : null,
+        is_operator: role === 'admin' && !grants && isOperator(request, options),
+        parts: served,
+      }
+    },
   )
 }
 

@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { BUCKETS } from '../src/metrics/distribution.js'
 import { RecentSample, SAMPLE_MS } from '../src/metrics/recent-metrics.js'
-import { assertOperator, type OperatorOptions } from './operators.js'
+import { assertMayReadMetrics, type OperatorOptions } from './operators.js'
 
 export interface RecentMetricsOptions extends OperatorOptions {
   /** The samples of all processes behind the same port, where there are several. */
@@ -41,11 +41,7 @@ const recentMetrics: FastifyPluginAsyncTypebox<RecentMetricsOptions> = async (ap
       },
     },
     async request => {
-      assertOperator(
-        request,
-        options,
-        'The metrics are about all workspaces. Ask the operator of this gateway for them.',
-      )
+      assertMayReadMetrics(request, options)
       const { after = 0 } = request.query
       const samples = (await collectRecentMetrics?.()) ?? app.recentMetrics.samples()
       return {

@@ -4,12 +4,10 @@ import type { Origin } from '../../src/audit/audit.js'
 import { ConfigError } from '../../src/config/config.js'
 import { databaseFault } from '../../src/database/database-fault.js'
 import { createPool, type Database } from '../../src/database/pool.js'
-import { cleanLines } from '../../src/logging/redaction.js'
 import { Problem, SqlState, sqlState } from '../../src/problems/problem.js'
-import { UsageError } from '../../src/process/usage.js'
 import { databaseAddress } from '../database-address.js'
+import { type Environment, messageOf, runCommand } from './command.js'
 
-export type Environment = Readonly<Record<string, string | undefined>>
 /** @returns false if a part of it was refused; the reason is written by then. */
 export type Work = (database: Database) => Promise<boolean | undefined>
 
@@ -25,26 +23,18 @@ export interface DatabaseCommand {
 }
 
 /** @returns the exit code: 0 done, 1 failed, 2 wrong usage. */
-export async function runOnDatabase({ name, usage, args, env, workOf }: DatabaseCommand): Promise<0 | 1 | 2> {
-  try {
-    if (args.includes('--help') || args.includes('-h')) {
-      process.stdout.write(usage)
-      return 0
-    }
+export function runOnDatabase({ name, usage, args, env, workOf }: DatabaseCommand): Promise<0 | 1 | 2> {
+  const run = async () => {
     const work = workOf()
     const options = { max: 1, name, pooled: true, onError: () => undefined }
     const database = createPool(await databaseAddress(env), options)
     try {
-      return (await work(database)) === false ? 1 : 0
+      return await work(database)
     } finally {
       await database.end()
     }
-  } catch (error) {
-    const isUsage = error instanceof UsageError
-    const text = cleanLines(isUsage ? error.message : explain(error))
-    process.stderr.write(isUsage ? `${text}\n\n${usage}` : `${text}\n`)
-    return isUsage || error instanceof ConfigError ? 2 : 1
   }
+  return runCommand({ usage, args, run, explain, isMisuse: error => error instanceof ConfigError })
 }
 
 export function originOf(workspace: string): Origin {
@@ -72,5 +62,5 @@ function explain(error: unknown): string {
     return 'The database has no Sluice tables, or older ones. Start the gateway once to create them.'
   }
   if (error instanceof Problem) return error.detail
-  return error instanceof Error ? error.message : String(error)
+  return messageOf(error)
 }

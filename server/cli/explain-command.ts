@@ -5,7 +5,7 @@
 import { parseArgs } from 'node:util'
 import { cleanLines } from '../../src/logging/redaction.js'
 import { UsageError, usageError } from '../../src/process/usage.js'
-import type { Environment } from './database-command.js'
+import { type Environment, runCommand } from './command.js'
 import { askForExplanation, type Question } from './explanation-request.js'
 import { ExplanationText } from './explanation-text.js'
 
@@ -30,23 +30,15 @@ Exit codes: 0 explained, 1 failed, 2 wrong usage.
 const DEFAULT_URL = 'http://127.0.0.1:8080'
 
 /** @returns the exit code: 0 explained, 1 failed, 2 wrong usage. */
-export async function explainCommand(args: readonly string[], env: Environment): Promise<0 | 1 | 2> {
-  try {
-    if (args.includes('--help') || args.includes('-h')) {
-      process.stdout.write(USAGE)
-      return 0
-    }
+export function explainCommand(args: readonly string[], env: Environment): Promise<0 | 1 | 2> {
+  const run = async () => {
     const { json, question } = optionsOf(args, env)
     const answer = await askForExplanation(question)
     const text = json ? JSON.stringify(answer, null, 2) : new ExplanationText(answer).text
     process.stdout.write(`${cleanLines(text)}\n`)
-    return 0
-  } catch (error) {
-    const isUsage = error instanceof UsageError
-    const text = cleanLines(error instanceof Error ? error.message : String(error))
-    process.stderr.write(isUsage ? `${text}\n\n${USAGE}` : `${text}\n`)
-    return isUsage ? 2 : 1
+    return true
   }
+  return runCommand({ usage: USAGE, args, run })
 }
 
 function optionsOf(args: readonly string[], env: Environment): { json: boolean; question: Question } {

@@ -10,7 +10,8 @@ import { WORKSPACE_PATTERN } from '../../src/log/event.js'
 import { UsageError, usageError } from '../../src/process/usage.js'
 import { deleteWorkspace } from '../../src/workspaces/workspace-deletion.js'
 import { exportWorkspace } from '../../src/workspaces/workspace-export.js'
-import { type Environment, originOf, runOnDatabase, type Work } from './database-command.js'
+import type { Environment } from './command.js'
+import { originOf, runOnDatabase, type Work } from './database-command.js'
 
 const USAGE = `Usage: node dist/server/main.js workspace <command> NAME [options]
 

@@ -36,21 +36,13 @@ export type EventFacts =
   /** Retention has removed everything up to `base`. */
   | { readonly found: 'removed'; readonly stream: string; readonly position: Position; readonly base: string }
 
-interface Row {
-  readonly streamId: StreamId
+/** The bounds of the stream, and the event; without an event, all of it but the number of the stream is null. */
+interface Row extends Omit<StoredFacts, 'found' | 'id' | 'stream' | 'position' | 'eventId' | 'committedAt'> {
   readonly base: Position
   readonly baseEventId: string
   readonly head: Position
   readonly headEventId: string
   readonly eventId: string | null
-  readonly at: Date
-  readonly type: string
-  readonly data: string
-  readonly attributes: string | null
-  readonly actor: string | null
-  readonly way: Way | null
-  readonly traceparent: string | null
-  readonly redactedAt: Date | null
 }
 
 /** Nothing of another workspace: an event of one is as one that has never existed. */

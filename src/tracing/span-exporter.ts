@@ -8,6 +8,7 @@
 import { randomUUID } from 'node:crypto'
 import { DiagLogLevel, diag, trace } from '@opentelemetry/api'
 import type { Logger } from '../logging/logger.js'
+import { withinDeadline } from '../process/deadline.js'
 import { packageVersion } from '../process/package-version.js'
 
 /** How long the end of the process waits for the last spans. */
@@ -41,8 +42,8 @@ export async function exportSpans(logger: Pick<Logger, 'warn'>): Promise<() => P
   trace.setGlobalTracerProvider(provider)
   return async () => {
     trace.disable()
-    const given = new Promise<void>(resolve => setTimeout(resolve, FLUSH_MS).unref())
-    await Promise.race([provider.shutdown().catch(() => undefined), given])
+    const sent = provider.shutdown().catch(() => undefined)
+    await withinDeadline(sent, FLUSH_MS)
     diag.disable()
   }
 }
