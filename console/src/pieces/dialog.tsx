@@ -13,20 +13,22 @@ export function Dialog({ title, onClose, children }: DialogProps) {
   const id = useId()
   // Before the page can take a key: an effect after the next frame would move the focus while somebody types.
   useLayoutEffect(() => {
-    const before = document.activeElement
-    if (dialog.current?.open === false) dialog.current.showModal()
+    const element = dialog.current
+    element?.showModal()
     // Not the button that closes it, which would come first.
-    dialog.current?.querySelector<HTMLElement>('input, select, textarea')?.focus()
-    return () => {
-      if (before instanceof HTMLElement) before.focus()
-    }
+    element?.querySelector<HTMLElement>('input, select, textarea')?.focus()
+    // Gives the focus back: as long as it is open, nothing else can have it.
+    return () => element?.close()
   }, [])
   return (
     <dialog
       ref={dialog}
       class="card"
       aria-labelledby={id}
-      onClose={onClose}
+      onClose={event => {
+        // Not when its owner has taken it out of the page.
+        if (event.currentTarget.isConnected) onClose()
+      }}
       onCancel={event => {
         // Closed by its owner, which takes it out of the page.
         event.preventDefault()

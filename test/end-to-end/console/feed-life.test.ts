@@ -115,7 +115,7 @@ t.test('everything on the page works by keyboard alone', { skip }, async t => {
   await shows(page, 'dialog', 'Search in the events')
   await page.keyboard.press('Escape')
   await page.locator('dialog').waitFor({ state: 'detached' })
-  // The focus returns a moment after the dialog has gone, and would take the typing with it.
+  // The focus is in the list again.
   await page.locator('.row-link:focus').waitFor()
   await page.keyboard.press('/')
   await page.keyboard.type('"door":3')
