@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { withoutBrowser } from '../../harness/browser.js'
 import { openConsole, shows } from '../../harness/console.js'
 import { token } from '../../harness/tokens.js'
+import { until } from '../../harness/until.js'
 import { LOGGED_AT, type StandInFeed, startStandInFeed } from './stand-in-feed.js'
 
 const skip = withoutBrowser()
@@ -125,6 +126,7 @@ t.test('a discontinuity is shown, not hidden', { skip }, async t => {
   t.match(await rows(page).first().textContent(), missing)
   t.match(await page.getByRole('alert').textContent(), missing)
   await page.getByRole('button', { name: 'Show what is still stored' }).click()
+  await until('it asks again', () => feed.asked.at(-1)?.query.from !== undefined)
   await shows(page, '.state', 'Live')
   t.equal(feed.asked.at(-1)?.query.from, '80.bbbbbb')
 })
