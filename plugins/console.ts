@@ -3,9 +3,10 @@
  * data: the page requests what it shows with the credentials that its reader enters.
  */
 import { readdir, readFile } from 'node:fs/promises'
-import { extname, join } from 'node:path'
+import { join } from 'node:path'
 import fp from 'fastify-plugin'
 import { packageRoot } from '../src/process/package-root.js'
+import { contentTypeOf, HTML, IMMUTABLE, PAGE_HEADERS } from './page-files.js'
 
 const FOLDER = join(packageRoot, 'dist/console')
 const INDEX = 'index.html'
@@ -14,22 +15,11 @@ const ASSETS = 'console'
 
 const PUBLIC = { config: { access: 'public', grants: 'none' }, schema: { hide: true } } as const
 
-const CONTENT_TYPES: Readonly<Record<string, string>> = {
-  '.html': 'text/html; charset=utf-8',
-  '.css': 'text/css; charset=utf-8',
-  '.js': 'text/javascript; charset=utf-8',
-  '.svg': 'image/svg+xml',
-}
-
 const HEADERS = {
+  ...PAGE_HEADERS,
   // Events hold other people's input. If any of it ever got into the page as markup, it could run and load nothing.
   'content-security-policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  // The page's address holds a token for a moment.
-  'referrer-policy': 'no-referrer',
-  'x-content-type-options': 'nosniff',
-  // A page that opens this one in a window cannot reach into it.
-  'cross-origin-opener-policy': 'same-origin',
 }
 
 export default fp(
@@ -41,22 +31,18 @@ export default fp(
       if (!path.endsWith('/')) return reply.redirect(`${path}/${query === undefined ? '' : `?${query}`}`)
       return reply
         .headers({ ...HEADERS, 'cache-control': 'no-cache' })
-        .type(typeOf(INDEX))
+        .type(HTML)
         .send(page)
     })
     for (const name of await readdir(join(FOLDER, ASSETS))) {
       const content = await readFile(join(FOLDER, ASSETS, name))
       app.get(`/console/${name}`, PUBLIC, (_, reply) =>
         reply
-          .headers({ ...HEADERS, 'cache-control': 'public, max-age=31536000, immutable' })
-          .type(typeOf(name))
+          .headers({ ...HEADERS, 'cache-control': IMMUTABLE })
+          .type(contentTypeOf(name) ?? 'application/octet-stream')
           .send(content),
       )
     }
   },
   { name: 'console', dependencies: ['request-caller'] },
 )
-
-function typeOf(name: string): string {
-  return CONTENT_TYPES[extname(name)] ?? 'application/octet-stream'
-}

@@ -6,11 +6,12 @@
  */
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { extname, join, normalize, sep } from 'node:path'
+import { join, normalize, sep } from 'node:path'
 import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { Problem } from '../src/problems/problem.js'
 import { packageRoot } from '../src/process/package-root.js'
+import { contentTypeOf, HTML, IMMUTABLE, PAGE_HEADERS } from './page-files.js'
 
 export interface GuideOptions {
   /** The folder of the site. Default: docs-site/ in the package. */
@@ -19,34 +20,22 @@ export interface GuideOptions {
 
 /** Stands in the files for the path of the site (docs/.vitepress/links.mjs). */
 const BASE = '/sluice-guide-base/'
-const HTML = 'text/html; charset=utf-8'
-const CONTENT_TYPES: Readonly<Record<string, string>> = {
-  '.html': HTML,
-  '.css': 'text/css; charset=utf-8',
-  '.js': 'text/javascript; charset=utf-8',
-  '.png': 'image/png',
-}
 /** Of the files of the repository to which the pages link: shown, never run. */
 const TEXT = 'text/plain; charset=utf-8'
-const HEADERS = {
-  'referrer-policy': 'no-referrer',
-  'x-content-type-options': 'nosniff',
-  'cross-origin-opener-policy': 'same-origin',
-}
-const ACCESS = { config: { access: 'public', grants: 'none' }, schema: { hide: true } } as const
+const PUBLIC = { config: { access: 'public', grants: 'none' }, schema: { hide: true } } as const
 const ABSENT = /^(ENOENT|ENOTDIR|EISDIR|ENAMETOOLONG)$/
 
 export default fp<GuideOptions>(
   async (app, { folder = join(packageRoot, 'docs-site') }) => {
     const base = `${app.prefix}/guide/`
 
-    app.get('/guide', ACCESS, async (_request, reply) => {
+    app.get('/guide', PUBLIC, async (_request, reply) => {
       if (!(await contentOf(folder, 'index.html'))) throw notBuilt()
       return reply.redirect(base)
     })
 
-    app.get('/guide/', ACCESS, (_request, reply) => answer(reply, ''))
-    app.get<{ Params: { '*': string } }>('/guide/*', ACCESS, (request, reply) =>
+    app.get('/guide/', PUBLIC, (_request, reply) => answer(reply, ''))
+    app.get<{ Params: { '*': string } }>('/guide/*', PUBLIC, (request, reply) =>
       answer(reply, normalize(request.params['*'])),
     )
 
@@ -61,12 +50,12 @@ export default fp<GuideOptions>(
     }
 
     function send(reply: FastifyReply, name: string, content: Buffer) {
-      const type = name.startsWith('source/') ? TEXT : (CONTENT_TYPES[extname(name)] ?? TEXT)
+      const type = name.startsWith('source/') ? TEXT : (contentTypeOf(name) ?? TEXT)
       const text = type.startsWith('text/') ? content.toString().replaceAll(BASE, base) : undefined
       // The name of a file in assets/ contains a hash of its content.
-      const age = name.startsWith('assets/') ? 'public, max-age=31536000, immutable' : 'no-cache'
+      const age = name.startsWith('assets/') ? IMMUTABLE : 'no-cache'
       const policy = policyOf(type === HTML ? (text ?? '') : '')
-      const headers = { ...HEADERS, 'content-security-policy': policy, 'cache-control': age }
+      const headers = { ...PAGE_HEADERS, 'content-security-policy': policy, 'cache-control': age }
       return reply
         .headers(headers)
         .type(type)
