@@ -1,12 +1,11 @@
 /** The metrics of jobs, where the gateway has them. */
 import fp from 'fastify-plugin'
 import { type QueueFigures, readQueueFigures } from '../src/jobs/queue-figures.js'
+import { ANSWER_MS } from '../src/metrics/metrics.js'
 import { withinDeadline } from '../src/process/deadline.js'
 
 /** How long the figures of the queue are used, in ms, however often somebody asks. */
 const QUEUE_FIGURES_MS = 5_000
-/** Without an answer of the database in this time they are missing: the other metrics must not wait for them. */
-const ANSWER_MS = 200
 
 export default fp(
   async app => {

@@ -11,15 +11,13 @@ import type { Hub } from '../src/hub/hub.js'
 import type { Tailer } from '../src/hub/tailer.js'
 import type { StreamId } from '../src/log/event.js'
 import { countBeyond } from '../src/log/tails.js'
-import { Metrics } from '../src/metrics/metrics.js'
+import { ANSWER_MS, Metrics } from '../src/metrics/metrics.js'
 import type { Sample } from '../src/metrics/sampled-metric.js'
 import { withinDeadline } from '../src/process/deadline.js'
 import { packageVersion } from '../src/process/package-version.js'
 
 /** The events of so many waiting streams are counted. */
 const MAX_COUNTED = 1_000
-/** Without an answer of the database in this time a figure is missing: the others must not wait for it. */
-const ANSWER_MS = 200
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -10,6 +10,8 @@ import { documentOf, type MetricDocument, type Sample } from './sampled-metric.j
 const EVENT_LOOP_PRECISION_MS = 20
 
 export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE
+/** Without an answer of the database in this time, in ms, a figure is missing: the others must not wait for it. */
+export const ANSWER_MS = 200
 
 type Read = () => readonly Sample[] | Promise<readonly Sample[]>
 
