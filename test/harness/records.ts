@@ -53,3 +53,13 @@ export async function untilBlocked(database: Database, pid: number): Promise<voi
     return rows[0]?.blocked === true
   })
 }
+
+/** Rows that statements have fetched from the table of streams. */
+export async function streamRowsRead(database: Database): Promise<number> {
+  await database.query('select pg_stat_force_next_flush()')
+  const { rows } = await database.query<{ read: number }>(
+    `select seq_tup_read + coalesce(idx_tup_fetch, 0) as read from pg_stat_user_tables
+      where schemaname = 'sluice' and relname = 'streams'`,
+  )
+  return rows[0]?.read ?? 0
+}

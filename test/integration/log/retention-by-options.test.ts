@@ -3,7 +3,7 @@ import t from 'tap'
 import type { Database } from '../../../src/database/pool.js'
 import { eventSweep } from '../../../src/log/retention.js'
 import { createDatabase } from '../../harness/database.js'
-import { connect } from '../../harness/records.js'
+import { connect, streamRowsRead } from '../../harness/records.js'
 import { until } from '../../harness/until.js'
 
 t.test('options of a stream and of its workspace decide before the gateway', async t => {
@@ -67,11 +67,11 @@ t.test('a sweep reads only streams that options make due', async t => {
   await configure(pool, { max_age_seconds: 3_600, max_events: 10 })
   await pool.query('analyze sluice.streams')
   await sweep(pool)
-  const before = await readIn(pool)
+  const before = await streamRowsRead(pool)
 
   await sweep(pool)
 
-  const rows = (await readIn(pool)) - before
+  const rows = (await streamRowsRead(pool)) - before
   t.ok(rows < 100, `${rows} rows of streams were read`)
 })
 
@@ -158,14 +158,4 @@ async function counts(database: Database): Promise<Record<string, number>> {
        from sluice.streams s where s.workspace = 'w'`,
   )
   return Object.fromEntries(rows.map(({ name, events }) => [name, events]))
-}
-
-/** Rows that statements have fetched from the table of streams. */
-async function readIn(database: Database): Promise<number> {
-  await database.query('select pg_stat_force_next_flush()')
-  const { rows } = await database.query<{ read: number }>(
-    `select seq_tup_read + coalesce(idx_tup_fetch, 0) as read from pg_stat_user_tables
-      where schemaname = 'sluice' and relname = 'streams'`,
-  )
-  return rows[0]?.read ?? 0
 }

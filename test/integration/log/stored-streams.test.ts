@@ -8,7 +8,7 @@ import { eventSweep } from '../../../src/log/retention.js'
 import { createDatabase } from '../../harness/database.js'
 import { openStream } from '../../harness/event-stream.js'
 import { as, type Gateway, publish, startGateway } from '../../harness/gateway.js'
-import { connect } from '../../harness/records.js'
+import { connect, streamRowsRead } from '../../harness/records.js'
 import { until } from '../../harness/until.js'
 
 const MOST = 3
@@ -193,11 +193,11 @@ t.test('a sweep reads only streams that are due', async t => {
   await grow(pool)
   // Their events are young: after one look at each they are not due before these expire.
   await sweep(pool)
-  const before = await readIn(pool)
+  const before = await streamRowsRead(pool)
 
   await sweep(pool)
 
-  const rows = (await readIn(pool)) - before
+  const rows = (await streamRowsRead(pool)) - before
   t.ok(rows < 100, `${rows} rows of streams were read`)
 })
 
@@ -229,16 +229,6 @@ async function namesIn(database: Database, workspace: string): Promise<string[]>
 async function limitIn(database: Database): Promise<number | undefined> {
   const { rows } = await database.query<{ most: number }>('select most from sluice.limits')
   return rows[0]?.most
-}
-
-/** Rows that statements have fetched from the table of streams. */
-async function readIn(database: Database): Promise<number> {
-  await database.query('select pg_stat_force_next_flush()')
-  const { rows } = await database.query<{ read: number }>(
-    `select seq_tup_read + coalesce(idx_tup_fetch, 0) as read from pg_stat_user_tables
-      where schemaname = 'sluice' and relname = 'streams'`,
-  )
-  return rows[0]?.read ?? 0
 }
 
 async function publishTo({ url }: Gateway, workspace: string, stream: string) {
