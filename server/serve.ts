@@ -23,7 +23,6 @@ import { WorkerChannel } from '../src/process/worker-channel.js'
 import type { Address } from '../src/process/worker-message.js'
 import { buildApp } from './app.js'
 import { banner } from './banner.js'
-import { serveOptions } from './cli/serve-options.js'
 import { type Demo, playDemo } from './demo.js'
 import { serveMetrics } from './metrics-server.js'
 import { exportSpans } from './span-export.js'
@@ -40,6 +39,11 @@ const TOKEN_SECONDS = 30 * 24 * 3_600
 /** Set for one worker at a time, which does the work that must happen once. */
 const FIRST_WORKER = 'SLUICE_FIRST_WORKER'
 
+export interface ServeOptions {
+  /** Whether a small stream of item changes is played in the workspace `demo`. */
+  readonly demo: boolean
+}
+
 type Closer = () => Promise<unknown>
 
 interface Launch {
@@ -54,10 +58,10 @@ interface Started extends Address {
 }
 
 /** Runs a gateway until a signal ends it. If it cannot start, it reports the reason and exits. */
-export function serve(args: readonly string[]): void {
+export function serve(options: ServeOptions): void {
   // A full disk behind these streams must not end a process that only wanted to log.
   for (const output of [process.stdout, process.stderr]) output.on('error', () => undefined)
-  start(args).catch(error => {
+  start(options).catch(error => {
     // The worker has printed the reason itself.
     if (error instanceof WorkerEnded) process.exit(error.code)
     const known = error instanceof ConfigError
@@ -69,8 +73,7 @@ export function serve(args: readonly string[]): void {
   })
 }
 
-async function start(args: readonly string[]): Promise<void> {
-  const { demo } = serveOptions(args)
+async function start({ demo }: ServeOptions): Promise<void> {
   const closers: Closer[] = []
   let stopped: Promise<void> | undefined
   // A worker receives its stop twice if a terminal's Ctrl-C reaches both its parent and itself.

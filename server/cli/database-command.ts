@@ -6,35 +6,29 @@ import { databaseFault } from '../../src/database/database-fault.js'
 import { createPool, type Database } from '../../src/database/pool.js'
 import { Problem, SqlState, sqlState } from '../../src/problems/problem.js'
 import { databaseAddress } from '../database-address.js'
-import { type Environment, messageOf, runCommand } from './command.js'
+import { ExitCode, Failure } from './exit-code.js'
+import type { Environment } from './option.js'
 
 /** @returns false if a part of it was refused; the reason is written by then. */
 export type Work = (database: Database) => Promise<boolean | undefined>
 
-export interface DatabaseCommand {
-  /** Shown as application_name in pg_stat_activity. */
-  readonly name: string
-  /** Printed for `--help`, and after an error of usage. */
-  readonly usage: string
-  readonly args: readonly string[]
-  readonly env: Environment
-  /** Checks all arguments before the database is used. @throws {UsageError} */
-  workOf(): Work
-}
-
-/** @returns the exit code: 0 done, 1 failed, 2 wrong usage. */
-export function runOnDatabase({ name, usage, args, env, workOf }: DatabaseCommand): Promise<0 | 1 | 2> {
-  const run = async () => {
-    const work = workOf()
+/**
+ * Runs work on the database that the environment names.
+ * @param name shown as application_name in pg_stat_activity.
+ * @returns the exit code. @throws {Failure} with a text for a person.
+ */
+export async function runOnDatabase(name: string, env: Environment, work: Work): Promise<number> {
+  try {
     const options = { max: 1, name, pooled: true, onError: () => undefined }
     const database = createPool(await databaseAddress(env), options)
     try {
-      return await work(database)
+      return (await work(database)) === false ? ExitCode.failed : ExitCode.done
     } finally {
       await database.end()
     }
+  } catch (error) {
+    throw new Failure(explain(error), error instanceof ConfigError ? ExitCode.usage : ExitCode.failed)
   }
-  return runCommand({ usage, args, run, explain, isMisuse: error => error instanceof ConfigError })
 }
 
 export function originOf(workspace: string): Origin {
@@ -62,5 +56,5 @@ function explain(error: unknown): string {
     return 'The database has no Sluice tables, or older ones. Start the gateway once to create them.'
   }
   if (error instanceof Problem) return error.detail
-  return messageOf(error)
+  return error instanceof Error ? error.message : String(error)
 }

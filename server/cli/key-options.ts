@@ -1,65 +1,35 @@
 /** The options of `sluice key`, each validated as in the gateway, with messages for a command line. */
-import { parseArgs } from 'node:util'
 import { MAX_OVERLAP_SECONDS, MAX_RANGES } from '../../src/auth/api-keys/api-key.js'
 import { KEY_ID_PATTERN } from '../../src/auth/api-keys/api-key-secret.js'
 import { GRANTS_RULE, type GrantsDocument, readGrants } from '../../src/auth/grants/grants.js'
 import { ROLES, type Role } from '../../src/auth/principal.js'
 import { WORKSPACE_PATTERN } from '../../src/log/event.js'
 import { parseRange } from '../../src/network/address-range.js'
-import { UsageError, usageError } from '../../src/process/usage.js'
+import { UsageError } from '../../src/process/usage.js'
 
 export const NAME = /^[^\p{Cc}\p{Cs}]{1,128}$/u
 const DATE = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$/
 const SPAN = /^(\d{1,5})(d|h|m)$/
 const SPAN_MS = { d: 86_400_000, h: 3_600_000, m: 60_000 } as const
 
-/** The message does not repeat the argument, which may be a whole key. */
-export const ONE_TOO_MANY = 'Too many arguments.'
-
-const text = { type: 'string' } as const
-const OPTIONS = {
-  workspace: text,
-  role: text,
-  name: text,
-  expires: text,
-  overlap: text,
-  grants: text,
-  'allow-ip': { type: 'string', multiple: true },
-} as const
-export type Values = ReturnType<typeof parseOptions>['values']
-
-export function parseOptions(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true })
-  } catch (error) {
-    throw usageError(error)
-  }
-}
-
-export function onlyThese(values: Values, names: readonly string[], word?: string): void {
-  if (word !== undefined) throw new UsageError(ONE_TOO_MANY)
-  const other = Object.keys(values).find(name => !names.includes(name))
-  if (other !== undefined) throw new UsageError(`--${other} is not an option of this command.`)
-}
-
 /** The message does not repeat the given value, which may be a whole key. */
-export function idOf(given = ''): string {
+export function idOf([given = '']: readonly string[]): string {
   if (new RegExp(KEY_ID_PATTERN).test(given)) return given
   throw new UsageError('Expected exactly one argument: the key id, the part between the underscores.')
 }
 
-export function workspaceOf({ workspace }: Values): string {
-  if (workspace !== undefined && new RegExp(WORKSPACE_PATTERN).test(workspace)) return workspace
+export function workspaceOf(workspace = ''): string {
+  if (new RegExp(WORKSPACE_PATTERN).test(workspace)) return workspace
   throw new UsageError('--workspace is required: 1 to 128 letters, digits and . _ : @ -')
 }
 
-export function roleOf({ role: given }: Values): Role {
+export function roleOf(given = ''): Role {
   const role = ROLES.find(one => one === given)
   if (role !== undefined) return role
   throw new UsageError(`--role must be one of ${ROLES.join(', ')}.`)
 }
 
-export function nameOf({ name = '' }: Values): string {
+export function nameOf(name = ''): string {
   if (NAME.test(name)) return name
   throw new UsageError('--name is required: 1 to 128 characters on one line.')
 }

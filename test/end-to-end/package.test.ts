@@ -111,7 +111,7 @@ t.test(
     t.match(streamed.stream, /"mode":"draining"/, 'it got the notice that the gateway drains')
 
     const help = await step('npx', ['sluice', '--help'])
-    t.match(help.stdout, /^Usage: sluice \[serve\]/)
+    t.match(help.stdout, /^Usage: sluice COMMAND/)
     const port = String(await freePort())
     const gateway = spawn(join(user, 'node_modules/.bin/sluice'), [], {
       cwd: user,

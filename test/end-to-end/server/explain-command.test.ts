@@ -87,6 +87,6 @@ t.test('wrong usage ends it before anything is asked', async t => {
   )
   t.match(help, {
     code: 0,
-    out: /^Usage: .*explain EVENT.*Exit codes: 0 explained, 1 failed, 2 wrong usage\.\n$/s,
+    out: /^Usage: sluice explain \[options\] EVENT\n.*Exit codes: 0 explained, 1 failed, 2 wrong usage\.\n$/s,
   })
 })

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises'
 import t from 'tap'
-import { keyCommand } from '../../../server/cli/key-command.js'
+import { runProgram } from '../../../server/cli/program.js'
+import { openTerminal } from '../../../server/cli/terminal.js'
 import { runCommand } from '../../harness/command.js'
 import { createDatabase, createEmptyDatabase } from '../../harness/database.js'
 import { as, startGateway } from '../../harness/gateway.js'
@@ -117,7 +118,7 @@ t.test('wrong usage is reported with the usage, before the database is queried',
     [[...fine, '--expires', 'tomorrow'], /--expires must be/],
     [[...fine, '--expires', '0d'], /--expires must be/],
     [[...fine, '--allow-ip', '10.0.0.1/8'], /--allow-ip: "10.0.0.1\/8" is not an IP address/],
-    [[...fine, '--overlap', '5'], /--overlap is not an option of this command/],
+    [[...fine, '--overlap', '5'], /Unknown option '--overlap'/],
     [['list'], /--workspace is required/],
     [['rotate'], /exactly one argument: the key id/],
     [['rotate', '0123456789ab', '--overlap', '-1'], /--overlap/],
@@ -126,9 +127,12 @@ t.test('wrong usage is reported with the usage, before the database is queried',
     [['revoke', '0123456789ab', secret], /Too many arguments/],
   ]
 
+  const env = { DATABASE_URL: 'postgres://127.0.0.1:1/none' }
+  const terminal = openTerminal(env)
+
   for (const [args, told] of cases) {
-    const written = t.capture(process.stderr, 'write')
-    const code = await keyCommand(args, { DATABASE_URL: 'postgres://127.0.0.1:1/none' })
+    const written = t.capture(process.stderr, 'write', () => true)
+    const code = await runProgram(['key', ...args], env, terminal)
     written.restore()
     const text = written()
       .map(call => call.args[0])
@@ -136,12 +140,12 @@ t.test('wrong usage is reported with the usage, before the database is queried',
 
     t.equal(code, 2, args.join(' '))
     t.match(text, told)
-    t.match(text, /Usage: node dist\/server\/main\.js key/)
+    t.match(text, /Usage: sluice key /)
     t.notMatch(text, 'sssss', 'a key that was given by mistake is not repeated')
   }
   t.match(await key(['make'], {}), { code: 2, out: '', told: /Unknown command "make"/ })
   const help = await key(['--help'])
-  t.match(help, { code: 0, out: /create --workspace NAME.*Exit codes/s, told: '' })
+  t.match(help, { code: 0, out: /create .*--workspace NAME.*Exit codes/s, told: '' })
 })
 
 t.test('a missing or foreign database is reported with the remedy', async t => {

@@ -108,7 +108,7 @@ t.test('a file that cannot be imported, or wrong usage, is reported with the rem
   t.match(await key(['import', 'file'], env), { code: 2, told: /--workspace is required/ })
   t.match(await key(['import', 'file', '--workspace', 'acme', '--role', 'admin'], env), {
     code: 2,
-    told: /--role is not an option/,
+    told: /Unknown option '--role'/,
   })
 })
 

@@ -50,7 +50,7 @@ t.test('wrong usage is reported with the usage, before the database is queried',
     [['export'], /Expected the name of a workspace/],
     [['export', '$system'], /Expected the name of a workspace/],
     [['export', 'acme', 'globex'], /Too many arguments/],
-    [['export', 'acme', '--yes', 'acme'], /--yes is not an option of this command/],
+    [['export', 'acme', '--yes', 'acme'], /Unknown option '--yes'/],
     [['delete', 'acme'], /Nothing was deleted/],
     [['delete', 'acme', '--yes'], /--yes/],
     [['delete', '$system', '--yes', '$system'], /Expected the name of a workspace/],
@@ -64,5 +64,5 @@ t.test('wrong usage is reported with the usage, before the database is queried',
   }
 
   t.strictSame(wrong, [])
-  t.match(await workspace(['--help']), { code: 0, out: /^Usage: .*--yes NAME/s, told: '' })
+  t.match(await workspace(['--help']), { code: 0, out: /^Usage: sluice workspace .*--yes NAME/s, told: '' })
 })

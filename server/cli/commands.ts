@@ -1,0 +1,38 @@
+/** All commands, in the order of `sluice --help`. */
+import type { Entry } from './declaration.js'
+
+const GATEWAY = 'Run a gateway'
+const ADMINISTRATION = 'Administer a gateway'
+
+export const COMMANDS: readonly Entry[] = [
+  {
+    name: 'serve',
+    summary: 'run a gateway, as sluice without a command does',
+    group: GATEWAY,
+    load: async () => (await import('./commands/serve.js')).serveCommand,
+  },
+  {
+    name: 'runner',
+    summary: 'execute the commands that wait in a gateway',
+    group: GATEWAY,
+    load: async () => (await import('./commands/runner.js')).runnerCommand,
+  },
+  {
+    name: 'key',
+    summary: 'manage API keys, on the database of a gateway',
+    group: ADMINISTRATION,
+    load: async () => (await import('./commands/key.js')).keyNoun,
+  },
+  {
+    name: 'workspace',
+    summary: 'export and delete a workspace, on the database of a gateway',
+    group: ADMINISTRATION,
+    load: async () => (await import('./commands/workspace.js')).workspaceNoun,
+  },
+  {
+    name: 'explain',
+    summary: 'say why a client got an event, or did not',
+    group: ADMINISTRATION,
+    load: async () => (await import('./commands/explain.js')).explainCommand,
+  },
+]

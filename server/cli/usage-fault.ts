@@ -1,0 +1,38 @@
+/** What is wrong with the arguments, in one sentence for a person. */
+import { CommanderError } from 'commander'
+import { UsageError } from '../../src/process/usage.js'
+import type { Argument } from './declaration.js'
+
+/** An error of the parser as ours; any other error stays as it is. */
+export function usageFault(error: unknown): unknown {
+  if (!(error instanceof CommanderError)) return error
+  const text = error.message.replace(/^error: /, '')
+  const [, name = ''] = /'(.*?)'/s.exec(text) ?? []
+  if (error.code === 'commander.unknownCommand') {
+    const [, similar] = /\(Did you mean (?:one of )?(.*)\?\)/.exec(text) ?? []
+    const suggestion = similar === undefined ? '' : ` Did you mean ${similar}?`
+    return new UsageError(`Unknown command ${JSON.stringify(name)}.${suggestion}`)
+  }
+  if (error.code === 'commander.unknownOption') return new UsageError(`Unknown option '${name}'`)
+  if (error.code === 'commander.optionMissingArgument') {
+    return new UsageError(`The option ${name.replace(/[<>]/g, '')} needs a value.`)
+  }
+  return new UsageError(`${text.charAt(0).toUpperCase()}${text.slice(1)}.`)
+}
+
+/** The message does not repeat the arguments, which may be a whole key. @throws {UsageError} */
+export function checkCount(given: readonly string[], args: readonly Argument[]): void {
+  const needed = args.filter(({ isOptional }) => !isOptional)
+  const isOpen = args.at(-1)?.isVariadic === true
+  const [only, ...others] = args
+  const tooMany = !isOpen && given.length > args.length
+  if (given.length >= needed.length && !tooMany) return
+  if (only && others.length === 0 && !isOpen && needed.length === 1) {
+    throw new UsageError(
+      `${tooMany ? 'Too many arguments. ' : ''}Expected exactly one argument: ${only.help}.`,
+    )
+  }
+  if (tooMany) throw new UsageError('Too many arguments.')
+  const missing = needed[given.length]
+  throw new UsageError(`${missing?.name} is missing: ${missing?.help}.`)
+}
