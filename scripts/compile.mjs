@@ -5,6 +5,8 @@
 // start. Without esbuild there is no bundle, and the gateway loads the files one by one.
 //
 // It also builds the console.
+//
+// With the argument `client` it compiles the package of clients/typescript to its own dist/ instead, anew.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -23,13 +25,24 @@ const CONSOLE = 'console'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const bundle = join(root, 'dist/server/serve.bundle.mjs')
 const project = process.argv[2] === 'product' ? 'tsconfig.product.json' : 'tsconfig.tests.json'
-
-removeStale('')
+const client = join(root, 'clients/typescript')
 const manifest = createRequire(import.meta.url).resolve('typescript/package.json')
-const tsc = join(dirname(manifest), 'bin/tsc')
-const { status } = spawnSync(process.execPath, [tsc, '--build', join(root, project)], { stdio: 'inherit' })
-process.exitCode = status ?? 1
-if (status === 0) await Promise.all([bundleGateway(), buildConsole(root)])
+
+if (process.argv[2] === 'client') {
+  rmSync(join(client, 'dist'), { recursive: true, force: true })
+  compile('--project', client, '--noEmit', 'false')
+} else {
+  removeStale('')
+  if (compile('--build', join(root, project))) await Promise.all([bundleGateway(), buildConsole(root)])
+}
+
+/** @returns whether it has succeeded; if not, this process fails too. */
+function compile(...args) {
+  const tsc = join(dirname(manifest), 'bin/tsc')
+  const { status } = spawnSync(process.execPath, [tsc, ...args], { stdio: 'inherit' })
+  process.exitCode = status ?? 1
+  return status === 0
+}
 
 async function bundleGateway() {
   if (existsSync(bundle) && statSync(bundle).mtimeMs > newestInput()) return

@@ -1,0 +1,60 @@
+/** The errors of this client. Decide by `code`, never by the text. */
+
+/** What the errors have in common; unknown members are undefined. */
+export interface ErrorFacts {
+  /** The status of the response. */
+  readonly status?: number | undefined
+  /** What happened and what to do, for people. */
+  readonly detail?: string | undefined
+  /** Identifies the request in the gateway's log. */
+  readonly requestId?: string | undefined
+  /** The whole problem document (RFC 9457), with further members such as `etag` or `head`. */
+  readonly problem?: Readonly<Record<string, unknown>> | undefined
+  /** How long the server asks to wait (`Retry-After`), in milliseconds. */
+  readonly retryAfterMs?: number | undefined
+  readonly cause?: unknown
+}
+
+/** Every error that this client throws on purpose. */
+export class SluiceError extends Error {
+  override readonly name: string = 'SluiceError'
+  readonly status: number | undefined
+  readonly detail: string | undefined
+  readonly requestId: string | undefined
+  readonly problem: Readonly<Record<string, unknown>> | undefined
+  readonly retryAfterMs: number | undefined
+
+  /** @param code that of the problem document, `http-<status>` if there is none, or a code of this client. */
+  constructor(
+    readonly code: string,
+    message: string,
+    { cause, ...facts }: ErrorFacts = {},
+  ) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.status = facts.status
+    this.detail = facts.detail
+    this.requestId = facts.requestId
+    this.problem = facts.problem
+    this.retryAfterMs = facts.retryAfterMs
+  }
+}
+
+/** The server refused the request, or has ended the credentials; to repeat it changes nothing until the cause is fixed. */
+export class RefusedError extends SluiceError {
+  override readonly name = 'RefusedError'
+}
+
+/** The server cannot answer now (408, 425, 429, 5xx). The client retries; `GaveUpError.cause` may be one. */
+export class UnavailableError extends SluiceError {
+  override readonly name = 'UnavailableError'
+}
+
+/** The client has retried as often as its options allow; `cause` is the last failure. */
+export class GaveUpError extends SluiceError {
+  override readonly name = 'GaveUpError'
+}
+
+/** The server sent what this client cannot read: another content type, an event that is too large, invalid JSON. */
+export class ProtocolError extends SluiceError {
+  override readonly name = 'ProtocolError'
+}

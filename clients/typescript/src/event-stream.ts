@@ -1,0 +1,247 @@
+/**
+ * The plain layer: a connection to any server of Server-Sent Events (WHATWG HTML §9.2) over fetch, which reconnects by itself. It knows
+ * nothing of Sluice.
+ */
+import { backOff, MAX_ASKED_MS } from './back-off.js'
+import { GaveUpError, ProtocolError, SluiceError, UnavailableError } from './errors.js'
+import { type Block, blockReader } from './event-blocks.js'
+import { errorOf } from './response-error.js'
+import type { EventStreamOptions, Message, StreamState } from './stream-options.js'
+import { onWake } from './wake.js'
+
+/** Spread, because not every environment's types know it. */
+const UNCACHED = { cache: 'no-store' } as const
+const RETRY_MS = 1_000
+const MAX_MS = 30_000
+const SILENCE_MS = 65_000
+const MAX_EVENT_BYTES = 16 * 1024 * 1024
+
+/**
+ * States: `connecting` → `open` when the response is a 200 with the right content type → `waiting` when the response ends, breaks or is
+ * silent, or if no attempt got one → `connecting` again. A wake (online, visible, awake after sleep) ends `waiting` early, unless the
+ * server asked for the delay, and looks at the silence of an `open` connection. `closed` is final.
+ *
+ * It reads from the network only while the consumer of its iteration asks for the next event: a slow consumer slows the server down.
+ */
+export class EventStream implements AsyncIterable<Message> {
+  /** The cursor: sent as `Last-Event-ID` with the next attempt. */
+  lastEventId: string
+  #state: StreamState = { name: 'connecting' }
+  #retry: number
+  /** Of the current attempt. Its reason says why the attempt is over. */
+  #attempt = new AbortController()
+  #isAgain = false
+  /** Set while it waits for the next attempt; `always` also ends a wait that the server asked for. */
+  #endWait: ((always: boolean) => void) | undefined
+  #heardAt = 0
+  /** Set while it waits for bytes. */
+  #silent: ReturnType<typeof setTimeout> | undefined
+
+  constructor(
+    readonly url: string | (() => string | Promise<string>),
+    readonly options: EventStreamOptions = {},
+  ) {
+    this.lastEventId = options.lastEventId ?? ''
+    this.#retry = options.retry ?? RETRY_MS
+  }
+
+  get state(): StreamState {
+    return this.#state
+  }
+
+  /** Ends the stream; the iteration ends without an error. Calling it again does nothing. */
+  close(): void {
+    this.#enter({ name: 'closed', reason: 'closed' })
+    this.#stop()
+  }
+
+  /** Ends the current attempt or wait, and connects at once with `lastEventId`. */
+  reconnect(): void {
+    if (this.#state.name === 'closed') return
+    this.#isAgain = true
+    this.#stop()
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Message, void> {
+    for await (const { id, event, data } of this.blocks()) {
+      if (data !== undefined) yield { id, type: event || 'message', data }
+    }
+  }
+
+  /** Every block of the stream, also those without data, which only move the cursor. Iterate over a stream once. */
+  async *blocks(): AsyncGenerator<Block, void> {
+    const { signal, attempts = Number.POSITIVE_INFINITY, max = MAX_MS } = this.options
+    const stopWaking = onWake(() => this.#wake())
+    const close = () => this.close()
+    signal?.addEventListener('abort', close)
+    if (signal?.aborted) close()
+    let failures = 0
+    let lastDelay = 0
+    try {
+      while (!this.#isClosed()) {
+        const openedAt = Date.now()
+        let failure: unknown
+        let hasDelivered = false
+        this.#attempt = new AbortController()
+        this.#isAgain = false
+        try {
+          this.#enter({ name: 'connecting' })
+          for await (const block of this.#read()) {
+            hasDelivered = true
+            this.lastEventId = block.id
+            yield block
+            if (this.#attempt.signal.aborted) break
+          }
+        } catch (error) {
+          failure = this.#attempt.signal.aborted ? this.#attempt.signal.reason : error
+        }
+        this.#stop()
+        if (this.#isClosed()) return
+        if (this.#isAgain) continue
+        if (isFinal(failure)) {
+          if (await this.options.onRefused?.(failure)) continue
+          throw this.#fail(failure)
+        }
+        const worked = hasDelivered || (failure === undefined && Date.now() - openedAt > lastDelay)
+        failures = worked ? 0 : failures + 1
+        if (failures >= attempts) {
+          throw this.#fail(
+            new GaveUpError('gave-up', `The server could not be reached in ${failures} attempts.`, {
+              cause: failure,
+            }),
+          )
+        }
+        const asked = failure instanceof UnavailableError ? failure.retryAfterMs : undefined
+        lastDelay = Math.max(backOff(failures, this.#retry, max), asked ?? 0)
+        this.#enter({ name: 'waiting', ms: lastDelay, reason: reasonOf(failure) })
+        await this.#wait(lastDelay, asked !== undefined)
+      }
+    } finally {
+      this.close()
+      stopWaking()
+      signal?.removeEventListener('abort', close)
+    }
+  }
+
+  /** One response. */
+  async *#read(): AsyncGenerator<Block, void> {
+    const response = await this.#open()
+    if (!response) return
+    const { maxEventBytes = MAX_EVENT_BYTES, onComment } = this.options
+    const take = blockReader(this.lastEventId, {
+      maxEventBytes,
+      onComment,
+      onRetry: ms => {
+        this.#retry = Math.min(ms, MAX_ASKED_MS)
+      },
+    })
+    const reader = response.body?.getReader()
+    while (reader) {
+      this.#watch()
+      const { done, value } = await reader.read()
+      this.#unwatch()
+      if (done) return
+      yield* take(value)
+    }
+  }
+
+  /** @returns undefined if the stream has ended for good. */
+  async #open(): Promise<Response | undefined> {
+    const { url } = this
+    const { fetch = globalThis.fetch, method = 'GET', body = null, headers, credentials } = this.options
+    this.#watch()
+    const response = await fetch(typeof url === 'string' ? url : await url(), {
+      method,
+      body,
+      signal: this.#attempt.signal,
+      ...UNCACHED,
+      ...(credentials && { credentials }),
+      headers: {
+        Accept: 'text/event-stream',
+        ...(typeof headers === 'function' ? await headers() : headers),
+        ...(this.lastEventId && { 'Last-Event-ID': this.lastEventId }),
+      },
+    })
+    if (response.status === 204) {
+      this.#enter({ name: 'closed', reason: 'ended' })
+      return undefined
+    }
+    if (response.status !== 200) throw await errorOf(response)
+    const type = response.headers.get('content-type')
+    if (!/^text\/event-stream\s*(;|$)/i.test(type ?? '')) {
+      throw new ProtocolError(
+        'content-type',
+        `Expected text/event-stream, but the server sent ${type ?? 'no content type'}. Check the URL.`,
+        { status: 200 },
+      )
+    }
+    this.#enter({ name: 'open' })
+    return response
+  }
+
+  /** Aborts the attempt when no byte has arrived for too long from now on. */
+  #watch(): void {
+    clearTimeout(this.#silent)
+    const { silence = SILENCE_MS } = this.options
+    this.#heardAt = Date.now()
+    this.#silent = setTimeout(() => {
+      this.#attempt.abort(new Error(`The server was silent for ${silence} ms.`))
+    }, silence)
+  }
+
+  #unwatch(): void {
+    clearTimeout(this.#silent)
+    this.#silent = undefined
+  }
+
+  #wake(): void {
+    if (this.#state.name === 'waiting') this.#endWait?.(false)
+    // The timer did not run while the machine slept.
+    const silence = Date.now() - this.#heardAt
+    if (this.#silent !== undefined && silence > (this.options.silence ?? SILENCE_MS)) this.reconnect()
+  }
+
+  /** @param isAsked whether the server asked for this delay, which a wake then does not cut short. */
+  async #wait(ms: number, isAsked: boolean): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined
+    await new Promise<void>(resolve => {
+      timer = setTimeout(resolve, ms)
+      this.#endWait = always => {
+        if (always || !isAsked) resolve()
+      }
+    })
+    clearTimeout(timer)
+    this.#endWait = undefined
+  }
+
+  #stop(): void {
+    this.#unwatch()
+    this.#attempt.abort()
+    this.#endWait?.(true)
+  }
+
+  #enter(state: StreamState): void {
+    if (this.#state.name === 'closed') return
+    this.#state = state
+    this.options.onState?.(state)
+  }
+
+  #isClosed(): boolean {
+    return this.#state.name === 'closed'
+  }
+
+  #fail(error: SluiceError): SluiceError {
+    this.#enter({ name: 'closed', reason: error.code, error })
+    return error
+  }
+}
+
+/** Whether to try again changes nothing. */
+function isFinal(failure: unknown): failure is SluiceError {
+  return failure instanceof SluiceError && !(failure instanceof UnavailableError)
+}
+
+function reasonOf(failure: unknown): string {
+  if (failure === undefined) return 'The server ended the response.'
+  return failure instanceof Error ? failure.message : String(failure)
+}

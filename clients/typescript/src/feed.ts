@@ -1,0 +1,245 @@
+/** The Sluice layer: a stream of the gateway that is followed without missing an event, across connections, credentials and restarts. */
+import type { NoticeTypes } from './catalogue.js'
+import type { Credential } from './credentials.js'
+import type { CursorStore, TransactionStore } from './cursor-store.js'
+import { ProtocolError, RefusedError, SluiceError } from './errors.js'
+import type { Block } from './event-blocks.js'
+import { EventStream } from './event-stream.js'
+import type { FeedEvent, JsonObject, Notice } from './events.js'
+import type { FeedOptions } from './feed-options.js'
+import { Renewal } from './renewal.js'
+import type { Gateway } from './requests.js'
+import type { StreamState } from './stream-options.js'
+
+/** Names of notices; an application cannot publish an event of such a type. */
+const NOTICES = {
+  'server.state': true,
+  heartbeat: true,
+  reset: true,
+  unavailable: true,
+  error: true,
+  cursor: true,
+  'auth-expired': true,
+  'auth-renewed': true,
+  'auth-revoked': true,
+} as const satisfies Record<keyof NoticeTypes, true>
+
+/**
+ * A feed starts with its iteration (`for await`, or `each`) and can be iterated over once. Leaving the loop closes it. The iteration
+ * ends if the stream has ended for good or after `close`, and throws the error that ends the feed otherwise. The states are those of
+ * EventStream. An event counts as processed when the application asks for the next one.
+ */
+export class Feed<Terms extends string = string> implements AsyncIterable<FeedEvent<Terms>> {
+  readonly #stream: EventStream
+  readonly #renewal: Renewal
+  #cursor: string | undefined
+  #saved: string | undefined
+  /** The gateway has refused the credentials, and no connection has been opened with newer ones since. */
+  #hasRefreshed = false
+  #usedTicket: Credential | undefined
+
+  constructor(
+    readonly gateway: Gateway,
+    readonly options: FeedOptions<Terms> = {},
+  ) {
+    this.#renewal = new Renewal(gateway, () => this.#stream.reconnect())
+    this.#stream = new EventStream(() => this.#url(), {
+      ...options,
+      fetch: options.fetch ?? gateway.options.fetch,
+      retry: options.retry ?? gateway.options.retry,
+      max: options.max ?? gateway.options.max,
+      credentials: gateway.options.withCredentials ? 'include' : undefined,
+      onState: state => this.#onState(state),
+      headers: () => gateway.authorization(),
+      onRefused: error => this.#onRefused(error),
+    })
+  }
+
+  /** The event id up to which the application has every event; undefined before the first connection. */
+  get cursor(): string | undefined {
+    return this.#cursor
+  }
+
+  get state(): StreamState {
+    return this.#stream.state
+  }
+
+  /** Ends the feed; the iteration ends without an error. Calling it again does nothing. */
+  close(): void {
+    this.#stream.close()
+  }
+
+  /** Ends the current connection or wait, and connects at once with the cursor. */
+  reconnect(): void {
+    this.#stream.reconnect()
+  }
+
+  /**
+   * Calls `handle` with one event after the other, and waits for its promise. With a TransactionStore, `handle` gets its transaction,
+   * in which the cursor is stored too: then each event has its effect exactly once.
+   * @returns when the feed has ended, as the iteration does; it rejects if `handle` does.
+   */
+  async each(handle: (event: FeedEvent<Terms>) => unknown): Promise<void>
+  async each<Transaction>(
+    handle: (event: FeedEvent<Terms>, transaction: Transaction) => unknown,
+    store: TransactionStore<Transaction> | ((key: string) => TransactionStore<Transaction>),
+  ): Promise<void>
+  async each<Transaction>(
+    handle: (event: FeedEvent<Terms>, transaction?: Transaction) => unknown,
+    stores?: TransactionStore<Transaction> | ((key: string) => TransactionStore<Transaction>),
+  ): Promise<void> {
+    const store = typeof stores === 'function' ? stores(this.#key()) : stores
+    if (!store) {
+      for await (const event of this) await handle(event)
+      return
+    }
+    let next: FeedEvent<Terms> | undefined
+    const cursor: CursorStore = {
+      load: () => store.load(),
+      async save(id) {
+        const event = next
+        next = undefined
+        await store.transaction(id, async transaction => {
+          if (event) await handle(event, transaction)
+        })
+      },
+    }
+    // The event is handled where its cursor is saved, which is when the iteration asks for the next one.
+    for await (const event of this.#events({ ...this.options, cursor, mode: 'at-least-once' })) next = event
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<FeedEvent<Terms>, void> {
+    yield* this.#events(this.options)
+  }
+
+  async *#events({ cursor, mode }: FeedOptions<Terms>): AsyncGenerator<FeedEvent<Terms>, void> {
+    const store = typeof cursor === 'function' ? cursor(this.#key()) : cursor
+    this.#saved = await store?.load()
+    this.#cursor = this.#saved
+    this.#stream.lastEventId = this.#saved ?? ''
+    const isBefore = mode === 'at-most-once'
+    try {
+      for await (const block of this.#stream.blocks()) {
+        const message = block.data === undefined ? undefined : this.#read(block, block.data)
+        if (message && 'notice' in message) await this.#onNotice(message.notice)
+        const id = this.#stream.lastEventId
+        // The gateway sends no event twice; a proxy or a fault might.
+        const isRepeated = block.hasId && id === this.#cursor
+        const event = message && 'event' in message && !isRepeated ? message.event : undefined
+        if (isBefore) await this.#advance(id, store)
+        if (event) yield event
+        if (!isBefore) await this.#advance(id, store)
+      }
+    } finally {
+      this.#renewal.stop()
+    }
+  }
+
+  async #advance(id: string, store: CursorStore | undefined): Promise<void> {
+    if (!id) return
+    this.#cursor = id
+    if (id === this.#saved) return
+    await store?.save(id)
+    this.#saved = id
+  }
+
+  #read({ id, event: name }: Block, text: string): { event: FeedEvent<Terms> } | { notice: Notice } {
+    const value = parseObject(text)
+    const { envelope } = this.options
+    const type = envelope && !name ? String(value.type) : name || 'message'
+    const isNotice = envelope && !name ? value.position === undefined : Object.hasOwn(NOTICES, type)
+    const document = envelope && !name ? value : { data: value }
+    // The types follow from the protocol: the gateway holds what it sends to the catalogue.
+    const message: unknown = { ...document, id, type, ...(!isNotice && { text }) }
+    return isNotice ? { notice: message as Notice } : { event: message as FeedEvent<Terms> }
+  }
+
+  async #onNotice(notice: Notice): Promise<void> {
+    this.options.onNotice?.(notice)
+    switch (notice.type) {
+      case 'server.state':
+        if (notice.data.connection) this.#renewal.start(notice.data.connection)
+        return
+      case 'auth-renewed':
+        return this.#renewal.confirm()
+      case 'auth-revoked':
+        throw new RefusedError('auth-revoked', 'The credentials have been revoked. Log in again.')
+      case 'auth-expired':
+        if (!this.gateway.source.canRefresh) {
+          throw new RefusedError(
+            'auth-expired',
+            'The credentials have expired. Get new ones, or give a function that does.',
+          )
+        }
+        // The response ends now.
+        await this.gateway.source.refresh()
+        return
+      case 'reset':
+        return await this.#onReset(notice)
+    }
+  }
+
+  async #onReset(notice: Notice<'reset'>): Promise<void> {
+    const { reload } = this.options
+    if (!reload) {
+      throw new SluiceError(
+        'reset',
+        `Events are missing (${notice.data.reason}). Give a reload function that loads the state anew.`,
+      )
+    }
+    const head = await reload(notice)
+    if (!head || head === notice.id) return
+    // The state includes the events up to this head: the open connection would deliver them again.
+    this.#stream.lastEventId = head
+    this.#stream.reconnect()
+  }
+
+  async #onRefused({ status }: SluiceError): Promise<boolean> {
+    if (status !== 401 || !this.gateway.source.canRefresh || this.#hasRefreshed) return false
+    this.#hasRefreshed = true
+    await this.gateway.source.refresh()
+    return true
+  }
+
+  #onState(state: StreamState): void {
+    if (state.name === 'open') this.#hasRefreshed = false
+    else this.#renewal.stop()
+    this.options.onState?.(state)
+  }
+
+  /** Names the cursor: it means nothing in another stream, and passes over what the filter leaves out. */
+  #key(): string {
+    const { types, where, stream = 'feed' } = this.options
+    return this.gateway.urlOf('/api/events', { stream, types: types?.join(','), where })
+  }
+
+  async #url(): Promise<string> {
+    const { types, where, stream, from, last, envelope } = this.options
+    const { source } = this.gateway
+    let current = await source.current()
+    // A used ticket is good for the same browser only.
+    if (current && current === this.#usedTicket && source.canRefresh) current = await source.refresh()
+    const ticket = typeof current === 'object' && 'ticket' in current ? current.ticket : undefined
+    this.#usedTicket = ticket === undefined ? undefined : current
+    return this.gateway.urlOf('/api/events', {
+      stream,
+      types: types?.join(','),
+      where,
+      from,
+      last,
+      envelope: envelope ? 'message' : undefined,
+      ticket,
+    })
+  }
+}
+
+function parseObject(text: string): JsonObject {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value))
+  } catch {}
+  throw new ProtocolError(
+    'invalid-json',
+    'The stream has an event whose data is no JSON object. Check the URL.',
+  )
+}

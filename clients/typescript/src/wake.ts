@@ -1,0 +1,45 @@
+/** Notices that the device or the page has become usable again: it is online, visible, or awake after sleep. */
+
+const LOOK_MS = 5_000
+/** A timer that is this much too late was stopped together with the machine. */
+const LATE_MS = 10_000
+
+/** The part of a page's globals that this file uses; other environments lack some. */
+interface Page {
+  readonly setTimeout: unknown
+  readonly document?: { readonly visibilityState: string } & Target
+  readonly addEventListener?: Target['addEventListener']
+  readonly removeEventListener?: Target['removeEventListener']
+}
+
+interface Target {
+  addEventListener(type: string, listener: () => void): void
+  removeEventListener(type: string, listener: () => void): void
+}
+
+/** Calls `listener` at each wake. @returns a function that stops this. It keeps no process alive. */
+export function onWake(listener: () => void): () => void {
+  const page: Page = globalThis
+  const { document } = page
+  const shown = () => document?.visibilityState === 'visible' && listener()
+  page.addEventListener?.('online', listener)
+  document?.addEventListener('visibilitychange', shown)
+
+  let timer: ReturnType<typeof setTimeout>
+  const look = () => {
+    const due = Date.now() + LOOK_MS
+    timer = setTimeout(() => {
+      if (Date.now() - due > LATE_MS) listener()
+      look()
+    }, LOOK_MS)
+    // Node's timers keep the process alive; those of browsers are numbers.
+    if (typeof timer === 'object') timer.unref()
+  }
+  look()
+
+  return () => {
+    clearTimeout(timer)
+    page.removeEventListener?.('online', listener)
+    document?.removeEventListener('visibilitychange', shown)
+  }
+}
