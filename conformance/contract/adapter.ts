@@ -1,0 +1,128 @@
+/**
+ * The program that puts a client under test: one process for all cases, which speaks JSON lines on its standard input and output.
+ * README.md is its protocol. When it ends or writes something else, every open case fails with the reason, and the next case starts
+ * a new process, up to a limit.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+
+/** An observation of the client, as the adapter writes it. */
+export interface Observation {
+  readonly saw: string
+  readonly [member: string]: unknown
+}
+
+export interface Hears {
+  observed(observation: Observation): void
+  /** Nothing further will be observed. */
+  failed(reason: string): void
+}
+
+/** What the adapter says of itself before all else. */
+export interface Introduction {
+  readonly name: string
+  /** Abilities of the contract that its client does not have. */
+  readonly without: readonly string[]
+}
+
+const MOST_STARTS = 5
+/** Of standard error, for the reason of a failure. */
+const LAST_WORDS = 2_000
+
+export class Adapter {
+  #process: ChildProcess | undefined
+  #starts = 0
+  #lastWords = ''
+  readonly #open = new Map<string, Hears>()
+  #introduced: ((introduction: Introduction) => void) | undefined
+  #notIntroduced: ((error: Error) => void) | undefined
+
+  constructor(private readonly command: readonly [string, ...string[]]) {}
+
+  /** Starts the process, if none runs. @throws {Error} if it does not introduce itself. */
+  async start(): Promise<Introduction> {
+    return await new Promise((resolve, reject) => {
+      this.#introduced = resolve
+      this.#notIntroduced = reject
+      this.#spawn()
+    })
+  }
+
+  follow(id: string, hears: Hears, command: Readonly<Record<string, unknown>>): void {
+    if (!this.#process && this.#starts >= MOST_STARTS) {
+      hears.failed(`not run: the adapter has ended ${MOST_STARTS} times`)
+      return
+    }
+    this.#open.set(id, hears)
+    if (!this.#process) this.#spawn()
+    this.tell(id, 'follow', command)
+  }
+
+  tell(id: string, command: string, more: Readonly<Record<string, unknown>> = {}): void {
+    this.#process?.stdin?.write(`${JSON.stringify({ command, case: id, ...more })}\n`)
+  }
+
+  forget(id: string): void {
+    this.#open.delete(id)
+  }
+
+  /** Closes its standard input, which ends it, and kills it if it stays. */
+  async close(patienceMs: number): Promise<void> {
+    const child = this.#process
+    if (!child) return
+    this.#starts = MOST_STARTS
+    const timer = setTimeout(() => child.kill('SIGKILL'), patienceMs)
+    await new Promise(resolve => {
+      child.once('close', resolve)
+      child.stdin?.end()
+    })
+    clearTimeout(timer)
+  }
+
+  #spawn(): void {
+    this.#starts += 1
+    this.#lastWords = ''
+    const [program, ...args] = this.command
+    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+    this.#process = child
+    child.stdin.on('error', () => {})
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.#lastWords = (this.#lastWords + text).slice(-LAST_WORDS)
+    })
+    createInterface({ input: child.stdout, crlfDelay: Number.POSITIVE_INFINITY }).on('line', line =>
+      this.#read(line),
+    )
+    child.once('error', error => this.#ended(child, `cannot be started: ${error.message}`))
+    child.once('close', (code, signal) => this.#ended(child, `has ended with ${signal ?? `status ${code}`}`))
+  }
+
+  #read(line: string): void {
+    const { case: id, name, without, saw, ...more } = parsed(line)
+    if (typeof saw === 'string') this.#open.get(String(id))?.observed({ saw, ...more })
+    else if (typeof name === 'string') {
+      this.#introduced?.({ name, without: Array.isArray(without) ? without.map(String) : [] })
+    } else this.#failAll(`wrote a line that is no observation: ${line.slice(0, 200)}`)
+  }
+
+  #ended(child: ChildProcess, how: string): void {
+    if (this.#process !== child) return
+    this.#process = undefined
+    const words = this.#lastWords.trim()
+    this.#failAll(`${how}${words && `. It wrote:\n${words}`}`)
+    this.#notIntroduced?.(new Error(`The adapter ${how}${words && `. It wrote:\n${words}`}`))
+  }
+
+  #failAll(reason: string): void {
+    for (const hears of this.#open.values()) hears.failed(`the adapter ${reason}`)
+    this.#open.clear()
+  }
+}
+
+/** The members of the object that the line is; of any other line none. */
+function parsed(line: string): Record<string, unknown> {
+  try {
+    return { ...JSON.parse(line) }
+  } catch {
+    return {}
+  }
+}
