@@ -114,7 +114,8 @@ export class AwkwardServer {
     const { method, path, body, headers = {}, after_ms: afterMs } = expected
     if (method !== undefined && request.method !== method)
       yield `method ${request.method} instead of ${method}`
-    if (path !== undefined && request.path !== path) yield `path ${request.path} instead of ${path}`
+    if (path !== undefined && comparable(request.path) !== comparable(path))
+      yield `path ${request.path} instead of ${path}`
     if (body !== undefined && request.body !== body)
       yield `body ${JSON.stringify(request.body)} instead of ${JSON.stringify(body)}`
     if (expected.origin !== undefined && origin !== expected.origin)
@@ -187,6 +188,13 @@ export class AwkwardServer {
     ])
     return { ...exchange, headers: Object.fromEntries(headers) }
   }
+}
+
+/** Parameters may come in any order, and encode more than they must. */
+function comparable(path: string): string {
+  const url = new URL(path, 'http://host')
+  url.searchParams.sort()
+  return `${url.pathname}?${url.searchParams}`
 }
 
 function urlOf(server: Server | undefined): string {

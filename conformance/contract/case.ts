@@ -87,6 +87,7 @@ const Options = optional({
   confirm_ms: Milliseconds,
   types: Type.Array(Text),
   from: Text,
+  reload: Type.Union([Text, Type.Null()]),
   store: Type.Union([Type.Literal('after'), Type.Literal('before')]),
   hold: Type.Union([Type.Literal('event'), Type.Literal('reset')]),
 })

@@ -40,7 +40,7 @@ async function run(cases: readonly Case[], [program, ...rest]: readonly string[]
   const introduction = await adapter.start().catch((error: Error) => error)
   if (introduction instanceof Error) return refuse(introduction.message)
   const { name, without } = introduction
-  const left = cases.filter(({ needs = [] }) => needs.some(need => without.includes(need)))
+  const left = cases.filter(({ layer, needs = [] }) => [layer, ...needs].some(need => without.includes(need)))
   const limit = pLimit(Number(values.jobs))
   const played = cases.filter(each => !left.includes(each))
   const results = await Promise.all(
