@@ -4,6 +4,8 @@ import type { Entry } from './declaration.js'
 const GATEWAY = 'Run a gateway'
 const ADMINISTRATION = 'Administer a gateway'
 
+const CONTEXTS = 'Choose a gateway'
+
 export const COMMANDS: readonly Entry[] = [
   {
     name: 'serve',
@@ -16,6 +18,24 @@ export const COMMANDS: readonly Entry[] = [
     summary: 'execute the commands that wait in a gateway',
     group: GATEWAY,
     load: async () => (await import('./commands/runner.js')).runnerCommand,
+  },
+  {
+    name: 'login',
+    summary: 'keep the URL of a gateway and a credential for it',
+    group: CONTEXTS,
+    load: async () => (await import('./commands/login.js')).loginCommand,
+  },
+  {
+    name: 'logout',
+    summary: 'forget a gateway and its credential',
+    group: CONTEXTS,
+    load: async () => (await import('./commands/logout.js')).logoutCommand,
+  },
+  {
+    name: 'context',
+    summary: 'list the gateways of sluice login and switch between them',
+    group: CONTEXTS,
+    load: async () => (await import('./commands/context.js')).contextNoun,
   },
   {
     name: 'key',

@@ -17,3 +17,8 @@ export function gatewayUrl(given: string, name: string): string {
   }
   return given
 }
+
+/** The URL in one spelling, without a slash at its end. */
+export function rootOf(url: string): string {
+  return new URL(url).href.replace(/\/+$/, '')
+}

@@ -1,0 +1,81 @@
+/** `sluice login`: keeps the URL of a gateway and a credential for it, after the gateway has accepted it. */
+import { text as readAll } from 'node:stream/consumers'
+import { ReadStream } from 'node:tty'
+import { createClient } from '../../../clients/typescript/src/client.js'
+import { UsageError } from '../../../src/process/usage.js'
+import { callerOf, nameOfCaller } from '../caller.js'
+import { ContextFile } from '../contexts/context-file.js'
+import { contextName } from '../contexts/context-name.js'
+import { type Call, command } from '../declaration.js'
+import { gatewayFailure } from '../gateway-failure.js'
+import { checkedToken, DEFAULT_URL } from '../gateway-target.js'
+import { gatewayUrl, rootOf } from '../gateway-url.js'
+import { ask, askHidden } from '../hidden-input.js'
+import { flag, value } from '../option.js'
+
+const options = {
+  url: value('--url URL', 'the gateway; it is asked for if it is missing', { parse: gatewayUrl }),
+  name: value('--name NAME', 'the name of the context (default: host and port of the gateway)', {
+    parse: contextName,
+  }),
+  tokenStdin: flag('--token-stdin', 'read the token or API key from standard input instead of asking for it'),
+}
+
+export const loginCommand = command({
+  description: `Keeps the URL of a gateway and a token or an API key for it as a context, which all commands use from then on. The
+gateway must accept the credential first. The context is stored in XDG_CONFIG_HOME/sluice/contexts.json (~/.config if that is not set),
+which only you can read.`,
+  options,
+  examples: [
+    'sluice login',
+    'sluice login --url https://sluice.example.com --name prod --token-stdin < operations.key',
+    'sluice context list',
+  ],
+  exitCodes:
+    '0 logged in, 1 failed, 2 wrong usage, 3 refused by the gateway, 4 no gateway answers, 130 Ctrl-C',
+  async run(call) {
+    const { terminal, env } = call
+    const file = new ContextFile(env, line => terminal.err.line(line))
+    const contexts = await file.read()
+    const url = rootOf(call.options.url ?? (await askedUrl(contexts.byName.get(contexts.current ?? '')?.url)))
+    const name = call.options.name ?? contextName(new URL(url).host.replace(/[^\w.:-]/g, ''), 'The host')
+    if (isUnprotected(url)) {
+      await terminal.err.line(
+        `${url} is not encrypted: everybody on the way can read the credential. Use https:// if the gateway has it.`,
+      )
+    }
+    const token = checkedToken(await givenToken(call, url), 'The input')
+    const target = { url, token, tokenSource: undefined }
+    const caller = await callerOf(createClient({ url, credentials: token, attempts: 1 })).catch(error => {
+      throw gatewayFailure(error, target)
+    })
+    await file.write({ current: name, byName: new Map([...contexts.byName, [name, { url, token }]]) })
+    const end = caller.expires_at === null ? '' : ` The credential expires at ${caller.expires_at}.`
+    await terminal.err.line(
+      `Logged in to ${url} as ${nameOfCaller(caller)}.${end} The context ${name} is in use now.`,
+    )
+    return undefined
+  },
+})
+
+async function askedUrl(suggestion = DEFAULT_URL): Promise<string> {
+  const input = keyboard('--url and --token-stdin')
+  return gatewayUrl(await ask('URL of the gateway', suggestion, input), 'The URL')
+}
+
+async function givenToken({ options: { tokenStdin }, terminal }: Call<typeof options>, url: string) {
+  if (tokenStdin) return (await readAll(process.stdin)).trim()
+  return (
+    await askHidden(`Token or API key for ${url} (not shown)`, keyboard('--token-stdin'), terminal.err)
+  ).trim()
+}
+
+function keyboard(instead: string): ReadStream {
+  if (process.stdin instanceof ReadStream && process.stdin.isTTY) return process.stdin
+  throw new UsageError(`There is no terminal to ask at. Give ${instead}.`)
+}
+
+function isUnprotected(url: string): boolean {
+  const { protocol, hostname } = new URL(url)
+  return protocol === 'http:' && !/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)
+}

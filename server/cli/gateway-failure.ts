@@ -1,0 +1,54 @@
+/** What the failure of a request means for a person, and what to do. */
+import {
+  GaveUpError,
+  RefusedError,
+  SluiceError,
+  UnavailableError,
+} from '../../clients/typescript/src/errors.js'
+import { UsageError } from '../../src/process/usage.js'
+import { ExitCode, Failure } from './exit-code.js'
+import type { Target } from './gateway-target.js'
+
+/** @returns the error itself if it is not about a request. */
+export function gatewayFailure(error: unknown, target: Target): unknown {
+  if (error instanceof Failure || error instanceof UsageError) return error
+  if (error instanceof GaveUpError && error.cause !== undefined) return gatewayFailure(error.cause, target)
+  if (error instanceof RefusedError) return new Failure(refusal(error, target), ExitCode.refused)
+  if (error instanceof UnavailableError) return new Failure(unavailable(error, target), ExitCode.unreachable)
+  if (error instanceof SluiceError) return new Failure(`${error.message} (${error.code})`)
+  if (!isNetworkError(error)) return error
+  return new Failure(
+    `No gateway answers at ${target.url} (${networkReason(error)}). Start it, or give its address with --url.`,
+    ExitCode.unreachable,
+  )
+}
+
+function refusal({ status, code, detail, problem }: RefusedError, target: Target): string {
+  if (problem === undefined && status !== undefined) {
+    return `${target.url} has answered with status ${status}, and not as a gateway of this version does. Check --url.`
+  }
+  const said = `${detail ?? 'The gateway has refused the request.'} (${[status, code].filter(Boolean).join(' ')})`
+  if (target.tokenSource === undefined) return said
+  if (status === 401 || code === 'auth-expired' || code === 'auth-revoked') {
+    return `${said} The credential is from ${target.tokenSource}: log in again with \`sluice login\`, or set SLUICE_TOKEN.`
+  }
+  if (status === 403) return `${said} The credential is from ${target.tokenSource}: use one that may do this.`
+  return said
+}
+
+function unavailable({ status, code, detail, retryAfterMs }: UnavailableError, { url }: Target): string {
+  const when = retryAfterMs === undefined ? 'later' : `in ${Math.ceil(retryAfterMs / 1_000)} s`
+  return `${detail ?? `${url} cannot answer now.`} (${status} ${code}) Try again ${when}.`
+}
+
+function isNetworkError(error: unknown): boolean {
+  return (error instanceof DOMException && error.name === 'TimeoutError') || error instanceof TypeError
+}
+
+/** fetch only says that it failed; the cause says why. */
+function networkReason(error: unknown): string {
+  if (error instanceof DOMException) return 'no answer in time'
+  const { cause, message } = Object(error)
+  const { code, message: causeMessage } = Object(cause)
+  return typeof code === 'string' ? code : String(causeMessage ?? message)
+}

@@ -1,0 +1,32 @@
+/** How a command talks to its gateway. */
+import { type Client, createClient } from '../../clients/typescript/src/client.js'
+import { gatewayFailure } from './gateway-failure.js'
+import { authorizedTarget, type GatewayCall, type Target } from './gateway-target.js'
+
+export interface Connection {
+  readonly client: Client
+  readonly target: Target
+}
+
+export interface ConnectOptions {
+  /** How often a request is sent before it fails. Default 1: a person decides. */
+  readonly attempts?: number
+}
+
+/**
+ * Runs work with a client of the command's gateway.
+ * @returns its exit code. @throws {UsageError}, {Failure} for everything that a gateway or the way to it can do.
+ */
+export async function withGateway<T>(
+  call: GatewayCall,
+  work: (connection: Connection) => Promise<T>,
+  { attempts = 1 }: ConnectOptions = {},
+): Promise<T> {
+  const target = await authorizedTarget(call)
+  const client = createClient({ url: target.url, credentials: target.token, attempts })
+  try {
+    return await work({ client, target })
+  } catch (error) {
+    throw gatewayFailure(error, target)
+  }
+}
