@@ -73,15 +73,20 @@ for (const proxy of [haproxy, caddy]) {
         return (await clientsOf(back)) > 0
       })
 
-      // A stopping gateway: new clients go to the other one, and its own follow after a notice.
+      // A stopping gateway: its clients get a notice, and reconnect until the proxy knows that it stops.
       other.signal('SIGTERM')
       await resumed.until(messages => messages.some(({ data }) => data.includes('draining')), 'server.state')
       t.equal(await resumed.ended(), true, 'its stream ends as a stream does')
-      const moved = await openStream(t, `${url}/api/events`, {
-        headers: { ...headers, 'last-event-id': second },
-      })
       const [third = ''] = await publish(back, { type: 'door.locked', data: { door: 7 } })
-      t.equal((await moved.until(1, 'door.locked'))[0]?.id, third)
+      await until('its client is on the other node', async () => {
+        const moved = await openStream(t, `${url}/api/events`, {
+          headers: { ...headers, 'last-event-id': second },
+        })
+        const [opened] = await moved.until(1)
+        if (opened?.event === 'unavailable') return false
+        t.equal((await moved.until(1, 'door.locked'))[0]?.id, third)
+        return true
+      })
       t.equal(await other.ended(), 0)
     },
   )
