@@ -10,7 +10,8 @@ declare module 'fastify' {
 
 export default fp(
   async app => {
-    app.decorate('items', new Items({ database: app.database, onCommitted: app.announce }))
+    const { database, announce: onCommitted, tracing } = app
+    app.decorate('items', new Items({ database, onCommitted, tracing }))
   },
-  { name: 'items', dependencies: ['database', 'tailer'] },
+  { name: 'items', dependencies: ['database', 'tailer', 'tracing'] },
 )

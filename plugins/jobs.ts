@@ -21,7 +21,7 @@ export interface JobsPluginOptions {
 
 export default fp<JobsPluginOptions>(
   async (app, { maxQueueAge, declaredOnly }) => {
-    const { database, hub, log: logger, serverState, wake: onCommitted, announce: onReported } = app
+    const { database, hub, log: logger, serverState, wake: onCommitted, announce: onReported, tracing } = app
     const leases = new Leases({
       database,
       logger,
@@ -29,11 +29,11 @@ export default fp<JobsPluginOptions>(
       onCommitted,
       paused: () => serverState.mode === 'maintenance',
     })
-    app.decorate('jobs', new Jobs({ database, hub, onCommitted, onReported, declaredOnly }))
+    app.decorate('jobs', new Jobs({ database, hub, onCommitted, onReported, declaredOnly, tracing }))
     app.decorate('leases', leases)
     app.decorate('projects', new Projects(database))
     app.addHook('onReady', async () => leases.start())
     app.addHook('onClose', () => leases.close())
   },
-  { name: 'jobs', dependencies: ['database', 'hub', 'server-state', 'tailer'] },
+  { name: 'jobs', dependencies: ['database', 'hub', 'server-state', 'tailer', 'tracing'] },
 )

@@ -58,10 +58,15 @@ export default fp(
 )
 
 function begin(tracing: Tracing, { method, routeOptions: { url }, headers }: FastifyRequest): RequestSpan {
-  return tracing.request(url === undefined ? method : `${method} ${url}`, headers.traceparent, {
-    'http.request.method': method,
-    ...(url !== undefined && { 'http.route': url }),
-  })
+  const { traceparent, tracestate } = headers
+  return tracing.request(
+    url === undefined ? method : `${method} ${url}`,
+    { traceparent, tracestate },
+    {
+      'http.request.method': method,
+      ...(url !== undefined && { 'http.route': url }),
+    },
+  )
 }
 
 /** Log lines of the request name its span, or the caller's if it has none. */

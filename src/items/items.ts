@@ -12,6 +12,7 @@ import { readSnapshot, type Snapshot } from '../log/feed-snapshot.js'
 import { cutPage, formatCursor, parseCursor } from '../paging/page-cursor.js'
 import type { PageRequest } from '../paging/page-query.js'
 import { notFound, Problem } from '../problems/problem.js'
+import type { EventTracing } from '../tracing/event-tracing.js'
 import { type Change, commitChange } from './change.js'
 import { requireStorable } from './content.js'
 import { ifMatchHolds } from './etag.js'
@@ -35,6 +36,8 @@ export interface ItemsOptions {
   readonly database: Database
   /** Called after COMMIT with the events. Must not throw. */
   readonly onCommitted: (committed: readonly Committed[]) => void
+  /** Undefined: the process takes part in no traces. */
+  readonly tracing?: EventTracing | undefined
 }
 
 /** A caller that reads: without grants it reads all items of its workspace. */
@@ -54,10 +57,12 @@ export interface RevisionPage {
 export class Items {
   readonly #database: Database
   readonly #onCommitted: ItemsOptions['onCommitted']
+  readonly #tracing: ItemsOptions['tracing']
 
-  constructor({ database, onCommitted }: ItemsOptions) {
+  constructor({ database, onCommitted, tracing }: ItemsOptions) {
     this.#database = database
     this.#onCommitted = onCommitted
+    this.#tracing = tracing
   }
 
   /** @throws {Problem} 409 `item-exists` if the part number is taken; 400 for content that cannot be stored. */
@@ -150,7 +155,10 @@ export class Items {
   }
 
   async #write<T>(author: Author, make: (client: WorkspaceClient) => Promise<Change<T>>): Promise<T> {
+    const startedAt = performance.now()
     const { result, committed } = await commitChange(this.#database, author, make)
+    const events = committed.flatMap(({ events }) => events)
+    this.#tracing?.step('append', events, startedAt)
     this.#onCommitted(committed)
     return result
   }

@@ -11,7 +11,6 @@ import type { Origin } from '../audit/audit.js'
 import type { StreamAction } from '../auth/grants/decision.js'
 import { reachOf } from '../auth/grants/reach.js'
 import type { Author } from '../auth/principal.js'
-import { gateOf } from '../database/fair-gate.js'
 import type { Database } from '../database/pool.js'
 import type { Hub } from '../hub/hub.js'
 import type { Committed } from '../log/committed.js'
@@ -19,6 +18,7 @@ import { FEED, type NewEvent, type StreamId } from '../log/event.js'
 import { hash, type Idempotency, idempotencyOf } from '../log/idempotency.js'
 import type { Receipt } from '../log/publisher.js'
 import type { PageRequest } from '../paging/page-query.js'
+import type { EventTracing } from '../tracing/event-tracing.js'
 import { withoutValues } from './command-secrets.js'
 import { jsonOf, type PreparedEvent, prepare } from './content.js'
 import { type Created, type CreateOptions, createJob } from './creation.js'
@@ -34,8 +34,8 @@ import {
   type NewJob,
 } from './job.js'
 import { type GrantedClaim, grantedJobs } from './job-grants.js'
-import { problemOf } from './job-problem.js'
 import { type JobFilter, type JobSnapshot, type ReadJobPage, readJob, readJobPage } from './job-reads.js'
+import { JobTurns } from './job-turns.js'
 import { type Caller, memberOf } from './project-rules.js'
 import { countQueued } from './queued.js'
 import * as rows from './rows.js'
@@ -52,6 +52,8 @@ export interface JobsOptions {
   readonly onCommitted: (streams: readonly StreamId[]) => void
   /** The same for a report, with its events. */
   readonly onReported: (committed: readonly Committed[]) => void
+  /** Undefined: the process takes part in no traces. */
+  readonly tracing?: EventTracing | undefined
 }
 
 export interface AppendOptions extends Fence {
@@ -61,10 +63,12 @@ export interface AppendOptions extends Fence {
 
 export class Jobs {
   readonly #options: JobsOptions
+  readonly #turns: JobTurns
   readonly #waiting: WaitingClaims
 
   constructor(options: JobsOptions) {
     this.#options = options
+    this.#turns = new JobTurns(options)
     const open = (workspace: string) => options.hub.open(workspace, FEED)
     this.#waiting = new WaitingClaims({ count: asked => countQueued(options.database, asked), open })
   }
@@ -80,7 +84,7 @@ export class Jobs {
   /** `create` for a request that may be repeated or recorded. @throws {Problem} also 422 `idempotency-key-reused`. */
   async createOnce(author: Caller, given: NewJob, options: CreateOptions): Promise<Created> {
     const { declaredOnly = false } = this.#options
-    const changed = await this.#run(author, createJob(author, given, options, declaredOnly))
+    const changed = await this.#turns.change(author, createJob(author, given, options, declaredOnly))
     return { job: this.#announce(changed), replayed: changed.streams.length === 0 }
   }
 
@@ -106,7 +110,8 @@ export class Jobs {
     const { lease_ms = DEFAULT_LEASE_MS, wait_ms = 0, projects, kinds, granted, decided } = claim
     const owned = { workspace: author.workspace, caller: decided && author.id }
     const filter = { ...owned, projects, kinds, ...grantedJobs(granted) }
-    const take = (one: GrantedClaim) => this.#run(author, on => rows.claimJob(on, author, one, lease_ms))
+    const take = (one: GrantedClaim) =>
+      this.#turns.change(author, on => rows.claimJob(on, author, one, lease_ms))
     const look = async () => {
       const changed = await claimDecided(this.#options.database, filter, claim, take)
       if (changed) this.#options.onCommitted(changed.streams)
@@ -124,7 +129,7 @@ export class Jobs {
    */
   async heartbeat(holder: Author, id: string, { attempt, lease_ms }: Heartbeat): Promise<Date> {
     const lease = lease_ms ?? DEFAULT_LEASE_MS
-    return this.#run(holder, on => rows.heartbeat(on, holder, id, attempt, lease))
+    return this.#turns.run(holder, on => rows.heartbeat(on, holder, id, attempt, lease))
   }
 
   /**
@@ -214,25 +219,17 @@ export class Jobs {
     events: readonly PreparedEvent[],
     idempotency: Idempotency | undefined,
   ): Promise<Receipt> {
-    const { committed, ...receipt } = await this.#run(author, on =>
-      rows.appendToJob(on, author, id, fence, events, idempotency, memberOf(author)),
+    const append = (on: Database) =>
+      rows.appendToJob(on, author, id, fence, events, idempotency, memberOf(author))
+    const { committed, ...receipt } = await this.#turns.run(author, append, ({ replayed }) =>
+      replayed ? [] : events.map(() => author),
     )
     if (!receipt.replayed) this.#options.onReported([committed])
     return receipt
   }
 
   async #commit(author: Author, change: (on: Database) => Promise<rows.Changed>): Promise<Job> {
-    return this.#announce(await this.#run(author, change))
-  }
-
-  /** Waits for its turn; turns errors of the database into Problems. */
-  async #run<T>({ workspace }: Author, work: (on: Database) => Promise<T>): Promise<T> {
-    const { database } = this.#options
-    try {
-      return await gateOf(database).run(workspace, () => work(database))
-    } catch (error) {
-      throw problemOf(error)
-    }
+    return this.#announce(await this.#turns.change(author, change))
   }
 
   #announce({ job, streams }: rows.Changed): Job {

@@ -31,8 +31,8 @@ export interface JobRow extends Omit<Job, Times | 'payload' | 'result'> {
   readonly ended_at: Date | null
 }
 
-export type ChangedRow = JobRow & { readonly streams: string[] }
-export const CHANGED = `${columnsOf('(c.job)')}, c.streams`
+export type ChangedRow = JobRow & { readonly streams: string[]; readonly traceparent: string | null }
+export const CHANGED = `${columnsOf('(c.job)')}, (c.job).traceparent, c.streams`
 
 /** Does the work of `inWorkspace` within the statement, so that row locks do not last for another round trip. */
 export const SET_WORKSPACE = `set_config('sluice.workspace', $1, true) as own (workspace)`
@@ -44,6 +44,8 @@ const setWorkspaceAndTrace = (traceparent: string) => `(
 export interface Changed {
   readonly job: Job
   readonly streams: readonly StreamId[]
+  /** The trace of the job, which is that of the events of the change. */
+  readonly traceparent: string | null
 }
 
 export interface Appended {
@@ -80,7 +82,7 @@ export async function createJob(
 }
 
 /** What a job shows only to the runner that claims it. */
-type ClaimedOnly = Pick<ClaimedJob, 'executor' | 'image' | 'traceparent'>
+type ClaimedOnly = Pick<ClaimedJob, 'executor' | 'image'>
 
 /** Undefined if the queue holds no job for this claim. */
 export async function claimJob(
@@ -88,12 +90,12 @@ export async function claimJob(
   { workspace, id: actor }: Author,
   { projects, kinds, runner, granted }: GrantedClaim,
   leaseMs: number,
-): Promise<{ job: ClaimedJob; streams: readonly StreamId[] } | undefined> {
+): Promise<(Changed & { readonly job: ClaimedJob }) | undefined> {
   const { names, prefixes } = grantedJobs(granted)
   const { rows } = await database.query<ChangedRow & ClaimedOnly>({
     name: 'sluice-claim_job',
     text: `
-      select ${CHANGED}, p.executor, p.image, (c.job).traceparent
+      select ${CHANGED}, p.executor, p.image
         from ${SET_WORKSPACE}
        cross join lateral sluice.claim_job(own.workspace, $2, $3, $4, $5, $6, true, $7, $8) c
         left join lateral (
@@ -102,9 +104,10 @@ export async function claimJob(
              ) p on (c.job).kind = '${COMMAND_KIND}'`,
     values: [workspace, projects, kinds, runner, leaseMs, actor, names, prefixes],
   })
-  return rows.map(({ executor, image, traceparent, ...row }) => {
-    const { job, streams } = toChanged(row)
-    return { job: { ...job, executor, image, traceparent }, streams }
+  return rows.map(({ executor, image, ...row }) => {
+    const changed = toChanged(row)
+    const { job, traceparent } = changed
+    return { ...changed, job: { ...job, executor, image, traceparent } }
   })[0]
 }
 
@@ -190,8 +193,8 @@ async function change(
   return rows.map(toChanged)
 }
 
-export function toChanged({ streams, ...row }: ChangedRow): Changed {
-  return { job: toJob(row), streams: streams.map(Number) as StreamId[] }
+export function toChanged({ streams, traceparent, ...row }: ChangedRow): Changed {
+  return { job: toJob(row), streams: streams.map(Number) as StreamId[], traceparent }
 }
 
 export function toJob({ payload, result, ...row }: JobRow): Job {

@@ -111,7 +111,9 @@ async function selectPage(
   const { rows } = await database.query<Row | { outcome: Outcome }>({
     name: 'sluice-latest-page',
     text: `
-      select p.outcome, p.anchor, p.more, p."position", p.event_id as "eventId", p.at, p.type, p.data, p.attributes
+      select p.outcome, p.anchor, p.more, p."position", p.event_id as "eventId", p.at, p.type, p.data, p.attributes,
+               (select e.traceparent from sluice.events e
+                 where e.stream_id = $1 and e."position" = p."position" and e.event_id = p.event_id) as traceparent
         from sluice.latest_page($1, $2, $3, $4, $5, $6, ${MOST_UNINDEXED}, $7, $8) p`,
     values: [stream, key, after, upTo.position, upTo.eventId, mostBehind, limit, maxBytes],
   })

@@ -6,6 +6,7 @@
 import {
   type Context,
   context,
+  createTraceState,
   isSpanContextValid,
   ROOT_CONTEXT,
   type Span,
@@ -30,6 +31,12 @@ export interface RequestSpan {
   readonly spanId: string
   /** @param status of the response. */
   end(status: number): void
+}
+
+/** As the caller gave them. */
+export interface TraceHeaders {
+  readonly traceparent?: unknown
+  readonly tracestate?: unknown
 }
 
 export class Tracing implements EventTracing {
@@ -62,10 +69,10 @@ export class Tracing implements EventTracing {
     return span && placeOf(span)
   }
 
-  /** @param name such as `POST /api/events`. @param traceparent as the caller gave it. */
-  request(name: string, traceparent: unknown, attributes: Readonly<Record<string, string>>): RequestSpan {
+  /** @param name such as `POST /api/events`. @param headers of the request. */
+  request(name: string, headers: TraceHeaders, attributes: Readonly<Record<string, string>>): RequestSpan {
     const options = { kind: SpanKind.SERVER, attributes }
-    const span = this.#tracer.startSpan(name, options, parentOf(traceparent))
+    const span = this.#tracer.startSpan(name, options, parentOf(headers))
     const { traceId, spanId } = span.spanContext()
     return { traceId, spanId, traceparent: placeOf(span), end: status => endRequest(span, status) }
   }
@@ -82,11 +89,17 @@ export function registeredTracing(): Tracing | undefined {
 }
 
 /** The span of the embedding program if it has one, or else the caller's. */
-function parentOf(traceparent: unknown): Context {
+function parentOf({ traceparent, tracestate }: TraceHeaders): Context {
   const active = context.active()
   if (trace.getSpan(active)) return active
   const given = traceparentIn(traceparent)
-  return given === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, spanContextOf(given))
+  // Without a valid traceparent the tracestate is not read (W3C Trace Context, section 4.3).
+  if (given === undefined) return ROOT_CONTEXT
+  const parent = spanContextOf(given)
+  return trace.setSpanContext(ROOT_CONTEXT, {
+    ...parent,
+    ...(typeof tracestate === 'string' && { traceState: createTraceState(tracestate) }),
+  })
 }
 
 function endRequest(span: Span, status: number): void {

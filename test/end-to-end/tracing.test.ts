@@ -110,7 +110,7 @@ t.test(
       gateway
         .output()
         .split('\n')
-        .find(line => line.includes('"err"')),
+        .find(line => line.includes('"err"') && line.includes('"trace_id"')),
       `"trace_id":"${TRACE}","span_id":"${failedRequest?.spanId}"`,
     )
   },

@@ -336,14 +336,18 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
   }
 }
 
-/** Rows of all tenants, and of the one that acts, from one number to another: who scans any of the tables must be seen. */
+/**
+ * Rows of all tenants, and of the one that acts, from one number to another: a scan of any of the tables must be seen. Retention has
+ * looked at the streams: the first look at each of thousands would only take time.
+ */
 export async function fill(url: string, from: number, to: number): Promise<void> {
   const numbers = `generate_series(${from}, ${to}) n, (values ('${WORKSPACE}'), ('rival')) w (name)`
   const client = new pg.Client(url)
   await client.connect()
   try {
     await client.query(`
-      insert into sluice.streams (workspace, name) select w.name, 'bulk' || n from ${numbers};
+      insert into sluice.streams (workspace, name, look_at)
+        select w.name, 'bulk' || n, now() + interval '1 day' from ${numbers};
       insert into sluice.events select s.id, n, now(), gen_random_uuid(), 'bulk.made', '{}', null
         from (select id from sluice.streams where workspace = '${WORKSPACE}' and name = 'bulk1') s, ${numbers}
        where w.name = 'rival';

@@ -40,7 +40,9 @@ t.test('each form of an event as a document shows its trace, and a named event s
     await read(gateway, '/api/events?limit=10', 'application/x-ndjson'),
     await read(gateway, `/api/events/${placed.id}`, CLOUDEVENT),
     await read(gateway, '/api/events', BATCH),
+    await read(gateway, '/api/latest?key=data.n'),
   ]
+  streams.unshift(await live('from=latest-by-key&key=data.n&envelope=message'))
   const shown = await Promise.all(
     streams.map(async stream => {
       await stream.until(messages => messages.some(({ id }) => id === placed.id))
@@ -49,10 +51,10 @@ t.test('each form of an event as a document shows its trace, and a named event s
   )
 
   t.strictSame(
-    [...documents, ...shown.slice(0, 2)].map(text => text?.includes(`"traceparent":"${TRACE}"`)),
-    Array(7).fill(true),
+    [...documents, ...shown.slice(0, 3)].map(text => text?.includes(`"traceparent":"${TRACE}"`)),
+    Array(9).fill(true),
   )
-  t.equal(shown[2], '{"n":1}')
+  t.equal(shown[3], '{"n":1}')
 })
 
 t.test(

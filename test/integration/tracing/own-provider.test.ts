@@ -9,7 +9,10 @@ import { createDatabase } from '../../harness/database.js'
 import { as } from '../../harness/gateway.js'
 import { SECRET } from '../../harness/tokens.js'
 
-const TRACE = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+const PUBLISHER = '00f067aa0ba902b7'
+const REPORTER = 'b7ad6b7169203331'
+const TRACE = `00-4bf92f3577b34da6a3ce929d0e0e4736-${PUBLISHER}-01`
+const OTHER = `00-0af7651916cd43dd8448eb211c80319c-${REPORTER}-01`
 const EVENT = { type: 'door.opened', data: {} }
 
 function register(test: Test): InMemorySpanExporter {
@@ -88,6 +91,60 @@ t.test('an append after an expected head has its span, too', async t => {
   t.strictSame(others, [])
 })
 
+t.test('each change of an item or a job, and each report on one, has an append in its trace', async t => {
+  const spans = register(t)
+  const { url: databaseUrl } = await createDatabase(t)
+  const { url } = await host(t, databaseUrl)
+  const send = async (path: string, body: unknown, headers: Record<string, string> = {}) => {
+    const all = { ...as('editor'), 'content-type': 'application/json', ...headers }
+    const response = await fetch(url + path, { method: 'POST', headers: all, body: JSON.stringify(body) })
+    t.ok(response.ok, path)
+  }
+  const item = { part_number: 'A-1', description: 'Hinge', item_type: 'part' }
+  const runner = { ...as('runner'), traceparent: OTHER }
+  const fence = { ...runner, 'x-job-attempt': '1' }
+
+  await send('/api/items', item, { traceparent: TRACE })
+  await send('/api/items/A-1/revisions', { comment: 'Longer' }, { traceparent: TRACE })
+  await send('/api/jobs', { kind: 'render', id: 'job-1' }, { traceparent: TRACE })
+  await send('/api/jobs/claim', { runner: 'one', kinds: ['render'] }, runner)
+  await send('/api/jobs/job-1/events', [EVENT, EVENT], fence)
+  await send('/api/jobs/job-1/complete', {}, fence)
+
+  const appended = spans.getFinishedSpans().filter(({ name }) => name === 'sluice append')
+  t.strictSame(
+    appended.map(span => [span.attributes['sluice.events'], span.parentSpanContext?.spanId]),
+    [
+      [1, PUBLISHER],
+      [2, PUBLISHER],
+      [2, PUBLISHER],
+      [2, PUBLISHER],
+      [2, REPORTER],
+      [2, PUBLISHER],
+    ],
+  )
+})
+
+t.test('the span of a request keeps the tracestate that belongs to its traceparent', async t => {
+  const spans = register(t)
+  const { url: databaseUrl } = await createDatabase(t)
+  const app = Fastify()
+  await app.register(sluice, { databaseUrl, jwtSecret: SECRET, migrate: false, drainMs: 100 })
+  t.teardown(() => app.close())
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+
+  await publish(url, { traceparent: TRACE, tracestate: 'vendor=1,other=2' })
+  await publish(url, { traceparent: 'mine', tracestate: 'vendor=1' })
+
+  t.strictSame(
+    spans
+      .getFinishedSpans()
+      .filter(({ name }) => name === 'POST /api/events')
+      .map(span => span.spanContext().traceState?.serialize()),
+    ['vendor=1,other=2', undefined],
+  )
+})
+
 t.test('without a provider there is no tracing, and the event keeps the trace of its publisher', async t => {
   const { url: databaseUrl, pool } = await createDatabase(t)
   const { url, lines } = await host(t, databaseUrl)
@@ -99,7 +156,7 @@ t.test('without a provider there is no tracing, and the event keeps the trace of
 
   t.strictSame((await pool.query('select traceparent from sluice.events')).rows, [{ traceparent: TRACE }])
   t.match(
-    lines.find(line => line.includes('"err"')),
+    lines.find(line => line.includes('"err"') && line.includes('"trace_id"')),
     '"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b7"',
   )
 })
