@@ -3,9 +3,6 @@
  * that the clients of a server that was away do not return at the same moment.
  */
 
-/** No server delays a client for longer, by `retry` or by `Retry-After`. */
-export const MAX_ASKED_MS = 300_000
-
 export interface BackOffOptions {
   /** The delay after the first failure in milliseconds, until the server names another. Default 1000. */
   readonly retry?: number | undefined
@@ -23,5 +20,5 @@ export function backOff(failures: number, retry: number, max: number): number {
 export function retryAfterMs(header: string | null): number | undefined {
   if (header === null) return undefined
   const ms = /^\d+$/.test(header.trim()) ? Number(header) * 1_000 : Date.parse(header) - Date.now()
-  return Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), MAX_ASKED_MS)
+  return Number.isNaN(ms) ? undefined : Math.max(ms, 0)
 }

@@ -2,7 +2,7 @@
  * The plain layer: a connection to any server of Server-Sent Events (WHATWG HTML §9.2) over fetch, which reconnects by itself. It knows
  * nothing of Sluice.
  */
-import { backOff, MAX_ASKED_MS } from './back-off.js'
+import { backOff } from './back-off.js'
 import { GaveUpError, ProtocolError, SluiceError, UnavailableError } from './errors.js'
 import { type Block, blockReader } from './event-blocks.js'
 import { errorOf } from './response-error.js'
@@ -13,6 +13,7 @@ import { onWake } from './wake.js'
 const UNCACHED = { cache: 'no-store' } as const
 const RETRY_MS = 1_000
 const MAX_MS = 30_000
+const LONGEST_MS = 300_000
 const SILENCE_MS = 65_000
 const MAX_EVENT_BYTES = 16 * 1024 * 1024
 
@@ -70,7 +71,7 @@ export class EventStream implements AsyncIterable<Message> {
 
   /** Every block of the stream, also those without data, which only move the cursor. Iterate over a stream once. */
   async *blocks(): AsyncGenerator<Block, void> {
-    const { signal, attempts = Number.POSITIVE_INFINITY, max = MAX_MS } = this.options
+    const { signal, attempts = Number.POSITIVE_INFINITY, max = MAX_MS, longest = LONGEST_MS } = this.options
     const stopWaking = onWake(() => this.#wake())
     const close = () => this.close()
     signal?.addEventListener('abort', close)
@@ -112,7 +113,7 @@ export class EventStream implements AsyncIterable<Message> {
           )
         }
         const asked = failure instanceof UnavailableError ? failure.retryAfterMs : undefined
-        lastDelay = Math.max(backOff(failures, this.#retry, max), asked ?? 0)
+        lastDelay = Math.max(backOff(failures, this.#retry, max), Math.min(asked ?? 0, longest))
         this.#enter({ name: 'waiting', ms: lastDelay, reason: reasonOf(failure) })
         await this.#wait(lastDelay, asked !== undefined)
       }
@@ -127,12 +128,12 @@ export class EventStream implements AsyncIterable<Message> {
   async *#read(): AsyncGenerator<Block, void> {
     const response = await this.#open()
     if (!response) return
-    const { maxEventBytes = MAX_EVENT_BYTES, onComment } = this.options
+    const { maxEventBytes = MAX_EVENT_BYTES, longest = LONGEST_MS, onComment } = this.options
     const take = blockReader(this.lastEventId, {
       maxEventBytes,
       onComment,
       onRetry: ms => {
-        this.#retry = Math.min(ms, MAX_ASKED_MS)
+        this.#retry = Math.min(ms, longest)
       },
     })
     const reader = response.body?.getReader()

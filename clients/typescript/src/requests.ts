@@ -4,6 +4,9 @@ import type { CredentialSource } from './credentials.js'
 import { GaveUpError, ProtocolError, SluiceError, UnavailableError } from './errors.js'
 import { errorOf } from './response-error.js'
 
+/** No server delays a request for longer. */
+const LONGEST_MS = 300_000
+
 export interface RequestOptions {
   readonly body?: unknown
   readonly headers?: Readonly<Record<string, string | undefined>> | undefined
@@ -78,8 +81,8 @@ export class Gateway {
             cause: error,
           })
         }
-        const asked = error instanceof UnavailableError ? error.retryAfterMs : undefined
-        await pause(Math.max(backOff(failures, retry, max), asked ?? 0), signal)
+        const asked = error instanceof UnavailableError ? (error.retryAfterMs ?? 0) : 0
+        await pause(Math.max(backOff(failures, retry, max), Math.min(asked, LONGEST_MS)), signal)
       }
     }
   }

@@ -24,6 +24,8 @@ export interface ConnectionOptions extends BackOffOptions {
   readonly fetch?: typeof fetch | undefined
   /** A connection without a byte for this many milliseconds is dead. Default 65000, two heartbeats of Sluice and a little. */
   readonly silence?: number | undefined
+  /** The longest delay that the server can ask for (`retry`, `Retry-After`), in milliseconds. Default 300000. */
+  readonly longest?: number | undefined
   /** Give up after this many failures in a row, with a GaveUpError. Default: never. */
   readonly attempts?: number | undefined
   /** An event of more bytes ends the stream with a ProtocolError. Default 16 MiB. */

@@ -1,9 +1,9 @@
 /** clients/typescript on a real gateway: the feed, publishing and jobs as an application uses them. */
 import t from 'tap'
-import { type AnyEvent, createClient, type StreamState } from '../../../clients/typescript/src/client.js'
-import { startGateway } from '../../harness/gateway.js'
-import { within } from '../../harness/patience.js'
-import { token } from '../../harness/tokens.js'
+import { type AnyEvent, createClient, type StreamState } from '../../../../clients/typescript/src/client.js'
+import { startGateway } from '../../../harness/gateway.js'
+import { within } from '../../../harness/patience.js'
+import { token } from '../../../harness/tokens.js'
 
 const PATIENCE_MS = 20_000
 
