@@ -1,0 +1,128 @@
+"""One job that a client follows to its end."""
+
+import asyncio
+import threading
+
+import httpx
+
+from . import tasks, threads
+from .cursors import MemoryCursor
+from .events import Reset
+from .feed import FeedOptions, FeedReader
+from .feeds import AsyncFeed, Feed
+from .jobs import ENDS, Job, JobRequests, ends_job, job_path
+from .requests import Requests
+from .stream import StreamOptions
+
+
+class JobHandle:
+    """`client.job(id)`."""
+
+    def __init__(self, job_id: str, requests: Requests, http: httpx.Client, streams: httpx.Client) -> None:
+        self.id = job_id
+        self._requests = requests
+        self._http = http
+        self._streams = streams
+
+    def get(self) -> Job:
+        """The job as it is now."""
+        return threads.run(self._http, JobRequests(self._requests).read(self.id)).job
+
+    def cancel(self) -> Job:
+        """:raises Refused: 409 `job-ended`."""
+        return threads.run(self._http, JobRequests(self._requests).cancel(self.id))
+
+    def events(self, options: StreamOptions = StreamOptions()) -> Feed:
+        """Its events from the beginning, such as `output`; iteration ends with the job."""
+        return self._feed(FeedOptions(), options)
+
+    def result(self, timeout_s: float | None = None) -> Job:
+        """Waits for the end of the job and returns it as it is then: see its `status` and `result`.
+
+        :raises TimeoutError: it has not ended in time; it goes on.
+        """
+        over = threading.Event()
+        current: list[Feed] = []
+
+        def give_up() -> None:
+            over.set()
+            for feed in current:
+                feed.close()
+
+        timer = threading.Timer(timeout_s, give_up) if timeout_s is not None else None
+        if timer:
+            timer.daemon = True
+            timer.start()
+        try:
+            while True:
+                read = threads.run(self._http, JobRequests(self._requests).read(self.id))
+                if read.job["status"] in ENDS:
+                    return read.job
+                # After a reset the state is read again.
+                given = FeedOptions(MemoryCursor(read.head), reload=lambda reset: _close(feed, reset))
+                with self._feed(given, StreamOptions()) as feed:
+                    current[:] = [feed]
+                    if not over.is_set():
+                        for event in feed:
+                            if ends_job(event.type):
+                                break
+                if over.is_set():
+                    raise TimeoutError(f"The job {self.id} has not ended within {timeout_s:g} s.")
+        finally:
+            if timer:
+                timer.cancel()
+
+    def _feed(self, given: FeedOptions, options: StreamOptions) -> Feed:
+        path = f"{job_path(self.id)}/events"
+        return Feed(self._streams, FeedReader(self._requests, path, {}, given), options)
+
+
+class AsyncJobHandle:
+    """The same for asyncio."""
+
+    def __init__(self, job_id: str, requests: Requests, http: httpx.AsyncClient, streams: httpx.AsyncClient) -> None:
+        self.id = job_id
+        self._requests = requests
+        self._http = http
+        self._streams = streams
+
+    async def get(self) -> Job:
+        """The job as it is now."""
+        return (await tasks.run(self._http, JobRequests(self._requests).read(self.id))).job
+
+    async def cancel(self) -> Job:
+        """:raises Refused: 409 `job-ended`."""
+        return await tasks.run(self._http, JobRequests(self._requests).cancel(self.id))
+
+    def events(self, options: StreamOptions = StreamOptions()) -> AsyncFeed:
+        """Its events from the beginning, such as `output`; iteration ends with the job."""
+        return self._feed(FeedOptions(), options)
+
+    async def result(self, timeout_s: float | None = None) -> Job:
+        """Waits for the end of the job and returns it as it is then: see its `status` and `result`.
+
+        :raises TimeoutError: it has not ended in time; it goes on.
+        """
+        try:
+            return await asyncio.wait_for(self._result(), timeout_s)
+        except asyncio.TimeoutError as error:
+            raise TimeoutError(f"The job {self.id} has not ended within {timeout_s} s.") from error
+
+    async def _result(self) -> Job:
+        while True:
+            read = await tasks.run(self._http, JobRequests(self._requests).read(self.id))
+            if read.job["status"] in ENDS:
+                return read.job
+            given = FeedOptions(MemoryCursor(read.head), reload=lambda reset: _close(feed, reset))
+            async with self._feed(given, StreamOptions()) as feed:
+                async for event in feed:
+                    if ends_job(event.type):
+                        break
+
+    def _feed(self, given: FeedOptions, options: StreamOptions) -> AsyncFeed:
+        path = f"{job_path(self.id)}/events"
+        return AsyncFeed(self._streams, FeedReader(self._requests, path, {}, given), options)
+
+
+def _close(feed: Feed | AsyncFeed, _: Reset) -> None:
+    feed.close()

@@ -1,0 +1,188 @@
+"""A standard connection of Server-Sent Events to any server (WHATWG HTML, section 9.2), without what is Sluice's own."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from . import tasks, threads
+from .effects import Call, Deliver, Program, Request, perform
+from .errors import Refused
+from .parser import Block, Comment
+from .stream import State, Stream, StreamOptions, Verdict
+from .transport import LIMITS_OF_STREAMS
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSentEvent:
+    """An event. `id` is the last event id; `type` is "message" if the stream names none; `data` is text."""
+
+    id: str
+    type: str
+    data: str
+
+
+class SourceReader:
+    """Reads what a standard EventSource reads. `last_event_id` moves with each block, also with one without data."""
+
+    def __init__(self, request: Request, last_event_id: str, hooks: "Hooks") -> None:
+        self.last_event_id = last_event_id
+        self._request = request
+        self._hooks = hooks
+
+    def request(self) -> Program[Request]:
+        yield from ()
+        given = {"Accept": "text/event-stream", "Cache-Control": "no-store", **self._request.headers}
+        if self.last_event_id:
+            given["Last-Event-ID"] = self.last_event_id
+        return Request(self._request.method, self._request.url, given, self._request.body)
+
+    def opened(self) -> Program[None]:
+        if self._hooks.on_open:
+            yield from perform(Call(self._hooks.on_open))
+
+    def block(self, block: Block | Comment) -> Program[Verdict]:
+        if isinstance(block, Comment):
+            if self._hooks.on_comment:
+                yield from perform(Call(self._hooks.on_comment, (block.text,)))
+            return Verdict.GO_ON
+        # The standard sets the last event id before it dispatches; an event without an id has the one before.
+        if block.id is not None:
+            self.last_event_id = block.id
+        if block.data is not None:
+            yield from perform(Deliver(ServerSentEvent(self.last_event_id, block.event, block.data)))
+        return Verdict.GO_ON
+
+    def tick(self) -> Program[Verdict]:
+        yield from ()
+        return Verdict.GO_ON
+
+    def patience_s(self) -> float:
+        return float("inf")
+
+    def refused(self, refusal: Refused) -> Program[bool]:
+        yield from ()
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What a source tells besides its events."""
+
+    on_open: Callable[[], Any] | None = None
+    on_comment: Callable[[str], Any] | None = None
+    on_state: Callable[[State], Any] | None = None
+
+
+class EventSource:
+    """Follows a URL: `for event in EventSource(url)`. It reconnects until 204, a final response, or `close`.
+
+    headers, method, body: of each request. They reach another origin by a redirect only without credentials.
+    last_event_id: where to start; "" for the server's default.
+    options: times and limits.
+    hooks: what is called in the thread that iterates.
+    http: options of httpx.Client, such as verify, cert and proxy.
+
+    Iteration raises Refused and ProtocolError. `close` and `restart` may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        method: str = "GET",
+        body: bytes | None = None,
+        last_event_id: str = "",
+        options: StreamOptions = StreamOptions(),
+        hooks: Hooks = Hooks(),
+        http: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._http = httpx.Client(limits=LIMITS_OF_STREAMS, **(http or {}))
+        self._reader = SourceReader(Request(method, url, headers or {}, body), last_event_id, hooks)
+        self._stream = Stream(self._reader, options, hooks.on_state)
+        self._runner = threads.StreamRunner(self._http, self._stream.run())
+
+    @property
+    def last_event_id(self) -> str:
+        return self._reader.last_event_id
+
+    def __iter__(self) -> "EventSource":
+        return self
+
+    def __next__(self) -> ServerSentEvent:
+        event: ServerSentEvent = self._runner.next()
+        return event
+
+    def restart(self) -> None:
+        """Drops the connection and connects again at once."""
+        self._stream.restarting = True
+        self._runner.interrupt.nudge()
+
+    def close(self) -> None:
+        """Ends the iteration at once, and the connection."""
+        self._runner.close()
+        self._http.close()
+
+    def __enter__(self) -> "EventSource":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_runner"):
+            self.close()
+
+
+class AsyncEventSource:
+    """The same for asyncio: `async for event in AsyncEventSource(url)`. Hooks may be async."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        method: str = "GET",
+        body: bytes | None = None,
+        last_event_id: str = "",
+        options: StreamOptions = StreamOptions(),
+        hooks: Hooks = Hooks(),
+        http: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._http = httpx.AsyncClient(limits=LIMITS_OF_STREAMS, **(http or {}))
+        self._reader = SourceReader(Request(method, url, headers or {}, body), last_event_id, hooks)
+        self._stream = Stream(self._reader, options, hooks.on_state)
+        self._runner = tasks.StreamRunner(self._http, self._stream.run())
+
+    @property
+    def last_event_id(self) -> str:
+        return self._reader.last_event_id
+
+    def __aiter__(self) -> "AsyncEventSource":
+        return self
+
+    async def __anext__(self) -> ServerSentEvent:
+        event: ServerSentEvent = await self._runner.next()
+        return event
+
+    def restart(self) -> None:
+        """Drops the connection and connects again at once."""
+        self._stream.restarting = True
+        self._runner.nudge()
+
+    def close(self) -> None:
+        """Ends the iteration in another task at once."""
+        self._runner.close()
+
+    async def aclose(self) -> None:
+        """Ends the iteration and its connection."""
+        await self._runner.end()
+        await self._http.aclose()
+
+    async def __aenter__(self) -> "AsyncEventSource":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
