@@ -16,76 +16,80 @@ export type Credential = BearerCredentials | TicketCredentials
  */
 export type Credentials = Credential | (() => Credential | Promise<Credential>)
 
-/** A refresh takes its time, and clocks differ: the gateway tolerates 5 s. */
-const EARLY_MS = 60_000
-
-export class CredentialSource {
-  #current: Credential | undefined
-  /** When the client got the current ones. */
-  #since = Date.now()
-  #refreshing: Promise<Credential> | undefined
-
-  /** @param early how long before they expire the client gets new ones, in milliseconds. */
-  constructor(
-    readonly given: Credentials | undefined,
-    readonly early = EARLY_MS,
-  ) {
-    if (typeof given !== 'function') this.#current = given
-  }
-
-  get canRefresh(): boolean {
-    return typeof this.given === 'function'
-  }
-
+export interface CredentialSource {
+  readonly canRefresh: boolean
+  /** The header with the current ones; undefined for a ticket, which opens streams only. */
+  authorization(): string | undefined
   /** @returns credentials that have not expired, as far as that can be seen; undefined if the client has none. */
-  async current(): Promise<Credential | undefined> {
-    const isDue = this.#current === undefined || (this.renewAt() ?? Number.POSITIVE_INFINITY) <= Date.now()
-    return this.canRefresh && isDue ? await this.refresh() : this.#current
-  }
-
-  /** Gets new credentials, or those of the refresh that is already running. Without a function: the ones given. */
-  async refresh(): Promise<Credential | undefined> {
-    const { given } = this
-    if (typeof given !== 'function') return given
-    this.#refreshing ??= (async () => {
-      this.#current = await given()
-      this.#since = Date.now()
-      return this.#current
-    })().finally(() => {
-      this.#refreshing = undefined
-    })
-    return await this.#refreshing
-  }
-
-  /** The token or key of the current ones; undefined for a ticket. */
-  get bearer(): string | undefined {
-    const current = this.#current
-    if (typeof current === 'string' || current === undefined) return current
-    return 'token' in current ? current.token : undefined
-  }
-
-  /** When to get new ones (milliseconds since 1970), which is earlier for a token with a short life; undefined if that cannot be seen. */
-  renewAt(): number | undefined {
-    const end = this.#expiresAt()
-    return end === undefined ? undefined : end - Math.min(this.early, Math.max(end - this.#since, 0) / 5)
-  }
-
-  #expiresAt(): number | undefined {
-    const current = this.#current
-    if (typeof current === 'object' && 'expiresAt' in current) return current.expiresAt
-    const exp = claimsOf(this.bearer ?? '')?.exp
-    return typeof exp === 'number' ? exp * 1_000 : undefined
-  }
+  current(): Promise<Credential | undefined>
+  /** Gets new credentials, or those of the refresh that is already running. */
+  refresh(): Promise<void>
+  /**
+   * The server has refused the credentials that were sent as this header: the next request gets new ones, unless the client already
+   * has them. @returns whether it can.
+   */
+  expire(sent: string | undefined): boolean
+  /** When to get new ones (milliseconds since 1970), or halfway to the end of a shorter time; undefined if that cannot be seen. */
+  renewAt(): number | undefined
 }
 
-/** The claims of a JWT, unverified; undefined for any other text. */
-function claimsOf(token: string): { exp?: unknown } | undefined {
-  const [, payload] = token.split('.')
-  if (!payload) return undefined
-  try {
-    const claims: unknown = JSON.parse(atob(payload.replaceAll('-', '+').replaceAll('_', '/')))
-    return typeof claims === 'object' && claims !== null ? claims : undefined
-  } catch {
-    return undefined
+/** @param early how long before they expire the client gets new ones, in milliseconds. */
+export function credentialSource(given: Credentials | undefined, early = 60_000): CredentialSource {
+  const canRefresh = typeof given === 'function'
+  let current = canRefresh ? undefined : given
+  /** When the client got the current ones. */
+  let since = Date.now()
+  let refreshing: Promise<void> | undefined
+
+  const authorization = () => {
+    const token = typeof current === 'object' && 'token' in current ? current.token : current
+    return typeof token === 'string' ? `Bearer ${token}` : undefined
   }
+
+  /** Milliseconds since 1970; NaN if the credentials do not say. */
+  const end = (): number => {
+    if (typeof current === 'object' && 'token' in current && current.expiresAt !== undefined)
+      return current.expiresAt
+    try {
+      // The claims of a JWT, unverified; an API key has none.
+      const claims = authorization()?.split('.')[1]?.replace(/-/g, '+').replace(/_/g, '/') ?? ''
+      return JSON.parse(atob(claims)).exp * 1_000
+    } catch {
+      return Number.NaN
+    }
+  }
+
+  const source = {
+    canRefresh,
+    authorization,
+    async current() {
+      const due = source.renewAt()
+      if (canRefresh && (!current || (due && due <= Date.now()))) {
+        await source.refresh().catch(error => {
+          // They may be good for a while yet.
+          if (!current || end() <= Date.now()) throw error
+        })
+      }
+      return current
+    },
+    async refresh() {
+      if (!canRefresh) return
+      refreshing ??= (async () => {
+        current = await given()
+        since = Date.now()
+      })().finally(() => {
+        refreshing = undefined
+      })
+      await refreshing
+    },
+    expire(sent: string | undefined) {
+      if (canRefresh && sent === authorization()) current = undefined
+      return canRefresh
+    },
+    renewAt() {
+      const left = end() - since
+      return Number.isNaN(left) ? undefined : end() - Math.min(early, Math.max(left, 0) / 2)
+    },
+  }
+  return source
 }

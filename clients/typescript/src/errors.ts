@@ -16,45 +16,50 @@ export interface ErrorFacts {
 }
 
 /** Every error that this client throws on purpose. */
-export class SluiceError extends Error {
-  override readonly name: string = 'SluiceError'
-  readonly status: number | undefined
-  readonly detail: string | undefined
-  readonly requestId: string | undefined
-  readonly problem: Readonly<Record<string, unknown>> | undefined
-  readonly retryAfterMs: number | undefined
+export class SluiceError extends Error implements ErrorFacts {
+  override name = 'SluiceError'
+  declare readonly status: number | undefined
+  declare readonly detail: string | undefined
+  declare readonly requestId: string | undefined
+  declare readonly problem: Readonly<Record<string, unknown>> | undefined
+  declare readonly retryAfterMs: number | undefined
 
   /** @param code that of the problem document, `http-<status>` if there is none, or a code of this client. */
   constructor(
     readonly code: string,
     message: string,
-    { cause, ...facts }: ErrorFacts = {},
+    facts: ErrorFacts = {},
   ) {
-    super(message, cause === undefined ? undefined : { cause })
-    this.status = facts.status
-    this.detail = facts.detail
-    this.requestId = facts.requestId
-    this.problem = facts.problem
-    this.retryAfterMs = facts.retryAfterMs
+    super(message)
+    Object.assign(this, facts)
   }
 }
 
 /** The server refused the request, or has ended the credentials; to repeat it changes nothing until the cause is fixed. */
 export class RefusedError extends SluiceError {
-  override readonly name = 'RefusedError'
+  override name = 'RefusedError'
 }
 
 /** The server cannot answer now (408, 425, 429, 5xx). The client retries; `GaveUpError.cause` may be one. */
 export class UnavailableError extends SluiceError {
-  override readonly name = 'UnavailableError'
+  override name = 'UnavailableError'
 }
 
 /** The client has retried as often as its options allow; `cause` is the last failure. */
 export class GaveUpError extends SluiceError {
-  override readonly name = 'GaveUpError'
+  override name = 'GaveUpError'
 }
 
 /** The server sent what this client cannot read: another content type, an event that is too large, invalid JSON. */
 export class ProtocolError extends SluiceError {
-  override readonly name = 'ProtocolError'
+  override name = 'ProtocolError'
+}
+
+/** Whether repeating the request changes nothing. */
+export function isFinal(failure: unknown): failure is SluiceError {
+  return failure instanceof SluiceError && !(failure instanceof UnavailableError)
+}
+
+export function gaveUp(failures: number, cause: unknown): GaveUpError {
+  return new GaveUpError('gave-up', `Gave up after ${failures} failures.`, { cause })
 }

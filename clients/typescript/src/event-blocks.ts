@@ -27,21 +27,20 @@ export interface BlockHandlers {
 
 const LF = 10
 const CR = 13
-const BOM = /^\uFEFF/
 
 /**
- * @param lastEventId the last event id before the first block.
+ * @param id the last event id before the first block.
  * @returns a function that takes the next bytes and returns the blocks that they complete. A cut block at the end of the bytes is
  * never returned. It throws a ProtocolError if a block is larger than `maxEventBytes`.
  */
-export function blockReader(lastEventId: string, { maxEventBytes, onRetry, onComment }: BlockHandlers) {
-  let id = lastEventId
+export function blockReader(id: string, { maxEventBytes, onRetry, onComment }: BlockHandlers) {
   let hasId = false
   let message: { event?: string | undefined; data: string } | undefined
-  /** The beginning of the current line, from earlier bytes. */
-  const begun = new GrowingBytes()
+  /** The beginning of the current line, from earlier bytes: `begun` bytes of a buffer that doubles, so that a line costs linear time. */
+  let buffer = new Uint8Array(1_024)
+  let begun = 0
   let blockBytes = 0
-  let afterCr = false
+  let isAfterCr = false
   let isFirstLine = true
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
   const parser = createParser({
@@ -54,19 +53,36 @@ export function blockReader(lastEventId: string, { maxEventBytes, onRetry, onCom
   // Its own check for a byte order mark would remove other characters from the first chunk.
   parser.feed('')
 
-  const endLine = (bytes: Uint8Array): Block | undefined => {
-    let text = decoder.decode(begun.length === 0 ? bytes : begun.takeWith(bytes))
-    if (isFirstLine) text = text.replace(BOM, '')
-    isFirstLine = false
-    const [, value] = /^id(?:: ?(.*))?$/s.exec(text) ?? []
-    if (text === 'id' || value !== undefined) {
-      if (value?.includes('\0')) return
-      id = value ?? ''
-      hasId = true
-      return
+  const keep = (bytes: Uint8Array) => {
+    const length = begun + bytes.length
+    blockBytes += bytes.length
+    if (blockBytes > maxEventBytes) {
+      throw new ProtocolError(
+        'event-too-large',
+        `An event has more than ${maxEventBytes} bytes: raise maxEventBytes.`,
+      )
     }
-    parser.feed(`${text}\n`)
-    if (text !== '') return
+    if (length > buffer.length) {
+      const larger = new Uint8Array(2 * length)
+      larger.set(buffer)
+      buffer = larger
+    }
+    buffer.set(bytes, begun)
+    begun = length
+  }
+
+  const endLine = (): Block | undefined => {
+    let line = decoder.decode(buffer.subarray(0, begun))
+    begun = 0
+    if (isFirstLine) line = line.replace(/^\uFEFF/, '')
+    isFirstLine = false
+    const value = line === 'id' ? '' : /^id: ?(.*)/s.exec(line)?.[1]
+    if (value === undefined) parser.feed(`${line}\n`)
+    else if (!value.includes('\0')) {
+      id = value
+      hasId = true
+    }
+    if (line) return undefined
     const block = { id, hasId, event: message?.event ?? '', data: message?.data }
     message = undefined
     hasId = false
@@ -77,64 +93,18 @@ export function blockReader(lastEventId: string, { maxEventBytes, onRetry, onCom
   return (bytes: Uint8Array): Block[] => {
     const blocks: Block[] = []
     let start = 0
-    if (afterCr && bytes[0] === LF) start = 1
-    if (bytes.length > 0) afterCr = false
-    let cr = bytes.indexOf(CR, start)
-    let lf = bytes.indexOf(LF, start)
-    while (cr !== -1 || lf !== -1) {
-      const endsInCr = cr !== -1 && (lf === -1 || cr < lf)
-      const end = endsInCr ? cr : lf
-      blockBytes += end - start
-      checkSize()
-      const block = endLine(bytes.subarray(start, end))
-      if (block) blocks.push(block)
-      start = end + 1
-      if (endsInCr) {
-        if (start === bytes.length) afterCr = true
-        else if (bytes[start] === LF) start++
+    for (let at = 0; at < bytes.length; at++) {
+      const isSecond = isAfterCr && bytes[at] === LF
+      isAfterCr = bytes[at] === CR
+      if (bytes[at] !== LF && !isAfterCr) continue
+      if (!isSecond) {
+        keep(bytes.subarray(start, at))
+        const block = endLine()
+        if (block) blocks.push(block)
       }
-      if (cr !== -1 && cr < start) cr = bytes.indexOf(CR, start)
-      if (lf !== -1 && lf < start) lf = bytes.indexOf(LF, start)
+      start = at + 1
     }
-    if (start < bytes.length) {
-      blockBytes += bytes.length - start
-      checkSize()
-      begun.push(bytes.subarray(start))
-    }
+    keep(bytes.subarray(start))
     return blocks
-  }
-
-  function checkSize() {
-    if (blockBytes <= maxEventBytes) return
-    throw new ProtocolError(
-      'event-too-large',
-      `The stream has an event of more than ${maxEventBytes} bytes. Raise maxEventBytes, or ask the publisher for smaller events.`,
-    )
-  }
-}
-
-/** Bytes that arrive in pieces, in one buffer that doubles: a line costs linear time and space however small the pieces are. */
-class GrowingBytes {
-  length = 0
-  #buffer = new Uint8Array(1_024)
-
-  push(bytes: Uint8Array): void {
-    const length = this.length + bytes.length
-    if (length > this.#buffer.length) {
-      const larger = new Uint8Array(Math.max(length, 2 * this.#buffer.length))
-      larger.set(this.#buffer.subarray(0, this.length))
-      this.#buffer = larger
-    }
-    this.#buffer.set(bytes, this.length)
-    this.length = length
-  }
-
-  /** @returns all bytes, with these as the last; valid until the next push. Afterwards it is empty, and a large buffer is dropped. */
-  takeWith(bytes: Uint8Array): Uint8Array {
-    this.push(bytes)
-    const whole = this.#buffer.subarray(0, this.length)
-    this.length = 0
-    if (this.#buffer.length > 65_536) this.#buffer = new Uint8Array(1_024)
-    return whole
   }
 }

@@ -2,8 +2,8 @@
  * The plain layer: a connection to any server of Server-Sent Events (WHATWG HTML §9.2) over fetch, which reconnects by itself. It knows
  * nothing of Sluice.
  */
-import { backOff } from './back-off.js'
-import { GaveUpError, ProtocolError, SluiceError, UnavailableError } from './errors.js'
+import { backOff, delayAfter, pause } from './back-off.js'
+import { gaveUp, isFinal, ProtocolError, type SluiceError, UnavailableError } from './errors.js'
 import { type Block, blockReader } from './event-blocks.js'
 import { errorOf } from './response-error.js'
 import type { EventStreamOptions, Message, StreamState } from './stream-options.js'
@@ -11,9 +11,6 @@ import { onWake } from './wake.js'
 
 /** Spread, because not every environment's types know it. */
 const UNCACHED = { cache: 'no-store' } as const
-const RETRY_MS = 1_000
-const MAX_MS = 30_000
-const LONGEST_MS = 300_000
 const SILENCE_MS = 65_000
 const MAX_EVENT_BYTES = 16 * 1024 * 1024
 
@@ -28,12 +25,13 @@ export class EventStream implements AsyncIterable<Message> {
   /** The cursor: sent as `Last-Event-ID` with the next attempt. */
   lastEventId: string
   #state: StreamState = { name: 'connecting' }
-  #retry: number
+  #retry: number | undefined
   /** Of the current attempt. Its reason says why the attempt is over. */
   #attempt = new AbortController()
   #isAgain = false
-  /** Set while it waits for the next attempt; `always` also ends a wait that the server asked for. */
-  #endWait: ((always: boolean) => void) | undefined
+  /** Of the last wait between two attempts. */
+  #delay = new AbortController()
+  #isAsked = false
   #heardAt = 0
   /** Set while it waits for bytes. */
   #silent: ReturnType<typeof setTimeout> | undefined
@@ -43,16 +41,16 @@ export class EventStream implements AsyncIterable<Message> {
     readonly options: EventStreamOptions = {},
   ) {
     this.lastEventId = options.lastEventId ?? ''
-    this.#retry = options.retry ?? RETRY_MS
+    this.#retry = options.retry
   }
 
   get state(): StreamState {
     return this.#state
   }
 
-  /** Ends the stream; the iteration ends without an error. Calling it again does nothing. */
-  close(): void {
-    this.#enter({ name: 'closed', reason: 'closed' })
+  /** Ends the stream; the iteration ends without an error. `error` is for the state. Calling it again does nothing. */
+  close(error?: SluiceError): void {
+    this.#enter({ name: 'closed', reason: error?.code ?? 'closed', ...(error && { error }) })
     this.#stop()
   }
 
@@ -71,11 +69,11 @@ export class EventStream implements AsyncIterable<Message> {
 
   /** Every block of the stream, also those without data, which only move the cursor. Iterate over a stream once. */
   async *blocks(): AsyncGenerator<Block, void> {
-    const { signal, attempts = Number.POSITIVE_INFINITY, max = MAX_MS, longest = LONGEST_MS } = this.options
-    const stopWaking = onWake(() => this.#wake())
-    const close = () => this.close()
-    signal?.addEventListener('abort', close)
-    if (signal?.aborted) close()
+    const { signal, attempts = Number.POSITIVE_INFINITY, max, longest } = this.options
+    const over = new AbortController()
+    onWake(() => this.#wake(), over.signal)
+    signal?.addEventListener('abort', () => this.close(), over)
+    if (signal?.aborted) this.close()
     let failures = 0
     let lastDelay = 0
     try {
@@ -100,27 +98,22 @@ export class EventStream implements AsyncIterable<Message> {
         if (this.#isClosed()) return
         if (this.#isAgain) continue
         if (isFinal(failure)) {
-          if (await this.options.onRefused?.(failure)) continue
+          if (this.options.onRefused?.(failure)) continue
           throw this.#fail(failure)
         }
-        const worked = hasDelivered || (failure === undefined && Date.now() - openedAt > lastDelay)
+        const worked = hasDelivered || (this.#state.name === 'open' && Date.now() - openedAt > lastDelay)
         failures = worked ? 0 : failures + 1
-        if (failures >= attempts) {
-          throw this.#fail(
-            new GaveUpError('gave-up', `The server could not be reached in ${failures} attempts.`, {
-              cause: failure,
-            }),
-          )
-        }
-        const asked = failure instanceof UnavailableError ? failure.retryAfterMs : undefined
-        lastDelay = Math.max(backOff(failures, this.#retry, max), Math.min(asked ?? 0, longest))
+        if (failures >= attempts) throw this.#fail(gaveUp(failures, failure))
+        lastDelay = delayAfter(failure, backOff(failures, this.#retry, max), longest)
         this.#enter({ name: 'waiting', ms: lastDelay, reason: reasonOf(failure) })
-        await this.#wait(lastDelay, asked !== undefined)
+        this.#delay = new AbortController()
+        // A wake does not cut short what the server asked for.
+        this.#isAsked = failure instanceof UnavailableError && failure.retryAfterMs !== undefined
+        await pause(lastDelay, this.#delay.signal)
       }
     } finally {
       this.close()
-      stopWaking()
-      signal?.removeEventListener('abort', close)
+      over.abort()
     }
   }
 
@@ -128,7 +121,7 @@ export class EventStream implements AsyncIterable<Message> {
   async *#read(): AsyncGenerator<Block, void> {
     const response = await this.#open()
     if (!response) return
-    const { maxEventBytes = MAX_EVENT_BYTES, longest = LONGEST_MS, onComment } = this.options
+    const { maxEventBytes = MAX_EVENT_BYTES, longest = 300_000, onComment } = this.options
     const take = blockReader(this.lastEventId, {
       maxEventBytes,
       onComment,
@@ -170,11 +163,8 @@ export class EventStream implements AsyncIterable<Message> {
     if (response.status !== 200) throw await errorOf(response)
     const type = response.headers.get('content-type')
     if (!/^text\/event-stream\s*(;|$)/i.test(type ?? '')) {
-      throw new ProtocolError(
-        'content-type',
-        `Expected text/event-stream, but the server sent ${type ?? 'no content type'}. Check the URL.`,
-        { status: 200 },
-      )
+      const { status } = response
+      throw new ProtocolError('content-type', `Not text/event-stream but ${type}: check the URL.`, { status })
     }
     this.#enter({ name: 'open' })
     return response
@@ -186,7 +176,7 @@ export class EventStream implements AsyncIterable<Message> {
     const { silence = SILENCE_MS } = this.options
     this.#heardAt = Date.now()
     this.#silent = setTimeout(() => {
-      this.#attempt.abort(new Error(`The server was silent for ${silence} ms.`))
+      this.#attempt.abort(new Error(`No byte for ${silence} ms.`))
     }, silence)
   }
 
@@ -196,29 +186,16 @@ export class EventStream implements AsyncIterable<Message> {
   }
 
   #wake(): void {
-    if (this.#state.name === 'waiting') this.#endWait?.(false)
+    if (!this.#isAsked) this.#delay.abort()
     // The timer did not run while the machine slept.
     const silence = Date.now() - this.#heardAt
     if (this.#silent !== undefined && silence > (this.options.silence ?? SILENCE_MS)) this.reconnect()
   }
 
-  /** @param isAsked whether the server asked for this delay, which a wake then does not cut short. */
-  async #wait(ms: number, isAsked: boolean): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined
-    await new Promise<void>(resolve => {
-      timer = setTimeout(resolve, ms)
-      this.#endWait = always => {
-        if (always || !isAsked) resolve()
-      }
-    })
-    clearTimeout(timer)
-    this.#endWait = undefined
-  }
-
   #stop(): void {
     this.#unwatch()
     this.#attempt.abort()
-    this.#endWait?.(true)
+    this.#delay.abort()
   }
 
   #enter(state: StreamState): void {
@@ -232,17 +209,11 @@ export class EventStream implements AsyncIterable<Message> {
   }
 
   #fail(error: SluiceError): SluiceError {
-    this.#enter({ name: 'closed', reason: error.code, error })
+    this.close(error)
     return error
   }
 }
 
-/** Whether to try again changes nothing. */
-function isFinal(failure: unknown): failure is SluiceError {
-  return failure instanceof SluiceError && !(failure instanceof UnavailableError)
-}
-
 function reasonOf(failure: unknown): string {
-  if (failure === undefined) return 'The server ended the response.'
-  return failure instanceof Error ? failure.message : String(failure)
+  return failure ? String(failure) : 'The response has ended.'
 }

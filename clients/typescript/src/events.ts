@@ -45,7 +45,7 @@ export type FeedEvent<Terms extends string = string> = Selected<Terms>
 export type AnyEvent = EventOf<string, JsonObject>
 
 type NoticeOf<Type> = Type extends keyof NoticeTypes
-  ? { readonly type: Type; readonly data: NoticeTypes[Type]; readonly id: string }
+  ? { readonly type: Type; readonly data: NoticeTypes[Type]; readonly id: string; readonly text: string }
   : never
 
 /** A message of the gateway about the stream itself; `id` is the cursor. */

@@ -1,28 +1,27 @@
 /** The Sluice layer: a stream of the gateway that is followed without missing an event, across connections, credentials and restarts. */
 import type { NoticeTypes } from './catalogue.js'
-import type { Credential } from './credentials.js'
 import type { CursorStore, TransactionStore } from './cursor-store.js'
-import { ProtocolError, RefusedError, SluiceError } from './errors.js'
+import { RefusedError, SluiceError } from './errors.js'
 import type { Block } from './event-blocks.js'
 import { EventStream } from './event-stream.js'
 import type { FeedEvent, JsonObject, Notice } from './events.js'
 import type { FeedOptions } from './feed-options.js'
-import { Renewal } from './renewal.js'
-import type { Gateway } from './requests.js'
+import { createRenewal, type Renewal } from './renewal.js'
+import { type Gateway, parse } from './requests.js'
 import type { StreamState } from './stream-options.js'
 
-/** Names of notices; an application cannot publish an event of such a type. */
-const NOTICES = {
-  'server.state': true,
-  heartbeat: true,
-  reset: true,
-  unavailable: true,
-  error: true,
-  cursor: true,
-  'auth-expired': true,
-  'auth-renewed': true,
-  'auth-revoked': true,
-} as const satisfies Record<keyof NoticeTypes, true>
+/** An application cannot publish an event of such a type. */
+const NOTICES: ReadonlySet<string> = new Set<keyof NoticeTypes>([
+  'server.state',
+  'heartbeat',
+  'reset',
+  'unavailable',
+  'error',
+  'cursor',
+  'auth-expired',
+  'auth-renewed',
+  'auth-revoked',
+])
 
 /**
  * A feed starts with its iteration (`for await`, or `each`) and can be iterated over once. Leaving the loop closes it. The iteration
@@ -34,15 +33,17 @@ export class Feed<Terms extends string = string> implements AsyncIterable<FeedEv
   readonly #renewal: Renewal
   #cursor: string | undefined
   #saved: string | undefined
-  /** The gateway has refused the credentials, and no connection has been opened with newer ones since. */
-  #hasRefreshed = false
-  #usedTicket: Credential | undefined
+  /** The headers of the last attempt. */
+  #sent: Record<string, string> = {}
+  /** Its credentials were refused, and no connection has been opened with newer ones since. */
+  #hasExpired = false
+  #hasUsedTicket = false
 
   constructor(
     readonly gateway: Gateway,
     readonly options: FeedOptions<Terms> = {},
   ) {
-    this.#renewal = new Renewal(gateway, () => this.#stream.reconnect())
+    this.#renewal = createRenewal(gateway, () => this.#stream.reconnect())
     this.#stream = new EventStream(() => this.#url(), {
       ...options,
       fetch: options.fetch ?? gateway.options.fetch,
@@ -50,8 +51,11 @@ export class Feed<Terms extends string = string> implements AsyncIterable<FeedEv
       max: options.max ?? gateway.options.max,
       credentials: gateway.options.withCredentials ? 'include' : undefined,
       onState: state => this.#onState(state),
-      headers: () => gateway.authorization(),
-      onRefused: error => this.#onRefused(error),
+      headers: async () => {
+        this.#sent = await gateway.authorization()
+        return this.#sent
+      },
+      onRefused: ({ status }) => status === 401 && this.#expire(),
     })
   }
 
@@ -121,17 +125,19 @@ export class Feed<Terms extends string = string> implements AsyncIterable<FeedEv
     try {
       for await (const block of this.#stream.blocks()) {
         const message = block.data === undefined ? undefined : this.#read(block, block.data)
-        if (message && 'notice' in message) await this.#onNotice(message.notice)
+        if (message?.notice) await this.#onNotice(message.notice)
         const id = this.#stream.lastEventId
         // The gateway sends no event twice; a proxy or a fault might.
-        const isRepeated = block.hasId && id === this.#cursor
-        const event = message && 'event' in message && !isRepeated ? message.event : undefined
+        const event = block.hasId && id === this.#cursor ? undefined : message?.event
         if (isBefore) await this.#advance(id, store)
         if (event) yield event
         if (!isBefore) await this.#advance(id, store)
       }
+    } catch (error) {
+      this.#stream.close(error instanceof SluiceError ? error : undefined)
+      throw error
     } finally {
-      this.#renewal.stop()
+      this.close()
     }
   }
 
@@ -143,14 +149,13 @@ export class Feed<Terms extends string = string> implements AsyncIterable<FeedEv
     this.#saved = id
   }
 
-  #read({ id, event: name }: Block, text: string): { event: FeedEvent<Terms> } | { notice: Notice } {
-    const value = parseObject(text)
-    const { envelope } = this.options
-    const type = envelope && !name ? String(value.type) : name || 'message'
-    const isNotice = envelope && !name ? value.position === undefined : Object.hasOwn(NOTICES, type)
-    const document = envelope && !name ? value : { data: value }
+  #read({ id, event: name }: Block, text: string): { event?: FeedEvent<Terms>; notice?: Notice } {
+    const value = parse<JsonObject>(text)
+    const isDocument = this.options.envelope && !name
+    const type = isDocument ? value.type : name || 'message'
+    const message: unknown = { ...(isDocument ? value : { data: value }), id, type, text }
+    const isNotice = isDocument ? value.position === undefined : NOTICES.has(String(type))
     // The types follow from the protocol: the gateway holds what it sends to the catalogue.
-    const message: unknown = { ...document, id, type, ...(!isNotice && { text }) }
     return isNotice ? { notice: message as Notice } : { event: message as FeedEvent<Terms> }
   }
 
@@ -158,22 +163,19 @@ export class Feed<Terms extends string = string> implements AsyncIterable<FeedEv
     this.options.onNotice?.(notice)
     switch (notice.type) {
       case 'server.state':
-        if (notice.data.connection) this.#renewal.start(notice.data.connection)
+        if (notice.data.connection) this.#renewal.follow(notice.data.connection)
         return
       case 'auth-renewed':
         return this.#renewal.confirm()
       case 'auth-revoked':
-        throw new RefusedError('auth-revoked', 'The credentials have been revoked. Log in again.')
+        throw new RefusedError('auth-revoked', 'The credentials have been revoked: log in again.')
       case 'auth-expired':
-        if (!this.gateway.source.canRefresh) {
-          throw new RefusedError(
-            'auth-expired',
-            'The credentials have expired. Get new ones, or give a function that does.',
-          )
-        }
         // The response ends now.
-        await this.gateway.source.refresh()
-        return
+        if (this.gateway.source.expire(this.#sent.Authorization)) return
+        throw new RefusedError(
+          'auth-expired',
+          'The credentials have expired: give a function that gets new ones.',
+        )
       case 'reset':
         return await this.#onReset(notice)
     }
@@ -182,10 +184,7 @@ export class Feed<Terms extends string = string> implements AsyncIterable<FeedEv
   async #onReset(notice: Notice<'reset'>): Promise<void> {
     const { reload } = this.options
     if (!reload) {
-      throw new SluiceError(
-        'reset',
-        `Events are missing (${notice.data.reason}). Give a reload function that loads the state anew.`,
-      )
+      throw new SluiceError('reset', `Events are missing (${notice.data.reason}): give a reload function.`)
     }
     const head = await reload(notice)
     if (!head || head === notice.id) return
@@ -194,16 +193,16 @@ export class Feed<Terms extends string = string> implements AsyncIterable<FeedEv
     this.#stream.reconnect()
   }
 
-  async #onRefused({ status }: SluiceError): Promise<boolean> {
-    if (status !== 401 || !this.gateway.source.canRefresh || this.#hasRefreshed) return false
-    this.#hasRefreshed = true
-    await this.gateway.source.refresh()
-    return true
+  /** Gets new credentials for the next attempt, once until a connection is open. @returns whether it will. */
+  #expire(): boolean {
+    const isFirst = !this.#hasExpired
+    this.#hasExpired = true
+    return isFirst && this.gateway.source.expire(this.#sent.Authorization)
   }
 
   #onState(state: StreamState): void {
-    if (state.name === 'open') this.#hasRefreshed = false
-    else this.#renewal.stop()
+    if (state.name === 'open') this.#hasExpired = false
+    else this.#renewal.follow(undefined)
     this.options.onState?.(state)
   }
 
@@ -216,11 +215,11 @@ export class Feed<Terms extends string = string> implements AsyncIterable<FeedEv
   async #url(): Promise<string> {
     const { types, where, stream, from, last, envelope } = this.options
     const { source } = this.gateway
-    let current = await source.current()
     // A used ticket is good for the same browser only.
-    if (current && current === this.#usedTicket && source.canRefresh) current = await source.refresh()
+    if (this.#hasUsedTicket) source.expire(undefined)
+    const current = await source.current()
     const ticket = typeof current === 'object' && 'ticket' in current ? current.ticket : undefined
-    this.#usedTicket = ticket === undefined ? undefined : current
+    this.#hasUsedTicket = ticket !== undefined
     return this.gateway.urlOf('/api/events', {
       stream,
       types: types?.join(','),
@@ -231,15 +230,4 @@ export class Feed<Terms extends string = string> implements AsyncIterable<FeedEv
       ticket,
     })
   }
-}
-
-function parseObject(text: string): JsonObject {
-  try {
-    const value: unknown = JSON.parse(text)
-    if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value))
-  } catch {}
-  throw new ProtocolError(
-    'invalid-json',
-    'The stream has an event whose data is no JSON object. Check the URL.',
-  )
 }

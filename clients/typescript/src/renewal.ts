@@ -1,54 +1,59 @@
 /** Renews the credentials of an open stream before they expire, so that it need not reconnect. */
 import type { Gateway } from './requests.js'
 
-/** The longest delay of a timer (2^31 ms). */
-const MAX_TIMER_MS = 2_147_483_647
+const CONFIRM_MS = 10_000
+/** Between two attempts to get new credentials. */
+const RETRY_MS = 5_000
+/** The longest delay of a timer. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+export interface Renewal {
+  /** @param connection the name of the stream, from its first `server.state`; undefined once it has ended. */
+  follow(connection: string | undefined): void
+  /** The stream has said `auth-renewed`. */
+  confirm(): void
+}
 
 /**
- * States: idle → waiting for the time to renew (`start`) → waiting for the confirmation on the stream → waiting again. If the renewal
- * fails or is not confirmed, `onFailure` is called: the stream reconnects, with the new credentials. `stop` leads back to idle.
+ * States: idle → waiting for the time to renew (`follow`) → waiting for the confirmation on the stream → waiting again (`confirm`). If
+ * the renewal is refused or not confirmed, `onFailure` is called: the stream reconnects, with the new credentials. While no new ones
+ * can be had, it tries again; the gateway ends the stream when the current ones have expired.
  */
-export class Renewal {
-  #timer: ReturnType<typeof setTimeout> | undefined
-  #connection: string | undefined
+export function createRenewal(gateway: Gateway, onFailure: () => void): Renewal {
+  const { source, options } = gateway
+  let connection: string | undefined
+  let timer: ReturnType<typeof setTimeout>
 
-  constructor(
-    readonly gateway: Gateway,
-    readonly onFailure: () => void,
-  ) {}
-
-  /** @param connection the name of the stream, from its first `server.state`. */
-  start(connection: string): void {
-    this.#connection = connection
-    this.#schedule()
+  const after = (ms: number, act: () => unknown) => {
+    clearTimeout(timer)
+    timer = setTimeout(act, Math.min(ms, MAX_TIMER_MS))
   }
-
-  /** The stream has said `auth-renewed`. */
-  confirm(): void {
-    this.#schedule()
-  }
-
-  stop(): void {
-    clearTimeout(this.#timer)
-    this.#connection = undefined
-  }
-
-  #schedule(): void {
-    clearTimeout(this.#timer)
-    const at = this.gateway.source.renewAt()
-    if (at === undefined || !this.gateway.source.canRefresh) return
-    this.#timer = setTimeout(() => void this.#renew(), Math.min(Math.max(at - Date.now(), 0), MAX_TIMER_MS))
-  }
-
-  async #renew(): Promise<void> {
-    const connection = this.#connection
+  const renew = async () => {
+    const renewed = connection
+    const isStill = () => renewed === connection
     try {
-      await this.gateway.source.refresh()
-      // The stream may confirm before the answer is here.
-      this.#timer = setTimeout(this.onFailure, this.gateway.options.confirm)
-      await this.gateway.request('POST', `/api/streams/${connection}/token`, { isRepeatable: true })
+      await source.refresh()
     } catch {
-      if (connection === this.#connection) this.onFailure()
+      if (isStill()) after(RETRY_MS, renew)
+      return
     }
+    if (!isStill()) return
+    // The stream may confirm before the answer is here.
+    after(options.confirmWithin ?? CONFIRM_MS, onFailure)
+    await gateway
+      .request('POST', `/api/streams/${renewed}/token`, { isRepeatable: true })
+      .catch(() => isStill() && onFailure())
+  }
+  const confirm = () => {
+    const at = source.canRefresh ? source.renewAt() : undefined
+    if (at !== undefined) after(at - Date.now(), renew)
+  }
+  return {
+    confirm,
+    follow(name) {
+      connection = name
+      clearTimeout(timer)
+      if (name) confirm()
+    },
   }
 }

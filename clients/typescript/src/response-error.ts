@@ -11,41 +11,33 @@ export async function errorOf(response: Response): Promise<SluiceError> {
   const problem = await problemOf(response)
   const text = (name: string) => (typeof problem?.[name] === 'string' ? problem[name] : undefined)
   const detail = text('detail')
-  const code = text('code') ?? `http-${status}`
-  const Kind = isPassing(status) ? UnavailableError : RefusedError
-  return new Kind(code, detail ?? `The server answered with the status ${status}.`, {
+  const asked = retryAfterMs(headers.get('retry-after'))
+  const Kind = [408, 425, 429].includes(status) || status >= 500 ? UnavailableError : RefusedError
+  return new Kind(text('code') ?? `http-${status}`, detail ?? `The server answered ${status}.`, {
     status,
     detail,
     requestId: headers.get('x-request-id') ?? text('request_id'),
     problem,
-    retryAfterMs: retryAfterMs(headers.get('retry-after')),
+    retryAfterMs: Number.isNaN(asked) ? undefined : asked,
   })
 }
 
-/** Whether the same request may succeed later. */
-function isPassing(status: number): boolean {
-  return status === 408 || status === 425 || status === 429 || status >= 500
-}
-
-async function problemOf(response: Response): Promise<Readonly<Record<string, unknown>> | undefined> {
-  try {
-    const value: unknown = JSON.parse(await head(response))
-    return typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : undefined
-  } catch {
-    return undefined
-  }
-}
-
-/** The first bytes of the body, as text; the rest is not read. */
-async function head({ body }: Response): Promise<string> {
+async function problemOf({ body }: Response): Promise<Readonly<Record<string, unknown>> | undefined> {
   const reader = body?.getReader()
   const decoder = new TextDecoder()
   let text = ''
-  while (reader && text.length < MAX_PROBLEM_BYTES) {
-    const { done, value } = await reader.read()
-    if (done) break
-    text += decoder.decode(value, { stream: true })
+  try {
+    while (reader && text.length < MAX_PROBLEM_BYTES) {
+      const { done, value } = await reader.read()
+      if (done) break
+      text += decoder.decode(value, { stream: true })
+    }
+    const problem: unknown = JSON.parse(text)
+    return typeof problem === 'object' && problem ? { ...problem } : undefined
+  } catch {
+    return undefined
+  } finally {
+    // The rest is not read; a broken body cannot be cancelled.
+    reader?.cancel().catch(() => {})
   }
-  await reader?.cancel()
-  return text
 }

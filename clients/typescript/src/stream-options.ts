@@ -49,6 +49,6 @@ export interface EventStreamOptions extends ConnectionOptions {
   /** The first `Last-Event-ID`. */
   readonly lastEventId?: string | undefined
   onComment?: ((text: string) => void) | undefined
-  /** Called when the server refuses an attempt. If the promise is true, the stream tries again at once; otherwise it ends. */
-  onRefused?: ((error: SluiceError) => Promise<boolean>) | undefined
+  /** Called when the server refuses an attempt. If it returns true, the stream tries again at once; otherwise it ends. */
+  onRefused?: ((error: SluiceError) => boolean) | undefined
 }

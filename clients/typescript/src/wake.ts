@@ -9,22 +9,20 @@ interface Page {
   readonly setTimeout: unknown
   readonly document?: { readonly visibilityState: string } & Target
   readonly addEventListener?: Target['addEventListener']
-  readonly removeEventListener?: Target['removeEventListener']
 }
 
 interface Target {
-  addEventListener(type: string, listener: () => void): void
-  removeEventListener(type: string, listener: () => void): void
+  addEventListener(type: string, listener: () => void, options: { signal: AbortSignal }): void
 }
 
-/** Calls `listener` at each wake. @returns a function that stops this. It keeps no process alive. */
-export function onWake(listener: () => void): () => void {
+/** Calls `listener` at each wake, until the signal aborts. It keeps no process alive. */
+export function onWake(listener: () => void, signal: AbortSignal): void {
   const page: Page = globalThis
   const { document } = page
-  const shown = () => document?.visibilityState === 'visible' && listener()
-  page.addEventListener?.('online', listener)
-  document?.addEventListener('visibilitychange', shown)
-
+  page.addEventListener?.('online', listener, { signal })
+  document?.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && listener(), {
+    signal,
+  })
   let timer: ReturnType<typeof setTimeout>
   const look = () => {
     const due = Date.now() + LOOK_MS
@@ -36,10 +34,5 @@ export function onWake(listener: () => void): () => void {
     if (typeof timer === 'object') timer.unref()
   }
   look()
-
-  return () => {
-    clearTimeout(timer)
-    page.removeEventListener?.('online', listener)
-    document?.removeEventListener('visibilitychange', shown)
-  }
+  signal.addEventListener('abort', () => clearTimeout(timer))
 }
