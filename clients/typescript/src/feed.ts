@@ -122,8 +122,8 @@ export class Feed<Terms extends string = string> implements AsyncIterable<FeedEv
     this.#cursor = this.#saved
     this.#stream.lastEventId = this.#saved ?? ''
     const isBefore = mode === 'at-most-once'
-    try {
-      for await (const block of this.#stream.blocks()) {
+    for await (const block of this.#stream.blocks()) {
+      try {
         const message = block.data === undefined ? undefined : this.#read(block, block.data)
         if (message?.notice) await this.#onNotice(message.notice)
         const id = this.#stream.lastEventId
@@ -132,12 +132,10 @@ export class Feed<Terms extends string = string> implements AsyncIterable<FeedEv
         if (isBefore) await this.#advance(id, store)
         if (event) yield event
         if (!isBefore) await this.#advance(id, store)
+      } catch (error) {
+        if (error instanceof SluiceError) this.#stream.close(error)
+        throw error
       }
-    } catch (error) {
-      this.#stream.close(error instanceof SluiceError ? error : undefined)
-      throw error
-    } finally {
-      this.close()
     }
   }
 
