@@ -6,6 +6,8 @@ const ADMINISTRATION = 'Administer a gateway'
 
 const CONTEXTS = 'Choose a gateway'
 
+const DAILY = 'Use a gateway'
+
 export const COMMANDS: readonly Entry[] = [
   {
     name: 'serve',
@@ -36,6 +38,12 @@ export const COMMANDS: readonly Entry[] = [
     summary: 'list the gateways of sluice login and switch between them',
     group: CONTEXTS,
     load: async () => (await import('./commands/context.js')).contextNoun,
+  },
+  {
+    name: 'tail',
+    summary: 'write the events of a stream or a job as they happen',
+    group: DAILY,
+    load: async () => (await import('./commands/tail.js')).tailCommand,
   },
   {
     name: 'key',

@@ -16,9 +16,10 @@ export function gatewayFailure(error: unknown, target: Target): unknown {
   if (error instanceof RefusedError) return new Failure(refusal(error, target), ExitCode.refused)
   if (error instanceof UnavailableError) return new Failure(unavailable(error, target), ExitCode.unreachable)
   if (error instanceof SluiceError) return new Failure(`${error.message} (${error.code})`)
-  if (!isNetworkError(error)) return error
+  const reason = awayReason(error)
+  if (reason === undefined) return error
   return new Failure(
-    `No gateway answers at ${target.url} (${networkReason(error)}). Start it, or give its address with --url.`,
+    `No gateway answers at ${target.url} (${reason}). Start it, or give its address with --url.`,
     ExitCode.unreachable,
   )
 }
@@ -41,14 +42,25 @@ function unavailable({ status, code, detail, retryAfterMs }: UnavailableError, {
   return `${detail ?? `${url} cannot answer now.`} (${status} ${code}) Try again ${when}.`
 }
 
-function isNetworkError(error: unknown): boolean {
-  return (error instanceof DOMException && error.name === 'TimeoutError') || error instanceof TypeError
+/** fetch only says that it failed; the cause says why. */
+export const explainedFetch: typeof fetch = async (input, init) => {
+  try {
+    return await fetch(input, init)
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    const { code, message } = Object(error.cause)
+    throw new GatewayAway(typeof code === 'string' ? code : String(message ?? error.message), {
+      cause: error,
+    })
+  }
 }
 
-/** fetch only says that it failed; the cause says why. */
-function networkReason(error: unknown): string {
-  if (error instanceof DOMException) return 'no answer in time'
-  const { cause, message } = Object(error)
-  const { code, message: causeMessage } = Object(cause)
-  return typeof code === 'string' ? code : String(causeMessage ?? message)
+/** No answer came; the message is the reason in a word or two. */
+class GatewayAway extends Error {}
+
+function awayReason(error: unknown): string | undefined {
+  if (error instanceof GatewayAway) return error.message
+  if (error instanceof DOMException && error.name === 'TimeoutError') return 'no answer in time'
+  // The connection broke while the answer arrived.
+  return error instanceof TypeError && error.message === 'terminated' ? 'the connection broke' : undefined
 }

@@ -1,6 +1,6 @@
 /** How a command talks to its gateway. */
 import { type Client, createClient } from '../../clients/typescript/src/client.js'
-import { gatewayFailure } from './gateway-failure.js'
+import { explainedFetch, gatewayFailure } from './gateway-failure.js'
 import { authorizedTarget, type GatewayCall, type Target } from './gateway-target.js'
 
 export interface Connection {
@@ -20,12 +20,21 @@ export interface ConnectOptions {
 export async function withGateway<T>(
   call: GatewayCall,
   work: (connection: Connection) => Promise<T>,
-  { attempts = 1 }: ConnectOptions = {},
+  options: ConnectOptions = {},
 ): Promise<T> {
   const target = await authorizedTarget(call)
-  const client = createClient({ url: target.url, credentials: target.token, attempts })
+  return await withClient(target, client => work({ client, target }), options)
+}
+
+/** The same for a target that is known. */
+export async function withClient<T>(
+  target: Target,
+  work: (client: Client) => Promise<T>,
+  { attempts = 1 }: ConnectOptions = {},
+): Promise<T> {
+  const { url, token } = target
   try {
-    return await work({ client, target })
+    return await work(createClient({ url, credentials: token, attempts, fetch: explainedFetch }))
   } catch (error) {
     throw gatewayFailure(error, target)
   }

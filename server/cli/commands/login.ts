@@ -1,13 +1,12 @@
 /** `sluice login`: keeps the URL of a gateway and a credential for it, after the gateway has accepted it. */
 import { text as readAll } from 'node:stream/consumers'
 import { ReadStream } from 'node:tty'
-import { createClient } from '../../../clients/typescript/src/client.js'
 import { UsageError } from '../../../src/process/usage.js'
 import { callerOf, nameOfCaller } from '../caller.js'
 import { ContextFile } from '../contexts/context-file.js'
 import { contextName } from '../contexts/context-name.js'
 import { type Call, command } from '../declaration.js'
-import { gatewayFailure } from '../gateway-failure.js'
+import { withClient } from '../gateway.js'
 import { checkedToken, DEFAULT_URL } from '../gateway-target.js'
 import { gatewayUrl, rootOf } from '../gateway-url.js'
 import { ask, askHidden } from '../hidden-input.js'
@@ -46,9 +45,7 @@ which only you can read.`,
     }
     const token = checkedToken(await givenToken(call, url), 'The input')
     const target = { url, token, tokenSource: undefined }
-    const caller = await callerOf(createClient({ url, credentials: token, attempts: 1 })).catch(error => {
-      throw gatewayFailure(error, target)
-    })
+    const caller = await withClient(target, callerOf)
     await file.write({ current: name, byName: new Map([...contexts.byName, [name, { url, token }]]) })
     const end = caller.expires_at === null ? '' : ` The credential expires at ${caller.expires_at}.`
     await terminal.err.line(
