@@ -1,18 +1,21 @@
-/** A live list of items: the whole use of the hook. */
+/** A live list of items. */
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
-import { useEvents } from './use-events.js'
+import { createClient } from 'sluice-client'
+import { useFeed } from 'sluice-client/react'
 
-// Outside of the component, because a new array or function in each rendering would open a new stream each time.
-const TYPES = ['item.created', 'item.updated', 'item.deleted']
-const gateway = document.body.dataset.gateway ?? ''
-const token = async () => document.body.dataset.token ?? ''
+const { gateway = '', token = '' } = document.body.dataset
+// Outside of the component: one client for all of its renderings. In an application, `credentials` asks the login for a token.
+const client = createClient({ url: gateway, credentials: () => token })
 
 function Feed() {
-  const { events, state } = useEvents({ gateway, path: '/api/events?last=50', types: TYPES, token })
+  const { events, status } = useFeed(client, {
+    types: ['item.created', 'item.updated', 'item.deleted'],
+    last: 50,
+  })
   return (
     <main>
-      <p role="status">{state}</p>
+      <p role="status">{status}</p>
       <ol>
         {events.map(({ id, type, data }) => (
           <li key={id}>

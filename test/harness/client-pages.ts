@@ -24,14 +24,22 @@ export interface ClientPages {
 /**
  * @param exports what the page has as the global `sluice`: a module's text, in which `src/` is the source of the client.
  * @param script runs in each page after that.
+ * @param alias other packages in place of those that the exports import.
  */
-export async function serveClientPages(t: Test, exports: string, script: string): Promise<ClientPages> {
-  const [page, worker] = await Promise.all([bundle(exports), bundle("import './browser/tabs/worker.js'")])
+export async function serveClientPages(
+  t: Test,
+  exports: string,
+  script: string,
+  alias: Readonly<Record<string, string>> = {},
+): Promise<ClientPages> {
+  const worker = "import './browser/tabs/worker.js'"
+  const [page, workerScript] = await Promise.all([bundle(exports, alias), bundle(worker)])
   const app = Fastify()
   t.teardown(() => app.close())
-  const html = `<!doctype html><meta charset="utf-8"><title>client</title><link rel="icon" href="data:,"><div id="root"></div><script>${page}</script><script>${script}</script>`
+  const html = `<!doctype html><html><meta charset="utf-8"><title>client</title><link rel="icon" href="data:,"><div id="root"></div><script src="/page.js"></script><script>${script}</script>`
   app.get('/', (_request, reply) => reply.type('text/html').send(html))
-  app.get('/worker.js', (_request, reply) => reply.type('text/javascript').send(worker))
+  app.get('/page.js', (_request, reply) => reply.type('text/javascript').send(page))
+  app.get('/worker.js', (_request, reply) => reply.type('text/javascript').send(workerScript))
   app.get('/token', (_request, reply) => {
     pages.tokens += 1
     return reply.code(pages.status).send(token({ exp: secondsFromNow(pages.lifetime) }))
@@ -42,15 +50,18 @@ export async function serveClientPages(t: Test, exports: string, script: string)
 }
 
 /** The module as a script, whose exports are the global `sluice`. */
-export async function bundle(contents: string, alias: Record<string, string> = {}): Promise<string> {
+export async function bundle(
+  contents: string,
+  alias: Readonly<Record<string, string>> = {},
+): Promise<string> {
   const { outputFiles } = await build({
-    stdin: { contents, resolveDir: CLIENT_SOURCES, loader: 'tsx' },
+    stdin: { contents, resolveDir: CLIENT_SOURCES, loader: 'jsx' },
     bundle: true,
     write: false,
     format: 'iife',
     globalName: 'sluice',
     jsx: 'automatic',
-    alias,
+    alias: { ...alias },
     define: { 'process.env.NODE_ENV': '"development"', 'import.meta.url': 'location.href' },
   })
   return outputFiles[0]?.text ?? ''

@@ -15,7 +15,7 @@ import { token } from '../../harness/tokens.js'
 const run = promisify(execFile)
 const folder = join(packageRoot, 'examples/react')
 
-t.test('the hook and its example have correct types', async t => {
+t.test('the example and the hook of the package have correct types', async t => {
   const compiler = join(packageRoot, 'node_modules/typescript/bin/tsc')
   await t.resolves(run(process.execPath, [compiler, '--project', folder]))
 })
@@ -52,7 +52,7 @@ t.test(
     await publish(gateway, item(2))
     await tab.locator('li').nth(1).waitFor()
     await gateway.kill()
-    await tab.locator('[role=status]', { hasText: 'connecting' }).waitFor()
+    await tab.locator('[role=status]', { hasText: 'reconnecting' }).waitFor()
     const back = await startProcess(t, { databaseUrl, env, port: gateway.port })
     await publish(back, item(3))
     await tab.locator('li').nth(2).waitFor()

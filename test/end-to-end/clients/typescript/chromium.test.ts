@@ -1,9 +1,11 @@
 /** The client in Chromium: one browser for all of these tests, because it takes a second to start. */
 import t from 'tap'
 import { openBrowser, withoutBrowser } from '../../../harness/browser.js'
+import { testReact } from './react-cases.js'
 import { testTabs } from './tabs-cases.js'
 
 t.test('in Chromium', { skip: withoutBrowser() }, async t => {
   const browser = await openBrowser(t)
+  await testReact(t, browser)
   await testTabs(t, browser)
 })
