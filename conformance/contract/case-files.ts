@@ -20,7 +20,7 @@ export function readCases(folder: string): Case[] {
 }
 
 function casesIn(topic: string, text: string): Case[] {
-  const { cases, blocks: _, ...defaults } = members(parse(text))
+  const { cases, blocks: _, ...defaults } = members(parse(text, { merge: true }))
   return Object.entries(members(cases)).flatMap(([name, value]) => {
     const { vary, ...rest } = { ...defaults, ...members(value) }
     const { options } = rest
@@ -55,12 +55,15 @@ function variantsOf(values: unknown, { log }: Members): Variant[] {
   return Object.entries(members(values))
 }
 
-/** Replaces `${name}` in every text; a text that consists of it becomes the value itself. */
+/** Replaces `${name}` in every text and every name of a member; a text that consists of it becomes the value itself. */
 function substitute(value: unknown, variables: ReadonlyMap<string, unknown>): unknown {
   if (Array.isArray(value)) return value.map(each => substitute(each, variables))
   if (typeof value === 'object' && value !== null) {
     return Object.fromEntries(
-      Object.entries(value).map(([name, each]) => [name, substitute(each, variables)]),
+      Object.entries(value).map(([name, each]) => [
+        String(substitute(name, variables)),
+        substitute(each, variables),
+      ]),
     )
   }
   if (typeof value !== 'string') return value

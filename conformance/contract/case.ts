@@ -98,6 +98,7 @@ const CaseData = Type.Object(
     layer: Type.Union([Type.Literal('sse'), Type.Literal('feed')]),
     rule: Type.Union([Type.Literal('standard'), Type.Literal('sluice')]),
     needs: Type.Optional(Type.Array(Text)),
+    alone: Type.Optional(Type.Literal(true)),
     options: Type.Optional(Options),
     log: Type.Optional(Type.Array(Text)),
     serve: Type.Array(Exchange),

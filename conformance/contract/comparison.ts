@@ -78,10 +78,10 @@ function fits(expected: unknown, seen: Readonly<Record<string, unknown>>, kind: 
   })
 }
 
-/** Data of megabytes is written as `{ repeat: text, count: n }`. */
+/** Data of megabytes is written as `{ repeat: text, count: n, then: text }`. */
 function dataOf(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || !('repeat' in value) || !('count' in value)) return value
-  return String(value.repeat).repeat(Number(value.count))
+  return String(value.repeat).repeat(Number(value.count)) + ('then' in value ? String(value.then) : '')
 }
 
 function show(value: unknown): string {

@@ -15,6 +15,9 @@ const REASONS: Readonly<Record<number, string>> = {
 /** How long a client that reads may take to read what fills the buffers. Too short a time makes a case easier, never harder. */
 const BLOCKED_MS = 500
 
+/** Of one write, which is repeated until the client reads no more. */
+const FILLING_BYTES = 64 * 1024
+
 export class Response {
   readonly #chunked: boolean
   readonly #gzip: Gzip | undefined
@@ -65,7 +68,7 @@ export class Response {
    * @returns the bytes that were written, at most about `most`: then the client still read.
    */
   async fill(text: string, most: number): Promise<number> {
-    const bytes = Buffer.from(text)
+    const bytes = Buffer.from(text.repeat(Math.ceil(FILLING_BYTES / text.length)))
     for (let sent = 0; ; sent += bytes.length) {
       if (sent > most || this.socket.destroyed) return sent
       let timer: NodeJS.Timeout | undefined

@@ -41,10 +41,22 @@ async function run(cases: readonly Case[], [program, ...rest]: readonly string[]
   if (introduction instanceof Error) return refuse(introduction.message)
   const { name, without } = introduction
   const left = cases.filter(({ layer, needs = [] }) => [layer, ...needs].some(need => without.includes(need)))
-  const limit = pLimit(Number(values.jobs))
   const played = cases.filter(each => !left.includes(each))
-  const results = await Promise.all(
-    played.map(each => limit(async () => await play(each, adapter, Number(values.patience)))),
+  const playAll = async (some: readonly Case[], jobs: number) => {
+    const limit = pLimit(jobs)
+    return await Promise.all(
+      some.map(each => limit(async () => await play(each, adapter, Number(values.patience)))),
+    )
+  }
+  const results = await playAll(
+    played.filter(({ alone }) => !alone),
+    Number(values.jobs),
+  )
+  results.push(
+    ...(await playAll(
+      played.filter(({ alone }) => alone),
+      1,
+    )),
   )
   await adapter.close(5_000)
   for (const line of lines(results, values.faults)) console.log(line)
