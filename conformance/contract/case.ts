@@ -67,6 +67,7 @@ const Expectation = optional({
   state: Text,
   reset: optional({ id: Text, reason: Text }),
   reloaded: Type.Literal(true),
+  failed: Type.Literal(true),
   ended: optional({ why: Text, status: Type.Integer(), code: Text, detail: Text }),
 })
 

@@ -4,76 +4,87 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { Observation } from './adapter.js'
-import type { Case, Expectation } from './case.js'
+import type { Expectation } from './case.js'
 
 const ALWAYS = ['event', 'reset', 'ended']
 /** Texts are cut in messages: some cases have events of megabytes. */
 const SHOWN = 200
+const SHOWN_OBSERVATIONS = 5
 
-/** The kind of observation that it expects. */
-export function kindOf({ times: _, ...expectation }: Expectation): string {
-  return Object.keys(expectation)[0] ?? ''
-}
+/**
+ * States: `waiting` while everything is right and more must come; `complete` when everything has come; `wrong` for good after the
+ * first difference.
+ */
+export class Comparison {
+  /** The first difference, once there is one. */
+  difference: string | undefined
+  readonly #counted: ReadonlySet<string>
+  readonly #last: Observation[] = []
+  #at = 0
+  /** How often the expectation whose turn it is has been met. */
+  #met = 0
 
-export type Verdict =
-  | { readonly state: 'complete' | 'waiting' }
-  | { readonly state: 'wrong'; readonly reason: string }
-
-/** `waiting`: everything is right so far, and more must come. */
-export function compare(story: Case, observations: readonly Observation[]): Verdict {
-  const counted = new Set([...ALWAYS, ...story.see.map(kindOf)])
-  const seen = observations.filter(({ saw }) => counted.has(saw))
-  let at = 0
-  for (const expectation of story.see) {
-    const { times = 1 } = expectation
-    const most = times === 'any' ? Number.POSITIVE_INFINITY : times
-    let matched = 0
-    while (matched < most) {
-      const observation = seen[at]
-      if (!observation) return { state: 'waiting' }
-      const difference = differenceOf(expectation, observation)
-      if (difference === undefined) {
-        at += 1
-        matched += 1
-      } else if (times === 'any' && matched > 0) break
-      else return { state: 'wrong', reason: difference }
-    }
+  constructor(private readonly expectations: readonly Expectation[]) {
+    this.#counted = new Set([...ALWAYS, ...expectations.flatMap(kindsOf)])
   }
-  const extra = seen[at]
-  return extra
-    ? { state: 'wrong', reason: `then saw ${show(extra)}, which is one too many` }
-    : { state: 'complete' }
+
+  get state(): 'waiting' | 'complete' | 'wrong' {
+    if (this.difference !== undefined) return 'wrong'
+    const left = this.expectations.slice(this.#at)
+    const isMet = left.length === 0 || (left.length === 1 && left[0]?.times === 'any' && this.#met > 0)
+    return isMet ? 'complete' : 'waiting'
+  }
+
+  take(observation: Observation): void {
+    if (this.#last.push(observation) > SHOWN_OBSERVATIONS) this.#last.shift()
+    if (!this.#counted.has(observation.saw) || this.difference !== undefined) return
+    const expectation = this.expectations[this.#at]
+    if (!expectation) this.difference = `then saw ${show(observation)}, which is one too many`
+    else if (fits(expectation, observation)) this.#meet(expectation)
+    else if (expectation.times === 'any' && this.#met > 0) {
+      this.#next()
+      this.take(observation)
+    } else this.difference = `expected ${show(bare(expectation))}, saw ${show(observation)}`
+  }
+
+  /** What it waits for, for a message. */
+  missing(): string {
+    const expectation = this.expectations[this.#at]
+    const met = this.#met > 0 ? `, after ${this.#met} of ${expectation?.times}` : ''
+    const last = this.#last.map(show).join(', ') || 'nothing'
+    return `waits for ${expectation ? show(bare(expectation)) : 'nothing'}${met}; saw ${last}`
+  }
+
+  #meet({ times = 1 }: Expectation): void {
+    this.#met += 1
+    if (this.#met === times) this.#next()
+  }
+
+  #next(): void {
+    this.#at += 1
+    this.#met = 0
+  }
 }
 
-/** What the case still waits for, for a message. */
-export function missing(story: Case, observations: readonly Observation[]): string {
-  const counted = new Set([...ALWAYS, ...story.see.map(kindOf)])
-  const seen = observations.filter(({ saw }) => counted.has(saw)).length
-  const all = story.see.flatMap(each =>
-    Array.from({ length: each.times === 'any' ? 1 : (each.times ?? 1) }, () => each),
-  )
-  const next = all[Math.min(seen, all.length - 1)]
-  return `waits for ${next ? show({ ...next }) : 'nothing'} after ${seen} of ${all.length}: ${observations.slice(-5).map(show).join(', ') || 'nothing was seen'}`
+function bare({ times: _, ...expectation }: Expectation) {
+  return expectation
 }
 
-function differenceOf(expectation: Expectation, observation: Observation): string | undefined {
-  const kind = kindOf(expectation)
-  const { times: _, ...expected } = expectation
-  const { saw, ...members } = observation
-  const wrong = `expected ${show({ ...expected })}, saw ${show(observation)}`
-  if (saw !== kind) return wrong
-  return fits(Object.entries(expected)[0]?.[1], members, kind) ? undefined : wrong
+/** The kinds of observations that it expects: one, or two that both say that an attempt has failed. */
+function kindsOf(expectation: Expectation): string[] {
+  return 'failed' in expectation ? ['retrying', 'ended'] : Object.keys(bare(expectation))
 }
 
-function fits(expected: unknown, seen: Readonly<Record<string, unknown>>, kind: string): boolean {
+function fits(expectation: Expectation, { saw, ...seen }: Observation): boolean {
+  if (!kindsOf(expectation).includes(saw)) return false
+  const [expected] = Object.values(bare(expectation))
   if (expected === true) return true
   // `stored: "5"`, `comment: text`, `state: mode`: the only member of the observation.
-  if (typeof expected === 'string') return Object.values(seen).includes(expected)
-  if (typeof expected !== 'object' || expected === null) return false
+  if (typeof expected !== 'object') return Object.values(seen).includes(expected)
   return Object.entries(expected).every(([name, value]) => {
-    if (kind === 'retrying' && name === 'least_ms') return Number(seen.delay_ms) >= value
-    if (kind === 'retrying' && name === 'most_ms') return Number(seen.delay_ms) <= value
-    if (kind === 'ended' && name === 'detail') return String(seen.detail ?? '').includes(value)
+    if (name === 'least_ms') return Number(seen.delay_ms) >= Number(value)
+    if (name === 'most_ms') return Number(seen.delay_ms) <= Number(value)
+    if (name === 'detail') return String(seen.detail).includes(String(value))
     return isDeepStrictEqual(seen[name], dataOf(value))
   })
 }

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Adapter, Observation } from './adapter.js'
 import { AwkwardServer } from './awkward-server.js'
 import type { Case } from './case.js'
-import { compare, missing } from './comparison.js'
+import { Comparison } from './comparison.js'
 
 export interface Result {
   readonly id: string
@@ -24,8 +24,11 @@ export async function play(story: Case, adapter: Adapter, patience: number): Pro
 
 class Play {
   readonly #faults = new Set<string>()
-  readonly #observations: Observation[] = []
+  readonly #comparison: Comparison
+  /** How often each kind of observation was made. */
+  readonly #counts = new Map<string, number>()
   #server: AwkwardServer | undefined
+  #isClosing = false
   /** Called after every observation, request and fault, and after the end of every connection. */
   readonly #changed = new Set<() => void>()
 
@@ -33,7 +36,9 @@ class Play {
     private readonly story: Case,
     private readonly adapter: Adapter,
     private readonly patience: number,
-  ) {}
+  ) {
+    this.#comparison = new Comparison(story.see)
+  }
 
   async faults(): Promise<string[]> {
     const { story, adapter, patience } = this
@@ -48,7 +53,7 @@ class Play {
     adapter.follow(
       story.id,
       {
-        observed: observation => this.#note(() => this.#observations.push(observation)),
+        observed: observation => this.#note(() => this.#observe(observation)),
         failed: reason => this.#note(() => this.#faults.add(reason)),
       },
       { layer: story.layer, url: server.url, options: this.#options() },
@@ -64,24 +69,21 @@ class Play {
   }
 
   async #story(server: AwkwardServer): Promise<void> {
-    const isOver = () => {
-      const verdict = compare(this.story, this.#observations)
-      if (verdict.state === 'wrong') this.#faults.add(verdict.reason)
-      return verdict.state === 'complete' && !server.isWaiting
-    }
+    const isOver = () => this.#comparison.state === 'complete' && !server.isWaiting
     await this.#must(isOver, () =>
-      compare(this.story, this.#observations).state === 'waiting'
-        ? missing(this.story, this.#observations)
+      this.#comparison.state === 'waiting'
+        ? this.#comparison.missing()
         : `sent ${server.requests} requests and no further one`,
     )
-    if (this.#faults.size > 0) return
-    await sleep(QUIET_MS)
-    isOver()
+    if (this.#faults.size === 0) await sleep(QUIET_MS)
   }
 
   async #end(server: AwkwardServer): Promise<void> {
     const hasEnded = () => this.#count('ended') > 0
-    if (!hasEnded()) this.adapter.tell(this.story.id, 'close')
+    if (!hasEnded()) {
+      this.#isClosing = true
+      this.adapter.tell(this.story.id, 'close')
+    }
     if (this.#faults.size > 0) return
     await this.#must(hasEnded, () => 'was closed, and did not report that it has ended')
     await this.#must(
@@ -121,15 +123,25 @@ class Play {
     for (const look of [...this.#changed]) look()
   }
 
-  #count(kind: string): number {
-    return kind === 'request'
-      ? (this.#server?.requests ?? 0)
-      : this.#observations.filter(({ saw }) => saw === kind).length
+  #observe(observation: Observation): void {
+    const { saw } = observation
+    this.#counts.set(saw, (this.#counts.get(saw) ?? 0) + 1)
+    if (this.#isClosing && saw === 'ended') return
+    this.#comparison.take(observation)
+    const { difference } = this.#comparison
+    if (difference !== undefined) this.#faults.add(difference)
   }
 
-  /** A slow machine must not look like a silent server. */
+  #count(kind: string): number {
+    return (kind === 'request' ? this.#server?.requests : this.#counts.get(kind)) ?? 0
+  }
+
+  /** On a slow machine, a server must not look silent, nor credentials expire before their first use. */
   #options() {
-    const { silence_ms: silenceMs, ...options } = this.story.options ?? {}
-    return silenceMs === undefined ? options : { ...options, silence_ms: silenceMs * this.patience }
+    const options = { ...this.story.options }
+    for (const name of ['silence_ms', 'expires_in_ms', 'renew_ms'] as const) {
+      if (options[name] !== undefined) options[name] *= this.patience
+    }
+    return options
   }
 }
