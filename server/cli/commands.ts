@@ -63,4 +63,10 @@ export const COMMANDS: readonly Entry[] = [
     group: ADMINISTRATION,
     load: async () => (await import('./commands/explain.js')).explainCommand,
   },
+  {
+    name: 'doctor',
+    summary: 'find what is wrong with a gateway, its database and the way to it',
+    group: ADMINISTRATION,
+    load: async () => (await import('./commands/doctor.js')).doctorCommand,
+  },
 ]

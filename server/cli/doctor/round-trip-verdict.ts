@@ -126,12 +126,12 @@ function judgeBuffering(
   return most > SLOW_MS
     ? warning(
         check,
-        `Events arrive up to ${durationOf(most / 1_000)} after their publish is answered.`,
+        `Events arrive up to ${durationOf(most / 1_000)} after doctor begins to publish them.`,
         'Look at sluice cluster and at the load of the gateway and the database.',
       )
     : ok(
         check,
-        `Nothing buffers the stream: it begins after ${Math.ceil(firstByteMs ?? 0)} ms, and events arrive ${Math.ceil(median)} ms after their publish is answered (at most ${Math.ceil(most)} ms).`,
+        `Nothing buffers the stream: it begins after ${Math.ceil(firstByteMs ?? 0)} ms, and events arrive ${Math.ceil(median)} ms after doctor begins to publish them (at most ${Math.ceil(most)} ms).`,
       )
 }
 

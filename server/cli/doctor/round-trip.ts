@@ -14,6 +14,7 @@ import { type Head, StreamRecord } from './stream-record.js'
 const EVENTS = 5
 const PAUSE_MS = 120
 const PATIENCE_MS = 3_000
+/** Of random text, which compression does not make smaller. */
 const FILLER_BYTES = 60_000
 const MAX_FILLERS = 8
 const TYPE = 'doctor.probe'
@@ -27,7 +28,7 @@ export interface RoundTripFacts {
   readonly firstByteMs: number | undefined
   /** The name of the first block, such as server.state or unavailable, and its data. */
   readonly first: { readonly name: string; readonly id: string; readonly data: string } | undefined
-  /** For each small event: when its publish was answered, and when it arrived; by performance.now(). Empty without the rights. */
+  /** For each small event: when its publish began, and when it arrived; by performance.now(). Empty without the rights. */
   readonly events: readonly { readonly sentAt: number; readonly arrivedAt: number | undefined }[]
   /** Bytes of large events that were published until everything had arrived; 0: none were needed. */
   readonly filledBytes: number
@@ -117,7 +118,7 @@ async function follow(
   }
 }
 
-/** @returns when each publish was answered. */
+/** @returns when each publish began. */
 async function publishSmall(
   gateway: GatewayProbe,
   stream: string,
@@ -126,8 +127,8 @@ async function publishSmall(
 ): Promise<number[]> {
   const sent: number[] = []
   for (let n = 1; n <= EVENTS && !record.end && !signal.aborted; n += 1) {
-    await publish(gateway, stream, TYPE, { n })
     sent.push(performance.now())
+    await publish(gateway, stream, TYPE, { n })
     await elapsed(PAUSE_MS, signal)
   }
   return sent
@@ -142,7 +143,7 @@ async function fill(
 ): Promise<number> {
   let bytes = 0
   for (let n = 0; n < MAX_FILLERS && !isComplete() && !record.end && !signal.aborted; n += 1) {
-    await publish(gateway, stream, FILLER_TYPE, { filler: 'x'.repeat(FILLER_BYTES) })
+    await publish(gateway, stream, FILLER_TYPE, { filler: randomBytes(FILLER_BYTES * 0.75).toString('base64') })
     bytes += FILLER_BYTES
     await record.until(isComplete, 500, signal)
   }

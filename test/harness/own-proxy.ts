@@ -1,0 +1,67 @@
+/** The real nginx, HAProxy or Caddy with a configuration that a test writes, on a free port of the loopback. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { openSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createConnection } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { freePort } from './port.js'
+import { findProgram } from './program.js'
+import { until } from './until.js'
+
+type Name = 'nginx' | 'haproxy' | 'caddy'
+
+const ARGUMENTS: Readonly<Record<Name, (file: string, folder: string) => readonly string[]>> = {
+  nginx: (file, folder) => ['-p', folder, '-c', file, '-g', 'daemon off; master_process off;'],
+  haproxy: file => ['-db', '-f', file],
+  caddy: file => ['run', '--adapter', 'caddyfile', '--config', file],
+}
+
+/** For `t.test(name, { skip: withoutProgram('nginx') }, …)`: false where it is there, else the reason. */
+export function withoutProgram(name: Name): string | false {
+  return find(name) === undefined && `${name} is not installed (apt-get install ${name})`
+}
+
+/** Starts it, and stops it when `t` ends. @param write its configuration. @returns its URL. */
+export async function startOwnProxy(
+  t: Test,
+  name: Name,
+  write: (port: number, folder: string) => string,
+): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), `sluice-own-${name}-`))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const port = await freePort()
+  const [file, log] = [join(folder, 'configuration'), join(folder, 'log')]
+  writeFileSync(file, write(port, folder))
+  const output = openSync(log, 'a')
+  const child = spawn(find(name) ?? '', ARGUMENTS[name](file, folder), {
+    stdio: ['ignore', output, output],
+    env: { PATH: process.env.PATH, HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder },
+  })
+  const exited = once(child, 'exit')
+  t.teardown(async () => {
+    child.kill('SIGKILL')
+    await exited
+  })
+  await until(`${name} takes connections`, async () => {
+    if (child.exitCode !== null) throw new Error(`${name} ended:\n${readFileSync(log, 'utf8')}`)
+    return await accepts(port)
+  })
+  return `http://127.0.0.1:${port}`
+}
+
+function find(name: Name): string | undefined {
+  return findProgram([name], ['/usr/sbin', '/usr/local/sbin'])
+}
+
+async function accepts(port: number): Promise<boolean> {
+  const socket = createConnection(port, '127.0.0.1')
+  const connected = await once(socket, 'connect').then(
+    () => true,
+    () => false,
+  )
+  socket.destroy()
+  return connected
+}
