@@ -111,7 +111,8 @@ async function follow(
       events: sent.map((sentAt, n) => ({ sentAt, arrivedAt: arrived()[n]?.at })),
       filledBytes,
       isComplete: isComplete(),
-      quiet: await keepQuiet(record, isComplete() ? waitMs : 0, signal),
+      // Behind a buffer no heartbeat arrives.
+      quiet: await keepQuiet(record, isComplete() && filledBytes === 0 ? waitMs : 0, signal),
     }
   } finally {
     record.close()
