@@ -2,16 +2,18 @@
 import { ConfigError, readConfig } from '../../../src/config/config.js'
 import { cleanLines } from '../../../src/logging/redaction.js'
 import { databaseAddress } from '../../database-address.js'
+import { ContextFile } from '../contexts/context-file.js'
 import { command } from '../declaration.js'
 import { examine } from '../doctor/doctor.js'
 import { type Finding, tallyOf, type Verdict } from '../doctor/finding.js'
 import { ExitCode, Failure } from '../exit-code.js'
-import { gatewayUrl } from '../gateway-url.js'
-import { type Environment, flag, integer, value, valueOr } from '../option.js'
+import { DEFAULT_URL, GATEWAY_NOTES, type GatewayCall, gatewayOptions, targetOf } from '../gateway-target.js'
+import { type Environment, flag, integer, valueOr } from '../option.js'
 import type { Output, Style } from '../terminal.js'
 
 const WAIT_S = 35
 const OLD_S = 300
+const LOOK_MS = 2_000
 const WORDS: Readonly<Record<Verdict, readonly [word: string, ...styles: Style[]]>> = {
   ok: ['ok', 'green'],
   warning: ['warning', 'yellow'],
@@ -22,9 +24,9 @@ const INDENT = ' '.repeat(17)
 
 export const doctorCommand = command({
   description: `Looks for what is wrong with a gateway and its database, and says what to do. With DATABASE_URL (or next to a gateway
-with an embedded Postgres) it checks the database, with a URL the gateway and the way to it, with both that they belong together.`,
+with an embedded Postgres) it checks the database, with a URL or a context the gateway and the way to it, with both that they belong together.`,
   options: {
-    url: value('--url URL', 'the gateway, as its clients reach it', { parse: gatewayUrl, env: 'SLUICE_URL' }),
+    ...gatewayOptions,
     json: flag('--json', 'print one JSON document: findings with check, verdict, text and remedy'),
     quick: flag(
       '--quick',
@@ -43,25 +45,28 @@ with an embedded Postgres) it checks the database, with a URL the gateway and th
     ),
   },
   examples: [
-    'sluice doctor                                        # the database of DATABASE_URL, and the gateway of SLUICE_URL',
-    'SLUICE_TOKEN=… sluice doctor --url https://sluice.example.com   # the way through the proxy; best as an admin',
+    'sluice doctor                  # the database of DATABASE_URL, and the gateway of the context',
+    'sluice doctor --context prod   # the way through the proxy; best with the credentials of an admin',
     'sluice doctor --json | jq ".findings[] | select(.verdict == \\"fault\\")"',
   ],
-  notes: `SLUICE_TOKEN is a token or an API key. With those of an admin, doctor publishes a few events to a stream of its own
+  notes: `${GATEWAY_NOTES}
+
+With the credentials of an admin, doctor publishes a few events to a stream of its own
 (sluice-doctor-…) and deletes it, which two entries of the audit log record; with fewer rights it only opens a stream. It changes nothing else. On the
 database every statement is read-only, ends after 5 s and waits for no lock; LISTEN and NOTIFY use a channel of doctor's own. DATABASE_URL,
 LISTEN_DATABASE_URL, DATABASE_POOL and RETENTION_DAYS should be those of the gateways.`,
   exitCodes:
     '0 no fault (warnings do not count, nor what could not be checked), 1 at least one fault, 2 wrong usage',
   async run({ options, env, terminal, interruption }) {
-    const { url, json, quick, wait, oldAfter } = options
+    const { json, quick, wait, oldAfter } = options
+    const gateway = await gatewayOf({ options, env, terminal })
     const { DATABASE_POOL, RETENTION_DAYS, LISTEN_DATABASE_URL } = configOf(env)
     const findings: Finding[] = []
     const tell = async (finding: Finding) => {
       findings.push(finding)
       if (!json) await terminal.out.write(lineOf(finding, terminal.out))
     }
-    if (url !== undefined && !quick && terminal.err.isTerminal) {
+    if (gateway !== undefined && !quick && terminal.err.isTerminal) {
       await terminal.err.line(
         `This takes up to ${wait} s, until a heartbeat of the gateway arrives (--quick leaves that out).`,
       )
@@ -73,8 +78,7 @@ LISTEN_DATABASE_URL, DATABASE_POOL and RETENTION_DAYS should be those of the gat
         listenUrl: LISTEN_DATABASE_URL,
         poolSize: DATABASE_POOL,
         retentionDays: RETENTION_DAYS,
-        gateway:
-          url === undefined ? undefined : { url: new URL(url), credentials: env.SLUICE_TOKEN || undefined },
+        gateway,
         oldS: oldAfter,
         waitMs: quick ? 0 : wait * 1_000,
         signal,
@@ -88,6 +92,23 @@ LISTEN_DATABASE_URL, DATABASE_POOL and RETENTION_DAYS should be those of the gat
     return signal.aborted ? undefined : tally.fault > 0 ? ExitCode.failed : ExitCode.done
   },
 })
+
+/** Undefined if nothing names a gateway and none runs at the default address. */
+async function gatewayOf(call: GatewayCall) {
+  const { url, token } = await targetOf(call)
+  const { options, env, terminal } = call
+  const isNamed = Boolean(options.url ?? options.context ?? (env.SLUICE_URL || env.SLUICE_CONTEXT))
+  const { current } = await new ContextFile(env, line => terminal.err.line(line)).read()
+  if (!isNamed && current === undefined && url === DEFAULT_URL && !(await answers(url))) return undefined
+  return { url: new URL(url), credentials: token }
+}
+
+async function answers(url: string): Promise<boolean> {
+  return await fetch(`${url}/ready`, { signal: AbortSignal.timeout(LOOK_MS) }).then(
+    () => true,
+    () => false,
+  )
+}
 
 /** Only these: doctor must start where another variable of the gateway is wrong. @throws {Failure} */
 function configOf({ DATABASE_URL, LISTEN_DATABASE_URL, DATABASE_POOL, RETENTION_DAYS }: Environment) {

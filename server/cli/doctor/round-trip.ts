@@ -144,7 +144,9 @@ async function fill(
 ): Promise<number> {
   let bytes = 0
   for (let n = 0; n < MAX_FILLERS && !isComplete() && !record.end && !signal.aborted; n += 1) {
-    await publish(gateway, stream, FILLER_TYPE, { filler: randomBytes(FILLER_BYTES * 0.75).toString('base64') })
+    await publish(gateway, stream, FILLER_TYPE, {
+      filler: randomBytes(FILLER_BYTES * 0.75).toString('base64'),
+    })
     bytes += FILLER_BYTES
     await record.until(isComplete, 500, signal)
   }
