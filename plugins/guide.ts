@@ -2,13 +2,15 @@
  * The documentation as a site, at /guide: the files that `npm run docs` has built into docs-site/. They are public, because they
  * hold no data. Without them, /guide says how to build them.
  *
- * A file is read when it is requested, so the site costs nothing at the start and may be built while the gateway runs.
+ * A file is read when it is requested for the first time, so the site costs nothing at the start. It is held, of all together at most
+ * HELD_BYTES, and read again when it has changed: the site may be built while the gateway runs.
  */
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join, normalize, sep } from 'node:path'
 import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
+import { LRUCache } from 'lru-cache'
 import { Problem } from '../src/problems/problem.js'
 import { packageRoot } from '../src/process/package-root.js'
 import { contentTypeOf, HTML, IMMUTABLE, PAGE_HEADERS } from './page-files.js'
@@ -24,13 +26,25 @@ const BASE = '/sluice-guide-base/'
 const TEXT = 'text/plain; charset=utf-8'
 const PUBLIC = { config: { access: 'public', grants: 'none' }, schema: { hide: true } } as const
 const ABSENT = /^(ENOENT|ENOTDIR|EISDIR|ENAMETOOLONG)$/
+const HELD_BYTES = 16 * 1024 * 1024
+
+interface SiteFile {
+  /** When the file was last changed, in milliseconds since 1970. */
+  readonly changedAt: number
+  readonly body: string | Buffer
+  readonly headers: Readonly<Record<string, string>>
+}
 
 export default fp<GuideOptions>(
   async (app, { folder = join(packageRoot, 'docs-site') }) => {
     const base = `${app.prefix}/guide/`
+    const held = new LRUCache<string, SiteFile>({
+      maxSize: HELD_BYTES,
+      sizeCalculation: ({ body }) => body.length || 1,
+    })
 
     app.get('/guide', PUBLIC, async (_request, reply) => {
-      if (!(await contentOf(folder, 'index.html'))) throw notBuilt()
+      if (!(await fileAt('index.html'))) throw notBuilt()
       return reply.redirect(base)
     })
 
@@ -41,25 +55,39 @@ export default fp<GuideOptions>(
 
     async function answer(reply: FastifyReply, path: string): Promise<FastifyReply> {
       for (const name of path.endsWith('/') || path === '' ? [`${path}index.html`] : [path, `${path}.html`]) {
-        const content = await contentOf(folder, name)
-        if (content) return send(reply, name, content)
+        const file = await fileAt(name)
+        if (file) return reply.headers(file.headers).send(file.body)
       }
-      const missing = await contentOf(folder, '404.html')
-      if (missing) return send(reply.code(404), '404.html', missing)
+      const missing = await fileAt('404.html')
+      if (missing) return reply.code(404).headers(missing.headers).send(missing.body)
       throw notBuilt()
     }
 
-    function send(reply: FastifyReply, name: string, content: Buffer) {
+    /** Undefined if there is no such file in the folder. `name` is normal: only its beginning can lead out of the folder. */
+    async function fileAt(name: string): Promise<SiteFile | undefined> {
+      if (name.startsWith('..') || name.startsWith(sep) || name.includes('\0')) return undefined
+      const path = join(folder, name)
+      try {
+        const { mtimeMs } = await stat(path)
+        const known = held.get(name)
+        if (known?.changedAt === mtimeMs) return known
+        const file = { ...asServed(name, await readFile(path)), changedAt: mtimeMs }
+        held.set(name, file)
+        return file
+      } catch (error) {
+        if (ABSENT.test(Object(error).code ?? '')) return undefined
+        throw error
+      }
+    }
+
+    function asServed(name: string, content: Buffer): Omit<SiteFile, 'changedAt'> {
       const type = name.startsWith('source/') ? TEXT : (contentTypeOf(name) ?? TEXT)
       const text = type.startsWith('text/') ? content.toString().replaceAll(BASE, base) : undefined
       // The name of a file in assets/ contains a hash of its content.
       const age = name.startsWith('assets/') ? IMMUTABLE : 'no-cache'
       const policy = policyOf(type === HTML ? (text ?? '') : '')
       const headers = { ...PAGE_HEADERS, 'content-security-policy': policy, 'cache-control': age }
-      return reply
-        .headers(headers)
-        .type(type)
-        .send(text ?? content)
+      return { body: text ?? content, headers: { ...headers, 'content-type': type } }
     }
   },
   { name: 'guide', dependencies: ['request-caller'] },
@@ -69,15 +97,6 @@ function notBuilt(): Problem {
   const detail =
     'The guide is not built: run `npm run docs` in a checkout of Sluice, then load this page again.'
   return new Problem(404, 'not-found', detail)
-}
-
-/** Undefined if there is no such file in the folder. `path` is normal: only its beginning can lead out of the folder. */
-async function contentOf(folder: string, path: string): Promise<Buffer | undefined> {
-  if (path.startsWith('..') || path.startsWith(sep) || path.includes('\0')) return undefined
-  return readFile(join(folder, path)).catch((error: NodeJS.ErrnoException) => {
-    if (ABSENT.test(error.code ?? '')) return undefined
-    throw error
-  })
 }
 
 /** Allows the page's own files, the scripts in its text by their hashes, and styles: the colours of code are attributes. */

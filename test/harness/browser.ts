@@ -1,7 +1,7 @@
 /** A system Chromium with a new profile, driven through playwright-core, which brings no browser of its own. */
-import axe, { type AxeResults } from 'axe-core'
+import axe, { type Result, type RunOptions } from 'axe-core'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
-import type { Test } from 'tap'
+import tap, { type Test } from 'tap'
 import { patient, within } from './patience.js'
 import { findProgram } from './program.js'
 
@@ -25,7 +25,7 @@ export function withoutBrowser(): string | false {
 }
 
 /** Starts a headless browser and closes it when `t` ends. */
-export async function openBrowser(t: Test): Promise<Browser> {
+export async function openBrowser(t: Pick<Test, 'teardown'>): Promise<Browser> {
   const executablePath = findBrowser()
   if (executablePath === undefined) throw new Error('Chromium is not installed; skip with withoutBrowser().')
   const browser = await chromium.launch({ executablePath, headless: true, args: FLAGS })
@@ -40,10 +40,15 @@ export interface OpenPage {
   readonly errors: string[]
 }
 
-/** A page in a browser of its own. */
+/** One browser for all pages of the file: a start takes most of a second. */
+let shared: Promise<Browser> | undefined
+
+/** A page with a profile of its own, which is closed when `t` ends. */
 export async function openPage(t: Test, options?: BrowserContextOptions): Promise<OpenPage> {
-  const browser = await openBrowser(t)
-  const page = await browser.newPage(options)
+  shared ??= openBrowser(tap)
+  const context = await (await shared).newContext(options)
+  t.teardown(() => within(PATIENCE_MS, context.close(), () => 'The page did not close.'))
+  const page = await context.newPage()
   const errors: string[] = []
   page.on('pageerror', error => void errors.push(error.message))
   page.on('console', message => void (message.type() === 'error' && errors.push(message.text())))
@@ -51,8 +56,12 @@ export async function openPage(t: Test, options?: BrowserContextOptions): Promis
 }
 
 /** What axe-core finds wrong with the page for people who do not see it, or use no mouse: a line for each rule. */
-export async function accessFaults(page: Page): Promise<string[]> {
+export async function accessFaults(page: Page, rules: RunOptions['rules'] = {}): Promise<string[]> {
   await page.evaluate(axe.source)
-  const { violations } = (await page.evaluate('axe.run()')) as AxeResults
+  // All rules run. Details of what satisfies them take most of the time.
+  const options: RunOptions = { rules, resultTypes: ['violations'] }
+  const violations = await page.evaluate<Result[]>(
+    `axe.run(document, ${JSON.stringify(options)}).then(({ violations }) => violations)`,
+  )
   return violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(' ')}`)
 }

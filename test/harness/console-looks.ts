@@ -32,7 +32,7 @@ export async function lookFaults(t: Test, { url, credentials, places }: Looks): 
       faults.push(...found.map(fault => `${look} ${place}: ${fault}`))
     }
     faults.push(...errors.map(error => `${look}: ${error}`))
-    await page.context().browser()?.close()
+    await page.context().close()
   }
   return faults
 }

@@ -1,15 +1,15 @@
 /** The documentation as a site: built by the script of `npm run docs`, served under a prefix, read in Chromium. */
 import { execFile } from 'node:child_process'
-import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
-import axe from 'axe-core'
 import Fastify from 'fastify'
 import type { BrowserContextOptions, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { serverOptions, sluice } from '../../../plugins/sluice.js'
 import { packageRoot } from '../../../src/process/package-root.js'
-import { openBrowser, withoutBrowser } from '../../harness/browser.js'
+import { accessFaults, openBrowser, withoutBrowser } from '../../harness/browser.js'
 import { createDatabase } from '../../harness/database.js'
 import { patient } from '../../harness/patience.js'
 import { temporaryFolder } from '../../harness/server.js'
@@ -54,15 +54,8 @@ async function openPage(t: Test, options: BrowserContextOptions = {}): Promise<P
   return page
 }
 
-/** The faults that axe finds, as `rule: place`. The contrast of long pages takes it most of a minute. */
-async function faultsIn(page: Page, { contrast = false } = {}): Promise<string[]> {
-  await page.evaluate(axe.source)
-  const rules = { 'color-contrast': { enabled: contrast } }
-  const { violations } = (await page.evaluate(
-    `axe.run(document, ${JSON.stringify({ rules })})`,
-  )) as axe.AxeResults
-  return violations.flatMap(({ id, nodes }) => nodes.map(({ target }) => `${id}: ${target.join(' ')}`))
-}
+/** The contrast of long pages takes axe most of a minute. */
+const WITHOUT_CONTRAST = { 'color-contrast': { enabled: false } }
 
 t.test('a gateway without the site says how to build it', async t => {
   const url = await serveGuide(t, join(folder, 'nowhere'))
@@ -82,24 +75,33 @@ t.test('the site is built', { timeout: patient(2 * BUILD_MS) }, async () => {
   await build(packageRoot, site)
 })
 
-for (const [dead, complaint] of [
-  ['other.md', /docs\/page\.md links to other\.md, which does not exist/],
-  ['README.md#nowhere', /Dead links:\npage\.html: .*#nowhere/],
-] as const) {
-  t.test(`a link to ${dead} ends the build`, { timeout: patient(BUILD_MS) }, async t => {
-    const root = join(folder, `checkout-${complaint.source.length}`)
-    await mkdir(join(root, 'docs'), { recursive: true })
-    await cp(join(packageRoot, 'docs/.vitepress'), join(root, 'docs/.vitepress'), { recursive: true })
-    await symlink(join(packageRoot, 'node_modules'), join(root, 'node_modules'))
-    await writeFile(
-      join(root, 'docs/README.md'),
-      '# Index\n\n## All\n\n| page |\n|---|\n| [page](page.md) |\n',
-    )
-    await writeFile(join(root, 'docs/page.md'), `# Page\n\n[Here](README.md#all), [there](${dead}).\n`)
+t.test('a link to no document ends the build', { timeout: patient(BUILD_MS) }, async t => {
+  const root = join(folder, 'checkout')
+  await mkdir(join(root, 'docs'), { recursive: true })
+  await cp(join(packageRoot, 'docs/.vitepress'), join(root, 'docs/.vitepress'), { recursive: true })
+  await symlink(join(packageRoot, 'node_modules'), join(root, 'node_modules'))
+  await writeFile(join(root, 'docs/README.md'), '# Index\n\n## All\n\n| page |\n|---|\n| [page](page.md) |\n')
+  await writeFile(join(root, 'docs/page.md'), '# Page\n\n[Here](README.md#all), [there](other.md).\n')
 
-    await t.rejects(build(root, join(root, 'site')), { message: complaint })
+  await t.rejects(build(root, join(root, 'site')), {
+    message: /docs\/page\.md links to other\.md, which does not exist/,
   })
-}
+})
+
+t.test('a link to no heading fails the end of the build', async t => {
+  const config = await import(pathToFileURL(join(packageRoot, 'docs/.vitepress/config.mjs')).href)
+  const outDir = join(folder, 'pages')
+  const page = (anchor: string) =>
+    `<h1 id="all">All</h1><a class="x" href="/sluice-guide-base/page#${anchor}">`
+  await mkdir(outDir)
+  const end = async (anchor: string) => {
+    await writeFile(join(outDir, 'page.html'), page(anchor))
+    return config.default.buildEnd({ outDir })
+  }
+
+  await end('all')
+  await t.rejects(end('nowhere'), { message: 'Dead links:\npage.html: /sluice-guide-base/page#nowhere' })
+})
 
 t.test('the gateway serves the files of the site and nothing beside them', async t => {
   const url = await serveGuide(t)
@@ -126,6 +128,26 @@ t.test('the gateway serves the files of the site and nothing beside them', async
   }
 })
 
+t.test('a page is held in memory until its file changes', async t => {
+  const guideFolder = join(folder, 'small')
+  await mkdir(guideFolder)
+  const url = await serveGuide(t, guideFolder)
+  const read = async () => (await fetch(`${url}/page`)).text()
+  const write = async (text: string, changedAt: Date) => {
+    const file = join(guideFolder, 'page.html')
+    await writeFile(file, text)
+    await utimes(file, changedAt, changedAt)
+  }
+
+  t.match(await read(), 'not built')
+  await write('first', new Date(1_000))
+  t.equal(await read(), 'first')
+  await write('never', new Date(1_000))
+  t.equal(await read(), 'first')
+  await write('third', new Date(2_000))
+  t.equal(await read(), 'third')
+})
+
 t.test(
   'every page loads nothing from elsewhere, keeps to its policy and satisfies axe',
   { skip },
@@ -142,7 +164,7 @@ t.test(
     for (const link of links) {
       await page.goto(link)
       await page.locator('main h1').waitFor()
-      faults.push(...(await faultsIn(page)).map(fault => `${link} ${fault}`))
+      faults.push(...(await accessFaults(page, WITHOUT_CONTRAST)).map(fault => `${link} ${fault}`))
     }
 
     t.ok(links.length > 20)
@@ -160,7 +182,7 @@ t.test('the site works in the dark, on a phone, with the keyboard alone', { skip
 
   await page.goto(`${url}/first-steps`)
   await page.locator('html.dark').waitFor()
-  t.strictSame(await faultsIn(page, { contrast: true }), [])
+  t.strictSame(await accessFaults(page), [])
   const wide = await page.evaluate('document.documentElement.scrollWidth > innerWidth')
   t.notOk(wide, 'nothing but tables and code scrolls sideways')
 
