@@ -9,6 +9,7 @@ import executionRoutes from '../routes/compat/executions.js'
 import remoteCommandRoutes from '../routes/compat/projects.js'
 import runnerJobRoutes from '../routes/compat/runner-jobs.js'
 import runRoutes from '../routes/compat/runs.js'
+import eventPublisherRoutes from '../routes/event-publishers.js'
 import eventRoutes from '../routes/events.js'
 import explainRoutes from '../routes/explain.js'
 import feedRoutes from '../routes/feed.js'
@@ -209,6 +210,7 @@ async function registerRoutes(app: FastifyInstance, settings: Settings): Promise
   await app.register(streamTicketRoutes)
   await app.register(streamRenewalRoutes)
   await app.register(eventRoutes)
+  await app.register(eventPublisherRoutes)
   await app.register(latestRoutes)
   await app.register(redactionRoutes)
   if (parts.items) await app.register(itemRoutes)

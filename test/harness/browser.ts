@@ -58,7 +58,7 @@ export async function openPage(t: Test, options?: BrowserContextOptions): Promis
 /** What axe-core finds wrong with the page for people who do not see it, or use no mouse: a line for each rule. */
 export async function accessFaults(page: Page, rules: RunOptions['rules'] = {}): Promise<string[]> {
   await page.evaluate(axe.source)
-  // All rules run. Details of what satisfies them take most of the time.
+  // All rules run. Details of the elements that satisfy them take most of the time.
   const options: RunOptions = { rules, resultTypes: ['violations'] }
   const violations = await page.evaluate<Result[]>(
     `axe.run(document, ${JSON.stringify(options)}).then(({ violations }) => violations)`,

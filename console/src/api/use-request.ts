@@ -4,9 +4,8 @@
  */
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
 import { type Api, useApi } from './api.ts'
+import { Backoff } from './backoff.ts'
 import { asProblem, type ProblemError } from './problem.ts'
-
-const BACKOFF_MS = { first: 1_000, longest: 30_000 }
 
 export interface Requested<T> {
   /** What was read last, also while it is read again or after a failure. */
@@ -29,14 +28,14 @@ export function useRequest<T>(
   const [isLoading, setLoading] = useState(true)
   const [retryAt, setRetryAt] = useState<number>()
   const [round, setRound] = useState(0)
-  const failures = useRef(0)
+  const backoff = useRef(new Backoff())
   const loader = useRef(load)
   loader.current = load
 
   useEffect(() => {
     setData(undefined)
     setFailure(undefined)
-    failures.current = 0
+    backoff.current.reset()
   }, deps)
 
   useEffect(() => {
@@ -47,7 +46,7 @@ export function useRequest<T>(
     loader.current(api, aborter.signal).then(
       read => {
         if (aborter.signal.aborted) return
-        failures.current = 0
+        backoff.current.reset()
         setData(read)
         setFailure(undefined)
         setLoading(false)
@@ -58,9 +57,7 @@ export function useRequest<T>(
         setFailure(problem)
         setLoading(false)
         if (!problem.isTemporary) return
-        const asked = 1_000 * (problem.problem.retry_after ?? 0)
-        const delay = Math.max(asked, Math.min(BACKOFF_MS.longest, BACKOFF_MS.first * 2 ** failures.current))
-        failures.current += 1
+        const delay = backoff.current.next(problem.problem.retry_after)
         setRetryAt(Date.now() + delay)
         timer = setTimeout(() => setRound(before => before + 1), delay)
       },

@@ -9,8 +9,8 @@
  *           new ones it goes on)
  */
 import type { Api, Query } from '../api/api.ts'
+import { Backoff } from '../api/backoff.ts'
 import { asProblem, type ProblemError } from '../api/problem.ts'
-import { Backoff } from './backoff.ts'
 import { linesOf } from './lines.ts'
 
 export interface StreamEvent {
@@ -118,9 +118,8 @@ export function followStream(options: StreamOptions): Stream {
       const failure = asProblem(error)
       const isBroken = signal.aborted || failure.problem.status === 0
       if (!isBroken && !failure.isTemporary) return end({ name: 'refused', failure })
-      const asked = 1_000 * (failure.problem.retry_after ?? 0)
       const why = isBroken ? 'The gateway does not answer.' : failure.problem.detail
-      comeBack(Math.max(backoff.next(), asked), why)
+      comeBack(backoff.next(failure.problem.retry_after), why)
     }
   }
 

@@ -1,6 +1,7 @@
 /** The feed of the console on a real gateway: thousands of events, the keyboard alone, outages, hostile texts, every look. */
 import type { Page } from 'playwright-core'
 import t from 'tap'
+import type { Role } from '../../../src/auth/principal.js'
 import { withoutBrowser } from '../../harness/browser.js'
 import { goTo, openConsole, shows } from '../../harness/console.js'
 import { lookFaults } from '../../harness/console-looks.js'
@@ -8,6 +9,7 @@ import { createDatabase } from '../../harness/database.js'
 import { publish, startGateway } from '../../harness/gateway.js'
 import { startProxy } from '../../harness/postgres-proxy.js'
 import { token } from '../../harness/tokens.js'
+import { until } from '../../harness/until.js'
 
 const skip = withoutBrowser()
 const editor = token({ role: 'editor' })
@@ -73,6 +75,26 @@ t.test(`${EVENTS} events are searched and scrolled through with few rows in the 
     [],
   )
   t.strictSame(errors, [])
+})
+
+t.test('an admin sees who published each event, and an editor what its data says', { skip }, async t => {
+  const gateway = await startGateway(t)
+  const event = { type: 'door.opened', data: { door: 7, actor: 'somebody' } }
+  await publish(gateway, event)
+  const actors = (page: Page) => page.locator('.virtual .actor').allTextContents()
+  const open = async (role: Role) =>
+    (await openConsole(t, { url: gateway.url, credentials: token({ role }) })).page
+
+  const [page, ofEditor] = [await open('admin'), await open('editor')]
+  await shows(page, '.virtual .actor', 'editor-of-acme')
+  await publish(gateway, event)
+  await until(
+    'the publisher of a live event',
+    async () => (await actors(page)).join() === 'editor-of-acme,editor-of-acme',
+  )
+  await shows(ofEditor, '.place', '#2')
+
+  t.strictSame(await actors(ofEditor), ['somebody', 'somebody'])
 })
 
 t.test('everything on the page works by keyboard alone', { skip }, async t => {

@@ -33,6 +33,7 @@ import { compactionSweep } from '../../../src/log/compaction.js'
 import { FEED, type Position } from '../../../src/log/event.js'
 import { EventFilter } from '../../../src/log/event-filter.js'
 import { formatEventId } from '../../../src/log/event-id.js'
+import { readPublishers } from '../../../src/log/event-publishers.js'
 import { readLastBefore } from '../../../src/log/event-time.js'
 import { readFilteredPage } from '../../../src/log/filtered-page.js'
 import { findEnded, hasAll } from '../../../src/log/history.js'
@@ -171,6 +172,8 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
     'find a stream and its head': () =>
       inWorkspace(session, WORKSPACE, client => log.findStreamAndHead(client, WORKSPACE, FEED)),
     'read bounds': () => log.readBounds(session, stream),
+    'publishers of events': () =>
+      inWorkspace(session, WORKSPACE, client => readPublishers(client, stream, [first])),
     'read an event': () => log.readEvent(session, stream, first),
     'read an event behind row-level security': () =>
       inWorkspace(session, WORKSPACE, client => log.readEvent(client, stream, first)),

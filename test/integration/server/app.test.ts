@@ -69,6 +69,7 @@ t.test('the description of the API names every route and its role', async t => {
     'get /api/clients/closed admin',
     'get /api/clients/refused admin',
     'get /api/events viewer',
+    'get /api/events/publishers admin',
     'get /api/events/{id} viewer',
     'get /api/executions/{executionId} viewer',
     'get /api/executions/{executionId}/events viewer',

@@ -8,18 +8,13 @@ import { Failure } from '../../pieces/failure.tsx'
 import { JsonTree } from '../../pieces/json-tree.tsx'
 import { Loading } from '../../pieces/loading.tsx'
 import { Moment } from '../../pieces/moment.tsx'
-import { allows } from '../../session/principal.ts'
 import { useSession } from '../../session/session.ts'
 import { navigate } from '../../shell/route.ts'
 import type { StreamEvent } from '../../stream/stream-client.ts'
 import { addressOf, publishCommand } from './curl.ts'
 import { type Filter, feedHref } from './filter.ts'
+import { askPublishers, mayKnowPublishers } from './publishers.ts'
 import { toneOf } from './sentence.ts'
-
-/** Of `GET /api/explain`, what is shown here. */
-interface Explanation {
-  readonly event: { readonly actor: string | null; readonly way: string | null }
-}
 
 export interface EventDetailsProps {
   readonly id: string
@@ -73,11 +68,8 @@ export function EventDetails({ id, filter }: EventDetailsProps) {
 
 /** Who published the event and how, which the gateway tells admins of the workspace only. */
 function Publisher({ id, stream }: { id: string; stream: string }) {
-  const { data } = useRequest<Explanation>(
-    (api, signal) => api.get('api/explain', { query: { event: id, stream }, signal }),
-    [id, stream],
-  )
-  const { actor, way } = data?.event ?? {}
+  const { data } = useRequest(api => askPublishers(api, stream, [id]), [id, stream])
+  const { actor, way } = data?.[0] ?? {}
   return (
     <>
       <dt>Published by</dt>
@@ -91,7 +83,6 @@ function Publisher({ id, stream }: { id: string; stream: string }) {
 
 function Facts({ event, filter }: { event: StreamEvent; filter: Filter }) {
   const { principal } = useSession()
-  const mayExplain = allows(principal, 'admin') && !principal.grants
   const { id, position, type, at, event_id, traceparent, line } = event
   const data = Reflect.get(Object(parseExact(line)), 'data')
   return (
@@ -117,7 +108,7 @@ function Facts({ event, filter }: { event: StreamEvent; filter: Filter }) {
         <dd>
           <code>{event_id}</code>
         </dd>
-        {mayExplain && <Publisher id={id} stream={filter.stream} />}
+        {mayKnowPublishers(principal) && <Publisher id={id} stream={filter.stream} />}
         <dt>Trace</dt>
         <dd>{traceparent ? <code>{traceparent}</code> : <span class="hint">none</span>}</dd>
       </dl>

@@ -1,7 +1,9 @@
 /** One entry of the list as a line. */
 import { Badge } from '../../pieces/badge.tsx'
 import { Moment } from '../../pieces/moment.tsx'
+import type { StreamEvent } from '../../stream/stream-client.ts'
 import { type Entry, type Gap, isGap } from './event-log.ts'
+import { usePublisher } from './publishers.ts'
 import { actorOf, sentenceOf, toneOf } from './sentence.ts'
 
 const WHY_RESET: Readonly<Record<string, string>> = {
@@ -12,19 +14,23 @@ const WHY_RESET: Readonly<Record<string, string>> = {
 }
 
 export function EventRow({ entry }: { entry: Entry }) {
-  if (isGap(entry)) return <span class="divider">{gapText(entry)}</span>
-  const { part, text, raw } = sentenceOf(entry.type, entry.data)
-  const actor = actorOf(entry.type, entry.data)
+  return isGap(entry) ? <span class="divider">{gapText(entry)}</span> : <Event {...entry} />
+}
+
+/** Its actor is the principal that the log has recorded, or else the one that its data names. */
+function Event({ id, at, type, data, position }: StreamEvent) {
+  const { part, text, raw } = sentenceOf(type, data)
+  const actor = usePublisher(id) ?? actorOf(type, data)
   return (
     <span class="event">
-      <Moment at={entry.at} />
-      <Badge text={entry.type} tone={toneOf(entry.type)} />
+      <Moment at={at} />
+      <Badge text={type} tone={toneOf(type)} />
       <span class={raw ? 'text raw' : 'text'}>
         {actor && <span class="actor">{actor}</span>}
         {part && <strong>{part}</strong>}
         {text}
       </span>
-      <span class="place">#{entry.position}</span>
+      <span class="place">#{position}</span>
     </span>
   )
 }

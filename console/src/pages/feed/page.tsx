@@ -19,6 +19,7 @@ import { FilterBar } from './filter-bar.tsx'
 import { NoEvents } from './no-events.tsx'
 import { Notices } from './notices.tsx'
 import { PublishDialog } from './publish-dialog.tsx'
+import { PublishersContext, usePublishers } from './publishers.ts'
 import { useArrivals } from './use-arrivals.ts'
 import { useFeed } from './use-feed.ts'
 import './feed.css'
@@ -33,6 +34,7 @@ export default function FeedPage({ route }: PageProps) {
   const [isPublishing, setPublishing] = useState(false)
   const list = useRef<HTMLDivElement>(null)
   const mayPublish = allows(principal, 'editor')
+  const publishers = usePublishers(principal, stream)
   const { log, isPaused } = feed
   const unseen = log.matching.length - log.shown
   const at = (index: number) => log.matching[log.shown - 1 - index]
@@ -93,21 +95,23 @@ export default function FeedPage({ route }: PageProps) {
             </button>
           )}
           {log.shown > 0 ? (
-            <VirtualList
-              count={log.shown}
-              label="Events, newest first"
-              keyOf={index => keyAt(at(index))}
-              row={index => rowOf(at(index))}
-              hrefOf={index => hrefAt(at(index))}
-              selected={selected}
-              reveal={selected}
-              onAtTop={feed.setAtTop}
-              footer={
-                <button type="button" class="quiet" onClick={() => void feed.loadOlder()}>
-                  Load older events
-                </button>
-              }
-            />
+            <PublishersContext.Provider value={publishers}>
+              <VirtualList
+                count={log.shown}
+                label="Events, newest first"
+                keyOf={index => keyAt(at(index))}
+                row={index => rowOf(at(index))}
+                hrefOf={index => hrefAt(at(index))}
+                selected={selected}
+                reveal={selected}
+                onAtTop={feed.setAtTop}
+                footer={
+                  <button type="button" class="quiet" onClick={() => void feed.loadOlder()}>
+                    Load older events
+                  </button>
+                }
+              />
+            </PublishersContext.Provider>
           ) : (
             <NoEvents
               feed={feed}

@@ -59,10 +59,7 @@ function make(type: string, data: Record<string, unknown>): Sentence {
   return parts.includes(undefined) ? rawOf(data) : { part: data.part_number, text: shorten(text), raw: false }
 }
 
-/**
- * Who caused the event, if its data says so. What the log records of the publisher is not part of an event: the details of an
- * event show it to admins.
- */
+/** The one who caused the event, if its data says so. Admins also see the principal that the log has recorded (publishers.ts). */
 export function actorOf(type: string, data: unknown): string | undefined {
   if (!isObject(data)) return undefined
   const actor = type === 'job.started' ? data.runner : data.actor

@@ -152,6 +152,10 @@ export class Requests {
       ...ROOM,
       path: `/api/clients/${await this.#client()}`,
     }),
+    'GET /api/events/publishers': async () => ({
+      ...ROOM,
+      path: '/api/events/publishers?ids=1.aaaaaa&stream=rooms/1',
+    }),
     'GET /api/explain': async () => ({ ...ROOM, path: '/api/explain?event=1.aaaaaa&stream=rooms/1' }),
     'GET /api/streams': async () => ({ ...ROOM, path: '/api/streams' }),
     'GET /api/streams/:name': () => this.#stream(''),

@@ -1,4 +1,4 @@
-/** Delays before the next attempts: they grow with each failure, and are jittered, because many pages reconnect at the same time. */
+/** Delays before the next attempts: they grow with each failure, and are jittered, because many pages come back at the same time. */
 const FIRST_MS = 1_000
 const LONGEST_MS = 30_000
 /** Before a connection that has worked is opened again. */
@@ -7,11 +7,11 @@ const AGAIN_MS = { least: 1_000, spread: 2_000 }
 export class Backoff {
   #failures = 0
 
-  /** Milliseconds until the next attempt. */
-  next(): number {
+  /** Milliseconds until the next attempt. @param retryAfter the seconds that the gateway asks for, at least. */
+  next(retryAfter = 0): number {
     const delay = Math.min(LONGEST_MS, FIRST_MS * 2 ** this.#failures)
     this.#failures += 1
-    return delay * (0.5 + Math.random() / 2)
+    return Math.max(delay * (0.5 + Math.random() / 2), 1_000 * retryAfter)
   }
 
   reset(): void {
