@@ -150,7 +150,8 @@ func (f *Feed) Events() iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		defer f.Close()
 		for {
-			event, err := f.Next(f.ctx)
+			// Its own context ends the feed, which ends Next.
+			event, err := f.Next(context.Background())
 			if errors.Is(err, ErrStreamClosed) {
 				return
 			}
@@ -222,7 +223,8 @@ func (f *Feed) url() string {
 	}
 	target := f.client.base + orText(f.options.path, "/api/events")
 	if len(query) > 0 {
-		target += "?" + query.Encode()
+		// A prefix such as item.* stays readable.
+		target += "?" + strings.ReplaceAll(query.Encode(), "%2A", "*")
 	}
 	return target
 }
