@@ -26,6 +26,8 @@ type FeedOptions struct {
 	From string
 	// Last starts with the newest events, this many, if Cursor and From are empty.
 	Last int
+	// Envelope also asks for the position, time, UUID and trace of each event.
+	Envelope bool
 	// Cursor is where the feed continues after a restart of the program. Default: a [MemoryCursor].
 	Cursor CursorStore
 	// AtMostOnce stores the cursor before the application gets the event: after a crash the event is lost. Without it
@@ -218,6 +220,9 @@ func (f *Feed) url() string {
 	set("types", strings.Join(f.options.Types, ","))
 	set("where", f.options.Where)
 	set("from", f.options.From)
+	if f.options.Envelope {
+		set("envelope", "message")
+	}
 	if f.options.Last > 0 && f.options.From == "" {
 		query.Set("last", strconv.Itoa(f.options.Last))
 	}

@@ -93,6 +93,16 @@ func (f *Feed) take(_ context.Context, block sse.Block) error {
 	if !block.HasData {
 		return f.advance(block.ID)
 	}
+	event := Event{Data: json.RawMessage(block.Data)}
+	if f.options.Envelope && block.Type == "message" {
+		// Also a notice comes in an envelope.
+		event.Data = nil
+		if err := json.Unmarshal([]byte(block.Data), &event); err != nil {
+			return &ProtocolError{Code: "invalid-data", Err: fmt.Errorf("sluice: an event is no JSON object: %w", err)}
+		}
+		block.Type, block.Data = event.Type, string(event.Data)
+	}
+	event.ID, event.Type = block.ID, block.Type
 	f.notice(block)
 	switch block.Type {
 	case noticeState:
@@ -116,7 +126,7 @@ func (f *Feed) take(_ context.Context, block sse.Block) error {
 	case noticeReset:
 		return f.reset(block)
 	default:
-		return f.deliver(block)
+		return f.deliver(block, event)
 	}
 	return f.advance(block.ID)
 }
@@ -182,7 +192,7 @@ func (f *Feed) reset(block sse.Block) error {
 }
 
 // deliver waits until the application has handled the event, then moves the cursor.
-func (f *Feed) deliver(block sse.Block) error {
+func (f *Feed) deliver(block sse.Block, event Event) error {
 	if f.options.snapshot != nil && block.Type == "snapshot" && !block.HasID {
 		return f.options.snapshot(Notice{Name: block.Type, Data: json.RawMessage(block.Data)})
 	}
@@ -197,7 +207,7 @@ func (f *Feed) deliver(block sse.Block) error {
 	f.renewal.setReading(false)
 	defer f.renewal.setReading(true)
 	select {
-	case f.out <- Event{ID: block.ID, Type: block.Type, Data: json.RawMessage(block.Data)}:
+	case f.out <- event:
 	case <-f.ctx.Done():
 		return context.Cause(f.ctx)
 	}
