@@ -53,7 +53,9 @@ function struct(type: string, { when, data }: EventEntry): string {
 
 function field(name: string, schema: unknown, required: boolean): Field {
   const { description, enum: values } = Object(schema)
-  const choices = Array.isArray(values) ? `One of ${values.map(value => `"${value}"`).join(', ')}.` : undefined
+  const choices = Array.isArray(values)
+    ? `One of ${values.map(value => `"${value}"`).join(', ')}.`
+    : undefined
   return {
     comment: typeof description === 'string' ? description : choices,
     name: goName(name),
@@ -65,7 +67,11 @@ function field(name: string, schema: unknown, required: boolean): Field {
 /** A null becomes nil. An object stays the text that it is. */
 function goType(schema: unknown): string {
   const { type, anyOf, const: value } = Object(schema)
-  const kinds: unknown[] = Array.isArray(type) ? type : Array.isArray(anyOf) ? anyOf.map(each => Object(each).type) : [type]
+  const kinds: unknown[] = Array.isArray(type)
+    ? type
+    : Array.isArray(anyOf)
+      ? anyOf.map(each => Object(each).type)
+      : [type]
   const kind = kinds.find(each => each !== 'null') ?? typeof value
   const pointer = kinds.includes('null') ? '*' : ''
   if (kind === 'string') return `${pointer}string`
