@@ -14,11 +14,12 @@ export type { CursorStore, CursorStores, TransactionStore } from './cursor-store
 export { GaveUpError, ProtocolError, RefusedError, SluiceError, UnavailableError } from './errors.js'
 export { EventStream } from './event-stream.js'
 export { type AnyEvent, type FeedEvent, isRedacted, type JsonObject, type Notice } from './events.js'
-export type { Feed } from './feed.js'
+export { Feed } from './feed.js'
 export type { FeedOptions } from './feed-options.js'
 export type { FollowedJob, JobEnd } from './jobs.js'
 export type { Listing, Page } from './listing.js'
 export type { NewEvent, PublishOptions, StoredEvent } from './publish.js'
+export { Gateway } from './requests.js'
 export type { EventStreamOptions, Message, StreamState } from './stream-options.js'
 
 /** @returns a client, which holds no connection until a feed or a request needs one. */

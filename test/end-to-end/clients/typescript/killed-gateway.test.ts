@@ -1,11 +1,11 @@
 /** clients/typescript and a gateway that is killed: nothing is lost, nothing comes twice, and a job is followed to its result. */
 import t, { type Test } from 'tap'
-import { type Client, createClient } from '../../../clients/typescript/src/client.js'
-import { createDatabase } from '../../harness/database.js'
-import { within } from '../../harness/patience.js'
-import { type GatewayProcess, startProcess } from '../../harness/process.js'
-import { bearer, token } from '../../harness/tokens.js'
-import { until } from '../../harness/until.js'
+import { type Client, createClient } from '../../../../clients/typescript/src/client.js'
+import { createDatabase } from '../../../harness/database.js'
+import { within } from '../../../harness/patience.js'
+import { type GatewayProcess, startProcess } from '../../../harness/process.js'
+import { bearer, token } from '../../../harness/tokens.js'
+import { until } from '../../../harness/until.js'
 
 const PATIENCE_MS = 60_000
 const KILLS = 2

@@ -1,0 +1,31 @@
+/** What a page loads for a feed, as a bundler makes it: minified, with eventsource-parser, and compressed. */
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { build } from 'esbuild'
+import t from 'tap'
+import { packageRoot } from '../../../../src/process/package-root.js'
+
+const CORE_BYTES = 6 * 1024
+const WHOLE_BYTES = 7.5 * 1024
+
+t.test('the core of the TypeScript client, which follows feeds, has at most 6 KB', async t => {
+  const core = await size('export { Feed, Gateway } from "./client.ts"')
+  const whole = await size('export { createClient } from "./client.ts"')
+
+  t.comment(`core: ${core} bytes, with items, jobs and publishing: ${whole} bytes`)
+  t.ok(core <= CORE_BYTES, `${core} bytes`)
+  t.ok(whole <= WHOLE_BYTES, `${whole} bytes`)
+})
+
+async function size(contents: string): Promise<number> {
+  const { outputFiles } = await build({
+    stdin: { contents, resolveDir: join(packageRoot, 'clients/typescript/src'), loader: 'ts' },
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    write: false,
+  })
+  return gzipSync(outputFiles[0]?.contents ?? '', { level: 9 }).length
+}
