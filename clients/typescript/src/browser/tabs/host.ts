@@ -2,7 +2,7 @@
  * The side that holds the connection for all tabs of one user: a SharedWorker, or the tab that leads. It has one stream of the gateway for
  * each filter, and gets its credentials from any tab that is alive.
  */
-import { type Credential, CredentialSource } from '../../credentials.js'
+import type { Credential } from '../../credentials.js'
 import { Gateway } from '../../requests.js'
 import type { TabLink } from './link.js'
 import type { Filter, HostOptions, ToHost } from './messages.js'
@@ -85,14 +85,9 @@ export class Host {
     return shared
   }
 
-  #gatewayOf({ hasCredentials, early, silence: _, ...options }: HostOptions): Gateway {
-    const given = hasCredentials ? () => this.#credentials() : undefined
-    return new Gateway({
-      ...options,
-      source: new CredentialSource(given, early),
-      fetch: undefined,
-      attempts: 3,
-    })
+  #gatewayOf({ hasCredentials, silence: _, ...options }: HostOptions): Gateway {
+    const credentials = hasCredentials ? () => this.#credentials() : undefined
+    return new Gateway({ ...options, credentials, attempts: 3 })
   }
 
   #leave(tab: Tab, feed: number): void {

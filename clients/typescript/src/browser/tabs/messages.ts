@@ -13,14 +13,14 @@ export interface Filter {
 export interface HostOptions {
   /** Of the gateway. */
   readonly url: string
-  readonly withCredentials: boolean
+  readonly withCredentials: boolean | undefined
   /** Whether tabs have credentials to give; if not, the browser has a cookie. */
   readonly hasCredentials: boolean
-  readonly early: number
-  readonly retry: number
-  readonly max: number
-  readonly timeout: number
-  readonly confirm: number
+  readonly renewBefore: number | undefined
+  readonly retry: number | undefined
+  readonly max: number | undefined
+  readonly timeout: number | undefined
+  readonly confirmWithin: number | undefined
   readonly silence: number | undefined
 }
 

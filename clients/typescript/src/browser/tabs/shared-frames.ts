@@ -79,7 +79,7 @@ async function* pageFrames(
   let page = first
   while (true) {
     if (isReset(page)) {
-      yield textOf({ isEvent: false, id: page.head, event: 'reset', data: JSON.stringify(page) })
+      yield textOf({ id: page.head, event: 'reset', data: JSON.stringify(page) })
       page = await pages.read({ by: 'after', value: page.head })
       continue
     }

@@ -110,8 +110,9 @@ export class TabSession {
   async #answer(isRefresh: boolean): Promise<void> {
     const link = this.#link
     const { source } = this
-    const current = await (isRefresh ? source.refresh() : source.current()).catch(() => undefined)
-    link?.post({ kind: 'credentials', credentials: current })
+    const refreshed = isRefresh ? source.refresh() : Promise.resolve()
+    const credentials = await refreshed.then(() => source.current()).catch(() => undefined)
+    link?.post({ kind: 'credentials', credentials })
   }
 
   #ping(): void {

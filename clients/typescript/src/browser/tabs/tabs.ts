@@ -56,18 +56,16 @@ export class TabClient extends Client {
     super({ ...options, fetch: (input, init) => shared(input, init) })
     // Without a way to talk to other tabs, this one has connections of its own.
     if (typeof BroadcastChannel !== 'function') return
-    const { fetch: _, attempts: __, source, ...host } = this.gateway.options
+    const { withCredentials, renewBefore, retry, max, timeout, confirmWithin } = this.gateway.options
     const events = new URL(this.gateway.urlOf('/api/events'), location.href).href
     const name = `sluice ${VERSION} ${events} ${user}`
     this.#session = new TabSession(
       finderOf(name, worker),
-      source,
+      this.gateway.source,
       {
-        ...host,
-        url: new URL(host.url, location.href).href.replace(/\/$/, ''),
-        early: source.early,
-        hasCredentials: source.given !== undefined,
-        silence,
+        url: new URL(this.gateway.urlOf('/'), location.href).href,
+        hasCredentials: options.credentials !== undefined,
+        ...{ withCredentials, renewBefore, retry, max, timeout, confirmWithin, silence },
       },
       ping,
     )
