@@ -46,6 +46,12 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/tail.js')).tailCommand,
   },
   {
+    name: 'publish',
+    summary: 'publish an event, or lines of events',
+    group: DAILY,
+    load: async () => (await import('./commands/publish.js')).publishCommand,
+  },
+  {
     name: 'key',
     summary: 'manage API keys, on the database of a gateway',
     group: ADMINISTRATION,
