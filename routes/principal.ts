@@ -12,7 +12,7 @@ export interface PrincipalOptions extends OperatorOptions {
 
 const Caller = Type.Object(
   {
-    id: Type.String({ description: 'The `sub` of the token, or the name of the API key.' }),
+    id: Type.String({ description: 'The `sub` of the token, or `key:` and the id of the API key.' }),
     workspace: Type.String(),
     role: Type.Enum([...ROLES]),
     grants: OptionalGrants,

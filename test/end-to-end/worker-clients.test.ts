@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { createDatabase } from '../harness/database.js'
 import { openStream } from '../harness/event-stream.js'
@@ -47,6 +48,42 @@ t.test('whichever worker answers knows, explains and ends the clients of all wor
   await until('all have closed', async () => (await ask('/api/clients/closed')).total === CLIENTS)
   t.match(await ask('/api/clients'), { total: 0 })
 })
+
+t.test(
+  'a client of one process is ended by another one, and one that no process has is not found',
+  async t => {
+    const { url: databaseUrl } = await createDatabase(t)
+    const [one, two] = [await startProcess(t, { databaseUrl }), await startProcess(t, { databaseUrl })]
+    const streams = await Promise.all(
+      [1, 2].map(() => openStream(t, `${one.url}/api/events`, { headers: as('viewer') })),
+    )
+    for (const stream of streams) await stream.until(1)
+    const [ended, other] = streams
+    const [connection = '', kept = ''] = streams.map(({ text }) => names([text()])[0])
+    const end = async (name: string) => {
+      const response = await fetch(`${two.url}/api/clients/${name}`, {
+        method: 'DELETE',
+        headers: as('admin'),
+      })
+      return { status: response.status, body: Object(await response.json()) }
+    }
+    await until('the other process knows the node', async () => {
+      const response = await fetch(`${two.url}/api/clients`, { headers: as('admin') })
+      return Object(await response.json()).nodes.length === 2
+    })
+
+    const answer = await end(connection)
+    const unknown = await end(randomUUID())
+
+    t.match(answer, { status: 202, body: { connection, node: connection.slice(0, 8) } })
+    t.match(unknown, { status: 404, body: { code: 'not-found' } })
+    t.ok(await ended?.ended())
+    t.match(ended?.messages.at(-1), { event: 'unavailable', data: '{"reason":"by-admin"}' })
+    await publish({ url: two.url }, { type: 'thing.made', data: {} })
+    await other?.until(1, 'thing.made')
+    t.not(kept, connection, 'the other client stays')
+  },
+)
 
 /** The connections that the streams have named. */
 function names(texts: readonly string[]): string[] {
