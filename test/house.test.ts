@@ -58,6 +58,8 @@ const BELOW: Readonly<Record<string, readonly string[]>> = {
 }
 /** Puts plugins and routes together. */
 const PUTS_TOGETHER = 'plugins/gateway.ts'
+/** What a name of a package leads to, which has no code of its own. */
+const PACKAGE_ENTRIES = ['clients/typescript/src/react/react.ts']
 /** Runs the tests, so it takes the test server and its deadlines from their harness. */
 const RUNS_TESTS = ['scripts/test.ts', 'scripts/test-file.ts', 'bench/server.ts']
 const MAX_LINES = 250
@@ -167,7 +169,7 @@ t.test('no file only re-exports other files', async t => {
   })
 
   t.strictSame(
-    barrels.map(({ path }) => path),
+    barrels.map(({ path }) => path).filter(path => !PACKAGE_ENTRIES.includes(path)),
     [],
   )
 })

@@ -13,14 +13,15 @@ export interface BackOffOptions {
 
 /** @param failures how often in a row it has failed; 0 after a connection that worked. @returns milliseconds. */
 export function backOff(failures: number, retry = 1_000, max = 30_000): number {
-  const delay = retry * 2 ** Math.min(Math.max(failures - 1, 0), 30)
+  // A server may ask for 0.
+  const delay = Math.max(retry, 1) * 2 ** Math.min(Math.max(failures - 1, 0), 30)
   return Math.min(delay * (1 + Math.random() / 2), Math.max(max, retry))
 }
 
 /** @param header the value of `Retry-After` (RFC 9110 §10.2.3): seconds or a date. @returns milliseconds, or NaN. */
 export function retryAfterMs(header: string | null): number {
-  const seconds = Number(header ?? Number.NaN)
-  return Number.isNaN(seconds) ? Date.parse(header ?? '') - Date.now() : seconds * 1_000
+  const text = header ?? ''
+  return /^\d+$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - Date.now()
 }
 
 /** The delay before the next attempt: what the server has asked for, if that is longer than the client's own. */

@@ -30,8 +30,8 @@ const CR = 13
 
 /**
  * @param id the last event id before the first block.
- * @returns a function that takes the next bytes and returns the blocks that they complete. A cut block at the end of the bytes is
- * never returned. It throws a ProtocolError if a block is larger than `maxEventBytes`.
+ * @returns a function that takes the next bytes and yields the blocks that they complete. A cut block at the end of the bytes is
+ * never yielded. It throws a ProtocolError if a block is larger than `maxEventBytes`.
  */
 export function blockReader(id: string, { maxEventBytes, onRetry, onComment }: BlockHandlers) {
   let hasId = false
@@ -90,8 +90,7 @@ export function blockReader(id: string, { maxEventBytes, onRetry, onComment }: B
     return block
   }
 
-  return (bytes: Uint8Array): Block[] => {
-    const blocks: Block[] = []
+  return function* (bytes: Uint8Array): Generator<Block, void> {
     let start = 0
     for (let at = 0; at < bytes.length; at++) {
       const isSecond = isAfterCr && bytes[at] === LF
@@ -100,11 +99,10 @@ export function blockReader(id: string, { maxEventBytes, onRetry, onComment }: B
       if (!isSecond) {
         keep(bytes.subarray(start, at))
         const block = endLine()
-        if (block) blocks.push(block)
+        if (block) yield block
       }
       start = at + 1
     }
     keep(bytes.subarray(start))
-    return blocks
   }
 }

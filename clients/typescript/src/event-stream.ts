@@ -105,7 +105,7 @@ export class EventStream implements AsyncIterable<Message> {
         failures = worked ? 0 : failures + 1
         if (failures >= attempts) throw this.#fail(gaveUp(failures, failure))
         lastDelay = delayAfter(failure, backOff(failures, this.#retry, max), longest)
-        this.#enter({ name: 'waiting', ms: lastDelay, reason: reasonOf(failure) })
+        this.#enter({ name: 'waiting', ms: lastDelay, reason: String(failure ?? 'The response has ended.') })
         this.#delay = new AbortController()
         // A wake does not cut short what the server asked for.
         this.#isAsked = failure instanceof UnavailableError && failure.retryAfterMs !== undefined
@@ -153,7 +153,7 @@ export class EventStream implements AsyncIterable<Message> {
       headers: {
         Accept: 'text/event-stream',
         ...(typeof headers === 'function' ? await headers() : headers),
-        ...(this.lastEventId && { 'Last-Event-ID': this.lastEventId }),
+        ...(this.lastEventId && { 'Last-Event-ID': asBytes(this.lastEventId) }),
       },
     })
     if (response.status === 204) {
@@ -214,6 +214,7 @@ export class EventStream implements AsyncIterable<Message> {
   }
 }
 
-function reasonOf(failure: unknown): string {
-  return failure ? String(failure) : 'The response has ended.'
+/** The UTF-8 of a text as a header takes it: a string of bytes. */
+function asBytes(text: string): string {
+  return String.fromCharCode(...new TextEncoder().encode(text))
 }

@@ -92,7 +92,7 @@ export class Feed<Terms extends string = string> implements AsyncIterable<FeedEv
     handle: (event: FeedEvent<Terms>, transaction?: Transaction) => unknown,
     stores?: TransactionStore<Transaction> | ((key: string) => TransactionStore<Transaction>),
   ): Promise<void> {
-    const store = typeof stores === 'function' ? stores(this.#key()) : stores
+    const store = typeof stores === 'function' ? stores(this.#urlOf()) : stores
     if (!store) {
       for await (const event of this) await handle(event)
       return
@@ -117,7 +117,7 @@ export class Feed<Terms extends string = string> implements AsyncIterable<FeedEv
   }
 
   async *#events({ cursor, mode }: FeedOptions<Terms>): AsyncGenerator<FeedEvent<Terms>, void> {
-    const store = typeof cursor === 'function' ? cursor(this.#key()) : cursor
+    const store = typeof cursor === 'function' ? cursor(this.#urlOf()) : cursor
     this.#saved = await store?.load()
     this.#cursor = this.#saved
     this.#stream.lastEventId = this.#saved ?? ''
@@ -204,28 +204,19 @@ export class Feed<Terms extends string = string> implements AsyncIterable<FeedEv
     this.options.onState?.(state)
   }
 
-  /** Names the cursor: it means nothing in another stream, and passes over what the filter leaves out. */
-  #key(): string {
-    const { types, where, stream = 'feed' } = this.options
-    return this.gateway.urlOf('/api/events', { stream, types: types?.join(','), where })
+  #urlOf(more?: Readonly<Record<string, string | number | undefined>>): string {
+    const { types, where, stream } = this.options
+    return this.gateway.urlOf('/api/events', { stream, types: types?.join(','), where, ...more })
   }
 
   async #url(): Promise<string> {
-    const { types, where, stream, from, last, envelope } = this.options
+    const { from, last, envelope } = this.options
     const { source } = this.gateway
     // A used ticket is good for the same browser only.
     if (this.#hasUsedTicket) source.expire(undefined)
     const current = await source.current()
     const ticket = typeof current === 'object' && 'ticket' in current ? current.ticket : undefined
     this.#hasUsedTicket = ticket !== undefined
-    return this.gateway.urlOf('/api/events', {
-      stream,
-      types: types?.join(','),
-      where,
-      from,
-      last,
-      envelope: envelope ? 'message' : undefined,
-      ticket,
-    })
+    return this.#urlOf({ from, last, envelope: envelope ? 'message' : undefined, ticket })
   }
 }
