@@ -23,8 +23,10 @@ type feedCase struct {
 func (f *feedCase) restart() { f.feed.Reconnect() }
 
 func (f *feedCase) stop() {
-	f.close()
-	go f.feed.Close()
+	go func() {
+		f.feed.Close()
+		f.close()
+	}()
 }
 
 func (f *feedCase) saw(kind string, members map[string]any) { observe(f.command.Case, kind, members) }

@@ -19,8 +19,8 @@ type sourceCase struct {
 func (s *sourceCase) restart() { s.source.Restart() }
 
 func (s *sourceCase) stop() {
-	s.close()
 	s.cancel()
+	s.close()
 }
 
 func followSource(c command) client {

@@ -76,7 +76,7 @@ func (a *attempt) read(ctx context.Context, body io.Reader) error {
 		if tooLarge := (*TooLargeError)(nil); errors.As(err, &tooLarge) {
 			return final{err}
 		}
-		if err != nil {
+		if err != nil || ctx.Err() != nil {
 			return whyEnded(ctx, err)
 		}
 		a.delivered = true

@@ -61,7 +61,8 @@ func (e *StatusError) Temporary() bool {
 // asks for none.
 func (e *StatusError) RetryAfter() time.Duration {
 	value := strings.TrimSpace(e.Header.Get("Retry-After"))
-	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+	// A number that is out of range becomes the largest one.
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil || errors.Is(err, strconv.ErrRange) {
 		return time.Duration(seconds) * time.Second
 	}
 	if at, err := http.ParseTime(value); err == nil {

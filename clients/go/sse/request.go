@@ -71,7 +71,7 @@ func (s *Source) send(ctx context.Context, method string, target *url.URL, body 
 		}
 	}
 	request.Header.Set("Accept", "text/event-stream")
-	request.Header.Set("Cache-Control", "no-store")
+	request.Header.Set("Cache-Control", "no-cache")
 	if s.LastEventID != "" {
 		request.Header.Set("Last-Event-ID", s.LastEventID)
 	}
