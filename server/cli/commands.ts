@@ -52,6 +52,18 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/publish.js')).publishCommand,
   },
   {
+    name: 'item',
+    summary: 'list, show and change items',
+    group: DAILY,
+    load: async () => (await import('./commands/item.js')).itemNoun,
+  },
+  {
+    name: 'job',
+    summary: 'run commands on runners; list, show and cancel jobs',
+    group: DAILY,
+    load: async () => (await import('./commands/job.js')).jobNoun,
+  },
+  {
     name: 'key',
     summary: 'manage API keys, on the database of a gateway',
     group: ADMINISTRATION,
