@@ -214,14 +214,17 @@ function totalOf(reports: readonly ClientReport[]): number {
 
 async function nodesOf({ database }: FastifyInstance, reports: readonly ClientReport[]) {
   const asked = new Set(reports.map(({ id }) => id))
-  return (await listNodes(database)).map(({ id, name, startedAt, heartbeatAgeMs, clients, ...node }) => ({
-    node: nodeOf(id),
-    name,
-    asked: asked.has(id),
-    ...node,
-    started_at: startedAt.toISOString(),
-    heartbeat_age_ms: heartbeatAgeMs,
-    clients: clients.total,
-    by_kind: { ...clients.byKind },
-  }))
+  return (await listNodes(database)).map(
+    ({ id, name, startedAt, heartbeatAgeMs, lagMs, clients, ...node }) => ({
+      node: nodeOf(id),
+      name,
+      asked: asked.has(id),
+      ...node,
+      started_at: startedAt.toISOString(),
+      lag_ms: lagMs,
+      heartbeat_age_ms: heartbeatAgeMs,
+      clients: clients.total,
+      by_kind: { ...clients.byKind },
+    }),
+  )
 }

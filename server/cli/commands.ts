@@ -16,6 +16,12 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/serve.js')).serveCommand,
   },
   {
+    name: 'migrate',
+    summary: 'bring a database to the schema of this version',
+    group: GATEWAY,
+    load: async () => (await import('./commands/migrate.js')).migrateCommand,
+  },
+  {
     name: 'runner',
     summary: 'execute the commands that wait in a gateway',
     group: GATEWAY,
@@ -86,5 +92,29 @@ export const COMMANDS: readonly Entry[] = [
     summary: 'find what is wrong with a gateway, its database and the way to it',
     group: ADMINISTRATION,
     load: async () => (await import('./commands/doctor.js')).doctorCommand,
+  },
+  {
+    name: 'cluster',
+    summary: 'show the nodes of the cluster, their versions, clients and lag',
+    group: ADMINISTRATION,
+    load: async () => (await import('./commands/cluster.js')).clusterCommand,
+  },
+  {
+    name: 'token',
+    summary: 'sign a token, for development or for now',
+    group: ADMINISTRATION,
+    load: async () => (await import('./commands/token.js')).tokenCommand,
+  },
+  {
+    name: 'ticket',
+    summary: 'print a link that opens a stream once',
+    group: ADMINISTRATION,
+    load: async () => (await import('./commands/ticket.js')).ticketCommand,
+  },
+  {
+    name: 'watch-table',
+    summary: 'turn the changes of a table into events',
+    group: ADMINISTRATION,
+    load: async () => (await import('./commands/watch-table.js')).watchTableCommand,
   },
 ]

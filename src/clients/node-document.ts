@@ -12,6 +12,9 @@ export const NodeDocument = Type.Object(
     version: Type.String(),
     mode: Type.String(),
     started_at: Type.String({ format: 'date-time' }),
+    lag_ms: Type.Integer({
+      description: 'How long it had been unable to read the log at that time, in ms; 0 while it can.',
+    }),
     heartbeat_age_ms: Type.Integer({ description: 'Milliseconds since its last heartbeat.' }),
     clients: Type.Integer({ description: 'Open streams of all workspaces at that time.' }),
     by_kind: Type.Record(Type.String(), Type.Integer(), { description: 'The same by kind of stream.' }),

@@ -115,6 +115,8 @@ export interface ClusterNode {
   readonly mode: string
   readonly startedAt: Date
   readonly heartbeatAgeMs: number
+  /** How long it had been unable to read the log. */
+  readonly lagMs: number
   readonly clients: ClientCounts
 }
 
@@ -124,6 +126,7 @@ export async function listNodes(database: Database): Promise<ClusterNode[]> {
     name: 'sluice-list-nodes',
     text: `
       select id, name, version, mode, started_at as "startedAt", clients as total, clients_by_kind::text as "byKind",
+             lag_ms as "lagMs",
              (extract(epoch from clock_timestamp() - heartbeat_at) * 1000)::integer as "heartbeatAgeMs"
         from sluice.nodes where heartbeat_at > clock_timestamp() - interval '10 seconds'
        order by name, id limit 1000`,

@@ -28,8 +28,13 @@ export async function checkNodes(gateway: GatewayProbe, caller: Caller | undefin
   }
   const answer = await gateway.ask('/api/clients?limit=1')
   const nodes: unknown = jsonOf(answer)?.nodes
-  if (!Array.isArray(nodes))
-    return [unknown('gateway-nodes', `The gateway does not list its nodes: ${refusalOf(answer)}.`)]
+  if (!Array.isArray(nodes)) {
+    const text =
+      nodes === null
+        ? 'The nodes of the cluster are shown to operators only.'
+        : `The gateway does not list its nodes: ${refusalOf(answer)}.`
+    return [unknown('gateway-nodes', text)]
+  }
   const facts = nodes as readonly NodeFacts[]
   return [judgeVersions(facts.map(({ version }) => version)), judgeNodes(facts)]
 }

@@ -58,14 +58,14 @@ t.test('each failure says what happened and what to do', async t => {
   const malformed = await explain(['seven', '--url', url])
 
   t.match(dead, {
-    code: 1,
+    code: 4,
     out: '',
     told: /No gateway answers at http:\/\/127\.0\.0\.1:\d+ \(ECONNREFUSED\)\. Start it/,
   })
-  t.match(wrong, { code: 1, told: /not as a gateway of this version does\. Check --url\./ })
-  t.match(forbidden, { code: 1, told: /\(403 role-too-low\) Set SLUICE_TOKEN/ })
-  t.match(unknown, { code: 1, told: /\(401 \S+\) Set SLUICE_TOKEN/ })
-  t.match(malformed, { code: 1, told: /An event id looks like/ })
+  t.match(wrong, { code: 1, told: /did not send JSON: check the URL/ })
+  t.match(forbidden, { code: 3, told: /\(403 role-too-low\) The credential is from SLUICE_TOKEN/ })
+  t.match(unknown, { code: 3, told: /\(401 \S+\) The credential is from SLUICE_TOKEN: log in/ })
+  t.match(malformed, { code: 3, told: /An event id looks like/ })
 })
 
 t.test('wrong usage ends it before anything is asked', async t => {
@@ -73,8 +73,8 @@ t.test('wrong usage ends it before anything is asked', async t => {
     [[], {}, /exactly one argument/],
     [['1.aaaaaa', '2.aaaaaa'], {}, /exactly one argument/],
     [['1.aaaaaa', '--colour', 'red'], {}, /Unknown option '--colour'/],
-    [['1.aaaaaa', '--url', 'ftp://x'], {}, /--url must be the address/],
-    [['1.aaaaaa'], { SLUICE_TOKEN: '' }, /SLUICE_TOKEN is missing/],
+    [['1.aaaaaa', '--url', 'ftp://x'], {}, /--url must begin with http/],
+    [['1.aaaaaa'], { SLUICE_TOKEN: '' }, /There is no credential .*sluice login/],
   ]
 
   const answers = []
@@ -87,6 +87,6 @@ t.test('wrong usage ends it before anything is asked', async t => {
   )
   t.match(help, {
     code: 0,
-    out: /^Usage: sluice explain \[options\] EVENT\n.*Exit codes: 0 explained, 1 failed, 2 wrong usage\.\n$/s,
+    out: /^Usage: sluice explain \[options\] EVENT\n.*Exit codes: 0 explained, 1 failed, 2 wrong usage, 3 refused/s,
   })
 })

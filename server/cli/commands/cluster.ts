@@ -1,0 +1,67 @@
+/** `sluice cluster`: the nodes behind a gateway, with their versions, modes, clients and lag. */
+import type { Client } from '../../../clients/typescript/src/client.js'
+import { RefusedError } from '../../../clients/typescript/src/errors.js'
+import type { NodeDocument } from '../../../src/clients/node-document.js'
+import { elapsed } from '../../../src/process/deadline.js'
+import { type ClusterState, clusterText } from '../cluster-text.js'
+import { command } from '../declaration.js'
+import { GatewayProbe, jsonOf } from '../doctor/gateway-probe.js'
+import { ExitCode } from '../exit-code.js'
+import { withGateway } from '../gateway.js'
+import { GATEWAY_NOTES, gatewayOptions, type Target } from '../gateway-target.js'
+import { flag, integer, value } from '../option.js'
+
+/** Moves the cursor to the top and clears the screen (ECMA-48, CUP and ED). */
+const CLEAR = '\u001b[H\u001b[J'
+
+export const clusterCommand = command({
+  description: `Shows the nodes (processes) of the cluster: version, mode, open streams, how far each is behind the log, and when it was
+last heard of. Nodes are shown to admins, with OPERATOR_WORKSPACE only to those of that workspace; others see the sums.`,
+  options: {
+    json: flag('--json', 'print JSON; with --watch one document a line'),
+    watch: value('--watch SECONDS', 'show it again after so many seconds, until Ctrl-C', {
+      parse: integer(1, 3_600),
+    }),
+    ...gatewayOptions,
+  },
+  examples: [
+    'sluice cluster',
+    'sluice cluster --watch 2',
+    "sluice cluster --json | jq '.nodes[] | select(.lag_ms > 0)'",
+  ],
+  notes: GATEWAY_NOTES,
+  exitCodes:
+    '0 ready, 1 not ready or failed, 2 wrong usage, 3 refused by the gateway, 4 no gateway answers, 130 Ctrl-C',
+  async run({ options, env, terminal: { out, err }, interruption }) {
+    const { json, watch } = options
+    return await withGateway({ options, env, terminal: { out, err } }, async ({ client, target }) => {
+      const signal = watch === undefined ? undefined : interruption()
+      for (;;) {
+        const state = await readCluster(client, target)
+        const clear = watch !== undefined && out.isTerminal && !json ? CLEAR : ''
+        await out.write(clear + (json ? `${JSON.stringify(state)}\n` : clusterText(state, out)))
+        if (watch === undefined) return state.ready.status === 'ready' ? ExitCode.done : ExitCode.failed
+        if (!(await elapsed(watch * 1_000, signal))) return undefined
+      }
+    })
+  },
+})
+
+async function readCluster(
+  { gateway }: Client,
+  target: Target & { readonly url: string },
+): Promise<ClusterState> {
+  // Answered with 503 while it is not ready, which is no error here.
+  const ready = jsonOf(await new GatewayProbe(new URL(target.url)).ask('/ready')) ?? {}
+  const { body: state } = await gateway.request<{ mode: string }>('GET', '/api/server/state')
+  const nodes = await gateway
+    .request<{ nodes: readonly NodeDocument[] | null }>('GET', '/api/clients', { query: { limit: 1 } })
+    .then(
+      ({ body }) => body.nodes,
+      error => {
+        if (error instanceof RefusedError && error.status === 403) return null
+        throw error
+      },
+    )
+  return { url: target.url, mode: state.mode, ready, nodes }
+}
