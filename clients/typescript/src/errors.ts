@@ -61,5 +61,5 @@ export function isFinal(failure: unknown): failure is SluiceError {
 }
 
 export function gaveUp(failures: number, cause: unknown): GaveUpError {
-  return new GaveUpError('gave-up', `Gave up after ${failures} failures.`, { cause })
+  return new GaveUpError('gave-up', `Gave up after ${failures} attempts.`, { cause })
 }

@@ -92,8 +92,9 @@ export class EventStream implements AsyncIterable<Message> {
             if (this.#attempt.signal.aborted) break
           }
         } catch (error) {
-          failure = this.#attempt.signal.aborted ? this.#attempt.signal.reason : error
+          failure = error
         }
+        if (this.#attempt.signal.aborted) failure = this.#attempt.signal.reason
         this.#stop()
         if (this.#isClosed()) return
         if (this.#isAgain) continue
@@ -130,6 +131,8 @@ export class EventStream implements AsyncIterable<Message> {
       },
     })
     const reader = response.body?.getReader()
+    // Deno does not always end a read when the request is aborted.
+    this.#attempt.signal.onabort = () => reader?.cancel().catch(() => {})
     while (reader) {
       this.#watch()
       const { done, value } = await reader.read()
@@ -163,8 +166,7 @@ export class EventStream implements AsyncIterable<Message> {
     if (response.status !== 200) throw await errorOf(response)
     const type = response.headers.get('content-type')
     if (!/^text\/event-stream\s*(;|$)/i.test(type ?? '')) {
-      const { status } = response
-      throw new ProtocolError('content-type', `Not text/event-stream but ${type}: check the URL.`, { status })
+      throw new ProtocolError('content-type', `Not text/event-stream but ${type}: check the URL.`)
     }
     this.#enter({ name: 'open' })
     return response
