@@ -22,7 +22,10 @@ Delivery = Literal["at-least-once", "at-most-once"]
 
 @dataclass(frozen=True, slots=True)
 class FeedOptions:
-    """How a feed treats its cursor, discontinuities and credentials. Client.feed describes the members."""
+    """How a feed treats its cursor, discontinuities and credentials. Client.feed describes the members.
+
+    is_last: whether an event of this type is the last one of the stream.
+    """
 
     cursor: CursorStore = field(default_factory=MemoryCursor)
     delivery: Delivery = "at-least-once"
@@ -30,6 +33,7 @@ class FeedOptions:
     on_notice: Callable[[Notice], Any] | None = None
     renew_early_s: float = EARLY_S
     confirm_s: float = 10.0
+    is_last: Callable[[str], bool] = lambda _: False
 
 
 class FeedReader:
@@ -93,7 +97,8 @@ class FeedReader:
             yield from self._move(block.id)
         yield from perform(Deliver(item))
         yield from self._move(block.id)
-        return Verdict.GO_ON
+        # Otherwise the end is known only after another connection, which gets 204.
+        return Verdict.END if self._options.is_last(item.type) else Verdict.GO_ON
 
     def patience_s(self) -> float:
         if self._confirm_by < math.inf:

@@ -7,7 +7,7 @@ import httpx
 
 from . import tasks, threads
 from .cursors import MemoryCursor
-from .events import Reset
+from .events import Event, Reset
 from .feed import FeedOptions, FeedReader
 from .feeds import AsyncFeed, Feed
 from .jobs import ENDS, Job, JobRequests, ends_job, job_path
@@ -34,7 +34,7 @@ class JobHandle:
 
     def events(self, options: StreamOptions = StreamOptions()) -> Feed:
         """Its events from the beginning, such as `output`; iteration ends with the job."""
-        return self._feed(FeedOptions(), options)
+        return self._feed(FeedOptions(is_last=ends_job), options)
 
     def result(self, timeout_s: float | None = None) -> Job:
         """Waits for the end of the job and returns it as it is then: see its `status` and `result`.
@@ -59,13 +59,11 @@ class JobHandle:
                 if read.job["status"] in ENDS:
                     return read.job
                 # After a reset the state is read again.
-                given = FeedOptions(MemoryCursor(read.head), reload=lambda reset: _close(feed, reset))
+                given = FeedOptions(MemoryCursor(read.head), reload=lambda reset: _close(feed, reset), is_last=ends_job)
                 with self._feed(given, StreamOptions()) as feed:
                     current[:] = [feed]
                     if not over.is_set():
-                        for event in feed:
-                            if ends_job(event.type):
-                                break
+                        feed.run(_ignore)
                 if over.is_set():
                     raise TimeoutError(f"The job {self.id} has not ended within {timeout_s:g} s.")
         finally:
@@ -96,7 +94,7 @@ class AsyncJobHandle:
 
     def events(self, options: StreamOptions = StreamOptions()) -> AsyncFeed:
         """Its events from the beginning, such as `output`; iteration ends with the job."""
-        return self._feed(FeedOptions(), options)
+        return self._feed(FeedOptions(is_last=ends_job), options)
 
     async def result(self, timeout_s: float | None = None) -> Job:
         """Waits for the end of the job and returns it as it is then: see its `status` and `result`.
@@ -113,15 +111,17 @@ class AsyncJobHandle:
             read = await tasks.run(self._http, JobRequests(self._requests).read(self.id))
             if read.job["status"] in ENDS:
                 return read.job
-            given = FeedOptions(MemoryCursor(read.head), reload=lambda reset: _close(feed, reset))
+            given = FeedOptions(MemoryCursor(read.head), reload=lambda reset: _close(feed, reset), is_last=ends_job)
             async with self._feed(given, StreamOptions()) as feed:
-                async for event in feed:
-                    if ends_job(event.type):
-                        break
+                await feed.run(_ignore)
 
     def _feed(self, given: FeedOptions, options: StreamOptions) -> AsyncFeed:
         path = f"{job_path(self.id)}/events"
         return AsyncFeed(self._streams, FeedReader(self._requests, path, {}, given), options)
+
+
+def _ignore(_: Event) -> None:
+    pass
 
 
 def _close(feed: Feed | AsyncFeed, _: Reset) -> None:

@@ -179,8 +179,7 @@ class Stream:
             wait_s = max(0.0, min(TICK_S, self._options.silence_s - silent_s, self._reader.patience_s()))
             self._wake.before()
             signal = yield from perform(Pull(wait_s))
-            if self._wake.slept(wait_s):
-                return Verdict.RECONNECT_NOW
+            slept = self._wake.slept(wait_s)
             if isinstance(signal, bytes):
                 silent_s = 0.0
                 for block in parser.feed(signal):
@@ -207,7 +206,8 @@ class Stream:
                     return self._failed(Failed(TimeoutError(f"Nothing arrived for {self._options.silence_s:g} s.")))
             else:
                 return self._failed(signal)
-            verdict = yield from self._reader.tick()
+            # Bytes that arrive after a sleep can be from before it, so they prove nothing.
+            verdict = Verdict.RECONNECT_NOW if slept else (yield from self._reader.tick())
             if verdict is not Verdict.GO_ON:
                 return verdict
 

@@ -1,0 +1,89 @@
+"""A program that follows a gateway while a test takes it away.
+
+    python live/follower.py threads|tasks URL LOGIN_URL DATABASE
+    python live/follower.py dump DATABASE
+
+It gets its tokens at LOGIN_URL, keeps every event in the same SQLite transaction as the cursor, and writes a JSON line
+for each event, notice, reset and state. "dump" writes the ids of all events that it has kept, a line for each.
+"""
+
+import asyncio
+import json
+import sqlite3
+import sys
+import urllib.request
+from typing import Any
+
+from sluice_client import AsyncClient, Client, Event, Notice, Reset, SQLiteCursor, State
+
+MODE, *REST = sys.argv[1:]
+
+
+def say(kind: str, **members: object) -> None:
+    print(json.dumps({"saw": kind, **members}), flush=True)
+
+
+class Application:
+    def __init__(self, login: str, path: str) -> None:
+        self._login = login
+        self._database = sqlite3.connect(path)
+        self._database.execute("create table if not exists seen (n integer primary key, id text, type text)")
+        self.cursor = SQLiteCursor(self._database)
+
+    def token(self) -> str:
+        with urllib.request.urlopen(self._login, timeout=10) as response:
+            text: str = response.read().decode()
+            return text
+
+    def handle(self, event: Event) -> None:
+        with self._database:
+            self._database.execute("insert into seen (id, type) values (?, ?)", (event.id, event.type))
+            self.cursor.save(event.id)
+        say("event", id=event.id, type=event.type)
+
+    def arguments(self) -> dict[str, Any]:
+        return {
+            "start": "beginning",
+            "cursor": self.cursor,
+            "reload": lambda reset: self.reset(reset),
+            "on_notice": self.notice,
+            "on_state": self.state,
+        }
+
+    def reset(self, reset: Reset) -> None:
+        say("reset", reason=reset.reason, head=reset.head)
+
+    def notice(self, notice: Notice) -> None:
+        say(notice.type, **notice.data)
+
+    def state(self, state: State) -> None:
+        say("state", name=state.name, cause=str(state.cause))
+
+
+def threads(url: str, login: str, path: str) -> None:
+    application = Application(login, path)
+    with Client(url, token=application.token) as client:
+        client.feed(**application.arguments()).run(application.handle)
+
+
+async def tasks(url: str, login: str, path: str) -> None:
+    application = Application(login, path)
+
+    async def token() -> str:
+        return await asyncio.get_running_loop().run_in_executor(None, application.token)
+
+    async with AsyncClient(url, token=token) as client:
+        await client.feed(**application.arguments()).run(application.handle)
+
+
+def dump(path: str) -> None:
+    for (event_id,) in sqlite3.connect(path).execute("select id from seen order by n"):
+        print(event_id)
+
+
+if MODE == "threads":
+    threads(*REST)
+elif MODE == "tasks":
+    asyncio.run(tasks(*REST))
+else:
+    dump(*REST)

@@ -1,0 +1,183 @@
+"""How a feed ends when another thread or task wants it, whatever it waits for."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from sluice_client import AsyncClient, Client, Refused, State, StreamOptions, Token
+from scripted_server import PATIENCE_S, STREAM, Exchange, scripted_server
+
+STATE = b'id: 1.a\nevent: server.state\ndata: {"mode":"normal","connection":"c"}\n\n'
+EVENT = b"id: 2.b\nevent: made\ndata: {}\n\n"
+
+
+class Reached:
+    """Plays a server that falls silent at some point, and knows when the client has got there and has left."""
+
+    def __init__(self, point: str) -> None:
+        self._point = point
+        self.there = threading.Event()
+        self.left = threading.Event()
+
+    def __call__(self, exchange: Exchange) -> None:
+        renewal = exchange.head.startswith(b"POST")
+        if self._point != "head" and not renewal:
+            exchange.send(STREAM, STATE)
+        if self._point != "renewal" or renewal:
+            self.there.set()
+        exchange.until_closed()
+        self.left.set()
+
+
+@pytest.mark.parametrize("point", ["head", "body", "renewal"])
+def test_close_from_another_thread_ends_an_iteration_that_waits(point: str) -> None:
+    server = Reached(point)
+    tokens = iter([Token("a", time.time() + 0.5), Token("b", time.time() + 3_600)])
+    with scripted_server(server) as url, Client(url, token=lambda: next(tokens)) as client:
+        feed = client.feed()
+        closed_at: list[float] = []
+
+        def close() -> None:
+            server.there.wait(PATIENCE_S)
+            closed_at.append(time.monotonic())
+            feed.close()
+
+        threading.Thread(target=close, daemon=True).start()
+        assert list(feed) == []
+
+        assert time.monotonic() - closed_at[0] < 1
+        assert server.left.wait(PATIENCE_S), "the connection was closed"
+
+
+def test_close_ends_the_wait_for_the_next_connection() -> None:
+    with scripted_server(lambda exchange: None) as url:
+        pass
+    waiting = threading.Event()
+    with Client(url) as client:
+        feed = client.feed(
+            on_state=lambda state: waiting.set() if state.name == "waiting" else None,
+            options=StreamOptions(retry_s=600, max_s=600),
+        )
+
+        def close() -> None:
+            waiting.wait(PATIENCE_S)
+            feed.close()
+
+        threading.Thread(target=close, daemon=True).start()
+
+        assert list(feed) == []
+
+
+def test_an_event_is_handled_when_the_loop_asks_for_the_next_even_after_close() -> None:
+    saved: list[str] = []
+
+    class Store:
+        def load(self) -> None:
+            return None
+
+        def save(self, cursor: str) -> None:
+            saved.append(cursor)
+
+    def play(exchange: Exchange) -> None:
+        exchange.send(STREAM, EVENT)
+        exchange.until_closed()
+
+    with scripted_server(play) as url, Client(url) as client:
+        feed = client.feed(cursor=Store())
+        for _ in feed:
+            assert saved == []
+            feed.close()
+
+    assert saved == ["2.b"]
+
+
+def test_a_feed_that_nobody_holds_closes_its_connection() -> None:
+    left = threading.Event()
+
+    def play(exchange: Exchange) -> None:
+        exchange.send(STREAM, EVENT)
+        exchange.until_closed()
+        left.set()
+
+    with scripted_server(play) as url, Client(url) as client:
+        for _ in client.feed():
+            break
+
+        assert left.wait(PATIENCE_S)
+
+
+@pytest.mark.parametrize("point", ["head", "body"])
+def test_cancelling_a_task_closes_its_connection(point: str) -> None:
+    server = Reached(point)
+
+    async def follow(url: str) -> None:
+        async with AsyncClient(url) as client:
+            task = asyncio.ensure_future(client.feed().run(lambda event: None))
+            await asyncio.get_running_loop().run_in_executor(None, server.there.wait, PATIENCE_S)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            # Before the client is closed, and before the loop ends.
+            assert await asyncio.get_running_loop().run_in_executor(None, server.left.wait, PATIENCE_S)
+
+    with scripted_server(server) as url:
+        asyncio.run(follow(url))
+
+
+def test_close_ends_the_iteration_of_another_task() -> None:
+    server = Reached("body")
+
+    async def follow(url: str) -> None:
+        async with AsyncClient(url) as client, client.feed() as feed:
+            task = asyncio.ensure_future(feed.run(lambda event: None))
+            await asyncio.get_running_loop().run_in_executor(None, server.there.wait, PATIENCE_S)
+            feed.close()
+            await task
+
+    with scripted_server(server) as url:
+        asyncio.run(follow(url))
+
+
+def test_a_refusal_ends_the_feed_and_is_raised_once() -> None:
+    def play(exchange: Exchange) -> None:
+        body = b'{"code":"role-too-low","detail":"Use a token with the role viewer."}'
+        exchange.send(b"HTTP/1.1 403 No\r\nContent-Length: %d\r\n\r\n" % len(body), body)
+
+    with scripted_server(play) as url, Client(url) as client:
+        feed = client.feed()
+        with pytest.raises(Refused) as refusal:
+            next(feed)
+
+        assert (refusal.value.status, refusal.value.code) == (403, "role-too-low")
+        assert list(feed) == []
+
+
+def test_restart_ends_a_wait_and_a_connection() -> None:
+    states: list[State] = []
+    live = [threading.Event(), threading.Event(), threading.Event()]
+
+    def play(exchange: Exchange) -> None:
+        live[exchange.number - 1].set()
+        if exchange.number > 1:
+            exchange.send(STREAM, STATE)
+            exchange.until_closed()
+
+    with scripted_server(play) as url, Client(url) as client:
+        feed = client.feed(on_state=states.append, options=StreamOptions(retry_s=600, max_s=600))
+
+        def drive() -> None:
+            for reached in live:
+                reached.wait(PATIENCE_S)
+                while feed.state.name == "connecting":
+                    time.sleep(0.005)
+                if reached is live[-1]:
+                    feed.close()
+                else:
+                    feed.restart()
+
+        threading.Thread(target=drive, daemon=True).start()
+        assert list(feed) == []
+
+    assert [state.name for state in states] == ["connecting", "waiting", "connecting", "live", "connecting", "live"]
