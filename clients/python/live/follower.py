@@ -51,7 +51,7 @@ class Application:
         }
 
     def reset(self, reset: Reset) -> None:
-        say("reset", reason=reset.reason, head=reset.head)
+        say("reloaded", reason=reset.reason, head=reset.head)
 
     def notice(self, notice: Notice) -> None:
         say(notice.type, **notice.data)

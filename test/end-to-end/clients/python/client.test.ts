@@ -162,7 +162,7 @@ if (withoutPython) {
         `${follower.mode} goes on after the reset`,
       )
       t.strictSame(
-        follower.sights.filter(({ saw }) => saw === 'reset').map(({ reason }) => reason),
+        follower.sights.filter(({ saw }) => saw === 'reloaded').map(({ reason }) => reason),
         ['retention'],
         `${follower.mode} reloads once`,
       )
