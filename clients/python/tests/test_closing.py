@@ -181,3 +181,25 @@ def test_restart_ends_a_wait_and_a_connection() -> None:
         assert list(feed) == []
 
     assert [state.name for state in states] == ["connecting", "waiting", "connecting", "live", "connecting", "live"]
+
+
+def test_a_cancellation_is_not_lost_when_something_arrives_at_the_same_time() -> None:
+    """Python 3.10 and 3.11 lose it in asyncio.wait_for."""
+
+    def play(exchange: Exchange) -> None:
+        exchange.send(STREAM)
+        while True:
+            exchange.send(EVENT)
+
+    async def follow(url: str) -> None:
+        async with AsyncClient(url) as client:
+            for times in range(20):
+                task = asyncio.ensure_future(client.feed().run(lambda event: None))
+                await asyncio.sleep(0.01 + times * 0.001)
+                task.cancel()
+                done, _ = await asyncio.wait([task], timeout=PATIENCE_S)
+                assert done, "the task ends"
+                assert task.cancelled()
+
+    with scripted_server(play) as url:
+        asyncio.run(follow(url))

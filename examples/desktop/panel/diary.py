@@ -5,7 +5,7 @@ from typing import TextIO
 
 
 class Diary:
-    """Writes a line for each change of what the user sees; nothing without a file."""
+    """Writes a line when the user sees something new; nothing without a file."""
 
     def __init__(self, file: TextIO | None) -> None:
         self._file = file

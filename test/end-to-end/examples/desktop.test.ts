@@ -61,18 +61,18 @@ t.test(
     await createItem(gateway, 'A01-0001')
     let panel = await open('first')
 
-    // What there was, and what comes.
+    // The changes of before, and new ones.
     await panel.shows(await ids(pool))
     await panel.says('Live', ({ connection }) => connection === 'Live')
     await createItem(gateway, 'A01-0002')
-    await release(gateway, 'A01-0002', 'Holes moved')
+    await release(gateway, 'A01-0002', 'Edge moved')
     await panel.shows(await ids(pool))
     await panel.says('who released it', ({ actor }) => actor === 'ada')
     await panel.says('three unseen changes', ({ unseen }) => unseen === 3)
     await panel.says('them in its title', ({ title }) => title === '(3) Database Activity')
 
     // A click opens the item.
-    await panel.click('revision 2 released: Holes moved')
+    await panel.click('revision 2 released: Edge moved')
     await panel.says('the revisions', ({ details, revisions }) => details === 'A01-0002' && revisions === 2)
     await panel.says('two unseen changes', ({ unseen }) => unseen === 2)
 

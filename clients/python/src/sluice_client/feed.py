@@ -62,7 +62,7 @@ class FeedReader:
         yield from self._credentials.before_request(self._options.renew_early_s)
         self._used = self._credentials.value
         ticket = self._used if self._credentials.is_ticket else None
-        headers = {"Accept": "text/event-stream", "Cache-Control": "no-store", **self._credentials.header()}
+        headers = {"Accept": "text/event-stream", "Cache-Control": "no-cache", **self._credentials.header()}
         if self._cursor:
             headers["Last-Event-ID"] = self._cursor
         return Request("GET", self._requests.url(self._path, {**self._query, "ticket": ticket}), headers)

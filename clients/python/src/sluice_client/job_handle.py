@@ -101,10 +101,15 @@ class AsyncJobHandle:
 
         :raises TimeoutError: it has not ended in time; it goes on.
         """
+        waiting = asyncio.ensure_future(self._result())
         try:
-            return await asyncio.wait_for(self._result(), timeout_s)
-        except asyncio.TimeoutError as error:
-            raise TimeoutError(f"The job {self.id} has not ended within {timeout_s} s.") from error
+            await asyncio.wait([waiting], timeout=timeout_s)
+            if waiting.done():
+                return waiting.result()
+            raise TimeoutError(f"The job {self.id} has not ended within {timeout_s} s.")
+        finally:
+            waiting.cancel()
+            await asyncio.wait([waiting])
 
     async def _result(self) -> Job:
         while True:

@@ -33,7 +33,7 @@ class SourceReader:
 
     def request(self) -> Program[Request]:
         yield from ()
-        given = {"Accept": "text/event-stream", "Cache-Control": "no-store", **self._request.headers}
+        given = {"Accept": "text/event-stream", "Cache-Control": "no-cache", **self._request.headers}
         if self.last_event_id:
             given["Last-Event-ID"] = self.last_event_id
         return Request(self._request.method, self._request.url, given, self._request.body)

@@ -119,7 +119,7 @@ async def _send(http: httpx.AsyncClient, request: Request) -> Response | Failed:
             await http.request(
                 request.method,
                 request.url,
-                headers=dict(request.headers),
+                headers=headers_of(request),
                 content=request.body,
                 timeout=REQUEST_S,
             )
@@ -219,10 +219,12 @@ class StreamRunner:
         if fact() or self._is_closed:
             return
         self._wake.clear()
+        # Not asyncio.wait_for, which until Python 3.12 loses a cancellation that comes together with the event.
+        timer = asyncio.get_running_loop().call_later(seconds, self._wake.set)
         try:
-            await asyncio.wait_for(self._wake.wait(), seconds)
-        except asyncio.TimeoutError:
-            pass
+            await self._wake.wait()
+        finally:
+            timer.cancel()
 
     async def _unless_closed(self, sending: Any) -> Response | Failed:
         task: asyncio.Task[Response | Failed] = asyncio.ensure_future(sending)

@@ -149,7 +149,7 @@ def _send(http: httpx.Client, request: Request) -> Response | Failed:
             http.request(
                 request.method,
                 request.url,
-                headers=dict(request.headers),
+                headers=headers_of(request),
                 content=request.body,
                 timeout=REQUEST_S,
             )

@@ -1,7 +1,5 @@
 """What both drivers know of httpx: options, failures, and the responses as the logic sees them."""
 
-from collections.abc import Mapping
-
 import httpx
 
 from .effects import Failed, Request, Response
@@ -19,9 +17,10 @@ def stream_timeout(connect_s: float) -> httpx.Timeout:
     return httpx.Timeout(None, connect=connect_s)
 
 
-def headers_of(request: Request) -> Mapping[str, str]:
-    """A compressed stream arrives late, so none is asked for."""
-    return {"Accept-Encoding": "identity", **request.headers}
+def headers_of(request: Request) -> list[tuple[bytes, bytes]]:
+    """In UTF-8, since an event id may have any character. A compressed stream arrives late, so none is asked for."""
+    headers = {"Accept-Encoding": "identity", **request.headers}
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 def lower(headers: httpx.Headers) -> dict[str, str]:

@@ -49,10 +49,7 @@ if (withoutPython) {
   }
 
   t.test('its types are strict, and its own tests pass', async t => {
-    t.match(
-      await environment.run(['-m', 'mypy', `--cache-dir=${join(packageRoot, '.build/clients/mypy')}`]),
-      /Success/,
-    )
+    t.match(await environment.run(['-m', 'mypy']), /Success/)
     t.match(await environment.run(['-m', 'pytest', '--quiet']), /\d+ passed/)
   })
 
