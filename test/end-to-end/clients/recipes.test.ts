@@ -120,7 +120,7 @@ async function survivesKill(t: Test, [program, ...args]: readonly [string, ...st
   await second.kill()
   await writeFile(CURSOR_FILE, '7.aaaaaa')
   const third = follow()
-  await until('it is told of the reset', () => third.lines().some(line => /"reset"/.test(line)), PATIENCE_MS)
+  await until('the reset arrives', () => third.lines().some(line => /"reset"/.test(line)), PATIENCE_MS)
 
   t.strictSame(
     [...numbers(first.lines()), ...numbers(second.lines())],
