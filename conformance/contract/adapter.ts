@@ -26,6 +26,8 @@ export interface Introduction {
 }
 
 const MOST_STARTS = 5
+/** To start and introduce itself, and to end. */
+const PATIENCE_MS = 10_000
 /** Of standard error, for the reason of a failure. */
 const LAST_WORDS = 2_000
 
@@ -37,15 +39,28 @@ export class Adapter {
   #introduced: ((introduction: Introduction) => void) | undefined
   #notIntroduced: ((error: Error) => void) | undefined
 
-  constructor(private readonly command: readonly [string, ...string[]]) {}
+  constructor(
+    private readonly command: readonly [string, ...string[]],
+    private readonly patience: number,
+  ) {}
 
-  /** Starts the process, if none runs. @throws {Error} if it does not introduce itself. */
+  /** Starts the process. @throws {Error} if it does not introduce itself in time. */
   async start(): Promise<Introduction> {
-    return await new Promise((resolve, reject) => {
+    const introduction = new Promise<Introduction>((resolve, reject) => {
       this.#introduced = resolve
       this.#notIntroduced = reject
-      this.#spawn()
     })
+    this.#spawn()
+    const late = () => this.#notIntroduced?.(new Error('The adapter does not introduce itself.'))
+    const timer = setTimeout(late, PATIENCE_MS * this.patience)
+    try {
+      return await introduction
+    } catch (error) {
+      await this.close()
+      throw error
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   follow(id: string, hears: Hears, command: Readonly<Record<string, unknown>>): void {
@@ -67,11 +82,11 @@ export class Adapter {
   }
 
   /** Closes its standard input, which ends it, and kills it if it stays. */
-  async close(patienceMs: number): Promise<void> {
+  async close(): Promise<void> {
     const child = this.#process
     if (!child) return
     this.#starts = MOST_STARTS
-    const timer = setTimeout(() => child.kill('SIGKILL'), patienceMs)
+    const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS * this.patience)
     await new Promise(resolve => {
       child.once('close', resolve)
       child.stdin?.end()

@@ -1,13 +1,12 @@
 /** `npm run contract`: plays the cases against one client, many at the same time, and writes a line for each and a summary. */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import pLimit from 'p-limit'
 import { packageRoot } from '../../src/process/package-root.js'
 import { usageError } from '../../src/process/usage.js'
-import { Adapter } from './adapter.js'
 import type { Case } from './case.js'
 import { readCases } from './case-files.js'
-import { play, type Result } from './play.js'
+import type { Result } from './play.js'
+import { byCase, playSuite } from './suite.js'
 
 const USAGE = `Usage: npm run contract -- [options] -- PROGRAM [ARGUMENT …]
 
@@ -36,48 +35,25 @@ else process.exitCode = await run(cases, positionals)
 
 async function run(cases: readonly Case[], [program, ...rest]: readonly string[]): Promise<number> {
   if (program === undefined) return refuse('Name the adapter after --.')
-  const adapter = new Adapter([program, ...rest])
-  const introduction = await adapter.start().catch((error: Error) => error)
-  if (introduction instanceof Error) return refuse(introduction.message)
-  const { name, without } = introduction
-  const left = cases.filter(({ layer, needs = [] }) => [layer, ...needs].some(need => without.includes(need)))
-  const played = cases.filter(each => !left.includes(each))
-  const playAll = async (some: readonly Case[], jobs: number) => {
-    const limit = pLimit(jobs)
-    return await Promise.all(
-      some.map(each => limit(async () => await play(each, adapter, Number(values.patience)))),
-    )
-  }
-  const results = await playAll(
-    played.filter(({ alone }) => !alone),
-    Number(values.jobs),
-  )
-  results.push(
-    ...(await playAll(
-      played.filter(({ alone }) => alone),
-      1,
-    )),
-  )
-  await adapter.close(5_000)
+  const options = { jobs: Number(values.jobs), patience: Number(values.patience) }
+  const played = await playSuite(cases, [program, ...rest], options).catch((error: Error) => error)
+  if (played instanceof Error) return refuse(played.message)
+  const { name, without, results, leftOut } = played
   for (const line of lines(results, values.faults)) console.log(line)
   for (const rule of ['standard', 'sluice'] as const) {
     const of = results.filter(result => result.rule === rule)
-    const passed = of.filter(isRight).length
-    const leftOut = left.filter(each => each.rule === rule).length
-    console.log(`${name}, ${RULES[rule]}: ${passed} of ${of.length} cases hold, ${leftOut} left out`)
+    const left = leftOut.filter(each => each.rule === rule).length
+    console.log(
+      `${name}, ${RULES[rule]}: ${of.filter(isRight).length} of ${of.length} cases hold, ${left} left out`,
+    )
   }
-  if (left.length > 0) console.log(`Left out, because the client is without: ${without.join(', ')}.`)
+  if (leftOut.length > 0) console.log(`Left out, because the client is without: ${without.join(', ')}.`)
   return results.every(isRight) ? 0 : 1
 }
 
 /** A line for each case, with the first faults of its variants. */
 function* lines(results: readonly Result[], onlyFaults: boolean): Iterable<string> {
-  const cases = new Map<string, Result[]>()
-  for (const result of results) {
-    const [id = ''] = result.id.split('/')
-    cases.set(id, [...(cases.get(id) ?? []), result])
-  }
-  for (const [id, variants] of cases) {
+  for (const [id, variants] of byCase(results)) {
     const wrong = variants.filter(result => !isRight(result))
     const count =
       variants.length > 1 ? ` (${variants.length - wrong.length} of ${variants.length} variants)` : ''
