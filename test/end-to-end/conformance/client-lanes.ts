@@ -46,7 +46,7 @@ const javascript: Lane = {
   },
 }
 
-export const python: Lane = {
+const python: Lane = {
   language: 'Python',
   installed: true,
   missing: () => older('python3', ['-c', 'import ensurepip, venv, sys; print(sys.version)'], '3.11'),
@@ -63,7 +63,7 @@ export const python: Lane = {
   },
 }
 
-export const go: Lane = {
+const go: Lane = {
   language: 'Go',
   installed: false,
   missing: () => older('go', ['env', 'GOVERSION'], '1.26'),
