@@ -57,8 +57,14 @@ async function takeAll(playMs: number): Promise<void> {
 
 function pictures(job: string): Picture[] {
   return [
-    { name: 'console', place: '#/feed', ready: '.place' },
-    { name: 'console-event', place: '#/feed', open: '[data-index="4"]', ready: '.details .json', dark: true },
+    { name: 'console', place: '#/feed', ready: '.actor' },
+    {
+      name: 'console-event',
+      place: '#/feed',
+      open: '[data-index="4"]',
+      ready: '.details dd:has-text("by item")',
+      dark: true,
+    },
     {
       name: 'console-overview',
       place: '#/overview',
@@ -66,7 +72,7 @@ function pictures(job: string): Picture[] {
       viewport: { width: 1240, height: 800 },
     },
     { name: 'console-job', place: `#/jobs/${job}`, ready: '.line' },
-    { name: 'console-phone', place: '#/feed', ready: '.place', viewport: { width: 390, height: 760 } },
+    { name: 'console-phone', place: '#/feed', ready: '.actor', viewport: { width: 390, height: 760 } },
   ]
 }
 

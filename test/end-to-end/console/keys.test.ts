@@ -1,7 +1,7 @@
 /** The page of API keys: a real gateway, a real browser. */
 import t from 'tap'
 import { withoutBrowser } from '../../harness/browser.js'
-import { openConsole, shows } from '../../harness/console.js'
+import { goTo, openConsole, shows } from '../../harness/console.js'
 import { lookFaults } from '../../harness/console-looks.js'
 import { as, type Gateway, startGateway } from '../../harness/gateway.js'
 import { token } from '../../harness/tokens.js'
@@ -91,6 +91,21 @@ t.test('a refusal keeps what was entered', { skip }, async t => {
   await page.locator('dialog .failure').waitFor()
   t.equal(await page.locator('dialog input[name=name]').inputValue(), 'import')
   t.equal(await page.locator('dialog textarea[name=allowed_ips]').inputValue(), 'no address')
+})
+
+t.test('while the gateway does not answer, the page says so and tries again by itself', { skip }, async t => {
+  const gateway = await startGateway(t)
+  await createKey(gateway, { name: 'lamp' })
+  const { page } = await openConsole(t, { url: gateway.url, credentials: admin })
+  await shows(page, '.state', 'Live')
+
+  await page.route('**/api/keys*', route => route.abort())
+  await goTo(page, '#/keys')
+  await shows(page, '.failure', 'The gateway does not answer')
+  await page.unroute('**/api/keys*')
+
+  await shows(page, 'tr', 'lamp')
+  t.equal(await page.locator('.failure').count(), 0)
 })
 
 t.test('only the pages that the caller may use are there', { skip }, async t => {

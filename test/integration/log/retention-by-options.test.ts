@@ -80,7 +80,11 @@ for (const how of ['by options', 'by the gateway']) {
     const { pool } = await createDatabase(t)
     await publish(pool, 'locked', 6)
     await publish(pool, 'free', 6)
-    if (how === 'by options') await configure(pool, { max_age_seconds: 3_600 })
+    if (how === 'by options') {
+      await configure(pool, { max_age_seconds: 3_600 })
+      // From now on the retention of the gateway leaves them to their options.
+      await sweep(pool)
+    }
     await age(pool, '2 days')
     const holder = await connect(t, pool)
     await holder.query(`begin; select from sluice.streams where name = 'locked' for update`)

@@ -110,7 +110,7 @@ t.test('the lag is that of the streams that wait to be read, by kind; the canary
   })
   await until('a canary', async () => {
     const age = await value(gateway, 'sluice_listener_canary_age_seconds')
-    return age !== undefined && age < 60
+    return age !== undefined && age > 0 && age * 1_000 <= (gateway.app.bus.canaryAgeMs ?? 0)
   })
 })
 
@@ -164,7 +164,9 @@ t.test('the clock of the database is taken into account', async t => {
   tally.delivered([{ event }], performance.now(), 1)
 
   t.ok(tally.commitToDelivery.sum < BEHIND_MS / 2_000, `${tally.commitToDelivery.sum} s`)
-  t.match(await gateway.app.metrics.text(), /^sluice_database_clock_ahead_seconds -\d{3,}/m)
+  const [, shown] =
+    /^sluice_database_clock_ahead_seconds (\S+)$/m.exec(await gateway.app.metrics.text()) ?? []
+  t.ok(Math.abs(Number(shown) * 1_000 + BEHIND_MS) < BEHIND_MS / 2, `${shown} s`)
 })
 
 t.test('only an operator may read them', async t => {

@@ -26,11 +26,14 @@ function Event({ id, at, type, data, position }: StreamEvent) {
       <Moment at={at} />
       <Badge text={type} tone={toneOf(type)} />
       <span class={raw ? 'text raw' : 'text'}>
-        {actor && <span class="actor">{actor}</span>}
         {part && <strong>{part}</strong>}
         {text}
       </span>
-      <span class="place">#{position}</span>
+      {/* At the end: it may be known only a moment later, and must not move the text. */}
+      <span class="end">
+        {actor && <span class="actor">{actor}</span>}
+        <span class="place">#{position}</span>
+      </span>
     </span>
   )
 }

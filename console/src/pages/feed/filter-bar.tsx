@@ -19,7 +19,12 @@ export function FilterBar({ filter }: { filter: Filter }) {
   const typing = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
   useShortcut('/', 'Search in the events', () => text.current?.focus())
   useShortcut('t', 'Filter by type', () => types.current?.focus())
-  useShortcut('j', 'Jump to an event or a time', () => jump.current?.focus())
+  useShortcut('j', 'Jump to an event or a time', () => {
+    // At once: a hidden field takes no focus, and the next key may come before the next rendering.
+    if (jump.current?.form) jump.current.form.hidden = false
+    jump.current?.focus()
+    setOpen(true)
+  })
   useEffect(() => () => clearTimeout(typing.current), [])
   useEffect(() => {
     // Changed elsewhere, not by typing.
@@ -56,7 +61,7 @@ export function FilterBar({ filter }: { filter: Filter }) {
             ref={types}
             id="types"
             defaultValue={filter.types}
-            placeholder="all, or item.*, order.paid"
+            placeholder="all, or a.*, b.made"
             autocomplete="off"
             spellcheck={false}
             onBlur={event => {

@@ -131,7 +131,8 @@ t.test(
     const free = await startGateway(t, { databaseUrl: gateway.databaseUrl })
     const queue = (id: string) => call(free, 'POST', '/api/jobs', { id, kind: 'build' })
     const claim = () => call(gateway, 'POST', '/api/jobs/claim', { runner: 'r' }, as('runner'))
-    for (let n = 0; n < 105; n += 1) await queue(`secret-${n}`)
+    // Beyond the first hundred, and beyond the first ten of the second hundred.
+    for (let n = 0; n < 115; n += 1) await queue(`secret-${n}`)
     for (const id of ['b', 'a', 'c']) await queue(id)
 
     const claimed = [await claim(), await claim(), await claim()]
