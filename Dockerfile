@@ -11,6 +11,7 @@ COPY src src
 COPY plugins plugins
 COPY routes routes
 COPY server server
+COPY clients clients
 COPY console console
 RUN npm run build
 
@@ -40,6 +41,7 @@ COPY --from=build /sluice/dist/src dist/src
 COPY --from=build /sluice/dist/plugins dist/plugins
 COPY --from=build /sluice/dist/routes dist/routes
 COPY --from=build /sluice/dist/server dist/server
+COPY --from=build /sluice/dist/clients dist/clients
 COPY --from=build /sluice/dist/console dist/console
 COPY --from=build /sluice/docs-site docs-site
 # root keeps the files, so that the process cannot change its own code.

@@ -41,13 +41,13 @@ export class Items {
 
   /** Replaces the given fields; `properties` as a whole. */
   async update(partNumber: string, patch: ItemPatch, { ifMatch, signal }: ChangeOptions = {}): Promise<Item> {
-    const headers = { 'If-Match': ifMatch }
+    const headers = matching(ifMatch)
     return (await this.gateway.request<Item>('PATCH', pathOf(partNumber), { body: patch, headers, signal }))
       .body
   }
 
   async delete(partNumber: string, { ifMatch, signal }: ChangeOptions = {}): Promise<void> {
-    await this.gateway.request('DELETE', pathOf(partNumber), { headers: { 'If-Match': ifMatch }, signal })
+    await this.gateway.request('DELETE', pathOf(partNumber), { headers: matching(ifMatch), signal })
   }
 
   /** Newest first. */
@@ -64,11 +64,15 @@ export class Items {
     revision: NewRevision,
     { ifMatch, signal }: ChangeOptions = {},
   ): Promise<Revision> {
-    const options = { body: revision, headers: { 'If-Match': ifMatch }, signal }
+    const options = { body: revision, headers: matching(ifMatch), signal }
     return (await this.gateway.request<Revision>('POST', `${pathOf(partNumber)}/revisions`, options)).body
   }
 }
 
 function pathOf(partNumber: string): string {
   return `/api/items/${encodeURIComponent(partNumber)}`
+}
+
+function matching(etag: string | undefined): Record<string, string> {
+  return etag === undefined ? {} : { 'If-Match': etag }
 }

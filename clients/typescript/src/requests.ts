@@ -7,13 +7,15 @@ import { errorOf } from './response-error.js'
 
 export interface RequestOptions {
   readonly body?: unknown
-  readonly headers?: Readonly<Record<string, string | undefined>> | undefined
+  readonly headers?: Readonly<Record<string, string>> | undefined
   /** Members that are null or undefined are left out. */
   readonly query?: Readonly<Record<string, string | number | null | undefined>> | undefined
   readonly signal?: AbortSignal | undefined
   /** The server does the same as for one request if it gets several. Default: whether the method is GET. */
   readonly isRepeatable?: boolean
 }
+
+const JSON_TYPE = { 'Content-Type': 'application/json' }
 
 export interface Answer<T> {
   readonly body: T
@@ -39,7 +41,8 @@ export class Gateway {
 
   /**
    * @returns the answer, its body parsed from JSON (null if there is none).
-   * @throws RefusedError; GaveUpError after the last attempt; what the signal was aborted with.
+   * @throws RefusedError; GaveUpError after the last attempt; what the signal was aborted with; UnavailableError, or the error of
+   * `fetch`, if the request is not repeatable.
    */
   async request<T>(method: string, path: string, options: RequestOptions = {}): Promise<Answer<T>> {
     const { isRepeatable = method === 'GET', signal } = options
@@ -75,15 +78,12 @@ export class Gateway {
     options: RequestOptions,
     authorization: Record<string, string>,
   ): Promise<Answer<T>> {
-    const { body, headers = {}, query, signal } = options
+    const { body, headers, query, signal } = options
     const { fetch = globalThis.fetch, timeout = 30_000, withCredentials } = this.options
     const limit = AbortSignal.timeout(timeout)
-    const sent = new Headers(authorization)
-    if (body !== undefined) sent.set('Content-Type', 'application/json')
-    for (const [name, value] of Object.entries(headers)) if (value !== undefined) sent.set(name, value)
     const response = await fetch(this.urlOf(path, query), {
       method,
-      headers: sent,
+      headers: { ...authorization, ...headers, ...(body !== undefined && JSON_TYPE) },
       body: body === undefined ? null : JSON.stringify(body),
       signal: signal ? AbortSignal.any([signal, limit]) : limit,
       ...(withCredentials && { credentials: 'include' }),
