@@ -38,10 +38,10 @@ export async function lookFaults(t: Test, { url, credentials, places }: Looks): 
 }
 
 async function markupFaults(page: Page): Promise<string[]> {
-  // The page itself may clip what is too wide; a box that scrolls may hold it.
+  // The page itself may clip what is too wide; a box that scrolls may hold it, unless it is a column, which scrolls down only.
   const tooWide = await page.evaluate<string | undefined>(`{
     const scrolls = element => /auto|scroll/.test(getComputedStyle(element).overflowX)
-    const isHeld = element => element.id !== 'main' && (scrolls(element) || isHeld(element.parentElement))
+    const isHeld = element => element.id !== 'main' && !element.matches('.virtual, .details') && (scrolls(element) || isHeld(element.parentElement))
     const root = document.documentElement
     const beyond = element => element.getBoundingClientRect().right > root.clientWidth + 1
     const found = [...document.querySelectorAll('#main *')].find(each => beyond(each) && !isHeld(each.parentElement))

@@ -18,6 +18,8 @@ interface Explanation {
 
 t.test('one event, and why each client has it or not', async t => {
   const gateway = await startGateway(t)
+  const pool = createPool(gateway.databaseUrl, { max: 1, name: 'test', onError: () => undefined })
+  t.teardown(() => pool.end())
   const limited = bearer(
     token({ sub: 'grace', role: 'viewer', sluice: { subscribe: ['*'], types: ['door.*'] } }),
   )
@@ -57,6 +59,11 @@ t.test('one event, and why each client has it or not', async t => {
   const [{ written_after, written_before } = {}] = found.clients
   t.equal(written_after, written_before)
   t.equal(written_after, found.event.read_at)
+  // Null unless Postgres records it.
+  const { rows } = await pool.query<{ at: Date | null }>(
+    `select sluice.committed_at(stream_id, "position") as at from sluice.events where type = 'thing.made' and data->>'n' = '1'`,
+  )
+  t.equal(found.event.committed_at, rows[0]?.at?.toISOString() ?? null)
   t.strictSame(
     {
       gone: await causeOf('gone'),
