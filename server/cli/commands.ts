@@ -16,6 +16,12 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/serve.js')).serveCommand,
   },
   {
+    name: 'dev',
+    summary: 'run a gateway to develop against, with demo data and a context',
+    group: GATEWAY,
+    load: async () => (await import('./commands/dev.js')).devCommand,
+  },
+  {
     name: 'migrate',
     summary: 'bring a database to the schema of this version',
     group: GATEWAY,
@@ -116,5 +122,11 @@ export const COMMANDS: readonly Entry[] = [
     summary: 'turn the changes of a table into events',
     group: ADMINISTRATION,
     load: async () => (await import('./commands/watch-table.js')).watchTableCommand,
+  },
+  {
+    name: 'completion',
+    summary: 'print a script that completes commands in a shell',
+    group: ADMINISTRATION,
+    load: async () => (await import('./commands/completion.js')).completionOf(() => COMMANDS),
   },
 ]

@@ -26,6 +26,8 @@ export interface Argument {
   readonly isOptional?: boolean
   /** The last argument only: it takes all that follow. */
   readonly isVariadic?: boolean
+  /** What shells complete: these texts, or the names of contexts. Default: files. */
+  readonly choices?: readonly string[] | 'contexts'
 }
 
 export interface Command<O extends Options = Options> {

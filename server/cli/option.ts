@@ -6,8 +6,12 @@ import { UsageError } from '../../src/process/usage.js'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** @param name for the error: `--lease`, or the environment variable. @throws {UsageError} */
-export type Parse<T> = (text: string, name: string) => T
+export interface Parse<T> {
+  /** @param name for the error: `--lease`, or the environment variable. @throws {UsageError} */
+  (text: string, name: string): T
+  /** All valid texts, for the completion of shells; undefined if there are too many to list. */
+  readonly choices?: readonly string[]
+}
 
 export interface Option<T> {
   /** As in the usage: `--lease SECONDS`, `-f, --follow`. */
@@ -16,6 +20,8 @@ export interface Option<T> {
   readonly isRepeatable: boolean
   /** The variable that counts if the option is not given. */
   readonly env?: string | undefined
+  /** All valid texts, if they can be listed. */
+  readonly choices?: readonly string[] | undefined
   /** @param given its texts on the command line; none for a switch that is not given, one empty text for one that is. */
   read(given: readonly string[], env: Environment): T
 }
@@ -43,6 +49,7 @@ export function value<T>(form: string, help: string, rules: ValueRules<T>): Opti
     help,
     isRepeatable: false,
     env: variable,
+    choices: parse.choices,
     read(given, env) {
       const [text] = given.slice(-1)
       if (text !== undefined) return parse(text, nameOf(form))
@@ -75,7 +82,7 @@ export function required<T>(form: string, help: string, rules: ValueRules<T>): O
 /** An option that may be repeated. */
 export function values<T>(form: string, help: string, parse: Parse<T>): Option<readonly T[]> {
   const read = (given: readonly string[]) => given.map(text => parse(text, nameOf(form)))
-  return { form, help, isRepeatable: true, read }
+  return { form, help, isRepeatable: true, choices: parse.choices, read }
 }
 
 /** `--lease` of `-l, --lease SECONDS`. */
@@ -98,9 +105,10 @@ export function integer(least: number, most: number): Parse<number> {
 }
 
 export function oneOf<T extends string>(names: readonly T[]): Parse<T> {
-  return (given, name) => {
+  const parse = (given: string, name: string): T => {
     const known = names.find(one => one === given)
     if (known !== undefined) return known
     throw new UsageError(`${name} must be one of ${names.join(', ')}.`)
   }
+  return Object.assign(parse, { choices: names })
 }

@@ -8,7 +8,7 @@ import { table } from '../table.js'
 import type { Terminal } from '../terminal.js'
 
 const EXIT_CODES = '0 done, 1 failed, 2 wrong usage'
-const NAME = { name: 'NAME', help: 'the name of a context' }
+const NAME = { name: 'NAME', help: 'the name of a context', choices: 'contexts' } as const
 
 const listCommand = command({
   description: 'Lists the contexts; the current one has a star.',

@@ -36,7 +36,7 @@ const createCommand = command({
   description: 'Creates a key and prints it to standard output.',
   options: {
     workspace,
-    role: value('--role ROLE', ROLES.join(', '), { parse: roleOf }),
+    role: value('--role ROLE', ROLES.join(', '), { parse: Object.assign(roleOf, { choices: ROLES }) }),
     name: value('--name TEXT', 'purpose of the key', { parse: nameOf }),
     expires: value(
       '--expires TIME',
