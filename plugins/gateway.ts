@@ -33,9 +33,7 @@ import streamRoutes from '../routes/streams.js'
 import workspaceExportRoutes from '../routes/workspace-export.js'
 import { principalOfHost } from '../src/auth/host-principal.js'
 import { ACCESS_KEPT_DAYS } from '../src/auth/revocations/revocation-stream.js'
-import { roleNames } from '../src/auth/role-names.js'
-import { claimPath } from '../src/config/claim-path.js'
-import type { Config } from '../src/config/config.js'
+import { claimRules } from '../src/auth/tokens/claim-rules.js'
 import { HTTP_LIMITS } from '../src/http/http-limits.js'
 import { CHANGES_KEPT_DAYS } from '../src/hub/changed-events.js'
 import access from './access.js'
@@ -229,14 +227,4 @@ async function registerRoutes(app: FastifyInstance, settings: Settings): Promise
     await app.register(remoteCommandRoutes)
   }
   if (parts.executions) await app.register(executionRoutes)
-}
-
-function claimRules(config: Config) {
-  return {
-    workspaceClaim: claimPath(config.JWT_WORKSPACE_CLAIM),
-    roleClaim: claimPath(config.JWT_ROLE_CLAIM),
-    roles: roleNames(config),
-    issuer: config.JWT_ISSUER,
-    audience: config.JWT_AUDIENCE,
-  }
 }

@@ -51,9 +51,9 @@ async function readCluster(
   { gateway }: Client,
   target: Target & { readonly url: string },
 ): Promise<ClusterState> {
+  const { body: state } = await gateway.request<{ mode: string }>('GET', '/api/server/state')
   // Answered with 503 while it is not ready, which is no error here.
   const ready = jsonOf(await new GatewayProbe(new URL(target.url)).ask('/ready')) ?? {}
-  const { body: state } = await gateway.request<{ mode: string }>('GET', '/api/server/state')
   const nodes = await gateway
     .request<{ nodes: readonly NodeDocument[] | null }>('GET', '/api/clients', { query: { limit: 1 } })
     .then(

@@ -1,4 +1,4 @@
-/** Checks of what other sessions keep: the queue of NOTIFY, old snapshots, prepared transactions, replication slots, connections. */
+/** Checks of other sessions: the queue of NOTIFY, old snapshots, prepared transactions, replication slots, connections. */
 import type { DatabaseProbe } from './database-probe.js'
 import { durationOf } from './duration.js'
 import { type Finding, fault, ok, unknown, warning } from './finding.js'

@@ -2,10 +2,11 @@
 import { createHmac, randomUUID, sign } from 'node:crypto'
 import type { GrantsDocument } from '../../../src/auth/grants/grants.js'
 import type { Role } from '../../../src/auth/principal.js'
-import { nameOfRole, roleNames } from '../../../src/auth/role-names.js'
+import { nameOfRole } from '../../../src/auth/role-names.js'
+import { claimRules } from '../../../src/auth/tokens/claim-rules.js'
 import { withClaim } from '../../../src/auth/tokens/claims.js'
 import { principalOf } from '../../../src/auth/tokens/token.js'
-import { claimPath, GRANTS_CLAIM } from '../../../src/config/claim-path.js'
+import { GRANTS_CLAIM } from '../../../src/config/claim-path.js'
 import type { Config } from '../../../src/config/config.js'
 import { Problem } from '../../../src/problems/problem.js'
 import { UsageError } from '../../../src/process/usage.js'
@@ -41,20 +42,13 @@ export function signedToken({ key, algorithm }: SigningKey, content: TokenConten
 }
 
 function claimsOf({ id, workspace, role, grants, expiresAt, claims }: TokenContent, config: Config): object {
-  const roles = roleNames(config)
-  const name = nameOfRole(role, roles)
+  const rules = claimRules(config)
+  const name = nameOfRole(role, rules.roles)
   if (name === undefined) {
     throw new Failure(
       `JWT_ROLE_MAP leaves no name for the role ${role}. Add one, or choose another role.`,
       ExitCode.usage,
     )
-  }
-  const rules = {
-    workspaceClaim: claimPath(config.JWT_WORKSPACE_CLAIM),
-    roleClaim: claimPath(config.JWT_ROLE_CLAIM),
-    roles,
-    issuer: config.JWT_ISSUER,
-    audience: config.JWT_AUDIENCE,
   }
   const registered = {
     sub: id,
@@ -62,8 +56,8 @@ function claimsOf({ id, workspace, role, grants, expiresAt, claims }: TokenConte
     exp: expiresAt,
     // By it this one token can be revoked.
     jti: randomUUID(),
-    ...(rules.issuer !== undefined && { iss: rules.issuer }),
-    ...(rules.audience !== undefined && { aud: rules.audience }),
+    ...(config.JWT_ISSUER !== undefined && { iss: config.JWT_ISSUER }),
+    ...(config.JWT_AUDIENCE !== undefined && { aud: config.JWT_AUDIENCE }),
     ...(grants && { [GRANTS_CLAIM]: grants }),
   }
   const own = withClaim(withClaim(registered, rules.workspaceClaim, workspace), rules.roleClaim, name)

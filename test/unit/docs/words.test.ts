@@ -37,10 +37,10 @@ const SEARCHED = [
 const OTHER_MEANINGS = new Set([
   'docs/embedding.md: audience',
   'docs/events.md: holes',
-  'plugins/gateway.ts: audience',
   'plugins/sluice-options.ts: audience',
   'plugins/tokens.ts: audience',
   'server/demo.ts: hole',
+  'src/auth/tokens/claim-rules.ts: audience',
   'src/auth/tokens/token.ts: audience',
   'src/items/item.ts: hole',
   'src/log/event-catalogue.ts: holes',
