@@ -203,3 +203,24 @@ def test_a_cancellation_is_not_lost_when_something_arrives_at_the_same_time() ->
 
     with scripted_server(play) as url:
         asyncio.run(follow(url))
+
+
+def test_the_connection_of_a_response_that_ends_while_it_is_left_is_closed() -> None:
+    """A cancellation in the middle of closing would leave it open."""
+    left = threading.Event()
+
+    def play(exchange: Exchange) -> None:
+        notice = b"event: auth-revoked\ndata: {}\n\n"
+        exchange.send(STREAM[:-2] + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(notice), notice))
+        exchange.until_closed()
+        left.set()
+
+    async def follow(url: str) -> None:
+        async with AsyncClient(url) as client:
+            feed = client.feed()
+            with pytest.raises(Refused):
+                await feed.__anext__()
+            assert await asyncio.get_running_loop().run_in_executor(None, left.wait, PATIENCE_S)
+
+    with scripted_server(play) as url:
+        asyncio.run(follow(url))

@@ -117,3 +117,7 @@ class AsyncFeed:
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_runner"):
+            self._runner.abandon()

@@ -31,6 +31,8 @@ from .effects import (
 from .transport import REQUEST_S, failed, headers_of, lower, response_of, stream_timeout
 
 T = TypeVar("T")
+CLOSE_S = 1.0
+"""A response that has not ended by then is cancelled."""
 
 
 class OpenResponse:
@@ -41,6 +43,9 @@ class OpenResponse:
         self._free = asyncio.Event()
         self._free.set()
         self._signal: Signal | None = None
+        self._is_shut = False
+        self._network: Any = None
+        self._loop = asyncio.get_running_loop()
         self._task = asyncio.ensure_future(self._read(http, request, connect_s))
 
     def take(self) -> Signal | None:
@@ -53,13 +58,27 @@ class OpenResponse:
         return self._signal is not None
 
     async def shut(self) -> None:
-        """Ends the response; its connection is closed when this returns."""
+        """Ends the response; its connection is closed when this returns.
+
+        The task is cancelled only before the response. Later, a cancellation could hit httpcore in the middle of closing the
+        connection, which would then stay open: so the socket is closed, and the task ends by itself.
+        """
+        self._is_shut = True
+        self._free.set()
+        if self._network is None:
+            self._task.cancel()
+        else:
+            await self._network.aclose()
+        await asyncio.wait([self._task], timeout=CLOSE_S)
         self._task.cancel()
-        await asyncio.wait([self._task])
 
     def abandon(self) -> None:
-        """The same without waiting, for a feed that nobody holds any more."""
-        self._task.cancel()
+        """The same without waiting, from any thread, for a feed that nobody holds any more."""
+        try:
+            self._loop.call_soon_threadsafe(self._task.cancel)
+        except RuntimeError:
+            # The loop is closed, and its connections with it.
+            pass
 
     async def _read(self, http: httpx.AsyncClient, request: Request, connect_s: float) -> None:
         try:
@@ -71,20 +90,25 @@ class OpenResponse:
                 timeout=stream_timeout(connect_s),
                 follow_redirects=False,
             ) as response:
+                self._network = response.extensions["network_stream"]
                 await self._put(Opened(response.status_code, lower(response.headers)))
                 decoder = Decoder(response.headers.get("content-encoding", ""))
                 async for data in response.aiter_raw():
                     for piece in decoder.decode(data):
-                        await self._put(piece)
+                        if not await self._put(piece):
+                            return
             await self._put(Ended())
         except Exception as error:  # noqa: BLE001 - the caller's task raises what is no failure of the network
             await self._put(failed(error))
 
-    async def _put(self, signal: Signal) -> None:
+    async def _put(self, signal: Signal) -> bool:
         await self._free.wait()
+        if self._is_shut:
+            return False
         self._free.clear()
         self._signal = signal
         self._wake.set()
+        return True
 
 
 async def run(http: httpx.AsyncClient, program: Program[T]) -> T:

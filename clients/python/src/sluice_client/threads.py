@@ -214,7 +214,8 @@ class StreamRunner:
         match effect:
             case Open(request, connect_s):
                 self._shut()
-                self._open = OpenResponse(self._http, request, connect_s, self.interrupt)
+                if not self.interrupt.closed:
+                    self._open = OpenResponse(self._http, request, connect_s, self.interrupt)
             case Pull(seconds):
                 return self._open.next(seconds) if self._open else Ended()
             case Shut():
