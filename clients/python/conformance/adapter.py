@@ -9,9 +9,11 @@ import asyncio
 import json
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 from sluice_client import (
     AsyncClient,
     AsyncEventSource,
@@ -32,8 +34,8 @@ from sluice_client import (
     Token,
 )
 
-import time
-
+# One for all cases: making one takes longer than most of them.
+HTTP = {"verify": httpx.create_ssl_context()}
 Options = dict[str, Any]
 Hold = Callable[[], Any]
 
@@ -147,6 +149,7 @@ def source_arguments(report: Report, options: Options) -> dict[str, Any]:
         "body": options["body"].encode() if "body" in options else None,
         "last_event_id": options.get("last_event_id", ""),
         "options": stream_options(options),
+        "http": HTTP,
         "hooks": Hooks(on_open=lambda: report.saw("opened"), on_comment=comment, on_state=report.state),
     }
 
@@ -181,7 +184,7 @@ class Threads:
             stream = EventSource(url, **source_arguments(report, options))
         else:
             application = Application(report, options, go.acquire)
-            client = Client(url, token=application.credentials())
+            client = Client(url, token=application.credentials(), http=HTTP)
             stream = client.feed(**feed_arguments(application, application.reset))
         self._open[case] = (stream, go)
         threading.Thread(target=self._play, args=(case, stream, go, report, options), daemon=True).start()
@@ -229,7 +232,7 @@ class Tasks:
             stream = AsyncEventSource(url, **source_arguments(report, options))
         else:
             application = Application(report, options, go.acquire)
-            client = AsyncClient(url, token=application.credentials())
+            client = AsyncClient(url, token=application.credentials(), http=HTTP)
             stream = client.feed(**feed_arguments(application, application.reset_async))
         self._open[case] = (stream, go)
         task = self._loop.create_task(self._play(case, stream, go, report, options))

@@ -20,7 +20,7 @@ from .jobs import AsyncJobs, JobRequests
 from .publishing import NewEvent, Receipt, publish
 from .requests import EARLY_S, GIVE_UP_S, Requests
 from .stream import State, StreamOptions
-from .transport import LIMITS_OF_STREAMS
+from .transport import LIMITS_OF_STREAMS, options_of
 
 T = TypeVar("T")
 
@@ -37,8 +37,9 @@ class AsyncClient:
         give_up_s: float = GIVE_UP_S,
         http: Mapping[str, Any] | None = None,
     ) -> None:
-        self._http = httpx.AsyncClient(**(http or {}))
-        self._streams = httpx.AsyncClient(**{**(http or {}), "limits": LIMITS_OF_STREAMS})
+        given = options_of(http)
+        self._http = httpx.AsyncClient(**given)
+        self._streams = httpx.AsyncClient(**{**given, "limits": LIMITS_OF_STREAMS})
         self._requests = Requests(url, Credentials(token, ticket), give_up_s)
         self.items = AsyncItems(ItemRequests(self._requests), self._run)
         self.jobs = AsyncJobs(JobRequests(self._requests), self._run)

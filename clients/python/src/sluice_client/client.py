@@ -20,7 +20,7 @@ from .jobs import JobRequests, Jobs
 from .publishing import NewEvent, Receipt, publish
 from .requests import EARLY_S, GIVE_UP_S, Requests
 from .stream import State, StreamOptions
-from .transport import LIMITS_OF_STREAMS
+from .transport import LIMITS_OF_STREAMS, options_of
 
 T = TypeVar("T")
 
@@ -47,8 +47,9 @@ class Client:
         give_up_s: float = GIVE_UP_S,
         http: Mapping[str, Any] | None = None,
     ) -> None:
-        self._http = httpx.Client(**(http or {}))
-        self._streams = httpx.Client(**{**(http or {}), "limits": LIMITS_OF_STREAMS})
+        given = options_of(http)
+        self._http = httpx.Client(**given)
+        self._streams = httpx.Client(**{**given, "limits": LIMITS_OF_STREAMS})
         self._requests = Requests(url, Credentials(token, ticket), give_up_s)
         self.items = Items(ItemRequests(self._requests), self._run)
         self.jobs = Jobs(JobRequests(self._requests), self._run)

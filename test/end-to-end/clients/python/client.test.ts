@@ -33,7 +33,16 @@ if (withoutPython) {
       const adapter = [environment.python, '-B', join(sources, 'conformance/adapter.py'), mode]
       const patience = String(patient(1_000) / 1_000)
       const runner = join(packageRoot, 'dist/conformance/contract/run.js')
-      const run = spawn(process.execPath, [runner, '--faults', '--patience', patience, '--', ...adapter])
+      const run = spawn(process.execPath, [
+        runner,
+        '--faults',
+        '--jobs',
+        '8',
+        '--patience',
+        patience,
+        '--',
+        ...adapter,
+      ])
       let output = ''
       for (const stream of [run.stdout, run.stderr]) {
         stream.setEncoding('utf8').on('data', text => (output += text))
