@@ -7,7 +7,7 @@ const sources = new Map()
 
 say({
   name: 'eventsource 4.1.1',
-  without: ['feed', 'comments', 'restart', 'last-event-id', 'timing', 'silence'],
+  without: ['feed', 'comments', 'restart', 'last-event-id', 'silence', 'size', 'delays', 'longest', 'hold'],
 })
 for await (const line of createInterface({ input: process.stdin })) {
   const { command, case: id, url, options } = JSON.parse(line)
@@ -32,8 +32,10 @@ function follow(id, url, { method, headers, body }) {
 
 function ended(id, { code, message }) {
   sources.delete(id)
-  const why = code === 204 ? 'closed' : 'refused'
-  say({ case: id, saw: 'ended', why, status: code, detail: message })
+  const isOtherType = code === undefined || code === 200
+  if (isOtherType) say({ case: id, saw: 'ended', why: 'protocol', code: 'content-type', detail: message })
+  else
+    say({ case: id, saw: 'ended', why: code === 204 ? 'closed' : 'refused', status: code, detail: message })
 }
 
 function close(id) {

@@ -27,6 +27,23 @@ t.test('the page shows the code of each program, to the letter', async t => {
   for (const [path, code] of shown) t.equal(code, read(path), path)
 })
 
+t.test('the code for our own clients is that of their READMEs, which tests run', async t => {
+  const head = page.slice(0, page.indexOf('## Libraries of others'))
+  const shown = [...head.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(([, language, code = '']) => ({
+    language,
+    code,
+  }))
+  const readmes = ['typescript', 'python', 'go'].map(folder =>
+    unindented(read(`clients/${folder}/README.md`)),
+  )
+
+  t.strictSame(
+    shown.map(({ language }) => language),
+    ['ts', 'python', 'go'],
+  )
+  for (const [index, { code }] of shown.entries()) t.ok(readmes[index]?.includes(unindented(code)), code)
+})
+
 t.test('the versions in its table are the ones that are pinned', async t => {
   const manifests = [
     'javascript/package.json',
@@ -46,6 +63,11 @@ t.test('the versions in its table are the ones that are pinned', async t => {
     [],
   )
 })
+
+/** Go shows the inside of a function. */
+function unindented(text: string): string {
+  return text.replace(/^\s+/gm, '')
+}
 
 /** `name version`, however a manifest says it. */
 function pinsOf(manifest: string): string[] {
