@@ -1,12 +1,13 @@
 /** What the gateway has answered, for a person or as JSON. */
 import type { Listing } from '../../clients/typescript/src/client.js'
-import { printable, printableJson } from '../../src/logging/redaction.js'
+import { printable } from '../../src/logging/redaction.js'
 import { table } from './table.js'
 import type { Output } from './terminal.js'
 
 /** An object: a line of JSON, or one line for each member that has a value. */
 export function shown(object: object, json: boolean): string {
-  if (json) return `${printableJson(JSON.stringify(object))}\n`
+  // Inside of JSON's strings the escapes of `printable` are those of JSON.
+  if (json) return `${printable(JSON.stringify(object))}\n`
   const entries = Object.entries(object).filter(([, value]) => value !== null && value !== undefined)
   const width = Math.max(...entries.map(([name]) => name.length)) + 2
   const line = (name: string, value: unknown) =>

@@ -2,6 +2,7 @@
 import { command, type Noun } from '../declaration.js'
 import { withGateway } from '../gateway.js'
 import { GATEWAY_NOTES, gatewayOptions } from '../gateway-target.js'
+import { isJobEnd } from '../jobs/job-end.js'
 import { JobOutput } from '../jobs/job-output.js'
 import { flag, integer, oneOf, text, value, valueOr } from '../option.js'
 import { shown, writeList } from '../shown.js'
@@ -104,7 +105,7 @@ ${GATEWAY_NOTES}`,
       })
       for await (const event of feed) {
         await output.write(event)
-        if (!options.follow && event.id === head) feed.close()
+        if ((!options.follow && event.id === head) || isJobEnd(event.type)) feed.close()
       }
       return undefined
     }),

@@ -9,8 +9,9 @@ import { type Call, command } from '../declaration.js'
 import { withClient } from '../gateway.js'
 import { checkedToken, DEFAULT_URL } from '../gateway-target.js'
 import { gatewayUrl, rootOf } from '../gateway-url.js'
-import { ask, askHidden } from '../hidden-input.js'
 import { flag, value } from '../option.js'
+import { ask } from '../question.js'
+import type { Output } from '../terminal.js'
 
 const options = {
   url: value('--url URL', 'the gateway; it is asked for if it is missing', { parse: gatewayUrl }),
@@ -36,7 +37,9 @@ which only you can read.`,
     const { terminal, env } = call
     const file = new ContextFile(env, line => terminal.err.line(line))
     const contexts = await file.read()
-    const url = rootOf(call.options.url ?? (await askedUrl(contexts.byName.get(contexts.current ?? '')?.url)))
+    const url = rootOf(
+      call.options.url ?? (await askedUrl(terminal.err, contexts.byName.get(contexts.current ?? '')?.url)),
+    )
     const name = call.options.name ?? contextName(new URL(url).host.replace(/[^\w.:-]/g, ''), 'The host')
     if (isUnprotected(url)) {
       await terminal.err.line(
@@ -55,16 +58,16 @@ which only you can read.`,
   },
 })
 
-async function askedUrl(suggestion = DEFAULT_URL): Promise<string> {
+async function askedUrl(err: Output, suggestion = DEFAULT_URL): Promise<string> {
   const input = keyboard('--url and --token-stdin')
-  return gatewayUrl(await ask('URL of the gateway', suggestion, input), 'The URL')
+  const answer = await ask({ text: `URL of the gateway [${suggestion}]: `, isSecret: false }, input, err)
+  return gatewayUrl(answer.trim() || suggestion, 'The URL')
 }
 
 async function givenToken({ options: { tokenStdin }, terminal }: Call<typeof options>, url: string) {
   if (tokenStdin) return (await readAll(process.stdin)).trim()
-  return (
-    await askHidden(`Token or API key for ${url} (not shown)`, keyboard('--token-stdin'), terminal.err)
-  ).trim()
+  const text = `Token or API key for ${url} (not shown): `
+  return (await ask({ text, isSecret: true }, keyboard('--token-stdin'), terminal.err)).trim()
 }
 
 function keyboard(instead: string): ReadStream {

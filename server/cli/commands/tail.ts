@@ -5,6 +5,7 @@ import { type Call, command } from '../declaration.js'
 import { duration } from '../duration.js'
 import { withGateway } from '../gateway.js'
 import { GATEWAY_NOTES, gatewayOptions } from '../gateway-target.js'
+import { isJobEnd } from '../jobs/job-end.js'
 import { flag, integer, text, value } from '../option.js'
 import { CursorFile } from '../tail/cursor-file.js'
 import { eventLine, jsonLine, noticeLine } from '../tail/event-line.js'
@@ -100,7 +101,8 @@ async function tail(client: Client, url: string, call: Call<typeof options>): Pr
       await out.write(given.json ? jsonLine(event) : eventLine(event, out))
       count += 1
       // Not left by `break`: the loop's next step stores the cursor.
-      isOver = count === given.count || matches(event.type, given.exitOn)
+      const isEnd = stream?.startsWith('job:') === true && isJobEnd(event.type)
+      isOver = isEnd || count === given.count || matches(event.type, given.exitOn)
       if (isOver) feed.close()
     }
   } finally {

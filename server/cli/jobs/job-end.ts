@@ -7,6 +7,13 @@ export const NEVER_STARTED = 125
 /** The gateway refused the request or could not be reached. */
 export const NOT_ASKED = 126
 
+const ENDS = ['job.completed', 'job.failed', 'job.cancelled', 'job.aborted', 'job.interrupted']
+
+/** Whether this is the last event of a job, after which its stream may stay open. */
+export function isJobEnd(type: string): boolean {
+  return ENDS.includes(type)
+}
+
 /** Says on standard error why a command ended otherwise than by itself. @returns the exit code. */
 export async function endOf(end: CommandEnd, err: Output): Promise<number> {
   const exit = commandExit(end)

@@ -10,6 +10,8 @@ import { BadLine, type Batch, batchesOf } from './event-batches.js'
 import { grouped, Progress } from './progress.js'
 
 const PAUSE_MS = 200
+/** docs/protocol.md, Publishing. */
+const MAX_DATA_BYTES = 262_144
 
 export interface ImportOptions {
   readonly client: Client
@@ -123,6 +125,10 @@ async function refusedAt({ code, problem }: RefusedError, { events }: Batch): Pr
   if (code === 'reserved-type') {
     const { RESERVED_PREFIX, RESERVED_TYPES } = await import('../../../src/log/event-catalogue.js')
     const at = events.findIndex(({ type }) => type.startsWith(RESERVED_PREFIX) || RESERVED_TYPES.has(type))
+    return at < 0 ? undefined : at
+  }
+  if (code === 'event-too-large') {
+    const at = events.findIndex(({ data }) => Buffer.byteLength(JSON.stringify(data)) > MAX_DATA_BYTES)
     return at < 0 ? undefined : at
   }
   const errors: unknown = problem?.errors

@@ -1,10 +1,10 @@
 /** An event as one line: for a person, or as the JSON document that the gateway has sent. */
 import type { FeedEvent, Notice } from '../../../clients/typescript/src/events.js'
-import { printable, printableJson } from '../../../src/logging/redaction.js'
+import { printable } from '../../../src/logging/redaction.js'
 import type { Output } from '../terminal.js'
 
-/** Line breaks in a JSON text are only between its tokens. */
-const LINE_BREAKS = /[\r\n]+/g
+/** In a JSON text these are only between its tokens. */
+const BREAKS = /[\t\r\n]+/g
 /** The last member of the document, and no earlier member can hold this text. */
 const DATA = '"data":'
 
@@ -17,15 +17,15 @@ export function eventLine(event: FeedEvent, out: Output): string {
 
 /** The whole document, in which control characters are escaped as JSON allows. */
 export function jsonLine({ text }: FeedEvent): string {
-  return `${printableJson(text.replace(LINE_BREAKS, ' '))}\n`
+  return `${printable(text.replace(BREAKS, ' '))}\n`
 }
 
 export function noticeLine({ id, type, data }: Notice): string {
-  return `${printableJson(JSON.stringify({ id, type, data }))}\n`
+  return `${printable(JSON.stringify({ id, type, data }))}\n`
 }
 
 function dataText({ text, data }: FeedEvent): string {
   const start = text.indexOf(DATA)
   const end = text.lastIndexOf('}')
-  return start < 0 ? JSON.stringify(data) : text.slice(start + DATA.length, end).replace(LINE_BREAKS, ' ')
+  return start < 0 ? JSON.stringify(data) : text.slice(start + DATA.length, end).replace(BREAKS, ' ')
 }

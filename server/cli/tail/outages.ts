@@ -37,6 +37,6 @@ export class Outages {
     if (this.#isTold) return
     this.#isTold = true
     const what = this.#hasWorked ? 'The connection is interrupted' : 'There is no connection'
-    void this.#err.line(`${what} (${reason.replace(/\.$/, '')}). Trying again: ${this.#url}`)
+    void this.#err.line(`${what} (${reason.replace(/^\w*Error: |\.$/g, '')}). Trying again: ${this.#url}`)
   }
 }
