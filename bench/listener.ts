@@ -13,6 +13,8 @@ const RETURN_MS = 1_000
 const READ_BYTES = 64 * 1_024
 /** If thousands connect at once, the kernel resets those that it has no room for: like any client they reconnect. */
 const MOST_ATTEMPTS = 5
+/** Without an answer in this time it connects again: the kernel may have dropped a connection that it could not queue. */
+const ANSWER_MS = 30_000
 const PORTS_APART = 1_000
 /** One buffer for all sockets: the bytes are checked in the same turn. */
 const buffer = Buffer.allocUnsafe(READ_BYTES)
@@ -101,6 +103,10 @@ export class Listener {
     })
     this.#attempts += 1
     let reason = 'A stream was closed.'
+    socket.setTimeout(ANSWER_MS, () => {
+      reason = 'A stream did not open in time.'
+      socket.destroy()
+    })
     socket.on('error', ({ message }) => {
       reason = message
     })
@@ -129,6 +135,7 @@ export class Listener {
     const at = now()
     if (!this.#heard && text.includes(this.#options.greeting)) {
       this.#heard = true
+      this.#socket.setTimeout(0)
       this.#stalled = this.#options.stalls
       this.#opened()
     }
@@ -139,7 +146,9 @@ export class Listener {
       const start = text.indexOf(N, from)
       const end = start < 0 ? -1 : text.indexOf('\n\n', start)
       if (end < 0) {
-        this.#rest = start < 0 ? text.slice(Math.max(from, text.length - N.length)) : text.slice(start)
+        // The greeting may arrive in pieces, too.
+        const kept = start >= 0 ? start : this.#heard ? Math.max(from, text.length - N.length) : 0
+        this.#rest = text.slice(kept)
         break
       }
       this.#note(Number.parseInt(text.slice(start + N.length, start + N.length + 10), 10), at)

@@ -108,6 +108,12 @@ t.test('the lag is that of the streams that wait to be read, by kind; the canary
       lag(seen, 'events', 'access') === 0
     )
   })
+  const access = tailer.streams.find(({ kind }) => kind === 'access')
+  if (!access) throw new Error('The stream of revocations is followed.')
+  await until('a lag of another kind', async () => {
+    tailer.tally.woken({ ...stuck, id: access.id, kind: 'access', head: access.head })
+    return (lag(await metricsOf(gateway), 'seconds', 'access') ?? 0) > 0
+  })
   await until('a canary', async () => {
     const age = await value(gateway, 'sluice_listener_canary_age_seconds')
     return age !== undefined && age > 0 && age * 1_000 <= (gateway.app.bus.canaryAgeMs ?? 0)
