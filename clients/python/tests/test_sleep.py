@@ -5,7 +5,8 @@ import time
 
 from sluice_client.effects import Request
 from sluice_client.source import Hooks, SourceReader
-from sluice_client.stream import Stream, StreamOptions
+from sluice_client.state import StreamOptions
+from sluice_client.stream import Stream
 from sluice_client.threads import StreamRunner
 from sluice_client.wake import WakeDetector
 from scripted_server import STREAM, Exchange, scripted_server

@@ -31,7 +31,7 @@ from .job_handle import AsyncJobHandle, JobHandle
 from .jobs import Job, JobPage
 from .publishing import NewEvent, Receipt
 from .source import AsyncEventSource, EventSource, Hooks, ServerSentEvent
-from .stream import State, StreamOptions
+from .state import State, StreamOptions
 
 __all__ = [
     "AsyncClient",

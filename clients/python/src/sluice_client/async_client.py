@@ -19,7 +19,7 @@ from .job_handle import AsyncJobHandle
 from .jobs import AsyncJobs, JobRequests
 from .publishing import NewEvent, Receipt, publish
 from .requests import EARLY_S, GIVE_UP_S, Requests
-from .stream import State, StreamOptions
+from .state import State, StreamOptions
 from .transport import LIMITS_OF_STREAMS, options_of
 
 T = TypeVar("T")

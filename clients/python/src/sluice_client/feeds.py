@@ -8,7 +8,8 @@ import httpx
 from . import tasks, threads
 from .events import Event
 from .feed import FeedReader
-from .stream import State, Stream, StreamOptions
+from .state import State, StreamOptions
+from .stream import Stream
 
 
 class Feed:

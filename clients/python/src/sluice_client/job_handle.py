@@ -12,7 +12,7 @@ from .feed import FeedOptions, FeedReader
 from .feeds import AsyncFeed, Feed
 from .jobs import ENDS, Job, JobRequests, ends_job, job_path
 from .requests import Requests
-from .stream import StreamOptions
+from .state import StreamOptions
 
 
 class JobHandle:

@@ -10,7 +10,8 @@ from . import tasks, threads
 from .effects import Call, Deliver, Program, Request, perform
 from .errors import Refused
 from .parser import Block, Comment
-from .stream import State, Stream, StreamOptions, Verdict
+from .state import State, StreamOptions
+from .stream import Stream, Verdict
 from .transport import LIMITS_OF_STREAMS
 
 

@@ -10,16 +10,16 @@ The states, and what ends each:
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
-from typing import Literal, Protocol
+from typing import Protocol
 from urllib.parse import urljoin
 
-from .backoff import DEFAULT_MAX_S, DEFAULT_RETRY_S, LONGEST_S, Backoff, retry_after
+from .backoff import Backoff, retry_after
 from .effects import Call, Ended, Failed, Open, Opened, Program, Pull, Request, Shut, Wait, perform
 from .errors import NotRefreshed, Overloaded, ProtocolError, Refused
 from .origin import same_origin, without_credentials
-from .parser import MAX_EVENT_BYTES, Block, Comment, Parser
+from .parser import Block, Comment, Parser
+from .state import State, StreamOptions
 from .wake import WakeDetector
 
 TICK_S = 1.0
@@ -27,42 +27,6 @@ TICK_S = 1.0
 MOST_REDIRECTS = 20
 MOST_PROBLEM_BYTES = 65_536
 PROBLEM_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What a stream does now, for display.
-
-    name: see the head of this file.
-    retry_in_s: with "waiting", the seconds until the next connection.
-    failures: how many connections in a row have failed.
-    cause: why it waits; None after a normal end.
-    """
-
-    name: Literal["connecting", "live", "waiting", "ended"]
-    retry_in_s: float = 0.0
-    failures: int = 0
-    cause: Exception | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StreamOptions:
-    """The times and limits of a stream, in seconds and bytes.
-
-    retry_s: the first delay until the server sends `retry`.
-    max_s: the longest delay between two connections.
-    longest_s: the cap of what a server asks for by `retry` or Retry-After.
-    silence_s: a connection without a byte for this long is dead. The gateway sends a heartbeat every 30 s.
-    connect_s: the time to connect.
-    max_event_bytes: a larger event ends the stream with EventTooLarge.
-    """
-
-    retry_s: float = DEFAULT_RETRY_S
-    max_s: float = DEFAULT_MAX_S
-    longest_s: float = LONGEST_S
-    silence_s: float = 65.0
-    connect_s: float = 10.0
-    max_event_bytes: int = MAX_EVENT_BYTES
 
 
 class Verdict(Enum):

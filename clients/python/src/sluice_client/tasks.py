@@ -12,22 +12,8 @@ import httpx
 
 from .decoding import Decoder
 from .effects import (
-    Call,
-    Deliver,
-    Effect,
-    Ended,
-    Failed,
-    Open,
-    Opened,
-    Program,
-    Pull,
-    Request,
-    Response,
-    Send,
-    Shut,
-    Signal,
-    Wait,
-)
+    Call, Deliver, Effect, Ended, Failed, Open, Opened, Program, Pull, Request, Response, Send, Shut, Signal, Wait,
+)  # fmt: skip
 from .transport import REQUEST_S, failed, headers_of, lower, response_of, stream_timeout
 
 T = TypeVar("T")
@@ -77,8 +63,7 @@ class OpenResponse:
         try:
             self._loop.call_soon_threadsafe(self._task.cancel)
         except RuntimeError:
-            # The loop is closed, and its connections with it.
-            pass
+            pass  # The loop is closed, and its connections with it.
 
     async def _read(self, http: httpx.AsyncClient, request: Request, connect_s: float) -> None:
         try:
@@ -209,7 +194,7 @@ class StreamRunner:
         self._wake.set()
 
     def abandon(self) -> None:
-        """Ends the connection soon."""
+        """Lets go of the connection."""
         if self._open:
             self._open.abandon()
 

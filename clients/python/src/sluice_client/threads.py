@@ -12,22 +12,8 @@ import httpx
 
 from .decoding import Decoder
 from .effects import (
-    Call,
-    Deliver,
-    Effect,
-    Ended,
-    Failed,
-    Open,
-    Opened,
-    Program,
-    Pull,
-    Request,
-    Response,
-    Send,
-    Shut,
-    Signal,
-    Wait,
-)
+    Call, Deliver, Effect, Ended, Failed, Open, Opened, Program, Pull, Request, Response, Send, Shut, Signal, Wait,
+)  # fmt: skip
 from .sockets import SocketOf
 from .transport import REQUEST_S, failed, headers_of, lower, response_of, stream_timeout
 
