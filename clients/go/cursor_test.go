@@ -45,9 +45,17 @@ func TestFileCursorRefusesWhatIsNoCursor(t *testing.T) {
 	}
 }
 
-func TestFileCursorKeepsTheOldOneIfItCannotWrite(t *testing.T) {
-	cursor := sluice.FileCursor(filepath.Join(t.TempDir(), "missing", "feed.cursor"))
-	if err := cursor.Store(limited(t), "1.a"); err == nil {
-		t.Error("stored in a folder that does not exist")
+func TestFileCursorLeavesNothingIfItCannotWrite(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(folder, "feed.cursor", "in the way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"feed.cursor", "missing/feed.cursor"} {
+		if err := sluice.FileCursor(filepath.Join(folder, path)).Store(limited(t), "1.a"); err == nil {
+			t.Errorf("stored in %s", path)
+		}
+	}
+	if files, _ := os.ReadDir(folder); len(files) != 1 {
+		t.Errorf("left behind: %v", files)
 	}
 }

@@ -28,7 +28,8 @@ func TestFeedLeavesNothingBehind(t *testing.T) {
 			Refresh: func(context.Context) (sluice.Credentials, error) { return sluice.Credentials{Token: "next"}, nil },
 			Delays:  sluice.Delays{RenewBefore: time.Hour},
 		})
-		feed := client.Feed(limited(t), sluice.FeedOptions{})
+		var ended atomic.Bool
+		feed := client.Feed(limited(t), sluice.FeedOptions{State: func(state sluice.State) { ended.Store(state.Name == "ended") }})
 		for taken := range n % 3 {
 			if _, err := feed.Next(limited(t)); err != nil {
 				t.Fatal(taken, err)
@@ -40,6 +41,9 @@ func TestFeedLeavesNothingBehind(t *testing.T) {
 			}
 		}
 		_ = feed.Close()
+		if !ended.Load() {
+			t.Fatal("Close did not wait for the end")
+		}
 		_ = feed.Close()
 		if _, err := feed.Next(limited(t)); !errors.Is(err, sluice.ErrFeedClosed) {
 			t.Fatal(err)

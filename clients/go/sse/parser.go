@@ -59,7 +59,6 @@ type Parser struct {
 	block     Block
 	data      []byte
 	blockSize int
-	begun     bool
 }
 
 // NewParser reads from reader. lastEventID is the ID of blocks before the first that has one. A limit of 0 is
