@@ -1,7 +1,11 @@
 /** Checks of a gateway by itself: whether it answers and is ready, its clock, and whether it accepts the credentials. */
+import { elapsed } from '../../../src/process/deadline.js'
 import { differenceOf, judgeClock, readDateHeader } from './clock-check.js'
 import { type Finding, fault, ok, unknown, warning } from './finding.js'
 import { type Answer, type GatewayProbe, jsonOf, reasonOf, refusalOf } from './gateway-probe.js'
+
+const MOST_ASKED = 3
+const ASK_AGAIN_MS = 1_000
 
 export interface Readiness {
   readonly status?: unknown
@@ -26,7 +30,7 @@ export async function checkReadiness(
   const check = 'gateway-reached'
   let answer: Answer
   try {
-    answer = await gateway.ask('/ready', { isAnonymous: true })
+    answer = await askReadiness(gateway)
   } catch (error) {
     const remedy =
       'Check the URL, the name in DNS, the certificate and the firewall, and that the gateway runs.'
@@ -54,6 +58,15 @@ export async function checkReadiness(
   return {
     findings: [ok(check, `A gateway answers at ${gateway.url.href}.`), ...judgeReadiness(readiness), clock],
     answers: true,
+  }
+}
+
+/** Asks again before it believes a refusal: a probe of the database that is late once says little. */
+async function askReadiness(gateway: GatewayProbe): Promise<Answer> {
+  for (let asked = 1; ; asked += 1) {
+    const answer = await gateway.ask('/ready', { isAnonymous: true })
+    if (answer.status !== 503 || asked === MOST_ASKED) return answer
+    await elapsed(ASK_AGAIN_MS)
   }
 }
 
