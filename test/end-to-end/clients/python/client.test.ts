@@ -2,7 +2,6 @@
  * The Python client as its users get it: the contract, its own tests, its types, and feeds that miss nothing while the gateway, the
  * database, the login and the program itself go away.
  */
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
@@ -11,10 +10,9 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Database } from '../../../../src/database/pool.js'
 import { formatEventId } from '../../../../src/log/event-id.js'
-import { packageRoot } from '../../../../src/process/package-root.js'
+import { holdToContract } from '../../../harness/contract.js'
 import { createDatabase } from '../../../harness/database.js'
 import { startGateway } from '../../../harness/gateway.js'
-import { patient } from '../../../harness/patience.js'
 import { startProxy } from '../../../harness/postgres-proxy.js'
 import { startProcess } from '../../../harness/process.js'
 import { temporaryFolder } from '../../../harness/server.js'
@@ -29,31 +27,8 @@ if (withoutPython) {
   const environment = await pythonEnvironment('sluice-client')
 
   for (const mode of ['threads', 'tasks']) {
-    t.test(`every case of the contract holds with ${mode}`, async t => {
-      const adapter = [environment.python, '-B', join(sources, 'conformance/adapter.py'), mode]
-      const patience = String(patient(1_000) / 1_000)
-      const runner = join(packageRoot, 'dist/conformance/contract/run.js')
-      const run = spawn(process.execPath, [
-        runner,
-        '--faults',
-        '--jobs',
-        '8',
-        '--patience',
-        patience,
-        '--',
-        ...adapter,
-      ])
-      let output = ''
-      for (const stream of [run.stdout, run.stderr]) {
-        stream.setEncoding('utf8').on('data', text => (output += text))
-      }
-      const [status] = await once(run, 'close')
-
-      t.equal(status, 0, output)
-      t.match(
-        output,
-        /standard: (\d+) of \1 cases hold, 0 left out\n.*beyond it: (\d+) of \2 cases hold, 0 left out/,
-      )
+    t.test(`it keeps the contract with ${mode}`, async t => {
+      await holdToContract(t, [environment.python, '-B', join(sources, 'conformance/adapter.py'), mode])
     })
   }
 
