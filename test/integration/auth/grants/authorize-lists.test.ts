@@ -108,20 +108,20 @@ t.test(
     // So that there are not as many jobs as claims: then each claim would be tried.
     await call(free, 'POST', '/api/jobs/secret-1/cancel')
     // Whose turn never comes while the other one waits, if both waited for the same jobs in one line.
-    const refusedMeanwhile = claim('unable', 30_000).catch(() => undefined)
-    await until('the first waits', () => service.asked.length > 0 && gateway.app.guard.watched === 1)
+    const unable = Array.from({ length: 20 }, () => claim('unable', 30_000).catch(() => undefined))
+    await until('the first wait', () => gateway.app.guard.watched === unable.length)
     const waiting = claim('able', 8_000)
-    await until('both wait', () => gateway.app.guard.watched === 2)
+    await until('all wait', () => gateway.app.guard.watched === unable.length + 1)
     await queue('b')
 
     t.equal(refused.status, 204)
     t.match(claimed, { status: 200, body: { job: { id: 'a', attempt: 1 } } })
     t.equal(none.status, 204)
     t.match(await waiting, { status: 200, body: { job: { id: 'b' } } })
-    t.equal(gateway.app.guard.watched, 1, 'the other one still waits')
+    t.equal(gateway.app.guard.watched, unable.length, 'the others still wait')
     t.match(secret.body, { status: 'queued', attempt: 0 }, 'a refused job was never taken')
     await gateway.close()
-    await refusedMeanwhile
+    await Promise.all(unable)
   },
 )
 
