@@ -1,4 +1,7 @@
-/** Notices that the device or the page has become usable again: it is online, visible, or awake after sleep. */
+/**
+ * Notices that the device or the page has become usable again: it is online, visible, no longer frozen, or awake after
+ * sleep.
+ */
 
 const LOOK_MS = 5_000
 /** A timer that is this much too late was stopped together with the machine. */
@@ -20,6 +23,8 @@ export function onWake(listener: () => void, signal: AbortSignal): void {
   const page: Page = globalThis
   const { document } = page
   page.addEventListener?.('online', listener, { signal })
+  // Of a page that the browser had frozen.
+  document?.addEventListener('resume', listener, { signal })
   document?.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && listener(), {
     signal,
   })

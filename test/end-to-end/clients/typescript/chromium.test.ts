@@ -2,10 +2,14 @@
 import t from 'tap'
 import { openBrowser, withoutBrowser } from '../../../harness/browser.js'
 import { testReact } from './react-cases.js'
+import { testTabLife } from './tab-life-cases.js'
 import { testTabs } from './tabs-cases.js'
+import { testWakes } from './wake-cases.js'
 
 t.test('in Chromium', { skip: withoutBrowser() }, async t => {
   const browser = await openBrowser(t)
   await testReact(t, browser)
   await testTabs(t, browser)
+  await testTabLife(t, browser)
+  await testWakes(t, browser)
 })

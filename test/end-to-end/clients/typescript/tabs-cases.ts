@@ -1,5 +1,5 @@
 /** One connection for all tabs, over HTTP/1.1, of which Chromium opens six to a host. */
-import type { Browser, CDPSession, Page } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import type { Test } from 'tap'
 import { until } from '../../../harness/until.js'
 import { Tabs } from './tabs.js'
@@ -14,19 +14,24 @@ export async function testTabs(t: Test, browser: Browser): Promise<void> {
     await t.test(
       `twenty tabs get every event once and in order, over one stream that ${kind} holds`,
       async t => {
-        const tabs = await Tabs.start(t, await browser.newContext())
+        const tabs = await Tabs.start(t, browser)
         tabs.site.lifetime = 6
         for (let n = 0; n < TABS; n++) await tabs.open({ worker, ping: PING_MS })
         await tabs.publish(50)
         await tabs.settle('at first')
         t.equal(await tabs.streams(), 1)
 
-        // The first tab leads, where a tab does.
-        await tabs.close(tabs.pages[0])
+        const leading = worker ? tabs.pages[0] : await tabs.leader()
+        if (leading) await tabs.close(leading)
         await tabs.publish(50)
         await tabs.settle('after a tab was closed')
 
-        await (worker ? endWorker(browser) : crash(tabs))
+        if (worker) await endWorker(browser)
+        else {
+          const leader = await tabs.leader()
+          await leader.crash()
+          await tabs.close(leader)
+        }
         await tabs.publish(50)
         await tabs.settle('after a crash of the host')
 
@@ -40,7 +45,7 @@ export async function testTabs(t: Test, browser: Browser): Promise<void> {
         await tabs.settle('after a renewal')
 
         t.strictSame(await tabs.faults(), [])
-        await tabs.context.close()
+        await tabs.end()
       },
     )
   }
@@ -52,14 +57,4 @@ async function endWorker(browser: Browser): Promise<void> {
   const { targetInfos } = await session.send('Target.getTargets')
   const worker = targetInfos.find(({ type }) => type === 'shared_worker')
   await session.send('Target.closeTarget', { targetId: worker?.targetId ?? '' })
-}
-
-/** The process of the tab that leads: no handler of it runs. */
-async function crash(tabs: Tabs): Promise<void> {
-  const [leader] = tabs.pages
-  if (!leader) return
-  const session: CDPSession = await tabs.context.newCDPSession(leader)
-  void session.send('Page.crash').catch(() => {})
-  await new Promise<Page>(resolve => leader.once('crash', resolve))
-  await tabs.close(leader)
 }
