@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import { build } from 'esbuild'
-import Fastify from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import { packageRoot } from '../../src/process/package-root.js'
 import { secondsFromNow, token } from './tokens.js'
@@ -34,12 +34,19 @@ export async function serveClientPages(
 ): Promise<ClientPages> {
   const worker = "import './browser/tabs/worker.js'"
   const [page, workerScript] = await Promise.all([bundle(exports, alias), bundle(worker)])
+  return await servePages(t, app => {
+    const html = `<!doctype html><html><meta charset="utf-8"><title>client</title><link rel="icon" href="data:,"><div id="root"></div><script src="/page.js"></script><script>${script}</script>`
+    app.get('/', (_request, reply) => reply.type('text/html').send(html))
+    app.get('/page.js', (_request, reply) => reply.type('text/javascript').send(page))
+    app.get('/worker.js', (_request, reply) => reply.type('text/javascript').send(workerScript))
+  })
+}
+
+/** @param add adds the files of the site. */
+export async function servePages(t: Test, add: (app: FastifyInstance) => void): Promise<ClientPages> {
   const app = Fastify()
   t.teardown(() => app.close())
-  const html = `<!doctype html><html><meta charset="utf-8"><title>client</title><link rel="icon" href="data:,"><div id="root"></div><script src="/page.js"></script><script>${script}</script>`
-  app.get('/', (_request, reply) => reply.type('text/html').send(html))
-  app.get('/page.js', (_request, reply) => reply.type('text/javascript').send(page))
-  app.get('/worker.js', (_request, reply) => reply.type('text/javascript').send(workerScript))
+  add(app)
   app.get('/token', (_request, reply) => {
     pages.tokens += 1
     return reply.code(pages.status).send(token({ exp: secondsFromNow(pages.lifetime) }))

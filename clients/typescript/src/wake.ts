@@ -22,12 +22,15 @@ interface Target {
 export function onWake(listener: () => void, signal: AbortSignal): void {
   const page: Page = globalThis
   const { document } = page
-  page.addEventListener?.('online', listener, { signal })
+  const options = { signal }
+  page.addEventListener?.('online', listener, options)
   // Of a page that the browser had frozen.
-  document?.addEventListener('resume', listener, { signal })
-  document?.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && listener(), {
-    signal,
-  })
+  document?.addEventListener('resume', listener, options)
+  document?.addEventListener(
+    'visibilitychange',
+    () => document.visibilityState === 'visible' && listener(),
+    options,
+  )
   let timer: ReturnType<typeof setTimeout>
   const look = () => {
     const due = Date.now() + LOOK_MS

@@ -2,8 +2,10 @@
 import t from 'tap'
 import { openBrowser, withoutBrowser } from '../../../harness/browser.js'
 import { testReact } from './react-cases.js'
+import { testStorage } from './storage-cases.js'
 import { testTabLife } from './tab-life-cases.js'
 import { testTabs } from './tabs-cases.js'
+import { testVite } from './vite-cases.js'
 import { testWakes } from './wake-cases.js'
 
 t.test('in Chromium', { skip: withoutBrowser() }, async t => {
@@ -12,4 +14,6 @@ t.test('in Chromium', { skip: withoutBrowser() }, async t => {
   await testTabs(t, browser)
   await testTabLife(t, browser)
   await testWakes(t, browser)
+  await testStorage(t, browser)
+  await testVite(t, browser)
 })

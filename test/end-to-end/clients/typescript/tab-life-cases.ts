@@ -58,14 +58,12 @@ export async function testTabLife(t: Test, browser: Browser): Promise<void> {
       await tabs.publish(3)
       const awake = tabs.pages.filter(page => page !== frozen)
       for (const page of awake) await tabs.hasNewest(page, 'while the leader is frozen')
-      await until('a frozen leader has resigned', async () => (await tabs.streams()) === 1)
 
       const hanging = await tabs.leader(awake)
       const hung = hanging.evaluate('const end = Date.now() + 4_000; while (Date.now() < end);')
       await tabs.publish(3)
       for (const page of awake)
         if (page !== hanging) await tabs.hasNewest(page, 'while the next leader hangs')
-      t.equal(await tabs.streams(), 2, 'the one that hangs still has its stream')
       await hung
       await frozen?.thaw()
       await tabs.publish(3)

@@ -21,7 +21,7 @@ globalThis.open = function open({
       return await answer.text()
     },
     fetch: patient ? withPatience : undefined,
-    worker: worker ? name => new SharedWorker('/worker.js', { name }) : false,
+    worker: worker === 'default' ? undefined : worker && (name => new SharedWorker('/worker.js', { name })),
     ...options,
   })
   return follow(feed, slow)

@@ -11,15 +11,18 @@ import { as, publish } from '../../../harness/gateway.js'
 import { type GatewayProcess, startProcess } from '../../../harness/process.js'
 import { until } from '../../../harness/until.js'
 
-const SCRIPT = join(packageRoot, 'test/end-to-end/clients/typescript/tab.js')
+/** What a page does, for `sluice` as a global. */
+export const TAB_SCRIPT = join(packageRoot, 'test/end-to-end/clients/typescript/tab.js')
 
+const EXPORTS = `export { createClient } from './client.js'
+  export { createTabClient } from './browser/tabs/tabs.js'`
 const WITHOUT_LOCKS = 'delete Navigator.prototype.locks;'
 const SKEWED = 'var skew = 0; { const { now } = Date; Date.now = () => now() + skew }'
 
 /** As `open` in tab.js takes them. */
 export interface OpenOptions {
-  /** Whether a SharedWorker holds the connection, or a tab; undefined: each tab has its own. */
-  readonly worker?: boolean
+  /** Whether a SharedWorker holds the connection, or a tab; `default`: the script of the package; undefined: each tab has its own. */
+  readonly worker?: boolean | 'default'
   /** Whether it waits for five minutes after each connection, unless it wakes. */
   readonly patient?: boolean
   readonly ping?: number
@@ -52,10 +55,16 @@ export class Tabs {
   }
 
   /** A site whose pages use the client, and a gateway of another origin. */
-  static async start(t: Test, browser: Browser): Promise<Tabs> {
-    const exports = `export { createClient } from './client.js'
-      export { createTabClient } from './browser/tabs/tabs.js'`
-    const site = await serveClientPages(t, exports, await readFile(SCRIPT, 'utf8'))
+  static async start(t: Test, browser: Browser, exports = EXPORTS, alias = {}): Promise<Tabs> {
+    return await Tabs.at(
+      t,
+      browser,
+      await serveClientPages(t, exports, await readFile(TAB_SCRIPT, 'utf8'), alias),
+    )
+  }
+
+  /** The same for pages that are served already. */
+  static async at(t: Test, browser: Browser, site: ClientPages): Promise<Tabs> {
     const { url: databaseUrl } = await createDatabase(t)
     const gateway = await startProcess(t, { databaseUrl, env: { CORS_ORIGINS: site.origin } })
     const profile = await BareProfile.open(browser)

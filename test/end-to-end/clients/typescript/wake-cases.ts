@@ -20,7 +20,7 @@ export async function testWakes(t: Test, browser: Browser): Promise<void> {
       ],
       ['frozen', () => page.freeze(), () => page.thaw()],
       // Freezing has hidden the page, and thawing does not show it again.
-      ['hidden', async () => {}, () => page.send('Page.bringToFront')],
+      ['hidden', async () => {}, () => page.send('Emulation.setFocusEmulationEnabled', { enabled: true })],
       ['asleep', async () => {}, () => page.evaluate('skew += 3_600_000')],
     ]
     for (const [state, leave, come] of wakes) {

@@ -1,4 +1,5 @@
 /** What a page loads for a feed, as a bundler makes it: minified, with eventsource-parser, and compressed. */
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
@@ -17,6 +18,23 @@ t.test('the core of the TypeScript client, which follows feeds, has at most 6 KB
   t.ok(whole <= WHOLE_BYTES, `${whole} bytes`)
 })
 
+t.test('the README states the sizes of the entries for tabs and React', async t => {
+  const tabs = await size('export { createTabClient } from "./browser/tabs/tabs.ts"')
+  const worker = await size('import "./browser/tabs/worker.ts"')
+  const react = await size('export * from "./react/react.ts"')
+  const readme = readFileSync(join(packageRoot, 'clients/typescript/README.md'), 'utf8')
+
+  t.match(
+    readme,
+    `${kilobytes(tabs)} KB compressed with \`sluice-client\`, and ${kilobytes(worker)} KB of the worker`,
+  )
+  t.match(readme, `${kilobytes(react)} KB compressed without it`)
+})
+
+function kilobytes(bytes: number): string {
+  return (bytes / 1024).toFixed(1)
+}
+
 async function size(contents: string): Promise<number> {
   const { outputFiles } = await build({
     stdin: { contents, resolveDir: join(packageRoot, 'clients/typescript/src'), loader: 'ts' },
@@ -25,6 +43,7 @@ async function size(contents: string): Promise<number> {
     format: 'esm',
     platform: 'browser',
     target: 'es2022',
+    external: ['react'],
     write: false,
   })
   return gzipSync(outputFiles[0]?.contents ?? '', { level: 9 }).length

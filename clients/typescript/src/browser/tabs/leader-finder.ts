@@ -38,6 +38,8 @@ export class LeaderFinder implements HostFinder {
   /** Ends the hold of the lock, or the wait for it. */
   #giveUpLock: (() => void) | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
+  /** While the page is frozen, or about to be: it must not lead. */
+  #isAway = false
   readonly #closing = new AbortController()
 
   constructor(
@@ -57,7 +59,7 @@ export class LeaderFinder implements HostFinder {
     for (const type of ['freeze', 'pagehide'])
       addEventListener(type, () => this.#pause(), { capture: true, signal })
     for (const type of ['resume', 'pageshow'])
-      addEventListener(type, () => this.#stand(), { capture: true, signal })
+      addEventListener(type, () => this.#comeBack(), { capture: true, signal })
     this.#stand()
   }
 
@@ -78,7 +80,7 @@ export class LeaderFinder implements HostFinder {
 
   /** Asks for the leader, and is ready to lead. @param isForced whether to take the lead from a tab that does not answer. */
   #stand(isForced = false): void {
-    if (this.#closing.signal.aborted || this.#host) return
+    if (this.#closing.signal.aborted || this.#isAway || this.#host) return
     this.#announce({ kind: 'who' })
     if (this.locks) this.#waitForLock(this.locks, isForced)
     else {
@@ -118,7 +120,7 @@ export class LeaderFinder implements HostFinder {
   }
 
   #lead(): void {
-    if (this.#closing.signal.aborted || this.#host) return
+    if (this.#closing.signal.aborted || this.#isAway || this.#host) return
     const host = new Host()
     this.#host = host
     this.#leader = this.#id
@@ -142,7 +144,13 @@ export class LeaderFinder implements HostFinder {
     this.#announce({ kind: 'resigned', id: this.#id })
   }
 
+  #comeBack(): void {
+    this.#isAway = false
+    this.#stand()
+  }
+
   #pause(): void {
+    this.#isAway = true
     clearTimeout(this.#timer)
     this.#stopLeading()
     const giveUp = this.#giveUpLock
