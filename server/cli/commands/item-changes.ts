@@ -99,7 +99,7 @@ export const releaseCommand = command({
     json,
     ...gatewayOptions,
   },
-  examples: ["sluice item release A01-0001 --comment 'Hole pattern moved by 2 mm'"],
+  examples: ["sluice item release A01-0001 --comment 'Thread changed to M8'"],
   ...declared,
   async run(call) {
     const { comment, ifMatch, json } = call.options
