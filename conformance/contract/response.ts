@@ -83,7 +83,8 @@ export class Response {
 
   /** Ends the response as HTTP has it, so that the client knows that it has everything. */
   async end(): Promise<void> {
-    this.ends()
+    // With a body the client has seen the end already.
+    if (this.exchange.body === undefined) this.ends()
     if (this.#chunked && this.exchange.status !== 204) {
       if (this.#gzip) await this.#send(inChunk(await compress(this.#gzip, Buffer.alloc(0), true)))
       const trailers = Object.entries(this.exchange.trailers ?? {}).map(
