@@ -9,7 +9,7 @@ import { judgeServer } from '../../../../server/cli/doctor/server-checks.js'
 import { judgeOldSnapshots } from '../../../../server/cli/doctor/session-checks.js'
 import { judgePlain, judgeTransport } from '../../../../server/cli/doctor/transport-check.js'
 
-t.test('a difference of clocks counts only beyond the doubt of its measurement', async t => {
+t.test('a difference of clocks counts only beyond the uncertainty of its measurement', async t => {
   const asked = { askedAt: 10_000, answeredAt: 10_400 }
   const at = (aheadMs: number) => judgeClock('clock', 'It', aheadMs).verdict
 
