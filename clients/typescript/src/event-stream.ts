@@ -106,10 +106,11 @@ export class EventStream implements AsyncIterable<Message> {
         failures = worked ? 0 : failures + 1
         if (failures >= attempts) throw this.#fail(gaveUp(failures, failure))
         lastDelay = delayAfter(failure, backOff(failures, this.#retry, max), longest)
-        this.#enter({ name: 'waiting', ms: lastDelay, reason: String(failure ?? 'The response has ended.') })
         this.#delay = new AbortController()
         // A wake does not cut short what the server asked for.
         this.#isAsked = failure instanceof UnavailableError && failure.retryAfterMs !== undefined
+        // `onState` may end this wait.
+        this.#enter({ name: 'waiting', ms: lastDelay, reason: String(failure ?? 'The response has ended.') })
         await pause(lastDelay, this.#delay.signal)
       }
     } finally {
