@@ -1,22 +1,29 @@
 """A program that follows a gateway while a test takes it away.
 
     python live/follower.py threads|tasks URL LOGIN_URL DATABASE
+    python live/follower.py threads|tasks URL LOGIN_URL FILE.cursor
     python live/follower.py dump DATABASE
 
 It gets its tokens at LOGIN_URL, keeps every event in the same SQLite transaction as the cursor, and writes a JSON line
-for each event, notice, reset and state. "dump" writes the ids of all events that it has kept, a line for each.
+for each event, notice, reset and state. With a file for the cursor, it keeps nothing. "dump" writes the ids of all events
+that it has kept, a line for each. SILENCE_S is the time after which a silent connection is dead; WORK_MS is how long every
+tenth event takes, which it announces.
 """
 
 import asyncio
 import json
+import os
 import sqlite3
 import sys
+import time
 import urllib.request
 from typing import Any
 
-from sluice_client import AsyncClient, Client, Event, Notice, Reset, SQLiteCursor, State
+from sluice_client import AsyncClient, Client, Event, FileCursor, Notice, Reset, SQLiteCursor, State, StreamOptions
 
 MODE, *REST = sys.argv[1:]
+WORK_MS = float(os.environ.get("WORK_MS", "0"))
+WORK_EVERY = 10
 
 
 def say(kind: str, **members: object) -> None:
@@ -26,6 +33,10 @@ def say(kind: str, **members: object) -> None:
 class Application:
     def __init__(self, login: str, path: str) -> None:
         self._login = login
+        self.cursor: FileCursor | SQLiteCursor
+        if path.endswith(".cursor"):
+            self.cursor = FileCursor(path)
+            return
         self._database = sqlite3.connect(path)
         self._database.execute("create table if not exists seen (n integer primary key, id text, type text)")
         self.cursor = SQLiteCursor(self._database)
@@ -36,10 +47,19 @@ class Application:
             return text
 
     def handle(self, event: Event) -> None:
-        with self._database:
-            self._database.execute("insert into seen (id, type) values (?, ?)", (event.id, event.type))
-            self.cursor.save(event.id)
+        if isinstance(self.cursor, SQLiteCursor):
+            with self._database:
+                self._database.execute("insert into seen (id, type) values (?, ?)", (event.id, event.type))
+                self.work(event)
+                self.cursor.save(event.id)
+        else:
+            self.work(event)
         say("event", id=event.id, type=event.type)
+
+    def work(self, event: Event) -> None:
+        if WORK_MS > 0 and int(event.id.partition(".")[0]) % WORK_EVERY == 0:
+            say("work", id=event.id)
+            time.sleep(WORK_MS / 1000)
 
     def arguments(self) -> dict[str, Any]:
         return {
@@ -48,6 +68,7 @@ class Application:
             "reload": lambda reset: self.reset(reset),
             "on_notice": self.notice,
             "on_state": self.state,
+            "options": StreamOptions(silence_s=float(os.environ.get("SILENCE_S", "65"))),
         }
 
     def reset(self, reset: Reset) -> None:

@@ -2,7 +2,8 @@
 //
 //	SLUICE_URL=http://127.0.0.1:8080 SLUICE_TOKEN=… go run ./examples/follow [TYPE …]
 //
-// TOKEN_FILE is a file with a token that is read again when the token expires. CURSOR_FILE is where it continues.
+// TOKEN_FILE is a file with a token that is read again when the token expires. CURSOR_FILE is where it continues. SILENCE
+// is how long a connection may be silent, such as 90s.
 package main
 
 import (
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"time"
 
 	"sluice.example/client"
 )
@@ -30,6 +32,12 @@ func follow(ctx context.Context, types []string) error {
 		options.Refresh = func(context.Context) (sluice.Credentials, error) {
 			token, err := os.ReadFile(file)
 			return sluice.Credentials{Token: strings.TrimSpace(string(token))}, err
+		}
+	}
+	if silence := os.Getenv("SILENCE"); silence != "" {
+		var err error
+		if options.Delays.Silence, err = time.ParseDuration(silence); err != nil {
+			return err
 		}
 	}
 	client, err := sluice.New(options)

@@ -8,7 +8,6 @@ import type { Test } from 'tap'
 import { packageRoot } from '../../../../src/process/package-root.js'
 
 export const goClient = join(packageRoot, 'clients/go')
-const built = join(packageRoot, '.build/clients/go-client')
 const LEAST = 23
 
 /** For `skip`: false if there is a toolchain that can build the client, else the reason. */
@@ -35,8 +34,14 @@ export async function go(
   }
 }
 
-/** Builds a program with the race detector. @param folder below clients/go. @returns its path. */
-export async function build(folder: string): Promise<string> {
+/**
+ * Builds a program with the race detector.
+ * @param folder below clients/go.
+ * @param into a folder of its own for each test file, since they run at the same time.
+ * @returns its path.
+ */
+export async function build(folder: string, into = 'go-client'): Promise<string> {
+  const built = join(packageRoot, '.build/clients', into)
   await mkdir(built, { recursive: true })
   const program = join(built, folder.replaceAll('/', '-'))
   const cwd = join(goClient, folder)
@@ -68,9 +73,16 @@ export function start(
   const { PATH = '', HOME = '' } = process.env
   const child: ChildProcess = spawn(program, args, { env: { PATH, HOME, ...env }, stdio: 'pipe' })
   const closed = once(child, 'close')
-  const output = { text: '', log: '' }
+  const output = { lines: [] as string[], rest: '', log: '' }
   child.stdin?.on('error', () => {})
-  child.stdout?.setEncoding('utf8').on('data', text => (output.text += text))
+  child.stdout?.setEncoding('utf8').on('data', text => {
+    const [first = '', ...more] = text.split('\n')
+    output.rest += first
+    for (const line of more) {
+      output.lines.push(output.rest)
+      output.rest = line
+    }
+  })
   child.stderr?.setEncoding('utf8').on('data', text => (output.log += text))
   const kill = async () => {
     child.kill('SIGKILL')
@@ -78,7 +90,7 @@ export function start(
   }
   t.teardown(kill)
   return {
-    lines: () => output.text.split('\n').slice(0, -1),
+    lines: () => output.lines,
     log: () => output.log,
     write: line => child.stdin?.write(`${line}\n`),
     kill,

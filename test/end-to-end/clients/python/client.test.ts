@@ -2,12 +2,9 @@
  * The Python client as its users get it: the contract, its own tests, its types, and feeds that miss nothing while the gateway, the
  * database, the login and the program itself go away.
  */
-import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import type { Database } from '../../../../src/database/pool.js'
 import { formatEventId } from '../../../../src/log/event-id.js'
 import { holdToContract } from '../../../harness/contract.js'
@@ -16,8 +13,9 @@ import { startGateway } from '../../../harness/gateway.js'
 import { startProxy } from '../../../harness/postgres-proxy.js'
 import { startProcess } from '../../../harness/process.js'
 import { temporaryFolder } from '../../../harness/server.js'
-import { bearer, secondsFromNow, token } from '../../../harness/tokens.js'
+import { bearer, token } from '../../../harness/tokens.js'
 import { until } from '../../../harness/until.js'
+import { startLogin } from '../login.js'
 import { pythonEnvironment, sources, withoutPython } from './environment.js'
 import { Follower, type Sight } from './follower.js'
 
@@ -149,19 +147,6 @@ if (withoutPython) {
       )
     }
   })
-}
-
-/** The application's login: tokens of a few seconds, unless it is away. */
-async function startLogin(t: Test): Promise<{ readonly url: string; isAway: boolean }> {
-  const server = createServer((_, response) => {
-    if (login.isAway) response.writeHead(503).end()
-    else response.end(token({ exp: secondsFromNow(8) }))
-  })
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  t.teardown(() => server.close())
-  const { port } = server.address() as AddressInfo
-  const login = { url: `http://127.0.0.1:${port}`, isAway: false }
-  return login
 }
 
 /** From SQL, so that it goes on whatever happens to the gateway. */
