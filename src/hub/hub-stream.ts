@@ -139,13 +139,13 @@ export class HubStream implements TailedStream {
     this.#grew()
   }
 
-  /** Whether the stream is closed and has nothing after this cursor. The stream of a job ends with its last event instead. */
+  /** Whether the stream is closed and has nothing after this cursor. A dialect of a job's stream has ended with the last event by then. */
   endsAt(cursor: Cursor): boolean {
-    return this.closed && !this.hasEnd && isAt(cursor, this.head)
+    return this.closed && isAt(cursor, this.head)
   }
 
   onClosed(): void {
-    if (this.closed || this.hasEnd) return
+    if (this.closed) return
     this.closed = true
     this.#grew()
   }

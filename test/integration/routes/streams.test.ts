@@ -72,6 +72,25 @@ t.test('a client that catches up on a closed stream gets all of it before the en
   t.equal(late.messages.filter(({ event }) => event === 'thing.made').length, 900)
 })
 
+t.test('the end of a job ends its stream, for a client that is there and for a late one', async t => {
+  const gateway = await startGateway(t)
+  const job = await call(gateway, 'POST', '/api/jobs', { kind: 'build' })
+  const path = `${gateway.url}/api/events?stream=job:${job.body.id}&from=beginning`
+  const follow = () => openStream(t, path, { headers: as('viewer') })
+  const early = await follow()
+  await early.until(1, 'job.created')
+
+  await call(gateway, 'POST', `/api/jobs/${job.body.id}/cancel`)
+
+  const late = await follow()
+  t.strictSame(await Promise.all([early.ended(), late.ended()]), [true, true])
+  for (const { messages } of [early, late])
+    t.strictSame(
+      messages.map(({ event }) => event).filter(event => event?.startsWith('job.')),
+      ['job.created', 'job.cancelled'],
+    )
+})
+
 t.test('a deleted stream is 404, its followers get a reset, and its name begins another history', async t => {
   const gateway = await startGateway(t)
   const other = await startGateway(t, { databaseUrl: gateway.databaseUrl })
