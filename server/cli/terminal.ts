@@ -1,8 +1,7 @@
 /**
  * The two outputs of a command. They wait while their reader is slow, use colours only on a terminal (never with NO_COLOR, see
- * no-color.org, or TERM=dumb), and end the process quietly when the reader is gone.
+ * no-color.org, or TERM=dumb), and end the process when the reader is gone.
  */
-import { once } from 'node:events'
 import type { WriteStream } from 'node:tty'
 import { cleanLines, printable } from '../../src/logging/redaction.js'
 import { ExitCode } from './exit-code.js'
@@ -25,9 +24,14 @@ export class Output {
   readonly isTerminal: boolean
   readonly #stream: WriteStream
   readonly #coloured: boolean
+  readonly #failed: (error: NodeJS.ErrnoException) => void
 
-  constructor(stream: WriteStream, env: Environment) {
+  /** @param failed is called when a text cannot be written. */
+  constructor(stream: WriteStream, env: Environment, failed: (error: NodeJS.ErrnoException) => void) {
     this.#stream = stream
+    this.#failed = failed
+    // The stream emits it too, after the callback of `write`.
+    stream.on('error', failed)
     this.isTerminal = stream.isTTY === true
     this.#coloured = this.isTerminal && !env.NO_COLOR && env.TERM !== 'dumb'
   }
@@ -37,13 +41,17 @@ export class Output {
     return this.#stream.columns || 80
   }
 
-  /** Writes exactly this text; resolves when there is room for more. */
+  /**
+   * Writes exactly this text; resolves when it is written. If it cannot be, the process ends, for the standard output, and nothing
+   * that would follow happens: what is stored after a line, such as a cursor, is about a line that was written.
+   */
   async write(text: string): Promise<void> {
-    if (this.#stream.write(text) || this.#stream.destroyed) return
-    const gone = new AbortController()
-    const { signal } = gone
-    await Promise.race([once(this.#stream, 'drain', { signal }), once(this.#stream, 'close', { signal })])
-    gone.abort()
+    await new Promise<void>(resolve => {
+      this.#stream.write(text, error => {
+        if (error) this.#failed(error)
+        resolve()
+      })
+    })
   }
 
   /** Writes lines of which a part comes from elsewhere: without control characters and without secrets. */
@@ -69,11 +77,15 @@ export interface Terminal {
   readonly err: Output
 }
 
-/** Once per process: it ends the process when the reader of the standard output is gone. */
+/** Once per process: it ends the process when the standard output cannot be written. */
 export function openTerminal(env: Environment): Terminal {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? ExitCode.brokenPipe : ExitCode.failed)
-  })
-  process.stderr.on('error', () => undefined)
-  return { out: new Output(process.stdout, env), err: new Output(process.stderr, env) }
+  const err = new Output(process.stderr, env, () => undefined)
+  return { out: new Output(process.stdout, env, endWithout), err }
+}
+
+/** The reader of a pipe ends it quietly: `head` has what it wants. */
+function endWithout({ code, message }: NodeJS.ErrnoException): never {
+  if (code === 'EPIPE') process.exit(ExitCode.brokenPipe)
+  process.stderr.write(`The output cannot be written: ${message}.\n`)
+  process.exit(ExitCode.failed)
 }

@@ -62,7 +62,7 @@ error. If events are missing because the gateway no longer has them, it says so 
 continues after the gap.
 
 With --cursor-file, a tail that is ended and started again writes each event once; one that is killed (SIGKILL) may write its last
-event again. The cursor belongs to one stream: do not use its file for another.
+event again. The cursor belongs to one stream and to one tail: do not use its file for another.
 
 ${GATEWAY_NOTES}`,
   exitCodes:

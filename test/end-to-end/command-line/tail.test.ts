@@ -148,6 +148,33 @@ t.test(
   },
 )
 
+t.test('a cursor is not stored for a line that could not be written', async t => {
+  const { url } = await startGateway(t)
+  const [id = ''] = await publish({ url }, numbered(1, 3))
+  const env = gatewayEnvironment(url)
+  const folder = await ownFolder(t)
+  const tail = async (output: string, name: string) => {
+    const cursor = join(folder, name)
+    await writeFile(cursor, id)
+    const command = `'${process.execPath}' '${MAIN}' tail --count 2 --cursor-file '${cursor}' ${output}`
+    const child = spawn('bash', ['-c', command], {
+      env: { PATH: process.env.PATH, ...env },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    let told = ''
+    child.stderr.setEncoding('utf8').on('data', read => (told += read))
+    const [code] = await once(child, 'close')
+    return { code, told, cursor: readFileSync(cursor, 'utf8') }
+  }
+
+  const full = await tail('> /dev/full', 'full')
+  // The reader is gone before the first line.
+  const gone = await tail('> >(exec true); exit $?', 'gone')
+
+  t.match(full, { code: 1, told: /^The output cannot be written: .*ENOSPC.*\.\n$/, cursor: id })
+  t.match(gone, { code: 141, told: '', cursor: id })
+})
+
 t.test('each refusal and each wrong option says what to do', async t => {
   const { url } = await startGateway(t)
   const env = gatewayEnvironment(url)
