@@ -15,13 +15,31 @@ export function gatewayFailure(error: unknown, target: Target): unknown {
   if (error instanceof GaveUpError && error.cause !== undefined) return gatewayFailure(error.cause, target)
   if (error instanceof RefusedError) return new Failure(refusal(error, target), ExitCode.refused)
   if (error instanceof UnavailableError) return new Failure(unavailable(error, target), ExitCode.unreachable)
-  if (error instanceof SluiceError) return new Failure(`${error.message} (${error.code})`)
+  if (error instanceof SluiceError) return new Failure(`${target.url}: ${error.message} (${error.code})`)
   const reason = awayReason(error)
   if (reason === undefined) return error
   return new Failure(
-    `No gateway answers at ${target.url} (${reason}). Start it, or give its address with --url.`,
+    `No gateway answers at ${target.url} (${reason}). ${remedyOf(reason)}`,
     ExitCode.unreachable,
   )
+}
+
+const BAD_CERTIFICATE = /CERT|ISSUER|SIGNATURE|ALTNAME/
+/** The Fetch Standard, section 2.9 (port blocking). */
+const BAD_PORT = 'bad port'
+
+/** Whether waiting does not help. */
+export function isLasting(reason: string): boolean {
+  return BAD_CERTIFICATE.test(reason) || reason === BAD_PORT
+}
+
+/** What to do when no answer came, for this reason. */
+export function remedyOf(reason: string): string {
+  if (BAD_CERTIFICATE.test(reason)) {
+    return 'Its certificate is not trusted: set NODE_EXTRA_CA_CERTS to the file of its authority, or check --url.'
+  }
+  if (reason === BAD_PORT) return 'fetch refuses this port: choose another for the gateway.'
+  return 'Start it, or give its address with --url.'
 }
 
 function refusal({ status, code, detail, problem }: RefusedError, target: Target): string {

@@ -2,6 +2,7 @@
 import { type Client, createClient } from '../../clients/typescript/src/client.js'
 import { explainedFetch, gatewayFailure } from './gateway-failure.js'
 import { authorizedTarget, type GatewayCall, type Target } from './gateway-target.js'
+import { patientFetch } from './patient-fetch.js'
 
 export interface Connection {
   readonly client: Client
@@ -11,6 +12,7 @@ export interface Connection {
 export interface ConnectOptions {
   /** How often a request is sent before it fails. Default 1: a person decides. */
   readonly attempts?: number
+  readonly fetch?: typeof explainedFetch
 }
 
 /**
@@ -20,21 +22,23 @@ export interface ConnectOptions {
 export async function withGateway<T>(
   call: GatewayCall,
   work: (connection: Connection) => Promise<T>,
-  options: ConnectOptions = {},
+  options: Pick<ConnectOptions, 'attempts'> = {},
 ): Promise<T> {
   const target = await authorizedTarget(call)
-  return await withClient(target, client => work({ client, target }), options)
+  const { attempts = 1 } = options
+  const fetch = attempts > 1 ? patientFetch(target.url, call.terminal.err) : explainedFetch
+  return await withClient(target, client => work({ client, target }), { attempts, fetch })
 }
 
 /** The same for a target that is known. */
 export async function withClient<T>(
   target: Target,
   work: (client: Client) => Promise<T>,
-  { attempts = 1 }: ConnectOptions = {},
+  { attempts = 1, fetch = explainedFetch }: ConnectOptions = {},
 ): Promise<T> {
   const { url, token } = target
   try {
-    return await work(createClient({ url, credentials: token, attempts, fetch: explainedFetch }))
+    return await work(createClient({ url, credentials: token, attempts, fetch }))
   } catch (error) {
     throw gatewayFailure(error, target)
   }

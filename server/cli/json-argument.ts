@@ -1,6 +1,6 @@
 /** JSON as an argument: the text itself, `@FILE`, or `-` for standard input. */
 import { readFile, stat } from 'node:fs/promises'
-import { textOf } from '../../src/bytes/utf8.js'
+import { textOf, withoutByteOrderMark } from '../../src/bytes/utf8.js'
 import { Problem } from '../../src/problems/problem.js'
 import { UsageError } from '../../src/process/usage.js'
 
@@ -12,7 +12,7 @@ export async function readArgument(given: string, name: string): Promise<string>
   if (given !== '-' && !given.startsWith('@')) return given
   const source = given === '-' ? 'standard input' : given.slice(1)
   try {
-    return textOf(given === '-' ? await readInput() : await readSmall(source), source)
+    return withoutByteOrderMark(textOf(given === '-' ? await readInput() : await readSmall(source), source))
   } catch (error) {
     const reason =
       error instanceof Problem ? error.detail : error instanceof Error ? error.message : String(error)

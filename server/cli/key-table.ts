@@ -1,22 +1,15 @@
 /** API keys as a table for a terminal, one line per key. */
 import type { ApiKey } from '../../src/auth/api-keys/api-key.js'
-import { printable } from '../../src/logging/redaction.js'
+import { table } from './table.js'
 
 const HEAD = ['ID', 'NAME', 'ROLE', 'STATE', 'ENDS', 'FROM', 'LAST USED', 'CREATED', 'IMPORTED']
 
 /** @param now in milliseconds since 1970. */
 export function keyTable(keys: readonly ApiKey[], now: number): string {
-  const rows = [HEAD, ...keys.map(key => cellsOf(key, now))]
-  const widths = HEAD.map((_, column) => Math.max(...rows.map(row => row[column]?.length ?? 0)))
-  return rows
-    .map(
-      row =>
-        `${row
-          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('')
+  return table(
+    HEAD,
+    keys.map(key => cellsOf(key, now)),
+  )
 }
 
 function cellsOf(key: ApiKey, now: number): string[] {
@@ -26,14 +19,14 @@ function cellsOf(key: ApiKey, now: number): string[] {
   const ends = expires_at === null ? 'never' : minuteOf(expires_at)
   return [
     id,
-    printable(name),
+    name,
     role,
     stateOf(key, now),
     ends,
     from,
     used,
     minuteOf(created_at),
-    prefix === null ? '' : `${printable(prefix)}…`,
+    prefix === null ? '' : `${prefix}…`,
   ]
 }
 

@@ -60,6 +60,9 @@ export async function runProgram(
       ? helpOf(parserOf('sluice', ROOT, terminal.out.columns), ROOT, terminal.out.columns)
       : helpOf(parser, declaration, terminal.out.columns)
   try {
+    // Of a command that does not exist there is no help.
+    const [name = ''] = rest
+    if (asksForHelp(rest) && 'commands' in declaration && !name.startsWith('-')) refuse(parser, [name])
     if (asksForHelp(rest)) {
       await terminal.out.write(help())
       return ExitCode.done
@@ -68,7 +71,9 @@ export async function runProgram(
     return await run(declaration, parser, { rest, env, terminal })
   } catch (error) {
     if (!(error instanceof UsageError)) throw error
-    await terminal.err.write(`${cleanLines(error.message)}\n\n${help()}`)
+    // A list of commands answers the question; the help of a command would scroll the error away.
+    const shown = 'commands' in declaration ? help() : hintOf(path, help())
+    await terminal.err.write(`${cleanLines(error.message)}\n\n${shown}`)
     return ExitCode.usage
   }
 }
@@ -85,6 +90,12 @@ async function find(args: readonly string[]): Promise<Found> {
     found = { path: `${found.path} ${entry.name}`, declaration: await entry.load(), rest }
   }
   return found
+}
+
+/** The usage of a command, and how to see the rest of its help. */
+function hintOf(path: string, help: string): string {
+  const [usage = ''] = help.split('\n\n', 1)
+  return `${usage}\nAll options and examples: ${path} --help\n`
 }
 
 function asksForHelp(args: readonly string[]): boolean {

@@ -45,9 +45,8 @@ const useCommand = command({
   async run({ args: [given = ''], env, terminal }) {
     const name = contextName(given, 'NAME')
     const file = fileOf(env, terminal)
-    const contexts = await file.read()
-    const { url } = contextNamed(contexts, name)
-    await file.write({ ...contexts, current: name })
+    const { url } = contextNamed(await file.read(), name)
+    await file.change(contexts => ({ ...contexts, current: name }))
     await terminal.err.line(`The context ${name} (${url}) is in use now.`)
     return undefined
   },
@@ -87,8 +86,7 @@ const removeCommand = command({
   exitCodes: EXIT_CODES,
   async run({ args: [given = ''], env, terminal }) {
     const name = contextName(given, 'NAME')
-    const file = fileOf(env, terminal)
-    await file.write(withoutContext(await file.read(), name))
+    await fileOf(env, terminal).change(contexts => withoutContext(contexts, name))
     await terminal.err.line(`The context ${name} is removed.`)
     return undefined
   },

@@ -1,4 +1,6 @@
 /** `sluice dev`: a gateway to develop against, with a Postgres of its own, demo data and a context for the other commands. */
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { resolve } from 'node:path'
 import { developmentSecret } from '../../../src/auth/tokens/keys.js'
 import { readConfig } from '../../../src/config/config.js'
@@ -6,6 +8,7 @@ import { UsageError } from '../../../src/process/usage.js'
 import { ContextFile } from '../contexts/context-file.js'
 import { contextName } from '../contexts/context-name.js'
 import { command } from '../declaration.js'
+import { Failure } from '../exit-code.js'
 import { flag, integer, text, valueOr } from '../option.js'
 import { startServing } from '../start-serving.js'
 import { signedToken } from '../token/signed-token.js'
@@ -50,11 +53,15 @@ count. The context holds a token of an admin of 'demo' for 30 days. It becomes t
     for (const variable of [...LEFT_OUT, ...PREVIOUS]) delete process.env[variable]
     // The gateway, and its workers, read them from there.
     Object.assign(process.env, { PORT: String(port), DATA_DIR: data })
+    await requireFree(port, env.HOST)
     if (!noContext) {
       const file = new ContextFile(env, line => err.line(line))
-      const { current, byName } = await file.read()
+      const { current } = await file.read()
       const context = { url: `http://127.0.0.1:${port}`, token: await adminToken(data) }
-      await file.write({ current: current ?? name, byName: new Map([...byName, [name, context]]) })
+      await file.change(({ current = name, byName }) => ({
+        current,
+        byName: new Map([...byName, [name, context]]),
+      }))
       const how = (current ?? name) === name ? 'sluice tail' : `sluice tail --context ${name}`
       await err.line(`The context ${name} is ready: in another terminal, try \`${how}\`.`)
     }
@@ -62,6 +69,19 @@ count. The context holds a token of an admin of 'demo' for 30 days. It becomes t
     return undefined
   },
 })
+
+/** A gateway that runs there may be the one of the context, which must not be replaced then. @throws {Failure} if the port is taken. */
+async function requireFree(port: number, host = '127.0.0.1'): Promise<void> {
+  const server = createServer().listen(port, host)
+  try {
+    await once(server, 'listening')
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new Failure(`${reason}. Stop the program that uses this port, or give another with --port.`)
+  }
+  server.close()
+  await once(server, 'close')
+}
 
 async function adminToken(data: string): Promise<string> {
   const key = {

@@ -49,7 +49,10 @@ which only you can read.`,
     const token = checkedToken(await givenToken(call, url), 'The input')
     const target = { url, token, tokenSource: undefined }
     const caller = await withClient(target, callerOf)
-    await file.write({ current: name, byName: new Map([...contexts.byName, [name, { url, token }]]) })
+    await file.change(({ byName }) => ({
+      current: name,
+      byName: new Map([...byName, [name, { url, token }]]),
+    }))
     const end = caller.expires_at === null ? '' : ` The credential expires at ${caller.expires_at}.`
     await terminal.err.line(
       `Logged in to ${url} as ${nameOfCaller(caller)}.${end} The context ${name} is in use now.`,

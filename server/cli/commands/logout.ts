@@ -13,10 +13,10 @@ sluice key revoke.`,
   exitCodes: '0 logged out, 1 failed, 2 wrong usage',
   async run({ args: [given], env, terminal }) {
     const file = new ContextFile(env, line => terminal.err.line(line))
-    const contexts = await file.read()
-    const name = given === undefined ? contexts.current : contextName(given, 'NAME')
+    const { current } = await file.read()
+    const name = given === undefined ? current : contextName(given, 'NAME')
     if (name === undefined) throw new UsageError('No context is in use. `sluice context list` shows all.')
-    await file.write(withoutContext(contexts, name))
+    await file.change(contexts => withoutContext(contexts, name))
     await terminal.err.line(`The context ${name} is removed.`)
     return undefined
   },

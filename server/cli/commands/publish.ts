@@ -115,7 +115,12 @@ async function opened(
   const file = await open(path).catch(error => {
     throw new UsageError(`TYPE: ${error.message}.`)
   })
-  const { size } = await file.stat()
+  const stats = await file.stat()
+  if (stats.isDirectory()) {
+    await file.close()
+    throw new UsageError(`TYPE: ${path} is a folder, not a file with lines of events.`)
+  }
+  const { size } = stats
   return { input: createReadStream(path, { fd: file }), total: size }
 }
 

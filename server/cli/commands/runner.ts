@@ -86,7 +86,9 @@ HOME, USER, LOGNAME, SHELL, TERM, TZ, TMPDIR, LANG, LANGUAGE and LC_* of the run
 
 function tokenOf(token = ''): string {
   if (/^[\x21-\x7e]+$/.test(token)) return token
-  throw new UsageError('SLUICE_TOKEN is not set. It holds the token of a principal of role runner.')
+  throw new UsageError(
+    'SLUICE_TOKEN is not set. It holds a token or an API key of role runner. `sluice token --sub NAME --role runner` signs one for a development gateway, `sluice key create --role runner` makes a key.',
+  )
 }
 
 function folder(path: string): string {

@@ -11,6 +11,7 @@ import { dirname, isAbsolute, join } from 'node:path'
 import { UsageError } from '../../../src/process/usage.js'
 import { Failure } from '../exit-code.js'
 import type { Environment } from '../option.js'
+import { withFileLock } from './file-lock.js'
 
 export interface Context {
   /** The gateway's root. */
@@ -54,12 +55,24 @@ export class ContextFile {
     }
   }
 
-  async write({ current, byName }: Contexts): Promise<void> {
-    const document = { version: 1, current: current ?? null, contexts: Object.fromEntries(byName) }
-    const unfinished = `${this.path}.${randomBytes(6).toString('hex')}`
+  /** Changes the contexts as they are now: processes that do so at once do it one after another. @throws {Failure} */
+  async change(changed: (contexts: Contexts) => Contexts): Promise<void> {
     try {
       await mkdir(dirname(this.path), { recursive: true, mode: FOLDER_MODE })
       await this.#repair(dirname(this.path), FOLDER_MODE)
+      await withFileLock(`${this.path}.lock`, async () => this.#write(changed(await this.read())))
+    } catch (error) {
+      if (error instanceof Failure || error instanceof UsageError) throw error
+      throw new Failure(
+        `Cannot write ${this.path}: ${error instanceof Error ? error.message : String(error)}. Set XDG_CONFIG_HOME to a folder that you may write, or use SLUICE_URL and SLUICE_TOKEN.`,
+      )
+    }
+  }
+
+  async #write({ current, byName }: Contexts): Promise<void> {
+    const document = { version: 1, current: current ?? null, contexts: Object.fromEntries(byName) }
+    const unfinished = `${this.path}.${randomBytes(6).toString('hex')}`
+    try {
       const file = await open(unfinished, 'wx', FILE_MODE)
       try {
         await file.writeFile(`${JSON.stringify(document, null, 2)}\n`)
@@ -70,10 +83,7 @@ export class ContextFile {
       await rename(unfinished, this.path)
     } catch (error) {
       await rm(unfinished, { force: true }).catch(() => undefined)
-      if (error instanceof Failure) throw error
-      throw new Failure(
-        `Cannot write ${this.path}: ${error instanceof Error ? error.message : String(error)}`,
-      )
+      throw error
     }
   }
 
@@ -102,8 +112,13 @@ export class ContextFile {
   #parse(text: string): Contexts {
     const document: unknown = jsonOf(text)
     const { version, current, contexts } = Object(document)
+    if (typeof version === 'number' && version > 1) {
+      throw new Failure(
+        `${this.path} is from a newer version of sluice. Update this one, or set XDG_CONFIG_HOME to another folder.`,
+      )
+    }
     if (version !== 1 || typeof contexts !== 'object' || contexts === null) {
-      throw new Failure(this.#unusable('it is no file of contexts of this version'))
+      throw new Failure(this.#unusable('it holds no contexts, or only a part of them'))
     }
     const byName = new Map<string, Context>()
     for (const [name, value] of Object.entries(contexts)) {

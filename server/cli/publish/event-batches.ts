@@ -3,7 +3,7 @@
  * the same input has the same batches each time; with `pauseMs` also when the input pauses.
  */
 import type { NewEvent } from '../../../clients/typescript/src/client.js'
-import { textOf } from '../../../src/bytes/utf8.js'
+import { textOf, withoutByteOrderMark } from '../../../src/bytes/utf8.js'
 import { linesOf } from '../../../src/jobs/upload-lines.js'
 import { Problem } from '../../../src/problems/problem.js'
 import { Failure } from '../exit-code.js'
@@ -125,7 +125,8 @@ function eventOf(bytes: Buffer, line: number): NewEvent | undefined {
 
 function parsed(bytes: Buffer, line: number): unknown {
   try {
-    const text = textOf(bytes, 'It')
+    const given = textOf(bytes, 'It')
+    const text = line === 1 ? withoutByteOrderMark(given) : given
     return text.trim() === '' ? undefined : JSON.parse(text)
   } catch (error) {
     if (error instanceof Problem) throw new BadLine(line, 'is not valid UTF-8')

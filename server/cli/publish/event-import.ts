@@ -93,7 +93,8 @@ export class EventImport {
   #summary(): string {
     const before = this.#replayed === 0 ? '' : `, of which ${grouped(this.#replayed)} had been before`
     const where = this.#id === undefined ? '' : `: the lines to ${this.#line}, the last one as ${this.#id}`
-    return `${grouped(this.#events)} events are published${before}${where}`
+    const events = this.#events === 1 ? '1 event is' : `${grouped(this.#events)} events are`
+    return `${events} published${before}${where}`
   }
 
   #remedy(batch: Batch | undefined): string {

@@ -4,6 +4,7 @@
  */
 import type { Notice } from '../../../clients/typescript/src/events.js'
 import type { StreamState } from '../../../clients/typescript/src/stream-options.js'
+import { isLasting, remedyOf } from '../gateway-failure.js'
 import type { Output } from '../terminal.js'
 
 export class Outages {
@@ -37,6 +38,8 @@ export class Outages {
     if (this.#isTold) return
     this.#isTold = true
     const what = this.#hasWorked ? 'The connection is interrupted' : 'There is no connection'
-    void this.#err.line(`${what} (${reason.replace(/^\w*Error: |\.$/g, '')}). Trying again: ${this.#url}`)
+    const why = reason.replace(/^\w*Error: |\.$/g, '')
+    const remedy = isLasting(why) ? ` ${remedyOf(why)}` : ''
+    void this.#err.line(`${what} (${why}). Trying again: ${this.#url}${remedy}`)
   }
 }

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, readFile, stat } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -10,6 +11,7 @@ import { runCommand } from '../../harness/command.js'
 import { ownFolder } from '../../harness/command-line.js'
 import { publish, startGateway } from '../../harness/gateway.js'
 import { freePort } from '../../harness/port.js'
+import { startProgram } from '../../harness/process.js'
 import { token } from '../../harness/tokens.js'
 import { until } from '../../harness/until.js'
 
@@ -169,6 +171,91 @@ t.test('on a terminal it asks for the URL and the credential, which it does not 
   t.match(login.shown(), /Logged in to http:\S+ as ada \(viewer of acme\)/)
   t.notMatch(login.shown(), 'eyJ')
   t.equal(interrupted, 130)
+})
+
+t.test('logins at the same time all stay, also beside the lock of a process that was killed', async t => {
+  const { url } = await startGateway(t)
+  const folder = await ownFolder(t)
+  const env = { XDG_CONFIG_HOME: folder }
+  const login = (name: string) =>
+    runCommand(['login', '--url', url, '--name', name, '--token-stdin'], env, viewer)
+  const names = ['one', 'two', 'three', 'four', 'five']
+  await mkdir(join(folder, 'sluice'), { mode: 0o700 })
+  const lock = join(folder, 'sluice/contexts.json.lock')
+  await writeFile(lock, '')
+  await utimes(lock, 0, 0)
+
+  const logins = await Promise.all(names.map(login))
+  const file = await readFile(join(folder, 'sluice/contexts.json'), 'utf8')
+
+  t.strictSame(
+    logins.map(({ code }) => code),
+    names.map(() => 0),
+  )
+  t.strictSame(Object.keys(JSON.parse(file).contexts).sort(), [...names].sort())
+  t.strictSame(await readdir(join(folder, 'sluice')), ['contexts.json'])
+})
+
+t.test('a file of contexts that cannot be used says why, and what to do', async t => {
+  const folder = await ownFolder(t)
+  const path = join(folder, 'sluice/contexts.json')
+  await mkdir(join(folder, 'sluice'), { mode: 0o700 })
+  const list = async (text: string) => {
+    await writeFile(path, text, { mode: 0o600 })
+    return await runCommand(['context', 'list'], { XDG_CONFIG_HOME: folder })
+  }
+
+  const newer = await list('{"version":2,"contexts":{}}')
+  const cut = await list('{"version":1,"contexts":{"prod":{"url":"http')
+  const nowhere = await runCommand(
+    ['login', '--url', (await startGateway(t)).url, '--token-stdin'],
+    { XDG_CONFIG_HOME: '/sys' },
+    viewer,
+  )
+
+  t.match(newer, {
+    code: 1,
+    told: /is from a newer version of sluice\. Update this one, or set XDG_CONFIG_HOME/,
+  })
+  t.match(cut, { code: 1, told: /it holds no contexts, or only a part of them\. Mend it, or remove it/ })
+  t.match(nowhere, {
+    code: 1,
+    told: /^Cannot write \/sys\/sluice\/contexts\.json: E.*Set XDG_CONFIG_HOME to a folder that you may/,
+  })
+})
+
+t.test('a certificate that nobody knows is named, with what to do, and a tail says it too', async t => {
+  const folder = await ownFolder(t)
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
+  const made = [
+    'req',
+    '-x509',
+    '-newkey',
+    'rsa:2048',
+    '-nodes',
+    '-keyout',
+    key,
+    '-out',
+    cert,
+    '-subj',
+    '/CN=x',
+  ]
+  await once(spawn('openssl', made), 'close')
+  const server = createSecureServer({ key: await readFile(key), cert: await readFile(cert) })
+  await new Promise<void>(resolve => void server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  const env = {
+    SLUICE_URL: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    SLUICE_TOKEN: viewer,
+  }
+
+  const list = await runCommand(['item', 'list'], env)
+  const tail = startProgram(t, { args: ['tail'], env })
+  const publishing = startProgram(t, { args: ['publish', 'door.opened'], env })
+
+  t.match(list, { code: 4, told: /CERT\)\. Its certificate is not trusted: set NODE_EXTRA_CA_CERTS/ })
+  await tail.until(/^There is no connection \(\S+CERT\)\. Trying again: \S+ Its certificate is not trusted/m)
+  await publishing.until(/^No answer yet from https:\S+ \(\S+CERT\); trying again\. Its certificate/m)
 })
 
 t.test('without a terminal it says what to give instead', async t => {

@@ -39,19 +39,22 @@ t.test('a command is loaded only when it is called, and a runner loads no server
 })
 
 t.test('help, version and unknown commands', async t => {
-  const [help, short, version, key, same, similar, unknown, noun, option] = await Promise.all(
-    [
-      ['--help'],
-      ['help'],
-      ['-V'],
-      ['help', 'key', 'create'],
-      ['key', 'create', '-h'],
-      ['tial'],
-      ['quux'],
-      ['context', 'rm'],
-      ['login', '--name'],
-    ].map(args => runCommand(args)),
-  )
+  const [help, short, version, key, same, similar, unknown, noun, option, helped, helpless] =
+    await Promise.all(
+      [
+        ['--help'],
+        ['help'],
+        ['-V'],
+        ['help', 'key', 'create'],
+        ['key', 'create', '-h'],
+        ['tial'],
+        ['quux'],
+        ['context', 'rm'],
+        ['login', '--name'],
+        ['help', 'quux'],
+        ['item', 'quux', '--help'],
+      ].map(args => runCommand(args)),
+    )
 
   t.match(help, { code: 0, told: '', out: /^Usage: sluice COMMAND\n/ })
   t.match(
@@ -71,6 +74,11 @@ t.test('help, version and unknown commands', async t => {
     told: /^Unknown command "tial"\. Did you mean tail\?\n\nUsage: sluice COMMAND\n/,
   })
   t.match(unknown, { code: 2, told: /^Unknown command "quux"\.\n/ })
+  t.match(helped, { code: 2, out: '', told: /^Unknown command "quux"\.\n/ })
+  t.match(helpless, { code: 2, out: '', told: /^Unknown command "quux"\.\n/ })
   t.match(noun, { code: 2, told: /^Unknown command "rm"\..*\n\nUsage: sluice context COMMAND\n/ })
-  t.match(option, { code: 2, told: /^The option --name NAME needs a value\.\n\nUsage: sluice login / })
+  t.match(option, {
+    code: 2,
+    told: /^The option --name NAME needs a value\.\n\nUsage: sluice login \[options\]\nAll options and examples: sluice login --help\n$/,
+  })
 })

@@ -35,7 +35,7 @@ t.test('an import is stored once and whole, though the gateway and the command a
   t.equal(await second.ended(), 0, second.output())
   t.match(
     second.output(),
-    /^6,000 events are published, of which [\d,]+ had been before: the lines to 6000, /,
+    /^No answer yet from http:\S+ \(\S+\); trying again\.[^\n]*\n6,000 events are published, of which [\d,]+ had been before: the lines to 6000, /,
   )
   const events = await stored()
   t.ok(atKill < 6_000, `killed after ${atKill}`)
@@ -88,6 +88,8 @@ t.test(
       answers[0]?.told,
       /^6 events are published: the lines to 6, .* repeat the command with --key import-0;/,
     )
+    const marked = await runCommand(['publish', '-', '--stream', 'marked'], env, `\ufeff${good[0]}`)
+    t.match(marked, { code: 0, told: /^1 event is published: the lines to 1, / })
     t.match(resumed, {
       code: 0,
       told: /^10 events are published, of which 6 had been before: the lines to 10, /,
@@ -117,7 +119,7 @@ t.test(
     const again = await run(['door.opened', '{"door":7}', '--key', 'k', '--json'])
     const late = await run(['door.opened', '--expected-head', '0'])
     await run(['door.opened', `@${file}`])
-    await run(['door.opened', '-'], '{"from":"input"}')
+    await run(['door.opened', '-'], '\ufeff{"from":"input"}')
     await run(['door.opened', '--expected-head', (await eventsOf(url)).at(-1)?.id ?? ''])
 
     t.match(first, { code: 0, out: /^1\.[a-z2-7]{6}\n$/, told: '' })
@@ -135,6 +137,7 @@ t.test(
       [['a', '@/nonexistent'], 2, /^DATA: ENOENT/],
       [['a', `@${join(folder, 'folder')}`], 2, /^DATA: EISDIR/],
       [['@/nonexistent'], 2, /^TYPE: ENOENT/],
+      [[`@${folder}`], 2, /^TYPE: .* is a folder, not a file with lines of events\./],
       [['-', '{}'], 2, /^Too many arguments: the lines have the data/],
       [['-', '--expected-head', '0'], 2, /^--expected-head is for one event/],
       [['a', '--from-line', '2'], 2, /^--from-line is for lines/],

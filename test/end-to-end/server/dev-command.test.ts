@@ -25,6 +25,10 @@ t.test(
     const cluster = await runCommand(['cluster', '--json'], home)
     const { url } = JSON.parse(cluster.out)
     const refused = await runCommand(['dev'], { ...home, NODE_ENV: 'production' })
+    const file = join(folder, 'sluice/contexts.json')
+    const before = await readFile(file, 'utf8')
+    const second = await runCommand(['dev', '--port', port, '--data', join(folder, 'other')], home)
+    const after = await readFile(file, 'utf8')
     program.signal('SIGTERM')
 
     t.match(program.output(), /^sluice dev ignores DATABASE_URL, JWT_SECRET\.$/m)
@@ -32,7 +36,12 @@ t.test(
     t.match([cluster.code, url], [0, `http://127.0.0.1:${port}`])
     t.match(refused, { code: 2, told: /NODE_ENV is production/ })
     t.equal(await program.ended(), 0)
-    const file = join(folder, 'sluice/contexts.json')
+    t.match(second, {
+      code: 1,
+      out: '',
+      told: /^listen EADDRINUSE: .*\. Stop the program .*, or give another with --port\.\n$/,
+    })
+    t.equal(after, before, 'the context still has the credential of the gateway that runs')
     t.match(JSON.parse(await readFile(file, 'utf8')), { current: 'dev', contexts: { dev: { url } } })
     t.equal((await stat(file)).mode & 0o777, 0o600)
   },
