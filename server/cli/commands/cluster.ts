@@ -6,10 +6,12 @@ import { elapsed } from '../../../src/process/deadline.js'
 import { type ClusterState, clusterText } from '../cluster-text.js'
 import { command } from '../declaration.js'
 import { GatewayProbe, jsonOf } from '../doctor/gateway-probe.js'
-import { ExitCode } from '../exit-code.js'
+import { ExitCode, Failure } from '../exit-code.js'
 import { withGateway } from '../gateway.js'
+import { gatewayFailure } from '../gateway-failure.js'
 import { GATEWAY_NOTES, gatewayOptions, type Target } from '../gateway-target.js'
 import { flag, integer, value } from '../option.js'
+import { shown } from '../shown.js'
 
 /** Moves the cursor to the top and clears the screen (ECMA-48, CUP and ED). */
 const CLEAR = '\u001b[H\u001b[J'
@@ -19,9 +21,13 @@ export const clusterCommand = command({
 last heard of. Nodes are shown to admins, with OPERATOR_WORKSPACE only to those of that workspace; others see the sums.`,
   options: {
     json: flag('--json', 'print JSON; with --watch one document a line'),
-    watch: value('--watch SECONDS', 'show it again after so many seconds, until Ctrl-C', {
-      parse: integer(1, 3_600),
-    }),
+    watch: value(
+      '--watch SECONDS',
+      'show it again after so many seconds, until Ctrl-C, also while no gateway answers',
+      {
+        parse: integer(1, 3_600),
+      },
+    ),
     ...gatewayOptions,
   },
   examples: [
@@ -35,14 +41,24 @@ last heard of. Nodes are shown to admins, with OPERATOR_WORKSPACE only to those 
   async run({ options, env, terminal: { out, err }, interruption }) {
     const { json, watch } = options
     return await withGateway({ options, env, terminal: { out, err } }, async ({ client, target }) => {
-      const signal = watch === undefined ? undefined : interruption()
-      for (;;) {
+      if (watch === undefined) {
         const state = await readCluster(client, target)
-        const clear = watch !== undefined && out.isTerminal && !json ? CLEAR : ''
-        await out.write(clear + (json ? `${JSON.stringify(state)}\n` : clusterText(state, out)))
-        if (watch === undefined) return state.ready.status === 'ready' ? ExitCode.done : ExitCode.failed
-        if (!(await elapsed(watch * 1_000, signal))) return undefined
+        await out.write(json ? shown(state, true) : clusterText(state, out))
+        return state.ready.status === 'ready' ? ExitCode.done : ExitCode.failed
       }
+      const signal = interruption()
+      do {
+        const state = await readCluster(client, target).catch(error => {
+          const failure = gatewayFailure(error, target)
+          // A watch is there to see the gateway come back.
+          if (failure instanceof Failure && failure.exitCode === ExitCode.unreachable) return failure
+          throw error
+        })
+        const clear = out.isTerminal && !json ? CLEAR : ''
+        if (state instanceof Failure) await err.line(state.message)
+        else await out.write(clear + (json ? shown(state, true) : clusterText(state, out)))
+      } while (await elapsed(watch * 1_000, signal))
+      return undefined
     })
   },
 })
