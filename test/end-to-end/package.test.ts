@@ -4,7 +4,10 @@ import { once } from 'node:events'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import pLimit from 'p-limit'
 import t from 'tap'
+import { COMMANDS } from '../../server/cli/commands.js'
+import type { Entry } from '../../server/cli/declaration.js'
 import { packageRoot } from '../../src/process/package-root.js'
 import { createDatabase } from '../harness/database.js'
 import { read } from '../harness/document.js'
@@ -110,24 +113,67 @@ t.test(
     t.match(streamed.stream, /event: door.opened\ndata: \{"door":7\}/)
     t.match(streamed.stream, /"mode":"draining"/, 'it got the notice that the gateway drains')
 
-    const help = await step('npx', ['sluice', '--help'])
-    t.match(help.stdout, /^Usage: sluice COMMAND/)
+    const program = join(user, 'node_modules/.bin/sluice')
+    const lines = await commandLines(COMMANDS)
+    t.ok(lines.length > 30, `${lines.length} commands`)
+    const oneByOne = pLimit(2)
+    const faults = await oneByOne.map(lines, async line => {
+      const { stdout, stderr } = await step(program, [...line, '--help']).catch(error => error)
+      return stdout.startsWith(`Usage: sluice ${line.join(' ')} `) ? [] : [[line.join(' '), stderr]]
+    })
+    t.strictSame(faults.flat(), [])
+    t.match((await step('npx', ['sluice', '--help'])).stdout, /^Usage: sluice COMMAND/)
+
+    const start = async (args: readonly string[], env: Record<string, string>) => {
+      // In a group of its own, so that npx and its child get signals together, as from a terminal.
+      const child = spawn(args[0] ?? '', args.slice(1), {
+        cwd: user,
+        env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
+        detached: true,
+      })
+      let output = ''
+      child.stdout.on('data', chunk => (output += chunk))
+      child.stderr.on('data', chunk => (output += chunk))
+      const ended = once(child, 'exit')
+      t.teardown(async () => {
+        if (child.exitCode === null && child.signalCode === null) process.kill(-Number(child.pid), 'SIGINT')
+        await ended
+      })
+      await until('it listens', () => output.includes(`Sluice listens on http://127.0.0.1:${env.PORT}`))
+      return output
+    }
     const port = String(await freePort())
-    const gateway = spawn(join(user, 'node_modules/.bin/sluice'), [], {
-      cwd: user,
-      env: { PATH: process.env.PATH, HOME: process.env.HOME, PORT: port },
-    })
-    let output = ''
-    gateway.stdout.on('data', chunk => (output += chunk))
-    gateway.stderr.on('data', chunk => (output += chunk))
-    const ended = once(gateway, 'exit')
-    t.teardown(async () => {
-      gateway.kill('SIGTERM')
-      await ended
-    })
-    await until('it listens', () => output.includes(`Sluice listens on http://127.0.0.1:${port}`))
+    const output = await start([program], { PORT: port })
     t.equal((await fetch(`http://127.0.0.1:${port}/ready`)).status, 200)
     t.match(output, /embedded Postgres in data\//)
     t.ok(await readFile(join(user, 'data/jwt-secret')), 'the data is where it was started')
+
+    const home = {
+      PORT: String(await freePort()),
+      DATA_DIR: 'dev-data',
+      XDG_CONFIG_HOME: join(folder, 'contexts'),
+    }
+    await start(['npx', 'sluice', 'dev', '--empty'], home)
+    const published = await step(program, ['publish', 'door.opened', '{"door":7}'], home)
+    const tailed = await step(program, ['tail', '--last', '1', '--count', '1', '--json'], home)
+    const examined = await step(program, ['doctor', '--quick', '--json'], home)
+    t.match(published.stdout, /^1\.\w{6}\n$/)
+    t.match(JSON.parse(tailed.stdout), { type: 'door.opened', data: { door: 7 } })
+    const { findings } = JSON.parse(examined.stdout) as { findings: { verdict: string }[] }
+    t.ok(findings.length > 10)
+    t.strictSame(
+      findings.filter(({ verdict }) => verdict === 'fault'),
+      [],
+    )
   },
 )
+
+/** The words of every command, and of every noun that holds commands. */
+async function commandLines(entries: readonly Entry[]): Promise<string[][]> {
+  const lines = entries.map(async ({ name, load }) => {
+    const declaration = await load()
+    const below = 'commands' in declaration ? await commandLines(declaration.commands) : []
+    return [[name], ...below.map(line => [name, ...line])]
+  })
+  return (await Promise.all(lines)).flat()
+}

@@ -1,4 +1,5 @@
 /** `sluice doctor` through real proxies: it names the one that buffers, compresses or cuts a stream, and is content with the others. */
+import pLimit from 'p-limit'
 import t from 'tap'
 import { runCommand } from '../../harness/command.js'
 import { startGateway } from '../../harness/gateway.js'
@@ -112,8 +113,9 @@ t.test('doctor names what stands in the way of a stream, and nothing else', { sk
     ),
   }
 
+  // Not all at once: doctor says so when a machine is too busy to deliver an event within a second.
   const reports = Object.fromEntries(
-    await Promise.all(Object.entries(urls).map(async ([name, at]) => [name, await examine(at)] as const)),
+    await pLimit(3).map(Object.entries(urls), async ([name, at]) => [name, await examine(at)] as const),
   )
 
   const unwell = Object.entries(reports).map(([name, { code, verdicts }]) => {
