@@ -52,12 +52,13 @@ export class LastingFollower {
     return this.#lives.map(life => life.ids())
   }
 
-  async has(id: string): Promise<boolean> {
+  /** Whether it has this event, or one that is newer: what it lacks before that shows in the end. */
+  async hasReached(id: string): Promise<boolean> {
     const { idIn, kept } = this.program
     const life = this.#lives.at(-1)
     if (life?.running.ended()) throw new Error(`${this.name} has ended: ${life.running.log()}`)
-    if (!idIn) return (await kept?.())?.includes(id) === true
-    return this.#lives.some(each => each.ids().includes(id))
+    const last = idIn ? life?.ids().at(-1) : (await kept?.())?.at(-1)
+    return last !== undefined && Number.parseInt(last, 10) >= Number.parseInt(id, 10)
   }
 
   /** How often it has written this word. */

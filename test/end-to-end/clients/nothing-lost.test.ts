@@ -232,7 +232,7 @@ async function caughtUp(
   const id = rows[0] && formatEventId(rows[0].position, rows[0].event_id)
   if (id === undefined) return
   for (const follower of those) {
-    await until(`${follower.name} has ${id}:\n${follower.log()}`, () => follower.has(id), PATIENCE_MS)
+    await until(`${follower.name} has ${id}:\n${follower.log()}`, () => follower.hasReached(id), PATIENCE_MS)
   }
 }
 
