@@ -10,8 +10,8 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-/** The files that a gateway reads when it starts, and those of the console. */
-const WATCHED = ['src', 'plugins', 'routes', 'server', 'migrations', 'console']
+/** The files of the program, which a gateway reads when it starts, and those of the console. */
+const WATCHED = ['src', 'plugins', 'routes', 'server', 'clients/typescript/src', 'migrations', 'console']
 /** Editors, and git even more so, write several times for one change. */
 const QUIET_MS = 100
 /** Ends the gateway if this process is killed. */

@@ -9,7 +9,16 @@ import { freePort } from '../../harness/port.js'
 import { execute, temporaryFolder } from '../../harness/server.js'
 import { until } from '../../harness/until.js'
 
-const SOURCES = ['src', 'plugins', 'routes', 'server', 'migrations', 'console', 'scripts']
+const SOURCES = [
+  'src',
+  'plugins',
+  'routes',
+  'server',
+  'clients/typescript',
+  'migrations',
+  'console',
+  'scripts',
+]
 const PROJECT = ['package.json', 'tsconfig.json', 'tsconfig.product.json']
 /** The first time it compiles everything, and makes a database. */
 const PATIENCE_MS = 60_000
