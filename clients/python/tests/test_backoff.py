@@ -33,6 +33,13 @@ def test_retry_is_the_least_delay_and_capped() -> None:
     assert backoff.next() == 300
 
 
+def test_a_retry_of_zero_is_no_busy_loop() -> None:
+    backoff = Backoff(1, 30, 300, lambda: 0)
+    backoff.hear_retry(0)
+
+    assert delays(0, 3, backoff) == [0.01, 0.02, 0.04]
+
+
 def test_retry_after_is_a_least_delay_and_capped() -> None:
     assert Backoff(1, 30, 300, lambda: 0).next(20) == 20
     assert Backoff(50, 50, 300, lambda: 0).next(20) == 50

@@ -1,12 +1,16 @@
 """How a feed ends when another thread or task wants it, whatever it waits for."""
 
 import asyncio
+import signal
 import threading
 import time
+from typing import Literal
 
 import pytest
 
-from sluice_client import AsyncClient, Client, Refused, State, StreamOptions, Token
+from sluice_client import (
+    AsyncClient, AsyncEventSource, Client, EventSource, MemoryCursor, Refused, State, StreamOptions, Token,
+)  # fmt: skip
 from scripted_server import PATIENCE_S, STREAM, Exchange, scripted_server
 
 STATE = b'id: 1.a\nevent: server.state\ndata: {"mode":"normal","connection":"c"}\n\n'
@@ -93,6 +97,74 @@ def test_an_event_is_handled_when_the_loop_asks_for_the_next_even_after_close() 
     assert saved == ["2.b"]
 
 
+@pytest.mark.parametrize("delivery", ["at-least-once", "at-most-once"])
+def test_close_in_the_loop_leaves_the_events_that_have_arrived_for_the_next_start(
+    delivery: Literal["at-least-once", "at-most-once"],
+) -> None:
+    def play(exchange: Exchange) -> None:
+        exchange.send(STREAM, STATE + EVENT + b"id: 3.c\nevent: made\ndata: {}\n\n")
+        exchange.until_closed()
+
+    cursor = MemoryCursor()
+    with scripted_server(play) as url, Client(url) as client:
+        feed = client.feed(cursor=cursor, delivery=delivery)
+        for event in feed:
+            feed.close()
+
+    assert (event.id, cursor.load()) == ("2.b", "2.b")
+
+
+def test_close_in_the_loop_ends_a_source_before_its_next_event() -> None:
+    def play(exchange: Exchange) -> None:
+        exchange.send(STREAM, b"data: 1\n\ndata: 2\n\n")
+        exchange.until_closed()
+
+    taken: list[str] = []
+
+    async def follow(url: str) -> None:
+        async with AsyncEventSource(url) as source:
+            async for event in source:
+                taken.append(event.data)
+                source.close()
+
+    with scripted_server(play) as url, EventSource(url) as source:
+        for event in source:
+            taken.append(event.data)
+            source.close()
+        asyncio.run(follow(url))
+
+    assert taken == ["1", "1"]
+
+
+def test_ctrl_c_ends_a_waiting_iteration_and_leaves_nothing() -> None:
+    left = threading.Event()
+
+    def play(exchange: Exchange) -> None:
+        exchange.send(STREAM, EVENT)
+        exchange.until_closed()
+        left.set()
+
+    cursor = MemoryCursor()
+    main = threading.main_thread().ident or 0
+    with scripted_server(play) as url, Client(url) as client:
+        feed = client.feed(cursor=cursor)
+        next(feed)
+        # The cursor of an event moves when the loop asks for the next one, which never comes.
+        pressed = threading.Timer(0.1, lambda: signal.pthread_kill(main, signal.SIGINT))
+        pressed.start()
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            next(feed)
+
+        assert time.monotonic() - began < 1.1
+        assert left.wait(PATIENCE_S)
+    assert cursor.load() == "2.b"
+    for thread in threading.enumerate():
+        if thread.name == "sluice-read":
+            thread.join(PATIENCE_S)
+            assert not thread.is_alive()
+
+
 def test_a_feed_that_nobody_holds_closes_its_connection() -> None:
     left = threading.Event()
 
@@ -145,11 +217,13 @@ def test_a_refusal_ends_the_feed_and_is_raised_once() -> None:
         body = b'{"code":"role-too-low","detail":"Use a token with the role viewer."}'
         exchange.send(b"HTTP/1.1 403 No\r\nContent-Length: %d\r\n\r\n" % len(body), body)
 
+    states: list[State] = []
     with scripted_server(play) as url, Client(url) as client:
-        feed = client.feed()
+        feed = client.feed(on_state=states.append)
         with pytest.raises(Refused) as refusal:
             next(feed)
 
+        assert states[-1] == feed.state == State("ended", cause=refusal.value)
         assert (refusal.value.status, refusal.value.code) == (403, "role-too-low")
         assert list(feed) == []
 

@@ -36,7 +36,7 @@ def run(program: Program[None]) -> None:
 def test_the_end_is_read_from_a_token_and_from_nothing_else() -> None:
     assert Credentials(jwt(exp=1_800_000_000)).expires_at == 1_800_000_000
     assert Credentials(Token("opaque", 5)).expires_at == 5
-    others = ["slk_key", "a.b.c", jwt(), jwt(exp="x"), jwt(exp=None), "e30.W10.c2ln", "." * 3]
+    others = ["slk_key", "a.b.c", jwt(), jwt(exp="x"), jwt(exp=None), jwt(exp=10**400), "e30.W10.c2ln", "." * 3]
     assert [Credentials(other).expires_at for other in others] == [None] * len(others)
 
 
@@ -66,6 +66,11 @@ def test_a_ticket_is_new_for_each_connection_and_in_no_header() -> None:
     run(credentials.before_request(60))
 
     assert (credentials.value, credentials.header()) == ("two", {})
+
+
+def test_a_token_from_a_file_may_end_with_a_line_feed() -> None:
+    assert Credentials("slk_key\n").header() == {"Authorization": "Bearer slk_key"}
+    assert Credentials(Token(" opaque\r\n")).header() == {"Authorization": "Bearer opaque"}
 
 
 def test_two_credentials_are_refused() -> None:

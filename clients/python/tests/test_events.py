@@ -54,6 +54,15 @@ def test_whole_numbers_keep_their_digits() -> None:
     assert event.data["n"] == 12345678901234567890
 
 
+def test_a_number_with_more_digits_than_python_reads_does_not_end_the_feed() -> None:
+    digits = "1" * 5_000
+    event = read("door.opened", f'{{"n":{digits},"m":7}}')
+
+    assert isinstance(event, Event)
+    assert event.data == {"n": float("inf"), "m": 7}
+    assert digits in event.text
+
+
 @pytest.mark.parametrize("data", ["{", "[]", "7", "[" * 100_000, "\u0000"])
 def test_other_data_is_an_error_that_shows_it(data: str) -> None:
     with pytest.raises(ProtocolError, match="door.opened"):

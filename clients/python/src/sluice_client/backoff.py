@@ -10,6 +10,8 @@ DEFAULT_RETRY_S = 1.0
 DEFAULT_MAX_S = 30.0
 LONGEST_S = 300.0
 """The default cap of `retry` and of Retry-After."""
+LEAST_S = 0.01
+"""Keeps a `retry` of 0 from becoming a busy loop."""
 
 
 class Backoff:
@@ -28,14 +30,14 @@ class Backoff:
     ) -> None:
         self.last_s = 0.0
         self.longest_s = longest_s
-        self._retry_s = retry_s
+        self._retry_s = max(LEAST_S, retry_s)
         self._max_s = max_s
         self._chance = chance
         self._failures = 0
 
     def hear_retry(self, milliseconds: int) -> None:
         """The server's `retry`: the first delay from now on."""
-        self._retry_s = min(milliseconds / 1000, self.longest_s)
+        self._retry_s = max(LEAST_S, min(milliseconds / 1000, self.longest_s))
 
     def restart(self) -> None:
         """The connection was a good one: the next delay is a first one."""

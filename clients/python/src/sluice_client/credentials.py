@@ -5,7 +5,7 @@ import json
 import math
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 
@@ -86,9 +86,11 @@ class Credentials:
 
 
 def _token(given: Given | None) -> Token | None:
-    if given is None or isinstance(given, Token):
-        return given
-    return Token(given, _end_of(given))
+    if given is None:
+        return None
+    token = given if isinstance(given, Token) else Token(given, _end_of(given))
+    # A token from a file ends with a line feed, and httpx would show the token in its error.
+    return replace(token, value=token.value.strip())
 
 
 def _end_of(token: str) -> float | None:
@@ -99,5 +101,5 @@ def _end_of(token: str) -> float | None:
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
         return float(claims["exp"])
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None

@@ -67,7 +67,7 @@ class Unreachable(SluiceError):
 
 
 class NotRefreshed(SluiceError):
-    """The function for new credentials failed with an OSError or an error of httpx, its `__cause__`. A feed tries again."""
+    """The function for new credentials failed with an OSError or an error of httpx, its `__cause__`. The client tries again."""
 
 
 class Overloaded(SluiceError):

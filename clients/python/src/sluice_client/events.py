@@ -15,7 +15,7 @@ class Event:
     """An event of the log.
 
     id: opaque; what a cursor store keeps.
-    data: a JSON object. Python keeps all digits of whole numbers; `text` has those of others too.
+    data: a JSON object. Whole numbers of less than 4,300 digits keep all of them; `text` has every digit.
     text: the JSON as it was sent: the data, or with `envelope=True` the whole document.
     position, at, event_id, traceparent: only with `envelope=True`. `at` is RFC 3339; `time` is the same as a datetime.
 
@@ -122,9 +122,19 @@ def required(made: type[Event]) -> frozenset[str]:
 
 def _json(text: str, kind: str) -> Mapping[str, Any]:
     try:
-        data = json.loads(text) if text else {}
+        data = _loads(text) if text else {}
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"The data of the event {kind[:100]} is no JSON: {text[:200]}") from error
     if not isinstance(data, dict):
         raise ProtocolError(f"The data of the event {kind[:100]} is no JSON object: {text[:200]}")
     return data
+
+
+def _loads(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        # A whole number of more than 4,300 digits (sys.set_int_max_str_digits), such as an application may publish.
+        return json.loads(text, parse_int=lambda digits: int(digits) if len(digits) < 4_300 else float(digits))

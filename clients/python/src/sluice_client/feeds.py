@@ -54,6 +54,7 @@ class Feed:
 
     def close(self) -> None:
         """Ends the iteration at once, from any thread. Twice is fine."""
+        self._stream.closing = True
         self._runner.close()
 
     def __enter__(self) -> "Feed":
@@ -107,6 +108,7 @@ class AsyncFeed:
 
     def close(self) -> None:
         """Ends the iteration of another task at once; that task closes the connection."""
+        self._stream.closing = True
         self._runner.close()
 
     async def aclose(self) -> None:

@@ -4,12 +4,12 @@ import json
 import time
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from .backoff import Backoff, retry_after
 from .credentials import Credentials
 from .effects import Failed, Program, Request, Response, Send, Wait, perform
-from .errors import GaveUp, Overloaded, ProtocolError, Refused, SluiceError, Unreachable
+from .errors import GaveUp, NotRefreshed, Overloaded, ProtocolError, Refused, SluiceError, Unreachable
 
 T = TypeVar("T")
 EARLY_S = 60.0
@@ -23,10 +23,11 @@ class Requests:
 
     base: the URL of the gateway, with its prefix if it has one.
     give_up_s: a request that may be repeated is repeated this long.
+    :raises ValueError: `base` is no URL of a gateway.
     """
 
     def __init__(self, base: str, credentials: Credentials, give_up_s: float = GIVE_UP_S) -> None:
-        self.base = base.rstrip("/")
+        self.base = _checked(base).rstrip("/")
         self.credentials = credentials
         self._give_up_s = give_up_s
 
@@ -60,13 +61,20 @@ class Requests:
         backoff = Backoff(retry_s=0.25)
         began, asked = time.monotonic(), False
         while True:
-            yield from self.credentials.before_request(EARLY_S)
-            used = self.credentials.value
-            every = {"Accept": "application/json", **kind, **(headers or {}), **self.credentials.header()}
-            reply = yield from perform(Send(Request(method, self.url(path, query), every, body)))
             failure: SluiceError
+            reply: Response | Failed | None = None
             at_least_s = 0.0
-            if isinstance(reply, Failed):
+            try:
+                yield from self.credentials.before_request(EARLY_S)
+            except NotRefreshed as error:
+                failure = error
+            else:
+                used = self.credentials.value
+                every = {"Accept": "application/json", **kind, **(headers or {}), **self.credentials.header()}
+                reply = yield from perform(Send(Request(method, self.url(path, query), every, body)))
+            if reply is None:
+                pass  # Nothing was sent, so any request may try again.
+            elif isinstance(reply, Failed):
                 failure = Unreachable(f"{method} {self.base}{path}: {reply.error}")
                 failure.__cause__ = reply.error
             elif 200 <= reply.status < 300 or reply.status == 304:
@@ -82,7 +90,7 @@ class Requests:
                 continue
             else:
                 raise Refused.from_body(reply.status, reply.body)
-            if not repeat:
+            if reply is not None and not repeat:
                 raise failure
             delay = backoff.next(at_least_s)
             if time.monotonic() - began + delay > self._give_up_s:
@@ -93,6 +101,17 @@ class Requests:
         """A ticket for a stream (docs/protocol.md, "Tickets")."""
         response = yield from self.send("POST", "/api/stream-tickets", document={"path": path}, repeat=True)
         return str(document_of(response)["ticket"])
+
+
+def _checked(base: str) -> str:
+    try:
+        parts = urlsplit(base)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and not parts.fragment
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ValueError(f"{base!r} is no URL of a gateway. Pass one such as http://127.0.0.1:8080.")
+    return base
 
 
 def document_of(response: Response) -> Mapping[str, Any]:

@@ -123,6 +123,7 @@ class EventSource:
 
     def close(self) -> None:
         """Ends the iteration at once, and the connection."""
+        self._stream.closing = True
         self._runner.close()
         self._http.close()
 
@@ -175,6 +176,7 @@ class AsyncEventSource:
 
     def close(self) -> None:
         """Ends the iteration in another task at once."""
+        self._stream.closing = True
         self._runner.close()
 
     async def aclose(self) -> None:

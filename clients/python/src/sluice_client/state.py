@@ -14,7 +14,7 @@ class State:
     name: see the head of stream.py.
     retry_in_s: with "waiting", the seconds until the next connection.
     failures: how many connections in a row have failed.
-    cause: why it waits; None after a normal end.
+    cause: why it waits or has ended; None after a normal end.
     """
 
     name: Literal["connecting", "live", "waiting", "ended"]

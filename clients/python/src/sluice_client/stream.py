@@ -71,6 +71,7 @@ class Stream:
         wake: WakeDetector | None = None,
     ) -> None:
         self.restarting = False
+        self.closing = False
         self.state = State("connecting")
         self._reader = reader
         self._options = options
@@ -93,6 +94,9 @@ class Stream:
                 verdict = yield from self._connection()
             except NotRefreshed as error:
                 verdict = self._failed(Failed(error))
+            except Exception as error:
+                yield from self._show(State("ended", cause=error))
+                raise
             yield from perform(Shut())
             if verdict is Verdict.END:
                 yield from self._show(State("ended"))
@@ -113,7 +117,10 @@ class Stream:
             location = head.headers.get("location")
             if head.status not in (301, 302, 303, 307, 308) or not location:
                 return (yield from self._answered(head))
-            request = _redirected(request, head.status, urljoin(request.url, location), first)
+            try:
+                request = _redirected(request, head.status, urljoin(request.url, location), first)
+            except ValueError as error:
+                raise ProtocolError(f"{first} redirects to {location[:200]!r}, which is no URL.", "redirect") from error
         raise ProtocolError(f"{first} redirects more than {MOST_REDIRECTS} times.", "redirect")
 
     def _answered(self, head: Opened) -> Program[Verdict]:
@@ -150,6 +157,8 @@ class Stream:
                     if isinstance(block, Block):
                         self._proven()
                     verdict = yield from self._reader.block(block)
+                    if self.closing:
+                        return Verdict.END
                     if self.restarting:
                         verdict = Verdict.RECONNECT_NOW
                     if verdict is not Verdict.GO_ON:
