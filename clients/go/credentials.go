@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// latestExpiry is in seconds since 1970: a later one is as good as none, and would overflow.
+const latestExpiry = 1 << 40
+
 // Credentials are one of a token, an API key and a stream ticket.
 type Credentials struct {
 	// Token is a JWT, sent as `Authorization: Bearer`.
@@ -33,7 +36,7 @@ func (c Credentials) expiresAt() time.Time {
 	}
 	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
 	var claims struct{ Exp float64 }
-	if err != nil || json.Unmarshal(payload, &claims) != nil || claims.Exp <= 0 {
+	if err != nil || json.Unmarshal(payload, &claims) != nil || claims.Exp <= 0 || claims.Exp > latestExpiry {
 		return time.Time{}
 	}
 	return time.Unix(int64(claims.Exp), 0)
@@ -47,9 +50,10 @@ func (c Credentials) expired() bool {
 func (c Credentials) apply(request *http.Request) {
 	switch {
 	case c.Token != "":
-		request.Header.Set("Authorization", "Bearer "+c.Token)
+		// A token from a file ends with a line feed, which a header may not contain.
+		request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(c.Token))
 	case c.Key != "":
-		request.Header.Set("X-API-Key", c.Key)
+		request.Header.Set("X-API-Key", strings.TrimSpace(c.Key))
 	case c.Ticket != "":
 		query := request.URL.RawQuery
 		if query != "" {

@@ -133,17 +133,7 @@ func (f *Feed) Next(ctx context.Context) (Event, error) {
 // Commit stores the cursor of the event that Next has returned, which Next itself does only when it is called again. Use
 // it before Close, or before a break out of [Feed.Events]; otherwise the next start gets this event again.
 func (f *Feed) Commit(ctx context.Context) error {
-	stored := make(chan error, 1)
-	if err := f.acknowledge(ctx, stored); err != nil {
-		return err
-	}
-	select {
-	case err := <-stored:
-		return err
-	default:
-		// Nothing was outstanding.
-		return nil
-	}
+	return f.acknowledge(ctx, make(chan error, 1))
 }
 
 // Events is the feed as a sequence, which ends without an error at the end of a closed stream, and otherwise with the
@@ -169,15 +159,16 @@ func (f *Feed) Events() iter.Seq2[Event, error] {
 func (f *Feed) Reconnect() { f.source.Restart() }
 
 // Close ends the feed and waits until its goroutine has gone. An event that was not followed by Next or Commit is not
-// stored as the cursor. Close may be called more than once; it returns nil.
+// stored as the cursor. Any goroutine may call Close, more than once, but no function of the options may: it would wait
+// for itself. Close returns nil.
 func (f *Feed) Close() error {
 	f.cancel(ErrFeedClosed)
 	<-f.done
 	return nil
 }
 
-// acknowledge says that the outstanding event has been handled, if there is one. It does not wait for the store unless
-// stored is given.
+// acknowledge says that the outstanding event has been handled, if there is one. It waits for the store, and returns its
+// error, only if stored is given, which has room for one.
 func (f *Feed) acknowledge(ctx context.Context, stored chan error) error {
 	if !f.setOutstanding(false) {
 		return nil
@@ -192,8 +183,7 @@ func (f *Feed) acknowledge(ctx context.Context, stored chan error) error {
 	}
 	select {
 	case err := <-stored:
-		stored <- err
-		return nil
+		return err
 	case <-f.done:
 		return f.err
 	case <-ctx.Done():

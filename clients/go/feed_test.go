@@ -3,7 +3,9 @@ package sluice_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -251,5 +253,128 @@ func TestFeedGoesOnAtTheHeadOfTheReload(t *testing.T) {
 	}
 	if want := (sluice.Reset{Reason: "retention", Earliest: "4.d", Head: "5.e", ID: "5.e"}); got != want {
 		t.Errorf("%+v", got)
+	}
+}
+
+// A token from a file ends with a line feed, which no header may contain.
+func TestTokensAreTrimmed(t *testing.T) {
+	var got atomic.Value
+	server := fakeGateway(t, map[string]http.HandlerFunc{
+		"GET /api/events": func(w http.ResponseWriter, r *http.Request) {
+			got.Store(r.Header.Get("Authorization") + r.Header.Get("X-API-Key"))
+			stream(w, block("1.a", "made", "{}"))
+			<-r.Context().Done()
+		},
+	})
+	for _, options := range []sluice.Options{{Token: "secret\n"}, {Key: " secret\r\n"}} {
+		feed := connect(t, server, options).Feed(limited(t), sluice.FeedOptions{GiveUpAfter: time.Millisecond})
+		_, err := feed.Next(limited(t))
+		if sent, _ := got.Swap("").(string); err != nil || sent != "Bearer secret" && sent != "secret" {
+			t.Errorf("%q, %v", sent, err)
+		}
+		_ = feed.Close()
+	}
+}
+
+// A client whose clock is ahead takes every token for expired: it must not ask for one after the other.
+func TestRenewalDoesNotHurryWithAWrongClock(t *testing.T) {
+	var renewals atomic.Int32
+	renewed := make(chan struct{}, 100)
+	server := fakeGateway(t, map[string]http.HandlerFunc{
+		"GET /api/events": func(w http.ResponseWriter, r *http.Request) {
+			stream(w)
+			for {
+				select {
+				case <-renewed:
+					more(w, "event: auth-renewed\ndata: {}", block("1.a", "made", "{}"), block("2.b", "made", "{}"))
+				case <-r.Context().Done():
+					return
+				}
+			}
+		},
+		"POST /api/streams/c/token": func(w http.ResponseWriter, _ *http.Request) {
+			if renewals.Add(1) <= 100 {
+				renewed <- struct{}{}
+			}
+			w.WriteHeader(http.StatusAccepted)
+		},
+	})
+	var given atomic.Int32
+	client := connect(t, server, sluice.Options{Refresh: func(context.Context) (sluice.Credentials, error) {
+		return sluice.Credentials{Token: fmt.Sprint("t", given.Add(1)), ExpiresAt: time.Now().Add(-time.Minute)}, nil
+	}})
+	feed := client.Feed(limited(t), sluice.FeedOptions{})
+	defer feed.Close()
+	for range 2 {
+		if _, err := feed.Next(limited(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	short, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+	defer cancel()
+	_, _ = feed.Next(short)
+
+	if renewals.Load() != 1 {
+		t.Errorf("%d renewals", renewals.Load())
+	}
+}
+
+func TestFeedEndsWithTheReasonOfItsContext(t *testing.T) {
+	server := fakeGateway(t, map[string]http.HandlerFunc{
+		"GET /api/events": func(w http.ResponseWriter, r *http.Request) {
+			stream(w)
+			<-r.Context().Done()
+		},
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	feed := connect(t, server, sluice.Options{}).Feed(ctx, sluice.FeedOptions{})
+	time.AfterFunc(time.Millisecond, cancel)
+
+	if _, err := feed.Next(limited(t)); !errors.Is(err, context.Canceled) {
+		t.Errorf("Next: %v", err)
+	}
+	for _, err := range feed.Events() {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("Events: %v", err)
+		}
+	}
+}
+
+// Close while another goroutine waits for the next event, and more than one Close at the same time.
+func TestFeedClosesUnderAWaitingNext(t *testing.T) {
+	server := fakeGateway(t, map[string]http.HandlerFunc{
+		"GET /api/events": func(w http.ResponseWriter, r *http.Request) {
+			stream(w, block("1.a", "made", "{}"))
+			<-r.Context().Done()
+		},
+	})
+	cursor := &sluice.MemoryCursor{}
+	feed := connect(t, server, sluice.Options{}).Feed(limited(t), sluice.FeedOptions{Cursor: cursor})
+	ended := make(chan error, 1)
+	taken := make(chan struct{})
+	go func() {
+		for _, err := range feed.Events() {
+			if err == nil {
+				close(taken)
+			} else {
+				ended <- err
+			}
+		}
+	}()
+	<-taken
+	for deadline := time.Now().Add(patience); ; {
+		if id, _ := cursor.Load(limited(t)); id == "1.a" || time.Now().After(deadline) {
+			break
+		}
+	}
+	var closing sync.WaitGroup
+	for range 3 {
+		closing.Add(1)
+		go func() { defer closing.Done(); _ = feed.Close() }()
+	}
+	closing.Wait()
+
+	if err := <-ended; !errors.Is(err, sluice.ErrFeedClosed) {
+		t.Error(err)
 	}
 }

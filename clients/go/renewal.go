@@ -12,6 +12,8 @@ const (
 	defaultRenewBefore   = 30 * time.Second
 	defaultConfirmWithin = 10 * time.Second
 	renewalRequest       = 30 * time.Second
+	// renewAgain is the delay if fresh credentials seem to have expired: the clock of this machine is wrong.
+	renewAgain = 5 * time.Second
 )
 
 // A renewal replaces the credentials of an open stream before they expire, without a reconnect.
@@ -39,14 +41,15 @@ func (r *renewal) start(connection string, credentials Credentials) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	r.connection, r.current = connection, credentials
-	r.plan()
+	r.plan(0)
 }
 
 // confirmed plans the next renewal, from the expiry of the new credentials.
 func (r *renewal) confirmed() {
 	r.mutex.Lock()
 	if r.connection != "" {
-		r.plan()
+		// They are new: if they are due already, the clock is wrong, or RenewBefore is longer than their life.
+		r.plan(renewAgain)
 	}
 	r.mutex.Unlock()
 	if r.feed.options.renewed != nil {
@@ -78,7 +81,9 @@ func (r *renewal) setReading(reading bool) {
 	r.reading = reading
 }
 
-func (r *renewal) plan() {
+// plan renews when the credentials are due; credentials that are due already are renewed after half of what is left of
+// their life, or, if nothing seems to be left, after again.
+func (r *renewal) plan(again time.Duration) {
 	r.cancel()
 	at := r.current.expiresAt()
 	if at.IsZero() || r.current.Ticket != "" || r.feed.client.keeper.refresh == nil {
@@ -89,7 +94,14 @@ func (r *renewal) plan() {
 	if before <= 0 {
 		before = min(defaultRenewBefore, left/5)
 	}
-	r.after(max(0, left-before), r.renew)
+	delay := left - before
+	if delay <= 0 && again > 0 {
+		delay = left / 2
+		if left <= 0 {
+			delay = again
+		}
+	}
+	r.after(max(0, delay), r.renew)
 }
 
 // after runs do unless the renewal is stopped before.

@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"math"
 	"math/rand/v2"
 	"time"
 )
@@ -33,12 +34,13 @@ func (b *backoff) reset() { b.failures = 0 }
 func (b *backoff) next(atLeast time.Duration) time.Duration {
 	delay := b.retry
 	for doubled := 0; doubled < b.failures && delay < b.max; doubled++ {
-		delay *= 2
+		delay += min(delay, b.max-delay)
 	}
 	// The random part does not exceed max, but the delay is never shorter than the server asks for.
-	delay = max(b.retry, min(delay, b.max*2/3))
+	delay = max(b.retry, min(delay, b.max/3*2))
 	delay = max(delay, min(atLeast, b.longest))
 	b.failures++
+	delay = min(delay, math.MaxInt64/2)
 	b.last = delay + rand.N(delay/2+1)
 	return b.last
 }

@@ -3,6 +3,7 @@ package sse
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -201,5 +202,38 @@ func TestBackoffGrowsFromRetryToMax(t *testing.T) {
 	delays.reset()
 	if delay := delays.next(time.Hour); delay < 5*time.Minute || delay > 8*time.Minute {
 		t.Errorf("asked for an hour: %s", delay)
+	}
+}
+
+func TestBackoffStandsAnyLimit(t *testing.T) {
+	delays := backoff{max: math.MaxInt64, longest: math.MaxInt64}
+	delays.setRetry(math.MaxInt64)
+	if delay := delays.next(math.MaxInt64); delay <= 0 {
+		t.Errorf("after a huge retry: %v", delay)
+	}
+	delays.setRetry(time.Second)
+	var last time.Duration
+	for attempt := range 200 {
+		delay := delays.next(0)
+		if delay < last/2 || delay < time.Second {
+			t.Fatalf("%v after %v at attempt %d", delay, last, attempt)
+		}
+		last = delay
+	}
+}
+
+// On Windows both clocks go on while the machine sleeps, but then two looks at them lie far apart.
+func TestWakerNoticesALongGap(t *testing.T) {
+	var wall atomic.Int64
+	waker := startWaker(func() (time.Time, time.Duration) {
+		passed := time.Duration(wall.Add(int64(time.Minute)))
+		return time.Unix(0, 0).Add(passed), passed
+	})
+	defer waker.stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+
+	if err := waker.wait(ctx, time.Hour); err != nil {
+		t.Error(err)
 	}
 }

@@ -24,8 +24,9 @@ func realClock() (time.Time, time.Duration) {
 	return now.Round(0), now.Sub(started)
 }
 
-// A waker notices that the machine has slept: the wall clock has gone further than the monotonic one. Then it ends the
-// current connection, which is most likely dead, or the current delay.
+// A waker notices that the machine has slept: the wall clock has gone further than the monotonic one, or, where both go on
+// during sleep (Windows), the time between two looks at them is far too long. Then it ends the current connection, which
+// is most likely dead, or the current delay.
 type waker struct {
 	woke chan struct{}
 	end  context.CancelFunc
@@ -89,7 +90,8 @@ func (w *waker) compare(ctx context.Context, clock clock, interval time.Duration
 			return
 		}
 		nowWall, nowAwake := clock()
-		if nowWall.Sub(wall)-(nowAwake-awake) >= sleptFor {
+		passed := nowAwake - awake
+		if nowWall.Sub(wall)-passed >= sleptFor || passed >= interval+sleptFor {
 			w.wake()
 		}
 		wall, awake = nowWall, nowAwake
