@@ -7,7 +7,8 @@ import (
 
 // A CursorStore keeps the cursor of one feed: the id of the last event that the application has handled. The feed calls
 // Load once, before its first request, and Store for each new cursor, one call at a time. An error of either ends the
-// feed.
+// feed. A store of your own may keep only some of the ids, such as the newest of each second: after a crash the events
+// since the last one that it kept come again.
 type CursorStore interface {
 	// Load returns "" if nothing has been stored yet.
 	Load(ctx context.Context) (id string, err error)

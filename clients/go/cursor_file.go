@@ -15,7 +15,8 @@ import (
 const largestCursorFile = 1 << 10
 
 // A FileCursor is a [CursorStore] in a file of mode 0600. It replaces the file as a whole and waits until the disk has
-// it, so that a crash leaves the old cursor or the new one. The value is the path. Two feeds need two files.
+// it, so that a crash leaves the old cursor or the new one. That takes some 5 ms an event on an SSD: for a faster stream
+// see [CursorStore]. The value is the path. Two feeds need two files.
 type FileCursor string
 
 // Load implements [CursorStore]. A file that does not exist is an empty cursor; one that holds no event id is an error.

@@ -72,8 +72,13 @@ class Panel:
         self._filter.set(next(iter(FILTERS)))
         self._filter.bind("<<ComboboxSelected>>", lambda _: self._refill())
         self._filter.pack(side="right")
-        ttk.Button(bar, text="Mark all as seen", command=self._mark_all).pack(side="right", padx=8)
+        self._mark = ttk.Button(bar, text="Mark all as seen", command=self._mark_all)
+        self._mark.pack(side="right", padx=8)
         self._badge = tk.Label(bar, fg="white", bg="#c0392b", padx=6)
+        # Below the bar: in it, a long reason would push the buttons out of the window.
+        self._bar = bar
+        self._why = ttk.Label(self._root, padding=(8, 0, 8, 6))
+        self._why.bind("<Configure>", lambda shown: self._why.configure(wraplength=shown.width - 16))
         panes = ttk.PanedWindow(self._root, orient="vertical")
         panes.pack(fill="both", expand=True)
         self._list = self._make_list(panes)
@@ -98,6 +103,8 @@ class Panel:
         table.tag_configure("unseen", font=("TkDefaultFont", 10, "bold"))
         table.tag_configure(GAP, foreground="#c0392b")
         table.bind("<<TreeviewSelect>>", lambda _: self._open())
+        self._empty = ttk.Label(table, text="No changes to show.", foreground="#7f8c8d", background="white")
+        self._empty.place(relx=0.5, rely=0.4, anchor="center")
         return table
 
     def _drain(self) -> None:
@@ -148,6 +155,7 @@ class Panel:
         if self._list.exists(row) or not is_shown(self._filter.get(), change.type):
             return False
         self._list.insert("", 0, row, **self._row(change))
+        self._empty.place_forget()
         return True
 
     def _row(self, change: Change) -> dict[str, Any]:
@@ -162,8 +170,10 @@ class Panel:
 
     def _refill(self) -> None:
         self._list.delete(*self._list.get_children())
+        self._empty.place(relx=0.5, rely=0.4, anchor="center")
         for change in self._changes.values():
             self._insert(change)
+        self._diary.write(filter=self._filter.get(), rows=len(self._list.get_children()))
 
     def _update(self, change: Change) -> None:
         row = str(change.n)
@@ -238,12 +248,17 @@ class Panel:
         self._following.start()
 
     def _show_connection(self) -> None:
-        text, colour = state_text(self._state, self._refusal, self._retry_at - time.monotonic())
-        if text != self._connection.cget("text"):
+        text, colour, why = state_text(self._state, self._refusal, self._retry_at - time.monotonic())
+        if (text, why) != (self._connection.cget("text"), self._why.cget("text")):
             self._connection.configure(text=text)
+            self._why.configure(text=why)
+            if why:
+                self._why.pack(fill="x", after=self._bar)
+            else:
+                self._why.pack_forget()
             self._lamp.delete("all")
             self._lamp.create_oval(1, 1, 11, 11, fill=colour, outline="")
-            self._diary.write(connection=text)
+            self._diary.write(connection=f"{text}: {why}" if why else text)
         if self._refusal or self._state.name == "waiting":
             self._again.pack(side="left", after=self._connection)
         else:
@@ -284,5 +299,6 @@ class Panel:
             if box := self._list.bbox(row):
                 x, y, _, height = box
                 self._diary.write(text=self._list.set(row, "change"), at=(left + x + 50, top + y + height // 2))
-        if self._again.winfo_ismapped():
-            self._diary.write(text="Connect now", at=(self._again.winfo_rootx() + 9, self._again.winfo_rooty() + 9))
+        for text, control in (("Connect now", self._again), ("Mark all as seen", self._mark), ("filter", self._filter)):
+            if control.winfo_ismapped():
+                self._diary.write(text=text, at=(control.winfo_rootx() + 9, control.winfo_rooty() + 9))

@@ -74,23 +74,23 @@ def ago(at: str | None, now: datetime) -> str:
     return f"{int(seconds)} d"
 
 
-def state_text(state: State, refusal: str | None, left_s: float) -> tuple[str, str]:
-    """The connection in words, and the colour of its lamp."""
+def state_text(state: State, refusal: str | None, left_s: float) -> tuple[str, str, str]:
+    """The connection in words, the colour of its lamp, and the reason if there is one to tell."""
     if refusal:
-        return f"Refused: {refusal}", "#c0392b"
+        return "Refused", "#c0392b", refusal
     if state.name == "connecting":
-        return "Connecting…", "#d68910"
+        return "Connecting…", "#d68910", ""
     if state.name == "live":
-        return "Live", "#1e8449"
+        return "Live", "#1e8449", ""
     if state.name == "ended":
-        return "Ended", "#7f8c8d"
+        return "Ended", "#7f8c8d", ""
     seconds = f"{max(0, round(left_s))} s"
     # A first failure is what a restart of the gateway looks like.
     away = isinstance(state.cause, (httpx.TransportError, OSError)) and state.failures > 1
     if away:
-        return f"Offline, next try in {seconds}", "#7f8c8d"
-    why = f" ({state.cause})" if isinstance(state.cause, Overloaded) else ""
-    return f"Reconnecting in {seconds}{why}", "#d68910"
+        return f"Offline, next try in {seconds}", "#7f8c8d", ""
+    why = str(state.cause.problem.get("detail", "")) if isinstance(state.cause, Overloaded) else ""
+    return f"Reconnecting in {seconds}", "#d68910", why
 
 
 def utc_now() -> datetime:

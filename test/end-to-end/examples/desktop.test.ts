@@ -40,6 +40,8 @@ interface Line {
   readonly revisions?: number
   readonly actor?: string
   readonly title?: string
+  readonly filter?: string
+  readonly rows?: number
   readonly at?: readonly [number, number]
 }
 
@@ -57,7 +59,8 @@ t.test(
     const folder = await temporaryFolder()
     t.teardown(() => rm(folder, { recursive: true, force: true }))
     await writeFile(join(folder, 'token'), token({ sub: 'ada', role: 'editor' }))
-    const open = (diary: string) => Panel.open(t, { python, display, folder, diary, url: gateway.url })
+    const open = (diary: string, geometry = '880x640+0+0') =>
+      Panel.open(t, { python, display, folder, diary, geometry, url: gateway.url })
     await createItem(gateway, 'A01-0001')
     let panel = await open('first')
 
@@ -75,6 +78,16 @@ t.test(
     await panel.click('revision 2 released: Edge moved')
     await panel.says('the revisions', ({ details, revisions }) => details === 'A01-0002' && revisions === 2)
     await panel.says('two unseen changes', ({ unseen }) => unseen === 2)
+
+    // The filter, by mouse and keyboard, and the button for all.
+    await panel.click('filter')
+    await panel.press('Down', 'Return')
+    await panel.says('only the items', ({ filter, rows }) => filter === 'Items' && rows === 3)
+    await panel.click('filter')
+    await panel.press('Up', 'Return')
+    await panel.says('all changes', ({ filter, rows }) => filter === 'All changes' && rows === 4)
+    await panel.click('Mark all as seen')
+    await panel.says('no unseen change', ({ unseen, title }) => unseen === 0 && title === 'Database Activity')
 
     // The gateway is killed, and comes back.
     await gateway.kill()
@@ -118,7 +131,8 @@ t.test(
     // A refusal says why, and the panel goes on with another token.
     await panel.kill()
     await writeFile(join(folder, 'token'), 'nonsense')
-    panel = await open('fourth')
+    // A narrow window: the reason must not push the button out of it.
+    panel = await open('fourth', '480x640+0+0')
     await panel.says('that it is refused', ({ connection }) => /^Refused: ./.test(connection ?? ''))
     await writeFile(join(folder, 'token'), token({ sub: 'ada', role: 'editor' }))
     await panel.click('Connect now')
@@ -138,11 +152,11 @@ class Panel {
 
   static async open(
     t: Test,
-    at: { python: string; display: string; folder: string; diary: string; url: string },
+    at: { python: string; display: string; folder: string; diary: string; geometry: string; url: string },
   ): Promise<Panel> {
     const diary = join(at.folder, at.diary)
     const args = ['-B', '-m', 'panel', '--url', at.url, '--token-file', join(at.folder, 'token')]
-    const files = ['--store', join(at.folder, 'activity.db'), '--diary', diary, '--geometry', '880x640+0+0']
+    const files = ['--store', join(at.folder, 'activity.db'), '--diary', diary, '--geometry', at.geometry]
     const child = spawn(at.python, [...args, ...files], {
       cwd: join(packageRoot, 'examples/desktop'),
       env: { ...process.env, DISPLAY: at.display },
@@ -201,6 +215,12 @@ class Panel {
     const [x, y] = place ?? [0, 0]
     const env = { ...process.env, DISPLAY: this.display }
     await promisify(execFile)('xdotool', ['mousemove', `${x}`, `${y}`, 'click', '1'], { env })
+  }
+
+  /** Presses keys, one after the other, once the menu is open. */
+  async press(...keys: string[]): Promise<void> {
+    const env = { ...process.env, DISPLAY: this.display }
+    await promisify(execFile)('xdotool', ['key', '--delay', '100', ...keys], { env })
   }
 
   async #read(): Promise<readonly Line[]> {

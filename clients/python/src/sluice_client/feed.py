@@ -151,6 +151,9 @@ class FeedReader:
                 return Verdict.RECONNECT
             case "auth-renewed":
                 self._confirm_by = math.inf
+                if self._credentials.due_in_s(self._options.renew_early_s) <= 0:
+                    # New ones that seem to have expired: the clock of this machine is wrong.
+                    self._not_before = time.monotonic() + REFRESH_AGAIN_S
             case "auth-expired" if self._credentials.can_refresh:
                 if self._credentials.value == self._used and not self._credentials.is_ticket:
                     yield from self._credentials.refresh()

@@ -15,7 +15,8 @@ from .stream import Stream
 class Feed:
     """The events of a stream: `for event in feed`, or `feed.run(handler)`.
 
-    An event counts as handled when the loop asks for the next one; after `break` it comes again at the next start.
+    An event counts as handled when the loop asks for the next one; after `break` it comes again at the next start. A feed
+    that was left by `break` stays open until `close`, or until nothing holds it.
     Iteration ends after a 204, after `close`, or with an error: Refused, ProtocolError, or EventsMissing. Callbacks
     and stores are called in the thread that iterates.
     """
