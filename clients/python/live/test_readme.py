@@ -21,7 +21,6 @@ WRITES = {
     "feed": f"^{PART} Bracket$",
     "asyncio": f"^item.created .*{PART}",
     "reload": r"^\d+ items\n(.*\n)*item.created$",
-    "once": "^1 parts$",
     "calls": r"^\d+\.\w{6}\ncancelled\n404 not-found\n$",
 }
 
