@@ -53,7 +53,7 @@ count. The context holds a token of an admin of 'demo' for 30 days. It becomes t
     for (const variable of [...LEFT_OUT, ...PREVIOUS]) delete process.env[variable]
     // The gateway, and its workers, read them from there.
     Object.assign(process.env, { PORT: String(port), DATA_DIR: data })
-    await requireFree(port, env.HOST)
+    await requireFree(port, env.HOST || '127.0.0.1')
     if (!noContext) {
       const file = new ContextFile(env, line => err.line(line))
       const { current } = await file.read()
@@ -71,7 +71,7 @@ count. The context holds a token of an admin of 'demo' for 30 days. It becomes t
 })
 
 /** A gateway that runs there may be the one of the context, which must not be replaced then. @throws {Failure} if the port is taken. */
-async function requireFree(port: number, host = '127.0.0.1'): Promise<void> {
+async function requireFree(port: number, host: string): Promise<void> {
   const server = createServer().listen(port, host)
   try {
     await once(server, 'listening')
