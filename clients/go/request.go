@@ -94,7 +94,8 @@ func (c *Client) delay(r request, err error, attempt int) (time.Duration, bool) 
 		return 0, false
 	}
 	retry, longest := orDefault(c.delays.Retry, time.Second), orDefault(c.delays.Max, 30*time.Second)
-	delay := min(retry<<min(attempt, 16), longest)
+	// The random part does not exceed the longest delay.
+	delay := max(retry, min(retry<<min(attempt, 16), longest*2/3))
 	if unavailable != nil {
 		delay = max(delay, min(unavailable.retryAfter, orDefault(c.delays.LongestRetry, 5*time.Minute)))
 	}

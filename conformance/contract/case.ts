@@ -60,7 +60,7 @@ const Expectation = optional({
   opened: Type.Literal(true),
   event: optional({ id: Text, type: Text, data: Type.Unknown() }),
   comment: Text,
-  retrying: optional({ least_ms: Milliseconds, most_ms: Milliseconds }),
+  retrying: optional({ least_ms: Milliseconds, most_ms: Milliseconds, differ: Type.Literal(true) }),
   asked: Type.Literal(true),
   renewed: Type.Literal(true),
   stored: Text,

@@ -23,6 +23,8 @@ export class Comparison {
   #at = 0
   /** How often the expectation whose turn it is has been met. */
   #met = 0
+  /** The delays that have met it. */
+  readonly #delays = new Set<unknown>()
 
   constructor(private readonly expectations: readonly Expectation[]) {
     this.#counted = new Set([...ALWAYS, ...expectations.flatMap(kindsOf)])
@@ -40,7 +42,7 @@ export class Comparison {
     if (!this.#counted.has(observation.saw) || this.difference !== undefined) return
     const expectation = this.expectations[this.#at]
     if (!expectation) this.difference = `then saw ${show(observation)}, which is one too many`
-    else if (fits(expectation, observation)) this.#meet(expectation)
+    else if (fits(expectation, observation)) this.#meet(expectation, observation)
     else if (expectation.times === 'any' && this.#met > 0) {
       this.#next()
       this.take(observation)
@@ -55,14 +57,19 @@ export class Comparison {
     return `waits for ${expectation ? show(bare(expectation)) : 'nothing'}${met}; saw ${last}`
   }
 
-  #meet({ times = 1 }: Expectation): void {
+  #meet({ times = 1, retrying }: Expectation, { delay_ms }: Observation): void {
     this.#met += 1
-    if (this.#met === times) this.#next()
+    this.#delays.add(delay_ms)
+    if (this.#met !== times) return
+    if (retrying?.differ && this.#delays.size === 1)
+      this.difference = `expected delays that differ, saw ${times} of ${delay_ms} ms`
+    this.#next()
   }
 
   #next(): void {
     this.#at += 1
     this.#met = 0
+    this.#delays.clear()
   }
 }
 
@@ -84,6 +91,7 @@ function fits(expectation: Expectation, { saw, ...seen }: Observation): boolean 
   return Object.entries(expected).every(([name, value]) => {
     if (name === 'least_ms') return Number(seen.delay_ms) >= Number(value)
     if (name === 'most_ms') return Number(seen.delay_ms) <= Number(value)
+    if (name === 'differ') return true
     if (name === 'detail') return String(seen.detail).includes(String(value))
     return isDeepStrictEqual(seen[name], dataOf(value))
   })

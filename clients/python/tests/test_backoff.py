@@ -46,6 +46,11 @@ def test_retry_after_is_a_least_delay_and_capped() -> None:
     assert Backoff(1, 30, 300, lambda: 0).next(1e9) == 300
 
 
+def test_what_a_server_asks_for_differs_by_chance_too() -> None:
+    assert Backoff(1, 30, 300, lambda: 1).next(20) == 30
+    assert Backoff(50, 30, 300, lambda: 1).next() == 75
+
+
 def test_delays_stay_finite_for_ever() -> None:
     assert delays(1, 2_000)[-1] == 30
 

@@ -7,27 +7,33 @@ import { UnavailableError } from './errors.js'
 export interface BackOffOptions {
   /** The delay after the first failure in milliseconds, until the server names another. Default 1000. */
   readonly retry?: number | undefined
-  /** The longest delay in milliseconds, unless the server asks for a longer one. Default 30000. */
+  /** The longest delay in milliseconds, unless `retry` or what the server asks for is longer than two thirds of it. Default 30000. */
   readonly max?: number | undefined
 }
 
-/** @param failures how often in a row it has failed; 0 after a connection that worked. @returns milliseconds. */
-export function backOff(failures: number, retry = 1_000, max = 30_000): number {
+/**
+ * The delay before the next attempt in milliseconds: the client's own, or what the server has asked for, if that is longer; and up to
+ * half as much again.
+ * @param failures how often in a row it has failed; 0 after a connection that worked.
+ */
+export function delayAfter(
+  failure: unknown,
+  failures: number,
+  { retry = 1_000, max = 30_000 }: BackOffOptions,
+  longest = 300_000,
+): number {
   // A server may ask for 0.
-  const delay = Math.max(retry, 1) * 2 ** Math.min(Math.max(failures - 1, 0), 30)
-  return Math.min(delay * (1 + Math.random() / 2), Math.max(max, retry))
+  const least = Math.max(retry, 1)
+  // With the jitter, at most `max`.
+  const own = Math.min(least * 2 ** Math.min(failures - 1, 30), max / 1.5)
+  const asked = (failure instanceof UnavailableError && failure.retryAfterMs) || 0
+  return Math.max(least, own, Math.min(asked, longest)) * (1 + Math.random() / 2)
 }
 
 /** @param header the value of `Retry-After` (RFC 9110 §10.2.3): seconds or a date. @returns milliseconds, or NaN. */
 export function retryAfterMs(header: string | null): number {
   const text = header ?? ''
   return /^\d+$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - Date.now()
-}
-
-/** The delay before the next attempt: what the server has asked for, if that is longer than the client's own. */
-export function delayAfter(error: unknown, own: number, longest = 300_000): number {
-  const asked = error instanceof UnavailableError ? error.retryAfterMs : undefined
-  return Math.max(own, Math.min(asked ?? 0, longest))
 }
 
 /** Resolves after `ms`, or when the signal aborts. */

@@ -14,7 +14,7 @@ export interface ClientOptions {
   readonly attempts?: number | undefined
   /** The delay after the first failure in milliseconds. Default 1000. */
   readonly retry?: number | undefined
-  /** The longest delay in milliseconds, unless the server asks for a longer one. Default 30000. */
+  /** The longest delay in milliseconds, unless `retry` or what the server asks for is longer than two thirds of it. Default 30000. */
   readonly max?: number | undefined
   /** How long a request may take in milliseconds; streams are not limited. Default 30000. */
   readonly timeout?: number | undefined

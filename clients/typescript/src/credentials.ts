@@ -29,8 +29,8 @@ export interface CredentialSource {
    * has them. @returns whether it can.
    */
   expire(sent: string | undefined): boolean
-  /** When to get new ones (milliseconds since 1970), or halfway to the end of a shorter time; undefined if that cannot be seen. */
-  renewAt(): number | undefined
+  /** When to get new ones (milliseconds since 1970), or halfway to the end of a shorter time; NaN if that cannot be seen. */
+  renewAt(): number
 }
 
 /** @param early how long before they expire the client gets new ones, in milliseconds. */
@@ -63,8 +63,7 @@ export function credentialSource(given: Credentials | undefined, early = 60_000)
     canRefresh,
     authorization,
     async current() {
-      const due = source.renewAt()
-      if (canRefresh && (!current || (due && due <= Date.now()))) {
+      if (canRefresh && (!current || source.renewAt() <= Date.now())) {
         await source.refresh().catch(error => {
           // They may be good for a while yet.
           if (!current || end() <= Date.now()) throw error
@@ -87,8 +86,7 @@ export function credentialSource(given: Credentials | undefined, early = 60_000)
       return canRefresh
     },
     renewAt() {
-      const left = end() - since
-      return Number.isNaN(left) ? undefined : end() - Math.min(early, Math.max(left, 0) / 2)
+      return end() - Math.min(early, Math.max(end() - since, 0) / 2)
     },
   }
   return source

@@ -45,7 +45,7 @@ export class UnavailableError extends SluiceError {
   override name = 'UnavailableError'
 }
 
-/** The client has retried as often as its options allow; `cause` is the last failure. */
+/** The client has tried as often as its options allow, or once what is not safe to repeat; `cause` is the last failure. */
 export class GaveUpError extends SluiceError {
   override name = 'GaveUpError'
 }
@@ -61,5 +61,5 @@ export function isFinal(failure: unknown): failure is SluiceError {
 }
 
 export function gaveUp(failures: number, cause: unknown): GaveUpError {
-  return new GaveUpError('gave-up', `Gave up after ${failures} attempts.`, { cause })
+  return new GaveUpError('gave-up', `Gave up after attempt ${failures}.`, { cause })
 }

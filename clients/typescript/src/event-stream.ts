@@ -2,7 +2,7 @@
  * The plain layer: a connection to any server of Server-Sent Events (WHATWG HTML §9.2) over fetch, which reconnects by itself. It knows
  * nothing of Sluice.
  */
-import { backOff, delayAfter, pause } from './back-off.js'
+import { delayAfter, pause } from './back-off.js'
 import { gaveUp, isFinal, ProtocolError, type SluiceError, UnavailableError } from './errors.js'
 import { type Block, blockReader } from './event-blocks.js'
 import { errorOf } from './response-error.js'
@@ -11,6 +11,7 @@ import { onWake } from './wake.js'
 
 /** Spread, because not every environment's types know it. */
 const UNCACHED = { cache: 'no-store' } as const
+const NEVER = Number.POSITIVE_INFINITY
 const SILENCE_MS = 65_000
 const MAX_EVENT_BYTES = 16 * 1024 * 1024
 
@@ -32,8 +33,8 @@ export class EventStream implements AsyncIterable<Message> {
   /** Of the last wait between two attempts. */
   #delay = new AbortController()
   #isAsked = false
-  #heardAt = 0
-  /** Set while it waits for bytes. */
+  /** When the silence is too long, while it waits for bytes. */
+  #deadAt = NEVER
   #silent: ReturnType<typeof setTimeout> | undefined
 
   constructor(
@@ -69,11 +70,11 @@ export class EventStream implements AsyncIterable<Message> {
 
   /** Every block of the stream, also those without data, which only move the cursor. Iterate over a stream once. */
   async *blocks(): AsyncGenerator<Block, void> {
-    const { signal, attempts = Number.POSITIVE_INFINITY, max, longest } = this.options
-    const over = new AbortController()
-    onWake(() => this.#wake(), over.signal)
-    signal?.addEventListener('abort', () => this.close(), over)
-    if (signal?.aborted) this.close()
+    const { signal, attempts = NEVER, max, longest } = this.options
+    const close = () => this.close()
+    const stopWaking = onWake(() => this.#wake())
+    signal?.addEventListener('abort', close)
+    if (signal?.aborted) close()
     let failures = 0
     let lastDelay = 0
     try {
@@ -105,7 +106,7 @@ export class EventStream implements AsyncIterable<Message> {
         const worked = hasDelivered || (this.#state.name === 'open' && Date.now() - openedAt > lastDelay)
         failures = worked ? 0 : failures + 1
         if (failures >= attempts) throw this.#fail(gaveUp(failures, failure))
-        lastDelay = delayAfter(failure, backOff(failures, this.#retry, max), longest)
+        lastDelay = delayAfter(failure, failures, { retry: this.#retry, max }, longest)
         this.#delay = new AbortController()
         // A wake does not cut short what the server asked for.
         this.#isAsked = failure instanceof UnavailableError && failure.retryAfterMs !== undefined
@@ -114,8 +115,10 @@ export class EventStream implements AsyncIterable<Message> {
         await pause(lastDelay, this.#delay.signal)
       }
     } finally {
-      this.close()
-      over.abort()
+      close()
+      stopWaking()
+      // Not with the option `signal`: Node may forget to remove such a listener.
+      signal?.removeEventListener('abort', close)
     }
   }
 
@@ -147,16 +150,25 @@ export class EventStream implements AsyncIterable<Message> {
   async #open(): Promise<Response | undefined> {
     const { url } = this
     const { fetch = globalThis.fetch, method = 'GET', body = null, headers, credentials } = this.options
+    const { signal } = this.#attempt
     this.#watch()
-    const response = await fetch(typeof url === 'string' ? url : await url(), {
+    // The functions of the application may never settle.
+    const [target, given] = await Promise.race([
+      Promise.all([
+        typeof url === 'function' ? url() : url,
+        typeof headers === 'function' ? headers() : headers,
+      ]),
+      aborted(signal),
+    ])
+    const response = await fetch(target, {
       method,
       body,
-      signal: this.#attempt.signal,
+      signal,
       ...UNCACHED,
       ...(credentials && { credentials }),
       headers: {
         Accept: 'text/event-stream',
-        ...(typeof headers === 'function' ? await headers() : headers),
+        ...given,
         ...(this.lastEventId && { 'Last-Event-ID': asBytes(this.lastEventId) }),
       },
     })
@@ -175,9 +187,9 @@ export class EventStream implements AsyncIterable<Message> {
 
   /** Aborts the attempt when no byte has arrived for too long from now on. */
   #watch(): void {
-    clearTimeout(this.#silent)
+    this.#unwatch()
     const { silence = SILENCE_MS } = this.options
-    this.#heardAt = Date.now()
+    this.#deadAt = Date.now() + silence
     this.#silent = setTimeout(() => {
       this.#attempt.abort(new Error(`No byte for ${silence} ms.`))
     }, silence)
@@ -185,14 +197,13 @@ export class EventStream implements AsyncIterable<Message> {
 
   #unwatch(): void {
     clearTimeout(this.#silent)
-    this.#silent = undefined
+    this.#deadAt = NEVER
   }
 
   #wake(): void {
     if (!this.#isAsked) this.#delay.abort()
     // The timer did not run while the machine slept.
-    const silence = Date.now() - this.#heardAt
-    if (this.#silent !== undefined && silence > (this.options.silence ?? SILENCE_MS)) this.reconnect()
+    if (Date.now() > this.#deadAt) this.reconnect()
   }
 
   #stop(): void {
@@ -215,6 +226,14 @@ export class EventStream implements AsyncIterable<Message> {
     this.close(error)
     return error
   }
+}
+
+/** Rejects with the reason when the signal aborts. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.throwIfAborted()
+    signal.onabort = () => reject(signal.reason)
+  })
 }
 
 /** The UTF-8 of a text as a header takes it: a string of bytes. */

@@ -158,11 +158,10 @@ export class Feed<Terms extends string = string> implements AsyncIterable<FeedEv
   }
 
   async #onNotice(notice: Notice): Promise<void> {
+    // Before the application, which may close the feed.
+    if (notice.type === 'server.state' && notice.data.connection) this.#renewal.follow(notice.data.connection)
     this.options.onNotice?.(notice)
     switch (notice.type) {
-      case 'server.state':
-        if (notice.data.connection) this.#renewal.follow(notice.data.connection)
-        return
       case 'auth-renewed':
         return this.#renewal.confirm()
       case 'auth-revoked':

@@ -64,6 +64,8 @@ export class FollowedJob implements PromiseLike<JobEnd> {
   #cursor: string | undefined
   #end: JobEnd | undefined
   #iteration: { readonly over: Promise<void> } | undefined
+  /** While somebody awaits the job: all share one connection. */
+  #ending: Promise<JobEnd> | undefined
 
   constructor(
     readonly gateway: Gateway,
@@ -88,14 +90,18 @@ export class FollowedJob implements PromiseLike<JobEnd> {
     fulfilled?: ((end: JobEnd) => Result | PromiseLike<Result>) | null,
     rejected?: ((reason: unknown) => Failure | PromiseLike<Failure>) | null,
   ): Promise<Result | Failure> {
-    return this.#ended().then(fulfilled, rejected)
+    this.#ending ??= this.#ended().finally(() => {
+      this.#ending = undefined
+    })
+    return this.#ending.then(fulfilled, rejected)
   }
 
   async #ended(): Promise<JobEnd> {
     await this.#iteration?.over
     if (!this.#end) for await (const _ of this.#follow());
     this.options.signal?.throwIfAborted()
-    return this.#end ?? (await this.#readEnd())
+    this.#end ??= await this.#readEnd()
+    return this.#end
   }
 
   async *#follow(): AsyncGenerator<FeedEvent, void> {

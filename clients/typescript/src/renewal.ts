@@ -45,15 +45,15 @@ export function createRenewal(gateway: Gateway, onFailure: () => void): Renewal 
       .catch(() => isStill() && onFailure())
   }
   const confirm = () => {
-    const at = source.canRefresh ? source.renewAt() : undefined
-    if (at !== undefined) after(at - Date.now(), renew)
+    const at = source.renewAt()
+    if (connection && source.canRefresh && at) after(at - Date.now(), renew)
   }
   return {
     confirm,
     follow(name) {
       connection = name
       clearTimeout(timer)
-      if (name) confirm()
+      confirm()
     },
   }
 }

@@ -1,5 +1,5 @@
 /** Requests to the gateway that have an answer: with credentials, retried where a repetition is safe. */
-import { backOff, delayAfter, pause } from './back-off.js'
+import { delayAfter, pause } from './back-off.js'
 import type { ClientOptions } from './client-options.js'
 import { type CredentialSource, credentialSource } from './credentials.js'
 import { gaveUp, isFinal, ProtocolError, SluiceError } from './errors.js'
@@ -41,12 +41,12 @@ export class Gateway {
 
   /**
    * @returns the answer, its body parsed from JSON (null if there is none).
-   * @throws RefusedError; GaveUpError after the last attempt; what the signal was aborted with; UnavailableError, or the error of
-   * `fetch`, if the request is not repeatable.
+   * @throws RefusedError or ProtocolError; what the signal was aborted with; GaveUpError after the last attempt, which is the first
+   * one if the request is not repeatable: its `cause` is an UnavailableError, or the error of `fetch`.
    */
   async request<T>(method: string, path: string, options: RequestOptions = {}): Promise<Answer<T>> {
     const { isRepeatable = method === 'GET', signal } = options
-    const { attempts = 6, retry, max } = this.options
+    const { attempts = 6 } = this.options
     let hasExpired = false
     for (let failures = 1; ; failures++) {
       let sent: Record<string, string> = {}
@@ -64,9 +64,9 @@ export class Gateway {
           hasExpired = true
           continue
         }
-        if (isFinal(error) || !isRepeatable) throw error
-        if (failures >= attempts) throw gaveUp(failures, error)
-        await pause(delayAfter(error, backOff(failures, retry, max)), signal)
+        if (isFinal(error)) throw error
+        if (!isRepeatable || failures >= attempts) throw gaveUp(failures, error)
+        await pause(delayAfter(error, failures, this.options), signal)
         signal?.throwIfAborted()
       }
     }
@@ -84,7 +84,7 @@ export class Gateway {
     const response = await fetch(this.urlOf(path, query), {
       method,
       headers: { ...authorization, ...headers, ...(body !== undefined && JSON_TYPE) },
-      body: body === undefined ? null : JSON.stringify(body),
+      body: JSON.stringify(body) ?? null,
       signal: signal ? AbortSignal.any([signal, limit]) : limit,
       ...(withCredentials && { credentials: 'include' }),
     })

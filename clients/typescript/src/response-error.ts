@@ -11,14 +11,13 @@ export async function errorOf(response: Response): Promise<SluiceError> {
   const problem = await problemOf(response)
   const text = (name: string) => (typeof problem?.[name] === 'string' ? problem[name] : undefined)
   const detail = text('detail')
-  const asked = retryAfterMs(headers.get('retry-after'))
   const Kind = [408, 425, 429].includes(status) || status >= 500 ? UnavailableError : RefusedError
   return new Kind(text('code') ?? `http-${status}`, detail ?? `The server answered ${status}.`, {
     status,
     detail,
     requestId: headers.get('x-request-id') ?? text('request_id'),
     problem,
-    retryAfterMs: Number.isNaN(asked) ? undefined : asked,
+    retryAfterMs: retryAfterMs(headers.get('retry-after')) || undefined,
   })
 }
 

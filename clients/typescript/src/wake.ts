@@ -18,18 +18,18 @@ interface Target {
   addEventListener(type: string, listener: () => void, options: { signal: AbortSignal }): void
 }
 
-/** Calls `listener` at each wake, until the signal aborts. It keeps no process alive. */
-export function onWake(listener: () => void, signal: AbortSignal): void {
+/** Calls `listener` at each wake, until the function that it returns is called. It keeps no process alive. */
+export function onWake(listener: () => void): () => void {
   const page: Page = globalThis
   const { document } = page
-  const options = { signal }
-  page.addEventListener?.('online', listener, options)
+  const over = new AbortController()
+  page.addEventListener?.('online', listener, over)
   // Of a page that the browser had frozen.
-  document?.addEventListener('resume', listener, options)
+  document?.addEventListener('resume', listener, over)
   document?.addEventListener(
     'visibilitychange',
     () => document.visibilityState === 'visible' && listener(),
-    options,
+    over,
   )
   let timer: ReturnType<typeof setTimeout>
   const look = () => {
@@ -42,5 +42,8 @@ export function onWake(listener: () => void, signal: AbortSignal): void {
     if (typeof timer === 'object') timer.unref()
   }
   look()
-  signal.addEventListener('abort', () => clearTimeout(timer))
+  return () => {
+    over.abort()
+    clearTimeout(timer)
+  }
 }

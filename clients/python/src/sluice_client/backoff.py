@@ -17,8 +17,9 @@ LEAST_S = 0.01
 class Backoff:
     """Delays that begin with `retry`, double with each failure up to `max_s`, and differ between clients.
 
-    A delay is never shorter than `retry`, and never longer than `max_s`, unless `retry` is. A server's Retry-After
-    is a least delay. `longest_s` caps what a server asks for. `restart` begins anew.
+    A delay is never shorter than `retry`, and never longer than `max_s`, unless `retry` is longer than two thirds of
+    it. A server's Retry-After is a least delay. `longest_s` caps what a server asks for; up to half as much again is
+    added. `restart` begins anew.
     """
 
     def __init__(
@@ -47,10 +48,11 @@ class Backoff:
         """The seconds until the next connection."""
         doubled = self._retry_s * 2.0 ** min(self._failures + 1, 30)
         self._failures += 1
-        high = max(min(doubled, self._max_s), self._retry_s)
+        high = max(min(doubled, self._max_s), self._retry_s * 1.5)
         low = max(self._retry_s, high / 2)
-        delay = low + (high - low) * self._chance()
-        self.last_s = max(delay, min(at_least_s, self.longest_s))
+        chance = self._chance()
+        asked = min(at_least_s, self.longest_s) * (1 + chance / 2)
+        self.last_s = max(low + (high - low) * chance, asked)
         return self.last_s
 
 

@@ -9,10 +9,11 @@ export const handled = []
 let root
 let client
 
-function Feed({ types, keep, last }) {
+function Feed({ types, stream, keep, last }) {
   // A new array and a new function in each rendering.
   const { events, status, error } = useFeed(client, {
     types: [...types],
+    stream,
     keep,
     last,
     onEvent: ({ data }) => handled.push(data.n),

@@ -5,6 +5,8 @@ import { until } from '../../../harness/until.js'
 import { Tabs } from './tabs.js'
 
 const PING_MS = 300
+/** Longer than the test. */
+const NEVER_MS = 600_000
 /** More than the host lets a tab have unconsumed. */
 const MANY = 600
 
@@ -60,11 +62,12 @@ export async function testTabLife(t: Test, browser: Browser): Promise<void> {
       for (const page of awake) await tabs.hasNewest(page, 'while the leader is frozen')
 
       const hanging = await tabs.leader(awake)
-      const hung = hanging.evaluate('const end = Date.now() + 4_000; while (Date.now() < end);')
+      await hanging.send('Debugger.enable')
+      await hanging.send('Debugger.pause')
       await tabs.publish(3)
       for (const page of awake)
         if (page !== hanging) await tabs.hasNewest(page, 'while the next leader hangs')
-      await hung
+      await hanging.send('Debugger.resume')
       await frozen?.thaw()
       await tabs.publish(3)
 
@@ -73,6 +76,51 @@ export async function testTabLife(t: Test, browser: Browser): Promise<void> {
       await tabs.end()
     },
   )
+
+  await t.test('a leader that freezes or closes hands over before a ping misses it', async t => {
+    const tabs = await Tabs.start(t, browser)
+    for (let n = 0; n < 3; n++) await tabs.open({ worker: false, ping: NEVER_MS })
+    const frozen = await tabs.leader()
+    await frozen.freeze()
+    await tabs.publish(1)
+    const awake = tabs.pages.filter(page => page !== frozen)
+    for (const page of awake) await tabs.hasNewest(page, 'while the leader is frozen')
+    await tabs.close(await tabs.leader(awake))
+    await frozen.thaw()
+    await tabs.publish(1)
+    await tabs.settle('after the next leader was closed')
+    t.strictSame(await tabs.faults(), [])
+    await tabs.end()
+  })
+
+  await t.test('credentials that end while nobody can log in: tabs wait, and miss nothing', async t => {
+    const tabs = await Tabs.start(t, browser)
+    tabs.site.lifetime = 3
+    for (let n = 0; n < 2; n++) await tabs.open({ worker: true, ping: PING_MS })
+    tabs.site.status = 503
+    await until('the gateway has ended the stream', async () => (await tabs.streams()) === 0)
+    await tabs.publish(2)
+    Object.assign(tabs.site, { lifetime: 3_600, status: 200 })
+    await tabs.settle('after the login is back')
+    t.strictSame(await tabs.faults(), [])
+    await tabs.end()
+  })
+
+  await t.test('tabs that await a job share its connection', async t => {
+    const tabs = await Tabs.start(t, browser)
+    for (let n = 0; n < 3; n++) await tabs.open({ worker: true, ping: PING_MS })
+    const { id } = await tabs.post<{ id: string }>('/api/jobs', {
+      kind: 'command',
+      payload: { command: 'true' },
+    })
+    await tabs.evaluate(`tab.client.job('${id}').then(end => { tab.end = end }), undefined`)
+    await until('the feed and the job have a stream each', async () => (await tabs.streams()) === 2)
+    await tabs.post(`/api/jobs/${id}/cancel`)
+    for (const page of tabs.pages) await page.until('the tab has the end', 'tab.end?.status === "cancelled"')
+    await tabs.publish(1)
+    await tabs.settle('after the job')
+    await tabs.end()
+  })
 
   await t.test('without Web Locks the tabs agree on a leader', async t => {
     const tabs = await Tabs.start(t, browser)

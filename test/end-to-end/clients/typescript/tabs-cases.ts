@@ -54,7 +54,11 @@ export async function testTabs(t: Test, browser: Browser): Promise<void> {
 /** Ends the SharedWorker, as when its process crashes. */
 async function endWorker(browser: Browser): Promise<void> {
   const session = await browser.newBrowserCDPSession()
-  const { targetInfos } = await session.send('Target.getTargets')
-  const worker = targetInfos.find(({ type }) => type === 'shared_worker')
-  await session.send('Target.closeTarget', { targetId: worker?.targetId ?? '' })
+  const workers = async () => {
+    const { targetInfos } = await session.send('Target.getTargets')
+    return targetInfos.filter(({ type }) => type === 'shared_worker').map(({ targetId }) => targetId)
+  }
+  const [worker = ''] = await workers()
+  await session.send('Target.closeTarget', { targetId: worker })
+  await until('the worker has ended', async () => !(await workers()).includes(worker))
 }

@@ -131,6 +131,16 @@ export class Tabs {
     })
   }
 
+  async post<Body>(path: string, body: object = {}): Promise<Body> {
+    const response = await fetch(this.gateway.url + path, {
+      method: 'POST',
+      headers: { ...as('editor'), 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+    if (!response.ok) throw new Error(`status ${response.status}`)
+    return (await response.json()) as Body
+  }
+
   async remove(stream: string): Promise<void> {
     const response = await fetch(`${this.gateway.url}/api/streams/${stream}`, {
       method: 'DELETE',

@@ -1,6 +1,6 @@
-/** An application that Vite has built: its SharedWorker is the script of the package. */
+/** The application of the README, as Vite builds it: its SharedWorker is the script of the package. */
 import { execFile } from 'node:child_process'
-import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import fastifyStatic from '@fastify/static'
@@ -15,15 +15,24 @@ import { TAB_SCRIPT, Tabs } from './tabs.js'
 const FOLDER = join(packageRoot, '.build/vite-application')
 const PAGE =
   '<!doctype html><title>app</title><script src="/tab.js"></script><script type="module" src="/main.js"></script>'
-const MAIN = "import { createTabClient } from 'sluice-client/tabs'\nglobalThis.sluice = { createTabClient }\n"
+const LOGIN = `const login = { userId: 'ada', token: async () => await (await fetch('/token')).text() }
+globalThis.sluice = { createTabClient: () => client }
+`
+const README = join(packageRoot, 'clients/typescript/README.md')
 
 export async function testVite(t: Test, browser: Browser): Promise<void> {
   await t.test('two tabs of an application that Vite has built share a SharedWorker', async t => {
     await rm(FOLDER, { recursive: true, force: true })
-    await mkdir(join(FOLDER, 'public'), { recursive: true })
+    const root = join(FOLDER, 'dist')
+    for (const folder of ['public', 'dist']) await mkdir(join(FOLDER, folder), { recursive: true })
+    const site = await servePages(t, app => void app.register(fastifyStatic, { root, wildcard: true }))
+    const tabs = await Tabs.at(t, browser, site)
+    const [, example = ''] =
+      /^```js\n(.*?createTabClient.*?)^```$/ms.exec(await readFile(README, 'utf8')) ?? []
+    const main = LOGIN + example.replace('https://events.example.com', tabs.gateway.url)
     await Promise.all([
       writeFile(join(FOLDER, 'index.html'), PAGE),
-      writeFile(join(FOLDER, 'main.js'), MAIN),
+      writeFile(join(FOLDER, 'main.js'), main),
       copyFile(TAB_SCRIPT, join(FOLDER, 'public/tab.js')),
     ])
     const compiler = join(packageRoot, 'node_modules/typescript/bin/tsc')
@@ -37,9 +46,7 @@ export async function testVite(t: Test, browser: Browser): Promise<void> {
       logLevel: 'error',
       resolve: { alias: { 'sluice-client/tabs': join(client, 'browser/tabs/tabs.js') } },
     })
-    const site = await servePages(t, app => void app.register(fastifyStatic, { root: join(FOLDER, 'dist') }))
 
-    const tabs = await Tabs.at(t, browser, site)
     for (let n = 0; n < 2; n++) await tabs.open({ worker: 'default' })
     await tabs.publish(3)
     await tabs.settle('at first')

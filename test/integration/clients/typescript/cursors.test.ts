@@ -49,6 +49,26 @@ t.test('a program that starts again continues after the last event that it has h
   )
 })
 
+t.test('at-most-once: a program that ends while it handles an event does not get it again', async t => {
+  const gateway = await startGateway(t)
+  const path = join(await temporaryFolder(), 'cursors.json')
+  const client = createClient({ url: gateway.url, credentials: token() })
+  await publish(gateway, events(1, 3))
+  const seen: unknown[] = []
+  const follow = async (stopAt: number) => {
+    const options = { from: 'beginning', cursor: fileCursor(path), mode: 'at-most-once' } as const
+    for await (const { data } of client.feed(options)) {
+      seen.push(Reflect.get(data, 'n'))
+      if (Reflect.get(data, 'n') === stopAt) break
+    }
+  }
+
+  await follow(2)
+  await follow(3)
+
+  t.strictSame(seen, [1, 2, 3])
+})
+
 t.test('a save replaces the file as a whole, and says what is wrong with it', async t => {
   const folder = await temporaryFolder()
   const path = join(folder, 'cursors.json')

@@ -54,6 +54,28 @@ t.test('a job resolves with its end, and shows its events on the way', async t =
   t.strictSame(await client.job(id), end)
 })
 
+t.test('a job that is awaited twice is followed once', async t => {
+  const { url } = await startGateway(t)
+  const streams: string[] = []
+  const client = createClient({
+    url,
+    credentials: token({ role: 'editor' }),
+    fetch: (input, init) => {
+      if (String(input).includes('stream=')) streams.push(String(input))
+      return fetch(input, init)
+    },
+  })
+  const { id } = await client.jobs.create({ kind: 'command', payload: { command: 'true' } })
+  const job = client.job(id)
+
+  const both = Promise.all([job, job])
+  await job.cancel()
+  const ends = await within(PATIENCE_MS, both, () => `asked for ${streams}`)
+
+  t.match(ends, [{ status: 'cancelled' }, { status: 'cancelled' }])
+  t.equal(streams.length, 1)
+})
+
 async function collect(feed: AsyncIterable<AnyEvent>, into: AnyEvent[], count: number): Promise<void> {
   for await (const event of feed) if (into.push(event) === count) return
 }

@@ -1,4 +1,5 @@
 /** Reads the log in pages: short requests of a tab, for what it has missed. */
+import { parse } from '../../requests.js'
 import type { Filter, Frame } from './messages.js'
 
 const MAX_EVENTS = 1_000
@@ -35,6 +36,12 @@ interface StoredEvent {
   readonly data: unknown
 }
 
+interface StoredEvents {
+  readonly events: readonly StoredEvent[]
+  readonly next: string
+  readonly head: string
+}
+
 export class Pages {
   constructor(
     /** Of the events of the gateway, without a query. */
@@ -50,12 +57,11 @@ export class Pages {
     const query = new URLSearchParams({ ...defined(filter), [by]: value, limit: String(MAX_EVENTS) })
     const response = await fetch(`${this.url}?${query}`, this.init)
     if (response.status === GONE) {
-      const { code, earliest, head }: { code: string; earliest: string; head: string } = await response.json()
+      const { code, earliest, head } = parse<Omit<Reset, 'reason'> & { code: string }>(await response.text())
       return { reason: code, earliest, head }
     }
     if (!response.ok) throw response
-    const { events, next, head }: { events: StoredEvent[]; next: string; head: string } =
-      await response.json()
+    const { events, next, head } = parse<StoredEvents>(await response.text())
     const frames = events.map(event =>
       envelope
         ? { isEvent: true, id: event.id, event: '', data: JSON.stringify(event) }
