@@ -15,6 +15,8 @@ const REPORT_EVERY = 32
 
 /** It holds what the host allows a tab to have unconsumed, and no more (shared-feed.ts). */
 export class Membership {
+  /** Its number in the messages; another one for each host that it asks. */
+  feed = 0
   isAdmitted = false
   readonly #frames: Frame[] = []
   #consumed = 0

@@ -37,15 +37,14 @@ export class TabSession {
 
   /** Joins the host's feed with this filter. The membership is not admitted yet. */
   join(filter: Filter): Membership {
-    this.#feeds += 1
-    const feed = this.#feeds
-    const membership = new Membership(filter, {
-      consumed: count => this.#link?.post({ kind: 'consumed', feed, count }),
-      leave: () => this.#memberships.delete(feed) && this.#link?.post({ kind: 'leave', feed }),
+    const membership: Membership = new Membership(filter, {
+      consumed: count => this.#link?.post({ kind: 'consumed', feed: membership.feed, count }),
+      leave: () =>
+        this.#memberships.delete(membership.feed) &&
+        this.#link?.post({ kind: 'leave', feed: membership.feed }),
     })
-    this.#memberships.set(feed, membership)
+    this.#ask(membership)
     if (this.#pings === undefined) this.#start()
-    else this.#ask(feed, membership)
     return membership
   }
 
@@ -71,11 +70,12 @@ export class TabSession {
     this.#link = link
     this.#missed = 0
     link.listener = message => this.#receive(message)
-    for (const [feed, membership] of this.#memberships) this.#ask(feed, membership)
+    for (const membership of [...this.#memberships.values()]) this.#ask(membership)
   }
 
-  /** Ends what the host has admitted; what still waits asks the next host. */
+  /** Ends what the host has admitted; what still waits asks the next host, which may be the same one. */
   #unlink(): void {
+    for (const feed of this.#memberships.keys()) this.#link?.post({ kind: 'leave', feed })
     this.#link?.close()
     this.#link = undefined
     for (const [feed, membership] of this.#memberships) {
@@ -85,8 +85,14 @@ export class TabSession {
     }
   }
 
-  #ask(feed: number, { filter }: Membership): void {
-    this.#link?.post({ kind: 'join', feed, filter, options: this.options })
+  /** Under a new number: what was sent to an earlier one may still arrive. */
+  #ask(membership: Membership): void {
+    this.#memberships.delete(membership.feed)
+    this.#feeds += 1
+    const feed = this.#feeds
+    membership.feed = feed
+    this.#memberships.set(feed, membership)
+    this.#link?.post({ kind: 'join', feed, filter: membership.filter, options: this.options })
   }
 
   #receive(message: ToTab): void {
