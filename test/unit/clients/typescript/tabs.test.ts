@@ -4,13 +4,20 @@ import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { build } from 'esbuild'
 import t, { type Test } from 'tap'
 import { Membership } from '../../../../clients/typescript/src/browser/tabs/membership.js'
-import type { Frame } from '../../../../clients/typescript/src/browser/tabs/messages.js'
+import type { Frame, ToHost, ToTab } from '../../../../clients/typescript/src/browser/tabs/messages.js'
 import { Pages } from '../../../../clients/typescript/src/browser/tabs/pages.js'
 import { Member } from '../../../../clients/typescript/src/browser/tabs/shared-feed.js'
 import { sharedFrames } from '../../../../clients/typescript/src/browser/tabs/shared-frames.js'
 import { packageRoot } from '../../../../src/process/package-root.js'
+
+interface HostLink {
+  post(message: ToHost): void
+  listener: ((message: ToTab) => void) | undefined
+  close(): void
+}
 
 const frame = (n: number, data = '{}'): Frame => ({ isEvent: true, id: `${n}.a`, event: 'n', data })
 const MEGABYTE = 'x'.repeat(1024 * 1024)
@@ -47,6 +54,47 @@ t.test('a tab gets each event once, whether it is behind the shared connection o
   t.strictSame(await received(3, 6, [7, 8, 9, 10, 11]), [4, 5, 6, 7, 8, 9, 10, 11], 'behind')
   t.strictSame(await received(8, 6, [7, 8, 9, 10]), [9, 10], 'ahead')
   t.strictSame(await received(6, 6, [7, 8]), [7, 8], 'at the same place')
+})
+
+t.test('a tab that comes back to a host ignores what the host has sent to its earlier request', async t => {
+  const { outputFiles } = await build({
+    entryPoints: [join(packageRoot, 'clients/typescript/src/browser/tabs/tab-session.ts')],
+    bundle: true,
+    write: false,
+    format: 'esm',
+  })
+  const { TabSession } = await import(
+    `data:text/javascript,${encodeURIComponent(outputFiles[0]?.text ?? '')}`
+  )
+  t.teardown(() => Reflect.deleteProperty(globalThis, 'addEventListener'))
+  Object.assign(globalThis, { addEventListener: () => {} })
+  const sent: ToHost[] = []
+  let use: (link: HostLink) => void = () => {}
+  const finder = { start: (onLink: typeof use) => (use = onLink), lost: () => {}, close: () => {} }
+  const session = new TabSession(finder, {}, {}, 60_000)
+  const toHost = () => ({
+    post: (message: ToHost) => sent.push(message),
+    listener: undefined,
+    close: () => {},
+  })
+  const membership: Membership = session.join({})
+  use(toHost())
+  const link: HostLink = toHost()
+  use(link)
+  const [first = 0, left, second = 0] = sent.map(message => ('feed' in message ? message.feed : undefined))
+
+  link.listener?.({ kind: 'joined', feed: first, id: '6.a', mode: 'normal' })
+  link.listener?.({ kind: 'frame', feed: first, frame: frame(7) })
+  link.listener?.({ kind: 'joined', feed: second, id: '7.a', mode: 'normal' })
+  link.listener?.({ kind: 'frame', feed: second, frame: frame(8) })
+  session.close()
+  link.listener?.({ kind: 'ended', feed: second })
+
+  t.match(await membership.admission, { id: '7.a' })
+  t.equal(left, first, 'it leaves what it has asked for')
+  const frames: string[] = []
+  for await (const { id } of membership.frames()) frames.push(id)
+  t.strictSame(frames, ['8.a'])
 })
 
 t.test('only tabs with the same version of the package share', async t => {
