@@ -15,7 +15,7 @@ import (
 const largestCursorFile = 1 << 10
 
 // A FileCursor is a [CursorStore] in a file of mode 0600. It replaces the file as a whole and waits until the disk has
-// it, so that a crash leaves the old cursor or the new one. That takes some 5 ms an event on an SSD: for a faster stream
+// it, so that a crash leaves the old cursor or the new one. That takes some 5 ms an event: for a faster stream
 // see [CursorStore]. The value is the path. Two feeds need two files.
 type FileCursor string
 

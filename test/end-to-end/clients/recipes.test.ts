@@ -1,4 +1,4 @@
-/** The recipes for C++ and Java (docs/recipes/desktop.md): the contract, as far as they go, and a gateway that is killed. */
+/** The recipes for C++ and Java (docs/recipes/java-cpp.md): the contract, as far as they go, and a gateway that is killed. */
 import { execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'

@@ -211,7 +211,7 @@ t.test(
 t.test('a comment that comes first takes no `retry` from the first message', async t => {
   const { app, url } = await startGateway(t)
   const job = await create(app, story)
-  // Its own check of the mode, which comes every second, would say otherwise.
+  // Its own check of the mode, which comes twice a second, would say otherwise.
   app.serverState.close()
   app.hub.announce('degraded')
 
