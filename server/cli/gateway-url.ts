@@ -20,5 +20,8 @@ export function gatewayUrl(given: string, name: string): string {
 
 /** The URL in one spelling, without a slash at its end. */
 export function rootOf(url: string): string {
-  return new URL(url).href.replace(/\/+$/, '')
+  const { href } = new URL(url)
+  let end = href.length
+  while (href[end - 1] === '/') end -= 1
+  return href.slice(0, end)
 }

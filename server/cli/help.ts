@@ -20,7 +20,7 @@ export function parserOf(path: string, declaration: Declaration, columns: number
     .configureOutput({ writeOut: () => undefined, writeErr: () => undefined })
     .configureHelp({
       helpWidth: width,
-      optionTerm: ({ flags }) => flags.replace(/<(.*)>/, '$1'),
+      optionTerm: ({ flags }) => flags.replace(/[<>]/g, ''),
       subcommandTerm: command => command.name(),
     })
   if ('commands' in declaration) {
@@ -57,13 +57,15 @@ function parserOption(option: Option<unknown>): ParserOption {
     ...(env === undefined ? [] : [`environment: ${env}`]),
     ...(isRepeatable ? ['may be repeated'] : []),
   ]
-  const made = new ParserOption(
-    form.replace(/ (\S.*)$/, (rest, argument: string) =>
-      argument.startsWith('-') ? rest : ` <${argument}>`,
-    ),
-    notes.length === 0 ? help : `${help} (${notes.join('; ')})`,
-  )
+  const made = new ParserOption(flagsOf(form), notes.length === 0 ? help : `${help} (${notes.join('; ')})`)
   return made.argParser((text: string, before: readonly string[] | undefined) => [...(before ?? []), text])
+}
+
+/** `--types TYPES` as the parser wants it: `--types <TYPES>`. */
+function flagsOf(form: string): string {
+  const [flag, ...words] = form.split(' ')
+  const argument = words.join(' ')
+  return argument === '' || argument.startsWith('-') ? form : `${flag} <${argument}>`
 }
 
 /** The texts of an option that the parser has read. */

@@ -72,7 +72,8 @@ export async function runProgram(
   } catch (error) {
     if (!(error instanceof UsageError)) throw error
     // A list of commands answers the question; the help of a command would scroll the error away.
-    const shown = 'commands' in declaration ? help() : hintOf(path, help())
+    const shown =
+      'commands' in declaration ? help() : hintOf(path, helpOf(parser, declaration, terminal.out.columns))
     await terminal.err.write(`${cleanLines(error.message)}\n\n${shown}`)
     return ExitCode.usage
   }

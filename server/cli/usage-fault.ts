@@ -9,8 +9,9 @@ export function usageFault(error: unknown): unknown {
   const text = error.message.replace(/^error: /, '')
   const [, name = ''] = /'(.*?)'/s.exec(text) ?? []
   if (error.code === 'commander.unknownCommand') {
-    const [, similar] = /\(Did you mean (?:one of )?(.*)\?\)/.exec(text) ?? []
-    const suggestion = similar === undefined ? '' : ` Did you mean ${similar}?`
+    const [, similar] = text.split('(Did you mean ')
+    const suggestion =
+      similar === undefined ? '' : ` Did you mean ${similar.replace('one of ', '').replace('?)', '')}?`
     return new UsageError(`Unknown command ${JSON.stringify(name)}.${suggestion}`)
   }
   if (error.code === 'commander.unknownOption') return new UsageError(`Unknown option '${name}'`)
