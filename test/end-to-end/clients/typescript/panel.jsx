@@ -9,11 +9,11 @@ export const handled = []
 let root
 let client
 
-function Feed({ types, stream, keep, last }) {
+function Feed({ types, from, keep, last }) {
   // A new array and a new function in each rendering.
   const { events, status, error } = useFeed(client, {
     types: [...types],
-    stream,
+    from,
     keep,
     last,
     onEvent: ({ data }) => handled.push(data.n),
