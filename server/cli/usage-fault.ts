@@ -3,16 +3,21 @@ import { CommanderError } from 'commander'
 import { UsageError } from '../../src/process/usage.js'
 import type { Argument } from './declaration.js'
 
+/** Anything else may be a key that was pasted in the wrong place, and is not repeated. */
+const COMMAND_NAME = /^[a-zA-Z-]{1,20}$/
+
 /** An error of the parser as ours; any other error stays as it is. */
 export function usageFault(error: unknown): unknown {
   if (!(error instanceof CommanderError)) return error
   const text = error.message.replace(/^error: /, '')
-  const [, name = ''] = /'(.*?)'/s.exec(text) ?? []
+  // Without the value of an option, which may be a secret.
+  const [, name = ''] = /'([^'=]*)/.exec(text) ?? []
   if (error.code === 'commander.unknownCommand') {
     const [, similar] = text.split('(Did you mean ')
     const suggestion =
       similar === undefined ? '' : ` Did you mean ${similar.replace('one of ', '').replace('?)', '')}?`
-    return new UsageError(`Unknown command ${JSON.stringify(name)}.${suggestion}`)
+    const shown = COMMAND_NAME.test(name) ? ` ${JSON.stringify(name)}` : ''
+    return new UsageError(`Unknown command${shown}.${suggestion}`)
   }
   if (error.code === 'commander.unknownOption') return new UsageError(`Unknown option '${name}'`)
   if (error.code === 'commander.optionMissingArgument') {

@@ -108,6 +108,7 @@ t.test('wrong usage is reported with the usage, before the database is queried',
   const cases: [args: string[], told: RegExp][] = [
     [[], /No command given/],
     [['make'], /Unknown command "make"/],
+    [[secret], /Unknown command\./],
     [[...fine, '--nmae', 'x'], /--nmae/],
     [[...fine, 'acme'], /Too many arguments/],
     [['create', '--role', 'viewer', '--name', 'x'], /--workspace is required/],
@@ -131,7 +132,10 @@ t.test('wrong usage is reported with the usage, before the database is queried',
   const terminal = openTerminal(env)
 
   for (const [args, told] of cases) {
-    const written = t.capture(process.stderr, 'write', () => true)
+    const written = t.capture(process.stderr, 'write', (_text: string, done?: () => void) => {
+      done?.()
+      return true
+    })
     const code = await runProgram(['key', ...args], env, terminal)
     written.restore()
     const text = written()
