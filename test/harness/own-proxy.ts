@@ -24,12 +24,22 @@ export function withoutProgram(name: Name): string | false {
   return find(name) === undefined && `${name} is not installed (apt-get install ${name})`
 }
 
+type Write = (port: number, folder: string) => string
+
 /** Starts it, and stops it when `t` ends. @param write its configuration. @returns its URL. */
-export async function startOwnProxy(
-  t: Test,
-  name: Name,
-  write: (port: number, folder: string) => string,
-): Promise<string> {
+export async function startOwnProxy(t: Test, name: Name, write: Write): Promise<string> {
+  const { port } = await runProxy(t, name, write)
+  return `http://127.0.0.1:${port}`
+}
+
+export interface ProxyProcess {
+  readonly port: number
+  /** Everything that it has written so far. */
+  log(): string
+}
+
+/** The same, for a proxy of any scheme. */
+export async function runProxy(t: Test, name: Name, write: Write): Promise<ProxyProcess> {
   const folder = await mkdtemp(join(tmpdir(), `sluice-own-${name}-`))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const port = await freePort()
@@ -45,11 +55,12 @@ export async function startOwnProxy(
     child.kill('SIGKILL')
     await exited
   })
+  const written = () => readFileSync(log, 'utf8')
   await until(`${name} takes connections`, async () => {
-    if (child.exitCode !== null) throw new Error(`${name} ended:\n${readFileSync(log, 'utf8')}`)
+    if (child.exitCode !== null) throw new Error(`${name} ended:\n${written()}`)
     return await accepts(port)
   })
-  return `http://127.0.0.1:${port}`
+  return { port, log: written }
 }
 
 function find(name: Name): string | undefined {

@@ -2,18 +2,11 @@
  * The real HAProxy and Caddy with the configurations that are shipped in deploy/. As for nginx (test/harness/nginx.ts), only
  * what a test must choose for itself is replaced, and a replacement that no longer fits the file is an error.
  */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { openSync, readFileSync, writeFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { createConnection } from 'node:net'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { packageRoot } from '../../src/process/package-root.js'
-import { freePort } from './port.js'
-import { findProgram } from './program.js'
-import { until } from './until.js'
+import { type ProxyProcess, runProxy } from './own-proxy.js'
 
 export interface Proxy {
   readonly name: 'haproxy' | 'caddy'
@@ -21,7 +14,6 @@ export interface Proxy {
   readonly file: string
   /** What differs under test, as pairs of a text of the file and its replacement. */
   replacements(port: number): readonly (readonly [from: string, to: string])[]
-  arguments(file: string): readonly string[]
   /** In place of the line of an id, if the client has none. */
   readonly withoutId: string
   /** In place of the plain address: the same address with TLS, for clients of HTTP/2. */
@@ -36,7 +28,6 @@ export const haproxy: Proxy = {
   withoutId: ':\n',
   file: 'deploy/haproxy.cfg',
   replacements: port => [['  bind :8080\n', `  bind 127.0.0.1:${port}\n`], FEW],
-  arguments: file => ['-db', '-f', file],
   tls: (port, folder) => [
     FEW,
     ['  bind :8080\n', ''],
@@ -52,7 +43,6 @@ export const caddy: Proxy = {
   withoutId: '',
   file: 'deploy/Caddyfile',
   replacements: port => [['\n:8080 {', `\nhttp://127.0.0.1:${port} {`]],
-  arguments: file => ['run', '--adapter', 'caddyfile', '--config', file],
   tls: (port, folder) => [
     [
       '\n:8080 {',
@@ -60,11 +50,6 @@ export const caddy: Proxy = {
     ],
     ['admin off', 'admin off\n\tauto_https off'],
   ],
-}
-
-/** For `t.test(name, { skip: without(proxy) }, …)`: false where the program is there, else the reason. */
-export function without({ name }: Proxy): string | false {
-  return program(name) === undefined && `${name} is not installed (apt-get install ${name})`
 }
 
 interface Options {
@@ -75,61 +60,24 @@ interface Options {
   readonly changes?: readonly (readonly [from: string, to: string])[]
 }
 
-export interface RunningProxy {
+export interface RunningProxy extends ProxyProcess {
   readonly url: string
-  readonly port: number
-  /** Everything that it has written so far. */
-  log(): string
 }
 
 /** Starts the proxy on a free port of the loopback in front of two gateways, and stops it when `t` ends. */
 export async function startProxy(t: Test, proxy: Proxy, options: Options): Promise<RunningProxy> {
   const { upstreams, pem, changes = [] } = options
-  const folder = await mkdtemp(join(tmpdir(), `sluice-${proxy.name}-`))
-  t.teardown(() => rm(folder, { recursive: true, force: true }))
-  const port = await freePort()
-  if (pem !== undefined) writeFileSync(join(folder, 'sluice.pem'), pem)
-  const address = pem === undefined ? proxy.replacements(port) : proxy.tls(port, folder)
   const gateways = upstreams.map((upstream, n) => [`gateway-${n + 1}:8080`, `127.0.0.1:${upstream}`] as const)
-  const file = join(folder, 'configuration')
-  writeFileSync(file, [...address, ...gateways, ...changes].reduce(replaced, readShipped(proxy)))
-
-  const log = join(folder, 'log')
-  const output = openSync(log, 'a')
-  const child = spawn(program(proxy.name) ?? '', proxy.arguments(file), {
-    stdio: ['ignore', output, output],
-    env: { PATH: process.env.PATH, HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder },
+  const { port, log } = await runProxy(t, proxy.name, (port, folder) => {
+    if (pem !== undefined) writeFileSync(join(folder, 'sluice.pem'), pem)
+    const address = pem === undefined ? proxy.replacements(port) : proxy.tls(port, folder)
+    return [...address, ...gateways, ...changes].reduce(replaced, readShipped(proxy))
   })
-  const exited = once(child, 'exit')
-  t.teardown(async () => {
-    child.kill('SIGKILL')
-    await exited
-  })
-  const written = () => readFileSync(log, 'utf8')
-  const scheme = pem === undefined ? 'http' : 'https'
-  await until(`${proxy.name} takes requests`, async () => {
-    if (child.exitCode !== null) throw new Error(`${proxy.name} ended:\n${written()}`)
-    return accepts(port)
-  })
-  return { url: `${scheme}://127.0.0.1:${port}`, port, log: written }
+  return { url: `${pem === undefined ? 'http' : 'https'}://127.0.0.1:${port}`, port, log }
 }
 
 export function readShipped({ file }: Proxy): string {
   return readFileSync(join(packageRoot, file), 'utf8')
-}
-
-function program(name: string): string | undefined {
-  return findProgram([name], ['/usr/sbin', '/usr/local/sbin'])
-}
-
-async function accepts(port: number): Promise<boolean> {
-  const socket = createConnection(port, '127.0.0.1')
-  const connected = await Promise.race([
-    once(socket, 'connect').then(() => true),
-    once(socket, 'error').then(() => false),
-  ]).catch(() => false)
-  socket.destroy()
-  return connected
 }
 
 function replaced(text: string, [from, to]: readonly [string, string]): string {

@@ -9,9 +9,10 @@ import { readConfig } from '../../../src/config/config.js'
 import { createDatabase } from '../../harness/database.js'
 import { openStream } from '../../harness/event-stream.js'
 import { as, publish, testEnvironment } from '../../harness/gateway.js'
+import { withoutProgram } from '../../harness/own-proxy.js'
 import { type GatewayProcess, startProcess } from '../../harness/process.js'
 import { findProgram } from '../../harness/program.js'
-import { caddy, haproxy, readShipped, startProxy, without } from '../../harness/proxies.js'
+import { caddy, haproxy, readShipped, startProxy } from '../../harness/proxies.js'
 import { bearer } from '../../harness/tokens.js'
 import { until } from '../../harness/until.js'
 import { echoesHeaders, startStandIn } from './stand-in.js'
@@ -30,7 +31,7 @@ const clientsOf = async ({ url }: GatewayProcess) =>
   Object((await (await fetch(`${url}/ready`)).json()) as object).sse.clients as number
 
 for (const proxy of [haproxy, caddy]) {
-  const skip = without(proxy)
+  const skip = withoutProgram(proxy.name)
 
   t.test(
     `${proxy.name}: events arrive at once, and a client resumes through the death of its node`,
