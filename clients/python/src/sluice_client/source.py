@@ -6,12 +6,12 @@ from typing import Any
 
 import httpx
 
-from . import tasks, threads
 from .effects import Call, Deliver, Program, Request, perform
 from .errors import Refused
+from .iteration import AsyncIteration, Iteration
 from .parser import Block, Comment
 from .state import State, StreamOptions
-from .stream import Stream, Verdict
+from .stream import Verdict
 from .transport import LIMITS_OF_STREAMS
 
 
@@ -76,7 +76,7 @@ class Hooks:
     on_state: Callable[[State], Any] | None = None
 
 
-class EventSource:
+class EventSource(Iteration[ServerSentEvent]):
     """Follows a URL: `for event in EventSource(url)`. It reconnects until 204, a final response, or `close`.
 
     headers, method, body: of each request. They reach another origin by a redirect only without credentials.
@@ -102,43 +102,19 @@ class EventSource:
     ) -> None:
         self._http = httpx.Client(limits=LIMITS_OF_STREAMS, **(http or {}))
         self._reader = SourceReader(Request(method, url, headers or {}, body), last_event_id, hooks)
-        self._stream = Stream(self._reader, options, hooks.on_state)
-        self._runner = threads.StreamRunner(self._http, self._stream.run())
+        super().__init__(self._http, self._reader, options, hooks.on_state)
 
     @property
     def last_event_id(self) -> str:
         return self._reader.last_event_id
 
-    def __iter__(self) -> "EventSource":
-        return self
-
-    def __next__(self) -> ServerSentEvent:
-        event: ServerSentEvent = self._runner.next()
-        return event
-
-    def restart(self) -> None:
-        """Drops the connection and connects again at once."""
-        self._stream.restarting = True
-        self._runner.interrupt.nudge()
-
     def close(self) -> None:
         """Ends the iteration at once, and the connection."""
-        self._stream.closing = True
-        self._runner.close()
+        super().close()
         self._http.close()
 
-    def __enter__(self) -> "EventSource":
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        if hasattr(self, "_runner"):
-            self.close()
-
-
-class AsyncEventSource:
+class AsyncEventSource(AsyncIteration[ServerSentEvent]):
     """The same for asyncio: `async for event in AsyncEventSource(url)`. Hooks may be async."""
 
     def __init__(
@@ -155,37 +131,13 @@ class AsyncEventSource:
     ) -> None:
         self._http = httpx.AsyncClient(limits=LIMITS_OF_STREAMS, **(http or {}))
         self._reader = SourceReader(Request(method, url, headers or {}, body), last_event_id, hooks)
-        self._stream = Stream(self._reader, options, hooks.on_state)
-        self._runner = tasks.StreamRunner(self._http, self._stream.run())
+        super().__init__(self._http, self._reader, options, hooks.on_state)
 
     @property
     def last_event_id(self) -> str:
         return self._reader.last_event_id
 
-    def __aiter__(self) -> "AsyncEventSource":
-        return self
-
-    async def __anext__(self) -> ServerSentEvent:
-        event: ServerSentEvent = await self._runner.next()
-        return event
-
-    def restart(self) -> None:
-        """Drops the connection and connects again at once."""
-        self._stream.restarting = True
-        self._runner.nudge()
-
-    def close(self) -> None:
-        """Ends the iteration in another task at once."""
-        self._stream.closing = True
-        self._runner.close()
-
     async def aclose(self) -> None:
         """Ends the iteration and its connection."""
-        await self._runner.end()
+        await super().aclose()
         await self._http.aclose()
-
-    async def __aenter__(self) -> "AsyncEventSource":
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
