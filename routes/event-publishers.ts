@@ -58,7 +58,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     async request => {
       const { stream = FEED, ids } = request.query
       const { workspace } = request.principal
-      const positions = ids.split(',').map(id => wholeEventIdIn(id).position)
+      const asked = new Set(ids.split(','))
+      const positions = [...asked].map(id => wholeEventIdIn(id).position)
       const found = await inWorkspace(app.database, workspace, async client => {
         const found = await findStream(client, workspace, stream)
         return found && readPublishers(client, found.id, positions)
@@ -69,7 +70,6 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         ...{ actor, way },
       }))
       // Another event may have the position, after the log has lost its tail.
-      const asked = new Set(ids.split(','))
       return { publishers: publishers.filter(({ id }) => asked.has(id)) }
     },
   )
