@@ -12,7 +12,7 @@ export interface Observation {
   readonly [member: string]: unknown
 }
 
-export interface Hears {
+export interface Listener {
   observed(observation: Observation): void
   /** Nothing further will be observed. */
   failed(reason: string): void
@@ -35,7 +35,7 @@ export class Adapter {
   #process: ChildProcess | undefined
   #starts = 0
   #lastWords = ''
-  readonly #open = new Map<string, Hears>()
+  readonly #open = new Map<string, Listener>()
   #introduced: ((introduction: Introduction) => void) | undefined
   #notIntroduced: ((error: Error) => void) | undefined
 
@@ -63,12 +63,12 @@ export class Adapter {
     }
   }
 
-  follow(id: string, hears: Hears, command: Readonly<Record<string, unknown>>): void {
+  follow(id: string, listener: Listener, command: Readonly<Record<string, unknown>>): void {
     if (!this.#process && this.#starts >= MOST_STARTS) {
-      hears.failed(`not run: the adapter has ended ${MOST_STARTS} times`)
+      listener.failed(`not run: the adapter has ended ${MOST_STARTS} times`)
       return
     }
-    this.#open.set(id, hears)
+    this.#open.set(id, listener)
     if (!this.#process) this.#spawn()
     this.tell(id, 'follow', command)
   }
@@ -128,7 +128,7 @@ export class Adapter {
   }
 
   #failAll(reason: string): void {
-    for (const hears of this.#open.values()) hears.failed(`the adapter ${reason}`)
+    for (const listener of this.#open.values()) listener.failed(`the adapter ${reason}`)
     this.#open.clear()
   }
 }

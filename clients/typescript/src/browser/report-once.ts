@@ -1,6 +1,6 @@
 /**
  * The storage of a browser can fail at any time: a full quota, a private window, storage that the user has blocked. The cursor then
- * lasts only as long as the page, the stream continues, and the application hears of the failure once.
+ * lasts only as long as the page, the stream continues, and `report` gets the first failure.
  */
 import type { CursorStore, CursorStores } from '../cursor-store.js'
 

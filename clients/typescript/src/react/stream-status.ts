@@ -10,7 +10,7 @@ import type { StreamState } from '../stream-options.js'
  */
 export type Status = 'connecting' | 'live' | 'behind' | 'reconnecting' | 'refused' | 'ended'
 
-/** The status after each state and notice of a stream; `onChange` hears of those that change it. */
+/** The status after each state and notice of a stream; `onChange` gets each status that differs from the one before. */
 export class StatusOf {
   #status: Status = 'connecting'
   #wasOpen = false

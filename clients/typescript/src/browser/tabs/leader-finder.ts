@@ -3,8 +3,8 @@
  * listen to one that says who leads, and each to one of its own.
  *
  * The leader holds a Web Lock, so when it closes or crashes the browser hands the lead to the next tab. A leader that will be frozen
- * resigns; one that does not answer is replaced by force. Pages without Web Locks (insecure origins) agree by their messages: a tab that
- * hears of no leader leads, and of two leaders the one with the smaller id stays.
+ * resigns; one that does not answer is replaced by force. Pages without Web Locks (insecure origins) agree by their messages: a tab
+ * leads if it receives no message of a leader, and of two leaders the one with the smaller id stays.
  */
 import { Host } from './host.js'
 import { type HostLink, type Link, pair } from './link.js'

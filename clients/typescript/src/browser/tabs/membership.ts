@@ -10,7 +10,7 @@ export interface MembershipHooks {
   leave(): void
 }
 
-/** A fraction of what the host lets a tab have unconsumed. */
+/** A tab reports after this many frames: a fraction of the number that it may have unconsumed. */
 const REPORT_EVERY = 32
 
 /** It holds what the host allows a tab to have unconsumed, and no more (shared-feed.ts). */

@@ -8,7 +8,7 @@ import type { TabSession } from './tab-session.js'
 
 const STREAM = 'text/event-stream'
 const MAX_BLOCK_BYTES = 64 * 1024
-/** While the host has no connection, a tab is told so from time to time, which keeps its delays short. */
+/** While the host has no connection, it says so to the tabs from time to time, which keeps their delays short. */
 const WAIT_MS = 30_000
 
 /** @param events the URL of the gateway's events, without a query. */
