@@ -1,12 +1,21 @@
-/** What became of one request to a receiver. Every outcome is a value: `send` rejects only for faults of the program. */
+/** What became of one request to a receiver. Every outcome is a value: `send` never rejects. */
 
 /**
- * Why a request brought no answer: `dns`: the host has no address, or its name servers do not answer. `connect`: no
+ * Why a request brought no answer. `refused-address`: the URL, or an address of its host, is not permitted, and no connection was
+ * made. `bad-headers`: a header of the endpoint cannot be sent. `dns`: the host has no address, or its name servers do not answer. `connect`: no
  * connection. `tls`: no secure connection, such as a certificate that does not fit. `timeout`: headers and body did not
  * arrive in time. `reset`: the connection ended before the answer did. `bad-answer`: the bytes are no answer of HTTP/1.1, or
  * its headers are too long.
  */
-export type FailureKind = 'dns' | 'connect' | 'tls' | 'timeout' | 'reset' | 'bad-answer'
+export type FailureKind =
+  | 'refused-address'
+  | 'bad-headers'
+  | 'dns'
+  | 'connect'
+  | 'tls'
+  | 'timeout'
+  | 'reset'
+  | 'bad-answer'
 
 export interface Failure {
   readonly kind: 'failed'
@@ -27,13 +36,6 @@ export interface Answer {
   readonly retryAfterMs?: number
 }
 
-/** The URL, or an address of its host, is not permitted. No connection was made. */
-export interface RefusedAddress {
-  readonly kind: 'refused-address'
-  readonly detail: string
-  readonly milliseconds: number
-}
-
 /** The circuit breaker of the host is open. Nothing was sent, and this is not an attempt. */
 export interface HeldBack {
   readonly kind: 'held-back'
@@ -44,8 +46,8 @@ export interface HeldBack {
 }
 
 /** The caller's signal aborted the request, which the receiver may have got. This is not an attempt. */
-export interface Cancelled {
-  readonly kind: 'cancelled'
+export interface Aborted {
+  readonly kind: 'aborted'
 }
 
-export type Outcome = Answer | Failure | RefusedAddress | HeldBack | Cancelled
+export type Outcome = Answer | Failure | HeldBack | Aborted

@@ -1,0 +1,155 @@
+/**
+ * One POST. Its answer is read as far as it is of use: its status, its `Retry-After`, and enough of its body that the connection can be
+ * used again. A receiver can neither keep us longer than the time limit, whatever it sends and however slowly, nor fill our memory.
+ */
+import type { Dispatcher } from 'undici'
+import { ConnectionFault } from '../../network/checked-connector.js'
+import { BeginningOfAnswer } from './beginning-of-answer.js'
+import type { FailureKind, Outcome } from './outcome.js'
+import { retryAfterMsIn } from './retry-after.js'
+
+export interface Post {
+  readonly url: URL
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | Uint8Array
+  /** Aborts the request. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface PostLimits {
+  /** For all of it, from now to the last byte of the answer, in milliseconds. */
+  readonly timeoutMs: number
+  /** The bytes of an answer that are read at most; a longer one counts by its status, and its connection is closed. */
+  readonly answerBytes: number
+}
+
+/** Settles exactly once, with the first of: answer, failure, time limit, abort. Never rejects. */
+export function post(dispatcher: Dispatcher, request: Post, limits: PostLimits): Promise<Outcome> {
+  return new Promise(resolve => {
+    const exchange = new Exchange(request, limits, resolve)
+    const { url, headers, body } = request
+    dispatcher.dispatch(
+      { origin: url.origin, path: `${url.pathname}${url.search}`, method: 'POST', headers, body },
+      exchange,
+    )
+  })
+}
+
+/** Ends a request that has its outcome already. */
+class Ended extends Error {}
+
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #started = performance.now()
+  readonly #beginning = new BeginningOfAnswer()
+  readonly #timer: NodeJS.Timeout
+  #controller: Dispatcher.DispatchController | undefined
+  #status = 0
+  #retryAfterMs: number | undefined
+  #bytes = 0
+  #isSettled = false
+
+  constructor(
+    private readonly request: Post,
+    private readonly limits: PostLimits,
+    private readonly resolve: (outcome: Outcome) => void,
+  ) {
+    const { signal } = request
+    this.#timer = setTimeout(this.#late, limits.timeoutMs)
+    signal?.addEventListener('abort', this.#aborted)
+    if (signal?.aborted) this.#aborted()
+  }
+
+  /** A connection is ready, perhaps too late. */
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#isSettled) controller.abort(new Ended())
+  }
+
+  onResponseStart(
+    _: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | string[] | undefined>,
+  ): void {
+    // Informational responses (RFC 9110 §15.2) come before the answer.
+    if (status < 200) return
+    this.#status = status
+    this.#retryAfterMs = retryAfterMsIn(headers['retry-after'])
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#beginning.add(chunk)
+    this.#bytes += chunk.length
+    if (this.#bytes > this.limits.answerBytes) this.#settle(this.#answer())
+  }
+
+  onResponseEnd(): void {
+    this.#settle(this.#answer())
+  }
+
+  onRequestUpgrade(): void {
+    this.#settle(this.#failure('bad-answer', 'The receiver answered 101 and changed the protocol.'))
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    const code = 'code' in error ? String(error.code) : error.name
+    if (error instanceof ConnectionFault) this.#settle(this.#failure(error.kind, error.message))
+    else if (CLOSED.has(code)) this.#settle({ kind: 'aborted' })
+    else if (INVALID.has(code))
+      this.#settle(this.#failure('bad-headers', `A header cannot be sent: ${error.message}.`))
+    else if (code.startsWith('HPE_') || BAD.has(code)) {
+      this.#settle(this.#failure('bad-answer', `The answer is not valid HTTP/1.1 (${code}).`))
+    } else this.#settle(this.#failure('reset', `The connection ended before the answer did (${code}).`))
+  }
+
+  readonly #late = () =>
+    this.#settle(
+      this.#failure(
+        'timeout',
+        `${this.#status === 0 ? 'No answer' : 'Only a part of the answer'} arrived within ${this.limits.timeoutMs / 1_000} s.`,
+      ),
+    )
+
+  readonly #aborted = () => this.#settle({ kind: 'aborted' })
+
+  #answer(): Outcome {
+    return {
+      kind: 'answered',
+      status: this.#status,
+      milliseconds: this.#milliseconds(),
+      answer: this.#beginning.text(),
+      ...(this.#retryAfterMs !== undefined && { retryAfterMs: this.#retryAfterMs }),
+    }
+  }
+
+  #failure(error: FailureKind, detail: string): Outcome {
+    return { kind: 'failed', error, detail, milliseconds: this.#milliseconds() }
+  }
+
+  #milliseconds(): number {
+    return Math.round(performance.now() - this.#started)
+  }
+
+  #settle(outcome: Outcome): void {
+    this.#end()
+    this.resolve(outcome)
+  }
+
+  /** Also closes the connection, unless the answer is complete. */
+  #end(): void {
+    if (this.#isSettled) return
+    this.#isSettled = true
+    clearTimeout(this.#timer)
+    this.request.signal?.removeEventListener('abort', this.#aborted)
+    this.#controller?.abort(new Ended())
+  }
+}
+
+/** Headers or a URL that undici refuses to send. */
+const INVALID: ReadonlySet<string> = new Set(['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED'])
+/** The sender was closed meanwhile. */
+const CLOSED: ReadonlySet<string> = new Set(['UND_ERR_CLOSED', 'UND_ERR_DESTROYED'])
+const BAD: ReadonlySet<string> = new Set([
+  'UND_ERR_HEADERS_OVERFLOW',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+  'UND_ERR_RES_EXCEEDED_MAX_SIZE',
+])
