@@ -38,6 +38,7 @@ const ROOMS = [
   'items',
   'jobs',
   'maintenance',
+  'webhooks',
   'explain',
   'workspaces',
   'runner',

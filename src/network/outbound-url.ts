@@ -73,7 +73,7 @@ export function addressFault(address: string, protocol: string, policy: NetworkP
   const verdict = judgeAddress(address, policy)
   if (verdict === 'allowed') return undefined
   if (verdict !== 'public') {
-    return `The host is not public: it is ${verdict.refused}. Use a public host, or have its network put into WEBHOOK_ALLOWED_NETWORKS.`
+    return `The host is not public: it is ${verdict.refused}. Use a public host, or add its network to WEBHOOK_ALLOWED_NETWORKS.`
   }
   return protocol === 'http:' && policy.httpsOnly ? HTTPS : undefined
 }
