@@ -136,7 +136,7 @@ CREATE OR REPLACE FUNCTION sluice.reserved_types()
  RETURNS text[]
  LANGUAGE sql
  IMMUTABLE
-RETURN ARRAY['open'::text, 'error'::text, 'message'::text, 'heartbeat'::text, 'reset'::text, 'unavailable'::text, 'server.state'::text, 'auth-expired'::text, 'auth-renewed'::text, 'auth-revoked'::text, 'cursor'::text, 'event.compacted'::text, 'event.redacted'::text];
+RETURN ARRAY['open'::text, 'error'::text, 'message'::text, 'heartbeat'::text, 'reset'::text, 'unavailable'::text, 'server.state'::text, 'auth-expired'::text, 'auth-renewed'::text, 'auth-revoked'::text, 'cursor'::text, 'event.compacted'::text, 'event.redacted'::text, 'consumer.lagging'::text];
 comment on function sluice.reserved_types is
   'Types that no new event may have, because the wire or EventSource itself uses these names.';
 
@@ -250,6 +250,85 @@ comment on column sluice.compactions.compacted_to is
   'its data then.';
 comment on column sluice.compactions.checked_at is
   'When the sweep last found nothing more to do.';
+
+create table sluice.consumers (
+  id uuid not null,
+  workspace text collate "C" not null,
+  kind text collate "C" not null,
+  name text collate "C" not null,
+  stream text collate "C" not null,
+  stream_id bigint not null,
+  types text,
+  condition text,
+  description text,
+  ack_timeout_ms integer not null,
+  max_in_flight integer not null,
+  cursor_position bigint not null,
+  cursor_event_id uuid not null,
+  last_ack_at timestamp with time zone,
+  handed_position bigint,
+  handed_event_id uuid,
+  handed_at timestamp with time zone,
+  in_flight integer not null default 0,
+  epoch bigint not null default 0,
+  fenced_by text collate "C",
+  active boolean not null default true,
+  holder text,
+  holder_node uuid,
+  held_since timestamp with time zone,
+  lease_until timestamp with time zone not null default '-infinity'::timestamp with time zone,
+  lagging_since timestamp with time zone,
+  lost_at timestamp with time zone,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  created_by text not null,
+  constraint consumers_pkey PRIMARY KEY (id),
+  constraint consumers_ack_timeout_ms_check CHECK (((ack_timeout_ms >= 1000) AND (ack_timeout_ms <= 3600000))),
+  constraint consumers_condition_check CHECK ((octet_length(condition) <= 8192)),
+  constraint consumers_cursor_position_check CHECK ((cursor_position >= 0)),
+  constraint consumers_description_check CHECK ((char_length(description) <= 2000)),
+  constraint consumers_fenced_by_check CHECK ((fenced_by = ANY (ARRAY['taken-over'::text, 'sought'::text, 'changed'::text, 'paused'::text]))),
+  constraint consumers_in_flight_check CHECK ((in_flight >= 0)),
+  constraint consumers_kind_check CHECK ((kind = ANY (ARRAY['pull'::text, 'webhook'::text]))),
+  constraint consumers_max_in_flight_check CHECK (((max_in_flight >= 1) AND (max_in_flight <= 10000))),
+  constraint consumers_name_check CHECK ((name ~ '^[A-Za-z0-9._-]{1,100}$'::text)),
+  constraint consumers_stream_check CHECK (sluice.is_stream(stream)),
+  constraint consumers_types_check CHECK ((octet_length(types) <= 8192)),
+  constraint consumers_workspace_check CHECK (sluice.is_workspace(workspace))
+) with (fillfactor=50);
+comment on table sluice.consumers is
+  'Named, durable cursors on streams. A webhook is a row of this table and one with the same id in another.';
+CREATE UNIQUE INDEX consumers_by_name ON sluice.consumers USING btree (workspace, name) WHERE (kind = 'pull'::text);
+CREATE INDEX consumers_by_workspace ON sluice.consumers USING btree (workspace, kind);
+CREATE INDEX consumers_to_deliver ON sluice.consumers USING btree (id) WHERE ((kind = 'webhook'::text) AND active);
+alter table sluice.consumers enable row level security;
+alter table sluice.consumers force row level security;
+comment on column sluice.consumers.name is
+  'Of a pull consumer, unique in its workspace; of a webhook, its id.';
+comment on column sluice.consumers.stream_id is
+  'The stream that the cursor belongs to. A deleted stream that is created again has another number, and the '
+  'cursor is lost then.';
+comment on column sluice.consumers.cursor_position is
+  'Everything up to this event is acknowledged.';
+comment on column sluice.consumers.handed_position is
+  'The last event that the present holder has got, as far as it is stored.';
+comment on column sluice.consumers.in_flight is
+  'How many events the holder had got and not acknowledged when that was last stored.';
+comment on column sluice.consumers.epoch is
+  'Raised by each claim, seek and change. What names an older epoch changes nothing.';
+comment on column sluice.consumers.fenced_by is
+  'What raised the epoch last.';
+comment on column sluice.consumers.active is
+  'Whether a deliverer may claim it.';
+comment on column sluice.consumers.holder is
+  'The principal; null while nobody holds it, and for a webhook.';
+comment on column sluice.consumers.holder_node is
+  'The process that renews the lease; null for a client that reads pages.';
+comment on column sluice.consumers.lease_until is
+  'Until when it is held, unless it is renewed; -infinity once it is released.';
+comment on column sluice.consumers.lagging_since is
+  'Since when it lags, of which its workspace was notified; null while it does not.';
+comment on column sluice.consumers.lost_at is
+  'When the log no longer continued the cursor, of which its workspace was notified.';
 
 create table sluice.deleted_streams (
   stream_id bigint not null,
@@ -757,6 +836,25 @@ alter table sluice.node_streams add constraint node_streams_node_id_fkey FOREIGN
 
 -- Functions in PL/pgSQL, and those in SQL that take rows --------------------------------------------------------
 
+CREATE OR REPLACE FUNCTION sluice.announce(workspace text, type text, data json)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+begin
+  insert into sluice.pending (workspace, stream, type, data, way)
+  values (announce.workspace, 'feed', announce.type, announce.data, 'system');
+end
+$function$;
+comment on function sluice.announce is
+  'Internal. Publishes an event of a reserved type on the feed of a workspace when the transaction commits.';
+
 CREATE OR REPLACE FUNCTION sluice.announce_changes(stream_id bigint, up_to bigint)
  RETURNS void
  LANGUAGE plpgsql
@@ -783,6 +881,21 @@ $function$;
 comment on function sluice.announce_changes is
   'Internal. Lets every process drop the events of a stream up to a position from its memory when the transaction '
   'commits, because the transaction has changed some of them.';
+
+CREATE OR REPLACE FUNCTION sluice.announce_lag(consumer sluice.consumers, lag_events bigint, lag_seconds double precision, lost boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform sluice.announce(consumer.workspace, 'consumer.lagging', json_build_object(
+    'consumer', consumer.name, 'kind', consumer.kind, 'stream', consumer.stream, 'lag_events', lag_events,
+    'lag_seconds', round(lag_seconds), 'lost', lost
+  ));
+end
+$function$;
+comment on function sluice.announce_lag is
+  'Internal. Notifies the workspace of a consumer that it lags, or has lost events.';
 
 CREATE OR REPLACE FUNCTION sluice.append(workspace text, stream text, type text, data json, actor text DEFAULT NULL::text, traceparent text DEFAULT NULL::text, way text DEFAULT CASE WHEN (COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) THEN 'sql'::text ELSE NULL::text END)
  RETURNS TABLE(stream_id bigint, "position" bigint, event_id uuid, at timestamp with time zone)
@@ -1555,6 +1668,33 @@ $function$;
 comment on function sluice.begun_turn is
   'Internal. The turn that the statement noted at its beginning; null if its events follow those published since.';
 
+CREATE OR REPLACE FUNCTION sluice.change_consumer(workspace text, id uuid, types text, condition text, description text, ack_timeout_ms integer, max_in_flight integer)
+ RETURNS SETOF sluice.consumers
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+begin
+  perform sluice.check_workspace(change_consumer.workspace);
+  return query
+  update sluice.consumers c
+  set types = change_consumer.types, condition = change_consumer.condition, description = change_consumer.description,
+    ack_timeout_ms = change_consumer.ack_timeout_ms, max_in_flight = change_consumer.max_in_flight
+  where c.id = change_consumer.id and c.workspace = change_consumer.workspace
+  returning c.*;
+end
+$function$;
+comment on function sluice.change_consumer is
+  'Replaces the columns that may change. The caller decides whether the holder must read them anew '
+  '(fence_consumer).';
+
 CREATE OR REPLACE FUNCTION sluice.changed_options(options jsonb, changes json, of_workspace boolean)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -1912,6 +2052,54 @@ $function$;
 comment on function sluice.check_workspace is
   'Internal. Raises SL002 unless this is the name of a workspace, and 42501 when the transaction has set another '
   'one.';
+
+CREATE OR REPLACE FUNCTION sluice.claim_consumers(kind text, node uuid, holder text, ids uuid[], at_most integer, lease_ms integer, takeover boolean)
+ RETURNS SETOF sluice.consumers
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  present timestamptz := clock_timestamp();
+  free uuid[];
+begin
+  if ids is null then
+    -- One that another process is claiming at this moment is not free.
+    free := array(
+      select o.id from sluice.consumers o
+      where o.kind = 'webhook' and o.active and claim_consumers.kind = 'webhook' and o.lease_until < present
+      order by o.id limit at_most
+      for no key update skip locked
+    );
+  else
+    -- Waits for acknowledgements that are being written. A claim that came first is seen after the wait.
+    free := array(
+      select o.id from sluice.consumers o
+      where o.id = any (ids) and o.kind = claim_consumers.kind and o.active and (takeover or o.lease_until < present)
+      order by o.id
+      for no key update
+    );
+  end if;
+  return query
+  update sluice.consumers c
+  set epoch = c.epoch + 1, fenced_by = 'taken-over', holder = claim_consumers.holder, holder_node = claim_consumers.node,
+    held_since = present, lease_until = present + lease_ms * interval '1 millisecond', handed_position = null,
+    handed_event_id = null, handed_at = null, in_flight = 0
+  where c.id = any (free)
+  returning c.*;
+end
+$function$;
+comment on function sluice.claim_consumers is
+  'Claims the consumers of these ids that are free or whose leases have expired (all, with takeover); without '
+  'ids, at most at_most free webhooks. A claimed consumer has a new epoch, and nothing of it is handed out. '
+  'Returns the claimed ones.';
 
 CREATE OR REPLACE FUNCTION sluice.claim_job(workspace text, projects text[], kinds text[], runner text, lease_ms integer, actor text, own_ids boolean DEFAULT false)
  RETURNS TABLE(job sluice.jobs, streams bigint[])
@@ -2291,6 +2479,85 @@ comment on function sluice.configure_workspace is
   'As configure_stream, for all streams of a workspace that have no value of their own for the option. The '
   'streams of jobs are kept with their jobs.';
 
+CREATE OR REPLACE FUNCTION sluice.consumer_lag(stream_id bigint, stream_base bigint, cursor_position bigint, OUT events bigint, OUT since timestamp with time zone)
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+declare
+  head bigint;
+begin
+  select e.position into head from sluice.events e
+  where e.stream_id = consumer_lag.stream_id order by e.position desc limit 1;
+  events := greatest(coalesce(head, stream_base) - cursor_position, 0);
+  select e.at into since from sluice.events e
+  where e.stream_id = consumer_lag.stream_id and e.position > consumer_lag.cursor_position order by e.position limit 1;
+end
+$function$;
+comment on function sluice.consumer_lag is
+  'Internal. The number of positions after a cursor, and the time of the first stored event after it. Two probes.';
+
+CREATE OR REPLACE FUNCTION sluice.consumer_states(after uuid, at_most integer, warning interval, keep interval)
+ RETURNS TABLE(id uuid, workspace text, kind text, held boolean, lag_events bigint, lag_seconds double precision, lagging boolean, lost boolean, changed boolean)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+#variable_conflict use_column
+declare
+  present timestamptz := clock_timestamp();
+begin
+  return query
+  select c.id, c.workspace, c.kind, c.lease_until >= present, coalesce(l.events, 0), coalesce(l.seconds, 0),
+    w.late or w.near or w.gone, w.gone,
+    case
+      -- A consumer that has not yet caught up still lags: no second notice while its lag varies around the limit.
+      when w.late or w.near or w.gone then c.lagging_since is null or w.gone and c.lost_at is null
+      else (c.lagging_since is not null or c.lost_at is not null) and coalesce(l.seconds, 0) < w.caught_up
+    end
+  from (select o.* from sluice.consumers o where o.id > after order by o.id limit at_most) c
+  left join lateral (select s.id, s.kind, s.options, s.base_position from sluice.streams s where s.id = c.stream_id limit 1) s on true
+  left join lateral (select w.options from sluice.workspaces w where w.workspace = c.workspace limit 1) o on true
+  cross join lateral (
+    select f.events, f.since, greatest(extract(epoch from present - f.since), 0)::float8 as seconds
+    from sluice.consumer_lag(s.id, s.base_position, c.cursor_position) f
+  ) l
+  cross join lateral (
+    select coalesce(o.options, '{}') || coalesce(s.options, '{}') as options
+  ) r
+  cross join lateral (
+    select coalesce((r.options ->> 'max_age_seconds')::float8, extract(epoch from keep)::float8) as age,
+      (r.options ->> 'max_events')::bigint as events
+  ) k
+  cross join lateral (
+    select coalesce(s.base_position > c.cursor_position, false) as gone,
+      coalesce(l.seconds > extract(epoch from warning)::float8, false) as late,
+      s.kind = 'feed' and coalesce(l.seconds > 0.8 * k.age, false) or s.kind = 'feed' and coalesce(l.events > 0.8 * k.events, false) as near,
+      coalesce(extract(epoch from warning)::float8 / 2, 1800) as caught_up
+  ) w
+  order by c.id;
+end
+$function$;
+comment on function sluice.consumer_states is
+  'The next consumers after an id, of all workspaces, with their lag. lagging: the first event after the cursor '
+  'is older than warning (null: any age), or retention (keep, unless options say otherwise; null keeps for ever) '
+  'removes it within the last fifth of its time. lost: retention has removed it. changed: whether sluice.note_lag '
+  'has something to note.';
+
 CREATE OR REPLACE FUNCTION sluice.contains(whole json, part jsonb)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -2372,6 +2639,59 @@ end
 $function$;
 comment on function sluice.count_streams is
   'Internal. Counts the open-ended streams of each workspace.';
+
+CREATE OR REPLACE FUNCTION sluice.create_consumer(workspace text, id uuid, kind text, name text, stream text, stream_id bigint, types text, condition text, description text, ack_timeout_ms integer, max_in_flight integer, cursor_position bigint, cursor_event_id uuid, active boolean, actor text)
+ RETURNS SETOF sluice.consumers
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  most constant int := 1000;
+  counted int;
+begin
+  perform sluice.check_workspace(create_consumer.workspace);
+  -- Callers that create at once take turns, so that they count each other's.
+  perform pg_advisory_xact_lock(hashtextextended('sluice.consumers:' || create_consumer.workspace, 0));
+  if create_consumer.kind = 'pull' then
+    if exists (
+      select from sluice.consumers c
+      where c.workspace = create_consumer.workspace and c.name = create_consumer.name and c.kind = 'pull'
+    ) then
+      return;
+    end if;
+    select count(*) into counted from sluice.consumers c
+    where c.workspace = create_consumer.workspace and c.kind = 'pull';
+    if counted >= most then
+      raise exception using
+        errcode = 'SL016',
+        message = format('the workspace %L has %s consumers', create_consumer.workspace, most),
+        hint = 'Delete consumers that nobody uses.';
+    end if;
+  end if;
+  return query
+  insert into sluice.consumers as c (
+    id, workspace, kind, name, stream, stream_id, types, condition, description, ack_timeout_ms, max_in_flight, cursor_position,
+    cursor_event_id, active, created_by
+  ) values (
+    create_consumer.id, create_consumer.workspace, create_consumer.kind, create_consumer.name, create_consumer.stream,
+    create_consumer.stream_id, create_consumer.types, create_consumer.condition, create_consumer.description,
+    create_consumer.ack_timeout_ms, create_consumer.max_in_flight, create_consumer.cursor_position,
+    create_consumer.cursor_event_id, create_consumer.active, create_consumer.actor
+  )
+  returning c.*;
+end
+$function$;
+comment on function sluice.create_consumer is
+  'Creates a consumer. No row when the workspace has a pull consumer of that name. SL016: too many pull '
+  'consumers. 42501: the transaction belongs to another workspace, as for all functions that take one.';
 
 CREATE OR REPLACE FUNCTION sluice.create_job(workspace text, kind text, project text, title text, payload json, priority integer, max_attempts integer, timeout_ms integer, started boolean, actor text, id text DEFAULT NULL::text, key text DEFAULT NULL::text, fingerprint text DEFAULT NULL::text)
  RETURNS TABLE(job sluice.jobs, streams bigint[])
@@ -2484,6 +2804,27 @@ end
 $function$;
 comment on function sluice.data_contains is
   'Internal. Whether the data of an event contains part, as jsonb @> decides.';
+
+CREATE OR REPLACE FUNCTION sluice.delete_consumer(workspace text, id uuid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+begin
+  perform sluice.check_workspace(delete_consumer.workspace);
+  delete from sluice.consumers c where c.id = delete_consumer.id and c.workspace = delete_consumer.workspace;
+  return found;
+end
+$function$;
+comment on function sluice.delete_consumer is
+  'Whether there was one. A webhook loses its other rows with this one.';
 
 CREATE OR REPLACE FUNCTION sluice.delete_stream(workspace text, stream text)
  RETURNS bigint
@@ -3065,6 +3406,34 @@ comment on function sluice.expire_queued is
   'number of sessions may call it at once. One job in a transaction, because the locks on the feeds of several '
   'workspaces would be taken in any order.';
 
+CREATE OR REPLACE FUNCTION sluice.fence_consumer(workspace text, id uuid, reason text, active boolean)
+ RETURNS SETOF sluice.consumers
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+begin
+  perform sluice.check_workspace(fence_consumer.workspace);
+  return query
+  update sluice.consumers c
+  set epoch = c.epoch + 1, fenced_by = fence_consumer.reason, active = coalesce(fence_consumer.active, c.active), holder = null,
+    holder_node = null, held_since = null, lease_until = '-infinity', handed_position = null, handed_event_id = null,
+    handed_at = null, in_flight = 0
+  where c.id = fence_consumer.id and c.workspace = fence_consumer.workspace
+  returning c.*;
+end
+$function$;
+comment on function sluice.fence_consumer is
+  'Takes a consumer away from its holder, which learns the reason when it renews its lease. active: whether a '
+  'deliverer may claim it from now on; null leaves that as it is.';
+
 CREATE OR REPLACE FUNCTION sluice.finish_job(workspace text, id text, attempt integer, status text, result json, actor text, holder text DEFAULT NULL::text)
  RETURNS TABLE(job sluice.jobs, streams bigint[])
  LANGUAGE plpgsql
@@ -3321,6 +3690,41 @@ comment on function sluice.guard is
   'Internal, for migrations. Adds row-level security to a table: a transaction that has set sluice.workspace sees '
   'the rows of that workspace only. is_own: the condition that is true of these rows. Every table with a '
   'workspace needs it.';
+
+CREATE OR REPLACE FUNCTION sluice.hand_out(ids uuid[], epochs bigint[], positions bigint[], event_ids uuid[], counts integer[], lease_ms integer)
+ RETURNS TABLE(id uuid, epoch bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  present timestamptz := clock_timestamp();
+  noted uuid[];
+begin
+  perform from sluice.consumers c where c.id = any (ids) order by c.id for no key update;
+  with noted_rows as (
+    update sluice.consumers c
+    set handed_at = case when c.in_flight = 0 or c.handed_at is null then present else c.handed_at end,
+      handed_position = h.position, handed_event_id = h.event_id, in_flight = h.count,
+      lease_until = case when lease_ms is null then c.lease_until else present + lease_ms * interval '1 millisecond' end
+    from unnest(ids, epochs, positions, event_ids, counts) as h (id, epoch, position, event_id, count)
+    where c.id = any (ids) and h.id = c.id and h.epoch = c.epoch
+    returning c.id
+  )
+  select coalesce(array_agg(n.id), '{}') into noted from noted_rows n;
+  return query select h.id, h.epoch from unnest(ids, epochs) as h (id, epoch) where h.id <> all (noted);
+end
+$function$;
+comment on function sluice.hand_out is
+  'Notes up to which event the holders have got events, and how many of them are not acknowledged. lease_ms: '
+  'extends the leases too; null does not. Returns the consumers whose epoch is another by now.';
 
 CREATE OR REPLACE FUNCTION sluice.heartbeat_job(workspace text, id text, attempt integer, lease_ms integer, holder text DEFAULT NULL::text)
  RETURNS timestamp with time zone
@@ -3954,6 +4358,79 @@ comment on function sluice.lock_streams is
   'Internal. Creates the missing streams, locks all of them in ascending id, and returns their ids in the order '
   'of the arguments. For a workspace that has reached its limit it raises SL004, or with leaves_out returns null '
   'in that place.';
+
+CREATE OR REPLACE FUNCTION sluice.move_cursors(ids uuid[], epochs bigint[], positions bigint[], event_ids uuid[])
+ RETURNS TABLE(id uuid, epoch bigint)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  own uuid[];
+begin
+  own := array(
+    select c.id from sluice.consumers c
+    join unnest(ids, epochs) as m (id, epoch) on m.epoch = c.epoch and m.id = c.id
+    where c.id = any (ids)
+    order by c.id
+    for no key update of c
+  );
+  update sluice.consumers c
+  set cursor_position = m.position, cursor_event_id = m.event_id, last_ack_at = clock_timestamp(),
+    in_flight = case when m.position >= c.handed_position then 0
+      else least(c.in_flight, greatest(c.handed_position - m.position, 0))::integer end
+  from unnest(ids, positions, event_ids) as m (id, position, event_id)
+  where c.id = any (own) and m.id = c.id and m.position > c.cursor_position;
+  return query select m.id, m.epoch from unnest(ids, epochs) as m (id, epoch) where m.id <> all (own);
+end
+$function$;
+comment on function sluice.move_cursors is
+  'Moves cursors forward to events of the log; a place that is not after the cursor changes nothing. At most one '
+  'place for each consumer. Returns the consumers whose epoch is another by now, or that are gone: their cursors '
+  'have not moved.';
+
+CREATE OR REPLACE FUNCTION sluice.note_lag(id uuid, lagging boolean, lost boolean, lag_events bigint, lag_seconds double precision)
+ RETURNS SETOF sluice.consumers
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  noted sluice.consumers;
+begin
+  update sluice.consumers c
+  set lagging_since = case when note_lag.lagging then coalesce(c.lagging_since, clock_timestamp()) end,
+    lost_at = case when note_lag.lost then coalesce(c.lost_at, clock_timestamp()) when note_lag.lagging then c.lost_at end
+  where c.id = note_lag.id and (
+    (c.lagging_since is not null) <> note_lag.lagging or note_lag.lost and c.lost_at is null
+    or not note_lag.lagging and c.lost_at is not null
+  )
+  returning c.* into noted;
+  if found then
+    if note_lag.lagging then
+      perform sluice.announce_lag(noted, note_lag.lag_events, note_lag.lag_seconds, note_lag.lost);
+    end if;
+    return next noted;
+  end if;
+end
+$function$;
+comment on function sluice.note_lag is
+  'Notes that a consumer lags or no longer does, and whether its cursor is lost, and notifies its workspace '
+  'unless it has caught up. No row when that was noted before.';
 
 CREATE OR REPLACE FUNCTION sluice.note_queued()
  RETURNS trigger
@@ -4757,7 +5234,7 @@ begin
   for target in
     select c.oid::regclass as name, case
       -- Only functions write the log.
-      when c.relname in ('streams', 'events', 'jobs', 'workspaces', 'deleted_streams', 'compactions', 'latest') then 'select'
+      when c.relname in ('streams', 'events', 'jobs', 'workspaces', 'deleted_streams', 'compactions', 'latest', 'consumers') then 'select'
       else 'select, insert, update, delete'
     end as rights
     from pg_class c
@@ -4771,7 +5248,8 @@ begin
     select p.oid::regprocedure as name from pg_proc p
     where p.pronamespace = 'sluice'::regnamespace
       and p.proname in ('append', 'ensure_stream', 'publish_access_change', 'is_workspace', 'configure_stream',
-        'configure_workspace', 'close_stream', 'delete_stream', 'reads_job')
+        'configure_workspace', 'close_stream', 'delete_stream', 'reads_job', 'create_consumer', 'change_consumer',
+        'fence_consumer', 'seek_consumer', 'delete_consumer')
       -- These take the number of any stream.
       and p.oid <> 'sluice.close_stream(bigint)'::regprocedure
       and not has_function_privilege('sluice_request', p.oid, 'execute')
@@ -5166,6 +5644,31 @@ $function$;
 comment on function sluice.refuse_watch is
   'Internal. Raises SL003: the watch is not possible.';
 
+CREATE OR REPLACE FUNCTION sluice.release_consumers(node uuid, ids uuid[], epochs bigint[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+begin
+  perform from sluice.consumers c where c.id = any (ids) order by c.id for no key update;
+  update sluice.consumers c
+  set holder = null, holder_node = null, held_since = null, lease_until = '-infinity', handed_position = null,
+    handed_event_id = null, handed_at = null, in_flight = 0
+  from unnest(ids, epochs) as h (id, epoch)
+  where c.id = any (ids) and h.id = c.id and h.epoch = c.epoch and c.holder_node is not distinct from node;
+end
+$function$;
+comment on function sluice.release_consumers is
+  'Gives up leases. The epochs stay, so acknowledgements still count until the next claim.';
+
 CREATE OR REPLACE FUNCTION sluice.remove_deleted(at_most integer, id bigint DEFAULT NULL::bigint, of_workspace text DEFAULT NULL::text)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -5273,6 +5776,41 @@ comment on function sluice.rendered_rows is
   'Internal. A subquery that returns the rows of a transition table: their place from 0 on, their workspace, '
   'stream and data. A workspace or stream is null if no column names it.';
 
+CREATE OR REPLACE FUNCTION sluice.renew_consumers(node uuid, ids uuid[], epochs bigint[], lease_ms integer)
+ RETURNS TABLE(id uuid, epoch bigint, reason text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  present timestamptz := clock_timestamp();
+  held uuid[];
+begin
+  held := array(
+    select c.id from sluice.consumers c
+    join unnest(ids, epochs) as h (id, epoch) on h.epoch = c.epoch and h.id = c.id
+    where c.id = any (ids) and c.holder_node is not distinct from node
+    order by c.id
+    for no key update of c
+  );
+  update sluice.consumers c set lease_until = present + lease_ms * interval '1 millisecond' where c.id = any (held);
+  return query
+  select h.id, h.epoch, coalesce((select c.fenced_by from sluice.consumers c where c.id = h.id), 'deleted')
+  from unnest(ids, epochs) as h (id, epoch)
+  where h.id <> all (held);
+end
+$function$;
+comment on function sluice.renew_consumers is
+  'Extends the leases of a process and returns those that it has lost, with the reason: taken-over, sought, '
+  'changed, paused or deleted. An expired lease is valid again if nobody has claimed the consumer meanwhile.';
+
 CREATE OR REPLACE FUNCTION sluice.requeue_job(workspace text, id text, attempt integer, actor text, holder text DEFAULT NULL::text)
  RETURNS TABLE(job sluice.jobs, streams bigint[])
  LANGUAGE plpgsql
@@ -5316,6 +5854,50 @@ end
 $function$;
 comment on function sluice.requeue_job(text,uuid,integer,text,text) is
   'Deprecated. As the function that takes a name.';
+
+CREATE OR REPLACE FUNCTION sluice.reset_consumer(id uuid, epoch bigint, stream_id bigint, cursor_position bigint, cursor_event_id uuid)
+ RETURNS TABLE(consumer sluice.consumers, first_loss boolean)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  before sluice.consumers;
+  lag record;
+begin
+  select c.* into before from sluice.consumers c
+  where c.id = reset_consumer.id and c.epoch = reset_consumer.epoch for no key update;
+  if not found then
+    return;
+  end if;
+  if before.lost_at is null then
+    select coalesce(f.events, 0) as events, coalesce(extract(epoch from clock_timestamp() - f.since), 0)::float8 as seconds
+    into lag
+    from (values (before.stream_id)) as b (id)
+    left join lateral (select s.base_position from sluice.streams s where s.id = b.id limit 1) s on true
+    cross join lateral sluice.consumer_lag(b.id, coalesce(s.base_position, before.cursor_position), before.cursor_position) f;
+    perform sluice.announce_lag(before, lag.events, lag.seconds, true);
+  end if;
+  return query
+  update sluice.consumers c
+  set stream_id = reset_consumer.stream_id, cursor_position = reset_consumer.cursor_position,
+    cursor_event_id = reset_consumer.cursor_event_id, lost_at = coalesce(c.lost_at, clock_timestamp()),
+    handed_position = null, handed_event_id = null, handed_at = null, in_flight = 0
+  where c.id = reset_consumer.id
+  returning c, before.lost_at is null;
+end
+$function$;
+comment on function sluice.reset_consumer is
+  'Puts the cursor of a consumer anywhere for its holder, because the log does not continue it. Notifies the '
+  'workspace, unless it was notified of this loss before (first_loss: false). No row when the epoch is another by '
+  'now.';
 
 CREATE OR REPLACE FUNCTION sluice.retain(kind text, keep interval, at_most integer)
  RETURNS bigint
@@ -5635,6 +6217,32 @@ comment on function sluice.row_data is
   'Internal. The data of an event of a watched table: the row as JSON, and with old the previous values as a '
   'member old, which is null where both together are too large for an event. Raises SL002 for a row that fits '
   'into no event.';
+
+CREATE OR REPLACE FUNCTION sluice.seek_consumer(workspace text, id uuid, stream_id bigint, cursor_position bigint, cursor_event_id uuid)
+ RETURNS SETOF sluice.consumers
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+begin
+  perform sluice.fence_consumer(seek_consumer.workspace, seek_consumer.id, 'sought', null);
+  return query
+  update sluice.consumers c
+  set stream_id = seek_consumer.stream_id, cursor_position = seek_consumer.cursor_position,
+    cursor_event_id = seek_consumer.cursor_event_id, lost_at = null
+  where c.id = seek_consumer.id and c.workspace = seek_consumer.workspace
+  returning c.*;
+end
+$function$;
+comment on function sluice.seek_consumer is
+  'Puts the cursor anywhere and takes the consumer away from its holder.';
 
 CREATE OR REPLACE FUNCTION sluice.set_compaction(stream_id bigint, key_path text, compact_after interval)
  RETURNS void
@@ -6198,6 +6806,20 @@ create policy own_workspace on sluice.compactions as permissive for all to publi
   using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (( SELECT s.id
    FROM sluice.streams s
   WHERE (s.id = compactions.stream_id)) IS NOT NULL)));
+
+create policy granted on sluice.consumers as restrictive for select to public
+  using (
+CASE
+    WHEN (COALESCE(current_setting('sluice.readable_names'::text, true), ''::text) = ''::text) THEN true
+    WHEN (stream = ANY (string_to_array(current_setting('sluice.readable_names'::text, true), '
+'::text))) THEN true
+    WHEN (stream ^@ ANY (string_to_array(current_setting('sluice.readable_prefixes'::text, true), '
+'::text))) THEN true
+    ELSE ((stream ^@ 'job:'::text) AND sluice.reads_job(workspace, substr(stream, 5)))
+END);
+
+create policy own_workspace on sluice.consumers as permissive for all to public
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
 
 create policy own_workspace on sluice.deleted_streams as permissive for all to public
   using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));

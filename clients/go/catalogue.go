@@ -12,6 +12,20 @@ type EventRedacted struct {
 	At       string `json:"at"`
 }
 
+// ConsumerLagging is the data of consumer.lagging: a consumer or a webhook is far behind, or, with `lost`, retention has removed events that it had not acknowledged.
+type ConsumerLagging struct {
+	// The name of the consumer, or the id of the webhook.
+	Consumer string `json:"consumer"`
+	// One of "pull", "webhook".
+	Kind   json.RawMessage `json:"kind"`
+	Stream string          `json:"stream"`
+	// Positions after its cursor.
+	LagEvents int64 `json:"lag_events"`
+	// Age of the first stored event after its cursor.
+	LagSeconds int64 `json:"lag_seconds"`
+	Lost       bool  `json:"lost"`
+}
+
 // ItemCreated is the data of item.created: an item was created, at revision 1.
 type ItemCreated struct {
 	PartNumber  string `json:"part_number"`
@@ -125,6 +139,8 @@ func newData(eventType string) any {
 	switch eventType {
 	case "event.redacted":
 		return &EventRedacted{}
+	case "consumer.lagging":
+		return &ConsumerLagging{}
 	case "item.created":
 		return &ItemCreated{}
 	case "item.updated":

@@ -1,18 +1,17 @@
 /**
- * The catalogue of built-in events and notices. Add a new type here and nowhere else. The type checker then compares the code
- * that writes the event with its schema, tests compare the database, the console and docs/events.md with it, and the API's
- * description shows it.
+ * The catalogue of built-in events and notices. The type checker compares the code that writes an event with its schema, tests
+ * compare the database, the console and docs/events.md with it, and the API's description shows it.
  *
  * It lists only the types that clients see under these names. A dialect's own messages are in src/jobs/dialects/. The events
- * with which gateways inform each other are in src/maintenance/ and src/auth/revocations/. Applications name the events of
- * their watched tables themselves.
+ * with which gateways inform each other are in src/maintenance/ and src/auth/revocations/.
  */
 import Type, { type Static, type TObject, type TSchema } from 'typebox'
+import { CONSUMER_EVENTS } from './consumer-events.js'
 import { COMPACTED } from './event.js'
 
 export interface Entry {
   /** The room of src/ that decides when it is sent. */
-  readonly room: 'log' | 'items' | 'jobs' | 'runner' | 'hub'
+  readonly room: 'log' | 'consumers' | 'items' | 'jobs' | 'runner' | 'hub'
   /** When it is sent, for the documents. */
   readonly when: string
   /** The content of its `data`. Clients ignore members that they do not know, so a member may be added. */
@@ -74,6 +73,7 @@ export const EVENTS = {
     }),
     example: { position: 7, id: '7.k7f3qa', reason: 'request 118', at: '2026-11-26T09:30:00.000Z' },
   },
+  ...CONSUMER_EVENTS,
   'item.created': {
     room: 'items',
     streams: ['feed'],

@@ -23,6 +23,7 @@ const MAX_PASSES = 10
 const TABLES = [
   'stream_tickets',
   'idempotency_keys',
+  'consumers',
   'jobs',
   'item_revisions',
   'items',

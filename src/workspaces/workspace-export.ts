@@ -69,6 +69,13 @@ const PARTS: readonly Part[] = [
                     select e.* from sluice.events e where e.stream_id = s.id order by e."position") e`,
   },
   {
+    kind: 'consumer',
+    id: { member: 'cursor', position: 'cursor_position', eventId: 'cursor_event_id' },
+    rows: `select c.name, c.stream, c.types, c.condition as "where", c.description, c.ack_timeout_ms, c.max_in_flight,
+                  c.cursor_position, c.cursor_event_id, c.last_ack_at, c.created_at, c.created_by
+             from sluice.consumers c where c.workspace = $1 and c.kind = 'pull' order by c.name`,
+  },
+  {
     kind: 'key',
     rows: `select k.id, k.name, k.role, k.prefix, k.allowed_ips, k.grants, k.created_at, k.created_by, k.expires_at, k.last_used_at,
                   k.replaced_by, k.revoked_at, k.revoked_by

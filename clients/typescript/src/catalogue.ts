@@ -12,6 +12,18 @@ export interface EventTypes {
     readonly reason: string
     readonly at: string
   }
+  /** A consumer or a webhook is far behind, or, with `lost`, retention has removed events that it had not acknowledged. */
+  readonly 'consumer.lagging': {
+    /** The name of the consumer, or the id of the webhook. */
+    readonly consumer: string
+    readonly kind: 'pull' | 'webhook'
+    readonly stream: string
+    /** Positions after its cursor. */
+    readonly lag_events: number
+    /** Age of the first stored event after its cursor. */
+    readonly lag_seconds: number
+    readonly lost: boolean
+  }
   /** An item was created, at revision 1. */
   readonly 'item.created': {
     readonly part_number: string

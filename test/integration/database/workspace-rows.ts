@@ -12,6 +12,9 @@ export async function seed(pool: Database, workspace: string): Promise<void> {
   await createJob(pool, author, job, '{}', false)
   await pool.query(`
     insert into sluice.audit (workspace, action, details) values ('${workspace}', 'key.created', '{}');
+    insert into sluice.consumers (id, workspace, kind, name, stream, stream_id, ack_timeout_ms, max_in_flight, cursor_position,
+        cursor_event_id, created_by)
+      values (md5('${workspace}')::uuid, '${workspace}', 'pull', 'c', 'feed', 1, 30000, 256, 0, gen_random_uuid(), 'me');
     insert into sluice.workspaces values ('${workspace}', '{}');
     insert into sluice.deleted_streams (stream_id, workspace) values (hashtext('${workspace}'), '${workspace}');
     insert into sluice.projects (workspace, id, members, created_by) values ('${workspace}', 'p', '{}', 'me');

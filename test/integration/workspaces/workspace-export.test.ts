@@ -16,6 +16,7 @@ const KINDS = [
   'job',
   'stream',
   'event',
+  'consumer',
   'key',
   'revocation',
   'audit',
@@ -93,7 +94,7 @@ t.test('no more is read than the reader takes, and a reader that goes frees the 
     return false
   })
 
-  // The rows before the events are five pages, and 432 events of 200 KB fourteen. Sockets here hold a few MB.
+  // The rows before the events are six pages, and 432 events of 200 KB fourteen. Sockets here hold a few MB.
   t.ok(read > 0 && read < 12, `${read} pages were read for a reader that took none`)
   t.match([second.status, await second.json()], [503, { code: 'database-busy' }])
   t.match(linesOf(await third.text()).at(-1), { kind: 'end' })

@@ -24,6 +24,26 @@ class EventRedacted(Event):
     data: EventRedactedData
 
 
+class ConsumerLaggingData(TypedDict):
+    """The data of `consumer.lagging`."""
+
+    consumer: str
+    kind: Literal["pull", "webhook"]
+    stream: str
+    lag_events: int
+    lag_seconds: int
+    lost: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerLagging(Event):
+    """`consumer.lagging`: a consumer or a webhook is far behind, or, with `lost`, retention has removed events that it had not acknowledged."""
+
+    REQUIRED: ClassVar[frozenset[str]] = frozenset({"consumer", "kind", "lag_events", "lag_seconds", "lost", "stream"})
+    type: Literal["consumer.lagging"]
+    data: ConsumerLaggingData
+
+
 class ItemCreatedData(TypedDict):
     """The data of `item.created`."""
 
@@ -257,6 +277,7 @@ class Output(Event):
 
 EVENTS: dict[str, type[Event]] = {
     "event.redacted": EventRedacted,
+    "consumer.lagging": ConsumerLagging,
     "item.created": ItemCreated,
     "item.updated": ItemUpdated,
     "item.deleted": ItemDeleted,
@@ -277,6 +298,8 @@ EVENTS: dict[str, type[Event]] = {
 __all__ = [
     "EventRedacted",
     "EventRedactedData",
+    "ConsumerLagging",
+    "ConsumerLaggingData",
     "ItemCreated",
     "ItemCreatedData",
     "ItemUpdated",

@@ -26,6 +26,11 @@ const ACTIONS = Object.keys({
   'authentication.failed': 0,
   'client.ended': 0,
 
+  'consumer.created': 0,
+  'consumer.changed': 0,
+  'consumer.sought': 0,
+  'consumer.deleted': 0,
+  'consumer.lagging': 0,
   'command.started': 0,
   'command.ended': 0,
   'command.cancelled': 0,
