@@ -70,6 +70,9 @@ t.test('every event that the gateway writes satisfies the schema of its type', a
     data: { line: 'secret', stream: 'stdout' },
   })
   await service.as('admin').post(`/api/events/${redacted}/redact`, { reason: 'request 118' })
+  await service.pool.query(`
+    select sluice.announce_lag(c, 12, 3605.4, false) from sluice.create_consumer('acme', gen_random_uuid(), 'pull', 'mail', 'feed',
+      1, null, null, null, 30000, 256, 0, gen_random_uuid(), true, 'ada') c`)
 
   const { rows } = await service.pool.query<{ type: string; data: string }>(
     `select e.type, e.data from sluice.events e join sluice.streams s on s.id = e.stream_id
