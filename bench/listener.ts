@@ -15,7 +15,8 @@ const READ_BYTES = 64 * 1_024
 const MOST_ATTEMPTS = 5
 /** Without an answer in this time it connects again: the kernel may have dropped a connection that it could not queue. */
 const ANSWER_MS = 30_000
-const PORTS_APART = 1_000
+/** The ports of one address, and how far apart those of a client are. */
+const PORTS = { first: 10_000, count: 50_000, apart: 1_000 }
 /** One buffer for all sockets: the bytes are checked in the same turn. */
 const buffer = Buffer.allocUnsafe(READ_BYTES)
 
@@ -54,8 +55,10 @@ export class Listener {
   readonly #options: ListenerOptions
   #socket: Socket
   #attempts = 0
+  #connections = 0
   #rest = ''
   #heard = false
+  #refused = false
   #lastEventId: string | undefined
   #stalled = false
   #opened: () => void = () => {}
@@ -98,10 +101,11 @@ export class Listener {
       host: hostname,
       port: Number(port),
       // The kernel may still hold the port of an earlier attempt.
-      ...(local && { ...local, localPort: local.localPort + (this.returned + this.#attempts) * PORTS_APART }),
+      ...(local && { ...local, localPort: anotherPort(local.localPort, this.#connections) }),
       onread: { buffer, callback: length => this.#read(buffer.toString('latin1', 0, length)) },
     })
     this.#attempts += 1
+    this.#connections += 1
     let reason = 'A stream was closed.'
     socket.setTimeout(ANSWER_MS, () => {
       reason = 'A stream did not open in time.'
@@ -111,7 +115,8 @@ export class Listener {
       reason = message
     })
     socket.on('close', () => {
-      if (this.#heard && this.#options.returns) this.#comeBack()
+      if (this.#refused) this.#connectLater()
+      else if (this.#heard && this.#options.returns) this.#comeBack()
       else if (this.#heard || this.#attempts === MOST_ATTEMPTS) onFault(reason)
       else this.#socket = this.#connect()
     })
@@ -121,9 +126,14 @@ export class Listener {
 
   #comeBack(): void {
     this.#heard = false
+    this.returned += 1
+    this.#connectLater()
+  }
+
+  #connectLater(): void {
+    this.#refused = false
     this.#rest = ''
     this.#attempts = 0
-    this.returned += 1
     setTimeout(() => {
       this.#socket = this.#connect()
     }, RETURN_MS * Math.random())
@@ -141,6 +151,8 @@ export class Listener {
     }
     // Few events and heartbeats: such a client is not measured by its own CPU.
     if (this.#options.returns) this.#lastEventId = [...text.matchAll(ID)].at(-1)?.[1] ?? this.#lastEventId
+    // A full worker refuses, and another one may have room.
+    if (!this.#heard && text.includes('event: unavailable')) this.#refused = true
     let from = 0
     for (;;) {
       const start = text.indexOf(N, from)
@@ -164,6 +176,10 @@ export class Listener {
     if (this.#options.notes) this.arrivals.push(at)
     this.#options.onEvent(this)
   }
+}
+
+function anotherPort(port: number, connections: number): number {
+  return PORTS.first + ((port - PORTS.first + connections * PORTS.apart) % PORTS.count)
 }
 
 function requestOf({ path, token }: ListenerOptions, lastEventId: string | undefined): string {

@@ -140,8 +140,9 @@ function refuse(reply: FastifyReply, encoding: Encoding, refusal: StreamRefusal)
   const { reason, limit, database, error } = refusal
   // The log already has a line about an unavailable database.
   if (database) reply.request.log[levelOf(error)]({ err: error }, 'The stream could not be opened.')
-  // A kept-alive connection holds memory too.
-  if (reason === 'memory' && reply.request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
+  // A kept-alive connection holds memory and a descriptor, and it would lead the client's retry to the same full worker.
+  const full = reason === 'memory' || reply.server.hub.refusal === 'limit'
+  if (full && reply.request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
   const more = { ...(limit !== undefined && { limit }), ...(database !== undefined && { database }) }
   if (encoding.contentType !== sse.contentType) {
     const detail = `No stream can be opened now: ${reason}. Try again.`

@@ -44,8 +44,8 @@ export class Workers {
   constructor(options: WorkersOptions) {
     this.#options = options
     // Not round-robin by the parent (Node's default): a connection on its way to a killed worker would stay open in
-    // the parent, unanswered forever, and no EventSource gives that up. The kernel distributes connections evenly
-    // enough.
+    // the parent, unanswered forever, and no EventSource gives that up. The kernel distributes connections unevenly: of
+    // 94,000 clients of eight workers, one had 19,700 and another 6,400. A full worker's clients come back to others.
     cluster.schedulingPolicy = cluster.SCHED_NONE
   }
 
