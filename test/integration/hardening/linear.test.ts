@@ -34,7 +34,7 @@ interface Expression {
 
 // Attack: a text for which a regular expression tries every beginning, or every way to share it out.
 t.test('every regular expression takes time that grows as its text does', async t => {
-  const found = [...literals(), ...(await constructed())]
+  const found = eachOnce([...literals(), ...(await constructed())])
 
   const slow = found.filter(({ source, flags }) => checkSync(source, flags, BY_COUNT).status !== 'safe')
 
@@ -118,6 +118,11 @@ function eventOf(data: string): StoredEvent {
     position: 1 as Position,
     eventId: '00000000-0000-4000-8000-000000000000',
   }
+}
+
+/** The bundle of the gateway repeats the expressions of its files. To analyse one takes up to seconds. */
+function eachOnce(expressions: readonly Expression[]): Expression[] {
+  return [...new Map(expressions.map(found => [`/${found.source}/${found.flags}`, found])).values()]
 }
 
 /** Those written as literals in our own files. */
