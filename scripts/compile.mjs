@@ -1,7 +1,7 @@
 // Compiles to dist/ the files that have changed since the last time: of the whole package, or with the argument `product`
 // only of the gateway. First it removes the output of sources that no longer exist, or a renamed test would still run.
 //
-// Afterwards it bundles the gateway into one file: to find and load the hundreds of files of it and of typebox takes a third of a
+// Afterwards it removes the comments of the gateway's output, and bundles it into one file: to find and load the hundreds of files of it and of typebox takes a third of a
 // start. Without esbuild there is no bundle, and the gateway loads the files one by one.
 //
 // It also builds the console.
@@ -13,11 +13,12 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildConsole } from './build-console.mjs'
+import { removeComments } from './comments.mjs'
 
 /** The output of the compiler for `name.ts`. */
 const OUTPUT = /\.(js|d\.ts)(\.map)?$/
-/** The folders of the gateway, whose output the bundle holds. */
-const BUNDLED = ['src', 'plugins', 'routes', 'server']
+/** The folders of the gateway, whose output the bundle and the package hold. */
+const BUNDLED = ['src', 'plugins', 'routes', 'server', 'clients/typescript/src']
 /** Packages whose files the bundle holds too. All others are loaded from node_modules/. */
 const BUNDLED_PACKAGES = ['typebox']
 /** The folder of dist/ with the files of the console, which the compiler has not made. */
@@ -45,7 +46,10 @@ function compile(...args) {
 }
 
 async function bundleGateway() {
-  if (existsSync(bundle) && statSync(bundle).mtimeMs > newestInput()) return
+  const bundled = existsSync(bundle) ? statSync(bundle).mtimeMs : 0
+  const changed = inputs().filter(file => statSync(file).mtimeMs >= bundled)
+  if (changed.length === 0) return
+  await removeComments(changed.filter(file => file.endsWith('.js')))
   const esbuild = await import('esbuild').catch(() => undefined)
   if (!esbuild) return rmSync(bundle, { force: true })
   // A gateway that starts meanwhile must not read half a bundle.
@@ -65,13 +69,13 @@ async function bundleGateway() {
   renameSync(unfinished, bundle)
 }
 
-/** When a file of the gateway, or the list of packages, last changed. */
-function newestInput() {
+/** The files of the gateway, and the list of packages. */
+function inputs() {
   const outputs = BUNDLED.flatMap(folder => {
     const entries = readdirSync(join(root, 'dist', folder), { recursive: true })
     return entries.filter(name => name.endsWith('.js')).map(name => join('dist', folder, name))
   })
-  return Math.max(...[...outputs, 'package.json'].map(file => statSync(join(root, file)).mtimeMs))
+  return [...outputs, 'package.json'].map(file => join(root, file))
 }
 
 /** @param folder its path below the root and below dist/ alike. @returns whether it is empty now. */

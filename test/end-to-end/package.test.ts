@@ -2,7 +2,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import pLimit from 'p-limit'
 import t from 'tap'
@@ -70,6 +70,14 @@ t.test(
     t.ok((tarball?.unpackedSize ?? 0) <= MAX_UNPACKED_BYTES, `${tarball?.unpackedSize} bytes`)
     const foreign = tarball?.files.filter(({ path }) => /(^|\/)(test|bench|scripts)\/|\.test\./.test(path))
     t.strictSame(foreign, [])
+    const packedFiles = new Set(tarball?.files.map(({ path }) => path))
+    const reached = await declarationsOfExports()
+    t.ok(reached.length > 80, `${reached.length} declarations`)
+    t.strictSame(
+      reached.filter(path => !packedFiles.has(path)),
+      [],
+      'package.json leaves out no declaration that its exports need',
+    )
 
     const manifest = JSON.parse(await readFile(join(packageRoot, 'package.json'), 'utf8')) as {
       dependencies: Record<string, string>
@@ -167,6 +175,21 @@ t.test(
     )
   },
 )
+
+/** The declarations of all exports, and all that they import from files of ours. */
+async function declarationsOfExports(): Promise<string[]> {
+  const { exports } = JSON.parse(await readFile(join(packageRoot, 'package.json'), 'utf8')) as {
+    exports: Record<string, { readonly types?: string }>
+  }
+  const reached = new Set(Object.values(exports).flatMap(({ types }) => (types ? [join(types)] : [])))
+  for (const path of reached) {
+    const text = await readFile(join(packageRoot, path), 'utf8')
+    for (const [, imported = ''] of text.matchAll(/(?:from|import) ?\(?['"](\.[^'"]+)\.js['"]/g)) {
+      reached.add(join(dirname(path), `${imported}.d.ts`))
+    }
+  }
+  return [...reached]
+}
 
 /** The words of every command, and of every noun that holds commands. */
 async function commandLines(entries: readonly Entry[]): Promise<string[][]> {
