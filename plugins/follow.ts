@@ -26,7 +26,10 @@ declare module 'fastify' {
 
 /** The stream belongs to the principal's workspace. */
 export interface FollowRequest
-  extends Pick<StreamRequest, 'stream' | 'encoding' | 'from' | 'filter' | 'opening' | 'maxFollowers'> {
+  extends Pick<
+    StreamRequest,
+    'stream' | 'encoding' | 'from' | 'filter' | 'opening' | 'maxFollowers' | 'window'
+  > {
   /** The API whose form the client uses; default `sluice`. */
   readonly dialect?: string
   /** The noun of a 404; default `stream`. */
@@ -79,6 +82,7 @@ async function follow(
     encoding: encoding.name,
     wanted: filter,
     granted: granted?.within(undefined),
+    consumer: wanted.window?.()?.consumer,
   })
   const refused = (reason: string, limit?: string) => app.hub.connections.refused(identity(), reason, limit)
   const streamRequest: StreamRequest = {
@@ -138,6 +142,7 @@ function rolesOf({ request }: FastifyReply): Role[] {
  */
 function refuse(reply: FastifyReply, encoding: Encoding, refusal: StreamRefusal): FastifyReply {
   const { reason, limit, database, error } = refusal
+  if (reason === 'held' && encoding.contentType !== sse.contentType) throw error
   // The log already has a line about an unavailable database.
   if (database) reply.request.log[levelOf(error)]({ err: error }, 'The stream could not be opened.')
   // A kept-alive connection holds memory and a descriptor, and it would lead the client's retry to the same full worker.

@@ -16,6 +16,7 @@ declare module 'fastify' {
 /** Maximum number of reported names; each is cut at MAX_NAME_LENGTH characters. */
 const MAX_NAMES = 16
 const MAX_NAME_LENGTH = 64
+const NONE: ReadonlySet<string> = new Set()
 /** Characters that must not get into a header: the caller chooses the names. */
 const UNFIT = /[^A-Za-z0-9._~-]/g
 
@@ -29,13 +30,18 @@ export default fp(
       const known: object | undefined = Object(schema?.querystring).properties
       if (!known || !config.stream?.(request)) return
       const given = Object.entries(Object(request.query))
-      const id = given.findLast(([name, value]) => ID_PARAMETERS.has(name) && value !== '')
-      const taken = given.filter(([name]) => Object.hasOwn(known, name) && !ID_PARAMETERS.has(name))
+      // The server keeps the cursor of a consumer, so its client resumes after no id of its own.
+      const ids = Object.hasOwn(known, 'last_event_id') ? ID_PARAMETERS : NONE
+      const id = given.findLast(([name, value]) => ids.has(name) && value !== '')
+      const taken = given.filter(([name]) => Object.hasOwn(known, name) && !ids.has(name))
       request.query = Object.fromEntries(id ? [...taken, ['last_event_id', id[1]]] : taken)
 
-      const ignored = given.filter(([name]) => !Object.hasOwn(known, name) && !ID_PARAMETERS.has(name))
+      const ignored = given
+        .map(([name]) => name)
+        .filter(name => !Object.hasOwn(known, name) && !ids.has(name))
+      if (ids === NONE && request.headers['last-event-id']) ignored.push('Last-Event-ID')
       if (ignored.length === 0) return
-      request.ignored = ignored.slice(0, MAX_NAMES).map(([name]) => fit(name))
+      request.ignored = ignored.slice(0, MAX_NAMES).map(fit)
       reply.header('x-sluice-ignored', request.ignored.join(', '))
     })
   },

@@ -5,7 +5,8 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { EVENTS, type EventEntry } from '../src/log/event-catalogue.js'
+import type { EventEntry } from '../src/log/catalogue-entry.js'
+import { EVENTS } from '../src/log/event-catalogue.js'
 import { asShown } from '../src/openapi/document.js'
 import { packageRoot } from '../src/process/package-root.js'
 

@@ -65,6 +65,8 @@ const PACKAGE_ENTRIES = ['clients/typescript/src/react/react.ts']
 /** Runs the tests, so it takes the test server and its deadlines from their harness. */
 const RUNS_TESTS = ['scripts/test.ts', 'scripts/test-file.ts', 'bench/server.ts']
 const MAX_LINES = 250
+/** Written by a script, from the schemas that it describes: it is as long as these. */
+const GENERATED = 'clients/typescript/src/catalogue.ts'
 
 interface Source {
   /** Path from the root of the package. */
@@ -177,7 +179,9 @@ t.test('no file only re-exports other files', async t => {
 })
 
 t.test(`no file has more than ${MAX_LINES} lines`, async t => {
-  const long = all().filter(({ text }) => text.trimEnd().split('\n').length > MAX_LINES)
+  const long = all().filter(
+    ({ path, text }) => path !== GENERATED && text.trimEnd().split('\n').length > MAX_LINES,
+  )
 
   t.strictSame(
     long.map(({ path }) => path),

@@ -8,7 +8,7 @@ const orNull = <Schema extends Type.TSchema>(schema: Schema, description?: strin
   Type.Union([schema, Type.Null()], description === undefined ? {} : { description })
 const Time = Type.String({ format: 'date-time' })
 
-export const CLIENT_STATES = ['catching-up', 'live', 'full'] as const
+export const CLIENT_STATES = ['catching-up', 'live', 'full', 'unacknowledged'] as const
 export type ClientState = (typeof CLIENT_STATES)[number]
 
 /** What the client wants, in the form in which it asked. */
@@ -41,6 +41,10 @@ const Identity = {
   stream: Type.String(),
   dialect: Type.String({ description: '`sluice`, or the API whose form the client uses, such as `runs`.' }),
   encoding: Type.String({ description: 'The form of the events: `sse`, `ndjson`, `sse-messages`, …' }),
+  consumer: orNull(
+    Type.Object({ name: Type.String(), epoch: Type.Integer() }),
+    'The consumer that the client holds. Null: it follows the stream itself.',
+  ),
 }
 
 /** The events that a client may get. */
@@ -83,7 +87,7 @@ export const ClientDocument = Type.Object(
     lag_events: Type.Integer({ description: 'Events between its cursor and the head.' }),
     state: Type.Enum([...CLIENT_STATES], {
       description:
-        '`live`: it gets each event at once. `catching-up`: it reads the past. `full`: the gateway waits until the client reads.',
+        '`live`: it gets each event at once. `catching-up`: it reads the past. `full`: the gateway waits until the client reads. `unacknowledged`: the client of a consumer gets nothing more until it acknowledges.',
     }),
     last_heartbeat_at: orNull(Time, 'When the last heartbeat was written. Null: none yet.'),
   },

@@ -183,6 +183,12 @@ function notReached(event: KnownEvent, { client, report }: KnownClient): Verdict
       explanation: `The client does not read: ${client.bytes_waiting} bytes wait for it, and nothing more is written until it does. ${behind}.`,
     }
   }
+  if (client.state === 'unacknowledged') {
+    return {
+      cause: 'unacknowledged',
+      explanation: `The client holds the consumer ${client.consumer?.name} and has not acknowledged as many events as may be in flight. It gets no more until it acknowledges. ${behind}.`,
+    }
+  }
   if (report.head !== undefined && report.head < event.position) {
     return {
       cause: 'not-read',

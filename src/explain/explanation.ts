@@ -22,6 +22,7 @@ export const CLIENT_CAUSES = {
   reset: 'the client was reset over it',
   'catching-up': 'the client has not reached it yet',
   backpressure: 'the client does not read',
+  unacknowledged: 'the client of a consumer has to acknowledge earlier events first',
   'not-read': 'the process of the client has not read it from the log yet',
   disconnected: 'the client disconnected before it was written',
   closed: 'the gateway ended the stream before it was written',

@@ -1,6 +1,7 @@
 /** Describes the clients of this process for their admins (src/clients/client-document.ts). */
 import type {
   ClientDocument,
+  ClientState,
   ClosedClientDocument,
   RefusedClientDocument,
 } from '../clients/client-document.js'
@@ -13,7 +14,7 @@ export function describeOpen(
   identity: ClientIdentity,
   node: string,
 ): ClientDocument {
-  const { stream, output, state, options, cursor } = subscription
+  const { stream, output, options, cursor } = subscription
   const now = Date.now()
   return {
     ...identityOf(identity, options.permit.connection, node),
@@ -22,7 +23,7 @@ export function describeOpen(
     age_ms: now - options.openedAt,
     head: cursorId(stream.head),
     lag_events: Math.max(0, stream.head.position - cursor.position),
-    state: output.full ? 'full' : state.name === 'live' ? 'live' : 'catching-up',
+    state: stateOf(subscription),
     last_heartbeat_at: textOf(output.own.heartbeatAt),
   }
 }
@@ -54,7 +55,7 @@ export function describeRefused(
 }
 
 function identityOf<Name extends string | null>(identity: ClientIdentity, connection: Name, node: string) {
-  const { principal, role, credential, address, requestId, stream, dialect, encoding } = identity
+  const { principal, role, credential, address, requestId, stream, dialect, encoding, consumer } = identity
   return {
     connection,
     node,
@@ -66,6 +67,7 @@ function identityOf<Name extends string | null>(identity: ClientIdentity, connec
     stream,
     dialect,
     encoding,
+    consumer: consumer ? { name: consumer.name, epoch: consumer.epoch } : null,
   }
 }
 
@@ -107,6 +109,12 @@ function progressOf({ stream, output, state, options, cursor }: Subscription) {
         }
       : null,
   }
+}
+
+function stateOf({ output, options, state }: Subscription): ClientState {
+  if (output.full) return 'full'
+  if (options.window?.room === 0) return 'unacknowledged'
+  return state.name === 'live' ? 'live' : 'catching-up'
 }
 
 function textOf(ms: number | undefined): string | null {

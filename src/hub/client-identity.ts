@@ -14,6 +14,8 @@ export interface ClientIdentity {
   readonly stream: string
   readonly dialect: string
   readonly encoding: string
+  /** The consumer that the client holds; undefined: it follows the stream itself. */
+  readonly consumer: { readonly name: string; readonly epoch: number } | undefined
   /** The events that the client asked for; undefined: all. */
   readonly wanted: EventFilter | undefined
   /** The events of the types that its grants leave; undefined: all. */

@@ -12,10 +12,12 @@ import { retryMs } from '../sse/retry.js'
 import type { Sink } from '../sse/sink.js'
 import { ClientTally } from './client-tally.js'
 import { type Cursor, cursorId, placeOf } from './cursor.js'
+import { type HoldLoss, isHoldLoss } from './delivery-window.js'
 import type { Heartbeats } from './heartbeats.js'
 import type { CloseReason, HubTally, ReplaySource } from './hub-tally.js'
 import type { Mode } from './mode.js'
 import { DELETED, type Reset, resetNotice, resetTo, type Start } from './start.js'
+import type { SubscriptionOptions } from './subscription-options.js'
 import type { Discontinuity } from './tailed-stream.js'
 
 /** Why the gateway ends a subscription before the stream ends or the client disconnects. */
@@ -27,6 +29,7 @@ export type Stop =
   | 'stalled'
   | 'draining'
   | 'by-admin'
+  | HoldLoss
   | 'deleted'
   | 'ended'
 
@@ -35,14 +38,11 @@ export interface ClientOutputOptions {
   readonly encoding: Encoding
   readonly start: Start
   readonly stream: { readonly tally: HubTally }
+  readonly heartbeatMs: number
 }
 
-export interface Greeting {
-  readonly start: Start
-  /** The id that the client brought, in a form that may be sent back. */
-  readonly broughtId: string | undefined
+export interface Greeting extends Pick<SubscriptionOptions, 'start' | 'broughtId' | 'permit' | 'window'> {
   readonly mode: Mode
-  readonly connection: string
   /** Sent before the events, such as a snapshot. */
   readonly opening: readonly Buffer[]
   /** Query parameters that were ignored: an EventSource cannot read the header that names them. */
@@ -61,8 +61,10 @@ export class ClientOutput {
   #idFrom: 'none' | 'client' | 'response' = 'none'
   /** The `retry` field, until it is sent before a block that has data. */
   #retry: Buffer | undefined
+  readonly #heartbeatMs: number
+  #heartbeatAt: number
 
-  constructor({ sink, encoding, start, stream }: ClientOutputOptions) {
+  constructor({ sink, encoding, start, stream, heartbeatMs }: ClientOutputOptions) {
     this.#tally = stream.tally
     sink.onClosed(() => {
       this.#tally.closed[this.#closeReason] += 1
@@ -70,6 +72,8 @@ export class ClientOutput {
     this.#sink = sink
     this.#encoding = encoding
     this.#known = start.cursor
+    this.#heartbeatMs = heartbeatMs
+    this.#heartbeatAt = Date.now() + heartbeatMs
   }
 
   /** The name of the encoding. */
@@ -99,18 +103,25 @@ export class ClientOutput {
     return this.#known
   }
 
+  /** The client gets events after this place again. */
+  goBack(cursor: Cursor): void {
+    this.#known = cursor
+  }
+
   /** Keeps no event. */
   forget(): void {
     this.#known = placeOf(this.#known)
   }
 
-  greet({ start, broughtId, mode, connection, opening, ignored }: Greeting): void {
+  greet({ start, broughtId, permit, window, mode, opening, ignored }: Greeting): void {
     const encoding = this.#encoding
     // A client that is disconnected before it has read the `reset` must reconnect with the id that it brought.
     const id = start.reset ? broughtId : cursorId(start.cursor)
     // A client that is disconnected before it has read the whole opening must reconnect without an id.
     const place = id !== undefined && opening.length === 0 ? { id } : {}
-    const data = { mode, connection, ...(ignored && { ignored: [...ignored] }) }
+    const { connection } = permit
+    const more = { ...(ignored && { ignored: [...ignored] }), ...(window && { consumer: window.consumer }) }
+    const data = { mode, connection, ...more }
     const hello = encoding.notice({ name: 'server.state', data, ...place })
     const cursor = hello && id !== undefined && opening.length > 0 ? encoding.cursor(id) : undefined
     const reset = start.reset && resetNotice(encoding, start.reset)
@@ -159,7 +170,8 @@ export class ClientOutput {
     // The filter may have hidden the last event. A client that reconnected with an earlier id would end up here again.
     if (why === 'ended') this.notice({ name: 'heartbeat', data: {} }, cursor)
     if (why === 'expired' || why === 'revoked') this.notice({ name: `auth-${why}`, data: {} }, cursor)
-    if (why === 'by-admin') this.notice({ name: 'unavailable', data: { reason: why } }, cursor, true)
+    if (why === 'by-admin' || isHoldLoss(why))
+      this.notice({ name: 'unavailable', data: { reason: why } }, cursor, true)
     this.#sink.end()
   }
 
@@ -186,7 +198,14 @@ export class ClientOutput {
     else if (block) this.#write([this.#encoding.retry(retryMs()), block])
   }
 
-  heartbeat(heartbeats: Heartbeats, cursor: Cursor): void {
+  /** Sends a heartbeat when it is time for one, and nothing waits for the client. */
+  tick(now: number, heartbeats: Heartbeats, cursor: Cursor): void {
+    if (now < this.#heartbeatAt) return
+    this.#heartbeatAt = now + this.#heartbeatMs
+    if (!this.#sink.full) this.#heartbeat(heartbeats, cursor)
+  }
+
+  #heartbeat(heartbeats: Heartbeats, cursor: Cursor): void {
     // If a comment were the first block of the response, the client could lose the id that it brought.
     if (this.#idFrom === 'client') {
       this.#write([this.#encoding.cursor(cursorId(cursor))])

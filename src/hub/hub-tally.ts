@@ -26,6 +26,11 @@ export class HubTally {
   readonly closed = {
     /** An admin has ended it. */
     'by-admin': 0,
+    /** Another client holds the consumer of this one, or its place has changed. */
+    'taken-over': 0,
+    sought: 0,
+    changed: 0,
+    'consumer-deleted': 0,
     /** The client disconnected. */
     client: 0,
     /** The stream has ended. */
@@ -41,7 +46,7 @@ export class HubTally {
     'too-old': 0,
   }
   /** Streams that were not opened, by reason; the clients may try again soon. */
-  readonly refused = { draining: 0, limit: 0, memory: 0, database: 0, authorization: 0 }
+  readonly refused = { draining: 0, limit: 0, memory: 0, database: 0, authorization: 0, held: 0 }
   /** By reason. */
   readonly resets = { deleted: 0, 'history-lost': 0, retention: 0, 'unknown-id': 0 }
   /** From the arrival of events in the hub until all live clients of their stream have been written to. */

@@ -15,6 +15,7 @@ import { countByKind } from './client-counts.js'
 import type { ClientIdentity } from './client-identity.js'
 import { Connections } from './connections.js'
 import { type Cursor, isAt } from './cursor.js'
+import type { DeliveryWindow } from './delivery-window.js'
 import { stopInWaves } from './draining.js'
 import { HubStream } from './hub-stream.js'
 import { HubTally } from './hub-tally.js'
@@ -58,6 +59,8 @@ export interface Follow {
   readonly filter: EventFilter | undefined
   /** The permit that keeps the subscription open; default: one that never ends. */
   readonly permit?: Permit | undefined
+  /** Default: none, so each event is sent at once. */
+  readonly window?: DeliveryWindow | undefined
   /** Sent before the events; default nothing. */
   readonly opening?: readonly Buffer[]
   /** The id that the client brought, in a form that may be sent back. */
@@ -147,7 +150,7 @@ export class Hub {
 
   /** Takes over the handle. If there is no room, or the permit is over, it notifies the client and ends the subscription. */
   subscribe({ handle, opening = [], ignored, permit = endlessPermit(), ...follow }: Follow): void {
-    const { start, sink, encoding, filter, broughtId, client } = follow
+    const { start, sink, encoding, filter, broughtId, client, window } = follow
     const { heartbeatMs, maxAgeMs, logger } = this.#options
     const now = Date.now()
     const ages = maxAgeMs > 0 && !handle.stream.hasEnd
@@ -155,20 +158,16 @@ export class Hub {
     const subscription = new Subscription({
       stream: handle.stream,
       starts: this.starts,
-      start,
-      sink,
-      encoding,
-      filter,
-      broughtId,
+      ...{ start, sink, encoding, filter, broughtId, client, window },
       logger,
       heartbeatMs: encoding.heartbeatMs ?? heartbeatMs,
       permit,
       tooOldAt,
-      client,
       openedAt: now,
       onClosed: () => {
         this.#subscriptions.delete(subscription)
         this.connections.closed(subscription)
+        window?.onClosed()
         handle.release()
       },
     })
@@ -176,6 +175,7 @@ export class Hub {
     const { refusal } = this
     this.#subscriptions.add(subscription)
     this.connections.opened(subscription)
+    window?.onOpened(subscription, start)
     subscription.open(this.#mode, opening, ignored)
     if (refusal) subscription.refuse(refusal)
     else subscription.tick(now)

@@ -10,6 +10,7 @@
  */
 import { EventFilter } from '../log/event-filter.js'
 import type { Cursor } from './cursor.js'
+import { type DeliveryWindow, isFor, withinRoom } from './delivery-window.js'
 import type { EventFrames } from './event-frames.js'
 import type { HubStream } from './hub-stream.js'
 import type { ReplaySource } from './hub-tally.js'
@@ -24,6 +25,7 @@ export class NextFrames {
   readonly #stream: HubStream
   readonly #pages: Pages
   readonly #filter: EventFilter
+  readonly #window: DeliveryWindow | undefined
   #sparse: boolean
   #latest: LatestRange | undefined
   /** Of the frames that were returned last. */
@@ -34,20 +36,33 @@ export class NextFrames {
     pages: Pages,
     filter: EventFilter | undefined,
     latest: LatestRange | undefined,
+    window?: DeliveryWindow,
   ) {
     this.#stream = stream
     this.#pages = pages
     this.#filter = filter ?? EVERY_EVENT
     this.#sparse = filter !== undefined
     this.#latest = latest
+    this.#window = window
   }
 
   /**
-   * Waits until it is the subscription's turn to write, and returns the next frames. Returns none if the log has a gap
-   * after the cursor, or has lost the cursor.
+   * Waits until it is the subscription's turn to write and its window has room, and returns the next frames. Returns none if
+   * the log has a gap after the cursor, or has lost the cursor.
    * @param isWanted whether the subscription can still use frames after this cursor.
    */
   async after(cursor: Cursor, isWanted: () => boolean): Promise<readonly EventFrames[]> {
+    const window = this.#window
+    if (!window) return await this.#next(cursor, isWanted)
+    while (window.room === 0 && isWanted()) await window.changed()
+    const frames = await this.#next(cursor, isWanted)
+    // It may have become full meanwhile: its lease has run out.
+    return isWanted() && window.room === 0
+      ? await this.after(cursor, isWanted)
+      : withinRoom(frames, window.room, this.#filter)
+  }
+
+  async #next(cursor: Cursor, isWanted: () => boolean): Promise<readonly EventFrames[]> {
     await this.#stream.pacing.turn()
     if (!isWanted()) return []
     if (this.#latest && cursor.position >= this.#latest.upTo.position) this.#latest = undefined
@@ -77,5 +92,5 @@ export class NextFrames {
 }
 
 function count(frames: readonly EventFrames[], filter: EventFilter): number {
-  return frames.reduce((sum, frame) => sum + Number(!frame.isPassedOver && frame.matches(filter)), 0)
+  return frames.reduce((sum, frame) => sum + Number(isFor(frame, filter)), 0)
 }

@@ -1,6 +1,7 @@
 /** Repeats a read of the log while it fails. */
 import { setTimeout as pause } from 'node:timers/promises'
 import { databaseFault } from '../database/database-fault.js'
+import type { Logger } from '../logging/logger.js'
 import { Problem } from '../problems/problem.js'
 import type { Notice } from '../sse/encoding.js'
 
@@ -12,18 +13,19 @@ export const UNREADABLE: Notice = {
 }
 
 /** Whether a read may fail like this and succeed later: a fault of the database, or an index that is being built. */
-export function isExpected(error: unknown): boolean {
+function isExpected(error: unknown): boolean {
   return databaseFault(error) !== undefined || error instanceof Problem
 }
 
 /**
  * Takes steps while `isGoing`. A step that fails is tried again twice a second. Never rejects.
- * @param onFailure called with the first of several failures in a row.
+ * @param onFailure called at the first of several failures in a row.
  */
 export async function stepWhile(
   isGoing: () => boolean,
   step: () => Promise<void>,
-  onFailure: (error: unknown) => void,
+  logger: Logger,
+  onFailure: () => void,
 ): Promise<void> {
   let failing = false
   while (isGoing()) {
@@ -31,11 +33,23 @@ export async function stepWhile(
       await step()
       failing = false
     } catch (error) {
-      if (!failing) onFailure(error)
+      if (!failing && !isExpected(error))
+        logger.error({ err: error }, 'Cannot read the stream of a subscription.')
+      if (!failing) onFailure()
       failing = true
       await pause(READ_AGAIN_MS)
     }
   }
+}
+
+/** Calls back once, when the head of the stream has moved. @returns what keeps it from calling. */
+export function atHead(
+  stream: { grown(until: AbortSignal): Promise<void> },
+  onGrown: () => void,
+): () => void {
+  const left = new AbortController()
+  void stream.grown(left.signal).then(() => left.signal.aborted || onGrown())
+  return () => left.abort()
 }
 
 /** Resolves when the head of the stream has moved, or when it is time to look again. */

@@ -13,6 +13,7 @@ import { Problem } from '../problems/problem.js'
 import type { Encoding } from '../sse/encoding.js'
 import type { Sink } from '../sse/sink.js'
 import type { ClientIdentity } from './client-identity.js'
+import type { DeliveryWindow } from './delivery-window.js'
 import type { Hub, StreamHandle } from './hub.js'
 import type { Permit } from './permit.js'
 import type { Opening, Reset, StartAt } from './start.js'
@@ -28,6 +29,8 @@ export interface StreamRequest {
   readonly filter?: EventFilter | undefined
   /** Reads the opening that precedes the events. Called once the client has a slot; its errors reach the caller. */
   readonly opening?: ((encoding: Encoding) => Promise<Opening>) | undefined
+  /** The window of the client. Called once the opening was read; default: none. */
+  readonly window?: (() => DeliveryWindow | undefined) | undefined
   /** Clients that may follow this stream in this process; default: no limit but the process's own. */
   readonly maxFollowers?: number
   /** The event id that the client brought, in a form that may be sent back. */
@@ -74,12 +77,12 @@ export type StreamAdmission =
   | ({ readonly outcome: 'refused' } & StreamRefusal)
 
 export interface StreamRefusal {
-  readonly reason: 'draining' | 'limit' | 'memory' | 'database' | 'authorization'
+  readonly reason: 'draining' | 'limit' | 'memory' | 'database' | 'authorization' | 'held'
   /** The limit that is reached, if it is one of the client's own. */
   readonly limit?: ClientLimit
   /** The fault of the database, unless it is merely unreachable. */
   readonly database?: DatabaseFaultName
-  /** The error of the database, for the log. */
+  /** The error of the database, for the log; or the problem that says who holds the consumer. */
   readonly error?: unknown
 }
 
@@ -143,7 +146,20 @@ async function followFrom(
   const sink = host.openSink()
   const opening = before.frames
   const { broughtId, ignored, client } = more
-  hub.subscribe({ handle, start, sink, encoding, filter, opening, broughtId, ignored, permit, client })
+  const window = more.window?.()
+  hub.subscribe({
+    handle,
+    start,
+    sink,
+    encoding,
+    filter,
+    opening,
+    broughtId,
+    ignored,
+    permit,
+    client,
+    window,
+  })
   return { outcome: 'following' }
 }
 
@@ -167,6 +183,7 @@ function refusalFor(error: unknown): StreamAdmission {
   if (isBusy(error)) return refused({ reason: 'limit', limit: 'workspace' })
   if (error instanceof Problem && error.code === 'authorization-unavailable')
     return refused({ reason: 'authorization' })
+  if (error instanceof Problem && error.code === 'consumer-held') return refused({ reason: 'held', error })
   const database = faultNameOf(error)
   if (!database) throw error
   return refused({ reason: 'database', ...databaseMember(database), error })

@@ -4,6 +4,7 @@ import type { Logger } from '../logging/logger.js'
 import type { Encoding } from '../sse/encoding.js'
 import type { Sink } from '../sse/sink.js'
 import type { ClientIdentity } from './client-identity.js'
+import type { DeliveryWindow } from './delivery-window.js'
 import type { HubStream } from './hub-stream.js'
 import type { Permit } from './permit.js'
 import type { Start, Starts } from './start.js'
@@ -19,6 +20,7 @@ export interface SubscriptionOptions {
   readonly broughtId: string | undefined
   readonly heartbeatMs: number
   readonly permit: Permit
+  readonly window: DeliveryWindow | undefined
   /** When the subscription is old enough to end, whatever its permit, in ms since 1970. */
   readonly tooOldAt: number
   readonly logger: Logger

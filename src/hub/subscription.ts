@@ -10,7 +10,7 @@
  * itself. If the log has lost the cursor, the subscription goes back to the last place that the client knows; if the log has
  * lost that place too, the client gets `reset`. While the log cannot be read, the stream stays open and retries the read.
  */
-import type { StoredEvent } from '../log/event.js'
+import type { Position, StoredEvent } from '../log/event.js'
 import type { EventFilter } from '../log/event-filter.js'
 import type { Bounds, Head } from '../log/log.js'
 import type { Encoding, Notice } from '../sse/encoding.js'
@@ -18,44 +18,41 @@ import type { Payload } from '../sse/payload.js'
 import { type Sink, STALLED_MS } from '../sse/sink.js'
 import { ClientOutput, type Stop } from './client-output.js'
 import { type Cursor, isAt, placeOf } from './cursor.js'
+import { type DeliveryWindow, eventsUpTo, type WindowedSubscription } from './delivery-window.js'
 import type { EventFrames } from './event-frames.js'
 import { type Member, payloads } from './fan-out-group.js'
 import type { Follower, HubStream } from './hub-stream.js'
 import type { Mode } from './mode.js'
 import { NextFrames } from './next-frames.js'
 import type { PermittedSubscription } from './permit.js'
-import { headMoved, isExpected, stepWhile, UNREADABLE } from './read-again.js'
+import { atHead, headMoved, stepWhile, UNREADABLE } from './read-again.js'
 import { lossOf } from './start.js'
 import type { SubscriptionOptions } from './subscription-options.js'
 import { initialState, type SubscriptionInput, transition } from './subscription-state.js'
 import type { Discontinuity } from './tailed-stream.js'
 
-export class Subscription implements Member, Follower, PermittedSubscription {
+export class Subscription implements Member, Follower, PermittedSubscription, WindowedSubscription {
   readonly options: SubscriptionOptions
   // Copied for each delivery: reading them in #options, which has many shapes, took a tenth of the gateway's CPU.
-  readonly #stream: HubStream
+  readonly stream: HubStream
   readonly #sink: Sink
   readonly #encoding: Encoding
   readonly #filter: EventFilter | undefined
+  readonly #window: DeliveryWindow | undefined
   readonly output: ClientOutput
   #state = initialState()
   #cursor: Cursor
   #catchUpRuns = false
-  #heartbeatAt: number
 
   constructor(options: SubscriptionOptions) {
     this.options = options
-    this.#stream = options.stream
+    this.stream = options.stream
     this.#sink = options.sink
     this.#encoding = options.encoding
     this.#filter = options.filter
+    this.#window = options.window
     this.output = new ClientOutput(options)
     this.#cursor = options.start.cursor
-    this.#heartbeatAt = Date.now() + options.heartbeatMs
-  }
-
-  get stream(): Pick<HubStream, 'id' | 'kind' | 'head'> {
-    return this.#stream
   }
 
   get state() {
@@ -68,16 +65,16 @@ export class Subscription implements Member, Follower, PermittedSubscription {
 
   /** Greets the client and starts to catch up. `opening` is sent before the events. */
   open(mode: Mode, opening: readonly Buffer[], ignored?: readonly string[]): void {
-    const { start, broughtId, permit, onClosed } = this.options
-    this.#stream.followers.add(this)
+    const { permit, onClosed } = this.options
+    this.stream.followers.add(this)
     permit.onOpened(this)
     this.#sink.onClosed(() => {
       this.#apply({ name: 'closed' })
-      this.#stream.followers.delete(this)
+      this.stream.followers.delete(this)
       permit.onClosed()
       onClosed()
     })
-    this.output.greet({ start, broughtId, mode, connection: permit.connection, opening, ignored })
+    this.output.greet({ ...this.options, mode, opening, ignored })
     void this.#catchUp()
   }
 
@@ -98,7 +95,8 @@ export class Subscription implements Member, Follower, PermittedSubscription {
   }
 
   onDeleted(): void {
-    this.stop(this.#stream.hasEnd ? 'ended' : 'deleted')
+    this.#window?.reset({ position: 0 as Position })
+    this.stop(this.stream.hasEnd ? 'ended' : 'deleted')
   }
 
   /** Called by the stream when stored events were changed. All live subscriptions share the object of their cursor. */
@@ -111,6 +109,12 @@ export class Subscription implements Member, Follower, PermittedSubscription {
     this.output.forget()
   }
 
+  /** Called by the window: an event was not acknowledged in time, or one that was not written here was acknowledged. */
+  continueAfter(cursor: Cursor): void {
+    this.output.goBack(cursor)
+    this.#rewind()
+  }
+
   /** Sends a notice with the client's cursor. `ending`: the stream ends soon, so the client gets a retry time of its own. */
   say(notice: Notice, ending = false): void {
     this.output.notice(notice, this.#cursor, ending)
@@ -118,15 +122,11 @@ export class Subscription implements Member, Follower, PermittedSubscription {
 
   /** Called about twice a second, by the hub's one timer. */
   tick(now: number): void {
-    const { permit, tooOldAt, heartbeatMs } = this.options
-    if (permit.isOver(now)) this.stop('expired')
-    else if (now >= tooOldAt) this.stop('too-old')
+    if (this.options.permit.isOver(now)) this.stop('expired')
+    else if (now >= this.options.tooOldAt) this.stop('too-old')
     else if (this.#sink.stalledFor(now) > STALLED_MS) this.stop('stalled')
-    else if (this.#stream.endsAt(this.#cursor)) this.stop('ended')
-    else if (now >= this.#heartbeatAt) {
-      this.#heartbeatAt = now + heartbeatMs
-      if (!this.#sink.full) this.output.heartbeat(this.#stream.heartbeats, this.#cursor)
-    }
+    else if (this.stream.endsAt(this.#cursor) && !this.#window?.inFlight) this.stop('ended')
+    else this.output.tick(now, this.stream.heartbeats, this.#cursor)
   }
 
   /** Ends it after the greeting. */
@@ -163,6 +163,7 @@ export class Subscription implements Member, Follower, PermittedSubscription {
   #reset(why: Discontinuity, bounds: Bounds): void {
     this.#cursor = bounds.head
     this.output.reset(why, bounds)
+    this.#window?.reset(bounds.head)
     this.#apply({ name: 'reset' })
   }
 
@@ -172,35 +173,33 @@ export class Subscription implements Member, Follower, PermittedSubscription {
     if (this.#catchUpRuns) return
     this.#catchUpRuns = true
     const { starts, start, logger } = this.options
-    const next = new NextFrames(this.#stream, starts.pages, this.#filter, start.latest)
-    const onFailure = (error: unknown) => {
-      if (!isExpected(error)) logger.error({ err: error }, 'Cannot read the stream of a subscription.')
-      this.say(UNREADABLE)
-    }
+    const next = new NextFrames(this.stream, starts.pages, this.#filter, start.latest, this.#window)
     const isGoing = () => this.#state.name === 'catching-up'
-    await stepWhile(isGoing, () => this.#step(next), onFailure)
+    const step = () => this.#step(next)
+    await stepWhile(isGoing, step, logger, () => this.say(UNREADABLE))
     this.#catchUpRuns = false
   }
 
   async #step(next: NextFrames): Promise<void> {
-    const { head } = this.#stream
     if (this.#sink.full) await this.#sink.drained()
-    else if (isAt(this.#cursor, head)) this.#join()
-    else if (this.#cursor.position >= head.position) await this.#seekHead()
+    else if (isAt(this.#cursor, this.stream.head)) this.#join()
+    else if (this.#cursor.position >= this.stream.head.position) await this.#seekHead()
     else await this.#writeNext(next)
   }
 
   #join(): void {
-    const leave = this.#stream.join(this, this.#encoding, this.#filter)
+    const leave = this.#window
+      ? atHead(this.stream, () => this.#apply({ name: 'gap' }))
+      : this.stream.join(this, this.#encoding, this.#filter)
     this.#apply({ name: 'head-reached', leave })
-    if (this.#filter && this.#cursor.position > this.options.start.cursor.position)
+    if (this.#filter && !this.#window && this.#cursor.position > this.options.start.cursor.position)
       this.output.cursor(this.#cursor)
   }
 
   /** Another process gave the client more than the tailer has read here, or one of the two has seen a lost tail. */
   async #seekHead(): Promise<void> {
-    if (this.#cursor.position > this.#stream.head.position) await headMoved(this.#stream)
-    if (this.#cursor.position >= this.#stream.head.position && !isAt(this.#cursor, this.#stream.head))
+    if (this.#cursor.position > this.stream.head.position) await headMoved(this.stream)
+    if (this.#cursor.position >= this.stream.head.position && !isAt(this.#cursor, this.stream.head))
       await this.#askLog()
   }
 
@@ -217,9 +216,10 @@ export class Subscription implements Member, Follower, PermittedSubscription {
     for (const { payload, upTo } of payloads(frames, before, this.#encoding, this.#filter)) {
       if (this.#sink.full) {
         await this.#sink.drained()
-        await this.#stream.pacing.turn()
+        await this.stream.pacing.turn()
       }
       if (!isWanted()) return
+      this.#window?.wrote(eventsUpTo(frames, this.#cursor, upTo, this.#filter), upTo)
       this.#advance(payload, upTo, next.source)
     }
     // A client that is disconnected in the middle of a long log resumes from here.
@@ -230,21 +230,21 @@ export class Subscription implements Member, Follower, PermittedSubscription {
   /** @returns whether frames that are read from now on may still be written. */
   #untilChanged(): () => boolean {
     const state = this.#state
-    const { edition } = this.#stream
-    return () => state === this.#state && edition === this.#stream.edition
+    const { edition } = this.stream
+    return () => state === this.#state && edition === this.stream.edition
   }
 
   /** Nothing continues the cursor: retention may have been faster, or the log has lost its tail. */
   async #askLog(): Promise<void> {
     const state = this.#state
-    const place = await this.options.starts.place(this.#stream.id, this.#cursor.position)
+    const place = await this.options.starts.place(this.stream.id, this.#cursor.position)
     if (state !== this.#state) return
     const why = lossOf(this.#cursor, place)
-    if (why !== 'retention') this.#stream.verify()
+    if (why !== 'retention') this.stream.verify()
     // The log may still have the last place that the client knows: the filter has hidden every event since.
     if (why === 'history-lost' && !isAt(this.#cursor, this.output.known)) this.#rewind()
     else if (why) this.#reset(why, place)
     // The log has the cursor, so this process's copy of the log is wrong: `verify` has it read again.
-    else await headMoved(this.#stream)
+    else await headMoved(this.stream)
   }
 }

@@ -1,35 +1,15 @@
 /**
- * The catalogue of built-in events and notices. The type checker compares the code that writes an event with its schema, tests
- * compare the database, the console and docs/events.md with it, and the API's description shows it.
+ * The catalogue of built-in events; notice-catalogue.ts has the notices. The type checker compares the code that writes an event
+ * with its schema, tests compare the database, the console and docs/events.md with it, and the API's description shows it.
  *
  * It lists only the types that clients see under these names. A dialect's own messages are in src/jobs/dialects/. The events
  * with which gateways inform each other are in src/maintenance/ and src/auth/revocations/.
  */
-import Type, { type Static, type TObject, type TSchema } from 'typebox'
+import Type, { type Static, type TSchema } from 'typebox'
+import type { EventEntry, NoticeEntry } from './catalogue-entry.js'
 import { CONSUMER_EVENTS } from './consumer-events.js'
 import { COMPACTED } from './event.js'
-
-export interface Entry {
-  /** The room of src/ that decides when it is sent. */
-  readonly room: 'log' | 'consumers' | 'items' | 'jobs' | 'runner' | 'hub'
-  /** When it is sent, for the documents. */
-  readonly when: string
-  /** The content of its `data`. Clients ignore members that they do not know, so a member may be added. */
-  readonly data: TObject
-  readonly example: Readonly<Record<string, unknown>>
-}
-
-export interface EventEntry extends Entry {
-  /** The streams that it is appended to. */
-  readonly streams: readonly ('feed' | 'job' | 'other')[]
-  /** Whether nobody but the gateway may publish an event of this type. Those that start with RESERVED_PREFIX are, too. */
-  readonly reserved?: true
-}
-
-export interface NoticeEntry extends Entry {
-  /** Whether an application may not publish an event of this type. */
-  readonly reserved: boolean
-}
+import { NOTICES } from './notice-catalogue.js'
 
 /**
  * Events on the status of jobs. Nobody but the gateway publishes events that start with this prefix, except in the stream of a
@@ -156,76 +136,6 @@ export const EVENTS = {
   },
 } as const satisfies Readonly<Record<string, EventEntry>>
 
-const EventId = (description: string) => Type.String({ description })
-const NOTHING = { data: Type.Object({}), example: {} }
-
-export const NOTICES = {
-  'server.state': {
-    room: 'hub',
-    reserved: true,
-    when: 'first on every stream, then at each change of the mode',
-    data: Type.Object({
-      mode: Type.Enum(['normal', 'degraded', 'maintenance', 'draining']),
-      connection: Type.Optional(
-        Type.String({ format: 'uuid', description: 'Names the stream; first only.' }),
-      ),
-      ignored: Type.Optional(Type.Array(Type.String(), { description: 'Unknown query parameters.' })),
-    }),
-    example: { mode: 'normal', connection: '5c9f6d0e-3b7a-4d51-9a62-1f0e8c47b2d3' },
-  },
-  heartbeat: { room: 'hub', reserved: true, when: 'every `HEARTBEAT_MS`', ...NOTHING },
-  reset: {
-    room: 'hub',
-    reserved: true,
-    when: 'before any discontinuity',
-    data: Type.Object({
-      reason: Type.Enum(['retention', 'history-lost', 'unknown-id', 'deleted']),
-      earliest: EventId('Start after it to read everything that is still stored.'),
-      head: EventId('The stream continues after it.'),
-    }),
-    example: { reason: 'retention', earliest: '4101.w2p6ab', head: '10532.k7f3qa' },
-  },
-  unavailable: {
-    room: 'hub',
-    reserved: true,
-    when: 'instead of a stream, or last when an admin ends it',
-    data: Type.Object({
-      reason: Type.Enum(['draining', 'limit', 'database', 'memory', 'authorization', 'upstream', 'by-admin']),
-      limit: Type.Optional(Type.Enum(['principal', 'workspace', 'address'])),
-      database: Type.Optional(Type.String({ description: 'As in problem documents.' })),
-    }),
-    example: { reason: 'limit', limit: 'workspace' },
-  },
-  error: {
-    room: 'hub',
-    reserved: true,
-    when: 'in lines and envelopes, while the log cannot be read',
-    data: Type.Object({ message: Type.String(), code: Type.Literal('unreadable') }),
-    example: { message: 'The log cannot be read; it is tried again.', code: 'unreadable' },
-  },
-  cursor: { room: 'hub', reserved: true, when: 'with `cursors=named`, to move the cursor', ...NOTHING },
-  snapshot: {
-    room: 'jobs',
-    // Jobs may report events of this type; a stored event has an id.
-    reserved: false,
-    when: 'first on the stream of a job',
-    data: Type.Object({
-      job: Type.Record(Type.String(), Type.Unknown(), { description: 'As `GET /api/jobs/:id` shows it.' }),
-      head: EventId('The job includes all events up to it.'),
-    }),
-    example: { job: { id: JOB_ID, status: 'running' }, head: '2.aaulht' },
-  },
-  'auth-expired': { room: 'hub', reserved: true, when: 'when the credentials have expired', ...NOTHING },
-  'auth-renewed': {
-    room: 'hub',
-    reserved: true,
-    when: 'when the stream continues with newer credentials',
-    data: Type.Object({ expires_at: orNull(Type.String({ format: 'date-time' })) }),
-    example: { expires_at: '2026-11-21T07:28:04.000Z' },
-  },
-  'auth-revoked': { room: 'hub', reserved: true, when: 'when the credentials have been revoked', ...NOTHING },
-} as const satisfies Readonly<Record<string, NoticeEntry>>
-
 export type EventName = keyof typeof EVENTS
 
 /** Whether the gateway itself reports the status of a job with events of this type. */
@@ -237,9 +147,6 @@ export function isJobStatusType(type: string): boolean {
 export type BuiltInEvent<Name extends EventName = EventName> = {
   readonly [Each in Name]: { readonly type: Each; readonly data: Static<(typeof EVENTS)[Each]['data']> }
 }[Name]
-
-export type NoticeName = keyof typeof NOTICES
-export type NoticeData<Name extends NoticeName> = Static<(typeof NOTICES)[Name]['data']>
 
 const ALL: Readonly<Record<string, EventEntry | NoticeEntry>> = { ...EVENTS, ...NOTICES }
 /** Types that no application may publish: clients rely on the gateway for them, or do not get them at all. */

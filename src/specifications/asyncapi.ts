@@ -4,7 +4,8 @@
  * `x-sluice-request-headers` describe. Webhooks will be operations of the same kind.
  */
 import type { TObject, TSchema } from 'typebox'
-import { EVENTS, NOTICES } from '../log/event-catalogue.js'
+import { EVENTS } from '../log/event-catalogue.js'
+import { NOTICES } from '../log/notice-catalogue.js'
 import { RedactedData } from '../log/redacted-data.js'
 import { withComponents } from '../openapi/document.js'
 import type { StreamChannel, StreamForm, StreamMessage } from './channel.js'

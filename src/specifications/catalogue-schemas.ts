@@ -3,8 +3,10 @@
  * event, and one for the data of a redacted event. Each has a path below /schemas, which is its `$id`, relative to the gateway.
  */
 import type { TSchema } from 'typebox'
+import type { EventEntry, NoticeEntry } from '../log/catalogue-entry.js'
 import { EventDocument } from '../log/event.js'
-import { EVENTS, type EventEntry, NOTICES, type NoticeEntry } from '../log/event-catalogue.js'
+import { EVENTS } from '../log/event-catalogue.js'
+import { NOTICES } from '../log/notice-catalogue.js'
 import { RedactedData } from '../log/redacted-data.js'
 import { asShown } from '../openapi/document.js'
 import type { AsyncApi } from './asyncapi.js'

@@ -1,10 +1,12 @@
 /** The forms in which clients follow a stream of the log, and the messages of each: those of the catalogue, and any others. */
 import Type from 'typebox'
 import { NDJSON } from '../bytes/media-type.js'
+import type { EventEntry, NoticeEntry } from '../log/catalogue-entry.js'
 import { ID_EXTENSION } from '../log/cloudevent-attributes.js'
 import { CloudEvent } from '../log/cloudevents.js'
 import { EVENT_TYPE_PATTERN, EventData, EventDocument } from '../log/event.js'
-import { EVENTS, type EventEntry, NOTICES, type NoticeEntry } from '../log/event-catalogue.js'
+import { EVENTS } from '../log/event-catalogue.js'
+import { NOTICES } from '../log/notice-catalogue.js'
 import type { StreamForm, StreamMessage } from './channel.js'
 
 export type StreamKind = EventEntry['streams'][number]

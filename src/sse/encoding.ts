@@ -4,8 +4,8 @@
  */
 
 import type { StoredEvent } from '../log/event.js'
-import type { NoticeData, NoticeName } from '../log/event-catalogue.js'
 import { formatEventId } from '../log/event-id.js'
+import type { NoticeData, NoticeName } from '../log/notice-catalogue.js'
 import { encodeMessage, retryField } from './frame.js'
 
 /**

@@ -128,6 +128,14 @@ export interface NoticeTypes {
     readonly connection?: string
     /** Unknown query parameters. */
     readonly ignored?: readonly string[]
+    /** The consumer that the client holds; first only. */
+    readonly consumer?: {
+      readonly name: string
+      /** Sent with acknowledgements. */
+      readonly epoch: number
+      readonly ack_timeout_ms: number
+      readonly max_in_flight: number
+    }
   }
   /** Every `HEARTBEAT_MS`. */
   readonly heartbeat: Readonly<Record<string, unknown>>
@@ -139,9 +147,21 @@ export interface NoticeTypes {
     /** The stream continues after it. */
     readonly head: string
   }
-  /** Instead of a stream, or last when an admin ends it. */
+  /** Instead of a stream, or last when an admin ends it or its consumer is held no longer. */
   readonly unavailable: {
-    readonly reason: 'draining' | 'limit' | 'database' | 'memory' | 'authorization' | 'upstream' | 'by-admin'
+    readonly reason:
+      | 'draining'
+      | 'limit'
+      | 'database'
+      | 'memory'
+      | 'authorization'
+      | 'upstream'
+      | 'by-admin'
+      | 'held'
+      | 'taken-over'
+      | 'sought'
+      | 'changed'
+      | 'consumer-deleted'
     readonly limit?: 'principal' | 'workspace' | 'address'
     /** As in problem documents. */
     readonly database?: string

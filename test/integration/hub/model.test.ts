@@ -212,6 +212,7 @@ class Client {
       filter,
       logger: silent,
       permit: endlessPermit(),
+      window: undefined,
       tooOldAt: Number.POSITIVE_INFINITY,
       heartbeatMs: 600_000,
       broughtId: undefined,

@@ -1,13 +1,8 @@
 /** What the gateway really appends is what the catalogue says, and the database reserves the same types. */
 import t from 'tap'
 import Value from 'typebox/value'
-import {
-  EVENTS,
-  type EventEntry,
-  isJobStatusType,
-  RESERVED_PREFIX,
-  RESERVED_TYPES,
-} from '../../../src/log/event-catalogue.js'
+import type { EventEntry } from '../../../src/log/catalogue-entry.js'
+import { EVENTS, isJobStatusType, RESERVED_PREFIX, RESERVED_TYPES } from '../../../src/log/event-catalogue.js'
 import { until } from '../../harness/until.js'
 import { attempt, expire, startJobs } from '../jobs/service.js'
 

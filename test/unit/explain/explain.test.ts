@@ -353,7 +353,7 @@ function shared() {
     ...{ encoding: 'sse', filter: null, granted_types: null, newest_by_key_to: null, brought_id: false },
     ...{ opened_at: text(NOW - 100_000), started_after: idOf(3), cursor: idOf(9) },
     ...{ events: 6, bytes: 600, bytes_waiting: 0, resets: 0, last_reset: null },
-    ...{ live_since: text(NOW - 99_000), behind_since: null },
+    ...{ live_since: text(NOW - 99_000), behind_since: null, consumer: null },
   }
 }
 

@@ -3,16 +3,10 @@
 import t from 'tap'
 import Value from 'typebox/value'
 import { ENDED } from '../../../src/jobs/job.js'
+import type { Entry, EventEntry, NoticeEntry } from '../../../src/log/catalogue-entry.js'
 import { EVENT_TYPE_PATTERN } from '../../../src/log/event.js'
-import {
-  type Entry,
-  EVENTS,
-  type EventEntry,
-  NOTICES,
-  type NoticeEntry,
-  RESERVED_PREFIX,
-  RESERVED_TYPES,
-} from '../../../src/log/event-catalogue.js'
+import { EVENTS, RESERVED_PREFIX, RESERVED_TYPES } from '../../../src/log/event-catalogue.js'
+import { NOTICES } from '../../../src/log/notice-catalogue.js'
 import { importConsole } from '../../harness/console-module.js'
 import { read, rows, section } from '../../harness/document.js'
 

@@ -163,5 +163,7 @@ const COLUMNS = [
 
 function toneOf(cause: string): Tone {
   if (cause === 'written') return 'green'
-  return ['catching-up', 'backpressure', 'not-read', 'written-redacted'].includes(cause) ? 'blue' : 'amber'
+  return ['catching-up', 'backpressure', 'unacknowledged', 'not-read', 'written-redacted'].includes(cause)
+    ? 'blue'
+    : 'amber'
 }

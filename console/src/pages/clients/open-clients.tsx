@@ -18,7 +18,12 @@ interface ClientPage {
   readonly next_cursor: string | null
 }
 
-const TONES: Readonly<Record<ClientState, Tone>> = { live: 'green', 'catching-up': 'blue', full: 'amber' }
+const TONES: Readonly<Record<ClientState, Tone>> = {
+  live: 'green',
+  'catching-up': 'blue',
+  full: 'amber',
+  unacknowledged: 'amber',
+}
 
 export function OpenClients({ filter }: { filter: ClientFilter }) {
   const pages = usePages<ClientPage, ClientDocument>('api/clients', { ...filter }, page => page.clients)
