@@ -13,6 +13,9 @@ export const MAX_URL_LENGTH = 2_048
 /** Control characters and spaces, which the parser drops silently, and the backslash, which it reads as a slash. */
 const MISLEADING = /[\p{Cc}\p{Cf}\p{Z}\\]/u
 const SCHEME = /^https?:\/\/[^/]/i
+/** A host name (RFC 1123 §2.1), also with underscores, as containers have. International names are written in ASCII by now. */
+const NAME = /^[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/
+const MAX_NAME_LENGTH = 253
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 }
 
 export type OutboundUrl =
@@ -62,11 +65,15 @@ function hostFault(url: URL, policy: NetworkPolicy): string | undefined {
   if (url.hostname.endsWith('.')) return 'The host name ends with a dot. Remove the dot.'
   const address = literalAddress(url)
   if (address !== undefined) return addressFault(address, url.protocol, policy)
+  if (!NAME.test(url.hostname) || url.hostname.length > MAX_NAME_LENGTH) {
+    return 'The host is no name that a name server knows. Use letters, digits, hyphens and dots.'
+  }
   if (url.protocol === 'http:' && policy.httpsOnly && policy.allowed.length === 0) return HTTPS
   return undefined
 }
 
-const HTTPS = 'The URL must start with https://, unless its host is in WEBHOOK_ALLOWED_NETWORKS.'
+const HTTPS =
+  'The URL does not use https. Use https, or add the network of its host to WEBHOOK_ALLOWED_NETWORKS.'
 
 /** Why no request may go to this address, as a sentence about the host; undefined if it may. */
 export function addressFault(address: string, protocol: string, policy: NetworkPolicy): string | undefined {

@@ -46,6 +46,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #status = 0
   #retryAfterMs: number | undefined
   #bytes = 0
+  #isComplete = false
   #isSettled = false
 
   constructor(
@@ -83,15 +84,12 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
+    this.#isComplete = true
     this.#settle(this.#answer())
   }
 
-  onRequestUpgrade(): void {
-    this.#settle(this.#failure('bad-answer', 'The receiver answered 101 and changed the protocol.'))
-  }
-
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
-    const code = 'code' in error ? String(error.code) : error.name
+    const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name
     if (error instanceof ConnectionFault) this.#settle(this.#failure(error.kind, error.message))
     else if (CLOSED.has(code)) this.#settle({ kind: 'aborted' })
     else if (INVALID.has(code))
@@ -129,26 +127,33 @@ class Exchange implements Dispatcher.DispatchHandler {
     return Math.round(performance.now() - this.#started)
   }
 
+  /** Closes the connection, unless the answer is complete. */
   #settle(outcome: Outcome): void {
-    this.#end()
-    this.resolve(outcome)
-  }
-
-  /** Also closes the connection, unless the answer is complete. */
-  #end(): void {
     if (this.#isSettled) return
     this.#isSettled = true
     clearTimeout(this.#timer)
     this.request.signal?.removeEventListener('abort', this.#aborted)
-    this.#controller?.abort(new Ended())
+    if (!this.#isComplete) {
+      this.resolve(outcome)
+      this.#controller?.abort(new Ended())
+      return
+    }
+    // undici takes a connection into use again a turn after its answer (Client, `resume`). A caller that sends its next request before
+    // that would open another connection.
+    setImmediate(() => setImmediate(this.resolve, outcome))
   }
 }
 
 /** Headers or a URL that undici refuses to send. */
-const INVALID: ReadonlySet<string> = new Set(['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED'])
+const INVALID: ReadonlySet<string> = new Set([
+  'UND_ERR_INVALID_ARG',
+  'UND_ERR_NOT_SUPPORTED',
+  'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH',
+])
 /** The sender was closed meanwhile. */
 const CLOSED: ReadonlySet<string> = new Set(['UND_ERR_CLOSED', 'UND_ERR_DESTROYED'])
 const BAD: ReadonlySet<string> = new Set([
+  'HTTPParserError',
   'UND_ERR_HEADERS_OVERFLOW',
   'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
   'UND_ERR_RES_EXCEEDED_MAX_SIZE',
