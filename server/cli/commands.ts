@@ -76,6 +76,12 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/job.js')).jobNoun,
   },
   {
+    name: 'webhook',
+    summary: 'post the events of a stream to a local server, signed as a webhook is',
+    group: DAILY,
+    load: async () => (await import('./commands/webhook.js')).webhookNoun,
+  },
+  {
     name: 'key',
     summary: 'manage API keys, on the database of a gateway',
     group: ADMINISTRATION,

@@ -9,24 +9,13 @@ import { isJobEnd } from '../jobs/job-end.js'
 import { flag, integer, text, value } from '../option.js'
 import { CursorFile } from '../tail/cursor-file.js'
 import { eventLine, jsonLine, noticeLine } from '../tail/event-line.js'
+import { feedOptions } from '../tail/feed-options.js'
 import { Outages } from '../tail/outages.js'
 import { typeTerms } from '../type-terms.js'
 
 const options = {
-  types: value('--types TYPES', 'only these types, or prefixes that end in *: item.*,order.placed', {
-    parse: typeTerms,
-  }),
-  where: value('--where CONDITION', `only events whose data matches: 'data.project eq "A12"'`, {
-    parse: text,
-  }),
+  ...feedOptions,
   stream: value('--stream NAME', 'the stream, instead of STREAM', { parse: text }),
-  from: value(
-    '--from START',
-    'beginning, now (default), an event id, or a time such as 2026-11-21T06:00:00Z',
-    {
-      parse: text,
-    },
-  ),
   since: value('--since DURATION', 'start with the events of the last 30s, 15m, 2h or 7d', {
     parse: duration,
   }),

@@ -11,7 +11,7 @@ const DATA = '"data":'
 /** `2026-11-21T06:28:06.140Z 10532.k7f3qa item.updated {"part_number":"A01-0002"}`, with the digits that the publisher sent. */
 export function eventLine(event: FeedEvent, out: Output): string {
   const { id, type, at = '-' } = event
-  const data = printable(dataText(event))
+  const data = printable(dataText(event).replace(BREAKS, ' '))
   return `${out.styled(at, 'dim')} ${out.styled(id, 'dim')} ${out.styled(type, 'bold', 'cyan')} ${data}\n`
 }
 
@@ -24,8 +24,9 @@ export function noticeLine({ id, type, data }: Notice): string {
   return `${printable(JSON.stringify({ id, type, data }))}\n`
 }
 
-function dataText({ text, data }: FeedEvent): string {
+/** The data of an event that was read with `envelope`, with every character of its publisher. */
+export function dataText({ text, data }: FeedEvent): string {
   const start = text.indexOf(DATA)
   const end = text.lastIndexOf('}')
-  return start < 0 ? JSON.stringify(data) : text.slice(start + DATA.length, end).replace(BREAKS, ' ')
+  return start < 0 ? JSON.stringify(data) : text.slice(start + DATA.length, end)
 }

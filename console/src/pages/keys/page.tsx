@@ -7,10 +7,10 @@ import { Empty } from '../../pieces/empty.tsx'
 import { Moment } from '../../pieces/moment.tsx'
 import { PageHeading } from '../../pieces/page-heading.tsx'
 import { PagedTable } from '../../pieces/paged-table.tsx'
+import { SecretDialog } from '../../pieces/secret-dialog.tsx'
 import { CreateKey } from './create-key.tsx'
 import { GrantsOf } from './grants.tsx'
 import { ChangeGrants, RevokeKey, RotateKey } from './key-forms.tsx'
-import { Secret } from './secret.tsx'
 
 interface KeyPage {
   readonly keys: readonly ApiKey[]
@@ -68,7 +68,16 @@ export default function KeysPage() {
       {form?.name === 'grants' && <ChangeGrants apiKey={form.apiKey} onClose={close} onDone={changed} />}
       {form?.name === 'rotate' && <RotateKey apiKey={form.apiKey} onClose={close} onMade={made} />}
       {form?.name === 'revoke' && <RevokeKey apiKey={form.apiKey} onClose={close} onDone={changed} />}
-      {form?.name === 'secret' && <Secret made={form.made} onClose={close} />}
+      {form?.name === 'secret' && (
+        <SecretDialog
+          title={`The key ${form.made.name}`}
+          secret={form.made.key}
+          copied="The key was copied."
+          onClose={close}
+        >
+          Store it now, where the program finds it. The gateway keeps only a hash, and cannot show it again.
+        </SecretDialog>
+      )}
     </section>
   )
 }
