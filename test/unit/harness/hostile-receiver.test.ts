@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { request } from 'node:http'
 import t from 'tap'
 import { BEHAVIOURS, type Behaviour, startHostileReceiver } from '../../harness/hostile-receiver.js'
-import { patient } from '../../harness/patience.js'
+import { patienceSignal } from '../../harness/patience.js'
 
 /** Of the answers that never end, this much is waited for. */
 const NO_END_MS = 300
@@ -53,8 +53,7 @@ t.test('a hostile receiver does what its behaviours say', async t => {
   async function post(behaviour: Behaviour): Promise<string> {
     const path = `/${encodeURIComponent(behaviour)}`
     receiver.behave(path, () => behaviour)
-    const wait = ENDLESS.includes(behaviour) ? NO_END_MS : patient(30_000)
-    const signal = AbortSignal.timeout(wait)
+    const signal = patienceSignal(ENDLESS.includes(behaviour) ? NO_END_MS : 30_000)
     const sent = request(receiver.url + path, { method: 'POST', headers: { 'webhook-id': 'id' }, signal })
     try {
       sent.end('{"n":1}')
