@@ -7,6 +7,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import type { Case, Exchange, Step } from './case.js'
 import { type Request, readRequest } from './request.js'
 import { Response } from './response.js'
@@ -111,13 +112,15 @@ export class AwkwardServer {
   }
 
   *#faultsOf(request: Request, { request: expected = {} }: Exchange, origin: string, arrived: number) {
-    const { method, path, body, headers = {}, after_ms: afterMs } = expected
+    const { method, path, body, json, headers = {}, after_ms: afterMs } = expected
     if (method !== undefined && request.method !== method)
       yield `method ${request.method} instead of ${method}`
     if (path !== undefined && comparable(request.path) !== comparable(path))
       yield `path ${request.path} instead of ${path}`
     if (body !== undefined && request.body !== body)
       yield `body ${JSON.stringify(request.body)} instead of ${JSON.stringify(body)}`
+    if (json !== undefined && !isDeepStrictEqual(parsed(request.body), json))
+      yield `body ${JSON.stringify(request.body)} instead of ${JSON.stringify(json)}`
     if (expected.origin !== undefined && origin !== expected.origin)
       yield `at the ${origin} origin instead of the ${expected.origin}`
     for (const [name, value] of Object.entries(headers)) {
@@ -195,6 +198,15 @@ function comparable(path: string): string {
   const url = new URL(path, 'http://host')
   url.searchParams.sort()
   return `${url.pathname}?${url.searchParams}`
+}
+
+/** The value of a JSON text; of any other text undefined, which no case expects. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 function urlOf(server: Server | undefined): string {

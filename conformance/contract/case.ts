@@ -40,6 +40,7 @@ const Exchange = optional({
     origin: Type.Union([Type.Literal('first'), Type.Literal('other')]),
     headers: Headers,
     body: Text,
+    json: Type.Unknown(),
     after_ms: Milliseconds,
   }),
   answer: Type.Union([Type.Literal('none'), Type.Literal('reset')]),
@@ -64,6 +65,7 @@ const Expectation = optional({
   asked: Type.Literal(true),
   renewed: Type.Literal(true),
   stored: Text,
+  handled: Text,
   state: Text,
   reset: optional({ id: Text, reason: Text }),
   reloaded: Type.Literal(true),
@@ -91,12 +93,19 @@ const Options = optional({
   reload: Type.Union([Text, Type.Null()]),
   store: Type.Union([Type.Literal('after'), Type.Literal('before')]),
   hold: Type.Union([Type.Literal('event'), Type.Literal('reset')]),
+  consumer: Text,
+  ack_every: Count,
+  ack_after_ms: Milliseconds,
+  close_ms: Milliseconds,
+  standby: Type.Literal(true),
+  takeover: Type.Literal(true),
+  throws: Text,
 })
 
 const CaseData = Type.Object(
   {
     about: Text,
-    layer: Type.Union([Type.Literal('sse'), Type.Literal('feed')]),
+    layer: Type.Union([Type.Literal('sse'), Type.Literal('feed'), Type.Literal('consumer')]),
     rule: Type.Union([Type.Literal('standard'), Type.Literal('sluice')]),
     needs: Type.Optional(Type.Array(Text)),
     alone: Type.Optional(Type.Literal(true)),

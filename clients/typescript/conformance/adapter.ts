@@ -3,7 +3,16 @@
  * follow, and reports what the application sees on standard output.
  */
 import { createInterface } from 'node:readline'
-import { type AnyEvent, createClient, EventStream, ProtocolError, SluiceError } from '../src/client.js'
+import {
+  type AnyEvent,
+  type Client,
+  createClient,
+  EventStream,
+  type Notice,
+  ProtocolError,
+  SluiceError,
+} from '../src/client.js'
+import { type Consumer, Consumers, HandlerError, TakenOverError } from '../src/consumers/consumers.js'
 import type { Credential } from '../src/credentials.js'
 import type { Feed } from '../src/feed.js'
 import type { StreamState } from '../src/stream-options.js'
@@ -31,30 +40,38 @@ interface Options extends Token {
   readonly store?: 'after' | 'before'
   readonly reload?: string | null
   readonly hold?: 'event' | 'reset'
+  readonly consumer?: string
+  readonly ack_every?: number
+  readonly ack_after_ms?: number
+  readonly close_ms?: number
+  readonly standby?: true
+  readonly takeover?: true
+  readonly throws?: string
 }
 
 interface Command {
   readonly command: 'follow' | 'close' | 'restart' | 'go'
   readonly case: string
-  readonly layer: 'sse' | 'feed'
+  readonly layer: 'sse' | 'feed' | 'consumer'
   readonly url: string
   readonly options: Options
 }
 
 interface Following {
-  readonly stream: EventStream | Feed
+  readonly stream: EventStream | Feed | Consumer
   /** Lets a handler that holds continue. */
   go: () => void
 }
 
 const followed = new Map<string, Following>()
+const FOLLOW = { sse: followStream, feed: followFeed, consumer: followConsumer }
 
 say({ name: 'sluice-client for TypeScript', without: [] })
 for await (const line of createInterface({ input: process.stdin })) obey(JSON.parse(line))
 
 function obey({ command, case: id, layer, url, options }: Command): void {
   const following = followed.get(id)
-  if (command === 'follow') void (layer === 'sse' ? followStream : followFeed)(id, url, options)
+  if (command === 'follow') void FOLLOW[layer](id, url, options)
   if (command === 'close') following?.stream.close()
   if (command === 'restart') following?.stream.reconnect()
   if (command === 'go') following?.go()
@@ -79,19 +96,74 @@ async function followStream(id: string, url: string, options: Options): Promise<
 }
 
 async function followFeed(id: string, url: string, options: Options): Promise<void> {
-  const {
-    token,
-    expires_in_ms,
-    refresh,
-    renew_ms,
-    confirm_ms,
-    retry_ms,
-    max_ms,
+  const { types, from, store } = options
+  let hold = async () => {}
+  const feed: Feed = clientOf(id, url, options).feed({
+    ...connectionOf(id, options),
+    ...noticesOf(id, options, () => hold()),
     types,
     from,
-    store,
-    reload,
-  } = options
+    mode: store === 'before' ? 'at-most-once' : 'at-least-once',
+    cursor: store && {
+      load: async () => options.last_event_id,
+      save: async cursor => say({ case: id, saw: 'stored', id: cursor }),
+    },
+  })
+  await follow(id, feed, async wait => {
+    hold = wait
+    await feed.each(handlerOf(id, options, wait))
+  })
+}
+
+async function followConsumer(id: string, url: string, options: Options): Promise<void> {
+  const { ack_every, ack_after_ms, close_ms, standby, takeover } = options
+  let hold = async () => {}
+  const consumer = new Consumers(clientOf(id, url, options)).follow(options.consumer ?? '', {
+    ...connectionOf(id, options),
+    ...noticesOf(id, options, () => hold()),
+    ackEvery: ack_every,
+    ackAfter: ack_after_ms,
+    closeWithin: close_ms,
+    standby,
+    takeover,
+  })
+  await follow(id, consumer, async wait => {
+    hold = wait
+    await consumer.each(handlerOf(id, options, wait))
+  })
+}
+
+function handlerOf(id: string, options: Options, hold: () => Promise<void>) {
+  return async ({ id: event, type, data }: AnyEvent) => {
+    say({ case: id, saw: 'event', id: event, type, data })
+    if (options.hold === 'event') await hold()
+    if (options.throws === event) throw new Error('The handler of the case fails.')
+    say({ case: id, saw: 'handled', id: event })
+  }
+}
+
+/** What the application does with notices. */
+function noticesOf(id: string, options: Options, hold: () => Promise<void>) {
+  const { reload } = options
+  return {
+    reload:
+      reload === undefined
+        ? undefined
+        : async (notice: Notice<'reset'>) => {
+            say({ case: id, saw: 'reset', id: notice.id, reason: notice.data.reason })
+            if (options.hold === 'reset') await hold()
+            say({ case: id, saw: 'reloaded' })
+            return reload ?? undefined
+          },
+    onNotice({ type, data }: Notice) {
+      if (type === 'server.state') say({ case: id, saw: 'state', mode: data.mode })
+      if (type === 'auth-renewed') say({ case: id, saw: 'renewed' })
+    },
+  }
+}
+
+function clientOf(id: string, url: string, options: Options): Client {
+  const { token, expires_in_ms, refresh, renew_ms, confirm_ms, retry_ms, max_ms } = options
   const first =
     token === undefined
       ? undefined
@@ -108,7 +180,7 @@ async function followFeed(id: string, url: string, options: Options): Promise<vo
     if (!next) throw new Error('There are no further credentials.')
     return credential(next)
   }
-  const client = createClient({
+  return createClient({
     url,
     credentials: refresh ? credentials : first,
     retry: retry_ms,
@@ -117,43 +189,12 @@ async function followFeed(id: string, url: string, options: Options): Promise<vo
     renewBefore: renew_ms,
     confirmWithin: confirm_ms,
   })
-  let hold = async () => {}
-  const feed: Feed = client.feed({
-    ...connectionOf(id, options),
-    types,
-    from,
-    mode: store === 'before' ? 'at-most-once' : 'at-least-once',
-    cursor: store && {
-      load: async () => options.last_event_id,
-      save: async cursor => say({ case: id, saw: 'stored', id: cursor }),
-    },
-    reload:
-      reload === undefined
-        ? undefined
-        : async notice => {
-            say({ case: id, saw: 'reset', id: notice.id, reason: notice.data.reason })
-            if (options.hold === 'reset') await hold()
-            say({ case: id, saw: 'reloaded' })
-            return reload ?? undefined
-          },
-    onNotice({ type, data }) {
-      if (type === 'server.state') say({ case: id, saw: 'state', mode: data.mode })
-      if (type === 'auth-renewed') say({ case: id, saw: 'renewed' })
-    },
-  })
-  await follow(id, feed, async wait => {
-    hold = wait
-    await feed.each(async ({ id: event, type, data }: AnyEvent) => {
-      say({ case: id, saw: 'event', id: event, type, data })
-      if (options.hold === 'event') await wait()
-    })
-  })
 }
 
 /** Reports how the client has ended. */
 async function follow(
   id: string,
-  stream: EventStream | Feed,
+  stream: EventStream | Feed | Consumer,
   run: (hold: () => Promise<void>) => Promise<void>,
 ): Promise<void> {
   const following: Following = { stream, go: () => {} }
@@ -172,11 +213,17 @@ async function follow(
     })
   } catch (error) {
     const { code, status } = error instanceof SluiceError ? error : { code: undefined, status: undefined }
-    const why = code === 'reset' ? 'reset' : error instanceof ProtocolError ? 'protocol' : 'refused'
-    say({ case: id, saw: 'ended', why, code, status, detail: String(error) })
+    say({ case: id, saw: 'ended', why: reasonOf(error), code, status, detail: String(error) })
   } finally {
     followed.delete(id)
   }
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof HandlerError) return 'handler'
+  if (error instanceof TakenOverError) return 'taken-over'
+  if (error instanceof ProtocolError) return 'protocol'
+  return error instanceof SluiceError && error.code === 'reset' ? 'reset' : 'refused'
 }
 
 function connectionOf(id: string, options: Options) {

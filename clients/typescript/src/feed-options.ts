@@ -23,6 +23,8 @@ export interface FeedOptions<Terms extends string = string> extends ConnectionOp
    * `at-most-once` saves it before, so the application may miss an event after a crash.
    */
   readonly mode?: 'at-least-once' | 'at-most-once' | undefined
+  /** Deliver an event with the id of the cursor, as the stream of a consumer may have it. Default false. */
+  readonly repeats?: boolean | undefined
   /**
    * Called when events between the cursor and `notice.data.head` cannot be delivered, before any further event: load the state anew. If
    * it returns an event id, such as the `head` of a listing, the feed continues after that event; otherwise after `notice.data.head`.

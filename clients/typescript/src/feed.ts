@@ -32,7 +32,6 @@ export class Feed<Terms extends string = string> implements AsyncIterable<FeedEv
   readonly #stream: EventStream
   readonly #renewal: Renewal
   #cursor: string | undefined
-  #saved: string | undefined
   /** The headers of the last attempt. */
   #sent: Record<string, string> = {}
   /** Its credentials were refused, and no connection has been opened with newer ones since. */
@@ -116,19 +115,18 @@ export class Feed<Terms extends string = string> implements AsyncIterable<FeedEv
     yield* this.#events(this.options)
   }
 
-  async *#events({ cursor, mode }: FeedOptions<Terms>): AsyncGenerator<FeedEvent<Terms>, void> {
+  async *#events({ cursor, mode, repeats }: FeedOptions<Terms>): AsyncGenerator<FeedEvent<Terms>, void> {
     const store = typeof cursor === 'function' ? cursor(this.#urlOf()) : cursor
-    this.#saved = await store?.load()
-    this.#cursor = this.#saved
-    this.#stream.lastEventId = this.#saved ?? ''
+    this.#cursor = await store?.load()
+    this.#stream.lastEventId = this.#cursor ?? ''
     const isBefore = mode === 'at-most-once'
     for await (const block of this.#stream.blocks()) {
       try {
         const message = block.data === undefined ? undefined : this.#read(block, block.data)
         if (message?.notice) await this.#onNotice(message.notice)
         const id = this.#stream.lastEventId
-        // The gateway sends no event twice; a proxy or a fault might.
-        const event = block.hasId && id === this.#cursor ? undefined : message?.event
+        // The gateway sends no event of a feed twice; a proxy or a fault might.
+        const event = block.hasId && id === this.#cursor && !repeats ? undefined : message?.event
         if (isBefore) await this.#advance(id, store)
         if (event) yield event
         if (!isBefore) await this.#advance(id, store)
@@ -140,11 +138,9 @@ export class Feed<Terms extends string = string> implements AsyncIterable<FeedEv
   }
 
   async #advance(id: string, store: CursorStore | undefined): Promise<void> {
-    if (!id) return
+    if (!id || id === this.#cursor) return
     this.#cursor = id
-    if (id === this.#saved) return
     await store?.save(id)
-    this.#saved = id
   }
 
   #read({ id, event: name }: Block, text: string): { event?: FeedEvent<Terms>; notice?: Notice } {

@@ -7,7 +7,18 @@ const sources = new Map()
 
 say({
   name: 'eventsource 4.1.1',
-  without: ['feed', 'comments', 'restart', 'last-event-id', 'silence', 'size', 'delays', 'longest', 'hold'],
+  without: [
+    'feed',
+    'consumer',
+    'comments',
+    'restart',
+    'last-event-id',
+    'silence',
+    'size',
+    'delays',
+    'longest',
+    'hold',
+  ],
 })
 for await (const line of createInterface({ input: process.stdin })) {
   const { command, case: id, url, options } = JSON.parse(line)
