@@ -87,6 +87,25 @@ func (e *ResetError) Error() string {
 	return fmt.Sprintf("events are missing (%s): load your state again, then follow from its head; or set FeedOptions.Reload", e.Reason)
 }
 
+// A TakenOverError ends a consumer that another client has now. Its Code is "taken-over" if the stream or an
+// acknowledgement said so, and "consumer-held" or "consumer-lost" if the gateway refused the stream.
+type TakenOverError struct{ Problem }
+
+func (e *TakenOverError) Error() string { return e.text("another client has the consumer") }
+
+// A HandlerError ends [Consumer.Each]. Its event is not acknowledged, so the gateway hands it out again.
+type HandlerError struct {
+	Event Event
+	// Err is what the handler returned.
+	Err error
+}
+
+func (e *HandlerError) Error() string {
+	return fmt.Sprintf("the handler failed at the event %s: %v", e.Event.ID, e.Err)
+}
+
+func (e *HandlerError) Unwrap() error { return e.Err }
+
 func problemOf(status *sse.StatusError) Problem {
 	p := Problem{
 		Status:     status.Status,

@@ -52,6 +52,7 @@ type FeedOptions struct {
 	path     string // instead of /api/events
 	snapshot func(Notice) error
 	renewed  func()
+	consumer *Consumer // whose stream this is, instead of a feed
 }
 
 // A State is what a feed is doing.

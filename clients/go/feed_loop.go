@@ -62,6 +62,9 @@ func (f *Feed) authorize(ctx context.Context, request *http.Request) error {
 	if err != nil {
 		return refreshFailed(err)
 	}
+	if f.options.consumer != nil {
+		f.options.consumer.prepare(request)
+	}
 	credentials.apply(request)
 	f.used = credentials
 	return nil
@@ -69,6 +72,9 @@ func (f *Feed) authorize(ctx context.Context, request *http.Request) error {
 
 // refused asks once for new credentials after a 401. They were valid if the connection opened.
 func (f *Feed) refused(ctx context.Context, status *sse.StatusError) error {
+	if f.options.consumer != nil && status.Status == http.StatusConflict {
+		return f.options.consumer.conflict(status)
+	}
 	if status.Status != http.StatusUnauthorized || f.client.keeper.refresh == nil || f.asked {
 		return status
 	}
@@ -103,6 +109,11 @@ func (f *Feed) take(_ context.Context, block sse.Block) error {
 		block.Type, block.Data = event.Type, string(event.Data)
 	}
 	event.ID, event.Type = block.ID, block.Type
+	if f.options.consumer != nil {
+		if err := f.options.consumer.look(block); err != nil {
+			return err
+		}
+	}
 	f.notice(block)
 	switch block.Type {
 	case noticeState:
@@ -196,7 +207,8 @@ func (f *Feed) deliver(block sse.Block, event Event) error {
 	if f.options.snapshot != nil && block.Type == "snapshot" && !block.HasID {
 		return f.options.snapshot(Notice{Name: block.Type, Data: json.RawMessage(block.Data)})
 	}
-	if block.HasID && block.ID != "" && block.ID == f.cursor {
+	// A consumer gets an event again if it was not acknowledged in time.
+	if block.HasID && block.ID != "" && block.ID == f.cursor && f.options.consumer == nil {
 		return nil
 	}
 	if f.options.AtMostOnce {

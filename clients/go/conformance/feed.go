@@ -33,25 +33,7 @@ func (f *feedCase) saw(kind string, members map[string]any) { observe(f.command.
 
 func followFeed(c command) client {
 	f := &feedCase{gate: newGate(), command: c, fresh: c.Options.Refresh}
-	settings := sluice.Options{
-		URL:   c.URL,
-		Token: c.Options.Token,
-		Delays: sluice.Delays{
-			Retry:         c.Options.Retry.duration(),
-			Max:           c.Options.Max.duration(),
-			LongestRetry:  c.Options.Longest.duration(),
-			Silence:       c.Options.Silence.duration(),
-			RenewBefore:   c.Options.Renew.duration(),
-			ConfirmWithin: c.Options.Confirm.duration(),
-		},
-	}
-	if c.Options.ExpiresIn != 0 {
-		settings.ExpiresAt = time.Now().Add(c.Options.ExpiresIn.duration())
-	}
-	if c.Options.Refresh != nil {
-		settings.Refresh = f.refresh
-	}
-	gateway, err := sluice.New(settings)
+	gateway, err := f.gateway()
 	if err != nil {
 		f.saw("ended", map[string]any{"why": "failed", "detail": err.Error()})
 		return f
@@ -72,6 +54,29 @@ func followFeed(c command) client {
 	f.feed = gateway.Feed(context.Background(), feed)
 	go f.follow()
 	return f
+}
+
+func (f *feedCase) gateway() (*sluice.Client, error) {
+	c := f.command
+	settings := sluice.Options{
+		URL:   c.URL,
+		Token: c.Options.Token,
+		Delays: sluice.Delays{
+			Retry:         c.Options.Retry.duration(),
+			Max:           c.Options.Max.duration(),
+			LongestRetry:  c.Options.Longest.duration(),
+			Silence:       c.Options.Silence.duration(),
+			RenewBefore:   c.Options.Renew.duration(),
+			ConfirmWithin: c.Options.Confirm.duration(),
+		},
+	}
+	if c.Options.ExpiresIn != 0 {
+		settings.ExpiresAt = time.Now().Add(c.Options.ExpiresIn.duration())
+	}
+	if c.Options.Refresh != nil {
+		settings.Refresh = f.refresh
+	}
+	return sluice.New(settings)
 }
 
 func (f *feedCase) follow() {
@@ -143,9 +148,15 @@ func why(err error) map[string]any {
 	var refused *sluice.RefusedError
 	var protocol *sluice.ProtocolError
 	var reset *sluice.ResetError
+	var takenOver *sluice.TakenOverError
+	var handler *sluice.HandlerError
 	switch {
 	case errors.Is(err, sluice.ErrFeedClosed):
 		return map[string]any{"why": "stopped"}
+	case errors.As(err, &handler):
+		return map[string]any{"why": "handler", "detail": err.Error()}
+	case errors.As(err, &takenOver):
+		return map[string]any{"why": "taken-over", "status": takenOver.Status, "code": takenOver.Code, "detail": takenOver.Detail}
 	case errors.As(err, &refused):
 		return map[string]any{"why": "refused", "status": refused.Status, "code": refused.Code, "detail": refused.Detail}
 	case errors.As(err, &reset):

@@ -45,6 +45,14 @@ type options struct {
 	// Reload is nil without a hook, and `null` for a hook that returns nothing.
 	Reload json.RawMessage `json:"reload"`
 	Hold   string          `json:"hold"`
+
+	Consumer string       `json:"consumer"`
+	AckEvery int          `json:"ack_every"`
+	AckAfter milliseconds `json:"ack_after_ms"`
+	Close    milliseconds `json:"close_ms"`
+	Standby  bool         `json:"standby"`
+	Takeover bool         `json:"takeover"`
+	Throws   string       `json:"throws"`
 }
 
 type fresh struct {
@@ -74,10 +82,13 @@ func main() {
 		}
 		switch c.Command {
 		case "follow":
-			if c.Layer == "sse" {
+			switch c.Layer {
+			case "sse":
 				clients[c.Case] = followSource(c)
-			} else {
+			case "feed":
 				clients[c.Case] = followFeed(c)
+			default:
+				clients[c.Case] = followConsumer(c)
 			}
 		case "go":
 			clients[c.Case].release()
