@@ -16,13 +16,16 @@ from typing import Any
 import httpx
 from sluice_client import (
     AsyncClient,
+    AsyncConsumer,
     AsyncEventSource,
     AsyncFeed,
     Client,
+    Consumer,
     Event,
     EventSource,
     EventsMissing,
     Feed,
+    HandlerFailed,
     Hooks,
     Notice,
     ProtocolError,
@@ -31,6 +34,7 @@ from sluice_client import (
     ServerSentEvent,
     State,
     StreamOptions,
+    TakenOver,
     Token,
 )
 
@@ -60,8 +64,17 @@ class Report:
     def event(self, event: ServerSentEvent | Event) -> None:
         self.saw("event", id=event.id, type=event.type, data=event.data)
 
+    def handled(self, event: ServerSentEvent | Event, options: Options) -> None:
+        if options.get("throws") == event.id:
+            raise LookupError("The handler of the case fails.")
+        self.saw("handled", id=event.id)
+
     def ended(self, error: BaseException | None, stopped: bool) -> None:
-        if isinstance(error, Refused):
+        if isinstance(error, HandlerFailed):
+            self.saw("ended", why="handler", detail=str(error))
+        elif isinstance(error, TakenOver):
+            self.saw("ended", why="taken-over", status=error.status, code=error.code, detail=str(error))
+        elif isinstance(error, Refused):
             self.saw("ended", why="refused", status=error.status, code=error.code, detail=str(error))
         elif isinstance(error, ProtocolError):
             self.saw("ended", why="protocol", code=error.code, detail=str(error))
@@ -156,13 +169,30 @@ def source_arguments(report: Report, options: Options) -> dict[str, Any]:
 
 def feed_arguments(application: Application, reload: Callable[[Reset], Any]) -> dict[str, Any]:
     options = application.options
-    times = {"renew_ms": "renew_early_s", "confirm_ms": "confirm_s"}
     return {
-        **{to: options[name] / 1000 for name, to in times.items() if name in options},
+        **common_arguments(application, reload),
         "types": options.get("types"),
         "start": options.get("from"),
         "cursor": application,
         "delivery": "at-most-once" if options.get("store") == "before" else "at-least-once",
+    }
+
+
+def consumer_arguments(application: Application, reload: Callable[[Reset], Any]) -> dict[str, Any]:
+    options = application.options
+    times = {"ack_after_ms": "ack_after_s", "close_ms": "close_within_s"}
+    return {
+        **common_arguments(application, reload),
+        **{to: options[name] / 1000 for name, to in times.items() if name in options},
+        **{name: options[name] for name in ("ack_every", "standby", "takeover") if name in options},
+    }
+
+
+def common_arguments(application: Application, reload: Callable[[Reset], Any]) -> dict[str, Any]:
+    options = application.options
+    times = {"renew_ms": "renew_early_s", "confirm_ms": "confirm_s"}
+    return {
+        **{to: options[name] / 1000 for name, to in times.items() if name in options},
         "reload": reload if "reload" in options else None,
         "on_state": application.report.state,
         "on_notice": application.notice,
@@ -174,30 +204,45 @@ class Threads:
     """Each case in a thread of its own."""
 
     def __init__(self) -> None:
-        self._open: dict[str, tuple[EventSource | Feed, threading.Semaphore]] = {}
+        self._open: dict[str, tuple[EventSource | Feed | Consumer, threading.Semaphore]] = {}
         self._stopped: set[str] = set()
 
     def follow(self, case: str, layer: str, url: str, options: Options) -> None:
         report, go = Report(case), threading.Semaphore(0)
-        stream: EventSource | Feed
+        stream: EventSource | Feed | Consumer
         if layer == "sse":
             stream = EventSource(url, **source_arguments(report, options))
         else:
             application = Application(report, options, go.acquire)
             client = Client(url, token=application.credentials(), http=HTTP)
-            stream = client.feed(**feed_arguments(application, application.reset))
+            if layer == "feed":
+                stream = client.feed(**feed_arguments(application, application.reset))
+            else:
+                stream = client.consumer(options["consumer"], **consumer_arguments(application, application.reset))
         self._open[case] = (stream, go)
         threading.Thread(target=self._play, args=(case, stream, go, report, options), daemon=True).start()
 
     def _play(
-        self, case: str, stream: EventSource | Feed, go: threading.Semaphore, report: Report, options: Options
+        self,
+        case: str,
+        stream: EventSource | Feed | Consumer,
+        go: threading.Semaphore,
+        report: Report,
+        options: Options,
     ) -> None:
+        def handle(event: ServerSentEvent | Event) -> None:
+            report.event(event)
+            if options.get("hold") == "event":
+                go.acquire()
+            report.handled(event, options)
+
         error: BaseException | None = None
         try:
-            for event in stream:
-                report.event(event)
-                if options.get("hold") == "event":
-                    go.acquire()
+            if isinstance(stream, Consumer):
+                stream.run(handle)
+            else:
+                for event in stream:
+                    handle(event)
         except Exception as raised:  # noqa: BLE001 - the runner judges it
             error = raised
         stream.close()
@@ -206,7 +251,8 @@ class Threads:
     def close(self, case: str) -> None:
         self._stopped.add(case)
         stream, go = self._open[case]
-        stream.close()
+        # A consumer waits for its last acknowledgement.
+        threading.Thread(target=stream.close, daemon=True).start()
         go.release(1_000)
 
     def restart(self, case: str) -> None:
@@ -221,33 +267,48 @@ class Tasks:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._open: dict[str, tuple[AsyncEventSource | AsyncFeed, asyncio.Semaphore]] = {}
+        self._open: dict[str, tuple[AsyncEventSource | AsyncFeed | AsyncConsumer, asyncio.Semaphore]] = {}
         self._stopped: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def follow(self, case: str, layer: str, url: str, options: Options) -> None:
         report, go = Report(case), asyncio.Semaphore(0)
-        stream: AsyncEventSource | AsyncFeed
+        stream: AsyncEventSource | AsyncFeed | AsyncConsumer
         if layer == "sse":
             stream = AsyncEventSource(url, **source_arguments(report, options))
         else:
             application = Application(report, options, go.acquire)
             client = AsyncClient(url, token=application.credentials(), http=HTTP)
-            stream = client.feed(**feed_arguments(application, application.reset_async))
+            if layer == "feed":
+                stream = client.feed(**feed_arguments(application, application.reset_async))
+            else:
+                stream = client.consumer(options["consumer"], **consumer_arguments(application, application.reset_async))
         self._open[case] = (stream, go)
         task = self._loop.create_task(self._play(case, stream, go, report, options))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _play(
-        self, case: str, stream: AsyncEventSource | AsyncFeed, go: asyncio.Semaphore, report: Report, options: Options
+        self,
+        case: str,
+        stream: AsyncEventSource | AsyncFeed | AsyncConsumer,
+        go: asyncio.Semaphore,
+        report: Report,
+        options: Options,
     ) -> None:
+        async def handle(event: ServerSentEvent | Event) -> None:
+            report.event(event)
+            if options.get("hold") == "event":
+                await go.acquire()
+            report.handled(event, options)
+
         error: BaseException | None = None
         try:
-            async for event in stream:
-                report.event(event)
-                if options.get("hold") == "event":
-                    await go.acquire()
+            if isinstance(stream, AsyncConsumer):
+                await stream.run(handle)
+            else:
+                async for event in stream:
+                    await handle(event)
         except Exception as raised:  # noqa: BLE001 - the runner judges it
             error = raised
         await stream.aclose()

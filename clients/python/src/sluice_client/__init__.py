@@ -11,21 +11,25 @@ from . import catalogue
 from .async_client import AsyncClient
 from .catalogue import *  # noqa: F403 - a class for each built-in event
 from .client import Client
+from .consumers import Acknowledged, ConsumerDocument, Holder, Lag
 from .credentials import Token
 from .cursors import CursorStore, FileCursor, MemoryCursor, SQLiteCursor
 from .errors import (
     EventsMissing,
     EventTooLarge,
     GaveUp,
+    HandlerFailed,
     NotRefreshed,
     Overloaded,
     ProtocolError,
     Refused,
     SluiceError,
+    TakenOver,
     Unreachable,
 )
 from .events import Event, Notice, Reset
 from .feeds import AsyncFeed, Feed
+from .following import AsyncConsumer, Consumer
 from .items import Item, ItemPage, Revision
 from .job_handle import AsyncJobHandle, JobHandle
 from .jobs import Job, JobPage
@@ -34,11 +38,15 @@ from .source import AsyncEventSource, EventSource, Hooks, ServerSentEvent
 from .state import State, StreamOptions
 
 __all__ = [
+    "Acknowledged",
     "AsyncClient",
+    "AsyncConsumer",
     "AsyncEventSource",
     "AsyncFeed",
     "AsyncJobHandle",
     "Client",
+    "Consumer",
+    "ConsumerDocument",
     "CursorStore",
     "Event",
     "EventsMissing",
@@ -47,12 +55,15 @@ __all__ = [
     "Feed",
     "FileCursor",
     "GaveUp",
+    "HandlerFailed",
+    "Holder",
     "Hooks",
     "Item",
     "ItemPage",
     "Job",
     "JobHandle",
     "JobPage",
+    "Lag",
     "MemoryCursor",
     "NewEvent",
     "Notice",
@@ -68,6 +79,7 @@ __all__ = [
     "SQLiteCursor",
     "State",
     "StreamOptions",
+    "TakenOver",
     "Token",
     "Unreachable",
 ]

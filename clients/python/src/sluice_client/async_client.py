@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 import httpx
 
 from . import tasks
+from .consumer import ConsumerOptions, ConsumerReader
+from .consumers import AsyncConsumers, ConsumerRequests
 from .credentials import Credentials, Source
 from .cursors import CursorStore, MemoryCursor
 from .effects import Program
@@ -14,6 +16,7 @@ from .events import Notice, Reset
 from .feed import Delivery, FeedOptions, FeedReader
 from .feed_query import feed_query
 from .feeds import AsyncFeed
+from .following import AckTask, AsyncConsumer
 from .items import AsyncItems, ItemRequests
 from .job_handle import AsyncJobHandle
 from .jobs import AsyncJobs, JobRequests
@@ -43,6 +46,7 @@ class AsyncClient:
         self._requests = Requests(url, Credentials(token, ticket), give_up_s)
         self.items = AsyncItems(ItemRequests(self._requests), self._run)
         self.jobs = AsyncJobs(JobRequests(self._requests), self._run)
+        self.consumers = AsyncConsumers(ConsumerRequests(self._requests), self._run)
 
     def feed(
         self,
@@ -66,6 +70,30 @@ class AsyncClient:
         query = feed_query(stream=stream, types=types, where=where, start=start, last=last, envelope=envelope)
         given = FeedOptions(cursor or MemoryCursor(), delivery, reload, on_notice, renew_early_s, confirm_s)
         return AsyncFeed(self._streams, FeedReader(self._requests, "/api/events", query, given), options, on_state)
+
+    def consumer(
+        self,
+        name: str,
+        *,
+        ack_every: int = 100,
+        ack_after_s: float = 1.0,
+        close_within_s: float = 5.0,
+        takeover: bool = False,
+        standby: bool = False,
+        envelope: bool = False,
+        reload: Callable[[Reset], Any] | None = None,
+        on_state: Callable[[State], Any] | None = None,
+        on_notice: Callable[[Notice], Any] | None = None,
+        renew_early_s: float = EARLY_S,
+        confirm_s: float = 10.0,
+        options: StreamOptions = StreamOptions(),
+    ) -> AsyncConsumer:
+        """Follows a consumer; the arguments are those of Client.consumer."""
+        given = ConsumerOptions(ack_every, ack_after_s, close_within_s, takeover, standby, envelope)
+        feed = FeedOptions(MemoryCursor(), "at-least-once", reload, on_notice, renew_early_s, confirm_s)
+        background = lambda: AckTask(self._http)  # noqa: E731
+        reader = ConsumerReader(self._requests, name, given, feed, options, on_state, background)
+        return AsyncConsumer(self._streams, reader, options)
 
     async def publish(
         self,

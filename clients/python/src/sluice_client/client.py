@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 import httpx
 
 from . import threads
+from .consumer import ConsumerOptions, ConsumerReader
+from .consumers import ConsumerRequests, Consumers
 from .credentials import Credentials, Source
 from .cursors import CursorStore, MemoryCursor
 from .effects import Program
@@ -14,6 +16,7 @@ from .events import Notice, Reset
 from .feed import Delivery, FeedOptions, FeedReader
 from .feed_query import feed_query
 from .feeds import Feed
+from .following import AckThread, Consumer
 from .items import ItemRequests, Items
 from .job_handle import JobHandle
 from .jobs import JobRequests, Jobs
@@ -53,6 +56,7 @@ class Client:
         self._requests = Requests(url, Credentials(token, ticket), give_up_s)
         self.items = Items(ItemRequests(self._requests), self._run)
         self.jobs = Jobs(JobRequests(self._requests), self._run)
+        self.consumers = Consumers(ConsumerRequests(self._requests), self._run)
 
     def feed(
         self,
@@ -89,6 +93,40 @@ class Client:
         query = feed_query(stream=stream, types=types, where=where, start=start, last=last, envelope=envelope)
         given = FeedOptions(cursor or MemoryCursor(), delivery, reload, on_notice, renew_early_s, confirm_s)
         return Feed(self._streams, FeedReader(self._requests, "/api/events", query, given), options, on_state)
+
+    def consumer(
+        self,
+        name: str,
+        *,
+        ack_every: int = 100,
+        ack_after_s: float = 1.0,
+        close_within_s: float = 5.0,
+        takeover: bool = False,
+        standby: bool = False,
+        envelope: bool = False,
+        reload: Callable[[Reset], Any] | None = None,
+        on_state: Callable[[State], Any] | None = None,
+        on_notice: Callable[[Notice], Any] | None = None,
+        renew_early_s: float = EARLY_S,
+        confirm_s: float = 10.0,
+        options: StreamOptions = StreamOptions(),
+    ) -> Consumer:
+        """Follows a consumer that exists, from the cursor that the gateway keeps. Nothing is requested before the first iteration.
+
+        ack_every, ack_after_s: handled events are acknowledged together: at most so many, after so many seconds; sooner if
+          half of `max_in_flight` or a quarter of `ack_timeout_ms` is less.
+        close_within_s: how long the end waits for the last acknowledgement; without it the events come again.
+        takeover: takes the consumer from the client that holds it. Without it, the consumer waits until it is free.
+        standby: when another client takes the consumer over, wait until it is free again. Without it, TakenOver is raised.
+        reload: called when events after the cursor are missing, before any further event. Load your state anew; the consumer
+          continues after `reset.head`. Without it, EventsMissing is raised.
+        The others are as in `feed`.
+        """
+        given = ConsumerOptions(ack_every, ack_after_s, close_within_s, takeover, standby, envelope)
+        feed = FeedOptions(MemoryCursor(), "at-least-once", reload, on_notice, renew_early_s, confirm_s)
+        background = lambda: AckThread(self._streams)  # noqa: E731
+        reader = ConsumerReader(self._requests, name, given, feed, options, on_state, background)
+        return Consumer(self._streams, reader, options)
 
     def publish(
         self,

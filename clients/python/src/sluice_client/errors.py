@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .events import Reset
+    from .events import Event, Reset
 
 
 class SluiceError(Exception):
@@ -34,6 +34,22 @@ class Refused(SluiceError):
         problem = _problem_of(body)
         detail = str(problem.get("detail") or problem.get("title") or _excerpt(body) or "The response has no body.")
         return cls(status, str(problem.get("code", "")), detail, problem)
+
+
+class TakenOver(Refused):
+    """Another client has the consumer now.
+
+    code: "taken-over" if the stream or an acknowledgement said so; "consumer-held" or "consumer-lost" if the gateway refused
+      the stream.
+    """
+
+
+class HandlerFailed(SluiceError):
+    """The handler of a consumer raised an error, its `__cause__`. `event` is not acknowledged: the gateway hands it out again."""
+
+    def __init__(self, event: "Event") -> None:
+        super().__init__(f"The handler failed at the event {event.id}.")
+        self.event = event
 
 
 class ProtocolError(SluiceError):

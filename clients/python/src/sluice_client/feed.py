@@ -11,7 +11,7 @@ from .catalogue import EVENTS
 from .cursors import CursorStore, MemoryCursor
 from .effects import Call, Deliver, Failed, Program, Request, Send, perform
 from .errors import EventsMissing, NotRefreshed, ProtocolError, Refused
-from .events import Notice, Reset, read_block
+from .events import Event, Notice, Reset, read_block
 from .parser import Block, Comment
 from .requests import EARLY_S, Requests
 from .stream import Verdict
@@ -71,15 +71,15 @@ class FeedReader:
         self._asked = False
         yield from ()
 
-    def refused(self, refusal: Refused) -> Program[bool]:
+    def refused(self, refusal: Refused) -> Program[Verdict]:
         """A 401 gets new credentials once, if there is a function for them."""
         if refusal.status != 401 or not self._credentials.can_refresh or self._asked:
-            return False
+            return Verdict.END
         self._asked = True
         # Another feed of the client may have got new ones meanwhile; a ticket is new for each connection.
         if self._credentials.value == self._used and not self._credentials.is_ticket:
             yield from self._credentials.refresh()
-        return True
+        return Verdict.RECONNECT_NOW
 
     def block(self, block: Block | Comment) -> Program[Verdict]:
         if isinstance(block, Comment):
@@ -93,12 +93,15 @@ class FeedReader:
             return (yield from self._notice(item, block.id))
         if block.id and block.id == self._cursor:
             return Verdict.GO_ON
-        if self._options.delivery == "at-most-once":
-            yield from self._move(block.id)
-        yield from perform(Deliver(item))
-        yield from self._move(block.id)
+        yield from self._deliver(item, block.id)
         # Otherwise the end is known only after another connection, which gets 204.
         return Verdict.END if self._options.is_last(item.type) else Verdict.GO_ON
+
+    def _deliver(self, event: Event, block_id: str | None) -> Program[None]:
+        if self._options.delivery == "at-most-once":
+            yield from self._move(block_id)
+        yield from perform(Deliver(event))
+        yield from self._move(block_id)
 
     def patience_s(self) -> float:
         if self._confirm_by < math.inf:

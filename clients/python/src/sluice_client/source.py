@@ -62,9 +62,9 @@ class SourceReader:
     def patience_s(self) -> float:
         return float("inf")
 
-    def refused(self, refusal: Refused) -> Program[bool]:
+    def refused(self, refusal: Refused) -> Program[Verdict]:
         yield from ()
-        return False
+        return Verdict.END
 
 
 @dataclass(frozen=True, slots=True)

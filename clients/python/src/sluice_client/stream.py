@@ -56,8 +56,8 @@ class Reader(Protocol):
     def patience_s(self) -> float:
         """The seconds until `tick` has something to do."""
 
-    def refused(self, refusal: Refused) -> Program[bool]:
-        """Whether to try again at once; else the refusal is raised."""
+    def refused(self, refusal: Refused) -> Program[Verdict]:
+        """Whether to try again; at the end the refusal is raised."""
 
 
 class Stream:
@@ -137,9 +137,11 @@ class Stream:
             self._at_least_s = retry_after(head.headers)
             return self._failed(Failed(Overloaded.from_body(head.status, body)))
         refusal = Refused.from_body(head.status, body)
-        if (yield from self._reader.refused(refusal)):
-            return Verdict.RECONNECT_NOW
-        raise refusal
+        verdict = yield from self._reader.refused(refusal)
+        if verdict is Verdict.END:
+            raise refusal
+        self._at_least_s, self._cause = retry_after(head.headers), refusal
+        return verdict
 
     def _live(self) -> Program[Verdict]:
         parser = Parser(self._options.max_event_bytes)

@@ -5,6 +5,7 @@ A stream is read by a thread of its own, one piece ahead, so that the caller's t
 """
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -231,8 +232,11 @@ class StreamRunner:
 def _whole(response: OpenResponse, interrupt: Interrupt) -> Response | Failed:
     head: Opened | None = None
     body = b""
-    while not interrupt.closed:
-        match response.next(30.0):
+    until = time.monotonic() + 30.0
+    while not interrupt.closed and (left := until - time.monotonic()) > 0:
+        match response.next(left):
+            case None:
+                continue  # Somebody has nudged it.
             case Opened() as opened:
                 head = opened
             case bytes() as piece:
