@@ -59,10 +59,12 @@ func (c *Consumer) look(block sse.Block) error {
 }
 
 func (c *Consumer) unavailable(reason string) error {
-	if reason != "held" && reason != "taken-over" && reason != "sought" {
+	switch reason {
+	case "held", "taken-over", "sought", "changed", "consumer-deleted":
+		c.acks.lose()
+	default:
 		return nil
 	}
-	c.acks.lose()
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	if !c.options.Standby && (reason == "taken-over" || reason == "held" && c.lost) {

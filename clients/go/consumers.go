@@ -44,7 +44,7 @@ type ConsumerState struct {
 	CreatedBy string          `json:"created_by"`
 }
 
-// ConsumerSettings create a consumer, or change it: then zero values leave a setting as it is.
+// ConsumerSettings are the settings of a consumer. A zero value is the default of the gateway.
 type ConsumerSettings struct {
 	// Stream is "feed" if it is empty. It cannot be changed.
 	Stream string
@@ -52,7 +52,7 @@ type ConsumerSettings struct {
 	Types []string
 	// Where is a condition on the data.
 	Where string
-	// Start is where a new consumer starts: "now" (default), "beginning" or an event id.
+	// Start is where a new consumer starts: "now" (default), "beginning", an event id, or a time as in RFC 3339.
 	Start string
 	// AckTimeout is the time without progress after which the gateway hands out again what is not acknowledged. Default: 30 s.
 	AckTimeout time.Duration
@@ -67,7 +67,7 @@ type Consumers struct{ client *Client }
 // Consumers returns the requests about consumers. [Client.Consumer] follows one.
 func (c *Client) Consumers() Consumers { return Consumers{c} }
 
-// Put creates a consumer, or changes the settings that are given.
+// Put creates a consumer, or gives an existing one these settings. The same settings again change nothing.
 func (c Consumers) Put(ctx context.Context, name string, settings ConsumerSettings) (ConsumerState, error) {
 	return c.one(ctx, http.MethodPut, consumerPath(name), struct {
 		Stream       string `json:"stream,omitempty"`

@@ -16,7 +16,7 @@ from .requests import Requests
 from .state import State, StreamOptions
 from .stream import Verdict
 
-LOST = frozenset({"held", "taken-over", "sought"})
+LOST = frozenset({"held", "taken-over", "sought", "changed", "consumer-deleted"})
 """The reasons for which a stream has ended, or has not begun, because the epoch is over."""
 
 

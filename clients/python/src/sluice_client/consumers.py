@@ -18,7 +18,7 @@ class Lag(TypedDict):
 class Holder(TypedDict):
     """The client that gets the events of a consumer now. Times are RFC 3339."""
 
-    principal: str
+    principal: str | None
     since: str
     epoch: int
     expires_at: str
@@ -94,9 +94,9 @@ class Consumers:
         max_in_flight: int | None = None,
         description: str | None = None,
     ) -> ConsumerDocument:
-        """Creates a consumer, or changes the settings that are given. The gateway has a default for each None.
+        """Creates a consumer, or gives an existing one these settings. The gateway has a default for each None.
 
-        start: where a new one starts: "now" (default), "beginning" or an event id.
+        start: where a new one starts: "now" (default), "beginning", an event id, or a time (RFC 3339).
         ack_timeout_ms: after this time without progress the gateway hands out again what is not acknowledged.
         max_in_flight: how many events may be handed out and not acknowledged.
         """
@@ -149,7 +149,7 @@ class AsyncConsumers:
         max_in_flight: int | None = None,
         description: str | None = None,
     ) -> ConsumerDocument:
-        """Creates a consumer, or changes the settings that are given. Consumers.put describes them."""
+        """Creates a consumer, or gives an existing one these settings. Consumers.put describes them."""
         settings = _settings(stream, types, where, start, ack_timeout_ms, max_in_flight, description)
         return await self._run(self._requests.one("PUT", consumer_path(name), settings))
 

@@ -1,5 +1,6 @@
 /** Acknowledges what an application has handled: rarely, one request at a time, and never under another epoch than it was handled in. */
 import { delayAfter, pause } from '../back-off.js'
+import type { NoticeTypes } from '../catalogue.js'
 import { GaveUpError, isFinal, type SluiceError } from '../errors.js'
 import type { Gateway } from '../requests.js'
 import type { ConsumerOptions } from './consumer-options.js'
@@ -9,16 +10,10 @@ const AFTER_MS = 1_000
 const CLOSE_MS = 5_000
 
 /** What the first `server.state` of a stream says of its consumer. */
-export interface Held {
-  readonly epoch: number
-  readonly ack_timeout_ms: number
-  readonly max_in_flight: number
-}
+export type Held = NonNullable<NoticeTypes['server.state']['consumer']>
 
 /** The time in which what is handled may be acknowledged together. */
-export interface Session extends Held {
-  readonly over: AbortController
-}
+export type Session = Held & { readonly over: AbortController }
 
 /**
  * States: `idle` until an event was handled → `due` until enough were, or the time is over → `sending` until the gateway has answered,

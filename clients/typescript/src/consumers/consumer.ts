@@ -4,7 +4,7 @@ import type { FeedEvent, Notice } from '../events.js'
 import { Feed } from '../feed.js'
 import { Gateway } from '../requests.js'
 import type { StreamState } from '../stream-options.js'
-import { Acknowledger, type Held } from './acknowledger.js'
+import { Acknowledger } from './acknowledger.js'
 import { HandlerError, TakenOverError } from './consumer-errors.js'
 import type { ConsumerOptions } from './consumer-options.js'
 
@@ -125,19 +125,18 @@ export class Consumer implements AsyncIterable<FeedEvent> {
     if (notice.type === 'reset') this.#acks.forget()
     this.options.onNotice?.(notice)
     if (notice.type !== 'unavailable') return
-    const reason: string = notice.data.reason
+    const { reason } = notice.data
     if (LOST.has(reason)) this.#acks.lose()
     const isTakenOver = reason === 'taken-over' || (reason === 'held' && this.#isLost)
     if (isTakenOver && !this.options.standby)
       throw new TakenOverError('taken-over', `Another client has taken over the consumer ${this.name}.`)
   }
 
-  #open({ data }: Notice<'server.state'>): void {
-    const held = heldOf(data)
-    if (!held) return
+  #open({ data: { consumer } }: Notice<'server.state'>): void {
+    if (!consumer) return
     this.#hasHeld = true
     this.#isLost = false
-    this.#acks.open(held)
+    this.#acks.open(consumer)
   }
 
   #onState(state: StreamState): void {
@@ -161,7 +160,7 @@ export class Consumer implements AsyncIterable<FeedEvent> {
 }
 
 /** The reasons for which a stream has ended, or has not begun, because the epoch is over. */
-const LOST: ReadonlySet<string> = new Set(['held', 'taken-over', 'sought'])
+const LOST: ReadonlySet<string> = new Set(['held', 'taken-over', 'sought', 'changed', 'consumer-deleted'])
 
 /** The gateway, whose feed is the stream of a consumer. */
 class ConsumerGateway extends Gateway {
@@ -181,11 +180,6 @@ class ConsumerGateway extends Gateway {
       ? super.urlOf(this.path, { ...query, ...this.query() })
       : super.urlOf(path, query)
   }
-}
-
-function heldOf(data: object): Held | undefined {
-  const held: unknown = Reflect.get(data, 'consumer')
-  return typeof held === 'object' && held ? (held as Held) : undefined
 }
 
 /** The path of a consumer. */

@@ -32,7 +32,7 @@ export interface ConsumerDocument {
   readonly last_ack_at: string | null
   readonly lagging: boolean
   readonly holder: {
-    readonly principal: string
+    readonly principal: string | null
     readonly since: string
     readonly epoch: number
     readonly expires_at: string
@@ -48,7 +48,7 @@ export interface ConsumerSettings {
   readonly types?: readonly string[] | undefined
   /** A condition on the data (docs/protocol.md, Filters). */
   readonly where?: string | undefined
-  /** Where a new consumer starts: `now` (default), `beginning`, or an event id. */
+  /** Where a new consumer starts: `now` (default), `beginning`, an event id, or a time (RFC 3339). */
   readonly start?: string | undefined
   /** After this many milliseconds without progress, the gateway hands out again what is not acknowledged. Default 30000. */
   readonly ack_timeout_ms?: number | undefined
@@ -68,7 +68,7 @@ export class Consumers {
     this.gateway = gateway
   }
 
-  /** Creates a consumer, or changes the settings that are given. To repeat it is safe. */
+  /** Creates a consumer, or gives an existing one these settings: one that is missing gets its default. To repeat it is safe. */
   async put(
     name: string,
     { types, ...settings }: ConsumerSettings = {},
