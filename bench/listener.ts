@@ -11,8 +11,8 @@ const ID = /^id: (\S+)\n/gm
 /** A browser waits for seconds; all clients of a worker come back within this time. */
 const RETURN_MS = 1_000
 const READ_BYTES = 64 * 1_024
-/** If thousands connect at once, the kernel resets those that it has no room for: like any client they reconnect. */
-const MOST_ATTEMPTS = 5
+/** If thousands connect at once, the kernel or a full worker resets some: like any client they reconnect. */
+const MOST_ATTEMPTS = 20
 /** Without an answer in this time it connects again: the kernel may have dropped a connection that it could not queue. */
 const ANSWER_MS = 30_000
 /** The ports of one address, and how far apart those of a client are. */
@@ -58,7 +58,6 @@ export class Listener {
   #connections = 0
   #rest = ''
   #heard = false
-  #refused = false
   #lastEventId: string | undefined
   #stalled = false
   #opened: () => void = () => {}
@@ -115,10 +114,9 @@ export class Listener {
       reason = message
     })
     socket.on('close', () => {
-      if (this.#refused) this.#connectLater()
-      else if (this.#heard && this.#options.returns) this.#comeBack()
+      if (this.#heard && this.#options.returns) this.#comeBack()
       else if (this.#heard || this.#attempts === MOST_ATTEMPTS) onFault(reason)
-      else this.#socket = this.#connect()
+      else this.#connectLater()
     })
     socket.write(requestOf(this.#options, this.#lastEventId))
     return socket
@@ -126,14 +124,13 @@ export class Listener {
 
   #comeBack(): void {
     this.#heard = false
+    this.#attempts = 0
     this.returned += 1
     this.#connectLater()
   }
 
   #connectLater(): void {
-    this.#refused = false
     this.#rest = ''
-    this.#attempts = 0
     setTimeout(() => {
       this.#socket = this.#connect()
     }, RETURN_MS * Math.random())
@@ -151,8 +148,6 @@ export class Listener {
     }
     // Few events and heartbeats: such a client is not measured by its own CPU.
     if (this.#options.returns) this.#lastEventId = [...text.matchAll(ID)].at(-1)?.[1] ?? this.#lastEventId
-    // A full worker refuses, and another one may have room.
-    if (!this.#heard && text.includes('event: unavailable')) this.#refused = true
     let from = 0
     for (;;) {
       const start = text.indexOf(N, from)
