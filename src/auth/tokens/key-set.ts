@@ -1,8 +1,9 @@
 /**
  * The public keys of an issuer by id (JWKS, RFC 7517), fetched as a whole and cached. A withdrawn key is gone at the next
  * fetch; unknown ids cannot cause more than one fetch in 5 s; while the issuer is unreachable, the cached keys remain valid
- * for an hour.
+ * for an hour. An issuer that keeps failing is asked less often, by one fetch at a time (circuit-breaker.ts).
  */
+import { type Breaker, Breakers } from '../../network/circuit-breaker.js'
 import { unavailable } from '../../problems/problem.js'
 import { tokenInvalid } from '../refusals.js'
 import { fetchKeys, type PublicKey } from './key-set-document.js'
@@ -13,6 +14,8 @@ const FRESH_MS = 5 * 60_000
 const STALE_MS = 60 * 60_000
 /** Minimum time between two fetches, whatever tokens arrive. */
 const PAUSE_MS = 5_000
+/** An issuer that is back is asked within this time, however long it was away. */
+const LONGEST_PAUSE_MS = 20_000
 const WELL_KNOWN = '.well-known/jwks.json'
 
 export interface KeySet {
@@ -26,6 +29,7 @@ export interface KeySet {
 /** @param issuer URL of the set; a URL without a path, or ending in `/`, means the well-known place below it. */
 export function createKeySet(issuer: string, now: () => number = Date.now): KeySet {
   const url = setUrl(issuer)
+  const breaker = breakerOf(url)
   let keys: readonly PublicKey[] = []
   let fetchedAt = Number.NEGATIVE_INFINITY
   let triedAt = Number.NEGATIVE_INFINITY
@@ -34,6 +38,10 @@ export function createKeySet(issuer: string, now: () => number = Date.now): KeyS
 
   async function fetchOnce(): Promise<void> {
     triedAt = now()
+    await breaker.run(tryToFetch, () => (failure === undefined ? 'answers' : { failure: String(failure) }))
+  }
+
+  async function tryToFetch(): Promise<void> {
     try {
       keys = await fetchKeys(url)
       fetchedAt = now()
@@ -55,7 +63,8 @@ export function createKeySet(issuer: string, now: () => number = Date.now): KeyS
       const atHand = () => (now() - fetchedAt <= STALE_MS ? only(keys, kid, alg) : undefined)
       let key = atHand()
       const wanted = key === undefined || now() - fetchedAt > FRESH_MS
-      if (wanted && (fetching !== undefined || now() - triedAt >= PAUSE_MS)) {
+      const mayAsk = now() - triedAt >= PAUSE_MS && breaker.heldUntil() === undefined
+      if (wanted && (fetching !== undefined || mayAsk)) {
         const refreshed = refresh()
         // While the issuer does not answer, a request whose key is cached does not wait for it.
         if (key === undefined || failure === undefined) await refreshed
@@ -66,11 +75,20 @@ export function createKeySet(issuer: string, now: () => number = Date.now): KeyS
       throw unavailable(
         'keys-unavailable',
         'The keys that verify tokens cannot be fetched. Try again.',
-        5,
+        secondsUntilNext(breaker),
         failure,
       )
     },
   }
+}
+
+function breakerOf({ origin }: URL): Breaker {
+  return new Breakers({ minPauseMs: PAUSE_MS, maxPauseMs: LONGEST_PAUSE_MS }).of(origin)
+}
+
+function secondsUntilNext(breaker: Breaker): number {
+  const heldMs = (breaker.heldUntil() ?? 0) - Date.now()
+  return Math.ceil(Math.max(heldMs, PAUSE_MS) / 1_000)
 }
 
 function setUrl(issuer: string): URL {

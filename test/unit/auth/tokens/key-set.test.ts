@@ -216,6 +216,39 @@ t.test('while the issuer is down the cached keys stay valid for an hour, and no 
   await t.rejects(waiting, { code: 'keys-unavailable' })
 })
 
+t.test(
+  'an issuer that keeps failing is asked by one fetch at a time, ever less often; keys at hand stay usable, and it is asked within 20 s of its return',
+  async t => {
+    const clock = movableClock(t)
+    const source = await issuer(t, [jwk(rsa.publicKey, { kid: 'r' })])
+    const keys = createKeySet(source.url)
+    await keys.find({ kid: 'r', alg: 'RS256' })
+    source.answer = down
+    const ask = () => keys.find({ kid: 'unknown', alg: 'RS256' }).catch(error => error)
+    const requests: number[] = []
+    const refused = new Set<unknown>()
+
+    for (let minute = 0; minute < 5; minute++) {
+      const before = source.requests
+      for (let second = 0; second < 60; second += 5) {
+        clock.forward(5_001)
+        const refusals = await Promise.all(Array.from({ length: 20 }, ask))
+        for (const { code, status, members } of refusals)
+          refused.add(`${status} ${code} ${members?.retry_after <= 20}`)
+        t.ok(await keys.find({ kid: 'r', alg: 'RS256' }))
+      }
+      requests.push(source.requests - before)
+    }
+    source.answer = response =>
+      response.end(JSON.stringify({ keys: [jwk(rsa.publicKey, { kid: 'unknown' })] }))
+    clock.forward(20_001)
+
+    t.match(await ask(), 'PUBLIC KEY')
+    t.strictSame(requests, [8, 3, 3, 3, 3])
+    t.strictSame([...refused], ['503 keys-unavailable true'])
+  },
+)
+
 t.test('a fetch from an issuer that never answers times out', async t => {
   const source = await issuer(t, [])
   source.answer = () => undefined
