@@ -9,6 +9,7 @@ import executionRoutes from '../routes/compat/executions.js'
 import remoteCommandRoutes from '../routes/compat/projects.js'
 import runnerJobRoutes from '../routes/compat/runner-jobs.js'
 import runRoutes from '../routes/compat/runs.js'
+import consumerRoutes from '../routes/consumers.js'
 import eventPublisherRoutes from '../routes/event-publishers.js'
 import eventRoutes from '../routes/events.js'
 import explainRoutes from '../routes/explain.js'
@@ -48,6 +49,7 @@ import cloudevents from './cloudevents.js'
 import cluster from './cluster.js'
 import connections from './connections.js'
 import console from './console.js'
+import consumers from './consumers.js'
 import cors from './cors.js'
 import database from './database.js'
 import descriptors from './descriptors.js'
@@ -158,6 +160,7 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
     answerTimeoutMs: internals.answerTimeoutMs ?? HTTP_LIMITS.answerTimeout,
     read: internals.readMemory,
   })
+  await app.register(consumers)
   if (parts.items) await app.register(items)
   if (parts.jobs) {
     await app.register(jobs, {
@@ -203,6 +206,7 @@ async function registerRoutes(app: FastifyInstance, settings: Settings): Promise
   await app.register(revocationRoutes)
   if (parts.audit) await app.register(auditRoutes)
   await app.register(streamRoutes)
+  await app.register(consumerRoutes)
   await app.register(workspaceExportRoutes)
   await app.register(feedRoutes)
   await app.register(streamTicketRoutes)

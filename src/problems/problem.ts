@@ -49,6 +49,7 @@ export const SqlState = {
   illegalTransition: 'SL013',
   keyReused: 'SL014',
   jobExists: 'SL015',
+  tooManyConsumers: 'SL016',
   invalidParameterValue: '22023',
   insufficientPrivilege: '42501',
   uniqueViolation: '23505',

@@ -64,6 +64,27 @@ export class Requests {
       const path = '/api/latest?key=data.mark&stream=rooms/'
       return { ...ROOM, path: `${path}1`, unknown: `${path}9` }
     },
+    'PUT /api/consumers/:name': async () => {
+      await this.#room()
+      return { ...ROOM, path: `/api/consumers/${name()}`, body: { stream: 'rooms/1' } }
+    },
+    'GET /api/consumers': async () => {
+      await this.#consumer()
+      return { ...ROOM, path: '/api/consumers' }
+    },
+    'GET /api/consumers/:name': async () => {
+      const path = `/api/consumers/${await this.#consumer()}`
+      return { ...ROOM, path, unknown: '/api/consumers/unknown' }
+    },
+    'DELETE /api/consumers/:name': async () => ({ ...ROOM, path: `/api/consumers/${await this.#consumer()}` }),
+    'POST /api/consumers/:name/seek': async () => {
+      const path = `/api/consumers/${await this.#consumer()}/seek`
+      return { ...ROOM, path, body: { to: 'now' } }
+    },
+    'POST /api/consumers/:name/ack': async () => {
+      const path = `/api/consumers/${await this.#consumer()}/ack`
+      return { ...ROOM, path, body: { id: '1' } }
+    },
     'POST /api/events': async () => ({ ...ROOM, path: '/api/events?stream=rooms/1', body: this.#event }),
     'GET /api/items': async () => ({ ...FEED, path: `/api/items?search=${await this.#item()}` }),
     'POST /api/items': async () => ({ ...FEED, path: '/api/items', body: newItem(name()) }),
@@ -186,6 +207,18 @@ export class Requests {
 
   #room(): Promise<string[]> {
     return publish(this.#gateway, this.#event, { stream: 'rooms/1' })
+  }
+
+  async #consumer(): Promise<string> {
+    await this.#room()
+    const made = name()
+    const response = await fetch(`${this.#gateway.url}/api/consumers/${made}`, {
+      method: 'PUT',
+      headers: { ...caller('editor'), 'content-type': 'application/json' },
+      body: JSON.stringify({ stream: 'rooms/1', start: 'beginning' }),
+    })
+    if (!response.ok) throw new Error(await response.text())
+    return made
   }
 
   /** A client of the feed, by the name of its connection. */

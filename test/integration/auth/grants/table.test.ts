@@ -32,7 +32,7 @@ const COLUMNS: Readonly<Record<string, (asked: Asked) => object | undefined>> = 
   'other stream': () => ({ subscribe: ['other/*'], publish: ['other/*'] }),
 }
 /** The routes whose answer is a list, or a job out of a queue: without a grant there is nothing in it. */
-const LISTS = ['jobs', 'projects', 'keys', 'items', 'events', 'entries', 'revocations']
+const LISTS = ['consumers', 'jobs', 'projects', 'keys', 'items', 'events', 'entries', 'revocations']
 
 interface Answer {
   readonly cell: string
@@ -121,7 +121,7 @@ function faultsOf(name: string, answers: readonly Answer[]): string[] {
   for (const answer of answers.slice(-2)) {
     if (answer.cell === 'yes' && !open.includes(name))
       faults.push(`${name} shows or writes what is not granted`)
-    if (answer.cell === '404' && isWrite && !name.includes('/api/keys/'))
+    if (answer.cell === '404' && isWrite && !/\/api\/(keys|consumers)\//.test(name))
       faults.push(`${name} tells what exists`)
   }
   return faults
