@@ -51,6 +51,7 @@ export default fp<OpenApiPluginOptions>(
         servers: [{ url: prefix || '/', description: 'This gateway' }],
         tags: [
           { name: 'events', description: 'The log of a workspace: read it, follow it, publish to it.' },
+          { name: 'consumers', description: 'Named, durable cursors on streams, with acknowledgements.' },
           { name: 'streams', description: 'The streams of a workspace, for its admins.' },
           {
             name: 'clients',

@@ -17,6 +17,7 @@ import {
 import { eventIdIn } from '../src/consumers/consumer-place.js'
 import { type LaggingConsumer, selectConsumer, selectConsumers } from '../src/consumers/consumer-reads.js'
 import { inWorkspace } from '../src/database/workspace.js'
+import { FEED } from '../src/log/event.js'
 import { filledPage } from '../src/paging/filled-page.js'
 import { NextCursor, type PageRequest, pageQuery } from '../src/paging/page-query.js'
 import { notFound, Problem } from '../src/problems/problem.js'
@@ -83,7 +84,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     async (request, reply) => {
       const { name } = request.params
-      await requireStream(request, request.body.stream, 'stream')
+      await requireStream(request, request.body.stream ?? FEED, 'stream')
       const { outcome, consumer, lag } = await putConsumer(
         app.database,
         request.auditOrigin,
@@ -173,7 +174,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         operationId: 'seekConsumer',
         summary: 'Put the cursor of a consumer somewhere else',
         description:
-          'Its holder loses it: acknowledgements of what was handed out before are refused, and its stream ends. When it opens the consumer again, it continues at the new place.',
+          'Its holder loses it: acknowledgements of events that were handed out before are refused, and its stream ends. When it opens the consumer again, it continues at the new place.',
         params: Params,
         body: Seek,
         response: { 200: ConsumerDocument },

@@ -44,13 +44,14 @@ export async function putConsumer(
   settings: ConsumerSettings,
 ): Promise<PutConsumer> {
   const options = optionsOf(settings)
-  const start = parsePlaceName('start', settings.start)
+  const { stream = FEED, start: given = 'now' } = settings
+  const start = parsePlaceName('start', given)
   const { workspace } = origin
   for (let tries = 1; ; tries += 1) {
     const put = await inWorkspace(database, workspace, async client => {
       const found = await selectConsumer(client, workspace, name)
-      if (!found) return create(client, origin, name, settings.stream, options, start)
-      if (found.consumer.stream !== settings.stream) throw consumerExists(name, settings.stream)
+      if (!found) return create(client, origin, name, stream, options, start)
+      if (found.consumer.stream !== stream) throw consumerExists(name, stream)
       return change(client, origin, found, options)
     }).catch(error => {
       if (sqlState(error) === SqlState.tooManyConsumers) throw tooManyConsumers(error)
@@ -62,7 +63,7 @@ export async function putConsumer(
 }
 
 function optionsOf(settings: ConsumerSettings): ConsumerOptions {
-  const { types, where, description, ack_timeout_ms, max_in_flight } = settings
+  const { types, where, description, ack_timeout_ms = 30_000, max_in_flight = 256 } = settings
   // Refuses texts that are no filter.
   EventFilter.of({ types, where })
   return {

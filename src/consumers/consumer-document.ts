@@ -2,7 +2,7 @@
 import Type, { type Static } from 'typebox'
 import { cursorId } from '../hub/cursor.js'
 import { MAX_WHERE_LENGTH } from '../log/content-filter/value.js'
-import { StreamName } from '../log/event.js'
+import { FEED, StreamName } from '../log/event.js'
 import type { Consumer } from './consumer.js'
 
 /** No `/`, so that no path needs it encoded. */
@@ -31,36 +31,42 @@ const Options = {
       description: 'A condition on the data, as for a live stream. Default: none.',
     }),
   ),
-  ack_timeout_ms: Type.Integer({
-    minimum: 1_000,
-    maximum: 3_600_000,
-    default: 30_000,
-    description: 'Events that are not acknowledged for this long, in milliseconds, are handed out again.',
-  }),
-  max_in_flight: Type.Integer({
-    minimum: 1,
-    maximum: 10_000,
-    default: 256,
-    description: 'Number of events that may be handed out and not acknowledged. 1: one at a time.',
-  }),
+  ack_timeout_ms: Type.Optional(
+    Type.Integer({
+      minimum: 1_000,
+      maximum: 3_600_000,
+      default: 30_000,
+      description: 'Events that are not acknowledged for this long, in milliseconds, are handed out again.',
+    }),
+  ),
+  max_in_flight: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 10_000,
+      default: 256,
+      description: 'Number of events that may be handed out and not acknowledged. 1: one at a time.',
+    }),
+  ),
   description: Type.Optional(Type.String({ maxLength: 2_000, description: 'For people.' })),
 }
 
 export const ConsumerSettings = Type.Object(
   {
-    stream: {
+    stream: Type.Optional({
       ...StreamName,
-      default: 'feed',
+      default: FEED,
       description: 'The name of the stream. It cannot be changed later.',
-    },
-    ...Options,
-    start: Type.String({
-      maxLength: 64,
-      default: 'now',
-      description:
-        'Where a new consumer starts: `now`, `beginning`, after an event id, or before the first event of a time (RFC 3339). Without effect on an existing one.',
-      examples: ['beginning'],
     }),
+    ...Options,
+    start: Type.Optional(
+      Type.String({
+        maxLength: 64,
+        default: 'now',
+        description:
+          'Where a new consumer starts: `now`, `beginning`, after an event id, or before the first event of a time (RFC 3339). Without effect on an existing one.',
+        examples: ['beginning'],
+      }),
+    ),
   },
   {
     title: 'ConsumerSettings',
@@ -95,7 +101,7 @@ export const Acknowledgement = Type.Object(
       }),
     ),
   },
-  { title: 'Acknowledgement', additionalProperties: false },
+  { title: 'Acknowledgement', additionalProperties: false, examples: [{ id: '10532.k7f3qa', epoch: 3 }] },
 )
 export type Acknowledgement = Static<typeof Acknowledgement>
 

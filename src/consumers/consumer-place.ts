@@ -78,13 +78,9 @@ export function isNamedBy({ check }: EventId, eventId: string): boolean {
 }
 
 export function discontinued({ base, head }: Bounds, id: EventId, eventId: string | undefined): Problem {
-  const reason =
-    id.position < base.position
-      ? 'retention'
-      : eventId === undefined && id.check === undefined
-        ? 'unknown-id'
-        : 'history-lost'
+  const lost = eventId === undefined && id.check === undefined ? 'unknown-id' : 'history-lost'
+  const reset = { reason: id.position < base.position ? 'retention' : lost }
   const detail =
     'The log does not continue after this event. Choose another place: `earliest`, `head`, or a time.'
-  return new Problem(410, reason, detail, { earliest: cursorId(base), head: cursorId(head) })
+  return new Problem(410, reset.reason, detail, { earliest: cursorId(base), head: cursorId(head) })
 }

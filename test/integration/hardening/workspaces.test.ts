@@ -24,12 +24,19 @@ const BODIES: Readonly<Record<string, object>> = {
   'PATCH /api/streams/:name': { max_events: 1 },
   'PATCH /api/keys/:id': { grants: null },
   'POST /api/events/:id/redact': { reason: 'Taken over' },
+  'POST /api/consumers/:name/seek': { to: 'now' },
+  'POST /api/consumers/:name/ack': { id: '1' },
   'POST /api/jobs/:id/heartbeat': { attempt: 1 },
   'POST /api/jobs/:id/events': { type: 'output', data: { line: 'Taken over' } },
   'POST /api/executions/:executionId/events': { type: 'agent-chatter', data: { agent: 'a', message: 'm' } },
 }
 /** Not ids: names that each workspace has for itself, and files behind a signature. */
-const NO_IDS = ['/projects/:id/shell', '/api/v1/artifacts/:workspace/*', '/api/events/:id']
+const NO_IDS = [
+  '/projects/:id/shell',
+  '/api/v1/artifacts/:workspace/*',
+  '/api/events/:id',
+  'PUT /api/consumers/:name',
+]
 
 /** One token each: two of different seconds would show different ends. */
 const tokens = new Map<string, { authorization: string }>()
@@ -43,7 +50,8 @@ t.test('in a path, an id of another workspace is as unknown as one that does not
 
   let pairs = 0
   for (const route of gateway.routes) {
-    if (route.roles === 'public' || !route.url.includes(':') || NO_IDS.includes(route.url)) continue
+    const isId = ![route.url, `${route.method} ${route.url}`].some(name => NO_IDS.includes(name))
+    if (route.roles === 'public' || !route.url.includes(':') || !isId) continue
     for (const role of route.roles) {
       const foreign = await askRoute(gateway, route, role, id => globex.idFor(route.url, id))
       const unknown = await askRoute(gateway, route, role, id => unknownFor(route.url, id))
@@ -215,6 +223,7 @@ t.test('a page cursor of another workspace shows only rows of one’s own', asyn
   const lists: [path: string, own: RegExp][] = [
     ['/api/items', /^\{"items":\[(\{"part_number":"OWN|\])/],
     ['/api/jobs', /^\{"jobs":\[/],
+    ['/api/consumers', /^\{"consumers":\[/],
   ]
 
   for (const [path, own] of lists) {
@@ -253,6 +262,12 @@ async function settle(gateway: Pick<Gateway, 'url'>, workspace: string, prefix =
     { type: 'secret', data: {} },
     { workspace, stream: prefix === 'SECRET' ? 'plans' : 'own' },
   )
+  const consumer = `${prefix}-consumer`
+  for (const name of [consumer, `${consumer}-2`]) {
+    const asked = { method: 'PUT', role: 'editor', workspace, body: {} } as const
+    const made = await ask(gateway, `/api/consumers/${name}`, asked)
+    if (made.status !== 201) throw new Error(made.body)
+  }
   return {
     workspace,
     item,
@@ -266,6 +281,7 @@ async function settle(gateway: Pick<Gateway, 'url'>, workspace: string, prefix =
     idFor(url: string, kind: string): string {
       if (kind === 'part_number') return item
       if (kind === 'connection') return NO_ID
+      if (url.startsWith('/api/consumers')) return consumer
       if (kind === 'name') return prefix === 'SECRET' ? 'plans' : 'own'
       if (url.startsWith('/api/keys')) return key
       if (url.startsWith('/api/events')) return eventId
@@ -286,7 +302,7 @@ function unknownFor(url: string, kind: string): string {
 /** What they would notice. */
 async function inventory(gateway: Pick<Gateway, 'url'>, { workspace }: { workspace: string }) {
   const read = (path: string) => ask(gateway, path, { workspace, headers: { accept: 'application/json' } })
-  const paths = ['/api/items', '/api/jobs', '/api/events', '/api/events?stream=plans']
+  const paths = ['/api/items', '/api/jobs', '/api/events', '/api/events?stream=plans', '/api/consumers']
   return (await Promise.all(paths.map(read))).map(({ body }) => body)
 }
 

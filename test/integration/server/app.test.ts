@@ -59,6 +59,7 @@ t.test('the description of the API names every route and its role', async t => {
   t.equal(document.openapi, '3.1.0')
   t.same(roles.sort(), [
     'delete /api/clients/{connection} admin',
+    'delete /api/consumers/{name} editor',
     'delete /api/items/{part_number} editor',
     'delete /api/keys/{id} admin',
     'delete /api/revocations/{id} admin',
@@ -68,6 +69,8 @@ t.test('the description of the API names every route and its role', async t => {
     'get /api/clients admin',
     'get /api/clients/closed admin',
     'get /api/clients/refused admin',
+    'get /api/consumers viewer',
+    'get /api/consumers/{name} viewer',
     'get /api/events viewer',
     'get /api/events/publishers admin',
     'get /api/events/{id} viewer',
@@ -105,6 +108,8 @@ t.test('the description of the API names every route and its role', async t => {
     'patch /api/streams/{name} admin',
     'patch /api/workspace admin',
     'patch /projects/{id} admin',
+    'post /api/consumers/{name}/ack editor',
+    'post /api/consumers/{name}/seek editor',
     'post /api/events editor',
     'post /api/events/redact admin',
     'post /api/events/{id}/redact admin',
@@ -130,6 +135,7 @@ t.test('the description of the API names every route and its role', async t => {
     'post /api/streams/{name}/close admin',
     'post /projects admin',
     'post /projects/{id}/shell editor',
+    'put /api/consumers/{name} editor',
     'put /api/server/state admin',
   ])
 })
