@@ -76,7 +76,10 @@ export class Requests {
       const path = `/api/consumers/${await this.#consumer()}`
       return { ...ROOM, path, unknown: '/api/consumers/unknown' }
     },
-    'DELETE /api/consumers/:name': async () => ({ ...ROOM, path: `/api/consumers/${await this.#consumer()}` }),
+    'DELETE /api/consumers/:name': async () => ({
+      ...ROOM,
+      path: `/api/consumers/${await this.#consumer()}`,
+    }),
     'POST /api/consumers/:name/seek': async () => {
       const path = `/api/consumers/${await this.#consumer()}/seek`
       return { ...ROOM, path, body: { to: 'now' } }
