@@ -4,7 +4,7 @@
  * The TLS server name stays the host. So every connection of a pool belongs to an address that was checked when it was opened.
  */
 import type { LookupFunction } from 'node:net'
-import { buildConnector } from 'undici'
+import type { buildConnector } from 'undici'
 import type { HostAddresses } from './host-addresses.js'
 import type { NetworkPolicy } from './network-policy.js'
 import { addressFault, literalAddress } from './outbound-url.js'
@@ -24,6 +24,8 @@ export class ConnectionFault extends Error {
 }
 
 export interface ConnectorOptions {
+  /** undici's, which is loaded only by a process that sends. */
+  readonly build: typeof buildConnector
   readonly policy: NetworkPolicy
   readonly addresses: HostAddresses
   /** For the look-up, the connection and TLS together, in milliseconds. */
@@ -32,27 +34,45 @@ export interface ConnectorOptions {
   readonly ca?: string
 }
 
-/** Gives a `ConnectionFault` for a connection that could not be opened. */
-export function checkedConnector(options: ConnectorOptions): buildConnector.connector {
+export interface CheckedConnector {
+  /** Gives a `ConnectionFault` for a connection that could not be opened. */
+  readonly connect: buildConnector.connector
+  /** Connections that are open now. */
+  readonly open: number
+}
+
+export function checkedConnector(options: ConnectorOptions): CheckedConnector {
+  let open = 0
   const connectors = new Map(['http:', 'https:'].map(protocol => [protocol, connectorFor(protocol, options)]))
-  return (target, callback) => {
+  const connect: buildConnector.connector = (target, callback) => {
     const { protocol, hostname } = target
     // No look-up is made for a host that is an address.
     const address = literalAddress({ hostname })
     const fault = address && addressFault(address, protocol, options.policy)
-    const connect = connectors.get(protocol)
-    if (fault || !connect) {
+    const connector = connectors.get(protocol)
+    if (fault || !connector) {
       callback(new ConnectionFault('refused-address', fault || 'Only http and https are spoken.'), null)
       return
     }
-    connect(target, (error, socket) => {
-      if (error) callback(faultOf(error, protocol), null)
-      else callback(null, socket)
+    connector(target, (error, socket) => {
+      if (error) {
+        callback(faultOf(error, protocol), null)
+        return
+      }
+      open++
+      socket.once('close', () => open--)
+      callback(null, socket)
     })
+  }
+  return {
+    connect,
+    get open() {
+      return open
+    },
   }
 }
 
-function connectorFor(protocol: string, { policy, addresses, timeoutMs, ca }: ConnectorOptions) {
+function connectorFor(protocol: string, { build, policy, addresses, timeoutMs, ca }: ConnectorOptions) {
   const lookup: LookupFunction = (name, { all }, callback) => {
     checked(name).then(
       found => {
@@ -75,7 +95,7 @@ function connectorFor(protocol: string, { policy, addresses, timeoutMs, ca }: Co
     return found
   }
 
-  return buildConnector({
+  return build({
     lookup,
     timeout: timeoutMs,
     autoSelectFamily: true,

@@ -25,6 +25,13 @@ export interface HostAddressesOptions {
   readonly system: boolean
 }
 
+/** Never asked of a name server (RFC 6761 §6.3). */
+const LOOPBACK: readonly LookupAddress[] = [
+  { address: '127.0.0.1', family: 4 },
+  { address: '::1', family: 6 },
+]
+const LOCALHOST = /^(?:[^.]+\.)*localhost$/i
+
 export function createHostAddresses({ servers, system }: HostAddressesOptions): HostAddresses {
   const resolver = new promises.Resolver({ timeout: QUERY_TIMEOUT_MS, tries: QUERY_TRIES })
   if (servers) resolver.setServers(servers)
@@ -37,6 +44,7 @@ export function createHostAddresses({ servers, system }: HostAddressesOptions): 
 
   return {
     async find(name) {
+      if (LOCALHOST.test(name)) return [...LOOPBACK]
       const [four, six] = await Promise.allSettled([resolver.resolve4(name), resolver.resolve6(name)])
       const found = [...addressesIn(four, 4), ...addressesIn(six, 6)]
       if (found.length > 0) return found

@@ -12,6 +12,8 @@ export interface Post {
   readonly url: URL
   readonly headers: Readonly<Record<string, string>>
   readonly body: string | Uint8Array
+  /** Whether its connection stays open for a further request. */
+  readonly isKept: boolean
   /** Aborts the request. */
   readonly signal?: AbortSignal | undefined
 }
@@ -27,11 +29,10 @@ export interface PostLimits {
 export function post(dispatcher: Dispatcher, request: Post, limits: PostLimits): Promise<Outcome> {
   return new Promise(resolve => {
     const exchange = new Exchange(request, limits, resolve)
-    const { url, headers, body } = request
-    dispatcher.dispatch(
-      { origin: url.origin, path: `${url.pathname}${url.search}`, method: 'POST', headers, body },
-      exchange,
-    )
+    if (exchange.isSettled) return
+    const { url, headers, body, isKept } = request
+    const path = `${url.pathname}${url.search}`
+    dispatcher.dispatch({ origin: url.origin, path, method: 'POST', headers, body, reset: !isKept }, exchange)
   })
 }
 
@@ -39,6 +40,7 @@ export function post(dispatcher: Dispatcher, request: Post, limits: PostLimits):
 class Ended extends Error {}
 
 class Exchange implements Dispatcher.DispatchHandler {
+  isSettled = false
   readonly #started = performance.now()
   readonly #beginning = new BeginningOfAnswer()
   readonly #timer: NodeJS.Timeout
@@ -47,7 +49,6 @@ class Exchange implements Dispatcher.DispatchHandler {
   #retryAfterMs: number | undefined
   #bytes = 0
   #isComplete = false
-  #isSettled = false
 
   constructor(
     private readonly request: Post,
@@ -63,7 +64,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   /** A connection is ready, perhaps too late. */
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
-    if (this.#isSettled) controller.abort(new Ended())
+    if (this.isSettled) controller.abort(new Ended())
   }
 
   onResponseStart(
@@ -129,8 +130,8 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   /** Closes the connection, unless the answer is complete. */
   #settle(outcome: Outcome): void {
-    if (this.#isSettled) return
-    this.#isSettled = true
+    if (this.isSettled) return
+    this.isSettled = true
     clearTimeout(this.#timer)
     this.request.signal?.removeEventListener('abort', this.#aborted)
     if (!this.#isComplete) {

@@ -3,14 +3,14 @@
  * takes connections, and one for the origin in the workspace, which learns whether the requests are answered. So a dead host holds
  * everybody back, but a workspace whose URL on a shared host stalls holds back only itself.
  */
-import { Agent } from 'undici'
-import { checkedConnector } from '../../network/checked-connector.js'
+import type { Agent } from 'undici'
+import { type CheckedConnector, checkedConnector } from '../../network/checked-connector.js'
 import type { Breakers, Health } from '../../network/circuit-breaker.js'
 import type { HostAddresses } from '../../network/host-addresses.js'
 import type { NetworkPolicy } from '../../network/network-policy.js'
 import { parseOutboundUrl } from '../../network/outbound-url.js'
 import type { FailureKind, Outcome } from './outcome.js'
-import { post } from './post.js'
+import { type Post, post } from './post.js'
 
 const KEEP_ALIVE_MS = 4_000
 const MAX_ANSWER_HEADERS_BYTES = 16 * 1_024
@@ -28,6 +28,8 @@ export interface SenderOptions {
   readonly answerBytes?: number
   /** Connections to one origin at once. A request beyond them waits, within its time limit. Default 256. */
   readonly connections?: number
+  /** Connections to all origins beyond which none is kept for a further request. Default 256. */
+  readonly keptConnections?: number
   /** Certificates of authorities to trust in place of the usual ones, in PEM. */
   readonly ca?: string
 }
@@ -53,26 +55,29 @@ export interface Sender {
 }
 
 export function createSender(options: SenderOptions): Sender {
-  const { policy, breakers, timeoutMs = 15_000, answerBytes = 64 * 1_024, connections = 256 } = options
-  const agent = new Agent({
-    connect: checkedConnector({ ...options, timeoutMs: options.connectTimeoutMs ?? 10_000 }),
-    connections,
-    pipelining: 1,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    keepAliveMaxTimeout: KEEP_ALIVE_MS,
-    maxHeaderSize: MAX_ANSWER_HEADERS_BYTES,
-    // The time limit of the whole request stands for both.
-    headersTimeout: NO_TIMEOUT,
-    bodyTimeout: NO_TIMEOUT,
-  })
+  const { policy, breakers, timeoutMs = 15_000, answerBytes = 64 * 1_024, keptConnections = 256 } = options
+  let transport: Promise<Transport> | undefined
+  let isClosed = false
+
+  async function attempt(request: Omit<Post, 'isKept'>): Promise<Outcome> {
+    transport ??= openTransport(options)
+    const { agent, connector } = await transport
+    if (isClosed) return { kind: 'aborted' }
+    return await post(
+      agent,
+      { ...request, isKept: connector.open < keptConnections },
+      { timeoutMs, answerBytes },
+    )
+  }
 
   return {
     async send({ url: text, workspace, isTest = false, ...request }) {
       const parsed = parseOutboundUrl(text, policy)
-      if ('fault' in parsed)
+      if ('fault' in parsed) {
         return { kind: 'failed', error: 'refused-address', detail: parsed.fault, milliseconds: 0 }
+      }
       const { url } = parsed
-      const work = () => post(agent, { ...request, url }, { timeoutMs, answerBytes })
+      const work = () => attempt({ ...request, url })
       if (isTest) return await work()
       const host = breakers.of(url.origin)
       const own = breakers.of(`${url.origin} ${workspace}`)
@@ -85,9 +90,34 @@ export function createSender(options: SenderOptions): Sender {
       return await host.run(() => own.run(work, answersRequests), takesConnections)
     },
     async close() {
-      await agent.destroy()
+      isClosed = true
+      await (await transport)?.agent.destroy()
     },
   }
+}
+
+interface Transport {
+  readonly agent: Agent
+  readonly connector: CheckedConnector
+}
+
+/** Loads undici, which takes 20 MiB, so a process that never sends does without it. */
+async function openTransport(options: SenderOptions): Promise<Transport> {
+  const { connectTimeoutMs = 10_000, connections = 256 } = options
+  const { Agent, buildConnector } = await import('undici')
+  const connector = checkedConnector({ ...options, build: buildConnector, timeoutMs: connectTimeoutMs })
+  const agent = new Agent({
+    connect: connector.connect,
+    connections,
+    pipelining: 1,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveMaxTimeout: KEEP_ALIVE_MS,
+    maxHeaderSize: MAX_ANSWER_HEADERS_BYTES,
+    // The time limit of the whole request stands for both.
+    headersTimeout: NO_TIMEOUT,
+    bodyTimeout: NO_TIMEOUT,
+  })
+  return { agent, connector }
 }
 
 /** Failures that say nothing of the host: nothing was sent to it. */

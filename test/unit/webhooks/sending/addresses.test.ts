@@ -1,6 +1,9 @@
 /** Where requests go: names, real answers of a name server, and TLS. */
+
 import { createServer as createSecureServer } from 'node:https'
+import { hostname } from 'node:os'
 import t from 'tap'
+import { createHostAddresses } from '../../../../src/network/host-addresses.js'
 import type { Outcome } from '../../../../src/webhooks/sending/outcome.js'
 import { certificateFor } from '../../../harness/certificates.js'
 import { startNameServer } from '../../../harness/name-server.js'
@@ -136,6 +139,27 @@ t.test(
 
     t.match(await sender.send(requestTo(`http://one.test:${open.port}/`)), { answer: 'open' })
     t.match(await sender.send(requestTo(`http://two.test:${open.port}/`)), { answer: 'open' })
+  },
+)
+
+t.test(
+  'localhost is this machine, whatever name servers say, and other names of the system are known if they may be',
+  async t => {
+    const { open } = await twoHosts(t)
+    const names = await startNameServer(t, name => (name.endsWith('localhost') ? ['8.8.8.8'] : 'unknown'))
+    const inner = testSender(t, { servers: [names.address], networks: ['127.0.0.0/8', '::1'] })
+    const outer = testSender(t, { servers: [names.address] })
+
+    for (const name of ['localhost', 'app.localhost'])
+      t.match(await inner.send(requestTo(`http://${name}:${open.port}/`)), { answer: 'open' })
+    t.equal(
+      fault(await outer.send(requestTo(`http://localhost:${open.port}/`))),
+      'refused-address',
+      'for its ::1',
+    )
+    const bySystem = createHostAddresses({ servers: [names.address], system: true })
+    t.ok((await bySystem.find(hostname())).length > 0)
+    t.strictSame(names.questions, [hostname().toLowerCase()])
   },
 )
 

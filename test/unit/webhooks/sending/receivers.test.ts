@@ -167,6 +167,7 @@ t.test('an aborted request is no failure, and leaves no connection', async t => 
   const later = await sender.send(requestTo(receiver.url, { signal: abort.signal }))
 
   t.strictSame([outcome, later], [{ kind: 'aborted' }, { kind: 'aborted' }])
+  t.equal(receiver.connections.count, 1)
   await until('the connections are closed', () => receiver.connections.open === 0)
 })
 
@@ -215,6 +216,18 @@ t.test('requests one after the other use one connection', async t => {
   for (let n = 0; n < 5; n++) t.match(await sender.send(requestTo(receiver.url)), { status: 200 })
 
   t.equal(receiver.connections.count, 1)
+})
+
+t.test('beyond a number of open connections none is kept', async t => {
+  const receivers = await Promise.all(
+    Array.from({ length: 6 }, () => httpReceiver(t, (_, response) => response.end())),
+  )
+  const sender = testSender(t, { keptConnections: 3 })
+
+  for (const { url } of receivers) t.match(await sender.send(requestTo(url)), { status: 200 })
+
+  const open = () => receivers.reduce((sum, { connections }) => sum + connections.open, 0)
+  await until('three are left', () => open() === 3)
 })
 
 t.test('connections to one origin are bounded; what exceeds them waits', async t => {
