@@ -1,4 +1,7 @@
-/** Actions that are not needed often, behind a button. Escape, or a click elsewhere, closes it. */
+/**
+ * Actions that are not needed often, behind a button. Escape, a choice, or a click elsewhere, closes it. The focus is on its button then,
+ * so that a dialog which an action opens gives it back there.
+ */
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
 
@@ -16,6 +19,11 @@ export function MoreMenu({ label, children }: { label: string; children: Compone
       document.removeEventListener('focusin', close)
     }
   }, [])
+  const close = () => {
+    if (!menu.current) return
+    menu.current.open = false
+    menu.current.querySelector('summary')?.focus()
+  }
   return (
     <details
       ref={menu}
@@ -23,8 +31,11 @@ export function MoreMenu({ label, children }: { label: string; children: Compone
       onKeyDown={event => {
         if (event.key !== 'Escape' || !menu.current?.open) return
         event.stopPropagation()
-        menu.current.open = false
-        menu.current.querySelector('summary')?.focus()
+        close()
+      }}
+      // Before the action itself, which may open a dialog at once.
+      onClickCapture={event => {
+        if (event.target instanceof Element && event.target.closest('.actions button')) close()
       }}
     >
       <summary>{label}</summary>

@@ -53,6 +53,13 @@ const PAGES: readonly Page[] = [
     load: () => import('../pages/jobs/page.tsx'),
   },
   {
+    name: 'consumers',
+    title: 'Consumers',
+    group: 'Data',
+    role: 'viewer',
+    load: () => import('../pages/consumers/page.tsx'),
+  },
+  {
     name: 'streams',
     title: 'Streams',
     group: 'Operations',
