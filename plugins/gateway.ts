@@ -49,6 +49,7 @@ import cloudevents from './cloudevents.js'
 import cluster from './cluster.js'
 import connections from './connections.js'
 import console from './console.js'
+import consumerMetrics from './consumer-metrics.js'
 import consumers from './consumers.js'
 import cors from './cors.js'
 import database from './database.js'
@@ -160,7 +161,10 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
     answerTimeoutMs: internals.answerTimeoutMs ?? HTTP_LIMITS.answerTimeout,
     read: internals.readMemory,
   })
-  await app.register(consumers)
+  await app.register(consumers, {
+    warningSeconds: config.CONSUMER_LAG_WARNING,
+    retentionDays: config.RETENTION_DAYS,
+  })
   if (parts.items) await app.register(items)
   if (parts.jobs) {
     await app.register(jobs, {
@@ -176,6 +180,7 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
   await app.register(metrics)
   await app.register(recentMetrics)
   if (parts.jobs) await app.register(jobMetrics)
+  await app.register(consumerMetrics)
   await app.register(sse)
   if (settings.ownsServer) await app.register(connections)
   await app.register(streamSlots, {

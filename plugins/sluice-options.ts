@@ -196,6 +196,11 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
   readonly pacing?: 'latency' | 'cpu' | undefined
   /** Days for which events of open-ended streams are kept. A client that returns later gets `reset`. 0 = forever. Default 30. */
   readonly retentionDays?: number | undefined
+  /**
+   * Age in seconds of the first unacknowledged event from which a consumer lags. 0 = it lags only shortly before retention removes
+   * the event. Default 3600.
+   */
+  readonly consumerLagWarning?: number | undefined
   /** Days for which a job and its events are kept after its end. 0 = forever. Default 7. */
   readonly jobRetentionDays?: number | undefined
   /** Maximum time over which streams are ended when the app closes, in milliseconds. Default 10000. */

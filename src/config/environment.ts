@@ -172,6 +172,11 @@ export const Environment = Type.Object({
     description:
       'Days for which events of open-ended streams are kept. A client that returns later gets `reset`. 0 = forever.',
   }),
+  CONSUMER_LAG_WARNING: Whole({
+    default: 3_600,
+    description:
+      'Age in seconds of the first unacknowledged event from which a consumer lags. 0 = it lags only shortly before retention removes the event.',
+  }),
   ...JOB_SETTINGS,
   DRAIN_MS: Whole({
     default: 10_000,

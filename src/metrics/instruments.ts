@@ -139,6 +139,18 @@ export const INSTRUMENTS = {
     'sluice_job_leases_lost_total',
     'Jobs whose runner stopped renewing its lease, as this process has found them.',
   ),
+  consumers: gauge(
+    'max',
+    'sluice_consumers',
+    'Consumers and webhooks of the whole database, by kind and state. Those that lag are held or free as well.',
+    'kind',
+    'state',
+  ),
+  consumerLag: gauge(
+    'max',
+    'sluice_consumer_lag_seconds_max',
+    'The age of the first unacknowledged event of the consumer or webhook that is furthest behind.',
+  ),
   removed: counter(
     'sluice_retention_removed_rows_total',
     'Expired rows that this process has removed.',
