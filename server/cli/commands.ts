@@ -64,6 +64,12 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/publish.js')).publishCommand,
   },
   {
+    name: 'consumer',
+    summary: 'manage and follow consumers: named cursors that the gateway keeps',
+    group: DAILY,
+    load: async () => (await import('./commands/consumer.js')).consumerNoun,
+  },
+  {
     name: 'item',
     summary: 'list, show and change items',
     group: DAILY,

@@ -12,3 +12,8 @@ export const typeTerms: Parse<readonly string[]> = (given, name) => {
     `${name} must be types or prefixes that end in *, separated by commas: ${JSON.stringify(wrong)} is neither.`,
   )
 }
+
+/** Whether a term is this type, or a prefix of it. */
+export function matchesTypes(type: string, terms: readonly string[] = []): boolean {
+  return terms.some(term => (term.endsWith('*') ? type.startsWith(term.slice(0, -1)) : type === term))
+}

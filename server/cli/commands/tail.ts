@@ -11,7 +11,7 @@ import { CursorFile } from '../tail/cursor-file.js'
 import { eventLine, jsonLine, noticeLine } from '../tail/event-line.js'
 import { feedOptions } from '../tail/feed-options.js'
 import { Outages } from '../tail/outages.js'
-import { typeTerms } from '../type-terms.js'
+import { matchesTypes, typeTerms } from '../type-terms.js'
 
 const options = {
   ...feedOptions,
@@ -91,7 +91,7 @@ async function tail(client: Client, url: string, call: Call<typeof options>): Pr
       count += 1
       // Not left by `break`: the loop's next step stores the cursor.
       const isEnd = stream?.startsWith('job:') === true && isJobEnd(event.type)
-      isOver = isEnd || count === given.count || matches(event.type, given.exitOn)
+      isOver = isEnd || count === given.count || matchesTypes(event.type, given.exitOn)
       if (isOver) feed.close()
     }
   } finally {
@@ -118,8 +118,4 @@ function startOf(
   if (since !== undefined) return { from: new Date(Date.now() - since).toISOString() }
   const isJob = stream?.startsWith('job:') === true
   return { from: from ?? (isJob && last === undefined ? 'beginning' : undefined), last }
-}
-
-function matches(type: string, terms: readonly string[] = []): boolean {
-  return terms.some(term => (term.endsWith('*') ? type.startsWith(term.slice(0, -1)) : type === term))
 }

@@ -123,9 +123,11 @@ export class Consumer implements AsyncIterable<FeedEvent> {
     if (notice.type === 'server.state') this.#open(notice)
     // What was handled may be of another history.
     if (notice.type === 'reset') this.#acks.forget()
+    if (notice.type === 'unavailable') this.#onUnavailable(notice)
     this.options.onNotice?.(notice)
-    if (notice.type !== 'unavailable') return
-    const { reason } = notice.data
+  }
+
+  #onUnavailable({ data: { reason } }: Notice<'unavailable'>): void {
     if (LOST.has(reason)) this.#acks.lose()
     const isTakenOver = reason === 'taken-over' || (reason === 'held' && this.#isLost)
     if (isTakenOver && !this.options.standby)
