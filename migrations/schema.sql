@@ -136,7 +136,7 @@ CREATE OR REPLACE FUNCTION sluice.reserved_types()
  RETURNS text[]
  LANGUAGE sql
  IMMUTABLE
-RETURN ARRAY['open'::text, 'error'::text, 'message'::text, 'heartbeat'::text, 'reset'::text, 'unavailable'::text, 'server.state'::text, 'auth-expired'::text, 'auth-renewed'::text, 'auth-revoked'::text, 'cursor'::text, 'event.compacted'::text, 'event.redacted'::text, 'consumer.lagging'::text];
+RETURN ARRAY['open'::text, 'error'::text, 'message'::text, 'heartbeat'::text, 'reset'::text, 'unavailable'::text, 'server.state'::text, 'auth-expired'::text, 'auth-renewed'::text, 'auth-revoked'::text, 'cursor'::text, 'event.compacted'::text, 'event.redacted'::text, 'consumer.lagging'::text, 'webhook.paused'::text, 'webhook.resumed'::text, 'webhook.disabled'::text, 'webhook.test'::text, 'sluice.reset'::text];
 comment on function sluice.reserved_types is
   'Types that no new event may have, because the wire or EventSource itself uses these names.';
 
@@ -817,6 +817,189 @@ comment on table sluice.unpublished_rows is
   'sluice.watches.';
 CREATE INDEX unpublished_rows_table_id_reason_idx ON sluice.unpublished_rows USING btree (table_id, reason);
 
+create table sluice.webhook_attempts (
+  webhook_id uuid not null,
+  id uuid not null,
+  workspace text collate "C" not null,
+  "position" bigint,
+  event_id uuid not null,
+  type text not null,
+  attempt integer not null,
+  at timestamp with time zone not null,
+  lane text collate "C" not null,
+  outcome text collate "C" not null,
+  status integer,
+  milliseconds integer,
+  error text,
+  answer text,
+  next_try_at timestamp with time zone,
+  constraint webhook_attempts_pkey PRIMARY KEY (webhook_id, id),
+  constraint webhook_attempts_answer_check CHECK ((char_length(answer) <= 1024)),
+  constraint webhook_attempts_attempt_check CHECK ((attempt > 0)),
+  constraint webhook_attempts_error_check CHECK ((char_length(error) <= 1000)),
+  constraint webhook_attempts_lane_check CHECK ((lane = ANY (ARRAY['live'::text, 'replay'::text, 'retry'::text, 'test'::text]))),
+  constraint webhook_attempts_outcome_check CHECK ((outcome = ANY (ARRAY['delivered'::text, 'failed'::text, 'dead'::text])))
+);
+comment on table sluice.webhook_attempts is
+  'Attempts to deliver an event. Retention removes them by their age and by their number. The ids are in the '
+  'order of time (UUIDv7).';
+CREATE INDEX webhook_attempts_by_event ON sluice.webhook_attempts USING btree (webhook_id, "position", id);
+CREATE INDEX webhook_attempts_without_success ON sluice.webhook_attempts USING btree (webhook_id, outcome, id) WHERE (outcome <> 'delivered'::text);
+alter table sluice.webhook_attempts enable row level security;
+alter table sluice.webhook_attempts force row level security;
+comment on column sluice.webhook_attempts."position" is
+  'Null for a message that is no event, such as a test.';
+comment on column sluice.webhook_attempts.lane is
+  'live: after the cursor; replay: of a range, again; retry: of one event, again; test.';
+comment on column sluice.webhook_attempts.answer is
+  'The beginning of the body of the response, as text.';
+
+create table sluice.webhook_dead_letters (
+  webhook_id uuid not null,
+  "position" bigint not null,
+  workspace text collate "C" not null,
+  event_id uuid not null,
+  type text not null,
+  at timestamp with time zone not null default clock_timestamp(),
+  attempts integer not null,
+  status integer,
+  error text,
+  constraint webhook_dead_letters_pkey PRIMARY KEY (webhook_id, "position"),
+  constraint webhook_dead_letters_error_check CHECK ((char_length(error) <= 1000))
+);
+comment on table sluice.webhook_dead_letters is
+  'Events that were not delivered by the end of their schedule, and were skipped. Kept as long as the log has the '
+  'event.';
+alter table sluice.webhook_dead_letters enable row level security;
+alter table sluice.webhook_dead_letters force row level security;
+
+create table sluice.webhook_replays (
+  webhook_id uuid not null,
+  workspace text collate "C" not null,
+  id uuid not null,
+  from_position bigint not null,
+  from_event_id uuid not null,
+  to_position bigint not null,
+  to_event_id uuid not null,
+  at_position bigint not null,
+  at_event_id uuid not null,
+  state text collate "C" not null default 'running'::text,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  created_by text not null,
+  ended_at timestamp with time zone,
+  constraint webhook_replays_pkey PRIMARY KEY (webhook_id),
+  constraint webhook_replays_check CHECK (((from_position <= at_position) AND (at_position <= to_position))),
+  constraint webhook_replays_state_check CHECK ((state = ANY (ARRAY['running'::text, 'completed'::text, 'stopped'::text, 'lost'::text])))
+);
+comment on table sluice.webhook_replays is
+  'The running replay of a webhook, or its last one: the events after from, up to and including to, are delivered '
+  'again.';
+alter table sluice.webhook_replays enable row level security;
+alter table sluice.webhook_replays force row level security;
+comment on column sluice.webhook_replays.at_position is
+  'The last event that was dealt with.';
+
+create table sluice.webhook_secrets (
+  webhook_id uuid not null,
+  id text collate "C" not null,
+  workspace text collate "C" not null,
+  kind text collate "C" not null,
+  key_id text collate "C" not null,
+  sealed bytea not null,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  expires_at timestamp with time zone,
+  constraint webhook_secrets_pkey PRIMARY KEY (webhook_id, id),
+  constraint webhook_secrets_id_check CHECK ((id ~ '^[0-9a-z-]{1,32}$'::text)),
+  constraint webhook_secrets_kind_check CHECK ((kind = ANY (ARRAY['signing'::text, 'headers'::text]))),
+  constraint webhook_secrets_sealed_check CHECK (((octet_length(sealed) >= 28) AND (octet_length(sealed) <= 65536)))
+);
+comment on table sluice.webhook_secrets is
+  'The secrets that sign a webhook''s requests, and the values of its headers, sealed with AES-256-GCM by a key of '
+  'the gateway.';
+CREATE INDEX webhook_secrets_by_key ON sluice.webhook_secrets USING btree (key_id, webhook_id, id);
+alter table sluice.webhook_secrets enable row level security;
+alter table sluice.webhook_secrets force row level security;
+comment on column sluice.webhook_secrets.key_id is
+  'Names the key that has sealed it.';
+comment on column sluice.webhook_secrets.expires_at is
+  'Until when a rotated secret signs too; null for the present one.';
+
+create table sluice.webhook_waiting (
+  webhook_id uuid not null,
+  lane text collate "C" not null,
+  "position" bigint not null,
+  workspace text collate "C" not null,
+  event_id uuid not null,
+  attempts integer not null default 0,
+  since timestamp with time zone not null default clock_timestamp(),
+  next_try_at timestamp with time zone not null default clock_timestamp(),
+  status integer,
+  error text,
+  constraint webhook_waiting_pkey PRIMARY KEY (webhook_id, lane, "position"),
+  constraint webhook_waiting_attempts_check CHECK ((attempts >= 0)),
+  constraint webhook_waiting_error_check CHECK ((char_length(error) <= 1000)),
+  constraint webhook_waiting_lane_check CHECK ((lane = ANY (ARRAY['live'::text, 'replay'::text, 'retry'::text]))),
+  constraint webhook_waiting_position_check CHECK (("position" >= 0))
+);
+comment on table sluice.webhook_waiting is
+  'Deliveries that wait for their next try.';
+alter table sluice.webhook_waiting enable row level security;
+alter table sluice.webhook_waiting force row level security;
+comment on column sluice.webhook_waiting."position" is
+  '0: a message that is no event (sluice.reset).';
+comment on column sluice.webhook_waiting.attempts is
+  'Failed attempts since its schedule began, which a resume begins anew.';
+
+create table sluice.webhooks (
+  id uuid not null,
+  workspace text collate "C" not null,
+  url text not null,
+  url_host text not null,
+  form text collate "C" not null,
+  ordering text collate "C" not null,
+  on_exhausted text collate "C" not null,
+  header_names text[] not null default '{}'::text[],
+  state text collate "C" not null,
+  state_reason text collate "C",
+  state_at timestamp with time zone not null default clock_timestamp(),
+  revision bigint not null default 1,
+  failing_since timestamp with time zone,
+  last_success_at timestamp with time zone,
+  last_attempt_at timestamp with time zone,
+  last_outcome text collate "C",
+  last_status integer,
+  last_milliseconds integer,
+  attempts bigint not null default 0,
+  dead_letters bigint not null default 0,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  updated_at timestamp with time zone not null default clock_timestamp(),
+  constraint webhooks_pkey PRIMARY KEY (id),
+  constraint webhooks_check CHECK (((state_reason IS NULL) = (state = 'active'::text))),
+  constraint webhooks_form_check CHECK ((form = ANY (ARRAY['standard'::text, 'cloudevents'::text, 'cloudevents-binary'::text]))),
+  constraint webhooks_on_exhausted_check CHECK ((on_exhausted = ANY (ARRAY['pause'::text, 'skip'::text]))),
+  constraint webhooks_ordering_check CHECK ((ordering = ANY (ARRAY['ordered'::text, 'parallel'::text]))),
+  constraint webhooks_state_check CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text, 'disabled'::text]))),
+  constraint webhooks_url_check CHECK (((char_length(url) >= 1) AND (char_length(url) <= 2048))),
+  constraint webhooks_workspace_check CHECK (sluice.is_workspace(workspace))
+) with (fillfactor=50);
+comment on table sluice.webhooks is
+  'The endpoints of webhooks. Stream, filter and cursor are in the row of sluice.consumers with the same id.';
+CREATE INDEX webhooks_by_age ON sluice.webhooks USING btree (workspace, created_at DESC, id DESC);
+alter table sluice.webhooks enable row level security;
+alter table sluice.webhooks force row level security;
+comment on column sluice.webhooks.url_host is
+  'Host and port of the URL: all of it that events and the audit log name.';
+comment on column sluice.webhooks.header_names is
+  'Names of the headers of its own; the values are sealed in sluice.webhook_secrets.';
+comment on column sluice.webhooks.revision is
+  'Raised by each change of an admin, which the deliverer must notice.';
+comment on column sluice.webhooks.failing_since is
+  'Since when attempts fail and none succeeds.';
+comment on column sluice.webhooks.attempts is
+  'How many rows it has in sluice.webhook_attempts.';
+comment on column sluice.webhooks.dead_letters is
+  'How many dead letters it has.';
+
 create table sluice.workspaces (
   workspace text collate "C" not null,
   options jsonb not null,
@@ -833,6 +1016,12 @@ alter table sluice.api_keys add constraint api_keys_replaced_by_fkey FOREIGN KEY
 alter table sluice.compactions add constraint compactions_stream_id_fkey FOREIGN KEY (stream_id) REFERENCES sluice.streams(id) ON DELETE CASCADE;
 alter table sluice.item_revisions add constraint item_revisions_workspace_part_number_fkey FOREIGN KEY (workspace, part_number) REFERENCES sluice.items(workspace, part_number) ON DELETE CASCADE;
 alter table sluice.node_streams add constraint node_streams_node_id_fkey FOREIGN KEY (node_id) REFERENCES sluice.nodes(id) ON DELETE CASCADE;
+alter table sluice.webhook_attempts add constraint webhook_attempts_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES sluice.webhooks(id) ON DELETE CASCADE;
+alter table sluice.webhook_dead_letters add constraint webhook_dead_letters_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES sluice.webhooks(id) ON DELETE CASCADE;
+alter table sluice.webhook_replays add constraint webhook_replays_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES sluice.webhooks(id) ON DELETE CASCADE;
+alter table sluice.webhook_secrets add constraint webhook_secrets_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES sluice.webhooks(id) ON DELETE CASCADE;
+alter table sluice.webhook_waiting add constraint webhook_waiting_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES sluice.webhooks(id) ON DELETE CASCADE;
+alter table sluice.webhooks add constraint webhooks_id_fkey FOREIGN KEY (id) REFERENCES sluice.consumers(id) ON DELETE CASCADE;
 
 -- Functions in PL/pgSQL, and those in SQL that take rows --------------------------------------------------------
 
@@ -1694,6 +1883,32 @@ $function$;
 comment on function sluice.change_consumer is
   'Replaces the columns that may change. The caller decides whether the holder must read them anew '
   '(fence_consumer).';
+
+CREATE OR REPLACE FUNCTION sluice.change_webhook(workspace text, id uuid, url text, url_host text, form text, ordering text, on_exhausted text, header_names text[])
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+declare
+  before sluice.webhooks := sluice.lock_webhook(workspace, id);
+begin
+  update sluice.webhooks w
+  set url = change_webhook.url, url_host = change_webhook.url_host, form = change_webhook.form,
+    ordering = change_webhook.ordering, on_exhausted = change_webhook.on_exhausted, header_names = change_webhook.header_names,
+    revision = w.revision + 1, updated_at = clock_timestamp()
+  where w.id = before.id;
+  return before.id is not null;
+end
+$function$;
+comment on function sluice.change_webhook is
+  'Replaces the settings of an endpoint. False: there is no such webhook.';
 
 CREATE OR REPLACE FUNCTION sluice.changed_options(options jsonb, changes json, of_workspace boolean)
  RETURNS jsonb
@@ -2777,6 +2992,41 @@ comment on function sluice.create_job is
   'runner. Such a job has no lease and runs until it is ended. id: its own id; null for a UUID. SL015: the '
   'workspace has a job of this id. With a key, a repeated request returns the job that the first one created, as '
   'it is now, and streams is empty.';
+
+CREATE OR REPLACE FUNCTION sluice.create_webhook(workspace text, id uuid, url text, url_host text, form text, ordering text, on_exhausted text, header_names text[], active boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+declare
+  most constant int := 1000;
+begin
+  perform sluice.check_workspace(create_webhook.workspace);
+  -- Callers that create at once have taken turns in sluice.create_consumer.
+  if (select count(*) from sluice.webhooks w where w.workspace = create_webhook.workspace) >= most then
+    raise exception using
+      errcode = 'SL017',
+      message = format('the workspace %L has %s webhooks', create_webhook.workspace, most),
+      hint = 'Delete webhooks that nobody needs.';
+  end if;
+  insert into sluice.webhooks (id, workspace, url, url_host, form, ordering, on_exhausted, header_names, state, state_reason)
+  values (
+    create_webhook.id, create_webhook.workspace, create_webhook.url, create_webhook.url_host, create_webhook.form,
+    create_webhook.ordering, create_webhook.on_exhausted, create_webhook.header_names,
+    case when active then 'active' else 'paused' end, case when not active then 'by-admin' end
+  );
+end
+$function$;
+comment on function sluice.create_webhook is
+  'Creates the endpoint of a consumer that the same transaction has created. SL017: too many webhooks. 42501: the '
+  'transaction belongs to another workspace, as for all functions that take one.';
 
 CREATE OR REPLACE FUNCTION sluice.data_contains(data json, part jsonb)
  RETURNS boolean
@@ -4359,6 +4609,31 @@ comment on function sluice.lock_streams is
   'of the arguments. For a workspace that has reached its limit it raises SL004, or with leaves_out returns null '
   'in that place.';
 
+CREATE OR REPLACE FUNCTION sluice.lock_webhook(workspace text, id uuid)
+ RETURNS sluice.webhooks
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+declare
+  locked sluice.webhooks;
+begin
+  perform sluice.check_workspace(workspace);
+  perform from sluice.consumers c where c.id = lock_webhook.id and c.workspace = lock_webhook.workspace for no key update;
+  select w.* into locked from sluice.webhooks w
+  where w.id = lock_webhook.id and w.workspace = lock_webhook.workspace for no key update;
+  return locked;
+end
+$function$;
+comment on function sluice.lock_webhook is
+  'Locks a webhook, and its consumer before it, and returns it; a row of nulls if there is none.';
+
 CREATE OR REPLACE FUNCTION sluice.move_cursors(ids uuid[], epochs bigint[], positions bigint[], event_ids uuid[])
  RETURNS TABLE(id uuid, epoch bigint)
  LANGUAGE plpgsql
@@ -5234,7 +5509,8 @@ begin
   for target in
     select c.oid::regclass as name, case
       -- Only functions write the log.
-      when c.relname in ('streams', 'events', 'jobs', 'workspaces', 'deleted_streams', 'compactions', 'latest', 'consumers') then 'select'
+      when c.relname in ('streams', 'events', 'jobs', 'workspaces', 'deleted_streams', 'compactions', 'latest', 'consumers', 'webhooks',
+        'webhook_secrets', 'webhook_attempts', 'webhook_waiting', 'webhook_dead_letters', 'webhook_replays') then 'select'
       else 'select, insert, update, delete'
     end as rights
     from pg_class c
@@ -5249,7 +5525,8 @@ begin
     where p.pronamespace = 'sluice'::regnamespace
       and p.proname in ('append', 'ensure_stream', 'publish_access_change', 'is_workspace', 'configure_stream',
         'configure_workspace', 'close_stream', 'delete_stream', 'reads_job', 'create_consumer', 'change_consumer',
-        'fence_consumer', 'seek_consumer', 'delete_consumer')
+        'fence_consumer', 'seek_consumer', 'delete_consumer', 'create_webhook', 'lock_webhook', 'change_webhook', 'store_webhook_secret',
+        'set_webhook_state', 'start_webhook_replay', 'stop_webhook_replay', 'retry_webhook_delivery', 'retry_dead_letters')
       -- These take the number of any stream.
       and p.oid <> 'sluice.close_stream(bigint)'::regprocedure
       and not has_function_privilege('sluice_request', p.oid, 'execute')
@@ -5332,6 +5609,125 @@ $function$;
 comment on function sluice.record is
   'Internal. Appends the event of the job''s present status to its stream and to the feed of its workspace, closes '
   'the stream if the job has ended, and returns the streams. reason: why the job returned to the queue.';
+
+CREATE OR REPLACE FUNCTION sluice.record_webhook_deliveries(attempts json, changes json, settled json, waiting json, dead json)
+ RETURNS TABLE(id uuid)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  held uuid[];
+begin
+  perform from sluice.consumers c
+  where c.id = any (array(
+    select a.webhook_id from json_to_recordset(attempts) as a (webhook_id uuid)
+    union
+    select g.id from json_to_recordset(changes) as g (id uuid)
+  ))
+  order by c.id for no key update;
+  held := array(
+    select g.id from json_to_recordset(changes) as g (id uuid, epoch bigint)
+    where g.epoch = (select c.epoch from sluice.consumers c where c.id = g.id)
+  );
+
+  with given as materialized (
+    select g.*, w.workspace
+    from rows from (json_to_recordset(attempts) as (
+      webhook_id uuid, id uuid, "position" bigint, event_id uuid, type text, attempt integer, at timestamptz, lane text,
+      outcome text, status integer, milliseconds integer, error text, answer text, next_try_at timestamptz
+    )) with ordinality as g (
+      webhook_id, id, "position", event_id, type, attempt, at, lane, outcome, status, milliseconds, error, answer, next_try_at, place
+    )
+    join lateral (select w.workspace from sluice.webhooks w where w.id = g.webhook_id limit 1) w on true
+  ),
+  stored as (
+    insert into sluice.webhook_attempts (
+      webhook_id, id, workspace, "position", event_id, type, attempt, at, lane, outcome, status, milliseconds, error, answer,
+      next_try_at
+    )
+    select g.webhook_id, g.id, g.workspace, g.position, g.event_id, g.type, g.attempt, g.at, g.lane, g.outcome, g.status,
+      g.milliseconds, left(g.error, 1000), left(g.answer, 1024), g.next_try_at
+    from given g
+  ),
+  counted as (
+    select g.webhook_id, count(*) as attempts, max(g.place) filter (where g.lane <> 'test') as last from given g group by g.webhook_id
+  )
+  update sluice.webhooks w
+  set attempts = w.attempts + n.attempts, last_attempt_at = coalesce(l.at, w.last_attempt_at),
+    last_outcome = coalesce(l.outcome, w.last_outcome),
+    last_status = case when l.at is null then w.last_status else l.status end,
+    last_milliseconds = case when l.at is null then w.last_milliseconds else l.milliseconds end
+  from counted n
+  left join given l on l.place = n.last
+  where w.id = n.webhook_id;
+
+  delete from sluice.webhook_waiting d
+  using json_to_recordset(settled) as g (webhook_id uuid, lane text, "position" bigint)
+  where g.webhook_id = any (held) and d.webhook_id = g.webhook_id and d.lane = g.lane and d.position = g.position;
+
+  insert into sluice.webhook_waiting as d (
+    webhook_id, lane, position, workspace, event_id, attempts, since, next_try_at, status, error
+  )
+  select g.webhook_id, g.lane, g.position, w.workspace, g.event_id, g.attempts, g.since, g.next_try_at, g.status, left(g.error, 1000)
+  from json_to_recordset(waiting) as g (
+    webhook_id uuid, lane text, "position" bigint, event_id uuid, attempts integer, since timestamptz, next_try_at timestamptz,
+    status integer, error text
+  )
+  join lateral (select w.workspace from sluice.webhooks w where w.id = g.webhook_id limit 1) w on true
+  where g.webhook_id = any (held)
+  on conflict (webhook_id, lane, position) do update
+  set event_id = excluded.event_id, attempts = excluded.attempts, since = excluded.since, next_try_at = excluded.next_try_at,
+    status = excluded.status, error = excluded.error;
+
+  with letters as (
+    insert into sluice.webhook_dead_letters as d (webhook_id, position, workspace, event_id, type, attempts, status, error)
+    select g.webhook_id, g.position, w.workspace, g.event_id, g.type, g.attempts, g.status, left(g.error, 1000)
+    from json_to_recordset(dead) as g (
+      webhook_id uuid, "position" bigint, event_id uuid, type text, attempts integer, status integer, error text
+    )
+    join lateral (select w.workspace from sluice.webhooks w where w.id = g.webhook_id limit 1) w on true
+    where g.webhook_id = any (held)
+    on conflict (webhook_id, position) do update
+    set event_id = excluded.event_id, type = excluded.type, at = excluded.at, attempts = excluded.attempts,
+      status = excluded.status, error = excluded.error
+    -- Not those that were there before.
+    returning d.webhook_id, (d.xmax = 0)::int as is_new
+  ),
+  counted as (select l.webhook_id, sum(l.is_new) as letters from letters l group by l.webhook_id)
+  update sluice.webhooks w
+  set dead_letters = w.dead_letters + coalesce((select n.letters from counted n where n.webhook_id = w.id), 0),
+    last_success_at = greatest(w.last_success_at, g.succeeded_at),
+    failing_since = case when g.changes_failing then g.failing_since else w.failing_since end
+  from json_to_recordset(changes) as g (
+    id uuid, succeeded_at timestamptz, changes_failing boolean, failing_since timestamptz
+  )
+  where w.id = any (held) and w.id = g.id
+    and (g.succeeded_at is not null or g.changes_failing or g.id in (select n.webhook_id from counted n));
+
+  update sluice.webhook_replays r
+  set at_position = g.replay_position, at_event_id = g.replay_event_id, state = coalesce(g.replay_end, 'running'),
+    ended_at = case when g.replay_end is not null then clock_timestamp() end
+  from json_to_recordset(changes) as g (id uuid, replay uuid, replay_position bigint, replay_event_id uuid, replay_end text)
+  where g.id = any (held) and r.webhook_id = g.id and r.id = g.replay and r.state = 'running'
+    and g.replay_position between r.at_position and r.to_position;
+
+  return query
+  select g.id from json_to_recordset(changes) as g (id uuid) where g.id <> all (held);
+end
+$function$;
+comment on function sluice.record_webhook_deliveries is
+  'Stores attempts of webhooks of all workspaces, and what has become of their deliveries: those that wait no '
+  'longer (settled), those that wait for another try, and dead letters. The attempts are stored in any case, the '
+  'rest only under the present epoch of the consumer. Returns the webhooks in changes whose epoch is another by '
+  'now.';
 
 CREATE OR REPLACE FUNCTION sluice.redact(workspace text, stream text, "position" bigint, reason text, actor text DEFAULT NULL::text, keep_actor boolean DEFAULT false)
  RETURNS boolean
@@ -5713,6 +6109,121 @@ comment on function sluice.remove_deleted is
   'Removes at most at_most events of deleted streams: of one stream, of a workspace, or of all. Call it until it '
   'removes fewer.';
 
+CREATE OR REPLACE FUNCTION sluice.remove_lost_dead_letters(at_most integer, INOUT after uuid, OUT removed bigint)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  most_webhooks constant int := 100;
+  target record;
+  gone bigint;
+  seen int := 0;
+begin
+  removed := 0;
+  for target in
+    select w.id, w.dead_letters, (select c.stream_id from sluice.consumers c where c.id = w.id) as stream_id
+    from sluice.webhooks w where w.id > coalesce(after, '00000000-0000-0000-0000-000000000000')
+    order by w.id limit most_webhooks
+  loop
+    seen := seen + 1;
+    if target.dead_letters = 0 then
+      after := target.id;
+      continue;
+    end if;
+    with lost as (
+      delete from sluice.webhook_dead_letters d where d.webhook_id = target.id and d.position = any (array(
+        select o.position from sluice.webhook_dead_letters o
+        where o.webhook_id = target.id and o.position <= coalesce(
+          (select s.base_position from sluice.streams s where s.id = target.stream_id), 9223372036854775807)
+        order by o.position limit at_most - removed
+      ))
+      returning 1
+    )
+    select count(*) into gone from lost;
+    update sluice.webhooks w set dead_letters = greatest(w.dead_letters - gone, 0) where w.id = target.id and gone > 0;
+    removed := removed + gone;
+    if removed >= at_most then
+      return;
+    end if;
+    after := target.id;
+  end loop;
+  if seen < most_webhooks then
+    after := null;
+  end if;
+end
+$function$;
+comment on function sluice.remove_lost_dead_letters is
+  'Removes dead letters whose events retention has removed, or whose stream was deleted. after: as in '
+  'remove_webhook_attempts.';
+
+CREATE OR REPLACE FUNCTION sluice.remove_webhook_attempts(keep interval, most bigint, at_most integer, INOUT after uuid, OUT removed bigint)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+#variable_conflict use_column
+declare
+  most_webhooks constant int := 100;
+  -- UUIDv7: 48 bits of milliseconds since 1970.
+  oldest uuid := (lpad(to_hex((extract(epoch from clock_timestamp() - keep) * 1000)::bigint), 12, '0') || '00000000000000000000')::uuid;
+  target record;
+  gone bigint;
+  surplus bigint;
+  seen int := 0;
+begin
+  removed := 0;
+  for target in
+    select w.id, w.attempts from sluice.webhooks w where w.id > coalesce(after, '00000000-0000-0000-0000-000000000000')
+    order by w.id limit most_webhooks
+  loop
+    seen := seen + 1;
+    delete from sluice.webhook_attempts a where a.webhook_id = target.id and a.id = any (array(
+      select o.id from sluice.webhook_attempts o where o.webhook_id = target.id and o.id < oldest
+      order by o.id limit at_most - removed
+    ));
+    get diagnostics gone = row_count;
+    if target.attempts - gone > most then
+      delete from sluice.webhook_attempts a where a.webhook_id = target.id and a.id = any (array(
+        select o.id from sluice.webhook_attempts o where o.webhook_id = target.id
+        order by o.id limit least(at_most - removed - gone, target.attempts - gone - most)
+      ));
+      get diagnostics surplus = row_count;
+      gone := gone + surplus;
+    end if;
+    update sluice.webhooks w set attempts = greatest(w.attempts - gone, 0) where w.id = target.id and gone > 0;
+    removed := removed + gone;
+    -- Others follow in the next call, and so does the rest of this one.
+    if removed >= at_most then
+      return;
+    end if;
+    after := target.id;
+  end loop;
+  if seen < most_webhooks then
+    after := null;
+  end if;
+end
+$function$;
+comment on function sluice.remove_webhook_attempts is
+  'Removes attempts that are older than keep (null keeps them), and the oldest of a webhook that has more than '
+  'most: at most at_most, of webhooks after an id. after: call again with it, until it is null.';
+
 CREATE OR REPLACE FUNCTION sluice.rendered_rows(relation oid, options json, source text)
  RETURNS text
  LANGUAGE plpgsql
@@ -5854,6 +6365,28 @@ end
 $function$;
 comment on function sluice.requeue_job(text,uuid,integer,text,text) is
   'Deprecated. As the function that takes a name.';
+
+CREATE OR REPLACE FUNCTION sluice.reseal_webhook_secret(webhook uuid, id text, before bytea, key_id text, sealed bytea)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+begin
+  update sluice.webhook_secrets s set key_id = reseal_webhook_secret.key_id, sealed = reseal_webhook_secret.sealed
+  where s.webhook_id = reseal_webhook_secret.webhook and s.id = reseal_webhook_secret.id and s.sealed = before;
+  return found;
+end
+$function$;
+comment on function sluice.reseal_webhook_secret is
+  'Stores the same secret sealed by another key, unless it has changed meanwhile.';
 
 CREATE OR REPLACE FUNCTION sluice.reset_consumer(id uuid, epoch bigint, stream_id bigint, cursor_position bigint, cursor_event_id uuid)
  RETURNS TABLE(consumer sluice.consumers, first_loss boolean)
@@ -6158,6 +6691,105 @@ comment on function sluice.retain_stream is
   'As retain_due, for one stream that retain_due found locked. Waits up to a second for the lock, then raises '
   '55P03.';
 
+CREATE OR REPLACE FUNCTION sluice.retry_dead_letters(workspace text, webhook uuid)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+declare
+  target sluice.webhooks := sluice.lock_webhook(workspace, webhook);
+  retried integer;
+  most bigint := greatest(sluice.room_for_retries(target.id), 0);
+begin
+  with retried as (
+    delete from sluice.webhook_dead_letters d
+    where d.webhook_id = target.id and d.position = any (array(
+      select o.position from sluice.webhook_dead_letters o where o.webhook_id = target.id order by o.position limit most
+    ))
+    returning d.position, d.event_id
+  )
+  insert into sluice.webhook_waiting as d (webhook_id, lane, position, workspace, event_id)
+  select target.id, 'retry', r.position, target.workspace, r.event_id from retried r
+  on conflict (webhook_id, lane, position) do update
+  set event_id = excluded.event_id, attempts = 0, next_try_at = excluded.next_try_at;
+  get diagnostics retried = row_count;
+  update sluice.webhooks w
+  set revision = w.revision + 1, dead_letters = greatest(w.dead_letters - retried, 0)
+  where w.id = target.id;
+  return retried;
+end
+$function$;
+comment on function sluice.retry_dead_letters is
+  'Lets the first dead letters of a webhook be sent again, as far as there is room, and returns how many.';
+
+CREATE OR REPLACE FUNCTION sluice.retry_webhook_delivery(workspace text, webhook uuid, "position" bigint, event_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  target sluice.webhooks := sluice.lock_webhook(workspace, webhook);
+  letters integer;
+begin
+  if sluice.room_for_retries(target.id) <= 0 and not exists (
+    select from sluice.webhook_waiting d
+    where d.webhook_id = target.id and d.lane = 'retry' and d.position = retry_webhook_delivery.position
+  ) then
+    raise exception using
+      errcode = 'SL019',
+      message = format('the webhook %s has too many deliveries that wait to be sent again', target.id),
+      hint = 'Wait until some of them are sent.';
+  end if;
+  delete from sluice.webhook_dead_letters d
+  where d.webhook_id = target.id and d.position = retry_webhook_delivery.position;
+  get diagnostics letters = row_count;
+  insert into sluice.webhook_waiting as d (webhook_id, lane, position, workspace, event_id)
+  values (target.id, 'retry', retry_webhook_delivery.position, target.workspace, retry_webhook_delivery.event_id)
+  on conflict (webhook_id, lane, position) do update
+  set event_id = excluded.event_id, attempts = 0, next_try_at = excluded.next_try_at;
+  update sluice.webhooks w
+  set revision = w.revision + 1, dead_letters = greatest(w.dead_letters - letters, 0)
+  where w.id = target.id;
+end
+$function$;
+comment on function sluice.retry_webhook_delivery is
+  'Lets an event be sent to an existing webhook again, as soon as possible. SL019: too many wait for that.';
+
+CREATE OR REPLACE FUNCTION sluice.room_for_retries(webhook uuid)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+begin
+  return 1000 - (select count(*) from sluice.webhook_waiting d where d.webhook_id = webhook and d.lane = 'retry');
+end
+$function$;
+comment on function sluice.room_for_retries is
+  'Internal. How many more deliveries of a webhook may wait to be sent again: the deliverer holds all of them in '
+  'memory.';
+
 CREATE OR REPLACE FUNCTION sluice.row_data(data text, old_data text, old text, watched regclass)
  RETURNS text
  LANGUAGE plpgsql
@@ -6278,6 +6910,162 @@ end
 $function$;
 comment on function sluice.set_compaction is
   'Internal. Compacts a stream by this key from now on; null ends it. What is compacted stays compacted.';
+
+CREATE OR REPLACE FUNCTION sluice.set_webhook_state(workspace text, id uuid, state text, reason text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+declare
+  target sluice.webhooks := sluice.lock_webhook(workspace, id);
+begin
+  -- What an admin has stopped stays stopped by the admin, and what is disabled is not paused.
+  if target.id is null or target.state = set_webhook_state.state
+    or target.state = 'disabled' and set_webhook_state.state = 'paused' then
+    return null;
+  end if;
+  update sluice.webhooks w
+  set state = set_webhook_state.state, state_reason = set_webhook_state.reason, state_at = clock_timestamp(),
+    revision = w.revision + 1,
+    failing_since = case when set_webhook_state.state <> 'active' then w.failing_since end, updated_at = clock_timestamp()
+  where w.id = target.id;
+  update sluice.consumers c set active = set_webhook_state.state = 'active' where c.id = target.id;
+  if set_webhook_state.state = 'active' then
+    -- Schedules begin anew.
+    update sluice.webhook_waiting d set attempts = 0, next_try_at = clock_timestamp() where d.webhook_id = target.id;
+  end if;
+  perform sluice.announce(target.workspace,
+    'webhook.' || case set_webhook_state.state when 'active' then 'resumed' else set_webhook_state.state end,
+    json_build_object('webhook_id', target.id, 'url_host', target.url_host,
+      'reason', coalesce(set_webhook_state.reason, target.state_reason)));
+  return target.url_host;
+end
+$function$;
+comment on function sluice.set_webhook_state is
+  'Pauses, disables or resumes a webhook, notifies its workspace at COMMIT, and returns the host of its URL. '
+  'Null: there is no such webhook, or it is in this state, or it is to be paused and is disabled.';
+
+CREATE OR REPLACE FUNCTION sluice.start_webhook_replay(workspace text, webhook uuid, id uuid, from_position bigint, from_event_id uuid, to_position bigint, to_event_id uuid, actor text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  target sluice.webhooks := sluice.lock_webhook(workspace, webhook);
+begin
+  insert into sluice.webhook_replays as r (
+    webhook_id, workspace, id, from_position, from_event_id, to_position, to_event_id, at_position, at_event_id, created_by
+  ) values (
+    target.id, target.workspace, start_webhook_replay.id, start_webhook_replay.from_position, start_webhook_replay.from_event_id,
+    start_webhook_replay.to_position, start_webhook_replay.to_event_id, start_webhook_replay.from_position,
+    start_webhook_replay.from_event_id, start_webhook_replay.actor
+  )
+  on conflict (webhook_id) do update
+  set id = excluded.id, from_position = excluded.from_position, from_event_id = excluded.from_event_id,
+    to_position = excluded.to_position, to_event_id = excluded.to_event_id, at_position = excluded.at_position,
+    at_event_id = excluded.at_event_id, state = 'running', created_at = clock_timestamp(), created_by = excluded.created_by,
+    ended_at = null
+  where r.state <> 'running';
+  if not found then
+    return false;
+  end if;
+  update sluice.webhooks w set revision = w.revision + 1 where w.id = target.id;
+  return true;
+end
+$function$;
+comment on function sluice.start_webhook_replay is
+  'Starts a replay of an existing webhook. False: another one is running.';
+
+CREATE OR REPLACE FUNCTION sluice.stop_webhook_replay(workspace text, webhook uuid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+declare
+  target sluice.webhooks := sluice.lock_webhook(workspace, webhook);
+begin
+  update sluice.webhook_replays r set state = 'stopped', ended_at = clock_timestamp()
+  where r.webhook_id = target.id and r.state = 'running';
+  if not found then
+    return false;
+  end if;
+  -- Those that it has left waiting belong to it.
+  delete from sluice.webhook_waiting d where d.webhook_id = target.id and d.lane = 'replay';
+  update sluice.webhooks w set revision = w.revision + 1 where w.id = target.id;
+  return true;
+end
+$function$;
+comment on function sluice.stop_webhook_replay is
+  'Stops the running replay, and gives up the events of it that wait for their next try. False: none is running.';
+
+CREATE OR REPLACE FUNCTION sluice.store_webhook_secret(workspace text, webhook uuid, id text, kind text, key_id text, sealed bytea, overlap_seconds integer)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  most constant int := 10;
+  target sluice.webhooks := sluice.lock_webhook(workspace, webhook);
+  present timestamptz := clock_timestamp();
+begin
+  if target.id is null then
+    return false;
+  end if;
+  delete from sluice.webhook_secrets s
+  where s.webhook_id = target.id
+    and (s.expires_at <= present or s.kind = store_webhook_secret.kind and store_webhook_secret.kind = 'headers');
+  if sealed is not null then
+    update sluice.webhook_secrets s
+    set expires_at = least(s.expires_at, present + overlap_seconds * interval '1 second')
+    where s.webhook_id = target.id and s.kind = store_webhook_secret.kind;
+    delete from sluice.webhook_secrets s where s.webhook_id = target.id and s.expires_at <= present;
+    if (select count(*) from sluice.webhook_secrets s where s.webhook_id = target.id) >= most then
+      raise exception using
+        errcode = 'SL018',
+        message = format('the webhook %s has %s secrets', target.id, most),
+        hint = 'Wait until some have expired, or rotate with an overlap of 0.';
+    end if;
+    insert into sluice.webhook_secrets (webhook_id, id, workspace, kind, key_id, sealed)
+    values (target.id, store_webhook_secret.id, target.workspace, store_webhook_secret.kind, store_webhook_secret.key_id,
+      store_webhook_secret.sealed);
+  end if;
+  update sluice.webhooks w set revision = w.revision + 1, updated_at = present where w.id = target.id;
+  return true;
+end
+$function$;
+comment on function sluice.store_webhook_secret is
+  'Stores a secret that signs from now on, and ends the others after overlap_seconds; or replaces the headers, '
+  'which null removes. False: there is no such webhook. SL018: too many secrets that have not expired.';
 
 CREATE OR REPLACE FUNCTION sluice.stream_room(workspace text)
  RETURNS bigint
@@ -6906,6 +7694,24 @@ CASE
 END);
 
 create policy own_workspace on sluice.streams as permissive for all to public
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
+
+create policy own_workspace on sluice.webhook_attempts as permissive for all to public
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
+
+create policy own_workspace on sluice.webhook_dead_letters as permissive for all to public
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
+
+create policy own_workspace on sluice.webhook_replays as permissive for all to public
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
+
+create policy own_workspace on sluice.webhook_secrets as permissive for all to public
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
+
+create policy own_workspace on sluice.webhook_waiting as permissive for all to public
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
+
+create policy own_workspace on sluice.webhooks as permissive for all to public
   using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
 
 create policy own_workspace on sluice.workspaces as permissive for all to public

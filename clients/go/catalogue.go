@@ -26,6 +26,30 @@ type ConsumerLagging struct {
 	Lost       bool  `json:"lost"`
 }
 
+// WebhookPaused is the data of webhook.paused: a webhook was paused: by an admin, because the last try of an event has failed, or because no key opens its secrets.
+type WebhookPaused struct {
+	WebhookID string `json:"webhook_id"`
+	UrlHost   string `json:"url_host"`
+	// One of "by-admin", "exhausted", "secret-unreadable".
+	Reason json.RawMessage `json:"reason"`
+}
+
+// WebhookResumed is the data of webhook.resumed: an admin has resumed a webhook; `reason` is why it was not active.
+type WebhookResumed struct {
+	WebhookID string `json:"webhook_id"`
+	UrlHost   string `json:"url_host"`
+	// One of "by-admin", "exhausted", "secret-unreadable", "gone", "no-success".
+	Reason json.RawMessage `json:"reason"`
+}
+
+// WebhookDisabled is the data of webhook.disabled: a webhook was disabled: its receiver has answered 410, or nothing has succeeded for days.
+type WebhookDisabled struct {
+	WebhookID string `json:"webhook_id"`
+	UrlHost   string `json:"url_host"`
+	// One of "gone", "no-success".
+	Reason json.RawMessage `json:"reason"`
+}
+
 // ItemCreated is the data of item.created: an item was created, at revision 1.
 type ItemCreated struct {
 	PartNumber  string `json:"part_number"`
@@ -141,6 +165,12 @@ func newData(eventType string) any {
 		return &EventRedacted{}
 	case "consumer.lagging":
 		return &ConsumerLagging{}
+	case "webhook.paused":
+		return &WebhookPaused{}
+	case "webhook.resumed":
+		return &WebhookResumed{}
+	case "webhook.disabled":
+		return &WebhookDisabled{}
 	case "item.created":
 		return &ItemCreated{}
 	case "item.updated":

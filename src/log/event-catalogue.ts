@@ -7,7 +7,7 @@
  */
 import Type, { type Static, type TSchema } from 'typebox'
 import type { EventEntry, NoticeEntry } from './catalogue-entry.js'
-import { CONSUMER_EVENTS } from './consumer-events.js'
+import { CONSUMER_EVENTS, RECEIVER_TYPES } from './consumer-events.js'
 import { COMPACTED } from './event.js'
 import { NOTICES } from './notice-catalogue.js'
 
@@ -153,5 +153,6 @@ const ALL: Readonly<Record<string, EventEntry | NoticeEntry>> = { ...EVENTS, ...
 export const RESERVED_TYPES: ReadonlySet<string> = new Set([
   ...EVENT_SOURCE_TYPES,
   COMPACTED,
+  ...RECEIVER_TYPES,
   ...Object.keys(ALL).filter(name => ALL[name]?.reserved),
 ])

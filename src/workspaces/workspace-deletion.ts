@@ -23,6 +23,12 @@ const MAX_PASSES = 10
 const TABLES = [
   'stream_tickets',
   'idempotency_keys',
+  'webhook_attempts',
+  'webhook_dead_letters',
+  'webhook_waiting',
+  'webhook_replays',
+  'webhook_secrets',
+  'webhooks',
   'consumers',
   'jobs',
   'item_revisions',

@@ -76,6 +76,28 @@ const PARTS: readonly Part[] = [
              from sluice.consumers c where c.workspace = $1 and c.kind = 'pull' order by c.name`,
   },
   {
+    kind: 'webhook',
+    id: { member: 'cursor', position: 'cursor_position', eventId: 'cursor_event_id' },
+    rows: `select w.id, w.url, c.stream, c.types, c.condition as "where", c.description, w.form, w.ordering as "order",
+                  c.max_in_flight, w.on_exhausted, w.header_names, w.state, w.state_reason, w.state_at, c.cursor_position,
+                  c.cursor_event_id, w.last_success_at, w.created_at, c.created_by, w.updated_at
+             from sluice.webhooks w join sluice.consumers c on c.id = w.id where w.workspace = $1 order by w.created_at, w.id`,
+  },
+  {
+    kind: 'webhook-attempt',
+    // The order of all attempts of a workspace would take a sort of them.
+    rows: `select a.webhook_id, a.id, a."position", a.event_id, a.type, a.attempt, a.at, a.lane, a.outcome, a.status, a.milliseconds,
+                  a.error, a.answer, a.next_try_at
+             from (select w.id from sluice.webhooks w where w.workspace = $1 order by w.created_at, w.id) w
+            cross join lateral (
+                    select a.* from sluice.webhook_attempts a where a.webhook_id = w.id order by a.id) a`,
+  },
+  {
+    kind: 'dead-letter',
+    rows: `select d.webhook_id, d."position", d.event_id, d.type, d.at, d.attempts, d.status, d.error
+             from sluice.webhook_dead_letters d where d.workspace = $1 order by d.webhook_id, d."position"`,
+  },
+  {
     kind: 'key',
     rows: `select k.id, k.name, k.role, k.prefix, k.allowed_ips, k.grants, k.created_at, k.created_by, k.expires_at, k.last_used_at,
                   k.replaced_by, k.revoked_at, k.revoked_by

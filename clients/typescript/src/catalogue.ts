@@ -24,6 +24,24 @@ export interface EventTypes {
     readonly lag_seconds: number
     readonly lost: boolean
   }
+  /** A webhook was paused: by an admin, because the last try of an event has failed, or because no key opens its secrets. */
+  readonly 'webhook.paused': {
+    readonly webhook_id: string
+    readonly url_host: string
+    readonly reason: 'by-admin' | 'exhausted' | 'secret-unreadable'
+  }
+  /** An admin has resumed a webhook; `reason` is why it was not active. */
+  readonly 'webhook.resumed': {
+    readonly webhook_id: string
+    readonly url_host: string
+    readonly reason: 'by-admin' | 'exhausted' | 'secret-unreadable' | 'gone' | 'no-success'
+  }
+  /** A webhook was disabled: its receiver has answered 410, or nothing has succeeded for days. */
+  readonly 'webhook.disabled': {
+    readonly webhook_id: string
+    readonly url_host: string
+    readonly reason: 'gone' | 'no-success'
+  }
   /** An item was created, at revision 1. */
   readonly 'item.created': {
     readonly part_number: string

@@ -53,6 +53,8 @@ import {
 } from '../../../src/streams/stream-administration.js'
 import { listStreams } from '../../../src/streams/stream-list.js'
 
+import { webhookActsOn, webhookRows } from './webhook-acts.js'
+
 const WORKSPACE = 'acme'
 const AUTHOR = { workspace: WORKSPACE, id: 'ada' } as const
 const ORIGIN = { workspace: WORKSPACE, principal: 'ada', address: '127.0.0.1', requestId: 'r' } as const
@@ -334,6 +336,7 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
       await recordAudit(session, { ...ORIGIN, action: 'key.created', details: {} })
       await readAuditPage(session, WORKSPACE, { limit: 5 })
     },
+    ...(await webhookActsOn(session, WORKSPACE)),
     'rate windows': () => exchangeBy(session, 60_000)([{ key: 'me', current: 1, previous: 1 }]),
     sweeps: () => sweepAll(sweeps, new AbortController().signal, () => undefined),
   }
@@ -384,7 +387,8 @@ export async function fill(url: string, from: number, to: number): Promise<void>
         select sha256((w.name || n)::bytea), w.name, 'p', 'viewer', 'token', 0, 1, '/', now() + interval '1 day'
           from ${numbers};
       insert into sluice.rate_windows
-        select floor(extract(epoch from now()) / 60), w.name || n, 1 from ${numbers}`)
+        select floor(extract(epoch from now()) / 60), w.name || n, 1 from ${numbers};
+      ${webhookRows(WORKSPACE, `generate_series(${from}, ${to}) n`)}`)
     await client.query('analyze')
   } finally {
     await client.end()

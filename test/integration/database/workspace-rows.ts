@@ -15,6 +15,23 @@ export async function seed(pool: Database, workspace: string): Promise<void> {
     insert into sluice.consumers (id, workspace, kind, name, stream, stream_id, ack_timeout_ms, max_in_flight, cursor_position,
         cursor_event_id, created_by)
       values (md5('${workspace}')::uuid, '${workspace}', 'pull', 'c', 'feed', 1, 30000, 256, 0, gen_random_uuid(), 'me');
+    insert into sluice.consumers (id, workspace, kind, name, stream, stream_id, ack_timeout_ms, max_in_flight, cursor_position,
+        cursor_event_id, created_by)
+      values (md5('w${workspace}')::uuid, '${workspace}', 'webhook', 'w', 'feed', 1, 30000, 10, 0, gen_random_uuid(), 'me');
+    insert into sluice.webhooks (id, workspace, url, url_host, form, ordering, on_exhausted, state)
+      values (md5('w${workspace}')::uuid, '${workspace}', 'https://${workspace}.example/', 'e', 'standard', 'ordered', 'pause', 'active');
+    insert into sluice.webhook_secrets (webhook_id, id, workspace, kind, key_id, sealed)
+      values (md5('w${workspace}')::uuid, 's', '${workspace}', 'signing', 'k', sha256('${workspace}'));
+    insert into sluice.webhook_attempts (webhook_id, id, workspace, event_id, type, attempt, at, lane, outcome)
+      values (md5('w${workspace}')::uuid, gen_random_uuid(), '${workspace}', gen_random_uuid(), 't', 1, now(), 'live', 'failed');
+    insert into sluice.webhook_waiting (webhook_id, lane, "position", workspace, event_id)
+      values (md5('w${workspace}')::uuid, 'live', 1, '${workspace}', gen_random_uuid());
+    insert into sluice.webhook_dead_letters (webhook_id, "position", workspace, event_id, type, attempts)
+      values (md5('w${workspace}')::uuid, 1, '${workspace}', gen_random_uuid(), 't', 11);
+    insert into sluice.webhook_replays (webhook_id, workspace, id, from_position, from_event_id, to_position, to_event_id,
+        at_position, at_event_id, created_by)
+      values (md5('w${workspace}')::uuid, '${workspace}', gen_random_uuid(), 0, gen_random_uuid(), 1, gen_random_uuid(), 0,
+        gen_random_uuid(), 'me');
     insert into sluice.workspaces values ('${workspace}', '{}');
     insert into sluice.deleted_streams (stream_id, workspace) values (hashtext('${workspace}'), '${workspace}');
     insert into sluice.projects (workspace, id, members, created_by) values ('${workspace}', 'p', '{}', 'me');

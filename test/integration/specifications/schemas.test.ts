@@ -7,6 +7,7 @@ import { NOTICES } from '../../../src/log/notice-catalogue.js'
 import { as, publish } from '../../harness/gateway.js'
 import { until } from '../../harness/until.js'
 import { attempt, expire, startJobs } from '../jobs/service.js'
+import { storeWebhook } from '../webhooks/stored-webhook.js'
 
 interface Index {
   readonly events: readonly { readonly type: string; readonly schema: string }[]
@@ -74,6 +75,13 @@ t.test('every event that the gateway writes satisfies the schema of its type', a
   await service.pool.query(`
     select sluice.announce_lag(c, 12, 3605.4, false) from sluice.create_consumer('acme', gen_random_uuid(), 'pull', 'mail', 'feed',
       1, null, null, null, 30000, 256, 0, gen_random_uuid(), true, 'ada') c`)
+  const webhook = await storeWebhook(service.pool, 'acme')
+  for (const [state, reason] of [
+    ['paused', 'exhausted'],
+    ['active', null],
+    ['disabled', 'gone'],
+  ])
+    await service.pool.query(`select sluice.set_webhook_state('acme', $1, $2, $3)`, [webhook, state, reason])
 
   const { rows } = await service.pool.query<{ type: string; data: string }>(
     `select e.type, e.data from sluice.events e join sluice.streams s on s.id = e.stream_id

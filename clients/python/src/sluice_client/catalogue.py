@@ -44,6 +44,57 @@ class ConsumerLagging(Event):
     data: ConsumerLaggingData
 
 
+class WebhookPausedData(TypedDict):
+    """The data of `webhook.paused`."""
+
+    webhook_id: str
+    url_host: str
+    reason: Literal["by-admin", "exhausted", "secret-unreadable"]
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookPaused(Event):
+    """`webhook.paused`: a webhook was paused: by an admin, because the last try of an event has failed, or because no key opens its secrets."""
+
+    REQUIRED: ClassVar[frozenset[str]] = frozenset({"reason", "url_host", "webhook_id"})
+    type: Literal["webhook.paused"]
+    data: WebhookPausedData
+
+
+class WebhookResumedData(TypedDict):
+    """The data of `webhook.resumed`."""
+
+    webhook_id: str
+    url_host: str
+    reason: Literal["by-admin", "exhausted", "secret-unreadable", "gone", "no-success"]
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookResumed(Event):
+    """`webhook.resumed`: an admin has resumed a webhook; `reason` is why it was not active."""
+
+    REQUIRED: ClassVar[frozenset[str]] = frozenset({"reason", "url_host", "webhook_id"})
+    type: Literal["webhook.resumed"]
+    data: WebhookResumedData
+
+
+class WebhookDisabledData(TypedDict):
+    """The data of `webhook.disabled`."""
+
+    webhook_id: str
+    url_host: str
+    reason: Literal["gone", "no-success"]
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookDisabled(Event):
+    """`webhook.disabled`: a webhook was disabled: its receiver has answered 410, or nothing has succeeded for days."""
+
+    REQUIRED: ClassVar[frozenset[str]] = frozenset({"reason", "url_host", "webhook_id"})
+    type: Literal["webhook.disabled"]
+    data: WebhookDisabledData
+
+
 class ItemCreatedData(TypedDict):
     """The data of `item.created`."""
 
@@ -278,6 +329,9 @@ class Output(Event):
 EVENTS: dict[str, type[Event]] = {
     "event.redacted": EventRedacted,
     "consumer.lagging": ConsumerLagging,
+    "webhook.paused": WebhookPaused,
+    "webhook.resumed": WebhookResumed,
+    "webhook.disabled": WebhookDisabled,
     "item.created": ItemCreated,
     "item.updated": ItemUpdated,
     "item.deleted": ItemDeleted,
@@ -300,6 +354,12 @@ __all__ = [
     "EventRedactedData",
     "ConsumerLagging",
     "ConsumerLaggingData",
+    "WebhookPaused",
+    "WebhookPausedData",
+    "WebhookResumed",
+    "WebhookResumedData",
+    "WebhookDisabled",
+    "WebhookDisabledData",
     "ItemCreated",
     "ItemCreatedData",
     "ItemUpdated",

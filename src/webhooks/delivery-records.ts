@@ -1,0 +1,182 @@
+/**
+ * Records what has become of deliveries, for the deliverer: attempts, what waits, dead letters, replays, states. A few statements for
+ * a batch of all endpoints together, in the transaction that moves their cursors.
+ */
+import { randomBytes } from 'node:crypto'
+import type { Epoch } from '../consumers/consumer.js'
+import type { Queryable } from '../database/pool.js'
+import type { Lane, WaitingDelivery } from './endpoint.js'
+import type { State, StateReason, WebhookId } from './webhook.js'
+import { changeState } from './webhook-state.js'
+
+/** `dead`: the last try of an event that is skipped. `failed`: any other attempt without success. */
+export const OUTCOMES = ['delivered', 'failed', 'dead'] as const
+export type Outcome = (typeof OUTCOMES)[number]
+
+/** One POST. */
+export interface AttemptRecord {
+  readonly webhook: WebhookId
+  /** Of the event; 0 or undefined: a message that is no event. */
+  readonly position: number | undefined
+  readonly eventId: string
+  readonly type: string
+  /** 1 for the first. */
+  readonly attempt: number
+  readonly at: Date
+  readonly outcome: Outcome
+  readonly status: number | undefined
+  readonly milliseconds: number
+  readonly error: string | undefined
+  /** The beginning of the answer; at most 1 KiB is kept. */
+  readonly answer: string | undefined
+  readonly nextTryAt: Date | undefined
+  readonly lane: Lane | 'test'
+}
+
+export interface DeadLetter {
+  readonly position: number
+  readonly eventId: string
+  readonly type: string
+  readonly attempts: number
+  readonly status: number | undefined
+  readonly error: string | undefined
+}
+
+/** What has changed of one endpoint since the last record, besides its cursor. Counts only under the present epoch. */
+export interface EndpointChange {
+  readonly id: WebhookId
+  readonly epoch: Epoch
+  readonly workspace: string
+  /** The last of its attempts that succeeded. */
+  readonly succeededAt?: Date | undefined
+  /** null: it works again. */
+  readonly failingSince?: Date | null | undefined
+  /** Up to where its replay has got, and why it has ended. */
+  readonly replay?:
+    | {
+        readonly id: string
+        readonly position: number
+        readonly eventId: string
+        readonly ended?: 'completed' | 'lost' | undefined
+      }
+    | undefined
+  /** Inserted, or replaced. */
+  readonly waiting: readonly WaitingDelivery[]
+  /** No longer waiting. */
+  readonly settled: readonly Pick<WaitingDelivery, 'lane' | 'position'>[]
+  readonly dead: readonly DeadLetter[]
+  /** With an entry in the audit log and an event on the feed. */
+  readonly state?: { readonly to: Exclude<State, 'active'>; readonly reason: StateReason } | undefined
+}
+
+export interface DeliveryBatch {
+  /** Stored in any case, because they have happened. */
+  readonly attempts: readonly AttemptRecord[]
+  readonly changes: readonly EndpointChange[]
+}
+
+/**
+ * @param client in a transaction that spans workspaces. It has moved the cursors before, so that it holds their locks.
+ * @returns the ids of changes that do not count, because the epoch is another by now.
+ */
+export async function recordDeliveries(
+  client: Queryable,
+  { attempts, changes }: DeliveryBatch,
+): Promise<readonly WebhookId[]> {
+  const { rows } = await client.query<{ id: WebhookId }>({
+    name: 'sluice-record-deliveries',
+    text: 'select r.id from sluice.record_webhook_deliveries($1, $2, $3, $4, $5) r',
+    values: [
+      attempts.map(attemptRow),
+      changes.map(changeRow),
+      changes.flatMap(({ id, settled }) =>
+        settled.map(({ lane, position }) => ({ webhook_id: id, lane, position })),
+      ),
+      changes.flatMap(({ id, waiting }) => waiting.map(delivery => waitingRow(id, delivery))),
+      changes.flatMap(({ id, dead }) => dead.map(letter => deadRow(id, letter))),
+    ].map(jsonText),
+  })
+  const refused = new Set(rows.map(({ id }) => id))
+  // Last, because an entry in the audit log and an event wait for nothing that others hold.
+  for (const { id, workspace, state } of changes) {
+    if (state === undefined || refused.has(id)) continue
+    await changeState(
+      client,
+      { workspace, principal: null, address: null, requestId: null },
+      id,
+      state.to,
+      state.reason,
+    )
+  }
+  return [...refused]
+}
+
+/** A UUIDv7 (RFC 9562 §5.7), so that ids of attempts are in the order of time. */
+export function attemptId(at: Date): string {
+  const time = at.getTime().toString(16).padStart(12, '0')
+  const random = randomBytes(10)
+  random.writeUInt8((random.readUInt8(0) & 0x0f) | 0x70, 0)
+  random.writeUInt8((random.readUInt8(2) & 0x3f) | 0x80, 2)
+  const hex = time + random.toString('hex')
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
+}
+
+function attemptRow({
+  webhook,
+  position,
+  eventId,
+  milliseconds,
+  nextTryAt,
+  error,
+  answer,
+  ...rest
+}: AttemptRecord) {
+  return {
+    ...rest,
+    webhook_id: webhook,
+    id: attemptId(rest.at),
+    position: position || null,
+    event_id: eventId,
+    milliseconds: Math.round(milliseconds),
+    next_try_at: nextTryAt,
+    error: error && storable(error),
+    answer: answer && storable(answer),
+  }
+}
+
+function changeRow({ id, epoch, succeededAt, failingSince, replay }: EndpointChange) {
+  return {
+    id,
+    epoch,
+    succeeded_at: succeededAt,
+    changes_failing: failingSince !== undefined,
+    failing_since: failingSince,
+    replay: replay?.id,
+    replay_position: replay?.position,
+    replay_event_id: replay?.eventId,
+    replay_end: replay?.ended,
+  }
+}
+
+function waitingRow(webhook: WebhookId, { eventId, nextTryAt, error, ...rest }: WaitingDelivery) {
+  return {
+    ...rest,
+    webhook_id: webhook,
+    event_id: eventId,
+    next_try_at: nextTryAt,
+    error: error && storable(error),
+  }
+}
+
+function deadRow(webhook: WebhookId, { eventId, error, ...rest }: DeadLetter) {
+  return { ...rest, webhook_id: webhook, event_id: eventId, error: error && storable(error) }
+}
+
+/** Postgres stores neither U+0000 nor lone surrogates. */
+function storable(text: string): string {
+  return text.replace(/[\0\p{Cs}]/gu, '\uFFFD')
+}
+
+function jsonText(rows: readonly object[]): string {
+  return JSON.stringify(rows)
+}
