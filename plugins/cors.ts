@@ -45,6 +45,7 @@ export default fp<CorsOptions>(
         'RateLimit-Remaining',
         'RateLimit-Reset',
         'Retry-After',
+        'Sluice-Consumer-Epoch',
         'X-Request-Id',
         'X-Sluice-Head',
         'X-Sluice-Ignored',

@@ -7,12 +7,12 @@ import fp from 'fastify-plugin'
 import { reachOf } from '../src/auth/grants/reach.js'
 import { disconnectSignal } from '../src/http/client-disconnect.js'
 import { cursorId } from '../src/hub/cursor.js'
-import { type EventPage, findEventPage } from '../src/hub/event-page.js'
-import type { Reset, StartAt } from '../src/hub/start.js'
+import { discontinuity, type EventPage, findEventPage } from '../src/hub/event-page.js'
+import type { StartAt } from '../src/hub/start.js'
 import { tooManyStreams } from '../src/limits/stream-slots.js'
 import { CLOUDEVENT_BATCH } from '../src/log/cloudevents.js'
 import type { EventFilter } from '../src/log/event-filter.js'
-import { notFound, Problem } from '../src/problems/problem.js'
+import { notFound } from '../src/problems/problem.js'
 import { cloudEventDocument } from '../src/sse/cloudevents.js'
 import { eventDocument } from '../src/sse/ndjson.js'
 
@@ -105,11 +105,6 @@ async function sendEventPageIn(
       reply.headers({ 'x-sluice-next': cursorId(page.next), 'x-sluice-head': cursorId(page.head) })
       return reply.send(batchOf(page, app.cloudEventSource(workspace, request.stream)))
   }
-}
-
-function discontinuity(reset: Reset): Problem {
-  const detail = 'The log does not continue after this event. Load your state again, then follow from `head`.'
-  return new Problem(410, reset.reason, detail, { earliest: reset.earliest, head: reset.head })
 }
 
 /** Joins texts instead of serialising objects, because the data of each event is sent exactly as stored. */

@@ -34,9 +34,13 @@ export interface FollowRequest
   readonly dialect?: string
   /** The noun of a 404; default `stream`. */
   readonly what?: 'job' | undefined
+  /** Finds the stream, once the request is charged to the client; default: it is `stream`, which may be another name until then. */
+  readonly locate?: () => Promise<Located>
   /** Types that the client's grants must include; default: none, and the client gets the events of granted types. */
   readonly types?: readonly string[]
 }
+
+export type Located = Pick<StreamRequest, 'stream' | 'filter'>
 
 export default fp(
   async app => {
@@ -66,9 +70,10 @@ async function follow(
   followed: FollowRequest,
 ): Promise<FastifyReply> {
   const { request } = reply
-  const { what = 'stream', types, dialect = 'sluice', ...wanted } = followed
-  const { encoding, stream, filter } = wanted
+  const { what = 'stream', types, dialect = 'sluice', locate, ...wanted } = followed
+  const { encoding } = wanted
   const { principal, ignored } = request
+  let located: Located = wanted
   let granted: StreamGrant | undefined
   const identity = (): ClientIdentity => ({
     workspace: principal.workspace,
@@ -77,10 +82,10 @@ async function follow(
     credential: principal.credential.id,
     address: request.ip,
     requestId: flatText(request.id),
-    stream,
+    stream: located.stream,
     dialect,
     encoding: encoding.name,
-    wanted: filter,
+    wanted: located.filter,
     granted: granted?.within(undefined),
     consumer: wanted.window?.()?.consumer,
   })
@@ -91,8 +96,11 @@ async function follow(
     broughtId: echoOfBroughtId(request),
     ignored,
     // Known once the client is authorized.
+    get stream() {
+      return located.stream
+    },
     get filter() {
-      return granted ? granted.within(filter) : filter
+      return granted ? granted.within(located.filter) : located.filter
     },
     get client() {
       return identity()
@@ -103,7 +111,8 @@ async function follow(
     hasRoom: () => app.memory.state !== 'low',
     takeSlot: () => app.takeStreamSlot(request),
     async authorize() {
-      granted = await app.grants.toRead(request, stream, what, types).catch(error => {
+      if (locate) located = await locate()
+      granted = await app.grants.toRead(request, located.stream, what, types).catch(error => {
         if (error instanceof Problem && error.status === 404) refused('not-granted')
         throw error
       })

@@ -9,6 +9,7 @@ import executionRoutes from '../routes/compat/executions.js'
 import remoteCommandRoutes from '../routes/compat/projects.js'
 import runnerJobRoutes from '../routes/compat/runner-jobs.js'
 import runRoutes from '../routes/compat/runs.js'
+import consumerEventRoutes from '../routes/consumer-events.js'
 import consumerRoutes from '../routes/consumers.js'
 import eventPublisherRoutes from '../routes/event-publishers.js'
 import eventRoutes from '../routes/events.js'
@@ -50,6 +51,8 @@ import cluster from './cluster.js'
 import connections from './connections.js'
 import console from './console.js'
 import consumerMetrics from './consumer-metrics.js'
+import consumerHolds from './consumer-holds.js'
+import consumerStreams from './consumer-streams.js'
 import consumers from './consumers.js'
 import cors from './cors.js'
 import database from './database.js'
@@ -193,6 +196,8 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
   await app.register(cloudevents, { base: config.CLOUDEVENTS_SOURCE })
   await app.register(follow)
   await app.register(eventPages)
+  await app.register(consumerHolds)
+  await app.register(consumerStreams)
 }
 
 async function registerRoutes(app: FastifyInstance, settings: Settings): Promise<void> {
@@ -217,6 +222,7 @@ async function registerRoutes(app: FastifyInstance, settings: Settings): Promise
   await app.register(streamTicketRoutes)
   await app.register(streamRenewalRoutes)
   await app.register(eventRoutes)
+  await app.register(consumerEventRoutes)
   await app.register(eventPublisherRoutes)
   await app.register(latestRoutes)
   await app.register(redactionRoutes)

@@ -14,6 +14,7 @@ import {
   consumerDocument,
   Seek,
 } from '../src/consumers/consumer-document.js'
+import { prolongPage } from '../src/consumers/consumer-pages.js'
 import { eventIdIn } from '../src/consumers/consumer-place.js'
 import { type LaggingConsumer, selectConsumer, selectConsumers } from '../src/consumers/consumer-reads.js'
 import { inWorkspace } from '../src/database/workspace.js'
@@ -213,6 +214,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       const { answer, moved } = await acknowledge(app.database, reachOf(principal), found, given)
       const { id: consumer, epoch: present } = found.consumer
       if (moved) app.consumers.send(consumer, { kind: 'acknowledged', epoch: present, cursor: moved })
+      if (moved && found.consumer.held?.node === null) await prolongPage(app.database, found.consumer)
       return answer
     },
   )

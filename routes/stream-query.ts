@@ -17,7 +17,7 @@ import { LATEST_BY_KEY, pageStart, startAt } from './stream-start.js'
 
 const MAX_LAST = 10_000
 const MAX_LIMIT = 1_000
-const DEFAULT_LIMIT = 100
+export const DEFAULT_LIMIT = 100
 const MAX_WAIT_MS = 60_000
 const JSON_FORM = 'application/json'
 
@@ -171,13 +171,13 @@ export async function answerWithStream(
 }
 
 /** The form that the client accepts; a client that accepts any gets the live stream. Undefined: there is none. */
-function formOf({ headers }: FastifyRequest): (typeof FORMS)[number] | undefined {
+export function formOf({ headers }: FastifyRequest): (typeof FORMS)[number] | undefined {
   const accept = headers.accept ?? '*/*'
   const form = FORMS.find(form => accept.includes(form))
   return form ?? (/\*\/\*|text\/\*/.test(accept) ? sse.contentType : undefined)
 }
 
-function notAcceptable(): Problem {
+export function notAcceptable(): Problem {
   return new Problem(
     406,
     'not-acceptable',
@@ -197,14 +197,18 @@ function pageOf(query: StreamQuery): Pick<EventPageQuery, 'from' | 'limit' | 'wa
   return { from: pageStart(query), limit, waitMs: milliseconds(wait) }
 }
 
-function milliseconds(wait: string | undefined): number {
+export function milliseconds(wait: string | undefined): number {
   if (wait === undefined) return 0
   const ms = Number.parseInt(wait, 10) * (wait.endsWith('ms') ? 1 : 1_000)
   if (ms <= MAX_WAIT_MS) return ms
   throw new Problem(400, 'invalid-request', `\`wait\` is longer than ${MAX_WAIT_MS / 1_000}s. Shorten it.`)
 }
 
-function refuse(query: StreamQuery, parameters: readonly (keyof StreamQuery)[], why: string): void {
+export function refuse<Query extends object>(
+  query: Query,
+  parameters: readonly (keyof Query & string)[],
+  why: string,
+): void {
   const given = parameters.find(parameter => query[parameter] !== undefined)
   if (given) throw new Problem(400, 'invalid-request', `\`${given}\` ${why}`)
 }

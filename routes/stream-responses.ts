@@ -37,6 +37,32 @@ const Lines = {
   }),
 }
 
+const ConsumerPage = Type.Object(
+  {
+    events: Type.Array(EventDocument),
+    epoch: Type.Integer({ description: 'Send it with acknowledgements, and request the next page with it.' }),
+    cursor: Cursor('Everything up to this event is acknowledged.'),
+    head: Cursor('The event id of the newest event of the stream.'),
+    in_flight: Type.Integer({
+      description: 'Events that are handed out and not acknowledged, with those of this page.',
+    }),
+  },
+  { title: 'ConsumerPage' },
+)
+
+/** For the events of a consumer. */
+export const CONSUMER_STREAM_OR_PAGE: Answers = {
+  200: {
+    description: 'The stream in one of two forms, or a page of events, by `Accept`.',
+    content: {
+      'text/event-stream': Events,
+      [NDJSON]: Lines,
+      'application/json': { schema: ConsumerPage },
+    },
+  },
+  204: Ended,
+}
+
 /** For a route that is followed as Server-Sent Events only. */
 export const EVENT_STREAM: Answers = {
   200: {

@@ -107,7 +107,7 @@ export interface LostClaim extends Claim {
  */
 export async function renewLeases(
   database: Queryable,
-  node: string,
+  node: string | null,
   claims: readonly Claim[],
   leaseMs: number,
 ): Promise<readonly LostClaim[]> {

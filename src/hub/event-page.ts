@@ -9,6 +9,7 @@ import { isDelivered, type StoredEvent } from '../log/event.js'
 import { EventFilter } from '../log/event-filter.js'
 import { type FilteredPage, readFilteredPage } from '../log/filtered-page.js'
 import { type Head, type Page, readBounds, readPage, readPlace } from '../log/log.js'
+import { Problem } from '../problems/problem.js'
 import { signalOrDeadline } from '../process/deadline.js'
 import type { Cursor } from './cursor.js'
 import type { Hub } from './hub.js'
@@ -52,6 +53,12 @@ export type EventPageResult =
   /** The log does not continue the cursor. */
   | { readonly outcome: 'reset'; readonly reset: Reset }
   | { readonly outcome: 'not-found' }
+
+/** For a client whose cursor the log does not continue. */
+export function discontinuity(reset: Reset): Problem {
+  const detail = 'The log does not continue after this event. Load your state again, then follow from `head`.'
+  return new Problem(410, reset.reason, detail, { earliest: reset.earliest, head: reset.head })
+}
 
 /** A page of the stream of that name. @param database reads the page; the hub's own is for subscriptions. */
 export async function findEventPage(

@@ -113,9 +113,9 @@ async function follow(
   host: StreamHost,
   slot: StreamSlot | undefined,
 ): Promise<StreamAdmission> {
-  const { workspace, stream, streams, encoding, opening, maxFollowers = Number.POSITIVE_INFINITY } = request
   // Before anything that depends on the stream.
   await host.authorize?.()
+  const { workspace, stream, streams, encoding, opening, maxFollowers = Number.POSITIVE_INFINITY } = request
   // Checked before the opening is read, and again after the last wait.
   if ((await hub.followers(workspace, stream)) >= maxFollowers) return refused({ reason: 'limit' })
   const before = (await opening?.(encoding)) ?? { frames: [] }

@@ -71,6 +71,7 @@ t.test('the description of the API names every route and its role', async t => {
     'get /api/clients/refused admin',
     'get /api/consumers viewer',
     'get /api/consumers/{name} viewer',
+    'get /api/consumers/{name}/events editor',
     'get /api/events viewer',
     'get /api/events/publishers admin',
     'get /api/events/{id} viewer',

@@ -1,0 +1,167 @@
+/**
+ * Decorates replies with `reply.followConsumer(…)`, which hands out the events of a consumer live, and
+ * `reply.sendConsumerPage(…)`, which sends a page of them. Both answer like the streams and pages of the log (follow.ts,
+ * event-pages.ts), but their client must hold the consumer.
+ */
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import fp from 'fastify-plugin'
+import { reachOf } from '../src/auth/grants/reach.js'
+import type { Consumer, Epoch } from '../src/consumers/consumer.js'
+import { type ConsumerPageResult, ConsumerPages } from '../src/consumers/consumer-pages.js'
+import { startAfter } from '../src/consumers/cursor-start.js'
+import type { Hold } from '../src/consumers/hold.js'
+import { consumerHeld } from '../src/consumers/hold-problem.js'
+import { pageText } from '../src/consumers/page-text.js'
+import { disconnectSignal } from '../src/http/client-disconnect.js'
+import { discontinuity } from '../src/hub/event-page.js'
+import { tooManyStreams } from '../src/limits/stream-slots.js'
+import { EventFilter } from '../src/log/event-filter.js'
+import { notFound } from '../src/problems/problem.js'
+import type { Encoding } from '../src/sse/encoding.js'
+
+declare module 'fastify' {
+  interface FastifyReply {
+    followConsumer(holding: Holding, encoding: Encoding): Promise<FastifyReply>
+    sendConsumerPage(holding: Holding, page: PageQuery): Promise<FastifyReply>
+  }
+}
+
+export interface Holding {
+  readonly name: string
+  /** Finds the consumer, if the caller may see it. Called once the request is charged to the caller. */
+  readonly find: () => Promise<Consumer>
+  /** That the client has got before. A live stream of the present epoch continues in place of the one before. */
+  readonly epoch: number | undefined
+  readonly takeover: boolean
+}
+
+export interface PageQuery {
+  readonly limit: number
+  readonly waitMs: number
+  readonly form: 'application/json' | 'application/x-ndjson'
+}
+
+const EPOCH = 'sluice-consumer-epoch'
+
+export default fp(
+  async app => {
+    const pages = new ConsumerPages(app.hub, app.database)
+    app.decorateReply('followConsumer', function (this: FastifyReply, ...given) {
+      return follow(app, this, ...given)
+    })
+    app.decorateReply('sendConsumerPage', function (this: FastifyReply, ...given) {
+      return sendPage(app, pages, this, ...given)
+    })
+  },
+  {
+    name: 'consumer-streams',
+    dependencies: [
+      'consumer-holds',
+      'follow',
+      'hub',
+      'access',
+      'grants',
+      'request-caller',
+      'database',
+      'rate-limit',
+      'stream-slots',
+      'memory',
+    ],
+  },
+)
+
+async function follow(
+  app: FastifyInstance,
+  reply: FastifyReply,
+  { name, find, epoch, takeover }: Holding,
+  encoding: Encoding,
+): Promise<FastifyReply> {
+  const { principal, method } = reply.request
+  let hold: Hold | undefined
+  const claim = async (consumer: Consumer) => {
+    // The client proves by the epoch that it is the holder, whose stream has not been noticed to be gone.
+    hold = await app.holds.claim(consumer, principal.id, takeover || epoch === consumer.epoch)
+    if (!hold) throw consumerHeld()
+    reply.header(EPOCH, hold.claim.epoch)
+    return { frames: [], from: startAfter(hold.cursor) }
+  }
+  let found: Consumer | undefined
+  try {
+    return await reply.follow({
+      stream: name,
+      encoding,
+      from: { at: 'now' },
+      async locate() {
+        found = await find()
+        return { stream: found.stream, filter: filterOf(found) }
+      },
+      // A HEAD request gets no events, so it must not take the consumer from anybody.
+      opening: async () => (found && method !== 'HEAD' ? await claim(found) : { frames: [] }),
+      window: () => hold,
+    })
+  } finally {
+    hold?.abandon()
+  }
+}
+
+async function sendPage(
+  app: FastifyInstance,
+  pages: ConsumerPages,
+  reply: FastifyReply,
+  holding: Holding,
+  { form, limit, waitMs }: PageQuery,
+): Promise<FastifyReply> {
+  await app.spendBudget(reply.request, reply)
+  app.memory.assertRoom()
+  // A waiting client holds as many resources as a following one.
+  const slot = waitMs > 0 ? app.takeStreamSlot(reply.request) : undefined
+  if (typeof slot === 'string') throw tooManyStreams(slot)
+  try {
+    const result = await readPage(app, pages, reply, { ...holding, limit, waitMs })
+    if (result.outcome === 'not-found') throw notFound('stream')
+    if (result.outcome === 'reset') throw discontinuity(result.reset)
+    const { page } = result
+    // The client has not got it, so it may have all of it at once.
+    reply.raw.once('close', () => {
+      if (!reply.raw.writableFinished) void pages.release(page).catch(() => undefined)
+    })
+    return reply.header(EPOCH, page.epoch).type(form).send(pageText(page, form))
+  } finally {
+    slot?.release()
+  }
+}
+
+async function readPage(
+  app: FastifyInstance,
+  pages: ConsumerPages,
+  reply: FastifyReply,
+  {
+    find,
+    epoch,
+    takeover,
+    limit,
+    waitMs: askedMs,
+  }: Holding & { readonly limit: number; readonly waitMs: number },
+): Promise<ConsumerPageResult> {
+  const { request, raw } = reply
+  const { principal } = request
+  const consumer = await find()
+  const granted = await app.grants.toRead(request, consumer.stream, 'consumer')
+  const wanted = {
+    consumer,
+    epoch: epoch as Epoch | undefined,
+    takeover,
+    holder: principal.id,
+    ...reachOf(principal),
+    filter: granted.within(filterOf(consumer)),
+    limit,
+    // The wait ends when the credentials end, as a stream does.
+    waitMs: Math.max(0, Math.min(askedMs, principal.expiresAt - Date.now())),
+  }
+  const read = (signal: AbortSignal) => pages.read({ ...wanted, signal })
+  return await app.guard.whileGood(principal, disconnectSignal(raw), read, granted)
+}
+
+function filterOf({ types, where }: Consumer): EventFilter | undefined {
+  return EventFilter.of({ types: types ?? undefined, where: where ?? undefined })
+}

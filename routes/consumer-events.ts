@@ -1,0 +1,114 @@
+/** GET /api/consumers/:name/events: what a consumer hands out, in the three forms of a stream. The server keeps its cursor. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+import Type from 'typebox'
+import { reachOf } from '../src/auth/grants/reach.js'
+import { NDJSON } from '../src/bytes/media-type.js'
+import type { Consumer } from '../src/consumers/consumer.js'
+import { ConsumerName } from '../src/consumers/consumer-document.js'
+import { selectConsumer } from '../src/consumers/consumer-reads.js'
+import { inWorkspace } from '../src/database/workspace.js'
+import { notFound } from '../src/problems/problem.js'
+import type { StreamChannel } from '../src/specifications/channel.js'
+import { logForms } from '../src/specifications/log-messages.js'
+import { sse } from '../src/sse/encoding.js'
+import { sseMessages } from '../src/sse/message-envelope.js'
+import { ndjson } from '../src/sse/ndjson.js'
+import { assertVisible } from './job-visibility.js'
+import {
+  DEFAULT_LIMIT,
+  formOf,
+  LiveForms,
+  milliseconds,
+  notAcceptable,
+  refuse,
+  StreamQuery,
+} from './stream-query.js'
+import { CONSUMER_STREAM_OR_PAGE } from './stream-responses.js'
+
+const forms = new LiveForms(sse, sseMessages, ndjson)
+const OF_PAGES = ['limit', 'wait'] as const
+const OF_STREAMS = ['envelope', 'cursors'] as const
+
+const channel = {
+  name: 'consumer',
+  title: 'A consumer',
+  description:
+    'The events after the cursor of a consumer, which the server keeps: at most `max_in_flight` of them before the client acknowledges.',
+  operation: 'followConsumer',
+  without: OF_PAGES,
+  forms: () => logForms('other'),
+} satisfies StreamChannel
+
+const { token, ticket, envelope, cursors, limit, wait } = StreamQuery.properties
+const Query = Type.Object(
+  {
+    epoch: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: Number.MAX_SAFE_INTEGER,
+        description:
+          'The epoch that the client has got with the previous page or stream: the client goes on holding the consumer.',
+      }),
+    ),
+    takeover: Type.Optional(
+      Type.Boolean({ description: 'Takes the consumer over from the client that holds it. Default false.' }),
+    ),
+    ...{ token, ticket, envelope, cursors },
+    limit,
+    wait,
+  },
+  { additionalProperties: false },
+)
+
+const routes: FastifyPluginAsyncTypebox = async app => {
+  app.get(
+    '/api/consumers/:name/events',
+    {
+      config: { access: 'editor', grants: 'stream', stream: forms.of, channels: [channel] },
+      schema: {
+        tags: ['consumers'],
+        operationId: 'followConsumer',
+        summary: 'Hold a consumer and get its events, live or as a page',
+        description:
+          'Starts after the cursor of the consumer; `Last-Event-ID` is ignored. What is not acknowledged in time is handed out again.',
+        params: Type.Object({ name: ConsumerName }),
+        querystring: Query,
+        response: CONSUMER_STREAM_OR_PAGE,
+      },
+    },
+    (request, reply) => {
+      const { query } = request
+      const { name } = request.params
+      const find = () => findConsumer(request, name)
+      const holding = { name, find, epoch: query.epoch, takeover: query.takeover ?? false }
+      const encoding = forms.of(request)
+      if (encoding) {
+        refuse(
+          query,
+          OF_PAGES,
+          'is for pages. Request a page with Accept: application/json, or leave it out.',
+        )
+        return reply.followConsumer(holding, encoding)
+      }
+      const form = formOf(request)
+      if (form !== 'application/json' && form !== NDJSON) throw notAcceptable()
+      refuse(query, OF_STREAMS, 'is for live streams. Leave it out for a page.')
+      const page = { limit: query.limit ?? DEFAULT_LIMIT, waitMs: milliseconds(query.wait), form }
+      return reply.sendConsumerPage(holding, page)
+    },
+  )
+}
+
+/** @throws {Problem} 404 `not-found`, also for a consumer of a stream that the caller may not read. */
+async function findConsumer(request: FastifyRequest, name: string): Promise<Consumer> {
+  const { principal, server } = request
+  const found = await inWorkspace(server.database, reachOf(principal), client =>
+    selectConsumer(client, principal.workspace, name),
+  )
+  if (!found) throw notFound('consumer')
+  await assertVisible(request, found.consumer.stream, 'consumer')
+  return found.consumer
+}
+
+export default routes

@@ -1,0 +1,213 @@
+/**
+ * A consumer that a client of this process holds with a live stream: the window of its subscription (delivery-window.ts).
+ * src/consumers/holds.ts keeps the lease, and reports what the row says.
+ *
+ * **held**: the subscription gets events as long as fewer than `max_in_flight` are not acknowledged, and the lease is certain.
+ *   When an acknowledgement is overdue, everything after the cursor is handed out again, in order.
+ * **lost**: another claim, a seek, a change or the deletion of the consumer raised the epoch. Nothing more is handed out.
+ * **closed**: the subscription has closed. The lease is given up, unless it was lost.
+ *
+ * Invariant: what was handed out is the contiguous range of events after the cursor, up to `place`; events that the filter
+ * leaves out are passed over. So the cursor may move over them once nothing is in flight.
+ */
+import type { Cursor } from '../hub/cursor.js'
+import type { DeliveryWindow, HoldLoss, WindowedSubscription } from '../hub/delivery-window.js'
+import type { EventFrames } from '../hub/event-frames.js'
+import type { Start } from '../hub/start.js'
+import type { StreamId } from '../log/event.js'
+import type { Head } from '../log/log.js'
+import type { Claim, Consumer, LostReason } from './consumer.js'
+import type { ClaimedPlace, HandedOut } from './consumer-rows.js'
+import type { ConsumerSignal } from './consumer-signals.js'
+import { NO_EVENT } from './cursor-start.js'
+import { InFlight } from './in-flight.js'
+
+export interface HoldOptions {
+  readonly consumer: Consumer
+  /** When the lease ends, in ms of `performance.now()`. */
+  readonly leaseUntil: number
+  /** The log does not continue the cursor: the row must continue at this place. */
+  onReset(hold: Hold): void
+  onClosed(hold: Hold): void
+}
+
+/** Where the row must continue. */
+export interface ResetPlace {
+  readonly stream: StreamId
+  readonly to: Head
+}
+
+export class Hold implements DeliveryWindow {
+  readonly claim: Claim
+  readonly #options: HoldOptions
+  readonly #inFlight = new InFlight()
+  readonly #waiting = new Set<() => void>()
+  #leaseUntil: number
+  /** Everything up to it is acknowledged. */
+  #cursor: Head
+  /** Everything up to it was handed out or passed over. */
+  #place: Cursor
+  #lastHanded: Head | undefined
+  #noted = ''
+  #subscription: WindowedSubscription | undefined
+  #state: 'held' | 'lost' | 'closed' = 'held'
+  /** Until the row has it. Reads of the row say nothing meanwhile. */
+  resetting: ResetPlace | undefined
+
+  constructor(options: HoldOptions) {
+    const { consumer, leaseUntil } = options
+    this.#options = options
+    this.claim = { id: consumer.id, epoch: consumer.epoch }
+    this.#leaseUntil = leaseUntil
+    this.#cursor = consumer.cursor
+    this.#place = consumer.cursor
+  }
+
+  get consumer(): DeliveryWindow['consumer'] {
+    const { name, epoch, ackTimeoutMs, maxInFlight } = this.#options.consumer
+    return { name, epoch, ack_timeout_ms: ackTimeoutMs, max_in_flight: maxInFlight }
+  }
+
+  /** Everything up to it is acknowledged. */
+  get cursor(): Head {
+    return this.#cursor
+  }
+
+  get inFlight(): number {
+    return this.#inFlight.count
+  }
+
+  /** A process that could not renew its lease in time hands out nothing: another may hold the consumer by now. */
+  get room(): number {
+    if (this.#state !== 'held' || performance.now() >= this.#leaseUntil) return 0
+    return Math.max(0, this.#options.consumer.maxInFlight - this.#inFlight.count)
+  }
+
+  changed(): Promise<void> {
+    return new Promise(resolve => this.#waiting.add(resolve))
+  }
+
+  wrote(events: readonly EventFrames[], upTo: Cursor): void {
+    this.#place = upTo
+    this.#inFlight.add(
+      events.map(({ position }) => position),
+      performance.now(),
+    )
+    const last = events.at(-1)?.event
+    if (last) this.#lastHanded = { position: last.position, eventId: last.eventId }
+  }
+
+  onOpened(subscription: WindowedSubscription, start: Start): void {
+    this.#subscription = subscription
+    const isOfOtherStream = subscription.stream.id !== this.#options.consumer.streamId
+    if (start.reset || isOfOtherStream) this.reset(start.cursor)
+  }
+
+  onClosed(): void {
+    if (this.#state === 'held') this.#state = 'closed'
+    this.#wake()
+    this.#options.onClosed(this)
+  }
+
+  /** Gives the consumer up if no subscription has opened: the client was not admitted. */
+  abandon(): void {
+    if (!this.#subscription) this.onClosed()
+  }
+
+  reset({ position, eventId = NO_EVENT }: Cursor): void {
+    const to = { position, eventId }
+    this.#cursor = to
+    this.#place = to
+    this.#lastHanded = undefined
+    this.#inFlight.clear()
+    this.resetting = { stream: this.#subscription?.stream.id ?? this.#options.consumer.streamId, to }
+    this.#options.onReset(this)
+  }
+
+  /** Everything up to this event was acknowledged, here or at another node. */
+  acknowledged(cursor: Head): void {
+    if (this.resetting || cursor.position <= this.#cursor.position) return
+    this.#cursor = cursor
+    this.#inFlight.acknowledge(cursor.position, performance.now())
+    // The client knows events that it did not get from this stream.
+    if (cursor.position > this.#place.position) this.#continueAfterCursor()
+    this.#wake()
+  }
+
+  hear({ epoch, cursor }: Extract<ConsumerSignal, { kind: 'acknowledged' }>): void {
+    if (epoch === this.claim.epoch) this.acknowledged(cursor)
+  }
+
+  renewed(leaseUntil: number): void {
+    this.#leaseUntil = leaseUntil
+    this.#wake()
+  }
+
+  /** Whether events were handed out and nothing was acknowledged in time, as far as this process knows. */
+  isOverdue(): boolean {
+    return (
+      this.#state === 'held' &&
+      this.#inFlight.isOverdue(this.#options.consumer.ackTimeoutMs, performance.now())
+    )
+  }
+
+  handOutAgain(): void {
+    this.#inFlight.clear()
+    this.#continueAfterCursor()
+    this.#wake()
+  }
+
+  /** Ends the subscription; the client gets the reason. */
+  lose(reason: LostReason): void {
+    if (this.#state !== 'held') return
+    this.#state = 'lost'
+    this.#subscription?.stop(lossOf(reason))
+    this.#wake()
+  }
+
+  get isLost(): boolean {
+    return this.#state === 'lost'
+  }
+
+  /** What to note in the row; undefined if that has not changed since. */
+  takeNote(): HandedOut | undefined {
+    if (!this.#lastHanded || this.resetting) return undefined
+    const { position, eventId } = this.#lastHanded
+    const note = `${position} ${this.#inFlight.count}`
+    if (note === this.#noted) return undefined
+    this.#noted = note
+    return { ...this.claim, position, eventId, inFlight: this.#inFlight.count }
+  }
+
+  /** The place to which the cursor may move by itself, because the filter has left out all events up to it. */
+  get passedOver(): ClaimedPlace | undefined {
+    const { position, eventId } = this.#place
+    if (this.resetting || this.#inFlight.count > 0 || eventId === undefined) return undefined
+    return position > this.#cursor.position ? { ...this.claim, position, eventId } : undefined
+  }
+
+  #continueAfterCursor(): void {
+    this.#place = this.#cursor
+    this.#subscription?.continueAfter(this.#cursor)
+  }
+
+  #wake(): void {
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const resolve of waiting) resolve()
+  }
+}
+
+/** As the client gets it. */
+function lossOf(reason: LostReason): HoldLoss {
+  switch (reason) {
+    case 'sought':
+    case 'changed':
+      return reason
+    case 'deleted':
+      return 'consumer-deleted'
+    case 'taken-over':
+    case 'paused':
+      return 'taken-over'
+  }
+}

@@ -1,0 +1,198 @@
+import t from 'tap'
+import { createDatabase } from '../../harness/database.js'
+import { as, type Gateway, publish, startGateway } from '../../harness/gateway.js'
+import { acknowledge, call, consumerOf, create, numbered, numbers, open, openWhenFree } from './client.js'
+
+const COUNT = (n: number) => Array.from({ length: n }, (_, index) => numbered(index + 1))
+
+t.test('consumers', async t => {
+  const { url: databaseUrl, pool } = await createDatabase(t)
+  const first = await startGateway(t, { databaseUrl })
+  const second = await startGateway(t, { databaseUrl })
+  const ids = await publish(first, COUNT(6))
+
+  t.test('it hands out from the cursor of the server, whatever the client brings', async t => {
+    await create(first, 'own', { max_in_flight: 10, ack_timeout_ms: 60_000 })
+
+    const stream = await open(t, first, 'own', '?from=now&lastEventId=4', { 'last-event-id': ids[2] ?? '' })
+    await stream.until(6, 'thing.made')
+
+    t.strictSame(numbers(stream), [1, 2, 3, 4, 5, 6])
+    t.equal(stream.response.headers['sluice-consumer-epoch'], '1')
+    t.equal(stream.response.headers['x-sluice-ignored'], 'from, lastEventId, Last-Event-ID')
+    t.match(JSON.parse(stream.messages[0]?.data ?? ''), {
+      consumer: { name: 'own', epoch: 1, ack_timeout_ms: 60_000, max_in_flight: 10 },
+      ignored: ['from', 'lastEventId', 'Last-Event-ID'],
+    })
+    t.match(await clients(first, 'own'), [
+      { consumer: { name: 'own', epoch: 1 }, state: 'live', stream: 'feed' },
+    ])
+  })
+
+  t.test('no more events are in flight than the window allows, wherever the client acknowledges', async t => {
+    await create(first, 'window', { max_in_flight: 2 })
+    const stream = await open(t, first, 'window')
+    const { epoch } = consumerOf(await streamWith(stream, 2))
+
+    t.match(await clients(first, 'window'), [{ state: 'unacknowledged', cursor: ids[1] }])
+    t.strictSame(numbers(stream), [1, 2])
+    t.match(await acknowledge(first, 'window', ids[0], epoch), { status: 200, body: { cursor: ids[0] } })
+    await streamWith(stream, 3)
+    t.match(await clients(first, 'window'), [{ state: 'unacknowledged', cursor: ids[2] }])
+    t.strictSame(numbers(stream), [1, 2, 3])
+    t.match(await acknowledge(second, 'window', ids[2], epoch), { status: 200 })
+    await streamWith(stream, 5)
+    t.match(await clients(first, 'window'), [{ state: 'unacknowledged', cursor: ids[4] }])
+    t.strictSame(numbers(stream), [1, 2, 3, 4, 5])
+    t.match(await acknowledge(first, 'window', ids[1], epoch), { status: 200, body: { cursor: ids[2] } })
+  })
+
+  t.test('what is not acknowledged in time is handed out again, in order, on the same stream', async t => {
+    await create(first, 'again', { max_in_flight: 3, ack_timeout_ms: 1_000 })
+    const stream = await open(t, first, 'again')
+
+    await streamWith(stream, 6)
+    t.strictSame(numbers(stream).slice(0, 6), [1, 2, 3, 1, 2, 3])
+    await acknowledge(second, 'again', ids[0])
+    await stream.until(found => found.length > 0 && numbers(stream).includes(4), 'thing.made')
+    const before = numbers(stream).length
+    await streamWith(stream, before + 3)
+    t.strictSame(numbers(stream).slice(before, before + 3), [2, 3, 4])
+  })
+
+  t.test('one client holds it; another takes over when it is gone, or with takeover=true', async t => {
+    await create(first, 'held', { ack_timeout_ms: 60_000 })
+    const holder = await open(t, first, 'held')
+    await streamWith(holder, 6)
+
+    const standby = await open(t, second, 'held')
+    await standby.ended()
+    t.match(standby.messages, [{ event: 'unavailable', data: '{"reason":"held"}' }])
+    t.equal(standby.retries.length, 1)
+    const lines = await fetch(`${second.url}/api/consumers/held/events`, {
+      headers: { ...as('editor'), accept: 'application/x-ndjson' },
+    })
+    t.match(await lines.json(), { status: 409, code: 'consumer-held', retry_after: 5 })
+
+    const other = await open(t, second, 'held', '?takeover=true')
+    await streamWith(other, 6)
+    t.match(await holder.until(1, 'unavailable'), [{ data: '{"reason":"taken-over"}', id: ids[5] }])
+    t.ok(await holder.ended())
+    t.equal(holder.retries.length, 2)
+    t.match(await acknowledge(first, 'held', ids[5], consumerOf(holder).epoch), {
+      status: 409,
+      body: { code: 'consumer-lost' },
+    })
+    t.match(await acknowledge(first, 'held', ids[1], consumerOf(other).epoch), { status: 200 })
+
+    other.close()
+    const last = await openWhenFree(t, first, 'held')
+    await streamWith(last, 4)
+    t.strictSame(numbers(last), [3, 4, 5, 6])
+    const again = await open(t, first, 'held', `?epoch=${consumerOf(last).epoch}`)
+    await streamWith(again, 4)
+    await last.until(1, 'unavailable')
+  })
+
+  t.test('a HEAD request takes it from nobody', async t => {
+    await create(first, 'head')
+    const holder = await open(t, first, 'head')
+    await streamWith(holder, 6)
+
+    const { status } = await fetch(`${first.url}/api/consumers/head/events?takeover=true`, {
+      method: 'HEAD',
+      headers: as('editor'),
+    })
+
+    t.equal(status, 200)
+    t.match(await acknowledge(first, 'head', ids[5], consumerOf(holder).epoch), { status: 200 })
+  })
+
+  t.test('a seek ends the stream, and the client continues at the new place', async t => {
+    for (const gateway of [first, second]) {
+      const name = `sought-${gateway === first}`
+      await create(first, name)
+      const holder = await open(t, first, name)
+      await streamWith(holder, 6)
+
+      t.match(await call(gateway, 'POST', `${name}/seek`, { to: ids[3] }), { status: 200 })
+      t.match(await holder.until(1, 'unavailable'), [{ data: '{"reason":"sought"}' }])
+      t.match(await acknowledge(first, name, ids[5], consumerOf(holder).epoch), { status: 409 })
+      const next = await open(t, first, name)
+      await streamWith(next, 2)
+      t.strictSame(numbers(next), [5, 6])
+    }
+  })
+
+  t.test('the cursor moves over events that the filter leaves out', async t => {
+    await create(first, 'filtered', { types: 'no.such' })
+    const holder = await open(t, first, 'filtered')
+    await holder.until(1)
+
+    holder.close()
+    await openWhenFree(t, first, 'filtered')
+
+    t.match((await call(first, 'GET', 'filtered')).body, { cursor: ids[5], lag: { events: 0 }, in_flight: 0 })
+  })
+
+  t.test('a client whose cursor is lost gets a reset, and the row continues at the head', async t => {
+    const old = await publish(first, COUNT(4), { stream: 'short' })
+    await create(first, 'lost', { stream: 'short', max_in_flight: 2, ack_timeout_ms: 1_000 })
+    await create(first, 'lost-before', { stream: 'short' })
+    const holder = await open(t, first, 'lost')
+    await streamWith(holder, 2)
+
+    await pool.query(
+      `with short as (update sluice.streams set oldest_at = '-infinity' where name = 'short' returning id)
+       update sluice.events e set at = at - interval '60 days' from short where stream_id = short.id and position <= 3`,
+    )
+    await pool.query(`select sluice.retain('feed', interval '30 days', 1000)`)
+    first.app.hub.shed()
+    const resets = await holder.until(1, 'reset')
+    const late = await open(t, second, 'lost-before')
+    await late.until(1, 'reset')
+
+    t.match(JSON.parse(resets[0]?.data ?? ''), { reason: 'retention', earliest: old[2], head: old[3] })
+    const next = await publish(first, [numbered(5)], { stream: 'short' })
+    for (const stream of [holder, late]) await stream.until(found => found.some(({ id }) => id === next[0]))
+    t.match(await acknowledge(second, 'lost', next[0]), { status: 200, body: { cursor: next[0] } })
+    late.close()
+    const after = await openWhenFree(t, first, 'lost-before')
+    await streamWith(after, 1)
+    t.strictSame(numbers(after), [5])
+  })
+
+  t.test('a closed stream ends once everything of it is acknowledged', async t => {
+    const [last] = await publish(first, [numbered(1)], { stream: 'done' })
+    await create(first, 'ending', { stream: 'done', ack_timeout_ms: 1_000 })
+    const holder = await open(t, first, 'ending')
+    await fetch(`${first.url}/api/streams/done/close`, { method: 'POST', headers: as('admin') })
+
+    await streamWith(holder, 2)
+    t.strictSame(numbers(holder).slice(0, 2), [1, 1])
+    await acknowledge(first, 'ending', last)
+
+    t.ok(await holder.ended())
+    t.equal((await open(t, first, 'ending')).response.statusCode, 204)
+  })
+
+  t.test('another workspace has no such consumer, and a viewer may not take it', async t => {
+    await create(first, 'mine')
+    const path = `${first.url}/api/consumers/mine/events`
+
+    t.equal((await fetch(path, { headers: as('editor', 'globex') })).status, 404)
+    t.equal((await fetch(path, { headers: as('viewer') })).status, 403)
+  })
+})
+
+async function streamWith<Stream extends Awaited<ReturnType<typeof open>>>(stream: Stream, events: number) {
+  await stream.until(events, 'thing.made')
+  return stream
+}
+
+/** The clients of this process that hold the consumer. */
+async function clients({ url }: Gateway, name: string): Promise<object[]> {
+  const response = await fetch(`${url}/api/clients`, { headers: as('admin') })
+  const { clients } = (await response.json()) as { clients: { consumer: { name: string } | null }[] }
+  return clients.filter(({ consumer }) => consumer?.name === name)
+}
