@@ -124,6 +124,17 @@ comment on function sluice.lease_end is
   'Internal. When a lease that is taken now ends: after lease_ms, but at most 30 s after the job''s time limit, '
   'because a runner that keeps a job beyond its limit does not watch it.';
 
+CREATE OR REPLACE FUNCTION sluice.leave_deliverers(node uuid)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+BEGIN ATOMIC
+ DELETE FROM sluice.deliverers d
+   WHERE (d.node = leave_deliverers.node);
+END;
+comment on function sluice.leave_deliverers is
+  'Removes a process that stops.';
+
 CREATE OR REPLACE FUNCTION sluice.number_key(digits text)
  RETURNS text
  LANGUAGE sql
@@ -340,6 +351,16 @@ comment on table sluice.deleted_streams is
   'Streams that were deleted and whose events are still being removed. Nobody can read them.';
 alter table sluice.deleted_streams enable row level security;
 alter table sluice.deleted_streams force row level security;
+
+create unlogged table sluice.deliverers (
+  node uuid not null,
+  alive_at timestamp with time zone not null default clock_timestamp(),
+  constraint deliverers_pkey PRIMARY KEY (node)
+) with (fillfactor=50);
+comment on table sluice.deliverers is
+  'The processes that deliver webhooks at present, while there are active ones.';
+comment on column sluice.deliverers.alive_at is
+  'When the process has renewed its row, about every three seconds.';
 
 create table sluice.events (
   stream_id bigint not null,
@@ -4117,6 +4138,43 @@ $function$;
 comment on function sluice.index_locked is
   'Internal. Moves the index of a stream on by at most at_most events. The transaction must have locked its row '
   'in compactions.';
+
+CREATE OR REPLACE FUNCTION sluice.join_deliverers(node uuid, ttl_ms integer, OUT nodes integer, OUT webhooks integer)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  present timestamptz := clock_timestamp();
+  ttl interval := ttl_ms * interval '1 millisecond';
+begin
+  nodes := 1;
+  webhooks := (select count(*) from sluice.consumers c where c.kind = 'webhook' and c.active);
+  -- Without webhooks, nothing is written every few seconds.
+  if webhooks = 0 then
+    return;
+  end if;
+  update sluice.deliverers d set alive_at = present where d.node = join_deliverers.node and d.alive_at < present - ttl / 3;
+  if not found then
+    insert into sluice.deliverers as d (node) values (join_deliverers.node) on conflict do nothing;
+  end if;
+  delete from sluice.deliverers d where d.node = any (array(
+    select o.node from sluice.deliverers o where o.alive_at < present - ttl for update skip locked
+  ));
+  nodes := (select count(*) from sluice.deliverers);
+end
+$function$;
+comment on function sluice.join_deliverers is
+  'Notes that a process delivers webhooks, removes those that have not done so for ttl_ms, and returns how many '
+  'there are, with it, and how many webhooks are active.';
 
 CREATE OR REPLACE FUNCTION sluice.judge_changes()
  RETURNS trigger

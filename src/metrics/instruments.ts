@@ -151,6 +151,46 @@ export const INSTRUMENTS = {
     'sluice_consumer_lag_seconds_max',
     'The age of the first unacknowledged event of the consumer or webhook that is furthest behind.',
   ),
+  webhooks: gauge('max', 'sluice_webhooks', 'Webhooks, by state, in the whole database.', 'state'),
+  webhooksHeld: gauge('sum', 'sluice_webhooks_held', 'Webhooks that this process delivers.'),
+  webhookAttempts: counter(
+    'sluice_webhook_attempts_total',
+    'Requests to receivers of webhooks, by outcome; those that were held back were not sent.',
+    'outcome',
+  ),
+  webhookDuration: histogram(
+    'sluice_webhook_attempt_duration_seconds',
+    'From the beginning of a request to a receiver until its answer or failure.',
+  ),
+  webhookDelay: histogram(
+    'sluice_webhook_delay_seconds',
+    'From the time of an event until the receiver of a webhook has taken it.',
+  ),
+  webhookRequests: gauge(
+    'sum',
+    'sluice_webhook_requests',
+    'Requests to receivers of webhooks that are under way, or wait for their turn.',
+    'state',
+  ),
+  webhookRetries: gauge(
+    'sum',
+    'sluice_webhook_retries_waiting',
+    'Deliveries that have failed and wait for their next try, of the webhooks that this process delivers.',
+  ),
+  webhookLag: gauge(
+    'max',
+    'sluice_webhook_lag_seconds',
+    'The age of the oldest event that a webhook of this process is to send and has not settled.',
+  ),
+  webhookBreakers: gauge(
+    'sum',
+    'sluice_webhook_breakers_open',
+    'Circuit breakers that hold requests to a receiver back in this process.',
+  ),
+  webhookLeasesLost: counter(
+    'sluice_webhook_leases_lost_total',
+    'Webhooks that this process could no longer hold, such as without a database.',
+  ),
   removed: counter(
     'sluice_retention_removed_rows_total',
     'Expired rows that this process has removed.',

@@ -47,7 +47,7 @@ export interface WaitingDelivery {
 export interface RunningReplay {
   readonly id: string
   /** Everything up to it has been dealt with. */
-  readonly cursor: Cursor
+  readonly cursor: Required<Cursor>
   /** The last position that is sent again. */
   readonly to: number
 }
