@@ -169,7 +169,7 @@ export class Subscription implements Member, Follower, PermittedSubscription, Wi
 
   /** Resolves when the subscription is live or closed; never rejects. */
   async #catchUp(): Promise<void> {
-    // A subscription may fall behind in the turn in which it went live. Two loops would write everything twice.
+    // A subscription may fall behind in the turn in which it went live, so below too. Two loops would write everything twice.
     if (this.#catchUpRuns) return
     this.#catchUpRuns = true
     const { starts, start, logger } = this.options
@@ -178,6 +178,7 @@ export class Subscription implements Member, Follower, PermittedSubscription, Wi
     const step = () => this.#step(next)
     await stepWhile(isGoing, step, logger, () => this.say(UNREADABLE))
     this.#catchUpRuns = false
+    if (isGoing()) void this.#catchUp()
   }
 
   async #step(next: NextFrames): Promise<void> {
@@ -229,8 +230,7 @@ export class Subscription implements Member, Follower, PermittedSubscription, Wi
 
   /** @returns whether frames that are read from now on may still be written. */
   #untilChanged(): () => boolean {
-    const state = this.#state
-    const { edition } = this.stream
+    const [state, edition] = [this.#state, this.stream.edition]
     return () => state === this.#state && edition === this.stream.edition
   }
 

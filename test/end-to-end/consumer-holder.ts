@@ -99,6 +99,7 @@ export class Holder {
         ledger.handings.push(handing)
       } else if (type.startsWith('check.') && handing && id) this.#take(handing, id, data)
       else if (type === 'unavailable') ledger.refusals += 1
+      else if (type === 'reset') ledger.resets += 1
     }
     if (form === 'text/event-stream') {
       const parser = createParser({ onEvent: ({ event = '', id, data }) => take(event, id, data) })
@@ -142,6 +143,7 @@ export class Holder {
     const sent = this.#ask(query)
     if (!this.#settled && random.chance(0.05)) setTimeout(() => sent.destroy(), random.between(0, 50))
     const answer = await textOf(sent)
+    if (answer?.status === 410) this.#options.ledger.resets += 1
     return answer?.status === 200 ? JSON.parse(answer.text) : undefined
   }
 

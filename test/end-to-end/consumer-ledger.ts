@@ -36,6 +36,8 @@ export class ConsumerLedger {
   readonly handings: Handing[] = []
   readonly acks: Ack[] = []
   refusals = 0
+  /** The log loses nothing here. */
+  resets = 0
   /** The greatest position that a client has sent an acknowledgement of. */
   sent = 0
 
@@ -52,6 +54,7 @@ export class ConsumerLedger {
   /** What is wrong; empty: nothing. @param cursor the position of the row at the end. */
   faults(due: readonly Due[], cursor: number): string[] {
     return [
+      ...(this.resets > 0 ? [`there were ${this.resets} resets`] : []),
       ...this.#content(due),
       ...this.#order(due),
       ...this.#window(),
@@ -88,7 +91,7 @@ export class ConsumerLedger {
         const previous = index > 0 ? positionOf(events[index - 1]?.id ?? '') : undefined
         if (previous !== undefined && next.get(previous) === position) return []
         // Forward only over events whose acknowledgement was sent.
-        const most = Math.max(previous ?? 0, firstAfter(Math.max(sent, before)) ?? 0)
+        const most = Math.max(previous ?? 0, firstAfter(Math.max(sent, before)) ?? Infinity)
         return starts.has(position) && position <= most
           ? []
           : [`in epoch ${epoch}, ${id} came after ${previous ?? `the cursor ${before}`}`]

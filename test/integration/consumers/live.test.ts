@@ -1,6 +1,8 @@
 import t from 'tap'
 import { createDatabase } from '../../harness/database.js'
+import { openStream } from '../../harness/event-stream.js'
 import { as, type Gateway, publish, startGateway } from '../../harness/gateway.js'
+import { bearer, token } from '../../harness/tokens.js'
 import { acknowledge, call, consumerOf, create, numbered, numbers, open, openWhenFree } from './client.js'
 
 const COUNT = (n: number) => Array.from({ length: n }, (_, index) => numbered(index + 1))
@@ -174,6 +176,50 @@ t.test('consumers', async t => {
 
     t.ok(await holder.ended())
     t.equal((await open(t, first, 'ending')).response.statusCode, 204)
+  })
+
+  t.test('an event that is redacted is handed out again without its data', async t => {
+    const [id] = await publish(first, [{ type: 'thing.made', data: { n: 1, secret: 'x' } }], {
+      stream: 'secrets',
+    })
+    await create(first, 'redacted', { stream: 'secrets', ack_timeout_ms: 1_000 })
+    const holder = await open(t, first, 'redacted')
+    await streamWith(holder, 1)
+
+    await fetch(`${first.url}/api/events/${id}/redact?stream=secrets`, {
+      method: 'POST',
+      headers: { ...as('admin'), 'content-type': 'application/json' },
+      body: JSON.stringify({ reason: 'erased' }),
+    })
+    const before = holder.messages.length
+    await holder.until(found => found.slice(before).filter(message => message.id === id).length > 1)
+
+    t.match(JSON.parse(holder.messages.findLast(message => message.id === id)?.data ?? ''), {
+      redacted: true,
+      reason: 'erased',
+    })
+  })
+
+  t.test('revoked credentials lose the consumer, and a process that stops gives it up at once', async t => {
+    await create(first, 'leaving')
+    const revoked = await openStream(t, `${first.url}/api/consumers/leaving/events`, {
+      headers: bearer(token({ role: 'editor', sub: 'mallory' })),
+    })
+    await streamWith(revoked, 6)
+    await fetch(`${second.url}/api/revocations`, {
+      method: 'POST',
+      headers: { ...as('admin'), 'content-type': 'application/json' },
+      body: JSON.stringify({ subject: 'mallory' }),
+    })
+    await revoked.until(1, 'auth-revoked')
+    const third = await startGateway(t, { databaseUrl })
+    const holder = await openWhenFree(t, third, 'leaving')
+    await streamWith(holder, 6)
+
+    await third.close()
+
+    t.match(await holder.until(2, 'server.state'), [{}, { data: '{"mode":"draining"}' }])
+    t.equal((await call(first, 'GET', 'leaving')).body.holder, null)
   })
 
   t.test('another workspace has no such consumer, and a viewer may not take it', async t => {
