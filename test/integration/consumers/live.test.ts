@@ -164,6 +164,26 @@ t.test('consumers', async t => {
     t.strictSame(numbers(after), [5])
   })
 
+  t.test(
+    'a consumer of a deleted stream continues with the next stream of its name, from its beginning',
+    async t => {
+      await publish(first, COUNT(2), { stream: 'brief' })
+      await create(first, 'deleted', { stream: 'brief' })
+      const holder = await open(t, first, 'deleted')
+      await streamWith(holder, 2)
+
+      await fetch(`${first.url}/api/streams/brief`, { method: 'DELETE', headers: as('admin') })
+      t.match(await holder.until(1, 'reset'), [{ data: /"deleted"/ }])
+      t.ok(await holder.ended())
+      t.equal((await open(t, first, 'deleted')).response.statusCode, 404)
+      await publish(first, COUNT(3), { stream: 'brief' })
+      const next = await openWhenFree(t, first, 'deleted')
+      await streamWith(next, 3)
+
+      t.strictSame(numbers(next), [1, 2, 3])
+    },
+  )
+
   t.test('a closed stream ends once everything of it is acknowledged', async t => {
     const [last] = await publish(first, [numbered(1)], { stream: 'done' })
     await create(first, 'ending', { stream: 'done', ack_timeout_ms: 1_000 })

@@ -1,0 +1,78 @@
+import t from 'tap'
+import type { Consumer, ConsumerId, Epoch } from '../../../src/consumers/consumer.js'
+import { Hold } from '../../../src/consumers/hold.js'
+import { EventFrames } from '../../../src/hub/event-frames.js'
+import type { Position, StoredEvent, StreamId } from '../../../src/log/event.js'
+
+const LATER = performance.now() + 60_000
+
+t.test('a process that could not renew its lease hands out nothing until it has', async t => {
+  const hold = holdUntil(performance.now() - 1)
+  const changed = hold.changed()
+
+  t.equal(hold.room, 0)
+  hold.renewed(LATER)
+  await changed
+  t.equal(hold.room, 2)
+})
+
+t.test('the room is what the window leaves, and grows with the acknowledgements', async t => {
+  const hold = holdUntil(LATER)
+  hold.wrote([frame(3), frame(5)], frame(6).event)
+
+  t.match([hold.room, hold.inFlight], [0, 2])
+  hold.acknowledged(frame(4).event)
+  t.match([hold.room, hold.inFlight, hold.cursor.position], [1, 1, 4])
+  hold.acknowledged(frame(2).event)
+  t.match([hold.room, hold.inFlight, hold.cursor.position], [1, 1, 4])
+})
+
+t.test(
+  'the cursor moves by itself only over what the filter left out, when nothing is in flight',
+  async t => {
+    const hold = holdUntil(LATER)
+    hold.wrote([frame(3)], frame(6).event)
+
+    t.equal(hold.passedOver, undefined)
+    hold.acknowledged(frame(3).event)
+    t.match(hold.passedOver, { position: 6, eventId: frame(6).event.eventId, epoch: 1 })
+    hold.reset(frame(9).event)
+    t.equal(hold.passedOver, undefined)
+    hold.acknowledged(frame(12).event)
+    t.equal(hold.cursor.position, 9, 'what the row said before it has the reset means nothing')
+  },
+)
+
+t.test('what was handed out is noted once', async t => {
+  const hold = holdUntil(LATER)
+  t.equal(hold.takeNote(), undefined)
+
+  hold.wrote([frame(3)], frame(6).event)
+
+  t.match(hold.takeNote(), { position: 3, inFlight: 1 })
+  t.equal(hold.takeNote(), undefined)
+})
+
+function holdUntil(leaseUntil: number): Hold {
+  const { position, eventId } = frame(1).event
+  const consumer: Consumer = {
+    ...{ id: 'c' as ConsumerId, epoch: 1 as Epoch, workspace: 'acme', kind: 'pull', name: 'one' },
+    ...{ stream: 'feed', streamId: 1 as StreamId, types: null, where: null, description: null },
+    ...{ ackTimeoutMs: 1_000, maxInFlight: 2, cursor: { position, eventId }, lastAckAt: null, handed: null },
+    ...{ inFlight: 0, fencedBy: null, active: true, held: undefined, laggingSince: null, lostAt: null },
+    ...{ createdAt: new Date(0), createdBy: 'ada' },
+  }
+  return new Hold({ consumer, leaseUntil, onReset() {}, onClosed() {} })
+}
+
+function frame(position: number): EventFrames {
+  const event: StoredEvent = {
+    position: position as Position,
+    eventId: `${String(position).padStart(8, '0')}-0000-4000-8000-000000000000`,
+    type: 'thing.made',
+    data: '{}',
+    at: new Date(0),
+    traceparent: null,
+  }
+  return new EventFrames(event)
+}
