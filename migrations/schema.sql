@@ -124,17 +124,6 @@ comment on function sluice.lease_end is
   'Internal. When a lease that is taken now ends: after lease_ms, but at most 30 s after the job''s time limit, '
   'because a runner that keeps a job beyond its limit does not watch it.';
 
-CREATE OR REPLACE FUNCTION sluice.leave_deliverers(node uuid)
- RETURNS void
- LANGUAGE sql
- SECURITY DEFINER
-BEGIN ATOMIC
- DELETE FROM sluice.deliverers d
-   WHERE (d.node = leave_deliverers.node);
-END;
-comment on function sluice.leave_deliverers is
-  'Removes a process that stops.';
-
 CREATE OR REPLACE FUNCTION sluice.number_key(digits text)
  RETURNS text
  LANGUAGE sql
@@ -4492,6 +4481,25 @@ comment on function sluice.latest_page is
   'with the outcome: page; lost (there is no such event at up_to); behind (the index lacks more than most_behind '
   'events); unindexed (there is no index for this key, and more than most_unindexed events, or 16 times '
   'max_bytes). anchor: the event at the position after. more: the page was cut.';
+
+CREATE OR REPLACE FUNCTION sluice.leave_deliverers(node uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+begin
+  delete from sluice.deliverers d where d.node = leave_deliverers.node;
+end
+$function$;
+comment on function sluice.leave_deliverers is
+  'Removes a process that stops.';
 
 CREATE OR REPLACE FUNCTION sluice.lock_administered(workspace text, stream text, may_be_feed boolean DEFAULT false)
  RETURNS sluice.streams

@@ -16,7 +16,7 @@ export interface Delivery {
   readonly since: Date | undefined
   /** The event as it was read ahead; default: it is read when it is sent. */
   readonly item?: Item | undefined
-  /** The type of what was sent last. */
+  /** The type of the message that was sent last. */
   type: string
 }
 

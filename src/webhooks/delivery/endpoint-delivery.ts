@@ -6,7 +6,7 @@
  *     └──── the lease is lost ──▶ lost ───────────┘ what is under way is cut
  *
  * **open**: its lanes begin deliveries, if the process may deliver now. **closing**: they begin nothing more, and the results of
- * what is under way are noted. **lost**: another process may deliver already, so requests under way are cut, and nothing is noted.
+ * deliveries under way are noted. **lost**: another process may deliver already, so requests under way are cut, and nothing is noted.
  * **over**: its lease can be released, or the endpoint opened again with its new settings.
  */
 import { setMaxListeners } from 'node:events'

@@ -1,7 +1,7 @@
 /**
  * The memory for events that the lanes of this process have read ahead. An event that does not fit is not kept: its lane keeps its
  * place, and reads it again when it is sent. So nobody waits for room here, and the sum stays below the bound whatever the number
- * of endpoints and of waiting events (I5). A lane may hold at most a thirty-second of what is free, so that lanes
+ * of endpoints and of waiting events (I5). A lane may hold at most a thirty-second of the free room, so that lanes
  * with slow receivers, which hold theirs for long, leave room for others.
  */
 import { type StoredEvent, sizeOf } from '../../log/event.js'

@@ -15,8 +15,8 @@
  *   delivery is settled; a parallel lane goes on, as long as at most 256 wait. While the breaker of the host is open, or the
  *   receiver has asked for a pause, it starts nothing either; that is no attempt.
  *
- * It is over when its lease is lost, the endpoint is no longer active, or the process stops: then only the results of what is
- * under way are taken.
+ * It is over when its lease is lost, the endpoint is no longer active, or the process stops: then only the results of
+ * deliveries under way are taken.
  *
  * Invariant: deliveries begin in the order of the log, and everything up to the cursor is settled. In an ordered lane an event is
  * not sent before the one before it is settled: delivered, or a dead letter.
@@ -111,7 +111,7 @@ export class Lane {
     if (this.#place.cursor.position > this.#noted.position) this.#note({})
   }
 
-  /** Begins nothing more. Results of what is under way are still taken. */
+  /** Begins nothing more. Results of deliveries under way are still taken. */
   close(): void {
     this.#closed = true
     this.#alarm.close()
