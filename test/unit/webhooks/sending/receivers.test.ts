@@ -1,5 +1,8 @@
 /** One abuse a test: what a receiver does to keep the gateway busy, and what remains of it. */
+import { getEventListeners } from 'node:events'
 import type { Socket } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t, { type Test } from 'tap'
 import { httpReceiver, rawReceiver, requestTo, testSender } from '../../../harness/sender.js'
 import { until } from '../../../harness/until.js'
@@ -60,6 +63,45 @@ t.test('of an answer of 100 MB little more than 64 KiB is read, and its status c
 
   t.match(outcome, { kind: 'answered', status: 200, answer: 'x'.repeat(1_024) })
   t.ok(written < 16 * 1024 * 1024, `${written} bytes were taken by the sockets' buffers`)
+})
+
+t.test('after hundreds of requests to hostile receivers no connection, timer or memory is left', async t => {
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  const behaviours: ((socket: Socket) => void)[] = [
+    () => undefined,
+    socket => socket.resetAndDestroy(),
+    trickle('HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n', 'a'),
+    socket => socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n${'x'.repeat(100_000)}`),
+  ]
+  const receivers = await Promise.all(behaviours.map(behave => rawReceiver(t, behave)))
+  const sender = testSender(t, { timeoutMs: TIMEOUT_MS, breaker: { threshold: 10_000 } })
+  const abort = new AbortController()
+  const round = () =>
+    Promise.all(
+      Array.from({ length: 200 }, (_, n) => {
+        const url = receivers[n % receivers.length]?.url ?? ''
+        return sender.send(requestTo(url, { body: Buffer.alloc(100_000), signal: abort.signal }))
+      }),
+    )
+  const timers = () => process.getActiveResourcesInfo().filter(name => name === 'Timeout').length
+  const before = { timers: timers(), bytes: 0 }
+  await round()
+  collect()
+  before.bytes = process.memoryUsage().arrayBuffers
+
+  await round()
+  await round()
+  await until('all connections are closed', () =>
+    receivers.every(({ connections }) => connections.open === 0),
+  )
+
+  await until('the bodies are collected', () => {
+    collect()
+    return process.memoryUsage().arrayBuffers < before.bytes + 4_000_000
+  })
+  t.ok(timers() <= before.timers + 5, `${timers()} timers`)
+  t.equal(getEventListeners(abort.signal, 'abort').length, 0)
 })
 
 t.test('what is no answer, and what ends before its end, are failures of their own kinds', async t => {
