@@ -2,6 +2,7 @@
  * One POST. Its answer is read as far as it is of use: its status, its `Retry-After`, and enough of its body that the connection can be
  * used again. A receiver can neither keep us longer than the time limit, whatever it sends and however slowly, nor fill our memory.
  */
+import { setMaxListeners } from 'node:events'
 import type { Dispatcher } from 'undici'
 import { ConnectionFault } from '../../network/checked-connector.js'
 import { BeginningOfAnswer } from './beginning-of-answer.js'
@@ -55,10 +56,13 @@ class Exchange implements Dispatcher.DispatchHandler {
     private readonly limits: PostLimits,
     private readonly resolve: (outcome: Outcome) => void,
   ) {
-    const { signal } = request
     this.#timer = setTimeout(this.#late, limits.timeoutMs)
-    signal?.addEventListener('abort', this.#aborted)
-    if (signal?.aborted) this.#aborted()
+    const { signal } = request
+    if (!signal) return
+    // One signal ends many requests.
+    setMaxListeners(0, signal)
+    signal.addEventListener('abort', this.#aborted)
+    if (signal.aborted) this.#aborted()
   }
 
   /** A connection is ready, perhaps too late. */

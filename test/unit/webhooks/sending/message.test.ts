@@ -230,6 +230,23 @@ t.test('a CloudEvent that was published comes out as it went in, in both modes',
   }
 })
 
+t.test('data of a CloudEvent that is no JSON object is sent as it is stored, too', async t => {
+  const stored: Record<string, string> = {
+    '{ "data" : 1.0 }': '1.0',
+    '{"data":[1e2,\n "\\u00e4"]}\n': '[1e2,\n "\\u00e4"]',
+    // Not written by the gateway: other members, a name twice or with escapes. The value counts.
+    '{"data":1.0,"more":2}': '1',
+    '{"data":1.0,"data":2.0}': '2',
+    '{"\\u0064ata":"x"}': '"x"',
+  }
+  const attributes = JSON.stringify({ data_form: 'json' })
+
+  for (const [data, text] of Object.entries(stored)) {
+    t.equal(request('cloudevents-binary', { data, attributes }).text, text)
+    t.ok(request('cloudevents', { data, attributes }).text.endsWith(`,"data":${text}}`), data)
+  }
+})
+
 t.test('attributes that no header holds are sent in structured mode', async t => {
   const long = published({ data: {}, subject: 'a'.repeat(10_000) })
   const wide = published({ data: {}, subject: 'ä'.repeat(2_000) })

@@ -77,6 +77,8 @@ t.test('after hundreds of requests to hostile receivers no connection, timer or 
   const receivers = await Promise.all(behaviours.map(behave => rawReceiver(t, behave)))
   const sender = testSender(t, { timeoutMs: TIMEOUT_MS, breaker: { threshold: 10_000 } })
   const abort = new AbortController()
+  const warnings: Error[] = []
+  process.on('warning', warning => warnings.push(warning))
   const round = () =>
     Promise.all(
       Array.from({ length: 200 }, (_, n) => {
@@ -102,6 +104,7 @@ t.test('after hundreds of requests to hostile receivers no connection, timer or 
   })
   t.ok(timers() <= before.timers + 5, `${timers()} timers`)
   t.equal(getEventListeners(abort.signal, 'abort').length, 0)
+  t.strictSame(warnings, [])
 })
 
 t.test('what is no answer, and what ends before its end, are failures of their own kinds', async t => {
@@ -251,13 +254,18 @@ t.test('a header that cannot be sent is a failure, and nothing is sent', async t
   )
 })
 
-t.test('requests one after the other use one connection', async t => {
+t.test('requests one after the other use one connection, and leave no timer', async t => {
   const receiver = await httpReceiver(t, (_, response) => response.end('ok'))
   const sender = testSender(t)
 
-  for (let n = 0; n < 5; n++) t.match(await sender.send(requestTo(receiver.url)), { status: 200 })
+  const timers = () => process.getActiveResourcesInfo().filter(name => name === 'Timeout').length
+  await sender.send(requestTo(receiver.url))
+  const before = timers()
+
+  for (let n = 0; n < 20; n++) t.match(await sender.send(requestTo(receiver.url)), { status: 200 })
 
   t.equal(receiver.connections.count, 1)
+  t.ok(timers() < before + 10, `${timers() - before} more timers`)
 })
 
 t.test('beyond a number of open connections none is kept', async t => {
