@@ -6,6 +6,7 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { reachOf } from '../src/auth/grants/reach.js'
+import type { StreamGrant } from '../src/auth/grants/stream-grant.js'
 import type { Consumer, Epoch } from '../src/consumers/consumer.js'
 import { type ConsumerPageResult, ConsumerPages } from '../src/consumers/consumer-pages.js'
 import { startAfter } from '../src/consumers/cursor-start.js'
@@ -39,6 +40,11 @@ export interface PageQuery {
   readonly limit: number
   readonly waitMs: number
   readonly form: 'application/json' | 'application/x-ndjson'
+}
+
+interface PageReadRequest extends Holding, Pick<PageQuery, 'limit' | 'waitMs'> {
+  readonly consumer: Consumer
+  readonly granted: StreamGrant
 }
 
 const EPOCH = 'sluice-consumer-epoch'
@@ -117,7 +123,10 @@ async function sendPage(
   const slot = waitMs > 0 ? app.takeStreamSlot(reply.request) : undefined
   if (typeof slot === 'string') throw tooManyStreams(slot)
   try {
-    const result = await readPage(app, pages, reply, { ...holding, limit, waitMs })
+    const { consumer, granted } = await authorized(app, reply, holding)
+    // A HEAD request must not take the consumer from anybody.
+    if (reply.request.method === 'HEAD') return reply.type(form).send('')
+    const result = await readPage(app, pages, reply, { ...holding, consumer, granted, limit, waitMs })
     if (result.outcome === 'not-found') throw notFound('stream')
     if (result.outcome === 'reset') throw discontinuity(result.reset)
     const { page } = result
@@ -131,22 +140,17 @@ async function sendPage(
   }
 }
 
+async function authorized(app: FastifyInstance, { request }: FastifyReply, { find }: Holding) {
+  const consumer = await find()
+  return { consumer, granted: await app.grants.toRead(request, consumer.stream, 'consumer') }
+}
+
 async function readPage(
   app: FastifyInstance,
   pages: ConsumerPages,
-  reply: FastifyReply,
-  {
-    find,
-    epoch,
-    takeover,
-    limit,
-    waitMs: askedMs,
-  }: Holding & { readonly limit: number; readonly waitMs: number },
+  { request: { principal }, raw }: FastifyReply,
+  { consumer, granted, epoch, takeover, limit, waitMs }: PageReadRequest,
 ): Promise<ConsumerPageResult> {
-  const { request, raw } = reply
-  const { principal } = request
-  const consumer = await find()
-  const granted = await app.grants.toRead(request, consumer.stream, 'consumer')
   const wanted = {
     consumer,
     epoch: epoch as Epoch | undefined,
@@ -156,7 +160,7 @@ async function readPage(
     filter: granted.within(filterOf(consumer)),
     limit,
     // The wait ends when the credentials end, as a stream does.
-    waitMs: Math.max(0, Math.min(askedMs, principal.expiresAt - Date.now())),
+    waitMs: Math.max(0, Math.min(waitMs, principal.expiresAt - Date.now())),
   }
   const read = (signal: AbortSignal) => pages.read({ ...wanted, signal })
   return await app.guard.whileGood(principal, disconnectSignal(raw), read, granted)

@@ -101,24 +101,24 @@ export class Holds {
   }
 
   async #turn(): Promise<void> {
-    await this.#reset()
     const overdue = this.#all().filter(hold => hold.isOverdue())
     if (performance.now() - this.#renewedAt >= RENEW_MS) await this.#renew()
     else await this.#read(this.#all().filter(hold => hold.room === 0 || hold.isOverdue()))
     // An acknowledgement at another node may just have been read.
     for (const hold of overdue) if (hold.isOverdue()) hold.handOutAgain()
     await this.#note()
+    // Each for itself: one that fails must not keep the leases of others from being renewed.
+    const results = await Promise.allSettled([...this.#resets].map(hold => this.#reset(hold)))
+    for (const result of results) if (result.status === 'rejected') throw result.reason
   }
 
-  async #reset(): Promise<void> {
-    for (const hold of this.#resets) {
-      const { claim, resetting } = hold
-      if (resetting) await resetCursor(this.#options.database, claim, resetting.stream, resetting.to)
-      // The client may have got another reset meanwhile.
-      if (hold.resetting !== resetting) continue
-      hold.resetting = undefined
-      this.#resets.delete(hold)
-    }
+  async #reset(hold: Hold): Promise<void> {
+    const { claim, resetting } = hold
+    if (resetting) await resetCursor(this.#options.database, claim, resetting.stream, resetting.to)
+    // The client may have got another reset meanwhile.
+    if (hold.resetting !== resetting) return
+    hold.resetting = undefined
+    this.#resets.delete(hold)
   }
 
   async #renew(): Promise<void> {
@@ -179,7 +179,7 @@ export class Holds {
 
   async #release(hold: Hold): Promise<void> {
     const { database, node } = this.#options
-    if (hold.resetting) await this.#reset()
+    if (hold.resetting) await this.#reset(hold)
     await moveCursors(database, hold.passedOver ? [hold.passedOver] : [])
     await releaseLeases(database, node, [hold.claim])
   }

@@ -168,7 +168,7 @@ function passed(event: KnownEvent, known: KnownClient): Verdict | undefined {
   }
   return {
     cause: 'written',
-    explanation: `The event was written ${when}.${waiting(client)} Whether the client has handled it is unknown: a stream has no acknowledgement.`,
+    explanation: `The event was written ${when}.${waiting(client)} Whether the client has handled it is unknown${client.consumer ? `: the cursor of the consumer ${client.consumer.name} shows what it has acknowledged` : ': a stream has no acknowledgement'}.`,
     written,
   }
 }

@@ -101,12 +101,13 @@ t.test('consumers', async t => {
     const holder = await open(t, first, 'head')
     await streamWith(holder, 6)
 
-    const { status } = await fetch(`${first.url}/api/consumers/head/events?takeover=true`, {
-      method: 'HEAD',
-      headers: as('editor'),
-    })
-
-    t.equal(status, 200)
+    for (const accept of ['text/event-stream', 'application/json']) {
+      const { status } = await fetch(`${first.url}/api/consumers/head/events?takeover=true`, {
+        method: 'HEAD',
+        headers: { ...as('editor'), accept },
+      })
+      t.equal(status, 200)
+    }
     t.match(await acknowledge(first, 'head', ids[5], consumerOf(holder).epoch), { status: 200 })
   })
 

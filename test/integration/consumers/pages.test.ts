@@ -1,6 +1,7 @@
 import t from 'tap'
 import { createDatabase } from '../../harness/database.js'
 import { as, publish, startGateway } from '../../harness/gateway.js'
+import { until } from '../../harness/until.js'
 import { acknowledge, call, create, numbered, open, page } from './client.js'
 
 const COUNT = (n: number) => Array.from({ length: n }, (_, index) => numbered(index + 1))
@@ -75,7 +76,8 @@ t.test('pages of consumers', async t => {
   t.test('it waits for the first event, and for an acknowledgement', async t => {
     await create(first, 'wait', { start: 'now', max_in_flight: 1, types: 'bell.*', ack_timeout_ms: 60_000 })
     const waiting = page(first, 'wait?wait=30s')
-    await until409(() => page(second, 'wait'))
+    await until('it is held', async () => (await call(first, 'GET', 'wait')).body.holder !== null)
+    t.match(await page(second, 'wait'), { status: 409 })
 
     const [other, bell] = await publish(second, [
       { type: 'thing.made', data: { n: 7 } },
@@ -117,8 +119,3 @@ t.test('pages of consumers', async t => {
     t.match(await page(first, 'nothing'), { status: 404 })
   })
 })
-
-/** Until another request holds it. */
-async function until409(request: () => ReturnType<typeof page>): Promise<void> {
-  while ((await request()).status !== 409);
-}
