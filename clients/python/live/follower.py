@@ -2,6 +2,7 @@
 
     python live/follower.py threads|tasks URL LOGIN_URL DATABASE
     python live/follower.py threads|tasks URL LOGIN_URL FILE.cursor
+    python live/follower.py consumer-threads|consumer-tasks URL LOGIN_URL NAME
     python live/follower.py dump DATABASE
 
 It gets its tokens at LOGIN_URL, keeps every event in the same SQLite transaction as the cursor, and writes a JSON line
@@ -34,8 +35,8 @@ class Application:
     def __init__(self, login: str, path: str) -> None:
         self._login = login
         self.cursor: FileCursor | SQLiteCursor
-        if path.endswith(".cursor"):
-            self.cursor = FileCursor(path)
+        self.cursor = FileCursor(path)
+        if MODE.startswith("consumer-") or path.endswith(".cursor"):
             return
         self._database = sqlite3.connect(path)
         self._database.execute("create table if not exists seen (n integer primary key, id text, type text)")
@@ -62,9 +63,10 @@ class Application:
             time.sleep(WORK_MS / 1000)
 
     def arguments(self) -> dict[str, Any]:
+        return {"start": "beginning", "cursor": self.cursor, **self.hooks()}
+
+    def hooks(self) -> dict[str, Any]:
         return {
-            "start": "beginning",
-            "cursor": self.cursor,
             "reload": lambda reset: self.reset(reset),
             "on_notice": self.notice,
             "on_state": self.state,
@@ -84,7 +86,10 @@ class Application:
 def threads(url: str, login: str, path: str) -> None:
     application = Application(login, path)
     with Client(url, token=application.token) as client:
-        client.feed(**application.arguments()).run(application.handle)
+        if MODE == "consumer-threads":
+            client.consumer(path, **application.hooks()).run(application.handle)
+        else:
+            client.feed(**application.arguments()).run(application.handle)
 
 
 async def tasks(url: str, login: str, path: str) -> None:
@@ -94,7 +99,10 @@ async def tasks(url: str, login: str, path: str) -> None:
         return await asyncio.get_running_loop().run_in_executor(None, application.token)
 
     async with AsyncClient(url, token=token) as client:
-        await client.feed(**application.arguments()).run(application.handle)
+        if MODE == "consumer-tasks":
+            await client.consumer(path, **application.hooks()).run(application.handle)
+        else:
+            await client.feed(**application.arguments()).run(application.handle)
 
 
 def dump(path: str) -> None:
@@ -102,9 +110,9 @@ def dump(path: str) -> None:
         print(event_id)
 
 
-if MODE == "threads":
+if MODE.endswith("threads"):
     threads(*REST)
-elif MODE == "tasks":
+elif MODE.endswith("tasks"):
     asyncio.run(tasks(*REST))
 else:
     dump(*REST)

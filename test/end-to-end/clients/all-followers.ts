@@ -1,8 +1,11 @@
-/** Every client of ours as a program that follows the feed, with every kind of cursor. */
+/** Every client of ours as a program that follows the feed, with every kind of cursor, also that of a consumer. */
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { createClient } from '../../../clients/typescript/src/client.js'
+import { Consumers } from '../../../clients/typescript/src/consumers/consumers.js'
 import type { Database } from '../../../src/database/pool.js'
 import { gatewayEnvironment } from '../../harness/command-line.js'
+import { token } from '../../harness/tokens.js'
 import type { FollowerProgram } from './lasting-follower.js'
 import { TYPE } from './numbered-writers.js'
 import { type PythonEnvironment, sources } from './python/environment.js'
@@ -26,6 +29,7 @@ export interface Surroundings {
   readonly python: PythonEnvironment
   /** Paths of programs. */
   readonly goFollow: string
+  readonly goConsume: string
   readonly goExactlyOnce: string
 }
 
@@ -99,7 +103,39 @@ export function allFollowers(around: Surroundings): FollowerProgram[] {
       ] as [string, ...string[]],
       idIn: line => Object(JSON.parse(line)).id,
     },
+    { ...typescript('consumer', 'typescript'), consumer: 'typescript' },
+    ...['threads', 'tasks'].map(name => ({
+      ...snake(`consumer-${name}`, name),
+      command: [python.python, '-B', PYTHON, `consumer-${name}`, url, login, name] as const,
+      consumer: name,
+    })),
+    {
+      ...careful,
+      name: 'Go, consumer',
+      announcesWork: false,
+      command: [around.goConsume, 'go'],
+      env: { SLUICE_URL: url, TOKEN_FILE: around.tokenFile, SILENCE: `${SILENCE_S}s` },
+      idIn: line => line.split(' ')[0],
+      consumer: 'go',
+    },
+    {
+      ...common,
+      name: 'sluice consumer follow',
+      command: [process.execPath, MAIN, 'consumer', 'follow', 'command-line', '--json', '--standby'],
+      idIn: line => Object(JSON.parse(line)).id,
+      consumer: 'command-line',
+    },
   ]
+}
+
+/** Consumers that begin with the first event. */
+export async function createConsumers(
+  url: string,
+  followers: readonly { readonly program: FollowerProgram }[],
+): Promise<void> {
+  const consumers = new Consumers(createClient({ url, credentials: token({ role: 'editor' }) }))
+  for (const { program } of followers)
+    if (program.consumer) await consumers.put(program.consumer, { start: 'beginning' })
 }
 
 /** A line of the programs in TypeScript and Python. */

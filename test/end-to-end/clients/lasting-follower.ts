@@ -17,6 +17,8 @@ export interface FollowerProgram {
   readonly isRenewing: boolean
   /** It writes a line with `"work"` while it handles some of the events. */
   readonly announcesWork: boolean
+  /** The gateway keeps its cursor under this name: after a failure it gets again what it has not acknowledged. */
+  readonly consumer?: string
 }
 
 export class LastingFollower {
@@ -89,6 +91,27 @@ class Life {
     }
     return this.#ids
   }
+}
+
+/**
+ * Compares what the program of a consumer printed with the log: any number of the last events may come again, none is left out.
+ * @returns how many events came again, and the first difference.
+ */
+export function compareAgain(
+  lives: readonly (readonly string[])[],
+  log: readonly string[],
+): { readonly repeated: number; readonly fault: string | undefined } {
+  const places = new Map(log.map((id, index) => [id, index]))
+  let repeated = 0
+  let next = 0
+  for (const id of lives.flat()) {
+    const place = places.get(id) ?? Number.POSITIVE_INFINITY
+    if (place > next) return { repeated, fault: `${id} instead of ${log[next]} (number ${next})` }
+    if (place === next) next += 1
+    else repeated += 1
+  }
+  const fault = next < log.length ? `ends at ${log[next - 1]}: ${log.length - next} are missing` : undefined
+  return { repeated, fault }
 }
 
 /**

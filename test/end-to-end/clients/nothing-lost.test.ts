@@ -1,9 +1,8 @@
 /**
  * All our clients at once, on three gateways behind one address, while gateways, the database, the login and the clients themselves
  * fail. Each must end with every event of the log, in order; only a client that was killed between an event and its cursor gets that
- * event again.
+ * event again, and a consumer any number of those that it has not acknowledged.
  */
-import { rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { createPool, type Database } from '../../../src/database/pool.js'
@@ -14,10 +13,10 @@ import { byNight } from '../../harness/nightly.js'
 import { type OwnPostgres, preparePostgres } from '../../harness/postgres.js'
 import { type GatewayProcess, startProcess } from '../../harness/process.js'
 import { until } from '../../harness/until.js'
-import { allFollowers, TABLES } from './all-followers.js'
+import { allFollowers, createConsumers, TABLES } from './all-followers.js'
 import { build, start, withoutGo } from './go/programs.js'
-import { compare, LastingFollower } from './lasting-follower.js'
-import { type Login, startLogin } from './login.js'
+import { compare, compareAgain, LastingFollower } from './lasting-follower.js'
+import { keepToken, type Login, startLogin } from './login.js'
 import { TYPE, type Writer, writeInSql, writeOverHttp, writeThrough } from './numbered-writers.js'
 import { pythonEnvironment, withoutPython } from './python/environment.js'
 
@@ -25,7 +24,6 @@ const ROUNDS = byNight(1, 10)
 const KILLS = byNight(2, 5)
 /** A client waits up to 30 s between two attempts, and notices a dead connection after 65 s if its watchdog is not set. */
 const PATIENCE_MS = 120_000
-const NEW_TOKEN_MS = 1_000
 const BUILT = 'nothing-lost'
 const env = { HEARTBEAT_MS: '500' }
 
@@ -59,8 +57,9 @@ t.test('every client ends with every event, in order, whatever fails', { skip },
 })
 
 async function begin(t: Test): Promise<World> {
-  const [goFollow, goExactlyOnce, goPublish] = await Promise.all([
+  const [goFollow, goConsume, goExactlyOnce, goPublish] = await Promise.all([
     build('examples/follow', BUILT),
+    build('examples/consume', BUILT),
     build('examples/exactly-once', BUILT),
     build('examples/publish', BUILT),
   ])
@@ -98,9 +97,11 @@ async function begin(t: Test): Promise<World> {
     pool,
     python,
     goFollow,
+    goConsume,
     goExactlyOnce,
   }
   const followers = allFollowers(around).map(program => new LastingFollower(t, program))
+  await createConsumers(url, followers)
   for (const follower of followers) {
     rotate(balancer)
     follower.start()
@@ -212,9 +213,9 @@ async function check({ t, pool, followers, writers }: World): Promise<void> {
   for (const follower of followers) {
     const { name, program, kills } = follower
     const lives = program.kept ? [await program.kept()] : follower.printed()
-    const { repeated, fault } = compare(lives, log)
+    const { repeated, fault } = program.consumer ? compareAgain(lives, log) : compare(lives, log)
     t.equal(fault, undefined, name)
-    t.ok(repeated <= (program.kept ? 0 : kills), `${name}: ${repeated} came again`)
+    if (!program.consumer) t.ok(repeated <= (program.kept ? 0 : kills), `${name}: ${repeated} came again`)
     t.comment(`${name}: ${lives.flat().length} deliveries, ${kills} kills, ${repeated} came again`)
   }
   t.comment(`${log.length} events`)
@@ -240,18 +241,4 @@ async function caughtUp(
 function rotate(balancer: Balancer): void {
   const [first = 0, ...others] = balancer.ports
   balancer.ports = [...others, first]
-}
-
-/** A file with the token of the login, which a reader sees whole or not at all. */
-async function keepToken(t: Test, login: Login, file: string): Promise<void> {
-  const write = async () => {
-    const response = await fetch(login.url)
-    const text = await response.text()
-    if (!response.ok) return await rm(file, { force: true })
-    await writeFile(`${file}.new`, text)
-    await rename(`${file}.new`, file)
-  }
-  await write()
-  const writing = setInterval(() => void write().catch(() => undefined), NEW_TOKEN_MS)
-  t.teardown(() => clearInterval(writing))
 }

@@ -3,8 +3,10 @@
  *
  *     node follower.js file URL LOGIN_URL FILE
  *     node follower.js transaction URL LOGIN_URL DATABASE_URL
+ *     node follower.js consumer URL LOGIN_URL NAME
  *
- * It gets its tokens at LOGIN_URL, and keeps its cursor in a file, or in the same transaction as the id of each event (tables `kept` and `kept_cursor`).
+ * It gets its tokens at LOGIN_URL, and keeps its cursor in a file, or in the same transaction as the id of each event (tables `kept` and
+ * `kept_cursor`), or lets the gateway keep it.
  * It writes a JSON line for each event, notice and state. SILENCE_MS is the time after which a silent connection is dead; WORK_MS is how long
  * every tenth event takes, which it announces.
  */
@@ -16,6 +18,7 @@ import {
   type FeedOptions,
   type TransactionStore,
 } from '../../../../clients/typescript/src/client.js'
+import { Consumers } from '../../../../clients/typescript/src/consumers/consumers.js'
 import { RefusedError } from '../../../../clients/typescript/src/errors.js'
 import { fileCursor } from '../../../../clients/typescript/src/file-cursor.js'
 import { createPool, type Database, inTransaction } from '../../../../src/database/pool.js'
@@ -49,7 +52,8 @@ const handle = async ({ id, type }: FeedEvent) => {
   say('event', { id, type })
 }
 
-if (mode === 'file') await client.feed({ ...options, cursor: fileCursor(place) }).each(handle)
+if (mode === 'consumer') await new Consumers(client).follow(place, options).each(handle)
+else if (mode === 'file') await client.feed({ ...options, cursor: fileCursor(place) }).each(handle)
 else await keepAll(createPool(place, OWN))
 
 function say(saw: string, members: object = {}): void {
