@@ -4,6 +4,7 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { createClient } from '../../../../clients/typescript/src/client.js'
+import { Consumers } from '../../../../clients/typescript/src/consumers/consumers.js'
 import { within } from '../../../harness/patience.js'
 import { until } from '../../../harness/until.js'
 
@@ -26,6 +27,34 @@ t.test('feeds that were opened and closed leave no timer and no listener', async
 
   for (let n = 0; n < FEEDS; n += AT_ONCE) await Promise.all(Array.from({ length: AT_ONCE }, open))
 
+  t.strictSame(getEventListeners(signal, 'abort'), [])
+  t.strictSame([...timers.values()], [])
+})
+
+t.test('consumers that were followed and closed leave no timer and no listener', async t => {
+  const consumer = { name: 'orders', epoch: 7, ack_timeout_ms: 30_000, max_in_flight: 256 }
+  const hello = `event: server.state\ndata: ${JSON.stringify({ mode: 'normal', connection: 'c1', consumer })}\n\n`
+  let acknowledged = 0
+  const url = await serve(t, (request, response) => {
+    if (request.method === 'POST') {
+      acknowledged += 1
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{}')
+    } else {
+      const event = 'id: 4.aaaaaa\nevent: part.made\ndata: {}\n\n'
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write(hello + event)
+    }
+  })
+  const consumers = new Consumers(createClient({ url, credentials: 'a' }))
+  const { signal } = new AbortController()
+  const timers = countTimers(t)
+  const follow = async () => {
+    const followed = consumers.follow('orders', { signal })
+    await followed.each(() => followed.close())
+  }
+
+  for (let n = 0; n < FEEDS; n += AT_ONCE) await Promise.all(Array.from({ length: AT_ONCE }, follow))
+
+  t.equal(acknowledged, FEEDS)
   t.strictSame(getEventListeners(signal, 'abort'), [])
   t.strictSame([...timers.values()], [])
 })
