@@ -46,7 +46,7 @@ t.test(
     t.match(listed.out, /^NAME +STREAM +BEHIND +SECONDS +IN FLIGHT +HELD BY +CURSOR\nbilling +feed +2 /)
     t.strictSame([numbers(rest.out), rest.code], [[4, 5], 0])
 
-    // Two at the same time: the second waits, until it is told to take the consumer over.
+    // Two at the same time: the second waits, and a third takes the consumer over.
     const holder = startProgram(t, { args: ['consumer', 'follow', 'billing', '--json'], env })
     await publish(gateway, numbered(6, 1))
     await until('the first gets an event', () => numbers(holder.output()).includes(6))
