@@ -32,6 +32,8 @@ import serverStateRoutes from '../routes/server-state.js'
 import streamRenewalRoutes from '../routes/stream-renewals.js'
 import streamTicketRoutes from '../routes/stream-tickets.js'
 import streamRoutes from '../routes/streams.js'
+import webhookDeliveryRoutes from '../routes/webhook-deliveries.js'
+import webhookRoutes from '../routes/webhooks.js'
 import workspaceExportRoutes from '../routes/workspace-export.js'
 import { principalOfHost } from '../src/auth/host-principal.js'
 import { ACCESS_KEPT_DAYS } from '../src/auth/revocations/revocation-stream.js'
@@ -87,9 +89,7 @@ import tailer from './tailer.js'
 import tokens from './tokens.js'
 import tracing from './tracing.js'
 import validation from './validation.js'
-
-/** Connections for the log, the bus and the probes, in addition to DATABASE_POOL. */
-const OTHER_DATABASE_CONNECTIONS = 8
+import webhooks from './webhooks.js'
 
 export default fp<Settings>(
   async (context, settings) => {
@@ -128,7 +128,7 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
   await app.register(tailer, { source, pacing: config.PACING })
   await app.register(descriptors, {
     maxStreams: config.MAX_STREAMS,
-    outgoing: config.DATABASE_POOL + OTHER_DATABASE_CONNECTIONS,
+    outgoing: settings.outgoing,
   })
   await app.register(hub, {
     source,
@@ -178,6 +178,8 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
   await app.register(retention, {
     days: { feed: config.RETENTION_DAYS, ...ACCESS_KEPT_DAYS, ...CHANGES_KEPT_DAYS },
     jobDays: config.JOB_RETENTION_DAYS,
+    webhookAttemptDays: config.WEBHOOK_ATTEMPT_DAYS,
+    sealer: settings.sealer,
     maxStoredStreams: config.MAX_STORED_STREAMS_PER_WORKSPACE,
   })
   await app.register(metrics)
@@ -194,6 +196,7 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
     },
   })
   await app.register(cloudevents, { base: config.CLOUDEVENTS_SOURCE })
+  await app.register(webhooks, settings)
   await app.register(follow)
   await app.register(eventPages)
   await app.register(consumerHolds)
@@ -218,6 +221,8 @@ async function registerRoutes(app: FastifyInstance, settings: Settings): Promise
   await app.register(streamRoutes)
   await app.register(consumerRoutes)
   await app.register(workspaceExportRoutes)
+  await app.register(webhookRoutes)
+  await app.register(webhookDeliveryRoutes)
   await app.register(feedRoutes)
   await app.register(streamTicketRoutes)
   await app.register(streamRenewalRoutes)

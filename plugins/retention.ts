@@ -10,6 +10,8 @@ import { limitStreams } from '../src/log/stored-streams.js'
 import { Backoff } from '../src/process/backoff.js'
 import { PeriodicLoop } from '../src/process/periodic-loop.js'
 import { deletedStreamSweep } from '../src/streams/deleted-stream-sweep.js'
+import type { Sealer } from '../src/webhooks/sealer.js'
+import { attemptSweep, deadLetterSweep, secretSweep } from '../src/webhooks/webhook-sweeps.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -30,6 +32,10 @@ export interface RetentionOptions {
   readonly days: Readonly<Record<string, number>>
   /** Days that a job is kept after its end; 0 keeps it for ever. */
   readonly jobDays: number
+  /** Days that an attempt of a webhook is kept; 0: as long as they are not too many. */
+  readonly webhookAttemptDays: number
+  /** Seals the secrets of webhooks; undefined: there are none that it opens. */
+  readonly sealer: Sealer | undefined
   /** Streams that a workspace may have; 0: any number. */
   readonly maxStoredStreams: number
 }
@@ -42,7 +48,7 @@ const JITTER = 0.5
 const RETRY_MS = 60_000
 
 export default fp<RetentionOptions>(
-  async (app, { days, jobDays, maxStoredStreams }) => {
+  async (app, { days, jobDays, webhookAttemptDays, sealer, maxStoredStreams }) => {
     const { database, log: logger, tailer } = app
     const closing = new AbortController()
     const tally: RetentionTally = { removed: new Map(), succeededAt: undefined }
@@ -54,6 +60,9 @@ export default fp<RetentionOptions>(
       jobSweep(database, jobDays),
       idempotencyKeySweep(database),
       ticketSweep(database),
+      attemptSweep(database, webhookAttemptDays),
+      deadLetterSweep(database),
+      ...(sealer ? [secretSweep(database, sealer)] : []),
     ]
     // Stored in the database for the functions that create streams: a program that publishes from SQL has no such setting.
     const storeLimit = () => limitStreams(database, maxStoredStreams)

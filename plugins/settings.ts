@@ -5,8 +5,12 @@ import { decisionService } from '../src/auth/grants/decision-service.js'
 import { type Key, type Keys, keysOf, previousKeyOf } from '../src/auth/tokens/keys.js'
 import { type Config, ConfigError } from '../src/config/config.js'
 import { configOf } from '../src/config/options.js'
+import { listOf } from '../src/config/webhook-settings.js'
 import type { PoolSource } from '../src/database/pool-source.js'
 import { ArtifactLinks } from '../src/jobs/artifacts.js'
+import { parseRange } from '../src/network/address-range.js'
+import type { NetworkPolicy } from '../src/network/network-policy.js'
+import { Sealer } from '../src/webhooks/sealer.js'
 import type { Parts, SluiceOptions } from './sluice-options.js'
 
 export interface Settings
@@ -30,14 +34,22 @@ export interface Settings
   readonly previousKey: Key | undefined
   /** Undefined where no artifacts are served. */
   readonly links: ArtifactLinks | undefined
+  /** Undefined where there is no key for the secrets of webhooks. */
+  readonly sealer: Sealer | undefined
+  /** Where requests of webhooks may go. */
+  readonly policy: NetworkPolicy
   /** Undefined: roles and grants decide alone. */
   readonly decide: Authorize | undefined
   readonly ownsServer: boolean
   readonly member: boolean
   readonly processes: number
   readonly drainMs: number
+  /** Connections to others that the process may open: to the database, and to the receivers of webhooks. */
+  readonly outgoing: number
 }
 
+/** Connections for the log, the bus and the probes, in addition to DATABASE_POOL. */
+const OTHER_DATABASE_CONNECTIONS = 8
 /** The part of `pluginTimeout` that is reserved for the rest of the application's close, after the streams have drained. */
 const CLOSING_MS = 1_000
 
@@ -75,6 +87,8 @@ export function settingsOf(options: SluiceOptions, host: FastifyInstance): Setti
     config,
     keys,
     previousKey,
+    sealer: sealerOf(config, [keys, previousKey]),
+    policy: policyOf(config),
     links: artifactLinks(config, [keys, previousKey], `${host.prefix}${prefix}`),
     decide: decider(options, config),
     parts: partsOf(parts, authenticate === undefined),
@@ -84,6 +98,7 @@ export function settingsOf(options: SluiceOptions, host: FastifyInstance): Setti
     ownsServer: options.ownsServer ?? false,
     member: options.clusterMember ?? true,
     processes: options.processes ?? 1,
+    outgoing: outgoing(config),
     drainMs: drainMs(config, host, options.drainMs !== undefined),
   }
 }
@@ -131,6 +146,22 @@ function artifactLinks(
   if (secret === undefined)
     throw new ConfigError(['artifactsDir needs artifactsSecret here: there is no jwtSecret.'])
   return new ArtifactLinks(secret, prefix, previous)
+}
+
+function outgoing({ DATABASE_POOL, WEBHOOKS, WEBHOOK_CONCURRENCY }: Config): number {
+  return DATABASE_POOL + OTHER_DATABASE_CONNECTIONS + (WEBHOOKS === 'on' ? WEBHOOK_CONCURRENCY : 0)
+}
+
+/** All keys open. So the keys of webhooks can be set later, and the secret of tokens can be changed. */
+function sealerOf({ WEBHOOK_SECRET_KEYS }: Config, keys: readonly (Keys | undefined)[]): Sealer | undefined {
+  const derived = keys.flatMap(key => (key?.kind === 'secret' ? [key.secret] : []))
+  const [first, ...others] = [...listOf(WEBHOOK_SECRET_KEYS), ...derived]
+  return first === undefined ? undefined : new Sealer([first, ...others])
+}
+
+function policyOf({ WEBHOOK_ALLOWED_NETWORKS }: Config): NetworkPolicy {
+  const allowed = listOf(WEBHOOK_ALLOWED_NETWORKS).flatMap(text => parseRange(text) ?? [])
+  return { allowed, httpsOnly: true }
 }
 
 /** Keeps the drain below `pluginTimeout`: Fastify aborts a close that takes longer, and the application then fails to close. */

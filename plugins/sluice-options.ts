@@ -38,6 +38,8 @@ export interface Internals {
   readonly rateWindowMs?: number | undefined
   readonly readMemory?: (() => MemoryReading) | undefined
   readonly guideFolder?: string | undefined
+  /** The pauses between the tries of a webhook's event, in milliseconds. */
+  readonly webhookPausesMs?: readonly number[] | undefined
   readonly onGateway?: ((app: FastifyInstance) => void) | undefined
 }
 
@@ -201,6 +203,19 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
    * the event. Default 3600.
    */
   readonly consumerLagWarning?: number | undefined
+  /** Whether this process sends the events of webhooks. Default true. */
+  readonly webhooks?: boolean | undefined
+  /**
+   * Keys that seal the secrets of webhooks in the database, at least 32 characters each: the first one seals, all open. Unset, the key is
+   * derived from `jwtSecret`; without either, webhooks cannot be used.
+   */
+  readonly webhookSecretKeys?: readonly string[] | undefined
+  /** IP addresses or CIDR ranges that webhooks may reach although they are not public; `http://` is allowed there too. Default none. */
+  readonly webhookAllowedNetworks?: readonly string[] | undefined
+  /** Deliveries of webhooks under way at once. Default 256. */
+  readonly webhookConcurrency?: number | undefined
+  /** Days for which the attempts of webhooks are kept, of each webhook at most the newest 100,000. 0 = as long as these. Default 7. */
+  readonly webhookAttemptDays?: number | undefined
   /** Days for which a job and its events are kept after its end. 0 = forever. Default 7. */
   readonly jobRetentionDays?: number | undefined
   /** Maximum time over which streams are ended when the app closes, in milliseconds. Default 10000. */

@@ -7,6 +7,8 @@ import { optionsOf } from '../src/config/options.js'
 import type { HttpLimits } from '../src/http/http-limits.js'
 import { parseProxies } from '../src/network/trusted-proxies.js'
 
+const LOOPBACK = ['127.0.0.0/8', '::1/128']
+
 export interface AppOptions
   extends Pick<
     SluiceOptions,
@@ -46,10 +48,13 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
       httpLimits,
     }),
   })
+  // While developing, the receiver of a webhook is on this machine, and has no certificate.
+  const isOpen = config.NODE_ENV !== 'production' && config.WEBHOOK_ALLOWED_NETWORKS === ''
   await app.register(sluice, {
     ...optionsOf(config),
     databaseUrl,
     ...(developmentSecret !== undefined && { jwtSecret: developmentSecret }),
+    ...(isOpen && { webhookAllowedNetworks: LOOPBACK }),
     migrate: false,
     ownsServer: true,
     processes: config.WORKERS === 'auto' ? availableParallelism() : config.WORKERS,

@@ -6,6 +6,7 @@ import { claimPathFault } from './claim-path.js'
 import { Environment } from './environment.js'
 import { parseRoleMap } from './role-map.js'
 import { type Setting, settingFault, settingText, settingValue } from './setting.js'
+import { webhookFaults } from './webhook-settings.js'
 
 export type Config = Readonly<Static<typeof Environment>>
 
@@ -59,7 +60,7 @@ function contradictionsIn(config: Config): string[] {
     )
   }
   faults.push(...authorizeFaults(config))
-  faults.push(...proxyFaults(config.TRUSTED_PROXIES), ...claimFaults(config))
+  faults.push(...proxyFaults(config.TRUSTED_PROXIES), ...claimFaults(config), ...webhookFaults(config))
   if (config.NODE_ENV !== 'production') return faults
   if (config.DATABASE_URL === undefined) {
     faults.push('DATABASE_URL is not set. In production set it to your own database: postgres://….')

@@ -7,6 +7,7 @@ import { JOB_SETTINGS } from './job-settings.js'
 import { Switch, Whole } from './setting.js'
 import { SECRET, TOKEN_SETTINGS } from './token-settings.js'
 import { TRACE_SETTINGS } from './trace-settings.js'
+import { WEBHOOK_SETTINGS } from './webhook-settings.js'
 
 const DATABASE = {
   pattern: '^postgres(ql)?://',
@@ -177,6 +178,7 @@ export const Environment = Type.Object({
     description:
       'Age in seconds of the first unacknowledged event from which a consumer lags. 0 = it lags only shortly before retention removes the event.',
   }),
+  ...WEBHOOK_SETTINGS,
   ...JOB_SETTINGS,
   DRAIN_MS: Whole({
     default: 10_000,

@@ -28,13 +28,16 @@ export const PROCESS_VARIABLES = [
   'OTEL_SDK_DISABLED',
 ] as const
 
+/** Lists, which are arrays in the options. */
+const LISTS = ['CORS_ORIGINS', 'WEBHOOK_SECRET_KEYS', 'WEBHOOK_ALLOWED_NETWORKS'] as const
+
 type Variable = Exclude<keyof Config, (typeof PROCESS_VARIABLES)[number]>
 
 type CamelCase<Name extends string> = Name extends `${infer Head}_${infer Tail}`
   ? `${Lowercase<Head>}${Capitalize<CamelCase<Tail>>}`
   : Lowercase<Name>
 
-type Value<Name extends Variable> = Name extends 'CORS_ORIGINS'
+type Value<Name extends Variable> = Name extends (typeof LISTS)[number]
   ? readonly string[]
   : Name extends 'JWT_ROLE_MAP'
     ? Readonly<Record<string, NonNullable<Config['JWT_DEFAULT_ROLE']>>>
@@ -81,7 +84,7 @@ function textOf(value: unknown): string | undefined {
 }
 
 function optionValue(name: string, value: unknown): unknown {
-  if (name === 'CORS_ORIGINS') return String(value).split(',').filter(Boolean)
+  if (LISTS.some(list => list === name)) return String(value).split(',').filter(Boolean)
   if (name === 'JWT_ROLE_MAP') return Object.fromEntries(parseRoleMap(String(value)).roles)
   return value === 'on' || value === 'off' ? value === 'on' : value
 }

@@ -16,6 +16,8 @@ export type Outcome = (typeof OUTCOMES)[number]
 /** One POST. */
 export interface AttemptRecord {
   readonly webhook: WebhookId
+  /** Default: a new one (attemptId). */
+  readonly id?: string | undefined
   /** Of the event; 0 or undefined: a message that is no event. */
   readonly position: number | undefined
   readonly eventId: string
@@ -134,7 +136,7 @@ function attemptRow({
   return {
     ...rest,
     webhook_id: webhook,
-    id: attemptId(rest.at),
+    id: rest.id ?? attemptId(rest.at),
     position: position || null,
     event_id: eventId,
     milliseconds: Math.round(milliseconds),

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { type Origin, recordAudit } from '../audit/audit.js'
 import type { ConsumerId } from '../consumers/consumer.js'
 import { changeConsumer, insertConsumer, removeConsumer } from '../consumers/consumer-creation.js'
+import { parsePlaceName, resolvePlace } from '../consumers/consumer-place.js'
 import { readConsumer } from '../consumers/consumer-rows.js'
 import type { Database } from '../database/pool.js'
 import { inWorkspace, type WorkspaceClient } from '../database/workspace.js'
@@ -15,7 +16,6 @@ import { ensureStream, findStream } from '../log/log.js'
 import type { NetworkPolicy } from '../network/network-policy.js'
 import { parseOutboundUrl } from '../network/outbound-url.js'
 import { notFound } from '../problems/problem.js'
-import { findPlace } from './log-place.js'
 import { ownHeaders } from './own-headers.js'
 import { HEADERS_ID, seal } from './sealed-secrets.js'
 import type { Sealer } from './sealer.js'
@@ -48,6 +48,7 @@ export async function createWebhook(
   const endpoint = settingsOf(given, policy)
   const headers = ownHeaders(given.headers ?? {})
   assertFilter(given)
+  const place = parsePlaceName('start', start)
   const id = randomUUID() as ConsumerId
   const { id: secretId, secret } = generateSigningSecret()
   const document = await administer(database, origin, async client => {
@@ -63,7 +64,7 @@ export async function createWebhook(
       description: given.description ?? null,
       ackTimeoutMs: ACK_TIMEOUT_MS,
       maxInFlight: given.max_in_flight ?? DEFAULT_IN_FLIGHT,
-      cursor: await findPlace(client, streamId, start, 'start'),
+      cursor: await resolvePlace(client, streamId, place),
       active: enabled,
       createdBy: origin.principal ?? 'unknown',
     })

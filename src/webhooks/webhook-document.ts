@@ -4,6 +4,7 @@ import { MAX_WHERE_LENGTH } from '../log/content-filter/value.js'
 import { StreamName } from '../log/event.js'
 import { MAX_URL_LENGTH } from '../network/outbound-url.js'
 import { asLine } from '../openapi/described.js'
+import { Replay } from './replay-document.js'
 import { MAX_HEADER_VALUE, MAX_HEADERS } from './sending/endpoint-headers.js'
 import {
   DEFAULT_OVERLAP_SECONDS,
@@ -39,7 +40,7 @@ const Where = Type.String({
   maxLength: MAX_WHERE_LENGTH,
   description: 'A condition on the data; docs/protocol.md has the grammar. Null: none.',
 })
-const Description = asLine(Type.String({ maxLength: 500, description: 'For people.' }))
+const Description = asLine(Type.String({ maxLength: 2_000, description: 'For people.' }))
 const WebhookForm = Type.Enum([...FORMS], {
   description:
     'How an event is sent: as Standard Webhooks does, or as a CloudEvent in structured or binary mode. All are signed in the same way.',
@@ -86,7 +87,7 @@ export const NewWebhook = Type.Object(
       Type.String({
         maxLength: 64,
         description:
-          'The first event that is sent is the one after this place: `now` (default), `beginning`, or an event id.',
+          'The first event that is sent is the one after this place: `now` (default), `beginning`, an event id, or before the first event of a time (RFC 3339).',
         examples: ['now'],
       }),
     ),
@@ -141,22 +142,6 @@ const Failing = Type.Object(
   },
   { title: 'FailingDelivery' },
 )
-
-export const REPLAY_STATES = ['running', 'completed', 'stopped', 'lost'] as const
-export const Replay = Type.Object(
-  {
-    id: Type.String({ format: 'uuid' }),
-    state: Type.Enum([...REPLAY_STATES], { description: '`lost`: the log no longer has the rest of it.' }),
-    from: EventIdText('The events after this one are sent again.'),
-    to: EventIdText('The last event that is sent again.'),
-    at: EventIdText('Everything up to this event has been dealt with.'),
-    created_at: Time('When it was requested.'),
-    created_by: Type.String({ description: 'The principal that requested it.' }),
-    ended_at: TimeOrNull('Null while it runs.'),
-  },
-  { title: 'WebhookReplay' },
-)
-export type Replay = Static<typeof Replay>
 
 const LastAttempt = Type.Object(
   {

@@ -1,10 +1,13 @@
 /** Reads the webhooks of a workspace as its admins see them. */
-import type { WorkspaceClient } from '../database/workspace.js'
+import type { Database } from '../database/pool.js'
+import { inWorkspace, type WorkspaceClient } from '../database/workspace.js'
 import { cursorId } from '../hub/cursor.js'
 import type { Position } from '../log/event.js'
-import type { Place } from '../paging/page-cursor.js'
+import { cutPage, formatPlace, type Place, parsePlace } from '../paging/page-cursor.js'
+import type { PageRequest } from '../paging/page-query.js'
+import type { Replay } from './replay-document.js'
 import type { Exhaustion, Form, Order, State, StateReason, WebhookId } from './webhook.js'
-import type { Replay, WebhookDocument } from './webhook-document.js'
+import type { WebhookDocument } from './webhook-document.js'
 
 export interface WebhookFilter {
   readonly state?: State | undefined
@@ -122,6 +125,20 @@ export async function selectWebhook(
     values: [workspace, id],
   })
   return rows.map(documentOf)[0]
+}
+
+/** Newest first. @throws {Problem} 400 `invalid-cursor`. */
+export async function listWebhooks(
+  database: Database,
+  workspace: string,
+  { limit, cursor, ...filter }: WebhookFilter & PageRequest,
+): Promise<{ webhooks: WebhookDocument[]; next_cursor: string | null }> {
+  const after = cursor === undefined ? undefined : parsePlace('webhooks', cursor)
+  const found = await inWorkspace(database, workspace, client =>
+    selectWebhooks(client, workspace, filter, after, limit + 1),
+  )
+  const { page, next_cursor } = cutPage(found, limit, ({ place }) => formatPlace('webhooks', place))
+  return { webhooks: page.map(({ document }) => document), next_cursor }
 }
 
 /** Newest first. */

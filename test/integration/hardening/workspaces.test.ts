@@ -26,6 +26,8 @@ const BODIES: Readonly<Record<string, object>> = {
   'POST /api/events/:id/redact': { reason: 'Taken over' },
   'POST /api/consumers/:name/seek': { to: 'now' },
   'POST /api/consumers/:name/ack': { id: '1' },
+  'PATCH /api/webhooks/:id': { description: 'Taken over' },
+  'POST /api/webhooks/:id/replay': { from: 'beginning' },
   'POST /api/jobs/:id/heartbeat': { attempt: 1 },
   'POST /api/jobs/:id/events': { type: 'output', data: { line: 'Taken over' } },
   'POST /api/executions/:executionId/events': { type: 'agent-chatter', data: { agent: 'a', message: 'm' } },
@@ -268,6 +270,9 @@ async function settle(gateway: Pick<Gateway, 'url'>, workspace: string, prefix =
     const made = await ask(gateway, `/api/consumers/${name}`, asked)
     if (made.status !== 201) throw new Error(made.body)
   }
+  const hook = { url: `https://example.com/${prefix}`, enabled: false }
+  const webhook = (await createAs('admin', '/api/webhooks', hook)).document.id
+  await createAs('admin', '/api/webhooks', hook)
   return {
     workspace,
     item,
@@ -282,6 +287,7 @@ async function settle(gateway: Pick<Gateway, 'url'>, workspace: string, prefix =
       if (kind === 'part_number') return item
       if (kind === 'connection') return NO_ID
       if (url.startsWith('/api/consumers')) return consumer
+      if (url.startsWith('/api/webhooks')) return webhook
       if (kind === 'name') return prefix === 'SECRET' ? 'plans' : 'own'
       if (url.startsWith('/api/keys')) return key
       if (url.startsWith('/api/events')) return eventId
@@ -301,8 +307,16 @@ function unknownFor(url: string, kind: string): string {
 
 /** What they would notice. */
 async function inventory(gateway: Pick<Gateway, 'url'>, { workspace }: { workspace: string }) {
-  const read = (path: string) => ask(gateway, path, { workspace, headers: { accept: 'application/json' } })
-  const paths = ['/api/items', '/api/jobs', '/api/events', '/api/events?stream=plans', '/api/consumers']
+  const read = (path: string) =>
+    ask(gateway, path, { workspace, role: 'admin', headers: { accept: 'application/json' } })
+  const paths = [
+    '/api/items',
+    '/api/jobs',
+    '/api/events',
+    '/api/events?stream=plans',
+    '/api/consumers',
+    '/api/webhooks',
+  ]
   return (await Promise.all(paths.map(read))).map(({ body }) => body)
 }
 

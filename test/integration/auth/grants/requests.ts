@@ -88,6 +88,24 @@ export class Requests {
       const path = `/api/consumers/${await this.#consumer()}/ack`
       return { ...ROOM, path, body: { id: '1' } }
     },
+    'GET /api/webhooks': async () => ({ ...FEED, path: '/api/webhooks' }),
+    'POST /api/webhooks': async () => ({ ...FEED, path: '/api/webhooks', body: this.#hook }),
+    'GET /api/webhooks/:id': () => this.#onWebhook(''),
+    'PATCH /api/webhooks/:id': () => this.#onWebhook('', { description: 'x' }),
+    'DELETE /api/webhooks/:id': () => this.#onWebhook(''),
+    'POST /api/webhooks/:id/test': () => this.#onWebhook('/test'),
+    'POST /api/webhooks/:id/pause': () => this.#onWebhook('/pause'),
+    'POST /api/webhooks/:id/resume': () => this.#onWebhook('/resume'),
+    'POST /api/webhooks/:id/rotate-secret': () => this.#onWebhook('/rotate-secret'),
+    'POST /api/webhooks/:id/replay': () => this.#onWebhook('/replay', { from: 'beginning' }),
+    'DELETE /api/webhooks/:id/replay': () => this.#onWebhook('/replay'),
+    'GET /api/webhooks/:id/deliveries': () => this.#onWebhook('/deliveries'),
+    'GET /api/webhooks/:id/dead-letters': () => this.#onWebhook('/dead-letters'),
+    'POST /api/webhooks/:id/dead-letters/retry': () => this.#onWebhook('/dead-letters/retry'),
+    'POST /api/webhooks/:id/deliveries/:delivery/retry': async () => {
+      const { path } = await this.#onWebhook('')
+      return { ...FEED, path: `${path}/deliveries/${await this.#delivery(path)}/retry` }
+    },
     'POST /api/events': async () => ({ ...ROOM, path: '/api/events?stream=rooms/1', body: this.#event }),
     'GET /api/items': async () => ({ ...FEED, path: `/api/items?search=${await this.#item()}` }),
     'POST /api/items': async () => ({ ...FEED, path: '/api/items', body: newItem(name()) }),
@@ -210,6 +228,34 @@ export class Requests {
 
   #room(): Promise<string[]> {
     return publish(this.#gateway, this.#event, { stream: 'rooms/1' })
+  }
+
+  get #hook() {
+    // Paused, so that nothing but a test is sent.
+    return { url: `${this.#gateway.url}/health`, enabled: false }
+  }
+
+  async #onWebhook(path: string, body?: object): Promise<Asked> {
+    await this.#item()
+    const response = await fetch(`${this.#gateway.url}/api/webhooks`, {
+      method: 'POST',
+      headers: { ...caller('admin'), 'content-type': 'application/json' },
+      body: JSON.stringify(this.#hook),
+    })
+    const { id } = Object(await response.json())
+    return { ...FEED, path: `/api/webhooks/${id}${path}`, ...(body && { body }) }
+  }
+
+  /** An attempt to deliver the newest event of the feed. */
+  async #delivery(path: string): Promise<string> {
+    const id = randomUUID()
+    await this.#gateway.app.database.query(
+      `insert into sluice.webhook_attempts (webhook_id, id, workspace, "position", event_id, type, attempt, at, lane, outcome)
+       select $1, $2, w.workspace, c.cursor_position, c.cursor_event_id, 'item.created', 1, now(), 'live', 'failed'
+         from sluice.webhooks w join sluice.consumers c on c.id = w.id where w.id = $1`,
+      [path.split('/').at(-1), id],
+    )
+    return id
   }
 
   async #consumer(): Promise<string> {

@@ -1,0 +1,16 @@
+/** What the routes of webhooks share. */
+import type { FastifyInstance } from 'fastify'
+import Type from 'typebox'
+import type { WebhookId } from '../src/webhooks/webhook.js'
+import type { WebhookAdministration } from '../src/webhooks/webhook-administration.js'
+import { WebhookIdText } from '../src/webhooks/webhook-document.js'
+import { notSetUp } from '../src/webhooks/webhook-problem.js'
+
+export const WebhookParams = Type.Object({ id: Type.Unsafe<WebhookId>(WebhookIdText) })
+
+/** For what needs the secrets of webhooks. @throws {Problem} 409 `webhooks-not-set-up` if this gateway has no key for them. */
+export function webhookServices({ database, webhooks }: FastifyInstance): WebhookAdministration {
+  const { sealer, policy } = webhooks
+  if (!sealer) throw notSetUp()
+  return { database, sealer, policy }
+}

@@ -1,0 +1,100 @@
+/** Sends a test to the receiver of a webhook now: a message that is no event of the log, in the form and with the secrets of its events. */
+import { randomUUID } from 'node:crypto'
+import { type Origin, recordAudit } from '../audit/audit.js'
+import { type Database, inTransaction } from '../database/pool.js'
+import { inWorkspace } from '../database/workspace.js'
+import { notFound, unavailable } from '../problems/problem.js'
+import type { Attempt } from './attempt-document.js'
+import { attemptDocument } from './attempts.js'
+import { type AttemptRecord, attemptId, recordDeliveries } from './delivery-records.js'
+import { readEndpoints } from './endpoint-rows.js'
+import type { Sealer } from './sealer.js'
+import { requestOf } from './sending/message.js'
+import type { Outcome } from './sending/outcome.js'
+import type { Sender } from './sending/sender.js'
+import type { WebhookId } from './webhook.js'
+import { selectExisting } from './webhook-administration.js'
+import { secretsUnreadable } from './webhook-problem.js'
+
+export interface TestServices {
+  readonly database: Database
+  readonly sealer: Sealer
+  readonly sender: Pick<Sender, 'send'>
+  /** The CloudEvents `source` of a stream. */
+  readonly source: (workspace: string, stream: string) => string
+}
+
+/**
+ * In any state of the webhook, and whatever the circuit breakers say. The attempt is stored with the others.
+ * @param signal aborts the request, as when the caller has gone.
+ * @throws {Problem} 404 `not-found`; 409 `secrets-unreadable`; 503 if the process stops meanwhile.
+ */
+export async function testWebhook(
+  { database, sealer, sender, source }: TestServices,
+  origin: Origin,
+  id: WebhookId,
+  signal: AbortSignal,
+): Promise<Attempt> {
+  const { workspace } = origin
+  // In the workspace of the caller first: what is read next is not limited to one.
+  const { state } = await inWorkspace(database, workspace, client => selectExisting(client, workspace, id))
+  const endpoint = (await readEndpoints(database, sealer, [id])).get(id)?.endpoint
+  if (!endpoint) throw notFound('webhook')
+  if (endpoint.secrets.length === 0) throw secretsUnreadable()
+  const at = new Date()
+  const data = { webhook_id: id, stream: endpoint.stream, state }
+  const message = { eventId: randomUUID(), at, type: 'webhook.test', data: JSON.stringify(data) }
+  const request = requestOf(endpoint, message, { attempt: 1, source: source(workspace, endpoint.stream) })
+  const outcome = await sender.send({ ...request, isTest: true, signal })
+  const { status, error, answer, milliseconds } = resultOf(outcome)
+  const record = {
+    webhook: id,
+    id: attemptId(at),
+    position: undefined,
+    eventId: message.eventId,
+    type: message.type,
+    attempt: 1,
+    at,
+    outcome: error === undefined ? 'delivered' : 'failed',
+    status,
+    milliseconds,
+    error,
+    answer,
+    nextTryAt: undefined,
+    lane: 'test',
+  } satisfies AttemptRecord
+  await inTransaction(database, async client => {
+    await recordDeliveries(client, { attempts: [record], changes: [] })
+    const details = { webhook: id, outcome: record.outcome, status: status ?? null }
+    await recordAudit(client, { ...origin, action: 'webhook.tested', details })
+  })
+  return attemptDocument({
+    ...record,
+    position: null,
+    status: status ?? null,
+    error: error ?? null,
+    answer: answer ?? null,
+    nextTryAt: null,
+  })
+}
+
+function resultOf(outcome: Outcome): Pick<AttemptRecord, 'status' | 'error' | 'answer' | 'milliseconds'> {
+  switch (outcome.kind) {
+    case 'answered': {
+      const { status, answer, milliseconds } = outcome
+      return { status, answer, milliseconds, error: errorOf(status) }
+    }
+    case 'failed': {
+      const { error, detail, milliseconds } = outcome
+      return { status: undefined, answer: undefined, error: `${error}: ${detail}`, milliseconds }
+    }
+    case 'held-back':
+    case 'aborted':
+      throw unavailable('shutting-down', 'The test was cut off. Send it again.', 1)
+  }
+}
+
+function errorOf(status: number): string | undefined {
+  if (status >= 200 && status < 300) return undefined
+  return status >= 300 && status < 400 ? 'redirect' : 'status'
+}

@@ -1,0 +1,69 @@
+/** A gateway with its webhooks: what is published arrives at a receiver; and a gateway without a key for their secrets. */
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { Webhook } from 'standardwebhooks'
+import t from 'tap'
+import { as, publish, startGateway } from '../../harness/gateway.js'
+import { until } from '../../harness/until.js'
+
+t.test('events that are published are posted in order, signed, and the cursor follows', async t => {
+  const got: { body: string; headers: Record<string, string> }[] = []
+  const receiver = createServer((request, response) => {
+    let body = ''
+    request.on('data', chunk => {
+      body += chunk
+    })
+    request.on('end', () => {
+      got.push({
+        body,
+        headers: Object.fromEntries(Object.entries(request.headers).map(([k, v]) => [k, String(v)])),
+      })
+      response.writeHead(204).end()
+    })
+  })
+  receiver.listen(0, '127.0.0.1')
+  await once(receiver, 'listening')
+  t.teardown(() => receiver.close())
+  const gateway = await startGateway(t)
+  const send = async (method: string, path: string, body?: object) => {
+    const response = await fetch(`${gateway.url}${path}`, {
+      method,
+      headers: { ...as('admin'), ...(body && { 'content-type': 'application/json' }) },
+      ...(body && { body: JSON.stringify(body) }),
+    })
+    return Object(await response.json())
+  }
+  const url = `http://127.0.0.1:${Object(receiver.address()).port}/`
+  const { id, secret } = await send('POST', '/api/webhooks', { url, types: 'thing.*' })
+  const numbers = Array.from({ length: 20 }, (_, n) => n)
+
+  const ids = await publish(
+    gateway,
+    numbers.map(n => ({ type: 'thing.made', data: { n } })),
+  )
+
+  await until('all are delivered', () => got.length >= numbers.length)
+  const webhook = new Webhook(secret)
+  t.strictSame(
+    got.map(({ body, headers }) => Object(webhook.verify(body, headers)).data.n),
+    numbers,
+  )
+  t.strictSame(
+    got.map(({ headers }) => headers['sluice-event-id']),
+    ids,
+  )
+  await until(
+    'the cursor is at the head',
+    async () => (await send('GET', `/api/webhooks/${id}`)).cursor === ids.at(-1),
+  )
+  const { deliveries } = await send('GET', `/api/webhooks/${id}/deliveries?outcome=delivered&limit=100`)
+  t.equal(deliveries.length, numbers.length)
+})
+
+t.test('without a key for secrets there are no webhooks, and the answer says what to set', async t => {
+  const jwks = { JWT_SECRET: '', JWKS_URL: 'http://127.0.0.1:9/jwks.json', JWT_ISSUER: '' }
+  const gateway = await startGateway(t, { env: jwks })
+
+  t.equal(gateway.app.webhooks.sealer, undefined)
+  t.equal(gateway.app.deliverer, undefined)
+})
