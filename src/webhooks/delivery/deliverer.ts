@@ -46,7 +46,8 @@ export class Deliverer {
   readonly #watches: StreamWatches
   readonly #rounds: PeriodicLoop
   readonly #clockWatch: PeriodicLoop
-  #paused = false
+  /** Whether a lane could not begin a delivery: it has to be woken. */
+  #refused = false
   #stopping = false
   #round = 0
   #unreadable = false
@@ -149,12 +150,19 @@ export class Deliverer {
   async #turn(): Promise<void> {
     if (this.#stopping) return
     this.#round += 1
-    const paused = this.#options.paused()
-    if (this.#paused && !paused) this.#wakeAll()
-    this.#paused = paused
+    if (this.#refused && this.#mayDeliver()) {
+      this.#refused = false
+      this.#wakeAll()
+    }
     if (this.#round % PROGRESS_TURNS === 0)
       for (const { delivery } of this.#leases.held) delivery?.noteProgress()
     await this.#leases.turn()
+  }
+
+  #mayDeliver(): boolean {
+    const may = !this.#stopping && !this.#ledger.full && !this.#options.paused()
+    this.#refused ||= !may
+    return may
   }
 
   #wakeAll(): void {
@@ -178,16 +186,7 @@ export class Deliverer {
     })
   }
 
-  #servicesOf({
-    sender,
-    hub,
-    readers,
-    clock = systemClock,
-    pausesMs,
-    random,
-    paused,
-    logger,
-  }: DelivererOptions) {
+  #servicesOf({ sender, hub, readers, clock = systemClock, pausesMs, random, logger }: DelivererOptions) {
     const reads = limit(READERS)
     const { tally, turns } = this
     return {
@@ -199,7 +198,7 @@ export class Deliverer {
       tally,
       starts: hub.starts,
       readers,
-      mayDeliver: () => !this.#stopping && !this.#ledger.full && !paused(),
+      mayDeliver: () => this.#mayDeliver(),
       reads: async work => {
         const read = await reads(work)
         this.#unreadable = false

@@ -257,6 +257,30 @@ t.test('in maintenance no delivery begins, and afterwards all follow', async t =
   t.strictSame(sender.sentTo(id), ['1', '2', '3'])
 })
 
+t.test('a delivery that a short maintenance has held back follows, even if nothing else happens', async t => {
+  const deliveries = await startDeliveries(t)
+  const id = await deliveries.create()
+  let maintenance = false
+  let asked = 0
+  const paused = () => {
+    asked += 1
+    return maintenance
+  }
+  const { deliverer, sender } = deliveries.start({ paused, everyMs: 600_000 })
+  await deliveries.publish(1)
+  await deliveries.settled(id, 1)
+
+  maintenance = true
+  asked = 0
+  await deliveries.publish(1)
+  await until('the lane asks', () => asked > 0)
+  maintenance = false
+  await deliverer.look()
+  await deliveries.settled(id, 2)
+
+  t.strictSame(sender.sentTo(id), ['1', '2'])
+})
+
 t.test('a filter passes over events, and the cursor follows', async t => {
   const deliveries = await startDeliveries(t)
   const { sender } = deliveries.start()
