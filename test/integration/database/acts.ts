@@ -52,6 +52,7 @@ import {
   readWorkspaceOptions,
 } from '../../../src/streams/stream-administration.js'
 import { listStreams } from '../../../src/streams/stream-list.js'
+import { consumerActs } from './consumer-acts.js'
 
 import { webhookActsOn, webhookRows } from './webhook-acts.js'
 
@@ -125,6 +126,7 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
   await commit(request(FEED, 'again'))
 
   return {
+    ...consumerActs(session),
     'publish: one request': () => commit(request(FEED)),
     'publish: requests with keys': () => commit(request(FEED, randomUUID()), request('other', randomUUID())),
     'publish: a key again': () => commit(request(FEED, 'again')),
@@ -379,6 +381,11 @@ export async function fill(url: string, from: number, to: number): Promise<void>
                sha256(n::text::bytea), 'ada'
           from ${numbers}
          where w.name = 'rival';
+      insert into sluice.consumers (id, workspace, kind, name, stream, stream_id, ack_timeout_ms, max_in_flight, cursor_position,
+          cursor_event_id, created_by)
+        select gen_random_uuid(), w.name, k.kind, k.kind || n, 'bulk' || n, n, 30000, 256, 0, gen_random_uuid(), 'ada'
+          from ${numbers}, (values ('pull'), ('webhook')) k (kind)
+         where w.name = 'rival' or n <= 500;
       insert into sluice.projects (workspace, id, members, created_by)
         select w.name, 'project' || n, '{ada}', 'ada' from ${numbers};
       insert into sluice.audit (workspace, action, details) select w.name, 'key.created', '{}' from ${numbers};
