@@ -320,9 +320,11 @@ comment on column sluice.consumers.fenced_by is
 comment on column sluice.consumers.active is
   'Whether a deliverer may claim it.';
 comment on column sluice.consumers.holder is
-  'The principal; null while nobody holds it, and for a webhook.';
+  'The principal that holds it, or held it last; null for a webhook.';
 comment on column sluice.consumers.holder_node is
   'The process that renews the lease; null for a client that reads pages.';
+comment on column sluice.consumers.held_since is
+  'When the present epoch was claimed.';
 comment on column sluice.consumers.lease_until is
   'Until when it is held, unless it is renewed; -infinity once it is released.';
 comment on column sluice.consumers.lagging_since is
@@ -6122,8 +6124,7 @@ AS $function$
 begin
   perform from sluice.consumers c where c.id = any (ids) order by c.id for no key update;
   update sluice.consumers c
-  set holder = null, holder_node = null, held_since = null, lease_until = '-infinity', handed_position = null,
-    handed_event_id = null, handed_at = null, in_flight = 0
+  set holder_node = null, lease_until = '-infinity', handed_position = null, handed_event_id = null, handed_at = null, in_flight = 0
   from unnest(ids, epochs) as h (id, epoch)
   where c.id = any (ids) and h.id = c.id and h.epoch = c.epoch and c.holder_node is not distinct from node;
 end

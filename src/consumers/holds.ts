@@ -11,6 +11,7 @@ import type { Database } from '../database/pool.js'
 import type { Logger } from '../logging/logger.js'
 import { PeriodicLoop } from '../process/periodic-loop.js'
 import type { Consumer, ConsumerId } from './consumer.js'
+import { resetConsumer } from './consumer-losses.js'
 import {
   claimConsumers,
   moveCursors,
@@ -18,7 +19,6 @@ import {
   readConsumers,
   releaseLeases,
   renewLeases,
-  resetCursor,
 } from './consumer-rows.js'
 import type { ConsumerSignals } from './consumer-signals.js'
 import { Hold } from './hold.js'
@@ -114,7 +114,7 @@ export class Holds {
 
   async #reset(hold: Hold): Promise<void> {
     const { claim, resetting } = hold
-    if (resetting) await resetCursor(this.#options.database, claim, resetting.stream, resetting.to)
+    if (resetting) await resetConsumer(this.#options.database, claim, resetting.stream, resetting.to)
     // The client may have got another reset meanwhile.
     if (hold.resetting !== resetting) return
     hold.resetting = undefined

@@ -16,7 +16,8 @@ import type { GrantedStreams } from '../hub/stored-stream.js'
 import type { EventFilter } from '../log/event-filter.js'
 import type { Head } from '../log/log.js'
 import type { Claim, Consumer, Epoch } from './consumer.js'
-import { moveCursors, noteHandedOut, resetCursor } from './consumer-rows.js'
+import { resetConsumer } from './consumer-losses.js'
+import { moveCursors, noteHandedOut } from './consumer-rows.js'
 import { NO_EVENT, startAfter } from './cursor-start.js'
 import { consumerLost } from './hold-problem.js'
 import { LEASE_MS } from './holds.js'
@@ -145,7 +146,7 @@ export class PageReading {
     if (start.reset) return await this.#reset(start.reset, from)
     if (this.#consumer.streamId !== this.#stream.id) {
       // A later stream of the name of one that was deleted.
-      await resetCursor(this.#database, this.#consumer, this.#stream.id, from)
+      await resetConsumer(this.#database, this.#consumer, this.#stream.id, from)
       return undefined
     }
     const waitMs = Math.min(this.#leftMs, SLICE_MS)
@@ -197,7 +198,7 @@ export class PageReading {
   }
 
   async #reset(reset: Reset, to: Head): Promise<Reset> {
-    await resetCursor(this.#database, this.#consumer, this.#stream.id, to)
+    await resetConsumer(this.#database, this.#consumer, this.#stream.id, to)
     await this.#lease.release(this.#consumer)
     return reset
   }

@@ -194,14 +194,13 @@ t.test('batches in opposite orders wait for each other and do not deadlock', asy
   await blocker.query('select from sluice.consumers where id = $1 for update', [places[2]?.id])
 
   const both = Promise.all([moveCursors(pool, places), moveCursors(pool, places.toReversed())])
-  await until('both wait', async () => {
-    const { rows } = await pool.query<{ waiting: number }>(
-      `select count(*) as waiting from pg_locks where not granted and database = (
-         select oid from pg_database where datname = current_database()) or not granted and locktype = 'transactionid'`,
+  const waiting = async () => {
+    const { rows } = await pool.query<{ count: number }>(
+      `select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
     )
-    return (rows[0]?.waiting ?? 0) >= 2
-  })
-  await blocker.query('rollback')
+    return rows[0]?.count === 2
+  }
+  await until('both wait', waiting).finally(() => blocker.query('rollback'))
   blocker.release()
 
   t.same(await both, [[], []])
