@@ -20,7 +20,7 @@ t.test(
     const terminals = openTerminals(t, {
       env: {
         DATABASE_URL: known,
-        EDITOR_TOKEN: token({ role: 'editor', workspace: 'demo', sub: 'billing-service' }),
+        EDITOR_TOKEN: token({ role: 'editor', workspace: 'demo', sub: 'demo-editor' }),
       },
       instead: [['http://127.0.0.1:8080', url]],
       databaseUrl: known,
@@ -29,6 +29,6 @@ t.test(
 
     for (const step of steps) await terminals.walk(step)
 
-    t.equal(steps.length, 32)
+    t.equal(steps.length, 36)
   },
 )
