@@ -83,7 +83,7 @@ export const COMMANDS: readonly Entry[] = [
   },
   {
     name: 'webhook',
-    summary: 'post the events of a stream to a local server, signed as a webhook is',
+    summary: 'manage webhooks, and post events to a local server',
     group: DAILY,
     load: async () => (await import('./commands/webhook.js')).webhookNoun,
   },

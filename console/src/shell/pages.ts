@@ -76,6 +76,14 @@ const PAGES: readonly Page[] = [
     load: () => import('../pages/clients/page.tsx'),
   },
   {
+    name: 'webhooks',
+    title: 'Webhooks',
+    group: 'Operations',
+    role: 'admin',
+    scope: 'workspace',
+    load: () => import('../pages/webhooks/page.tsx'),
+  },
+  {
     name: 'keys',
     title: 'API keys',
     group: 'Operations',

@@ -70,7 +70,7 @@ export default function ConsumersPage() {
           <Empty title="No consumers yet">
             <p>
               A consumer is a place in a stream that the server keeps for a program:
-              <code class="command">sluice consumer create imports</code>
+              <code class="command">sluice consumer put imports</code>
             </p>
           </Empty>
         }
