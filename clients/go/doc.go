@@ -16,6 +16,11 @@
 // the application was handling (at least once). With [FeedOptions.AtMostOnce] it stores the cursor before; with
 // [SQLCursor.Handle] the cursor commits in the application's own transaction (exactly once).
 //
+// # Consumers
+//
+// A consumer is a cursor that the gateway keeps under a name. [Client.Consumer] follows it and acknowledges what the
+// application has handled; [Client.Consumers] creates, lists and moves consumers.
+//
 // # Errors
 //
 // Failures that pass never show: the feed reconnects. What does show is final: a [*RefusedError] has the status and the

@@ -21,6 +21,7 @@ WRITES = {
     "feed": f"^{PART} Bracket$",
     "asyncio": f"^item.created .*{PART}",
     "reload": r"^\d+ items\n(.*\n)*item.created$",
+    "consumer": "^handled item.created$",
     "calls": r"^\d+\.\w{6}\ncancelled\n404 not-found\n$",
 }
 

@@ -61,12 +61,13 @@ t.test(
     const start = (index: number) => startProgram(t, folder, `program-${index}.js`, url)
     const [following, keeping] = [start(0), start(1)]
     await until('the second program follows', () => keeping.output().includes('open'), OUTPUT_MS)
-    const changing = start(2)
-    const outputs = () => [following, keeping, changing].map(({ output }) => output())
+    const [changing, consuming] = [start(2), start(3)]
+    const outputs = () => [following, keeping, changing, consuming].map(({ output }) => output())
     const lines = [
       /door 7\nA01-0002 1\n/,
       /connecting\nopen\n.* item\.created\n.* item\.updated\n/,
       /cancelled null\n/,
+      /^handled item\.created\nhandled item\.updated\n/,
     ]
     await until(
       'the programs have said it',

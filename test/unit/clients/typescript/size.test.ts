@@ -18,9 +18,12 @@ t.test('the core of the TypeScript client, which follows feeds, has at most 6 KB
   t.ok(whole <= WHOLE_BYTES, `${whole} bytes`)
 })
 
-t.test('the README states the sizes of the entries for tabs and React', async t => {
+t.test('the README states the sizes of the entries for consumers, tabs and React', async t => {
   const tabs = await size('export { createTabClient } from "./browser/tabs/tabs.ts"')
   const worker = await size('import "./browser/tabs/worker.ts"')
+  const consumers = await size(
+    'export { Feed, Gateway } from "./client.ts"; export { Consumers } from "./consumers/consumers.ts"',
+  )
   const react = await size('export * from "./react/react.ts"')
   const readme = readFileSync(join(packageRoot, 'clients/typescript/README.md'), 'utf8')
 
@@ -28,6 +31,7 @@ t.test('the README states the sizes of the entries for tabs and React', async t 
     readme,
     `${kilobytes(tabs)} KB compressed with \`sluice-client\`, and ${kilobytes(worker)} KB of the worker`,
   )
+  t.match(readme, `${kilobytes(consumers)} KB compressed with \`Feed\` and \`Gateway\``)
   t.match(readme, `${kilobytes(react)} KB compressed without it`)
 })
 
