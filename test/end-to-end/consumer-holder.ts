@@ -9,6 +9,7 @@ import { type Ack, type ConsumerLedger, type Handing, positionOf } from './consu
 import type { Random } from './random.js'
 
 const STAY_MS = { least: 300, most: 3_000 } as const
+const LATE_MS = { least: 100, most: 1_500 } as const
 const AWAY_MS = { least: 0, most: 300 } as const
 /** After a refusal. */
 const RETRY_MS = 200
@@ -36,6 +37,8 @@ export class Holder {
   #settled = false
   #ended = false
   #request: ClientRequest | undefined
+  /** The last one. */
+  #handing: Handing | undefined
 
   constructor(options: HolderOptions) {
     this.#options = options
@@ -73,6 +76,16 @@ export class Holder {
       sent.end()
     })
     clearTimeout(leaving)
+    this.#acknowledgeLate()
+  }
+
+  /** An acknowledgement that was on its way for long. Another client may hold the consumer by then. */
+  #acknowledgeLate(): void {
+    const { random } = this.#options
+    const { epoch, events } = this.#handing ?? { events: [] }
+    const last = events.at(-1)
+    if (this.#settled || epoch === undefined || !last) return
+    setTimeout(() => void this.#acknowledge(epoch, last.id), random.between(LATE_MS.least, LATE_MS.most))
   }
 
   #ask(query: string): ClientRequest {
@@ -97,6 +110,7 @@ export class Holder {
         const { consumer } = JSON.parse(data) as Line['data']
         handing = { epoch: consumer?.epoch ?? Number.NaN, askedAt, heldAt: performance.now(), events: [] }
         ledger.handings.push(handing)
+        this.#handing = handing
       } else if (type.startsWith('check.') && handing && id) this.#take(handing, id, data)
       else if (type === 'unavailable') ledger.refusals += 1
       else if (type === 'reset') ledger.resets += 1

@@ -35,6 +35,8 @@ export interface Due {
 export class ConsumerLedger {
   readonly handings: Handing[] = []
   readonly acks: Ack[] = []
+  /** Positions of the cursor in the row, each with the greatest position of which an acknowledgement was sent by then. */
+  readonly samples: { readonly cursor: number; readonly sent: number }[] = []
   refusals = 0
   /** The log loses nothing here. */
   resets = 0
@@ -127,11 +129,9 @@ export class ConsumerLedger {
   /** The cursor is where it was acknowledged to, and nowhere else. */
   #cursor(due: readonly Due[], end: number): string[] {
     const behind = this.acks.filter(ack => isDone(ack) && (ack.cursor ?? 0) < ack.position)
-    const ahead = this.acks.flatMap(({ cursor = 0, doneAt = 0 }) => {
-      const sent = this.acks.filter(({ sentAt }) => sentAt < doneAt).map(at)
-      const most = sent.reduce((most, position) => Math.max(most, position), 0)
-      return due.filter(({ position }) => position > most && position <= cursor)
-    })
+    const ahead = this.samples.flatMap(({ cursor, sent }) =>
+      due.filter(({ position }) => position > sent && position <= cursor),
+    )
     const last = due.at(-1)?.position ?? 0
     return [
       ...ahead.map(({ id }) => `the cursor passed ${id}, which no client had acknowledged`),

@@ -17,6 +17,7 @@ const CHAOS_MS = byNight(12_000, 300_000)
 /** After that, everything must be acknowledged within this time. */
 const SETTLED_MS = 60_000
 const PUBLISH_MS = { least: 5, most: 40 } as const
+const SAMPLE_MS = 20
 const HOLDERS = 2
 
 const SSE = 'text/event-stream'
@@ -93,6 +94,8 @@ t.test(`each consumer hands out and acknowledges exactly its events (SLUICE_SEED
   t.teardown(() => stopping.abort())
   const publishing = publish(pool, random.fork(), stopping.signal)
 
+  const sampling = sample(pool, ledgers, stopping.signal)
+
   await pause(CHAOS_MS / 4)
   await first.kill()
   const third = await startProcess(t, { databaseUrl, port: first.port })
@@ -106,6 +109,7 @@ t.test(`each consumer hands out and acknowledges exactly its events (SLUICE_SEED
   await pause(CHAOS_MS / 6)
   stopping.abort()
   await publishing
+  await sampling
   for (const each of holders) each.settle()
   for (const stream of ['feed', 'orders'])
     await pool.query('select sluice.publish($1, $2, $3, $4)', ['acme', stream, 'check.end', '{"n":9}'])
@@ -144,6 +148,21 @@ async function publish(pool: Database, random: Random, signal: AbortSignal): Pro
       .query(`select sluice.publish($1, $2, $3, $4) from generate_series(1, ${count})`, event)
       .catch(() => pause(100))
     await pause(random.between(PUBLISH_MS.least, PUBLISH_MS.most))
+  }
+}
+
+/** The cursor must never pass what the clients have acknowledged. */
+async function sample(
+  pool: Database,
+  ledgers: readonly ConsumerLedger[],
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    for (const ledger of ledgers) {
+      const cursor = await cursorOf(pool, ledger.name).catch(() => 0)
+      ledger.samples.push({ cursor, sent: ledger.sent })
+    }
+    await pause(SAMPLE_MS)
   }
 }
 

@@ -1,8 +1,9 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { createDatabase } from '../../harness/database.js'
 import { openStream } from '../../harness/event-stream.js'
 import { as, type Gateway, publish, startGateway } from '../../harness/gateway.js'
 import { bearer, token } from '../../harness/tokens.js'
+import { until } from '../../harness/until.js'
 import { acknowledge, call, consumerOf, create, numbered, numbers, open, openWhenFree } from './client.js'
 
 const COUNT = (n: number) => Array.from({ length: n }, (_, index) => numbered(index + 1))
@@ -176,7 +177,7 @@ t.test('consumers', async t => {
       await fetch(`${first.url}/api/streams/brief`, { method: 'DELETE', headers: as('admin') })
       t.match(await holder.until(1, 'reset'), [{ data: /"deleted"/ }])
       t.ok(await holder.ended())
-      t.equal((await open(t, first, 'deleted')).response.statusCode, 404)
+      await until('it is free, and there is no stream', async () => (await statusOf(t, 'deleted')) === 404)
       await publish(first, COUNT(3), { stream: 'brief' })
       const next = await openWhenFree(t, first, 'deleted')
       await streamWith(next, 3)
@@ -196,7 +197,7 @@ t.test('consumers', async t => {
     await acknowledge(first, 'ending', last)
 
     t.ok(await holder.ended())
-    t.equal((await open(t, first, 'ending')).response.statusCode, 204)
+    await until('it is free, and has no more events', async () => (await statusOf(t, 'ending')) === 204)
   })
 
   t.test('an event that is redacted is handed out again without its data', async t => {
@@ -242,6 +243,12 @@ t.test('consumers', async t => {
     t.match(await holder.until(2, 'server.state'), [{}, { data: '{"mode":"draining"}' }])
     t.equal((await call(first, 'GET', 'leaving')).body.holder, null)
   })
+
+  async function statusOf(t: Test, name: string): Promise<number | undefined> {
+    const stream = await open(t, first, name)
+    stream.close()
+    return stream.response.statusCode
+  }
 
   t.test('another workspace has no such consumer, and a viewer may not take it', async t => {
     await create(first, 'mine')
