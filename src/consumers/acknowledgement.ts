@@ -11,9 +11,10 @@ import { type Head, readPlace } from '../log/log.js'
 import type { Consumer } from './consumer.js'
 import type { Acknowledged } from './consumer-document.js'
 import { discontinued, isNamedBy } from './consumer-place.js'
-import { consumerLost, notHandedOut } from './consumer-problem.js'
+import { notHandedOut } from './consumer-problem.js'
 import { type LaggingConsumer, lagOf } from './consumer-reads.js'
 import { moveCursors } from './consumer-rows.js'
+import { consumerLost } from './hold-problem.js'
 
 export interface Acknowledging {
   readonly id: EventId
