@@ -182,3 +182,28 @@ async function removeThrough(
     [position],
   )
 }
+
+t.test('an event that is redacted while it waits for its turn is sent as it is then', async t => {
+  const deliveries = await startDeliveries(t)
+  const { deliverer, sender } = deliveries.start({ concurrency: 1 })
+  let finish: (result: SendResult) => void = () => {}
+  sender.script = () =>
+    new Promise(resolve => {
+      finish = resolve
+    })
+  await deliveries.create({ url: 'https://one.example.com/' })
+  await deliveries.create({ url: 'https://two.example.com/' })
+  await deliveries.publish(1)
+  await until('one waits for the other', () => sender.underWay === 1 && deliverer.turns.waiting === 1)
+
+  await deliveries.pool.query(`update sluice.events set data = '{"redacted":true}'`)
+  deliveries.tailer.forget('all')
+  finish(OK)
+  await until('its turn', () => sender.requests.length === 2)
+  finish(OK)
+
+  t.strictSame(
+    sender.requests.map(({ message }) => message.data),
+    ['{"n":1}', '{"redacted":true}'],
+  )
+})
