@@ -60,6 +60,7 @@ func TestConsumerLeavesNothing(t *testing.T) {
 	}
 	consumer.Close()
 	ctx, cancel := context.WithCancel(limited(t))
+	defer cancel()
 	for range client.Consumer(ctx, "orders", sluice.ConsumerOptions{AckAfter: time.Hour}).Events() {
 		cancel()
 	}
