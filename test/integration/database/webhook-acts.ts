@@ -3,14 +3,18 @@ import { randomUUID } from 'node:crypto'
 import { releaseLeases } from '../../../src/consumers/consumer-rows.js'
 import { type Database, inTransaction } from '../../../src/database/pool.js'
 import { inWorkspace } from '../../../src/database/workspace.js'
+import { listAttempts } from '../../../src/webhooks/attempts.js'
+import { listDeadLetters } from '../../../src/webhooks/dead-letters.js'
 import { type EndpointChange, recordDeliveries } from '../../../src/webhooks/delivery-records.js'
 import { readEndpoints, readRevisions } from '../../../src/webhooks/endpoint-rows.js'
 import { selectWebhook, selectWebhooks } from '../../../src/webhooks/webhook-list.js'
 import { lockWebhook, updateWebhook } from '../../../src/webhooks/webhook-rows.js'
 import { changeState } from '../../../src/webhooks/webhook-state.js'
+import { attemptSweep, secretSweep } from '../../../src/webhooks/webhook-sweeps.js'
 import { claim, SEALER, storeWebhook } from '../webhooks/stored-webhook.js'
 
 const AT = new Date()
+const never = new AbortController().signal
 
 export async function webhookActsOn(
   session: Database,
@@ -83,6 +87,15 @@ export async function webhookActsOn(
         ])
         await client.query('select sluice.retry_dead_letters($1, $2)', [workspace, id])
       }),
+    'list attempts and dead letters': async () => {
+      await listAttempts(session, workspace, id, { limit: 5 })
+      await listAttempts(session, workspace, id, { limit: 5, outcome: 'dead' })
+      await listAttempts(session, workspace, id, { limit: 5, event: '1' })
+      await listDeadLetters(session, workspace, id, { limit: 5 })
+    },
+    'sweeps of webhooks': async () => {
+      for (const sweep of [attemptSweep(session, 7), secretSweep(session, SEALER)]) await sweep.run(never)
+    },
     'list webhooks': () =>
       inWorkspace(session, workspace, async client => {
         await selectWebhook(client, workspace, id)

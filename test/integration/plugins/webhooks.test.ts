@@ -1,8 +1,10 @@
 /** A gateway with its webhooks: what is published arrives at a receiver; and a gateway without a key for their secrets. */
+import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { Webhook } from 'standardwebhooks'
 import t from 'tap'
+import { createKey } from '../../../src/auth/api-keys/api-key-administration.js'
 import { as, publish, startGateway } from '../../harness/gateway.js'
 import { until } from '../../harness/until.js'
 
@@ -61,9 +63,18 @@ t.test('events that are published are posted in order, signed, and the cursor fo
 })
 
 t.test('without a key for secrets there are no webhooks, and the answer says what to set', async t => {
-  const jwks = { JWT_SECRET: '', JWKS_URL: 'http://127.0.0.1:9/jwks.json', JWT_ISSUER: '' }
-  const gateway = await startGateway(t, { env: jwks })
+  const { publicKey } = generateKeyPairSync('ed25519')
+  const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString()
+  const gateway = await startGateway(t, { env: { JWT_SECRET: '', JWT_PUBLIC_KEY: pem } })
+  const origin = { workspace: 'acme', principal: 'ada', address: null, requestId: null }
+  const { key } = await createKey(gateway.app.database, origin, { name: 'k', role: 'admin' })
 
-  t.equal(gateway.app.webhooks.sealer, undefined)
+  const response = await fetch(`${gateway.url}/api/webhooks`, {
+    method: 'POST',
+    headers: { 'x-api-key': key, 'content-type': 'application/json' },
+    body: JSON.stringify({ url: 'https://hooks.example.com/' }),
+  })
+
   t.equal(gateway.app.deliverer, undefined)
+  t.match(await response.json(), { status: 409, code: 'webhooks-not-set-up', detail: /WEBHOOK_SECRET_KEYS/ })
 })
