@@ -6191,6 +6191,7 @@ AS $function$
 #variable_conflict use_column
 declare
   most_webhooks constant int := 100;
+  first uuid := coalesce(after, '00000000-0000-0000-0000-000000000000');
   target record;
   gone bigint;
   seen int := 0;
@@ -6198,7 +6199,7 @@ begin
   removed := 0;
   for target in
     select w.id, w.dead_letters, (select c.stream_id from sluice.consumers c where c.id = w.id) as stream_id
-    from sluice.webhooks w where w.id > coalesce(after, '00000000-0000-0000-0000-000000000000')
+    from sluice.webhooks w where w.id > first
     order by w.id limit most_webhooks
   loop
     seen := seen + 1;
@@ -6248,6 +6249,7 @@ AS $function$
 #variable_conflict use_column
 declare
   most_webhooks constant int := 100;
+  first uuid := coalesce(after, '00000000-0000-0000-0000-000000000000');
   -- UUIDv7: 48 bits of milliseconds since 1970.
   oldest uuid := (lpad(to_hex((extract(epoch from clock_timestamp() - keep) * 1000)::bigint), 12, '0') || '00000000000000000000')::uuid;
   target record;
@@ -6257,7 +6259,7 @@ declare
 begin
   removed := 0;
   for target in
-    select w.id, w.attempts from sluice.webhooks w where w.id > coalesce(after, '00000000-0000-0000-0000-000000000000')
+    select w.id, w.attempts from sluice.webhooks w where w.id > first
     order by w.id limit most_webhooks
   loop
     seen := seen + 1;

@@ -79,7 +79,7 @@ async function selectFormer(
     text: `
       select s.webhook_id as webhook, s.id, s.key_id as "keyId", s.sealed
         from sluice.webhook_secrets s
-       where s.key_id <> $1 and (s.webhook_id, s.id) > ($2::uuid, $3)
+       where s.key_id <> $1 and s.webhook_id >= $2 and (s.webhook_id > $2 or s.id > $3)
        order by s.webhook_id, s.id limit ${SECRETS_AT_ONCE}`,
     values: [keyId, webhook, id],
   })
