@@ -20,6 +20,7 @@ import { slow } from './slow.js'
 import { startUp } from './start.js'
 import { streams } from './streams.js'
 import { watched } from './watched.js'
+import { webhooks } from './webhooks.js'
 
 const BENCHES: Readonly<Record<string, (size: Size) => Promise<Row[]>>> = {
   latency,
@@ -36,6 +37,7 @@ const BENCHES: Readonly<Record<string, (size: Size) => Promise<Row[]>>> = {
   start: startUp,
   streams,
   watched,
+  webhooks,
   peers,
 }
 /** Measured only by name, because they take many minutes or need other servers. */

@@ -129,7 +129,7 @@ async function startGateway(env: Readonly<Record<string, string>>, watched: bool
   return { child, url: /http:\/\/[\w.:]+/.exec(text)?.[0] ?? '' }
 }
 
-export function tokenOf(workspace: string, role: 'viewer' | 'editor'): string {
+export function tokenOf(workspace: string, role: 'viewer' | 'editor' | 'admin'): string {
   const exp = Math.floor(Date.now() / 1_000) + TOKEN_SECONDS
   return signed({ sub: `bench-${role}`, workspace, role, iat: exp - TOKEN_SECONDS, exp }, SECRET)
 }

@@ -40,6 +40,10 @@ export interface Internals {
   readonly guideFolder?: string | undefined
   /** The pauses between the tries of a webhook's event, in milliseconds. */
   readonly webhookPausesMs?: readonly number[] | undefined
+  /** The duration of a lease of a webhook, the time limit of its requests, and the first pause of a circuit breaker, in milliseconds. */
+  readonly webhookLeaseMs?: number | undefined
+  readonly webhookTimeoutMs?: number | undefined
+  readonly webhookBreakerMs?: number | undefined
   readonly onGateway?: ((app: FastifyInstance) => void) | undefined
 }
 

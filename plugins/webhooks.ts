@@ -25,9 +25,15 @@ export type WebhooksOptions = Pick<Settings, 'config' | 'sealer' | 'policy' | 'd
 
 export default fp<WebhooksOptions>(
   async (app, { config, sealer, policy, drainMs, internals }) => {
-    const breakers = new Breakers()
+    const { webhookPausesMs, webhookLeaseMs, webhookTimeoutMs, webhookBreakerMs } = internals ?? {}
+    const breakers = new Breakers({ ...(webhookBreakerMs !== undefined && { minPauseMs: webhookBreakerMs }) })
     const addresses = createHostAddresses({ system: policy.allowed.length > 0 })
-    const sender = createSender({ policy, addresses, breakers })
+    const sender = createSender({
+      policy,
+      addresses,
+      breakers,
+      ...(webhookTimeoutMs !== undefined && { timeoutMs: webhookTimeoutMs }),
+    })
     app.decorate('webhooks', { sealer, policy, sender })
     // Before the deliverer's own, and hooks run in reverse: it stops sending first.
     app.addHook('onClose', () => sender.close())
@@ -37,7 +43,8 @@ export default fp<WebhooksOptions>(
       breakers,
       concurrency: config.WEBHOOK_CONCURRENCY,
       drainMs,
-      pausesMs: internals?.webhookPausesMs,
+      pausesMs: webhookPausesMs,
+      leaseMs: webhookLeaseMs,
     })
   },
   { name: 'webhooks' },

@@ -37,6 +37,8 @@ export interface ProgramOptions {
   readonly args?: readonly string[]
   /** Its whole environment, besides PATH and HOME. */
   readonly env?: Readonly<Record<string, string>>
+  /** The file that it runs. Default: that of `sluice`. */
+  readonly program?: string | undefined
   /** Its limit of file descriptors, set by prlimit, Linux only. Default: the limit of this process. */
   readonly descriptors?: number | undefined
   /** Where its standard output goes, instead of into `output`. */
@@ -46,10 +48,10 @@ export interface ProgramOptions {
 /** Starts the program and does not wait for anything. */
 export function startProgram(
   t: Test,
-  { args = [], env = {}, descriptors, stdout }: ProgramOptions = {},
+  { args = [], env = {}, program: file = MAIN, descriptors, stdout }: ProgramOptions = {},
 ): Program {
   const { PATH = '', HOME = '' } = process.env
-  const command = [process.execPath, '--import', LEAVE_WITH_PARENT, MAIN, ...args]
+  const command = [process.execPath, '--import', LEAVE_WITH_PARENT, file, ...args]
   const limited = descriptors === undefined ? [] : ['prlimit', `--nofile=${descriptors}`, '--']
   const [program = '', ...rest] = [...limited, ...command]
   const child = spawn(program, rest, {
@@ -102,7 +104,7 @@ export async function startProcess(t: Test, options: ProcessOptions = {}): Promi
     PORT: `${port}`,
     ...options.env,
   }
-  const program = startProgram(t, { args: options.args ?? [], env, descriptors: options.descriptors })
+  const program = startProgram(t, { ...options, env })
   await program.until(/^Sluice listens on http/m)
   return {
     ...program,

@@ -74,7 +74,7 @@ function* faultsOf(request: ReceivedRequest, event: LoggedEvent) {
   if (!request.body.includes(event.data)) yield `${describe(request)} has other data than ${event.data}`
 }
 
-function isSignedWith(secret: string, { headers, body }: ReceivedRequest): boolean {
+export function isSignedWith(secret: string, { headers, body }: ReceivedRequest): boolean {
   const at = new Date(Number(headers['webhook-timestamp']) * 1_000)
   const signature = new Webhook(secret).sign(String(headers['webhook-id']), at, body)
   return String(headers['webhook-signature']).split(' ').includes(signature)

@@ -1,0 +1,214 @@
+/**
+ * Webhooks while everything fails: receivers in every known way, one gateway, all gateways at once by `kill -9`, and Postgres. Each event
+ * of the log from the start of an endpoint is accepted by its receiver, in order where the endpoint is ordered, and is signed.
+ */
+import { readFile } from 'node:fs/promises'
+import pLimit from 'p-limit'
+import t, { type Test } from 'tap'
+import { createPool, type Database } from '../../../src/database/pool.js'
+import { formatEventId } from '../../../src/log/event-id.js'
+import { byNight } from '../../harness/nightly.js'
+import { type OwnPostgres, preparePostgres } from '../../harness/postgres.js'
+import type { GatewayProcess } from '../../harness/process.js'
+import { until } from '../../harness/until.js'
+import { compare, isSignedWith, type LoggedEvent } from '../../harness/webhook-comparison.js'
+import { startDeliveringGateway } from './delivering-gateway.js'
+import { administer, type CheckedEndpoint, createEndpoint, GONE, HOPELESS, PLANS } from './endpoints.js'
+
+const ROUNDS = byNight(1, 20)
+const EVENTS = byNight(25, 50)
+/** A stalled request lasts 1 s, a lease of a killed gateway 3 s. */
+const PATIENCE_MS = 90_000
+/** Of the answers of 100 MB, a gateway must hold nothing that can be seen. */
+const MAX_GROWTH_BYTES = 200_000_000
+const TYPES = ['parcel.created', 'parcel.moved', 'order.placed']
+
+/** A workspace has a share of the database connections. */
+const oneByOne = pLimit(2)
+/** The test has ended, so nothing is stored any more. */
+let isOver = false
+
+interface World {
+  readonly t: Test
+  readonly postgres: OwnPostgres
+  readonly pool: Database
+  readonly gateways: GatewayProcess[]
+}
+
+t.test('every event of the log reaches every webhook, in order, whatever fails', async t => {
+  const world = await begin(t)
+  const { pool, gateways } = world
+  await publish(pool, EVENTS)
+  const all = await oneByOne.map([...PLANS, ...HOPELESS, GONE], plan => createEndpoint(t, urlOf(world), plan))
+  const gone = all.filter(({ name }) => name === GONE.name)
+  const hopeless = all.filter(plan => HOPELESS.some(({ name }) => name === plan.name))
+  const checked = all.filter(endpoint => !hopeless.includes(endpoint))
+  const peaks = await Promise.all(gateways.map(peakBytes))
+
+  await publish(pool, EVENTS)
+  for (const { id } of gone) {
+    const isDisabled = async () =>
+      (await administer(urlOf(world), 'acme', 'GET', `/${id}`)).state === 'disabled'
+    await until('410 has disabled the endpoint', isDisabled, PATIENCE_MS)
+    t.match(await administer(urlOf(world), 'acme', 'GET', `/${id}`), { state_reason: 'gone' })
+    await administer(urlOf(world), 'acme', 'POST', `/${id}/resume`)
+  }
+  for (let round = 0; round < ROUNDS; round += 1) {
+    await killOne(world)
+    await killAll(world)
+    if (round === 0) for (const endpoint of checked.slice(0, 2)) await rotate(world, endpoint)
+    await restartDatabase(world)
+    await publish(pool, EVENTS)
+  }
+
+  const log = await readLog(pool)
+  for (const endpoint of checked) await delivered(endpoint, expected(endpoint, log))
+  const grown = await Promise.all(gateways.map(peakBytes))
+  const comparisons = checked.map(endpoint => comparisonOf(endpoint, log))
+  const elsewhere = all.flatMap(({ path, receiver }) => receiver.received.filter(each => each.path !== path))
+  t.strictSame(
+    comparisons.flatMap(({ faults }) => faults),
+    [],
+  )
+  t.strictSame(elsewhere, [], 'no redirect was followed')
+  for (const { id, name, workspace } of all) {
+    const isHopeless = hopeless.some(each => each.id === id)
+    const caughtUp = async () => {
+      const { state, lag } = await administer(urlOf(world), workspace, 'GET', `/${id}`)
+      return state === 'active' && lag.events > 0 === isHopeless
+    }
+    await until(`${name} is active, and ${isHopeless ? 'behind' : 'has caught up'}`, caughtUp, PATIENCE_MS)
+  }
+  const growth = Math.max(...grown) - Math.max(...peaks)
+  t.ok(growth < MAX_GROWTH_BYTES, `the largest gateway grew by ${growth} bytes`)
+  const requests = all.reduce((sum, { receiver }) => sum + receiver.received.length, 0)
+  const repeats = comparisons.reduce((sum, comparison) => sum + comparison.repeats, 0)
+  t.comment(`${log.length} events, ${all.length} endpoints, ${requests} requests, ${repeats} accepted again`)
+  const renewed = all.filter(({ newSecret }) => newSecret !== undefined)
+  t.equal(renewed.length, 2)
+  for (const { newSecret = '', receiver } of renewed)
+    t.ok(
+      receiver.received.slice(-1).every(last => isSignedWith(newSecret, last)),
+      'the new secret signs',
+    )
+  for (const { path, receiver } of all.filter(({ name }) => name === 'parallel and slow'))
+    t.ok(receiver.mostOpen(path) > 1, 'a parallel endpoint gets several requests at once')
+})
+
+async function begin(t: Test): Promise<World> {
+  const postgres = await preparePostgres(t)
+  await postgres.start()
+  const settings = { search_path: 'public' }
+  const pool = createPool(postgres.url, { max: 3, name: 'test', settings, onError: () => undefined })
+  t.teardown(() => {
+    isOver = true
+    return pool.end()
+  })
+  const first = await startDeliveringGateway(t, postgres.url)
+  return { t, postgres, pool, gateways: [first, await startDeliveringGateway(t, postgres.url)] }
+}
+
+/** Its leases expire, and the other gateway takes over. */
+async function killOne(world: World): Promise<void> {
+  const [first, ...others] = world.gateways
+  await Promise.all([publish(world.pool, EVENTS), first?.kill()])
+  world.gateways.splice(0, world.gateways.length, ...others, await restarted(world, first))
+}
+
+async function killAll(world: World): Promise<void> {
+  const { gateways, pool } = world
+  await Promise.all([publish(pool, EVENTS), ...gateways.map(gateway => gateway.kill())])
+  gateways.splice(
+    0,
+    gateways.length,
+    ...(await Promise.all(gateways.map(gateway => restarted(world, gateway)))),
+  )
+}
+
+async function restarted({ t, postgres }: World, gateway: GatewayProcess | undefined) {
+  return await startDeliveringGateway(t, postgres.url, gateway?.port)
+}
+
+async function restartDatabase({ postgres, gateways, pool }: World): Promise<void> {
+  const publishing = publish(pool, EVENTS)
+  await postgres.stop()
+  for (const { url } of gateways) {
+    const isDegraded = async () => Object(await (await fetch(`${url}/ready`)).json()).mode !== 'normal'
+    await until('the gateways are degraded', isDegraded, PATIENCE_MS)
+  }
+  await postgres.start()
+  await publishing
+}
+
+/** Soon both secrets sign. */
+async function rotate(world: World, endpoint: CheckedEndpoint): Promise<void> {
+  const { id, workspace } = endpoint
+  endpoint.newSecret = (await administer(urlOf(world), workspace, 'POST', `/${id}/rotate-secret`)).secret
+}
+
+function urlOf({ gateways }: World): string {
+  return gateways[0]?.url ?? ''
+}
+
+/** From SQL, into two workspaces, in odd ways of writing JSON. Goes on when Postgres is back. */
+async function publish(pool: Database, events: number): Promise<void> {
+  for (let n = 0; n < events; n += 1) {
+    const type = TYPES[n % TYPES.length]
+    for (const workspace of ['acme', 'globex']) {
+      const data = `{"n" :  ${n}, "text":"\\u00e9 é 𝄞", "n": 1.0e3}`
+      const stored = () =>
+        pool.query(`select sluice.publish($1, 'feed', $2, $3)`, [workspace, type, data]).then(
+          () => true,
+          error => {
+            if (isOver) throw error
+            return false
+          },
+        )
+      await until('an event is stored', stored, PATIENCE_MS)
+    }
+  }
+}
+
+async function readLog(pool: Database): Promise<LoggedEvent[]> {
+  const { rows } = await pool.query(
+    `select s.workspace, e."position", e.event_id as uuid, e.type, e.data::text as data
+       from sluice.events e join sluice.streams s on s.id = e.stream_id
+      where s.name = 'feed' order by s.workspace, e."position"`,
+  )
+  return rows.map(row => ({
+    ...row,
+    position: Number(row.position),
+    id: formatEventId(row.position, row.uuid),
+  }))
+}
+
+/** What the endpoint must get: of its workspace, after its first cursor, of its types. */
+function expected(
+  { workspace, start, settings }: CheckedEndpoint,
+  log: readonly LoggedEvent[],
+): LoggedEvent[] {
+  const own = log.filter(event => event.workspace === workspace && event.position > start)
+  return own.filter(({ type }) => !settings?.types || type.startsWith('parcel.'))
+}
+
+async function delivered({ name, receiver }: CheckedEndpoint, events: readonly LoggedEvent[]): Promise<void> {
+  const isOver = () => {
+    const uuids = new Set(
+      receiver.received.flatMap(({ accepted, headers }) => (accepted ? [headers['webhook-id']] : [])),
+    )
+    return events.every(({ uuid }) => uuids.has(uuid))
+  }
+  // A comparison says what is missing.
+  await until(`${name} has everything`, isOver, PATIENCE_MS).catch(() => undefined)
+}
+
+function comparisonOf(endpoint: CheckedEndpoint, log: readonly LoggedEvent[]) {
+  const { receiver, settings = {}, secrets } = endpoint
+  const isOrdered = settings.order !== 'parallel'
+  return compare(receiver.received, { events: expected(endpoint, log), isOrdered, secrets })
+}
+
+/** The most memory that the process has had. */
+async function peakBytes({ pid }: GatewayProcess): Promise<number> {
+  return Number(/VmHWM:\s+(\d+) kB/.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1_024
+}
