@@ -21,6 +21,8 @@ const HEADER = `/**
  * \`npm run catalogue\`; a later gateway may send further members.
  */
 `
+/** As in biome.json. */
+const LINE_WIDTH = 110
 const RESOURCES = { Item, NewItem, ItemPatch, Revision, NewRevision, Job, NewJob }
 
 export function catalogueText(): string {
@@ -68,9 +70,16 @@ function typeOf(schema: unknown, indent: string): string {
   const inner = `${indent}  `
   const lines = properties.map(([name, property]) => {
     const mark = Array.isArray(required) && required.includes(name) ? '' : '?'
-    return `${described(property, inner)}${inner}readonly ${key(name)}${mark}: ${typeOf(property, inner)}\n`
+    return `${described(property, inner)}${inner}${declared(`readonly ${key(name)}${mark}:`, typeOf(property, inner), inner)}\n`
   })
   return `{\n${lines.join('')}${indent}}`
+}
+
+/** @returns the member with its type, which stands a choice a line when it is too long for one, as the formatter has it. */
+function declared(name: string, type: string, indent: string): string {
+  const line = `${name} ${type}`
+  if (type.includes('\n') || indent.length + line.length <= LINE_WIDTH) return line
+  return [name, ...type.split(' | ').map(choice => `${indent}  | ${choice}`)].join('\n')
 }
 
 function described(schema: unknown, indent: string): string {
