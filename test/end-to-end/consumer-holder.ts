@@ -1,6 +1,6 @@
 /**
  * A client of a consumer that acknowledges some events late, twice or never, loses responses, disconnects without a word, and
- * comes back at another gateway. Once it is settled it acknowledges everything.
+ * comes back at another gateway. Once it is settled it acknowledges everything, but the last event only when that is handed out again.
  */
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -13,6 +13,9 @@ const LATE_MS = { least: 100, most: 1_500 } as const
 const AWAY_MS = { least: 0, most: 300 } as const
 /** After a refusal. */
 const RETRY_MS = 200
+
+/** The type of the last event. */
+export const LAST = 'check.end'
 
 export type HolderForm = 'text/event-stream' | 'application/x-ndjson' | 'application/json'
 
@@ -32,6 +35,11 @@ interface Line {
   readonly data: { readonly consumer?: { readonly epoch: number } }
 }
 
+interface Page {
+  readonly epoch: number
+  readonly events: readonly { readonly type: string; readonly id: string; readonly data: object }[]
+}
+
 export class Holder {
   readonly #options: HolderOptions
   #settled = false
@@ -39,9 +47,15 @@ export class Holder {
   #request: ClientRequest | undefined
   /** The last one. */
   #handing: Handing | undefined
+  #isHolding = false
 
   constructor(options: HolderOptions) {
     this.#options = options
+  }
+
+  /** Whether a stream of it is open that began as the holder's. */
+  get isHolding(): boolean {
+    return this.#isHolding
   }
 
   settle(): void {
@@ -76,6 +90,7 @@ export class Holder {
       sent.end()
     })
     clearTimeout(leaving)
+    this.#isHolding = false
     this.#acknowledgeLate()
   }
 
@@ -111,7 +126,8 @@ export class Holder {
         handing = { epoch: consumer?.epoch ?? Number.NaN, askedAt, heldAt: performance.now(), events: [] }
         ledger.handings.push(handing)
         this.#handing = handing
-      } else if (type.startsWith('check.') && handing && id) this.#take(handing, id, data)
+        this.#isHolding = true
+      } else if (type.startsWith('check.') && handing && id) this.#take(handing, type, id, data)
       else if (type === 'unavailable') ledger.refusals += 1
       else if (type === 'reset') ledger.resets += 1
     }
@@ -148,11 +164,11 @@ export class Holder {
         handing = { epoch: page.epoch, askedAt, heldAt: performance.now(), events: [] }
         ledger.handings.push(handing)
       }
-      for (const { id, data } of page.events) this.#take(handing, id, JSON.stringify(data))
+      for (const { type, id, data } of page.events) this.#take(handing, type, id, JSON.stringify(data))
     }
   }
 
-  async #page(query: string): Promise<{ epoch: number; events: { id: string; data: object }[] } | undefined> {
+  async #page(query: string): Promise<Page | undefined> {
     const { random } = this.#options
     const sent = this.#ask(query)
     if (!this.#settled && random.chance(0.05)) setTimeout(() => sent.destroy(), random.between(0, 50))
@@ -161,12 +177,14 @@ export class Holder {
     return answer?.status === 200 ? JSON.parse(answer.text) : undefined
   }
 
-  #take(handing: Handing, id: string, data: string): void {
+  #take(handing: Handing, type: string, id: string, data: string): void {
     if (this.#ended) return
     const { ledger, random } = this.#options
+    const isAgain = handing.events.some(event => event.id === id)
     handing.events.push({ id, data, sent: ledger.sent })
-    if (this.#settled) void this.#acknowledge(handing.epoch, id)
-    else if (random.chance(0.4))
+    if (this.#settled) {
+      if (type !== LAST || isAgain) void this.#acknowledge(handing.epoch, id)
+    } else if (random.chance(0.4))
       setTimeout(() => void this.#acknowledge(handing.epoch, id), random.between(0, 40))
   }
 

@@ -9,7 +9,7 @@ import { byNight } from '../harness/nightly.js'
 import { preparePostgres } from '../harness/postgres.js'
 import { startProcess } from '../harness/process.js'
 import { until } from '../harness/until.js'
-import { Holder, type HolderForm } from './consumer-holder.js'
+import { Holder, type HolderForm, LAST } from './consumer-holder.js'
 import { ConsumerLedger, type Due } from './consumer-ledger.js'
 import { Random } from './random.js'
 
@@ -38,7 +38,7 @@ const CONSUMERS: readonly Consumer[] = [
   {
     name: 'rare',
     stream: 'feed',
-    settings: { max_in_flight: 1, types: 'check.rare,check.end' },
+    settings: { max_in_flight: 1, types: `check.rare,${LAST}` },
     forms: [SSE, SSE],
     wants: type => type !== 'check.common',
   },
@@ -81,12 +81,13 @@ t.test(`each consumer hands out and acknowledges exactly its events (SLUICE_SEED
     })
     t.equal(status, 201)
   }
-  const holders = ledgers.flatMap((ledger, n) =>
+  const byConsumer = ledgers.map((ledger, n) =>
     Array.from({ length: HOLDERS }, (_, m) => {
       const form = CONSUMERS[n]?.forms[m] ?? SSE
       return new Holder({ ledger, origins, form, random: random.fork(), ...as('editor') })
     }),
   )
+  const holders = byConsumer.flat()
   const stop = () => holders.forEach(each => void each.stop())
   t.teardown(stop)
   const holding = Promise.all(holders.map(each => each.hold()))
@@ -112,12 +113,15 @@ t.test(`each consumer hands out and acknowledges exactly its events (SLUICE_SEED
   await sampling
   for (const each of holders) each.settle()
   for (const stream of ['feed', 'orders'])
-    await pool.query('select sluice.publish($1, $2, $3, $4)', ['acme', stream, 'check.end', '{"n":9}'])
+    await pool.query('select sluice.publish($1, $2, $3, $4)', ['acme', stream, LAST, '{"n":9}'])
 
   const due = await Promise.all(CONSUMERS.map(consumer => dueOf(pool, consumer)))
   const cursors = () => Promise.all(CONSUMERS.map(({ name }) => cursorOf(pool, name)))
   const isDone = async () => (await cursors()).every((cursor, n) => cursor >= (due[n]?.at(-1)?.position ?? 0))
   await until('every consumer has everything acknowledged', isDone, SETTLED_MS).catch(error => t.fail(error))
+  // The one before has ended, or ends when its process learns that it has lost its consumer.
+  const areSingle = () => byConsumer.every(group => group.filter(each => each.isHolding).length < 2)
+  await until('each consumer has one stream', areSingle, SETTLED_MS).catch(error => t.fail(error))
   stop()
   await holding
 

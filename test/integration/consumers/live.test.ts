@@ -178,6 +178,12 @@ t.test('consumers', async t => {
       t.match(await holder.until(1, 'reset'), [{ data: /"deleted"/ }])
       t.ok(await holder.ended())
       await until('it is free, and there is no stream', async () => (await statusOf(t, 'deleted')) === 404)
+      await until('the row knows of the loss', async () => {
+        const { rows } = await pool.query(
+          `select cursor_position, lost_at from sluice.consumers where name = 'deleted'`,
+        )
+        return rows[0]?.cursor_position === 0 && rows[0].lost_at !== null
+      })
       await publish(first, COUNT(3), { stream: 'brief' })
       const next = await openWhenFree(t, first, 'deleted')
       await streamWith(next, 3)

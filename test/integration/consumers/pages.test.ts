@@ -1,4 +1,5 @@
 import t from 'tap'
+import { releaseLeases } from '../../../src/consumers/consumer-rows.js'
 import { createDatabase } from '../../harness/database.js'
 import { as, publish, startGateway } from '../../harness/gateway.js'
 import { until } from '../../harness/until.js'
@@ -91,6 +92,25 @@ t.test('pages of consumers', async t => {
     await acknowledge(first, 'wait', bell, rung.body.epoch)
     t.strictSame(dataOf(await next), [9])
   })
+
+  t.test(
+    'a page that waits starts again when another request of its client gives the consumer up',
+    async t => {
+      await create(first, 'given-up', { max_in_flight: 2, ack_timeout_ms: 60_000 })
+      const { body } = await page(first, 'given-up')
+      const waiting = page(second, `given-up?epoch=${body.epoch}&wait=30s`)
+      const leases = new Set<string>()
+      await until('it has renewed its lease while it waits', async () => {
+        leases.add((await call(first, 'GET', 'given-up')).body.holder.expires_at)
+        return leases.size > 3
+      })
+
+      const { rows } = await pool.query(`select id, epoch from sluice.consumers where name = 'given-up'`)
+      await releaseLeases(pool, null, rows)
+
+      t.strictSame(dataOf(await waiting), [1, 2])
+    },
+  )
 
   t.test('lines carry the epoch in a header, and a lost cursor is 410', async t => {
     await publish(first, COUNT(4), { stream: 'short' })

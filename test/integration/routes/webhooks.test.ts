@@ -51,7 +51,7 @@ await once(receiver, 'listening')
 t.teardown(() => receiver.close())
 const { port } = Object(receiver.address())
 const target = `http://127.0.0.1:${port}/hook?key=${QUERY_SECRET}`
-const [first = '', second = ''] = await publish(gateway, [
+const [first = '', second = '', third = ''] = await publish(gateway, [
   { type: 'thing.made', data: { n: 1 } },
   { type: 'thing.made', data: { n: 2 } },
   { type: 'thing.made', data: { n: 3 } },
@@ -75,6 +75,22 @@ async function create(given: object = {}): Promise<CreatedWebhook> {
 
 async function read(id: string): Promise<WebhookDocument> {
   return (await send('GET', `/api/webhooks/${id}`)).body
+}
+
+/** Of the audit log, newest first. */
+async function actionsOn(id: string): Promise<string[]> {
+  const { entries } = (await send('GET', '/api/audit?limit=200')).body
+  return entries
+    .filter(({ details }: { details: { webhook?: string } }) => details.webhook === id)
+    .map(({ action }: { action: string }) => action)
+}
+
+/** The rows of a webhook, in all of its tables. */
+async function rowsOf(id: string): Promise<number> {
+  const tables = ['secrets', 'attempts', 'waiting', 'dead_letters', 'replays']
+  const counts = tables.map(table => `(select count(*) from sluice.webhook_${table} where webhook_id = $1)`)
+  const { rows } = await pool.query(`select (${counts.join(' + ')})::integer as n`, [id])
+  return rows[0]?.n
 }
 
 t.test('a webhook is created with defaults, is listed, and shows its secret once', async t => {
@@ -106,6 +122,7 @@ t.test('a webhook is created with defaults, is listed, and shows its secret once
   })
   t.strictSame(found, document)
   t.strictSame(page.body, { webhooks: [found], next_cursor: page.body.next_cursor })
+  t.strictSame((await send('GET', '/api/webhooks?stream=orders')).body.webhooks, [])
   await send('DELETE', `/api/webhooks/${made.id}`)
 })
 
@@ -199,7 +216,18 @@ t.test('a test is sent at once, signed by each secret, and is in the list of del
   t.match(tested, { status: 200, body: { outcome: 'delivered', status: 204, test: true, event_id: null } })
   t.strictSame(deliveries, [tested.body])
   t.match((await read(id)).last_attempt, null, 'no event was tried')
-  t.match((await read(id)).secrets, [{ id: rotated.body.id, expires_at: null }, { expires_at: String }])
+  const [newer, older] = (await read(id)).secrets
+  t.match([newer, older], [{ id: rotated.body.id, expires_at: null }, { expires_at: String }])
+  const overlapMs = Date.parse(older?.expires_at ?? '') - Date.parse(newer?.created_at ?? '')
+  t.equal(Math.round(overlapMs / 3_600_000), 24)
+
+  await pool.query(
+    `update sluice.webhook_secrets set expires_at = clock_timestamp() - interval '1 s' where id = $1`,
+    [older?.id],
+  )
+  await send('POST', `/api/webhooks/${id}/test`)
+  t.match(got[1]?.headers['webhook-signature'], /^v1,\S+$/, 'only the secret that has not expired signs')
+  t.strictSame((await read(id)).secrets, [newer])
 
   const refusing = await create({ url: `http://127.0.0.1:${port}/?status=500` })
   const failed = await send('POST', `/api/webhooks/${refusing.id}/test`)
@@ -232,6 +260,7 @@ t.test('a pause and a resume are events of the feed, and happen once', async t =
       ['webhook.resumed', 'by-admin'],
     ],
   )
+  t.strictSame(await actionsOn(id), ['webhook.resumed', 'webhook.paused', 'webhook.created'])
   const forged = await send('POST', '/api/events', { type: 'webhook.paused', data: {} }, as('editor'))
   t.match(forged.body, { code: 'reserved-type' })
   await send('DELETE', `/api/webhooks/${id}`)
@@ -258,15 +287,15 @@ t.test('attempts are paged and filtered, and the event of one is sent again', as
     nextTryAt: undefined,
     lane: 'live' as const,
   }))
-  const letter = {
-    position: 3,
-    eventId: rows[2]?.event_id,
+  const dead = [2, 3].map(position => ({
+    position,
+    eventId: rows[position - 1]?.event_id,
     type: 'thing.made',
     attempts: 11,
-    status: 202,
+    status: 199 + position,
     error: 'x',
-  }
-  const change = { id: id as WebhookId, epoch, workspace: 'acme', waiting: [], settled: [], dead: [letter] }
+  }))
+  const change = { id: id as WebhookId, epoch, workspace: 'acme', waiting: [], settled: [], dead }
   await inTransaction(pool, client => recordDeliveries(client, { attempts, changes: [change] }))
   const list = async (query: string) => (await send('GET', `/api/webhooks/${id}/deliveries?${query}`)).body
   const statuses = async (query: string) =>
@@ -282,9 +311,12 @@ t.test('attempts are paged and filtered, and the event of one is sent again', as
   ]
   const letters = await send('GET', `/api/webhooks/${id}/dead-letters`)
   const before = (await read(id)).dead_letters
+  const retry = (delivery: string) => send('POST', `/api/webhooks/${id}/deliveries/${delivery}/retry`)
+  const twice = [await retry(page.deliveries[0].id), await retry(page.deliveries[0].id)]
+  const between = (await read(id)).dead_letters
   const all = await send('POST', `/api/webhooks/${id}/dead-letters/retry`)
-  const again = await send('POST', `/api/webhooks/${id}/deliveries/${rest.deliveries[0].id}/retry`)
-  const unknown = await send('POST', `/api/webhooks/${id}/deliveries/${randomUUID()}/retry`)
+  const again = await retry(rest.deliveries[0].id)
+  const unknown = await retry(randomUUID())
   const waiting = await pool.query(
     'select lane, position, attempts from sluice.webhook_waiting where webhook_id = $1 order by position',
     [id],
@@ -296,14 +328,21 @@ t.test('attempts are paged and filtered, and the event of one is sent again', as
   )
   t.equal(rest.next_cursor, null)
   t.strictSame(filtered, [[201], [200], [201], []])
-  t.match(letters.body, { dead_letters: [{ attempts: 11, status: 202, error: 'x' }], next_cursor: null })
-  t.strictSame([before, all.body, again.status, unknown.status], [1, { retried: 1 }, 202, 404])
+  t.match(letters.body, {
+    dead_letters: [{ status: 201 }, { attempts: 11, status: 202, error: 'x' }],
+    next_cursor: null,
+  })
+  t.strictSame([before, between, all.body, again.status, unknown.status], [2, 1, { retried: 1 }, 202, 404])
+  t.match(twice, [{ status: 202 }, { status: 202 }])
   t.strictSame(
     waiting.rows,
-    [1, 3].map(position => ({ lane: 'retry', position, attempts: 0 })),
+    [1, 2, 3].map(position => ({ lane: 'retry', position, attempts: 0 })),
   )
   t.equal((await read(id)).dead_letters, 0)
+  t.strictSame(await actionsOn(id), [...Array(4).fill('webhook.retried'), 'webhook.created'])
+  t.ok((await rowsOf(id)) > 0)
   await send('DELETE', `/api/webhooks/${id}`)
+  t.equal(await rowsOf(id), 0)
 })
 
 t.test('a replay covers what lies before the cursor, one at a time', async t => {
@@ -313,7 +352,13 @@ t.test('a replay covers what lies before the cursor, one at a time', async t => 
   const late = await replay({ from: cursor })
   const started = await replay({ from: first, to: second })
   const other = await replay({ from: 'beginning' })
+  await pool.query(
+    `insert into sluice.webhook_waiting (webhook_id, lane, position, workspace, event_id)
+     values ($1, 'replay', 2, 'acme', gen_random_uuid()), ($1, 'live', 4, 'acme', gen_random_uuid())`,
+    [id],
+  )
   const stopped = await send('DELETE', `/api/webhooks/${id}/replay`)
+  const waiting = await pool.query('select lane from sluice.webhook_waiting where webhook_id = $1', [id])
   const from = await replay({ from: '2000-01-01T00:00:00Z' })
 
   t.match(late, { status: 400, body: { code: 'invalid-request' } })
@@ -325,7 +370,13 @@ t.test('a replay covers what lies before the cursor, one at a time', async t => 
   t.equal(stopped.status, 204)
   t.match(from, { status: 202, body: { to: cursor } })
   t.match(from.body.from, /^0\./)
-  await send('DELETE', `/api/webhooks/${id}`)
+  t.strictSame(waiting.rows, [{ lane: 'live' }], 'what the replay has left waiting is given up with it')
+  const [replayed, replayStopped] = ['webhook.replayed', 'webhook.replay-stopped']
+  t.strictSame(await actionsOn(id), [replayed, replayStopped, replayed, 'webhook.created'])
+  const behind = await create({ start: second })
+  const past = await send('POST', `/api/webhooks/${behind.id}/replay`, { from: first, to: third })
+  t.match(past.body, { from: first, to: second }, 'what lies after the cursor is sent anyway')
+  for (const one of [id, behind.id]) await send('DELETE', `/api/webhooks/${one}`)
 })
 
 t.test('only admins without grants of the same workspace reach a webhook', async t => {
@@ -374,6 +425,7 @@ t.test('neither log nor audit nor feed nor database has a secret, and each act h
     await send('GET', `/api/webhooks/${id}/deliveries`),
   ]
   await send('DELETE', `/api/webhooks/${id}`)
+  const actions = await actionsOn(id)
   const audit = await send('GET', '/api/audit?limit=200')
   const exported = await fetch(`${gateway.url}/api/workspace/export`, { headers: as('admin') }).then(all =>
     all.text(),
@@ -396,9 +448,6 @@ t.test('neither log nor audit nor feed nor database has a secret, and each act h
   t.strictSame(leaks, [])
   t.ok(log.includes('/api/webhooks'), 'the log has the requests')
   t.notOk(`${places.audit}${places.events}${log}`.includes(QUERY_SECRET), 'nor the query of the URL')
-  const actions = audit.body.entries
-    .filter(({ details }: { details: { webhook?: string } }) => details.webhook === id)
-    .map(({ action }: { action: string }) => action)
   t.strictSame(actions, [
     'webhook.deleted',
     'webhook.paused',

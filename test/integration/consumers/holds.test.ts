@@ -1,0 +1,67 @@
+/** What the process of a holder learns from the row, without a request of its own. */
+import t from 'tap'
+import { prolongPage } from '../../../src/consumers/consumer-pages.js'
+import {
+  claimConsumers,
+  moveCursors,
+  noteHandedOut,
+  readConsumer,
+} from '../../../src/consumers/consumer-rows.js'
+import { ConsumerSignals } from '../../../src/consumers/consumer-signals.js'
+import { Holds } from '../../../src/consumers/holds.js'
+import { EventFrames } from '../../../src/hub/event-frames.js'
+import { readPage } from '../../../src/log/log.js'
+import { observed, silent } from '../../harness/hub.js'
+import { until } from '../../harness/until.js'
+import { NODE, startStore } from './rows.js'
+
+const ROUNDS = 6
+
+t.test('a full window learns of an acknowledgement at another node before its lease is renewed', async t => {
+  const { pool, streamId, create, at } = await startStore(t, ROUNDS)
+  const consumer = await create({ maxInFlight: 1 })
+  const { events } = await readPage(pool, streamId, at(0).position, ROUNDS, 1_000_000)
+  const holds = new Holds({ database: pool, node: NODE, logger: silent, signals: new ConsumerSignals() })
+  holds.start()
+  const hold = await holds.claim(consumer, 'ada', false)
+  if (!hold) throw new Error('The consumer was not claimed.')
+  t.teardown(async () => {
+    hold.abandon()
+    await holds.close()
+  })
+  const renewedUntil = async () => (await readConsumer(pool, consumer.id))?.held?.until.getTime()
+
+  // A renewal reads the row too, and some rounds meet one.
+  let isBefore = false
+  for (const event of events) {
+    hold.wrote([new EventFrames(event)], event)
+    t.equal(hold.room, 0)
+    const before = await renewedUntil()
+    await moveCursors(pool, [{ ...hold.claim, position: event.position, eventId: event.eventId }])
+    await until('there is room', () => hold.room === 1)
+    isBefore ||= (await renewedUntil()) === before
+    if (isBefore) break
+  }
+
+  t.ok(isBefore)
+})
+
+t.test('an acknowledgement takes nothing from the page that its client gets meanwhile', async t => {
+  const { pool, create, at } = await startStore(t, 2)
+  const { id } = await create()
+  const claiming = { kind: 'pull', node: null, holder: 'ada', ids: [id], leaseMs: 60_000 } as const
+  const [holding] = await claimConsumers(pool, claiming)
+  if (!holding) throw new Error('The consumer was not claimed.')
+  const handOut = (n: number) => noteHandedOut(pool, [{ ...holding, ...at(n), inFlight: 1 }])
+  await handOut(1)
+  await moveCursors(pool, [{ ...holding, ...at(1) }])
+
+  const interrupted = observed(
+    pool,
+    () => {},
+    name => name === 'sluice-read-consumers' && handOut(2),
+  )
+  await prolongPage(interrupted, holding)
+
+  t.match(await readConsumer(pool, id), { inFlight: 1, handed: at(2), cursor: at(1) })
+})
