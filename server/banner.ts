@@ -1,5 +1,5 @@
 /**
- * The text that a person sees when the gateway is up: its address, two tokens, and commands to paste into a terminal.
+ * The text that a person sees when the gateway is up: its address, three tokens, and commands to paste into a terminal.
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -23,18 +23,21 @@ export function banner({ url, database, workspace, tokens }: BannerOptions): str
     ...guide(url),
   ]
   if (!tokens) return `${place.join('\n')}\n`
-  const { viewer, editor } = tokens
+  const { viewer, editor, admin } = tokens
   return `${[
     ...place,
     '',
-    `Two tokens for workspace '${workspace}', valid for 30 days. The viewer token may read, the editor token may also write:`,
+    `Three tokens for workspace '${workspace}', valid for 30 days. The viewer token may read, the editor token may also write,`,
+    'the admin token may also manage webhooks, keys, streams and clients:',
     '',
     `  VIEWER_TOKEN=${viewer}`,
     `  EDITOR_TOKEN=${editor}`,
+    `  ADMIN_TOKEN=${admin}`,
     '',
-    'Open the console as the editor:',
+    'Open the console as the editor, or as the admin, who sees all of its pages:',
     '',
     `  ${url}/#token=${editor}`,
+    `  ${url}/#token=${admin}`,
     '',
     'Follow the feed:',
     '',

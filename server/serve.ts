@@ -20,7 +20,7 @@ import { logDestination } from '../src/logging/log-destination.js'
 import { cleanLines, printableJson } from '../src/logging/redaction.js'
 import { onStopSignals, STOP_SIGNALS } from '../src/process/stop-signals.js'
 import { WorkerChannel } from '../src/process/worker-channel.js'
-import type { Address } from '../src/process/worker-message.js'
+import type { Address, DemoTokens } from '../src/process/worker-message.js'
 import { buildApp } from './app.js'
 import { banner } from './banner.js'
 import { type Demo, playDemo } from './demo.js'
@@ -229,10 +229,10 @@ async function prettyLines({ NODE_ENV }: Config) {
   return installed && { transport: { target: 'pino-pretty', options } }
 }
 
-function signTokens(sluice: Sluice): { viewer: string; editor: string } {
-  const sign = (role: 'viewer' | 'editor') =>
+function signTokens(sluice: Sluice): DemoTokens {
+  const sign = (role: keyof DemoTokens) =>
     sluice.signToken({ id: `demo-${role}`, workspace: WORKSPACE, role }, TOKEN_SECONDS)
-  return { viewer: sign('viewer'), editor: sign('editor') }
+  return { viewer: sign('viewer'), editor: sign('editor'), admin: sign('admin') }
 }
 
 function urlOf(app: FastifyInstance, host: string): string {

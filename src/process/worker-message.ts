@@ -8,6 +8,7 @@ import type { MetricDocument } from '../metrics/sampled-metric.js'
 export interface DemoTokens {
   readonly viewer: string
   readonly editor: string
+  readonly admin: string
 }
 
 /** Where a gateway listens, and tokens to try it with. */

@@ -15,6 +15,8 @@ import { until } from './until.js'
 const run = promisify(execFile)
 /** Where this was compiled to: dist/, or another folder. */
 const compiled = fileURLToPath(new URL('../..', import.meta.url))
+/** `npm run sql` compiles first, which must not happen while tests run. */
+export const NPM_RUN_SQL = `'${process.execPath}' '${join(compiled, 'scripts/sql.js')}'`
 const COMMAND_DEADLINE_MS = 60_000
 
 export interface NewcomersGateway {
@@ -64,11 +66,8 @@ export function openShell(t: Test, { url, viewerToken, editorToken, folder }: Ne
   let stream: { text(): string; stop(): Promise<void> } | undefined
   let seen = 0
 
-  /** `npm run sql` compiles first, which must not happen while tests run. */
   const translated = (commands: string) =>
-    commands
-      .replaceAll('http://127.0.0.1:8080', url)
-      .replaceAll('npm run sql --', `'${process.execPath}' '${join(compiled, 'scripts/sql.js')}'`)
+    commands.replaceAll('http://127.0.0.1:8080', url).replaceAll('npm run sql --', NPM_RUN_SQL)
 
   return {
     async type(commands) {

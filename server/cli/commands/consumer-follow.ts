@@ -33,7 +33,7 @@ written is acknowledged, so it is not written again.`,
   notes: `One client at a time holds a consumer. This command waits until it is free, unless --takeover is given.
 
 Lines are acknowledged together, at least once a second. After a kill (SIGKILL) or a lost connection, lines that were not acknowledged
-are written again. A pipe acknowledges too what its reader has not handled yet: use a client of your own where that matters.
+are written again. Lines in a pipe are acknowledged even if their reader has not handled them yet: use a client of your own where that matters.
 
 An interruption loses nothing; the command says so once per outage, on standard error. If events are missing because the gateway no
 longer has them, it says so there, with --json also as a line of type reset, and continues after the gap.

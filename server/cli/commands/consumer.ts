@@ -40,11 +40,11 @@ const listCommand = command({
     }),
 })
 
-const getCommand = command({
-  description: 'Shows a consumer.',
+const showCommand = command({
+  description: 'Shows a consumer: its settings, its cursor, how far it is behind, and who holds it.',
   args: [{ name: 'NAME', help: 'the name of a consumer' }],
   options: { json: flag('--json', 'print JSON'), ...gatewayOptions },
-  examples: ['sluice consumer get billing'],
+  examples: ['sluice consumer show billing'],
   ...declared,
   run: call =>
     withGateway(call, async ({ client }) => {
@@ -55,12 +55,12 @@ const getCommand = command({
 })
 
 export const consumerNoun: Noun = {
-  description: `Consumers are named cursors on streams that the gateway keeps: it hands out events to one client at a time, and again until
-that has acknowledged them.`,
+  description: `Consumers are named cursors on streams that the gateway keeps: it hands out events to one client at a time,
+and hands them out again if they are not acknowledged in time.`,
   commands: [
     { name: 'put', summary: 'create a consumer, or change its settings', load: () => putCommand },
     { name: 'list', summary: 'list consumers', load: () => listCommand },
-    { name: 'get', summary: 'show a consumer', load: () => getCommand },
+    { name: 'show', summary: 'show a consumer', load: () => showCommand },
     {
       name: 'follow',
       summary: 'write the events of a consumer, and acknowledge them',

@@ -114,7 +114,7 @@ new one without losing a delivery.`,
       await handOver(body, json, call.terminal)
       if (overlap !== 0) {
         await call.terminal.err.line(
-          'The old secret signs too meanwhile: give the receiver the new one by then.',
+          'The old secret signs too until the overlap ends: give the receiver the new one before.',
         )
       }
       return undefined

@@ -27,7 +27,7 @@ event is in no stream, and the attempt is made once.`,
 })
 
 export const replayCommand = command({
-  description: `Has the past events of a stream delivered to a webhook again, in order, beside its other deliveries.`,
+  description: `Delivers past events of a stream to a webhook again, in order. New events do not wait for it.`,
   args: [WEBHOOK],
   options: {
     from: value('--from START', 'the first event: beginning, an event id to start after, or a time', {
@@ -72,7 +72,7 @@ ${declared.notes}`,
 })
 
 export const retryCommand = command({
-  description: `Has the event of a delivery delivered again: a dead letter, or any other.`,
+  description: `Delivers the event of a delivery again, delivered or not, or all dead letters.`,
   args: [
     WEBHOOK,
     { name: 'DELIVERY', help: 'the id of a delivery, from sluice webhook deliveries', isOptional: true },

@@ -39,7 +39,7 @@ const listCommand = command({
 })
 
 const showCommand = command({
-  description: 'Shows a webhook: its settings, its place in the stream, and how its deliveries do.',
+  description: 'Shows a webhook: its settings, its place in the stream, and its health.',
   args: [WEBHOOK],
   options: { json, ...gatewayOptions },
   examples: ['sluice webhook show 0190a6c4-8f0e-7d52-b5c1-3c1f0c0a7e11'],

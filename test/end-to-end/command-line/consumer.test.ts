@@ -30,7 +30,7 @@ t.test(
       '--json',
     )
     const first = await consumer('follow', 'billing', '--count', '3')
-    const shown = await consumer('get', 'billing')
+    const shown = await consumer('show', 'billing')
     const listed = await consumer('list')
     const rest = await consumer('follow', 'billing', '--count', '2', '--json')
 
@@ -83,6 +83,6 @@ t.test(
     t.match(JSON.parse(acknowledged.out), { cursor: id, lag: { events: 7 } })
     t.match(missing, { code: 3, told: /404 not-found/ })
     t.match(deleted, { code: 0, told: 'The consumer billing is deleted.\n' })
-    t.match(await consumer('get', 'billing'), { code: 3 })
+    t.match(await consumer('show', 'billing'), { code: 3 })
   },
 )

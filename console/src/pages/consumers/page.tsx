@@ -1,4 +1,4 @@
-/** Consumers: the places in streams that the server keeps, with their lag and their holders; moving and deleting one. */
+/** Consumers: the cursors that the gateway keeps, with their lag and their holders; moving and deleting one. */
 import { useState } from 'preact/hooks'
 import type { ConsumerDocument } from '../../../../src/consumers/consumer-document.ts'
 import { useEvery } from '../../api/use-every.ts'
@@ -69,7 +69,7 @@ export default function ConsumersPage() {
         empty={
           <Empty title="No consumers yet">
             <p>
-              A consumer is a place in a stream that the server keeps for a program:
+              A consumer is a named cursor on a stream: the gateway remembers how far a service has come.
               <code class="command">sluice consumer put imports</code>
             </p>
           </Empty>

@@ -1,4 +1,4 @@
-/** What one webhook is: how its deliveries do, and its settings. */
+/** What one webhook is: its health and its settings. */
 import type { WebhookDocument } from '../../../../src/webhooks/webhook-document.ts'
 import { Facts } from '../../pieces/facts.tsx'
 import { Lag } from '../../pieces/lag.tsx'
@@ -27,7 +27,7 @@ export function HealthFacts({ webhook }: FactsProps) {
   } = webhook
   return (
     <section class="card panel" aria-labelledby="health-title">
-      <h2 id="health-title">How it does</h2>
+      <h2 id="health-title">Health</h2>
       <Facts
         facts={[
           ['State', <Health key="state" webhook={webhook} />],
@@ -35,7 +35,7 @@ export function HealthFacts({ webhook }: FactsProps) {
           ['Behind', <Lag key="lag" lag={lag} />],
           ['Delivered up to', <code key="cursor">{cursor}</code>],
           [
-            'Waits with',
+            'Waiting event',
             failing && (
               <>
                 <code>{failing.event_id}</code>, attempt {failing.attempt}
@@ -91,7 +91,7 @@ export function SettingFacts({ webhook }: FactsProps) {
           ['URL', <span key="url">{url}</span>],
           ['Id', <code key="id">{id}</code>],
           ['Stream', <Selection key="stream" {...webhook} />],
-          ['It posts', form],
+          ['Form', form],
           ['Order', order === 'parallel' ? `parallel, ${max_in_flight} at once` : 'ordered'],
           ['After the last attempt', on_exhausted === 'pause' ? 'pauses at the event' : 'skips the event'],
           ['Further headers', header_names.join(', ')],
