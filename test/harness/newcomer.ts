@@ -23,6 +23,7 @@ export interface NewcomersGateway {
   readonly url: string
   readonly viewerToken: string
   readonly editorToken: string
+  readonly adminToken: string
   /** Holds `data/`, as a checkout does. */
   readonly folder: string
 }
@@ -38,9 +39,10 @@ export async function startNewcomersGateway(
   const [, viewerToken = '', editorToken = ''] = await gateway.until(
     /^ {2}curl -N .*Bearer ([^']+)'[\s\S]*^ {2}curl .*Bearer ([^']+)'/m,
   )
+  const [, adminToken = ''] = await gateway.until(/^ {2}ADMIN_TOKEN=(\S+)$/m)
   // Before the folder is removed: the embedded Postgres is in it.
   t.teardown(() => gateway.stop())
-  return { url: gateway.url, viewerToken, editorToken, folder }
+  return { url: gateway.url, viewerToken, editorToken, adminToken, folder }
 }
 
 export interface Shell {

@@ -28,6 +28,7 @@ t.test('somebody signs in with the keyboard alone, and gets the pages of the rol
     'Feed',
     'Items',
     'Jobs',
+    'Consumers',
     'Guide',
     'API',
     'OpenAPI',

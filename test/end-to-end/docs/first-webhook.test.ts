@@ -5,12 +5,11 @@ import t from 'tap'
 import { packageRoot } from '../../../src/process/package-root.js'
 import { createDatabase } from '../../harness/database.js'
 import { fences, read, section } from '../../harness/document.js'
-import { startGateway } from '../../harness/gateway.js'
+import { startNewcomersGateway } from '../../harness/newcomer.js'
 import { patienceSignal } from '../../harness/patience.js'
 import { freePort } from '../../harness/port.js'
 import { findProgram } from '../../harness/program.js'
 import { openTerminals } from '../../harness/terminals.js'
-import { token } from '../../harness/tokens.js'
 import { until } from '../../harness/until.js'
 
 const PATIENCE_MS = 30_000
@@ -25,11 +24,11 @@ t.test('the first webhook of docs/webhooks.md arrives as the page says', { skip 
   const [receiver] = fences(section(page, '### Node')).filter(({ info }) => info === 'js')
   await writeFile(join(folder, 'receiver.mjs'), receiver?.text ?? '')
   const { url: databaseUrl } = await createDatabase(t)
-  const { url } = await startGateway(t, { databaseUrl })
+  const { url, adminToken } = await startNewcomersGateway(t, { DATABASE_URL: databaseUrl })
   const port = await freePort()
   const terminals = openTerminals(t, {
     folder,
-    env: { ADMIN_TOKEN: token({ role: 'admin', workspace: 'demo' }), PORT: String(port) },
+    env: { ADMIN_TOKEN: adminToken, PORT: String(port) },
     instead: [
       ['http://127.0.0.1:8080', url],
       ['127.0.0.1:3000', `127.0.0.1:${port}`],
