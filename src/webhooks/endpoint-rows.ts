@@ -20,6 +20,10 @@ type WaitingRow = Omit<WaitingDelivery, 'status' | 'error'> & {
   readonly status: number | null
   readonly error: string | null
 }
+interface SecretRow extends SealedSecret {
+  /** Null: it does not expire. */
+  readonly leftMs: number | null
+}
 interface ReplayRow {
   readonly id: string
   readonly position: Position
@@ -85,11 +89,12 @@ async function selectEndpoints(database: Queryable, ids: readonly WebhookId[]): 
 }
 
 /** Those that have not expired, the newest first. */
-async function selectSecrets(database: Queryable, ids: readonly WebhookId[]): Promise<Owned<SealedSecret>[]> {
-  const { rows } = await database.query<Owned<SealedSecret>>({
+async function selectSecrets(database: Queryable, ids: readonly WebhookId[]): Promise<Owned<SecretRow>[]> {
+  const { rows } = await database.query<Owned<SecretRow>>({
     name: 'sluice-endpoint-secrets',
     text: `
-      select s.webhook_id as webhook, s.id, s.key_id as "keyId", s.sealed
+      select s.webhook_id as webhook, s.id, s.key_id as "keyId", s.sealed,
+             extract(epoch from s.expires_at - clock_timestamp())::float8 * 1000 as "leftMs"
         from sluice.webhook_secrets s
        where s.webhook_id = any ($1::uuid[]) and (s.expires_at is null or s.expires_at > clock_timestamp())
        order by s.created_at desc, s.id`,
@@ -127,13 +132,15 @@ async function selectReplays(database: Queryable, ids: readonly WebhookId[]): Pr
 function openAll(
   sealer: Sealer,
   webhook: WebhookId,
-  rows: readonly SealedSecret[],
-): Pick<Endpoint, 'headers' | 'secrets'> {
+  rows: readonly SecretRow[],
+): Pick<Endpoint, 'headers' | 'secrets' | 'secretsUntil'> {
   const opened = rows.map(row => ({ id: row.id, text: open(sealer, webhook, row) }))
   // Without its headers, or with fewer signatures, a request would be another one than the admin has asked for.
   if (opened.some(({ text }) => text === undefined)) return { headers: {}, secrets: [] }
   const headers = opened.find(({ id }) => id === HEADERS_ID)?.text
+  const left = rows.flatMap(({ leftMs }) => leftMs ?? [])
   return {
+    ...(left.length > 0 && { secretsUntil: performance.now() + Math.min(...left) }),
     headers: headers === undefined ? {} : JSON.parse(headers),
     secrets: opened.flatMap(({ id, text }) => (id === HEADERS_ID || text === undefined ? [] : [text])),
   }

@@ -21,6 +21,8 @@ export interface Endpoint {
   readonly headers: Readonly<Record<string, string>>
   /** All that sign now, the newest first. Empty if no key of this gateway opens them. */
   readonly secrets: readonly string[]
+  /** When the first of them signs no longer, in milliseconds of performance.now(): read the endpoint again. Undefined: never. */
+  readonly secretsUntil?: number | undefined
   /** Changes with every change by an admin: settings, secrets, state, a replay, a retry. */
   readonly revision: number
 }

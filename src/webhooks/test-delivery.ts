@@ -10,7 +10,7 @@ import { type AttemptRecord, attemptId, recordDeliveries } from './delivery-reco
 import { readEndpoints } from './endpoint-rows.js'
 import type { Sealer } from './sealer.js'
 import { requestOf } from './sending/message.js'
-import type { Outcome } from './sending/outcome.js'
+import type { Answer, Failure } from './sending/outcome.js'
 import type { Sender } from './sending/sender.js'
 import type { WebhookId } from './webhook.js'
 import { selectExisting } from './webhook-administration.js'
@@ -46,6 +46,13 @@ export async function testWebhook(
   const message = { eventId: randomUUID(), at, type: 'webhook.test', data: JSON.stringify(data) }
   const request = requestOf(endpoint, message, { attempt: 1, source: source(workspace, endpoint.stream) })
   const outcome = await sender.send({ ...request, isTest: true, signal })
+  if (outcome.kind === 'held-back' || outcome.kind === 'aborted') {
+    // The receiver may have got it.
+    await inWorkspace(database, workspace, client =>
+      recordAudit(client, { ...origin, action: 'webhook.tested', details: { webhook: id, outcome: 'aborted' } }),
+    )
+    throw unavailable('shutting-down', 'The test was cut off. Send it again.', 1)
+  }
   const { status, error, answer, milliseconds } = resultOf(outcome)
   const record = {
     webhook: id,
@@ -78,20 +85,16 @@ export async function testWebhook(
   })
 }
 
-function resultOf(outcome: Outcome): Pick<AttemptRecord, 'status' | 'error' | 'answer' | 'milliseconds'> {
-  switch (outcome.kind) {
-    case 'answered': {
-      const { status, answer, milliseconds } = outcome
-      return { status, answer, milliseconds, error: errorOf(status) }
-    }
-    case 'failed': {
-      const { error, detail, milliseconds } = outcome
-      return { status: undefined, answer: undefined, error: `${error}: ${detail}`, milliseconds }
-    }
-    case 'held-back':
-    case 'aborted':
-      throw unavailable('shutting-down', 'The test was cut off. Send it again.', 1)
+function resultOf(
+  outcome: Answer | Failure,
+): Pick<AttemptRecord, 'status' | 'error' | 'answer' | 'milliseconds'> {
+  const { milliseconds } = outcome
+  if (outcome.kind === 'failed') {
+    const { error, detail } = outcome
+    return { status: undefined, answer: undefined, error: `${error}: ${detail}`, milliseconds }
   }
+  const { status, answer } = outcome
+  return { status, answer, milliseconds, error: errorOf(status) }
 }
 
 function errorOf(status: number): string | undefined {

@@ -131,6 +131,10 @@ export class EndpointLeases {
       else if (what === 'inactive') void this.giveBack(endpoint)
       else endpoint.reopen()
     }
+    for (const endpoint of own) {
+      const { secretsUntil = Number.POSITIVE_INFINITY } = endpoint.claimed.endpoint
+      if (performance.now() >= secretsUntil) endpoint.reopen()
+    }
   }
 
   /** How many endpoints this process may hold. */

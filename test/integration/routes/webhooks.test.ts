@@ -11,6 +11,7 @@ import type { WebhookId } from '../../../src/webhooks/webhook.js'
 import type { CreatedWebhook, WebhookDocument } from '../../../src/webhooks/webhook-document.js'
 import { createDatabase } from '../../harness/database.js'
 import { as, publish, startGateway } from '../../harness/gateway.js'
+import { until } from '../../harness/until.js'
 import { claim } from '../webhooks/stored-webhook.js'
 
 const SECRET_VALUE = 'Bearer of-the-receiver-0123456789'
@@ -42,6 +43,7 @@ const receiver = createServer((request, response) => {
   })
   request.on('end', () => {
     got.push({ headers: request.headers, body })
+    if (request.url === '/stall') return
     const status = Number(new URL(request.url ?? '/', 'http://x').searchParams.get('status') ?? 204)
     response.writeHead(status).end(status === 204 ? undefined : 'no, thanks')
   })
@@ -239,6 +241,32 @@ t.test('a test is sent at once, signed by each secret, and is in the list of del
     [ended.body.id],
   )
   for (const one of [id, refusing.id]) await send('DELETE', `/api/webhooks/${one}`)
+})
+
+t.test('a test whose caller disconnects is in the audit log, because the receiver may have got it', async t => {
+  const { id } = await create({ url: `http://127.0.0.1:${port}/stall` })
+  got.length = 0
+  const leaving = new AbortController()
+  const cut = fetch(`${gateway.url}/api/webhooks/${id}/test`, {
+    method: 'POST',
+    headers: as('admin'),
+    signal: leaving.signal,
+  })
+  await until('the receiver has it', () => got.length === 1)
+  leaving.abort()
+  await t.rejects(cut)
+
+  const entry = async () => {
+    const { entries } = (await send('GET', '/api/audit?limit=200')).body
+    return entries.find(
+      ({ action, details }: { action: string; details: { webhook?: string } }) =>
+        action === 'webhook.tested' && details.webhook === id,
+    )
+  }
+  await until('its entry', async () => (await entry()) !== undefined)
+
+  t.match(await entry(), { principal: 'admin-of-acme', details: { outcome: 'aborted' } })
+  await send('DELETE', `/api/webhooks/${id}`)
 })
 
 t.test('a pause and a resume are events of the feed, and happen once', async t => {

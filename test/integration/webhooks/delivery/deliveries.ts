@@ -18,6 +18,8 @@ import { until } from '../../../harness/until.js'
 import { SEALER, SECRET } from '../stored-webhook.js'
 import { ScriptedSender } from './scripted-sender.js'
 
+export const SECOND_SECRET = `whsec_${Buffer.alloc(32, 8).toString('base64')}`
+
 export interface Process {
   readonly deliverer: Deliverer
   readonly sender: ScriptedSender
@@ -62,6 +64,8 @@ export interface Deliveries extends TestHub {
   feedTypes(): Promise<string[]>
   /** The endpoints that all processes hold. */
   held(): number
+  /** The second secret signs from now on, and the first one for so many seconds more. */
+  rotateSecret(id: WebhookId, overlap: number): Promise<void>
   setState(id: WebhookId, state: 'active' | 'paused'): Promise<void>
   settled(id: WebhookId, cursor: number): Promise<void>
 }
@@ -261,6 +265,12 @@ export async function startDeliveries(t: Test): Promise<Deliveries> {
       return rows.map(({ type }) => type)
     },
     held: () => [...running].reduce((sum, { endpoints }) => sum + endpoints, 0),
+    async rotateSecret(id, overlap) {
+      const sealed = seal(SEALER, id, 'second', SECOND_SECRET)
+      await inWorkspace(pool, 'acme', client =>
+        rows.insertSigningSecret(client, 'acme', id, 'second', sealed, overlap),
+      )
+    },
     async setState(id, to) {
       await inWorkspace(pool, 'acme', client =>
         changeState(

@@ -1,8 +1,9 @@
 /** Deliveries of one process: their order, what follows each outcome, and the states of an endpoint. */
 import t from 'tap'
 import { until } from '../../../harness/until.js'
+import { SECRET } from '../stored-webhook.js'
 import { AlarmClock } from './alarm-clock.js'
-import { startDeliveries } from './deliveries.js'
+import { SECOND_SECRET, startDeliveries } from './deliveries.js'
 import { answer, OK, type SentRequest } from './scripted-sender.js'
 
 const HOUR = 3_600_000
@@ -298,3 +299,23 @@ t.test('a filter passes over events, and the cursor follows', async t => {
 function isOf(id: string, n: string) {
   return ({ webhook, message }: SentRequest) => webhook === id && message.data === `{"n":${n}}`
 }
+
+t.test('a replaced secret signs until its overlap is over, however long the endpoint is held', async t => {
+  const deliveries = await startDeliveries(t)
+  const { sender } = deliveries.start()
+  const id = await deliveries.create()
+  let sent = 0
+  const signers = async () => {
+    sent += 1
+    await deliveries.publish(1)
+    await deliveries.settled(id, sent)
+    return sender.requests.at(-1)?.secrets
+  }
+  t.strictSame(await signers(), [SECRET])
+
+  await deliveries.rotateSecret(id, 1)
+  await until('the new one signs', async () => (await signers())?.[0] === SECOND_SECRET)
+  await until('the old one signs no longer', async () => (await signers())?.length === 1)
+
+  t.strictSame(await signers(), [SECOND_SECRET])
+})

@@ -10,6 +10,7 @@ export interface SentRequest {
   readonly url: string
   readonly message: Message
   readonly attempt: number
+  readonly secrets: readonly string[]
   /** By which sender it was sent. */
   readonly by: ScriptedSender
 }
@@ -41,7 +42,8 @@ export class ScriptedSender implements Sender {
     attempt: number,
     signal: AbortSignal,
   ): Promise<SendResult> {
-    const request = { webhook: endpoint.id, url: endpoint.url, message, attempt, by: this }
+    const { id: webhook, url, secrets } = endpoint
+    const request = { webhook, url, secrets, message, attempt, by: this }
     this.requests.push(request)
     this.underWay += 1
     this.mostUnderWay = Math.max(this.mostUnderWay, this.underWay)
