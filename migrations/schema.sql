@@ -283,7 +283,7 @@ create table sluice.consumers (
   created_by text not null,
   constraint consumers_pkey PRIMARY KEY (id),
   constraint consumers_ack_timeout_ms_check CHECK (((ack_timeout_ms >= 1000) AND (ack_timeout_ms <= 3600000))),
-  constraint consumers_condition_check CHECK ((octet_length(condition) <= 8192)),
+  constraint consumers_condition_check CHECK ((octet_length(condition) <= 16384)),
   constraint consumers_cursor_position_check CHECK ((cursor_position >= 0)),
   constraint consumers_description_check CHECK ((char_length(description) <= 2000)),
   constraint consumers_fenced_by_check CHECK ((fenced_by = ANY (ARRAY['taken-over'::text, 'sought'::text, 'changed'::text, 'paused'::text]))),
@@ -2200,6 +2200,31 @@ comment on function sluice.check_report is
   'Internal. Raises SL002 unless the executor of a job of this kind may report an event of this type. '
   'Orchestrators report events that are named error, message, open and heartbeat.';
 
+CREATE OR REPLACE FUNCTION sluice.check_stream_of(workspace text, stream_id bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+begin
+  if not exists (
+    select from sluice.streams s where s.id = check_stream_of.stream_id and s.workspace = check_stream_of.workspace
+  ) then
+    raise exception using
+      errcode = 'SL007',
+      message = format('the workspace %L has no stream with the number %s', check_stream_of.workspace, check_stream_of.stream_id);
+  end if;
+end
+$function$;
+comment on function sluice.check_stream_of is
+  'Internal. Raises SL007 unless the stream belongs to the workspace.';
+
 CREATE OR REPLACE FUNCTION sluice.check_target(workspace text, stream text)
  RETURNS void
  LANGUAGE plpgsql
@@ -2885,6 +2910,7 @@ declare
   counted int;
 begin
   perform sluice.check_workspace(create_consumer.workspace);
+  perform sluice.check_stream_of(create_consumer.workspace, create_consumer.stream_id);
   -- Callers that create at once take turns, so that they count each other's.
   perform pg_advisory_xact_lock(hashtextextended('sluice.consumers:' || create_consumer.workspace, 0));
   if create_consumer.kind = 'pull' then
@@ -2917,8 +2943,9 @@ begin
 end
 $function$;
 comment on function sluice.create_consumer is
-  'Creates a consumer. No row when the workspace has a pull consumer of that name. SL016: too many pull '
-  'consumers. 42501: the transaction belongs to another workspace, as for all functions that take one.';
+  'Creates a consumer. No row when the workspace has a pull consumer of that name. SL007: the stream is not one '
+  'of the workspace. SL016: too many pull consumers. 42501: the transaction belongs to another workspace, as for '
+  'all functions that take one.';
 
 CREATE OR REPLACE FUNCTION sluice.create_job(workspace text, kind text, project text, title text, payload json, priority integer, max_attempts integer, timeout_ms integer, started boolean, actor text, id text DEFAULT NULL::text, key text DEFAULT NULL::text, fingerprint text DEFAULT NULL::text)
  RETURNS TABLE(job sluice.jobs, streams bigint[])
@@ -3021,6 +3048,14 @@ declare
   most constant int := 1000;
 begin
   perform sluice.check_workspace(create_webhook.workspace);
+  if not exists (
+    select from sluice.consumers c
+    where c.id = create_webhook.id and c.workspace = create_webhook.workspace and c.kind = 'webhook'
+  ) then
+    raise exception using
+      errcode = 'insufficient_privilege',
+      message = format('the workspace %L has no consumer %s of the kind webhook', create_webhook.workspace, create_webhook.id);
+  end if;
   -- Callers that create at once have taken turns in sluice.create_consumer.
   if (select count(*) from sluice.webhooks w where w.workspace = create_webhook.workspace) >= most then
     raise exception using
@@ -3038,7 +3073,7 @@ end
 $function$;
 comment on function sluice.create_webhook is
   'Creates the endpoint of a consumer that the same transaction has created. SL017: too many webhooks. 42501: the '
-  'transaction belongs to another workspace, as for all functions that take one.';
+  'transaction belongs to another workspace, as for all functions that take one, or the consumer does.';
 
 CREATE OR REPLACE FUNCTION sluice.data_contains(data json, part jsonb)
  RETURNS boolean
@@ -6934,6 +6969,7 @@ AS $function$
 #variable_conflict use_column
 begin
   perform sluice.fence_consumer(seek_consumer.workspace, seek_consumer.id, 'sought', null);
+  perform sluice.check_stream_of(seek_consumer.workspace, seek_consumer.stream_id);
   return query
   update sluice.consumers c
   set stream_id = seek_consumer.stream_id, cursor_position = seek_consumer.cursor_position,
@@ -6943,7 +6979,8 @@ begin
 end
 $function$;
 comment on function sluice.seek_consumer is
-  'Puts the cursor anywhere and takes the consumer away from its holder.';
+  'Puts the cursor anywhere and takes the consumer away from its holder. SL007: the stream is not one of the '
+  'workspace.';
 
 CREATE OR REPLACE FUNCTION sluice.set_compaction(stream_id bigint, key_path text, compact_after interval)
  RETURNS void

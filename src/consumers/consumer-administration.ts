@@ -55,6 +55,8 @@ export async function putConsumer(
       return change(client, origin, found, options)
     }).catch(error => {
       if (sqlState(error) === SqlState.tooManyConsumers) throw tooManyConsumers(error)
+      // It was deleted meanwhile.
+      if (sqlState(error) === SqlState.noStream) throw notFound('stream')
       throw error
     })
     if (put) return put

@@ -1,5 +1,5 @@
 /** The refusals of webhooks. */
-import { Problem, SqlState, sqlState } from '../problems/problem.js'
+import { notFound, Problem, SqlState, sqlState } from '../problems/problem.js'
 import { MAX_SECRETS, MAX_WEBHOOKS } from './webhook.js'
 
 /** The gateway has no key that seals secrets. */
@@ -35,6 +35,8 @@ export function replayRunning(): Problem {
 /** Refusals of the database; the error itself if it is none. */
 export function problemOf(error: unknown): unknown {
   switch (sqlState(error)) {
+    case SqlState.noStream:
+      return notFound('stream')
     case SqlState.tooManyWebhooks:
       return new Problem(
         409,

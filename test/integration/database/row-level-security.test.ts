@@ -119,6 +119,26 @@ for (const [kind, prepare] of Object.entries(KINDS)) {
       )
     })
 
+    t.test('no function takes the stream or the consumer of another workspace', async t => {
+      const theirs = await ensureStream(pool, THEIRS, FEED)
+      const create = `select sluice.create_consumer($1, gen_random_uuid(), 'pull', 'mine', 'feed', $2, null, null, null, 30000, 1, 0,
+        gen_random_uuid(), true, 'me')`
+      const seek = `select sluice.seek_consumer($1, md5($1)::uuid, $2, 0, gen_random_uuid())`
+      const attach = `select sluice.create_webhook($1, md5($2)::uuid, 'https://x.example/', 'x', 'standard', 'ordered', 'pause', '{}', true)`
+
+      const codes: unknown[] = []
+      for (const [text, other] of [
+        [create, theirs],
+        [seek, theirs],
+        [attach, THEIRS],
+      ] as const) {
+        const made = inWorkspace(pool, MINE, client => client.query(text, [MINE, other]))
+        codes.push(await made.then(() => 'made', sqlState))
+      }
+
+      t.strictSame(codes, [SqlState.noStream, SqlState.noStream, SqlState.insufficientPrivilege])
+    })
+
     t.test('a change of access inside a workspace notifies every process', async t => {
       const told = await inWorkspace(pool, MINE, async client => {
         await publishAccessChange(client, { change: 'revocations' })

@@ -46,6 +46,17 @@ t.test('a PUT creates a consumer, and the same PUT again changes nothing', async
   t.same(await audit(), ['consumer.created'])
 })
 
+t.test('a condition may have 4,096 characters of any alphabet', async t => {
+  const { call } = await start(t)
+  const where = (count: number) => `data.text eq "${'字'.repeat(count)}"`
+
+  const longest = await call('PUT', 'longest', { where: where(4_096 - where(0).length) })
+  const longer = await call('PUT', 'longer', { where: where(4_097 - where(0).length) })
+
+  t.match(longest, { status: 201, body: { name: 'longest' } })
+  t.match(longer, { status: 400, body: { code: 'invalid-request' } })
+})
+
 t.test('a consumer starts now, at an event, or at a time', async t => {
   const { gateway, call } = await start(t)
   const [, second = ''] = await publish(gateway, things(2))
