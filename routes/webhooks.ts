@@ -113,7 +113,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         tags,
         operationId: 'changeWebhook',
         summary: 'Change a webhook',
-        description: 'Its cursor stays. `headers` replaces all of its headers.',
+        description:
+          'Its cursor stays. `headers` replaces all of its headers. If it has some, a `url` on another host needs `headers` too.',
         params: WebhookParams,
         body: WebhookChanges,
         response: { 200: WebhookDocument },

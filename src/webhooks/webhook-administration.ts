@@ -15,7 +15,7 @@ import { EventFilter } from '../log/event-filter.js'
 import { ensureStream, findStream } from '../log/log.js'
 import type { NetworkPolicy } from '../network/network-policy.js'
 import { parseOutboundUrl } from '../network/outbound-url.js'
-import { notFound } from '../problems/problem.js'
+import { notFound, type Problem } from '../problems/problem.js'
 import { ownHeaders } from './own-headers.js'
 import { HEADERS_ID, seal } from './sealed-secrets.js'
 import type { Sealer } from './sealer.js'
@@ -111,6 +111,8 @@ export async function changeWebhook(
     }
     assertFilter(filter)
     const endpoint = settingsOf(changes, policy, before)
+    const isElsewhere = new URL(endpoint.url).origin !== new URL(before.url).origin
+    if (isElsewhere && before.headerNames.length > 0 && !headers) throw headersOfAnother(before.host)
     await rows.updateWebhook(client, workspace, id, endpoint)
     await changeConsumer(client, workspace, id, {
       ...consumer,
@@ -183,6 +185,12 @@ function settingsOf(
 
 function detailsOf({ host, form, order, onExhausted, headerNames }: rows.EndpointSettings) {
   return { url_host: host, form, order, on_exhausted: onExhausted, header_names: headerNames }
+}
+
+/** Otherwise an admin could have the values of headers, which are shown to nobody, sent to a server of their own. */
+function headersOfAnother(host: string): Problem {
+  const fault = `The headers of the webhook are for ${host}. Send \`headers\` with the new \`url\`, or {} for none.`
+  return invalidMember('headers', fault)
 }
 
 /** @throws {Problem} 400 `invalid-types` or `invalid-where`. */

@@ -202,6 +202,21 @@ t.test('a change replaces what it names, and the deliverer notices it', async t 
   await send('DELETE', `/api/webhooks/${id}`)
 })
 
+t.test('the headers of a webhook do not follow it to another server unless they are sent again', async t => {
+  const { id } = await create({ headers: { 'x-key': SECRET_VALUE } })
+  const url = 'https://hooks.example.com/mine'
+  const change = (body: object) => send('PATCH', `/api/webhooks/${id}`, body)
+
+  const kept = await change({ url })
+  const samePlace = await change({ url: `${target}&more` })
+  const removed = await change({ url, headers: {} })
+
+  t.match(kept, { status: 400, body: { code: 'invalid-request', errors: [{ path: 'body/headers' }] } })
+  t.match(samePlace, { status: 200, body: { url: `${target}&more`, header_names: ['x-key'] } })
+  t.match(removed, { status: 200, body: { url, header_names: [] } })
+  await send('DELETE', `/api/webhooks/${id}`)
+})
+
 t.test('a test is sent at once, signed by each secret, and is in the list of deliveries', async t => {
   const { id, secret } = await create({ headers: { 'x-key': SECRET_VALUE } })
   const rotated = await send('POST', `/api/webhooks/${id}/rotate-secret`)
@@ -243,31 +258,34 @@ t.test('a test is sent at once, signed by each secret, and is in the list of del
   for (const one of [id, refusing.id]) await send('DELETE', `/api/webhooks/${one}`)
 })
 
-t.test('a test whose caller disconnects is in the audit log, because the receiver may have got it', async t => {
-  const { id } = await create({ url: `http://127.0.0.1:${port}/stall` })
-  got.length = 0
-  const leaving = new AbortController()
-  const cut = fetch(`${gateway.url}/api/webhooks/${id}/test`, {
-    method: 'POST',
-    headers: as('admin'),
-    signal: leaving.signal,
-  })
-  await until('the receiver has it', () => got.length === 1)
-  leaving.abort()
-  await t.rejects(cut)
+t.test(
+  'a test whose caller disconnects is in the audit log, because the receiver may have got it',
+  async t => {
+    const { id } = await create({ url: `http://127.0.0.1:${port}/stall` })
+    got.length = 0
+    const leaving = new AbortController()
+    const cut = fetch(`${gateway.url}/api/webhooks/${id}/test`, {
+      method: 'POST',
+      headers: as('admin'),
+      signal: leaving.signal,
+    })
+    await until('the receiver has it', () => got.length === 1)
+    leaving.abort()
+    await t.rejects(cut)
 
-  const entry = async () => {
-    const { entries } = (await send('GET', '/api/audit?limit=200')).body
-    return entries.find(
-      ({ action, details }: { action: string; details: { webhook?: string } }) =>
-        action === 'webhook.tested' && details.webhook === id,
-    )
-  }
-  await until('its entry', async () => (await entry()) !== undefined)
+    const entry = async () => {
+      const { entries } = (await send('GET', '/api/audit?limit=200')).body
+      return entries.find(
+        ({ action, details }: { action: string; details: { webhook?: string } }) =>
+          action === 'webhook.tested' && details.webhook === id,
+      )
+    }
+    await until('its entry', async () => (await entry()) !== undefined)
 
-  t.match(await entry(), { principal: 'admin-of-acme', details: { outcome: 'aborted' } })
-  await send('DELETE', `/api/webhooks/${id}`)
-})
+    t.match(await entry(), { principal: 'admin-of-acme', details: { outcome: 'aborted' } })
+    await send('DELETE', `/api/webhooks/${id}`)
+  },
+)
 
 t.test('a pause and a resume are events of the feed, and happen once', async t => {
   const { id } = await create()
