@@ -21,8 +21,7 @@ export class Turns {
   readonly #origins = new Map<string, FairSlots>()
 
   constructor({ concurrency, perOrigin = MAX_PER_ORIGIN }: TurnsOptions) {
-    // A quarter is left for other workspaces.
-    this.#all = new FairSlots(concurrency, Math.max(1, Math.ceil((concurrency * 3) / 4)))
+    this.#all = slotsFor(concurrency)
     this.#perOrigin = perOrigin
   }
 
@@ -40,7 +39,7 @@ export class Turns {
   /** @returns a function that ends the turn; undefined if the signal aborts first. */
   async take({ id, workspace, url }: Pick<Endpoint, 'id' | 'workspace' | 'url'>, signal: AbortSignal) {
     const { origin } = new URL(url)
-    const slots = this.#origins.get(origin) ?? new FairSlots(this.#perOrigin)
+    const slots = this.#origins.get(origin) ?? slotsFor(this.#perOrigin)
     this.#origins.set(origin, slots)
     const claimant = { workspace, endpoint: id }
     const leave = () => {
@@ -62,4 +61,9 @@ export class Turns {
     end()
     return undefined
   }
+}
+
+/** One workspace leaves a quarter of them to others. */
+function slotsFor(count: number): FairSlots {
+  return new FairSlots(count, Math.max(1, Math.ceil((count * 3) / 4)))
 }

@@ -1,5 +1,7 @@
 import t from 'tap'
+import type { ConsumerId } from '../../../../src/consumers/consumer.js'
 import { FairSlots } from '../../../../src/webhooks/delivery/fair-slots.js'
+import { Turns } from '../../../../src/webhooks/delivery/turns.js'
 
 const freed: (() => void)[] = []
 
@@ -47,6 +49,24 @@ t.test('a waiter that gives up gets no slot, and nothing of it is left', async t
   t.equal(slots.used, 1)
   second?.()
   t.match(slots, { used: 0, waiting: 0 })
+})
+
+t.test('a workspace with slow endpoints on a host leaves a part of its turns to others', async t => {
+  const turns = new Turns({ concurrency: 100, perOrigin: 8 })
+  const url = 'https://hooks.example.com/'
+  const taken: string[] = []
+  const take = (id: string, workspace: string) =>
+    turns
+      .take({ id: id as ConsumerId, workspace, url }, new AbortController().signal)
+      .then(() => taken.push(id))
+  for (let n = 0; n < 20; n += 1) void take(`slow ${n}`, 'busy')
+  await turn()
+
+  void take('calm', 'calm')
+  await turn()
+
+  t.equal(taken.length, 7)
+  t.equal(taken.at(-1), 'calm')
 })
 
 function take(slots: FairSlots, order: string[], workspace: string, endpoint: string): void {
