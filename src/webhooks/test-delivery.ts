@@ -49,7 +49,11 @@ export async function testWebhook(
   if (outcome.kind === 'held-back' || outcome.kind === 'aborted') {
     // The receiver may have got it.
     await inWorkspace(database, workspace, client =>
-      recordAudit(client, { ...origin, action: 'webhook.tested', details: { webhook: id, outcome: 'aborted' } }),
+      recordAudit(client, {
+        ...origin,
+        action: 'webhook.tested',
+        details: { webhook: id, outcome: 'aborted' },
+      }),
     )
     throw unavailable('shutting-down', 'The test was cut off. Send it again.', 1)
   }
