@@ -76,6 +76,10 @@ export class Requests {
       const path = `/api/consumers/${await this.#consumer()}`
       return { ...ROOM, path, unknown: '/api/consumers/unknown' }
     },
+    'GET /api/consumers/:name/events': async () => {
+      const path = `/api/consumers/${await this.#consumer()}/events`
+      return { ...ROOM, path, unknown: '/api/consumers/unknown/events' }
+    },
     'DELETE /api/consumers/:name': async () => ({
       ...ROOM,
       path: `/api/consumers/${await this.#consumer()}`,

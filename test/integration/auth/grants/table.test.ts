@@ -33,6 +33,8 @@ const COLUMNS: Readonly<Record<string, (asked: Asked) => object | undefined>> = 
 }
 /** The routes whose answer is a list, or a job out of a queue: without a grant there is nothing in it. */
 const LISTS = ['consumers', 'jobs', 'projects', 'keys', 'items', 'events', 'entries', 'revocations']
+/** The routes that are asked for a page and for a live stream. */
+const IN_BOTH_FORMS = ['GET /api/events', 'GET /api/consumers/:name/events']
 
 interface Answer {
   readonly cell: string
@@ -55,7 +57,7 @@ t.test('the table of routes and grants is what the gateway answers', async t => 
       wrong.push(`${name} has no request`)
       continue
     }
-    for (const form of route.url === '/api/events' && route.method === 'GET' ? ['page', 'live'] : ['']) {
+    for (const form of IN_BOTH_FORMS.includes(name) ? ['page', 'live'] : ['']) {
       const answers: Answer[] = []
       for (const grantsOf of Object.values(COLUMNS)) {
         const asked = await ask()
@@ -170,7 +172,9 @@ async function liveAnswer(
   headers: { authorization: string },
 ): Promise<Answer> {
   const [head] = await publish(gateway, { type: 'note.made', data: { mark: true } }, { stream: 'rooms/1' })
-  const stream = await openStream(t, `${gateway.url}${path}&from=beginning`, { headers })
+  const stream = await openStream(t, `${gateway.url}${path}${path.includes('?') ? '&from=beginning' : ''}`, {
+    headers,
+  })
   if (stream.response.statusCode !== 200) {
     await stream.ended()
     return { cell: String(stream.response.statusCode), code: String(JSON.parse(stream.text()).code) }
