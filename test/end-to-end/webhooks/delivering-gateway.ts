@@ -4,15 +4,6 @@ import type { Test } from 'tap'
 import { type GatewayProcess, startProcess } from '../../harness/process.js'
 
 const program = fileURLToPath(new URL('./gateway-program.js', import.meta.url))
-/** More attempts than any event needs. */
-const ATTEMPTS = 10_000
-
-export const TIMES = {
-  webhookPausesMs: Array.from({ length: ATTEMPTS }, (_, n) => Math.min(800, 100 * 2 ** n)),
-  webhookLeaseMs: 3_000,
-  webhookTimeoutMs: 1_000,
-  webhookBreakerMs: 500,
-}
 
 export async function startDeliveringGateway(
   t: Test,

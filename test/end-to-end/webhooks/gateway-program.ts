@@ -3,7 +3,7 @@ import closeWithGrace from 'close-with-grace'
 import { buildApp } from '../../../server/app.js'
 import { readConfig } from '../../../src/config/config.js'
 import { migrate } from '../../../src/database/migrate.js'
-import { TIMES } from './delivering-gateway.js'
+import { TIMES } from './times.js'
 
 const config = readConfig(process.env)
 const { DATABASE_URL: databaseUrl = '', HOST: host, PORT: port, LOG_LEVEL: level } = config
