@@ -96,7 +96,8 @@ func (c *Consumer) state(state State) {
 // refused is called when the gateway refuses an acknowledgement for good.
 func (c *Consumer) refused(err error) {
 	var refused *RefusedError
-	if !errors.As(err, &refused) || refused.Status != http.StatusConflict {
+	// 410: retention has passed the cursor. The next connection says so, with a reset.
+	if !errors.As(err, &refused) || refused.Status != http.StatusConflict && refused.Status != http.StatusGone {
 		c.mutex.Lock()
 		c.err = err
 		c.mutex.Unlock()

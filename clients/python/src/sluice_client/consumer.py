@@ -159,7 +159,8 @@ class ConsumerReader(FeedReader):
         with self._lock:
             if session is not self.session:
                 return
-            if isinstance(error, Refused) and error.status == 409:
+            # 410: retention has passed the cursor. The next connection says so, with a reset.
+            if isinstance(error, Refused) and error.status in (409, 410):
                 self._is_lost = error.code == "consumer-lost"
                 self._begin(None if self._is_lost else session.held)
             else:

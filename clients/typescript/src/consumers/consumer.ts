@@ -149,7 +149,8 @@ export class Consumer implements AsyncIterable<FeedEvent> {
 
   /** An acknowledgement was refused. */
   #onRefused(error: SluiceError): void {
-    if (error.status !== 409) {
+    // 410: retention has passed the cursor. The next connection says so, with a `reset`.
+    if (error.status !== 409 && error.status !== 410) {
       this.#failure = error
       this.#feed.close()
       return
