@@ -193,12 +193,14 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.post(
     '/api/consumers/:name/ack',
     {
-      config: editor,
+      // Otherwise the events that a holder gets in maintenance would be handed out again and again.
+      config: { ...editor, inMaintenance: true },
       schema: {
         tags,
         operationId: 'acknowledge',
         summary: 'Acknowledge an event and all events before it',
-        description: 'An event that was acknowledged before changes nothing.',
+        description:
+          'An event that was acknowledged before changes nothing. Works in maintenance too, as the hand-out does.',
         params: Params,
         body: Acknowledgement,
         response: { 200: Acknowledged },

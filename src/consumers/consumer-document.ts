@@ -139,7 +139,10 @@ export const ConsumerDocument = Type.Object(
     in_flight: Type.Integer({
       description: 'Events that are handed out and not acknowledged, as last stored.',
     }),
-    last_ack_at: orNull(Time, 'When the cursor last moved by an acknowledgement.'),
+    last_ack_at: orNull(
+      Time,
+      'When the cursor last moved: by an acknowledgement, or over events that the filter leaves out.',
+    ),
     lagging: Type.Boolean({ description: 'Whether the gateway has reported that it is far behind.' }),
     holder: orNull(
       Type.Object({

@@ -80,8 +80,10 @@ export class Holds {
     const leaseUntil = performance.now() + LEASE_MS
     const claiming = { kind: 'pull', node, holder, ids: [id], leaseMs: LEASE_MS, takeover } as const
     const [consumer] = await gateOf(database).run(workspace, () => claimConsumers(database, claiming))
-    if (!consumer) return undefined
-    this.#open.get(id)?.lose('taken-over')
+    const open = this.#open.get(id)
+    // Two claims of this process may be answered in another order than they were made.
+    if (!consumer || (open && open.claim.epoch > consumer.epoch)) return undefined
+    open?.lose('taken-over')
     const unsubscribe = this.#options.signals.on(id, signal => {
       if (signal.kind === 'acknowledged') hold.hear(signal)
       // The row decides: this claim may be newer than the signal. If it cannot be read, the next renewal finds the loss.

@@ -9,6 +9,7 @@ import {
 } from '../../../src/consumers/consumer-rows.js'
 import { ConsumerSignals } from '../../../src/consumers/consumer-signals.js'
 import { Holds } from '../../../src/consumers/holds.js'
+import type { Database } from '../../../src/database/pool.js'
 import { EventFrames } from '../../../src/hub/event-frames.js'
 import { readPage } from '../../../src/log/log.js'
 import { observed, silent } from '../../harness/hub.js'
@@ -65,3 +66,41 @@ t.test('an acknowledgement takes nothing from the page that its client gets mean
 
   t.match(await readConsumer(pool, id), { inFlight: 1, handed: at(2), cursor: at(1) })
 })
+
+t.test('of two takeovers in one process, the later one holds, whichever is answered first', async t => {
+  const { pool, create } = await startStore(t)
+  const consumer = await create()
+  const { database, answer } = withSlowFirstAnswer(pool)
+  const holds = new Holds({ database, node: NODE, logger: silent, signals: new ConsumerSignals() })
+
+  const earlier = holds.claim(consumer, 'ada', true)
+  await until('it is claimed', async () => (await readConsumer(pool, consumer.id))?.epoch === 1)
+  const later = await holds.claim(consumer, 'bob', true)
+  answer()
+
+  t.equal(await earlier, undefined)
+  t.match(later, { claim: { epoch: 2 }, isLost: false })
+  later?.abandon()
+  await holds.close()
+})
+
+/** The pool, whose first statement is answered when `answer` is called. */
+function withSlowFirstAnswer(pool: Database) {
+  let answer = () => {}
+  const answered = new Promise<void>(resolve => {
+    answer = resolve
+  })
+  let statements = 0
+  const database = new Proxy(pool, {
+    get(target, name) {
+      if (name !== 'query') return Reflect.get(target, name, target)
+      return async (...given: unknown[]) => {
+        const isFirst = statements++ === 0
+        const result = await Reflect.apply(target.query, target, given)
+        if (isFirst) await answered
+        return result
+      }
+    },
+  })
+  return { database, answer }
+}

@@ -112,6 +112,30 @@ t.test('consumers', async t => {
     t.match(await acknowledge(first, 'head', ids[5], consumerOf(holder).epoch), { status: 200 })
   })
 
+  t.test('in maintenance its events are handed out and acknowledged as ever', async t => {
+    await create(first, 'maintained', { max_in_flight: 3 })
+    const holder = await open(t, first, 'maintained')
+    const mode = (mode: string) =>
+      fetch(`${first.url}/api/server/state`, {
+        method: 'PUT',
+        headers: { ...as('admin'), 'content-type': 'application/json' },
+        body: JSON.stringify({ mode }),
+      })
+    await mode('maintenance')
+    const late = await call(first, 'PUT', 'too-late', {})
+    await streamWith(holder, 3)
+    const acknowledged = await acknowledge(first, 'maintained', ids[2], consumerOf(holder).epoch)
+    await mode('normal')
+
+    t.match(late, { status: 503, body: { code: 'maintenance' } })
+    t.match(acknowledged, { status: 200, body: { cursor: ids[2] } })
+    await streamWith(holder, 6)
+    await until(
+      'changes are accepted again',
+      async () => (await call(second, 'PUT', 'in-time', {})).status === 201,
+    )
+  })
+
   t.test('a seek ends the stream, and the client continues at the new place', async t => {
     for (const gateway of [first, second]) {
       const name = `sought-${gateway === first}`
