@@ -11,6 +11,7 @@ import { ArtifactLinks } from '../src/jobs/artifacts.js'
 import { parseRange } from '../src/network/address-range.js'
 import type { NetworkPolicy } from '../src/network/network-policy.js'
 import { Sealer } from '../src/webhooks/sealer.js'
+import { KEPT_CONNECTIONS } from '../src/webhooks/sending/sender.js'
 import type { Parts, SluiceOptions } from './sluice-options.js'
 
 export interface Settings
@@ -149,7 +150,11 @@ function artifactLinks(
 }
 
 function outgoing({ DATABASE_POOL, WEBHOOKS, WEBHOOK_CONCURRENCY }: Config): number {
-  return DATABASE_POOL + OTHER_DATABASE_CONNECTIONS + (WEBHOOKS === 'on' ? WEBHOOK_CONCURRENCY : 0)
+  return (
+    DATABASE_POOL +
+    OTHER_DATABASE_CONNECTIONS +
+    (WEBHOOKS === 'on' ? WEBHOOK_CONCURRENCY + KEPT_CONNECTIONS : 0)
+  )
 }
 
 /** All keys open. So the keys of webhooks can be set later, and the secret of tokens can be changed. */

@@ -10,7 +10,7 @@ import { NewReplay, Replay } from '../src/webhooks/replay-document.js'
 import { startReplay, stopReplay } from '../src/webhooks/replays.js'
 import type { WebhookId } from '../src/webhooks/webhook.js'
 import { WebhookIdText } from '../src/webhooks/webhook-document.js'
-import { WebhookParams } from './webhook-request.js'
+import { noticeChanges, WebhookParams } from './webhook-request.js'
 
 const DeliveryParams = Type.Object({
   id: Type.Unsafe<WebhookId>(WebhookIdText),
@@ -56,6 +56,7 @@ const tags = ['webhooks']
 const config = { access: 'admin', grants: 'workspace' } as const
 
 const routes: FastifyPluginAsyncTypebox = async app => {
+  noticeChanges(app)
   app.get(
     '/api/webhooks/:id/deliveries',
     {

@@ -25,7 +25,7 @@ import {
 } from '../src/webhooks/webhook-document.js'
 import { listWebhooks } from '../src/webhooks/webhook-list.js'
 import { pauseWebhook, resumeWebhook } from '../src/webhooks/webhook-stops.js'
-import { WebhookParams, webhookServices } from './webhook-request.js'
+import { noticeChanges, WebhookParams, webhookServices } from './webhook-request.js'
 
 const Query = Type.Object(
   {
@@ -50,6 +50,7 @@ const config = { access: 'admin', grants: 'workspace' } as const
 const stopping = { ...config, inMaintenance: true } as const
 
 const routes: FastifyPluginAsyncTypebox = async app => {
+  noticeChanges(app)
   app.post(
     '/api/webhooks',
     {

@@ -78,7 +78,7 @@ export interface DeliveryBatch {
 }
 
 /**
- * @param client in a transaction that spans workspaces. It has moved the cursors before, so that it holds their locks.
+ * @param client in a transaction that spans workspaces. It moves the cursors afterwards: this locks their rows.
  * @returns the ids of changes that do not count, because the epoch is another by now.
  */
 export async function recordDeliveries(
@@ -113,13 +113,24 @@ export async function recordDeliveries(
   return [...refused]
 }
 
-/** A UUIDv7 (RFC 9562 §5.7), so that ids of attempts are in the order of time. */
+/** The latest time of an id that this process has made, and how many it has made since that time came. */
+let latest = 0
+let made = 0
+/** Of 26 bits: those of 12 before the variant, and of 14 after it. */
+const MOST_MADE = 2 ** 26
+
+/**
+ * A UUIDv7 (RFC 9562 §5.7), so that ids of attempts are in the order of time, and in that of their making within a millisecond
+ * (§6.2, method 1).
+ */
 export function attemptId(at: Date): string {
-  const time = at.getTime().toString(16).padStart(12, '0')
-  const random = randomBytes(10)
-  random.writeUInt8((random.readUInt8(0) & 0x0f) | 0x70, 0)
-  random.writeUInt8((random.readUInt8(2) & 0x3f) | 0x80, 2)
-  const hex = time + random.toString('hex')
+  const ms = at.getTime()
+  made = ms > latest ? 0 : (made + 1) % MOST_MADE
+  latest = Math.max(latest, ms)
+  const counter = Buffer.alloc(4)
+  counter.writeUInt16BE(0x7000 | (made >> 14), 0)
+  counter.writeUInt16BE(0x8000 | (made & 0x3fff), 2)
+  const hex = ms.toString(16).padStart(12, '0') + counter.toString('hex') + randomBytes(6).toString('hex')
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
 }
 

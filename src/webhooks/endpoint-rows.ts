@@ -28,7 +28,8 @@ interface ReplayRow {
   readonly id: string
   readonly position: Position
   readonly eventId: string
-  readonly to: number
+  readonly toPosition: Position
+  readonly toEventId: string
 }
 
 /**
@@ -122,7 +123,8 @@ async function selectReplays(database: Queryable, ids: readonly WebhookId[]): Pr
   const { rows } = await database.query<Owned<ReplayRow>>({
     name: 'sluice-running-replays',
     text: `
-      select r.webhook_id as webhook, r.id, r.at_position as "position", r.at_event_id as "eventId", r.to_position as "to"
+      select r.webhook_id as webhook, r.id, r.at_position as "position", r.at_event_id as "eventId", r.to_position as "toPosition",
+             r.to_event_id as "toEventId"
         from sluice.webhook_replays r where r.webhook_id = any ($1::uuid[]) and r.state = 'running'`,
     values: [ids],
   })
@@ -150,8 +152,8 @@ function waitingOf({ status, error, ...row }: WaitingRow): WaitingDelivery {
   return { ...row, status: status ?? undefined, error: error ?? undefined }
 }
 
-function replayOf({ id, position, eventId, to }: ReplayRow): RunningReplay {
-  return { id, cursor: { position, eventId }, to }
+function replayOf({ id, position, eventId, toPosition, toEventId }: ReplayRow): RunningReplay {
+  return { id, cursor: { position, eventId }, to: { position: toPosition, eventId: toEventId } }
 }
 
 function byWebhook<Row extends { readonly webhook: WebhookId }>(

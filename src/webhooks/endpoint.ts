@@ -50,8 +50,8 @@ export interface RunningReplay {
   readonly id: string
   /** Everything up to it has been dealt with. */
   readonly cursor: Required<Cursor>
-  /** The last position that is sent again. */
-  readonly to: number
+  /** The last event that is sent again. */
+  readonly to: Required<Cursor>
 }
 
 /** An endpoint and its state beside the cursor, as it is in the database. */

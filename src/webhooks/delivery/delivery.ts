@@ -18,15 +18,17 @@ export interface Delivery {
   readonly item?: Item | undefined
   /** The type of the message that was sent last. */
   type: string
+  /** When that was, in milliseconds since 1970. */
+  sentAt: number
 }
 
 export function firstDelivery(lane: LaneName, item: Item): Delivery {
   const { position, eventId } = item.cursor
-  return { lane, position, eventId, attempts: 0, since: undefined, item, type: '' }
+  return { lane, position, eventId, attempts: 0, since: undefined, item, type: '', sentAt: 0 }
 }
 
 export function nextTry({ lane, position, eventId, attempts, since }: WaitingDelivery): Delivery {
-  return { lane, position, eventId, attempts, since, type: '' }
+  return { lane, position, eventId, attempts, since, type: '', sentAt: 0 }
 }
 
 /** The place of its event. */
@@ -59,10 +61,9 @@ export function attemptOf(
   delivery: Delivery,
   result: Attempted,
   outcome: AttemptOutcome,
-  now: number,
   nextTryAt: Date | undefined,
 ): AttemptRecord {
-  const { lane, position, eventId, attempts, type } = delivery
+  const { lane, position, eventId, attempts, type, sentAt } = delivery
   return {
     webhook,
     lane,
@@ -70,7 +71,7 @@ export function attemptOf(
     eventId,
     type,
     attempt: attempts + 1,
-    at: new Date(now - result.milliseconds),
+    at: new Date(sentAt),
     outcome,
     status: statusOf(result),
     milliseconds: result.milliseconds,

@@ -30,6 +30,7 @@ const DAY_MS = 86_400_000
 export class EndpointDelivery implements LaneHost {
   readonly claimed: ClaimedEndpoint
   readonly #services: DeliveryServices
+  readonly #leaseUntil: () => number
   readonly #lanes = new Map<LaneName, Lane>()
   readonly #cut = new AbortController()
   readonly #waitingForEnd = new Set<() => void>()
@@ -37,12 +38,22 @@ export class EndpointDelivery implements LaneHost {
   #heldUntil = 0
   #failingSince: number | undefined
 
-  /** @param loss the log does not continue the cursor, as is known already: the stream is another one of its name. */
-  constructor(claimed: ClaimedEndpoint, stream: HubStream, services: DeliveryServices, loss?: Loss) {
+  /**
+   * @param leaseUntil until when it may deliver, in milliseconds of performance.now().
+   * @param loss the log does not continue the cursor, as is known already: the stream is another one of its name.
+   */
+  constructor(
+    claimed: ClaimedEndpoint,
+    stream: HubStream,
+    services: DeliveryServices,
+    leaseUntil: () => number,
+    loss?: Loss,
+  ) {
     // A parallel endpoint may have a hundred requests under way.
     setMaxListeners(0, this.#cut.signal)
     this.claimed = claimed
     this.#services = services
+    this.#leaseUntil = leaseUntil
     this.#failingSince = claimed.failingSince?.getTime()
     const { types, where } = claimed.endpoint
     const filter = EventFilter.of({ types, where })
@@ -54,7 +65,10 @@ export class EndpointDelivery implements LaneHost {
       this.#lanes.set(name, new Lane({ name, host: this, reader, window, waiting: waitingIn(name), ...from }))
     }
     open('live', { cursor: claimed.cursor, ...(loss && { loss }) })
-    if (claimed.replay) open('replay', claimed.replay)
+    const { replay } = claimed
+    if (replay) open('replay', { cursor: replay.cursor, to: replay.to.position })
+    // A try that was under way when the replay was stopped.
+    else if (waitingIn('replay').length > 0) this.#change({ settled: waitingIn('replay') })
     if (waitingIn('retry').length > 0) open('retry')
     if (claimed.endpoint.secrets.length === 0) this.#stop({ to: 'paused', reason: 'secret-unreadable' })
   }
@@ -75,12 +89,9 @@ export class EndpointDelivery implements LaneHost {
     return this.#heldUntil
   }
 
+  /** The clock decides too: a process that was stopped takes answers before its timers run. */
   get mayBegin(): boolean {
-    return this.#state === 'open' && this.#services.mayDeliver()
-  }
-
-  get isOpen(): boolean {
-    return this.#state === 'open'
+    return this.#state === 'open' && performance.now() < this.#leaseUntil() && this.#services.mayDeliver()
   }
 
   get underWay(): number {
@@ -157,7 +168,8 @@ export class EndpointDelivery implements LaneHost {
     const { signal } = this.#cut
     const message = await load()
     if (!message) return { kind: 'no-event' }
-    if (signal.aborted) return { kind: 'aborted' }
+    if (message === 'gone') return { kind: 'gone' }
+    if (signal.aborted || performance.now() >= this.#leaseUntil()) return { kind: 'aborted' }
     const startedAt = performance.now()
     const result = await sender.send(this.endpoint, message, number, signal)
     tally.sent(message, result, startedAt, number)
@@ -202,7 +214,8 @@ export class EndpointDelivery implements LaneHost {
     const lane = this.#lanes.get('replay')
     if (!replay || !lane) return
     this.#lanes.delete('replay')
-    this.#change({ replay: { id: replay.id, ...lane.cursor, ended: end } })
+    const at = end === 'completed' ? replay.to : lane.cursor
+    this.#change({ replay: { id: replay.id, ...at, ended: end } })
   }
 
   lost(reason: ResetReason, after: Cursor): void {

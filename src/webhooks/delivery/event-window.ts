@@ -20,15 +20,13 @@ export interface Item {
   readonly edition: number
   /** The event as it was read, if it was kept. */
   event?: StoredEvent | undefined
-}
-
-interface KeptItem extends Item {
+  /** The memory that counts for it. */
   bytes: number
 }
 
 export class EventWindow {
   readonly #held: HeldEvents
-  #items: KeptItem[] = []
+  #items: Item[] = []
   #bytes = 0
 
   constructor(held: HeldEvents) {
@@ -41,7 +39,7 @@ export class EventWindow {
 
   add(event: StoredEvent, edition: number): void {
     const { position, eventId } = event
-    const item: KeptItem = { cursor: { position, eventId }, at: event.at.getTime(), edition, bytes: 0 }
+    const item: Item = { cursor: { position, eventId }, at: event.at.getTime(), edition, bytes: 0 }
     const bytes = this.#bytes < MAX_BYTES ? this.#held.keep(event, this.#bytes) : undefined
     if (bytes !== undefined) {
       item.event = event
@@ -51,15 +49,15 @@ export class EventWindow {
     this.#items.push(item)
   }
 
-  /** Takes the first one. Its memory no longer counts here: it is about to be sent. */
+  /** Takes the first one. Its memory counts until it is released, because it may wait long for its turn. */
   shift(): Item | undefined {
-    const item = this.#items.shift()
-    if (item) this.#release(item)
-    return item
+    return this.#items.shift()
   }
 
   /** Puts back an item that was taken and not sent. Only its place: it is read again. */
-  putBack({ cursor, at, edition }: Item): void {
+  putBack(item: Item): void {
+    this.release(item)
+    const { cursor, at, edition } = item
     const after = this.#items.findIndex(item => item.cursor.position > cursor.position)
     this.#items.splice(after < 0 ? this.#items.length : after, 0, { cursor, at, edition, bytes: 0 })
   }
@@ -67,17 +65,18 @@ export class EventWindow {
   /** Keeps the places only. */
   forgetEvents(): void {
     for (const item of this.#items) {
-      this.#release(item)
+      this.release(item)
       item.event = undefined
     }
   }
 
   clear(): void {
-    for (const item of this.#items) this.#release(item)
+    for (const item of this.#items) this.release(item)
     this.#items = []
   }
 
-  #release(item: KeptItem): void {
+  /** Releasing twice is fine. */
+  release(item: Item): void {
     this.#held.drop(item.bytes)
     this.#bytes -= item.bytes
     item.bytes = 0

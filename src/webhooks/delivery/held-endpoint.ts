@@ -85,9 +85,9 @@ export class HeldEndpoint {
     const { services, onGone } = this.#options
     while (!this.isEnding) {
       try {
+        // Also if the last reading has failed: what was delivered since then is not in `claimed`.
+        if (this.#opening.signal.aborted && !(await this.#reread())) return onGone(this)
         await this.#deliver()
-        if (this.isEnding) return
-        if (!(await this.#reread())) return onGone(this)
       } catch (error) {
         services.unreadable(error)
         await elapsed(OPEN_AGAIN_MS, this.#over.signal, { ref: false })
@@ -96,9 +96,15 @@ export class HeldEndpoint {
   }
 
   async #reread(): Promise<boolean> {
-    this.#opening = new AbortController()
-    const claimed = await this.#options.reread(this.claimed)
+    const opening = new AbortController()
+    this.#opening = opening
+    const claimed = await this.#options.reread(this.claimed).catch(error => {
+      opening.abort()
+      throw error
+    })
     if (claimed) this.claimed = claimed
+    // It may have ended meanwhile.
+    if (this.isEnding) opening.abort()
     return claimed !== undefined
   }
 
@@ -123,8 +129,9 @@ export class HeldEndpoint {
       const loss = isSame
         ? undefined
         : ({ reason: 'deleted', bounds: await services.starts.bounds(stream.id) } as const)
+      if (stream.deleted) await elapsed(OPEN_AGAIN_MS, signal, { ref: false })
       if (signal.aborted || stream.deleted) return
-      const delivery = new EndpointDelivery(this.claimed, stream, services, loss)
+      const delivery = new EndpointDelivery(this.claimed, stream, services, () => this.leaseUntil, loss)
       this.#delivery = delivery
       delivery.wake()
       await aborted(signal)

@@ -12,8 +12,10 @@ import type { RetrySchedule } from './retry-schedule.js'
 /** What became of a try. */
 export type Sent =
   | SendResult
-  /** The log no longer has the event, or the endpoint no longer wants it. */
+  /** The endpoint no longer wants the event, or it was taken out of the stream. */
   | { readonly kind: 'no-event' }
+  /** The log no longer has the event. */
+  | { readonly kind: 'gone' }
   /** The log cannot be read now. */
   | { readonly kind: 'unreadable' }
 
@@ -21,7 +23,7 @@ export interface Try {
   /** 1 for the first attempt. */
   readonly number: number
   /** Reads the event, when it is the endpoint's turn. */
-  load(): Promise<Message | undefined>
+  load(): Promise<Message | 'gone' | undefined>
 }
 
 export interface LaneChange extends Partial<Pick<EndpointChange, 'waiting' | 'settled' | 'dead' | 'reset'>> {

@@ -1,4 +1,4 @@
-/** Chooses what a lane begins next: a delivery that waits and is due, or the next event. */
+/** Chooses what a lane begins next, a delivery that waits and is due or the next event, and takes back what was not sent. */
 import type { Lane as LaneName, WaitingDelivery } from '../endpoint.js'
 import { type Delivery, firstDelivery, nextTry } from './delivery.js'
 import type { LanePlace } from './lane-place.js'
@@ -38,6 +38,23 @@ export class LaneQueue {
     }
     const first = blocking || waiting.full ? undefined : this.#first()
     return first ?? (at === undefined ? undefined : { at })
+  }
+
+  /** It was no attempt: it is begun again, in its order. */
+  putBack({ position, item }: Delivery, isClosed: boolean): void {
+    const { waiting, place, supply } = this.#parts
+    waiting.putBack(position)
+    if (!item || isClosed) return
+    place.withdraw(position)
+    supply.putBack(item)
+  }
+
+  /** Reads again after the cursor, which shows what is lost with this event. @returns whether it was waiting. */
+  withdraw({ position }: Delivery): boolean {
+    const { waiting, place, supply } = this.#parts
+    place.withdraw(position)
+    supply.doubtAfter(place.cursor)
+    return waiting.delete(position)
   }
 
   /** The delivery before which no other one may begin. */

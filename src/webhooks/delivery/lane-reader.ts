@@ -70,10 +70,11 @@ export class LaneReader {
     return await this.#matching(frames, cursor, most)
   }
 
-  /** The event as the log has it now; undefined if the log no longer has it, or the endpoint does not want it. */
-  async event({ position, eventId }: Required<Cursor>): Promise<StoredEvent | undefined> {
+  /** The event as the log has it now; undefined if the endpoint does not want it; `gone` if the log no longer has it. */
+  async event({ position, eventId }: Required<Cursor>): Promise<StoredEvent | 'gone' | undefined> {
     const event = await readEvent(this.#options.database, this.#options.stream.id, position)
-    if (event?.eventId !== eventId || !isDelivered(event)) return undefined
+    if (event?.eventId !== eventId) return 'gone'
+    if (!isDelivered(event)) return undefined
     return this.#options.filter?.matches(event) === false ? undefined : event
   }
 
@@ -97,6 +98,11 @@ export class LaneReader {
     if (!reached || edition !== stream.edition) return { kind: 'behind' }
     const { position, eventId } = reached
     return { kind: 'events', events, reached: { position, eventId }, edition }
+  }
+
+  /** What the log itself has after a cursor whose next event is gone, whatever this process still has in memory. */
+  async verify(cursor: Cursor): Promise<Read> {
+    return await this.#askLog(cursor)
   }
 
   /** Nothing continues the cursor: retention may have been faster, the log has lost its tail, or this process is behind. */

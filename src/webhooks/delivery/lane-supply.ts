@@ -4,12 +4,15 @@
  */
 import type { Cursor } from '../../hub/cursor.js'
 import type { StreamId } from '../../log/event.js'
+import { formatEventId } from '../../log/event-id.js'
 import type { Message } from '../sending/message.js'
+import type { Clock } from './clock.js'
 import type { Delivery } from './delivery.js'
 import { cursorOf } from './delivery.js'
 import { type EventWindow, type Item, WINDOW_EVENTS } from './event-window.js'
 import type { LaneHost } from './lane-host.js'
 import type { LaneReader, Read } from './lane-reader.js'
+import { OWN } from './lane-resets.js'
 
 /** How a supply ends: everything was read, or the log no longer has its place. */
 export type SupplyEnd = 'completed' | 'lost'
@@ -32,6 +35,8 @@ export class LaneSupply {
   #reading = false
   /** Whether there may be something to read. */
   #readable: boolean
+  /** Whether an event that was read is gone. */
+  #inDoubt = false
   end: SupplyEnd | undefined
 
   constructor(options: LaneSupplyOptions) {
@@ -66,6 +71,11 @@ export class LaneSupply {
     return item
   }
 
+  /** Its memory is no longer needed. */
+  release(item: Item): void {
+    this.#options.window.release(item)
+  }
+
   /** Takes back an event that was not sent. */
   putBack(item: Item): void {
     this.#options.window.putBack(item)
@@ -83,8 +93,30 @@ export class LaneSupply {
     this.#readable = true
   }
 
-  /** What is sent for a delivery, as the log has it now; undefined if it has the event no longer, or the endpoint does not want it. */
-  async load(delivery: Delivery): Promise<Omit<Message, 'id'> | undefined> {
+  /** The event after the cursor is gone: the next read shows what is lost with it. */
+  doubtAfter(cursor: Required<Cursor>): void {
+    this.continueAfter(cursor)
+    this.#inDoubt = true
+  }
+
+  /**
+   * What is sent for a delivery now; undefined if the endpoint does not want it, `gone` if the log has it no longer.
+   * @param reset what is sent at the place of our own messages.
+   */
+  async load(
+    delivery: Delivery,
+    reset: Message | undefined,
+    clock: Clock,
+  ): Promise<Message | 'gone' | undefined> {
+    const { position, eventId } = cursorOf(delivery)
+    const loaded = position === OWN ? reset : await this.#event(delivery)
+    if (loaded === 'gone' || !loaded) return loaded
+    delivery.sentAt = clock.now()
+    delivery.type = loaded.type
+    return { id: formatEventId(position, eventId), ...loaded }
+  }
+
+  async #event(delivery: Delivery) {
     const { reader } = this.#options
     const { item } = delivery
     if (item?.event && item.edition === reader.edition) return item.event
@@ -97,7 +129,10 @@ export class LaneSupply {
     this.#readable = false
     let read: Read | undefined
     try {
-      read = await host.read(() => reader.after(after, WINDOW_EVENTS))
+      read = await host.read(() =>
+        this.#inDoubt ? reader.verify(after) : reader.after(after, WINDOW_EVENTS),
+      )
+      this.#inDoubt = false
     } catch (error) {
       host.unreadable(error)
     }

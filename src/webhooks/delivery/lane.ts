@@ -23,8 +23,6 @@
  */
 import type { Cursor } from '../../hub/cursor.js'
 import type { Position } from '../../log/event.js'
-import { formatEventId } from '../../log/event-id.js'
-import type { Message } from '../sending/message.js'
 import { Alarm } from './alarm.js'
 import { cursorOf, type Delivery } from './delivery.js'
 import type { LaneChange, Sent } from './lane-host.js'
@@ -132,38 +130,32 @@ export class Lane {
 
   async #send(delivery: Delivery): Promise<void> {
     const { host } = this.#options
-    const load = () => this.#load(delivery)
+    const load = () => this.#supply.load(delivery, this.#resets.message, host.clock)
     const sent = await host.send({ number: delivery.attempts + 1, load })
+    if (delivery.item) this.#supply.release(delivery.item)
     this.#underWay -= 1
     this.#take(delivery, sent)
     host.settled()
     this.#pump()
   }
 
-  async #load(delivery: Delivery): Promise<Message | undefined> {
-    const { position, eventId } = cursorOf(delivery)
-    const loaded = position === OWN ? this.#resets.message : await this.#supply.load(delivery)
-    if (loaded) delivery.type = loaded.type
-    return loaded && { id: formatEventId(position, eventId), ...loaded }
-  }
-
   #take(delivery: Delivery, sent: Sent): void {
     const { host } = this.#options
     if (sent.kind === 'answered' || sent.kind === 'failed') this.#judge(delivery, sent)
     else if (sent.kind === 'no-event') this.#settle(delivery, {})
+    else if (sent.kind === 'gone') this.#takeGone(delivery)
     else {
       if (sent.kind === 'held-back') host.hold(sent.untilMs)
       if (sent.kind === 'unreadable') host.hold(host.clock.now() + READ_AGAIN_MS)
-      this.#putBack(delivery)
+      this.#queue.putBack(delivery, this.#closed)
     }
   }
 
-  /** It was no attempt: it is begun again, in its order. */
-  #putBack({ position, item }: Delivery): void {
-    this.#waiting.putBack(position)
-    if (!item || this.#closed) return
-    this.#place.withdraw(position)
-    this.#supply.putBack(item)
+  /** The log has lost the event. One that waits beside the cursor, or alone, is settled. */
+  #takeGone(delivery: Delivery): void {
+    const isBeside = !this.#options.cursor || delivery.position <= this.#place.cursor.position
+    if (isBeside) this.#settle(delivery, {})
+    else if (!this.#closed && this.#queue.withdraw(delivery)) this.#note({ settled: [delivery] })
   }
 
   #judge(delivery: Delivery, result: Attempted): void {
@@ -212,7 +204,8 @@ export class Lane {
     if (read === 'failed' || read === 'behind') this.#alarm.ringAt(host.clock.now() + READ_AGAIN_MS)
     else {
       if (typeof read === 'object') this.#lose({ reason: read.why, bounds: read.place })
-      else if (!this.#supply.first && this.#supply.reached) this.#place.pass(this.#supply.reached)
+      else if (!this.#supply.first && this.#supply.reached && !this.#supply.end)
+        this.#place.pass(this.#supply.reached)
       const stale = this.#resets.takeStale()
       if (stale) this.#note({ settled: [stale] })
       this.#endIfDone()
@@ -222,9 +215,10 @@ export class Lane {
 
   /** The log does not continue after what the lane has read. */
   #lose({ reason, bounds }: Loss): void {
-    const { host, name } = this.#options
+    const { host, name, to = 0 } = this.#options
     if (name === 'replay') {
-      if (reason === 'retention') this.#continueAfter(continuesAt({ reason, bounds }))
+      const next = continuesAt({ reason, bounds })
+      if (reason === 'retention' && next.position < to) this.#continueAfter(next)
       else this.#supply.end = 'lost'
       return
     }

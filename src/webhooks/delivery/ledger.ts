@@ -56,9 +56,7 @@ export class Ledger {
     const known = this.#changes.get(key)
     this.#changes.set(key, known ? mergedChange(known, change) : change)
     this.#wasFull ||= this.full
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = undefined
-    })
+    this.#writing ??= this.#write()
   }
 
   /** Resolves when everything that was noted until now is stored, or after `ms`. @returns whether it is. */
@@ -86,6 +84,8 @@ export class Ledger {
       this.#wasFull = false
       this.#options.onRoom()
     }
+    // In the turn that has found nothing more: what is noted from now on begins the next write.
+    this.#writing = undefined
   }
 
   #take(): DeliveryBatch {

@@ -30,7 +30,7 @@ export function settlementOf(
   const attempts = delivery.attempts + 1
   const verdict = verdictOn(result, attempts, schedule)
   const attempt = (outcome: AttemptRecord['outcome'], nextTryAt?: Date) =>
-    attemptOf(endpoint.id, delivery, result, outcome, now, nextTryAt)
+    attemptOf(endpoint.id, delivery, result, outcome, nextTryAt)
   switch (verdict.kind) {
     case 'delivered':
       return { succeeded: true, attempt: attempt('delivered'), pauseMs: 0 }

@@ -13,6 +13,8 @@ import type { FailureKind, Outcome } from './outcome.js'
 import { type Post, post } from './post.js'
 
 const KEEP_ALIVE_MS = 4_000
+/** Connections that wait for a further request, at most. */
+export const KEPT_CONNECTIONS = 256
 const MAX_ANSWER_HEADERS_BYTES = 16 * 1_024
 const NO_TIMEOUT = 0
 
@@ -55,7 +57,13 @@ export interface Sender {
 }
 
 export function createSender(options: SenderOptions): Sender {
-  const { policy, breakers, timeoutMs = 15_000, answerBytes = 64 * 1_024, keptConnections = 256 } = options
+  const {
+    policy,
+    breakers,
+    timeoutMs = 15_000,
+    answerBytes = 64 * 1_024,
+    keptConnections = KEPT_CONNECTIONS,
+  } = options
   let transport: Promise<Transport> | undefined
   let isClosed = false
 

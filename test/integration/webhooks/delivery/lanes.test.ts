@@ -4,6 +4,7 @@ import { inWorkspace } from '../../../../src/database/workspace.js'
 import { until } from '../../../harness/until.js'
 import { AlarmClock } from './alarm-clock.js'
 import { startDeliveries } from './deliveries.js'
+import { removeThrough } from './retention.js'
 import { answer, OK, type SendResult } from './scripted-sender.js'
 
 t.test('a replay sends a range again beside the live events, and ends', async t => {
@@ -170,18 +171,6 @@ t.test(
     )
   },
 )
-
-async function removeThrough(
-  deliveries: Awaited<ReturnType<typeof startDeliveries>>,
-  position: number,
-): Promise<void> {
-  await deliveries.pool.query(
-    `with removed as (delete from sluice.events where "position" <= $1 returning stream_id, "position", event_id)
-     update sluice.streams s set base_position = r."position", base_event_id = r.event_id
-       from removed r where s.id = r.stream_id and r."position" = $1`,
-    [position],
-  )
-}
 
 t.test('an event that is redacted while it waits for its turn is sent as it is then', async t => {
   const deliveries = await startDeliveries(t)

@@ -144,3 +144,18 @@ function attempt(webhook: string, position: number): AttemptRecord {
     nextTryAt: undefined,
   }
 }
+
+t.test('what is noted while a write ends is written, at whichever moment that is', async t => {
+  const left: number[] = []
+  for (let turns = 0; turns < 20; turns += 1) {
+    const { ledger, batches, answers } = start()
+    ledger.note(change('a', { cursor: at(1) }), [])
+    await until('the first write', () => answers.length === 1)
+    answers.shift()?.([])
+    for (let n = 0; n < turns; n += 1) await Promise.resolve()
+    ledger.note(change('a', { cursor: at(2) }), [])
+    await new Promise(setImmediate)
+    if (batches.length < 2) left.push(turns)
+  }
+  t.strictSame(left, [])
+})
