@@ -281,6 +281,9 @@ create table sluice.consumers (
   lost_at timestamp with time zone,
   created_at timestamp with time zone not null default clock_timestamp(),
   created_by text not null,
+  reset_stream_id bigint,
+  reset_position bigint,
+  reset_event_id uuid,
   constraint consumers_pkey PRIMARY KEY (id),
   constraint consumers_ack_timeout_ms_check CHECK (((ack_timeout_ms >= 1000) AND (ack_timeout_ms <= 3600000))),
   constraint consumers_condition_check CHECK ((octet_length(condition) <= 16384)),
@@ -291,6 +294,7 @@ create table sluice.consumers (
   constraint consumers_kind_check CHECK ((kind = ANY (ARRAY['pull'::text, 'webhook'::text]))),
   constraint consumers_max_in_flight_check CHECK (((max_in_flight >= 1) AND (max_in_flight <= 10000))),
   constraint consumers_name_check CHECK ((name ~ '^[A-Za-z0-9._-]{1,100}$'::text)),
+  constraint consumers_reset_check CHECK ((num_nulls(reset_stream_id, reset_position, reset_event_id) = ANY (ARRAY[0, 3]))),
   constraint consumers_stream_check CHECK (sluice.is_stream(stream)),
   constraint consumers_types_check CHECK ((octet_length(types) <= 8192)),
   constraint consumers_workspace_check CHECK (sluice.is_workspace(workspace))
@@ -331,6 +335,13 @@ comment on column sluice.consumers.lagging_since is
   'Since when it lags, of which its workspace was notified; null while it does not.';
 comment on column sluice.consumers.lost_at is
   'When the log no longer continued the cursor, of which its workspace was notified.';
+comment on column sluice.consumers.reset_stream_id is
+  'The stream of reset_position.';
+comment on column sluice.consumers.reset_position is
+  'Where the consumer continues after a reset; an acknowledgement of this event or a later one moves the cursor. '
+  'Null without a reset.';
+comment on column sluice.consumers.reset_event_id is
+  'The event at reset_position.';
 
 create table sluice.deleted_streams (
   stream_id bigint not null,
@@ -4761,18 +4772,19 @@ begin
     for no key update of c
   );
   update sluice.consumers c
-  set cursor_position = m.position, cursor_event_id = m.event_id, last_ack_at = clock_timestamp(),
+  set stream_id = coalesce(c.reset_stream_id, c.stream_id), cursor_position = m.position, cursor_event_id = m.event_id,
+    last_ack_at = clock_timestamp(), reset_stream_id = null, reset_position = null, reset_event_id = null,
     in_flight = case when m.position >= c.handed_position then 0
       else least(c.in_flight, greatest(c.handed_position - m.position, 0))::integer end
   from unnest(ids, positions, event_ids) as m (id, position, event_id)
-  where c.id = any (own) and m.id = c.id and m.position > c.cursor_position;
+  where c.id = any (own) and m.id = c.id and m.position >= coalesce(c.reset_position, c.cursor_position + 1);
   return query select m.id, m.epoch from unnest(ids, epochs) as m (id, epoch) where m.id <> all (own);
 end
 $function$;
 comment on function sluice.move_cursors is
-  'Moves cursors forward to events of the log; a place that is not after the cursor changes nothing. At most one '
-  'place for each consumer. Returns the consumers whose epoch is another by now, or that are gone: their cursors '
-  'have not moved.';
+  'Moves cursors forward to events of the log; a place that is not after the cursor, or before a reset that '
+  'waits, changes nothing. At most one place for each consumer. Returns the consumers whose epoch is another by '
+  'now, or that are gone: their cursors have not moved.';
 
 CREATE OR REPLACE FUNCTION sluice.note_lag(id uuid, lagging boolean, lost boolean, lag_events bigint, lag_seconds double precision)
  RETURNS SETOF sluice.consumers
@@ -4791,11 +4803,11 @@ declare
   noted sluice.consumers;
 begin
   update sluice.consumers c
-  set lagging_since = case when note_lag.lagging then coalesce(c.lagging_since, clock_timestamp()) end,
-    lost_at = case when note_lag.lost then coalesce(c.lost_at, clock_timestamp()) when note_lag.lagging then c.lost_at end
+  set lagging_since = case when note_lag.lagging or c.reset_position is not null then coalesce(c.lagging_since, clock_timestamp()) end,
+    lost_at = case when note_lag.lost then coalesce(c.lost_at, clock_timestamp()) when note_lag.lagging or c.reset_position is not null then c.lost_at end
   where c.id = note_lag.id and (
-    (c.lagging_since is not null) <> note_lag.lagging or note_lag.lost and c.lost_at is null
-    or not note_lag.lagging and c.lost_at is not null
+    (c.lagging_since is not null) <> (note_lag.lagging or c.reset_position is not null) or note_lag.lost and c.lost_at is null
+    or not note_lag.lagging and c.lost_at is not null and c.reset_position is null
   )
   returning c.* into noted;
   if found then
@@ -6508,6 +6520,7 @@ AS $function$
 declare
   before sluice.consumers;
   lag record;
+  waits boolean;
 begin
   select c.* into before from sluice.consumers c
   where c.id = reset_consumer.id and c.epoch = reset_consumer.epoch for no key update;
@@ -6522,19 +6535,35 @@ begin
     cross join lateral sluice.consumer_lag(b.id, coalesce(s.base_position, before.cursor_position), before.cursor_position) f;
     perform sluice.announce_lag(before, lag.events, lag.seconds, true);
   end if;
+  -- The client may have acknowledged the reset before it is stored here.
+  waits := before.kind = 'pull' and not (
+    before.stream_id = reset_consumer.stream_id and before.cursor_position >= reset_consumer.cursor_position and (
+      before.cursor_event_id = reset_consumer.cursor_event_id or exists (
+        select from sluice.events e
+        where e.stream_id = before.stream_id and e.position = before.cursor_position and e.event_id = before.cursor_event_id
+      )
+    )
+  );
   return query
   update sluice.consumers c
-  set stream_id = reset_consumer.stream_id, cursor_position = reset_consumer.cursor_position,
-    cursor_event_id = reset_consumer.cursor_event_id, lost_at = coalesce(c.lost_at, clock_timestamp()),
+  set stream_id = case when before.kind = 'pull' then c.stream_id else reset_consumer.stream_id end,
+    cursor_position = case when before.kind = 'pull' then c.cursor_position else reset_consumer.cursor_position end,
+    cursor_event_id = case when before.kind = 'pull' then c.cursor_event_id else reset_consumer.cursor_event_id end,
+    reset_stream_id = case when waits then reset_consumer.stream_id end,
+    reset_position = case when waits then reset_consumer.cursor_position end,
+    reset_event_id = case when waits then reset_consumer.cursor_event_id end,
+    lost_at = coalesce(c.lost_at, clock_timestamp()),
+    -- So that sluice.note_lag does not notify the workspace of the same loss.
+    lagging_since = case when waits then coalesce(c.lagging_since, clock_timestamp()) else c.lagging_since end,
     handed_position = null, handed_event_id = null, handed_at = null, in_flight = 0
   where c.id = reset_consumer.id
   returning c, before.lost_at is null;
 end
 $function$;
 comment on function sluice.reset_consumer is
-  'Puts the cursor of a consumer anywhere for its holder, because the log does not continue it. Notifies the '
-  'workspace, unless it was notified of this loss before (first_loss: false). No row when the epoch is another by '
-  'now.';
+  'The log does not continue the cursor. Puts the one of a webhook, whose receiver has the reset, anywhere. A '
+  'pull consumer keeps its cursor, and the reset waits for an acknowledgement. Notifies the workspace, unless it '
+  'was notified of this loss before (first_loss: false). No row when the epoch is another by now.';
 
 CREATE OR REPLACE FUNCTION sluice.retain(kind text, keep interval, at_most integer)
  RETURNS bigint
@@ -6973,7 +7002,8 @@ begin
   return query
   update sluice.consumers c
   set stream_id = seek_consumer.stream_id, cursor_position = seek_consumer.cursor_position,
-    cursor_event_id = seek_consumer.cursor_event_id, lost_at = null
+    cursor_event_id = seek_consumer.cursor_event_id, lost_at = null,
+    reset_stream_id = null, reset_position = null, reset_event_id = null
   where c.id = seek_consumer.id and c.workspace = seek_consumer.workspace
   returning c.*;
 end

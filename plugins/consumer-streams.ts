@@ -9,7 +9,6 @@ import { reachOf } from '../src/auth/grants/reach.js'
 import type { StreamGrant } from '../src/auth/grants/stream-grant.js'
 import type { Consumer, Epoch } from '../src/consumers/consumer.js'
 import { type ConsumerPageResult, ConsumerPages } from '../src/consumers/consumer-pages.js'
-import { startAfter } from '../src/consumers/cursor-start.js'
 import type { Hold } from '../src/consumers/hold.js'
 import { consumerHeld } from '../src/consumers/hold-problem.js'
 import { pageText } from '../src/consumers/page-text.js'
@@ -89,7 +88,7 @@ async function follow(
     hold = await app.holds.claim(consumer, principal.id, takeover || epoch === consumer.epoch)
     if (!hold) throw consumerHeld()
     reply.header(EPOCH, hold.claim.epoch)
-    return { frames: [], from: startAfter(hold.cursor) }
+    return { frames: [], from: hold.start }
   }
   let found: Consumer | undefined
   try {

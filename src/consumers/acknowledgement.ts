@@ -1,20 +1,27 @@
 /**
  * Acknowledgements of pull consumers: cumulative, and idempotent, because an id at or before the cursor changes nothing. Fenced: only
  * the present epoch moves the cursor, so a client that has lost the consumer learns it here.
+ *
+ * Invariant: while a reset waits, only an acknowledgement of its place or of a later event moves the cursor.
  */
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Database } from '../database/pool.js'
 import { inWorkspace, type Reach, type WorkspaceClient } from '../database/workspace.js'
 import { cursorId } from '../hub/cursor.js'
 import type { Position, StreamId } from '../log/event.js'
 import type { EventId } from '../log/event-id.js'
 import { type Head, readPlace } from '../log/log.js'
-import type { Consumer } from './consumer.js'
+import type { Consumer, ResetPlace } from './consumer.js'
 import type { Acknowledged } from './consumer-document.js'
 import { discontinued, isNamedBy } from './consumer-place.js'
 import { notHandedOut } from './consumer-problem.js'
 import { type LaggingConsumer, lagOf } from './consumer-reads.js'
-import { moveCursors } from './consumer-rows.js'
+import { moveCursors, readConsumer } from './consumer-rows.js'
+import { NO_EVENT } from './cursor-start.js'
 import { consumerLost } from './hold-problem.js'
+
+/** A process stores a reset within a quarter of a second, unless the database is slow. */
+const STORED_AFTER_MS = [100, 200, 400, 800]
 
 export interface Acknowledging {
   readonly id: EventId
@@ -42,24 +49,57 @@ export async function acknowledge(
   { id, epoch, principal }: Acknowledging,
 ): Promise<Acknowledgement> {
   if (!isPresent(consumer, epoch, principal)) throw consumerLost()
-  if (id.position <= consumer.cursor.position) {
-    return { answer: { cursor: cursorId(consumer.cursor), lag }, moved: undefined }
-  }
-  const target = await inWorkspace(database, within, client => targetOf(client, consumer.streamId, id))
+  const reset = await resetOf(database, within, consumer, id)
+  const isDone = reset ? id.position < reset.to.position : id.position <= consumer.cursor.position
+  if (isDone) return { answer: { cursor: cursorId(consumer.cursor), lag }, moved: undefined }
+  const target = await inWorkspace(database, within, client =>
+    targetOf(client, reset ?? { stream: consumer.streamId }, id),
+  )
   const claim = { id: consumer.id, epoch: consumer.epoch }
   const [refused] = await moveCursors(database, [{ ...claim, ...target.cursor }])
   if (refused) throw consumerLost()
   return { answer: { cursor: cursorId(target.cursor), lag: target.lag }, moved: target.cursor }
 }
 
-async function targetOf(client: WorkspaceClient, stream: StreamId, id: EventId) {
+/**
+ * The reset that waits for an acknowledgement. One of a lost history, which may go back, is waited for: the process of a live stream
+ * sends it before it stores it.
+ */
+async function resetOf(
+  database: Database,
+  within: Reach,
+  { id, epoch, streamId, cursor, reset }: Consumer,
+  acknowledged: EventId,
+): Promise<ResetPlace | null> {
+  if (reset || acknowledged.position > cursor.position || cursor.eventId === NO_EVENT) return reset
+  for (const delayMs of STORED_AFTER_MS) {
+    const place = await inWorkspace(database, within, client => readPlace(client, streamId, cursor.position))
+    if (place?.eventId === cursor.eventId || (place && cursor.position < place.base.position)) return null
+    await pause(delayMs)
+    const consumer = await readConsumer(database, id)
+    if (consumer?.epoch !== epoch) throw consumerLost()
+    if (consumer.reset) return consumer.reset
+    if (consumer.cursor.position < cursor.position) return null
+  }
+  // The client opens the consumer again, and gets the reset.
+  throw notHandedOut()
+}
+
+async function targetOf(
+  client: WorkspaceClient,
+  { stream, to }: Partial<ResetPlace> & Pick<ResetPlace, 'stream'>,
+  id: EventId,
+) {
   const { position } = id
   const place = await readPlace(client, stream, position)
-  if (place && position < place.base.position) throw discontinued(place, id, undefined)
-  if (place?.eventId === undefined || !isNamedBy(id, place.eventId)) throw notHandedOut()
+  // Also if the log has lost this place since, or the stream: the next start is another reset then.
+  const isReset = to?.position === position && isNamedBy(id, to.eventId)
+  if (!isReset && place && position < place.base.position) throw discontinued(place, id, undefined)
+  const eventId = isReset ? to.eventId : place?.eventId
+  if (eventId === undefined || !isNamedBy(id, eventId)) throw notHandedOut()
   const seconds = await ageAfter(client, stream, position)
-  const cursor: Head = { position, eventId: place.eventId }
-  return { cursor, lag: lagOf(position, place.head.position, seconds) }
+  const cursor: Head = { position, eventId }
+  return { cursor, lag: lagOf(position, place?.head.position ?? null, seconds) }
 }
 
 function isPresent(

@@ -10,7 +10,8 @@ import { resetCursor } from './consumer-rows.js'
 export const BRIEF_LOCKS = `set local lock_timeout = '2s'`
 
 /**
- * Puts the cursor where the stream continues. Notifies the workspace once: not again before the consumer has caught up.
+ * Keeps the reset of a pull consumer in its row until a holder acknowledges it. Notifies the workspace once: not again before the
+ * consumer has caught up.
  * @returns undefined if the claim was lost.
  * @throws SQLSTATE 55P03 if another transaction keeps the feed locked: try again.
  */

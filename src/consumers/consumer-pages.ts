@@ -17,7 +17,7 @@ const NO_NODE = null
 
 export type ConsumerPageResult =
   | { readonly outcome: 'page'; readonly page: ConsumerPage }
-  /** The log does not continue the cursor, which is at `reset.head` now. */
+  /** The log does not continue the cursor. An acknowledgement of `reset.head` moves it there. */
   | { readonly outcome: 'reset'; readonly reset: Reset }
   | { readonly outcome: 'not-found' }
 

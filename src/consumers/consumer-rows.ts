@@ -12,16 +12,20 @@ import type { Claim, Consumer, ConsumerId, ConsumerKind, Epoch, LostReason } fro
 export const CONSUMER = `
   c.id, c.workspace, c.kind, c.name, c.stream, c.stream_id as "streamId", c.types, c.condition as "where", c.description,
   c.ack_timeout_ms as "ackTimeoutMs", c.max_in_flight as "maxInFlight", c.cursor_position as "cursorPosition",
-  c.cursor_event_id as "cursorEventId", c.last_ack_at as "lastAckAt", c.handed_position as "handedPosition",
+  c.cursor_event_id as "cursorEventId", c.reset_stream_id as "resetStreamId", c.reset_position as "resetPosition",
+  c.reset_event_id as "resetEventId", c.last_ack_at as "lastAckAt", c.handed_position as "handedPosition",
   c.handed_event_id as "handedEventId", c.handed_at as "handedAt", c.in_flight as "inFlight", c.epoch, c.fenced_by as "fencedBy",
   c.active, c.holder, c.holder_node as "holderNode", c.held_since as "heldSince",
   case when c.lease_until >= clock_timestamp() then c.lease_until end as "leaseUntil", c.lagging_since as "laggingSince",
   c.lost_at as "lostAt", c.created_at as "createdAt", c.created_by as "createdBy"`
 
 /** A row with these columns. */
-export interface ConsumerRow extends Omit<Consumer, 'cursor' | 'handed' | 'held'> {
+export interface ConsumerRow extends Omit<Consumer, 'cursor' | 'reset' | 'handed' | 'held'> {
   readonly cursorPosition: Position
   readonly cursorEventId: string
+  readonly resetStreamId: StreamId | null
+  readonly resetPosition: Position | null
+  readonly resetEventId: string | null
   readonly handedPosition: Position | null
   readonly handedEventId: string | null
   readonly handedAt: Date | null
@@ -33,10 +37,23 @@ export interface ConsumerRow extends Omit<Consumer, 'cursor' | 'handed' | 'held'
 
 export function consumerOf(row: ConsumerRow): Consumer {
   const { cursorPosition, cursorEventId, handedPosition, handedEventId, handedAt, ...rest } = row
-  const { holder, holderNode, heldSince, leaseUntil, ...consumer } = rest
+  const {
+    resetStreamId,
+    resetPosition,
+    resetEventId,
+    holder,
+    holderNode,
+    heldSince,
+    leaseUntil,
+    ...consumer
+  } = rest
   return {
     ...consumer,
     cursor: { position: cursorPosition, eventId: cursorEventId },
+    reset:
+      resetStreamId === null || resetPosition === null || resetEventId === null
+        ? null
+        : { stream: resetStreamId, to: { position: resetPosition, eventId: resetEventId } },
     handed:
       handedPosition === null || handedEventId === null || handedAt === null
         ? null
@@ -145,7 +162,7 @@ export interface ClaimedPlace extends Claim {
 
 /**
  * Acknowledges: moves cursors forward to events that the log holds, which the caller has verified. A place that is not after the
- * cursor changes nothing and is not refused. At most one place for each consumer.
+ * cursor, or before a reset that waits, changes nothing and is not refused. At most one place for each consumer.
  * @returns the claims that were refused: their epoch is not the present one, or the consumer was deleted.
  */
 export async function moveCursors(
@@ -196,8 +213,8 @@ export async function noteHandedOut(
 }
 
 /**
- * Puts the cursor of a claimed consumer where its stream continues, because the log does not continue it: its holder has had a
- * `reset`. The first loss publishes `consumer.lagging` on the workspace's feed in the same transaction; `firstLoss` says so.
+ * The log does not continue the cursor of a claimed consumer. Puts the one of a webhook, whose receiver has had the reset, where the
+ * stream continues; the reset of a pull consumer waits in the row until it is acknowledged (moveCursors). The first loss publishes `consumer.lagging` on the workspace's feed in the same transaction; `firstLoss` says so.
  * Undefined if the claim was lost.
  */
 export async function resetCursor(

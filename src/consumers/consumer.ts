@@ -38,6 +38,8 @@ export interface Consumer extends Claim {
   readonly maxInFlight: number
   /** Everything up to this event is acknowledged. */
   readonly cursor: Head
+  /** Where it continues after a `reset` that no holder has acknowledged yet; the cursor is lost, or of a lost history. */
+  readonly reset: ResetPlace | null
   readonly lastAckAt: Date | null
   /** The last event that the present holder has got, as far as `noteHandedOut` has stored it. */
   readonly handed: { readonly position: Position; readonly eventId: string; readonly at: Date } | null
@@ -52,6 +54,12 @@ export interface Consumer extends Claim {
   readonly lostAt: Date | null
   readonly createdAt: Date
   readonly createdBy: string
+}
+
+/** Where a consumer continues, because the log does not continue its cursor. */
+export interface ResetPlace {
+  readonly stream: StreamId
+  readonly to: Head
 }
 
 export interface Held {

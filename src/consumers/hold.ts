@@ -13,28 +13,21 @@
 import type { Cursor } from '../hub/cursor.js'
 import type { DeliveryWindow, HoldLoss, WindowedSubscription } from '../hub/delivery-window.js'
 import type { EventFrames } from '../hub/event-frames.js'
-import type { Start } from '../hub/start.js'
-import type { StreamId } from '../log/event.js'
+import type { Start, StartAt } from '../hub/start.js'
 import type { Head } from '../log/log.js'
-import type { Claim, Consumer, LostReason } from './consumer.js'
+import type { Claim, Consumer, LostReason, ResetPlace } from './consumer.js'
 import type { ClaimedPlace, HandedOut } from './consumer-rows.js'
 import type { ConsumerSignal } from './consumer-signals.js'
-import { NO_EVENT } from './cursor-start.js'
+import { NO_EVENT, startAfter } from './cursor-start.js'
 import { InFlight } from './in-flight.js'
 
 export interface HoldOptions {
   readonly consumer: Consumer
   /** When the lease ends, in ms of `performance.now()`. */
   readonly leaseUntil: number
-  /** The log does not continue the cursor: the row must continue at this place. */
+  /** The log does not continue the cursor: the row must keep the reset until it is acknowledged. */
   onReset(hold: Hold): void
   onClosed(hold: Hold): void
-}
-
-/** Where the row must continue. */
-export interface ResetPlace {
-  readonly stream: StreamId
-  readonly to: Head
 }
 
 export class Hold implements DeliveryWindow {
@@ -53,6 +46,8 @@ export class Hold implements DeliveryWindow {
   #state: 'held' | 'lost' | 'closed' = 'held'
   /** Until the row has it. Reads of the row say nothing meanwhile. */
   resetting: ResetPlace | undefined
+  /** Whether the client has not yet acknowledged a reset. The row has another cursor meanwhile, and it must not move by itself. */
+  #isReset = false
 
   constructor(options: HoldOptions) {
     const { consumer, leaseUntil } = options
@@ -71,6 +66,12 @@ export class Hold implements DeliveryWindow {
   /** Everything up to it is acknowledged. */
   get cursor(): Head {
     return this.#cursor
+  }
+
+  /** Where the subscription starts. */
+  get start(): StartAt {
+    const { cursor, reset } = this.#options.consumer
+    return startAfter(cursor, reset)
   }
 
   get inFlight(): number {
@@ -120,13 +121,16 @@ export class Hold implements DeliveryWindow {
     this.#place = to
     this.#lastHanded = undefined
     this.#inFlight.clear()
+    this.#isReset = true
     this.resetting = { stream: this.#subscription?.stream.id ?? this.#options.consumer.streamId, to }
     this.#options.onReset(this)
   }
 
   /** Everything up to this event was acknowledged, here or at another node. */
   acknowledged(cursor: Head): void {
-    if (this.resetting || cursor.position <= this.#cursor.position) return
+    if (this.resetting || cursor.position < this.#cursor.position) return
+    this.#isReset = false
+    if (cursor.position === this.#cursor.position) return
     this.#cursor = cursor
     this.#inFlight.acknowledge(cursor.position, performance.now())
     // The client knows events that it did not get from this stream.
@@ -182,7 +186,7 @@ export class Hold implements DeliveryWindow {
   /** The place to which the cursor may move by itself, because the filter has left out all events up to it. */
   get passedOver(): ClaimedPlace | undefined {
     const { position, eventId } = this.#place
-    if (this.resetting || this.#inFlight.count > 0 || eventId === undefined) return undefined
+    if (this.#isReset || this.#inFlight.count > 0 || eventId === undefined) return undefined
     return position > this.#cursor.position ? { ...this.claim, position, eventId } : undefined
   }
 

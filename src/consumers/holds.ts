@@ -155,7 +155,8 @@ export class Holds {
       const consumer = rows.get(hold.claim.id)
       if (!consumer) hold.lose('deleted')
       else if (consumer.epoch !== hold.claim.epoch) hold.lose(consumer.fencedBy ?? 'taken-over')
-      else hold.acknowledged(consumer.cursor)
+      // Until the reset is acknowledged, the row has the cursor that is lost.
+      else if (!consumer.reset) hold.acknowledged(consumer.cursor)
     }
   }
 

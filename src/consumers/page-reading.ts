@@ -141,12 +141,13 @@ export class PageReading {
 
   async #read(): Promise<ConsumerPage | Reset | undefined> {
     const { filter, signal, consumer } = this.#request
-    const start = await this.#hub.starts.resolve(this.#stream, startAfter(this.#after))
+    const start = await this.#hub.starts.resolve(this.#stream, startAfter(this.#after, this.#consumer.reset))
     const from = { eventId: NO_EVENT, ...start.cursor }
     if (start.reset) return await this.#reset(start.reset, from)
     if (this.#consumer.streamId !== this.#stream.id) {
       // A later stream of the name of one that was deleted.
       await resetConsumer(this.#database, this.#consumer, this.#stream.id, from)
+      await this.#move(from)
       return undefined
     }
     const waitMs = Math.min(this.#leftMs, SLICE_MS)
@@ -183,11 +184,15 @@ export class PageReading {
   /** The filter has left out all events up to this place. The cursor moves over them too if nothing is in flight. */
   async #passOver(next: Head): Promise<void> {
     this.#after = next
-    const { id, epoch, cursor } = this.#consumer
-    if (this.#inFlight > 0 || next.position <= cursor.position) return
-    const [refused] = await moveCursors(this.#database, [{ id, epoch, ...next }])
-    if (refused) throw consumerLost()
+    if (this.#inFlight > 0 || next.position <= this.#consumer.cursor.position) return
+    await this.#move(next)
     this.#consumer = { ...this.#consumer, cursor: next }
+  }
+
+  async #move({ position, eventId }: Head): Promise<void> {
+    const { id, epoch } = this.#consumer
+    const [refused] = await moveCursors(this.#database, [{ id, epoch, position, eventId }])
+    if (refused) throw consumerLost()
   }
 
   /** An empty page. The client goes on holding the consumer if something is in flight. */

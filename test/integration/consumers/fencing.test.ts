@@ -1,4 +1,5 @@
 /** A consumer has one holder at a time, and nothing of an earlier holder counts once there is another. */
+import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import type { Consumer } from '../../../src/consumers/consumer.js'
 import { fenceConsumer, removeConsumer, seekConsumer } from '../../../src/consumers/consumer-creation.js'
@@ -7,6 +8,7 @@ import {
   moveCursors,
   noteHandedOut,
   readConsumer,
+  readConsumers,
   releaseLeases,
   renewLeases,
   resetCursor,
@@ -222,9 +224,10 @@ t.test('any free webhooks can be claimed in a batch, each by one of two processe
   t.ok(both.every(({ kind, epoch }) => kind === 'webhook' && epoch === 1))
 })
 
-t.test('a reset puts the cursor back for the present holder only, and publishes the first loss', async t => {
+t.test('a reset is noted for the present holder only, and publishes the first loss', async t => {
   const { pool, create, claim, at, streamId } = await startStore(t, 3)
-  const { id } = await create({ cursor: at(3) })
+  const lostCursor = { ...at(3), eventId: randomUUID() }
+  const { id } = await create({ cursor: lostCursor })
   const first = claimed(await claim(id))
   const second = claimed(await claim(id, 'bob', { takeover: true }))
 
@@ -233,8 +236,12 @@ t.test('a reset puts the cursor back for the present holder only, and publishes 
   const again = await resetCursor(pool, second, streamId, at(2))
 
   t.equal(old, undefined)
-  t.match(lost, { firstLoss: true, consumer: { cursor: at(1), lostAt: Date, handed: null } })
-  t.match(again, { firstLoss: false, consumer: { cursor: at(2) } })
+  const reset = (position: number) => ({ stream: streamId, to: at(position) })
+  t.match(lost, {
+    firstLoss: true,
+    consumer: { cursor: lostCursor, reset: reset(1), lostAt: Date, handed: null },
+  })
+  t.match(again, { firstLoss: false, consumer: { cursor: lostCursor, reset: reset(2) } })
   const { rows } = await pool.query(`select type, way, data from sluice.events where "position" > 3`)
   t.same(
     rows.map(({ data, ...row }) => ({ ...row, data: JSON.parse(data) })),
@@ -246,6 +253,42 @@ t.test('a reset puts the cursor back for the present holder only, and publishes 
       },
     ],
   )
+})
+
+t.test('a reset that waits is settled by its place or a later one, and given up by a seek', async t => {
+  const { pool, create, claim, at, streamId } = await startStore(t, 5)
+  const lostCursor = { ...at(4), eventId: randomUUID() }
+  const row = async (position: number | undefined, act?: (claim: Consumer) => Promise<unknown>) => {
+    const { id } = await create({ cursor: lostCursor })
+    const holding = claimed(await claim(id))
+    await resetCursor(pool, holding, streamId, at(2))
+    if (position !== undefined) await moveCursors(pool, [{ ...holding, ...at(position) }])
+    await act?.(holding)
+    return (await readConsumers(pool, [id]))[0]
+  }
+
+  t.match(await row(1), { cursor: lostCursor, reset: { to: at(2) } }, 'an earlier place')
+  t.match(await row(2), { cursor: at(2), reset: null }, 'its place')
+  t.match(await row(3), { cursor: at(3), reset: null }, 'a later place')
+  const sought = await row(undefined, ({ id }) =>
+    inWorkspace(pool, WORKSPACE, client => seekConsumer(client, WORKSPACE, id, streamId, at(1))),
+  )
+  t.match(sought, { cursor: at(1), reset: null, lostAt: null }, 'a seek')
+  const { id } = await create({ cursor: at(1) })
+  const early = claimed(await claim(id))
+  await moveCursors(pool, [{ ...early, ...at(3) }])
+  const late = await resetCursor(pool, early, streamId, at(2))
+  t.match(late, { consumer: { cursor: at(3), reset: null } }, 'acknowledged before it was noted')
+  const hook = claimed(await claimAs('webhook'))
+  const { consumer } = (await resetCursor(pool, hook, streamId, at(2))) ?? {}
+  t.match(consumer, { cursor: at(2), reset: null }, 'a webhook')
+
+  async function claimAs(kind: 'webhook') {
+    const made = await create({ kind, cursor: at(4) })
+    return (
+      await claimConsumers(pool, { kind, node: NODE, holder: null, ids: [made.id], leaseMs: LEASE_MS })
+    )[0]
+  }
 })
 
 function claimed(consumer: Consumer | undefined): Consumer {

@@ -141,17 +141,33 @@ t.test('a loss that the holder meets first is reported once, and again only afte
 
   const reset = await resetConsumer(pool, holding, streamId, at(3))
   await watch.look()
+  await resetConsumer(pool, holding, streamId, at(3))
   const first = await reports()
+  await moveCursors(pool, [{ ...holding, ...at(3) }])
+  await watch.look()
   await lose(5)
   await watch.look()
   const second = await reports()
   const stale = await resetConsumer(pool, { ...holding, id: randomUUID() as ConsumerId }, streamId, at(3))
 
-  t.match(reset, { cursor: at(3) })
+  t.match(reset, { cursor: at(0), reset: { to: at(3) } })
+  t.equal(first.length, 1)
   t.match(first, [{ consumer: 'billing', lag_events: 6, lost: true }])
   t.match(second.slice(1), [{ consumer: 'billing', lost: true }])
   t.equal((await audit()).length, 2)
   t.equal(stale, undefined)
+})
+
+t.test('a loss of history is reported once while its reset waits', async t => {
+  const { pool, streamId, create, claim, watch, reports, at } = await start(t, 3)
+  const { id } = await create({ cursor: { ...at(3), eventId: randomUUID() } })
+  const holding = held(await claim(id))
+
+  await resetConsumer(pool, holding, streamId, at(1))
+  await watch.look()
+  await resetConsumer(pool, holding, streamId, at(1))
+
+  t.match(await reports(), { length: 1, 0: { lost: true } })
 })
 
 t.test('several processes that look at once report it once', async t => {

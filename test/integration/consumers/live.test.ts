@@ -163,7 +163,7 @@ t.test('consumers', async t => {
     t.match((await call(first, 'GET', 'filtered')).body, { cursor: ids[5], lag: { events: 0 }, in_flight: 0 })
   })
 
-  t.test('a client whose cursor is lost gets a reset, and the row continues at the head', async t => {
+  t.test('a client whose cursor is lost gets a reset, and continues at the head', async t => {
     const old = await publish(first, COUNT(4), { stream: 'short' })
     await create(first, 'lost', { stream: 'short', max_in_flight: 2, ack_timeout_ms: 1_000 })
     await create(first, 'lost-before', { stream: 'short' })
@@ -184,6 +184,8 @@ t.test('consumers', async t => {
     const next = await publish(first, [numbered(5)], { stream: 'short' })
     for (const stream of [holder, late]) await stream.until(found => found.some(({ id }) => id === next[0]))
     t.match(await acknowledge(second, 'lost', next[0]), { status: 200, body: { cursor: next[0] } })
+    const { head } = JSON.parse((await late.until(1, 'reset'))[0]?.data ?? '')
+    t.match(await acknowledge(first, 'lost-before', head), { status: 200, body: { cursor: head } })
     late.close()
     const after = await openWhenFree(t, first, 'lost-before')
     await streamWith(after, 1)
@@ -201,6 +203,7 @@ t.test('consumers', async t => {
       await fetch(`${first.url}/api/streams/brief`, { method: 'DELETE', headers: as('admin') })
       t.match(await holder.until(1, 'reset'), [{ data: /"deleted"/ }])
       t.ok(await holder.ended())
+      t.match(await acknowledge(second, 'deleted', '0', consumerOf(holder).epoch), { status: 200 })
       await until('it is free, and there is no stream', async () => (await statusOf(t, 'deleted')) === 404)
       await until('the row knows of the loss', async () => {
         const { rows } = await pool.query(

@@ -112,25 +112,37 @@ t.test('pages of consumers', async t => {
     },
   )
 
-  t.test('lines carry the epoch in a header, and a lost cursor is 410', async t => {
-    await publish(first, COUNT(4), { stream: 'short' })
-    await create(first, 'lines', { stream: 'short' })
-    const headers = { ...as('editor'), accept: 'application/x-ndjson' }
-    const lines = await fetch(`${first.url}/api/consumers/lines/events?limit=1`, { headers })
-    t.equal(lines.headers.get('sluice-consumer-epoch'), '1')
-    t.match(JSON.parse(await lines.text()), { data: { n: 1 } })
+  t.test(
+    'lines carry the epoch in a header, and a lost cursor is 410 until the client acknowledges the head',
+    async t => {
+      await publish(first, COUNT(4), { stream: 'short' })
+      await create(first, 'lines', { stream: 'short' })
+      const headers = { ...as('editor'), accept: 'application/x-ndjson' }
+      const lines = await fetch(`${first.url}/api/consumers/lines/events?limit=1`, { headers })
+      t.equal(lines.headers.get('sluice-consumer-epoch'), '1')
+      t.match(JSON.parse(await lines.text()), { data: { n: 1 } })
 
-    await pool.query(
-      `with short as (update sluice.streams set oldest_at = '-infinity' where name = 'short' returning id)
+      await pool.query(
+        `with short as (update sluice.streams set oldest_at = '-infinity' where name = 'short' returning id)
        update sluice.events e set at = at - interval '60 days' from short where stream_id = short.id and position <= 2`,
-    )
-    await pool.query(`select sluice.retain('feed', interval '30 days', 1000)`)
-    const lost = await page(first, 'lines?takeover=true')
+      )
+      await pool.query(`select sluice.retain('feed', interval '30 days', 1000)`)
+      const lost = await page(first, 'lines?takeover=true')
 
-    t.match(lost, { status: 410, body: { code: 'retention' } })
-    t.match((await call(first, 'GET', 'lines')).body, { cursor: lost.body.head, holder: null })
-    t.match((await page(first, 'lines')).body, { events: [] })
-  })
+      t.match(lost, { status: 410, body: { code: 'retention' } })
+      t.match((await call(first, 'GET', 'lines')).body, { cursor: /^0[.]/, in_flight: 0, holder: null })
+      t.match(
+        await page(second, 'lines'),
+        { status: 410, body: { head: lost.body.head } },
+        'until it is acknowledged',
+      )
+      t.match(await acknowledge(first, 'lines', lost.body.head), {
+        status: 200,
+        body: { lag: { events: 0 } },
+      })
+      t.match(await page(first, 'lines'), { status: 200, body: { events: [], cursor: lost.body.head } })
+    },
+  )
 
   t.test('a page refuses parameters of live streams, and a stream those of pages', async t => {
     t.match(await page(first, 'held?envelope=message'), { status: 400 })

@@ -58,7 +58,14 @@ function holdUntil(leaseUntil: number): Hold {
   const consumer: Consumer = {
     ...{ id: 'c' as ConsumerId, epoch: 1 as Epoch, workspace: 'acme', kind: 'pull', name: 'one' },
     ...{ stream: 'feed', streamId: 1 as StreamId, types: null, where: null, description: null },
-    ...{ ackTimeoutMs: 1_000, maxInFlight: 2, cursor: { position, eventId }, lastAckAt: null, handed: null },
+    ...{
+      ackTimeoutMs: 1_000,
+      maxInFlight: 2,
+      cursor: { position, eventId },
+      reset: null,
+      lastAckAt: null,
+      handed: null,
+    },
     ...{ inFlight: 0, fencedBy: null, active: true, held: undefined, laggingSince: null, lostAt: null },
     ...{ createdAt: new Date(0), createdBy: 'ada' },
   }
