@@ -53,7 +53,7 @@ export class LaneQueue {
   withdraw({ position }: Delivery): boolean {
     const { waiting, place, supply } = this.#parts
     place.withdraw(position)
-    supply.doubtAfter(place.cursor)
+    supply.verifyAfter(place.cursor)
     return waiting.delete(position)
   }
 

@@ -36,7 +36,7 @@ export class LaneSupply {
   /** Whether there may be something to read. */
   #readable: boolean
   /** Whether an event that was read is gone. */
-  #inDoubt = false
+  #unverified = false
   end: SupplyEnd | undefined
 
   constructor(options: LaneSupplyOptions) {
@@ -94,9 +94,9 @@ export class LaneSupply {
   }
 
   /** The event after the cursor is gone: the next read shows what is lost with it. */
-  doubtAfter(cursor: Required<Cursor>): void {
+  verifyAfter(cursor: Required<Cursor>): void {
     this.continueAfter(cursor)
-    this.#inDoubt = true
+    this.#unverified = true
   }
 
   /**
@@ -130,9 +130,9 @@ export class LaneSupply {
     let read: Read | undefined
     try {
       read = await host.read(() =>
-        this.#inDoubt ? reader.verify(after) : reader.after(after, WINDOW_EVENTS),
+        this.#unverified ? reader.verify(after) : reader.after(after, WINDOW_EVENTS),
       )
-      this.#inDoubt = false
+      this.#unverified = false
     } catch (error) {
       host.unreadable(error)
     }
