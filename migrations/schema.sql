@@ -4023,7 +4023,7 @@ begin
       handed_position = h.position, handed_event_id = h.event_id, in_flight = h.count,
       lease_until = case when lease_ms is null then c.lease_until else present + lease_ms * interval '1 millisecond' end
     from unnest(ids, epochs, positions, event_ids, counts) as h (id, epoch, position, event_id, count)
-    where c.id = any (ids) and h.id = c.id and h.epoch = c.epoch
+    where h.id = c.id and h.epoch = c.epoch
     returning c.id
   )
   select coalesce(array_agg(n.id), '{}') into noted from noted_rows n;
@@ -4765,11 +4765,11 @@ declare
   own uuid[];
 begin
   own := array(
-    select c.id from sluice.consumers c
-    join unnest(ids, epochs) as m (id, epoch) on m.epoch = c.epoch and m.id = c.id
-    where c.id = any (ids)
-    order by c.id
-    for no key update of c
+    select c.id
+    from (select u.id, u.epoch from unnest(ids, epochs) as u (id, epoch) order by u.id) m
+    cross join lateral (
+      select o.id from sluice.consumers o where o.id = m.id and o.epoch = m.epoch for no key update
+    ) c
   );
   update sluice.consumers c
   set stream_id = coalesce(c.reset_stream_id, c.stream_id), cursor_position = m.position, cursor_event_id = m.event_id,
@@ -4777,7 +4777,7 @@ begin
     in_flight = case when m.position >= c.handed_position then 0
       else least(c.in_flight, greatest(c.handed_position - m.position, 0))::integer end
   from unnest(ids, positions, event_ids) as m (id, position, event_id)
-  where c.id = any (own) and m.id = c.id and m.position >= coalesce(c.reset_position, c.cursor_position + 1);
+  where m.id = any (own) and m.id = c.id and m.position >= coalesce(c.reset_position, c.cursor_position + 1);
   return query select m.id, m.epoch from unnest(ids, epochs) as m (id, epoch) where m.id <> all (own);
 end
 $function$;
@@ -6171,9 +6171,10 @@ AS $function$
 begin
   perform from sluice.consumers c where c.id = any (ids) order by c.id for no key update;
   update sluice.consumers c
-  set holder_node = null, lease_until = '-infinity', handed_position = null, handed_event_id = null, handed_at = null, in_flight = 0
+  set holder = null, holder_node = null, held_since = null, lease_until = '-infinity', handed_position = null,
+    handed_event_id = null, handed_at = null, in_flight = 0
   from unnest(ids, epochs) as h (id, epoch)
-  where c.id = any (ids) and h.id = c.id and h.epoch = c.epoch and c.holder_node is not distinct from node;
+  where h.id = c.id and h.epoch = c.epoch and c.holder_node is not distinct from node;
 end
 $function$;
 comment on function sluice.release_consumers is
@@ -6421,11 +6422,13 @@ declare
   held uuid[];
 begin
   held := array(
-    select c.id from sluice.consumers c
-    join unnest(ids, epochs) as h (id, epoch) on h.epoch = c.epoch and h.id = c.id
-    where c.id = any (ids) and c.holder_node is not distinct from node
-    order by c.id
-    for no key update of c
+    select c.id
+    from (select u.id, u.epoch from unnest(ids, epochs) as u (id, epoch) order by u.id) h
+    cross join lateral (
+      select o.id from sluice.consumers o
+      where o.id = h.id and o.epoch = h.epoch and o.holder_node is not distinct from node
+      for no key update
+    ) c
   );
   update sluice.consumers c set lease_until = present + lease_ms * interval '1 millisecond' where c.id = any (held);
   return query

@@ -5,6 +5,7 @@ import { type Database, inTransaction } from '../../../src/database/pool.js'
 import { inWorkspace } from '../../../src/database/workspace.js'
 import { listAttempts } from '../../../src/webhooks/attempts.js'
 import { listDeadLetters } from '../../../src/webhooks/dead-letters.js'
+import { storedDeliveries } from '../../../src/webhooks/delivery/stored-deliveries.js'
 import { type EndpointChange, recordDeliveries } from '../../../src/webhooks/delivery-records.js'
 import { readEndpoints, readRevisions } from '../../../src/webhooks/endpoint-rows.js'
 import { selectWebhook, selectWebhooks } from '../../../src/webhooks/webhook-list.js'
@@ -41,6 +42,7 @@ export async function webhookActsOn(
   } satisfies EndpointChange
   const waiting = { ...event, lane: 'live', attempts: 1, since: AT, nextTryAt: AT } as const
 
+  const rows = storedDeliveries(session, SEALER)
   return {
     'read an endpoint': async () => {
       await readEndpoints(session, SEALER, [id])
@@ -92,11 +94,21 @@ export async function webhookActsOn(
       await listDeadLetters(session, workspace, id, { limit: 5 })
     },
     'read a webhook': () => inWorkspace(session, workspace, client => selectWebhook(client, workspace, id)),
+    'hold webhooks': async () => {
+      const node = randomUUID()
+      const own = await rows.claim(node, 3, 10_000)
+      await rows.renew(node, own, 10_000)
+      await rows.changed(new Map(own.map(({ id, endpoint }) => [id, endpoint.revision])))
+      for (const one of own.slice(0, 1)) await rows.read(one)
+      await rows.release(node, own)
+      await rows.leave(node)
+    },
     'list webhooks': () =>
-      inWorkspace(session, workspace, async client => {
-        await selectWebhooks(client, workspace, {}, undefined, 5)
-        await selectWebhooks(client, workspace, {}, { at: Date.now() * 1_000, id }, 5)
-      }),
+      inWorkspace(session, workspace, client => selectWebhooks(client, workspace, {}, undefined, 5)),
+    'the next page of webhooks': () =>
+      inWorkspace(session, workspace, client =>
+        selectWebhooks(client, workspace, {}, { at: Date.now() * 1_000, id }, 5),
+      ),
     'change a webhook': () =>
       inWorkspace(session, workspace, async client => {
         const settings = await lockWebhook(client, workspace, id)
