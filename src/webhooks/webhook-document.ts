@@ -191,7 +191,6 @@ export const WebhookDocument = Type.Object(
       },
       { title: 'WebhookLag' },
     ),
-    in_flight: Type.Integer({ description: 'Deliveries under way, as of a moment ago.' }),
     failing: orNull(Failing, 'The event that has waited longest for its next try.'),
     dead_letters: Type.Integer({ description: 'How many dead letters it has.' }),
     replay: orNull(Replay, 'The replay that is running, or the last one.'),

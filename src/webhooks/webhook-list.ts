@@ -40,7 +40,6 @@ interface Row {
   readonly head: Position | null
   readonly lagSince: Date | null
   readonly now: Date
-  readonly inFlight: number
   readonly deadLetters: number
   readonly lastSuccessAt: Date | null
   readonly lastAttemptAt: Date | null
@@ -85,7 +84,7 @@ const SELECT = `
          w.on_exhausted as "onExhausted", w.header_names as "headerNames", w.state, w.state_reason as "stateReason",
          w.state_at as "stateAt", c.cursor_position as "cursorPosition", c.cursor_event_id as "cursorEventId",
          coalesce(h."position", s.base_position) as head, n.at as "lagSince", clock_timestamp() as now,
-         case when c.lease_until >= clock_timestamp() then c.in_flight else 0 end as "inFlight", w.dead_letters as "deadLetters",
+         w.dead_letters as "deadLetters",
          w.last_success_at as "lastSuccessAt", w.last_attempt_at as "lastAttemptAt", w.last_outcome as "lastOutcome",
          w.last_status as "lastStatus", w.last_milliseconds as "lastMilliseconds", w.created_at as "createdAt",
          c.created_by as "createdBy", w.updated_at as "updatedAt", (extract(epoch from w.created_at) * 1000000)::bigint as micros,
@@ -185,7 +184,6 @@ function documentOf(row: Row): WebhookDocument {
       seconds:
         lagSince === null ? 0 : Math.max(0, Math.round(row.now.getTime() - lagSince.getTime()) / 1_000),
     },
-    in_flight: row.inFlight,
     failing: row.failing && failingOf(row.failing, row.state),
     dead_letters: row.deadLetters,
     replay: row.replay && replayOf(row.replay),

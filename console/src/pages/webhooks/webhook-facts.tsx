@@ -12,19 +12,8 @@ interface FactsProps {
 }
 
 export function HealthFacts({ webhook }: FactsProps) {
-  const {
-    id,
-    state,
-    state_at,
-    lag,
-    in_flight,
-    failing,
-    dead_letters,
-    replay,
-    last_success_at,
-    last_attempt,
-    cursor,
-  } = webhook
+  const { id, state, state_at, lag, failing, dead_letters, replay, last_success_at, last_attempt, cursor } =
+    webhook
   return (
     <section class="card panel" aria-labelledby="health-title">
       <h2 id="health-title">Health</h2>
@@ -43,7 +32,6 @@ export function HealthFacts({ webhook }: FactsProps) {
             ),
           ],
           ['Next attempt', failing?.next_try_at && <Moment key="next" at={failing.next_try_at} long />],
-          ['In flight', in_flight > 0 && in_flight],
           ['Last success', last_success_at ? <Moment key="success" at={last_success_at} long /> : 'never'],
           [
             'Last attempt',
