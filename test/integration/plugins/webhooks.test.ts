@@ -3,40 +3,15 @@ import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { Webhook } from 'standardwebhooks'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { createKey } from '../../../src/auth/api-keys/api-key-administration.js'
-import { as, publish, startGateway } from '../../harness/gateway.js'
+import { as, type Gateway, publish, startGateway } from '../../harness/gateway.js'
 import { until } from '../../harness/until.js'
 
 t.test('events that are published are posted in order, signed, and the cursor follows', async t => {
-  const got: { body: string; headers: Record<string, string> }[] = []
-  const receiver = createServer((request, response) => {
-    let body = ''
-    request.on('data', chunk => {
-      body += chunk
-    })
-    request.on('end', () => {
-      got.push({
-        body,
-        headers: Object.fromEntries(Object.entries(request.headers).map(([k, v]) => [k, String(v)])),
-      })
-      response.writeHead(204).end()
-    })
-  })
-  receiver.listen(0, '127.0.0.1')
-  await once(receiver, 'listening')
-  t.teardown(() => receiver.close())
+  const { url, got } = await startReceiver(t)
   const gateway = await startGateway(t)
-  const send = async (method: string, path: string, body?: object) => {
-    const response = await fetch(`${gateway.url}${path}`, {
-      method,
-      headers: { ...as('admin'), ...(body && { 'content-type': 'application/json' }) },
-      ...(body && { body: JSON.stringify(body) }),
-    })
-    return Object(await response.json())
-  }
-  const url = `http://127.0.0.1:${Object(receiver.address()).port}/`
-  const { id, secret } = await send('POST', '/api/webhooks', { url, types: 'thing.*' })
+  const { id, secret } = await send(gateway, 'POST', '/api/webhooks', { url, types: 'thing.*' })
   const numbers = Array.from({ length: 20 }, (_, n) => n)
 
   const ids = await publish(
@@ -56,10 +31,28 @@ t.test('events that are published are posted in order, signed, and the cursor fo
   )
   await until(
     'the cursor is at the head',
-    async () => (await send('GET', `/api/webhooks/${id}`)).cursor === ids.at(-1),
+    async () => (await send(gateway, 'GET', `/api/webhooks/${id}`)).cursor === ids.at(-1),
   )
-  const { deliveries } = await send('GET', `/api/webhooks/${id}/deliveries?outcome=delivered&limit=100`)
+  const { deliveries } = await send(
+    gateway,
+    'GET',
+    `/api/webhooks/${id}/deliveries?outcome=delivered&limit=100`,
+  )
   t.equal(deliveries.length, numbers.length)
+})
+
+t.test('a webhook on the events of jobs reports the end of a job', async t => {
+  const { url, got } = await startReceiver(t)
+  const gateway = await startGateway(t)
+  await send(gateway, 'POST', '/api/webhooks', { url, types: 'job.*' })
+  const { id } = await send(gateway, 'POST', '/api/jobs', { kind: 'command', title: 'npm test' })
+
+  await send(gateway, 'POST', `/api/jobs/${id}/cancel`)
+
+  await until('the end is delivered', () => got.length >= 2)
+  const [created, ended] = got.map(({ body }) => JSON.parse(body))
+  t.match(created, { type: 'job.created', data: { job_id: id } })
+  t.match(ended, { type: 'job.cancelled', data: { job_id: id, status: 'cancelled' } })
 })
 
 t.test('without a key for secrets there are no webhooks, and the answer says what to set', async t => {
@@ -78,3 +71,34 @@ t.test('without a key for secrets there are no webhooks, and the answer says wha
   t.equal(gateway.app.deliverer, undefined)
   t.match(await response.json(), { status: 409, code: 'webhooks-not-set-up', detail: /WEBHOOK_SECRET_KEYS/ })
 })
+
+/** Accepts everything, and keeps it. */
+async function startReceiver(test: Test) {
+  const got: { body: string; headers: Record<string, string> }[] = []
+  const receiver = createServer((request, response) => {
+    let body = ''
+    request.on('data', chunk => {
+      body += chunk
+    })
+    request.on('end', () => {
+      got.push({
+        body,
+        headers: Object.fromEntries(Object.entries(request.headers).map(([k, v]) => [k, String(v)])),
+      })
+      response.writeHead(204).end()
+    })
+  })
+  receiver.listen(0, '127.0.0.1')
+  await once(receiver, 'listening')
+  test.teardown(() => receiver.close())
+  return { got, url: `http://127.0.0.1:${Object(receiver.address()).port}/` }
+}
+
+async function send(gateway: Gateway, method: string, path: string, body?: object) {
+  const response = await fetch(`${gateway.url}${path}`, {
+    method,
+    headers: { ...as('admin'), ...(body && { 'content-type': 'application/json' }) },
+    ...(body && { body: JSON.stringify(body) }),
+  })
+  return Object(await response.json())
+}
