@@ -6882,6 +6882,12 @@ declare
   target sluice.webhooks := sluice.lock_webhook(workspace, webhook);
   letters integer;
 begin
+  update sluice.webhook_waiting d set next_try_at = clock_timestamp()
+  where d.webhook_id = target.id and d.lane in ('live', 'replay') and d.position = retry_webhook_delivery.position;
+  if found then
+    update sluice.webhooks w set revision = w.revision + 1 where w.id = target.id;
+    return;
+  end if;
   if sluice.room_for_retries(target.id) <= 0 and not exists (
     select from sluice.webhook_waiting d
     where d.webhook_id = target.id and d.lane = 'retry' and d.position = retry_webhook_delivery.position
@@ -6904,7 +6910,8 @@ begin
 end
 $function$;
 comment on function sluice.retry_webhook_delivery is
-  'Lets an event be sent to an existing webhook again, as soon as possible. SL019: too many wait for that.';
+  'Lets an event be sent to an existing webhook again, as soon as possible: one that waits for its next try is '
+  'tried now. SL019: too many wait for that.';
 
 CREATE OR REPLACE FUNCTION sluice.room_for_retries(webhook uuid)
  RETURNS bigint

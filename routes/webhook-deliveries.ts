@@ -81,7 +81,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         tags,
         operationId: 'retryWebhookDelivery',
         summary: 'Send the event of an attempt again',
-        description: 'Whatever became of it before. A dead letter is no longer one.',
+        description:
+          'Whatever became of it before. One that waits for its next try is tried now. A dead letter is no longer one.',
         params: DeliveryParams,
         response: { 202: Retried },
       },

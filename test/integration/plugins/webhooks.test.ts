@@ -55,6 +55,30 @@ t.test('a webhook on the events of jobs reports the end of a job', async t => {
   t.match(ended, { type: 'job.cancelled', data: { job_id: id, status: 'cancelled' } })
 })
 
+t.test('an admin lets the event be tried now for which an ordered webhook waits, and it goes on', async t => {
+  const { url, got, answer } = await startReceiver(t)
+  answer.status = 503
+  answer.headers = { 'retry-after': '3600' }
+  const gateway = await startGateway(t)
+  const { id } = await send(gateway, 'POST', '/api/webhooks', { url, types: 'thing.*' })
+  const [first, second] = await publish(gateway, [
+    { type: 'thing.made', data: { n: 1 } },
+    { type: 'thing.made', data: { n: 2 } },
+  ])
+  const failed = async () =>
+    (await send(gateway, 'GET', `/api/webhooks/${id}/deliveries?outcome=failed`)).deliveries[0]
+  await until('the first has failed', async () => (await failed()) !== undefined)
+  answer.status = 204
+
+  await send(gateway, 'POST', `/api/webhooks/${id}/deliveries/${(await failed()).id}/retry`)
+
+  await until('the second is delivered', () => got.length >= 3)
+  t.strictSame(
+    got.map(({ headers }) => headers['sluice-event-id']),
+    [first, first, second],
+  )
+})
+
 t.test('without a key for secrets there are no webhooks, and the answer says what to set', async t => {
   const { publicKey } = generateKeyPairSync('ed25519')
   const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString()
@@ -72,8 +96,9 @@ t.test('without a key for secrets there are no webhooks, and the answer says wha
   t.match(await response.json(), { status: 409, code: 'webhooks-not-set-up', detail: /WEBHOOK_SECRET_KEYS/ })
 })
 
-/** Accepts everything, and keeps it. */
+/** Keeps everything, and gives the same answer to all. */
 async function startReceiver(test: Test) {
+  const answer: { status: number; headers: Record<string, string> } = { status: 204, headers: {} }
   const got: { body: string; headers: Record<string, string> }[] = []
   const receiver = createServer((request, response) => {
     let body = ''
@@ -85,13 +110,13 @@ async function startReceiver(test: Test) {
         body,
         headers: Object.fromEntries(Object.entries(request.headers).map(([k, v]) => [k, String(v)])),
       })
-      response.writeHead(204).end()
+      response.writeHead(answer.status, answer.headers).end()
     })
   })
   receiver.listen(0, '127.0.0.1')
   await once(receiver, 'listening')
   test.teardown(() => receiver.close())
-  return { got, url: `http://127.0.0.1:${Object(receiver.address()).port}/` }
+  return { got, answer, url: `http://127.0.0.1:${Object(receiver.address()).port}/` }
 }
 
 async function send(gateway: Gateway, method: string, path: string, body?: object) {
