@@ -90,7 +90,7 @@ const SELECT = `
          c.created_by as "createdBy", w.updated_at as "updatedAt", (extract(epoch from w.created_at) * 1000000)::bigint as micros,
          to_jsonb(f) as failing, to_jsonb(r) as replay, to_jsonb(k.secrets) as secrets
     from sluice.webhooks w
-    join sluice.consumers c on c.id = w.id
+   cross join lateral (select o.* from sluice.consumers o where o.id = w.id limit 1) c
     left join lateral (select s.base_position from sluice.streams s where s.id = c.stream_id limit 1) s on true
     left join lateral (
            select e."position" from sluice.events e where e.stream_id = c.stream_id order by e."position" desc limit 1) h on true

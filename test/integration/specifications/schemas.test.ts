@@ -73,8 +73,10 @@ t.test('every event that the gateway writes satisfies the schema of its type', a
   })
   await service.as('admin').post(`/api/events/${redacted}/redact`, { reason: 'request 118' })
   await service.pool.query(`
-    select sluice.announce_lag(c, 12, 3605.4, false) from sluice.create_consumer('acme', gen_random_uuid(), 'pull', 'mail', 'feed',
-      1, null, null, null, 30000, 256, 0, gen_random_uuid(), true, 'ada') c`)
+    select sluice.announce_lag(c, 12, 3605.4, false)
+      from sluice.streams s, sluice.create_consumer('acme', gen_random_uuid(), 'pull', 'mail', 'feed', s.id, null, null, null, 30000,
+        256, 0, gen_random_uuid(), true, 'ada') c
+     where s.workspace = 'acme' and s.name = 'feed'`)
   const webhook = await storeWebhook(service.pool, 'acme')
   for (const [state, reason] of [
     ['paused', 'exhausted'],
