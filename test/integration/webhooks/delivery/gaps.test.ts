@@ -53,7 +53,8 @@ t.test('retention that removes the failing event of an ordered endpoint brings a
   clock.forward(6_000)
   await deliveries.settled(id, 5)
 
-  t.strictSame(sender.sentTo(id), ['1', 'sluice.reset', '4', '5'])
+  // The feed reports the loss, too.
+  t.strictSame(sender.sentTo(id).slice(0, 4), ['1', 'sluice.reset', '4', '5'])
   t.match(JSON.parse(sender.requests[1]?.message.data ?? ''), { reason: 'retention', after: /^0/ })
   t.strictSame(await deliveries.waiting(id), [])
 })
@@ -74,7 +75,7 @@ for (const order of ['ordered', 'parallel'] as const)
     finish(OK)
     await deliveries.settled(id, 5)
 
-    t.strictSame(sender.sentTo(id), ['1', 'sluice.reset', '4', '5'])
+    t.strictSame(sender.sentTo(id).slice(0, 4), ['1', 'sluice.reset', '4', '5'])
     t.match(JSON.parse(sender.requests[1]?.message.data ?? ''), { reason: 'retention', after: /^1\./ })
   })
 
