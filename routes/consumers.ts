@@ -15,10 +15,10 @@ import {
   Seek,
 } from '../src/consumers/consumer-document.js'
 import { prolongPage } from '../src/consumers/consumer-pages.js'
-import { eventIdIn } from '../src/consumers/consumer-place.js'
 import { type LaggingConsumer, selectConsumer, selectConsumers } from '../src/consumers/consumer-reads.js'
 import { inWorkspace } from '../src/database/workspace.js'
 import { FEED } from '../src/log/event.js'
+import { eventIdIn } from '../src/log/named-place.js'
 import { filledPage } from '../src/paging/filled-page.js'
 import { NextCursor, type PageRequest, pageQuery } from '../src/paging/page-query.js'
 import { notFound, Problem } from '../src/problems/problem.js'

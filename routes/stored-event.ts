@@ -4,7 +4,7 @@ import Type from 'typebox'
 import { reachOf } from '../src/auth/grants/reach.js'
 import { inWorkspace } from '../src/database/workspace.js'
 import { FEED, type StoredEvent, type StreamId, StreamName } from '../src/log/event.js'
-import { checkOf, type EventId, parseEventId } from '../src/log/event-id.js'
+import { type EventId, isIdOf, parseEventId } from '../src/log/event-id.js'
 import { findStream, readEvent } from '../src/log/log.js'
 import { notFound, Problem } from '../src/problems/problem.js'
 import { assertVisible } from './job-visibility.js'
@@ -53,8 +53,7 @@ export async function findEvent(request: FastifyRequest, id: EventId, name = FEE
     return event && { stream: stream.id, event }
   })
   const hidden = found && granted.within(undefined)?.matches(found.event) === false
-  if (!found || hidden || (id.check !== undefined && id.check !== checkOf(found.event.eventId)))
-    throw notFound('event')
+  if (!found || hidden || !isIdOf(id, found.event.eventId)) throw notFound('event')
   return found
 }
 

@@ -1,14 +1,11 @@
 /** Where a stream or a page starts, from the query of its request. */
 import type { StartAt } from '../src/hub/start.js'
-import { type EventId, parseEventId } from '../src/log/event-id.js'
-import { parseTime } from '../src/log/event-time.js'
 import { parseKeyPath } from '../src/log/latest.js'
+import { eventIdIn, parsePlaceName } from '../src/log/named-place.js'
 import { TypeFilter } from '../src/log/type-filter.js'
 import { Problem } from '../src/problems/problem.js'
 
 export const LATEST_BY_KEY = 'latest-by-key'
-/** No event id begins like this. */
-const DATE = /^\d{4}-/
 
 export interface StartQuery {
   readonly from?: string | undefined
@@ -44,12 +41,10 @@ function afterIn(after: string): StartAt {
 }
 
 function placeIn(parameter: string, text: string): StartAt {
-  if (text === 'beginning' || text === 'now') return { at: text }
-  if (!DATE.test(text)) return { at: 'after', id: eventIdIn(parameter, text) }
-  const time = parseTime(text)
-  if (time) return { at: 'time', time }
-  throw invalid(
-    `\`${parameter}\` is not a time. Send one such as 2026-01-31T12:00:00Z or 2026-01-31T13:00:00%2B01:00: in a URL, \`+\` is written \`%2B\`.`,
+  return parsePlaceName(
+    parameter,
+    text,
+    '2026-01-31T12:00:00Z or 2026-01-31T13:00:00%2B01:00: in a URL, `+` is written `%2B`',
   )
 }
 
@@ -58,16 +53,6 @@ function latestBy(key: string | undefined, deleted: string | undefined): StartAt
     throw invalid('`from=latest-by-key` needs the path of the key. Send `key`, such as key=data.id.')
   const omitted = deleted === undefined ? undefined : TypeFilter.parse(deleted)
   return { at: 'latest', key: parseKeyPath(key), omitted }
-}
-
-function eventIdIn(parameter: string, text: string): EventId {
-  const id = parseEventId(text)
-  if (id) return id
-  throw new Problem(
-    400,
-    'invalid-event-id',
-    `\`${parameter}\` is not an event id. Send one as you received it, such as 10532.k7f3qa.`,
-  )
 }
 
 function invalid(detail: string): Problem {

@@ -9,11 +9,11 @@ import type { Database } from '../database/pool.js'
 import { inWorkspace, type Reach, type WorkspaceClient } from '../database/workspace.js'
 import { cursorId } from '../hub/cursor.js'
 import type { Position, StreamId } from '../log/event.js'
-import type { EventId } from '../log/event-id.js'
+import { type EventId, isIdOf } from '../log/event-id.js'
 import { type Head, readPlace } from '../log/log.js'
 import type { Consumer, ResetPlace } from './consumer.js'
 import type { Acknowledged } from './consumer-document.js'
-import { discontinued, isNamedBy } from './consumer-place.js'
+import { discontinued } from './consumer-place.js'
 import { notHandedOut } from './consumer-problem.js'
 import { type LaggingConsumer, lagOf } from './consumer-reads.js'
 import { moveCursors, readConsumer } from './consumer-rows.js'
@@ -93,10 +93,10 @@ async function targetOf(
   const { position } = id
   const place = await readPlace(client, stream, position)
   // Also if the log has lost this place since, or the stream: the next start is another reset then.
-  const isReset = to?.position === position && isNamedBy(id, to.eventId)
+  const isReset = to?.position === position && isIdOf(id, to.eventId)
   if (!isReset && place && position < place.base.position) throw discontinued(place, id, undefined)
   const eventId = isReset ? to.eventId : place?.eventId
-  if (eventId === undefined || !isNamedBy(id, eventId)) throw notHandedOut()
+  if (eventId === undefined || !isIdOf(id, eventId)) throw notHandedOut()
   const seconds = await ageAfter(client, stream, position)
   const cursor: Head = { position, eventId }
   return { cursor, lag: lagOf(position, place?.head.position ?? null, seconds) }

@@ -9,6 +9,7 @@ import { inWorkspace, type WorkspaceClient } from '../database/workspace.js'
 import { FEED, type StreamId } from '../log/event.js'
 import { EventFilter } from '../log/event-filter.js'
 import { ensureStream, findStream } from '../log/log.js'
+import { type NamedPlace, parsePlaceName } from '../log/named-place.js'
 import { notFound, SqlState, sqlState } from '../problems/problem.js'
 import type { Consumer, ConsumerId } from './consumer.js'
 import {
@@ -20,7 +21,7 @@ import {
   seekConsumer,
 } from './consumer-creation.js'
 import type { ConsumerSettings } from './consumer-document.js'
-import { type NamedPlace, parsePlaceName, resolvePlace } from './consumer-place.js'
+import { resolvePlace } from './consumer-place.js'
 import { consumerExists, tooManyConsumers } from './consumer-problem.js'
 import { type LaggingConsumer, selectConsumer } from './consumer-reads.js'
 

@@ -1,43 +1,12 @@
-/** A place in a stream that a request names for a cursor: `now`, `beginning`, an event id, or a time. */
+/** The event at a place that a request names for a cursor. */
 import type { WorkspaceClient } from '../database/workspace.js'
 import { cursorId } from '../hub/cursor.js'
 import type { StreamId } from '../log/event.js'
-import { checkOf, type EventId, parseEventId } from '../log/event-id.js'
-import { parseTime, readLastBefore } from '../log/event-time.js'
+import { type EventId, isIdOf } from '../log/event-id.js'
+import { readLastBefore } from '../log/event-time.js'
 import { type Bounds, type Head, readBounds, readPlace } from '../log/log.js'
+import type { NamedPlace } from '../log/named-place.js'
 import { notFound, Problem } from '../problems/problem.js'
-
-export type NamedPlace =
-  | { readonly at: 'now' | 'beginning' }
-  | { readonly at: 'time'; readonly time: Date }
-  | { readonly at: 'after'; readonly id: EventId }
-
-/** No event id begins like this. */
-const DATE = /^\d{4}-/
-
-/**
- * @param member the name of the text in the body, for the refusal.
- * @throws {Problem} 400 `invalid-event-id` or `invalid-request`.
- */
-export function parsePlaceName(member: string, text: string): NamedPlace {
-  if (text === 'now' || text === 'beginning') return { at: text }
-  if (!DATE.test(text)) return { at: 'after', id: eventIdIn(member, text) }
-  const time = parseTime(text)
-  if (time) return { at: 'time', time }
-  throw new Problem(
-    400,
-    'invalid-request',
-    `\`${member}\` is not a time. Send one such as 2026-01-31T12:00:00Z.`,
-  )
-}
-
-/** @throws {Problem} 400 `invalid-event-id`. */
-export function eventIdIn(member: string, text: string): EventId {
-  const id = parseEventId(text)
-  if (id) return id
-  const detail = `\`${member}\` is not an event id. Send one as you received it, such as 10532.k7f3qa.`
-  throw new Problem(400, 'invalid-event-id', detail)
-}
 
 /**
  * The event after which a cursor at that place continues.
@@ -65,16 +34,10 @@ export async function resolvePlace(
       const found = await readPlace(client, stream, place.id.position)
       if (!found) throw notFound('stream')
       const { eventId } = found
-      if (eventId !== undefined && isNamedBy(place.id, eventId))
-        return { position: place.id.position, eventId }
+      if (eventId !== undefined && isIdOf(place.id, eventId)) return { position: place.id.position, eventId }
       throw discontinued(found, place.id, eventId)
     }
   }
-}
-
-/** Whether an id, with its check if it has one, is that of an event. */
-export function isNamedBy({ check }: EventId, eventId: string): boolean {
-  return check === undefined || check === checkOf(eventId)
 }
 
 export function discontinued({ base, head }: Bounds, id: EventId, eventId: string | undefined): Problem {

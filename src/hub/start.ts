@@ -5,7 +5,7 @@
 import type { Database } from '../database/pool.js'
 import type { Position, StreamId } from '../log/event.js'
 import type { EventFilter } from '../log/event-filter.js'
-import { checkOf, type EventId } from '../log/event-id.js'
+import { type EventId, isIdOf } from '../log/event-id.js'
 import { readLastBefore } from '../log/event-time.js'
 import { assertIndexed, type KeyPath } from '../log/latest.js'
 import { type Bounds, type Head, type Place, readBounds, readPlace } from '../log/log.js'
@@ -119,13 +119,13 @@ export class Starts {
   async #after(stream: HubStream, id: EventId): Promise<Start> {
     const { position } = id
     const known = stream.eventIdAt(position) ?? (await this.#inPages(stream, position))
-    if (known !== undefined && names(id, known)) return { cursor: { position, eventId: known } }
+    if (known !== undefined && isIdOf(id, known)) return { cursor: { position, eventId: known } }
     // Only the log itself can refuse an id: this process's copy may belong to a lost history, or be behind the process that
     // gave the client the id.
     const place = await this.place(stream.id, position)
     const { eventId } = place
     if (eventId !== undefined && known !== undefined && eventId !== known) stream.verify()
-    if (eventId !== undefined && names(id, eventId)) return { cursor: { position, eventId } }
+    if (eventId !== undefined && isIdOf(id, eventId)) return { cursor: { position, eventId } }
     if (position < place.base.position) return resetAt(place, 'retention')
     return resetAt(place, eventId === undefined && id.check === undefined ? 'unknown-id' : 'history-lost')
   }
@@ -146,10 +146,6 @@ export class Starts {
     const place = await readPlace(this.database, id, position)
     return place ?? { base: NOWHERE, head: NOWHERE, eventId: undefined }
   }
-}
-
-function names({ check }: EventId, eventId: string): boolean {
-  return check === undefined || check === checkOf(eventId)
 }
 
 function resetAt(bounds: Bounds, reason: Reset['reason']): Start {

@@ -29,6 +29,11 @@ export function checkOf(eventId: string): string {
   return check
 }
 
+/** Whether an id, with its check if it has one, is that of the event with this UUID. */
+export function isIdOf({ check }: EventId, eventId: string): boolean {
+  return check === undefined || check === checkOf(eventId)
+}
+
 /** Undefined for a text that is not an event id: empty, too long, doubled (`1.aaaaaa, 2.bbbbbb`), invented. */
 export function parseEventId(text: string): EventId | undefined {
   const parts = text.length <= MAX_ID_BYTES ? EVENT_ID.exec(text) : null

@@ -1,10 +1,11 @@
 /** Sends a range of events to a webhook again, beside the new ones. One replay at a time, and only events that the log still has. */
 import { randomUUID } from 'node:crypto'
 import { type Origin, recordAudit } from '../audit/audit.js'
-import { parsePlaceName, resolvePlace } from '../consumers/consumer-place.js'
+import { resolvePlace } from '../consumers/consumer-place.js'
 import { readConsumer } from '../consumers/consumer-rows.js'
 import type { Database } from '../database/pool.js'
 import { cursorId } from '../hub/cursor.js'
+import { parsePlaceName } from '../log/named-place.js'
 import { notFound, Problem } from '../problems/problem.js'
 import type { NewReplay, Replay } from './replay-document.js'
 import type { WebhookId } from './webhook.js'
