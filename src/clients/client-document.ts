@@ -3,9 +3,8 @@
  * the messages between workers, so they hold plain values. They never hold credentials or data of events.
  */
 import Type, { type Static } from 'typebox'
+import { orNull } from '../openapi/or-null.js'
 
-const orNull = <Schema extends Type.TSchema>(schema: Schema, description?: string) =>
-  Type.Union([schema, Type.Null()], description === undefined ? {} : { description })
 const Time = Type.String({ format: 'date-time' })
 
 export const CLIENT_STATES = ['catching-up', 'live', 'full', 'unacknowledged'] as const

@@ -3,6 +3,7 @@ import Type, { type Static } from 'typebox'
 import { cursorId } from '../hub/cursor.js'
 import { MAX_WHERE_LENGTH } from '../log/content-filter/value.js'
 import { FEED, StreamName } from '../log/event.js'
+import { orNull } from '../openapi/or-null.js'
 import type { Consumer } from './consumer.js'
 
 /** No `/`, so that no path needs it encoded. */
@@ -12,8 +13,6 @@ export const ConsumerName = Type.String({
   examples: ['billing'],
 })
 
-const orNull = <Schema extends Type.TSchema>(schema: Schema, description: string) =>
-  Type.Union([schema, Type.Null()], { description })
 const Time = Type.String({ format: 'date-time' })
 
 const Options = {

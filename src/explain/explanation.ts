@@ -1,9 +1,8 @@
 /** An explanation: what became of one event for one client, one principal, or all clients of its stream. */
 import Type, { type Static } from 'typebox'
 import { RefusedClientDocument } from '../clients/client-document.js'
+import { orNull } from '../openapi/or-null.js'
 
-const orNull = <Schema extends Type.TSchema>(schema: Schema, description?: string) =>
-  Type.Union([schema, Type.Null()], description === undefined ? {} : { description })
 const Time = Type.String({ format: 'date-time' })
 
 /** What became of the event for one client. */

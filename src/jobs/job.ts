@@ -5,6 +5,7 @@
 import Type, { type Static } from 'typebox'
 import { RESERVED_PREFIX } from '../log/event-catalogue.js'
 import { asLine, FORM } from '../openapi/described.js'
+import { orNull } from '../openapi/or-null.js'
 
 export const MAX_PAYLOAD_BYTES = 64 * 1024
 export const MAX_PAYLOAD_DEPTH = 32
@@ -117,7 +118,6 @@ export interface Fence {
 
 export const Attempt = Type.Integer({ minimum: 1, maximum: 2_147_483_647 })
 const Time = Type.String({ format: 'date-time' })
-const orNull = <Schema extends Type.TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
 
 export const Job = Type.Object(
   {

@@ -1,6 +1,7 @@
 /** The one definition of a project: the schemas that routes validate and serialise with, and their types. */
 import Type, { type Static } from 'typebox'
 import { asLine, FORM, WITHOUT_NULL } from '../openapi/described.js'
+import { orNull } from '../openapi/or-null.js'
 import { JobProject } from './job.js'
 
 const MAX_MEMBERS = 1_000
@@ -9,9 +10,6 @@ export const MAX_VARIABLES = 100
 const MAX_COMMAND_LENGTH = 4_096
 /** A name of POSIX (IEEE Std 1003.1, 3.216), which every shell can read. */
 const VARIABLE_PATTERN = '^[A-Za-z_][A-Za-z0-9_]*$'
-
-const orNull = <Schema extends Type.TSchema>(schema: Schema, description: string) =>
-  Type.Union([schema, Type.Null()], { description })
 
 export const Variable = Type.String({
   pattern: VARIABLE_PATTERN,

@@ -5,7 +5,8 @@
  * It lists only the types that clients see under these names. A dialect's own messages are in src/jobs/dialects/. The events
  * with which gateways inform each other are in src/maintenance/ and src/auth/revocations/.
  */
-import Type, { type Static, type TSchema } from 'typebox'
+import Type, { type Static } from 'typebox'
+import { orNull } from '../openapi/or-null.js'
 import type { EventEntry, NoticeEntry } from './catalogue-entry.js'
 import { CONSUMER_EVENTS, RECEIVER_TYPES } from './consumer-events.js'
 import { COMPACTED } from './event.js'
@@ -20,7 +21,6 @@ export const RESERVED_PREFIX = 'job.'
 const EVENT_SOURCE_TYPES = ['open', 'error', 'message']
 
 const JOB_ID = '7d0f5a3e-52c4-4f0b-9c1e-0b8f6f3f1a22'
-const orNull = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
 const JobId = Type.String({ description: 'The id of the job.' })
 const PartNumber = Type.String()
 

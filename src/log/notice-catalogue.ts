@@ -1,10 +1,10 @@
 /** The catalogue of notices: the messages of a stream besides the events of the log. Add a new one here and nowhere else. */
-import Type, { type Static, type TSchema } from 'typebox'
+import Type, { type Static } from 'typebox'
+import { orNull } from '../openapi/or-null.js'
 import type { NoticeEntry } from './catalogue-entry.js'
 
 /** The id of a job in examples. */
 const JOB_ID = '7d0f5a3e-52c4-4f0b-9c1e-0b8f6f3f1a22'
-const orNull = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
 const EventId = (description: string) => Type.String({ description })
 const NOTHING = { data: Type.Object({}), example: {} }
 

@@ -1,9 +1,7 @@
 /** One attempt to deliver an event, and a dead letter, as admins see them. */
-import Type, { type Static, type TSchema } from 'typebox'
+import Type, { type Static } from 'typebox'
+import { orNull } from '../openapi/or-null.js'
 import { OUTCOMES } from './delivery-records.js'
-
-const orNull = <Schema extends TSchema>(schema: Schema, description: string) =>
-  Type.Union([schema, Type.Null()], { description })
 
 const EventIdOrNull = orNull(
   Type.String({ examples: ['10532.k7f3qa'] }),

@@ -1,9 +1,10 @@
 /** A webhook as its admins create, change and see it: the schemas that routes validate and serialise with, and their types. */
-import Type, { type Static, type TSchema } from 'typebox'
+import Type, { type Static } from 'typebox'
 import { MAX_WHERE_LENGTH } from '../log/content-filter/value.js'
 import { StreamName } from '../log/event.js'
 import { MAX_URL_LENGTH } from '../network/outbound-url.js'
 import { asLine } from '../openapi/described.js'
+import { orNull } from '../openapi/or-null.js'
 import { Replay } from './replay-document.js'
 import { MAX_HEADER_VALUE, MAX_HEADERS } from './sending/endpoint-headers.js'
 import {
@@ -17,8 +18,6 @@ import {
   STATES,
 } from './webhook.js'
 
-const orNull = <Schema extends TSchema>(schema: Schema, description: string) =>
-  Type.Union([schema, Type.Null()], { description })
 const Time = (description: string) => Type.String({ format: 'date-time', description })
 const TimeOrNull = (description: string) => orNull(Type.String({ format: 'date-time' }), description)
 const EventIdText = (description: string) => Type.String({ description, examples: ['10532.k7f3qa'] })

@@ -4,12 +4,12 @@
  */
 import Type, { type Static } from 'typebox'
 import { asLine } from '../../openapi/described.js'
+import { orNull } from '../../openapi/or-null.js'
 
 /** The same rule as for `sub` of a token: no control characters and no lone surrogates. */
 const Name = (description: string) => asLine(Type.String({ minLength: 1, maxLength: 256, description }))
 const Reason = asLine(Type.String({ maxLength: 1_000, description: 'The reason, for people.' }))
 const Time = Type.String({ format: 'date-time' })
-const orNull = <Schema extends Type.TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
 
 export const RevocationId = Type.String({ format: 'uuid', description: 'The id of a revocation.' })
 

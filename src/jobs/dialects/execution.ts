@@ -7,6 +7,7 @@ import type { PlacedEvent } from '../../log/append-requests.js'
 import { NewEvent } from '../../log/event.js'
 import { Placed, placedOf } from '../../log/receipt.js'
 import { describedAs } from '../../openapi/described.js'
+import { orNull } from '../../openapi/or-null.js'
 import { Problem } from '../../problems/problem.js'
 import { EXECUTION_KIND, type Job, JobId, JobStatus, NewJob, Result } from '../job.js'
 import { numbersOf } from './dialect.js'
@@ -78,7 +79,6 @@ export function jobOfExecution({ executionId, id = executionId, ...content }: Ne
 }
 
 const Time = Type.String({ format: 'date-time' })
-const orNull = <Schema extends Type.TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
 
 export const Execution = Type.Object({
   executionId: JobId,
