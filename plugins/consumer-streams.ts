@@ -14,10 +14,10 @@ import { consumerHeld } from '../src/consumers/hold-problem.js'
 import { pageText } from '../src/consumers/page-text.js'
 import { disconnectSignal } from '../src/http/client-disconnect.js'
 import { discontinuity } from '../src/hub/event-page.js'
-import { tooManyStreams } from '../src/limits/stream-slots.js'
 import { EventFilter } from '../src/log/event-filter.js'
 import { notFound } from '../src/problems/problem.js'
 import type { Encoding } from '../src/sse/encoding.js'
+import { admitPage } from './event-pages.js'
 
 declare module 'fastify' {
   interface FastifyReply {
@@ -60,18 +60,7 @@ export default fp(
   },
   {
     name: 'consumer-streams',
-    dependencies: [
-      'consumer-holds',
-      'follow',
-      'hub',
-      'access',
-      'grants',
-      'request-caller',
-      'database',
-      'rate-limit',
-      'stream-slots',
-      'memory',
-    ],
+    dependencies: ['consumer-holds', 'follow', 'hub', 'access', 'grants', 'request-caller', 'database'],
   },
 )
 
@@ -116,12 +105,7 @@ async function sendPage(
   holding: Holding,
   { form, limit, waitMs }: PageQuery,
 ): Promise<FastifyReply> {
-  await app.spendBudget(reply.request, reply)
-  app.memory.assertRoom()
-  // A waiting client holds as many resources as a following one.
-  const slot = waitMs > 0 ? app.takeStreamSlot(reply.request) : undefined
-  if (typeof slot === 'string') throw tooManyStreams(slot)
-  try {
+  return await admitPage(app, reply, waitMs, async () => {
     const { consumer, granted } = await authorized(app, reply, holding)
     // A HEAD request must not take the consumer from anybody.
     if (reply.request.method === 'HEAD') return reply.type(form).send('')
@@ -134,9 +118,7 @@ async function sendPage(
       if (!reply.raw.writableFinished) void pages.release(page).catch(() => undefined)
     })
     return reply.header(EPOCH, page.epoch).type(form).send(pageText(page, form))
-  } finally {
-    slot?.release()
-  }
+  })
 }
 
 async function authorized(app: FastifyInstance, { request }: FastifyReply, { find }: Holding) {

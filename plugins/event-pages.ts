@@ -60,13 +60,22 @@ async function sendEventPage(
   reply: FastifyReply,
   query: EventPageQuery,
 ): Promise<FastifyReply> {
+  return await admitPage(app, reply, query.waitMs, () => sendEventPageIn(app, reply, query))
+}
+
+/** Charges a page to its caller. One that waits holds as many resources as a live stream, and so a slot, until `send` resolves. */
+export async function admitPage(
+  app: FastifyInstance,
+  reply: FastifyReply,
+  waitMs: number,
+  send: () => Promise<FastifyReply>,
+): Promise<FastifyReply> {
   await app.spendBudget(reply.request, reply)
   app.memory.assertRoom()
-  // A waiting client holds as many resources as a following one.
-  const slot = query.waitMs > 0 ? app.takeStreamSlot(reply.request) : undefined
+  const slot = waitMs > 0 ? app.takeStreamSlot(reply.request) : undefined
   if (typeof slot === 'string') throw tooManyStreams(slot)
   try {
-    return await sendEventPageIn(app, reply, query)
+    return await send()
   } finally {
     slot?.release()
   }

@@ -1,20 +1,14 @@
 /** GET /api/consumers/:name/events: what a consumer hands out, in the three forms of a stream. The server keeps its cursor. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
-import { reachOf } from '../src/auth/grants/reach.js'
 import { NDJSON } from '../src/bytes/media-type.js'
-import type { Consumer } from '../src/consumers/consumer.js'
 import { ConsumerName } from '../src/consumers/consumer-document.js'
-import { selectConsumer } from '../src/consumers/consumer-reads.js'
-import { inWorkspace } from '../src/database/workspace.js'
-import { notFound } from '../src/problems/problem.js'
 import type { StreamChannel } from '../src/specifications/channel.js'
 import { logForms } from '../src/specifications/log-messages.js'
 import { sse } from '../src/sse/encoding.js'
 import { sseMessages } from '../src/sse/message-envelope.js'
 import { ndjson } from '../src/sse/ndjson.js'
-import { assertVisible } from './job-visibility.js'
+import { findConsumer } from './stored-consumer.js'
 import {
   DEFAULT_LIMIT,
   formOf,
@@ -80,7 +74,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     (request, reply) => {
       const { query } = request
       const { name } = request.params
-      const find = () => findConsumer(request, name)
+      const find = async () => (await findConsumer(request, name)).consumer
       const holding = { name, find, epoch: query.epoch, takeover: query.takeover ?? false }
       const encoding = forms.of(request)
       if (encoding) {
@@ -98,17 +92,6 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       return reply.sendConsumerPage(holding, page)
     },
   )
-}
-
-/** @throws {Problem} 404 `not-found`, also for a consumer of a stream that the caller may not read. */
-async function findConsumer(request: FastifyRequest, name: string): Promise<Consumer> {
-  const { principal, server } = request
-  const found = await inWorkspace(server.database, reachOf(principal), client =>
-    selectConsumer(client, principal.workspace, name),
-  )
-  if (!found) throw notFound('consumer')
-  await assertVisible(request, found.consumer.stream, 'consumer')
-  return found.consumer
 }
 
 export default routes

@@ -15,14 +15,15 @@ import {
   Seek,
 } from '../src/consumers/consumer-document.js'
 import { prolongPage } from '../src/consumers/consumer-pages.js'
-import { type LaggingConsumer, selectConsumer, selectConsumers } from '../src/consumers/consumer-reads.js'
+import { type LaggingConsumer, selectConsumers } from '../src/consumers/consumer-reads.js'
 import { inWorkspace } from '../src/database/workspace.js'
 import { FEED } from '../src/log/event.js'
 import { eventIdIn } from '../src/log/named-place.js'
 import { filledPage } from '../src/paging/filled-page.js'
 import { NextCursor, type PageRequest, pageQuery } from '../src/paging/page-query.js'
-import { notFound, Problem } from '../src/problems/problem.js'
+import { Problem } from '../src/problems/problem.js'
 import { assertVisible } from './job-visibility.js'
+import { findConsumer } from './stored-consumer.js'
 
 const Params = Type.Object({ name: ConsumerName })
 const Query = Type.Object(
@@ -44,12 +45,8 @@ const editor = { access: 'editor', grants: 'stream' } as const
 const routes: FastifyPluginAsyncTypebox = async app => {
   /** @throws {Problem} 404 `not-found`, also for a consumer of a stream that the caller may not read. */
   async function find(request: FastifyRequest, name: string): Promise<LaggingConsumer> {
-    const { principal } = request
-    const found = await inWorkspace(app.database, reachOf(principal), client =>
-      selectConsumer(client, principal.workspace, name),
-    )
-    if (!found) throw notFound('consumer')
-    await requireStream(request, found.consumer.stream, 'consumer')
+    const found = await findConsumer(request, name)
+    await app.grants.toRead(request, found.consumer.stream, 'consumer')
     return found
   }
 
