@@ -1,8 +1,7 @@
 /** Replaces the secret of a webhook. Its receiver has time to learn the new one: until the end of the overlap both sign. */
 import { type Origin, recordAudit } from '../audit/audit.js'
 import { notFound } from '../problems/problem.js'
-import { seal } from './sealed-secrets.js'
-import { generateSigningSecret } from './signing-secret.js'
+import { makeSigningSecret } from './signing-secret.js'
 import { DEFAULT_OVERLAP_SECONDS, type WebhookId } from './webhook.js'
 import { administer, selectExisting, type WebhookAdministration } from './webhook-administration.js'
 import type { RotatedSecret, SecretRotation } from './webhook-document.js'
@@ -15,18 +14,10 @@ export async function rotateSecret(
   webhook: WebhookId,
   { overlap = DEFAULT_OVERLAP_SECONDS }: SecretRotation,
 ): Promise<RotatedSecret> {
-  const { id, secret } = generateSigningSecret()
   return await administer(database, origin, async client => {
     const before = await rows.lockWebhook(client, origin.workspace, webhook)
     if (!before) throw notFound('webhook')
-    await rows.insertSigningSecret(
-      client,
-      origin.workspace,
-      webhook,
-      id,
-      seal(sealer, webhook, id, secret),
-      overlap,
-    )
+    const { id, secret } = await makeSigningSecret(client, sealer, origin.workspace, webhook, overlap)
     const details = { webhook, url_host: before.host, secret: id, overlap_seconds: overlap }
     await recordAudit(client, { ...origin, action: 'webhook.secret-rotated', details })
     const { secrets } = await selectExisting(client, origin.workspace, webhook)

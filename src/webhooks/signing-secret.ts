@@ -1,6 +1,11 @@
-/** A new secret that signs the requests of a webhook. */
+/** The secrets that sign the requests of a webhook. */
 import { randomBytes } from 'node:crypto'
+import type { WorkspaceClient } from '../database/workspace.js'
+import { seal } from './sealed-secrets.js'
+import type { Sealer } from './sealer.js'
 import { newSecret } from './sending/signature.js'
+import type { WebhookId } from './webhook.js'
+import { insertSigningSecret } from './webhook-rows.js'
 
 const ID_BYTES = 6
 
@@ -11,6 +16,19 @@ export interface SigningSecret {
   readonly secret: string
 }
 
-export function generateSigningSecret(): SigningSecret {
-  return { id: randomBytes(ID_BYTES).toString('hex'), secret: newSecret() }
+/**
+ * Makes a secret and stores it sealed; the others sign for `overlap` seconds more.
+ * @throws SQLSTATE SL018 if too many have not expired.
+ */
+export async function makeSigningSecret(
+  client: WorkspaceClient,
+  sealer: Sealer,
+  workspace: string,
+  webhook: WebhookId,
+  overlap: number,
+): Promise<SigningSecret> {
+  const made = { id: randomBytes(ID_BYTES).toString('hex'), secret: newSecret() }
+  const sealed = seal(sealer, webhook, made.id, made.secret)
+  await insertSigningSecret(client, workspace, webhook, made.id, sealed, overlap)
+  return made
 }

@@ -20,7 +20,7 @@ import { notFound, type Problem } from '../problems/problem.js'
 import { ownHeaders } from './own-headers.js'
 import { HEADERS_ID, seal } from './sealed-secrets.js'
 import type { Sealer } from './sealer.js'
-import { generateSigningSecret } from './signing-secret.js'
+import { makeSigningSecret } from './signing-secret.js'
 import { DEFAULT_IN_FLIGHT, type WebhookId } from './webhook.js'
 import type { CreatedWebhook, NewWebhook, WebhookChanges, WebhookDocument } from './webhook-document.js'
 import { selectWebhook } from './webhook-list.js'
@@ -51,8 +51,7 @@ export async function createWebhook(
   assertFilter(given)
   const place = parsePlaceName('start', start)
   const id = randomUUID() as ConsumerId
-  const { id: secretId, secret } = generateSigningSecret()
-  const document = await administer(database, origin, async client => {
+  return await administer(database, origin, async client => {
     const streamId = await streamOf(client, origin.workspace, stream)
     const consumer = await insertConsumer(client, origin.workspace, {
       id,
@@ -71,23 +70,15 @@ export async function createWebhook(
     })
     if (!consumer) throw new Error('The consumer of the webhook was not stored.')
     await rows.insertWebhook(client, consumer, endpoint)
-    await rows.insertSigningSecret(
-      client,
-      origin.workspace,
-      id,
-      secretId,
-      seal(sealer, id, secretId, secret),
-      0,
-    )
+    const { secret } = await makeSigningSecret(client, sealer, origin.workspace, id, 0)
     await storeHeaders(client, sealer, origin.workspace, id, headers)
     await recordAudit(client, {
       ...origin,
       action: 'webhook.created',
       details: { webhook: id, stream, enabled, ...detailsOf(endpoint) },
     })
-    return await selectExisting(client, origin.workspace, id)
+    return { ...(await selectExisting(client, origin.workspace, id)), secret }
   })
-  return { ...document, secret }
 }
 
 /**
