@@ -6,8 +6,8 @@ import { withGateway } from '../gateway.js'
 import { GATEWAY_NOTES, gatewayOptions } from '../gateway-target.js'
 import { flag, integer, text, value } from '../option.js'
 import { shown } from '../shown.js'
+import { feedOptions } from '../tail/feed-options.js'
 import type { Terminal } from '../terminal.js'
-import { typeTerms } from '../type-terms.js'
 
 const NAME = { name: 'NAME', help: 'the name of a consumer' }
 const json = flag('--json', 'print JSON')
@@ -22,12 +22,8 @@ export const putCommand = command({
   args: [NAME],
   options: {
     stream: value('--stream NAME', 'the stream (feed); it cannot be changed', { parse: text }),
-    types: value('--types TYPES', 'only these types, or prefixes that end in *: item.*,order.placed', {
-      parse: typeTerms,
-    }),
-    where: value('--where CONDITION', `only events whose data matches: 'data.project eq "A12"'`, {
-      parse: text,
-    }),
+    types: feedOptions.types,
+    where: feedOptions.where,
     start: value(
       '--start PLACE',
       'of a new consumer: now (default), beginning, an event id, or a time such as 2026-11-21T06:00:00Z',
