@@ -30,7 +30,7 @@ export function deadLetterSweep(database: Database): Sweep {
   })
 }
 
-/** Seals again, by the first key, what another key has sealed. So that key can be removed when the sweep has run. */
+/** Seals with the first key every secret that another key has sealed. After the sweep an operator can remove the other key. */
 export function secretSweep(database: Database, sealer: Sealer): Sweep {
   return {
     name: 'secrets of webhooks under a former key',

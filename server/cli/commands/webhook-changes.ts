@@ -1,6 +1,6 @@
 /**
- * The commands of `sluice webhook` that create and change one. A secret goes to standard output alone, so that it can be piped to its
- * destination; everything for people goes to standard error.
+ * The commands `create`, `change` and `rotate-secret` of `sluice webhook`. A secret goes to standard output alone, so that it can be
+ * piped to its destination; everything for people goes to standard error.
  */
 
 import { UsageError } from '../../../src/process/usage.js'

@@ -1,4 +1,4 @@
-/** What the result of an attempt changes: pure, so that each row of the schedule can be shown. */
+/** The changes that the result of an attempt brings. Pure functions, so that a test shows each row of the schedule. */
 
 import type { AttemptRecord } from '../delivery-records.js'
 import type { Endpoint, WaitingDelivery } from '../endpoint.js'

@@ -77,7 +77,7 @@ export class Acknowledger {
     this.#sending = this.#send(session).finally(() => {
       if (session !== this.#session) return
       this.#sending = undefined
-      // Of what was handled meanwhile, the time begins now.
+      // The time of events that were handled meanwhile begins now.
       const id = this.#handled
       if (id !== undefined) {
         this.#count -= 1
