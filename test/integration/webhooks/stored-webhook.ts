@@ -4,8 +4,8 @@ import type { Consumer, ConsumerId } from '../../../src/consumers/consumer.js'
 import { insertConsumer } from '../../../src/consumers/consumer-creation.js'
 import { claimConsumers } from '../../../src/consumers/consumer-rows.js'
 import type { Database } from '../../../src/database/pool.js'
-import { inWorkspace } from '../../../src/database/workspace.js'
-import { ensureStream, readHead } from '../../../src/log/log.js'
+import { inWorkspace, type WorkspaceClient } from '../../../src/database/workspace.js'
+import { ensureStream, readBounds } from '../../../src/log/log.js'
 import { seal } from '../../../src/webhooks/sealed-secrets.js'
 import { Sealer } from '../../../src/webhooks/sealer.js'
 import type { WebhookId } from '../../../src/webhooks/webhook.js'
@@ -15,44 +15,65 @@ export const SEALER = new Sealer(['a secret of thirty-two characters, or more'])
 export const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
 const NODE = randomUUID()
 
-/** At the head of its stream; active unless it says so. */
-export async function storeWebhook(
+export interface StoredEndpoint {
+  readonly url: string
+  readonly stream?: string
+  readonly types?: string
+  readonly order?: 'ordered' | 'parallel'
+  readonly maxInFlight?: number
+  readonly onExhausted?: 'pause' | 'skip'
+  readonly headerNames?: readonly string[]
+  readonly active?: boolean
+  /** Default: the head of its stream. */
+  readonly from?: 'base' | 'head'
+}
+
+/** A webhook with its secret. */
+export async function storeEndpoint(
+  client: WorkspaceClient,
+  workspace: string,
+  endpoint: StoredEndpoint,
+): Promise<WebhookId> {
+  const { url, stream = 'feed', order = 'ordered', onExhausted = 'pause', headerNames = [] } = endpoint
+  const id = randomUUID() as ConsumerId
+  const streamId = await ensureStream(client, workspace, stream)
+  const bounds = await readBounds(client, streamId)
+  if (!bounds) throw new Error('no stream')
+  const consumer = await insertConsumer(client, workspace, {
+    id,
+    kind: 'webhook',
+    name: id,
+    stream,
+    streamId,
+    types: endpoint.types ?? null,
+    where: null,
+    description: null,
+    ackTimeoutMs: 30_000,
+    maxInFlight: endpoint.maxInFlight ?? 10,
+    cursor: bounds[endpoint.from ?? 'head'],
+    active: endpoint.active ?? true,
+    createdBy: 'ada',
+  })
+  if (!consumer) throw new Error('no consumer')
+  const { host } = new URL(url)
+  await rows.insertWebhook(client, consumer, { url, host, form: 'standard', order, onExhausted, headerNames })
+  await rows.insertSigningSecret(client, workspace, id, 'first', seal(SEALER, id, 'first', SECRET), 0)
+  return id
+}
+
+/** At the head of its stream, with a header; active unless it says so. */
+export function storeWebhook(
   database: Database,
   workspace: string,
-  { stream = 'feed', active = true, order = 'ordered' as 'ordered' | 'parallel' } = {},
+  settings: Pick<StoredEndpoint, 'stream' | 'active' | 'order'> = {},
 ): Promise<WebhookId> {
-  const id = randomUUID() as ConsumerId
-  await inWorkspace(database, workspace, async client => {
-    const streamId = await ensureStream(client, workspace, stream)
-    const consumer = await insertConsumer(client, workspace, {
-      id,
-      kind: 'webhook',
-      name: id,
-      stream,
-      streamId,
-      types: null,
-      where: null,
-      description: null,
-      ackTimeoutMs: 30_000,
-      maxInFlight: 10,
-      cursor: await readHead(client, streamId),
-      active,
-      createdBy: 'ada',
-    })
-    if (!consumer) throw new Error('no consumer')
-    await rows.insertWebhook(client, consumer, {
-      url: 'https://hooks.example.com/a?key=hidden',
-      host: 'hooks.example.com',
-      form: 'standard',
-      order,
-      onExhausted: 'pause',
-      headerNames: ['authorization'],
-    })
-    await rows.insertSigningSecret(client, workspace, id, 'first', seal(SEALER, id, 'first', SECRET), 0)
+  return inWorkspace(database, workspace, async client => {
+    const url = 'https://hooks.example.com/a?key=hidden'
+    const id = await storeEndpoint(client, workspace, { ...settings, url, headerNames: ['authorization'] })
     const headers = seal(SEALER, id, 'headers', JSON.stringify({ authorization: 'Bearer hidden' }))
     await rows.replaceHeaders(client, workspace, id, 'headers', headers)
+    return id
   })
-  return id
 }
 
 export async function claim(database: Database, id: WebhookId): Promise<Consumer> {

@@ -1,11 +1,8 @@
 /** Deliverers on a real database and a real hub, with a scripted sender. */
 import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
-import type { ConsumerId } from '../../../../src/consumers/consumer.js'
-import { insertConsumer } from '../../../../src/consumers/consumer-creation.js'
 import { createPool, type Database } from '../../../../src/database/pool.js'
 import { inWorkspace } from '../../../../src/database/workspace.js'
-import { ensureStream, readBounds } from '../../../../src/log/log.js'
 import { Deliverer } from '../../../../src/webhooks/delivery/deliverer.js'
 import type { DelivererOptions } from '../../../../src/webhooks/delivery/deliverer-options.js'
 import { storedDeliveries } from '../../../../src/webhooks/delivery/stored-deliveries.js'
@@ -15,7 +12,7 @@ import * as rows from '../../../../src/webhooks/webhook-rows.js'
 import { changeState } from '../../../../src/webhooks/webhook-state.js'
 import { appendEvents, replaceTail, silent, startHub, type TestHub } from '../../../harness/hub.js'
 import { until } from '../../../harness/until.js'
-import { SEALER, SECRET } from '../stored-webhook.js'
+import { SEALER, type StoredEndpoint, storeEndpoint } from '../stored-webhook.js'
 import { ScriptedSender } from './scripted-sender.js'
 
 export const SECOND_SECRET = `whsec_${Buffer.alloc(32, 8).toString('base64')}`
@@ -31,14 +28,8 @@ export interface Process {
   crash(): void
 }
 
-export interface NewEndpoint {
+export interface NewEndpoint extends Partial<StoredEndpoint> {
   readonly workspace?: string
-  readonly url?: string
-  readonly order?: 'ordered' | 'parallel'
-  readonly maxInFlight?: number
-  readonly onExhausted?: 'pause' | 'skip'
-  readonly types?: string
-  readonly stream?: string
 }
 
 export interface Deliveries extends TestHub {
@@ -145,49 +136,10 @@ export async function startDeliveries(t: Test): Promise<Deliveries> {
         },
       }
     },
-    async create({
-      workspace = 'acme',
-      url = 'https://hooks.example.com/a',
-      order = 'ordered',
-      maxInFlight = 10,
-      onExhausted = 'pause',
-      types,
-      stream = 'feed',
-    } = {}) {
-      const id = randomUUID() as ConsumerId
-      await inWorkspace(pool, workspace, async client => {
-        const streamId = await ensureStream(client, workspace, stream)
-        const bounds = await readBounds(client, streamId)
-        if (!bounds) throw new Error('no stream')
-        const consumer = await insertConsumer(client, workspace, {
-          id,
-          kind: 'webhook',
-          name: id,
-          stream,
-          streamId,
-          types: types ?? null,
-          where: null,
-          description: null,
-          ackTimeoutMs: 30_000,
-          maxInFlight,
-          cursor: bounds.base,
-          active: true,
-          createdBy: 'ada',
-        })
-        if (!consumer) throw new Error('no consumer')
-        const { host } = new URL(url)
-        await rows.insertWebhook(client, consumer, {
-          url,
-          host,
-          form: 'standard',
-          order,
-          onExhausted,
-          headerNames: [],
-        })
-        await rows.insertSigningSecret(client, workspace, id, 'first', seal(SEALER, id, 'first', SECRET), 0)
-      })
-      return id
-    },
+    create: ({ workspace = 'acme', ...endpoint } = {}) =>
+      inWorkspace(pool, workspace, client =>
+        storeEndpoint(client, workspace, { url: 'https://hooks.example.com/a', from: 'base', ...endpoint }),
+      ),
     async publish(count) {
       const numbers = Array.from({ length: count }, () => ++published)
       const ids: string[] = []
