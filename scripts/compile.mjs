@@ -54,8 +54,10 @@ async function bundleGateway() {
   if (!esbuild) return rmSync(bundle, { force: true })
   // A gateway that starts meanwhile must not read half a bundle.
   const unfinished = `${bundle}.${process.pid}`
-  const { dependencies, devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  const packages = Object.keys({ ...dependencies, ...devDependencies })
+  const { dependencies, devDependencies, peerDependencies } = JSON.parse(
+    readFileSync(join(root, 'package.json'), 'utf8'),
+  )
+  const packages = Object.keys({ ...dependencies, ...devDependencies, ...peerDependencies })
   await esbuild.build({
     entryPoints: [join(root, 'dist/server/serve.js')],
     outfile: unfinished,
