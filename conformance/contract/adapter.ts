@@ -36,6 +36,8 @@ export class Adapter {
   #starts = 0
   #lastWords = ''
   readonly #open = new Map<string, Listener>()
+  /** The cases that the present process knows. */
+  readonly #followed = new Set<string>()
   #introduced: ((introduction: Introduction) => void) | undefined
   #notIntroduced: ((error: Error) => void) | undefined
 
@@ -70,10 +72,13 @@ export class Adapter {
     }
     this.#open.set(id, listener)
     if (!this.#process) this.#spawn()
+    this.#followed.add(id)
     this.tell(id, 'follow', command)
   }
 
+  /** A case that has failed with its process is unknown to the next one, which gets none of its commands. */
   tell(id: string, command: string, more: Readonly<Record<string, unknown>> = {}): void {
+    if (!this.#followed.has(id)) return
     this.#process?.stdin?.write(`${JSON.stringify({ command, case: id, ...more })}\n`)
   }
 
@@ -96,6 +101,7 @@ export class Adapter {
 
   #spawn(): void {
     this.#starts += 1
+    this.#followed.clear()
     this.#lastWords = ''
     const [program, ...args] = this.command
     const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] })

@@ -63,8 +63,8 @@ for (const [name, options] of Object.entries(OPTIONS)) {
 
     const [byRow = [], byStatement = [], rowForRow = []] = Object.values(published)
     t.ok(byRow.length > MANY)
-    t.strictSame(byStatement, byRow)
-    // A statement for each row changes the order of rows, not that of the changes of a row.
+    // The order of rows within a statement is that of the table's pages, and so is Postgres' affair.
+    t.strictSame(byStatement.toSorted(), byRow.toSorted())
     t.strictSame(rowForRow.toSorted(), byRow.toSorted())
   })
 }

@@ -1,26 +1,28 @@
 /**
  * An adapter with faults, for the test of the runner. Its client takes each chunk for whole events, connects once, and looks at no status.
  * With the argument `dies` its process ends in the middle of the second case, with `mute` it says nothing, with `talks` it writes
- * a line that is no observation, and with `stays` it keeps its connections after their end.
+ * a line that is no observation, and with `stays` it keeps its connections after their end. A command for a case that it does not
+ * follow ends it.
  */
 import { get, type IncomingMessage } from 'node:http'
 import { createInterface } from 'node:readline'
 
 const [, , fault] = process.argv
 const responses = new Map<string, IncomingMessage>()
-let followed = 0
+const followed = new Set<string>()
 
 if (fault !== 'mute') say({ name: 'naive', without: ['feed', 'comments'] })
 for await (const line of createInterface({ input: process.stdin })) obey(JSON.parse(line))
 
 function obey({ command, case: id, url }: { command: string; case: string; url: string }): void {
   if (command === 'follow') follow(id, url)
+  if (!followed.has(id)) process.exit(4)
   if (command === 'close') close(id)
 }
 
 function follow(id: string, url: string): void {
-  followed += 1
-  if (fault === 'dies' && followed === 2) {
+  followed.add(id)
+  if (fault === 'dies' && followed.size === 2) {
     console.error('out of luck')
     process.exit(3)
   }

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { Adapter } from '../../../conformance/contract/adapter.js'
 import { readCases } from '../../../conformance/contract/case-files.js'
 import { type Played, playSuite } from '../../../conformance/contract/suite.js'
 import { packageRoot } from '../../../src/process/package-root.js'
@@ -56,6 +57,28 @@ t.test('an adapter that ends fails its open cases with its last words, and is st
     [[], ['the adapter has ended with status 3. It wrote:\nout of luck'], []],
   )
 })
+
+t.test(
+  'an adapter that was started again gets no commands for cases that have failed with its last process',
+  async t => {
+    const dying = new Adapter([process.execPath, adapter, 'dies'], patient(1_000) / 1_000)
+    t.teardown(() => dying.close())
+    await dying.start()
+    const follow = async (id: string) =>
+      await new Promise<string>(resolve => {
+        dying.follow(
+          id,
+          { observed: ({ saw }) => resolve(saw), failed: resolve },
+          { url: 'http://127.0.0.1:9' },
+        )
+        if (id === 'third') for (const each of ['second', 'third']) dying.tell(each, 'close')
+      })
+    void follow('first')
+    t.match(await follow('second'), /status 3/)
+
+    t.equal(await follow('third'), 'ended')
+  },
+)
 
 t.test('an adapter that writes something else fails its open cases', async t => {
   const { results } = await playNaive('talks', /^fields\.one-line$/)
