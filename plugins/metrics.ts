@@ -99,6 +99,7 @@ function showEvents(app: FastifyInstance, metrics: Metrics): void {
   const { tally } = app.hub
   metrics.show('published', () => by('way', tailer.tally.published.counts))
   metrics.show('read', () => by('way', tailer.tally.read.counts))
+  metrics.show('carried', () => by('use', tailer.tally.carried))
   metrics.show('delivered', () => [{ value: tally.events }])
   metrics.show('replayed', () => by('source', tally.replayed))
   metrics.show('bytes', () => [{ value: tally.bytes }])

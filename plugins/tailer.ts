@@ -3,8 +3,10 @@
  * calls after COMMIT.
  */
 import fp from 'fastify-plugin'
+import { announceOn } from '../src/bus/announce.js'
 import type { Config } from '../src/config/config.js'
 import type { PoolSource } from '../src/database/pool-source.js'
+import { CarriedEvents } from '../src/hub/carried-events.js'
 import { openTail } from '../src/hub/log-readers.js'
 import { PauseRule } from '../src/hub/scheduling/pause-rule.js'
 import { Tailer } from '../src/hub/tailer.js'
@@ -41,14 +43,18 @@ export default fp<TailerOptions>(
     app.decorate('announce', (committed: readonly Committed[]) => {
       for (const { way, events } of committed) tailer.tally.published.add(way, events.length)
       tailer.take(committed)
-      bus.wake(committed.map(({ streamId }) => streamId))
+      announceOn(bus, committed)
     })
     app.addHook('onReady', async () => {
       tailer.start()
-      await bus.start(wake => {
-        tailer.tally.wakes += 1
-        tailer.wake(wake)
-      })
+      const carried = new CarriedEvents(tailer)
+      await bus.start(
+        wake => {
+          tailer.tally.wakes += 1
+          tailer.wake(wake)
+        },
+        committed => carried.take(committed),
+      )
     })
     app.addHook('onClose', async () => {
       await tailer.close()

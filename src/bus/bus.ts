@@ -1,18 +1,22 @@
 /**
- * The bus tells every gateway process that streams have grown. It carries wakes, never events (I6): a wake is a hint that
- * may be lost, doubled, merged, late or forged. The tailer polls the log, so a lost wake only makes its events some seconds
- * late.
+ * The bus tells every gateway process that streams have grown. A wake is a hint that may be lost, doubled, merged, late or
+ * forged (I6). The tailer polls the log, so a lost wake only makes its events some seconds late. A bus may carry the events
+ * with a wake (`announce`, `onCommitted`). The tailer takes them only if they continue its head, and reads the log otherwise.
  *
  * For implementers, such as of a bus on NATS or Redis:
  *
  * - `onWake` may be called with any streams, at any time after `start`, also with streams that this process has never seen;
  * - after every moment in which wakes may have been lost, such as a reconnection, call `onWake('all')`;
- * - `wake` must not throw, nor wait: a bus that is away must not slow a publisher down;
+ * - `wake` and `announce` must not throw, nor wait: a bus that is away must not slow a publisher down;
+ * - a bus that carries events must know that a process of the same database has sent them, unchanged and a few seconds ago at
+ *   most; otherwise it must call `onWake` for their streams. Clients get what `onCommitted` gets. A bus that cannot know that
+ *   leaves `announce` out;
  * - a bus does not have to wake its own process, which wakes its tailer itself;
  * - after `close` nothing may be called any more, and no connection, timer or socket may be left. Closing twice is fine.
  *
  * The contract suite in testing/bus-contract.ts checks all of that.
  */
+import type { Committed } from '../log/committed.js'
 import type { StreamId } from '../log/event.js'
 
 /** Streams that may have grown, or all of them. */
@@ -31,10 +35,16 @@ export interface Bus {
   /**
    * Starts to listen, and calls `onWake('all')` once it does. Resolves when starting has begun: if the bus is away, it
    * must be tried again in the background. After `close` it does nothing.
+   * @param onCommitted takes the events that other processes have announced, in any order. Only a bus with `announce` calls it.
    */
-  start(onWake: (wake: Wake) => void): Promise<void>
+  start(onWake: (wake: Wake) => void, onCommitted?: (committed: readonly Committed[]) => void): Promise<void>
   /** Tells the other processes that these streams have grown. Called after every COMMIT that appended. */
   wake(streams: readonly StreamId[]): void
+  /**
+   * The same with the events, which the other processes then need not read. It may leave events out, and wake their streams
+   * instead. A bus that carries no events has no such method; `wake` is called then.
+   */
+  announce?(committed: readonly Committed[]): void
   /** Sends the wakes that still wait, then stops. */
   close(): Promise<void>
 }

@@ -3,6 +3,7 @@
  * in their own code. Gateways and engines on the same database are processes of one log.
  */
 import type pg from 'pg'
+import { announceOn } from '../bus/announce.js'
 import type { Bus } from '../bus/bus.js'
 import { MemoryBus } from '../bus/memory-bus.js'
 import { PostgresBus } from '../bus/postgres-bus.js'
@@ -10,6 +11,7 @@ import { Cluster } from '../cluster/cluster.js'
 import { migrate } from '../database/migrate.js'
 import { openPool, type PoolSource } from '../database/pool-source.js'
 import { ChangedEvents } from '../hub/changed-events.js'
+import { CarriedEvents } from '../hub/carried-events.js'
 import { type FollowOptions, followEvents, type LogEvent, type LogReset } from '../hub/follow-events.js'
 import { Hub } from '../hub/hub.js'
 import { openReaders, openTail } from '../hub/log-readers.js'
@@ -136,7 +138,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   cluster.start()
   let closing: Promise<void> | undefined
   try {
-    await bus.start(streams => tailer.wake(streams))
+    const carried = new CarriedEvents(tailer)
+    await bus.start(
+      streams => tailer.wake(streams),
+      committed => carried.take(committed),
+    )
     await changedEvents.start()
   } catch (error) {
     await close()
@@ -172,7 +178,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 
   function announce(committed: readonly Committed[]): void {
     tailer.take(committed)
-    bus.wake(committed.map(({ streamId }) => streamId))
+    announceOn(bus, committed)
   }
 
   function wake(streams: readonly StreamId[]): void {

@@ -4,7 +4,7 @@
  */
 import type { Committed } from '../log/committed.js'
 import { type StoredEvent, type StreamId, sizeOf } from '../log/event.js'
-import { EVENTS_PER_STREAM } from './tail-page.js'
+import { EVENTS_PER_STREAM, haveNoGap } from './tail-page.js'
 
 const MAX_CHARACTERS = 256 * 1024
 const MAX_TOTAL_CHARACTERS = 8 * 1024 * 1024
@@ -47,11 +47,10 @@ export class KeptEvents {
 
 /** Whether committed events continue a place in their stream, by identity. */
 export function follows(
-  place: { readonly position: number; readonly eventId: string },
+  place: Pick<StoredEvent, 'position' | 'eventId'>,
   { previous, events }: Pick<Committed, 'previous' | 'events'>,
 ): boolean {
-  const next = place.position + 1
-  return previous === place.eventId && events.every(({ position }, index) => position === next + index)
+  return previous === place.eventId && haveNoGap(place, events)
 }
 
 /** Whether they are few and small enough for one delivery. */

@@ -13,6 +13,8 @@ export class TailerTally {
   readonly published = new WayCounts(['http', 'engine', 'item', 'runner'])
   /** Wakes that arrived from other processes. */
   wakes = 0
+  /** Events of followed streams that arrived with wakes: those that needed no read, and those that the tailer reads instead. */
+  readonly carried = { taken: 0, read: 0 }
   readonly wakeToRead = new Distribution()
   /** Undefined: the process takes part in no traces. */
   tracing: EventTracing | undefined
@@ -21,6 +23,7 @@ export class TailerTally {
   /** The same for those that are being read. */
   #reading: ReadonlyMap<TailedStream, number> = new Map()
   #readSince = 0
+  #readAt = Number.NEGATIVE_INFINITY
 
   /** A stream was woken; it is not read yet. */
   woken(stream: TailedStream): void {
@@ -32,14 +35,21 @@ export class TailerTally {
     this.#reading = this.#woken
     this.#woken = new Map()
     const [wokenAt] = this.#reading.values()
-    this.#readSince = wokenAt ?? performance.now()
+    const startedAt = performance.now()
+    this.#readSince = wokenAt ?? startedAt
     try {
       await read()
     } finally {
       this.#reading = new Map()
     }
     this.reads += 1
+    this.#readAt = startedAt
     if (wokenAt !== undefined) this.wakeToRead.observe((performance.now() - wokenAt) / 1_000)
+  }
+
+  /** Milliseconds since the last successful read was sent. */
+  get readAgeMs(): number {
+    return performance.now() - this.#readAt
   }
 
   /** The read under way has brought new events of one stream. */

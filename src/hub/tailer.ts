@@ -7,8 +7,8 @@
  * restore or a failover can lose a tail that clients have seen, and give its positions to other events (I4). Otherwise the
  * stream is restarted. A stream that is paused (scheduling/pacing.ts) becomes dirty when its pause is over.
  *
- * Writers of this process hand over what they have committed, which needs no read then. A stream gets such events only if they
- * continue its head by identity; otherwise it becomes dirty. If they arrive during its read, the result of the read is dropped, and
+ * Writers of this process hand over what they have committed, and the bus may bring what other processes have (carried-events.ts);
+ * neither needs a read then. A stream gets such events only if they continue its head by identity; otherwise it becomes dirty. If they arrive during its read, the result of the read is dropped, and
  * read again if it had more. While it is paused, they are kept (kept-events.ts); a wake is remembered apart, for other events.
  *
  * Wakes only make it fast (I6): a poll marks every stream dirty, every 5 s, or 500 ms while the bus does not listen. A read that
@@ -31,11 +31,9 @@ import { Pacing } from './scheduling/pacing.js'
 import type { PauseRule } from './scheduling/pause-rule.js'
 import { StaleEvents } from './stale-events.js'
 import { StreamEnds } from './stream-ends.js'
-import { BYTES_PER_STREAM, deliveryOf, EVENTS_PER_STREAM, mayBeCut } from './tail-page.js'
+import { BYTES_PER_STREAM, deliveryOf, EVENTS_PER_STREAM, haveNoGap, mayBeCut } from './tail-page.js'
 import { knows, type TailedStream } from './tailed-stream.js'
 import { TailerTally } from './tailer-tally.js'
-
-const RETRY_MS = { minMs: 50, maxMs: 1_000 }
 
 export interface TailerOptions {
   readonly database: Database
@@ -99,11 +97,14 @@ export class Tailer {
     this.#kept.take(stream.id)
   }
 
-  /** Takes events after their COMMIT. Those that continue no head, or do not fit into one slice of the event loop, are read. */
-  take(committed: readonly Committed[]): void {
+  /** Takes and counts events after their COMMIT. Those that continue no head, or do not fit into one slice of the event loop, are read. */
+  take(committed: readonly Committed[], counts = { taken: 0, read: 0 }): void {
     const slice = this.pacing.slice()
     for (const each of committed) {
-      if (slice.isOver || this.#stale.has(each) || !this.#take(each)) this.#mark([each.streamId])
+      if (!this.#streams.has(each.streamId)) continue
+      const isTaken = !slice.isOver && !this.#stale.has(each) && this.#take(each)
+      counts[isTaken ? 'taken' : 'read'] += each.events.length
+      if (!isTaken) this.#mark([each.streamId])
     }
     this.#run()
   }
@@ -175,7 +176,7 @@ export class Tailer {
   }
 
   async #untilClean(): Promise<void> {
-    const backoff = new Backoff(RETRY_MS)
+    const backoff = new Backoff({ minMs: 50, maxMs: 1_000 })
     while (this.#dirty.size > 0 && !this.#closing.signal.aborted) {
       try {
         await this.#turn()
@@ -213,7 +214,7 @@ export class Tailer {
     const edition = this.#edition
     const tails = await readTails(database, [...asked.values()], EVENTS_PER_STREAM, BYTES_PER_STREAM)
     if (edition !== this.#edition) return this.#mark(asked.keys())
-    this.#stale.clear(asked.keys())
+    this.#stale.clear(asked.keys(), tails)
     const slice = this.pacing.slice()
     // A stream with few new events does not wait for one with many.
     for (const tail of tails.sort((few, many) => few.events.length - many.events.length)) {
@@ -231,8 +232,7 @@ export class Tailer {
       if (!continues || !knows(stream, events)) this.#mark([stream.id])
       return
     }
-    const next = after.position + 1
-    const isWhole = continues && events.every((event, index) => event.position === next + index)
+    const isWhole = continues && haveNoGap(after, events)
     const isBehind = !isWhole || mayBeCut(events)
     this.tally.brought(events)
     if (isWhole) this.#hand(stream, events, isBehind)

@@ -42,8 +42,13 @@ export const INSTRUMENTS = {
   ),
   read: counter(
     'sluice_events_read_total',
-    'Events that the tailer has read from the log, by the way of publishing. It does not read what its own process has published.',
+    'Events that the tailer has read from the log, by the way of publishing. It reads neither the events of its own process nor those taken from the bus.',
     'way',
+  ),
+  carried: counter(
+    'sluice_events_carried_total',
+    'Events of other processes that arrived with their wakes, by their use: taken, or read from the log instead.',
+    'use',
   ),
   delivered: counter('sluice_events_delivered_total', 'Events that were written to clients.'),
   replayed: counter(

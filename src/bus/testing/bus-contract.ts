@@ -5,9 +5,10 @@
  *
  * A test fails by throwing. Each makes several buses that can reach each other, as gateway processes would.
  */
-import { equal, notEqual, ok } from 'node:assert/strict'
+import { deepEqual, equal, notEqual, ok } from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { StreamId } from '../../log/event.js'
+import type { Committed } from '../../log/committed.js'
+import type { Position, StreamId } from '../../log/event.js'
 import type { Bus, Wake } from '../bus.js'
 
 /**
@@ -73,6 +74,24 @@ const CASES: Readonly<Record<string, Case>> = {
     await buses.until('all of them', () => ids.every(id => three.heard(id)))
   },
 
+  async 'announced events reach all other buses, unchanged or as a wake'(buses) {
+    const [sender, ...others] = await Promise.all([buses.started(), buses.started(), buses.started()])
+    // It carries no events.
+    if (!sender.bus.announce) return
+
+    sender.bus.announce(COMMITTED)
+
+    const has = ({ heard, carried }: StartedBus, { streamId }: Committed) =>
+      heard(streamId) || carried.has(streamId)
+    for (const other of others)
+      await buses.until('its events or its wake', () => COMMITTED.every(each => has(other, each)))
+    for (const { carried } of others)
+      for (const each of COMMITTED) {
+        const arrived = carried.get(each.streamId)
+        if (arrived) deepEqual(arrived, each)
+      }
+  },
+
   async 'wake returns at once and never throws, in whatever state the bus is'(buses) {
     const bus = buses.make()
 
@@ -124,8 +143,44 @@ const CASES: Readonly<Record<string, Case>> = {
 interface StartedBus {
   readonly bus: Bus
   readonly wakes: Wake[]
+  /** The events that have arrived, by stream. */
+  readonly carried: ReadonlyMap<StreamId, Committed>
   heard(stream: number): boolean
 }
+
+/** Events with everything in them that an event can have. */
+const COMMITTED = [
+  {
+    streamId: 41 as StreamId,
+    way: 'http',
+    previous: '0b7e2d94-53a1-4c7e-9f0e-6a2a3c1d5e01',
+    events: [
+      {
+        position: 7 as Position,
+        eventId: '0b7e2d94-53a1-4c7e-9f0e-6a2a3c1d5e02',
+        at: new Date('2026-02-03T04:05:06.789Z'),
+        type: 'thing.made',
+        data: '{"text":"\\u0000 é \u2028 \u{1f600} \\ud800","number":1.10}',
+        attributes: '{"source":"/things"}',
+        traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+      },
+    ],
+  },
+  {
+    streamId: 42 as StreamId,
+    way: 'item',
+    previous: '0b7e2d94-53a1-4c7e-9f0e-6a2a3c1d5e03',
+    events: [1, 2].map(position => ({
+      position: position as Position,
+      eventId: `0b7e2d94-53a1-4c7e-9f0e-6a2a3c1d5e1${position}`,
+      at: new Date(position),
+      type: 'thing.made',
+      data: '{}',
+      attributes: null,
+      traceparent: null,
+    })),
+  },
+] as const satisfies readonly Committed[]
 
 /** The buses of one test. */
 class Buses {
@@ -149,12 +204,18 @@ class Buses {
     const bus = this.make()
     const wakes: Wake[] = []
     const heard = new Set<number>()
-    await bus.start(wake => {
-      wakes.push(wake)
-      if (wake !== 'all') for (const stream of wake) heard.add(stream)
-    })
+    const carried = new Map<StreamId, Committed>()
+    await bus.start(
+      wake => {
+        wakes.push(wake)
+        if (wake !== 'all') for (const stream of wake) heard.add(stream)
+      },
+      committed => {
+        for (const each of committed) carried.set(each.streamId, each)
+      },
+    )
     await this.until('it listens', () => bus.status === 'listening' && wakes.includes('all'))
-    return { bus, wakes, heard: stream => heard.has(stream) }
+    return { bus, wakes, carried, heard: stream => heard.has(stream) }
   }
 
   async until(what: string, look: () => boolean): Promise<void> {
