@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { parse } from 'yaml'
 import { createDatabase } from '../harness/database.js'
 import { read } from '../harness/document.js'
 import { openStream } from '../harness/event-stream.js'
@@ -62,6 +63,26 @@ t.test('Prometheus reads the metrics of all workers', { skip: withoutPrometheus(
     t.equal((await fetch(`http://127.0.0.1:${port}/`)).status, 404)
     t.equal((await fetch(metrics, { method: 'POST' })).status, 405)
   })
+
+  await t.test(
+    'the autoscaler of deploy/kubernetes gets the clients of a pod from all of its workers',
+    async t => {
+      const { rules } = parse(read('deploy/kubernetes/prometheus-adapter.yaml')) as {
+        rules: { custom: [{ metricsQuery: string }] }
+      }
+      const query = rules.custom[0].metricsQuery
+        .replace('<<.Series>>', 'sluice_clients')
+        .replace('<<.LabelMatchers>>', 'job="sluice"')
+        .replace('<<.GroupBy>>', 'instance')
+
+      await until('the clients of the only instance', async () => {
+        const { data } = await prometheus.get(`query?query=${encodeURIComponent(query)}`)
+        const { result } = data as { result: { value: [time: number, count: string] }[] }
+        return result.length === 1 && result[0]?.value[1] === `${CLIENTS}`
+      })
+      t.pass('as many as there are')
+    },
+  )
 
   await t.test('every panel of the dashboard has data', async t => {
     const { panels } = JSON.parse(read('deploy/grafana/sluice.json')) as { panels: Panel[] }
