@@ -1,9 +1,7 @@
 /** The bus: through `app.bus` this process wakes the others, and its tailer hears theirs. It closes with the app. */
-import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Bus } from '../src/bus/bus.js'
-import { MemoryBus } from '../src/bus/memory-bus.js'
-import { PostgresBus } from '../src/bus/postgres-bus.js'
+import { type BusSettings, openBus } from '../src/bus/open-bus.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -12,22 +10,16 @@ declare module 'fastify' {
 }
 
 export interface BusOptions {
-  /**
-   * The application's own bus, or the URL of a direct connection for LISTEN and NOTIFY. Undefined: no NOTIFY; this process
-   * polls for events.
-   */
-  readonly bus: Bus | { readonly url: string } | undefined
+  /** The application's own bus, or the settings of one. */
+  readonly bus: Bus | BusSettings
 }
 
-const plugin: FastifyPluginAsync<BusOptions> = async (app, { bus: given }) => {
-  const bus = busOf(given, app.log)
-  app.decorate('bus', bus)
-  app.addHook('onClose', () => bus.close())
-}
-
-export default fp(plugin, { name: 'bus' })
-
-function busOf(given: BusOptions['bus'], logger: FastifyBaseLogger): Bus {
-  if (given === undefined) return new MemoryBus()
-  return 'url' in given ? new PostgresBus({ url: given.url, logger }) : given
-}
+export default fp<BusOptions>(
+  async (app, { bus: given }) => {
+    const { database, log: logger } = app
+    const bus = given && 'wake' in given ? given : openBus(given, { database, logger })
+    app.decorate('bus', bus)
+    app.addHook('onClose', () => bus.close())
+  },
+  { name: 'bus', dependencies: ['database'] },
+)

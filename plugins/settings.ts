@@ -3,6 +3,8 @@ import type { FastifyInstance } from 'fastify'
 import type { Authorize } from '../src/auth/grants/decision.js'
 import { decisionService } from '../src/auth/grants/decision-service.js'
 import { type Key, type Keys, keysOf, previousKeyOf } from '../src/auth/tokens/keys.js'
+import type { Bus } from '../src/bus/bus.js'
+import { type BusSettings, busSettings } from '../src/bus/open-bus.js'
 import { type Config, ConfigError } from '../src/config/config.js'
 import { configOf } from '../src/config/options.js'
 import { listOf } from '../src/config/webhook-settings.js'
@@ -27,8 +29,8 @@ export interface Settings
   readonly config: Config
   readonly parts: Required<Parts>
   readonly source: PoolSource
-  /** The application's own bus, or the URL for LISTEN and NOTIFY. Undefined: no NOTIFY; this process polls for events. */
-  readonly bus: Exclude<SluiceOptions['bus'], 'postgres' | 'memory'> | { readonly url: string } | undefined
+  /** The application's own bus, or the settings of one. */
+  readonly bus: Bus | BusSettings
   /** Undefined with `authenticate`. */
   readonly keys: Keys | undefined
   /** The key that `keys` replaces, while tokens of both are valid. */
@@ -95,7 +97,7 @@ export function settingsOf(options: SluiceOptions, host: FastifyInstance): Setti
     parts: partsOf(parts, authenticate === undefined),
     // A separate URL for LISTEN means that the other one goes through a pooler.
     source: pool ? { pool } : { url: url ?? '', pooled: listenUrl !== undefined },
-    bus: typeof bus === 'object' ? bus : busUrl(config),
+    bus: typeof bus === 'object' ? bus : busSettings(config),
     ownsServer: options.ownsServer ?? false,
     member: options.clusterMember ?? true,
     processes: options.processes ?? 1,
@@ -128,11 +130,6 @@ function partsOf({ jobs = true, ...parts }: Parts, own: boolean): Required<Parts
     ...parts,
     jobs,
   }
-}
-
-function busUrl({ BUS, BUS_NOTIFY, LISTEN_DATABASE_URL, DATABASE_URL }: Config): { url: string } | undefined {
-  const url = LISTEN_DATABASE_URL ?? DATABASE_URL
-  return BUS === 'memory' || BUS_NOTIFY === 'off' || url === undefined ? undefined : { url }
 }
 
 /** Links are signed with the first secret, and verified with each. */

@@ -45,6 +45,11 @@ export interface Bus {
    * instead. A bus that carries no events has no such method; `wake` is called then.
    */
   announce?(committed: readonly Committed[]): void
+  /**
+   * Lets the bus send nothing while `isAlone` returns true, because no other process listens. For a bus whose processes all have a row
+   * in `sluice.nodes`; another one leaves it out.
+   */
+  restWhile?(isAlone: () => boolean): void
   /** Sends the wakes that still wait, then stops. */
   close(): Promise<void>
 }

@@ -12,7 +12,6 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Bus } from '../bus/bus.js'
-import { PostgresBus } from '../bus/postgres-bus.js'
 import { databaseFault, levelOf } from '../database/database-fault.js'
 import type { Database } from '../database/pool.js'
 import type { StreamId } from '../log/event.js'
@@ -98,8 +97,7 @@ export class Cluster {
 
   /** Lets NOTIFY rest while no other process listens, and the poll hurry while others may not know of this process. */
   connect(bus: Bus, poll: { hurryWhile(mayMissWakes: () => boolean): void }): void {
-    // Another bus may lead to processes without a row.
-    if (!(bus instanceof PostgresBus)) return
+    if (!bus.restWhile) return
     bus.restWhile(() => this.isAlone)
     poll.hurryWhile(() => this.mayBeUnknown)
   }

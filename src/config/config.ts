@@ -2,6 +2,7 @@
 import type { Static } from 'typebox'
 import Value from 'typebox/value'
 import { proxyFaults } from '../network/trusted-proxies.js'
+import { busFaults } from './bus-settings.js'
 import { claimPathFault } from './claim-path.js'
 import { Environment } from './environment.js'
 import { parseRoleMap } from './role-map.js'
@@ -60,7 +61,12 @@ function contradictionsIn(config: Config): string[] {
     )
   }
   faults.push(...authorizeFaults(config))
-  faults.push(...proxyFaults(config.TRUSTED_PROXIES), ...claimFaults(config), ...webhookFaults(config))
+  faults.push(
+    ...proxyFaults(config.TRUSTED_PROXIES),
+    ...claimFaults(config),
+    ...webhookFaults(config),
+    ...busFaults(config),
+  )
   if (config.NODE_ENV !== 'production') return faults
   if (config.DATABASE_URL === undefined) {
     faults.push('DATABASE_URL is not set. In production set it to your own database: postgres://….')

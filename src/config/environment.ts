@@ -3,8 +3,9 @@
  * docs/configuration.md (held by a test) come from this one schema.
  */
 import Type from 'typebox'
+import { BUS_SETTINGS } from './bus-settings.js'
 import { JOB_SETTINGS } from './job-settings.js'
-import { Switch, Whole } from './setting.js'
+import { Whole } from './setting.js'
 import { SECRET, TOKEN_SETTINGS } from './token-settings.js'
 import { TRACE_SETTINGS } from './trace-settings.js'
 import { WEBHOOK_SETTINGS } from './webhook-settings.js'
@@ -131,15 +132,7 @@ export const Environment = Type.Object({
       'Streams per workspace in the database, not counting the streams of jobs. Set the same value on every gateway. 0 = unlimited.',
   }),
 
-  BUS: Type.Enum(['postgres', 'memory'], {
-    default: 'postgres',
-    description:
-      'How processes wake each other. `memory` wakes only its own process; other processes then find events by polling.',
-  }),
-  BUS_NOTIFY: Switch({
-    default: 'on',
-    description: '`off` neither sends nor expects NOTIFY: events arrive by polling, every 500 ms.',
-  }),
+  ...BUS_SETTINGS,
 
   CLOUDEVENTS_SOURCE: Type.Optional(
     Type.String({
