@@ -569,7 +569,7 @@ create unlogged table sluice.node_streams (
   constraint node_streams_clients_check CHECK ((clients > 0))
 );
 comment on table sluice.node_streams is
-  'The clients of each job''s stream per process, at its last heartbeat. Streams without clients have no row.';
+  'The clients of each stream per process, at its last heartbeat. Streams without clients have no row.';
 CREATE INDEX node_streams_by_node ON sluice.node_streams USING btree (node_id);
 
 create unlogged table sluice.nodes (
@@ -582,6 +582,13 @@ create unlogged table sluice.nodes (
   lag_ms integer not null,
   clients integer not null,
   clients_by_kind json not null,
+  streams integer,
+  streams_left_out integer,
+  bus text collate "C",
+  bus_kind text collate "C",
+  memory_state text collate "C",
+  memory_percent integer,
+  event_loop_delay_ms integer,
   constraint nodes_pkey PRIMARY KEY (id)
 ) with (fillfactor=50);
 comment on table sluice.nodes is
@@ -592,11 +599,26 @@ comment on column sluice.nodes.name is
 comment on column sluice.nodes.mode is
   'normal, degraded, maintenance or draining.';
 comment on column sluice.nodes.lag_ms is
-  'How long the process has been unable to read the log, in milliseconds; 0 while it can.';
+  'How far the process is behind the log, in milliseconds: how long it has been unable to read it, or a stream '
+  'has waited to be read.';
 comment on column sluice.nodes.clients is
   'Open streams of the process.';
 comment on column sluice.nodes.clients_by_kind is
   'The same per kind of stream.';
+comment on column sluice.nodes.streams is
+  'Streams that have clients in the process.';
+comment on column sluice.nodes.streams_left_out is
+  'Those of them that have no row in sluice.node_streams, because there are too many.';
+comment on column sluice.nodes.bus is
+  'Whether wakes arrive: listening, down or off.';
+comment on column sluice.nodes.bus_kind is
+  'What carries them, such as postgres.';
+comment on column sluice.nodes.memory_state is
+  'ample, tight or low.';
+comment on column sluice.nodes.memory_percent is
+  'How full the memory is, of the nearer limit: the heap or the container.';
+comment on column sluice.nodes.event_loop_delay_ms is
+  'The longest delay of its event loop since the heartbeat before, in milliseconds.';
 
 create unlogged table sluice.pending (
   transaction_id xid8 not null default pg_current_xact_id(),
@@ -1776,57 +1798,16 @@ CREATE OR REPLACE FUNCTION sluice.beat(node uuid, name text, version text, mode 
  SET enable_nestloop TO 'on'
  SET row_security TO 'on'
 AS $function$
-#variable_conflict use_variable
-declare
-  present timestamptz := clock_timestamp();
-  was_known boolean;
 begin
-  update sluice.nodes n
-  set mode = mode, heartbeat_at = present, lag_ms = lag_ms, clients = clients, clients_by_kind = clients_by_kind
-  where n.id = node;
-  was_known := found;
-  if not was_known then
-    insert into sluice.nodes
-    values (node, name, version, mode, present - uptime_ms * interval '1 ms', present, lag_ms, clients, clients_by_kind)
-    on conflict do nothing;
-  end if;
-
-  if anew then
-    delete from sluice.node_streams s where s.node_id = node;
-  end if;
-  if cardinality(stream_ids) > 0 then
-    delete from sluice.node_streams s
-    where s.node_id = node and s.stream_id = any (array(
-      select t.id from unnest(stream_ids, stream_clients) as t (id, clients) where t.clients = 0
-    ));
-    insert into sluice.node_streams as s (stream_id, node_id, clients)
-    select t.id, node, t.clients from unnest(stream_ids, stream_clients) as t (id, clients) where t.clients > 0
-    on conflict on constraint node_streams_pkey do update set clients = excluded.clients;
-  end if;
-
-  -- A node that beats at this moment holds the lock of its row, and stays.
-  delete from sluice.nodes n where n.id = any (array(
-    select o.id from sluice.nodes o where o.heartbeat_at < present - interval '10 seconds' for update skip locked
-  ));
-
   return query
-  select was_known,
-    (select count(*)::integer from sluice.nodes n where n.id <> node),
-    (select coalesce(json_object_agg(k.kind, k.clients), '{}')
-     from (
-       select c.key as kind, sum(c.value::integer) as clients
-       from sluice.nodes n cross join json_each_text(n.clients_by_kind) c
-       where n.id <> node group by c.key
-     ) k),
-    (select count(*)::integer from pg_stat_activity a
-     where a.application_name = 'sluice listen' and a.datname = current_database());
+  select h.known, h.other_nodes, h.other_clients, coalesce(h.listeners, 0)
+  from sluice.heartbeat(node, json_build_object(
+    'name', name, 'version', version, 'mode', mode, 'uptime_ms', uptime_ms, 'lag_ms', lag_ms, 'clients', clients,
+    'clients_by_kind', clients_by_kind), anew, stream_ids, stream_clients) h;
 end
 $function$;
 comment on function sluice.beat is
-  'Internal. The heartbeat of one process: renews its row, stores the clients of the given streams (0 removes the '
-  'row; anew first removes all of them), removes the rows of processes that are gone, and returns whether its own '
-  'row was there, the number of other processes, their clients per kind of stream, and the number of sessions '
-  'that listen for wakes.';
+  'Internal. The heartbeat of versions before sluice.heartbeat.';
 
 CREATE OR REPLACE FUNCTION sluice.begin_changes()
  RETURNS trigger
@@ -4033,6 +4014,79 @@ $function$;
 comment on function sluice.hand_out is
   'Notes up to which event the holders have got events, and how many of them are not acknowledged. lease_ms: '
   'extends the leases too; null does not. Returns the consumers whose epoch is another by now.';
+
+CREATE OR REPLACE FUNCTION sluice.heartbeat(node uuid, figures json, anew boolean, stream_ids bigint[], stream_clients integer[])
+ RETURNS TABLE(known boolean, is_first boolean, other_nodes integer, other_clients json, listeners integer)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+declare
+  present timestamptz := clock_timestamp();
+  f sluice.nodes := json_populate_record(null::sluice.nodes, figures);
+begin
+  update sluice.nodes n
+  set mode = f.mode, heartbeat_at = present, lag_ms = f.lag_ms, clients = f.clients, clients_by_kind = f.clients_by_kind,
+    streams = f.streams, streams_left_out = f.streams_left_out, bus = f.bus, bus_kind = f.bus_kind,
+    memory_state = f.memory_state, memory_percent = f.memory_percent, event_loop_delay_ms = f.event_loop_delay_ms
+  where n.id = heartbeat.node;
+  known := found;
+  if not known then
+    f.id := heartbeat.node;
+    f.started_at := present - (figures ->> 'uptime_ms')::bigint * interval '1 ms';
+    f.heartbeat_at := present;
+    insert into sluice.nodes values (f.*) on conflict do nothing;
+  end if;
+
+  if anew then
+    delete from sluice.node_streams s where s.node_id = heartbeat.node;
+  end if;
+  if cardinality(stream_ids) > 0 then
+    delete from sluice.node_streams s
+    where s.node_id = heartbeat.node and s.stream_id = any (array(
+      select t.id from unnest(stream_ids, stream_clients) as t (id, clients) where t.clients = 0
+    ));
+    insert into sluice.node_streams as s (stream_id, node_id, clients)
+    select t.id, heartbeat.node, t.clients from unnest(stream_ids, stream_clients) as t (id, clients) where t.clients > 0
+    on conflict on constraint node_streams_pkey do update set clients = excluded.clients;
+  end if;
+
+  -- A node that beats at this moment holds the lock of its row, and stays.
+  delete from sluice.nodes n where n.id = any (array(
+    select o.id from sluice.nodes o where o.heartbeat_at < present - interval '10 seconds' for update skip locked
+  ));
+
+  select count(*), coalesce(bool_and(n.id > heartbeat.node or n.streams is null), true) into other_nodes, is_first
+  from sluice.nodes n where n.id <> heartbeat.node;
+  other_clients := (
+    select coalesce(json_object_agg(k.kind, k.clients), '{}')
+    from (
+      select c.key as kind, sum(c.value::integer) as clients
+      from sluice.nodes n cross join json_each_text(n.clients_by_kind) c
+      where n.id <> heartbeat.node group by c.key
+    ) k
+  );
+  -- Only a node without others asks, and looking at all sessions is what costs most here.
+  if other_nodes = 0 then
+    listeners := (
+      select count(*) from pg_stat_activity a where a.application_name = 'sluice listen' and a.datname = current_database()
+    );
+  end if;
+  return next;
+end
+$function$;
+comment on function sluice.heartbeat is
+  'Internal. The heartbeat of one process: renews its row, stores the clients of the given streams (0 removes the '
+  'row; anew first removes all of them), removes the rows of processes that are gone, and returns whether its own '
+  'row was there, whether its id is the smallest of those that run this version or a later one, the number of '
+  'other processes, their clients per kind of stream, and the number of sessions that listen for wakes, null '
+  'while there are other processes. figures: columns of sluice.nodes, and uptime_ms.';
 
 CREATE OR REPLACE FUNCTION sluice.heartbeat_job(workspace text, id text, attempt integer, lease_ms integer, holder text DEFAULT NULL::text)
  RETURNS timestamp with time zone

@@ -2,7 +2,7 @@
 import fp from 'fastify-plugin'
 import { Cluster } from '../src/cluster/cluster.js'
 import { countByStream } from '../src/hub/client-counts.js'
-import { JOB_STREAM_KIND } from '../src/jobs/job.js'
+import { logLagMs } from '../src/hub/log-lag.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -17,7 +17,7 @@ export interface ClusterOptions {
 
 export default fp<ClusterOptions>(
   async (app, { member }) => {
-    const { bus, database, hub, serverState, tailer, log: logger } = app
+    const { bus, database, hub, memory, serverState, tailer, log: logger } = app
     const cluster = new Cluster({
       database,
       logger,
@@ -28,9 +28,11 @@ export default fp<ClusterOptions>(
       },
       figures: () => ({
         mode: serverState.mode,
-        failingSince: tailer.failingSince,
+        lagMs: logLagMs(tailer),
         clients: hub.clients(),
-        jobClients: countByStream(hub.subscriptions, JOB_STREAM_KIND),
+        streams: countByStream(hub.subscriptions),
+        bus,
+        memory,
       }),
     })
     app.decorate('cluster', cluster)
@@ -38,5 +40,5 @@ export default fp<ClusterOptions>(
     app.addHook('onReady', async () => cluster.start())
     app.addHook('onClose', () => cluster.close())
   },
-  { name: 'cluster', dependencies: ['bus', 'database', 'hub', 'server-state', 'tailer'] },
+  { name: 'cluster', dependencies: ['bus', 'database', 'hub', 'memory', 'server-state', 'tailer'] },
 )

@@ -139,7 +139,6 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
   await app.register(changedEvents)
   await app.register(publisher)
   await app.register(serverState, { drainMs: settings.drainMs })
-  await app.register(cluster, { member: settings.member })
   await app.register(apiKeys)
   await app.register(access)
   await app.register(grants, { authorize: settings.decide })
@@ -164,6 +163,7 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
     answerTimeoutMs: internals.answerTimeoutMs ?? HTTP_LIMITS.answerTimeout,
     read: internals.readMemory,
   })
+  await app.register(cluster, { member: settings.member })
   await app.register(consumers, {
     warningSeconds: config.CONSUMER_LAG_WARNING,
     retentionDays: config.RETENTION_DAYS,

@@ -28,6 +28,8 @@ export type BusStatus = 'listening' | 'down' | 'off'
 export interface Bus {
   /** Read at every poll: while it is not `listening`, the tailer polls ten times as often. */
   readonly status: BusStatus
+  /** What carries its wakes, for operators, such as `postgres`; undefined for an application's own bus. */
+  readonly kind?: string | undefined
   /** How much of the bus's queue is in use, 0 to 1, for operators; undefined if it has none, or does not know yet. */
   readonly queueUse?: number | undefined
   /** How long ago the bus last saw that wakes arrive, for operators; undefined if it does not look, or has not seen it yet. */

@@ -14,6 +14,7 @@ interface Listening {
 export type MemoryChannel = Set<Listening>
 
 export class MemoryBus implements Bus {
+  readonly kind = 'memory'
   readonly #channel: MemoryChannel
   readonly #shared: boolean
   #listening: Listening | undefined

@@ -24,6 +24,7 @@ export interface PostgresBusOptions {
 }
 
 export class PostgresBus implements Bus {
+  readonly kind = 'postgres'
   /** Marks the wakes of this process, which ignores them: it has woken its own tailer at COMMIT. */
   readonly #sender = randomUUID()
   readonly #notifier: Notifier

@@ -18,10 +18,12 @@ import type { StreamId } from '../log/event.js'
 import type { Logger } from '../logging/logger.js'
 import { Backoff } from '../process/backoff.js'
 import { withinDeadline } from '../process/deadline.js'
+import { EventLoopDelay } from '../process/event-loop-delay.js'
 import { packageVersion } from '../process/package-version.js'
 import { PeriodicLoop } from '../process/periodic-loop.js'
 import { type ClientCounts, sumCounts } from '../process/worker-message.js'
-import { beat, countElsewhere, leave, type Others } from './node-rows.js'
+import { beat, countElsewhere, leave, type NodeRow, type Others } from './node-rows.js'
+import { changedCounts, reportedStreams, type StreamClients } from './reported-streams.js'
 
 const EVERY_MS = 2_000
 /** How long a process that has found itself alone takes that for granted. */
@@ -32,17 +34,20 @@ const KNOWN_MS = 5_000
 const FORGOTTEN_MS = 8_000
 const RETRY_MS = { minMs: 500, maxMs: 5_000 }
 const LEAVE_DEADLINE_MS = 1_000
-/** Streams of jobs whose clients a node reports: the first ones that have clients. Further ones are left out. */
+/** Streams whose clients a node reports. Further ones are left out, and it says how many. */
 const MAX_REPORTED_STREAMS = 10_000
 
 /** The figures that a process reports about itself. */
 export interface NodeFigures {
   readonly mode: string
-  /** When reads of the log began to fail, in ms since 1970; undefined while they succeed. */
-  readonly failingSince: number | undefined
+  /** How far the process is behind the log, in ms. */
+  readonly lagMs: number
   readonly clients: ClientCounts
-  /** The clients of each stream of a job that has clients. */
-  readonly jobClients: ReadonlyMap<StreamId, number>
+  /** All streams that have clients. */
+  readonly streams: readonly StreamClients[]
+  readonly bus: Pick<Bus, 'kind' | 'status'>
+  /** Undefined: the process does not watch its memory. */
+  readonly memory?: { readonly state: string; readonly fullness: number } | undefined
 }
 
 /** All nodes together. */
@@ -75,6 +80,7 @@ export class Cluster {
   readonly #id: string
   readonly #startedAt = performance.now()
   readonly #heartbeats: PeriodicLoop
+  readonly #eventLoop = new EventLoopDelay()
   /** The counts that the database has; undefined if that is unknown. */
   #reported: ReadonlyMap<StreamId, number> | undefined
   /** As the last answered heartbeat has found them. `sentAt`: when it was sent. `joinedAt`: since when the row has been there. */
@@ -120,7 +126,7 @@ export class Cluster {
    */
   get isAlone(): boolean {
     const seen = this.#others
-    return seen?.nodes === 0 && seen.listeners <= 1 && performance.now() - seen.sentAt < ALONE_MS
+    return seen?.nodes === 0 && (seen.listeners ?? 0) <= 1 && performance.now() - seen.sentAt < ALONE_MS
   }
 
   /**
@@ -133,7 +139,7 @@ export class Cluster {
     return !seen || now - seen.joinedAt < KNOWN_MS || now - seen.sentAt > FORGOTTEN_MS
   }
 
-  /** The clients of a job's stream in all other nodes, each at its last heartbeat. */
+  /** The clients of a stream in all other nodes, each at its last heartbeat. */
   async clientsElsewhere(stream: StreamId): Promise<number> {
     const { database, member = true } = this.#options
     return member ? await countElsewhere(database, stream, this.#id) : 0
@@ -142,28 +148,25 @@ export class Cluster {
   /** Stops, and removes the row. Never rejects; takes a second at most. Closing twice is fine. */
   async close(): Promise<void> {
     const { database } = this.#options
+    this.#eventLoop.close()
     const left = this.#heartbeats.close().then(() => this.#others && leave(database, this.#id))
     await withinDeadline(left, LEAVE_DEADLINE_MS).catch(() => undefined)
   }
 
   async #beat(): Promise<void> {
     const { database } = this.#options
-    const { mode, failingSince, clients, jobClients } = this.#options.figures()
+    const { streams, ...figures } = this.#options.figures()
     const before = this.#reported
-    const row = {
-      id: this.#id,
-      name: `${hostname()}/${process.pid}`,
-      version: packageVersion(),
-      mode,
-      uptimeMs: performance.now() - this.#startedAt,
-      lagMs: failingSince === undefined ? 0 : Math.max(0, Date.now() - failingSince),
-      clients,
-    }
-    const counts = new Map([...jobClients].slice(0, MAX_REPORTED_STREAMS))
+    const reported = reportedStreams(streams, MAX_REPORTED_STREAMS)
+    const counts = new Map(reported.map(({ id, clients }) => [id, clients]))
+    const row = this.#rowOf(figures, streams.length, reported.length)
     this.#reported = undefined
     const anew = before === undefined
     const sentAt = performance.now()
-    const { known, others, at } = await beat(database, row, { anew, streams: changes(before, counts) })
+    const { known, others, at } = await beat(database, this.#id, row, {
+      anew,
+      streams: changedCounts(before, counts),
+    })
     this.#options.onClock?.(at - (Date.now() - (performance.now() - sentAt) / 2))
     const joinedAt = known && this.#others ? this.#others.joinedAt : performance.now()
     this.#others = { ...others, sentAt, joinedAt }
@@ -171,13 +174,29 @@ export class Cluster {
     if (!known && !anew) return this.#beat()
     this.#reported = counts
   }
-}
 
-function changes(before: ReadonlyMap<StreamId, number> | undefined, now: ReadonlyMap<StreamId, number>) {
-  const ended = [...(before?.keys() ?? [])]
-    .filter(id => !now.has(id))
-    .map((id): [StreamId, number] => [id, 0])
-  return new Map([...ended, ...[...now].filter(([id, clients]) => before?.get(id) !== clients)])
+  #rowOf(
+    { mode, lagMs, clients, bus, memory }: Omit<NodeFigures, 'streams'>,
+    streams: number,
+    reported: number,
+  ): NodeRow {
+    return {
+      name: `${hostname()}/${process.pid}`,
+      version: packageVersion(),
+      mode,
+      uptime_ms: Math.round(performance.now() - this.#startedAt),
+      lag_ms: Math.max(0, Math.round(lagMs)),
+      clients: clients.total,
+      clients_by_kind: clients.byKind,
+      streams,
+      streams_left_out: streams - reported,
+      bus: bus.status,
+      bus_kind: bus.kind ?? null,
+      memory_state: memory?.state ?? null,
+      memory_percent: memory ? Math.round(memory.fullness * 100) : null,
+      event_loop_delay_ms: Math.round(this.#eventLoop.longestMs()),
+    }
+  }
 }
 
 /** The tailer and the watch of the database report that it is away, read-only or slow. */

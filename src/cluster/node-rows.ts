@@ -6,17 +6,23 @@ import type { ClientCounts } from '../process/worker-message.js'
 /** A heartbeat that takes longer has failed, and the next one follows. */
 const DEADLINE_MS = 2_500
 
-/** The row of a process. */
+/** The figures of a process: columns of its row, but for `uptime_ms`. */
 export interface NodeRow {
-  readonly id: string
   readonly name: string
   readonly version: string
   readonly mode: string
   /** How long the process has been running. The database computes the times, by its own clock. */
-  readonly uptimeMs: number
-  /** How long the process has been unable to read the log; 0 while it can. */
-  readonly lagMs: number
-  readonly clients: ClientCounts
+  readonly uptime_ms: number
+  readonly lag_ms: number
+  readonly clients: number
+  readonly clients_by_kind: Readonly<Record<string, number>>
+  readonly streams: number
+  readonly streams_left_out: number
+  readonly bus: string
+  readonly bus_kind: string | null
+  readonly memory_state: string | null
+  readonly memory_percent: number | null
+  readonly event_loop_delay_ms: number
 }
 
 /** The clients of streams, in a heartbeat. */
@@ -31,6 +37,8 @@ export interface Beat {
   /** Whether the row was there. If it was not, the counts of its streams are gone too. */
   readonly known: boolean
   readonly others: Others
+  /** Whether its id is the smallest of the processes that run this version or a later one. */
+  readonly isFirst: boolean
   /** The database's time, in ms since 1970. */
   readonly at: number
 }
@@ -38,50 +46,35 @@ export interface Beat {
 /** The other processes of the cluster, together. */
 export interface Others {
   readonly nodes: number
-  /** Sessions that LISTEN for wakes, this process's own included: those of older versions have no row. */
-  readonly listeners: number
+  /** Sessions that LISTEN for wakes, this process's own included: those of older versions have no row. Unknown beside other nodes. */
+  readonly listeners: number | null
   readonly clients: ClientCounts
 }
 
 /** One heartbeat: renews the row, and reads the sums over the others. */
 export async function beat(
   database: Database,
-  { id, name, version, mode, uptimeMs, lagMs, clients }: NodeRow,
+  id: string,
+  row: NodeRow,
   { anew, streams }: StreamCounts,
 ): Promise<Beat> {
   const statement = {
-    name: 'sluice-beat',
-    text: `select known, other_nodes as nodes, other_clients as clients, listeners,
+    name: 'sluice-heartbeat',
+    text: `select known, is_first as "isFirst", other_nodes as nodes, other_clients as clients, listeners,
                   (extract(epoch from clock_timestamp()) * 1000)::float8 as at
-             from sluice.beat($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-    values: [
-      id,
-      name,
-      version,
-      mode,
-      Math.round(uptimeMs),
-      Math.round(lagMs),
-      clients.total,
-      JSON.stringify(clients.byKind),
-      anew,
-      [...streams.keys()],
-      [...streams.values()],
-    ],
+             from sluice.heartbeat($1, $2, $3, $4, $5)`,
+    values: [id, JSON.stringify(row), anew, [...streams.keys()], [...streams.values()]],
     query_timeout: DEADLINE_MS,
   }
-  const { rows } = await database.query<{
-    known: boolean
-    nodes: number
-    clients: string
-    listeners: number
-    at: number
-  }>(statement)
-  const [row] = rows
-  if (!row) throw new Error('sluice.beat has not answered.')
-  const { known, nodes, listeners, at } = row
-  const byKind = JSON.parse(row.clients) as Record<string, number>
+  const { rows } = await database.query<
+    Pick<Beat, 'known' | 'isFirst' | 'at'> & Pick<Others, 'nodes' | 'listeners'> & { clients: string }
+  >(statement)
+  const [answer] = rows
+  if (!answer) throw new Error('sluice.heartbeat has not answered.')
+  const { known, isFirst, nodes, listeners, at } = answer
+  const byKind = JSON.parse(answer.clients) as Record<string, number>
   const total = Object.values(byKind).reduce((sum, count) => sum + count, 0)
-  return { known, at, others: { nodes, listeners, clients: { total, byKind } } }
+  return { known, isFirst, at, others: { nodes, listeners, clients: { total, byKind } } }
 }
 
 /** Removes the row of a process that stops. */

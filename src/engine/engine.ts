@@ -13,7 +13,9 @@ import { openPool, type PoolSource } from '../database/pool-source.js'
 import { ChangedEvents } from '../hub/changed-events.js'
 import { CarriedEvents } from '../hub/carried-events.js'
 import { type FollowOptions, followEvents, type LogEvent, type LogReset } from '../hub/follow-events.js'
+import { countByStream } from '../hub/client-counts.js'
 import { Hub } from '../hub/hub.js'
+import { logLagMs } from '../hub/log-lag.js'
 import { openReaders, openTail } from '../hub/log-readers.js'
 import { Tailer } from '../hub/tailer.js'
 import type { Committed } from '../log/committed.js'
@@ -128,9 +130,10 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     member: options.clusterMember,
     figures: () => ({
       mode: tailer.failingSince === undefined ? 'normal' : 'degraded',
-      failingSince: tailer.failingSince,
+      lagMs: logLagMs(tailer),
       clients: hub.clients(),
-      jobClients: new Map(),
+      streams: countByStream(hub.subscriptions),
+      bus,
     }),
   })
   cluster.connect(bus, tailer.poll)

@@ -6,6 +6,10 @@ interface Following {
   readonly stream: { readonly id: StreamId; readonly kind: string }
 }
 
+interface Owned extends Following {
+  readonly options: { readonly client?: { readonly workspace: string } | undefined }
+}
+
 /** In total and by kind of stream. */
 export function countByKind(subscriptions: ReadonlySet<Following>): ClientCounts {
   const byKind: Record<string, number> = {}
@@ -33,11 +37,20 @@ export function countByForm(
   return [...counts.values()]
 }
 
-/** By stream, the streams of one kind that have any. */
-export function countByStream(subscriptions: ReadonlySet<Following>, kind: string): Map<StreamId, number> {
-  const counts = new Map<StreamId, number>()
-  for (const { stream } of subscriptions) {
-    if (stream.kind === kind) counts.set(stream.id, (counts.get(stream.id) ?? 0) + 1)
+export interface StreamCount {
+  readonly id: StreamId
+  /** Empty if the host of the hub does not know the client. */
+  readonly workspace: string
+  clients: number
+}
+
+/** By stream, those that have any. */
+export function countByStream(subscriptions: ReadonlySet<Owned>): StreamCount[] {
+  const counts = new Map<StreamId, StreamCount>()
+  for (const { stream, options } of subscriptions) {
+    const count = counts.get(stream.id)
+    if (count) count.clients += 1
+    else counts.set(stream.id, { id: stream.id, workspace: options.client?.workspace ?? '', clients: 1 })
   }
-  return counts
+  return [...counts.values()]
 }

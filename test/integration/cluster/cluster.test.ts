@@ -164,6 +164,26 @@ t.test(
   },
 )
 
+t.test('a node of an older version is counted beside the others, and they by it', async t => {
+  const { pool } = await createDatabase(t)
+  const here = node(t, pool)
+  here.set({ feed: 2 }, [[ONE, 2]])
+  await until('its row', () => here.cluster.figures() !== undefined)
+  const old = '00000000-0000-0000-0000-000000000000'
+  const beat = () =>
+    pool.query(
+      `select known, other_nodes, other_clients ->> 'feed' as feed, listeners from sluice.beat(
+         $1, 'old', '0.0.1', 'normal', 0, 0, 3, '{"job":3}', true, array[$2::bigint], array[3])`,
+      [old, TWO],
+    )
+
+  await beat()
+  await until('the new node knows it', () => here.cluster.figures()?.clients.total === 5)
+  t.equal(await here.cluster.clientsElsewhere(TWO), 3)
+  await until('the old one knows the new one', async () => (await beat()).rows[0]?.feed === '2')
+  t.strictSame((await beat()).rows, [{ known: true, other_nodes: 1, feed: '2', listeners: 0 }])
+})
+
 t.test('the role of requests reads neither table', async t => {
   const { pool } = await createDatabase(t)
   const { rows } = await pool.query<{ may: boolean | null }>(
@@ -188,8 +208,15 @@ function node(t: Test, database: Database, member = true) {
 
 function figuresOf(
   byKind: Record<string, number>,
-  jobs: readonly (readonly [StreamId, number])[],
+  byStream: readonly (readonly [StreamId, number])[],
 ): NodeFigures {
   const total = Object.values(byKind).reduce((sum, count) => sum + count, 0)
-  return { mode: 'normal', failingSince: undefined, clients: { total, byKind }, jobClients: new Map(jobs) }
+  const streams = byStream.map(([id, clients]) => ({ id, workspace: 'acme', clients }))
+  return {
+    mode: 'normal',
+    lagMs: 0,
+    clients: { total, byKind },
+    streams,
+    bus: { kind: 'postgres', status: 'listening' },
+  }
 }

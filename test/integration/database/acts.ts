@@ -217,19 +217,17 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
     'find streams that have ended': () => findEnded(session, [stream, closed]),
     'find places that are lost': async () => hasAll(session, stream, [await log.readHead(session, stream)]),
     'a heartbeat': async () => {
-      const clients = { total: 1, byKind: { job: 1 } }
-      const node = {
-        id: randomUUID(),
-        name: 'n',
-        version: '',
-        mode: 'normal',
-        uptimeMs: 0,
-        lagMs: 0,
-        clients,
+      const id = randomUUID()
+      const row = {
+        ...{ name: 'n', version: '', mode: 'normal', uptime_ms: 0, lag_ms: 0 },
+        ...{ clients: 1, clients_by_kind: { job: 1 }, streams: 1, streams_left_out: 0 },
+        ...{ bus: 'listening', bus_kind: null, memory_state: null, memory_percent: null },
+        event_loop_delay_ms: 0,
       }
-      for (const anew of [true, false]) await beat(session, node, { anew, streams: new Map([[stream, 1]]) })
+      for (const anew of [true, false])
+        await beat(session, id, row, { anew, streams: new Map([[stream, 1]]) })
       await countElsewhere(session, stream, randomUUID())
-      await leave(session, node.id)
+      await leave(session, id)
     },
     items: async () => {
       const part_number = `B-${randomUUID()}`
