@@ -2,9 +2,9 @@
  * Committed events of streams that are held back (scheduling/pacing.ts): one chain per stream, each event after its
  * predecessor by identity. Bounded by count and size, per stream and in total; events that do not fit are read later.
  */
-import type { Committed } from '../log/committed.js'
+import { type Committed, haveNoGap } from '../log/committed.js'
 import { type StoredEvent, type StreamId, sizeOf } from '../log/event.js'
-import { EVENTS_PER_STREAM, haveNoGap } from './tail-page.js'
+import { EVENTS_PER_STREAM } from './tail-page.js'
 
 const MAX_CHARACTERS = 256 * 1024
 const MAX_TOTAL_CHARACTERS = 8 * 1024 * 1024

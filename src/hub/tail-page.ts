@@ -11,14 +11,6 @@ export function mayBeCut(events: readonly StoredEvent[]): boolean {
   return events.length >= EVENTS_PER_STREAM || charactersIn(events) * 3 > BYTES_PER_STREAM - MAX_EVENT_BYTES
 }
 
-/** Whether the events have the positions that follow a place in their stream. */
-export function haveNoGap(
-  { position }: Pick<StoredEvent, 'position'>,
-  events: readonly StoredEvent[],
-): boolean {
-  return events.every((event, index) => event.position === position + 1 + index)
-}
-
 /** What pacing has to know about the delivery of such a page. */
 export function deliveryOf(
   { id, liveClients: clients }: TailedStream,

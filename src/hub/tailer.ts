@@ -16,7 +16,7 @@
  */
 import type { Bus, Wake } from '../bus/bus.js'
 import type { Database } from '../database/pool.js'
-import type { Committed } from '../log/committed.js'
+import { type Committed, haveNoGap } from '../log/committed.js'
 import type { Position, StoredEvent, StreamId } from '../log/event.js'
 import type { Head } from '../log/log.js'
 import { readTails, type Tail } from '../log/tails.js'
@@ -31,7 +31,7 @@ import { Pacing } from './scheduling/pacing.js'
 import type { PauseRule } from './scheduling/pause-rule.js'
 import { StaleEvents } from './stale-events.js'
 import { StreamEnds } from './stream-ends.js'
-import { BYTES_PER_STREAM, deliveryOf, EVENTS_PER_STREAM, haveNoGap, mayBeCut } from './tail-page.js'
+import { BYTES_PER_STREAM, deliveryOf, EVENTS_PER_STREAM, mayBeCut } from './tail-page.js'
 import { knows, type TailedStream } from './tailed-stream.js'
 import { TailerTally } from './tailer-tally.js'
 

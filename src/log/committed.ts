@@ -24,3 +24,11 @@ export interface Committed {
  */
 export const PREVIOUS = `(
   select e.event_id from sluice.events e where e.stream_id = p.stream_id and e."position" = p."position" - 1)`
+
+/** Whether the events have the positions that follow a place in their stream. */
+export function haveNoGap(
+  { position }: Pick<StoredEvent, 'position'>,
+  events: readonly StoredEvent[],
+): boolean {
+  return events.every((event, index) => event.position === position + 1 + index)
+}

@@ -1,0 +1,129 @@
+/**
+ * A message of the bus on a broker: which streams have grown, and, in a signed message, with which events. It is one line and the
+ * events as JSON:
+ *
+ *   sluice1 <sender> <database> <sent at> <woken streams> <streams with events> <signature>⏎[[stream, way, previous, [event, …]], …]
+ *
+ * `database` is the identity of the database, because streams are numbers there; `sent at` is in ms by the database's clock. The
+ * signature covers all of the rest. A message without one, with another one, or older than 5 s is a wake: its events are not even
+ * parsed. So everybody with access to the broker can cause a read that finds nothing, but only a process that has the key can
+ * send events (docs/security.md).
+ */
+import Type, { type Static } from 'typebox'
+import Value from 'typebox/value'
+import { type Committed, haveNoGap } from '../log/committed.js'
+import { EVENT_TYPE_PATTERN, type Position, type StoredEvent, type StreamId, WAYS } from '../log/event.js'
+import type { Wake } from './bus.js'
+import type { MessageKey } from './message-key.js'
+
+export const MAX_MESSAGE_BYTES = 64 * 1024
+/** An older message, or one from the future, may be repeated by somebody else, or belong to a history that was lost since. */
+export const MAX_AGE_MS = 5_000
+/** The most events of a stream that a tailer takes at once (hub/kept-events.ts). */
+export const MAX_EVENTS = 500
+
+const HEAD =
+  /^(sluice1 ([A-Za-z0-9-]{1,64}) ([A-Za-z0-9.-]{1,64}) ([0-9]{1,15}) (all|[0-9,]*) ([0-9,]*)) ([A-Za-z0-9_-]{43}|-)$/
+const STREAM = /^[0-9]{1,16}$/
+
+const Uuid = Type.String({ pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' })
+const Text = Type.Union([Type.String(), Type.Null()])
+const EventTuple = Type.Tuple([
+  Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
+  Uuid,
+  Type.Integer({ minimum: -8.64e15, maximum: 8.64e15 }),
+  Type.String({ pattern: EVENT_TYPE_PATTERN }),
+  Type.String(),
+  Text,
+  Text,
+])
+const CommittedTuple = Type.Tuple([
+  Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+  Type.Union([...WAYS.map(way => Type.Literal(way)), Type.Null()]),
+  Uuid,
+  Type.Array(EventTuple, { minItems: 1, maxItems: MAX_EVENTS }),
+])
+const Body = Type.Array(CommittedTuple)
+
+export type Refused = 'unsigned' | 'late' | 'malformed'
+
+/** Which processes a message is between. */
+export interface MessagePlace {
+  /** The sender of this process. */
+  readonly self: string
+  /** The identity of the database. */
+  readonly database: string
+  /** Undefined: messages are not signed, and carry no events. */
+  readonly key: MessageKey | undefined
+  /** Milliseconds since 1970 by the database's clock: of the oldest COMMIT in the message, or of its arrival. */
+  readonly at: number
+}
+
+export interface WakeMessage {
+  /** The streams that have grown beyond the events. */
+  readonly wake: Wake
+  readonly committed: readonly Committed[]
+  /** Why the events of the message, if it has any, are not there: all of its streams are in `wake`. */
+  readonly refused?: Refused
+}
+
+/** Undefined for bytes that are no message of this database. Never throws, and takes linear time. */
+export function parseMessage(
+  bytes: Uint8Array,
+  { self, database, key, at }: MessagePlace,
+): WakeMessage | 'own' | undefined {
+  if (bytes.length > MAX_MESSAGE_BYTES) return undefined
+  const end = bytes.indexOf(0x0a)
+  const line = Buffer.from(bytes.buffer, bytes.byteOffset, end < 0 ? bytes.length : end).toString('latin1')
+  const [, head, sender, of, sentAt, woken, carried, signature] = HEAD.exec(line) ?? []
+  if (!head || !sender || woken === undefined || carried === undefined || !signature) return undefined
+  if (of !== database) return undefined
+  if (sender === self) return 'own'
+  const body = bytes.subarray(line.length + 1)
+  const refuse = (refused: Refused): WakeMessage => ({
+    wake: woken === 'all' ? woken : streamsIn(`${woken},${carried}`),
+    committed: [],
+    refused,
+  })
+  if (!key?.verify(signature, head, body)) return refuse('unsigned')
+  if (Math.abs(at - Number(sentAt)) > MAX_AGE_MS) return refuse('late')
+  const committed = body.length > 0 ? committedIn(body) : []
+  if (!committed) return refuse('malformed')
+  return { wake: woken === 'all' ? woken : streamsIn(woken), committed }
+}
+
+function streamsIn(list: string): StreamId[] {
+  const numbers = list
+    .split(',')
+    .filter(text => STREAM.test(text))
+    .map(Number)
+  return numbers.filter(Number.isSafeInteger) as StreamId[]
+}
+
+function committedIn(body: Uint8Array): Committed[] | undefined {
+  const value: unknown = parsed(body)
+  if (!Value.Check(Body, value)) return undefined
+  const committed = value.map(([streamId, way, previous, events]) => ({
+    streamId: streamId as StreamId,
+    way: way ?? undefined,
+    previous,
+    events: events.map(eventOf),
+  }))
+  return committed.every(({ events: [first, ...others] }) => first && haveNoGap(first, others))
+    ? committed
+    : undefined
+}
+
+function parsed(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.length).toString('utf8'))
+  } catch {
+    return undefined
+  }
+}
+
+export type EventTuple = Static<typeof EventTuple>
+
+function eventOf([position, eventId, at, type, data, attributes, traceparent]: EventTuple): StoredEvent {
+  return { position: position as Position, eventId, at: new Date(at), type, data, attributes, traceparent }
+}
