@@ -131,7 +131,7 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
     outgoing: settings.outgoing,
   })
   await app.register(hub, {
-    source,
+    ...{ source, readSource: settings.readSource },
     heartbeatMs: config.HEARTBEAT_MS,
     maxAgeMs: config.MAX_STREAM_AGE * 1_000,
     maxStreams: config.MAX_STREAMS,

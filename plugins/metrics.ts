@@ -111,7 +111,9 @@ function showEvents(app: FastifyInstance, metrics: Metrics): void {
 }
 
 function showLog(app: FastifyInstance, metrics: Metrics): void {
-  const { bus, tailer } = app
+  const { bus, replica, tailer } = app
+  metrics.show('replica', () => (replica ? [{ labels: { state: replica.state }, value: 1 }] : []))
+  metrics.show('replicaPages', () => (replica ? by('outcome', replica.tally) : []))
   metrics.show('lag', () => lagOf(tailer))
   metrics.show('behind', () => eventsBehind(tailer, app.readers))
   metrics.show('tailReads', () => [{ value: tailer.tally.reads }])

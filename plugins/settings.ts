@@ -9,6 +9,7 @@ import { type Config, ConfigError } from '../src/config/config.js'
 import { configOf } from '../src/config/options.js'
 import { listOf } from '../src/config/webhook-settings.js'
 import type { PoolSource } from '../src/database/pool-source.js'
+import { READERS } from '../src/hub/log-readers.js'
 import { ArtifactLinks } from '../src/jobs/artifacts.js'
 import { parseRange } from '../src/network/address-range.js'
 import type { NetworkPolicy } from '../src/network/network-policy.js'
@@ -29,6 +30,8 @@ export interface Settings
   readonly config: Config
   readonly parts: Required<Parts>
   readonly source: PoolSource
+  /** A replica that is read for clients that catch up; undefined: none. */
+  readonly readSource: PoolSource | undefined
   /** The application's own bus, or the settings of one. */
   readonly bus: Bus | BusSettings
   /** Undefined with `authenticate`. */
@@ -61,7 +64,7 @@ export function settingsOf(options: SluiceOptions, host: FastifyInstance): Setti
   const { bus, pool, authenticate, parts = {}, prefix = '' } = options
   const given = typeof bus === 'object' ? undefined : bus
   const config = configOf({ ...options, bus: given })
-  const { DATABASE_URL: url, LISTEN_DATABASE_URL: listenUrl } = config
+  const { DATABASE_URL: url, LISTEN_DATABASE_URL: listenUrl, READ_DATABASE_URL: readUrl } = config
   const faults: string[] = []
   if ((url === undefined) === (pool === undefined)) {
     faults.push('Give exactly one of databaseUrl and pool.')
@@ -97,6 +100,7 @@ export function settingsOf(options: SluiceOptions, host: FastifyInstance): Setti
     parts: partsOf(parts, authenticate === undefined),
     // A separate URL for LISTEN means that the other one goes through a pooler.
     source: pool ? { pool } : { url: url ?? '', pooled: listenUrl !== undefined },
+    readSource: readUrl === undefined ? undefined : { url: readUrl, pooled: listenUrl !== undefined },
     bus: typeof bus === 'object' ? bus : busSettings(config),
     ownsServer: options.ownsServer ?? false,
     member: options.clusterMember ?? true,
@@ -146,10 +150,11 @@ function artifactLinks(
   return new ArtifactLinks(secret, prefix, previous)
 }
 
-function outgoing({ DATABASE_POOL, WEBHOOKS, WEBHOOK_CONCURRENCY }: Config): number {
+function outgoing({ DATABASE_POOL, READ_DATABASE_URL, WEBHOOKS, WEBHOOK_CONCURRENCY }: Config): number {
   return (
     DATABASE_POOL +
     OTHER_DATABASE_CONNECTIONS +
+    (READ_DATABASE_URL === undefined ? 0 : READERS) +
     (WEBHOOKS === 'on' ? WEBHOOK_CONCURRENCY + KEPT_CONNECTIONS : 0)
   )
 }

@@ -105,6 +105,11 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
    * other processes arrive by polling.
    */
   readonly listenDatabaseUrl?: string | undefined
+  /**
+   * A streaming replica of the database, which is read for clients that catch up: 4 more connections. Whatever it does not have is
+   * read from the primary.
+   */
+  readonly readDatabaseUrl?: string | undefined
   /** Database connections for requests and publishing. The log, the bus and the probes use up to 8 more. Default 10. */
   readonly databasePool?: number | undefined
 

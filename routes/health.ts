@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import Type, { type Static } from 'typebox'
 import type { Database } from '../src/database/pool.js'
 import { MODES } from '../src/hub/mode.js'
+import { REPLICA_STATES } from '../src/hub/replica.js'
 import { MEMORY_STATES } from '../src/limits/memory-monitor.js'
 import { withinDeadline } from '../src/process/deadline.js'
 import type { ClientCounts } from '../src/process/worker-message.js'
@@ -62,6 +63,12 @@ const Readiness = Type.Object({
     description:
       '`read-only`: changes are refused. `not-set-up`: a role or privilege that requests need is missing; the log names it.',
   }),
+  replica: Type.Optional(
+    Type.Enum([...REPLICA_STATES], {
+      description:
+        'The database of `READ_DATABASE_URL`, as the last read has found it. `away`: it fails or is slow. `behind`: it lacks the last redaction. `promoted`: it is no standby. `diverged`: it has other events than the primary. In these states pages are read from the primary.',
+    }),
+  ),
   bus: Type.Union([Type.Literal('listening'), Type.Literal('down'), Type.Literal('off')], {
     description: '`down`: events arrive by polling until it is back. `off`: switched off by configuration.',
   }),
@@ -134,6 +141,7 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { countClie
           ...(counts && { workers: counts.workers }),
           memory: { state: app.memory.state, percent: Math.round(app.memory.fullness * 100) },
           database,
+          ...(app.replica && { replica: app.replica.state }),
           bus,
           ...(queueUse !== undefined && { notify_queue_percent: Math.round(queueUse * 100) }),
         })

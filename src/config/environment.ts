@@ -55,6 +55,13 @@ export const Environment = Type.Object({
         'Direct connection for LISTEN/NOTIFY. Required if `DATABASE_URL` goes through a pooler; without it events then arrive by polling.',
     }),
   ),
+  READ_DATABASE_URL: Type.Optional(
+    Type.String({
+      ...DATABASE,
+      description:
+        'A streaming replica of the database, which is read for clients that catch up. Whatever it does not have is read from the primary.',
+    }),
+  ),
   DATABASE_POOL: Whole({
     default: 10,
     minimum: 2,

@@ -22,6 +22,7 @@ import { HubTally } from './hub-tally.js'
 import type { Mode } from './mode.js'
 import { Pages } from './pages.js'
 import { endlessPermit, type Permit } from './permit.js'
+import type { Replica } from './replica.js'
 import { type Start, Starts } from './start.js'
 import { findStored, type GrantedStreams, openStored, standingOf } from './stored-stream.js'
 import { Subscription } from './subscription.js'
@@ -35,6 +36,8 @@ const DEFAULTS = { heartbeatMs: 30_000, maxAgeMs: 0, maxStreams: () => Number.PO
 
 export interface HubOptions {
   readonly database: Database
+  /** Pages of the past are read from there where it has them. Default: none. */
+  readonly replica?: Replica | undefined
   readonly tailer: Tailer
   readonly logger: Logger
   /** Time between heartbeats, for encodings without a time of their own. Default 30 s. */
@@ -77,16 +80,16 @@ export class Hub {
   /** The id of this process, here and in the cluster. */
   readonly id = randomUUID()
   readonly connections: Connections
-  readonly #options: Required<HubOptions>
+  readonly #options: Required<Omit<HubOptions, 'replica'>>
   readonly #streams = new Map<string, Promise<HubStream | undefined>>()
   readonly #subscriptions = new Set<Subscription>()
   readonly #ticks: PeriodicLoop
   #mode: Mode = 'normal'
 
   constructor(options: HubOptions) {
-    const { database, logger } = options
+    const { database, replica, logger } = options
     this.#options = { ...DEFAULTS, ...options }
-    this.starts = new Starts(database, new Pages(database))
+    this.starts = new Starts(database, new Pages(database, replica))
     this.connections = new Connections(this, logger)
     const everyMs = Math.min(this.#options.heartbeatMs, LONGEST_TICK_MS)
     const turn = () => this.#tick()

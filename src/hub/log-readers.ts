@@ -11,18 +11,30 @@ interface DebugLogger {
   debug(fields: object, message: string): void
 }
 
-/** Connections for clients that open streams and catch up. */
-const READERS = 4
+/** Connections for clients that open streams and catch up; as many more to a replica. */
+export const READERS = 4
 /** Planning each read of the tails takes longer than the read itself, and only one plan is good. */
 const TAIL_SETTINGS = { plan_cache_mode: 'force_generic_plan' }
 /** A reader that waits longer for an answer tries another connection. */
 const READ_DEADLINE_MS = 5_000
+/** A page that a replica does not deliver within this time is read from the primary. */
+export const REPLICA_DEADLINE_MS = 1_000
 
 export function openReaders(source: PoolSource, logger: DebugLogger): Database {
   return openPool(source, {
     name: 'sluice read',
     max: READERS,
     queryTimeoutMs: READ_DEADLINE_MS,
+    onError: lost(logger),
+  })
+}
+
+/** Connections to a replica, for clients that catch up. */
+export function openReplica(source: PoolSource, logger: DebugLogger): Database {
+  return openPool(source, {
+    name: 'sluice read replica',
+    max: READERS,
+    queryTimeoutMs: REPLICA_DEADLINE_MS,
     onError: lost(logger),
   })
 }

@@ -1,5 +1,5 @@
 /** A page of the events that match a filter, and of the last event that was checked: the cursor moves to it. */
-import type { Database } from '../database/pool.js'
+import type { Queryable } from '../database/pool.js'
 import type { Position, StreamId } from '../log/event.js'
 import type { EventFilter } from '../log/event-filter.js'
 import { readFilteredPage } from '../log/filtered-page.js'
@@ -7,7 +7,7 @@ import { PageFrames } from './page-frames.js'
 
 /** @returns undefined if at least `limit` events match. */
 export async function readMatchingFrames(
-  database: Database,
+  database: Queryable,
   stream: StreamId,
   after: Position,
   end: Position,

@@ -11,7 +11,7 @@
  */
 import { LRUCache } from 'lru-cache'
 import limit from 'p-limit'
-import type { Database } from '../database/pool.js'
+import type { Database, Queryable } from '../database/pool.js'
 import { MAX_DATA_BYTES, type Position, type StreamId } from '../log/event.js'
 import type { EventFilter } from '../log/event-filter.js'
 import { hasAll } from '../log/history.js'
@@ -22,6 +22,7 @@ import type { HubStream } from './hub-stream.js'
 import { type LatestRange, latestKey, readLatestFrames } from './latest-frames.js'
 import { readMatchingFrames } from './matching-frames.js'
 import { PageFrames } from './page-frames.js'
+import type { Replica } from './replica.js'
 
 const PAGE_EVENTS = 256
 const PAGE_BYTES = 1024 * 1024
@@ -41,16 +42,21 @@ const DENSE = new PageFrames(0 as Position, { anchor: undefined, events: [] })
 /** Stands for a page of the newest events of keys that cannot be found. */
 const UNKNOWN = new PageFrames(0 as Position, { anchor: undefined, events: [] })
 
+type ReadOn = (server: Queryable) => Promise<PageFrames>
+
 export class Pages {
   readonly #database: Database
+  readonly #replica: Replica | undefined
   readonly #slots = limit(READERS)
   readonly #filteredSlots = limit(FILTERED_READERS)
   readonly #full = new LRUCache<string, PageFrames>({ maxSize: CACHE_BYTES, sizeCalculation: bytesOf })
   /** Reads under way, by the key of their page. */
   readonly #underWay = new Map<string, Promise<PageFrames>>()
 
-  constructor(database: Database) {
+  /** @param replica pages are read from there where it has them; default: all from `database`. */
+  constructor(database: Database, replica?: Replica) {
     this.#database = database
+    this.#replica = replica
   }
 
   /**
@@ -175,11 +181,11 @@ export class Pages {
   /** The filtered page from `after` to the end of the aligned page that contains it. */
   #filtered(stream: HubStream, after: Position, filter: EventFilter): Promise<PageFrames> {
     const end = (after - (after % FILTERED_PAGE_POSITIONS) + FILTERED_PAGE_POSITIONS) as Position
-    const read = () =>
-      readMatchingFrames(this.#database, stream.id, after, end, filter, MAX_MATCHES, PAGE_BYTES)
+    const readOn = async (server: Queryable) =>
+      (await readMatchingFrames(server, stream.id, after, end, filter, MAX_MATCHES, PAGE_BYTES)) ?? DENSE
     return this.#shared(
       `${keyOf(stream.id)}${stream.history}:${after}:${filter.key}`,
-      async () => (await this.filtering(read)) ?? DENSE,
+      () => this.filtering(() => this.#readWhere(stream, after, end, readOn)),
       // All events that it covers were stored.
       read => read.frames.length > 0 || read === DENSE,
     )
@@ -212,14 +218,18 @@ export class Pages {
 
   #read(stream: HubStream, after: Position): Promise<PageFrames> {
     return this.#slots(async () => {
-      const { edition } = stream
-      const page = new PageFrames(
-        after,
-        await readPage(this.#database, stream.id, after, PAGE_EVENTS, PAGE_BYTES),
-      )
+      const { edition, id } = stream
+      const page = await this.#readWhere(stream, after, (after + PAGE_EVENTS) as Position, async server => {
+        return new PageFrames(after, await readPage(server, id, after, PAGE_EVENTS, PAGE_BYTES))
+      })
       if (edition === stream.edition) stream.recall(page)
       return page
     })
+  }
+
+  /** Reads a page up to `end` from the replica, or from the primary if the replica does not have all of it. */
+  async #readWhere(stream: HubStream, after: Position, end: Position, readOn: ReadOn): Promise<PageFrames> {
+    return (await this.#replica?.read(stream, after, end, readOn)) ?? (await readOn(this.#database))
   }
 }
 

@@ -135,16 +135,17 @@ export async function readHead(database: Queryable, stream: StreamId): Promise<H
   return bounds.head
 }
 
-const BOUNDS = `
+export const BOUNDS = `
   s.base_position as "basePosition", s.base_event_id as "baseEventId",
   coalesce(e."position", s.base_position) as "position", coalesce(e.event_id, s.base_event_id) as "eventId"`
-const BOUNDED_STREAM = `
+export const BOUNDED_STREAM = `
   from sluice.streams s
   left join lateral (
          select e."position", e.event_id from sluice.events e
           where e.stream_id = s.id order by e."position" desc limit 1) e on true
  where s.id = $1`
-type BoundsRow = Record<'basePosition' | 'position', Position> & Record<'baseEventId' | 'eventId', string>
+export type BoundsRow = Record<'basePosition' | 'position', Position> &
+  Record<'baseEventId' | 'eventId', string>
 
 /** The UUID at the position $2 of the stream $1: of its event, or of its base. */
 export const ANCHOR = `
@@ -175,7 +176,7 @@ export async function readPlace(
   return rows.map(row => ({ ...boundsOf(row), eventId: row.anchor ?? undefined }))[0]
 }
 
-function boundsOf({ basePosition, baseEventId, position, eventId }: BoundsRow): Bounds {
+export function boundsOf({ basePosition, baseEventId, position, eventId }: BoundsRow): Bounds {
   return { base: { position: basePosition, eventId: baseEventId }, head: { position, eventId } }
 }
 

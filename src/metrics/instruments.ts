@@ -117,6 +117,13 @@ export const INSTRUMENTS = {
     'pool',
   ),
 
+  replica: gauge('sum', 'sluice_replica_processes', 'Processes by the state of their replica.', 'state'),
+  replicaPages: counter(
+    'sluice_replica_pages_total',
+    'Pages that this process has asked its replica for: served, missing there yet, or refused because of a fault. The others were read from the primary.',
+    'outcome',
+  ),
+
   utilization: gauge(
     'max',
     'sluice_event_loop_utilization_ratio',

@@ -4,11 +4,10 @@
  * primary, which lives on and sends it no wake for new events.
  */
 import t, { type Test } from 'tap'
-import { migrate } from '../../src/database/migrate.js'
 import { openStream } from '../harness/event-stream.js'
 import { as, type Gateway, publish, startGateway } from '../harness/gateway.js'
-import { preparePostgres } from '../harness/postgres.js'
 import { startProxy } from '../harness/postgres-proxy.js'
+import { startPair } from '../harness/replication.js'
 import { execute } from '../harness/server.js'
 import { until } from '../harness/until.js'
 
@@ -64,25 +63,6 @@ t.test('a client that has events which a failover loses gets a reset before anyt
   t.equal(kept.length, KEPT + 5)
   t.notOk(kept.includes(ids.at(-1)))
 })
-
-/** A primary and a standby that follows it through a network that can be unplugged. */
-async function startPair(t: Test) {
-  const primary = await preparePostgres(t)
-  await primary.start()
-  await migrate(primary.url)
-  await primary.stop()
-  const replication = await startProxy(t, primary.url)
-  const { port } = new URL(replication.url)
-  const standby = await preparePostgres(
-    t,
-    { primary_conninfo: `host=127.0.0.1 port=${port} user=postgres sslmode=disable gssencmode=disable` },
-    primary,
-  )
-  await standby.demote()
-  await primary.start()
-  await standby.start()
-  return { primary, standby, replication }
-}
 
 function thing() {
   return { type: 'thing.made', data: {} }

@@ -13,6 +13,7 @@ export interface Readiness {
   readonly database?: unknown
   readonly bus?: unknown
   readonly memory?: unknown
+  readonly replica?: unknown
   readonly notify_queue_percent?: unknown
 }
 
@@ -76,9 +77,15 @@ export function judgeReadiness({
   database,
   bus,
   memory,
+  replica,
   notify_queue_percent: queue,
 }: Readiness): Finding[] {
-  return [judgeState(status, mode, database), judgeBus(bus, queue), judgeMemory(Object(memory).state)]
+  return [
+    judgeState(status, mode, database),
+    ...judgeReplica(replica),
+    judgeBus(bus, queue),
+    judgeMemory(Object(memory).state),
+  ]
 }
 
 function judgeState(status: unknown, mode: unknown, database: unknown): Finding {
@@ -138,6 +145,20 @@ function judgeBus(bus: unknown, queue: unknown): Finding {
         )
   }
   return ok(check, 'The gateway receives NOTIFY.')
+}
+
+function judgeReplica(state: unknown): Finding[] {
+  const check = 'gateway-replica'
+  if (state === undefined) return []
+  return state === 'up'
+    ? [ok(check, 'The replica of READ_DATABASE_URL delivers pages to clients that catch up.')]
+    : [
+        warning(
+          check,
+          `The replica of READ_DATABASE_URL is ${state}: the primary serves all clients that catch up.`,
+          'Look at the log of the gateway, and set READ_DATABASE_URL to a standby of the primary.',
+        ),
+      ]
 }
 
 function judgeMemory(state: unknown): Finding {

@@ -30,6 +30,7 @@ import { exchangeBy } from '../../../src/limits/rate-windows.js'
 import { append } from '../../../src/log/append.js'
 import { appendRequests } from '../../../src/log/append-requests.js'
 import { compactionSweep } from '../../../src/log/compaction.js'
+import { readCopy } from '../../../src/log/copy.js'
 import { FEED, type Position } from '../../../src/log/event.js'
 import { EventFilter } from '../../../src/log/event-filter.js'
 import { formatEventId } from '../../../src/log/event-id.js'
@@ -183,6 +184,7 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
       inWorkspace(session, WORKSPACE, client => log.readEvent(client, stream, first)),
     'read a page': () => log.readPage(session, stream, first, 10, 100_000),
     'read a place': () => log.readPlace(session, stream, first),
+    'compare a replica': () => readCopy(session, stream, first),
     'find the place of a time': async () => {
       await readLastBefore(session, stream, new Date(0))
       await readLastBefore(session, stream, new Date(Date.now() - 10))

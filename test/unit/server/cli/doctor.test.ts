@@ -89,6 +89,8 @@ t.test('nodes that are silent or unwell, and a gateway that is not ready', async
     'fault',
     'fault',
   ])
+  t.strictSame(verdicts({ replica: 'up' }), ['ok', 'ok', 'ok', 'ok'])
+  t.strictSame(verdicts({ replica: 'behind' }), ['ok', 'warning', 'ok', 'ok'])
   t.strictSame(verdicts({ bus: 'off', memory: { state: 'tight' } }), ['ok', 'warning', 'warning'])
 })
 
