@@ -745,6 +745,15 @@ CREATE INDEX stream_counts_workspace_idx ON sluice.stream_counts USING btree (wo
 alter table sluice.stream_counts enable row level security;
 alter table sluice.stream_counts force row level security;
 
+create unlogged table sluice.stream_slots (
+  key text collate "C" not null,
+  holders jsonb not null,
+  constraint stream_slots_pkey PRIMARY KEY (key)
+) with (fillfactor=50);
+comment on table sluice.stream_slots is
+  'The slots of open streams by principal, workspace or address, and process. The table may be emptied at any '
+  'time.';
+
 create table sluice.stream_tickets (
   hash bytea not null,
   workspace text collate "C" not null,
@@ -2411,6 +2420,63 @@ comment on function sluice.claim_job(text,text[],text[],text,integer,text,boolea
   'and so do granted and granted_prefixes, the names and beginnings of names by which grants know jobs; null does '
   'not. own_ids: whether the caller knows jobs by their names. No row when there is no job, or when other callers '
   'are taking the only ones.';
+
+CREATE OR REPLACE FUNCTION sluice.claim_stream_slots(node uuid, keys text[], wanted integer[], caps integer[])
+ RETURNS TABLE(granted integer[], free integer[])
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+declare
+  others text[] := array(
+    select n.id::text from sluice.nodes n
+    where n.id <> node and n.heartbeat_at > clock_timestamp() - interval '6 seconds'
+  );
+begin
+  insert into sluice.stream_slots (key, holders)
+  select t.key, '{}' from unnest(keys, wanted) as t (key, wanted) where t.wanted > 0 order by t.key
+  on conflict do nothing;
+  -- In order, so two processes that claim slots of the same keys cannot deadlock. The next statement sees what they have committed.
+  perform from sluice.stream_slots s where s.key = any (keys) order by s.key for update;
+
+  return query
+  with claims as (
+    select t.place, t.key, t.wanted, t.cap, h.held, h.own, h.elsewhere
+    from unnest(keys, wanted, caps) with ordinality as t (key, wanted, cap, place)
+    left join sluice.stream_slots s on s.key = t.key
+    cross join lateral (
+      select coalesce(jsonb_object_agg(h.key, h.value) filter (where h.key = any (others)), '{}') as held,
+        coalesce(sum(h.value::integer) filter (where h.key = any (others)), 0)::integer as elsewhere,
+        coalesce(max(h.value::integer) filter (where h.key = node::text), 0) as own
+      from jsonb_each(s.holders) h
+    ) h
+  ),
+  grants as (
+    select c.*, least(c.wanted, greatest(c.own, c.cap - c.elsewhere)) as slots from claims c
+  ),
+  updated as (
+    update sluice.stream_slots s
+    set holders = g.held || case when g.slots > 0 then jsonb_build_object(node, g.slots) else '{}' end
+    from grants g where s.key = g.key and (g.slots > 0 or g.elsewhere > 0)
+  ),
+  deleted as (
+    delete from sluice.stream_slots s using grants g where s.key = g.key and g.slots = 0 and g.elsewhere = 0
+  )
+  select array_agg(g.slots order by g.place),
+    array_agg(greatest(g.cap - g.elsewhere - g.slots, 0) order by g.place)
+  from grants g;
+end
+$function$;
+comment on function sluice.claim_stream_slots is
+  'Internal. Sets the slots that one process holds of each key to the wanted number, or as many as the cap '
+  'leaves; what it holds already stays. Returns them, and the slots that no process holds, in the order of keys. '
+  'Wanting 0 gives all of them back.';
 
 CREATE OR REPLACE FUNCTION sluice.close_stream(stream_id bigint)
  RETURNS boolean
@@ -7294,6 +7360,34 @@ comment on function sluice.stream_room is
   'Internal. How many more open-ended streams a workspace may create; null means any number. Concurrent '
   'transactions do not see each other''s new streams, so together they may exceed the limit by the streams that '
   'they create before they commit.';
+
+CREATE OR REPLACE FUNCTION sluice.sweep_stream_slots(batch integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+declare
+  removed integer;
+begin
+  delete from sluice.stream_slots where key = any (array(
+    select s.key from sluice.stream_slots s
+    where not exists (select from sluice.nodes n where s.holders ? n.id::text)
+    limit batch for update skip locked
+  ));
+  get diagnostics removed = row_count;
+  return removed;
+end
+$function$;
+comment on function sluice.sweep_stream_slots is
+  'Internal. Removes at most the given number of rows whose processes are all gone, and returns how many it has '
+  'removed.';
 
 CREATE OR REPLACE FUNCTION sluice.tails(stream_ids bigint[])
  RETURNS TABLE(stream_id bigint, "position" bigint, at timestamp with time zone)

@@ -188,13 +188,7 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
   await app.register(consumerMetrics)
   await app.register(sse)
   if (settings.ownsServer) await app.register(connections)
-  await app.register(streamSlots, {
-    caps: {
-      principal: config.MAX_STREAMS_PER_PRINCIPAL,
-      workspace: config.MAX_STREAMS_PER_WORKSPACE,
-      address: config.MAX_STREAMS_PER_ADDRESS,
-    },
-  })
+  await app.register(streamSlots, settings)
   await app.register(cloudevents, { base: config.CLOUDEVENTS_SOURCE })
   await app.register(webhooks, settings)
   await app.register(follow)

@@ -4,6 +4,7 @@ import { ticketSweep } from '../src/auth/tickets/ticket-sweep.js'
 import { levelOf } from '../src/database/database-fault.js'
 import { sweepAll } from '../src/database/sweep.js'
 import { jobSweep } from '../src/jobs/job-sweep.js'
+import { slotSweep } from '../src/limits/slot-rows.js'
 import { compactionSweep } from '../src/log/compaction.js'
 import { eventSweep, idempotencyKeySweep } from '../src/log/retention.js'
 import { limitStreams } from '../src/log/stored-streams.js'
@@ -60,6 +61,7 @@ export default fp<RetentionOptions>(
       jobSweep(database, jobDays),
       idempotencyKeySweep(database),
       ticketSweep(database),
+      slotSweep(database),
       attemptSweep(database, webhookAttemptDays),
       deadLetterSweep(database),
       ...(sealer ? [secretSweep(database, sealer)] : []),

@@ -165,12 +165,17 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
   readonly rateLimitAddressMax?: number | undefined
   /** Open streams per process. Further clients get `unavailable` and retry. Default 25000. */
   readonly maxStreams?: number | undefined
-  /** Open streams per principal and process, including long polls and waiting claims. 0 = unlimited. Default 1000. */
+  /** Open streams per principal, including long polls and waiting claims. 0 = unlimited. Default 1000. */
   readonly maxStreamsPerPrincipal?: number | undefined
-  /** Open streams per workspace and process, counted in the same way. 0 = unlimited. Default 10000. */
+  /** Open streams per workspace, counted in the same way. 0 = unlimited. Default 10000. */
   readonly maxStreamsPerWorkspace?: number | undefined
-  /** Open streams per IP address and process, counted in the same way. 0 = unlimited. Default 2000. */
+  /** Open streams per IP address, counted in the same way. 0 = unlimited. Default 2000. */
   readonly maxStreamsPerAddress?: number | undefined
+  /**
+   * Whether these three limits hold for all processes together (`cluster`) or for each one. With `clusterMember: false` for each
+   * one. Default `cluster`.
+   */
+  readonly streamCaps?: 'cluster' | 'process' | undefined
   /** Open streams of one run per process, beyond which clients are asked to retry. 0 = unlimited. Default 50. */
   readonly maxStreamsPerRun?: number | undefined
   /** Streams per workspace in the database, not counting the streams of jobs. 0 = unlimited. Default 10000. */

@@ -4,7 +4,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { workspaceNotGranted } from '../src/auth/grants/grant-problem.js'
 import type { Grants } from '../src/auth/grants/grants.js'
 import { NDJSON } from '../src/bytes/media-type.js'
-import { type StreamSlot, tooManyStreams } from '../src/limits/stream-slots.js'
+import type { StreamSlot } from '../src/limits/stream-slot.js'
+import { tooManyStreams } from '../src/limits/stream-slots.js'
 import { STALLED_MS } from '../src/sse/sink.js'
 
 export class LineExports {

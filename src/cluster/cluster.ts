@@ -30,6 +30,8 @@ const EVERY_MS = 2_000
 const ALONE_MS = 4_000
 /** After this time every other process has learned of a new row: longer than ALONE_MS, and than the time between two polls. */
 const KNOWN_MS = 5_000
+/** After a longer time without a heartbeat, others may have taken what this process held in the database. */
+const UNHELD_MS = 4_500
 /** Others remove the row 10 s after its last heartbeat. */
 const FORGOTTEN_MS = 8_000
 const RETRY_MS = { minMs: 500, maxMs: 5_000 }
@@ -85,6 +87,7 @@ export class Cluster {
   #reported: ReadonlyMap<StreamId, number> | undefined
   /** As the last answered heartbeat has found them. `sentAt`: when it was sent. `joinedAt`: since when the row has been there. */
   #others: (Others & { readonly sentAt: number; readonly joinedAt: number }) | undefined
+  #onRejoined: () => void = () => {}
 
   constructor(options: ClusterOptions) {
     this.#options = options
@@ -106,6 +109,11 @@ export class Cluster {
     if (!bus.restWhile) return
     bus.restWhile(() => this.isAlone)
     poll.hurryWhile(() => this.mayBeUnknown)
+  }
+
+  /** @param act called after a heartbeat that the others, or the database, may have missed for too long, the first one included. */
+  whenRejoined(act: () => void): void {
+    this.#onRejoined = act
   }
 
   start(): void {
@@ -168,8 +176,10 @@ export class Cluster {
       streams: changedCounts(before, counts),
     })
     this.#options.onClock?.(at - (Date.now() - (performance.now() - sentAt) / 2))
+    const rejoined = !known || !this.#others || sentAt - this.#others.sentAt > UNHELD_MS
     const joinedAt = known && this.#others ? this.#others.joinedAt : performance.now()
     this.#others = { ...others, sentAt, joinedAt }
+    if (rejoined) this.#onRejoined()
     // Another node removed the row, and the counts with it.
     if (!known && !anew) return this.#beat()
     this.#reported = counts

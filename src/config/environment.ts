@@ -123,15 +123,20 @@ export const Environment = Type.Object({
   MAX_STREAMS_PER_PRINCIPAL: Whole({
     default: 1_000,
     description:
-      'Open streams per principal and process, including long polls and waiting claims. 0 = unlimited.',
+      'Open streams per principal, including long polls and waiting claims; across all processes with `STREAM_CAPS=cluster`. 0 = unlimited.',
   }),
   MAX_STREAMS_PER_WORKSPACE: Whole({
     default: 10_000,
-    description: 'Open streams per workspace and process, counted in the same way. 0 = unlimited.',
+    description: 'Open streams per workspace, counted in the same way. 0 = unlimited.',
   }),
   MAX_STREAMS_PER_ADDRESS: Whole({
     default: 2_000,
-    description: 'Open streams per IP address and process, counted in the same way. 0 = unlimited.',
+    description: 'Open streams per IP address, counted in the same way. 0 = unlimited.',
+  }),
+  STREAM_CAPS: Type.Enum(['cluster', 'process'], {
+    default: 'cluster',
+    description:
+      'Whether the three limits above hold for all processes together or for each one. Set the same value on every gateway.',
   }),
   MAX_STORED_STREAMS_PER_WORKSPACE: Whole({
     default: 10_000,

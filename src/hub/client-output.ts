@@ -33,6 +33,9 @@ export type Stop =
   | 'deleted'
   | 'ended'
 
+/** The owner whose open streams are counted together. */
+export type ClientLimit = 'principal' | 'workspace' | 'address'
+
 export interface ClientOutputOptions {
   readonly sink: Sink
   readonly encoding: Encoding
@@ -175,10 +178,11 @@ export class ClientOutput {
     this.#sink.end()
   }
 
-  /** Ends the stream right after the greeting, because there is no room for it. */
-  refuse(reason: 'draining' | 'limit', cursor: Cursor): void {
+  /** Ends the stream because there is no room for it: right after the greeting, or when all processes together have too many. */
+  refuse(reason: 'draining' | 'limit', cursor: Cursor, limit?: ClientLimit): void {
     this.#closeReason = 'refused'
-    this.notice({ name: 'unavailable', data: { reason } }, cursor, true)
+    const data = { reason, ...(limit !== undefined && { limit }) }
+    this.notice({ name: 'unavailable', data }, cursor, true)
     this.#sink.end()
   }
 

@@ -152,7 +152,7 @@ export class Hub {
   }
 
   /** Takes over the handle. If there is no room, or the permit is over, it notifies the client and ends the subscription. */
-  subscribe({ handle, opening = [], ignored, permit = endlessPermit(), ...follow }: Follow): void {
+  subscribe({ handle, opening = [], ignored, permit = endlessPermit(), ...follow }: Follow): Subscription {
     const { start, sink, encoding, filter, broughtId, client, window } = follow
     const { heartbeatMs, maxAgeMs, logger } = this.#options
     const now = Date.now()
@@ -182,6 +182,7 @@ export class Hub {
     subscription.open(this.#mode, opening, ignored)
     if (refusal) subscription.refuse(refusal)
     else subscription.tick(now)
+    return subscription
   }
 
   /** Drops everything from memory that can be read again. */

@@ -13,6 +13,7 @@ import { Problem } from '../problems/problem.js'
 import type { Encoding } from '../sse/encoding.js'
 import type { Sink } from '../sse/sink.js'
 import type { ClientIdentity } from './client-identity.js'
+import type { ClientLimit } from './client-output.js'
 import type { DeliveryWindow } from './delivery-window.js'
 import type { Hub, StreamHandle } from './hub.js'
 import type { Permit } from './permit.js'
@@ -57,12 +58,11 @@ export interface StreamHost {
   openSink(): Sink
 }
 
-/** The owner whose open streams are counted together. */
-export type ClientLimit = 'principal' | 'workspace' | 'address'
-
 export interface StreamSlot {
   /** Releasing twice is fine. */
   release(): void
+  /** Set once the stream is open: ends it, because its client has too many in all processes together. */
+  onWithdrawn?: ((limit: ClientLimit) => void) | undefined
 }
 
 export type StreamAdmission =
@@ -123,7 +123,7 @@ async function follow(
   if (!handle) return { outcome: 'not-found' }
   let admission: StreamAdmission | undefined
   try {
-    admission = await followFrom(hub, request, host, { handle: withSlot(handle, slot), before })
+    admission = await followFrom(hub, request, host, { handle: withSlot(handle, slot), before, slot })
     return admission
   } finally {
     if (admission?.outcome !== 'following') handle.release()
@@ -134,7 +134,7 @@ async function followFrom(
   hub: Hub,
   request: StreamRequest,
   host: StreamHost,
-  { handle, before }: { readonly handle: StreamHandle; readonly before: Opening },
+  { handle, before, slot }: { handle: StreamHandle; before: Opening; slot: StreamSlot | undefined },
 ): Promise<StreamAdmission> {
   const { workspace, encoding, filter, maxFollowers = Number.POSITIVE_INFINITY, ...more } = request
   const start = await hub.starts.resolve(handle.stream, before.from ?? request.from, filter)
@@ -147,7 +147,7 @@ async function followFrom(
   const opening = before.frames
   const { broughtId, ignored, client } = more
   const window = more.window?.()
-  hub.subscribe({
+  const subscription = hub.subscribe({
     handle,
     start,
     sink,
@@ -160,6 +160,7 @@ async function followFrom(
     client,
     window,
   })
+  if (slot) slot.onWithdrawn = limit => subscription.refuse('limit', limit)
   return { outcome: 'following' }
 }
 

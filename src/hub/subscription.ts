@@ -16,7 +16,7 @@ import type { Bounds, Head } from '../log/log.js'
 import type { Encoding, Notice } from '../sse/encoding.js'
 import type { Payload } from '../sse/payload.js'
 import { type Sink, STALLED_MS } from '../sse/sink.js'
-import { ClientOutput, type Stop } from './client-output.js'
+import { type ClientLimit, ClientOutput, type Stop } from './client-output.js'
 import { type Cursor, isAt, placeOf } from './cursor.js'
 import { type DeliveryWindow, eventsUpTo, type WindowedSubscription } from './delivery-window.js'
 import type { EventFrames } from './event-frames.js'
@@ -129,9 +129,9 @@ export class Subscription implements Member, Follower, PermittedSubscription, Wi
     else this.output.tick(now, this.stream.heartbeats, this.#cursor)
   }
 
-  /** Ends it after the greeting. */
-  refuse(reason: 'draining' | 'limit'): void {
-    this.output.refuse(reason, this.#cursor)
+  /** Ends it because there is no room for it. @param limit the limit that is reached, if it is one of the client's own. */
+  refuse(reason: 'draining' | 'limit', limit?: ClientLimit): void {
+    this.output.refuse(reason, this.#cursor, limit)
   }
 
   stop(why: Stop): void {

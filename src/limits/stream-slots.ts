@@ -1,37 +1,31 @@
 /**
- * Counts the open streams of this process per principal, workspace and address; a long poll, a waiting claim and an
- * export of the audit log count as one each. A slot is taken before the first wait, so that concurrent requests
- * cannot exceed the limit together, and it is released once, however the opening ends. A key without open streams
- * takes no memory.
+ * Counts the open streams per principal, workspace and address; a long poll, a waiting claim and an export of the audit log
+ * count as one each. A slot is taken before the first wait, so that concurrent requests cannot exceed the limit together, and
+ * it is released once, however the opening ends. A key without open streams takes no memory.
+ *
+ * Within this process the caps are exact. With SharedSlots they hold for all processes together.
  */
 import { Problem } from '../problems/problem.js'
-
-const STREAM_LIMITS = ['principal', 'workspace', 'address'] as const
-export type StreamLimit = (typeof STREAM_LIMITS)[number]
-
-/** Maximum number of streams per key. 0 = unlimited. */
-export type StreamCaps = Readonly<Record<StreamLimit, number>>
-
-export interface StreamHolder {
-  readonly workspace: string
-  /** Of the principal. */
-  readonly id: string
-  readonly address: string
-}
-
-export interface StreamSlot {
-  /** Releasing twice has no effect. */
-  release(): void
-}
+import type { SharedSlots } from './shared-slots.js'
+import {
+  STREAM_LIMITS,
+  type StreamCaps,
+  type StreamHolder,
+  type StreamLimit,
+  type StreamSlot,
+} from './stream-slot.js'
 
 export class StreamSlots {
   readonly #caps: StreamCaps
+  readonly #shared: SharedSlots | undefined
   readonly #open = { principal: new Map(), workspace: new Map(), address: new Map() } satisfies Readonly<
     Record<StreamLimit, Map<string, number>>
   >
 
-  constructor(caps: StreamCaps) {
+  /** @param shared default: the caps hold for this process alone. */
+  constructor(caps: StreamCaps, shared?: SharedSlots) {
     this.#caps = caps
+    this.#shared = shared
   }
 
   /** A slot, or the name of the limit that is reached. */
@@ -40,15 +34,22 @@ export class StreamSlots {
     const keys = { principal: `${workspace} ${id}`, workspace, address }
     const reached = STREAM_LIMITS.find(limit => this.#isFull(limit, keys[limit]))
     if (reached) return reached
-    for (const limit of STREAM_LIMITS) this.#add(limit, keys[limit], 1)
     let released = false
-    return {
+    const slot: StreamSlot = {
       release: () => {
         if (released) return
         released = true
-        for (const limit of STREAM_LIMITS) this.#add(limit, keys[limit], -1)
+        for (const limit of STREAM_LIMITS) {
+          const open = this.#add(limit, keys[limit], -1)
+          this.#shared?.closed(limit, keys[limit], open, slot)
+        }
       },
     }
+    for (const limit of STREAM_LIMITS) {
+      const open = this.#add(limit, keys[limit], 1)
+      this.#shared?.opened(limit, keys[limit], open, slot)
+    }
+    return slot
   }
 
   /** The number of principals, workspaces and addresses with open streams. */
@@ -59,14 +60,16 @@ export class StreamSlots {
 
   #isFull(limit: StreamLimit, key: string): boolean {
     const cap = this.#caps[limit]
-    return cap > 0 && (this.#open[limit].get(key) ?? 0) >= cap
+    if (cap === 0) return false
+    return (this.#open[limit].get(key) ?? 0) >= cap || (this.#shared?.isFull(limit, key) ?? false)
   }
 
-  #add(limit: StreamLimit, key: string, step: 1 | -1): void {
+  #add(limit: StreamLimit, key: string, step: 1 | -1): number {
     const open: Map<string, number> = this.#open[limit]
     const count = (open.get(key) ?? 0) + step
     if (count > 0) open.set(key, count)
     else open.delete(key)
+    return count
   }
 }
 

@@ -48,7 +48,7 @@ export const NOTICES = {
   unavailable: {
     room: 'hub',
     reserved: true,
-    when: 'instead of a stream, or last when an admin ends it or its consumer is held no longer',
+    when: 'instead of a stream, or last when an admin ends it, its consumer is held no longer, or its caller has too many in all processes together',
     data: Type.Object({
       reason: Type.Enum([
         'draining',

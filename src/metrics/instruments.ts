@@ -33,6 +33,11 @@ export const INSTRUMENTS = {
   opened: counter('sluice_streams_opened_total', 'Streams that were opened for clients.'),
   closed: counter('sluice_streams_closed_total', 'Streams that ended for clients, by reason.', 'reason'),
   refused: counter('sluice_streams_refused_total', 'Streams that were not opened, by reason.', 'reason'),
+  withdrawn: counter(
+    'sluice_streams_withdrawn_total',
+    'Streams that were ended because all processes together held more than the cap of a caller, by limit.',
+    'limit',
+  ),
   resets: counter('sluice_resets_total', 'Clients that had to load their state again, by reason.', 'reason'),
 
   published: counter(

@@ -27,6 +27,8 @@ import { Projects } from '../../../src/jobs/projects.js'
 import { countQueued } from '../../../src/jobs/queued.js'
 import * as jobs from '../../../src/jobs/rows.js'
 import { exchangeBy } from '../../../src/limits/rate-windows.js'
+import { SlotClaim } from '../../../src/limits/slot-claim.js'
+import { claimsIn } from '../../../src/limits/slot-rows.js'
 import { append } from '../../../src/log/append.js'
 import { appendRequests } from '../../../src/log/append-requests.js'
 import { compactionSweep } from '../../../src/log/compaction.js'
@@ -340,6 +342,14 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
     },
     ...(await webhookActsOn(session, WORKSPACE)),
     'rate windows': () => exchangeBy(session, 60_000)([{ key: 'me', current: 1, previous: 1 }]),
+    'slots of open streams': async () => {
+      const claim = new SlotClaim('principal', 'me', 10)
+      claim.opened(1, { release() {} })
+      const ask = claimsIn(session, randomUUID())
+      await ask([claim])
+      claim.closed(0, { release() {} })
+      await ask([claim])
+    },
     sweeps: () => sweepAll(sweeps, new AbortController().signal, () => undefined),
   }
 }
@@ -395,6 +405,7 @@ export async function fill(url: string, from: number, to: number): Promise<void>
           from ${numbers};
       insert into sluice.rate_windows
         select floor(extract(epoch from now()) / 60), w.name || n, 1 from ${numbers};
+      insert into sluice.stream_slots select w.name || n, '{}' from ${numbers};
       ${webhookRows(WORKSPACE, `generate_series(${from}, ${to}) n`)}`)
     await client.query('analyze')
     // Autovacuum is off: the dead rows of the acts before would count too.

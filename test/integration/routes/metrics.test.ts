@@ -150,7 +150,7 @@ t.test('the clock of the database is taken into account', async t => {
   database.query = (async (...given: Parameters<typeof query>) => {
     const answer = (await query.apply(database, given)) as unknown as { rows: { at?: number }[] }
     const [row] = answer.rows
-    if (JSON.stringify(given).includes('sluice-beat') && row?.at) row.at -= BEHIND_MS
+    if (JSON.stringify(given).includes('sluice-heartbeat') && row?.at) row.at -= BEHIND_MS
     return answer
   }) as unknown as typeof query
   t.teardown(() => {

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { type StreamSlot, StreamSlots } from '../../../src/limits/stream-slots.js'
+import type { StreamSlot } from '../../../src/limits/stream-slot.js'
+import { StreamSlots } from '../../../src/limits/stream-slots.js'
 import { randomFrom } from '../../harness/random.js'
 
 const NOBODY = { principal: 0, workspace: 0, address: 0 }
