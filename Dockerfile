@@ -31,7 +31,11 @@ WORKDIR /sluice
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --omit=optional
 
-FROM node:24.21.0-bookworm-slim
+# With the client of Kubernetes, and what it needs in the versions of the lock file.
+FROM packages AS runner-packages
+RUN npm install --omit=dev --omit=optional --save-prod --save-exact @kubernetes/client-node@1.4.0
+
+FROM node:24.21.0-bookworm-slim AS gateway
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080
 WORKDIR /sluice
 COPY package.json LICENSE ./
@@ -52,3 +56,10 @@ HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/health`).then(answer => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 # As process 1 it handles its own signals: SIGTERM ends its streams, then the process.
 CMD ["node", "dist/server/main.js"]
+
+# `docker build --target runner`: a runner whose commands run in pods.
+FROM gateway AS runner
+HEALTHCHECK NONE
+COPY --from=runner-packages /sluice/node_modules node_modules
+
+FROM gateway

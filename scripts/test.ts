@@ -22,6 +22,7 @@ processes, browsers and toolchains: --system runs them. Postgres is started unle
 
   --help, -h           show this
   --system             run the tests of test/end-to-end/ instead
+  --kubernetes         run the tests of test/kubernetes/ instead; npm run test:kubernetes prepares what they need
   --nightly            run what takes hours instead: ten-minute outages, and as many random inputs as a night has time for
   --grep, -g PATTERN   only the tests whose names match this regular expression; may be given several times
   --only, -o           only the tests that are marked with { only: true }
@@ -38,9 +39,10 @@ interface Run extends Counts {
 }
 
 /** Of test/: these need no Postgres. */
-const WITHOUT_POSTGRES = /^(unit\/|[^/]+$)/
-/** The folder of test/ that the usual run leaves out. */
+const WITHOUT_POSTGRES = /^((unit|kubernetes)\/|[^/]+$)/
+/** The folders of test/ that the usual run leaves out. */
 const SYSTEM_TESTS = 'end-to-end/'
+const KUBERNETES_TESTS = 'kubernetes/'
 const TEST_FILE = /\.test\.[jt]s$/
 /** On average a file keeps two thirds of a processor busy, and waits for processes, networks and deadlines otherwise. */
 const FILES_PER_PROCESSOR = 1.5
@@ -67,6 +69,7 @@ function readArguments() {
       options: {
         help: { type: 'boolean', short: 'h' },
         system: { type: 'boolean', default: false },
+        kubernetes: { type: 'boolean', default: false },
         nightly: { type: 'boolean', default: false },
         grep: { type: 'string', short: 'g', multiple: true },
         only: { type: 'boolean', short: 'o' },
@@ -81,12 +84,13 @@ function readArguments() {
     const jobs = Number(values.jobs ?? Math.ceil(availableParallelism() * FILES_PER_PROCESSOR))
     if (!Number.isInteger(jobs) || jobs < 1) throw new Error('--jobs must be a whole number from 1.')
     const named = positionals.flatMap(testFilesAt)
+    const folder = values.kubernetes ? KUBERNETES_TESTS : values.system ? SYSTEM_TESTS : undefined
     return {
       options: { ...values, jobs },
       files:
         positionals.length > 0
           ? named
-          : testFilesIn(tests).filter(values.nightly ? isNightly : isOfLane(values.system)),
+          : testFilesIn(tests).filter(values.nightly ? isNightly : isOfLane(folder)),
     }
   } catch (error) {
     console.error(`${usageError(error).message}\n\n${USAGE}`)
@@ -111,8 +115,10 @@ function testFilesIn(folder: string): string[] {
     .map(name => join(folder, name))
 }
 
-function isOfLane(isSystem: boolean): (file: string) => boolean {
-  return file => relative(tests, file).startsWith(SYSTEM_TESTS) === isSystem
+/** @param folder of test/; undefined for the usual run. */
+function isOfLane(folder: string | undefined): (file: string) => boolean {
+  return file =>
+    [SYSTEM_TESTS, KUBERNETES_TESTS].find(each => relative(tests, file).startsWith(each)) === folder
 }
 
 function isNightly(file: string): boolean {

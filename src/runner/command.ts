@@ -36,7 +36,12 @@ export const CommandResult = Type.Object({
   signal: Type.Union([Type.String(), Type.Null()], { examples: ['SIGTERM'] }),
   duration_ms: Type.Integer(),
   timed_out: Type.Optional(Type.Literal(true)),
-  error: Type.Optional(Type.String({ description: 'Why the command was not executed or did not finish.' })),
+  error: Type.Optional(
+    Type.String({
+      description:
+        'Why the command was not executed or did not finish, or why the place in which it ran ended it.',
+    }),
+  ),
 })
 export type CommandResult = Static<typeof CommandResult>
 

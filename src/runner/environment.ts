@@ -45,6 +45,11 @@ export function commandEnvironment(env: Environment, more: string): Record<strin
   return Object.fromEntries(passed.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
 }
 
+/** Without the variables that describe this machine, for a command that runs on another one. */
+export function withoutMachine(env: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !isNamed(name, PASSED)))
+}
+
 function isNamed(name: string, terms: readonly string[]): boolean {
   return terms.some(term => (term.endsWith('*') ? name.startsWith(term.slice(0, -1)) : name === term))
 }

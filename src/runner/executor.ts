@@ -1,6 +1,6 @@
 /**
  * The place where commands run. The runner claims, uploads and reports; an executor only runs one command in one
- * place: a shell on this machine (local-executor.ts), or a program that starts it elsewhere (executors.ts).
+ * place: a shell on this machine (local-executor.ts), a program that starts it elsewhere (executors.ts), or a pod (kubernetes/).
  *
  * For implementers: `run` may be called many times concurrently. It must pass output on even without a line end, must
  * honour backpressure, and must leave nothing running when it settles.
@@ -14,6 +14,8 @@ export interface Execution {
   readonly env: Readonly<Record<string, string>>
   /** The variables of the command itself, which take precedence. Default: none. */
   readonly variables?: Readonly<Record<string, string>>
+  /** The command's time limit in milliseconds, if it has one: `signal` aborts then. For a limit that outlives the runner. */
+  readonly timeoutMs?: number | undefined
   /**
    * Aborts when the command must end early. The executor first asks it to end (SIGTERM), then forces it; `run` still
    * resolves with the outcome, after all output until then.
@@ -33,6 +35,8 @@ export interface Outcome {
   readonly signal: string | null
   /** Its duration in milliseconds. */
   readonly durationMs: number
+  /** Why the place ended the command, such as a limit of memory. */
+  readonly error?: string
 }
 
 export interface Executor {

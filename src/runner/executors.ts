@@ -1,6 +1,6 @@
 /**
  * Where a runner runs commands. `local`, a shell on this machine, runs all commands whose project names no executor. Further
- * executors are programs of the operator, which start the command elsewhere, such as in a container:
+ * executors are Kubernetes (kubernetes/) and programs of the operator, which start the command elsewhere, such as in a container:
  *
  *   PROGRAM IMAGE COMMAND
  *
@@ -19,21 +19,24 @@ export interface Place {
   readonly image?: string | null
 }
 
-export class Executors {
-  readonly #programs: ReadonlyMap<string, string>
+/** An executor of the operator, for the project's image. */
+export type ExecutorFor = (image: string | undefined) => Executor
 
-  /** @param programs paths by the names of executors. One of the name `local` replaces the shell. */
-  constructor(programs: ReadonlyMap<string, string> = new Map()) {
-    this.#programs = programs
+export class Executors {
+  readonly #others: ReadonlyMap<string, ExecutorFor>
+
+  /** @param others by their names. One of the name `local` replaces the shell. */
+  constructor(others: ReadonlyMap<string, ExecutorFor> = new Map()) {
+    this.#others = others
   }
 
   /** @throws {Error} if this runner cannot run commands there. */
   at({ executor, image }: Place): Executor {
     const name = executor ?? LOCAL
-    const program = this.#programs.get(name)
+    const other = this.#others.get(name)
     if (image?.startsWith('-'))
       throw new Error(`The image ${image} would be an option of a program. Change the project.`)
-    if (program !== undefined) return by(program, image ?? '')
+    if (other !== undefined) return other(image ?? undefined)
     if (name !== LOCAL) {
       throw new Error(
         `The project names the executor ${name}, which this runner does not have. Start a runner with --executor ` +
@@ -50,11 +53,14 @@ export class Executors {
   }
 }
 
-function by(program: string, image: string): Executor {
-  const executor = new LocalExecutor({ argumentsOf: command => [program, image, command] })
-  return {
-    run: (command, { variables = {}, ...execution }: Execution) =>
-      executor.run(command, { ...execution, variables: prefixed(variables) }),
+/** @param program its path. */
+export function byProgram(program: string): ExecutorFor {
+  return (image = '') => {
+    const executor = new LocalExecutor({ argumentsOf: command => [program, image, command] })
+    return {
+      run: (command, { variables = {}, ...execution }: Execution) =>
+        executor.run(command, { ...execution, variables: prefixed(variables) }),
+    }
   }
 }
 

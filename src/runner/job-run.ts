@@ -106,6 +106,7 @@ class JobRun {
         cwd: dir,
         env,
         variables: { ...command.env, ...identityOf(this.#job) },
+        timeoutMs,
         signal: halt.signal,
         onOutput: output.take,
       })
@@ -181,8 +182,14 @@ function identityOf({ id, attempt, traceparent }: ClaimedJob): Record<string, st
   }
 }
 
-function resultOf({ exitCode, signal, durationMs }: Outcome, timedOut: boolean): CommandResult {
-  return { exit_code: exitCode, signal, duration_ms: durationMs, ...(timedOut && { timed_out: true }) }
+function resultOf({ exitCode, signal, durationMs, error }: Outcome, timedOut: boolean): CommandResult {
+  return {
+    exit_code: exitCode,
+    signal,
+    duration_ms: durationMs,
+    ...(timedOut && { timed_out: true }),
+    ...(error !== undefined && { error }),
+  }
 }
 
 function messageOf(error: unknown): string {

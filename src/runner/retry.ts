@@ -1,4 +1,4 @@
-/** Repeats a request until the gateway answers: it may be restarting, overloaded, or behind a broken network. */
+/** Repeats a request until the server answers: it may be restarting, overloaded, or behind a broken network. */
 
 import { Backoff } from '../process/backoff.js'
 import { elapsed } from '../process/deadline.js'
@@ -13,13 +13,20 @@ export interface RetryOptions {
   readonly signal: AbortSignal
   /** Called before each pause, with the reason for it. */
   onRetry?(error: unknown): void
+  /** Whether the same request may succeed later. Default: for errors of the gateway. */
+  isPassing?(error: unknown): boolean
+  /** How long the server asked us to wait. Default: for errors of the gateway. */
+  retryAfterMs?(error: unknown): number
 }
 
 /**
  * Calls `ask` until it resolves, or rejects with an error that a retry cannot fix. Retries without limit.
  * @throws the error of `ask`, or the reason of the signal.
  */
-export async function untilAnswered<T>(ask: () => Promise<T>, { signal, onRetry }: RetryOptions): Promise<T> {
+export async function untilAnswered<T>(ask: () => Promise<T>, options: RetryOptions): Promise<T> {
+  const { signal, onRetry } = options
+  const passes = options.isPassing ?? isPassing
+  const afterMs = options.retryAfterMs ?? retryAfterMs
   const backoff = new Backoff(PAUSE_MS)
   for (;;) {
     signal.throwIfAborted()
@@ -27,9 +34,9 @@ export async function untilAnswered<T>(ask: () => Promise<T>, { signal, onRetry 
       return await ask()
     } catch (error) {
       signal.throwIfAborted()
-      if (!isPassing(error)) throw error
+      if (!passes(error)) throw error
       onRetry?.(error)
-      await elapsed(Math.max(backoff.next(), retryAfterMs(error)), signal)
+      await elapsed(Math.max(backoff.next(), afterMs(error)), signal)
     }
   }
 }

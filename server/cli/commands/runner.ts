@@ -9,8 +9,9 @@ import { clean } from '../../../src/logging/redaction.js'
 import { onStopSignals } from '../../../src/process/stop-signals.js'
 import { UsageError } from '../../../src/process/usage.js'
 import { commandEnvironment, TOKEN_VARIABLE } from '../../../src/runner/environment.js'
-import { Executors } from '../../../src/runner/executors.js'
+import { byProgram, type ExecutorFor, Executors } from '../../../src/runner/executors.js'
 import { Gateway, GatewayAway, Refusal } from '../../../src/runner/gateway.js'
+import type { KubernetesExecutors } from '../../../src/runner/kubernetes/kubernetes-executor.js'
 import { isRunnerRefused, Runner } from '../../../src/runner/runner.js'
 import { command } from '../declaration.js'
 import { ExitCode, Failure } from '../exit-code.js'
@@ -50,35 +51,54 @@ user that starts it. Use a dedicated directory and a dedicated user: docs/runner
       env: 'SLUICE_PASS_ENV',
     }),
     executors: values(
-      '--executor NAME=PROGRAM',
-      'runs the commands of projects with this executor by PROGRAM IMAGE COMMAND',
+      '--executor NAME=PLACE',
+      'runs the commands of projects with this executor by a program (PLACE is its path, called with IMAGE COMMAND), or in pods ' +
+        '(PLACE is kubernetes, or kubernetes:FILE with a CommandPod)',
       executor,
     ),
   },
   examples: [
     'SLUICE_TOKEN=slk_… sluice runner --project site --dir /srv/site',
     'sluice runner --project site --dir /srv/site --concurrency 4 --pass-env CI,AWS_*',
+    'sluice runner --project site --dir /tmp --executor local=kubernetes:/etc/sluice/command-pod.yaml',
   ],
   notes: `The token, of role runner, is the environment variable SLUICE_TOKEN; contexts of sluice login are not used. Commands get PATH,
 HOME, USER, LOGNAME, SHELL, TERM, TZ, TMPDIR, LANG, LANGUAGE and LC_* of the runner's environment, and nothing else.`,
   exitCodes: '0 stopped, 1 failed, 2 wrong usage',
   async run({ options, env }) {
-    const { executors, passEnv = '', name, grace, lease, url, ...rest } = options
+    const { executors, passEnv = '', grace, lease, url, ...rest } = options
+    const name = rest.name ?? `${hostname()}-${process.pid}`
+    const log = (line: string) => console.log(clean(line))
+    const clusters: KubernetesExecutors[] = []
+    const places = new Map<string, ExecutorFor>()
+    const closeAll = () => Promise.all(clusters.map(cluster => cluster.close()))
+    for (const [executor, place] of executors) {
+      if (place.startsWith('/')) places.set(executor, byProgram(place))
+      else {
+        const cluster = await clusterAt(place, name, log)
+        clusters.push(cluster)
+        places.set(executor, image => cluster.with(image))
+      }
+    }
     const runner = new Runner({
       ...rest,
-      name: name ?? `${hostname()}-${process.pid}`,
+      name,
       graceMs: grace * 1_000,
       leaseMs: lease * 1_000,
       env: commandEnvironment(env, passEnv),
       gateway: new Gateway(url, tokenOf(env[TOKEN_VARIABLE])),
-      executors: new Executors(new Map(executors)),
-      log: line => console.log(clean(line)),
+      executors: new Executors(places),
+      log,
     })
     // A second stop hurries it.
     onStopSignals({ stop: () => runner.stop(), insist: () => runner.stop() })
-    await runner.run().catch(error => {
+    try {
+      await runner.run()
+    } catch (error) {
       throw new Failure(explain(error))
-    })
+    } finally {
+      await closeAll()
+    }
     // Whatever a command has left open must not keep the runner.
     process.exit(ExitCode.done)
   },
@@ -98,16 +118,29 @@ function folder(path: string): string {
   return resolve(path)
 }
 
-/** The name of an executor and its program. */
-function executor(given: string): readonly [string, string] {
-  const [, name, path] = /^([a-z][a-z0-9-]{0,31})=(\/.+)$/s.exec(given) ?? []
-  if (name === undefined || path === undefined) {
+/** The name of an executor and its place. */
+function executor(given: string): readonly [name: string, place: string] {
+  const [, name, place] = /^([a-z][a-z0-9-]{0,31})=(\/.+|kubernetes(?::.+)?)$/s.exec(given) ?? []
+  if (name === undefined || place === undefined) {
     throw new UsageError(
-      '--executor takes a name and the absolute path of a program: container=/usr/local/bin/in-container.',
+      '--executor takes a name and the absolute path of a program, or kubernetes: container=/usr/local/bin/in-container, ' +
+        'pod=kubernetes, pod=kubernetes:/etc/sluice/command-pod.yaml.',
     )
   }
-  if (!isProgram(path)) throw new UsageError(`--executor: ${path} is not a program that can be executed.`)
-  return [name, path]
+  if (place.startsWith('/') && !isProgram(place)) {
+    throw new UsageError(`--executor: ${place} is not a program that can be executed.`)
+  }
+  return [name, place]
+}
+
+/** @param place `kubernetes` or `kubernetes:FILE`. */
+async function clusterAt(place: string, runner: string, log: (line: string) => void) {
+  // Loaded only here: a runner on its own machine needs none of it.
+  const { KubernetesExecutors } = await import('../../../src/runner/kubernetes/kubernetes-executor.js')
+  const file = place.slice('kubernetes:'.length) || undefined
+  return await KubernetesExecutors.connect({ file, runner, log }).catch(error => {
+    throw error instanceof UsageError ? error : new Failure(`--executor: ${explain(error)}`)
+  })
 }
 
 function isProgram(path: string): boolean {
