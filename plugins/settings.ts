@@ -101,7 +101,7 @@ export function settingsOf(options: SluiceOptions, host: FastifyInstance): Setti
     // A separate URL for LISTEN means that the other one goes through a pooler.
     source: pool ? { pool } : { url: url ?? '', pooled: listenUrl !== undefined },
     readSource: readUrl === undefined ? undefined : { url: readUrl, pooled: listenUrl !== undefined },
-    bus: typeof bus === 'object' ? bus : busSettings(config),
+    bus: typeof bus === 'object' ? bus : busSettings(config, secretsOf([keys, previousKey])),
     ownsServer: options.ownsServer ?? false,
     member: options.clusterMember ?? true,
     processes: options.processes ?? 1,
@@ -161,9 +161,13 @@ function outgoing({ DATABASE_POOL, READ_DATABASE_URL, WEBHOOKS, WEBHOOK_CONCURRE
 
 /** All keys open. So the keys of webhooks can be set later, and the secret of tokens can be changed. */
 function sealerOf({ WEBHOOK_SECRET_KEYS }: Config, keys: readonly (Keys | undefined)[]): Sealer | undefined {
-  const derived = keys.flatMap(key => (key?.kind === 'secret' ? [key.secret] : []))
-  const [first, ...others] = [...listOf(WEBHOOK_SECRET_KEYS), ...derived]
+  const [first, ...others] = [...listOf(WEBHOOK_SECRET_KEYS), ...secretsOf(keys)]
   return first === undefined ? undefined : new Sealer([first, ...others])
+}
+
+/** From which other keys are derived. */
+function secretsOf(keys: readonly (Keys | undefined)[]): string[] {
+  return keys.flatMap(key => (key?.kind === 'secret' ? [key.secret] : []))
 }
 
 function policyOf({ WEBHOOK_ALLOWED_NETWORKS }: Config): NetworkPolicy {

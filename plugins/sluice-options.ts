@@ -200,6 +200,10 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
   readonly busCertFile?: string | undefined
   /** File (PEM) with its key. */
   readonly busKeyFile?: string | undefined
+  /** Whether wakes on NATS or Redis carry the new events, signed, so that other processes need not read them. Default true. */
+  readonly busEvents?: boolean | undefined
+  /** Signs the messages on NATS or Redis: at least 32 characters, the same in every process. Default: derived from `jwtSecret`. */
+  readonly busSecret?: string | undefined
   /** Beginning of the subject or channel. The same value in every process. Default `sluice`. */
   readonly busPrefix?: string | undefined
 

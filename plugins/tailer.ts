@@ -32,7 +32,10 @@ export interface TailerOptions {
 export default fp<TailerOptions>(
   async (app, { source, pacing }) => {
     const { bus, log: logger } = app
-    const tail = openTail(source, logger, () => tailer.wake('all'))
+    const tail = openTail(source, logger, () => {
+      bus.historyMayDiffer?.()
+      tailer.wake('all')
+    })
     const tailer: Tailer = new Tailer({ database: tail, bus, logger, pauseRule: new PauseRule(pacing) })
     tailer.tally.tracing = app.tracing
     app.decorate('tailer', tailer)

@@ -2,46 +2,79 @@
  * The bus on a message broker: NATS or Redis. The first wake is sent at once; those that follow while the broker takes it are sent
  * together. While the broker is away wakes are dropped, because the polls of the other processes find the events.
  *
- * What waits is bounded: more than 10,000 streams become one wake of all streams.
+ * With a key, messages are signed and carry the events (wake-message.ts). Events are passed on only if they were sent since this
+ * process knows which history of the database it reads: not while its connection to the database is lost, nor those from before.
+ * Messages without a valid signature are wakes, which a stranger may have sent, so they are passed on ten times a second at most.
  */
 import { randomUUID } from 'node:crypto'
+import type { Committed } from '../log/committed.js'
 import type { StreamId } from '../log/event.js'
 import type { Logger } from '../logging/logger.js'
 import type { Broker } from './broker.js'
 import { BrokerSession } from './broker-session.js'
 import type { Bus, BusStatus, Wake } from './bus.js'
-import { formatWakeOfAll, formatWakes, parseWake } from './wake-text.js'
+import type { MessageKey } from './message-key.js'
+import { formatMessages } from './message-writer.js'
+import { Outbox } from './outbox.js'
+import { type MessagePlace, parseMessage, type WakeMessage } from './wake-message.js'
 
-const MAX_WAITING_STREAMS = 10_000
+const STRANGERS_EVERY_MS = 100
+const REPORT_EVERY_MS = 60_000
+const HISTORY_RETRY_MS = 500
+const UNSIGNED =
+  'A message on the bus has no valid signature, so its events are read from the log. Set the same BUS_SECRET or JWT_SECRET on every gateway, and let only gateways publish on this channel.'
+
+/** Where the processes of a database, and no others, meet. */
+export interface BrokerPlace {
+  readonly channel: string
+  /** The database and its timeline. */
+  readonly history: string
+  /** How far the database's clock is ahead of this process's, in ms. */
+  readonly clockAheadMs: number
+}
 
 export interface BrokerBusOptions {
   readonly broker: Broker
+  /** Undefined: messages are not signed, and carry no events. */
+  readonly key?: MessageKey | undefined
   readonly canaryEveryMs?: number | undefined
   readonly canaryDeadlineMs?: number | undefined
   readonly logger?: Logger | undefined
-  /** The channel on which the processes of this database, and no others, meet. */
-  channel(): Promise<string>
+  /** Asks the database. */
+  place(): Promise<BrokerPlace>
 }
 
 export class BrokerBus implements Bus {
   readonly kind: Broker['kind']
+  readonly #options: BrokerBusOptions
   /** Marks the messages of this process: it has woken its own tailer at COMMIT. */
   readonly #sender = randomUUID()
   readonly #session: BrokerSession
-  readonly #waiting = new Set<StreamId>()
-  #allWait = false
+  readonly #outbox = new Outbox()
+  /** Wakes of strangers that wait for their turn. */
+  readonly #strangers = new Outbox()
+  #strangersTurn: NodeJS.Timeout | undefined
+  #reportedAt = Number.NEGATIVE_INFINITY
+  /** Undefined while another server may answer than the one that has told its history. */
+  #history: string | undefined
+  #clockAheadMs = 0
+  /** Events that were sent before are not passed on. */
+  #notBefore = 0
+  #asking: NodeJS.Timeout | undefined
   #busy = false
   #running: Promise<void> | undefined
   #closed = false
   #onWake: (wake: Wake) => void = () => {}
+  #onCommitted: ((committed: readonly Committed[]) => void) | undefined
   #isAlone = () => false
 
   constructor(options: BrokerBusOptions) {
+    this.#options = options
     this.kind = options.broker.kind
-    const canary = Buffer.from(`${this.#sender}:`)
     this.#session = new BrokerSession({
       ...options,
-      canary: () => canary,
+      channel: () => this.#ask(),
+      canary: () => formatMessages(this.#place(Date.now()), {})[0] ?? Buffer.of(),
       onMessage: bytes => this.#received(bytes),
       onUp: () => this.#onWake('all'),
     })
@@ -55,55 +88,115 @@ export class BrokerBus implements Bus {
     return this.#session.canaryAgeMs
   }
 
-  async start(onWake: (wake: Wake) => void): Promise<void> {
+  async start(
+    onWake: (wake: Wake) => void,
+    onCommitted?: (committed: readonly Committed[]) => void,
+  ): Promise<void> {
     if (this.#closed) return
     this.#onWake = onWake
+    this.#onCommitted = onCommitted
     this.#session.start()
   }
 
   wake(streams: readonly StreamId[]): void {
-    if (this.#closed || !this.#session.isUp || this.#isAlone()) return
-    for (const stream of streams) this.#waiting.add(stream)
-    if (this.#waiting.size > MAX_WAITING_STREAMS) {
-      this.#waiting.clear()
-      this.#allWait = true
-    }
-    if (!this.#busy) this.#running = this.#run()
+    this.#send(outbox => outbox.wake(streams))
+  }
+
+  announce(committed: readonly Committed[]): void {
+    this.#send(outbox => outbox.carry(committed))
   }
 
   restWhile(isAlone: () => boolean): void {
     this.#isAlone = isAlone
   }
 
+  historyMayDiffer(): void {
+    this.#history = undefined
+    this.#notBefore = this.#now(Date.now())
+    if (!this.#closed) this.#asking ??= setTimeout(() => void this.#askAgain(), 0)
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     this.#onWake = () => {}
+    this.#onCommitted = undefined
+    clearTimeout(this.#strangersTurn)
+    clearTimeout(this.#asking)
     await this.#running
     await this.#session.close()
   }
 
+  #send(put: (outbox: Outbox) => void): void {
+    if (this.#closed || !this.#session.isUp || this.#isAlone()) return
+    put(this.#outbox)
+    if (!this.#busy) this.#running = this.#run()
+  }
+
   async #run(): Promise<void> {
     this.#busy = true
-    while ((this.#waiting.size > 0 || this.#allWait) && this.#session.isUp) {
-      const texts = this.#allWait ? [formatWakeOfAll(this.#sender)] : formatWakes(this.#sender, this.#waiting)
-      this.#forget()
-      await this.#session.send(texts.map(text => Buffer.from(text)))
+    while (!this.#outbox.isEmpty && this.#session.isUp) {
+      const { since, ...content } = this.#outbox.take()
+      await this.#session.send(formatMessages(this.#place(since), content, this.#session.maxBytes))
     }
-    this.#forget()
+    this.#outbox.take()
     this.#busy = false
   }
 
-  #forget(): void {
-    this.#waiting.clear()
-    this.#allWait = false
+  /** @param time in ms since 1970, by this process's clock. */
+  #place(time: number): MessagePlace {
+    const history = this.#history
+    return {
+      self: this.#sender,
+      history,
+      key: this.#options.key,
+      at: this.#now(time),
+      notBefore: this.#notBefore,
+    }
+  }
+
+  #now(time: number): number {
+    return time + this.#clockAheadMs
   }
 
   #received(bytes: Uint8Array): void {
-    const wake = parseWake(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1'))
-    if (!wake) return
-    const { sender, streams } = wake
-    if (sender === this.#sender) {
-      if (streams.length === 0) this.#session.canaryCame()
-    } else if (streams.length > 0) this.#onWake(streams)
+    const message = parseMessage(bytes, this.#place(Date.now()))
+    if (message === 'own') this.#session.canaryCame()
+    else if (message?.refused === 'unsigned' && this.#options.key) this.#receivedOfStranger(message.wake)
+    else if (message) this.#pass(message)
+  }
+
+  #pass({ wake, committed }: WakeMessage): void {
+    if (committed.length > 0 && this.#onCommitted) this.#onCommitted(committed)
+    else if (committed.length > 0) this.#onWake(committed.map(({ streamId }) => streamId))
+    if (wake.length > 0) this.#onWake(wake)
+  }
+
+  #receivedOfStranger(wake: Wake): void {
+    const now = performance.now()
+    if (now - this.#reportedAt > REPORT_EVERY_MS) {
+      this.#reportedAt = now
+      this.#options.logger?.warn({ bus: this.kind }, UNSIGNED)
+    }
+    this.#strangers.wake(wake)
+    this.#strangersTurn ??= setTimeout(() => {
+      this.#strangersTurn = undefined
+      if (!this.#strangers.isEmpty) this.#onWake(this.#strangers.take().wake)
+    }, STRANGERS_EVERY_MS)
+  }
+
+  async #ask(): Promise<string> {
+    const { channel, history, clockAheadMs } = await this.#options.place()
+    this.#history = history
+    this.#clockAheadMs = clockAheadMs
+    return channel
+  }
+
+  async #askAgain(): Promise<void> {
+    const isKnown = await this.#ask().then(
+      () => true,
+      () => false,
+    )
+    const isOver = isKnown || this.#closed
+    this.#asking = isOver ? undefined : setTimeout(() => void this.#askAgain(), HISTORY_RETRY_MS)
   }
 }

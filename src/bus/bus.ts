@@ -52,6 +52,11 @@ export interface Bus {
    * in `sluice.nodes`; another one leaves it out.
    */
   restWhile?(isAlone: () => boolean): void
+  /**
+   * The connection to the database was lost, so that another server may answer now, without events that clients have seen. A bus with
+   * `announce` passes on no events that were sent before, nor events of processes that still write to the other server.
+   */
+  historyMayDiffer?(): void
   /** Sends the wakes that still wait, then stops. */
   close(): Promise<void>
 }

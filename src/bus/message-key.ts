@@ -19,7 +19,7 @@ export class MessageKey {
     this.#keys = [keyOf(first), ...others.map(keyOf)]
   }
 
-  /** The signature of a text and of what follows it, in base64url: 43 characters. */
+  /** The signature of both parts of a message, in base64url: 43 characters. */
   sign(head: string, body: string): string {
     return signatureOf(this.#keys[0], head, body).toString('base64url')
   }

@@ -59,7 +59,8 @@ class MessageWriter {
   }
 
   #carry({ streamId, way, previous, events }: Committed): boolean {
-    if (!this.#place.key || previous === null || !isSmall(events)) return false
+    const { key, history } = this.#place
+    if (!key || history === undefined || previous === null || !isSmall(events)) return false
     const texts = events.map(event => JSON.stringify(tupleOf(event)))
     const sizes = texts.map(text => Buffer.byteLength(text) + 1)
     const frame = `,[${streamId},"${way}","${previous}",[]]`.length + lengthIn(streamId)
@@ -88,9 +89,9 @@ class MessageWriter {
   }
 
   #close(): void {
-    const { self, database, key, at } = this.#place
+    const { self, history = '-', key, at } = this.#place
     const woken = this.#wakesAll ? 'all' : [...this.#woken]
-    const head = `sluice1 ${self} ${database} ${Math.round(at)} ${woken} ${[...this.#carried]}`
+    const head = `sluice1 ${self} ${history} ${Math.round(at)} ${woken} ${[...this.#carried]}`
     const body = this.#parts.length > 0 ? `[${this.#parts}]` : ''
     this.#messages.push(Buffer.from(`${head} ${key?.sign(head, body) ?? '-'}\n${body}`))
     this.#wakesAll = false

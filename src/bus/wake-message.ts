@@ -2,11 +2,11 @@
  * A message of the bus on a broker: which streams have grown, and, in a signed message, with which events. It is one line and the
  * events as JSON:
  *
- *   sluice1 <sender> <database> <sent at> <woken streams> <streams with events> <signature>⏎[[stream, way, previous, [event, …]], …]
+ *   sluice1 <sender> <history> <sent at> <woken streams> <streams with events> <signature>⏎[[stream, way, previous, [event, …]], …]
  *
- * `database` is the identity of the database, because streams are numbers there; `sent at` is in ms by the database's clock. The
- * signature covers all of the rest. A message without one, with another one, or older than 5 s is a wake: its events are not even
- * parsed. So everybody with access to the broker can cause a read that finds nothing, but only a process that has the key can
+ * `history` is the database and its timeline, because streams are numbers of one database, and a standby that was promoted may lack
+ * events; `sent at` is in ms by the database's clock. The signature covers all of the rest. A message without one, with another one, of
+ * another history or older than 5 s is a wake: its events are not even parsed. So everybody with access to the broker can cause a read that finds nothing, but only a process that has the key can
  * send events (docs/security.md).
  */
 import Type, { type Static } from 'typebox'
@@ -45,18 +45,20 @@ const CommittedTuple = Type.Tuple([
 ])
 const Body = Type.Array(CommittedTuple)
 
-export type Refused = 'unsigned' | 'late' | 'malformed'
+export type Refused = 'unsigned' | 'other-history' | 'late' | 'malformed'
 
 /** Which processes a message is between. */
 export interface MessagePlace {
   /** The sender of this process. */
   readonly self: string
-  /** The identity of the database. */
-  readonly database: string
+  /** The database and its timeline (database/database-identity.ts); undefined while that is unknown: no events are carried then. */
+  readonly history: string | undefined
   /** Undefined: messages are not signed, and carry no events. */
   readonly key: MessageKey | undefined
   /** Milliseconds since 1970 by the database's clock: of the oldest COMMIT in the message, or of its arrival. */
   readonly at: number
+  /** Events that were sent before this time are refused. */
+  readonly notBefore?: number | undefined
 }
 
 export interface WakeMessage {
@@ -67,17 +69,16 @@ export interface WakeMessage {
   readonly refused?: Refused
 }
 
-/** Undefined for bytes that are no message of this database. Never throws, and takes linear time. */
+/** Undefined for bytes that are no message. Never throws, and takes linear time. */
 export function parseMessage(
   bytes: Uint8Array,
-  { self, database, key, at }: MessagePlace,
+  { self, history, key, at, notBefore = 0 }: MessagePlace,
 ): WakeMessage | 'own' | undefined {
   if (bytes.length > MAX_MESSAGE_BYTES) return undefined
   const end = bytes.indexOf(0x0a)
   const line = Buffer.from(bytes.buffer, bytes.byteOffset, end < 0 ? bytes.length : end).toString('latin1')
   const [, head, sender, of, sentAt, woken, carried, signature] = HEAD.exec(line) ?? []
   if (!head || !sender || woken === undefined || carried === undefined || !signature) return undefined
-  if (of !== database) return undefined
   if (sender === self) return 'own'
   const body = bytes.subarray(line.length + 1)
   const refuse = (refused: Refused): WakeMessage => ({
@@ -86,7 +87,9 @@ export function parseMessage(
     refused,
   })
   if (!key?.verify(signature, head, body)) return refuse('unsigned')
-  if (Math.abs(at - Number(sentAt)) > MAX_AGE_MS) return refuse('late')
+  if (of !== history) return refuse('other-history')
+  const sent = Number(sentAt)
+  if (sent < notBefore || Math.abs(at - sent) > MAX_AGE_MS) return refuse('late')
   const committed = body.length > 0 ? committedIn(body) : []
   if (!committed) return refuse('malformed')
   return { wake: woken === 'all' ? woken : streamsIn(woken), committed }

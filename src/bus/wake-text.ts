@@ -1,22 +1,21 @@
 /**
- * The text of a wake in a NOTIFY: `<sender>:<stream>,<stream>…`, or `<sender>:*` for all streams. It has stream numbers only, never data: every role of the
+ * The text of a wake in a NOTIFY: `<sender>:<stream>,<stream>…`. It has stream numbers only, never data: every role of the
  * database may LISTEN, and a payload must be shorter than 8,000 bytes (PostgreSQL manual, NOTIFY). Any role can forge a wake,
  * so the text is parsed strictly; a forged one costs at most a read that finds nothing.
  */
 import type { StreamId } from '../log/event.js'
-import type { Wake } from './bus.js'
 
 /** The NOTIFY channel; sluice.publish (migrations/0007_publish.sql) names it too. */
 export const WAKE_CHANNEL = 'sluice_wake'
 
 const MAX_PAYLOAD_BYTES = 7_900
-const PAYLOAD = /^([A-Za-z0-9-]{0,64}):(\*|[0-9]{1,16}(?:,[0-9]{1,16})*)?$/
+const PAYLOAD = /^([A-Za-z0-9-]{0,64}):([0-9]{1,16}(?:,[0-9]{1,16})*)?$/
 
 export interface WakeText {
   /** The process that sent it; empty if it came from SQL. */
   readonly sender: string
   /** Empty for a canary. */
-  readonly streams: Wake
+  readonly streams: readonly StreamId[]
 }
 
 /** The payloads that carry the streams, as few as possible. */
@@ -34,16 +33,10 @@ export function formatWakes(sender: string, streams: Iterable<StreamId>): string
   return payloads
 }
 
-/** The payload that stands for all streams. */
-export function formatWakeOfAll(sender: string): string {
-  return `${sender}:*`
-}
-
 /** Undefined for a payload that is not a wake. */
 export function parseWake(payload: unknown): WakeText | undefined {
   const parts = typeof payload === 'string' ? PAYLOAD.exec(payload) : null
   if (!parts) return undefined
-  if (parts[2] === '*') return { sender: parts[1] ?? '', streams: 'all' }
   const streams = parts[2]?.split(',').map(Number).filter(Number.isSafeInteger) ?? []
   return { sender: parts[1] ?? '', streams: streams as StreamId[] }
 }

@@ -1,6 +1,7 @@
 /** The variables about the bus, as a part of `environment.ts`. */
 import Type from 'typebox'
 import { Switch } from './setting.js'
+import { SECRET } from './token-settings.js'
 
 const NATS_FORM = 'URLs such as tls://user:password@nats.example.com:4222, separated by commas'
 const REDIS_FORM = 'a URL such as rediss://user:password@redis.example.com:6379'
@@ -52,6 +53,18 @@ export const BUS_SETTINGS = {
     }),
   ),
   BUS_KEY_FILE: Type.Optional(Type.String({ description: 'File (PEM) with the key of `BUS_CERT_FILE`.' })),
+  BUS_EVENTS: Switch({
+    default: 'on',
+    description:
+      'Whether wakes on NATS or Redis carry the new events, signed, so that other gateways need not read them. `off`: the broker sees numbers of streams only.',
+  }),
+  BUS_SECRET: Type.Optional(
+    Type.String({
+      ...SECRET,
+      description:
+        'Key that signs the messages on NATS or Redis, at least 32 characters. Set the same value on every gateway. Unset, it is derived from `JWT_SECRET`; without either, wakes carry no events.',
+    }),
+  ),
   BUS_PREFIX: Type.String({
     default: 'sluice',
     pattern: '^[A-Za-z0-9_-]{1,64}(\\.[A-Za-z0-9_-]{1,64}){0,7}$',

@@ -10,10 +10,10 @@ import { PostgresBus } from '../bus/postgres-bus.js'
 import { Cluster } from '../cluster/cluster.js'
 import { migrate } from '../database/migrate.js'
 import { openPool, type PoolSource } from '../database/pool-source.js'
-import { ChangedEvents } from '../hub/changed-events.js'
 import { CarriedEvents } from '../hub/carried-events.js'
-import { type FollowOptions, followEvents, type LogEvent, type LogReset } from '../hub/follow-events.js'
+import { ChangedEvents } from '../hub/changed-events.js'
 import { countByStream } from '../hub/client-counts.js'
+import { type FollowOptions, followEvents, type LogEvent, type LogReset } from '../hub/follow-events.js'
 import { Hub } from '../hub/hub.js'
 import { logLagMs } from '../hub/log-lag.js'
 import { openReaders, openTail } from '../hub/log-readers.js'
@@ -110,7 +110,10 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const bus = busOf(options)
   const pool = openPool(source, { name: 'sluice engine', max, onError: lost })
   const readers = openReaders(source, logger)
-  const tail = openTail(source, logger, () => tailer.wake('all'))
+  const tail = openTail(source, logger, () => {
+    bus.historyMayDiffer?.()
+    tailer.wake('all')
+  })
   const tailer: Tailer = new Tailer({ database: tail, bus, logger })
   const hub = new Hub({ database: readers, tailer, logger })
   const changedEvents = new ChangedEvents({

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { BrokerBus } from '../../../src/bus/broker-bus.js'
 import type { Wake } from '../../../src/bus/bus.js'
+import { MessageKey } from '../../../src/bus/message-key.js'
 import { busContract } from '../../../src/bus/testing/bus-contract.js'
 import type { StreamId } from '../../../src/log/event.js'
 import {
@@ -18,13 +19,16 @@ import { until } from '../../harness/until.js'
 /** Shorter than in production, but long enough for a busy machine. */
 const canary = { canaryEveryMs: 200, canaryDeadlineMs: 1_000 }
 
+const key = new MessageKey(['a secret of the bus with many characters'])
+const placeAt = (channel: string) => async () => ({ channel, history: '7300-5.1', clockAheadMs: 0 })
+
 for (const kind of BROKER_KINDS) {
   t.test(kind, { skip: withoutBroker(kind) }, async t => {
     const server = await startBroker(t, kind)
     const contract = busContract(
       async () => {
         const channel = randomUUID()
-        return () => new BrokerBus({ broker: brokerFor(server), channel: async () => channel })
+        return () => new BrokerBus({ broker: brokerFor(server), key, place: placeAt(channel) })
       },
       { patienceMs: () => patient(15_000) },
     )
@@ -65,7 +69,7 @@ async function begin(t: Test, server: Pick<BrokerServer, 'kind' | 'url'>): Promi
     lines.push({ level, text, reason: Reflect.get(fields, 'reason') })
   }
   const logger = { info: line('info'), warn: line('warn'), error: line('error') }
-  const bus = new BrokerBus({ broker: brokerFor(server), channel: async () => CHANNEL, logger, ...canary })
+  const bus = new BrokerBus({ broker: brokerFor(server), key, place: placeAt(CHANNEL), logger, ...canary })
   const wakes: Wake[] = []
   t.teardown(() => bus.close())
   await bus.start(wake => wakes.push(wake))

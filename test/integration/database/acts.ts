@@ -15,6 +15,7 @@ import { noteUses, selectKey } from '../../../src/auth/api-keys/api-key-rows.js'
 import { StreamTickets } from '../../../src/auth/tickets/stream-tickets.js'
 import { ticketSweep } from '../../../src/auth/tickets/ticket-sweep.js'
 import { beat, countElsewhere, leave } from '../../../src/cluster/node-rows.js'
+import { databaseClockAhead } from '../../../src/database/database-clock.js'
 import { createPool, type Database } from '../../../src/database/pool.js'
 import { sweepAll } from '../../../src/database/sweep.js'
 import { inWorkspace } from '../../../src/database/workspace.js'
@@ -233,6 +234,7 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
       await countElsewhere(session, stream, randomUUID())
       await leave(session, id)
     },
+    'the clock of the database': () => databaseClockAhead(session),
     items: async () => {
       const part_number = `B-${randomUUID()}`
       const { etag } = await items.create(AUTHOR, { part_number, description: 'd', item_type: 't' })

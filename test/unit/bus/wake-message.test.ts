@@ -12,7 +12,7 @@ import { type Random, randomFrom } from '../../harness/random.js'
 const SEEDS = byNight(60, 20_000)
 const AT = 1_770_000_000_000
 const SECRET = 'a secret of the bus with many characters'
-const HERE = { self: 'here', database: '7300-5.1', key: new MessageKey([SECRET]), at: AT }
+const HERE = { self: 'here', history: '7300-5.1', key: new MessageKey([SECRET]), at: AT }
 const THERE = { ...HERE, self: 'there' }
 const FEW: Committed = {
   streamId: 7 as StreamId,
@@ -88,7 +88,9 @@ t.test(
     t.strictSame(parseMessage(message, at(MAX_AGE_MS + 1)), refused('late'))
     t.strictSame(parseMessage(message, at(-MAX_AGE_MS - 1)), refused('late'))
     t.strictSame(taken(message, at(MAX_AGE_MS)).committed, committed)
-    t.equal(parseMessage(message, { ...HERE, database: '7300-5.2' }), undefined, 'another database')
+    t.strictSame(parseMessage(message, { ...HERE, history: '7300-5.2' }), refused('other-history'))
+    t.strictSame(parseMessage(message, { ...HERE, history: undefined }), refused('other-history'))
+    t.strictSame(parseMessage(message, { ...HERE, notBefore: AT + 1 }), refused('late'))
     t.equal(parseMessage(message, THERE), 'own')
     const both = { ...HERE, key: new MessageKey(['another secret of the bus, just as long', SECRET]) }
     t.strictSame(taken(message, both).committed, committed, 'a former secret')
@@ -155,7 +157,7 @@ t.test('events of a process that has the key, but another idea of events, are a 
     'one field more': [[7, 'http', uuid(0), [[...event, 'x']]]],
     'data that is no text': [[7, 'http', uuid(0), [[1, uuid(1), AT, 'thing.made', {}, null, null]]]],
   }
-  const head = `sluice1 there ${HERE.database} ${AT}  7`
+  const head = `sluice1 there ${HERE.history} ${AT}  7`
   const signed = (body: string) => Buffer.from(`${head} ${HERE.key.sign(head, body)}\n${body}`)
 
   t.equal(taken(signed(JSON.stringify([[7, 'http', uuid(0), [event]]]))).committed.length, 1, 'a right one')

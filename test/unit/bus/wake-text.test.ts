@@ -1,5 +1,5 @@
 import t from 'tap'
-import { formatWakeOfAll, formatWakes, parseWake } from '../../../src/bus/wake-text.js'
+import { formatWakes, parseWake } from '../../../src/bus/wake-text.js'
 import type { StreamId } from '../../../src/log/event.js'
 
 const SENDER = '3f2b8c1e-0000-4000-8000-000000000000'
@@ -26,7 +26,7 @@ t.test('many streams make several payloads that NOTIFY accepts, and none is lost
   t.ok(payloads.length > 10)
   t.ok(payloads.every(payload => Buffer.byteLength(payload) < 8_000))
   t.strictSame(
-    payloads.flatMap<StreamId | 'all'>(payload => parseWake(payload)?.streams ?? []),
+    payloads.flatMap(payload => parseWake(payload)?.streams ?? []),
     ids,
   )
 })
@@ -34,10 +34,6 @@ t.test('many streams make several payloads that NOTIFY accepts, and none is lost
 t.test('a wake from SQL has no sender, a canary no streams', async t => {
   t.strictSame(parseWake(':7,8'), { sender: '', streams: [7, 8] })
   t.strictSame(parseWake(`${SENDER}:`), { sender: SENDER, streams: [] })
-})
-
-t.test('a wake can stand for all streams', async t => {
-  t.strictSame(parseWake(formatWakeOfAll(SENDER)), { sender: SENDER, streams: 'all' })
 })
 
 t.test('a text that is not a wake is not parsed', async t => {
@@ -52,7 +48,6 @@ t.test('a text that is not a wake is not parsed', async t => {
     ':-1',
     ':1.5',
     ':1,',
-    ':*,1',
     ':,1',
     ':1;2',
     ':0x10',
