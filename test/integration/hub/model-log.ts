@@ -16,6 +16,8 @@ export const STREAM = 1 as StreamId
 /** An event or a base, and the place before it. */
 export interface Known extends Head {
   readonly type: string
+  /** Undefined for a base. */
+  readonly event: StoredEvent | undefined
   readonly before: Known | undefined
 }
 
@@ -32,7 +34,12 @@ export class ModelLog {
     const base = { position: 0 as Position, eventId: randomUUID() }
     this.#now = { base, events: [] }
     this.#lost = this.#now
-    this.known.set(formatEventId(0 as Position, base.eventId), { ...base, type: '', before: undefined })
+    this.known.set(formatEventId(0 as Position, base.eventId), {
+      ...base,
+      type: '',
+      event: undefined,
+      before: undefined,
+    })
   }
 
   get base(): Head {
@@ -71,15 +78,16 @@ export class ModelLog {
     let last = headOf({ base, events: kept })
     const previous = last.eventId
     for (const type of types) {
+      const eventId = randomUUID()
       const event = {
         position: (last.position + 1) as Position,
-        eventId: randomUUID(),
+        eventId,
         at: new Date(0),
         type,
-        data: `{"x":"${'x'.repeat(type === 'large' ? 20_000 : 10)}"}`,
+        data: `{"id":"${eventId}","x":"${'x'.repeat(type === 'large' ? 20_000 : 10)}"}`,
       }
       const before = this.known.get(formatEventId(last.position, last.eventId))
-      this.known.set(formatEventId(event.position, event.eventId), { ...event, before })
+      this.known.set(formatEventId(event.position, event.eventId), { ...event, event, before })
       kept.push(event)
       last = event
     }
