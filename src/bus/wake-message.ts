@@ -57,7 +57,7 @@ export interface MessagePlace {
   readonly key: MessageKey | undefined
   /** Milliseconds since 1970 by the database's clock: of the oldest COMMIT in the message, or of its arrival. */
   readonly at: number
-  /** Events that were sent before this time are refused. */
+  /** Events that were sent up to this time are refused. */
   readonly notBefore?: number | undefined
 }
 
@@ -89,7 +89,7 @@ export function parseMessage(
   if (!key?.verify(signature, head, body)) return refuse('unsigned')
   if (of !== history) return refuse('other-history')
   const sent = Number(sentAt)
-  if (sent < notBefore || Math.abs(at - sent) > MAX_AGE_MS) return refuse('late')
+  if (sent <= notBefore || Math.abs(at - sent) > MAX_AGE_MS) return refuse('late')
   const committed = body.length > 0 ? committedIn(body) : []
   if (!committed) return refuse('malformed')
   return { wake: woken === 'all' ? woken : streamsIn(woken), committed }

@@ -67,6 +67,27 @@ t.test('after the connection to the database was lost, nothing from before is ta
   await cluster.close()
 })
 
+t.test('after a server lost its last events and started again, nothing from before is taken', async t => {
+  const cluster = await ModelCluster.start(t, 4)
+  const { log, broker, reader, tailer } = cluster
+  cluster.announce(log.change(0, ['thing.made']))
+  await until('the head', () => cluster.isAtHead)
+  const before = tailer.tally.carried.taken
+
+  log.change(1, [])
+  reader.historyMayDiffer()
+  tailer.wake('all')
+  await until('the head of the other history', () => cluster.isAtHead)
+  for (let n = 0; n < 50; n += 1) await turn()
+  broker.repeatAll()
+  for (let n = 0; n < 50; n += 1) await turn()
+
+  t.equal(tailer.tally.carried.taken, before)
+  t.ok(cluster.isAtHead)
+  t.strictSame(cluster.check(), [])
+  await cluster.close()
+})
+
 t.test('nothing is taken while the log cannot be read', async t => {
   const cluster = await ModelCluster.start(t, 3)
   const { log, tailer } = cluster
