@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { packageRoot } from '../src/process/package-root.js'
 import { usageError } from '../src/process/usage.js'
 import { access, foreign } from './access.js'
+import { cluster } from './cluster.js'
 import { fairness } from './fairness.js'
 import { fanOut } from './fan-out.js'
 import { growth } from './growth.js'
@@ -38,10 +39,11 @@ const BENCHES: Readonly<Record<string, (size: Size) => Promise<Row[]>>> = {
   streams,
   watched,
   webhooks,
+  cluster,
   peers,
 }
 /** Measured only by name, because they take many minutes or need other servers. */
-const BY_NAME = new Set(['peers'])
+const BY_NAME = new Set(['cluster', 'peers'])
 
 const USAGE = `Usage: npm run bench -- [name] [--full]      names: ${Object.keys(BENCHES).join(', ')}; default: all but ${[...BY_NAME].join(', ')}
 

@@ -50,6 +50,8 @@ export interface Subject extends Server {
   readonly pid: number
   readonly databaseUrl: string
   readonly editor: string
+  /** The environment of a further gateway on the same database. */
+  readonly env: Readonly<Record<string, string>>
   /** Ends the gateway like a crash, and starts another one on the same database; the Subject stays valid. */
   restart(): Promise<void>
   /** The longest turns of the gateway's event loop since the last call. */
@@ -69,8 +71,9 @@ export async function startSubject({
   const editor = tokenOf('demo', 'editor')
   const viewer = tokenOf('demo', 'viewer')
   let gateway: Running | undefined
+  const gatewayEnv = { ...env, DATABASE_URL: database.url, DATA_DIR: dataDir }
   const run = async () => {
-    gateway = await startGateway({ ...env, DATABASE_URL: database.url, DATA_DIR: dataDir }, watched)
+    gateway = await startGateway(gatewayEnv, watched)
     const server = serverOf({
       ...gateway,
       viewer,
@@ -95,7 +98,14 @@ export async function startSubject({
       gateway?.child.send('turns')
       return (await once(gateway?.child ?? process, 'message'))[0] as Turns
     }
-    return Object.assign(subject, { databaseUrl: database.url, editor, restart, turns, close })
+    return Object.assign(subject, {
+      databaseUrl: database.url,
+      editor,
+      env: gatewayEnv,
+      restart,
+      turns,
+      close,
+    })
   } catch (error) {
     await close()
     throw error
@@ -120,7 +130,7 @@ interface Running {
   readonly url: string
 }
 
-async function startGateway(env: Readonly<Record<string, string>>, watched: boolean): Promise<Running> {
+export async function startGateway(env: Readonly<Record<string, string>>, watched = false): Promise<Running> {
   const child = start(process.execPath, [...FLAGS, ...(watched ? ['--import', TURNS] : []), MAIN], {
     stdio: ['ignore', 'pipe', 'inherit', ...(watched ? ['ipc' as const] : [])],
     env: { ...process.env, ...WITHOUT_LIMITS, PORT: '0', JWT_SECRET: SECRET, LOG_LEVEL: 'warn', ...env },
