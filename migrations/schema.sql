@@ -551,6 +551,17 @@ alter table sluice.latest enable row level security;
 comment on column sluice.latest.key is
   'The JSON text of the key, see sluice.key_of.';
 
+create unlogged table sluice.leases (
+  name text collate "C" not null,
+  holder uuid not null,
+  until timestamp with time zone not null,
+  constraint leases_pkey PRIMARY KEY (name)
+) with (fillfactor=50);
+comment on table sluice.leases is
+  'Who does the work that one process alone should do, until when.';
+comment on column sluice.leases.holder is
+  'The process.';
+
 create table sluice.limits (
   name text not null,
   most bigint not null,
@@ -4197,6 +4208,35 @@ $function$;
 comment on function sluice.heartbeat_job(text,uuid,integer,integer,text) is
   'Deprecated. As the function that takes a name.';
 
+CREATE OR REPLACE FUNCTION sluice.hold_lease(name text, holder uuid, duration_ms integer)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_variable
+declare
+  present timestamptz := clock_timestamp();
+begin
+  -- The usual case of all processes but one: nothing is locked or written.
+  if exists (select from sluice.leases l where l.name = name and l.holder <> holder and l.until > present) then
+    return false;
+  end if;
+  insert into sluice.leases as l values (name, holder, present + duration_ms * interval '1 ms')
+  on conflict on constraint leases_pkey do update set holder = excluded.holder, until = excluded.until
+  where l.holder = excluded.holder or l.until <= present;
+  return found;
+end
+$function$;
+comment on function sluice.hold_lease is
+  'Takes the lease of this name, or renews it, for duration_ms; returns false if another process has it.';
+
 CREATE OR REPLACE FUNCTION sluice.index_latest(stream_id bigint, at_most integer)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -4668,6 +4708,25 @@ end
 $function$;
 comment on function sluice.leave_deliverers is
   'Removes a process that stops.';
+
+CREATE OR REPLACE FUNCTION sluice.leave_lease(name text, holder uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+begin
+  delete from sluice.leases l where l.name = leave_lease.name and l.holder = leave_lease.holder;
+end
+$function$;
+comment on function sluice.leave_lease is
+  'Gives a lease up, so that another process need not wait for its end.';
 
 CREATE OR REPLACE FUNCTION sluice.lock_administered(workspace text, stream text, may_be_feed boolean DEFAULT false)
  RETURNS sluice.streams

@@ -118,6 +118,7 @@ function showLog(app: FastifyInstance, metrics: Metrics): void {
   metrics.show('behind', () => eventsBehind(tailer, app.readers))
   metrics.show('tailReads', () => [{ value: tailer.tally.reads }])
   metrics.show('bus', () => [{ labels: { state: bus.status }, value: 1 }])
+  metrics.show('relays', () => maybe(bus.isRelay === undefined ? undefined : Number(bus.isRelay)))
   metrics.show('wakes', () => [{ value: tailer.tally.wakes }])
   metrics.show('queue', () => maybe(bus.queueUse))
   metrics.show('canary', () => maybe(bus.canaryAgeMs, ms => ms / 1_000))

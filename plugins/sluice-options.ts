@@ -4,12 +4,12 @@ import type pg from 'pg'
 import type { Authorize } from '../src/auth/grants/decision.js'
 import type { HostPrincipal } from '../src/auth/host-principal.js'
 import type { Role } from '../src/auth/principal.js'
-import type { Bus } from '../src/bus/bus.js'
 import type { ClientQuestion, ClientReport } from '../src/clients/client-report.js'
 import type { ConfigOptions } from '../src/config/options.js'
 import type { MemoryReading } from '../src/limits/process-memory.js'
 import type { RecentSample } from '../src/metrics/recent-metrics.js'
 import type { ClientCounts } from '../src/process/worker-message.js'
+import type { SluiceBusOptions } from './bus-options.js'
 
 export interface Parts {
   /** `/api/items`: items and revisions. */
@@ -47,7 +47,7 @@ export interface Internals {
   readonly onGateway?: ((app: FastifyInstance) => void) | undefined
 }
 
-export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
+export interface SluiceOptions extends Omit<ConfigOptions, 'bus'>, SluiceBusOptions {
   /** Path under which everything is served, such as `/live`. Without it the plugin takes over the server, including its 404. */
   readonly prefix?: string
   /** Name of the decoration with which the application gets the plugin's functions. Default `sluice`: `app.sluice`. */
@@ -180,32 +180,6 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'> {
   readonly maxStreamsPerRun?: number | undefined
   /** Streams per workspace in the database, not counting the streams of jobs. 0 = unlimited. Default 10000. */
   readonly maxStoredStreamsPerWorkspace?: number | undefined
-
-  /**
-   * How processes wake each other: `postgres` (default), `nats`, `redis` (also for Valkey), `memory` (its own process only), or your own
-   * bus (`sluice/bus`).
-   */
-  readonly bus?: 'postgres' | 'nats' | 'redis' | 'memory' | Bus | undefined
-  /** False neither sends nor expects NOTIFY: events of other processes arrive by polling, every 500 ms. Default true. */
-  readonly busNotify?: boolean | undefined
-  /** Servers of one NATS, as `nats://…` or, with TLS, `tls://…`, separated by commas. Required for `bus: 'nats'`. */
-  readonly natsUrl?: string | undefined
-  /** File with a user's JWT and seed for NATS, as `nsc` writes it. In place of a user in `natsUrl`. */
-  readonly natsCredsFile?: string | undefined
-  /** Redis or Valkey, as `redis://…` or, with TLS, `rediss://…`. Required for `bus: 'redis'`. */
-  readonly redisUrl?: string | undefined
-  /** File (PEM) with the authorities of the certificate of NATS or Redis. Default: those that Node knows. */
-  readonly busCaFile?: string | undefined
-  /** File (PEM) with the certificate that is shown to NATS or Redis. Needs `busKeyFile`. */
-  readonly busCertFile?: string | undefined
-  /** File (PEM) with its key. */
-  readonly busKeyFile?: string | undefined
-  /** Whether wakes on NATS or Redis carry the new events, signed, so that other processes need not read them. Default true. */
-  readonly busEvents?: boolean | undefined
-  /** Signs the messages on NATS or Redis: at least 32 characters, the same in every process. Default: derived from `jwtSecret`. */
-  readonly busSecret?: string | undefined
-  /** Beginning of the subject or channel. The same value in every process. Default `sluice`. */
-  readonly busPrefix?: string | undefined
 
   /**
    * Beginning of the `source` of events that were not published as CloudEvents, before `/workspace/stream`: a URI. Unset, the source

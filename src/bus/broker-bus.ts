@@ -16,6 +16,7 @@ import type { Bus, BusStatus, Wake } from './bus.js'
 import type { MessageKey } from './message-key.js'
 import { formatMessages } from './message-writer.js'
 import { Outbox } from './outbox.js'
+import { Relay, type RelayOptions } from './relay.js'
 import { type MessagePlace, parseMessage, type WakeMessage } from './wake-message.js'
 
 const STRANGERS_EVERY_MS = 100
@@ -39,7 +40,10 @@ export interface BrokerBusOptions {
   readonly key?: MessageKey | undefined
   readonly canaryEveryMs?: number | undefined
   readonly canaryDeadlineMs?: number | undefined
+  readonly connectDeadlineMs?: number | undefined
   readonly logger?: Logger | undefined
+  /** How wakes of SQL publishers are passed on. Undefined: this process does not. */
+  readonly relay?: Pick<RelayOptions, 'database' | 'url' | 'name'> | undefined
   /** Asks the database. */
   place(): Promise<BrokerPlace>
 }
@@ -50,6 +54,7 @@ export class BrokerBus implements Bus {
   /** Marks the messages of this process: it has woken its own tailer at COMMIT. */
   readonly #sender = randomUUID()
   readonly #session: BrokerSession
+  readonly #relay: Relay | undefined
   readonly #outbox = new Outbox()
   /** Wakes of strangers that wait for their turn. */
   readonly #strangers = new Outbox()
@@ -78,6 +83,18 @@ export class BrokerBus implements Bus {
       onMessage: bytes => this.#received(bytes),
       onUp: () => this.#onWake('all'),
     })
+    this.#relay =
+      options.relay &&
+      new Relay({
+        ...options.relay,
+        holder: this.#sender,
+        logger: options.logger,
+        canPass: () => this.#session.isUp,
+        pass: wake => {
+          this.#onWake(wake)
+          this.#send(outbox => outbox.wake(wake))
+        },
+      })
   }
 
   get status(): BusStatus {
@@ -88,6 +105,10 @@ export class BrokerBus implements Bus {
     return this.#session.canaryAgeMs
   }
 
+  get isRelay(): boolean | undefined {
+    return this.#relay?.isRelaying
+  }
+
   async start(
     onWake: (wake: Wake) => void,
     onCommitted?: (committed: readonly Committed[]) => void,
@@ -96,6 +117,7 @@ export class BrokerBus implements Bus {
     this.#onWake = onWake
     this.#onCommitted = onCommitted
     this.#session.start()
+    this.#relay?.start()
   }
 
   wake(streams: readonly StreamId[]): void {
@@ -122,6 +144,7 @@ export class BrokerBus implements Bus {
     this.#onCommitted = undefined
     clearTimeout(this.#strangersTurn)
     clearTimeout(this.#asking)
+    await this.#relay?.close()
     await this.#running
     await this.#session.close()
   }

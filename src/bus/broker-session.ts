@@ -28,6 +28,8 @@ export interface BrokerSessionOptions {
   /** Time between canaries, default 5 s, and time for one to come back, default 2.5 s; tests are less patient. */
   readonly canaryEveryMs?: number | undefined
   readonly canaryDeadlineMs?: number | undefined
+  /** Time to connect, default 5 s. */
+  readonly connectDeadlineMs?: number | undefined
   readonly logger?: Logger | undefined
   /** The channel of this database. */
   channel(): Promise<string>
@@ -141,12 +143,13 @@ export class BrokerSession {
   }
 
   async #connect(...[channel, events, signal]: Parameters<Broker['connect']>): Promise<BrokerConnection> {
-    const deadline = signalOrDeadline(signal, CONNECT_DEADLINE_MS)
+    const deadline = signalOrDeadline(signal, this.#options.connectDeadlineMs ?? CONNECT_DEADLINE_MS)
     try {
       return await this.#options.broker.connect(channel, events, deadline.signal)
     } catch (error) {
       // A refusal that came as an event has the reason; the failure that follows it says only that the connection has ended.
-      throw signal.aborted ? signal.reason : error
+      if (signal.aborted) throw signal.reason
+      throw deadline.signal.aborted ? new Error('It has not answered in time.') : error
     } finally {
       deadline.release()
     }

@@ -34,6 +34,8 @@ export interface Bus {
   readonly queueUse?: number | undefined
   /** How long ago the bus last saw that wakes arrive, for operators; undefined if it does not look, or has not seen it yet. */
   readonly canaryAgeMs?: number | undefined
+  /** Whether this process passes the wakes of SQL publishers on to the others, for operators; undefined where none does that. */
+  readonly isRelay?: boolean | undefined
   /**
    * Starts to listen, and calls `onWake('all')` once it does. Resolves when starting has begun: if the bus is away, it
    * must be tried again in the background. After `close` it does nothing.

@@ -21,6 +21,8 @@ export interface BrokerSettings {
   readonly prefix: string
   /** Undefined: messages carry no events. */
   readonly key: MessageKey | undefined
+  /** A direct connection for LISTEN, by which one process learns of the events of SQL publishers. Undefined: this process is not the one. */
+  readonly url: string | undefined
 }
 
 /** The variables that describe a bus. */
@@ -49,16 +51,17 @@ export function busSettings(variables: BusVariables, derived: readonly string[])
   const key = keyOf(variables, derived)
   const { BUS_CA_FILE: caFile, BUS_CERT_FILE: certFile, BUS_KEY_FILE: keyFile } = variables
   const files = { caFile, certFile, keyFile }
-  const url = variables.LISTEN_DATABASE_URL ?? variables.DATABASE_URL
+  const url = BUS_NOTIFY === 'off' ? undefined : (variables.LISTEN_DATABASE_URL ?? variables.DATABASE_URL)
   if (BUS === 'nats' && NATS_URL !== undefined)
     return {
       broker: new NatsBroker({ ...files, url: NATS_URL, credsFile: variables.NATS_CREDS_FILE }),
       prefix,
       key,
+      url,
     }
   if (BUS === 'redis' && REDIS_URL !== undefined)
-    return { broker: new RedisBroker({ ...files, url: REDIS_URL }), prefix, key }
-  return BUS === 'memory' || BUS_NOTIFY === 'off' || url === undefined ? undefined : { url }
+    return { broker: new RedisBroker({ ...files, url: REDIS_URL }), prefix, key, url }
+  return BUS === 'memory' || url === undefined ? undefined : { url }
 }
 
 export function openBus(
@@ -66,15 +69,16 @@ export function openBus(
   { database, logger }: { readonly database: Database; readonly logger: Logger },
 ): Bus {
   if (settings === undefined) return new MemoryBus()
-  if ('url' in settings) return new PostgresBus({ url: settings.url, logger })
-  const { broker, prefix, key } = settings
+  if (!('broker' in settings)) return new PostgresBus({ url: settings.url, logger })
+  const { broker, prefix, key, url } = settings
   if (!key) logger.info({ bus: broker.kind }, KEYLESS)
   const place = async () => {
     const { cluster, timeline } = await databaseIdentity(database)
     const clockAheadMs = await databaseClockAhead(database)
     return { channel: `${prefix}.${cluster}`, history: `${cluster}.${timeline}`, clockAheadMs }
   }
-  return new BrokerBus({ broker, key, place, logger })
+  const relay = url === undefined ? undefined : { database, url, name: `relay ${broker.kind} ${prefix}` }
+  return new BrokerBus({ broker, key, place, logger, relay })
 }
 
 function keyOf({ BUS_EVENTS, BUS_SECRET }: BusVariables, derived: readonly string[]): MessageKey | undefined {

@@ -95,6 +95,11 @@ export const INSTRUMENTS = {
   ),
   tailReads: counter('sluice_tailer_reads_total', 'Reads of the log by the tailer.'),
   bus: gauge('sum', 'sluice_bus_processes', 'Processes by the state of their bus.', 'state'),
+  relays: gauge(
+    'sum',
+    'sluice_bus_relays',
+    'Processes that pass the wakes of SQL publishers on to NATS or Redis: one in the whole cluster, none with other buses.',
+  ),
   wakes: counter('sluice_wakes_received_total', 'Wakes that arrived from other processes.'),
   queue: gauge('max', 'sluice_notify_queue_ratio', "How full Postgres' notification queue is, 0 to 1."),
   canary: gauge(

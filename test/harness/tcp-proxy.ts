@@ -5,6 +5,8 @@ import type { Test } from 'tap'
 
 export interface TcpProxy {
   readonly port: number
+  /** Connections accepted so far. */
+  readonly accepted: number
   /** Connections that clients hold right now. */
   readonly open: number
   /** What happens to connections that are accepted from now on: they lead to the server, or are never answered. */
@@ -23,7 +25,9 @@ export interface TcpProxy {
 export async function startTcpProxy(t: Test, port: number): Promise<TcpProxy> {
   const pairs = new Map<Socket, Socket | undefined>()
   let own = 0
+  let accepted = 0
   const server = createServer({ allowHalfOpen: false }, client => {
+    accepted += 1
     const far = proxy.mode === 'pass' ? connect(port, '127.0.0.1') : undefined
     pairs.set(client, far)
     client.on('error', () => {})
@@ -43,6 +47,9 @@ export async function startTcpProxy(t: Test, port: number): Promise<TcpProxy> {
     get port() {
       return own
     },
+    get accepted() {
+      return accepted
+    },
     get open() {
       return pairs.size
     },
@@ -50,8 +57,8 @@ export async function startTcpProxy(t: Test, port: number): Promise<TcpProxy> {
     delayMs: 0,
     freeze() {
       for (const [client, far] of pairs) {
-        client.removeAllListeners('data').pause()
-        far?.removeAllListeners('data').removeAllListeners('close').pause()
+        client.removeAllListeners('data').resume()
+        far?.removeAllListeners('data').removeAllListeners('close').resume()
       }
     },
     async unplug() {

@@ -1,4 +1,5 @@
 /** `sluice doctor`: looks at a database and at a gateway as operators would, and says what is wrong and what to do about it. */
+import { busSettings } from '../../../src/bus/open-bus.js'
 import { ConfigError, readConfig } from '../../../src/config/config.js'
 import { cleanLines } from '../../../src/logging/redaction.js'
 import { databaseAddress } from '../../database-address.js'
@@ -54,13 +55,15 @@ with an embedded Postgres) it checks the database, with a URL or a context the g
 With the credentials of an admin, doctor publishes a few events to a stream of its own
 (sluice-doctor-…) and deletes it, which two entries of the audit log record; with fewer rights it only opens a stream. It changes nothing else. On the
 database every statement is read-only, ends after 5 s and waits for no lock; LISTEN and NOTIFY use a channel of doctor's own. DATABASE_URL,
-LISTEN_DATABASE_URL, DATABASE_POOL and RETENTION_DAYS should be those of the gateways.`,
+LISTEN_DATABASE_URL, DATABASE_POOL, RETENTION_DAYS, BUS and what belongs to it should be those of the gateways.`,
   exitCodes:
     '0 no fault (warnings do not count, nor what could not be checked), 1 at least one fault, 2 wrong usage',
   async run({ options, env, terminal, interruption }) {
     const { json, quick, wait, oldAfter } = options
     const gateway = await gatewayOf({ options, env, terminal })
-    const { DATABASE_POOL, RETENTION_DAYS, LISTEN_DATABASE_URL } = configOf(env)
+    const config = configOf(env)
+    const { DATABASE_POOL, RETENTION_DAYS, LISTEN_DATABASE_URL } = config
+    const bus = busSettings(config, [])
     const findings: Finding[] = []
     const tell = async (finding: Finding) => {
       findings.push(finding)
@@ -78,6 +81,7 @@ LISTEN_DATABASE_URL, DATABASE_POOL and RETENTION_DAYS should be those of the gat
         listenUrl: LISTEN_DATABASE_URL,
         poolSize: DATABASE_POOL,
         retentionDays: RETENTION_DAYS,
+        broker: bus && 'broker' in bus ? bus : undefined,
         gateway,
         oldS: oldAfter,
         waitMs: quick ? 0 : wait * 1_000,
@@ -110,10 +114,26 @@ async function answers(url: string): Promise<boolean> {
   )
 }
 
-/** Only these: doctor must start where another variable of the gateway is wrong. @throws {Failure} */
-function configOf({ DATABASE_URL, LISTEN_DATABASE_URL, DATABASE_POOL, RETENTION_DAYS }: Environment) {
+/** Only these: doctor must start where another variable of the gateway is wrong. */
+const READ = [
+  'DATABASE_URL',
+  'LISTEN_DATABASE_URL',
+  'DATABASE_POOL',
+  'RETENTION_DAYS',
+  'BUS',
+  'BUS_PREFIX',
+  'NATS_URL',
+  'NATS_CREDS_FILE',
+  'REDIS_URL',
+  'BUS_CA_FILE',
+  'BUS_CERT_FILE',
+  'BUS_KEY_FILE',
+]
+
+/** @throws {Failure} */
+function configOf(env: Environment) {
   try {
-    return readConfig({ DATABASE_URL, LISTEN_DATABASE_URL, DATABASE_POOL, RETENTION_DAYS })
+    return readConfig(Object.fromEntries(READ.map(name => [name, env[name]])))
   } catch (error) {
     throw error instanceof ConfigError ? new Failure(error.message, ExitCode.usage) : error
   }

@@ -1,6 +1,8 @@
 /** All checks, in the order in which a person would ask: this program, the database, the gateway, both together. */
+import type { BrokerSettings } from '../../../src/bus/open-bus.js'
 import { startFailure } from '../../start-failure.js'
 import { checkBelonging, newestPosition } from './belonging-check.js'
+import { checkBroker } from './broker-check.js'
 import { differenceOf, judgeClock, readDatabaseClock } from './clock-check.js'
 import { DatabaseProbe } from './database-probe.js'
 import { attempt, type Finding, fault, ok, unknown } from './finding.js'
@@ -31,6 +33,8 @@ export interface DoctorOptions {
   /** DATABASE_POOL and RETENTION_DAYS of the gateways. */
   readonly poolSize: number
   readonly retentionDays: number
+  /** NATS or Redis, if the gateways use it. */
+  readonly broker?: Pick<BrokerSettings, 'broker' | 'prefix'> | undefined
   readonly gateway?: { readonly url: URL; readonly credentials?: string | undefined } | undefined
   /** The age from which a transaction counts as old, in seconds. */
   readonly oldS: number
@@ -48,7 +52,7 @@ export async function examine(
     for (const finding of findings) await tell(finding)
   }
   await tell(judgeNode(process.versions.node))
-  const { databaseUrl, gateway } = options
+  const { databaseUrl, broker, gateway } = options
   const probe = databaseUrl === undefined ? undefined : new DatabaseProbe(databaseUrl)
   try {
     const hasDatabase =
@@ -64,6 +68,7 @@ export async function examine(
         ),
       )
     }
+    if (broker) await tell(await checkBroker(broker.broker, broker.prefix))
     if (gateway === undefined) {
       await tell(
         unknown(

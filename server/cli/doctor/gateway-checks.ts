@@ -140,11 +140,11 @@ function judgeBus(bus: unknown, queue: unknown): Finding {
         )
       : fault(
           check,
-          'The gateway does not receive NOTIFY: events wait for a poll.',
-          'Set LISTEN_DATABASE_URL to the primary itself, without a pooler.',
+          'The bus of the gateway is down: events of other nodes wait for a poll.',
+          'With NOTIFY, set LISTEN_DATABASE_URL to the primary itself, without a pooler. With NATS or Redis, run doctor with BUS and the URL of the gateways; their log has the reason.',
         )
   }
-  return ok(check, 'The gateway receives NOTIFY.')
+  return ok(check, 'The gateway receives the wakes of other nodes.')
 }
 
 function judgeReplica(state: unknown): Finding[] {

@@ -16,6 +16,7 @@ import { StreamTickets } from '../../../src/auth/tickets/stream-tickets.js'
 import { ticketSweep } from '../../../src/auth/tickets/ticket-sweep.js'
 import { beat, countElsewhere, leave } from '../../../src/cluster/node-rows.js'
 import { databaseClockAhead } from '../../../src/database/database-clock.js'
+import { holdLease, leaveLease } from '../../../src/database/lease.js'
 import { createPool, type Database } from '../../../src/database/pool.js'
 import { sweepAll } from '../../../src/database/sweep.js'
 import { inWorkspace } from '../../../src/database/workspace.js'
@@ -235,6 +236,11 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
       await leave(session, id)
     },
     'the clock of the database': () => databaseClockAhead(session),
+    'a lease': async () => {
+      const holder = randomUUID()
+      for (let turn = 0; turn < 2; turn += 1) await holdLease(session, 'work', holder, 60_000)
+      await leaveLease(session, 'work', holder)
+    },
     items: async () => {
       const part_number = `B-${randomUUID()}`
       const { etag } = await items.create(AUTHOR, { part_number, description: 'd', item_type: 't' })

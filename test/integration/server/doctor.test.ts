@@ -1,15 +1,24 @@
 /** The checks of `sluice doctor` on a real server: each is content with a good one, and finds what was broken for it. */
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { examine } from '../../../server/cli/doctor/doctor.js'
+import { type DoctorOptions, examine } from '../../../server/cli/doctor/doctor.js'
 import type { Finding } from '../../../server/cli/doctor/finding.js'
 import { migrate } from '../../../src/database/migrate.js'
+import { BROKER_KINDS, brokerFor, startBroker, withoutBroker } from '../../harness/broker-server.js'
 import { createDatabase, createEmptyDatabase } from '../../harness/database.js'
 import { startPgBouncer, withoutPgBouncer } from '../../harness/pgbouncer.js'
 import { freePort } from '../../harness/port.js'
 import { type OwnPostgres, preparePostgres } from '../../harness/postgres.js'
 import { execute, withDatabase } from '../../harness/server.js'
 import { until } from '../../harness/until.js'
+
+/** A user with rights to the channels of one prefix. */
+const NARROW = {
+  nats: `authorization { users: [
+    { user: gateway, password: a-password, permissions: { publish: "sluice.>", subscribe: "sluice.>" } }
+  ] }`,
+  redis: 'user default off\nuser gateway on >a-password resetchannels &sluice.* -@all +publish +subscribe',
+} as const
 
 interface Look {
   readonly listenUrl?: string
@@ -36,6 +45,38 @@ function textOf(findings: readonly Finding[], check: string): string {
     .filter(finding => finding.check === check)
     .map(({ text, remedy }) => `${text} → ${remedy}`)
     .join('\n')
+}
+
+for (const kind of BROKER_KINDS) {
+  t.test(
+    `${kind}: the bus is found in order, and each fault is found`,
+    { skip: withoutBroker(kind) },
+    async t => {
+      const server = await startBroker(t, kind, NARROW[kind])
+      const at = (user: string, prefix = 'sluice') => {
+        const url = server.url.replace('://', `://${user}:a-password@`)
+        return { broker: brokerFor({ kind, url }), prefix }
+      }
+      const found = async (broker: NonNullable<DoctorOptions['broker']>) => {
+        const findings: Finding[] = []
+        const options = { broker, poolSize: 10, retentionDays: 30, oldS: 300, waitMs: 0 }
+        await examine({ ...options, signal: new AbortController().signal }, async finding => {
+          findings.push(finding)
+        })
+        return findings.filter(({ check }) => check === 'bus-reached')
+      }
+
+      t.match(await found(at('gateway')), [{ verdict: 'ok', text: /returns its message, in \d+ ms/ }])
+      const [stranger] = await found(at('stranger'))
+      t.match(stranger, { verdict: 'fault', text: /WRONGPASS|Authorization/i, remedy: /(NATS|REDIS)_URL/ })
+      t.notMatch(JSON.stringify(stranger), 'a-password')
+      t.match(await found(at('gateway', 'other')), [
+        { verdict: 'fault', text: /permission/i, remedy: /other\.\*/ },
+      ])
+      await server.kill()
+      t.match(await found(at('gateway')), [{ verdict: 'fault', text: /refused/i }])
+    },
+  )
 }
 
 t.test('a database as docs/operations.md wants it is found in order, and each fault is found', async t => {

@@ -11,7 +11,10 @@ import { read } from '../../harness/document.js'
 const variables = Object.entries<Setting>(Environment.properties).filter(
   ([name]) => !PROCESS_VARIABLES.some(own => own === name),
 )
-const source = readFileSync(join(packageRoot, 'plugins/sluice-options.ts'), 'utf8')
+const [own = '', bus = ''] = ['sluice-options', 'bus-options'].map(name =>
+  readFileSync(join(packageRoot, `plugins/${name}.ts`), 'utf8'),
+)
+const source = own + bus
 
 t.test('each variable is an option with its default in the docstring', async t => {
   for (const [name, schema] of variables) {
