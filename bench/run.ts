@@ -16,6 +16,7 @@ import { memory } from './memory.js'
 import { peers } from './peers.js'
 import { publish } from './publish.js'
 import { replay } from './replay.js'
+import { rolling } from './rolling.js'
 import type { Row, Size } from './row.js'
 import { slow } from './slow.js'
 import { startUp } from './start.js'
@@ -28,6 +29,7 @@ const BENCHES: Readonly<Record<string, (size: Size) => Promise<Row[]>>> = {
   'fan-out': fanOut,
   publish,
   replay,
+  rolling,
   idle,
   slow,
   memory,

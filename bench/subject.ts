@@ -125,11 +125,12 @@ async function postmasterOf(url: string): Promise<number> {
   }
 }
 
-interface Running {
+export interface Running {
   readonly child: ChildProcess
   readonly url: string
 }
 
+/** @param watched whether it reports the longest turns of its event loop. */
 export async function startGateway(env: Readonly<Record<string, string>>, watched = false): Promise<Running> {
   const child = start(process.execPath, [...FLAGS, ...(watched ? ['--import', TURNS] : []), MAIN], {
     stdio: ['ignore', 'pipe', 'inherit', ...(watched ? ['ipc' as const] : [])],

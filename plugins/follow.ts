@@ -24,6 +24,12 @@ declare module 'fastify' {
   }
 }
 
+/**
+ * Sent by a proxy that tries the next gateway when this one answers 502 (deploy/nginx.conf). A client would get `unavailable`, come back
+ * after `retry`, and be led here again, because a stopping gateway has the fewest connections.
+ */
+const NEXT_UPSTREAM = 'x-sluice-next-upstream'
+
 /** The stream belongs to the principal's workspace. */
 export interface FollowRequest
   extends Pick<
@@ -151,6 +157,10 @@ function rolesOf({ request }: FastifyReply): Role[] {
  */
 function refuse(reply: FastifyReply, encoding: Encoding, refusal: StreamRefusal): FastifyReply {
   const { reason, limit, database, error } = refusal
+  // Closed, so that the proxy leads nothing else here.
+  if (reason === 'draining' && reply.request.headers[NEXT_UPSTREAM]) {
+    return reply.code(502).header('connection', 'close').send()
+  }
   if (reason === 'held' && encoding.contentType !== sse.contentType) throw error
   // The log already has a line about an unavailable database.
   if (database) reply.request.log[levelOf(error)]({ err: error }, 'The stream could not be opened.')

@@ -7,6 +7,8 @@ import { ProblemDocument } from '../../../src/problems/problem-document.js'
 import { packageRoot } from '../../../src/process/package-root.js'
 import { ID_PARAMETERS } from '../../../src/sse/brought-id.js'
 import { openBrowser, withoutBrowser } from '../../harness/browser.js'
+import { openStream } from '../../harness/event-stream.js'
+import { as, startGateway } from '../../harness/gateway.js'
 import { startNginx, withoutNginx } from '../../harness/nginx.js'
 import { gatewayWithRoutes } from '../../harness/routes.js'
 import { echoesHeaders, startStandIn, tellsOne } from './stand-in.js'
@@ -196,3 +198,28 @@ t.test("Chromium's EventSource survives a restart of the gateway", { skip: both 
 
   t.equal(second.requests[0]?.headers['last-event-id'], '1.aaaaaa', 'and asks for what it missed')
 })
+
+t.test(
+  'a gateway that stops gets no new stream, although it has the fewest connections',
+  { skip },
+  async t => {
+    const staying = await startGateway(t)
+    const stopping = await startGateway(t, { databaseUrl: staying.databaseUrl })
+    const ports = [staying, stopping].map(({ url }) => Number(new URL(url).port))
+    const nginx = await startNginx(t, { upstreams: ports })
+    const opened = async (url: string) => {
+      const stream = await openStream(t, `${url}/api/events`, { headers: as('viewer') })
+      return (await stream.until(1))[0]
+    }
+    stopping.app.serverState.drain()
+
+    const through = []
+    for (let client = 0; client < 6; client += 1) through.push((await opened(nginx.url))?.event)
+    t.strictSame(through, Array(6).fill('server.state'))
+    t.equal(staying.app.hub.clients().total, 6)
+    t.match(await opened(stopping.url), { event: 'unavailable', data: '{"reason":"draining"}' })
+
+    staying.app.serverState.drain()
+    t.match(await opened(nginx.url), { event: 'unavailable', data: '{"reason":"upstream"}' })
+  },
+)
