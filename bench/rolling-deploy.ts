@@ -22,8 +22,9 @@ const PUBLISH_MS = 1_000
 const CONNECTS_AT_ONCE = 64
 /** After the last event every client must have it within this time. */
 const ARRIVAL_MS = 30_000
-/** Pages of the log, the places where clients resume, and the new events of the tailers, as Postgres logs these statements. */
-const LOG_READ = /execute sluice-read-(page|event|place|bounds|filtered-page|tails)/
+/** The reads for clients that come back, and those of the tailers, as Postgres logs these statements. */
+const CLIENT_READ = /execute sluice-read-(page|event|place|bounds|filtered-page)/
+const TAILER_READ = /execute sluice-read-tails/
 
 export interface RollingDeployOptions {
   readonly clients: number
@@ -42,17 +43,21 @@ export interface RollingDeploy {
   /** New connections to each gateway in each second of the deploy. */
   readonly connects: readonly (readonly number[])[]
   readonly refusals: number
-  readonly logReads: number
+  /** Reads of the log for clients that came back. */
+  readonly clientReads: number
+  /** Reads of the log by the tailers: of new events, and polls. */
+  readonly tailerReads: number
 }
 
 export async function rollingDeploy({ clients, env = {} }: RollingDeployOptions): Promise<RollingDeploy> {
   const dataDir = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
-  let logReads = 0
+  const reads = { clientReads: 0, tailerReads: 0 }
   const database = await startEmbedded({
     dataDir,
     settings: { log_statement: 'all' },
     onLog(line) {
-      if (LOG_READ.test(line)) logReads += 1
+      if (CLIENT_READ.test(line)) reads.clientReads += 1
+      else if (TAILER_READ.test(line)) reads.tailerReads += 1
     },
   })
   const nodes: Node[] = []
@@ -65,16 +70,16 @@ export async function rollingDeploy({ clients, env = {} }: RollingDeployOptions)
     await lookAt(nodes)
     await crowd.open(clients)
     const publisher = new Publisher(nodes)
-    logReads = 0
+    Object.assign(reads, { clientReads: 0, tailerReads: 0 })
     crowd.begin()
     for (const node of nodes) await node.replace()
     await crowd.connected()
     const seconds = crowd.seconds()
-    const reads = logReads
+    const during = { ...reads }
     const events = await publisher.close()
     const behind = await crowd.behind(events)
     clearInterval(looking)
-    return { ...crowd.report(), seconds, events, behind, logReads: reads }
+    return { ...crowd.report(), seconds, events, behind, ...during }
   } finally {
     crowd.close()
     await Promise.all(nodes.map(({ running }) => stop(running.child)))

@@ -12,7 +12,7 @@ export async function rolling(size: Size): Promise<Row[]> {
   const most = (await openFilesLimit()) - OTHER_FILES
   const rows: Row[] = []
   for (const clients of CLIENTS[size].filter(count => count <= most)) {
-    const { seconds, events, faults, behind, connects, refusals, logReads } = await rollingDeploy({ clients })
+    const { seconds, events, faults, behind, connects, refusals, ...reads } = await rollingDeploy({ clients })
     if (faults.length > 0 || behind > 0) throw new Error(`${faults[0] ?? ''} ${behind} clients are behind.`)
     for (const [index, each] of connects.entries())
       console.log(`gateway ${index + 1}, connects by second: ${Array.from(each, of => of ?? 0).join(' ')}`)
@@ -24,7 +24,8 @@ export async function rolling(size: Size): Promise<Row[]> {
       'most connects/s to one': Math.max(...connects.flatMap(each => Array.from(each, of => of ?? 0))),
       connects: connects.flat().reduce((sum, of) => sum + (of ?? 0), 0),
       refused: refusals,
-      'log reads': logReads,
+      'log reads for clients': reads.clientReads,
+      'tailer reads': reads.tailerReads,
     })
   }
   return rows
