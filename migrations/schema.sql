@@ -382,7 +382,7 @@ create table sluice.events (
   constraint events_data_check CHECK (((json_typeof(data) = 'object'::text) AND (octet_length((data)::text) <= 262144))),
   constraint events_position_check CHECK (("position" > 0)),
   constraint events_type_check CHECK (sluice.is_type(type))
-);
+) with (autovacuum_vacuum_scale_factor=0.05);
 comment on table sluice.events is
   'The events. Positions of a stream are dense (1, 2, 3, …) and in commit order. Written by functions only.';
 alter table sluice.events alter column data set storage external;
@@ -6767,7 +6767,7 @@ $function$;
 comment on function sluice.retain is
   'As retain_due, for older gateways. Returns how many events were removed.';
 
-CREATE OR REPLACE FUNCTION sluice.retain_due(kind text, keep interval, at_most integer, OUT removed bigint, OUT more boolean)
+CREATE OR REPLACE FUNCTION sluice.retain_due(kind text, keep interval, at_most integer, INOUT after timestamp with time zone, OUT removed bigint, OUT more boolean)
  RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -6784,8 +6784,9 @@ AS $function$
 declare
   cutoff timestamptz := clock_timestamp() - keep;
   most_streams constant int := 200;
-  seen int := 0;
-  stream record;
+  due record;
+  each_stream bigint;
+  id bigint;
 begin
   if cutoff is null or keep < interval '0' or coalesce(at_most, 0) < 1 then
     raise exception using
@@ -6798,23 +6799,54 @@ begin
     return;
   end if;
   -- Skips a stream that an append has locked, perhaps for long. retain_stream handles it later.
-  for stream in
-    select s.id from sluice.streams s
-    where s.kind = retain_due.kind and s.oldest_at < cutoff and not s.own_retention
+  select array_agg(d.id) as ids, min(d.oldest_at) as oldest_at, count(*) as streams into due
+  from (
+    select s.id, s.oldest_at from sluice.streams s
+    where s.kind = retain_due.kind and s.oldest_at >= after and s.oldest_at < cutoff and not s.own_retention
     order by s.oldest_at limit most_streams
     for update skip locked
+  ) d;
+  if due.streams = 0 then
+    return;
+  end if;
+  -- Streams that stay due are not older than the first one of this batch.
+  after := due.oldest_at;
+  each_stream := at_most / due.streams;
+  if each_stream > 0 then
+    select t.removed, t.rest into removed, due.ids from sluice.retain_together(due.ids, cutoff, each_stream) t;
+  end if;
+  foreach id in array due.ids
   loop
-    seen := seen + 1;
-    removed := removed + sluice.retain_locked(stream.id, cutoff, at_most - removed);
     exit when removed >= at_most;
+    removed := removed + sluice.retain_locked(id, cutoff, at_most - removed);
   end loop;
-  more := removed >= at_most or seen = most_streams;
+  more := removed >= at_most or due.streams = most_streams;
 end
 $function$;
-comment on function sluice.retain_due is
+comment on function sluice.retain_due(text,interval,integer,timestamp with time zone) is
   'Removes events older than keep from the streams of a kind, the oldest of each stream first, and streams that '
   'are empty and unused: at most at_most events and 200 streams in one call. more: whether to call it again at '
-  'once.';
+  'once, with after as it returned it; -infinity at first.';
+
+CREATE OR REPLACE FUNCTION sluice.retain_due(kind text, keep interval, at_most integer, OUT removed bigint, OUT more boolean)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+  select d.removed, d.more into removed, more from sluice.retain_due(kind, keep, at_most, '-infinity') d;
+end
+$function$;
+comment on function sluice.retain_due(text,interval,integer) is
+  'As the other retain_due from the start, for older gateways.';
 
 CREATE OR REPLACE FUNCTION sluice.retain_locked(id bigint, cutoff timestamp with time zone, at_most bigint)
  RETURNS bigint
@@ -6835,30 +6867,36 @@ declare
   later timestamptz;
   kept record;
   base bigint;
-  oldest timestamptz;
-  event record;
+  stays bigint;
   last_position bigint;
   last_id uuid;
   last_at timestamptz;
+  oldest timestamptz;
   removed bigint := 0;
 begin
   select s.base_position into base from sluice.streams s where s.id = retain_locked.id;
   select * into kept from sluice.kept_by_options(retain_locked.id, cutoff);
   later := least(clock_timestamp(), kept.cutoff + interval '48 hours');
-  for event in
-    select e.position, e.event_id, e.at from sluice.events e
+  select min(e.position) into stays
+  from (
+    select e.position, e.at from sluice.events e
     where e.stream_id = retain_locked.id and e.position > base
-    order by e.position limit at_most + 1
-  loop
-    oldest := event.at;
-    exit when removed >= at_most
-      or not (coalesce(event.at < kept.cutoff, false) or coalesce(event.position <= kept.up_to, false));
-    oldest := null;
-    removed := removed + 1;
-    last_position := event.position;
-    last_id := event.event_id;
-    last_at := event.at;
-  end loop;
+    order by e.position limit at_most
+  ) e
+  where not (coalesce(e.at < kept.cutoff, false) or coalesce(e.position <= kept.up_to, false));
+  stays := coalesce(stays, base + at_most + 1);
+  select e.position, e.event_id, e.at into last_position, last_id, last_at
+  from sluice.events e
+  where e.stream_id = retain_locked.id and e.position > base and e.position < stays
+  order by e.position desc limit 1;
+  if found then
+    delete from sluice.events e
+    where e.stream_id = retain_locked.id and e.position > base and e.position <= last_position;
+    get diagnostics removed = row_count;
+    base := last_position;
+  end if;
+  select e.at into oldest from sluice.events e
+  where e.stream_id = retain_locked.id and e.position > base order by e.position limit 1;
 
   if removed = 0 and oldest is null then
     -- No append can be running: it would need the lock that is held here, and afterwards it sees that the stream is gone.
@@ -6868,10 +6906,6 @@ begin
     if found then
       return 0;
     end if;
-  end if;
-  if removed > 0 then
-    delete from sluice.events e
-    where e.stream_id = retain_locked.id and e.position > base and e.position <= last_position;
   end if;
   update sluice.streams s
   set base_position = coalesce(last_position, s.base_position), base_event_id = coalesce(last_id, s.base_event_id),
@@ -7005,6 +7039,91 @@ $function$;
 comment on function sluice.retain_stream is
   'As retain_due, for one stream that retain_due found locked. Waits up to a second for the lock, then raises '
   '55P03.';
+
+CREATE OR REPLACE FUNCTION sluice.retain_together(ids bigint[], cutoff timestamp with time zone, at_most bigint, OUT removed bigint, OUT rest bigint[])
+ RETURNS record
+ LANGUAGE plpgsql
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  unused_before timestamptz := clock_timestamp() - interval '48 hours';
+  later timestamptz := least(clock_timestamp(), cutoff + interval '48 hours');
+begin
+  with stream as materialized (
+    select s.id, s.base_position as base, s.base_position + at_most + 1 as beyond,
+      w.options is not null or s.options ?| array['max_age_seconds', 'max_events'] as own,
+      s.kind = 'feed' and s.workspace <> '$system' and s.closed_at is null and s.options is null
+        and s.used_at < unused_before as unused
+    from sluice.streams s
+    left join lateral (
+      select w.options from sluice.workspaces w
+      where w.workspace = s.workspace and w.options ?| array['max_age_seconds', 'max_events'] limit 1
+    ) w on s.kind = 'feed'
+    where s.id = any (ids)
+  ),
+  bound as materialized (
+    select s.id, s.base, s.unused, coalesce(y.position, s.beyond) as stays
+    from stream s
+    cross join lateral (
+      select min(e.position) as position
+      from (
+        select e.position, e.at from sluice.events e
+        where e.stream_id = s.id and e.position > s.base order by e.position limit at_most
+      ) e
+      where e.at >= cutoff
+    ) y
+    where s.own is not true
+  ),
+  ended as materialized (
+    select b.id, b.base, b.unused, l.position, l.event_id, l.at, coalesce(l.position, b.base) as new_base
+    from bound b
+    left join lateral (
+      select e.position, e.event_id, e.at from sluice.events e
+      where e.stream_id = b.id and e.position > b.base and e.position < b.stays order by e.position desc limit 1
+    ) l on true
+  ),
+  due as materialized (
+    select d.*, o.at as oldest, d.unused and d.position is null and o.at is null as is_over
+    from ended d
+    left join lateral (
+      select e.at from sluice.events e
+      where e.stream_id = d.id and e.position > d.new_base order by e.position limit 1
+    ) o on true
+  ),
+  gone as (
+    delete from sluice.events e using due d
+    where e.stream_id = d.id and e.position > d.base and e.position <= d.new_base
+    returning 1
+  ),
+  -- No append can be running: it would need the locks that are held here, and afterwards it sees that the stream is gone.
+  emptied as (
+    delete from sluice.streams s using due d where s.id = d.id and d.is_over
+  ),
+  moved as (
+    update sluice.streams s
+    set base_position = d.new_base, base_event_id = coalesce(d.event_id, s.base_event_id), base_at = coalesce(d.at, s.base_at),
+      oldest_at = coalesce(d.oldest, later), look_at = '-infinity',
+      used_at = case when d.position is null then s.used_at else clock_timestamp() end
+    from due d where s.id = d.id and not d.is_over
+  )
+  select
+    (select count(*) from gone),
+    array(select s.id from stream s where s.own) || array(select d.id from due d where d.oldest < cutoff)
+  into removed, rest;
+end
+$function$;
+comment on function sluice.retain_together is
+  'Internal. As retain_locked for many streams at once, at most at_most events of each. rest: the streams that '
+  'retain_locked has to see, because more of their events have expired or options of their workspace decide.';
 
 CREATE OR REPLACE FUNCTION sluice.retry_dead_letters(workspace text, webhook uuid)
  RETURNS integer

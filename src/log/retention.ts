@@ -48,7 +48,12 @@ async function noteUses(database: Database, ids: readonly StreamId[], signal: Ab
 }
 
 async function retain(database: Database, kind: string, days: number, signal: AbortSignal): Promise<number> {
-  let removed = await inBatches(() => retainDue(database, kind, days, SWEEP_BATCH), signal)
+  let after: string | undefined
+  let removed = await inBatches(async () => {
+    const batch = await retainDue(database, kind, days, SWEEP_BATCH, after)
+    after = batch.after
+    return batch
+  }, signal)
   // A transaction that keeps its stream locked, such as a prepared one, holds up the retention of that stream alone.
   for (const id of await findDue(database, kind, days, MOST_BUSY)) {
     if (signal.aborted) break

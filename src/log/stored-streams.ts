@@ -1,22 +1,33 @@
 /** The limit of streams per workspace, and retention's share of them (migrations/0006_retention.sql). */
-import type { Database } from '../database/pool.js'
+import type { Database, Queryable } from '../database/pool.js'
 import type { StreamId } from './event.js'
 
 const KEPT = `$2::float8 * interval '1 day'`
 
-/** Removes at most `atMost` expired events of a kind of stream, and the streams that are empty and unused. */
+export interface DueBatch {
+  readonly removed: number
+  readonly more: boolean
+  /** Where the next batch continues. */
+  readonly after: string
+}
+
+/**
+ * Removes at most `atMost` expired events of a kind of stream, and the streams that are empty and unused.
+ * @param after as the batch before returned it. Default: from the oldest on.
+ */
 export async function retainDue(
-  database: Database,
+  database: Queryable,
   kind: string,
   days: number,
   atMost: number,
-): Promise<{ readonly removed: number; readonly more: boolean }> {
-  const { rows } = await database.query<{ removed: number; more: boolean }>({
+  after = '-infinity',
+): Promise<DueBatch> {
+  const { rows } = await database.query<DueBatch>({
     name: 'sluice-retain-due',
-    text: `select removed, more from sluice.retain_due($1, ${KEPT}, $3)`,
-    values: [kind, days, atMost],
+    text: `select removed, more, after::text as after from sluice.retain_due($1, ${KEPT}, $3, $4::timestamptz)`,
+    values: [kind, days, atMost, after],
   })
-  return rows[0] ?? { removed: 0, more: false }
+  return rows[0] ?? { removed: 0, more: false, after }
 }
 
 /** The streams with expired events: after `retainDue`, those that others had locked. */

@@ -3,7 +3,7 @@ import type { Database } from '../../../src/database/pool.js'
 import type { Position, StreamId } from '../../../src/log/event.js'
 import { findStream, readBounds, readPage } from '../../../src/log/log.js'
 import { eventSweep, idempotencyKeySweep } from '../../../src/log/retention.js'
-import { retainStream } from '../../../src/log/stored-streams.js'
+import { retainDue, retainStream } from '../../../src/log/stored-streams.js'
 import { createDatabase } from '../../harness/database.js'
 import { connect, isDense, logged } from '../../harness/records.js'
 import { until } from '../../harness/until.js'
@@ -86,6 +86,69 @@ t.test('streams of another kind, and young events behind which older ones stand,
 
   t.equal((await logged(pool, 'job')).length, 3)
   t.equal((await logged(pool)).length, 3)
+})
+
+t.test('one batch handles each of its streams as if it were alone', async t => {
+  const { pool } = await createDatabase(t)
+  const ids = {
+    some: await fill(pool, 'some', 7, 3),
+    all: await fill(pool, 'all', 4, 0),
+    young: await fill(pool, 'young', 0, 2),
+    many: await fill(pool, 'many', 30, 1),
+    behind: await fill(pool, 'behind', 1, 3),
+  }
+  await pool.query(
+    `update sluice.events set at = at - interval '9 days' where stream_id = $1 and "position" = 3`,
+    [ids.behind],
+  )
+  await pool.query(`select sluice.ensure_stream('w', name) from unnest(array['unused', 'used']) name`)
+  await pool.query(
+    `update sluice.streams set oldest_at = now() - interval '2 days',
+            used_at = now() - case name when 'unused' then interval '3 days' else interval '1 day' end
+      where name in ('unused', 'used', 'young')`,
+  )
+  const before = new Map<string, string | undefined>()
+  for (const name of ['some', 'all', 'many', 'behind']) {
+    const events = await logged(pool, name)
+    before.set(name, events[{ some: 6, all: 3, many: 24, behind: 0 }[name] ?? 0]?.eventId)
+  }
+
+  // Seven streams, so five of each and then the rest of the budget for those that have more.
+  t.equal(await retain(pool, 37), 37)
+
+  const { rows } = await pool.query(
+    `select s.name, s.base_position as base, s.base_event_id as id, s.base_at < now() - interval '1 day' as expired,
+            s.oldest_at >= now() - interval '1 day' as done, min(e."position") as first, count(e)::int as left
+       from sluice.streams s left join sluice.events e on e.stream_id = s.id
+      where s.name <> 'feed' group by s.id order by s.name`,
+  )
+  t.strictSame(
+    rows.map(row => ({ ...row, id: row.id === before.get(row.name) })),
+    [
+      { name: 'all', base: 4, id: true, expired: true, done: true, first: null, left: 0 },
+      { name: 'behind', base: 1, id: true, expired: true, done: true, first: 2, left: 3 },
+      { name: 'many', base: 25, id: true, expired: true, done: false, first: 26, left: 6 },
+      { name: 'some', base: 7, id: true, expired: true, done: true, first: 8, left: 3 },
+      { name: 'used', base: 0, id: false, expired: null, done: true, first: null, left: 0 },
+      { name: 'young', base: 0, id: false, expired: null, done: true, first: 1, left: 2 },
+    ],
+  )
+})
+
+t.test('a sweep continues where its last batch began, and reads no stream before it again', async t => {
+  const { pool } = await createDatabase(t)
+  for (const name of ['first', 'second', 'third']) await fill(pool, name, 6, 0)
+  const { rows } = await pool.query<{ oldest: string }>(
+    `select oldest_at::text as oldest from sluice.streams where name = 'second'`,
+  )
+
+  const batch = await retainDue(pool, 'feed', 1, 6, rows[0]?.oldest)
+
+  t.match(batch, { removed: 6, more: true, after: rows[0]?.oldest })
+  t.equal((await logged(pool, 'first')).length, 6)
+  t.match(await retainDue(pool, 'feed', 1, 100, batch.after), { removed: 6, more: false })
+  t.equal((await logged(pool, 'first')).length, 6)
+  t.equal(await retain(pool), 6)
 })
 
 t.test('one process at a time removes events, others pass on', async t => {
