@@ -12,6 +12,7 @@ import { fanOut } from './fan-out.js'
 import { growth } from './growth.js'
 import { idle } from './idle.js'
 import { latency } from './latency.js'
+import { layouts } from './layouts.js'
 import { memory } from './memory.js'
 import { peers } from './peers.js'
 import { publish } from './publish.js'
@@ -35,6 +36,7 @@ const BENCHES: Readonly<Record<string, (size: Size) => Promise<Row[]>>> = {
   memory,
   fairness,
   growth,
+  layouts,
   access,
   foreign,
   start: startUp,
@@ -45,7 +47,7 @@ const BENCHES: Readonly<Record<string, (size: Size) => Promise<Row[]>>> = {
   peers,
 }
 /** Measured only by name, because they take many minutes or need other servers. */
-const BY_NAME = new Set(['cluster', 'peers'])
+const BY_NAME = new Set(['cluster', 'layouts', 'peers'])
 
 const USAGE = `Usage: npm run bench -- [name] [--full]      names: ${Object.keys(BENCHES).join(', ')}; default: all but ${[...BY_NAME].join(', ')}
 

@@ -4,7 +4,7 @@
  */
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -66,6 +66,8 @@ export async function startSubject({
   turns: watched = false,
 }: SubjectOptions = {}): Promise<Subject> {
   const dataDir = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
+  // The account of Postgres has to enter it; otherwise the data would be elsewhere, behind a link, and stay there.
+  await chmod(dataDir, 0o755)
   const database = await startEmbedded({ dataDir, settings, ...(onLog && { onLog }) })
   const postmaster = await postmasterOf(database.url)
   const editor = tokenOf('demo', 'editor')
