@@ -8,6 +8,7 @@ import { now } from './statistics.js'
 const N = '{"n":'
 /** A whole line. */
 const ID = /^id: (\S+)\n/gm
+const RETRY = /^retry: (\d+)\n/gm
 /** A browser waits for seconds; all clients of a worker come back within this time. */
 const RETURN_MS = 1_000
 const READ_BYTES = 64 * 1_024
@@ -44,6 +45,8 @@ export interface ListenerOptions extends Target {
   readonly stalls: boolean
   /** Whether it comes back with its last event id when its stream is closed. */
   readonly returns?: boolean | undefined
+  /** Where it comes back to instead, at random, after the time that its stream named: like a client behind a proxy. */
+  readonly elsewhere?: readonly string[] | undefined
   /** Whether it records the arrival of each event. */
   readonly notes: boolean
   onEvent(listener: Listener): void
@@ -52,6 +55,8 @@ export interface ListenerOptions extends Target {
 
 export class Listener {
   readonly arrivals: number[] = []
+  /** When its streams opened again. */
+  readonly reopened: number[] = []
   readonly #options: ListenerOptions
   #socket: Socket
   #attempts = 0
@@ -59,6 +64,7 @@ export class Listener {
   #rest = ''
   #heard = false
   #lastEventId: string | undefined
+  #retryMs = RETURN_MS
   #stalled = false
   #opened: () => void = () => {}
   /** The event that must arrive next. */
@@ -94,8 +100,9 @@ export class Listener {
   }
 
   #connect(): Socket {
-    const { url, local, onFault } = this.#options
-    const { hostname, port } = new URL(url)
+    const { url, local, onFault, elsewhere = [] } = this.#options
+    const others = this.returned > 0 ? elsewhere : []
+    const { hostname, port } = new URL(others[Math.floor(Math.random() * others.length)] ?? url)
     const socket = connect({
       host: hostname,
       port: Number(port),
@@ -131,9 +138,10 @@ export class Listener {
 
   #connectLater(): void {
     this.#rest = ''
-    setTimeout(() => {
+    const again = () => {
       this.#socket = this.#connect()
-    }, RETURN_MS * Math.random())
+    }
+    setTimeout(again, this.#options.elsewhere ? this.#retryMs : RETURN_MS * Math.random())
   }
 
   /** Returns whether to continue to read. */
@@ -145,9 +153,13 @@ export class Listener {
       this.#socket.setTimeout(0)
       this.#stalled = this.#options.stalls
       this.#opened()
+      if (this.returned > 0) this.reopened.push(at)
     }
     // Few events and heartbeats: such a client is not measured by its own CPU.
-    if (this.#options.returns) this.#lastEventId = [...text.matchAll(ID)].at(-1)?.[1] ?? this.#lastEventId
+    if (this.#options.returns) {
+      this.#lastEventId = [...text.matchAll(ID)].at(-1)?.[1] ?? this.#lastEventId
+      this.#retryMs = Number([...text.matchAll(RETRY)].at(-1)?.[1] ?? this.#retryMs)
+    }
     let from = 0
     for (;;) {
       const start = text.indexOf(N, from)

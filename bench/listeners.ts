@@ -16,6 +16,7 @@ export interface OpenOrder extends Target {
   readonly atOnce: number
   readonly stalls: boolean
   readonly returns?: boolean
+  readonly elsewhere?: readonly string[]
   readonly notes: boolean
   /** The clients of other processes, which use other ports of this machine. Default 0. */
   readonly others?: number
@@ -42,6 +43,8 @@ export interface Report {
   readonly heartbeats: number
   /** How often a client came back. */
   readonly returned: number
+  /** When streams opened again, in ns. */
+  readonly reopened: number[]
   /** For each array in `since`: arrival of event n less since[n], in ms, of all clients together, sorted. */
   readonly delays: number[][]
 }
@@ -141,7 +144,8 @@ function answer(delays: number[][]): void {
   const { user, system } = process.cpuUsage()
   const heartbeats = listeners.reduce((sum, listener) => sum + listener.heartbeats, 0)
   const returned = listeners.reduce((sum, listener) => sum + listener.returned, 0)
+  const reopened = listeners.flatMap(listener => listener.reopened)
   const cpuSeconds = (user + system) / 1e6
-  const report = { at: now(), firstAt, cpuSeconds, events, heartbeats, returned, delays }
+  const report = { at: now(), firstAt, cpuSeconds, events, heartbeats, returned, reopened, delays }
   process.send?.({ ...report, ...(fault !== undefined && { fault }) } satisfies Report)
 }

@@ -19,6 +19,7 @@ import { publish } from './publish.js'
 import { replay } from './replay.js'
 import { rolling } from './rolling.js'
 import type { Row, Size } from './row.js'
+import { simulate } from './simulate.js'
 import { slow } from './slow.js'
 import { startUp } from './start.js'
 import { streams } from './streams.js'
@@ -44,6 +45,7 @@ const BENCHES: Readonly<Record<string, (size: Size) => Promise<Row[]>>> = {
   watched,
   webhooks,
   cluster,
+  simulate,
   peers,
 }
 /** Measured only by name, because they take many minutes or need other servers. */

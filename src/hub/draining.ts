@@ -1,7 +1,7 @@
 /** Ends the subscriptions of a process that stops: a few at once, many in waves, so that other processes can take them. */
 import { setTimeout as pause } from 'node:timers/promises'
 
-const WAVE_MS = 100
+export const WAVE_MS = 100
 /** The time that each client adds to a shutdown. */
 const MS_PER_CLIENT = 5
 
@@ -11,10 +11,15 @@ export async function stopInWaves(
   longestMs: number,
 ): Promise<void> {
   const all = [...subscriptions]
-  const waves = Math.ceil(Math.min(longestMs, all.length * MS_PER_CLIENT) / WAVE_MS) || 1
-  const size = Math.ceil(all.length / waves)
+  const size = waveOf(all.length, longestMs)
   for (let first = 0; first < all.length && subscriptions.size > 0; first += size) {
     if (first > 0) await pause(WAVE_MS)
     for (const subscription of all.slice(first, first + size)) subscription.stop('draining')
   }
+}
+
+/** How many of so many clients end at a time, WAVE_MS apart. */
+export function waveOf(clients: number, longestMs: number): number {
+  const waves = Math.ceil(Math.min(longestMs, clients * MS_PER_CLIENT) / WAVE_MS) || 1
+  return Math.ceil(clients / waves)
 }
