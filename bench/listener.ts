@@ -12,6 +12,8 @@ const RETRY = /^retry: (\d+)\n/gm
 /** A browser waits for seconds; all clients of a worker come back within this time. */
 const RETURN_MS = 1_000
 const READ_BYTES = 64 * 1_024
+/** RFC 9112 §7.1. */
+const LAST_CHUNK = '\r\n0\r\n\r\n'
 /** If thousands connect at once, the kernel or a full worker resets some: like any client they reconnect. */
 const MOST_ATTEMPTS = 20
 /** Without an answer in this time it connects again: the kernel may have dropped a connection that it could not queue. */
@@ -174,6 +176,8 @@ export class Listener {
       from = end
     }
     if (from === 0 && text.includes('heartbeat')) this.heartbeats += 1
+    // The server may keep the connection after the end of the stream.
+    if (this.#options.elsewhere && `\r\n${chunk}`.endsWith(LAST_CHUNK)) this.#socket.destroy()
     return !this.#stalled
   }
 
