@@ -103,8 +103,12 @@ function costs(load: Load & { readonly name: string }): Row[] {
     row(name, 'resident memory of a gateway, MB', memoryOf(clients / nodes) / 1e6),
     row(name, 'gateways that follow a stream', followers),
     row(name, 'streams read per second after wakes, postgres', eventsPerSecond * followers),
-    row(name, 'the same, nats or redis with events', 0),
-    row(name, 'CPU of Postgres for polls, % of a core', pollMs / 10),
+    row(
+      name,
+      'CPU of Postgres for these, % of a core, at least',
+      eventsPerSecond * followers * FIGURES.pollMs * 0.1,
+    ),
+    row(name, 'CPU of Postgres for polls, % of a core', pollMs * 0.1),
   ]
 }
 

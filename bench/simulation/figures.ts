@@ -1,16 +1,19 @@
 /**
- * The measured figures that the simulation extrapolates from; docs/scaling.md names the bench and the day of each. Two shared
- * processors, Node 20, PostgreSQL 18, all on loopback. Replace them with those of your machine.
+ * The measured figures that the simulation extrapolates from; docs/scaling.md says where each comes from. Two shared processors,
+ * Node 20, PostgreSQL 18, all on loopback: replace them with those of your machine.
  */
 export const FIGURES = {
-  /** CPU of a gateway to open a stream, ms: in a process that has just started, and later (`docs/performance.md`, A request). */
-  opening: { coldMs: 0.46, coldOpenings: 400, warmMs: 0.11 },
+  /**
+   * CPU of a gateway for a client that returns, ms: at first, when V8 has not compiled that path, and later. From 666 and 4,000 clients
+   * that returned to two gateways after a third one was killed.
+   */
+  opening: { coldMs: 1.1, coldOpenings: 400, warmMs: 0.37 },
   /** CPU of a gateway for a delivery to one client, ms, at 2,000 clients (`fan-out`). */
   deliveryMs: 0.009,
-  /** CPU of a gateway for one heartbeat of one client, ms (`idle`). */
+  /** CPU of a gateway for one heartbeat of one client, ms, at 10,000 clients (`idle`). */
   heartbeatMs: 0.018,
-  /** Resident memory of a gateway without clients, and of each client that keeps up, bytes (`idle`). */
-  memory: { gateway: 100e6, client: 9_000 },
-  /** CPU of Postgres: to look at one followed stream in a poll, ms (`streams`). */
+  /** Resident memory of a gateway without clients, and of each client that keeps up, bytes: from the same two storms. */
+  memory: { gateway: 128e6, client: 9_300 },
+  /** CPU of Postgres to look at one followed stream in a poll, ms, at 5,000 streams (`streams`). */
   pollMs: 0.0031,
 } as const
