@@ -49,7 +49,7 @@ const BENCHES: Readonly<Record<string, (size: Size) => Promise<Row[]>>> = {
   peers,
 }
 /** Measured only by name, because they take many minutes or need other servers. */
-const BY_NAME = new Set(['cluster', 'layouts', 'peers'])
+const BY_NAME = new Set(['cluster', 'layouts', 'simulate', 'peers'])
 
 const USAGE = `Usage: npm run bench -- [name] [--full]      names: ${Object.keys(BENCHES).join(', ')}; default: all but ${[...BY_NAME].join(', ')}
 

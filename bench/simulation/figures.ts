@@ -11,9 +11,9 @@ export const FIGURES = {
   /** CPU of a gateway for a delivery to one client, ms, at 2,000 clients (`fan-out`). */
   deliveryMs: 0.009,
   /** CPU of a gateway for one heartbeat of one client, ms, at 10,000 clients (`idle`). */
-  heartbeatMs: 0.018,
-  /** Resident memory of a gateway without clients, and of each client that keeps up, bytes: from the same two storms. */
-  memory: { gateway: 128e6, client: 9_300 },
+  heartbeatMs: 0.021,
+  /** Resident memory of a gateway without clients, and of each client that keeps up, bytes, at 10,000 clients (`idle`). */
+  memory: { gateway: 126e6, client: 13_100 },
   /** CPU of Postgres to look at one followed stream in a poll, ms, at 5,000 streams (`streams`). */
   pollMs: 0.0031,
 } as const
