@@ -136,7 +136,7 @@ CREATE OR REPLACE FUNCTION sluice.reserved_types()
  RETURNS text[]
  LANGUAGE sql
  IMMUTABLE
-RETURN ARRAY['open'::text, 'error'::text, 'message'::text, 'heartbeat'::text, 'reset'::text, 'unavailable'::text, 'server.state'::text, 'auth-expired'::text, 'auth-renewed'::text, 'auth-revoked'::text, 'cursor'::text, 'event.compacted'::text, 'event.redacted'::text, 'consumer.lagging'::text, 'webhook.paused'::text, 'webhook.resumed'::text, 'webhook.disabled'::text, 'webhook.test'::text, 'sluice.reset'::text];
+RETURN ARRAY['open'::text, 'error'::text, 'message'::text, 'heartbeat'::text, 'reset'::text, 'unavailable'::text, 'server.state'::text, 'auth-expired'::text, 'auth-renewed'::text, 'auth-revoked'::text, 'cursor'::text, 'event.compacted'::text, 'event.redacted'::text, 'consumer.lagging'::text, 'webhook.paused'::text, 'webhook.resumed'::text, 'webhook.disabled'::text, 'webhook.test'::text, 'sluice.reset'::text, 'presence.joined'::text, 'presence.left'::text];
 comment on function sluice.reserved_types is
   'Types that no new event may have, because the wire or EventSource itself uses these names.';
 
@@ -223,6 +223,29 @@ comment on column sluice.backfills.run is
   'The name of the backfill. Another name backfills the table once more.';
 comment on column sluice.backfills.ended_at is
   'Null while rows are left.';
+
+create unlogged table sluice.client_answers (
+  stream_id bigint not null,
+  after text collate "C" not null,
+  node_id uuid not null,
+  answered_at timestamp with time zone not null,
+  clients json not null,
+  constraint client_answers_pkey PRIMARY KEY (stream_id, after, node_id)
+);
+comment on table sluice.client_answers is
+  'The answers of the nodes: the first clients of each on the page.';
+CREATE INDEX client_answers_by_node ON sluice.client_answers USING btree (node_id);
+
+create unlogged table sluice.client_questions (
+  stream_id bigint not null,
+  after text collate "C" not null,
+  asked_at timestamp with time zone not null,
+  constraint client_questions_pkey PRIMARY KEY (stream_id, after)
+);
+comment on table sluice.client_questions is
+  'Pages of the clients of streams that nodes are asked for at present.';
+comment on column sluice.client_questions.after is
+  'The client after which the page begins, such as 5c9f6d0e.17; empty: the first one.';
 
 create table sluice.compactions (
   stream_id bigint not null,
@@ -572,6 +595,16 @@ comment on table sluice.limits is
   'Limits that hold in SQL too. The gateways write them here when they start. 0 means no limit. streams: '
   'open-ended streams of a workspace.';
 
+create unlogged table sluice.node_principals (
+  stream_id bigint not null,
+  principal text collate "C" not null,
+  node_id uuid not null,
+  constraint node_principals_pkey PRIMARY KEY (stream_id, principal, node_id)
+);
+comment on table sluice.node_principals is
+  'The principals that follow a stream with the option presence, per process, as it has last reported them.';
+CREATE INDEX node_principals_by_node ON sluice.node_principals USING btree (node_id);
+
 create unlogged table sluice.node_streams (
   stream_id bigint not null,
   node_id uuid not null,
@@ -668,6 +701,28 @@ comment on column sluice.pending.batch is
   'The data of several events of one stream, in their order. Each gets its UUID at COMMIT.';
 comment on column sluice.pending.batch_types is
   'The types of the events of the batch, or null if all of them have the one type.';
+
+create table sluice.presence (
+  stream_id bigint not null,
+  presence_stream_id bigint not null,
+  constraint presence_pkey PRIMARY KEY (stream_id),
+  constraint presence_presence_stream_id_key UNIQUE (presence_stream_id)
+);
+comment on table sluice.presence is
+  'The streams with the option presence, and those that lost it and whose principals have not all left yet.';
+comment on column sluice.presence.presence_stream_id is
+  'The stream that the events are published on.';
+
+create table sluice.present (
+  stream_id bigint not null,
+  principal text collate "C" not null,
+  missing_since timestamp with time zone,
+  constraint present_pkey PRIMARY KEY (stream_id, principal)
+);
+comment on table sluice.present is
+  'The principals of which presence.joined was published, and not yet presence.left.';
+comment on column sluice.present.missing_since is
+  'Since when no node reports it; null while one does.';
 
 create table sluice.projects (
   workspace text collate "C" not null,
@@ -1078,9 +1133,14 @@ alter table sluice.workspaces enable row level security;
 alter table sluice.workspaces force row level security;
 
 alter table sluice.api_keys add constraint api_keys_replaced_by_fkey FOREIGN KEY (replaced_by) REFERENCES sluice.api_keys(id);
+alter table sluice.client_answers add constraint client_answers_node_id_fkey FOREIGN KEY (node_id) REFERENCES sluice.nodes(id) ON DELETE CASCADE;
+alter table sluice.client_answers add constraint client_answers_stream_id_after_fkey FOREIGN KEY (stream_id, after) REFERENCES sluice.client_questions(stream_id, after) ON DELETE CASCADE;
 alter table sluice.compactions add constraint compactions_stream_id_fkey FOREIGN KEY (stream_id) REFERENCES sluice.streams(id) ON DELETE CASCADE;
 alter table sluice.item_revisions add constraint item_revisions_workspace_part_number_fkey FOREIGN KEY (workspace, part_number) REFERENCES sluice.items(workspace, part_number) ON DELETE CASCADE;
+alter table sluice.node_principals add constraint node_principals_node_id_fkey FOREIGN KEY (node_id) REFERENCES sluice.nodes(id) ON DELETE CASCADE;
 alter table sluice.node_streams add constraint node_streams_node_id_fkey FOREIGN KEY (node_id) REFERENCES sluice.nodes(id) ON DELETE CASCADE;
+alter table sluice.presence add constraint presence_presence_stream_id_fkey FOREIGN KEY (presence_stream_id) REFERENCES sluice.streams(id) ON DELETE CASCADE;
+alter table sluice.present add constraint present_stream_id_fkey FOREIGN KEY (stream_id) REFERENCES sluice.presence(stream_id) ON DELETE CASCADE;
 alter table sluice.webhook_attempts add constraint webhook_attempts_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES sluice.webhooks(id) ON DELETE CASCADE;
 alter table sluice.webhook_dead_letters add constraint webhook_dead_letters_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES sluice.webhooks(id) ON DELETE CASCADE;
 alter table sluice.webhook_replays add constraint webhook_replays_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES sluice.webhooks(id) ON DELETE CASCADE;
@@ -1150,6 +1210,29 @@ end
 $function$;
 comment on function sluice.announce_lag is
   'Internal. Notifies the workspace of a consumer that it lags, or has lost events.';
+
+CREATE OR REPLACE FUNCTION sluice.answer_clients(node uuid, stream_ids bigint[], afters text[], answers json[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+begin
+  insert into sluice.client_answers as a (stream_id, after, node_id, answered_at, clients)
+  select t.stream_id, t.after, answer_clients.node, clock_timestamp(), t.clients
+  from unnest(stream_ids, afters, answers) as t (stream_id, after, clients)
+  where exists (select from sluice.client_questions q where q.stream_id = t.stream_id and q.after = t.after)
+  on conflict on constraint client_answers_pkey do update set answered_at = excluded.answered_at, clients = excluded.clients;
+end
+$function$;
+comment on function sluice.answer_clients is
+  'Internal. Stores the answers of a node.';
 
 CREATE OR REPLACE FUNCTION sluice.append(workspace text, stream text, type text, data json, actor text DEFAULT NULL::text, traceparent text DEFAULT NULL::text, way text DEFAULT CASE WHEN (COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) THEN 'sql'::text ELSE NULL::text END)
  RETURNS TABLE(stream_id bigint, "position" bigint, event_id uuid, at timestamp with time zone)
@@ -1600,6 +1683,91 @@ end
 $function$;
 comment on function sluice.apply_compact_key is
   'Internal. Lets sluice.compactions follow the options of a stream.';
+
+CREATE OR REPLACE FUNCTION sluice.apply_presence()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+declare
+  own_name text := 'presence:' || new.name;
+begin
+  if starts_with(new.name, 'presence:') or length(own_name) > 128 then
+    raise exception using
+      errcode = 'SL002',
+      message = format('the stream %L cannot have the option presence', new.name),
+      detail = 'Its events are published on a stream named presence: and the name of the stream, of 128 characters at most.',
+      hint = 'Set the option on another stream, with a name of 119 characters at most.';
+  end if;
+  -- An option keeps retention from removing the stream as unused; this one makes from=latest-by-key cheap.
+  if not exists (
+    select from sluice.streams s where s.workspace = new.workspace and s.name = own_name and s.options is not null
+  ) then
+    perform sluice.configure_stream(new.workspace, own_name, '{"compact_key": "data.principal"}');
+  end if;
+  insert into sluice.presence select new.id, s.id
+  from sluice.streams s where s.workspace = new.workspace and s.name = own_name
+  on conflict do nothing;
+  return null;
+end
+$function$;
+comment on function sluice.apply_presence is
+  'Internal. Lets sluice.presence follow the options of a stream.';
+
+CREATE OR REPLACE FUNCTION sluice.ask_clients(stream_id bigint, after text, node uuid)
+ RETURNS TABLE(node_id uuid, clients json)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  present timestamptz := clock_timestamp();
+  is_asked boolean := true;
+begin
+  if not exists (
+    select from sluice.node_streams s
+    where s.stream_id = ask_clients.stream_id and s.node_id <> node and left(s.node_id::text, 8) >= left(ask_clients.after, 8)
+  ) then
+    return;
+  end if;
+  update sluice.client_questions q set asked_at = present
+  where q.stream_id = ask_clients.stream_id and q.after = ask_clients.after and q.asked_at < present - interval '1 second';
+  if not found and not exists (
+    select from sluice.client_questions q where q.stream_id = ask_clients.stream_id and q.after = ask_clients.after
+  ) then
+    -- What a workspace asks costs all nodes.
+    is_asked := (select count(*) from sluice.client_questions) < 500 and (
+      select count(*) from sluice.client_questions q join sluice.streams s on s.id = q.stream_id
+      where s.workspace = (select o.workspace from sluice.streams o where o.id = ask_clients.stream_id)) < 20;
+    if is_asked then
+      insert into sluice.client_questions values (ask_clients.stream_id, ask_clients.after, present) on conflict do nothing;
+    end if;
+  end if;
+  return query
+  select s.node_id, case when is_asked then a.clients else '[]' end
+  from sluice.node_streams s
+  left join sluice.client_answers a on a.stream_id = s.stream_id and a.after = ask_clients.after and a.node_id = s.node_id
+    and a.answered_at > present - interval '6 seconds'
+  where s.stream_id = ask_clients.stream_id and s.node_id <> node and left(s.node_id::text, 8) >= left(ask_clients.after, 8);
+end
+$function$;
+comment on function sluice.ask_clients is
+  'Internal. Asks the other nodes for a page of the clients of a stream. Returns the nodes that have clients of '
+  'it, with their answers, null while there is none.';
 
 CREATE OR REPLACE FUNCTION sluice.backfill(target regclass, "as" text DEFAULT 'backfilled'::text, batch integer DEFAULT 1000, run text DEFAULT 'first'::text)
  RETURNS TABLE(published bigint, total bigint, done boolean)
@@ -2157,13 +2325,21 @@ declare
   most numeric := case name when 'max_age_seconds' then 3155760000 when 'max_events' then 9007199254740991
     when 'compact_after_seconds' then 315360000 end;
 begin
-  if most is null and name <> 'compact_key' or of_workspace and starts_with(name, 'compact_') then
+  if most is null and name not in ('compact_key', 'presence')
+    or of_workspace and (starts_with(name, 'compact_') or name = 'presence') then
     raise exception using
       errcode = 'SL002',
       message = format('there is no option %L%s', left(name, 200), case when of_workspace then ' of a workspace' end),
-      hint = 'The options are max_age_seconds and max_events, and of a stream compact_key and compact_after_seconds.';
+      hint = 'The options are max_age_seconds and max_events, and of a stream compact_key, compact_after_seconds and presence.';
   end if;
   if jsonb_typeof(value) = 'null' then
+    return;
+  end if;
+  if name = 'presence' then
+    if jsonb_typeof(value) <> 'boolean' then
+      raise exception using
+        errcode = 'SL002', message = 'the option presence is neither true nor false', hint = 'null removes an option.';
+    end if;
     return;
   end if;
   if name = 'compact_key' then
@@ -2759,10 +2935,10 @@ comment on function sluice.configure_stream is
   'Sets, changes and (with null) removes options of a stream, which is created if it is missing, and returns all '
   'of them. max_age_seconds: how long retention keeps an event. max_events: how many of the newest events it '
   'keeps. Both override the workspace''s options and the gateways'' RETENTION_DAYS, in either direction; retention '
-  'runs about once an hour, and counts the events of a stream that was idle for long once a day. compact_key: the '
-  'path of a key, such as data.id. An event that a newer one of the same key has superseded loses its type and '
-  'data when it is older than compact_after_seconds (3600); it keeps its position and id, and clients do not get '
-  'it. SL002: invalid option. SL006: the stream of a job.';
+  'runs about once an hour. compact_key: the path of a key, such as data.id. An event that a newer one of the '
+  'same key has superseded loses its type and data when it is older than compact_after_seconds (3600); it keeps '
+  'its position and id, and clients do not get it. presence: true publishes on the stream presence:NAME which '
+  'principals follow the stream. SL002: invalid option. SL006: the stream of a job.';
 
 CREATE OR REPLACE FUNCTION sluice.configure_workspace(workspace text, options json)
  RETURNS jsonb
@@ -5001,6 +5177,82 @@ comment on function sluice.note_lag is
   'Notes that a consumer lags or no longer does, and whether its cursor is lost, and notifies its workspace '
   'unless it has caught up. No row when that was noted before.';
 
+CREATE OR REPLACE FUNCTION sluice.note_presence(stream_id bigint, grace_ms integer, most integer)
+ RETURNS TABLE(presence_stream bigint, events integer)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  present timestamptz := clock_timestamp();
+  target record;
+  is_on boolean;
+  clients integer;
+  gone text[];
+  come text[];
+begin
+  select p.presence_stream_id as id, s.workspace, s.name, s.closed_at is null as is_open into target
+  from sluice.presence p join sluice.streams s on s.id = p.presence_stream_id
+  where p.stream_id = note_presence.stream_id for update of p skip locked;
+  if not found then
+    return;
+  end if;
+  is_on := target.is_open and exists (
+    select from sluice.streams s
+    where s.id = note_presence.stream_id and s.closed_at is null and s.options @> '{"presence": true}');
+  update sluice.present p
+  set missing_since = case when p.missing_since is null then present end
+  where p.stream_id = note_presence.stream_id and (p.missing_since is null) is distinct from exists (
+    select from sluice.node_principals n where n.stream_id = p.stream_id and n.principal = p.principal);
+  with left_now as (
+    delete from sluice.present p where p.stream_id = note_presence.stream_id and p.principal = any (array(
+      select o.principal from sluice.present o
+      where o.stream_id = note_presence.stream_id and (not is_on or o.missing_since < present - grace_ms * interval '1 ms')
+      order by o.missing_since, o.principal limit most))
+    returning p.principal
+  )
+  select array_agg(l.principal order by l.principal) into gone from left_now l;
+  with joined_now as (
+    insert into sluice.present (stream_id, principal)
+    select note_presence.stream_id, n.principal
+    from (select distinct o.principal from sluice.node_principals o where o.stream_id = note_presence.stream_id) n
+    where is_on and not exists (
+      select from sluice.present p where p.stream_id = note_presence.stream_id and p.principal = n.principal)
+    order by n.principal
+    -- So many are announced, and no more.
+    limit least(most, 10000 - (select count(*) from sluice.present p where p.stream_id = note_presence.stream_id))
+    returning principal
+  )
+  select array_agg(j.principal order by j.principal) into come from joined_now j;
+  events := coalesce(cardinality(gone), 0) + coalesce(cardinality(come), 0);
+  presence_stream := target.id;
+  if events > 0 and target.is_open then
+    clients := (
+      select coalesce(sum(s.clients), 0) from sluice.node_streams s where s.stream_id = note_presence.stream_id);
+    insert into sluice.pending (workspace, stream, type, way, batch, batch_types)
+    select target.workspace, target.name, 'presence.left', 'system',
+      array_agg(json_build_object('principal', e.principal, 'clients', clients) order by e.place, e.principal),
+      array_agg(case e.place when 1 then 'presence.left' else 'presence.joined' end order by e.place, e.principal)
+    from (select 1 as place, unnest(gone) as principal union all select 2, unnest(come)) e;
+  end if;
+  if not is_on and not exists (select from sluice.present p where p.stream_id = note_presence.stream_id) then
+    delete from sluice.presence p where p.stream_id = note_presence.stream_id;
+  end if;
+  return next;
+end
+$function$;
+comment on function sluice.note_presence is
+  'Internal. Publishes which principals have come to a stream, and which have been missing for longer than '
+  'grace_ms, at most so many of each, when the transaction commits. Nothing if another transaction does so at '
+  'this moment.';
+
 CREATE OR REPLACE FUNCTION sluice.note_queued()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -5203,6 +5455,62 @@ $function$;
 comment on function sluice.pin_functions is
   'Internal. Pins the settings of all functions. Called after migrations, because a function that is created or '
   'replaced has only the settings that its definition names.';
+
+CREATE OR REPLACE FUNCTION sluice.presence_due(grace_ms integer)
+ RETURNS SETOF bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+begin
+  return query
+  select d.stream_id from (
+    select coalesce(n.stream_id, p.stream_id) as stream_id
+    from (select distinct o.stream_id, o.principal from sluice.node_principals o) n
+    full join sluice.present p on p.stream_id = n.stream_id and p.principal = n.principal
+    where p.principal is null or (n.principal is null) is distinct from (p.missing_since is not null)
+      or p.missing_since < clock_timestamp() - grace_ms * interval '1 ms'
+    union
+    select p.stream_id from sluice.presence p
+    where not exists (
+      select from sluice.streams s where s.id = p.stream_id and s.closed_at is null and s.options @> '{"presence": true}')
+  ) d
+  where exists (select from sluice.presence p where p.stream_id = d.stream_id)
+  order by random() limit 100;
+end
+$function$;
+comment on function sluice.presence_due is
+  'Internal. Streams with something to note about presence, at most 100, in any order.';
+
+CREATE OR REPLACE FUNCTION sluice.presence_for(node uuid)
+ RETURNS bigint[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+begin
+  if not exists (select from sluice.presence) then
+    return null;
+  end if;
+  return array(
+    select p.stream_id from sluice.presence p join sluice.node_streams s on s.stream_id = p.stream_id and s.node_id = presence_for.node
+  );
+end
+$function$;
+comment on function sluice.presence_for is
+  'Internal. The streams whose principals a node has to report; null if no stream at all has the option presence.';
 
 CREATE OR REPLACE FUNCTION sluice.publish(workspace text, stream text, type text, data json, actor text DEFAULT NULL::text, traceparent text DEFAULT NULL::text)
  RETURNS uuid
@@ -5759,6 +6067,36 @@ $function$;
 comment on function sluice.publish_row is
   'Trigger of watched tables, with the rights of Sluice''s owner. Publishes the events that the previous trigger '
   'described.';
+
+CREATE OR REPLACE FUNCTION sluice.questions_for(node uuid)
+ RETURNS json
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+begin
+  if not exists (select from sluice.client_questions) then
+    return null;
+  end if;
+  delete from sluice.client_questions q where (q.stream_id, q.after) in (
+    select o.stream_id, o.after from sluice.client_questions o where o.asked_at < clock_timestamp() - interval '20 seconds'
+    for update skip locked
+  );
+  return (
+    select json_agg(json_build_object('stream', q.stream_id, 'after', q.after))
+    from sluice.client_questions q join sluice.node_streams s on s.stream_id = q.stream_id and s.node_id = questions_for.node
+  );
+end
+$function$;
+comment on function sluice.questions_for is
+  'Internal. The questions that a node has to answer, null if there are none. Removes those that nobody has asked '
+  'for 20 seconds.';
 
 CREATE OR REPLACE FUNCTION sluice.raise_wall()
  RETURNS void
@@ -6619,6 +6957,33 @@ $function$;
 comment on function sluice.renew_consumers is
   'Extends the leases of a process and returns those that it has lost, with the reason: taken-over, sought, '
   'changed, paused or deleted. An expired lease is valid again if nobody has claimed the consumer meanwhile.';
+
+CREATE OR REPLACE FUNCTION sluice.report_principals(node uuid, anew boolean, stream_ids bigint[], principals text[], there boolean[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+begin
+  delete from sluice.node_principals p
+  where p.node_id = report_principals.node and (anew or (p.stream_id, p.principal) in (
+    select t.stream_id, t.principal from unnest(stream_ids, principals, there) as t (stream_id, principal, there) where not t.there
+  ));
+  insert into sluice.node_principals
+  select t.stream_id, t.principal, report_principals.node
+  from unnest(stream_ids, principals, there) as t (stream_id, principal, there) where t.there
+  on conflict do nothing;
+end
+$function$;
+comment on function sluice.report_principals is
+  'Internal. Stores which principals have come to streams in a process, and which have left; anew first removes '
+  'all.';
 
 CREATE OR REPLACE FUNCTION sluice.requeue_job(workspace text, id text, attempt integer, actor text, holder text DEFAULT NULL::text)
  RETURNS TABLE(job sluice.jobs, streams bigint[])
@@ -8049,6 +8414,8 @@ CREATE CONSTRAINT TRIGGER append_at_commit AFTER INSERT ON sluice.pending DEFERR
 alter table sluice.pending enable always trigger append_at_commit;
 
 CREATE TRIGGER apply_compact_key AFTER UPDATE OF options ON sluice.streams FOR EACH ROW WHEN ((old.options IS DISTINCT FROM new.options)) EXECUTE FUNCTION sluice.apply_compact_key();
+
+CREATE TRIGGER apply_presence AFTER UPDATE OF options ON sluice.streams FOR EACH ROW WHEN (((new.options @> '{"presence": true}'::jsonb) AND ((old.options IS NULL) OR (NOT (old.options @> '{"presence": true}'::jsonb))))) EXECUTE FUNCTION sluice.apply_presence();
 
 CREATE TRIGGER count_created AFTER INSERT ON sluice.streams REFERENCING NEW TABLE AS moved FOR EACH STATEMENT EXECUTE FUNCTION sluice.count_streams();
 

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import auditRoutes from '../routes/audit.js'
 import clientRoutes from '../routes/clients.js'
+import clusterRoutes from '../routes/cluster.js'
 import artifactRoutes from '../routes/compat/artifacts.js'
 import executionRoutes from '../routes/compat/executions.js'
 import remoteCommandRoutes from '../routes/compat/projects.js'
@@ -29,6 +30,7 @@ import recentMetricsRoutes from '../routes/recent-metrics.js'
 import redactionRoutes from '../routes/redactions.js'
 import revocationRoutes from '../routes/revocations.js'
 import serverStateRoutes from '../routes/server-state.js'
+import streamClientRoutes from '../routes/stream-clients.js'
 import streamRenewalRoutes from '../routes/stream-renewals.js'
 import streamTicketRoutes from '../routes/stream-tickets.js'
 import streamRoutes from '../routes/streams.js'
@@ -126,10 +128,7 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
   })
   await app.register(bus, { bus: settings.bus })
   await app.register(tailer, { source, pacing: config.PACING })
-  await app.register(descriptors, {
-    maxStreams: config.MAX_STREAMS,
-    outgoing: settings.outgoing,
-  })
+  await app.register(descriptors, { maxStreams: config.MAX_STREAMS, outgoing: settings.outgoing })
   await app.register(hub, {
     ...{ source, readSource: settings.readSource },
     heartbeatMs: config.HEARTBEAT_MS,
@@ -198,21 +197,22 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
 }
 
 async function registerRoutes(app: FastifyInstance, settings: Settings): Promise<void> {
-  const { config, parts, links, countClients, collectMetrics, collectRecentMetrics, collectClients } =
-    settings
+  const { config, parts, links } = settings
   const { OPERATOR_WORKSPACE: operatorWorkspace } = config
   if (parts.console) await app.register(console)
-  await app.register(healthRoutes, { countClients })
-  await app.register(metricsRoutes, { operatorWorkspace, collectMetrics })
-  await app.register(recentMetricsRoutes, { operatorWorkspace, collectRecentMetrics })
+  await app.register(healthRoutes, settings)
+  await app.register(metricsRoutes, { operatorWorkspace, ...settings })
+  await app.register(recentMetricsRoutes, { operatorWorkspace, ...settings })
   await app.register(principalRoutes, { operatorWorkspace, parts: { ...parts } })
   await app.register(serverStateRoutes, { operatorWorkspace })
-  await app.register(clientRoutes, { operatorWorkspace, collectClients })
-  await app.register(explainRoutes, { collectClients })
+  await app.register(clientRoutes, { operatorWorkspace, ...settings })
+  await app.register(clusterRoutes, { operatorWorkspace })
+  await app.register(explainRoutes, settings)
   if (parts.keys) await app.register(keyRoutes)
   await app.register(revocationRoutes)
   if (parts.audit) await app.register(auditRoutes)
   await app.register(streamRoutes)
+  await app.register(streamClientRoutes)
   await app.register(consumerRoutes)
   await app.register(workspaceExportRoutes)
   await app.register(webhookRoutes)

@@ -19,6 +19,7 @@ import { asLine } from '../src/openapi/described.js'
 import { cutPage, formatCursor, parseCursor } from '../src/paging/page-cursor.js'
 import { NextCursor, pageQuery } from '../src/paging/page-query.js'
 import { notFound } from '../src/problems/problem.js'
+import { nodeDocuments } from './node-documents.js'
 import { isOperator, type OperatorOptions } from './operators.js'
 
 export interface ClientRouteOptions extends OperatorOptions {
@@ -105,7 +106,7 @@ const routes: FastifyPluginAsyncTypebox<ClientRouteOptions> = async (app, option
         formatCursor('clients', keyOfOpen(client)),
       )
       // Without the database, the list is needed most.
-      const nodes = isOperator(request, options) ? await nodesOf(app, reports).catch(() => null) : null
+      const nodes = isOperator(request, options) ? await nodesOf(reports).catch(() => null) : null
       return { clients: page, total: totalOf(reports), next_cursor, nodes }
     },
   )
@@ -186,6 +187,10 @@ const routes: FastifyPluginAsyncTypebox<ClientRouteOptions> = async (app, option
     },
   )
 
+  function nodesOf(reports: readonly ClientReport[]) {
+    return nodeDocuments(app.database, new Set(reports.map(({ id }) => id)))
+  }
+
   /** Another node does not say which clients it has, so the answer for one of its connections is the same for all. */
   async function holderOf({ principal: { workspace } }: FastifyRequest, connection: string) {
     const reports = await collect({ workspace, of: 'open', connection, limit: 1 })
@@ -210,21 +215,4 @@ export function collector(
 
 function totalOf(reports: readonly ClientReport[]): number {
   return reports.reduce((sum, { total }) => sum + total, 0)
-}
-
-async function nodesOf({ database }: FastifyInstance, reports: readonly ClientReport[]) {
-  const asked = new Set(reports.map(({ id }) => id))
-  return (await listNodes(database)).map(
-    ({ id, name, startedAt, heartbeatAgeMs, lagMs, clients, ...node }) => ({
-      node: nodeOf(id),
-      name,
-      asked: asked.has(id),
-      ...node,
-      started_at: startedAt.toISOString(),
-      lag_ms: lagMs,
-      heartbeat_age_ms: heartbeatAgeMs,
-      clients: clients.total,
-      by_kind: { ...clients.byKind },
-    }),
-  )
 }

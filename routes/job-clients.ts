@@ -17,5 +17,5 @@ export async function countClients(
     hub.followers(workspace, jobStream(job.id)),
     cluster.clientsElsewhere(stream),
   ])
-  return here + elsewhere
+  return here + elsewhere.clients
 }

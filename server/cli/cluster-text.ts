@@ -14,7 +14,14 @@ export interface ClusterState {
   readonly nodes: readonly NodeDocument[] | null
 }
 
-const HEAD = ['NODE', 'NAME', 'VERSION', 'MODE', 'CLIENTS', 'LAG', 'UP', 'LAST HEARD OF']
+const HEAD = [
+  ...['NODE', 'NAME', 'VERSION', 'MODE', 'CLIENTS', 'STREAMS', 'LAG', 'BUS', 'MEMORY', 'EVENT LOOP', 'UP'],
+  'LAST HEARD OF',
+]
+/** A lag below it is a heartbeat that met a read under way. */
+const LAG_MS = 100
+/** Of a node of an older version, which does not report the figure. */
+const UNKNOWN = '?'
 
 export function clusterText({ url, mode, ready, nodes }: ClusterState, out: Pick<Output, 'styled'>): string {
   const { clients, nodes: count } = Object(ready.cluster ?? {})
@@ -32,10 +39,24 @@ export function clusterText({ url, mode, ready, nodes }: ClusterState, out: Pick
     node.name,
     node.version,
     node.mode,
-    String(node.clients),
-    node.lag_ms === 0 ? '-' : durationOf(node.lag_ms / 1_000),
+    clientsText(node),
+    orUnknown(node.streams),
+    node.lag_ms < LAG_MS ? '-' : durationOf(node.lag_ms / 1_000),
+    [node.bus_kind, node.bus].filter(Boolean).join(' ') || UNKNOWN,
+    orUnknown(node.memory_percent, ' %'),
+    orUnknown(node.event_loop_delay_ms, ' ms'),
     durationOf((Date.now() - Date.parse(node.started_at)) / 1_000),
     `${durationOf(node.heartbeat_age_ms / 1_000)} ago`,
   ])
   return `${head}${table(HEAD, rows)}* has answered.\n`
+}
+
+/** The sum, and the parts if there is more than one kind: `12 (feed 10, job 2)`. */
+function clientsText({ clients, by_kind }: NodeDocument): string {
+  const kinds = Object.entries(by_kind).map(([kind, count]) => `${kind} ${count}`)
+  return kinds.length > 1 ? `${clients} (${kinds.join(', ')})` : String(clients)
+}
+
+function orUnknown(value: number | null | undefined, unit = ''): string {
+  return value == null ? UNKNOWN : `${value}${unit}`
 }

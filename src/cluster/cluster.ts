@@ -13,6 +13,7 @@ import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Bus } from '../bus/bus.js'
 import { databaseFault, levelOf } from '../database/database-fault.js'
+import type { PlacedClient } from '../clients/stream-client.js'
 import type { Database } from '../database/pool.js'
 import type { StreamId } from '../log/event.js'
 import type { Logger } from '../logging/logger.js'
@@ -22,8 +23,10 @@ import { EventLoopDelay } from '../process/event-loop-delay.js'
 import { packageVersion } from '../process/package-version.js'
 import { PeriodicLoop } from '../process/periodic-loop.js'
 import { type ClientCounts, sumCounts } from '../process/worker-message.js'
-import { beat, countElsewhere, leave, type NodeRow, type Others } from './node-rows.js'
-import { changedCounts, reportedStreams, type StreamClients } from './reported-streams.js'
+import { answerQuestions, askForClients, type ClientPage, type ListedClients } from './client-questions.js'
+import { fairShare } from './fair-share.js'
+import { beat, countElsewhere, type Elsewhere, leave, type NodeRow, type Others } from './node-rows.js'
+import { changedCounts, type StreamClients } from './stream-counts.js'
 
 const EVERY_MS = 2_000
 /** How long a process that has found itself alone takes that for granted. */
@@ -70,6 +73,8 @@ export interface ClusterOptions {
   /** Default 2 s; tests use less. */
   readonly everyMs?: number | undefined
   figures(): NodeFigures
+  /** The clients of a stream in this process, as many as a page has. Default: it lists none. */
+  clientsOn?(page: ClientPage): readonly PlacedClient[]
   /**
    * Called after each heartbeat. @param aheadMs how far the database's clock is ahead of this process's, in ms; exact to half the
    *   duration of the heartbeat.
@@ -78,21 +83,27 @@ export interface ClusterOptions {
 }
 
 export class Cluster {
+  readonly id: string
+  /** How often the row was inserted: what the database has beside the row is gone each time. */
+  joins = 0
+  /** The streams whose principals this node reports (presence.ts); undefined while no stream has presence. */
+  presenceStreams: ReadonlySet<StreamId> | undefined
   readonly #options: ClusterOptions
-  readonly #id: string
   readonly #startedAt = performance.now()
   readonly #heartbeats: PeriodicLoop
   readonly #eventLoop = new EventLoopDelay()
   /** The counts that the database has; undefined if that is unknown. */
   #reported: ReadonlyMap<StreamId, number> | undefined
   /** As the last answered heartbeat has found them. `sentAt`: when it was sent. `joinedAt`: since when the row has been there. */
-  #others: (Others & { readonly sentAt: number; readonly joinedAt: number }) | undefined
+  #others:
+    | (Others & { readonly isFirst: boolean; readonly sentAt: number; readonly joinedAt: number })
+    | undefined
   #onRejoined: () => void = () => {}
 
   constructor(options: ClusterOptions) {
     this.#options = options
     const { everyMs = EVERY_MS, id = randomUUID(), logger } = options
-    this.#id = id
+    this.id = id
     this.#heartbeats = new PeriodicLoop({
       name: 'The heartbeat of this process',
       everyMs,
@@ -147,42 +158,58 @@ export class Cluster {
     return !seen || now - seen.joinedAt < KNOWN_MS || now - seen.sentAt > FORGOTTEN_MS
   }
 
+  /** Whether this node does the work that one node does for all: its id is the smallest of those that it knows to be alive. */
+  get isFirst(): boolean {
+    const seen = this.#others
+    return seen ? seen.isFirst && performance.now() - seen.sentAt < FORGOTTEN_MS : false
+  }
+
   /** The clients of a stream in all other nodes, each at its last heartbeat. */
-  async clientsElsewhere(stream: StreamId): Promise<number> {
+  async clientsElsewhere(stream: StreamId): Promise<Elsewhere> {
     const { database, member = true } = this.#options
-    return member ? await countElsewhere(database, stream, this.#id) : 0
+    return member ? await countElsewhere(database, stream, this.id) : { clients: 0, isComplete: false }
+  }
+
+  /** The clients of a stream that the other nodes hold: those of each that belong on the page. Takes up to two seconds. */
+  async listElsewhere(page: ClientPage): Promise<ListedClients> {
+    const { database, member = true } = this.#options
+    return member ? await askForClients(database, page, this.id) : { clients: [], isComplete: false }
   }
 
   /** Stops, and removes the row. Never rejects; takes a second at most. Closing twice is fine. */
   async close(): Promise<void> {
     const { database } = this.#options
     this.#eventLoop.close()
-    const left = this.#heartbeats.close().then(() => this.#others && leave(database, this.#id))
+    const left = this.#heartbeats.close().then(() => this.#others && leave(database, this.id))
     await withinDeadline(left, LEAVE_DEADLINE_MS).catch(() => undefined)
   }
 
   async #beat(): Promise<void> {
-    const { database } = this.#options
+    const { database, clientsOn } = this.#options
     const { streams, ...figures } = this.#options.figures()
     const before = this.#reported
-    const reported = reportedStreams(streams, MAX_REPORTED_STREAMS)
+    const reported = fairShare(streams, MAX_REPORTED_STREAMS)
     const counts = new Map(reported.map(({ id, clients }) => [id, clients]))
     const row = this.#rowOf(figures, streams.length, reported.length)
     this.#reported = undefined
     const anew = before === undefined
     const sentAt = performance.now()
-    const { known, others, at } = await beat(database, this.#id, row, {
+    const { known, others, at, isFirst, questions, presence } = await beat(database, this.id, row, {
       anew,
       streams: changedCounts(before, counts),
     })
     this.#options.onClock?.(at - (Date.now() - (performance.now() - sentAt) / 2))
     const rejoined = !known || !this.#others || sentAt - this.#others.sentAt > UNHELD_MS
     const joinedAt = known && this.#others ? this.#others.joinedAt : performance.now()
-    this.#others = { ...others, sentAt, joinedAt }
+    this.#others = { ...others, isFirst, sentAt, joinedAt }
+    this.presenceStreams = presence && new Set(presence)
+    if (!known) this.joins += 1
     if (rejoined) this.#onRejoined()
     // Another node removed the row, and the counts with it.
     if (!known && !anew) return this.#beat()
     this.#reported = counts
+    if (questions.length > 0)
+      await answerQuestions(database, this.id, questions, page => clientsOn?.(page) ?? [])
   }
 
   #rowOf(

@@ -2,6 +2,7 @@
 import type { Database } from '../database/pool.js'
 import type { StreamId } from '../log/event.js'
 import type { ClientCounts } from '../process/worker-message.js'
+import type { ClientPage } from './client-questions.js'
 
 /** A heartbeat that takes longer has failed, and the next one follows. */
 const DEADLINE_MS = 2_500
@@ -37,6 +38,10 @@ export interface Beat {
   /** Whether the row was there. If it was not, the counts of its streams are gone too. */
   readonly known: boolean
   readonly others: Others
+  /** Pages of clients that other nodes ask for, of streams that have clients here. */
+  readonly questions: readonly ClientPage[]
+  /** The streams here whose principals are to be reported; undefined if no stream at all has presence. */
+  readonly presence: readonly StreamId[] | undefined
   /** Whether its id is the smallest of the processes that run this version or a later one. */
   readonly isFirst: boolean
   /** The database's time, in ms since 1970. */
@@ -61,20 +66,28 @@ export async function beat(
   const statement = {
     name: 'sluice-heartbeat',
     text: `select known, is_first as "isFirst", other_nodes as nodes, other_clients as clients, listeners,
-                  (extract(epoch from clock_timestamp()) * 1000)::float8 as at
+                  (extract(epoch from clock_timestamp()) * 1000)::float8 as at,
+                  sluice.questions_for($1) as questions, to_json(sluice.presence_for($1)) as presence
              from sluice.heartbeat($1, $2, $3, $4, $5)`,
     values: [id, JSON.stringify(row), anew, [...streams.keys()], [...streams.values()]],
     query_timeout: DEADLINE_MS,
   }
   const { rows } = await database.query<
-    Pick<Beat, 'known' | 'isFirst' | 'at'> & Pick<Others, 'nodes' | 'listeners'> & { clients: string }
+    Pick<Beat, 'known' | 'isFirst' | 'at'> &
+      Pick<Others, 'nodes' | 'listeners'> & {
+        clients: string
+        questions: string | null
+        presence: string | null
+      }
   >(statement)
   const [answer] = rows
   if (!answer) throw new Error('sluice.heartbeat has not answered.')
   const { known, isFirst, nodes, listeners, at } = answer
   const byKind = JSON.parse(answer.clients) as Record<string, number>
   const total = Object.values(byKind).reduce((sum, count) => sum + count, 0)
-  return { known, isFirst, at, others: { nodes, listeners, clients: { total, byKind } } }
+  const questions = JSON.parse(answer.questions ?? '[]') as ClientPage[]
+  const presence = answer.presence === null ? undefined : (JSON.parse(answer.presence) as StreamId[])
+  return { known, isFirst, at, questions, presence, others: { nodes, listeners, clients: { total, byKind } } }
 }
 
 /** Removes the row of a process that stops. */
@@ -88,15 +101,23 @@ export async function leave(database: Database, id: string): Promise<void> {
   await database.query(statement)
 }
 
+export interface Elsewhere {
+  readonly clients: number
+  /** False if one of the processes does not report all of its streams. */
+  readonly isComplete: boolean
+}
+
 /** The clients of a stream in all processes but one, each at its last heartbeat. */
-export async function countElsewhere(database: Database, stream: StreamId, id: string): Promise<number> {
-  const { rows } = await database.query<{ clients: number }>({
+export async function countElsewhere(database: Database, stream: StreamId, id: string): Promise<Elsewhere> {
+  const { rows } = await database.query<Elsewhere>({
     name: 'sluice-count-elsewhere',
-    text: `select coalesce(sum(clients), 0)::integer as clients
-             from sluice.node_streams where stream_id = $1 and node_id <> $2`,
+    text: `
+      select (select coalesce(sum(s.clients), 0)::integer
+                from sluice.node_streams s where s.stream_id = $1 and s.node_id <> $2) as clients,
+             not exists (select from sluice.nodes n where n.id <> $2 and n.streams_left_out is distinct from 0) as "isComplete"`,
     values: [stream, id],
   })
-  return rows[0]?.clients ?? 0
+  return rows[0] ?? { clients: 0, isComplete: false }
 }
 
 /** A process of the cluster at its last heartbeat. */
@@ -108,9 +129,16 @@ export interface ClusterNode {
   readonly mode: string
   readonly startedAt: Date
   readonly heartbeatAgeMs: number
-  /** How long it had been unable to read the log. */
+  /** How far it was behind the log. */
   readonly lagMs: number
   readonly clients: ClientCounts
+  /** Null in this and what follows: a process of an older version, or of a program that does not measure it. */
+  readonly streams: number | null
+  readonly bus: string | null
+  readonly bus_kind: string | null
+  readonly memory_state: string | null
+  readonly memory_percent: number | null
+  readonly event_loop_delay_ms: number | null
 }
 
 /** All processes whose heartbeat is at most 10 s old, by name. */
@@ -119,7 +147,7 @@ export async function listNodes(database: Database): Promise<ClusterNode[]> {
     name: 'sluice-list-nodes',
     text: `
       select id, name, version, mode, started_at as "startedAt", clients as total, clients_by_kind::text as "byKind",
-             lag_ms as "lagMs",
+             lag_ms as "lagMs", streams, bus, bus_kind, memory_state, memory_percent, event_loop_delay_ms,
              (extract(epoch from clock_timestamp() - heartbeat_at) * 1000)::integer as "heartbeatAgeMs"
         from sluice.nodes where heartbeat_at > clock_timestamp() - interval '10 seconds'
        order by name, id limit 1000`,

@@ -39,6 +39,8 @@ export class Connections {
   readonly refusals = new FairRing<RefusedClientDocument>(MOST_REFUSED)
   readonly #hub: Subscriptions
   readonly #logger: Logger
+  #opened = 0
+  readonly #ordinals = new WeakMap<Subscription, number>()
 
   constructor(hub: Subscriptions, logger: Logger) {
     this.#hub = hub
@@ -53,6 +55,11 @@ export class Connections {
     }
   }
 
+  /** The number of a client in the order in which they came: 1 for the first one. Undefined if its host does not know it. */
+  ordinalOf(subscription: Subscription): number | undefined {
+    return this.#ordinals.get(subscription)
+  }
+
   /** Ends the stream of a client of the workspace; it gets the reason. @returns whether there was one. */
   end(workspace: string, connection: string): boolean {
     for (const subscription of this.open(workspace)) {
@@ -64,9 +71,12 @@ export class Connections {
   }
 
   /** Call this before the first byte is written. */
-  opened({ options, stream: { kind } }: Subscription): void {
+  opened(subscription: Subscription): void {
+    const { options, stream } = subscription
     const { client, permit, start } = options
     if (!client) return
+    const { kind } = stream
+    this.#ordinals.set(subscription, ++this.#opened)
     const fields = { ...fieldsOf(client), kind, connection: permit.connection, after: cursorId(start.cursor) }
     this.#logger.info(fields, 'stream opened')
   }

@@ -11,6 +11,7 @@ import type { EventEntry, NoticeEntry } from './catalogue-entry.js'
 import { CONSUMER_EVENTS, RECEIVER_TYPES } from './consumer-events.js'
 import { COMPACTED } from './event.js'
 import { NOTICES } from './notice-catalogue.js'
+import { PRESENCE_EVENTS } from './presence-events.js'
 
 /**
  * Events on the status of jobs. Nobody but the gateway publishes events that start with this prefix, except in the stream of a
@@ -54,6 +55,7 @@ export const EVENTS = {
     example: { position: 7, id: '7.k7f3qa', reason: 'request 118', at: '2026-11-26T09:30:00.000Z' },
   },
   ...CONSUMER_EVENTS,
+  ...PRESENCE_EVENTS,
   'item.created': {
     room: 'items',
     streams: ['feed'],

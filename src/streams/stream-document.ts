@@ -39,12 +39,22 @@ const Compaction = {
   ),
 }
 
+const Presence = {
+  presence: Type.Union([Type.Boolean(), Type.Null()], {
+    description:
+      'Whether `presence:NAME`, a stream of its own, gets an event when a principal begins to follow the stream and when it has left.',
+  }),
+}
+
 /** The options of a workspace for its streams. */
 export const WorkspaceOptions = Type.Object(Option, { title: 'WorkspaceOptions' })
 export type WorkspaceOptions = Static<typeof WorkspaceOptions>
 
 /** The options of a stream. */
-export const StreamOptions = Type.Object({ ...Option, ...Compaction }, { title: 'StreamOptions' })
+export const StreamOptions = Type.Object(
+  { ...Option, ...Compaction, ...Presence },
+  { title: 'StreamOptions' },
+)
 export type StreamOptions = Static<typeof StreamOptions>
 
 /** Options that are left out stay as they are; null removes one. */
@@ -60,10 +70,14 @@ export const WorkspaceOptionChanges = changesOf(Option, 'WorkspaceOptionChanges'
   max_age_seconds: 604_800,
 })
 export type WorkspaceOptionChanges = Static<typeof WorkspaceOptionChanges>
-export const StreamOptionChanges = changesOf({ ...Option, ...Compaction }, 'StreamOptionChanges', {
-  max_events: 100_000,
-  compact_key: 'data.id',
-})
+export const StreamOptionChanges = changesOf(
+  { ...Option, ...Compaction, ...Presence },
+  'StreamOptionChanges',
+  {
+    max_events: 100_000,
+    compact_key: 'data.id',
+  },
+)
 export type StreamOptionChanges = Static<typeof StreamOptionChanges>
 
 const Time = (description: string) =>

@@ -109,6 +109,7 @@ async function documentOf(row: Row, clients: () => Promise<number>): Promise<Str
       max_events: null,
       compact_key: null,
       compact_after_seconds: null,
+      presence: null,
       ...row.options,
     },
   }

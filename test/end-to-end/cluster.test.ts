@@ -5,6 +5,7 @@ import { createDatabase } from '../harness/database.js'
 import { openStream } from '../harness/event-stream.js'
 import { as, type Gateway, publish, startGateway } from '../harness/gateway.js'
 import { startProcess } from '../harness/process.js'
+import { bearer, token } from '../harness/tokens.js'
 import { until } from '../harness/until.js'
 
 /** A row without a heartbeat counts for 10 s. */
@@ -82,6 +83,54 @@ t.test(
   },
 )
 
+t.test('the clients of a gateway that was killed leave its stream, but for those that come back', async t => {
+  const { url: databaseUrl } = await createDatabase(t)
+  const killed = await startProcess(t, { databaseUrl })
+  const here = await startGateway(t, { databaseUrl })
+  await configure(here, 'rooms/1', { presence: true })
+  const follow = (gateway: Pick<Gateway, 'url'>, path: string, sub: string) =>
+    openStream(t, `${gateway.url}/api/events?stream=${path}`, {
+      headers: bearer(token({ role: 'viewer', sub, workspace: 'acme' })),
+    })
+  const presence = await follow(here, 'presence:rooms/1', 'watcher')
+  await (await follow(killed, 'rooms/1', 'ada')).until(1)
+  await (await follow(killed, 'rooms/1', 'bob')).until(1)
+  await presence.until(2, 'presence.joined')
+  const nodes = async () => (await get(here, '/api/cluster')).nodes as { name: string }[]
+  t.match(await get(here, '/api/stream-clients?stream=rooms/1'), {
+    clients: 2,
+    who: [{ principal: 'ada' }, { principal: 'bob' }],
+    complete: true,
+  })
+  t.equal((await nodes()).length, 2)
+
+  await killed.kill()
+  const killedAt = performance.now()
+  await (await follow(here, 'rooms/1', 'bob')).until(1)
+  await until('the row of the killed one is gone', async () => (await nodes()).length === 1, 15_000)
+  t.comment(`gone after ${Math.round(performance.now() - killedAt)} ms`)
+  await until('only one client is there', async () => {
+    const { clients } = await get(here, '/api/stream-clients?stream=rooms/1')
+    return clients === 1
+  })
+  await presence.until(1, 'presence.left')
+  t.comment(`left after ${Math.round(performance.now() - killedAt)} ms`)
+  await (await follow(here, 'rooms/1', 'cyn')).until(1)
+  await presence.until(3, 'presence.joined')
+
+  t.strictSame(
+    presence.messages.flatMap(({ event = '', data }) =>
+      event.startsWith('presence.') ? [`${event} ${JSON.parse(data).principal}`] : [],
+    ),
+    ['presence.joined ada', 'presence.joined bob', 'presence.left ada', 'presence.joined cyn'],
+  )
+  const latest = await get(
+    here,
+    '/api/latest?stream=presence:rooms/1&key=data.principal&deleted=presence.left',
+  )
+  t.match(latest.events, [{ data: { principal: 'bob' } }, { data: { principal: 'cyn', clients: 2 } }])
+})
+
 t.test('a job of another workspace has no count', async t => {
   const here = await startGateway(t)
   const { executionId } = await post(here, '/api/executions', { title: 'Release' })
@@ -113,6 +162,21 @@ async function counts(gateway: Pick<Gateway, 'url'>, id: string): Promise<Counts
 async function readyOf({ url }: Pick<Gateway, 'url'>) {
   const response = await fetch(`${url}/ready`)
   return (await response.json()) as { cluster: { nodes: number; clients: number } | null }
+}
+
+async function configure({ url }: Gateway, stream: string, options: object): Promise<void> {
+  const headers = { ...as('admin'), 'content-type': 'application/json' }
+  const path = `${url}/api/streams/${encodeURIComponent(stream)}`
+  // An admin configures a stream that exists.
+  await publish({ url }, { type: 'thing.made', data: {} }, { stream })
+  const answer = await fetch(path, { method: 'PATCH', headers, body: JSON.stringify(options) })
+  if (!answer.ok) throw new Error(await answer.text())
+}
+
+async function get({ url }: Gateway, path: string): Promise<Record<string, unknown>> {
+  const answer = await fetch(url + path, { headers: as('admin') })
+  if (!answer.ok) throw new Error(await answer.text())
+  return (await answer.json()) as Record<string, unknown>
 }
 
 async function post({ url }: Gateway, path: string, body: object) {

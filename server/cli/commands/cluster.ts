@@ -1,4 +1,4 @@
-/** `sluice cluster`: the nodes behind a gateway, with their versions, modes, clients and lag. */
+/** `sluice cluster`: the nodes behind a gateway, with their versions, modes and figures. */
 import type { Client } from '../../../clients/typescript/src/client.js'
 import { RefusedError } from '../../../clients/typescript/src/errors.js'
 import type { NodeDocument } from '../../../src/clients/node-document.js'
@@ -17,8 +17,8 @@ import { shown } from '../shown.js'
 const CLEAR = '\u001b[H\u001b[J'
 
 export const clusterCommand = command({
-  description: `Shows the nodes (processes) of the cluster: version, mode, open streams, how far each is behind the log, and when it was
-last heard of. Nodes are shown to admins, with OPERATOR_WORKSPACE only to those of that workspace; others see the sums.`,
+  description: `Shows the nodes (processes) of the cluster: version, mode, clients by kind, streams, how far each is behind the log, its bus,
+its memory, the longest delay of its event loop in the last two seconds, and when it was last heard of. Nodes are shown to admins, with OPERATOR_WORKSPACE only to those of that workspace; others see the sums.`,
   options: {
     json: flag('--json', 'print JSON; with --watch one document a line'),
     watch: value(
@@ -70,14 +70,12 @@ async function readCluster(
   const { body: state } = await gateway.request<{ mode: string }>('GET', '/api/server/state')
   // Answered with 503 while it is not ready, which is no error here.
   const ready = jsonOf(await new GatewayProbe(new URL(target.url)).ask('/ready')) ?? {}
-  const nodes = await gateway
-    .request<{ nodes: readonly NodeDocument[] | null }>('GET', '/api/clients', { query: { limit: 1 } })
-    .then(
-      ({ body }) => body.nodes,
-      error => {
-        if (error instanceof RefusedError && error.status === 403) return null
-        throw error
-      },
-    )
+  const nodes = await gateway.request<{ nodes: readonly NodeDocument[] }>('GET', '/api/cluster').then(
+    ({ body }) => body.nodes,
+    error => {
+      if (error instanceof RefusedError && error.status === 403) return null
+      throw error
+    },
+  )
   return { url: target.url, mode: state.mode, ready, nodes }
 }

@@ -142,7 +142,7 @@ t.test('ticket and cluster: a link that works once, and the nodes', async t => {
 
   t.match(shown, {
     code: 0,
-    out: /is ready: mode normal, database up.*\nNODE +NAME +VERSION +MODE +CLIENTS +LAG +UP +LAST HEARD OF\n/,
+    out: /is ready: mode normal, database up.*\nNODE +NAME +VERSION +MODE +CLIENTS +STREAMS +LAG +BUS +MEMORY +EVENT LOOP +UP +LAST HEARD OF\n/,
   })
   t.match(
     json.nodes.map(({ lag_ms, mode }: Record<string, unknown>) => ({ lag_ms, mode })),

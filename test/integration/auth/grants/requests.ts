@@ -198,11 +198,17 @@ export class Requests {
       ...ROOM,
       path: `/api/clients/${await this.#client()}`,
     }),
+    'GET /api/cluster': async () => ({ ...ROOM, path: '/api/cluster' }),
     'GET /api/events/publishers': async () => ({
       ...ROOM,
       path: '/api/events/publishers?ids=1.aaaaaa&stream=rooms/1',
     }),
     'GET /api/explain': async () => ({ ...ROOM, path: '/api/explain?event=1.aaaaaa&stream=rooms/1' }),
+    'GET /api/stream-clients': async () => {
+      await this.#room()
+      const path = '/api/stream-clients?stream=rooms/'
+      return { ...ROOM, path: `${path}1`, unknown: `${path}9` }
+    },
     'GET /api/streams': async () => ({ ...ROOM, path: '/api/streams' }),
     'GET /api/streams/:name': () => this.#stream(''),
     'PATCH /api/streams/:name': async () => ({ ...(await this.#stream('')), body: { max_events: 9 } }),
