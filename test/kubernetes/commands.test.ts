@@ -2,11 +2,13 @@
  * Commands in pods: a real runner on a real API server, with the access that deploy/kubernetes/runner/ gives it. The test plays the
  * node (test/harness/kubernetes/kubelet.ts).
  */
+import { type ApiException, CoreV1Api, KubeConfig } from '@kubernetes/client-node'
 import t from 'tap'
 import { COMMANDS, startCluster } from '../harness/kubernetes/cluster.js'
 import { linesOf, untilEnded, untilLine } from '../harness/runner-program.js'
 import { until } from '../harness/until.js'
 
+const NO_TOKEN = { spec: { audiences: [] } }
 const cluster = await startCluster(t)
 const { gateway, plane, pods } = cluster
 const runner = await cluster.runner(t, { args: ['--pass-env', 'SECRET_OF_CI'] })
@@ -40,6 +42,37 @@ t.test(
     })
   },
 )
+
+t.test('the runner may do what it needs with the pods of commands, and nothing else', async t => {
+  const config = new KubeConfig()
+  config.loadFromFile(await plane.kubeconfigOf('sluice-runner', 'sluice-runner'))
+  const api = config.makeApiClient(CoreV1Api)
+  const denied = [
+    () => api.listNamespacedSecret({ namespace: COMMANDS }),
+    () => api.readNamespacedSecret({ namespace: COMMANDS, name: 'any' }),
+    () => api.deleteNamespacedSecret({ namespace: COMMANDS, name: 'any' }),
+    () => api.readNamespacedSecret({ namespace: 'sluice-runner', name: 'sluice-runner' }),
+    () => api.connectGetNamespacedPodExec({ namespace: COMMANDS, name: 'any', command: 'id' }),
+    () => api.replaceNamespacedPod({ namespace: COMMANDS, name: 'any', body: { metadata: { name: 'any' } } }),
+    () =>
+      api.createNamespacedServiceAccountToken({
+        namespace: COMMANDS,
+        name: 'sluice-command',
+        body: NO_TOKEN,
+      }),
+    () => api.listNamespacedPod({ namespace: 'sluice-runner' }),
+    () => api.listPodForAllNamespaces(),
+    () => api.listNode(),
+  ].map(act =>
+    act().then(
+      () => 'allowed',
+      (error: ApiException<unknown>) => error.code,
+    ),
+  )
+
+  t.same(new Set(await Promise.all(denied)), new Set([403]))
+  t.ok(await api.listNamespacedPod({ namespace: COMMANDS }))
+})
 
 t.test('a command that is cancelled, or too late, gets SIGTERM, then SIGKILL, and its pod goes', async t => {
   const polite = gateway.add({

@@ -25,6 +25,8 @@ export interface CallOptions {
   readonly query?: Query
   readonly body?: object
   readonly signal: AbortSignal
+  /** Milliseconds for which `insist` repeats a request that gets a 403. Default: without end. */
+  readonly forbiddenMs?: number
 }
 
 /** The API server refused a request, or did not answer it: then it may have been executed. */
@@ -45,13 +47,16 @@ export class ApiFault extends Error {
   }
 
   /**
-   * Whether the same request may succeed later. A 401 passes when the token is renewed, a 409 when others have finished their
-   * change (of a quota, for example).
+   * Whether the same request may succeed later. A 401 passes when the token is renewed, a 403 when an API server that has
+   * just started has read the roles, a 409 when others have finished their change (of a quota, for example).
    */
   get isPassing(): boolean {
     const { status } = this
     return (
-      status === 0 || status >= 500 || [401, 408, 410, 429].includes(status) || this.reason === 'Conflict'
+      status === 0 ||
+      status >= 500 ||
+      [401, 403, 408, 410, 429].includes(status) ||
+      this.reason === 'Conflict'
     )
   }
 }
@@ -85,9 +90,13 @@ export class ApiServer {
 
   /** The same, repeated until it succeeds or cannot. @throws {ApiFault} or the reason of the signal. */
   async insist<T = unknown>(method: Method, path: string, options: CallOptions): Promise<T> {
+    const { signal, forbiddenMs = Number.POSITIVE_INFINITY } = options
+    const began = performance.now()
+    const isFinal = (error: unknown) =>
+      error instanceof ApiFault && error.status === 403 && performance.now() - began > forbiddenMs
     return await untilAnswered(() => this.call<T>(method, path, options), {
-      signal: options.signal,
-      isPassing,
+      signal,
+      isPassing: error => isPassing(error) && !isFinal(error),
       retryAfterMs: error => (error instanceof ApiFault ? error.retryAfterMs : 0),
       onRetry: error => this.complain(error),
     }).finally(() => {
@@ -95,23 +104,22 @@ export class ApiServer {
     })
   }
 
-  /** The body of the response, to be read at the reader's speed. Reading rejects if the connection breaks. @throws {ApiFault} */
-  async open(path: string, { query, signal }: CallOptions): Promise<IncomingMessage> {
-    const opening = new AbortController()
-    const deadline = signalOrDeadline(signal, PATIENCE_MS)
-    const forward = () => opening.abort(signal.reason)
-    deadline.signal.addEventListener('abort', forward)
+  /** The body of the response, at the reader's speed. @throws {ApiFault} also when the connection breaks. */
+  async *read(path: string, { query, signal }: CallOptions): AsyncGenerator<Buffer, void> {
+    const reading = new AbortController()
+    const stop = () => reading.abort(signal.reason)
+    const late = setTimeout(stop, PATIENCE_MS)
+    signal.addEventListener('abort', stop)
+    if (signal.aborted) stop()
     try {
-      const response = await this.#send('GET', path, { query: query ?? {}, signal: opening.signal })
-      signal.addEventListener('abort', forward)
-      response.once('close', () => signal.removeEventListener('abort', forward))
-      if (signal.aborted) forward()
-      return response
+      const response = await this.#send('GET', path, { query: query ?? {}, signal: reading.signal })
+      clearTimeout(late)
+      yield* response
     } catch (error) {
       throw error instanceof ApiFault ? error : this.#unreachable(error)
     } finally {
-      deadline.signal.removeEventListener('abort', forward)
-      deadline.release()
+      clearTimeout(late)
+      signal.removeEventListener('abort', stop)
     }
   }
 
@@ -131,8 +139,17 @@ export class ApiServer {
       if (value !== undefined) url.searchParams.set(name, value)
     const options: https.RequestOptions = { method }
     await this.#config.applyToHTTPSOptions(options)
-    const headers = { ...options.headers, accept: 'application/json', 'content-type': 'application/json' }
-    const response = await responseOf(url, { ...options, headers, signal }, body)
+    const content = body && JSON.stringify(body)
+    const headers = {
+      ...options.headers,
+      accept: 'application/json',
+      // Of a DELETE too, which Node would otherwise send without a length.
+      ...(content && {
+        'content-type': 'application/json',
+        'content-length': `${Buffer.byteLength(content)}`,
+      }),
+    }
+    const response = await responseOf(url, { ...options, headers, signal }, content)
     const status = response.statusCode ?? 0
     if (status >= 200 && status < 300) return response
     const { message, reason } = statusOf(await text(response))
@@ -163,12 +180,14 @@ export function isThere(error: unknown): boolean {
   return error instanceof ApiFault && error.reason === 'AlreadyExists'
 }
 
-function responseOf(url: URL, options: RequestOptions, body: object | undefined): Promise<IncomingMessage> {
+function responseOf(
+  url: URL,
+  options: RequestOptions,
+  content: string | undefined,
+): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const { request } = url.protocol === 'http:' ? http : https
-    request(url, options, resolve)
-      .on('error', reject)
-      .end(body && JSON.stringify(body))
+    request(url, options, resolve).on('error', reject).end(content)
   })
 }
 

@@ -16,20 +16,20 @@ import { CONTAINER } from './command-pod.js'
 import { LogPlace } from './log-place.js'
 
 const AGAIN_MS = { minMs: 100, maxMs: 5_000 }
-/** A silent stream may be one whose other end is gone. */
-const SILENCE_MS = 60_000
-/** The same when the container has ended, so that its stream should too. */
+/** For which a stream may be silent when the container has ended, so that it should end too. */
 const ENDED_SILENCE_MS = 3_000
 /** The time for reading what is left, with an API server or a node that does not answer. */
 const LAST_READS_MS = 60_000
-/** Last reads that bring nothing although they do not reach the place: the line is gone. */
-const LAST_READS = 3
+/** Reads without a line, not even the last one that was seen. */
+const EMPTY_READS = 3
 
 export interface PodLogOptions {
   readonly api: ApiServer
   /** The path of the pod. */
   readonly path: string
   readonly onOutput: Execution['onOutput']
+  /** Milliseconds after which a silent stream may be one whose other end is gone. */
+  readonly silenceMs: number
   /** Aborts when the container has ended. */
   readonly ended: AbortSignal
   /** Aborts when the pod is gone, and its log with it. */
@@ -42,35 +42,42 @@ export async function passOnLog(options: PodLogOptions): Promise<void> {
   const place = new LogPlace()
   const backoff = new Backoff(AGAIN_MS)
   const note = (text: string) => onOutput('stderr', Buffer.from(`sluice: ${text}\n`))
-  let lastReads = 0
+  let emptyReads = 0
   let deadline: number | undefined
   while (!gone.aborted) {
     const isLast = ended.aborted
-    if (isLast) deadline ??= performance.now() + LAST_READS_MS
+    let fault = 'the node does not have it.'
+    let isFinal = false
     try {
-      const { fresh, isCut } = await readOnce(place, isLast, options)
+      const { seen, fresh, isCut } = await readOnce(place, isLast, options)
       if (place.isTorn) await note('Lines may be missing here: the node has begun a new log file meanwhile.')
-      if (fresh > 0) backoff.reset()
-      if (isLast && fresh === 0 && !isCut) {
-        lastReads += 1
-        if (!place.isSeeking || lastReads === LAST_READS) return
+      if (fresh > 0) {
+        backoff.reset()
+        deadline = undefined
+      } else if (isLast && !isCut) {
+        if (!place.isSeeking) return
+        // With lines before the place it was cut off. Without, the place is gone.
+        if (seen === 0) emptyReads += 1
+        isFinal = emptyReads === EMPTY_READS
       }
-      if (deadline !== undefined && fresh > 0) deadline = performance.now() + LAST_READS_MS
     } catch (error) {
       if (gone.aborted) return
       if (isPassing(error)) api.complain(error)
-      if (deadline !== undefined && (!isPassing(error) || performance.now() > deadline)) {
-        await note(`The end of the output may be missing: ${messageOf(error)}`)
-        return
-      }
+      isFinal = isLast && !isPassing(error)
+      fault = messageOf(error)
+    }
+    if (isLast) deadline ??= performance.now() + LAST_READS_MS
+    if (isFinal || (deadline !== undefined && performance.now() > deadline)) {
+      await note(`The end of the output may be missing: ${fault}`)
+      return
     }
     await elapsed(backoff.next(), isLast ? gone : ended)
   }
 }
 
-/** @returns the number of new bytes, and whether the read ended before its time. */
+/** @returns the number of bytes, that of new ones, and whether the read ended before its time. */
 async function readOnce(place: LogPlace, isLast: boolean, options: PodLogOptions) {
-  const { api, path, onOutput, ended } = options
+  const { api, path, onOutput, silenceMs, ended } = options
   const query = {
     container: CONTAINER,
     follow: isLast ? undefined : 'true',
@@ -82,16 +89,16 @@ async function readOnce(place: LogPlace, isLast: boolean, options: PodLogOptions
   let isPaused = false
   const arm = () => {
     clearTimeout(timer)
-    if (!isPaused) timer = setTimeout(() => reading.abort(), ended.aborted ? ENDED_SILENCE_MS : SILENCE_MS)
+    if (!isPaused) timer = setTimeout(() => reading.abort(), ended.aborted ? ENDED_SILENCE_MS : silenceMs)
   }
   ended.addEventListener('abort', arm)
-  let fresh = 0
+  let [seen, fresh] = [0, 0]
   let isCut = false
   place.begin()
   try {
-    const body = await api.open(`${path}/log`, { query, signal: reading.signal })
     arm()
-    for await (const chunk of body) {
+    for await (const chunk of api.read(`${path}/log`, { query, signal: reading.signal })) {
+      seen += chunk.length
       const bytes = Buffer.concat(place.push(chunk))
       fresh += bytes.length
       isPaused = true
@@ -106,5 +113,5 @@ async function readOnce(place: LogPlace, isLast: boolean, options: PodLogOptions
     clearTimeout(timer)
     ended.removeEventListener('abort', arm)
   }
-  return { fresh, isCut }
+  return { seen, fresh, isCut }
 }

@@ -24,8 +24,18 @@ export interface PodTimes {
   readonly faultMs: number
   /** Milliseconds after a pod's grace, until it is removed by force. */
   readonly forceMs: number
+  /** Milliseconds after which a silent connection may be one whose other end is gone, so that it is made again. */
+  readonly silenceMs: number
+  /** Milliseconds for which a pod that the API server forbids is asked for again. */
+  readonly forbiddenMs: number
 }
-export const POD_TIMES: PodTimes = { startMs: 600_000, faultMs: 60_000, forceMs: 3_000 }
+export const POD_TIMES: PodTimes = {
+  startMs: 600_000,
+  faultMs: 60_000,
+  forceMs: 3_000,
+  silenceMs: 40_000,
+  forbiddenMs: 10_000,
+}
 
 export interface PodRunOptions {
   readonly api: ApiServer
@@ -87,8 +97,9 @@ class PodRun {
     if (signal.aborted) kill()
     const late = setTimeout(() => this.#giveUp(this.#options.times.startMs), this.#options.times.startMs)
     try {
-      const { api, namespace } = this.#options
-      const follow = { api, pods: `${namespace}/pods`, name: this.#name, signal: over.signal }
+      const { api, namespace, times } = this.#options
+      const { silenceMs } = times
+      const follow = { api, pods: `${namespace}/pods`, name: this.#name, silenceMs, signal: over.signal }
       await Promise.race([
         followPod({ ...follow, onPod: seen => this.#observe(seen, late) }).then(() =>
           this.#finish({ is: 'gone' }, true),
@@ -109,20 +120,20 @@ class PodRun {
 
   /** Undefined if the command must end before it has begun. */
   async #create(command: string): Promise<V1Pod | undefined> {
-    const { api, declared, image, namespace, runner } = this.#options
+    const { api, declared, image, namespace, runner, times } = this.#options
     const { env, variables = {}, signal, timeoutMs } = this.#execution
     const all = { ...env, ...variables }
     const body = podOf(declared, { name: this.#name, runner, command, image, variables: all, timeoutMs })
     const query = { fieldValidation: 'Strict' }
     try {
       const pod = await api
-        .insist<V1Pod>('POST', `${namespace}/pods`, { query, body, signal })
+        .insist<V1Pod>('POST', `${namespace}/pods`, { query, body, signal, forbiddenMs: times.forbiddenMs })
         .catch(error => {
           if (!isThere(error)) throw error
           return api.insist<V1Pod>('GET', `${namespace}/pods/${this.#name}`, { signal })
         })
       if (Object.keys(all).length > 0) {
-        const secret = { query, body: secretOf(pod, all), signal }
+        const secret = { query, body: secretOf(pod, all), signal, forbiddenMs: times.forbiddenMs }
         await api.insist('POST', `${namespace}/secrets`, secret).catch(error => {
           if (!isThere(error)) throw error
         })
@@ -153,6 +164,7 @@ class PodRun {
         api: this.#options.api,
         path: `${this.#options.namespace}/pods/${this.#name}`,
         onOutput: this.#execution.onOutput,
+        silenceMs: times.silenceMs,
         ended: this.#ended.signal,
         gone: this.#gone.signal,
       })

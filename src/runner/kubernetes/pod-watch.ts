@@ -7,9 +7,8 @@ import { Backoff } from '../../process/backoff.js'
 import { elapsed, signalOrDeadline } from '../../process/deadline.js'
 import { type ApiServer, isGone, isPassing } from './api-server.js'
 
-/** The API server ends a watch after this time; the runner itself does if the other end is gone. */
-const WATCH_SECONDS = 30
-const SLACK_MS = 10_000
+/** A watch that lasted as long was no failure. */
+const GOOD_MS = 1_000
 const AGAIN_MS = { minMs: 100, maxMs: 5_000 }
 
 export interface PodWatchOptions {
@@ -18,6 +17,8 @@ export interface PodWatchOptions {
   readonly pods: string
   readonly name: string
   onPod(pod: V1Pod): void
+  /** Milliseconds after which a watch is made again. */
+  readonly silenceMs: number
   readonly signal: AbortSignal
 }
 
@@ -25,7 +26,8 @@ export interface PodWatchOptions {
  * Calls `onPod` with the pod and each change until the pod is gone or `signal` aborts.
  * @throws {ApiFault} if the API server refuses for good.
  */
-export async function followPod({ api, pods, name, onPod, signal }: PodWatchOptions): Promise<void> {
+export async function followPod(options: PodWatchOptions): Promise<void> {
+  const { api, pods, name, onPod, silenceMs, signal } = options
   const backoff = new Backoff(AGAIN_MS)
   while (!signal.aborted) {
     const began = performance.now()
@@ -38,24 +40,24 @@ export async function followPod({ api, pods, name, onPod, signal }: PodWatchOpti
       if (!isPassing(error)) throw error
       api.complain(error)
     }
-    if (performance.now() - began > SLACK_MS) backoff.reset()
+    if (performance.now() - began > GOOD_MS) backoff.reset()
     await elapsed(backoff.next(), signal)
   }
 
   /** @returns whether the pod is gone. Otherwise the watch has ended. */
   async function watch({ metadata }: V1Pod): Promise<boolean> {
-    const deadline = signalOrDeadline(signal, WATCH_SECONDS * 1_000 + SLACK_MS)
+    const deadline = signalOrDeadline(signal, silenceMs)
     const query = {
       watch: 'true',
       fieldSelector: `metadata.name=${name}`,
       resourceVersion: metadata?.resourceVersion,
-      timeoutSeconds: `${WATCH_SECONDS}`,
+      timeoutSeconds: `${Math.ceil((silenceMs * 3) / 4_000)}`,
     }
     try {
-      const body = await api.open(pods, { query, signal: deadline.signal })
+      const decoder = new TextDecoder()
       let open = ''
-      for await (const chunk of body.setEncoding('utf8')) {
-        const lines = `${open}${chunk}`.split('\n')
+      for await (const chunk of api.read(pods, { query, signal: deadline.signal })) {
+        const lines = `${open}${decoder.decode(chunk, { stream: true })}`.split('\n')
         open = lines.pop() ?? ''
         for (const line of lines) {
           const { type, object }: { type: string; object: V1Pod } = JSON.parse(line)

@@ -74,8 +74,7 @@ export class RunnerLease {
     const { signal } = this.#closing
     do {
       try {
-        await this.#renew()
-        await this.#collect()
+        await this.#turn()
       } catch (error) {
         this.#sights = new Map()
         if (!signal.aborted) this.#options.api.complain(error)
@@ -84,17 +83,12 @@ export class RunnerLease {
   }
 
   /** Makes it if it is not there: at the start, and when another runner has taken this one for dead. */
-  async #renew(): Promise<void> {
-    const { api, name } = this.#options
-    await api.call('PUT', `${this.#leases}/${name}`, { body: this.#lease(), signal: this.#closing.signal })
-  }
-
-  #lease(): object {
-    const { name, holder, times } = this.#options
-    return {
+  async #renew(resourceVersion?: string): Promise<void> {
+    const { api, name, holder, times } = this.#options
+    const body = {
       apiVersion: 'coordination.k8s.io/v1',
       kind: 'Lease',
-      metadata: { name, labels: { [RUNNER_LABEL]: name } },
+      metadata: { name, resourceVersion, labels: { [RUNNER_LABEL]: name } },
       spec: {
         holderIdentity: holder,
         leaseDurationSeconds: times.seconds,
@@ -102,9 +96,10 @@ export class RunnerLease {
         renewTime: new Date().toISOString().replace('Z', '000Z'),
       },
     }
+    await api.call('PUT', `${this.#leases}/${name}`, { body, signal: this.#closing.signal })
   }
 
-  async #collect(): Promise<void> {
+  async #turn(): Promise<void> {
     const { api, name, names, times } = this.#options
     const call = { query: { labelSelector: RUNNER_LABEL }, signal: this.#closing.signal }
     // The pods first: a pod is younger than the Lease of its runner.
@@ -113,6 +108,7 @@ export class RunnerLease {
     const runners = new Map<string, V1Lease | undefined>()
     for (const pod of pods.items) runners.set(runnerOf(pod), undefined)
     for (const lease of leases.items) runners.set(lease.metadata?.name ?? '', lease)
+    await this.#renew(runners.get(name)?.metadata?.resourceVersion)
     runners.delete(name)
     this.#forgetOthers(runners)
     for (const [runner, lease] of runners) {

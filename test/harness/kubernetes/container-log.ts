@@ -33,6 +33,11 @@ export class ContainerLog {
     this.#open.set(output, rest)
   }
 
+  /** Entries so far. */
+  get length(): number {
+    return this.#files.flat().length
+  }
+
   get hasEnded(): boolean {
     return this.#ended
   }
@@ -85,7 +90,7 @@ export class ContainerLog {
         response.destroy()
         return
       }
-      if (!room) await Promise.race([once(response, 'drain'), once(response, 'close')])
+      if (!room) await once(response, 'drain', { signal: closed.signal }).catch(() => undefined)
     }
     response.end()
   }

@@ -12,7 +12,13 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import https from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { CoreV1Api, KubeConfig, KubernetesObjectApi, loadAllYaml } from '@kubernetes/client-node'
+import {
+  CoordinationV1Api,
+  CoreV1Api,
+  KubeConfig,
+  KubernetesObjectApi,
+  loadAllYaml,
+} from '@kubernetes/client-node'
 import type { Test } from 'tap'
 import { packageRoot } from '../../../src/process/package-root.js'
 import { type Certificate, certificateFor } from '../certificates.js'
@@ -32,6 +38,7 @@ export interface ControlPlane {
   /** May do everything. */
   readonly admin: KubeConfig
   readonly core: CoreV1Api
+  readonly coordination: CoordinationV1Api
   /** Creates everything in the YAML files of a folder of the repository. */
   apply(folder: string): Promise<void>
   /** Writes a kubeconfig with a token of the service account. @param server default: the API server itself. @returns its path. */
@@ -77,6 +84,7 @@ export async function startControlPlane(t: Test): Promise<ControlPlane> {
     certificate,
     admin,
     core: admin.makeApiClient(CoreV1Api),
+    coordination: admin.makeApiClient(CoordinationV1Api),
     async apply(path) {
       const objects = KubernetesObjectApi.makeApiClient(admin)
       for (const object of await manifestsIn(path)) await objects.create(object)

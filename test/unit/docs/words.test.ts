@@ -45,6 +45,7 @@ const OTHER_MEANINGS = new Set([
   'src/items/item.ts: hole',
   'src/log/event-catalogue.ts: holes',
   'test/harness/kubernetes/control-plane.ts: audiences',
+  'test/kubernetes/commands.test.ts: audiences',
   'test/integration/hardening/issuers.ts: audience',
   'test/integration/hardening/tokens.test.ts: audience',
   'test/integration/items/items.test.ts: holes',
