@@ -937,6 +937,58 @@ comment on table sluice.unpublished_rows is
   'sluice.watches.';
 CREATE INDEX unpublished_rows_table_id_reason_idx ON sluice.unpublished_rows USING btree (table_id, reason);
 
+create table sluice.usage (
+  workspace text collate "C" not null,
+  streams bigint not null,
+  jobs bigint not null,
+  events bigint not null,
+  bytes bigint not null,
+  counted_at timestamp with time zone not null,
+  constraint usage_pkey PRIMARY KEY (workspace)
+);
+comment on table sluice.usage is
+  'What each workspace has stored, as the gateways have counted it last.';
+alter table sluice.usage enable row level security;
+alter table sluice.usage force row level security;
+comment on column sluice.usage.streams is
+  'Streams, without those of jobs.';
+comment on column sluice.usage.jobs is
+  'Jobs that are stored, whatever their status.';
+comment on column sluice.usage.events is
+  'Events, those of jobs included.';
+comment on column sluice.usage.bytes is
+  'The size of the data and the attributes of these events.';
+comment on column sluice.usage.counted_at is
+  'When the count began: everything that was committed before is in it.';
+
+create unlogged table sluice.usage_counter (
+  one boolean not null default true,
+  node uuid not null,
+  alive_at timestamp with time zone not null,
+  constraint usage_counter_pkey PRIMARY KEY (one),
+  constraint usage_counter_one_check CHECK (one)
+) with (fillfactor=50);
+comment on table sluice.usage_counter is
+  'The process that counts, or that has counted last. The table may be emptied at any time.';
+
+create table sluice.usage_parts (
+  stream_id bigint not null,
+  part bigint not null,
+  first bigint not null,
+  last bigint not null,
+  bytes bigint not null,
+  constraint usage_parts_pkey PRIMARY KEY (stream_id, part)
+);
+comment on table sluice.usage_parts is
+  'The bytes of the events of each stream, by parts of 4,096 positions: part n has the positions from 4096 n on.';
+alter table sluice.usage_parts enable row level security;
+comment on column sluice.usage_parts.first is
+  'The first position of the part that is counted.';
+comment on column sluice.usage_parts.last is
+  'The last position of the part that is counted.';
+comment on column sluice.usage_parts.bytes is
+  'The size of the data and the attributes of these events.';
+
 create table sluice.webhook_attempts (
   webhook_id uuid not null,
   id uuid not null,
@@ -3137,6 +3189,91 @@ $function$;
 comment on function sluice.count_streams is
   'Internal. Counts the open-ended streams of each workspace.';
 
+CREATE OR REPLACE FUNCTION sluice.count_usage(after bigint, most_streams integer, most_events integer, OUT up_to bigint, OUT complete boolean, OUT totals json)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  size constant bigint := 4096;
+  ids bigint[];
+  bases bigint[];
+  heads bigint[];
+begin
+  select array_agg(s.id order by s.id), array_agg(s.base_position order by s.id),
+    array_agg(coalesce(e.position, s.base_position) order by s.id), max(s.id)
+  into ids, bases, heads, up_to
+  from (select s.id, s.base_position from sluice.streams s where s.id > after order by s.id limit most_streams) s
+  left join lateral (
+    select e.position from sluice.events e where e.stream_id = s.id order by e.position desc limit 1
+  ) e on true;
+
+  -- Parts of streams that are gone, and parts that retention has removed.
+  delete from sluice.usage_parts u
+  where u.stream_id > after and (up_to is null or u.stream_id <= up_to)
+    and not exists (
+      select from unnest(ids, bases, heads) as n (id, base, head)
+      where n.id = u.stream_id and n.base < n.head and u.part >= (n.base + 1) / size and u.part <= n.head / size
+    );
+
+  with wanted as materialized (
+    select n.id as stream_id, p.part, greatest(n.base + 1, p.part * size) as first,
+      least(n.head, p.part * size + size - 1) as last
+    from unnest(ids, bases, heads) as n (id, base, head)
+    cross join lateral generate_series((n.base + 1) / size, n.head / size) as p (part)
+    where n.base < n.head
+  ),
+  -- A part that has only grown is counted from its end on.
+  outdated as materialized (
+    select w.*, case when u.first = w.first and u.last < w.last then u.last + 1 else w.first end as since,
+      case when u.first = w.first and u.last < w.last then u.bytes else 0 end as known
+    from wanted w
+    left join lateral (
+      select u.* from sluice.usage_parts u where u.stream_id = w.stream_id and u.part = w.part limit 1
+    ) u on true
+    where u.first is distinct from w.first or u.last is distinct from w.last
+  ),
+  affordable as materialized (
+    select o.*, sum(o.last - o.since + 1) over (order by o.stream_id, o.part rows unbounded preceding) as cost
+    from outdated o
+  ),
+  stored as (
+    insert into sluice.usage_parts as u (stream_id, part, first, last, bytes)
+    select a.stream_id, a.part, a.first, a.last, a.known + (
+      select coalesce(sum(pg_column_size(e.data) + coalesce(pg_column_size(e.attributes), 0)), 0)
+      from sluice.events e where e.stream_id = a.stream_id and e.position >= a.since and e.position <= a.last
+    )
+    from affordable a where a.cost - (a.last - a.since + 1) < most_events
+    order by a.stream_id, a.part
+    on conflict (stream_id, part) do update set first = excluded.first, last = excluded.last, bytes = excluded.bytes
+    returning 1
+  )
+  select (select count(*) from outdated) = (select count(*) from stored) into complete;
+
+  select json_agg(t) into totals
+  from (
+    select s.workspace, count(*) filter (where s.kind <> 'job') as streams, count(*) filter (where s.kind = 'job') as jobs,
+      sum(n.head - n.base)::bigint as events, coalesce(sum(p.bytes), 0)::bigint as bytes
+    from unnest(ids, bases, heads) as n (id, base, head)
+    cross join lateral (select s.workspace, s.kind from sluice.streams s where s.id = n.id limit 1) s
+    cross join lateral (select sum(u.bytes) as bytes from sluice.usage_parts u where u.stream_id = n.id) p
+    where s.workspace <> '$system' group by s.workspace
+  ) t;
+end
+$function$;
+comment on function sluice.count_usage is
+  'Internal. Counts the streams after an id: at most most_streams, and about most_events new events. up_to: the '
+  'last one, null after all of them. complete: whether all their events are counted; if not, the same call goes '
+  'on. totals: their sums by workspace.';
+
 CREATE OR REPLACE FUNCTION sluice.create_consumer(workspace text, id uuid, kind text, name text, stream text, stream_id bigint, types text, condition text, description text, ack_timeout_ms integer, max_in_flight integer, cursor_position bigint, cursor_event_id uuid, active boolean, actor text)
  RETURNS SETOF sluice.consumers
  LANGUAGE plpgsql
@@ -4204,6 +4341,28 @@ end
 $function$;
 comment on function sluice.forget_latest is
   'Internal. Removes an event from the index of the newest events when its data is replaced.';
+
+CREATE OR REPLACE FUNCTION sluice.forget_usage()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+begin
+  delete from sluice.usage_parts u
+  using (select distinct c.stream_id, c.position / 4096 as part from changed c) c
+  where u.stream_id = c.stream_id and u.part = c.part;
+  return null;
+end
+$function$;
+comment on function sluice.forget_usage is
+  'Trigger of sluice.events: stored events were changed, and their part is counted again.';
 
 CREATE OR REPLACE FUNCTION sluice.guard(target regclass, is_own text DEFAULT 'workspace = (select current_setting(''sluice.workspace'', true))'::text)
  RETURNS void
@@ -7829,6 +7988,32 @@ $function$;
 comment on function sluice.stop_webhook_replay is
   'Stops the running replay, and gives up the events of it that wait for their next try. False: none is running.';
 
+CREATE OR REPLACE FUNCTION sluice.store_usage(totals json, counted_at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+begin
+  insert into sluice.usage as u (workspace, streams, jobs, events, bytes, counted_at)
+  select t.workspace, t.streams, t.jobs, t.events, t.bytes, store_usage.counted_at
+  from json_to_recordset(totals) as t (workspace text, streams bigint, jobs bigint, events bigint, bytes bigint)
+  order by t.workspace collate "C"
+  on conflict (workspace) do update set streams = excluded.streams, jobs = excluded.jobs, events = excluded.events,
+    bytes = excluded.bytes, counted_at = excluded.counted_at;
+  delete from sluice.usage u where u.counted_at < store_usage.counted_at;
+end
+$function$;
+comment on function sluice.store_usage is
+  'Internal. Replaces sluice.usage by the result of a count of all streams.';
+
 CREATE OR REPLACE FUNCTION sluice.store_webhook_secret(workspace text, webhook uuid, id text, kind text, key_id text, sealed bytea, overlap_seconds integer)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -7956,6 +8141,28 @@ $function$;
 comment on function sluice.tails is
   'Internal. The last position of each stream and the time of its next event. That time is not now(), the start '
   'of the transaction, because it could run backwards against positions. The streams must be locked.';
+
+CREATE OR REPLACE FUNCTION sluice.take_usage_count(node uuid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+begin
+  insert into sluice.usage_counter as c (node, alive_at) values (take_usage_count.node, clock_timestamp())
+  on conflict (one) do update set node = excluded.node, alive_at = excluded.alive_at
+  where c.node = excluded.node or c.alive_at < clock_timestamp() - interval '1 minute';
+  return found;
+end
+$function$;
+comment on function sluice.take_usage_count is
+  'Whether this process counts the usage: it does so already, or no other process has for a minute.';
 
 CREATE OR REPLACE FUNCTION sluice.unwatch(target regclass)
  RETURNS boolean
@@ -8408,6 +8615,8 @@ alter table sluice.events enable always trigger forget_attributes;
 
 CREATE TRIGGER forget_latest AFTER UPDATE ON sluice.events FOR EACH ROW WHEN ((((new.data)::text <> (old.data)::text) AND (new.type <> 'event.compacted'::text))) EXECUTE FUNCTION sluice.forget_latest();
 
+CREATE TRIGGER usage_changed AFTER UPDATE ON sluice.events REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION sluice.forget_usage();
+
 CREATE TRIGGER note_queued BEFORE UPDATE OF status ON sluice.jobs FOR EACH ROW WHEN (((new.status = 'queued'::text) AND (old.status <> 'queued'::text))) EXECUTE FUNCTION sluice.note_queued();
 
 CREATE CONSTRAINT TRIGGER append_at_commit AFTER INSERT ON sluice.pending DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.leads) EXECUTE FUNCTION sluice.append_pending();
@@ -8534,6 +8743,14 @@ END);
 
 create policy own_workspace on sluice.streams as permissive for all to public
   using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
+
+create policy own_workspace on sluice.usage as permissive for all to public
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
+
+create policy own_workspace on sluice.usage_parts as permissive for all to public
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (( SELECT s.id
+   FROM sluice.streams s
+  WHERE (s.id = usage_parts.stream_id)) IS NOT NULL)));
 
 create policy own_workspace on sluice.webhook_attempts as permissive for all to public
   using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));

@@ -34,6 +34,7 @@ import streamClientRoutes from '../routes/stream-clients.js'
 import streamRenewalRoutes from '../routes/stream-renewals.js'
 import streamTicketRoutes from '../routes/stream-tickets.js'
 import streamRoutes from '../routes/streams.js'
+import usageRoutes from '../routes/usage.js'
 import webhookDeliveryRoutes from '../routes/webhook-deliveries.js'
 import webhookRoutes from '../routes/webhooks.js'
 import workspaceExportRoutes from '../routes/workspace-export.js'
@@ -90,6 +91,7 @@ import streamTickets from './stream-tickets.js'
 import tailer from './tailer.js'
 import tokens from './tokens.js'
 import tracing from './tracing.js'
+import usage from './usage.js'
 import validation from './validation.js'
 import webhooks from './webhooks.js'
 
@@ -137,6 +139,7 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
   })
   await app.register(changedEvents)
   await app.register(publisher)
+  await app.register(usage, settings)
   await app.register(serverState, { drainMs: settings.drainMs })
   await app.register(apiKeys)
   await app.register(access)
@@ -215,6 +218,7 @@ async function registerRoutes(app: FastifyInstance, settings: Settings): Promise
   await app.register(streamClientRoutes)
   await app.register(consumerRoutes)
   await app.register(workspaceExportRoutes)
+  await app.register(usageRoutes, { config })
   await app.register(webhookRoutes)
   await app.register(webhookDeliveryRoutes)
   await app.register(feedRoutes)

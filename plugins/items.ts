@@ -10,8 +10,9 @@ declare module 'fastify' {
 
 export default fp(
   async app => {
-    const { database, announce: onCommitted, tracing } = app
-    app.decorate('items', new Items({ database, onCommitted, tracing }))
+    const { database, announce: onCommitted, quota, tracing } = app
+    const admit = (workspace: string, events: number) => quota.admit(workspace, { events })
+    app.decorate('items', new Items({ database, admit, onCommitted, tracing }))
   },
-  { name: 'items', dependencies: ['database', 'tailer', 'tracing'] },
+  { name: 'items', dependencies: ['database', 'tailer', 'tracing', 'usage'] },
 )

@@ -1,6 +1,6 @@
 /** The jobs and projects of this gateway, and the sweep of expired leases and queued jobs while the app runs. */
 import fp from 'fastify-plugin'
-import { Jobs } from '../src/jobs/jobs.js'
+import { Jobs, type JobsOptions } from '../src/jobs/jobs.js'
 import { Leases } from '../src/jobs/leases.js'
 import { Projects } from '../src/jobs/projects.js'
 
@@ -22,6 +22,8 @@ export interface JobsPluginOptions {
 export default fp<JobsPluginOptions>(
   async (app, { maxQueueAge, declaredOnly }) => {
     const { database, hub, log: logger, serverState, wake: onCommitted, announce: onReported, tracing } = app
+    const admit: JobsOptions['admit'] = ({ workspace, id }, amounts, key) =>
+      app.quota.admit(workspace, amounts, () => app.keyStored(workspace, id, key))
     const leases = new Leases({
       database,
       logger,
@@ -29,11 +31,11 @@ export default fp<JobsPluginOptions>(
       onCommitted,
       paused: () => serverState.mode === 'maintenance',
     })
-    app.decorate('jobs', new Jobs({ database, hub, onCommitted, onReported, declaredOnly, tracing }))
+    app.decorate('jobs', new Jobs({ database, hub, admit, onCommitted, onReported, declaredOnly, tracing }))
     app.decorate('leases', leases)
     app.decorate('projects', new Projects(database))
     app.addHook('onReady', async () => leases.start())
     app.addHook('onClose', () => leases.close())
   },
-  { name: 'jobs', dependencies: ['database', 'hub', 'server-state', 'tailer', 'tracing'] },
+  { name: 'jobs', dependencies: ['database', 'hub', 'server-state', 'tailer', 'tracing', 'usage'] },
 )

@@ -46,6 +46,7 @@ export default fp(
       'server-state',
       'memory',
       'retention',
+      'usage',
     ],
   },
 )
@@ -58,6 +59,7 @@ function showProcess(app: FastifyInstance, metrics: Metrics): void {
   metrics.show('memory', () => [{ value: app.memory.fullness }])
   metrics.show('memoryState', () => [{ labels: { state: app.memory.state }, value: 1 }])
   metrics.show('rateLimited', () => by('of', app.rateLimitRefusals))
+  metrics.show('quotaRefusals', () => by('limit', app.quota.refused))
   metrics.show('utilization', () => {
     const now = performance.eventLoopUtilization()
     const { utilization } = performance.eventLoopUtilization(now, before)

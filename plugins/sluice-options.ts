@@ -10,6 +10,7 @@ import type { MemoryReading } from '../src/limits/process-memory.js'
 import type { RecentSample } from '../src/metrics/recent-metrics.js'
 import type { ClientCounts } from '../src/process/worker-message.js'
 import type { SluiceBusOptions } from './bus-options.js'
+import type { LimitOptions } from './limit-options.js'
 
 export interface Parts {
   /** `/api/items`: items and revisions. */
@@ -47,7 +48,7 @@ export interface Internals {
   readonly onGateway?: ((app: FastifyInstance) => void) | undefined
 }
 
-export interface SluiceOptions extends Omit<ConfigOptions, 'bus'>, SluiceBusOptions {
+export interface SluiceOptions extends Omit<ConfigOptions, 'bus'>, SluiceBusOptions, LimitOptions {
   /** Path under which everything is served, such as `/live`. Without it the plugin takes over the server, including its 404. */
   readonly prefix?: string
   /** Name of the decoration with which the application gets the plugin's functions. Default `sluice`: `app.sluice`. */
@@ -159,27 +160,6 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'>, SluiceBusOpti
 
   /** Exact browser origins that may call the gateway. Default none: only its own origin. */
   readonly corsOrigins?: readonly string[] | undefined
-  /** Requests per minute and principal, across all processes. 0 switches off every rate limit. Default 6000. */
-  readonly rateLimitMax?: number | undefined
-  /** Unauthenticated requests per minute and IP address, across all processes. 0 = unlimited. Default 600. */
-  readonly rateLimitAddressMax?: number | undefined
-  /** Open streams per process. Further clients get `unavailable` and retry. Default 25000. */
-  readonly maxStreams?: number | undefined
-  /** Open streams per principal, including long polls and waiting claims. 0 = unlimited. Default 1000. */
-  readonly maxStreamsPerPrincipal?: number | undefined
-  /** Open streams per workspace, counted in the same way. 0 = unlimited. Default 10000. */
-  readonly maxStreamsPerWorkspace?: number | undefined
-  /** Open streams per IP address, counted in the same way. 0 = unlimited. Default 2000. */
-  readonly maxStreamsPerAddress?: number | undefined
-  /**
-   * Whether these three limits hold for all processes together (`cluster`) or for each one. With `clusterMember: false` for each
-   * one. Default `cluster`.
-   */
-  readonly streamCaps?: 'cluster' | 'process' | undefined
-  /** Open streams of one run per process, beyond which clients are asked to retry. 0 = unlimited. Default 50. */
-  readonly maxStreamsPerRun?: number | undefined
-  /** Streams per workspace in the database, not counting the streams of jobs. 0 = unlimited. Default 10000. */
-  readonly maxStoredStreamsPerWorkspace?: number | undefined
 
   /**
    * Beginning of the `source` of events that were not published as CloudEvents, before `/workspace/stream`: a URI. Unset, the source

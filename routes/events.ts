@@ -155,6 +155,7 @@ const events: FastifyPluginAsyncTypebox = async app => {
     const types = publishes.flatMap(({ events }) => events.map(({ type }) => type))
     const { stream = FEED } = request.query
     await app.grants.toPublish(request, stream, types)
+    await admit(request, publishes)
     return Promise.all(publishes.map(publish => app.publisher.publish(publish))).catch(async error => {
       if (!(error instanceof Problem) || error.members.head === undefined) throw error
       // A caller that may write only does not learn the newest event.
@@ -164,6 +165,19 @@ const events: FastifyPluginAsyncTypebox = async app => {
 }
 
 export default events
+
+/** All of them together, because a batch of CloudEvents is stored in parts. */
+async function admit({ server, headers }: PublishBody, publishes: readonly PublishRequest[]): Promise<void> {
+  const [first] = publishes
+  if (!first) return
+  const events = publishes.reduce((sum, publish) => sum + publish.events.length, 0)
+  const bytes = Number(headers['content-length'] ?? 0)
+  await server.quota.admit(first.workspace, { events, bytes }, async () => {
+    for (const { workspace, actor, idempotencyKey } of publishes)
+      if (!(await server.keyStored(workspace, actor, idempotencyKey))) return false
+    return true
+  })
+}
 
 function compacted(): Problem {
   const detail =

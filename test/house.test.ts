@@ -35,6 +35,7 @@ const ROOMS = [
   'redaction',
   'auth',
   'limits',
+  'usage',
   'consumers',
   'items',
   'jobs',

@@ -118,6 +118,12 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import('./commands/cluster.js')).clusterCommand,
   },
   {
+    name: 'usage',
+    summary: 'show what a workspace has stored, and its limits',
+    group: ADMINISTRATION,
+    load: async () => (await import('./commands/usage.js')).usageCommand,
+  },
+  {
     name: 'token',
     summary: 'sign a token, for development or for now',
     group: ADMINISTRATION,

@@ -138,6 +138,25 @@ export const Environment = Type.Object({
     description:
       'Whether the three limits above hold for all processes together or for each one. Set the same value on every gateway.',
   }),
+  MAX_EVENTS_PER_WORKSPACE: Whole({
+    default: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description: 'Events that a workspace may have stored, those of jobs included. 0 = unlimited.',
+  }),
+  MAX_BYTES_PER_WORKSPACE: Whole({
+    default: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description: 'Bytes of data that these events may have. 0 = unlimited.',
+  }),
+  MAX_JOBS_PER_WORKSPACE: Whole({
+    default: 0,
+    description: 'Jobs that a workspace may have stored, whatever their status. 0 = unlimited.',
+  }),
+  MAX_EVENTS_PER_MINUTE_PER_WORKSPACE: Whole({
+    default: 0,
+    description:
+      'Events per minute that the callers of a workspace may publish, across all processes. 0 = unlimited.',
+  }),
   MAX_STORED_STREAMS_PER_WORKSPACE: Whole({
     default: 10_000,
     description:

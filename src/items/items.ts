@@ -34,6 +34,8 @@ const ABOVE_EVERY_REVISION = String(2 ** 31)
 
 export interface ItemsOptions {
   readonly database: Database
+  /** Called before a change, with the number of its events. @throws {Problem} if the workspace may not store it. */
+  admit?(workspace: string, events: number): Promise<void>
   /** Called after COMMIT with the events. Must not throw. */
   readonly onCommitted: (committed: readonly Committed[]) => void
   /** Undefined: the process takes part in no traces. */
@@ -58,11 +60,13 @@ export class Items {
   readonly #database: Database
   readonly #onCommitted: ItemsOptions['onCommitted']
   readonly #tracing: ItemsOptions['tracing']
+  readonly #admit: ItemsOptions['admit']
 
-  constructor({ database, onCommitted, tracing }: ItemsOptions) {
+  constructor({ database, onCommitted, tracing, admit }: ItemsOptions) {
     this.#database = database
     this.#onCommitted = onCommitted
     this.#tracing = tracing
+    this.#admit = admit
   }
 
   /** @throws {Problem} 409 `item-exists` if the part number is taken; 400 for content that cannot be stored. */
@@ -156,6 +160,7 @@ export class Items {
 
   async #write<T>(author: Author, make: (client: WorkspaceClient) => Promise<Change<T>>): Promise<T> {
     const startedAt = performance.now()
+    await this.#admit?.(author.workspace, 1)
     const { result, committed } = await commitChange(this.#database, author, make)
     const events = committed.flatMap(({ events }) => events)
     this.#tracing?.step('append', events, startedAt)

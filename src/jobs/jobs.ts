@@ -19,6 +19,7 @@ import { hash, type Idempotency, idempotencyOf } from '../log/idempotency.js'
 import type { Receipt } from '../log/publisher.js'
 import type { PageRequest } from '../paging/page-query.js'
 import type { EventTracing } from '../tracing/event-tracing.js'
+import type { Asked } from '../usage/quota.js'
 import { withoutValues } from './command-secrets.js'
 import { jsonOf, type PreparedEvent, prepare } from './content.js'
 import { type Created, type CreateOptions, createJob } from './creation.js'
@@ -48,6 +49,8 @@ export interface JobsOptions {
   readonly hub: Pick<Hub, 'open'>
   /** Whether commands are refused in projects that no admin has declared; default false. */
   readonly declaredOnly?: boolean
+  /** Called before a job is created, and before a report of a caller that is no runner. @throws {Problem} if it may not be stored. */
+  admit?(author: Author, asked: Asked, idempotencyKey?: string): Promise<void>
   /** Called after COMMIT with the streams that have grown, to wake their readers. Must not throw. */
   readonly onCommitted: (streams: readonly StreamId[]) => void
   /** The same for a report, with its events. */
@@ -84,6 +87,7 @@ export class Jobs {
   /** `create` for a request that may be repeated or recorded. @throws {Problem} also 422 `idempotency-key-reused`. */
   async createOnce(author: Caller, given: NewJob, options: CreateOptions): Promise<Created> {
     const { declaredOnly = false } = this.#options
+    await this.#options.admit?.(author, { events: 2, jobs: 1 }, options.idempotencyKey)
     const changed = await this.#turns.change(author, createJob(author, given, options, declaredOnly))
     return { job: this.#announce(changed), replayed: changed.streams.length === 0 }
   }
@@ -219,6 +223,11 @@ export class Jobs {
     events: readonly PreparedEvent[],
     idempotency: Idempotency | undefined,
   ): Promise<Receipt> {
+    // What a runner reports belongs to a job that was admitted, and that must come to its end.
+    if (fence.holder === undefined) {
+      const bytes = events.reduce((sum, { data }) => sum + data.length, 0)
+      await this.#options.admit?.(author, { events: events.length, bytes }, idempotency?.key)
+    }
     const append = (on: Database) =>
       rows.appendToJob(on, author, id, fence, events, idempotency, memberOf(author))
     const { committed, ...receipt } = await this.#turns.run(author, append, ({ replayed }) =>

@@ -78,13 +78,16 @@ export class SharedLimit {
     })
   }
 
-  /** Counts one request if the limit allows it. */
-  spend(key: string): Spending {
+  /**
+   * Counts one request if the limit allows it.
+   * @param cost that it counts as so many; it may exceed the limit by all but one of them.
+   */
+  spend(key: string, cost = 1): Spending {
     const { window, elapsed } = this.#present()
     const count = this.#countOf(key, window)
     const { max } = this
     if (count.weighted(elapsed) >= max) return this.#refusal(count, elapsed)
-    count.add()
+    count.add(cost)
     if (count.unsent >= this.#exchangedFrom) this.#noteDue(key, count)
     const remaining = Math.max(0, Math.ceil(max - count.weighted(elapsed)))
     return { allowed: true, remaining, resetMs: (1 - elapsed) * this.#options.windowMs }

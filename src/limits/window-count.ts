@@ -43,9 +43,9 @@ export class WindowCount {
     return this.#previous * (1 - elapsed) + this.#current
   }
 
-  add(): void {
-    this.#current += 1
-    this.#unsent += 1
+  add(cost = 1): void {
+    this.#current += cost
+    this.#unsent += cost
   }
 
   /** Windows from now until the count falls below `max`, if nothing is added. */

@@ -151,6 +151,12 @@ export const INSTRUMENTS = {
     'of',
   ),
 
+  quotaRefusals: counter(
+    'sluice_quota_refusals_total',
+    'Requests that a limit of their workspace has refused.',
+    'limit',
+  ),
+
   jobs: gauge('max', 'sluice_jobs', 'Jobs that have not ended, by status, in the whole database.', 'status'),
   queueAge: gauge(
     'max',

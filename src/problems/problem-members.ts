@@ -34,6 +34,11 @@ export const ProblemMembers = Type.Object({
       description: 'With `stream-unavailable`: whose limit of open streams was reached.',
     }),
   ),
+  quota: Type.Optional(
+    Type.Enum(['events', 'bytes', 'jobs'], {
+      description: 'With `workspace-full`: which limit of the workspace was reached.',
+    }),
+  ),
   database: Type.Optional(
     Type.String({ description: 'Why the database cannot serve, such as `read-only`.' }),
   ),

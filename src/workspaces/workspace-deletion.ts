@@ -34,6 +34,7 @@ const TABLES = [
   'item_revisions',
   'items',
   'projects',
+  'usage',
   'api_keys',
   'workspaces',
 ] as const

@@ -46,6 +46,7 @@ import { assertIndexed, parseKeyPath, readLatestPage } from '../../../src/log/la
 import * as log from '../../../src/log/log.js'
 import { readNewest, readNthNewest } from '../../../src/log/newest.js'
 import { eventSweep, idempotencyKeySweep } from '../../../src/log/retention.js'
+import { isKeyStored } from '../../../src/log/stored-key.js'
 import { countBeyond, readTails } from '../../../src/log/tails.js'
 import { redactEvents } from '../../../src/redaction/redactions.js'
 import { deletedStreamSweep } from '../../../src/streams/deleted-stream-sweep.js'
@@ -57,6 +58,7 @@ import {
   readWorkspaceOptions,
 } from '../../../src/streams/stream-administration.js'
 import { listStreams } from '../../../src/streams/stream-list.js'
+import { countPart, readUsage, storeUsage, takeCount } from '../../../src/usage/usage-rows.js'
 import { consumerActs } from './consumer-acts.js'
 
 import { webhookActsOn, webhookRows } from './webhook-acts.js'
@@ -235,6 +237,13 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
       await countElsewhere(session, stream, randomUUID())
       await leave(session, id)
     },
+    'count the usage': async () => {
+      await takeCount(session, randomUUID())
+      const { totals } = await countPart(session, 0, 10, 1_000)
+      await storeUsage(session, totals, new Date())
+      await readUsage(session, WORKSPACE)
+    },
+    'a key that is stored': () => isKeyStored(session, WORKSPACE, 'ada', 'again'),
     'the clock of the database': () => databaseClockAhead(session),
     'a lease': async () => {
       const holder = randomUUID()

@@ -11,6 +11,7 @@ export async function seed(pool: Database, workspace: string): Promise<void> {
   const job = { kind: 'command', project: null, title: null, priority: 0, max_attempts: 1, timeout_ms: null }
   await createJob(pool, author, job, '{}', false)
   await pool.query(`
+    insert into sluice.usage values ('${workspace}', 1, 0, 1, 2, now());
     insert into sluice.audit (workspace, action, details) values ('${workspace}', 'key.created', '{}');
     insert into sluice.consumers (id, workspace, kind, name, stream, stream_id, ack_timeout_ms, max_in_flight, cursor_position,
         cursor_event_id, created_by)

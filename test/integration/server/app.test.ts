@@ -96,6 +96,7 @@ t.test('the description of the API names every route and its role', async t => {
     'get /api/stream-clients viewer',
     'get /api/streams admin',
     'get /api/streams/{name} admin',
+    'get /api/usage admin',
     'get /api/v1/artifacts/{workspace}/{path} public',
     'get /api/v1/runs/{runId} viewer',
     'get /api/v1/runs/{runId}/events viewer',

@@ -11,10 +11,10 @@ import { read } from '../../harness/document.js'
 const variables = Object.entries<Setting>(Environment.properties).filter(
   ([name]) => !PROCESS_VARIABLES.some(own => own === name),
 )
-const [own = '', bus = ''] = ['sluice-options', 'bus-options'].map(name =>
+const [own = '', bus = '', limits = ''] = ['sluice-options', 'bus-options', 'limit-options'].map(name =>
   readFileSync(join(packageRoot, `plugins/${name}.ts`), 'utf8'),
 )
-const source = own + bus
+const source = own + bus + limits
 
 t.test('each variable is an option with its default in the docstring', async t => {
   for (const [name, schema] of variables) {

@@ -214,6 +214,7 @@ export class Requests {
     'PATCH /api/streams/:name': async () => ({ ...(await this.#stream('')), body: { max_events: 9 } }),
     'POST /api/streams/:name/close': () => this.#stream('/close'),
     'DELETE /api/streams/:name': () => this.#stream(''),
+    'GET /api/usage': async () => ({ ...ROOM, path: '/api/usage' }),
     'GET /api/workspace': async () => ({ ...ROOM, path: '/api/workspace' }),
     'PATCH /api/workspace': async () => ({ ...ROOM, path: '/api/workspace', body: { max_events: 9 } }),
     'GET /api/workspace/export': async () => ({ ...ROOM, path: '/api/workspace/export' }),

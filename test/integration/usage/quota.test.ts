@@ -1,0 +1,138 @@
+/** The limits of a workspace over HTTP: what is refused, that nothing of it is stored, and who is exempt. */
+import t, { type Test } from 'tap'
+import { Quota } from '../../../src/usage/quota.js'
+import { createDatabase } from '../../harness/database.js'
+import type { Gateway } from '../../harness/gateway.js'
+import { until } from '../../harness/until.js'
+import { attempt, startJobs } from '../jobs/service.js'
+
+const event = { type: 'thing.made', data: {} }
+const FULL = { status: 507, body: { code: 'workspace-full', quota: 'events' } }
+
+t.test('a full workspace stores nothing more for its callers, by whatever way', async t => {
+  const service = await startJobs(t, { gateways: 2, env: { MAX_EVENTS_PER_WORKSPACE: '6' } })
+  const [{ app: counting }, { app }] = service.gateways as [Gateway, Gateway]
+  // The second process has not admitted anything yet, so it reads the count.
+  const [editor, runner] = [service.as('editor', 'acme', 1), service.as('runner')]
+  const stored = async () =>
+    (
+      await service.pool.query(
+        'select count(*)::int as n from sluice.events e join sluice.streams s on s.id = e.stream_id where s.workspace = $1',
+        ['acme'],
+      )
+    ).rows[0].n
+  const { id } = await service.create()
+  await service.claim()
+  await service.as('editor').post('/api/events', event, { 'idempotency-key': 'k1' })
+  t.equal(await stored(), 5, 'two of the job, and their copies in the feed')
+  await counting.usageCount.count()
+
+  const answers = [
+    await editor.post('/api/events', [event, event]),
+    await editor.post('/api/events', event, { 'idempotency-key': 'k2' }),
+  ]
+  const full = await stored()
+  answers.push(
+    await editor.post('/api/events', event),
+    await editor.post('/api/events', event, { 'idempotency-key': 'k3' }),
+    await editor.post('/api/items', { part_number: 'A1', description: 'x', item_type: 'part' }),
+    await editor.post('/api/jobs', { kind: 'render' }),
+    await editor.post(`/api/jobs/${id}/events`, event),
+  )
+
+  t.match(answers[0], FULL, 'not even one of the two, although there is room for one')
+  t.match(answers[1], { status: 201 })
+  t.match(answers.slice(2), Array(5).fill(FULL))
+  t.equal(await stored(), full)
+  t.equal((await editor.get('/api/items/A1')).status, 404)
+  t.equal((await editor.get('/api/jobs')).body.jobs.length, 1)
+  t.match(
+    await editor.post('/api/events', event, { 'idempotency-key': 'k1' }),
+    { status: 201 },
+    'a repetition',
+  )
+  t.match(
+    await service.as('editor', 'other').post('/api/events', event),
+    { status: 201 },
+    'another workspace',
+  )
+  t.match(await runner.post(`/api/jobs/${id}/events`, { type: 'output', data: {} }, attempt(1)), {
+    status: 201,
+  })
+  t.match(await runner.post(`/api/jobs/${id}/complete`, {}, attempt(1)), { status: 200 })
+  await service.pool.query(`select sluice.publish('acme', 'feed', 'thing.made', '{}')`)
+  t.equal(await stored(), full + 4, 'an accepted job ends, and programs with the database are exempt')
+  t.match(app.quota.refused, { events: 6, bytes: 0, jobs: 0, rate: 0 })
+
+  await service.pool.query(`select sluice.retain('feed', '0 s', 100)`)
+  await counting.usageCount.count()
+  await until('there is room again', async () => (await editor.post('/api/events', event)).status === 201)
+})
+
+t.test('bytes and jobs have limits of their own', async t => {
+  const service = await startJobs(t, {
+    env: { MAX_BYTES_PER_WORKSPACE: '2000', MAX_JOBS_PER_WORKSPACE: '1' },
+  })
+  const editor = service.as('editor')
+  const large = { type: 'thing.made', data: { x: 'x'.repeat(1_200) } }
+  await service.create()
+
+  const answers = [
+    await editor.post('/api/jobs', { kind: 'render' }),
+    await editor.post('/api/events', large),
+    await editor.post('/api/events', large),
+  ]
+
+  t.match(answers, [
+    { status: 507, body: { code: 'workspace-full', quota: 'jobs', detail: /limit of 1 jobs/ } },
+    { status: 201 },
+    { status: 507, body: { code: 'workspace-full', quota: 'bytes' } },
+  ])
+})
+
+t.test('events per minute are limited across processes', async t => {
+  const service = await startJobs(t, { gateways: 2, env: { MAX_EVENTS_PER_MINUTE_PER_WORKSPACE: '4' } })
+  const [here, there] = [service.as('editor'), service.as('editor', 'acme', 1)]
+
+  const first = await here.post('/api/events', Array(4).fill(event))
+  const refused = await here.post('/api/events', event)
+  await until('the other process knows', async () => (await there.post('/api/events', event)).status === 429)
+
+  t.equal(first.status, 201)
+  t.match(refused, { status: 429, body: { code: 'rate-limited', detail: /4 events a minute/ } })
+  t.match(refused.headers.get('retry-after'), /^\d+$/)
+})
+
+t.test('a process counts what it has admitted until a count has it', async t => {
+  const { pool } = await createDatabase(t)
+  let now = 0
+  const quota = new Quota({ database: pool, limits: { events: 10, bytes: 0, jobs: 0 }, now: () => now })
+  const full = () =>
+    quota.admit('acme', { events: 1 }).then(
+      () => false,
+      () => true,
+    )
+  await counted(t, pool, 4, 0)
+  await quota.admit('acme', { events: 6 })
+  t.ok(await full(), '4 counted, 6 admitted since')
+
+  // The same 6 are in the next count, which began after they were admitted.
+  now = 60_000
+  await counted(t, pool, 9, 1_000)
+  await full()
+  await until('it has read the new count', async () => !(await full()))
+
+  t.ok(await full(), '9 counted, 1 admitted since')
+})
+
+async function counted(
+  _: Test,
+  pool: Awaited<ReturnType<typeof createDatabase>>['pool'],
+  events: number,
+  ageMs: number,
+) {
+  await pool.query(`select sluice.store_usage($1, clock_timestamp() - $2 * interval '1 ms')`, [
+    JSON.stringify([{ workspace: 'acme', streams: 1, jobs: 0, events, bytes: 0 }]),
+    ageMs,
+  ])
+}

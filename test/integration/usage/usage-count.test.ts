@@ -1,0 +1,138 @@
+/** What is counted, against sums over the log itself, after everything that adds to it, removes from it or changes it. */
+import t from 'tap'
+import type { Database } from '../../../src/database/pool.js'
+import { UsageCount } from '../../../src/usage/usage-count.js'
+import { countPart, takeCount } from '../../../src/usage/usage-rows.js'
+import { createDatabase } from '../../harness/database.js'
+import { as, startGateway } from '../../harness/gateway.js'
+import { silent } from '../../harness/hub.js'
+
+t.test('a count has what the log has, whatever has happened to it', async t => {
+  const { pool } = await createDatabase(t)
+  const count = new UsageCount({ database: pool, logger: silent })
+  t.teardown(() => count.close())
+  const publish = (stream: string, events: number, bytes = 10, workspace = 'acme') =>
+    pool.query(
+      `select sluice.publish($1, $2, 'thing.made', json_build_object('id', n % 7, 'x', repeat('x', $4)))
+         from generate_series(1, $3) n`,
+      [workspace, stream, events, bytes],
+    )
+  const steps: readonly (readonly [string, () => Promise<unknown>])[] = [
+    ['nothing', async () => undefined],
+    ['events', () => publish('feed', 9_000)],
+    ['more of them', () => publish('feed', 500, 5_000)],
+    ['another stream', () => publish('other', 3)],
+    ['another workspace', () => publish('feed', 5, 1, 'other')],
+    ['retention in a part', () => pool.query(`select sluice.retain('feed', '0 s', 100)`)],
+    ['retention of parts', () => pool.query(`select sluice.retain('feed', '0 s', 5000)`)],
+    ['growth after it', () => publish('feed', 20)],
+    ['redaction', () => pool.query(`select sluice.redact('acme', 'feed', 9100, 'erased')`)],
+    [
+      'compaction',
+      async () => {
+        const { rows } = await pool.query(
+          `select id from sluice.streams where name = 'feed' and workspace = 'acme'`,
+        )
+        await pool.query(`select sluice.set_compaction($1, 'data.id', '0 s')`, [rows[0].id])
+        for (let more = true; more; )
+          more = (await pool.query('select * from sluice.compact_due(5000)')).rows[0].more
+      },
+    ],
+    ['a deleted stream', () => pool.query(`select sluice.delete_stream('acme', 'other')`)],
+    ['everything removed', () => pool.query(`select sluice.retain('feed', '0 s', 100000)`)],
+    ['a stream begins again', () => publish('feed', 2)],
+  ]
+
+  const found: unknown[] = []
+  const expected: unknown[] = []
+  for (const [step, act] of steps) {
+    await act()
+    await count.count()
+    found.push([step, await counted(pool)])
+    expected.push([step, await stored(pool)])
+  }
+
+  t.strictSame(found, expected)
+})
+
+t.test('a count in many small calls has the same result', async t => {
+  const { pool } = await createDatabase(t)
+  await pool.query(`select sluice.publish('acme', 's' || n % 5, 'a', '{}') from generate_series(1, 30000) n`)
+  let [calls, after, events]: [number, number | null, number] = [0, 0, 0]
+
+  while (after !== null) {
+    const part = await countPart(pool, after, 2, 1_000)
+    calls += 1
+    if (!part.complete) continue
+    events += part.totals.reduce((sum, each) => sum + each.events, 0)
+    after = part.upTo
+  }
+
+  t.ok(calls > 5, `${calls} calls`)
+  t.equal(events, 30_000)
+  const { rows } = await pool.query(`
+    select (select sum(bytes) from sluice.usage_parts) =
+           (select sum(pg_column_size(data)) from sluice.events) as same`)
+  t.ok(rows[0].same)
+})
+
+t.test('one process counts at a time, and another one a minute after its last sign of life', async t => {
+  const { pool } = await createDatabase(t)
+  const [one, other] = ['00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000002']
+
+  const taken = [await takeCount(pool, one), await takeCount(pool, other), await takeCount(pool, one)]
+  await pool.query(`update sluice.usage_counter set alive_at = alive_at - interval '61 seconds'`)
+  taken.push(await takeCount(pool, other), await takeCount(pool, one))
+
+  t.strictSame(taken, [true, false, true, true, false])
+})
+
+t.test('admins see the usage of their workspace, and operators that of every one', async t => {
+  const gateway = await startGateway(t, {
+    env: { OPERATOR_WORKSPACE: 'operators', MAX_EVENTS_PER_WORKSPACE: '500', MAX_JOBS_PER_WORKSPACE: '9' },
+  })
+  const { database, usageCount } = gateway.app
+  const ask = async (role: 'admin' | 'editor', workspace: string, query = '') => {
+    const response = await fetch(`${gateway.url}/api/usage${query}`, { headers: as(role, workspace) })
+    return { status: response.status, body: JSON.parse(await response.text()) }
+  }
+  const before = await ask('admin', 'acme')
+  await database.query(`select sluice.publish('acme', 's' || n, 'a', '{}') from generate_series(1, 3) n`)
+  await usageCount.count()
+
+  const own = await ask('admin', 'acme')
+
+  t.match(before, { status: 200, body: { events: 0, counted_at: null } })
+  t.match(own, {
+    status: 200,
+    body: {
+      workspace: 'acme',
+      streams: 3,
+      jobs: 0,
+      events: 3,
+      bytes: 9,
+      counted_at: /Z$/,
+      limits: { events: 500, bytes: null, jobs: 9, streams: 10_000, events_per_minute: null },
+    },
+  })
+  t.match(await ask('admin', 'operators', '?workspace=acme'), { status: 200, body: { events: 3 } })
+  t.match(await ask('admin', 'other', '?workspace=acme'), { status: 403, body: { code: 'operators-only' } })
+  t.match(await ask('admin', 'other'), { status: 200, body: { workspace: 'other', events: 0 } })
+  t.equal((await ask('editor', 'acme')).status, 403)
+})
+
+async function counted(pool: Database) {
+  const { rows } = await pool.query(
+    'select workspace, streams, jobs, events, bytes from sluice.usage order by workspace',
+  )
+  return rows
+}
+
+async function stored(pool: Database) {
+  const { rows } = await pool.query(`
+    select s.workspace, count(distinct s.id) as streams, 0 as jobs, count(e.*) as events,
+           coalesce(sum(pg_column_size(e.data) + coalesce(pg_column_size(e.attributes), 0)), 0) as bytes
+      from sluice.streams s left join sluice.events e on e.stream_id = s.id
+     where s.workspace <> '$system' group by s.workspace order by s.workspace`)
+  return rows.map(({ jobs, ...row }) => ({ ...row, jobs: Number(jobs) }))
+}
