@@ -15,7 +15,6 @@ import { noteUses, selectKey } from '../../../src/auth/api-keys/api-key-rows.js'
 import { StreamTickets } from '../../../src/auth/tickets/stream-tickets.js'
 import { ticketSweep } from '../../../src/auth/tickets/ticket-sweep.js'
 import { beat, countElsewhere, leave } from '../../../src/cluster/node-rows.js'
-import { databaseClockAhead } from '../../../src/database/database-clock.js'
 import { holdLease, leaveLease } from '../../../src/database/lease.js'
 import { createPool, type Database } from '../../../src/database/pool.js'
 import { sweepAll } from '../../../src/database/sweep.js'
@@ -244,7 +243,6 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
       await readUsage(session, WORKSPACE)
     },
     'a key that is stored': () => isKeyStored(session, WORKSPACE, 'ada', 'again'),
-    'the clock of the database': () => databaseClockAhead(session),
     'a lease': async () => {
       const holder = randomUUID()
       for (let turn = 0; turn < 2; turn += 1) await holdLease(session, 'work', holder, 60_000)
