@@ -5,8 +5,6 @@
 import type pg from 'pg'
 import { announceOn } from '../bus/announce.js'
 import type { Bus } from '../bus/bus.js'
-import { MemoryBus } from '../bus/memory-bus.js'
-import { PostgresBus } from '../bus/postgres-bus.js'
 import { Cluster } from '../cluster/cluster.js'
 import { migrate } from '../database/migrate.js'
 import { openPool, type PoolSource } from '../database/pool-source.js'
@@ -25,15 +23,19 @@ import { publishIn, type TransactionalEvent, type TransactionClient } from '../l
 import { Publisher } from '../log/publisher.js'
 import { registeredTracing } from '../tracing/open-telemetry.js'
 import { traceparentIn } from '../tracing/traceparent.js'
+import { busOf, type EngineBroker } from './engine-bus.js'
+
+export type { EngineBroker } from './engine-bus.js'
 
 export interface EngineOptions {
   /** `postgres://…`, or your own pool, which is never ended. */
   readonly database: string | pg.Pool
   /**
    * How processes wake each other: your own bus, `postgres` (LISTEN/NOTIFY on a connection of its own), or `memory` (this
-   * process only; events of others arrive by polling, every 500 ms). Default `postgres` for a URL, `memory` for a pool.
+   * process only; events of others arrive by polling, every 500 ms), or NATS or Redis, as the gateways of the same database do.
+   * Default `postgres` for a URL, `memory` for a pool.
    */
-  readonly bus?: Bus | 'postgres' | 'memory'
+  readonly bus?: Bus | EngineBroker | 'postgres' | 'memory'
   /** Direct connection for LISTEN/NOTIFY. Required if `database` goes through a pooler. */
   readonly listenDatabaseUrl?: string
   /** Whether the database is migrated first. Default true. */
@@ -107,8 +109,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     typeof database === 'string'
       ? { url: database, pooled: listenDatabaseUrl !== undefined }
       : { pool: database }
-  const bus = busOf(options)
   const pool = openPool(source, { name: 'sluice engine', max, onError: lost })
+  const bus = busOf({ ...options, logger }, pool)
   const readers = openReaders(source, logger)
   const tail = openTail(source, logger, () => {
     bus.historyMayDiffer?.()
@@ -202,13 +204,4 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     await bus.close()
     await Promise.all([pool.end(), readers.end(), tail.end()])
   }
-}
-
-function busOf({ bus, database, listenDatabaseUrl, logger }: EngineOptions): Bus {
-  if (typeof bus === 'object') return bus
-  const url = listenDatabaseUrl ?? (typeof database === 'string' ? database : undefined)
-  if (bus === 'memory' || (bus === undefined && url === undefined)) return new MemoryBus()
-  if (url === undefined)
-    throw new TypeError('With a pool, the bus needs a connection of its own: give listenDatabaseUrl.')
-  return new PostgresBus({ url, logger })
 }

@@ -105,7 +105,7 @@ export const INSTRUMENTS = {
   canary: gauge(
     'max',
     'sluice_listener_canary_age_seconds',
-    'Time since the listener last got its own NOTIFY back.',
+    'Time since the bus last got its own message back: a NOTIFY, or one through NATS or Redis.',
   ),
   clock: gauge(
     'first',

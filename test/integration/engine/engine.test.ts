@@ -2,6 +2,7 @@
 import t, { type Test } from 'tap'
 import { createEngine, type Engine, type EngineOptions } from '../../../src/engine/engine.js'
 import type { FollowOptions } from '../../../src/hub/follow-events.js'
+import { BROKER_KINDS, startBroker, withoutBroker } from '../../harness/broker-server.js'
 import { createDatabase } from '../../harness/database.js'
 import { appendEvents, replaceTail } from '../../harness/hub.js'
 import { within } from '../../harness/patience.js'
@@ -11,9 +12,12 @@ const PATIENCE_MS = 15_000
 /** The most events that one read takes from the log. */
 const PAGE_EVENTS = 500
 
-for (const bus of ['postgres', 'memory'] as const) {
-  t.test(`two engines on one database are processes of one log, with the bus ${bus}`, async t => {
+for (const kind of ['postgres', 'memory', ...BROKER_KINDS] as const) {
+  const broker = BROKER_KINDS.find(each => each === kind)
+  const skip = broker !== undefined && withoutBroker(broker)
+  t.test(`two engines on one database are processes of one log, with the bus ${kind}`, { skip }, async t => {
     const { url, pool } = await createDatabase(t)
+    const bus = kind === 'postgres' || kind === 'memory' ? kind : { url: (await startBroker(t, kind)).url }
     const [one, two] = [await start(t, { database: url, bus }), await start(t, { database: url, bus })]
     const all = follow(two, { after: 'beginning' })
     const doors = follow(two, { after: 'beginning', types: 'door.*' })
@@ -43,6 +47,15 @@ for (const bus of ['postgres', 'memory'] as const) {
       t.match(await each.take(1), [{ position: 4, data: { end: 'commit' } }])
   })
 }
+
+t.test('a URL that is of no broker is refused', async t => {
+  const { url } = await createDatabase(t)
+
+  await t.rejects(
+    createEngine({ database: url, bus: { url: 'amqp://localhost' } }),
+    /bus.url is no URL of NATS/,
+  )
+})
 
 t.test('a slow consumer holds one page and delays nobody; the log keeps the rest', async t => {
   const { url, pool } = await createDatabase(t)
