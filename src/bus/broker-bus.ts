@@ -144,8 +144,7 @@ export class BrokerBus implements Bus {
     this.#onCommitted = undefined
     clearTimeout(this.#strangersTurn)
     clearTimeout(this.#asking)
-    await this.#relay?.close()
-    await this.#running
+    await Promise.all([this.#relay?.close(), this.#running])
     await this.#session.close()
   }
 

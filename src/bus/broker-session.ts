@@ -86,7 +86,7 @@ export class BrokerSession {
     if (!current) return
     const { connection, life } = current
     try {
-      await this.#within(connection.publish(messages), life.signal, 'took messages')
+      await this.#within(connection.publish(messages), life.signal, 'It has not taken messages')
     } catch (error) {
       life.abort(error)
     }
@@ -116,7 +116,9 @@ export class BrokerSession {
     this.#closing.signal.addEventListener('abort', stop)
     let connection: BrokerConnection | undefined
     try {
-      const channel = await find()
+      const look = () =>
+        this.#within(find(), life.signal, 'The database has not answered', CONNECT_DEADLINE_MS)
+      const channel = await look()
       const events = {
         onMessage: (bytes: Uint8Array) => {
           if (!life.signal.aborted) onMessage(bytes)
@@ -130,7 +132,7 @@ export class BrokerSession {
         if (!this.#isUp) this.#up()
         await elapsed(this.#options.canaryEveryMs ?? CANARY_EVERY_MS, life.signal)
         life.signal.throwIfAborted()
-        if (canaries % CHANNEL_CHECKED_EACH === 0 && (await find().catch(() => channel)) !== channel)
+        if (canaries % CHANNEL_CHECKED_EACH === 0 && (await look().catch(() => channel)) !== channel)
           throw new Error('The database has moved to another server.')
       }
     } finally {
@@ -160,21 +162,28 @@ export class BrokerSession {
       this.#canaryBack = resolve
     })
     void this.send([this.#options.canary()])
-    await this.#within(back, signal, 'returned a message')
+    await this.#within(back, signal, 'It has not returned a message')
     this.#canaryAt = performance.now()
   }
 
   /** Rejects when the connection is lost, or the time is over. */
-  async #within(result: Promise<void>, signal: AbortSignal, deed: string): Promise<void> {
+  async #within<T>(
+    result: Promise<T>,
+    signal: AbortSignal,
+    failure: string,
+    deadlineMs = this.#deadlineMs,
+  ): Promise<T> {
     let abort = () => {}
     const lost = new Promise<never>((_, reject) => {
       abort = () => reject(signal.reason)
       signal.addEventListener('abort', abort)
       if (signal.aborted) abort()
     })
+    const done = result.then(value => ({ value }))
     try {
-      const done = await withinDeadline(Promise.race([result.then(() => true), lost]), this.#deadlineMs)
-      if (!done) throw new Error(`It has not ${deed} within ${this.#deadlineMs} ms.`)
+      const inTime = await withinDeadline(Promise.race([done, lost]), deadlineMs)
+      if (!inTime) throw new Error(`${failure} within ${deadlineMs} ms.`)
+      return inTime.value
     } finally {
       signal.removeEventListener('abort', abort)
     }

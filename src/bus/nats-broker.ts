@@ -137,11 +137,6 @@ async function load() {
         })
       })
     }
-
-    override async close(error?: Error): Promise<void> {
-      if (!this.connected) this.discard()
-      await super.close(error)
-    }
   }
   return { nats, transport: { Transport, resolveHost: nodeResolveHost } }
 }

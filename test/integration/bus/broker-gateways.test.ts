@@ -10,6 +10,7 @@ import {
 import { createDatabase } from '../../harness/database.js'
 import { type EventStream, openStream } from '../../harness/event-stream.js'
 import { as, type Gateway, publish, startGateway } from '../../harness/gateway.js'
+import { startTcpProxy } from '../../harness/tcp-proxy.js'
 import { until } from '../../harness/until.js'
 
 for (const kind of BROKER_KINDS) {
@@ -22,6 +23,8 @@ for (const kind of BROKER_KINDS) {
       const [elsewhere] = await startAll(t, server, (await createDatabase(t)).url, 1)
       const clients = await Promise.all(gateways.map(gateway => follow(t, gateway)))
       await until('one passes on', () => relays(gateways).length === 1)
+      // Its own relay wakes it once.
+      await until('one elsewhere does', () => elsewhere?.app.bus.isRelay ?? false)
       // From here on only wakes can find an event.
       for (const { app } of gateways) app.tailer.poll.stop()
       const wakes = elsewhere?.app.tailer.tally.wakes
@@ -58,6 +61,33 @@ for (const kind of BROKER_KINDS) {
       await pool.query(`select sluice.publish('acme', 'feed', 'thing.made', '{}')`)
       for (const client of clients) await client.until(1, 'thing.made')
     })
+
+    t.test(
+      'a relay that is cut off from the broker leaves its work to another, and its clients miss nothing',
+      async t => {
+        const proxy = await startTcpProxy(t, server.port)
+        const { pool, url } = await createDatabase(t)
+        const through = { kind, url: server.url.replace(/:\d+$/, `:${proxy.port}`) }
+        const cut = await startAll(t, through, url, 1)
+        await until('it passes on', () => relays(cut).length === 1)
+        const others = await startAll(t, server, url, 1)
+        const gateways = [...cut, ...others]
+        const clients = await Promise.all(gateways.map(gateway => follow(t, gateway)))
+
+        await proxy.unplug()
+        await until('the other one passes on', () => relays(gateways)[0] === others[0])
+
+        const ids: string[] = []
+        for (const gateway of gateways)
+          ids.push(...(await publish(gateway, { type: 'thing.made', data: {} })))
+        await pool.query(`select sluice.publish('acme', 'feed', 'thing.made', '{}')`)
+        for (const client of clients) {
+          await client.until(messages => seen(messages).length > ids.length)
+          t.strictSame(seen(client.messages).slice(0, -1), ids)
+        }
+        t.strictSame(await statesOf(gateways), ['down', 'listening'])
+      },
+    )
 
     t.test('the broker is killed and comes back while events are published: none is lost', async t => {
       const own = await startBroker(t, kind)
@@ -98,7 +128,12 @@ for (const kind of BROKER_KINDS) {
   })
 }
 
-async function startAll(t: Test, server: BrokerServer, databaseUrl: string, count = 3): Promise<Gateway[]> {
+async function startAll(
+  t: Test,
+  server: Pick<BrokerServer, 'kind' | 'url'>,
+  databaseUrl: string,
+  count = 3,
+): Promise<Gateway[]> {
   const env = { ...environmentFor(server), BUS_NOTIFY: 'on' }
   const gateways = await Promise.all(
     Array.from({ length: count }, () => startGateway(t, { databaseUrl, env })),

@@ -13,6 +13,45 @@ const PLACE: BrokerPlace = { channel: 'one', history: '7300-5.1', clockAheadMs: 
 const key = new MessageKey(['a secret of the bus with many characters'])
 const MIB = 1024 * 1024
 
+/** Brings each message to all connections, in order; between `hold` and `release` it takes none. */
+class StandInBroker implements Broker {
+  readonly kind = 'nats'
+  readonly channels: string[] = []
+  /** Whether it takes messages and brings none. */
+  isDeaf = false
+  held = 0
+  bytes = 0
+  readonly #listeners = new Set<BrokerEvents>()
+  #gate: Promise<void> = Promise.resolve()
+  release = () => {}
+
+  hold(): void {
+    this.#gate = new Promise(resolve => {
+      this.release = resolve
+    })
+  }
+
+  async connect(channel: string, events: BrokerEvents) {
+    this.channels.push(channel)
+    this.#listeners.add(events)
+    return {
+      maxBytes: Number.POSITIVE_INFINITY,
+      publish: async (messages: readonly Uint8Array[]) => {
+        this.held += 1
+        await this.#gate
+        this.held -= 1
+        for (const message of messages) {
+          this.bytes += message.length
+          if (!this.isDeaf) for (const { onMessage } of this.#listeners) onMessage(message)
+        }
+      },
+      close: async () => {
+        this.#listeners.delete(events)
+      },
+    }
+  }
+}
+
 t.test('what waits for a broker that takes nothing is bounded, and nothing is forgotten', async t => {
   const broker = new StandInBroker()
   const { bus } = await listening(t, broker, async () => PLACE)
@@ -64,50 +103,34 @@ t.test('a database that does not answer keeps no bus from the channel that it ha
   t.strictSame(broker.channels, ['one'])
 })
 
-/** Brings each message to all connections, in order; between `hold` and `release` it takes none. */
-class StandInBroker implements Broker {
-  readonly kind = 'nats'
-  readonly channels: string[] = []
-  held = 0
-  bytes = 0
-  readonly #listeners = new Set<BrokerEvents>()
-  #gate: Promise<void> = Promise.resolve()
-  release = () => {}
+t.test('a broker that takes messages and brings none is found', async t => {
+  const broker = new StandInBroker()
+  const times = { canaryEveryMs: 1, canaryDeadlineMs: 200 }
+  const { bus } = await listening(t, broker, async () => PLACE, times)
 
-  hold(): void {
-    this.#gate = new Promise(resolve => {
-      this.release = resolve
-    })
-  }
+  broker.isDeaf = true
+  await until('it is down', () => bus.status === 'down')
+  broker.isDeaf = false
 
-  async connect(channel: string, events: BrokerEvents) {
-    this.channels.push(channel)
-    this.#listeners.add(events)
-    return {
-      maxBytes: Number.POSITIVE_INFINITY,
-      publish: async (messages: readonly Uint8Array[]) => {
-        this.held += 1
-        await this.#gate
-        this.held -= 1
-        for (const message of messages) {
-          this.bytes += message.length
-          for (const { onMessage } of this.#listeners) onMessage(message)
-        }
-      },
-      close: async () => {
-        this.#listeners.delete(events)
-      },
-    }
-  }
-}
+  await until('it listens again', () => bus.status === 'listening')
+})
+
+t.test('closing does not wait for a database that does not answer', async t => {
+  const bus = new BrokerBus({ broker: new StandInBroker(), key, place: () => new Promise(() => {}) })
+  await bus.start(() => t.fail('nothing can come'))
+
+  await bus.close()
+
+  t.equal(bus.status, 'down')
+})
 
 async function listening(
   t: Test,
   broker: Broker,
   place: () => Promise<BrokerPlace>,
-  { canaryEveryMs = 60_000 } = {},
+  { canaryEveryMs = 60_000, canaryDeadlineMs = 60_000 } = {},
 ) {
-  const bus = new BrokerBus({ broker, key, place, canaryEveryMs, canaryDeadlineMs: 60_000 })
+  const bus = new BrokerBus({ broker, key, place, canaryEveryMs, canaryDeadlineMs })
   t.teardown(() => bus.close())
   const wakes: Wake[] = []
   let events = 0
