@@ -7,7 +7,7 @@ import { now, percentile, round, sorted } from './statistics.js'
 import { type Subject, startSubject } from './subject.js'
 
 const STORED = { default: [1_000, 100_000, 1_000_000], full: [1_000, 10_000, 100_000, 1_000_000, 10_000_000] }
-const STREAMS = { default: [100_000], full: [1_000, 100_000] }
+const STREAMS = { default: [100_000], full: [1_000, 100_000, 1_000_000] }
 const EVENTS_PER_STREAM = 10
 /**
  * Updates while a snapshot is open, before the measurement: a row that each append updates would then have this many
