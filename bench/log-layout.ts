@@ -1,4 +1,4 @@
-/** Layouts of the table of events that docs/decisions/0006 compares. The functions of the schema run on each of them. */
+/** Layouts of the table of events that docs/decisions/0007 compares. The functions of the schema run on each of them. */
 import type pg from 'pg'
 import { SWEEP_BATCH } from '../src/database/sweep.js'
 import { retainDue } from '../src/log/stored-streams.js'
