@@ -75,12 +75,9 @@ export class Storm {
     this.#choices = [...this.#nodes]
   }
 
-  /** Ends gateways like a crash. */
+  /** Ends gateways like a crash, while no client is on its way to one. */
   kill(count: number): void {
-    for (const node of this.#choices.splice(0, count)) {
-      this.#lose(node, node.open + node.waiting)
-      node.waiting = 0
-    }
+    for (const node of this.#choices.splice(0, count)) this.#lose(node, node.open)
   }
 
   /** Ends the streams of all clients at once, as the restart of a proxy does. The gateways stay. */
@@ -124,13 +121,16 @@ export class Storm {
     for (const end = this.#now + ms; this.#now < end; this.#now += 1) this.#step()
   }
 
-  /** Lets time pass until every client has a stream. @throws if that takes more than an hour. */
+  /** Lets time pass until every client has a stream. @throws if that takes more than an hour, or if clients were lost. */
   finish(): StormResult {
     for (const end = this.#now + 3_600_000; this.#away > 0 || this.#drains.length > 0; this.#now += 1) {
       if (this.#now > end) throw new Error(`${this.#away} clients have no stream after an hour.`)
       this.#step()
     }
     this.#closeSecond()
+    const open = this.#nodes.reduce((sum, node) => sum + node.open, 0)
+    if (open !== this.#options.clients)
+      throw new Error(`${open} of ${this.#options.clients} clients have a stream.`)
     const returned = this.#openings.reduce((sum, count) => sum + (count ?? 0), 0)
     return {
       mostOpenings: this.#mostOpenings,
