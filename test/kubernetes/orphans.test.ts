@@ -33,7 +33,7 @@ t.test(
       PATIENCE_MS,
     )
     await until('and its Lease', async () => (await leases()).length === 1, PATIENCE_MS)
-    t.match(own.lines.join(), /Removing the pod command-.*, whose runner is gone/)
+    t.match(own.lines.join(), /Removing the pod command-.*, which no runner needs/)
     kept.abort()
     await kept.outcome
     await own.executors.close()

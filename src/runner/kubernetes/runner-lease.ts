@@ -46,6 +46,8 @@ export class RunnerLease {
   readonly #leases: string
   readonly #closing = new AbortController()
   #sights = new Map<string, Sight>()
+  /** Its own pods that no command needed at the last turn: a pod that is being removed is one for a moment. */
+  #strays = new Set<string>()
   #turns: Promise<void> | undefined
 
   constructor(options: RunnerLeaseOptions) {
@@ -121,9 +123,10 @@ export class RunnerLease {
       }
     }
     // Their creation was given up, or their removal failed.
-    await this.#removeAll(
-      pods.items.filter(pod => runnerOf(pod) === name && !names.has(pod.metadata?.name ?? '')),
-    )
+    const strays = pods.items.filter(pod => runnerOf(pod) === name && !names.has(nameOf(pod)))
+    const seen = this.#strays
+    this.#strays = new Set(strays.map(nameOf))
+    await this.#removeAll(strays.filter(pod => seen.has(nameOf(pod))))
   }
 
   #forgetOthers(runners: ReadonlyMap<string, unknown>): void {
@@ -131,9 +134,9 @@ export class RunnerLease {
   }
 
   async #removeAll(pods: readonly V1Pod[]): Promise<void> {
-    for (const { metadata } of pods.filter(each => each.metadata?.deletionTimestamp === undefined)) {
-      this.#options.log(`Removing the pod ${metadata?.name}, whose runner is gone.`)
-      await this.#remove(`${this.#pods}/${metadata?.name}`)
+    for (const pod of pods.filter(({ metadata }) => metadata?.deletionTimestamp === undefined)) {
+      this.#options.log(`Removing the pod ${nameOf(pod)}, which no runner needs.`)
+      await this.#remove(`${this.#pods}/${nameOf(pod)}`)
     }
   }
 
@@ -144,6 +147,10 @@ export class RunnerLease {
         if (!isGone(error)) throw error
       })
   }
+}
+
+function nameOf({ metadata }: V1Pod): string {
+  return metadata?.name ?? ''
 }
 
 function runnerOf({ metadata }: V1Pod): string {
