@@ -53,6 +53,10 @@ const DECIDED: Readonly<Record<string, string>> = {
   JWKS_URL: 'excludes JWT_SECRET',
   ARTIFACTS_DIR: 'the containers have no volume, and nothing else that may be written',
   ARTIFACTS_SECRET: 'for ARTIFACTS_DIR alone',
+  NATS_CREDS_FILE: 'the containers have no volume for files',
+  BUS_CA_FILE: 'the containers have no volume for files',
+  BUS_CERT_FILE: 'the containers have no volume for files',
+  BUS_KEY_FILE: 'the containers have no volume for files',
   TRUSTED_PROXIES: 'nginx has its address here',
   BUS: 'two gateways share one database',
 }
@@ -122,7 +126,10 @@ t.test('no container can be given the address of another one, in whatever order 
 
 t.test('images have exact versions, and each service has limits and a health check', async t => {
   const images = Object.values(project.services).flatMap(({ image }) => (image?.includes(':') ? [image] : []))
-  const bases = [...image.matchAll(/^FROM (\S+)/gm)].map(([, base = '']) => base)
+  const stages = [...image.matchAll(/^FROM \S+ AS (\S+)$/gm)].map(([, stage]) => stage)
+  const bases = [...image.matchAll(/^FROM (\S+)/gm)]
+    .map(([, base = '']) => base)
+    .filter(base => !stages.includes(base))
 
   for (const name of [...images, ...bases]) t.match(name, /:\d+\.\d+(\.\d+)?(-|$)/, name)
   for (const [name, { mem_limit, pids_limit, healthcheck }] of Object.entries(project.services)) {
@@ -158,8 +165,8 @@ t.test('a missing secret is an error with a sentence, and no secret has a defaul
 
   t.ok(secrets.length >= 3)
   for (const [given, name = '', rest] of secrets) {
-    // A gateway runs without a previous secret, and derives the key for webhooks from JWT_SECRET.
-    if (name.endsWith('_PREVIOUS') || name === 'WEBHOOK_SECRET_KEYS') t.equal(rest, ':-', given)
+    // A gateway runs without a previous secret, and derives the keys for webhooks and the bus from JWT_SECRET.
+    if (/_PREVIOUS$|^WEBHOOK_SECRET_KEYS$|^BUS_SECRET$/.test(name)) t.equal(rest, ':-', given)
     else t.match(rest, new RegExp(`^:\\?Put ${name} into \\.env, `), given)
   }
 })
