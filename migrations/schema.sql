@@ -3888,6 +3888,27 @@ comment on function sluice.ensure_stream is
   'The id of a stream, which is created if it is missing. An existing stream keeps its kind. SL004: too many '
   'streams.';
 
+CREATE OR REPLACE FUNCTION sluice.event_before(stream_id bigint, "position" bigint)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+begin
+  return (
+    select e.event_id from sluice.events e
+    where e.stream_id = event_before.stream_id and e.position = event_before.position - 1
+  );
+end
+$function$;
+comment on function sluice.event_before is
+  'Internal. The UUID of the event before a position of a stream, or null if it is not stored.';
+
 CREATE OR REPLACE FUNCTION sluice.exchange_rates(window_ms integer, keys text[], current_counts integer[], previous_counts integer[])
  RETURNS TABLE(at_ms bigint, current_totals integer[], previous_totals integer[])
  LANGUAGE plpgsql

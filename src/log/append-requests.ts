@@ -1,6 +1,6 @@
 /** The group commit: many publish requests in one statement and one transaction. */
 import type { Queryable } from '../database/pool.js'
-import { type Committed, PREVIOUS } from './committed.js'
+import { type Committed, PREVIOUS_AS_COMMITTED } from './committed.js'
 import type { Position, StoredEvent, StreamId, Way } from './event.js'
 import type { Idempotency } from './idempotency.js'
 
@@ -62,7 +62,7 @@ export async function appendRequests(
     text: `
       select p.request, p.refused, p.replayed, p.stream_id as "streamId", p."position", p.event_id as "eventId", p.at,
              case when row_number() over (partition by p.stream_id, p.replayed order by p."position") = 1
-                  then ${PREVIOUS} end as previous
+                  then ${PREVIOUS_AS_COMMITTED} end as previous
         from sluice.append_requests($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) p
        order by p."position"`,
     values: [

@@ -25,6 +25,13 @@ export interface Committed {
 export const PREVIOUS = `(
   select e.event_id from sluice.events e where e.stream_id = p.stream_id and e."position" = p."position" - 1)`
 
+/**
+ * The same with another snapshot if need be, for a stream with many writers at once. Only for the gateway's own role, and at READ
+ * COMMITTED, where each statement of a volatile function has a snapshot of its own.
+ */
+export const PREVIOUS_AS_COMMITTED = `coalesce(
+  ${PREVIOUS}, case when p."position" > 1 then sluice.event_before(p.stream_id, p."position") end)`
+
 /** Whether the events have the positions that follow a place in their stream. */
 export function haveNoGap(
   { position }: Pick<StoredEvent, 'position'>,
