@@ -16,18 +16,19 @@ import { type Subject, startGateway, startSubject, tokenOf } from './subject.js'
 const BUSES = ['postgres', 'nats', 'redis'] as const
 const GATEWAYS = [1, 4, 12]
 const PUBLISHERS = [1, 8]
+const MANY_PUBLISHERS_AT = 4
 const RATE = 100
-const SECONDS = { default: 10, full: 30 }
+const SECONDS = { default: 8, full: 30 }
 const CLIENTS_OF_GATEWAY = 5
 const WARM_UP_EVENTS = 400
 /** For as long a new process polls more often (src/cluster/cluster.ts). */
-const SETTLED_MS = 6_000
+const SETTLED_MS = 5_500
 
 export async function cluster(size: Size): Promise<Row[]> {
   const rows: Row[] = []
   for (const bus of BUSES)
     for (const gateways of GATEWAYS)
-      for (const publishers of gateways === 1 ? [1] : PUBLISHERS)
+      for (const publishers of gateways === MANY_PUBLISHERS_AT ? PUBLISHERS : [1])
         rows.push(await measured(bus, gateways, publishers, SECONDS[size]))
   return rows
 }

@@ -7,6 +7,7 @@ import { announceOn } from '../src/bus/announce.js'
 import type { Config } from '../src/config/config.js'
 import type { PoolSource } from '../src/database/pool-source.js'
 import { CarriedEvents } from '../src/hub/carried-events.js'
+import { EarlyEvents } from '../src/hub/early-events.js'
 import { openTail } from '../src/hub/log-readers.js'
 import { PauseRule } from '../src/hub/scheduling/pause-rule.js'
 import { Tailer } from '../src/hub/tailer.js'
@@ -38,6 +39,7 @@ export default fp<TailerOptions>(
     })
     const tailer: Tailer = new Tailer({ database: tail, bus, logger, pauseRule: new PauseRule(pacing) })
     tailer.tally.tracing = app.tracing
+    const early = new EarlyEvents({ tailer, bus })
     app.decorate('tailer', tailer)
     app.decorate('wake', (streams: readonly StreamId[]) => {
       tailer.wake(streams)
@@ -45,12 +47,12 @@ export default fp<TailerOptions>(
     })
     app.decorate('announce', (committed: readonly Committed[]) => {
       for (const { way, events } of committed) tailer.tally.published.add(way, events.length)
-      tailer.take(committed)
+      early.take(committed)
       announceOn(bus, committed)
     })
     app.addHook('onReady', async () => {
       tailer.start()
-      const carried = new CarriedEvents(tailer)
+      const carried = new CarriedEvents(tailer, early)
       await bus.start(
         wake => {
           tailer.tally.wakes += 1
@@ -60,6 +62,7 @@ export default fp<TailerOptions>(
       )
     })
     app.addHook('onClose', async () => {
+      early.close()
       await tailer.close()
       await tail.end()
     })

@@ -50,6 +50,8 @@ export interface BrokerBusOptions {
 
 export class BrokerBus implements Bus {
   readonly kind: Broker['kind']
+  /** Undefined without a key. */
+  readonly announce: Bus['announce']
   readonly #options: BrokerBusOptions
   /** Marks the messages of this process: it has woken its own tailer at COMMIT. */
   readonly #sender = randomUUID()
@@ -76,6 +78,7 @@ export class BrokerBus implements Bus {
   constructor(options: BrokerBusOptions) {
     this.#options = options
     this.kind = options.broker.kind
+    this.announce = options.key && (committed => this.#send(outbox => outbox.carry(committed)))
     this.#session = new BrokerSession({
       ...options,
       channel: () => this.#ask(),
@@ -122,10 +125,6 @@ export class BrokerBus implements Bus {
 
   wake(streams: readonly StreamId[]): void {
     this.#send(outbox => outbox.wake(streams))
-  }
-
-  announce(committed: readonly Committed[]): void {
-    this.#send(outbox => outbox.carry(committed))
   }
 
   restWhile(isAlone: () => boolean): void {

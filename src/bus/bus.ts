@@ -46,9 +46,9 @@ export interface Bus {
   wake(streams: readonly StreamId[]): void
   /**
    * The same with the events, which the other processes then need not read. It may leave events out, and wake their streams
-   * instead. A bus that carries no events has no such method; `wake` is called then.
+   * instead. Undefined in a bus that carries no events: `wake` is called then.
    */
-  announce?(committed: readonly Committed[]): void
+  readonly announce?: ((committed: readonly Committed[]) => void) | undefined
   /**
    * Lets the bus send nothing while `isAlone` returns true, because no other process listens. For a bus whose processes all have a row
    * in `sluice.nodes`; another one leaves it out.

@@ -11,6 +11,7 @@ import { openPool, type PoolSource } from '../database/pool-source.js'
 import { CarriedEvents } from '../hub/carried-events.js'
 import { ChangedEvents } from '../hub/changed-events.js'
 import { countByStream } from '../hub/client-counts.js'
+import { EarlyEvents } from '../hub/early-events.js'
 import { type FollowOptions, followEvents, type LogEvent, type LogReset } from '../hub/follow-events.js'
 import { Hub } from '../hub/hub.js'
 import { logLagMs } from '../hub/log-lag.js'
@@ -117,6 +118,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     tailer.wake('all')
   })
   const tailer: Tailer = new Tailer({ database: tail, bus, logger })
+  const early = new EarlyEvents({ tailer, bus })
   const hub = new Hub({ database: readers, tailer, logger })
   const changedEvents = new ChangedEvents({
     database: pool,
@@ -146,7 +148,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   cluster.start()
   let closing: Promise<void> | undefined
   try {
-    const carried = new CarriedEvents(tailer)
+    const carried = new CarriedEvents(tailer, early)
     await bus.start(
       streams => tailer.wake(streams),
       committed => carried.take(committed),
@@ -185,7 +187,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   }
 
   function announce(committed: readonly Committed[]): void {
-    tailer.take(committed)
+    early.take(committed)
     announceOn(bus, committed)
   }
 
@@ -200,6 +202,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     changedEvents.close()
     await publisher.close()
     await cluster.close()
+    early.close()
     await tailer.close()
     await bus.close()
     await Promise.all([pool.end(), readers.end(), tail.end()])

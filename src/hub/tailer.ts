@@ -51,7 +51,7 @@ export class Tailer {
   readonly #streams = new Map<StreamId, TailedStream>()
   readonly #closing = new AbortController()
   #dirty = new Set<StreamId>()
-  /** Streams that were woken while they were held back. */
+  /** Woken while they were held back. */
   readonly #unread = new Set<StreamId>()
   readonly #kept = new KeptEvents()
   readonly #stale = new StaleEvents()
@@ -60,7 +60,6 @@ export class Tailer {
   /** Other processes find the ends that a process has caused at their next poll. */
   readonly ends = new StreamEnds(this.#streams, stream => this.unfollow(stream))
   #running: Promise<void> | undefined
-  /** Marks every stream now and then. */
   readonly poll: LogPoll
   readonly #outage: LogOutage
 
@@ -76,9 +75,7 @@ export class Tailer {
     return this.#outage.since
   }
 
-  start(): void {
-    this.poll.start()
-  }
+  start = () => this.poll.start()
 
   follow(stream: TailedStream): void {
     this.#streams.set(stream.id, stream)
@@ -89,6 +86,10 @@ export class Tailer {
   /** The streams that are followed in this process. */
   get streams(): TailedStream[] {
     return [...this.#streams.values()]
+  }
+
+  headOf(id: StreamId): Head | undefined {
+    return this.#streams.get(id)?.head
   }
 
   unfollow(stream: TailedStream): void {
@@ -120,10 +121,8 @@ export class Tailer {
   }
 
   wake(wake: Wake): void {
-    if (wake === 'all') {
-      this.ends.expect()
-      this.#mark(this.#streams.keys())
-    } else this.#mark(wake)
+    if (wake === 'all') this.ends.expect()
+    this.#mark(wake === 'all' ? this.#streams.keys() : wake)
     this.#run()
   }
 
@@ -210,8 +209,8 @@ export class Tailer {
       }),
     )
     if (asked.size === 0) return
-    const { database } = this.#options
     const edition = this.#edition
+    const { database } = this.#options
     const tails = await readTails(database, [...asked.values()], EVENTS_PER_STREAM, BYTES_PER_STREAM)
     if (edition !== this.#edition) return this.#mark(asked.keys())
     this.#stale.clear(asked.keys(), tails)

@@ -8,6 +8,7 @@ import type { Test } from 'tap'
 import { BrokerBus } from '../../../src/bus/broker-bus.js'
 import { MessageKey } from '../../../src/bus/message-key.js'
 import { CarriedEvents } from '../../../src/hub/carried-events.js'
+import { EarlyEvents } from '../../../src/hub/early-events.js'
 import { HubStream } from '../../../src/hub/hub-stream.js'
 import { HubTally } from '../../../src/hub/hub-tally.js'
 import { Pages } from '../../../src/hub/pages.js'
@@ -101,7 +102,9 @@ export class ModelCluster {
     const cluster = new ModelCluster(seed)
     t.teardown(() => cluster.close())
     const { tailer, reader } = cluster
-    const carried = new CarriedEvents(tailer)
+    const early = new EarlyEvents({ tailer, bus: reader })
+    t.teardown(() => early.close())
+    const carried = new CarriedEvents(tailer, early)
     await reader.start(
       wake => tailer.wake(wake),
       committed => carried.take(committed),
@@ -121,7 +124,7 @@ export class ModelCluster {
 
   /** One of the writers announces what it has committed. */
   announce(committed: Committed): void {
-    this.random.pick(this.#writers as [BrokerBus]).announce([committed])
+    this.random.pick(this.#writers as [BrokerBus]).announce?.([committed])
   }
 
   /** A standby is promoted: the writers know at once. */
@@ -150,8 +153,8 @@ export class ModelCluster {
         this.announce(random.integer(8) ? committed : { ...committed, previous: null })
       past.push(committed)
       const old = past[random.integer(past.length)]
-      if (old && random.integer(4) === 0) random.pick([this.zombie, ...this.#writers]).announce([old])
-      if (random.integer(3) === 0) random.pick(this.#liars as [BrokerBus]).announce([lieOf(committed)])
+      if (old && random.integer(4) === 0) random.pick([this.zombie, ...this.#writers]).announce?.([old])
+      if (random.integer(3) === 0) random.pick(this.#liars as [BrokerBus]).announce?.([lieOf(committed)])
       if (random.integer(3) === 0) broker.injectSomething()
       if (random.integer(50) === 0) log.retain(random.integer(log.events.length + 1))
       for (let turns = random.integer(8); turns > 0; turns -= 1) await turn()
