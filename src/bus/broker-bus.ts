@@ -4,7 +4,7 @@
  *
  * With a key, messages are signed and carry the events (wake-message.ts). Events are passed on only if they were sent since this
  * process knows which history of the database it reads: not while its connection to the database is lost, nor those from before.
- * Messages without a valid signature are wakes, which a stranger may have sent, so they are passed on ten times a second at most.
+ * Other messages are wakes, which a stranger may have sent or repeated, so they are passed on ten times a second at most.
  */
 import { randomUUID } from 'node:crypto'
 import type { Committed } from '../log/committed.js'
@@ -182,7 +182,7 @@ export class BrokerBus implements Bus {
   #received(bytes: Uint8Array): void {
     const message = parseMessage(bytes, this.#place(Date.now()))
     if (message === 'own') this.#session.canaryCame()
-    else if (message?.refused === 'unsigned' && this.#options.key) this.#receivedOfStranger(message.wake)
+    else if (message?.refused && this.#options.key) this.#passLater(message)
     else if (message) this.#pass(message)
   }
 
@@ -192,9 +192,9 @@ export class BrokerBus implements Bus {
     if (wake.length > 0) this.#onWake(wake)
   }
 
-  #receivedOfStranger(wake: Wake): void {
+  #passLater({ wake, refused }: WakeMessage): void {
     const now = performance.now()
-    if (now - this.#reportedAt > REPORT_EVERY_MS) {
+    if (refused === 'unsigned' && now - this.#reportedAt > REPORT_EVERY_MS) {
       this.#reportedAt = now
       this.#options.logger?.warn({ bus: this.kind }, UNSIGNED)
     }

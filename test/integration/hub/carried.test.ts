@@ -4,6 +4,7 @@
  */
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
+import type { Committed } from '../../../src/log/committed.js'
 import { byNight } from '../../harness/nightly.js'
 import { until } from '../../harness/until.js'
 import { ModelCluster } from './model-cluster.js'
@@ -39,6 +40,30 @@ t.test('over a broker that works, the events of other processes need no read', a
   t.strictSame(cluster.check(), [])
   await cluster.close()
 })
+
+t.test(
+  'events that arrive before their predecessors wait for them, and are read if these do not arrive',
+  async t => {
+    const cluster = await ModelCluster.start(t, 5)
+    const { log, tailer } = cluster
+    const [first, second, third] = [1, 1, 1].map(() => log.change(0, ['thing.made'])) as [
+      Committed,
+      Committed,
+      Committed,
+    ]
+
+    for (const each of [third, second, first]) cluster.announce(each)
+    await until('the head', () => cluster.isAtHead)
+    t.equal(tailer.tally.carried.read, 0)
+
+    log.change(0, ['thing.made'])
+    cluster.announce(log.change(0, ['thing.made']))
+    await until('the head, by a read', () => cluster.isAtHead)
+    t.equal(tailer.tally.carried.read, 1)
+    t.strictSame(cluster.check(), [])
+    await cluster.close()
+  },
+)
 
 t.test('after the connection to the database was lost, nothing from before is taken', async t => {
   const cluster = await ModelCluster.start(t, 2)
