@@ -21,6 +21,7 @@ const Query = Type.Object(
       ...StreamName,
       description: 'The name of the stream; default: the feed of the workspace.',
     }),
+    who: Type.Boolean({ default: true, description: 'False: only the count, which is there at once.' }),
     ...pageQuery('Maximum number of clients in `who`.'),
   },
   { additionalProperties: false },
@@ -34,7 +35,7 @@ const StreamClients = Type.Object(
     }),
     who: orNull(
       Type.Array(StreamClient),
-      'The clients, by node and in the order in which they came. Null for viewers.',
+      'The clients, by node and in the order in which they came. Null for viewers, and with `who=false`.',
     ),
     next_cursor: NextCursor,
     complete: Type.Boolean({
@@ -61,22 +62,23 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
     },
     async request => {
-      const { stream = FEED, limit, cursor } = request.query
+      const { stream = FEED, who, limit, cursor } = request.query
       const after = cursor === undefined ? '' : parseCursor(LIST, cursor, PLACE)
       const id = await findReadable(request, stream)
       const { workspace, role } = request.principal
+      const lists = who && role !== 'viewer'
       const here = await app.hub.followers(workspace, stream)
       if (id === undefined)
         return {
           stream,
           clients: here,
-          who: role === 'viewer' ? null : [],
+          who: lists ? [] : null,
           next_cursor: null,
           complete: true,
         }
       const elsewhere = await app.cluster.clientsElsewhere(id)
       const counted = { stream, clients: here + elsewhere.clients, complete: elsewhere.isComplete }
-      if (role === 'viewer') return { ...counted, who: null, next_cursor: null }
+      if (!lists) return { ...counted, who: null, next_cursor: null }
       const listed = await app.cluster.listElsewhere({ stream: id, after })
       const own = clientsOn(app.hub, { stream: id, after }, limit + 1)
       const { page, next_cursor } = cutPage(inOrder([...own, ...listed.clients]), limit, last =>

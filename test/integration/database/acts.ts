@@ -14,7 +14,9 @@ import {
 import { noteUses, selectKey } from '../../../src/auth/api-keys/api-key-rows.js'
 import { StreamTickets } from '../../../src/auth/tickets/stream-tickets.js'
 import { ticketSweep } from '../../../src/auth/tickets/ticket-sweep.js'
+import { answerQuestions, askForClients } from '../../../src/cluster/client-questions.js'
 import { beat, countElsewhere, leave } from '../../../src/cluster/node-rows.js'
+import { findDue, notePresence, reportPrincipals } from '../../../src/cluster/presence-rows.js'
 import { holdLease, leaveLease } from '../../../src/database/lease.js'
 import { createPool, type Database } from '../../../src/database/pool.js'
 import { sweepAll } from '../../../src/database/sweep.js'
@@ -234,6 +236,33 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
       for (const anew of [true, false])
         await beat(session, id, row, { anew, streams: new Map([[stream, 1]]) })
       await countElsewhere(session, stream, randomUUID())
+      const page = { stream, after: '' }
+      await askForClients(session, page, randomUUID(), 0)
+      await answerQuestions(session, id, [page], () => [])
+      await beat(session, id, row, { anew: false, streams: new Map() })
+      await leave(session, id)
+    },
+    presence: async () => {
+      const id = randomUUID()
+      const columns = '(id, name, version, mode, started_at, heartbeat_at, lag_ms, clients, clients_by_kind)'
+      await session.query(
+        `insert into sluice.nodes ${columns} values ($1, 'n', '', 'normal', now(), now(), 0, 0, '{}')`,
+        [id],
+      )
+      const watched = await log.ensureStream(session, WORKSPACE, 'watched')
+      await configureStream(session, ORIGIN, 'watched', { presence: true }, nobody)
+      const ada = { stream: watched, workspace: WORKSPACE, principal: 'ada' }
+      const changes = [
+        { anew: true, left: [], come: [ada] },
+        { anew: false, left: [ada], come: [] },
+      ]
+      for (const change of changes) {
+        await reportPrincipals(session, id, change)
+        await findDue(session, 0)
+        for (let turn = 0; turn < 2; turn += 1) await notePresence(session, watched, 0, 5)
+      }
+      await configureStream(session, ORIGIN, 'watched', { presence: null }, nobody)
+      await notePresence(session, watched, 0, 5)
       await leave(session, id)
     },
     'count the usage': async () => {

@@ -41,6 +41,7 @@ t.test('two nodes', async t => {
   t.test('a viewer gets the count over all nodes, and a consumer counts', async t => {
     const counted = { stream: 'rooms/1', clients: 6, who: null, next_cursor: null, complete: true }
     t.strictSame(await read(one, ROOM, as('viewer')), counted)
+    t.strictSame(await read(one, `${ROOM}&who=false`), counted)
     t.match(await read(two, '/api/stream-clients', as('viewer')), { stream: 'feed', clients: 1 })
     t.match(await read(two, '/api/stream-clients', as('viewer', 'rival')), { stream: 'feed', clients: 1 })
   })

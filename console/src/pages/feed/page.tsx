@@ -22,6 +22,7 @@ import { PublishDialog } from './publish-dialog.tsx'
 import { PublishersContext, usePublishers } from './publishers.ts'
 import { useArrivals } from './use-arrivals.ts'
 import { useFeed } from './use-feed.ts'
+import { Watching } from './watching.tsx'
 import './feed.css'
 
 export default function FeedPage({ route }: PageProps) {
@@ -61,6 +62,7 @@ export default function FeedPage({ route }: PageProps) {
     <section class={id === undefined ? 'feed' : 'feed with-details'}>
       <PageHeading title="Database Activity">
         {feed.state && <StreamStatePill state={feed.state} />}
+        <Watching stream={stream || 'feed'} mayList={mayPublish} />
         {feed.state && (
           <button
             type="button"

@@ -9,6 +9,10 @@ import { Moment } from '../../pieces/moment.tsx'
 import { Table } from '../../pieces/table.tsx'
 
 const REFRESH_MS = 5_000
+/** A lag below it is a heartbeat that met a read under way. */
+const LAG_MS = 100
+/** Of a node of an older version, which does not report the figure. */
+const UNKNOWN = '?'
 
 const COLUMNS = [
   {
@@ -29,7 +33,48 @@ const COLUMNS = [
     isShort: true,
   },
   { title: 'Version', cell: ({ version }: NodeDocument) => version, isShort: true },
-  { title: 'Clients', cell: ({ clients }: NodeDocument) => clients, isNumber: true },
+  {
+    title: 'Clients',
+    cell: ({ clients, by_kind }: NodeDocument) => (
+      <>
+        {clients.toLocaleString('en')}
+        {Object.keys(by_kind).length > 1 && (
+          <span class="hint block">
+            {Object.entries(by_kind)
+              .map(([kind, count]) => `${kind} ${count}`)
+              .join(', ')}
+          </span>
+        )}
+      </>
+    ),
+    isNumber: true,
+  },
+  { title: 'Streams', cell: ({ streams }: NodeDocument) => streams ?? UNKNOWN, isNumber: true },
+  {
+    title: 'Lag',
+    cell: ({ lag_ms }: NodeDocument) => (lag_ms < LAG_MS ? 'none' : duration(lag_ms)),
+    isShort: true,
+  },
+  {
+    title: 'Bus',
+    cell: ({ bus, bus_kind }: NodeDocument) => (
+      <>
+        {bus ?? UNKNOWN}
+        <span class="hint block">{bus_kind}</span>
+      </>
+    ),
+    isShort: true,
+  },
+  {
+    title: 'Memory',
+    cell: ({ memory_percent }: NodeDocument) => withUnit(memory_percent, '%'),
+    isNumber: true,
+  },
+  {
+    title: 'Event loop',
+    cell: ({ event_loop_delay_ms }: NodeDocument) => withUnit(event_loop_delay_ms, 'ms'),
+    isNumber: true,
+  },
   {
     title: 'Heartbeat',
     cell: ({ heartbeat_age_ms }: NodeDocument) => `${duration(heartbeat_age_ms)} ago`,
@@ -38,13 +83,14 @@ const COLUMNS = [
   { title: 'Started', cell: ({ started_at }: NodeDocument) => <Moment at={started_at} long /> },
 ]
 
+function withUnit(value: number | null, unit: string): string {
+  return value === null ? UNKNOWN : `${value} ${unit}`
+}
+
 export function Nodes() {
   const { data, failure, retryAt, reload } = useRequest(async (api, signal) => {
-    const page = await api.get<{ nodes: readonly NodeDocument[] | null }>('api/clients', {
-      query: { limit: 1 },
-      signal,
-    })
-    return page.nodes ?? []
+    const { nodes } = await api.get<{ nodes: readonly NodeDocument[] }>('api/cluster', { signal })
+    return nodes
   }, [])
   useEvery(REFRESH_MS, reload)
   return (
