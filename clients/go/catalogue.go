@@ -50,6 +50,20 @@ type WebhookDisabled struct {
 	Reason json.RawMessage `json:"reason"`
 }
 
+// PresenceJoined is the data of presence.joined: on `presence:NAME`: a principal follows the stream NAME.
+type PresenceJoined struct {
+	Principal string `json:"principal"`
+	// Open streams on the followed stream then, of all principals.
+	Clients int64 `json:"clients"`
+}
+
+// PresenceLeft is the data of presence.left: on `presence:NAME`: a principal has not followed the stream NAME for 15 s.
+type PresenceLeft struct {
+	Principal string `json:"principal"`
+	// Open streams on the followed stream then, of all principals.
+	Clients int64 `json:"clients"`
+}
+
 // ItemCreated is the data of item.created: an item was created, at revision 1.
 type ItemCreated struct {
 	PartNumber  string `json:"part_number"`
@@ -171,6 +185,10 @@ func newData(eventType string) any {
 		return &WebhookResumed{}
 	case "webhook.disabled":
 		return &WebhookDisabled{}
+	case "presence.joined":
+		return &PresenceJoined{}
+	case "presence.left":
+		return &PresenceLeft{}
 	case "item.created":
 		return &ItemCreated{}
 	case "item.updated":

@@ -42,6 +42,18 @@ export interface EventTypes {
     readonly url_host: string
     readonly reason: 'gone' | 'no-success'
   }
+  /** On `presence:NAME`: a principal follows the stream NAME. */
+  readonly 'presence.joined': {
+    readonly principal: string
+    /** Open streams on the followed stream then, of all principals. */
+    readonly clients: number
+  }
+  /** On `presence:NAME`: a principal has not followed the stream NAME for 15 s. */
+  readonly 'presence.left': {
+    readonly principal: string
+    /** Open streams on the followed stream then, of all principals. */
+    readonly clients: number
+  }
   /** An item was created, at revision 1. */
   readonly 'item.created': {
     readonly part_number: string
@@ -165,7 +177,7 @@ export interface NoticeTypes {
     /** The stream continues after it. */
     readonly head: string
   }
-  /** Instead of a stream, or last when an admin ends it or its consumer is held no longer. */
+  /** Instead of a stream, or last when an admin ends it, its consumer is held no longer, or its caller has too many in all processes together. */
   readonly unavailable: {
     readonly reason:
       | 'draining'

@@ -64,8 +64,12 @@ t.test('a process with WEBHOOKS=off delivers nothing, and maintenance holds deli
   t.equal(rows.length, 1)
   t.equal(during, 1)
   t.equal(manager.app.deliverer, undefined)
-  const metrics = await (await fetch(`${deliverer.url}/metrics`, { headers: as('admin') })).text()
-  t.match(metrics, /sluice_webhook_attempts_total\{outcome="delivered"\} 2/)
+  const metricsNow = async () =>
+    await (await fetch(`${deliverer.url}/metrics`, { headers: as('admin') })).text()
+  await until('both attempts in the metrics', async () =>
+    /sluice_webhook_attempts_total\{outcome="delivered"\} 2/.test(await metricsNow()),
+  )
+  const metrics = await metricsNow()
   t.match(metrics, /sluice_webhooks\{state="active"\} 1/)
   t.match(metrics, /sluice_webhooks_held 1/)
 })

@@ -95,6 +95,38 @@ class WebhookDisabled(Event):
     data: WebhookDisabledData
 
 
+class PresenceJoinedData(TypedDict):
+    """The data of `presence.joined`."""
+
+    principal: str
+    clients: int
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceJoined(Event):
+    """`presence.joined`: on `presence:NAME`: a principal follows the stream NAME."""
+
+    REQUIRED: ClassVar[frozenset[str]] = frozenset({"clients", "principal"})
+    type: Literal["presence.joined"]
+    data: PresenceJoinedData
+
+
+class PresenceLeftData(TypedDict):
+    """The data of `presence.left`."""
+
+    principal: str
+    clients: int
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceLeft(Event):
+    """`presence.left`: on `presence:NAME`: a principal has not followed the stream NAME for 15 s."""
+
+    REQUIRED: ClassVar[frozenset[str]] = frozenset({"clients", "principal"})
+    type: Literal["presence.left"]
+    data: PresenceLeftData
+
+
 class ItemCreatedData(TypedDict):
     """The data of `item.created`."""
 
@@ -332,6 +364,8 @@ EVENTS: dict[str, type[Event]] = {
     "webhook.paused": WebhookPaused,
     "webhook.resumed": WebhookResumed,
     "webhook.disabled": WebhookDisabled,
+    "presence.joined": PresenceJoined,
+    "presence.left": PresenceLeft,
     "item.created": ItemCreated,
     "item.updated": ItemUpdated,
     "item.deleted": ItemDeleted,
@@ -360,6 +394,10 @@ __all__ = [
     "WebhookResumedData",
     "WebhookDisabled",
     "WebhookDisabledData",
+    "PresenceJoined",
+    "PresenceJoinedData",
+    "PresenceLeft",
+    "PresenceLeftData",
     "ItemCreated",
     "ItemCreatedData",
     "ItemUpdated",
