@@ -2678,17 +2678,16 @@ declare
     where n.id <> node and n.heartbeat_at > clock_timestamp() - interval '6 seconds'
   );
 begin
-  insert into sluice.stream_slots (key, holders)
-  select t.key, '{}' from unnest(keys, wanted) as t (key, wanted) where t.wanted > 0 order by t.key
-  on conflict do nothing;
   -- In order, so two processes that claim slots of the same keys cannot deadlock. The next statement sees what they have committed.
-  perform from sluice.stream_slots s where s.key = any (keys) order by s.key for update;
+  insert into sluice.stream_slots (key, holders)
+  select t.key, '{}' from unnest(keys) as t (key) order by t.key
+  on conflict (key) do update set holders = excluded.holders where false;
 
   return query
   with claims as (
     select t.place, t.key, t.wanted, t.cap, h.held, h.own, h.elsewhere
     from unnest(keys, wanted, caps) with ordinality as t (key, wanted, cap, place)
-    left join sluice.stream_slots s on s.key = t.key
+    join sluice.stream_slots s on s.key = t.key
     cross join lateral (
       select coalesce(jsonb_object_agg(h.key, h.value) filter (where h.key = any (others)), '{}') as held,
         coalesce(sum(h.value::integer) filter (where h.key = any (others)), 0)::integer as elsewhere,

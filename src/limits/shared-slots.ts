@@ -127,7 +127,7 @@ export class SharedSlots {
     const grants = await exchange(batch)
     for (const [at, claim] of batch.entries()) {
       const withdrawn = claim.answered(grants[at] ?? { granted: 0, free: 0 }, now())
-      if (claim.isDue && !claim.isUnsettled(now())) this.#due.add(claim)
+      if (claim.hasSpare) this.#due.add(claim)
       this.#settle(claim)
       this.withdrawn[claim.limit] += withdrawn.length
       for (const slot of withdrawn) slot.onWithdrawn?.(claim.limit)

@@ -33,6 +33,8 @@ export class SlotClaim {
   readonly cap: number
   /** Slots that were taken while too few were granted, the newest last. */
   readonly #unconfirmed = new Set<StreamSlot>()
+  /** Withdrawn slots whose streams have not ended yet: a slow client keeps its stream for a while. */
+  readonly #ending = new Set<StreamSlot>()
   #open = 0
   #granted = 0
   #askedAt: number | undefined
@@ -54,7 +56,12 @@ export class SlotClaim {
 
   /** Whether the database grants too few slots, or more than are needed. */
   get isDue(): boolean {
-    return this.#excess > 0 || this.#granted > this.wanted
+    return this.#excess > 0 || this.hasSpare
+  }
+
+  /** Whether the database grants more slots than are needed, which others may need. */
+  get hasSpare(): boolean {
+    return this.#granted > this.wanted
   }
 
   /** Whether to ask again now for the slots that were not granted. */
@@ -80,6 +87,7 @@ export class SlotClaim {
   closed(open: number, slot: StreamSlot): void {
     this.#open = open
     this.#unconfirmed.delete(slot)
+    this.#ending.delete(slot)
   }
 
   /** Whether a further stream is refused. */
@@ -109,8 +117,15 @@ export class SlotClaim {
     this.#shortSince ??= now
     if (free > 0 || now - this.#shortSince < GRACE_MS) return []
     this.#fullUntil = now + FULL_MS
-    const withdrawn = [...this.#unconfirmed].filter(slot => slot.onWithdrawn).slice(-this.#excess)
-    for (const slot of withdrawn) this.#unconfirmed.delete(slot)
+    const tooMany = Math.max(0, this.#excess - this.#ending.size)
+    const withdrawn = [...this.#unconfirmed]
+      .filter(slot => slot.onWithdrawn)
+      .reverse()
+      .slice(0, tooMany)
+    for (const slot of withdrawn) {
+      this.#unconfirmed.delete(slot)
+      this.#ending.add(slot)
+    }
     return withdrawn
   }
 

@@ -1,75 +1,14 @@
-import { randomUUID } from 'node:crypto'
-import t, { type Test } from 'tap'
-import type { Database } from '../../../src/database/pool.js'
-import { type ClaimSlots, SharedSlots } from '../../../src/limits/shared-slots.js'
-import { claimsIn, slotSweep } from '../../../src/limits/slot-rows.js'
-import type { StreamLimit, StreamSlot } from '../../../src/limits/stream-slot.js'
-import { StreamSlots } from '../../../src/limits/stream-slots.js'
+import t from 'tap'
+import { slotSweep } from '../../../src/limits/slot-rows.js'
 import { createDatabase } from '../../harness/database.js'
 import { randomFrom } from '../../harness/random.js'
+import { ADA, ada, claimed, exchanged, type SlotSetup, slotsOn } from '../../harness/slot-process.js'
 
 const GRACE_MS = 10_000
-const ada = { workspace: 'acme', id: 'ada', address: '192.0.2.1' }
-const ADA = 'principal acme ada'
-
-interface Setup {
-  readonly pool: Database
-  readonly principal: number
-  readonly claim?: (claim: ClaimSlots) => ClaimSlots
-}
-
-/** A process, as it were, with a row in the cluster and a clock to set. Its streams end when they are withdrawn. */
-async function processOn(test: Test, { pool, principal, claim = ask => ask }: Setup) {
-  const id = randomUUID()
-  await pool.query(
-    `insert into sluice.nodes (id, name, version, mode, started_at, heartbeat_at, lag_ms, clients, clients_by_kind)
-     values ($1, 'n', '1', 'normal', now(), clock_timestamp() + interval '1 hour', 0, 0, '{}')`,
-    [id],
-  )
-  const caps = { principal, workspace: 0, address: 0 }
-  const warnings: string[] = []
-  const logger = { info() {}, error() {}, warn: (_: object, message: string) => void warnings.push(message) }
-  const clock = { at: 0 }
-  const shared = new SharedSlots({ caps, claim: claim(claimsIn(pool, id)), logger, now: () => clock.at })
-  test.teardown(() => shared.close())
-  const slots = new StreamSlots(caps, shared)
-  const streams: StreamSlot[] = []
-  const withdrawn: StreamLimit[] = []
-  const open = (holder = ada): StreamLimit | undefined => {
-    const slot = slots.take(holder)
-    if (typeof slot === 'string') return slot
-    streams.push(slot)
-    slot.onWithdrawn = limit => {
-      withdrawn.push(limit)
-      streams.splice(streams.indexOf(slot), 1)
-      slot.release()
-    }
-    return undefined
-  }
-  /** Opens so many streams; returns how many were refused. */
-  const openMany = (count: number) => Array.from({ length: count }, () => open()).filter(Boolean).length
-  const close = (count = 1) => streams.splice(0, count).forEach(slot => void slot.release())
-  return { id, shared, clock, streams, withdrawn, warnings, open, openMany, close }
-}
-
-type Process = Awaited<ReturnType<typeof processOn>>
-
-/** One exchange after the other, as if so much time had passed since the last one. */
-async function exchanged(ms: number, ...processes: Process[]): Promise<void> {
-  for (const { shared, clock } of processes) {
-    clock.at += ms
-    await shared.exchange()
-  }
-}
-
-async function claimed(pool: Database): Promise<Record<string, Record<string, number>>> {
-  const { rows } = await pool.query('select key, holders from sluice.stream_slots')
-  return Object.fromEntries(rows.map(({ key, holders }) => [key, holders]))
-}
 
 t.test('what all processes open beyond the cap is withdrawn after 10 s, the newest first', async t => {
   const { pool } = await createDatabase(t)
-  const [a, b] = [await processOn(t, { pool, principal: 6 }), await processOn(t, { pool, principal: 6 })]
+  const [a, b] = [await slotsOn(t, { pool, principal: 6 }), await slotsOn(t, { pool, principal: 6 })]
   a.openMany(4)
   await exchanged(0, a)
   b.openMany(2)
@@ -97,7 +36,7 @@ t.test('what all processes open beyond the cap is withdrawn after 10 s, the newe
 
 t.test('a client that moves is neither refused nor withdrawn, whichever process notices first', async t => {
   const { pool } = await createDatabase(t)
-  const [a, b] = [await processOn(t, { pool, principal: 5 }), await processOn(t, { pool, principal: 5 })]
+  const [a, b] = [await slotsOn(t, { pool, principal: 5 }), await slotsOn(t, { pool, principal: 5 })]
   a.openMany(5)
   await exchanged(0, a)
 
@@ -114,7 +53,7 @@ t.test('a client that moves is neither refused nor withdrawn, whichever process 
 
 t.test('the slots of a killed process are free 6 s after its last heartbeat', async t => {
   const { pool } = await createDatabase(t)
-  const [a, b] = [await processOn(t, { pool, principal: 5 }), await processOn(t, { pool, principal: 5 })]
+  const [a, b] = [await slotsOn(t, { pool, principal: 5 }), await slotsOn(t, { pool, principal: 5 })]
   a.openMany(5)
   await exchanged(0, a)
   const silent = (seconds: number) =>
@@ -141,8 +80,8 @@ t.test('the slots of a killed process are free 6 s after its last heartbeat', as
 
 t.test('a hundredth of the cap is not claimed, in each process', async t => {
   const { pool } = await createDatabase(t)
-  const a = await processOn(t, { pool, principal: 300 })
-  const b = await processOn(t, { pool, principal: 300 })
+  const a = await slotsOn(t, { pool, principal: 300 })
+  const b = await slotsOn(t, { pool, principal: 300 })
   a.openMany(300)
   b.openMany(3)
   await exchanged(0, a, b)
@@ -157,10 +96,10 @@ t.test('a hundredth of the cap is not claimed, in each process', async t => {
 
 t.test('without the database each process limits by itself, and says so once', async t => {
   const { pool } = await createDatabase(t)
-  const a = await processOn(t, { pool, principal: 4 })
+  const a = await slotsOn(t, { pool, principal: 4 })
   let away = false
-  const claim: Setup['claim'] = ask => claims => (away ? Promise.reject(new Error('away')) : ask(claims))
-  const b = await processOn(t, { pool, principal: 4, claim })
+  const claim: SlotSetup['claim'] = ask => claims => (away ? Promise.reject(new Error('away')) : ask(claims))
+  const b = await slotsOn(t, { pool, principal: 4, claim })
   a.openMany(4)
   b.openMany(1)
   await exchanged(0, a, b)
@@ -188,7 +127,7 @@ t.test('without the database each process limits by itself, and says so once', a
 
 t.test('claims that the database has lost are made again', async t => {
   const { pool } = await createDatabase(t)
-  const a = await processOn(t, { pool, principal: 5 })
+  const a = await slotsOn(t, { pool, principal: 5 })
   a.openMany(4)
   await exchanged(0, a)
   await pool.query('truncate sluice.stream_slots')
@@ -203,9 +142,7 @@ t.test('concurrent claims never exceed the cap, and when all is closed nothing i
   const { pool } = await createDatabase(t)
   const random = randomFrom(11)
   const caps = { principal: 6, workspace: 0, address: 0 }
-  const processes = await Promise.all(
-    [1, 2, 3, 4].map(() => processOn(t, { pool, principal: caps.principal })),
-  )
+  const processes = await Promise.all([1, 2, 3, 4].map(() => slotsOn(t, { pool, principal: caps.principal })))
   const names = ['ada', 'grace', 'joan', 'mary'] as const
   const over: unknown[] = []
 
