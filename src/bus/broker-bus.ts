@@ -64,6 +64,8 @@ export class BrokerBus implements Bus {
   #reportedAt = Number.NEGATIVE_INFINITY
   /** Undefined while another server may answer than the one that has told its history. */
   #history: string | undefined
+  /** How often another server may have taken over. */
+  #era = 0
   #clockAheadMs = 0
   /** Events that were sent before are not passed on. */
   #notBefore = 0
@@ -133,6 +135,7 @@ export class BrokerBus implements Bus {
 
   historyMayDiffer(): void {
     this.#history = undefined
+    this.#era += 1
     this.#notBefore = this.#now(Date.now())
     if (!this.#closed) this.#asking ??= setTimeout(() => void this.#askAgain(), 0)
   }
@@ -206,18 +209,19 @@ export class BrokerBus implements Bus {
   }
 
   async #ask(): Promise<string> {
+    const era = this.#era
     const { channel, history, clockAheadMs } = await this.#options.place()
-    this.#history = history
-    this.#clockAheadMs = clockAheadMs
+    // Otherwise the answer may be that of the former server.
+    if (era === this.#era) {
+      this.#history = history
+      this.#clockAheadMs = clockAheadMs
+    }
     return channel
   }
 
   async #askAgain(): Promise<void> {
-    const isKnown = await this.#ask().then(
-      () => true,
-      () => false,
-    )
-    const isOver = isKnown || this.#closed
+    await this.#ask().catch(() => {})
+    const isOver = this.#history !== undefined || this.#closed
     this.#asking = isOver ? undefined : setTimeout(() => void this.#askAgain(), HISTORY_RETRY_MS)
   }
 }

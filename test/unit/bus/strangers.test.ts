@@ -1,16 +1,28 @@
 /** What strangers on the channel can do to a bus, beside what test/integration/hub/carried.test.ts plays. */
+import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { BrokerBus } from '../../../src/bus/broker-bus.js'
 import type { Wake } from '../../../src/bus/bus.js'
 import { MessageKey } from '../../../src/bus/message-key.js'
 import { formatMessages } from '../../../src/bus/message-writer.js'
-import type { StreamId } from '../../../src/log/event.js'
+import type { Committed } from '../../../src/log/committed.js'
+import type { Position, StoredEvent, StreamId } from '../../../src/log/event.js'
 import { EvilBroker } from '../../harness/evil-broker.js'
 import { randomFrom } from '../../harness/random.js'
 import { until } from '../../harness/until.js'
 
 const KEY = new MessageKey(['a secret of the bus with many characters'])
 const HISTORY = '7300-5.1'
+const NEXT_HISTORY = '7300-5.2'
+const EVENT: StoredEvent = {
+  position: 2 as Position,
+  eventId: randomUUID(),
+  at: new Date(),
+  type: 'thing.made',
+  data: '{}',
+  attributes: null,
+  traceparent: null,
+}
 
 t.test(
   'a flood of messages that are refused is one wake, with all of their streams, and one line in the log',
@@ -39,6 +51,52 @@ t.test('without a key wakes arrive at once, and no events are announced', async 
   t.strictSame(wakes, [[7]])
   t.equal(bus.announce, undefined)
 })
+
+t.test('an answer that a server began to give before its connection was lost is not its history', async t => {
+  const { broker, bus, committed, answers } = await startAsking(t)
+  const formerAnswer = answers.length
+  bus.historyMayDiffer()
+  await until('it asks', () => answers.length > formerAnswer)
+  bus.historyMayDiffer()
+  answers[formerAnswer]?.(HISTORY)
+  await until('it asks again', () => answers.length > formerAnswer + 1)
+
+  const announced = { streamId: 7 as StreamId, way: 'http', previous: randomUUID(), events: [EVENT] } as const
+  const send = (history: string) => {
+    const place = { self: 'other', history, key: KEY, at: Date.now() + 1_000 }
+    for (const bytes of formatMessages(place, { committed: [announced] })) broker.inject(bytes)
+  }
+  send(HISTORY)
+  t.strictSame(committed, [], 'a process that still writes to the former server')
+
+  answers[formerAnswer + 1]?.(NEXT_HISTORY)
+  await until('events of the new history are taken', () => {
+    send(NEXT_HISTORY)
+    return committed.length > 0
+  })
+})
+
+/** A bus whose database answers when the test lets it: after its first answer, which is HISTORY. */
+async function startAsking(t: Test) {
+  const broker = new EvilBroker(randomFrom(1))
+  const answers: ((history: string) => void)[] = []
+  const committed: Committed[] = []
+  const place = async () => {
+    const history = await new Promise<string>(resolve => {
+      answers.push(resolve)
+      if (answers.length === 1) resolve(HISTORY)
+    })
+    return { channel: 'c', history, clockAheadMs: 0 }
+  }
+  const bus = new BrokerBus({ broker, key: KEY, place })
+  t.teardown(() => bus.close())
+  await bus.start(
+    () => {},
+    events => committed.push(...events),
+  )
+  await until('it listens', () => bus.status === 'listening')
+  return { broker, bus, committed, answers }
+}
 
 async function start(t: Test, key: MessageKey | undefined) {
   const broker = new EvilBroker(randomFrom(1))
