@@ -45,9 +45,9 @@ export class LogPlace {
     return this.#time && new Date(this.#time.second).toISOString()
   }
 
-  /** Whether the current read has not reached the place yet. */
+  /** Whether the current read has not reached the place yet: its line, and in it the first byte that was not passed on. */
   get isSeeking(): boolean {
-    return this.#isSeeking
+    return this.#isSeeking || this.#skip > 0
   }
 
   /** Whether lines may be missing, found since the last call of `begin`. */

@@ -103,3 +103,22 @@ t.test('until the place is reached, a read has brought nothing', async t => {
   t.strictSame(place.push(bytes.subarray(40)), [])
   t.notOk(place.isSeeking)
 })
+
+t.test('a read that ends before the place has not reached it, not even within its line', async t => {
+  const bytes = served(
+    [
+      { at: 0, text: 'one\n' },
+      { at: 1, text: 'x'.repeat(50) },
+    ],
+    undefined,
+  )
+  const place = new LogPlace()
+  read(place, bytes)
+
+  const complete = Array.from({ length: bytes.length + 1 }, (_, cut) => cut).filter(cut => {
+    read(place, bytes.subarray(0, cut))
+    return !place.isSeeking
+  })
+
+  t.strictSame(complete, [bytes.length])
+})
