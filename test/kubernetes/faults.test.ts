@@ -134,9 +134,10 @@ t.test('a watch that ends, is too old or is refused costs nothing but time', asy
     { status: 410 },
     { status: 429 },
     { text: '{"type":"MOD' },
+    { text: '<html>\nThe page of a proxy.\n' },
   ] as const
   let watches = 0
-  proxy.fault = request => (/[?&]watch=true/.test(request) ? faults[watches++ % 6] : undefined)
+  proxy.fault = request => (/[?&]watch=true/.test(request) ? faults[watches++ % 7] : undefined)
 
   const commands = ['exit 1', 'sleep 0.5; exit 2', 'sleep 2; exit 3'].map(each => run(each))
 
@@ -145,8 +146,29 @@ t.test('a watch that ends, is too old or is refused costs nothing but time', asy
     { exitCode: 2 },
     { exitCode: 3 },
   ])
-  t.ok(watches > 6, `${watches}`)
+  t.ok(watches > 7, `${watches}`)
 })
+
+t.test(
+  'a command whose pod the API server refuses to show is given up, with its pod and its log',
+  async t => {
+    const command = run('echo begun; sleep 1000')
+    const name = await command.started()
+    await until('its output', () => command.output() === 'begun\n')
+
+    proxy.fault = request =>
+      request.startsWith('GET') && request.includes(name) ? { status: 400 } : undefined
+    proxy.cut()
+
+    t.match(await command.outcome, 'Kubernetes refuses (400): a fault of the test.')
+    t.match(
+      proxy.requests.filter(request => request.includes(name)).at(-1),
+      /^DELETE/,
+      'nothing reads its log any more',
+    )
+    await until('its pod is gone', async () => (await pods()).length === 0)
+  },
+)
 
 t.test('what a node has thrown away is reported, not passed over', async t => {
   const command = run('echo one; sleep 1; echo two; sleep 1; echo three; sleep 0.2')

@@ -2,7 +2,7 @@
  * One command in its pod, from the pod's creation to its removal.
  *
  *   created ── the container starts ──▶ running ── it ends ──▶ its log is read to the end ──▶ over: the pod is removed
- *      ├── it cannot start, or does not in time ──▶ removed, and the reason is thrown
+ *      ├── it cannot start, does not in time, or the API server refuses to show it ──▶ removed, and the reason is thrown
  *      └── aborted: the pod is deleted with its grace, and by force if the node does not end it ──▶ over
  *
  * While the API server is away the command goes on and the runner waits: for the end of the command, and for the removal of its pod.
@@ -11,7 +11,7 @@ import { randomUUID } from 'node:crypto'
 import type { V1Pod } from '@kubernetes/client-node'
 import { elapsed } from '../../process/deadline.js'
 import type { Execution, Outcome } from '../executor.js'
-import { type ApiServer, isGone, isThere } from './api-server.js'
+import { type ApiServer, isGone, isThere, messageOf } from './api-server.js'
 import { type CommandPod, podOf, secretOf } from './command-pod.js'
 import { passOnLog } from './pod-log.js'
 import { type PodState, stateOf } from './pod-state.js'
@@ -107,6 +107,11 @@ class PodRun {
         new Promise(resolve => this.#ended.signal.addEventListener('abort', resolve)),
       ])
       await this.#log
+    } catch (error) {
+      this.#finish({ is: 'gone' }, true)
+      await this.#log
+      await this.#remove()
+      throw error
     } finally {
       clearTimeout(late)
       clearTimeout(this.#faultTimer)
@@ -142,9 +147,7 @@ class PodRun {
     } catch (error) {
       await this.#remove()
       if (signal.aborted) return undefined
-      throw new Error(
-        `The pod of the command cannot be made. ${error instanceof Error ? error.message : error}`,
-      )
+      throw new Error(`The pod of the command cannot be made. ${messageOf(error)}`)
     }
   }
 
@@ -207,9 +210,8 @@ class PodRun {
   /** If the API server does not answer, the collection of orphans removes the pod later. */
   async #remove(): Promise<void> {
     const { api, namespace } = this.#options
-    const signal = new AbortController().signal
     await api
-      .call('DELETE', `${namespace}/pods/${this.#name}`, { signal })
+      .call('DELETE', `${namespace}/pods/${this.#name}`, { signal: new AbortController().signal })
       .catch(error => isGone(error) || api.complain(error))
   }
 

@@ -60,15 +60,24 @@ export async function followPod(options: PodWatchOptions): Promise<void> {
         const lines = `${open}${decoder.decode(chunk, { stream: true })}`.split('\n')
         open = lines.pop() ?? ''
         for (const line of lines) {
-          const { type, object }: { type: string; object: V1Pod } = JSON.parse(line)
-          if (type === 'ERROR') return false
-          onPod(object)
-          if (type === 'DELETED') return true
+          const change = changeIn(line)
+          if (!change || change.type === 'ERROR') return false
+          onPod(change.object)
+          if (change.type === 'DELETED') return true
         }
       }
       return false
     } finally {
       deadline.release()
     }
+  }
+}
+
+/** Undefined if the line is something else, such as part of a proxy's own page. */
+function changeIn(line: string): { type: string; object: V1Pod } | undefined {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return undefined
   }
 }
