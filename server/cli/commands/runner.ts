@@ -112,9 +112,17 @@ function tokenOf(token = ''): string {
 }
 
 function folder(path: string): string {
-  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new UsageError(`--dir: ${path} is not a folder.`)
+  let isFolder = false
+  try {
+    isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+    if (isFolder) accessSync(path, constants.X_OK)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : error
+    throw new UsageError(
+      `--dir: ${path} cannot be used (${why}). Give the runner's user the right to enter it.`,
+    )
   }
+  if (!isFolder) throw new UsageError(`--dir: ${path} is not a folder.`)
   return resolve(path)
 }
 

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { symlink, writeFile } from 'node:fs/promises'
 import t from 'tap'
 import { read, rows, section } from '../../harness/document.js'
 import { freePort } from '../../harness/port.js'
@@ -151,11 +151,14 @@ t.test('a refused token is reported, at the start and later', async t => {
 
 t.test('wrong usage is refused with the remedy, and a token in the arguments is not accepted', async t => {
   const dir = await temporaryDir(t)
+  // Nobody can look into it, not even root.
+  await symlink('loop', `${dir}/loop`)
   const good = ['runner', '--project', 'site', '--dir', dir]
   const env = { SLUICE_TOKEN: 'token' }
   const cases = [
     [{ args: ['runner'], env }, /^--project is missing\.|^--dir is missing\./],
     [{ args: [...good.slice(0, 3), '--dir', `${dir}/none`], env }, /none is not a folder/],
+    [{ args: [...good.slice(0, 3), '--dir', `${dir}/loop`], env }, /^--dir: .*loop cannot be used \(ELOOP/],
     [{ args: [...good, '--concurrency', '0'], env }, /^--concurrency must be a whole number from 1 to 64\./],
     [{ args: [...good, '--lease', '5s'], env }, /^--lease must be a whole number from 5 to 300\./],
     [{ args: [...good, '--url', 'localhost:8080'], env }, /^--url must begin with http/],
