@@ -1,6 +1,6 @@
 // `npm run test:kubernetes`: the tests of test/kubernetes/, on a real kube-apiserver and etcd. The first run builds kube-apiserver from
 // its Go modules (test/harness/kubernetes/api-server/) into .build/: 10 to 20 minutes on two processors, and 3 GB of Go's cache. KUBE_APISERVER
-// names another one. Arguments are passed on to the tests: npm run test:kubernetes -- --grep memory.
+// names another one. Arguments are passed on to the tests: npm run test:kubernetes -- --grep watch.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
