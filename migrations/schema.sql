@@ -633,6 +633,7 @@ create unlogged table sluice.nodes (
   memory_state text collate "C",
   memory_percent integer,
   event_loop_delay_ms integer,
+  may_be_first boolean,
   constraint nodes_pkey PRIMARY KEY (id)
 ) with (fillfactor=50);
 comment on table sluice.nodes is
@@ -663,6 +664,8 @@ comment on column sluice.nodes.memory_percent is
   'How full the memory is, of the nearer limit: the heap or the container.';
 comment on column sluice.nodes.event_loop_delay_ms is
   'The longest delay of its event loop since the heartbeat before, in milliseconds.';
+comment on column sluice.nodes.may_be_first is
+  'Whether it does what one node does for all, if its id is the smallest. Null for older versions, which do not.';
 
 create unlogged table sluice.pending (
   transaction_id xid8 not null default pg_current_xact_id(),
@@ -4466,7 +4469,8 @@ begin
   update sluice.nodes n
   set mode = f.mode, heartbeat_at = present, lag_ms = f.lag_ms, clients = f.clients, clients_by_kind = f.clients_by_kind,
     streams = f.streams, streams_left_out = f.streams_left_out, bus = f.bus, bus_kind = f.bus_kind,
-    memory_state = f.memory_state, memory_percent = f.memory_percent, event_loop_delay_ms = f.event_loop_delay_ms
+    memory_state = f.memory_state, memory_percent = f.memory_percent, event_loop_delay_ms = f.event_loop_delay_ms,
+    may_be_first = f.may_be_first
   where n.id = heartbeat.node;
   known := found;
   if not known then
@@ -4494,7 +4498,8 @@ begin
     select o.id from sluice.nodes o where o.heartbeat_at < present - interval '10 seconds' for update skip locked
   ));
 
-  select count(*), coalesce(bool_and(n.id > heartbeat.node or n.streams is null), true) into other_nodes, is_first
+  select count(*), coalesce(f.may_be_first, false) and coalesce(bool_and(n.id > heartbeat.node or n.may_be_first is not true), true)
+  into other_nodes, is_first
   from sluice.nodes n where n.id <> heartbeat.node;
   other_clients := (
     select coalesce(json_object_agg(k.kind, k.clients), '{}')
@@ -5379,7 +5384,7 @@ declare
 begin
   select p.presence_stream_id as id, s.workspace, s.name, s.closed_at is null as is_open into target
   from sluice.presence p join sluice.streams s on s.id = p.presence_stream_id
-  where p.stream_id = note_presence.stream_id for update of p skip locked;
+  where p.stream_id = note_presence.stream_id for update of p, s skip locked;
   if not found then
     return;
   end if;
@@ -5423,6 +5428,12 @@ begin
   end if;
   if not is_on and not exists (select from sluice.present p where p.stream_id = note_presence.stream_id) then
     delete from sluice.presence p where p.stream_id = note_presence.stream_id;
+    -- Another stream may have taken the name meanwhile.
+    insert into sluice.presence
+    select s.id, target.id from sluice.streams s
+    where target.is_open and s.workspace = target.workspace and 'presence:' || s.name = target.name
+      and s.closed_at is null and s.options @> '{"presence": true}'
+    on conflict do nothing;
   end if;
   return next;
 end

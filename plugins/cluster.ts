@@ -28,6 +28,7 @@ export default fp<ClusterOptions>(
       database,
       logger,
       member,
+      mayBeFirst: true,
       id: hub.id,
       onClock: aheadMs => {
         hub.tally.clockAheadMs = aheadMs

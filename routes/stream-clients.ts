@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { reachOf } from '../src/auth/grants/reach.js'
 import { inOrder, PLACE, placeOf, StreamClient } from '../src/clients/stream-client.js'
+import { countOn } from '../src/hub/client-counts.js'
 import { findStored } from '../src/hub/stored-stream.js'
 import { clientsOn } from '../src/hub/stream-clients.js'
 import { FEED, type StreamId, StreamName } from '../src/log/event.js'
@@ -65,17 +66,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       const { stream = FEED, who, limit, cursor } = request.query
       const after = cursor === undefined ? '' : parseCursor(LIST, cursor, PLACE)
       const id = await findReadable(request, stream)
-      const { workspace, role } = request.principal
+      const { role } = request.principal
       const lists = who && role !== 'viewer'
-      const here = await app.hub.followers(workspace, stream)
       if (id === undefined)
-        return {
-          stream,
-          clients: here,
-          who: lists ? [] : null,
-          next_cursor: null,
-          complete: true,
-        }
+        return { stream, clients: 0, who: lists ? [] : null, next_cursor: null, complete: true }
+      const here = countOn(app.hub.subscriptions, id)
       const elsewhere = await app.cluster.clientsElsewhere(id)
       const counted = { stream, clients: here + elsewhere.clients, complete: elsewhere.isComplete }
       if (!lists) return { ...counted, who: null, next_cursor: null }

@@ -68,6 +68,8 @@ export interface ClusterOptions {
   readonly logger: Logger
   /** False: the process has no row, and knows no other nodes. Default true. */
   readonly member?: boolean | undefined
+  /** Whether the process does what one node does for all, if it is the first one. Default false, as for an engine. */
+  readonly mayBeFirst?: boolean | undefined
   /** The id of this process: a UUID. Default: a random one. */
   readonly id?: string | undefined
   /** Default 2 s; tests use less. */
@@ -158,7 +160,7 @@ export class Cluster {
     return !seen || now - seen.joinedAt < KNOWN_MS || now - seen.sentAt > FORGOTTEN_MS
   }
 
-  /** Whether this node does the work that one node does for all: its id is the smallest of those that it knows to be alive. */
+  /** Whether this node does the work that one node does for all: its id is the smallest of those that may, as far as it knows. */
   get isFirst(): boolean {
     const seen = this.#others
     return seen ? seen.isFirst && performance.now() - seen.sentAt < FORGOTTEN_MS : false
@@ -232,6 +234,7 @@ export class Cluster {
       memory_state: memory?.state ?? null,
       memory_percent: memory ? Math.round(memory.fullness * 100) : null,
       event_loop_delay_ms: Math.round(this.#eventLoop.longestMs()),
+      may_be_first: this.#options.mayBeFirst ?? false,
     }
   }
 }

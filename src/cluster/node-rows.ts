@@ -24,6 +24,7 @@ export interface NodeRow {
   readonly memory_state: string | null
   readonly memory_percent: number | null
   readonly event_loop_delay_ms: number
+  readonly may_be_first: boolean
 }
 
 /** The clients of streams, in a heartbeat. */
@@ -42,7 +43,7 @@ export interface Beat {
   readonly questions: readonly ClientPage[]
   /** The streams here whose principals are to be reported; undefined if no stream at all has presence. */
   readonly presence: readonly StreamId[] | undefined
-  /** Whether its id is the smallest of the processes that run this version or a later one. */
+  /** Whether it may be the first node, and its id is the smallest of those that may. */
   readonly isFirst: boolean
   /** The database's time, in ms since 1970. */
   readonly at: number

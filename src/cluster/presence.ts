@@ -68,8 +68,8 @@ export class Presence {
     const { cluster, paused } = this.#options
     const { presenceStreams } = cluster
     // No stream of any workspace has the option.
-    if (!presenceStreams) return
-    await this.#report(presenceStreams)
+    if (!presenceStreams && !this.#reported?.size) return
+    await this.#report(presenceStreams ?? new Set())
     if (cluster.isFirst && !paused()) await this.#publish()
   }
 

@@ -44,6 +44,13 @@ export interface StreamCount {
   clients: number
 }
 
+/** Those of one stream. */
+export function countOn(subscriptions: ReadonlySet<Following>, id: StreamId): number {
+  let count = 0
+  for (const { stream } of subscriptions) if (stream.id === id) count += 1
+  return count
+}
+
 /** By stream, those that have any. */
 export function countByStream(subscriptions: ReadonlySet<Owned>): StreamCount[] {
   const counts = new Map<StreamId, StreamCount>()

@@ -128,6 +128,82 @@ t.test('all leave when the option is removed, or the stream is deleted', async t
   )
 })
 
+t.test(
+  'a process that publishes no presence, such as an engine, does not take the place of the first node',
+  async t => {
+    const { pool } = await createDatabase(t)
+    const stream = await watched(pool)
+    const other = new Cluster({
+      database: pool,
+      logger: silent,
+      id: '00000000-0000-4000-8000-000000000000',
+      everyMs: EVERY_MS,
+      figures: () => ({
+        mode: 'normal',
+        lagMs: 0,
+        clients: { total: 0, byKind: {} },
+        streams: [],
+        bus: { status: 'listening' },
+      }),
+    })
+    t.teardown(() => other.close())
+    other.start()
+    await until('it is a node', async () => (await pool.query('select from sluice.nodes')).rowCount === 1)
+
+    node(t, pool, stream, {}).follow('ada')
+
+    await until('ada', async () => (await events(pool)).length === 1)
+    t.notOk(other.isFirst)
+  },
+)
+
+t.test('a node forgets its principals when no stream has presence any more', async t => {
+  const { pool } = await createDatabase(t)
+  const stream = await watched(pool)
+  const here = node(t, pool, stream, {})
+  here.follow('ada')
+  await until('ada', async () => (await events(pool)).length === 1)
+
+  await configure(pool, 'rooms/1', { presence: null })
+  await until('nothing is kept', async () => (await pool.query('select from sluice.presence')).rowCount === 0)
+
+  await until('none is reported', async () => (await reported(pool)) === 0)
+})
+
+t.test('a stream that takes the name of a deleted one has presence when all have left that one', async t => {
+  const { pool } = await createDatabase(t)
+  const old = await watched(pool)
+  await pool.query(`insert into sluice.present values ($1, 'ada')`, [old])
+  await pool.query(`select sluice.delete_stream('acme', 'rooms/1')`)
+  const successor = await watched(pool)
+  node(t, pool, successor, {}).follow('bob')
+
+  await until('bob', async () => (await events(pool)).length === 2)
+
+  t.strictSame(named(await events(pool)), ['left ada', 'joined bob'])
+})
+
+t.test('publishing presence does not wait for a deletion of its stream, which waits for it', async t => {
+  const { pool } = await createDatabase(t)
+  const stream = await watched(pool)
+  await pool.query(`insert into sluice.present values ($1, 'ada')`, [stream])
+  await configure(pool, 'rooms/1', { presence: null })
+  const writer = await pool.connect()
+  t.teardown(() => writer.release())
+  await writer.query('begin')
+  await writer.query('select sluice.note_presence($1, 0, 250)', [stream])
+  const deleted = pool.query(`select sluice.delete_stream('acme', 'presence:rooms/1')`)
+  await until('it waits', async () => {
+    const { rowCount } = await pool.query('select from pg_locks where not granted')
+    return rowCount !== 0
+  })
+
+  await writer.query('commit')
+  await deleted
+
+  t.equal((await pool.query(`select from sluice.streams where name like 'presence:%'`)).rowCount, 0)
+})
+
 t.test('the option is for streams of their own, and its events are of the gateway alone', async t => {
   const { pool } = await createDatabase(t)
   await pool.query(`insert into sluice.streams (workspace, name, kind) values ('acme', 'job:7', 'job')`)
@@ -183,6 +259,7 @@ function node(
     database: pool,
     logger: silent,
     everyMs: EVERY_MS,
+    mayBeFirst: true,
     figures: () => ({
       mode: 'normal',
       lagMs: 0,

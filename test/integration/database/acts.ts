@@ -232,6 +232,7 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
         ...{ clients: 1, clients_by_kind: { job: 1 }, streams: 1, streams_left_out: 0 },
         ...{ bus: 'listening', bus_kind: null, memory_state: null, memory_percent: null },
         event_loop_delay_ms: 0,
+        may_be_first: true,
       }
       for (const anew of [true, false])
         await beat(session, id, row, { anew, streams: new Map([[stream, 1]]) })

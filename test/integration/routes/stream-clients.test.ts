@@ -43,6 +43,9 @@ t.test('two nodes', async t => {
     t.strictSame(await read(one, ROOM, as('viewer')), counted)
     t.strictSame(await read(one, `${ROOM}&who=false`), counted)
     t.match(await read(two, '/api/stream-clients', as('viewer')), { stream: 'feed', clients: 1 })
+    const handle = await one.app.hub.open('acme', 'rooms/1')
+    handle?.stream.followers.add({ forget() {}, restart() {}, onDeleted() {} })
+    t.strictSame(await read(one, ROOM, as('viewer')), counted, 'the deliverer of a webhook is no client')
     t.match(await read(two, '/api/stream-clients', as('viewer', 'rival')), { stream: 'feed', clients: 1 })
   })
 
