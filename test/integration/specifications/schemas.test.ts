@@ -67,6 +67,7 @@ t.test('each schema is valid, is found at its $id, and accepts its examples', as
 t.test('every event that the gateway writes satisfies the schema of its type', async t => {
   await writeItems()
   await writeJobs()
+  await writePresence()
   const [redacted = ''] = await publish(service.gateways[0], {
     type: 'output',
     data: { line: 'secret', stream: 'stdout' },
@@ -138,6 +139,30 @@ async function writeItems(): Promise<void> {
   await send('PATCH', '/A01', { description: 'Bracket, left' })
   await send('POST', '/A01/revisions', { comment: 'Moved' })
   await send('DELETE', '/A01')
+}
+
+/** A principal joins when it follows a stream with the option, and leaves when the option is removed. */
+async function writePresence(): Promise<void> {
+  const presence = async (value: boolean) => {
+    const response = await fetch(`${url}/api/streams/feed`, {
+      method: 'PATCH',
+      headers: { ...as('admin'), 'content-type': 'application/json' },
+      body: JSON.stringify({ presence: value }),
+    })
+    t.equal(response.status, 200)
+  }
+  const written = async (type: string) =>
+    (await service.pool.query('select from sluice.events where type = $1', [type])).rowCount !== 0
+  const leave = new AbortController()
+  await presence(true)
+  await fetch(`${url}/api/events`, {
+    headers: { ...as('viewer'), accept: 'text/event-stream' },
+    signal: leave.signal,
+  })
+  await until('a principal that joins', () => written('presence.joined'))
+  await presence(false)
+  await until('a principal that leaves', () => written('presence.left'))
+  leave.abort()
 }
 
 /** A job for each way to end, one that goes back to its queue before, and one whose lease expires. */
