@@ -27,6 +27,9 @@ t.test(
     two.follow('bob')
 
     await until('ada has left', async () => (await events(pool)).length === 3)
+    // Her event has the count of the last heartbeat.
+    two.follow('bob', 'bob')
+    await until('two are counted', async () => (await counted(pool)) === 2)
     two.follow('bob', 'eve')
     await until('eve', async () => (await events(pool)).length === 4)
 
