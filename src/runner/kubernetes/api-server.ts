@@ -153,7 +153,7 @@ export class ApiServer {
     const status = response.statusCode ?? 0
     if (status >= 200 && status < 300) return response
     const { message, reason } = statusOf(await text(response))
-    const why = `Kubernetes refuses (${status}): ${message}`.replace(/\.*$/, '.')
+    const why = `Kubernetes refuses (${status}): ${message}${message.endsWith('.') ? '' : '.'}`
     throw new ApiFault(status, why, reason, afterMs(response.headers['retry-after']))
   }
 

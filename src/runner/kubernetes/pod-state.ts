@@ -84,5 +84,5 @@ function whyOf({ spec, status = {} }: V1Pod, container: V1ContainerStatus | unde
 }
 
 function said(message: string | undefined): string {
-  return message ? `: ${message.replace(/\.+$/, '')}` : ''
+  return message ? `: ${message.endsWith('.') ? message.slice(0, -1) : message}` : ''
 }
