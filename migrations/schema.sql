@@ -3210,6 +3210,10 @@ declare
   bases bigint[];
   heads bigint[];
 begin
+  complete := false;
+  if not pg_try_advisory_xact_lock(hashtextextended('sluice.usage', 0)) then
+    return;
+  end if;
   select array_agg(s.id order by s.id), array_agg(s.base_position order by s.id),
     array_agg(coalesce(e.position, s.base_position) order by s.id), max(s.id)
   into ids, bases, heads, up_to
@@ -4378,6 +4382,7 @@ CREATE OR REPLACE FUNCTION sluice.forget_usage()
  SET row_security TO 'on'
 AS $function$
 begin
+  perform pg_advisory_xact_lock_shared(hashtextextended('sluice.usage', 0));
   delete from sluice.usage_parts u
   using (select distinct c.stream_id, c.position / 4096 as part from changed c) c
   where u.stream_id = c.stream_id and u.part = c.part;
@@ -8038,7 +8043,8 @@ begin
   from json_to_recordset(totals) as t (workspace text, streams bigint, jobs bigint, events bigint, bytes bigint)
   order by t.workspace collate "C"
   on conflict (workspace) do update set streams = excluded.streams, jobs = excluded.jobs, events = excluded.events,
-    bytes = excluded.bytes, counted_at = excluded.counted_at;
+    bytes = excluded.bytes, counted_at = excluded.counted_at
+  where u.counted_at <= excluded.counted_at;
   delete from sluice.usage u where u.counted_at < store_usage.counted_at;
 end
 $function$;

@@ -171,7 +171,9 @@ async function admit({ server, headers }: PublishBody, publishes: readonly Publi
   const [first] = publishes
   if (!first) return
   const events = publishes.reduce((sum, publish) => sum + publish.events.length, 0)
-  const bytes = Number(headers['content-length'] ?? 0)
+  const { 'content-length': length } = headers
+  // A chunked body does not announce its length.
+  const bytes = length === undefined ? JSON.stringify(publishes).length : Number(length)
   await server.quota.admit(first.workspace, { events, bytes }, async () => {
     for (const { workspace, actor, idempotencyKey } of publishes)
       if (!(await server.keyStored(workspace, actor, idempotencyKey))) return false

@@ -102,7 +102,7 @@ export class Items {
   async revise(author: Author, partNumber: string, given: NewRevision, ifMatch?: string): Promise<Revision> {
     requireStorable(given)
     const { comment, ...patch } = given
-    return this.#write(author, async client => {
+    const make = async (client: WorkspaceClient): Promise<Change<Revision>> => {
       const current = await lockItem(client, author, partNumber, ifMatch)
       const next = { ...current, ...patch, revision: current.revision + 1 }
       const item = await rows.updateItem(client, author.workspace, next)
@@ -110,7 +110,8 @@ export class Items {
       const { part_number, revision_number } = revision
       const data = { part_number, revision_number, comment }
       return { result: revision, events: [{ type: 'revision.created', data }, itemUpdated(item)] }
-    })
+    }
+    return this.#write(author, make, 2)
   }
 
   /** Parameters and errors as for `update`. */
@@ -158,12 +159,16 @@ export class Items {
     })
   }
 
-  async #write<T>(author: Author, make: (client: WorkspaceClient) => Promise<Change<T>>): Promise<T> {
+  async #write<T>(
+    author: Author,
+    make: (client: WorkspaceClient) => Promise<Change<T>>,
+    events = 1,
+  ): Promise<T> {
     const startedAt = performance.now()
-    await this.#admit?.(author.workspace, 1)
+    await this.#admit?.(author.workspace, events)
     const { result, committed } = await commitChange(this.#database, author, make)
-    const events = committed.flatMap(({ events }) => events)
-    this.#tracing?.step('append', events, startedAt)
+    const stored = committed.flatMap(({ events }) => events)
+    this.#tracing?.step('append', stored, startedAt)
     this.#onCommitted(committed)
     return result
   }

@@ -81,7 +81,9 @@ export class Quota {
     isRepeated: () => Promise<boolean> = async () => false,
   ): Promise<void> {
     const amounts = { events, bytes, jobs }
-    const full = await this.#fullBy(workspace, amounts)
+    const known = await this.#readOnce(workspace)
+    // From here to #add nothing waits, so requests that arrive together count each other.
+    const full = known && this.#fullBy(known, amounts)
     if (full !== undefined) {
       if (await isRepeated()) return
       this.refused[full] += 1
@@ -94,16 +96,20 @@ export class Quota {
       this.refused.rate += 1
       throw tooFast(rate.max, Math.ceil(spent.resetMs / 1_000))
     }
-    const known = this.#known.get(workspace)
     if (known) this.#add(known.admitted, amounts)
   }
 
-  async #fullBy(workspace: string, amounts: Amounts): Promise<Limited | undefined> {
-    const { limits } = this
-    if (LIMITED.every(name => limits[name] === 0)) return undefined
+  /** @returns undefined without limits. */
+  async #readOnce(workspace: string): Promise<Known | undefined> {
+    if (LIMITED.every(name => this.limits[name] === 0)) return undefined
     const known = this.#knownOf(workspace)
     // Later reads run meanwhile.
     if (!known.isRead) await known.reading
+    return known
+  }
+
+  #fullBy(known: Known, amounts: Amounts): Limited | undefined {
+    const { limits } = this
     const used = (name: Limited) =>
       known.admitted.reduce((sum, each) => sum + each[name], known.usage?.[name] ?? 0)
     // Everything that is stored has a byte more, also where the caller does not know how many.
@@ -135,12 +141,12 @@ export class Quota {
     this.#known.set(workspace, known)
     if (this.#now() - known.readAt >= READ_AGAIN_MS) {
       known.readAt = this.#now()
-      known.reading = this.#read(workspace, known).catch(() => undefined)
+      known.reading = this.#readAgain(workspace, known).catch(() => undefined)
     }
     return known
   }
 
-  async #read(workspace: string, known: Known): Promise<void> {
+  async #readAgain(workspace: string, known: Known): Promise<void> {
     const usage = await readUsage(this.#options.database, workspace)
     known.isRead = true
     if (!usage) return

@@ -48,14 +48,14 @@ export type Totals = readonly (Usage & { readonly workspace: string })[]
 export interface CountedPart {
   /** The last stream that was counted; null: there are no more. */
   readonly upTo: number | null
-  /** Whether all of their events are counted; if not, the same call goes on. */
+  /** Whether all of their events are counted; if not, the same call goes on. Never while a change of events is not committed. */
   readonly complete: boolean
   readonly totals: Totals
 }
 
 /** Counts the streams after one: at most `mostStreams`, and about `mostEvents` new events. */
 export async function countPart(
-  database: Database,
+  database: Queryable,
   after: number,
   mostStreams: number,
   mostEvents: number,

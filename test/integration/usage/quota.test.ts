@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap'
 import { Quota } from '../../../src/usage/quota.js'
 import { createDatabase } from '../../harness/database.js'
-import type { Gateway } from '../../harness/gateway.js'
+import { as, type Gateway } from '../../harness/gateway.js'
 import { until } from '../../harness/until.js'
 import { attempt, startJobs } from '../jobs/service.js'
 
@@ -103,6 +103,40 @@ t.test('events per minute are limited across processes', async t => {
   t.match(refused.headers.get('retry-after'), /^\d+$/)
 })
 
+t.test('requests that arrive together do not exceed a limit', async t => {
+  const { pool } = await createDatabase(t)
+  const quota = new Quota({ database: pool, limits: { events: 10, bytes: 0, jobs: 0 } })
+
+  const results = await Promise.allSettled(Array.from({ length: 30 }, () => quota.admit('acme', { events: 1 })))
+
+  t.equal(results.filter(({ status }) => status === 'fulfilled').length, 10)
+})
+
+t.test('a revision counts with both of its events', async t => {
+  const service = await startJobs(t, { env: { MAX_EVENTS_PER_WORKSPACE: '2' } })
+  const editor = service.as('editor')
+  await editor.post('/api/items', { part_number: 'A1', description: 'x', item_type: 'part' })
+
+  t.match(await editor.post('/api/items/A1/revisions', { comment: 'c' }), FULL)
+})
+
+t.test('a body of unannounced length counts with its bytes', async t => {
+  const service = await startJobs(t, { env: { MAX_BYTES_PER_WORKSPACE: '2000' } })
+  const post = async () => {
+    const body = new Blob([JSON.stringify({ type: 'thing.made', data: { x: 'x'.repeat(1_200) } })]).stream()
+    const headers = { ...as('editor'), 'content-type': 'application/json' }
+    const response = await fetch(`${service.gateways[0]?.url}/api/events`, {
+      method: 'POST',
+      headers,
+      body,
+      duplex: 'half',
+    })
+    return response.status
+  }
+
+  t.strictSame([await post(), await post()], [201, 507])
+})
+
 t.test('a process counts what it has admitted until a count has it', async t => {
   const { pool } = await createDatabase(t)
   let now = 0
@@ -112,7 +146,7 @@ t.test('a process counts what it has admitted until a count has it', async t => 
       () => false,
       () => true,
     )
-  await counted(t, pool, 4, 0)
+  await counted(t, pool, 4, 5_000)
   await quota.admit('acme', { events: 6 })
   t.ok(await full(), '4 counted, 6 admitted since')
 

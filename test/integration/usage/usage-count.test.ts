@@ -1,11 +1,12 @@
 /** What is counted, against sums over the log itself, after everything that adds to it, removes from it or changes it. */
 import t from 'tap'
-import type { Database } from '../../../src/database/pool.js'
+import type { Database, Queryable } from '../../../src/database/pool.js'
 import { UsageCount } from '../../../src/usage/usage-count.js'
 import { countPart, takeCount } from '../../../src/usage/usage-rows.js'
 import { createDatabase } from '../../harness/database.js'
 import { as, startGateway } from '../../harness/gateway.js'
 import { silent } from '../../harness/hub.js'
+import { until } from '../../harness/until.js'
 
 t.test('a count has what the log has, whatever has happened to it', async t => {
   const { pool } = await createDatabase(t)
@@ -53,6 +54,44 @@ t.test('a count has what the log has, whatever has happened to it', async t => {
   }
 
   t.strictSame(found, expected)
+})
+
+t.test('a count and a redaction at the same time leave no outdated sum', async t => {
+  const { pool } = await createDatabase(t)
+  const count = new UsageCount({ database: pool, logger: silent })
+  t.teardown(() => count.close())
+  await pool.query(
+    `select sluice.publish('acme', 's', 'a', json_build_object('x', repeat('x', 500))) from generate_series(1, 9000)`,
+  )
+  const client = await pool.connect()
+  t.teardown(() => client.release(true))
+  const redact = (on: Queryable, position: number) =>
+    on.query(`select sluice.redact('acme', 's', ${position}, 'erased')`)
+
+  await client.query('begin')
+  await redact(client, 10)
+  const meanwhile = await countPart(pool, 0, 10, 100_000)
+  await client.query('commit')
+  await count.count()
+  const after = [await counted(pool), await stored(pool)]
+
+  await pool.query('delete from sluice.usage_parts')
+  await client.query('begin')
+  await countPart(client, 0, 10, 100_000)
+  const redacting = redact(pool, 20)
+  await until('it waits', async () => {
+    const { rows } = await pool.query(`
+      select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`)
+    return rows.length > 0
+  })
+  await client.query('commit')
+  await redacting
+  await count.count()
+
+  t.equal(meanwhile.complete, false, 'it is repeated')
+  const [found, expected] = after
+  t.strictSame(found, expected)
+  t.strictSame(await counted(pool), await stored(pool))
 })
 
 t.test('a count in many small calls has the same result', async t => {
