@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import type { Config } from '../src/config/config.js'
 import { inWorkspace } from '../src/database/workspace.js'
+import { WORKSPACE_PATTERN } from '../src/log/event.js'
 import { orNull } from '../src/openapi/or-null.js'
 import { readUsage } from '../src/usage/usage-rows.js'
 import { assertOperator } from './operators.js'
@@ -34,7 +35,10 @@ const UsageDocument = Type.Object(
 
 const UsageQuery = Type.Object({
   workspace: Type.Optional(
-    Type.String({ description: "Operators only: another workspace than the caller's own." }),
+    Type.String({
+      pattern: WORKSPACE_PATTERN,
+      description: "Operators only: another workspace than the caller's own.",
+    }),
   ),
 })
 

@@ -155,6 +155,7 @@ t.test('admins see the usage of their workspace, and operators that of every one
     },
   })
   t.match(await ask('admin', 'operators', '?workspace=acme'), { status: 200, body: { events: 3 } })
+  t.match(await ask('admin', 'operators', '?workspace=%00'), { status: 400 })
   t.match(await ask('admin', 'other', '?workspace=acme'), { status: 403, body: { code: 'operators-only' } })
   t.match(await ask('admin', 'other'), { status: 200, body: { workspace: 'other', events: 0 } })
   t.equal((await ask('editor', 'acme')).status, 403)
