@@ -28,6 +28,7 @@ const GATEWAY = { 'app.kubernetes.io/name': 'sluice', 'app.kubernetes.io/compone
 const DEFAULTS = readConfig({})
 const SECONDS = 1_000
 const SPARE_SECONDS = 5
+const POSTGRES_PORT = 5_432
 const readme = read(`${ROOT}/README.md`)
 const packageVersion = (JSON.parse(read('package.json')) as { version: string }).version
 
@@ -263,7 +264,18 @@ t.test('the manifests are built', { skip: withoutGo() }, async t => {
         .filter(({ spec }) => same(spec?.podSelector?.matchLabels, GATEWAY))
         .flatMap(({ spec }) => spec?.ingress?.flatMap(({ ports }) => ports?.map(({ port }) => port)) ?? [])
 
+      const used = allowed.flatMap(({ ports }) => ports?.map(({ port }) => port) ?? [])
+
       t.same(nothing?.spec, { podSelector: {}, policyTypes: ['Ingress', 'Egress'] })
+      t.ok(used.includes(POSTGRES_PORT), path)
+      t.strictSame(
+        policies
+          .filter(policy => policy !== nothing)
+          .filter(({ spec }) => spec?.policyTypes?.join() !== (spec?.ingress ? 'Ingress' : 'Egress'))
+          .map(({ metadata }) => metadata?.name),
+        [],
+        'a policy without the type of its rules allows nothing',
+      )
       t.strictSame(
         allowed.filter(({ sides = [], ports = [] }) => sides.length === 0 || ports.length === 0),
         [],
