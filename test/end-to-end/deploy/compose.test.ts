@@ -58,7 +58,6 @@ const DECIDED: Readonly<Record<string, string>> = {
   BUS_CERT_FILE: 'the containers have no volume for files',
   BUS_KEY_FILE: 'the containers have no volume for files',
   TRUSTED_PROXIES: 'nginx has its address here',
-  BUS: 'two gateways share one database',
 }
 
 t.test('a gateway reads every variable that the project sets', async t => {
