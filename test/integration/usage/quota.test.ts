@@ -107,7 +107,9 @@ t.test('requests that arrive together do not exceed a limit', async t => {
   const { pool } = await createDatabase(t)
   const quota = new Quota({ database: pool, limits: { events: 10, bytes: 0, jobs: 0 } })
 
-  const results = await Promise.allSettled(Array.from({ length: 30 }, () => quota.admit('acme', { events: 1 })))
+  const results = await Promise.allSettled(
+    Array.from({ length: 30 }, () => quota.admit('acme', { events: 1 })),
+  )
 
   t.equal(results.filter(({ status }) => status === 'fulfilled').length, 10)
 })
