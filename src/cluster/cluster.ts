@@ -201,7 +201,8 @@ export class Cluster {
       streams: changedCounts(before, counts),
     })
     this.#options.onClock?.(at - (Date.now() - (performance.now() - sentAt) / 2))
-    const rejoined = !known || !this.#others || sentAt - this.#others.sentAt > UNHELD_MS
+    // This answer may have come late too.
+    const rejoined = !known || !this.#others || performance.now() - this.#others.sentAt > UNHELD_MS
     const joinedAt = known && this.#others ? this.#others.joinedAt : performance.now()
     this.#others = { ...others, isFirst, sentAt, joinedAt }
     this.presenceStreams = presence && new Set(presence)

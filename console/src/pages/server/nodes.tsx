@@ -5,7 +5,6 @@ import { useRequest } from '../../api/use-request.ts'
 import { Badge } from '../../pieces/badge.tsx'
 import { duration } from '../../pieces/duration.ts'
 import { Failure } from '../../pieces/failure.tsx'
-import { Moment } from '../../pieces/moment.tsx'
 import { Table } from '../../pieces/table.tsx'
 
 const REFRESH_MS = 5_000
@@ -29,10 +28,14 @@ const COLUMNS = [
   },
   {
     title: 'Mode',
-    cell: ({ mode }: NodeDocument) => <Badge text={mode} tone={mode === 'normal' ? 'green' : 'amber'} />,
+    cell: ({ mode, version }: NodeDocument) => (
+      <>
+        <Badge text={mode} tone={mode === 'normal' ? 'green' : 'amber'} />
+        <span class="hint block">version {version}</span>
+      </>
+    ),
     isShort: true,
   },
-  { title: 'Version', cell: ({ version }: NodeDocument) => version, isShort: true },
   {
     title: 'Clients',
     cell: ({ clients, by_kind }: NodeDocument) => (
@@ -77,10 +80,14 @@ const COLUMNS = [
   },
   {
     title: 'Heartbeat',
-    cell: ({ heartbeat_age_ms }: NodeDocument) => `${duration(heartbeat_age_ms)} ago`,
+    cell: ({ heartbeat_age_ms, started_at }: NodeDocument) => (
+      <>
+        {duration(heartbeat_age_ms)} ago
+        <span class="hint block">up {duration(Date.now() - Date.parse(started_at))}</span>
+      </>
+    ),
     isShort: true,
   },
-  { title: 'Started', cell: ({ started_at }: NodeDocument) => <Moment at={started_at} long /> },
 ]
 
 function withUnit(value: number | null, unit: string): string {
