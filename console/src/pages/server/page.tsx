@@ -106,7 +106,7 @@ function StateCard({ readiness }: { readiness: Readiness }) {
           ['Process', <Word key="status" word={status} />],
           ['Mode', <Word key="mode" word={mode} />],
           ['Database', <Word key="database" word={database} of="database" />],
-          ['Wakes by NOTIFY', <Word key="bus" word={bus} of="bus" />],
+          ['Bus', <Word key="bus" word={bus} of="bus" />],
           ['NOTIFY queue', notify_queue_percent !== undefined && `${notify_queue_percent} % full`],
           ['Memory', <Word key="memory" word={memory.state} more={`${memory.percent} %`} />],
         ]}
