@@ -43,7 +43,7 @@ t.test('an unknown option is refused with the usage', async t => {
 })
 
 t.test('each fault of the configuration is named, with its remedy, and no secret is shown', async t => {
-  const env = { PORT: '80800', JWT_SECRET: 'too short', BUS: 'redis', DATABASE_URL: 'mysql://db' }
+  const env = { PORT: '80800', JWT_SECRET: 'too short', BUS: 'kafka', DATABASE_URL: 'mysql://db' }
   const program = startProgram(t, { env })
 
   t.equal(await program.ended(), 2)
@@ -53,7 +53,7 @@ t.test('each fault of the configuration is named, with its remedy, and no secret
     /^PORT is "80800"\. Write .* to 65535, .* TCP port to listen on\. 0 = any free port\.$/m,
   )
   t.match(program.output(), /^JWT_SECRET is .* at least 32 random characters/m)
-  t.match(program.output(), /^BUS is "redis"\. Write postgres or memory;/m)
+  t.match(program.output(), /^BUS is "kafka"\. Write one of postgres, nats, redis, memory;/m)
   t.match(program.output(), /^DATABASE_URL is .* Write a URL such as postgres:\/\//m)
   t.equal(program.output().trim().split('\n').length, 4, 'and nothing else')
   t.notMatch(program.output(), /too short|mysql/)

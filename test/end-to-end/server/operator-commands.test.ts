@@ -146,7 +146,7 @@ t.test('ticket and cluster: a link that works once, and the nodes', async t => {
   })
   t.match(
     json.nodes.map(({ lag_ms, mode }: Record<string, unknown>) => ({ lag_ms, mode })),
-    Array(2).fill({ lag_ms: 0, mode: 'normal' }),
+    Array(2).fill({ lag_ms: Number, mode: 'normal' }),
   )
   t.match(summed, { code: 0, out: /1 open stream\nThe nodes are shown to admins/ })
   t.match(dead, { code: 4, out: '', told: /No gateway answers/ })
