@@ -5436,7 +5436,7 @@ begin
     -- Another stream may have taken the name meanwhile.
     insert into sluice.presence
     select s.id, target.id from sluice.streams s
-    where target.is_open and s.workspace = target.workspace and 'presence:' || s.name = target.name
+    where target.is_open and s.workspace = target.workspace and s.name = substr(target.name, length('presence:') + 1)
       and s.closed_at is null and s.options @> '{"presence": true}'
     on conflict do nothing;
   end if;
