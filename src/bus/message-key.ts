@@ -1,6 +1,6 @@
 /**
  * The key that signs the messages of the bus (HMAC-SHA256, RFC 2104), so that only a process with the same secret can send events.
- * A key signs; others only verify, so that a secret can be changed while gateways run.
+ * The first key signs, and all of them verify, so the secret can be changed while gateways run.
  */
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 

@@ -2,15 +2,13 @@
  * Writes the messages of the bus (wake-message.ts). It leaves events out, and wakes their stream instead, if one of them is larger
  * than a message, if they are too many for one delivery, or if their publisher does not know the event before them.
  */
-import type { Committed } from '../log/committed.js'
-import { type StoredEvent, type StreamId, sizeOf } from '../log/event.js'
+import { type Committed, isSmall } from '../log/committed.js'
+import type { StoredEvent, StreamId } from '../log/event.js'
 import type { Wake } from './bus.js'
-import { type EventTuple, MAX_EVENTS, MAX_MESSAGE_BYTES, type MessagePlace } from './wake-message.js'
+import { type EventTuple, MAX_MESSAGE_BYTES, type MessagePlace } from './wake-message.js'
 
 /** The line without its streams. */
 const MAX_LINE_BYTES = 'sluice1'.length + 64 + 64 + 15 + 43 + 12
-/** The most of a stream that a tailer takes at once (hub/kept-events.ts). */
-const MAX_CHARACTERS = 256 * 1024
 
 /**
  * The messages that carry all of it, as few as possible, each of at most `maxBytes`. Nothing to carry makes one message too: a canary.
@@ -100,12 +98,6 @@ class MessageWriter {
     this.#parts = []
     this.#bytes = MAX_LINE_BYTES
   }
-}
-
-function isSmall(events: readonly StoredEvent[]): boolean {
-  return (
-    events.length <= MAX_EVENTS && events.reduce((sum, event) => sum + sizeOf(event), 0) <= MAX_CHARACTERS
-  )
 }
 
 /** In the first line, with a comma. */

@@ -3,7 +3,7 @@
  * streams become a wake of all.
  */
 import type { Committed } from '../log/committed.js'
-import { type StreamId, sizeOf } from '../log/event.js'
+import { charactersIn, type StreamId } from '../log/event.js'
 import type { Wake } from './bus.js'
 
 const MAX_STREAMS = 10_000
@@ -36,7 +36,7 @@ export class Outbox {
 
   carry(committed: readonly Committed[]): void {
     for (const each of committed) {
-      const characters = each.events.reduce((sum, event) => sum + sizeOf(event), 0)
+      const characters = charactersIn(each.events)
       const fits = this.#committed.length < MAX_STREAMS && this.#characters + characters <= MAX_CHARACTERS
       if (!fits) this.wake([each.streamId])
       else {

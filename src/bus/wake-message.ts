@@ -11,7 +11,7 @@
  */
 import Type, { type Static } from 'typebox'
 import Value from 'typebox/value'
-import { type Committed, haveNoGap } from '../log/committed.js'
+import { type Committed, haveNoGap, MAX_COMMITTED_EVENTS } from '../log/committed.js'
 import { EVENT_TYPE_PATTERN, type Position, type StoredEvent, type StreamId, WAYS } from '../log/event.js'
 import type { Wake } from './bus.js'
 import type { MessageKey } from './message-key.js'
@@ -19,8 +19,6 @@ import type { MessageKey } from './message-key.js'
 export const MAX_MESSAGE_BYTES = 64 * 1024
 /** An older message, or one from the future, may be repeated by somebody else, or belong to a history that was lost since. */
 export const MAX_AGE_MS = 5_000
-/** The most events of a stream that a tailer takes at once (hub/kept-events.ts). */
-export const MAX_EVENTS = 500
 
 const HEAD =
   /^(sluice1 ([A-Za-z0-9-]{1,64}) ([A-Za-z0-9.-]{1,64}) ([0-9]{1,15}) (all|[0-9,]*) ([0-9,]*)) ([A-Za-z0-9_-]{43}|-)$/
@@ -41,7 +39,7 @@ const CommittedTuple = Type.Tuple([
   Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
   Type.Union([...WAYS.map(way => Type.Literal(way)), Type.Null()]),
   Uuid,
-  Type.Array(EventTuple, { minItems: 1, maxItems: MAX_EVENTS }),
+  Type.Array(EventTuple, { minItems: 1, maxItems: MAX_COMMITTED_EVENTS }),
 ])
 const Body = Type.Array(CommittedTuple)
 

@@ -7,7 +7,7 @@
  */
 import type { Bus } from '../bus/bus.js'
 import type { Committed } from '../log/committed.js'
-import { type StreamId, sizeOf } from '../log/event.js'
+import { charactersIn, type StreamId } from '../log/event.js'
 import type { Tailer } from './tailer.js'
 
 const WAIT_MS = 10
@@ -59,7 +59,7 @@ export class EarlyEvents {
   #wait(early: Early): void {
     const { streamId } = early.committed
     const waiting = this.#waiting.get(streamId)
-    this.#characters += charactersOf(early)
+    this.#characters += charactersIn(early.committed.events)
     if (waiting) waiting.events.push(early)
     else
       this.#waiting.set(streamId, {
@@ -77,7 +77,7 @@ export class EarlyEvents {
     }
     for (let index = next(); index >= 0; index = next()) {
       for (const early of events.splice(index, 1)) {
-        this.#characters -= charactersOf(early)
+        this.#characters -= charactersIn(early.committed.events)
         this.#options.tailer.take([early.committed], early.counts)
       }
     }
@@ -94,11 +94,7 @@ export class EarlyEvents {
     const { events = [], timer } = this.#waiting.get(id) ?? {}
     this.#waiting.delete(id)
     clearTimeout(timer)
-    for (const early of events) this.#characters -= charactersOf(early)
+    for (const early of events) this.#characters -= charactersIn(early.committed.events)
     return events
   }
-}
-
-function charactersOf({ committed }: Early): number {
-  return committed.events.reduce((sum, event) => sum + sizeOf(event), 0)
 }

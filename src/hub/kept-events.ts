@@ -2,11 +2,14 @@
  * Committed events of streams that are held back (scheduling/pacing.ts): one chain per stream, each event after its
  * predecessor by identity. Bounded by count and size, per stream and in total; events that do not fit are read later.
  */
-import { type Committed, haveNoGap } from '../log/committed.js'
-import { type StoredEvent, type StreamId, sizeOf } from '../log/event.js'
-import { EVENTS_PER_STREAM } from './tail-page.js'
+import {
+  type Committed,
+  haveNoGap,
+  MAX_COMMITTED_CHARACTERS,
+  MAX_COMMITTED_EVENTS,
+} from '../log/committed.js'
+import { charactersIn, type StoredEvent, type StreamId } from '../log/event.js'
 
-const MAX_CHARACTERS = 256 * 1024
 const MAX_TOTAL_CHARACTERS = 8 * 1024 * 1024
 
 interface Chain {
@@ -24,10 +27,10 @@ export class KeptEvents {
   keep({ streamId, previous, events }: Committed): boolean {
     const chain = this.#chains.get(streamId) ?? { streamId, previous, events: [], characters: 0 }
     const last = chain.events.at(-1)
-    const characters = charactersOf(events)
+    const characters = charactersIn(events)
     if (last && !follows(last, { previous, events })) return false
-    if (chain.events.length + events.length > EVENTS_PER_STREAM) return false
-    if (chain.characters + characters > MAX_CHARACTERS) return false
+    if (chain.events.length + events.length > MAX_COMMITTED_EVENTS) return false
+    if (chain.characters + characters > MAX_COMMITTED_CHARACTERS) return false
     if (this.#characters + characters > MAX_TOTAL_CHARACTERS) return false
     chain.events.push(...events)
     chain.characters += characters
@@ -51,13 +54,4 @@ export function follows(
   { previous, events }: Pick<Committed, 'previous' | 'events'>,
 ): boolean {
   return previous === place.eventId && haveNoGap(place, events)
-}
-
-/** Whether they are few and small enough for one delivery. */
-export function isSmall(events: readonly StoredEvent[]): boolean {
-  return events.length <= EVENTS_PER_STREAM && charactersOf(events) <= MAX_CHARACTERS
-}
-
-function charactersOf(events: readonly StoredEvent[]): number {
-  return events.reduce((sum, event) => sum + sizeOf(event), 0)
 }

@@ -1,5 +1,5 @@
 /** The limits of one read of a stream's new events, and so of one delivery. */
-import { MAX_EVENT_BYTES, type StoredEvent, sizeOf } from '../log/event.js'
+import { charactersIn, MAX_EVENT_BYTES, type StoredEvent } from '../log/event.js'
 import type { Delivery } from './scheduling/pacing.js'
 import type { TailedStream } from './tailed-stream.js'
 
@@ -18,8 +18,4 @@ export function deliveryOf(
   isBehind: boolean,
 ): Delivery {
   return { id, clients, characters: charactersIn(events), isBehind }
-}
-
-function charactersIn(events: readonly StoredEvent[]): number {
-  return events.reduce((sum, event) => sum + sizeOf(event), 0)
 }

@@ -2,7 +2,11 @@
  * The events that one transaction has appended to a stream, after its COMMIT. The writer hands them to the tailer of its own
  * process, which need not read them then (hub/tailer.ts).
  */
-import type { StoredEvent, StreamId, Way } from './event.js'
+import { charactersIn, type StoredEvent, type StreamId, type Way } from './event.js'
+
+/** The most of a stream that a tailer takes at once without reading it. */
+export const MAX_COMMITTED_EVENTS = 500
+export const MAX_COMMITTED_CHARACTERS = 256 * 1024
 
 export interface Committed {
   readonly streamId: StreamId
@@ -38,4 +42,9 @@ export function haveNoGap(
   events: readonly StoredEvent[],
 ): boolean {
   return events.every((event, index) => event.position === position + 1 + index)
+}
+
+/** Whether they are few and small enough for a tailer to take them at once. */
+export function isSmall(events: readonly StoredEvent[]): boolean {
+  return events.length <= MAX_COMMITTED_EVENTS && charactersIn(events) <= MAX_COMMITTED_CHARACTERS
 }

@@ -133,3 +133,7 @@ export interface StoredEvent {
 export function sizeOf({ data, attributes }: Pick<StoredEvent, 'data' | 'attributes'>): number {
   return data.length + (attributes?.length ?? 0)
 }
+
+export function charactersIn(events: readonly Pick<StoredEvent, 'data' | 'attributes'>[]): number {
+  return events.reduce((sum, event) => sum + sizeOf(event), 0)
+}

@@ -10,7 +10,7 @@ import {
   type PlacedEvent,
 } from './append-requests.js'
 import type { Committed } from './committed.js'
-import { sizeOf } from './event.js'
+import { charactersIn } from './event.js'
 import { appendAfterHead } from './publish-after-head.js'
 import { answerLost, overloaded, problemOf, refusal, shuttingDown, unreachable } from './publish-problem.js'
 import { type PublishRequest, prepare } from './publish-request.js'
@@ -95,7 +95,7 @@ export class Publisher {
   }
 
   async #store(prepared: AppendRequest, signal: AbortSignal | undefined): Promise<Receipt> {
-    const bytes = prepared.events.reduce((sum, event) => sum + sizeOf(event), 0)
+    const bytes = charactersIn(prepared.events)
     signal?.throwIfAborted()
     this.#assertRoom(bytes)
     const startedAt = performance.now()

@@ -83,7 +83,7 @@ t.test(
   },
 )
 
-t.test('the clients of a gateway that was killed leave its stream, but for those that come back', async t => {
+t.test('clients of a killed gateway leave its stream, unless they reconnect', async t => {
   const { url: databaseUrl } = await createDatabase(t)
   const killed = await startProcess(t, { databaseUrl })
   const here = await startGateway(t, { databaseUrl })

@@ -1,5 +1,5 @@
 /**
- * The commands `create`, `change` and `rotate-secret` of `sluice webhook`. A secret goes to standard output alone, so that it can be
+ * The commands `create`, `change` and `rotate-secret` of `sluice webhook`. Only the secret goes to standard output, so it can be
  * piped to its destination; everything for people goes to standard error.
  */
 
