@@ -12,7 +12,7 @@
  */
 import type { Logger } from '../logging/logger.js'
 import { Backoff } from '../process/backoff.js'
-import { elapsed, signalOrDeadline, withinDeadline } from '../process/deadline.js'
+import { elapsed, signalOrDeadline, untilAborted } from '../process/deadline.js'
 import type { Broker, BrokerConnection } from './broker.js'
 
 const CANARY_EVERY_MS = 5_000
@@ -173,19 +173,13 @@ export class BrokerSession {
     failure: string,
     deadlineMs = this.#deadlineMs,
   ): Promise<T> {
-    let abort = () => {}
-    const lost = new Promise<never>((_, reject) => {
-      abort = () => reject(signal.reason)
-      signal.addEventListener('abort', abort)
-      if (signal.aborted) abort()
-    })
-    const done = result.then(value => ({ value }))
+    const over = signalOrDeadline(signal, deadlineMs)
     try {
-      const inTime = await withinDeadline(Promise.race([done, lost]), deadlineMs)
-      if (!inTime) throw new Error(`${failure} within ${deadlineMs} ms.`)
-      return inTime.value
+      return await untilAborted(result, over.signal)
+    } catch (error) {
+      throw over.signal.aborted && !signal.aborted ? new Error(`${failure} within ${deadlineMs} ms.`) : error
     } finally {
-      signal.removeEventListener('abort', abort)
+      over.release()
     }
   }
 

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { connect as connectSocket, type Socket } from 'node:net'
 import type { ConnectionOptions, NatsConnection, Server } from '@nats-io/transport-node'
+import { untilAborted } from '../process/deadline.js'
 import type { Broker, BrokerConnection, BrokerEvents, BrokerFiles } from './broker.js'
 
 const CONNECT_DEADLINE_MS = 5_000
@@ -79,7 +80,12 @@ export class NatsBroker implements Broker {
       dnsResolveFn: transport.resolveHost,
     })
     const connecting = nats.NatsConnectionImpl.connect(options)
-    return await untilAborted(connecting, signal, late => late.close())
+    try {
+      return await untilAborted(connecting, signal)
+    } catch (error) {
+      connecting.then(late => late.close()).catch(() => {})
+      throw error
+    }
   }
 }
 
@@ -87,23 +93,6 @@ export class NatsBroker implements Broker {
 async function report(connection: NatsConnection, { onLost }: BrokerEvents): Promise<void> {
   void connection.closed().then(error => onLost(error ?? new Error('The connection has ended.')))
   for await (const status of connection.status()) if (status.type === 'error') onLost(status.error)
-}
-
-/** @param discard called with the result if it comes after the abortion. */
-async function untilAborted<T>(
-  result: Promise<T>,
-  signal: AbortSignal,
-  discard: (late: T) => Promise<void>,
-): Promise<T> {
-  let abort = () => {}
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => {
-      reject(signal.reason)
-      result.then(discard).catch(() => {})
-    }
-    signal.addEventListener('abort', abort)
-  })
-  return await Promise.race([result, aborted]).finally(() => signal.removeEventListener('abort', abort))
 }
 
 /**

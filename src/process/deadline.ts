@@ -1,4 +1,6 @@
-/** Waiting with an end: for a time or a signal, for a signal or a deadline, for a result or a deadline. */
+/**
+ * Waiting with an end: for a time or a signal, for a signal or a deadline, for a result or
+ * either. */
 import { setTimeout as pause } from 'node:timers/promises'
 
 /**
@@ -40,4 +42,15 @@ export async function withinDeadline<T>(result: Promise<T>, ms: number): Promise
     timer = setTimeout(resolve, ms, undefined)
   })
   return await Promise.race([result, late]).finally(() => clearTimeout(timer))
+}
+
+/** What `result` resolves to. Rejects if `result` does so first, and with the reason of `signal` if that aborts first. */
+export async function untilAborted<T>(result: Promise<T>, signal: AbortSignal): Promise<T> {
+  let abort = () => {}
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort)
+    if (signal.aborted) abort()
+  })
+  return await Promise.race([result, aborted]).finally(() => signal.removeEventListener('abort', abort))
 }
