@@ -3,11 +3,9 @@
  * calls after COMMIT.
  */
 import fp from 'fastify-plugin'
-import { announceOn } from '../src/bus/announce.js'
 import type { Config } from '../src/config/config.js'
 import type { PoolSource } from '../src/database/pool-source.js'
-import { CarriedEvents } from '../src/hub/carried-events.js'
-import { EarlyEvents } from '../src/hub/early-events.js'
+import { EventExchange } from '../src/hub/event-exchange.js'
 import { openTail } from '../src/hub/log-readers.js'
 import { PauseRule } from '../src/hub/scheduling/pause-rule.js'
 import { Tailer } from '../src/hub/tailer.js'
@@ -33,36 +31,22 @@ export interface TailerOptions {
 export default fp<TailerOptions>(
   async (app, { source, pacing }) => {
     const { bus, log: logger } = app
-    const tail = openTail(source, logger, () => {
-      bus.historyMayDiffer?.()
-      tailer.wake('all')
-    })
-    const tailer: Tailer = new Tailer({ database: tail, bus, logger, pauseRule: new PauseRule(pacing) })
+    const tail = openTail(source, logger, () => exchange.connectionLost())
+    const tailer = new Tailer({ database: tail, bus, logger, pauseRule: new PauseRule(pacing) })
     tailer.tally.tracing = app.tracing
-    const early = new EarlyEvents({ tailer, bus })
+    const exchange: EventExchange = new EventExchange(tailer, bus)
     app.decorate('tailer', tailer)
-    app.decorate('wake', (streams: readonly StreamId[]) => {
-      tailer.wake(streams)
-      bus.wake(streams)
-    })
+    app.decorate('wake', (streams: readonly StreamId[]) => exchange.wake(streams))
     app.decorate('announce', (committed: readonly Committed[]) => {
       for (const { way, events } of committed) tailer.tally.published.add(way, events.length)
-      early.take(committed)
-      announceOn(bus, committed)
+      exchange.announce(committed)
     })
     app.addHook('onReady', async () => {
       tailer.start()
-      const carried = new CarriedEvents(tailer, early)
-      await bus.start(
-        wake => {
-          tailer.tally.wakes += 1
-          tailer.wake(wake)
-        },
-        committed => carried.take(committed),
-      )
+      await exchange.start()
     })
     app.addHook('onClose', async () => {
-      early.close()
+      exchange.close()
       await tailer.close()
       await tail.end()
     })

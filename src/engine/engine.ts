@@ -3,22 +3,19 @@
  * in their own code. Gateways and engines on the same database are processes of one log.
  */
 import type pg from 'pg'
-import { announceOn } from '../bus/announce.js'
 import type { Bus } from '../bus/bus.js'
 import { Cluster } from '../cluster/cluster.js'
 import { migrate } from '../database/migrate.js'
 import { openPool, type PoolSource } from '../database/pool-source.js'
-import { CarriedEvents } from '../hub/carried-events.js'
 import { ChangedEvents } from '../hub/changed-events.js'
 import { countByStream } from '../hub/client-counts.js'
-import { EarlyEvents } from '../hub/early-events.js'
+import { EventExchange } from '../hub/event-exchange.js'
 import { type FollowOptions, followEvents, type LogEvent, type LogReset } from '../hub/follow-events.js'
 import { Hub } from '../hub/hub.js'
 import { logLagMs } from '../hub/log-lag.js'
 import { openReaders, openTail } from '../hub/log-readers.js'
 import { Tailer } from '../hub/tailer.js'
-import type { Committed } from '../log/committed.js'
-import { FEED, type StreamId } from '../log/event.js'
+import { FEED } from '../log/event.js'
 import { formatEventId } from '../log/event-id.js'
 import { publishIn, type TransactionalEvent, type TransactionClient } from '../log/publish-in-transaction.js'
 import { Publisher } from '../log/publisher.js'
@@ -113,22 +110,23 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const pool = openPool(source, { name: 'sluice engine', max, onError: lost })
   const bus = busOf({ ...options, logger }, pool)
   const readers = openReaders(source, logger)
-  const tail = openTail(source, logger, () => {
-    bus.historyMayDiffer?.()
-    tailer.wake('all')
-  })
-  const tailer: Tailer = new Tailer({ database: tail, bus, logger })
-  const early = new EarlyEvents({ tailer, bus })
+  const tail = openTail(source, logger, () => exchange.connectionLost())
+  const tailer = new Tailer({ database: tail, bus, logger })
+  const exchange: EventExchange = new EventExchange(tailer, bus)
   const hub = new Hub({ database: readers, tailer, logger })
   const changedEvents = new ChangedEvents({
     database: pool,
     tailer,
     pages: hub.starts.pages,
     logger,
-    onCommitted: wake,
+    onCommitted: streams => exchange.wake(streams),
   })
   const tracing = registeredTracing()
-  const publisher = new Publisher({ database: pool, onCommitted: announce, tracing })
+  const publisher = new Publisher({
+    database: pool,
+    onCommitted: committed => exchange.announce(committed),
+    tracing,
+  })
   hub.tally.tracing = tracing
   tailer.tally.tracing = tracing
   const cluster = new Cluster({
@@ -148,11 +146,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   cluster.start()
   let closing: Promise<void> | undefined
   try {
-    const carried = new CarriedEvents(tailer, early)
-    await bus.start(
-      streams => tailer.wake(streams),
-      committed => carried.take(committed),
-    )
+    await exchange.start()
     await changedEvents.start()
   } catch (error) {
     await close()
@@ -186,23 +180,13 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     logger.warn({ err: error }, 'A database connection was lost.')
   }
 
-  function announce(committed: readonly Committed[]): void {
-    early.take(committed)
-    announceOn(bus, committed)
-  }
-
-  function wake(streams: readonly StreamId[]): void {
-    tailer.wake(streams)
-    bus.wake(streams)
-  }
-
   async function close(): Promise<void> {
     await hub.drain(0)
     hub.close()
     changedEvents.close()
     await publisher.close()
     await cluster.close()
-    early.close()
+    exchange.close()
     await tailer.close()
     await bus.close()
     await Promise.all([pool.end(), readers.end(), tail.end()])

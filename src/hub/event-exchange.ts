@@ -1,0 +1,58 @@
+/**
+ * Between the tailer of this process and the bus: other processes learn of the events that are committed here, and the tailer of
+ * those that are committed there. Every writer calls `announce` or `wake` after COMMIT.
+ */
+import type { Bus } from '../bus/bus.js'
+import type { Committed } from '../log/committed.js'
+import type { StreamId } from '../log/event.js'
+import { CarriedEvents } from './carried-events.js'
+import { EarlyEvents } from './early-events.js'
+import type { Tailer } from './tailer.js'
+
+export class EventExchange {
+  readonly #tailer: Tailer
+  readonly #bus: Bus
+  readonly #early: EarlyEvents
+
+  constructor(tailer: Tailer, bus: Bus) {
+    this.#tailer = tailer
+    this.#bus = bus
+    this.#early = new EarlyEvents({ tailer, bus })
+  }
+
+  /** Starts the bus. */
+  async start(): Promise<void> {
+    const carried = new CarriedEvents(this.#tailer, this.#early)
+    await this.#bus.start(
+      wake => {
+        this.#tailer.tally.wakes += 1
+        this.#tailer.wake(wake)
+      },
+      committed => carried.take(committed),
+    )
+  }
+
+  /** Wakes this process at once, then the others. */
+  wake(streams: readonly StreamId[]): void {
+    this.#tailer.wake(streams)
+    this.#bus.wake(streams)
+  }
+
+  /** The same for a caller that knows the events: this process need not read them, nor do others if the bus carries events. */
+  announce(committed: readonly Committed[]): void {
+    this.#early.take(committed)
+    if (this.#bus.announce) this.#bus.announce(committed)
+    else this.#bus.wake(committed.map(({ streamId }) => streamId))
+  }
+
+  /** To be called when the tailer's connection is lost: the next one may lead to a database that lacks events. */
+  connectionLost(): void {
+    this.#bus.historyMayDiffer?.()
+    this.#tailer.wake('all')
+  }
+
+  /** Passes on what still waits. The bus and the tailer stay open. */
+  close(): void {
+    this.#early.close()
+  }
+}
