@@ -1,0 +1,56 @@
+/** Cancels what is being written to a durable stream, wherever its producer runs: by an event on the stream itself. */
+import { RefusedError } from '../errors.js'
+import { Feed } from '../feed.js'
+import { publish } from '../publish.js'
+import type { Gateway } from '../requests.js'
+
+const CANCEL = 'chunk.cancel'
+
+export interface CancelOptions {
+  /** For the reader of the log, and in the abort part. */
+  readonly reason?: string | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Asks the producer of the stream to stop. It then ends its source, writes an abort part and closes the stream; a producer that is being
+ * restarted does so when it is back. @returns whether the stream was open. To repeat it is safe.
+ */
+export async function cancel(
+  gateway: Gateway,
+  stream: string,
+  { reason, signal }: CancelOptions = {},
+): Promise<boolean> {
+  try {
+    await publish(gateway, { type: CANCEL, data: reason ? { reason } : {} }, { stream, signal })
+    return true
+  } catch (error) {
+    if (error instanceof RefusedError && error.code === 'stream-closed') return false
+    throw error
+  }
+}
+
+/**
+ * Resolves with the reason when somebody cancels, or has; undefined if there is none. Never resolves if the stream ends before.
+ * @throws if the credentials may not follow the stream.
+ */
+export async function cancelled(
+  gateway: Gateway,
+  stream: string,
+  signal: AbortSignal,
+): Promise<{ readonly reason: string | undefined }> {
+  const feed = new Feed(gateway, {
+    stream,
+    types: [CANCEL],
+    from: 'beginning',
+    // A cancel that retention has removed is that of an answer that ended long ago.
+    reload: () => undefined,
+    signal,
+    retry: 100,
+    max: 2_000,
+  })
+  for await (const { data } of feed) {
+    return { reason: typeof data.reason === 'string' ? data.reason : undefined }
+  }
+  return await new Promise(() => {})
+}
