@@ -23,9 +23,9 @@ export interface Request {
 
 /**
  * What happens to a request: `lost` carries it out and closes the connection without an answer, `refused` closes it at once,
- * `unavailable` answers 503.
+ * `unavailable` answers 503, `too-large` 413.
  */
-export type Fault = 'none' | 'lost' | 'refused' | 'unavailable'
+export type Fault = 'none' | 'lost' | 'refused' | 'unavailable' | 'too-large'
 
 export interface StandInStreams {
   readonly url: string
@@ -52,8 +52,9 @@ export async function startStandIn(
     requests.push(request)
     const fault = await faultOf(request, requests.length)
     if (fault === 'unavailable') response.writeHead(503).end()
+    if (fault === 'too-large') response.writeHead(413).end()
     if (fault === 'refused') incoming.socket.destroy()
-    if (fault === 'unavailable' || fault === 'refused') return
+    if (fault !== 'none' && fault !== 'lost') return
     const name = decodeURIComponent(new URL(incoming.url ?? '', 'http://stand-in').pathname).slice(
       '/v1/stream/'.length,
     )

@@ -31,14 +31,14 @@ export async function cancel(
 }
 
 /**
- * Resolves with the reason when somebody cancels, or has; undefined if there is none. Never resolves if the stream ends before.
+ * @returns when somebody cancels, or has; undefined when the stream is closed, or `signal` has aborted.
  * @throws if the credentials may not follow the stream.
  */
 export async function cancelled(
   gateway: Gateway,
   stream: string,
   signal: AbortSignal,
-): Promise<{ readonly reason: string | undefined }> {
+): Promise<{ readonly reason: string | undefined } | undefined> {
   const feed = new Feed(gateway, {
     stream,
     types: [CANCEL],
@@ -52,5 +52,5 @@ export async function cancelled(
   for await (const { data } of feed) {
     return { reason: typeof data.reason === 'string' ? data.reason : undefined }
   }
-  return await new Promise(() => {})
+  return undefined
 }

@@ -3,7 +3,7 @@
  * across lost answers, restarts of gateways and of producers.
  */
 import type { ClientOptions } from '../client-options.js'
-import { SluiceError } from '../errors.js'
+import { RefusedError, SluiceError } from '../errors.js'
 import { Gateway } from '../requests.js'
 import { type BatchLimits, pump, type SourceEnd } from './batches.js'
 import { cancelled } from './cancellation.js'
@@ -127,7 +127,9 @@ async function writeOnce(
   const started = new AbortController()
   let reason: string | undefined
   let refusal: unknown
-  let refused: Exclude<Written, 'stored'> | undefined
+  let refused: Exclude<Written, 'stored'> | SourceEnd | undefined
+  /** The last batch is on its way: that the stream ends is no news. */
+  let isClosing = false
   const release = [relay(signal, cancelling), relay(leave, left)]
   // The source ends with either.
   for (const { signal } of [cancelling, left]) signal.addEventListener('abort', () => started.abort())
@@ -135,8 +137,11 @@ async function writeOnce(
   if (cancellable) {
     cancelled(stream.gateway, stream.name, following.signal).then(
       cancel => {
-        reason = cancel.reason
-        cancelling.abort()
+        if (following.signal.aborted || isClosing) return
+        reason = cancel?.reason
+        if (cancel) return cancelling.abort()
+        refused = 'closed'
+        left.abort()
       },
       error => {
         refusal = error
@@ -156,7 +161,15 @@ async function writeOnce(
           const batch = format.bodyOf(items)
           // Empty texts.
           if (!batch.body && !isLast) return true
-          const written = await writer.append({ ...batch, isLast })
+          isClosing = isLast
+          const written = await writer.append({ ...batch, isLast }).catch(async error => {
+            if (!isUnfit(error)) throw error
+            // Its readers get the end of the answer, as if the source had failed.
+            const end: SourceEnd = { how: 'failed', error }
+            const parts = format.partsOf(end, { errorPart, abortPart: () => undefined })
+            const written = await writer.append({ ...format.bodyOf(parts), isLast: true })
+            return written === 'stored' ? end : written
+          })
           if (written !== 'stored') refused = written
           return written === 'stored'
         },
@@ -172,6 +185,11 @@ async function writeOnce(
     following.abort()
     for (const done of release) done()
   }
+}
+
+/** The server takes no such items: they are too large, or hold what it cannot store. */
+function isUnfit(error: unknown): boolean {
+  return error instanceof RefusedError && [400, 413, 422].includes(error.status ?? 0)
 }
 
 /** Aborts `controller` with the signal. @returns the end of that. */

@@ -32,20 +32,20 @@ export type Written = 'stored' | 'occupied' | 'taken-over' | 'closed'
 export class StreamWriter {
   #epoch = Date.now() * EPOCHS_PER_MS + Math.floor(Math.random() * EPOCHS_PER_MS)
   #seq = 0
-  #count: number
+  #count: number | undefined
 
-  /** @param count how many items the stream holds, which this writer continues. */
+  /** @param count how many items the stream holds, which this writer continues; undefined if others write to it too. */
   constructor(
     readonly stream: DurableStream,
     readonly producerId: string,
-    count: number,
+    count: number | undefined,
   ) {
     this.#count = count
   }
 
-  /** How many items the stream holds. */
+  /** How many items the stream holds, if this is its only writer. */
   get count(): number {
-    return this.#count
+    return this.#count ?? 0
   }
 
   /** Call it again when it has resolved. @throws as a request does; the batch may then be stored or not. */
@@ -57,7 +57,7 @@ export class StreamWriter {
           'Producer-Id': this.producerId,
           'Producer-Epoch': String(this.#epoch),
           'Producer-Seq': String(this.#seq),
-          'Stream-Seq': String(this.#count).padStart(SEQ_DIGITS, '0'),
+          ...(this.#count !== undefined && { 'Stream-Seq': String(this.#count).padStart(SEQ_DIGITS, '0') }),
           ...(isLast && { 'Stream-Closed': 'true' }),
         },
         signal,
@@ -66,7 +66,7 @@ export class StreamWriter {
       if (written === 'again') continue
       if (written === 'stored') {
         this.#seq++
-        this.#count += count
+        if (this.#count !== undefined) this.#count += count
       }
       return written
     }
