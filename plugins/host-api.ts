@@ -32,6 +32,11 @@ export interface Sluice {
     options: FollowOptions,
     listener: (heard: LogEvent | LogReset) => void | Promise<void>,
   ): EventSubscription
+  /**
+   * Makes the end of this process known: from now on `/ready` answers 503, so that balancers choose another one, and everything else
+   * is served as before. Close your application `inMs` later: its close drains the streams at once.
+   */
+  announceStop(inMs: number): void
   /** Open streams of this process, in total and per kind of stream. */
   clients(): { readonly total: number; readonly byKind: Readonly<Record<string, number>> }
   /**
@@ -87,6 +92,11 @@ const HOST = 'host-application'
 export function hostApi(app: FastifyInstance): Sluice {
   return {
     publish: publishIn,
+    announceStop(inMs) {
+      app.serverState.announceStop(inMs)
+      const { total: clients } = app.hub.clients()
+      app.log.info({ clients, inMs }, 'This process is going to stop: /ready answers 503.')
+    },
     clients: () => app.hub.clients(),
     metrics: {
       text: () => app.metrics.text(),

@@ -36,9 +36,22 @@ export default fp<ServerStateOptions>(
       if (access === undefined || inMaintenance || READING.has(request.method)) return
       state.assertWritable()
     })
+    // A proxy keeps connections for later requests. One that it still has when the server closes breaks the request that it sends there
+    // at that moment, and no proxy repeats a publish. So before the end each answer ends its connection.
+    app.addHook('onRequest', async (request, reply) => {
+      if (state.stopsInMs !== undefined && request.raw.httpVersionMajor === 1)
+        reply.header('connection', 'close')
+    })
     app.addHook('preClose', async () => {
       state.drain()
-      await hub.drain(drainMs)
+      const { total: clients } = hub.clients()
+      const startedAt = performance.now()
+      logger.info({ clients, drainMs }, 'Draining: the streams end.')
+      await hub.drain(drainMs, ended =>
+        logger.info({ clients, ended }, 'Draining: half of the streams have ended.'),
+      )
+      const ms = Math.round(performance.now() - startedAt)
+      logger.info({ clients, ended: clients - hub.clients().total, ms }, 'Drained.')
     })
     app.addHook('onClose', async () => state.close())
   },

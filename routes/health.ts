@@ -47,6 +47,12 @@ const Readiness = Type.Object({
         'The whole cluster: this process now, and the others at their last heartbeats. Null until the database has answered the first heartbeat, and in a process that is no node.',
     },
   ),
+  stops_in_ms: Type.Optional(
+    Type.Integer({
+      description:
+        'Only in a process that is going to stop, and serves until then: milliseconds until it begins to drain. The status is `unready`, so that balancers choose another process.',
+    }),
+  ),
   workers: Type.Optional(
     Type.Integer({
       description: 'With `WORKERS`: the number of workers that serve and have reported their figures.',
@@ -118,17 +124,18 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { countClie
         tags: ['server'],
         operationId: 'getReadiness',
         summary: 'Check whether this process can serve requests',
-        description: 'Returns 503 while the process drains or its database does not answer.',
+        description:
+          'Returns 503 while the process drains, for `DRAIN_DELAY_MS` before it drains, and while its database does not answer.',
         response: { 200: Readiness, 503: Unready },
       },
     },
     async (_request, reply) => {
       const [up, counts] = await Promise.all([answers(app.probe), countClients?.()])
       const database = up ? (app.databaseWatch.impairment ?? 'up') : 'down'
-      const { mode } = app.serverState
+      const { mode, stopsInMs } = app.serverState
       const { status: bus, queueUse } = app.bus
       // An impaired node still serves what it can. If balancers removed it, all nodes would be removed and nobody served.
-      const ready = up && mode !== 'draining'
+      const ready = up && mode !== 'draining' && stopsInMs === undefined
       const { total, byKind } = counts?.clients ?? app.hub.clients()
       return reply
         .code(ready ? 200 : 503)
@@ -138,6 +145,7 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { countClie
           mode,
           sse: { clients: total, by_kind: byKind, byKind },
           cluster: clusterOf(app),
+          ...(stopsInMs !== undefined && { stops_in_ms: Math.round(stopsInMs) }),
           ...(counts && { workers: counts.workers }),
           memory: { state: app.memory.state, percent: Math.round(app.memory.fullness * 100) },
           database,

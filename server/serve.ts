@@ -15,8 +15,7 @@ import { Environment } from '../src/config/environment.js'
 import { misspeltVariables } from '../src/config/misspelt-variables.js'
 import { provideDatabase } from '../src/embedded-postgres/provision.js'
 import { BACKLOG } from '../src/http/http-limits.js'
-import { describeError, logOptions } from '../src/logging/http-log.js'
-import { logDestination } from '../src/logging/log-destination.js'
+import { describeError } from '../src/logging/http-log.js'
 import { cleanLines, printableJson } from '../src/logging/redaction.js'
 import { onStopSignals, STOP_SIGNALS } from '../src/process/stop-signals.js'
 import { WorkerChannel } from '../src/process/worker-channel.js'
@@ -25,8 +24,10 @@ import { buildApp } from './app.js'
 import { banner } from './banner.js'
 import { type Demo, playDemo } from './demo.js'
 import { serveMetrics } from './metrics-server.js'
+import { loggerOf } from './process-logger.js'
 import { exportSpans } from './span-export.js'
 import { startFailure } from './start-failure.js'
+import { drainDelayOf, StopSequence } from './stop-sequence.js'
 import { askingAll, reportersOf } from './worker-answers.js'
 import { WorkerEnded, Workers } from './workers.js'
 
@@ -51,6 +52,7 @@ interface Launch {
   readonly demo: boolean
   /** The resources to close at the end, last first. */
   readonly closers: Closer[]
+  readonly sequence: StopSequence
 }
 
 interface Started extends Address {
@@ -88,18 +90,20 @@ async function start({ demo }: ServeOptions): Promise<void> {
       await stop()
     },
   )
+  const sequence = new StopSequence(grace.close)
   onStopSignals({
     stop(signal) {
       if (process.stdout.isTTY && cluster.isPrimary) console.log(`\n${signal}: stopping`)
-      grace.close()
+      void sequence.begin()
     },
     insist(signal) {
+      if (sequence.skip()) return
       process.stderr.write(`${signal} again: leaving at once\n`)
       process.exit(1)
     },
   })
   try {
-    const launch = { config: readConfig(process.env), demo, closers }
+    const launch = { config: readConfig(process.env), demo, closers, sequence }
     await (cluster.isPrimary ? run(launch) : work(launch, new WorkerChannel(grace.close)))
   } catch (error) {
     await stop()
@@ -138,13 +142,13 @@ async function run(launch: Launch): Promise<void> {
 }
 
 /** One of several gateways: the database exists, and the parent reports for all. */
-async function work({ config, demo, closers }: Launch, workerChannel: WorkerChannel): Promise<void> {
-  const launch = { config, closers, demo: demo && process.env[FIRST_WORKER] === 'yes' }
-  await startGateway(launch, config.DATABASE_URL ?? '', workerChannel)
+async function work({ demo, ...launch }: Launch, workerChannel: WorkerChannel): Promise<void> {
+  const first = demo && process.env[FIRST_WORKER] === 'yes'
+  await startGateway({ ...launch, demo: first }, launch.config.DATABASE_URL ?? '', workerChannel)
 }
 
 async function startWorkers(
-  { config, closers }: Launch,
+  { config, closers, sequence }: Launch,
   count: number,
   databaseUrl: string,
 ): Promise<Started> {
@@ -153,6 +157,7 @@ async function startWorkers(
   const workers = new Workers({ count, environment, logger: log, stopDeadlineMs: STOP_DEADLINE_MS })
   closers.push(() => workers.stop())
   const started = { log, ...(await workers.start()) }
+  sequence.serves({ delayMs: drainDelayOf(config), announce: ms => workers.announceStop(ms) })
   await openMetrics(config, closers, () => workers.metrics())
   return started
 }
@@ -162,7 +167,7 @@ async function startGateway(
   databaseUrl: string,
   workerChannel?: WorkerChannel,
 ): Promise<Started> {
-  const { config, demo, closers } = launch
+  const { config, demo, closers, sequence } = launch
   const secret = hasKey(config) ? undefined : await developmentSecret(dataDirOf(config))
   const spans = await exportSpans(config, closers)
   const app = await buildApp({
@@ -185,7 +190,9 @@ async function startGateway(
   const tokens = config.NODE_ENV !== 'production' && signs ? signTokens(app.sluice) : undefined
   const started = { url: urlOf(app, config.HOST), tokens }
   const { sluice } = app
-  if (workerChannel) workerChannel.join(started, reportersOf(sluice))
+  const announce = (ms: number) => sluice.announceStop(ms)
+  sequence.serves({ delayMs: drainDelayOf(config), announce })
+  if (workerChannel) workerChannel.join(started, reportersOf(sluice), announce)
   else await openMetrics(config, closers, () => sluice.metrics.text())
   return { log: app.log, ...started }
 }
@@ -214,19 +221,6 @@ async function requireFolders({ ARTIFACTS_DIR: folder }: Config): Promise<void> 
 
 function dataDirOf({ DATA_DIR }: Config): string {
   return resolve(DATA_DIR)
-}
-
-async function loggerOf(config: Config) {
-  const pretty = await prettyLines(config)
-  return { ...logOptions(config.LOG_LEVEL), ...(pretty ?? { stream: logDestination() }) }
-}
-
-/** Formats the log for a person at a terminal; everywhere else its lines are JSON. */
-async function prettyLines({ NODE_ENV }: Config) {
-  if (NODE_ENV === 'production' || !process.stdout.isTTY) return undefined
-  const installed = await import('pino-pretty').catch(() => undefined)
-  const options = { translateTime: 'HH:MM:ss', ignore: 'pid,hostname,reqId', singleLine: true }
-  return installed && { transport: { target: 'pino-pretty', options } }
 }
 
 function signTokens(sluice: Sluice): DemoTokens {

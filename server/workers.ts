@@ -40,6 +40,7 @@ export class Workers {
   readonly #backoff = new Backoff(RESTART_MS)
   /** Whether the last attempt to start a worker failed. */
   #short = false
+  #announcedMs: number | undefined
 
   constructor(options: WorkersOptions) {
     this.#options = options
@@ -58,6 +59,13 @@ export class Workers {
     const listening = await this.#startFirst()
     for (let n = 1; n < count; n += 1) this.#startAnother(false)
     return listening
+  }
+
+  /** Makes the end known to all workers, so that each of them answers `/ready` with 503. From now on none is replaced. */
+  announceStop(inMs: number): void {
+    this.#announcedMs = inMs
+    this.#stopping.abort()
+    for (const worker of running()) tell(worker, { say: 'announce', inMs })
   }
 
   /** Drains all workers; resolves when they are gone. */
@@ -151,6 +159,7 @@ export class Workers {
     if (message.say === 'listening') {
       this.#listening.add(worker)
       this.#short = false
+      if (this.#announcedMs !== undefined) tell(worker, { say: 'announce', inMs: this.#announcedMs })
     } else if (message.say === 'report') this.#rounds.reported(message.round, worker, message.report)
     else void this.#answer(worker, message.question, message)
   }

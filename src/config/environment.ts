@@ -204,6 +204,14 @@ export const Environment = Type.Object({
   }),
   ...WEBHOOK_SETTINGS,
   ...JOB_SETTINGS,
+  DRAIN_DELAY_MS: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 600_000,
+      description:
+        'Milliseconds from SIGTERM until the process begins to drain. Meanwhile `/ready` answers 503, so that balancers choose another gateway, and everything else is served as before. Unset, 5000 with `NODE_ENV=production`, else 0.',
+    }),
+  ),
   DRAIN_MS: Whole({
     default: 10_000,
     description: 'Milliseconds over which a stopping process spreads the end of its streams, at most.',

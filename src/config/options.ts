@@ -13,6 +13,7 @@ export const PROCESS_VARIABLES = [
   'PORT',
   'METRICS_PORT',
   'WORKERS',
+  'DRAIN_DELAY_MS',
   'DATA_DIR',
   'PG_BIN',
   'TRUSTED_PROXIES',

@@ -5,16 +5,22 @@ export const WAVE_MS = 100
 /** The time that each client adds to a shutdown. */
 const MS_PER_CLIENT = 5
 
-/** Resolves when all have ended, after `longestMs` at most. A subscription that closes is removed from the set. */
+/**
+ * Resolves when all have ended, after `longestMs` at most. A subscription that closes is removed from the set.
+ * @param onHalf called once, with the number of those that have ended, when it is half of them or more. Not without subscriptions.
+ */
 export async function stopInWaves(
   subscriptions: ReadonlySet<{ stop(why: 'draining'): void }>,
   longestMs: number,
+  onHalf?: (ended: number) => void,
 ): Promise<void> {
   const all = [...subscriptions]
   const size = waveOf(all.length, longestMs)
   for (let first = 0; first < all.length && subscriptions.size > 0; first += size) {
     if (first > 0) await pause(WAVE_MS)
     for (const subscription of all.slice(first, first + size)) subscription.stop('draining')
+    const ended = Math.min(first + size, all.length)
+    if (first * 2 < all.length && ended * 2 >= all.length) onHalf?.(ended)
   }
 }
 

@@ -42,6 +42,7 @@ export class ServerState {
   readonly #stream: SystemStream
   #maintenance = false
   #draining = false
+  #stopsAt: number | undefined
   #busDownSince: number | undefined
   readonly #checks: PeriodicLoop
 
@@ -103,6 +104,18 @@ export class ServerState {
         30,
       )
     }
+  }
+
+  /** Milliseconds until the process begins to drain, as announced; undefined if it is not going to stop, or drains. */
+  get stopsInMs(): number | undefined {
+    return this.#stopsAt === undefined || this.#draining
+      ? undefined
+      : Math.max(0, this.#stopsAt - performance.now())
+  }
+
+  /** The process is going to drain. Only its readiness says so: its mode, and with it the streams, stay as they are. */
+  announceStop(inMs: number): void {
+    this.#stopsAt = performance.now() + inMs
   }
 
   drain(): void {

@@ -1,7 +1,7 @@
 /**
  * The signals that ask a process to stop. One Ctrl-C may arrive twice: the terminal sends it to every process in its
- * foreground, and npm, which is one of them, forwards it. So signals within a second count as one request; a later
- * one is a second request.
+ * foreground, and npm, which is one of them, forwards it. So the signals of a second count as one request; a later
+ * one is a further request.
  */
 export const STOP_SIGNALS = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const
 export type StopSignal = (typeof STOP_SIGNALS)[number]
@@ -11,20 +11,20 @@ const DUPLICATE_MS = 1_000
 export interface StopHandlers {
   /** Called once, with the first signal. */
   readonly stop: (signal: StopSignal) => void
-  /** A second signal, more than a second later. */
+  /** Each further request. */
   readonly insist: (signal: StopSignal) => void
 }
 
 /** Listens for the signals for as long as the process lives. */
 export function onStopSignals({ stop, insist }: StopHandlers): void {
-  let first: number | undefined
+  let last: number | undefined
   for (const signal of STOP_SIGNALS) {
     process.on(signal, () => {
       const now = performance.now()
-      if (first === undefined) {
-        first = now
-        stop(signal)
-      } else if (now - first > DUPLICATE_MS) insist(signal)
+      if (last !== undefined && now - last <= DUPLICATE_MS) return
+      const act = last === undefined ? stop : insist
+      last = now
+      act(signal)
     })
   }
 }

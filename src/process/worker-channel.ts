@@ -23,19 +23,25 @@ export class WorkerChannel {
   readonly #questions = new Map<number, (answer: Partial<JointReports>) => void>()
   #question = 0
   #reporters: Reporters | undefined
+  #announce: ((inMs: number) => void) | undefined
 
   /** @param onStop called when the parent wants this process to end. */
   constructor(onStop: () => void) {
     process.on('message', (message: ToWorker) => {
       if (message.say === 'stop') onStop()
+      else if (message.say === 'announce') this.#announce?.(message.inMs)
       else if (message.say === 'report') void this.#report(message.round, message)
       else this.#questions.get(message.question)?.(message.answer)
     })
   }
 
-  /** Reports that this process listens; from now on it answers the parent. */
-  join(address: Address, reporters: Reporters): void {
+  /**
+   * Reports that this process listens; from now on it answers the parent.
+   * @param announce called when the parent is going to stop this process.
+   */
+  join(address: Address, reporters: Reporters, announce: (inMs: number) => void): void {
     this.#reporters = reporters
+    this.#announce = announce
     this.#send({ say: 'listening', ...address })
   }
 

@@ -70,6 +70,8 @@ export type ToParent =
 export type ToWorker =
   | ({ readonly say: 'report'; readonly round: number } & Question)
   | { readonly say: 'answer'; readonly question: number; readonly answer: Partial<JointReports> }
+  /** The process is going to stop: only its readiness says so yet. */
+  | { readonly say: 'announce'; readonly inMs: number }
   | { readonly say: 'stop' }
 
 /** Adds up the counts of the workers. */

@@ -3,6 +3,7 @@ import { BlockList } from 'node:net'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
+import { drainDelayOf } from '../../../server/stop-sequence.js'
 import { readConfig } from '../../../src/config/config.js'
 import { Environment } from '../../../src/config/environment.js'
 import { packageRoot } from '../../../src/process/package-root.js'
@@ -11,6 +12,8 @@ import { publish } from '../../harness/gateway.js'
 import { preparePostgres } from '../../harness/postgres.js'
 import { startProcess } from '../../harness/process.js'
 import { execute } from '../../harness/server.js'
+
+const DELAY_SECONDS = drainDelayOf({ ...readConfig({}), NODE_ENV: 'production' }) / 1_000
 
 interface Service {
   readonly environment?: Readonly<Record<string, string | number>>
@@ -217,7 +220,7 @@ t.test('every service restarts by itself and has time to stop', async t => {
 
   for (const [name, { restart, stop_grace_period }] of Object.entries(project.services)) {
     t.equal(restart, 'unless-stopped', name)
-    const own = name.startsWith('gateway-') ? Number(deadline) + 5 : 30
+    const own = name.startsWith('gateway-') ? DELAY_SECONDS + Number(deadline) + 5 : 30
     t.ok(Number.parseInt(stop_grace_period ?? '', 10) >= own, `${name} has ${own} s`)
   }
 })

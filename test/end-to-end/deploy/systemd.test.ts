@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { runnerCommand } from '../../../server/cli/commands/runner.js'
+import { drainDelayOf } from '../../../server/stop-sequence.js'
+import { readConfig } from '../../../src/config/config.js'
 import { Environment } from '../../../src/config/environment.js'
 import { packageRoot } from '../../../src/process/package-root.js'
 import { read } from '../../harness/document.js'
@@ -16,6 +18,7 @@ const FOLDER = 'deploy/systemd'
 /** Of ten; what is left is the network, and memory that is both writable and executable. */
 const MOST_EXPOSURE = 2
 const SPARE_SECONDS = 5
+const DELAY_SECONDS = drainDelayOf({ ...readConfig({}), NODE_ENV: 'production' }) / 1_000
 const analyze = findProgram(['systemd-analyze'])
 const skip = analyze === undefined && 'systemd is not installed (apt-get install systemd)'
 
@@ -57,6 +60,8 @@ t.test('a unit has time for a complete stop, and its program, settings and optio
   const known = Object.values(runnerCommand.options).map(({ form }) => form.split(' ')[0])
 
   t.match(read('Dockerfile'), '"dist/server/main.js"')
+  const seconds = (text = '') => Number(/^TimeoutStopSec=(\d+)$/m.exec(text)?.[1])
+  t.ok(seconds(gateway) >= DELAY_SECONDS + Number(stop) + SPARE_SECONDS)
   for (const text of [gateway, runner]) {
     t.match(text, /^ExecStart=\/usr\/bin\/node \/opt\/sluice\/dist\/server\/main\.js( runner |$)/m)
     t.ok(Number(/^TimeoutStopSec=(\d+)$/m.exec(text ?? '')?.[1]) >= Number(stop) + SPARE_SECONDS)
