@@ -1,19 +1,26 @@
+import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { Database } from '../../src/database/pool.js'
+import { recordTable } from '../checker/recorded-table.js'
+import { Recorder } from '../checker/recorder.js'
 import { createDatabase } from '../harness/database.js'
 import { as } from '../harness/gateway.js'
 import { startNginx, withoutNginx } from '../harness/nginx.js'
 import { byNight } from '../harness/nightly.js'
 import { afterPatience } from '../harness/patience.js'
 import { startProcess } from '../harness/process.js'
-import { differenceOf, type Logs, readLogs } from './logs.js'
-import { type Ledger, publishAll } from './publishers.js'
+import { type Logs, readLogs } from './logs.js'
+import { type Counts, publishAll } from './publishers.js'
 import { Random } from './random.js'
 import { END, Wanderer } from './wanderer.js'
 
 const CLIENTS = 50
 const PUBLISHING_MS = byNight(12_000, 600_000)
+/** Of a gateway with these clients. */
+const MOST_RSS_MIB = 400
+/** Connections to the database and from nginx, which stay open for a while. */
+const DESCRIPTORS = 40
 /** After the last event everybody must have it within this time. */
 const ARRIVAL_MS = 30_000
 
@@ -43,22 +50,30 @@ t.test(`every client received exactly the events in the table (SLUICE_SEED=${see
   const first = await startProcess(t, { databaseUrl, env })
   const second = await startProcess(t, { databaseUrl, env })
   const nginx = await startNginx(t, { upstreams: [first.port, second.port] })
-  const ledger: Ledger = { committed: [], rolledBack: [], requests: 0 }
-  const wanderers = Array.from({ length: CLIENTS }, (_, n) => wanderer(n, nginx.url, random.fork()))
+  const planned = ['gateway-killed', 'listener-terminated']
+  const recorder = new Recorder({ path: join(t.testdir(), 'history.jsonl'), header: { seed, planned } })
+  recorder.write({ k: 'bound', measure: 'rss', most: MOST_RSS_MIB })
+  recorder.write({ k: 'bound', measure: 'descriptors', growth: DESCRIPTORS })
+  for (const gateway of [first, second]) await sample(recorder, gateway, 'base')
+  const counts: Counts = { committed: 0, rolledBack: 0, requests: 0 }
+  const wanderers = Array.from({ length: CLIENTS }, (_, n) => wanderer(n, nginx.url, recorder, random.fork()))
   const stopping = new AbortController()
   const giveUp = () => wanderers.forEach(each => void each.stop())
   t.teardown(() => stopping.abort())
   t.teardown(giveUp)
 
   const wandering = Promise.all(wanderers.map(each => each.wander()))
-  const options = { origin: nginx.url, pool, ledger, signal: stopping.signal }
+  const options = { origin: nginx.url, pool, recorder, counts, signal: stopping.signal }
   const publishing = publishAll({ ...options, random: random.fork() })
   publishing.catch(giveUp)
   await pause(PUBLISHING_MS / 4)
+  await sample(recorder, second, 'load')
+  recorder.fault('gateway-killed')
   await first.kill()
   await pause(PUBLISHING_MS / 12)
   const third = await startProcess(t, { databaseUrl, env, port: first.port })
   await pause(PUBLISHING_MS / 6)
+  recorder.fault('listener-terminated')
   await pool.query(
     `select pg_terminate_backend(pid) from pg_stat_activity
       where datname = current_database() and application_name = 'sluice listen'`,
@@ -67,41 +82,37 @@ t.test(`every client received exactly the events in the table (SLUICE_SEED=${see
   stopping.abort()
   await publishing
 
+  for (const gateway of [second, third]) await sample(recorder, gateway, 'load')
   for (const each of wanderers) each.settle()
   for (const { workspace, stream } of STREAMS) {
     await pool.query('select sluice.publish($1, $2, $3, $4)', [workspace, stream, END, '{}'])
   }
+  recorder.quiet()
   const callOff = afterPatience(ARRIVAL_MS, giveUp)
   await wandering
   callOff()
 
-  const logs = await readLogs(pool)
-  for (const [n, each] of wanderers.entries()) {
-    t.equal(differenceOf(each, logs), undefined, `client ${n}: ${nameOf(each)}`)
-  }
+  await sample(recorder, second, 'end')
+  await recordTable({ pool, recorder })
+  const verdict = await recorder.judge()
+  t.equal(verdict.findings, 0, `${verdict}`)
   for (const gateway of [first, second, third]) {
     t.notMatch(gateway.output(), /"level":[56]0/, 'no gateway had a fault of its own')
   }
-  checkLogs(t, logs, ledger)
-  await checkState(t, pool, logs)
-  const total = (count: (each: Wanderer) => number) => wanderers.reduce((sum, each) => sum + count(each), 0)
-  t.comment(
-    `seed ${seed}: ${[...logs.values()].flat().length} events, ${total(each => each.received.length)} deliveries, ` +
-      `${total(each => each.connections)} connections, ${total(each => each.refusals)} refused, ` +
-      `${ledger.rolledBack.length} rolled back, ${ledger.requests} requests`,
-  )
-  t.ok(total(each => each.connections) > 4 * CLIENTS, 'they came and went')
-  t.ok(
-    ledger.rolledBack.length > 20 && ledger.committed.length > 200,
-    'much was published, and not a little undone',
-  )
+  await checkState(t, pool, await readLogs(pool))
+  t.comment(`seed ${seed}: ${verdict}, ${counts.requests} requests`)
+  t.ok(verdict.count('connections') > 4 * CLIENTS, 'they came and went')
+  t.ok(verdict.count('deliveries') > 20 * CLIENTS, 'and received much')
+  t.ok(counts.rolledBack > 20 && counts.committed > 200, 'much was published, and not a little undone')
 })
 
-function wanderer(n: number, origin: string, random: Random): Wanderer {
+function wanderer(n: number, origin: string, recorder: Recorder, random: Random): Wanderer {
   const { workspace, stream, filters } = random.pick(
     STREAMS.slice(n % STREAMS.length, (n % STREAMS.length) + 1),
   )
   return new Wanderer({
+    name: `${n}`,
+    recorder,
     origin,
     workspace,
     stream,
@@ -121,20 +132,15 @@ async function prepare(pool: Database): Promise<void> {
   await pool.query(`select sluice.watch('parcels', name => 'parcel', workspace_column => 'workspace')`)
 }
 
-/** The table itself: dense, with all that was committed once and nothing that was undone. */
-function checkLogs(t: Test, logs: Logs, ledger: Ledger): void {
-  for (const [name, log] of logs) {
-    t.ok(
-      log.every(({ position }, index) => position === index + 1),
-      `${name} has no gap`,
-    )
-  }
-  const markers = [...logs.values()].flat().flatMap(({ data }) => JSON.parse(data).marker ?? [])
-  t.same(
-    markers.sort(),
-    [...ledger.committed].sort(),
-    'what was committed is there once, what was undone is not',
-  )
+/** What a gateway uses, as its metrics say. */
+async function sample(recorder: Recorder, { url }: { url: string }, phase: 'base' | 'load' | 'end') {
+  const response = await fetch(`${url}/metrics`, { headers: as('admin') })
+  const text = await response.text()
+  const value = (name: string) => Number(new RegExp(`^${name} (.*)$`, 'm').exec(text)?.[1])
+  const rss = Math.round(value('process_resident_memory_bytes') / 2 ** 20)
+  const measures = { rss, descriptors: value('process_open_fds') }
+  recorder.sample(url, phase, measures)
+  return measures
 }
 
 /** What a client would make of the events alone is what the tables hold. */
@@ -170,10 +176,4 @@ async function checkState(t: Test, pool: Database, logs: Logs): Promise<void> {
     items.rows.map(({ part_number, revision }) => [part_number, revision]),
     'the items follow from theirs',
   )
-}
-
-function nameOf({ options, connections }: Wanderer): string {
-  const { workspace, stream, form, types, from, slow } = options
-  const filter = types ? ` types=${types}` : ''
-  return `${workspace}/${stream} from ${from}${filter}, ${form}${slow ? ', slow' : ''}, ${connections} connections`
 }

@@ -1,10 +1,11 @@
 /**
- * Eight ways into the log, all at once, each at random and with failures on purpose. Each knows what it has committed, by
+ * Eight ways into the log, all at once, each at random and with failures on purpose. Each records what it publishes, by
  * a marker in the data; none gives up on what it began.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type pg from 'pg'
 import type { Database } from '../../src/database/pool.js'
+import type { Recorder } from '../checker/recorder.js'
 import { as } from '../harness/gateway.js'
 import type { Random } from './random.js'
 
@@ -19,10 +20,10 @@ export interface Target {
   readonly stream: string
 }
 
-/** What was committed, and what was not, by marker. */
-export interface Ledger {
-  readonly committed: string[]
-  readonly rolledBack: string[]
+/** How much was done, beside what the history says. */
+export interface Counts {
+  committed: number
+  rolledBack: number
   /** Requests sent to publish over HTTP. */
   requests: number
 }
@@ -32,7 +33,8 @@ export interface PublisherOptions {
   readonly origin: string
   readonly pool: Database
   readonly random: Random
-  readonly ledger: Ledger
+  readonly recorder: Recorder
+  readonly counts: Counts
   readonly signal: AbortSignal
 }
 
@@ -83,37 +85,45 @@ function dataOf(marker: string, random: Random) {
 
 function http(name: string, target: Target, most: number): Publisher {
   return async (n, options) => {
-    const { random, ledger } = options
+    const { random } = options
     const markers = Array.from({ length: random.between(1, most) }, (_, index) => `${name}-${n}-${index}`)
     const events = markers.map(marker => ({ type: random.pick(TYPES), data: dataOf(marker, random) }))
     const body = events.length === 1 ? events[0] : events
-    await post(target, 'application/json', body, { 'idempotency-key': `${name}-${n}` }, options)
-    ledger.committed.push(...markers)
+    const headers = { 'idempotency-key': `${name}-${n}` }
+    await post(target, { name: `${name}-${n}`, type: 'application/json', body, headers, markers }, options)
   }
 }
 
 /** Without a key of the request's own: each CloudEvent's source and id are one. */
 function cloudEvents(target: Target): Publisher {
   return async (n, options) => {
-    const { random, ledger } = options
+    const { random } = options
     const markers = Array.from({ length: random.between(1, 5) }, (_, index) => `ce-${n}-${index}`)
     const body = markers.map(id => {
       const context = { specversion: '1.0', source: '/check', datacontenttype: 'application/json' }
       return { ...context, id, type: random.pick(TYPES), data: dataOf(id, random) }
     })
-    await post(target, 'application/cloudevents-batch+json', body, {}, options)
-    ledger.committed.push(...markers)
+    const type = 'application/cloudevents-batch+json'
+    await post(target, { name: `ce-${n}`, type, body, headers: {}, markers }, options)
   }
+}
+
+interface Post {
+  readonly name: string
+  readonly type: string
+  readonly body: unknown
+  readonly headers: Record<string, string>
+  readonly markers: readonly string[]
 }
 
 /** Sends until it is stored; now and then once more, as one does whose answer was lost. */
 async function post(
   { workspace, stream }: Target,
-  type: string,
-  body: unknown,
-  headers: Record<string, string>,
-  { origin, random, ledger }: PublisherOptions,
+  { name, type, body, headers, markers }: Post,
+  { origin, random, recorder, counts }: PublisherOptions,
 ): Promise<void> {
+  const events = markers.map(mark => ({ stream: `${workspace}/${stream}`, mark }))
+  const publish = recorder.publish(name, events)
   for (let answers = random.chance(0.1) ? 2 : 1; answers > 0; ) {
     const response = await fetch(`${origin}/api/events?stream=${stream}`, {
       method: 'POST',
@@ -124,15 +134,21 @@ async function post(
     if (response.status === 201) answers -= 1
     else if (response.status !== 503) throw new Error(`${response.status}: ${answer}`)
     else await pause(RETRY_MS)
-    ledger.requests += 1
+    counts.requests += 1
   }
+  publish.acknowledged()
+  counts.committed += markers.length
 }
 
 /** A transaction over two streams, in the order given, with savepoints; a part of it or all of it may be undone. */
 function sql(name: string, targets: readonly Target[]): Publisher {
-  return async (n, { pool, random, ledger }) => {
+  return async (n, { pool, random, recorder, counts }) => {
     const client = await pool.connect()
-    const kept: string[] = []
+    const undone: string[] = []
+    const events = targets.map(({ workspace, stream }, index) => {
+      return { stream: `${workspace}/${stream}`, mark: `${name}-${n}-${index}` }
+    })
+    const publish = recorder.publish(`${name}-${n}`, events)
     try {
       await client.query('begin')
       for (const [index, { workspace, stream }] of targets.entries()) {
@@ -151,12 +167,15 @@ function sql(name: string, targets: readonly Target[]): Publisher {
         ])
         if (random.chance(0.25)) {
           await client.query('rollback to part')
-          ledger.rolledBack.push(marker)
-        } else kept.push(marker)
+          undone.push(marker)
+        }
       }
       const commits = random.chance(0.8)
       await client.query(commits ? 'commit' : 'rollback')
-      ledger[commits ? 'committed' : 'rolledBack'].push(...kept)
+      if (commits) publish.acknowledged(undone)
+      else publish.failed('rolled back')
+      counts.rolledBack += commits ? undone.length : targets.length
+      counts.committed += commits ? targets.length - undone.length : 0
     } finally {
       client.release()
     }

@@ -1,21 +1,24 @@
 /**
- * A client that connects, disconnects at random and reconnects with its last event id, and keeps everything that it
- * received. It parses the wire by the specifications, without a library and without the gateway's code.
+ * A client that connects, disconnects at random and reconnects with its last event id, and records everything that it
+ * receives. It parses the wire by the specifications, without a library and without the gateway's code.
  */
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
+import type { RecordedClient, Recorder } from '../checker/recorder.js'
 import type { Random } from './random.js'
 
 /** The event that ends a wanderer's journey. */
 export const END = 'check.end'
 
 /** What is said besides the events of the log. */
-const NOTICES = new Set(['server.state', 'heartbeat', 'unavailable'])
+const NOTICES = new Set(['server.state', 'heartbeat', 'unavailable', 'reset', 'error'])
 const STAY_MS = { least: 50, most: 2_500 } as const
 const AWAY_MS = { least: 0, most: 400 } as const
 const READ_PAUSE_MS = { least: 1, most: 60 } as const
 
 export interface WandererOptions {
+  readonly name: string
+  readonly recorder: Recorder
   readonly origin: string
   readonly workspace: string
   readonly stream: string
@@ -28,15 +31,7 @@ export interface WandererOptions {
   readonly random: Random
 }
 
-/** An event as it came: of SSE its parts, of NDJSON the line. */
-export type Received =
-  | { readonly id: string; readonly type: string; readonly data: string }
-  | { readonly line: string }
-
 export class Wanderer {
-  readonly received: Received[] = []
-  /** The id after which its events begin; undefined until it receives that id. */
-  began: string | undefined
   connections = 0
   refusals = 0
   #lastId: string | undefined
@@ -44,7 +39,14 @@ export class Wanderer {
   #settled = false
   #request: ClientRequest | undefined
 
-  constructor(readonly options: WandererOptions) {}
+  readonly #record: RecordedClient
+  #left = false
+
+  constructor(readonly options: WandererOptions) {
+    const { name, recorder, workspace, stream, form, types, from } = options
+    const wanted = { form, from, ...(types && { types: [...types] }) }
+    this.#record = recorder.client({ client: name, stream: `${workspace}/${stream}`, ...wanted })
+  }
 
   /** Resolves when it has received END, or was stopped. */
   async wander(): Promise<void> {
@@ -62,7 +64,7 @@ export class Wanderer {
 
   stop(): void {
     this.#ended = true
-    this.#request?.destroy()
+    this.#leave()
   }
 
   /** Resolves when the connection has ended, by either side. */
@@ -72,15 +74,26 @@ export class Wanderer {
     const sent = request(url, { headers, agent: false })
     this.#request = sent
     this.connections += 1
+    this.#left = false
+    this.#record.open(this.#lastId)
     const stay = random.between(STAY_MS.least, STAY_MS.most)
-    const leaving = setTimeout(() => this.#settled || sent.destroy(), stay)
+    const leaving = setTimeout(() => this.#settled || this.#leave(), stay)
+    let isBroken = false
     await new Promise<void>(resolve => {
-      sent.on('error', () => {})
+      sent.on('error', () => {
+        isBroken = true
+      })
       sent.on('close', resolve)
       sent.on('response', response => this.#read(response))
       sent.end()
     })
     clearTimeout(leaving)
+    this.#record.close(this.#left ? 'client' : isBroken ? 'broken' : 'server')
+  }
+
+  #leave(): void {
+    this.#left = true
+    this.#request?.destroy()
   }
 
   /** It comes back in one of two ways: as an EventSource does, to the same URL with a header, or by a new URL. */
@@ -97,6 +110,7 @@ export class Wanderer {
   #read(response: IncomingMessage): void {
     const { form, slow, random } = this.options
     response.on('error', () => {})
+    this.#record.status(response.statusCode ?? 0)
     if (response.statusCode !== 200) {
       this.refusals += 1
       response.resume()
@@ -115,16 +129,22 @@ export class Wanderer {
   /** WHATWG HTML §9.2.6, but that our streams have no comments and no byte order mark. */
   #events(): (text: string) => void {
     let id = this.#lastId
+    let own: string | undefined
     let type = ''
     let data: string[] = []
     return this.#split(line => {
       const [, field, value = ''] = /^([a-z]+): ?(.*)$/s.exec(line) ?? []
-      if (field === 'id') id = value
-      else if (field === 'event') type = value
+      if (field === 'id') {
+        id = value
+        own = value
+      } else if (field === 'event') type = value
       else if (field === 'data') data.push(value)
       else if (line === '') {
-        if (id !== undefined) this.#moveTo(id)
-        if (data.length > 0) this.#take(type, { id: id ?? '', type, data: data.join('\n') })
+        if (id !== undefined) this.#lastId = id
+        // A block without data is none to an EventSource, but its id counts.
+        if (data.length === 0 && own !== undefined) this.#record.notice('cursor', own)
+        else if (data.length > 0) this.#take(type, own, data.join('\n'), `${id} ${type} ${data.join('\n')}`)
+        own = undefined
         type = ''
         data = []
       }
@@ -133,9 +153,9 @@ export class Wanderer {
 
   #lines(): (text: string) => void {
     return this.#split(line => {
-      const { id, type } = JSON.parse(line) as { id?: string; type: string }
-      if (id !== undefined) this.#moveTo(id)
-      this.#take(type, { line })
+      const { id, type, data } = JSON.parse(line) as { id?: string; type: string; data?: object }
+      if (id !== undefined) this.#lastId = id
+      this.#take(type, id, JSON.stringify(data), line)
     })
   }
 
@@ -148,15 +168,14 @@ export class Wanderer {
     }
   }
 
-  #moveTo(id: string): void {
-    this.began ??= id
-    this.#lastId = id
-  }
-
-  #take(type: string, received: Received): void {
+  /** @param text all of an event, as the checker compares it. */
+  #take(type: string, id: string | undefined, data: string, text: string): void {
     if (type === 'unavailable') this.refusals += 1
-    if (NOTICES.has(type)) return
-    this.received.push(received)
+    if (NOTICES.has(type)) {
+      this.#record.notice(type, id, (JSON.parse(data) as { reason?: string }).reason)
+      return
+    }
+    this.#record.frame(id ?? '', type, text)
     if (type === END) this.stop()
   }
 }

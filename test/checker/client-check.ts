@@ -1,0 +1,242 @@
+/**
+ * One client against the table: it holds only the client's cursor, so a client costs the same memory whatever it receives. An event
+ * has to be the next one that the client's filter shows, by identity; every id in a notice has to be a place up to which the client
+ * has everything; and only a reset, true and caused, may move it elsewhere.
+ */
+import type { Faults } from './faults.js'
+import type { EntryOf } from './history.js'
+import { matches, type Place, placeOf, type StreamLog } from './stream-log.js'
+import type { Rule, Verdict } from './verdict.js'
+
+/** So many missing events of a client are remembered, to tell a late one from a doubled one. */
+const REMEMBERED = 1_000
+/** Look for the bytes of an unknown event in other streams only for the first of them. */
+const LOOKS = 20
+
+interface Cursor extends Place {
+  readonly id: string
+  /** Of a history that the table no longer has. */
+  readonly isLost: boolean
+}
+
+export interface ClientCheckOptions {
+  readonly client: EntryOf<'client'>
+  readonly log: StreamLog
+  readonly others: Iterable<StreamLog>
+  readonly faults: Faults
+  readonly verdict: Verdict
+}
+
+export class ClientCheck {
+  readonly #options: ClientCheckOptions
+  #cursor: Cursor | undefined
+  readonly #missing = new Set<number>()
+  #connection = 0
+  #status: number | undefined
+  #isOpen = false
+  /** What the last connection brought. */
+  #brought: string | undefined
+  /** Whether the connection has given an id, or the client has brought one. */
+  #hasId = false
+  #isFirst = true
+  #left = false
+  #looks = 0
+
+  constructor(options: ClientCheckOptions) {
+    this.#options = options
+  }
+
+  open({ n, id }: EntryOf<'open'>): void {
+    this.#options.verdict.looked('connections')
+    if (n <= this.#connection)
+      this.#found('connection', () => `connection ${n} opened after ${this.#connection}`)
+    this.#connection = n
+    this.#isOpen = true
+    this.#status = undefined
+    this.#brought = id
+    this.#hasId = id !== undefined
+    this.#isFirst = true
+  }
+
+  status({ status, t }: EntryOf<'status'>): void {
+    const { faults, log } = this.#options
+    this.#status = status
+    if (!faults.explainStatus(status, log.name, t)) this.#found('status', () => `${status}`)
+  }
+
+  close(): void {
+    this.#isOpen = false
+  }
+
+  left(): void {
+    this.#left = true
+  }
+
+  frame(entry: EntryOf<'frame'>): void {
+    const { verdict, log, client } = this.#options
+    verdict.looked('deliveries')
+    if (!this.#isOpen || entry.n !== this.#connection || this.#status !== 200)
+      this.#found('connection', () => `${entry.id} came over connection ${entry.n} without an open response`)
+    this.#hasId = true
+    this.#isFirst = false
+    const place = placeOf(entry.id)
+    if (place && log.has(place) && place.position > log.base.position) this.#stored(entry, place)
+    else if (log.lost(entry.id) && place) this.#lost(entry, place)
+    else if (place && place.position <= log.base.position) this.#moveTo(entry.id, place, false)
+    else this.#unknown(entry)
+    if (!matches(entry.type, client.granted))
+      this.#found('isolation', () => `${entry.id} has the type ${entry.type}, which is not granted`)
+    else if (!matches(entry.type, client.types))
+      this.#found('filter', () => `${entry.id} has the type ${entry.type}`)
+  }
+
+  notice(entry: EntryOf<'notice'>): void {
+    const isHello = this.#isFirst && entry.name === 'server.state'
+    this.#isFirst = false
+    this.#options.verdict.looked('notices')
+    if (entry.name === 'reset') this.#reset(entry)
+    else if (entry.id !== undefined) this.#noted(entry, entry.id)
+    else if (this.#hasId && !isHello)
+      this.#found('cursor-missing', () => `${entry.name} after ${this.#cursor?.id}`)
+    if (entry.id !== undefined) this.#hasId = true
+  }
+
+  /** Call it at the end, if all was quiet. */
+  finish(): void {
+    const { log, client } = this.#options
+    if (this.#left) return
+    if (!this.#cursor) {
+      this.#found('incomplete', () => 'it received nothing, not even a cursor')
+      return
+    }
+    const { position, isLost, id } = this.#cursor
+    const next = log.nextVisible(position, client)
+    if (next !== undefined) this.#found('incomplete', () => `after ${id}, ${log.idAt(next)} is missing`)
+    if (isLost) this.#found('silent-loss', () => `it still has ${id}, which the log has lost`)
+  }
+
+  #stored(entry: EntryOf<'frame'>, place: Place): void {
+    const { log, client } = this.#options
+    const { position } = place
+    if (!log.isSame(position, client.form, entry.h))
+      this.#found('bytes', () => `${entry.id} has the hash ${entry.h}`)
+    const cursor = this.#cursor
+    if (cursor && position <= cursor.position && !cursor.isLost) {
+      const rule = this.#missing.delete(position) ? 'reordered' : 'doubled'
+      this.#found(rule, () => `${entry.id} came after ${cursor.id}`)
+      return
+    }
+    if (cursor?.isLost) this.#found('silent-loss', () => `${entry.id} came after ${cursor.id}, which is lost`)
+    else if (cursor) this.#expectNothing(cursor, position, entry.id)
+    this.#moveTo(entry.id, place, false)
+  }
+
+  /** Notes the events between the cursor and a position that the client should have got. */
+  #expectNothing(cursor: Cursor, position: number, id: string, rule: Rule = 'gap'): void {
+    const { log, client } = this.#options
+    let next = log.nextVisible(cursor.position, client)
+    if (next === undefined || next >= position) return
+    const first = next
+    this.#found(rule, () => `${id} came after ${cursor.id}, without ${log.idAt(first)}`)
+    for (
+      ;
+      next !== undefined && next < position && this.#missing.size < REMEMBERED;
+      next = log.nextVisible(next, client)
+    )
+      this.#missing.add(next)
+  }
+
+  /** An event that existed when it was delivered. The table does not show what is missing between two such events but by number. */
+  #lost(entry: EntryOf<'frame'>, place: Place): void {
+    const { client, log } = this.#options
+    const row = log.lost(entry.id)
+    if (row && row.h[client.form] !== entry.h)
+      this.#found('bytes', () => `${entry.id} has the hash ${entry.h}`)
+    const cursor = this.#cursor
+    const sees = client.types === undefined && client.granted === undefined
+    if (cursor && place.position <= cursor.position && cursor.isLost)
+      this.#found('doubled', () => `${entry.id} came after ${cursor.id}`)
+    else if (cursor && sees && place.position !== cursor.position + 1)
+      this.#found('gap', () => `${entry.id} came after ${cursor.id}`)
+    this.#moveTo(entry.id, place, true)
+  }
+
+  #unknown(entry: EntryOf<'frame'>): void {
+    const { log, others, client } = this.#options
+    this.#looks += 1
+    const owner =
+      this.#looks <= LOOKS && [...others].find(other => other !== log && other.hasBytes(client.form, entry.h))
+    if (owner) this.#found('isolation', () => `${entry.id} is an event of ${owner.name}`)
+    else this.#found('unstored', () => `${entry.id} of the type ${entry.type}`)
+  }
+
+  #noted({ name }: EntryOf<'notice'>, id: string): void {
+    const { log, client } = this.#options
+    const place = placeOf(id)
+    const isLost = log.lost(id) !== undefined
+    if (!place || !(log.has(place) || isLost || place.position < log.base.position)) {
+      this.#found('cursor-unknown', () => `${name} has ${id}`)
+      return
+    }
+    const cursor = this.#cursor
+    if (cursor && place.position < cursor.position && !cursor.isLost)
+      this.#found('cursor-behind', () => `${name} has ${id} after ${cursor.id}`)
+    else if (cursor && !isLost && !cursor.isLost)
+      this.#expectNothing(cursor, place.position + 1, `${name} with ${id}`, 'cursor-ahead')
+    else if (!cursor && client.from === 'beginning' && place.position > log.base.position)
+      this.#expectNothing({ ...log.base, id: 'the beginning', isLost: false }, place.position + 1, id)
+    // A client whose last event was lost keeps its cursor until the reset.
+    if (!cursor?.isLost || isLost) this.#moveTo(id, place, isLost)
+  }
+
+  #reset({ reason = '', id, t }: EntryOf<'notice'>): void {
+    const { verdict, faults, log } = this.#options
+    verdict.looked('resets')
+    const from = this.#cursor ?? this.#placeBrought()
+    const at = `${reason} at ${from?.id ?? 'no cursor'}`
+    if (!faults.explainReset(reason, log.name, t)) this.#found('reset-uncaused', () => at)
+    if (!this.#isTrue(reason, from)) this.#found('reset-untrue', () => at)
+    const place = id === undefined ? undefined : placeOf(id)
+    if (id === undefined || !place) {
+      this.#found('cursor-missing', () => `a reset, ${at}`)
+      return
+    }
+    const isLost = log.lost(id) !== undefined
+    if (!log.has(place) && !isLost && reason !== 'deleted' && place.position >= log.base.position)
+      this.#found('cursor-unknown', () => `a reset to ${id}`)
+    this.#missing.clear()
+    this.#moveTo(id, place, isLost)
+  }
+
+  #isTrue(reason: string, from: Cursor | undefined): boolean {
+    const { log } = this.#options
+    switch (reason) {
+      case 'history-lost':
+        return from !== undefined && (from.isLost || !log.has(from))
+      case 'retention':
+        return from !== undefined && from.position < log.base.position
+      case 'unknown-id':
+        return this.#brought !== undefined && !placeOf(this.#brought)?.check
+      default:
+        return true
+    }
+  }
+
+  #placeBrought(): Cursor | undefined {
+    const id = this.#brought ?? ''
+    const place = placeOf(id)
+    return place && { ...place, id, isLost: this.#options.log.lost(id) !== undefined }
+  }
+
+  #moveTo(id: string, { position, check }: Place, isLost: boolean): void {
+    this.#cursor = { id, position, check, isLost }
+  }
+
+  #found(rule: Rule, describe: () => string): void {
+    const { client, verdict } = this.#options
+    verdict.found(
+      rule,
+      () => `client ${client.client} on ${client.stream}, connection ${this.#connection}: ${describe()}`,
+    )
+  }
+}

@@ -1,0 +1,103 @@
+/** Adds to a history the events that the table holds after the run, as clients should have got them. */
+import type { Database } from '../../src/database/pool.js'
+import type { Position, StreamId } from '../../src/log/event.js'
+import { COMPACTED } from '../../src/log/event.js'
+import { formatEventId } from '../../src/log/event-id.js'
+import { fingerprint } from './fingerprint.js'
+import type { Recorder } from './recorder.js'
+
+const PAGE = 5_000
+/** The types that end the stream of a job. */
+const JOB_ENDS = ['job.completed', 'job.failed', 'job.cancelled']
+
+export interface TableEvent {
+  readonly position: Position
+  readonly id: string
+  readonly eventId: string
+  readonly type: string
+  readonly data: string
+  readonly at: Date
+}
+
+interface Stream {
+  readonly id: StreamId
+  readonly name: string
+  readonly kind: string
+  readonly base: Position
+  readonly baseId: string
+}
+
+/** docs/protocol.md: of SSE the parts, with line ends as an SSE parser gives them; of NDJSON the line. */
+export const WRITTEN: Readonly<Record<string, (event: TableEvent) => string>> = {
+  'text/event-stream': ({ id, type, data }) => `${id} ${type} ${data.replace(/\r\n|\r/g, '\n')}`,
+  'application/x-ndjson': ({ id, position, type, at, eventId, data }) =>
+    `{"id":"${id}","position":${position},"type":"${type}","at":"${at.toISOString()}","event_id":"${eventId}","data":${data.replace(/[\r\n]+/g, ' ')}}`,
+}
+
+/** By form, the text of an event; undefined for an event that the form does not show. */
+export type Forms = Readonly<Record<string, (event: TableEvent) => string | undefined>>
+
+export interface RecordTableOptions {
+  readonly pool: Database
+  readonly recorder: Recorder
+  /** Default: those of our own streams. */
+  readonly forms?: Forms
+  /** The mark of the publisher in the data of an event, if it has one. Default: the member `marker`. */
+  readonly markOf?: (data: string) => string | undefined
+}
+
+export async function recordTable(options: RecordTableOptions): Promise<void> {
+  const { rows } = await options.pool.query<Stream>(
+    `select id, workspace || '/' || name as name, kind, base_position as base, base_event_id as "baseId"
+       from sluice.streams where workspace <> '$system' order by id`,
+  )
+  for (const stream of rows) await recordStream(stream, options)
+}
+
+async function recordStream(
+  stream: Stream,
+  { pool, recorder, forms, markOf }: RecordTableOptions,
+): Promise<void> {
+  const terminal = stream.kind === 'job' ? { terminal: JOB_ENDS } : {}
+  recorder.write({
+    k: 'log',
+    stream: stream.name,
+    base: formatEventId(stream.base, stream.baseId),
+    ...terminal,
+  })
+  for (let after = stream.base, page = PAGE; page === PAGE; ) {
+    const { rows } = await pool.query<Omit<TableEvent, 'id'>>(
+      `select "position", event_id as "eventId", type, data, at from sluice.events
+        where stream_id = $1 and "position" > $2 order by "position" limit ${PAGE}`,
+      [stream.id, after],
+    )
+    page = rows.length
+    for (const row of rows) {
+      after = row.position
+      const event = { ...row, id: formatEventId(row.position, row.eventId) }
+      const mark = (markOf ?? markerIn)(row.data)
+      recorder.write({
+        k: 'row',
+        stream: stream.name,
+        id: event.id,
+        type: event.type,
+        h: hashes(event, forms ?? WRITTEN),
+        ...(mark !== undefined && { mark }),
+        ...(event.type === COMPACTED && { changed: true }),
+      })
+    }
+  }
+}
+
+function hashes(event: TableEvent, forms: Forms): Record<string, string> {
+  const written = Object.entries(forms).flatMap(([form, write]) => {
+    const text = write(event)
+    return text === undefined ? [] : [[form, fingerprint(text)] as const]
+  })
+  return Object.fromEntries(written)
+}
+
+function markerIn(data: string): string | undefined {
+  const { marker } = JSON.parse(data)
+  return typeof marker === 'string' ? marker : undefined
+}
