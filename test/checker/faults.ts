@@ -16,7 +16,7 @@ const OTHER_STATUSES: Readonly<Record<number, readonly string[]>> = {
   403: ['revoked'],
   404: ['deleted'],
   502: ['gateway-killed', 'gateway-stopped', 'proxy'],
-  504: ['gateway-killed', 'gateway-stopped', 'gateway-frozen', 'proxy', 'black-hole'],
+  504: ['gateway-killed', 'gateway-stopped', 'gateway-frozen', 'proxy', 'black-holed'],
 }
 /** Reasons for which a publish may fail at any time. */
 const USUAL_FAILURES = ['rolled back', '503', '429']
