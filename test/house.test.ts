@@ -41,6 +41,7 @@ const ROOMS = [
   'jobs',
   'maintenance',
   'webhooks',
+  'durable-streams',
   'explain',
   'workspaces',
   'runner',

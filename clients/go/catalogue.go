@@ -12,6 +12,21 @@ type EventRedacted struct {
 	At       string `json:"at"`
 }
 
+// Chunk is the data of chunk: a message, or a part of one, was appended to a durable stream; the data has one of its members.
+type Chunk struct {
+	// A message of a JSON stream, as it was written.
+	Json json.RawMessage `json:"json,omitempty"`
+	// Bytes of a text.
+	Text string `json:"text,omitempty"`
+	// Other bytes.
+	Base64 string `json:"base64,omitempty"`
+}
+
+// ChunkCancel is the data of chunk.cancel: a client asks the writer of the stream to stop; a reader of the durable stream does not get it.
+type ChunkCancel struct {
+	Reason string `json:"reason,omitempty"`
+}
+
 // ConsumerLagging is the data of consumer.lagging: a consumer or a webhook is far behind, or, with `lost`, retention has removed events that it had not acknowledged.
 type ConsumerLagging struct {
 	// The name of the consumer, or the id of the webhook.
@@ -177,6 +192,10 @@ func newData(eventType string) any {
 	switch eventType {
 	case "event.redacted":
 		return &EventRedacted{}
+	case "chunk":
+		return &Chunk{}
+	case "chunk.cancel":
+		return &ChunkCancel{}
 	case "consumer.lagging":
 		return &ConsumerLagging{}
 	case "webhook.paused":

@@ -28,6 +28,7 @@ export const ACTIONS = [
   'project.declared',
   'project.changed',
   'project.deleted',
+  'stream.created',
   'stream.configured',
   'stream.closed',
   'stream.deleted',

@@ -3,7 +3,16 @@ import type { TObject } from 'typebox'
 
 export interface Entry {
   /** The room of src/ that decides when it is sent. */
-  readonly room: 'log' | 'cluster' | 'consumers' | 'webhooks' | 'items' | 'jobs' | 'runner' | 'hub'
+  readonly room:
+    | 'log'
+    | 'durable-streams'
+    | 'cluster'
+    | 'consumers'
+    | 'webhooks'
+    | 'items'
+    | 'jobs'
+    | 'runner'
+    | 'hub'
   /** When it is sent, for the documents. */
   readonly when: string
   /** The content of its `data`. Clients ignore members that they do not know, so a member may be added. */

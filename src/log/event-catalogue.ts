@@ -8,6 +8,7 @@
 import Type, { type Static } from 'typebox'
 import { orNull } from '../openapi/or-null.js'
 import type { EventEntry, NoticeEntry } from './catalogue-entry.js'
+import { CHUNK_EVENTS } from './chunk-events.js'
 import { CONSUMER_EVENTS, RECEIVER_TYPES } from './consumer-events.js'
 import { COMPACTED } from './event.js'
 import { NOTICES } from './notice-catalogue.js'
@@ -54,6 +55,7 @@ export const EVENTS = {
     }),
     example: { position: 7, id: '7.k7f3qa', reason: 'request 118', at: '2026-11-26T09:30:00.000Z' },
   },
+  ...CHUNK_EVENTS,
   ...CONSUMER_EVENTS,
   ...PRESENCE_EVENTS,
   'item.created': {

@@ -51,14 +51,10 @@ export function unreachable(cause: unknown): unknown {
   return fault ? faultProblem(fault.name, cause, NOTHING_STORED) : cause
 }
 
-export function answerLost(cause: unknown): Problem {
-  return unavailable(
-    'database-unavailable',
-    'The connection to the database broke, so the events may or may not be stored. Retry with an ' +
-      'Idempotency-Key, so that they are not stored twice.',
-    2,
-    cause,
-  )
+/** @param retry what to do, so that the events are not stored twice. */
+export function answerLost(cause: unknown, retry: string): Problem {
+  const detail = `The connection to the database broke, so the events may or may not be stored. ${retry}`
+  return unavailable('database-unavailable', detail, 2, cause)
 }
 
 export function overloaded(): Problem {

@@ -30,6 +30,7 @@ const TABLES = [
   'webhook_secrets',
   'webhooks',
   'consumers',
+  'durable_streams',
   'jobs',
   'item_revisions',
   'items',

@@ -59,6 +59,12 @@ const PARTS: readonly Part[] = [
              from sluice.streams s where s.workspace = $1 order by s.name`,
   },
   {
+    kind: 'durable-stream',
+    rows: `select d.name as stream, d.content_type, d.ttl, d.expires, d.expires_at, d.forked_from, d.fork_offset, d.fork_sub_offset,
+                  d.deleted_at
+             from sluice.durable_streams d where d.workspace = $1 order by d.name`,
+  },
+  {
     kind: 'event',
     id: { member: 'id', position: 'position', eventId: 'event_id' },
     // The order within a stream is that of the lateral query: sorting the whole log would take long and much space.

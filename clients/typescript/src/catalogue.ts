@@ -12,6 +12,19 @@ export interface EventTypes {
     readonly reason: string
     readonly at: string
   }
+  /** A message, or a part of one, was appended to a durable stream; the data has one of its members. */
+  readonly chunk: {
+    /** A message of a JSON stream, as it was written. */
+    readonly json?: Readonly<Record<string, unknown>>
+    /** Bytes of a text. */
+    readonly text?: string
+    /** Other bytes. */
+    readonly base64?: string
+  }
+  /** A client asks the writer of the stream to stop; a reader of the durable stream does not get it. */
+  readonly 'chunk.cancel': {
+    readonly reason?: string
+  }
   /** A consumer or a webhook is far behind, or, with `lost`, retention has removed events that it had not acknowledged. */
   readonly 'consumer.lagging': {
     /** The name of the consumer, or the id of the webhook. */

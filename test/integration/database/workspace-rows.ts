@@ -33,6 +33,8 @@ export async function seed(pool: Database, workspace: string): Promise<void> {
         at_position, at_event_id, created_by)
       values (md5('w${workspace}')::uuid, '${workspace}', gen_random_uuid(), 0, gen_random_uuid(), 1, gen_random_uuid(), 0,
         gen_random_uuid(), 'me');
+    insert into sluice.durable_streams (workspace, name, content_type, deleted_at)
+      values ('${workspace}', 'gone', 'text/plain', now());
     insert into sluice.workspaces values ('${workspace}', '{}');
     insert into sluice.deleted_streams (stream_id, workspace) values (hashtext('${workspace}'), '${workspace}');
     insert into sluice.projects (workspace, id, members, created_by) values ('${workspace}', 'p', '{}', 'me');

@@ -74,6 +74,10 @@ t.test('every event that the gateway writes satisfies the schema of its type', a
   })
   await service.as('admin').post(`/api/events/${redacted}/redact`, { reason: 'request 118' })
   await service.pool.query(`
+    select sluice.create_durable('acme', 'chat/7', 'text/plain', null, null, null, false, null, null, null, null, null,
+        '{"{\\"text\\":\\"Hello\\"}"}', 'ada', null);
+    select sluice.publish('acme', 'chat/7', 'chunk.cancel', '{"reason":"stopped by the user"}')`)
+  await service.pool.query(`
     select sluice.announce_lag(c, 12, 3605.4, false)
       from sluice.streams s, sluice.create_consumer('acme', gen_random_uuid(), 'pull', 'mail', 'feed', s.id, null, null, null, 30000,
         256, 0, gen_random_uuid(), true, 'ada') c

@@ -15,6 +15,7 @@ const KINDS = [
   'project',
   'job',
   'stream',
+  'durable-stream',
   'event',
   'consumer',
   'webhook',

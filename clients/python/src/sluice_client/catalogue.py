@@ -24,6 +24,48 @@ class EventRedacted(Event):
     data: EventRedactedData
 
 
+class _ChunkData(TypedDict):
+    """The data of `chunk`."""
+
+
+
+class ChunkData(_ChunkData, total=False):
+    """The data of `chunk`."""
+
+    json: Any
+    text: str
+    base64: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk(Event):
+    """`chunk`: a message, or a part of one, was appended to a durable stream; the data has one of its members."""
+
+    REQUIRED: ClassVar[frozenset[str]] = frozenset({})
+    type: Literal["chunk"]
+    data: ChunkData
+
+
+class _ChunkCancelData(TypedDict):
+    """The data of `chunk.cancel`."""
+
+
+
+class ChunkCancelData(_ChunkCancelData, total=False):
+    """The data of `chunk.cancel`."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkCancel(Event):
+    """`chunk.cancel`: a client asks the writer of the stream to stop; a reader of the durable stream does not get it."""
+
+    REQUIRED: ClassVar[frozenset[str]] = frozenset({})
+    type: Literal["chunk.cancel"]
+    data: ChunkCancelData
+
+
 class ConsumerLaggingData(TypedDict):
     """The data of `consumer.lagging`."""
 
@@ -360,6 +402,8 @@ class Output(Event):
 
 EVENTS: dict[str, type[Event]] = {
     "event.redacted": EventRedacted,
+    "chunk": Chunk,
+    "chunk.cancel": ChunkCancel,
     "consumer.lagging": ConsumerLagging,
     "webhook.paused": WebhookPaused,
     "webhook.resumed": WebhookResumed,
@@ -386,6 +430,10 @@ EVENTS: dict[str, type[Event]] = {
 __all__ = [
     "EventRedacted",
     "EventRedactedData",
+    "Chunk",
+    "ChunkData",
+    "ChunkCancel",
+    "ChunkCancelData",
     "ConsumerLagging",
     "ConsumerLaggingData",
     "WebhookPaused",

@@ -57,6 +57,7 @@ const ACTIONS = Object.keys({
   'revocation.created': 0,
   'revocation.removed': 0,
   'server-state.changed': 0,
+  'stream.created': 0,
   'stream.configured': 0,
   'stream.closed': 0,
   'stream.deleted': 0,

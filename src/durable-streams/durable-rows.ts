@@ -1,0 +1,97 @@
+/** What the database knows of a durable stream, in one statement. */
+import type { WorkspaceClient } from '../database/workspace.js'
+import type { Position, StreamId } from '../log/event.js'
+import { JSON_TYPE } from './content-type.js'
+import type { DurableStream, Found } from './durable-stream.js'
+
+export interface DurableRow {
+  readonly found: Found
+  /** It has expired, and is still there. */
+  readonly expired: boolean
+  /** Whether a use is to be noted: none was for a tenth of its TTL. */
+  readonly due: boolean
+  /** What its creator asked for, to compare it with a repeated request. */
+  readonly fork:
+    | { readonly from: string; readonly offset: Position | null; readonly subOffset: number }
+    | undefined
+}
+
+interface Row {
+  readonly streamId: StreamId | null
+  readonly kind: string | null
+  readonly closed: boolean
+  readonly basePosition: Position
+  readonly baseEventId: string
+  readonly position: Position
+  readonly eventId: string
+  readonly made: boolean
+  readonly deleted: boolean
+  readonly contentType: string | null
+  readonly ttl: string | null
+  readonly expires: string | null
+  readonly expiresAt: Date | null
+  readonly expired: boolean | null
+  readonly due: boolean | null
+  readonly forkedFrom: string | null
+  readonly forkOffset: Position | null
+  readonly forkSubOffset: number | null
+}
+
+/** Undefined if the name was never used, or everything of it is gone. */
+export async function selectDurable(
+  client: WorkspaceClient,
+  workspace: string,
+  name: string,
+): Promise<DurableRow | undefined> {
+  const { rows } = await client.query<Row>({
+    name: 'sluice-select-durable',
+    text: `
+      select s.id as "streamId", s.kind, s.closed_at is not null as closed, s.base_position as "basePosition",
+             s.base_event_id as "baseEventId", coalesce(e."position", s.base_position) as "position",
+             coalesce(e.event_id, s.base_event_id) as "eventId", d.name is not null as made, d.deleted_at is not null as deleted, d.content_type as "contentType",
+             d.ttl, d.expires, d.expires_at as "expiresAt", d.expires_at <= clock_timestamp() as expired,
+             d.expires_at <= clock_timestamp() + least(d.ttl::bigint, 3155760000) * interval '1 s' as due,
+             d.forked_from as "forkedFrom", d.fork_offset as "forkOffset", d.fork_sub_offset as "forkSubOffset"
+        from (select $1::text as workspace, $2::text as name) n
+        left join lateral (select s.* from sluice.streams s where s.workspace = n.workspace and s.name = n.name limit 1) s on true
+        left join lateral (
+               select d.* from sluice.durable_streams d where d.workspace = n.workspace and d.name = n.name limit 1) d on true
+        left join lateral (
+               select e."position", e.event_id from sluice.events e
+                where e.stream_id = s.id order by e."position" desc limit 1) e on true`,
+    values: [workspace, name],
+  })
+  const [row] = rows
+  if (!row || (row.streamId === null && !row.made)) return undefined
+  const fork =
+    row.forkedFrom === null
+      ? undefined
+      : { from: row.forkedFrom, offset: row.forkOffset, subOffset: row.forkSubOffset ?? 0 }
+  const { streamId } = row
+  if (streamId === null || row.deleted) return { found: 'gone', expired: false, due: false, fork }
+  const expired = row.expired ?? false
+  const found = expired ? undefined : streamOf(name, { ...row, streamId })
+  return { found, expired, due: row.due ?? false, fork }
+}
+
+function streamOf(name: string, row: Row & { readonly streamId: StreamId }): DurableStream {
+  return {
+    name,
+    streamId: row.streamId,
+    contentType: row.contentType ?? JSON_TYPE,
+    ttl: row.ttl ?? undefined,
+    expires: row.expires ?? undefined,
+    expiresAt: row.expiresAt ?? undefined,
+    closed: row.closed,
+    head: { position: row.position, eventId: row.eventId },
+    base: { position: row.basePosition, eventId: row.baseEventId },
+    forkedFrom: row.forkedFrom ?? undefined,
+    made: row.made,
+    owned: row.kind !== 'feed' || isOwned(name),
+  }
+}
+
+/** Whether a stream of this name belongs to a part of Sluice: the protocol only reads it. */
+export function isOwned(name: string): boolean {
+  return name === 'feed' || name.startsWith('job:') || name.startsWith('presence:')
+}
