@@ -1,7 +1,8 @@
 /**
- * The ends of the streams that a tailer reads: a stream was deleted, or it was closed and its last event has arrived. No wake
- * says so, so the log is asked: about all streams at each poll, and about a stream that this process has closed at once. If the
- * last event of a closed stream has not arrived yet, the next poll ends the stream.
+ * The ends of the streams that a tailer reads: a stream was deleted, or it was closed and its last event has arrived. A read finds the
+ * second, after any wake (log/tails.ts). For the first, and for what was missed, the log is asked: about all streams at each poll, and at
+ * once about a stream that this process has closed or deleted. If the last event of a closed stream has not arrived yet, the next read
+ * ends the stream.
  */
 import type { Database } from '../database/pool.js'
 import type { StreamId } from '../log/event.js'

@@ -12,7 +12,7 @@
  * read again if it had more. While it is paused, they are kept (kept-events.ts); a wake is remembered apart, for other events.
  *
  * Wakes only make it fast (I6): a poll marks every stream dirty, every 5 s, or 500 ms while the bus does not listen. A read that
- * fails is tried again. Each poll also looks for streams that were closed or deleted.
+ * fails is tried again. A read finds that a stream was closed, too, so a wake ends it at once; each poll also looks for deleted ones.
  */
 import type { Bus, Wake } from '../bus/bus.js'
 import type { Database } from '../database/pool.js'
@@ -57,7 +57,6 @@ export class Tailer {
   readonly #stale = new StaleEvents()
   /** Changes when stored events were changed: a read that began before is repeated. */
   #edition = 0
-  /** Other processes find the ends that a process has caused at their next poll. */
   readonly ends = new StreamEnds(this.#streams, stream => this.unfollow(stream))
   #running: Promise<void> | undefined
   readonly poll: LogPoll
@@ -223,20 +222,22 @@ export class Tailer {
     }
   }
 
-  async #deliver(stream: TailedStream, after: Head, { continues, events }: Tail): Promise<void> {
+  async #deliver(stream: TailedStream, after: Head, { continues, events, closed }: Tail): Promise<void> {
     // The stream is no longer followed, or another object follows it and has woken the tailer itself.
     if (this.#streams.get(stream.id) !== stream) return
     // Events were handed over during the read.
     if (stream.head !== after || this.pacing.postpone(stream.id)) {
-      if (!continues || !knows(stream, events)) this.#mark([stream.id])
+      if (closed || !continues || !knows(stream, events)) this.#mark([stream.id])
       return
     }
     const isWhole = continues && haveNoGap(after, events)
     const isBehind = !isWhole || mayBeCut(events)
     this.tally.brought(events)
-    if (isWhole) this.#hand(stream, events, isBehind)
-    else await restartStream(stream, this.#options, this.ends, () => this.#streams.get(stream.id) === stream)
+    if (isWhole && events.length > 0) this.#hand(stream, events, isBehind)
+    else if (!isWhole)
+      await restartStream(stream, this.#options, this.ends, () => this.#streams.get(stream.id) === stream)
     if (isBehind) this.#mark([stream.id])
+    else if (closed) stream.onClosed?.()
   }
 
   #hand(stream: TailedStream, events: readonly StoredEvent[], isBehind: boolean): void {

@@ -1,4 +1,4 @@
-/** The tailer's read: the new events after the heads of many streams, and whether the log still has those heads. */
+/** The tailer's read: the new events after the heads of many streams, whether the log still has those heads, and whether it takes more. */
 import type { Queryable } from '../database/pool.js'
 import type { StoredEvent, StreamId } from './event.js'
 import { EVENT, fits, type Head, SIZE } from './log.js'
@@ -14,15 +14,17 @@ export interface Tail {
   readonly continues: boolean
   /** Events after the head's position, in order. */
   readonly events: readonly StoredEvent[]
+  /** Whether the stream is closed: it has no events beyond these, unless they are as many as the limits allow. */
+  readonly closed: boolean
 }
 
-type Row = { readonly streamId: StreamId; readonly lost: boolean } & (
+type Row = { readonly streamId: StreamId; readonly lost: boolean; readonly closed: boolean } & (
   | StoredEvent
   | { readonly position: null }
 )
 
 /**
- * The tails of the streams that have new events or a lost head, with one query; the limits are those of `readPage`,
+ * The tails of the streams that have new events, a lost head or an end, with one query; the limits are those of `readPage`,
  * for each. One probe of the index finds the head and its successors; only if the head is missing does the query look
  * at the base. All of it is one snapshot, so no other head can appear in between.
  */
@@ -35,7 +37,7 @@ export async function readTails(
   const { rows } = await database.query<Row>({
     name: 'sluice-read-tails',
     text: `
-      select w.stream_id as "streamId", seen.lost, ${EVENT}, e.way
+      select w.stream_id as "streamId", seen.lost, false as closed, ${EVENT}, e.way
         from unnest($1::bigint[], $2::bigint[], $3::uuid[]) as w (stream_id, after, event_id)
         left join lateral (
                select e.*, row_number() over so_far as place,
@@ -51,7 +53,12 @@ export async function readTails(
                                   select s.base_event_id from sluice.streams s
                                    where s.id = w.stream_id and s.base_position = w.after) end as lost) seen
        where (seen.lost or e."position" > w.after) and (e."position" is null or ${fits('$5')})
-       order by w.stream_id, e."position"`,
+       union all
+      select s.id, false, true, null, null, null, null, null, null, null, null
+        from unnest($1::bigint[]) as w (stream_id)
+       cross join lateral (
+               select s.id from sluice.streams s where s.id = w.stream_id and s.closed_at is not null limit 1) s
+       order by 1, 4`,
     values: [
       wanted.map(({ streamId }) => streamId),
       wanted.map(({ after }) => after.position),
@@ -82,11 +89,15 @@ export async function countBeyond(
 }
 
 function tailsOf(rows: readonly Row[]): Tail[] {
-  const tails = new Map<StreamId, { streamId: StreamId; continues: boolean; events: StoredEvent[] }>()
-  for (const { streamId, lost, ...event } of rows) {
-    const tail = tails.get(streamId) ?? { streamId, continues: true, events: [] }
+  const tails = new Map<
+    StreamId,
+    { -readonly [Member in keyof Tail]: Tail[Member] } & { events: StoredEvent[] }
+  >()
+  for (const { streamId, lost, closed, ...event } of rows) {
+    const tail = tails.get(streamId) ?? { streamId, continues: true, events: [], closed: false }
     tails.set(streamId, tail)
     if (lost) tail.continues = false
+    else if (closed) tail.closed = true
     else if (event.position !== null) tail.events.push(event)
   }
   return [...tails.values()]

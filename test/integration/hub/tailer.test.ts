@@ -332,6 +332,36 @@ t.test('a deleted stream ends once, without a warning, and is read no more', asy
   t.ok(reads.length <= 4, `${reads.length} reads`)
 })
 
+t.test(
+  'a wake ends a stream that was closed by another process, with its last event or after it',
+  async t => {
+    const asked: string[] = []
+    const { pool, tailer } = await start(t, { status: 'listening', see: name => asked.push(name) })
+    const [atOnce, later] = [
+      await follow(pool, tailer, undefined, 'one'),
+      await follow(pool, tailer, undefined, 'two'),
+    ]
+    await until('the first looks', () => asked.length > 0)
+    asked.length = 0
+
+    await inTransaction(pool, async client => {
+      await client.query(`select sluice.append('acme', 'one', 'a', '{}')`)
+      await client.query(`select sluice.close_stream($1)`, [atOnce.id])
+    })
+    tailer.wake([atOnce.id])
+    await until('the end with the last event', () => atOnce.closed > 0)
+    await pool.query(`select sluice.append('acme', 'two', 'a', '{}')`)
+    tailer.wake([later.id])
+    await until('the event', () => later.events.length === 1)
+    await pool.query(`select sluice.close_stream('acme', 'two')`)
+    tailer.wake([later.id])
+    await until('the end', () => later.closed > 0)
+
+    t.strictSame(positions(atOnce), [1])
+    t.notOk(asked.includes('sluice-find-ended'))
+  },
+)
+
 interface StartOptions {
   readonly status?: BusStatus
   readonly see?: (name: string) => unknown
@@ -377,6 +407,7 @@ async function follow(pool: Database, tailer: Tailer, given?: StreamId, name = '
     events: [] as StoredEvent[],
     restarts: [] as { why: string; bounds: Bounds }[],
     deleted: 0,
+    closed: 0,
     receive(events: readonly StoredEvent[]) {
       stream.events.push(...events)
       stream.head = events.at(-1) ?? stream.head
@@ -387,6 +418,9 @@ async function follow(pool: Database, tailer: Tailer, given?: StreamId, name = '
     },
     onDeleted() {
       stream.deleted += 1
+    },
+    onClosed() {
+      stream.closed += 1
     },
   }
   tailer.follow(stream satisfies TailedStream)

@@ -1,0 +1,83 @@
+/**
+ * The end of streams that nobody has used for their TTL, or whose absolute expiry has come. A request that meets one takes it as not
+ * found at once; this loop deletes it, within a minute. Before it does, it notes which streams the clients of this process follow: a
+ * stream that is followed does not expire, unless its TTL is shorter than the time between two turns.
+ */
+import { levelOf } from '../database/database-fault.js'
+import type { Database } from '../database/pool.js'
+import type { StreamId } from '../log/event.js'
+import type { Logger } from '../logging/logger.js'
+import { PeriodicLoop } from '../process/periodic-loop.js'
+
+const EVERY_MS = 20_000
+/** Each goes with up to 5,000 of its events in one transaction; the rest is swept (streams/deleted-stream-sweep.ts). */
+const STREAMS_PER_TURN = 20
+
+export interface ExpiryOptions {
+  readonly database: Database
+  readonly logger: Logger
+  /** The streams that clients of this process follow. */
+  followed(): readonly StreamId[]
+  /** Called after the COMMIT that has deleted these streams. Must not throw. */
+  onEnded(streams: readonly StreamId[]): void
+  /** Default 20 s. */
+  readonly everyMs?: number
+}
+
+export class Expiry {
+  /** Streams that this process has deleted, for the metrics. */
+  removed = 0
+  readonly #options: ExpiryOptions
+  readonly #closing = new AbortController()
+  readonly #loop: PeriodicLoop
+
+  constructor(options: ExpiryOptions) {
+    this.#options = options
+    this.#loop = new PeriodicLoop({
+      name: 'Deleting expired streams',
+      everyMs: options.everyMs ?? EVERY_MS,
+      jitter: 0.3,
+      logger: options.logger,
+      levelOf,
+      turn: () => this.run(),
+    })
+  }
+
+  start(): void {
+    this.#loop.start()
+  }
+
+  /** Keeps the followed streams, then deletes what has expired. @throws the faults of the database. */
+  async run(): Promise<void> {
+    const { database, followed, onEnded } = this.#options
+    const kept = followed()
+    if (kept.length > 0) {
+      await database.query({
+        name: 'sluice-touch-followed',
+        text: 'select sluice.touch_followed($1)',
+        values: [kept],
+      })
+    }
+    for (let full = true; full && !this.#closing.signal.aborted; ) {
+      const removed = await expire(database)
+      full = removed.length >= STREAMS_PER_TURN
+      this.removed += removed.length
+      if (removed.length > 0) onEnded(removed)
+    }
+  }
+
+  /** Closing twice is fine. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await this.#loop.close()
+  }
+}
+
+async function expire(database: Database): Promise<StreamId[]> {
+  const { rows } = await database.query<{ removed: string }>({
+    name: 'sluice-expire-durable',
+    text: 'select array_to_json(sluice.expire_durable($1)) as removed',
+    values: [STREAMS_PER_TURN],
+  })
+  return JSON.parse(rows[0]?.removed ?? '[]')
+}
