@@ -184,7 +184,7 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
     sealer: settings.sealer,
     maxStoredStreams: config.MAX_STORED_STREAMS_PER_WORKSPACE,
   })
-  await app.register(metrics)
+  await app.register(metrics, { watchdog: internals.watchdog })
   await app.register(recentMetrics)
   if (parts.jobs) await app.register(jobMetrics)
   await app.register(consumerMetrics)

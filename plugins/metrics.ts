@@ -25,11 +25,18 @@ declare module 'fastify' {
   }
 }
 
-export default fp(
-  async app => {
+export interface MetricsOptions {
+  /** What the watchdog of the event loop has counted; undefined without one. */
+  readonly watchdog?: { readonly blocks: number; readonly blockedMs: number } | undefined
+}
+
+export default fp<MetricsOptions>(
+  async (app, { watchdog }) => {
     const metrics = new Metrics()
     app.decorate('metrics', metrics)
     showProcess(app, metrics)
+    metrics.show('blocks', () => maybe(watchdog?.blocks))
+    metrics.show('blocked', () => maybe(watchdog?.blockedMs, ms => ms / 1_000))
     showClients(app, metrics)
     showEvents(app, metrics)
     showLog(app, metrics)

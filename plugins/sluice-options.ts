@@ -39,6 +39,8 @@ export interface Internals {
   readonly rateWindowMs?: number | undefined
   readonly readMemory?: (() => MemoryReading) | undefined
   readonly guideFolder?: string | undefined
+  /** What the watchdog of the process has counted. */
+  readonly watchdog?: { readonly blocks: number; readonly blockedMs: number } | undefined
   /** The pauses between the tries of a webhook's event, in milliseconds. */
   readonly webhookPausesMs?: readonly number[] | undefined
   /** The duration of a lease of a webhook, the time limit of its requests, and the first pause of a circuit breaker, in milliseconds. */

@@ -25,6 +25,7 @@ import { banner } from './banner.js'
 import { type Demo, playDemo } from './demo.js'
 import { serveMetrics } from './metrics-server.js'
 import { loggerOf } from './process-logger.js'
+import { watchProcess } from './process-watchdog.js'
 import { exportSpans } from './span-export.js'
 import { startFailure } from './start-failure.js'
 import { drainDelayOf, StopSequence } from './stop-sequence.js'
@@ -170,11 +171,15 @@ async function startGateway(
   const { config, demo, closers, sequence } = launch
   const secret = hasKey(config) ? undefined : await developmentSecret(dataDirOf(config))
   const spans = await exportSpans(config, closers)
+  const logger = await loggerOf(config)
+  const watchdog = watchProcess(config, workerChannel !== undefined)
+  if (watchdog) closers.push(() => watchdog.close())
   const app = await buildApp({
     config,
     databaseUrl,
     developmentSecret: secret,
-    logger: await loggerOf(config),
+    logger,
+    internals: { watchdog },
     ...(workerChannel && askingAll(workerChannel, () => app.sluice)),
   })
   spans.logger = app.log

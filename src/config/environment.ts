@@ -204,6 +204,18 @@ export const Environment = Type.Object({
   }),
   ...WEBHOOK_SETTINGS,
   ...JOB_SETTINGS,
+  WATCHDOG_MS: Whole({
+    default: 2_000,
+    maximum: 3_600_000,
+    description:
+      'Milliseconds without a turn of the event loop after which the log names the function that blocks it. 0 = never.',
+  }),
+  STUCK_WORKER_MS: Whole({
+    default: 30_000,
+    maximum: 3_600_000,
+    description:
+      'With `WORKERS`: milliseconds without a turn of its event loop after which a worker is replaced. 0 = never, as with `WATCHDOG_MS=0`.',
+  }),
   DRAIN_DELAY_MS: Type.Optional(
     Type.Integer({
       minimum: 0,

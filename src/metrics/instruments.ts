@@ -139,6 +139,14 @@ export const INSTRUMENTS = {
     'sluice_event_loop_utilization_ratio',
     'The share of the time since the last scrape in which the event loop was busy, 0 to 1.',
   ),
+  blocks: counter(
+    'sluice_event_loop_blocks_total',
+    'How often the event loop was blocked for longer than `WATCHDOG_MS`.',
+  ),
+  blocked: counter(
+    'sluice_event_loop_blocked_seconds_total',
+    'For how long it was blocked in these cases, once they have ended.',
+  ),
   memory: gauge(
     'max',
     'sluice_memory_used_ratio',
