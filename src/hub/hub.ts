@@ -199,10 +199,7 @@ export class Hub {
     for (const subscription of this.#subscriptions) subscription.say(notice, mode === 'draining')
   }
 
-  /**
-   * Ends all long polls and all subscriptions: a few at once, many in waves over at most `longestMs`.
-   * @param onHalf called with the number of those that have ended, when it is half of them or more.
-   */
+  /** Ends all long polls and subscriptions: a few at once, many in waves over at most `longestMs` (draining.ts has `onHalf`). */
   async drain(longestMs: number, onHalf?: (ended: number) => void): Promise<void> {
     this.announce('draining')
     this.#eachStream(stream => stream.end())

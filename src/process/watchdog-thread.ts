@@ -5,8 +5,9 @@
 import { writeSync } from 'node:fs'
 import { type Debugger, Session } from 'node:inspector'
 import { hostname } from 'node:os'
-import { workerData } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import { printableJson } from '../logging/redaction.js'
+import { PeriodicLoop } from './periodic-loop.js'
 import { type Finding, PLACES, SilenceJudge, type WatchdogData } from './watchdog-data.js'
 
 const STANDARD_OUTPUT = 1
@@ -20,11 +21,15 @@ const { shared, tickMs, killMs, writes, blockMs } = workerData as WatchdogData
 const judge = new SilenceJudge({ tickMs, blockMs, killMs })
 let session: Session | undefined
 
-setInterval(() => {
+// Nothing is ever sent here: a listener keeps the thread alive.
+parentPort?.on('message', () => undefined)
+new PeriodicLoop({ name: 'Watching the event loop', everyMs: tickMs, turn: watch }).start()
+
+function watch(): void {
   if (Atomics.load(shared, PLACES.debugged) === 1) return
   const finding = judge.tick(Atomics.load(shared, PLACES.beats), performance.now())
   if (finding) act(finding)
-}, tickMs)
+}
 
 function act({ found, ms }: Finding): void {
   const fields = { blockedMs: Math.round(ms) }

@@ -5,6 +5,7 @@ import { EventSource } from 'eventsource'
 import t from 'tap'
 import { createDatabase } from '../../harness/database.js'
 import { as, publish } from '../../harness/gateway.js'
+import { patienceSignal } from '../../harness/patience.js'
 import { startProcess } from '../../harness/process.js'
 import { until } from '../../harness/until.js'
 
@@ -82,7 +83,7 @@ t.test('a worker that stays blocked is replaced, and its clients miss nothing', 
 async function workersOf(url: string): Promise<unknown> {
   const response = await fetch(`${url}/ready`, {
     headers: { connection: 'close' },
-    signal: AbortSignal.timeout(1_000),
+    signal: patienceSignal(1_000),
   }).catch(() => undefined)
   return Object(await response?.json()).workers
 }
