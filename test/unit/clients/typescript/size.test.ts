@@ -18,13 +18,16 @@ t.test('the core of the TypeScript client, which follows feeds, has at most 6 KB
   t.ok(whole <= WHOLE_BYTES, `${whole} bytes`)
 })
 
-t.test('the README states the sizes of the entries for consumers, tabs and React', async t => {
+t.test('the README states the sizes of the entries for consumers, tabs, React and AI streams', async t => {
   const tabs = await size('export { createTabClient } from "./browser/tabs/tabs.ts"')
   const worker = await size('import "./browser/tabs/worker.ts"')
   const consumers = await size(
     'export { Feed, Gateway } from "./client.ts"; export { Consumers } from "./consumers/consumers.ts"',
   )
   const react = await size('export * from "./react/react.ts"')
+  const ai = await size('export * from "./ai/answers.ts"')
+  const transport = await size('export * from "./ai/chat-transport.ts"')
+  const store = await size('export * from "./ai/resumable/resumable-store.ts"')
   const readme = readFileSync(join(packageRoot, 'clients/typescript/README.md'), 'utf8')
 
   t.match(
@@ -33,6 +36,9 @@ t.test('the README states the sizes of the entries for consumers, tabs and React
   )
   t.match(readme, `${kilobytes(consumers)} KB compressed with \`Feed\` and \`Gateway\``)
   t.match(readme, `${kilobytes(react)} KB compressed without it`)
+  t.match(readme, `${kilobytes(ai)} KB compressed, for servers`)
+  t.match(readme, `${kilobytes(transport)} KB compressed with what follows the gateway`)
+  t.match(readme, `${kilobytes(store)} KB compressed, for servers too`)
 })
 
 function kilobytes(bytes: number): string {
