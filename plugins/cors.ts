@@ -15,6 +15,31 @@ export interface CorsOptions {
 }
 
 const PREFLIGHT_SECONDS = 600
+const PRODUCER = ['Producer-Id', 'Producer-Epoch', 'Producer-Seq']
+/** Of Durable Streams. */
+const DURABLE_REQUESTS = [
+  ...PRODUCER,
+  'Stream-Closed',
+  'Stream-Expires-At',
+  'Stream-Fork-Offset',
+  'Stream-Fork-Sub-Offset',
+  'Stream-Forked-From',
+  'Stream-Seq',
+  'Stream-TTL',
+]
+const DURABLE_RESPONSES = [
+  'Producer-Epoch',
+  'Producer-Expected-Seq',
+  'Producer-Received-Seq',
+  'Producer-Seq',
+  'Stream-Closed',
+  'Stream-Cursor',
+  'Stream-Expires-At',
+  'Stream-Next-Offset',
+  'Stream-SSE-Data-Encoding',
+  'Stream-TTL',
+  'Stream-Up-To-Date',
+]
 /** The request decoration of @fastify/cors. */
 const FLAG = 'corsPreflightEnabled'
 
@@ -33,6 +58,7 @@ export default fp<CorsOptions>(
         'If-Match',
         'If-None-Match',
         'Last-Event-ID',
+        ...DURABLE_REQUESTS,
         'X-API-Key',
         'X-Request-Id',
       ],
@@ -46,6 +72,7 @@ export default fp<CorsOptions>(
         'RateLimit-Reset',
         'Retry-After',
         'Sluice-Consumer-Epoch',
+        ...DURABLE_RESPONSES,
         'X-Request-Id',
         'X-Sluice-Head',
         'X-Sluice-Ignored',

@@ -3,7 +3,7 @@
  * encoding uses it, so that resuming, refusing and ending are the same everywhere. src/hub/stream-admission.ts
  * decides; this plugin turns the decision into a response. event-pages.ts does the same for pages.
  */
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { reachOf } from '../src/auth/grants/reach.js'
 import type { StreamGrant } from '../src/auth/grants/stream-grant.js'
@@ -11,6 +11,8 @@ import type { Role } from '../src/auth/principal.js'
 import { flatText } from '../src/bytes/flat-text.js'
 import { levelOf } from '../src/database/database-fault.js'
 import type { ClientIdentity } from '../src/hub/client-identity.js'
+import type { Cursor } from '../src/hub/cursor.js'
+import { discontinuity } from '../src/hub/event-page.js'
 import { admitStream, type StreamRefusal, type StreamRequest } from '../src/hub/stream-admission.js'
 import { notFound, Problem } from '../src/problems/problem.js'
 import { echoOfBroughtId } from '../src/sse/brought-id.js'
@@ -42,6 +44,10 @@ export interface FollowRequest
   readonly what?: 'job' | undefined
   /** Finds the stream, once the request is charged to the client; default: it is `stream`, which may be another name until then. */
   readonly locate?: () => Promise<Located>
+  /** Answers a client that has all of a stream that has ended; default: 204. */
+  readonly atEnd?: ((end: Cursor) => FastifyReply) | undefined
+  /** The request was charged to the client's rate limit already. */
+  readonly isCharged?: true
   /** Types that the client's grants must include; default: none, and the client gets the events of granted types. */
   readonly types?: readonly string[]
 }
@@ -76,7 +82,7 @@ async function follow(
   followed: FollowRequest,
 ): Promise<FastifyReply> {
   const { request } = reply
-  const { what = 'stream', types, dialect = 'sluice', locate, ...wanted } = followed
+  const { what = 'stream', types, dialect = 'sluice', locate, atEnd, isCharged, ...wanted } = followed
   const { encoding } = wanted
   const { principal, ignored } = request
   let located: Located = wanted
@@ -113,7 +119,7 @@ async function follow(
     },
   }
   const admission = await admitStream(app.hub, streamRequest, {
-    spendBudget: () => app.streamBudget(request),
+    spendBudget: async () => isCharged || app.streamBudget(request),
     hasRoom: () => app.memory.state !== 'low',
     takeSlot: () => app.takeStreamSlot(request),
     async authorize() {
@@ -134,9 +140,11 @@ async function follow(
       throw notFound(what)
     case 'ended':
       refused('ended')
+      if (atEnd) return atEnd(admission.at)
       // Stops an EventSource for good (WHATWG HTML §9.2.3), because no further event can follow.
       return reply.code(204).send()
     case 'reset':
+      if (encoding.endsAtReset) throw discontinuity(admission.reset)
       // The client then reconnects with the id of the stream's end, and gets the 204.
       return sayAndEnd(reply, encoding, { name: 'reset', data: admission.reset, id: admission.reset.head })
     case 'refused':
@@ -168,13 +176,21 @@ function refuse(reply: FastifyReply, encoding: Encoding, refusal: StreamRefusal)
   const full = reason === 'memory' || reply.server.hub.refusal === 'limit'
   if (full && reply.request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
   const more = { ...(limit !== undefined && { limit }), ...(database !== undefined && { database }) }
-  if (encoding.contentType !== sse.contentType) {
+  if (
+    encoding.contentType !== sse.contentType ||
+    (encoding.refusesByStatus && !isEventSource(reply.request))
+  ) {
     const detail = `No stream can be opened now: ${reason}. Try again.`
     throw new Problem(503, 'stream-unavailable', detail, { retry_after: 2, ...more })
   }
   const id = echoOfBroughtId(reply.request)
   const data = { reason, ...more }
   return sayAndEnd(reply, encoding, { name: 'unavailable', data, ...(id !== undefined && { id }) })
+}
+
+/** Or a client that asks for the same, and takes its refusals. */
+function isEventSource({ headers }: FastifyRequest): boolean {
+  return headers.accept?.includes(sse.contentType) ?? false
 }
 
 function sayAndEnd(reply: FastifyReply, encoding: Encoding, notice: Notice): FastifyReply {

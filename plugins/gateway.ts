@@ -6,6 +6,7 @@ import auditRoutes from '../routes/audit.js'
 import clientRoutes from '../routes/clients.js'
 import clusterRoutes from '../routes/cluster.js'
 import artifactRoutes from '../routes/compat/artifacts.js'
+import durableStreamRoutes from '../routes/compat/durable-streams.js'
 import executionRoutes from '../routes/compat/executions.js'
 import remoteCommandRoutes from '../routes/compat/projects.js'
 import runnerJobRoutes from '../routes/compat/runner-jobs.js'
@@ -63,6 +64,7 @@ import cors from './cors.js'
 import database from './database.js'
 import descriptors from './descriptors.js'
 import docs from './docs.js'
+import durableStreams from './durable-streams.js'
 import eventPages from './event-pages.js'
 import failedAuthentications from './failed-authentications.js'
 import follow from './follow.js'
@@ -105,9 +107,8 @@ export default fp<Settings>(
 )
 
 async function registerPlugins(app: FastifyInstance, settings: Settings): Promise<void> {
-  const { config, source, parts, keys, authenticate, internals = {} } = settings
+  const { config, source, parts, keys, authenticate, durable, internals = {} } = settings
   const claims = claimRules(config)
-
   await app.register(caller)
   await app.register(tracing)
   await app.register(headers)
@@ -116,10 +117,8 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
   await app.register(streamParameters)
   await app.register(openapi, { streamsPage: parts.docs })
   await app.register(asyncapi, { page: parts.docs })
-  if (parts.docs) {
-    await app.register(docs)
-    await app.register(guide, { folder: internals.guideFolder })
-  }
+  if (parts.docs) await app.register(docs)
+  if (parts.docs) await app.register(guide, { folder: internals.guideFolder })
   await app.register(cors, { origins: config.CORS_ORIGINS })
   await app.register(database, { source, max: config.DATABASE_POOL })
   await app.register(rateLimit, {
@@ -171,12 +170,8 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
     retentionDays: config.RETENTION_DAYS,
   })
   if (parts.items) await app.register(items)
-  if (parts.jobs) {
-    await app.register(jobs, {
-      maxQueueAge: config.MAX_QUEUE_AGE,
-      declaredOnly: config.PROJECTS === 'declared',
-    })
-  }
+  const declaredOnly = config.PROJECTS === 'declared'
+  if (parts.jobs) await app.register(jobs, { maxQueueAge: config.MAX_QUEUE_AGE, declaredOnly })
   await app.register(retention, {
     days: { feed: config.RETENTION_DAYS, ...ACCESS_KEPT_DAYS, ...CHANGES_KEPT_DAYS },
     jobDays: config.JOB_RETENTION_DAYS,
@@ -195,12 +190,13 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
   await app.register(webhooks, settings)
   await app.register(follow)
   await app.register(eventPages)
+  if (durable) await app.register(durableStreams, durable)
   await app.register(consumerHolds)
   await app.register(consumerStreams)
 }
 
 async function registerRoutes(app: FastifyInstance, settings: Settings): Promise<void> {
-  const { config, parts, links } = settings
+  const { config, parts, links, durable } = settings
   const { OPERATOR_WORKSPACE: operatorWorkspace } = config
   if (parts.console) await app.register(console)
   await app.register(healthRoutes, settings)
@@ -225,6 +221,7 @@ async function registerRoutes(app: FastifyInstance, settings: Settings): Promise
   await app.register(streamTicketRoutes)
   await app.register(streamRenewalRoutes)
   await app.register(eventRoutes)
+  if (durable) await app.register(durableStreamRoutes, durable)
   await app.register(consumerEventRoutes)
   await app.register(eventPublisherRoutes)
   await app.register(latestRoutes)

@@ -6,6 +6,13 @@ import { Problem, unavailable } from '../src/problems/problem.js'
 import { PROBLEM_MEDIA_TYPE, problemDocument } from '../src/problems/problem-document.js'
 import { shortageIn } from '../src/process/shortage.js'
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The rest of a body that is too large is dropped, and the connection stays: a client of the route reads the response only then. */
+    dropsLargeBodies?: true
+  }
+}
+
 /** Fastify's own refusals, by its codes. */
 const REFUSALS: Readonly<Record<string, readonly [status: number, code: string, detail: string]>> = {
   FST_ERR_BAD_URL: [400, 'bad-url', 'The path is not percent-encoded UTF-8.'],
@@ -42,7 +49,8 @@ export function sendProblem(problem: Problem, request: FastifyRequest, reply: Fa
   if (retry_after !== undefined) reply.header('retry-after', retry_after)
   // Fastify closes the connection when a body is refused. A client that is still sending would be cut off before it has read
   // that it may try again; so the rest of its body is dropped instead.
-  if (problem.status === 503) reply.removeHeader('connection')
+  const isDropped = problem.status === 413 && request.routeOptions.config.dropsLargeBodies
+  if (problem.status === 503 || isDropped) reply.removeHeader('connection')
   return (
     reply
       .code(problem.status)

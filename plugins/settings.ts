@@ -46,12 +46,21 @@ export interface Settings
   readonly policy: NetworkPolicy
   /** Undefined: roles and grants decide alone. */
   readonly decide: Authorize | undefined
+  /** Undefined where the form of Durable Streams is not served. */
+  readonly durable: DurableSettings | undefined
   readonly ownsServer: boolean
   readonly member: boolean
   readonly processes: number
   readonly drainMs: number
   /** Connections to others that the process may open: to the database, and to the receivers of webhooks. */
   readonly outgoing: number
+}
+
+/** The path of Durable Streams below that of the gateway, and how long its live responses last, in milliseconds. */
+export interface DurableSettings {
+  readonly path: string
+  readonly sseMs: number
+  readonly waitMs: number
 }
 
 /** Connections for the log, the bus and the probes, in addition to DATABASE_POOL. */
@@ -102,12 +111,19 @@ export function settingsOf(options: SluiceOptions, host: FastifyInstance): Setti
     source: pool ? { pool } : { url: url ?? '', pooled: listenUrl !== undefined },
     readSource: readUrl === undefined ? undefined : { url: readUrl, pooled: listenUrl !== undefined },
     bus: typeof bus === 'object' ? bus : busSettings(config, secretsOf([keys, previousKey])),
+    durable: durableSettings(config),
     ownsServer: options.ownsServer ?? false,
     member: options.clusterMember ?? true,
     processes: options.processes ?? 1,
     outgoing: outgoing(config),
     drainMs: drainMs(config, host, options.drainMs !== undefined),
   }
+}
+
+function durableSettings(config: Config): DurableSettings | undefined {
+  const { DURABLE_STREAMS_PREFIX: path, DURABLE_STREAMS_SSE_AGE, DURABLE_STREAMS_WAIT } = config
+  if (path === 'off') return undefined
+  return { path, sseMs: DURABLE_STREAMS_SSE_AGE * 1_000, waitMs: DURABLE_STREAMS_WAIT * 1_000 }
 }
 
 function decider({ authorize }: SluiceOptions, { AUTHORIZE_URL: url, AUTHORIZE_TOKEN: token }: Config) {

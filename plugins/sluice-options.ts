@@ -187,6 +187,12 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'>, SluiceBusOpti
    * 25 ms at most; `cpu` pauses it after each long delivery, for 75 ms at most, so that more events go out in one write.
    */
   readonly pacing?: 'latency' | 'cpu' | undefined
+  /** Path under which streams are served in the form of Durable Streams, or `off`. Default `/v1/stream`. */
+  readonly durableStreamsPrefix?: string | undefined
+  /** Seconds after which a response of Server-Sent Events in this form is ended, ± 10 %. Default 60. */
+  readonly durableStreamsSseAge?: number | undefined
+  /** Seconds for which a long poll in this form waits for a message. Default 20. */
+  readonly durableStreamsWait?: number | undefined
   /** Days for which events of open-ended streams are kept. A client that returns later gets `reset`. 0 = forever. Default 30. */
   readonly retentionDays?: number | undefined
   /**

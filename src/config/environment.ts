@@ -4,6 +4,7 @@
  */
 import Type from 'typebox'
 import { BUS_SETTINGS } from './bus-settings.js'
+import { DURABLE_STREAM_SETTINGS } from './durable-stream-settings.js'
 import { JOB_SETTINGS } from './job-settings.js'
 import { Whole } from './setting.js'
 import { SECRET, TOKEN_SETTINGS } from './token-settings.js'
@@ -190,6 +191,7 @@ export const Environment = Type.Object({
     default: 'latency',
     description: 'What a busy stream saves. `cpu` joins the events of up to 75 ms in one write.',
   }),
+  ...DURABLE_STREAM_SETTINGS,
   RETENTION_DAYS: Type.Number({
     default: 30,
     minimum: 0,

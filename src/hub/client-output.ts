@@ -12,26 +12,14 @@ import { retryMs } from '../sse/retry.js'
 import type { Sink } from '../sse/sink.js'
 import { ClientTally } from './client-tally.js'
 import { type Cursor, cursorId, placeOf } from './cursor.js'
-import { type HoldLoss, isHoldLoss } from './delivery-window.js'
+import { isHoldLoss } from './delivery-window.js'
 import type { Heartbeats } from './heartbeats.js'
 import type { CloseReason, HubTally, ReplaySource } from './hub-tally.js'
 import type { Mode } from './mode.js'
 import { DELETED, type Reset, resetNotice, resetTo, type Start } from './start.js'
+import type { Stop } from './stop.js'
 import type { SubscriptionOptions } from './subscription-options.js'
 import type { Discontinuity } from './tailed-stream.js'
-
-/** Why the gateway ends a subscription before the stream ends or the client disconnects. */
-export type Stop =
-  | 'expired'
-  | 'revoked'
-  | 'narrowed'
-  | 'too-old'
-  | 'stalled'
-  | 'draining'
-  | 'by-admin'
-  | HoldLoss
-  | 'deleted'
-  | 'ended'
 
 /** The owner whose open streams are counted together. */
 export type ClientLimit = 'principal' | 'workspace' | 'address'
@@ -66,6 +54,8 @@ export class ClientOutput {
   #retry: Buffer | undefined
   readonly #heartbeatMs: number
   #heartbeatAt: number
+  /** Whether the last block says that the client has reached the head. */
+  #saysHead = false
 
   constructor({ sink, encoding, start, stream, heartbeatMs }: ClientOutputOptions) {
     this.#tally = stream.tally
@@ -143,15 +133,23 @@ export class ClientOutput {
     this.#retry = undefined
     this.#sink.write(payload)
     this.#idFrom = 'response'
+    this.#saysHead = payload.saysHead
     this.own.events += payload.parts
     this.#tally.events += payload.parts
     this.#tally.bytes += payload.bytes.length
     if (from) this.#tally.replayed[from] += payload.parts
   }
 
+  /** The client has everything up to this cursor, which is the head. */
+  caughtUp(cursor: Cursor): void {
+    if (!this.#saysHead && this.#encoding.caughtUp) this.#writeBlocks([this.#encoding.caughtUp(cursor)])
+    this.#saysHead = true
+  }
+
   /** Sends a cursor beyond the client's last event, for the client to keep. */
   cursor(cursor: Cursor): void {
     this.#known = cursor
+    this.#saysHead = false
     this.#write([this.#encoding.cursor(cursorId(cursor))])
   }
 
@@ -171,7 +169,8 @@ export class ClientOutput {
     }
     if (why === 'deleted') this.#writeBlocks([resetNotice(this.#encoding, DELETED)])
     // The filter may have hidden the last event. A client that reconnected with an earlier id would end up here again.
-    if (why === 'ended') this.notice({ name: 'heartbeat', data: {} }, cursor)
+    if (why === 'ended' && this.#encoding.ended) this.#writeBlocks([this.#encoding.ended(cursor)])
+    else if (why === 'ended') this.notice({ name: 'heartbeat', data: {} }, cursor)
     if (why === 'expired' || why === 'revoked') this.notice({ name: `auth-${why}`, data: {} }, cursor)
     if (why === 'by-admin' || isHoldLoss(why))
       this.notice({ name: 'unavailable', data: { reason: why } }, cursor, true)
@@ -188,6 +187,7 @@ export class ClientOutput {
 
   reset(why: Discontinuity, bounds: Bounds): void {
     this.#noteReset(why, this.#known, bounds.head)
+    if (this.#encoding.endsAtReset) return void this.end('reset', this.#known)
     this.#known = bounds.head
     this.#writeBlocks([resetNotice(this.#encoding, resetTo(bounds, why))])
     this.#idFrom = 'response'

@@ -7,7 +7,7 @@ import type { EventFilter } from '../log/event-filter.js'
 import type { Encoding } from '../sse/encoding.js'
 import { Payload } from '../sse/payload.js'
 import { HIGH_WATER_BYTES } from '../sse/sink.js'
-import type { Cursor } from './cursor.js'
+import { type Cursor, isAt } from './cursor.js'
 import type { EventFrames } from './event-frames.js'
 
 /** Enough that reading the clock between steps costs nothing, and few enough that a step takes a millisecond at most. */
@@ -34,12 +34,13 @@ export class FanOutGroup {
   /**
    * Hands the frames to all members, a few in each step, because there may be thousands. The last step is the end of the group,
    * because there may be thousands of groups too.
-   * @param before the event before the first frame.
+   * @param before the event before the first frame. The last frame is that of the stream's head.
    */
   *send(frames: readonly EventFrames[], before: Cursor): Generator<void> {
     if (this.filter?.where) yield* judge(frames, this.filter)
+    const stream = { head: frames.at(-1)?.event ?? before }
     let served = 0
-    for (const { payload, after, upTo } of payloads(frames, before, this.encoding, this.filter)) {
+    for (const { payload, after, upTo } of payloads(frames, before, stream, this.encoding, this.filter)) {
       for (const member of this.members) {
         member.receive(payload, after, upTo)
         served += 1
@@ -62,10 +63,14 @@ function* judge(frames: readonly EventFrames[], filter: EventFilter): Generator<
   }
 }
 
-/** Joins frames into payloads. None is much larger than the high-water mark, so every write is bounded (I5). */
+/**
+ * Joins frames into payloads. None is much larger than the high-water mark, so every write is bounded (I5).
+ * @param stream whose head may move between two payloads.
+ */
 export function* payloads(
   frames: readonly EventFrames[],
   before: Cursor,
+  stream: { readonly head: Cursor },
   encoding: Encoding,
   filter: EventFilter | undefined,
 ): Generator<{ payload: Payload | undefined; after: Cursor; upTo: StoredEvent }> {
@@ -79,10 +84,21 @@ export function* payloads(
       bytes += part.length
     }
     if (index === frames.length - 1 || bytes >= HIGH_WATER_BYTES) {
-      yield { payload: parts.length > 0 ? Payload.of(parts) : undefined, after, upTo: frame.event }
+      const upTo = frame.event
+      yield { payload: payloadOf(parts, upTo, encoding, isAt(upTo, stream.head)), after, upTo }
       after = frame.event
       parts = []
       bytes = 0
     }
   }
+}
+
+function payloadOf(
+  parts: readonly Buffer[],
+  upTo: StoredEvent,
+  { assemble }: Encoding,
+  isHead: boolean,
+): Payload | undefined {
+  if (parts.length === 0) return undefined
+  return assemble ? Payload.of(assemble(parts, upTo, isHead), parts.length, isHead) : Payload.of(parts)
 }

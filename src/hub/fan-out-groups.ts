@@ -8,21 +8,21 @@ import { FanOutGroup, type Member } from './fan-out-group.js'
 const NO_FILTER = ''
 
 export class FanOutGroups {
-  /** By the key of the filter, then by the name of the encoding. */
+  /** By the key of the filter, then by the group of the encoding. */
   readonly #groups = new Map<string, Map<string, FanOutGroup>>()
 
   /** Adds a member to its group, until the returned function is called. */
   join(member: Member, encoding: Encoding, filter: EventFilter | undefined): () => void {
     const key = filter?.key ?? NO_FILTER
-    const { name } = encoding
+    const { name, group: kind = name } = encoding
     const ofFilter = this.#groups.get(key) ?? new Map<string, FanOutGroup>()
     this.#groups.set(key, ofFilter)
-    const group = ofFilter.get(name) ?? new FanOutGroup(encoding, filter)
-    ofFilter.set(name, group)
+    const group = ofFilter.get(kind) ?? new FanOutGroup(encoding, filter)
+    ofFilter.set(kind, group)
     group.members.add(member)
     return () => {
       group.members.delete(member)
-      if (group.members.size === 0 && ofFilter.get(name) === group) ofFilter.delete(name)
+      if (group.members.size === 0 && ofFilter.get(kind) === group) ofFilter.delete(kind)
       if (ofFilter.size === 0 && this.#groups.get(key) === ofFilter) this.#groups.delete(key)
     }
   }

@@ -28,6 +28,7 @@ export interface Follower {
   forget(head: Head): void
   /** The log does not continue at `lost`, which was the stream's head; it continues at the head of `bounds`. */
   restart(why: Discontinuity, bounds: Bounds, lost: Head): void
+  onClosed?(): void
   onDeleted(): void
 }
 
@@ -147,6 +148,7 @@ export class HubStream implements TailedStream {
   onClosed(): void {
     if (this.closed) return
     this.closed = true
+    for (const follower of this.followers) follower.onClosed?.()
     this.#grew()
   }
 

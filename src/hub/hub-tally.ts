@@ -41,6 +41,8 @@ export class HubTally {
     draining: 0,
     expired: 0,
     narrowed: 0,
+    /** The log does not continue where the client is, and its form cannot say so. */
+    reset: 0,
     revoked: 0,
     stalled: 0,
     'too-old': 0,

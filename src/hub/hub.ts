@@ -156,17 +156,14 @@ export class Hub {
     const { start, sink, encoding, filter, broughtId, client, window } = follow
     const { heartbeatMs, maxAgeMs, logger } = this.#options
     const now = Date.now()
-    const ages = maxAgeMs > 0 && !handle.stream.hasEnd
-    const tooOldAt = ages ? now + maxAgeMs * (0.9 + 0.2 * Math.random()) : Number.POSITIVE_INFINITY
+    const longestMs = encoding.lastsMs ?? (handle.stream.hasEnd ? 0 : maxAgeMs)
+    const tooOldAt = now + (longestMs || Number.POSITIVE_INFINITY) * (0.9 + 0.2 * Math.random())
     const subscription = new Subscription({
       stream: handle.stream,
       starts: this.starts,
       ...{ start, sink, encoding, filter, broughtId, client, window },
-      logger,
+      ...{ logger, permit, tooOldAt, openedAt: now },
       heartbeatMs: encoding.heartbeatMs ?? heartbeatMs,
-      permit,
-      tooOldAt,
-      openedAt: now,
       onClosed: () => {
         this.#subscriptions.delete(subscription)
         this.connections.closed(subscription)

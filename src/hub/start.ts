@@ -135,6 +135,14 @@ export class Starts {
     return this.pages.eventIdAt(stream, position)
   }
 
+  /** Why nothing continues a cursor; undefined if the log has it, so that the stream's copy of the log is wrong or behind. */
+  async askLog(stream: HubStream, cursor: Cursor): Promise<{ why: Discontinuity | undefined; place: Place }> {
+    const place = await this.place(stream.id, cursor.position)
+    const why = lossOf(cursor, place)
+    if (why !== 'retention') stream.verify()
+    return { why, place }
+  }
+
   /** The base and the head of a stream. */
   async bounds(id: StreamId): Promise<Bounds> {
     const bounds = await readBounds(this.database, id)

@@ -14,6 +14,7 @@ import type { Encoding } from '../sse/encoding.js'
 import type { Sink } from '../sse/sink.js'
 import type { ClientIdentity } from './client-identity.js'
 import type { ClientLimit } from './client-output.js'
+import type { Cursor } from './cursor.js'
 import type { DeliveryWindow } from './delivery-window.js'
 import type { Hub, StreamHandle } from './hub.js'
 import type { Permit } from './permit.js'
@@ -70,8 +71,8 @@ export type StreamAdmission =
   | { readonly outcome: 'following' }
   | { readonly outcome: 'not-found' }
   /** The stream has ended, and the client has all of it. */
-  | { readonly outcome: 'ended' }
-  /** The stream has ended, and the client must go back to `reset.head`, which is its end. */
+  | { readonly outcome: 'ended'; readonly at: Cursor }
+  /** The client must go back to `reset.head`: the stream has ended there, or the encoding cannot say so. */
   | { readonly outcome: 'reset'; readonly reset: Reset }
   /** The client may try again soon. */
   | ({ readonly outcome: 'refused' } & StreamRefusal)
@@ -139,8 +140,9 @@ async function followFrom(
   const { workspace, encoding, filter, maxFollowers = Number.POSITIVE_INFINITY, ...more } = request
   const start = await hub.starts.resolve(handle.stream, before.from ?? request.from, filter)
   if (await hub.isAtItsEnd(workspace, request.stream, handle.stream, start.cursor)) {
-    return start.reset ? { outcome: 'reset', reset: start.reset } : { outcome: 'ended' }
+    return start.reset ? { outcome: 'reset', reset: start.reset } : { outcome: 'ended', at: start.cursor }
   }
+  if (start.reset && encoding.endsAtReset) return { outcome: 'reset', reset: start.reset }
   if (handle.stream.followers.size >= maxFollowers) return refused({ reason: 'limit' })
   const permit = host.permit?.()
   const sink = host.openSink()

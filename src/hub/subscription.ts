@@ -1,14 +1,11 @@
 /**
  * One client on one stream (subscription-state.ts has the states).
  *
- * While it catches up, it repeats two steps: it waits for room in the sink, and writes the events after its cursor
- * (next-frames.ts). It goes live in the turn of the event loop in which its cursor is the stream's head. While it is live,
- * its fan-out group hands it payloads, and it takes those that continue its cursor (I4). When a payload fills the sink, it
- * leaves the group and catches up once the sink has drained: backpressure never makes anything queue for it.
- *
- * All that it writes continues the cursor by identity and without a gap. If no event does, it looks for the cursor in the log
- * itself. If the log has lost the cursor, the subscription goes back to the last place that the client knows; if the log has
- * lost that place too, the client gets `reset`. While the log cannot be read, the stream stays open and retries the read.
+ * While it catches up, it repeats two steps: it waits for room in the sink, and writes the events after its cursor (next-frames.ts). It
+ * goes live in the turn of the event loop in which its cursor is the stream's head. Then its fan-out group hands it payloads, and it takes
+ * those that continue its cursor (I4). When a payload fills the sink, it leaves the group and catches up once the sink has drained.
+ * All that it writes continues the cursor by identity and without a gap. If the log has lost the cursor, the subscription goes back to
+ * the last place that the client knows; if the log has lost that too, the client gets `reset`. An unreadable log is read again.
  */
 import type { Position, StoredEvent } from '../log/event.js'
 import type { EventFilter } from '../log/event-filter.js'
@@ -16,7 +13,7 @@ import type { Bounds, Head } from '../log/log.js'
 import type { Encoding, Notice } from '../sse/encoding.js'
 import type { Payload } from '../sse/payload.js'
 import { type Sink, STALLED_MS } from '../sse/sink.js'
-import { type ClientLimit, ClientOutput, type Stop } from './client-output.js'
+import { type ClientLimit, ClientOutput } from './client-output.js'
 import { type Cursor, isAt, placeOf } from './cursor.js'
 import { type DeliveryWindow, eventsUpTo, type WindowedSubscription } from './delivery-window.js'
 import type { EventFrames } from './event-frames.js'
@@ -26,7 +23,7 @@ import type { Mode } from './mode.js'
 import { NextFrames } from './next-frames.js'
 import type { PermittedSubscription } from './permit.js'
 import { atHead, headMoved, stepWhile, UNREADABLE } from './read-again.js'
-import { lossOf } from './start.js'
+import type { Stop } from './stop.js'
 import type { SubscriptionOptions } from './subscription-options.js'
 import { initialState, type SubscriptionInput, transition } from './subscription-state.js'
 import type { Discontinuity } from './tailed-stream.js'
@@ -81,11 +78,10 @@ export class Subscription implements Member, Follower, PermittedSubscription, Wi
   /** Called by the fan-out group while the subscription is live. */
   receive(payload: Payload | undefined, after: Cursor, upTo: StoredEvent): void {
     if (upTo.position <= this.#cursor.position) return
-    if (!isAt(this.#cursor, after)) this.#apply({ name: 'gap' })
-    else {
-      this.#advance(payload, upTo)
-      if (this.#sink.full) this.#apply({ name: 'backpressure' })
-    }
+    if (isAt(this.#cursor, after)) this.#advance(payload, upTo)
+    else this.#apply({ name: 'gap' })
+    if (this.#sink.full) this.#apply({ name: 'backpressure' })
+    if (this.stream.closed) this.onClosed()
   }
 
   /** Called by the stream when the log has lost its head. A client that knows that head has no older place to go back to. */
@@ -97,6 +93,11 @@ export class Subscription implements Member, Follower, PermittedSubscription, Wi
   onDeleted(): void {
     this.#window?.reset({ position: 0 as Position })
     this.stop(this.stream.hasEnd ? 'ended' : 'deleted')
+  }
+
+  /** The stream was closed, perhaps before its last events have arrived here. */
+  onClosed(): void {
+    if (this.stream.endsAt(this.#cursor) && !this.#window?.inFlight) this.stop('ended')
   }
 
   /** Called by the stream when stored events were changed. All live subscriptions share the object of their cursor. */
@@ -129,7 +130,7 @@ export class Subscription implements Member, Follower, PermittedSubscription, Wi
     else this.output.tick(now, this.stream.heartbeats, this.#cursor)
   }
 
-  /** Ends it because there is no room for it. @param limit the limit that is reached, if it is one of the client's own. */
+  /** There is no room for it. @param limit the limit that is reached, if it is one of the client's own. */
   refuse(reason: 'draining' | 'limit', limit?: ClientLimit): void {
     this.output.refuse(reason, this.#cursor, limit)
   }
@@ -151,7 +152,7 @@ export class Subscription implements Member, Follower, PermittedSubscription, Wi
     this.#cursor = upTo
     if (payload) this.output.payload(payload, upTo, from)
     const closing = this.#encoding.closing?.(upTo)
-    // The filter may have hidden the last event. A client that reconnected with an earlier id would end up here again.
+    // The filter may have hidden the last event, and a client with an earlier id would end up here again.
     if (closing) this.output.endWith(closing, this.#filter && upTo)
   }
 
@@ -195,6 +196,8 @@ export class Subscription implements Member, Follower, PermittedSubscription, Wi
     this.#apply({ name: 'head-reached', leave })
     if (this.#filter && !this.#window && this.#cursor.position > this.options.start.cursor.position)
       this.output.cursor(this.#cursor)
+    this.output.caughtUp(this.#cursor)
+    this.onClosed()
   }
 
   /** Another process gave the client more than the tailer has read here, or one of the two has seen a lost tail. */
@@ -214,7 +217,7 @@ export class Subscription implements Member, Follower, PermittedSubscription, Wi
 
   async #write(frames: readonly EventFrames[], next: NextFrames, isWanted: () => boolean): Promise<void> {
     const before = this.#cursor
-    for (const { payload, upTo } of payloads(frames, before, this.#encoding, this.#filter)) {
+    for (const { payload, upTo } of payloads(frames, before, this.stream, this.#encoding, this.#filter)) {
       if (this.#sink.full) {
         await this.#sink.drained()
         await this.stream.pacing.turn()
@@ -228,7 +231,6 @@ export class Subscription implements Member, Follower, PermittedSubscription, Wi
     if (isBeyond) this.output.cursor(this.#cursor)
   }
 
-  /** @returns whether frames that are read from now on may still be written. */
   #untilChanged(): () => boolean {
     const [state, edition] = [this.#state, this.stream.edition]
     return () => state === this.#state && edition === this.stream.edition
@@ -237,10 +239,8 @@ export class Subscription implements Member, Follower, PermittedSubscription, Wi
   /** Nothing continues the cursor: retention may have been faster, or the log has lost its tail. */
   async #askLog(): Promise<void> {
     const state = this.#state
-    const place = await this.options.starts.place(this.stream.id, this.#cursor.position)
+    const { why, place } = await this.options.starts.askLog(this.stream, this.#cursor)
     if (state !== this.#state) return
-    const why = lossOf(this.#cursor, place)
-    if (why !== 'retention') this.stream.verify()
     // The log may still have the last place that the client knows: the filter has hidden every event since.
     if (why === 'history-lost' && !isAt(this.#cursor, this.output.known)) this.#rewind()
     else if (why) this.#reset(why, place)

@@ -3,7 +3,7 @@
  * once and shared by every client with the same encoding.
  */
 
-import type { StoredEvent } from '../log/event.js'
+import type { Position, StoredEvent } from '../log/event.js'
 import { formatEventId } from '../log/event-id.js'
 import type { NoticeData, NoticeName } from '../log/notice-catalogue.js'
 import { encodeMessage, retryField } from './frame.js'
@@ -38,6 +38,26 @@ export interface Encoding {
   retry(ms: number): Buffer | undefined
   /** The message after the last event of a stream that has an end, perhaps empty; undefined for other events. */
   closing?(event: StoredEvent): Buffer | undefined
+  /** Clients of one name share frames; those of one group share payloads as well. Default: the name. */
+  readonly group?: string
+  /** Makes a payload around the frames of its events, which are not empty; default: they follow each other. */
+  assemble?(frames: readonly Buffer[], upTo: StoredEvent, isHead: boolean): readonly Buffer[]
+  /** Sent when a client has reached the head, unless its last payload was assembled there. */
+  caughtUp?(place: Place): Buffer
+  /** Sent in place of a heartbeat when the stream has ended. */
+  ended?(place: Place): Buffer
+  /** How long a response lasts, in milliseconds; default: as the gateway's setting says. */
+  readonly lastsMs?: number
+  /** Refusals are a status, unless the client is an EventSource; default: they are a notice in the stream. */
+  readonly refusesByStatus?: true
+  /** Ends where the log does not continue, because clients know no `reset`. */
+  readonly endsAtReset?: true
+}
+
+/** A place in a stream, as src/hub/cursor.ts has it. */
+interface Place {
+  readonly position: Position
+  readonly eventId?: string
 }
 
 /**

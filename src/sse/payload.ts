@@ -8,9 +8,12 @@ export class Payload {
     readonly bytes: Buffer,
     /** How many blocks it was made of, such as events. */
     readonly parts: number,
+    /** Whether its blocks say that the client has reached the head. */
+    readonly saysHead: boolean,
   ) {}
 
-  static of(parts: readonly Uint8Array[]): Payload {
+  /** @param count how many blocks the parts are; default: each is one. */
+  static of(parts: readonly Uint8Array[], count = parts.length, saysHead = false): Payload {
     let length = 0
     for (const part of parts) length += part.length
     if (length === 0) throw new RangeError('An empty chunk would end the response.')
@@ -22,7 +25,7 @@ export class Payload {
       offset += part.length
     }
     chunk.write('\r\n', offset, 'latin1')
-    return new Payload(chunk, chunk.subarray(head.length, offset), parts.length)
+    return new Payload(chunk, chunk.subarray(head.length, offset), count, saysHead)
   }
 
   static text(text: string): Payload {

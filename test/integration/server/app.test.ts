@@ -67,6 +67,7 @@ t.test('the description of the API names every route and its role', async t => {
     'delete /api/webhooks/{id} admin',
     'delete /api/webhooks/{id}/replay admin',
     'delete /projects/{id} admin',
+    'delete /v1/stream/{path} editor',
     'get /api/audit admin',
     'get /api/clients admin',
     'get /api/clients/closed admin',
@@ -113,6 +114,7 @@ t.test('the description of the API names every route and its role', async t => {
     'get /projects/{id}/events viewer',
     'get /ready public',
     'get /runner-jobs/{id}/events/stream viewer',
+    'get /v1/stream/{path} viewer',
     'patch /api/items/{part_number} editor',
     'patch /api/keys/{id} admin',
     'patch /api/streams/{name} admin',
@@ -154,8 +156,10 @@ t.test('the description of the API names every route and its role', async t => {
     'post /api/webhooks/{id}/test admin',
     'post /projects admin',
     'post /projects/{id}/shell editor',
+    'post /v1/stream/{path} editor',
     'put /api/consumers/{name} editor',
     'put /api/server/state admin',
+    'put /v1/stream/{path} editor',
   ])
 })
 

@@ -111,6 +111,21 @@ export class Requests {
       return { ...FEED, path: `${path}/deliveries/${await this.#delivery(path)}/retry` }
     },
     'POST /api/events': async () => ({ ...ROOM, path: '/api/events?stream=rooms/1', body: this.#event }),
+    'GET /v1/stream/*': async () => {
+      await this.#room()
+      return { ...ROOM, path: '/v1/stream/rooms/1', unknown: '/v1/stream/rooms/9' }
+    },
+    'PUT /v1/stream/*': async () => ofDurable(name()),
+    'POST /v1/stream/*': async () => {
+      await this.#room()
+      return { ...ROOM, path: '/v1/stream/rooms/1', body: {} }
+    },
+    'DELETE /v1/stream/*': async () => {
+      const asked = ofDurable(name())
+      const headers = { ...caller('editor'), 'content-type': 'application/json' }
+      await fetch(this.#gateway.url + asked.path, { method: 'PUT', headers, body: '{}' })
+      return { exact: asked.exact, prefix: asked.prefix, path: asked.path }
+    },
     'GET /api/items': async () => ({ ...FEED, path: `/api/items?search=${await this.#item()}` }),
     'POST /api/items': async () => ({ ...FEED, path: '/api/items', body: newItem(name()) }),
     'GET /api/items/:part_number': () => this.#onItem(''),
@@ -390,4 +405,8 @@ function ofExecution(id: string, ask: (id: string) => Pick<Asked, 'path' | 'body
 /** One job of a project does not grant the project. */
 function ofProject(id: string): Pick<Asked, 'exact' | 'prefix'> {
   return { exact: `project/${id}/7`, prefix: `project/${id}/*` }
+}
+
+function ofDurable(id: string): Asked {
+  return { exact: `rooms/${id}`, prefix: 'rooms/*', path: `/v1/stream/rooms/${id}`, body: {} }
 }

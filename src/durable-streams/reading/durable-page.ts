@@ -1,0 +1,77 @@
+/**
+ * A page of a stream, for a request that catches up or polls. It is read from the log, so a client that has just written gets its own
+ * message. A long poll holds no connection to the database while it waits: the tailer ends the wait, as it wakes any follower.
+ */
+import type { Database } from '../../database/pool.js'
+import type { Cursor } from '../../hub/cursor.js'
+import { readEventPage, type StreamPageRequest } from '../../hub/event-page.js'
+import type { Hub } from '../../hub/hub.js'
+import type { HubStream } from '../../hub/hub-stream.js'
+import type { Reset } from '../../hub/start.js'
+import type { Content } from './content.js'
+import { type PageBody, pageBody } from './page-body.js'
+
+export interface DurablePageRequest extends StreamPageRequest {
+  readonly content: Content
+  /** Whether the stream was closed before the request is read. */
+  readonly closed: boolean
+}
+
+export interface DurablePage extends PageBody {
+  readonly from: Cursor
+  /** The place up to which the client has everything then. */
+  readonly next: Cursor
+  /** Whether that is the end of the stream, as the page was read. */
+  readonly isHead: boolean
+  /** Whether nothing will ever follow. */
+  readonly isEnd: boolean
+}
+
+export type DurablePageResult =
+  | { readonly outcome: 'page'; readonly page: DurablePage }
+  /** The log does not continue at the offset. */
+  | { readonly outcome: 'reset'; readonly reset: Reset }
+  | { readonly outcome: 'not-found' }
+
+export async function readDurablePage(
+  hub: Pick<Hub, 'open' | 'starts'>,
+  database: Database,
+  request: DurablePageRequest,
+): Promise<DurablePageResult> {
+  const handle = await hub.open(request.workspace, request.stream, request.streams)
+  if (!handle) return { outcome: 'not-found' }
+  try {
+    const { cursor, reset } = await hub.starts.resolve(handle.stream, request.from)
+    if (reset) return { outcome: 'reset', reset }
+    return await readOn(database, handle.stream, cursor, request)
+  } finally {
+    handle.release()
+  }
+}
+
+async function readOn(
+  database: Database,
+  stream: HubStream,
+  from: Cursor,
+  { content, closed, ...request }: DurablePageRequest,
+): Promise<DurablePageResult> {
+  const waits = request.waitMs > 0 && !closed && !stream.closed
+  const over = performance.now() + request.waitMs
+  let after = from
+  for (;;) {
+    const waitMs = waits ? Math.max(0, over - performance.now()) : 0
+    const page = await readEventPage(database, stream, { ...request, after, waitMs })
+    if (stream.deleted) return { outcome: 'not-found' }
+    if ('reason' in page) return { outcome: 'reset', reset: page }
+    const { next, head, events } = page
+    const isHead = next.position >= head.position
+    const body = pageBody(events, content)
+    // A wait goes on after events that are no messages of the stream.
+    if (body.messages === 0 && waitMs > 0 && events.length > 0) {
+      after = next
+      continue
+    }
+    const isEnd = isHead && (closed || stream.closed)
+    return { outcome: 'page', page: { ...body, from, next, isHead, isEnd } }
+  }
+}
