@@ -158,7 +158,7 @@ async function answerTo(
     return { cell: shows ? 'yes' : 'cursor only', code: '' }
   }
   const isJson = /json/.test(response.headers.get('content-type') ?? '')
-  const found = Object(isJson ? JSON.parse(text) : undefined)
+  const found = Object(isJson && text !== '' ? JSON.parse(text) : undefined)
   const list = LISTS.map(member => found[member]).find(Array.isArray)
   const empty = route.method === 'GET' && list?.length === 0
   return { cell: empty ? (form === 'page' ? 'cursor only' : 'nothing') : 'yes', code: '' }
