@@ -61,6 +61,7 @@ import {
 import { listStreams } from '../../../src/streams/stream-list.js'
 import { countPart, readUsage, storeUsage, takeCount } from '../../../src/usage/usage-rows.js'
 import { consumerActs } from './consumer-acts.js'
+import { durableActs, durableRows } from './durable-acts.js'
 
 import { webhookActsOn, webhookRows } from './webhook-acts.js'
 
@@ -135,6 +136,7 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
 
   return {
     ...consumerActs(session),
+    ...(await durableActs(session)),
     'publish: one request': () => commit(request(FEED)),
     'publish: requests with keys': () => commit(request(FEED, randomUUID()), request('other', randomUUID())),
     'publish: a key again': () => commit(request(FEED, 'again')),
@@ -451,6 +453,7 @@ export async function fill(url: string, from: number, to: number): Promise<void>
       insert into sluice.rate_windows
         select floor(extract(epoch from now()) / 60), w.name || n, 1 from ${numbers};
       insert into sluice.stream_slots select w.name || n, '{}' from ${numbers};
+      ${durableRows(`generate_series(${from}, ${to}) n, (values ('${WORKSPACE}'), ('rival')) w (name)`)};
       ${webhookRows(WORKSPACE, `generate_series(${from}, ${to}) n`)}`)
     await client.query('analyze')
     // Autovacuum is off: the dead rows of the acts before would count too.
