@@ -7,6 +7,7 @@ import fp from 'fastify-plugin'
 import { reachOf } from '../src/auth/grants/reach.js'
 import { DurableStreams } from '../src/durable-streams/durable-store.js'
 import type { DurableStream } from '../src/durable-streams/durable-stream.js'
+import { Expiry } from '../src/durable-streams/expiry.js'
 import { type Content, contentOf } from '../src/durable-streams/reading/content.js'
 import { type DurablePage, readDurablePage } from '../src/durable-streams/reading/durable-page.js'
 import { entityTagOf } from '../src/durable-streams/reading/entity-tag.js'
@@ -17,6 +18,7 @@ import { disconnectSignal } from '../src/http/client-disconnect.js'
 import { discontinuity } from '../src/hub/event-page.js'
 import type { StartAt } from '../src/hub/start.js'
 import { isKnown } from '../src/items/etag.js'
+import type { StreamId } from '../src/log/event.js'
 import { checkOf, parseEventId } from '../src/log/event-id.js'
 import { notFound, Problem } from '../src/problems/problem.js'
 import { broughtId } from '../src/sse/brought-id.js'
@@ -67,17 +69,21 @@ const DIALECT = 'durable-streams'
 export default fp<DurableStreamsOptions>(
   async (app, options) => {
     const { announce, database, tailer, tracing, wake } = app
-    const streams = new DurableStreams({
-      ...{ database, tracing },
-      onCommitted: announce,
-      onEnded(ended) {
-        for (const id of ended) tailer.ends.expect(id)
-        wake(ended)
-      },
+    const onEnded = (ended: readonly StreamId[]) => {
+      for (const id of ended) tailer.ends.expect(id)
+      wake(ended)
+    }
+    const streams = new DurableStreams({ database, tracing, onCommitted: announce, onEnded })
+    const expiry = new Expiry({
+      database,
+      logger: app.log,
+      followed: () => tailer.streams.map(({ id }) => id),
+      onEnded,
     })
     app.decorate('durableStreams', streams)
     app.decorate('durableStreamsBase', `${app.prefix}${options.path}`)
-    app.addHook('onClose', () => streams.close())
+    app.addHook('onReady', async () => expiry.start())
+    app.addHook('onClose', () => Promise.all([streams.close(), expiry.close()]))
     app.decorateReply('sendDurable', function (this: FastifyReply, read: DurableRead) {
       if (read.live === 'sse') return follow(app, this, read, options.sseMs)
       const waitMs = read.live === 'long-poll' ? options.waitMs : 0
