@@ -128,7 +128,8 @@ export class ClientOutput {
 
   /** Sends events up to `upTo`, in a payload that other clients share. @param from their place, for events of the past. */
   payload(payload: Payload, upTo: StoredEvent, from?: ReplaySource): void {
-    this.#known = upTo
+    // The filter may have hidden the events after the last one in the payload: the client does not know these.
+    this.#known = payload.last ?? upTo
     if (this.#retry) this.#write([this.#retry])
     this.#retry = undefined
     this.#sink.write(payload)

@@ -77,15 +77,19 @@ export function* payloads(
   let after = before
   let parts: Buffer[] = []
   let bytes = 0
+  let last: StoredEvent | undefined
   for (const [index, frame] of frames.entries()) {
     if (!frame.isPassedOver && (!filter || frame.matches(filter))) {
       const part = frame.in(encoding)
-      if (part.length > 0) parts.push(part)
+      if (part.length > 0) {
+        parts.push(part)
+        last = frame.event
+      }
       bytes += part.length
     }
     if (index === frames.length - 1 || bytes >= HIGH_WATER_BYTES) {
       const upTo = frame.event
-      yield { payload: payloadOf(parts, upTo, encoding, isAt(upTo, stream.head)), after, upTo }
+      yield { payload: payloadOf(parts, last, upTo, encoding, isAt(upTo, stream.head)), after, upTo }
       after = frame.event
       parts = []
       bytes = 0
@@ -95,10 +99,13 @@ export function* payloads(
 
 function payloadOf(
   parts: readonly Buffer[],
+  last: StoredEvent | undefined,
   upTo: StoredEvent,
   { assemble }: Encoding,
   isHead: boolean,
 ): Payload | undefined {
   if (parts.length === 0) return undefined
-  return assemble ? Payload.of(assemble(parts, upTo, isHead), parts.length, isHead) : Payload.of(parts)
+  return assemble
+    ? Payload.of(assemble(parts, upTo, isHead), parts.length, isHead, upTo)
+    : Payload.of(parts, parts.length, false, last)
 }

@@ -7,6 +7,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { Database } from '../../../src/database/pool.js'
 import type { Committed } from '../../../src/log/committed.js'
 import type { Position, StoredEvent, StreamId } from '../../../src/log/event.js'
+import type { EventFilter } from '../../../src/log/event-filter.js'
 import { formatEventId } from '../../../src/log/event-id.js'
 import type { Head } from '../../../src/log/log.js'
 import type { Random } from '../../harness/random.js'
@@ -69,22 +70,22 @@ export class ModelLog {
     return false
   }
 
-  /** In one transaction: loses the newest events, as many as `lost`, and appends one of each type. */
-  change(losing: number, types: readonly string[]): Committed {
+  /** In one transaction: loses the newest events, as many as `lost`, and appends one of each type. @param data default: made up. */
+  change(losing: number, types: readonly string[], data?: readonly string[]): Committed {
     const { base, events } = this.#now
     if (losing > 0) this.#lost = this.#now
     const kept = events.slice(0, Math.max(0, events.length - losing))
     const first = kept.length
     let last = headOf({ base, events: kept })
     const previous = last.eventId
-    for (const type of types) {
+    for (const [index, type] of types.entries()) {
       const eventId = randomUUID()
       const event = {
         position: (last.position + 1) as Position,
         eventId,
         at: new Date(0),
         type,
-        data: `{"id":"${eventId}","x":"${'x'.repeat(type === 'large' ? 20_000 : 10)}"}`,
+        data: data?.[index] ?? `{"id":"${eventId}","x":"${'x'.repeat(type === 'large' ? 20_000 : 10)}"}`,
       }
       const before = this.known.get(formatEventId(last.position, last.eventId))
       this.known.set(formatEventId(event.position, event.eventId), { ...event, event, before })
@@ -102,6 +103,13 @@ export class ModelLog {
     if (base) this.#now = { base, events: events.slice(count) }
   }
 
+  /** The rows that the log returns now, or that it would have returned before its last loss. */
+  answer(name: string, values: never, beforeLoss = false): object[] {
+    const answer = ANSWERS[name]
+    if (!answer) throw new Error(`The model has no answer to ${name}.`)
+    return answer(values, beforeLoss ? this.#lost : this.#now)
+  }
+
   /** Answers after a while, when the answer may be old; while `behind`, it answers from the lost log. */
   database(random: Random, behind: () => boolean = () => false): Database {
     const wait = async () => {
@@ -109,14 +117,21 @@ export class ModelLog {
     }
     const query = async ({ name, values }: { name: string; values: never }) => {
       await wait()
-      const answer = ANSWERS[name]
-      if (!answer) throw new Error(`The model has no answer to ${name}.`)
-      const rows = answer(values, behind() ? this.#lost : this.#now)
+      const rows = this.answer(name, values, behind())
       await wait()
       return { rows }
     }
     return { query, options: { max: 1 } } as unknown as Database
   }
+}
+
+/** Whether the filter matches none of the events between two places, of which the second is later in the same history. */
+export function continues(last: Known, next: Known, filter: EventFilter | undefined): boolean {
+  for (let { before } = next; before; { before } = before) {
+    if (before.eventId === last.eventId) return true
+    if (!filter || filter.types.matches(before.type) || before.position <= last.position) return false
+  }
+  return false
 }
 
 function headOf({ base, events }: Snapshot): Head {
