@@ -4459,6 +4459,8 @@ CREATE OR REPLACE FUNCTION sluice.expire_durable(at_most integer)
  SET row_security TO 'on'
 AS $function$
 declare
+  -- A comparison with a volatile function uses no index.
+  present timestamptz := clock_timestamp();
   target sluice.streams;
   removed bigint[] := '{}';
 begin
@@ -4466,13 +4468,13 @@ begin
     select s.* from sluice.streams s
     where s.id = any (array(
       select d.stream_id from sluice.durable_streams d
-      where d.expires_at <= clock_timestamp() and d.stream_id is not null order by d.expires_at limit at_most
+      where d.expires_at <= present and d.stream_id is not null order by d.expires_at limit at_most
     ))
     order by s.id for update skip locked
   loop
     -- It may have been used since.
     if exists (
-      select from sluice.durable_streams d where d.stream_id = target.id and d.expires_at <= clock_timestamp()
+      select from sluice.durable_streams d where d.stream_id = target.id and d.expires_at <= present
     ) then
       perform sluice.drop_stream(target);
       removed := removed || target.id;
