@@ -6,7 +6,6 @@
  * Only time counts in which the API server answered: otherwise all runners would find all others dead after its outage.
  */
 import type { V1Lease, V1Pod } from '@kubernetes/client-node'
-import pLimit from 'p-limit'
 import { elapsed } from '../../process/deadline.js'
 import { type ApiFault, type ApiServer, isGone } from './api-server.js'
 import { RUNNER_LABEL } from './command-pod.js'
@@ -18,9 +17,6 @@ export interface LeaseTimes {
   readonly seconds: number
 }
 export const LEASE_TIMES: LeaseTimes = { everyMs: 10_000, seconds: 45 }
-/** Removals delay the next renewal, so a turn has few of them: with more, others would take this runner for dead. */
-const MOST_REMOVED = 100
-const REMOVED_AT_ONCE = 10
 
 export interface RunnerLeaseOptions {
   readonly api: ApiServer
@@ -117,24 +113,20 @@ export class RunnerLease {
     await this.#renew(runners.get(name)?.metadata?.resourceVersion)
     runners.delete(name)
     this.#forgetOthers(runners)
-    let room = MOST_REMOVED
     for (const [runner, lease] of runners) {
       const renewed = `${lease?.spec?.renewTime ?? ''}`
       const seen = this.#sights.get(runner)
       if (seen?.renewed !== renewed) this.#sights.set(runner, { renewed, at: performance.now() })
       else if (performance.now() - seen.at > (lease?.spec?.leaseDurationSeconds ?? times.seconds) * 1_000) {
-        const orphans = removable(pods.items.filter(pod => runnerOf(pod) === runner))
-        await this.#removeAll(orphans.slice(0, room))
-        // While pods are left, the Lease says that their runner is dead.
-        if (lease && orphans.length <= room) await this.#remove(`${this.#leases}/${runner}`)
-        room = Math.max(0, room - orphans.length)
+        await this.#removeAll(pods.items.filter(pod => runnerOf(pod) === runner))
+        if (lease) await this.#remove(`${this.#leases}/${runner}`)
       }
     }
     // Their creation was given up, or their removal failed.
     const strays = pods.items.filter(pod => runnerOf(pod) === name && !names.has(nameOf(pod)))
     const seen = this.#strays
     this.#strays = new Set(strays.map(nameOf))
-    await this.#removeAll(removable(strays.filter(pod => seen.has(nameOf(pod)))).slice(0, room))
+    await this.#removeAll(strays.filter(pod => seen.has(nameOf(pod))))
   }
 
   #forgetOthers(runners: ReadonlyMap<string, unknown>): void {
@@ -142,10 +134,10 @@ export class RunnerLease {
   }
 
   async #removeAll(pods: readonly V1Pod[]): Promise<void> {
-    await pLimit(REMOVED_AT_ONCE).map(pods, async pod => {
+    for (const pod of pods.filter(({ metadata }) => metadata?.deletionTimestamp === undefined)) {
       this.#options.log(`Removing the pod ${nameOf(pod)}, which no runner needs.`)
       await this.#remove(`${this.#pods}/${nameOf(pod)}`)
-    })
+    }
   }
 
   async #remove(path: string): Promise<void> {
@@ -155,11 +147,6 @@ export class RunnerLease {
         if (!isGone(error)) throw error
       })
   }
-}
-
-/** Without the pods that are being removed. */
-function removable(pods: readonly V1Pod[]): readonly V1Pod[] {
-  return pods.filter(({ metadata }) => metadata?.deletionTimestamp === undefined)
 }
 
 function nameOf({ metadata }: V1Pod): string {
