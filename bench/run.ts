@@ -1,4 +1,4 @@
-/** `npm run bench -- [name] [--full]`: measures on this machine, prints tables, writes bench/results/<name>.json. */
+/** `npm run bench -- [name] [--full] [--streams N] [--rate N]`: measures on this machine, prints tables, writes bench/results/<name>.json. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
@@ -23,10 +23,11 @@ import { simulate } from './simulate.js'
 import { slow } from './slow.js'
 import { startUp } from './start.js'
 import { streams } from './streams.js'
+import { type TokensOptions, tokens } from './tokens.js'
 import { watched } from './watched.js'
 import { webhooks } from './webhooks.js'
 
-const BENCHES: Readonly<Record<string, (size: Size) => Promise<Row[]>>> = {
+const BENCHES: Readonly<Record<string, (size: Size, given: TokensOptions) => Promise<Row[]>>> = {
   latency,
   'fan-out': fanOut,
   publish,
@@ -47,34 +48,45 @@ const BENCHES: Readonly<Record<string, (size: Size) => Promise<Row[]>>> = {
   cluster,
   simulate,
   peers,
+  tokens,
 }
 /** Measured only by name, because they take many minutes or need other servers. */
-const BY_NAME = new Set(['cluster', 'layouts', 'simulate', 'peers'])
+const BY_NAME = new Set(['cluster', 'layouts', 'simulate', 'peers', 'tokens'])
 
 const USAGE = `Usage: npm run bench -- [name] [--full]      names: ${Object.keys(BENCHES).join(', ')}; default: all but ${[...BY_NAME].join(', ')}
 
-  --full       takes longer: more clients, more events, more cases
-  --help, -h   show this
+  --full         takes longer: more clients, more events, more cases
+  --streams N    tokens only: streams at a time; default: as many as both systems carry
+  --rate N       tokens only: tokens a second of each stream; default: 50
+  --help, -h     show this
 
 bench/README.md says what is measured and how to read it.
 `
 
 async function main(): Promise<void> {
-  const { names, size } = options()
+  const { names, size, given } = options()
   for (const name of names) {
     console.log(`\n${name}`)
-    const rows = (await BENCHES[name]?.(size)) ?? []
+    const rows = (await BENCHES[name]?.(size, given)) ?? []
     console.table(rows)
     await save(name, size, rows)
   }
 }
 
-function options(): { names: readonly string[]; size: Size } {
+interface Options {
+  readonly names: readonly string[]
+  readonly size: Size
+  readonly given: TokensOptions
+}
+
+function options(): Options {
   try {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
       options: {
         full: { type: 'boolean', default: false },
+        streams: { type: 'string' },
+        rate: { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },
       },
     })
@@ -86,10 +98,16 @@ function options(): { names: readonly string[]; size: Size } {
     return {
       names: name === undefined ? Object.keys(BENCHES).filter(known => !BY_NAME.has(known)) : [name],
       size: values.full ? 'full' : 'default',
+      given: { streams: numberOf('streams', values.streams), rate: numberOf('rate', values.rate) },
     }
   } catch (error) {
     leave(2, `${usageError(error).message}\n\n${USAGE}`)
   }
+}
+
+function numberOf(option: string, text: string | undefined): number | undefined {
+  if (text === undefined || /^[1-9]\d{0,5}$/.test(text)) return text === undefined ? undefined : Number(text)
+  leave(2, `--${option} takes a whole number above 0.\n\n${USAGE}`)
 }
 
 function leave(code: 0 | 2, text: string): never {

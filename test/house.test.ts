@@ -55,7 +55,7 @@ const BELOW: Readonly<Record<string, readonly string[]>> = {
   routes: ['src'],
   server: ['src', 'plugins', 'routes', 'clients'],
   scripts: ['src', 'server'],
-  bench: ['src', 'plugins', 'server'],
+  bench: ['src', 'plugins', 'server', 'clients'],
   console: ['src'],
   // They know nothing of the gateway but the wire.
   clients: [],
