@@ -7,6 +7,7 @@ import { packageRoot } from '../src/process/package-root.js'
 import { usageError } from '../src/process/usage.js'
 import { access, foreign } from './access.js'
 import { cluster } from './cluster.js'
+import { durableStreams } from './durable-streams.js'
 import { fairness } from './fairness.js'
 import { fanOut } from './fan-out.js'
 import { growth } from './growth.js'
@@ -49,9 +50,10 @@ const BENCHES: Readonly<Record<string, (size: Size, given: TokensOptions) => Pro
   simulate,
   peers,
   tokens,
+  'durable-streams': durableStreams,
 }
 /** Measured only by name, because they take many minutes or need other servers. */
-const BY_NAME = new Set(['cluster', 'layouts', 'simulate', 'peers', 'tokens'])
+const BY_NAME = new Set(['cluster', 'layouts', 'simulate', 'peers', 'tokens', 'durable-streams'])
 
 const USAGE = `Usage: npm run bench -- [name] [--full]      names: ${Object.keys(BENCHES).join(', ')}; default: all but ${[...BY_NAME].join(', ')}
 
