@@ -17,6 +17,8 @@ export interface Plan {
   readonly rate: number
   readonly atOnce?: number
   readonly seconds: number
+  /** Publishes before the clients come. Default: 2,000. */
+  readonly warmUp?: number
   /** Default: over HTTP. Resolves when they are stored. */
   readonly publish?: Server['publish']
 }
@@ -37,8 +39,9 @@ export interface Delivered {
 
 export async function deliver(plan: Plan): Promise<Delivered> {
   const { server, clients, rate, atOnce = 1, seconds, publish = server.publish } = plan
+  const { warmUp = WARM_UP_PUBLISHES } = plan
   // No client follows yet, so none receives these.
-  await Promise.all(Array.from({ length: PUBLISHERS }, () => warmUp(publish)))
+  await Promise.all(Array.from({ length: PUBLISHERS }, () => publishAgain(publish, warmUp / PUBLISHERS)))
   const crowd = new Crowd()
   try {
     await crowd.open(clients, { server })
@@ -88,6 +91,6 @@ export async function deliver(plan: Plan): Promise<Delivered> {
   }
 }
 
-async function warmUp(publish: Server['publish']): Promise<void> {
-  for (let n = 0; n < WARM_UP_PUBLISHES / PUBLISHERS; n += 1) await publish(n)
+async function publishAgain(publish: Server['publish'], times: number): Promise<void> {
+  for (let n = 0; n < times; n += 1) await publish(n)
 }
