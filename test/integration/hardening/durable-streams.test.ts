@@ -54,7 +54,9 @@ t.test('a path that is no name of a stream is refused, however it is written', a
       t.ok(status >= 400 && status < 500, `${method} ${name}: ${status}`)
     }
   }
-  const { rows } = await gateway.app.database.query(`select name from sluice.streams where workspace = 'acme'`)
+  const { rows } = await gateway.app.database.query(
+    `select name from sluice.streams where workspace = 'acme'`,
+  )
   t.strictSame(rows, [])
 })
 
