@@ -19,7 +19,8 @@ import { until } from '../harness/until.js'
 
 const run = promisify(execFile)
 const STEP_MS = 240_000
-const MAX_UNPACKED_BYTES = 3_000_000
+/** A quarter of it are migrations, which stay. */
+const MAX_UNPACKED_BYTES = 3_300_000
 const PROGRAM = `
 import Fastify from 'fastify'
 import { serverOptions, sluice } from 'sluice'
