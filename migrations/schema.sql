@@ -455,6 +455,113 @@ comment on column sluice.durable_streams.producers is
 comment on column sluice.durable_streams.fork_offset is
   'As the client sent it; null: the head of the source then.';
 
+create table sluice.durable_subscription_marks (
+  single boolean not null default true,
+  judged bigint not null,
+  constraint durable_subscription_marks_pkey PRIMARY KEY (single),
+  constraint durable_subscription_marks_single_check CHECK (single)
+);
+comment on table sluice.durable_subscription_marks is
+  'One row: the patterns of subscriptions were compared with all streams up to this number, so that a look reads '
+  'only newer ones.';
+alter table sluice.durable_subscription_marks enable row level security;
+alter table sluice.durable_subscription_marks force row level security;
+
+create table sluice.durable_subscription_streams (
+  uid bigint not null,
+  path text collate "C" not null,
+  workspace text collate "C" not null,
+  stream_id bigint,
+  globbed boolean not null,
+  explicit boolean not null,
+  acked bigint not null default 0,
+  pending boolean not null default false,
+  constraint durable_subscription_streams_pkey PRIMARY KEY (uid, path),
+  constraint durable_subscription_streams_check CHECK ((globbed OR explicit)),
+  constraint durable_subscription_streams_path_check CHECK (sluice.is_stream(path))
+) with (fillfactor=80);
+comment on table sluice.durable_subscription_streams is
+  'The streams that a subscription is linked to, with its cursor on each.';
+CREATE INDEX durable_subscription_streams_by_path ON sluice.durable_subscription_streams USING btree (workspace, path);
+CREATE INDEX durable_subscription_streams_by_stream ON sluice.durable_subscription_streams USING btree (stream_id) WHERE (stream_id IS NOT NULL);
+CREATE INDEX durable_subscription_streams_pending ON sluice.durable_subscription_streams USING btree (uid, path) WHERE pending;
+alter table sluice.durable_subscription_streams enable row level security;
+alter table sluice.durable_subscription_streams force row level security;
+comment on column sluice.durable_subscription_streams.stream_id is
+  'Null, or no stream of the path: there is none yet, or it was deleted.';
+comment on column sluice.durable_subscription_streams.acked is
+  'Position of the last event that was processed.';
+comment on column sluice.durable_subscription_streams.pending is
+  'Somebody has seen a later event than the last acknowledged one.';
+
+create table sluice.durable_subscriptions (
+  uid bigint not null generated always as identity,
+  workspace text collate "C" not null,
+  id text collate "C" not null,
+  type text collate "C" not null,
+  pattern text collate "C",
+  prefix text collate "C",
+  expression text collate "C",
+  config_hash text collate "C" not null,
+  url text,
+  url_host text,
+  wake_stream text collate "C",
+  base_url text not null,
+  lease_ttl_ms integer not null,
+  description text,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  created_by text not null,
+  backfilled boolean not null default false,
+  generation bigint not null default 0,
+  wake_id text collate "C",
+  holder text,
+  lease_until timestamp with time zone,
+  offers integer not null default 0,
+  due_at timestamp with time zone,
+  failures integer not null default 0,
+  next_attempt_at timestamp with time zone,
+  constraint durable_subscriptions_pkey PRIMARY KEY (uid),
+  constraint durable_subscriptions_workspace_id_key UNIQUE (workspace, id),
+  constraint durable_subscriptions_base_url_check CHECK ((char_length(base_url) <= 2048)),
+  constraint durable_subscriptions_check CHECK (((prefix IS NULL) = (pattern IS NULL))),
+  constraint durable_subscriptions_check1 CHECK (((expression IS NULL) = (pattern IS NULL))),
+  constraint durable_subscriptions_check2 CHECK ((((url IS NULL) = (type <> 'webhook'::text)) AND (char_length(url) <= 2048))),
+  constraint durable_subscriptions_check3 CHECK (((url_host IS NULL) = (url IS NULL))),
+  constraint durable_subscriptions_check4 CHECK (((wake_stream IS NULL) = (type <> 'pull-wake'::text))),
+  constraint durable_subscriptions_description_check CHECK ((char_length(description) <= 1000)),
+  constraint durable_subscriptions_id_check CHECK ((id ~ '^[A-Za-z0-9._~-]{1,128}$'::text)),
+  constraint durable_subscriptions_lease_ttl_ms_check CHECK (((lease_ttl_ms >= 1000) AND (lease_ttl_ms <= 600000))),
+  constraint durable_subscriptions_pattern_check CHECK (((octet_length(pattern) >= 1) AND (octet_length(pattern) <= 256))),
+  constraint durable_subscriptions_type_check CHECK ((type = ANY (ARRAY['webhook'::text, 'pull-wake'::text]))),
+  constraint durable_subscriptions_workspace_check CHECK (sluice.is_workspace(workspace))
+) with (fillfactor=50);
+comment on table sluice.durable_subscriptions is
+  'Subscriptions of the Durable Streams protocol. Another subscription of the same id, after a deletion, has '
+  'another uid, which tokens name.';
+CREATE INDEX durable_subscriptions_due ON sluice.durable_subscriptions USING btree (due_at) WHERE (due_at IS NOT NULL);
+alter table sluice.durable_subscriptions enable row level security;
+alter table sluice.durable_subscriptions force row level security;
+comment on column sluice.durable_subscriptions.prefix is
+  'The characters before the first wildcard of the pattern, by which an index finds streams.';
+comment on column sluice.durable_subscriptions.expression is
+  'The pattern as a regular expression, without back references.';
+comment on column sluice.durable_subscriptions.config_hash is
+  'SHA-256 of the normalized configuration.';
+comment on column sluice.durable_subscriptions.base_url is
+  'The URL of the prefix by which the subscription was created; callbacks come back to it.';
+comment on column sluice.durable_subscriptions.backfilled is
+  'Whether the streams that existed before it are linked.';
+comment on column sluice.durable_subscriptions.wake_id is
+  'The wake that is in flight or held; null: idle.';
+comment on column sluice.durable_subscriptions.holder is
+  'The worker that has claimed the wake; null for webhooks.';
+comment on column sluice.durable_subscriptions.offers is
+  'How often the present wake was written to the wake stream.';
+comment on column sluice.durable_subscriptions.due_at is
+  'When somebody has to look at it: work, the end of a lease, or the next attempt.';
+comment on column sluice.durable_subscriptions.failures is
+  'Failed attempts since the last success.';
+
 create table sluice.events (
   stream_id bigint not null,
   "position" bigint not null,
@@ -1259,6 +1366,7 @@ alter table sluice.api_keys add constraint api_keys_replaced_by_fkey FOREIGN KEY
 alter table sluice.client_answers add constraint client_answers_node_id_fkey FOREIGN KEY (node_id) REFERENCES sluice.nodes(id) ON DELETE CASCADE;
 alter table sluice.client_answers add constraint client_answers_stream_id_after_fkey FOREIGN KEY (stream_id, after) REFERENCES sluice.client_questions(stream_id, after) ON DELETE CASCADE;
 alter table sluice.compactions add constraint compactions_stream_id_fkey FOREIGN KEY (stream_id) REFERENCES sluice.streams(id) ON DELETE CASCADE;
+alter table sluice.durable_subscription_streams add constraint durable_subscription_streams_uid_fkey FOREIGN KEY (uid) REFERENCES sluice.durable_subscriptions(uid) ON DELETE CASCADE;
 alter table sluice.item_revisions add constraint item_revisions_workspace_part_number_fkey FOREIGN KEY (workspace, part_number) REFERENCES sluice.items(workspace, part_number) ON DELETE CASCADE;
 alter table sluice.node_principals add constraint node_principals_node_id_fkey FOREIGN KEY (node_id) REFERENCES sluice.nodes(id) ON DELETE CASCADE;
 alter table sluice.node_streams add constraint node_streams_node_id_fkey FOREIGN KEY (node_id) REFERENCES sluice.nodes(id) ON DELETE CASCADE;
@@ -2291,6 +2399,44 @@ comment on function sluice.backfill is
   'watch gives them. Returns how many this call has published, how many the backfill has published in total, and '
   'whether it is done. Call it, and commit, until done is true; after a crash or an error, call it again.';
 
+CREATE OR REPLACE FUNCTION sluice.backfill_durable_subscription(workspace text, uid bigint, most integer)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  d sluice.durable_subscriptions;
+  linked bigint;
+begin
+  -- The transaction has its number before it looks at the streams (sluice.discover_durable_streams).
+  update sluice.durable_subscriptions o set backfilled = true
+  where o.workspace = backfill_durable_subscription.workspace and o.uid = backfill_durable_subscription.uid returning o.* into d;
+  if d.pattern is null then
+    return true;
+  end if;
+  insert into sluice.durable_subscription_streams as l (uid, path, workspace, stream_id, globbed, explicit, acked)
+  select d.uid, s.name, d.workspace, s.id, true, false, coalesce(
+    (select e.position from sluice.events e where e.stream_id = s.id order by e.position desc limit 1), s.base_position)
+  from sluice.streams s
+  where s.workspace = d.workspace and s.name >= d.prefix and s.name < d.prefix || chr(1114111)
+    and sluice.is_linked_by(d, s) order by s.name limit most + 1
+  on conflict (uid, path) do update set globbed = true;
+  get diagnostics linked = row_count;
+  return linked <= most;
+end
+$function$;
+comment on function sluice.backfill_durable_subscription is
+  'Links the streams that exist, at their ends. False if there are more than `most`: roll back then, and delete '
+  'the subscription.';
+
 CREATE OR REPLACE FUNCTION sluice.backfill_key(target regclass, OUT columns text, OUT descending text, OUT as_text text, OUT reached text, OUT last text)
  RETURNS record
  LANGUAGE plpgsql
@@ -2586,6 +2732,45 @@ $function$;
 comment on function sluice.check_data is
   'Internal. Raises SL002 unless an event may carry this data. watched: the table that the data comes from, for '
   'the message.';
+
+CREATE OR REPLACE FUNCTION sluice.check_durable_links(after_uid bigint, after_path text, most integer)
+ RETURNS TABLE(uid bigint, path text, due integer)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  looked record;
+begin
+  select array_agg(p.stream_id) as ids, array_agg(p.uid order by p.uid, p.path) as uids, array_agg(p.path order by p.uid, p.path) as paths
+  into looked
+  from (
+    select l.uid, l.path, l.stream_id from sluice.durable_subscription_streams l
+    where (l.uid, l.path) > (after_uid, after_path) order by l.uid, l.path limit most
+  ) p;
+  if looked.uids is null then
+    return;
+  end if;
+  delete from sluice.durable_subscription_streams l
+  using unnest(looked.uids, looked.paths) g (uid, path)
+  where l.uid = g.uid and l.path = g.path and not l.explicit
+    and not exists (select from sluice.streams s where s.id = l.stream_id);
+  due := sluice.note_durable_growth(looked.ids);
+  uid := looked.uids[cardinality(looked.uids)];
+  path := looked.paths[cardinality(looked.paths)];
+  return next;
+end
+$function$;
+comment on function sluice.check_durable_links is
+  'The fallback without wakes: looks at the next links after the given one, and returns the last of them; no row '
+  'at the end. Forgets the links of patterns on streams that were deleted.';
 
 CREATE OR REPLACE FUNCTION sluice.check_expression(target regclass, expression text, kind text)
  RETURNS void
@@ -2922,6 +3107,64 @@ comment on function sluice.claim_consumers is
   'Claims the consumers of these ids that are free or whose leases have expired (all, with takeover); without '
   'ids, at most at_most free webhooks. A claimed consumer has a new epoch, and nothing of it is handed out. '
   'Returns the claimed ones.';
+
+CREATE OR REPLACE FUNCTION sluice.claim_durable_subscription(workspace text, id text, worker text)
+ RETURNS TABLE(outcome text, uid bigint, generation bigint, wake_id text, holder text, lease_ttl_ms integer)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  d sluice.durable_subscriptions;
+  present timestamptz := clock_timestamp();
+begin
+  select o.* into d from sluice.durable_subscriptions o
+  where o.workspace = claim_durable_subscription.workspace and o.id = claim_durable_subscription.id for no key update;
+  if not found then
+    return;
+  end if;
+  uid := d.uid;
+  generation := d.generation;
+  lease_ttl_ms := d.lease_ttl_ms;
+  if d.type <> 'pull-wake' then
+    outcome := 'not-pull-wake';
+  elsif d.holder is not null and d.lease_until > present then
+    outcome := 'held';
+    holder := d.holder;
+  else
+    if d.wake_id is null or d.holder is not null then
+      -- Idle, or the lease of a holder has ended: a wake of its own, if there is work.
+      perform sluice.mark_durable_work(d.uid, null);
+      if not exists (select from sluice.durable_subscription_streams l where l.uid = d.uid and l.pending) then
+        update sluice.durable_subscriptions o
+        set wake_id = null, holder = null, lease_until = null, due_at = null where o.uid = d.uid;
+        outcome := 'idle';
+        return next;
+        return;
+      end if;
+      d.generation := d.generation + 1;
+      d.wake_id := sluice.new_wake_id();
+    end if;
+    update sluice.durable_subscriptions o
+    set generation = d.generation, wake_id = d.wake_id, holder = worker, offers = 0,
+      lease_until = present + o.lease_ttl_ms * interval '1 ms', due_at = present + o.lease_ttl_ms * interval '1 ms',
+      failures = 0, next_attempt_at = null
+    where o.uid = d.uid;
+    outcome := 'claimed';
+    generation := d.generation;
+    wake_id := d.wake_id;
+    holder := worker;
+  end if;
+  return next;
+end
+$function$;
 
 CREATE OR REPLACE FUNCTION sluice.claim_job(workspace text, projects text[], kinds text[], runner text, lease_ms integer, actor text, own_ids boolean DEFAULT false)
  RETURNS TABLE(job sluice.jobs, streams bigint[])
@@ -3725,6 +3968,50 @@ comment on function sluice.create_durable is
   'events, which it returns; one row without a position if there are none. No row: the name was taken meanwhile. '
   'SL004: too many streams.';
 
+CREATE OR REPLACE FUNCTION sluice.create_durable_subscription(workspace text, id text, type text, pattern text, prefix text, expression text, config_hash text, url text, url_host text, wake_stream text, base_url text, lease_ttl_ms integer, description text, created_by text, most integer)
+ RETURNS TABLE(uid bigint, outcome text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  found_hash text;
+begin
+  -- One creation at a time in a workspace, so that their number is right.
+  perform pg_advisory_xact_lock(hashtextextended('sluice.durable_subscriptions ' || create_durable_subscription.workspace, 0));
+  select d.uid, d.config_hash into uid, found_hash from sluice.durable_subscriptions d
+  where d.workspace = create_durable_subscription.workspace and d.id = create_durable_subscription.id;
+  if found then
+    outcome := case when found_hash = create_durable_subscription.config_hash then 'same' else 'different' end;
+    return next;
+    return;
+  end if;
+  if (select count(*) from (
+    select from sluice.durable_subscriptions d where d.workspace = create_durable_subscription.workspace limit most) c) >= most then
+    outcome := 'too-many';
+    return next;
+    return;
+  end if;
+  insert into sluice.durable_subscriptions as d (workspace, id, type, pattern, prefix, expression, config_hash, url, url_host, wake_stream,
+    base_url, lease_ttl_ms, description, created_by)
+  values (create_durable_subscription.workspace, create_durable_subscription.id, create_durable_subscription.type,
+    create_durable_subscription.pattern, create_durable_subscription.prefix, create_durable_subscription.expression,
+    create_durable_subscription.config_hash, create_durable_subscription.url, create_durable_subscription.url_host,
+    create_durable_subscription.wake_stream, create_durable_subscription.base_url, create_durable_subscription.lease_ttl_ms,
+    create_durable_subscription.description, create_durable_subscription.created_by)
+  returning d.uid into uid;
+  outcome := 'created';
+  return next;
+end
+$function$;
+
 CREATE OR REPLACE FUNCTION sluice.create_job(workspace text, kind text, project text, title text, payload json, priority integer, max_attempts integer, timeout_ms integer, started boolean, actor text, id text DEFAULT NULL::text, key text DEFAULT NULL::text, fingerprint text DEFAULT NULL::text)
  RETURNS TABLE(job sluice.jobs, streams bigint[])
  LANGUAGE plpgsql
@@ -3900,6 +4187,26 @@ end
 $function$;
 comment on function sluice.delete_consumer is
   'Whether there was one. A webhook loses its other rows with this one.';
+
+CREATE OR REPLACE FUNCTION sluice.delete_durable_subscription(workspace text, id text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+begin
+  delete from sluice.durable_subscriptions d
+  where d.workspace = delete_durable_subscription.workspace and d.id = delete_durable_subscription.id;
+  return found;
+end
+$function$;
 
 CREATE OR REPLACE FUNCTION sluice.delete_stream(workspace text, stream text)
  RETURNS bigint
@@ -4190,6 +4497,63 @@ $function$;
 comment on function sluice.describe_truncate is
   'Trigger of watched tables, with the writer''s rights. Describes a TRUNCATE as an event of each workspace that '
   'loses rows, for publish_change.';
+
+CREATE OR REPLACE FUNCTION sluice.discover_durable_streams(after bigint, most integer)
+ RETURNS TABLE(last_id bigint, streams integer, due integer, next_xid xid8, oldest_xid xid8)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  fresh bigint[];
+  uids bigint[];
+begin
+  -- Before the streams are read: a transaction that is not visible to them is running now.
+  next_xid := pg_snapshot_xmax(pg_current_snapshot());
+  oldest_xid := pg_snapshot_xmin(pg_current_snapshot());
+  fresh := array(select s.id from sluice.streams s where s.id > after order by s.id limit most);
+  streams := cardinality(fresh);
+  last_id := coalesce(fresh[streams], after);
+  due := 0;
+  uids := array(
+    select distinct d.uid from sluice.streams s
+    join sluice.durable_subscriptions d on d.workspace = s.workspace and d.backfilled
+    left join sluice.durable_subscription_streams l on l.uid = d.uid and l.path = s.name
+    where s.id = any (fresh) and (
+      (l.uid is not null and l.stream_id is distinct from s.id)
+      or (l.globbed is not true and d.pattern is not null and starts_with(s.name, d.prefix) and sluice.is_linked_by(d, s))));
+  if cardinality(uids) > 0 then
+    perform from sluice.durable_subscriptions d where d.uid = any (uids) order by d.uid for no key update;
+    -- From their beginning: the append that has made a stream known is pending too.
+    update sluice.durable_subscription_streams l set stream_id = s.id, acked = s.base_position, pending = false
+    from sluice.streams s
+    where s.id = any (fresh) and l.uid = any (uids) and l.workspace = s.workspace and l.path = s.name
+      and l.stream_id is distinct from s.id;
+    insert into sluice.durable_subscription_streams as l (uid, path, workspace, stream_id, globbed, explicit, acked)
+    select d.uid, s.name, s.workspace, s.id, true, false, s.base_position
+    from sluice.streams s
+    join sluice.durable_subscriptions d on d.workspace = s.workspace and d.uid = any (uids)
+    where s.id = any (fresh) and d.pattern is not null and starts_with(s.name, d.prefix) and sluice.is_linked_by(d, s)
+      and (select count(*) from (
+        select from sluice.durable_subscription_streams o where o.uid = d.uid limit 10000) c) < 10000
+    order by d.uid, s.name
+    on conflict (uid, path) do update set globbed = true;
+    due := sluice.note_durable_growth(fresh);
+  end if;
+  return next;
+end
+$function$;
+comment on function sluice.discover_durable_streams is
+  'Links streams that were made after the stream `after` to the subscriptions whose pattern or explicit link they '
+  'match. The mark may pass last_id when oldest_xid of a later call has reached next_xid of this one: then no '
+  'older stream can appear any more.';
 
 CREATE OR REPLACE FUNCTION sluice.drop_stream(target sluice.streams)
  RETURNS void
@@ -5217,6 +5581,17 @@ comment on function sluice.index_locked is
   'Internal. Moves the index of a stream on by at most at_most events. The transaction must have locked its row '
   'in compactions.';
 
+CREATE OR REPLACE FUNCTION sluice.is_linked_by(d sluice.durable_subscriptions, s sluice.streams)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+  -- Its own wakes must not wake it. The streams of jobs, of presence and of the gateway have owners.
+  select s.kind = 'feed' and s.name ~ d.expression and s.name is distinct from d.wake_stream and s.name not like 'presence:%'
+$function$;
+comment on function sluice.is_linked_by is
+  'Internal. Whether the pattern of a subscription links a stream.';
+
 CREATE OR REPLACE FUNCTION sluice.join_deliverers(node uuid, ttl_ms integer, OUT nodes integer, OUT webhooks integer)
  RETURNS record
  LANGUAGE plpgsql
@@ -5609,6 +5984,39 @@ $function$;
 comment on function sluice.leave_lease is
   'Gives a lease up, so that another process need not wait for its end.';
 
+CREATE OR REPLACE FUNCTION sluice.link_durable_streams(workspace text, uid bigint, paths text[], most integer)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+begin
+  -- The transaction has its number from here on, so that no mark passes a stream that it does not see yet.
+  perform from sluice.durable_subscriptions d
+  where d.workspace = link_durable_streams.workspace and d.uid = link_durable_streams.uid for no key update;
+  if not found then
+    raise exception using errcode = 'SL007', message = 'there is no such subscription';
+  end if;
+  insert into sluice.durable_subscription_streams as l (uid, path, workspace, stream_id, globbed, explicit, acked)
+  select link_durable_streams.uid, p.path, link_durable_streams.workspace, s.id, false, true, coalesce(
+    (select e.position from sluice.events e where e.stream_id = s.id order by e.position desc limit 1), s.base_position, 0)
+  from (select distinct u.path from unnest(paths) u (path)) p
+  left join sluice.streams s on s.workspace = link_durable_streams.workspace and s.name = p.path
+  order by p.path
+  on conflict (uid, path) do update set explicit = true;
+  return (select count(*) from sluice.durable_subscription_streams l where l.uid = link_durable_streams.uid and l.explicit) <= most;
+end
+$function$;
+comment on function sluice.link_durable_streams is
+  'Whether the subscription has at most `most` explicit links now; else roll back.';
+
 CREATE OR REPLACE FUNCTION sluice.lock_administered(workspace text, stream text, may_be_feed boolean DEFAULT false)
  RETURNS sluice.streams
  LANGUAGE plpgsql
@@ -5835,6 +6243,37 @@ $function$;
 comment on function sluice.lock_webhook is
   'Locks a webhook, and its consumer before it, and returns it; a row of nulls if there is none.';
 
+CREATE OR REPLACE FUNCTION sluice.mark_durable_work(uid bigint, stream_ids bigint[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+begin
+  update sluice.durable_subscription_streams l set pending = p.is_pending
+  from (
+    select o.path, h.head is not null and h.head > o.acked as is_pending
+    from sluice.durable_subscription_streams o
+    left join lateral (
+      select coalesce((select e.position from sluice.events e where e.stream_id = s.id order by e.position desc limit 1),
+        s.base_position) as head
+      from sluice.streams s where s.id = o.stream_id
+    ) h on true
+    where o.uid = mark_durable_work.uid and (stream_ids is null or o.stream_id = any (stream_ids))
+  ) p
+  where l.uid = mark_durable_work.uid and l.path = p.path and l.pending is distinct from p.is_pending;
+end
+$function$;
+comment on function sluice.mark_durable_work is
+  'Internal. Marks the links of one subscription, or those on the streams given, as pending or not. The caller '
+  'has locked the subscription.';
+
 CREATE OR REPLACE FUNCTION sluice.move_cursors(ids uuid[], epochs bigint[], positions bigint[], event_ids uuid[])
  RETURNS TABLE(id uuid, epoch bigint)
  LANGUAGE plpgsql
@@ -5872,6 +6311,102 @@ comment on function sluice.move_cursors is
   'Moves cursors forward to events of the log; a place that is not after the cursor, or before a reset that '
   'waits, changes nothing. At most one place for each consumer. Returns the consumers whose epoch is another by '
   'now, or that are gone: their cursors have not moved.';
+
+CREATE OR REPLACE FUNCTION sluice.move_durable_mark(judged bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+begin
+  update sluice.durable_subscription_marks m set judged = move_durable_mark.judged where m.judged < move_durable_mark.judged;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION sluice.new_wake_id()
+ RETURNS text
+ LANGUAGE sql
+AS $function$ select 'w_' || replace(gen_random_uuid()::text, '-', '') $function$;
+
+CREATE OR REPLACE FUNCTION sluice.note_durable_attempt(uid bigint, generation bigint, wake_id text, pause_ms integer, counts boolean)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  until timestamptz := clock_timestamp() + pause_ms * interval '1 ms';
+begin
+  if pause_ms is null then
+    update sluice.durable_subscriptions d set failures = 0, next_attempt_at = null
+    where d.uid = note_durable_attempt.uid and d.generation = note_durable_attempt.generation
+      and d.wake_id = note_durable_attempt.wake_id;
+  else
+    update sluice.durable_subscriptions d
+    set wake_id = null, holder = null, lease_until = null, failures = d.failures + counts::integer, next_attempt_at = until, due_at = until
+    where d.uid = note_durable_attempt.uid and d.generation = note_durable_attempt.generation
+      and d.wake_id = note_durable_attempt.wake_id;
+  end if;
+  return found;
+end
+$function$;
+comment on function sluice.note_durable_attempt is
+  'What became of the request of a webhook. A null pause: it was answered. Else the wake is over, and another is '
+  'due after the pause.';
+
+CREATE OR REPLACE FUNCTION sluice.note_durable_growth(stream_ids bigint[])
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  uids bigint[];
+  present timestamptz := clock_timestamp();
+  due integer;
+begin
+  uids := array(
+    select distinct l.uid from sluice.durable_subscription_streams l
+    join sluice.streams s on s.id = l.stream_id
+    where l.stream_id = any (note_durable_growth.stream_ids) and not l.pending and l.acked < coalesce(
+      (select e.position from sluice.events e where e.stream_id = s.id order by e.position desc limit 1), s.base_position));
+  if cardinality(uids) = 0 then
+    return 0;
+  end if;
+  -- An acknowledgement that ends the wake must see the mark, or leave the subscription idle before it.
+  perform from sluice.durable_subscriptions d where d.uid = any (uids) order by d.uid for no key update;
+  perform sluice.mark_durable_work(u.uid, note_durable_growth.stream_ids) from unnest(uids) u (uid);
+  update sluice.durable_subscriptions d set due_at = greatest(present, d.next_attempt_at)
+  where d.uid = any (uids) and d.wake_id is null and d.due_at is null
+    and exists (select from sluice.durable_subscription_streams l where l.uid = d.uid and l.pending);
+  get diagnostics due = row_count;
+  return due;
+end
+$function$;
+comment on function sluice.note_durable_growth is
+  'Marks what is pending on these streams, and lets idle subscriptions be due. One probe per stream and link; '
+  'nothing is written unless a link becomes pending. @returns how many have become due.';
 
 CREATE OR REPLACE FUNCTION sluice.note_lag(id uuid, lagging boolean, lost boolean, lag_events bigint, lag_seconds double precision)
  RETURNS SETOF sluice.consumers
@@ -6881,12 +7416,13 @@ begin
       -- Only functions write the log.
       when c.relname in ('streams', 'events', 'jobs', 'workspaces', 'deleted_streams', 'compactions', 'latest', 'consumers', 'webhooks',
         'webhook_secrets', 'webhook_attempts', 'webhook_waiting', 'webhook_dead_letters', 'webhook_replays',
-        'durable_streams', 'durable_producers') then 'select'
+        'durable_streams', 'durable_producers',
+        'durable_subscriptions', 'durable_subscription_streams') then 'select'
       else 'select, insert, update, delete'
     end as rights
     from pg_class c
     where c.relnamespace = 'sluice'::regnamespace and c.relkind = 'r' and c.relrowsecurity
-      and c.relname not in ('pending', 'idempotency_keys', 'stream_counts')
+      and c.relname not in ('pending', 'idempotency_keys', 'stream_counts', 'durable_subscription_marks')
       and not has_table_privilege('sluice_request', c.oid, 'select')
   loop
     execute format('grant %s on %s to sluice_request', target.rights, target.name);
@@ -6898,7 +7434,9 @@ begin
         'configure_workspace', 'close_stream', 'delete_stream', 'reads_job', 'create_consumer', 'change_consumer',
         'fence_consumer', 'seek_consumer', 'delete_consumer', 'create_webhook', 'lock_webhook', 'change_webhook', 'store_webhook_secret',
         'set_webhook_state', 'start_webhook_replay', 'stop_webhook_replay', 'retry_webhook_delivery', 'retry_dead_letters',
-        'touch_durable', 'remove_durable', 'create_durable', 'lock_source')
+        'touch_durable', 'remove_durable', 'create_durable', 'lock_source',
+        'create_durable_subscription', 'link_durable_streams', 'unlink_durable_stream', 'delete_durable_subscription',
+        'backfill_durable_subscription', 'claim_durable_subscription')
       -- These take the number of any stream.
       and p.oid <> 'sluice.close_stream(bigint)'::regprocedure
       and not has_function_privilege('sluice_request', p.oid, 'execute')
@@ -8535,6 +9073,69 @@ comment on function sluice.set_webhook_state is
   'Pauses, disables or resumes a webhook, notifies its workspace at COMMIT, and returns the host of its URL. '
   'Null: there is no such webhook, or it is in this state, or it is to be paused and is disabled.';
 
+CREATE OR REPLACE FUNCTION sluice.settle_durable_wake(uid bigint, generation bigint, wake_id text, paths text[], positions bigint[], done boolean)
+ RETURNS TABLE(outcome text, next_wake boolean, stream_ids bigint[])
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  d sluice.durable_subscriptions;
+  present timestamptz := clock_timestamp();
+begin
+  select o.* into d from sluice.durable_subscriptions o where o.uid = settle_durable_wake.uid for no key update;
+  next_wake := false;
+  if not found then
+    outcome := 'gone';
+  elsif d.generation <> settle_durable_wake.generation or d.wake_id is distinct from settle_durable_wake.wake_id
+    or d.lease_until is null or d.lease_until <= present then
+    outcome := 'fenced';
+  elsif exists (
+    select from unnest(paths, positions) a (path, "position")
+    join sluice.durable_subscription_streams l on l.uid = d.uid and l.path = a.path
+    join sluice.streams s on s.id = l.stream_id
+    where a.position > coalesce(
+      (select e.position from sluice.events e where e.stream_id = s.id order by e.position desc limit 1), s.base_position)
+  ) then
+    outcome := 'beyond';
+  else
+    -- A link that is gone meanwhile is passed over, and a cursor never goes back.
+    with given as (select a.path, max(a.position) as "position" from unnest(paths, positions) a (path, "position") group by a.path)
+    update sluice.durable_subscription_streams l set acked = g.position
+    from given g where l.uid = d.uid and l.path = g.path and l.stream_id is not null and l.acked < g.position;
+    stream_ids := array(
+      select l.stream_id from sluice.durable_subscription_streams l
+      where l.uid = d.uid and l.path = any (paths) and l.stream_id is not null);
+    perform sluice.mark_durable_work(d.uid, stream_ids);
+    outcome := 'settled';
+    if done then
+      next_wake := exists (select from sluice.durable_subscription_streams l where l.uid = d.uid and l.pending);
+      update sluice.durable_subscriptions o
+      set wake_id = null, holder = null, lease_until = null, offers = 0, failures = 0, next_attempt_at = null,
+        due_at = case when settle_durable_wake.next_wake then present end
+      where o.uid = d.uid;
+    else
+      update sluice.durable_subscriptions o
+      set lease_until = present + o.lease_ttl_ms * interval '1 ms', due_at = present + o.lease_ttl_ms * interval '1 ms',
+        failures = 0, next_attempt_at = null
+      where o.uid = d.uid;
+    end if;
+  end if;
+  return next;
+end
+$function$;
+comment on function sluice.settle_durable_wake is
+  'Acknowledges, and ends the wake if it is done; else the lease is extended. `fenced`: it is not the present '
+  'wake, or its lease has ended. `beyond`: an offset is behind the end of its stream. Look at the streams again '
+  'afterwards: one may have grown meanwhile.';
+
 CREATE OR REPLACE FUNCTION sluice.start_webhook_replay(workspace text, webhook uuid, id uuid, from_position bigint, from_event_id uuid, to_position bigint, to_event_id uuid, actor text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -8758,6 +9359,95 @@ comment on function sluice.tails is
   'Internal. The last position of each stream and the time of its next event. That time is not now(), the start '
   'of the transaction, because it could run backwards against positions. The streams must be locked.';
 
+CREATE OR REPLACE FUNCTION sluice.take_durable_wake(with_webhooks boolean)
+ RETURNS TABLE(uid bigint, workspace text, id text, type text, url text, base_url text, generation bigint, wake_id text, failures integer, lease_ttl_ms integer, wake_stream_id bigint, issued boolean)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  d sluice.durable_subscriptions;
+  present timestamptz := clock_timestamp();
+  first_path text;
+begin
+  select o.* into d from sluice.durable_subscriptions o
+  where o.due_at <= present and (with_webhooks or o.type <> 'webhook')
+  order by o.due_at limit 1 for no key update skip locked;
+  if not found then
+    return;
+  end if;
+  uid := d.uid; workspace := d.workspace; id := d.id; type := d.type; url := d.url; base_url := d.base_url; failures := d.failures;
+  lease_ttl_ms := d.lease_ttl_ms; issued := false; generation := d.generation;
+  if d.lease_until is not null then
+    -- The lease has ended: the holder and the wake are fenced from here on.
+    d.wake_id := null;
+  end if;
+  -- What was deleted, or acknowledged up to its end, is no work.
+  update sluice.durable_subscription_streams l set pending = false
+  where l.uid = d.uid and l.pending and not exists (
+    select from sluice.streams s where s.id = l.stream_id and l.acked < coalesce(
+      (select e.position from sluice.events e where e.stream_id = s.id order by e.position desc limit 1), s.base_position));
+  first_path := (select l.path from sluice.durable_subscription_streams l where l.uid = d.uid and l.pending order by l.path limit 1);
+  if first_path is null then
+    update sluice.durable_subscriptions o
+    set wake_id = null, holder = null, lease_until = null, offers = 0, due_at = null where o.uid = d.uid;
+    return next;
+    return;
+  end if;
+  if d.wake_id is null then
+    d.generation := d.generation + 1;
+    d.wake_id := sluice.new_wake_id();
+    d.offers := 0;
+  end if;
+  generation := d.generation;
+  wake_id := d.wake_id;
+  issued := true;
+  if d.type = 'webhook' then
+    update sluice.durable_subscriptions o
+    set generation = d.generation, wake_id = d.wake_id, holder = null,
+      lease_until = present + o.lease_ttl_ms * interval '1 ms', due_at = present + o.lease_ttl_ms * interval '1 ms'
+    where o.uid = d.uid;
+    return next;
+    return;
+  end if;
+  begin
+    wake_stream_id := (select s.id from sluice.streams s where s.workspace = d.workspace and s.name = d.wake_stream);
+    if wake_stream_id is null then
+      raise exception using errcode = 'SL007', message = 'there is no wake stream';
+    end if;
+    perform sluice.append(d.workspace, d.wake_stream, 'chunk', json_build_object('json', json_build_object(
+      'type', 'wake', 'subscription_id', d.id, 'stream', first_path, 'generation', d.generation,
+      'ts', floor(extract(epoch from present) * 1000)::bigint)), way => 'system');
+    -- A worker may have read it and died before its claim, so it is written again, ever more seldom.
+    update sluice.durable_subscriptions o
+    set generation = d.generation, wake_id = d.wake_id, holder = null, lease_until = null, offers = d.offers + 1, failures = 0,
+      next_attempt_at = null, due_at = present + least(30 * power(2, least(d.offers, 10)), 600) * interval '1 s'
+    where o.uid = d.uid;
+  exception
+    when sqlstate 'SL001' or sqlstate 'SL002' or sqlstate 'SL004' or sqlstate 'SL006' or sqlstate 'SL007' then
+      issued := false;
+      wake_stream_id := null;
+      update sluice.durable_subscriptions o
+      set wake_id = null, holder = null, lease_until = null, offers = 0, failures = o.failures + 1,
+        next_attempt_at = present + least(power(2, least(o.failures, 6)), 60) * (0.8 + random() * 0.4) * interval '1 s',
+        due_at = present + least(power(2, least(o.failures, 6)), 60) * (0.8 + random() * 0.4) * interval '1 s'
+      where o.uid = d.uid;
+  end;
+  return next;
+end
+$function$;
+comment on function sluice.take_durable_wake is
+  'Takes the next subscription that is due, if any: ends a lease that is over, and issues a wake if work is '
+  'pending. The caller sends the request of a webhook; a wake event is written here, in the same transaction. Its '
+  'lease makes one process the deliverer of a webhook.';
+
 CREATE OR REPLACE FUNCTION sluice.take_usage_count(node uuid)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -8827,6 +9517,31 @@ end
 $function$;
 comment on function sluice.touch_followed is
   'Internal. The same for the streams that the clients of a process follow.';
+
+CREATE OR REPLACE FUNCTION sluice.unlink_durable_stream(workspace text, uid bigint, path text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_indexscan TO 'on'
+ SET enable_nestloop TO 'on'
+ SET row_security TO 'on'
+AS $function$
+#variable_conflict use_column
+begin
+  perform from sluice.durable_subscriptions d
+  where d.workspace = unlink_durable_stream.workspace and d.uid = unlink_durable_stream.uid for no key update;
+  delete from sluice.durable_subscription_streams l
+  where l.workspace = unlink_durable_stream.workspace and l.uid = unlink_durable_stream.uid and l.path = unlink_durable_stream.path
+    and not l.globbed;
+  update sluice.durable_subscription_streams l set explicit = false
+  where l.workspace = unlink_durable_stream.workspace and l.uid = unlink_durable_stream.uid and l.path = unlink_durable_stream.path
+    and l.globbed;
+end
+$function$;
 
 CREATE OR REPLACE FUNCTION sluice.unwatch(target regclass)
  RETURNS boolean
@@ -9332,6 +10047,15 @@ create policy own_workspace on sluice.durable_producers as permissive for all to
   WHERE (s.id = durable_producers.stream_id)) IS NOT NULL)));
 
 create policy own_workspace on sluice.durable_streams as permissive for all to public
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
+
+create policy own_workspace on sluice.durable_subscription_marks as permissive for all to public
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR false));
+
+create policy own_workspace on sluice.durable_subscription_streams as permissive for all to public
+  using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
+
+create policy own_workspace on sluice.durable_subscriptions as permissive for all to public
   using ((( SELECT ((COALESCE(current_setting('sluice.workspace'::text, true), ''::text) = ''::text) AND (CURRENT_USER <> 'sluice_request'::name))) OR (workspace = ( SELECT current_setting('sluice.workspace'::text, true) AS current_setting))));
 
 create policy own_workspace on sluice.events as permissive for all to public

@@ -7,6 +7,7 @@ import clientRoutes from '../routes/clients.js'
 import clusterRoutes from '../routes/cluster.js'
 import artifactRoutes from '../routes/compat/artifacts.js'
 import durableStreamRoutes from '../routes/compat/durable-streams.js'
+import durableSubscriptionRoutes from '../routes/compat/durable-subscriptions.js'
 import executionRoutes from '../routes/compat/executions.js'
 import remoteCommandRoutes from '../routes/compat/projects.js'
 import runnerJobRoutes from '../routes/compat/runner-jobs.js'
@@ -222,6 +223,7 @@ async function registerRoutes(app: FastifyInstance, settings: Settings): Promise
   await app.register(streamRenewalRoutes)
   await app.register(eventRoutes)
   if (durable) await app.register(durableStreamRoutes, durable)
+  if (durable) await app.register(durableSubscriptionRoutes, { streams: durable.path })
   await app.register(consumerEventRoutes)
   await app.register(eventPublisherRoutes)
   await app.register(latestRoutes)

@@ -53,6 +53,7 @@ export default fp<OpenApiPluginOptions>(
           { name: 'events', description: 'The log of a workspace: read it, follow it, publish to it.' },
           { name: 'consumers', description: 'Named, durable cursors on streams, with acknowledgements.' },
           { name: 'webhooks', description: 'Events posted to your own URLs, in order, with retries.' },
+          { name: 'durable-streams', description: 'Streams in the form of the Durable Streams protocol.' },
           { name: 'streams', description: 'The streams of a workspace, for its admins.' },
           {
             name: 'clients',

@@ -42,6 +42,8 @@ export interface Settings
   readonly links: ArtifactLinks | undefined
   /** Undefined where there is no key for the secrets of webhooks. */
   readonly sealer: Sealer | undefined
+  /** The secrets that all gateways share, from which keys are derived; the first one signs. */
+  readonly sharedSecrets: readonly string[]
   /** Where requests of webhooks may go. */
   readonly policy: NetworkPolicy
   /** Undefined: roles and grants decide alone. */
@@ -102,7 +104,8 @@ export function settingsOf(options: SluiceOptions, host: FastifyInstance): Setti
     config,
     keys,
     previousKey,
-    sealer: sealerOf(config, [keys, previousKey]),
+    sealer: sealerOf(sharedSecrets(config, [keys, previousKey])),
+    sharedSecrets: sharedSecrets(config, [keys, previousKey]),
     policy: policyOf(config),
     links: artifactLinks(config, [keys, previousKey], `${host.prefix}${prefix}`),
     decide: decider(options, config),
@@ -176,9 +179,12 @@ function outgoing({ DATABASE_POOL, READ_DATABASE_URL, WEBHOOKS, WEBHOOK_CONCURRE
 }
 
 /** All keys open. So the keys of webhooks can be set later, and the secret of tokens can be changed. */
-function sealerOf({ WEBHOOK_SECRET_KEYS }: Config, keys: readonly (Keys | undefined)[]): Sealer | undefined {
-  const [first, ...others] = [...listOf(WEBHOOK_SECRET_KEYS), ...secretsOf(keys)]
+function sealerOf([first, ...others]: readonly string[]): Sealer | undefined {
   return first === undefined ? undefined : new Sealer([first, ...others])
+}
+
+function sharedSecrets({ WEBHOOK_SECRET_KEYS }: Config, keys: readonly (Keys | undefined)[]): string[] {
+  return [...listOf(WEBHOOK_SECRET_KEYS), ...secretsOf(keys)]
 }
 
 /** From which other keys are derived. */

@@ -5,7 +5,7 @@
 import fp from 'fastify-plugin'
 import type { Config } from '../src/config/config.js'
 import type { PoolSource } from '../src/database/pool-source.js'
-import { EventExchange } from '../src/hub/event-exchange.js'
+import { EventExchange, type GrowthListener } from '../src/hub/event-exchange.js'
 import { openTail } from '../src/hub/log-readers.js'
 import { PauseRule } from '../src/hub/scheduling/pause-rule.js'
 import { Tailer } from '../src/hub/tailer.js'
@@ -19,6 +19,8 @@ declare module 'fastify' {
     wake(streams: readonly StreamId[]): void
     /** The same for a caller that knows the events: this process then need not read them. */
     announce(committed: readonly Committed[]): void
+    /** Learn which streams have grown, here or, from the bus, elsewhere. */
+    growthListeners: Set<GrowthListener>
   }
 }
 
@@ -36,6 +38,7 @@ export default fp<TailerOptions>(
     tailer.tally.tracing = app.tracing
     const exchange: EventExchange = new EventExchange(tailer, bus)
     app.decorate('tailer', tailer)
+    app.decorate('growthListeners', exchange.listeners)
     app.decorate('wake', (streams: readonly StreamId[]) => exchange.wake(streams))
     app.decorate('announce', (committed: readonly Committed[]) => {
       for (const { way, events } of committed) tailer.tally.published.add(way, events.length)

@@ -5,6 +5,7 @@ import { createHostAddresses } from '../src/network/host-addresses.js'
 import type { NetworkPolicy } from '../src/network/network-policy.js'
 import type { Sealer } from '../src/webhooks/sealer.js'
 import { createSender, type Sender } from '../src/webhooks/sending/sender.js'
+import durableSubscriptions from './durable-subscriptions.js'
 import type { Settings } from './settings.js'
 import deliverer from './webhook-deliverer.js'
 
@@ -21,10 +22,13 @@ export interface Webhooks {
   readonly sender: Sender
 }
 
-export type WebhooksOptions = Pick<Settings, 'config' | 'sealer' | 'policy' | 'drainMs' | 'internals'>
+export type WebhooksOptions = Pick<
+  Settings,
+  'config' | 'sealer' | 'sharedSecrets' | 'policy' | 'drainMs' | 'internals'
+>
 
 export default fp<WebhooksOptions>(
-  async (app, { config, sealer, policy, drainMs, internals }) => {
+  async (app, { config, sealer, sharedSecrets, policy, drainMs, internals }) => {
     const { webhookPausesMs, webhookLeaseMs, webhookTimeoutMs, webhookBreakerMs } = internals ?? {}
     const breakers = new Breakers({ ...(webhookBreakerMs !== undefined && { minPauseMs: webhookBreakerMs }) })
     const addresses = createHostAddresses({ system: policy.allowed.length > 0 })
@@ -46,6 +50,7 @@ export default fp<WebhooksOptions>(
       pausesMs: webhookPausesMs,
       leaseMs: webhookLeaseMs,
     })
+    await app.register(durableSubscriptions, { config, sharedSecrets, sender, drainMs })
   },
   { name: 'webhooks' },
 )

@@ -53,6 +53,9 @@ export const ACTIONS = [
   'webhook.replayed',
   'webhook.replay-stopped',
   'webhook.retried',
+  'subscription.created',
+  'subscription.changed',
+  'subscription.deleted',
   'server-state.changed',
   'authentication.failed',
 ] as const

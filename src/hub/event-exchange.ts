@@ -9,7 +9,14 @@ import { CarriedEvents } from './carried-events.js'
 import { EarlyEvents } from './early-events.js'
 import type { Tailer } from './tailer.js'
 
+/**
+ * Learns which streams have grown, besides the tailer. It must not throw, nor wait, nor rely on it: a wake may be lost.
+ * @param isOwn whether this process has committed the events.
+ */
+export type GrowthListener = (streams: readonly StreamId[], isOwn: boolean) => void
+
 export class EventExchange {
+  readonly listeners = new Set<GrowthListener>()
   readonly #tailer: Tailer
   readonly #bus: Bus
   readonly #early: EarlyEvents
@@ -27,8 +34,12 @@ export class EventExchange {
       wake => {
         this.#tailer.tally.wakes += 1
         this.#tailer.wake(wake)
+        if (wake !== 'all') this.#tell(wake, false)
       },
-      committed => carried.take(committed),
+      committed => {
+        carried.take(committed)
+        this.#tell(streamsOf(committed), false)
+      },
     )
   }
 
@@ -36,13 +47,15 @@ export class EventExchange {
   wake(streams: readonly StreamId[]): void {
     this.#tailer.wake(streams)
     this.#bus.wake(streams)
+    this.#tell(streams, true)
   }
 
   /** The same for a caller that knows the events: this process need not read them, nor do others if the bus carries events. */
   announce(committed: readonly Committed[]): void {
     this.#early.take(committed)
     if (this.#bus.announce) this.#bus.announce(committed)
-    else this.#bus.wake(committed.map(({ streamId }) => streamId))
+    else this.#bus.wake(streamsOf(committed))
+    this.#tell(streamsOf(committed), true)
   }
 
   /** To be called when the tailer's connection is lost: the next one may lead to a database that lacks events. */
@@ -55,4 +68,12 @@ export class EventExchange {
   close(): void {
     this.#early.close()
   }
+
+  #tell(streams: readonly StreamId[], isOwn: boolean): void {
+    for (const listener of this.listeners) listener(streams, isOwn)
+  }
+}
+
+function streamsOf(committed: readonly Committed[]): StreamId[] {
+  return committed.map(({ streamId }) => streamId)
 }

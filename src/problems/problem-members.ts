@@ -42,6 +42,19 @@ export const ProblemMembers = Type.Object({
   database: Type.Optional(
     Type.String({ description: 'Why the database cannot serve, such as `read-only`.' }),
   ),
+  error: Type.Optional(
+    Type.Object(
+      {
+        code: Type.String({ description: 'The code of the protocol, such as `FENCED`.' }),
+        message: Type.String(),
+        current_holder: Type.Optional(
+          Type.String({ description: 'The worker that holds the subscription.' }),
+        ),
+        generation: Type.Optional(Type.Integer({ description: 'The present generation.' })),
+      },
+      { description: 'Of the subscriptions of Durable Streams: the error as the protocol writes it.' },
+    ),
+  ),
   replaced_by: Type.Optional(
     Type.String({ description: 'With `key-rotated`: the id of the key that replaced this one.' }),
   ),

@@ -31,6 +31,8 @@ const TABLES = [
   'webhooks',
   'consumers',
   'durable_streams',
+  'durable_subscription_streams',
+  'durable_subscriptions',
   'jobs',
   'item_revisions',
   'items',

@@ -104,6 +104,18 @@ const PARTS: readonly Part[] = [
              from sluice.webhook_dead_letters d where d.workspace = $1 order by d.webhook_id, d."position"`,
   },
   {
+    kind: 'subscription',
+    rows: `select d.id, d.type, d.pattern, d.url, d.wake_stream, d.lease_ttl_ms, d.description, d.generation, d.created_at, d.created_by
+             from sluice.durable_subscriptions d where d.workspace = $1 order by d.id`,
+  },
+  {
+    kind: 'subscription-stream',
+    rows: `select d.id as subscription, l.path, l.globbed, l.explicit, l.acked
+             from (select d.uid, d.id from sluice.durable_subscriptions d where d.workspace = $1 order by d.id) d
+            cross join lateral (
+                    select l.* from sluice.durable_subscription_streams l where l.uid = d.uid order by l.path) l`,
+  },
+  {
     kind: 'key',
     rows: `select k.id, k.name, k.role, k.prefix, k.allowed_ips, k.grants, k.created_at, k.created_by, k.expires_at, k.last_used_at,
                   k.replaced_by, k.revoked_at, k.revoked_by

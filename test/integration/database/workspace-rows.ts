@@ -35,6 +35,10 @@ export async function seed(pool: Database, workspace: string): Promise<void> {
         gen_random_uuid(), 'me');
     insert into sluice.durable_streams (workspace, name, content_type, deleted_at)
       values ('${workspace}', 'gone', 'text/plain', now());
+    insert into sluice.durable_subscriptions (workspace, id, type, config_hash, url, url_host, base_url, lease_ttl_ms, created_by)
+      values ('${workspace}', 's', 'webhook', 'h', 'https://${workspace}.example/', 'e', 'https://x', 30000, 'me');
+    insert into sluice.durable_subscription_streams (uid, path, workspace, globbed, explicit)
+      select d.uid, 'feed', d.workspace, false, true from sluice.durable_subscriptions d where d.workspace = '${workspace}';
     insert into sluice.workspaces values ('${workspace}', '{}');
     insert into sluice.deleted_streams (stream_id, workspace) values (hashtext('${workspace}'), '${workspace}');
     insert into sluice.projects (workspace, id, members, created_by) values ('${workspace}', 'p', '{}', 'me');

@@ -28,6 +28,7 @@ const ROOM = { exact: 'rooms/1', prefix: 'rooms/*' }
 const FEED = { exact: 'feed', prefix: 'fee*' }
 const PROJECT = 'website/2 *'
 const PROJECT_PREFIX = 'project/website%2F2 %2A/*'
+const PULL_WAKE = { type: 'pull-wake', streams: ['feed'], wake_stream: 'wakes' }
 const NONE = '00000000-0000-4000-8000-000000000000'
 
 export class Requests {
@@ -92,6 +93,16 @@ export class Requests {
       const path = `/api/consumers/${await this.#consumer()}/ack`
       return { ...ROOM, path, body: { id: '1' } }
     },
+    'PUT /v1/stream/__ds/subscriptions/:id': async () => {
+      const subscription = await this.#subscription()
+      return { ...FEED, path: `${subscription}-2`, body: PULL_WAKE }
+    },
+    'GET /v1/stream/__ds/subscriptions/:id': () => this.#onSubscription(''),
+    'DELETE /v1/stream/__ds/subscriptions/:id': () => this.#onSubscription(''),
+    'POST /v1/stream/__ds/subscriptions/:id/streams': () =>
+      this.#onSubscription('/streams', { streams: ['a'] }),
+    'DELETE /v1/stream/__ds/subscriptions/:id/streams/*': () => this.#onSubscription('/streams/a'),
+    'POST /v1/stream/__ds/subscriptions/:id/claim': () => this.#onSubscription('/claim', { worker: 'w' }),
     'GET /api/webhooks': async () => ({ ...FEED, path: '/api/webhooks' }),
     'POST /api/webhooks': async () => ({ ...FEED, path: '/api/webhooks', body: this.#hook }),
     'GET /api/webhooks/:id': () => this.#onWebhook(''),
@@ -259,6 +270,23 @@ export class Requests {
   get #hook() {
     // Paused, so that nothing but a test is sent.
     return { url: `${this.#gateway.url}/health`, enabled: false }
+  }
+
+  /** The path of a subscription of the feed, with work. */
+  async #subscription(): Promise<string> {
+    await publish(this.#gateway, { type: 'opened', data: {} }, { stream: PULL_WAKE.wake_stream })
+    const path = `/v1/stream/__ds/subscriptions/${randomUUID()}`
+    await fetch(`${this.#gateway.url}${path}`, {
+      method: 'PUT',
+      headers: { ...caller('admin'), 'content-type': 'application/json' },
+      body: JSON.stringify(PULL_WAKE),
+    })
+    await this.#item()
+    return path
+  }
+
+  async #onSubscription(action: string, body?: object): Promise<Asked> {
+    return { ...FEED, path: `${await this.#subscription()}${action}`, ...(body && { body }) }
   }
 
   async #onWebhook(path: string, body?: object): Promise<Asked> {
