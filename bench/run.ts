@@ -97,6 +97,8 @@ function options(): Options {
     if (name !== undefined && !Object.hasOwn(BENCHES, name))
       leave(2, `There is no bench ${JSON.stringify(name)}.\n\n${USAGE}`)
     if (more.length > 0) leave(2, `There is one word too many.\n\n${USAGE}`)
+    if (name !== 'tokens' && (values.streams ?? values.rate) !== undefined)
+      leave(2, `--streams and --rate are options of the bench tokens.\n\n${USAGE}`)
     return {
       names: name === undefined ? Object.keys(BENCHES).filter(known => !BY_NAME.has(known)) : [name],
       size: values.full ? 'full' : 'default',
