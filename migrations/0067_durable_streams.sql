@@ -344,7 +344,8 @@ begin
   from (
     select n.request, dense_rank() over (order by n.workspace collate "C", n.stream collate "C") as slot,
       case when n.producer is not null then dense_rank() over (
-        order by n.workspace collate "C", n.stream collate "C", n.producer collate "C") end as place
+        -- Requests without a producer come last, so that the places of the others have no gap.
+        order by n.producer is null, n.workspace collate "C", n.stream collate "C", n.producer collate "C") end as place
     from unnest(workspaces, streams, producer_ids) with ordinality as n (workspace, stream, producer, request)
   ) k;
 
@@ -384,13 +385,11 @@ begin
     array_agg(false order by f.place)
   into known_epochs, known_seqs, moved
   from (
-    select g.place, k.epoch, k.seq
-    from generate_series(1, (select max(m.place) from unnest(places) as m (place))) as g (place)
-    left join lateral (
-      select n.stream_id, n.producer from unnest(
-        places, array(select ids[x.slot] from unnest(slots) with ordinality as x (slot, nth) order by x.nth), producer_ids
-      ) as n (place, stream_id, producer) where n.place = g.place limit 1
-    ) n on true
+    select n.place, k.epoch, k.seq
+    from (
+      select distinct on (m.place) m.place, ids[m.slot] as stream_id, m.producer
+      from unnest(places, slots, producer_ids) as m (place, slot, producer) where m.place is not null order by m.place
+    ) n
     left join lateral (
       select p.epoch, p.seq from sluice.durable_producers p where p.stream_id = n.stream_id and p.producer = n.producer limit 1
     ) k on true
