@@ -132,6 +132,12 @@ async function create(
   if (wakeStream !== undefined && !(await findStream(client, workspace, wakeStream))) {
     throw invalidSubscription('wake_stream', 'There is no such stream. Create it before the subscription.')
   }
+  if (wakeStream !== undefined && !(await rows.takesJson(client, workspace, wakeStream))) {
+    throw invalidSubscription(
+      'wake_stream',
+      'Wakes are JSON. Use a stream whose content type is application/json.',
+    )
+  }
   await link(client, workspace, uid, streams)
   await recordAudit(client, { ...origin, action: 'subscription.created', details: detailsOf(id, config) })
   return true

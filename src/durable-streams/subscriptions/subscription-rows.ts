@@ -2,6 +2,7 @@
 import type { Queryable } from '../../database/pool.js'
 import type { WorkspaceClient } from '../../database/workspace.js'
 import type { StreamId } from '../../log/event.js'
+import { JSON_TYPE, mediaTypeOf } from '../content-type.js'
 import {
   type Ack,
   type Fence,
@@ -64,6 +65,20 @@ export async function selectSubscription(
     values: [workspace, id],
   })
   return rows[0]
+}
+
+/** Whether messages of the stream are JSON: those of streams that the protocol has not made are. */
+export async function takesJson(
+  client: WorkspaceClient,
+  workspace: string,
+  stream: string,
+): Promise<boolean> {
+  const { rows } = await client.query<{ contentType: string }>({
+    name: 'sluice-durable-content-type',
+    text: `select d.content_type as "contentType" from sluice.durable_streams d where d.workspace = $1 and d.name = $2`,
+    values: [workspace, stream],
+  })
+  return rows.every(({ contentType }) => mediaTypeOf(contentType) === JSON_TYPE)
 }
 
 /** All of them, by path. */

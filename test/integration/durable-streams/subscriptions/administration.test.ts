@@ -53,8 +53,13 @@ t.test('URLs of this network, and those that only look public, are refused', asy
 })
 
 t.test('configurations that do not fit together are refused with a text', async t => {
-  const { put, append } = requestsTo(await startWakingGateway(t))
+  const gateway = await startWakingGateway(t)
+  const { put, append } = requestsTo(gateway)
   await append('wake')
+  await fetch(`${gateway.url}/v1/stream/text`, {
+    method: 'PUT',
+    headers: { ...as('admin'), 'content-type': 'text/plain' },
+  })
   const pull = { type: 'pull-wake', wake_stream: 'wake', pattern: 'a/*' }
   const configs = [
     { ...HOOK, pattern: undefined },
@@ -62,6 +67,7 @@ t.test('configurations that do not fit together are refused with a text', async 
     { ...HOOK, wake_stream: 'wake' },
     { ...pull, wake_stream: undefined },
     { ...pull, wake_stream: 'missing' },
+    { ...pull, wake_stream: 'text' },
     { ...pull, webhook: HOOK.webhook },
     { ...pull, streams: ['wake'] },
     { ...pull, pattern: 'a*b' },
