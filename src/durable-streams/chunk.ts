@@ -13,6 +13,8 @@ import { elementsOf } from './json-elements.js'
 
 /** Bytes that a message of a JSON stream has at most: its event has the name of the member too. */
 export const MAX_MESSAGE_BYTES = MAX_DATA_BYTES - '{"json":}'.length
+/** Messages of one request: its events are one transaction, for which other writers of the stream wait. */
+const MAX_MESSAGES = 10_000
 const MAX_TEXT_BYTES = MAX_DATA_BYTES - '{"text":""}'.length
 /** Base64 makes four characters of three bytes. */
 const MAX_BINARY_BYTES = Math.floor((MAX_DATA_BYTES - '{"base64":""}'.length) / 4) * 3
@@ -21,7 +23,8 @@ const ESCAPED_BYTES = 6
 
 /**
  * The data of the events that hold a body, in order; none for an empty body, and for an empty JSON array.
- * @throws {Problem} in a JSON stream 400 `invalid-json`, `invalid-utf8`, `data-too-deep`, 413 `event-too-large`.
+ * @throws {Problem} in a JSON stream 400 `invalid-json`, `invalid-utf8`, `data-too-deep`, 413 `event-too-large`,
+ * `body-too-large`.
  */
 export function chunksOf(body: Buffer, contentType: string): string[] {
   if (body.length === 0) return []
@@ -48,6 +51,10 @@ function jsonChunks(body: Buffer): string[] {
       'data-too-deep',
       `A message has more than ${MAX_DATA_DEPTH - 1} levels of objects and arrays. Flatten it.`,
     )
+  }
+  if (texts.length > MAX_MESSAGES) {
+    const detail = `The array has ${texts.length} messages; the limit is ${MAX_MESSAGES}. Send them in several requests.`
+    throw new Problem(413, 'body-too-large', detail)
   }
   return texts.map(element => {
     const bytes = Buffer.byteLength(element)
