@@ -1,0 +1,172 @@
+/** The model finds bugs: each of these is planted in the product's own parts, and a few hundred runs are enough to see it. */
+import fc from 'fast-check'
+import t from 'tap'
+import { MemoryBus } from '../../../src/bus/memory-bus.js'
+import { ClientOutput } from '../../../src/hub/client-output.js'
+import { EarlyEvents } from '../../../src/hub/early-events.js'
+import { HubStream } from '../../../src/hub/hub-stream.js'
+import { PageFrames } from '../../../src/hub/page-frames.js'
+import { RecentFrames } from '../../../src/hub/recent-frames.js'
+import { Sink } from '../../../src/sse/sink.js'
+import { ModelLog } from './model-log.js'
+import { STEPS } from './model-steps.js'
+import { ModelWorld } from './model-world.js'
+
+const RUNS = 2_000
+const SEED = 5
+
+type Method = (this: unknown, ...args: unknown[]) => unknown
+
+interface Bug {
+  readonly name: string
+  /** The class and the method that it is in. */
+  readonly of: object
+  readonly method: string
+  /** @param right the method as it should be. */
+  wrong(right: Method): Method
+}
+
+const BUGS: readonly Bug[] = [
+  bug(
+    'off by one at the edge of the recent frames: one is left out',
+    RecentFrames.prototype,
+    'after',
+    right =>
+      returning(
+        right,
+        (frames?: readonly unknown[]) => frames && (frames.length > 1 ? frames.slice(1) : frames),
+      ),
+  ),
+  bug('stale recent frames after a lost tail', RecentFrames.prototype, 'clear', () => () => {}),
+  bug(
+    'recent frames are compared by number only',
+    RecentFrames.prototype,
+    'after',
+    right =>
+      function (this: unknown, ...[cursor]: unknown[]) {
+        const { position } = cursor as { position: number }
+        return right.call(this, { position })
+      },
+  ),
+  bug('a page is compared by number only', PageFrames.prototype, 'has', () => () => true),
+  bug(
+    'the head is compared by number only',
+    ModelLog.prototype,
+    'answer',
+    right =>
+      function (this: unknown, ...args: unknown[]) {
+        const rows = right.apply(this, args) as { lost?: boolean; position: unknown }[]
+        if ((args[0] as string) !== 'sluice-read-tails') return rows
+        return rows.filter(row => row.position !== null).map(row => ({ ...row, lost: false }))
+      },
+  ),
+  bug(
+    'a sequence as the cursor: the first event of a delivery is passed over',
+    HubStream.prototype,
+    'receive',
+    right =>
+      function (this: unknown, ...[events]: unknown[]) {
+        const all = events as readonly unknown[]
+        return right.call(this, all.length > 2 ? all.slice(1) : all)
+      },
+  ),
+  bug(
+    'a drain is swallowed',
+    Sink.prototype,
+    'drained',
+    right =>
+      function (this: unknown) {
+        return (this as Sink).full ? new Promise(() => {}) : right.call(this)
+      },
+  ),
+  bug(
+    'a heartbeat is ahead of the cursor',
+    ClientOutput.prototype,
+    'tick',
+    right =>
+      function (this: unknown, ...[now, heartbeats, cursor]: unknown[]) {
+        const { position, eventId } = cursor as { position: number; eventId: string }
+        const ahead = { position: position + 1, eventId }
+        return right.call(this, now, heartbeats, ahead)
+      },
+  ),
+  bug('a reset is not said', ClientOutput.prototype, 'reset', () => () => {}),
+  bug('wakes are lost, and nothing polls', ModelWorld.prototype, 'advance', () => async () => {}),
+  bug(
+    'a restart of the stream is swallowed',
+    HubStream.prototype,
+    'restart',
+    right =>
+      function (this: unknown, ...[why, bounds]: unknown[]) {
+        const stream = this as HubStream
+        const followers = [...stream.followers]
+        stream.followers.clear()
+        right.call(this, why, bounds)
+        for (const follower of followers) stream.followers.add(follower)
+      },
+  ),
+  bug(
+    'events that come early are lost with their wake',
+    EarlyEvents.prototype,
+    'take',
+    right =>
+      function (this: unknown, ...[committed, counts]: unknown[]) {
+        const all = committed as readonly { events: readonly unknown[] }[]
+        return right.call(
+          this,
+          all.map(each => ({ ...each, events: each.events.slice(0, 1) })),
+          counts,
+        )
+      },
+  ),
+  bug(
+    'a bus that carries other data than its writer gave it',
+    MemoryBus.prototype,
+    'announce',
+    right =>
+      function (this: unknown, ...[committed]: unknown[]) {
+        const all = committed as readonly { events: readonly { data: string }[] }[]
+        const changed = all.map(each => ({
+          ...each,
+          events: each.events.map(event => ({ ...event, data: `[${event.data},${event.data}]` })),
+        }))
+        return right.call(this, changed)
+      },
+  ),
+]
+
+for (const { name, of, method, wrong } of BUGS) {
+  t.test(`found: ${name}`, async t => {
+    const right: Method = Reflect.get(of, method)
+    Reflect.set(of, method, wrong(right))
+    t.teardown(() => Reflect.set(of, method, right))
+
+    const property = fc.asyncProperty(fc.commands(STEPS, { maxCommands: 40, size: 'max' }), play)
+    const run = await fc.check(property, { numRuns: RUNS, seed: SEED, endOnFailure: true })
+
+    t.ok(run.failed)
+    t.comment(`${name}: run ${run.numRuns}: ${run.errorInstance}`)
+  })
+}
+
+async function play(commands: Iterable<fc.AsyncCommand<object, ModelWorld>>): Promise<void> {
+  const world = new ModelWorld()
+  await world.start()
+  try {
+    await fc.asyncModelRun(() => ({ model: {}, real: world }), commands)
+    await world.heal()
+    if (world.violations.length > 0) throw new Error(world.violations.join('\n'))
+  } finally {
+    world.close()
+  }
+}
+
+function bug(name: string, of: object, method: string, wrong: Bug['wrong']): Bug {
+  return { name, of, method, wrong }
+}
+
+function returning<R>(right: Method, change: (result: R) => unknown): Method {
+  return function (this: unknown, ...args: unknown[]) {
+    return change(right.apply(this, args) as R)
+  }
+}
