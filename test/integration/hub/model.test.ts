@@ -9,7 +9,7 @@ import { byNight } from '../../harness/nightly.js'
 import { STEPS } from './model-steps.js'
 import { ModelWorld } from './model-world.js'
 
-const RUNS = byNight(1_500, 1_000_000)
+const RUNS = byNight(750, 1_000_000)
 const STEPS_PER_RUN = 40
 /** A client with a filter for events of the type `rare`. */
 const RARE = 1
