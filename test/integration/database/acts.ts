@@ -63,6 +63,7 @@ import { countPart, readUsage, storeUsage, takeCount } from '../../../src/usage/
 import { consumerActs } from './consumer-acts.js'
 import { durableActs, durableRows } from './durable-acts.js'
 
+import { subscriptionActsOn, subscriptionRows } from './subscription-acts.js'
 import { webhookActsOn, webhookRows } from './webhook-acts.js'
 
 const WORKSPACE = 'acme'
@@ -388,6 +389,7 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
       await readAuditPage(session, WORKSPACE, { limit: 5 })
     },
     ...(await webhookActsOn(session, WORKSPACE)),
+    ...(await subscriptionActsOn(session)),
     'rate windows': () => exchangeBy(session, 60_000)([{ key: 'me', current: 1, previous: 1 }]),
     'slots of open streams': async () => {
       const claim = new SlotClaim('principal', 'me', 10)
@@ -443,6 +445,7 @@ export async function fill(url: string, from: number, to: number): Promise<void>
         select gen_random_uuid(), w.name, k.kind, k.kind || n, 'bulk' || n, n, 30000, 256, 0, gen_random_uuid(), 'ada'
           from ${numbers}, (values ('pull'), ('webhook')) k (kind)
          where w.name = 'rival' or n <= 500;
+      ${subscriptionRows(numbers)}
       insert into sluice.projects (workspace, id, members, created_by)
         select w.name, 'project' || n, '{ada}', 'ada' from ${numbers};
       insert into sluice.audit (workspace, action, details) select w.name, 'key.created', '{}' from ${numbers};
