@@ -14,6 +14,7 @@ import { entityTagOf } from '../src/durable-streams/reading/entity-tag.js'
 import { formatOffset } from '../src/durable-streams/reading/offset.js'
 import { durableEncoding, endedBlock } from '../src/durable-streams/reading/sse-encoding.js'
 import { nextCursor } from '../src/durable-streams/reading/stream-cursor.js'
+import { ShortLived } from '../src/durable-streams/short-lived.js'
 import { disconnectSignal } from '../src/http/client-disconnect.js'
 import { discontinuity } from '../src/hub/event-page.js'
 import type { StartAt } from '../src/hub/start.js'
@@ -29,6 +30,10 @@ import { admitPage } from './event-pages.js'
 declare module 'fastify' {
   interface FastifyInstance {
     durableStreams: DurableStreams
+    /** Deletes the streams that have expired. */
+    durableExpiry: Expiry
+    /** Keeps the followed streams with a short TTL. */
+    shortLived: ShortLived
     /** The path before the names of streams, such as `/v1/stream`, with the prefix of the gateway. */
     durableStreamsBase: string
   }
@@ -68,22 +73,28 @@ const DIALECT = 'durable-streams'
 
 export default fp<DurableStreamsOptions>(
   async (app, options) => {
-    const { announce, database, tailer, tracing, wake } = app
+    const { announce, database, log: logger, quota, tailer, tracing, wake } = app
     const onEnded = (ended: readonly StreamId[]) => {
       for (const id of ended) tailer.ends.expect(id)
       wake(ended)
     }
-    const streams = new DurableStreams({ database, tracing, onCommitted: announce, onEnded })
-    const expiry = new Expiry({
-      database,
-      logger: app.log,
-      followed: () => tailer.streams.map(({ id }) => id),
+    const streams = new DurableStreams({
+      ...{ database, tracing },
+      admit: (...asked) => quota.admit(...asked),
+      onCommitted: announce,
       onEnded,
     })
+    const followed = () => tailer.streams.map(({ id }) => id)
+    const expiry = new Expiry({ database, logger, followed, onEnded })
+    const shortLived = new ShortLived({ database, logger })
     app.decorate('durableStreams', streams)
     app.decorate('durableStreamsBase', `${app.prefix}${options.path}`)
+    app.decorate('durableExpiry', expiry)
+    app.decorate('shortLived', shortLived)
     app.addHook('onReady', async () => expiry.start())
-    app.addHook('onClose', () => Promise.all([streams.close(), expiry.close()]))
+    app.addHook('onClose', async () => {
+      await Promise.all([streams.close(), expiry.close(), shortLived.close()])
+    })
     app.decorateReply('sendDurable', function (this: FastifyReply, read: DurableRead) {
       if (read.live === 'sse') return follow(app, this, read, options.sseMs)
       const waitMs = read.live === 'long-poll' ? options.waitMs : 0
@@ -109,6 +120,7 @@ export default fp<DurableStreamsOptions>(
       'sse',
       'tailer',
       'tracing',
+      'usage',
     ],
   },
 )
@@ -127,6 +139,7 @@ async function sendPage(
   const content = contentOf(found.contentType)
   reply.header('content-type', found.contentType)
   if (live) reply.header('stream-cursor', nextCursor(cursor))
+  if (live) keepWhileOpen(app, reply, found)
   if (from.at === 'now' && (!live || found.closed)) return sendTail(reply, found, content, live)
   const place: StartAt = from.at === 'now' ? { at: 'after', id: idOf(found) } : from
   const more = { stream: name, from: place, content, closed: found.closed, limit: MAX_MESSAGES }
@@ -192,6 +205,7 @@ async function follow(
   const content = contentOf(found.contentType)
   if (content === 'bytes') reply.header('stream-sse-data-encoding', 'base64')
   const id = broughtId(request)
+  keepWhileOpen(app, reply, found)
   return reply.follow({
     stream: name,
     encoding: durableEncoding({ content, cursor: nextCursor(cursor), lastsMs }),
@@ -208,6 +222,11 @@ async function follow(
       return reply
     },
   })
+}
+
+/** A stream does not expire while it is followed (PROTOCOL §5.1). */
+function keepWhileOpen({ shortLived }: FastifyInstance, { raw }: FastifyReply, stream: DurableStream): void {
+  if (!raw.destroyed) raw.once('close', shortLived.keep(stream))
 }
 
 function idOf({ head: { position, eventId } }: DurableStream) {

@@ -65,6 +65,7 @@ import cors from './cors.js'
 import database from './database.js'
 import descriptors from './descriptors.js'
 import docs from './docs.js'
+import durableMetrics from './durable-metrics.js'
 import durableStreams from './durable-streams.js'
 import eventPages from './event-pages.js'
 import failedAuthentications from './failed-authentications.js'
@@ -191,7 +192,10 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
   await app.register(webhooks, settings)
   await app.register(follow)
   await app.register(eventPages)
-  if (durable) await app.register(durableStreams, durable)
+  if (durable) {
+    await app.register(durableStreams, durable)
+    await app.register(durableMetrics)
+  }
   await app.register(consumerHolds)
   await app.register(consumerStreams)
 }

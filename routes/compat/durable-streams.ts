@@ -6,6 +6,8 @@ import type { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
+import { allows } from '../../src/auth/principal.js'
+import { roleTooLow } from '../../src/auth/refusals.js'
 import { durableChannel } from '../../src/durable-streams/reading/channel.js'
 import { CHUNK } from '../../src/durable-streams/reading/message.js'
 import { parseOffset } from '../../src/durable-streams/reading/offset.js'
@@ -87,7 +89,6 @@ const routes: FastifyPluginAsyncTypebox<DurableRoutesOptions> = async (app, { pa
       const wanted = createRequestOf(request.headers, bytesOf(request), app.durableStreamsBase)
       await app.grants.toPublish(request, name, [CHUNK])
       if (wanted.fork) await app.grants.toRead(request, wanted.fork.from, 'source stream', [CHUNK])
-      await admit(request)
       const result = await app.durableStreams.create(request.auditOrigin, name, wanted, request.traceparent)
       if (!('stream' in result)) throw createProblem(reply, result)
       describe(reply, result.stream)
@@ -113,7 +114,6 @@ const routes: FastifyPluginAsyncTypebox<DurableRoutesOptions> = async (app, { pa
       const name = nameOf(request)
       const wanted = appendRequestOf(request.headers, bytesOf(request))
       await app.grants.toPublish(request, name, [CHUNK])
-      await admit(request)
       const result = await app.durableStreams.append(request.auditOrigin, name, wanted, {
         traceparent: request.traceparent,
         signal: disconnectSignal(reply.raw),
@@ -188,18 +188,15 @@ const routes: FastifyPluginAsyncTypebox<DurableRoutesOptions> = async (app, { pa
     async (request, reply) => {
       const name = nameOf(request)
       await app.grants.toPublish(request, name, [CHUNK])
-      const result = await app.durableStreams.remove(request.auditOrigin, name)
+      const { role } = request.principal
+      const ofAll = allows(role, ['admin'])
+      const result = await app.durableStreams.remove(request.auditOrigin, name, { ofAll })
       if (result === 'removed') return reply.code(204).send()
       if (result === 'not-found') throw notFound('stream')
+      if (result === 'foreign') throw roleTooLow(role, ['admin'])
       throw result === 'gone' ? gone() : owned(reply)
     },
   )
-
-  /** Counted as one event: how many the body becomes is known when it is stored. */
-  async function admit({ principal, headers }: FastifyRequest): Promise<void> {
-    const bytes = Number(headers['content-length'] ?? 0)
-    await app.quota.admit(principal.workspace, { events: 1, bytes })
-  }
 }
 
 export default routes

@@ -2,9 +2,13 @@
 import type { WorkspaceClient } from '../database/workspace.js'
 import type { Position, StreamId } from '../log/event.js'
 import { JSON_TYPE } from './content-type.js'
-import type { DurableStream, Found } from './durable-stream.js'
+import type { DurableStream, Found, ProducerClaim } from './durable-stream.js'
 
 export interface DurableRow {
+  /** Null for a deleted stream that forks need. */
+  readonly streamId: StreamId | null
+  /** Whether the protocol made it. */
+  readonly made: boolean
   readonly found: Found
   /** It has expired, and is still there. */
   readonly expired: boolean
@@ -67,11 +71,31 @@ export async function selectDurable(
     row.forkedFrom === null
       ? undefined
       : { from: row.forkedFrom, offset: row.forkOffset, subOffset: row.forkSubOffset ?? 0 }
-  const { streamId } = row
-  if (streamId === null || row.deleted) return { found: 'gone', expired: false, due: false, fork }
+  const { streamId, made } = row
+  if (streamId === null || row.deleted)
+    return { streamId: null, made, found: 'gone', expired: false, due: false, fork }
   const expired = row.expired ?? false
   const found = expired ? undefined : streamOf(name, { ...row, streamId })
-  return { found, expired, due: row.due ?? false, fork }
+  return { streamId, made, found, expired, due: row.due ?? false, fork }
+}
+
+/** Whether the stream has stored this request of the producer, or a later one. */
+export async function isStoredBy(
+  client: WorkspaceClient,
+  workspace: string,
+  name: string,
+  { id, epoch, seq }: ProducerClaim,
+): Promise<boolean> {
+  const { rowCount } = await client.query({
+    name: 'sluice-find-producer',
+    text: `
+      select from sluice.streams s
+        join lateral (
+               select p.epoch, p.seq from sluice.durable_producers p where p.stream_id = s.id and p.producer = $3 limit 1) p on true
+       where s.workspace = $1 and s.name = $2 and p.epoch = $4 and p.seq >= $5`,
+    values: [workspace, name, id, epoch, seq],
+  })
+  return rowCount === 1
 }
 
 function streamOf(name: string, row: Row & { readonly streamId: StreamId }): DurableStream {

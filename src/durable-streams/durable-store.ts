@@ -10,11 +10,12 @@ import type { StreamId } from '../log/event.js'
 import { GroupCommit } from '../log/group-commit.js'
 import { problemOf } from '../log/publish-problem.js'
 import { Distribution } from '../metrics/distribution.js'
+import { type Problem, SqlState, sqlState, unavailable } from '../problems/problem.js'
 import type { EventTracing } from '../tracing/event-tracing.js'
 import { type Appended, type AppendRequest, appendDurable, committedBy } from './append-durable.js'
 import { chunksOf } from './chunk.js'
 import { mediaTypeOf } from './content-type.js'
-import { isOwned, selectDurable } from './durable-rows.js'
+import { isOwned, isStoredBy, selectDurable } from './durable-rows.js'
 import type {
   AppendOutcome,
   CreateOutcome,
@@ -25,18 +26,33 @@ import type {
 } from './durable-stream.js'
 import { createStream } from './stream-creation.js'
 
+/** Refuses what the limits of the workspace do not allow (usage/quota.ts). */
+export type Admit = (
+  workspace: string,
+  asked: { readonly events: number; readonly bytes: number },
+  isRepeated?: () => Promise<boolean>,
+) => Promise<void>
+
 export interface DurableStreamsOptions {
   readonly database: Database
   /** Called after each COMMIT with the events that were stored, once per stream. Must not throw. */
   onCommitted(committed: readonly Committed[]): void
   /** Called after the COMMIT that has closed or deleted these streams: followers in all processes get the end. Must not throw. */
   onEnded(streams: readonly StreamId[]): void
+  /** Default: everything is admitted. */
+  readonly admit?: Admit | undefined
   readonly tracing?: EventTracing | undefined
 }
 
 export class DurableStreams {
-  /** For the metrics: how long appends, and the commits that they share, have taken. */
-  readonly tally = { append: new Distribution(), commit: new Distribution() }
+  /** For the metrics: how long appends, and the commits that they share, have taken; and what became of them. */
+  readonly tally = {
+    append: new Distribution(),
+    commit: new Distribution(),
+    appends: { stored: 0, duplicate: 0, refused: 0 },
+    chunks: 0,
+    forks: 0,
+  }
   readonly #options: DurableStreamsOptions
   readonly #group: GroupCommit<AppendRequest, Appended>
 
@@ -55,7 +71,7 @@ export class DurableStreams {
   }
 
   /**
-   * @throws {Problem} 429 `too-many-stored-streams`; in a JSON stream 400 `invalid-json`, `invalid-utf8`, `data-too-deep`, 413
+   * @throws {Problem} 429 `too-many-stored-streams`, `rate-limited`; 507 `workspace-full`; in a JSON stream 400 `invalid-json`, `invalid-utf8`, `data-too-deep`, 413
    *   `event-too-large`; 503 `stream-busy`, `database-unavailable`.
    */
   async create(
@@ -64,8 +80,17 @@ export class DurableStreams {
     request: CreateRequest,
     traceparent?: string,
   ): Promise<CreateOutcome> {
-    const { database, onCommitted, onEnded } = this.#options
-    const { outcome, removed, stored } = await createStream(database, author, name, request, traceparent)
+    const { database, onCommitted, onEnded, admit } = this.#options
+    const { workspace } = author
+    const exists = async () => (await this.find({ workspace }, name, { touch: false })) !== undefined
+    // The transaction must not wait for the usage of the workspace, which another connection reads.
+    await admit?.(workspace, { events: 0, bytes: request.body?.length ?? 0 }, exists)
+    const { outcome, removed, stored } = await createStream(database, author, name, request, {
+      traceparent,
+      admit: copied => admit?.(workspace, copied),
+    })
+    if (outcome.outcome === 'created' && request.fork) this.tally.forks += 1
+    this.tally.chunks += stored?.events.length ?? 0
     if (removed !== undefined) onEnded([removed])
     // Nobody follows it yet in this process, but consumers and webhooks may wait for its name.
     if (stored && stored.events.length > 0) {
@@ -102,7 +127,12 @@ export class DurableStreams {
       producer,
       traceparent,
     }
+    if (body) await this.#admit(request, body.bytes.length)
     const { outcome } = await this.#group.store(request, signal)
+    const { appends } = this.tally
+    if (outcome.outcome === 'stored' || outcome.outcome === 'duplicate') appends[outcome.outcome] += 1
+    else appends.refused += 1
+    if (outcome.outcome === 'stored') this.tally.chunks += request.chunks.length
     this.tally.append.observe((performance.now() - startedAt) / 1_000)
     return outcome
   }
@@ -123,21 +153,30 @@ export class DurableStreams {
     })
   }
 
-  /** @throws {Problem} 503 `stream-busy`, `database-unavailable`. */
-  async remove(author: Origin, name: string): Promise<RemoveOutcome> {
+  /**
+   * @param ofAll whether the caller may delete streams that the protocol did not make.
+   * @throws {Problem} 503 `stream-busy`, `database-unavailable`.
+   */
+  async remove(author: Origin, name: string, { ofAll }: { readonly ofAll: boolean }): Promise<RemoveOutcome> {
     if (isOwned(name)) return 'owned'
     const { workspace } = author
     const removed = await inWorkspace(this.#options.database, workspace, async client => {
+      const known = await selectDurable(client, workspace, name)
+      if (known && !known.made && !ofAll) return { outcome: 'foreign' as const, streamId: null }
       const { rows } = await client.query<{ outcome: RemoveOutcome; streamId: StreamId | null }>({
         name: 'sluice-delete-durable',
         text: 'select r.outcome, r.stream_id as "streamId" from sluice.remove_durable($1, $2) r',
         values: [workspace, name],
       })
+      const streamId = rows[0]?.streamId ?? null
+      // An application may have made another stream of this name meanwhile: nothing is deleted then.
+      if (streamId !== null && streamId !== known?.streamId) throw changedMeanwhile()
       if (rows[0]?.outcome === 'removed') {
         await recordAudit(client, { ...author, action: 'stream.deleted', details: { stream: name } })
       }
       return rows[0]
     }).catch(error => {
+      if (sqlState(error) === SqlState.streamOwned) return { outcome: 'owned' as const, streamId: null }
       throw problemOf(error)
     })
     if (removed?.streamId != null) this.#options.onEnded([removed.streamId])
@@ -147,6 +186,16 @@ export class DurableStreams {
   /** Refuses waiting appends, and resolves when those in flight have their outcome. */
   close(): Promise<void> {
     return this.#group.close()
+  }
+
+  /** An append that an earlier one has stored takes no room. */
+  async #admit({ workspace, stream, chunks, producer }: AppendRequest, bytes: number): Promise<void> {
+    const { admit, database } = this.#options
+    await admit?.(workspace, { events: chunks.length, bytes }, async () =>
+      producer
+        ? await inWorkspace(database, workspace, client => isStoredBy(client, workspace, stream, producer))
+        : false,
+    )
   }
 
   #stored(appended: readonly (Appended | undefined)[], startedAt: number): void {
@@ -162,4 +211,8 @@ export class DurableStreams {
     const ended = appended.flatMap(each => (each?.closes && each.streamId !== null ? [each.streamId] : []))
     if (ended.length > 0) onEnded(ended)
   }
+}
+
+function changedMeanwhile(): Problem {
+  return unavailable('stream-busy', 'The stream was made again meanwhile. Nothing was deleted. Retry.', 2)
 }

@@ -124,4 +124,5 @@ export type AppendOutcome =
   | { readonly outcome: 'too-many-producers' }
   | { readonly outcome: 'not-found' | 'gone' | 'owned' }
 
-export type RemoveOutcome = 'removed' | 'gone' | 'owned' | 'not-found'
+/** `foreign`: the protocol did not make it, and the caller may delete only what it made. */
+export type RemoveOutcome = 'removed' | 'gone' | 'owned' | 'foreign' | 'not-found'

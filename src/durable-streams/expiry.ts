@@ -1,7 +1,7 @@
 /**
  * The end of streams that nobody has used for their TTL, or whose absolute expiry has come. A request that meets one takes it as not
  * found at once; this loop deletes it, within a minute. Before it does, it notes which streams the clients of this process follow: a
- * stream that is followed does not expire, unless its TTL is shorter than the time between two turns.
+ * stream that is followed does not expire. Of those with a TTL below a minute, short-lived.ts does.
  */
 import { levelOf } from '../database/database-fault.js'
 import type { Database } from '../database/pool.js'
@@ -51,13 +51,7 @@ export class Expiry {
   async run(): Promise<void> {
     const { database, followed, onEnded } = this.#options
     const kept = followed()
-    if (kept.length > 0) {
-      await database.query({
-        name: 'sluice-touch-followed',
-        text: 'select sluice.touch_followed($1)',
-        values: [kept],
-      })
-    }
+    if (kept.length > 0) await touchFollowed(database, kept)
     for (let full = true; full && !this.#closing.signal.aborted; ) {
       const removed = await expire(database)
       full = removed.length >= STREAMS_PER_TURN
@@ -71,6 +65,15 @@ export class Expiry {
     this.#closing.abort()
     await this.#loop.close()
   }
+}
+
+/** Notes that these streams are used: once in a tenth of their TTL. Those that have expired stay expired. */
+export async function touchFollowed(database: Database, streams: readonly StreamId[]): Promise<void> {
+  await database.query({
+    name: 'sluice-touch-followed',
+    text: 'select sluice.touch_followed($1)',
+    values: [streams],
+  })
 }
 
 async function expire(database: Database): Promise<StreamId[]> {

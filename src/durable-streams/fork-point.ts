@@ -24,6 +24,13 @@ export interface ForkPoint {
   readonly copyTo: Position
   /** The data of further events, of a message that is inherited in part. */
   readonly part: readonly string[]
+  /** What is copied. */
+  readonly copied: Size
+}
+
+interface Size {
+  readonly events: number
+  readonly bytes: number
 }
 
 type Refused = Extract<
@@ -54,8 +61,10 @@ export async function forkPointOf(
   if (start < source.base.position) return { outcome: 'offset-below-base' }
   const point = subOffset > 0 ? await within(client, source, start, subOffset) : { copyTo: start, part: [] }
   if (!point) return { outcome: 'sub-offset-beyond' }
-  if (await isTooLarge(client, source, point.copyTo)) return { outcome: 'source-too-large' }
-  return { source, ...point }
+  if (point.copyTo - source.base.position > MAX_FORKED_EVENTS) return { outcome: 'source-too-large' }
+  const copied = await sizeOf(client, source.streamId, point.copyTo)
+  if (copied.bytes > MAX_FORKED_BYTES) return { outcome: 'source-too-large' }
+  return { source, ...point, copied }
 }
 
 /** Undefined: the source has less. */
@@ -64,7 +73,7 @@ async function within(
   source: DurableStream,
   start: Position,
   subOffset: number,
-): Promise<Omit<ForkPoint, 'source'> | undefined> {
+): Promise<Pick<ForkPoint, 'copyTo' | 'part'> | undefined> {
   const isJson = mediaTypeOf(source.contentType) === JSON_TYPE
   let left = subOffset
   let after = start
@@ -94,18 +103,14 @@ async function readAfter(client: WorkspaceClient, stream: StreamId, after: Posit
 }
 
 /** The sizes are known without reading the data. */
-async function isTooLarge(
-  client: WorkspaceClient,
-  { streamId, base }: DurableStream,
-  copyTo: Position,
-): Promise<boolean> {
-  if (copyTo - base.position > MAX_FORKED_EVENTS) return true
-  const { rows } = await client.query<{ bytes: number }>({
+async function sizeOf(client: WorkspaceClient, stream: StreamId, upTo: Position): Promise<Size> {
+  const { rows } = await client.query<Size>({
     name: 'sluice-size-fork',
     text: `
-      select coalesce(sum(pg_column_size(e.data) + coalesce(pg_column_size(e.attributes), 0)), 0)::bigint as bytes
+      select count(*) as events,
+             coalesce(sum(pg_column_size(e.data) + coalesce(pg_column_size(e.attributes), 0)), 0)::bigint as bytes
         from sluice.events e where e.stream_id = $1 and e."position" <= $2`,
-    values: [streamId, copyTo],
+    values: [stream, upTo],
   })
-  return (rows[0]?.bytes ?? 0) > MAX_FORKED_BYTES
+  return rows[0] ?? { events: 0, bytes: 0 }
 }

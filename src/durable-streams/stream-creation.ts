@@ -21,19 +21,25 @@ export interface Creation {
   readonly stored?: { readonly streamId: StreamId; readonly events: readonly StoredEvent[] } | undefined
 }
 
-/** @throws {Problem} 429 `too-many-stored-streams`; what `chunksOf` throws; the faults of the database. */
+interface CreationOptions {
+  readonly traceparent: string | undefined
+  /** Asked about all that is to be stored, before it is. Its bytes are those of the copies. */
+  admit(stored: { readonly events: number; readonly bytes: number }): Promise<void> | undefined
+}
+
+/** @throws {Problem} 429 `too-many-stored-streams`; what `chunksOf` and `admit` throw; the faults of the database. */
 export async function createStream(
   database: Database,
   author: Origin,
   name: string,
   request: CreateRequest,
-  traceparent?: string,
+  options: CreationOptions,
 ): Promise<Creation> {
   if (isOwned(name)) return { outcome: { outcome: 'owned' } }
   try {
     for (;;) {
       const creation = await inWorkspace(database, author.workspace, client =>
-        attempt(client, author, name, request, traceparent),
+        attempt(client, author, name, request, options),
       )
       if (creation) return creation
     }
@@ -48,7 +54,7 @@ async function attempt(
   author: Origin,
   name: string,
   request: CreateRequest,
-  traceparent: string | undefined,
+  { traceparent, admit }: CreationOptions,
 ): Promise<Creation | undefined> {
   const { workspace } = author
   const known = await selectDurable(client, workspace, name)
@@ -59,6 +65,8 @@ async function attempt(
   if (point && 'outcome' in point) return { outcome: point, removed }
   const contentType = request.contentType ?? point?.source.contentType ?? DEFAULT_TYPE
   const chunks = [...(point?.part ?? []), ...chunksOf(request.body ?? Buffer.alloc(0), contentType)]
+  const { events: copies = 0, bytes = 0 } = point?.copied ?? {}
+  await admit({ events: copies + chunks.length, bytes })
   const rows = await insert(client, author, name, { request, point, contentType, chunks, traceparent })
   const [first] = rows
   if (!first) return undefined

@@ -158,7 +158,6 @@ export const INSTRUMENTS = {
     'Requests and streams that the rate limit has refused.',
     'of',
   ),
-
   quotaRefusals: counter(
     'sluice_quota_refusals_total',
     'Requests that a limit of their workspace has refused.',
@@ -227,6 +226,15 @@ export const INSTRUMENTS = {
     'sluice_webhook_leases_lost_total',
     'Webhooks that this process could no longer hold, such as without a database.',
   ),
+  durableAppends: counter(
+    'sluice_durable_appends_total',
+    'Appends of Durable Streams, by outcome.',
+    'outcome',
+  ),
+  durableAppend: histogram('sluice_durable_append_duration_seconds', 'From such an append until its COMMIT.'),
+  durableChunks: counter('sluice_durable_chunks_total', 'Events that they have stored; copies are none.'),
+  durableForks: counter('sluice_durable_forks_total', 'Durable streams that were forked.'),
+  durableExpired: counter('sluice_durable_expired_total', 'Expired streams that this process has deleted.'),
   removed: counter(
     'sluice_retention_removed_rows_total',
     'Expired rows that this process has removed.',

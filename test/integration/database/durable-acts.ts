@@ -50,8 +50,8 @@ export async function durableActs(session: Database): Promise<Record<string, () 
     'fork a durable stream, and delete both': async () => {
       const [source, fork] = [await made(), `fork/${randomUUID()}`]
       await streams.create(ORIGIN, fork, { fork: { from: source, offset: FIRST } })
-      await streams.remove(ORIGIN, source)
-      await streams.remove(ORIGIN, fork)
+      await streams.remove(ORIGIN, source, { ofAll: false })
+      await streams.remove(ORIGIN, fork, { ofAll: false })
     },
     'delete expired streams': async () => {
       await made({ ttl: '0' })

@@ -92,7 +92,7 @@ t.test('a stream that does not exist, has expired or was deleted takes nothing',
   await streams.create(ADA, 'expired', { contentType: 'text/plain', ttl: '0' })
   await streams.create(ADA, 'source', { contentType: 'text/plain' })
   await streams.create(ADA, 'fork', { fork: { from: 'source' } })
-  await streams.remove(ADA, 'source')
+  await streams.remove(ADA, 'source', { ofAll: false })
 
   for (const [name, outcome] of Object.entries({
     none: 'not-found',

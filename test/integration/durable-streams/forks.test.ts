@@ -56,7 +56,7 @@ t.test('a fork is refused with its reason', async t => {
   await streams.create(ADA, 'source', { contentType: 'text/plain', body: Buffer.from('x') })
   await streams.create(ADA, 'deleted', { contentType: 'text/plain' })
   await streams.create(ADA, 'fork', { fork: { from: 'deleted' } })
-  await streams.remove(ADA, 'deleted')
+  await streams.remove(ADA, 'deleted', { ofAll: false })
   const refused = async (from: string, offset?: number, contentType?: string) =>
     (
       await streams.create(ADA, 'new', {
@@ -105,14 +105,14 @@ t.test('a deleted source stays gone until its last fork is deleted, up the whole
       }),
     )
 
-  t.equal(await streams.remove(ADA, 'a'), 'removed')
-  t.equal(await streams.remove(ADA, 'b'), 'removed')
+  t.equal(await streams.remove(ADA, 'a', { ofAll: false }), 'removed')
+  t.equal(await streams.remove(ADA, 'b', { ofAll: false }), 'removed')
   t.strictSame(await all(), ['gone', 'gone', 'there', 'there'])
-  t.equal(await streams.remove(ADA, 'a'), 'gone')
+  t.equal(await streams.remove(ADA, 'a', { ofAll: false }), 'gone')
   t.equal((await streams.create(ADA, 'a', { contentType: 'text/plain' })).outcome, 'gone')
-  t.equal(await streams.remove(ADA, 'c'), 'removed')
+  t.equal(await streams.remove(ADA, 'c', { ofAll: false }), 'removed')
   t.strictSame(await all(), ['gone', 'none', 'none', 'there'])
-  t.equal(await streams.remove(ADA, 'd'), 'removed')
+  t.equal(await streams.remove(ADA, 'd', { ofAll: false }), 'removed')
   t.strictSame(await all(), ['none', 'none', 'none', 'none'])
   t.equal((await streams.create(ADA, 'a', { contentType: 'text/plain' })).outcome, 'created')
 })
