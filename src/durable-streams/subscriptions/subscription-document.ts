@@ -1,6 +1,7 @@
 /** The bodies of requests and answers (protocol §6, §7). */
 import Type, { type Static } from 'typebox'
 import { StreamName } from '../../log/event.js'
+import { asLine } from '../../openapi/described.js'
 import { orNull } from '../../openapi/or-null.js'
 import { offsetOf } from './offset.js'
 import {
@@ -53,7 +54,7 @@ export const NewSubscription = Type.Object(
         description: 'How long a worker may be silent, in milliseconds.',
       }),
     ),
-    description: Type.Optional(Type.String({ maxLength: 1_000, description: 'A text for people.' })),
+    description: Type.Optional(asLine(Type.String({ maxLength: 1_000, description: 'A text for people.' }))),
   },
   {
     title: 'NewSubscription',
@@ -109,7 +110,7 @@ const Generation = Type.Integer({
   maximum: Number.MAX_SAFE_INTEGER,
   description: 'The number of the wake.',
 })
-const WakeId = Type.String({ minLength: 1, maxLength: 64, description: 'The id of the wake.' })
+const WakeId = asLine(Type.String({ minLength: 1, maxLength: 64, description: 'The id of the wake.' }))
 export const WakeReference = Type.Object(
   { wake_id: WakeId, generation: Generation },
   { additionalProperties: false, examples: [{ wake_id: 'w_1f2e3d4c', generation: 7 }] },
@@ -150,7 +151,7 @@ export const Acknowledged = Type.Object(
   { description: 'Acknowledged.' },
 )
 export const ClaimRequest = Type.Object(
-  { worker: Type.String({ minLength: 1, maxLength: 200, description: 'The name of the worker.' }) },
+  { worker: asLine(Type.String({ minLength: 1, maxLength: 200, description: 'The name of the worker.' })) },
   { additionalProperties: false, examples: [{ worker: 'worker-1' }] },
 )
 export const Claimed = Type.Object(

@@ -24,7 +24,7 @@ interface Operation {
   readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: Schema }>> }
 }
 
-const REQUESTS = byNight(10_000, 1_000_000)
+const REQUESTS = byNight(20_000, 1_000_000)
 const WARM_UP = 1_000
 const CONNECTIONS = 24
 /** Postgres connections that the pool may have opened meanwhile, and files of the moment. */

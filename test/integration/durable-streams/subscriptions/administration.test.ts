@@ -73,6 +73,7 @@ t.test('configurations that do not fit together are refused with a text', async 
     { ...pull, pattern: 'a*b' },
     { ...pull, pattern: 'a/../b' },
     { ...pull, pattern: 'a//b' },
+    { ...pull, description: 'a\0b' },
     { ...pull, lease_ttl_ms: 999 },
     { ...pull, lease_ttl_ms: 600_001 },
   ]

@@ -152,3 +152,18 @@ t.test('tokens open their own wake only, and nothing else', async t => {
   t.equal(elsewhere.status, 401)
   t.equal(recreated.status, 401)
 })
+
+// SLUICE_SEED=4711 of test/end-to-end/hardening/mutations.test.ts found it: the database cannot store U+0000, and it was a 500.
+t.test('names that the database cannot store are refused', async t => {
+  const { put, claim, work, append } = requestsTo(await startWakingGateway(t))
+  await append('wake/pool')
+  await put('pull', POOL)
+  await append('events/a')
+
+  const ofWorkers = await Promise.all(['\0', 'a\ud800'].map(worker => claim('pull', worker)))
+  const { generation, token } = (await claim('pull')).body
+  const ofWake = await work('pull', 'release', token, { wake_id: '\0', generation })
+
+  for (const { status, body } of [...ofWorkers, ofWake])
+    t.match({ status, body }, { status: 400, body: { code: 'invalid-request' } })
+})
