@@ -47,8 +47,9 @@ t.test('closing refuses what waits, and answers what is in flight', async t => {
   const holder = await connect(t, pool)
   await holder.query(`begin; select from sluice.streams where name = 's' for update`)
   const inFlight = streams.append(ADA, 's', { body: text('1') })
+  // On another connection: within a transaction, Postgres shows the same activity again.
   await until('the append to wait for the lock', async () => {
-    const { rows } = await holder.query(
+    const { rows } = await pool.query(
       `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
     )
     return rows.length > 0
