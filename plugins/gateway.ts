@@ -192,10 +192,8 @@ async function registerPlugins(app: FastifyInstance, settings: Settings): Promis
   await app.register(webhooks, settings)
   await app.register(follow)
   await app.register(eventPages)
-  if (durable) {
-    await app.register(durableStreams, durable)
-    await app.register(durableMetrics)
-  }
+  if (durable) await app.register(durableStreams, durable)
+  if (durable) await app.register(durableMetrics)
   await app.register(consumerHolds)
   await app.register(consumerStreams)
 }
