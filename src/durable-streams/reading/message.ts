@@ -3,15 +3,13 @@
  * stream, events that were published as others are messages too, as pages of the feed show them; in other streams they are passed over.
  * Redacted events are passed over in both.
  */
+import { CANCEL, CHUNK } from '../../log/chunk-events.js'
 import type { StoredEvent } from '../../log/event.js'
 import { isDelivered, REDACTED } from '../../log/event.js'
 import { isRedacted } from '../../log/redacted-data.js'
 import { eventDocument } from '../../sse/ndjson.js'
 import { memberOf } from './single-member.js'
 
-export const CHUNK = 'chunk'
-/** Asks the writer of a stream to stop. */
-const CANCEL = 'chunk.cancel'
 /** Events about a stream, not in it. */
 const ABOUT: readonly string[] = [CANCEL, REDACTED]
 

@@ -12,7 +12,7 @@ const OFFSET = /^([0-9]{16}|(0|[1-9][0-9]{0,15})\.[a-z2-7]{6})$/
 /** The place before the first message, as the protocol's reference servers write it. */
 const START_ELSEWHERE = '0000000000000000_0000000000000000'
 
-export function formatOffset(position: Position): string {
+export function formatOffset(position: number): string {
   return String(position).padStart(DIGITS, '0')
 }
 

@@ -1,11 +1,6 @@
-/** Offsets of the protocol as cursors of subscriptions: the position of an event with 16 digits, so that texts sort as numbers. */
+/** The offsets that acknowledgements name: only those of stored events, unlike the places of a read (reading/offset.ts). */
 
-const DIGITS = 16
 const OFFSET = /^[0-9]{16}$/
-
-export function offsetOf(position: number): string {
-  return String(position).padStart(DIGITS, '0')
-}
 
 /** Undefined for any text that is no offset of a stored event, also for `-1` and `now`. */
 export function positionIn(offset: string): number | undefined {

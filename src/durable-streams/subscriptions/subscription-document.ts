@@ -3,7 +3,7 @@ import Type, { type Static } from 'typebox'
 import { StreamName } from '../../log/event.js'
 import { asLine } from '../../openapi/described.js'
 import { orNull } from '../../openapi/or-null.js'
-import { offsetOf } from './offset.js'
+import { formatOffset } from '../reading/offset.js'
 import {
   DEFAULT_LEASE_MS,
   MAX_EXPLICIT_LINKS,
@@ -204,9 +204,9 @@ export function subscriptionDocument(
 
 export function snapshotStream(stream: WokenStream): Static<typeof SnapshotStream> {
   const { tail, acked } = stream
-  return { ...linkedStream(stream), tail_offset: offsetOf(tail), has_pending: tail > acked }
+  return { ...linkedStream(stream), tail_offset: formatOffset(tail), has_pending: tail > acked }
 }
 
 function linkedStream({ path, explicit, acked }: StreamLink): Static<typeof LinkedStream> {
-  return { path, link_type: explicit ? 'explicit' : 'glob', acked_offset: offsetOf(acked) }
+  return { path, link_type: explicit ? 'explicit' : 'glob', acked_offset: formatOffset(acked) }
 }

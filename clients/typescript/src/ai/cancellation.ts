@@ -14,7 +14,7 @@ export interface CancelOptions {
 
 /**
  * Asks the producer of the stream to stop. It then ends its source, writes an abort part and closes the stream; a producer that is being
- * restarted does so when it is back. @returns whether the stream was open. To repeat it is safe.
+ * restarted does so when it is back. @returns whether the stream was open. Repeating it is safe.
  */
 export async function cancel(
   gateway: Gateway,

@@ -58,7 +58,7 @@ export function createResumableStore(options: ResumableStoreOptions): ResumableS
       async connect() {},
       async publish(channel, message) {
         await channels.publish(channel, message)
-        // How many subscribers there are, nobody knows, and `resumable-stream` does not ask.
+        // Nobody knows how many subscribers there are, and `resumable-stream` does not ask.
         return 0
       },
       async set(key, value, { EX } = {}) {

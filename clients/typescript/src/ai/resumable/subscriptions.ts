@@ -1,4 +1,4 @@
-/** Who listens to channels in this process: each subscription follows the stream of its channel. */
+/** The subscriptions of this process to channels: each follows the stream of its channel. */
 import { Feed } from '../../feed.js'
 import type { Gateway } from '../../requests.js'
 import type { DurableStream } from '../durable-stream.js'
