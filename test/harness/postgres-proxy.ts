@@ -20,6 +20,8 @@ export interface PostgresProxy {
    * passes each message of the server through `messages`.
    */
   mode: 'pass' | 'refuse' | 'silent'
+  /** Connections that are accepted from now on are cut after so many bytes of the server. */
+  cutAfterBytes: number
   /** Sees each message of the server, whole; what it returns goes on to the client. */
   messages: (message: Buffer) => Buffer
   /** The connections of now stay open, but not a byte goes through any more, either way. */
@@ -48,7 +50,8 @@ export async function startProxy(test: Test, databaseUrl: string): Promise<Postg
       pairs.delete(pair)
       pair.server?.destroy()
     })
-    if (pair.server) join(client, pair.server, message => proxy.messages(message))
+    const messages = (message: Buffer) => proxy.messages(message)
+    if (pair.server) join(client, pair.server, { messages, cutAfterBytes: proxy.cutAfterBytes })
     else client.resume()
   })
   const proxy = {
@@ -61,6 +64,7 @@ export async function startProxy(test: Test, databaseUrl: string): Promise<Postg
       return pairs.size
     },
     mode: 'pass' as PostgresProxy['mode'],
+    cutAfterBytes: Number.POSITIVE_INFINITY,
     messages: (message: Buffer) => message,
     freeze() {
       for (const { client, server } of pairs) {
@@ -95,7 +99,10 @@ function connectTo(url: string): Socket {
   return host.startsWith('/') ? connect(`${host}/.s.PGSQL.${port}`) : connect(port, host)
 }
 
-function join(client: Socket, server: Socket, messages: (message: Buffer) => Buffer): void {
+type Passing = Pick<PostgresProxy, 'messages' | 'cutAfterBytes'>
+
+function join(client: Socket, server: Socket, { messages, cutAfterBytes }: Passing): void {
+  let left = cutAfterBytes
   client.on('data', bytes => server.write(bytes))
   server.on('error', () => {})
   server.on('close', () => client.destroy())
@@ -109,6 +116,9 @@ function join(client: Socket, server: Socket, messages: (message: Buffer) => Buf
       passed.push(messages(rest.subarray(0, length)))
       rest = rest.subarray(length)
     }
-    client.write(Buffer.concat(passed))
+    const bytesNow = Buffer.concat(passed)
+    if (bytesNow.length < left) client.write(bytesNow)
+    else client.end(bytesNow.subarray(0, left), () => client.destroy())
+    left = Math.max(left - bytesNow.length, 0)
   })
 }
