@@ -151,9 +151,11 @@ declare
 begin
   delete from sluice.durable_producers p where p.stream_id = any (array(select g.id from gone g));
   for target in select g.id, g.workspace, g.name from gone g where g.workspace <> '$system' order by g.id loop
-    if exists (
-      select from sluice.durable_streams f where f.workspace = target.workspace and f.forked_from = target.name
-    ) then
+    -- Waits for a transaction that deletes a fork now: it does not see yet that the source is deleted, so nobody else would remove
+    -- the name.
+    perform from sluice.durable_streams f
+    where f.workspace = target.workspace and f.forked_from = target.name limit 1 for key share;
+    if found then
       insert into sluice.durable_streams as d (workspace, name, content_type, deleted_at)
       values (target.workspace, target.name, 'application/json', clock_timestamp())
       on conflict (workspace, name) do update
@@ -306,12 +308,14 @@ as $$
 declare
   most_producers constant integer := 10000;
   size constant integer := cardinality(workspaces);
+  locked bigint[];
   -- Of each request: the place of its stream and of its producer in the arrays below.
   slots integer[];
   places integer[];
   -- Of each stream.
   ids bigint[];
   gone boolean[];
+  native boolean[];
   heads bigint[];
   closed_ones boolean[];
   types text[];
@@ -350,28 +354,30 @@ begin
   ) k;
 
   -- The scalar subquery is a probe of the unique index.
-  perform from sluice.streams t where t.id = any (array(
+  locked := array(select t.id from sluice.streams t where t.id = any (array(
     select (select s.id from sluice.streams s where s.workspace = w.workspace and s.name = w.stream)
     from unnest(workspaces, streams) as w (workspace, stream)
-  )) order by t.id for no key update;
+  )) order by t.id for no key update);
 
   -- In new statements, which see what the previous holders of the locks have committed.
-  select array_agg(f.id order by f.slot), array_agg(f.gone order by f.slot), array_agg(f.head order by f.slot),
+  select array_agg(f.id order by f.slot), array_agg(f.gone order by f.slot), array_agg(f.native order by f.slot),
+    array_agg(f.head order by f.slot),
     array_agg(f.closed order by f.slot), array_agg(f.media_type order by f.slot), array_agg(f.last_seq order by f.slot),
     array_agg(f.closed_by order by f.slot), array_agg(f.closed_epoch order by f.slot), array_agg(f.closed_seq order by f.slot),
     array_agg(f.producers order by f.slot), array_agg(false order by f.slot)
-  into ids, gone, heads, closed_ones, types, last_seqs, closers, closing_epochs, closing_seqs, known_producers, grown
+  into ids, gone, native, heads, closed_ones, types, last_seqs, closers, closing_epochs, closing_seqs, known_producers, grown
   from (
     select w.slot, case when d.expires_at <= clock_timestamp() then null else t.id end as id,
-      d.name is not null and d.stream_id is null as gone, coalesce(e.position, t.base_position) as head,
+      d.name is not null and d.stream_id is null as gone, d.name is null as native, coalesce(e.position, t.base_position) as head,
       t.closed_at is not null as closed, lower(trim(split_part(coalesce(d.content_type, 'application/json'), ';', 1))) as media_type,
-      d.last_seq, d.closed_by, d.closed_epoch, d.closed_seq, d.producers
+      d.last_seq, d.closed_by, d.closed_epoch, d.closed_seq, coalesce(d.producers, 0) as producers
     from (
       select distinct on (n.slot) n.slot, n.workspace, n.stream
       from unnest(slots, workspaces, streams) as n (slot, workspace, stream) order by n.slot
     ) w
     left join lateral (
-      select t.* from sluice.streams t where t.workspace = w.workspace and t.name = w.stream limit 1
+      -- One that was made since then is not locked: for these requests there is none.
+      select t.* from sluice.streams t where t.workspace = w.workspace and t.name = w.stream and t.id = any (locked) limit 1
     ) t on true
     left join lateral (
       select d.* from sluice.durable_streams d where d.workspace = w.workspace and d.name = w.stream limit 1
@@ -487,6 +493,15 @@ begin
     order by n.place
     on conflict (stream_id, producer) do update
     set epoch = excluded.epoch, seq = excluded.seq, used_at = excluded.used_at;
+  end if;
+
+  -- A stream that was published to, before the protocol was used on it.
+  if true = any (native) then
+    insert into sluice.durable_streams (workspace, name, stream_id, content_type)
+    select distinct on (n.slot) n.workspace, n.stream, ids[n.slot], 'application/json'
+    from unnest(slots, workspaces, streams, seqs, producer_ids) as n (slot, workspace, stream, seq, producer)
+    where native[n.slot] and grown[n.slot] and (n.seq is not null or n.producer is not null)
+    order by n.slot;
   end if;
 
   -- Writes a row only if it has changed, or was not used for a tenth of its TTL.

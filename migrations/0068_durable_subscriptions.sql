@@ -105,6 +105,7 @@ as $$
 declare
   found_hash text;
 begin
+  perform sluice.check_workspace(create_durable_subscription.workspace);
   -- One creation at a time in a workspace, so that their number is right.
   perform pg_advisory_xact_lock(hashtextextended('sluice.durable_subscriptions ' || create_durable_subscription.workspace, 0));
   select d.uid, d.config_hash into uid, found_hash from sluice.durable_subscriptions d
@@ -138,6 +139,7 @@ language plpgsql security definer
 as $$
 #variable_conflict use_column
 begin
+  perform sluice.check_workspace(link_durable_streams.workspace);
   -- The transaction has its number from here on, so that no mark passes a stream that it does not see yet.
   perform from sluice.durable_subscriptions d
   where d.workspace = link_durable_streams.workspace and d.uid = link_durable_streams.uid for no key update;
@@ -162,6 +164,7 @@ language plpgsql security definer
 as $$
 #variable_conflict use_column
 begin
+  perform sluice.check_workspace(unlink_durable_stream.workspace);
   perform from sluice.durable_subscriptions d
   where d.workspace = unlink_durable_stream.workspace and d.uid = unlink_durable_stream.uid for no key update;
   delete from sluice.durable_subscription_streams l
@@ -178,6 +181,7 @@ language plpgsql security definer
 as $$
 #variable_conflict use_column
 begin
+  perform sluice.check_workspace(delete_durable_subscription.workspace);
   delete from sluice.durable_subscriptions d
   where d.workspace = delete_durable_subscription.workspace and d.id = delete_durable_subscription.id;
   return found;
@@ -201,6 +205,7 @@ declare
   d sluice.durable_subscriptions;
   linked bigint;
 begin
+  perform sluice.check_workspace(backfill_durable_subscription.workspace);
   -- The transaction has its number before it looks at the streams (sluice.discover_durable_streams).
   update sluice.durable_subscriptions o set backfilled = true
   where o.workspace = backfill_durable_subscription.workspace and o.uid = backfill_durable_subscription.uid returning o.* into d;
@@ -258,6 +263,7 @@ declare
   d sluice.durable_subscriptions;
   present timestamptz := clock_timestamp();
 begin
+  perform sluice.check_workspace(claim_durable_subscription.workspace);
   select o.* into d from sluice.durable_subscriptions o
   where o.workspace = claim_durable_subscription.workspace and o.id = claim_durable_subscription.id for no key update;
   if not found then

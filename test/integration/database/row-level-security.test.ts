@@ -139,6 +139,26 @@ for (const [kind, prepare] of Object.entries(KINDS)) {
       t.strictSame(codes, [SqlState.noStream, SqlState.noStream, SqlState.insufficientPrivilege])
     })
 
+    t.test('no function of durable streams takes another workspace', async t => {
+      const calls = [
+        `select sluice.touch_durable($1, 's')`,
+        `select sluice.remove_durable($1, 's')`,
+        `select sluice.lock_source($1, 's')`,
+        `select sluice.create_durable($1, 's', 'text/plain', null, null, null, false, null, null, null, null, null, '{}', 'me', null)`,
+        `select sluice.create_durable_subscription($1, 's', 'pull-wake', null, null, null, 'x', null, null, 's', 'x', 1000, null, 'me', 9)`,
+        `select sluice.link_durable_streams($1, 1, '{s}', 9)`,
+        `select sluice.unlink_durable_stream($1, 1, 's')`,
+        `select sluice.delete_durable_subscription($1, 's')`,
+        `select sluice.backfill_durable_subscription($1, 1, 9)`,
+        `select sluice.claim_durable_subscription($1, 's', 'me')`,
+      ]
+
+      for (const text of calls) {
+        const called = inWorkspace(pool, MINE, client => client.query(text, [THEIRS]))
+        await t.rejects(called, { code: SqlState.insufficientPrivilege }, text)
+      }
+    })
+
     t.test('a change of access inside a workspace notifies every process', async t => {
       const told = await inWorkspace(pool, MINE, async client => {
         await publishAccessChange(client, { change: 'revocations' })
