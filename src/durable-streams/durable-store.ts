@@ -127,7 +127,8 @@ export class DurableStreams {
       producer,
       traceparent,
     }
-    if (body) await this.#admit(request, body.bytes.length)
+    // Without limits requests keep the order of their calls.
+    if (body && this.#options.admit) await this.#admit(request, body.bytes.length)
     const { outcome } = await this.#group.store(request, signal)
     const { appends } = this.tally
     if (outcome.outcome === 'stored' || outcome.outcome === 'duplicate') appends[outcome.outcome] += 1
