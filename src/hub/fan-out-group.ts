@@ -89,7 +89,7 @@ export function* payloads(
     }
     if (index === frames.length - 1 || bytes >= HIGH_WATER_BYTES) {
       const upTo = frame.event
-      yield { payload: payloadOf(parts, last, upTo, encoding, isAt(upTo, stream.head)), after, upTo }
+      yield { payload: payloadOf(parts, last, encoding, isAt(upTo, stream.head)), after, upTo }
       after = frame.event
       parts = []
       bytes = 0
@@ -97,15 +97,15 @@ export function* payloads(
   }
 }
 
+/** @param last the event of the last part. Clients learn of no later place, because the log may lose events that they never get. */
 function payloadOf(
   parts: readonly Buffer[],
   last: StoredEvent | undefined,
-  upTo: StoredEvent,
   { assemble }: Encoding,
   isHead: boolean,
 ): Payload | undefined {
-  if (parts.length === 0) return undefined
+  if (!last || parts.length === 0) return undefined
   return assemble
-    ? Payload.of(assemble(parts, upTo, isHead), parts.length, isHead, upTo)
+    ? Payload.of(assemble(parts, last, isHead), parts.length, isHead, last)
     : Payload.of(parts, parts.length, false, last)
 }

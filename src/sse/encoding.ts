@@ -40,8 +40,8 @@ export interface Encoding {
   closing?(event: StoredEvent): Buffer | undefined
   /** Clients of one name share frames; those of one group share payloads as well. Default: the name. */
   readonly group?: string
-  /** Makes a payload around the frames of its events, which are not empty; default: they follow each other. */
-  assemble?(frames: readonly Buffer[], upTo: StoredEvent, isHead: boolean): readonly Buffer[]
+  /** Makes a payload around the frames of its events, which are not empty, up to that of `last`; default: they follow each other. */
+  assemble?(frames: readonly Buffer[], last: StoredEvent, isHead: boolean): readonly Buffer[]
   /** Sent when a client has reached the head, unless its last payload was assembled there. */
   caughtUp?(place: Place): Buffer
   /** Sent in place of a heartbeat when the stream has ended. */

@@ -46,9 +46,9 @@ export function durableEncoding({ content, cursor, lastsMs }: DurableEncodingOpt
     refusesByStatus: true,
     endsAtReset: true,
     event: event => messageOf(event, content),
-    assemble: (frames, upTo, isHead) => [
-      ...dataBlock(frames, cursorId(upTo), content),
-      control(cursorId(upTo), { ...open, ...(isHead && { upToDate: true }) }),
+    assemble: (frames, last, isHead) => [
+      ...dataBlock(frames, cursorId(last), content),
+      control(cursorId(last), { ...open, ...(isHead && { upToDate: true }) }),
     ],
     caughtUp: place => control(cursorId(place), { ...open, upToDate: true }),
     ended: place => control(cursorId(place), { streamClosed: true, upToDate: true }),

@@ -5,6 +5,8 @@ import { formatOffset, parseOffset } from '../../../src/durable-streams/reading/
 import { memberOf } from '../../../src/durable-streams/reading/single-member.js'
 import { durableEncoding } from '../../../src/durable-streams/reading/sse-encoding.js'
 import { nextCursor } from '../../../src/durable-streams/reading/stream-cursor.js'
+import { EventFrames } from '../../../src/hub/event-frames.js'
+import { payloads } from '../../../src/hub/fan-out-group.js'
 import type { Position, StoredEvent } from '../../../src/log/event.js'
 
 const chunk = (data: string, type = 'chunk'): StoredEvent => ({
@@ -90,6 +92,22 @@ t.test('a message cannot forge a block, and keeps the space that it begins with'
     ) +
       `id: 7.${idIn(text)}\nevent: control\ndata:{"streamNextOffset":"0000000000000007","streamCursor":"5","upToDate":true}\n\n`,
   )
+})
+
+t.test('a client knows no place after its last message, which the log may lose without its loss', async t => {
+  const events = [chunk('{"text":"Hi"}'), { ...chunk('{}'), type: 'chunk.cancel', position: 8 as Position }]
+  const [head, frames] = [events.at(-1), events.map(event => new EventFrames(event))]
+  if (!head) throw new Error('two events')
+  const encoding = durableEncoding({ content: 'text', cursor: '5', lastsMs: 1_000 })
+
+  const all = [...payloads(frames, { position: 6 as Position }, { head }, encoding, undefined)]
+
+  const [{ payload, upTo } = {}] = all
+  t.equal(all.length, 1)
+  t.equal(upTo?.position, 8)
+  t.equal(payload?.last?.position, 7)
+  t.match(payload?.bytes.toString(), /"streamNextOffset":"0{15}7","streamCursor":"5","upToDate":true/)
+  t.notMatch(payload?.bytes.toString(), /id: 8/)
 })
 
 function idIn(text: string): string {
