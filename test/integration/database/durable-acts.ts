@@ -43,7 +43,8 @@ export async function durableActs(session: Database): Promise<Record<string, () 
     'find a durable stream': () => streams.find(ORIGIN, known, { touch: true }),
     'use a durable stream': async () => {
       await session.query(
-        `update sluice.durable_streams set expires_at = now() + interval '900 s' where name = '${known}'`,
+        `update sluice.durable_streams set expires_at = now() + interval '900 s'
+          where workspace = '${WORKSPACE}' and name = '${known}'`,
       )
       await streams.find(ORIGIN, known, { touch: true })
     },
