@@ -4,6 +4,8 @@
  */
 import type { RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
+import type { TObject } from 'typebox'
+import { withoutWildcard } from '../src/openapi/wildcard.js'
 import { Problem } from '../src/problems/problem.js'
 import { packageVersion } from '../src/process/package-version.js'
 import { type AsyncApi, asyncApi, type StreamRoute } from '../src/specifications/asyncapi.js'
@@ -77,13 +79,14 @@ export default fp<AsyncApiPluginOptions>(
 )
 
 /** @throws {Error} for a route without channels: a stream that nobody finds in the document. */
-function streamRoute({ url, schema, config }: RouteOptions, prefix: string): StreamRoute {
+function streamRoute({ url: given, schema, config }: RouteOptions, prefix: string): StreamRoute {
   const { channels } = config ?? {}
+  const { url, params } = withoutWildcard({ url: given, params: schema?.params as TObject | undefined })
   if (channels === undefined)
     throw new Error(`${url} opens streams. Set config.channels beside config.stream, as routes/feed.ts does.`)
   return {
     path: url.slice(prefix.length).replace(/:(\w+)/g, '{$1}'),
-    params: schema?.params as StreamRoute['params'],
+    params,
     query: schema?.querystring as StreamRoute['query'],
     channels,
   }

@@ -5,12 +5,13 @@
 import swagger from '@fastify/swagger'
 import type { FastifySchema, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
-import Type, { type TObject } from 'typebox'
+import type { TObject } from 'typebox'
 import type { Role } from '../src/auth/principal.js'
 import type { Entry } from '../src/log/catalogue-entry.js'
 import { EVENTS } from '../src/log/event-catalogue.js'
 import { NOTICES } from '../src/log/notice-catalogue.js'
 import { finished } from '../src/openapi/document.js'
+import { withoutWildcard } from '../src/openapi/wildcard.js'
 import { PROBLEM_MEDIA_TYPE, ProblemDocument } from '../src/problems/problem-document.js'
 import { packageVersion } from '../src/process/package-version.js'
 import { PUBLIC_DOCUMENT, publicDocument } from './public-document.js'
@@ -23,10 +24,6 @@ declare module 'fastify' {
     'x-sluice-channels'?: string[]
   }
 }
-
-/** The rest of a path: Fastify's name for it, and the name of the parameter in OpenAPI, which has no wildcards. */
-const WILDCARD = '*'
-const WILDCARD_NAME = 'path'
 
 export interface OpenApiPluginOptions {
   /** Whether /docs/streams shows the streams (plugins/asyncapi.ts). */
@@ -85,8 +82,10 @@ export default fp<OpenApiPluginOptions>(
           },
         },
       },
-      transform: ({ schema, url, route }) =>
-        withoutWildcard({ schema: described(schema, route, prefix), url }),
+      transform({ schema, url: given, route }) {
+        const { url, params } = withoutWildcard({ url: given, params: schema?.params as TObject | undefined })
+        return { url, schema: described(params ? { ...schema, params } : schema, route, prefix) }
+      },
       transformObject: made =>
         'openapiObject' in made
           ? finished({
@@ -140,19 +139,4 @@ function described(
 
 function inWords(role: Role): string {
   return role === 'runner' ? '`runner`' : `\`${role}\` or a higher one`
-}
-
-/** Replaces a wildcard by a path parameter, because OpenAPI has no wildcards. */
-function withoutWildcard(route: { schema: FastifySchema; url: string }): {
-  schema: FastifySchema
-  url: string
-} {
-  const { schema, url } = route
-  const params = schema.params as TObject | undefined
-  if (!url.endsWith(`/${WILDCARD}`) || params === undefined) return route
-  const { [WILDCARD]: rest, ...others } = params.properties
-  return {
-    url: `${url.slice(0, -WILDCARD.length)}:${WILDCARD_NAME}`,
-    schema: { ...schema, params: Type.Object({ ...others, [WILDCARD_NAME]: rest ?? Type.String() }) },
-  }
 }

@@ -85,3 +85,15 @@ export const STREAM_OR_PAGE: Answers = {
   },
   204: Ended,
 }
+
+/** For a durable stream, whose pages have the content type that it was made with. */
+export const DURABLE_STREAM_OR_PAGE: Answers = {
+  200: {
+    description: 'The stream as Server-Sent Events, or a page of it in its own content type, by `live`.',
+    content: {
+      'text/event-stream': Events,
+      '*/*': { schema: Type.Unknown({ description: 'The messages after the offset.' }) },
+    },
+  },
+  204: Type.Null({ description: 'A long poll has ended without a message, or the stream has ended.' }),
+}

@@ -18,6 +18,7 @@ import { CHUNK } from '../../src/log/chunk-events.js'
 import { notFound, Problem } from '../../src/problems/problem.js'
 import { assertVisible } from '../job-visibility.js'
 import { StreamQuery } from '../stream-query.js'
+import { DURABLE_STREAM_OR_PAGE } from '../stream-responses.js'
 import {
   appendProblem,
   atTail,
@@ -158,6 +159,7 @@ const routes: FastifyPluginAsyncTypebox<DurableRoutesOptions> = async (app, { pa
         summary: 'Read a stream, poll it, or follow it',
         params: Params,
         querystring: Query,
+        response: DURABLE_STREAM_OR_PAGE,
       },
     },
     async (request, reply) => {

@@ -72,6 +72,8 @@ t.test('no cache may keep an answer that needed a token, unless the route allows
 
 /** Answers for anybody: nothing of a principal's is in them. */
 const FOR_ANYBODY = /^(\/|\/console\/[^/]+|\/docs|\/docs\/static\/[^/]+|\/openapi.json|\/health|\/ready)$/
+/** Public keys, which the receivers of webhooks may keep (PROTOCOL.md of Durable Streams, section 6.5). */
+const KEYS = '/v1/stream/__ds/jwks.json'
 const ID = '0b1c8a52-6a0a-4d3c-9c58-0a6d4f1f5a11'
 
 // Attack: a cache between gateway and client hands the answer to one principal on to another.
@@ -103,7 +105,10 @@ t.test('every answer of every route says whether caches may keep it', async t =>
         const response = await fetch(`${url}${path}`, { method: each, headers, signal: gone.signal })
         gone.abort()
         const control = response.headers.get('cache-control') ?? 'nothing'
-        const wanted = FOR_ANYBODY.test(path) ? /no-store|no-cache|max-age=0|immutable/ : /no-store|private/
+        const ownWanted = FOR_ANYBODY.test(path)
+          ? /no-store|no-cache|max-age=0|immutable/
+          : /no-store|private/
+        const wanted = path === KEYS ? /^public, max-age=300$/ : ownWanted
         if (!wanted.test(control)) t.fail(`${each} ${path}: ${response.status} says ${control}`)
         seen += 1
       }
