@@ -28,6 +28,8 @@ const BODIES: Readonly<Record<string, object>> = {
   'POST /api/consumers/:name/ack': { id: '1' },
   'PATCH /api/webhooks/:id': { description: 'Taken over' },
   'POST /api/webhooks/:id/replay': { from: 'beginning' },
+  'POST /v1/stream/__ds/subscriptions/:id/claim': { worker: 'taker-1' },
+  'POST /v1/stream/__ds/subscriptions/:id/streams': { streams: ['own'] },
   'POST /api/jobs/:id/heartbeat': { attempt: 1 },
   'POST /api/jobs/:id/events': { type: 'output', data: { line: 'Taken over' } },
   'POST /api/executions/:executionId/events': { type: 'agent-chatter', data: { agent: 'a', message: 'm' } },
@@ -38,6 +40,7 @@ const NO_IDS = [
   '/api/v1/artifacts/:workspace/*',
   '/api/events/:id',
   'PUT /api/consumers/:name',
+  'PUT /v1/stream/__ds/subscriptions/:id',
 ]
 
 /** One token each: two of different seconds would show different ends. */
@@ -270,6 +273,18 @@ async function settle(gateway: Pick<Gateway, 'url'>, workspace: string, prefix =
     const made = await ask(gateway, `/api/consumers/${name}`, asked)
     if (made.status !== 201) throw new Error(made.body)
   }
+  const subscription = `${prefix}-subscription`
+  const subscribed = await ask(gateway, `/v1/stream/__ds/subscriptions/${subscription}`, {
+    method: 'PUT',
+    role: 'editor',
+    workspace,
+    body: {
+      type: 'pull-wake',
+      streams: ['linked'],
+      wake_stream: prefix === 'SECRET' ? 'plans' : 'own',
+    },
+  })
+  if (subscribed.status !== 201) throw new Error(subscribed.body)
   const hook = { url: `https://example.com/${prefix}`, enabled: false }
   const webhook = (await createAs('admin', '/api/webhooks', hook)).document.id
   await createAs('admin', '/api/webhooks', hook)
@@ -281,10 +296,13 @@ async function settle(gateway: Pick<Gateway, 'url'>, workspace: string, prefix =
     execution,
     command,
     eventId,
+    subscription,
     etag: headers.etag ?? '',
     /** What of this workspace such a route may name. */
     idFor(url: string, kind: string): string {
       if (kind === 'part_number') return item
+      if (kind === '*') return 'linked'
+      if (url.startsWith('/v1/stream/__ds/subscriptions')) return subscription
       if (kind === 'connection') return NO_ID
       if (url.startsWith('/api/consumers')) return consumer
       if (url.startsWith('/api/webhooks')) return webhook
@@ -306,7 +324,10 @@ function unknownFor(url: string, kind: string): string {
 }
 
 /** What they would notice. */
-async function inventory(gateway: Pick<Gateway, 'url'>, { workspace }: { workspace: string }) {
+async function inventory(
+  gateway: Pick<Gateway, 'url'>,
+  { workspace, subscription }: { workspace: string; subscription: string },
+) {
   const read = (path: string) =>
     ask(gateway, path, { workspace, role: 'admin', headers: { accept: 'application/json' } })
   const paths = [
@@ -316,6 +337,7 @@ async function inventory(gateway: Pick<Gateway, 'url'>, { workspace }: { workspa
     '/api/events?stream=plans',
     '/api/consumers',
     '/api/webhooks',
+    `/v1/stream/__ds/subscriptions/${subscription}`,
   ]
   return (await Promise.all(paths.map(read))).map(({ body }) => body)
 }
@@ -326,7 +348,7 @@ function askRoute(
   role: NonNullable<Ask['role']>,
   idFor: (kind: string) => string,
 ) {
-  const path = url.replace(/:(\w+)/g, (_, kind: string) =>
+  const path = url.replace(/:(\w+)|\*/g, (parameter, kind: string = parameter) =>
     url.startsWith('/projects/:id/') ? 'website' : idFor(kind),
   )
   const query = url === '/projects/:id/events' ? `?stream_id=${idFor('id')}` : ''
