@@ -190,10 +190,8 @@ $$;
 
 create function sluice.is_linked_by(d sluice.durable_subscriptions, s sluice.streams) returns boolean
 language sql stable
-as $$
-  -- Its own wakes must not wake it. The streams of jobs, of presence and of the gateway have owners.
-  select s.kind = 'feed' and s.name ~ d.expression and s.name is distinct from d.wake_stream and s.name not like 'presence:%'
-$$;
+-- Its own wakes must not wake it. The streams of jobs, of presence and of the gateway have owners.
+return s.kind = 'feed' and s.name ~ d.expression and s.name is distinct from d.wake_stream and not starts_with(s.name, 'presence:');
 
 comment on function sluice.is_linked_by is 'Internal. Whether the pattern of a subscription links a stream.';
 
@@ -229,7 +227,7 @@ comment on function sluice.backfill_durable_subscription is
 
 create function sluice.new_wake_id() returns text
 language sql volatile
-as $$ select 'w_' || replace(gen_random_uuid()::text, '-', '') $$;
+return 'w_' || replace(gen_random_uuid()::text, '-', '');
 
 create function sluice.mark_durable_work(uid bigint, stream_ids bigint[]) returns void
 language plpgsql

@@ -124,6 +124,11 @@ comment on function sluice.lease_end is
   'Internal. When a lease that is taken now ends: after lease_ms, but at most 30 s after the job''s time limit, '
   'because a runner that keeps a job beyond its limit does not watch it.';
 
+CREATE OR REPLACE FUNCTION sluice.new_wake_id()
+ RETURNS text
+ LANGUAGE sql
+RETURN ('w_'::text || replace((gen_random_uuid())::text, '-'::text, ''::text));
+
 CREATE OR REPLACE FUNCTION sluice.number_key(digits text)
  RETURNS text
  LANGUAGE sql
@@ -5603,10 +5608,7 @@ CREATE OR REPLACE FUNCTION sluice.is_linked_by(d sluice.durable_subscriptions, s
  RETURNS boolean
  LANGUAGE sql
  STABLE
-AS $function$
-  -- Its own wakes must not wake it. The streams of jobs, of presence and of the gateway have owners.
-  select s.kind = 'feed' and s.name ~ d.expression and s.name is distinct from d.wake_stream and s.name not like 'presence:%'
-$function$;
+RETURN (((s).kind = 'feed'::text) AND ((s).name ~ (d).expression) AND ((s).name IS DISTINCT FROM (d).wake_stream) AND (NOT starts_with((s).name, 'presence:'::text)));
 comment on function sluice.is_linked_by is
   'Internal. Whether the pattern of a subscription links a stream.';
 
@@ -6348,11 +6350,6 @@ begin
   update sluice.durable_subscription_marks m set judged = move_durable_mark.judged where m.judged < move_durable_mark.judged;
 end
 $function$;
-
-CREATE OR REPLACE FUNCTION sluice.new_wake_id()
- RETURNS text
- LANGUAGE sql
-AS $function$ select 'w_' || replace(gen_random_uuid()::text, '-', '') $function$;
 
 CREATE OR REPLACE FUNCTION sluice.note_durable_attempt(uid bigint, generation bigint, wake_id text, pause_ms integer, counts boolean)
  RETURNS boolean

@@ -21,6 +21,8 @@ const KINDS = [
   'webhook',
   'webhook-attempt',
   'dead-letter',
+  'subscription',
+  'subscription-stream',
   'key',
   'revocation',
   'audit',
