@@ -97,3 +97,17 @@ export const DURABLE_STREAM_OR_PAGE: Answers = {
   },
   204: Type.Null({ description: 'A long poll has ended without a message, or the stream has ended.' }),
 }
+
+/** For the creation of a durable stream, whose empty body has the content type of the stream. */
+export const DURABLE_STREAM_CREATED: Readonly<Record<200 | 201, object>> = {
+  200: Type.Null({ description: 'The stream exists already, as requested.' }),
+  201: Type.Null({ description: 'Created.' }),
+}
+
+/** For an append to a durable stream. */
+export const DURABLE_STREAM_APPENDED: Answers = {
+  200: Type.Null({ description: 'Appended, from a producer that counts its requests.' }),
+  204: Type.Null({
+    description: 'Appended or closed; or a producer has sent it again, and it is in the stream already.',
+  }),
+}

@@ -18,7 +18,11 @@ import { CHUNK } from '../../src/log/chunk-events.js'
 import { notFound, Problem } from '../../src/problems/problem.js'
 import { assertVisible } from '../job-visibility.js'
 import { StreamQuery } from '../stream-query.js'
-import { DURABLE_STREAM_OR_PAGE } from '../stream-responses.js'
+import {
+  DURABLE_STREAM_APPENDED,
+  DURABLE_STREAM_CREATED,
+  DURABLE_STREAM_OR_PAGE,
+} from '../stream-responses.js'
 import {
   appendProblem,
   atTail,
@@ -83,6 +87,7 @@ const routes: FastifyPluginAsyncTypebox<DurableRoutesOptions> = async (app, { pa
         operationId: 'createDurableStream',
         summary: 'Create a stream, or make sure that it exists',
         params: Params,
+        response: DURABLE_STREAM_CREATED,
       },
     },
     async (request, reply) => {
@@ -109,6 +114,7 @@ const routes: FastifyPluginAsyncTypebox<DurableRoutesOptions> = async (app, { pa
         operationId: 'appendToDurableStream',
         summary: 'Append to a stream, close it, or both',
         params: Params,
+        response: DURABLE_STREAM_APPENDED,
       },
     },
     async (request, reply) => {
@@ -185,6 +191,7 @@ const routes: FastifyPluginAsyncTypebox<DurableRoutesOptions> = async (app, { pa
         operationId: 'deleteDurableStream',
         summary: 'Delete a stream',
         params: Params,
+        response: { 204: Type.Null({ description: 'Deleted.' }) },
       },
     },
     async (request, reply) => {
@@ -193,7 +200,7 @@ const routes: FastifyPluginAsyncTypebox<DurableRoutesOptions> = async (app, { pa
       const { role } = request.principal
       const ofAll = allows(role, ['admin'])
       const result = await app.durableStreams.remove(request.auditOrigin, name, { ofAll })
-      if (result === 'removed') return reply.code(204).send()
+      if (result === 'removed') return reply.code(204).send(null)
       if (result === 'not-found') throw notFound('stream')
       if (result === 'foreign') throw roleTooLow(role, ['admin'])
       throw result === 'gone' ? gone() : owned(reply)
