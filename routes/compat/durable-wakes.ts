@@ -128,6 +128,7 @@ const routes: FastifyPluginAsyncTypebox<DurableWakeRoutesOptions> = async (app, 
         tags,
         operationId: 'getDurableWebhookKeys',
         summary: 'The public keys that sign the requests of webhooks',
+        description: 'A JSON Web Key Set. The signature of a request names its key.',
         response: {
           200: { description: 'The keys.', content: { 'application/jwk-set+json': { schema: JsonWebKeys } } },
         },
