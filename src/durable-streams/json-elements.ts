@@ -1,15 +1,16 @@
 /**
  * The elements of a JSON array as texts, as they were written: digits, spaces and the order of keys stay. The text is valid JSON, because
- * it was parsed before. Linear in the text: strings are skipped by search, not character by character.
+ * it was parsed before. Linear in the text.
  */
-
-const QUOTE = 34
-const COMMA = 44
-const BACKSLASH = 92
-const OPEN_BRACE = 123
-const CLOSE_BRACE = 125
-const OPEN_BRACKET = 91
-const CLOSE_BRACKET = 93
+import {
+  CLOSE_BRACE,
+  CLOSE_BRACKET,
+  COMMA,
+  endOfString,
+  OPEN_BRACE,
+  OPEN_BRACKET,
+  QUOTE,
+} from '../bytes/json-places.js'
 
 export interface JsonElements {
   readonly texts: readonly string[]
@@ -27,7 +28,7 @@ export function elementsOf(text: string): JsonElements {
   let start = isArray ? 1 : 0
   for (let at = 0; at < trimmed.length; at += 1) {
     const code = trimmed.charCodeAt(at)
-    if (code === QUOTE) at = endOfString(trimmed, at)
+    if (code === QUOTE) at = endOfString(trimmed, at) - 1
     else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
       depth += 1
       levels = Math.max(levels, depth)
@@ -41,14 +42,4 @@ export function elementsOf(text: string): JsonElements {
   if (last.trim() !== '') texts.push(last)
   // A line end is between tokens, and each element becomes one line of a stream.
   return { texts: texts.map(element => element.trim().replace(/[\r\n]+/g, ' ')), levels }
-}
-
-/** The place of the quote that ends the string which starts at `start`. */
-function endOfString(text: string, start: number): number {
-  for (let at = text.indexOf('"', start + 1); at >= 0; at = text.indexOf('"', at + 1)) {
-    let before = at - 1
-    while (text.charCodeAt(before) === BACKSLASH) before -= 1
-    if ((at - before) % 2 === 1) return at
-  }
-  return text.length
 }
