@@ -1,7 +1,7 @@
 /** The group commit of appends to durable streams: many requests in one statement and one transaction. */
 import type { Queryable } from '../database/pool.js'
 import { CHUNK } from '../log/chunk-events.js'
-import type { Committed } from '../log/committed.js'
+import { type Committed, mergedByStream } from '../log/committed.js'
 import type { Position, StoredEvent, StreamId } from '../log/event.js'
 import type { AppendOutcome, ProducerClaim } from './durable-stream.js'
 
@@ -122,13 +122,11 @@ function outcomeOf({ producer }: AppendRequest, row: Row): AppendOutcome {
 
 /** The events that the requests of one transaction have stored, by stream. */
 export function committedBy(appended: readonly (Appended | undefined)[]): Committed[] {
-  const streams = new Map<StreamId, Committed & { readonly events: StoredEvent[] }>()
-  for (const each of appended) {
-    if (!each || each.streamId === null || each.events.length === 0) continue
-    const { streamId, previous, events } = each
-    const committed = streams.get(streamId) ?? { streamId, way: 'http' as const, previous, events: [] }
-    streams.set(streamId, committed)
-    committed.events.push(...events)
-  }
-  return [...streams.values()]
+  return mergedByStream(
+    appended.flatMap(each => {
+      if (!each || each.streamId === null || each.events.length === 0) return []
+      const { streamId, previous, events } = each
+      return [{ streamId, way: 'http' as const, previous, events }]
+    }),
+  )
 }

@@ -1,6 +1,6 @@
 /** The group commit: many publish requests in one statement and one transaction. */
 import type { Queryable } from '../database/pool.js'
-import { type Committed, PREVIOUS_AS_COMMITTED } from './committed.js'
+import { type Committed, mergedByStream, PREVIOUS_AS_COMMITTED } from './committed.js'
 import type { Position, StoredEvent, StreamId, Way } from './event.js'
 import type { Idempotency } from './idempotency.js'
 
@@ -102,15 +102,14 @@ export function committedBy(
   requests: readonly AppendRequest[],
   outcomes: readonly (Outcome | undefined)[],
 ): Committed[] {
-  const streams = new Map<StreamId, Committed & { readonly events: StoredEvent[] }>()
-  for (const [index, outcome] of outcomes.entries()) {
-    if (outcome?.refused !== null || outcome.replayed) continue
-    const { streamId, previous, events } = outcome
-    const committed = streams.get(streamId) ?? { streamId, way: requests[index]?.way, previous, events: [] }
-    streams.set(streamId, committed)
-    committed.events.push(...storedAs(requests[index]?.events ?? [], events))
-  }
-  return [...streams.values()]
+  return mergedByStream(
+    outcomes.flatMap((outcome, index) => {
+      if (outcome?.refused !== null || outcome.replayed) return []
+      const { streamId, previous, events } = outcome
+      const { way, events: given = [] } = requests[index] ?? {}
+      return [{ streamId, way, previous, events: storedAs(given, events) }]
+    }),
+  )
 }
 
 /** The given events at the places that the log has given them. */

@@ -36,6 +36,17 @@ export const PREVIOUS = `(
 export const PREVIOUS_AS_COMMITTED = `coalesce(
   ${PREVIOUS}, case when p."position" > 1 then sluice.event_before(p.stream_id, p."position") end)`
 
+/** One entry per stream. @param appended by one transaction, in the order of the positions within each stream. */
+export function mergedByStream(appended: readonly Committed[]): Committed[] {
+  const streams = new Map<StreamId, Committed & { readonly events: StoredEvent[] }>()
+  for (const { events, ...first } of appended) {
+    const committed = streams.get(first.streamId) ?? { ...first, events: [] }
+    streams.set(first.streamId, committed)
+    committed.events.push(...events)
+  }
+  return [...streams.values()]
+}
+
 /** Whether the events have the positions that follow a place in their stream. */
 export function haveNoGap(
   { position }: Pick<StoredEvent, 'position'>,
