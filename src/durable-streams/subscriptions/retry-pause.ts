@@ -1,22 +1,22 @@
 /** When a failed wake is sent again: after 1 s, then twice as long each time, up to 60 s, spread by 20 % (protocol §7.1). */
+import { RetrySchedule } from '../../webhooks/delivery/retry-schedule.js'
 import type { Outcome } from '../../webhooks/sending/outcome.js'
 
-const FIRST_MS = 1_000
 const LONGEST_MS = 60_000
-const SPREAD = 0.2
+/** The last one is repeated. */
+const PAUSES_MS = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, LONGEST_MS]
 
 /**
  * In milliseconds.
  * @param failures in a row before this one.
  */
-export function retryPauseMs(outcome: Outcome, failures: number, random: () => number = Math.random): number {
+export function retryPauseMs(outcome: Outcome, failures: number, random?: () => number): number {
   // The process ends: another one takes the wake.
   if (outcome.kind === 'aborted') return 0
   if (outcome.kind === 'held-back') {
     return Math.round(Math.min(LONGEST_MS, Math.max(0, outcome.untilMs - Date.now())))
   }
-  const pauseMs = Math.min(LONGEST_MS, FIRST_MS * 2 ** Math.min(failures, 30))
-  const spread = pauseMs * (1 - SPREAD + 2 * SPREAD * random())
-  const asked = outcome.kind === 'answered' ? (outcome.retryAfterMs ?? 0) : 0
-  return Math.round(Math.max(spread, Math.min(asked, LONGEST_MS)))
+  const asked = outcome.kind === 'answered' ? outcome.retryAfterMs : undefined
+  const schedule = new RetrySchedule({ pausesMs: PAUSES_MS, random })
+  return schedule.pauseAfter(Math.min(failures + 1, PAUSES_MS.length), asked) ?? LONGEST_MS
 }
