@@ -1,16 +1,10 @@
 /** The events as the table holds them. */
 import type { Database } from '../../src/database/pool.js'
-import type { Position } from '../../src/log/event.js'
 import { formatEventId } from '../../src/log/event-id.js'
+import type { TableEvent } from '../checker/recorded-table.js'
 
-interface Row {
+interface Row extends TableEvent {
   readonly stream: string
-  readonly position: Position
-  readonly id: string
-  readonly eventId: string
-  readonly type: string
-  readonly data: string
-  readonly at: Date
 }
 /** Of each stream, by `<workspace>/<name>`. */
 export type Logs = ReadonlyMap<string, readonly Row[]>

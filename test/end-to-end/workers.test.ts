@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { EventSource } from 'eventsource'
 import t from 'tap'
@@ -8,6 +7,8 @@ import { openStream } from '../harness/event-stream.js'
 import { as, publish } from '../harness/gateway.js'
 import { freePort } from '../harness/port.js'
 import { startProcess, startProgram } from '../harness/process.js'
+import { childrenOf } from '../harness/processes.js'
+import { followThings } from '../harness/thing-follower.js'
 import { SECRET } from '../harness/tokens.js'
 import { until } from '../harness/until.js'
 
@@ -60,8 +61,8 @@ t.test('a worker that dies is replaced, and its clients miss nothing', async t =
   const { url: databaseUrl } = await createDatabase(t)
   const gateway = await startProcess(t, { databaseUrl, env: { WORKERS: `${WORKERS}` } })
   await until('all workers', async () => (await ready(gateway.url)).workers === WORKERS)
-  const before = await childrenOf(gateway.pid)
-  const clients = Array.from({ length: CLIENTS }, () => follow(gateway.url))
+  const before = childrenOf(gateway.pid)
+  const clients = Array.from({ length: CLIENTS }, () => followThings(gateway.url))
   t.teardown(() => {
     for (const { source } of clients) source.close()
   })
@@ -74,7 +75,7 @@ t.test('a worker that dies is replaced, and its clients miss nothing', async t =
     process.kill(pid, 'SIGKILL')
     await until('another in its place', async () => {
       const { workers } = await ready(gateway.url).catch(() => ({ workers: 0 }))
-      return workers === WORKERS && !(await childrenOf(gateway.pid)).includes(pid)
+      return workers === WORKERS && !childrenOf(gateway.pid).includes(pid)
     })
     ids.push(...(await publish(gateway, { type: 'thing.made', data: {} })))
   }
@@ -91,7 +92,7 @@ t.test(
     const { url: databaseUrl } = await createDatabase(t)
     const gateway = await startProcess(t, { databaseUrl, env: { WORKERS: `${WORKERS}` } })
     await until('all workers', async () => (await ready(gateway.url)).workers === WORKERS)
-    const [victim = 0] = await childrenOf(gateway.pid)
+    const [victim = 0] = childrenOf(gateway.pid)
 
     await limitDescriptors(gateway.pid, await openDescriptors(gateway.pid))
     process.kill(victim, 'SIGKILL')
@@ -108,7 +109,7 @@ t.test('at SIGTERM the workers drain, and nothing is left', async t => {
   const { url: databaseUrl } = await createDatabase(t)
   const gateway = await startProcess(t, { databaseUrl, env: { WORKERS: `${WORKERS}` } })
   await until('all workers', async () => (await ready(gateway.url)).workers === WORKERS)
-  const workers = await childrenOf(gateway.pid)
+  const workers = childrenOf(gateway.pid)
   const streams = await Promise.all(
     Array.from({ length: CLIENTS }, () =>
       openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') }),
@@ -130,7 +131,7 @@ t.test('a Ctrl-C, which reaches parent and workers at once, ends all of them cle
   const { url: databaseUrl } = await createDatabase(t)
   const gateway = await startProcess(t, { databaseUrl, env: { WORKERS: '2' } })
   await until('all workers', async () => (await ready(gateway.url)).workers === 2)
-  const workers = await childrenOf(gateway.pid)
+  const workers = childrenOf(gateway.pid)
   const stream = await openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') })
 
   for (const pid of [...workers, gateway.pid]) process.kill(pid, 'SIGINT')
@@ -144,7 +145,7 @@ t.test('workers do not outlive a parent that was killed', async t => {
   const { url: databaseUrl } = await createDatabase(t)
   const gateway = await startProcess(t, { databaseUrl, env: { WORKERS: '2' } })
   await until('all workers', async () => (await ready(gateway.url)).workers === 2)
-  const workers = await childrenOf(gateway.pid)
+  const workers = childrenOf(gateway.pid)
 
   await gateway.kill()
 
@@ -188,21 +189,6 @@ async function ready(url: string): Promise<Readiness> {
   // A connection of its own each time, so that every worker is asked.
   const response = await fetch(`${url}/ready`, { headers: { connection: 'close' } })
   return (await response.json()) as Readiness
-}
-
-function follow(url: string) {
-  const source = new EventSource(`${url}/api/events`, {
-    fetch: (input, init) => fetch(input, { ...init, headers: { ...init.headers, ...as('viewer') } }),
-  })
-  const seen: string[] = []
-  source.addEventListener('thing.made', ({ lastEventId }) => seen.push(lastEventId))
-  return { source, seen }
-}
-
-/** Linux only, like the machines of the suite. */
-async function childrenOf(pid: number): Promise<number[]> {
-  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
-  return text.split(' ').filter(Boolean).map(Number)
 }
 
 function isAlive(pid: number): boolean {

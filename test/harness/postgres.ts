@@ -1,5 +1,4 @@
 /** A separate Postgres server for one test, on a loopback port, which the test can stop, start and freeze. */
-import { readFileSync } from 'node:fs'
 import { chown, cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -8,6 +7,7 @@ import { findBinaries } from '../../src/embedded-postgres/postgres-binaries.js'
 import { type PostgresProcess, runPostgres } from '../../src/embedded-postgres/postgres-process.js'
 import { serverAccount } from '../../src/embedded-postgres/server-account.js'
 import { freePort } from './port.js'
+import { childrenOf } from './processes.js'
 import { execute, temporaryFolder } from './server.js'
 import { until } from './until.js'
 
@@ -117,9 +117,4 @@ async function answers(url: string): Promise<boolean> {
     () => true,
     () => false,
   )
-}
-
-function childrenOf(pid: number): number[] {
-  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
-  return text.trim().split(/\s+/).filter(Boolean).map(Number)
 }

@@ -1,5 +1,6 @@
 /** The state of processes, from the system. Linux and macOS. */
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 
 /** Whether it has ended. A zombie, whose parent has not yet collected its exit code, has ended. */
 export function isGone(pid: number): boolean {
@@ -10,6 +11,12 @@ export function isGone(pid: number): boolean {
 /** Memory that a process holds, in MiB. */
 export function residentMiB(pid: number): number {
   return Number(ps(pid, 'rss')) / 1024
+}
+
+/** The processes that this one has started. Linux only, like the machines of the suite. */
+export function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  return text.trim().split(/\s+/).filter(Boolean).map(Number)
 }
 
 function ps(pid: number, column: string): string {

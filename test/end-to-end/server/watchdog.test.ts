@@ -1,5 +1,4 @@
 /** Real gateways, whose event loop blocks at a signal. */
-import { readFile } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import { EventSource } from 'eventsource'
 import t from 'tap'
@@ -7,6 +6,8 @@ import { createDatabase } from '../../harness/database.js'
 import { as, publish } from '../../harness/gateway.js'
 import { patienceSignal } from '../../harness/patience.js'
 import { startProcess } from '../../harness/process.js'
+import { childrenOf } from '../../harness/processes.js'
+import { followThings } from '../../harness/thing-follower.js'
 import { until } from '../../harness/until.js'
 
 const BLOCK_MS = 500
@@ -58,19 +59,19 @@ t.test('a worker that stays blocked is replaced, and its clients miss nothing', 
     env: { ...env, BLOCKED_MS: '3600000', WORKERS: '2', STUCK_WORKER_MS: '1500' },
   })
   await until('all workers', async () => (await workersOf(gateway.url)) === 2)
-  const clients = Array.from({ length: 8 }, () => follow(gateway.url))
+  const clients = Array.from({ length: 8 }, () => followThings(gateway.url))
   t.teardown(() => {
     for (const { source } of clients) source.close()
   })
   await until('all clients', () => clients.every(({ source }) => source.readyState === EventSource.OPEN))
   const ids = await publish(gateway, { type: 'thing.made', data: {} })
   await until('the first event', () => clients.every(({ seen }) => seen.length === 1))
-  const [stuck = 0] = await childrenOf(gateway.pid)
+  const [stuck = 0] = childrenOf(gateway.pid)
 
   process.kill(stuck, 'SIGWINCH')
   await gateway.until(/The event loop stays blocked/)
   await until('another in its place', async () => {
-    const children = await childrenOf(gateway.pid)
+    const children = childrenOf(gateway.pid)
     return children.length === 2 && !children.includes(stuck) && (await workersOf(gateway.url)) === 2
   })
   ids.push(...(await publish(gateway, { type: 'thing.made', data: {} })))
@@ -86,19 +87,4 @@ async function workersOf(url: string): Promise<unknown> {
     signal: patienceSignal(1_000),
   }).catch(() => undefined)
   return Object(await response?.json()).workers
-}
-
-function follow(url: string) {
-  const source = new EventSource(`${url}/api/events`, {
-    fetch: (input, init) => fetch(input, { ...init, headers: { ...init.headers, ...as('viewer') } }),
-  })
-  const seen: string[] = []
-  source.addEventListener('thing.made', ({ lastEventId }) => seen.push(lastEventId))
-  return { source, seen }
-}
-
-/** Linux only, like the machines of the suite. */
-async function childrenOf(pid: number): Promise<number[]> {
-  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
-  return text.trim().split(' ').map(Number)
 }

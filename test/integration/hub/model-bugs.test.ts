@@ -11,6 +11,7 @@ import { PageFrames } from '../../../src/hub/page-frames.js'
 import { RecentFrames } from '../../../src/hub/recent-frames.js'
 import { Sink } from '../../../src/sse/sink.js'
 import { ModelLog } from './model-log.js'
+import { play } from './model-run.js'
 import { STEPS } from './model-steps.js'
 import { ModelWorld } from './model-world.js'
 
@@ -166,18 +167,6 @@ for (const { name, find, of, method, wrong } of BUGS) {
     t.ok(run.failed)
     t.comment(`${name}: run ${run.numRuns}: ${run.errorInstance}`)
   })
-}
-
-async function play(commands: Iterable<fc.AsyncCommand<object, ModelWorld>>): Promise<void> {
-  const world = new ModelWorld()
-  await world.start()
-  try {
-    await fc.asyncModelRun(() => ({ model: {}, real: world }), commands)
-    await world.heal()
-    if (world.violations.length > 0) throw new Error(world.violations.join('\n'))
-  } finally {
-    world.close()
-  }
 }
 
 function bug(name: string, find: Find, of: object, method: string, wrong: Bug['wrong']): Bug {

@@ -6,6 +6,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { byNight } from '../../harness/nightly.js'
+import { play } from './model-run.js'
 import { STEPS } from './model-steps.js'
 import { ModelWorld } from './model-world.js'
 
@@ -43,15 +44,7 @@ t.test(`each client gets events that continue its own, or a reset first (SLUICE_
   const property = fc.asyncProperty(
     fc.commands(STEPS, { maxCommands: STEPS_PER_RUN, size: 'max', ...(replayPath && { replayPath }) }),
     async commands => {
-      const world = new ModelWorld()
-      await world.start()
-      try {
-        await fc.asyncModelRun(() => ({ model: {}, real: world }), commands)
-        await world.heal()
-        if (world.violations.length > 0) throw new Error(world.violations.join('\n'))
-      } finally {
-        world.close()
-      }
+      await play(commands)
       steps += [...commands].length
     },
   )
