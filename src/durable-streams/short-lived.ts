@@ -1,7 +1,7 @@
 /**
- * Streams whose TTL is shorter than the turns of the loop that deletes expired streams (expiry.ts), while a client follows them: this
- * process notes their use several times in each TTL, so that none expires under its reader. Without the database nothing can be
- * noted: a stream may then have expired when it returns.
+ * Keeps streams with a short TTL while clients follow them. The loop that deletes expired streams (expiry.ts) runs too seldom to note
+ * their use, so this process notes it several times in each TTL. While the database is away, nothing can be noted: a stream may have
+ * expired when the database returns.
  */
 import { levelOf } from '../database/database-fault.js'
 import type { Database } from '../database/pool.js'

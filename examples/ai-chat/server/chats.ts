@@ -100,7 +100,7 @@ export class Chats {
     return await this.#underWay.get(chat)?.stream
   }
 
-  /** The producer hears of it through the stream, in whichever process it is. */
+  /** The producer learns of the cancel from the stream, so it may run in any process. */
   async stop(chat: string): Promise<void> {
     const stream = await this.streamOf(chat)
     if (stream) await this.#answers.cancel(stream)

@@ -1,12 +1,13 @@
 /**
- * Wakes the subscriptions of all workspaces: the part that one process has of it. Each process looks at the streams that it hears of,
- * and the database decides which process issues a wake; the lease of that wake makes it the one deliverer. If it dies, the lease ends, and
- * any other process issues the next wake.
+ * Wakes the subscriptions of all workspaces, together with the wakers of other processes. Each process looks at the streams whose growth
+ * it learns of, and the database decides which process issues a wake; the lease of that wake makes it the one deliverer. If it dies, the
+ * lease ends, and any other process issues the next wake.
  *
  * The cost: without subscriptions, an append costs nothing here, and a process one probe a second. With some, one statement for all the
- * streams that have grown within 20 ms, with a probe of an index per stream and, for a linked one, a probe of its head. A process hears of
- * streams from its own commits at once, and from the bus a little later, when another process has mostly done the work. Once a second it
- * also looks for what is due, for new streams, and at the next 500 links in turn, which finds what no wake has told (I6).
+ * streams that have grown within 20 ms, with a probe of an index per stream and, for a linked one, a probe of its head. A process learns
+ * of its own commits at once. It looks a little later at streams that the bus names, because by then the process that has committed has
+ * usually done the work. Once a second it also looks for what is due, for new streams, and at the next 500 links in turn, which finds
+ * growth whose wake was lost (I6).
  */
 import { databaseFault } from '../../database/database-fault.js'
 import type { Database } from '../../database/pool.js'

@@ -1,7 +1,8 @@
 /**
  * The keys that sign the requests of subscriptions (Ed25519, RFC 8032), and the set in which receivers find them (RFC 7517, RFC 8037).
  * They are derived from the secrets that all gateways share, so nothing has to be stored or distributed, and a restart changes nothing.
- * The first secret signs. The keys of all are published, so that a secret can be replaced while requests signed with it are under way.
+ * Requests are signed with the key of the first secret. The keys of all secrets are published, so that a secret can be replaced while
+ * requests that were signed with its key are under way.
  */
 import { createHash, createPrivateKey, createPublicKey, hkdfSync, type KeyObject, sign } from 'node:crypto'
 

@@ -57,7 +57,7 @@ export interface PipeResult {
   readonly error?: unknown
 }
 
-/** A stream that exists, and the end of what is written to it. */
+/** A stream that exists, and the result of writing to it. */
 export interface Piping {
   readonly stream: string
   /** Rejects if something could not be stored: the stream is then left as it is, and a producer can continue it. */
