@@ -134,9 +134,15 @@ t.test('a restart in the middle of a page ends the page', async t => {
   await append(3_000, PAGE_OF_TEXT)
   const handle = await hub.open('acme', 'feed')
   t.teardown(() => handle?.release())
-  const clients = await Promise.all([0, 70, 140, 210].map(n => openStream(t, `${url}?from=${n}`)))
-  for (const { response } of clients) response.pause()
-  await until('they are full', () => sinks.length === 4 && sinks.every(({ full }) => full))
+  const clients = await Promise.all(
+    [0, 70, 140, 210].map(async n => {
+      const client = await openStream(t, `${url}?from=${n}`)
+      // At once: while the others open, it would read all there is.
+      client.response.pause()
+      return client
+    }),
+  )
+  while (!sinks.every(({ full }) => full)) await append(200, PAGE_OF_TEXT)
 
   const { ids: renewed } = await replaceTail(pool, 1, 20)
   tailer.wake('all')
