@@ -113,7 +113,7 @@ function wanderer(n: number, origin: string, recorder: Recorder, random: Random)
   return new Wanderer({
     name: `${n}`,
     recorder,
-    origin,
+    origin: () => origin,
     workspace,
     stream,
     random,

@@ -19,7 +19,8 @@ const READ_PAUSE_MS = { least: 1, most: 60 } as const
 export interface WandererOptions {
   readonly name: string
   readonly recorder: Recorder
-  readonly origin: string
+  /** Of the gateway, for each connection anew. */
+  readonly origin: () => string
   readonly workspace: string
   readonly stream: string
   readonly authorization: string
@@ -104,7 +105,7 @@ export class Wanderer {
     if (this.#lastId !== undefined && random.chance(0.3)) query.set('last_event_id', this.#lastId)
     else query.set('from', from)
     if (this.#lastId !== undefined && query.has('from')) headers['last-event-id'] = this.#lastId
-    return { url: `${origin}/api/events?${query}`, headers }
+    return { url: `${origin()}/api/events?${query}`, headers }
   }
 
   #read(response: IncomingMessage): void {

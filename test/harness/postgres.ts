@@ -7,7 +7,7 @@ import { findBinaries } from '../../src/embedded-postgres/postgres-binaries.js'
 import { type PostgresProcess, runPostgres } from '../../src/embedded-postgres/postgres-process.js'
 import { serverAccount } from '../../src/embedded-postgres/server-account.js'
 import { freePort } from './port.js'
-import { childrenOf } from './processes.js'
+import { childrenOf, isGone } from './processes.js'
 import { execute, temporaryFolder } from './server.js'
 import { until } from './until.js'
 
@@ -20,6 +20,8 @@ export interface OwnPostgres {
   start(): Promise<void>
   /** A fast shutdown: connections are cut, the port refuses. Resolves when it has ended. */
   stop(): Promise<void>
+  /** `kill -9` of the server's first process. Resolves when its other processes have noticed and ended too. Linux only. */
+  kill(): Promise<void>
   /** Suspends all of its processes: connections stay open and nothing answers. Linux only. */
   freeze(): Promise<void>
   thaw(): void
@@ -27,7 +29,7 @@ export interface OwnPostgres {
   demote(): Promise<void>
 }
 
-/** For `t.test(name, { skip: withoutFreezing() }, …)`: false where a server can be frozen, else the reason. */
+/** For `t.test(name, { skip: withoutFreezing() }, …)`: false where a server can be frozen and killed, else the reason. */
 export function withoutFreezing(): string | false {
   return process.platform !== 'linux' && 'finding all processes of a server needs /proc'
 }
@@ -35,15 +37,17 @@ export function withoutFreezing(): string | false {
 /**
  * Creates the server, with additional `settings`, and does not start it. It is removed when `t` ends.
  * @param original a stopped server whose files are copied.
+ * @param pgBin the folder of its binaries. Default: that of the run.
  */
 export async function preparePostgres(
   t: Test,
   settings: Readonly<Record<string, string>> = {},
-  original?: OwnPostgres,
+  original?: Pick<OwnPostgres, 'cluster'>,
+  pgBin = process.env.PG_BIN,
 ): Promise<OwnPostgres> {
   const folder = await temporaryFolder()
   const account = await serverAccount(folder)
-  const binaries = await findBinaries(process.env.PG_BIN, account)
+  const binaries = await findBinaries(pgBin, account)
   const place = join(folder, 'postgres')
   if (original) await cp(original.cluster, place, { recursive: true })
   const cluster = await openCluster({ place, binaries, account, durable: false })
@@ -60,6 +64,8 @@ export async function preparePostgres(
     await server?.ended
     server = undefined
   }
+  const firstProcess = async () =>
+    Number.parseInt(await readFile(join(cluster, 'postmaster.pid'), 'utf8'), 10)
   const thaw = () => {
     for (const pid of frozen.splice(0)) process.kill(pid, 'SIGCONT')
   }
@@ -93,8 +99,16 @@ export async function preparePostgres(
       })
     },
     stop,
+    async kill() {
+      const pid = await firstProcess()
+      const all = [pid, ...childrenOf(pid)]
+      process.kill(pid, 'SIGKILL')
+      await server?.ended
+      server = undefined
+      await until('all processes of the server have ended', () => all.every(isGone))
+    },
     async freeze() {
-      const pid = Number.parseInt(await readFile(join(cluster, 'postmaster.pid'), 'utf8'), 10)
+      const pid = await firstProcess()
       // The parent first: it must not start processes while its children are being suspended.
       process.kill(pid, 'SIGSTOP')
       frozen = [pid]

@@ -1,0 +1,145 @@
+/**
+ * Clients and publishers that meet a fault of Postgres, and the checker, which decides whether what they saw was right. The clients
+ * come and go; the publishers, over HTTP and in SQL, never give up.
+ */
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { createPool, type Database } from '../../../src/database/pool.js'
+import { recordTable } from '../../checker/recorded-table.js'
+import { Recorder } from '../../checker/recorder.js'
+import type { Verdict } from '../../checker/verdict.js'
+import { as } from '../../harness/gateway.js'
+import { afterPatience } from '../../harness/patience.js'
+import { execute } from '../../harness/server.js'
+import { until } from '../../harness/until.js'
+import { Random } from '../random.js'
+import { END, Wanderer } from '../wanderer.js'
+import { publishInSql, publishOverHttp } from './stubborn-publishers.js'
+
+const STREAMS = [
+  { workspace: 'acme', stream: 'feed' },
+  { workspace: 'globex', stream: 'feed' },
+  { workspace: 'acme', stream: 'orders' },
+] as const
+/** After the last event everybody must have it within this time. */
+const ARRIVAL_MS = 30_000
+
+export interface CrowdOptions {
+  /** Of the gateways, for each connection anew: the client `n` takes the one at this place. */
+  readonly origins: () => readonly string[]
+  /** Where publishers in SQL connect; it may move. */
+  readonly databaseUrl: () => string
+  /** The faults that the test injects. */
+  readonly planned: readonly string[]
+  readonly clients: number
+}
+
+export interface Crowd {
+  readonly recorder: Recorder
+  /** Clients whose connection the test counts, since these stay until it breaks. */
+  readonly steady: readonly Wanderer[]
+  /** Resolves when each stream has `more` acknowledged events more than now, from over HTTP and from SQL. */
+  goOn(more?: number): Promise<void>
+  /** Ends publishing, waits until every client has everything that `url` stores, and judges. */
+  settle(url: string, record?: (pool: Database) => Promise<void>): Promise<Verdict>
+}
+
+/** A history of a test begins with these streams. */
+export async function createStreams(url: string): Promise<void> {
+  for (const { workspace, stream } of STREAMS)
+    await execute(url, `select sluice.ensure_stream('${workspace}', '${stream}')`)
+}
+
+export function startCrowd(t: Test, options: CrowdOptions): Crowd {
+  const { planned, clients } = options
+  const seed = Number(process.env.SLUICE_SEED ?? Date.now() % 1_000_000)
+  t.comment(`SLUICE_SEED=${seed}`)
+  const random = new Random(seed)
+  const recorder = new Recorder({
+    path: join(t.testdir(), 'history.jsonl'),
+    header: { seed, planned: [...planned] },
+  })
+  const wanderers = Array.from({ length: clients }, (_, n) => client(n, options, recorder, random.fork()))
+  const steady = wanderers.filter((_, n) => n % 2 === 0)
+  for (const each of steady) each.settle()
+  const stopping = new AbortController()
+  const giveUp = () => wanderers.forEach(each => void each.stop())
+  t.teardown(() => stopping.abort())
+  t.teardown(giveUp)
+  const stored = new Map<string, number>()
+  const wandering = Promise.all(wanderers.map(each => each.wander()))
+  const publishing = Promise.all(
+    STREAMS.flatMap((target, n) => {
+      const common = { target, recorder, signal: stopping.signal }
+      const count = (way: string) => () => stored.set(`${way} ${n}`, (stored.get(`${way} ${n}`) ?? 0) + 1)
+      const origin = () => options.origins()[n % options.origins().length] ?? ''
+      return [
+        publishOverHttp({
+          ...common,
+          origin,
+          name: `http-${n}`,
+          random: random.fork(),
+          onStored: count('http'),
+        }),
+        publishInSql({
+          ...common,
+          url: options.databaseUrl,
+          name: `sql-${n}`,
+          random: random.fork(),
+          onStored: count('sql'),
+        }),
+      ]
+    }),
+  )
+  for (const work of [wandering, publishing]) work.catch(giveUp)
+
+  return {
+    recorder,
+    steady,
+    async goOn(more = 5) {
+      const ways = STREAMS.flatMap((_, n) => [`http ${n}`, `sql ${n}`])
+      const before = ways.map(way => stored.get(way) ?? 0)
+      const grown = () => ways.every((way, at) => (stored.get(way) ?? 0) >= (before[at] ?? 0) + more)
+      await Promise.race([
+        until(`${more} more events of each publisher are stored`, grown, 45_000),
+        publishing,
+      ])
+    },
+    async settle(url, record) {
+      stopping.abort()
+      await publishing
+      for (const each of wanderers) each.settle()
+      for (const { workspace, stream } of STREAMS)
+        await execute(url, `select sluice.publish('${workspace}', '${stream}', '${END}', '{}')`)
+      recorder.quiet()
+      const callOff = afterPatience(ARRIVAL_MS, giveUp)
+      await wandering
+      callOff()
+      const pool = createPool(url, { max: 2, name: 'test', onError: () => undefined })
+      try {
+        await recordTable({ pool, recorder })
+        await record?.(pool)
+      } finally {
+        await pool.end()
+      }
+      return await recorder.judge()
+    },
+  }
+}
+
+function client(n: number, { origins }: CrowdOptions, recorder: Recorder, random: Random): Wanderer {
+  const { workspace, stream } = STREAMS[n % STREAMS.length] ?? STREAMS[0]
+  return new Wanderer({
+    name: `${n}`,
+    recorder,
+    origin: () => origins()[n % origins().length] ?? '',
+    workspace,
+    stream,
+    random,
+    ...as('viewer', workspace),
+    form: random.chance(0.3) ? 'application/x-ndjson' : 'text/event-stream',
+    types: random.chance(0.3) ? ['thing.made', END] : undefined,
+    from: random.chance(0.7) ? 'beginning' : 'now',
+    slow: random.chance(0.1),
+  })
+}
