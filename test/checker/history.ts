@@ -7,12 +7,8 @@
  */
 import Type, { type Static } from 'typebox'
 import Compile from 'typebox/compile'
-
-const Time = Type.Number()
-const Name = Type.String({ minLength: 1 })
-const Hash = Type.String({ pattern: '^[0-9a-f]{12}$' })
-/** `<workspace>/<stream>`. */
-const Stream = Type.String({ pattern: '^[^/]+/.+$' })
+import { Hash, Name, Stream, Time } from './values.js'
+import { WORK_RECORDS } from './work-records.js'
 
 /** The first line. */
 export const History = Type.Object({
@@ -32,7 +28,7 @@ export const Client = Type.Object({
   form: Name,
   /** It wants these types; default: all. `name*` stands for all that begin so. */
   types: Type.Optional(Type.Array(Name)),
-  /** It may see these types; default: all. */
+  /** It may see these types; default: all. With none of them it may not see the stream: it has to be refused. */
   granted: Type.Optional(Type.Array(Name)),
   from: Type.Union([Type.Literal('beginning'), Type.Literal('now')]),
 })
@@ -76,6 +72,8 @@ export const Notice = Type.Object({
   id: Type.Optional(Name),
   /** Of a `reset` or `unavailable`. */
   reason: Type.Optional(Name),
+  /** What a snapshot says of a job, as it was when the event with this id was the newest. */
+  job: Type.Optional(Type.Object({ status: Name, attempt: Type.Integer(), head: Name })),
 })
 
 export const Close = Type.Object({
@@ -111,12 +109,22 @@ export const Outcome = Type.Object({
   why: Type.Optional(Name),
 })
 
-/** Something was done to the system. faults.ts says what each may cause. */
+/** Something was done to the system. faults.ts says what each may cause. It lasts until it is healed; one that never is, is a moment. */
 export const Fault = Type.Object({
   k: Type.Literal('fault'),
   t: Time,
   fault: Name,
   /** Only this stream is concerned. */
+  stream: Type.Optional(Stream),
+  /** Of `retention`: the id of the last event that it removes, from the stream. */
+  base: Type.Optional(Name),
+})
+
+/** The latest fault of this name, and of this stream if it has one, has ended. */
+export const Healed = Type.Object({
+  k: Type.Literal('healed'),
+  t: Time,
+  fault: Name,
   stream: Type.Optional(Stream),
 })
 
@@ -153,7 +161,7 @@ export const Log = Type.Object({
   terminal: Type.Optional(Type.Array(Name)),
 })
 
-/** An event in the table, in the order of the positions. */
+/** An event in the table, or one that was in it, in the order of the positions. The rows of a stream may stand before its `log`. */
 export const Row = Type.Object({
   k: Type.Literal('row'),
   stream: Stream,
@@ -166,6 +174,13 @@ export const Row = Type.Object({
   changed: Type.Optional(Type.Literal(true)),
   /** A failover or a restore has lost it: the table no longer has it. */
   lost: Type.Optional(Type.Literal(true)),
+  /** Of a lost event: the id of the one before it, in the history that was lost. Default: the lost one before it in this file. */
+  after: Type.Optional(Name),
+  /** Retention has removed it: recorded before it went. */
+  removed: Type.Optional(Type.Literal(true)),
+  /** Of an event of a job: its actor, and the number of the attempt if it is the start of one. */
+  by: Type.Optional(Name),
+  attempt: Type.Optional(Type.Integer()),
 })
 
 const RECORDS = {
@@ -180,11 +195,13 @@ const RECORDS = {
   started: Started,
   outcome: Outcome,
   fault: Fault,
+  healed: Healed,
   quiet: Quiet,
   sample: Sample,
   bound: Bound,
   log: Log,
   row: Row,
+  ...WORK_RECORDS,
 }
 
 export type Entry = { [Kind in keyof typeof RECORDS]: Static<(typeof RECORDS)[Kind]> }[keyof typeof RECORDS]

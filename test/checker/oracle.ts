@@ -15,7 +15,8 @@ import { Verdict } from './verdict.js'
 export type Lines = () => AsyncIterable<readonly string[]> | Iterable<readonly string[]>
 
 /** Lines of the second reading, which are most of a history. They need not be parsed in the first. */
-const OF_CLIENTS = /^\{"k":"(?:frame|notice|open|close|status|left)"/
+const OF_CLIENTS =
+  /^\{"k":"(?:frame|notice|open|close|status|left|handed|acking|acked|cursor|delivery|accepted)"/
 
 /** @throws {Error} for a history that is not well formed; the text has the number of the line. */
 export async function judge(lines: Lines): Promise<Verdict> {

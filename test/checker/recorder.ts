@@ -6,7 +6,9 @@ import { fingerprint } from './fingerprint.js'
 import type { Entry, EntryOf } from './history.js'
 import { HistoryWriter, linesOf } from './history-file.js'
 import { judge } from './oracle.js'
+import { now } from './time.js'
 import type { Verdict } from './verdict.js'
+import { RecordedConsumer, RecordedJob, RecordedWebhook } from './work-recorder.js'
 
 export interface RecorderOptions {
   readonly path: string
@@ -40,9 +42,36 @@ export class Recorder {
     return new RecordedPublish(this, publish)
   }
 
-  /** @param stream the only one that is concerned; default: all may be. */
-  fault(fault: string, stream?: string): void {
-    this.write({ k: 'fault', t: now(), fault, ...(stream !== undefined && { stream }) })
+  /** Call it before its first client asks. */
+  consumer(consumer: Omit<EntryOf<'consumer'>, 'k'>): RecordedConsumer {
+    this.write({ k: 'consumer', ...consumer })
+    return new RecordedConsumer(this, consumer.consumer)
+  }
+
+  /** Call it before its receiver can get a request, or put off what it gets. */
+  webhook(webhook: Omit<EntryOf<'webhook'>, 'k'>): RecordedWebhook {
+    this.write({ k: 'webhook', ...webhook })
+    return new RecordedWebhook(this, webhook.webhook)
+  }
+
+  /** @param stream of the job, `<workspace>/job:<id>`. */
+  job(stream: string): RecordedJob {
+    return new RecordedJob(this, stream)
+  }
+
+  /**
+   * Call it before it is done. It lasts until it is healed; without that it is a moment.
+   * @param stream the only one that is concerned; default: all may be
+   * @param base of retention: the id of the last event that goes
+   */
+  fault(fault: string, stream?: string, base?: string): void {
+    const more = { ...(stream !== undefined && { stream }), ...(base !== undefined && { base }) }
+    this.write({ k: 'fault', t: now(), fault, ...more })
+  }
+
+  /** Call it when it is over. What it causes may last a little longer (faults.ts). */
+  healed(fault: string, stream?: string): void {
+    this.write({ k: 'healed', t: now(), fault, ...(stream !== undefined && { stream }) })
   }
 
   quiet(): void {
@@ -89,8 +118,13 @@ export class RecordedClient {
     this.#write({ k: 'frame', ...this.#here(), id, type, h: fingerprint(text) })
   }
 
-  notice(name: string, id?: string, reason?: string): void {
-    const more = { ...(id !== undefined && { id }), ...(reason !== undefined && { reason }) }
+  /** @param job what a snapshot says. */
+  notice(name: string, id?: string, reason?: string, job?: EntryOf<'notice'>['job']): void {
+    const more = {
+      ...(id !== undefined && { id }),
+      ...(reason !== undefined && { reason }),
+      ...(job && { job }),
+    }
     this.#write({ k: 'notice', ...this.#here(), name, ...more })
   }
 
@@ -139,9 +173,4 @@ export class RecordedPublish {
   #outcome(outcome: EntryOf<'outcome'>['outcome'], more: Pick<EntryOf<'outcome'>, 'why' | 'undone'>): void {
     this.#recorder.write({ k: 'outcome', t: now(), publish: this.#name, outcome, ...more })
   }
-}
-
-/** The same clock in all processes of a machine. */
-function now(): number {
-  return Math.round((performance.timeOrigin + performance.now()) * 1_000) / 1_000
 }
