@@ -64,7 +64,7 @@ export class Chats {
     })
     await Promise.all(
       left.map(({ data }) =>
-        this.#answer({ id: String(data.id), chat: String(data.chat), text: String(data.text) }),
+        this.#answer({ id: String(data.question), chat: String(data.chat), text: String(data.text) }),
       ),
     )
   }
@@ -120,9 +120,10 @@ export class Chats {
 
   async #start(question: Question): Promise<string> {
     const { id, chat, text } = question
-    await this.#publish(UNDER_WAY, 'answer.started', { id, chat, text })
+    const answer = answerOf(chat, id)
+    await this.#publish(UNDER_WAY, 'answer.started', { id: answer, question: id, chat, text })
     const source = (start: SourceStart) => this.#parts(question, start)
-    const { stream, done } = await this.#answers.start(source, { stream: answerOf(chat, id) })
+    const { stream, done } = await this.#answers.start(source, { stream: answer })
     const message = messageOf(id, 'user', text)
     await this.#publish(transcriptOf(chat), 'chat.asked', { id, message, stream })
     done
@@ -155,7 +156,7 @@ export class Chats {
     const message = messageOf(answerIdOf(id), 'assistant', textOf(parts))
     const answered = { id: message.id, message, ending: endingOf(parts) }
     await this.#publish(transcriptOf(chat), 'chat.answered', answered)
-    await this.#publish(UNDER_WAY, 'answer.ended', { id })
+    await this.#publish(UNDER_WAY, 'answer.ended', { id: answerOf(chat, id) })
   }
 
   /** However often it is repeated, the event is stored once. */

@@ -18,7 +18,7 @@ interface LatestPage {
   readonly next_cursor: string | null
 }
 
-/** The answers that are being written: `answer.started`, and `answer.ended` with the same `id`. */
+/** The answers that are being written: `answer.started`, and `answer.ended` with the same `id`, which is the stream of the answer. */
 export const UNDER_WAY = 'ai-chat/under-way'
 
 /** The questions and answers of a chat. */

@@ -20,6 +20,24 @@ t.test('the example has correct types', async t => {
   await t.resolves(promisify(execFile)(process.execPath, [compiler, '--project', folder]))
 })
 
+// Ids of messages come from the browsers.
+t.test('the same id of a question in two chats is two questions', async t => {
+  const { chat } = await startExample(t)
+  const ask = async (id: string, text: string) => {
+    const parts = [{ type: 'text', text }]
+    const response = await fetch(`${chat.url}api/chat`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ id, messages: [{ id: 'q', role: 'user', parts }] }),
+    })
+    return [response.status, await response.json()]
+  }
+  const [first, second] = ['11111111-1111-4111-8111-111111111111', '22222222-2222-4222-8222-222222222222']
+
+  t.match(await ask(first, 'One?'), [202, { stream: `ai-chat/${first}/answers/q` }])
+  t.match(await ask(second, 'Two?'), [202, { stream: `ai-chat/${second}/answers/q` }])
+})
+
 t.test('an answer survives a reload, and a second tab shows all of it', { skip }, async t => {
   const { chat, ask } = await startExample(t)
   const { page } = await openPage(t)
