@@ -163,7 +163,7 @@ export class PageReading {
   }
 
   async #waitForRoom(): Promise<ConsumerPage | undefined> {
-    if (this.#leftMs === 0) return await this.#end((await this.#hub.starts.bounds(this.#stream.id)).head)
+    if (this.#leftMs === 0) return await this.#end((await this.#hub.starts.bounds(this.#stream)).head)
     await pause(Math.min(this.#leftMs, POLL_MS))
     return undefined
   }

@@ -117,8 +117,12 @@ async function scan(
   stream: HubStream,
   { after, limit, filter }: EventPageRequest,
 ): Promise<EventPage & { readonly continues: boolean }> {
-  const bounds = await readBounds(database, stream.id)
-  const head = bounds?.head ?? stream.head
+  const bounds = await readBounds(database, stream.id, stream.named)
+  if (!bounds) {
+    stream.verify()
+    return { continues: false, events: [], next: after, head: stream.head }
+  }
+  const { head } = bounds
   const { id } = stream
   const { anchor, events, last } = filter
     ? await readFilteredPage(database, id, after.position, head.position, filter, limit)
@@ -134,7 +138,7 @@ function withLast(page: Page): FilteredPage {
 }
 
 async function findReset(database: Database, stream: HubStream, cursor: Cursor): Promise<Reset | undefined> {
-  const place = await readPlace(database, stream.id, cursor.position)
+  const place = await readPlace(database, stream.id, cursor.position, stream.named)
   const why = place && lossOf(cursor, place)
   return why && resetTo(place, why)
 }

@@ -7,7 +7,7 @@
  * at the head, and takes nothing from that delivery.
  */
 import { randomUUID } from 'node:crypto'
-import { FEED, type Position, type StoredEvent, type StreamId } from '../log/event.js'
+import { FEED, type Position, type StoredEvent, type StreamId, type StreamName } from '../log/event.js'
 import type { EventFilter } from '../log/event-filter.js'
 import type { Bounds, Head } from '../log/log.js'
 import type { Encoding } from '../sse/encoding.js'
@@ -34,6 +34,7 @@ export interface Follower {
 
 export interface HubStreamOptions {
   readonly id: StreamId
+  readonly named?: StreamName | undefined
   readonly kind: string
   /** Whether the stream had already ended when it was opened. */
   readonly closed: boolean
@@ -46,6 +47,7 @@ export interface HubStreamOptions {
 
 export class HubStream implements TailedStream {
   readonly id: StreamId
+  readonly named: StreamName | undefined
   readonly kind: string
   /** Whether the stream has ended. The stream of a job learns that from its last event, and only when it is opened here. */
   closed: boolean
@@ -66,8 +68,9 @@ export class HubStream implements TailedStream {
   /** The process is ending, so callers must not wait for more events. */
   ending = false
 
-  constructor({ id, kind, closed, head, pacing, tally, compareHead }: HubStreamOptions) {
+  constructor({ id, named, kind, closed, head, pacing, tally, compareHead }: HubStreamOptions) {
     this.id = id
+    this.named = named
     this.kind = kind
     this.closed = closed
     this.head = head

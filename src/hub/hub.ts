@@ -214,6 +214,7 @@ export class Hub {
     if (!found) return undefined
     const stream = new HubStream({
       ...found,
+      named: { workspace, name },
       closed: found.closedAt !== null,
       pacing: tailer.pacing,
       tally: this.tally,

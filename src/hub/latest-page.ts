@@ -4,7 +4,7 @@
  */
 import { gateOf } from '../database/fair-gate.js'
 import type { Database } from '../database/pool.js'
-import { isDelivered, type Position, type StoredEvent, type StreamId } from '../log/event.js'
+import { isDelivered, type Position, type StoredEvent, type StreamId, type StreamName } from '../log/event.js'
 import type { EventFilter } from '../log/event-filter.js'
 import { matching } from '../log/filtered-page.js'
 import { type KeyPath, readLatestPage } from '../log/latest.js'
@@ -63,7 +63,7 @@ export async function findLatest(
   const range = cursor === undefined ? undefined : parseRange(cursor)
   const found = await (range ? findStored : openStored)(database, { workspace, streams }, stream)
   if (!found) return { outcome: 'not-found' }
-  const whole = range ?? (await wholeOf(database, found.id))
+  const whole = range ?? (await wholeOf(database, found.id, { workspace, name: stream }))
   if (!whole) return { outcome: 'not-found' }
   const page = await read(database, workspace, found.id, whole, request)
   return 'reason' in page ? { outcome: 'reset', reset: page } : { outcome: 'page', page }
@@ -90,8 +90,8 @@ async function read(
   }
 }
 
-async function wholeOf(database: Database, stream: StreamId): Promise<Range | undefined> {
-  const bounds = await readBounds(database, stream)
+async function wholeOf(database: Database, stream: StreamId, named: StreamName): Promise<Range | undefined> {
+  const bounds = await readBounds(database, stream, named)
   return bounds && { after: bounds.base, upTo: bounds.head }
 }
 

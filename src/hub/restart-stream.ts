@@ -14,7 +14,7 @@ export async function restartStream(
 ): Promise<void> {
   const { head } = stream
   const seen = head.position
-  const bounds = await readBounds(database, stream.id)
+  const bounds = await readBounds(database, stream.id, stream.named)
   if (!isFollowed() || stream.head !== head) return
   if (!bounds) return ends.deleted(stream.id)
   logger.warn({ stream: stream.id, seen, bounds }, 'The log does not continue at the head of a stream.')

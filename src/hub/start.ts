@@ -3,7 +3,7 @@
  * the id names. Otherwise the client gets `reset` and continues at the head, so it never skips events without knowing (I4).
  */
 import type { Database } from '../database/pool.js'
-import type { Position, StreamId } from '../log/event.js'
+import type { Position } from '../log/event.js'
 import type { EventFilter } from '../log/event-filter.js'
 import { type EventId, isIdOf } from '../log/event-id.js'
 import { readLastBefore } from '../log/event-time.js'
@@ -79,29 +79,36 @@ export class Starts {
       case 'now':
         return { cursor: stream.head }
       case 'beginning':
-        return { cursor: (await this.bounds(stream.id)).base }
+        return { cursor: (await this.bounds(stream)).base }
       case 'time':
-        return { cursor: (await readLastBefore(this.database, stream.id, start.time)) ?? NOWHERE }
+        return { cursor: await this.#before(stream, start.time) }
       case 'latest':
         return this.#latest(stream, start)
       case 'newest':
         return { cursor: await this.#newest(stream, start.count, filter) }
       case 'after':
         return start.id === 'unknown'
-          ? resetAt(await this.bounds(stream.id), 'unknown-id')
+          ? resetAt(await this.bounds(stream), 'unknown-id')
           : this.#after(stream, start.id)
     }
   }
 
+  async #before(stream: HubStream, time: Date): Promise<Cursor> {
+    const found = await readLastBefore(this.database, stream.id, time)
+    // The number may be that of another stream by now.
+    const place = found && (await this.place(stream, found.position))
+    return found && place?.eventId === found.eventId ? found : NOWHERE
+  }
+
   async #latest(stream: HubStream, { key, omitted }: Extract<StartAt, { at: 'latest' }>): Promise<Start> {
     const upTo = stream.head
-    const { base } = await this.bounds(stream.id)
+    const { base } = await this.bounds(stream)
     await assertIndexed(this.database, stream.id, key, upTo.position - base.position)
     return { cursor: base, latest: { key, upTo, omitted } }
   }
 
   async #newest(stream: HubStream, count: number, filter?: EventFilter): Promise<Cursor> {
-    const { base, head } = await this.bounds(stream.id)
+    const { base, head } = await this.bounds(stream)
     const first = filter
       ? await this.pages.filtering(() => readNthNewest(this.database, stream.id, count, filter))
       : Math.max(base.position, head.position - count) + 1
@@ -110,7 +117,7 @@ export class Starts {
     // Everything that this process keeps belongs to the history that ends with its head.
     const known = isAt(head, stream.head) ? stream.eventIdAt(position) : undefined
     if (known !== undefined) return { position, eventId: known }
-    const place = await this.place(stream.id, position)
+    const place = await this.place(stream, position)
     if (place.eventId !== undefined) return { position, eventId: place.eventId }
     // The event there was removed a moment ago, by retention or with a lost tail.
     return position < place.base.position ? place.base : place.head
@@ -122,7 +129,7 @@ export class Starts {
     if (known !== undefined && isIdOf(id, known)) return { cursor: { position, eventId: known } }
     // Only the log itself can refuse an id: this process's copy may belong to a lost history, or be behind the process that
     // gave the client the id.
-    const place = await this.place(stream.id, position)
+    const place = await this.place(stream, position)
     const { eventId } = place
     if (eventId !== undefined && known !== undefined && eventId !== known) stream.verify()
     if (eventId !== undefined && isIdOf(id, eventId)) return { cursor: { position, eventId } }
@@ -136,22 +143,25 @@ export class Starts {
   }
 
   /** Why nothing continues a cursor; undefined if the log has it, so that the stream's copy of the log is wrong or behind. */
-  async askLog(stream: HubStream, cursor: Cursor): Promise<{ why: Discontinuity | undefined; place: Place }> {
-    const place = await this.place(stream.id, cursor.position)
-    const why = lossOf(cursor, place)
+  async askLog(
+    stream: HubStream,
+    cursor: Cursor,
+  ): Promise<{ why: Discontinuity | 'deleted' | undefined; place: Place }> {
+    const place = await this.place(stream, cursor.position)
+    const why = place.base === NOWHERE ? 'deleted' : lossOf(cursor, place)
     if (why !== 'retention') stream.verify()
     return { why, place }
   }
 
   /** The base and the head of a stream. */
-  async bounds(id: StreamId): Promise<Bounds> {
-    const bounds = await readBounds(this.database, id)
+  async bounds({ id, named }: HubStream): Promise<Bounds> {
+    const bounds = await readBounds(this.database, id, named)
     return bounds ?? { base: NOWHERE, head: NOWHERE }
   }
 
   /** The event that the log has at a position, and the bounds of the log, in one snapshot. */
-  async place(id: StreamId, position: Position): Promise<Place> {
-    const place = await readPlace(this.database, id, position)
+  async place({ id, named }: HubStream, position: Position): Promise<Place> {
+    const place = await readPlace(this.database, id, position, named)
     return place ?? { base: NOWHERE, head: NOWHERE, eventId: undefined }
   }
 }
@@ -160,5 +170,5 @@ function resetAt(bounds: Bounds, reason: Reset['reason']): Start {
   return { cursor: bounds.head, reset: resetTo(bounds, reason) }
 }
 
-/** Stands for a stream that was deleted while it was being opened; the tailer ends its subscriptions. */
+/** Stands for a stream that was deleted while it was being opened, or whose number is that of another one; the tailer ends its subscriptions. */
 const NOWHERE: Head = { position: 0 as Position, eventId: '00000000-0000-4000-8000-000000000000' }

@@ -1,9 +1,8 @@
 /**
  * One client on one stream (subscription-state.ts has the states).
- *
- * While it catches up, it repeats two steps: it waits for room in the sink, and writes the events after its cursor (next-frames.ts). It
- * goes live in the turn of the event loop in which its cursor is the stream's head. Then its fan-out group hands it payloads, and it takes
- * those that continue its cursor (I4). When a payload fills the sink, it leaves the group and catches up once the sink has drained.
+ * While it catches up, it repeats two steps: it waits for room in the sink, and writes the events after its cursor (next-frames.ts). It goes
+ * live in the turn in which its cursor is the stream's head. Then its fan-out group hands it payloads, and it takes those that continue
+ * its cursor (I4). When a payload fills the sink, it leaves the group and catches up once the sink has drained.
  * All that it writes continues the cursor by identity and without a gap. If the log has lost the cursor, the subscription goes back to
  * the last place that the client knows; if the log has lost that too, the client gets `reset`. An unreadable log is read again.
  */
@@ -124,6 +123,7 @@ export class Subscription implements Member, Follower, PermittedSubscription, Wi
   /** Called about twice a second, by the hub's one timer. */
   tick(now: number): void {
     if (this.options.permit.isOver(now)) this.stop('expired')
+    else if (this.stream.deleted) this.onDeleted()
     else if (now >= this.options.tooOldAt) this.stop('too-old')
     else if (this.#sink.stalledFor(now) > STALLED_MS) this.stop('stalled')
     else if (this.stream.endsAt(this.#cursor) && !this.#window?.inFlight) this.stop('ended')
@@ -236,15 +236,15 @@ export class Subscription implements Member, Follower, PermittedSubscription, Wi
     return () => state === this.#state && edition === this.stream.edition
   }
 
-  /** Nothing continues the cursor: retention may have been faster, or the log has lost its tail. */
+  /** Nothing continues the cursor: retention was faster, the log has lost its tail, or this process's copy of it is wrong and read again. */
   async #askLog(): Promise<void> {
     const state = this.#state
     const { why, place } = await this.options.starts.askLog(this.stream, this.#cursor)
     if (state !== this.#state) return
     // The log may still have the last place that the client knows: the filter has hidden every event since.
-    if (why === 'history-lost' && !isAt(this.#cursor, this.output.known)) this.#rewind()
+    if (why === 'deleted') this.onDeleted()
+    else if (why === 'history-lost' && !isAt(this.#cursor, this.output.known)) this.#rewind()
     else if (why) this.#reset(why, place)
-    // The log has the cursor, so this process's copy of the log is wrong: `verify` has it read again.
     else await headMoved(this.stream)
   }
 }

@@ -1,5 +1,5 @@
 /** A stream that the tailer reads: one of the hub, which clients follow, or one of the system. */
-import type { Position, StoredEvent, StreamId } from '../log/event.js'
+import type { Position, StoredEvent, StreamId, StreamName } from '../log/event.js'
 import type { Bounds, Head } from '../log/log.js'
 
 /** Why the log does not continue at the head of a stream. */
@@ -7,6 +7,8 @@ export type Discontinuity = 'retention' | 'history-lost'
 
 export interface TailedStream {
   readonly id: StreamId
+  /** What the number stands for; default: not compared, for a stream that finds its own number again after a loss. */
+  readonly named?: StreamName | undefined
   /** Of the stream in the log, such as `feed`. */
   readonly kind: string
   /** The last event received. Must be another object after each change. */

@@ -49,6 +49,15 @@ export type StreamId = number & { readonly [brand]: 'StreamId' }
 /** An event's place in its stream: 1, 2, 3, … 0 is the place before the first. */
 export type Position = number & { readonly [brand]: 'Position' }
 
+/**
+ * What the number of a stream stands for. A restore or a failover that loses a stream gives its number to the next new one, of any
+ * workspace, so a reader that has a number from before compares it.
+ */
+export interface StreamName {
+  readonly workspace: string
+  readonly name: string
+}
+
 export const EventType = Type.String({
   pattern: EVENT_TYPE_PATTERN,
   [FORM]: 'a letter and up to 127 characters of A-Z a-z 0-9 . _ : / -',

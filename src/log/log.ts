@@ -8,7 +8,7 @@
  * a number and `json` as its text).
  */
 import type { Database, Queryable } from '../database/pool.js'
-import type { Position, StoredEvent, StreamId } from './event.js'
+import type { Position, StoredEvent, StreamId, StreamName } from './event.js'
 
 /** The last stored event of a stream, or the last one that retention removed. */
 export interface Head {
@@ -152,28 +152,39 @@ export const ANCHOR = `
   coalesce((select e.event_id from sluice.events e where e.stream_id = $1 and e."position" = $2),
            (select s.base_event_id from sluice.streams s where s.id = $1 and s.base_position = $2)) as anchor`
 
-/** Both ends, from one snapshot. Undefined if the stream does not exist. */
-export async function readBounds(database: Queryable, stream: StreamId): Promise<Bounds | undefined> {
-  const { rows } = await database.query<BoundsRow>({
+/** Both ends, from one snapshot. Undefined if the stream does not exist, or the number is that of another stream than `named`. */
+export async function readBounds(
+  database: Queryable,
+  stream: StreamId,
+  named?: StreamName,
+): Promise<Bounds | undefined> {
+  const { rows } = await database.query<BoundsRow & StreamName>({
     name: 'sluice-read-bounds',
-    text: `select ${BOUNDS} ${BOUNDED_STREAM}`,
+    text: `select ${BOUNDS}, s.workspace, s.name ${BOUNDED_STREAM}`,
     values: [stream],
   })
-  return rows.map(boundsOf)[0]
+  return rows.filter(row => isNamed(row, named)).map(boundsOf)[0]
 }
 
-/** Undefined if the stream does not exist. */
+/** Undefined if the stream does not exist, or the number is that of another stream than `named`. */
 export async function readPlace(
   database: Queryable,
   stream: StreamId,
   position: Position,
+  named?: StreamName,
 ): Promise<Place | undefined> {
-  const { rows } = await database.query<BoundsRow & { anchor: string | null }>({
+  const { rows } = await database.query<BoundsRow & StreamName & { anchor: string | null }>({
     name: 'sluice-read-place',
-    text: `select ${BOUNDS}, ${ANCHOR} ${BOUNDED_STREAM}`,
+    text: `select ${BOUNDS}, ${ANCHOR}, s.workspace, s.name ${BOUNDED_STREAM}`,
     values: [stream, position],
   })
-  return rows.map(row => ({ ...boundsOf(row), eventId: row.anchor ?? undefined }))[0]
+  return rows
+    .filter(row => isNamed(row, named))
+    .map(row => ({ ...boundsOf(row), eventId: row.anchor ?? undefined }))[0]
+}
+
+function isNamed({ workspace, name }: StreamName, named: StreamName | undefined): boolean {
+  return !named || (workspace === named.workspace && name === named.name)
 }
 
 export function boundsOf({ basePosition, baseEventId, position, eventId }: BoundsRow): Bounds {

@@ -128,7 +128,7 @@ export class HeldEndpoint {
       const isSame = stream.id === streamId
       const loss = isSame
         ? undefined
-        : ({ reason: 'deleted', bounds: await services.starts.bounds(stream.id) } as const)
+        : ({ reason: 'deleted', bounds: await services.starts.bounds(stream) } as const)
       if (stream.deleted) await elapsed(OPEN_AGAIN_MS, signal, { ref: false })
       if (signal.aborted || stream.deleted) return
       const delivery = new EndpointDelivery(this.claimed, stream, services, () => this.leaseUntil, loss)

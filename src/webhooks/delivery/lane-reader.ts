@@ -108,7 +108,7 @@ export class LaneReader {
   /** Nothing continues the cursor: retention may have been faster, the log has lost its tail, or this process is behind. */
   async #askLog(cursor: Cursor): Promise<Read> {
     const { stream, starts } = this.#options
-    const place = await starts.place(stream.id, cursor.position)
+    const place = await starts.place(stream, cursor.position)
     const why = lossOf(cursor, place)
     const isAhead = why === undefined && cursor.position > stream.head.position
     if (why !== 'retention' && !isAhead) stream.verify()
