@@ -5,6 +5,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
+import { afterTicks, type Patience } from './deadline.js'
 
 /** An observation of the client, as the adapter writes it. */
 export interface Observation {
@@ -35,6 +36,7 @@ export class Adapter {
   #process: ChildProcess | undefined
   #starts = 0
   #lastWords = ''
+  readonly #deaths: string[] = []
   readonly #open = new Map<string, Listener>()
   /** The cases that the present process knows. */
   readonly #followed = new Set<string>()
@@ -43,7 +45,7 @@ export class Adapter {
 
   constructor(
     private readonly command: readonly [string, ...string[]],
-    private readonly patience: number,
+    private readonly patience: Patience,
   ) {}
 
   /** Starts the process. @throws {Error} if it does not introduce itself in time. */
@@ -54,14 +56,14 @@ export class Adapter {
     })
     this.#spawn()
     const late = () => this.#notIntroduced?.(new Error('The adapter does not introduce itself.'))
-    const timer = setTimeout(late, PATIENCE_MS * this.patience)
+    const inTime = afterTicks(PATIENCE_MS, this.patience, late)
     try {
       return await introduction
     } catch (error) {
       await this.close()
       throw error
     } finally {
-      clearTimeout(timer)
+      inTime()
     }
   }
 
@@ -86,17 +88,23 @@ export class Adapter {
     this.#open.delete(id)
   }
 
-  /** Closes its standard input, which ends it, and kills it if it stays. */
-  async close(): Promise<void> {
+  /**
+   * Closes its standard input, which ends it, and kills it if it stays.
+   * @returns each way in which one of its processes ended but for the status 0, with its last words: Go's race detector, for one,
+   * lets a program run and then ends it with the status 66.
+   */
+  async close(): Promise<readonly string[]> {
     const child = this.#process
-    if (!child) return
-    this.#starts = MOST_STARTS
-    const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS * this.patience)
-    await new Promise(resolve => {
-      child.once('close', resolve)
-      child.stdin?.end()
-    })
-    clearTimeout(timer)
+    if (child) {
+      this.#starts = MOST_STARTS
+      const inTime = afterTicks(PATIENCE_MS, this.patience, () => child.kill('SIGKILL'))
+      await new Promise(resolve => {
+        child.once('close', resolve)
+        child.stdin?.end()
+      })
+      inTime()
+    }
+    return this.#deaths
   }
 
   #spawn(): void {
@@ -114,7 +122,9 @@ export class Adapter {
       this.#read(line),
     )
     child.once('error', error => this.#ended(child, `cannot be started: ${error.message}`))
-    child.once('close', (code, signal) => this.#ended(child, `has ended with ${signal ?? `status ${code}`}`))
+    child.once('close', (code, signal) =>
+      this.#ended(child, `has ended with ${signal ?? `status ${code}`}`, code === 0),
+    )
   }
 
   #read(line: string): void {
@@ -125,12 +135,14 @@ export class Adapter {
     } else this.#failAll(`wrote a line that is no observation: ${line.slice(0, 200)}`)
   }
 
-  #ended(child: ChildProcess, how: string): void {
+  #ended(child: ChildProcess, how: string, isWell = false): void {
     if (this.#process !== child) return
     this.#process = undefined
     const words = this.#lastWords.trim()
-    this.#failAll(`${how}${words && `. It wrote:\n${words}`}`)
-    this.#notIntroduced?.(new Error(`The adapter ${how}${words && `. It wrote:\n${words}`}`))
+    const reason = `${how}${words && `. It wrote:\n${words}`}`
+    if (!isWell) this.#deaths.push(reason)
+    this.#failAll(reason)
+    this.#notIntroduced?.(new Error(`The adapter ${reason}`))
   }
 
   #failAll(reason: string): void {

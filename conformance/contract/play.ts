@@ -4,6 +4,7 @@ import type { Adapter, Observation } from './adapter.js'
 import { AwkwardServer } from './awkward-server.js'
 import type { Case } from './case.js'
 import { Comparison } from './comparison.js'
+import { afterTicks, type Patience } from './deadline.js'
 
 export interface Result {
   readonly id: string
@@ -17,7 +18,7 @@ const PATIENCE_MS = 5_000
 /** How long nothing further may happen after the last thing that the case expects. Too short a time overlooks a fault, no more. */
 const QUIET_MS = 120
 
-export async function play(story: Case, adapter: Adapter, patience: number): Promise<Result> {
+export async function play(story: Case, adapter: Adapter, patience: Patience): Promise<Result> {
   const playing = new Play(story, adapter, patience)
   return { id: story.id, rule: story.rule, faults: await playing.faults() }
 }
@@ -29,21 +30,24 @@ class Play {
   readonly #counts = new Map<string, number>()
   #server: AwkwardServer | undefined
   #isClosing = false
+  /** Times that both sides know are chosen once, at the beginning. */
+  readonly #slowness: number
   /** Called after every observation, request and fault, and after the end of every connection. */
   readonly #changed = new Set<() => void>()
 
   constructor(
     private readonly story: Case,
     private readonly adapter: Adapter,
-    private readonly patience: number,
+    private readonly patience: Patience,
   ) {
     this.#comparison = new Comparison(story.see)
+    this.#slowness = patience()
   }
 
   async faults(): Promise<string[]> {
-    const { story, adapter, patience } = this
+    const { story, adapter } = this
     const server = await AwkwardServer.start(story, {
-      slowness: patience,
+      slowness: this.#slowness,
       changed: () => this.#look(),
       fault: text => this.#note(() => this.#faults.add(text)),
       tell: command => adapter.tell(story.id, command),
@@ -95,9 +99,9 @@ class Play {
   /** Waits for the fact or for a fault, and complains if neither comes in time. */
   async #must(fact: () => boolean, complaint: () => string): Promise<void> {
     const late = new AbortController()
-    const timer = setTimeout(() => late.abort(), PATIENCE_MS * this.patience)
+    const inTime = afterTicks(PATIENCE_MS, this.patience, () => late.abort())
     await this.#until(() => fact() || this.#faults.size > 0, late.signal)
-    clearTimeout(timer)
+    inTime()
     if (late.signal.aborted) this.#faults.add(complaint())
   }
 
@@ -140,7 +144,7 @@ class Play {
   #options() {
     const options = { ...this.story.options }
     for (const name of ['silence_ms', 'expires_in_ms', 'renew_ms'] as const) {
-      if (options[name] !== undefined) options[name] *= this.patience
+      if (options[name] !== undefined) options[name] *= this.#slowness
     }
     return options
   }

@@ -35,10 +35,11 @@ else process.exitCode = await run(cases, positionals)
 
 async function run(cases: readonly Case[], [program, ...rest]: readonly string[]): Promise<number> {
   if (program === undefined) return refuse('Name the adapter after --.')
-  const options = { jobs: Number(values.jobs), patience: Number(values.patience) }
+  const patience = Number(values.patience)
+  const options = { jobs: Number(values.jobs), patience: () => patience }
   const played = await playSuite(cases, [program, ...rest], options).catch((error: Error) => error)
   if (played instanceof Error) return refuse(played.message)
-  const { name, without, results, leftOut } = played
+  const { name, without, results, leftOut, deaths } = played
   for (const line of lines(results, values.faults)) console.log(line)
   for (const rule of ['standard', 'sluice'] as const) {
     const of = results.filter(result => result.rule === rule)
@@ -48,7 +49,8 @@ async function run(cases: readonly Case[], [program, ...rest]: readonly string[]
     )
   }
   if (leftOut.length > 0) console.log(`Left out, because the client is without: ${without.join(', ')}.`)
-  return results.every(isRight) ? 0 : 1
+  for (const death of deaths) console.log(`The adapter ${death}`)
+  return results.every(isRight) && deaths.length === 0 ? 0 : 1
 }
 
 /** A line for each case, with the first faults of its variants. */

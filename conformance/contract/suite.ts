@@ -2,6 +2,7 @@
 import pLimit from 'p-limit'
 import { Adapter } from './adapter.js'
 import type { Case } from './case.js'
+import type { Patience } from './deadline.js'
 import { play, type Result } from './play.js'
 
 export interface Played {
@@ -12,7 +13,11 @@ export interface Played {
   /** One for each case that needs none of them, in the order of the cases. */
   readonly results: readonly Result[]
   readonly leftOut: readonly Case[]
+  /** How processes of the adapter ended but for the status 0, with what they wrote to standard error. */
+  readonly deaths: readonly string[]
 }
+
+const UNHURRIED: Patience = () => 1
 
 /**
  * Starts the adapter and plays the cases that its client has the abilities for: `jobs` of them at the same time, but those that are
@@ -22,7 +27,7 @@ export interface Played {
 export async function playSuite(
   cases: readonly Case[],
   command: readonly [string, ...string[]],
-  { jobs = 16, patience = 1 },
+  { jobs = 16, patience = UNHURRIED },
 ): Promise<Played> {
   const adapter = new Adapter(command, patience)
   const { name, without } = await adapter.start()
@@ -36,12 +41,13 @@ export async function playSuite(
       some.map(each => limit(async () => results.set(each, await play(each, adapter, patience)))),
     )
   }
-  await adapter.close()
+  const deaths = await adapter.close()
   return {
     name,
     without,
     results: playable.flatMap(each => results.get(each) ?? []),
     leftOut: cases.filter(isLeftOut),
+    deaths,
   }
 }
 

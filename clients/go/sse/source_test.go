@@ -88,6 +88,26 @@ func TestSourceWakesFromADelay(t *testing.T) {
 	}
 }
 
+// The connection is over and the delay has not begun: a restart at that moment must not be lost.
+func TestSourceRestartsBeforeADelayBegins(t *testing.T) {
+	var requests atomic.Int32
+	server := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		if requests.Add(1) == 1 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		open(w, "data: up\n\n")
+	})
+	source := &Source{URL: server.URL, Retry: time.Hour, LongestRetry: time.Hour}
+	source.Waiting = func(time.Duration, error) { source.Restart() }
+
+	err := source.Run(limited(t), func(context.Context, Block) error { return errEnough })
+
+	if !errors.Is(err, errEnough) {
+		t.Error(err)
+	}
+}
+
 // Another port is another origin, which net/http alone does not heed.
 func TestSourceKeepsCredentialsFromAnotherOrigin(t *testing.T) {
 	other := serve(t, func(w http.ResponseWriter, r *http.Request) {

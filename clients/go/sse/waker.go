@@ -54,18 +54,19 @@ func (w *waker) stop() {
 	<-w.done
 }
 
-// during calls left when the machine wakes up, until the returned function is called.
+// during calls left when the machine wakes up, until the returned function is called. From then on a wake is for the delay
+// that follows, even if it comes before the delay begins; one from before this connection is out of date.
 func (w *waker) during(left func()) (over func()) {
 	w.set(left)
+	select {
+	case <-w.woke:
+	default:
+	}
 	return func() { w.set(nil) }
 }
 
 // wait waits for the delay, or until the machine wakes up. The error is that of the context.
 func (w *waker) wait(ctx context.Context, delay time.Duration) error {
-	select {
-	case <-w.woke:
-	default:
-	}
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {

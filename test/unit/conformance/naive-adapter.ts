@@ -1,7 +1,7 @@
 /**
  * An adapter with faults, for the test of the runner. Its client takes each chunk for whole events, connects once, and looks at no status.
  * With the argument `dies` its process ends in the middle of the second case, with `mute` it says nothing, with `talks` it writes
- * a line that is no observation, and with `stays` it keeps its connections after their end. A command for a case that it does not
+ * a line that is no observation, with `stays` it keeps its connections after their end, and with `ill` it ends with a failure. A command for a case that it does not
  * follow ends it.
  */
 import { get, type IncomingMessage } from 'node:http'
@@ -13,6 +13,10 @@ const followed = new Set<string>()
 
 if (fault !== 'mute') say({ name: 'naive', without: ['feed', 'comments'] })
 for await (const line of createInterface({ input: process.stdin })) obey(JSON.parse(line))
+if (fault === 'ill') {
+  console.error('WARNING: DATA RACE')
+  process.exit(66)
+}
 
 function obey({ command, case: id, url }: { command: string; case: string; url: string }): void {
   if (command === 'follow') follow(id, url)

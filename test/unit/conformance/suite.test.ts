@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { Adapter } from '../../../conformance/contract/adapter.js'
 import { readCases } from '../../../conformance/contract/case-files.js'
+import { afterTicks } from '../../../conformance/contract/deadline.js'
 import { type Played, playSuite } from '../../../conformance/contract/suite.js'
 import { packageRoot } from '../../../src/process/package-root.js'
 import { patient } from '../../harness/patience.js'
@@ -47,7 +48,7 @@ t.test('a client that keeps its connection after its end fails', async t => {
 })
 
 t.test('an adapter that ends fails its open cases with its last words, and is started again', async t => {
-  const { results } = await playNaive(
+  const { results, deaths } = await playNaive(
     'dies',
     /^(byte-order-mark\.inside|fields\.(one-line|two-events-in-one-chunk))$/,
   )
@@ -56,12 +57,13 @@ t.test('an adapter that ends fails its open cases with its last words, and is st
     results.map(({ faults }) => faults),
     [[], ['the adapter has ended with status 3. It wrote:\nout of luck'], []],
   )
+  t.strictSame(deaths, ['has ended with status 3. It wrote:\nout of luck'])
 })
 
 t.test(
   'an adapter that was started again gets no commands for cases that have failed with its last process',
   async t => {
-    const dying = new Adapter([process.execPath, adapter, 'dies'], patient(1_000) / 1_000)
+    const dying = new Adapter([process.execPath, adapter, 'dies'], () => patient(1_000) / 1_000)
     t.teardown(() => dying.close())
     await dying.start()
     const follow = async (id: string) =>
@@ -84,6 +86,48 @@ t.test('an adapter that writes something else fails its open cases', async t => 
   const { results } = await playNaive('talks', /^fields\.one-line$/)
 
   t.strictSame(results[0]?.faults, ['the adapter wrote a line that is no observation: Hello!'])
+})
+
+t.test('an adapter whose last process ends with a failure says so, though every case holds', async t => {
+  const { results, deaths } = await playNaive('ill', /^fields\.one-line$/)
+
+  t.strictSame(
+    results.map(({ faults }) => faults),
+    [[]],
+  )
+  t.strictSame(deaths, ['has ended with status 66. It wrote:\nWARNING: DATA RACE'])
+})
+
+t.test('a machine that stands still does not make a case too late', t => {
+  const clock = t.capture(
+    globalThis,
+    'setTimeout',
+    (act: (left: number) => void, ms: number, left: number) => {
+      waits.push(ms)
+      next = () => act(left)
+    },
+  )
+  const waits: number[] = []
+  let next: (() => void) | undefined
+  let busy = 1
+  let late = 0
+  afterTicks(
+    300,
+    () => busy,
+    () => {
+      late += 1
+    },
+  )
+
+  // However long each of them took by the clock.
+  next?.()
+  busy = 4
+  next?.()
+  next?.()
+
+  t.equal(clock.args().length, 3)
+  t.strictSame([late, waits], [1, [100, 100, 400]])
+  t.end()
 })
 
 t.test('an adapter that does not introduce itself, or cannot be started, is an error', async t => {
@@ -109,5 +153,8 @@ t.test('every case says what it is about, in a sentence, and a client can fail i
 async function playNaive(fault = 'none', chosen = CHOSEN): Promise<Played> {
   const some = cases.filter(({ id }) => chosen.test(id))
   const jobs = fault === 'dies' ? 1 : 8
-  return await playSuite(some, [process.execPath, adapter, fault], { jobs, patience: patient(400) / 1_000 })
+  return await playSuite(some, [process.execPath, adapter, fault], {
+    jobs,
+    patience: () => patient(400) / 1_000,
+  })
 }
