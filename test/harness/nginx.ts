@@ -65,7 +65,7 @@ interface Run {
 /** Whether nginx came up and accepts connections; when it did, it is stopped with `t`. */
 async function run(t: Test, { program, folder, log, port, upstreams }: Run): Promise<boolean> {
   const file = join(folder, 'nginx.conf')
-  writeFileSync(file, configuration({ folder, port, upstreams }))
+  writeFileSync(file, nginxConfiguration({ folder, port, upstreams }))
   // A file, not a pipe: nginx opens /dev/stdout anew, which cannot be done with the socket that Node would give it.
   const output = openSync(log, 'a')
   const child = spawn(program, ['-p', folder, '-c', file, '-g', 'daemon off; master_process off;'], {
@@ -91,8 +91,15 @@ async function run(t: Test, { program, folder, log, port, upstreams }: Run): Pro
   return false
 }
 
-function configuration(options: { folder: string; port: number; upstreams: readonly number[] }): string {
-  const { folder, port, upstreams } = options
+interface Replacements {
+  readonly folder: string
+  readonly port: number
+  readonly upstreams: readonly number[]
+  readonly changes?: readonly (readonly [from: string, to: string])[]
+}
+
+/** deploy/nginx.conf with what a test must replace, and with further changes. */
+export function nginxConfiguration({ folder, port, upstreams, changes = [] }: Replacements): string {
   const shipped = readFileSync(join(packageRoot, 'deploy/nginx.conf'), 'utf8')
   const [first = '', ...others] = shipped.match(/^ *server gateway-\d+:8080 .*\n/gm) ?? []
   const servers = upstreams
@@ -103,6 +110,7 @@ function configuration(options: { folder: string; port: number; upstreams: reado
     ...others.map(line => [line, '']),
     ['listen 8080;', `listen 127.0.0.1:${port};`],
     ['/tmp/nginx', join(folder, 'nginx')],
+    ...changes,
   ].reduce((text, [from = '', to = '']) => replaced(text, from, to), shipped)
 }
 

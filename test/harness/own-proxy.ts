@@ -13,15 +13,23 @@ import { until } from './until.js'
 
 type Name = 'nginx' | 'haproxy' | 'caddy'
 
-const ARGUMENTS: Readonly<Record<Name, (file: string, folder: string) => readonly string[]>> = {
+type Arguments = Readonly<Record<Name, (file: string, folder: string) => readonly string[]>>
+
+const ARGUMENTS: Arguments = {
   nginx: (file, folder) => ['-p', folder, '-c', file, '-g', 'daemon off; master_process off;'],
   haproxy: file => ['-db', '-f', file],
   caddy: file => ['run', '--adapter', 'caddyfile', '--config', file],
 }
+/** With a master, whose workers a reload replaces. Caddy is one process. */
+const RELOADABLE: Arguments = {
+  ...ARGUMENTS,
+  nginx: (file, folder) => ['-p', folder, '-c', file, '-g', 'daemon off;'],
+  haproxy: file => ['-W', '-db', '-f', file],
+}
 
 /** For `t.test(name, { skip: withoutProgram('nginx') }, …)`: false where it is there, else the reason. */
 export function withoutProgram(name: Name): string | false {
-  return find(name) === undefined && `${name} is not installed (apt-get install ${name})`
+  return findProxy(name) === undefined && `${name} is not installed (apt-get install ${name})`
 }
 
 type Write = (port: number, folder: string) => string
@@ -33,26 +41,31 @@ export async function startOwnProxy(t: Test, name: Name, write: Write): Promise<
 }
 
 export interface ProxyProcess {
+  readonly pid: number
   readonly port: number
+  /** The file with its configuration, and the folder that it is in. */
+  readonly file: string
+  readonly folder: string
   /** Everything that it has written so far. */
   log(): string
 }
 
-/** The same, for a proxy of any scheme. */
-export async function runProxy(t: Test, name: Name, write: Write): Promise<ProxyProcess> {
+/** The same, for a proxy of any scheme. @param reloads whether it can reload its configuration. */
+export async function runProxy(t: Test, name: Name, write: Write, reloads = false): Promise<ProxyProcess> {
   const folder = await mkdtemp(join(tmpdir(), `sluice-own-${name}-`))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const port = await freePort()
   const [file, log] = [join(folder, 'configuration'), join(folder, 'log')]
   writeFileSync(file, write(port, folder))
   const output = openSync(log, 'a')
-  const child = spawn(find(name) ?? '', ARGUMENTS[name](file, folder), {
+  const child = spawn(findProxy(name) ?? '', (reloads ? RELOADABLE : ARGUMENTS)[name](file, folder), {
     stdio: ['ignore', output, output],
     env: { PATH: process.env.PATH, HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder },
   })
   const exited = once(child, 'exit')
   t.teardown(async () => {
-    child.kill('SIGKILL')
+    // A master must end its workers. Caddy would wait for its clients.
+    child.kill(reloads && name !== 'caddy' ? 'SIGTERM' : 'SIGKILL')
     await exited
   })
   const written = () => readFileSync(log, 'utf8')
@@ -60,10 +73,11 @@ export async function runProxy(t: Test, name: Name, write: Write): Promise<Proxy
     if (child.exitCode !== null) throw new Error(`${name} ended:\n${written()}`)
     return await accepts(port)
   })
-  return { port, log: written }
+  return { pid: child.pid ?? 0, port, file, folder, log: written }
 }
 
-function find(name: Name): string | undefined {
+/** The path of the program, or undefined where it is not installed. */
+export function findProxy(name: Name): string | undefined {
   return findProgram([name], ['/usr/sbin', '/usr/local/sbin'])
 }
 

@@ -56,6 +56,8 @@ interface Options {
   readonly upstreams: readonly [number, number]
   /** A certificate with its key, in PEM: the proxy then speaks TLS. */
   readonly pem?: string
+  /** Whether it can reload its configuration. Default: no. */
+  readonly reloads?: boolean
   /** Further replacements. */
   readonly changes?: readonly (readonly [from: string, to: string])[]
 }
@@ -66,14 +68,15 @@ export interface RunningProxy extends ProxyProcess {
 
 /** Starts the proxy on a free port of the loopback in front of two gateways, and stops it when `t` ends. */
 export async function startProxy(t: Test, proxy: Proxy, options: Options): Promise<RunningProxy> {
-  const { upstreams, pem, changes = [] } = options
+  const { upstreams, pem, reloads, changes = [] } = options
   const gateways = upstreams.map((upstream, n) => [`gateway-${n + 1}:8080`, `127.0.0.1:${upstream}`] as const)
-  const { port, log } = await runProxy(t, proxy.name, (port, folder) => {
+  const write = (port: number, folder: string) => {
     if (pem !== undefined) writeFileSync(join(folder, 'sluice.pem'), pem)
     const address = pem === undefined ? proxy.replacements(port) : proxy.tls(port, folder)
     return [...address, ...gateways, ...changes].reduce(replaced, readShipped(proxy))
-  })
-  return { url: `${pem === undefined ? 'http' : 'https'}://127.0.0.1:${port}`, port, log }
+  }
+  const running = await runProxy(t, proxy.name, write, reloads)
+  return { ...running, url: `${pem === undefined ? 'http' : 'https'}://127.0.0.1:${running.port}` }
 }
 
 export function readShipped({ file }: Proxy): string {
