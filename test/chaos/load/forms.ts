@@ -1,0 +1,36 @@
+/** The forms in which the clients of the load get events, as texts that the checker compares. */
+import { type Forms, type TableEvent, WRITTEN } from '../../checker/recorded-table.js'
+import { END } from './streams.js'
+
+/** A filter of the content, which the streams with it have in the URL. */
+export const WHERE = `data.n ge 5 or type eq "${END}"`
+/** Added to the name of a form. */
+export const WITH_WHERE = ' where'
+
+const sse = writtenAs('text/event-stream')
+const lines = writtenAs('application/x-ndjson')
+
+export const FORMS = {
+  'text/event-stream': sse,
+  'application/x-ndjson': lines,
+  /** `envelope=message` */
+  envelope: lines,
+  'text/event-stream where': selected(sse),
+  'application/x-ndjson where': selected(lines),
+  'envelope where': selected(lines),
+} satisfies Forms
+
+export type Form = keyof typeof FORMS
+
+function writtenAs(form: string): (event: TableEvent) => string {
+  const write = WRITTEN[form]
+  if (!write) throw new Error(`The checker knows no form ${form}.`)
+  return write
+}
+
+function selected(write: (event: TableEvent) => string): (event: TableEvent) => string | undefined {
+  return event => {
+    const { n } = JSON.parse(event.data) as { n?: unknown }
+    return event.type === END || (typeof n === 'number' && n >= 5) ? write(event) : undefined
+  }
+}

@@ -1,0 +1,81 @@
+/** Which clients a run has: drawn by its seed, so that the same seed has the same clients. */
+import type { Random } from '../../end-to-end/random.js'
+import type { Manner } from './manner.js'
+import { type Place, SELECTIONS, STREAMS } from './streams.js'
+import type { Range, WireForm } from './wanderer.js'
+
+/** So many principals for each workspace: a revocation concerns all clients of one. */
+const PRINCIPALS = 25
+
+export interface ClientPlan extends Place {
+  readonly name: string
+  readonly principal: string
+  readonly form: WireForm
+  readonly types: readonly string[] | undefined
+  readonly granted: readonly string[] | undefined
+  readonly where: boolean
+  readonly from: 'beginning' | 'now'
+  readonly manner: Manner
+  readonly stay: Range
+  readonly away: Range
+  readonly seed: number
+}
+
+/** Milliseconds: most clients stay for half a minute in the middle, and some come and go all the time. */
+const STAYS = {
+  usual: { least: 1_000, most: 60_000 },
+  restless: { least: 50, most: 2_500 },
+} as const
+const AWAYS = {
+  usual: { least: 0, most: 3_000 },
+  restless: { least: 0, most: 400 },
+} as const
+const MANNERS: readonly (readonly [Manner, number])[] = [
+  ['steady', 65],
+  ['slow', 18],
+  ['stop-and-go', 15],
+  ['trickle', 2],
+]
+const FORMS: readonly (readonly [WireForm, number])[] = [
+  ['text/event-stream', 60],
+  ['application/x-ndjson', 25],
+  ['envelope', 15],
+]
+
+export function populate(random: Random, count: number): ClientPlan[] {
+  return Array.from({ length: count }, (_, n) => {
+    const place = STREAMS[n % STREAMS.length] ?? random.pick(STREAMS)
+    const isRestless = random.chance(0.04)
+    const isGranted = random.chance(0.15)
+    const granted = isGranted ? random.pick(SELECTIONS) : undefined
+    return {
+      ...place,
+      name: `client-${n}`,
+      principal: principalOf(random.between(0, PRINCIPALS - 1)),
+      form: weighed(random, FORMS),
+      // What it asks for, a part of what it may see.
+      types: random.chance(0.35) ? (granted ?? random.pick(SELECTIONS)) : undefined,
+      granted,
+      where: random.chance(0.15),
+      from: random.chance(0.7) ? 'beginning' : 'now',
+      manner: weighed(random, MANNERS),
+      stay: isRestless ? STAYS.restless : STAYS.usual,
+      away: isRestless ? AWAYS.restless : AWAYS.usual,
+      seed: random.between(0, 0x7fffffff),
+    }
+  })
+}
+
+/** All principals of clients, each of which may be revoked. */
+export const PRINCIPALS_BY_WORKSPACE: readonly { readonly workspace: string; readonly principal: string }[] =
+  [...new Set(STREAMS.map(({ workspace }) => workspace))].flatMap(workspace =>
+    Array.from({ length: PRINCIPALS }, (_, n) => ({ workspace, principal: principalOf(n) })),
+  )
+
+function principalOf(n: number): string {
+  return `reader-${n}`
+}
+
+function weighed<T>(random: Random, choices: readonly (readonly [T, number])[]): T {
+  return random.pick(choices.flatMap(([choice, weight]) => Array.from({ length: weight }, () => choice)))
+}

@@ -1,0 +1,41 @@
+/** The streams that the load writes and follows, and the types of events in each. */
+
+export interface Place {
+  readonly workspace: string
+  readonly stream: string
+}
+
+/** The event that ends a stream of the load: the last one in it. */
+export const END = 'check.end'
+
+/** Of events that are published over HTTP and in SQL. */
+export const TYPES = ['order.placed', 'order.paid', 'alarm.raised', 'note'] as const
+/** Of the watched table. */
+export const ROW_TYPES = ['parcel.created', 'parcel.updated', 'parcel.deleted'] as const
+
+export const ORDERS = { workspace: 'acme', stream: 'orders' }
+export const AUDIT = { workspace: 'acme', stream: 'audit' }
+export const ROOMS = [
+  { workspace: 'acme', stream: 'rooms/1' },
+  { workspace: 'acme', stream: 'rooms/2' },
+] as const
+export const TELEMETRY = { workspace: 'globex', stream: 'telemetry' }
+/** The rows of the watched table are in both. */
+export const FEEDS = [
+  { workspace: 'acme', stream: 'feed' },
+  { workspace: 'globex', stream: 'feed' },
+] as const
+
+export const STREAMS: readonly Place[] = [...FEEDS, ORDERS, AUDIT, ...ROOMS, TELEMETRY]
+
+/** Types that a client may ask for or be granted: each shows a part of every stream, and its end. */
+export const SELECTIONS: readonly (readonly string[])[] = [
+  ['order.*', END],
+  ['alarm.raised', 'parcel.updated', END],
+  ['note', 'parcel.*', END],
+  ['order.paid', 'note', END],
+]
+
+export function nameOf({ workspace, stream }: Place): string {
+  return `${workspace}/${stream}`
+}

@@ -1,0 +1,267 @@
+/**
+ * A client that connects, disconnects at random and reconnects with its last event id, and records everything that it
+ * receives. It reads and leaves in the ways of real clients, and gives a silent connection up.
+ */
+import { type ClientRequest, type IncomingMessage, request } from 'node:http'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { RecordedClient, Recorder } from '../../checker/recorder.js'
+import type { Random } from '../../end-to-end/random.js'
+import type { Follower, Tally } from './follower.js'
+import { WHERE, WITH_WHERE } from './forms.js'
+import { type Manner, type ResponseReader, readResponse } from './manner.js'
+import { END } from './streams.js'
+import { type Reading, readEnvelopes, readEvents, readLines, type Said } from './wire.js'
+
+/** What is said besides the events of the log. */
+const NOTICES = new Set([
+  'server.state',
+  'heartbeat',
+  'unavailable',
+  'reset',
+  'error',
+  'cursor',
+  'auth-expired',
+  'auth-renewed',
+  'auth-revoked',
+])
+const READERS = {
+  'text/event-stream': readEvents,
+  'application/x-ndjson': readLines,
+  envelope: readEnvelopes,
+} satisfies Record<string, (reading: Reading) => (text: string) => void>
+
+export type WireForm = keyof typeof READERS
+
+/** Times in milliseconds. */
+export interface Range {
+  readonly least: number
+  readonly most: number
+}
+
+/** When the server has not said how long to wait, after a refusal and a broken connection. */
+const RETRY_MS = 2_000
+/** For so long an abandoned connection stays open, unread. */
+const ABANDONED_MS = { least: 10_000, most: 60_000 } as const
+
+export interface WandererOptions {
+  readonly name: string
+  readonly recorder: Recorder
+  /** Of the gateway, for each connection anew. */
+  readonly origin: () => string
+  readonly workspace: string
+  readonly stream: string
+  /** Called for each request. @param isRefused whether the last ones were refused. */
+  readonly authorization: (isRefused: boolean) => string
+  readonly form: WireForm
+  readonly types: readonly string[] | undefined
+  /** The types that its credentials allow. Default: all. */
+  readonly granted?: readonly string[] | undefined
+  /** With a filter of the content. */
+  readonly where?: boolean
+  readonly from: 'beginning' | 'now'
+  readonly manner: Manner
+  /** How long it stays, and how long it is away when it has left by itself. */
+  readonly stay: Range
+  readonly away: Range
+  /** A connection without a byte for so long is given up. Default: never. */
+  readonly silenceMs?: number | undefined
+  /** Waits as long as the server asks before it comes back after an end or a refusal. Default: it comes back as after it has left. */
+  readonly obeys?: boolean
+  /** Now and then it leaves without saying so. Default: it closes its connection. */
+  readonly isRude?: boolean
+  readonly random: Random
+  readonly tally: Tally
+}
+
+export class Wanderer implements Follower {
+  #lastId: string | undefined
+  #ended = false
+  #settled = false
+  #isDone = false
+  #isRefused = false
+  #request: ClientRequest | undefined
+  #reader: ResponseReader | undefined
+  #leaving: NodeJS.Timeout | undefined
+  /** Ends the wait for the current connection. */
+  #over: (by: 'client' | 'server' | 'broken') => void = () => {}
+  #silence: NodeJS.Timeout | undefined
+  #retryMs = RETRY_MS
+  readonly #away = new AbortController()
+  readonly #abandoned = new Set<ClientRequest>()
+  readonly #record: RecordedClient
+
+  constructor(readonly options: WandererOptions) {
+    const { name, recorder, workspace, stream, form, types, granted, where, from } = options
+    this.#record = recorder.client({
+      client: name,
+      stream: `${workspace}/${stream}`,
+      form: form + (where ? WITH_WHERE : ''),
+      from,
+      ...(types && { types: [...types] }),
+      ...(granted && { granted: [...granted] }),
+    })
+  }
+
+  get name(): string {
+    return this.options.name
+  }
+
+  get isDone(): boolean {
+    return this.#isDone
+  }
+
+  get place(): string {
+    return `${this.#lastId ?? 'nothing'} of ${this.options.stream}`
+  }
+
+  async follow(): Promise<void> {
+    const { random, away, obeys } = this.options
+    while (!this.#ended) {
+      const by = await this.#connect()
+      const waits = obeys && by !== 'client'
+      const ms = waits ? this.#retryMs : random.between(away.least, away.most)
+      if (!this.#ended) await pause(ms, undefined, { signal: this.#away.signal }).catch(() => undefined)
+    }
+  }
+
+  settle(): void {
+    this.#settled = true
+    clearTimeout(this.#leaving)
+    this.#reader?.hurry()
+  }
+
+  stop(): void {
+    this.#ended = true
+    this.#away.abort()
+    for (const each of this.#abandoned) each.destroy()
+    this.#end('client')
+  }
+
+  /** Resolves when the connection has ended, with the side that has ended it. */
+  async #connect(): Promise<'client' | 'server' | 'broken'> {
+    const { random, stay, manner, tally } = this.options
+    const { url, headers } = this.#target()
+    const sent = request(url, { headers, agent: false })
+    this.#request = sent
+    this.#retryMs = RETRY_MS
+    tally.connections += 1
+    this.#record.open(this.#lastId)
+    const ended = new Promise<'client' | 'server' | 'broken'>(resolve => {
+      this.#over = resolve
+    })
+    let isBroken = false
+    sent.on('error', () => {
+      isBroken = true
+    })
+    sent.on('close', () => this.#request === sent && this.#over(isBroken ? 'broken' : 'server'))
+    sent.on('response', response => this.#request === sent && this.#read(response))
+    sent.end()
+    this.#pulse(false)
+    // One that reads a byte a second stays.
+    if (!this.#settled && manner !== 'trickle')
+      this.#leaving = setTimeout(() => this.#leave(), random.between(stay.least, stay.most))
+    const by = await ended
+    clearTimeout(this.#leaving)
+    this.#pulse(true)
+    this.#reader?.stop()
+    this.#reader = undefined
+    this.#request = undefined
+    this.#record.close(by)
+    return by
+  }
+
+  /** With FIN, by a reset, or without a word: the connection stays, and nobody reads from it. */
+  #leave(): void {
+    const { random } = this.options
+    const sent = this.#request
+    const way = this.options.isRude ? random.between(1, 10) : 0
+    if (sent?.socket && way === 1) sent.socket.resetAndDestroy()
+    else if (sent?.socket && way === 2 && this.#reader) {
+      this.#abandoned.add(sent)
+      const forget = setTimeout(() => sent.destroy(), random.between(ABANDONED_MS.least, ABANDONED_MS.most))
+      sent.on('close', () => {
+        clearTimeout(forget)
+        this.#abandoned.delete(sent)
+      })
+      this.#reader.stop()
+      this.#request = undefined
+      this.#over('client')
+      return
+    }
+    this.#end('client')
+  }
+
+  #end(by: 'client' | 'broken'): void {
+    const sent = this.#request
+    this.#request = undefined
+    this.#reader?.stop()
+    sent?.destroy()
+    this.#over(by)
+  }
+
+  /** While it reads nothing by itself, it does not know whether the connection is silent. */
+  #pulse(isPaused: boolean): void {
+    const { silenceMs } = this.options
+    if (silenceMs === undefined) return
+    if (isPaused) {
+      clearTimeout(this.#silence)
+      this.#silence = undefined
+    } else if (this.#silence) this.#silence.refresh()
+    else this.#silence = setTimeout(() => this.#end('broken'), silenceMs)
+  }
+
+  /** It comes back in one of two ways: as an EventSource does, to the same URL with a header, or by a new URL. */
+  #target(): { url: string; headers: Record<string, string> } {
+    const { origin, stream, types, from, form, where, authorization, random } = this.options
+    const query = new URLSearchParams({ stream, ...(types && { types: types.join(',') }) })
+    if (where) query.set('where', WHERE)
+    if (form === 'envelope') query.set('envelope', 'message')
+    const accept = form === 'envelope' ? 'text/event-stream' : form
+    const headers: Record<string, string> = { accept, authorization: authorization(this.#isRefused) }
+    if (this.#lastId !== undefined && random.chance(0.3)) query.set('last_event_id', this.#lastId)
+    else query.set('from', from)
+    if (this.#lastId !== undefined && query.has('from')) headers['last-event-id'] = this.#lastId
+    return { url: `${origin()}/api/events?${query}`, headers }
+  }
+
+  #read(response: IncomingMessage): void {
+    const { form, manner, random, tally } = this.options
+    const { statusCode = 0 } = response
+    response.on('error', () => {})
+    this.#record.status(statusCode)
+    this.#isRefused = statusCode === 401 || statusCode === 403
+    if (statusCode !== 200) {
+      tally.refusals += 1
+      response.resume()
+      return
+    }
+    const take = READERS[form]({
+      lastId: this.#lastId,
+      take: said => this.#ended || this.#take(said),
+      onRetry: ms => {
+        this.#retryMs = ms
+      },
+    })
+    const onPulse = (isPaused: boolean) => this.#pulse(isPaused)
+    const reader = readResponse(response, { manner, random, take, onPulse })
+    this.#reader = reader
+    if (this.#settled) reader.hurry()
+  }
+
+  #take({ type, id, data, text }: Said): void {
+    const { tally } = this.options
+    if (id !== undefined) this.#lastId = id
+    if (type === '') this.#record.notice('cursor', id)
+    else if (NOTICES.has(type)) {
+      if (type === 'unavailable') tally.refusals += 1
+      if (type === 'auth-revoked' || type === 'auth-expired') this.#isRefused = true
+      this.#record.notice(type, id, (JSON.parse(data) as { reason?: string }).reason)
+    } else {
+      tally.deliveries += 1
+      this.#record.frame(id ?? '', type, text)
+      if (type !== END) return
+      this.#isDone = true
+      this.stop()
+    }
+  }
+}
