@@ -7,10 +7,12 @@
  * after another, so that a stream's requests keep their order). If the database is unreachable, all of it fails. Only close()
  * leads to `closed`: waiting requests are refused, requests in flight get their outcome.
  *
- * If the connection breaks before the response to a COMMIT arrives, nobody knows whether the requests were stored; the error says so.
+ * If the connection or its session ends before the response to a COMMIT arrives, nobody knows whether the requests were stored; the
+ * error says so.
  */
 import { databaseFault } from '../database/database-fault.js'
 import type { Database, Queryable } from '../database/pool.js'
+import { mayBeStored } from '../database/unknown-outcome.js'
 import { answerLost, overloaded, problemOf, shuttingDown, unreachable } from './publish-problem.js'
 import { partsOf } from './retry-parts.js'
 
@@ -156,9 +158,9 @@ export class GroupCommit<Request extends StreamRequest, Outcome> {
     try {
       return await commit(client, requests)
     } catch (error) {
-      const fault = databaseFault(error)
-      broken = fault?.discard ?? false
-      throw fault?.name === 'away' ? answerLost(error, retry) : error
+      const isUnknown = mayBeStored(error)
+      broken = isUnknown || (databaseFault(error)?.discard ?? false)
+      throw isUnknown ? answerLost(error, retry) : error
     } finally {
       client.release(broken)
     }

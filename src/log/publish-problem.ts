@@ -1,9 +1,11 @@
 /** The problems that a publisher returns when events were not stored, or may not have been. */
 import { databaseFault, faultProblem } from '../database/database-fault.js'
+import { mayBeStored } from '../database/unknown-outcome.js'
 import { Problem, SqlState, sqlState, unavailable } from '../problems/problem.js'
 import type { Refusal } from './append-requests.js'
 
 const NOTHING_STORED = 'Nothing was stored.'
+const UNKNOWN = 'Whether anything was stored is unknown.'
 
 export function refusal(why: Refusal): Problem {
   switch (why) {
@@ -28,7 +30,7 @@ export function refusal(why: Refusal): Problem {
   }
 }
 
-/** The problem for an error that the database sent, so nothing was stored; the error itself if it is not the caller's concern. */
+/** The problem for an error of a change, which says whether anything was stored; the error itself if it is not the caller's concern. */
 export function problemOf(error: unknown): unknown {
   switch (sqlState(error)) {
     case SqlState.tooManyStreams:
@@ -42,7 +44,7 @@ export function problemOf(error: unknown): unknown {
       return later('write-conflict', 'Other writers got in the way.', error)
   }
   const fault = databaseFault(error)
-  return fault ? faultProblem(fault.name, error, NOTHING_STORED) : error
+  return fault ? faultProblem(fault.name, error, mayBeStored(error) ? UNKNOWN : NOTHING_STORED) : error
 }
 
 /** The problem for an error while connecting; the error itself if the database did not cause it. */

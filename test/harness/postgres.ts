@@ -9,6 +9,7 @@ import { serverAccount } from '../../src/embedded-postgres/server-account.js'
 import { freePort } from './port.js'
 import { childrenOf, isGone } from './processes.js'
 import { execute, temporaryFolder } from './server.js'
+import type { Shortages } from './shortages.js'
 import { until } from './until.js'
 
 export interface OwnPostgres {
@@ -38,12 +39,14 @@ export function withoutFreezing(): string | false {
  * Creates the server, with additional `settings`, and does not start it. It is removed when `t` ends.
  * @param original a stopped server whose files are copied.
  * @param pgBin the folder of its binaries. Default: that of the run.
+ * @param shortages with which the server runs.
  */
 export async function preparePostgres(
   t: Test,
   settings: Readonly<Record<string, string>> = {},
   original?: Pick<OwnPostgres, 'cluster'>,
   pgBin = process.env.PG_BIN,
+  shortages?: Shortages,
 ): Promise<OwnPostgres> {
   const folder = await temporaryFolder()
   const account = await serverAccount(folder)
@@ -52,6 +55,7 @@ export async function preparePostgres(
   if (original) await cp(original.cluster, place, { recursive: true })
   const cluster = await openCluster({ place, binaries, account, durable: false })
   const sockets = join(folder, 'sockets')
+  const program = (await shortages?.wrap(binaries.postgres)) ?? binaries.postgres
   const port = await freePort()
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`
   const lines: string[] = []
@@ -81,7 +85,7 @@ export async function preparePostgres(
       await mkdir(sockets, { recursive: true })
       if (account.uid !== undefined) await chown(sockets, account.uid, account.gid)
       server = runPostgres({
-        postgres: binaries.postgres,
+        postgres: program,
         cluster,
         sockets,
         account,

@@ -1,0 +1,36 @@
+import t from 'tap'
+import { createDatabase } from '../../harness/database.js'
+import { as, startGateway } from '../../harness/gateway.js'
+import { startProxy } from '../../harness/postgres-proxy.js'
+
+const COMMITTED = Buffer.from('COMMIT\0')
+
+const CHANGES = {
+  'a publish after a head': [
+    'POST',
+    '/api/events?stream=new&expected_head=0',
+    '{"type":"thing.made","data":{}}',
+  ],
+  'a job': ['POST', '/api/jobs', '{"kind":"command","payload":{}}'],
+} as const
+
+for (const [name, [method, path, body]] of Object.entries(CHANGES))
+  t.test(`${name} whose COMMIT gets no answer is not reported as not stored`, async t => {
+    const { url } = await createDatabase(t)
+    const proxy = await startProxy(t, url)
+    const gateway = await startGateway(t, { databaseUrl: proxy.url, env: { LISTEN_DATABASE_URL: url } })
+    let cut: Promise<void> | undefined
+    proxy.messages = message => {
+      if (cut === undefined && message.includes(COMMITTED)) cut = proxy.unplug()
+      return cut === undefined ? message : Buffer.alloc(0)
+    }
+
+    const headers = { ...as('editor'), 'content-type': 'application/json' }
+    const answer = await fetch(`${gateway.url}${path}`, { method, headers, body })
+    const problem = Object(await answer.json())
+
+    t.ok(cut, 'the COMMIT was cut off')
+    t.match(problem, { status: 503, code: 'database-unavailable', database: 'away' })
+    t.match(problem.detail, 'Whether anything was stored is unknown.')
+    t.notMatch(problem.detail, 'Nothing was stored')
+  })
