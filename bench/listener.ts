@@ -69,7 +69,8 @@ export class Listener {
   #retryMs = RETURN_MS
   #stalled = false
   #opened: () => void = () => {}
-  /** The event that must arrive next. */
+  /** The event that came first, and the one that must arrive next. */
+  readonly first: number
   next: number
   heartbeats = 0
   returned = 0
@@ -78,6 +79,7 @@ export class Listener {
   constructor(options: ListenerOptions) {
     this.#options = options
     this.#lastEventId = options.lastEventId
+    this.first = options.first
     this.next = options.first
     this.open = new Promise(resolve => {
       this.#opened = resolve

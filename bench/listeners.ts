@@ -131,9 +131,9 @@ async function everybodyAt(next: number): Promise<void> {
 
 function delays(since: readonly number[]): number[] {
   const all: number[] = []
-  for (const { arrivals } of listeners) {
-    for (const [n, at] of arrivals.entries()) {
-      const start = since[n]
+  for (const { arrivals, first } of listeners) {
+    for (const [index, at] of arrivals.entries()) {
+      const start = since[first + index]
       if (typeof start === 'number') all.push((at - start) / 1e6)
     }
   }

@@ -3,15 +3,15 @@
  * connections. The gateways are replaced one after the other, each by SIGTERM and a new process on its port, while events are
  * published. Every client must receive every event once and in order.
  */
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import limit from 'p-limit'
 import { startEmbedded } from '../src/embedded-postgres/embedded-postgres.js'
 import { stop } from './child.js'
+import { freePort } from './free-port.js'
+import { backendsOf } from './holdings.js'
 import { RollingClient, type Upstream } from './rolling-client.js'
 import { type Running, startGateway, tokenOf } from './subject.js'
 
@@ -28,6 +28,8 @@ const TAILER_READ = /execute sluice-read-tails/
 
 export interface RollingDeployOptions {
   readonly clients: number
+  /** How often all gateways are replaced, one round after the other. Default 1. */
+  readonly rounds?: number
   /** Of the gateways, besides their defaults. */
   readonly env?: Readonly<Record<string, string>>
 }
@@ -35,6 +37,8 @@ export interface RollingDeployOptions {
 export interface RollingDeploy {
   /** From the first SIGTERM until the last new gateway was ready and no client was without a stream. */
   readonly seconds: number
+  /** The same of each round, and the connections to Postgres at its end, of all gateways together. */
+  readonly rounds: readonly { readonly seconds: number; readonly backends: number }[]
   readonly events: number
   /** Clients that missed an event, got one twice, or got a reset: what happened. */
   readonly faults: readonly string[]
@@ -49,7 +53,11 @@ export interface RollingDeploy {
   readonly tailerReads: number
 }
 
-export async function rollingDeploy({ clients, env = {} }: RollingDeployOptions): Promise<RollingDeploy> {
+export async function rollingDeploy({
+  clients,
+  rounds: count = 1,
+  env = {},
+}: RollingDeployOptions): Promise<RollingDeploy> {
   const dataDir = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
   const reads = { clientReads: 0, tailerReads: 0 }
   const database = await startEmbedded({
@@ -72,14 +80,19 @@ export async function rollingDeploy({ clients, env = {} }: RollingDeployOptions)
     const publisher = new Publisher(nodes)
     Object.assign(reads, { clientReads: 0, tailerReads: 0 })
     crowd.begin()
-    for (const node of nodes) await node.replace()
-    await crowd.connected()
+    const rounds: { seconds: number; backends: number }[] = []
+    for (let round = 0; round < count; round += 1) {
+      const begun = crowd.seconds()
+      for (const node of nodes) await node.replace()
+      await crowd.connected()
+      rounds.push({ seconds: crowd.seconds() - begun, backends: await backendsOf(database.url) })
+    }
     const seconds = crowd.seconds()
     const during = { ...reads }
     const events = await publisher.close()
     const behind = await crowd.behind(events)
     clearInterval(looking)
-    return { ...crowd.report(), seconds, events, behind, ...during }
+    return { ...crowd.report(), seconds, rounds, events, behind, ...during }
   } finally {
     crowd.close()
     await Promise.all(nodes.map(({ running }) => stop(running.child)))
@@ -110,15 +123,6 @@ async function startNode(env: Readonly<Record<string, string>>): Promise<Node> {
     },
   }
   return node
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 async function lookAt(nodes: readonly Node[]): Promise<void> {

@@ -17,6 +17,7 @@ import { layouts } from './layouts.js'
 import { memory } from './memory.js'
 import { peers } from './peers.js'
 import { publish } from './publish.js'
+import { recovery } from './recovery.js'
 import { replay } from './replay.js'
 import { rolling } from './rolling.js'
 import type { Row, Size } from './row.js'
@@ -46,6 +47,7 @@ const BENCHES: Readonly<Record<string, (size: Size, given: TokensOptions) => Pro
   streams,
   watched,
   webhooks,
+  recovery,
   cluster,
   simulate,
   peers,
@@ -53,7 +55,7 @@ const BENCHES: Readonly<Record<string, (size: Size, given: TokensOptions) => Pro
   'durable-streams': durableStreams,
 }
 /** Measured only by name, because they take many minutes or need other servers. */
-const BY_NAME = new Set(['cluster', 'layouts', 'simulate', 'peers', 'tokens', 'durable-streams'])
+const BY_NAME = new Set(['recovery', 'cluster', 'layouts', 'simulate', 'peers', 'tokens', 'durable-streams'])
 
 const USAGE = `Usage: npm run bench -- [name] [--full]      names: ${Object.keys(BENCHES).join(', ')}; default: all but ${[...BY_NAME].join(', ')}
 

@@ -75,7 +75,7 @@ export async function startSubject({
   let gateway: Running | undefined
   const gatewayEnv = { ...env, DATABASE_URL: database.url, DATA_DIR: dataDir }
   const run = async () => {
-    gateway = await startGateway(gatewayEnv, watched)
+    gateway = await startGateway(gatewayEnv, watched ? [TURNS] : [])
     const server = serverOf({
       ...gateway,
       viewer,
@@ -132,10 +132,14 @@ export interface Running {
   readonly url: string
 }
 
-/** @param watched whether it reports the longest turns of its event loop. */
-export async function startGateway(env: Readonly<Record<string, string>>, watched = false): Promise<Running> {
-  const child = start(process.execPath, [...FLAGS, ...(watched ? ['--import', TURNS] : []), MAIN], {
-    stdio: ['ignore', 'pipe', 'inherit', ...(watched ? ['ipc' as const] : [])],
+/** @param modules URLs of modules that it loads first, and that answer over IPC. */
+export async function startGateway(
+  env: Readonly<Record<string, string>>,
+  modules: readonly string[] = [],
+): Promise<Running> {
+  const imports = modules.flatMap(module => ['--import', module])
+  const child = start(process.execPath, [...FLAGS, ...imports, MAIN], {
+    stdio: ['ignore', 'pipe', 'inherit', ...(modules.length > 0 ? ['ipc' as const] : [])],
     env: { ...process.env, ...WITHOUT_LIMITS, PORT: '0', JWT_SECRET: SECRET, LOG_LEVEL: 'warn', ...env },
   })
   const text = await outputOf(child, 'Ctrl-C')

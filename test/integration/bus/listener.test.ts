@@ -1,3 +1,4 @@
+import { mock } from 'node:test'
 import t, { type Test } from 'tap'
 import { Listener } from '../../../src/bus/listener.js'
 import { WAKE_CHANNEL } from '../../../src/bus/wake-text.js'
@@ -89,6 +90,33 @@ t.test('the canary finds a half-open connection, and it is replaced', async t =>
   await pool.query('select pg_notify($1, $2)', [WAKE_CHANNEL, 'hello'])
   await until('the payload', () => payloads.includes('hello'))
 })
+
+t.test(
+  'with its default settings the listener notices a half-open connection after 7.5 s at most',
+  async t => {
+    const { url } = await createDatabase(t)
+    const proxy = await startProxy(t, url)
+    mock.timers.enable({ apis: ['setTimeout'] })
+    t.teardown(() => mock.timers.reset())
+    const listener = new Listener({ url: proxy.url, canary: CANARY, onPayload() {}, onListening() {} })
+    t.teardown(() => listener.close())
+    listener.start()
+    await until('it listens', () => listener.listening)
+
+    // The longest wait: the connection goes silent just after a canary has come back.
+    proxy.freeze()
+    const after: Record<number, boolean> = {}
+    let passed = 0
+    for (const ms of [5_000, 7_499, 7_500]) {
+      mock.timers.tick(ms - passed)
+      passed = ms
+      await new Promise(resolve => setImmediate(resolve))
+      after[ms] = listener.listening
+    }
+
+    t.strictSame(after, { 5000: true, 7499: true, 7500: false })
+  },
+)
 
 t.test('behind a pooler that passes on no notifications, the listener never claims to listen', async t => {
   const { url } = await createDatabase(t)
