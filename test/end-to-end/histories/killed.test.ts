@@ -35,9 +35,11 @@ t.test(
     const before = crowd.steady.map(({ connections }) => connections)
 
     for (let end = 1; end <= ENDS; end += 1) {
-      crowd.recorder.fault(end % 2 ? 'postgres-killed' : 'postgres-stopped')
+      const fault = end % 2 ? 'postgres-killed' : 'postgres-stopped'
+      crowd.recorder.fault(fault)
       await (end % 2 ? postgres.kill() : postgres.stop())
       await postgres.start()
+      crowd.recorder.healed(fault)
       const back = performance.now()
       await crowd.goOn()
       t.comment(
