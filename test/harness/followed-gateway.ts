@@ -65,9 +65,9 @@ export async function followGateway(
     /** Resolves when the last `server.state` of the stream has this mode. */
     untilMode: (mode: string) =>
       stream.until(states => states.at(-1)?.data.startsWith(`{"mode":"${mode}"`) === true, 'server.state'),
-    /** Resolves with the log when the stream has shown all of it; fails if it shows anything else or has ended. */
-    async showsTheLog(): Promise<readonly string[]> {
-      const log = await readLog(databaseUrl)
+    /** Resolves with the log when the stream has shown all of it; fails if it shows anything else or has ended. @param url from which the log is read. */
+    async showsTheLog(url = databaseUrl): Promise<readonly string[]> {
+      const log = await readLog(url)
       await stream.until(seen => events(seen).length >= log.length)
       t.strictSame(
         events(stream.messages).map(({ id, data }) => `${id?.split('.')[0]} ${data}`),

@@ -18,8 +18,24 @@ export function withoutPgBouncer(): string | false {
   return find() === undefined && 'PgBouncer is not installed (apt-get install pgbouncer)'
 }
 
+type Mode = 'session' | 'transaction'
+
+export interface PgBouncer {
+  /** The URL through it. */
+  readonly url: string
+  /** Resolves when it takes connections. */
+  start(): Promise<void>
+  /** Cuts all connections, of clients and to the server. */
+  kill(): Promise<void>
+}
+
 /** Starts it and stops it with `t`. @param url of a database that trusts its user. @returns the URL through it. */
-export async function startPgBouncer(t: Test, url: string, mode: 'session' | 'transaction'): Promise<string> {
+export async function startPgBouncer(t: Test, url: string, mode: Mode): Promise<string> {
+  return (await runPgBouncer(t, url, mode)).url
+}
+
+/** The same, for a test that restarts it. */
+export async function runPgBouncer(t: Test, url: string, mode: Mode): Promise<PgBouncer> {
   const { hostname, port, username, pathname } = new URL(url)
   const folder = await temporaryFolder()
   const listen = await freePort()
@@ -40,25 +56,32 @@ default_pool_size = ${mode === 'session' ? 20 : SERVER_CONNECTIONS}
   )
   // It refuses to run as root.
   const account = await serverAccount(folder)
-  const child = spawn(find() ?? 'pgbouncer', [join(folder, 'pgbouncer.ini')], {
-    ...account,
-    stdio: 'ignore',
-    cwd: '/',
-  })
-  const exited = once(child, 'exit')
+  const through = `postgres://${username}@127.0.0.1:${listen}${pathname}`
+  let kill = async () => {}
+  const start = async () => {
+    const child = spawn(find() ?? 'pgbouncer', [join(folder, 'pgbouncer.ini')], {
+      ...account,
+      stdio: 'ignore',
+      cwd: '/',
+    })
+    const exited = once(child, 'exit')
+    kill = async () => {
+      child.kill('SIGKILL')
+      await exited
+    }
+    await until('PgBouncer takes connections', () =>
+      execute(through, 'select 1').then(
+        () => true,
+        () => false,
+      ),
+    )
+  }
   t.teardown(async () => {
-    child.kill('SIGKILL')
-    await exited
+    await kill()
     await rm(folder, { recursive: true, force: true })
   })
-  const through = `postgres://${username}@127.0.0.1:${listen}${pathname}`
-  await until('PgBouncer takes connections', () =>
-    execute(through, 'select 1').then(
-      () => true,
-      () => false,
-    ),
-  )
-  return through
+  await start()
+  return { url: through, start, kill: () => kill() }
 }
 
 function find(): string | undefined {

@@ -7,6 +7,9 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import pg from 'pg'
 import type { Test } from 'tap'
 
+/** The type of ReadyForQuery. */
+const READY = 'Z'
+
 export interface PostgresProxy {
   readonly url: string
   /** Where connections lead that are accepted from now on: at first to the database that it was started for. */
@@ -26,6 +29,8 @@ export interface PostgresProxy {
   messages: (message: Buffer) => Buffer
   /** The connections of now stay open, but not a byte goes through any more, either way. */
   freeze(): void
+  /** Runs a statement in each session of now, unseen by its client. A session must be idle: its last message was ReadyForQuery. */
+  inject(statement: string): void
   /** Cuts all connections and accepts no more, until `listen`. */
   unplug(): Promise<void>
   /** Accepts connections again, at the same port. */
@@ -43,7 +48,11 @@ export async function startProxy(test: Test, databaseUrl: string): Promise<Postg
       client.destroy()
       return
     }
-    const pair: Pair = { client, server: proxy.mode === 'pass' ? connectTo(proxy.databaseUrl) : undefined }
+    const pair: Pair = {
+      client,
+      server: proxy.mode === 'pass' ? connectTo(proxy.databaseUrl) : undefined,
+      hidden: 0,
+    }
     pairs.add(pair)
     client.on('error', () => {})
     client.on('close', () => {
@@ -51,7 +60,7 @@ export async function startProxy(test: Test, databaseUrl: string): Promise<Postg
       pair.server?.destroy()
     })
     const messages = (message: Buffer) => proxy.messages(message)
-    if (pair.server) join(client, pair.server, { messages, cutAfterBytes: proxy.cutAfterBytes })
+    if (pair.server) join(pair, pair.server, { messages, cutAfterBytes: proxy.cutAfterBytes })
     else client.resume()
   })
   const proxy = {
@@ -73,6 +82,12 @@ export async function startProxy(test: Test, databaseUrl: string): Promise<Postg
         server?.removeAllListeners('data').removeAllListeners('close').resume()
       }
     },
+    inject(statement: string) {
+      for (const pair of pairs) {
+        pair.hidden += 1
+        pair.server?.write(query(statement))
+      }
+    },
     async unplug() {
       for (const { client } of pairs) client.destroy()
       if (server.listening) await new Promise(resolve => server.close(resolve))
@@ -92,6 +107,8 @@ export async function startProxy(test: Test, databaseUrl: string): Promise<Postg
 interface Pair {
   readonly client: Socket
   readonly server: Socket | undefined
+  /** Injected statements whose answers, up to ReadyForQuery, are not passed on. */
+  hidden: number
 }
 
 function connectTo(url: string): Socket {
@@ -101,7 +118,17 @@ function connectTo(url: string): Socket {
 
 type Passing = Pick<PostgresProxy, 'messages' | 'cutAfterBytes'>
 
-function join(client: Socket, server: Socket, { messages, cutAfterBytes }: Passing): void {
+/** PostgreSQL manual, Message Formats, Query. */
+function query(statement: string): Buffer {
+  const text = Buffer.from(`${statement}\0`)
+  const head = Buffer.alloc(5)
+  head.write('Q')
+  head.writeInt32BE(text.length + 4, 1)
+  return Buffer.concat([head, text])
+}
+
+function join(pair: Pair, server: Socket, { messages, cutAfterBytes }: Passing): void {
+  const { client } = pair
   let left = cutAfterBytes
   client.on('data', bytes => server.write(bytes))
   server.on('error', () => {})
@@ -113,7 +140,8 @@ function join(client: Socket, server: Socket, { messages, cutAfterBytes }: Passi
     // A type of one byte, then the length of all but that byte (PostgreSQL manual, Message Formats).
     while (rest.length >= 5 && rest.length > rest.readInt32BE(1)) {
       const length = rest.readInt32BE(1) + 1
-      passed.push(messages(rest.subarray(0, length)))
+      if (pair.hidden === 0) passed.push(messages(rest.subarray(0, length)))
+      else if (rest.toString('latin1', 0, 1) === READY) pair.hidden -= 1
       rest = rest.subarray(length)
     }
     const bytesNow = Buffer.concat(passed)

@@ -144,6 +144,29 @@ t.test('the listener notices when notifications stop arriving, and when they arr
   t.equal(ups(), 2)
 })
 
+t.test('a session in which somebody runs UNLISTEN * is replaced', async t => {
+  const { pool, url } = await createDatabase(t)
+  const proxy = await startProxy(t, url)
+  const { ups, downs, payloads } = await listen(t, proxy)
+  let injected = false
+  proxy.messages = message => {
+    // The end of a canary's NOTIFY: the session is idle until the next one.
+    if (!injected && message.toString('latin1', 0, 1) === 'Z') {
+      injected = true
+      setImmediate(() => proxy.inject('unlisten *'))
+    }
+    return message
+  }
+
+  await until('it is up again', () => ups() === 2)
+
+  t.ok(injected)
+  t.equal(downs(), 1)
+  await until('the session is replaced', async () => (await pool.query(LISTENERS)).rowCount === 1)
+  await pool.query('select pg_notify($1, $2)', [WAKE_CHANNEL, 'hello'])
+  await until('the payload', () => payloads.includes('hello'))
+})
+
 t.test('a LISTEN that fails is retried', async t => {
   const { url } = await createDatabase(t)
   const proxy = await startProxy(t, url)

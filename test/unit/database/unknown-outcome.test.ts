@@ -1,7 +1,7 @@
 import t from 'tap'
 import { mayBeStored } from '../../../src/database/unknown-outcome.js'
 
-t.test('an error after which a change may be stored is told from one that has undone it', async t => {
+t.test('after some errors a change may be stored, after others it was undone', async t => {
   const postgres = (code: string, severity = 'ERROR') =>
     Object.assign(new Error('of the server'), { code, severity })
   const socket = (code: string) => Object.assign(new Error('of the socket'), { code, errno: -1 })
