@@ -5,19 +5,17 @@
  */
 import type { Faults } from './faults.js'
 import type { EntryOf } from './history.js'
+import { type Cursor, faultOnLostWay } from './lost-way.js'
+import { isTrue } from './reset-truth.js'
 import { matches, type Place, placeOf, type StreamLog } from './stream-log.js'
 import type { Rule, Verdict } from './verdict.js'
 
 /** So many missing events of a client are remembered, to tell a late one from a doubled one. */
 const REMEMBERED = 1_000
+/** The answers to a client that may not see a stream. */
+const REFUSALS = [401, 403, 404]
 /** Look for the bytes of an unknown event in other streams only for the first of them. */
 const LOOKS = 20
-
-interface Cursor extends Place {
-  readonly id: string
-  /** Of a history that the table no longer has. */
-  readonly isLost: boolean
-}
 
 export interface ClientCheckOptions {
   readonly client: EntryOf<'client'>
@@ -59,8 +57,12 @@ export class ClientCheck {
   }
 
   status({ status, t }: EntryOf<'status'>): void {
-    const { faults, log } = this.#options
+    const { faults, log, client } = this.#options
     this.#status = status
+    if (client.granted?.length === 0) {
+      if (status === 200) this.#found('isolation', () => 'it may not see the stream, and it was opened')
+      if (REFUSALS.includes(status)) return
+    }
     if (!faults.explainStatus(status, log.name, t)) this.#found('status', () => `${status}`)
   }
 
@@ -80,9 +82,9 @@ export class ClientCheck {
     this.#hasId = true
     this.#isFirst = false
     const place = placeOf(entry.id)
-    if (place && log.has(place) && place.position > log.base.position) this.#stored(entry, place)
-    else if (log.lost(entry.id) && place) this.#lost(entry, place)
-    else if (place && place.position <= log.base.position) this.#moveTo(entry.id, place, false)
+    if (place && log.has(place) && place.position > log.first.position) this.#stored(entry, place)
+    else if (log.lost.get(entry.id) && place) this.#lost(entry, place)
+    else if (place && place.position <= log.first.position) this.#moveTo(entry.id, place, false)
     else this.#unknown(entry)
     if (!matches(entry.type, client.granted))
       this.#found('isolation', () => `${entry.id} has the type ${entry.type}, which is not granted`)
@@ -94,6 +96,9 @@ export class ClientCheck {
     const isHello = this.#isFirst && entry.name === 'server.state'
     this.#isFirst = false
     this.#options.verdict.looked('notices')
+    const { faults, log } = this.#options
+    if (entry.name === 'unavailable' && !faults.explainStatus(503, log.name, entry.t))
+      this.#found('status', () => `unavailable: ${entry.reason}`)
     if (entry.name === 'reset') this.#reset(entry)
     else if (entry.id !== undefined) this.#noted(entry, entry.id)
     else if (this.#hasId && !isHello)
@@ -104,7 +109,7 @@ export class ClientCheck {
   /** Call it at the end, if all was quiet. */
   finish(): void {
     const { log, client } = this.#options
-    if (this.#left) return
+    if (this.#left || client.granted?.length === 0) return
     if (!this.#cursor) {
       this.#found('incomplete', () => 'it received nothing, not even a cursor')
       return
@@ -118,7 +123,7 @@ export class ClientCheck {
   #stored(entry: EntryOf<'frame'>, place: Place): void {
     const { log, client } = this.#options
     const { position } = place
-    if (!log.isSame(position, client.form, entry.h))
+    if (!log.isSame(position, client.form, entry.h, entry.t))
       this.#found('bytes', () => `${entry.id} has the hash ${entry.h}`)
     const cursor = this.#cursor
     if (cursor && position <= cursor.position && !cursor.isLost) {
@@ -146,19 +151,21 @@ export class ClientCheck {
       this.#missing.add(next)
   }
 
-  /** An event that existed when it was delivered. The table does not show what is missing between two such events but by number. */
+  /** An event that existed when it was delivered. */
   #lost(entry: EntryOf<'frame'>, place: Place): void {
     const { client, log } = this.#options
-    const row = log.lost(entry.id)
-    if (row && row.h[client.form] !== entry.h)
-      this.#found('bytes', () => `${entry.id} has the hash ${entry.h}`)
+    const hash = log.lost.get(entry.id)?.h[client.form]
+    if (hash !== entry.h) this.#found('bytes', () => `${entry.id} has the hash ${entry.h}`)
     const cursor = this.#cursor
-    const sees = client.types === undefined && client.granted === undefined
     if (cursor && place.position <= cursor.position && cursor.isLost)
       this.#found('doubled', () => `${entry.id} came after ${cursor.id}`)
-    else if (cursor && sees && place.position !== cursor.position + 1)
-      this.#found('gap', () => `${entry.id} came after ${cursor.id}`)
+    else if (cursor) this.#expectWay(cursor, entry.id)
     this.#moveTo(entry.id, place, true)
+  }
+
+  #expectWay(cursor: Cursor, id: string): void {
+    const [rule, text] = faultOnLostWay(this.#options.log, this.#options.client, cursor, id) ?? []
+    if (rule) this.#found(rule, () => text ?? '')
   }
 
   #unknown(entry: EntryOf<'frame'>): void {
@@ -173,8 +180,8 @@ export class ClientCheck {
   #noted({ name }: EntryOf<'notice'>, id: string): void {
     const { log, client } = this.#options
     const place = placeOf(id)
-    const isLost = log.lost(id) !== undefined
-    if (!place || !(log.has(place) || isLost || place.position < log.base.position)) {
+    const isLost = log.lost.get(id) !== undefined
+    if (!place || !(log.has(place) || isLost || place.position <= log.first.position)) {
       this.#found('cursor-unknown', () => `${name} has ${id}`)
       return
     }
@@ -183,6 +190,7 @@ export class ClientCheck {
       this.#found('cursor-behind', () => `${name} has ${id} after ${cursor.id}`)
     else if (cursor && !isLost && !cursor.isLost)
       this.#expectNothing(cursor, place.position + 1, `${name} with ${id}`, 'cursor-ahead')
+    else if (cursor && isLost) this.#expectWay(cursor, id)
     else if (!cursor && client.from === 'beginning' && place.position > log.base.position)
       this.#expectNothing({ ...log.base, id: 'the beginning', isLost: false }, place.position + 1, id)
     // A client whose last event was lost keeps its cursor until the reset.
@@ -195,37 +203,24 @@ export class ClientCheck {
     const from = this.#cursor ?? this.#placeBrought()
     const at = `${reason} at ${from?.id ?? 'no cursor'}`
     if (!faults.explainReset(reason, log.name, t)) this.#found('reset-uncaused', () => at)
-    if (!this.#isTrue(reason, from)) this.#found('reset-untrue', () => at)
+    if (!isTrue(reason, { from, brought: this.#brought, log, faults, t }))
+      this.#found('reset-untrue', () => at)
     const place = id === undefined ? undefined : placeOf(id)
     if (id === undefined || !place) {
       this.#found('cursor-missing', () => `a reset, ${at}`)
       return
     }
-    const isLost = log.lost(id) !== undefined
-    if (!log.has(place) && !isLost && reason !== 'deleted' && place.position >= log.base.position)
+    const isLost = log.lost.get(id) !== undefined
+    if (!log.has(place) && !isLost && reason !== 'deleted' && place.position > log.first.position)
       this.#found('cursor-unknown', () => `a reset to ${id}`)
     this.#missing.clear()
     this.#moveTo(id, place, isLost)
   }
 
-  #isTrue(reason: string, from: Cursor | undefined): boolean {
-    const { log } = this.#options
-    switch (reason) {
-      case 'history-lost':
-        return from !== undefined && (from.isLost || !log.has(from))
-      case 'retention':
-        return from !== undefined && from.position < log.base.position
-      case 'unknown-id':
-        return this.#brought !== undefined && !placeOf(this.#brought)?.check
-      default:
-        return true
-    }
-  }
-
   #placeBrought(): Cursor | undefined {
     const id = this.#brought ?? ''
     const place = placeOf(id)
-    return place && { ...place, id, isLost: this.#options.log.lost(id) !== undefined }
+    return place && { ...place, id, isLost: this.#options.log.lost.get(id) !== undefined }
   }
 
   #moveTo(id: string, { position, check }: Place, isLost: boolean): void {

@@ -1,52 +1,83 @@
-/** What a fault may cause, by the name that the history has for it. All that no fault explains is a finding. */
+/**
+ * What a fault may cause, by the name that the history has for it. A fault lasts until it is healed, and what it causes a little longer.
+ * All that no fault explains is a finding.
+ */
+import { parseEventId } from '../../src/log/event-id.js'
 
-/** The faults after which a client may get a reset of a reason. */
+/** The faults after which a client may get a reset of a reason, whenever it comes back. */
 const RESETS: Readonly<Record<string, readonly string[]>> = {
   retention: ['retention'],
   'history-lost': ['lost-tail', 'restored', 'recreated'],
   'unknown-id': ['forged-id'],
   deleted: ['deleted'],
 }
-/** After these, events that were acknowledged may be gone. */
-const LOSSES = ['lost-tail', 'restored', 'recreated', 'deleted', 'retention']
-/** Answers that a client may get at any time: it comes back. */
-const USUAL_STATUSES = [200, 204, 429, 503]
-const OTHER_STATUSES: Readonly<Record<number, readonly string[]>> = {
+/** After these, events that were acknowledged may be gone. The first two take whole transactions, from all streams. */
+const TAILS = ['lost-tail', 'restored']
+const LOSSES = [...TAILS, 'recreated', 'deleted', 'retention']
+/** Answers that say nothing of a fault. */
+const USUAL_STATUSES = [200, 204]
+/** Answers that any fault explains while it lasts: a client comes back. */
+const BUSY_STATUSES = [429, 503]
+/** Of these, what lies before a gateway. */
+const PROXY_STATUSES = [502, 504]
+const PROXY = /^(?:gateway|upstream|nginx|proxy|black-holed)/
+/** Answers that a fault explains for ever after it. */
+const LASTING_STATUSES: Readonly<Record<number, readonly string[]>> = {
   401: ['revoked', 'expired'],
   403: ['revoked'],
-  404: ['deleted'],
-  502: ['gateway-killed', 'gateway-stopped', 'proxy'],
-  504: ['gateway-killed', 'gateway-stopped', 'gateway-frozen', 'proxy', 'black-holed'],
+  404: ['deleted', 'recreated', 'restored'],
 }
-/** Reasons for which a publish may fail at any time. */
-const USUAL_FAILURES = ['rolled back', '503', '429']
 /** Classes of SQLSTATE that an outage of Postgres explains: connections, and what an operator or a shortage does. */
-const OUTAGE = /^(08|57|53|25006)/
-const OUTAGES = [
-  'postgres-stopped',
-  'postgres-killed',
-  'promoted',
-  'backend-killed',
-  'read-only',
-  'full',
-  'network',
-]
+const SHORTAGE = /^(?:08|57|53|25006)/
+const OUTAGE =
+  /^(?:postgres|promoted|lost-tail|restored|backend|read-only|full|network|table-locked|database|publishers|proxy|gateway)/
+
+/** So long after its end a fault explains an answer, and a failed publish, which may have waited for a time-out. */
+const ANSWER_MS = 15_000
+const FAILURE_MS = 30_000
+/** One clock, read in several processes. */
+const SLACK_MS = 20
 
 /** The time of a fault, and the stream if it concerns only one. */
 export interface Injected {
   readonly t: number
   readonly fault: string
   readonly stream?: string | undefined
+  readonly base?: string | undefined
 }
 
-/** One clock, read in several processes. */
-const SLACK_MS = 20
+interface Lasting extends Injected {
+  /** Undefined: it was not healed. */
+  until?: number
+}
 
 export class Faults {
-  readonly #all: Injected[] = []
+  readonly #all: Lasting[] = []
+  readonly #ends: Injected[] = []
 
   add(fault: Injected): void {
-    this.#all.push(fault)
+    this.#all.push({ ...fault })
+  }
+
+  healed(end: Injected): void {
+    this.#ends.push(end)
+  }
+
+  /** Call it when all are known: the lines may have come in any order. */
+  finish(): void {
+    const byTime = (one: Injected, other: Injected) => one.t - other.t
+    this.#all.sort(byTime)
+    for (const end of this.#ends.toSorted(byTime)) {
+      const fault = this.#all.findLast(
+        each =>
+          each.fault === end.fault &&
+          each.stream === end.stream &&
+          each.t <= end.t &&
+          each.until === undefined,
+      )
+      if (!fault) throw new Error(`The fault ${end.fault} was healed at ${end.t}, and did not last then.`)
+      fault.until = end.t
+    }
   }
 
   get counts(): ReadonlyMap<string, number> {
@@ -59,27 +90,66 @@ export class Faults {
     return this.#before(RESETS[reason] ?? [], stream, t)
   }
 
-  explainLoss(stream: string, acknowledgedAt: number): boolean {
+  /** The last position that retention had removed from a stream by then; undefined if the history does not say it. */
+  baseAt(stream: string, t: number): number | undefined {
+    const bases = this.#all.flatMap(each =>
+      each.fault === 'retention' && each.stream === stream && each.t <= t + SLACK_MS
+        ? (parseEventId(each.base ?? '')?.position ?? [])
+        : [],
+    )
+    return bases.length > 0 ? Math.max(...bases) : undefined
+  }
+
+  /** @param areRecorded whether the history has the rows of lost tails, so that a tail explains no other one. */
+  explainLoss(stream: string, acknowledgedAt: number, areRecorded: boolean): boolean {
     return this.#all.some(
       each =>
         LOSSES.includes(each.fault) &&
+        !(areRecorded && TAILS.includes(each.fault)) &&
         concerns(each, stream) &&
         // A standby may lack what was acknowledged before it was promoted.
-        each.t >= acknowledgedAt - SLACK_MS,
+        (each.until ?? each.t) >= acknowledgedAt - SLACK_MS,
     )
   }
 
+  /** Whether a stream may have lost one event of a transaction, and another stream not. */
+  explainHalf(stream: string): boolean {
+    return this.#all.some(
+      each => LOSSES.includes(each.fault) && !TAILS.includes(each.fault) && concerns(each, stream),
+    )
+  }
+
+  /** Whether the rows of consumers, webhooks and jobs may have gone back with a tail. */
+  hasLostTail(stream: string, t: number): boolean {
+    return this.#before(TAILS, stream, t)
+  }
+
   explainStatus(status: number, stream: string, t: number): boolean {
-    return USUAL_STATUSES.includes(status) || this.#before(OTHER_STATUSES[status] ?? [], stream, t)
+    if (USUAL_STATUSES.includes(status)) return true
+    if (BUSY_STATUSES.includes(status)) return this.#during(/^/, t, ANSWER_MS, stream)
+    if (PROXY_STATUSES.includes(status)) return this.#during(PROXY, t, ANSWER_MS)
+    return this.#before(LASTING_STATUSES[status] ?? [], stream, t)
   }
 
   explainFailure(why: string, t: number): boolean {
-    return USUAL_FAILURES.includes(why) || (OUTAGE.test(why) && this.#before(OUTAGES, undefined, t))
+    if (why === 'rolled back') return true
+    if (/^\d{3}$/.test(why)) return this.explainStatus(Number(why), '', t)
+    return SHORTAGE.test(why) && this.#during(OUTAGE, t, FAILURE_MS)
   }
 
   #before(names: readonly string[], stream: string | undefined, t: number): boolean {
     return this.#all.some(
       each => names.includes(each.fault) && each.t <= t + SLACK_MS && (!stream || concerns(each, stream)),
+    )
+  }
+
+  #during(names: RegExp, t: number, longer: number, stream?: string): boolean {
+    return this.#all.some(
+      each =>
+        each.t <= t + SLACK_MS &&
+        t <= (each.until ?? each.t) + longer &&
+        names.test(each.fault) &&
+        (!stream || concerns(each, stream)),
     )
   }
 }

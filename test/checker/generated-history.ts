@@ -3,6 +3,7 @@
  * tail, retention, a job with its end, and clients that come and go. It is made as it is read, so a large one takes no memory.
  */
 import { Random } from '../end-to-end/random.js'
+import { consumed, delivered, ranJob } from './generated-work.js'
 import type { Entry, EntryOf } from './history.js'
 import { matches } from './stream-log.js'
 
@@ -53,7 +54,7 @@ class Generated {
       const streams = random.chance(0.2) ? [FEED, OTHER] : [random.pick(STREAMS)]
       count += yield* this.publish(`p${number}`, streams)
     }
-    const types = ['job.created', 'output', 'output', 'job.completed']
+    const types = ['job.created', 'job.started', 'output', 'output', 'job.completed']
     for (const [index, type] of types.entries()) yield* this.publish(`j${index}`, [JOB], type)
     yield* this.loseTail()
   }
@@ -84,7 +85,12 @@ class Generated {
   *loseTail(): Generator<Entry> {
     const stored = this.rows.get(ORDERS) ?? []
     for (let n = 0; n < LOST; n += 1) yield* this.publish(`lost${n}`, [ORDERS], 'note')
-    this.lost = stored.splice(-LOST).map(each => ({ ...each, row: { ...each.row, lost: true } }))
+    const kept = stored.at(-LOST - 1)?.id
+    const lost = stored.splice(-LOST)
+    this.lost = lost.map((each, n) => {
+      const after = n === 0 ? kept : lost[n - 1]?.id
+      return { ...each, row: { ...each.row, lost: true, ...(after !== undefined && { after }) } }
+    })
     yield { k: 'fault', t: this.t, fault: 'lost-tail', stream: ORDERS }
     for (let n = 0; n <= LOST; n += 1) yield* this.publish(`after${n}`, [ORDERS], 'note')
   }
@@ -109,7 +115,16 @@ class Generated {
     stored.push({
       id,
       position,
-      row: { k: 'row', stream, id, type, h: { sse: hash(), ndjson: hash() }, mark },
+      row: {
+        k: 'row',
+        stream,
+        id,
+        type,
+        h: { sse: hash(), ndjson: hash() },
+        mark,
+        ...(stream === JOB && { by: 'runner' }),
+        ...(type === 'job.started' && { attempt: 1 }),
+      },
     })
   }
 }
@@ -133,6 +148,11 @@ export function* generateHistory(shape: Shape): Generator<Entry> {
       break
     }
   }
+  const work = { rows: (world.rows.get(FEED) ?? []).map(({ row }) => row), base: BASE, now: () => world.t }
+  yield* consumed(work)
+  yield* delivered(work)
+  yield* ranJob(JOB, work.now)
+  yield { k: 'healed', t: world.t, fault: 'gateway-killed' }
   yield { k: 'quiet', t: world.t }
   yield { k: 'sample', t: world.t, process: 'gateway', phase: 'end', measures: { rss: 120, sockets: 3 } }
   yield* world.table()

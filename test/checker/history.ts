@@ -72,8 +72,6 @@ export const Notice = Type.Object({
   id: Type.Optional(Name),
   /** Of a `reset` or `unavailable`. */
   reason: Type.Optional(Name),
-  /** What a snapshot says of a job, as it was when the event with this id was the newest. */
-  job: Type.Optional(Type.Object({ status: Name, attempt: Type.Integer(), head: Name })),
 })
 
 export const Close = Type.Object({
@@ -170,11 +168,13 @@ export const Row = Type.Object({
   /** By form. A form that does not show the event has no hash. */
   h: Type.Record(Type.String(), Hash),
   mark: Type.Optional(Name),
-  /** Redacted or compacted during the run: clients may have got it as it was. */
+  /** Compacted during the run: clients may have got it as it was, or not at all. */
   changed: Type.Optional(Type.Literal(true)),
+  /** When its data was redacted: until then clients may have got it as it was. */
+  redacted: Type.Optional(Time),
   /** A failover or a restore has lost it: the table no longer has it. */
   lost: Type.Optional(Type.Literal(true)),
-  /** Of a lost event: the id of the one before it, in the history that was lost. Default: the lost one before it in this file. */
+  /** Of a lost event, and of the first removed one: the id of the one before it in its history. */
   after: Type.Optional(Name),
   /** Retention has removed it: recorded before it went. */
   removed: Type.Optional(Type.Literal(true)),

@@ -4,19 +4,21 @@
  * table, of publishes and of clients, and not with the number of deliveries.
  */
 import { ClientCheck } from './client-check.js'
+import { ConsumerCheck } from './consumer-check.js'
 import { Faults } from './faults.js'
-import { type Entry, parseEntry } from './history.js'
+import { type Entry, type EntryOf, parseEntry } from './history.js'
 import { PublishCheck } from './publish-check.js'
-import { placeOf, StreamLog } from './stream-log.js'
+import { TableCheck } from './table-check.js'
 import { UseCheck } from './use-check.js'
 import { Verdict } from './verdict.js'
+import { WebhookCheck } from './webhook-check.js'
 
 /** A history that can be read from its beginning more than once. */
 export type Lines = () => AsyncIterable<readonly string[]> | Iterable<readonly string[]>
 
 /** Lines of the second reading, which are most of a history. They need not be parsed in the first. */
 const OF_CLIENTS =
-  /^\{"k":"(?:frame|notice|open|close|status|left|handed|acking|acked|cursor|delivery|accepted)"/
+  /^\{"k":"(?:frame|notice|open|close|status|left|held|handed|rewound|acking|acked|cursor|delivery|accepted|redirected)"/
 
 /** @throws {Error} for a history that is not well formed; the text has the number of the line. */
 export async function judge(lines: Lines): Promise<Verdict> {
@@ -45,11 +47,13 @@ class Oracle {
   readonly #verdict = new Verdict()
   readonly #faults = new Faults()
   readonly #publishes = new PublishCheck(this.#faults, this.#verdict)
+  readonly #table = new TableCheck(this.#faults, this.#verdict, this.#publishes)
   readonly #use = new UseCheck(this.#verdict)
-  readonly #logs = new Map<string, StreamLog>()
   readonly #clients = new Map<string, ClientCheck>()
-  readonly #declared: Extract<Entry, { k: 'client' }>[] = []
-  readonly #samples: Extract<Entry, { k: 'sample' }>[] = []
+  readonly #consumers = new Map<string, ConsumerCheck>()
+  readonly #webhooks = new Map<string, WebhookCheck>()
+  readonly #declared: (EntryOf<'client'> | EntryOf<'consumer'> | EntryOf<'webhook'>)[] = []
+  readonly #samples: EntryOf<'sample'>[] = []
   #planned: readonly string[] = []
   #hasHeader = false
   #isQuiet = false
@@ -63,6 +67,8 @@ class Oracle {
         this.#planned = entry.planned ?? []
         break
       case 'client':
+      case 'consumer':
+      case 'webhook':
         this.#declared.push(entry)
         break
       case 'started':
@@ -75,6 +81,9 @@ class Oracle {
         this.#faults.add(entry)
         this.#verdict.looked('faults')
         break
+      case 'healed':
+        this.#faults.healed(entry)
+        break
       case 'quiet':
         this.#isQuiet = true
         break
@@ -85,10 +94,13 @@ class Oracle {
         this.#samples.push(entry)
         break
       case 'log':
-        this.#logs.set(entry.stream, new StreamLog(entry.stream, entry.base, entry.terminal))
+        this.#table.begin(entry)
         break
       case 'row':
-        this.#row(entry)
+        this.#table.row(entry)
+        break
+      case 'job':
+        this.#table.answer(entry)
         break
     }
   }
@@ -96,64 +108,72 @@ class Oracle {
   /** Call it when everything was learned, before the clients are heard. */
   decideTable(): void {
     if (!this.#hasHeader) throw new Error('The history is empty.')
-    const logs = this.#logs
-    for (const client of this.#declared) {
-      const log = logs.get(client.stream)
-      if (!log)
-        throw new Error(`The client ${client.client} follows ${client.stream}, of which there is no log.`)
-      const options = { client, log, others: logs.values(), faults: this.#faults, verdict: this.#verdict }
-      this.#clients.set(client.client, new ClientCheck({ ...options, others: [...logs.values()] }))
-    }
+    this.#faults.finish()
+    for (const each of this.#declared) this.#declare(each)
     this.#publishes.finish()
     for (const sample of this.#samples) this.#use.sample(sample)
     this.#use.finish()
-    for (const log of logs.values()) this.#checkEnd(log)
+    this.#table.finish()
     for (const fault of this.#planned) {
       if (!this.#faults.counts.has(fault)) this.#verdict.found('fault-missing', () => fault)
     }
   }
 
   hear(entry: Entry): void {
-    if (!('c' in entry)) return
-    const client = this.#clients.get(entry.c)
-    if (!client) throw new Error(`The client ${entry.c} is not declared.`)
-    if (entry.k === 'frame') client.frame(entry)
-    else if (entry.k === 'notice') client.notice(entry)
-    else if (entry.k === 'open') client.open(entry)
-    else if (entry.k === 'status') client.status(entry)
-    else if (entry.k === 'close') client.close()
-    else client.left()
+    if ('consumer' in entry) hearConsumer(known(this.#consumers, entry.consumer), entry)
+    else if ('webhook' in entry) hearWebhook(known(this.#webhooks, entry.webhook), entry)
+    else if ('c' in entry) hearClient(known(this.#clients, entry.c), entry)
   }
 
   finish(): Verdict {
     this.#verdict.looked('clients', this.#clients.size)
-    if (this.#isQuiet) for (const client of this.#clients.values()) client.finish()
+    const checks = [this.#clients, this.#consumers, this.#webhooks].flatMap(all => [...all.values()])
+    if (this.#isQuiet) for (const check of checks) check.finish()
     return this.#verdict
   }
 
-  #row(row: Extract<Entry, { k: 'row' }>): void {
-    const log = this.#logs.get(row.stream)
-    if (!log) throw new Error(`${row.stream} has a row before its log.`)
-    const head = log.head
-    if (!log.add(row)) {
-      this.#verdict.found('table-gap', () => `${row.id} of ${row.stream} stands after ${head}`)
-      return
+  #declare(declared: EntryOf<'client'> | EntryOf<'consumer'> | EntryOf<'webhook'>): void {
+    const { logs } = this.#table
+    const log = logs.get(declared.stream)
+    const [faults, verdict] = [this.#faults, this.#verdict]
+    if (!log) throw new Error(`There is no log of ${declared.stream}, which one follows: ${declared.k}.`)
+    if (declared.k === 'consumer')
+      this.#consumers.set(declared.consumer, new ConsumerCheck(declared, log, faults, verdict))
+    else if (declared.k === 'webhook')
+      this.#webhooks.set(declared.webhook, new WebhookCheck(declared, log, faults, verdict))
+    else {
+      const options = { client: declared, log, others: [...logs.values()], faults, verdict }
+      this.#clients.set(declared.client, new ClientCheck(options))
     }
-    this.#verdict.looked(row.lost ? 'lost events' : 'events')
-    if (row.mark !== undefined)
-      this.#publishes.row(row.stream, row.mark, row.lost ? undefined : placeOf(row.id)?.position)
   }
+}
 
-  #checkEnd(log: StreamLog): void {
-    const { terminal, name, head, base } = log
-    if (!terminal) return
-    const ends: number[] = []
-    for (let position = base.position + 1; position <= head; position += 1)
-      if (terminal.includes(log.typeAt(position))) ends.push(position)
-    if (ends.length !== 1 || ends[0] !== head)
-      this.#verdict.found(
-        'terminal',
-        () => `${name} has ${head} events and its ends at ${ends.join(', ') || 'no place'}`,
-      )
-  }
+function known<Check>(checks: ReadonlyMap<string, Check>, name: string): Check {
+  const check = checks.get(name)
+  if (!check) throw new Error(`${name} is not declared.`)
+  return check
+}
+
+function hearClient(client: ClientCheck, entry: Entry): void {
+  if (entry.k === 'frame') client.frame(entry)
+  else if (entry.k === 'notice') client.notice(entry)
+  else if (entry.k === 'open') client.open(entry)
+  else if (entry.k === 'status') client.status(entry)
+  else if (entry.k === 'close') client.close()
+  else client.left()
+}
+
+function hearConsumer(consumer: ConsumerCheck, entry: Entry): void {
+  if (entry.k === 'handed') consumer.handed(entry)
+  else if (entry.k === 'held') consumer.held(entry)
+  else if (entry.k === 'rewound') consumer.rewound(entry)
+  else if (entry.k === 'acking') consumer.acking(entry)
+  else if (entry.k === 'acked') consumer.acked(entry)
+  else if (entry.k === 'cursor') consumer.cursor(entry)
+}
+
+function hearWebhook(webhook: WebhookCheck, entry: Entry): void {
+  if (entry.k === 'delivery') webhook.delivery(entry)
+  else if (entry.k === 'accepted') webhook.accepted(entry)
+  else if (entry.k === 'redirected') webhook.redirected(entry)
 }

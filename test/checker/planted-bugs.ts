@@ -126,10 +126,10 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     }),
   ),
   change('a job ends twice', ['terminal'], h =>
-    changed(h, rows(h, 'acme/job:1')[2], row => ({ ...row, type: 'job.failed' })),
+    changed(h, rows(h, 'acme/job:1')[3], row => ({ ...row, type: 'job.failed' })),
   ),
   change('a job never ends', ['terminal'], h =>
-    changed(h, rows(h, 'acme/job:1')[3], row => ({ ...row, type: 'output' })),
+    changed(h, rows(h, 'acme/job:1')[4], row => ({ ...row, type: 'output' })),
   ),
   change('the log has a gap', ['table-gap'], h => without(h, [rows(h)[8]])),
   change('an error of the gateway', ['status'], h =>
@@ -157,12 +157,12 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   change('the nemesis forgets a fault', ['fault-missing'], h =>
     without(
       h,
-      h.filter(each => each.k === 'fault' && each.fault === 'gateway-killed'),
+      h.filter(each => (each.k === 'fault' || each.k === 'healed') && each.fault === 'gateway-killed'),
     ),
   ),
 ]
 
-function change(name: string, rules: PlantedBug['rules'], plant: PlantedBug['plant']): PlantedBug {
+export function change(name: string, rules: PlantedBug['rules'], plant: PlantedBug['plant']): PlantedBug {
   return { name, rules, plant }
 }
 
@@ -170,11 +170,11 @@ function isOf(entry: Entry, client: string): boolean {
   return 'c' in entry && entry.c === client
 }
 
-function frames(history: readonly Entry[], client: string): EntryOf<'frame'>[] {
+export function frames(history: readonly Entry[], client: string): EntryOf<'frame'>[] {
   return history.filter((each): each is EntryOf<'frame'> => each.k === 'frame' && each.c === client)
 }
 
-function rows(history: readonly Entry[], stream = 'acme/feed'): EntryOf<'row'>[] {
+export function rows(history: readonly Entry[], stream = 'acme/feed'): EntryOf<'row'>[] {
   return history.filter((each): each is EntryOf<'row'> => each.k === 'row' && each.stream === stream)
 }
 
@@ -182,7 +182,7 @@ function outcomes(history: readonly Entry[]): EntryOf<'outcome'>[] {
   return history.filter((each): each is EntryOf<'outcome'> => each.k === 'outcome')
 }
 
-function resets(history: readonly Entry[], client: string): EntryOf<'notice'>[] {
+export function resets(history: readonly Entry[], client: string): EntryOf<'notice'>[] {
   return history.filter(
     (each): each is EntryOf<'notice'> => each.k === 'notice' && each.name === 'reset' && each.c === client,
   )
@@ -200,7 +200,7 @@ function isRefusalWithId(entry: Entry): entry is EntryOf<'notice'> {
   return entry.k === 'notice' && entry.name === 'unavailable' && entry.id !== undefined
 }
 
-function lostIds(history: readonly Entry[]): Set<string> {
+export function lostIds(history: readonly Entry[]): Set<string> {
   return new Set(history.flatMap(each => (each.k === 'row' && each.lost ? [each.id] : [])))
 }
 
@@ -229,7 +229,7 @@ function marksOf(history: readonly Entry[], outcome: EntryOf<'outcome'>): string
 }
 
 /** A row of a transaction with another row in the same stream after it. */
-function largeRow(history: readonly Entry[]): EntryOf<'row'> | undefined {
+export function largeRow(history: readonly Entry[]): EntryOf<'row'> | undefined {
   return rows(history).find((row, index, all) => {
     const [one, other] = [row.mark, all[index + 1]?.mark].map(mark => mark?.replace(/\d+$/, ''))
     return one !== undefined && one === other
@@ -305,7 +305,7 @@ function hiddenFrom(history: readonly Entry[], client: string): EntryOf<'frame'>
   }
 }
 
-function without(history: readonly Entry[], gone: readonly (Entry | undefined)[]): Entry[] {
+export function without(history: readonly Entry[], gone: readonly (Entry | undefined)[]): Entry[] {
   const removed = new Set(gone)
   if (gone.length === 0 || removed.has(undefined)) throw new Error('There is nothing to remove.')
   return history.filter(each => !removed.has(each))
@@ -315,7 +315,7 @@ function after(history: readonly Entry[], entry: Entry | undefined): Entry[] {
   return entry ? history.slice(history.indexOf(entry) + 1) : []
 }
 
-function inserted(
+export function inserted(
   history: readonly Entry[],
   at: Entry | undefined,
   ...added: (Entry | undefined)[]
@@ -325,7 +325,7 @@ function inserted(
   return [...history.slice(0, history.indexOf(at) + 1), ...new_, ...after(history, at)]
 }
 
-function changed<E extends Entry>(
+export function changed<E extends Entry>(
   history: readonly Entry[],
   entry: E | undefined,
   to: (entry: E) => object,
@@ -334,7 +334,11 @@ function changed<E extends Entry>(
   return history.map(each => (each === entry ? (to(entry) as Entry) : each))
 }
 
-function swapped(history: readonly Entry[], one: Entry | undefined, other: Entry | undefined): Entry[] {
+export function swapped(
+  history: readonly Entry[],
+  one: Entry | undefined,
+  other: Entry | undefined,
+): Entry[] {
   if (!one || !other) throw new Error('There is nothing to swap.')
   return history.map(each => (each === one ? other : each === other ? one : each))
 }

@@ -91,9 +91,14 @@ export class PublishCheck {
     const gone = due.filter(
       ({ mark, stream }) =>
         !this.#stored.has(mark) &&
-        !this.#lost.has(mark) &&
-        !this.#faults.explainLoss(stream, outcome?.t ?? Number.NEGATIVE_INFINITY),
+        !(this.#lost.has(mark) && this.#faults.hasLostTail(stream, Number.POSITIVE_INFINITY)) &&
+        !this.#faults.explainLoss(stream, outcome?.t ?? Number.NEGATIVE_INFINITY, this.#lost.size > 0),
     )
+    // A tail is lost with whole transactions.
+    if (present.length > 0)
+      for (const { mark, stream } of due)
+        if (this.#lost.has(mark) && !this.#stored.has(mark) && !this.#faults.explainHalf(stream))
+          this.#found('half-stored', mark, `it is lost, and another part of ${name} is stored`)
     if (outcome?.outcome === 'acknowledged' && present.length === 0) {
       for (const { mark } of gone) this.#found('acknowledged-lost', mark, `${name} was acknowledged`)
     } else if (present.length > 0)

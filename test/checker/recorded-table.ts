@@ -4,11 +4,12 @@ import type { Position, StreamId } from '../../src/log/event.js'
 import { COMPACTED } from '../../src/log/event.js'
 import { formatEventId } from '../../src/log/event-id.js'
 import { fingerprint } from './fingerprint.js'
+import type { EntryOf } from './history.js'
 import type { Recorder } from './recorder.js'
 
 const PAGE = 5_000
 /** The types that end the stream of a job. */
-const JOB_ENDS = ['job.completed', 'job.failed', 'job.cancelled']
+const JOB_ENDS = ['job.completed', 'job.failed', 'job.cancelled', 'job.aborted', 'job.interrupted']
 
 export interface TableEvent {
   readonly position: Position
@@ -17,6 +18,11 @@ export interface TableEvent {
   readonly type: string
   readonly data: string
   readonly at: Date
+}
+
+interface Stored extends Omit<TableEvent, 'id'> {
+  readonly actor: string | null
+  readonly redactedAt: Date | null
 }
 
 interface Stream {
@@ -66,26 +72,39 @@ async function recordStream(
     ...terminal,
   })
   for (let after = stream.base, page = PAGE; page === PAGE; ) {
-    const { rows } = await pool.query<Omit<TableEvent, 'id'>>(
-      `select "position", event_id as "eventId", type, data, at from sluice.events
+    const { rows } = await pool.query<Stored>(
+      `select "position", event_id as "eventId", type, data, at, actor, redacted_at as "redactedAt" from sluice.events
         where stream_id = $1 and "position" > $2 order by "position" limit ${PAGE}`,
       [stream.id, after],
     )
     page = rows.length
     for (const row of rows) {
       after = row.position
-      const event = { ...row, id: formatEventId(row.position, row.eventId) }
-      const mark = (markOf ?? markerIn)(row.data)
-      recorder.write({
-        k: 'row',
-        stream: stream.name,
-        id: event.id,
-        type: event.type,
-        h: hashes(event, forms ?? WRITTEN),
-        ...(mark !== undefined && { mark }),
-        ...(event.type === COMPACTED && { changed: true }),
-      })
+      recorder.write(rowOf(stream, row, { ...(forms && { forms }), ...(markOf && { markOf }) }))
     }
+  }
+}
+
+function rowOf(
+  { name, kind }: Pick<Stream, 'name' | 'kind'>,
+  stored: Stored,
+  { forms = WRITTEN, markOf = markerIn }: Pick<RecordTableOptions, 'forms' | 'markOf'>,
+): EntryOf<'row'> {
+  const event = { ...stored, id: formatEventId(stored.position, stored.eventId) }
+  const { type, data, actor, redactedAt } = stored
+  const mark = markOf(data)
+  const isStart = kind === 'job' && type === 'job.started' && !redactedAt
+  return {
+    k: 'row',
+    stream: name,
+    id: event.id,
+    type,
+    h: hashes(event, forms),
+    ...(mark !== undefined && { mark }),
+    ...(type === COMPACTED && { changed: true as const }),
+    ...(redactedAt && { redacted: redactedAt.getTime() }),
+    ...(kind === 'job' && actor !== null && { by: actor }),
+    ...(isStart && { attempt: (JSON.parse(data) as { attempt: number }).attempt }),
   }
 }
 

@@ -118,13 +118,8 @@ export class RecordedClient {
     this.#write({ k: 'frame', ...this.#here(), id, type, h: fingerprint(text) })
   }
 
-  /** @param job what a snapshot says. */
-  notice(name: string, id?: string, reason?: string, job?: EntryOf<'notice'>['job']): void {
-    const more = {
-      ...(id !== undefined && { id }),
-      ...(reason !== undefined && { reason }),
-      ...(job && { job }),
-    }
+  notice(name: string, id?: string, reason?: string): void {
+    const more = { ...(id !== undefined && { id }), ...(reason !== undefined && { reason }) }
     this.#write({ k: 'notice', ...this.#here(), name, ...more })
   }
 

@@ -4,6 +4,7 @@
  */
 import { parseEventId } from '../../src/log/event-id.js'
 import type { EntryOf } from './history.js'
+import { LostTails } from './lost-tails.js'
 
 /** An id as a place: the position and the check, which is undefined where only the position is known. */
 export interface Place {
@@ -15,75 +16,95 @@ export interface Place {
 export type Wanted = Pick<EntryOf<'client'>, 'form' | 'types' | 'granted'>
 
 const NOT_SHOWN = -1
+/** After it, no process has the data that a redaction erased. */
+const REDACTION_MS = 5_000
 
+/** Places are counted from the first row that is known: retention may have removed it since, when it was recorded before. */
 export class StreamLog {
-  readonly base: Place
+  readonly name: string
+  /** The place before the first row that is left in the table. */
+  base: Place = { position: 0, check: undefined }
+  terminal: readonly string[] | undefined
+  /** The place before the first row that is known. */
+  #first: Place | undefined
   readonly #types: number[] = []
   readonly #typeNames: string[] = []
   readonly #typeNumbers = new Map<string, number>()
   readonly #checks: string[] = []
   readonly #hashes = new Map<string, number[]>()
-  readonly #changed = new Set<number>()
-  /** By id: events that a loss has taken from the table. */
-  readonly #lost = new Map<string, EntryOf<'row'>>()
+  /** By index: compacted ones, which need not be delivered; and when others were redacted. */
+  readonly #compacted = new Set<number>()
+  readonly #redacted = new Map<number, number>()
+  readonly lost = new LostTails()
   readonly #next = new Map<string, Uint32Array>()
 
-  constructor(
-    readonly name: string,
-    base: string,
-    readonly terminal: readonly string[] | undefined,
-  ) {
-    this.base = placeOf(base) ?? { position: 0, check: undefined }
+  constructor(name: string) {
+    this.name = name
+  }
+
+  /** Tells the place at which the table begins. Removed rows may come before, the others come after. */
+  begin({ base, terminal }: EntryOf<'log'>): void {
+    this.base = placeOf(base) ?? this.base
+    this.terminal = terminal
+    // Between what was recorded before retention and what is left, rows are missing: nothing is known of the older ones.
+    if (this.#first && this.base.position > this.head) this.#forget()
+    this.#first ??= this.base
   }
 
   /** The last position. */
   get head(): number {
-    return this.base.position + this.#types.length
+    return this.first.position + this.#types.length
+  }
+
+  get first(): Place {
+    return this.#first ?? this.base
   }
 
   /** @returns whether the row has the position after the last one. */
   add(row: EntryOf<'row'>): boolean {
     const place = placeOf(row.id)
+    if (!place) return false
     if (row.lost) {
-      this.#lost.set(row.id, row)
+      this.lost.add(row)
       return true
     }
-    if (place?.position !== this.head + 1) return false
+    if (row.removed) this.#first ??= { position: place.position - 1, check: placeOf(row.after ?? '')?.check }
+    // Recorded before retention, which left it.
+    if (place.position <= this.head) return place.position > this.first.position && this.has(place)
+    if (row.removed && place.position > this.head + 1)
+      this.#forget({ position: place.position - 1, check: undefined })
+    if (place.position !== this.head + 1) return false
     this.#checks.push(place.check ?? '')
     this.#types.push(this.#numberOf(row.type))
     const index = this.#types.length - 1
-    if (row.changed) this.#changed.add(index)
+    if (row.changed) this.#compacted.add(index)
+    if (row.redacted !== undefined) this.#redacted.set(index, row.redacted)
     for (const [form, hash] of Object.entries(row.h)) this.#column(form)[index] = Number.parseInt(hash, 16)
     return true
   }
 
-  /** Whether the table has an event of this id. */
+  /** Whether the table has, or had until retention, an event of this id. */
   has({ position, check }: Place): boolean {
-    if (position === this.base.position) return (check ?? this.base.check) === this.base.check
+    const { first } = this
+    if (position === first.position) return (check ?? first.check) === (first.check ?? check)
     const stored = this.#checks[this.#index(position)]
     return stored !== undefined && (check ?? stored) === stored
   }
 
-  lost(id: string): EntryOf<'row'> | undefined {
-    return this.#lost.get(id)
-  }
-
   idAt(position: number): string {
-    return `${position}.${this.#checks[this.#index(position)] ?? this.base.check}`
+    return `${position}.${this.#checks[this.#index(position)] ?? this.first.check}`
   }
 
   typeAt(position: number): string {
     return this.#typeNames[this.#types[this.#index(position)] ?? -1] ?? ''
   }
 
-  /** Whether the event has these bytes in a form; an event that was changed later may have had any. */
-  isSame(position: number, form: string, hash: string): boolean {
+  /** Whether the event has these bytes in a form; one that was compacted may have had any, and one that was redacted until then. */
+  isSame(position: number, form: string, hash: string, t: number): boolean {
     const index = this.#index(position)
-    return this.#changed.has(index) || this.#hashes.get(form)?.[index] === Number.parseInt(hash, 16)
-  }
-
-  isChanged(position: number): boolean {
-    return this.#changed.has(this.#index(position))
+    if (this.#compacted.has(index) || this.#hashes.get(form)?.[index] === Number.parseInt(hash, 16))
+      return true
+    return t <= (this.#redacted.get(index) ?? Number.NEGATIVE_INFINITY) + REDACTION_MS
   }
 
   isVisible(position: number, wanted: Wanted): boolean {
@@ -93,7 +114,7 @@ export class StreamLog {
   /** The position of the first event after a place that a client with this filter must get; undefined if there is none. */
   nextVisible(after: number, wanted: Wanted): number | undefined {
     const index = this.#nextOf(wanted)[Math.max(0, this.#index(after + 1))]
-    return index === undefined || index >= this.#types.length ? undefined : this.base.position + 1 + index
+    return index === undefined || index >= this.#types.length ? undefined : this.first.position + 1 + index
   }
 
   /** Looks at all events: only for the text of a finding. */
@@ -102,7 +123,14 @@ export class StreamLog {
   }
 
   #index(position: number): number {
-    return position - this.base.position - 1
+    return position - this.first.position - 1
+  }
+
+  #forget(first?: Place): void {
+    this.#first = first
+    for (const column of [this.#types, this.#checks, ...this.#hashes.values()]) column.length = 0
+    this.#compacted.clear()
+    this.#redacted.clear()
   }
 
   #column(form: string): number[] {
@@ -129,7 +157,7 @@ export class StreamLog {
     const next = new Uint32Array(count + 1).fill(count)
     for (let index = count - 1; index >= 0; index -= 1) {
       const isShown = shows[this.#types[index] ?? -1] && (hashes[index] ?? NOT_SHOWN) !== NOT_SHOWN
-      next[index] = isShown && !this.#changed.has(index) ? index : (next[index + 1] ?? count)
+      next[index] = isShown && !this.#compacted.has(index) ? index : (next[index + 1] ?? count)
     }
     this.#next.set(key, next)
     return next

@@ -4,9 +4,11 @@ import { generateHistory } from '../../checker/generated-history.js'
 import { type Entry, lineOf } from '../../checker/history.js'
 import { judge } from '../../checker/oracle.js'
 import { PLANTED_BUGS } from '../../checker/planted-bugs.js'
+import { afterRetention, PLANTED_WORK_BUGS } from '../../checker/planted-work-bugs.js'
 import { byNight } from '../../harness/nightly.js'
 
 const SHAPE = { events: 400, clients: 14 }
+const ALL_BUGS = [...PLANTED_BUGS, ...PLANTED_WORK_BUGS]
 const SEEDS = byNight(20, 1_000)
 
 t.test('a clean history has no finding', async t => {
@@ -20,11 +22,20 @@ t.test('a clean history has no finding', async t => {
   }
 })
 
-t.test('planted bugs are many', async t => {
-  t.ok(PLANTED_BUGS.length >= 40, `${PLANTED_BUGS.length}`)
+t.test('what retention has removed during the run is no finding', async t => {
+  for (const seed of [1, 2, 3]) {
+    const verdict = await judgeAll(afterRetention([...generateHistory({ seed, ...SHAPE })]))
+
+    t.strictSame(verdict.toJSON().rules, [], `seed ${seed}`)
+    t.equal(verdict.count('removed events'), 10)
+  }
 })
 
-for (const { name, rules, plant } of PLANTED_BUGS) {
+t.test('planted bugs are many', async t => {
+  t.ok(ALL_BUGS.length >= 70, `${ALL_BUGS.length}`)
+})
+
+for (const { name, rules, plant } of ALL_BUGS) {
   t.test(`found: ${name}`, async t => {
     for (const seed of [1, 2, 3]) {
       const verdict = await judgeAll(plant([...generateHistory({ seed, ...SHAPE })]))

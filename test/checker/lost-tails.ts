@@ -1,0 +1,45 @@
+/**
+ * Events that a failover or a restore has taken from the table: they were delivered rightly while they existed. Each knows the event
+ * before it, so that a client can only come to one along the history that was lost.
+ */
+import { parseEventId } from '../../src/log/event-id.js'
+import type { EntryOf } from './history.js'
+
+type Row = EntryOf<'row'>
+
+export class LostTails {
+  readonly #rows = new Map<string, Row>()
+  #last: string | undefined
+
+  add(row: Row): void {
+    const isNext = positionOf(this.#last) + 1 === positionOf(row.id)
+    const after = row.after ?? (isNext ? this.#last : undefined)
+    this.#last = row.id
+    if (!this.#rows.has(row.id)) this.#rows.set(row.id, after === undefined ? row : { ...row, after })
+  }
+
+  get(id: string): Row | undefined {
+    return this.#rows.get(id)
+  }
+
+  /**
+   * The way back from a lost event to a place: the lost events between them, from the later to the earlier one, without both ends.
+   *
+   * @returns where the way ends: at `to`, at an event that is not lost, or at undefined if nobody knows
+   */
+  *wayBack(from: string, to: string): Generator<Row, string | undefined> {
+    let id = this.#rows.get(from)?.after
+    // Each id is at a lower position than the one before, or the rows are not those of a table.
+    for (let left = this.#rows.size; id !== undefined && id !== to && left > 0; left -= 1) {
+      const row = this.#rows.get(id)
+      if (!row) return id
+      yield row
+      id = row.after
+    }
+    return id
+  }
+}
+
+function positionOf(id: string | undefined): number {
+  return parseEventId(id ?? '')?.position ?? Number.NaN
+}

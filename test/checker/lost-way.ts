@@ -1,0 +1,42 @@
+/** Whether a client may come from its cursor to an event of a lost history. */
+import type { EntryOf } from './history.js'
+import { matches, type Place, placeOf, type StreamLog, type Wanted } from './stream-log.js'
+import type { Rule } from './verdict.js'
+
+export interface Cursor extends Place {
+  readonly id: string
+  /** Of a history that the table no longer has. */
+  readonly isLost: boolean
+}
+
+/**
+ * Looks at no event twice while a client goes forward: the way back ends at its cursor, or at the first event that it has missed.
+ *
+ * @param id of a lost event
+ * @returns what is wrong, as a rule and a text; undefined: nothing
+ */
+export function faultOnLostWay(
+  log: StreamLog,
+  wanted: Wanted,
+  cursor: Cursor,
+  id: string,
+): readonly [Rule, string] | undefined {
+  if (id === cursor.id) return undefined
+  const way = log.lost.wayBack(id, cursor.id)
+  let step = way.next()
+  for (; !step.done; step = way.next())
+    if (isVisible(step.value, wanted))
+      return ['gap', `${id} came after ${cursor.id}, without ${step.value.id}`]
+  const fork = placeOf(step.value ?? '')
+  if (!fork || step.value === cursor.id) return undefined
+  if (cursor.isLost || cursor.position > fork.position)
+    return ['silent-loss', `${id}, which is lost, came after ${cursor.id} of another history`]
+  const missed = log.nextVisible(cursor.position, wanted)
+  return missed !== undefined && missed <= fork.position
+    ? ['gap', `${id} came after ${cursor.id}, without ${log.idAt(missed)}`]
+    : undefined
+}
+
+function isVisible(row: EntryOf<'row'>, { form, types, granted }: Wanted): boolean {
+  return row.h[form] !== undefined && matches(row.type, types) && matches(row.type, granted)
+}
