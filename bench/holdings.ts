@@ -9,7 +9,6 @@ import type { Vitals } from './vitals.js'
 /** To be loaded into a gateway whose holdings are counted. */
 export const VITALS = new URL('./vitals.js', import.meta.url).href
 const LOOK_AGAIN_MS = 1_000
-const LOOKS = 12
 /** A stream stays open for 10 s after its last client, and a connection to Postgres for 10 s after its last statement. */
 const REST_MS = 12_000
 const PATIENCE_MS = 60_000
@@ -34,11 +33,11 @@ export async function holdingsOf({ child, databaseUrl }: Holder): Promise<Holdin
   return { ...vitals, descriptors, backends: await backendsOf(databaseUrl) }
 }
 
-/** The most that a process holds while it has nothing to do: its counts change then, too, with its periodic work. */
-export async function restingHoldings(holder: Holder): Promise<Holdings> {
+/** The most that a process holds while it has nothing to do: its counts change then, too, with its periodic work. @param looks one a second. */
+export async function restingHoldings(holder: Holder, looks = 12): Promise<Holdings> {
   await pause(REST_MS)
   let most = await holdingsOf(holder)
-  for (let look = 1; look < LOOKS; look += 1) {
+  for (let look = 1; look < looks; look += 1) {
     await pause(LOOK_AGAIN_MS)
     const held = await holdingsOf(holder)
     const counts = COUNTS.map(count => [count, Math.max(held[count], most[count])])

@@ -12,6 +12,7 @@ import { withoutFreezing } from '../harness/postgres.js'
 const CLIENTS = byNight(100, 2_000)
 const DOWN_MS = byNight(500, 10_000)
 const ROUNDS = byNight(1, 5)
+const LOOKS = byNight(5, 12)
 /** docs/guarantees.md states it. By day the machine does other things at the same time. */
 const LONGEST_DRAIN_SECONDS = byNight(Number.POSITIVE_INFINITY, 15)
 /** Of the heap and of resident memory: what the collector of garbage leaves is not the same each time. */
@@ -42,7 +43,7 @@ t.test(
       }
     }
     await round()
-    const base = await restingHoldings(gateway)
+    const base = await restingHoldings(gateway, LOOKS)
 
     for (let n = 0; n < ROUNDS; n += 1) await round()
 

@@ -4,7 +4,7 @@ import { byNight } from '../harness/nightly.js'
 
 /** By day all gateways are replaced three times in a row; by night once under many clients, and ten times in a row. */
 const DEPLOYS = byNight(
-  [{ clients: 240, rounds: 3 }],
+  [{ clients: 90, rounds: 3 }],
   [
     { clients: 10_000, rounds: 1 },
     { clients: 1_000, rounds: 10 },
