@@ -5,6 +5,8 @@
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createPool } from '../../../src/database/pool.js'
+import type { Position } from '../../../src/log/event.js'
+import { formatEventId } from '../../../src/log/event-id.js'
 import type { Recorder } from '../../checker/recorder.js'
 import { Random } from '../../end-to-end/random.js'
 import { patient } from '../../harness/patience.js'
@@ -117,8 +119,9 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
       await until('each publish has its outcome', () => isStopped(publishers), STOP_MS)
     },
     async settle() {
-      for (const place of STREAMS) await publishLast(databaseUrl, place, recorder)
-      for (const child of children) child.send({ kind: 'settle' })
+      const last: Record<string, string> = {}
+      for (const place of STREAMS) last[nameOf(place)] = await publishLast(databaseUrl, place, recorder)
+      for (const child of children) child.send({ kind: 'settle', last })
       let progress = { at: performance.now(), deliveries: -1 }
       for (;;) {
         check()
@@ -165,8 +168,8 @@ async function prepare(databaseUrl: string): Promise<void> {
   await pool.end()
 }
 
-/** The connection may be one that a fault has broken: then once more. Whether it was stored is known by its mark. */
-async function publishLast(databaseUrl: string, place: Place, recorder: Recorder): Promise<void> {
+/** @returns its id. */
+async function publishLast(databaseUrl: string, place: Place, recorder: Recorder): Promise<string> {
   const { workspace, stream } = place
   const mark = `end-${nameOf(place)}`
   const publish = recorder.publish(mark, [{ stream: nameOf(place), mark }])
@@ -178,5 +181,13 @@ async function publishLast(databaseUrl: string, place: Place, recorder: Recorder
     JSON.stringify({ n: 9, marker: mark }),
   ])
   publish.acknowledged()
+  const { rows } = await pool.query<{ position: Position; uuid: string }>(
+    `select e."position", e.event_id as uuid from sluice.events e join sluice.streams s on s.id = e.stream_id
+      where s.workspace = $1 and s.name = $2 order by e."position" desc limit 1`,
+    [workspace, stream],
+  )
   await pool.end()
+  const [event] = rows
+  if (!event) throw new Error(`${mark} was acknowledged, and ${nameOf(place)} has no event.`)
+  return formatEventId(event.position, event.uuid)
 }

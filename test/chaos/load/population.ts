@@ -7,8 +7,12 @@ import type { Range, WireForm } from './wanderer.js'
 /** So many principals for each workspace: a revocation concerns all clients of one. */
 const PRINCIPALS = 25
 
+/** What follows the stream: bare bytes, our library, or the package `eventsource`. */
+export type Kind = 'wire' | 'library' | 'event-source'
+
 export interface ClientPlan extends Place {
   readonly name: string
+  readonly kind: Kind
   readonly principal: string
   readonly form: WireForm
   readonly types: readonly string[] | undefined
@@ -36,6 +40,11 @@ const MANNERS: readonly (readonly [Manner, number])[] = [
   ['stop-and-go', 15],
   ['trickle', 2],
 ]
+const KINDS: readonly (readonly [Kind, number])[] = [
+  ['wire', 74],
+  ['library', 14],
+  ['event-source', 12],
+]
 const FORMS: readonly (readonly [WireForm, number])[] = [
   ['text/event-stream', 60],
   ['application/x-ndjson', 25],
@@ -51,6 +60,7 @@ export function populate(random: Random, count: number): ClientPlan[] {
     return {
       ...place,
       name: `client-${n}`,
+      kind: weighed(random, KINDS),
       principal: principalOf(random.between(0, PRINCIPALS - 1)),
       form: weighed(random, FORMS),
       // What it asks for, a part of what it may see.

@@ -4,7 +4,9 @@ import { Recorder } from '../../checker/recorder.js'
 import { Random } from '../../end-to-end/random.js'
 import { reportEvery, takeOrders } from './child.js'
 import { authorizationOf } from './credentials.js'
+import { EventSourceClient } from './event-source-client.js'
 import type { Follower, Tally } from './follower.js'
+import { LibraryClient } from './library-client.js'
 import type { ClientPlan } from './population.js'
 import { Wanderer } from './wanderer.js'
 
@@ -18,7 +20,12 @@ export interface ReadersStart {
   /** The clients come within so many milliseconds. */
   readonly withinMs: number
 }
-export type ReadersOrder = ReadersStart | { readonly kind: 'settle' } | { readonly kind: 'end' }
+/** @property last the id of the last event, by `<workspace>/<stream>`. */
+export interface SettleOrder {
+  readonly kind: 'settle'
+  readonly last: Readonly<Record<string, string>>
+}
+export type ReadersOrder = ReadersStart | SettleOrder | { readonly kind: 'end' }
 
 export interface ReadersReport extends Tally {
   readonly clients: number
@@ -37,7 +44,7 @@ let recorder: Recorder | undefined
 const stopReports = reportEvery(REPORT_MS, report)
 takeOrders<ReadersOrder>(async order => {
   if (order.kind === 'start') start(order)
-  else if (order.kind === 'settle') for (const each of followers) each.settle()
+  else if (order.kind === 'settle') for (const each of followers) each.settle(order.last[each.stream] ?? '')
   else {
     for (const each of followers) each.stop()
     stopReports()
@@ -64,16 +71,10 @@ function followerOf(plan: ClientPlan, common: Common): Follower {
   const { granted, stream } = plan
   const grants = granted && { subscribe: [stream], types: granted }
   const authorization = authorizationOf({ ...plan, role: 'viewer', grants })
-  return new Wanderer({
-    ...plan,
-    ...common,
-    origin: () => common.origin,
-    authorization,
-    obeys: true,
-    isRude: true,
-    random: new Random(plan.seed),
-    tally,
-  })
+  const options = { ...plan, ...common, origin: () => common.origin, authorization, tally }
+  if (plan.kind === 'library') return new LibraryClient(options)
+  if (plan.kind === 'event-source') return new EventSourceClient(options)
+  return new Wanderer({ ...options, obeys: true, isRude: true, random: new Random(plan.seed) })
 }
 
 function report(): ReadersReport {

@@ -9,7 +9,7 @@ import type { Random } from '../../end-to-end/random.js'
 import type { Follower, Tally } from './follower.js'
 import { WHERE, WITH_WHERE } from './forms.js'
 import { type Manner, type ResponseReader, readResponse } from './manner.js'
-import { END } from './streams.js'
+import { END, nameOf } from './streams.js'
 import { type Reading, readEnvelopes, readEvents, readLines, type Said } from './wire.js'
 
 /** What is said besides the events of the log. */
@@ -77,6 +77,8 @@ export class Wanderer implements Follower {
   #lastId: string | undefined
   #ended = false
   #settled = false
+  /** The id of the last event, once it is known. */
+  #last: string | undefined
   #isDone = false
   #isRefused = false
   #request: ClientRequest | undefined
@@ -102,6 +104,10 @@ export class Wanderer implements Follower {
     })
   }
 
+  get stream(): string {
+    return nameOf(this.options)
+  }
+
   get name(): string {
     return this.options.name
   }
@@ -124,10 +130,12 @@ export class Wanderer implements Follower {
     }
   }
 
-  settle(): void {
+  settle(last: string): void {
     this.#settled = true
+    this.#last = last
     clearTimeout(this.#leaving)
     this.#reader?.hurry()
+    if (this.#lastId === last) this.#finish()
   }
 
   stop(): void {
@@ -259,9 +267,13 @@ export class Wanderer implements Follower {
     } else {
       tally.deliveries += 1
       this.#record.frame(id ?? '', type, text)
-      if (type !== END) return
-      this.#isDone = true
-      this.stop()
+      if (type === END) this.#finish()
     }
+    if (id !== undefined && id === this.#last) this.#finish()
+  }
+
+  #finish(): void {
+    this.#isDone = true
+    this.stop()
   }
 }

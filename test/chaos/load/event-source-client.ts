@@ -1,0 +1,39 @@
+/** A program that uses the package `eventsource`, as a browser would: it listens to each type, and starts over when its source is silent or closed. */
+import { EventSource } from 'eventsource'
+import { WHERE } from './forms.js'
+import { ProgramClient } from './program-client.js'
+import { END, ROW_TYPES, TYPES } from './streams.js'
+
+const NOTICES = ['server.state', 'heartbeat', 'unavailable', 'reset', 'auth-expired', 'auth-revoked']
+
+export class EventSourceClient extends ProgramClient {
+  protected async run(signal: AbortSignal): Promise<void> {
+    const { origin, stream, types, where, from, silenceMs } = this.options
+    const query = new URLSearchParams({ stream, ...(types && { types: types.join(',') }) })
+    if (where) query.set('where', WHERE)
+    if (this.lastId === undefined) query.set('from', from)
+    else query.set('last_event_id', this.lastId)
+    const source = new EventSource(`${origin()}/api/events?${query}`, { fetch: this.connections.fetch })
+    await new Promise<void>(resolve => {
+      const silence = setTimeout(resolve, silenceMs)
+      const over = () => {
+        clearTimeout(silence)
+        resolve()
+      }
+      signal.addEventListener('abort', over)
+      source.onerror = () => source.readyState === source.CLOSED && over()
+      source.onopen = () => silence.refresh()
+      for (const type of [...TYPES, ...ROW_TYPES, END])
+        source.addEventListener(type, ({ lastEventId, data }) => {
+          silence.refresh()
+          this.takeEvent({ id: lastEventId, type, data })
+        })
+      for (const type of NOTICES)
+        source.addEventListener(type, ({ lastEventId, data }) => {
+          silence.refresh()
+          this.takeNotice({ id: lastEventId, type, data })
+        })
+    })
+    source.close()
+  }
+}

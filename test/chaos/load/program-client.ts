@@ -1,0 +1,114 @@
+/** A client as a program is: it follows a stream with a library, and looks after what the library leaves to it. */
+import { setTimeout as pause } from 'node:timers/promises'
+import type { RecordedClient, Recorder } from '../../checker/recorder.js'
+import type { Follower, Tally } from './follower.js'
+import { WITH_WHERE } from './forms.js'
+import { type RecordedFetch, recordedFetch } from './recorded-fetch.js'
+import { END, nameOf } from './streams.js'
+
+const RETRY_MS = 2_000
+
+export interface ProgramOptions {
+  readonly name: string
+  readonly recorder: Recorder
+  readonly origin: () => string
+  readonly workspace: string
+  readonly stream: string
+  readonly authorization: (isRefused: boolean) => string
+  readonly types: readonly string[] | undefined
+  readonly granted?: readonly string[] | undefined
+  readonly where?: boolean
+  readonly from: 'beginning' | 'now'
+  readonly silenceMs: number
+  readonly tally: Tally
+}
+
+/** What the library gives it. */
+export interface Heard {
+  readonly id: string
+  readonly type: string
+  readonly data: string
+}
+
+export abstract class ProgramClient implements Follower {
+  protected lastId: string | undefined
+  protected readonly connections: RecordedFetch
+  readonly #record: RecordedClient
+  readonly #stopping = new AbortController()
+  /** The id of the last event, once it is known. */
+  #last: string | undefined
+  #isDone = false
+
+  constructor(protected readonly options: ProgramOptions) {
+    const { name, recorder, workspace, stream, types, granted, where, from } = options
+    this.#record = recorder.client({
+      client: name,
+      stream: `${workspace}/${stream}`,
+      form: `text/event-stream${where ? WITH_WHERE : ''}`,
+      from,
+      ...(types && { types: [...types] }),
+      ...(granted && { granted: [...granted] }),
+    })
+    this.connections = recordedFetch({ ...options, record: this.#record })
+  }
+
+  /** Resolves when the library has given up, or `signal` has aborted. */
+  protected abstract run(signal: AbortSignal): Promise<void>
+
+  get stream(): string {
+    return nameOf(this.options)
+  }
+
+  get name(): string {
+    return this.options.name
+  }
+
+  get isDone(): boolean {
+    return this.#isDone
+  }
+
+  get place(): string {
+    return `${this.lastId ?? 'nothing'} of ${this.options.stream}`
+  }
+
+  async follow(): Promise<void> {
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      await this.run(signal)
+      this.connections.closed()
+      await pause(RETRY_MS, undefined, { signal }).catch(() => undefined)
+    }
+  }
+
+  settle(last: string): void {
+    this.#last = last
+    if (this.lastId === last) this.#finish()
+  }
+
+  stop(): void {
+    this.#stopping.abort()
+  }
+
+  protected takeEvent({ id, type, data }: Heard): void {
+    if (this.#stopping.signal.aborted) return
+    this.lastId = id
+    this.options.tally.deliveries += 1
+    this.#record.frame(id, type, `${id} ${type} ${data}`)
+    if (type === END) this.#finish()
+  }
+
+  protected takeNotice({ id, type, data }: Heard): void {
+    if (this.#stopping.signal.aborted) return
+    if (id !== '') this.lastId = id
+    if (type === 'unavailable') this.options.tally.refusals += 1
+    if (type === 'auth-revoked' || type === 'auth-expired') this.connections.refused()
+    const { reason } = JSON.parse(data) as { reason?: string }
+    this.#record.notice(type, id === '' ? undefined : id, reason)
+    if (id !== '' && id === this.#last) this.#finish()
+  }
+
+  #finish(): void {
+    this.#isDone = true
+    this.stop()
+  }
+}
