@@ -43,9 +43,11 @@ interface Row {
   readonly at: Date
 }
 
-/** Adds the events of `old` to the history that the server of `pool` does not have. @returns how many there are. */
+/** Adds the events of `old` to the history that the server of `pool` does not have, of streams that it has. @returns how many there are. */
 export async function recordLost(old: string, pool: Database, recorder: Recorder): Promise<number> {
-  const kept = new Set((await rowsOf(pool)).map(({ eventId }) => eventId))
+  const now = await rowsOf(pool)
+  const kept = new Set(now.map(({ eventId }) => eventId))
+  const streams = new Set(now.map(({ stream }) => stream))
   const before = createPool(old, { max: 1, name: 'test', onError: () => undefined })
   let lost = 0
   let after: string | undefined
@@ -54,7 +56,7 @@ export async function recordLost(old: string, pool: Database, recorder: Recorder
       const id = formatEventId(row.position, row.eventId)
       const previous = row.position === 1 ? undefined : after
       after = id
-      if (kept.has(row.eventId)) continue
+      if (kept.has(row.eventId) || !streams.has(row.stream)) continue
       lost += 1
       const { marker: mark } = JSON.parse(row.data) as { marker?: string }
       const h = Object.fromEntries(
