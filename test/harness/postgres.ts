@@ -42,7 +42,7 @@ export function withoutFreezing(): string | false {
  * @param shortages with which the server runs.
  */
 export async function preparePostgres(
-  t: Test,
+  t: Pick<Test, 'teardown'>,
   settings: Readonly<Record<string, string>> = {},
   original?: Pick<OwnPostgres, 'cluster'>,
   pgBin = process.env.PG_BIN,

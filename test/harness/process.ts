@@ -29,6 +29,8 @@ export interface Program {
   /** Resolves when the pattern is in the output; rejects when the program ends without. */
   until(pattern: RegExp): Promise<RegExpExecArray>
   signal(signal: NodeJS.Signals): void
+  /** Messages between it and this process. */
+  readonly channel: Pick<ChildProcess, 'send' | 'on' | 'off'>
   /** Resolves when it has ended, with the exit code; null when a signal ended it. */
   ended(): Promise<number | null>
 }
@@ -47,7 +49,7 @@ export interface ProgramOptions {
 
 /** Starts the program and does not wait for anything. */
 export function startProgram(
-  t: Test,
+  t: Pick<Test, 'teardown'>,
   { args = [], env = {}, program: file = MAIN, descriptors, stdout }: ProgramOptions = {},
 ): Program {
   const { PATH = '', HOME = '' } = process.env
@@ -72,6 +74,7 @@ export function startProgram(
     output: () => output,
     until: pattern => untilOutput(child, pattern, () => output),
     signal: signal => child.kill(signal),
+    channel: child,
     async ended() {
       await within(STOP_PATIENCE_MS, exited, () => `The program did not end:\n${output}`)
       return child.exitCode
@@ -96,7 +99,10 @@ export interface ProcessOptions extends ProgramOptions {
 }
 
 /** Starts a gateway and resolves when it takes requests. */
-export async function startProcess(t: Test, options: ProcessOptions = {}): Promise<GatewayProcess> {
+export async function startProcess(
+  t: Pick<Test, 'teardown'>,
+  options: ProcessOptions = {},
+): Promise<GatewayProcess> {
   const port = options.port ?? (await freePort())
   const env = {
     ...testEnvironment(options.databaseUrl ?? ''),

@@ -91,8 +91,8 @@ async function parentFolder(): Promise<string> {
 /** Runs one statement on a separate connection. */
 export async function execute(url: string, sql: string): Promise<pg.QueryResult> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 })
-  await client.connect()
   try {
+    await client.connect()
     return await client.query(sql)
   } finally {
     await client.end()

@@ -1,0 +1,61 @@
+/** Events that the table will not have at the end of a run, read before they go: the checker compares what clients received of them. */
+import type { Database } from '../../src/database/pool.js'
+import type { Position } from '../../src/log/event.js'
+import { formatEventId } from '../../src/log/event-id.js'
+import { fingerprint } from '../checker/fingerprint.js'
+import type { EntryOf } from '../checker/history.js'
+import type { Forms, TableEvent } from '../checker/recorded-table.js'
+
+type Row = EntryOf<'row'>
+
+interface Stored extends Omit<TableEvent, 'id'> {
+  readonly stream: string
+}
+
+const COLUMNS = `s.workspace || '/' || s.name as stream, e."position", e.event_id as "eventId", e.type, e.data, e.at`
+const EVENTS = `sluice.events e join sluice.streams s on s.id = e.stream_id where s.workspace <> '$system'`
+
+/** The events of a server that another one, which takes its place, does not have. */
+export async function lostRows(old: Database, next: Database, forms: Forms): Promise<Row[]> {
+  const heads = `select stream_id as id, max("position") as head from sluice.events group by stream_id`
+  const { rows: kept } = await next.query<{ id: string; head: Position }>(heads)
+  const { rows } = await old.query<Stored>(
+    `select ${COLUMNS} from ${EVENTS}
+       and e."position" > coalesce((select (k ->> 'head')::bigint from json_array_elements($1::json) k
+                                     where (k ->> 'id')::bigint = s.id), s.base_position)
+      order by s.id, e."position"`,
+    [JSON.stringify(kept)],
+  )
+  return rows.map(row => ({ ...rowOf(row, forms), lost: true }))
+}
+
+/** The events of a stream up to a position, which retention is about to remove. */
+export async function removedRows(
+  pool: Database,
+  stream: string,
+  upTo: Position,
+  forms: Forms,
+): Promise<Row[]> {
+  const { rows } = await pool.query<Stored>(
+    `select ${COLUMNS} from ${EVENTS} and s.workspace || '/' || s.name = $1 and e."position" <= $2 order by e."position"`,
+    [stream, upTo],
+  )
+  return rows.map(row => ({ ...rowOf(row, forms), removed: true }))
+}
+
+function rowOf({ stream, ...stored }: Stored, forms: Forms): Row {
+  const event = { ...stored, id: formatEventId(stored.position, stored.eventId) }
+  const written = Object.entries(forms).flatMap(([form, write]) => {
+    const text = write(event)
+    return text === undefined ? [] : [[form, fingerprint(text)] as const]
+  })
+  const { marker } = JSON.parse(event.data)
+  return {
+    k: 'row',
+    stream,
+    id: event.id,
+    type: event.type,
+    h: Object.fromEntries(written),
+    ...(typeof marker === 'string' && { mark: marker }),
+  }
+}
