@@ -1,5 +1,6 @@
 /** Publishes over HTTP: the same request under the same key until the gateway has answered, whatever fails in between. */
 import { setTimeout as pause } from 'node:timers/promises'
+import { patienceSignal } from '../../harness/patience.js'
 import { authorizationOf } from './credentials.js'
 import { dataOf } from './event-data.js'
 import { LARGE, type Publisher, type PublisherOptions } from './publisher.js'
@@ -88,7 +89,7 @@ async function post({ place, name, type, body, marks }: Post, options: Publisher
 /** Undefined: the connection broke, or the answer did not come in time. */
 async function send(url: string, request: { body: string; headers: Record<string, string> }) {
   try {
-    const response = await fetch(url, { method: 'POST', ...request, signal: AbortSignal.timeout(ANSWER_MS) })
+    const response = await fetch(url, { method: 'POST', ...request, signal: patienceSignal(ANSWER_MS) })
     await response.arrayBuffer()
     return response.status
   } catch {
