@@ -1,4 +1,4 @@
-/** Bugs of consumers, webhooks, jobs and of what is said about faults: as planted-bugs.ts. */
+/** Bugs of consumers, webhooks, jobs and of entries about faults: as planted-bugs.ts. */
 import type { Entry, EntryOf } from './history.js'
 import {
   change,
@@ -146,7 +146,7 @@ export const PLANTED_WORK_BUGS: readonly PlantedBug[] = [
       { k: 'status', ...at, status: 200 },
     ]
   }),
-  change('a page of what retention has removed has other bytes', ['bytes'], h =>
+  change('a page of removed events has other bytes', ['bytes'], h =>
     changed(afterRetention(h), frames(h, 'c0')[3], each => ({ ...each, h: 'ffffffffffff' })),
   ),
 ]

@@ -63,7 +63,7 @@ export function populate(random: Random, count: number): ClientPlan[] {
       kind: weighed(random, KINDS),
       principal: principalOf(random.between(0, PRINCIPALS - 1)),
       form: weighed(random, FORMS),
-      // What it asks for, a part of what it may see.
+      // A part of the types that it may see.
       types: random.chance(0.35) ? (granted ?? random.pick(SELECTIONS)) : undefined,
       granted,
       where: random.chance(0.15),
