@@ -5,6 +5,7 @@
 import { type ClientRequest, request } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import { as } from '../harness/gateway.js'
+import { patienceSignal } from '../harness/patience.js'
 import { execute } from '../harness/server.js'
 import type { ChaosGateway } from './gateways.js'
 import type { World } from './world.js'
@@ -79,7 +80,7 @@ export class Sentinel {
       method: 'POST',
       headers: { ...as('editor', WORKSPACE), 'content-type': 'application/json' },
       body: '{"type":"pulse","data":{}}',
-      signal: AbortSignal.timeout(PUBLISH_PATIENCE_MS),
+      signal: patienceSignal(PUBLISH_PATIENCE_MS),
     })
     await response.arrayBuffer()
     return response.status === 201

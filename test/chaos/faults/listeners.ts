@@ -1,4 +1,4 @@
-/** Faults of the connections on which gateways hear of new events, and of what arrives on them. */
+/** Faults of the connections on which gateways hear of new events, and of the notifications on them. */
 import { until } from '../../harness/until.js'
 import { ended, type Fault, type Scene } from '../fault.js'
 import type { FaultyProxy } from '../faulty-proxy.js'

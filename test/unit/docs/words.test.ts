@@ -44,6 +44,8 @@ const OTHER_MEANINGS = new Set([
   'src/auth/tokens/token.ts: audience',
   'src/items/item.ts: hole',
   'src/log/event-catalogue.ts: holes',
+  'test/chaos/faults/networks.ts: hole',
+  'test/chaos/faulty-proxy.ts: hole',
   'test/harness/kubernetes/control-plane.ts: audiences',
   'test/kubernetes/commands.test.ts: audiences',
   'test/integration/hardening/issuers.ts: audience',
