@@ -10,7 +10,7 @@ const run = promisify(execFile)
 /** What a copy must not have of the original: its processes, and what it is to itself. */
 const OWN = ['postmaster.pid', 'postmaster.opts', 'standby.signal', 'backup_label']
 /** cp: files that went away meanwhile. */
-const VANISHED = /cannot (stat|open) .*: No such file/
+const MISSING = /cannot (stat|open) .*: No such file/
 
 /** Makes the stopped server a standby of the running primary, whatever it was before, and starts it. */
 export async function renewStandby(primary: OwnPostgres, standby: OwnPostgres): Promise<void> {
@@ -37,6 +37,6 @@ export async function renewStandby(primary: OwnPostgres, standby: OwnPostgres): 
 async function copy(from: string, to: string): Promise<void> {
   await run('cp', ['-a', `${from}/.`, to], { env: { LC_ALL: 'C' } }).catch(error => {
     const complaints = String(error.stderr).trim().split('\n')
-    if (!complaints.every(line => VANISHED.test(line))) throw error
+    if (!complaints.every(line => MISSING.test(line))) throw error
   })
 }
