@@ -24,19 +24,20 @@ interface Operation {
   readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: Schema }>> }
 }
 
-const REQUESTS = byNight(20_000, 1_000_000)
+const REQUESTS = byNight(100_000, 1_000_000)
 const WARM_UP = 1_000
 const CONNECTIONS = 24
 /** Postgres connections that the pool may have opened meanwhile, and files of the moment. */
 const SPARE_DESCRIPTORS = 25
 const SPARE_BYTES = 192 * 1024 * 1024
+const BACKENDS = `select from pg_stat_activity where datname = current_database() and application_name like 'sluice%'`
 const LEFT_OUT = /^\/api\/(webhooks|revocations|server\/state|workspace|stream-tickets)/
 const PATHS: Readonly<Record<string, string>> = { part_number: 'A01', '*': 'rooms/1', id: '1.aaaaaa' }
 const seed = Number(process.env.SLUICE_SEED ?? Date.now() % 1_000_000)
 const skip = withoutPrlimit()
 
 t.test(`no changed request of ${REQUESTS} harms the gateway (SLUICE_SEED=${seed})`, { skip }, async t => {
-  const { url: databaseUrl } = await createDatabase(t)
+  const { url: databaseUrl, pool } = await createDatabase(t)
   const gateway = await startProcess(t, { databaseUrl })
   await publish(gateway, [{ type: 'note.made', data: { a: 'open', b: 1 } }])
   const templates = await templatesOf(gateway.url)
@@ -72,9 +73,16 @@ t.test(`no changed request of ${REQUESTS} harms the gateway (SLUICE_SEED=${seed}
   await until('the sockets are closed', async () => {
     return (await openDescriptors(gateway.pid)) <= descriptors + SPARE_DESCRIPTORS
   })
+  const backends = async (which: string) => {
+    const { rows } = await pool.query(`${BACKENDS} and ${which}`)
+    return rows.length
+  }
+  t.ok((await backends('true')) > 0, 'the backends of the gateway are seen')
+  await until('no backend is at work', async () => (await backends(`state <> 'idle'`)) === 0)
   t.ok(residentBytes(gateway.pid) < memory + SPARE_BYTES, 'the memory is what it was')
   t.notMatch(gateway.output(), /"level":[56]0/)
   t.equal(await gateway.stop(), 0)
+  await until('no backend is left', async () => (await backends('true')) === 0)
 })
 
 async function templatesOf(url: string): Promise<Template[]> {
