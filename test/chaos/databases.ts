@@ -114,7 +114,8 @@ export class Databases {
     await this.#cutOff()
     // At an orderly end a primary waits until its standby has everything.
     await this.#primary.stop()
-    await this.#swap()
+    await execute(this.standbyUrl, 'select pg_promote()')
+    this.#swap()
     await this.#standby.demote()
     await this.#standby.start()
   }
@@ -122,7 +123,7 @@ export class Databases {
   /**
    * The standby takes the place of the primary and lacks what was committed last.
    * @param committed resolves when enough was committed that the standby does not have.
-   * @param record gets the URLs of both servers, when nothing changes any more and both can be read.
+   * @param record gets the URLs of both servers, when the old one changes no more and both can be read.
    */
   async loseTail(
     committed: () => Promise<void>,
@@ -130,16 +131,13 @@ export class Databases {
   ): Promise<void> {
     await this.inStep()
     this.replication.fail({ kind: 'refuse' })
-    await until('the standby has replayed what it has received', async () => {
-      const sql = 'select pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn() as replayed'
-      const { rows } = await execute(this.standbyUrl, sql)
-      return rows[0].replayed === true
-    })
     await committed()
     await this.#cutOff()
+    // It first replays whatever it has received.
+    await execute(this.standbyUrl, 'select pg_promote()')
     await record(this.url, this.standbyUrl)
     await this.#primary.stop()
-    await this.#swap()
+    this.#swap()
     this.replication.heal()
     await renewStandby(this.#primary, this.#standby)
   }
@@ -164,8 +162,7 @@ export class Databases {
     })
   }
 
-  async #swap(): Promise<void> {
-    await execute(this.standbyUrl, 'select pg_promote()')
+  #swap(): void {
     const old = this.#primary
     this.#primary = this.#standby
     this.#standby = old

@@ -74,7 +74,9 @@ export class Nemesis {
   async #round(faults: readonly Fault[]): Promise<void> {
     const { random, sentinel } = this.#options
     const delays = faults.map((_, n) => (n === 0 ? 0 : random.between(0, APART_MS)))
-    await Promise.all(faults.map((fault, n) => this.#inject(fault, delays[n] ?? 0)))
+    const injecting = await Promise.allSettled(faults.map((fault, n) => this.#inject(fault, delays[n] ?? 0)))
+    // Only now: the other one has ended too.
+    for (const each of injecting) if (each.status === 'rejected') throw each.reason
     const names = faults.map(({ name }) => name)
     const recoveryMs = await sentinel.recovery(RECOVERY_PATIENCE_MS).catch(error => {
       throw new Error(`After ${names.join(' and ')}: ${error.message}`, { cause: error })

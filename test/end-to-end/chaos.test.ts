@@ -20,7 +20,13 @@ t.test(
   async t => {
     const folder = join(t.testdir(), 'history')
 
-    const outcome = await runChaos({ seed, minutes: MINUTES, clients: CLIENTS, folder })
+    const outcome = await runChaos({
+      seed,
+      minutes: MINUTES,
+      clients: CLIENTS,
+      folder,
+      say: line => t.comment(line),
+    })
 
     const report = reportOf(outcome)
     t.equal(report.findings, 0, asMarkdown(report))
