@@ -10,9 +10,13 @@ type Row = EntryOf<'row'>
 
 interface Stored extends Omit<TableEvent, 'id'> {
   readonly stream: string
+  /** The event before it. */
+  readonly beforeId: string
 }
 
-const COLUMNS = `s.workspace || '/' || s.name as stream, e."position", e.event_id as "eventId", e.type, e.data, e.at`
+const COLUMNS = `s.workspace || '/' || s.name as stream, e."position", e.event_id as "eventId", e.type, e.data, e.at,
+  coalesce((select b.event_id from sluice.events b where b.stream_id = s.id and b."position" = e."position" - 1),
+    s.base_event_id) as "beforeId"`
 const EVENTS = `sluice.events e join sluice.streams s on s.id = e.stream_id where s.workspace <> '$system'`
 
 /** The events of a server that another one, which takes its place, does not have. */
@@ -43,7 +47,7 @@ export async function removedRows(
   return rows.map(row => ({ ...rowOf(row, forms), removed: true }))
 }
 
-function rowOf({ stream, ...stored }: Stored, forms: Forms): Row {
+function rowOf({ stream, beforeId, ...stored }: Stored, forms: Forms): Row {
   const event = { ...stored, id: formatEventId(stored.position, stored.eventId) }
   const written = Object.entries(forms).flatMap(([form, write]) => {
     const text = write(event)
@@ -54,6 +58,7 @@ function rowOf({ stream, ...stored }: Stored, forms: Forms): Row {
     k: 'row',
     stream,
     id: event.id,
+    after: formatEventId((event.position - 1) as Position, beforeId),
     type: event.type,
     h: Object.fromEntries(written),
     ...(typeof marker === 'string' && { mark: marker }),

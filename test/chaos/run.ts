@@ -100,8 +100,7 @@ async function run(scope: Scope, options: RunOptions): Promise<Outcome> {
   scope.teardown(() => load.stop())
   say(`${seconds(begun)}: the load runs: ${clients} clients`)
 
-  const kept: EntryOf<'row'>[] = []
-  const keeping = keepersOf(world, recorder, kept)
+  const keeping = keepersOf(world, recorder)
   const nemesis = new Nemesis({
     plan,
     random: random.fork(),
@@ -126,7 +125,6 @@ async function run(scope: Scope, options: RunOptions): Promise<Outcome> {
   await load.stop()
   await samples.end()
   await withPool(world.databases.url, pool => recordTable({ pool, recorder, forms: FORMS }))
-  for (const row of kept) if (!row.removed) recorder.write(row)
   for (const gateway of world.gateways) await gateway.stop()
   anomalies.push(...world.gateways.flatMap(({ faults }) => faults))
   const milliseconds = Math.round(performance.now() - begun)
@@ -149,19 +147,18 @@ function chronicleOf(recorder: Recorder, say: (line: string) => void): Chronicle
   }
 }
 
-/** Those that keep for the checker what the table will not have at the end. */
-function keepersOf({ databases }: World, recorder: Recorder, rows: EntryOf<'row'>[]) {
+/** Those that record what the table will not have at the end. */
+function keepersOf({ databases }: World, recorder: Recorder) {
+  const record = (rows: readonly EntryOf<'row'>[]) => {
+    for (const row of rows) recorder.write(row)
+  }
   return {
     async keepLost(old: string, next: string) {
       recorder.fault('lost-tail')
-      await withPool(old, lost =>
-        withPool(next, async pool => void rows.push(...(await lostRows(lost, pool, FORMS)))),
-      )
+      await withPool(old, lost => withPool(next, async pool => record(await lostRows(lost, pool, FORMS))))
     },
     async keepRemoved(stream: string, upTo: Position, id: string) {
-      await withPool(databases.url, async pool => {
-        rows.push(...(await removedRows(pool, stream, upTo, FORMS)))
-      })
+      await withPool(databases.url, async pool => record(await removedRows(pool, stream, upTo, FORMS)))
       recorder.fault('retention', stream, id)
     },
   }

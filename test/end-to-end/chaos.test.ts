@@ -1,15 +1,23 @@
-/** A minute of faults drawn by a seed. Longer runs: `npm run chaos` (test/README.md). */
+/** A minute of faults drawn by a seed, as by hand: `npm run chaos` (test/README.md). */
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { asMarkdown, reportOf } from '../chaos/report.js'
-import { planOf, runChaos } from '../chaos/run.js'
+import type { Report } from '../chaos/report.js'
+import { planOf } from '../chaos/run.js'
 import { withoutNginx } from '../harness/nginx.js'
 import { byNight } from '../harness/nightly.js'
+import { within } from '../harness/patience.js'
 import { withoutFreezing } from '../harness/postgres.js'
+import { startProgram } from '../harness/process.js'
 
+const COMMAND = fileURLToPath(new URL('../chaos/command.js', import.meta.url))
 const MINUTES = byNight(1, 60)
 const CLIENTS = 500
 const LEAST_DELIVERIES = 10_000
+/** Besides the time of the faults: to start, to let everything arrive, to check. */
+const REST_MS = 120_000
 
 const seed = Number(process.env.SLUICE_SEED ?? Date.now() % 1_000_000)
 const skip = withoutNginx() || withoutFreezing()
@@ -18,21 +26,30 @@ t.test(
   `whatever breaks, every client gets every event once and in order (SLUICE_SEED=${seed})`,
   { skip },
   async t => {
-    const folder = join(t.testdir(), 'history')
-
-    const outcome = await runChaos({
-      seed,
-      minutes: MINUTES,
-      clients: CLIENTS,
+    const folder = t.testdir()
+    const args = [
+      '--seed',
+      `${seed}`,
+      '--minutes',
+      `${MINUTES}`,
+      '--clients',
+      `${CLIENTS}`,
+      '--report',
       folder,
-      say: line => t.comment(line),
-    })
+    ]
+    const run = startProgram(t, { program: COMMAND, args })
+    const ending = once(run.channel, 'exit')
+    const [code] = await within(
+      MINUTES * 60_000 + REST_MS,
+      ending,
+      () => `The run did not end:\n${run.output()}`,
+    )
 
-    const report = reportOf(outcome)
-    t.equal(report.findings, 0, asMarkdown(report))
-    t.strictSame(report.anomalies, [])
+    const report: Report = JSON.parse(await readFile(join(folder, 'chaos-report.json'), 'utf8'))
+    t.equal(code, 0, run.output())
+    t.strictSame([report.findings, report.anomalies], [0, []])
     t.ok(report.deliveries > LEAST_DELIVERIES, `${report.deliveries} deliveries`)
     t.ok(report.injected >= planOf({ minutes: MINUTES }).length, `${report.injected} faults`)
-    t.comment(asMarkdown(report))
+    t.comment(run.output())
   },
 )

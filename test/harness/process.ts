@@ -30,7 +30,7 @@ export interface Program {
   until(pattern: RegExp): Promise<RegExpExecArray>
   signal(signal: NodeJS.Signals): void
   /** Messages between it and this process. */
-  readonly channel: Pick<ChildProcess, 'send' | 'on' | 'off'>
+  readonly channel: ChildProcess
   /** Resolves when it has ended, with the exit code; null when a signal ended it. */
   ended(): Promise<number | null>
 }
