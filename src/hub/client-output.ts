@@ -149,9 +149,12 @@ export class ClientOutput {
 
   /** Sends a cursor beyond the client's last event, for the client to keep. */
   cursor(cursor: Cursor): void {
+    const block = this.#encoding.cursor(cursorId(cursor))
+    // Where none can be sent, the client does not know this place, and need not lose its own with it.
+    if (!block) return
     this.#known = cursor
     this.#saysHead = false
-    this.#write([this.#encoding.cursor(cursorId(cursor))])
+    this.#write([block])
   }
 
   /** Sends the bytes that follow the last event of a stream, after `cursor` if one is given, and ends. */

@@ -15,6 +15,7 @@ import { EventFilter } from '../../src/log/event-filter.js'
 import { formatEventId, parseEventId } from '../../src/log/event-id.js'
 import type { Logger } from '../../src/logging/logger.js'
 import { sse } from '../../src/sse/encoding.js'
+import { ndjson } from '../../src/sse/ndjson.js'
 import { Sink } from '../../src/sse/sink.js'
 import { createDatabase } from './database.js'
 
@@ -73,7 +74,8 @@ export async function startHub(
       where: query.get('where') ?? undefined,
     })
     const start = await hub.starts.resolve(handle.stream, startAt(query.get('from')), filter)
-    response.writeHead(200, { 'content-type': sse.contentType })
+    const encoding = query.get('encoding') === 'ndjson' ? ndjson : sse
+    response.writeHead(200, { 'content-type': encoding.contentType })
     response.flushHeaders()
     const sink = new Sink(response)
     sinks.push(sink)
@@ -87,7 +89,7 @@ export async function startHub(
       handle,
       start,
       sink,
-      encoding: sse,
+      encoding,
       filter,
       permit: { ...endlessPermit(), isOver: now => now >= expiresAt },
     })

@@ -62,6 +62,28 @@ t.test('the same position with another event is not the cursor', async t => {
   t.match(client.messages[1]?.id, new RegExp(`^(${ids.at(-1)}|${next})$`))
 })
 
+t.test(
+  'a client of NDJSON that catches up keeps its place when only events are lost that its filter hides',
+  async t => {
+    const { url, append, pool, tailer } = await startHub(t)
+    const [first] = await append(1, '{}', 'wanted')
+    await append(5)
+    const client = await openStream(t, `${url}?from=beginning&types=wanted&encoding=ndjson`)
+    await until('it has its event', () => client.text().includes(`"id":"${first}"`))
+    const before = client.text()
+
+    await replaceTail(pool, 4, 3)
+    tailer.wake('all')
+    const [next] = await append(1, '{}', 'wanted')
+    await until('it has the next one', () => client.text().includes(`"id":"${next}"`))
+
+    t.match(
+      client.text().slice(before.length),
+      new RegExp(`^\\{"id":"${next}","position":8,"type":"wanted"[^\\n]*\\n$`),
+    )
+  },
+)
+
 for (const base of [0, 4]) {
   t.test(`a log that is cut down to its base at ${base} goes on from there`, async t => {
     const { url, append, pool, tailer } = await startHub(t)
