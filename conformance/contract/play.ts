@@ -144,7 +144,9 @@ class Play {
   #options() {
     const options = { ...this.story.options }
     for (const name of ['silence_ms', 'expires_in_ms', 'renew_ms'] as const) {
-      if (options[name] !== undefined) options[name] *= this.#slowness
+      const ms = options[name]
+      // A whole number, because the contract says so: a client with a type for it cannot read `3083.5`.
+      if (ms !== undefined) options[name] = Math.round(ms * this.#slowness)
     }
     return options
   }

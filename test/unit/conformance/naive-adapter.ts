@@ -18,7 +18,18 @@ if (fault === 'ill') {
   process.exit(66)
 }
 
-function obey({ command, case: id, url }: { command: string; case: string; url: string }): void {
+interface Command {
+  readonly command: string
+  readonly case: string
+  readonly url: string
+  readonly options?: { readonly silence_ms?: number }
+}
+
+function obey({ command, case: id, url, options }: Command): void {
+  if (!Number.isInteger(options?.silence_ms ?? 0)) {
+    console.error('not a whole number of milliseconds')
+    process.exit(5)
+  }
   if (command === 'follow') follow(id, url)
   if (!followed.has(id)) process.exit(4)
   if (command === 'close') close(id)

@@ -82,6 +82,15 @@ t.test(
   },
 )
 
+// A client in Go ended with this, and with it all cases that were open.
+t.test('an adapter gets whole milliseconds, however long the runner waits', async t => {
+  const some = cases.filter(({ id }) => /^silence\./.test(id))
+  const { deaths } = await playSuite(some, [process.execPath, adapter], { jobs: 8, patience: () => 0.1234 })
+
+  t.ok(some.length > 1)
+  t.strictSame(deaths, [])
+})
+
 t.test('an adapter that writes something else fails its open cases', async t => {
   const { results } = await playNaive('talks', /^fields\.one-line$/)
 
