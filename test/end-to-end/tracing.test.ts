@@ -135,6 +135,10 @@ t.test('each worker exports its spans', async t => {
   for (const stream of streams) await stream.until(1)
   await until('spans of two processes', async () => {
     await post(gateway, place(PUBLISHER))
+    // Each stream has a connection of its own, which either worker may take, and its span ends with it.
+    const another = await openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') })
+    await another.until(1)
+    another.close()
     return instances() === 2
   })
   await gateway.stop()
