@@ -81,7 +81,9 @@ export class Starts {
       case 'beginning':
         return { cursor: (await this.bounds(stream)).base }
       case 'time':
-        return { cursor: await this.#before(stream, start.time) }
+        return {
+          cursor: (await readLastBefore(this.database, stream.id, start.time, stream.named)) ?? NOWHERE,
+        }
       case 'latest':
         return this.#latest(stream, start)
       case 'newest':
@@ -91,13 +93,6 @@ export class Starts {
           ? resetAt(await this.bounds(stream), 'unknown-id')
           : this.#after(stream, start.id)
     }
-  }
-
-  async #before(stream: HubStream, time: Date): Promise<Cursor> {
-    const found = await readLastBefore(this.database, stream.id, time)
-    // The number may be that of another stream by now.
-    const place = found && (await this.place(stream, found.position))
-    return found && place?.eventId === found.eventId ? found : NOWHERE
   }
 
   async #latest(stream: HubStream, { key, omitted }: Extract<StartAt, { at: 'latest' }>): Promise<Start> {

@@ -3,8 +3,8 @@
  * with one probe of the primary key per step, about twenty for a million events.
  */
 import type { Queryable } from '../database/pool.js'
-import type { StreamId } from './event.js'
-import type { Head } from './log.js'
+import type { StreamId, StreamName } from './event.js'
+import { type Head, isNamed } from './log.js'
 
 const TIME = /^(\d{4})-(\d{2})-(\d{2})T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/
 
@@ -21,14 +21,15 @@ export function parseTime(text: string): Date | undefined {
 
 /**
  * The last event that is older than `time`: every event after it is of that time or later. The base if all stored events are,
- * the head if none is. Undefined if the stream does not exist.
+ * the head if none is. Undefined if the stream does not exist, or the number is that of another stream than `named`.
  */
 export async function readLastBefore(
   database: Queryable,
   stream: StreamId,
   time: Date,
+  named?: StreamName,
 ): Promise<Head | undefined> {
-  const { rows } = await database.query<Head>({
+  const { rows } = await database.query<Head & StreamName>({
     name: 'sluice-read-last-before',
     text: `
       with recursive search (low, high) as (
@@ -47,9 +48,9 @@ export async function readLastBefore(
          where s.low < s.high)
       select f.low as "position",
              coalesce((select e.event_id from sluice.events e where e.stream_id = $1 and e."position" = f.low),
-                      (select s.base_event_id from sluice.streams s where s.id = $1)) as "eventId"
-        from search f where f.low >= f.high`,
+                      s.base_event_id) as "eventId", s.workspace, s.name
+        from search f join sluice.streams s on s.id = $1 where f.low >= f.high`,
     values: [stream, time],
   })
-  return rows[0]
+  return rows.filter(row => isNamed(row, named)).map(({ position, eventId }) => ({ position, eventId }))[0]
 }

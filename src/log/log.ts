@@ -183,7 +183,8 @@ export async function readPlace(
     .map(row => ({ ...boundsOf(row), eventId: row.anchor ?? undefined }))[0]
 }
 
-function isNamed({ workspace, name }: StreamName, named: StreamName | undefined): boolean {
+/** Without a name, any stream is meant. */
+export function isNamed({ workspace, name }: StreamName, named: StreamName | undefined): boolean {
   return !named || (workspace === named.workspace && name === named.name)
 }
 
