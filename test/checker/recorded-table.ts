@@ -99,7 +99,7 @@ function rowOf(
     stream: name,
     id: event.id,
     type,
-    h: hashes(event, forms),
+    h: hashesOf(event, forms),
     ...(mark !== undefined && { mark }),
     ...(type === COMPACTED && { changed: true as const }),
     ...(redactedAt && { redacted: redactedAt.getTime() }),
@@ -108,7 +108,8 @@ function rowOf(
   }
 }
 
-function hashes(event: TableEvent, forms: Forms): Record<string, string> {
+/** By form, the fingerprint of the event as a client gets it. */
+export function hashesOf(event: TableEvent, forms: Forms): Record<string, string> {
   const written = Object.entries(forms).flatMap(([form, write]) => {
     const text = write(event)
     return text === undefined ? [] : [[form, fingerprint(text)] as const]
@@ -116,7 +117,8 @@ function hashes(event: TableEvent, forms: Forms): Record<string, string> {
   return Object.fromEntries(written)
 }
 
-function markerIn(data: string): string | undefined {
+/** The mark of its publisher. */
+export function markerIn(data: string): string | undefined {
   const { marker } = JSON.parse(data)
   return typeof marker === 'string' ? marker : undefined
 }

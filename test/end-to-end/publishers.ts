@@ -7,11 +7,13 @@ import type pg from 'pg'
 import type { Database } from '../../src/database/pool.js'
 import type { Recorder } from '../checker/recorder.js'
 import { as } from '../harness/gateway.js'
+import { dataOf, jsonOf, TEXTS } from './event-data.js'
 import type { Random } from './random.js'
 
 const PAUSE_MS = { least: 5, most: 50 } as const
 const RETRY_MS = 200
-const LARGE_CHARACTERS = 60_000
+/** The share of events with a large text. */
+const LARGE = 0.02
 export const ROWS = 25
 const ITEMS = 12
 
@@ -39,14 +41,6 @@ export interface PublisherOptions {
 }
 
 const TYPES = ['order.placed', 'order.paid', 'alarm.raised', 'note'] as const
-const TEXTS = [
-  '',
-  'plain',
-  'Ä Ω Ж 𝄞 \u2028',
-  '"quoted" \\ back',
-  'two\nlines\r\nand a third',
-  '\u0000\u001f\u007f',
-] as const
 
 /** Resolves when `signal` has aborted and every publisher has finished its last step. */
 export async function publishAll(options: PublisherOptions): Promise<void> {
@@ -78,16 +72,11 @@ async function repeat(publisher: Publisher, options: PublisherOptions): Promise<
   }
 }
 
-function dataOf(marker: string, random: Random) {
-  const text = random.chance(0.02) ? 'x'.repeat(random.between(1, LARGE_CHARACTERS)) : random.pick(TEXTS)
-  return { marker, text, nested: { list: [random.between(0, 9), null, true] } }
-}
-
 function http(name: string, target: Target, most: number): Publisher {
   return async (n, options) => {
     const { random } = options
     const markers = Array.from({ length: random.between(1, most) }, (_, index) => `${name}-${n}-${index}`)
-    const events = markers.map(marker => ({ type: random.pick(TYPES), data: dataOf(marker, random) }))
+    const events = markers.map(marker => ({ type: random.pick(TYPES), data: dataOf(marker, random, LARGE) }))
     const body = events.length === 1 ? events[0] : events
     const headers = { 'idempotency-key': `${name}-${n}` }
     await post(target, { name: `${name}-${n}`, type: 'application/json', body, headers, markers }, options)
@@ -101,7 +90,7 @@ function cloudEvents(target: Target): Publisher {
     const markers = Array.from({ length: random.between(1, 5) }, (_, index) => `ce-${n}-${index}`)
     const body = markers.map(id => {
       const context = { specversion: '1.0', source: '/check', datacontenttype: 'application/json' }
-      return { ...context, id, type: random.pick(TYPES), data: dataOf(id, random) }
+      return { ...context, id, type: random.pick(TYPES), data: dataOf(id, random, LARGE) }
     })
     const type = 'application/cloudevents-batch+json'
     await post(target, { name: `ce-${n}`, type, body, headers: {}, markers }, options)
@@ -154,11 +143,7 @@ function sql(name: string, targets: readonly Target[]): Publisher {
       for (const [index, { workspace, stream }] of targets.entries()) {
         const marker = `${name}-${n}-${index}`
         await client.query('savepoint part')
-        // The text is kept as it is, white space and all.
-        const data = JSON.stringify(dataOf(marker, random), null, random.pick([0, 2, '\t'])).replaceAll(
-          '\n',
-          random.pick(['\n', '\r\n']),
-        )
+        const data = jsonOf(dataOf(marker, random, LARGE), random)
         await client.query('select sluice.publish($1, $2, $3, $4)', [
           workspace,
           stream,

@@ -1,4 +1,4 @@
-/** Faults of the connections on which gateways hear of new events, and of the notifications on them. */
+/** Faults of the connections on which gateways listen, and of their notifications. */
 import { until } from '../../harness/until.js'
 import { ended, type Fault, type Scene } from '../fault.js'
 import type { FaultyProxy } from '../faulty-proxy.js'

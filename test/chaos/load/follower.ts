@@ -1,4 +1,6 @@
 /** A client of the load, of any kind: it follows one stream through everything until it has the last event. */
+import type { RecordedClient, Recorder } from '../../checker/recorder.js'
+import { WITH_WHERE } from './forms.js'
 
 export interface Follower {
   readonly name: string
@@ -17,6 +19,32 @@ export interface Follower {
   settle(last: string): void
   /** Ends it at once. */
   stop(): void
+}
+
+/** What a client wants of a stream, and who records what it gets. */
+export interface Wanted {
+  readonly name: string
+  readonly recorder: Recorder
+  readonly workspace: string
+  readonly stream: string
+  readonly types: readonly string[] | undefined
+  /** The types that its credentials allow. Default: all. */
+  readonly granted?: readonly string[] | undefined
+  /** With a filter of the content. */
+  readonly where?: boolean
+  readonly from: 'beginning' | 'now'
+}
+
+export function recordedClient(wanted: Wanted, form: string): RecordedClient {
+  const { name, recorder, workspace, stream, types, granted, where, from } = wanted
+  return recorder.client({
+    client: name,
+    stream: `${workspace}/${stream}`,
+    form: form + (where ? WITH_WHERE : ''),
+    from,
+    ...(types && { types: [...types] }),
+    ...(granted && { granted: [...granted] }),
+  })
 }
 
 /** What a process has seen, beside what the history says. */

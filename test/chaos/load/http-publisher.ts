@@ -1,8 +1,8 @@
 /** Publishes over HTTP: the same request under the same key until the gateway has answered, whatever fails in between. */
 import { setTimeout as pause } from 'node:timers/promises'
+import { dataOf } from '../../end-to-end/event-data.js'
 import { patienceSignal } from '../../harness/patience.js'
 import { authorizationOf } from './credentials.js'
-import { dataOf } from './event-data.js'
 import { LARGE, type Publisher, type PublisherOptions } from './publisher.js'
 import { nameOf, type Place, TYPES } from './streams.js'
 

@@ -1,24 +1,15 @@
 /** A client as a program is: it follows a stream with a library, and looks after what the library leaves to it. */
 import { setTimeout as pause } from 'node:timers/promises'
-import type { RecordedClient, Recorder } from '../../checker/recorder.js'
-import type { Follower, Tally } from './follower.js'
-import { WITH_WHERE } from './forms.js'
+import type { RecordedClient } from '../../checker/recorder.js'
+import { type Follower, recordedClient, type Tally, type Wanted } from './follower.js'
 import { type RecordedFetch, recordedFetch } from './recorded-fetch.js'
 import { END, nameOf } from './streams.js'
 
 const RETRY_MS = 2_000
 
-export interface ProgramOptions {
-  readonly name: string
-  readonly recorder: Recorder
+export interface ProgramOptions extends Wanted {
   readonly origin: () => string
-  readonly workspace: string
-  readonly stream: string
   readonly authorization: (isRefused: boolean) => string
-  readonly types: readonly string[] | undefined
-  readonly granted?: readonly string[] | undefined
-  readonly where?: boolean
-  readonly from: 'beginning' | 'now'
   readonly silenceMs: number
   readonly tally: Tally
 }
@@ -40,15 +31,7 @@ export abstract class ProgramClient implements Follower {
   #isDone = false
 
   constructor(protected readonly options: ProgramOptions) {
-    const { name, recorder, workspace, stream, types, granted, where, from } = options
-    this.#record = recorder.client({
-      client: name,
-      stream: `${workspace}/${stream}`,
-      form: `text/event-stream${where ? WITH_WHERE : ''}`,
-      from,
-      ...(types && { types: [...types] }),
-      ...(granted && { granted: [...granted] }),
-    })
+    this.#record = recordedClient(options, 'text/event-stream')
     this.connections = recordedFetch({ ...options, record: this.#record })
   }
 

@@ -2,8 +2,8 @@
 import type pg from 'pg'
 import type { Database } from '../../../src/database/pool.js'
 import { sqlState } from '../../../src/problems/problem.js'
+import { dataOf, jsonOf, TEXTS } from '../../end-to-end/event-data.js'
 import type { Random } from '../../end-to-end/random.js'
-import { dataOf, jsonOf, TEXTS } from './event-data.js'
 import { LARGE, type Publisher, type PublisherOptions } from './publisher.js'
 import { nameOf, type Place, TYPES } from './streams.js'
 

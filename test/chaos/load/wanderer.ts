@@ -4,10 +4,10 @@
  */
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { RecordedClient, Recorder } from '../../checker/recorder.js'
+import type { RecordedClient } from '../../checker/recorder.js'
 import type { Random } from '../../end-to-end/random.js'
-import type { Follower, Tally } from './follower.js'
-import { WHERE, WITH_WHERE } from './forms.js'
+import { type Follower, recordedClient, type Tally, type Wanted } from './follower.js'
+import { WHERE } from './forms.js'
 import { type Manner, type ResponseReader, readResponse } from './manner.js'
 import { END, nameOf } from './streams.js'
 import { type Reading, readEnvelopes, readEvents, readLines, type Said } from './wire.js'
@@ -43,22 +43,12 @@ const RETRY_MS = 2_000
 /** For so long an abandoned connection stays open, unread. */
 const ABANDONED_MS = { least: 10_000, most: 60_000 } as const
 
-export interface WandererOptions {
-  readonly name: string
-  readonly recorder: Recorder
+export interface WandererOptions extends Wanted {
   /** Of the gateway, for each connection anew. */
   readonly origin: () => string
-  readonly workspace: string
-  readonly stream: string
   /** Called for each request. @param isRefused whether the last ones were refused. */
   readonly authorization: (isRefused: boolean) => string
   readonly form: WireForm
-  readonly types: readonly string[] | undefined
-  /** The types that its credentials allow. Default: all. */
-  readonly granted?: readonly string[] | undefined
-  /** With a filter of the content. */
-  readonly where?: boolean
-  readonly from: 'beginning' | 'now'
   readonly manner: Manner
   /** How long it stays, and how long it is away when it has left by itself. */
   readonly stay: Range
@@ -93,15 +83,7 @@ export class Wanderer implements Follower {
   readonly #record: RecordedClient
 
   constructor(readonly options: WandererOptions) {
-    const { name, recorder, workspace, stream, form, types, granted, where, from } = options
-    this.#record = recorder.client({
-      client: name,
-      stream: `${workspace}/${stream}`,
-      form: form + (where ? WITH_WHERE : ''),
-      from,
-      ...(types && { types: [...types] }),
-      ...(granted && { granted: [...granted] }),
-    })
+    this.#record = recordedClient(options, options.form)
   }
 
   get stream(): string {

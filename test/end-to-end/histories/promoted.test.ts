@@ -1,11 +1,12 @@
 /** Promotions of a real standby under gateways, clients and publishers: docs/operations.md, "Backups and failover". */
 import t, { type Test } from 'tap'
+import { recordLost } from '../../checker/kept-rows.js'
 import { startProcess } from '../../harness/process.js'
 import { inStep } from '../../harness/replication.js'
 import { execute } from '../../harness/server.js'
 import { until } from '../../harness/until.js'
 import { startCrowd } from './crowd.js'
-import { cutOff, promote, recordLost, startReplicated } from './promotion.js'
+import { cutOff, promote, startReplicated } from './promotion.js'
 
 const CLIENTS = 12
 const env = { HEARTBEAT_MS: '500' }

@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import pg from 'pg'
 import t from 'tap'
 import { migrate } from '../../../src/database/migrate.js'
+import { recordLost } from '../../checker/kept-rows.js'
 import { openStream } from '../../harness/event-stream.js'
 import { as } from '../../harness/gateway.js'
 import { type OwnPostgres, preparePostgres } from '../../harness/postgres.js'
@@ -16,7 +17,6 @@ import { startProcess } from '../../harness/process.js'
 import { execute, temporaryFolder } from '../../harness/server.js'
 import { until } from '../../harness/until.js'
 import { createStreams, startCrowd } from './crowd.js'
-import { recordLost } from './promotion.js'
 
 const run = promisify(execFile)
 const CLIENTS = 12

@@ -1,10 +1,10 @@
 /** Events that the table will not have at the end of a run, read before they go: the checker compares what clients received of them. */
-import type { Database } from '../../src/database/pool.js'
+import { createPool, type Database } from '../../src/database/pool.js'
 import type { Position } from '../../src/log/event.js'
 import { formatEventId } from '../../src/log/event-id.js'
-import { fingerprint } from '../checker/fingerprint.js'
-import type { EntryOf } from '../checker/history.js'
-import type { Forms, TableEvent } from '../checker/recorded-table.js'
+import type { EntryOf } from './history.js'
+import { type Forms, hashesOf, markerIn, type TableEvent, WRITTEN } from './recorded-table.js'
+import type { Recorder } from './recorder.js'
 
 type Row = EntryOf<'row'>
 
@@ -33,6 +33,31 @@ export async function lostRows(old: Database, next: Database, forms: Forms): Pro
   return rows.map(row => ({ ...rowOf(row, forms), lost: true }))
 }
 
+/**
+ * Adds to the history the events of the server at `old` that `next` does not have, in streams that `next` has. It may have been written to
+ * since the promotion.
+ * @returns how many there are.
+ */
+export async function recordLost(old: string, next: Database, recorder: Recorder): Promise<number> {
+  const kept = await stored(next)
+  const ids = new Set(kept.map(({ eventId }) => eventId))
+  const streams = new Set(kept.map(({ stream }) => stream))
+  const pool = createPool(old, { max: 1, name: 'test', onError: () => undefined })
+  try {
+    const lost = (await stored(pool)).filter(
+      ({ eventId, stream }) => !ids.has(eventId) && streams.has(stream),
+    )
+    for (const row of lost) recorder.write({ ...rowOf(row, WRITTEN), lost: true })
+    return lost.length
+  } finally {
+    await pool.end()
+  }
+}
+
+async function stored(pool: Database): Promise<Stored[]> {
+  return (await pool.query<Stored>(`select ${COLUMNS} from ${EVENTS} order by s.id, e."position"`)).rows
+}
+
 /** The events of a stream up to a position, which retention is about to remove. */
 export async function removedRows(
   pool: Database,
@@ -49,18 +74,14 @@ export async function removedRows(
 
 function rowOf({ stream, beforeId, ...stored }: Stored, forms: Forms): Row {
   const event = { ...stored, id: formatEventId(stored.position, stored.eventId) }
-  const written = Object.entries(forms).flatMap(([form, write]) => {
-    const text = write(event)
-    return text === undefined ? [] : [[form, fingerprint(text)] as const]
-  })
-  const { marker } = JSON.parse(event.data)
+  const mark = markerIn(event.data)
   return {
     k: 'row',
     stream,
     id: event.id,
     after: formatEventId((event.position - 1) as Position, beforeId),
     type: event.type,
-    h: Object.fromEntries(written),
-    ...(typeof marker === 'string' && { mark: marker }),
+    h: hashesOf(event, forms),
+    ...(mark !== undefined && { mark }),
   }
 }

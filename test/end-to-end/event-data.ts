@@ -1,5 +1,5 @@
 /** The data of published events: a mark by which the checker knows the event, a number for filters, and texts that are hard to keep. */
-import type { Random } from '../../end-to-end/random.js'
+import type { Random } from './random.js'
 
 const LARGE_CHARACTERS = 60_000
 
