@@ -9,6 +9,8 @@ import type { Test } from 'tap'
 
 /** The type of ReadyForQuery. */
 const READY = 'Z'
+/** Its status outside of a transaction. */
+const OUTSIDE = 'I'
 
 export interface PostgresProxy {
   readonly url: string
@@ -25,8 +27,11 @@ export interface PostgresProxy {
   mode: 'pass' | 'refuse' | 'silent'
   /** Connections that are accepted from now on are cut after so many bytes of the server. */
   cutAfterBytes: number
-  /** Sees each message of the server, whole; what it returns goes on to the client. */
-  messages: (message: Buffer) => Buffer
+  /**
+   * Sees each message of the server, whole; what it returns goes on to the client. `asked` is what the client has sent in this session
+   * since it was last outside of a transaction.
+   */
+  messages: (message: Buffer, asked: Buffer) => Buffer
   /** The connections of now stay open, but not a byte goes through any more, either way. */
   freeze(): void
   /** Runs a statement in each session of now, unseen by its client. A session must be idle: its last message was ReadyForQuery. */
@@ -59,7 +64,7 @@ export async function startProxy(test: Test, databaseUrl: string): Promise<Postg
       pairs.delete(pair)
       pair.server?.destroy()
     })
-    const messages = (message: Buffer) => proxy.messages(message)
+    const messages: PostgresProxy['messages'] = (...both) => proxy.messages(...both)
     if (pair.server) join(pair, pair.server, { messages, cutAfterBytes: proxy.cutAfterBytes })
     else client.resume()
   })
@@ -74,7 +79,7 @@ export async function startProxy(test: Test, databaseUrl: string): Promise<Postg
     },
     mode: 'pass' as PostgresProxy['mode'],
     cutAfterBytes: Number.POSITIVE_INFINITY,
-    messages: (message: Buffer) => message,
+    messages: ((message: Buffer) => message) as PostgresProxy['messages'],
     freeze() {
       for (const { client, server } of pairs) {
         client.removeAllListeners('data').resume()
@@ -130,7 +135,11 @@ function query(statement: string): Buffer {
 function join(pair: Pair, server: Socket, { messages, cutAfterBytes }: Passing): void {
   const { client } = pair
   let left = cutAfterBytes
-  client.on('data', bytes => server.write(bytes))
+  let asked: Buffer = Buffer.alloc(0)
+  client.on('data', bytes => {
+    asked = Buffer.concat([asked, bytes])
+    server.write(bytes)
+  })
   server.on('error', () => {})
   server.on('close', () => client.destroy())
   let rest: Buffer = Buffer.alloc(0)
@@ -140,8 +149,10 @@ function join(pair: Pair, server: Socket, { messages, cutAfterBytes }: Passing):
     // A type of one byte, then the length of all but that byte (PostgreSQL manual, Message Formats).
     while (rest.length >= 5 && rest.length > rest.readInt32BE(1)) {
       const length = rest.readInt32BE(1) + 1
-      if (pair.hidden === 0) passed.push(messages(rest.subarray(0, length)))
-      else if (rest.toString('latin1', 0, 1) === READY) pair.hidden -= 1
+      const type = rest.toString('latin1', 0, 1)
+      if (pair.hidden === 0) passed.push(messages(rest.subarray(0, length), asked))
+      else if (type === READY) pair.hidden -= 1
+      if (type === READY && rest.toString('latin1', 5, 6) === OUTSIDE) asked = Buffer.alloc(0)
       rest = rest.subarray(length)
     }
     const bytesNow = Buffer.concat(passed)

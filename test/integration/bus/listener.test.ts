@@ -272,9 +272,9 @@ function begin(t: Test, proxy: PostgresProxy) {
 async function listen(t: Test, proxy: PostgresProxy) {
   const { messages } = proxy
   let sent = 0
-  proxy.messages = message => {
+  proxy.messages = (message, asked) => {
     if (message.includes(CANARY)) sent += 1
-    return messages(message)
+    return messages(message, asked)
   }
   const begun = begin(t, proxy)
   await until('it listens', () => begun.listener.listening)

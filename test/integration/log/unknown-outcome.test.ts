@@ -4,14 +4,16 @@ import { as, startGateway } from '../../harness/gateway.js'
 import { startProxy } from '../../harness/postgres-proxy.js'
 
 const COMMITTED = Buffer.from('COMMIT\0')
+/** In the statements of the change, and of no other transaction of the gateway. */
+const MARK = 'whose-commit-is-cut'
 
 const CHANGES = {
   'a publish after a head': [
     'POST',
     '/api/events?stream=new&expected_head=0',
-    '{"type":"thing.made","data":{}}',
+    `{"type":"thing.made","data":{"mark":"${MARK}"}}`,
   ],
-  'a job': ['POST', '/api/jobs', '{"kind":"command","payload":{}}'],
+  'a job': ['POST', '/api/jobs', `{"kind":"command","payload":{"mark":"${MARK}"}}`],
 } as const
 
 for (const [name, [method, path, body]] of Object.entries(CHANGES))
@@ -20,8 +22,8 @@ for (const [name, [method, path, body]] of Object.entries(CHANGES))
     const proxy = await startProxy(t, url)
     const gateway = await startGateway(t, { databaseUrl: proxy.url, env: { LISTEN_DATABASE_URL: url } })
     let cut: Promise<void> | undefined
-    proxy.messages = message => {
-      if (cut === undefined && message.includes(COMMITTED)) cut = proxy.unplug()
+    proxy.messages = (message, asked) => {
+      if (cut === undefined && message.includes(COMMITTED) && asked.includes(MARK)) cut = proxy.unplug()
       return cut === undefined ? message : Buffer.alloc(0)
     }
 
