@@ -7,10 +7,11 @@ import { openPage, withoutBrowser } from '../../harness/browser.js'
 import { byNight } from '../../harness/nightly.js'
 import { type Random, randomFrom } from '../../harness/random.js'
 import { type Block, randomBlock, shown, TYPES } from '../../harness/random-blocks.js'
+import { seedOfRun } from '../../harness/seed.js'
 
 const BATCHES = byNight(5, 100)
 const PER_STREAM = 4_000
-const seed = Number(process.env.SLUICE_SEED ?? Date.now() % 1_000_000)
+const seed = seedOfRun()
 const skip = withoutBrowser()
 
 t.test(`Chromium gets every message of random inputs as it was (SLUICE_SEED=${seed})`, { skip }, async t => {

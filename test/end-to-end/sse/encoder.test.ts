@@ -8,10 +8,11 @@ import { byNight } from '../../harness/nightly.js'
 import { type Random, randomFrom } from '../../harness/random.js'
 import { type Block, type Expected, randomBlock, shown } from '../../harness/random-blocks.js'
 import { type DispatchedMessage, ReferenceParser } from '../../harness/reference-parser.js'
+import { seedOfRun } from '../../harness/seed.js'
 
 const INPUTS = byNight(1_000_000, 10_000_000)
 const PER_STREAM = 500
-const seed = Number(process.env.SLUICE_SEED ?? Date.now() % 1_000_000)
+const seed = seedOfRun()
 
 t.test(
   `two parsers get every message of ${INPUTS} random inputs as it was (SLUICE_SEED=${seed})`,

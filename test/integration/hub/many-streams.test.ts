@@ -10,6 +10,7 @@ import { type EventStream, openStream } from '../../harness/event-stream.js'
 import { as, type Gateway, publish, startGateway } from '../../harness/gateway.js'
 import { byNight } from '../../harness/nightly.js'
 import { randomFrom } from '../../harness/random.js'
+import { seedOfRun } from '../../harness/seed.js'
 import { until } from '../../harness/until.js'
 
 const STREAMS = 400
@@ -17,51 +18,55 @@ const ROUNDS = byNight(2, 40)
 const EVENTS_A_ROUND = 3
 const AT_ONCE = 64
 const EVENT = 'thing.made'
+const seed = seedOfRun(1)
 
-t.test('no wake is lost: with 400 streams and no poll every client has every event, in order', async t => {
-  const { pool, url: databaseUrl } = await createDatabase(t)
-  const gateways = [await start(t, databaseUrl), await start(t, databaseUrl)] as const
-  const [one, two] = gateways.map(({ gateway }) => gateway) as [Gateway, Gateway]
-  await until('both know each other', () =>
-    gateways.every(
-      ({ gateway: { app } }) => app.bus.status === 'listening' && app.cluster.figures()?.nodes === 2,
-    ),
-  )
-  const before = gateways.map(({ polls }) => polls())
-  const random = randomFrom(1)
-  const slots = pLimit(AT_ONCE)
-  const publishOn = (workspace: string) =>
-    slots(async () => {
-      const via = random.pick([one, two, undefined])
-      if (!via) {
-        await pool.query(`select sluice.publish($1, 'feed', $2, '{}')`, [workspace, EVENT])
-      } else await publish(via, { type: EVENT, data: {} }, { workspace })
-    })
-  const workspaces = Array.from({ length: STREAMS }, (_, index) => `w-${index}`)
-
-  const round = workspaces.flatMap(workspace => Array<string>(EVENTS_A_ROUND).fill(workspace))
-
-  const first = Promise.all(round.map(publishOn))
-  const clients = await Promise.all(
-    workspaces.flatMap(workspace => [one, two].map(gateway => slots(() => follow(t, gateway, workspace)))),
-  )
-  await first
-  for (let due = EVENTS_A_ROUND; due <= ROUNDS * EVENTS_A_ROUND; due += EVENTS_A_ROUND) {
-    if (due > EVENTS_A_ROUND) await Promise.all(round.map(publishOn))
-    await until(`${due} events at every client`, () =>
-      clients.every(client => positionsOf(client).length >= due),
+t.test(
+  `no wake is lost: with 400 streams and no poll every client has every event, in order (SLUICE_SEED=${seed})`,
+  async t => {
+    const { pool, url: databaseUrl } = await createDatabase(t)
+    const gateways = [await start(t, databaseUrl), await start(t, databaseUrl)] as const
+    const [one, two] = gateways.map(({ gateway }) => gateway) as [Gateway, Gateway]
+    await until('both know each other', () =>
+      gateways.every(
+        ({ gateway: { app } }) => app.bus.status === 'listening' && app.cluster.figures()?.nodes === 2,
+      ),
     )
-  }
+    const before = gateways.map(({ polls }) => polls())
+    const random = randomFrom(seed)
+    const slots = pLimit(AT_ONCE)
+    const publishOn = (workspace: string) =>
+      slots(async () => {
+        const via = random.pick([one, two, undefined])
+        if (!via) {
+          await pool.query(`select sluice.publish($1, 'feed', $2, '{}')`, [workspace, EVENT])
+        } else await publish(via, { type: EVENT, data: {} }, { workspace })
+      })
+    const workspaces = Array.from({ length: STREAMS }, (_, index) => `w-${index}`)
 
-  const expected = Array.from({ length: ROUNDS * EVENTS_A_ROUND }, (_, n) => n + 1).join()
-  const found = clients.map(client => positionsOf(client).join())
-  t.strictSame([...new Set(found)], [expected])
-  t.strictSame(
-    gateways.map(({ polls }) => polls()),
-    before,
-    'no wake was for all streams',
-  )
-})
+    const round = workspaces.flatMap(workspace => Array<string>(EVENTS_A_ROUND).fill(workspace))
+
+    const first = Promise.all(round.map(publishOn))
+    const clients = await Promise.all(
+      workspaces.flatMap(workspace => [one, two].map(gateway => slots(() => follow(t, gateway, workspace)))),
+    )
+    await first
+    for (let due = EVENTS_A_ROUND; due <= ROUNDS * EVENTS_A_ROUND; due += EVENTS_A_ROUND) {
+      if (due > EVENTS_A_ROUND) await Promise.all(round.map(publishOn))
+      await until(`${due} events at every client`, () =>
+        clients.every(client => positionsOf(client).length >= due),
+      )
+    }
+
+    const expected = Array.from({ length: ROUNDS * EVENTS_A_ROUND }, (_, n) => n + 1).join()
+    const found = clients.map(client => positionsOf(client).join())
+    t.strictSame([...new Set(found)], [expected])
+    t.strictSame(
+      gateways.map(({ polls }) => polls()),
+      before,
+      'no wake was for all streams',
+    )
+  },
+)
 
 /** A gateway that does not poll. `polls`: how many wakes were for all streams. */
 async function start(t: Test, databaseUrl: string) {

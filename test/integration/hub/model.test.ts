@@ -6,6 +6,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { byNight } from '../../harness/nightly.js'
+import { seedOfRun } from '../../harness/seed.js'
 import { play } from './model-run.js'
 import { STEPS } from './model-steps.js'
 import { ModelWorld } from './model-world.js'
@@ -14,7 +15,7 @@ const RUNS = byNight(750, 1_000_000)
 const STEPS_PER_RUN = 40
 /** A client with a filter for events of the type `rare`. */
 const RARE = 1
-const seed = Number(process.env.SLUICE_SEED ?? Date.now() % 1_000_000)
+const seed = seedOfRun()
 /** The path of a counterexample and its replayPath, with a space in between. */
 const [path, replayPath] = (process.env.SLUICE_PATH ?? '').split(' ')
 

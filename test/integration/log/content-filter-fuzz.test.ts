@@ -12,15 +12,16 @@ import { createDatabase } from '../../harness/database.js'
 import { byNight } from '../../harness/nightly.js'
 import { randomFrom } from '../../harness/random.js'
 import { randomData, randomWhere } from '../../harness/random-content.js'
+import { seedOfRun } from '../../harness/seed.js'
 
 const EVENTS = byNight(100, 500)
 const FILTERS = byNight(100, 500)
 const PAIRS = EVENTS * FILTERS
-const SEED = Number(process.env.FUZZ_SEED ?? 1)
+const seed = seedOfRun(1)
 const START = 0 as Position
 
-t.test(`of ${PAIRS} pairs of an event and a filter, none has two verdicts (seed ${SEED})`, async t => {
-  const random = randomFrom(SEED)
+t.test(`of ${PAIRS} pairs of an event and a filter, none has two verdicts (SLUICE_SEED=${seed})`, async t => {
+  const random = randomFrom(seed)
   const { pool } = await createDatabase(t)
   for (let n = 0; n < EVENTS; n += 1) {
     const type = random.pick(['a', 'A12', 'thing.made'])

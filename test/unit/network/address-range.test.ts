@@ -3,6 +3,9 @@ import t from 'tap'
 import { formatRange, isWithin, parseRange } from '../../../src/network/address-range.js'
 import { byNight } from '../../harness/nightly.js'
 import { randomFrom } from '../../harness/random.js'
+import { seedOfRun } from '../../harness/seed.js'
+
+const seed = seedOfRun(7)
 
 function holds(range: string, address: string): boolean {
   const parsed = parseRange(range)
@@ -109,8 +112,8 @@ t.test('a range is written as one text, whatever it was written as', async t => 
   }
 })
 
-t.test('BlockList of Node agrees on random ranges and addresses', async t => {
-  const random = randomFrom(7)
+t.test(`BlockList of Node agrees on random ranges and addresses (SLUICE_SEED=${seed})`, async t => {
+  const random = randomFrom(seed)
   const bytes = (length: number) => Array.from({ length }, () => random.pick([0, 255, random.integer(256)]))
   const textOf = (of: number[]) => formatRange({ bytes: of, prefix: 0 }).replace('/0', '')
 
