@@ -3,6 +3,10 @@
  * flush is in flight at a time, and the next one takes the requests that have arrived meanwhile: a lone request is committed at
  * once, and under load batches grow by themselves.
  *
+ * A flush without an outcome after 3 s is `stalled`: its backend may be frozen, and then it ends only with the deadline of the
+ * connection. Meanwhile one other flush at a time passes it, on another connection, with requests for other streams. Those for its
+ * streams are `held` until it has ended, so that a stream's requests keep their order.
+ *
  * A flush is one transaction. If its content makes it fail, it is retried in parts, so that a bad request fails alone (one part
  * after another, so that a stream's requests keep their order). If the database is unreachable, all of it fails. Only close()
  * leads to `closed`: waiting requests are refused, requests in flight get their outcome.
@@ -13,6 +17,7 @@
 import { databaseFault } from '../database/database-fault.js'
 import type { Database, Queryable } from '../database/pool.js'
 import { mayBeStored } from '../database/unknown-outcome.js'
+import type { Problem } from '../problems/problem.js'
 import { answerLost, overloaded, problemOf, shuttingDown, unreachable } from './publish-problem.js'
 import { partsOf } from './retry-parts.js'
 
@@ -21,6 +26,10 @@ const MAX_BATCH_EVENTS = 2_000
 const MAX_BATCH_BYTES = 4 * 1024 * 1024
 const MAX_WAITING_REQUESTS = 10_000
 const MAX_WAITING_BYTES = 32 * 1024 * 1024
+/** Longer than a statement waits for a locked stream (2 s). */
+const STALLED_MS = 3_000
+/** If the database stands still, so that each flush stalls, the others keep their connections. */
+const MAX_FLUSHES = 2
 
 interface StreamRequest {
   readonly workspace: string
@@ -40,17 +49,29 @@ export interface GroupCommitOptions<Request extends StreamRequest, Outcome> {
 
 interface Waiting<Request, Outcome> {
   readonly request: Request
+  /** Workspace and stream. */
+  readonly target: string
   readonly events: number
   readonly bytes: number
   resolve(outcome: Outcome): void
   reject(reason: unknown): void
 }
 
+interface Flush<Request, Outcome> {
+  /** The streams of its requests. */
+  readonly targets: ReadonlySet<string>
+  readonly held: Set<Waiting<Request, Outcome>>
+  isStalled: boolean
+  ended: Promise<void>
+}
+
 export class GroupCommit<Request extends StreamRequest, Outcome> {
   readonly #options: GroupCommitOptions<Request, Outcome>
-  readonly #waiting = new Set<Waiting<Request, Outcome>>()
+  #waiting = new Set<Waiting<Request, Outcome>>()
+  /** These and the held ones. */
+  #waitingRequests = 0
   #waitingBytes = 0
-  #inFlight: Promise<void> | undefined
+  readonly #inFlight = new Set<Flush<Request, Outcome>>()
   #closed = false
 
   constructor(options: GroupCommitOptions<Request, Outcome>) {
@@ -70,8 +91,10 @@ export class GroupCommit<Request extends StreamRequest, Outcome> {
     let takeBack = () => {}
     try {
       return await new Promise<Outcome>((resolve, reject) => {
-        const waiting: Waiting<Request, Outcome> = { request, events, bytes, resolve, reject }
+        const target = `${request.workspace} ${request.stream}`
+        const waiting: Waiting<Request, Outcome> = { request, target, events, bytes, resolve, reject }
         this.#waiting.add(waiting)
+        this.#waitingRequests += 1
         this.#waitingBytes += bytes
         takeBack = () => this.#leave(waiting) && reject(signal?.reason)
         signal?.addEventListener('abort', takeBack)
@@ -85,32 +108,66 @@ export class GroupCommit<Request extends StreamRequest, Outcome> {
   /** @throws {Problem} 503 `overloaded`, `shutting-down`. */
   assertRoom(bytes: number): void {
     if (this.#closed) throw shuttingDown()
-    const tooMany = this.#waiting.size >= MAX_WAITING_REQUESTS
+    // A stream whose flush is stalled must not take the room of the others.
+    if (!this.#hasRoom(bytes)) for (const held of this.#held()) this.#refuse(held, overloaded())
+    if (!this.#hasRoom(bytes)) throw overloaded()
+  }
+
+  #hasRoom(bytes: number): boolean {
     // One request is always accepted, however large.
-    const tooMuch = this.#waiting.size > 0 && this.#waitingBytes + bytes > MAX_WAITING_BYTES
-    if (tooMany || tooMuch) throw overloaded()
+    if (this.#waitingRequests === 0) return true
+    return this.#waitingRequests < MAX_WAITING_REQUESTS && this.#waitingBytes + bytes <= MAX_WAITING_BYTES
   }
 
   /** Refuses waiting requests, and resolves when the requests in flight have their outcome. */
   async close(): Promise<void> {
     this.#closed = true
-    for (const waiting of [...this.#waiting]) {
-      this.#leave(waiting)
-      waiting.reject(shuttingDown())
-    }
-    await this.#inFlight
+    for (const waiting of [...this.#held(), ...this.#waiting]) this.#refuse(waiting, shuttingDown())
+    await Promise.all([...this.#inFlight].map(({ ended }) => ended))
+  }
+
+  #held(): Waiting<Request, Outcome>[] {
+    return [...this.#inFlight].flatMap(({ held }) => [...held])
+  }
+
+  #refuse(waiting: Waiting<Request, Outcome>, problem: Problem): void {
+    this.#leave(waiting)
+    waiting.reject(problem)
   }
 
   #leave(waiting: Waiting<Request, Outcome>): boolean {
-    const left = this.#waiting.delete(waiting)
-    if (left) this.#waitingBytes -= waiting.bytes
+    const left = this.#waiting.delete(waiting) || [...this.#inFlight].some(({ held }) => held.delete(waiting))
+    if (left) {
+      this.#waitingRequests -= 1
+      this.#waitingBytes -= waiting.bytes
+    }
     return left
   }
 
   #run(): void {
-    if (this.#inFlight || this.#waiting.size === 0) return
-    this.#inFlight = this.#flush(this.#takeBatch()).finally(() => {
-      this.#inFlight = undefined
+    if (this.#inFlight.size === MAX_FLUSHES) return
+    for (const { isStalled } of this.#inFlight) if (!isStalled) return
+    const batch = this.#takeBatch()
+    if (batch.length > 0) this.#start(batch)
+  }
+
+  #start(batch: readonly Waiting<Request, Outcome>[]): void {
+    const flush: Flush<Request, Outcome> = {
+      targets: new Set(batch.map(({ target }) => target)),
+      held: new Set(),
+      isStalled: false,
+      ended: Promise.resolve(),
+    }
+    const alarm = setTimeout(() => {
+      flush.isStalled = true
+      this.#run()
+    }, STALLED_MS)
+    this.#inFlight.add(flush)
+    flush.ended = this.#flush(batch).finally(() => {
+      clearTimeout(alarm)
+      this.#inFlight.delete(flush)
+      // They arrived before what waits for their streams.
+      if (flush.held.size > 0) this.#waiting = new Set([...flush.held, ...this.#waiting])
       this.#run()
     })
   }
@@ -120,6 +177,12 @@ export class GroupCommit<Request extends StreamRequest, Outcome> {
     let events = 0
     let bytes = 0
     for (const waiting of this.#waiting) {
+      const holder = this.#holderOf(waiting)
+      if (holder) {
+        this.#waiting.delete(waiting)
+        holder.held.add(waiting)
+        continue
+      }
       events += waiting.events
       bytes += waiting.bytes
       if (batch.length > 0 && (events > MAX_BATCH_EVENTS || bytes > MAX_BATCH_BYTES)) break
@@ -127,6 +190,12 @@ export class GroupCommit<Request extends StreamRequest, Outcome> {
       batch.push(waiting)
     }
     return batch
+  }
+
+  /** The stalled flush with a request for the same stream, if there is one. */
+  #holderOf({ target }: Waiting<Request, Outcome>): Flush<Request, Outcome> | undefined {
+    for (const flush of this.#inFlight) if (flush.targets.has(target)) return flush
+    return undefined
   }
 
   /** Settles each request of the batch. Never rejects. */
