@@ -8,10 +8,10 @@ import { availableParallelism } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import pLimit from 'p-limit'
 import { packageRoot } from '../src/process/package-root.js'
 import { usageError } from '../src/process/usage.js'
 import { startTestServer, type TestServer, temporaryFolder } from '../test/harness/server.js'
+import { inParallel } from './parallel-files.js'
 import { type Counts, TapReport } from './tap-report.js'
 import { runTestFile } from './test-file.js'
 
@@ -27,7 +27,8 @@ processes, browsers and toolchains: --system runs them. Postgres is started unle
   --grep, -g PATTERN   only the tests whose names match this regular expression; may be given several times
   --only, -o           only the tests that are marked with { only: true }
   --bail, -b           stop at the first failure
-  --jobs, -j N         N files at a time; without it three for every two processors
+  --jobs, -j N         N files at a time; without it three for every two processors, and up to five while
+                       processors are idle
 
 From the environment: TEST_DATABASE_URL, a Postgres server to use instead, whose user may create databases; PG_BIN, the
 folder of another Postgres to start; SLUICE_NO_SKIPS=1: a skipped test is a failure; TEST_PATIENCE=3: tests wait three times
@@ -46,6 +47,8 @@ const KUBERNETES_TESTS = 'kubernetes/'
 const TEST_FILE = /\.test\.[jt]s$/
 /** On average a file keeps two thirds of a processor busy, and waits for processes, networks and deadlines otherwise. */
 const FILES_PER_PROCESSOR = 1.5
+/** While processors are idle. */
+const MOST_FILES_PER_PROCESSOR = 2.5
 /** The folder that holds the compiled scripts/ and test/: dist/, or wherever this was compiled to. */
 const compiled = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 const tests = join(compiled, 'test')
@@ -81,12 +84,14 @@ function readArguments() {
       console.log(USAGE)
       process.exit(0)
     }
-    const jobs = Number(values.jobs ?? Math.ceil(availableParallelism() * FILES_PER_PROCESSOR))
-    if (!Number.isInteger(jobs) || jobs < 1) throw new Error('--jobs must be a whole number from 1.')
+    const perProcessor = (files: number) => Math.ceil(availableParallelism() * files)
+    const least = Number(values.jobs ?? perProcessor(FILES_PER_PROCESSOR))
+    if (!Number.isInteger(least) || least < 1) throw new Error('--jobs must be a whole number from 1.')
+    const most = values.jobs === undefined ? perProcessor(MOST_FILES_PER_PROCESSOR) : least
     const named = positionals.flatMap(testFilesAt)
     const folder = values.kubernetes ? KUBERNETES_TESTS : values.system ? SYSTEM_TESTS : undefined
     return {
-      options: { ...values, jobs },
+      options: { ...values, least, most },
       files:
         positionals.length > 0
           ? named
@@ -135,7 +140,6 @@ async function run(): Promise<Run> {
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, stopBy)
 
-  const limit = pLimit(options.jobs)
   const needsPostgres = (file: string) => !WITHOUT_POSTGRES.test(relative(tests, file))
   // First those that need none: Postgres starts meanwhile.
   const ordered = [...files.filter(file => !needsPostgres(file)), ...files.filter(needsPostgres)]
@@ -145,21 +149,17 @@ async function run(): Promise<Run> {
     server.catch(() => undefined)
   }
   try {
-    await Promise.all(
-      ordered.map(file =>
-        limit(async () => {
-          if (stop.signal.aborted) return
-          const env = {
-            ...testEnvironment(),
-            ...(needsPostgres(file) ? postgresEnvironment(await server) : {}),
-          }
-          const lines = await runTestFile(relative(packageRoot, file), { env, stopped: stop.signal })
-          if (stop.signal.aborted) return
-          for (const line of lines) report.add(line)
-          if (report.bailedBy !== undefined) stopBy(`the first failure, ${report.bailedBy} (--bail)`)
-        }),
-      ),
-    )
+    await inParallel(ordered, options, async file => {
+      if (stop.signal.aborted) return
+      const env = {
+        ...testEnvironment(),
+        ...(needsPostgres(file) ? postgresEnvironment(await server) : {}),
+      }
+      const lines = await runTestFile(relative(packageRoot, file), { env, stopped: stop.signal })
+      if (stop.signal.aborted) return
+      for (const line of lines) report.add(line)
+      if (report.bailedBy !== undefined) stopBy(`the first failure, ${report.bailedBy} (--bail)`)
+    })
   } finally {
     stop.abort()
   }
