@@ -34,11 +34,17 @@ interface Stream {
 }
 
 /** docs/protocol.md: of SSE the parts, with line ends as an SSE parser gives them; of NDJSON the line. */
-export const WRITTEN: Readonly<Record<string, (event: TableEvent) => string>> = {
+export const WRITTEN = {
   'text/event-stream': ({ id, type, data }) => `${id} ${type} ${data.replace(/\r\n|\r/g, '\n')}`,
   'application/x-ndjson': ({ id, position, type, at, eventId, data }) =>
     `{"id":"${id}","position":${position},"type":"${type}","at":"${at.toISOString()}","event_id":"${eventId}","data":${data.replace(/[\r\n]+/g, ' ')}}`,
-}
+  /** What the data says, however its text is written: for clients of one consumer that read in several forms. */
+  value: ({ id, type, data }) => `${id} ${type} ${JSON.stringify(JSON.parse(data))}`,
+  /** docs/webhooks.md: the `webhook-id` and the event id, then the body. Of a CloudEvent its type and its data (webhook-request.ts). */
+  webhook: ({ eventId, id, type, at, data }) =>
+    `${eventId} ${id} {"type":"${type}","timestamp":"${at.toISOString()}","data":${data}}`,
+  'webhook cloudevent': ({ eventId, id, type, data }) => `${eventId} ${id} ${type} ${data}`,
+} satisfies Readonly<Record<string, (event: TableEvent) => string>>
 
 /** By form, the text of an event; undefined for an event that the form does not show. */
 export type Forms = Readonly<Record<string, (event: TableEvent) => string | undefined>>

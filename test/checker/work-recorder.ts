@@ -88,7 +88,7 @@ export class RecordedWebhook {
 
   /**
    * A request has arrived.
-   * @param text `<webhook-id> <event id> <body>`, as the form of the webhook writes it (webhook-forms.ts)
+   * @param event as webhook-request.ts reads it
    * @returns to be called just before it is answered with 2xx
    */
   delivered(event: { id: string; type: string; text: string; isSigned: boolean }): () => void {

@@ -2,6 +2,9 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { Database } from '../../src/database/pool.js'
+import type { Tally } from '../chaos/load/follower.js'
+import { END } from '../chaos/load/streams.js'
+import { Wanderer } from '../chaos/load/wanderer.js'
 import { recordTable } from '../checker/recorded-table.js'
 import { Recorder } from '../checker/recorder.js'
 import { createDatabase } from '../harness/database.js'
@@ -13,7 +16,6 @@ import { startProcess } from '../harness/process.js'
 import { type Logs, readLogs } from './logs.js'
 import { type Counts, publishAll } from './publishers.js'
 import { Random } from './random.js'
-import { END, Wanderer } from './wanderer.js'
 
 const CLIENTS = 50
 const PUBLISHING_MS = byNight(12_000, 600_000)
@@ -23,6 +25,8 @@ const MOST_RSS_MIB = 400
 const DESCRIPTORS = 40
 /** After the last event everybody must have it within this time. */
 const ARRIVAL_MS = 30_000
+const STAY_MS = { least: 50, most: 2_500 } as const
+const AWAY_MS = { least: 0, most: 400 } as const
 
 const STREAMS = [
   {
@@ -39,6 +43,7 @@ const STREAMS = [
   { workspace: 'globex', stream: 'telemetry', filters: [['note', 'order.placed']] },
 ] as const
 
+const tally: Tally = { connections: 0, refusals: 0, deliveries: 0 }
 const seed = Number(process.env.SLUICE_SEED ?? Date.now() % 1_000_000)
 const skip = withoutNginx()
 
@@ -62,7 +67,7 @@ t.test(`every client received exactly the events in the table (SLUICE_SEED=${see
   t.teardown(() => stopping.abort())
   t.teardown(giveUp)
 
-  const wandering = Promise.all(wanderers.map(each => each.wander()))
+  const wandering = Promise.all(wanderers.map(each => each.follow()))
   const options = { origin: nginx.url, pool, recorder, counts, signal: stopping.signal }
   const publishing = publishAll({ ...options, random: random.fork() })
   publishing.catch(giveUp)
@@ -83,7 +88,7 @@ t.test(`every client received exactly the events in the table (SLUICE_SEED=${see
   await publishing
 
   for (const gateway of [second, third]) await sample(recorder, gateway, 'load')
-  for (const each of wanderers) each.settle()
+  for (const each of wanderers) each.settle('')
   for (const { workspace, stream } of STREAMS) {
     await pool.query('select sluice.publish($1, $2, $3, $4)', [workspace, stream, END, '{}'])
   }
@@ -117,11 +122,14 @@ function wanderer(n: number, origin: string, recorder: Recorder, random: Random)
     workspace,
     stream,
     random,
-    ...as('viewer', workspace),
+    authorization: () => as('viewer', workspace).authorization,
+    stay: STAY_MS,
+    away: AWAY_MS,
     form: random.chance(0.25) ? 'application/x-ndjson' : 'text/event-stream',
     types: random.chance(0.4) ? [...random.pick<readonly string[]>(filters), END] : undefined,
     from: random.chance(0.7) ? 'beginning' : 'now',
-    slow: random.chance(0.2),
+    manner: random.chance(0.2) ? 'slow' : 'steady',
+    tally,
   })
 }
 

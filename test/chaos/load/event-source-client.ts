@@ -1,10 +1,9 @@
 /** A program that uses the package `eventsource`, as a browser would: it listens to each type, and starts over when its source is silent or closed. */
 import { EventSource } from 'eventsource'
+import { NOTICES } from '../../checker/notices.js'
 import { WHERE } from './forms.js'
 import { ProgramClient } from './program-client.js'
 import { END, ROW_TYPES, TYPES } from './streams.js'
-
-const NOTICES = ['server.state', 'heartbeat', 'unavailable', 'reset', 'auth-expired', 'auth-revoked']
 
 export class EventSourceClient extends ProgramClient {
   protected async run(signal: AbortSignal): Promise<void> {
@@ -30,6 +29,8 @@ export class EventSourceClient extends ProgramClient {
         })
       for (const type of NOTICES)
         source.addEventListener(type, ({ lastEventId, data }) => {
+          // Its own event of the name `error` has no data.
+          if (data === undefined) return
           silence.refresh()
           this.takeNotice({ id: lastEventId, type, data })
         })

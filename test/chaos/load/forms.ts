@@ -7,12 +7,11 @@ export const WHERE = `data.n ge 5 or type eq "${END}"`
 /** Added to the name of a form. */
 export const WITH_WHERE = ' where'
 
-const sse = writtenAs('text/event-stream')
-const lines = writtenAs('application/x-ndjson')
+const sse = WRITTEN['text/event-stream']
+const lines = WRITTEN['application/x-ndjson']
 
 export const FORMS = {
-  'text/event-stream': sse,
-  'application/x-ndjson': lines,
+  ...WRITTEN,
   /** `envelope=message` */
   envelope: lines,
   'text/event-stream where': selected(sse),
@@ -21,12 +20,6 @@ export const FORMS = {
 } satisfies Forms
 
 export type Form = keyof typeof FORMS
-
-function writtenAs(form: string): (event: TableEvent) => string {
-  const write = WRITTEN[form]
-  if (!write) throw new Error(`The checker knows no form ${form}.`)
-  return write
-}
 
 function selected(write: (event: TableEvent) => string): (event: TableEvent) => string | undefined {
   return event => {

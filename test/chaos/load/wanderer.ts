@@ -4,6 +4,7 @@
  */
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
+import { NOTICES } from '../../checker/notices.js'
 import type { RecordedClient } from '../../checker/recorder.js'
 import type { Random } from '../../end-to-end/random.js'
 import { type Follower, recordedClient, type Tally, type Wanted } from './follower.js'
@@ -12,18 +13,6 @@ import { type Manner, type ResponseReader, readResponse } from './manner.js'
 import { END, nameOf } from './streams.js'
 import { type Reading, readEnvelopes, readEvents, readLines, type Said } from './wire.js'
 
-/** What is said besides the events of the log. */
-const NOTICES = new Set([
-  'server.state',
-  'heartbeat',
-  'unavailable',
-  'reset',
-  'error',
-  'cursor',
-  'auth-expired',
-  'auth-renewed',
-  'auth-revoked',
-])
 const READERS = {
   'text/event-stream': readEvents,
   'application/x-ndjson': readLines,

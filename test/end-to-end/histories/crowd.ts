@@ -5,6 +5,9 @@
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { createPool, type Database } from '../../../src/database/pool.js'
+import type { Tally } from '../../chaos/load/follower.js'
+import { END } from '../../chaos/load/streams.js'
+import { Wanderer } from '../../chaos/load/wanderer.js'
 import { recordTable } from '../../checker/recorded-table.js'
 import { Recorder } from '../../checker/recorder.js'
 import type { Verdict } from '../../checker/verdict.js'
@@ -13,7 +16,6 @@ import { afterPatience } from '../../harness/patience.js'
 import { execute } from '../../harness/server.js'
 import { until } from '../../harness/until.js'
 import { Random } from '../random.js'
-import { END, Wanderer } from '../wanderer.js'
 import { publishInSql, publishOverHttp } from './stubborn-publishers.js'
 
 const STREAMS = [
@@ -23,6 +25,10 @@ const STREAMS = [
 ] as const
 /** After the last event everybody must have it within this time. */
 const ARRIVAL_MS = 30_000
+const STAY_MS = { least: 50, most: 2_500 } as const
+const AWAY_MS = { least: 0, most: 400 } as const
+/** Longer than any test. */
+const FOREVER_MS = { least: 3_600_000, most: 3_600_000 } as const
 
 export interface CrowdOptions {
   /** Of the gateways, for each connection anew: the client `n` takes the one at this place. */
@@ -36,8 +42,8 @@ export interface CrowdOptions {
 
 export interface Crowd {
   readonly recorder: Recorder
-  /** Clients whose connection the test counts, since these stay until it breaks. */
-  readonly steady: readonly Wanderer[]
+  /** Of the clients that stay until their connection breaks, so that the test can count these. */
+  readonly steady: readonly Tally[]
   /** Resolves when each stream has `more` acknowledged events more than now, from over HTTP and from SQL. */
   goOn(more?: number): Promise<void>
   /** Ends publishing, waits until every client has everything that `url` stores, and judges. */
@@ -60,14 +66,13 @@ export function startCrowd(t: Test, options: CrowdOptions): Crowd {
     header: { seed, planned: [...planned] },
   })
   const wanderers = Array.from({ length: clients }, (_, n) => client(n, options, recorder, random.fork()))
-  const steady = wanderers.filter((_, n) => n % 2 === 0)
-  for (const each of steady) each.settle()
+  const steady = wanderers.filter((_, n) => isSteady(n)).map(each => each.options.tally)
   const stopping = new AbortController()
   const giveUp = () => wanderers.forEach(each => void each.stop())
   t.teardown(() => stopping.abort())
   t.teardown(giveUp)
   const stored = new Map<string, number>()
-  const wandering = Promise.all(wanderers.map(each => each.wander()))
+  const wandering = Promise.all(wanderers.map(each => each.follow()))
   const publishing = Promise.all(
     STREAMS.flatMap((target, n) => {
       const common = { target, recorder, signal: stopping.signal }
@@ -108,7 +113,7 @@ export function startCrowd(t: Test, options: CrowdOptions): Crowd {
     async settle(url, record) {
       stopping.abort()
       await publishing
-      for (const each of wanderers) each.settle()
+      for (const each of wanderers) each.settle('')
       for (const { workspace, stream } of STREAMS)
         await execute(url, `select sluice.publish('${workspace}', '${stream}', '${END}', '{}')`)
       recorder.quiet()
@@ -136,10 +141,17 @@ function client(n: number, { origins }: CrowdOptions, recorder: Recorder, random
     workspace,
     stream,
     random,
-    ...as('viewer', workspace),
+    authorization: () => as('viewer', workspace).authorization,
+    stay: isSteady(n) ? FOREVER_MS : STAY_MS,
+    away: AWAY_MS,
     form: random.chance(0.3) ? 'application/x-ndjson' : 'text/event-stream',
     types: random.chance(0.3) ? ['thing.made', END] : undefined,
     from: random.chance(0.7) ? 'beginning' : 'now',
-    slow: random.chance(0.1),
+    manner: random.chance(0.1) && !isSteady(n) ? 'slow' : 'steady',
+    tally: { connections: 0, refusals: 0, deliveries: 0 },
   })
+}
+
+function isSteady(n: number): boolean {
+  return n % 2 === 0
 }
