@@ -1,11 +1,15 @@
 /**
  * A client of a consumer that acknowledges some events late, twice or never, loses responses, disconnects without a word, and
  * comes back at another gateway. Once it is settled it acknowledges everything, but the last event only when that is handed out again.
+ * It records what it does (checker/consumer-check.ts). All holders of a consumer are in one process, and share its record.
  */
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
-import { createParser } from 'eventsource-parser'
-import { type Ack, type ConsumerLedger, type Handing, positionOf } from './consumer-ledger.js'
+import { END } from '../chaos/load/streams.js'
+import { readEvents, readLines, type Said } from '../chaos/load/wire.js'
+import { NOTICES } from '../checker/notices.js'
+import { now } from '../checker/time.js'
+import type { RecordedConsumer, RecordedHolding } from '../checker/work-recorder.js'
 import type { Random } from './random.js'
 
 const STAY_MS = { least: 300, most: 3_000 } as const
@@ -14,13 +18,23 @@ const AWAY_MS = { least: 0, most: 300 } as const
 /** After a refusal. */
 const RETRY_MS = 200
 
-/** The type of the last event. */
-export const LAST = 'check.end'
-
 export type HolderForm = 'text/event-stream' | 'application/x-ndjson' | 'application/json'
 
+/** What all holders of a consumer have seen, beside what the history says. */
+export interface HolderTally {
+  readonly epochs: Set<number>
+  /** Of the events that were handed out, so often. */
+  readonly ids: Set<string>
+  handed: number
+  refusals: number
+}
+
 export interface HolderOptions {
-  readonly ledger: ConsumerLedger
+  /** Of the client. */
+  readonly name: string
+  readonly consumer: string
+  readonly record: RecordedConsumer
+  readonly tally: HolderTally
   /** Of the gateways. */
   readonly origins: readonly string[]
   readonly authorization: string
@@ -28,11 +42,11 @@ export interface HolderOptions {
   readonly random: Random
 }
 
-interface Line {
-  readonly type: string
-  readonly id?: string
-  readonly position?: number
-  readonly data: { readonly consumer?: { readonly epoch: number } }
+interface Holding {
+  readonly record: RecordedHolding
+  readonly epoch: number
+  readonly ids: Set<string>
+  last: string | undefined
 }
 
 interface Page {
@@ -46,7 +60,7 @@ export class Holder {
   #ended = false
   #request: ClientRequest | undefined
   /** The last one. */
-  #handing: Handing | undefined
+  #holding: Holding | undefined
   #isHolding = false
 
   constructor(options: HolderOptions) {
@@ -80,13 +94,13 @@ export class Holder {
   async #follow(): Promise<void> {
     const { random } = this.#options
     const stay = random.between(STAY_MS.least, STAY_MS.most)
-    const askedAt = performance.now()
+    const asked = now()
     const sent = this.#ask(random.chance(0.1) ? '?takeover=true' : '')
     const leaving = setTimeout(() => this.#settled || sent.destroy(), stay)
     await new Promise<void>(resolve => {
       sent.on('error', () => {})
       sent.on('close', resolve)
-      sent.on('response', response => this.#read(response, askedAt))
+      sent.on('response', response => this.#read(response, asked))
       sent.end()
     })
     clearTimeout(leaving)
@@ -97,103 +111,104 @@ export class Holder {
   /** An acknowledgement that was on its way for long. Another client may hold the consumer by then. */
   #acknowledgeLate(): void {
     const { random } = this.#options
-    const { epoch, events } = this.#handing ?? { events: [] }
-    const last = events.at(-1)
-    if (this.#settled || epoch === undefined || !last) return
-    setTimeout(() => void this.#acknowledge(epoch, last.id), random.between(LATE_MS.least, LATE_MS.most))
+    const { epoch, last } = this.#holding ?? {}
+    if (this.#settled || epoch === undefined || last === undefined) return
+    setTimeout(() => void this.#acknowledge(epoch, last), random.between(LATE_MS.least, LATE_MS.most))
   }
 
   #ask(query: string): ClientRequest {
-    const { ledger, origins, authorization, form, random } = this.#options
-    const url = `${random.pick(origins)}/api/consumers/${ledger.name}/events${query}`
+    const { consumer, origins, authorization, form, random } = this.#options
+    const url = `${random.pick(origins)}/api/consumers/${consumer}/events${query}`
     this.#request = request(url, { headers: { accept: form, authorization }, agent: false })
     return this.#request
   }
 
-  #read(response: IncomingMessage, askedAt: number): void {
-    const { ledger, form } = this.#options
+  #read(response: IncomingMessage, asked: number): void {
+    const { tally, form } = this.#options
     response.on('error', () => {})
     response.setEncoding('utf8')
     if (response.statusCode !== 200) {
-      ledger.refusals += 1
+      tally.refusals += 1
       response.resume()
       return
     }
-    let handing: Handing | undefined
-    const take = (type: string, id: string | undefined, data: string) => {
-      if (type === 'server.state' && !handing) {
-        const { consumer } = JSON.parse(data) as Line['data']
-        handing = { epoch: consumer?.epoch ?? Number.NaN, askedAt, heldAt: performance.now(), events: [] }
-        ledger.handings.push(handing)
-        this.#handing = handing
+    let holding: Holding | undefined
+    const take = ({ type, id, data }: Said) => {
+      if (type === 'server.state' && !holding) {
+        holding = this.#holds(Object(JSON.parse(data)).consumer?.epoch ?? Number.NaN, asked)
         this.#isHolding = true
-      } else if (type.startsWith('check.') && handing && id) this.#take(handing, type, id, data)
-      else if (type === 'unavailable') ledger.refusals += 1
-      else if (type === 'reset') ledger.resets += 1
+      } else if (type === 'unavailable') tally.refusals += 1
+      else if (type === 'reset') this.#reset(holding, JSON.parse(data))
+      else if (!NOTICES.has(type) && type !== '' && holding && id) this.#take(holding, { type, id, data })
     }
-    if (form === 'text/event-stream') {
-      const parser = createParser({ onEvent: ({ event = '', id, data }) => take(event, id, data) })
-      response.on('data', text => parser.feed(text))
-      return
-    }
-    let rest = ''
-    response.on('data', (text: string) => {
-      const lines = (rest + text).split('\n')
-      rest = lines.pop() ?? ''
-      for (const line of lines) {
-        const { type, id, data } = JSON.parse(line) as Line
-        take(type, id, JSON.stringify(data))
-      }
-    })
+    const reading = { lastId: undefined, take, onRetry: () => undefined }
+    response.on('data', form === 'text/event-stream' ? readEvents(reading) : readLines(reading))
   }
 
   /** Pages of one epoch, until one is refused or lost. */
   async #readPages(): Promise<void> {
-    const { ledger, random } = this.#options
-    let handing: Handing | undefined
-    const until = performance.now() + random.between(STAY_MS.least, STAY_MS.most)
-    while (!this.#ended && (this.#settled || performance.now() < until)) {
-      const askedAt = performance.now()
-      const epoch = handing ? `&epoch=${handing.epoch}` : random.chance(0.1) ? '&takeover=true' : ''
-      const page = await this.#page(`?limit=${random.between(1, 20)}&wait=500ms${epoch}`)
+    const { tally, random } = this.#options
+    let holding: Holding | undefined
+    const until = now() + random.between(STAY_MS.least, STAY_MS.most)
+    while (!this.#ended && (this.#settled || now() < until)) {
+      const asked = now()
+      const epoch = holding ? `&epoch=${holding.epoch}` : random.chance(0.1) ? '&takeover=true' : ''
+      const page = await this.#page(`?limit=${random.between(1, 20)}&wait=500ms${epoch}`, holding)
       if (page === undefined) {
-        ledger.refusals += 1
+        tally.refusals += 1
         return
       }
-      if (handing?.epoch !== page.epoch) {
-        handing = { epoch: page.epoch, askedAt, heldAt: performance.now(), events: [] }
-        ledger.handings.push(handing)
-      }
-      for (const { type, id, data } of page.events) this.#take(handing, type, id, JSON.stringify(data))
+      if (holding?.epoch !== page.epoch) holding = this.#holds(page.epoch, asked)
+      for (const { type, id, data } of page.events)
+        this.#take(holding, { type, id, data: JSON.stringify(data) })
     }
   }
 
-  async #page(query: string): Promise<Page | undefined> {
+  async #page(query: string, holding: Holding | undefined): Promise<Page | undefined> {
     const { random } = this.#options
     const sent = this.#ask(query)
     if (!this.#settled && random.chance(0.05)) setTimeout(() => sent.destroy(), random.between(0, 50))
-    const answer = await textOf(sent)
-    if (answer?.status === 410) this.#options.ledger.resets += 1
-    return answer?.status === 200 ? JSON.parse(answer.text) : undefined
+    const { status, text } = (await answerOf(sent)) ?? { text: '{}' }
+    if (status === 410) {
+      const { code, head } = JSON.parse(text)
+      this.#reset(holding, { reason: code, head })
+    }
+    return status === 200 ? JSON.parse(text) : undefined
   }
 
-  #take(handing: Handing, type: string, id: string, data: string): void {
+  #holds(epoch: number, asked: number): Holding {
+    const { record, tally, name } = this.#options
+    tally.epochs.add(epoch)
+    this.#holding = { record: record.held(name, epoch, asked), epoch, ids: new Set(), last: undefined }
+    return this.#holding
+  }
+
+  #take(holding: Holding, { type, id, data }: { type: string; id: string; data: string }): void {
     if (this.#ended) return
-    const { ledger, random } = this.#options
-    const isAgain = handing.events.some(event => event.id === id)
-    handing.events.push({ id, data, sent: ledger.sent })
+    const { tally, random } = this.#options
+    holding.record.handed(id, type, `${id} ${type} ${JSON.stringify(JSON.parse(data))}`)
+    tally.handed += 1
+    tally.ids.add(id)
+    const isAgain = holding.ids.has(id)
+    holding.ids.add(id)
+    holding.last = id
     if (this.#settled) {
-      if (type !== LAST || isAgain) void this.#acknowledge(handing.epoch, id)
+      if (type !== END || isAgain) void this.#acknowledge(holding.epoch, id)
     } else if (random.chance(0.4))
-      setTimeout(() => void this.#acknowledge(handing.epoch, id), random.between(0, 40))
+      setTimeout(() => void this.#acknowledge(holding.epoch, id), random.between(0, 40))
+  }
+
+  /** It has nothing to load anew, and goes on at once. */
+  #reset(holding: Holding | undefined, { reason, head }: { reason: string; head: string }): void {
+    this.#options.record.rewound(reason, head)
+    if (holding) void this.#acknowledge(holding.epoch, head)
   }
 
   async #acknowledge(epoch: number, id: string): Promise<void> {
     if (this.#ended) return
-    const { ledger, origins, authorization, random } = this.#options
-    const ack: Ack = { epoch, position: positionOf(id), sentAt: performance.now() }
-    ledger.send(ack)
-    const sent = request(`${random.pick(origins)}/api/consumers/${ledger.name}/ack`, {
+    const { consumer, record, origins, authorization, random } = this.#options
+    const acknowledgement = record.acknowledges(epoch, id)
+    const sent = request(`${random.pick(origins)}/api/consumers/${consumer}/ack`, {
       method: 'POST',
       headers: { authorization, 'content-type': 'application/json' },
       agent: false,
@@ -201,16 +216,15 @@ export class Holder {
     sent.write(JSON.stringify({ id, epoch }))
     // The response is lost, and perhaps the request too.
     if (!this.#settled && random.chance(0.1)) setTimeout(() => sent.destroy(), random.between(0, 10))
-    const answer = await textOf(sent)
+    const answer = await answerOf(sent)
     if (answer === undefined) return
-    ack.status = answer.status
-    ack.doneAt = performance.now()
-    if (answer.status === 200) ack.cursor = positionOf(JSON.parse(answer.text).cursor)
+    const { status, text } = answer
+    acknowledgement.answered(status, status === 200 ? JSON.parse(text).cursor : undefined)
   }
 }
 
 /** Undefined if the connection broke before the end. */
-function textOf(sent: ClientRequest): Promise<{ status: number; text: string } | undefined> {
+function answerOf(sent: ClientRequest): Promise<{ status: number; text: string } | undefined> {
   return new Promise(resolve => {
     sent.on('error', () => resolve(undefined))
     sent.on('close', () => resolve(undefined))

@@ -1,16 +1,18 @@
 /** Consumers under kills of gateways, of Postgres and of their holders: at least once, in order, one epoch at a time. */
+import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import { createPool, type Database } from '../../src/database/pool.js'
-import type { Position } from '../../src/log/event.js'
-import { formatEventId } from '../../src/log/event-id.js'
+import { END } from '../chaos/load/streams.js'
+import { recordTable, type TableEvent, WRITTEN } from '../checker/recorded-table.js'
+import { Recorder } from '../checker/recorder.js'
+import type { RecordedConsumer } from '../checker/work-recorder.js'
 import { as } from '../harness/gateway.js'
 import { byNight } from '../harness/nightly.js'
 import { preparePostgres } from '../harness/postgres.js'
 import { startProcess } from '../harness/process.js'
 import { until } from '../harness/until.js'
-import { Holder, type HolderForm, LAST } from './consumer-holder.js'
-import { ConsumerLedger, type Due } from './consumer-ledger.js'
+import { Holder, type HolderForm, type HolderTally } from './consumer-holder.js'
 import { Random } from './random.js'
 
 const CHAOS_MS = byNight(12_000, 300_000)
@@ -18,7 +20,6 @@ const CHAOS_MS = byNight(12_000, 300_000)
 const SETTLED_MS = 60_000
 const PUBLISH_MS = { least: 5, most: 40 } as const
 const SAMPLE_MS = 20
-const HOLDERS = 2
 
 const SSE = 'text/event-stream'
 const LINES = 'application/x-ndjson'
@@ -29,34 +30,35 @@ interface Consumer {
   readonly stream: string
   readonly settings: { readonly max_in_flight: number; readonly types?: string; readonly where?: string }
   readonly forms: readonly [HolderForm, HolderForm]
-  readonly wants: (type: string, data: { readonly n: number }) => boolean
+}
+
+interface Held extends Consumer {
+  readonly record: RecordedConsumer
+  readonly tally: HolderTally
 }
 
 const CONSUMERS: readonly Consumer[] = [
-  { name: 'all', stream: 'feed', settings: { max_in_flight: 256 }, forms: [SSE, LINES], wants: () => true },
-  { name: 'narrow', stream: 'feed', settings: { max_in_flight: 5 }, forms: [LINES, SSE], wants: () => true },
+  { name: 'all', stream: 'feed', settings: { max_in_flight: 256 }, forms: [SSE, LINES] },
+  { name: 'narrow', stream: 'feed', settings: { max_in_flight: 5 }, forms: [LINES, SSE] },
   {
     name: 'rare',
     stream: 'feed',
-    settings: { max_in_flight: 1, types: `check.rare,${LAST}` },
+    settings: { max_in_flight: 1, types: `check.rare,${END}` },
     forms: [SSE, SSE],
-    wants: type => type !== 'check.common',
   },
-  {
-    name: 'pages',
-    stream: 'orders',
-    settings: { max_in_flight: 30 },
-    forms: [PAGES, PAGES],
-    wants: () => true,
-  },
+  { name: 'pages', stream: 'orders', settings: { max_in_flight: 30 }, forms: [PAGES, PAGES] },
   {
     name: 'some',
     stream: 'orders',
     settings: { max_in_flight: 10, where: 'data.n ge 5' },
     forms: [SSE, PAGES],
-    wants: (_, { n }) => n >= 5,
   },
 ]
+/** By `where`, or all events. */
+const FORMS = {
+  value: WRITTEN.value,
+  'data.n ge 5': (event: TableEvent) => (JSON.parse(event.data).n >= 5 ? WRITTEN.value(event) : undefined),
+}
 
 const seed = Number(process.env.SLUICE_SEED ?? Date.now() % 1_000_000)
 
@@ -72,19 +74,32 @@ t.test(`each consumer hands out and acknowledges exactly its events (SLUICE_SEED
   const origins = [first.url, second.url]
   for (const stream of ['feed', 'orders'])
     await pool.query('select sluice.ensure_stream($1, $2)', ['acme', stream])
-  const ledgers = CONSUMERS.map(({ name, settings }) => new ConsumerLedger(name, settings.max_in_flight))
-  for (const { name, stream, settings } of CONSUMERS) {
-    const { status } = await fetch(`${first.url}/api/consumers/${name}`, {
+  const planned = ['gateway-killed', 'postgres-stopped']
+  const recorder = new Recorder({ path: join(t.testdir(), 'history.jsonl'), header: { seed, planned } })
+  const consumers: Held[] = []
+  for (const each of CONSUMERS) {
+    const { name, stream, settings } = each
+    const response = await fetch(`${first.url}/api/consumers/${name}`, {
       method: 'PUT',
       headers: { ...as('editor'), 'content-type': 'application/json' },
       body: JSON.stringify({ ...settings, stream, start: 'beginning', ack_timeout_ms: 1_000 }),
     })
-    t.equal(status, 201)
+    t.equal(response.status, 201)
+    const { cursor } = (await response.json()) as { cursor: string }
+    const record = recorder.consumer({
+      consumer: name,
+      stream: `acme/${stream}`,
+      form: settings.where ?? 'value',
+      ...(settings.types && { types: settings.types.split(',') }),
+      start: cursor,
+      maxInFlight: settings.max_in_flight,
+    })
+    consumers.push({ ...each, record, tally: { epochs: new Set(), ids: new Set(), handed: 0, refusals: 0 } })
   }
-  const byConsumer = ledgers.map((ledger, n) =>
-    Array.from({ length: HOLDERS }, (_, m) => {
-      const form = CONSUMERS[n]?.forms[m] ?? SSE
-      return new Holder({ ledger, origins, form, random: random.fork(), ...as('editor') })
+  const byConsumer = consumers.map(({ name: consumer, forms, ...shared }) =>
+    forms.map((form, n) => {
+      const name = `${consumer} ${n}`
+      return new Holder({ ...shared, name, consumer, form, origins, random: random.fork(), ...as('editor') })
     }),
   )
   const holders = byConsumer.flat()
@@ -95,16 +110,20 @@ t.test(`each consumer hands out and acknowledges exactly its events (SLUICE_SEED
   t.teardown(() => stopping.abort())
   const publishing = publish(pool, random.fork(), stopping.signal)
 
-  const sampling = sample(pool, ledgers, stopping.signal)
+  const sampling = sample(pool, consumers, stopping.signal)
 
   await pause(CHAOS_MS / 4)
+  recorder.fault('gateway-killed')
   await first.kill()
   const third = await startProcess(t, { databaseUrl, port: first.port })
   await pause(CHAOS_MS / 4)
+  recorder.fault('postgres-stopped')
   await postgres.stop()
   await pause(CHAOS_MS / 12)
   await postgres.start()
+  recorder.healed('postgres-stopped')
   await pause(CHAOS_MS / 4)
+  recorder.fault('gateway-killed')
   await second.kill()
   const fourth = await startProcess(t, { databaseUrl, port: second.port })
   await pause(CHAOS_MS / 6)
@@ -113,32 +132,29 @@ t.test(`each consumer hands out and acknowledges exactly its events (SLUICE_SEED
   await sampling
   for (const each of holders) each.settle()
   for (const stream of ['feed', 'orders'])
-    await pool.query('select sluice.publish($1, $2, $3, $4)', ['acme', stream, LAST, '{"n":9}'])
+    await pool.query('select sluice.publish($1, $2, $3, $4)', ['acme', stream, END, '{"n":9}'])
 
-  const due = await Promise.all(CONSUMERS.map(consumer => dueOf(pool, consumer)))
-  const cursors = () => Promise.all(CONSUMERS.map(({ name }) => cursorOf(pool, name)))
-  const isDone = async () => (await cursors()).every((cursor, n) => cursor >= (due[n]?.at(-1)?.position ?? 0))
-  await until('every consumer has everything acknowledged', isDone, SETTLED_MS).catch(error => t.fail(error))
+  recorder.quiet()
+  const areDone = () => everyConsumerIsDone(pool)
+  await until('every consumer has everything acknowledged', areDone, SETTLED_MS).catch(error => t.fail(error))
   // The one before has ended, or ends when its process learns that it has lost its consumer.
   const areSingle = () => byConsumer.every(group => group.filter(each => each.isHolding).length < 2)
   await until('each consumer has one stream', areSingle, SETTLED_MS).catch(error => t.fail(error))
   stop()
   await holding
 
-  const ends = await cursors()
-  const faults = ledgers.flatMap((ledger, n) => ledger.faults(due[n] ?? [], ends[n] ?? 0))
-  t.strictSame(faults.slice(0, 20), [], `${faults.length} faults`)
+  for (const { name, record } of consumers) record.cursor(await cursorOf(pool, name))
+  await recordTable({ pool, recorder, forms: FORMS })
+  const verdict = await recorder.judge()
+  t.equal(verdict.findings, 0, `${verdict}`)
   for (const gateway of [first, second, third, fourth])
     t.notMatch(gateway.output(), /"level":[56]0/, 'no gateway had a fault of its own')
-  for (const [n, { name, handings, acks, refusals }] of ledgers.entries()) {
-    const events = handings.reduce((sum, handing) => sum + handing.events.length, 0)
-    const epochs = new Set(handings.map(({ epoch }) => epoch)).size
-    const refused = acks.filter(({ status }) => status === 409).length
-    t.comment(
-      `${name}: ${due[n]?.length} events, handed out ${events} times in ${epochs} epochs, ` +
-        `${acks.length} acknowledgements, ${refused} of them refused, ${refusals} requests refused`,
-    )
-    t.ok(epochs > 2 && events > (due[n]?.length ?? 0), `${name} changed hands, and was handed out again`)
+  t.comment(`seed ${seed}: ${verdict}`)
+  for (const { name, tally } of consumers) {
+    const { epochs, ids, handed, refusals } = tally
+    const times = `handed out ${ids.size} events ${handed} times in ${epochs.size} epochs`
+    t.comment(`${name}: ${times}, ${refusals} requests refused`)
+    t.ok(epochs.size > 2 && handed > ids.size, `${name} changed hands, and was handed out again`)
   }
 })
 
@@ -156,30 +172,24 @@ async function publish(pool: Database, random: Random, signal: AbortSignal): Pro
 }
 
 /** The cursor must never pass what the clients have acknowledged. */
-async function sample(
-  pool: Database,
-  ledgers: readonly ConsumerLedger[],
-  signal: AbortSignal,
-): Promise<void> {
+async function sample(pool: Database, consumers: readonly Held[], signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    for (const ledger of ledgers) {
-      const cursor = await cursorOf(pool, ledger.name).catch(() => 0)
-      ledger.samples.push({ cursor, sent: ledger.sent })
+    for (const { name, record } of consumers) {
+      const position = await cursorOf(pool, name).catch(() => undefined)
+      if (position !== undefined) record.cursor(position)
     }
     await pause(SAMPLE_MS)
   }
 }
 
-async function dueOf(pool: Database, { stream, wants }: Consumer): Promise<Due[]> {
-  const { rows } = await pool.query<{ position: Position; uuid: string; type: string; data: string }>(
-    `select e."position", e.event_id as uuid, e.type, e.data from sluice.events e
-       join sluice.streams s on s.id = e.stream_id
-      where s.workspace = 'acme' and s.name = $1 order by e."position"`,
-    [stream],
+/** Nothing that a consumer wants stands after its cursor. The last event of each stream is for all of them. */
+async function everyConsumerIsDone(pool: Database): Promise<boolean> {
+  const { rows } = await pool.query(
+    `select from sluice.consumers c join sluice.streams s on s.id = c.stream_id
+       join sluice.events e on e.stream_id = s.id and e.type = $1 where c.cursor_position < e."position"`,
+    [END],
   )
-  return rows
-    .filter(({ type, data }) => wants(type, JSON.parse(data)))
-    .map(({ position, uuid, data }) => ({ id: formatEventId(position, uuid), position, data }))
+  return rows.length === 0
 }
 
 async function cursorOf(pool: Database, name: string): Promise<number> {
