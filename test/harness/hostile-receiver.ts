@@ -1,6 +1,6 @@
 /**
- * A receiver of webhooks on loopback that fails in every way that senders meet. It keeps each request, with the order in which requests
- * arrived and were accepted, so that a checker can compare them with the log.
+ * A receiver of webhooks on loopback that fails in every way that senders meet. It keeps each request, and an observer hears when one
+ * arrives and is accepted.
  */
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
@@ -62,11 +62,12 @@ export interface ReceivedRequest {
   readonly headers: IncomingHttpHeaders
   readonly body: string
   readonly behaviour: Behaviour
-  /** Its number among all arrivals and acceptances. */
-  readonly arrived: number
-  /** The number of its acceptance, just before the answer of 2xx; undefined: not accepted, or not yet. */
-  readonly accepted: number | undefined
+  /** Whether the answer is 2xx. */
+  readonly isAccepted: boolean
 }
+
+/** Hears of each request of a path. @returns called just before the answer of 2xx. */
+export type Observer = (request: Pick<ReceivedRequest, 'headers' | 'body'>) => () => void
 
 export interface HostileReceiver {
   readonly url: string
@@ -75,25 +76,34 @@ export interface HostileReceiver {
   /**
    * What it does with requests of this path from now on: `accept` if nothing else was said.
    * @param choose gets the number of requests of the path before this one.
+   * @param observer requests wait for it. Default: nobody observes them.
    */
-  behave(path: string, choose: (before: number) => Behaviour): void
+  behave(path: string, choose: (before: number) => Behaviour, observer?: Promise<Observer>): void
   /** The largest number of requests of this path that were open at once. */
   mostOpen(path: string): number
 }
 
 interface Path {
   choose: (before: number) => Behaviour
+  observer: Promise<Observer> | undefined
   requests: number
   open: number
   mostOpen: number
 }
 
+const UNKNOWN: Path = {
+  choose: () => 'accept',
+  observer: undefined,
+  requests: 0,
+  open: 0,
+  mostOpen: 0,
+}
+
 export async function startHostileReceiver(t: Pick<Test, 'teardown'>): Promise<HostileReceiver> {
   const received: ReceivedRequest[] = []
   const paths = new Map<string, Path>()
-  let numbers = 0
   const pathOf = (name: string): Path => {
-    const path = paths.get(name) ?? { choose: () => 'accept', requests: 0, open: 0, mostOpen: 0 }
+    const path = paths.get(name) ?? { ...UNKNOWN }
     paths.set(name, path)
     return path
   }
@@ -110,19 +120,13 @@ export async function startHostileReceiver(t: Pick<Test, 'teardown'>): Promise<H
     })
     const behaviour = path.choose(path.requests)
     path.requests += 1
-    numbers += 1
-    const entry: ReceivedRequest = {
-      path: name,
-      headers: request.headers,
-      body,
-      behaviour,
-      arrived: numbers,
-      accepted: undefined,
-    }
+    const { headers } = request
+    const entry: ReceivedRequest = { path: name, headers, body, behaviour, isAccepted: false }
     received.push(entry)
+    const accepted = (await path.observer)?.(entry)
     ACTS[behaviour](response, () => {
-      numbers += 1
-      Object.assign(entry, { accepted: numbers })
+      Object.assign(entry, { isAccepted: true })
+      accepted?.()
     })
   })
   server.on('clientError', () => undefined)
@@ -134,8 +138,8 @@ export async function startHostileReceiver(t: Pick<Test, 'teardown'>): Promise<H
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     received,
-    behave(name, choose) {
-      pathOf(name).choose = choose
+    behave(name, choose, observer) {
+      Object.assign(pathOf(name), { choose, observer })
     },
     mostOpen: name => pathOf(name).mostOpen,
   }

@@ -3,17 +3,19 @@
  * of the log from the start of an endpoint is accepted by its receiver, in order where the endpoint is ordered, and is signed.
  */
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import pLimit from 'p-limit'
 import t, { type Test } from 'tap'
 import { createPool, type Database } from '../../../src/database/pool.js'
-import { formatEventId } from '../../../src/log/event-id.js'
+import { recordTable, WRITTEN } from '../../checker/recorded-table.js'
+import { Recorder } from '../../checker/recorder.js'
+import { isSignedWith } from '../../checker/webhook-request.js'
 import { byNight } from '../../harness/nightly.js'
 import { type OwnPostgres, preparePostgres } from '../../harness/postgres.js'
 import type { GatewayProcess } from '../../harness/process.js'
 import { until } from '../../harness/until.js'
-import { compare, isSignedWith, type LoggedEvent } from '../../harness/webhook-comparison.js'
 import { startDeliveringGateway } from './delivering-gateway.js'
-import { administer, type CheckedEndpoint, createEndpoint, GONE, HOPELESS, PLANS } from './endpoints.js'
+import { ALL_PLANS, administer, type CheckedEndpoint, createEndpoint, GONE } from './endpoints.js'
 
 const ROUNDS = byNight(1, 20)
 const EVENTS = byNight(25, 50)
@@ -30,6 +32,7 @@ let isOver = false
 
 interface World {
   readonly t: Test
+  readonly recorder: Recorder
   readonly postgres: OwnPostgres
   readonly pool: Database
   readonly gateways: GatewayProcess[]
@@ -37,12 +40,10 @@ interface World {
 
 t.test('every event of the log reaches every webhook, in order, whatever fails', async t => {
   const world = await begin(t)
-  const { pool, gateways } = world
+  const { pool, gateways, recorder } = world
   await publish(pool, EVENTS)
-  const all = await oneByOne.map([...PLANS, ...HOPELESS, GONE], plan => createEndpoint(t, urlOf(world), plan))
+  const all = await oneByOne.map(ALL_PLANS, plan => createEndpoint(t, urlOf(world), recorder, plan))
   const gone = all.filter(({ name }) => name === GONE.name)
-  const hopeless = all.filter(plan => HOPELESS.some(({ name }) => name === plan.name))
-  const checked = all.filter(endpoint => !hopeless.includes(endpoint))
   const peaks = await Promise.all(gateways.map(peakBytes))
 
   await publish(pool, EVENTS)
@@ -56,36 +57,28 @@ t.test('every event of the log reaches every webhook, in order, whatever fails',
   for (let round = 0; round < ROUNDS; round += 1) {
     await killOne(world)
     await killAll(world)
-    if (round === 0) for (const endpoint of checked.slice(0, 2)) await rotate(world, endpoint)
+    if (round === 0) for (const endpoint of all.slice(0, 2)) await rotate(world, endpoint)
     await restartDatabase(world)
     await publish(pool, EVENTS)
   }
 
-  const log = await readLog(pool)
-  const areDelivered = () => checked.every(endpoint => isDelivered(endpoint, expected(endpoint, log)))
-  // The comparison says what is missing.
-  await until('every receiver has everything', areDelivered, PATIENCE_MS).catch(() => undefined)
-  const grown = await Promise.all(gateways.map(peakBytes))
-  const comparisons = checked.map(endpoint => comparisonOf(endpoint, log))
-  const elsewhere = all.flatMap(({ path, receiver }) => receiver.received.filter(each => each.path !== path))
-  t.strictSame(
-    comparisons.flatMap(({ faults }) => faults),
-    [],
-  )
-  t.strictSame(elsewhere, [], 'no redirect was followed')
-  for (const { id, name, workspace } of all) {
-    const isHopeless = hopeless.some(each => each.id === id)
+  recorder.quiet()
+  for (const { id, name, workspace, isHopeless = false } of all) {
     const caughtUp = async () => {
       const { state, lag } = await administer(urlOf(world), workspace, 'GET', `/${id}`)
       return state === 'active' && lag.events > 0 === isHopeless
     }
     await until(`${name} is active, and ${isHopeless ? 'behind' : 'has caught up'}`, caughtUp, PATIENCE_MS)
   }
+  const grown = await Promise.all(gateways.map(peakBytes))
+  await recordTable({ pool, recorder, forms: WRITTEN })
+  const verdict = await recorder.judge()
+  t.equal(verdict.findings, 0, `${verdict}`)
+  const elsewhere = all.flatMap(({ path, receiver }) => receiver.received.filter(each => each.path !== path))
+  t.strictSame(elsewhere, [], 'no redirect was followed')
   const growth = Math.max(...grown) - Math.max(...peaks)
   t.ok(growth < MAX_GROWTH_BYTES, `the largest gateway grew by ${growth} bytes`)
-  const requests = all.reduce((sum, { receiver }) => sum + receiver.received.length, 0)
-  const repeats = comparisons.reduce((sum, comparison) => sum + comparison.repeats, 0)
-  t.comment(`${log.length} events, ${all.length} endpoints, ${requests} requests, ${repeats} accepted again`)
+  t.comment(`${all.length} endpoints: ${verdict}`)
   const renewed = all.filter(({ newSecret }) => newSecret !== undefined)
   t.equal(renewed.length, 2)
   for (const { newSecret = '', receiver } of renewed)
@@ -107,18 +100,23 @@ async function begin(t: Test): Promise<World> {
     return pool.end()
   })
   const first = await startDeliveringGateway(t, postgres.url)
-  return { t, postgres, pool, gateways: [first, await startDeliveringGateway(t, postgres.url)] }
+  const gateways = [first, await startDeliveringGateway(t, postgres.url)]
+  const planned = ['gateway-killed', 'postgres-stopped']
+  const recorder = new Recorder({ path: join(t.testdir(), 'history.jsonl'), header: { seed: 0, planned } })
+  return { t, recorder, postgres, pool, gateways }
 }
 
 /** Its leases expire, and the other gateway takes over. */
 async function killOne(world: World): Promise<void> {
   const [first, ...others] = world.gateways
+  world.recorder.fault('gateway-killed')
   await Promise.all([publish(world.pool, EVENTS), first?.kill()])
   world.gateways.splice(0, world.gateways.length, ...others, await restarted(world, first))
 }
 
 async function killAll(world: World): Promise<void> {
-  const { gateways, pool } = world
+  const { gateways, pool, recorder } = world
+  recorder.fault('gateway-killed')
   await Promise.all([publish(pool, EVENTS), ...gateways.map(gateway => gateway.kill())])
   gateways.splice(
     0,
@@ -131,14 +129,16 @@ async function restarted({ t, postgres }: World, gateway: GatewayProcess | undef
   return await startDeliveringGateway(t, postgres.url, gateway?.port)
 }
 
-async function restartDatabase({ postgres, gateways, pool }: World): Promise<void> {
+async function restartDatabase({ postgres, gateways, pool, recorder }: World): Promise<void> {
   const publishing = publish(pool, EVENTS)
+  recorder.fault('postgres-stopped')
   await postgres.stop()
   for (const { url } of gateways) {
     const isDegraded = async () => Object(await (await fetch(`${url}/ready`)).json()).mode !== 'normal'
     await until('the gateways are degraded', isDegraded, PATIENCE_MS)
   }
   await postgres.start()
+  recorder.healed('postgres-stopped')
   await publishing
 }
 
@@ -169,40 +169,6 @@ async function publish(pool: Database, events: number): Promise<void> {
       await until('an event is stored', stored, PATIENCE_MS)
     }
   }
-}
-
-async function readLog(pool: Database): Promise<LoggedEvent[]> {
-  const { rows } = await pool.query(
-    `select s.workspace, e."position", e.event_id as uuid, e.type, e.data::text as data
-       from sluice.events e join sluice.streams s on s.id = e.stream_id
-      where s.name = 'feed' order by s.workspace, e."position"`,
-  )
-  return rows.map(row => ({
-    ...row,
-    position: Number(row.position),
-    id: formatEventId(row.position, row.uuid),
-  }))
-}
-
-/** What the endpoint must get: of its workspace, after its first cursor, of its types. */
-function expected(
-  { workspace, start, settings }: CheckedEndpoint,
-  log: readonly LoggedEvent[],
-): LoggedEvent[] {
-  const own = log.filter(event => event.workspace === workspace && event.position > start)
-  return own.filter(({ type }) => !settings?.types || type.startsWith('parcel.'))
-}
-
-function isDelivered({ receiver }: CheckedEndpoint, events: readonly LoggedEvent[]): boolean {
-  const accepted = receiver.received.filter(request => request.accepted !== undefined)
-  const uuids = new Set(accepted.map(({ headers }) => headers['webhook-id']))
-  return events.every(({ uuid }) => uuids.has(uuid))
-}
-
-function comparisonOf(endpoint: CheckedEndpoint, log: readonly LoggedEvent[]) {
-  const { receiver, settings = {}, secrets } = endpoint
-  const isOrdered = settings.order !== 'parallel'
-  return compare(receiver.received, { events: expected(endpoint, log), isOrdered, secrets })
 }
 
 /** The most memory that the process has had. @throws {Error} with its last output if it has ended by itself. */

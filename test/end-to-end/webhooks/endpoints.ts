@@ -1,10 +1,13 @@
 /** The endpoints of the checker: one for each way to fail, ordered and parallel, and some that never fail beside them. */
 import type { Test } from 'tap'
+import type { Recorder } from '../../checker/recorder.js'
+import { recordRequest } from '../../checker/webhook-request.js'
 import { as } from '../../harness/gateway.js'
 import {
   BEHAVIOURS,
   type Behaviour,
   type HostileReceiver,
+  type Observer,
   startHostileReceiver,
 } from '../../harness/hostile-receiver.js'
 
@@ -16,18 +19,17 @@ export interface EndpointPlan {
   readonly workspace?: string
   readonly behave: (before: number) => Behaviour
   /** Members of POST /api/webhooks. */
-  readonly settings?: Readonly<Record<string, unknown>>
+  readonly settings?: Readonly<Record<string, unknown>> & { readonly types?: string; readonly form?: string }
+  /** It never accepts anything. */
+  readonly isHopeless?: true
 }
 
 export interface CheckedEndpoint extends EndpointPlan {
   readonly id: string
   readonly path: string
   readonly workspace: string
-  readonly secrets: readonly string[]
   /** Signs too, after a rotation. */
   newSecret?: string
-  /** The position after which it gets all events. */
-  readonly start: number
   /** Its own, so that the circuit breaker of one says nothing of the others. */
   readonly receiver: HostileReceiver
 }
@@ -38,7 +40,7 @@ const FAULTY = BEHAVIOURS.filter(behaviour => isFailure(behaviour) || behaviour 
 const sometimes = (behaviour: Behaviour) => (before: number) =>
   before < FAILURES.first || before % FAILURES.each === FAILURES.at ? behaviour : 'accept'
 
-export const PLANS: readonly EndpointPlan[] = [
+const PLANS: readonly EndpointPlan[] = [
   ...FAULTY.map(behaviour => ({ name: `ordered, ${behaviour}`, behave: sometimes(behaviour) })),
   ...FAULTY.map(behaviour => ({
     name: `parallel, ${behaviour}`,
@@ -62,14 +64,14 @@ export const PLANS: readonly EndpointPlan[] = [
   { name: 'of another workspace', workspace: 'globex', behave: sometimes('fail with 500') },
 ]
 
-/** These never accept anything. */
-export const HOPELESS: readonly EndpointPlan[] = [
-  { name: 'hopeless, stalls', behave: () => 'stall before the headers' },
-  { name: 'hopeless, fails', behave: () => 'fail with 500' },
+const HOPELESS: readonly EndpointPlan[] = [
+  { name: 'hopeless, stalls', behave: () => 'stall before the headers', isHopeless: true },
+  { name: 'hopeless, fails', behave: () => 'fail with 500', isHopeless: true },
   {
     name: 'hopeless, parallel',
     behave: () => 'stall in the body',
     settings: { order: 'parallel', max_in_flight: 20 },
+    isHopeless: true,
   },
 ]
 
@@ -78,16 +80,35 @@ export const GONE: EndpointPlan = {
   name: 'gone for a time',
   behave: before => (before === 5 ? 'be gone' : 'accept'),
 }
+export const ALL_PLANS = [...PLANS, ...HOPELESS, GONE]
 
-export async function createEndpoint(t: Test, url: string, plan: EndpointPlan): Promise<CheckedEndpoint> {
+/** Its receiver records what it gets. */
+export async function createEndpoint(
+  t: Test,
+  url: string,
+  recorder: Recorder,
+  plan: EndpointPlan,
+): Promise<CheckedEndpoint> {
   const { name, workspace = 'acme', settings, behave } = plan
   const receiver = await startHostileReceiver(t)
   const path = `/${encodeURIComponent(name)}`
-  receiver.behave(path, behave)
   const body = { url: receiver.url + path, start: 'beginning', description: name, ...settings }
-  const { id, secret, cursor } = await administer(url, workspace, 'POST', '', body)
-  const start = Number.parseInt(cursor ?? '0', 10)
-  return { ...plan, workspace, id, path, secrets: [secret], start, receiver }
+  const created = administer(url, workspace, 'POST', '', body)
+  const observer = created.then(({ secret, cursor }): Observer => {
+    const record = recorder.webhook({
+      webhook: name,
+      stream: `${workspace}/feed`,
+      form: settings?.form ? 'webhook cloudevent' : 'webhook',
+      ...(settings?.types && { types: [settings.types] }),
+      start: cursor ?? '0',
+      isOrdered: settings?.order !== 'parallel',
+      ...(plan.isHopeless && { mayLack: true }),
+    })
+    return request => recordRequest(record, request, [secret])
+  })
+  receiver.behave(path, behave, observer)
+  const { id } = await created
+  return { ...plan, workspace, id, path, receiver }
 }
 
 export interface WebhookDocument {

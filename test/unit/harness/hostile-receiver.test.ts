@@ -43,7 +43,7 @@ t.test('a hostile receiver does what its behaviours say', async t => {
   })
   t.strictSame(
     receiver.received
-      .filter(({ accepted }) => accepted !== undefined)
+      .filter(({ isAccepted }) => isAccepted)
       .map(({ behaviour }) => behaviour)
       .sort(),
     ['accept', 'accept slowly', 'accept with 100 MB', 'accept without content'],
