@@ -64,10 +64,16 @@ export class ClientCheck {
       if (REFUSALS.includes(status)) return
     }
     if (!faults.explainStatus(status, log.name, t)) this.#found('status', () => `${status}`)
+    if (status === 204 && log.terminal && !this.#isOver())
+      this.#found('ending', () => `204 at ${this.#cursor?.id ?? 'the beginning'}`)
   }
 
-  close(): void {
+  close({ by, t }: EntryOf<'close'>): void {
+    const { log, faults } = this.#options
     this.#isOpen = false
+    if (!log.terminal || this.#status !== 200 || by === 'client' || faults.explainEnd(log.name, t)) return
+    if (this.#isOver() !== (by === 'server'))
+      this.#found('ending', () => `${by === 'server' ? 'ended' : 'broken'} at ${this.#cursor?.id}`)
   }
 
   left(): void {
@@ -118,6 +124,13 @@ export class ClientCheck {
     const next = log.nextVisible(position, client)
     if (next !== undefined) this.#found('incomplete', () => `after ${id}, ${log.idAt(next)} is missing`)
     if (isLost) this.#found('silent-loss', () => `it still has ${id}, which the log has lost`)
+    if (log.terminal && this.#isOpen) this.#found('ending', () => `it is open after ${id}`)
+  }
+
+  /** Whether the client has everything of a stream that has an end. */
+  #isOver(): boolean {
+    const { log, client } = this.#options
+    return log.nextVisible(this.#cursor?.position ?? log.first.position, client) === undefined
   }
 
   #stored(entry: EntryOf<'frame'>, place: Place): void {

@@ -126,9 +126,14 @@ export class Faults {
 
   explainStatus(status: number, stream: string, t: number): boolean {
     if (USUAL_STATUSES.includes(status)) return true
-    if (BUSY_STATUSES.includes(status)) return this.#during(/^/, t, ANSWER_MS, stream)
+    if (BUSY_STATUSES.includes(status)) return this.explainEnd(stream, t)
     if (PROXY_STATUSES.includes(status)) return this.#during(PROXY, t, ANSWER_MS)
     return this.#before(LASTING_STATUSES[status] ?? [], stream, t)
+  }
+
+  /** Whether a connection may have been broken, or ended early. */
+  explainEnd(stream: string, t: number): boolean {
+    return this.#during(/^/, t, ANSWER_MS, stream)
   }
 
   explainFailure(why: string, t: number): boolean {

@@ -176,6 +176,7 @@ function* live(world: Generated, n: number): Generator<Entry> {
   const state = { n: 0, id: undefined as string | undefined, place: 0 }
   const journey = { world, c, client, state }
   yield* visit(journey, due)
+  if (stream === JOB) yield { k: 'close', t: world.t, c, n: state.n, by: 'server' }
   if (!sawLoss) return
   const [head] = stored.slice(-2)
   if (!head) return
@@ -192,7 +193,7 @@ interface Journey {
   readonly state: { n: number; id: string | undefined; place: number }
 }
 
-/** Reads all of them, over several connections, of which the last one stays open. */
+/** Reads all of them, over several connections, and does not close the last one. */
 function* visit({ world, c, client, state }: Journey, due: readonly Stored[]): Generator<Entry> {
   const { random } = world
   do {

@@ -6,6 +6,8 @@ import type { Faults } from './faults.js'
 import type { EntryOf } from './history.js'
 import type { Verdict } from './verdict.js'
 
+/** The ends that a runner makes. */
+const RUNNER_ENDS = ['job.completed', 'job.failed']
 /** Clocks of several processes. */
 const SLACK_MS = 20
 const STATE = /^job\.(?:created|started|requeued|completed|failed|cancelled|aborted|interrupted)$/
@@ -36,7 +38,14 @@ export class JobCheck {
     this.#answers.push(entry)
   }
 
-  finish(): void {
+  /** @param isStored whether the table has its stream. */
+  finish(isStored: boolean): void {
+    const [answer] = this.#answers
+    if (!isStored) {
+      if (answer && !this.#faults.explainLoss(this.#name, answer.t, false))
+        this.#verdict.found('job-states', () => `${this.#name} was ${answer.did}, and is not in the table`)
+      return
+    }
     this.#verdict.looked('jobs')
     const fault = this.#faultInStates()
     if (fault) this.#verdict.found('job-states', () => `${this.#name}: ${fault}`)
@@ -58,6 +67,8 @@ export class JobCheck {
         if (row.attempt !== undefined && row.attempt !== attempts)
           return `attempt ${attempts} calls itself ${row.attempt}`
       } else if (row.type === 'job.requeued') start = undefined
+      else if (RUNNER_ENDS.includes(row.type) && start && row.by !== undefined && row.by !== start.by)
+        return `${row.by} ended the attempt of ${start.by}`
       else if (!STATE.test(row.type) && row.by !== undefined && row.by !== start?.by)
         return `${row.by} told ${row.type} while ${start?.by ?? 'no one'} had the job`
     }

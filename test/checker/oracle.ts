@@ -159,7 +159,7 @@ function hearClient(client: ClientCheck, entry: Entry): void {
   else if (entry.k === 'notice') client.notice(entry)
   else if (entry.k === 'open') client.open(entry)
   else if (entry.k === 'status') client.status(entry)
-  else if (entry.k === 'close') client.close()
+  else if (entry.k === 'close') client.close(entry)
   else client.left()
 }
 

@@ -12,6 +12,11 @@ export interface PlantedBug {
 /** The first entries of a client: 0 and 2 follow streams without a loss, 0 has no filter; 1 has a filter; 4 has grants; 2 has seen a loss. */
 const [ALL, FILTERED, LOSS, GRANTED] = ['c0', 'c1', 'c2', 'c4'] as const
 
+/** Follows a stream with an end. */
+const JOB_CLIENT = 'c3'
+/** Longer after the last fault than it explains anything. */
+export const LATER_MS = 100_000
+
 export const PLANTED_BUGS: readonly PlantedBug[] = [
   change('sequence cursor: a late commit is passed over', ['gap', 'cursor-ahead'], h =>
     without(h, [frames(h, ALL)[20]]),
@@ -131,6 +136,19 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   change('a job never ends', ['terminal'], h =>
     changed(h, rows(h, 'acme/job:1')[4], row => ({ ...row, type: 'output' })),
   ),
+  change('a stream that has ended stays open', ['ending'], h => without(h, [lastClose(h)])),
+  change('the end of the response after the last event is cut', ['ending'], h =>
+    changed(h, lastClose(h), close => ({ ...close, t: close.t + LATER_MS, by: 'broken' })),
+  ),
+  change('a response ends before the end of its stream', ['ending'], h =>
+    changed(without(h, afterFrame(h, -2)), lastClose(h), close => ({
+      ...close,
+      t: close.t + LATER_MS,
+    })),
+  ),
+  change('a gateway says that a stream is over, which is not', ['ending'], h =>
+    changed(h, statusOf(h, JOB_CLIENT), each => ({ ...each, status: 204 })),
+  ),
   change('the log has a gap', ['table-gap'], h => without(h, [rows(h)[8]])),
   change('an error of the gateway', ['status'], h =>
     changed(h, h.find(isStatus), each => ({ ...each, status: 500 })),
@@ -190,6 +208,20 @@ export function resets(history: readonly Entry[], client: string): EntryOf<'noti
 
 function isStatus(entry: Entry): entry is EntryOf<'status'> {
   return entry.k === 'status' && entry.status === 200
+}
+
+/** All that the client of the stream with an end got after one of its events. */
+function afterFrame(history: readonly Entry[], place: number): Entry[] {
+  const got = after(history, frames(history, JOB_CLIENT).at(place))
+  return got.filter(each => isOf(each, JOB_CLIENT) && each.k !== 'close')
+}
+
+function lastClose(history: readonly Entry[]): EntryOf<'close'> | undefined {
+  return history.findLast((each): each is EntryOf<'close'> => each.k === 'close' && each.c === JOB_CLIENT)
+}
+
+function statusOf(history: readonly Entry[], client: string): EntryOf<'status'> | undefined {
+  return history.find((each): each is EntryOf<'status'> => isStatus(each) && each.c === client)
 }
 
 function isSample(entry: Entry): entry is EntryOf<'sample'> {

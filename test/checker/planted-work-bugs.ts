@@ -5,6 +5,7 @@ import {
   changed,
   frames,
   inserted,
+  LATER_MS,
   largeRow,
   lostIds,
   type PlantedBug,
@@ -15,8 +16,6 @@ import {
 } from './planted-bugs.js'
 
 const JOB = 'acme/job:1'
-/** Longer after the last fault than it explains anything. */
-const LATER_MS = 100_000
 
 export const PLANTED_WORK_BUGS: readonly PlantedBug[] = [
   change('two clients get one epoch', ['two-holders'], h =>
@@ -99,6 +98,13 @@ export const PLANTED_WORK_BUGS: readonly PlantedBug[] = [
   change('a stranger tells a line of a job', ['job-states'], h =>
     changed(h, rows(h, JOB)[2], each => ({ ...each, by: 'other' })),
   ),
+  change('a stranger ends a job', ['job-states'], h =>
+    changed(h, rows(h, JOB)[4], each => ({ ...each, by: 'other' })),
+  ),
+  change('a job that was submitted is not stored', ['job-states'], h => [
+    ...h,
+    { k: 'job', t: LATER_MS, asked: LATER_MS, job: 'acme/job:2', did: 'submitted' },
+  ]),
   change('an attempt is skipped', ['job-states'], h =>
     changed(h, rows(h, JOB)[1], each => ({ ...each, attempt: 2 })),
   ),

@@ -49,7 +49,7 @@ export class TableCheck {
 
   finish(): void {
     for (const log of this.logs.values()) this.#checkEnd(log)
-    for (const [stream, job] of this.#jobs) if (this.#begun.has(stream)) job.finish()
+    for (const [stream, job] of this.#jobs) job.finish(this.#begun.has(stream))
   }
 
   #logOf(stream: string): StreamLog {

@@ -18,6 +18,7 @@ export const RULES = {
   'reset-untrue': 'a reset although the log could continue at the cursor',
   'reset-uncaused': 'a reset that no fault explains',
   connection: 'a connection went on after its end, or gave events without a status of 200',
+  ending: 'a stream with an end was ended before it, or not after it',
   status: 'a status that no fault explains',
   'acknowledged-lost': 'an event was acknowledged and is not in the table',
   'half-stored': 'a part of a transaction is in the table and a part is not',

@@ -81,24 +81,3 @@ export function attemptsOf(log: readonly JobEvent[]): { start: JobEvent; events:
   }
   return attempts
 }
-
-/** Why this cannot be the log of a job that ended once and listened to one attempt at a time; or undefined. */
-export function faultOf(log: readonly JobEvent[]): string | undefined {
-  const statuses = log.filter(({ type }) => type.startsWith('job.')).map(({ type }) => type.slice(4))
-  if (!/^created started (requeued started )*(completed|failed)$/.test(statuses.join(' '))) {
-    return `its status went ${statuses.join(' ')}`
-  }
-  if (log[0]?.type !== 'job.created' || !log.at(-1)?.type.match(/^job\.(completed|failed)$/)) {
-    return 'its status does not come first and last'
-  }
-  const attempts = attemptsOf(log)
-  const told = attempts.reduce((sum, { events }) => sum + events.length, 0)
-  if (told + statuses.length !== log.length) return 'an event was stored while no attempt was running'
-  for (const [index, { start, events }] of attempts.entries()) {
-    if (JSON.parse(start.data).attempt !== index + 1) return `attempt ${index + 1} calls itself another`
-    const stranger = events.find(({ actor }) => actor !== start.actor)
-    if (stranger) return `${stranger.actor} told ${stranger.data} in the attempt of ${start.actor}`
-  }
-  const last = attempts.at(-1)?.start.actor
-  return log.at(-1)?.actor === last ? undefined : `${log.at(-1)?.actor} ended the attempt of ${last}`
-}

@@ -1,83 +1,89 @@
 /**
- * A client of one job that disconnects at random and reconnects with its last event id, until a 204 says that the stream
- * has ended. It keeps everything that it received, and reports how that differs from the log.
+ * A client of one job that disconnects at random and reconnects with its last event id, until a 204 says that the stream has ended. It
+ * records what it receives (checker/client-check.ts), and looks itself at what a dialect says beside the events.
  */
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
-import { createParser, type EventSourceMessage } from 'eventsource-parser'
+import { readEvents, type Said } from '../chaos/load/wire.js'
+import { NOTICES } from '../checker/notices.js'
+import { type Forms, WRITTEN } from '../checker/recorded-table.js'
+import type { RecordedClient, Recorder } from '../checker/recorder.js'
 import { as } from '../harness/gateway.js'
-import { type JobEvent, PROJECT } from './command-jobs.js'
+import { PROJECT } from './command-jobs.js'
 import type { Random } from './random.js'
 
 const STAY_MS = { least: 50, most: 1_500 } as const
 const AWAY_MS = { least: 0, most: 400 } as const
-/** Said besides the events of the job, by any dialect. */
-const NOTICES = new Set(['server.state', 'heartbeat'])
 /** The notice after the last event, with the id of that event. */
 const FAREWELL = 'stream.complete'
 const TERMINAL = /^job\.(completed|failed)$/
 
-/** An event as a client of a dialect sees it, undefined when it does not. */
-type Shown = Pick<JobEvent, 'id' | 'type' | 'data'>
-interface Form {
+interface Dialect {
   path(job: string): string
   /** The first message of each connection without a Last-Event-ID. */
   readonly opening?: string
   readonly farewell?: string
-  shown(event: JobEvent): Shown | undefined
 }
 
-export const FORMS = {
-  job: {
-    path: job => `/api/jobs/${job}/events`,
-    opening: 'snapshot',
-    shown: event => event,
+export const DIALECTS = {
+  job: { path: job => `/api/jobs/${job}/events`, opening: 'snapshot' },
+  'runner job': { path: job => `/runner-jobs/${job}/events/stream`, farewell: FAREWELL },
+  'remote command': { path: job => `/projects/${PROJECT}/events?stream_id=${job}`, opening: 'connected' },
+} satisfies Record<string, Dialect>
+
+/** By dialect: what a client gets of an event of a job. */
+export const JOB_FORMS: Forms = {
+  job: WRITTEN['text/event-stream'],
+  'runner job': WRITTEN['text/event-stream'],
+  'remote command'(event) {
+    const { id, type, data } = event
+    if (type === 'output') return WRITTEN['text/event-stream'](event)
+    if (!TERMINAL.test(type)) return undefined
+    const { exit_code, duration_ms } = Object(JSON.parse(data).result)
+    return `${id} complete ${JSON.stringify({ exit_code, duration_ms })}`
   },
-  'runner job': {
-    path: job => `/runner-jobs/${job}/events/stream`,
-    farewell: FAREWELL,
-    shown: event => event,
-  },
-  'remote command': {
-    path: job => `/projects/${PROJECT}/events?stream_id=${job}`,
-    opening: 'connected',
-    shown({ id, type, data }) {
-      if (type === 'output') return { id, type, data }
-      if (!TERMINAL.test(type)) return undefined
-      const { exit_code, duration_ms } = JSON.parse(data).result
-      return { id, type: 'complete', data: JSON.stringify({ exit_code, duration_ms }) }
-    },
-  },
-} satisfies Record<string, Form>
+}
 
 export interface JobFollowerOptions {
+  /** Of the client. */
+  readonly name: string
+  readonly recorder: Recorder
   readonly origin: string
   readonly job: string
-  readonly form: keyof typeof FORMS
+  readonly dialect: keyof typeof DIALECTS
   readonly random: Random
 }
 
-interface Connection {
-  readonly resumed: boolean
-  readonly messages: EventSourceMessage[]
-  /** Whether the server ended it, and as a response should end. */
-  endedCleanly: boolean
-  /** Whether this client left, or the gateway was killed, before its end. */
-  cut: boolean
+/** The job as it was when the event at its head was the newest. */
+export interface Snapshot {
+  readonly job: { readonly status: string; readonly attempt: number }
+  readonly head: string
 }
 
 export class JobFollower {
-  readonly connections: Connection[] = []
+  /** Connections that brought an id, and got an event. */
+  resumed = 0
   /** Whether it got the 204 that says that the stream has ended. */
   heardTheEnd = false
-  readonly #form: Form
+  readonly snapshots: Snapshot[] = []
+  /** What a dialect has said at a wrong time, or not at all. */
+  readonly faults: string[] = []
+  readonly #dialect: Dialect
+  readonly #record: RecordedClient
   #lastId: string | undefined
   #over = false
-  #cutsExpected = false
+  #hasLeft = false
   #request: ClientRequest | undefined
 
   constructor(readonly options: JobFollowerOptions) {
-    this.#form = FORMS[options.form]
+    const { name, recorder, job, dialect } = options
+    this.#dialect = DIALECTS[dialect]
+    this.#record = recorder.client({
+      client: name,
+      stream: `acme/job:${job}`,
+      form: dialect,
+      from: 'beginning',
+    })
   }
 
   /** Resolves when it got the 204 or was stopped. */
@@ -89,137 +95,82 @@ export class JobFollower {
     }
   }
 
-  /** Whether from now on others may cut its connections. */
-  expectCuts(expected: boolean): void {
-    this.#cutsExpected = expected
-    const connection = this.connections.at(-1)
-    if (expected && connection && !connection.endedCleanly) connection.cut = true
-  }
-
   stop(): void {
     this.#over = true
+    this.#leave()
+  }
+
+  #leave(): void {
+    this.#hasLeft = true
     this.#request?.destroy()
-  }
-
-  /** The first thing that is not as it should be: what it received, how it was said, and how the connections ended. */
-  differenceFrom(log: readonly JobEvent[]): string | undefined {
-    const due = log.flatMap(event => this.#form.shown(event) ?? [])
-    const received = this.connections.flatMap(({ messages }) => messages.filter(isEvent))
-    const place = due.findIndex((event, n) => written(event) !== written(received[n]))
-    if (place >= 0 || received.length !== due.length) {
-      const at = place < 0 ? due.length : place
-      return `place ${at} of ${due.length} (${received.length} came): ${written(due[at])} was due, ${written(received[at])} came`
-    }
-    const faults = this.connections.map(connection => this.#faultIn(connection, due.at(-1)?.id))
-    return faults.find(fault => fault !== undefined) ?? this.#snapshotFault(log)
-  }
-
-  /** One that was cut may have said less, but nothing else. */
-  #faultIn(
-    { resumed, messages, endedCleanly, cut }: Connection,
-    lastId: string | undefined,
-  ): string | undefined {
-    const { opening, farewell } = this.#form
-    const atEnd = messages.some(({ id }) => id === lastId)
-    const said = messages.map(message => (isEvent(message) ? 'event' : message.event))
-    const wanted = [
-      ...(opening && !resumed ? [opening] : []),
-      ...said.filter(name => name === 'event'),
-      ...(farewell && atEnd ? [farewell] : []),
-    ]
-    if (said.some((name, n) => name !== wanted[n]))
-      return `it began with ${said.slice(0, 3)}, ended with ${said.slice(-3)}`
-    if (cut) return undefined
-    if (said.length < wanted.length) return `${wanted.at(said.length)} is missing`
-    return endedCleanly === atEnd
-      ? undefined
-      : atEnd
-        ? 'the end of its response was cut'
-        : 'it ended too early'
-  }
-
-  /** Whether a snapshot holds the job as it was when the event at its head was the newest. */
-  #snapshotFault(log: readonly JobEvent[]): string | undefined {
-    for (const { data } of this.connections.flatMap(({ messages }) => messages)) {
-      if (!data.startsWith('{"job":')) continue
-      const { job, head } = JSON.parse(data)
-      const until = log.findIndex(({ id }) => id === head)
-      const changes = log.slice(0, until + 1).filter(({ type }) => type.startsWith('job.'))
-      const status = changes
-        .at(-1)
-        ?.type.slice(4)
-        .replace(/created|requeued/, 'queued')
-        .replace('started', 'running')
-      const attempt = changes.filter(({ type }) => type === 'job.started').length
-      if (job.status !== status || job.attempt !== attempt) {
-        return `the snapshot at ${head} says ${job.status}, attempt ${job.attempt}; the log ${status}, attempt ${attempt}`
-      }
-    }
-    return undefined
   }
 
   async #connect(): Promise<void> {
     const { origin, job, random } = this.options
-    const resumed = this.#lastId !== undefined
-    const sent = request(origin + this.#form.path(job), {
-      headers: {
-        ...as('viewer'),
-        accept: 'text/event-stream',
-        ...(resumed && { 'last-event-id': this.#lastId }),
-      },
-      agent: false,
-    })
+    const id = this.#lastId
+    const headers = {
+      ...as('viewer'),
+      accept: 'text/event-stream',
+      ...(id !== undefined && { 'last-event-id': id }),
+    }
+    const sent = request(origin + this.#dialect.path(job), { headers, agent: false })
     this.#request = sent
-    let connection: Connection | undefined
-    const leaving = setTimeout(
-      () => {
-        if (connection) connection.cut = true
-        sent.destroy()
-      },
-      random.between(STAY_MS.least, STAY_MS.most),
-    )
+    this.#hasLeft = false
+    this.#record.open(id)
+    const leaving = setTimeout(() => this.#leave(), random.between(STAY_MS.least, STAY_MS.most))
+    let isWhole = false
     await new Promise<void>(resolve => {
       sent.on('error', () => {})
       sent.on('close', resolve)
       sent.on('response', response => {
-        connection = this.#read(response, resumed)
+        this.#read(response, id !== undefined)
+        response.on('end', () => {
+          isWhole = response.complete
+        })
       })
       sent.end()
     })
     clearTimeout(leaving)
+    this.#record.close(isWhole ? 'server' : this.#hasLeft ? 'client' : 'broken')
   }
 
-  #read(response: IncomingMessage, resumed: boolean): Connection | undefined {
+  #read(response: IncomingMessage, isResumed: boolean): void {
     response.on('error', () => {})
+    this.#record.status(response.statusCode ?? 0)
     if (response.statusCode !== 200) {
       this.heardTheEnd = response.statusCode === 204
       if (this.heardTheEnd) this.#over = true
       response.resume()
-      return undefined
+      return
     }
-    const connection: Connection = { resumed, messages: [], endedCleanly: false, cut: this.#cutsExpected }
-    this.connections.push(connection)
-    const parser = createParser({
-      onEvent: message => {
-        if (NOTICES.has(message.event ?? '')) return
-        connection.messages.push(message)
-        this.#lastId = message.id ?? this.#lastId
-      },
-    })
+    const { farewell } = this.#dialect
+    /** What has to be said before the first event. */
+    let opening = isResumed ? undefined : this.#dialect.opening
+    let events = 0
+    let last = ''
+    const take = ({ type, id, data, text }: Said) => {
+      const isEvent = id !== undefined && type !== '' && type !== FAREWELL && !NOTICES.has(type)
+      if (!NOTICES.has(type) || type === this.#dialect.opening) last = type
+      if (isEvent) {
+        if (opening) this.faults.push(`${type} came before ${opening}`)
+        if (isResumed && events === 0) this.resumed += 1
+        events += 1
+        this.#record.frame(id, type, text)
+      } else if (type === this.#dialect.opening) {
+        if (type !== opening) this.faults.push(`${type} came again`)
+        opening = undefined
+        if (type === 'snapshot') this.snapshots.push(JSON.parse(data))
+      } else if (id !== undefined) this.#record.notice(type === '' ? 'cursor' : type, id)
+      else if (!NOTICES.has(type)) this.faults.push(`${type} is unknown`)
+      this.#lastId = id ?? this.#lastId
+    }
+    const read = readEvents({ lastId: this.#lastId, take, onRetry: () => undefined })
     response.setEncoding('utf8')
-    response.on('data', (text: string) => parser.feed(text))
+    response.on('data', read)
     response.on('end', () => {
-      connection.endedCleanly = response.complete
+      // What the server ends too early is a finding of the checker.
+      if (response.complete && farewell !== undefined && last !== farewell)
+        this.faults.push(`it ended with ${last}, without ${farewell}`)
     })
-    return connection
   }
-}
-
-function isEvent(message: EventSourceMessage | undefined): boolean {
-  return message?.id !== undefined && message.event !== FAREWELL
-}
-
-function written(event: Shown | EventSourceMessage | undefined): string {
-  if (event === undefined) return 'nothing'
-  return `${event.id} ${'type' in event ? event.type : event.event} ${event.data}`.slice(0, 240)
 }

@@ -1,6 +1,9 @@
 /** The checker of job streams: every client of every job receives what the tables hold, whichever process is killed. */
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Database } from '../../src/database/pool.js'
+import { recordTable, WRITTEN } from '../checker/recorded-table.js'
+import { Recorder } from '../checker/recorder.js'
 import { createDatabase } from '../harness/database.js'
 import { startNginx, withoutNginx } from '../harness/nginx.js'
 import { afterPatience } from '../harness/patience.js'
@@ -9,14 +12,13 @@ import { until } from '../harness/until.js'
 import {
   attemptsOf,
   countOpen,
-  faultOf,
   type JobEvent,
   type JobLogs,
   readJobLogs,
   startNamed,
   submit,
 } from './command-jobs.js'
-import { FORMS, JobFollower } from './job-follower.js'
+import { DIALECTS, JOB_FORMS, JobFollower, type Snapshot } from './job-follower.js'
 import { Random } from './random.js'
 
 /** Of each job the lines on stdout; every third job writes as many on stderr. */
@@ -41,6 +43,8 @@ t.test(
     const { url: databaseUrl, pool } = await createDatabase(t)
     const gateways = await Promise.all([startProcess(t, { databaseUrl }), startProcess(t, { databaseUrl })])
     const [first, second] = gateways
+    const planned = ['gateway-killed', 'runner-killed']
+    const recorder = new Recorder({ path: join(t.testdir(), 'history.jsonl'), header: { seed, planned } })
     const nginx = await startNginx(t, { upstreams: [first.port, second.port] })
     const jobs = await Promise.all(
       LINES.map((count, n) => submit(nginx.url, commandOf(n, count), n === SLOW ? 9 : 0)),
@@ -51,8 +55,10 @@ t.test(
     let turn = 0
     const followAll = () => {
       for (const job of jobs) {
-        const form = FORM_NAMES[turn++ % FORM_NAMES.length] ?? 'job'
-        const follower = new JobFollower({ origin: nginx.url, job, form, random: random.fork() })
+        const name = `${turn}`
+        const dialect = DIALECT_NAMES[turn++ % DIALECT_NAMES.length] ?? 'job'
+        const options = { name, recorder, origin: nginx.url, job, dialect, random: random.fork() }
+        const follower = new JobFollower(options)
         followers.push(follower)
         following.push(follower.follow())
       }
@@ -64,20 +70,25 @@ t.test(
     const slow = jobs[SLOW] ?? ''
     await linesStored(pool, slow, 1_000)
     followAll()
-    for (const each of followers) each.expectCuts(true)
+    recorder.fault('gateway-killed')
     await first.kill()
-    for (const each of followers) each.expectCuts(false)
     await linesStored(pool, slow, 2_000)
     const victim = await runnerOf(pool, slow)
+    recorder.fault('runner-killed', `acme/job:${slow}`)
     runners.get(victim)?.signal('SIGKILL')
     const third = await startProcess(t, { databaseUrl, port: first.port })
+    recorder.healed('gateway-killed')
     followAll()
     await until('the end of all jobs', async () => (await countOpen(pool)) === 0, PATIENCE_MS)
+    recorder.quiet()
     followAll()
     const callOff = afterPatience(PATIENCE_MS, () => followers.forEach(each => void each.stop()))
     await Promise.all(following)
     callOff()
 
+    await recordTable({ pool, recorder, forms: { ...WRITTEN, ...JOB_FORMS } })
+    const verdict = await recorder.judge()
+    t.equal(verdict.findings, 0, `${verdict}`)
     const logs = await readJobLogs(pool)
     for (const [n, job] of jobs.entries()) checkLog(t, n, logs.get(job) ?? [])
     const [attempt, ...others] = attemptsOf(logs.get(slow) ?? [])
@@ -86,16 +97,12 @@ t.test(
     for (const gateway of [...gateways, third]) {
       t.notMatch(gateway.output(), /"level":[56]0/, 'no gateway had a fault of its own')
     }
-    const connections = followers.flatMap(each => each.connections)
-    const resumed = connections.filter(each => each.resumed && each.messages.length > 0).length
-    t.comment(
-      `seed ${seed}: ${[...logs.values()].flat().length} events, ${followers.length} clients, ` +
-        `${connections.length} connections, ${resumed} of them resumed`,
-    )
+    const resumed = followers.reduce((sum, each) => sum + each.resumed, 0)
+    t.comment(`seed ${seed}: ${verdict}, ${resumed} connections were resumed`)
     t.ok(resumed >= 10, 'clients came back in the middle')
   },
 )
-const FORM_NAMES = Object.keys(FORMS) as (keyof typeof FORMS)[]
+const DIALECT_NAMES = Object.keys(DIALECTS) as (keyof typeof DIALECTS)[]
 
 /** Counts on stdout, on every third job on stderr as well; every fifth ends without a line end, and not with 0. */
 function commandOf(n: number, count: number): string {
@@ -114,11 +121,10 @@ function hasStderr(n: number): boolean {
   return n % 3 === 0 && n !== SLOW
 }
 
-/** The log itself: each attempt has told its lines from the first one on and in order, the last one all of them. */
+/** Each attempt has told its lines from the first one on and in order, the last one all of them. */
 function checkLog(t: Test, n: number, log: readonly JobEvent[]): void {
   const count = LINES[n] ?? 0
   const name = `job ${n} of ${count} lines`
-  t.equal(faultOf(log), undefined, name)
   t.equal(log.at(-1)?.type, n % 5 === 0 && n !== SLOW ? 'job.failed' : 'job.completed', `${name}: its end`)
   const attempts = attemptsOf(log)
   for (const [index, { events }] of attempts.entries()) {
@@ -135,12 +141,26 @@ function checkLog(t: Test, n: number, log: readonly JobEvent[]): void {
 }
 
 function checkFollowers(t: Test, followers: readonly JobFollower[], logs: JobLogs): void {
-  for (const each of followers) {
-    const { job, form } = each.options
-    const name = `${form} ${job}, ${each.connections.length} connections`
-    t.equal(each.differenceFrom(logs.get(job) ?? []), undefined, name)
-    t.ok(each.heardTheEnd, `${name}: 204 at the end`)
+  for (const { options, faults, snapshots, heardTheEnd } of followers) {
+    const log = logs.get(options.job) ?? []
+    const wrong = snapshots.flatMap(each => faultOfSnapshot(each, log) ?? [])
+    t.strictSame([...faults, ...wrong], [], `${options.dialect} ${options.job}`)
+    t.ok(heardTheEnd, `${options.dialect} ${options.job}: 204 at the end`)
   }
+}
+
+function faultOfSnapshot({ job, head }: Snapshot, log: readonly JobEvent[]): string | undefined {
+  const until = log.findIndex(({ id }) => id === head)
+  const changes = log.slice(0, until + 1).filter(({ type }) => type.startsWith('job.'))
+  const status = changes
+    .at(-1)
+    ?.type.slice(4)
+    .replace(/created|requeued/, 'queued')
+    .replace('started', 'running')
+  const attempt = changes.filter(({ type }) => type === 'job.started').length
+  return job.status === status && job.attempt === attempt
+    ? undefined
+    : `the snapshot at ${head} says ${job.status}, attempt ${job.attempt}; the log ${status}, attempt ${attempt}`
 }
 
 async function linesStored(pool: Database, job: string, count: number): Promise<void> {
