@@ -1,6 +1,7 @@
 /** What is refused, or cut off, before any route has to do with it. */
 import t, { type Test } from 'tap'
 import { openStream } from '../../harness/event-stream.js'
+import { exchange } from '../../harness/exchange.js'
 import { as, startGateway } from '../../harness/gateway.js'
 import { connectRaw, get, type RawClient } from '../../harness/raw-client.js'
 import { until } from '../../harness/until.js'
@@ -107,6 +108,29 @@ t.test('a malformed request gets a 400 with an id, and the connection is closed'
       request,
     )
     t.match(client.text(), /X-Request-Id: [0-9a-f-]{36}\r\n/)
+  }
+})
+
+t.test('the answer to malformed bytes comes after the answers to the requests before them', async t => {
+  const { url } = await startGateway(t)
+  const head = (path: string, more: string) =>
+    `POST ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: ${as('editor').authorization}\r\nContent-Type: application/json\r\n${more}\r\n\r\n`
+  const event = '{"type":"note.made","data":{}}'
+  const publish = `${head('/api/events', `Content-Length: ${event.length}`)}${event}`
+  const health = 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n'
+  const list = `GET /api/items HTTP/1.1\r\nHost: x\r\nAuthorization: ${as('viewer').authorization}\r\n\r\n`
+  const rejected = {
+    'no request': { bytes: 'what is this\r\n\r\n', ends: false },
+    'half a request': { bytes: 'GET /hea', ends: true },
+    'half a body': { bytes: `${head('/api/events', 'Content-Length: 100')}{`, ends: true },
+    'a malformed chunk': { bytes: `${head('/api/events', 'Transfer-Encoding: chunked')}zz\r\n`, ends: false },
+  }
+
+  for (const [name, { bytes, ends }] of Object.entries(rejected)) {
+    const { statuses } = await exchange(portOf(url), `${publish}${health}${health}${list}${health}${bytes}`, {
+      ends,
+    })
+    t.strictSame(statuses, [201, 200, 200, 200, 200, 400], name)
   }
 })
 
