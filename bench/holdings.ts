@@ -61,11 +61,18 @@ function exceeding(held: Holdings, base: Holdings): Count[] {
   return COUNTS.filter(count => held[count] > base[count])
 }
 
-export function backendsOf(databaseUrl: string): Promise<number> {
+export async function backendsOf(databaseUrl: string): Promise<number> {
+  return (await backendsSince(databaseUrl, new Date(0))).count
+}
+
+/** Connections to the database, of all gateways on it, and how many of them are older than `since`, which is a time of the server. */
+export function backendsSince(databaseUrl: string, since: Date): Promise<{ count: number; older: number }> {
   return withClient(databaseUrl, async client => {
     const { rows } = await client.query(
-      `select count(*)::int as backends from pg_stat_activity where application_name like 'sluice%'`,
+      `select count(*)::int as count, count(*) filter (where backend_start < $1)::int as older
+        from pg_stat_activity where datname = current_database() and application_name like 'sluice%'`,
+      [since],
     )
-    return rows[0].backends
+    return rows[0]
   })
 }

@@ -11,7 +11,7 @@ import limit from 'p-limit'
 import { startEmbedded } from '../src/embedded-postgres/embedded-postgres.js'
 import { stop } from './child.js'
 import { freePort } from './free-port.js'
-import { backendsOf } from './holdings.js'
+import { backendsSince } from './holdings.js'
 import { RollingClient, type Upstream } from './rolling-client.js'
 import { type Running, startGateway, tokenOf } from './subject.js'
 
@@ -34,11 +34,18 @@ export interface RollingDeployOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
+export interface Round {
+  readonly seconds: number
+  /** The connections to Postgres at its end, of all gateways together. */
+  readonly backends: number
+  /** Of these, the ones that are older than the round, so that a process that has been replaced has left them. */
+  readonly left: number
+}
+
 export interface RollingDeploy {
   /** From the first SIGTERM until the last new gateway was ready and no client was without a stream. */
   readonly seconds: number
-  /** The same of each round, and the connections to Postgres at its end, of all gateways together. */
-  readonly rounds: readonly { readonly seconds: number; readonly backends: number }[]
+  readonly rounds: readonly Round[]
   readonly events: number
   /** Clients that missed an event, got one twice, or got a reset: what happened. */
   readonly faults: readonly string[]
@@ -80,12 +87,16 @@ export async function rollingDeploy({
     const publisher = new Publisher(nodes)
     Object.assign(reads, { clientReads: 0, tailerReads: 0 })
     crowd.begin()
-    const rounds: { seconds: number; backends: number }[] = []
+    const rounds: Round[] = []
     for (let round = 0; round < count; round += 1) {
       const begun = crowd.seconds()
+      // Postgres is on this machine, so it has the same clock.
+      const since = new Date()
       for (const node of nodes) await node.replace()
       await crowd.connected()
-      rounds.push({ seconds: crowd.seconds() - begun, backends: await backendsOf(database.url) })
+      const seconds = crowd.seconds() - begun
+      const { count: backends, older: left } = await backendsSince(database.url, since)
+      rounds.push({ seconds, backends, left })
     }
     const seconds = crowd.seconds()
     const during = { ...reads }

@@ -14,7 +14,7 @@ const DEPLOYS = byNight(
 const LONGEST_SECONDS = byNight(Number.POSITIVE_INFINITY, 90)
 const MOST_CONNECTS = byNight(Number.POSITIVE_INFINITY, 600)
 const MOST_LOG_READS = 200
-/** Three gateways, each with all of its pools in full use. */
+/** Three gateways, each with all of its pools in full use. In thirty deploys with 300 clients there were 30 at most, and no trend. */
 const MOST_BACKENDS = 3 * 18
 
 for (const { clients, rounds: count } of DEPLOYS) {
@@ -38,6 +38,11 @@ for (const { clients, rounds: count } of DEPLOYS) {
     t.ok(logReads <= MOST_LOG_READS * count, `${logReads} reads of the log`)
     t.ok(Math.max(...each.flat()) <= MOST_CONNECTS)
     t.ok(longest <= LONGEST_SECONDS)
+    t.strictSame(
+      rounds.map(({ left }) => left),
+      rounds.map(() => 0),
+      'no connection of a process that was replaced is left',
+    )
     t.ok(
       rounds.every(({ backends }) => backends <= MOST_BACKENDS),
       `backends after each: ${rounds.map(({ backends }) => backends).join(' ')}`,
