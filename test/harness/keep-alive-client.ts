@@ -1,10 +1,12 @@
 /**
- * Requests one after the other on a bare socket that is kept open: the target and the headers are sent byte for byte, which no HTTP
- * library does. An answer that is an open stream is closed after its head.
+ * Requests on a bare socket that is kept open, one after the other or several at once: the target and the headers are sent byte for
+ * byte, which no HTTP library does. An answer that is an open stream is closed after its head.
  */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { setImmediate as turn } from 'node:timers/promises'
 import { within } from './patience.js'
+import { AnswerReader, type RawAnswer } from './raw-answers.js'
 
 export interface RawRequest {
   readonly method: string
@@ -15,18 +17,14 @@ export interface RawRequest {
   readonly body?: Buffer | undefined
 }
 
-export interface RawAnswer {
-  readonly status: number
-  /** In lower case; empty if there is none. */
-  readonly contentType: string
-  /** Empty for a stream. */
-  readonly body: string
+export interface Pipelined {
+  /** Share of the bytes, from 0 to 1, after which the first packet ends. Default 1: everything is in one packet. */
+  readonly cutAt?: number
+  /** Whether the rest is never sent: the client says that it is done in the middle of a request. */
+  readonly half?: boolean
 }
 
 const PATIENCE_MS = 15_000
-const HEAD_END = Buffer.from('\r\n\r\n')
-const LAST_CHUNK = Buffer.from('0\r\n\r\n')
-const STREAMS = /text\/event-stream|ndjson/
 
 export class KeepAliveClient {
   readonly #port: number
@@ -37,25 +35,50 @@ export class KeepAliveClient {
   }
 
   async send(request: RawRequest): Promise<RawAnswer> {
+    const [answer] = await this.sendAll([request])
+    if (!answer) throw new Error('closed without an answer')
+    return answer
+  }
+
+  /**
+   * Sends the requests without waiting for an answer (RFC 9112 section 9.3.2).
+   * @returns the answers in the order of the requests: fewer if the server has ended the connection, or with `half`.
+   * @throws if the connection ends in the middle of an answer, or while none of them says that it does.
+   */
+  async sendAll(
+    requests: readonly RawRequest[],
+    { cutAt = 1, half = false }: Pipelined = {},
+  ): Promise<RawAnswer[]> {
     const socket = await this.#connected()
-    const bytes = bytesOf(request)
-    const answer = new Promise<RawAnswer>((resolve, reject) => {
-      let received: Buffer = Buffer.alloc(0)
+    const bytes = Buffer.concat(requests.map(bytesOf))
+    const reader = new AnswerReader(requests.map(({ method }) => method))
+    const answers = new Promise<RawAnswer[]>((resolve, reject) => {
       const over = (closed: boolean) => {
-        const answer = answerIn(received, request.method, closed)
-        if (!answer) return closed && reject(new Error(`closed after ${JSON.stringify(`${received}`)}`))
+        if (!reader.isOver && !closed) return
         socket.removeAllListeners('data').removeAllListeners('close')
-        if (closed || answer.ends) this.close()
-        return resolve(answer)
+        if (closed || reader.ends || half) this.close()
+        if (reader.isOver || (half && reader.isWhole)) return resolve([...reader.answers])
+        return reject(
+          new Error(`closed after ${reader.answers.length} answers and ${JSON.stringify(`${reader.rest}`)}`),
+        )
       }
       socket.on('data', (chunk: Buffer) => {
-        received = received.length === 0 ? chunk : Buffer.concat([received, chunk])
+        reader.add(chunk)
         over(false)
       })
-      socket.on('close', () => over(true))
+      socket.on('close', () => {
+        reader.close()
+        over(true)
+      })
     })
-    socket.write(bytes)
-    return await within(PATIENCE_MS, answer, () => 'no answer').catch(error => {
+    const cut = Math.floor(bytes.length * cutAt)
+    socket.write(bytes.subarray(0, cut))
+    if (half) socket.end()
+    else if (cut < bytes.length) {
+      await turn()
+      socket.write(bytes.subarray(cut))
+    }
+    return await within(PATIENCE_MS, answers, () => `${reader.answers.length} answers`).catch(error => {
       this.close()
       throw error
     })
@@ -79,25 +102,4 @@ function bytesOf({ method, target, headers, body }: RawRequest): Buffer {
   const length = body ? [`Content-Length: ${body.length}`] : []
   const head = [`${method} ${target} HTTP/1.1`, 'Host: localhost', ...headers, ...length, '', ''].join('\r\n')
   return Buffer.concat([Buffer.from(head, 'latin1'), ...(body ? [body] : [])])
-}
-
-/** Undefined while it is not complete. `ends`: the connection cannot be used again. */
-function answerIn(
-  bytes: Buffer,
-  method: string,
-  closed: boolean,
-): (RawAnswer & { ends: boolean }) | undefined {
-  const headEnd = bytes.indexOf(HEAD_END)
-  if (headEnd < 0) return undefined
-  const head = bytes.subarray(0, headEnd).toString('latin1').toLowerCase()
-  const status = Number(head.slice(9, 12))
-  const contentType = /^content-type: *(.*)$/m.exec(head)?.[1] ?? ''
-  const rest = bytes.subarray(headEnd + HEAD_END.length)
-  const ends = /^connection: close/m.test(head)
-  if (method === 'HEAD' || status === 204 || status === 304) return { status, contentType, body: '', ends }
-  if (STREAMS.test(contentType)) return { status, contentType, body: '', ends: true }
-  const length = /^content-length: *(\d+)/m.exec(head)?.[1]
-  if (length !== undefined ? rest.length < Number(length) : !closed && !rest.subarray(-5).equals(LAST_CHUNK))
-    return undefined
-  return { status, contentType, body: rest.toString(), ends: ends || length === undefined }
 }

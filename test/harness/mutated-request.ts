@@ -1,6 +1,6 @@
 /** Requests that a gateway takes, as its description says, and what chance makes of them. */
 import { as } from './gateway.js'
-import type { RawRequest } from './keep-alive-client.js'
+import type { Pipelined, RawRequest } from './keep-alive-client.js'
 import type { Random } from './random.js'
 import { randomData, randomWhere } from './random-content.js'
 import { randomText } from './random-text.js'
@@ -88,6 +88,27 @@ const JSONS = [
   '{"__proto__":1}',
   ',',
 ] as const
+
+/** Bytes of a head that is longer than any server takes. */
+const TOO_LONG = 20_000
+
+/** Mostly one request; sometimes several that are sent at once, some of them cut anywhere. */
+export function mutatedBatch(
+  templates: readonly Template[],
+  random: Random,
+): Pipelined & { requests: RawRequest[] } {
+  const count = random.integer(10) === 0 ? 2 + random.integer(6) : 1
+  const requests = Array.from({ length: count }, () => mutatedRequest(templates, random))
+  if (random.integer(200) === 0) requests.push(withLongHead(mutatedRequest(templates, random), random))
+  const kind = random.integer(count > 1 ? 4 : 40)
+  return { requests, cutAt: kind < 2 ? random.integer(1_000) / 1_000 : 1, half: kind === 0 }
+}
+
+function withLongHead(request: RawRequest, random: Random): RawRequest {
+  const long = 'x'.repeat(TOO_LONG)
+  if (random.integer(2) === 0) return { ...request, target: `${request.target}${long}` }
+  return { ...request, headers: [...request.headers, `X-Long: ${long}`] }
+}
 
 export function mutatedRequest(templates: readonly Template[], random: Random): RawRequest {
   const template = templates[random.integer(templates.length)] as Template

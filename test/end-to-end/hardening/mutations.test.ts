@@ -1,6 +1,6 @@
 /**
  * Requests as the API's description has them, changed at random in their path, query, headers and body, sent with the credentials of
- * every role. SLUICE_SEED repeats the requests of a run.
+ * every role, some of them several at once, half, or with a head that is too long. SLUICE_SEED repeats the requests of a run.
  *
  * Left out are what would change the test itself: the mode of the gateway, revocations of the callers, the limits of their workspace,
  * and webhooks, which send requests to random hosts.
@@ -10,12 +10,13 @@ import t from 'tap'
 import { createDatabase } from '../../harness/database.js'
 import { openDescriptors, withoutPrlimit } from '../../harness/descriptors.js'
 import { as, publish } from '../../harness/gateway.js'
-import { KeepAliveClient, type RawAnswer, type RawRequest } from '../../harness/keep-alive-client.js'
-import { mutatedRequest, type Template } from '../../harness/mutated-request.js'
+import { KeepAliveClient, type RawRequest } from '../../harness/keep-alive-client.js'
+import { mutatedBatch, type Template } from '../../harness/mutated-request.js'
 import { byNight } from '../../harness/nightly.js'
 import { startProcess } from '../../harness/process.js'
 import { randomFrom } from '../../harness/random.js'
 import { shown } from '../../harness/random-blocks.js'
+import type { RawAnswer } from '../../harness/raw-answers.js'
 import { until } from '../../harness/until.js'
 import { type Schema, sampleOf } from './samples.js'
 
@@ -49,12 +50,16 @@ t.test(`no changed request of ${REQUESTS} harms the gateway (SLUICE_SEED=${seed}
     const client = async () => {
       const connection = new KeepAliveClient(gateway.port)
       while (left > 0 && faults.length < 10) {
-        left -= 1
-        const request = mutatedRequest(templates, random)
-        const answer = await connection.send(request).catch((error: Error) => error.message)
-        const fault = faultOf(request, answer)
-        if (fault !== undefined) faults.push(`${fault}: ${described(request)}`)
-        if (typeof answer !== 'string') statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1)
+        const { requests, ...sent } = mutatedBatch(templates, random)
+        left -= requests.length
+        const answers = await connection.sendAll(requests, sent).catch((error: Error) => error.message)
+        if (typeof answers === 'string') faults.push(`${answers}: ${requests.map(described).join(' | ')}`)
+        else
+          for (const [index, answer] of answers.entries()) {
+            const fault = faultOf(requests[index]?.method, answer)
+            if (fault !== undefined) faults.push(`${fault}: ${requests.map(described).join(' | ')}`)
+            statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1)
+          }
       }
       connection.close()
     }
@@ -117,9 +122,7 @@ async function templatesOf(url: string): Promise<Template[]> {
     )
 }
 
-function faultOf({ method }: RawRequest, answer: RawAnswer | string): string | undefined {
-  if (typeof answer === 'string') return answer
-  const { status, contentType, body } = answer
+function faultOf(method: string | undefined, { status, contentType, body }: RawAnswer): string | undefined {
   if (status < 100 || (status >= 500 && status !== 503 && status !== 507)) return `${status} ${body}`
   if (status < 400 || method === 'HEAD') return undefined
   if (!contentType.startsWith('application/problem+json')) return `${status} ${contentType} ${body}`
