@@ -38,6 +38,8 @@ import { encodeMessage } from '../../../src/sse/frame.js'
 import { traceparentIn } from '../../../src/tracing/traceparent.js'
 
 const LONGEST = 1_000_000
+/** Bytes. */
+const SMALL = 7
 const WHERE = ContentFilter.parse('data.a.b eq "x" or data.a[1] gt 1.5 or data.b starts_with "aaa"')
 
 export const READERS: Readonly<Record<string, (text: string) => unknown>> = {
@@ -101,7 +103,7 @@ export const READERS: Readonly<Record<string, (text: string) => unknown>> = {
     const splitter = new LineSplitter()
     for (const byte of singly(text)) splitter.push(byte)
   },
-  'an upload, byte by byte': async text => {
+  'an upload, in small pieces': async text => {
     for await (const _ of linesOf(arriving(text), LONGEST, new AbortController().signal));
   },
   'a body, byte by byte': text => {
@@ -143,5 +145,6 @@ function singly(text: string): Buffer[] {
 }
 
 async function* arriving(text: string) {
-  yield* singly(text)
+  const bytes = Buffer.from(text)
+  for (let at = 0; at < bytes.length; at += SMALL) yield bytes.subarray(at, at + SMALL)
 }

@@ -18,6 +18,11 @@ export const PLANTED: Readonly<Record<string, (text: string) => unknown>> = {
     for (const byte of Buffer.from(text)) bytes = Buffer.concat([bytes, Buffer.of(byte)])
     return bytes
   },
+  'it looks again and again at one kind of text': text => {
+    let found = 0
+    if (text.startsWith('{')) for (let n = 0; n < 300; n += 1) found += text.indexOf('\0')
+    return found
+  },
   'it tries an expression on every rest': text => {
     for (let rest = text; rest !== ''; rest = rest.slice(1)) if (/\0/.test(rest)) return rest
     return ''
