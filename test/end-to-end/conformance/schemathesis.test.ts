@@ -1,6 +1,6 @@
 /**
  * The gateway does what the description of its API says, for callers of each role, one with grants and one without credentials:
- * schemathesis sends valid and invalid requests to every route, always the same ones.
+ * schemathesis sends valid and invalid requests to every route, always the same ones. By night there are more of them.
  */
 import { execFile, spawnSync } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
@@ -10,6 +10,7 @@ import t from 'tap'
 import { ROLES } from '../../../src/auth/principal.js'
 import { packageRoot } from '../../../src/process/package-root.js'
 import { startGateway } from '../../harness/gateway.js'
+import { byNight } from '../../harness/nightly.js'
 import { bearer, token } from '../../harness/tokens.js'
 
 const sources = join(packageRoot, 'conformance/schemathesis')
@@ -21,7 +22,11 @@ const skip =
   'Python is missing (apt-get install python3-venv)'
 
 /** Ends a run that hangs. */
-const LONGEST_MS = 480_000
+const LONGEST_MS = byNight(480_000, 3_600_000)
+/** Random requests for each route, valid and invalid ones. */
+const EXAMPLES = byNight(4, 50)
+/** The edges of all parameters are five thousand requests. By day from those callers who get furthest: others are refused before. */
+const AT_THE_EDGES = byNight(/^(admin|runner|granted)$/, /./)
 const GRANTS = {
   subscribe: ['orders/*', 'project/website/*'],
   publish: ['orders/*'],
@@ -52,7 +57,7 @@ t.test('requests of every kind are answered as the description says', { skip, ti
     t.test(`from a caller: ${name}`, { buffered: true }, async t => {
       await endJobs(gateway.url, name)
       const credentials = claims && token({ ...claims, sub: `caller-${name}`, workspace: name })
-      const { failed, output } = await test(gateway.url, credentials)
+      const { failed, output } = await test(gateway.url, credentials, AT_THE_EDGES.test(name))
 
       t.notOk(failed, output)
       t.match(output, /[1-9]\d* generated/)
@@ -87,10 +92,15 @@ async function endJobs(url: string, workspace: string): Promise<void> {
   })
 }
 
-function test(url: string, credentials: string | undefined): Promise<{ failed: boolean; output: string }> {
+function test(
+  url: string,
+  credentials: string | undefined,
+  atTheEdges: boolean,
+): Promise<{ failed: boolean; output: string }> {
   const args = [
     ...['-m', 'schemathesis.cli', '--config-file', join(sources, 'schemathesis.toml')],
-    ...['run', document, '--url', url, '--no-color'],
+    ...['run', document, '--url', url, '--no-color', `--max-examples=${EXAMPLES}`],
+    `--phases=${atTheEdges ? 'examples,coverage,fuzzing' : 'examples,fuzzing'}`,
     ...(credentials === undefined ? [] : ['--header', `Authorization: Bearer ${credentials}`]),
   ]
   const env = { ...process.env, SCHEMATHESIS_HOOKS: join(sources, 'hooks.py'), PYTHONDONTWRITEBYTECODE: '1' }
