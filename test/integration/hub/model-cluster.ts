@@ -4,7 +4,6 @@
  */
 import { Writable } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
-import type { Test } from 'tap'
 import { BrokerBus } from '../../../src/bus/broker-bus.js'
 import { MessageKey } from '../../../src/bus/message-key.js'
 import { CarriedEvents } from '../../../src/hub/carried-events.js'
@@ -44,6 +43,7 @@ export class ModelCluster {
   reads = 0
   fails = false
   #timeline = 1
+  readonly #early: EarlyEvents
   readonly #writers: readonly BrokerBus[]
   /** With another key, of another database, and with the clock of another day. */
   readonly #liars: readonly BrokerBus[]
@@ -70,6 +70,7 @@ export class ModelCluster {
     })
     const here = () => `7300-5.${this.#timeline}`
     this.reader = this.#bus(KEY, here)
+    this.#early = new EarlyEvents({ tailer: this.tailer, bus: this.reader })
     this.#writers = [0, 1, 2].map(() => this.#bus(KEY, here))
     this.zombie = this.#bus(KEY, () => '7300-5.1')
     this.#liars = [
@@ -98,13 +99,11 @@ export class ModelCluster {
     })
   }
 
-  static async start(t: Test, seed: number): Promise<ModelCluster> {
+  /** The caller closes it: a test that starts thousands of them would keep all of them until its end. */
+  static async start(seed: number): Promise<ModelCluster> {
     const cluster = new ModelCluster(seed)
-    t.teardown(() => cluster.close())
     const { tailer, reader } = cluster
-    const early = new EarlyEvents({ tailer, bus: reader })
-    t.teardown(() => early.close())
-    const carried = new CarriedEvents(tailer, early)
+    const carried = new CarriedEvents(tailer, cluster.#early)
     await reader.start(
       wake => tailer.wake(wake),
       committed => carried.take(committed),
@@ -189,6 +188,7 @@ export class ModelCluster {
 
   async close(): Promise<void> {
     const { reader, zombie, tailer } = this
+    this.#early.close()
     await Promise.all([reader, zombie, ...this.#writers, ...this.#liars].map(bus => bus.close()))
     await tailer.close()
   }
