@@ -13,6 +13,7 @@ import { startNginx, withoutNginx } from '../harness/nginx.js'
 import { byNight } from '../harness/nightly.js'
 import { afterPatience } from '../harness/patience.js'
 import { startProcess } from '../harness/process.js'
+import { seedOfRun } from '../harness/seed.js'
 import { type Logs, readLogs } from './logs.js'
 import { type Counts, publishAll } from './publishers.js'
 import { Random } from './random.js'
@@ -44,7 +45,7 @@ const STREAMS = [
 ] as const
 
 const tally: Tally = { connections: 0, refusals: 0, deliveries: 0 }
-const seed = Number(process.env.SLUICE_SEED ?? Date.now() % 1_000_000)
+const seed = seedOfRun()
 const skip = withoutNginx()
 
 t.test(`every client received exactly the events in the table (SLUICE_SEED=${seed})`, { skip }, async t => {

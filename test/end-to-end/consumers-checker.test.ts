@@ -11,6 +11,7 @@ import { as } from '../harness/gateway.js'
 import { byNight } from '../harness/nightly.js'
 import { preparePostgres } from '../harness/postgres.js'
 import { startProcess } from '../harness/process.js'
+import { seedOfRun } from '../harness/seed.js'
 import { until } from '../harness/until.js'
 import { Holder, type HolderForm, type HolderTally } from './consumer-holder.js'
 import { Random } from './random.js'
@@ -60,7 +61,7 @@ const FORMS = {
   'data.n ge 5': (event: TableEvent) => (JSON.parse(event.data).n >= 5 ? WRITTEN.value(event) : undefined),
 }
 
-const seed = Number(process.env.SLUICE_SEED ?? Date.now() % 1_000_000)
+const seed = seedOfRun()
 
 t.test(`each consumer hands out and acknowledges exactly its events (SLUICE_SEED=${seed})`, async t => {
   const random = new Random(seed)

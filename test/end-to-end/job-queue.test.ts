@@ -6,6 +6,7 @@ import { recordTable } from '../checker/recorded-table.js'
 import { Recorder } from '../checker/recorder.js'
 import { createDatabase } from '../harness/database.js'
 import { startProcess } from '../harness/process.js'
+import { seedOfRun } from '../harness/seed.js'
 import { until } from '../harness/until.js'
 import { attemptsOf, countOpen, type JobEvent, readJobLogs, startNamed, submit } from './command-jobs.js'
 import { Random } from './random.js'
@@ -21,7 +22,7 @@ const COMMANDS = ['echo $SLUICE_JOB_ATTEMPT', 'exit 3']
 const SLOW_COMMAND = 'echo $SLUICE_JOB_ATTEMPT; sleep 2; echo $SLUICE_JOB_ATTEMPT'
 const PATIENCE_MS = 60_000
 
-const seed = Number(process.env.SLUICE_SEED ?? Date.now() % 1_000_000)
+const seed = seedOfRun()
 
 t.test(`each of many jobs is done once, the urgent ones first (SLUICE_SEED=${seed})`, async t => {
   const random = new Random(seed)

@@ -8,6 +8,7 @@ import { createDatabase } from '../harness/database.js'
 import { startNginx, withoutNginx } from '../harness/nginx.js'
 import { afterPatience } from '../harness/patience.js'
 import { type Program, startProcess } from '../harness/process.js'
+import { seedOfRun } from '../harness/seed.js'
 import { until } from '../harness/until.js'
 import {
   attemptsOf,
@@ -32,7 +33,7 @@ const RUNNERS = ['r1', 'r2', 'r3']
 /** For all jobs to end, an expired lease included; and for a client to hear of it. */
 const PATIENCE_MS = 60_000
 
-const seed = Number(process.env.SLUICE_SEED ?? Date.now() % 1_000_000)
+const seed = seedOfRun()
 const skip = withoutNginx()
 
 t.test(

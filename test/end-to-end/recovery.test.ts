@@ -7,14 +7,15 @@ import { backAtBase, restingHoldings } from '../../bench/holdings.js'
 import { outage } from '../../bench/outage.js'
 import { SqlPublisher } from '../../bench/sql-publisher.js'
 import { byNight } from '../harness/nightly.js'
+import { patient } from '../harness/patience.js'
 import { withoutFreezing } from '../harness/postgres.js'
 
 const CLIENTS = byNight(100, 2_000)
 const DOWN_MS = byNight(500, 10_000)
 const ROUNDS = byNight(1, 5)
 const LOOKS = byNight(5, 12)
-/** docs/guarantees.md states it. By day the machine does other things at the same time. */
-const LONGEST_DRAIN_SECONDS = byNight(Number.POSITIVE_INFINITY, 15)
+/** On a quiet machine; docs/guarantees.md states it. By day the machine does other things at the same time. */
+const LONGEST_DRAIN_MS = byNight(Number.POSITIVE_INFINITY, 15_000)
 /** Of the heap and of resident memory: what the collector of garbage leaves is not the same each time. */
 const HEAP_BYTES = 8e6
 const RESIDENT_BYTES = 60e6
@@ -69,6 +70,9 @@ t.test(
     )
     t.equal(returned, CLIENTS)
     t.ok(backends.after <= backends.before, JSON.stringify(backends))
-    t.ok(resumedAfter <= LONGEST_DRAIN_SECONDS && endedAfter <= LONGEST_DRAIN_SECONDS)
+    t.ok(
+      Math.max(endedAfter, resumedAfter) * 1_000 <= patient(LONGEST_DRAIN_MS),
+      `ended after ${endedAfter} s, resumed after ${resumedAfter} s`,
+    )
   },
 )

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { rollingDeploy } from '../../bench/rolling-deploy.js'
 import { byNight } from '../harness/nightly.js'
+import { patient } from '../harness/patience.js'
 
 /** By day all gateways are replaced three times in a row; by night once under many clients, and ten times in a row. */
 const DEPLOYS = byNight(
@@ -10,8 +11,8 @@ const DEPLOYS = byNight(
     { clients: 1_000, rounds: 10 },
   ],
 )
-/** docs/operations.md states these bounds. By day the machine does other things at the same time. */
-const LONGEST_SECONDS = byNight(Number.POSITIVE_INFINITY, 90)
+/** docs/operations.md states these bounds, for a quiet machine. By day the machine does other things at the same time. */
+const LONGEST_MS = byNight(Number.POSITIVE_INFINITY, 90_000)
 const MOST_CONNECTS = byNight(Number.POSITIVE_INFINITY, 600)
 const MOST_LOG_READS = 200
 /** Three gateways, each with all of its pools in full use. In thirty deploys with 300 clients there were 30 at most, and no trend. */
@@ -37,7 +38,7 @@ for (const { clients, rounds: count } of DEPLOYS) {
     t.ok(refusals <= clients * count, 'seldom to a gateway that was stopping')
     t.ok(logReads <= MOST_LOG_READS * count, `${logReads} reads of the log`)
     t.ok(Math.max(...each.flat()) <= MOST_CONNECTS)
-    t.ok(longest <= LONGEST_SECONDS)
+    t.ok(longest * 1_000 <= patient(LONGEST_MS), `the longest took ${longest} s`)
     t.strictSame(
       rounds.map(({ left }) => left),
       rounds.map(() => 0),

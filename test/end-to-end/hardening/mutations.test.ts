@@ -17,6 +17,7 @@ import { startProcess } from '../../harness/process.js'
 import { randomFrom } from '../../harness/random.js'
 import { shown } from '../../harness/random-blocks.js'
 import type { RawAnswer } from '../../harness/raw-answers.js'
+import { seedOfRun } from '../../harness/seed.js'
 import { until } from '../../harness/until.js'
 import { type Schema, sampleOf } from './samples.js'
 
@@ -34,7 +35,7 @@ const SPARE_BYTES = 192 * 1024 * 1024
 const BACKENDS = `select from pg_stat_activity where datname = current_database() and application_name like 'sluice%'`
 const LEFT_OUT = /^\/api\/(webhooks|revocations|server\/state|workspace|stream-tickets)/
 const PATHS: Readonly<Record<string, string>> = { part_number: 'A01', '*': 'rooms/1', id: '1.aaaaaa' }
-const seed = Number(process.env.SLUICE_SEED ?? Date.now() % 1_000_000)
+const seed = seedOfRun()
 const skip = withoutPrlimit()
 
 t.test(`no changed request of ${REQUESTS} harms the gateway (SLUICE_SEED=${seed})`, { skip }, async t => {

@@ -13,6 +13,7 @@ import { Recorder } from '../../checker/recorder.js'
 import type { Verdict } from '../../checker/verdict.js'
 import { as } from '../../harness/gateway.js'
 import { afterPatience } from '../../harness/patience.js'
+import { seedOfRun } from '../../harness/seed.js'
 import { execute } from '../../harness/server.js'
 import { until } from '../../harness/until.js'
 import { Random } from '../random.js'
@@ -58,7 +59,7 @@ export async function createStreams(url: string): Promise<void> {
 
 export function startCrowd(t: Test, options: CrowdOptions): Crowd {
   const { planned, clients } = options
-  const seed = Number(process.env.SLUICE_SEED ?? Date.now() % 1_000_000)
+  const seed = seedOfRun()
   t.comment(`SLUICE_SEED=${seed}`)
   const random = new Random(seed)
   const recorder = new Recorder({
