@@ -80,7 +80,7 @@ export class ConsumerCheck {
     holding.last = position
     if (position <= this.#furthest) return
     const next = this.#log.nextVisible(this.#furthest, this.#wanted)
-    if (next !== position && next !== undefined)
+    if (next !== undefined && next < position)
       this.#found('gap', () => `${entry.id} was handed out, and ${this.#log.idAt(next)} never`)
     this.#furthest = position
   }
@@ -139,6 +139,8 @@ export class ConsumerCheck {
   #checkOrder({ id, t }: EntryOf<'handed'>, { epoch, before, last }: Holding, position: number): void {
     if (last !== undefined && this.#log.nextVisible(last, this.#wanted) === position) return
     const first = this.#log.nextVisible(before, this.#wanted) ?? Number.POSITIVE_INFINITY
+    // Handed out before it was compacted.
+    if (position > before && this.#log.isCompacted(position)) return
     if (position >= first && (position === first || this.#starts.has(position))) return
     if (this.#faults.hasLostTail(this.#log.name, t)) return
     this.#found(

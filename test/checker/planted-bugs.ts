@@ -184,7 +184,7 @@ export function change(name: string, rules: PlantedBug['rules'], plant: PlantedB
   return { name, rules, plant }
 }
 
-function isOf(entry: Entry, client: string): boolean {
+export function isOf(entry: Entry, client: string): boolean {
   return 'c' in entry && entry.c === client
 }
 
@@ -220,7 +220,7 @@ function lastClose(history: readonly Entry[]): EntryOf<'close'> | undefined {
   return history.findLast((each): each is EntryOf<'close'> => each.k === 'close' && each.c === JOB_CLIENT)
 }
 
-function statusOf(history: readonly Entry[], client: string): EntryOf<'status'> | undefined {
+export function statusOf(history: readonly Entry[], client: string): EntryOf<'status'> | undefined {
   return history.find((each): each is EntryOf<'status'> => isStatus(each) && each.c === client)
 }
 
@@ -256,7 +256,7 @@ function startOf(
   )
 }
 
-function marksOf(history: readonly Entry[], outcome: EntryOf<'outcome'>): string[] {
+export function marksOf(history: readonly Entry[], outcome: EntryOf<'outcome'>): string[] {
   return startOf(history, outcome)?.events.map(({ mark }) => mark) ?? []
 }
 
@@ -305,7 +305,7 @@ function publish(name: string, outcome: EntryOf<'outcome'>['outcome'], why?: str
   ]
 }
 
-function noticeAt(frame: EntryOf<'frame'> | undefined, name: string, id = ''): EntryOf<'notice'> {
+export function noticeAt(frame: EntryOf<'frame'> | undefined, name: string, id = ''): EntryOf<'notice'> {
   return { k: 'notice', t: frame?.t ?? 0, c: frame?.c ?? '', n: frame?.n ?? 0, name, id }
 }
 

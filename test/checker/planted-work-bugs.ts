@@ -1,4 +1,5 @@
 /** Bugs of consumers, webhooks, jobs and of entries about faults: as planted-bugs.ts. */
+import { afterRetention } from './clean-histories.js'
 import type { Entry, EntryOf } from './history.js'
 import {
   change,
@@ -157,20 +158,7 @@ export const PLANTED_WORK_BUGS: readonly PlantedBug[] = [
   ),
 ]
 
-/** As if retention had removed the first ten events of the feed at the end of the run, in which nothing is wrong. */
-export function afterRetention(history: readonly Entry[]): Entry[] {
-  const all = rows(history)
-  const gone = new Set<Entry>(all.slice(0, 10))
-  const base = all[9]?.id ?? ''
-  const removed = all.slice(0, 10).map((row): Entry => ({ ...row, removed: true }))
-  const kept = history
-    .filter(each => !gone.has(each))
-    .map(each => (each.k === 'log' && each.stream === 'acme/feed' ? { ...each, base } : each))
-  const [header, ...rest] = kept
-  return header ? [header, ...removed, ...rest] : []
-}
-
-function of<Kind extends Entry['k']>(history: readonly Entry[], kind: Kind): EntryOf<Kind>[] {
+export function of<Kind extends Entry['k']>(history: readonly Entry[], kind: Kind): EntryOf<Kind>[] {
   return history.filter((each): each is EntryOf<Kind> => each.k === kind)
 }
 
@@ -179,7 +167,7 @@ function answer(history: readonly Entry[], did: EntryOf<'job'>['did']): EntryOf<
 }
 
 /** The frame by which a client got an event that was lost later. */
-function lostFrame(history: readonly Entry[], place: number): EntryOf<'frame'> | undefined {
+export function lostFrame(history: readonly Entry[], place: number): EntryOf<'frame'> | undefined {
   const ids = lostIds(history)
   return frames(history, 'c2').filter(({ id }) => ids.has(id))[place]
 }

@@ -107,8 +107,9 @@ export class StreamLog {
     return t <= (this.#redacted.get(index) ?? Number.NEGATIVE_INFINITY) + REDACTION_MS
   }
 
-  isVisible(position: number, wanted: Wanted): boolean {
-    return this.#nextOf(wanted)[this.#index(position)] === this.#index(position)
+  /** Whether readers need not get the event: a newer one has superseded it. */
+  isCompacted(position: number): boolean {
+    return this.#compacted.has(this.#index(position))
   }
 
   /** The position of the first event after a place that a client with this filter must get; undefined if there is none. */
