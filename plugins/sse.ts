@@ -10,6 +10,7 @@
  */
 import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
+import { SendQueues } from '../src/network/send-queues.js'
 import { MessageStream, type MessageStreamOptions } from '../src/sse/message-stream.js'
 import { Sink, sendHead } from '../src/sse/sink.js'
 
@@ -20,8 +21,8 @@ declare module 'fastify' {
   }
 }
 
-function openSink(this: FastifyReply, contentType: string): Sink {
-  this.headers({
+function openSink(reply: FastifyReply, contentType: string, queues: SendQueues): Sink {
+  reply.headers({
     'content-type': contentType,
     // private: no shared cache stores one principal's data. no-transform: a compressing proxy would hold events back
     // until its buffer is full.
@@ -30,19 +31,22 @@ function openSink(this: FastifyReply, contentType: string): Sink {
     'x-accel-buffering': 'no',
   })
   // Throws for an invalid header; until then Fastify handles the error.
-  this.raw.writeHead(this.statusCode, this.getHeaders() as Record<string, string>)
-  this.hijack()
-  if (this.request.method === 'HEAD') this.raw.end()
-  else sendHead(this.raw)
-  return new Sink(this.raw)
+  reply.raw.writeHead(reply.statusCode, reply.getHeaders() as Record<string, string>)
+  reply.hijack()
+  if (reply.request.method === 'HEAD') reply.raw.end()
+  else sendHead(reply.raw)
+  return new Sink(reply.raw, queues)
 }
 
 export default fp(
   async app => {
     const open = new Set<MessageStream>()
+    const queues = new SendQueues()
     let closing = false
 
-    app.decorateReply('openSink', openSink)
+    app.decorateReply('openSink', function (this: FastifyReply, contentType: string) {
+      return openSink(this, contentType, queues)
+    })
     app.decorateReply('sse', function (this: FastifyReply, options?: MessageStreamOptions) {
       const stream = new MessageStream(this.openSink('text/event-stream'), options)
       open.add(stream)

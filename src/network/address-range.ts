@@ -78,7 +78,8 @@ function isMapped(bytes: readonly number[]): boolean {
   return bytes.length === 16 && MAPPED.every((byte, at) => byte === bytes[at])
 }
 
-function literalBytes(address: string): number[] | undefined {
+/** The bytes of an address as it is written, 4 or 16; undefined for any other text. */
+export function literalBytes(address: string): number[] | undefined {
   if (isIPv4(address)) return address.split('.').map(Number)
   // Zones (`fe80::1%eth0`) have a meaning only on one machine, and no URL accepts them.
   if (!isIPv6(address) || address.includes('%')) return undefined

@@ -10,11 +10,15 @@ import type { ServerResponse } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
 import { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
+import type { SendQueues } from '../network/send-queues.js'
 import type { Payload } from './payload.js'
+import { FIRST_LOOK_MS, SlowReader } from './slow-reader.js'
 
 export const HIGH_WATER_BYTES = 64 * 1024
 /** A client that reads nothing for this long is disconnected. */
 export const STALLED_MS = 30_000
+/** The longest time without progress for which the answer is awaited whether a client has read. */
+const LONGEST_LOOK_MS = 120_000
 /** The time for a client to read the remaining bytes after the end. */
 const END_DEADLINE_MS = 5_000
 
@@ -31,10 +35,16 @@ export class Sink {
   #bytes = 0
   #handedOver = 0
   #progressAt = Date.now()
+  readonly #queues: Pick<SendQueues, 'bytesOf'> | undefined
+  #slowReader: SlowReader | undefined
 
-  /** @param response a response whose head has been sent. */
-  constructor(response: Response) {
+  /**
+   * @param response a response whose head has been sent.
+   * @param queues the kernel's; without them a client that reads too slowly for Node to notice counts as one that does not read.
+   */
+  constructor(response: Response, queues?: Pick<SendQueues, 'bytesOf'>) {
     this.#response = response
+    this.#queues = queues
     const socket = chunkedSocket(response)
     this.#form = socket ? 'chunk' : 'bytes'
     this.#target = socket ?? ('stream' in response ? response.stream : response)
@@ -63,9 +73,13 @@ export class Sink {
   /** Milliseconds for which bytes have waited without progress, measured from call to call. */
   stalledFor(now: number): number {
     const handedOver = this.#bytes - this.pending
-    if (this.pending === 0 || handedOver !== this.#handedOver) this.#progressAt = now
+    if (this.pending === 0 || handedOver !== this.#handedOver) {
+      this.#progressAt = now
+      this.#slowReader = undefined
+    }
     this.#handedOver = handedOver
-    return now - this.#progressAt
+    const stalledMs = now - this.#progressAt
+    return this.#queues && stalledMs >= FIRST_LOOK_MS ? this.#lookCloser(now, this.#queues) : stalledMs
   }
 
   /** Never waits, never throws; after the end it does nothing. */
@@ -114,6 +128,20 @@ export class Sink {
   destroy(): void {
     this.#target.destroy()
     this.#closed()
+  }
+
+  /** Over HTTP/2 one connection carries many responses, and its windows are smaller than the buffers of the kernel. */
+  #lookCloser(now: number, queues: Pick<SendQueues, 'bytesOf'>): number {
+    const response = this.#response
+    const look = async () =>
+      'stream' in response || !response.socket ? undefined : await queues.bytesOf(response.socket)
+    this.#slowReader ??= new SlowReader(look)
+    if (this.#slowReader.hasRead()) this.#progressAt = now
+    const stalledMs = now - this.#progressAt
+    this.#slowReader.check(stalledMs)
+    return this.#slowReader.isLooking && stalledMs < LONGEST_LOOK_MS
+      ? Math.min(stalledMs, STALLED_MS)
+      : stalledMs
   }
 
   #closed(): void {

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { createServer as createHttp2Server, type Http2Server } from 'node:http2'
 import type { Test } from 'tap'
+import type { SendQueues } from '../../src/network/send-queues.js'
 import { type Response, Sink } from '../../src/sse/sink.js'
 
 const HEAD = { 'content-type': 'text/event-stream' }
@@ -13,7 +14,8 @@ export interface Sinks<S> {
   next(): Promise<Sink>
 }
 
-export async function serveSinks(test: Test): Promise<Sinks<Server>> {
+/** @param queues what its sinks know of the kernel; default nothing. */
+export async function serveSinks(test: Test, queues?: Pick<SendQueues, 'bytesOf'>): Promise<Sinks<Server>> {
   const { take, next } = queue()
   const server = createServer((request, response) => {
     if (request.url === '/short') {
@@ -22,7 +24,7 @@ export async function serveSinks(test: Test): Promise<Sinks<Server>> {
     }
     response.writeHead(200, HEAD)
     response.flushHeaders()
-    take(new Sink(response))
+    take(new Sink(response, queues))
   })
   test.teardown(() => {
     server.closeAllConnections()

@@ -4,8 +4,9 @@ import type { AddressInfo } from 'node:net'
 import { mock } from 'node:test'
 import Fastify from 'fastify'
 import t from 'tap'
+import type { Ends } from '../../../src/network/send-queues.js'
 import { Payload } from '../../../src/sse/payload.js'
-import { HIGH_WATER_BYTES, Sink } from '../../../src/sse/sink.js'
+import { HIGH_WATER_BYTES, Sink, STALLED_MS } from '../../../src/sse/sink.js'
 import { movableClock } from '../../harness/clock.js'
 import { connectRaw, get } from '../../harness/raw-client.js'
 import { serveSinks, serveSinksOverHttp2 } from '../../harness/sinks.js'
@@ -387,6 +388,67 @@ t.test('stalledFor returns how long bytes have been waiting without any progress
   client.socket.resume()
   await sink.drained()
   t.equal(stalled(), 0)
+})
+
+t.test('a client whose kernel holds less than before has read, although its socket took nothing', async t => {
+  const clock = movableClock(t)
+  const asked: string[] = []
+  let held: number | undefined = 4_000_000
+  const bytesOf = async ({ remotePort }: Ends) => {
+    asked.push(`${remotePort}`)
+    return held
+  }
+  const { server, next } = await serveSinks(t, { bytesOf })
+  const client = await connectRaw(t, server, get('/'))
+  const sink = await next()
+  client.socket.pause()
+  await fillUp(sink)
+  const after = async (seconds: number) => {
+    clock.forward(seconds * 1_000)
+    const stalledMs = sink.stalledFor(Date.now())
+    await turns(1)
+    return Math.floor(stalledMs / 1_000)
+  }
+
+  t.strictSame([await after(0), await after(4), asked.length], [0, 4, 0], 'most need no look')
+  t.strictSame([await after(2), await after(18), asked.length], [6, 24, 1])
+  held -= 1
+  t.strictSame([await after(2), asked.length], [26, 2])
+  t.equal(await after(5), 0, 'it has read')
+  t.strictSame([await after(24), asked.length], [24, 2], 'the last look is the first one of the next time')
+  t.strictSame([await after(2), await after(4), await after(1), asked.length], [26, 30, 31, 3], 'it has not')
+  t.strictSame(new Set(asked), new Set([`${client.socket.localPort}`]))
+  client.socket.resume()
+  await sink.drained()
+  t.equal(await after(0), 0)
+
+  client.socket.pause()
+  await fillUp(sink)
+  await after(0)
+  held = undefined
+  t.strictSame(
+    [await after(6), await after(20), await after(5), asked.length],
+    [6, 26, 31, 4],
+    'nobody knows',
+  )
+})
+
+t.test('while the answer is awaited a client does not count as stalled, but not for ever', async t => {
+  const clock = movableClock(t)
+  const { server, next } = await serveSinks(t, { bytesOf: () => new Promise(() => {}) })
+  const client = await connectRaw(t, server, get('/'))
+  const sink = await next()
+  client.socket.pause()
+  await fillUp(sink)
+  const stalled = () => sink.stalledFor(Date.now())
+  stalled()
+
+  clock.forward(29_000)
+  t.ok(stalled() < STALLED_MS)
+  clock.forward(60_000)
+  t.equal(stalled(), STALLED_MS)
+  clock.forward(60_000)
+  t.ok(stalled() > STALLED_MS)
 })
 
 /** Writes until the sink is full, and returns how often. */
