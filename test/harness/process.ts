@@ -43,6 +43,8 @@ export interface ProgramOptions {
   readonly program?: string | undefined
   /** Its limit of file descriptors, set by prlimit, Linux only. Default: the limit of this process. */
   readonly descriptors?: number | undefined
+  /** A command that runs it, with its arguments. Default: none. */
+  readonly through?: readonly string[]
   /** Where its standard output goes, instead of into `output`. */
   readonly stdout?: number
 }
@@ -50,12 +52,12 @@ export interface ProgramOptions {
 /** Starts the program and does not wait for anything. */
 export function startProgram(
   t: Pick<Test, 'teardown'>,
-  { args = [], env = {}, program: file = MAIN, descriptors, stdout }: ProgramOptions = {},
+  { args = [], env = {}, program: file = MAIN, descriptors, through = [], stdout }: ProgramOptions = {},
 ): Program {
   const { PATH = '', HOME = '' } = process.env
   const command = [process.execPath, '--import', LEAVE_WITH_PARENT, file, ...args]
   const limited = descriptors === undefined ? [] : ['prlimit', `--nofile=${descriptors}`, '--']
-  const [program = '', ...rest] = [...limited, ...command]
+  const [program = '', ...rest] = [...through, ...limited, ...command]
   const child = spawn(program, rest, {
     cwd: packageRoot,
     env: { PATH, HOME, ...env },
