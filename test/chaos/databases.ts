@@ -9,8 +9,10 @@ import { migrate } from '../../src/database/migrate.js'
 import { type OwnPostgres, preparePostgres } from '../harness/postgres.js'
 import { childrenOf } from '../harness/processes.js'
 import { execute } from '../harness/server.js'
+import { prepareShortages, type Shortages } from '../harness/shortages.js'
 import { until } from '../harness/until.js'
 import { renewStandby } from './base-backup.js'
+import type { KeepLost } from './fault.js'
 import { FaultyProxy } from './faulty-proxy.js'
 import type { Scope } from './scope.js'
 
@@ -23,15 +25,20 @@ const SETTINGS = {
   autovacuum_naptime: '5s',
 }
 
+/** With a disk and a clock of its own. */
+interface Server extends OwnPostgres {
+  readonly shortages: Shortages
+}
+
 export class Databases {
-  #primary: OwnPostgres
-  #standby: OwnPostgres
+  #primary: Server
+  #standby: Server
   /** Those that lead to the primary. */
   readonly #addresses: FaultyProxy[] = []
 
   private constructor(
-    primary: OwnPostgres,
-    standby: OwnPostgres,
+    primary: Server,
+    standby: Server,
     /** Between the two servers. */
     readonly replication: FaultyProxy,
   ) {
@@ -43,11 +50,11 @@ export class Databases {
     const replication = await FaultyProxy.start(scope, 0)
     const primary_conninfo = `host=127.0.0.1 port=${replication.port} user=postgres sslmode=disable gssencmode=disable`
     const settings = { ...SETTINGS, primary_conninfo }
-    const primary = await preparePostgres(scope, settings)
+    const primary = await prepare(scope, settings)
     await primary.start()
     await migrate(primary.url)
     await primary.stop()
-    const standby = await preparePostgres(scope, settings, primary)
+    const standby = await prepare(scope, settings, primary)
     await standby.demote()
     await primary.start()
     replication.target = portOf(primary)
@@ -66,6 +73,11 @@ export class Databases {
 
   get standbyUrl(): string {
     return this.#standby.url
+  }
+
+  /** Of the primary: its disk and its clock. */
+  get shortages(): Shortages {
+    return this.#primary.shortages
   }
 
   /** The pid of the primary's parent process. */
@@ -123,23 +135,37 @@ export class Databases {
   /**
    * The standby takes the place of the primary and lacks what was committed last.
    * @param committed resolves when enough was committed that the standby does not have.
-   * @param record gets the URLs of both servers, when the old one changes no more and both can be read.
    */
-  async loseTail(
-    committed: () => Promise<void>,
-    record: (old: string, next: string) => Promise<void>,
-  ): Promise<void> {
+  async loseTail(committed: () => Promise<void>, keepLost: KeepLost): Promise<void> {
     await this.inStep()
     this.replication.fail({ kind: 'refuse' })
     await committed()
     await this.#cutOff()
     // It first replays whatever it has received.
     await execute(this.standbyUrl, 'select pg_promote()')
-    await record(this.url, this.standbyUrl)
-    await this.#primary.stop()
-    this.#swap()
-    this.replication.heal()
-    await renewStandby(this.#primary, this.#standby)
+    const keep = await keepLost(this.standbyUrl)
+    await this.#replace(keep)
+  }
+
+  /**
+   * The standby takes the place of the primary for all but one address, behind which the old primary can still be written for a while.
+   * What is committed there is lost.
+   * @param both resolves when that has lasted long enough.
+   */
+  async split(stays: FaultyProxy, both: () => Promise<void>, keepLost: KeepLost): Promise<void> {
+    await this.inStep()
+    this.replication.fail({ kind: 'refuse' })
+    const others = this.#addresses.filter(proxy => proxy !== stays)
+    for (const proxy of others) proxy.fail({ kind: 'refuse' })
+    await execute(this.standbyUrl, 'select pg_promote()')
+    const keep = await keepLost(this.standbyUrl)
+    for (const proxy of others) {
+      proxy.target = portOf(this.#standby)
+      proxy.heal()
+    }
+    await both()
+    await this.#cutOff([stays])
+    await this.#replace(keep)
   }
 
   /** Resolves when the standby has replayed all that is committed now. */
@@ -150,9 +176,18 @@ export class Databases {
     await until('the standby is in step', there, PATIENCE_MS)
   }
 
-  /** No client has a connection any more, and none gets one. */
-  async #cutOff(): Promise<void> {
-    for (const proxy of this.#addresses) proxy.fail({ kind: 'refuse' })
+  /** The promoted standby becomes the primary, and the old one its standby, by a copy. */
+  async #replace(keep: (old: string) => Promise<void>): Promise<void> {
+    await keep(this.url)
+    await this.#primary.stop()
+    this.#swap()
+    this.replication.heal()
+    await renewStandby(this.#primary, this.#standby)
+  }
+
+  /** No client has a connection to the primary any more, and none gets one. */
+  async #cutOff(addresses = this.#addresses): Promise<void> {
+    for (const proxy of addresses) proxy.fail({ kind: 'refuse' })
     await until('no client is left at the old primary', async () => {
       const { rows } = await this.execute(
         `select count(pg_terminate_backend(pid)) as clients from pg_stat_activity
@@ -171,6 +206,18 @@ export class Databases {
       proxy.target = this.port
       proxy.heal()
     }
+  }
+}
+
+async function prepare(
+  scope: Scope,
+  settings: Readonly<Record<string, string>>,
+  original?: OwnPostgres,
+): Promise<Server> {
+  const shortages = await prepareShortages(scope)
+  return {
+    ...(await preparePostgres(scope, settings, original, undefined, shortages)),
+    shortages,
   }
 }
 

@@ -21,11 +21,17 @@ export interface Scene {
   readonly random: Random
   /** How long the fault lasts, in milliseconds: until its end is called. */
   readonly ms: number
-  /** Events that the promotion of a standby loses: called while the old primary can still be read. */
-  readonly keepLost: (old: string, next: string) => Promise<void>
+  /** Events that the promotion of a standby loses. */
+  readonly keepLost: KeepLost
   /** Records that retention removes the events of a stream up to one: called just before. */
   readonly keepRemoved: (stream: string, upTo: Position, id: string) => Promise<void>
 }
+
+/**
+ * Call it while the new primary has not been written, and its result when the old one changes no more and both can be read: that records
+ * what the new one does not have.
+ */
+export type KeepLost = (next: string) => Promise<(old: string) => Promise<void>>
 
 /** Resolves when the fault is over, as far as it can be ended; recovery follows. */
 export type End = () => Promise<void>

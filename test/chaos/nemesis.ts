@@ -40,6 +40,8 @@ export interface NemesisOptions {
 
 export class Nemesis {
   readonly injections: Injection[] = []
+  /** What could not be injected, or not ended. The run goes on, if the world recovers. */
+  readonly failures: string[] = []
   readonly #options: NemesisOptions
   #deck: Fault[] = []
   /** Of the plan, what has not had its turn. */
@@ -76,7 +78,7 @@ export class Nemesis {
     const delays = faults.map((_, n) => (n === 0 ? 0 : random.between(0, APART_MS)))
     const injecting = await Promise.allSettled(faults.map((fault, n) => this.#inject(fault, delays[n] ?? 0)))
     // Only now: the other one has ended too.
-    for (const each of injecting) if (each.status === 'rejected') throw each.reason
+    for (const each of injecting) if (each.status === 'rejected') this.failures.push(each.reason.message)
     const names = faults.map(({ name }) => name)
     const recoveryMs = await sentinel.recovery(RECOVERY_PATIENCE_MS).catch(error => {
       throw new Error(`After ${names.join(' and ')}: ${error.message}`, { cause: error })

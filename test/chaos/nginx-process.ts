@@ -11,6 +11,18 @@ import { childrenOf } from '../harness/processes.js'
 import { until } from '../harness/until.js'
 import type { Scope } from './scope.js'
 
+/** Seconds that nginx waits for bytes of a gateway. */
+interface ReadTimeouts {
+  readonly streams: number
+  readonly others: number
+}
+
+/**
+ * In a long run, instead of an hour and a minute: less than a client waits for a heartbeat (7.5 s) and more than two heartbeats, and less
+ * than an outage may last.
+ */
+export const LONG_READ_TIMEOUTS_S: ReadTimeouts = { streams: 7, others: 10 }
+
 export class NginxProcess {
   #child: ChildProcess | undefined
 
@@ -19,12 +31,25 @@ export class NginxProcess {
     private readonly folder: string,
   ) {}
 
-  static async start(scope: Scope, upstreams: readonly number[]): Promise<NginxProcess> {
+  /** @param timeouts default: as shipped. */
+  static async start(
+    scope: Scope,
+    upstreams: readonly number[],
+    timeouts?: ReadTimeouts,
+  ): Promise<NginxProcess> {
     const folder = await mkdtemp(join(tmpdir(), 'sluice-nginx-'))
     scope.teardown(() => rm(folder, { recursive: true, force: true }))
     const port = await freePort()
     // Its own log of requests would be the largest file of a long run.
-    const changes = [['access_log /dev/stdout access;', 'access_log off;']] as const
+    const changes: [string, string][] = [['access_log /dev/stdout access;', 'access_log off;']]
+    if (timeouts)
+      changes.push(
+        ['proxy_read_timeout 3600s;', `proxy_read_timeout ${timeouts.streams}s;`],
+        [
+          'proxy_connect_timeout 2s;',
+          `proxy_connect_timeout 2s;\n    proxy_read_timeout ${timeouts.others}s;`,
+        ],
+      )
     const text = nginxConfiguration({ folder, port, upstreams, changes })
     writeFileSync(join(folder, 'nginx.conf'), text)
     const nginx = new NginxProcess(port, folder)

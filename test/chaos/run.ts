@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { createPool, type Database } from '../../src/database/pool.js'
 import type { Position } from '../../src/log/event.js'
 import type { EntryOf } from '../checker/history.js'
-import { lostRows, removedRows } from '../checker/kept-rows.js'
+import { headsOf, lostRows, removedRows } from '../checker/kept-rows.js'
 import { recordTable } from '../checker/recorded-table.js'
 import { Recorder } from '../checker/recorder.js'
 import type { Verdict } from '../checker/verdict.js'
@@ -77,7 +77,7 @@ async function run(scope: Scope, options: RunOptions): Promise<Outcome> {
   await mkdir(folder, { recursive: true })
   const begun = performance.now()
 
-  const world = await startWorld(scope, { heartbeatMs })
+  const world = await startWorld(scope, { heartbeatMs, isBrief })
   const header = { seed, planned: plan.map(({ name }) => name) }
   const recorder = new Recorder({ path: join(folder, 'history.jsonl'), header })
   const sentinel = new Sentinel(world, heartbeatMs)
@@ -114,6 +114,7 @@ async function run(scope: Scope, options: RunOptions): Promise<Outcome> {
     .rage(performance.now() + minutes * 60_000)
     .catch(error => anomalies.push(String(error.message)))
     .finally(() => clearInterval(sampling))
+  anomalies.push(...nemesis.failures)
 
   say(`${seconds(begun)}: all is healed`)
   await load.stopPublishing()
@@ -153,9 +154,12 @@ function keepersOf({ databases }: World, recorder: Recorder) {
     for (const row of rows) recorder.write(row)
   }
   return {
-    async keepLost(old: string, next: string) {
-      recorder.fault('lost-tail')
-      await withPool(old, lost => withPool(next, async pool => record(await lostRows(lost, pool, FORMS))))
+    async keepLost(next: string) {
+      const kept = await withPool(next, headsOf)
+      return async (old: string) => {
+        recorder.fault('lost-tail')
+        await withPool(old, async pool => record(await lostRows(pool, kept, FORMS)))
+      }
     },
     async keepRemoved(stream: string, upTo: Position, id: string) {
       await withPool(databases.url, async pool => record(await removedRows(pool, stream, upTo, FORMS)))
@@ -164,10 +168,10 @@ function keepersOf({ databases }: World, recorder: Recorder) {
   }
 }
 
-async function withPool(url: string, use: (pool: Database) => Promise<void>): Promise<void> {
+async function withPool<T>(url: string, use: (pool: Database) => Promise<T>): Promise<T> {
   const pool = createPool(url, { max: 2, name: 'chaos', settings: {}, onError: () => undefined })
   try {
-    await use(pool)
+    return await use(pool)
   } finally {
     await pool.end()
   }

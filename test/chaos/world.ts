@@ -3,7 +3,7 @@
 import { Databases } from './databases.js'
 import { FaultyProxy } from './faulty-proxy.js'
 import { ChaosGateway } from './gateways.js'
-import { NginxProcess } from './nginx-process.js'
+import { LONG_READ_TIMEOUTS_S, NginxProcess } from './nginx-process.js'
 import type { Scope } from './scope.js'
 
 const GATEWAYS = ['gateway-1', 'gateway-2', 'gateway-3']
@@ -30,10 +30,12 @@ export interface World {
 
 export interface WorldOptions {
   readonly heartbeatMs: number
+  /** Whether nginx waits as long as shipped, because faults do not last as long as any other time-out. */
+  readonly isBrief: boolean
 }
 
 /** Resolves when all of it runs. It ends with the scope. */
-export async function startWorld(scope: Scope, { heartbeatMs }: WorldOptions): Promise<World> {
+export async function startWorld(scope: Scope, { heartbeatMs, isBrief }: WorldOptions): Promise<World> {
   const databases = await Databases.start(scope)
   const publishers = await FaultyProxy.start(scope, databases.port)
   databases.lead(publishers)
@@ -53,6 +55,7 @@ export async function startWorld(scope: Scope, { heartbeatMs }: WorldOptions): P
   const nginx = await NginxProcess.start(
     scope,
     gateways.map(({ upstream }) => upstream.port),
+    isBrief ? undefined : LONG_READ_TIMEOUTS_S,
   )
   return { databases, gateways, nginx, publishers, publishersUrl: urlAt(publishers.port) }
 }

@@ -7,7 +7,7 @@ import { parseEventId } from '../../src/log/event-id.js'
 /** The faults after which a client may get a reset of a reason, whenever it comes back. */
 const RESETS: Readonly<Record<string, readonly string[]>> = {
   retention: ['retention'],
-  'history-lost': ['lost-tail', 'restored', 'recreated'],
+  'history-lost': ['lost-tail', 'restored', 'recreated', 'two-writable'],
   'unknown-id': ['forged-id'],
   deleted: ['deleted'],
 }
@@ -27,8 +27,11 @@ const LASTING_STATUSES: Readonly<Record<number, readonly string[]>> = {
   403: ['revoked'],
   404: ['deleted', 'recreated', 'restored'],
 }
-/** Classes of SQLSTATE that an outage of Postgres explains: connections, and what an operator or a shortage does. */
-const SHORTAGE = /^(?:08|57|53|25006)/
+/**
+ * Classes of SQLSTATE that an outage of Postgres explains: connections, and what an operator or a shortage does; 25P03: a session that a
+ * fault has kept waiting in its transaction.
+ */
+const SHORTAGE = /^(?:08|57|53|25006|25P03)/
 const OUTAGE =
   /^(?:postgres|promoted|lost-tail|restored|backend|read-only|full|network|table-locked|database|publishers|proxy|gateway)/
 
@@ -121,7 +124,12 @@ export class Faults {
 
   /** Whether the rows of consumers, webhooks and jobs may have gone back with a tail. */
   hasLostTail(stream: string, t: number): boolean {
-    return this.#before(TAILS, stream, t)
+    return this.#before([...TAILS, 'two-writable'], stream, t)
+  }
+
+  /** Whether two servers have histories of their own, so that one may not know what a client got from the other. */
+  areTwoWritable(t: number): boolean {
+    return this.#during(/^two-writable$/, t, ANSWER_MS)
   }
 
   explainStatus(status: number, stream: string, t: number): boolean {

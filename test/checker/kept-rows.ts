@@ -19,10 +19,16 @@ const COLUMNS = `s.workspace || '/' || s.name as stream, e."position", e.event_i
     s.base_event_id) as "beforeId"`
 const EVENTS = `sluice.events e join sluice.streams s on s.id = e.stream_id where s.workspace <> '$system'`
 
-/** The events of a server that another one, which takes its place, does not have. */
-export async function lostRows(old: Database, next: Database, forms: Forms): Promise<Row[]> {
+/** The last position of each stream. */
+export type Heads = readonly { readonly id: string; readonly head: Position }[]
+
+export async function headsOf(pool: Database): Promise<Heads> {
   const heads = `select stream_id as id, max("position") as head from sluice.events group by stream_id`
-  const { rows: kept } = await next.query<{ id: string; head: Position }>(heads)
+  return (await pool.query<{ id: string; head: Position }>(heads)).rows
+}
+
+/** The events of a server that another one, which takes its place, does not have. @param kept of that one, before it was written. */
+export async function lostRows(old: Database, kept: Heads, forms: Forms): Promise<Row[]> {
   const { rows } = await old.query<Stored>(
     `select ${COLUMNS} from ${EVENTS}
        and e."position" > coalesce((select (k ->> 'head')::bigint from json_array_elements($1::json) k

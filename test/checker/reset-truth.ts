@@ -15,7 +15,7 @@ export interface Reset {
 export function isTrue(reason: string, { from, brought, log, faults, t }: Reset): boolean {
   switch (reason) {
     case 'history-lost':
-      return from !== undefined && (from.isLost || !log.has(from))
+      return from !== undefined && (from.isLost || !log.has(from) || faults.areTwoWritable(t))
     case 'retention':
       return from !== undefined && from.position < (faults.baseAt(log.name, t) ?? log.base.position)
     case 'unknown-id':

@@ -2,6 +2,7 @@
 import pg from 'pg'
 import { formatEventId } from '../../../src/log/event-id.js'
 import { as } from '../../harness/gateway.js'
+import { until } from '../../harness/until.js'
 import { type End, ended, type Fault, type Scene } from '../fault.js'
 
 /** Of a stream, so that clients that are slow or away have lost their place. */
@@ -29,9 +30,15 @@ export const DATA_FAULTS: readonly Fault[] = [
   },
 ]
 
-/** Removes what is older than a few seconds from one stream, as the sweep of a gateway does. */
-async function retain({ world, load, random, keepRemoved }: Scene): Promise<End> {
-  const stream = random.pick(load.streams)
+/** Removes what is older than a few seconds from one stream, as the sweep of a gateway does. Early in a run no stream has such events. */
+async function retain(scene: Scene): Promise<End> {
+  const { load, random } = scene
+  await until('a stream has events to remove', () => removeOld(scene, random.pick(load.streams)))
+  return ended
+}
+
+/** @returns whether it had some. */
+async function removeOld({ world, keepRemoved }: Scene, stream: string): Promise<boolean> {
   const client = new pg.Client(world.databases.url)
   await client.connect()
   try {
@@ -41,9 +48,12 @@ async function retain({ world, load, random, keepRemoved }: Scene): Promise<End>
       [stream],
     )
     const [{ id, cutoff }] = streams.rows
+    // Those before the first one that stays: the clock of the server may have gone back meanwhile.
     const expired = await client.query(
       `select "position", event_id as "eventId" from sluice.events
-        where stream_id = $1 and at < $2 order by "position" desc limit 1`,
+        where stream_id = $1 and "position" < coalesce(
+          (select min("position") from sluice.events where stream_id = $1 and at >= $2), 'infinity'::float8)
+        order by "position" desc limit 1`,
       [id, cutoff],
     )
     const [last] = expired.rows
@@ -52,22 +62,28 @@ async function retain({ world, load, random, keepRemoved }: Scene): Promise<End>
       await client.query('select sluice.retain_locked($1, $2, $3)', [id, cutoff, MOST_REMOVED])
     }
     await client.query('commit')
+    return last !== undefined
   } finally {
     await client.end()
   }
-  return ended
 }
 
 /** One of those whose programs get another token when the gateway refuses theirs. */
 async function revoke({ world, load, random }: Scene) {
   const { workspace, principal } = random.pick(load.revocable)
-  const response = await fetch(`${world.nginx.url}/api/revocations`, {
-    method: 'POST',
-    headers: { ...as('admin', workspace), 'content-type': 'application/json' },
-    body: JSON.stringify({ subject: principal }),
+  // nginx does not repeat it when a gateway ends meanwhile, and it may be stored then too.
+  let answer = ''
+  await until('the revocation is stored', async () => {
+    const response = await fetch(`${world.nginx.url}/api/revocations`, {
+      method: 'POST',
+      headers: { ...as('admin', workspace), 'content-type': 'application/json' },
+      body: JSON.stringify({ subject: principal }),
+    })
+    answer = `${response.status}: ${await response.text()}`
+    if (response.status !== 201 && response.status !== 503) throw new Error(answer)
+    return response.status === 201
+  }).catch(cause => {
+    throw new Error(`The revocation was answered with ${answer}`, { cause })
   })
-  const answer = await response.text()
-  if (response.status !== 201)
-    throw new Error(`The revocation was answered with ${response.status}: ${answer}`)
   return ended
 }

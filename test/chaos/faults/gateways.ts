@@ -1,5 +1,6 @@
 /** Faults of the gateways' processes, and of nginx. */
 import { ended, type Fault, type Scene } from '../fault.js'
+import { LONG_READ_TIMEOUTS_S } from '../nginx-process.js'
 
 const gateway = ({ world, random }: Scene) => random.pick(world.gateways)
 
@@ -64,6 +65,18 @@ export const GATEWAY_FAULTS: readonly Fault[] = [
       const one = gateway(scene)
       one.block(scene.ms)
       return async () => void (await one.measure())
+    },
+  },
+  {
+    // It answers after nginx has given it up, and is silent on streams for longer than nginx waits there.
+    name: 'nginx-timed-out',
+    parts: ['gateways', 'nginx'],
+    causes: ['gateway-frozen', 'proxy'],
+    lasts: [LONG_READ_TIMEOUTS_S.others * 1_000 + 1_000, LONG_READ_TIMEOUTS_S.others * 1_000 + 4_000],
+    async inject(scene) {
+      const one = gateway(scene)
+      one.signal('SIGSTOP')
+      return async () => one.signal('SIGCONT')
     },
   },
   {

@@ -1,12 +1,7 @@
-/** Faults of Postgres itself, and promotions of its standby. */
+/** Faults of Postgres itself. */
 import pg from 'pg'
-import { until } from '../../harness/until.js'
-import { ended, type Fault, type Part, type Scene } from '../fault.js'
+import { ended, type Fault, type Scene } from '../fault.js'
 
-/** A promotion ends every connection, and leads the proxies to another server. */
-const PROMOTION: readonly Part[] = ['postgres', 'listener', 'database', 'publishers']
-/** What the load commits in this time, the standby will not have. */
-const LEAST_LOST = 5
 const MOST_SESSIONS = 200
 const OURS = `backend_type = 'client backend' and application_name like 'sluice%'`
 
@@ -82,35 +77,6 @@ export const SERVER_FAULTS: readonly Fault[] = [
       await world.databases.execute(
         `select pg_terminate_backend(pid) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()`,
       )
-      return ended
-    },
-  },
-  {
-    name: 'promoted',
-    parts: PROMOTION,
-    causes: [],
-    lasts: [0, 0],
-    isShort: true,
-    async inject({ world }) {
-      await world.databases.promote()
-      return ended
-    },
-  },
-  {
-    name: 'lost-tail',
-    parts: PROMOTION,
-    causes: ['promoted'],
-    recordsItself: true,
-    lasts: [0, 0],
-    isShort: true,
-    async inject({ world, keepLost }) {
-      const { databases } = world
-      const count = async () =>
-        Number((await databases.execute('select count(*) as events from sluice.events')).rows[0].events)
-      const before = await count()
-      const committed = () =>
-        until('something will be lost', async () => (await count()) >= before + LEAST_LOST)
-      await databases.loseTail(committed, keepLost)
       return ended
     },
   },

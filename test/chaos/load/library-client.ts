@@ -14,7 +14,7 @@ export class LibraryClient extends ProgramClient {
       signal,
       ...(types && { types }),
       ...(where && { where: WHERE }),
-      cursor: { load: async () => this.lastId, save: async () => undefined },
+      cursor: { load: async () => this.lastId, save: async id => this.takeCursor(id) },
       // It goes on after the notice.
       reload: () => undefined,
       onNotice: ({ id, type, text }) => this.takeNotice({ id, type, data: text }),

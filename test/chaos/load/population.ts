@@ -55,18 +55,21 @@ export function populate(random: Random, count: number): ClientPlan[] {
   return Array.from({ length: count }, (_, n) => {
     const place = STREAMS[n % STREAMS.length] ?? random.pick(STREAMS)
     const isRestless = random.chance(0.04)
-    const isGranted = random.chance(0.15)
+    const kind = weighed(random, KINDS)
+    // This library does not show the blocks that move the cursor over hidden events, so a reset to one that is lost would seem untrue.
+    const isFiltered = kind !== 'event-source'
+    const isGranted = isFiltered && random.chance(0.15)
     const granted = isGranted ? random.pick(SELECTIONS) : undefined
     return {
       ...place,
       name: `client-${n}`,
-      kind: weighed(random, KINDS),
+      kind,
       principal: principalOf(random.between(0, PRINCIPALS - 1)),
       form: weighed(random, FORMS),
       // A part of the types that it may see.
-      types: random.chance(0.35) ? (granted ?? random.pick(SELECTIONS)) : undefined,
+      types: isFiltered && random.chance(0.35) ? (granted ?? random.pick(SELECTIONS)) : undefined,
       granted,
-      where: random.chance(0.15),
+      where: isFiltered && random.chance(0.15),
       from: random.chance(0.7) ? 'beginning' : 'now',
       manner: weighed(random, MANNERS),
       stay: isRestless ? STAYS.restless : STAYS.usual,

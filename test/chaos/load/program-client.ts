@@ -90,6 +90,14 @@ export abstract class ProgramClient implements Follower {
     if (id !== '' && id === this.#last) this.#finish()
   }
 
+  /** Of a block that only moves the cursor, where the library tells it. */
+  protected takeCursor(id: string): void {
+    if (this.#stopping.signal.aborted || id === this.lastId) return
+    this.lastId = id
+    this.#record.notice('cursor', id)
+    if (id === this.#last) this.#finish()
+  }
+
   #finish(): void {
     this.#isDone = true
     this.stop()
