@@ -17,6 +17,7 @@ export async function renewStandby(primary: OwnPostgres, standby: OwnPostgres): 
   for (const name of await readdir(standby.cluster))
     await rm(join(standby.cluster, name), { recursive: true, force: true })
   const client = new pg.Client(primary.url)
+  client.on('error', () => undefined)
   await client.connect()
   try {
     await client.query(`select pg_backup_start('standby', true)`)

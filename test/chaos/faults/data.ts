@@ -40,6 +40,7 @@ async function retain(scene: Scene): Promise<End> {
 /** @returns whether it had some. */
 async function removeOld({ world, keepRemoved }: Scene, stream: string): Promise<boolean> {
   const client = new pg.Client(world.databases.url)
+  client.on('error', () => undefined)
   await client.connect()
   try {
     await client.query('begin')
