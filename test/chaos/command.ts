@@ -23,8 +23,7 @@ checks event by event what everybody received. Prints a report.
 
 Ends with 0 if nothing was found, 1 if something was, 2 if the run could not be made.`
 
-// Not by running out of work: a connection that a fault has broken may stay open in this process.
-process.exit(await main())
+process.exitCode = await main()
 
 async function main(): Promise<number> {
   let options: Omit<RunOptions, 'folder'> & { readonly report: string | undefined }

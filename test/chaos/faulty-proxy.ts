@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { ListenerSession, opensListener } from './listener-session.js'
 import type { Scope } from './scope.js'
-import { Wire } from './wire.js'
+import { reset, Wire } from './wire.js'
 
 /**
  * What the network does. `delay`: each piece takes longer. `throttle`: few bytes a second for each connection. `black-hole`: new
@@ -70,14 +70,14 @@ export class FaultyProxy {
   heal(): void {
     this.#fault = undefined
     for (const pair of this.#pairs) {
-      if (pair.isLost) pair.client.resetAndDestroy()
+      if (pair.isLost) reset(pair.client)
       else this.#apply(pair)
     }
   }
 
   /** Resets the connections of now. */
   reset(): void {
-    for (const { client } of this.#pairs) client.resetAndDestroy()
+    for (const { client } of this.#pairs) reset(client)
   }
 
   /** Of Postgres: the connections of listeners become half-open, and new ones work. @returns how many there were. */
@@ -107,7 +107,7 @@ export class FaultyProxy {
     const kind = this.#fault?.kind
     client.on('error', () => {})
     if (kind === 'reset' || kind === 'refuse') {
-      client.resetAndDestroy()
+      reset(client)
       return
     }
     const isLost = kind === 'black-hole'
@@ -128,7 +128,7 @@ export class FaultyProxy {
       for (const wire of wires) wire.close()
       far?.destroy()
     })
-    far?.on('error', () => client.resetAndDestroy())
+    far?.on('error', () => reset(client))
     if (isLost) client.resume()
     this.#apply(pair)
   }

@@ -4,6 +4,15 @@ import type { Socket } from 'node:net'
 /** What the network itself may hold before it takes no more. */
 const MOST_BYTES = 64 * 1024
 
+/**
+ * Ends a connection without a word. A socket that is being shut down cannot be reset (libuv answers EINVAL), and Node would then keep
+ * it, and be busy with it for ever when the process ends.
+ */
+export function reset(socket: Socket): void {
+  if (socket.writableEnded && !socket.writableFinished) socket.destroy()
+  else socket.resetAndDestroy()
+}
+
 export class Wire {
   delayMs = 0
   bytesPerSecond = Number.POSITIVE_INFINITY
@@ -27,7 +36,7 @@ export class Wire {
     from.on('data', bytes => this.#take(bytes))
     from.on('end', () => this.#end())
     // A connection that breaks on one side breaks on the other one.
-    from.on('close', hadError => this.isSilent || (hadError ? to.resetAndDestroy() : this.#end()))
+    from.on('close', hadError => this.isSilent || (hadError ? reset(to) : this.#end()))
     to.on('drain', () => this.#resume())
   }
 
@@ -69,7 +78,7 @@ export class Wire {
     const bytes = this.filter ? this.filter(arrived) : arrived
     if (bytes.length === 0) return
     if (bytes.length >= this.bytesLeft) {
-      this.#to.write(bytes.subarray(0, this.bytesLeft), () => this.#to.resetAndDestroy())
+      this.#to.write(bytes.subarray(0, this.bytesLeft), () => reset(this.#to))
       this.bytesLeft = 0
       this.isSilent = true
       return
