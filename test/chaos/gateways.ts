@@ -132,7 +132,7 @@ export class ChaosGateway {
   }
 }
 
-/** A line of its log at the level error or fatal. */
+/** A line of its log at the level error or fatal; that the disk of Postgres is full (SQLSTATE 53100) is none of its own. */
 function isFault(line: string): boolean {
-  return /"level":[56]0/.test(line)
+  return /"level":[56]0/.test(line) && !line.includes('"code":"53100"')
 }

@@ -4,6 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Random } from '../end-to-end/random.js'
+import { patient } from '../harness/patience.js'
 import type { End, Fault, Scene } from './fault.js'
 import type { Sentinel } from './sentinel.js'
 
@@ -80,7 +81,7 @@ export class Nemesis {
     // Only now: the other one has ended too.
     for (const each of injecting) if (each.status === 'rejected') this.failures.push(each.reason.message)
     const names = faults.map(({ name }) => name)
-    const recoveryMs = await sentinel.recovery(RECOVERY_PATIENCE_MS).catch(error => {
+    const recoveryMs = await sentinel.recovery(patient(RECOVERY_PATIENCE_MS)).catch(error => {
       throw new Error(`After ${names.join(' and ')}: ${error.message}`, { cause: error })
     })
     for (const fault of names)

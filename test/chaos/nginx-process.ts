@@ -18,10 +18,9 @@ interface ReadTimeouts {
 }
 
 /**
- * In a long run, instead of an hour and a minute: less than a client waits for a heartbeat (7.5 s) and more than two heartbeats, and less
- * than an outage may last.
+ * In a long run, instead of an hour and a minute: more than two heartbeats, and less than a client waits for one (12.5 s).
  */
-export const LONG_READ_TIMEOUTS_S: ReadTimeouts = { streams: 7, others: 10 }
+export const LONG_READ_TIMEOUTS_S: ReadTimeouts = { streams: 11, others: 12 }
 
 export class NginxProcess {
   #child: ChildProcess | undefined

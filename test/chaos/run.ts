@@ -9,6 +9,7 @@ import { recordTable } from '../checker/recorded-table.js'
 import { Recorder } from '../checker/recorder.js'
 import type { Verdict } from '../checker/verdict.js'
 import { Random } from '../end-to-end/random.js'
+import { patient } from '../harness/patience.js'
 import type { Fault } from './fault.js'
 import { FAULTS } from './faults/all.js'
 import { FORMS } from './load/forms.js'
@@ -21,7 +22,7 @@ import { startWorld, type World } from './world.js'
 
 /** Runs that are shorter have the short plan, and faults that last as briefly as they may. */
 const LONG_MINUTES = 5
-const HEARTBEAT_MS = { brief: 1_000, long: 3_000 } as const
+const HEARTBEAT_MS = { brief: 1_000, long: 5_000 } as const
 const SAMPLE_EVERY_MS = 15_000
 const READY_MS = 60_000
 
@@ -83,7 +84,7 @@ async function run(scope: Scope, options: RunOptions): Promise<Outcome> {
   const sentinel = new Sentinel(world, heartbeatMs)
   scope.teardown(() => sentinel.stop())
   await sentinel.start()
-  await sentinel.recovery(READY_MS)
+  await sentinel.recovery(patient(READY_MS))
   const samples = new Samples(world, recorder)
   await samples.base()
   const { publishersUrl: databaseUrl, nginx } = world
