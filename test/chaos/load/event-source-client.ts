@@ -14,9 +14,10 @@ export class EventSourceClient extends ProgramClient {
     else query.set('last_event_id', this.lastId)
     const source = new EventSource(`${origin()}/api/events?${query}`, { fetch: this.connections.fetch })
     await new Promise<void>(resolve => {
-      const silence = setTimeout(resolve, silenceMs)
+      const silence = setTimeout(() => over(), silenceMs)
       const over = () => {
         clearTimeout(silence)
+        signal.removeEventListener('abort', over)
         resolve()
       }
       signal.addEventListener('abort', over)
