@@ -6,7 +6,7 @@ import type { World } from './world.js'
 
 /**
  * What may be left at the end above the base: about twice the most that 12 runs of a minute to half an hour left, with 60 to 500 clients.
- * Sockets (3) and timers (3): of what nginx keeps open, and of the pool, which ends its connections after a while. Heap (14) and RSS (49)
+ * Sockets (3) and timers (3): those to nginx and of the pool, which are kept for a while. Heap (14) and RSS (49)
  * in MiB, the most after half an hour: caches that are bounded, and what V8 does not give back. Backends of Postgres (4).
  */
 const GROWTH = { sockets: 8, timers: 8, heap: 28, rss: 100, backends: 10 } as const
