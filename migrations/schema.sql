@@ -4849,6 +4849,7 @@ declare
   -- A comparison with a volatile function uses no index.
   present timestamptz := clock_timestamp();
   target sluice.streams;
+  known sluice.durable_streams;
   removed bigint[] := '{}';
 begin
   for target in
@@ -4859,19 +4860,19 @@ begin
     ))
     order by s.id for update skip locked
   loop
+    select d.* into known from sluice.durable_streams d where d.stream_id = target.id and d.expires_at <= present;
     -- It may have been used since.
-    if exists (
-      select from sluice.durable_streams d where d.stream_id = target.id and d.expires_at <= present
-    ) then
-      perform sluice.drop_stream(target);
-      removed := removed || target.id;
-    end if;
+    continue when not found or (known.forked_from is not null and removed <> '{}');
+    perform sluice.drop_stream(target);
+    removed := removed || target.id;
+    exit when known.forked_from is not null;
   end loop;
   return removed;
 end
 $function$;
 comment on function sluice.expire_durable is
-  'Internal. Deletes at most so many streams that have expired, and returns their numbers.';
+  'Internal. Deletes at most so many streams that have expired, or one fork, and returns their numbers; none when '
+  'nothing is left.';
 
 CREATE OR REPLACE FUNCTION sluice.expire_lease()
  RETURNS TABLE(job sluice.jobs, streams bigint[])

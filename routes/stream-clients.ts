@@ -75,7 +75,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       const counted = { stream, clients: here + elsewhere.clients, complete: elsewhere.isComplete }
       if (!lists) return { ...counted, who: null, next_cursor: null }
       const listed = await app.cluster.listElsewhere({ stream: id, after })
-      const own = clientsOn(app.hub, { stream: id, after }, limit + 1)
+      const { workspace } = request.principal
+      const named = { workspace, name: stream }
+      const own = clientsOn(app.hub, { stream: id, after, named }, limit + 1)
       const { page, next_cursor } = cutPage(inOrder([...own, ...listed.clients]), limit, last =>
         formatCursor(LIST, placeOf(last)),
       )

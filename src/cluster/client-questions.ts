@@ -5,7 +5,7 @@
  */
 import type { PlacedClient } from '../clients/stream-client.js'
 import type { Database } from '../database/pool.js'
-import type { StreamId } from '../log/event.js'
+import type { StreamId, StreamName } from '../log/event.js'
 import { elapsed } from '../process/deadline.js'
 
 /** A node that has not answered by then is cut off, or too busy for its heartbeats. */
@@ -18,6 +18,15 @@ export interface ClientPage {
   /** The place of the last client of the page before; empty for the first page. */
   readonly after: string
 }
+
+/** A page that this process answers for. */
+export interface AnsweredPage extends ClientPage {
+  /** What has the number of the stream in the log. */
+  readonly named: StreamName
+}
+
+/** The clients of this process on a page. */
+export type ClientsOn = (page: AnsweredPage) => readonly PlacedClient[]
 
 export interface ListedClients {
   readonly clients: readonly PlacedClient[]
@@ -65,8 +74,16 @@ export async function answerQuestions(
   database: Database,
   node: string,
   questions: readonly ClientPage[],
-  clientsOn: (page: ClientPage) => readonly PlacedClient[],
+  clientsOn: ClientsOn,
 ): Promise<void> {
+  const names = await readNames(
+    database,
+    questions.map(({ stream }) => stream),
+  )
+  const answerTo = (question: ClientPage) => {
+    const named = names.get(question.stream)
+    return named ? clientsOn({ ...question, named }) : []
+  }
   await database.query({
     name: 'sluice-answer-clients',
     text: 'select sluice.answer_clients($1, $2, $3, $4)',
@@ -74,7 +91,19 @@ export async function answerQuestions(
       node,
       questions.map(({ stream }) => stream),
       questions.map(({ after }) => after),
-      questions.map(question => JSON.stringify(clientsOn(question))),
+      questions.map(question => JSON.stringify(answerTo(question))),
     ],
   })
+}
+
+async function readNames(
+  database: Database,
+  streams: readonly StreamId[],
+): Promise<ReadonlyMap<StreamId, StreamName>> {
+  const { rows } = await database.query<StreamName & { id: StreamId }>({
+    name: 'sluice-stream-names',
+    text: 'select s.id, s.workspace, s.name from sluice.streams s where s.id = any ($1::bigint[])',
+    values: [streams],
+  })
+  return new Map(rows.map(({ id, workspace, name }) => [id, { workspace, name }]))
 }

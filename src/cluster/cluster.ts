@@ -3,16 +3,13 @@
  *
  *   starting ── first heartbeat answered ──▶ known ── heartbeats fail ──▶ out of touch ── one is answered ──▶ known
  *
- * While it is starting there are no figures of others. Out of touch, the figures are the last known ones, with their age; the
- * other nodes remove its row after 10 s, and the next heartbeat inserts it again. Closing removes the row, if the database
- * answers in time; else the other nodes do.
- *
+ * While it is starting there are no figures of others. Out of touch, the figures are the last known ones, with their age; the other
+ * nodes remove its row after 10 s, and the next heartbeat inserts it again. Closing removes the row, or else the other nodes do.
  * A heartbeat is one statement every 2 s on one connection of the pool, and nothing waits for it. An event costs nothing here.
  */
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Bus } from '../bus/bus.js'
-import type { PlacedClient } from '../clients/stream-client.js'
 import { databaseFault, levelOf } from '../database/database-fault.js'
 import type { Database } from '../database/pool.js'
 import type { StreamId } from '../log/event.js'
@@ -23,7 +20,13 @@ import { EventLoopDelay } from '../process/event-loop-delay.js'
 import { packageVersion } from '../process/package-version.js'
 import { PeriodicLoop } from '../process/periodic-loop.js'
 import { type ClientCounts, sumCounts } from '../process/worker-message.js'
-import { answerQuestions, askForClients, type ClientPage, type ListedClients } from './client-questions.js'
+import {
+  answerQuestions,
+  askForClients,
+  type ClientPage,
+  type ClientsOn,
+  type ListedClients,
+} from './client-questions.js'
 import { fairShare } from './fair-share.js'
 import { beat, countElsewhere, type Elsewhere, leave, type NodeRow, type Others } from './node-rows.js'
 import { changedCounts, type StreamClients } from './stream-counts.js'
@@ -76,7 +79,7 @@ export interface ClusterOptions {
   readonly everyMs?: number | undefined
   figures(): NodeFigures
   /** The clients of a stream in this process, as many as a page has. Default: it lists none. */
-  clientsOn?(page: ClientPage): readonly PlacedClient[]
+  readonly clientsOn?: ClientsOn
   /**
    * Called after each heartbeat. @param aheadMs how far the database's clock is ahead of this process's, in ms; exact to half the
    *   duration of the heartbeat.

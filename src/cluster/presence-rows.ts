@@ -1,17 +1,19 @@
 /** The statements of presence (migrations/0060_stream_clients.sql). */
 import type { Database } from '../database/pool.js'
-import type { StreamId } from '../log/event.js'
+import type { StreamId, StreamName } from '../log/event.js'
 
 const DEADLINE_MS = 5_000
 
 /** A principal that follows a stream in a process. */
-export interface FollowingPrincipal {
+export interface FollowingPrincipal extends StreamName {
   readonly stream: StreamId
-  readonly workspace: string
   readonly principal: string
 }
 
-/** @param changes `anew`: `come` are all of them, and not only those that have come since. */
+/**
+ * Leaves out those on a stream whose number is that of another one by now, after a restore: they would appear to its readers.
+ * @param changes `anew`: `come` are all of them, and not only those that have come since.
+ */
 export async function reportPrincipals(
   database: Database,
   node: string,
@@ -25,13 +27,21 @@ export async function reportPrincipals(
   const all = [...left, ...come]
   const statement = {
     name: 'sluice-report-principals',
-    text: 'select sluice.report_principals($1, $2, $3, $4, $5)',
+    text: `
+      select sluice.report_principals($1, $2, coalesce(array_agg(t.stream_id), '{}'), coalesce(array_agg(t.principal), '{}'),
+               coalesce(array_agg(t.there), '{}'))
+        from unnest($3::bigint[], $4::text[], $5::boolean[], $6::text[], $7::text[])
+               as t (stream_id, principal, there, workspace, name)
+       where not t.there or exists (
+               select from sluice.streams s where s.id = t.stream_id and s.workspace = t.workspace and s.name = t.name)`,
     values: [
       node,
       anew,
       all.map(({ stream }) => stream),
       all.map(({ principal }) => principal),
       all.map((_, index) => index >= left.length),
+      all.map(({ workspace }) => workspace),
+      all.map(({ name }) => name),
     ],
     query_timeout: DEADLINE_MS,
   }

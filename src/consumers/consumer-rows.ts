@@ -215,7 +215,8 @@ export async function noteHandedOut(
 /**
  * The log does not continue the cursor of a claimed consumer. Puts the one of a webhook, whose receiver has had the reset, where the
  * stream continues; the reset of a pull consumer waits in the row until it is acknowledged (moveCursors). The first loss publishes `consumer.lagging` on the workspace's feed in the same transaction; `firstLoss` says so.
- * Undefined if the claim was lost.
+ * Undefined if the claim was lost, or if another stream has the number: a restore gives those of lost streams again, and the holder
+ * may have found the consumer's stream before it.
  */
 export async function resetCursor(
   database: Queryable,
@@ -226,7 +227,11 @@ export async function resetCursor(
   const { rows } = await database.query<ConsumerRow & { firstLoss: boolean }>({
     name: 'sluice-reset-consumer',
     text: `select ${CONSUMER}, r.first_loss as "firstLoss"
-             from sluice.reset_consumer($1, $2, $3, $4, $5) r cross join lateral (select (r.consumer).*) c`,
+             from sluice.consumers o
+             join sluice.streams s on s.id = $3 and s.workspace = o.workspace and s.name = o.stream
+            cross join lateral sluice.reset_consumer(o.id, $2, s.id, $4, $5) r
+            cross join lateral (select (r.consumer).*) c
+            where o.id = $1`,
     values: [id, epoch, stream, to.position, to.eventId],
   })
   return rows.map(({ firstLoss, ...row }) => ({ consumer: consumerOf(row), firstLoss }))[0]

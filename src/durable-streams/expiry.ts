@@ -10,8 +10,11 @@ import type { Logger } from '../logging/logger.js'
 import { PeriodicLoop } from '../process/periodic-loop.js'
 
 const EVERY_MS = 20_000
-/** Each goes with up to 5,000 of its events in one transaction; the rest is swept (streams/deleted-stream-sweep.ts). */
-const STREAMS_PER_TURN = 20
+/**
+ * Of one transaction, or one fork (migrations/0069_one_expired_fork.sql). Each goes with up to 5,000 of its events; the rest is swept
+ * (streams/deleted-stream-sweep.ts).
+ */
+const MOST_STREAMS = 20
 
 export interface ExpiryOptions {
   readonly database: Database
@@ -52,11 +55,11 @@ export class Expiry {
     const { database, followed, onEnded } = this.#options
     const kept = followed()
     if (kept.length > 0) await touchFollowed(database, kept)
-    for (let full = true; full && !this.#closing.signal.aborted; ) {
+    while (!this.#closing.signal.aborted) {
       const removed = await expire(database)
-      full = removed.length >= STREAMS_PER_TURN
+      if (removed.length === 0) return
       this.removed += removed.length
-      if (removed.length > 0) onEnded(removed)
+      onEnded(removed)
     }
   }
 
@@ -80,7 +83,7 @@ async function expire(database: Database): Promise<StreamId[]> {
   const { rows } = await database.query<{ removed: string }>({
     name: 'sluice-expire-durable',
     text: 'select array_to_json(sluice.expire_durable($1)) as removed',
-    values: [STREAMS_PER_TURN],
+    values: [MOST_STREAMS],
   })
   return JSON.parse(rows[0]?.removed ?? '[]')
 }

@@ -2,6 +2,9 @@
  * Finds streams that were made since subscriptions were last compared with them, by the number of the newest one: one probe when there is
  * none. A transaction may commit a stream with a smaller number later, so the mark moves only to a number that every transaction has
  * passed which ran when it was read.
+ *
+ * A restore gives the numbers of lost streams again. So the mark is the one that the database has, and what was seen counts only while the
+ * database has it.
  */
 import type { Database } from '../../database/pool.js'
 import { discoverStreams, moveMark, readMark } from './growth-rows.js'
@@ -20,8 +23,7 @@ interface Seen {
 
 export class StreamDiscovery {
   readonly #database: Database
-  #mark: number | undefined
-  #newest = 0
+  #newest: number | undefined
   #seen: Seen[] = []
 
   constructor(database: Database) {
@@ -30,32 +32,36 @@ export class StreamDiscovery {
 
   /** The newest stream that was looked at; a stream with a greater number is unknown. */
   get newest(): number {
-    return this.#newest
+    return this.#newest ?? 0
   }
 
   /** Looks at streams after the newest known one. @returns how many subscriptions have become due. */
   async glance(): Promise<number> {
-    if (this.#mark === undefined) return await this.look()
-    const found = await discoverStreams(this.#database, Math.max(this.#mark, this.#newest), PAGE)
+    if (this.#newest === undefined) return await this.look()
+    const found = await discoverStreams(this.#database, this.#newest, PAGE)
     this.#newest = Math.max(this.#newest, found?.lastId ?? 0)
     return found?.due ?? 0
   }
 
   /** Looks at all streams after the mark, and moves it. @returns how many subscriptions have become due. */
   async look(now = performance.now()): Promise<number> {
-    this.#mark ??= await readMark(this.#database)
     let due = 0
-    let after = this.#mark
+    let after = await readMark(this.#database)
+    let oldest: bigint | undefined
     for (let page = 0; page < MAX_PAGES; page += 1) {
       const found = await discoverStreams(this.#database, after, PAGE)
       if (!found) break
       due += found.due
       after = found.lastId
-      if (page === 0) await this.#settle(BigInt(found.oldestXid), now)
-      if (found.streams > 0) this.#seen.push({ id: after, xid: BigInt(found.nextXid), at: now })
+      const next = BigInt(found.nextXid)
+      oldest ??= BigInt(found.oldestXid)
+      this.#seen = this.#seen.filter(({ xid }) => xid <= next)
+      if (found.streams > 0) this.#seen.push({ id: after, xid: next, at: now })
       if (found.streams < PAGE) break
     }
-    this.#newest = Math.max(this.#newest, after)
+    this.#newest = after
+    this.#seen = this.#seen.filter(({ id }) => id <= after)
+    if (oldest !== undefined) await this.#settle(oldest, now)
     return due
   }
 
@@ -63,8 +69,6 @@ export class StreamDiscovery {
     const settled = this.#seen.filter(({ xid, at }) => xid <= oldest && at + SETTLED_MS < now)
     if (settled.length === 0) return
     this.#seen = this.#seen.filter(seen => !settled.includes(seen))
-    const mark = Math.max(this.#mark ?? 0, ...settled.map(({ id }) => id))
-    await moveMark(this.#database, mark)
-    this.#mark = mark
+    await moveMark(this.#database, Math.max(...settled.map(({ id }) => id)))
   }
 }

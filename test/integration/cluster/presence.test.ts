@@ -62,6 +62,24 @@ t.test('a principal that comes back in time makes no event, whichever node it co
   t.strictSame(named(await events(pool)), ['joined ada', 'joined bob'])
 })
 
+t.test('a principal that follows another stream under the number is not announced', async t => {
+  const { pool } = await createDatabase(t)
+  const stream = await watched(pool)
+  // Its process has a number from before a restore, which gave it to a stream of another workspace.
+  const late = node(t, pool, stream, { workspace: 'globex' })
+  const here = node(t, pool, stream, { isFirst: true })
+  late.follow('eve')
+  await until('eve is counted', async () => (await counted(pool)) === 1)
+  here.follow('ada')
+  await until('ada', async () => (await events(pool)).length > 0)
+  late.follow('eve', 'mallory')
+  await until('all are counted', async () => (await counted(pool)) === 3)
+  here.follow('ada', 'bob')
+  await until('bob', async () => named(await events(pool)).includes('joined bob'))
+
+  t.strictSame(named(await events(pool)), ['joined ada', 'joined bob'])
+})
+
 t.test('the principals of a node that died leave when its row goes', async t => {
   const { pool } = await createDatabase(t)
   const stream = await watched(pool)
@@ -254,7 +272,7 @@ function node(
   t: Test,
   pool: Database,
   stream: StreamId,
-  { graceMs = 0, isFirst = undefined as true | undefined },
+  { graceMs = 0, isFirst = undefined as true | undefined, workspace = 'acme' },
 ) {
   let principals: readonly string[] = []
   let grown = 0
@@ -292,7 +310,7 @@ function node(
     },
     principals: streams =>
       streams.has(stream)
-        ? [...new Set(principals)].map(principal => ({ stream, workspace: 'acme', principal }))
+        ? [...new Set(principals)].map(principal => ({ stream, workspace, name: 'rooms/1', principal }))
         : [],
     onCommitted: () => {
       grown += 1

@@ -255,7 +255,7 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
       )
       const watched = await log.ensureStream(session, WORKSPACE, 'watched')
       await configureStream(session, ORIGIN, 'watched', { presence: true }, nobody)
-      const ada = { stream: watched, workspace: WORKSPACE, principal: 'ada' }
+      const ada = { stream: watched, workspace: WORKSPACE, name: 'watched', principal: 'ada' }
       const changes = [
         { anew: true, left: [], come: [ada] },
         { anew: false, left: [ada], come: [] },

@@ -60,3 +60,37 @@ t.test('a stream that was deleted and made again is linked at its beginning', as
   t.strictSame(await cursors(), [0])
   t.equal(due, 1)
 })
+
+t.test('a stream that gets the number of a lost one is found', async t => {
+  const { pool: database } = await createDatabase(t)
+  const services = { database, policy: { allowed: [], httpsOnly: true }, keyId: 'k' }
+  await database.query(APPEND, ['other/first'])
+  await putSubscription(services, ORIGIN, 'sub', CONFIG, 'https://x')
+  const discovery = new StreamDiscovery(database)
+  await discovery.look(0)
+  const marked = await readMark(database)
+  for (const name of ['events/a', 'events/b', 'events/c']) await database.query(APPEND, [name])
+  for (const now of [1_000, 5_000, 10_000]) await discovery.look(now)
+  const moved = await readMark(database)
+  await database.query(APPEND, ['events/seen'])
+  await discovery.look(11_000)
+
+  // What a restored database has.
+  await database.query(`
+    delete from sluice.events e using sluice.streams s where s.id = e.stream_id and s.name like 'events/%';
+    delete from sluice.durable_subscription_streams;
+    delete from sluice.streams where name like 'events/%';
+    update sluice.durable_subscription_marks set judged = ${marked};
+    select setval('sluice.streams_id_seq', (select max(id) from sluice.streams))`)
+  await database.query(APPEND, ['events/new'])
+  await discovery.look(20_000)
+  const found = async () => (await getSubscription(services, 'acme', 'sub')).streams.map(({ path }) => path)
+  t.strictSame(await found(), ['events/new'])
+  for (const now of [30_000, 40_000]) await discovery.look(now)
+  await database.query(APPEND, ['events/newer'])
+  await discovery.glance()
+
+  t.ok(moved > marked, 'the mark had moved')
+  t.strictSame(await found(), ['events/new', 'events/newer'])
+  t.ok((await readMark(database)) < moved, 'the mark knows only numbers that the database has')
+})
