@@ -2,7 +2,7 @@
  * How many test files run at a time. Some only compute, others mostly wait for deadlines, networks and processes, so a fixed number leaves
  * processors idle in one part of a run and overloads them in another. One more file starts while processors are idle.
  */
-import { cpus } from 'node:os'
+import { availableParallelism, cpus } from 'node:os'
 
 /** Long enough for a file that has just started to show what it needs. */
 const LOOK_MS = 1_000
@@ -63,6 +63,8 @@ function idleSinceLastCall(): () => number {
   }
 }
 
+/** 0 where this process may use only some of the processors: it does not know which of them are idle. */
 function idleMs(): number {
-  return cpus().reduce((sum, { times }) => sum + times.idle, 0)
+  const all = cpus()
+  return all.length === availableParallelism() ? all.reduce((sum, { times }) => sum + times.idle, 0) : 0
 }
