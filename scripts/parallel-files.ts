@@ -43,12 +43,14 @@ export async function inParallel<File>(
       }, reject)
     }
     if (left === 0) return resolve()
-    looking = setInterval(() => {
+    const look = () => {
       if (idleProcessors() >= ENOUGH_IDLE && running < most) begin()
-    }, lookMs)
+      looking = setTimeout(look, lookMs)
+    }
+    looking = setTimeout(look, lookMs)
     for (let n = 0; n < least; n += 1) begin()
   })
-  await ended.finally(() => clearInterval(looking))
+  await ended.finally(() => clearTimeout(looking))
 }
 
 function idleSinceLastCall(): () => number {
