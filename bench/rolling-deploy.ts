@@ -10,14 +10,12 @@ import { setTimeout as pause } from 'node:timers/promises'
 import limit from 'p-limit'
 import { startEmbedded } from '../src/embedded-postgres/embedded-postgres.js'
 import { stop } from './child.js'
-import { freePort } from './free-port.js'
 import { backendsSince } from './holdings.js'
 import { RollingClient, type Upstream } from './rolling-client.js'
-import { type Running, startGateway, tokenOf } from './subject.js'
+import { chosenOf, LOOK_MS, lookAt, type Node, startNode } from './rolling-nodes.js'
+import { tokenOf } from './subject.js'
 
 const GATEWAYS = 3
-/** Of the balancer. */
-const LOOK_MS = 1_000
 const PUBLISH_MS = 1_000
 const CONNECTS_AT_ONCE = 64
 /** After the last event every client must have it within this time. */
@@ -110,45 +108,6 @@ export async function rollingDeploy({
     await database.close()
     await rm(dataDir, { recursive: true, force: true })
   }
-}
-
-interface Node extends Upstream {
-  running: Running
-  /** Ends the process in order and starts another one; resolves when the balancer may use it. */
-  replace(): Promise<void>
-}
-
-async function startNode(env: Readonly<Record<string, string>>): Promise<Node> {
-  const port = await freePort()
-  const run = () => startGateway({ ...env, PORT: `${port}` })
-  const node: Node = {
-    port,
-    isReady: false,
-    clients: 0,
-    connects: [],
-    running: await run(),
-    async replace() {
-      await stop(node.running.child)
-      node.running = await run()
-      while (!node.isReady) await pause(LOOK_MS / 10)
-    },
-  }
-  return node
-}
-
-async function lookAt(nodes: readonly Node[]): Promise<void> {
-  await Promise.all(
-    nodes.map(async node => {
-      const response = await fetch(`http://127.0.0.1:${node.port}/ready`).catch(() => undefined)
-      node.isReady = response?.ok ?? false
-    }),
-  )
-}
-
-/** The ready gateway with the fewest connections. */
-function chosenOf(nodes: readonly Node[]): Node | undefined {
-  const ready = nodes.filter(({ isReady }) => isReady)
-  return ready.sort((a, b) => a.clients - b.clients)[0]
 }
 
 class Crowd {
