@@ -22,10 +22,11 @@ export interface Injection {
   readonly recoveryMs: number
 }
 
-/** Each fault as it begins and as it ends. */
+/** Each fault as it begins, as it ends, and when the world has recovered from it. */
 export interface Chronicle {
   began(fault: Fault): void
-  healed(fault: Fault): void
+  ended(fault: Fault): void
+  recovered(fault: Fault): void
 }
 
 export interface NemesisOptions {
@@ -86,6 +87,7 @@ export class Nemesis {
     })
     for (const fault of names)
       this.injections.push({ fault, beside: names.find(name => name !== fault), recoveryMs })
+    for (const fault of faults) this.#options.chronicle.recovered(fault)
     await pause(random.between(0, CALM_MS))
   }
 
@@ -102,7 +104,7 @@ export class Nemesis {
     })
     await pause(ms)
     await end()
-    chronicle.healed(fault)
+    chronicle.ended(fault)
   }
 }
 

@@ -142,8 +142,10 @@ function chronicleOf(recorder: Recorder, say: (line: string) => void): Chronicle
       say(fault.name)
       for (const name of names(fault)) recorder.fault(name)
     },
-    healed(fault) {
+    ended(fault) {
       say(`${fault.name} is over`)
+    },
+    recovered(fault) {
       for (const name of names(fault)) recorder.healed(name)
     },
   }

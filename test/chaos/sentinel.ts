@@ -5,7 +5,7 @@
 import { type ClientRequest, request } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import { as } from '../harness/gateway.js'
-import { patienceSignal } from '../harness/patience.js'
+import { patienceSignal, patient } from '../harness/patience.js'
 import { execute } from '../harness/server.js'
 import type { ChaosGateway } from './gateways.js'
 import type { World } from './world.js'
@@ -108,7 +108,7 @@ class Watcher {
     const sent = request(`http://127.0.0.1:${this.#port}/api/events?stream=${STREAM}`, {
       headers: { accept: 'text/event-stream', ...as('viewer', WORKSPACE) },
       agent: false,
-      timeout: this.#silenceMs,
+      timeout: patient(this.#silenceMs),
     })
     this.#sent = sent
     sent.on('timeout', () => sent.destroy())

@@ -26,6 +26,7 @@ export const CLEAN_HISTORIES: readonly CleanHistory[] = [
   { name: 'a publish fails while Postgres is stopped', make: withOutage },
   { name: 'a proxy has no gateway', make: withProxyStatus },
   { name: 'what nobody has seen before retention removed it', make: afterUnseenRetention },
+  { name: 'a client comes to the other one of two writable servers', make: withTwoWritable },
   { name: 'a process uses more for a while, and another one begins late', make: withSamples },
 ]
 
@@ -158,6 +159,29 @@ export function withOutage(history: readonly Entry[]): Entry[] {
     { k: 'outcome', t: END_MS + 20_000, publish: 'refused', outcome: 'failed', why: '57P03' },
     { k: 'started', t: END_MS, publish: 'busy', events: [{ stream: FEED, mark: 'busy-0' }] },
     { k: 'outcome', t: END_MS + 10_000, publish: 'busy', outcome: 'failed', why: '503' },
+    { k: 'started', t: END_MS, publish: 'silent', events: [{ stream: FEED, mark: 'silent-0' }] },
+    { k: 'outcome', t: END_MS + 10_000, publish: 'silent', outcome: 'failed', why: '25P03' },
+  ]
+}
+
+/** The other one lacks the last event, which the client has and the table has at the end. */
+export function withTwoWritable(history: readonly Entry[]): Entry[] {
+  const [before, last] = rows(history).slice(-2)
+  const at = { t: END_MS, c: 'moved', n: 1 }
+  const moved = { ...at, t: END_MS + 10, n: 2 }
+  return [
+    ...history,
+    { k: 'fault', t: END_MS, fault: 'two-writable' },
+    { k: 'client', client: 'moved', stream: FEED, form: 'sse', from: 'now' },
+    { k: 'open', ...at },
+    { k: 'status', ...at, status: 200 },
+    { k: 'notice', ...at, name: 'server.state', id: last?.id ?? '' },
+    { k: 'close', ...at, by: 'broken' },
+    { k: 'open', ...moved, id: last?.id ?? '' },
+    { k: 'status', ...moved, status: 200 },
+    { k: 'notice', ...moved, name: 'reset', id: before?.id ?? '', reason: 'history-lost' },
+    ...(last ? [frameOf(last, moved)] : []),
+    { k: 'healed', t: END_MS + 20, fault: 'two-writable' },
   ]
 }
 

@@ -8,6 +8,7 @@ import {
   withProxyStatus,
   withRecreated,
   withSamples,
+  withTwoWritable,
 } from './clean-histories.js'
 import { withLostPlaces, withOtherJobs, withOtherWebhooks } from './clean-work-histories.js'
 import type { Entry } from './history.js'
@@ -83,6 +84,13 @@ export const PLANTED_RARE_BUGS: readonly PlantedBug[] = [
   change('a client gets a reset by a retention that has not reached it', ['reset-untrue'], h =>
     withOvertaken(h).map(each =>
       each.k === 'fault' && each.fault === 'retention' ? { ...each, base: rows(h)[0]?.id ?? '' } : each,
+    ),
+  ),
+  change('a reset long after two servers were writable', ['reset-untrue'], h =>
+    withTwoWritable(h).map(each =>
+      each.k === 'notice' && each.c === 'moved' && each.name === 'reset'
+        ? { ...each, t: END_MS + LATER_MS }
+        : each,
     ),
   ),
   change('redacted data comes long after its redaction', ['bytes'], h => {

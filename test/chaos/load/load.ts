@@ -85,7 +85,7 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
     const child = new Child<ReadersOrder, ReadersReport>('./readers.js')
     const path = join(folder, `clients-${n}.jsonl`)
     const own = plans.filter((_, place) => place % count === n)
-    const silenceMs = heartbeatMs * SILENT_HEARTBEATS
+    const silenceMs = patient(heartbeatMs * SILENT_HEARTBEATS)
     const withinMs = (clients / CLIENTS_PER_SECOND) * 1_000
     child.send({ kind: 'start', plans: own, origin, path, silenceMs, withinMs })
     return { child, path }
