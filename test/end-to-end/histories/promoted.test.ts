@@ -1,6 +1,7 @@
 /** Promotions of a real standby under gateways, clients and publishers: docs/operations.md, "Backups and failover". */
 import t, { type Test } from 'tap'
 import { recordLost } from '../../checker/kept-rows.js'
+import { startProxy } from '../../harness/postgres-proxy.js'
 import { startProcess } from '../../harness/process.js'
 import { inStep } from '../../harness/replication.js'
 import { execute } from '../../harness/server.js'
@@ -69,7 +70,11 @@ t.test(
 async function losesTail(t: Test, isFenced: boolean): Promise<void> {
   const pair = await startReplicated(t)
   const { primary, standby, address, replication } = pair
-  const gateways = await Promise.all([1, 2].map(() => startProcess(t, { databaseUrl: address.url, env })))
+  // One gateway may stay on the old primary while the other one is wholly on the new one.
+  const late = await startProxy(t, primary.url)
+  const gateways = await Promise.all(
+    [address, late].map(({ url }) => startProcess(t, { databaseUrl: url, env })),
+  )
   const crowd = startCrowd(t, {
     origins: () => gateways.map(({ url }) => url),
     databaseUrl: () => address.url,
@@ -83,10 +88,12 @@ async function losesTail(t: Test, isFenced: boolean): Promise<void> {
   crowd.recorder.fault('lost-tail')
   await replication.unplug()
   await crowd.goOn()
-  if (isFenced) await address.unplug()
+  if (isFenced) await Promise.all([address.unplug(), late.unplug()])
   await promote(pair)
-  if (isFenced) await address.plugIn()
-  else {
+  if (isFenced) {
+    late.databaseUrl = standby.url
+    await Promise.all([address.plugIn(), late.plugIn()])
+  } else {
     // New connections, of SQL publishers above all, reach the new primary; the gateways' own still reach the old one.
     await crowd.goOn()
     // Now their requests and readers are on the new one, and their tailers and listeners on the old one.
@@ -95,8 +102,11 @@ async function losesTail(t: Test, isFenced: boolean): Promise<void> {
       `select pg_terminate_backend(pid) from pg_stat_activity where application_name in ('sluice', 'sluice read')`,
     )
     await crowd.goOn()
+    await cutOff(address)
+    await crowd.goOn()
   }
-  await cutOff(address)
+  late.databaseUrl = standby.url
+  await cutOff(late)
   crowd.recorder.healed('promoted')
   const back = performance.now()
   await crowd.goOn()
