@@ -5,10 +5,8 @@ import { as } from '../../harness/gateway.js'
 import { until } from '../../harness/until.js'
 import { type End, ended, type Fault, type Scene } from '../fault.js'
 
-/** Of a stream, so that clients that are slow or away have lost their place. */
-const KEPT = '3 seconds'
-/** More than a stream has. */
-const MOST_REMOVED = 1_000_000
+/** Later than any event, also one that was stored while the clock was an hour ahead: how many are removed is said by their number. */
+const CUTOFF = '2 hours'
 
 export const DATA_FAULTS: readonly Fault[] = [
   {
@@ -30,37 +28,39 @@ export const DATA_FAULTS: readonly Fault[] = [
   },
 ]
 
-/** Removes what is older than a few seconds from one stream, as the sweep of a gateway does. Early in a run no stream has such events. */
+/** Removes the older half of one stream, as the sweep of a gateway does, so that clients that are slow or away have lost their place. */
 async function retain(scene: Scene): Promise<End> {
   const { load, random } = scene
-  await until('a stream has events to remove', () => removeOld(scene, random.pick(load.streams)))
+  await until('a stream has events to remove', () => removeHalf(scene, random.pick(load.streams)))
   return ended
 }
 
 /** @returns whether it had some. */
-async function removeOld({ world, keepRemoved }: Scene, stream: string): Promise<boolean> {
+async function removeHalf({ world, keepRemoved }: Scene, stream: string): Promise<boolean> {
   const client = new pg.Client(world.databases.url)
   client.on('error', () => undefined)
   await client.connect()
   try {
     await client.query('begin')
     const streams = await client.query(
-      `select id, clock_timestamp() - interval '${KEPT}' as cutoff from sluice.streams where workspace || '/' || name = $1 for update`,
+      `select id, clock_timestamp() + interval '${CUTOFF}' as cutoff from sluice.streams where workspace || '/' || name = $1 for update`,
       [stream],
     )
     const [{ id, cutoff }] = streams.rows
-    // Those before the first one that stays: the clock of the server may have gone back meanwhile.
-    const expired = await client.query(
-      `select "position", event_id as "eventId" from sluice.events
-        where stream_id = $1 and "position" < coalesce(
-          (select min("position") from sluice.events where stream_id = $1 and at >= $2), 'infinity'::float8)
-        order by "position" desc limit 1`,
-      [id, cutoff],
+    const counted = await client.query(
+      'select count(*)::int / 2 as half from sluice.events where stream_id = $1',
+      [id],
     )
-    const [last] = expired.rows
+    const [{ half }] = counted.rows
+    const older = await client.query(
+      `select "position", event_id as "eventId" from sluice.events where stream_id = $1
+        order by "position" offset $2::int - 1 limit 1`,
+      [id, Math.max(half, 1)],
+    )
+    const [last] = half > 0 ? older.rows : []
     if (last) {
       await keepRemoved(stream, last.position, formatEventId(last.position, last.eventId))
-      await client.query('select sluice.retain_locked($1, $2, $3)', [id, cutoff, MOST_REMOVED])
+      await client.query('select sluice.retain_locked($1, $2, $3)', [id, cutoff, half])
     }
     await client.query('commit')
     return last !== undefined
