@@ -31,7 +31,7 @@ const RESIDENT_BYTES = 60e6
 const CUTS = byNight(60, 600)
 const WARM_UP = 10
 const STREAMS = 5
-/** Of each count. In eight runs on a busy machine they were 5 more at most, and often fewer. */
+/** Of each count. In six runs on a busy machine they were 5 more at most, and often fewer. */
 const SPARE = 15
 const CUT = `select pg_terminate_backend(pid) from pg_stat_activity
   where datname = current_database() and pid <> pg_backend_pid()`
