@@ -12,14 +12,7 @@ import type { Logger } from '../logging/logger.js'
 import { PeriodicLoop } from '../process/periodic-loop.js'
 import type { Consumer, ConsumerId } from './consumer.js'
 import { resetConsumer } from './consumer-losses.js'
-import {
-  claimConsumers,
-  noteHandedOut,
-  passOver,
-  readConsumers,
-  releaseLeases,
-  renewLeases,
-} from './consumer-rows.js'
+import { claimConsumers, noteHandedOut, passOver, readConsumers, releaseLeases, renewLeases } from './consumer-rows.js'
 import type { ConsumerSignals } from './consumer-signals.js'
 import { Hold } from './hold.js'
 
