@@ -6693,33 +6693,6 @@ comment on function sluice.outdate_values is
   'Internal. Called before events are redacted: for each of their keys, no older event is the latest one '
   'afterwards.';
 
-CREATE OR REPLACE FUNCTION sluice.pass_over(ids uuid[], epochs bigint[], positions bigint[], event_ids uuid[])
- RETURNS TABLE(id uuid, epoch bigint)
- LANGUAGE sql
- SECURITY DEFINER
-AS $function$
-  select m.id, m.epoch
-  from (
-    select array_agg(p.id) as ids, array_agg(p.epoch) as epochs, array_agg(p.position) as positions,
-      array_agg(p.event_id) as event_ids
-    from unnest(pass_over.ids, pass_over.epochs, pass_over.positions, pass_over.event_ids) as p (id, epoch, position, event_id)
-    join sluice.consumers c on c.id = p.id
-    where exists (
-        select from sluice.events e
-        where e.stream_id = c.stream_id and e."position" = p.position and e.event_id = p.event_id
-      )
-      -- Retention has removed it.
-      or exists (
-        select from sluice.streams s
-        where s.id = c.stream_id and s.base_position = p.position and s.base_event_id = p.event_id
-      )
-  ) kept
-  cross join lateral sluice.move_cursors(kept.ids, kept.epochs, kept.positions, kept.event_ids) as m
-$function$;
-comment on function sluice.pass_over is
-  'Internal. Moves cursors of consumers over events that their filters leave out, as move_cursors does, but only '
-  'to events that the log still has.';
-
 CREATE OR REPLACE FUNCTION sluice.pin_functions()
  RETURNS void
  LANGUAGE plpgsql

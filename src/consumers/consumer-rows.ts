@@ -169,43 +169,17 @@ export async function moveCursors(
   database: Queryable,
   places: readonly ClaimedPlace[],
 ): Promise<readonly Claim[]> {
-  return await move(
-    database,
-    'sluice-move-cursors',
-    'select id, epoch from sluice.move_cursors($1::uuid[], $2::bigint[], $3::bigint[], $4::uuid[])',
-    places,
-  )
-}
-
-/**
- * Moves cursors over events that filters leave out, as `moveCursors`, but not to an event that the log has lost since it was read: a
- * consumer that has not got it needs no reset.
- */
-export async function passOver(
-  database: Queryable,
-  places: readonly ClaimedPlace[],
-): Promise<readonly Claim[]> {
-  return await move(
-    database,
-    'sluice-pass-over',
-    'select id, epoch from sluice.pass_over($1::uuid[], $2::bigint[], $3::bigint[], $4::uuid[])',
-    places,
-  )
-}
-
-async function move(
-  database: Queryable,
-  name: string,
-  text: string,
-  places: readonly ClaimedPlace[],
-): Promise<readonly Claim[]> {
   if (places.length === 0) return []
-  const values = [
-    ...columnsOf(places),
-    places.map(({ position }) => position),
-    places.map(({ eventId }) => eventId),
-  ]
-  return (await database.query<Claim>({ name, text, values })).rows
+  const { rows } = await database.query<Claim>({
+    name: 'sluice-move-cursors',
+    text: 'select id, epoch from sluice.move_cursors($1::uuid[], $2::bigint[], $3::bigint[], $4::uuid[])',
+    values: [
+      ...columnsOf(places),
+      places.map(({ position }) => position),
+      places.map(({ eventId }) => eventId),
+    ],
+  })
+  return rows
 }
 
 export interface HandedOut extends ClaimedPlace {

@@ -12,7 +12,14 @@ import type { Logger } from '../logging/logger.js'
 import { PeriodicLoop } from '../process/periodic-loop.js'
 import type { Consumer, ConsumerId } from './consumer.js'
 import { resetConsumer } from './consumer-losses.js'
-import { claimConsumers, noteHandedOut, passOver, readConsumers, releaseLeases, renewLeases } from './consumer-rows.js'
+import {
+  claimConsumers,
+  moveCursors,
+  noteHandedOut,
+  readConsumers,
+  releaseLeases,
+  renewLeases,
+} from './consumer-rows.js'
 import type { ConsumerSignals } from './consumer-signals.js'
 import { Hold } from './hold.js'
 
@@ -130,7 +137,7 @@ export class Holds {
       else hold.renewed(startedAt + LEASE_MS)
     }
     this.#renewedAt = startedAt
-    await passOver(
+    await moveCursors(
       database,
       this.#all().flatMap(hold => hold.passedOver ?? []),
     )
@@ -176,7 +183,7 @@ export class Holds {
   async #release(hold: Hold): Promise<void> {
     const { database, node } = this.#options
     if (hold.resetting) await this.#reset(hold)
-    await passOver(database, hold.passedOver ? [hold.passedOver] : [])
+    await moveCursors(database, hold.passedOver ? [hold.passedOver] : [])
     await releaseLeases(database, node, [hold.claim])
   }
 }

@@ -17,7 +17,7 @@ import type { EventFilter } from '../log/event-filter.js'
 import type { Head } from '../log/log.js'
 import type { Claim, Consumer, Epoch } from './consumer.js'
 import { resetConsumer } from './consumer-losses.js'
-import { noteHandedOut, passOver } from './consumer-rows.js'
+import { moveCursors, noteHandedOut } from './consumer-rows.js'
 import { NO_EVENT, startAfter } from './cursor-start.js'
 import { consumerLost } from './hold-problem.js'
 import { LEASE_MS } from './holds.js'
@@ -191,7 +191,7 @@ export class PageReading {
 
   async #move({ position, eventId }: Head): Promise<void> {
     const { id, epoch } = this.#consumer
-    const [refused] = await passOver(this.#database, [{ id, epoch, position, eventId }])
+    const [refused] = await moveCursors(this.#database, [{ id, epoch, position, eventId }])
     if (refused) throw consumerLost()
   }
 
