@@ -228,10 +228,10 @@ export async function resetCursor(
     name: 'sluice-reset-consumer',
     text: `select ${CONSUMER}, r.first_loss as "firstLoss"
              from sluice.consumers o
-             join sluice.streams s on s.id = $3 and s.workspace = o.workspace and s.name = o.stream
-            cross join lateral sluice.reset_consumer(o.id, $2, s.id, $4, $5) r
+             left join sluice.streams s on s.id = $3
+            cross join lateral sluice.reset_consumer(o.id, $2, $3, $4, $5) r
             cross join lateral (select (r.consumer).*) c
-            where o.id = $1`,
+            where o.id = $1 and (s.id is null or (s.workspace = o.workspace and s.name = o.stream))`,
     values: [id, epoch, stream, to.position, to.eventId],
   })
   return rows.map(({ firstLoss, ...row }) => ({ consumer: consumerOf(row), firstLoss }))[0]
