@@ -121,11 +121,11 @@ export function as(role: Role, workspace = 'acme'): { authorization: string } {
 export async function publish(
   gateway: Pick<Gateway, 'url'>,
   events: { type: string; data: object } | { type: string; data: object }[],
-  { workspace = 'acme', stream = 'feed' } = {},
+  { workspace = 'acme', stream = 'feed', headers = {} } = {},
 ): Promise<string[]> {
   const response = await fetch(`${gateway.url}/api/events?stream=${stream}`, {
     method: 'POST',
-    headers: { ...as('editor', workspace), 'content-type': 'application/json' },
+    headers: { ...as('editor', workspace), 'content-type': 'application/json', ...headers },
     body: JSON.stringify(events),
   })
   if (response.status !== 201) throw new Error(`${response.status}: ${await response.text()}`)

@@ -1,5 +1,6 @@
 /** nginx, HAProxy and Caddy reload their configuration under open streams and in the middle of publishes. */
 import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { createDatabase } from '../../harness/database.js'
@@ -94,7 +95,16 @@ async function startGateway(t: Test): Promise<[number, number]> {
 /** A stream that is open before the reload, and a publisher that sends one event after another, of which none may fail. */
 async function begin(t: Test, url: string) {
   const ids: string[] = []
-  const send = async (at = url) => ids.push(...(await publish({ url: at }, { type: 'thing.made', data: {} })))
+  const send = async (at = url) => {
+    const headers = { 'idempotency-key': randomUUID() }
+    const attempt = () => publish({ url: at }, { type: 'thing.made', data: {} }, { headers })
+    // A proxy may close an idle connection at the moment at which the client sends on it (RFC 9112, section 9.3.1).
+    const again = (error: unknown) => {
+      if (error instanceof TypeError) return attempt()
+      throw error
+    }
+    ids.push(...(await attempt().catch(again)))
+  }
   const open = (headers = {}, at = url) =>
     openStream(t, `${at}/api/events?from=beginning`, { headers: { ...as('viewer'), ...headers } })
   await send()

@@ -87,11 +87,20 @@ t.test(
     await followed.untilMode('normal')
     const stored = await followed.publish(LARGE)
 
-    t.match(refusal, { ...AWAY, retryAfter: '2', detail: /may or may not be stored/ })
+    t.match(refusal, {
+      ...AWAY,
+      retryAfter: '2',
+      detail: /may or may not be stored|Nothing was stored/,
+    })
     t.match(newcomer, { event: 'unavailable', data: '{"reason":"database"}' })
     t.equal(stored.status, 201)
     const log = await followed.showsTheLog()
-    t.ok([acknowledged + 1, acknowledged + 2].includes(log.length), 'the refused event may be there')
+    // Another COMMIT of the gateway may have crashed the server before.
+    const atMost = refusal.detail?.includes('Nothing was stored') ? 0 : 1
+    t.ok(
+      [1, 1 + atMost].includes(log.length - acknowledged),
+      'the refused event may be there only if that was said',
+    )
   },
 )
 
