@@ -2,8 +2,11 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
-/** Below what systems give to outgoing connections: a port whose server is away for a moment must stay free. */
-const FIRST = 10_000
+/**
+ * Below what systems give to outgoing connections: a port whose server is away for a moment must stay free. And above 10080, to which
+ * `fetch` does not connect (WHATWG Fetch, section Port blocking).
+ */
+const FIRST = 10_081
 const LAST = 32_000
 const ATTEMPTS = 20
 
