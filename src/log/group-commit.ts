@@ -68,8 +68,7 @@ interface Flush<Request, Outcome> {
 export class GroupCommit<Request extends StreamRequest, Outcome> {
   readonly #options: GroupCommitOptions<Request, Outcome>
   #waiting = new Set<Waiting<Request, Outcome>>()
-  /** These and the held ones. */
-  #waitingRequests = 0
+  /** Of these requests and the held ones. */
   #waitingBytes = 0
   readonly #inFlight = new Set<Flush<Request, Outcome>>()
   #closed = false
@@ -94,7 +93,6 @@ export class GroupCommit<Request extends StreamRequest, Outcome> {
         const target = `${request.workspace} ${request.stream}`
         const waiting: Waiting<Request, Outcome> = { request, target, events, bytes, resolve, reject }
         this.#waiting.add(waiting)
-        this.#waitingRequests += 1
         this.#waitingBytes += bytes
         takeBack = () => this.#leave(waiting) && reject(signal?.reason)
         signal?.addEventListener('abort', takeBack)
@@ -114,9 +112,11 @@ export class GroupCommit<Request extends StreamRequest, Outcome> {
   }
 
   #hasRoom(bytes: number): boolean {
+    let requests = this.#waiting.size
+    for (const { held } of this.#inFlight) requests += held.size
     // One request is always accepted, however large.
-    if (this.#waitingRequests === 0) return true
-    return this.#waitingRequests < MAX_WAITING_REQUESTS && this.#waitingBytes + bytes <= MAX_WAITING_BYTES
+    if (requests === 0) return true
+    return requests < MAX_WAITING_REQUESTS && this.#waitingBytes + bytes <= MAX_WAITING_BYTES
   }
 
   /** Refuses waiting requests, and resolves when the requests in flight have their outcome. */
@@ -137,10 +137,7 @@ export class GroupCommit<Request extends StreamRequest, Outcome> {
 
   #leave(waiting: Waiting<Request, Outcome>): boolean {
     const left = this.#waiting.delete(waiting) || [...this.#inFlight].some(({ held }) => held.delete(waiting))
-    if (left) {
-      this.#waitingRequests -= 1
-      this.#waitingBytes -= waiting.bytes
-    }
+    if (left) this.#waitingBytes -= waiting.bytes
     return left
   }
 
