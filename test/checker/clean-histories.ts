@@ -32,25 +32,25 @@ export const CLEAN_HISTORIES: readonly CleanHistory[] = [
 
 /** As if retention had removed the first ten events of the feed at the end of the run. */
 export function afterRetention(history: readonly Entry[]): Entry[] {
-  const all = rows(history)
-  const gone = new Set<Entry>(all.slice(0, 10))
-  const base = all[9]?.id ?? ''
-  const removed = all.slice(0, 10).map((row): Entry => ({ ...row, removed: true }))
-  const kept = history
-    .filter(each => !gone.has(each))
-    .map(each => (each.k === 'log' && each.stream === FEED ? { ...each, base } : each))
+  const { removed, kept } = retained(history)
   const [header, ...rest] = kept
-  return header ? [header, ...removed, ...rest] : []
+  return header ? [header, ...removed.map((row): Entry => ({ ...row, removed: true })), ...rest] : []
 }
 
 /** Nobody recorded the rows. */
 export function afterUnseenRetention(history: readonly Entry[]): Entry[] {
-  const gone = new Set<Entry>(rows(history).slice(0, 10))
-  const base = rows(history)[9]?.id ?? ''
+  const { base, kept } = retained(history)
+  return [...kept, { k: 'fault', t: END_MS, fault: 'retention', stream: FEED, base }]
+}
+
+function retained(history: readonly Entry[]) {
+  const removed = rows(history).slice(0, 10)
+  const gone = new Set<Entry>(removed)
+  const base = removed.at(-1)?.id ?? ''
   const kept = history
     .filter(each => !gone.has(each))
     .map(each => (each.k === 'log' && each.stream === FEED ? { ...each, base } : each))
-  return [...kept, { k: 'fault', t: END_MS, fault: 'retention', stream: FEED, base }]
+  return { removed, base, kept }
 }
 
 export function withSamples(history: readonly Entry[]): Entry[] {

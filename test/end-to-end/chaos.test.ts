@@ -14,6 +14,7 @@ import { byNight } from '../harness/nightly.js'
 import { within } from '../harness/patience.js'
 import { withoutFreezing } from '../harness/postgres.js'
 import { startProgram } from '../harness/process.js'
+import { seedOfRun } from '../harness/seed.js'
 import { withoutShortages } from '../harness/shortages.js'
 
 const COMMAND = fileURLToPath(new URL('../chaos/command.js', import.meta.url))
@@ -23,7 +24,7 @@ const LEAST_DELIVERIES = byNight(10_000, 1_000_000)
 /** Besides the time of the faults: to start, to let everything arrive, to check. */
 const REST_MS = 120_000
 
-const seed = Number(process.env.SLUICE_SEED ?? byNight(1, Date.now() % 1_000_000))
+const seed = seedOfRun(1)
 const skip = withoutNginx() || withoutFreezing() || withoutShortages()
 
 t.test(

@@ -55,26 +55,25 @@ t.test('clients that stop, or read very little, for 60 s', async t => {
   for (const { response } of [stopped.few, stopped.many]) response.resume()
   for (const relay of relays) relay.hurry()
 
+  /** Its two clients: few bytes wait for one of them, and more than the buffers hold for the other one. */
+  const resumes = async (t: Test, { few, many }: typeof stopped, reason: string | undefined) => {
+    await few.until(ids.small.length, 'small.made')
+    await many.ended()
+    t.same(idsOf(few), ids.small, 'what fits into the buffers arrives on the same connection')
+    t.equal(reason, 'stalled')
+    await continues(t, stream, many, ids.all)
+  }
+
   await t.test(
     'one that has stopped gets what the kernel holds, and resumes with what it missed',
-    async t => {
-      await stopped.few.until(ids.small.length, 'small.made')
-      await stopped.many.ended()
-      t.same(idsOf(stopped.few), ids.small, 'what fits into the buffers arrives on the same connection')
-      t.equal(reasons[0], 'stalled')
-      await continues(t, stream, stopped.many, ids.all)
-    },
+    async t => await resumes(t, stopped, reasons[0]),
   )
 
   await t.test(
     'one that reads a byte per second gets what the kernel holds, and resumes with what it missed',
     async t => {
-      await crawling.few.until(ids.small.length, 'small.made')
-      await crawling.many.ended()
       t.ok(crawled > 20 && crawled < 120, `${crawled} bytes in 60 s`)
-      t.same(idsOf(crawling.few), ids.small, 'what fits into the buffers arrives on the same connection')
-      t.equal(reasons[1], 'stalled')
-      await continues(t, stream, crawling.many, ids.all)
+      await resumes(t, crawling, reasons[1])
     },
   )
 
