@@ -4,8 +4,9 @@
  * the next one goes to the waiting workspace that holds the fewest, and among equals to the one that was served
  * longest ago.
  *
- * Work without a workspace bypasses the gate: the publisher with its one connection (a second one while a commit is stalled), retention, leases, rate windows.
- * One connection is reserved for it. Nothing may enter twice: it would wait for itself.
+ * Work without a workspace bypasses the gate: the publisher with its one connection (a second one while a commit is
+ * stalled), retention, leases, rate windows. One connection is reserved for it. Nothing may enter twice: it would wait
+ * for itself.
  */
 import { Problem, unavailable } from '../problems/problem.js'
 import type { Database } from './pool.js'

@@ -43,8 +43,9 @@ export class SendQueues {
   }
 
   /**
-   * What waits in the kernel at a moment after the call, some seconds later if another call has just been answered. Undefined if nobody knows: on other systems than
-   * Linux, for a connection that has closed, or without a free descriptor. Never rejects, and keeps no process alive.
+   * What waits in the kernel at a moment after the call, some seconds later if another call has just been answered. Undefined if
+   * nobody knows: on other systems than Linux, for a connection that has closed, or without a free descriptor. Never rejects, and
+   * keeps no process alive.
    */
   bytesOf({ localAddress, localPort, remoteAddress, remotePort }: Ends): Promise<number | undefined> {
     const [local, remote] = [literalBytes(plain(localAddress)), literalBytes(plain(remoteAddress))]

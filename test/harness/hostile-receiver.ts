@@ -66,7 +66,7 @@ export interface ReceivedRequest {
   readonly isAccepted: boolean
 }
 
-/** Hears of each request of a path. @returns called just before the answer of 2xx. */
+/** Called with each request of a path. @returns a function that is called just before the request is answered with 2xx. */
 export type Observer = (request: Pick<ReceivedRequest, 'headers' | 'body'>) => () => void
 
 export interface HostileReceiver {
