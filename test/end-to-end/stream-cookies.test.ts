@@ -8,7 +8,7 @@ import { openBrowser, withoutBrowser } from '../harness/browser.js'
 import { createDatabase } from '../harness/database.js'
 import { type Gateway, startGateway } from '../harness/gateway.js'
 import { token } from '../harness/tokens.js'
-import { until } from '../harness/until.js'
+import { succeeds, until } from '../harness/until.js'
 
 const skip = withoutBrowser()
 const RUNNER = { id: 'build-7', workspace: 'acme' }
@@ -156,10 +156,7 @@ async function report(
   line: string,
 ): Promise<void> {
   await until('the gateway takes it', () =>
-    app.jobs.append(RUNNER, id, [{ type: 'output', data: { line, stream: 'stdout' } }], fence).then(
-      () => true,
-      () => false,
-    ),
+    succeeds(app.jobs.append(RUNNER, id, [{ type: 'output', data: { line, stream: 'stdout' } }], fence)),
   )
 }
 

@@ -9,7 +9,7 @@ import { createDatabase } from '../harness/database.js'
 import { read, section } from '../harness/document.js'
 import { type Gateway, publish, startGateway } from '../harness/gateway.js'
 import { token } from '../harness/tokens.js'
-import { until } from '../harness/until.js'
+import { succeeds, until } from '../harness/until.js'
 
 const skip = withoutBrowser()
 const lines = /```js\n(.*?)```/s.exec(section(read('docs/protocol.md'), '### Tickets'))?.[1] ?? ''
@@ -170,10 +170,7 @@ async function follow(page: Page, gateway: string, credentials = token()): Promi
 
 async function publishNext(site: Site, n: number): Promise<void> {
   await until('the gateway takes it', () =>
-    publish(site.gateway(), { type: 'thing.made', data: { n } }).then(
-      () => true,
-      () => false,
-    ),
+    succeeds(publish(site.gateway(), { type: 'thing.made', data: { n } })),
   )
 }
 

@@ -1,7 +1,9 @@
 /** One TCP address in front of several gateways. A new connection goes to the first of them that accepts it. */
+
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import type { Test } from 'tap'
+import { succeeds } from './until.js'
 
 export interface Balancer {
   readonly url: string
@@ -42,10 +44,7 @@ export async function startBalancer(test: Test, ports: readonly number[]): Promi
 async function firstThatAccepts(ports: readonly number[]): Promise<Socket | undefined> {
   for (const port of ports) {
     const socket = connect(port, '127.0.0.1')
-    const accepted = await once(socket, 'connect').then(
-      () => true,
-      () => false,
-    )
+    const accepted = await succeeds(once(socket, 'connect'))
     if (accepted) return socket
   }
   return undefined

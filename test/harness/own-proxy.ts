@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { freePort } from './port.js'
 import { findProgram } from './program.js'
-import { until } from './until.js'
+import { succeeds, until } from './until.js'
 
 type Name = 'nginx' | 'haproxy' | 'caddy'
 
@@ -83,10 +83,7 @@ export function findProxy(name: Name): string | undefined {
 
 async function accepts(port: number): Promise<boolean> {
   const socket = createConnection(port, '127.0.0.1')
-  const connected = await once(socket, 'connect').then(
-    () => true,
-    () => false,
-  )
+  const connected = await succeeds(once(socket, 'connect'))
   socket.destroy()
   return connected
 }

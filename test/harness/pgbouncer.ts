@@ -8,7 +8,7 @@ import type { Test } from 'tap'
 import { serverAccount } from '../../src/embedded-postgres/server-account.js'
 import { freePort } from './port.js'
 import { findProgram } from './program.js'
-import { execute, temporaryFolder } from './server.js'
+import { answers, temporaryFolder } from './server.js'
 import { until } from './until.js'
 
 const SERVER_CONNECTIONS = 3
@@ -69,12 +69,7 @@ default_pool_size = ${mode === 'session' ? 20 : SERVER_CONNECTIONS}
       child.kill('SIGKILL')
       await exited
     }
-    await until('PgBouncer takes connections', () =>
-      execute(through, 'select 1').then(
-        () => true,
-        () => false,
-      ),
-    )
+    await until('PgBouncer takes connections', () => answers(through))
   }
   t.teardown(async () => {
     await kill()

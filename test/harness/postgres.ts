@@ -8,7 +8,7 @@ import { type PostgresProcess, runPostgres } from '../../src/embedded-postgres/p
 import { serverAccount } from '../../src/embedded-postgres/server-account.js'
 import { freePort } from './port.js'
 import { childrenOf, isGone } from './processes.js'
-import { execute, temporaryFolder } from './server.js'
+import { answers, temporaryFolder } from './server.js'
 import type { Shortages } from './shortages.js'
 import { until } from './until.js'
 
@@ -128,11 +128,4 @@ export async function preparePostgres(
       if (account.uid !== undefined) await chown(signal, account.uid, account.gid)
     },
   }
-}
-
-async function answers(url: string): Promise<boolean> {
-  return await execute(url, 'select 1').then(
-    () => true,
-    () => false,
-  )
 }

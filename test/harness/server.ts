@@ -10,6 +10,7 @@ import pg from 'pg'
 import { migrate } from '../../src/database/migrate.js'
 import { startEmbedded } from '../../src/embedded-postgres/embedded-postgres.js'
 import { hostileRole } from './hostile.js'
+import { succeeds } from './until.js'
 
 /**
  * With SLUICE_TEST_ROLE=plain, the databases belong to a role such as docs/operations.md advises, to which row-level
@@ -99,6 +100,11 @@ export async function execute(url: string, sql: string): Promise<pg.QueryResult>
   } finally {
     await client.end()
   }
+}
+
+/** Whether a server takes statements. */
+export async function answers(url: string): Promise<boolean> {
+  return await succeeds(execute(url, 'select 1'))
 }
 
 /** The clause after `create database`. */

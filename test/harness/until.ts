@@ -26,3 +26,11 @@ export async function until(
   }
   await Promise.race([looking(), over]).finally(callOff)
 }
+
+/** True if the attempt resolves, false if it rejects, whatever the reason. */
+export async function succeeds(attempt: Promise<unknown>): Promise<boolean> {
+  return await attempt.then(
+    () => true,
+    () => false,
+  )
+}

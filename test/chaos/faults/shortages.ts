@@ -1,5 +1,5 @@
 /** What the machine of the primary lacks: room on its disks, and the right time. */
-import { execute } from '../../harness/server.js'
+import { answers } from '../../harness/server.js'
 import { until } from '../../harness/until.js'
 import type { Fault, Scene } from '../fault.js'
 
@@ -56,11 +56,4 @@ async function makeRoom({ databases }: Scene['world']): Promise<void> {
   // Collects what is left of it.
   await databases.stop()
   await databases.start()
-}
-
-async function answers(url: string): Promise<boolean> {
-  return await execute(url, 'select 1').then(
-    () => true,
-    () => false,
-  )
 }

@@ -10,7 +10,7 @@ import { patienceSignal } from '../../harness/patience.js'
 import { freePort } from '../../harness/port.js'
 import { findProgram } from '../../harness/program.js'
 import { openTerminals } from '../../harness/terminals.js'
-import { until } from '../../harness/until.js'
+import { succeeds, until } from '../../harness/until.js'
 
 const PATIENCE_MS = 30_000
 const skip = findProgram(['curl']) === undefined ? 'needs curl' : false
@@ -35,10 +35,7 @@ t.test('the first webhook of docs/webhooks.md arrives as the page says', { skip 
     ],
   })
   const listens = () =>
-    fetch(`http://127.0.0.1:${port}/`, { method: 'POST', signal: patienceSignal(PATIENCE_MS) }).then(
-      () => true,
-      () => false,
-    )
+    succeeds(fetch(`http://127.0.0.1:${port}/`, { method: 'POST', signal: patienceSignal(PATIENCE_MS) }))
   const steps = fences(section(page, '## The first webhook'))
 
   for (const { info, text } of steps) {

@@ -5,7 +5,7 @@ import { migrate } from '../../../src/database/migrate.js'
 import { sqlState } from '../../../src/problems/problem.js'
 import { type Answer, type FollowedGateway, followGateway } from '../../harness/followed-gateway.js'
 import { preparePostgres } from '../../harness/postgres.js'
-import { execute } from '../../harness/server.js'
+import { answers, execute } from '../../harness/server.js'
 import { prepareShortages, withoutShortages } from '../../harness/shortages.js'
 import { until } from '../../harness/until.js'
 
@@ -156,11 +156,4 @@ async function occupy(t: Test, url: string): Promise<() => Promise<void>> {
     return ended?.rowCount === 0
   })
   return release
-}
-
-function answers(url: string): Promise<boolean> {
-  return execute(url, 'select 1').then(
-    () => true,
-    () => false,
-  )
 }
