@@ -4,7 +4,7 @@ import { type Database, inTransaction } from '../database/pool.js'
 import type { StreamId } from '../log/event.js'
 import type { Head } from '../log/log.js'
 import type { Claim, Consumer } from './consumer.js'
-import { resetCursor } from './consumer-rows.js'
+import { resetCursor } from './cursor-rows.js'
 
 /** The event waits for the lock of the feed, which a transaction of an application may keep for long. */
 export const BRIEF_LOCKS = `set local lock_timeout = '2s'`

@@ -16,8 +16,8 @@ import type { EventFrames } from '../hub/event-frames.js'
 import type { Start, StartAt } from '../hub/start.js'
 import type { Head } from '../log/log.js'
 import type { Claim, Consumer, LostReason, ResetPlace } from './consumer.js'
-import type { ClaimedPlace, HandedOut } from './consumer-rows.js'
 import type { ConsumerSignal } from './consumer-signals.js'
+import type { ClaimedPlace, HandedOut } from './cursor-rows.js'
 import { NO_EVENT, startAfter } from './cursor-start.js'
 import { InFlight } from './in-flight.js'
 
@@ -113,6 +113,13 @@ export class Hold implements DeliveryWindow {
   /** Gives the consumer up if no subscription has opened: the client was not admitted. */
   abandon(): void {
     if (!this.#subscription) this.onClosed()
+  }
+
+  /** What the client has acknowledged is not after this place, but the cursor may have passed over lost events. */
+  rewound(to: Cursor): void {
+    const { position, eventId } = to
+    this.#place = to
+    if (position < this.#cursor.position && eventId !== undefined) this.#cursor = { position, eventId }
   }
 
   reset({ position, eventId = NO_EVENT }: Cursor): void {

@@ -12,15 +12,9 @@ import type { Logger } from '../logging/logger.js'
 import { PeriodicLoop } from '../process/periodic-loop.js'
 import type { Consumer, ConsumerId } from './consumer.js'
 import { resetConsumer } from './consumer-losses.js'
-import {
-  claimConsumers,
-  moveCursors,
-  noteHandedOut,
-  readConsumers,
-  releaseLeases,
-  renewLeases,
-} from './consumer-rows.js'
+import { claimConsumers, readConsumers, releaseLeases, renewLeases } from './consumer-rows.js'
 import type { ConsumerSignals } from './consumer-signals.js'
+import { noteHandedOut, passOver } from './cursor-rows.js'
 import { Hold } from './hold.js'
 
 /** How long a consumer stays held after its process was killed. */
@@ -137,7 +131,7 @@ export class Holds {
       else hold.renewed(startedAt + LEASE_MS)
     }
     this.#renewedAt = startedAt
-    await moveCursors(
+    await passOver(
       database,
       this.#all().flatMap(hold => hold.passedOver ?? []),
     )
@@ -183,7 +177,7 @@ export class Holds {
   async #release(hold: Hold): Promise<void> {
     const { database, node } = this.#options
     if (hold.resetting) await this.#reset(hold)
-    await moveCursors(database, hold.passedOver ? [hold.passedOver] : [])
+    await passOver(database, hold.passedOver ? [hold.passedOver] : [])
     await releaseLeases(database, node, [hold.claim])
   }
 }

@@ -8,6 +8,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Database } from '../database/pool.js'
+import { isAt } from '../hub/cursor.js'
 import { type EventPage, readEventPage } from '../hub/event-page.js'
 import type { Hub } from '../hub/hub.js'
 import type { HubStream } from '../hub/hub-stream.js'
@@ -17,7 +18,7 @@ import type { EventFilter } from '../log/event-filter.js'
 import type { Head } from '../log/log.js'
 import type { Claim, Consumer, Epoch } from './consumer.js'
 import { resetConsumer } from './consumer-losses.js'
-import { moveCursors, noteHandedOut } from './consumer-rows.js'
+import { moveCursors, noteHandedOut, passOver } from './cursor-rows.js'
 import { NO_EVENT, startAfter } from './cursor-start.js'
 import { consumerLost } from './hold-problem.js'
 import { LEASE_MS } from './holds.js'
@@ -71,8 +72,8 @@ export class PageReading {
   /** The page starts after it. */
   #after: Head
   #inFlight = 0
-  /** The last event that is in flight; 0 if none is. */
-  #handedTo = 0
+  /** The last event that is in flight, if any is. */
+  #handedTo: Head | undefined
 
   constructor(
     hub: Pick<Hub, 'starts' | 'tally'>,
@@ -96,7 +97,7 @@ export class PageReading {
     this.#after = consumer.cursor
     if (consumer.handed && consumer.inFlight > 0) {
       this.#after = consumer.handed
-      this.#handedTo = consumer.handed.position
+      this.#handedTo = consumer.handed
     }
     await this.#refresh(consumer)
     for (;;) {
@@ -121,11 +122,11 @@ export class PageReading {
     this.#inFlight = consumer.inFlight
     const isOverdue = this.#inFlight > 0 && this.#overdueInMs <= 0
     // The client has given it up with another request of this epoch.
-    const isGivenUp = this.#inFlight === 0 && consumer.cursor.position < this.#handedTo
+    const isGivenUp = this.#inFlight === 0 && consumer.cursor.position < (this.#handedTo?.position ?? 0)
     if (isOverdue || isGivenUp) {
       // All of it is handed out again, and its clock starts anew.
       this.#after = consumer.cursor
-      this.#handedTo = 0
+      this.#handedTo = undefined
       this.#inFlight = 0
       if (isOverdue) await this.#note(consumer.cursor)
     }
@@ -143,11 +144,11 @@ export class PageReading {
     const { filter, signal, consumer } = this.#request
     const start = await this.#hub.starts.resolve(this.#stream, startAfter(this.#after, this.#consumer.reset))
     const from = { eventId: NO_EVENT, ...start.cursor }
-    if (start.reset) return await this.#reset(start.reset, from)
+    if (start.reset) return this.#goBack() ? undefined : await this.#reset(start.reset, from)
     if (this.#consumer.streamId !== this.#stream.id) {
       // A later stream of the name of one that was deleted.
       await resetConsumer(this.#database, this.#consumer, this.#stream.id, from)
-      await this.#move(from)
+      await this.#move(from, moveCursors)
       return undefined
     }
     const waitMs = Math.min(this.#leftMs, SLICE_MS)
@@ -160,6 +161,15 @@ export class PageReading {
     if (last) return await this.#handOut(page, last)
     await this.#passOver({ eventId: NO_EVENT, ...page.next })
     return this.#leftMs === 0 || this.#stream.closed ? await this.#end(page.head) : undefined
+  }
+
+  /** The log may still have the last place that the client knows: the filter has left out every event since. */
+  #goBack(): boolean {
+    const { cursor } = this.#consumer
+    const known = this.#handedTo && this.#handedTo.position > cursor.position ? this.#handedTo : cursor
+    const isBeyond = !isAt(this.#after, known)
+    this.#after = known
+    return isBeyond
   }
 
   async #waitForRoom(): Promise<ConsumerPage | undefined> {
@@ -185,13 +195,13 @@ export class PageReading {
   async #passOver(next: Head): Promise<void> {
     this.#after = next
     if (this.#inFlight > 0 || next.position <= this.#consumer.cursor.position) return
-    await this.#move(next)
+    await this.#move(next, passOver)
     this.#consumer = { ...this.#consumer, cursor: next }
   }
 
-  async #move({ position, eventId }: Head): Promise<void> {
+  async #move({ position, eventId }: Head, move: typeof moveCursors): Promise<void> {
     const { id, epoch } = this.#consumer
-    const [refused] = await moveCursors(this.#database, [{ id, epoch, position, eventId }])
+    const [refused] = await move(this.#database, [{ id, epoch, position, eventId }])
     if (refused) throw consumerLost()
   }
 

@@ -35,6 +35,8 @@ export interface DeliveryWindow {
   changed(): Promise<void>
   /** The frames came from the log and were written, up to this cursor. @param events those that the client got, in order. */
   wrote(events: readonly EventFrames[], upTo: Cursor): void
+  /** The subscription continues after this place, the last one that the client knows: the log may have lost what the filter left out since. */
+  rewound(cursor: Cursor): void
   /** The client got `reset` and continues after this place. */
   reset(cursor: Cursor): void
   /** Called once, in the turn of the event loop in which the subscription opens. */

@@ -158,6 +158,7 @@ export class Subscription implements Member, Follower, PermittedSubscription, Wi
 
   #rewind(): void {
     this.#cursor = this.output.known
+    this.#window?.rewound(this.#cursor)
     this.#apply({ name: 'rewound' })
   }
 
@@ -176,8 +177,12 @@ export class Subscription implements Member, Follower, PermittedSubscription, Wi
     const { starts, start, logger } = this.options
     const next = new NextFrames(this.stream, starts.pages, this.#filter, start.latest, this.#window)
     const isGoing = () => this.#state.name === 'catching-up'
-    const step = () => this.#step(next)
-    await stepWhile(isGoing, step, logger, () => this.say(UNREADABLE))
+    await stepWhile(
+      isGoing,
+      () => this.#step(next),
+      logger,
+      () => this.say(UNREADABLE),
+    )
     this.#catchUpRuns = false
     if (isGoing()) void this.#catchUp()
   }

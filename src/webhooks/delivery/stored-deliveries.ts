@@ -1,13 +1,7 @@
 /** The rows of webhooks as the deliverer needs them: consumers, which have cursors and leases, and endpoints, which have the rest. */
 import type { Consumer, ConsumerId } from '../../consumers/consumer.js'
-import {
-  claimConsumers,
-  moveCursors,
-  readConsumer,
-  releaseLeases,
-  renewLeases,
-  resetCursor,
-} from '../../consumers/consumer-rows.js'
+import { claimConsumers, readConsumer, releaseLeases, renewLeases } from '../../consumers/consumer-rows.js'
+import { moveCursors, resetCursor } from '../../consumers/cursor-rows.js'
 import { type Database, inTransaction, type Queryable } from '../../database/pool.js'
 import { recordDeliveries } from '../delivery-records.js'
 import { readEndpoints, readRevisions } from '../endpoint-rows.js'

@@ -5,14 +5,12 @@ import type { Consumer } from '../../../src/consumers/consumer.js'
 import { fenceConsumer, removeConsumer, seekConsumer } from '../../../src/consumers/consumer-creation.js'
 import {
   claimConsumers,
-  moveCursors,
-  noteHandedOut,
   readConsumer,
   readConsumers,
   releaseLeases,
   renewLeases,
-  resetCursor,
 } from '../../../src/consumers/consumer-rows.js'
+import { moveCursors, noteHandedOut, resetCursor } from '../../../src/consumers/cursor-rows.js'
 import { inTransaction } from '../../../src/database/pool.js'
 import { inWorkspace } from '../../../src/database/workspace.js'
 import { until } from '../../harness/until.js'

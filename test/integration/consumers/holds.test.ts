@@ -1,17 +1,14 @@
 /** What the process of a holder learns from the row, without a request of its own. */
+import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { prolongPage } from '../../../src/consumers/consumer-pages.js'
-import {
-  claimConsumers,
-  moveCursors,
-  noteHandedOut,
-  readConsumer,
-} from '../../../src/consumers/consumer-rows.js'
+import { claimConsumers, readConsumer } from '../../../src/consumers/consumer-rows.js'
 import { ConsumerSignals } from '../../../src/consumers/consumer-signals.js'
+import { moveCursors, noteHandedOut, passOver, resetCursor } from '../../../src/consumers/cursor-rows.js'
 import { Holds } from '../../../src/consumers/holds.js'
 import type { Database } from '../../../src/database/pool.js'
 import { EventFrames } from '../../../src/hub/event-frames.js'
-import { readPage } from '../../../src/log/log.js'
+import { type Head, readPage } from '../../../src/log/log.js'
 import { observed, silent } from '../../harness/hub.js'
 import { until } from '../../harness/until.js'
 import { NODE, startStore } from './rows.js'
@@ -45,6 +42,42 @@ t.test('a full window learns of an acknowledgement at another node before its le
   }
 
   t.ok(isBefore)
+})
+
+t.test('the cursor passes over filtered events that the log has, and over none that it has lost', async t => {
+  const { pool, create, at, claim } = await startStore(t, 2)
+  const { id } = await create({ types: 'no.such' })
+  const holds = new Holds({ database: pool, node: NODE, logger: silent, signals: new ConsumerSignals() })
+  t.teardown(() => holds.close())
+  const released = async (place: Head) => {
+    const consumer = await readConsumer(pool, id)
+    const hold = consumer && (await holds.claim(consumer, 'ada', true))
+    hold?.wrote([], place)
+    hold?.abandon()
+    await until('it is free', async () => (await claim(id)) !== undefined)
+    return (await readConsumer(pool, id))?.cursor
+  }
+
+  t.match(await released({ position: at(1).position, eventId: randomUUID() }), at(0), 'a lost one')
+  t.match(await released(at(1)), at(1), 'a stored one')
+  await pool.query('update sluice.streams set base_position = $1, base_event_id = $2', [
+    at(2).position,
+    at(2).eventId,
+  ])
+  await pool.query('delete from sluice.events')
+  t.match(await released(at(2)), at(2), 'one that retention has removed')
+})
+
+t.test('the cursor passes over nothing while a reset waits for its acknowledgement', async t => {
+  const { pool, create, claim, at, streamId } = await startStore(t, 2)
+  const consumer = await create({ types: 'no.such' })
+  const claimed = await claim(consumer.id)
+  if (!claimed) throw new Error('The consumer is held.')
+  await resetCursor(pool, claimed, streamId, at(1))
+
+  await passOver(pool, [{ ...claimed, ...at(2) }])
+
+  t.match(await readConsumer(pool, consumer.id), { cursor: at(0), reset: { to: at(1) } })
 })
 
 t.test('an acknowledgement takes nothing from the page that its client gets meanwhile', async t => {

@@ -1,6 +1,7 @@
 /** A restore loses a stream and gives its number to one of another workspace, while a holder of a consumer has it in memory. */
 import t from 'tap'
-import { readConsumer, resetCursor } from '../../../src/consumers/consumer-rows.js'
+import { readConsumer } from '../../../src/consumers/consumer-rows.js'
+import { resetCursor } from '../../../src/consumers/cursor-rows.js'
 import { append } from '../../../src/log/append.js'
 import { ensureStream } from '../../../src/log/log.js'
 import { startStore } from './rows.js'

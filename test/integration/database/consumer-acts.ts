@@ -8,12 +8,11 @@ import { resetConsumer } from '../../../src/consumers/consumer-losses.js'
 import { selectConsumer, selectConsumers } from '../../../src/consumers/consumer-reads.js'
 import {
   claimConsumers,
-  moveCursors,
-  noteHandedOut,
   readConsumers,
   releaseLeases,
   renewLeases,
 } from '../../../src/consumers/consumer-rows.js'
+import { moveCursors, noteHandedOut, passOver } from '../../../src/consumers/cursor-rows.js'
 import type { Database } from '../../../src/database/pool.js'
 import { inWorkspace } from '../../../src/database/workspace.js'
 import { FEED, type Position } from '../../../src/log/event.js'
@@ -70,6 +69,7 @@ export function consumerActs(session: Database): Record<string, () => Promise<un
         principal: 'ada',
       }
       await acknowledge(session, WITHIN, await find(name), given)
+      await passOver(session, [{ ...claimed, ...head }])
       await moveCursors(session, [{ ...claimed, ...head }])
       await readConsumers(session, [id])
       await releaseLeases(session, NODE, [claimed])

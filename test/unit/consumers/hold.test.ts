@@ -43,6 +43,25 @@ t.test(
   },
 )
 
+t.test(
+  'after lost events over which the cursor has passed, it is the last place that the client knows',
+  async t => {
+    const hold = holdUntil(LATER)
+    hold.wrote([frame(3)], frame(6).event)
+    hold.acknowledged(frame(3).event)
+    hold.acknowledged(frame(6).event)
+
+    hold.rewound(frame(3).event)
+    hold.wrote([frame(4), frame(6)], frame(6).event)
+
+    t.match([hold.inFlight, hold.cursor.position], [2, 3])
+    hold.acknowledged(frame(4).event)
+    t.match([hold.inFlight, hold.cursor.position], [1, 4])
+    hold.acknowledged(frame(6).event)
+    t.match([hold.inFlight, hold.cursor.position], [0, 6])
+  },
+)
+
 t.test('what was handed out is noted once', async t => {
   const hold = holdUntil(LATER)
   t.equal(hold.takeNote(), undefined)
