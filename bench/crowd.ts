@@ -53,11 +53,23 @@ export class Crowd {
     return stop(this.#process, 'SIGKILL')
   }
 
+  /** @throws if a client has found a fault, if the process has ended, or if it does not answer in time. */
   async #order(order: Order): Promise<Report> {
-    const signal = AbortSignal.timeout(PATIENCE_MS)
-    this.#process.send(order)
-    const [report] = (await once(this.#process, 'message', { signal })) as [Report]
-    if (report.fault) throw new Error(report.fault)
-    return report
+    const deadline = new AbortController()
+    const end = (reason: string) => deadline.abort(new Error(`The order "${order.kind}": ${reason}`))
+    const ended = () => end('the process of the clients has ended.')
+    const late = setTimeout(end, PATIENCE_MS, `no answer after ${PATIENCE_MS / 1_000} s.`)
+    this.#process.once('exit', ended)
+    try {
+      this.#process.send(order)
+      const [report] = (await once(this.#process, 'message', { signal: deadline.signal })) as [Report]
+      if (report.fault) throw new Error(report.fault)
+      return report
+    } catch (error) {
+      throw deadline.signal.aborted ? deadline.signal.reason : error
+    } finally {
+      clearTimeout(late)
+      this.#process.off('exit', ended)
+    }
   }
 }

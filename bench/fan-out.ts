@@ -1,19 +1,18 @@
 /** The cost of one delivery for the server, compared with servers that only fan out, in the same run. */
 import { startBaseline, startFloor } from './baseline.js'
+import { type Cell, wantedOf } from './cells.js'
 import { type Delivered, deliver } from './delivery.js'
 import type { Row, Size } from './row.js'
 import type { Server } from './server.js'
 import { percentile, round } from './statistics.js'
 import { startSubject } from './subject.js'
 
-interface Cell {
-  readonly clients: number
-  readonly rate: number
+interface Measured extends Cell {
   /** Measured also without `--full`. */
   readonly short?: true
 }
 
-const CELLS: readonly Cell[] = [
+const CELLS: readonly Measured[] = [
   { clients: 100, rate: 1 },
   { clients: 100, rate: 20 },
   { clients: 100, rate: 200 },
@@ -23,9 +22,11 @@ const CELLS: readonly Cell[] = [
   { clients: 2_000, rate: 200, short: true },
   { clients: 2_000, rate: 2_000 },
   { clients: 10_000, rate: 1 },
+  { clients: 10_000, rate: 5 },
   { clients: 10_000, rate: 20 },
   { clients: 10_000, rate: 200 },
   { clients: 10_000, rate: 2_000 },
+  { clients: 15_000, rate: 2 },
 ]
 
 const SECONDS = { default: 6, full: 15 }
@@ -46,10 +47,15 @@ const SERVERS: Readonly<Record<string, () => Promise<Server | undefined>>> = {
   'better-sse': () => startBaseline('better-sse'),
   gateway: () => startSubject(),
 }
+/** The second worker reads what the first one has stored. Only with `--full`. */
+const SERVERS_FULL = {
+  ...SERVERS,
+  'gateway, 2 workers': () => startSubject({ workers: 2, env: { WORKERS: '2' } }),
+}
 
 export async function fanOut(size: Size): Promise<Row[]> {
   const rows: Row[] = []
-  for (const { clients, rate, short } of CELLS) {
+  for (const { clients, rate, short } of wantedOf(CELLS)) {
     if (size === 'default' && !short) continue
     const posts = Math.min(rate, MAX_POSTS_PER_SECOND)
     if (clients * posts > MAX_WRITES_PER_SECOND || clients * rate > MAX_DELIVERIES_PER_SECOND) {
@@ -58,7 +64,7 @@ export async function fanOut(size: Size): Promise<Row[]> {
       continue
     }
     const measured = new Map<string, Delivered>()
-    for (const [name, start] of Object.entries(SERVERS)) {
+    for (const [name, start] of Object.entries(size === 'full' ? SERVERS_FULL : SERVERS)) {
       const server = await start()
       if (!server) continue
       try {

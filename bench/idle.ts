@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Crowds, sumOf } from './crowds.js'
 import { childrenOf, openFilesLimit } from './process-usage.js'
 import type { Row, Size } from './row.js'
+import { eventsOf } from './server.js'
 import { now, percentile, round, sorted } from './statistics.js'
 import { type Subject, startSubject } from './subject.js'
 
@@ -25,11 +26,17 @@ const DEFAULT_HEARTBEAT_MS = 30_000
 const SETTLE_MS = 15_000
 /** Files that a process has open in addition to its clients. */
 const OTHER_FILES = 200
+/** Without clients the gateway is measured for so long. */
+const BASE_MS = 10_000
+/** Until a publish must have succeeded after the end of a worker. */
+const PUBLISH_MS = 30_000
+/** The numbers of clients to be measured, such as `100000`; default: those of the size. */
+const WANTED = process.env.BENCH_IDLE?.split(',').map(Number)
 
 export async function idle(size: Size): Promise<Row[]> {
   const rows: Row[] = []
   const limit = (await openFilesLimit()) - OTHER_FILES
-  for (const wanted of CLIENTS[size]) {
+  for (const wanted of WANTED ?? CLIENTS[size]) {
     if (wanted <= MOST_OF_ONE) {
       const clients = Math.min(wanted, limit)
       if (clients < wanted) console.log(`${wanted} clients: ${clients}, as many as files may be open here.`)
@@ -57,16 +64,15 @@ async function measured(clients: number, workers: number, limit: number): Promis
   try {
     await crowds.open(WARM_UP_CLIENTS, { server: subject, returns: true })
     await pause(SETTLE_MS)
+    const baseCpu = await cpuShare(subject, BASE_MS)
     const before = await subject.residentBytes()
     await crowds.open(clients - WARM_UP_CLIENTS, { server: subject, returns: true })
     const connected = await subject.residentBytes()
     await pause(SETTLE_MS)
 
-    const cpuBefore = await subject.cpuSeconds()
     const heardBefore = sumOf(await crowds.reports(), 'heartbeats')
-    await pause(measuredMs)
+    const cpu = await cpuShare(subject, measuredMs)
     const heard = sumOf(await crowds.reports(), 'heartbeats') - heardBefore
-    const cpu = (await subject.cpuSeconds()) - cpuBefore
     const after = await subject.residentBytes()
     const due = (clients * measuredMs) / heartbeatMs
     if (heard < 0.7 * due) throw new Error(`${heard} heartbeats were heard of about ${due}.`)
@@ -78,8 +84,9 @@ async function measured(clients: number, workers: number, limit: number): Promis
       'KB/client afterwards': perClient(after),
       'RSS MB': Math.round(after / 1e6),
       heartbeats: heard,
-      'µs CPU/heartbeat': round((cpu * 1e6) / heard),
-      '% of a core': round((cpu * 1e5) / measuredMs),
+      'µs CPU/heartbeat': round(((cpu - baseCpu) * measuredMs * 1e3) / heard),
+      '% of a core': round(100 * cpu),
+      'without clients': round(100 * baseCpu),
       ...(await oneEvent(subject, crowds)),
       ...(await oneWorkerLess(subject, crowds, workers)),
     }
@@ -87,6 +94,13 @@ async function measured(clients: number, workers: number, limit: number): Promis
     await crowds.close()
     await subject.close()
   }
+}
+
+/** The share of a core that the gateway uses within this time. */
+async function cpuShare(subject: Subject, ms: number): Promise<number> {
+  const before = await subject.cpuSeconds()
+  await pause(ms)
+  return ((await subject.cpuSeconds()) - before) / (ms / 1_000)
 }
 
 /** Milliseconds from the request of a publish until the last client has its event: the median of three. */
@@ -108,9 +122,29 @@ async function oneWorkerLess(subject: Subject, crowds: Crowds, workers: number):
   if (worker === undefined) throw new Error('The gateway has no workers.')
   const start = now()
   process.kill(worker, 'SIGKILL')
-  await subject.publish(3)
-  await subject.publish(4)
+  await publishSurely(subject, 3)
+  await publishSurely(subject, 4)
   const reports = await crowds.reached(5)
   const last = Math.max(...reports.map(({ at }) => at))
   return { 'came back': sumOf(reports, 'returned'), 'all back after, s': round((last - start) / 1e9) }
+}
+
+/** With a key: the first attempt may use a connection to the worker that has ended. */
+async function publishSurely({ url, path, editor }: Subject, n: number): Promise<void> {
+  const headers = {
+    authorization: `Bearer ${editor}`,
+    'content-type': 'application/json',
+    'idempotency-key': `event-${n}`,
+  }
+  const body = JSON.stringify(eventsOf(n, 1)[0])
+  for (const deadline = performance.now() + PUBLISH_MS; ; await pause(50)) {
+    try {
+      const response = await fetch(`${url}${path}`, { method: 'POST', headers, body })
+      const answer = await response.text()
+      if (response.ok) return
+      throw new Error(`${response.status} ${answer}`)
+    } catch (error) {
+      if (performance.now() > deadline) throw error
+    }
+  }
 }

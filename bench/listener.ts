@@ -14,8 +14,8 @@ const RETURN_MS = 1_000
 const READ_BYTES = 64 * 1_024
 /** RFC 9112 §7.1. */
 const LAST_CHUNK = '\r\n0\r\n\r\n'
-/** If thousands connect at once, the kernel or a full worker resets some: like any client they reconnect. */
-const MOST_ATTEMPTS = 20
+/** If thousands connect at once, the kernel or a full worker resets some: like any client they reconnect, for so long. */
+const GIVE_UP_MS = 90_000
 /** Without an answer in this time it connects again: the kernel may have dropped a connection that it could not queue. */
 const ANSWER_MS = 30_000
 /** The ports of one address, and how far apart those of a client are. */
@@ -61,7 +61,7 @@ export class Listener {
   readonly reopened: number[] = []
   readonly #options: ListenerOptions
   #socket: Socket
-  #attempts = 0
+  #closedAt = now()
   #connections = 0
   #rest = ''
   #heard = false
@@ -114,7 +114,6 @@ export class Listener {
       ...(local && { ...local, localPort: anotherPort(local.localPort, this.#connections) }),
       onread: { buffer, callback: length => this.#read(buffer.toString('latin1', 0, length)) },
     })
-    this.#attempts += 1
     this.#connections += 1
     let reason = 'A stream was closed.'
     socket.setTimeout(ANSWER_MS, () => {
@@ -126,7 +125,7 @@ export class Listener {
     })
     socket.on('close', () => {
       if (this.#heard && this.#options.returns) this.#comeBack()
-      else if (this.#heard || this.#attempts === MOST_ATTEMPTS) onFault(reason)
+      else if (this.#heard || now() - this.#closedAt > GIVE_UP_MS * 1e6) onFault(reason)
       else this.#connectLater()
     })
     socket.write(requestOf(this.#options, this.#lastEventId))
@@ -135,7 +134,7 @@ export class Listener {
 
   #comeBack(): void {
     this.#heard = false
-    this.#attempts = 0
+    this.#closedAt = now()
     this.returned += 1
     this.#connectLater()
   }
