@@ -3,10 +3,10 @@
  * it allows, one holder for each epoch, and a cursor that only its present holder moves. What was acknowledged does not come again,
  * unless a lost tail has taken the acknowledgement.
  */
-import { positionIn } from './content.js'
+import { positionIn, positionOf } from './content.js'
 import type { Faults } from './faults.js'
 import type { EntryOf } from './history.js'
-import { placeOf, type StreamLog, type Wanted } from './stream-log.js'
+import type { StreamLog, Wanted } from './stream-log.js'
 import type { Rule, Verdict } from './verdict.js'
 
 interface Holding {
@@ -51,7 +51,7 @@ export class ConsumerCheck {
     this.#log = log
     this.#faults = faults
     this.#verdict = verdict
-    this.#start = placeOf(consumer.start)?.position ?? 0
+    this.#start = positionOf(consumer.start)
     this.#sent = this.#start
     this.#furthest = this.#start
     this.#startAfter(this.#start)
@@ -78,15 +78,14 @@ export class ConsumerCheck {
     this.#checkOrder(entry, holding, position)
     this.#checkFlight(entry, holding, position)
     holding.last = position
-    if (position <= this.#furthest) return
     const next = this.#log.nextVisible(this.#furthest, this.#wanted)
     if (next !== undefined && next < position)
       this.#found('gap', () => `${entry.id} was handed out, and ${this.#log.idAt(next)} never`)
-    this.#furthest = position
+    this.#furthest = Math.max(this.#furthest, position)
   }
 
   rewound({ reason, head, t }: EntryOf<'rewound'>): void {
-    const position = placeOf(head)?.position ?? 0
+    const position = positionOf(head)
     if (!this.#faults.explainReset(reason, this.#log.name, t)) this.#found('reset-uncaused', () => reason)
     this.#furthest = Math.max(this.#furthest, position)
     this.#startAfter(position)
@@ -94,7 +93,7 @@ export class ConsumerCheck {
 
   acking({ a, epoch, id }: EntryOf<'acking'>): void {
     this.#verdict.looked('acknowledgements')
-    const position = placeOf(id)?.position ?? 0
+    const position = positionOf(id)
     const newer = this.#epochs.findLast(each => each.epoch > epoch)?.epoch
     this.#open.set(a, { epoch, position, newer })
     this.#sent = Math.max(this.#sent, position)
@@ -104,14 +103,15 @@ export class ConsumerCheck {
   acked({ a, status, cursor, t }: EntryOf<'acked'>): void {
     const acknowledgement = this.#open.get(a)
     this.#open.delete(a)
-    if (!acknowledgement || status !== 200) return
+    if (!acknowledgement) throw new Error(`${this.#consumer.consumer} has no acknowledgement ${a}.`)
+    if (status !== 200) return
     const { epoch, position, newer } = acknowledgement
     if (newer !== undefined && !this.#faults.hasLostTail(this.#log.name, t))
       this.#found(
         'fenced',
         () => `epoch ${epoch} acknowledged ${position}, and epoch ${newer} held it before`,
       )
-    if (cursor !== undefined && (placeOf(cursor)?.position ?? 0) < position)
+    if (cursor !== undefined && positionOf(cursor) < position)
       this.#found('consumer-cursor', () => `after ${position} was acknowledged, it was ${cursor}`)
     const latest = this.#done.at(-1)?.position ?? this.#start
     this.#done.push({ t, position: Math.max(latest, position) })
@@ -141,7 +141,7 @@ export class ConsumerCheck {
     const first = this.#log.nextVisible(before, this.#wanted) ?? Number.POSITIVE_INFINITY
     // Handed out before it was compacted.
     if (position > before && this.#log.isCompacted(position)) return
-    if (position >= first && (position === first || this.#starts.has(position))) return
+    if (position >= first && this.#starts.has(position)) return
     if (this.#faults.hasLostTail(this.#log.name, t)) return
     this.#found(
       'consumer-order',

@@ -1,4 +1,4 @@
-/** What was handed out must be an event of the log, unchanged, and one that the receiver wants. */
+/** What a consumer or a webhook hands out: it must be an event of the log, unchanged, and one that the receiver wants. */
 import { matches, placeOf, type StreamLog, type Wanted } from './stream-log.js'
 import type { Rule } from './verdict.js'
 
@@ -18,4 +18,11 @@ export function positionIn(
     found('unstored', () => `${id} of the type ${type}`)
   if (!matches(type, wanted.types)) found('filter', () => `${id} has the type ${type}`)
   return isStored ? place.position : undefined
+}
+
+/** @throws {Error} for a text that is no event id: such a line was not written by a recorder. */
+export function positionOf(id: string): number {
+  const place = placeOf(id)
+  if (!place) throw new Error(`${id} is no event id.`)
+  return place.position
 }

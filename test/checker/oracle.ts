@@ -35,7 +35,7 @@ async function eachLine(lines: Lines, take: (line: string) => unknown): Promise<
     for (const line of some) {
       number += 1
       try {
-        if (line !== '') take(line)
+        take(line)
       } catch (error) {
         throw new Error(`Line ${number}: ${error instanceof Error ? error.message : error}`, { cause: error })
       }

@@ -1,8 +1,8 @@
 /** One webhook against the table: every event at least once, signed, and where it is ordered only after all before it were accepted. */
-import { positionIn } from './content.js'
+import { positionIn, positionOf } from './content.js'
 import type { Faults } from './faults.js'
 import type { EntryOf } from './history.js'
-import { placeOf, type StreamLog, type Wanted } from './stream-log.js'
+import type { StreamLog, Wanted } from './stream-log.js'
 import type { Rule, Verdict } from './verdict.js'
 
 export class WebhookCheck {
@@ -11,8 +11,9 @@ export class WebhookCheck {
   readonly #log: StreamLog
   readonly #faults: Faults
   readonly #verdict: Verdict
-  /** All events up to this position were accepted, and some beyond it. */
+  /** All events up to this position were accepted. */
   #upTo: number
+  /** And some beyond it. What was accepted again stays here. */
   readonly #beyond = new Set<number>()
   /** Requests that were not answered yet. */
   readonly #open = new Map<number, number>()
@@ -23,7 +24,7 @@ export class WebhookCheck {
     this.#log = log
     this.#faults = faults
     this.#verdict = verdict
-    this.#upTo = placeOf(webhook.start)?.position ?? 0
+    this.#upTo = positionOf(webhook.start)
   }
 
   delivery(entry: EntryOf<'delivery'>): void {
@@ -42,20 +43,16 @@ export class WebhookCheck {
     const position = this.#open.get(d)
     if (position === undefined) return
     this.#open.delete(d)
-    this.#verdict.looked(position <= this.#upTo || this.#beyond.has(position) ? 'accepted again' : 'accepted')
-    if (position > this.#upTo) this.#beyond.add(position)
-    for (;;) {
-      const next = this.#log.nextVisible(this.#upTo, this.#wanted)
-      if (next === undefined || !this.#beyond.delete(next)) return
-      this.#upTo = next
-    }
+    this.#verdict.looked('accepted')
+    this.#beyond.add(position)
+    this.#advance()
   }
 
   redirected({ reason, after, t }: EntryOf<'redirected'>): void {
-    const position = placeOf(after)?.position ?? 0
+    const position = positionOf(after)
     if (!this.#faults.explainReset(reason, this.#log.name, t)) this.#found('reset-uncaused', () => reason)
     this.#upTo = Math.max(this.#upTo, position)
-    for (const each of this.#beyond) if (each <= position) this.#beyond.delete(each)
+    this.#advance()
   }
 
   /** Call it at the end, if all was quiet. */
@@ -63,6 +60,14 @@ export class WebhookCheck {
     const next = this.#log.nextVisible(this.#upTo, this.#wanted)
     if (next !== undefined && !this.#webhook.mayLack)
       this.#found('incomplete', () => `${this.#log.idAt(next)} was never accepted`)
+  }
+
+  #advance(): void {
+    for (;;) {
+      const next = this.#log.nextVisible(this.#upTo, this.#wanted)
+      if (next === undefined || !this.#beyond.delete(next)) return
+      this.#upTo = next
+    }
   }
 
   #found(rule: Rule, describe: () => string): void {

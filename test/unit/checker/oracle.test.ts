@@ -1,18 +1,21 @@
 /** The oracle of the checker: it finds nothing in a clean history, and each planted bug by the right rule. */
 import t from 'tap'
-import { CLEAN_HISTORIES } from '../../checker/clean-histories.js'
+import { CLEAN_EDGE_HISTORIES } from '../../checker/clean-edge-histories.js'
+import { afterRetention, CLEAN_HISTORIES } from '../../checker/clean-histories.js'
 import { CLEAN_WORK_HISTORIES } from '../../checker/clean-work-histories.js'
+import { acked, edgeConsumer, edgeRow, edgeStream, handed } from '../../checker/edge-stream.js'
 import { generateHistory } from '../../checker/generated-history.js'
 import { type Entry, lineOf } from '../../checker/history.js'
 import { judge } from '../../checker/oracle.js'
 import { PLANTED_BUGS } from '../../checker/planted-bugs.js'
+import { PLANTED_EDGE_BUGS } from '../../checker/planted-edge-bugs.js'
 import { PLANTED_RARE_BUGS } from '../../checker/planted-rare-bugs.js'
 import { PLANTED_WORK_BUGS } from '../../checker/planted-work-bugs.js'
 import { RULES, type Rule } from '../../checker/verdict.js'
 import { byNight } from '../../harness/nightly.js'
 
 const SHAPE = { events: 400, clients: 14 }
-const ALL_BUGS = [...PLANTED_BUGS, ...PLANTED_WORK_BUGS, ...PLANTED_RARE_BUGS]
+const ALL_BUGS = [...PLANTED_BUGS, ...PLANTED_WORK_BUGS, ...PLANTED_RARE_BUGS, ...PLANTED_EDGE_BUGS]
 const SEEDS = byNight(20, 1_000)
 
 t.test('a clean history has no finding', async t => {
@@ -20,13 +23,21 @@ t.test('a clean history has no finding', async t => {
     const verdict = await judgeAll([...generateHistory({ seed, ...SHAPE })])
 
     t.strictSame(verdict.toJSON().rules, [], `seed ${seed}`)
+    const counts = ['lost events', 'removed events'].map(each => verdict.count(each))
+    t.strictSame(counts, [3, 0], `seed ${seed}`)
     t.ok(
       verdict.count('deliveries') > 500 && verdict.count('resets') > 0 && verdict.count('connections') > 14,
     )
   }
 })
 
-for (const { name, make } of [...CLEAN_HISTORIES, ...CLEAN_WORK_HISTORIES]) {
+t.test('what retention removed is counted apart', async t => {
+  const verdict = await judgeAll(afterRetention([...generateHistory({ seed: 1, ...SHAPE })]))
+
+  t.equal(verdict.count('removed events'), 10)
+})
+
+for (const { name, make } of [...CLEAN_HISTORIES, ...CLEAN_WORK_HISTORIES, ...CLEAN_EDGE_HISTORIES]) {
   t.test(`no finding: ${name}`, async t => {
     for (const seed of [1, 2, 3]) {
       const verdict = await judgeAll(make([...generateHistory({ seed, ...SHAPE })]))
@@ -45,7 +56,7 @@ t.test('each rule has a planted bug', async t => {
 })
 
 t.test('planted bugs are many', async t => {
-  t.ok(ALL_BUGS.length >= 110, `${ALL_BUGS.length}`)
+  t.ok(ALL_BUGS.length >= 119, `${ALL_BUGS.length}`)
 })
 
 for (const { name, rules, plant } of ALL_BUGS) {
@@ -60,6 +71,21 @@ for (const { name, rules, plant } of ALL_BUGS) {
     }
   })
 }
+
+t.test('a history that no recorder writes is refused', async t => {
+  const cases: [Entry[], RegExp][] = [
+    [[edgeRow(1)], /has a row before its log/],
+    [[{ k: 'outcome', t: 1, publish: 'none', outcome: 'unknown' }], /was not started/],
+    [[{ k: 'healed', t: 1, fault: 'none' }], /did not last then/],
+    [[...edgeStream(), { ...edgeConsumer(), stream: 'acme/none' } as Entry], /There is no log/],
+    [[...edgeStream(), { ...edgeConsumer(), start: 'none' } as Entry], /none is no event id/],
+    [[{ k: 'left', t: 1, c: 'none' }], /none is not declared/],
+    [[...edgeStream(), edgeConsumer(), ...handed(1, [1])], /has no holding 1/],
+    [[...edgeStream(), edgeConsumer(), acked(1, 1, 1)], /has no acknowledgement 1/],
+  ]
+  for (const [lines, message] of cases)
+    await t.rejects(judgeAll([{ k: 'history', version: 1, seed: 1 }, ...lines]), { message })
+})
 
 function judgeAll(history: readonly Entry[]) {
   return judge(() => [history.map(lineOf).map(line => line.trimEnd())])

@@ -1,0 +1,107 @@
+/** Bugs by which one position or one moment is wrong: as planted-bugs.ts. */
+import { END_MS } from './clean-histories.js'
+import {
+  acked,
+  acking,
+  cursorAt,
+  EDGE,
+  edgeConsumer,
+  edgeStream,
+  faultAt,
+  handed,
+  held,
+  lostEdgeRow,
+  positions,
+  published,
+} from './edge-stream.js'
+import type { Entry } from './history.js'
+import type { PlantedBug } from './planted-bugs.js'
+
+const OTHER = 'acme/edge-other'
+const FIRST_HALF = [edgeConsumer(), held(1, 0, 1), ...handed(1, positions(1, 5))]
+
+export const PLANTED_EDGE_BUGS: readonly PlantedBug[] = [
+  added(
+    'a consumer passes over its first event',
+    ['gap'],
+    [edgeConsumer(), held(1, 0, 1), ...handed(1, positions(2, 10))],
+  ),
+  added(
+    'a client gets a consumer from an acknowledgement that is not the latest',
+    ['consumer-order'],
+    [
+      ...FIRST_HALF,
+      acking(1, 3),
+      acked(1, 3, 10),
+      acking(2, 5),
+      acked(2, 5, 12),
+      held(2, 20, 21),
+      ...handed(2, positions(4, 10)),
+    ],
+  ),
+  added(
+    'the cursor of a consumer is one event ahead',
+    ['consumer-cursor'],
+    [...FIRST_HALF, acking(1, 3), cursorAt(4)],
+  ),
+  added(
+    'a consumer never hands out its last event, and nobody reads its cursor',
+    ['incomplete'],
+    [edgeConsumer(), held(1, 0, 1), ...handed(1, positions(1, 9))],
+  ),
+  added(
+    'a compacted event that was acknowledged is handed out again',
+    ['consumer-order'],
+    [...FIRST_HALF, acking(1, 3), acked(1, 3, 10), held(2, 20, 21), ...handed(2, positions(3, 10))],
+    { 3: { changed: true } },
+  ),
+  added(
+    'a consumer hands out an event whose id is none',
+    ['unstored'],
+    [...FIRST_HALF, ...handed(1, positions(6, 10)).map(each => ({ ...each, id: 'strange' }) as Entry)],
+  ),
+  added(
+    'an event is lost from a stream that has lost no tail',
+    ['acknowledged-lost'],
+    [...published('other', [0, 1], ['other-0']), lostEdgeRow(1, { mark: 'other-0' })],
+  ),
+  added(
+    'a tail is lost with a part of a transaction',
+    ['half-stored'],
+    [
+      {
+        k: 'started',
+        t: END_MS,
+        publish: 'half',
+        events: [
+          { stream: EDGE, mark: 'half-0' },
+          { stream: OTHER, mark: 'half-1' },
+        ],
+      },
+      { k: 'outcome', t: END_MS + 1, publish: 'half', outcome: 'acknowledged' },
+      faultAt(2, 'lost-tail', OTHER),
+      { ...lostEdgeRow(1, { mark: 'half-1' }), stream: OTHER },
+    ],
+    { 1: { mark: 'half-0' } },
+  ),
+  added(
+    'an acknowledged event stands after two others, the first of which began later',
+    ['acknowledged-order'],
+    [
+      ...published('latest', [10, 12], ['latest-0']),
+      ...published('long', [1, 20], ['long-0']),
+      ...published('early', [2, 5], ['early-0']),
+    ],
+    { 1: { mark: 'latest-0' }, 2: { mark: 'long-0' }, 3: { mark: 'early-0' } },
+  ),
+]
+
+/** Appended to a history, with the stream. */
+function added(
+  name: string,
+  rules: PlantedBug['rules'],
+  lines: readonly Entry[],
+  changed?: Parameters<typeof edgeStream>[0],
+): PlantedBug {
+  return { name, rules, plant: history => [...history, ...edgeStream(changed), ...lines] }
+}
