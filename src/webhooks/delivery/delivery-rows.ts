@@ -17,6 +17,8 @@ export interface ClaimedEndpoint extends Claim, Omit<StoredEndpoint, 'state'> {
 export interface EndpointChange extends RecordedChange {
   /** The cursor up to which everything is settled: delivered, stored as waiting, or a dead letter. */
   readonly cursor?: Required<Cursor> | undefined
+  /** Further on: the events up to here need no delivery. The cursor moves there only if the log still has it. */
+  readonly passed?: Required<Cursor> | undefined
   /** The log did not continue the cursor, and the endpoint got its reset: where it continues. */
   readonly reset?: { readonly stream: StreamId; readonly to: Required<Cursor> } | undefined
 }

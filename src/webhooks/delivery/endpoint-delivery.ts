@@ -176,18 +176,16 @@ export class EndpointDelivery implements LaneHost {
     return result
   }
 
-  note(lane: LaneName, { moved, attempt, waiting = [], settled = [], dead = [], reset }: LaneChange): void {
+  note(lane: LaneName, { moved, passed, attempt, ...change }: LaneChange): void {
     if (this.#state === 'lost') return
     if (attempt) this.#services.tally.settled(attempt)
     const { replay } = this.claimed
+    const to = passed ?? moved
     this.#change(
       {
-        waiting,
-        settled,
-        dead,
-        reset,
-        ...(lane === 'live' && moved && { cursor: moved }),
-        ...(lane === 'replay' && moved && replay && { replay: { id: replay.id, ...moved } }),
+        ...change,
+        ...(lane === 'live' && { cursor: moved, passed }),
+        ...(lane === 'replay' && to && replay && { replay: { id: replay.id, ...to } }),
       },
       attempt ? [attempt] : [],
     )

@@ -28,6 +28,8 @@ export interface Try {
 
 export interface LaneChange extends Partial<Pick<EndpointChange, 'waiting' | 'settled' | 'dead' | 'reset'>> {
   readonly moved?: Required<Cursor> | undefined
+  /** Further on: the events up to here need no delivery. */
+  readonly passed?: Required<Cursor> | undefined
   readonly attempt?: AttemptRecord | undefined
 }
 

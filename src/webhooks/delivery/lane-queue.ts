@@ -42,10 +42,9 @@ export class LaneQueue {
 
   /** It was no attempt: it is begun again, in its order. */
   putBack({ position, item }: Delivery, isClosed: boolean): void {
-    const { waiting, place, supply } = this.#parts
+    const { waiting, supply } = this.#parts
     waiting.putBack(position)
     if (!item || isClosed) return
-    place.withdraw(position)
     supply.putBack(item)
   }
 

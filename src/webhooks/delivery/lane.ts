@@ -21,7 +21,7 @@
  * Invariant: deliveries begin in the order of the log, and everything up to the cursor is settled. In an ordered lane an event is
  * not sent before the one before it is settled: delivered, or a dead letter.
  */
-import type { Cursor } from '../../hub/cursor.js'
+import { type Cursor, isAt } from '../../hub/cursor.js'
 import type { Position } from '../../log/event.js'
 import { Alarm } from './alarm.js'
 import { cursorOf, type Delivery } from './delivery.js'
@@ -49,8 +49,6 @@ export class Lane {
   readonly #resets: LaneResets
   readonly #alarm: Alarm
   readonly #isOrdered: boolean
-  /** The cursor as it was noted last. */
-  #noted: Cursor
   #underWay = 0
   #closed = false
 
@@ -61,7 +59,6 @@ export class Lane {
     this.#alarm = new Alarm(host.clock, () => this.wake())
     this.#waiting = new WaitingDeliveries(waiting.filter(({ position }) => position !== OWN))
     this.#isOrdered = host.endpoint.order === 'ordered'
-    this.#noted = cursor ?? START
     this.#place = new LanePlace(cursor ?? START)
     const { first } = this.#waiting
     // The cursor of an ordered lane stands before the event that has failed.
@@ -106,7 +103,7 @@ export class Lane {
 
   /** Notes the cursor, if it has moved over events that need no delivery. */
   noteProgress(): void {
-    if (this.#place.cursor.position > this.#noted.position) this.#note({})
+    if (this.#place.hasMoved) this.#note({})
   }
 
   /** Begins nothing more. Results of deliveries under way are still taken. */
@@ -181,7 +178,6 @@ export class Lane {
     const to = position === OWN ? this.#resets.settle() : undefined
     if (to) {
       this.#continueAfter(to)
-      this.#noted = to
       this.#note({ ...change, settled, reset: { stream: this.#supply.stream, to } })
     } else {
       this.#place.settle(position)
@@ -190,11 +186,8 @@ export class Lane {
   }
 
   #note(change: LaneChange): void {
-    const { host, name, cursor: hasCursor } = this.#options
-    const { cursor } = this.#place
-    const moved = hasCursor && cursor.position > this.#noted.position ? cursor : undefined
-    this.#noted = cursor
-    host.note(name, { ...change, ...(moved && { moved }) })
+    const { host, name, cursor } = this.#options
+    host.note(name, { ...change, ...(cursor && this.#place.takeNote()) })
     this.#endIfDone()
   }
 
@@ -223,9 +216,19 @@ export class Lane {
       return
     }
     const lost = this.#supply.reached ?? START
+    if (reason === 'history-lost' && this.#goBack(lost)) return
     host.lost(reason, lost)
     const at = new Date(host.clock.now())
     this.#waiting.set(this.#resets.lose({ webhook: host.endpoint.id, reason, lost, bounds, at }))
+  }
+
+  /** The log may still have the last place that the receiver knows: the filter has left out every event since. */
+  #goBack(lost: Required<Cursor>): boolean {
+    const { known } = this.#place
+    if (isAt(lost, known)) return false
+    this.#place.goBack()
+    this.#supply.continueAfter(known)
+    return true
   }
 
   #continueAfter(to: Required<Cursor>): void {

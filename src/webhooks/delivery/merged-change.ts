@@ -20,6 +20,7 @@ export function mergedChange(first: EndpointChange, second: EndpointChange): End
     workspace: first.workspace,
     // A reset puts the cursor where the log continues; a cursor that was noted before it is behind that.
     cursor: second.cursor ?? (second.reset ? undefined : first.cursor),
+    passed: second.passed ?? (second.reset ? undefined : first.passed),
     reset: second.reset ?? first.reset,
     replay: second.replay ?? first.replay,
     waiting: [...waiting.values()],

@@ -1,7 +1,7 @@
 /** The rows of webhooks as the deliverer needs them: consumers, which have cursors and leases, and endpoints, which have the rest. */
 import type { Consumer, ConsumerId } from '../../consumers/consumer.js'
 import { claimConsumers, readConsumer, releaseLeases, renewLeases } from '../../consumers/consumer-rows.js'
-import { moveCursors, resetCursor } from '../../consumers/cursor-rows.js'
+import { moveCursors, passOver, resetCursor } from '../../consumers/cursor-rows.js'
 import { type Database, inTransaction, type Queryable } from '../../database/pool.js'
 import { recordDeliveries } from '../delivery-records.js'
 import { readEndpoints, readRevisions } from '../endpoint-rows.js'
@@ -39,8 +39,10 @@ async function record(client: Queryable, { attempts, changes }: DeliveryBatch): 
   const own = changes.filter(({ id }) => !refused.has(id))
   for (const { id, epoch, reset } of own)
     if (reset) await resetCursor(client, { id, epoch }, reset.stream, reset.to)
-  const moves = own.flatMap(({ id, epoch, cursor }) => (cursor ? [{ id, epoch, ...cursor }] : []))
-  await moveCursors(client, moves)
+  const places = (of: 'cursor' | 'passed') =>
+    own.flatMap(({ id, epoch, [of]: place }) => (place ? [{ id, epoch, ...place }] : []))
+  await moveCursors(client, places('cursor'))
+  await passOver(client, places('passed'))
   return [...refused]
 }
 

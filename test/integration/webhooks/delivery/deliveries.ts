@@ -44,8 +44,8 @@ export interface Deliveries extends TestHub {
   ): Promise<{ n: number; attempt: number; outcome: string; status: number | null; next: boolean }[]>
   /** Appends events with `n` from 1 on to another stream. */
   publishTo(stream: string, count: number): Promise<void>
-  /** The events after a position are gone, and one other has the next position. */
-  loseTail(after: number): Promise<void>
+  /** The events after a position are gone, and one other has the next position. @param id its cursor was at that position. */
+  loseTail(after: number, id?: WebhookId): Promise<void>
   /** Sends the events after a position, up to another one, again. */
   replay(id: WebhookId, after: number, to: number): Promise<void>
   replayState(id: WebhookId): Promise<string | undefined>
@@ -155,7 +155,12 @@ export async function startDeliveries(t: Test): Promise<Deliveries> {
         ])
       hub.tailer.wake('all')
     },
-    async loseTail(after) {
+    async loseTail(after, id) {
+      await pool.query(
+        `update sluice.consumers c set cursor_position = e."position", cursor_event_id = e.event_id
+           from sluice.events e where c.id = $1 and e.stream_id = c.stream_id and e."position" = $2`,
+        [id, after],
+      )
       await replaceTail(pool, after, 1)
       hub.tailer.wake('all')
     },
