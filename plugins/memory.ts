@@ -54,6 +54,8 @@ export default fp<MemoryOptions>(
     app.decorate('memory', monitor)
     app.decorate('transfers', transfers)
 
+    // The first answer of `/ready` says how full it is.
+    monitor.check(performance.now())
     const checks = new PeriodicLoop({
       name: 'Checking memory',
       everyMs: CHECK_MS,

@@ -3,6 +3,7 @@
  * processors idle in one part of a run and overloads them in another. One more file starts while processors are idle.
  */
 import { availableParallelism, cpus } from 'node:os'
+import pLimit from 'p-limit'
 
 /** Long enough for a file that has just started to show what it needs. */
 const LOOK_MS = 1_000
@@ -26,31 +27,23 @@ export async function inParallel<File>(
   { least, most, idleProcessors = idleSinceLastCall(), lookMs = LOOK_MS }: Limits,
   act: (file: File) => Promise<void>,
 ): Promise<void> {
-  const waiting = files.values()
-  let running = 0
-  let left = files.length
-  let looking: NodeJS.Timeout | undefined
-  const ended = new Promise<void>((resolve, reject) => {
-    const begin = () => {
-      const { value, done } = waiting.next()
-      if (done) return
-      running += 1
-      act(value).then(() => {
-        running -= 1
-        left -= 1
-        if (left === 0) resolve()
-        else if (running < least) begin()
-      }, reject)
-    }
-    if (left === 0) return resolve()
-    const look = () => {
-      if (idleProcessors() >= ENOUGH_IDLE && running < most) begin()
-      looking = setTimeout(look, lookMs)
-    }
-    looking = setTimeout(look, lookMs)
-    for (let n = 0; n < least; n += 1) begin()
-  })
-  await ended.finally(() => clearTimeout(looking))
+  const limit = pLimit(least)
+  const looking = setInterval(() => {
+    if (idleProcessors() >= ENOUGH_IDLE) limit.concurrency = Math.min(most, limit.activeCount + 1)
+  }, lookMs)
+  try {
+    await limit.map(files, async file => {
+      try {
+        await act(file)
+      } finally {
+        // Only the next look lets another one take the place of an additional file.
+        limit.concurrency = least
+      }
+    })
+  } finally {
+    clearInterval(looking)
+    limit.clearQueue()
+  }
 }
 
 function idleSinceLastCall(): () => number {

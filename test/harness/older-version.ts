@@ -1,11 +1,11 @@
 /** A gateway as it was before a migration, built from the history of this repository. Takes minutes: for nights. */
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm, symlink } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
 import { packageRoot } from '../../src/process/package-root.js'
+import { temporaryFolder } from './server.js'
 
 const run = promisify(execFile)
 const LONGEST_OUTPUT_BYTES = 16 * 1024 * 1024
@@ -17,7 +17,7 @@ const LONGEST_OUTPUT_BYTES = 16 * 1024 * 1024
  * @throws if the clone does not have the whole history.
  */
 export async function buildBefore(t: Test, migration: string): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-older-'))
+  const folder = await temporaryFolder()
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const added = ['log', '--diff-filter=A', '--format=%H', '-1', '--', `migrations/${migration}`]
   const commit = (await run('git', added, { cwd: packageRoot })).stdout.trim()

@@ -25,12 +25,7 @@ else {
     const gateway = await startProcess(t, { databaseUrl, through })
     const follower = await openStream(t, `${gateway.url}/api/events`, { headers: as('viewer') })
     await follower.until(1)
-    let before = 0
-    // It first looks some time after its start.
-    await until('it has looked at its memory', async () => {
-      before = await percentOf(gateway.url)
-      return before > 0
-    })
+    const before = await percentOf(gateway.url)
     const data = `{"a":[${'{},'.repeat(80_000)}{}]}`
     const body = `[${Array(4).fill(`{"type":"thing.made","data":${data}}`).join(',')}]`
     const { authorization } = as('editor')
