@@ -1,9 +1,9 @@
 /** nats-server or redis-server from PATH or /usr/sbin, on a free port, without a file on disk. */
 import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { start } from './child.js'
+import { freePort } from './free-port.js'
 
 const PATIENCE_MS = 10_000
 
@@ -32,14 +32,6 @@ export async function startBroker(kind: 'nats' | 'redis'): Promise<Broker> {
   const env =
     kind === 'nats' ? { NATS_URL: `nats://127.0.0.1:${port}` } : { REDIS_URL: `redis://127.0.0.1:${port}` }
   return { child, pid: child.pid ?? 0, env }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  const { port } = server.address() as AddressInfo
-  await once(server.close(), 'close')
-  return port
 }
 
 function isOpen(port: number): Promise<boolean> {

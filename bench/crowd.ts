@@ -1,14 +1,13 @@
 /** A crowd of clients: raw sockets in a process of their own (bench/listeners.ts), which check what they get. */
 import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { answerTo } from './answer.js'
 import { stop, watch } from './child.js'
 import type { Listener } from './listener.js'
 import type { OpenOrder, Order, Report } from './listeners.js'
 import type { Server } from './server.js'
 
 const LISTENERS = fileURLToPath(new URL('./listeners.js', import.meta.url))
-const PATIENCE_MS = 180_000
 
 export interface CrowdOptions extends Partial<Omit<OpenOrder, 'kind' | 'clients'>> {
   readonly server: Pick<Server, 'url' | 'path' | 'viewer' | 'greeting'>
@@ -53,23 +52,7 @@ export class Crowd {
     return stop(this.#process, 'SIGKILL')
   }
 
-  /** @throws if a client has found a fault, if the process has ended, or if it does not answer in time. */
-  async #order(order: Order): Promise<Report> {
-    const deadline = new AbortController()
-    const end = (reason: string) => deadline.abort(new Error(`The order "${order.kind}": ${reason}`))
-    const ended = () => end('the process of the clients has ended.')
-    const late = setTimeout(end, PATIENCE_MS, `no answer after ${PATIENCE_MS / 1_000} s.`)
-    this.#process.once('exit', ended)
-    try {
-      this.#process.send(order)
-      const [report] = (await once(this.#process, 'message', { signal: deadline.signal })) as [Report]
-      if (report.fault) throw new Error(report.fault)
-      return report
-    } catch (error) {
-      throw deadline.signal.aborted ? deadline.signal.reason : error
-    } finally {
-      clearTimeout(late)
-      this.#process.off('exit', ended)
-    }
+  #order(order: Order): Promise<Report> {
+    return answerTo(order, this.#process)
   }
 }

@@ -1,4 +1,4 @@
-/** A port of the loopback for a server that keeps its port when it starts again. */
+/** A port of the loopback for a server that must know it before it starts, or that keeps it when it starts again. */
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 

@@ -1,14 +1,13 @@
 /** The receivers of webhooks: one process (bench/webhook-receiver.ts), which checks what it gets. */
 import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import limit from 'p-limit'
+import { answerTo } from './answer.js'
 import { stop, watch } from './child.js'
 import { type Subject, tokenOf } from './subject.js'
 import type { ReceiverOrder, ReceiverReport } from './webhook-receiver.js'
 
 const PROGRAM = fileURLToPath(new URL('./webhook-receiver.js', import.meta.url))
-const PATIENCE_MS = 180_000
 const MAX_HOSTS = 20
 const CREATED_AT_ONCE = 8
 
@@ -59,11 +58,7 @@ export class Receivers {
     return stop(this.#process, 'SIGKILL')
   }
 
-  async #order(order: ReceiverOrder): Promise<ReceiverReport> {
-    const signal = AbortSignal.timeout(PATIENCE_MS)
-    this.#process.send(order)
-    const [report] = (await once(this.#process, 'message', { signal })) as [ReceiverReport]
-    if (report.fault) throw new Error(report.fault)
-    return report
+  #order(order: ReceiverOrder): Promise<ReceiverReport> {
+    return answerTo(order, this.#process)
   }
 }

@@ -1,13 +1,12 @@
 /** Another event server that is installed on this machine: a program with a configuration file and a free port. */
 import { execFile } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { start } from '../child.js'
+import { freePort } from '../free-port.js'
 import { PADDING, type Server, serverOf } from '../server.js'
 
 const PATIENCE_MS = 20_000
@@ -87,14 +86,4 @@ async function isOnPath(program: string): Promise<boolean> {
     () => true,
     () => false,
   )
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('The server has no port.')
-  return address.port
 }
