@@ -5,7 +5,8 @@
  */
 import type { Faults } from './faults.js'
 import type { EntryOf } from './history.js'
-import { type Cursor, faultOnLostWay } from './lost-way.js'
+import { isReturned } from './invented-ids.js'
+import { type Cursor, cursorAt, faultOnLostWay } from './lost-way.js'
 import { isTrue } from './reset-truth.js'
 import { matches, type Place, placeOf, type StreamLog } from './stream-log.js'
 import type { Rule, Verdict } from './verdict.js'
@@ -80,8 +81,9 @@ export class ClientCheck {
     this.#left = true
   }
 
-  frame(entry: EntryOf<'frame'>): void {
+  frame(received: EntryOf<'frame'>): void {
     const { verdict, log, client } = this.#options
+    const entry = { ...received, id: log.identify(received.id, client.form, received.h) }
     verdict.looked('deliveries')
     if (!this.#isOpen || entry.n !== this.#connection || this.#status !== 200)
       this.#found('connection', () => `${entry.id} came over connection ${entry.n} without an open response`)
@@ -195,7 +197,7 @@ export class ClientCheck {
     const place = placeOf(id)
     const isLost = log.lost.get(id) !== undefined
     if (!place || !(log.has(place) || isLost || place.position <= log.first.position)) {
-      this.#found('cursor-unknown', () => `${name} has ${id}`)
+      if (!isReturned(id, this.#brought)) this.#found('cursor-unknown', () => `${name} has ${id}`)
       return
     }
     const cursor = this.#cursor
@@ -213,7 +215,7 @@ export class ClientCheck {
   #reset({ reason = '', id, t }: EntryOf<'notice'>): void {
     const { verdict, faults, log } = this.#options
     verdict.looked('resets')
-    const from = this.#cursor ?? this.#placeBrought()
+    const from = this.#cursor ?? cursorAt(this.#brought ?? '', log)
     const at = `${reason} at ${from?.id ?? 'no cursor'}`
     if (!faults.explainReset(reason, log.name, t)) this.#found('reset-uncaused', () => at)
     if (!isTrue(reason, { from, brought: this.#brought, log, faults, t }))
@@ -228,12 +230,6 @@ export class ClientCheck {
       this.#found('cursor-unknown', () => `a reset to ${id}`)
     this.#missing.clear()
     this.#moveTo(id, place, isLost)
-  }
-
-  #placeBrought(): Cursor | undefined {
-    const id = this.#brought ?? ''
-    const place = placeOf(id)
-    return place && { ...place, id, isLost: this.#options.log.lost.get(id) !== undefined }
   }
 
   #moveTo(id: string, { position, check }: Place, isLost: boolean): void {

@@ -7,9 +7,10 @@ import { parseEventId } from '../../src/log/event-id.js'
 /** The faults after which a client may get a reset of a reason, whenever it comes back. */
 const RESETS: Readonly<Record<string, readonly string[]>> = {
   retention: ['retention'],
-  'history-lost': ['lost-tail', 'restored', 'recreated', 'two-writable'],
+  'history-lost': ['lost-tail', 'restored', 'recreated', 'two-writable', 'forged-id'],
   'unknown-id': ['forged-id'],
-  deleted: ['deleted'],
+  // A lost tail may take a whole stream.
+  deleted: ['deleted', 'lost-tail'],
 }
 /** After these, events that were acknowledged may be gone. The first two take whole transactions, from all streams. */
 const TAILS = ['lost-tail', 'restored']
@@ -25,7 +26,9 @@ const PROXY = /^(?:gateway|upstream|nginx|proxy|black-holed)/
 const LASTING_STATUSES: Readonly<Record<number, readonly string[]>> = {
   401: ['revoked', 'expired'],
   403: ['revoked'],
-  404: ['deleted', 'recreated', 'restored'],
+  404: ['deleted', 'recreated', 'restored', 'lost-tail'],
+  // A page instead of a reset.
+  410: ['retention', 'lost-tail', 'restored', 'recreated', 'forged-id'],
 }
 /**
  * Classes of SQLSTATE that an outage of Postgres explains: connections, and what an operator or a shortage does; 25P03: a session that a

@@ -50,8 +50,8 @@ export class JobCheck {
     const fault = this.#faultInStates()
     if (fault) this.#verdict.found('job-states', () => `${this.#name}: ${fault}`)
     // A lost tail may take the claims with the events.
-    for (const answer of this.#answers)
-      if (!this.#faults.explainLoss(this.#name, answer.t, false)) this.#checkAnswer(answer)
+    const kept = this.#answers.filter(({ t }) => !this.#faults.explainLoss(this.#name, t, false))
+    for (const answer of kept) this.#checkAnswer(answer, kept)
   }
 
   #faultInStates(): string | undefined {
@@ -75,8 +75,11 @@ export class JobCheck {
     return undefined
   }
 
-  #checkAnswer({ did, asked, runner, attempt = 0, type, count = 0 }: EntryOf<'job'>): void {
-    const claims = this.#answers.filter(each => each.did === 'claimed')
+  #checkAnswer(
+    { did, asked, runner, attempt = 0, type, count = 0 }: EntryOf<'job'>,
+    answers: readonly EntryOf<'job'>[],
+  ): void {
+    const claims = answers.filter(each => each.did === 'claimed')
     const found = (text: string) => this.#verdict.found('job-holder', () => `${this.#name}: ${text}`)
     if (did === 'claimed') {
       const other = claims.find(each => each.attempt === attempt && each.runner !== runner)

@@ -19,49 +19,38 @@ const COLUMNS = `s.workspace || '/' || s.name as stream, e."position", e.event_i
     s.base_event_id) as "beforeId"`
 const EVENTS = `sluice.events e join sluice.streams s on s.id = e.stream_id where s.workspace <> '$system'`
 
-/** The last position of each stream. */
-export type Heads = readonly { readonly id: string; readonly head: Position }[]
-
-export async function headsOf(pool: Database): Promise<Heads> {
-  const heads = `select stream_id as id, max("position") as head from sluice.events group by stream_id`
-  return (await pool.query<{ id: string; head: Position }>(heads)).rows
+/** The ids of the events of a server that takes the place of another one: what the other one has besides them is lost. */
+export async function idsOf(pool: Database): Promise<ReadonlySet<string>> {
+  const { rows } = await pool.query<{ id: string }>(`select e.event_id as id from ${EVENTS}`)
+  return new Set(rows.map(({ id }) => id))
 }
 
-/** The events of a server that another one, which takes its place, does not have. @param kept of that one, before it was written. */
-export async function lostRows(old: Database, kept: Heads, forms: Forms): Promise<Row[]> {
+/**
+ * The events of a server that another one, which takes its place, does not have.
+ * @param kept of that one; taken before retention has removed any of them.
+ */
+export async function lostRows(old: Database, kept: ReadonlySet<string>, forms: Forms): Promise<Row[]> {
+  const lost = [...(await idsOf(old))].filter(id => !kept.has(id))
   const { rows } = await old.query<Stored>(
-    `select ${COLUMNS} from ${EVENTS}
-       and e."position" > coalesce((select (k ->> 'head')::bigint from json_array_elements($1::json) k
-                                     where (k ->> 'id')::bigint = s.id), s.base_position)
-      order by s.id, e."position"`,
-    [JSON.stringify(kept)],
+    `select ${COLUMNS} from ${EVENTS} and e.event_id = any($1::uuid[]) order by s.id, e."position"`,
+    [lost],
   )
   return rows.map(row => ({ ...rowOf(row, forms), lost: true }))
 }
 
 /**
- * Adds to the history the events of the server at `old` that `next` does not have, in streams that `next` has. It may have been written to
- * since the promotion.
+ * Adds to the history the events of the server at `old` that `next` does not have.
  * @returns how many there are.
  */
 export async function recordLost(old: string, next: Database, recorder: Recorder): Promise<number> {
-  const kept = await stored(next)
-  const ids = new Set(kept.map(({ eventId }) => eventId))
-  const streams = new Set(kept.map(({ stream }) => stream))
   const pool = createPool(old, { max: 1, name: 'test', onError: () => undefined })
   try {
-    const lost = (await stored(pool)).filter(
-      ({ eventId, stream }) => !ids.has(eventId) && streams.has(stream),
-    )
-    for (const row of lost) recorder.write({ ...rowOf(row, WRITTEN), lost: true })
-    return lost.length
+    const rows = await lostRows(pool, await idsOf(next), WRITTEN)
+    for (const row of rows) recorder.write(row)
+    return rows.length
   } finally {
     await pool.end()
   }
-}
-
-async function stored(pool: Database): Promise<Stored[]> {
-  return (await pool.query<Stored>(`select ${COLUMNS} from ${EVENTS} order by s.id, e."position"`)).rows
 }
 
 /** The events of a stream up to a position, which retention is about to remove. */

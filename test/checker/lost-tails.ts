@@ -9,13 +9,24 @@ type Row = EntryOf<'row'>
 
 export class LostTails {
   readonly #rows = new Map<string, Row>()
+  /** Several tails may have had events at one position. */
+  readonly #byPosition = new Map<number, Row[]>()
   #last: string | undefined
 
   add(row: Row): void {
     const isNext = positionOf(this.#last) + 1 === positionOf(row.id)
     const after = row.after ?? (isNext ? this.#last : undefined)
     this.#last = row.id
-    if (!this.#rows.has(row.id)) this.#rows.set(row.id, after === undefined ? row : { ...row, after })
+    if (this.#rows.has(row.id)) return
+    const kept = after === undefined ? row : { ...row, after }
+    this.#rows.set(row.id, kept)
+    const position = positionOf(row.id)
+    this.#byPosition.set(position, [...(this.#byPosition.get(position) ?? []), kept])
+  }
+
+  /** The id of the lost event at a position that has these bytes in a form. */
+  idWith(position: number, form: string, hash: string): string | undefined {
+    return this.#byPosition.get(position)?.find(row => row.h[form] === hash)?.id
   }
 
   get(id: string): Row | undefined {

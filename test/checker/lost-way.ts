@@ -9,6 +9,12 @@ export interface Cursor extends Place {
   readonly isLost: boolean
 }
 
+/** Undefined for a text that is no event id. */
+export function cursorAt(id: string, log: StreamLog): Cursor | undefined {
+  const place = placeOf(id)
+  return place && { ...place, id, isLost: log.lost.get(id) !== undefined }
+}
+
 /**
  * Looks at no event twice while a client goes forward: the way back ends at its cursor, or at the first event that it has missed.
  *

@@ -123,8 +123,9 @@ export function hashesOf(event: TableEvent, forms: Forms): Record<string, string
   return Object.fromEntries(written)
 }
 
-/** The mark of its publisher. */
+/** The mark of its publisher, also in a message of a durable stream. */
 export function markerIn(data: string): string | undefined {
-  const { marker } = JSON.parse(data)
-  return typeof marker === 'string' ? marker : undefined
+  const { marker, json } = JSON.parse(data)
+  const mark = marker ?? json?.marker
+  return typeof mark === 'string' ? mark : undefined
 }

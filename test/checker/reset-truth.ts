@@ -1,5 +1,6 @@
 /** Whether a reset of a reason is true: the log could not continue at the cursor of the client. */
 import type { Faults } from './faults.js'
+import { isInvented } from './invented-ids.js'
 import type { Cursor } from './lost-way.js'
 import { placeOf, type StreamLog } from './stream-log.js'
 
@@ -15,7 +16,10 @@ export interface Reset {
 export function isTrue(reason: string, { from, brought, log, faults, t }: Reset): boolean {
   switch (reason) {
     case 'history-lost':
-      return from !== undefined && (from.isLost || !log.has(from) || faults.areTwoWritable(t))
+      return (
+        (from !== undefined && (from.isLost || !log.has(from) || faults.areTwoWritable(t))) ||
+        isInvented(brought, log)
+      )
     case 'retention':
       return from !== undefined && from.position < (faults.baseAt(log.name, t) ?? log.base.position)
     case 'unknown-id':

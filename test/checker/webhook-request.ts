@@ -25,7 +25,8 @@ export function recordRequest(
   const { headers, body } = request
   const { type, content } = contentOf(request)
   if (type === 'sluice.reset') {
-    const { reason, continues_after } = Object(JSON.parse(body)).data
+    const message = JSON.parse(body)
+    const { reason, continues_after } = isBinary(headers) ? message : message.data
     record.redirected(reason, continues_after)
     return () => undefined
   }
@@ -34,10 +35,14 @@ export function recordRequest(
   return record.delivered({ id, type, text, isSigned: secrets.every(each => isSignedWith(each, request)) })
 }
 
+/** A CloudEvent of which the body is the data. */
+function isBinary(headers: IncomingHttpHeaders): boolean {
+  return headers['ce-type'] !== undefined
+}
+
 /** Of our own form the whole body; of a CloudEvent its type and its data. */
 function contentOf({ headers, body }: WebhookRequest): { type: string; content: string } {
-  const binary = headers['ce-type']
-  if (binary !== undefined) return { type: String(binary), content: `${binary} ${body}` }
+  if (isBinary(headers)) return { type: String(headers['ce-type']), content: `${headers['ce-type']} ${body}` }
   const { type } = JSON.parse(body) as { type: string }
   return headers['content-type'] === 'application/cloudevents+json'
     ? { type, content: `${type} ${body.slice(body.indexOf(DATA) + DATA.length, -1)}` }
