@@ -6,7 +6,7 @@ import { rows } from './planted-bugs.js'
 const FEED = 'acme/feed'
 
 export const CLEAN_WORK_HISTORIES: readonly CleanHistory[] = [
-  { name: 'a consumer gets a reset, and another one lost events', make: withLostPlaces },
+  { name: 'a consumer gets two resets, and another one lost events', make: withLostPlaces },
   { name: 'a parallel webhook, and one that never accepts', make: withOtherWebhooks },
   { name: 'a job is given to a second runner, and another one is cancelled', make: withOtherJobs },
 ]
@@ -44,6 +44,9 @@ export function withLostPlaces(history: readonly Entry[]): Entry[] {
     { k: 'consumer', ...common, consumer: 'acme/overtaken', stream: FEED },
     { k: 'held', ...overtaken, n: 1, holder: 'one', epoch: 1, asked: END_MS },
     ...(first ? [handed(overtaken, 1, first)] : []),
+    // Another holder got a newer reset, and this one hears of it later.
+    { k: 'acking', ...overtaken, a: 4, epoch: 1, id: all.at(-3)?.id ?? '' },
+    { k: 'acked', ...overtaken, a: 4, status: 200, cursor: first?.id ?? '' },
     { k: 'rewound', ...overtaken, reason: 'retention', head: all.at(-2)?.id ?? '' },
     ...acknowledged(overtaken, 1, 1, all.at(-2)?.id),
     ...(head ? [handed(overtaken, 1, head)] : []),
