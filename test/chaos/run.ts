@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { createPool, type Database } from '../../src/database/pool.js'
 import type { Position } from '../../src/log/event.js'
 import type { EntryOf } from '../checker/history.js'
-import { headsOf, lostRows, removedRows } from '../checker/kept-rows.js'
+import { idsOf, lostRows, removedRows } from '../checker/kept-rows.js'
 import { recordTable } from '../checker/recorded-table.js'
 import { Recorder } from '../checker/recorder.js'
 import type { Verdict } from '../checker/verdict.js'
@@ -125,6 +125,8 @@ async function run(scope: Scope, options: RunOptions): Promise<Outcome> {
   const counts = load.counts()
   say(`${seconds(begun)}: everything has arrived: ${JSON.stringify(counts)}`)
   await load.stop()
+  // It keeps its connections to gateways for a minute.
+  await nginx.kill()
   await samples.end()
   await withPool(world.databases.url, pool => recordTable({ pool, recorder, forms: FORMS }))
   for (const gateway of world.gateways) await gateway.stop()
@@ -158,7 +160,7 @@ function keepersOf({ databases }: World, recorder: Recorder) {
   }
   return {
     async keepLost(next: string) {
-      const kept = await withPool(next, headsOf)
+      const kept = await withPool(next, idsOf)
       return async (old: string) => {
         recorder.fault('lost-tail')
         await withPool(old, async pool => record(await lostRows(pool, kept, FORMS)))

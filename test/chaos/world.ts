@@ -12,8 +12,7 @@ const LIMITS = {
   MAX_STREAMS_PER_ADDRESS: '0',
   MAX_STREAMS_PER_WORKSPACE: '0',
   // The receivers of webhooks are on the loopback.
-  WEBHOOK_HTTP: 'on',
-  WEBHOOK_ALLOW_NETS: '127.0.0.0/8',
+  WEBHOOK_ALLOWED_NETWORKS: '127.0.0.0/8',
   // The end of a gateway is shorter than in production, and still takes its time.
   DRAIN_MS: '1000',
 }

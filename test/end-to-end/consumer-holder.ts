@@ -17,6 +17,8 @@ const LATE_MS = { least: 100, most: 1_500 } as const
 const AWAY_MS = { least: 0, most: 300 } as const
 /** After a refusal. */
 const RETRY_MS = 200
+/** So often in a row it is refused before it takes the consumer over, once settled: the stream of a holder may be dead. */
+const REFUSALS = 25
 
 export type HolderForm = 'text/event-stream' | 'application/x-ndjson' | 'application/json'
 
@@ -40,6 +42,8 @@ export interface HolderOptions {
   readonly authorization: string
   readonly form: HolderForm
   readonly random: Random
+  /** A connection without a byte for so long is given up. Default: never. */
+  readonly silenceMs?: number | undefined
 }
 
 interface Holding {
@@ -62,6 +66,8 @@ export class Holder {
   /** The last one. */
   #holding: Holding | undefined
   #isHolding = false
+  /** In a row. */
+  #refusals = 0
 
   constructor(options: HolderOptions) {
     this.#options = options
@@ -94,8 +100,9 @@ export class Holder {
   async #follow(): Promise<void> {
     const { random } = this.#options
     const stay = random.between(STAY_MS.least, STAY_MS.most)
+    this.#refusals += 1
     const asked = now()
-    const sent = this.#ask(random.chance(0.1) ? '?takeover=true' : '')
+    const sent = this.#ask(this.#takesOver() ? '?takeover=true' : '')
     const leaving = setTimeout(() => this.#settled || sent.destroy(), stay)
     await new Promise<void>(resolve => {
       sent.on('error', () => {})
@@ -116,11 +123,21 @@ export class Holder {
     setTimeout(() => void this.#acknowledge(epoch, last), random.between(LATE_MS.least, LATE_MS.most))
   }
 
+  #takesOver(): boolean {
+    return this.#settled ? this.#refusals > REFUSALS : this.#options.random.chance(0.1)
+  }
+
   #ask(query: string): ClientRequest {
-    const { consumer, origins, authorization, form, random } = this.#options
+    const { consumer, origins, authorization, form, random, silenceMs } = this.#options
     const url = `${random.pick(origins)}/api/consumers/${consumer}/events${query}`
-    this.#request = request(url, { headers: { accept: form, authorization }, agent: false })
-    return this.#request
+    const sent = request(url, {
+      headers: { accept: form, authorization },
+      agent: false,
+      ...(silenceMs !== undefined && { timeout: silenceMs }),
+    })
+    sent.on('timeout', () => sent.destroy())
+    this.#request = sent
+    return sent
   }
 
   #read(response: IncomingMessage, asked: number): void {
@@ -152,10 +169,11 @@ export class Holder {
     const until = now() + random.between(STAY_MS.least, STAY_MS.most)
     while (!this.#ended && (this.#settled || now() < until)) {
       const asked = now()
-      const epoch = holding ? `&epoch=${holding.epoch}` : random.chance(0.1) ? '&takeover=true' : ''
+      const epoch = holding ? `&epoch=${holding.epoch}` : this.#takesOver() ? '&takeover=true' : ''
       const page = await this.#page(`?limit=${random.between(1, 20)}&wait=500ms${epoch}`, holding)
       if (page === undefined) {
         tally.refusals += 1
+        this.#refusals += 1
         return
       }
       if (holding?.epoch !== page.epoch) holding = this.#holds(page.epoch, asked)
@@ -179,6 +197,7 @@ export class Holder {
   #holds(epoch: number, asked: number): Holding {
     const { record, tally, name } = this.#options
     tally.epochs.add(epoch)
+    this.#refusals = 0
     this.#holding = { record: record.held(name, epoch, asked), epoch, ids: new Set(), last: undefined }
     return this.#holding
   }
@@ -201,13 +220,14 @@ export class Holder {
   /** It has nothing to load anew, and goes on at once. */
   #reset(holding: Holding | undefined, { reason, head }: { reason: string; head: string }): void {
     this.#options.record.rewound(reason, head)
-    if (holding) void this.#acknowledge(holding.epoch, head)
+    // A page that is refused says no epoch: then the gateway takes the present one, which no newer one has fenced.
+    void this.#acknowledge(holding?.epoch, head)
   }
 
-  async #acknowledge(epoch: number, id: string): Promise<void> {
+  async #acknowledge(epoch: number | undefined, id: string): Promise<void> {
     if (this.#ended) return
     const { consumer, record, origins, authorization, random } = this.#options
-    const acknowledgement = record.acknowledges(epoch, id)
+    const acknowledgement = record.acknowledges(epoch ?? Number.MAX_SAFE_INTEGER, id)
     const sent = request(`${random.pick(origins)}/api/consumers/${consumer}/ack`, {
       method: 'POST',
       headers: { authorization, 'content-type': 'application/json' },

@@ -7,6 +7,8 @@ import { type End, ended, type Fault, type Scene } from '../fault.js'
 
 /** Later than any event, also one that was stored while the clock was an hour ahead: how many are removed is said by their number. */
 const CUTOFF = '2 hours'
+/** Clients that bring an id that they have made up. */
+const FORGERS = 20
 
 export const DATA_FAULTS: readonly Fault[] = [
   {
@@ -25,6 +27,18 @@ export const DATA_FAULTS: readonly Fault[] = [
     lasts: [500, 2_000],
     isShort: true,
     inject: revoke,
+  },
+  {
+    name: 'forged-id',
+    parts: ['data'],
+    causes: [],
+    recordsItself: true,
+    lasts: [0, 0],
+    isShort: true,
+    async inject({ load }) {
+      load.forge(FORGERS)
+      return ended
+    },
   },
 ]
 

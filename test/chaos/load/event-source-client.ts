@@ -3,7 +3,7 @@ import { EventSource } from 'eventsource'
 import { NOTICES } from '../../checker/notices.js'
 import { WHERE } from './forms.js'
 import { ProgramClient } from './program-client.js'
-import { END, ROW_TYPES, TYPES } from './streams.js'
+import { CHUNK, END, JOB_TYPES, ROW_TYPES, TYPES } from './streams.js'
 
 export class EventSourceClient extends ProgramClient {
   protected async run(signal: AbortSignal): Promise<void> {
@@ -23,7 +23,7 @@ export class EventSourceClient extends ProgramClient {
       signal.addEventListener('abort', over)
       source.onerror = () => source.readyState === source.CLOSED && over()
       source.onopen = () => silence.refresh()
-      for (const type of [...TYPES, ...ROW_TYPES, END])
+      for (const type of [...TYPES, ...ROW_TYPES, ...JOB_TYPES, CHUNK, END])
         source.addEventListener(type, ({ lastEventId, data }) => {
           silence.refresh()
           this.takeEvent({ id: lastEventId, type, data })

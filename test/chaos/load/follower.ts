@@ -2,6 +2,9 @@
 import type { RecordedClient, Recorder } from '../../checker/recorder.js'
 import { WITH_WHERE } from './forms.js'
 
+/** Of the clients that lack something. */
+const SHOWN = 10
+
 export interface Follower {
   readonly name: string
   /** `<workspace>/<stream>`. */
@@ -28,11 +31,16 @@ export interface Wanted {
   readonly workspace: string
   readonly stream: string
   readonly types: readonly string[] | undefined
-  /** The types that its credentials allow. Default: all. */
+  /** The types that its credentials allow. Default: all. With none of them it may not see the stream. */
   readonly granted?: readonly string[] | undefined
   /** With a filter of the content. */
   readonly where?: boolean
   readonly from: 'beginning' | 'now'
+}
+
+/** Whether it may see nothing, and has to be refused. */
+export function isStranger({ granted }: Wanted): boolean {
+  return granted?.length === 0
 }
 
 export function recordedClient(wanted: Wanted, form: string): RecordedClient {
@@ -45,6 +53,24 @@ export function recordedClient(wanted: Wanted, form: string): RecordedClient {
     ...(types && { types: [...types] }),
     ...(granted && { granted: [...granted] }),
   })
+}
+
+/** What a process of clients reports. */
+export interface FollowersReport extends Tally {
+  readonly clients: number
+  readonly done: number
+  /** Some clients that lack the last event, with their places. */
+  readonly missing: readonly string[]
+}
+
+export function reportOf(followers: readonly Follower[], tally: Tally): FollowersReport {
+  const missing = followers.filter(each => !each.isDone)
+  return {
+    ...tally,
+    clients: followers.length,
+    done: followers.length - missing.length,
+    missing: missing.slice(0, SHOWN).map(({ name, place }) => `${name} at ${place}`),
+  }
 }
 
 /** What a process has seen, beside what the history says. */

@@ -1,6 +1,6 @@
 /** The forms in which the clients of the load get events, as texts that the checker compares. */
 import { type Forms, type TableEvent, WRITTEN } from '../../checker/recorded-table.js'
-import { END } from './streams.js'
+import { CHUNK, END } from './streams.js'
 
 /** A filter of the content, which the streams with it have in the URL. */
 export const WHERE = `data.n ge 5 or type eq "${END}"`
@@ -17,6 +17,12 @@ export const FORMS = {
   'text/event-stream where': selected(sse),
   'application/x-ndjson where': selected(lines),
   'envelope where': selected(lines),
+  'value where': selected(WRITTEN.value),
+  /** docs/durable-streams.md: a chunk is what its publisher has sent, any other event a document. */
+  durable: (event: TableEvent) => {
+    const { json } = JSON.parse(event.data) as { json?: unknown }
+    return JSON.stringify(event.type === CHUNK ? json : JSON.parse(lines(event)))
+  },
 } satisfies Forms
 
 export type Form = keyof typeof FORMS

@@ -1,15 +1,10 @@
 /** Publishes over HTTP: the same request under the same key until the gateway has answered, whatever fails in between. */
 import { setTimeout as pause } from 'node:timers/promises'
 import { dataOf } from '../../end-to-end/event-data.js'
-import { patienceSignal } from '../../harness/patience.js'
 import { authorizationOf } from './credentials.js'
 import { LARGE, type Publisher, type PublisherOptions } from './publisher.js'
+import { ask, isPassing, RETRY_MS } from './request.js'
 import { nameOf, type Place, TYPES } from './streams.js'
-
-const ANSWER_MS = 10_000
-const RETRY_MS = 500
-/** The request was refused, or nobody can say what came of it: it is sent again. */
-const AGAIN = [401, 403, 429, 502, 503, 504]
 
 /** @param most events in one request. */
 export function httpPublisher(name: string, place: Place, most: number): Publisher {
@@ -69,30 +64,19 @@ async function post({ place, name, type, body, marks }: Post, options: Publisher
       counts.unknown += marks.length
       return
     }
-    const status = await send(`${options.origin}/api/events?stream=${encodeURIComponent(stream)}`, {
-      body: JSON.stringify(body),
+    const answer = await ask(`${options.origin}/api/events?stream=${encodeURIComponent(stream)}`, {
+      body,
       headers: { authorization: authorization(isRefused), 'content-type': type, 'idempotency-key': name },
     })
-    isRefused = status === 401 || status === 403
-    if (status === 201) answers -= 1
-    else if (status === undefined || AGAIN.includes(status)) await pause(RETRY_MS)
+    isRefused = answer?.status === 401 || answer?.status === 403
+    if (answer?.status === 201) answers -= 1
+    else if (isPassing(answer)) await pause(RETRY_MS)
     else {
-      publish.failed(`${status}`)
+      publish.failed(`${answer?.status}`)
       counts.failed += marks.length
       return
     }
   }
   publish.acknowledged()
   counts.acknowledged += marks.length
-}
-
-/** Undefined: the connection broke, or the answer did not come in time. */
-async function send(url: string, request: { body: string; headers: Record<string, string> }) {
-  try {
-    const response = await fetch(url, { method: 'POST', ...request, signal: patienceSignal(ANSWER_MS) })
-    await response.arrayBuffer()
-    return response.status
-  } catch {
-    return undefined
-  }
 }

@@ -1,6 +1,7 @@
 /**
- * The load of a run: clients of several kinds in processes of their own, and publishers in another. Each process writes a part of the
- * history. The load goes on through every fault; when all is healed, each client gets the last event of its stream, or is named.
+ * The load of a run: clients of several kinds in processes of their own, publishers in another, and jobs, consumers and webhooks in
+ * a third. Each process writes a part of the history. The load goes on through every fault; when all is healed, each client gets the
+ * last event of its stream, or is named.
  */
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -12,24 +13,27 @@ import { Random } from '../../end-to-end/random.js'
 import { patient } from '../../harness/patience.js'
 import { until } from '../../harness/until.js'
 import { Child } from './child.js'
-import type { Tally } from './follower.js'
+import type { FollowersReport, Tally } from './follower.js'
 import { PRINCIPALS_BY_WORKSPACE, populate } from './population.js'
 import type { PublishCounts } from './publisher.js'
 import type { PublishersOrder, PublishersReport } from './publishers.js'
-import type { ReadersOrder, ReadersReport } from './readers.js'
+import type { ReadersOrder } from './readers.js'
 import { createTable } from './sql-publisher.js'
 import { END, nameOf, type Place, STREAMS } from './streams.js'
+import type { WorkersOrder, WorkersReport } from './workers.js'
 
 /** So many in one process, so that it is never busy with itself. */
 const CLIENTS_PER_PROCESS = 500
 const LEAST_PROCESSES = 2
 const CLIENTS_PER_SECOND = 200
 const EVENTS_PER_SECOND = 28
+const JOBS_PER_SECOND = 1
 /** Without a byte for so many heartbeats, a client gives its connection up. */
 const SILENT_HEARTBEATS = 2.5
 /** All clients must have the last event when nothing has come for so long. */
 const PROGRESS_MS = 45_000
 const STOP_MS = 120_000
+const READY_MS = 30_000
 const LOOK_MS = 250
 
 export interface LoadOptions {
@@ -51,7 +55,7 @@ export interface LoadOptions {
 
 export interface LoadCounts extends Tally {
   readonly clients: number
-  /** Clients that have the last event. */
+  /** Of them, those that have the last event. */
   readonly done: number
   readonly published: PublishCounts
 }
@@ -64,7 +68,9 @@ export interface Load {
   /** Principals of clients. A client whose token was revoked goes on with a new one. */
   readonly revocable: typeof PRINCIPALS_BY_WORKSPACE
   counts(): LoadCounts
-  /** Resolves when each publish has its outcome. */
+  /** So many clients bring an id that they have made up, once. Records the fault `forged-id`. */
+  forge(count: number): void
+  /** Resolves when each publish has its outcome, and each job its end. */
   stopPublishing(): Promise<void>
   /**
    * Call it when all is healed and nothing is published: publishes the last event of each stream.
@@ -79,13 +85,30 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
   const { httpUrl: origin, databaseUrl, folder, seed, clients, heartbeatMs, recorder } = options
   const random = new Random(seed)
   await prepare(databaseUrl)
+  const silenceMs = patient(heartbeatMs * SILENT_HEARTBEATS)
+  // They are created before the others need the gateways.
+  const workers = new Child<WorkersOrder, WorkersReport>('./workers.js')
+  const workersPath = join(folder, 'workers.jsonl')
+  workers.send({
+    kind: 'start',
+    origin,
+    databaseUrl,
+    path: workersPath,
+    seed: random.between(0, 0x7fffffff),
+    silenceMs,
+    jobsPerSecond: JOBS_PER_SECOND,
+  })
+  await until(
+    'consumers and webhooks are created',
+    () => workers.check() ?? workers.report?.isReady === true,
+    READY_MS,
+  )
   const plans = populate(random, clients)
   const count = Math.max(LEAST_PROCESSES, Math.ceil(clients / CLIENTS_PER_PROCESS))
   const readers = Array.from({ length: count }, (_, n) => {
-    const child = new Child<ReadersOrder, ReadersReport>('./readers.js')
+    const child = new Child<ReadersOrder, FollowersReport>('./readers.js')
     const path = join(folder, `clients-${n}.jsonl`)
     const own = plans.filter((_, place) => place % count === n)
-    const silenceMs = patient(heartbeatMs * SILENT_HEARTBEATS)
     const withinMs = (clients / CLIENTS_PER_SECOND) * 1_000
     child.send({ kind: 'start', plans: own, origin, path, silenceMs, withinMs })
     return { child, path }
@@ -102,49 +125,60 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
   })
   const children = readers.map(({ child }) => child)
   const check = () => {
-    for (const child of [...children, publishers]) child.check()
+    for (const child of [...children, publishers, workers]) child.check()
   }
-  const missing = () => children.flatMap(({ report }) => report?.missing ?? [])
+  const missing = () => [...children, workers].flatMap(({ report }) => report?.missing ?? [])
 
   return {
-    files: [...readers.map(({ path }) => path), publishersPath],
+    files: [...readers.map(({ path }) => path), publishersPath, workersPath],
     streams: STREAMS.map(nameOf),
     revocable: PRINCIPALS_BY_WORKSPACE,
     counts() {
       check()
-      return countsOf(children, publishers.report)
+      return countsOf([...children, workers], publishers.report)
     },
     async stopPublishing() {
       publishers.send({ kind: 'stop' })
+      workers.send({ kind: 'stop' })
       await until('each publish has its outcome', () => isStopped(publishers), STOP_MS)
+      await until('each job has ended', () => isStopped(workers), STOP_MS)
     },
     async settle() {
       const last: Record<string, string> = {}
       for (const place of STREAMS) last[nameOf(place)] = await publishLast(databaseUrl, place, recorder)
-      for (const child of children) child.send({ kind: 'settle', last })
+      for (const child of [...children, workers]) child.send({ kind: 'settle', last })
       let progress = { at: performance.now(), deliveries: -1 }
       for (;;) {
         check()
-        const { done, deliveries } = countsOf(children, publishers.report)
-        if (done === clients) return []
+        const { done, clients: all, deliveries } = countsOf([...children, workers], publishers.report)
+        if (done === all) return []
         if (deliveries !== progress.deliveries) progress = { at: performance.now(), deliveries }
         else if (performance.now() - progress.at > patient(PROGRESS_MS)) return missing()
         await pause(LOOK_MS)
       }
     },
     async stop() {
-      await Promise.all([...children, publishers].map(child => child.end({ kind: 'end' })))
+      await Promise.all([...children, publishers, workers].map(child => child.end({ kind: 'end' })))
+    },
+    forge(count) {
+      for (const stream of STREAMS) recorder.fault('forged-id', nameOf(stream))
+      for (const [n, child] of children.entries())
+        child.send({
+          kind: 'forge',
+          count: Math.ceil((count - n) / children.length),
+          seed: random.between(0, 0x7fffffff),
+        })
     },
   }
 }
 
-function isStopped(publishers: Child<PublishersOrder, PublishersReport>): boolean {
-  publishers.check()
-  return publishers.report?.isStopped === true
+function isStopped(child: Child<never, { readonly isStopped: boolean }>): boolean {
+  child.check()
+  return child.report?.isStopped === true
 }
 
 function countsOf(
-  children: readonly Child<ReadersOrder, ReadersReport>[],
+  children: readonly Child<never, FollowersReport>[],
   published: PublishersReport | undefined,
 ): LoadCounts {
   const sum = (count: 'clients' | 'done' | 'connections' | 'refusals' | 'deliveries') =>

@@ -7,8 +7,8 @@ import type { Range, WireForm } from './wanderer.js'
 /** So many principals for each workspace: a revocation concerns all clients of one. */
 const PRINCIPALS = 25
 
-/** What follows the stream: bare bytes, our library, or the package `eventsource`. */
-export type Kind = 'wire' | 'library' | 'event-source'
+/** What follows the stream: bare bytes, our library, the package `eventsource`, or a client of Durable Streams, which has no filters. */
+export type Kind = 'wire' | 'library' | 'event-source' | 'durable'
 
 export interface ClientPlan extends Place {
   readonly name: string
@@ -25,6 +25,8 @@ export interface ClientPlan extends Place {
   readonly seed: number
 }
 
+/** Clients that may not see their stream. */
+const STRANGERS = 0.02
 /** Milliseconds: most clients stay for half a minute in the middle, and some come and go all the time. */
 const STAYS = {
   usual: { least: 1_000, most: 60_000 },
@@ -41,9 +43,10 @@ const MANNERS: readonly (readonly [Manner, number])[] = [
   ['trickle', 2],
 ]
 const KINDS: readonly (readonly [Kind, number])[] = [
-  ['wire', 74],
+  ['wire', 66],
   ['library', 14],
   ['event-source', 12],
+  ['durable', 8],
 ]
 const FORMS: readonly (readonly [WireForm, number])[] = [
   ['text/event-stream', 60],
@@ -56,10 +59,12 @@ export function populate(random: Random, count: number): ClientPlan[] {
     const place = STREAMS[n % STREAMS.length] ?? random.pick(STREAMS)
     const isRestless = random.chance(0.04)
     const kind = weighed(random, KINDS)
-    // This library does not show the blocks that move the cursor over hidden events, so a reset to one that is lost would seem untrue.
-    const isFiltered = kind !== 'event-source'
+    // EventSource of this library does not show the blocks that move the cursor over hidden events, so a reset to one that is lost would
+    // seem untrue.
+    const isFiltered = kind === 'wire' || kind === 'library'
     const isGranted = isFiltered && random.chance(0.15)
-    const granted = isGranted ? random.pick(SELECTIONS) : undefined
+    const isStranger = random.chance(STRANGERS)
+    const granted = isStranger ? [] : isGranted ? random.pick(SELECTIONS) : undefined
     return {
       ...place,
       name: `client-${n}`,
@@ -67,10 +72,11 @@ export function populate(random: Random, count: number): ClientPlan[] {
       principal: principalOf(random.between(0, PRINCIPALS - 1)),
       form: weighed(random, FORMS),
       // A part of the types that it may see.
-      types: isFiltered && random.chance(0.35) ? (granted ?? random.pick(SELECTIONS)) : undefined,
+      types:
+        isFiltered && random.chance(0.35) && !isStranger ? (granted ?? random.pick(SELECTIONS)) : undefined,
       granted,
       where: isFiltered && random.chance(0.15),
-      from: random.chance(0.7) ? 'beginning' : 'now',
+      from: random.chance(0.7) || kind === 'durable' ? 'beginning' : 'now',
       manner: weighed(random, MANNERS),
       stay: isRestless ? STAYS.restless : STAYS.usual,
       away: isRestless ? AWAYS.restless : AWAYS.usual,

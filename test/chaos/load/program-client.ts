@@ -1,7 +1,7 @@
 /** A client as a program is: it follows a stream with a library, and looks after what the library leaves to it. */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { RecordedClient } from '../../checker/recorder.js'
-import { type Follower, recordedClient, type Tally, type Wanted } from './follower.js'
+import { type Follower, isStranger, recordedClient, type Tally, type Wanted } from './follower.js'
 import { type RecordedFetch, recordedFetch } from './recorded-fetch.js'
 import { END, nameOf } from './streams.js'
 
@@ -65,7 +65,7 @@ export abstract class ProgramClient implements Follower {
 
   settle(last: string): void {
     this.#last = last
-    if (this.lastId === last) this.#finish()
+    if (this.lastId === last || isStranger(this.options)) this.#finish()
   }
 
   stop(): void {

@@ -5,10 +5,11 @@ import { Recorder } from '../../checker/recorder.js'
 import { Random } from '../../end-to-end/random.js'
 import { afterPatience } from '../../harness/patience.js'
 import { reportEvery, takeOrders } from './child.js'
+import { durablePublisher } from './durable-publisher.js'
 import { cloudEventsPublisher, httpPublisher } from './http-publisher.js'
 import type { PublishCounts, Publisher, PublisherOptions } from './publisher.js'
 import { Interrupted, sqlPublisher, tablePublisher } from './sql-publisher.js'
-import { AUDIT, FEEDS, ORDERS, ROOMS, TELEMETRY } from './streams.js'
+import { AUDIT, FEEDS, JOURNAL, ORDERS, ROOMS, SHIPMENTS, TASKS, TELEMETRY } from './streams.js'
 
 export interface PublishersStart {
   readonly kind: 'start'
@@ -43,10 +44,14 @@ const PUBLISHERS: readonly Publisher[] = [
   httpPublisher('http-2', OTHER_FEED, 5),
   httpPublisher('http-3', ORDERS, 1),
   cloudEventsPublisher('cloudevents', AUDIT, 4),
+  httpPublisher('http-4', SHIPMENTS, 4),
+  durablePublisher('durable', JOURNAL, 4),
   sqlPublisher('sql-1', [FEED, TELEMETRY]),
   sqlPublisher('sql-2', [TELEMETRY, FEED]),
   sqlPublisher('sql-3', ROOMS),
   sqlPublisher('sql-4', [AUDIT, ...ROOMS.toReversed()]),
+  sqlPublisher('sql-5', [TASKS, SHIPMENTS]),
+  sqlPublisher('sql-6', [SHIPMENTS, TASKS]),
   tablePublisher('table-1', FEED, 0),
   tablePublisher('table-2', OTHER_FEED, 1_000),
 ]

@@ -4,8 +4,9 @@ import { Recorder } from '../../checker/recorder.js'
 import { Random } from '../../end-to-end/random.js'
 import { reportEvery, takeOrders } from './child.js'
 import { authorizationOf } from './credentials.js'
+import { DurableReader } from './durable-reader.js'
 import { EventSourceClient } from './event-source-client.js'
-import type { Follower, Tally } from './follower.js'
+import { type Follower, reportOf, type Tally } from './follower.js'
 import { LibraryClient } from './library-client.js'
 import type { ClientPlan } from './population.js'
 import { Wanderer } from './wanderer.js'
@@ -25,26 +26,25 @@ export interface SettleOrder {
   readonly kind: 'settle'
   readonly last: Readonly<Record<string, string>>
 }
-export type ReadersOrder = ReadersStart | SettleOrder | { readonly kind: 'end' }
-
-export interface ReadersReport extends Tally {
-  readonly clients: number
-  readonly done: number
-  /** Some clients that lack the last event, with their places. */
-  readonly missing: readonly string[]
+/** Some clients, drawn by the seed, bring an id that they have made up, once. */
+export interface ForgeOrder {
+  readonly kind: 'forge'
+  readonly count: number
+  readonly seed: number
 }
+export type ReadersOrder = ReadersStart | SettleOrder | ForgeOrder | { readonly kind: 'end' }
 
 const REPORT_MS = 500
-const SHOWN = 10
 
 const tally: Tally = { connections: 0, refusals: 0, deliveries: 0 }
 let followers: Follower[] = []
 let recorder: Recorder | undefined
 
-const stopReports = reportEvery(REPORT_MS, report)
+const stopReports = reportEvery(REPORT_MS, () => reportOf(followers, tally))
 takeOrders<ReadersOrder>(async order => {
   if (order.kind === 'start') start(order)
   else if (order.kind === 'settle') for (const each of followers) each.settle(order.last[each.stream] ?? '')
+  else if (order.kind === 'forge') forge(order)
   else {
     for (const each of followers) each.stop()
     stopReports()
@@ -61,6 +61,12 @@ function start({ plans, origin, path, silenceMs, withinMs }: ReadersStart): void
     void pause((withinMs * n) / followers.length).then(() => follower.follow())
 }
 
+function forge({ count, seed }: ForgeOrder): void {
+  const random = new Random(seed)
+  const able = followers.flatMap(each => (each instanceof Wanderer && !each.isDone ? each : []))
+  for (let n = 0; n < count && able.length > 0; n += 1) random.pick(able).forge()
+}
+
 interface Common {
   readonly recorder: Recorder
   readonly origin: string
@@ -69,20 +75,11 @@ interface Common {
 
 function followerOf(plan: ClientPlan, common: Common): Follower {
   const { granted, stream } = plan
-  const grants = granted && { subscribe: [stream], types: granted }
+  const grants = granted && { subscribe: granted.length > 0 ? [stream] : [], types: granted }
   const authorization = authorizationOf({ ...plan, role: 'viewer', grants })
   const options = { ...plan, ...common, origin: () => common.origin, authorization, tally }
+  if (plan.kind === 'durable') return new DurableReader({ ...options, random: new Random(plan.seed) })
   if (plan.kind === 'library') return new LibraryClient(options)
   if (plan.kind === 'event-source') return new EventSourceClient(options)
   return new Wanderer({ ...options, obeys: true, isRude: true, random: new Random(plan.seed) })
-}
-
-function report(): ReadersReport {
-  const missing = followers.filter(each => !each.isDone)
-  return {
-    ...tally,
-    clients: followers.length,
-    done: followers.length - missing.length,
-    missing: missing.slice(0, SHOWN).map(({ name, place }) => `${name} at ${place}`),
-  }
 }

@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { NOTICES } from '../../checker/notices.js'
 import type { RecordedClient } from '../../checker/recorder.js'
 import type { Random } from '../../end-to-end/random.js'
-import { type Follower, recordedClient, type Tally, type Wanted } from './follower.js'
+import { type Follower, isStranger, recordedClient, type Tally, type Wanted } from './follower.js'
 import { WHERE } from './forms.js'
 import { type Manner, type ResponseReader, readResponse } from './manner.js'
 import { END, nameOf } from './streams.js'
@@ -29,8 +29,14 @@ export interface Range {
 
 /** When the server has not said how long to wait, after a refusal and a broken connection. */
 const RETRY_MS = 2_000
+const MOST_MS = 2 ** 31 - 1
+/** What a client may bring that never was an id of the log: texts, and a position that no stream reaches. */
+const FORGED = ['no event id', '999999999', '0x10.aaaaaa', '1.', '-7', '12.k7f3qa.1']
 /** For so long an abandoned connection stays open, unread. */
 const ABANDONED_MS = { least: 10_000, most: 60_000 } as const
+
+/** What has ended a connection; `closed`: the client has everything of a stream that has ended. */
+type End = 'client' | 'server' | 'broken' | 'closed'
 
 export interface WandererOptions extends Wanted {
   /** Of the gateway, for each connection anew. */
@@ -60,11 +66,15 @@ export class Wanderer implements Follower {
   #last: string | undefined
   #isDone = false
   #isRefused = false
+  /** An id that it has made up: its next connection brings it. */
+  #forged: string | undefined
+  /** Ends the wait of a client that has everything of a closed stream. */
+  readonly #waking = new AbortController()
   #request: ClientRequest | undefined
   #reader: ResponseReader | undefined
   #leaving: NodeJS.Timeout | undefined
   /** Ends the wait for the current connection. */
-  #over: (by: 'client' | 'server' | 'broken') => void = () => {}
+  #over: (by: End) => void = () => {}
   #silence: NodeJS.Timeout | undefined
   #retryMs = RETRY_MS
   readonly #away = new AbortController()
@@ -97,7 +107,9 @@ export class Wanderer implements Follower {
       const by = await this.#connect()
       const waits = obeys && by !== 'client'
       const ms = waits ? this.#retryMs : random.between(away.least, away.most)
-      if (!this.#ended) await pause(ms, undefined, { signal: this.#away.signal }).catch(() => undefined)
+      if (by === 'closed' && !this.#settled) await this.#wait(MOST_MS, this.#waking.signal)
+      else if (by === 'closed') this.#finish()
+      else if (!this.#ended) await this.#wait(ms, this.#away.signal)
     }
   }
 
@@ -106,26 +118,38 @@ export class Wanderer implements Follower {
     this.#last = last
     clearTimeout(this.#leaving)
     this.#reader?.hurry()
-    if (this.#lastId === last) this.#finish()
+    this.#waking.abort()
+    if (this.#lastId === last || isStranger(this.options)) this.#finish()
+  }
+
+  /** Leaves, and comes back with an id that it has made up. */
+  forge(): void {
+    const { random } = this.options
+    const [position] = (this.#lastId ?? '1').split('.')
+    this.#forged = random.pick([...FORGED, `${position}.sluice`])
+    this.#end('client')
   }
 
   stop(): void {
     this.#ended = true
     this.#away.abort()
+    this.#waking.abort()
     for (const each of this.#abandoned) each.destroy()
     this.#end('client')
   }
 
   /** Resolves when the connection has ended, with the side that has ended it. */
-  async #connect(): Promise<'client' | 'server' | 'broken'> {
+  async #connect(): Promise<End> {
     const { random, stay, manner, tally } = this.options
-    const { url, headers } = this.#target()
+    const brought = this.#forged ?? this.#lastId
+    this.#forged = undefined
+    const { url, headers } = this.#target(brought)
     const sent = request(url, { headers, agent: false })
     this.#request = sent
     this.#retryMs = RETRY_MS
     tally.connections += 1
-    this.#record.open(this.#lastId)
-    const ended = new Promise<'client' | 'server' | 'broken'>(resolve => {
+    this.#record.open(brought)
+    const ended = new Promise<End>(resolve => {
       this.#over = resolve
     })
     let isBroken = false
@@ -145,8 +169,12 @@ export class Wanderer implements Follower {
     this.#reader?.stop()
     this.#reader = undefined
     this.#request = undefined
-    this.#record.close(by)
+    this.#record.close(by === 'closed' ? 'server' : by)
     return by
+  }
+
+  async #wait(ms: number, signal: AbortSignal): Promise<void> {
+    await pause(ms, undefined, { signal }).catch(() => undefined)
   }
 
   /** With FIN, by a reset, or without a word: the connection stays, and nobody reads from it. */
@@ -190,16 +218,16 @@ export class Wanderer implements Follower {
   }
 
   /** It comes back in one of two ways: as an EventSource does, to the same URL with a header, or by a new URL. */
-  #target(): { url: string; headers: Record<string, string> } {
+  #target(lastId: string | undefined): { url: string; headers: Record<string, string> } {
     const { origin, stream, types, from, form, where, authorization, random } = this.options
     const query = new URLSearchParams({ stream, ...(types && { types: types.join(',') }) })
     if (where) query.set('where', WHERE)
     if (form === 'envelope') query.set('envelope', 'message')
     const accept = form === 'envelope' ? 'text/event-stream' : form
     const headers: Record<string, string> = { accept, authorization: authorization(this.#isRefused) }
-    if (this.#lastId !== undefined && random.chance(0.3)) query.set('last_event_id', this.#lastId)
+    if (lastId !== undefined && random.chance(0.3)) query.set('last_event_id', lastId)
     else query.set('from', from)
-    if (this.#lastId !== undefined && query.has('from')) headers['last-event-id'] = this.#lastId
+    if (lastId !== undefined && query.has('from')) headers['last-event-id'] = lastId
     return { url: `${origin()}/api/events?${query}`, headers }
   }
 
@@ -209,8 +237,9 @@ export class Wanderer implements Follower {
     response.on('error', () => {})
     this.#record.status(statusCode)
     this.#isRefused = statusCode === 401 || statusCode === 403
+    if (statusCode === 204) this.#over('closed')
+    else if (statusCode !== 200) tally.refusals += 1
     if (statusCode !== 200) {
-      tally.refusals += 1
       response.resume()
       return
     }

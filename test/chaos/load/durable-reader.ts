@@ -1,0 +1,174 @@
+/**
+ * A client of Durable Streams: it catches up by pages, polls and follows, in turns, and goes on after the last message that it has. It
+ * names its place by event ids, which the gateway compares by identity; offsets are positions only.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+import { parseEventId } from '../../../src/log/event-id.js'
+import type { RecordedClient } from '../../checker/recorder.js'
+import type { Random } from '../../end-to-end/random.js'
+import { type Follower, isStranger, recordedClient, type Tally, type Wanted } from './follower.js'
+import { JOURNAL, nameOf } from './streams.js'
+import { readEvents, type Said } from './wire.js'
+
+const STAY_MS = { least: 200, most: 20_000 } as const
+const AWAY_MS = { least: 0, most: 1_000 } as const
+const RETRY_MS = 1_000
+/** Longer than a poll waits. */
+const ANSWER_MS = 25_000
+const WAYS = ['page', 'long-poll', 'sse', 'sse'] as const
+
+export interface DurableReaderOptions extends Wanted {
+  readonly origin: () => string
+  readonly authorization: (isRefused: boolean) => string
+  readonly silenceMs: number
+  readonly random: Random
+  readonly tally: Tally
+}
+
+/** A message of an event of another type is the event as a document; that of a chunk is what its publisher has sent. */
+interface Message {
+  readonly event_id?: string
+  readonly id?: string
+  readonly type?: string
+}
+
+export class DurableReader implements Follower {
+  readonly #record: RecordedClient
+  readonly #stopping = new AbortController()
+  /** The id of the last message. */
+  #id: string | undefined
+  #last = Number.POSITIVE_INFINITY
+  #isSettled = false
+  #isDone = false
+  #isRefused = false
+
+  constructor(readonly options: DurableReaderOptions) {
+    this.#record = recordedClient(options, 'durable')
+  }
+
+  get stream(): string {
+    return nameOf(this.options)
+  }
+
+  get name(): string {
+    return this.options.name
+  }
+
+  get isDone(): boolean {
+    return this.#isDone
+  }
+
+  get place(): string {
+    return `${this.#id ?? 'nothing'} of ${this.stream}`
+  }
+
+  settle(last: string): void {
+    this.#isSettled = true
+    this.#last = parseEventId(last)?.position ?? this.#last
+    if (this.#hasLast || isStranger(this.options)) this.#finish()
+  }
+
+  stop(): void {
+    this.#stopping.abort()
+  }
+
+  async follow(): Promise<void> {
+    const { random, stream } = this.options
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      // A page tells no ids of chunks.
+      const way = stream === JOURNAL.stream ? 'sse' : random.pick(WAYS)
+      const isRead = await this.#read(way)
+      const ms = isRead ? random.between(AWAY_MS.least, AWAY_MS.most) : RETRY_MS
+      await pause(ms, undefined, { signal }).catch(() => undefined)
+    }
+  }
+
+  /** @returns whether it was answered with something to read. */
+  async #read(way: (typeof WAYS)[number]): Promise<boolean> {
+    const { random, silenceMs, tally } = this.options
+    const leaving = new AbortController()
+    const leave = () => leaving.abort()
+    const stay = way === 'sse' && !this.#isSettled ? random.between(STAY_MS.least, STAY_MS.most) : undefined
+    const staying = stay === undefined ? undefined : setTimeout(leave, stay)
+    const silence = setTimeout(leave, way === 'sse' ? silenceMs : ANSWER_MS)
+    tally.connections += 1
+    this.#record.open(this.#id)
+    try {
+      const response = await fetch(this.#url(way), {
+        headers: { authorization: this.options.authorization(this.#isRefused) },
+        signal: AbortSignal.any([leaving.signal, this.#stopping.signal]),
+      })
+      const { status } = response
+      this.#isRefused = status === 401
+      this.#record.status(status)
+      if (status === 410) this.#reset(JSON.parse(await response.text()))
+      else if (status === 200 && way === 'sse') await this.#follow(response, () => silence.refresh())
+      else if (status === 200) this.#takePage(await response.text(), response.headers)
+      else await response.arrayBuffer()
+      if (status >= 400) tally.refusals += 1
+      this.#record.close('server')
+      return status < 400
+    } catch {
+      this.#record.close(leaving.signal.aborted ? 'client' : 'broken')
+      return leaving.signal.aborted
+    } finally {
+      clearTimeout(staying)
+      clearTimeout(silence)
+    }
+  }
+
+  #url(way: (typeof WAYS)[number]): string {
+    const query = new URLSearchParams({ offset: this.#id ?? '-1', ...(way !== 'page' && { live: way }) })
+    return `${this.options.origin()}/v1/stream/${this.options.stream}?${query}`
+  }
+
+  async #follow(response: Response, onPulse: () => void): Promise<void> {
+    const take = ({ type, id = '', data }: Said) => {
+      if (type === 'data') this.#take(JSON.parse(data), id)
+      else this.#record.notice(type, id, Object(JSON.parse(data)).reason)
+    }
+    const feed = readEvents({ lastId: this.#id, take, onRetry: () => undefined })
+    const decoder = new TextDecoder()
+    for await (const chunk of response.body ?? []) {
+      onPulse()
+      feed(decoder.decode(chunk, { stream: true }))
+    }
+  }
+
+  #takePage(body: string, headers: Headers): void {
+    const next = Number(headers.get('stream-next-offset'))
+    this.#take(JSON.parse(body), `${next}`)
+  }
+
+  /** Messages that follow each other. @param last the id of the last one, or its position alone. */
+  #take(messages: readonly Message[], last: string): void {
+    const { tally } = this.options
+    const position = parseEventId(last)?.position ?? Number.NaN
+    for (const [n, message] of messages.entries()) {
+      if (this.#stopping.signal.aborted) return
+      const left = messages.length - 1 - n
+      const isDocument = message.event_id !== undefined
+      const id = isDocument ? `${message.id}` : left === 0 ? last : `${position - left}`
+      this.#record.frame(id, isDocument ? `${message.type}` : 'chunk', JSON.stringify(message))
+      tally.deliveries += 1
+      if (isDocument || left === 0) this.#id = id
+    }
+    if (this.#hasLast) this.#finish()
+  }
+
+  get #hasLast(): boolean {
+    return (parseEventId(this.#id ?? '')?.position ?? 0) >= this.#last
+  }
+
+  #finish(): void {
+    this.#isDone = true
+    this.stop()
+  }
+
+  /** It begins with what is still stored. */
+  #reset({ code, earliest }: { code: string; earliest: string }): void {
+    this.#record.notice('reset', earliest, code)
+    this.#id = earliest
+  }
+}
