@@ -6,6 +6,13 @@ import type { Fault, Scene } from '../fault.js'
 const HOUR_S = 3_600
 /** Ends a segment of the WAL that is not empty, so that the next one needs room. */
 const NEXT_SEGMENT = `select pg_logical_emit_message(true, 'chaos', 'full'); select pg_switch_wal()`
+const LONG = `clock_timestamp() + interval '10 minutes'`
+/** docs/operations.md, "Clocks": what a process that has ended meanwhile held until an hour later. */
+const END_LONG_LEASES = `
+  update sluice.consumers set lease_until = clock_timestamp() where lease_until > ${LONG};
+  update sluice.jobs set lease_expires_at = clock_timestamp() where lease_expires_at > ${LONG};
+  update sluice.durable_subscriptions set lease_until = clock_timestamp(), due_at = clock_timestamp() where lease_until > ${LONG};
+  delete from sluice.leases where until > ${LONG}`
 
 export const SHORTAGE_FAULTS: readonly Fault[] = [
   {
@@ -45,7 +52,10 @@ export const SHORTAGE_FAULTS: readonly Fault[] = [
     async inject({ world, random }) {
       const { shortages } = world.databases
       shortages.set({ clockAheadS: random.pick([HOUR_S, -HOUR_S]) })
-      return async () => shortages.set({})
+      return async () => {
+        shortages.set({})
+        await world.databases.execute(END_LONG_LEASES)
+      }
     },
   },
 ]
