@@ -5,6 +5,7 @@
  */
 import type { Faults } from './faults.js'
 import type { EntryOf } from './history.js'
+import { identify, isBlind } from './identity.js'
 import { isReturned } from './invented-ids.js'
 import { type Cursor, cursorAt, faultOnLostWay } from './lost-way.js'
 import { isTrue } from './reset-truth.js'
@@ -37,6 +38,8 @@ export class ClientCheck {
   #brought: string | undefined
   /** Whether the connection has given an id, or the client has brought one. */
   #hasId = false
+  /** Whether the gateway cannot know of which history the client's cursor is. */
+  #isBlind = false
   #isFirst = true
   #left = false
   #looks = 0
@@ -54,12 +57,14 @@ export class ClientCheck {
     this.#status = undefined
     this.#brought = id
     this.#hasId = id !== undefined
+    this.#isBlind = isBlind(id, this.#cursor)
     this.#isFirst = true
   }
 
   status({ status, t }: EntryOf<'status'>): void {
     const { faults, log, client } = this.#options
     this.#status = status
+    if (this.#isBlind && this.#cursor && status < 400) this.#cursor = { ...this.#cursor, isLost: false }
     if (client.granted?.length === 0) {
       if (status === 200) this.#found('isolation', () => 'it may not see the stream, and it was opened')
       if (REFUSALS.includes(status)) return
@@ -83,7 +88,7 @@ export class ClientCheck {
 
   frame(received: EntryOf<'frame'>): void {
     const { verdict, log, client } = this.#options
-    const entry = { ...received, id: log.identify(received.id, client.form, received.h) }
+    const { twin, ...entry } = identify(log, client, received, this.#cursor)
     verdict.looked('deliveries')
     if (!this.#isOpen || entry.n !== this.#connection || this.#status !== 200)
       this.#found('connection', () => `${entry.id} came over connection ${entry.n} without an open response`)
@@ -94,6 +99,7 @@ export class ClientCheck {
     else if (log.lost.get(entry.id) && place) this.#lost(entry, place)
     else if (place && place.position <= log.first.position) this.#moveTo(entry.id, place, false)
     else this.#unknown(entry)
+    if (twin && this.#cursor) this.#cursor = { ...this.#cursor, twin }
     if (!matches(entry.type, client.granted))
       this.#found('isolation', () => `${entry.id} has the type ${entry.type}, which is not granted`)
     else if (!matches(entry.type, client.types))
@@ -101,10 +107,10 @@ export class ClientCheck {
   }
 
   notice(entry: EntryOf<'notice'>): void {
+    const { faults, log, verdict } = this.#options
     const isHello = this.#isFirst && entry.name === 'server.state'
     this.#isFirst = false
-    this.#options.verdict.looked('notices')
-    const { faults, log } = this.#options
+    verdict.looked('notices')
     if (entry.name === 'unavailable' && !faults.explainStatus(503, log.name, entry.t))
       this.#found('status', () => `unavailable: ${entry.reason}`)
     if (entry.name === 'reset') this.#reset(entry)
@@ -238,9 +244,7 @@ export class ClientCheck {
 
   #found(rule: Rule, describe: () => string): void {
     const { client, verdict } = this.#options
-    verdict.found(
-      rule,
-      () => `client ${client.client} on ${client.stream}, connection ${this.#connection}: ${describe()}`,
-    )
+    const where = () => `client ${client.client} on ${client.stream}, connection ${this.#connection}`
+    verdict.found(rule, () => `${where()}: ${describe()}`)
   }
 }

@@ -102,6 +102,7 @@ export class ConsumerCheck {
     const newer = this.#epochs.findLast(each => each.epoch > epoch)?.epoch
     this.#open.set(a, { epoch, position, newer })
     this.#sent = Math.max(this.#sent, position)
+    if (this.#consumer.isBlind && this.#log.lost.get(id)) this.#furthest = Math.max(this.#furthest, position)
     this.#startAfter(position)
   }
 

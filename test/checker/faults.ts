@@ -8,13 +8,16 @@ import { parseEventId } from '../../src/log/event-id.js'
 const RESETS: Readonly<Record<string, readonly string[]>> = {
   retention: ['retention'],
   'history-lost': ['lost-tail', 'restored', 'recreated', 'two-writable', 'forged-id'],
-  'unknown-id': ['forged-id'],
+  // The place of a client that names it by its position alone.
+  'unknown-id': ['forged-id', 'lost-tail', 'restored', 'two-writable'],
   // A lost tail may take a whole stream.
   deleted: ['deleted', 'lost-tail'],
 }
 /** After these, events that were acknowledged may be gone. The first two take whole transactions, from all streams. */
 const TAILS = ['lost-tail', 'restored']
 const LOSSES = [...TAILS, 'recreated', 'deleted', 'retention']
+/** Failures of a publish on purpose. */
+const INTENDED = ['rolled back', 'fenced']
 /** Answers that say nothing of a fault. */
 const USUAL_STATUSES = [200, 204]
 /** Answers that any fault explains while it lasts: a client comes back. */
@@ -148,7 +151,7 @@ export class Faults {
   }
 
   explainFailure(why: string, t: number): boolean {
-    if (why === 'rolled back') return true
+    if (INTENDED.includes(why)) return true
     if (/^\d{3}$/.test(why)) return this.explainStatus(Number(why), '', t)
     return SHORTAGE.test(why) && this.#during(OUTAGE, t, FAILURE_MS)
   }

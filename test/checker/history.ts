@@ -103,7 +103,7 @@ export const Outcome = Type.Object({
   publish: Name,
   outcome: Type.Union([Type.Literal('acknowledged'), Type.Literal('failed'), Type.Literal('unknown')]),
   undone: Type.Optional(Type.Array(Name)),
-  /** Why it failed: `rolled back` on purpose, a status, or a SQLSTATE. */
+  /** Why it failed: `rolled back` or `fenced` (by a newer epoch of its producer) on purpose, a status, or a SQLSTATE. */
   why: Type.Optional(Name),
 })
 

@@ -7,7 +7,11 @@ export interface Cursor extends Place {
   readonly id: string
   /** Of a history that the table no longer has. */
   readonly isLost: boolean
+  /** A lost event that it may be instead (identity.ts). */
+  readonly twin?: string | undefined
 }
+
+type Fault = readonly [Rule, string] | undefined
 
 /** Undefined for a text that is no event id. */
 export function cursorAt(id: string, log: StreamLog): Cursor | undefined {
@@ -21,12 +25,13 @@ export function cursorAt(id: string, log: StreamLog): Cursor | undefined {
  * @param id of a lost event
  * @returns what is wrong, as a rule and a text; undefined: nothing
  */
-export function faultOnLostWay(
-  log: StreamLog,
-  wanted: Wanted,
-  cursor: Cursor,
-  id: string,
-): readonly [Rule, string] | undefined {
+export function faultOnLostWay(log: StreamLog, wanted: Wanted, cursor: Cursor, id: string): Fault {
+  const fault = faultFrom(log, wanted, cursor, id)
+  const twin = fault && cursorAt(cursor.twin ?? '', log)
+  return twin && !faultFrom(log, wanted, twin, id) ? undefined : fault
+}
+
+function faultFrom(log: StreamLog, wanted: Wanted, cursor: Cursor, id: string): Fault {
   if (id === cursor.id) return undefined
   const way = log.lost.wayBack(id, cursor.id)
   let step = way.next()

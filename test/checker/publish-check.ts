@@ -7,6 +7,9 @@ import type { Faults } from './faults.js'
 import type { EntryOf } from './history.js'
 import type { Rule, Verdict } from './verdict.js'
 
+/** A reason of a failure: its producer had a newer epoch already. */
+const FENCED = 'fenced'
+
 interface Publish {
   readonly startedAt: number
   readonly events: EntryOf<'started'>['events']
@@ -79,8 +82,13 @@ export class PublishCheck {
     }
     const undone = new Set(outcome?.outcome === 'failed' ? events.map(({ mark }) => mark) : outcome?.undone)
     const due = events.filter(({ mark }) => !undone.has(mark))
-    for (const mark of undone)
-      if (this.#stored.has(mark)) this.#found('undone-stored', mark, `it was rolled back in ${name}`)
+    for (const mark of undone) {
+      const stored = this.#stored.get(mark)
+      // A lost tail may have taken the newer epoch.
+      const isExcused =
+        outcome?.why === FENCED && stored && this.#faults.hasLostTail(stored.stream, outcome.t)
+      if (stored && !isExcused) this.#found('undone-stored', mark, `${outcome?.why ?? 'undone'} in ${name}`)
+    }
     for (const { mark, stream } of due) {
       const stored = this.#stored.get(mark)
       if (stored && stored.stream !== stream)

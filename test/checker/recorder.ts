@@ -155,7 +155,7 @@ export class RecordedPublish {
     this.#outcome('acknowledged', undone.length > 0 ? { undone: [...undone] } : {})
   }
 
-  /** @param why `rolled back` if it was done on purpose; else a status or a SQLSTATE. */
+  /** @param why `rolled back` or `fenced` if it was done on purpose; else a status or a SQLSTATE. */
   failed(why: string): void {
     this.#outcome('failed', { why })
   }

@@ -1,5 +1,6 @@
 /** Whether a reset of a reason is true: the log could not continue at the cursor of the client. */
 import type { Faults } from './faults.js'
+import { isBlind } from './identity.js'
 import { isInvented } from './invented-ids.js'
 import type { Cursor } from './lost-way.js'
 import { placeOf, type StreamLog } from './stream-log.js'
@@ -17,14 +18,21 @@ export function isTrue(reason: string, { from, brought, log, faults, t }: Reset)
   switch (reason) {
     case 'history-lost':
       return (
-        (from !== undefined && (from.isLost || !log.has(from) || faults.areTwoWritable(t))) ||
-        isInvented(brought, log)
+        (from !== undefined && (isGone(from, log) || faults.areTwoWritable(t))) || isInvented(brought, log)
       )
     case 'retention':
       return from !== undefined && from.position < (faults.baseAt(log.name, t) ?? log.base.position)
     case 'unknown-id':
-      return brought !== undefined && !placeOf(brought)?.check
+      // Of a position alone, which no event has any more, nobody knows whether it was one.
+      return (
+        brought !== undefined && !placeOf(brought)?.check && !(isBlind(brought, from) && !isGone(from, log))
+      )
     default:
       return true
   }
+}
+
+/** Whether the log lacks the event, or it may have been a lost one. */
+function isGone(from: Cursor | undefined, log: StreamLog): boolean {
+  return from !== undefined && (from.isLost || from.twin !== undefined || !log.has(from))
 }

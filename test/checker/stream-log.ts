@@ -95,13 +95,10 @@ export class StreamLog {
     return `${position}.${this.#checks[this.#index(position)] ?? this.first.check}`
   }
 
-  /** An id that is a position alone becomes that of the event there that has these bytes, stored or lost. */
-  identify(id: string, form: string, hash: string): string {
-    const place = placeOf(id)
-    if (!place || place.check !== undefined) return id
-    const { position } = place
-    const isStored = this.#hashes.get(form)?.[this.#index(position)] === Number.parseInt(hash, 16)
-    return isStored ? this.idAt(position) : (this.lost.idWith(position, form, hash) ?? id)
+  /** The id of the stored event at a position, if it has these bytes. */
+  idWith(position: number, form: string, hash: string): string | undefined {
+    const isSame = this.#hashes.get(form)?.[this.#index(position)] === Number.parseInt(hash, 16)
+    return isSame ? this.idAt(position) : undefined
   }
 
   typeAt(position: number): string {

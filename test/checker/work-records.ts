@@ -21,6 +21,8 @@ export const Consumer = Type.Object({
   /** The id of its first cursor. */
   start: Name,
   maxInFlight: Type.Integer({ minimum: 1 }),
+  /** Acknowledgements name a position alone, so that one of a lost event passes over the event that has its position since. */
+  isBlind: Type.Optional(Type.Boolean()),
 })
 
 /** A client has learned that it holds the consumer: by a stream, or by the first page of an epoch. */

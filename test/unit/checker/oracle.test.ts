@@ -1,5 +1,6 @@
 /** The oracle of the checker: it finds nothing in a clean history, and each planted bug by the right rule. */
 import t from 'tap'
+import { CLEAN_DURABLE_HISTORIES } from '../../checker/clean-durable-histories.js'
 import { CLEAN_EDGE_HISTORIES } from '../../checker/clean-edge-histories.js'
 import { afterRetention, CLEAN_HISTORIES } from '../../checker/clean-histories.js'
 import { CLEAN_WORK_HISTORIES } from '../../checker/clean-work-histories.js'
@@ -8,6 +9,7 @@ import { generateHistory } from '../../checker/generated-history.js'
 import { type Entry, lineOf } from '../../checker/history.js'
 import { judge } from '../../checker/oracle.js'
 import { PLANTED_BUGS } from '../../checker/planted-bugs.js'
+import { PLANTED_DURABLE_BUGS } from '../../checker/planted-durable-bugs.js'
 import { PLANTED_EDGE_BUGS } from '../../checker/planted-edge-bugs.js'
 import { PLANTED_RARE_BUGS } from '../../checker/planted-rare-bugs.js'
 import { PLANTED_WORK_BUGS } from '../../checker/planted-work-bugs.js'
@@ -15,7 +17,13 @@ import { RULES, type Rule } from '../../checker/verdict.js'
 import { byNight } from '../../harness/nightly.js'
 
 const SHAPE = { events: 400, clients: 14 }
-const ALL_BUGS = [...PLANTED_BUGS, ...PLANTED_WORK_BUGS, ...PLANTED_RARE_BUGS, ...PLANTED_EDGE_BUGS]
+const ALL_BUGS = [
+  ...PLANTED_BUGS,
+  ...PLANTED_WORK_BUGS,
+  ...PLANTED_RARE_BUGS,
+  ...PLANTED_EDGE_BUGS,
+  ...PLANTED_DURABLE_BUGS,
+]
 const SEEDS = byNight(20, 1_000)
 
 t.test('a clean history has no finding', async t => {
@@ -37,7 +45,7 @@ t.test('what retention removed is counted apart', async t => {
   t.equal(verdict.count('removed events'), 10)
 })
 
-for (const { name, make } of [...CLEAN_HISTORIES, ...CLEAN_WORK_HISTORIES, ...CLEAN_EDGE_HISTORIES]) {
+for (const { name, make } of [...CLEAN_HISTORIES, ...CLEAN_WORK_HISTORIES, ...CLEAN_EDGE_HISTORIES, ...CLEAN_DURABLE_HISTORIES]) {
   t.test(`no finding: ${name}`, async t => {
     for (const seed of [1, 2, 3]) {
       const verdict = await judgeAll(make([...generateHistory({ seed, ...SHAPE })]))
