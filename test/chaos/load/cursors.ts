@@ -1,13 +1,18 @@
-/** Where the cursors of consumers and webhooks are, by the table. */
+/** Where the cursors of consumers, webhooks and subscriptions are, by the tables. */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Database } from '../../../src/database/pool.js'
 
 const LOOK_MS = 200
+const SQL = `
+  select id::text, name, cursor_position as position from sluice.consumers where workspace = $1
+  union all
+  select d.uid::text, d.id, l.acked from sluice.durable_subscriptions d
+    join sluice.durable_subscription_streams l on l.uid = d.uid where d.workspace = $1`
 
 export class Cursors {
   readonly #pool: Database
   readonly #workspace: string
-  /** By the id of a webhook, or the name of a consumer. */
+  /** By the id of a webhook or subscription, or the name of a consumer. */
   readonly #takers = new Map<string, (position: number) => void>()
   readonly #stopping = new AbortController()
 
@@ -28,10 +33,9 @@ export class Cursors {
   /** Resolves when it was stopped. A query that fails is repeated. */
   async look(): Promise<void> {
     const { signal } = this.#stopping
-    const sql = 'select id, name, cursor_position as position from sluice.consumers where workspace = $1'
     while (!signal.aborted) {
       const answer = await this.#pool
-        .query<{ id: string; name: string; position: number }>(sql, [this.#workspace])
+        .query<{ id: string; name: string; position: number }>(SQL, [this.#workspace])
         .catch(() => undefined)
       for (const { id, name, position } of answer?.rows ?? [])
         (this.#takers.get(name) ?? this.#takers.get(id))?.(position)

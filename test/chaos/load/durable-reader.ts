@@ -1,13 +1,13 @@
 /**
  * A client of Durable Streams: it catches up by pages, polls and follows, in turns, and goes on after the last message that it has. It
- * names its place by event ids, which the gateway compares by identity; offsets are positions only.
+ * names its place by an event id, which the gateway compares by identity, or by the offset of the last page, which is a position only.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseEventId } from '../../../src/log/event-id.js'
 import type { RecordedClient } from '../../checker/recorder.js'
 import type { Random } from '../../end-to-end/random.js'
 import { type Follower, isStranger, recordedClient, type Tally, type Wanted } from './follower.js'
-import { JOURNAL, nameOf } from './streams.js'
+import { nameOf } from './streams.js'
 import { readEvents, type Said } from './wire.js'
 
 const STAY_MS = { least: 200, most: 20_000 } as const
@@ -16,6 +16,8 @@ const RETRY_MS = 1_000
 /** Longer than a poll waits. */
 const ANSWER_MS = 25_000
 const WAYS = ['page', 'long-poll', 'sse', 'sse'] as const
+/** How often it brings the offset of a page although it has an event id. */
+const OFFSETS = 0.5
 
 export interface DurableReaderOptions extends Wanted {
   readonly origin: () => string
@@ -24,6 +26,10 @@ export interface DurableReaderOptions extends Wanted {
   readonly random: Random
   readonly tally: Tally
 }
+
+const DIGITS = 16
+/** Of an offset, which is an event id without them. */
+const LEADING_ZEROS = /^0+(?=[0-9])/
 
 /** A message of an event of another type is the event as a document; that of a chunk is what its publisher has sent. */
 interface Message {
@@ -35,9 +41,11 @@ interface Message {
 export class DurableReader implements Follower {
   readonly #record: RecordedClient
   readonly #stopping = new AbortController()
-  /** The id of the last message. */
+  /** The id of the last message; a position alone where a page ends with a chunk, of which it says no id. */
   #id: string | undefined
-  #last = Number.POSITIVE_INFINITY
+  /** As the last page said it. */
+  #offset: string | undefined
+  #last: string | undefined
   #isSettled = false
   #isDone = false
   #isRefused = false
@@ -64,8 +72,8 @@ export class DurableReader implements Follower {
 
   settle(last: string): void {
     this.#isSettled = true
-    this.#last = parseEventId(last)?.position ?? this.#last
-    if (this.#hasLast || isStranger(this.options)) this.#finish()
+    this.#last = last
+    if (this.#id === last || isStranger(this.options)) this.#finish()
   }
 
   stop(): void {
@@ -73,12 +81,10 @@ export class DurableReader implements Follower {
   }
 
   async follow(): Promise<void> {
-    const { random, stream } = this.options
+    const { random } = this.options
     const { signal } = this.#stopping
     while (!signal.aborted) {
-      // A page tells no ids of chunks.
-      const way = stream === JOURNAL.stream ? 'sse' : random.pick(WAYS)
-      const isRead = await this.#read(way)
+      const isRead = await this.#read(random.pick(WAYS))
       const ms = isRead ? random.between(AWAY_MS.least, AWAY_MS.most) : RETRY_MS
       await pause(ms, undefined, { signal }).catch(() => undefined)
     }
@@ -93,9 +99,10 @@ export class DurableReader implements Follower {
     const staying = stay === undefined ? undefined : setTimeout(leave, stay)
     const silence = setTimeout(leave, way === 'sse' ? silenceMs : ANSWER_MS)
     tally.connections += 1
-    this.#record.open(this.#id)
+    const place = this.#offset !== undefined && random.chance(OFFSETS) ? this.#offset : this.#id
+    this.#record.open(place?.replace(LEADING_ZEROS, ''))
     try {
-      const response = await fetch(this.#url(way), {
+      const response = await fetch(this.#url(way, place), {
         headers: { authorization: this.options.authorization(this.#isRefused) },
         signal: AbortSignal.any([leaving.signal, this.#stopping.signal]),
       })
@@ -118,8 +125,8 @@ export class DurableReader implements Follower {
     }
   }
 
-  #url(way: (typeof WAYS)[number]): string {
-    const query = new URLSearchParams({ offset: this.#id ?? '-1', ...(way !== 'page' && { live: way }) })
+  #url(way: (typeof WAYS)[number], place: string | undefined): string {
+    const query = new URLSearchParams({ offset: offsetOf(place), ...(way !== 'page' && { live: way }) })
     return `${this.options.origin()}/v1/stream/${this.options.stream}?${query}`
   }
 
@@ -137,12 +144,16 @@ export class DurableReader implements Follower {
   }
 
   #takePage(body: string, headers: Headers): void {
-    const next = Number(headers.get('stream-next-offset'))
-    this.#take(JSON.parse(body), `${next}`)
+    const offset = headers.get('stream-next-offset') ?? ''
+    this.#take(JSON.parse(body), `${Number(offset)}`, offset)
   }
 
-  /** Messages that follow each other. @param last the id of the last one, or its position alone. */
-  #take(messages: readonly Message[], last: string): void {
+  /**
+   * Messages that follow each other.
+   * @param last the id of the last one, or its position alone
+   * @param offset of a page
+   */
+  #take(messages: readonly Message[], last: string, offset?: string): void {
     const { tally } = this.options
     const position = parseEventId(last)?.position ?? Number.NaN
     for (const [n, message] of messages.entries()) {
@@ -154,11 +165,8 @@ export class DurableReader implements Follower {
       tally.deliveries += 1
       if (isDocument || left === 0) this.#id = id
     }
-    if (this.#hasLast) this.#finish()
-  }
-
-  get #hasLast(): boolean {
-    return (parseEventId(this.#id ?? '')?.position ?? 0) >= this.#last
+    if (messages.length > 0) this.#offset = offset
+    if (this.#id === this.#last) this.#finish()
   }
 
   #finish(): void {
@@ -170,5 +178,10 @@ export class DurableReader implements Follower {
   #reset({ code, earliest }: { code: string; earliest: string }): void {
     this.#record.notice('reset', earliest, code)
     this.#id = earliest
+    this.#offset = undefined
   }
+}
+
+function offsetOf(place = '-1'): string {
+  return /^[0-9]+$/.test(place) ? place.padStart(DIGITS, '0') : place
 }

@@ -1,4 +1,4 @@
-/** The process of the work that is handed out: jobs with the programs that follow them, consumers, webhooks. */
+/** The process of the work that is handed out: jobs with the programs that follow them, consumers, webhooks, subscriptions. */
 import { createPool } from '../../../src/database/pool.js'
 import { Recorder } from '../../checker/recorder.js'
 import { Random } from '../../end-to-end/random.js'
@@ -6,6 +6,7 @@ import { reportEvery, takeOrders } from './child.js'
 import { CONSUMERS, Consumer } from './consumers.js'
 import { authorizationOf } from './credentials.js'
 import { Cursors } from './cursors.js'
+import { DurableSubscription, SUBSCRIPTIONS } from './durable-subscription.js'
 import { type Follower, type FollowersReport, reportOf, type Tally } from './follower.js'
 import { Jobs } from './jobs.js'
 import type { SettleOrder } from './readers.js'
@@ -84,6 +85,11 @@ async function start({ origin, databaseUrl, path, seed, silenceMs, jobsPerSecond
     const webhook = await Webhook.create(plan, { ...options, random: random.fork() })
     watched.on(webhook.id, position => webhook.moved(position))
     followers.push(webhook)
+  }
+  for (const plan of SUBSCRIPTIONS) {
+    const subscription = await DurableSubscription.create(plan, { ...options, random: random.fork() })
+    watched.on(plan.id, position => subscription.moved(position))
+    followers.push(subscription)
   }
   for (const each of followers) void each.follow()
   void watched.look()

@@ -45,7 +45,12 @@ t.test('what retention removed is counted apart', async t => {
   t.equal(verdict.count('removed events'), 10)
 })
 
-for (const { name, make } of [...CLEAN_HISTORIES, ...CLEAN_WORK_HISTORIES, ...CLEAN_EDGE_HISTORIES, ...CLEAN_DURABLE_HISTORIES]) {
+for (const { name, make } of [
+  ...CLEAN_HISTORIES,
+  ...CLEAN_WORK_HISTORIES,
+  ...CLEAN_EDGE_HISTORIES,
+  ...CLEAN_DURABLE_HISTORIES,
+]) {
   t.test(`no finding: ${name}`, async t => {
     for (const seed of [1, 2, 3]) {
       const verdict = await judgeAll(make([...generateHistory({ seed, ...SHAPE })]))
