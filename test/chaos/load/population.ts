@@ -2,7 +2,8 @@
 import type { Random } from '../../end-to-end/random.js'
 import type { Manner } from './manner.js'
 import { type Place, SELECTIONS, STREAMS } from './streams.js'
-import type { Range, WireForm } from './wanderer.js'
+import type { Range } from './wanderer-options.js'
+import type { WireForm } from './wire.js'
 
 /** So many principals for each workspace: a revocation concerns all clients of one. */
 const PRINCIPALS = 25

@@ -6,26 +6,12 @@ import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import { NOTICES } from '../../checker/notices.js'
 import type { RecordedClient } from '../../checker/recorder.js'
-import type { Random } from '../../end-to-end/random.js'
-import { type Follower, isStranger, recordedClient, type Tally, type Wanted } from './follower.js'
+import { type Follower, isStranger, recordedClient } from './follower.js'
 import { WHERE } from './forms.js'
-import { type Manner, type ResponseReader, readResponse } from './manner.js'
+import { type ResponseReader, readResponse } from './manner.js'
 import { END, nameOf } from './streams.js'
-import { type Reading, readEnvelopes, readEvents, readLines, type Said } from './wire.js'
-
-const READERS = {
-  'text/event-stream': readEvents,
-  'application/x-ndjson': readLines,
-  envelope: readEnvelopes,
-} satisfies Record<string, (reading: Reading) => (text: string) => void>
-
-export type WireForm = keyof typeof READERS
-
-/** Times in milliseconds. */
-export interface Range {
-  readonly least: number
-  readonly most: number
-}
+import type { WandererOptions } from './wanderer-options.js'
+import { READERS, type Said } from './wire.js'
 
 /** When the server has not said how long to wait, after a refusal and a broken connection. */
 const RETRY_MS = 2_000
@@ -37,26 +23,6 @@ const ABANDONED_MS = { least: 10_000, most: 60_000 } as const
 
 /** What has ended a connection; `closed`: the client has everything of a stream that has ended. */
 type End = 'client' | 'server' | 'broken' | 'closed'
-
-export interface WandererOptions extends Wanted {
-  /** Of the gateway, for each connection anew. */
-  readonly origin: () => string
-  /** Called for each request. @param isRefused whether the last ones were refused. */
-  readonly authorization: (isRefused: boolean) => string
-  readonly form: WireForm
-  readonly manner: Manner
-  /** How long it stays, and how long it is away when it has left by itself. */
-  readonly stay: Range
-  readonly away: Range
-  /** A connection without a byte for so long is given up. Default: never. */
-  readonly silenceMs?: number | undefined
-  /** Waits as long as the server asks before it comes back after an end or a refusal. Default: it comes back as after it has left. */
-  readonly obeys?: boolean
-  /** Now and then it leaves without saying so. Default: it closes its connection. */
-  readonly isRude?: boolean
-  readonly random: Random
-  readonly tally: Tally
-}
 
 export class Wanderer implements Follower {
   #lastId: string | undefined

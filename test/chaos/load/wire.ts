@@ -22,6 +22,15 @@ export interface Reading {
   readonly onRetry: (ms: number) => void
 }
 
+/** What a form of a stream is read by, piece by piece. */
+export const READERS = {
+  'text/event-stream': readEvents,
+  'application/x-ndjson': readLines,
+  envelope: readEnvelopes,
+} satisfies Record<string, (reading: Reading) => (text: string) => void>
+
+export type WireForm = keyof typeof READERS
+
 /** WHATWG HTML §9.2.6, but that our streams have no comments and no byte order mark. */
 export function readEvents({ lastId, take, onRetry }: Reading): (text: string) => void {
   let id = lastId
