@@ -4,13 +4,13 @@
  *
  * Invariant: the cursor is before every event that was begun and is not settled, also while it is to be begun again.
  */
-import type { Cursor } from '../../hub/cursor.js'
+import { type Cursor, isAt } from '../../hub/cursor.js'
 import type { LaneChange } from './lane-host.js'
 
 interface Begun {
   readonly cursor: Required<Cursor>
   readonly at: number
-  settled: boolean
+  state: 'under-way' | 'put-back' | 'settled'
 }
 
 export class LanePlace {
@@ -29,11 +29,6 @@ export class LanePlace {
   /** Everything up to here is settled: delivered, a dead letter or, in a parallel lane, stored as waiting. */
   get cursor(): Required<Cursor> {
     return this.#cursor
-  }
-
-  /** The last place that the receiver may know. */
-  get known(): Required<Cursor> {
-    return this.#begun.at(-1)?.cursor ?? this.#settled
   }
 
   /** Whether something after the cursor was begun. */
@@ -61,16 +56,18 @@ export class LanePlace {
     return this.#begun[0]?.at
   }
 
-  /**
-   * One that is begun again keeps its place.
-   * @param at the time of the event, in milliseconds since 1970.
-   */
+  /** @param at the time of the event, in milliseconds since 1970. */
   begin(cursor: Required<Cursor>, at: number): void {
-    const index = this.#begun.findIndex(begun => begun.cursor.position >= cursor.position)
-    const next = this.#begun[index]
-    if (!next) this.#begun.push({ cursor, at, settled: false })
-    else if (next.settled || next.cursor.eventId !== cursor.eventId)
-      this.#begun.splice(index, 0, { cursor, at, settled: false })
+    // An earlier one that was put back and did not come again is lost, or is not wanted any more.
+    this.#begun = this.#begun.filter(begun => !isPutBack(begun) || begun.cursor.position > cursor.position)
+    const next = this.#begun.findIndex(begun => begun.cursor.position >= cursor.position)
+    this.#begun.splice(next < 0 ? this.#begun.length : next, 0, { cursor, at, state: 'under-way' })
+  }
+
+  /** It was not sent, and is to be begun again. */
+  putBack(position: number): void {
+    const begun = this.#underWay(position)
+    if (begun) begun.state = 'put-back'
   }
 
   /** Takes back a delivery whose event the log has lost. */
@@ -79,22 +76,29 @@ export class LanePlace {
   }
 
   settle(position: number): void {
-    const begun = this.#begun.find(({ cursor, settled }) => cursor.position === position && !settled)
-    if (begun) begun.settled = true
-    const open = this.#begun.findIndex(({ settled }) => !settled)
-    const last = this.#begun.splice(0, open < 0 ? this.#begun.length : open).at(-1)
-    if (last) this.#cursor = this.#settled = last.cursor
+    const begun = this.#underWay(position)
+    if (begun) begun.state = 'settled'
+    this.#advance()
   }
 
-  /** Moves over events that need no delivery, if nothing before them is under way. */
+  /** Moves over events that need no delivery, if nothing before them is under way. Nothing that was put back waits any more. */
   pass(cursor: Required<Cursor>): void {
+    this.#begun = this.#begun.filter(begun => !isPutBack(begun))
+    this.#advance()
     if (!this.isOpen && cursor.position > this.#cursor.position) this.#cursor = cursor
   }
 
-  /** The log has lost events that need no delivery. */
-  goBack(): void {
+  /**
+   * The log has lost a place. It may still have the last one that the receiver may know, if no event after that needs a delivery.
+   * @returns the place to continue after; undefined if it is the lost one.
+   */
+  goBack(lost: Required<Cursor>): Required<Cursor> | undefined {
+    const known = this.#begun.filter(begun => !isPutBack(begun)).at(-1)?.cursor ?? this.#settled
+    if (isAt(lost, known)) return undefined
+    const isBefore = this.#begun.some(begun => isPutBack(begun) && begun.cursor.position < known.position)
     if (!this.isOpen) this.#cursor = this.#settled
     this.#noted = this.#cursor
+    return isBefore ? this.#cursor : known
   }
 
   /** Continues elsewhere: what is under way moves the cursor no longer. */
@@ -104,4 +108,20 @@ export class LanePlace {
     this.#settled = cursor
     this.#noted = cursor
   }
+
+  #underWay(position: number): Begun | undefined {
+    return this.#begun.find(({ cursor, state }) => cursor.position === position && state === 'under-way')
+  }
+
+  #advance(): void {
+    const open = this.#begun.findIndex(({ state }) => state !== 'settled')
+    const last = this.#begun.splice(0, open < 0 ? this.#begun.length : open).at(-1)
+    if (!last) return
+    this.#settled = last.cursor
+    this.#cursor = last.cursor
+  }
+}
+
+function isPutBack({ state }: Begun): boolean {
+  return state === 'put-back'
 }

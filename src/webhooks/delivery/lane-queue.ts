@@ -42,9 +42,10 @@ export class LaneQueue {
 
   /** It was no attempt: it is begun again, in its order. */
   putBack({ position, item }: Delivery, isClosed: boolean): void {
-    const { waiting, supply } = this.#parts
+    const { waiting, place, supply } = this.#parts
     waiting.putBack(position)
     if (!item || isClosed) return
+    place.putBack(position)
     supply.putBack(item)
   }
 

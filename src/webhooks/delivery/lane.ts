@@ -21,7 +21,7 @@
  * Invariant: deliveries begin in the order of the log, and everything up to the cursor is settled. In an ordered lane an event is
  * not sent before the one before it is settled: delivered, or a dead letter.
  */
-import { type Cursor, isAt } from '../../hub/cursor.js'
+import type { Cursor } from '../../hub/cursor.js'
 import type { Position } from '../../log/event.js'
 import { Alarm } from './alarm.js'
 import { cursorOf, type Delivery } from './delivery.js'
@@ -224,11 +224,9 @@ export class Lane {
 
   /** The log may still have the last place that the receiver knows: the filter has left out every event since. */
   #goBack(lost: Required<Cursor>): boolean {
-    const { known } = this.#place
-    if (isAt(lost, known)) return false
-    this.#place.goBack()
-    this.#supply.continueAfter(known)
-    return true
+    const from = this.#place.goBack(lost)
+    if (from) this.#supply.continueAfter(from)
+    return from !== undefined
   }
 
   #continueAfter(to: Required<Cursor>): void {
