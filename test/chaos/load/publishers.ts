@@ -1,4 +1,5 @@
 /** The process of the publishers: each publishes again and again, until it is asked to stop. */
+import { setMaxListeners } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createPool } from '../../../src/database/pool.js'
 import { Recorder } from '../../checker/recorder.js'
@@ -58,6 +59,8 @@ const PUBLISHERS: readonly Publisher[] = [
 
 const counts: PublishCounts = { acknowledged: 0, failed: 0, unknown: 0 }
 const stopping = new AbortController()
+// Each publisher pauses until it aborts.
+setMaxListeners(0, stopping.signal)
 const givingUp = new AbortController()
 let isStopped = false
 let publishing: Promise<unknown> = Promise.resolve()
