@@ -4,10 +4,10 @@
  */
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
-import { readEvents, type Said } from '../chaos/load/wire.js'
 import { NOTICES } from '../checker/notices.js'
 import { type Forms, WRITTEN } from '../checker/recorded-table.js'
 import type { RecordedClient, Recorder } from '../checker/recorder.js'
+import { readEvents, type Said } from '../followers/wire.js'
 import { as } from '../harness/gateway.js'
 import { PROJECT } from './command-jobs.js'
 import type { Random } from './random.js'

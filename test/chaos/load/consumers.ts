@@ -2,13 +2,14 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Recorder } from '../../checker/recorder.js'
 import type { RecordedConsumer } from '../../checker/work-recorder.js'
-import { Holder, type HolderForm, type HolderTally } from '../../end-to-end/consumer-holder.js'
 import type { Random } from '../../end-to-end/random.js'
+import { Holder, type HolderForm, type HolderTally } from '../../followers/consumer-holder.js'
+import type { Tally } from '../../followers/follower.js'
+import { type Form, WHERE } from '../../followers/forms.js'
+import { nameOf, type Place } from '../../followers/place.js'
 import { authorizationOf } from './credentials.js'
-import type { Tally } from './follower.js'
-import { type Form, WHERE } from './forms.js'
 import { ask, isPassing, RETRY_MS } from './request.js'
-import { nameOf, type Place, SELECTIONS, SHIPMENTS, TASKS } from './streams.js'
+import { SELECTIONS, SHIPMENTS, TASKS } from './streams.js'
 import { WorkFollower } from './work-follower.js'
 
 /** The shortest that there is. */

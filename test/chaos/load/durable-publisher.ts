@@ -4,10 +4,10 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { dataOf } from '../../end-to-end/event-data.js'
+import { nameOf, type Place } from '../../followers/place.js'
 import { authorizationOf } from './credentials.js'
 import { LARGE, type Publisher, type PublisherOptions } from './publisher.js'
 import { type Answer, ask, isPassing, RETRY_MS } from './request.js'
-import { nameOf, type Place } from './streams.js'
 
 /** How often it starts again. */
 const RESTARTS = 0.1

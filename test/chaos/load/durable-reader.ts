@@ -6,9 +6,15 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { parseEventId } from '../../../src/log/event-id.js'
 import type { RecordedClient } from '../../checker/recorder.js'
 import type { Random } from '../../end-to-end/random.js'
-import { type Follower, isStranger, recordedClient, type Tally, type Wanted } from './follower.js'
-import { nameOf } from './streams.js'
-import { readEvents, type Said } from './wire.js'
+import {
+  type Follower,
+  isStranger,
+  recordedClient,
+  type Tally,
+  type Wanted,
+} from '../../followers/follower.js'
+import { nameOf } from '../../followers/place.js'
+import { readEvents, type Said } from '../../followers/wire.js'
 
 const STAY_MS = { least: 200, most: 20_000 } as const
 const AWAY_MS = { least: 0, most: 1_000 } as const

@@ -5,9 +5,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { now } from '../../checker/time.js'
 import type { RecordedConsumer, RecordedHolding } from '../../checker/work-recorder.js'
+import { nameOf, type Place } from '../../followers/place.js'
 import { authorizationOfWork, type WorkOptions } from './consumers.js'
 import { type Answer, ask, isPassing, RETRY_MS } from './request.js'
-import { nameOf, type Place, SHIPMENTS } from './streams.js'
+import { SHIPMENTS } from './streams.js'
 import { WorkFollower } from './work-follower.js'
 
 const LEASE_MS = 3_000

@@ -1,9 +1,10 @@
 /** A program that uses the package `eventsource`, as a browser would: it listens to each type, and starts over when its source is silent or closed. */
 import { EventSource } from 'eventsource'
 import { NOTICES } from '../../checker/notices.js'
-import { WHERE } from './forms.js'
+import { CHUNK, WHERE } from '../../followers/forms.js'
+import { END } from '../../followers/place.js'
 import { ProgramClient } from './program-client.js'
-import { CHUNK, END, JOB_TYPES, ROW_TYPES, TYPES } from './streams.js'
+import { JOB_TYPES, ROW_TYPES, TYPES } from './streams.js'
 
 export class EventSourceClient extends ProgramClient {
   protected async run(signal: AbortSignal): Promise<void> {

@@ -1,10 +1,11 @@
 /** Publishes over HTTP: the same request under the same key until the gateway has answered, whatever fails in between. */
 import { setTimeout as pause } from 'node:timers/promises'
 import { dataOf } from '../../end-to-end/event-data.js'
+import { nameOf, type Place } from '../../followers/place.js'
 import { authorizationOf } from './credentials.js'
 import { LARGE, type Publisher, type PublisherOptions } from './publisher.js'
 import { ask, isPassing, RETRY_MS } from './request.js'
-import { nameOf, type Place, TYPES } from './streams.js'
+import { TYPES } from './streams.js'
 
 /** @param most events in one request. */
 export function httpPublisher(name: string, place: Place, most: number): Publisher {

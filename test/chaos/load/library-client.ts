@@ -1,6 +1,6 @@
 /** A program that uses our client for TypeScript. */
 import { createClient } from '../../../clients/typescript/src/client.js'
-import { WHERE } from './forms.js'
+import { WHERE } from '../../followers/forms.js'
 import { ProgramClient } from './program-client.js'
 
 export class LibraryClient extends ProgramClient {

@@ -1,9 +1,10 @@
 /** Which clients a run has: drawn by its seed, so that the same seed has the same clients. */
 import type { Random } from '../../end-to-end/random.js'
-import type { Manner } from './manner.js'
-import { type Place, SELECTIONS, STREAMS } from './streams.js'
-import type { Range } from './wanderer-options.js'
-import type { WireForm } from './wire.js'
+import type { Manner } from '../../followers/manner.js'
+import type { Place } from '../../followers/place.js'
+import type { Range } from '../../followers/wanderer-options.js'
+import type { WireForm } from '../../followers/wire.js'
+import { SELECTIONS, STREAMS } from './streams.js'
 
 /** So many principals for each workspace: a revocation concerns all clients of one. */
 const PRINCIPALS = 25

@@ -1,9 +1,15 @@
 /** A client as a program is: it follows a stream with a library, and looks after what the library leaves to it. */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { RecordedClient } from '../../checker/recorder.js'
-import { type Follower, isStranger, recordedClient, type Tally, type Wanted } from './follower.js'
+import {
+  type Follower,
+  isStranger,
+  recordedClient,
+  type Tally,
+  type Wanted,
+} from '../../followers/follower.js'
+import { END, nameOf } from '../../followers/place.js'
 import { type RecordedFetch, recordedFetch } from './recorded-fetch.js'
-import { END, nameOf } from './streams.js'
 
 const RETRY_MS = 2_000
 

@@ -2,14 +2,14 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Recorder } from '../../checker/recorder.js'
 import { Random } from '../../end-to-end/random.js'
+import { type Follower, reportOf, type Tally } from '../../followers/follower.js'
+import { Wanderer } from '../../followers/wanderer.js'
 import { reportEvery, takeOrders } from './child.js'
 import { authorizationOf } from './credentials.js'
 import { DurableReader } from './durable-reader.js'
 import { EventSourceClient } from './event-source-client.js'
-import { type Follower, reportOf, type Tally } from './follower.js'
 import { LibraryClient } from './library-client.js'
 import type { ClientPlan } from './population.js'
-import { Wanderer } from './wanderer.js'
 
 export interface ReadersStart {
   readonly kind: 'start'

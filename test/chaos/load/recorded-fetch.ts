@@ -1,6 +1,6 @@
 /** A fetch that records the connections of a client whose library opens them: their ids, statuses and ends. */
 import type { RecordedClient } from '../../checker/recorder.js'
-import type { Tally } from './follower.js'
+import type { Tally } from '../../followers/follower.js'
 
 export interface RecordedFetchOptions {
   readonly record: RecordedClient

@@ -4,8 +4,9 @@ import type { Database } from '../../../src/database/pool.js'
 import { sqlState } from '../../../src/problems/problem.js'
 import { dataOf, jsonOf, TEXTS } from '../../end-to-end/event-data.js'
 import type { Random } from '../../end-to-end/random.js'
+import { nameOf, type Place } from '../../followers/place.js'
 import { LARGE, type Publisher, type PublisherOptions } from './publisher.js'
-import { nameOf, type Place, TYPES } from './streams.js'
+import { TYPES } from './streams.js'
 
 /** The SQLSTATE of a broken connection, for one that broke without a word from the server. */
 const BROKEN = '08006'

@@ -1,17 +1,9 @@
 /** The streams that the load writes and follows, and the types of events in each. */
 
-export interface Place {
-  readonly workspace: string
-  readonly stream: string
-}
-
-/** The event that ends a stream of the load: the last one in it. */
-export const END = 'check.end'
+import { END, type Place } from '../../followers/place.js'
 
 /** Of events that are published over HTTP and in SQL. */
 export const TYPES = ['order.placed', 'order.paid', 'alarm.raised', 'note'] as const
-/** Of a durable stream. */
-export const CHUNK = 'chunk'
 /** Of the watched table. */
 export const ROW_TYPES = ['parcel.created', 'parcel.updated', 'parcel.deleted'] as const
 /** Of jobs, which the feed of their workspace has too. */
@@ -55,7 +47,3 @@ export const SELECTIONS: readonly (readonly string[])[] = [
   ['note', 'parcel.*', END],
   ['order.paid', 'note', END],
 ]
-
-export function nameOf({ workspace, stream }: Place): string {
-  return `${workspace}/${stream}`
-}

@@ -6,10 +6,11 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as pause } from 'node:timers/promises'
 import { recordRequest } from '../../checker/webhook-request.js'
 import type { RecordedWebhook } from '../../checker/work-recorder.js'
+import type { Form } from '../../followers/forms.js'
+import { nameOf, type Place } from '../../followers/place.js'
 import { authorizationOfWork, type WorkOptions } from './consumers.js'
-import type { Form } from './forms.js'
 import { ask, isPassing, RETRY_MS } from './request.js'
-import { nameOf, type Place, SELECTIONS, SHIPMENTS, TASKS } from './streams.js'
+import { SELECTIONS, SHIPMENTS, TASKS } from './streams.js'
 import { WorkFollower } from './work-follower.js'
 
 const FAILS = 0.006

@@ -1,7 +1,7 @@
 /** What has a cursor of its own at the gateway: it is done when the cursor is at the last event of its stream. */
 import { parseEventId } from '../../../src/log/event-id.js'
-import type { Follower } from './follower.js'
-import { nameOf, type Place } from './streams.js'
+import type { Follower } from '../../followers/follower.js'
+import { nameOf, type Place } from '../../followers/place.js'
 
 export abstract class WorkFollower implements Follower {
   readonly stream: string

@@ -2,16 +2,16 @@
 import { createPool } from '../../../src/database/pool.js'
 import { Recorder } from '../../checker/recorder.js'
 import { Random } from '../../end-to-end/random.js'
+import { type Follower, type FollowersReport, reportOf, type Tally } from '../../followers/follower.js'
+import { Wanderer } from '../../followers/wanderer.js'
 import { reportEvery, takeOrders } from './child.js'
 import { CONSUMERS, Consumer } from './consumers.js'
 import { authorizationOf } from './credentials.js'
 import { Cursors } from './cursors.js'
 import { DurableSubscription, SUBSCRIPTIONS } from './durable-subscription.js'
-import { type Follower, type FollowersReport, reportOf, type Tally } from './follower.js'
 import { Jobs } from './jobs.js'
 import type { SettleOrder } from './readers.js'
 import { TASKS } from './streams.js'
-import { Wanderer } from './wanderer.js'
 import { WEBHOOKS, Webhook } from './webhooks.js'
 
 export interface WorkersStart {

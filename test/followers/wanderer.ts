@@ -4,12 +4,12 @@
  */
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
-import { NOTICES } from '../../checker/notices.js'
-import type { RecordedClient } from '../../checker/recorder.js'
+import { NOTICES } from '../checker/notices.js'
+import type { RecordedClient } from '../checker/recorder.js'
 import { type Follower, isStranger, recordedClient } from './follower.js'
 import { WHERE } from './forms.js'
 import { type ResponseReader, readResponse } from './manner.js'
-import { END, nameOf } from './streams.js'
+import { END, nameOf } from './place.js'
 import type { WandererOptions } from './wanderer-options.js'
 import { READERS, type Said } from './wire.js'
 

@@ -1,7 +1,7 @@
 /** How a client reads: as fast as it can, or in one of the ways in which real clients are slow. All bytes are read in the end. */
 import type { IncomingMessage } from 'node:http'
 import { StringDecoder } from 'node:string_decoder'
-import type { Random } from '../../end-to-end/random.js'
+import type { Random } from '../end-to-end/random.js'
 
 /**
  * `steady`; `slow`: a little pause after each chunk; `stop-and-go`: a long pause after some hundred KiB, which fills what is in between

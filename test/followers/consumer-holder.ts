@@ -5,12 +5,12 @@
  */
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
-import { END } from '../chaos/load/streams.js'
-import { readEvents, readLines, type Said } from '../chaos/load/wire.js'
 import { NOTICES } from '../checker/notices.js'
 import { now } from '../checker/time.js'
 import type { RecordedConsumer, RecordedHolding } from '../checker/work-recorder.js'
-import type { Random } from './random.js'
+import type { Random } from '../end-to-end/random.js'
+import { END } from './place.js'
+import { readEvents, readLines, type Said } from './wire.js'
 
 const STAY_MS = { least: 300, most: 3_000 } as const
 const LATE_MS = { least: 100, most: 1_500 } as const

@@ -1,7 +1,10 @@
 /** The forms in which the clients of the load get events, as texts that the checker compares. */
-import { type Forms, type TableEvent, WRITTEN } from '../../checker/recorded-table.js'
-import { CHUNK, END } from './streams.js'
 
+import { type Forms, type TableEvent, WRITTEN } from '../checker/recorded-table.js'
+import { END } from './place.js'
+
+/** The type of a message of a durable stream. */
+export const CHUNK = 'chunk'
 /** A filter of the content, which the streams with it have in the URL. */
 export const WHERE = `data.n ge 5 or type eq "${END}"`
 /** Added to the name of a form. */

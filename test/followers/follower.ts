@@ -1,5 +1,5 @@
 /** A client of the load, of any kind: it follows one stream through everything until it has the last event. */
-import type { RecordedClient, Recorder } from '../../checker/recorder.js'
+import type { RecordedClient, Recorder } from '../checker/recorder.js'
 import { WITH_WHERE } from './forms.js'
 
 /** Of the clients that lack something. */

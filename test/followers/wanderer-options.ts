@@ -1,5 +1,5 @@
 /** How a client behaves that comes and goes. */
-import type { Random } from '../../end-to-end/random.js'
+import type { Random } from '../end-to-end/random.js'
 import type { Tally, Wanted } from './follower.js'
 import type { Manner } from './manner.js'
 import type { WireForm } from './wire.js'
