@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { type ClientHttp2Session, connect } from 'node:http2'
 import type { AddressInfo } from 'node:net'
+import { Writable } from 'node:stream'
 import { mock } from 'node:test'
 import Fastify from 'fastify'
 import t from 'tap'
@@ -388,6 +389,29 @@ t.test('stalledFor returns how long bytes have been waiting without any progress
   client.socket.resume()
   await sink.drained()
   t.equal(stalled(), 0)
+})
+
+t.test('bytes that begin to wait after hours without any do not count as late at once', t => {
+  const clock = movableClock(t)
+  let takes = true
+  const stream = new Writable({
+    write(_chunk, _encoding, done) {
+      if (takes) done()
+    },
+  })
+  const sink = new Sink({ stream, writableEnded: false, once() {} } as never)
+  const stalled = () => Math.floor(sink.stalledFor(Date.now()) / 1_000)
+  sink.write(hello)
+  for (let hours = 0; hours < 3; hours += 1) {
+    t.equal(stalled(), 0)
+    clock.forward(3_600_000)
+  }
+  takes = false
+  sink.write(hello)
+  t.equal(stalled(), 0)
+  clock.forward(20_000)
+  t.equal(stalled(), 20)
+  t.end()
 })
 
 t.test('a client whose kernel holds less than before has read, although its socket took nothing', async t => {
