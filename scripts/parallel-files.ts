@@ -28,9 +28,11 @@ export async function inParallel<File>(
   act: (file: File) => Promise<void>,
 ): Promise<void> {
   const limit = pLimit(least)
-  const looking = setInterval(() => {
+  const look = () => {
     if (idleProcessors() >= ENOUGH_IDLE) limit.concurrency = Math.min(most, limit.activeCount + 1)
-  }, lookMs)
+    looking = setTimeout(look, lookMs)
+  }
+  let looking = setTimeout(look, lookMs)
   try {
     await limit.map(files, async file => {
       try {
@@ -41,7 +43,7 @@ export async function inParallel<File>(
       }
     })
   } finally {
-    clearInterval(looking)
+    clearTimeout(looking)
     limit.clearQueue()
   }
 }

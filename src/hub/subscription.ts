@@ -177,12 +177,8 @@ export class Subscription implements Member, Follower, PermittedSubscription, Wi
     const { starts, start, logger } = this.options
     const next = new NextFrames(this.stream, starts.pages, this.#filter, start.latest, this.#window)
     const isGoing = () => this.#state.name === 'catching-up'
-    await stepWhile(
-      isGoing,
-      () => this.#step(next),
-      logger,
-      () => this.say(UNREADABLE),
-    )
+    const step = () => this.#step(next)
+    await stepWhile(isGoing, step, logger, () => this.say(UNREADABLE))
     this.#catchUpRuns = false
     if (isGoing()) void this.#catchUp()
   }
@@ -246,7 +242,6 @@ export class Subscription implements Member, Follower, PermittedSubscription, Wi
     const state = this.#state
     const { why, place } = await this.options.starts.askLog(this.stream, this.#cursor)
     if (state !== this.#state) return
-    // The log may still have the last place that the client knows: the filter has hidden every event since.
     if (why === 'deleted') this.onDeleted()
     else if (why === 'history-lost' && !isAt(this.#cursor, this.output.known)) this.#rewind()
     else if (why) this.#reset(why, place)

@@ -25,7 +25,7 @@ export const PLANTED_DURABLE_BUGS: readonly PlantedBug[] = [
     const [, lost] = placesOf(h).lost
     return changed(all, frames(all, 'blind').at(-1), each => ({ ...each, id: lost?.id, h: lost?.h.sse }))
   }),
-  change('a client is told that the log does not know its position, and it does', ['reset-untrue'], h => {
+  change('a client hears that the log does not know its position, and it does', ['reset-untrue'], h => {
     const all = withBeyond(h)
     const { fork, lost } = placesOf(h)
     const ids = new Set(lost.map(({ id }) => id))

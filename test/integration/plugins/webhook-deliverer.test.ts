@@ -74,6 +74,40 @@ t.test('a process with WEBHOOKS=off delivers nothing, and maintenance holds deli
   t.match(metrics, /sluice_webhooks_held 1/)
 })
 
+t.test('messages of a durable stream are events for webhooks, in each form', async t => {
+  const [standard, cloudEvents] = [await startReceiver(t), await startReceiver(t)]
+  const gateway = await startGateway(t, { env: ALLOWED })
+  const write = (method: string, body?: string) =>
+    fetch(`${gateway.url}/v1/stream/chat/7`, {
+      method,
+      headers: { ...as('editor'), 'content-type': 'application/json' },
+      ...(body !== undefined && { body }),
+    })
+  await write('PUT')
+  const { secret } = await create(gateway, { url: standard.url, stream: 'chat/7' })
+  await create(gateway, { url: cloudEvents.url, stream: 'chat/7', form: 'cloudevents' })
+
+  await write('POST', '[{"n": 1.50}, "two"]')
+  await until('both have both', () => standard.got.length === 2 && cloudEvents.got.length === 2)
+
+  const verifier = new Webhook(secret)
+  t.match(
+    standard.got.map(({ body, headers }) => verifier.verify(body, headers)),
+    [
+      { type: 'chunk', data: { json: { n: 1.5 } } },
+      { type: 'chunk', data: { json: 'two' } },
+    ],
+  )
+  t.ok(standard.got[0]?.body.includes('{"json":{"n": 1.50}}'), 'digits and spaces stay')
+  t.match(
+    cloudEvents.got.map(({ body }) => JSON.parse(body)),
+    [
+      { specversion: '1.0', type: 'chunk', data: { json: { n: 1.5 } } },
+      { specversion: '1.0', type: 'chunk', data: { json: 'two' } },
+    ],
+  )
+})
+
 async function startReceiver(t: Test) {
   const got: { body: string; headers: Record<string, string> }[] = []
   const server = createServer(async (request, response) => {
