@@ -3,6 +3,7 @@ import t from 'tap'
 import { CLEAN_DURABLE_HISTORIES } from '../../checker/clean-durable-histories.js'
 import { CLEAN_EDGE_HISTORIES } from '../../checker/clean-edge-histories.js'
 import { afterRetention, CLEAN_HISTORIES } from '../../checker/clean-histories.js'
+import { CLEAN_LOSS_HISTORIES } from '../../checker/clean-loss-histories.js'
 import { CLEAN_WORK_HISTORIES } from '../../checker/clean-work-histories.js'
 import { acked, edgeConsumer, edgeRow, edgeStream, handed } from '../../checker/edge-stream.js'
 import { generateHistory } from '../../checker/generated-history.js'
@@ -11,6 +12,7 @@ import { judge } from '../../checker/oracle.js'
 import { PLANTED_BUGS } from '../../checker/planted-bugs.js'
 import { PLANTED_DURABLE_BUGS } from '../../checker/planted-durable-bugs.js'
 import { PLANTED_EDGE_BUGS } from '../../checker/planted-edge-bugs.js'
+import { PLANTED_LOSS_BUGS } from '../../checker/planted-loss-bugs.js'
 import { PLANTED_RARE_BUGS } from '../../checker/planted-rare-bugs.js'
 import { PLANTED_WORK_BUGS } from '../../checker/planted-work-bugs.js'
 import { RULES, type Rule } from '../../checker/verdict.js'
@@ -23,6 +25,7 @@ const ALL_BUGS = [
   ...PLANTED_RARE_BUGS,
   ...PLANTED_EDGE_BUGS,
   ...PLANTED_DURABLE_BUGS,
+  ...PLANTED_LOSS_BUGS,
 ]
 const SEEDS = byNight(20, 1_000)
 
@@ -50,6 +53,7 @@ for (const { name, make } of [
   ...CLEAN_WORK_HISTORIES,
   ...CLEAN_EDGE_HISTORIES,
   ...CLEAN_DURABLE_HISTORIES,
+  ...CLEAN_LOSS_HISTORIES,
 ]) {
   t.test(`no finding: ${name}`, async t => {
     for (const seed of [1, 2, 3]) {
