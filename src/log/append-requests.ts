@@ -3,6 +3,7 @@ import type { Queryable } from '../database/pool.js'
 import { type Committed, mergedByStream, PREVIOUS_AS_COMMITTED } from './committed.js'
 import type { Position, StoredEvent, StreamId, Way } from './event.js'
 import type { Idempotency } from './idempotency.js'
+import { appendPlain, isPlain } from './lone-request.js'
 
 export interface AppendRequest {
   readonly workspace: string
@@ -54,6 +55,8 @@ export async function appendRequests(
   client: Queryable,
   requests: readonly AppendRequest[],
 ): Promise<(Outcome | undefined)[]> {
+  const [first, ...others] = requests
+  if (first && others.length === 0 && isPlain(first)) return [await appendPlain(client, first)]
   const events = requests.flatMap((request, index) =>
     request.events.map(event => ({ ...event, of: index + 1 })),
   )

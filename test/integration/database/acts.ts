@@ -123,9 +123,9 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
     credential: { kind: 'token', id: undefined } as const,
   }
   const job = async (started = false) => (await jobs.createJob(session, AUTHOR, NEW_JOB, '{}', started)).job
-  const request = (name: string, key?: string) => {
+  const request = (name: string, key?: string, events = [EVENT, EVENT]) => {
     const idempotency = key === undefined ? undefined : { key, fingerprint: 'f' }
-    return { workspace: WORKSPACE, stream: name, actor: 'ada', idempotency, events: [EVENT, EVENT] }
+    return { workspace: WORKSPACE, stream: name, actor: 'ada', idempotency, events }
   }
   const commit = async (...requests: ReturnType<typeof request>[]) => {
     const client = await session.connect()
@@ -138,6 +138,7 @@ export async function actsOn(session: Database): Promise<Record<string, () => Pr
   return {
     ...consumerActs(session),
     ...(await durableActs(session)),
+    'publish: one event': () => commit(request(FEED, undefined, [EVENT])),
     'publish: one request': () => commit(request(FEED)),
     'publish: requests with keys': () => commit(request(FEED, randomUUID()), request('other', randomUUID())),
     'publish: a key again': () => commit(request(FEED, 'again')),

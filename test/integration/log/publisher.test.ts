@@ -62,7 +62,7 @@ async function holdUp(test: Test, { pool, publisher }: Fixture) {
 async function flushes(pool: Database): Promise<number[]> {
   const { rows } = await pool.query(
     `select pid from pg_stat_activity
-      where datname = current_database() and wait_event_type = 'Lock' and query ~ 'append_requests'`,
+      where datname = current_database() and wait_event_type = 'Lock' and query ~ 'append_request'`,
   )
   return rows.map(({ pid }) => pid)
 }

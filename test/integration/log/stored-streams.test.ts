@@ -128,6 +128,7 @@ for (const [how, statement] of Object.entries({
   'sluice.append': `select sluice.append('w', 's', 'a', '{}')`,
   'the commit of sluice.publish': `select sluice.publish('w', 's', 'a', '{}')`,
   'the group commit': `select sluice.append_requests('{w}', '{s}', '{me}', '{null}', '{null}', '{1}', '{a}', '{"{}"}')`,
+  'a commit of one request': `select sluice.append_request('w', 's', 'me', 'a', '{}', 'http', null)`,
 })) {
   t.test(`an event published while its stream is being removed is stored: by ${how}`, async t => {
     const { pool } = await createDatabase(t)
