@@ -83,6 +83,20 @@ export function withForger(history: readonly Entry[]): Entry[] {
     { k: 'open', ...at, id: '999999999' },
     { k: 'status', ...at, status: 200 },
     { k: 'notice', ...at, name: 'reset', id: head, reason: 'unknown-id' },
+    // What it has brought comes back before the reset; a text that is no id, as a word.
+    ...forged('inventor', '1.sluice', '1.sluice', 'history-lost', head),
+    ...forged('scribbler', 'no event id', 'unknown', 'unknown-id', head),
+  ]
+}
+
+function forged(c: string, brought: string, returned: string, reason: string, head: string): Entry[] {
+  const at = { t: END_MS, c, n: 1 }
+  return [
+    { k: 'client', client: c, stream: FEED, form: 'sse', from: 'beginning' },
+    { k: 'open', ...at, id: brought },
+    { k: 'status', ...at, status: 200 },
+    { k: 'notice', ...at, name: 'server.state', id: returned },
+    { k: 'notice', ...at, name: 'reset', id: head, reason },
   ]
 }
 

@@ -116,6 +116,19 @@ export function withOtherJobs(history: readonly Entry[]): Entry[] {
     { k: 'job', t: END_MS + 9, asked: END_MS, job: 'acme/job:7', did: 'claimed', runner: 'two', attempt: 2 },
     { k: 'job', t: END_MS, asked: END_MS, job: 'acme/job:9', did: 'submitted' },
     { k: 'fault', t: END_MS + 1, fault: 'lost-tail', stream: 'acme/job:9' },
+    // A tail took the first claim of the attempt.
+    { k: 'job', t: END_MS, asked: END_MS, job: 'acme/job:10', did: 'claimed', runner: 'one', attempt: 1 },
+    { k: 'fault', t: END_MS + 1, fault: 'lost-tail', stream: 'acme/job:10' },
+    {
+      k: 'job',
+      t: END_MS + 99,
+      asked: END_MS + 98,
+      job: 'acme/job:10',
+      did: 'claimed',
+      runner: 'two',
+      attempt: 1,
+    },
+    ...jobOf('acme/job:10', [['job.created'], ['job.started', 'two', 1], ['job.completed', 'two']]),
     ...jobOf('acme/job:8', [
       ['job.created', 'editor'],
       ['job.cancelled', 'editor'],

@@ -56,6 +56,25 @@ export const PLANTED_EDGE_BUGS: readonly PlantedBug[] = [
     { 3: { changed: true } },
   ),
   added(
+    'a client that has brought nothing is at a place that is none',
+    ['cursor-unknown'],
+    [...opened(undefined), { k: 'notice', t: END_MS, c: 'edge', n: 1, name: 'heartbeat', id: 'unknown' }],
+  ),
+  added(
+    'a client that brings the id of an event gets back a word',
+    ['cursor-unknown'],
+    [...opened('5.eeeeee'), { k: 'notice', t: END_MS, c: 'edge', n: 1, name: 'heartbeat', id: 'unknown' }],
+  ),
+  added(
+    'a client that brings the id of an event is refused as one that has made it up',
+    ['reset-untrue'],
+    [
+      faultAt(0, 'forged-id'),
+      ...opened('5.eeeeee'),
+      { k: 'notice', t: END_MS, c: 'edge', n: 1, name: 'reset', reason: 'history-lost', id: '10.eeeeee' },
+    ],
+  ),
+  added(
     'a consumer hands out an event whose id is none',
     ['unstored'],
     [...FIRST_HALF, ...handed(1, positions(6, 10)).map(each => ({ ...each, id: 'strange' }) as Entry)],
@@ -104,4 +123,12 @@ function added(
   changed?: Parameters<typeof edgeStream>[0],
 ): PlantedBug {
   return { name, rules, plant: history => [...history, ...edgeStream(changed), ...lines] }
+}
+
+function opened(id: string | undefined): Entry[] {
+  return [
+    { k: 'client', client: 'edge', stream: EDGE, form: 'sse', from: 'now' },
+    { k: 'open', t: END_MS, c: 'edge', n: 1, ...(id !== undefined && { id }) },
+    { k: 'status', t: END_MS, c: 'edge', n: 1, status: 200 },
+  ]
 }
