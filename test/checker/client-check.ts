@@ -97,7 +97,7 @@ export class ClientCheck {
     const place = placeOf(entry.id)
     if (place && log.has(place) && place.position > log.first.position) this.#stored(entry, place)
     else if (log.lost.get(entry.id) && place) this.#lost(entry, place)
-    else if (place && place.position <= log.first.position) this.#moveTo(entry.id, place, false)
+    else if (place && log.isOlder(place)) this.#moveTo(entry.id, place, false)
     else this.#unknown(entry)
     if (twin && this.#cursor) this.#cursor = { ...this.#cursor, twin }
     if (!matches(entry.type, client.granted))
@@ -142,8 +142,7 @@ export class ClientCheck {
   }
 
   #stored(entry: EntryOf<'frame'>, place: Place): void {
-    const { log, client } = this.#options
-    const { position } = place
+    const [{ log, client }, { position }] = [this.#options, place]
     if (!log.isSame(position, client.form, entry.h, entry.t))
       this.#found('bytes', () => `${entry.id} has the hash ${entry.h}`)
     const cursor = this.#cursor
@@ -175,8 +174,8 @@ export class ClientCheck {
   /** An event that existed when it was delivered. */
   #lost(entry: EntryOf<'frame'>, place: Place): void {
     const { client, log } = this.#options
-    const hash = log.lost.get(entry.id)?.h[client.form]
-    if (hash !== entry.h) this.#found('bytes', () => `${entry.id} has the hash ${entry.h}`)
+    if (log.lost.get(entry.id)?.h[client.form] !== entry.h)
+      this.#found('bytes', () => `${entry.id} has the hash ${entry.h}`)
     const cursor = this.#cursor
     if (cursor && place.position <= cursor.position && cursor.isLost)
       this.#found('doubled', () => `${entry.id} came after ${cursor.id}`)
@@ -184,8 +183,9 @@ export class ClientCheck {
     this.#moveTo(entry.id, place, true)
   }
 
-  #expectWay(cursor: Cursor, id: string): void {
-    const [rule, text] = faultOnLostWay(this.#options.log, this.#options.client, cursor, id) ?? []
+  #expectWay(cursor: Cursor, id: string, ahead?: Rule): void {
+    const { log, client } = this.#options
+    const [rule, text] = faultOnLostWay(log, client, cursor, id, ahead) ?? []
     if (rule) this.#found(rule, () => text ?? '')
   }
 
@@ -202,7 +202,7 @@ export class ClientCheck {
     const { log, client } = this.#options
     const place = placeOf(id)
     const isLost = log.lost.get(id) !== undefined
-    if (!place || !(log.has(place) || isLost || place.position <= log.first.position)) {
+    if (!place || !(log.has(place) || isLost || log.isOlder(place))) {
       if (!isReturned(id, this.#brought)) this.#found('cursor-unknown', () => `${name} has ${id}`)
       return
     }
@@ -211,7 +211,7 @@ export class ClientCheck {
       this.#found('cursor-behind', () => `${name} has ${id} after ${cursor.id}`)
     else if (cursor && !isLost && !cursor.isLost)
       this.#expectNothing(cursor, place.position + 1, `${name} with ${id}`, 'cursor-ahead')
-    else if (cursor && isLost) this.#expectWay(cursor, id)
+    else if (cursor && isLost) this.#expectWay(cursor, id, 'cursor-ahead')
     else if (!cursor && client.from === 'beginning' && place.position > log.base.position)
       this.#expectNothing({ ...log.base, id: 'the beginning', isLost: false }, place.position + 1, id)
     // A client whose last event was lost keeps its cursor until the reset.

@@ -3,9 +3,10 @@
  * it allows, one holder for each epoch, and a cursor that only its present holder moves. What was acknowledged does not come again,
  * unless a lost tail has taken the acknowledgement.
  */
-import { positionIn, positionOf } from './content.js'
+import { positionIn } from './content.js'
 import type { Faults } from './faults.js'
 import type { EntryOf } from './history.js'
+import { positionOf } from './place.js'
 import type { StreamLog, Wanted } from './stream-log.js'
 import type { Rule, Verdict } from './verdict.js'
 

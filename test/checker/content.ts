@@ -14,15 +14,8 @@ export function positionIn(
   const lost = log.lost.get(id)
   if (isStored ? !log.isSame(place.position, wanted.form, h, t) : lost && lost.h[wanted.form] !== h)
     found('bytes', () => `${id} has the hash ${h}`)
-  else if (!isStored && !lost && !(place && place.position <= log.first.position))
+  else if (!isStored && !lost && !(place && log.isOlder(place)))
     found('unstored', () => `${id} of the type ${type}`)
   if (!matches(type, wanted.types)) found('filter', () => `${id} has the type ${type}`)
   return isStored ? place.position : undefined
-}
-
-/** @throws {Error} for a text that is no event id: such a line was not written by a recorder. */
-export function positionOf(id: string): number {
-  const place = placeOf(id)
-  if (!place) throw new Error(`${id} is no event id.`)
-  return place.position
 }

@@ -2,8 +2,8 @@
  * Events that a failover or a restore has taken from the table: they were delivered rightly while they existed. Each knows the event
  * before it, so that a client can only come to one along the history that was lost.
  */
-import { parseEventId } from '../../src/log/event-id.js'
 import type { EntryOf } from './history.js'
+import { positionOf } from './place.js'
 
 type Row = EntryOf<'row'>
 
@@ -11,17 +11,13 @@ export class LostTails {
   readonly #rows = new Map<string, Row>()
   /** Several tails may have had events at one position. */
   readonly #byPosition = new Map<number, Row[]>()
-  #last: string | undefined
 
   add(row: Row): void {
-    const isNext = positionOf(this.#last) + 1 === positionOf(row.id)
-    const after = row.after ?? (isNext ? this.#last : undefined)
-    this.#last = row.id
-    if (this.#rows.has(row.id)) return
-    const kept = after === undefined ? row : { ...row, after }
-    this.#rows.set(row.id, kept)
     const position = positionOf(row.id)
-    this.#byPosition.set(position, [...(this.#byPosition.get(position) ?? []), kept])
+    if (row.after !== undefined && positionOf(row.after) >= position)
+      throw new Error(`${row.after} cannot stand before ${row.id}.`)
+    this.#rows.set(row.id, row)
+    this.#byPosition.set(position, [...(this.#byPosition.get(position) ?? []), row])
   }
 
   /** The id of the lost event at a position that has these bytes in a form. */
@@ -40,17 +36,13 @@ export class LostTails {
    */
   *wayBack(from: string, to: string): Generator<Row, string | undefined> {
     let id = this.#rows.get(from)?.after
-    // Each id is at a lower position than the one before, or the rows are not those of a table.
-    for (let left = this.#rows.size; id !== undefined && id !== to && left > 0; left -= 1) {
-      const row = this.#rows.get(id)
+    // It ends: each id is at a lower position than the one before.
+    while (id !== to) {
+      const row = this.#rows.get(id ?? '')
       if (!row) return id
       yield row
       id = row.after
     }
     return id
   }
-}
-
-function positionOf(id: string | undefined): number {
-  return parseEventId(id ?? '')?.position ?? Number.NaN
 }

@@ -23,9 +23,19 @@ export function cursorAt(id: string, log: StreamLog): Cursor | undefined {
  * Looks at no event twice while a client goes forward: the way back ends at its cursor, or at the first event that it has missed.
  *
  * @param id of a lost event
+ * @param ahead the rule that finds this event itself, if the client should have got it before
  * @returns what is wrong, as a rule and a text; undefined: nothing
  */
-export function faultOnLostWay(log: StreamLog, wanted: Wanted, cursor: Cursor, id: string): Fault {
+export function faultOnLostWay(
+  log: StreamLog,
+  wanted: Wanted,
+  cursor: Cursor,
+  id: string,
+  ahead?: Rule,
+): Fault {
+  const row = log.lost.get(id)
+  if (ahead && row && id !== cursor.id && id !== cursor.twin && isVisible(row, wanted))
+    return [ahead, `${id} was named after ${cursor.id}`]
   const fault = faultFrom(log, wanted, cursor, id)
   const twin = fault && cursorAt(cursor.twin ?? '', log)
   return twin && !faultFrom(log, wanted, twin, id) ? undefined : fault

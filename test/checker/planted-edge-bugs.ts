@@ -80,6 +80,11 @@ export const PLANTED_EDGE_BUGS: readonly PlantedBug[] = [
     [...FIRST_HALF, ...handed(1, positions(6, 10)).map(each => ({ ...each, id: 'strange' }) as Entry)],
   ),
   added(
+    'a consumer hands out the beginning of another history',
+    ['unstored'],
+    [...FIRST_HALF, { ...handed(1, [6])[0], id: '0.zzzzzz' } as Entry, ...handed(1, positions(6, 10))],
+  ),
+  added(
     'an event is lost from a stream that has lost no tail',
     ['acknowledged-lost'],
     [...published('other', [0, 1], ['other-0']), lostEdgeRow(1, { mark: 'other-0' })],

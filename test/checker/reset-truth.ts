@@ -34,5 +34,5 @@ export function isTrue(reason: string, { from, brought, log, faults, t }: Reset)
 
 /** Whether the log lacks the event, or it may have been a lost one. */
 function isGone(from: Cursor | undefined, log: StreamLog): boolean {
-  return from !== undefined && (from.isLost || from.twin !== undefined || !log.has(from))
+  return from !== undefined && (from.twin !== undefined || !log.has(from))
 }

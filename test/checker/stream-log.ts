@@ -5,6 +5,7 @@
 import { parseEventId } from '../../src/log/event-id.js'
 import type { EntryOf } from './history.js'
 import { LostTails } from './lost-tails.js'
+import { knownPlace } from './place.js'
 
 /** An id as a place: the position and the check, which is undefined where only the position is known. */
 export interface Place {
@@ -44,10 +45,10 @@ export class StreamLog {
 
   /** Tells the place at which the table begins. Removed rows may come before, the others come after. */
   begin({ base, terminal }: EntryOf<'log'>): void {
-    this.base = placeOf(base) ?? this.base
+    this.base = knownPlace(base)
     this.terminal = terminal
     // Between what was recorded before retention and what is left, rows are missing: nothing is known of the older ones.
-    if (this.#first && this.base.position > this.head) this.#forget()
+    if (this.base.position > this.head) this.#forget()
     this.#first ??= this.base
   }
 
@@ -62,13 +63,12 @@ export class StreamLog {
 
   /** @returns whether the row has the position after the last one. */
   add(row: EntryOf<'row'>): boolean {
-    const place = placeOf(row.id)
-    if (!place) return false
+    const place = knownPlace(row.id)
     if (row.lost) {
       this.lost.add(row)
       return true
     }
-    if (row.removed) this.#first ??= { position: place.position - 1, check: placeOf(row.after ?? '')?.check }
+    this.#first ??= { position: place.position - 1, check: placeOf(row.after ?? '')?.check }
     // Recorded before retention, which left it.
     if (place.position <= this.head) return place.position > this.first.position && this.has(place)
     if (row.removed && place.position > this.head + 1)
@@ -89,6 +89,11 @@ export class StreamLog {
     if (position === first.position) return (check ?? first.check) === (first.check ?? check)
     const stored = this.#checks[this.#index(position)]
     return stored !== undefined && (check ?? stored) === stored
+  }
+
+  /** Whether it is before all rows that are known, so that nobody knows what was there. */
+  isOlder(place: Place): boolean {
+    return place.position < this.first.position || (place.position === this.first.position && this.has(place))
   }
 
   idAt(position: number): string {

@@ -1,7 +1,8 @@
 /** One webhook against the table: every event at least once, signed, and where it is ordered only after all before it were accepted. */
-import { positionIn, positionOf } from './content.js'
+import { positionIn } from './content.js'
 import type { Faults } from './faults.js'
 import type { EntryOf } from './history.js'
+import { positionOf } from './place.js'
 import type { StreamLog, Wanted } from './stream-log.js'
 import type { Rule, Verdict } from './verdict.js'
 

@@ -1,15 +1,19 @@
 /** The oracle of the checker: it finds nothing in a clean history, and each planted bug by the right rule. */
 import t from 'tap'
+import { CLEAN_CLIENT_EDGES } from '../../checker/clean-client-edges.js'
+import { CLEAN_CONNECTIONS } from '../../checker/clean-connections.js'
 import { CLEAN_DURABLE_HISTORIES } from '../../checker/clean-durable-histories.js'
 import { CLEAN_EDGE_HISTORIES } from '../../checker/clean-edge-histories.js'
 import { afterRetention, CLEAN_HISTORIES } from '../../checker/clean-histories.js'
 import { CLEAN_LOSS_HISTORIES } from '../../checker/clean-loss-histories.js'
 import { CLEAN_WORK_HISTORIES } from '../../checker/clean-work-histories.js'
-import { acked, edgeConsumer, edgeRow, edgeStream, handed } from '../../checker/edge-stream.js'
+import { acked, edgeConsumer, edgeRow, edgeStream, handed, lostEdgeRow } from '../../checker/edge-stream.js'
 import { generateHistory } from '../../checker/generated-history.js'
 import { type Entry, lineOf } from '../../checker/history.js'
 import { judge } from '../../checker/oracle.js'
 import { PLANTED_BUGS } from '../../checker/planted-bugs.js'
+import { PLANTED_CLIENT_EDGES } from '../../checker/planted-client-edges.js'
+import { PLANTED_CONNECTIONS } from '../../checker/planted-connections.js'
 import { PLANTED_DURABLE_BUGS } from '../../checker/planted-durable-bugs.js'
 import { PLANTED_EDGE_BUGS } from '../../checker/planted-edge-bugs.js'
 import { PLANTED_LOSS_BUGS } from '../../checker/planted-loss-bugs.js'
@@ -26,6 +30,8 @@ const ALL_BUGS = [
   ...PLANTED_EDGE_BUGS,
   ...PLANTED_DURABLE_BUGS,
   ...PLANTED_LOSS_BUGS,
+  ...PLANTED_CLIENT_EDGES,
+  ...PLANTED_CONNECTIONS,
 ]
 const SEEDS = byNight(20, 1_000)
 
@@ -54,6 +60,8 @@ for (const { name, make } of [
   ...CLEAN_EDGE_HISTORIES,
   ...CLEAN_DURABLE_HISTORIES,
   ...CLEAN_LOSS_HISTORIES,
+  ...CLEAN_CLIENT_EDGES,
+  ...CLEAN_CONNECTIONS,
 ]) {
   t.test(`no finding: ${name}`, async t => {
     for (const seed of [1, 2, 3]) {
@@ -73,7 +81,7 @@ t.test('each rule has a planted bug', async t => {
 })
 
 t.test('planted bugs are many', async t => {
-  t.ok(ALL_BUGS.length >= 119, `${ALL_BUGS.length}`)
+  t.ok(ALL_BUGS.length >= 165, `${ALL_BUGS.length}`)
 })
 
 for (const { name, rules, plant } of ALL_BUGS) {
@@ -96,6 +104,7 @@ t.test('a history that no recorder writes is refused', async t => {
     [[{ k: 'healed', t: 1, fault: 'none' }], /did not last then/],
     [[...edgeStream(), { ...edgeConsumer(), stream: 'acme/none' } as Entry], /There is no log/],
     [[...edgeStream(), { ...edgeConsumer(), start: 'none' } as Entry], /none is no event id/],
+    [[{ ...lostEdgeRow(2), after: '3.eeeeee' }], /3.eeeeee cannot stand before 2.ffffff/],
     [[{ k: 'left', t: 1, c: 'none' }], /none is not declared/],
     [[...edgeStream(), edgeConsumer(), ...handed(1, [1])], /has no holding 1/],
     [[...edgeStream(), edgeConsumer(), acked(1, 1, 1)], /has no acknowledgement 1/],
