@@ -1,6 +1,6 @@
 /** A publish request that is alone in its commit: its statement costs a third of the one for a batch (docs/performance.md). */
 import type { Queryable } from '../database/pool.js'
-import type { AppendRequest, Outcome, PlacedEvent, Refusal } from './append-requests.js'
+import type { AppendRequest, Outcome, PlacedEvent, Refusal } from './append-request.js'
 import type { StreamId } from './event.js'
 
 type Row =

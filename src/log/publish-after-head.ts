@@ -5,7 +5,8 @@
 import { gateOf } from '../database/fair-gate.js'
 import { type Database, inTransaction, type Queryable } from '../database/pool.js'
 import { Problem, SqlState, sqlState } from '../problems/problem.js'
-import { type AppendRequest, appendRequests, type Outcome } from './append-requests.js'
+import type { AppendRequest, Outcome } from './append-request.js'
+import { appendRequests } from './append-requests.js'
 
 /** @param head an event id with its check; `0`: the stream has never had an event. @throws the database's errors. */
 export function appendAfterHead(

@@ -2,7 +2,7 @@
 import { databaseFault, faultProblem } from '../database/database-fault.js'
 import { mayBeStored } from '../database/unknown-outcome.js'
 import { Problem, SqlState, sqlState, unavailable } from '../problems/problem.js'
-import type { Refusal } from './append-requests.js'
+import type { Refusal } from './append-request.js'
 
 const NOTHING_STORED = 'Nothing was stored.'
 const UNKNOWN = 'Whether anything was stored is unknown.'

@@ -1,5 +1,5 @@
 /** A request to publish, and the request to the log that it becomes: checked, and with its data as JSON text. */
-import type { AppendRequest } from './append-requests.js'
+import type { AppendRequest } from './append-request.js'
 import type { NewEvent, Way } from './event.js'
 import { idempotencyOf } from './idempotency.js'
 import { dataOf } from './new-event.js'

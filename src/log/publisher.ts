@@ -1,13 +1,8 @@
 import type { Database } from '../database/pool.js'
 import { Distribution } from '../metrics/distribution.js'
 import type { EventTracing } from '../tracing/event-tracing.js'
-import {
-  type AppendRequest,
-  appendRequests,
-  committedBy,
-  type Outcome,
-  type PlacedEvent,
-} from './append-requests.js'
+import type { AppendRequest, Outcome, PlacedEvent } from './append-request.js'
+import { appendRequests, committedBy } from './append-requests.js'
 import type { Committed } from './committed.js'
 import { charactersIn } from './event.js'
 import { GroupCommit } from './group-commit.js'

@@ -1,6 +1,6 @@
 /** The answer to a publish: the place of each stored event. */
 import Type, { type Static } from 'typebox'
-import type { PlacedEvent } from './append-requests.js'
+import type { PlacedEvent } from './append-request.js'
 import { EventDocument } from './event.js'
 import { formatEventId } from './event-id.js'
 

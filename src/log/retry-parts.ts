@@ -1,7 +1,7 @@
 /** The parts in which a batch of publish requests is tried again, so that a bad request fails alone. */
 import { databaseFault } from '../database/database-fault.js'
 import { Problem, SqlState, sqlState } from '../problems/problem.js'
-import type { AppendRequest } from './append-requests.js'
+import type { AppendRequest } from './append-request.js'
 
 interface Requested {
   readonly request: Pick<AppendRequest, 'workspace' | 'stream'>

@@ -3,7 +3,7 @@
  * that clients know, the members by which clients work are checked.
  */
 import Type, { type Static, type TObject } from 'typebox'
-import type { PlacedEvent } from '../../log/append-requests.js'
+import type { PlacedEvent } from '../../log/append-request.js'
 import { NewEvent } from '../../log/event.js'
 import { Placed, placedOf } from '../../log/receipt.js'
 import { describedAs } from '../../openapi/described.js'

@@ -2,7 +2,8 @@
 import type pg from 'pg'
 import t from 'tap'
 import type { Database } from '../../../src/database/pool.js'
-import { type AppendRequest, appendRequests, type Outcome } from '../../../src/log/append-requests.js'
+import type { AppendRequest, Outcome } from '../../../src/log/append-request.js'
+import { appendRequests } from '../../../src/log/append-requests.js'
 import { createDatabase } from '../../harness/database.js'
 import { backendOf, connect, isDense, logged, typesOf, untilBlocked } from '../../harness/records.js'
 

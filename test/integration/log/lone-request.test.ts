@@ -1,7 +1,8 @@
 /** A publish request that is alone in its commit: stored or refused as in a batch, by a statement of its own. */
 import t from 'tap'
 import type { Database } from '../../../src/database/pool.js'
-import { type AppendRequest, appendRequests } from '../../../src/log/append-requests.js'
+import type { AppendRequest } from '../../../src/log/append-request.js'
+import { appendRequests } from '../../../src/log/append-requests.js'
 import { createDatabase } from '../../harness/database.js'
 import { backendOf, connect, logged, untilBlocked } from '../../harness/records.js'
 
