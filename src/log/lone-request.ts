@@ -12,7 +12,11 @@ export function isPlain({ idempotency, events }: AppendRequest): boolean {
   return idempotency === undefined && events.length === 1 && (events[0]?.attributes ?? null) === null
 }
 
-/** @param request see isPlain. @throws as `appendRequests`. */
+/**
+ * The statement names the table of events, as that of `appendRequests` does, so that it waits for a lock of the whole table as long as a
+ * statement may. Within the function a lock is waited for briefly: it is that of the stream.
+ * @param request see isPlain. @throws as `appendRequests`.
+ */
 export async function appendPlain(
   client: Queryable,
   { workspace, stream, actor, way, events: [event] }: AppendRequest,
@@ -21,7 +25,8 @@ export async function appendPlain(
     name: 'sluice-append-request',
     text: `
       select p.stream_id as "streamId", p."position", p.event_id as "eventId", p.at, p.previous, p.refused
-        from sluice.append_request($1, $2, $3, $4, $5, $6, $7) p`,
+        from sluice.append_request($1, $2, $3, $4, $5, $6, $7) p
+        left join (select from sluice.events where false) e on true`,
     values: [workspace, stream, actor, event?.type, event?.data, way, event?.traceparent],
   })
   const [row] = rows
