@@ -15,6 +15,7 @@ import { pageText } from '../src/consumers/page-text.js'
 import { disconnectSignal } from '../src/http/client-disconnect.js'
 import { discontinuity } from '../src/hub/event-page.js'
 import { EventFilter } from '../src/log/event-filter.js'
+import type { EventId } from '../src/log/event-id.js'
 import { notFound } from '../src/problems/problem.js'
 import type { Encoding } from '../src/sse/encoding.js'
 import { admitPage } from './event-pages.js'
@@ -36,12 +37,14 @@ export interface Holding {
 }
 
 export interface PageQuery {
+  /** The last event that the client has got with the epoch. */
+  readonly after: EventId | undefined
   readonly limit: number
   readonly waitMs: number
   readonly form: 'application/json' | 'application/x-ndjson'
 }
 
-interface PageReadRequest extends Holding, Pick<PageQuery, 'limit' | 'waitMs'> {
+interface PageReadRequest extends Holding, Omit<PageQuery, 'form'> {
   readonly consumer: Consumer
   readonly granted: StreamGrant
 }
@@ -103,13 +106,13 @@ async function sendPage(
   pages: ConsumerPages,
   reply: FastifyReply,
   holding: Holding,
-  { form, limit, waitMs }: PageQuery,
+  { form, ...query }: PageQuery,
 ): Promise<FastifyReply> {
-  return await admitPage(app, reply, waitMs, async () => {
+  return await admitPage(app, reply, query.waitMs, async () => {
     const { consumer, granted } = await authorized(app, reply, holding)
     // A HEAD request must not take the consumer from anybody.
     if (reply.request.method === 'HEAD') return reply.type(form).send('')
-    const result = await readPage(app, pages, reply, { ...holding, consumer, granted, limit, waitMs })
+    const result = await readPage(app, pages, reply, { ...holding, ...query, consumer, granted })
     if (result.outcome === 'not-found') throw notFound('stream')
     if (result.outcome === 'reset') throw discontinuity(result.reset)
     const { page } = result
@@ -130,11 +133,12 @@ async function readPage(
   app: FastifyInstance,
   pages: ConsumerPages,
   { request: { principal }, raw }: FastifyReply,
-  { consumer, granted, epoch, takeover, limit, waitMs }: PageReadRequest,
+  { consumer, granted, epoch, after, takeover, limit, waitMs }: PageReadRequest,
 ): Promise<ConsumerPageResult> {
   const wanted = {
     consumer,
     epoch: epoch as Epoch | undefined,
+    after,
     takeover,
     holder: principal.id,
     ...reachOf(principal),

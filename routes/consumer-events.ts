@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { NDJSON } from '../src/bytes/media-type.js'
 import { ConsumerName } from '../src/consumers/consumer-document.js'
+import { eventIdIn } from '../src/log/named-place.js'
 import type { StreamChannel } from '../src/specifications/channel.js'
 import { logForms } from '../src/specifications/log-messages.js'
 import { sse } from '../src/sse/encoding.js'
@@ -21,7 +22,7 @@ import {
 import { CONSUMER_STREAM_OR_PAGE } from './stream-responses.js'
 
 const forms = new LiveForms(sse, sseMessages, ndjson)
-const OF_PAGES = ['limit', 'wait'] as const
+const OF_PAGES = ['after', 'limit', 'wait'] as const
 const OF_STREAMS = ['envelope', 'cursors'] as const
 
 const channel = {
@@ -49,6 +50,12 @@ const Query = Type.Object(
       Type.Boolean({ description: 'Takes the consumer over from the client that holds it. Default false.' }),
     ),
     ...{ token, ticket, envelope, cursors },
+    after: Type.Optional(
+      Type.String({
+        description:
+          'The last event that the client has got with this epoch: the page continues after it. Without it everything after the cursor is handed out again. Pages only.',
+      }),
+    ),
     limit,
     wait,
   },
@@ -88,7 +95,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       const form = formOf(request)
       if (form !== 'application/json' && form !== NDJSON) throw notAcceptable()
       refuse(query, OF_STREAMS, 'is for live streams. Leave it out for a page.')
-      const page = { limit: query.limit ?? DEFAULT_LIMIT, waitMs: milliseconds(query.wait), form }
+      const after = query.after === undefined ? undefined : eventIdIn('after', query.after)
+      const page = { after, limit: query.limit ?? DEFAULT_LIMIT, waitMs: milliseconds(query.wait), form }
       return reply.sendConsumerPage(holding, page)
     },
   )

@@ -1,6 +1,8 @@
 /**
- * The reading of one page of a consumer, which its client holds meanwhile. It continues after what was handed out before, or after
- * the cursor once that has timed out, and waits for an event, or for an acknowledgement if as many events are in flight as may be.
+ * The reading of one page of a consumer, which its client holds meanwhile. It continues after what was handed out before if the client
+ * says that it has got that, else after the cursor, and waits for an event, or for an acknowledgement if as many events are in flight as
+ * may be. The response of the page before may be lost without the gateway's notice, and a proxy then sends the request again (RFC 9110
+ * §9.2.2): its client must not acknowledge, with a later event, those that it has never got.
  *
  * Invariant: what the row says was handed out is a contiguous range after the cursor. It is noted, fenced by the epoch, before
  * the page is sent. The number of events in flight is an upper bound: with a filter, the row does not know how many of them
@@ -15,6 +17,7 @@ import type { HubStream } from '../hub/hub-stream.js'
 import type { Reset } from '../hub/start.js'
 import type { GrantedStreams } from '../hub/stored-stream.js'
 import type { EventFilter } from '../log/event-filter.js'
+import { type EventId, isIdOf } from '../log/event-id.js'
 import type { Head } from '../log/log.js'
 import type { Claim, Consumer, Epoch } from './consumer.js'
 import { resetConsumer } from './consumer-losses.js'
@@ -39,6 +42,8 @@ export interface ConsumerPageRequest {
   readonly consumer: Consumer
   /** Of the page before; undefined: a new holder. */
   readonly epoch: Epoch | undefined
+  /** The last event that the client has got with this epoch. Unless it is the last one in flight, all of them are handed out again. */
+  readonly after?: EventId | undefined
   /** Whether a new holder claims it also if another client holds it. */
   readonly takeover: boolean
   /** The principal. */
@@ -94,17 +99,27 @@ export class PageReading {
 
   /** @param consumer as its row was when the client got the lease. */
   async run(consumer: Consumer): Promise<ConsumerPage | Reset> {
-    this.#after = consumer.cursor
-    if (consumer.handed && consumer.inFlight > 0) {
-      this.#after = consumer.handed
-      this.#handedTo = consumer.handed
-    }
-    await this.#refresh(consumer)
+    await this.#begin(consumer)
     for (;;) {
       const step = this.#room > 0 ? await this.#read() : await this.#waitForRoom()
       if (step) return step
       await this.#refresh(await this.#lease.renew(this.#consumer, LEASE_MS))
     }
+  }
+
+  async #begin(consumer: Consumer): Promise<void> {
+    const { cursor, handed, inFlight } = consumer
+    const { after } = this.#request
+    this.#consumer = consumer
+    this.#after = cursor
+    if (inFlight === 0 || !handed) return
+    if (after?.position !== handed.position || !isIdOf(after, handed.eventId)) {
+      await this.#note(cursor)
+      return
+    }
+    this.#after = handed
+    this.#handedTo = handed
+    await this.#refresh(consumer)
   }
 
   get #room(): number {

@@ -170,7 +170,8 @@ export class Holder {
     while (!this.#ended && (this.#settled || now() < until)) {
       const asked = now()
       const epoch = holding ? `&epoch=${holding.epoch}` : this.#takesOver() ? '&takeover=true' : ''
-      const page = await this.#page(`?limit=${random.between(1, 20)}&wait=500ms${epoch}`, holding)
+      const after = holding?.last !== undefined && random.chance(0.7) ? `&after=${holding.last}` : ''
+      const page = await this.#page(`?limit=${random.between(1, 20)}&wait=500ms${epoch}${after}`, holding)
       if (page === undefined) {
         tally.refusals += 1
         this.#refusals += 1

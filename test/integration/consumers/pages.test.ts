@@ -29,19 +29,38 @@ t.test('pages of consumers', async t => {
       in_flight: 3,
       holder: { principal: 'editor-of-acme', epoch: 1 },
     })
-    const two = await page(second, 'walk?limit=3&epoch=1')
+    const two = await page(second, `walk?limit=3&epoch=1&after=${ids[2]}`)
     t.strictSame(dataOf(two), [4])
     t.match(two.body, { epoch: 1, in_flight: 4 })
-    t.match((await page(second, 'walk?epoch=1')).body, { events: [], in_flight: 4 })
+    t.match((await page(second, `walk?epoch=1&after=${ids[3]}`)).body, { events: [], in_flight: 4 })
 
     await acknowledge(first, 'walk', ids[1], 1)
-    const three = await page(first, 'walk?epoch=1')
+    const three = await page(first, `walk?epoch=1&after=${ids[3]}`)
     t.strictSame(dataOf(three), [5, 6])
     t.match(three.body, { cursor: ids[1], in_flight: 4 })
     await acknowledge(first, 'walk', ids[5], 1)
     t.match((await page(first, 'walk?epoch=1')).body, { events: [], cursor: ids[5], in_flight: 0 })
     t.equal((await call(first, 'GET', 'walk')).body.holder, null)
   })
+
+  t.test(
+    'what the client does not say it has got is handed out again, so it acknowledges nothing unseen',
+    async t => {
+      await create(first, 'lost', { ack_timeout_ms: 60_000 })
+      const { body } = await page(first, 'lost?limit=2')
+      // The client does not get this response, and a proxy sends the same request to another gateway.
+      const request = `lost?limit=2&epoch=${body.epoch}&after=${ids[1]}`
+      t.strictSame(dataOf(await page(first, request)), [3, 4])
+
+      const repeated = await page(second, request)
+      t.strictSame(dataOf(repeated), [1, 2])
+      t.match(repeated.body, { in_flight: 2 })
+      t.strictSame(dataOf(await page(second, `lost?epoch=${body.epoch}&limit=3`)), [1, 2, 3])
+      const invented = `${parseInt(ids[2] ?? '')}.aaaaaa`
+      t.strictSame(dataOf(await page(first, `lost?epoch=${body.epoch}&limit=1&after=${invented}`)), [1])
+      t.match(await page(first, `lost?epoch=${body.epoch}&after=x`), { status: 400 })
+    },
+  )
 
   t.test('a page holds the consumer until everything on it is acknowledged', async t => {
     await create(first, 'held', { ack_timeout_ms: 60_000 })
@@ -63,8 +82,8 @@ t.test('pages of consumers', async t => {
     await create(first, 'again', { ack_timeout_ms: 1_000, max_in_flight: 3 })
     const { body } = await page(first, 'again?limit=2')
 
-    const rest = await page(first, `again?epoch=${body.epoch}&limit=2`)
-    const again = await page(second, `again?epoch=${body.epoch}&limit=2&wait=20s`)
+    const rest = await page(first, `again?epoch=${body.epoch}&limit=2&after=${ids[1]}`)
+    const again = await page(second, `again?epoch=${body.epoch}&limit=2&wait=20s&after=${ids[2]}`)
 
     t.strictSame(dataOf(rest), [3])
     t.strictSame(dataOf(again), [1, 2])
@@ -87,7 +106,7 @@ t.test('pages of consumers', async t => {
     ])
     const rung = await waiting
     t.match(rung.body, { events: [{ id: bell }], in_flight: 1 })
-    const next = page(second, `wait?epoch=${rung.body.epoch}&wait=30s`)
+    const next = page(second, `wait?epoch=${rung.body.epoch}&wait=30s&after=${bell}`)
     await acknowledge(first, 'wait', other, rung.body.epoch)
     await acknowledge(first, 'wait', bell, rung.body.epoch)
     t.strictSame(dataOf(await next), [9])
@@ -98,7 +117,7 @@ t.test('pages of consumers', async t => {
     async t => {
       await create(first, 'given-up', { max_in_flight: 2, ack_timeout_ms: 60_000 })
       const { body } = await page(first, 'given-up')
-      const waiting = page(second, `given-up?epoch=${body.epoch}&wait=30s`)
+      const waiting = page(second, `given-up?epoch=${body.epoch}&wait=30s&after=${ids[1]}`)
       const leases = new Set<string>()
       await until('it has renewed its lease while it waits', async () => {
         leases.add((await call(first, 'GET', 'given-up')).body.holder.expires_at)
@@ -148,6 +167,7 @@ t.test('pages of consumers', async t => {
     t.match(await page(first, 'held?envelope=message'), { status: 400 })
     t.match(await page(first, 'held?from=now'), { status: 400 })
     t.equal((await open(t, first, 'held', '?limit=2')).response.statusCode, 400)
+    t.equal((await open(t, first, 'held', `?after=${ids[0]}`)).response.statusCode, 400)
     t.match(await page(first, 'nothing'), { status: 404 })
   })
 })
