@@ -23,6 +23,8 @@ const SETTINGS = {
   wal_keep_size: '1GB',
   max_wal_size: '512MB',
   autovacuum_naptime: '5s',
+  // Else what removes rows that a statement on the standby may see cancels it, `pg_promote` too.
+  max_standby_streaming_delay: '-1',
 }
 
 /** With a disk and a clock of its own. */
@@ -157,11 +159,13 @@ export class Databases {
     this.replication.fail({ kind: 'refuse' })
     const others = this.#addresses.filter(proxy => proxy !== stays)
     for (const proxy of others) proxy.fail({ kind: 'refuse' })
-    await execute(this.standbyUrl, 'select pg_promote()')
-    const keep = await keepLost(this.standbyUrl)
-    for (const proxy of others) {
-      proxy.target = portOf(this.#standby)
-      proxy.heal()
+    let keep: (old: string) => Promise<void>
+    try {
+      await execute(this.standbyUrl, 'select pg_promote()')
+      keep = await keepLost(this.standbyUrl)
+      for (const proxy of others) proxy.target = portOf(this.#standby)
+    } finally {
+      for (const proxy of others) proxy.heal()
     }
     await both()
     await this.#cutOff([stays])

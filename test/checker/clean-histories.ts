@@ -70,6 +70,12 @@ export function withStranger(history: readonly Entry[]): Entry[] {
     { k: 'open', ...at },
     { k: 'status', ...at, status: 403 },
     { k: 'close', ...at, by: 'server' },
+    // A proxy that has no gateway says so in a stream of its own.
+    { k: 'fault', t: END_MS, fault: 'gateway-killed' },
+    { k: 'open', ...at, n: 2 },
+    { k: 'status', ...at, n: 2, status: 200 },
+    { k: 'notice', ...at, n: 2, name: 'unavailable', reason: 'upstream' },
+    { k: 'close', ...at, n: 2, by: 'server' },
   ]
 }
 
@@ -86,6 +92,28 @@ export function withForger(history: readonly Entry[]): Entry[] {
     // What it has brought comes back before the reset; a text that is no id, as a word.
     ...forged('inventor', '1.sluice', '1.sluice', 'history-lost', head),
     ...forged('scribbler', 'no event id', 'unknown', 'unknown-id', head),
+    ...forgedLater(history),
+  ]
+}
+
+/** A client that has an event of the log, and does not bring its id. */
+function forgedLater(history: readonly Entry[]): Entry[] {
+  const [first] = rows(history)
+  const at = (n: number) => ({ t: END_MS, c: 'turncoat', n })
+  const [frame, ...rest] = forged(
+    'turncoat',
+    '2.sluice',
+    '2.sluice',
+    'history-lost',
+    rows(history).at(-1)?.id ?? '',
+  )
+  return [
+    ...(frame ? [frame] : []),
+    { k: 'open', ...at(1) },
+    { k: 'status', ...at(1), status: 200 },
+    { k: 'frame', ...at(1), id: first?.id ?? '', type: first?.type ?? '', h: first?.h.sse ?? '' },
+    { k: 'close', ...at(1), by: 'client' },
+    ...rest.map(line => ({ ...line, n: 2 }) as Entry),
   ]
 }
 

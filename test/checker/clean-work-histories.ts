@@ -8,6 +8,7 @@ const FEED = 'acme/feed'
 export const CLEAN_WORK_HISTORIES: readonly CleanHistory[] = [
   { name: 'a consumer gets two resets, and another one lost events', make: withLostPlaces },
   { name: 'a parallel webhook, and one that never accepts', make: withOtherWebhooks },
+  { name: 'a job is lost as a whole, and submitted again', make: withJobAgain },
   { name: 'a job is given to a second runner, and another one is cancelled', make: withOtherJobs },
 ]
 
@@ -48,6 +49,9 @@ export function withLostPlaces(history: readonly Entry[]): Entry[] {
     { k: 'acking', ...overtaken, a: 4, epoch: 1, id: all.at(-3)?.id ?? '' },
     { k: 'acked', ...overtaken, a: 4, status: 200, cursor: first?.id ?? '' },
     { k: 'rewound', ...overtaken, reason: 'retention', head: all.at(-2)?.id ?? '' },
+    // The same once more, after it has heard of it.
+    { k: 'acking', ...overtaken, a: 5, epoch: 1, id: all.at(-3)?.id ?? '' },
+    { k: 'acked', ...overtaken, a: 5, status: 200, cursor: first?.id ?? '' },
     ...acknowledged(overtaken, 1, 1, all.at(-2)?.id),
     ...(head ? [handed(overtaken, 1, head)] : []),
     // It comes back in its epoch, and gets the event again.
@@ -133,6 +137,30 @@ export function withOtherJobs(history: readonly Entry[]): Entry[] {
       ['job.created', 'editor'],
       ['job.cancelled', 'editor'],
     ]),
+  ]
+}
+
+export function withJobAgain(history: readonly Entry[]): Entry[] {
+  const stream = 'acme/job:11'
+  const at = (n: number) => ({ t: END_MS, c: 'patient', n })
+  const lost = { stream, type: 'job.created', h: { sse: 'aaaaaaaaaaaa' } }
+  const again = { stream, type: 'job.created', h: { sse: 'bbbbbbbbbbbb' } }
+  return [
+    ...history,
+    { k: 'fault', t: END_MS, fault: 'lost-tail', stream },
+    { k: 'log', stream, base: '0.aaaaaa' },
+    { k: 'row', id: '1.dddddd', ...again },
+    { k: 'row', id: '2.dddddd', ...again, type: 'job.cancelled' },
+    { k: 'row', id: '1.cccccc', after: '0.cccccc', ...lost, lost: true },
+    { k: 'client', client: 'patient', stream, form: 'sse', from: 'beginning' },
+    { k: 'open', ...at(1) },
+    { k: 'status', ...at(1), status: 200 },
+    { k: 'notice', ...at(1), name: 'server.state', id: '0.cccccc' },
+    { k: 'frame', ...at(1), id: '1.cccccc', type: 'job.created', h: 'aaaaaaaaaaaa' },
+    { k: 'close', ...at(1), by: 'server' },
+    { k: 'open', ...at(2), id: '1.cccccc' },
+    { k: 'status', ...at(2), status: 200 },
+    { k: 'notice', ...at(2), name: 'reset', id: '2.dddddd', reason: 'history-lost' },
   ]
 }
 

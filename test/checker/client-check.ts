@@ -65,12 +65,9 @@ export class ClientCheck {
     const { faults, log, client } = this.#options
     this.#status = status
     if (this.#isBlind && this.#cursor && status < 400) this.#cursor = { ...this.#cursor, isLost: false }
-    if (client.granted?.length === 0) {
-      if (status === 200) this.#found('isolation', () => 'it may not see the stream, and it was opened')
-      if (REFUSALS.includes(status)) return
-    }
+    if (client.granted?.length === 0 && REFUSALS.includes(status)) return
     if (!faults.explainStatus(status, log.name, t)) this.#found('status', () => `${status}`)
-    if (status === 204 && log.terminal && !this.#isOver())
+    if (status === 204 && log.terminal && !this.#isOver() && !this.#cursor?.isLost)
       this.#found('ending', () => `204 at ${this.#cursor?.id ?? 'the beginning'}`)
   }
 
@@ -107,10 +104,12 @@ export class ClientCheck {
   }
 
   notice(entry: EntryOf<'notice'>): void {
-    const { faults, log, verdict } = this.#options
+    const { client, faults, log, verdict } = this.#options
     const isHello = this.#isFirst && entry.name === 'server.state'
     this.#isFirst = false
     verdict.looked('notices')
+    if (client.granted?.length === 0 && entry.name !== 'unavailable')
+      this.#found('isolation', () => 'it may not see the stream, and it was opened')
     if (entry.name === 'unavailable' && !faults.explainStatus(503, log.name, entry.t))
       this.#found('status', () => `unavailable: ${entry.reason}`)
     if (entry.name === 'reset') this.#reset(entry)
@@ -173,13 +172,14 @@ export class ClientCheck {
 
   /** An event that existed when it was delivered. */
   #lost(entry: EntryOf<'frame'>, place: Place): void {
-    const { client, log } = this.#options
+    const { client, faults, log } = this.#options
     if (log.lost.get(entry.id)?.h[client.form] !== entry.h)
       this.#found('bytes', () => `${entry.id} has the hash ${entry.h}`)
     const cursor = this.#cursor
     if (cursor && place.position <= cursor.position && cursor.isLost)
       this.#found('doubled', () => `${entry.id} came after ${cursor.id}`)
-    else if (cursor) this.#expectWay(cursor, entry.id)
+    // A position alone is in the history of each server.
+    else if (cursor && !(this.#isBlind && faults.isFailingOver(entry.t))) this.#expectWay(cursor, entry.id)
     this.#moveTo(entry.id, place, true)
   }
 
@@ -202,7 +202,7 @@ export class ClientCheck {
     const { log, client } = this.#options
     const place = placeOf(id)
     const isLost = log.lost.get(id) !== undefined
-    if (!place || !(log.has(place) || isLost || log.isOlder(place))) {
+    if (!place || !(log.has(place) || isLost || log.lost.isBefore(id) || log.isOlder(place))) {
       if (!isReturned(id, this.#brought)) this.#found('cursor-unknown', () => `${name} has ${id}`)
       return
     }

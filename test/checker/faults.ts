@@ -29,7 +29,7 @@ const PROXY = /^(?:gateway|upstream|nginx|proxy|black-holed)/
 const LASTING_STATUSES: Readonly<Record<number, readonly string[]>> = {
   401: ['revoked', 'expired'],
   403: ['revoked'],
-  404: ['deleted', 'recreated', 'restored', 'lost-tail'],
+  404: ['deleted', 'recreated', 'restored', 'lost-tail', 'two-writable'],
   // A page instead of a reset.
   410: ['retention', 'lost-tail', 'restored', 'recreated', 'forged-id'],
 }
@@ -131,6 +131,11 @@ export class Faults {
   /** Whether the rows of consumers, webhooks and jobs may have gone back with a tail. */
   hasLostTail(stream: string, t: number): boolean {
     return this.#before([...TAILS, 'two-writable'], stream, t)
+  }
+
+  /** Whether gateways may still have what another one's server has lost. */
+  isFailingOver(t: number): boolean {
+    return this.#during(/^(?:two-writable|promoted|lost-tail|restored)$/, t, ANSWER_MS)
   }
 
   /** Whether two servers have histories of their own, so that one may not know what a client got from the other. */

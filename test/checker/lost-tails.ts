@@ -11,18 +11,29 @@ export class LostTails {
   readonly #rows = new Map<string, Row>()
   /** Several tails may have had events at one position. */
   readonly #byPosition = new Map<number, Row[]>()
+  readonly #before = new Set<string>()
 
   add(row: Row): void {
     const position = positionOf(row.id)
     if (row.after !== undefined && positionOf(row.after) >= position)
       throw new Error(`${row.after} cannot stand before ${row.id}.`)
     this.#rows.set(row.id, row)
+    if (row.after !== undefined) this.#before.add(row.after)
     this.#byPosition.set(position, [...(this.#byPosition.get(position) ?? []), row])
   }
 
   /** The id of the lost event at a position that has these bytes in a form. */
   idWith(position: number, form: string, hash: string): string | undefined {
     return this.#byPosition.get(position)?.find(row => row.h[form] === hash)?.id
+  }
+
+  hasPosition(position: number): boolean {
+    return this.#byPosition.has(position)
+  }
+
+  /** Whether it is the place before a lost event: that of a stream which is lost as a whole is in no table. */
+  isBefore(id: string): boolean {
+    return this.#before.has(id)
   }
 
   get(id: string): Row | undefined {

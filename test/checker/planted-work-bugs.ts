@@ -151,6 +151,7 @@ export const PLANTED_WORK_BUGS: readonly PlantedBug[] = [
       { k: 'client', client: 'stranger', stream: 'acme/feed', form: 'sse', from: 'now', granted: [] },
       { k: 'open', ...at },
       { k: 'status', ...at, status: 200 },
+      { k: 'notice', ...at, name: 'server.state', id: rows(h).at(-1)?.id ?? '' },
     ]
   }),
   change('a page of removed events has other bytes', ['bytes'], h =>

@@ -25,7 +25,9 @@ export function isTrue(reason: string, { from, brought, log, faults, t }: Reset)
     case 'unknown-id':
       // Of a position alone, which no event has any more, nobody knows whether it was one.
       return (
-        brought !== undefined && !placeOf(brought)?.check && !(isBlind(brought, from) && !isGone(from, log))
+        brought !== undefined &&
+        !placeOf(brought)?.check &&
+        !(isBlind(brought, from) && !isGone(from, log) && !faults.isFailingOver(t))
       )
     default:
       return true

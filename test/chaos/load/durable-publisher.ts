@@ -12,7 +12,7 @@ import { type Answer, ask, isPassing, RETRY_MS } from './request.js'
 /** How often it starts again. */
 const RESTARTS = 0.1
 const STALE = 403
-const GAP = 409
+const GAPS = [400, 409]
 
 interface Numbers {
   readonly epoch: number
@@ -26,7 +26,11 @@ export function durablePublisher(name: string, place: Place, most: number): Publ
     const former = options.random.chance(RESTARTS) ? numbers : undefined
     numbers = former ? { epoch: former.epoch + 1, seq: 0 } : { ...numbers, seq: numbers.seq + 1 }
     const append = appendOf(`${name}-${n}`, name, place, most, options)
-    for (let answer = await append.send(numbers); answer?.status === GAP; answer = await append.send(numbers))
+    for (
+      let answer = await append.send(numbers);
+      GAPS.includes(answer?.status ?? 0) && !(answer?.status === 400 && numbers.seq === 0);
+      answer = await append.send(numbers)
+    )
       // A lost tail has taken the numbers too, so that this one leaves a gap: nothing was stored.
       numbers = { epoch: numbers.epoch + 1, seq: 0 }
     if (append.end() && former) {

@@ -172,7 +172,7 @@ export class DurableReader implements Follower {
       if (isDocument || left === 0) this.#id = id
     }
     if (messages.length > 0) this.#offset = offset
-    if (this.#id === this.#last) this.#finish()
+    if (this.#id !== undefined && this.#id === this.#last) this.#finish()
   }
 
   #finish(): void {

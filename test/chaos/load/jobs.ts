@@ -131,11 +131,11 @@ export class Jobs {
 
   async #ids(condition: string): Promise<readonly string[]> {
     const { pool } = this.#options
-    const { rows } = await pool.query<{ id: string }>(
-      `select id from sluice.jobs where workspace = $1 and kind = $2 and ${condition}`,
+    const { rows } = await pool.query<{ name: string }>(
+      `select name from sluice.jobs where workspace = $1 and kind = $2 and ${condition}`,
       [WORKSPACE, KIND],
     )
-    return rows.map(({ id }) => id)
+    return rows.map(({ name }) => name)
   }
 
   #headers() {
