@@ -463,6 +463,8 @@ export async function fill(url: string, from: number, to: number): Promise<void>
     // Autovacuum is off: the dead rows of the acts before would count too.
     for (const table of ['webhooks', 'webhook_replays', 'webhook_waiting', 'consumers'])
       await client.query(`vacuum sluice.${table}`)
+    // Else this session may count its pages among those of the first act, when it ends.
+    await client.query('select pg_stat_force_next_flush()')
   } finally {
     await client.end()
   }
