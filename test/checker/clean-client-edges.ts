@@ -11,8 +11,8 @@ import {
   twiceRemoved,
   wasReset,
 } from './edge-client.js'
-import { edgeStream, faultAt, idOf, lostEdgeRow, positions } from './edge-stream.js'
-import type { Entry, EntryOf } from './history.js'
+import { cleanEdge, faultAt, idOf, lostEdgeRow, positions } from './edge-stream.js'
+import type { EntryOf } from './history.js'
 
 type Row = EntryOf<'row'>
 
@@ -27,11 +27,11 @@ const [FIRST, HIDDEN, LAST] = LOST as [Row, Row, Row]
 const OTHER_BYTES = { sse: 'abababababab', ndjson: 'abababababab' }
 const LOST_WITHOUT_FORM = LOST.map(row => (row === HIDDEN ? { ...row, h: {} } : row))
 const READ_ALL = [edgeClient(), ...opened(1), ...got(1, positions(1, 10))]
-/** A client that has got them hears of the loss. */
+/** What a client that has got them gets next. */
 const AFTER_LOSS = [wasReset(1, 'history-lost', 5), ...got(1, positions(6, 10))]
 
 export const CLEAN_CLIENT_EDGES: readonly CleanHistory[] = [
-  added('the types that a client wants leave out a lost event between two others', [
+  cleanEdge('the types that a client wants leave out a lost event between two others', [
     TAIL,
     ...LOST,
     edgeClient({ types: ['note'] }),
@@ -39,7 +39,7 @@ export const CLEAN_CLIENT_EDGES: readonly CleanHistory[] = [
     ...got(1, [...positions(1, 5), FIRST, LAST]),
     ...AFTER_LOSS,
   ]),
-  added('the grants of a client leave out a lost event between two others', [
+  cleanEdge('the grants of a client leave out a lost event between two others', [
     TAIL,
     ...LOST,
     edgeClient({ granted: ['note'] }),
@@ -47,7 +47,7 @@ export const CLEAN_CLIENT_EDGES: readonly CleanHistory[] = [
     ...got(1, [...positions(1, 5), FIRST, LAST]),
     ...AFTER_LOSS,
   ]),
-  added('a form does not show a lost event between two others', [
+  cleanEdge('a form does not show a lost event between two others', [
     TAIL,
     ...LOST_WITHOUT_FORM,
     edgeClient(),
@@ -55,7 +55,7 @@ export const CLEAN_CLIENT_EDGES: readonly CleanHistory[] = [
     ...got(1, [...positions(1, 5), FIRST, LAST]),
     ...AFTER_LOSS,
   ]),
-  added('a client comes to a lost event from a place before it that only its filter passes over', [
+  cleanEdge('a client comes to a lost event from a place before it that only its filter passes over', [
     TAIL,
     ...LOST,
     edgeClient({ from: 'now', types: ['note'] }),
@@ -64,7 +64,7 @@ export const CLEAN_CLIENT_EDGES: readonly CleanHistory[] = [
     ...got(1, [LAST]),
     ...AFTER_LOSS,
   ]),
-  added('nobody knows what stood before a lost event', [
+  cleanEdge('nobody knows what stood before a lost event', [
     TAIL,
     without(FIRST, 'after'),
     edgeClient(),
@@ -72,7 +72,7 @@ export const CLEAN_CLIENT_EDGES: readonly CleanHistory[] = [
     ...got(1, [...positions(1, 5), FIRST]),
     ...AFTER_LOSS,
   ]),
-  added('a client comes with the position alone of the last event before a loss', [
+  cleanEdge('a client comes with the position alone of the last event before a loss', [
     TAIL,
     ...LOST,
     edgeClient({ from: 'now' }),
@@ -81,14 +81,14 @@ export const CLEAN_CLIENT_EDGES: readonly CleanHistory[] = [
     ...got(1, LOST),
     ...AFTER_LOSS,
   ]),
-  added('a client comes with the beginning of another history', [
+  cleanEdge('a client comes with the beginning of another history', [
     faultAt(0, 'recreated'),
     edgeClient(),
     ...opened(1, idOf(0, 'zzzzzz')),
     wasReset(1, 'history-lost', 0, 1),
     ...got(1, positions(1, 10)),
   ]),
-  added('events come by their positions alone, of which lost ones had some', [
+  cleanEdge('events come by their positions alone, of which lost ones had some', [
     TAIL,
     ...LOST,
     edgeClient({ from: 'now' }),
@@ -96,7 +96,7 @@ export const CLEAN_CLIENT_EDGES: readonly CleanHistory[] = [
     told(1, 'server.state', 5, '5'),
     ...got(1, positions(6, 10).map(alone)),
   ]),
-  added('a lost event comes by its position alone', [
+  cleanEdge('a lost event comes by its position alone', [
     TAIL,
     { ...FIRST, h: OTHER_BYTES },
     edgeClient(),
@@ -104,17 +104,17 @@ export const CLEAN_CLIENT_EDGES: readonly CleanHistory[] = [
     ...got(1, [...positions(1, 5), alone({ ...FIRST, h: OTHER_BYTES })]),
     ...AFTER_LOSS,
   ]),
-  added(
+  cleanEdge(
     'a client does not get what was compacted, nor what its form does not show',
     [edgeClient(), ...opened(1), ...got(1, [1, 2, 5, 6, 7, 8, 9, 10])],
     { 3: { changed: true }, 4: { h: {} } },
   ),
-  added(
+  cleanEdge(
     'redacted data is still on its way five seconds after its redaction',
     [edgeClient(), ...opened(1), ...got(1, positions(1, 10), 5_000)],
     { 3: { h: OTHER_BYTES, redacted: END_MS } },
   ),
-  added('a client begins with a lost event', [
+  cleanEdge('a client begins with a lost event', [
     TAIL,
     FIRST,
     edgeClient({ from: 'now' }),
@@ -122,7 +122,7 @@ export const CLEAN_CLIENT_EDGES: readonly CleanHistory[] = [
     ...got(1, [FIRST]),
     ...AFTER_LOSS,
   ]),
-  added('a client whose event was lost hears of places of the new history before its reset', [
+  cleanEdge('a client whose event was lost gets places of the new history before its reset', [
     TAIL,
     FIRST,
     edgeClient(),
@@ -132,21 +132,21 @@ export const CLEAN_CLIENT_EDGES: readonly CleanHistory[] = [
     told(1, 'heartbeat', 9),
     ...AFTER_LOSS,
   ]),
-  added('an id that a client has made up comes back until its reset', [
+  cleanEdge('an id that a client has made up comes back until its reset', [
     faultAt(0, 'forged-id'),
     edgeClient({ from: 'now' }),
     ...opened(1, idOf(7, 'zzzzzz')),
     told(1, 'server.state', 7, idOf(7, 'zzzzzz')),
     wasReset(1, 'history-lost', 10, 1),
   ]),
-  added('a text that is no id comes back as a word until the reset', [
+  cleanEdge('a text that is no id comes back as a word until the reset', [
     faultAt(0, 'forged-id'),
     edgeClient({ from: 'now' }),
     ...opened(1, 'strange'),
     told(1, 'server.state', 0, 'unknown'),
     wasReset(1, 'unknown-id', 10, 1),
   ]),
-  added('a client with a cursor makes up an id', [
+  cleanEdge('a client with a cursor makes up an id', [
     faultAt(0, 'forged-id'),
     edgeClient(),
     ...opened(1),
@@ -172,15 +172,6 @@ export const CLEAN_CLIENT_EDGES: readonly CleanHistory[] = [
     make: h => [...h, ...removed(positions(1, 3)), ...leftAfter(6), ...READ_ALL],
   },
 ]
-
-/** Appended to a history, with the stream. */
-function added(
-  name: string,
-  lines: readonly Entry[],
-  changed?: Parameters<typeof edgeStream>[0],
-): CleanHistory {
-  return { name, make: history => [...history, ...edgeStream(changed), ...lines] }
-}
 
 function without(row: Row, member: 'after'): Row {
   const { [member]: _, ...rest } = row

@@ -1,8 +1,7 @@
 /** Histories of connections that are refused, end early or say nothing yet, and nothing is wrong: as clean-histories.ts. */
 import { type CleanHistory, END_MS } from './clean-histories.js'
 import { closed, ENDED, edgeClient, ended, got, LEFT, opened, refused, told, untold } from './edge-client.js'
-import { edgeStream, faultAt, idOf, positions } from './edge-stream.js'
-import type { Entry } from './history.js'
+import { cleanEdge, faultAt, idOf, positions } from './edge-stream.js'
 
 /** Longer after a fault than it explains anything. */
 const LATE = 60_000
@@ -31,13 +30,13 @@ const PASSING = [
 
 export const CLEAN_CONNECTIONS: readonly CleanHistory[] = [
   ...[401, 404].map(status =>
-    added(`a client that may not see its stream is refused with ${status}`, [
+    cleanEdge(`a client that may not see its stream is refused with ${status}`, [
       edgeClient({ granted: [] }),
       ...refused(1, status),
     ]),
   ),
   ...LASTING.map(([status, fault]) =>
-    added(`a client is refused with ${status} long after: ${fault}`, [
+    cleanEdge(`a client is refused with ${status} long after: ${fault}`, [
       faultAt(0, fault),
       edgeClient(),
       ...refused(1, status, LATE),
@@ -45,14 +44,14 @@ export const CLEAN_CONNECTIONS: readonly CleanHistory[] = [
     ]),
   ),
   ...PASSING.map(([status, fault]) =>
-    added(`a client is refused with ${status} 15 s after: ${fault}`, [
+    cleanEdge(`a client is refused with ${status} 15 s after: ${fault}`, [
       { k: 'fault', t: END_MS, fault },
       edgeClient(),
       ...refused(1, status, 15_000),
       LEFT,
     ]),
   ),
-  added('a client without a cursor hears nothing but words', [
+  cleanEdge('a client without a cursor hears nothing but words', [
     edgeClient({ from: 'now' }),
     ...opened(1),
     untold(1, 'server.state'),
@@ -64,7 +63,7 @@ export const CLEAN_CONNECTIONS: readonly CleanHistory[] = [
     untold(2, 'snapshot'),
     told(2, 'server.state', 10),
   ]),
-  added('a client with a cursor is greeted without one', [
+  cleanEdge('a client with a cursor is greeted without one', [
     edgeClient({ from: 'now' }),
     ...opened(1, idOf(10)),
     untold(1, 'server.state'),
@@ -73,7 +72,7 @@ export const CLEAN_CONNECTIONS: readonly CleanHistory[] = [
     ...opened(2, idOf(10)),
     untold(2, 'server.state'),
   ]),
-  added('a stream without an end has nothing new for a while, and ends its responses', [
+  cleanEdge('a stream without an end has nothing new for a while, and ends its responses', [
     edgeClient(),
     ...refused(1, 204),
     ...opened(2),
@@ -82,7 +81,7 @@ export const CLEAN_CONNECTIONS: readonly CleanHistory[] = [
     ...opened(3, idOf(2)),
     ...got(3, positions(3, 10)),
   ]),
-  added('a client has a whole stream with an end, and asks again', [
+  cleanEdge('a client has a whole stream with an end, and asks again', [
     ...ENDED,
     edgeClient({ stream: ended.stream }),
     ...opened(1),
@@ -90,14 +89,14 @@ export const CLEAN_CONNECTIONS: readonly CleanHistory[] = [
     closed(1, 'server', LATE),
     ...refused(2, 204, LATE),
   ]),
-  added('a client has a whole stream with an end, and closes first', [
+  cleanEdge('a client has a whole stream with an end, and closes first', [
     ...ENDED,
     edgeClient({ stream: ended.stream }),
     ...opened(1),
     ...got(1, ended.rows),
     closed(1, 'client', LATE),
   ]),
-  added('a client leaves a stream with an end before that', [
+  cleanEdge('a client leaves a stream with an end before that', [
     ...ENDED,
     edgeClient({ stream: ended.stream }),
     ...opened(1),
@@ -105,7 +104,7 @@ export const CLEAN_CONNECTIONS: readonly CleanHistory[] = [
     closed(1, 'client', LATE),
     LEFT,
   ]),
-  added('a stream with an end is cut during a fault', [
+  cleanEdge('a stream with an end is cut during a fault', [
     ...ENDED,
     { k: 'fault', t: END_MS, fault: 'gateway-killed' },
     edgeClient({ stream: ended.stream }),
@@ -114,7 +113,7 @@ export const CLEAN_CONNECTIONS: readonly CleanHistory[] = [
     closed(1, 'server', 10),
     LEFT,
   ]),
-  added('a client is refused during a fault, and its connection closes long after', [
+  cleanEdge('a client is refused during a fault, and its connection closes long after', [
     ...ENDED,
     { k: 'fault', t: END_MS, fault: 'gateway-killed' },
     edgeClient({ stream: ended.stream }),
@@ -123,8 +122,3 @@ export const CLEAN_CONNECTIONS: readonly CleanHistory[] = [
     LEFT,
   ]),
 ]
-
-/** Appended to a history, with the stream. */
-function added(name: string, lines: readonly Entry[]): CleanHistory {
-  return { name, make: history => [...history, ...edgeStream(), ...lines] }
-}

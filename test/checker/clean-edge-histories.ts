@@ -3,6 +3,7 @@ import { type CleanHistory, END_MS } from './clean-histories.js'
 import {
   acked,
   acking,
+  cleanEdge,
   EDGE,
   edgeConsumer,
   edgeRow,
@@ -22,43 +23,43 @@ const OTHER = 'acme/edge-other'
 const AS_OF_JOB = { stream: 'acme/job:edge', type: 'job.completed' }
 
 export const CLEAN_EDGE_HISTORIES: readonly CleanHistory[] = [
-  added('a client asks for a consumer at the moment at which an acknowledgement is answered', [
+  cleanEdge('a client asks for a consumer at the moment at which an acknowledgement is answered', [
     ...consumed(1, [1, 2, 3]),
     acking(1, 3),
     acked(1, 3, 10),
     held(2, 10, 11),
     ...handed(2, ALL),
   ]),
-  added('a client asks for a consumer while an acknowledgement is under way', [
+  cleanEdge('a client asks for a consumer while an acknowledgement is under way', [
     ...consumed(1, [1, 2, 3]),
     acking(1, 3),
     held(2, 10, 11),
     acked(1, 3, 12),
     ...handed(2, positions(4, 10)),
   ]),
-  added('a client learns late that it held a consumer, which another one has meanwhile', [
+  cleanEdge('a client learns late that it held a consumer, which another one has meanwhile', [
     edgeConsumer(),
     held(1, 5, 10, 2),
     held(2, 10, 12, 1),
     ...handed(1, ALL),
   ]),
-  added('a client comes back in its epoch of a consumer', [
+  cleanEdge('a client comes back in its epoch of a consumer', [
     ...consumed(1, [1, 2, 3]),
     held(2, 20, 21, 1),
     ...handed(2, ALL),
   ]),
-  added('the last holder of a consumer gets an event again, and no more', [
+  cleanEdge('the last holder of a consumer gets an event again, and no more', [
     ...consumed(1, ALL),
     held(2, 10, 11),
     ...handed(2, [1]),
   ]),
-  added('a consumer continues behind a reset before that is acknowledged', [
+  cleanEdge('a consumer continues behind a reset before that is acknowledged', [
     faultAt(0, 'retention'),
     ...consumed(1, [1]),
     rewoundTo(5),
     ...handed(1, positions(6, 10)),
   ]),
-  added('a lost tail takes an acknowledgement', [
+  cleanEdge('a lost tail takes an acknowledgement', [
     ...consumed(1, positions(1, 5)),
     acking(1, 5),
     acked(1, 5, 10),
@@ -66,7 +67,7 @@ export const CLEAN_EDGE_HISTORIES: readonly CleanHistory[] = [
     held(2, 20, 21),
     ...handed(2, positions(3, 10)),
   ]),
-  added('as much is in flight as may be, and an event of it comes twice', [
+  cleanEdge('as much is in flight as may be, and an event of it comes twice', [
     edgeConsumer(3),
     held(1, 0, 1),
     ...handed(1, [1, 1, 2, 3]),
@@ -77,17 +78,17 @@ export const CLEAN_EDGE_HISTORIES: readonly CleanHistory[] = [
     acking(3, 7),
     ...handed(1, [8, 9, 10]),
   ]),
-  added(
+  cleanEdge(
     'an outcome is not known, and the event stands after one that began later',
     [...published('later', [10, 12], ['later-0']), ...published('early', [1, 5], ['early-0'], 'unknown')],
     { 1: { mark: 'later-0' }, 2: { mark: 'early-0' } },
   ),
-  added(
+  cleanEdge(
     'a publish begins at the moment at which another one is answered, and stands before it',
     [...published('later', [10, 12], ['later-0']), ...published('early', [5, 10], ['early-0'])],
     { 1: { mark: 'later-0' }, 2: { mark: 'early-0' } },
   ),
-  added(
+  cleanEdge(
     'a lost event is published again, with the rest of its transaction',
     [
       ...published('again', [0, 1], ['again-0', 'again-1']),
@@ -96,12 +97,12 @@ export const CLEAN_EDGE_HISTORIES: readonly CleanHistory[] = [
     ],
     { 1: { mark: 'again-0' }, 2: { mark: 'again-1' } },
   ),
-  added(
+  cleanEdge(
     'a publisher is killed, and a part of its transaction was in a stream that is created anew',
     [startedInTwo('killed'), faultAt(1, 'recreated', OTHER)],
     { 1: { mark: 'killed-0' } },
   ),
-  added(
+  cleanEdge(
     'a part of a transaction was lost with a tail of a stream that is created anew',
     [
       startedInTwo('half'),
@@ -114,12 +115,12 @@ export const CLEAN_EDGE_HISTORIES: readonly CleanHistory[] = [
   ),
   { name: 'a tail is lost, and nobody has recorded it', make: withUnrecordedTail },
   { name: 'the lost events stand before the table', make: withEarlyLosses },
-  added(
+  cleanEdge(
     'an event was recorded before retention, which left it',
     [{ ...edgeRow(3), removed: true, mark: 'left-0' }, ...published('left', [0, 1], ['left-0'])],
     { 3: { mark: 'left-0' } },
   ),
-  added('the end of a job is lost, and it ends again', [
+  cleanEdge('the end of a job is lost, and it ends again', [
     { k: 'log', stream: AS_OF_JOB.stream, base: '0.aaaaaa', terminal: ['job.completed'] },
     ...['job.created', 'job.started', 'job.completed'].map((type, n) => ({
       ...edgeRow(n + 1),
@@ -129,16 +130,16 @@ export const CLEAN_EDGE_HISTORIES: readonly CleanHistory[] = [
     lostEdgeRow(3, AS_OF_JOB),
     { ...edgeRow(3), ...AS_OF_JOB, removed: true },
   ]),
-  added('a parallel webhook gets a reset to a place before an event that was accepted', [
+  cleanEdge('a parallel webhook gets a reset to a place before an event that was accepted', [
     faultAt(0, 'retention'),
     { k: 'webhook', webhook: 'acme/edge', stream: EDGE, form: 'ndjson', start: '0.aaaaaa', isOrdered: false },
     ...positions(6, 10).flatMap(accepted),
     { k: 'redirected', t: END_MS, webhook: 'acme/edge', reason: 'retention', after: '5.eeeeee' },
   ]),
-  added('a process uses as much as it may', [
+  cleanEdge('a process uses as much as it may', [
     { k: 'sample', t: END_MS, process: 'full', phase: 'load', measures: { rss: 512 } },
   ]),
-  added('a fault lasts long, and clients are refused all the time', [
+  cleanEdge('a fault lasts long, and clients are refused all the time', [
     { k: 'fault', t: END_MS, fault: 'postgres-stopped' },
     { k: 'client', client: 'edge', stream: EDGE, form: 'sse', from: 'now' },
     { k: 'open', t: END_MS, c: 'edge', n: 1 },
@@ -150,15 +151,6 @@ export const CLEAN_EDGE_HISTORIES: readonly CleanHistory[] = [
   { name: 'nothing was planned', make: withoutPlan },
   { name: 'the run ends before all is quiet', make: withoutEnd },
 ]
-
-/** Appended to a history, with the stream. */
-function added(
-  name: string,
-  lines: readonly Entry[],
-  changed?: Parameters<typeof edgeStream>[0],
-): CleanHistory {
-  return { name, make: history => [...history, ...edgeStream(changed), ...lines] }
-}
 
 function consumed(n: number, places: readonly number[]): Entry[] {
   return [edgeConsumer(), held(n, 0, 1), ...handed(n, places)]

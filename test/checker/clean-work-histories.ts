@@ -45,7 +45,7 @@ export function withLostPlaces(history: readonly Entry[]): Entry[] {
     { k: 'consumer', ...common, consumer: 'acme/overtaken', stream: FEED },
     { k: 'held', ...overtaken, n: 1, holder: 'one', epoch: 1, asked: END_MS },
     ...(first ? [handed(overtaken, 1, first)] : []),
-    // Another holder got a newer reset, and this one hears of it later.
+    // Another holder got a newer reset, and this one learns that later.
     { k: 'acking', ...overtaken, a: 4, epoch: 1, id: all.at(-3)?.id ?? '' },
     { k: 'acked', ...overtaken, a: 4, status: 200, cursor: first?.id ?? '' },
     { k: 'rewound', ...overtaken, reason: 'retention', head: all.at(-2)?.id ?? '' },

@@ -1,6 +1,7 @@
 /** A short stream that is written by hand, its consumer and its publishers: for histories in which one position or one moment decides. */
-import { END_MS } from './clean-histories.js'
+import { type CleanHistory, END_MS } from './clean-histories.js'
 import type { Entry, EntryOf } from './history.js'
+import type { PlantedBug } from './planted-bugs.js'
 
 export const EDGE = 'acme/edge'
 export const EDGE_EVENTS = 10
@@ -8,8 +9,25 @@ const CONSUMER = 'acme/edge'
 
 type Row = EntryOf<'row'>
 
-/** @param changed by position, what a row has instead. */
-export function edgeStream(changed: Readonly<Record<number, Partial<Row>>> = {}): Entry[] {
+/** By position, what a row has instead. */
+type Changed = Readonly<Record<number, Partial<Row>>>
+
+/** Lines that are appended to a history, with the stream. */
+export function cleanEdge(name: string, lines: readonly Entry[], changed?: Changed): CleanHistory {
+  return { name, make: history => [...history, ...edgeStream(changed), ...lines] }
+}
+
+/** Lines with a bug that are appended to a history, with the stream. */
+export function edgeBug(
+  name: string,
+  rules: PlantedBug['rules'],
+  lines: readonly Entry[],
+  changed?: Changed,
+): PlantedBug {
+  return { name, rules, plant: history => [...history, ...edgeStream(changed), ...lines] }
+}
+
+export function edgeStream(changed: Changed = {}): Entry[] {
   const rows = positions(1, EDGE_EVENTS).map(position => ({ ...edgeRow(position), ...changed[position] }))
   return [{ k: 'log', stream: EDGE, base: '0.aaaaaa' }, ...rows]
 }

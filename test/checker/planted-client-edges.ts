@@ -1,6 +1,6 @@
 /** Bugs by which a client is wrong by one position or one moment: as planted-bugs.ts. */
 import { alone, edgeClient, got, opened, told, twiceRemoved, wasReset } from './edge-client.js'
-import { edgeRow, edgeStream, faultAt, idOf, lostEdgeRow, positions } from './edge-stream.js'
+import { edgeBug, edgeRow, faultAt, idOf, lostEdgeRow, positions } from './edge-stream.js'
 import type { Entry, EntryOf } from './history.js'
 import type { PlantedBug } from './planted-bugs.js'
 
@@ -16,7 +16,7 @@ const AFTER_LOSS = [wasReset(1, 'history-lost', 5), ...got(1, positions(6, 10))]
 const OTHER_BYTES = 'abababababab'
 
 export const PLANTED_CLIENT_EDGES: readonly PlantedBug[] = [
-  added(
+  edgeBug(
     'a client comes from one lost history to another one',
     ['silent-loss'],
     [
@@ -29,12 +29,12 @@ export const PLANTED_CLIENT_EDGES: readonly PlantedBug[] = [
       ...AFTER_LOSS,
     ],
   ),
-  added(
+  edgeBug(
     'a client comes from the new history to the lost one',
     ['silent-loss'],
     [TAIL, ...LOST, edgeClient(), ...opened(1), ...got(1, [...positions(1, 6), FIRST]), ...AFTER_LOSS],
   ),
-  added(
+  edgeBug(
     'the last event before a loss is passed over',
     ['gap'],
     [
@@ -46,7 +46,7 @@ export const PLANTED_CLIENT_EDGES: readonly PlantedBug[] = [
       ...AFTER_LOSS,
     ],
   ),
-  added(
+  edgeBug(
     'a hidden event stands between a lost event and one that is passed over',
     ['gap'],
     [
@@ -60,8 +60,8 @@ export const PLANTED_CLIENT_EDGES: readonly PlantedBug[] = [
       ...AFTER_LOSS,
     ],
   ),
-  added('a row stands in the place before the first one', ['table-gap'], [{ ...edgeRow(1), id: idOf(0) }]),
-  added(
+  edgeBug('a row stands in the place before the first one', ['table-gap'], [{ ...edgeRow(1), id: idOf(0) }]),
+  edgeBug(
     'a client at the beginning gets a reset',
     ['reset-untrue'],
     [
@@ -72,7 +72,7 @@ export const PLANTED_CLIENT_EDGES: readonly PlantedBug[] = [
       ...got(1, positions(1, 10)),
     ],
   ),
-  added(
+  edgeBug(
     'a client that brings the beginning by its position gets a reset',
     ['reset-untrue'],
     [
@@ -83,12 +83,12 @@ export const PLANTED_CLIENT_EDGES: readonly PlantedBug[] = [
       ...got(1, positions(1, 10)),
     ],
   ),
-  added(
+  edgeBug(
     'a notice has a position after the last event',
     ['cursor-unknown'],
     [edgeClient(), ...opened(1), ...got(1, positions(1, 10)), told(1, 'heartbeat', 11, '11')],
   ),
-  added(
+  edgeBug(
     'a name of a type counts as a beginning of names',
     ['filter'],
     [
@@ -97,7 +97,7 @@ export const PLANTED_CLIENT_EDGES: readonly PlantedBug[] = [
       ...got(1, [...positions(1, 9), { ...edgeRow(10), type: 'not' }]),
     ],
   ),
-  added(
+  edgeBug(
     'a position alone has the bytes of no event',
     ['bytes'],
     [edgeClient(), ...opened(1), ...got(1, [...positions(1, 9), { ...alone(10), h: { sse: OTHER_BYTES } }])],
@@ -123,11 +123,6 @@ export const PLANTED_CLIENT_EDGES: readonly PlantedBug[] = [
     ],
   },
 ]
-
-/** Appended to a history, with the stream. */
-function added(name: string, rules: PlantedBug['rules'], lines: readonly Entry[]): PlantedBug {
-  return { name, rules, plant: history => [...history, ...edgeStream(), ...lines] }
-}
 
 function wrongAtFive(): Entry[] {
   return got(1, [...positions(1, 4), { ...edgeRow(5), h: { sse: OTHER_BYTES } }, ...positions(6, 10)])

@@ -11,8 +11,7 @@ import {
   untold,
   wasReset,
 } from './edge-client.js'
-import { edgeRow, edgeStream, faultAt, idOf, lostEdgeRow, positions } from './edge-stream.js'
-import type { Entry } from './history.js'
+import { edgeBug, edgeRow, faultAt, idOf, lostEdgeRow, positions } from './edge-stream.js'
 import type { PlantedBug } from './planted-bugs.js'
 
 const TAIL = faultAt(0, 'lost-tail')
@@ -21,22 +20,22 @@ const SECOND = lostEdgeRow(7, { after: FIRST.id })
 const AFTER_LOSS = [wasReset(1, 'history-lost', 5), ...got(1, positions(6, 10))]
 
 export const PLANTED_CONNECTIONS: readonly PlantedBug[] = [
-  added(
+  edgeBug(
     'a client that may not see its stream gets an error',
     ['status'],
     [edgeClient({ granted: [] }), ...refused(1, 500)],
   ),
-  added(
+  edgeBug(
     'the number of a connection goes back',
     ['connection'],
     [edgeClient(), ...opened(2), ...got(2, positions(1, 10)), closed(2, 'client'), ...opened(1, idOf(10))],
   ),
-  added(
+  edgeBug(
     'a number of a connection comes twice',
     ['connection'],
     [edgeClient(), ...opened(1), ...got(1, positions(1, 10)), closed(1, 'client'), ...opened(1, idOf(10))],
   ),
-  added(
+  edgeBug(
     'events come before the status of a second response',
     ['connection'],
     [
@@ -48,7 +47,7 @@ export const PLANTED_CONNECTIONS: readonly PlantedBug[] = [
       ...got(2, positions(6, 10)),
     ],
   ),
-  added(
+  edgeBug(
     'a client with a lost event is refused as wrong, and hears nothing more',
     ['silent-loss'],
     [
@@ -61,17 +60,17 @@ export const PLANTED_CONNECTIONS: readonly PlantedBug[] = [
       ...refused(2, 400, 0, '6'),
     ],
   ),
-  added(
+  edgeBug(
     'a heartbeat after the first event has no cursor',
     ['cursor-missing'],
     [edgeClient(), ...opened(1), ...got(1, positions(1, 10)), untold(1, 'heartbeat')],
   ),
-  added(
+  edgeBug(
     'a heartbeat after a first cursor has none',
     ['cursor-missing'],
     [edgeClient({ from: 'now' }), ...opened(1), told(1, 'server.state', 10), untold(1, 'heartbeat')],
   ),
-  added(
+  edgeBug(
     'a second greeting has no cursor',
     ['cursor-missing'],
     [
@@ -81,37 +80,37 @@ export const PLANTED_CONNECTIONS: readonly PlantedBug[] = [
       untold(1, 'server.state'),
     ],
   ),
-  added(
+  edgeBug(
     'a greeting after an event has no cursor',
     ['cursor-missing'],
     [edgeClient(), ...opened(1, idOf(9)), ...got(1, [10]), untold(1, 'server.state')],
   ),
-  added(
+  edgeBug(
     'a client gets the new event in the place of a lost one without a reset',
     ['silent-loss'],
     [TAIL, FIRST, edgeClient(), ...opened(1), ...got(1, [...positions(1, 5), FIRST, ...positions(6, 10)])],
   ),
-  added(
+  edgeBug(
     'an event that was passed over comes late',
     ['reordered'],
     [edgeClient(), ...opened(1), ...got(1, [1, 2, 4, 3, ...positions(5, 10)])],
   ),
-  added(
+  edgeBug(
     'an event comes twice after another one was passed over',
     ['doubled'],
     [edgeClient(), ...opened(1), ...got(1, [1, 3, 3, ...positions(4, 10)])],
   ),
-  added(
+  edgeBug(
     'an event of another history has bytes of this one',
     ['unstored'],
     [edgeClient(), ...opened(1), ...got(1, [...positions(1, 9), { ...edgeRow(10), id: idOf(10, 'zzzzzz') }])],
   ),
-  added(
+  edgeBug(
     'a heartbeat has the beginning of another history',
     ['cursor-unknown'],
     [edgeClient(), ...opened(1), told(1, 'heartbeat', 0, idOf(0, 'zzzzzz')), ...got(1, positions(1, 10))],
   ),
-  added(
+  edgeBug(
     'a heartbeat is at a lost event that the client has not got',
     ['cursor-ahead'],
     [
@@ -124,7 +123,7 @@ export const PLANTED_CONNECTIONS: readonly PlantedBug[] = [
       ...AFTER_LOSS,
     ],
   ),
-  added(
+  edgeBug(
     'a heartbeat is at a lost event that is hidden, after one that the client has not got',
     ['gap'],
     [
@@ -138,17 +137,17 @@ export const PLANTED_CONNECTIONS: readonly PlantedBug[] = [
       ...AFTER_LOSS,
     ],
   ),
-  added(
+  edgeBug(
     'a word comes back to a client that brought an id',
     ['cursor-unknown'],
     [edgeClient(), ...opened(1, idOf(0)), told(1, 'heartbeat', 0, 'unknown'), ...got(1, positions(1, 10))],
   ),
-  added(
+  edgeBug(
     'a word comes to a client that brought nothing',
     ['cursor-unknown'],
     [edgeClient(), ...opened(1), told(1, 'heartbeat', 0, 'unknown'), ...got(1, positions(1, 10))],
   ),
-  added(
+  edgeBug(
     'an id comes back to a client that brought a text',
     ['cursor-unknown'],
     [
@@ -158,7 +157,7 @@ export const PLANTED_CONNECTIONS: readonly PlantedBug[] = [
       ...got(1, positions(1, 10)),
     ],
   ),
-  added(
+  edgeBug(
     'the last event is a new one in the place of a lost one',
     ['silent-loss'],
     [
@@ -170,7 +169,7 @@ export const PLANTED_CONNECTIONS: readonly PlantedBug[] = [
       LEFT,
     ],
   ),
-  added(
+  edgeBug(
     'an event after a hidden one is passed over',
     ['gap'],
     [edgeClient({ types: ['note'] }), ...opened(1), ...got(1, [1, 2, 5, 6, 7, 8, 9, 10])],
@@ -182,13 +181,3 @@ export const PLANTED_CONNECTIONS: readonly PlantedBug[] = [
     plant: h => twiceRemoved(h, {}, got(1, [1, 2, 3, 4, 6, 7, 8, 9, 10])),
   },
 ]
-
-/** Appended to a history, with the stream. */
-function added(
-  name: string,
-  rules: PlantedBug['rules'],
-  lines: readonly Entry[],
-  changed?: Parameters<typeof edgeStream>[0],
-): PlantedBug {
-  return { name, rules, plant: history => [...history, ...edgeStream(changed), ...lines] }
-}

@@ -1,12 +1,13 @@
 /** Bugs by which one position or one moment is wrong: as planted-bugs.ts. */
 import { END_MS } from './clean-histories.js'
+import { edgeClient, opened } from './edge-client.js'
 import {
   acked,
   acking,
   cursorAt,
   EDGE,
+  edgeBug,
   edgeConsumer,
-  edgeStream,
   faultAt,
   handed,
   held,
@@ -21,12 +22,12 @@ const OTHER = 'acme/edge-other'
 const FIRST_HALF = [edgeConsumer(), held(1, 0, 1), ...handed(1, positions(1, 5))]
 
 export const PLANTED_EDGE_BUGS: readonly PlantedBug[] = [
-  added(
+  edgeBug(
     'a consumer passes over its first event',
     ['gap'],
     [edgeConsumer(), held(1, 0, 1), ...handed(1, positions(2, 10))],
   ),
-  added(
+  edgeBug(
     'a client gets a consumer from an acknowledgement that is not the latest',
     ['consumer-order'],
     [
@@ -39,57 +40,66 @@ export const PLANTED_EDGE_BUGS: readonly PlantedBug[] = [
       ...handed(2, positions(4, 10)),
     ],
   ),
-  added(
+  edgeBug(
     'the cursor of a consumer is one event ahead',
     ['consumer-cursor'],
     [...FIRST_HALF, acking(1, 3), cursorAt(4)],
   ),
-  added(
+  edgeBug(
     'a consumer never hands out its last event, and nobody reads its cursor',
     ['incomplete'],
     [edgeConsumer(), held(1, 0, 1), ...handed(1, positions(1, 9))],
   ),
-  added(
+  edgeBug(
     'a compacted event that was acknowledged is handed out again',
     ['consumer-order'],
     [...FIRST_HALF, acking(1, 3), acked(1, 3, 10), held(2, 20, 21), ...handed(2, positions(3, 10))],
     { 3: { changed: true } },
   ),
-  added(
+  edgeBug(
     'a client that has brought nothing is at a place that is none',
     ['cursor-unknown'],
-    [...opened(undefined), { k: 'notice', t: END_MS, c: 'edge', n: 1, name: 'heartbeat', id: 'unknown' }],
+    [
+      edgeClient({ from: 'now' }),
+      ...opened(1),
+      { k: 'notice', t: END_MS, c: 'edge', n: 1, name: 'heartbeat', id: 'unknown' },
+    ],
   ),
-  added(
+  edgeBug(
     'a client that brings the id of an event gets back a word',
     ['cursor-unknown'],
-    [...opened('5.eeeeee'), { k: 'notice', t: END_MS, c: 'edge', n: 1, name: 'heartbeat', id: 'unknown' }],
+    [
+      edgeClient({ from: 'now' }),
+      ...opened(1, '5.eeeeee'),
+      { k: 'notice', t: END_MS, c: 'edge', n: 1, name: 'heartbeat', id: 'unknown' },
+    ],
   ),
-  added(
+  edgeBug(
     'a client that brings the id of an event is refused as one that has made it up',
     ['reset-untrue'],
     [
       faultAt(0, 'forged-id'),
-      ...opened('5.eeeeee'),
+      edgeClient({ from: 'now' }),
+      ...opened(1, '5.eeeeee'),
       { k: 'notice', t: END_MS, c: 'edge', n: 1, name: 'reset', reason: 'history-lost', id: '10.eeeeee' },
     ],
   ),
-  added(
+  edgeBug(
     'a consumer hands out an event whose id is none',
     ['unstored'],
     [...FIRST_HALF, ...handed(1, positions(6, 10)).map(each => ({ ...each, id: 'strange' }) as Entry)],
   ),
-  added(
+  edgeBug(
     'a consumer hands out the beginning of another history',
     ['unstored'],
     [...FIRST_HALF, { ...handed(1, [6])[0], id: '0.zzzzzz' } as Entry, ...handed(1, positions(6, 10))],
   ),
-  added(
+  edgeBug(
     'an event is lost from a stream that has lost no tail',
     ['acknowledged-lost'],
     [...published('other', [0, 1], ['other-0']), lostEdgeRow(1, { mark: 'other-0' })],
   ),
-  added(
+  edgeBug(
     'a tail is lost with a part of a transaction',
     ['half-stored'],
     [
@@ -108,7 +118,7 @@ export const PLANTED_EDGE_BUGS: readonly PlantedBug[] = [
     ],
     { 1: { mark: 'half-0' } },
   ),
-  added(
+  edgeBug(
     'an acknowledged event stands after two others, the first of which began later',
     ['acknowledged-order'],
     [
@@ -119,21 +129,3 @@ export const PLANTED_EDGE_BUGS: readonly PlantedBug[] = [
     { 1: { mark: 'latest-0' }, 2: { mark: 'long-0' }, 3: { mark: 'early-0' } },
   ),
 ]
-
-/** Appended to a history, with the stream. */
-function added(
-  name: string,
-  rules: PlantedBug['rules'],
-  lines: readonly Entry[],
-  changed?: Parameters<typeof edgeStream>[0],
-): PlantedBug {
-  return { name, rules, plant: history => [...history, ...edgeStream(changed), ...lines] }
-}
-
-function opened(id: string | undefined): Entry[] {
-  return [
-    { k: 'client', client: 'edge', stream: EDGE, form: 'sse', from: 'now' },
-    { k: 'open', t: END_MS, c: 'edge', n: 1, ...(id !== undefined && { id }) },
-    { k: 'status', t: END_MS, c: 'edge', n: 1, status: 200 },
-  ]
-}
