@@ -1,5 +1,4 @@
 /** Consumers of the load, each with two clients that take it from each other, over whichever gateway nginx gives them. */
-import { setTimeout as pause } from 'node:timers/promises'
 import type { Recorder } from '../../checker/recorder.js'
 import type { RecordedConsumer } from '../../checker/work-recorder.js'
 import type { Random } from '../../end-to-end/random.js'
@@ -8,7 +7,7 @@ import type { Tally } from '../../followers/follower.js'
 import { type Form, WHERE } from '../../followers/forms.js'
 import { nameOf, type Place } from '../../followers/place.js'
 import { authorizationOf } from './credentials.js'
-import { ask, isPassing, RETRY_MS } from './request.js'
+import { ask, insist } from './request.js'
 import { SELECTIONS, SHIPMENTS, TASKS } from './streams.js'
 import { WorkFollower } from './work-follower.js'
 
@@ -89,8 +88,7 @@ export class Consumer extends WorkFollower {
       },
     }
     const url = `${options.origin}/api/consumers/${name}`
-    let answer = await ask(url, request)
-    for (; isPassing(answer); answer = await ask(url, request)) await pause(RETRY_MS)
+    const answer = await insist(() => ask(url, request))
     if (answer?.status !== 201 && answer?.status !== 200)
       throw new Error(`The consumer ${name} was answered with ${answer?.status}: ${answer?.text}`)
     return new Consumer(plan, JSON.parse(answer.text).cursor, options)

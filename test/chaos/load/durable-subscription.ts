@@ -7,7 +7,7 @@ import { now } from '../../checker/time.js'
 import type { RecordedConsumer, RecordedHolding } from '../../checker/work-recorder.js'
 import { nameOf, type Place } from '../../followers/place.js'
 import { authorizationOfWork, type WorkOptions } from './consumers.js'
-import { type Answer, ask, isPassing, RETRY_MS } from './request.js'
+import { type Answer, ask, insist, RETRY_MS } from './request.js'
 import { SHIPMENTS } from './streams.js'
 import { WorkFollower } from './work-follower.js'
 
@@ -132,15 +132,12 @@ export class DurableSubscription extends WorkFollower {
   /** The same request again until it is answered. */
   async #insist(claim: Claim, what: string, more: object): Promise<Answer | undefined> {
     const { wake_id, generation, token } = claim
-    while (!this.#stopping.signal.aborted) {
-      const answer = await this.#ask(`__ds/subscriptions/${this.#plan.id}/${what}`, {
-        headers: { authorization: `Bearer ${token}` },
-        body: { wake_id, generation, ...more },
-      })
-      if (!isPassing(answer)) return answer
-      await this.#pause(RETRY_MS)
+    const request = {
+      headers: { authorization: `Bearer ${token}` },
+      body: { wake_id, generation, ...more },
     }
-    return undefined
+    const send = () => this.#ask(`__ds/subscriptions/${this.#plan.id}/${what}`, request)
+    return await insist(send, this.#stopping.signal)
   }
 
   async #pause(ms: number): Promise<void> {

@@ -5,7 +5,7 @@ import { now } from '../../checker/time.js'
 import type { RecordedJob } from '../../checker/work-recorder.js'
 import type { Random } from '../../end-to-end/random.js'
 import { authorizationOf } from './credentials.js'
-import { type Answer, ask, isPassing, RETRY_MS } from './request.js'
+import { type Answer, ask, insist, RETRY_MS } from './request.js'
 
 /** The shortest that there is. */
 const LEASE_MS = 5_000
@@ -116,12 +116,7 @@ export class JobRunner {
   /** The same request again until it is answered. */
   async #insist(held: Held, what: string, body?: object, key?: string): Promise<Answer | undefined> {
     const headers = { 'x-job-attempt': `${held.attempt}`, ...(key && { 'idempotency-key': key }) }
-    while (!this.#isStopped) {
-      const answer = await this.#ask(`${held.id}/${what}`, { headers, body })
-      if (!isPassing(answer)) return answer
-      await this.#pause(RETRY_MS)
-    }
-    return undefined
+    return await insist(() => this.#ask(`${held.id}/${what}`, { headers, body }), this.#stopping.signal)
   }
 
   async #ask(what: string, { headers = {}, body }: { headers?: Record<string, string>; body?: unknown }) {

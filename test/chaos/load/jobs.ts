@@ -11,7 +11,7 @@ import type { Follower } from '../../followers/follower.js'
 import { patient } from '../../harness/patience.js'
 import { authorizationOf } from './credentials.js'
 import { JobRunner } from './job-runner.js'
-import { ask, isPassing, RETRY_MS } from './request.js'
+import { ask, insist } from './request.js'
 import { FEEDS } from './streams.js'
 
 /** The streams of jobs are in the workspace of this feed, which has their states too. */
@@ -103,13 +103,9 @@ export class Jobs {
     const { origin, recorder, random } = this.#options
     const body = { id, kind: KIND, payload: { id }, priority: random.between(0, 9), max_attempts: ATTEMPTS }
     const asked = now()
-    for (;;) {
-      const answer = await ask(`${origin}/api/jobs`, { headers: this.#headers(), body })
-      if (answer?.status === 201 || answer?.status === 409) break
-      if (!isPassing(answer))
-        throw new Error(`The job ${id} was answered with ${answer?.status}: ${answer?.text}`)
-      await pause(RETRY_MS)
-    }
+    const answer = await insist(() => ask(`${origin}/api/jobs`, { headers: this.#headers(), body }))
+    if (answer?.status !== 201 && answer?.status !== 409)
+      throw new Error(`The job ${id} was answered with ${answer?.status}: ${answer?.text}`)
     recorder.job(`${WORKSPACE}/job:${id}`).submitted(asked)
     if (!this.#submitted.includes(id)) this.#submitted.push(id)
   }

@@ -1,4 +1,5 @@
 /** A request of a program that does not know whether it will be answered. */
+import { setTimeout as pause } from 'node:timers/promises'
 import { patienceSignal } from '../../harness/patience.js'
 
 const ANSWER_MS = 10_000
@@ -43,4 +44,17 @@ export async function ask(
 /** Whether nobody can say what came of the request, or it was refused for the moment. */
 export function isPassing(answer: Answer | undefined): boolean {
   return answer === undefined || AGAIN.includes(answer.status)
+}
+
+/** The same request again until it is answered for good. Undefined: `signal` has aborted before. */
+export async function insist(
+  send: () => Promise<Answer | undefined>,
+  signal?: AbortSignal,
+): Promise<Answer | undefined> {
+  while (!signal?.aborted) {
+    const answer = await send()
+    if (!isPassing(answer)) return answer
+    await pause(RETRY_MS, undefined, { signal }).catch(() => undefined)
+  }
+  return undefined
 }
