@@ -5,11 +5,10 @@
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import { NOTICES } from '../checker/notices.js'
-import type { RecordedClient } from '../checker/recorder.js'
-import { type Follower, isStranger, recordedClient } from './follower.js'
 import { WHERE } from './forms.js'
 import { type ResponseReader, readResponse } from './manner.js'
-import { END, nameOf } from './place.js'
+import { END } from './place.js'
+import { StreamFollower } from './stream-follower.js'
 import type { WandererOptions } from './wanderer-options.js'
 import { READERS, type Said } from './wire.js'
 
@@ -24,13 +23,7 @@ const ABANDONED_MS = { least: 10_000, most: 60_000 } as const
 /** What has ended a connection; `closed`: the client has everything of a stream that has ended. */
 type End = 'client' | 'server' | 'broken' | 'closed'
 
-export class Wanderer implements Follower {
-  #lastId: string | undefined
-  #ended = false
-  #settled = false
-  /** The id of the last event, once it is known. */
-  #last: string | undefined
-  #isDone = false
+export class Wanderer extends StreamFollower<WandererOptions> {
   #isRefused = false
   /** An id that it has made up: its next connection brings it. */
   #forged: string | undefined
@@ -43,62 +36,41 @@ export class Wanderer implements Follower {
   #over: (by: End) => void = () => {}
   #silence: NodeJS.Timeout | undefined
   #retryMs = RETRY_MS
-  readonly #away = new AbortController()
   readonly #abandoned = new Set<ClientRequest>()
-  readonly #record: RecordedClient
 
-  constructor(readonly options: WandererOptions) {
-    this.#record = recordedClient(options, options.form)
-  }
-
-  get stream(): string {
-    return nameOf(this.options)
-  }
-
-  get name(): string {
-    return this.options.name
-  }
-
-  get isDone(): boolean {
-    return this.#isDone
-  }
-
-  get place(): string {
-    return `${this.#lastId ?? 'nothing'} of ${this.options.stream}`
+  constructor(options: WandererOptions) {
+    super(options, options.form)
   }
 
   async follow(): Promise<void> {
     const { random, away, obeys } = this.options
-    while (!this.#ended) {
+    while (!this.stopping.signal.aborted) {
       const by = await this.#connect()
       const waits = obeys && by !== 'client'
       const ms = waits ? this.#retryMs : random.between(away.least, away.most)
-      if (by === 'closed' && !this.#settled) await this.#wait(MOST_MS, this.#waking.signal)
-      else if (by === 'closed') this.#finish()
-      else if (!this.#ended) await this.#wait(ms, this.#away.signal)
+      if (by === 'closed' && !this.isSettled) await this.#wait(MOST_MS, this.#waking.signal)
+      else if (by === 'closed') this.finish()
+      else if (!this.stopping.signal.aborted) await this.#wait(ms, this.stopping.signal)
     }
   }
 
-  settle(last: string): void {
-    this.#settled = true
-    this.#last = last
+  override settle(last: string): void {
     clearTimeout(this.#leaving)
     this.#reader?.hurry()
     this.#waking.abort()
-    if (this.#lastId === last || isStranger(this.options)) this.#finish()
+    super.settle(last)
   }
 
   /** Leaves, and comes back with an id that it has made up. */
   forge(): void {
     const { random } = this.options
-    const [position] = (this.#lastId ?? '1').split('.')
+    const [position] = (this.lastId ?? '1').split('.')
     this.#forged = random.pick([...FORGED, `${position}.sluice`])
     this.#end('client')
   }
 
-  stop(): void {
-    this.#ended = true
-    this.#away.abort()
+  override stop(): void {
+    super.stop()
     this.#waking.abort()
     for (const each of this.#abandoned) each.destroy()
     this.#end('client')
@@ -107,14 +79,14 @@ export class Wanderer implements Follower {
   /** Resolves when the connection has ended, with the side that has ended it. */
   async #connect(): Promise<End> {
     const { random, stay, manner, tally } = this.options
-    const brought = this.#forged ?? this.#lastId
+    const brought = this.#forged ?? this.lastId
     this.#forged = undefined
     const { url, headers } = this.#target(brought)
     const sent = request(url, { headers, agent: false })
     this.#request = sent
     this.#retryMs = RETRY_MS
     tally.connections += 1
-    this.#record.open(brought)
+    this.record.open(brought)
     const ended = new Promise<End>(resolve => {
       this.#over = resolve
     })
@@ -127,7 +99,7 @@ export class Wanderer implements Follower {
     sent.end()
     this.#pulse(false)
     // One that reads a byte a second stays.
-    if (!this.#settled && manner !== 'trickle')
+    if (!this.isSettled && manner !== 'trickle')
       this.#leaving = setTimeout(() => this.#leave(), random.between(stay.least, stay.most))
     const by = await ended
     clearTimeout(this.#leaving)
@@ -135,7 +107,7 @@ export class Wanderer implements Follower {
     this.#reader?.stop()
     this.#reader = undefined
     this.#request = undefined
-    this.#record.close(by === 'closed' ? 'server' : by)
+    this.record.close(by === 'closed' ? 'server' : by)
     return by
   }
 
@@ -201,7 +173,7 @@ export class Wanderer implements Follower {
     const { form, manner, random, tally } = this.options
     const { statusCode = 0 } = response
     response.on('error', () => {})
-    this.#record.status(statusCode)
+    this.record.status(statusCode)
     this.#isRefused = statusCode === 401 || statusCode === 403
     if (statusCode === 204) this.#over('closed')
     else if (statusCode !== 200) tally.refusals += 1
@@ -210,8 +182,8 @@ export class Wanderer implements Follower {
       return
     }
     const take = READERS[form]({
-      lastId: this.#lastId,
-      take: said => this.#ended || this.#take(said),
+      lastId: this.lastId,
+      take: said => this.stopping.signal.aborted || this.#take(said),
       onRetry: ms => {
         this.#retryMs = ms
       },
@@ -219,27 +191,22 @@ export class Wanderer implements Follower {
     const onPulse = (isPaused: boolean) => this.#pulse(isPaused)
     const reader = readResponse(response, { manner, random, take, onPulse })
     this.#reader = reader
-    if (this.#settled) reader.hurry()
+    if (this.isSettled) reader.hurry()
   }
 
   #take({ type, id, data, text }: Said): void {
     const { tally } = this.options
-    if (id !== undefined) this.#lastId = id
-    if (type === '') this.#record.notice('cursor', id)
+    if (id !== undefined) this.lastId = id
+    if (type === '') this.record.notice('cursor', id)
     else if (NOTICES.has(type)) {
       if (type === 'unavailable') tally.refusals += 1
       if (type === 'auth-revoked' || type === 'auth-expired') this.#isRefused = true
-      this.#record.notice(type, id, (JSON.parse(data) as { reason?: string }).reason)
+      this.record.notice(type, id, (JSON.parse(data) as { reason?: string }).reason)
     } else {
       tally.deliveries += 1
-      this.#record.frame(id ?? '', type, text)
-      if (type === END) this.#finish()
+      this.record.frame(id ?? '', type, text)
+      if (type === END) this.finish()
     }
-    if (id !== undefined && id === this.#last) this.#finish()
-  }
-
-  #finish(): void {
-    this.#isDone = true
-    this.stop()
+    if (id !== undefined) this.finishAtLast()
   }
 }

@@ -4,16 +4,9 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseEventId } from '../../../src/log/event-id.js'
-import type { RecordedClient } from '../../checker/recorder.js'
 import type { Random } from '../../end-to-end/random.js'
-import {
-  type Follower,
-  isStranger,
-  recordedClient,
-  type Tally,
-  type Wanted,
-} from '../../followers/follower.js'
-import { nameOf } from '../../followers/place.js'
+import type { Tally, Wanted } from '../../followers/follower.js'
+import { StreamFollower } from '../../followers/stream-follower.js'
 import { readEvents, type Said } from '../../followers/wire.js'
 
 const STAY_MS = { least: 200, most: 20_000 } as const
@@ -44,51 +37,19 @@ interface Message {
   readonly type?: string
 }
 
-export class DurableReader implements Follower {
-  readonly #record: RecordedClient
-  readonly #stopping = new AbortController()
-  /** The id of the last message; a position alone where a page ends with a chunk, of which it says no id. */
-  #id: string | undefined
+/** Its last id is a position alone where a page ends with a chunk, of which it says no id. */
+export class DurableReader extends StreamFollower<DurableReaderOptions> {
   /** As the last page said it. */
   #offset: string | undefined
-  #last: string | undefined
-  #isSettled = false
-  #isDone = false
   #isRefused = false
 
-  constructor(readonly options: DurableReaderOptions) {
-    this.#record = recordedClient(options, 'durable')
-  }
-
-  get stream(): string {
-    return nameOf(this.options)
-  }
-
-  get name(): string {
-    return this.options.name
-  }
-
-  get isDone(): boolean {
-    return this.#isDone
-  }
-
-  get place(): string {
-    return `${this.#id ?? 'nothing'} of ${this.stream}`
-  }
-
-  settle(last: string): void {
-    this.#isSettled = true
-    this.#last = last
-    if (this.#id === last || isStranger(this.options)) this.#finish()
-  }
-
-  stop(): void {
-    this.#stopping.abort()
+  constructor(options: DurableReaderOptions) {
+    super(options, 'durable')
   }
 
   async follow(): Promise<void> {
     const { random } = this.options
-    const { signal } = this.#stopping
+    const { signal } = this.stopping
     while (!signal.aborted) {
       const isRead = await this.#read(random.pick(WAYS))
       const ms = isRead ? random.between(AWAY_MS.least, AWAY_MS.most) : RETRY_MS
@@ -101,29 +62,29 @@ export class DurableReader implements Follower {
     const { random, silenceMs, tally } = this.options
     const leaving = new AbortController()
     const leave = () => leaving.abort()
-    const stay = way === 'sse' && !this.#isSettled ? random.between(STAY_MS.least, STAY_MS.most) : undefined
+    const stay = way === 'sse' && !this.isSettled ? random.between(STAY_MS.least, STAY_MS.most) : undefined
     const staying = stay === undefined ? undefined : setTimeout(leave, stay)
     const silence = setTimeout(leave, way === 'sse' ? silenceMs : ANSWER_MS)
     tally.connections += 1
-    const place = this.#offset !== undefined && random.chance(OFFSETS) ? this.#offset : this.#id
-    this.#record.open(place?.replace(LEADING_ZEROS, ''))
+    const place = this.#offset !== undefined && random.chance(OFFSETS) ? this.#offset : this.lastId
+    this.record.open(place?.replace(LEADING_ZEROS, ''))
     try {
       const response = await fetch(this.#url(way, place), {
         headers: { authorization: this.options.authorization(this.#isRefused) },
-        signal: AbortSignal.any([leaving.signal, this.#stopping.signal]),
+        signal: AbortSignal.any([leaving.signal, this.stopping.signal]),
       })
       const { status } = response
       this.#isRefused = status === 401
-      this.#record.status(status)
+      this.record.status(status)
       if (status === 410) this.#reset(JSON.parse(await response.text()))
       else if (status === 200 && way === 'sse') await this.#follow(response, () => silence.refresh())
       else if (status === 200) this.#takePage(await response.text(), response.headers)
       else await response.arrayBuffer()
       if (status >= 400) tally.refusals += 1
-      this.#record.close('server')
+      this.record.close('server')
       return status < 400
     } catch {
-      this.#record.close(leaving.signal.aborted ? 'client' : 'broken')
+      this.record.close(leaving.signal.aborted ? 'client' : 'broken')
       return leaving.signal.aborted
     } finally {
       clearTimeout(staying)
@@ -139,9 +100,9 @@ export class DurableReader implements Follower {
   async #follow(response: Response, onPulse: () => void): Promise<void> {
     const take = ({ type, id = '', data }: Said) => {
       if (type === 'data') this.#take(JSON.parse(data), id)
-      else this.#record.notice(type, id, Object(JSON.parse(data)).reason)
+      else this.record.notice(type, id, Object(JSON.parse(data)).reason)
     }
-    const feed = readEvents({ lastId: this.#id, take, onRetry: () => undefined })
+    const feed = readEvents({ lastId: this.lastId, take, onRetry: () => undefined })
     const decoder = new TextDecoder()
     for await (const chunk of response.body ?? []) {
       onPulse()
@@ -163,27 +124,22 @@ export class DurableReader implements Follower {
     const { tally } = this.options
     const position = parseEventId(last)?.position ?? Number.NaN
     for (const [n, message] of messages.entries()) {
-      if (this.#stopping.signal.aborted) return
+      if (this.stopping.signal.aborted) return
       const left = messages.length - 1 - n
       const isDocument = message.event_id !== undefined
       const id = isDocument ? `${message.id}` : left === 0 ? last : `${position - left}`
-      this.#record.frame(id, isDocument ? `${message.type}` : 'chunk', JSON.stringify(message))
+      this.record.frame(id, isDocument ? `${message.type}` : 'chunk', JSON.stringify(message))
       tally.deliveries += 1
-      if (isDocument || left === 0) this.#id = id
+      if (isDocument || left === 0) this.lastId = id
     }
     if (messages.length > 0) this.#offset = offset
-    if (this.#id !== undefined && this.#id === this.#last) this.#finish()
-  }
-
-  #finish(): void {
-    this.#isDone = true
-    this.stop()
+    this.finishAtLast()
   }
 
   /** It begins with what is still stored. */
   #reset({ code, earliest }: { code: string; earliest: string }): void {
-    this.#record.notice('reset', earliest, code)
-    this.#id = earliest
+    this.record.notice('reset', earliest, code)
+    this.lastId = earliest
     this.#offset = undefined
   }
 }

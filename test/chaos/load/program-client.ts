@@ -1,14 +1,8 @@
 /** A client as a program is: it follows a stream with a library, and looks after what the library leaves to it. */
 import { setTimeout as pause } from 'node:timers/promises'
-import type { RecordedClient } from '../../checker/recorder.js'
-import {
-  type Follower,
-  isStranger,
-  recordedClient,
-  type Tally,
-  type Wanted,
-} from '../../followers/follower.js'
-import { END, nameOf } from '../../followers/place.js'
+import type { Tally, Wanted } from '../../followers/follower.js'
+import { END } from '../../followers/place.js'
+import { StreamFollower } from '../../followers/stream-follower.js'
 import { type RecordedFetch, recordedFetch } from './recorded-fetch.js'
 
 const RETRY_MS = 2_000
@@ -27,41 +21,19 @@ export interface Heard {
   readonly data: string
 }
 
-export abstract class ProgramClient implements Follower {
-  protected lastId: string | undefined
+export abstract class ProgramClient extends StreamFollower<ProgramOptions> {
   protected readonly connections: RecordedFetch
-  readonly #record: RecordedClient
-  readonly #stopping = new AbortController()
-  /** The id of the last event, once it is known. */
-  #last: string | undefined
-  #isDone = false
 
-  constructor(protected readonly options: ProgramOptions) {
-    this.#record = recordedClient(options, 'text/event-stream')
-    this.connections = recordedFetch({ ...options, record: this.#record })
+  constructor(options: ProgramOptions) {
+    super(options, 'text/event-stream')
+    this.connections = recordedFetch({ ...options, record: this.record })
   }
 
   /** Resolves when the library has given up, or `signal` has aborted. */
   protected abstract run(signal: AbortSignal): Promise<void>
 
-  get stream(): string {
-    return nameOf(this.options)
-  }
-
-  get name(): string {
-    return this.options.name
-  }
-
-  get isDone(): boolean {
-    return this.#isDone
-  }
-
-  get place(): string {
-    return `${this.lastId ?? 'nothing'} of ${this.options.stream}`
-  }
-
   async follow(): Promise<void> {
-    const { signal } = this.#stopping
+    const { signal } = this.stopping
     while (!signal.aborted) {
       await this.run(signal)
       this.connections.closed()
@@ -69,43 +41,29 @@ export abstract class ProgramClient implements Follower {
     }
   }
 
-  settle(last: string): void {
-    this.#last = last
-    if (this.lastId === last || isStranger(this.options)) this.#finish()
-  }
-
-  stop(): void {
-    this.#stopping.abort()
-  }
-
   protected takeEvent({ id, type, data }: Heard): void {
-    if (this.#stopping.signal.aborted) return
+    if (this.stopping.signal.aborted) return
     this.lastId = id
     this.options.tally.deliveries += 1
-    this.#record.frame(id, type, `${id} ${type} ${data}`)
-    if (type === END) this.#finish()
+    this.record.frame(id, type, `${id} ${type} ${data}`)
+    if (type === END) this.finish()
   }
 
   protected takeNotice({ id, type, data }: Heard): void {
-    if (this.#stopping.signal.aborted) return
+    if (this.stopping.signal.aborted) return
     if (id !== '') this.lastId = id
     if (type === 'unavailable') this.options.tally.refusals += 1
     if (type === 'auth-revoked' || type === 'auth-expired') this.connections.refused()
     const { reason } = JSON.parse(data) as { reason?: string }
-    this.#record.notice(type, id === '' ? undefined : id, reason)
-    if (id !== '' && id === this.#last) this.#finish()
+    this.record.notice(type, id === '' ? undefined : id, reason)
+    this.finishAtLast()
   }
 
   /** Of a block that only moves the cursor, where the library tells it. */
   protected takeCursor(id: string): void {
-    if (this.#stopping.signal.aborted || id === this.lastId) return
+    if (this.stopping.signal.aborted || id === this.lastId) return
     this.lastId = id
-    this.#record.notice('cursor', id)
-    if (id === this.#last) this.#finish()
-  }
-
-  #finish(): void {
-    this.#isDone = true
-    this.stop()
+    this.record.notice('cursor', id)
+    this.finishAtLast()
   }
 }
