@@ -5,7 +5,7 @@ import { once } from 'node:events'
 const PATIENCE_MS = 180_000
 
 export interface Answer {
-  /** What is wrong, so that the sample is worthless. */
+  /** The fault that makes the sample worthless. */
   readonly fault?: string
 }
 

@@ -32,7 +32,7 @@ export class Backend {
     await this.#pool.end()
   }
 
-  /** What the work on this connection costs. The WAL is that of all connections. */
+  /** The cost of the work on this connection. The WAL is that of all connections. */
   async cost(work: () => Promise<unknown>): Promise<Cost> {
     const before = { wal: await this.#wal(), cpu: await this.#cpuMs(), at: now() }
     await work()

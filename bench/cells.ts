@@ -9,7 +9,7 @@ export interface Cell {
 const WANTED = process.env.BENCH_CELLS?.split(',')
 
 /**
- * Those of `cells` that are wanted; default: all.
+ * The cells of `cells` that are wanted; default: all.
  * @throws if the bench has no such combination.
  */
 export function wantedOf<C extends Cell>(cells: readonly C[]): readonly C[] {

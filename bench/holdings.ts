@@ -1,4 +1,7 @@
-/** What a gateway holds: descriptors, timers, sockets, backends of Postgres, memory. After a fault it must hold no more than before. */
+/**
+ * The resources that a gateway holds: descriptors, timers, sockets, backends of Postgres, memory. After a fault it must
+ * hold no more than before.
+ */
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'

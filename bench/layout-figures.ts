@@ -27,7 +27,7 @@ export interface LayoutSubject {
   retainedDays: number
 }
 
-/** What was put into each layout, and how much of it one retention removes. */
+/** The events that were put into each layout, and how many of them one retention removes. */
 export interface SeededLog {
   readonly streams: number
   /** Events of a stream, spread over DAYS. */

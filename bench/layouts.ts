@@ -1,6 +1,6 @@
 /**
- * What each layout of the table of events costs: size, appends, reads, retention of a day, VACUUM. One server has a database for
- * each layout, with the same events, and the layouts take turns.
+ * The cost of each layout of the table of events: size, appends, reads, retention of a day, VACUUM. One server has a database
+ * for each layout, with the same events, and the layouts take turns.
  */
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

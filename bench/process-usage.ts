@@ -10,7 +10,7 @@ export async function cpuSeconds(pid: number): Promise<number> {
   return (user + system) / TICKS
 }
 
-/** The same for the process, its children, and the children that it has waited for. */
+/** The usage of the process, its children, and the children that it has waited for. */
 export async function familyCpuSeconds(pid: number): Promise<number> {
   const own = await ticksOf(pid)
   const children = await Promise.all((await childrenOf(pid)).map(cpuSeconds))

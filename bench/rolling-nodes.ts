@@ -5,7 +5,7 @@ import { freePort } from './free-port.js'
 import type { Upstream } from './rolling-client.js'
 import { type Running, startGateway } from './subject.js'
 
-/** Of the balancer. */
+/** Time between two looks of the balancer at `/ready`, in ms. */
 export const LOOK_MS = 1_000
 
 export interface Node extends Upstream {

@@ -1,4 +1,4 @@
-/** What a deploy costs: all gateways of a cluster are replaced, one after the other, under their clients. */
+/** The cost of a deploy: all gateways of a cluster are replaced, one after the other, under their clients. */
 import { openFilesLimit } from './process-usage.js'
 import { rollingDeploy } from './rolling-deploy.js'
 import type { Row, Size } from './row.js'

@@ -10,7 +10,7 @@ const timer = setTimeout(() => undefined, 0)
 clearTimeout(timer)
 const Timer = Object(timer.constructor) as new () => NodeJS.Timeout
 
-/** What a gateway holds. */
+/** The resources that a gateway holds. */
 export interface Vitals {
   readonly timers: number
   readonly sockets: number

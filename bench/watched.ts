@@ -1,4 +1,4 @@
-/** What a write to a watched table costs beside the same write to one that is not watched, by rows of a statement. */
+/** The cost of a write to a watched table beside the same write to one that is not watched, by rows of a statement. */
 import { readFileSync } from 'node:fs'
 import pg from 'pg'
 import type { Row, Size } from './row.js'

@@ -9,7 +9,7 @@ import { now } from './statistics.js'
 
 export type ReceiverOrder =
   | { readonly kind: 'listen'; readonly hosts: number; readonly ordered: boolean }
-  /** What all answer from now on. */
+  /** The answer of all receivers from now on. */
   | { readonly kind: 'answer'; readonly status: number }
   /** Answered when the endpoints have accepted so many events together. */
   | { readonly kind: 'await'; readonly events: number }

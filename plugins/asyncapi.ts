@@ -1,6 +1,6 @@
 /**
  * The streams of the gateway as AsyncAPI 3 at /asyncapi.json, and the data of built-in events and notices as JSON Schemas at /schemas.
- * Every route with `config.stream` is in the document: it declares its channels beside.
+ * Every route with `config.stream` is in the document: it declares its channels in `config.channels`.
  */
 import type { RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'

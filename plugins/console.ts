@@ -10,7 +10,7 @@ import { contentTypeOf, HTML, IMMUTABLE, PAGE_HEADERS } from './page-files.js'
 
 const FOLDER = join(packageRoot, 'dist/console')
 const INDEX = 'index.html'
-/** Of the folder: its files have names with a hash of their content. */
+/** The folder of the assets, whose names contain a hash of their content. */
 const ASSETS = 'console'
 
 const PUBLIC = { config: { access: 'public', grants: 'none' }, schema: { hide: true } } as const

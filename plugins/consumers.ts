@@ -1,4 +1,4 @@
-/** What the parts of this process learn of consumers at once, and the look for those that lag while the app runs. */
+/** The signals about consumers within this process, and the watch for consumers that lag, while the app runs. */
 import fp from 'fastify-plugin'
 import { ConsumerSignals } from '../src/consumers/consumer-signals.js'
 import { LagWatch } from '../src/consumers/lag-watch.js'

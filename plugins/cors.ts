@@ -16,7 +16,7 @@ export interface CorsOptions {
 
 const PREFLIGHT_SECONDS = 600
 const PRODUCER = ['Producer-Id', 'Producer-Epoch', 'Producer-Seq']
-/** Of Durable Streams. */
+/** The request headers of Durable Streams. */
 const DURABLE_REQUESTS = [
   ...PRODUCER,
   'Stream-Closed',

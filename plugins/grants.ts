@@ -15,7 +15,7 @@ import { namesOfStream, projectIn } from '../src/jobs/job-grants.js'
 import { notFound } from '../src/problems/problem.js'
 
 /**
- * What a route shows or writes, as far as grants decide on it:
+ * The data that a route shows or writes, as far as grants decide on it:
  * `none`: nothing that belongs to a stream;
  * `stream`: the stream that the request names;
  * `feed`: the feed of the workspace, which items live on;
@@ -51,7 +51,7 @@ export interface RouteGrants {
   /** The grants of the caller as they are now; undefined: all that its role allows. */
   of(request: FastifyRequest): Grants | undefined
   /**
-   * What the caller may read of a stream: filter its events by the types of the result.
+   * The part of a stream that the caller may read: filter its events by the types of the result.
    * @param what the noun of the 404, as the route has it for something that does not exist. Default `stream`.
    * @param types that the answer depends on, for a route that shows no events: all of them must be granted. Default: none.
    * @throws {Problem} 404 `not-found` if the grants leave the stream or a type out.
@@ -78,8 +78,8 @@ export interface RouteGrants {
   /** Whether `authorize` decides at run time. */
   readonly decides: boolean
   /**
-   * Those of the things that a route has found for the grants of the caller, on whose streams decisions at run time allow the
-   * action as well, in their order. Without `authorize`: all.
+   * Of the things that a route has found within the grants of the caller, those on whose streams decisions at run time allow
+   * the action as well, in their order. Without `authorize`: all.
    * @param types that must be allowed, all of them.
    * @param namesOf the stream that is asked about, and its other names.
    * @throws {Problem} 503 `authorization-unavailable` without a decision on each.

@@ -11,7 +11,7 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
   '.png': 'image/png',
 }
 
-/** Of a file with a hash of its content in its name. */
+/** The Cache-Control of a file with a hash of its content in its name. */
 export const IMMUTABLE = 'public, max-age=31536000, immutable'
 
 export const PAGE_HEADERS = {
@@ -22,7 +22,7 @@ export const PAGE_HEADERS = {
   'cross-origin-opener-policy': 'same-origin',
 }
 
-/** By the ending of its name; undefined for files that are no part of a page. */
+/** The content type by the ending of a file's name; undefined for files that are no part of a page. */
 export function contentTypeOf(name: string): string | undefined {
   return CONTENT_TYPES[extname(name)]
 }

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { formatETag, isKnown } from '../src/items/etag.js'
 
-/** Of the routes of such documents. They describe the others, and are not in the description themselves. */
+/** The config of the routes of such documents. They describe the other routes, and are not in the description themselves. */
 export const PUBLIC_DOCUMENT = {
   config: { access: 'public', grants: 'none' },
   schema: { hide: true },

@@ -23,7 +23,7 @@ export function requestIdFor(app: FastifyInstance | undefined, { headers, socket
   return prototype && trustsPeer(prototype, socket?.remoteAddress) ? given : randomUUID()
 }
 
-/** The same as `genReqId` of a server, which Fastify calls as a method of the app. */
+/** `requestIdFor` as the option `genReqId` of a server, which Fastify calls as a method of the app. */
 export function genReqId(this: FastifyInstance | undefined, request: RawRequest): string {
   return requestIdFor(this, request)
 }
@@ -31,8 +31,8 @@ export function genReqId(this: FastifyInstance | undefined, request: RawRequest)
 const prototypes = new WeakMap<FastifyInstance, { readonly ip: string }>()
 
 /**
- * What all requests of the app inherit; its `ip` knows `trustProxy`, which Fastify shows nowhere else. Undefined if a version of
- * Fastify keeps it elsewhere: then no id of a proxy is taken.
+ * The prototype of all requests of the app; its `ip` knows `trustProxy`, which Fastify shows nowhere else. Undefined if a
+ * version of Fastify keeps it elsewhere: then no id of a proxy is taken.
  */
 function requestPrototype(app: FastifyInstance): { readonly ip: string } | undefined {
   const known = prototypes.get(app)

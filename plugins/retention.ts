@@ -20,7 +20,7 @@ declare module 'fastify' {
   }
 }
 
-/** What this process has removed since it started. */
+/** The rows that this process has removed since it started. */
 export interface RetentionTally {
   /** By the name of the rows. */
   readonly removed: Map<string, number>
@@ -66,7 +66,8 @@ export default fp<RetentionOptions>(
       deadLetterSweep(database),
       ...(sealer ? [secretSweep(database, sealer)] : []),
     ]
-    // Stored in the database for the functions that create streams: a program that publishes from SQL has no such setting.
+    // Stored in the database, because a program that publishes from SQL has no such setting: the functions that create
+    // streams read it there.
     const storeLimit = () => limitStreams(database, maxStoredStreams)
     const loop = new PeriodicLoop({
       name: 'Removing expired rows',

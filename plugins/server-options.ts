@@ -51,7 +51,8 @@ const OWN_SERVER = {
     this.log.debug({ reqId, err: error }, 'no request')
     answerClientError(error, socket, reqId)
   },
-  // Fastify refuses a path that cannot be decoded, or has a part that is too long, before it looks for a route.
+  // Errors that Fastify finds before it looks for a route: a path that cannot be decoded, or a part of it that
+  // is too long.
   frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
     void answerProblem(error, request, reply),
 } satisfies FastifyServerOptions

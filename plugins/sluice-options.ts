@@ -39,7 +39,7 @@ export interface Internals {
   readonly rateWindowMs?: number | undefined
   readonly readMemory?: (() => MemoryReading) | undefined
   readonly guideFolder?: string | undefined
-  /** What the watchdog of the process has counted. */
+  /** The counts of the process's watchdog. */
   readonly watchdog?: { readonly blocks: number; readonly blockedMs: number } | undefined
   /** The pauses between the tries of a webhook's event, in milliseconds. */
   readonly webhookPausesMs?: readonly number[] | undefined
@@ -183,8 +183,9 @@ export interface SluiceOptions extends Omit<ConfigOptions, 'bus'>, SluiceBusOpti
    */
   readonly projects?: 'open' | 'declared' | undefined
   /**
-   * What a busy stream saves. `latency` (default) pauses it between deliveries only while the process has no idle time, for
-   * 25 ms at most; `cpu` pauses it after each long delivery, for 75 ms at most, so that more events go out in one write.
+   * Whether a busy stream saves CPU or time. `latency` (default) pauses it between deliveries only while the process has no
+   * idle time, for 25 ms at most; `cpu` pauses it after each long delivery, for 75 ms at most, so that more events go out
+   * in one write.
    */
   readonly pacing?: 'latency' | 'cpu' | undefined
   /** Path under which streams are served in the form of Durable Streams, or `off`. Default `/v1/stream`. */

@@ -17,7 +17,7 @@ declare module 'fastify' {
     tailer: Tailer
     /** Call this or `announce` after every COMMIT that appended events: it wakes this process at once, then the others. */
     wake(streams: readonly StreamId[]): void
-    /** The same for a caller that knows the events: this process then need not read them. */
+    /** As `wake`, for a caller that knows the events: this process then need not read them. */
     announce(committed: readonly Committed[]): void
     /** Learn which streams have grown, here or, from the bus, elsewhere. */
     growthListeners: Set<GrowthListener>
@@ -26,7 +26,7 @@ declare module 'fastify' {
 
 export interface TailerOptions {
   readonly source: PoolSource
-  /** What a busy stream saves. */
+  /** Whether a busy stream saves CPU or time (PACING). */
   readonly pacing: Config['PACING']
 }
 

@@ -1,4 +1,4 @@
-/** What sends the requests of webhooks in this process, the keys of their secrets, and the deliverer if this process delivers. */
+/** The sender of webhook requests in this process, the keys of their secrets, and the deliverer if this process delivers. */
 import fp from 'fastify-plugin'
 import { Breakers } from '../src/network/circuit-breaker.js'
 import { createHostAddresses } from '../src/network/host-addresses.js'

@@ -1,4 +1,7 @@
-/** /api/clients: who is connected to this node, for the admins of a workspace; who was, and why not any more; and ending one. */
+/**
+ * /api/clients, for the admins of a workspace: the clients that are connected to this node, those that were and why
+ * they left, and the end of one client's stream.
+ */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import Type from 'typebox'

@@ -47,7 +47,7 @@ const KnownEvent = Type.Null({ description: 'The client has the event as it is s
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Of a CloudEvent in binary mode, whose data is the body. */
+    /** A CloudEvent in binary mode, without its data, which is the body. */
     cloudEvent: Pick<PublishedEvent, 'attributes' | 'traceparent'> | undefined
   }
 }

@@ -11,7 +11,7 @@ import { asLine } from '../src/openapi/described.js'
 import { type ClientRouteOptions, collector } from './clients.js'
 import { eventIdIn } from './stored-event.js'
 
-/** Of each kind: open, closed, refused. */
+/** The most clients of each kind: open, closed, refused. */
 const MOST_CLIENTS = 100
 
 const Query = Type.Object(

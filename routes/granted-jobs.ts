@@ -14,7 +14,7 @@ export async function listGrantedJobs(request: FastifyRequest, query: PageReques
     async more => {
       const filter = { ...query, ...more, granted: jobsToRead(grants.of(request)) }
       const { value, head: read } = await jobs.list(request.principal, filter)
-      // The first one: the others were read later.
+      // The head of the first read: the others are later.
       head ??= read
       return { rows: value.jobs, next_cursor: value.next_cursor }
     },

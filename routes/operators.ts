@@ -1,4 +1,4 @@
-/** What concerns all workspaces is for the admins of one of them, if the configuration names it (OPERATOR_WORKSPACE). */
+/** Routes that concern all workspaces are for the admins of one of them, if the configuration names it (OPERATOR_WORKSPACE). */
 import type { FastifyRequest } from 'fastify'
 import { Problem } from '../src/problems/problem.js'
 

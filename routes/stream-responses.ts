@@ -50,7 +50,7 @@ const ConsumerPage = Type.Object(
   { title: 'ConsumerPage' },
 )
 
-/** For the events of a consumer. */
+/** The responses of a route of a consumer's events. */
 export const CONSUMER_STREAM_OR_PAGE: Answers = {
   200: {
     description: 'The stream in one of two forms, or a page of events, by `Accept`.',
@@ -63,7 +63,7 @@ export const CONSUMER_STREAM_OR_PAGE: Answers = {
   204: Ended,
 }
 
-/** For a route that is followed as Server-Sent Events only. */
+/** The responses of a route that is followed as Server-Sent Events only. */
 export const EVENT_STREAM: Answers = {
   200: {
     description: 'The stream; the response lasts until it ends.',
@@ -72,7 +72,7 @@ export const EVENT_STREAM: Answers = {
   204: Ended,
 }
 
-/** For a route that is followed in two forms, or read page by page. */
+/** The responses of a route that is followed in two forms, or read page by page. */
 export const STREAM_OR_PAGE: Answers = {
   200: {
     description: 'The stream in one of two forms, or a page of events, by `Accept`.',
@@ -86,7 +86,7 @@ export const STREAM_OR_PAGE: Answers = {
   204: Ended,
 }
 
-/** For a durable stream, whose pages have the content type that it was made with. */
+/** The responses of a durable stream, whose pages have the content type that it was made with. */
 export const DURABLE_STREAM_OR_PAGE: Answers = {
   200: {
     description: 'The stream as Server-Sent Events, or a page of it in its own content type, by `live`.',
@@ -98,13 +98,13 @@ export const DURABLE_STREAM_OR_PAGE: Answers = {
   204: Type.Null({ description: 'A long poll has ended without a message, or the stream has ended.' }),
 }
 
-/** For the creation of a durable stream, whose empty body has the content type of the stream. */
+/** The responses to the creation of a durable stream: an empty body, with the content type of the stream. */
 export const DURABLE_STREAM_CREATED: Readonly<Record<200 | 201, object>> = {
   200: Type.Null({ description: 'The stream exists already, as requested.' }),
   201: Type.Null({ description: 'Created.' }),
 }
 
-/** For an append to a durable stream. */
+/** The responses to an append to a durable stream. */
 export const DURABLE_STREAM_APPENDED: Answers = {
   200: Type.Null({ description: 'Appended, from a producer that counts its requests.' }),
   204: Type.Null({

@@ -1,4 +1,4 @@
-/** What the routes of webhooks share. */
+/** Code that the routes of webhooks share. */
 import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
 import type { WebhookId } from '../src/webhooks/webhook.js'
@@ -15,7 +15,10 @@ export function noticeChanges(app: FastifyInstance): void {
   })
 }
 
-/** For what needs the secrets of webhooks. @throws {Problem} 409 `webhooks-not-set-up` if this gateway has no key for them. */
+/**
+ * The services of routes that need the secrets of webhooks. @throws {Problem} 409 `webhooks-not-set-up` if this gateway
+ * has no key for them.
+ */
 export function webhookServices({ database, webhooks }: FastifyInstance): WebhookAdministration {
   const { sealer, policy } = webhooks
   if (!sealer) throw notSetUp()

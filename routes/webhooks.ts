@@ -46,7 +46,7 @@ const OptionalRotation = Type.Unsafe<SecretRotation | null>({ ...SecretRotation,
 
 const tags = ['webhooks']
 const config = { access: 'admin', grants: 'workspace' } as const
-/** What stops requests to others must not wait for the end of maintenance. */
+/** A change that stops requests to others must not wait for the end of maintenance. */
 const stopping = { ...config, inMaintenance: true } as const
 
 const routes: FastifyPluginAsyncTypebox = async app => {

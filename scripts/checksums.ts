@@ -6,7 +6,7 @@ import { join } from 'node:path'
 /** The file beside the migrations that lists them. `cd migrations && sha256sum -c checksums.sha256` checks it by hand. */
 export const CHECKSUMS = 'checksums.sha256'
 
-/** What each migration in the folder and its folders has now, by its path there, in order. */
+/** The present checksum of each migration in the folder and its subfolders, by its path there, in order. */
 export async function checksumsOf(folder: string): Promise<Map<string, string>> {
   const files = await readdir(folder, { recursive: true })
   const names = files.filter(file => /(^|\/)\d{4}_\w+\.sql$/.test(file)).sort()
@@ -17,7 +17,7 @@ export async function checksumsOf(folder: string): Promise<Map<string, string>> 
   return new Map(await Promise.all(sums))
 }
 
-/** What the list says, by path. Empty if there is no list. */
+/** The checksums of the list, by path. Empty if there is no list. */
 export async function listedChecksums(folder: string): Promise<Map<string, string>> {
   const text = await readFile(join(folder, CHECKSUMS), 'utf8').catch(() => '')
   const lines = text.matchAll(/^([0-9a-f]{64}) {2}(.+)$/gm)

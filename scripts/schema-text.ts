@@ -115,7 +115,7 @@ const PUBLIC_RIGHTS = `
 
 interface Definition {
   readonly text: string
-  /** What `comment on` names. */
+  /** The object that `comment on` names. */
   readonly subject?: string
   readonly comment?: string | null
 }

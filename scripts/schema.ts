@@ -42,7 +42,7 @@ async function listChecksums(unreleased: boolean): Promise<void> {
   await writeFile(join(folder, CHECKSUMS), listText(sums))
 }
 
-/** Of a database that the migrations have just created, on a server of its own. */
+/** Writes schema.sql from a database that the migrations have just created, on a server of its own. */
 async function writeSchema(): Promise<void> {
   const dataDir = await mkdtemp(join(tmpdir(), 'sluice-schema-'))
   // A server that root starts runs as another account, which must be able to enter.

@@ -35,11 +35,11 @@ folder of another Postgres to start; SLUICE_NO_SKIPS=1: a skipped test is a fail
 as long before they give up, for a slow machine.`
 
 interface Run extends Counts {
-  /** What ended the run before all tests were done, if anything did. */
+  /** The reason why the run ended before all tests were done, if it did. */
   readonly stoppedBy: string | undefined
 }
 
-/** Of test/: these need no Postgres. */
+/** Files of test/ that need no Postgres. */
 const WITHOUT_POSTGRES = /^((unit|kubernetes)\/|[^/]+$)/
 /** The folders of test/ that the usual run leaves out. */
 const SYSTEM_TESTS = 'end-to-end/'

@@ -1,4 +1,4 @@
-/** What a worker answers for all workers of its parent, and what it reports of itself when the parent asks. */
+/** The answers of a worker for all workers of its parent, and its reports about itself when the parent asks. */
 import type { Sluice, SluiceOptions } from '../plugins/sluice.js'
 import type { Reporters, WorkerChannel } from '../src/process/worker-channel.js'
 

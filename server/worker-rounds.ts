@@ -1,4 +1,4 @@
-/** Questions of the parent to all workers: what each of them reports, as one answer. */
+/** Questions of the parent to all workers, whose reports become one answer. */
 import type { ClientReport } from '../src/clients/client-report.js'
 import { countersIn, KeptCounters } from '../src/metrics/kept-counters.js'
 import { joined } from '../src/metrics/metrics.js'

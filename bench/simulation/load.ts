@@ -1,4 +1,4 @@
-/** What a cluster costs without a storm: arithmetic on the measured figures. */
+/** The cost of a cluster without a storm: arithmetic on the measured figures. */
 import { FIGURES } from './figures.js'
 
 /** Clients of streams, spread over nodes at random. */

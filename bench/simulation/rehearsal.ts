@@ -1,4 +1,4 @@
-/** The same at a small scale with real gateways: what the simulation says of it must be true. */
+/** The storm at a small scale with real gateways, which must confirm the simulation. */
 import { setTimeout as pause } from 'node:timers/promises'
 import { stop } from '../child.js'
 import { Crowd } from '../crowd.js'

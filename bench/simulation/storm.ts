@@ -52,7 +52,7 @@ export interface StormResult {
 export class Storm {
   readonly #options: StormOptions
   readonly #nodes: SimulatedNode[]
-  /** Those to which proxies send clients. */
+  /** The gateways to which proxies send clients. */
   readonly #choices: SimulatedNode[]
   /** Attempts to connect, by the millisecond in which they arrive: for each, how often it was dropped before. */
   readonly #due = new Map<number, number[]>()

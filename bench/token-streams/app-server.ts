@@ -1,4 +1,7 @@
-/** What an application beside resumable-stream needs to let browsers resume: a route that sends what it gets from Redis. */
+/**
+ * The part that an application needs beside resumable-stream to let browsers resume: a route that sends the text that
+ * it gets from Redis.
+ */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Redis } from 'iovalkey'

@@ -42,7 +42,7 @@ function resumable(url: string): Begin {
   }
 }
 
-/** As the AI SDK gives it to resumable-stream. */
+/** A stream in the form in which the AI SDK gives it to resumable-stream. */
 function textOf(source: AsyncIterable<Token>): ReadableStream<string> {
   const parts = source[Symbol.asyncIterator]()
   return new ReadableStream({

@@ -29,7 +29,7 @@ export interface Load {
 /** CPU in seconds, of the counted tokens. */
 export interface Run extends Latencies {
   readonly tokens: number
-  /** Of the process that serves the readers. */
+  /** The process that serves the readers. */
   readonly server: number
   readonly store: number
   readonly producers: number

@@ -1,4 +1,4 @@
-/** What the processes of the bench `tokens` say to each other, over IPC. */
+/** The messages between the processes of the bench `tokens`, over IPC. */
 import type { Paced } from './paced.js'
 
 /** The second one lets tokens of 100 ms go together, instead of 20. */

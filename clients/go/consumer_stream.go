@@ -47,7 +47,7 @@ func (c *Consumer) look(block sse.Block) error {
 			c.acks.open(*state.Consumer)
 		}
 	case noticeReset:
-		// What was handled may be of another history.
+		// The handled events may be of another history.
 		c.acks.forget()
 	case noticeUnavailable:
 		var unavailable struct{ Reason string }

@@ -19,7 +19,7 @@ export interface Listener {
   failed(reason: string): void
 }
 
-/** What the adapter says of itself before all else. */
+/** The first line of an adapter, about itself. */
 export interface Introduction {
   readonly name: string
   /** Abilities of the contract that its client does not have. */
@@ -29,7 +29,7 @@ export interface Introduction {
 const MOST_STARTS = 5
 /** To start and introduce itself, and to end. */
 const PATIENCE_MS = 10_000
-/** Of standard error, for the reason of a failure. */
+/** Characters of standard error that are kept, for the reason of a failure. */
 const LAST_WORDS = 2_000
 
 export class Adapter {

@@ -15,7 +15,7 @@ import { Response } from './response.js'
 /** Between two pieces of a text, so that the client reads them one by one. */
 const BETWEEN_PIECES_MS = 1
 
-/** What the server takes from the runner of the case. */
+/** The runner of a case, as the server of that case sees it. */
 export interface Surroundings {
   /** Resolves when the client has been seen to do this so many times. */
   seen(kind: string, count: number): Promise<void>

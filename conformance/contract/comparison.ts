@@ -49,7 +49,7 @@ export class Comparison {
     } else this.difference = `expected ${show(bare(expectation))}, saw ${show(observation)}`
   }
 
-  /** What it waits for, for a message. */
+  /** The fact that is still expected, for a message. */
   missing(): string {
     const expectation = this.expectations[this.#at]
     const met = this.#met > 0 ? `, after ${this.#met} of ${expectation?.times}` : ''

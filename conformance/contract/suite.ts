@@ -6,7 +6,7 @@ import type { Patience } from './deadline.js'
 import { play, type Result } from './play.js'
 
 export interface Played {
-  /** What the adapter calls its client. */
+  /** The name that the adapter gives its client. */
   readonly name: string
   /** The abilities that the client lacks, by its adapter. */
   readonly without: readonly string[]

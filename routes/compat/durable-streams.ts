@@ -65,7 +65,7 @@ const NOTHING = Buffer.alloc(0)
 
 type StreamRequest = FastifyRequest<{ Params: { '*': string } }>
 
-/** Of a stream whose content is not known yet: for refusals. */
+/** The encoding of refusals, before the content type of the stream is known. */
 const unknownContent = durableEncoding({ content: 'json', cursor: '0', lastsMs: 0 })
 const tags = ['durable-streams']
 

@@ -1,6 +1,6 @@
 /**
- * What workers of subscriptions call (protocol §7): they claim with credentials of the workspace, and authenticate from then on with the
- * token of their wake. And the keys of the signatures, for receivers of webhooks.
+ * The routes for workers of subscriptions (protocol §7): they claim with credentials of the workspace, and authenticate from then on
+ * with the token of their wake. And the keys of the signatures, for receivers of webhooks.
  */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'

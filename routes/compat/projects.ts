@@ -49,7 +49,7 @@ function pathOf(project: string): string {
   return `/projects/${encodeURIComponent(project)}/events`
 }
 
-/** What a stream cookie opens: one command of one project. */
+/** The scope of a stream cookie: one command of one project. */
 function scopeOf(project: string, id: string): string {
   return `${pathOf(project)}?stream_id=${id}`
 }

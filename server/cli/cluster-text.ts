@@ -6,7 +6,7 @@ import type { Output } from './terminal.js'
 
 export interface ClusterState {
   readonly url: string
-  /** Of the process that has answered. */
+  /** The mode of the process that has answered. */
   readonly mode: string
   /** The answer of /ready. */
   readonly ready: Readonly<Record<string, unknown>>
@@ -18,9 +18,9 @@ const HEAD = [
   ...['NODE', 'NAME', 'VERSION', 'MODE', 'CLIENTS', 'STREAMS', 'LAG', 'BUS', 'MEMORY', 'EVENT LOOP', 'UP'],
   'LAST HEARD OF',
 ]
-/** A lag below it is a heartbeat that met a read under way. */
+/** A smaller lag means only that the heartbeat met a read under way. */
 const LAG_MS = 100
-/** Of a node of an older version, which does not report the figure. */
+/** Shown for a node of an older version, which does not report the figure. */
 const UNKNOWN = '?'
 
 export function clusterText({ url, mode, ready, nodes }: ClusterState, out: Pick<Output, 'styled'>): string {

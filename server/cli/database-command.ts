@@ -1,4 +1,4 @@
-/** What the commands that administer the database have in common: their run, who acts, and what a failure means. */
+/** The common part of the commands that administer the database: how they run, who acts, and what a failure means. */
 import { userInfo } from 'node:os'
 import type { Origin } from '../../src/audit/audit.js'
 import { ConfigError } from '../../src/config/config.js'

@@ -68,7 +68,7 @@ export interface Entry {
   load(): Promise<Declaration> | Declaration
 }
 
-/** For the type of the options. */
+/** Infers the type of the options. */
 export function command<O extends Options>(declared: Command<O>): Command<O> {
   return declared
 }

@@ -1,4 +1,4 @@
-/** What the failure of a request means for a person, and what to do. */
+/** Explains the failure of a request to a person: what happened, and what to do. */
 import {
   GaveUpError,
   RefusedError,

@@ -28,7 +28,7 @@ export const gatewayOptions = {
   }),
 }
 
-/** For the notes of their help. */
+/** A paragraph for the help of these commands. */
 export const GATEWAY_NOTES = `The gateway and the credential come from the options, else from the environment, else from the current
 context of sluice login. --context counts before the environment. The credential of a context is sent only to the URL of that context.`
 
@@ -54,7 +54,7 @@ export async function authorizedTarget(call: GatewayCall): Promise<Target & { re
   )
 }
 
-/** The same, for a command that can do without a credential. */
+/** As `authorizedTarget`, for a command that can do without a credential. */
 export async function targetOf(call: GatewayCall): Promise<Target> {
   const { options, env } = call
   const url = options.url ?? (options.context ? undefined : environmentUrl(env.SLUICE_URL))

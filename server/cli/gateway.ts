@@ -30,7 +30,7 @@ export async function withGateway<T>(
   return await withClient(target, client => work({ client, target }), { attempts, fetch })
 }
 
-/** The same for a target that is known. */
+/** As `withGateway`, for a target that is known. */
 export async function withClient<T>(
   target: Target,
   work: (client: Client) => Promise<T>,

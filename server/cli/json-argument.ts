@@ -7,7 +7,7 @@ import { UsageError } from '../../src/process/usage.js'
 /** The gateway takes bodies of 1 MiB. */
 const MAX_BYTES = 1024 * 1024
 
-/** @throws {UsageError} if it cannot be read, or is too large. */
+/** The text that an argument stands for. @throws {UsageError} if it cannot be read, or is too large. */
 export async function readArgument(given: string, name: string): Promise<string> {
   if (given !== '-' && !given.startsWith('@')) return given
   const source = given === '-' ? 'standard input' : given.slice(1)

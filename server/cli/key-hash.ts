@@ -42,7 +42,7 @@ export function keyHash(given: unknown, prefix: string): Buffer | string {
     : `sha256 is neither hex nor base64. ${ONLY}`
 }
 
-/** A hash of nothing secret would let everybody in. */
+/** Refuses the hash of a text that is no secret, which would let everybody in. */
 function trivial(hash: Buffer, prefix: string): Buffer | string {
   const ofNothing = ['', prefix].some(text => createHash('sha256').update(text).digest().equals(hash))
   return ofNothing

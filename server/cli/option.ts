@@ -59,7 +59,7 @@ export function value<T>(form: string, help: string, rules: ValueRules<T>): Opti
   }
 }
 
-/** The same, with a value for when it is not given; the help says it. */
+/** As `value`, with a default, which the help names. */
 export function valueOr<T>(form: string, help: string, otherwise: T, rules: ValueRules<T>): Option<T> {
   const option = value(form, help, rules)
   return { ...option, read: (given, env) => option.read(given, env) ?? otherwise }

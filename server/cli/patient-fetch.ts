@@ -2,7 +2,7 @@
 import { explainedFetch, remedyOf } from './gateway-failure.js'
 import type { Output } from './terminal.js'
 
-/** What a client of the gateway sends again (docs/clients.md). */
+/** Whether a client of the gateway sends a request with this answer again (docs/clients.md). */
 const isRepeated = (status: number) => [408, 425, 429].includes(status) || status >= 500
 
 export function patientFetch(url: string, err: Output): typeof fetch {
@@ -10,7 +10,7 @@ export function patientFetch(url: string, err: Output): typeof fetch {
   const tell = async (reason: string, remedy = '') => {
     if (isTold) return
     isTold = true
-    // In the place of a progress bar.
+    // Replaces the line of a progress bar.
     if (err.isTerminal) await err.write('\r\u001b[K')
     await err.line(`No answer yet from ${url} (${reason}); trying again.${remedy}`)
   }

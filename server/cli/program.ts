@@ -54,13 +54,13 @@ export async function runProgram(
   const found = await find(first === 'help' ? [...args.slice(1), '--help'] : args)
   const { declaration, rest, path } = found
   const parser = parserOf(path, declaration, terminal.out.columns)
-  // Of the whole program if the arguments name no command.
+  // The help of the whole program if the arguments name no command.
   const help = () =>
     first.startsWith('-') && found.path !== 'sluice'
       ? helpOf(parserOf('sluice', ROOT, terminal.out.columns), ROOT, terminal.out.columns)
       : helpOf(parser, declaration, terminal.out.columns)
   try {
-    // Of a command that does not exist there is no help.
+    // A command that does not exist has no help.
     const [name = ''] = rest
     if (asksForHelp(rest) && 'commands' in declaration && !name.startsWith('-')) refuse(parser, [name])
     if (asksForHelp(rest)) {

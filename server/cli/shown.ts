@@ -1,4 +1,4 @@
-/** What the gateway has answered, for a person or as JSON. */
+/** Answers of the gateway as text, for a person or as JSON. */
 import type { Listing } from '../../clients/typescript/src/client.js'
 import { printable } from '../../src/logging/redaction.js'
 import { table } from './table.js'
@@ -17,7 +17,7 @@ export function shown(object: object, json: boolean): string {
 
 export interface ListForm<Entry> {
   readonly limit: number
-  /** One document per line, each as soon as it is there. */
+  /** Whether to write one JSON document per line, each as soon as it has arrived. */
   readonly json: boolean
   readonly head: readonly string[]
   readonly row: (entry: Entry) => readonly string[]

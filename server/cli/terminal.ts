@@ -36,7 +36,7 @@ export class Output {
     this.#coloured = this.isTerminal && !env.NO_COLOR && env.TERM !== 'dumb'
   }
 
-  /** Of a terminal; 80 elsewhere. */
+  /** The columns of the terminal; 80 elsewhere. */
   get columns(): number {
     return this.#stream.columns || 80
   }

@@ -1,4 +1,4 @@
-/** What is wrong with the arguments, in one sentence for a person. */
+/** The fault of the arguments, in one sentence for a person. */
 import { CommanderError } from 'commander'
 import { UsageError } from '../../src/process/usage.js'
 import type { Argument } from './declaration.js'

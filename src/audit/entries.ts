@@ -1,6 +1,6 @@
 /**
- * Reading the audit log of one workspace, the newest entry first. A page goes on after an entry's time and id, never
- * after so many rows: what is written meanwhile neither shifts the pages nor repeats an entry.
+ * Reading the audit log of one workspace, the newest entry first. A page continues after an entry's time and id,
+ * never after a number of rows: entries that are written meanwhile neither shift the pages nor appear twice.
  */
 
 import Type, { type Static } from 'typebox'
@@ -36,19 +36,19 @@ export const AuditEntryDocument = Type.Object(
 )
 export type AuditEntryDocument = Static<typeof AuditEntryDocument>
 
-/** What is read of the log; `undefined` does not filter. */
+/** The filters of a read; `undefined` does not filter. */
 export interface AuditFilter {
   readonly action?: string | undefined
   readonly principal?: string | undefined
   /** The earliest time. */
   readonly since?: Date | undefined
-  /** The time before which it was. */
+  /** The time before which entries were written. */
   readonly before?: Date | undefined
 }
 
 export type AuditPageRequest = AuditFilter & PageRequest
 
-/** `next_cursor` is null on the last page. */
+/** A page of entries. `next_cursor` is null on the last page. */
 export interface AuditPage {
   readonly entries: AuditEntryDocument[]
   readonly next_cursor: string | null
@@ -75,7 +75,7 @@ export async function readAuditPage(
   return { entries: page.map(documentOf), next_cursor }
 }
 
-/** All of it as lines, a few hundred a piece. Nothing is read before it is asked for, nothing kept open in between. */
+/** The audit log as lines, a few hundred in each piece. Each piece is read when it is asked for, and no connection is held in between. */
 export async function* exportAudit(
   database: Database,
   workspace: string,

@@ -22,7 +22,7 @@ const MAX_WINDOWS = 1_000
 export interface FailedAuthentication extends Omit<Origin, 'workspace'> {
   /** Undefined unless proven. The entry then belongs to the system workspace, which no admin reads. */
   readonly workspace: string | undefined
-  /** What the failure is counted under, such as an IPv6 network: one caller may hold many addresses. */
+  /** The name under which the failure is counted, such as an IPv6 network: one caller may hold many addresses. */
   readonly origin: string
   readonly details: AuditEntry['details']
 }

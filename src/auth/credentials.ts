@@ -30,7 +30,7 @@ export interface CredentialSources {
   readonly query: unknown
   /** Whether `token` in the query is a credential; otherwise it is an ordinary parameter. */
   readonly queryToken: boolean
-  /** The same for `ticket`; default false. */
+  /** Whether `ticket` in the query is a credential; default false. */
   readonly queryTicket?: boolean
   /** The name of the cookie that is a credential if headers and query carry none; default: no cookie is. */
   readonly cookie?: string | undefined

@@ -25,7 +25,7 @@ const HISTORY_RETRY_MS = 500
 const UNSIGNED =
   'A message on the bus has no valid signature, so its events are read from the log. Set the same BUS_SECRET or JWT_SECRET on every gateway, and let only gateways publish on this channel.'
 
-/** Where the processes of a database, and no others, meet. */
+/** The place on the broker at which the processes of one database meet, and no others. */
 export interface BrokerPlace {
   readonly channel: string
   /** The database and its timeline. */
@@ -42,7 +42,7 @@ export interface BrokerBusOptions {
   readonly canaryDeadlineMs?: number | undefined
   readonly connectDeadlineMs?: number | undefined
   readonly logger?: Logger | undefined
-  /** How wakes of SQL publishers are passed on. Undefined: this process does not. */
+  /** How this process passes on the wakes of SQL publishers. Undefined: it does not. */
   readonly relay?: Pick<RelayOptions, 'database' | 'url' | 'name'> | undefined
   /** Asks the database. */
   place(): Promise<BrokerPlace>
@@ -62,12 +62,12 @@ export class BrokerBus implements Bus {
   readonly #strangers = new Outbox()
   #strangersTurn: NodeJS.Timeout | undefined
   #reportedAt = Number.NEGATIVE_INFINITY
-  /** Undefined while another server may answer than the one that has told its history. */
+  /** Undefined while the database may be another server than the one whose history was read. */
   #history: string | undefined
-  /** How often another server may have taken over. */
+  /** How many times another server may have taken over. */
   #era = 0
   #clockAheadMs = 0
-  /** Events that were sent before are not passed on. */
+  /** Events that were sent before this time are not passed on; in ms since 1970, by the database's clock. */
   #notBefore = 0
   #asking: NodeJS.Timeout | undefined
   #busy = false

@@ -4,9 +4,9 @@
  *   down ── connect, subscribe, first canary back ──▶ up ── connection lost, a canary or a batch not taken in time ──▶ down
  *
  * A canary finds a half-open socket, a broker that is too slow, and one that lets this process publish or subscribe no longer: every
- * 5 s the session sends itself a message, which must be back within 2.5 s. A connection that failed is thrown away, and a new one
- * is made after a pause that grows and has jitter. Each message is handed to the broker and answered for before the next batch, so
- * at most one batch waits in sockets.
+ * 5 s the session sends itself a message, which must be back within 2.5 s. A connection that failed is thrown away, and a new one is
+ * made after a pause that grows and has jitter. The next batch is sent when the broker has answered for each message of the last
+ * one, so at most one batch waits in sockets.
  *
  * The channel is looked up anew with each connection, and every 30 s: a database that moved to another server has another one.
  */

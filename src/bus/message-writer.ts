@@ -100,7 +100,7 @@ class MessageWriter {
   }
 }
 
-/** In the first line, with a comma. */
+/** The characters that the number of a stream takes in the first line, with its comma. */
 function lengthIn(stream: StreamId): number {
   return String(stream).length + 1
 }

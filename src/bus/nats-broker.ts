@@ -15,7 +15,7 @@ export interface NatsOptions extends BrokerFiles {
   readonly credsFile?: string | undefined
 }
 
-/** What the library passes on to its transport. */
+/** The options that the library passes on to its transport. */
 type Options = ConnectionOptions & { readonly signal: AbortSignal }
 type Library = Awaited<ReturnType<typeof load>>
 

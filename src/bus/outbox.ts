@@ -1,6 +1,6 @@
 /**
- * What waits to be sent to other processes. It is bounded: the streams of events that do not fit are woken instead, and too many
- * streams become a wake of all.
+ * The wakes and events that wait to be sent to other processes. It is bounded: the streams of events that do not fit are woken
+ * instead, and too many streams become a wake of all.
  */
 import type { Committed } from '../log/committed.js'
 import { charactersIn, type StreamId } from '../log/event.js'

@@ -72,7 +72,7 @@ export class RedisBroker implements Broker {
     return {
       host,
       port: port === '' ? DEFAULT_PORT : Number(port),
-      // 0: both, as Node tries them.
+      // 0: IPv4 and IPv6, in the order in which Node tries them.
       family: 0,
       username: decodeURIComponent(username),
       password: decodeURIComponent(password),
@@ -81,7 +81,7 @@ export class RedisBroker implements Broker {
       connectTimeout: CONNECT_DEADLINE_MS,
       retryStrategy: () => null,
       enableOfflineQueue: false,
-      // It sends INFO, which an ACL user that may only publish and subscribe is refused.
+      // The check sends INFO, which an ACL user that may only publish and subscribe is not allowed.
       enableReadyCheck: false,
     } satisfies RedisOptions
   }

@@ -63,7 +63,10 @@ export interface WakeMessage {
   /** The streams that have grown beyond the events. */
   readonly wake: Wake
   readonly committed: readonly Committed[]
-  /** Why the events of the message, if it has any, are not there: all of its streams are in `wake`. */
+  /**
+   * Why the message was refused: its events, if it has any, are left out, and all of its streams are in `wake`. Undefined if it was
+   * not.
+   */
   readonly refused?: Refused
 }
 

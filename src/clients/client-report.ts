@@ -1,6 +1,6 @@
 /**
- * What a process reports of its clients when a route asks, also over the channel between workers: so these are plain values,
- * and every list is bounded by the question.
+ * The report of a process about its clients when a route asks, also over the channel between workers. So it holds plain
+ * values, and the question bounds every list.
  */
 import type { ClientDocument, ClosedClientDocument, RefusedClientDocument } from './client-document.js'
 

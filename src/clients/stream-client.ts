@@ -20,7 +20,7 @@ export const StreamClient = Type.Object(
 )
 export type StreamClient = Static<typeof StreamClient>
 
-/** With its place in the list over all nodes: the node and, within it, the order in which clients came, such as `5c9f6d0e.17`. */
+/** A client with its place in the list over all nodes: its node, and its number in the order of arrival there, such as `5c9f6d0e.17`. */
 export interface PlacedClient {
   readonly node: string
   readonly ordinal: number

@@ -21,7 +21,7 @@ export interface ClientPage {
 
 /** A page that this process answers for. */
 export interface AnsweredPage extends ClientPage {
-  /** What has the number of the stream in the log. */
+  /** The stream that has this number in the log. */
   readonly named: StreamName
 }
 

@@ -133,7 +133,7 @@ export interface ClusterNode {
   /** How far it was behind the log. */
   readonly lagMs: number
   readonly clients: ClientCounts
-  /** Null in this and what follows: a process of an older version, or of a program that does not measure it. */
+  /** This figure and those below are null for a process of an older version, or of a program that does not measure them. */
   readonly streams: number | null
   readonly bus: string | null
   readonly bus_kind: string | null

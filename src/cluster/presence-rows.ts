@@ -11,7 +11,8 @@ export interface FollowingPrincipal extends StreamName {
 }
 
 /**
- * Leaves out those on a stream whose number is that of another one by now, after a restore: they would appear to its readers.
+ * Leaves out principals on a stream whose number belongs to another stream by now, after a restore: its readers would see
+ * them.
  * @param changes `anew`: `come` are all of them, and not only those that have come since.
  */
 export async function reportPrincipals(

@@ -13,7 +13,7 @@ const MAX_SHOWN = 80
 
 export interface RoleMap {
   readonly roles: ReadonlyMap<string, Role>
-  /** One line per entry that is wrong, with the entry and the remedy. */
+  /** One line for each wrong entry, with the entry and the remedy. */
   readonly faults: readonly string[]
 }
 

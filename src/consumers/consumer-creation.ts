@@ -5,7 +5,7 @@ import type { Head } from '../log/log.js'
 import type { Consumer, ConsumerId, LostReason } from './consumer.js'
 import { CONSUMER, type ConsumerRow, consumerOf } from './consumer-rows.js'
 
-/** What a change may replace. */
+/** The settings that a change may replace. */
 export type ConsumerOptions = Pick<
   Consumer,
   'types' | 'where' | 'description' | 'ackTimeoutMs' | 'maxInFlight'
@@ -47,7 +47,7 @@ export async function insertConsumer(
   return rows.map(consumerOf)[0]
 }
 
-/** Its holder keeps it. `fenceConsumer` makes a holder read it again. Undefined if there is none. */
+/** Changes the settings of a consumer. Its holder keeps it; `fenceConsumer` makes a holder read it again. Undefined if there is none. */
 export async function changeConsumer(
   client: WorkspaceClient,
   workspace: string,

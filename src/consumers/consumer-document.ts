@@ -174,7 +174,7 @@ export function consumerDocument(consumer: Consumer, lag: Lag): ConsumerDocument
     max_in_flight: consumer.maxInFlight,
     cursor: cursorId(consumer.cursor),
     lag,
-    // What an expired lease had in flight is handed out again.
+    // Events that an expired lease had in flight are handed out again.
     in_flight: held ? consumer.inFlight : 0,
     last_ack_at: consumer.lastAckAt?.toISOString() ?? null,
     lagging: consumer.laggingSince !== null,

@@ -15,7 +15,7 @@ export interface LaggingConsumer {
 }
 
 interface LagRow {
-  /** Of the stream; null if it was deleted. */
+  /** The head of the stream; null if it was deleted. */
   readonly head: Position | null
   readonly lagSeconds: number | null
 }

@@ -69,7 +69,7 @@ export async function readConsumer(database: Queryable, id: ConsumerId): Promise
   return (await readConsumers(database, [id]))[0]
 }
 
-/** The ones that exist, in no particular order. */
+/** The consumers that exist, in no particular order. */
 export async function readConsumers(
   database: Queryable,
   ids: readonly ConsumerId[],
@@ -93,7 +93,7 @@ export interface Claiming {
   /** Without `ids`: how many webhooks, at most. */
   readonly limit?: number | undefined
   readonly leaseMs: number
-  /** Claims what another holder has, too. Default false. */
+  /** Claims consumers of other holders, too. Default false. */
   readonly takeover?: boolean | undefined
 }
 
@@ -137,7 +137,7 @@ export async function renewLeases(
 }
 
 /**
- * Gives up leases; claims that were lost before change nothing. The epochs stay, so acknowledgements still count until the next
+ * Ends leases. A claim that was lost before changes nothing. The epochs stay, so acknowledgements still count until the next
  * claim. @param node as in the claims.
  */
 export async function releaseLeases(
@@ -153,7 +153,7 @@ export async function releaseLeases(
   })
 }
 
-/** For unnest. */
+/** The claims as two arrays, for `unnest`. */
 export function columnsOf(claims: readonly Claim[]): [ids: ConsumerId[], epochs: Epoch[]] {
   return [claims.map(({ id }) => id), claims.map(({ epoch }) => epoch)]
 }

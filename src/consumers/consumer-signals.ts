@@ -1,6 +1,6 @@
 /**
- * What this process learns of consumers at once: acknowledgements, and that a holder has lost its consumer. It is only faster than
- * the rows, in which the holder's process finds the same whichever process the request came to.
+ * Signals about consumers within this process: acknowledgements, and that a holder has lost its consumer. They only save
+ * time: the holder's process finds the same in the rows, whichever process the request came to.
  */
 import type { Head } from '../log/log.js'
 import type { ConsumerId, Epoch, LostReason } from './consumer.js'

@@ -1,6 +1,6 @@
 /**
- * The statements on sluice.consumers that move what a holder has: its cursor and what is handed out after it, one per function, each
- * in one round trip. A place of an older epoch changes nothing (migrations/0046_consumers.sql).
+ * The statements on sluice.consumers that move the places of a holder: its cursor, and how far events after it are handed out. One
+ * per function, each in one round trip. A place of an older epoch changes nothing (migrations/0046_consumers.sql).
  */
 import type { Queryable } from '../database/pool.js'
 import type { Position, StreamId } from '../log/event.js'
@@ -69,7 +69,7 @@ export interface HandedOut extends ClaimedPlace {
 }
 
 /**
- * Notes up to which events the holders have got everything. What is in flight at first starts the clock of `handed.at`.
+ * Notes up to which events the holders have got everything. The first event in flight starts the clock of `handed.at`.
  * @param leaseMs extends the leases too, for clients that read pages.
  * @returns the claims that were lost.
  */
@@ -118,7 +118,7 @@ export async function resetCursor(
   return rows.map(({ firstLoss, ...row }) => ({ consumer: consumerOf(row), firstLoss }))[0]
 }
 
-/** For unnest. */
+/** The places as arrays, for `unnest`. */
 function placesOf(places: readonly ClaimedPlace[]) {
   return [...columnsOf(places), places.map(({ position }) => position), places.map(({ eventId }) => eventId)]
 }

@@ -7,7 +7,7 @@ import type { Consumer } from './consumer.js'
 /** Stands for the event at the beginning of a stream that was deleted: a later stream of its name has another one. */
 export const NO_EVENT = '00000000-0000-0000-0000-000000000000'
 
-/** No event has it. */
+/** The check of no event. */
 const NO_CHECK = ''
 
 /** After this place of a consumer, if the log still has it: else the start is a reset, and also if one is not acknowledged yet. */

@@ -3,7 +3,7 @@ import type { Position } from '../log/event.js'
 
 export class InFlight {
   #positions: Position[] = []
-  /** Of the oldest hand-out, or of the last progress if that was later. */
+  /** When the oldest event was handed out, or the last progress was made if that was later. */
   #since = 0
 
   get count(): number {

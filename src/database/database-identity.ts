@@ -1,6 +1,6 @@
 /**
- * Which database this is. A UUID that the schema keeps would not do: a copy by CREATE DATABASE … TEMPLATE or by pg_restore has it
- * too, and its streams have the same numbers with other events.
+ * Which database this is. A UUID in the schema would not suffice: a copy by CREATE DATABASE … TEMPLATE or by pg_restore contains
+ * it too, and its streams get other events under the same numbers.
  */
 import type { Queryable } from './pool.js'
 

@@ -20,7 +20,7 @@ export async function holdLease(
   return rows[0]?.held ?? false
 }
 
-/** Gives it up, if this process has it. */
+/** Ends the lease, if this process has it. */
 export async function leaveLease(database: Queryable, name: string, holder: string): Promise<void> {
   const statement = {
     name: 'sluice-leave-lease',

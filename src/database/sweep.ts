@@ -37,7 +37,7 @@ export async function inBatches(remove: () => Promise<SweptBatch>, signal: Abort
   return total
 }
 
-/** The same for a statement that says only how many rows it has removed: a full batch means that there may be more. */
+/** As `inBatches`, for a statement that returns only the number of removed rows: a full batch means that there may be more. */
 export function inFullBatches(remove: () => Promise<number>, signal: AbortSignal): Promise<number> {
   return inBatches(async () => {
     const removed = await remove()

@@ -1,5 +1,5 @@
 /**
- * Whether a change whose statement or COMMIT failed may be stored all the same. A caller that hears "Nothing was stored" sends
+ * Whether a change whose statement or COMMIT failed may be stored all the same. A caller that reads "Nothing was stored" sends
  * its change again, so that sentence must be true.
  */
 import { sqlState } from '../problems/problem.js'

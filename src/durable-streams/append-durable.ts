@@ -9,9 +9,9 @@ export interface AppendRequest {
   readonly workspace: string
   readonly stream: string
   readonly actor: string
-  /** Of the body. */
+  /** The media type of the body. */
   readonly mediaType: string
-  /** The data of its events; none: it only closes the stream. */
+  /** The data of its events; empty: it only closes the stream. */
   readonly chunks: readonly string[]
   readonly close: boolean
   readonly seq: string | undefined
@@ -39,14 +39,14 @@ interface Row {
   readonly seq: number
   readonly contentType: string
   readonly previous: string | null
-  /** As JSON; null: it has stored none. */
+  /** A JSON array; null: the request has stored no events. */
   readonly eventIds: string | null
   readonly at: Date
 }
 
 /**
  * Stores each request as a whole, or nothing of it.
- * @returns what became of each request, in their order.
+ * @returns the outcome of each request, in their order.
  * @throws if the statement failed; then nothing of any request is stored, unless the connection broke.
  */
 export async function appendDurable(

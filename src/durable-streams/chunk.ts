@@ -11,7 +11,7 @@ import { Problem } from '../problems/problem.js'
 import { isTextType, JSON_TYPE, mediaTypeOf } from './content-type.js'
 import { elementsOf } from './json-elements.js'
 
-/** Bytes that a message of a JSON stream has at most: its event has the name of the member too. */
+/** The most bytes of a message of a JSON stream: its event contains the name of the member too. */
 export const MAX_MESSAGE_BYTES = MAX_DATA_BYTES - '{"json":}'.length
 /** Messages of one request: its events are one transaction, for which other writers of the stream wait. */
 const MAX_MESSAGES = 10_000

@@ -1,7 +1,7 @@
 /** Content types of streams (PROTOCOL §9): they are compared as media types, so neither case nor parameters count. */
 
 export const JSON_TYPE = 'application/json'
-/** Of a stream whose creator names none. */
+/** The content type of a stream whose creator names none. */
 export const DEFAULT_TYPE = 'application/octet-stream'
 const TEXTS = /^(?:text\/|application\/(?:x-ndjson|[\w.!#$&^-]+\+json)$)/
 

@@ -1,4 +1,4 @@
-/** What the database knows of a durable stream, in one statement. */
+/** The facts of a durable stream in the database, read by one statement. */
 import type { WorkspaceClient } from '../database/workspace.js'
 import type { Position, StreamId } from '../log/event.js'
 import { JSON_TYPE } from './content-type.js'
@@ -10,11 +10,11 @@ export interface DurableRow {
   /** Whether the protocol made it. */
   readonly made: boolean
   readonly found: Found
-  /** It has expired, and is still there. */
+  /** Whether it has expired and is not deleted yet. */
   readonly expired: boolean
-  /** Whether a use is to be noted: none was for a tenth of its TTL. */
+  /** Whether a use has to be noted, because none was for a tenth of its TTL. */
   readonly due: boolean
-  /** What its creator asked for, to compare it with a repeated request. */
+  /** The fork that its creator asked for, to compare it with a repeated request. */
   readonly fork:
     | { readonly from: string; readonly offset: Position | null; readonly subOffset: number }
     | undefined
@@ -41,7 +41,7 @@ interface Row {
   readonly forkSubOffset: number | null
 }
 
-/** Undefined if the name was never used, or everything of it is gone. */
+/** Undefined if the name was never used, or nothing of its stream is left. */
 export async function selectDurable(
   client: WorkspaceClient,
   workspace: string,
@@ -115,7 +115,7 @@ function streamOf(name: string, row: Row & { readonly streamId: StreamId }): Dur
   }
 }
 
-/** Whether a stream of this name belongs to a part of Sluice: the protocol only reads it. */
+/** Whether a stream of this name belongs to another part of Sluice, so that the protocol may only read it. */
 export function isOwned(name: string): boolean {
   return name === 'feed' || name.startsWith('job:') || name.startsWith('presence:')
 }

@@ -1,5 +1,5 @@
 /**
- * Durable Streams on the log (PROTOCOL §4 and §5): what writes them, and what the protocol knows of them. Appends share their
+ * Durable Streams on the log (PROTOCOL §4 and §5): finds, creates, appends to and deletes them. Appends share their
  * transactions (log/group-commit.ts); creating and deleting are rare. Every outcome that the protocol names is a value.
  */
 import { type Origin, recordAudit } from '../audit/audit.js'
@@ -45,7 +45,7 @@ export interface DurableStreamsOptions {
 }
 
 export class DurableStreams {
-  /** For the metrics: how long appends, and the commits that they share, have taken; and what became of them. */
+  /** For the metrics: how long appends, and the commits that they share, have taken; and their outcomes. */
   readonly tally = {
     append: new Distribution(),
     commit: new Distribution(),
@@ -189,7 +189,7 @@ export class DurableStreams {
     return this.#group.close()
   }
 
-  /** An append that an earlier one has stored takes no room. */
+  /** Asks the limits of the workspace. A repeated append, which is stored already, takes no room. */
   async #admit({ workspace, stream, chunks, producer }: AppendRequest, bytes: number): Promise<void> {
     const { admit, database } = this.#options
     await admit?.(workspace, { events: chunks.length, bytes }, async () =>

@@ -8,7 +8,7 @@ import type { Head } from '../log/log.js'
 export interface DurableStream {
   readonly name: string
   readonly streamId: StreamId
-  /** As its creator sent it; `application/json` for a stream that was not made by the protocol. */
+  /** The content type as its creator sent it; `application/json` for a stream that was not made by the protocol. */
   readonly contentType: string
   /** Seconds, as the client sent them; undefined: none. */
   readonly ttl: string | undefined
@@ -32,7 +32,7 @@ export interface DurableStream {
 /** `gone`: it was deleted while forks of it live, and its name stays taken. Undefined: there is none, or it has expired. */
 export type Found = DurableStream | 'gone' | undefined
 
-/** What a producer says of a request (PROTOCOL §5.2.1). */
+/** The headers by which a producer numbers a request (PROTOCOL §5.2.1). */
 export interface ProducerClaim {
   readonly id: string
   readonly epoch: number
@@ -47,7 +47,7 @@ export interface CreateRequest {
   readonly expires?: { readonly text: string; readonly at: Date } | undefined
   readonly closed?: boolean | undefined
   readonly fork?: ForkRequest | undefined
-  /** Its messages become the first ones of the stream, behind those that a fork inherits. */
+  /** Its messages become the first ones of the stream, after those that a fork inherits. */
   readonly body?: Buffer | undefined
 }
 
@@ -66,7 +66,7 @@ export type CreateOutcome =
   | { readonly outcome: 'differs'; readonly what: 'content-type' | 'expiry' | 'closed' | 'fork' }
   /** The name is that of a deleted stream with forks (409), or of a stream with another owner (405). */
   | { readonly outcome: 'gone' | 'owned' }
-  /** Of a fork: 404, 409, 409, 400, 410, 400, 413. */
+  /** Refusals of a fork: 404, 409, 409, 400, 410, 400, 413. */
   | {
       readonly outcome:
         | 'source-not-found'
@@ -93,7 +93,7 @@ export interface DurableAppend {
 }
 
 interface AtTail {
-  /** Of the last event after the request. */
+  /** The position of the last event after the request. */
   readonly tail: Position
   readonly closed: boolean
 }
@@ -109,7 +109,7 @@ export type AppendOutcome =
   | (AtTail & { readonly outcome: 'stored'; readonly producer?: ProducerPlace | undefined })
   /** An earlier request of the producer has stored this (204). */
   | (AtTail & { readonly outcome: 'duplicate'; readonly producer: ProducerPlace })
-  /** It takes no more (409). */
+  /** The stream is closed (409). */
   | (AtTail & { readonly outcome: 'closed' })
   | (AtTail & { readonly outcome: 'content-type-differs'; readonly contentType: string })
   /** `Stream-Seq` is not greater than the last one (409). */

@@ -1,7 +1,7 @@
 /**
  * The end of streams that nobody has used for their TTL, or whose absolute expiry has come. A request that meets one takes it as not
  * found at once; this loop deletes it, within a minute. Before it does, it notes which streams the clients of this process follow: a
- * stream that is followed does not expire. Of those with a TTL below a minute, short-lived.ts does.
+ * stream that is followed does not expire. For streams with a TTL below a minute, short-lived.ts does that.
  */
 import { levelOf } from '../database/database-fault.js'
 import type { Database } from '../database/pool.js'
@@ -11,8 +11,8 @@ import { PeriodicLoop } from '../process/periodic-loop.js'
 
 const EVERY_MS = 20_000
 /**
- * Of one transaction, or one fork (migrations/0069_one_expired_fork.sql). Each goes with up to 5,000 of its events; the rest is swept
- * (streams/deleted-stream-sweep.ts).
+ * Streams that one transaction deletes, or one fork (migrations/0069_one_expired_fork.sql). Each is deleted with up to 5,000 of its
+ * events; the rest is swept (streams/deleted-stream-sweep.ts).
  */
 const MOST_STREAMS = 20
 

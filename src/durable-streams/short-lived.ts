@@ -14,7 +14,10 @@ import { touchFollowed } from './expiry.js'
 /** Seconds. The loop notes the use of streams that live longer. */
 const SHORT = 60
 const TURN_MS = 200
-/** Of the TTL. A stream lives for 1.1 of it after a use, and a use within a tenth of it is not written. */
+/**
+ * The share of the TTL after which a use is noted again. A stream lives for 1.1 of its TTL after a use, and a use
+ * within a tenth of the TTL is not written.
+ */
 const SHARE = 0.3
 
 export interface ShortLivedOptions {
@@ -44,7 +47,7 @@ export class ShortLived {
     })
   }
 
-  /** @returns what ends it; calling it twice is fine. */
+  /** @returns a function that ends it; calling it twice is fine. */
   keep({ streamId, ttl }: Pick<DurableStream, 'streamId' | 'ttl'>): () => void {
     const seconds = Number(ttl ?? SHORT)
     if (seconds >= SHORT) return () => {}

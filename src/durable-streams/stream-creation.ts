@@ -16,14 +16,14 @@ import { type ForkPoint, forkPointOf } from './fork-point.js'
 
 export interface Creation {
   readonly outcome: CreateOutcome
-  /** Of an expired stream that was in the way, and is deleted now. */
+  /** The number of an expired stream of this name, which was deleted, even if the creation was refused then. */
   readonly removed?: StreamId | undefined
   readonly stored?: { readonly streamId: StreamId; readonly events: readonly StoredEvent[] } | undefined
 }
 
 interface CreationOptions {
   readonly traceparent: string | undefined
-  /** Asked about all that is to be stored, before it is. Its bytes are those of the copies. */
+  /** Called before anything is stored, with the number of all events, and the bytes of those that a fork copies. */
   admit(stored: { readonly events: number; readonly bytes: number }): Promise<void> | undefined
 }
 

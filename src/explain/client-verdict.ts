@@ -1,7 +1,7 @@
 /**
- * What became of an event for one client: a pure function of the log's facts and of the memory of the client's process. The
- * first rule that applies decides: first whether the client could get the event at all, then whether its cursor has passed it,
- * then why not.
+ * Whether one client got an event, and why not: a pure function of the log's facts and of the memory of the client's process.
+ * The first rule that applies decides: first whether the client could get the event at all, then whether its cursor has passed
+ * it, then why not.
  */
 import type { ClientDocument, ClosedClientDocument } from '../clients/client-document.js'
 import type { ClientReport, Judgement } from '../clients/client-report.js'
@@ -12,7 +12,7 @@ import type { ClientCause, ExplainedClient } from './explanation.js'
 export interface KnownClient {
   readonly client: ClientDocument | ClosedClientDocument
   readonly judgement: Judgement | undefined
-  /** What its process reports. */
+  /** The report of the client's process. */
   readonly report: Pick<ClientReport, 'clockAheadMs' | 'readAt' | 'head'>
   /** In ms since 1970, by the clock of that process: when it was asked. */
   readonly now: number
@@ -54,7 +54,7 @@ function entitled(
   if (client.stream !== event.stream) return false
   if (event.found === 'removed' || !judgement || isCompacted(event)) return null
   const { granted, types, where, form } = judgement
-  // Redaction has replaced the data that a condition was about.
+  // A condition on the data cannot be judged any more, because redaction has replaced the data.
   if (event.redactedAt && client.filter?.where) return granted && types && form ? null : false
   return granted && types && where && form
 }

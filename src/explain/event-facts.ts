@@ -1,4 +1,4 @@
-/** What the log knows of the event that an explanation is about, in one statement. */
+/** The facts about the explained event in the log, read by one statement. */
 import type { Database } from '../database/pool.js'
 import { inWorkspace } from '../database/workspace.js'
 import { COMPACTED, type Position, type StreamId, type Way } from '../log/event.js'

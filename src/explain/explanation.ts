@@ -5,7 +5,7 @@ import { orNull } from '../openapi/or-null.js'
 
 const Time = Type.String({ format: 'date-time' })
 
-/** What became of the event for one client. */
+/** Whether one client got the event, and why not. */
 export const CLIENT_CAUSES = {
   written: 'it was written to the client',
   'written-redacted': 'it was written without its data, which had been redacted',

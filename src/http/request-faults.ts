@@ -69,7 +69,7 @@ function faultOf(error: ValidationError, part: string): Fault {
   }
 }
 
-/** The form that the schema says in words; a pattern is hard to read. */
+/** The form that the schema gives in words, because a pattern is hard to read. */
 function formOf(schema: unknown): string | undefined {
   const form: unknown = Object(schema)[FORM]
   return typeof form === 'string' ? `must be ${form}` : undefined

@@ -10,7 +10,7 @@ interface Owned extends Following {
   readonly options: { readonly client?: { readonly workspace: string } | undefined }
 }
 
-/** In total and by kind of stream. */
+/** Counts subscriptions, in total and by kind of stream. */
 export function countByKind(subscriptions: ReadonlySet<Following>): ClientCounts {
   const byKind: Record<string, number> = {}
   for (const { stream } of subscriptions) byKind[stream.kind] = (byKind[stream.kind] ?? 0) + 1
@@ -24,7 +24,7 @@ export interface FormCount {
   readonly clients: number
 }
 
-/** By kind of stream and form, those that have any. */
+/** Counts subscriptions by kind of stream and form. A pair without subscriptions is left out. */
 export function countByForm(
   subscriptions: Iterable<Following & { readonly output: { readonly form: string } }>,
 ): FormCount[] {
@@ -44,14 +44,14 @@ export interface StreamCount {
   clients: number
 }
 
-/** Those of one stream. */
+/** Counts the subscriptions of one stream. */
 export function countOn(subscriptions: ReadonlySet<Following>, id: StreamId): number {
   let count = 0
   for (const { stream } of subscriptions) if (stream.id === id) count += 1
   return count
 }
 
-/** By stream, those that have any. */
+/** Counts subscriptions by stream. A stream without any is left out. */
 export function countByStream(subscriptions: ReadonlySet<Owned>): StreamCount[] {
   const counts = new Map<StreamId, StreamCount>()
   for (const { stream, options } of subscriptions) {

@@ -18,6 +18,6 @@ export interface ClientIdentity {
   readonly consumer: { readonly name: string; readonly epoch: number } | undefined
   /** The events that the client asked for; undefined: all. */
   readonly wanted: EventFilter | undefined
-  /** The events of the types that its grants leave; undefined: all. */
+  /** The events of the types that its grants allow; undefined: all. */
   readonly granted: EventFilter | undefined
 }

@@ -18,7 +18,7 @@ export function nameConnection(process: string): string {
   return flatText(`${nodeOf(process)}${random.slice(PREFIX, 14)}8${random.slice(15)}`)
 }
 
-/** Whether the process of this id has named the connection. Two processes share a beginning once in four thousand millions. */
+/** Whether the process of this id has named the connection. Two processes share these 32 bits once in 4 × 10^9. */
 export function isNamedBy(process: string, connection: string): boolean {
   return nodeOf(process) === nodeOf(connection).toLowerCase()
 }

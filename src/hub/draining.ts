@@ -7,7 +7,8 @@ const MS_PER_CLIENT = 3
 
 /**
  * Resolves when all have ended, after `longestMs` at most. A subscription that closes is removed from the set.
- * @param onHalf called once, with the number of those that have ended, when it is half of them or more. Not without subscriptions.
+ * @param onHalf called once, with the number of ended subscriptions, when half of them have ended. Never called if there were
+ *   none.
  */
 export async function stopInWaves(
   subscriptions: ReadonlySet<{ stop(why: 'draining'): void }>,

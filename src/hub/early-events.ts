@@ -34,7 +34,7 @@ export class EarlyEvents {
     this.#options = options
   }
 
-  /** Takes events as `Tailer.take` does, in whatever order. */
+  /** Takes events as `Tailer.take` does, in any order. */
   take(committed: readonly Committed[], counts?: Counts): void {
     const early = new Set(committed.filter(each => this.#isEarly(each)))
     this.#options.tailer.take(
@@ -68,7 +68,7 @@ export class EarlyEvents {
       })
   }
 
-  /** Passes on what continues the head by now. */
+  /** Passes on the waiting events that continue the head by now. */
   #follow(id: StreamId): void {
     const { events } = this.#waiting.get(id) ?? { events: [] }
     const next = () => {

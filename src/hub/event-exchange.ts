@@ -10,7 +10,8 @@ import { EarlyEvents } from './early-events.js'
 import type { Tailer } from './tailer.js'
 
 /**
- * Learns which streams have grown, besides the tailer. It must not throw, nor wait, nor rely on it: a wake may be lost.
+ * Learns which streams have grown, besides the tailer. It must neither throw nor wait. It must not rely on being
+ * called, because a wake may be lost.
  * @param isOwn whether this process has committed the events.
  */
 export type GrowthListener = (streams: readonly StreamId[], isOwn: boolean) => void
@@ -50,7 +51,7 @@ export class EventExchange {
     this.#tell(streams, true)
   }
 
-  /** The same for a caller that knows the events: this process need not read them, nor do others if the bus carries events. */
+  /** As `wake`, for a caller that knows the events: this process need not read them, and others need not if the bus carries events. */
   announce(committed: readonly Committed[]): void {
     this.#early.take(committed)
     if (this.#bus.announce) this.#bus.announce(committed)

@@ -1,6 +1,6 @@
 /**
- * What the subscriptions of a process have done since it started: plain numbers, because some change with every delivery. The
- * metrics read them (plugins/metrics.ts).
+ * The work of a process's subscriptions since it started: plain numbers, because some change with every delivery. The metrics
+ * read them (plugins/metrics.ts).
  */
 import type { StoredEvent } from '../log/event.js'
 import { Distribution } from '../metrics/distribution.js'

@@ -23,7 +23,7 @@ export class KeptEvents {
   readonly #chains = new Map<StreamId, Chain>()
   #characters = 0
 
-  /** Whether they are kept: if they continue the chain of their stream, or begin it, and there is room. */
+  /** Keeps the events if they begin or continue the chain of their stream, and there is room. @returns whether they are kept. */
   keep({ streamId, previous, events }: Committed): boolean {
     const chain = this.#chains.get(streamId) ?? { streamId, previous, events: [], characters: 0 }
     const last = chain.events.at(-1)

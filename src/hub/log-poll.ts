@@ -7,7 +7,7 @@ import type { Logger } from '../logging/logger.js'
 import { PeriodicLoop } from '../process/periodic-loop.js'
 
 const POLL_MS = 500
-/** One turn in this many polls. While the bus listens, polling is only a safety net. */
+/** The log is polled in one of this many turns. While the bus listens, polling is only a safety net. */
 const POLLED_EACH = { listening: 10, down: 1, off: 1 } as const
 
 export interface LogPollOptions {

@@ -28,7 +28,10 @@ import { Backoff } from '../process/backoff.js'
 import { withinDeadline } from '../process/deadline.js'
 import { REPLICA_DEADLINE_MS } from './log-readers.js'
 
-/** Away: one second at first. The other faults take a person, or a redaction a moment to arrive. */
+/**
+ * The pause of a replica that is away: a second at first, longer each time. Below are the pauses of the other faults.
+ * Two of them need a person; `behind` ends when the redaction arrives.
+ */
 const AWAY_MS = { minMs: 1_000, maxMs: 30_000 }
 const PAUSES_MS = { behind: 1_000, promoted: 30_000, diverged: 30_000 }
 
@@ -52,7 +55,7 @@ export interface ReplicaOptions {
   readonly replica: Database
   readonly primary: Database
   readonly logger: Logger
-  /** How long a fault sets it aside, in ms; default as above. Tests use less. */
+  /** For how long nothing is read after a fault, in ms. Default: as above. Tests use less. */
   readonly pauseMs?: number
 }
 

@@ -5,7 +5,7 @@ import type { Logger } from '../logging/logger.js'
 import type { StreamEnds } from './stream-ends.js'
 import type { TailedStream } from './tailed-stream.js'
 
-/** Does nothing if the head has moved since, or the stream `isFollowed` no longer. */
+/** Does nothing if the head has moved since, or if the stream is no longer followed (`isFollowed`). */
 export async function restartStream(
   stream: TailedStream,
   { database, logger }: { readonly database: Database; readonly logger: Logger },

@@ -11,7 +11,7 @@ export function mayBeCut(events: readonly StoredEvent[]): boolean {
   return events.length >= EVENTS_PER_STREAM || charactersIn(events) * 3 > BYTES_PER_STREAM - MAX_EVENT_BYTES
 }
 
-/** What pacing has to know about the delivery of such a page. */
+/** The delivery of such a page, as pacing sees it. */
 export function deliveryOf(
   { id, liveClients: clients }: TailedStream,
   events: readonly StoredEvent[],

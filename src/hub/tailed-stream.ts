@@ -7,9 +7,9 @@ export type Discontinuity = 'retention' | 'history-lost'
 
 export interface TailedStream {
   readonly id: StreamId
-  /** What the number stands for; default: not compared, for a stream that finds its own number again after a loss. */
+  /** The stream for which the number stands; default: not compared, for a stream that finds its own number again after a loss. */
   readonly named?: StreamName | undefined
-  /** Of the stream in the log, such as `feed`. */
+  /** The kind of the stream in the log, such as `feed`. */
   readonly kind: string
   /** The last event received. Must be another object after each change. */
   readonly head: Head

@@ -1,4 +1,4 @@
-/** What the tailer has done since the process started: plain numbers, which the metrics read (plugins/metrics.ts). */
+/** The work of the tailer since the process started: plain numbers, which the metrics read (plugins/metrics.ts). */
 import { type StoredEvent, WAYS } from '../log/event.js'
 import { Distribution } from '../metrics/distribution.js'
 import type { EventTracing } from '../tracing/event-tracing.js'
@@ -18,9 +18,9 @@ export class TailerTally {
   readonly wakeToRead = new Distribution()
   /** Undefined: the process takes part in no traces. */
   tracing: EventTracing | undefined
-  /** When each stream was woken that waits to be read, in the order of waking. */
+  /** When each stream that waits to be read was woken, in the order of waking. */
   #woken = new Map<TailedStream, number>()
-  /** The same for those that are being read. */
+  /** The same for the streams that are being read. */
   #reading: ReadonlyMap<TailedStream, number> = new Map()
   #readSince = 0
   #readAt = Number.NEGATIVE_INFINITY

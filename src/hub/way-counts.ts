@@ -1,7 +1,7 @@
 /** Numbers of events by the way in which they were published. Plain numbers, because they change with every event. */
 import { WAYS, type Way } from '../log/event.js'
 
-/** A program with SQL names the way of its events itself: other names would be labels without number. */
+/** A program with SQL names the way of its events itself. Unknown names would make any number of labels. */
 const KNOWN: ReadonlySet<string> = new Set(WAYS)
 
 export class WayCounts {

@@ -45,7 +45,7 @@ export interface ItemsOptions {
 /** A caller that reads: without grants it reads all items of its workspace. */
 export type Reader = Pick<Principal, 'workspace' | 'grants'>
 
-/** `next_cursor` is null on the last page. */
+/** A page of items. `next_cursor` is null on the last page. */
 export interface ItemPage {
   readonly items: Item[]
   readonly next_cursor: string | null

@@ -17,7 +17,7 @@ const DEFAULTS = { project: null, title: null, priority: 0, max_attempts: 3, tim
 export interface CreateOptions {
   /** `queued` for a runner, the default; `running` for a caller that executes it without a runner: it has no lease. */
   readonly status?: 'queued' | 'running'
-  /** Of the request: with it the audit log records a command, in the same transaction. */
+  /** The origin of the request: with it the audit log records a command, in the same transaction. */
   readonly origin?: Origin | undefined
   /** A second request with the same key creates nothing; keys are remembered for 24 hours. */
   readonly idempotencyKey?: string | undefined

@@ -8,7 +8,7 @@ import { type QueueFilter, selectQueued } from './queued.js'
 /** Jobs about which the claim asks at the same time, and jobs that are read at once. */
 const ASKED_AT_ONCE = 10
 const READ_AT_ONCE = 100
-/** Jobs beyond these wait until those before them have left the queue. */
+/** The most jobs that one claim reads. Later ones wait until those before them have left the queue. */
 const MAX_READ = 1_000
 
 /**

@@ -53,7 +53,7 @@ export interface JobsOptions {
   admit?(author: Author, asked: Asked, idempotencyKey?: string): Promise<void>
   /** Called after COMMIT with the streams that have grown, to wake their readers. Must not throw. */
   readonly onCommitted: (streams: readonly StreamId[]) => void
-  /** The same for a report, with its events. */
+  /** Called after the COMMIT of a report, with its events. Must not throw. */
   readonly onReported: (committed: readonly Committed[]) => void
   /** Undefined: the process takes part in no traces. */
   readonly tracing?: EventTracing | undefined
@@ -223,7 +223,7 @@ export class Jobs {
     events: readonly PreparedEvent[],
     idempotency: Idempotency | undefined,
   ): Promise<Receipt> {
-    // What a runner reports belongs to a job that was admitted, and that must come to its end.
+    // A runner reports on a job that was admitted, and that must come to its end.
     if (fence.holder === undefined) {
       const bytes = events.reduce((sum, { data }) => sum + data.length, 0)
       await this.#options.admit?.(author, { events: events.length, bytes }, idempotency?.key)

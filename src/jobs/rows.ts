@@ -82,7 +82,7 @@ export async function createJob(
   return only(await change(database, 'create_job', parameters, values, setWorkspaceAndTrace('$14')))
 }
 
-/** What a job shows only to the runner that claims it. */
+/** The members of a job that only the runner that claims it gets. */
 type ClaimedOnly = Pick<ClaimedJob, 'executor' | 'image'>
 
 /** Undefined if the queue holds no job for this claim. */

@@ -172,7 +172,7 @@ export class SharedLimit {
   }
 }
 
-/** What was taken from one count for an exchange. */
+/** The part of one count that was taken for an exchange. */
 interface Sent {
   readonly key: string
   readonly count: WindowCount

@@ -69,12 +69,12 @@ export class SlotClaim {
     return this.#shortSince !== undefined && now - (this.#askedAt ?? 0) >= ASK_AGAIN_MS
   }
 
-  /** Whether time alone can change it. */
+  /** Whether time alone can change the claim. */
   isUnsettled(now: number): boolean {
     return this.#shortSince !== undefined || now < this.#fullUntil
   }
 
-  /** Whether it can be forgotten. */
+  /** Whether the claim can be forgotten. */
   isIdle(now: number): boolean {
     return !this.#waits && this.wanted === 0 && this.#granted === 0 && !this.isUnsettled(now)
   }

@@ -8,7 +8,7 @@ export type StreamCaps = Readonly<Record<StreamLimit, number>>
 
 export interface StreamHolder {
   readonly workspace: string
-  /** Of the principal. */
+  /** The id of the principal. */
   readonly id: string
   readonly address: string
 }
@@ -18,7 +18,7 @@ export interface StreamSlot {
   release(): void
   /**
    * Called once if all processes together hold more streams than a cap, and this is one of the newest. The stream must then end.
-   * A slot for which nothing is set, because what it counts ends soon anyway, stays.
+   * A slot without this function stays, because its holder ends soon anyway.
    */
   onWithdrawn?: ((limit: StreamLimit) => void) | undefined
 }

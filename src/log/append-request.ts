@@ -1,4 +1,4 @@
-/** What one publish request gives to the log, and what the log answers. */
+/** One publish request as the log takes it, and the log's answer. */
 import type { Position, StreamId, Way } from './event.js'
 import type { Idempotency } from './idempotency.js'
 

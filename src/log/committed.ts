@@ -4,7 +4,7 @@
  */
 import { charactersIn, type StoredEvent, type StreamId, type Way } from './event.js'
 
-/** The most of a stream that a tailer takes at once without reading it. */
+/** The most events of a stream that a tailer takes at once; more of them are read from the log. */
 export const MAX_COMMITTED_EVENTS = 500
 export const MAX_COMMITTED_CHARACTERS = 256 * 1024
 
@@ -30,8 +30,8 @@ export const PREVIOUS = `(
   select e.event_id from sluice.events e where e.stream_id = p.stream_id and e."position" = p."position" - 1)`
 
 /**
- * The same with another snapshot if need be, for a stream with many writers at once. Only for the gateway's own role, and at READ
- * COMMITTED, where each statement of a volatile function has a snapshot of its own.
+ * As `PREVIOUS`, with another snapshot if need be, for a stream with many writers at once. Only for the gateway's own role, and
+ * at READ COMMITTED, where each statement of a volatile function has a snapshot of its own.
  */
 export const PREVIOUS_AS_COMMITTED = `coalesce(
   ${PREVIOUS}, case when p."position" > 1 then sluice.event_before(p.stream_id, p."position") end)`

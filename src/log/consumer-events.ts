@@ -16,7 +16,7 @@ const webhookState = <Reasons extends readonly string[]>(
     when,
     data: Type.Object({
       webhook_id: Type.String(),
-      // And the port, if the URL has one. The rest of it may be secret.
+      // The host of the URL, with the port if it has one. The rest may be secret.
       url_host: Type.String(),
       reason: Type.Enum([...reasons]),
     }),

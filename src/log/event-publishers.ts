@@ -11,7 +11,7 @@ export interface EventPublisher {
   readonly way: Way | null
 }
 
-/** Of the events at these positions, in the order of the log. Positions without an event are left out. */
+/** The publishers of the events at these positions, in the order of the log. Positions without an event are left out. */
 export async function readPublishers(
   database: Queryable,
   stream: StreamId,

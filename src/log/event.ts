@@ -50,8 +50,8 @@ export type StreamId = number & { readonly [brand]: 'StreamId' }
 export type Position = number & { readonly [brand]: 'Position' }
 
 /**
- * What the number of a stream stands for. A restore or a failover that loses a stream gives its number to the next new one, of any
- * workspace, so a reader that has a number from before compares it.
+ * The workspace and the name for which the number of a stream stands. A restore or a failover that loses a stream gives its number
+ * to the next new one, of any workspace, so a reader that has a number from before compares it.
  */
 export interface StreamName {
   readonly workspace: string

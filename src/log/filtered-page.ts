@@ -79,7 +79,7 @@ export function parsedBytes(parses: number): number {
   return Math.ceil(PARSED_BYTES / Math.max(1, parses))
 }
 
-/** Of the rows `e`: the types, by the parameters 4 and 5; and that it is delivered at all. */
+/** The condition that an event `e` has one of the types in the parameters 4 and 5, and is delivered at all. */
 export const OF_TYPES = `((e.type = any ($4::text[]) or e.type ^@ any ($5::text[])) and e.type <> '${COMPACTED}')`
 const STRETCH = `
   from sluice.events e

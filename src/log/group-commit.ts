@@ -38,7 +38,7 @@ interface StreamRequest {
 
 export interface GroupCommitOptions<Request extends StreamRequest, Outcome> {
   readonly database: Database
-  /** What a caller does whose request may or may not be stored. */
+  /** The remedy for a caller whose request may or may not be stored. */
   readonly retry: string
   sizeOf(request: Request): { readonly events: number; readonly bytes: number }
   /** Stores the requests in one transaction. @returns their outcomes, in their order. */
@@ -68,7 +68,7 @@ interface Flush<Request, Outcome> {
 export class GroupCommit<Request extends StreamRequest, Outcome> {
   readonly #options: GroupCommitOptions<Request, Outcome>
   #waiting = new Set<Waiting<Request, Outcome>>()
-  /** Of these requests and the held ones. */
+  /** Bytes of these requests and of the held ones. */
   #waitingBytes = 0
   readonly #inFlight = new Set<Flush<Request, Outcome>>()
   #closed = false

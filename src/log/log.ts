@@ -183,7 +183,7 @@ export async function readPlace(
     .map(row => ({ ...boundsOf(row), eventId: row.anchor ?? undefined }))[0]
 }
 
-/** Without a name, any stream is meant. */
+/** Whether it is the stream of this name. Without a name, every stream is. */
 export function isNamed({ workspace, name }: StreamName, named: StreamName | undefined): boolean {
   return !named || (workspace === named.workspace && name === named.name)
 }

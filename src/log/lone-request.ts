@@ -14,7 +14,7 @@ export function isPlain({ idempotency, events }: AppendRequest): boolean {
 
 /**
  * The statement names the table of events, as that of `appendRequests` does, so that it waits for a lock of the whole table as long as a
- * statement may. Within the function a lock is waited for briefly: it is that of the stream.
+ * statement may. Within the function only the lock of the stream is waited for, and briefly.
  * @param request see isPlain. @throws as `appendRequests`.
  */
 export async function appendPlain(

@@ -8,7 +8,7 @@ export type NamedPlace =
   | { readonly at: 'time'; readonly time: Date }
   | { readonly at: 'after'; readonly id: EventId }
 
-/** No event id begins like this. */
+/** A time begins like this, and no event id does. */
 const DATE = /^\d{4}-/
 
 /**

@@ -55,7 +55,8 @@ export interface OwnBatch {
 }
 
 /**
- * As `retainDue`, for the streams that options concern. @param days of those whose options name no age; null: for ever.
+ * As `retainDue`, for streams whose retention is set by options of their own or of their workspace. @param days for
+ * streams whose options name no age; null: for ever.
  */
 export async function retainOwn(database: Database, days: number | null, atMost: number): Promise<OwnBatch> {
   const { rows } = await database.query<{ removed: number; more: boolean; busy: string }>({

@@ -1,5 +1,5 @@
 /**
- * What the log says about HTTP, and what it never says: tokens, tickets, passwords, headers, values from the database. A
+ * How requests and errors look in the log: without tokens, tickets, passwords, headers and values from the database. A
  * request is its method, its URL without secrets, the caller's address and its id; an error is its type, code, text and
  * stack. Each line is one line of JSON that a terminal shows and does not obey, whatever strangers have sent.
  */
@@ -7,7 +7,7 @@ import { sqlState } from '../problems/problem.js'
 import { clean, cleanLines, printableJson, REDACTED, withoutTokens } from './redaction.js'
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/
-/** What we take in URLs, and what people put there by mistake. */
+/** Query parameters with secrets: those that we accept, and those that people use by mistake. */
 const SECRET_PARAMETERS: ReadonlySet<string> = new Set([
   'token',
   'ticket',
@@ -25,7 +25,7 @@ const SECRET_PARAMETERS: ReadonlySet<string> = new Set([
   'client_secret',
 ])
 const MAX_CAUSES = 5
-/** SQLSTATEs of values that are not what they should be: Postgres quotes the value. */
+/** SQLSTATEs of invalid values, which Postgres quotes in its message. */
 const DATA_EXCEPTION = /^22/
 
 /** How requests and errors look in lines of the log. */
@@ -36,7 +36,7 @@ export function logOptions(level: string) {
   return {
     level,
     serializers: HTTP_SERIALIZERS,
-    // The last wall: a library may log what it likes.
+    // The last line of defence: a library may log anything.
     hooks: { streamWrite: (line: string) => printableJson(withoutTokens(line)) },
   }
 }

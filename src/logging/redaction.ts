@@ -36,7 +36,7 @@ export function withoutTokens(text: string): string {
   })
 }
 
-/** The text without those, and without passwords in URLs and in `password=…`. */
+/** The text without JWTs, API keys, and passwords in URLs and in `password=…`. */
 export function withoutSecrets(text: string): string {
   return withoutTokens(text).replace(WORD, withoutUrlPassword).replace(PASSWORD, `$1${REDACTED}`)
 }
@@ -54,7 +54,7 @@ export function printable(text: string): string {
   return text.replace(UNPRINTABLE, escaped)
 }
 
-/** The same for a line of JSON, in which JSON itself has escaped the other control characters. It stays JSON. */
+/** As `printable`, for a line of JSON, in which JSON itself has escaped the other control characters. The line stays JSON. */
 export function printableJson(line: string): string {
   return line.replace(UNPRINTABLE_IN_JSON, character => `\\${escaped(character)}`)
 }
@@ -64,7 +64,7 @@ export function clean(text: string): string {
   return printable(withoutSecrets(text))
 }
 
-/** The same, line by line. */
+/** As `clean`, line by line. */
 export function cleanLines(text: string): string {
   return text.split('\n').map(clean).join('\n')
 }

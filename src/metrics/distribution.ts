@@ -9,7 +9,7 @@ export const BUCKETS = [
 ] as const
 
 export class Distribution {
-  /** How many fell into each bucket, and beyond the last one; not cumulative. */
+  /** The number of durations in each bucket, and beyond the last one; not cumulative. */
   readonly #counts = new Array<number>(BUCKETS.length + 1).fill(0)
   #sum = 0
 
@@ -26,7 +26,7 @@ export class Distribution {
     return this.#sum
   }
 
-  /** How many were at most as long as each bucket's end, in the order of BUCKETS; the last number is of all. */
+  /** The number of durations up to each bucket's end, in the order of BUCKETS; the last number counts all. */
   cumulative(): number[] {
     let total = 0
     return this.#counts.map(count => {

@@ -32,7 +32,7 @@ export class KeptCounters {
   }
 }
 
-/** Without the gauges: they say how a process is, not what it has done. */
+/** The report without gauges, which describe the present state of a process and not its past. */
 export function countersIn(report: readonly MetricDocument[]): MetricDocument[] {
   return report.filter(({ type, aggregator }) => type !== 'gauge' && aggregator === 'sum')
 }

@@ -6,7 +6,7 @@ import { AggregatorRegistry, collectDefaultMetrics, Registry } from 'prom-client
 import { INSTRUMENTS, type InstrumentName } from './instruments.js'
 import { documentOf, type MetricDocument, type Sample } from './sampled-metric.js'
 
-/** Of the delay of the event loop, in ms. Its timer costs about 0.1 % of a core. */
+/** The precision of the event loop's delay, in ms. Its timer costs about 0.1 % of a core. */
 const EVENT_LOOP_PRECISION_MS = 20
 
 export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE
@@ -34,7 +34,7 @@ export class Metrics {
     return this.#registry.metrics()
   }
 
-  /** For `joined`, by way of another process. */
+  /** The documents that `joined` takes, for another process. */
   async documents(): Promise<MetricDocument[]> {
     return (await this.#registry.getMetricsAsJSON()) as unknown as MetricDocument[]
   }

@@ -26,7 +26,7 @@ export const RecentSample = Type.Object(
 )
 export type RecentSample = Readonly<Static<typeof RecentSample>>
 
-/** What has been counted since the process started. */
+/** The counts since the process started. */
 export interface Totals {
   readonly clients: number
   readonly published: number

@@ -19,7 +19,7 @@ const NEVER = ranges(
   .concat(ranges('a multicast address', '224.0.0.0/4 ff00::/8'))
   .concat(ranges('a broadcast address', '255.255.255.255'))
 
-/** What ipaddr.js does not name by itself. */
+/** Ranges that ipaddr.js does not name by itself. */
 const MORE = ranges('for benchmarks', '198.18.0.0/15').concat(
   ranges('for documentation', '192.0.2.0/24 198.51.100.0/24 203.0.113.0/24 2001:db8::/32 3fff::/20'),
 )

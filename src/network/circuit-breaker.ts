@@ -1,5 +1,5 @@
 /**
- * Keeps a process from asking a host that does not answer, again and again, for everybody who wants something of it.
+ * Keeps a process from repeating requests to a host that does not answer, for every caller that wants something of it.
  *
  * A breaker is **closed** at first: requests pass. As long as the host has not answered since its last failure, only a few may
  * be under way at once, so a host that is dead from the start costs a few time-outs, however many callers it has. After as many
@@ -40,7 +40,7 @@ interface Verdict<Result> {
   readonly failed: boolean
 }
 
-/** What a result says of the host: it answers, or it does not and why. Undecided results leave a closed breaker as it is. */
+/** The verdict of a result on the host: it answers, or it does not and why. Undecided results leave a closed breaker as it is. */
 export type Health = 'answers' | 'undecided' | { readonly failure: string }
 
 export interface Breaker {

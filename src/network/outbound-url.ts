@@ -20,7 +20,7 @@ const DEFAULT_PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:':
 
 export type OutboundUrl =
   | { readonly url: URL }
-  /** What is wrong and what to do, in a sentence or two about "the URL". */
+  /** The fault and the remedy, in a sentence or two about "the URL". */
   | { readonly fault: string }
 
 /** Checks all that can be known without a name server: the addresses of a host name are checked when a connection is made. */

@@ -3,8 +3,8 @@
  * has room only when a third of the kernel's buffer is free, up to 1.4 MB on Linux: with a client that reads slowly that takes a minute
  * or more. The kernel's table of connections shows each acknowledgement.
  *
- * To read the table costs about 8 ms of CPU and 4 µs for each connection of the container or machine, mostly outside the event loop.
- * So one read answers all questions that were asked before it, and the next one comes seconds later.
+ * Reading the table costs about 8 ms of CPU and 4 µs for each connection of the container or machine, mostly outside the event loop. So
+ * one read answers all questions that were asked before it, and the next one comes seconds later.
  */
 import { createReadStream } from 'node:fs'
 import { endianness } from 'node:os'
@@ -24,7 +24,7 @@ export interface Ends {
   readonly remotePort?: number | undefined
 }
 
-/** By the text of a connection in the table. */
+/** The callers that wait for an answer, by the text of the connection in the table. */
 type Questions = Map<string, ((bytes: number | undefined) => void)[]>
 
 export class SendQueues {
@@ -43,9 +43,9 @@ export class SendQueues {
   }
 
   /**
-   * What waits in the kernel at a moment after the call, some seconds later if another call has just been answered. Undefined if
-   * nobody knows: on other systems than Linux, for a connection that has closed, or without a free descriptor. Never rejects, and
-   * keeps no process alive.
+   * The bytes that wait in the kernel at a moment after the call, some seconds later if another call has just been answered.
+   * Undefined if nobody knows: on other systems than Linux, for a connection that has closed, or without a free descriptor. Never
+   * rejects, and keeps no process alive.
    */
   bytesOf({ localAddress, localPort, remoteAddress, remotePort }: Ends): Promise<number | undefined> {
     const [local, remote] = [literalBytes(plain(localAddress)), literalBytes(plain(remoteAddress))]

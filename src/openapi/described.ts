@@ -20,7 +20,7 @@ export function describedAs<Schema extends TSchema>(schema: Schema, shown: objec
 
 /** One line of text in JavaScript: neither control characters nor lone surrogates, which have no UTF-8 form. */
 const LINE_PATTERN = '^[^\\p{Cc}\\p{Cs}]*$'
-/** The same for engines without Unicode classes, whose strings contain no lone surrogates. */
+/** LINE_PATTERN for engines without Unicode classes, whose strings contain no lone surrogates. */
 const PORTABLE_LINE_PATTERN = '^[^\\x00-\\x1F\\x7F-\\x9F]*$'
 
 /** A schema of strings with LINE_PATTERN. */

@@ -90,7 +90,7 @@ function describeResponses(operation: Operation): void {
   operation.responses = { ...Object.fromEntries(own), '4XX': PROBLEM, '5XX': PROBLEM }
 }
 
-/** A body that may be null for the validator may be left out: null is what it gets then. */
+/** Marks a body that may be null as optional: without a body the validator gets null. */
 function describeBody(operation: Operation): void {
   if (operation.requestBody === undefined) return
   const { content, ...body } = asNode(operation.requestBody)

@@ -1,11 +1,11 @@
 /**
- * Stores in batches, on a timer, what requests have noted in memory, so that no request waits for the database. One write runs
- * at a time.
+ * Stores the notes that requests leave in memory, in batches and on a timer, so that no request waits for the database. One
+ * write runs at a time.
  */
 import { PeriodicLoop, type PeriodicLoopOptions } from './periodic-loop.js'
 
 export interface BatchedWritesOptions<Batch> extends Omit<PeriodicLoopOptions, 'turn'> {
-  /** Takes what waits to be stored; undefined if nothing does. */
+  /** Takes the notes that wait to be stored; undefined if there are none. */
   take(): Batch | undefined
   store(batch: Batch): Promise<void>
   /** Takes back a batch that could not be stored, for the next write. Default: the batch is dropped. */

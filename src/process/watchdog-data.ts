@@ -1,4 +1,4 @@
-/** What the event loop and the thread that watches it share. */
+/** The data that the event loop and the thread that watches it share. */
 
 /** The places of numbers in the shared memory. */
 export const PLACES = {
@@ -19,10 +19,10 @@ export interface WatchdogData {
   readonly writes: boolean
 }
 
-/** Something to do about the event loop. */
+/** A block of the event loop that the watcher has found. */
 export type Finding =
   | { readonly found: 'blocked' | 'ended'; readonly ms: number }
-  /** Blocked for so long that the process shall be replaced. Found once. */
+  /** Blocked for so long that the process has to be replaced. Found once. */
   | { readonly found: 'stuck'; readonly ms: number }
 
 /**

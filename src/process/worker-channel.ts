@@ -64,7 +64,7 @@ export class WorkerChannel {
   }
 
   #send(message: ToParent): void {
-    // A parent that has just ended takes this process with it, so a lost message does no harm.
+    // If the parent has just ended, this process ends too, so a lost message does no harm.
     if (process.connected) process.send?.(message, undefined, undefined, () => undefined)
   }
 }

@@ -29,7 +29,7 @@ export interface WorkerCounts {
   readonly clients: ClientCounts
 }
 
-/** What a worker reports of itself when the parent asks. */
+/** The reports of a worker, which it makes when the parent asks. */
 export interface WorkerReports {
   readonly clients: ClientCounts
   readonly metrics: readonly MetricDocument[]
@@ -37,7 +37,7 @@ export interface WorkerReports {
   readonly connections: ClientReport
 }
 
-/** What the parent makes of the reports of all workers that answered. */
+/** The reports of all workers that answered, combined by the parent. */
 export interface JointReports {
   readonly clients: WorkerCounts
   /** In the text format of Prometheus. */
@@ -48,7 +48,7 @@ export interface JointReports {
 
 export type Topic = keyof WorkerReports
 
-/** What a question is about, besides its topic. */
+/** The parameters of a question, by its topic. */
 export interface Questions {
   readonly clients: undefined
   readonly metrics: undefined

@@ -13,7 +13,7 @@ import { LocalExecutor } from './local-executor.js'
 const LOCAL = 'local'
 const PREFIX = 'SLUICE_ENV_'
 
-/** What a project says about the place of its commands; older gateways say nothing. */
+/** Where a project wants its commands to run; older gateways do not name a place. */
 export interface Place {
   readonly executor?: string | null
   readonly image?: string | null

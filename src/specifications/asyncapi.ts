@@ -21,7 +21,7 @@ export interface StreamRoute {
 
 export interface AsyncApiOptions {
   readonly version: string
-  /** Of all paths of the gateway; empty if it has none. */
+  /** The prefix of all paths of the gateway; empty if it has none. */
   readonly prefix: string
   readonly routes: readonly StreamRoute[]
   /** Whether /docs/streams shows the document. */

@@ -15,7 +15,7 @@ const DRAFT = 'https://json-schema.org/draft/2020-12/schema'
 const REDACTED_FILE = 'redacted.json'
 
 export interface CatalogueSchemas {
-  /** By their paths below the index, such as `events/item.created.json`. */
+  /** The schemas by their paths below the index, such as `events/item.created.json`. */
   readonly files: ReadonlyMap<string, object>
   readonly index: object
 }

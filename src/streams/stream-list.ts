@@ -37,7 +37,7 @@ interface Row {
   readonly position: Position
   readonly eventId: string
   readonly at: Date | null
-  /** Of one event, on average; null if there is none. */
+  /** The average size of an event; null if there is none. */
   readonly bytes: number | null
   readonly createdAt: Date | null
   readonly closedAt: Date | null

@@ -1,8 +1,8 @@
-/** What the rooms on the path of an event report to a trace, if the process takes part in traces at all. */
+/** The steps that the rooms on the path of an event report to a trace, if the process takes part in traces at all. */
 
 /**
- * A step on the path of events: their group commit, the read of them by the tailer, the delivery to the live clients of their stream,
- * one request to the receiver of a webhook.
+ * A step on the path of events: their group commit, the tailer's read of them, the delivery to the live clients of their stream, one
+ * request to the receiver of a webhook.
  */
 export type Step = 'append' | 'read' | 'deliver' | 'webhook'
 

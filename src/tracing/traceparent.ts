@@ -3,7 +3,7 @@
  * The log checks it in the same way (migrations/0043_plain_traceparents.sql).
  */
 
-/** Of a later version only these fields are known. Version 00 has no others. */
+/** The fields of version 00, which has no others. A later version begins with the same ones. */
 const TRACEPARENT =
   /^(?:00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$|(?!00|ff)[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-|$))/
 const NO_TRACE = '0'.repeat(32)

@@ -66,8 +66,8 @@ export async function listAttempts(
 }
 
 /**
- * Lets the event of an attempt be sent again: as soon as possible, or when the webhook is resumed. One that waits for its next try is
- * tried now, so an ordered webhook goes on.
+ * Lets the event of an attempt be sent again: as soon as possible, or when the webhook is resumed. If the event waits for its next
+ * try, it is tried now, so an ordered webhook goes on.
  * @throws {Problem} 404 `not-found`; 409 `not-in-log` for a test and for an event that the log no longer has, `too-many-retries`.
  */
 export async function retryDelivery(

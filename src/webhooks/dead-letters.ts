@@ -54,8 +54,8 @@ export async function listDeadLetters(
 }
 
 /**
- * Lets the oldest of them be sent again, at most 1,000 at a time.
- * @returns how many they are.
+ * Lets the oldest dead letters be sent again, at most 1,000 at a time.
+ * @returns the number of those.
  * @throws {Problem} 404 `not-found`.
  */
 export async function retryDeadLetters(

@@ -18,7 +18,7 @@ export interface AttemptRecord {
   readonly webhook: WebhookId
   /** Default: a new one (attemptId). */
   readonly id?: string | undefined
-  /** Of the event; 0 or undefined: a message that is no event. */
+  /** The position of the event; 0 or undefined: a message that is no event. */
   readonly position: number | undefined
   readonly eventId: string
   readonly type: string
@@ -44,7 +44,7 @@ export interface DeadLetter {
   readonly error: string | undefined
 }
 
-/** What has changed of one endpoint since the last record, besides its cursor. Counts only under the present epoch. */
+/** The changes of one endpoint since the last record, besides its cursor. They count only under the present epoch. */
 export interface EndpointChange {
   readonly id: WebhookId
   readonly epoch: Epoch
@@ -53,7 +53,7 @@ export interface EndpointChange {
   readonly succeededAt?: Date | undefined
   /** null: it works again. */
   readonly failingSince?: Date | null | undefined
-  /** Up to where its replay has got, and why it has ended. */
+  /** The place that its replay has reached, and why it has ended. */
   readonly replay?:
     | {
         readonly id: string
@@ -62,17 +62,17 @@ export interface EndpointChange {
         readonly ended?: 'completed' | 'lost' | undefined
       }
     | undefined
-  /** Inserted, or replaced. */
+  /** Deliveries to insert or replace. */
   readonly waiting: readonly WaitingDelivery[]
-  /** No longer waiting. */
+  /** Deliveries that no longer wait. */
   readonly settled: readonly Pick<WaitingDelivery, 'lane' | 'position'>[]
   readonly dead: readonly DeadLetter[]
-  /** With an entry in the audit log and an event on the feed. */
+  /** The new state, stored with an entry in the audit log and an event on the feed. */
   readonly state?: { readonly to: Exclude<State, 'active'>; readonly reason: StateReason } | undefined
 }
 
 export interface DeliveryBatch {
-  /** Stored in any case, because they have happened. */
+  /** Attempts, stored under any epoch, because they have happened. */
   readonly attempts: readonly AttemptRecord[]
   readonly changes: readonly EndpointChange[]
 }
@@ -113,10 +113,13 @@ export async function recordDeliveries(
   return [...refused]
 }
 
-/** The latest time of an id that this process has made, and how many it has made since that time came. */
+/**
+ * The latest time in an id of this process, and the number of ids that it has made after the first one with that time, whatever their
+ * own times.
+ */
 let latest = 0
 let made = 0
-/** Of 26 bits: those of 12 before the variant, and of 14 after it. */
+/** The number of values of the counter, which has 26 bits: 12 before the variant of the UUID, and 14 after it. */
 const MOST_MADE = 2 ** 26
 
 /**

@@ -1,4 +1,4 @@
-/** Reads endpoints for the deliverer, of all workspaces: a few statements for all that it holds, none for each. */
+/** Reads the endpoints of all workspaces for the deliverer: a few statements for all of them, not one for each. */
 import type { Queryable } from '../database/pool.js'
 import type { Position } from '../log/event.js'
 import type { Endpoint, RunningReplay, StoredEndpoint, WaitingDelivery } from './endpoint.js'
@@ -89,7 +89,7 @@ async function selectEndpoints(database: Queryable, ids: readonly WebhookId[]): 
   return rows
 }
 
-/** Those that have not expired, the newest first. */
+/** The secrets that have not expired, the newest first. */
 async function selectSecrets(database: Queryable, ids: readonly WebhookId[]): Promise<Owned<SecretRow>[]> {
   const { rows } = await database.query<Owned<SecretRow>>({
     name: 'sluice-endpoint-secrets',
@@ -137,7 +137,8 @@ function openAll(
   rows: readonly SecretRow[],
 ): Pick<Endpoint, 'headers' | 'secrets' | 'secretsUntil'> {
   const opened = rows.map(row => ({ id: row.id, text: open(sealer, webhook, row) }))
-  // Without its headers, or with fewer signatures, a request would be another one than the admin has asked for.
+  // All or nothing: without its headers, or with fewer signatures, a request would not be the one that the
+  // admin has asked for.
   if (opened.some(({ text }) => text === undefined)) return { headers: {}, secrets: [] }
   const headers = opened.find(({ id }) => id === HEADERS_ID)?.text
   const left = rows.flatMap(({ leftMs }) => leftMs ?? [])

@@ -19,9 +19,9 @@ export interface Endpoint {
   readonly maxInFlight: number
   readonly onExhausted: Exhaustion
   readonly headers: Readonly<Record<string, string>>
-  /** All that sign now, the newest first. Empty if no key of this gateway opens them. */
+  /** The secrets that sign now, the newest first. Empty if no key of this gateway opens them. */
   readonly secrets: readonly string[]
-  /** When the first of them signs no longer, in milliseconds of performance.now(): read the endpoint again. Undefined: never. */
+  /** When the first of these secrets expires, in milliseconds of performance.now(): read the endpoint again then. Undefined: never. */
   readonly secretsUntil?: number | undefined
   /** Changes with every change by an admin: settings, secrets, state, a replay, a retry. */
   readonly revision: number
@@ -34,7 +34,7 @@ export type Lane = (typeof LANES)[number]
 /** A delivery that waits for its next try. At most one in an ordered lane. */
 export interface WaitingDelivery {
   readonly lane: Lane
-  /** Of the event; 0: a message of ours (`sluice.reset`), at most one. */
+  /** The position of the event; 0: a message of ours (`sluice.reset`), at most one. */
   readonly position: number
   /** The UUID of the event or of that message: the value of `webhook-id`. */
   readonly eventId: string

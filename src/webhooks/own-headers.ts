@@ -4,7 +4,8 @@ import { invalidMember } from './webhook-problem.js'
 
 /**
  * @returns the headers by their names in lower case, in alphabetical order.
- * @throws {Problem} 400 `invalid-request` for a header that it cannot have, or that is there twice. The text has no value.
+ * @throws {Problem} 400 `invalid-request` for a header that it cannot have, or that is given twice. The text of the
+ *   problem quotes no value.
  */
 export function ownHeaders(given: Readonly<Record<string, string>>): Record<string, string> {
   const headers = new Map<string, string>()

@@ -35,7 +35,7 @@ export async function startReplay(
     if (!endpoint || !consumer) throw notFound('webhook')
     const start = await resolvePlace(client, consumer.streamId, places.from)
     const end = places.to ? await resolvePlace(client, consumer.streamId, places.to) : consumer.cursor
-    // What is after the cursor is sent anyway.
+    // Events after the cursor are sent anyway.
     const last = end.position > consumer.cursor.position ? consumer.cursor : end
     if (start.position >= last.position) throw nothingToReplay(cursorId(consumer.cursor))
     const { rows } = await client.query<{ started: boolean }>({
@@ -61,7 +61,7 @@ export async function startReplay(
   })
 }
 
-/** What is under way is finished. Without a running replay it does nothing. @throws {Problem} 404 `not-found`. */
+/** Stops the replay; deliveries under way are finished. Does nothing if no replay is running. @throws {Problem} 404 `not-found`. */
 export async function stopReplay(database: Database, origin: Origin, webhook: WebhookId): Promise<void> {
   await administer(database, origin, async client => {
     const endpoint = await lockWebhook(client, origin.workspace, webhook)

@@ -1,4 +1,4 @@
-/** What is sealed for a webhook: its signing secrets, each in a row of its own, and its headers, in one row. */
+/** The sealed rows of a webhook: its signing secrets, each in a row of its own, and its headers, in one row. */
 import type { Sealed, Sealer } from './sealer.js'
 import type { WebhookId } from './webhook.js'
 

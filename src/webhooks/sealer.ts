@@ -1,6 +1,6 @@
 /**
  * Seals what the database must not know: the secrets that sign a webhook's requests, and the values of its headers. AES-256-GCM (NIST
- * SP 800-38D) with a random nonce for each seal. What is sealed is bound to its place, so a row that somebody copies to another
+ * SP 800-38D) with a random nonce for each seal. A sealed text is bound to its place, so a row that somebody copies to another
  * webhook does not open there.
  *
  * There may be several keys. The first one seals, all of them open, so a key can be changed while gateways run.

@@ -10,7 +10,7 @@ import { insertSigningSecret } from './webhook-rows.js'
 const ID_BYTES = 6
 
 export interface SigningSecret {
-  /** Not secret: it names the secret in lists. */
+  /** Names the secret in lists; not secret itself. */
   readonly id: string
   /** `whsec_` and base64, as Standard Webhooks writes it. */
   readonly secret: string

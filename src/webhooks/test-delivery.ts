@@ -1,4 +1,7 @@
-/** Sends a test to the receiver of a webhook now: a message that is no event of the log, in the form and with the secrets of its events. */
+/**
+ * Sends a test to the receiver of a webhook now: a message that is no event of the log, in the same form and with the
+ * same secrets as its events.
+ */
 import { randomUUID } from 'node:crypto'
 import { type Origin, recordAudit } from '../audit/audit.js'
 import { type Database, inTransaction } from '../database/pool.js'
@@ -25,7 +28,8 @@ export interface TestServices {
 }
 
 /**
- * In any state of the webhook, and whatever the circuit breakers say. The attempt is stored with the others.
+ * Sends in any state of the webhook, and whatever the circuit breakers say. The attempt is stored with the
+ * others.
  * @param signal aborts the request, as when the caller has gone.
  * @throws {Problem} 404 `not-found`; 409 `secrets-unreadable`; 503 if the process stops meanwhile.
  */
@@ -36,7 +40,7 @@ export async function testWebhook(
   signal: AbortSignal,
 ): Promise<Attempt> {
   const { workspace } = origin
-  // In the workspace of the caller first: what is read next is not limited to one.
+  // Checked in the workspace of the caller first, because the next reads are not limited to a workspace.
   const { state } = await inWorkspace(database, workspace, client => selectExisting(client, workspace, id))
   const endpoint = (await readEndpoints(database, sealer, [id])).get(id)?.endpoint
   if (!endpoint) throw notFound('webhook')

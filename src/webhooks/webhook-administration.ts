@@ -27,7 +27,7 @@ import { selectWebhook } from './webhook-list.js'
 import { invalidMember, problemOf } from './webhook-problem.js'
 import * as rows from './webhook-rows.js'
 
-/** For a consumer that pulls; a webhook waits as long as its sender does. */
+/** Required by the row of a consumer. Only pull consumers use it; a webhook waits as long as its sender does. */
 const ACK_TIMEOUT_MS = 30_000
 
 export interface WebhookAdministration {
@@ -82,7 +82,8 @@ export async function createWebhook(
 }
 
 /**
- * The stream, the cursor and the state stay. The deliverer uses the new settings within a second or two.
+ * Changes the settings. The stream, the cursor and the state stay. The deliverer uses the new settings within
+ * a second or two.
  * @throws {Problem} 404 `not-found`, and as `createWebhook`.
  */
 export async function changeWebhook(
@@ -119,7 +120,7 @@ export async function changeWebhook(
   })
 }
 
-/** With its attempts and dead letters. @throws {Problem} 404 `not-found`. */
+/** Deletes a webhook with its attempts and dead letters. @throws {Problem} 404 `not-found`. */
 export async function deleteWebhook(database: Database, origin: Origin, id: WebhookId): Promise<void> {
   await administer(database, origin, async client => {
     const before = await rows.lockWebhook(client, origin.workspace, id)
@@ -139,7 +140,7 @@ export async function selectExisting(
   return found
 }
 
-/** In a transaction of the workspace, with the refusals of the database as problems. */
+/** Runs work in a transaction of the workspace; refusals of the database become problems. */
 export async function administer<T>(
   database: Database,
   { workspace }: Origin,

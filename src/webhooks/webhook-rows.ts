@@ -41,7 +41,7 @@ export async function updateWebhook(
   })
 }
 
-/** Locks a webhook until the end of the transaction, and the deliverer's records of it with it. Undefined if there is none. */
+/** Locks a webhook until the end of the transaction, which also holds back the deliverer's records of it. Undefined if there is none. */
 export async function lockWebhook(
   client: WorkspaceClient,
   workspace: string,

@@ -9,7 +9,7 @@ const ACTIONS = { active: 'webhook.resumed', paused: 'webhook.paused', disabled:
  * The deliverer notices the change by the revision of the webhook.
  * @param origin of the change; its workspace is that of the webhook. A gateway that acts by itself has no principal.
  * @param reason null for `active`.
- * @returns false if there is no such webhook, or if it is in this state, or is to be paused and is disabled.
+ * @returns false if there is no such webhook, if it already is in this state, or if a disabled one is to be paused.
  */
 export async function changeState(
   client: Queryable,

@@ -6,12 +6,12 @@ import { administer, selectExisting } from './webhook-administration.js'
 import type { WebhookDocument } from './webhook-document.js'
 import { changeState } from './webhook-state.js'
 
-/** Requests under way are finished. A disabled webhook stays disabled. @throws {Problem} 404 `not-found`. */
+/** Pauses a webhook. Requests under way are finished. A disabled webhook stays disabled. @throws {Problem} 404 `not-found`. */
 export function pauseWebhook(database: Database, origin: Origin, id: WebhookId): Promise<WebhookDocument> {
   return change(database, origin, id, 'paused', 'by-admin')
 }
 
-/** Also a disabled one. It continues at its cursor. @throws {Problem} 404 `not-found`. */
+/** Resumes a paused or disabled webhook at its cursor. @throws {Problem} 404 `not-found`. */
 export function resumeWebhook(database: Database, origin: Origin, id: WebhookId): Promise<WebhookDocument> {
   return change(database, origin, id, 'active', null)
 }

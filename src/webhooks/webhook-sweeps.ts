@@ -5,7 +5,10 @@ import { open, type SealedSecret, seal } from './sealed-secrets.js'
 import type { Sealer } from './sealer.js'
 import type { WebhookId } from './webhook.js'
 
-/** Of one webhook. At 1,000 deliveries a second that is the last two minutes, and of most webhooks everything. */
+/**
+ * The attempts that are kept of one webhook. At 1,000 deliveries a second these are the last two minutes; of most
+ * webhooks they are all.
+ */
 const MAX_ATTEMPTS = 100_000
 const SECRETS_AT_ONCE = 100
 const DAY_S = 86_400
@@ -35,7 +38,7 @@ export function secretSweep(database: Database, sealer: Sealer): Sweep {
   return {
     name: 'secrets of webhooks under a former key',
     async run(signal) {
-      // Those that no key opens stay as they are.
+      // Secrets that no key opens stay as they are.
       let after: readonly [string, string] = ['00000000-0000-0000-0000-000000000000', '']
       return await inBatches(async () => {
         const rows = await selectFormer(database, sealer.keyId, after)

@@ -11,7 +11,7 @@ export type Form = (typeof FORMS)[number]
 export const ORDERS = ['ordered', 'parallel'] as const
 export type Order = (typeof ORDERS)[number]
 
-/** What happens when the last try of an event has failed. */
+/** The actions after the last try of an event has failed. */
 export const EXHAUSTIONS = ['pause', 'skip'] as const
 export type Exhaustion = (typeof EXHAUSTIONS)[number]
 

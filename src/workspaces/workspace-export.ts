@@ -8,7 +8,7 @@ import { inWorkspace, type Reach, type WorkspaceClient } from '../database/works
 import type { Position } from '../log/event.js'
 import { formatEventId } from '../log/event-id.js'
 
-/** Of the form of the lines. */
+/** The version of the form of the lines. */
 const VERSION = 1
 /** Rows that one statement reads. The largest ones are events of 272 KiB, so a page is at most 9 MB. */
 const PAGE = 32

@@ -1,6 +1,6 @@
 /** The errors of this client. Decide by `code`, never by the text. */
 
-/** What the errors have in common; unknown members are undefined. */
+/** The members that all errors share; unknown ones are undefined. */
 export interface ErrorFacts {
   /** The status of the response. */
   readonly status?: number | undefined

@@ -6,7 +6,7 @@
 import { createParser } from 'eventsource-parser'
 import { ProtocolError } from './errors.js'
 
-/** What stands between two blank lines. */
+/** The content between two blank lines. */
 export interface Block {
   /** The last event id after this block; '' before the first one. */
   readonly id: string

@@ -27,13 +27,13 @@ export class EventStream implements AsyncIterable<Message> {
   lastEventId: string
   #state: StreamState = { name: 'connecting' }
   #retry: number | undefined
-  /** Of the current attempt. Its reason says why the attempt is over. */
+  /** Ends the current attempt. Its reason says why the attempt is over. */
   #attempt = new AbortController()
   #isAgain = false
-  /** Of the last wait between two attempts. */
+  /** Ends the last wait between two attempts. */
   #delay = new AbortController()
   #isAsked = false
-  /** When the silence is too long, while it waits for bytes. */
+  /** When the silence becomes too long, while it waits for bytes. */
   #deadAt = NEVER
   #silent: ReturnType<typeof setTimeout> | undefined
 
@@ -108,7 +108,7 @@ export class EventStream implements AsyncIterable<Message> {
         if (failures >= attempts) throw this.#fail(gaveUp(failures, failure))
         lastDelay = delayAfter(failure, failures, { retry: this.#retry, max }, longest)
         this.#delay = new AbortController()
-        // A wake does not cut short what the server asked for.
+        // A wake does not cut short a delay that the server asked for.
         this.#isAsked = failure instanceof UnavailableError && failure.retryAfterMs !== undefined
         // `onState` may end this wait.
         this.#enter({ name: 'waiting', ms: lastDelay, reason: String(failure ?? 'The response has ended.') })

@@ -41,7 +41,7 @@ type Selected<Term extends string> = string extends Term
 /** An event of a feed that selects `Terms`; of a feed without `types`: any event. */
 export type FeedEvent<Terms extends string = string> = Selected<Terms>
 
-/** What every event of any feed is, for code that does not care which. */
+/** An event of any feed, for code that works with all of them. */
 export type AnyEvent = EventOf<string, JsonObject>
 
 type NoticeOf<Type> = Type extends keyof NoticeTypes
@@ -51,7 +51,7 @@ type NoticeOf<Type> = Type extends keyof NoticeTypes
 /** A message of the gateway about the stream itself; `id` is the cursor. */
 export type Notice<Type extends keyof NoticeTypes = keyof NoticeTypes> = NoticeOf<Type>
 
-/** What takes the place of an event's data that an admin has erased, whatever its type. */
+/** The data of an event of any type after an admin has erased the event's own data. */
 export interface Redacted {
   readonly redacted: true
   readonly reason: string

@@ -109,7 +109,7 @@ export class FollowedJob implements PromiseLike<JobEnd> {
     let finish = () => {}
     this.#iteration = { over: new Promise(resolve => (finish = resolve)) }
     const feed = new Feed(this.gateway, {
-      // What is left of the events follows; how the job has ended is certain in any case.
+      // The remaining events follow; the end of the job is certain in any case.
       reload: () => undefined,
       ...this.options,
       stream: `job:${this.id}`,

@@ -1,4 +1,4 @@
-/** What a stream of events can be asked, and what it says of itself. */
+/** The options of a stream of events, and its states. */
 import type { BackOffOptions } from './back-off.js'
 import type { SluiceError } from './errors.js'
 
@@ -7,7 +7,7 @@ export type StreamState =
   | { readonly name: 'open' }
   /** It connects again after `ms` milliseconds, because of `reason`. */
   | { readonly name: 'waiting'; readonly ms: number; readonly reason: string }
-  /** For good. `reason` is `ended` (204), `closed` (by the application), or the code of `error`. */
+  /** Closed for good. `reason` is `ended` (204), `closed` (by the application), or the code of `error`. */
   | { readonly name: 'closed'; readonly reason: string; readonly error?: SluiceError }
 
 /** An event as the standard dispatches it. */
@@ -40,7 +40,7 @@ export interface EventStreamOptions extends ConnectionOptions {
   readonly method?: string | undefined
   /** Sent again with each attempt. */
   readonly body?: string | Uint8Array<ArrayBuffer> | undefined
-  /** Of each attempt; a function is called for each. */
+  /** The headers of each attempt; a function is called for each. */
   readonly headers?:
     | Readonly<Record<string, string>>
     | (() => Promise<Readonly<Record<string, string>>>)

@@ -24,7 +24,7 @@ export function onWake(listener: () => void): () => void {
   const { document } = page
   const over = new AbortController()
   page.addEventListener?.('online', listener, over)
-  // Of a page that the browser had frozen.
+  // Fired in a page that the browser had frozen.
   document?.addEventListener('resume', listener, over)
   document?.addEventListener(
     'visibilitychange',

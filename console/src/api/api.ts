@@ -39,9 +39,9 @@ export interface Api {
   expire(reason: string): Promise<void>
 }
 
-/** What the requests are made with. */
+/** The credentials of the requests, and how to replace them. */
 export interface Caller {
-  /** The credentials of now. */
+  /** The current credentials. */
   credentials(): string
   /** Asks for new credentials. Undefined: a 401 is a refusal like any other. */
   readonly expire?: (reason: string) => Promise<void>

@@ -1,7 +1,7 @@
 /** Delays before the next attempts: they grow with each failure, and are jittered, because many pages come back at the same time. */
 const FIRST_MS = 1_000
 const LONGEST_MS = 30_000
-/** Before a connection that has worked is opened again. */
+/** The delay before a connection that has worked is opened again. */
 const AGAIN_MS = { least: 1_000, spread: 2_000 }
 
 export class Backoff {

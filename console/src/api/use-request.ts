@@ -1,6 +1,6 @@
 /**
- * What a page reads from the gateway. States: loading → ready ⇄ failed. While nobody answers, or the gateway is busy, the
- * request is repeated with growing delays, and what was read before stays; any other failure waits for `reload`.
+ * Reads data of a page from the gateway. States: loading → ready ⇄ failed. While nobody answers, or the gateway is busy,
+ * the request is repeated with growing delays, and what was read before stays; any other failure waits for `reload`.
  */
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
 import { type Api, useApi } from './api.ts'
@@ -8,7 +8,7 @@ import { Backoff } from './backoff.ts'
 import { asProblem, type ProblemError } from './problem.ts'
 
 export interface Requested<T> {
-  /** What was read last, also while it is read again or after a failure. */
+  /** The data that was read last, also while it is read again or after a failure. */
   readonly data: T | undefined
   readonly failure: ProblemError | undefined
   readonly isLoading: boolean

@@ -1,4 +1,4 @@
-/** In the place of a list without entries: what would be here, and the next step. */
+/** Shown in place of a list without entries: what the list would show, and the next step. */
 import type { ComponentChildren } from 'preact'
 
 export function Empty({ title, children }: { title: string; children: ComponentChildren }) {

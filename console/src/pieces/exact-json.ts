@@ -5,7 +5,7 @@
 
 /** A number that JavaScript would round. */
 export class ExactNumber {
-  /** @param source as it stands in the text. */
+  /** @param source the number as the text writes it. */
   constructor(readonly source: string) {}
 
   toString(): string {

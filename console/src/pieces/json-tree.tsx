@@ -1,6 +1,6 @@
 /**
- * JSON as a tree that opens and closes. Everything is text, never markup: the data is somebody else's input. What is closed is not
- * in the page, so data of any size costs only what is looked at.
+ * JSON as a tree that opens and closes. Everything is text, never markup: the data is somebody else's input. Closed parts are not
+ * in the page, so only the opened parts of large data cost time.
  */
 import { useState } from 'preact/hooks'
 import { ExactNumber } from './exact-json.ts'
@@ -11,7 +11,7 @@ export interface JsonTreeProps {
   readonly open?: number
 }
 
-/** Of one object or array, until more are asked for. */
+/** The members of one object or array that are shown, until the reader asks for more. */
 const MAX_MEMBERS = 100
 const MAX_TEXT = 1_000
 

@@ -10,7 +10,7 @@ export interface Column<T> {
 }
 
 export interface TableProps<T> {
-  /** What the rows are, for screen readers. */
+  /** The name of the rows, for screen readers. */
   readonly caption: string
   /** The first one names the row. */
   readonly columns: readonly Column<T>[]

@@ -7,7 +7,7 @@ import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'preac
 
 export interface VirtualListProps {
   readonly count: number
-  /** What the list is, for screen readers. */
+  /** The name of the list, for screen readers. */
   readonly label: string
   /** Identifies the row, so that it stays the same when others come before it. */
   readonly keyOf: (index: number) => string | number

@@ -26,7 +26,7 @@ export function forgetCredentials(): void {
   sessionStorage.removeItem(KEY)
 }
 
-/** What somebody has pasted: a token, a key, a link with `#token=…`, or the line `VIEWER_TOKEN=…` of the banner. */
+/** The credentials in a pasted text: a token, a key, a link with `#token=…`, or the line `VIEWER_TOKEN=…` of the banner. */
 export function credentialsIn(pasted: string): string {
   const text = pasted.trim()
   const link = /[#?&]token=([^&\s]+)/.exec(text)

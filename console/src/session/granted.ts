@@ -1,4 +1,4 @@
-/** What the grants of the caller leave of its role, as far as buttons depend on it. The gateway decides all the same. */
+/** The part of the caller's role that its grants leave, as far as buttons depend on it. The gateway decides in any case. */
 import { allows, type Principal } from './principal.ts'
 
 /** The stream that items live on. */

@@ -1,6 +1,6 @@
 /**
- * The caller, as the gateway sees it (`GET /api/principal`). The console leaves out what the caller may not use; the gateway decides
- * all the same.
+ * The caller, as the gateway sees it (`GET /api/principal`). The console hides pages and buttons that the caller may not use; the
+ * gateway decides in any case.
  */
 import { createApi } from '../api/api.ts'
 
@@ -10,7 +10,7 @@ export interface Principal {
   readonly id: string
   readonly workspace: string
   readonly role: Role
-  /** What limits the role; null: nothing. */
+  /** The limits of the role; null: none. */
   readonly grants: {
     readonly subscribe: readonly string[]
     readonly publish: readonly string[]

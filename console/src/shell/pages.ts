@@ -117,7 +117,7 @@ const PAGES: readonly Page[] = [
   },
 ]
 
-/** Those that the principal may use. */
+/** The pages that the principal may use. */
 export function pagesFor(principal: Principal): readonly Page[] {
   const { grants, is_operator, parts } = principal
   return PAGES.filter(

@@ -65,7 +65,7 @@ export function Shell() {
 interface NavigationProps {
   readonly pages: readonly Page[]
   readonly current: Page | undefined
-  /** On a phone. */
+  /** Whether the navigation is open; only a phone hides it. */
   readonly isOpen: boolean
   /** Whether this gateway serves the guide and the page of the API. */
   readonly hasDocs: boolean

@@ -192,7 +192,7 @@ export function followStream(options: StreamOptions): Stream {
     again = setTimeout(() => void open(), ms)
   }
 
-  /** Ends the connection; whatever still comes from it is ignored. */
+  /** Ends the connection; later data from it is ignored. */
   function drop(): void {
     clearTimeout(silence)
     clearTimeout(again)

@@ -14,9 +14,9 @@ export interface Screen {
   backspace(): void
   tab(): void
   lineFeed(): void
-  /** From the cursor on. */
+  /** Erases from the cursor to the end of the line. */
   eraseToEnd(): void
-  /** The whole line. */
+  /** Erases the whole line. */
   eraseAll(): void
 }
 
@@ -71,7 +71,7 @@ export class EscapeReader {
     if (this.#state === 'ground' && start < text.length) screen.put(text.slice(start))
   }
 
-  /** The line is complete: what it left unfinished does not swallow the next one. */
+  /** Ends the line: an unfinished sequence in it does not swallow the next one. */
   endLine(): void {
     this.#state = 'ground'
     this.#sequence = ''

@@ -15,7 +15,7 @@ const UNDERLINE = 1 << 13
 const INVERSE = 1 << 14
 const STRIKE = 1 << 15
 
-/** What each code of SGR sets or removes. */
+/** The bits that each code of SGR sets or removes. */
 const SET: Readonly<Record<number, number>> = {
   1: BOLD,
   2: DIM,

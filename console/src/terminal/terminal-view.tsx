@@ -47,7 +47,7 @@ export function TerminalView(props: TerminalViewProps) {
     const element = box.current
     if (!element) return
     if (isFollowing) element.scrollTop = element.scrollHeight
-    // What somebody reads stays in its place when rows above it are dropped.
+    // The rows in sight stay in their place when rows above them are dropped.
     else element.scrollTop -= (terminal.dropped - dropped.current) * view.row
     dropped.current = terminal.dropped
     read()

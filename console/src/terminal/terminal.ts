@@ -18,7 +18,7 @@ export type Source = 'stdout' | 'stderr' | 'note'
 
 export interface TerminalRow extends Row {
   readonly source: Source
-  /** It continues the row before it. */
+  /** Whether it continues the row before it. */
   readonly continues: boolean
   /** Lines of output up to this row, this one included; notes do not count. */
   readonly line: number

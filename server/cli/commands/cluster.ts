@@ -50,7 +50,7 @@ its memory, the longest delay of its event loop in the last two seconds, and whe
       do {
         const state = await readCluster(client, target).catch(error => {
           const failure = gatewayFailure(error, target)
-          // A watch is there to see the gateway come back.
+          // A watch goes on, to show the gateway when it is back.
           if (failure instanceof Failure && failure.exitCode === ExitCode.unreachable) return failure
           throw error
         })

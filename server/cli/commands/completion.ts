@@ -24,7 +24,7 @@ this version: print it again after an update, or source it at the start of the s
     ],
     exitCodes: '0 done, 1 failed, 2 wrong usage',
     async run({ args: [given = ''], env, terminal }) {
-      // For the scripts, which ask for them at each completion of a context.
+      // The scripts ask for the names at each completion of a context.
       if (given === 'contexts') {
         const { byName } = await new ContextFile(env, async () => undefined).read()
         await terminal.out.write([...byName.keys()].map(name => `${name}\n`).join(''))

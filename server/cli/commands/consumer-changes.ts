@@ -122,7 +122,7 @@ export const deleteCommand = command({
     }),
 })
 
-/** For a person: how far it is behind, and who holds it, in words. */
+/** Writes, for a person, how far the consumer is behind, and who holds it. */
 export async function writeConsumer(
   { out }: Terminal,
   consumer: ConsumerDocument,

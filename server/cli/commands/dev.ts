@@ -14,7 +14,7 @@ import { startServing } from '../start-serving.js'
 import { signedToken } from '../token/signed-token.js'
 
 const LIFE_S = 30 * 86_400
-/** They name another database or another issuer, which may be those of production. */
+/** Variables that name another database or another issuer, which may be those of production. */
 const LEFT_OUT = ['DATABASE_URL', 'LISTEN_DATABASE_URL', 'JWT_SECRET', 'JWT_PUBLIC_KEY', 'JWKS_URL']
 const PREVIOUS = ['JWT_SECRET_PREVIOUS', 'JWT_PUBLIC_KEY_PREVIOUS']
 

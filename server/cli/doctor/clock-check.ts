@@ -19,7 +19,7 @@ export interface ClockReading {
 }
 
 export async function readDatabaseClock(probe: DatabaseProbe): Promise<ClockReading> {
-  // The connection and its settings are up: the next statement measures the way alone.
+  // Opens the connection and applies its settings, so that the next statement measures only the round trip.
   await probe.row('select 1 as up')
   const askedAt = Date.now()
   const { at } = await probe.row<{ at: number }>(

@@ -1,4 +1,4 @@
-/** What a round trip says about the way between a client and the gateway: whether something buffers, compresses or cuts it. */
+/** The verdict of a round trip on the way between a client and the gateway: whether something buffers, compresses or cuts the stream. */
 import { durationOf } from './duration.js'
 import { type Finding, fault, ok, unknown, warning } from './finding.js'
 import { type ProxyName, proxyOf, proxyRemedy } from './proxy-name.js'

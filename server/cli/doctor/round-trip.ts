@@ -14,7 +14,7 @@ import { type Head, StreamRecord } from './stream-record.js'
 const EVENTS = 5
 const PAUSE_MS = 120
 const PATIENCE_MS = 3_000
-/** Of random text, which compression does not make smaller. */
+/** The size of a large event. Its text is random, so compression does not make it smaller. */
 const FILLER_BYTES = 60_000
 const MAX_FILLERS = 8
 const TYPE = 'doctor.probe'
@@ -42,7 +42,7 @@ export interface RoundTripFacts {
 /** The silence after the events. */
 export interface Quiet {
   readonly end: 'heartbeat' | 'cut' | 'closed' | 'waited' | 'skipped'
-  /** From the last byte before it. */
+  /** The time since the last byte before the silence. */
   readonly ms: number
   /** How the connection ended, if it did. */
   readonly reason: string

@@ -88,7 +88,7 @@ export class StreamRecord {
   }
 }
 
-/** Gives out at once what has arrived, however little. */
+/** Decompresses without waiting for more: passes on at once what the bytes so far unpack to. */
 function decompressor(encoding: string | undefined): Transform {
   const { Z_SYNC_FLUSH, BROTLI_OPERATION_FLUSH } = constants
   if (encoding === 'gzip') return createGunzip({ flush: Z_SYNC_FLUSH, finishFlush: Z_SYNC_FLUSH })

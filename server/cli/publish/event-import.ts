@@ -35,7 +35,7 @@ export class EventImport {
   readonly #progress: Progress
   #events = 0
   #replayed = 0
-  /** Up to which every event is published. */
+  /** Every event up to this line is published. */
   #line: number
   #id: string | undefined
 

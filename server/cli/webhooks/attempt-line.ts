@@ -20,7 +20,7 @@ export function attemptLine({ event, attempt, outcome, result, nextMs }: Attempt
   return `${out.styled(at, 'dim')} ${out.styled(id, 'dim')} ${out.styled(type, 'bold', 'cyan')} ${what} in ${result.milliseconds} ms${count}${skipped}${next}${reason}\n`
 }
 
-/** @param withBody whether it has what was posted. */
+/** @param withBody whether the JSON includes the posted body. */
 export function attemptJson(attempted: Attempted, withBody: boolean): string {
   const { event, attempt, outcome, result, body, nextMs } = attempted
   const isAnswer = result.kind === 'answered'
@@ -41,7 +41,7 @@ export function attemptJson(attempted: Attempted, withBody: boolean): string {
   return `${printable(JSON.stringify(document))}\n`
 }
 
-/** What was posted, on a line below that of the attempt. */
+/** The posted body, on a line below that of the attempt. */
 export function bodyLine(body: string): string {
   return `  ${printable(body)}\n`
 }

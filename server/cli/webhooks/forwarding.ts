@@ -24,7 +24,7 @@ export interface Attempted {
   readonly result: Answer | Failure
   /** What was posted. */
   readonly body: string
-  /** Milliseconds until the next attempt; undefined: there is none. */
+  /** Milliseconds until the next attempt; undefined: no further one. */
   readonly nextMs: number | undefined
 }
 
@@ -36,7 +36,7 @@ export interface ForwardingOptions {
   /** Ends all waiting. */
   readonly signal: AbortSignal
   readonly onAttempt: (attempted: Attempted) => Promise<void>
-  /** The first time that nobody takes requests, until somebody does again. @param reason a sentence. */
+  /** Called once for each outage of the server. @param reason a sentence. */
   readonly onAway: (reason: string) => Promise<void>
 }
 

@@ -42,9 +42,9 @@ export interface LocalSenderOptions {
   readonly secret: string
   readonly stream: string
   readonly form: MessageForm
-  /** Of the CloudEvent that has an event; undefined: those of every event. */
+  /** The attributes of an event that was published as a CloudEvent; undefined: those that every event has. */
   readonly attributesOf: (event: FeedEvent) => Promise<string | undefined>
-  /** Of the whole request, in milliseconds. */
+  /** The time limit of the whole request, in milliseconds. */
   readonly timeoutMs: number
   /** Cuts the request that is under way. */
   readonly signal: AbortSignal
@@ -67,7 +67,7 @@ export class LocalSender {
       headers: {},
       secrets: [secret],
     }
-    // As every program here finds `localhost`: the name servers may not know it.
+    // The system resolves the name, as for every program on this machine: name servers may not know `localhost`.
     const addresses = {
       find: (name: string) => promises.lookup(name, { all: true, order: 'verbatim' as const }),
     }

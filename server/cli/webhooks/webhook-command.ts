@@ -1,4 +1,4 @@
-/** What the commands of `sluice webhook` have in common. */
+/** The common part of the commands of `sluice webhook`. */
 import { GATEWAY_NOTES } from '../gateway-target.js'
 import { flag } from '../option.js'
 

@@ -231,7 +231,7 @@ function rangeText(text: string, at: number): string {
   throw invalidField(`allowed_ips/${at}`, rule)
 }
 
-/** The same form as a refusal by the schema. */
+/** A refusal in the same form as one by the schema. */
 function invalidField(name: string, message: string): Problem {
   const path = `body/${name}`
   return new Problem(400, 'invalid-request', `${path} ${message}.`, { errors: [{ path, message }] })

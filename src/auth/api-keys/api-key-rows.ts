@@ -23,7 +23,7 @@ export interface StoredKey {
   readonly id: string
   readonly workspace: string
   readonly role: Role
-  /** Of an imported key; null for our own. */
+  /** The prefix of an imported key; null for our own. */
   readonly prefix: string | null
   /** SHA-256 of the secret; of the whole text of an imported key. */
   readonly secret_hash: Buffer
@@ -63,7 +63,7 @@ export async function selectKey(database: Queryable, id: string): Promise<Stored
   return rows[0]
 }
 
-/** The same for an imported key. @param hash SHA-256 of its whole text. */
+/** As `selectKey`, for an imported key. @param hash SHA-256 of its whole text. */
 export async function selectImportedKey(database: Queryable, hash: Buffer): Promise<StoredKey | undefined> {
   const { rows } = await database.query<StoredKey>({
     name: 'sluice-imported-key',

@@ -22,7 +22,7 @@ export interface ApiKeysOptions {
   readonly now?: () => number
 }
 
-/** What a key allows now. */
+/** The rights and the end of a key, as they are now. */
 export interface KeyState {
   /** In ms since 1970; Infinity never, -Infinity if the key is revoked or does not exist. */
   readonly expiresAt: number

@@ -6,8 +6,8 @@ import { IMPORTED_KEY, isTokenText, KEY_PREFIX } from '../credentials.js'
 
 const PREFIX = /^[!-~]{3,32}$/
 /**
- * An unsalted hash protects a secret only if nobody can try all secrets: what follows the public prefix must be random, and this
- * long: 16 hexadecimal digits are 64 bits, 22 letters and digits 128.
+ * An unsalted hash protects a secret only if nobody can try all secrets. So the text after the public prefix must be random and
+ * at least this long: 16 hexadecimal digits are 64 bits, 22 letters and digits 128.
  */
 const SECRET_LENGTH = 16
 

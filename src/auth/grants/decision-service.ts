@@ -5,7 +5,7 @@
 import { basicAuthorization, jsonTextOf, withoutCredentials } from '../json-answer.js'
 import type { Authorize, AuthorizeAnswer } from './decision.js'
 
-/** For the whole answer. */
+/** The time limit of the whole answer. */
 const TIMEOUT_MS = 3_000
 const MAX_BYTES = 16 * 1024
 

@@ -16,7 +16,7 @@ const Answer = Type.Object({
   valid_for: Type.Optional(Type.Number({ minimum: 0 })),
 })
 
-/** What `authorize` answers: whether the action is allowed at all, the types of events (default: all), and for how many seconds. */
+/** The answer of `authorize`: whether the action is allowed at all, the types of events (default: all), and for how many seconds. */
 export type AuthorizeAnswer =
   | boolean
   | {

@@ -48,7 +48,7 @@ export const GrantsDocument = Type.Object(
 )
 export type GrantsDocument = Static<typeof GrantsDocument>
 
-/** Of a caller whose grants may be limited: null is what the role says. */
+/** The grants of a caller, which need not be limited; null: all that its role allows. */
 export const OptionalGrants = Type.Union([GrantsDocument, Type.Null()], {
   description: 'The streams and types to which the caller is limited. Null: all that its role allows.',
 })
@@ -77,7 +77,7 @@ export class Grants {
     return { subscribe: this.subscribe.terms, publish: this.publish.terms, types: this.types.terms }
   }
 
-  /** What both allow. */
+  /** The grants that both allow. */
   and(other: Grants): Grants {
     return this.key === other.key
       ? this
@@ -98,7 +98,7 @@ export class Grants {
   }
 }
 
-/** What both allow; undefined, which takes nothing away, only if both are. */
+/** The grants that both allow; undefined, which takes nothing away, only if both are. */
 export function both(one: Grants | undefined, other: Grants | undefined): Grants | undefined {
   return one && other ? one.and(other) : (one ?? other)
 }

@@ -25,7 +25,7 @@ export function newStreamSecret(): string {
   return randomBytes(SECRET_BYTES).toString('base64url')
 }
 
-/** The secret that the browser has for this stream. @param cookies the request's `Cookie` header. */
+/** The secret that the browser has for this stream; undefined without one. @param cookies the request's `Cookie` header. */
 export function streamSecret(cookies: string | undefined, scope: string): string | undefined {
   const name = nameOfStreamCookie(scope)
   return streamCookies(cookies).find(cookie => cookie.name === name)?.secret

@@ -21,7 +21,7 @@ export function withClaim(claims: object, [name, ...rest]: ClaimPath, value: unk
   return { ...claims, [name]: nested }
 }
 
-/** As messages show it. */
+/** The path as messages show it. */
 export function shownPath(path: ClaimPath): string {
   return `\`${path.join('.')}\``
 }

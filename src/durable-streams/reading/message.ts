@@ -10,7 +10,7 @@ import { isRedacted } from '../../log/redacted-data.js'
 import { eventDocument } from '../../sse/ndjson.js'
 import { memberOf } from './single-member.js'
 
-/** Events about a stream, not in it. */
+/** Types of events about a stream, which are no messages in it. */
 const ABOUT: readonly string[] = [CANCEL, REDACTED]
 
 /** The JSON text of a message, in one line; undefined for an event that is passed over. */

@@ -5,7 +5,7 @@ import { jsonMessage, messageBytes } from './message.js'
 
 export interface PageBody {
   readonly body: Buffer
-  /** How many messages it has. */
+  /** The number of messages. */
   readonly messages: number
 }
 

@@ -4,7 +4,7 @@
  */
 import { afterSpace, CLOSE_BRACE, endOfValue } from '../../bytes/json-places.js'
 
-/** @returns undefined if the object has another member, or others besides. */
+/** @returns undefined if the object does not have exactly this one member. */
 export function memberOf(object: string, name: string): string | undefined {
   const key = `"${name}"`
   const first = object.indexOf('"')

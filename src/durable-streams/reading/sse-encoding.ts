@@ -29,7 +29,7 @@ interface Control {
 
 export interface DurableEncodingOptions {
   readonly content: Content
-  /** For the client to send back with its next request. */
+  /** The cursor that the client sends back with its next request. */
   readonly cursor: string
   /** How long a response lasts, in milliseconds; the client then sends the next request. */
   readonly lastsMs: number

@@ -69,7 +69,10 @@ export interface LinkPlace {
   readonly path: string
 }
 
-/** The fallback without wakes. @returns the last link that was looked at; undefined at the end. */
+/**
+ * Marks the work on the next links in turn, which finds growth whose wake was lost. @returns the last link that was
+ * looked at; undefined at the end.
+ */
 export async function checkLinks(
   database: Queryable,
   after: LinkPlace,
@@ -111,7 +114,7 @@ export async function takeWake(database: Queryable, withWebhooks: boolean): Prom
 }
 
 /**
- * What became of a request.
+ * Stores the outcome of a request.
  * @param pauseMs until the next attempt, in milliseconds; undefined: it was answered.
  * @param counts whether it was an attempt at all.
  */

@@ -67,7 +67,7 @@ export async function selectSubscription(
   return rows[0]
 }
 
-/** Whether messages of the stream are JSON: those of streams that the protocol has not made are. */
+/** Whether the messages of the stream are JSON, as they are in streams that the protocol has not made. */
 export async function takesJson(
   client: WorkspaceClient,
   workspace: string,
@@ -81,7 +81,7 @@ export async function takesJson(
   return rows.every(({ contentType }) => mediaTypeOf(contentType) === JSON_TYPE)
 }
 
-/** All of them, by path. */
+/** All links of the subscription, by path. */
 export async function selectLinks(client: Queryable, uid: SubscriptionUid): Promise<StreamLink[]> {
   const { rows } = await client.query<StreamLink>({
     name: 'sluice-durable-links',

@@ -11,7 +11,7 @@ export const MAX_SUBSCRIPTIONS = 1_000
 export const MAX_EXPLICIT_LINKS = 1_000
 /** The database keeps to it as well, for streams that are discovered later (migrations/0068_durable_subscriptions.sql). */
 export const MAX_LINKS = 10_000
-/** Streams in one wake or claim. What is left out is pending still, so another wake follows. */
+/** Streams in one wake or claim. Streams beyond these stay pending, so another wake follows. */
 export const MAX_SNAPSHOT = 1_000
 export const MIN_LEASE_MS = 1_000
 export const MAX_LEASE_MS = 600_000
@@ -41,12 +41,12 @@ export interface StreamLink {
   readonly acked: number
 }
 
-/** One that a wake or a claim names. */
+/** A stream that a wake or a claim names. */
 export interface WokenStream extends StreamLink {
   readonly tail: number
 }
 
-/** What a wake is fenced by. */
+/** The fence of a wake: a request with an older one changes nothing. */
 export interface Fence {
   readonly uid: SubscriptionUid
   readonly generation: number

@@ -1,4 +1,4 @@
-/** The request for one wake of a webhook, and what becomes of it (protocol §7.1). */
+/** The request for one wake of a webhook, and its outcome (protocol §7.1). */
 import type { Database } from '../../database/pool.js'
 import type { StreamId } from '../../log/event.js'
 import { packageVersion } from '../../process/package-version.js'
@@ -30,7 +30,7 @@ export interface Delivered {
 const NOTHING: Delivered = { nextWake: false, streams: [] }
 
 /**
- * Sends the request and stores its outcome, fenced by the wake: whatever arrives after the end of the lease changes nothing.
+ * Sends the request and stores its outcome, fenced by the wake: an answer after the end of the lease changes nothing.
  * @param signal aborts the request when the process ends. Another process then sends the wake at once.
  */
 export async function deliverWake(

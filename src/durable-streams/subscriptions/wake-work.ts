@@ -1,4 +1,4 @@
-/** What workers do with a wake: claim it, acknowledge, release it. Every token and every fence is checked here. */
+/** The requests of workers about a wake: claim it, acknowledge, release it. Every token and every fence is checked here. */
 import type { Static } from 'typebox'
 import type { Database } from '../../database/pool.js'
 import { inWorkspace } from '../../database/workspace.js'
@@ -58,7 +58,7 @@ export interface Reference {
 
 export interface Settled {
   readonly nextWake: boolean
-  /** Look at these: one may have grown while it was acknowledged. */
+  /** Streams to look at, because one may have grown while it was acknowledged. */
   readonly streams: readonly StreamId[]
 }
 

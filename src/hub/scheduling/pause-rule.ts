@@ -35,7 +35,7 @@ const MS_PER_CHARACTER = 0.3e-6
 export interface Loop {
   /** Milliseconds on a clock that never goes back. */
   now(): number
-  /** The part of these milliseconds in which the event loop waited for work. */
+  /** The milliseconds since the start in which the event loop waited for work. */
   idle(): number
 }
 

@@ -10,7 +10,7 @@ const CANCELLED = SIGNAL_BASE + constants.signals.SIGTERM
 /** As ssh reports a lost connection. */
 const INTERRUPTED = 255
 const FAILED = 1
-/** Of a command that waited for too long after its runner had handed it back (migrations/0023_queue_age.sql). */
+/** The error of a command that waited for too long after its runner had handed it back (migrations/0023_queue_age.sql). */
 const EXPIRED = 'expired'
 
 /** The end of a job, as its last event or the job itself has it. */
@@ -23,7 +23,7 @@ export interface CommandEnd {
 
 export type CommandExit =
   | { readonly started: true; readonly code: number; readonly why: { reason?: string; signal?: string } }
-  /** It has no exit code, because it never ran. */
+  /** The command has no exit code, because it never ran. */
   | { readonly started: false; readonly message: string }
 
 export function commandExit({ status, result, attempt }: CommandEnd): CommandExit {

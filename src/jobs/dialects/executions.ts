@@ -25,7 +25,7 @@ const dialect = {
 
 export const executions = encodingOf(dialect)
 
-/** What the application reported as the end, as it came, with the id and the status of the job if it has none. */
+/** The end as the application reported it, with the id and the status of the job if it has none. */
 function outcome(event: StoredEvent): SseMessage {
   const { job_id: executionId, status, result } = endingOf(event)
   if (status === 'cancelled') return named(CANCELLED, { executionId })

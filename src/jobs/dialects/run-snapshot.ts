@@ -72,7 +72,7 @@ export async function readRun(
   return runOf(job, reports, link ? artifactsIn(artifacts, link) : [])
 }
 
-/** In slices of the event loop: to parse a mebibyte of many short members takes a tenth of a second. */
+/** Parses in slices of the event loop, because a mebibyte of many short members takes a tenth of a second. */
 async function reportedIn<Content>(
   { events, truncated }: Newest,
   contentOf: (event: StoredEvent) => Content,
@@ -89,7 +89,7 @@ async function reportedIn<Content>(
   return { entries, truncated }
 }
 
-/** A path outside the workspace's directory gets no link. Of several with one name the newest counts. */
+/** A path outside the workspace's directory gets no link. Of several artifacts with one name the newest counts. */
 function artifactsIn(events: readonly StoredEvent[], link: (path: string) => string): Artifact[] {
   const urls = new Map<string, string>()
   for (const { data } of events) {

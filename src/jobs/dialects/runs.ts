@@ -82,7 +82,7 @@ function reported({ type, data }: StoredEvent): string {
         type: 'run.updated',
         run: Object.fromEntries(updateOf(type, JSON.parse(data))),
       })
-    // What replaced a redacted one is not a field of the run.
+    // The data that replaced a redacted one is not a field of the run.
     case 'status':
       return typed(type, data.includes('"redacted"') && isRedacted(JSON.parse(data)) ? '{}' : data)
     // Only the end of the stream is `done`. A run may not report it; other kinds of jobs may.

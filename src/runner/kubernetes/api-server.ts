@@ -88,7 +88,7 @@ export class ApiServer {
     }
   }
 
-  /** The same, repeated until it succeeds or cannot. @throws {ApiFault} or the reason of the signal. */
+  /** As `call`, repeated until it succeeds or never can. @throws {ApiFault} or the reason of the signal. */
   async insist<T = unknown>(method: Method, path: string, options: CallOptions): Promise<T> {
     const { signal, forbiddenMs = Number.POSITIVE_INFINITY } = options
     const began = performance.now()
@@ -143,7 +143,7 @@ export class ApiServer {
     const headers = {
       ...options.headers,
       accept: 'application/json',
-      // Of a DELETE too, which Node would otherwise send without a length.
+      // Also for a DELETE, which Node would otherwise send without a length.
       ...(content && {
         'content-type': 'application/json',
         'content-length': `${Buffer.byteLength(content)}`,
@@ -175,7 +175,7 @@ export function isGone(error: unknown): boolean {
   return error instanceof ApiFault && error.status === 404
 }
 
-/** Ours: names are random, so an earlier request with the same name was executed although its answer was lost. */
+/** Whether our own object is there: names are random, so an earlier request with this name was executed although its answer was lost. */
 export function isThere(error: unknown): boolean {
   return error instanceof ApiFault && error.reason === 'AlreadyExists'
 }

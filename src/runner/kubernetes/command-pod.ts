@@ -17,14 +17,14 @@ export const RUNNER_LABEL = 'sluice/runner'
 const LONGEST_SECONDS = 86_400
 /** The runner itself ends a command that exceeds its time limit. Only if the runner is gone does the kubelet do so, this much later. */
 const BACKSTOP_SECONDS = 60
-/** As a command on a runner's machine has between SIGTERM and SIGKILL. */
+/** The time between SIGTERM and SIGKILL, as on a runner's machine. */
 const GRACE_SECONDS = 5
 /** Images may name no user, and then mean root. */
 const USER = 1_000
 const WORK = '/work'
 const LABEL = /^[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$/
 
-/** The rest is for the API server to judge. */
+/** The parts of a CommandPod that this runner reads; the API server checks the rest. */
 export const CommandPod = Type.Object({
   apiVersion: Type.Literal('sluice/v1'),
   kind: Type.Literal('CommandPod'),
@@ -58,14 +58,14 @@ export function commandPodOf(declared: unknown): CommandPod {
 }
 
 export interface PodOptions {
-  /** Of the pod and of the Secret. */
+  /** The name of the pod and of the Secret. */
   readonly name: string
   /** The name of the runner's Lease. */
   readonly runner: string
   readonly command: string
   /** The project's image; the declared one if undefined. */
   readonly image: string | undefined
-  /** In the environment of the command, by way of the Secret. */
+  /** The variables of the command, which reach its environment through the Secret. */
   readonly variables: Readonly<Record<string, string>>
   readonly timeoutMs?: number | undefined
 }

@@ -2,7 +2,7 @@
  * Runs commands in pods of a Kubernetes cluster, each in its own. Only a runner with this executor loads the client library, which
  * is an optional dependency.
  *
- * To be closed when all commands have ended.
+ * Close it when all commands have ended.
  */
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'

@@ -22,7 +22,7 @@ interface Time {
 }
 
 export class LogPlace {
-  /** Of the last line that has begun. */
+  /** The time of the last line that has begun. */
   #time: Time | undefined
   /** The lines of this time so far, in a row. */
   #lines = 0
@@ -31,7 +31,7 @@ export class LogPlace {
   #latest: Time | undefined
   #isTorn = false
 
-  // Of the current read:
+  // The members below belong to the current read.
   #isSeeking = false
   /** Lines with the time of the last one. */
   #found = 0

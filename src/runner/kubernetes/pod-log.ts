@@ -16,7 +16,7 @@ import { CONTAINER } from './command-pod.js'
 import { LogPlace } from './log-place.js'
 
 const AGAIN_MS = { minMs: 100, maxMs: 5_000 }
-/** For which a stream may be silent when the container has ended, so that it should end too. */
+/** How long a stream may stay silent after the container has ended, when it should end too. */
 const ENDED_SILENCE_MS = 3_000
 /** The time for reading what is left, with an API server or a node that does not answer. */
 const LAST_READS_MS = 60_000
@@ -56,7 +56,7 @@ export async function passOnLog(options: PodLogOptions): Promise<void> {
         deadline = undefined
       } else if (isLast && !isCut) {
         if (!place.isSeeking) return
-        // With lines before the place it was cut off. Without, the place is gone.
+        // A read that got lines, but not the place, was cut off early. One without lines means that the place may be gone.
         if (seen === 0) emptyReads += 1
         isFinal = emptyReads === EMPTY_READS
       }

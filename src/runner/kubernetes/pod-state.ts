@@ -1,5 +1,5 @@
 /**
- * What the status of a pod says about its command, in one of five states:
+ * The state of a command, read from the status of its pod:
  *
  *   waiting ──▶ running ──▶ ended
  *      ├── the node refuses it for a reason that may pass ──▶ faulty ──▶ running
@@ -21,7 +21,7 @@ export type PodState =
 const HOPELESS = ['InvalidImageName', 'ErrImageNeverPull']
 /** How the container could not be started, by the reason of its end. */
 const NOT_STARTED = ['StartError', 'ContainerCannotRun']
-/** Of a container that has not begun: nothing is wrong. */
+/** Reasons of a container that has not begun, with nothing wrong. */
 const ORDINARY = [undefined, 'ContainerCreating', 'PodInitializing']
 
 export function stateOf(pod: V1Pod): PodState {
@@ -36,7 +36,7 @@ export function stateOf(pod: V1Pod): PodState {
         why: `The container could not be started: ${terminated.message ?? terminated.reason}.`,
       }
     }
-    // What the kubelet writes for a container that it has lost.
+    // The kubelet writes this reason for a container that it has lost.
     const exitCode = terminated.reason === 'ContainerStatusUnknown' ? null : terminated.exitCode
     return { is: 'ended', exitCode, ...(why !== undefined && { why }) }
   }

@@ -84,7 +84,7 @@ export class RunnerLease {
     } while (await elapsed(this.#options.times.everyMs, signal))
   }
 
-  /** Makes it if it is not there: at the start, and when another runner has taken this one for dead. */
+  /** Creates the Lease if it is missing: at the start, and when another runner has taken this one for dead. */
   async #renew(resourceVersion?: string): Promise<void> {
     const { api, name, holder, times } = this.#options
     const body = {

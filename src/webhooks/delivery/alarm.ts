@@ -23,7 +23,7 @@ export class Alarm {
     this.#set = { at, cancel }
   }
 
-  /** It rings no more. */
+  /** Cancels the alarm. */
   close(): void {
     this.#off = true
     this.#set?.cancel()

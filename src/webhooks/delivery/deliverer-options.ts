@@ -1,4 +1,4 @@
-/** What the deliverer of a process is made of. */
+/** The parts and settings of a process's deliverer. */
 import type { Database } from '../../database/pool.js'
 import type { Hub } from '../../hub/hub.js'
 import type { Logger } from '../../logging/logger.js'

@@ -1,5 +1,5 @@
 /**
- * What the deliverer needs of the rows of webhooks: the interface between it and their statements (stored-deliveries.ts). Each
+ * The rows of webhooks as the deliverer uses them: the interface between it and their statements (stored-deliveries.ts). Each
  * function is one transaction for all endpoints of the process together; none is called for each event.
  */
 import type { Claim, ConsumerId } from '../../consumers/consumer.js'
@@ -13,13 +13,13 @@ export interface ClaimedEndpoint extends Claim, Omit<StoredEndpoint, 'state'> {
   readonly cursor: Required<Cursor>
 }
 
-/** What has changed of an endpoint since the last write. */
+/** The changes of an endpoint since the last write. */
 export interface EndpointChange extends RecordedChange {
   /** The cursor up to which everything is settled: delivered, stored as waiting, or a dead letter. */
   readonly cursor?: Required<Cursor> | undefined
-  /** Further on: the events up to here need no delivery. The cursor moves there only if the log still has it. */
+  /** A place beyond the cursor: the events up to it need no delivery. The cursor moves there only if the log still has it. */
   readonly passed?: Required<Cursor> | undefined
-  /** The log did not continue the cursor, and the endpoint got its reset: where it continues. */
+  /** Where the endpoint continues after its reset, which it got because the log did not continue the cursor. */
   readonly reset?: { readonly stream: StreamId; readonly to: Required<Cursor> } | undefined
 }
 
@@ -43,17 +43,17 @@ export interface DeliveryRows {
   leave(node: string): Promise<void>
   /** Claims at most `limit` active endpoints without a lease, or with one that has expired. Raises their epochs. */
   claim(node: string, limit: number, leaseMs: number): Promise<readonly ClaimedEndpoint[]>
-  /** @returns the ids of those that this process no longer holds. */
+  /** @returns the ids of the endpoints that this process no longer holds. */
   renew(node: string, held: readonly Claim[], leaseMs: number): Promise<readonly ConsumerId[]>
   /** Ends the leases at once, so that another process need not wait for their end. */
   release(node: string, held: readonly Claim[]): Promise<void>
-  /** Of the given endpoints, by the revisions that are known, those that differ now. */
+  /** Compares endpoints with their rows. @param revisions the known revision of each. @returns those that differ now. */
   changed(revisions: ReadonlyMap<ConsumerId, number>): Promise<readonly EndpointDifference[]>
   /** The endpoint as it is now; undefined if it is no longer held under this epoch, or not active. */
   read(held: Claim): Promise<ClaimedEndpoint | undefined>
   /**
-   * Attempts are stored in any case, because they have happened; of `changes`, only those under the present epoch.
-   * @returns the ids of the others.
+   * Attempts are stored under any epoch, because they have happened; changes only under the present one.
+   * @returns the ids of the endpoints whose changes were not stored.
    */
   record(batch: DeliveryBatch): Promise<readonly ConsumerId[]>
 }

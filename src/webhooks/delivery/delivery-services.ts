@@ -1,4 +1,4 @@
-/** What the deliverer gives to all endpoints that it holds. */
+/** The services of the deliverer that all of its endpoints share. */
 
 import type { Database } from '../../database/pool.js'
 import type { Cursor } from '../../hub/cursor.js'

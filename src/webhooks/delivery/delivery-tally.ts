@@ -1,4 +1,4 @@
-/** What the deliverer of this process has done since it started: plain numbers, which the metrics read. */
+/** The work of this process's deliverer since it started: plain numbers, which the metrics read. */
 import { Distribution } from '../../metrics/distribution.js'
 import type { EventTracing } from '../../tracing/event-tracing.js'
 import type { AttemptRecord } from '../delivery-records.js'

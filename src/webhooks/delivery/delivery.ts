@@ -18,7 +18,7 @@ export interface Delivery {
   readonly item?: Item | undefined
   /** The type of the message that was sent last. */
   type: string
-  /** When that was, in milliseconds since 1970. */
+  /** When it was sent, in milliseconds since 1970. */
   sentAt: number
 }
 

@@ -62,7 +62,7 @@ export class EventWindow {
     this.#items.splice(after < 0 ? this.#items.length : after, 0, { cursor, at, edition, bytes: 0 })
   }
 
-  /** Keeps the places only. */
+  /** Drops the events, and keeps their places. */
   forgetEvents(): void {
     for (const item of this.#items) {
       this.release(item)

@@ -3,7 +3,7 @@
  * the endpoint that holds the fewest, and among equals to the one that was served longest ago. So an endpoint with a million
  * waiting events, or a workspace with a thousand slow receivers, delays the others by one delivery at most (I5).
  *
- * Nobody waits in it for long work: it has no deadline, and a waiter leaves when its signal aborts.
+ * A wait has no deadline, but ends when the signal of the waiting work aborts.
  */
 
 export interface Claimant {
@@ -15,7 +15,7 @@ interface Waiter {
   enter(): void
 }
 
-/** How many slots something holds, and what waits in it, the one that was served longest ago first. */
+/** The slots that a workspace holds, and its endpoints that wait, by id. The one that was served longest ago is first. */
 class Share<Waiting> {
   held = 0
   readonly waiting = new Map<string, Waiting>()

@@ -1,4 +1,4 @@
-/** What a lane needs of the endpoint to which it belongs (endpoint-delivery.ts). */
+/** The endpoint to which a lane belongs, as the lane sees it (endpoint-delivery.ts). */
 import type { Cursor } from '../../hub/cursor.js'
 import type { AttemptRecord } from '../delivery-records.js'
 import type { Endpoint, Lane as LaneName } from '../endpoint.js'
@@ -9,7 +9,7 @@ import type { EndpointChange } from './delivery-rows.js'
 import type { ResetReason } from './reset-message.js'
 import type { RetrySchedule } from './retry-schedule.js'
 
-/** What became of a try. */
+/** The outcome of a try. */
 export type Sent =
   | SendResult
   /** The endpoint no longer wants the event, or it was taken out of the stream. */
@@ -28,7 +28,7 @@ export interface Try {
 
 export interface LaneChange extends Partial<Pick<EndpointChange, 'waiting' | 'settled' | 'dead' | 'reset'>> {
   readonly moved?: Required<Cursor> | undefined
-  /** Further on: the events up to here need no delivery. */
+  /** A place beyond the cursor: the events up to it need no delivery. */
   readonly passed?: Required<Cursor> | undefined
   readonly attempt?: AttemptRecord | undefined
 }
@@ -39,9 +39,9 @@ export interface LaneHost {
   readonly schedule: RetrySchedule
   /** Whether a lane may begin a delivery now. It is woken when that changes. */
   readonly mayBegin: boolean
-  /** Until when the endpoint wants no requests, in milliseconds since 1970. */
+  /** When the endpoint takes requests again, in milliseconds since 1970; may be past. */
   readonly heldUntil: number
-  /** Begins nothing until then: the breaker of its host is open, the receiver has asked for a pause, or the log cannot be read. */
+  /** Begins no delivery until this time: the breaker of its host is open, the receiver has asked for a pause, or the log cannot be read. */
   hold(until: number): void
   /** Waits for its turn, and sends. Never rejects. */
   send(attempt: Try): Promise<Sent>
@@ -52,7 +52,7 @@ export interface LaneHost {
   /** A delivery is no longer under way, and its result is noted. */
   settled(): void
   note(lane: LaneName, change: LaneChange): void
-  /** @param stop what the attempt makes of the endpoint. It also stops if nothing has succeeded for days. */
+  /** @param stop the state into which the attempt puts the endpoint. The endpoint also stops if nothing has succeeded for days. */
   attempted(succeeded: boolean, stop: EndpointChange['state']): void
   /** The replay has sent everything, or the log no longer has its place. */
   ended(how: 'completed' | 'lost'): void

@@ -1,4 +1,4 @@
-/** What a lane is made of. */
+/** The parts and settings of a lane. */
 import type { Cursor } from '../../hub/cursor.js'
 import type { Lane as LaneName, WaitingDelivery } from '../endpoint.js'
 import type { EventWindow } from './event-window.js'

@@ -41,7 +41,7 @@ export class LanePlace {
     return this.#cursor.position > this.#noted.position
   }
 
-  /** What to note: how far deliveries were settled, and how far the events after that need no delivery. */
+  /** The note to store: the place up to which deliveries are settled, and the place up to which the events after it need none. */
   takeNote(): Pick<LaneChange, 'moved' | 'passed'> {
     const { position } = this.#noted
     this.#noted = this.#cursor
@@ -64,13 +64,13 @@ export class LanePlace {
     this.#begun.splice(next < 0 ? this.#begun.length : next, 0, { cursor, at, state: 'under-way' })
   }
 
-  /** It was not sent, and is to be begun again. */
+  /** The delivery was not sent, and is begun again. */
   putBack(position: number): void {
     const begun = this.#underWay(position)
     if (begun) begun.state = 'put-back'
   }
 
-  /** Takes back a delivery whose event the log has lost. */
+  /** Removes a delivery whose event the log has lost. */
   withdraw(position: number): void {
     this.#begun = this.#begun.filter(({ cursor }) => cursor.position !== position)
   }
@@ -81,7 +81,10 @@ export class LanePlace {
     this.#advance()
   }
 
-  /** Moves over events that need no delivery, if nothing before them is under way. Nothing that was put back waits any more. */
+  /**
+   * Moves over events that need no delivery, if nothing before them is under way. Deliveries that were put back and
+   * have not come again are dropped.
+   */
   pass(cursor: Required<Cursor>): void {
     this.#begun = this.#begun.filter(begun => !isPutBack(begun))
     this.#advance()
@@ -101,7 +104,7 @@ export class LanePlace {
     return isBefore ? this.#cursor : known
   }
 
-  /** Continues elsewhere: what is under way moves the cursor no longer. */
+  /** Continues at another place: deliveries under way no longer move the cursor. */
   restart(cursor: Required<Cursor>): void {
     this.#begun = []
     this.#cursor = cursor

@@ -1,4 +1,4 @@
-/** Chooses what a lane begins next, a delivery that waits and is due or the next event, and takes back what was not sent. */
+/** Chooses the next delivery of a lane: one that waits and is due, or the next event. Takes back deliveries that were not sent. */
 import type { Lane as LaneName, WaitingDelivery } from '../endpoint.js'
 import { type Delivery, firstDelivery, nextTry } from './delivery.js'
 import type { LanePlace } from './lane-place.js'
@@ -40,7 +40,7 @@ export class LaneQueue {
     return first ?? (at === undefined ? undefined : { at })
   }
 
-  /** It was no attempt: it is begun again, in its order. */
+  /** Takes back a delivery that was no attempt: it is begun again, in its order. */
   putBack({ position, item }: Delivery, isClosed: boolean): void {
     const { waiting, place, supply } = this.#parts
     waiting.putBack(position)
@@ -49,7 +49,10 @@ export class LaneQueue {
     supply.putBack(item)
   }
 
-  /** Reads again after the cursor, which shows what is lost with this event. @returns whether it was waiting. */
+  /**
+   * The log no longer has the event: reads again after the cursor, which shows what else is lost. @returns whether the
+   * delivery was waiting.
+   */
   withdraw({ position }: Delivery): boolean {
     const { waiting, place, supply } = this.#parts
     place.withdraw(position)

@@ -27,14 +27,17 @@ export type Read =
       readonly edition: number
     }
   | { readonly kind: 'at-head' }
-  /** This process does not know yet what the log has: read again when the stream has grown, or after a moment. */
+  /**
+   * The read gave no answer, because this process is behind the log or stored events have changed meanwhile: read again when the
+   * stream has grown, or after a moment.
+   */
   | { readonly kind: 'behind' }
   | { readonly kind: 'lost'; readonly why: Discontinuity; readonly place: Place }
 
 export interface LaneReaderOptions {
   readonly stream: HubStream
   readonly starts: Starts
-  /** For events that are read alone. */
+  /** The connections for events that are read one by one. */
   readonly database: Database
   readonly filter: EventFilter | undefined
 }
@@ -100,7 +103,7 @@ export class LaneReader {
     return { kind: 'events', events, reached: { position, eventId }, edition }
   }
 
-  /** What the log itself has after a cursor whose next event is gone, whatever this process still has in memory. */
+  /** Asks the log itself what follows a cursor whose next event is gone, whatever this process still has in memory. */
   async verify(cursor: Cursor): Promise<Read> {
     return await this.#askLog(cursor)
   }

@@ -33,9 +33,9 @@ export class LaneSupply {
   readonly #options: LaneSupplyOptions
   #reached: Required<Cursor> | undefined
   #reading = false
-  /** Whether there may be something to read. */
+  /** Whether there may be further events to read. */
   #readable: boolean
-  /** Whether an event that was read is gone. */
+  /** Whether the log no longer has an event that was read. */
   #unverified = false
   end: SupplyEnd | undefined
 
@@ -71,7 +71,7 @@ export class LaneSupply {
     return item
   }
 
-  /** Its memory is no longer needed. */
+  /** Frees the memory of an item. */
   release(item: Item): void {
     this.#options.window.release(item)
   }
@@ -82,7 +82,7 @@ export class LaneSupply {
     this.forget()
   }
 
-  /** Keeps the places of the events only: they are read again. */
+  /** Drops the events and keeps their places: they are read again. */
   forget(): void {
     this.#options.window.forgetEvents()
   }
@@ -100,8 +100,9 @@ export class LaneSupply {
   }
 
   /**
-   * What is sent for a delivery now; undefined if the endpoint does not want it, `gone` if the log has it no longer.
-   * @param reset what is sent at the place of our own messages.
+   * The message of a delivery, as it is now; undefined if the endpoint does not want it, `gone` if the log no longer
+   * has it.
+   * @param reset the message at the place of our own messages.
    */
   async load(
     delivery: Delivery,
@@ -137,7 +138,7 @@ export class LaneSupply {
       host.unreadable(error)
     }
     this.#reading = false
-    // It continues elsewhere by now.
+    // The supply continues at another place by now.
     if (this.#reached !== after) this.#readable = true
     else if (read) this.#receive(read)
     onRead(read ? (read.kind === 'lost' ? read : read.kind) : 'failed')

@@ -36,7 +36,7 @@ import { settlementOf } from './settlement.js'
 import type { Attempted } from './verdict.js'
 import { WaitingDeliveries } from './waiting-deliveries.js'
 
-/** How long a lane waits when the log cannot be read, or this process does not know yet what the log has. */
+/** How long a lane waits when the log cannot be read, or a read was `behind`. */
 const READ_AGAIN_MS = 500
 const START: Required<Cursor> = { position: 0 as Position, eventId: '' }
 
@@ -106,7 +106,7 @@ export class Lane {
     if (this.#place.hasMoved) this.#note({})
   }
 
-  /** Begins nothing more. Results of deliveries under way are still taken. */
+  /** Begins no further delivery. Results of deliveries under way are still taken. */
   close(): void {
     this.#closed = true
     this.#alarm.close()
@@ -148,7 +148,7 @@ export class Lane {
     }
   }
 
-  /** The log has lost the event. One that waits beside the cursor, or alone, is settled. */
+  /** The log has lost the event of a delivery. A delivery that waits beside the cursor, or alone, is settled. */
   #takeGone(delivery: Delivery): void {
     const isBeside = !this.#options.cursor || delivery.position <= this.#place.cursor.position
     if (isBeside) this.#settle(delivery, {})

@@ -1,4 +1,4 @@
-/** What the deliverer needs of the sender: one POST of one message to one endpoint, signed and in the endpoint's form. */
+/** The sender as the deliverer uses it: one POST of one message to one endpoint, signed and in the endpoint's form. */
 import type { Endpoint } from '../endpoint.js'
 import { type Message, requestOf } from '../sending/message.js'
 import type { Outcome } from '../sending/outcome.js'

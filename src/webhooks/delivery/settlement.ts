@@ -11,7 +11,7 @@ import { type Attempted, errorOf, statusOf, verdictOn } from './verdict.js'
 export interface Settlement {
   readonly succeeded: boolean
   readonly attempt: AttemptRecord
-  /** It waits for its next try; undefined: it is settled. */
+  /** The delivery as it waits for its next try; undefined: it is settled. */
   readonly waiting?: WaitingDelivery
   readonly dead?: EndpointChange['dead']
   readonly stop?: { readonly to: 'paused' | 'disabled'; readonly reason: StopReason }

@@ -1,4 +1,4 @@
-/** What a result of the sender means for the delivery. */
+/** The verdict on a delivery, from the result of the sender. */
 
 import type { Outcome as SendResult } from '../sending/outcome.js'
 import type { RetrySchedule } from './retry-schedule.js'
@@ -30,7 +30,7 @@ export function verdictOn(result: Attempted, attempts: number, schedule: RetrySc
   return { kind: 'retry', pauseMs, endpointPauseMs: asks ? schedule.capped(retryAfterMs) : 0 }
 }
 
-/** Of the failure, for the list of deliveries; undefined for a success. */
+/** The text of the failure, for the list of deliveries; undefined for a success. */
 export function errorOf(result: Attempted): string | undefined {
   if (result.kind === 'failed') return `${result.error}: ${result.detail}`
   if (isSuccess(result)) return undefined

@@ -4,12 +4,12 @@
  */
 import type { WaitingDelivery } from '../endpoint.js'
 
-/** A parallel lane takes no new events while so many wait. */
+/** A parallel lane takes no new events while this many deliveries wait. */
 const MAX_WAITING = 256
 
 export class WaitingDeliveries {
   readonly #byPosition: Map<number, WaitingDelivery>
-  /** Being tried now. */
+  /** Positions of the deliveries that are being tried now. */
   readonly #trying = new Set<number>()
 
   constructor(stored: readonly WaitingDelivery[]) {
@@ -66,7 +66,7 @@ export class WaitingDeliveries {
     this.#trying.add(position)
   }
 
-  /** It was not sent, and its time is past: it is due again. */
+  /** The delivery was not sent, and its time is past: it is due again. */
   putBack(position: number): void {
     this.#trying.delete(position)
   }

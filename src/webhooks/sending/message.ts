@@ -19,16 +19,16 @@ export interface Message extends CloudEventContent {
   readonly id?: string | undefined
 }
 
-/** What sending needs of an endpoint. */
+/** An endpoint as sending sees it. */
 export interface Target {
   readonly id: string
   readonly workspace: string
   readonly stream: string
   readonly url: string
   readonly form: MessageForm
-  /** Its own headers, which headerFault has accepted. */
+  /** The headers of the endpoint, which headerFault has accepted. */
   readonly headers: Readonly<Record<string, string>>
-  /** All that sign, at least one. */
+  /** The secrets that sign, at least one. */
   readonly secrets: readonly string[]
 }
 

@@ -1,4 +1,4 @@
-/** What became of one request to a receiver. Every outcome is a value: `send` never rejects. */
+/** The outcome of one request to a receiver. Every outcome is a value: `send` never rejects. */
 
 /**
  * Why a request brought no answer. `refused-address`: the URL, or an address of its host, is not permitted, and no connection was

@@ -20,7 +20,7 @@ export interface Post {
 }
 
 export interface PostLimits {
-  /** For all of it, from now to the last byte of the answer, in milliseconds. */
+  /** The time limit, from now to the last byte of the answer, in milliseconds. */
   readonly timeoutMs: number
   /** The bytes of an answer that are read at most; a longer one counts by its status, and its connection is closed. */
   readonly answerBytes: number

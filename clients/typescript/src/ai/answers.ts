@@ -20,7 +20,7 @@ export {
   startPipe,
 } from './pipe.js'
 
-/** What is the same for all answers of an application. */
+/** The options that all answers of an application share. */
 export type AnswersOptions = ClientOptions & Omit<PipeOptions, 'stream' | 'signal' | 'leave'>
 
 /** @returns the answers of an application: one for each process. */

@@ -20,7 +20,7 @@ export interface Pump<Item> {
   readonly start: () => AsyncIterable<unknown> | Promise<AsyncIterable<unknown>>
   /** @throws if a value of the source cannot be an item: the source has then failed. */
   readonly encode: (value: unknown) => Item
-  /** What follows the last item of a source that has ended so. */
+  /** The items that follow the last one of a source, by how it has ended. */
   readonly endItems: (end: SourceEnd) => readonly Item[]
   /** Stores a batch; nothing further is sent if it returns false. `isLast`: the source has ended, and was not left. */
   readonly send: (items: readonly Item[], isLast: boolean) => Promise<boolean>
@@ -36,7 +36,7 @@ export async function pump<Item extends { readonly length: number }>(
 ): Promise<SourceEnd | undefined> {
   let waiting: Item[] = []
   let size = 0
-  /** When the first of those that wait has arrived. */
+  /** When the first of the waiting items has arrived. */
   let since = 0
   let end: SourceEnd | undefined
   let isStopped = false
@@ -67,7 +67,7 @@ export async function pump<Item extends { readonly length: number }>(
         add(encode(next.value))
       }
     } catch (error) {
-      // A source that is aborted may fail for it.
+      // A source that is aborted may fail because of that.
       if (!isOver()) {
         close(iterator)
         return { how: 'failed', error }
@@ -140,7 +140,7 @@ async function unless<T>(interrupt: Interrupt, promise: Promise<T>): Promise<T |
   })
 }
 
-/** Lets the one that waits go on; if none does, the next one need not wait. */
+/** Lets the waiting caller go on; if none waits, the next one need not. */
 class Gate {
   #isOpen = false
   #enter = () => {}

@@ -1,4 +1,4 @@
-/** Cancels what is being written to a durable stream, wherever its producer runs: by an event on the stream itself. */
+/** Cancels the writing of a durable stream, wherever its producer runs, by an event on the stream itself. */
 import { RefusedError } from '../errors.js'
 import { Feed } from '../feed.js'
 import { publish } from '../publish.js'
@@ -7,7 +7,7 @@ import type { Gateway } from '../requests.js'
 const CANCEL = 'chunk.cancel'
 
 export interface CancelOptions {
-  /** For the reader of the log, and in the abort part. */
+  /** The reason, for readers of the log and in the abort part. */
   readonly reason?: string | undefined
   readonly signal?: AbortSignal | undefined
 }

@@ -151,7 +151,7 @@ class StreamTransport<Message extends UIMessage> implements ChatTransport<Messag
   async #stop(chatId: string, stream: string | undefined, extras: Extras): Promise<void> {
     if (stream === undefined) return
     const { onStop } = this.#options
-    // Nobody waits for it: what stop() shows does not depend on it.
+    // Not awaited: the state that stop() shows does not depend on it.
     await (onStop
       ? Promise.resolve(onStop({ chatId, stream }))
       : this.#ask('POST', `/${encodeURIComponent(chatId)}/stop`, extras, { stream })

@@ -31,9 +31,9 @@ export interface Exchange {
 }
 
 export interface Stored {
-  /** What the stream holds, parsed; of a stream that is not JSON, its text. */
+  /** The content of the stream: its messages, parsed, or the text of a stream that is not JSON. */
   readonly messages: readonly unknown[]
-  /** How much that is: messages, or bytes of a stream that is not JSON. */
+  /** The number of messages, or of bytes of a stream that is not JSON. */
   readonly count: number
   readonly isClosed: boolean
 }
@@ -76,7 +76,7 @@ export class DurableStream {
       signal,
     })
     if (response.status === 409) {
-      // It differs in another respect than that it is closed, which a PUT of an open stream conflicts with.
+      // The PUT of an open stream conflicts with a closed one, which is no error here.
       if (!(await this.#isClosed(signal))) throw await errorOf(new Response(text, response))
       return 'closed'
     }
@@ -97,7 +97,7 @@ export class DurableStream {
     })
   }
 
-  /** Everything that it holds. */
+  /** Reads the whole content of the stream. */
   async read(signal?: AbortSignal): Promise<Stored> {
     const messages: unknown[] = []
     let bytes = 0

@@ -1,6 +1,6 @@
 /**
- * Writes what a source gives, such as the parts of a model's answer, to a durable stream of its own: in batches, each item exactly once,
- * across lost answers, restarts of gateways and of producers.
+ * Writes the items of a source, such as the parts of a model's answer, to a durable stream of its own: in batches, each item exactly
+ * once, across lost answers, restarts of gateways and of producers.
  */
 import type { ClientOptions } from '../client-options.js'
 import { RefusedError, SluiceError } from '../errors.js'
@@ -17,7 +17,7 @@ const MAX_STARTS = 5
 export interface SourceStart {
   /** Aborted when the source is no longer needed: give it to the model. */
   readonly signal: AbortSignal
-  /** What the stream holds already, of an earlier producer: the source continues after it. Empty but with `resume`. */
+  /** The items that an earlier producer has stored: the source continues after them. Empty unless `resume` is set. */
   readonly stored: readonly unknown[]
 }
 
@@ -128,10 +128,10 @@ async function writeOnce(
   let reason: string | undefined
   let refusal: unknown
   let refused: Exclude<Written, 'stored'> | SourceEnd | undefined
-  /** The last batch is on its way: that the stream ends is no news. */
+  /** The last batch is on its way, so the end of the stream is expected. */
   let isClosing = false
   const release = [relay(signal, cancelling), relay(leave, left)]
-  // The source ends with either.
+  // Either signal ends the source.
   for (const { signal } of [cancelling, left]) signal.addEventListener('abort', () => started.abort())
   const following = new AbortController()
   if (cancellable) {

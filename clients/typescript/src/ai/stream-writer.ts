@@ -93,7 +93,7 @@ export class StreamWriter {
       return isFirst ? 'occupied' : 'taken-over'
     }
     if (status === 204 && hasBody && isFirst && !isRepeated) {
-      // Another writer has the same epoch: what it has stored is not this batch.
+      // Another writer has the same epoch, so the stored items are not this batch.
       this.#epoch++
       return 'again'
     }

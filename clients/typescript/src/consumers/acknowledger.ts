@@ -1,4 +1,4 @@
-/** Acknowledges what an application has handled: rarely, one request at a time, and never under another epoch than it was handled in. */
+/** Acknowledges the events that an application has handled: rarely, one request at a time, and never under another epoch than theirs. */
 import { delayAfter, pause } from '../back-off.js'
 import type { NoticeTypes } from '../catalogue.js'
 import { GaveUpError, isFinal, type SluiceError } from '../errors.js'
@@ -9,16 +9,16 @@ const EVERY = 100
 const AFTER_MS = 1_000
 const CLOSE_MS = 5_000
 
-/** What the first `server.state` of a stream says of its consumer. */
+/** The consumer, as the first `server.state` of a stream describes it. */
 export type Held = NonNullable<NoticeTypes['server.state']['consumer']>
 
-/** The time in which what is handled may be acknowledged together. */
+/** A period under one epoch. Events handled in it may be acknowledged together. */
 export type Session = Held & { readonly over: AbortController }
 
 /**
  * States: `idle` until an event was handled → `due` until enough were, or the time is over → `sending` until the gateway has answered,
- * with a pause after each failure → `idle`. What is handled while it sends, goes with the next request. `open` with another epoch,
- * `forget` and `lose` end the session: what was handled in it is not acknowledged any more.
+ * with a pause after each failure → `idle`. Events that are handled while it sends go with the next request. `open` with another
+ * epoch, `forget` and `lose` end the session: its events are not acknowledged any more.
  */
 export class Acknowledger {
   /** The event id that the gateway has acknowledged last. */
@@ -46,7 +46,7 @@ export class Acknowledger {
     if (held.epoch !== this.#session?.epoch) this.#begin(held)
   }
 
-  /** Goes on under the same epoch, without what was handled until now. */
+  /** Goes on under the same epoch, without the events that were handled until now. */
   forget(): void {
     this.#begin(this.#session)
   }
@@ -86,7 +86,7 @@ export class Acknowledger {
     })
   }
 
-  /** Acknowledges what was handled, if the gateway answers in time. */
+  /** Acknowledges the handled events, if the gateway answers in time. */
   async close(): Promise<void> {
     this.#isClosing = true
     this.flush()

@@ -5,7 +5,7 @@ import type { ConnectionOptions } from '../stream-options.js'
 export interface ConsumerOptions extends ConnectionOptions {
   /** Acknowledge after this many handled events, and after half of the consumer's `max_in_flight` at the latest. Default 100. */
   readonly ackEvery?: number | undefined
-  /** Acknowledge what was handled after this many milliseconds, and after a quarter of `ack_timeout_ms` at the latest. Default 1000. */
+  /** Acknowledge handled events after this many milliseconds, and after a quarter of `ack_timeout_ms` at the latest. Default 1000. */
   readonly ackAfter?: number | undefined
   /** How long the end waits for the last acknowledgement, in milliseconds. Without it, the events come again. Default 5000. */
   readonly closeWithin?: number | undefined

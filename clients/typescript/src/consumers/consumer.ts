@@ -55,7 +55,7 @@ export class Consumer implements AsyncIterable<FeedEvent> {
     return this.#feed.state
   }
 
-  /** Ends the consumer; the iteration ends without an error when what was handled is acknowledged. Calling it again does nothing. */
+  /** Ends the consumer; the iteration ends without an error when the handled events are acknowledged. Calling it again does nothing. */
   close(): void {
     this.#feed.close()
   }
@@ -96,7 +96,7 @@ export class Consumer implements AsyncIterable<FeedEvent> {
     }
   }
 
-  /** The cursor is the gateway's. To a standby, a conflict is a reason to wait. */
+  /** The gateway keeps the cursor. For a standby, a conflict is a reason to wait. */
   async #fetch(
     send: typeof fetch,
     url: Parameters<typeof fetch>[0],
@@ -121,7 +121,7 @@ export class Consumer implements AsyncIterable<FeedEvent> {
 
   #onNotice(notice: Notice): void {
     if (notice.type === 'server.state') this.#open(notice)
-    // What was handled may be of another history.
+    // The handled events may be of another history.
     if (notice.type === 'reset') this.#acks.forget()
     if (notice.type === 'unavailable') this.#onUnavailable(notice)
     this.options.onNotice?.(notice)

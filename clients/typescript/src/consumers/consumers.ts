@@ -78,7 +78,7 @@ export class Consumers {
     return await this.#call('PUT', pathOf(name), { body, signal })
   }
 
-  /** By name. */
+  /** The consumers, by name. */
   list({
     limit,
     signal,
@@ -116,7 +116,7 @@ export class Consumers {
     return new Consumer(this.gateway, name, options)
   }
 
-  /** All of these may be repeated: they set what is already set. */
+  /** All of these requests may be repeated: a second one sets the same values again. */
   async #call<T>(
     method: string,
     path: string,

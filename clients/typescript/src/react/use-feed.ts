@@ -17,7 +17,7 @@ export interface UseFeedOptions<Terms extends string> extends Omit<FeedOptions<T
 }
 
 export interface UsedFeed<Terms extends string> {
-  /** In their order, the newest one last. */
+  /** The events in their order, the newest one last. */
   readonly events: readonly FeedEvent<Terms>[]
   readonly status: Status
   /** Why the status is `refused`. */

@@ -11,7 +11,7 @@ import { asError } from './use-feed.js'
 const KEEP = 500
 
 export interface UsedJob {
-  /** In their order, from the job's first one on; the newest `keep` of them. */
+  /** The newest `keep` events of the job, in their order. */
   readonly events: readonly FeedEvent[]
   /** `ended` when the job has. */
   readonly status: Status

@@ -1,4 +1,4 @@
-/** What the lists of clients have in common: their filter, and that they are read again every few seconds. */
+/** The common part of the lists of clients: their filter, and that they are read again every few seconds. */
 import { useEvery } from '../../api/use-every.ts'
 
 export interface ClientFilter {

@@ -14,7 +14,7 @@ interface ClosedPage {
   readonly next_cursor: string | null
 }
 
-/** Of the gateway's reasons; the others are words that need no explanation. */
+/** Texts for some of the gateway's reasons; the others need no explanation. */
 const REASONS: Readonly<Record<string, string>> = {
   client: 'it disconnected',
   ended: 'the stream has ended',

@@ -1,4 +1,4 @@
-/** Clients: who is connected, who was and why not any more, who got no stream; and what became of an event for them. */
+/** Clients: those that are connected, those that were and why they left, those that got no stream; and whether they got an event. */
 import type { PageProps } from '../../shell/route.ts'
 import { ClientList } from './client-list.tsx'
 import { ExplainView } from './explain-view.tsx'

@@ -28,7 +28,7 @@ export function addressOf(path: string, query: Readonly<Record<string, string | 
   return url.href
 }
 
-/** For a POSIX shell: nothing in it means anything. */
+/** The text quoted for a POSIX shell, so that no character in it has a meaning. */
 function quoted(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`
 }

@@ -13,7 +13,7 @@ const SLACK = 2_000
 export type Entry = StreamEvent | Gap
 export interface Gap extends Reset {
   readonly gap: true
-  /** The position after which it stands. */
+  /** The position after which the gap is. */
   readonly position: number
 }
 

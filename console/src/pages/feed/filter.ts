@@ -33,7 +33,7 @@ export function feedHref({ stream, ...others }: Filter, id?: string): string {
   return hrefOf('feed', id === undefined ? [] : [id], { ...others, stream: stream === FEED ? '' : stream })
 }
 
-/** What the gateway needs to know of it. */
+/** The part of the filter that the gateway applies. */
 export function queryOf({ stream, types }: Filter) {
   return { stream: stream === FEED ? undefined : stream, types }
 }

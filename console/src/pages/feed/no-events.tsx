@@ -1,4 +1,4 @@
-/** In the place of the list, when it is empty: why, and the next step. */
+/** Shown in place of an empty list: why it is empty, and the next step. */
 import { Empty } from '../../pieces/empty.tsx'
 import { Loading } from '../../pieces/loading.tsx'
 import { navigate } from '../../shell/route.ts'

@@ -1,4 +1,4 @@
-/** What the reader must know about the list: that it is in the past, why it was refused or has ended, what is missing. */
+/** Notices about the list: that it shows the past, why it was refused or has ended, which events are missing. */
 import { Failure } from '../../pieces/failure.tsx'
 import { navigate } from '../../shell/route.ts'
 import { gapText } from './event-row.tsx'

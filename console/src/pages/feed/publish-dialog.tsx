@@ -1,4 +1,4 @@
-/** A form that publishes an event, to see that it arrives. */
+/** A form that publishes a test event, to see it arrive. */
 import { useState } from 'preact/hooks'
 import { useApi } from '../../api/api.ts'
 import { asProblem, type ProblemError } from '../../api/problem.ts'

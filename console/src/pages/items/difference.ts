@@ -1,4 +1,4 @@
-/** What changed between two JSON objects, as paths with the values before and after. */
+/** The changes between two JSON objects, as paths with the values before and after. */
 export interface Difference {
   /** `size.width`, `tags[2]`; names that are no identifiers are quoted: `["a b"]`. */
   readonly path: string

@@ -9,7 +9,7 @@ import { followStream, type StreamEvent, type StreamState } from '../../stream/s
 import { StreamStatePill } from '../../stream/stream-state.tsx'
 import { sentenceOf, toneOf } from '../feed/sentence.ts'
 
-/** At first. Filtered, the gateway looks for them among the newest 10,000 events. */
+/** Events that are shown at first. With a filter, the gateway looks for them among the newest 10,000. */
 const REPLAY = 200
 const MAX_EVENTS = 5_000
 

@@ -1,4 +1,4 @@
-/** What is known of a job beside its output: times, attempts, progress, files, result. */
+/** The facts of a job besides its output: times, attempts, progress, files, result. */
 import { useState } from 'preact/hooks'
 import type { Job } from '../../../../src/jobs/job.ts'
 import { useApi } from '../../api/api.ts'

@@ -1,4 +1,4 @@
-/** What the events of a job tell: its output as a terminal, its progress, its files. The state of the job itself comes with the job. */
+/** The content of a job's events: its output as a terminal, its progress, its files. The state of the job itself comes with the job. */
 
 import type { StreamEvent } from '../../stream/stream-client.ts'
 import { Terminal } from '../../terminal/terminal.ts'

@@ -22,7 +22,7 @@ export interface ChartProps {
 }
 
 const HEIGHT = 190
-/** Seconds: all that there is, and what is shown at least. */
+/** Seconds: the longest time that the chart shows, and the shortest. */
 const HOUR = HOUR_MS / 1_000
 const SHORTEST = 300
 const X_SPACE = 70

@@ -9,7 +9,7 @@ import { type Lines, linesOf, type Recent } from './recent.ts'
 import { useRecent } from './use-recent.ts'
 import './overview.css'
 
-/** Of the table: a row for so many samples. */
+/** The number of samples in a row of the table. */
 const ROW_SAMPLES = 12
 
 export default function OverviewPage() {
@@ -139,7 +139,7 @@ function whole(value: number): string {
   return Math.round(value).toLocaleString('en')
 }
 
-/** Of milliseconds, with three digits at most. */
+/** The text for a number of milliseconds, with three digits at most. */
 function duration(ms: number | null): string {
   if (ms === null) return '–'
   return ms < 1_000

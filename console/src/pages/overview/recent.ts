@@ -7,7 +7,7 @@ export interface Sample {
   readonly published: number
   readonly from_sql: number
   readonly delivered: number
-  /** How many fell into each bucket, and beyond the last one. */
+  /** The number of durations in each bucket, and beyond the last one. */
   readonly commit_to_delivery: readonly number[]
 }
 
@@ -34,7 +34,7 @@ export interface Lines {
   readonly p99: readonly (number | null)[]
 }
 
-/** What was known, with newer samples; at most an hour of them. */
+/** The known samples with newer ones; at most an hour of them. */
 export function withNewer(known: Recent | undefined, newer: Recent): Recent {
   const last = known?.samples.at(-1)?.at ?? 0
   const samples = [...(known?.samples ?? []), ...newer.samples.filter(({ at }) => at > last)]

@@ -8,9 +8,9 @@ import { Failure } from '../../pieces/failure.tsx'
 import { Table } from '../../pieces/table.tsx'
 
 const REFRESH_MS = 5_000
-/** A lag below it is a heartbeat that met a read under way. */
+/** A smaller lag means only that the heartbeat met a read under way. */
 const LAG_MS = 100
-/** Of a node of an older version, which does not report the figure. */
+/** Shown for a node of an older version, which does not report the figure. */
 const UNKNOWN = '?'
 
 const COLUMNS = [

@@ -1,4 +1,4 @@
-/** Streams: the list with rates, sizes and clients, or one stream with what an admin may do to it. */
+/** Streams: the list with rates, sizes and clients, or one stream with the actions of an admin. */
 import type { PageProps } from '../../shell/route.ts'
 import { StreamList } from './stream-list.tsx'
 import { StreamView } from './stream-view.tsx'

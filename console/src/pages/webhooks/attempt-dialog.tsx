@@ -12,7 +12,7 @@ import { Moment } from '../../pieces/moment.tsx'
 export interface AttemptDialogProps {
   readonly title: string
   readonly attempt: Attempt
-  /** Of the webhook, `api/webhooks/…`; undefined: the event cannot be delivered again, because it is in no stream. */
+  /** The path of the webhook, `api/webhooks/…`; undefined: the event cannot be delivered again, because it is in no stream. */
   readonly path?: string
   readonly onClose: () => void
   readonly onDone?: () => void

@@ -1,4 +1,4 @@
-/** Webhooks: the list with their health, or one with its attempts and what an admin may do to it. */
+/** Webhooks: the list with their health, or one with its attempts and the actions of an admin. */
 import type { PageProps } from '../../shell/route.ts'
 import { WebhookList } from './webhook-list.tsx'
 import { WebhookView } from './webhook-view.tsx'

@@ -1,4 +1,4 @@
-/** What an admin does to a webhook without a form: test it, stop it, let it continue, have dead letters delivered again. */
+/** The actions of an admin on a webhook that need no form: test it, pause it, resume it, send its dead letters again. */
 import { useState } from 'preact/hooks'
 import type { Attempt } from '../../../../src/webhooks/attempt-document.ts'
 import type { WebhookDocument } from '../../../../src/webhooks/webhook-document.ts'

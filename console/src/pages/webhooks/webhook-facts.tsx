@@ -1,4 +1,4 @@
-/** What one webhook is: its health and its settings. */
+/** The facts of one webhook: its health and its settings. */
 import type { WebhookDocument } from '../../../../src/webhooks/webhook-document.ts'
 import { Facts } from '../../pieces/facts.tsx'
 import { Lag } from '../../pieces/lag.tsx'

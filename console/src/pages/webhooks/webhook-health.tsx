@@ -5,7 +5,7 @@ import { Moment } from '../../pieces/moment.tsx'
 
 export const REFRESH_MS = 5_000
 
-/** Of the gateway's reasons. */
+/** Texts for the gateway's reasons. */
 const REASONS: Readonly<Record<string, string>> = {
   'by-admin': 'by an admin',
   exhausted: 'an event was not accepted by the last attempt',
@@ -41,7 +41,7 @@ export function Health({ webhook }: { webhook: WebhookDocument }) {
   )
 }
 
-/** The host and the path of its URL: what tells one from another. */
+/** The name of a webhook: its description, or the host and the path of its URL. */
 export function nameOf({ description, url }: WebhookDocument): string {
   return description || url.replace(/^https?:\/\//, '')
 }

@@ -1,4 +1,4 @@
-/** One webhook: how it does, its settings, its attempts, and what an admin may do to it. */
+/** One webhook: its health, its settings, its attempts, and the actions of an admin. */
 import { useState } from 'preact/hooks'
 import type { Attempt } from '../../../../src/webhooks/attempt-document.ts'
 import type { WebhookDocument } from '../../../../src/webhooks/webhook-document.ts'

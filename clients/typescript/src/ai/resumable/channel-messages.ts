@@ -8,7 +8,7 @@ import { newKey } from '../../publish.js'
 const PART = 32_768
 
 interface Part {
-  /** Of the message, if it has several. */
+  /** The id of a message that has several parts. */
   readonly id?: string
   readonly text?: string
   readonly units?: readonly number[]

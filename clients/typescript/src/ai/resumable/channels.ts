@@ -1,4 +1,4 @@
-/** What is published to channels: each is a stream, to which this process appends in order, with one request under way for each. */
+/** Publishes to channels: each is a stream, to which this process appends in order, with one request under way for each. */
 import { RefusedError } from '../../errors.js'
 import { newKey } from '../../publish.js'
 import type { DurableStream } from '../durable-stream.js'
@@ -90,7 +90,7 @@ class Channel {
         await this.#writer.append({ body, count: 0, isLast: false })
         return
       } catch (error) {
-        // It has expired since.
+        // The stream has expired since.
         if (!(error instanceof RefusedError && error.status === 404) || attempts > 1) throw error
         this.#writer = undefined
       }

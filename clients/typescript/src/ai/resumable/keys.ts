@@ -7,7 +7,7 @@ import { newKey } from '../../publish.js'
 import type { DurableStream } from '../durable-stream.js'
 import { StreamWriter } from '../stream-writer.js'
 
-/** What Redis says, by which `resumable-stream` recognises a stream that has ended. */
+/** The message of Redis by which `resumable-stream` recognises a stream that has ended. */
 const NO_INTEGER = 'ERR value is not an integer or out of range'
 
 interface Value {

@@ -10,9 +10,9 @@ import { Channels } from './channels.js'
 import { Keys } from './keys.js'
 import { Subscriptions } from './subscriptions.js'
 
-/** As long as `resumable-stream` keeps what it stores. */
+/** The time for which `resumable-stream` keeps its keys. */
 const DAY_SECONDS = 86_400
-/** Of a key or a channel that can be a part of a stream's name as it is. */
+/** A key or channel that can be part of a stream's name unchanged. */
 const PLAIN = /^(?!\.\.?$)[A-Za-z0-9._:-]{1,100}$/
 
 export interface ResumableStoreOptions extends ClientOptions {

@@ -39,7 +39,7 @@ export class Subscriptions {
         .finally(() => {
           feeds.delete(feed)
           if (feeds.size === 0 && this.#feeds.get(channel) === feeds) this.#feeds.delete(channel)
-          // It was removed before it was open.
+          // The subscription was removed before it was open.
           resolve()
         })
     })

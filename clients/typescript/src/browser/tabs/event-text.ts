@@ -1,7 +1,7 @@
 /** The text of an event stream (WHATWG HTML §9.2.5), for the blocks that a tab gets from the host and from pages. */
 import type { Frame } from './messages.js'
 
-/** Only a place in the host was lost, so the feed may join again at once. */
+/** Only the place in the host was lost, so the feed may join again at once. */
 const RETRY_MS = 100
 
 /** The first block. It names no connection, because the host renews the credentials. */

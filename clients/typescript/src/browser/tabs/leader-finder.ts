@@ -16,7 +16,7 @@ type Announcement =
   | { readonly kind: 'leader'; readonly id: string }
   | { readonly kind: 'resigned'; readonly id: string }
 
-/** To the channel of one tab. */
+/** A message to the channel of one tab. */
 type Letter =
   | { readonly to: 'host'; readonly from: string; readonly message: ToHost }
   | { readonly to: 'tab'; readonly from: string; readonly message: ToTab }
@@ -169,7 +169,7 @@ export class LeaderFinder implements HostFinder {
       return
     }
     if (this.#host) {
-      // With a lock the browser decides, and says so.
+      // With a lock the browser decides who leads.
       if (this.locks) return
       if (this.#id < id) {
         this.#announce({ kind: 'leader', id: this.#id })

@@ -11,7 +11,7 @@ export interface Filter {
 
 /** The part of a client's options that the host needs for its own connection; times in milliseconds. */
 export interface HostOptions {
-  /** Of the gateway. */
+  /** The URL of the gateway. */
   readonly url: string
   readonly withCredentials: boolean | undefined
   /** Whether tabs have credentials to give; if not, the browser has a cookie. */

@@ -44,10 +44,10 @@ interface StoredEvents {
 
 export class Pages {
   constructor(
-    /** Of the events of the gateway, without a query. */
+    /** The URL of the gateway's events, without a query. */
     readonly url: string,
     readonly filter: Filter,
-    /** With the credentials, the signal and the cookies of the stream. */
+    /** The credentials, the signal and the cookies of the stream. */
     readonly init: RequestInit & { readonly headers: Readonly<Record<string, string>> },
   ) {}
 

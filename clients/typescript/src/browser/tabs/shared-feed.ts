@@ -9,7 +9,7 @@ import { Feed } from '../../feed.js'
 import type { Gateway } from '../../requests.js'
 import type { Filter, Frame, Refusal, ToTab } from './messages.js'
 
-/** What one tab may hold unconsumed. A single larger frame is sent when the tab has consumed everything else. */
+/** The frames and bytes that one tab may hold unconsumed. A single larger frame is sent when the tab has consumed everything else. */
 const MAX_FRAMES = 256
 const MAX_CHARACTERS = 1024 * 1024
 
@@ -48,7 +48,7 @@ export class Member {
 /**
  * States: closed to members while the stream is not open (a tab that joins waits), then open from the first `server.state` of a
  * connection until that connection ends, again and again. It starts at the newest event, and continues at its own cursor after an
- * interruption. `onEnd` is called when it has ended for good; all members have been told why.
+ * interruption. `onEnd` is called when it has ended for good, and all members have received the reason.
  */
 export class SharedFeed {
   readonly #feed: Feed

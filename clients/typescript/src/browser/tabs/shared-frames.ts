@@ -1,6 +1,6 @@
 /**
- * What a tab gets as its connection: the text of an event stream, as the gateway itself would send it, so that the feed above it handles
- * cursors, `reset` and retries as always.
+ * The connection of a tab: the text of an event stream, as the gateway itself would send it, so that the feed above it handles cursors,
+ * `reset` and retries as always.
  *
  * A tab has its own cursor T; the shared connection is at H. If they differ, the tab reads what it lacks in pages. Ids have no order, so
  * what would come twice is found by name: the tab first reads the ids of the events after H (S), then delivers the events after T up to

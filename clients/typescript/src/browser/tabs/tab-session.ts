@@ -73,7 +73,7 @@ export class TabSession {
     for (const membership of [...this.#memberships.values()]) this.#ask(membership)
   }
 
-  /** Ends what the host has admitted; what still waits asks the next host, which may be the same one. */
+  /** Ends the admitted memberships; those that still wait ask the next host, which may be the same one. */
   #unlink(): void {
     for (const feed of this.#memberships.keys()) this.#link?.post({ kind: 'leave', feed })
     this.#link?.close()
@@ -85,7 +85,7 @@ export class TabSession {
     }
   }
 
-  /** Under a new number: what was sent to an earlier one may still arrive. */
+  /** Asks under a new number, because frames for an earlier one may still arrive. */
   #ask(membership: Membership): void {
     this.#memberships.delete(membership.feed)
     this.#feeds += 1

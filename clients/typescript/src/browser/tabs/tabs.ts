@@ -20,7 +20,7 @@ export interface TabClientOptions extends Omit<ClientOptions, 'fetch'> {
    * `false`: one of the tabs holds it, as where browsers have no SharedWorker.
    */
   readonly worker?: ((name: string) => SharedWorker) | false | undefined
-  /** Of the feeds: a connection without a byte for this many milliseconds is dead. Default 65000. */
+  /** A connection of the feeds that brings no byte for this many milliseconds is dead. Default 65000. */
   readonly silence?: number | undefined
   /** How often a tab asks whether the host is alive, in milliseconds. After two pings without an answer it is replaced. Default 5000. */
   readonly ping?: number | undefined
