@@ -14,7 +14,7 @@ from .requests import Requests
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the first `server.state` of a stream says of its consumer."""
+    """The consumer, as the first `server.state` of a stream describes it."""
 
     epoch: int
     ack_timeout_ms: int
@@ -38,7 +38,7 @@ class Background(Protocol):
 
 
 class Session:
-    """What is handled under one epoch, up to its end or a reset. Threads may share it.
+    """The events that are handled under one epoch, up to its end or a reset. Threads may share it.
 
     It is idle until an event was handled; due until enough were, or the time is over; sending until the gateway has
     answered, with a pause after each failure; then idle. What is handled while it sends goes with the next request. Its
@@ -97,7 +97,7 @@ class Session:
                 self._wake()
 
     def end(self) -> None:
-        """What was handled is not acknowledged any more."""
+        """Handled events are not acknowledged any more."""
         with self._lock:
             self._is_over = True
             self._id = None

@@ -87,7 +87,7 @@ class ConsumerReader(FeedReader):
         return Verdict.RECONNECT
 
     def state(self, state: State) -> Any:
-        """What the driver calls at each change of the stream."""
+        """The driver calls this at each change of the stream."""
         if state.name == "waiting" and self.session:
             # The next connection may have another epoch.
             self.session.flush()
@@ -118,7 +118,7 @@ class ConsumerReader(FeedReader):
                     self._begin(Held(epoch, timeout, window))
 
     def _reset(self, notice: Notice, block_id: str | None) -> Program[Verdict]:
-        # What was handled may be of another history.
+        # The handled events may be of another history.
         self._forget()
         session = self.session
         yield from super()._reset(notice, block_id)

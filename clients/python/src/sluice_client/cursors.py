@@ -16,7 +16,7 @@ _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class CursorStore(Protocol):
-    """What a feed needs of a store. Both methods may be async with AsyncClient."""
+    """A store of cursors, as a feed uses it. Both methods may be async with AsyncClient."""
 
     def load(self) -> "str | None | Awaitable[str | None]":
         """The id that was saved last; None at first."""

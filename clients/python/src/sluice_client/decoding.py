@@ -22,7 +22,7 @@ class Decoder:
         self._unpack = zlib.decompressobj(_WINDOWS[name]) if name in _WINDOWS else None
 
     def decode(self, data: bytes) -> Iterator[bytes]:
-        """What these bytes unpack to."""
+        """The unpacked form of these bytes."""
         if self._unpack is None:
             yield data
             return

@@ -1,4 +1,4 @@
-"""What the logic of the client asks its driver to do.
+"""The requests of the client's logic to its driver.
 
 The logic is written once, as generators that yield an effect and get back its reply: `Program`. threads.py performs
 the effects with blocking calls, tasks.py with asyncio. No other file does IO, sleeps or calls the application.

@@ -15,7 +15,7 @@ Async = TypeVar("Async", bound="AsyncIteration[Any]")
 
 
 class Iteration(Generic[T]):
-    """What the reader delivers, one after the other."""
+    """The events of the reader, one after the other."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Iteration(Generic[T]):
 
 
 class AsyncIteration(Generic[T]):
-    """The same for asyncio."""
+    """The events of the reader, one after the other, for asyncio."""
 
     def __init__(
         self,

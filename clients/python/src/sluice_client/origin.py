@@ -1,4 +1,4 @@
-"""What a redirect may take along: credentials stay within the origin that they are for."""
+"""The headers that a redirect keeps: credentials stay within the origin that they are for."""
 
 from collections.abc import Mapping
 from urllib.parse import urlsplit

@@ -20,7 +20,7 @@ _MOST_DIGITS = 15
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What one blank line ends.
+    """The lines of a stream up to a blank line.
 
     id: the id that the block carries; None if it carries none. "" resets the last event id.
     event: the name of the event; "message" if the block has none.

@@ -69,7 +69,7 @@ class SourceReader:
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What a source tells besides its events."""
+    """The hooks of a source for everything but its events."""
 
     on_open: Callable[[], Any] | None = None
     on_comment: Callable[[str], Any] | None = None

@@ -30,7 +30,7 @@ PROBLEM_S = 10.0
 
 
 class Verdict(Enum):
-    """What a reader wants after a block or a tick."""
+    """The decision of a reader after a block or a tick."""
 
     GO_ON = "go on"
     RECONNECT = "reconnect after a delay"

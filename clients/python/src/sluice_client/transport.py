@@ -1,4 +1,4 @@
-"""What both drivers know of httpx: options, failures, and the responses as the logic sees them."""
+"""The use of httpx by both drivers: options, failures, and the responses as the logic sees them."""
 
 from collections.abc import Mapping
 from typing import Any
