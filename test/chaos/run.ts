@@ -132,6 +132,8 @@ async function run(scope: Scope, options: RunOptions): Promise<Outcome> {
   for (const gateway of world.gateways) await gateway.stop()
   anomalies.push(...world.gateways.flatMap(({ faults }) => faults))
   const milliseconds = Math.round(performance.now() - begun)
+  // They are known even if the history cannot be judged.
+  for (const anomaly of anomalies) say(anomaly)
   const verdict = await recorder.judge(...load.files)
   say(`${seconds(begun)}: checked`)
   return { options, verdict, injections: nemesis.injections, counts, milliseconds, anomalies }

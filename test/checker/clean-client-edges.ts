@@ -5,6 +5,7 @@ import {
   edgeClient,
   got,
   leftAfter,
+  limited,
   opened,
   removed,
   told,
@@ -31,6 +32,7 @@ const READ_ALL = [edgeClient(), ...opened(1), ...got(1, positions(1, 10))]
 const AFTER_LOSS = [wasReset(1, 'history-lost', 5), ...got(1, positions(6, 10))]
 
 export const CLEAN_CLIENT_EDGES: readonly CleanHistory[] = [
+  cleanEdge('a client is refused for a limit of its own while nothing fails', limited(true)),
   cleanEdge('the types that a client wants leave out a lost event between two others', [
     TAIL,
     ...LOST,

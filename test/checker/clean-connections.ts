@@ -13,6 +13,7 @@ const LASTING = [
   [404, 'recreated'],
   [404, 'restored'],
   [404, 'lost-tail'],
+  [404, 'two-writable'],
   [410, 'retention'],
   [410, 'lost-tail'],
   [410, 'restored'],

@@ -8,6 +8,8 @@ const ORDERS = 'acme/orders'
 export const CLEAN_DURABLE_HISTORIES: readonly CleanHistory[] = [
   { name: 'a client that brings its position alone passes over a loss', make: withBlind },
   { name: 'a client that brings its position alone is beyond the head after a loss', make: withBeyond },
+  { name: 'a client that brings its position alone may have had the lost event there', make: withDoubted },
+  { name: 'a client whose URL has its place is refused without an id', make: withPlaceInUrl },
   { name: 'lost events were sent again, and got their positions', make: withTwins },
   { name: 'a worker acknowledges the position of a lost event', make: withBlindWorker },
   { name: 'an append comes after a newer epoch of its producer', make: withFenced },
@@ -48,6 +50,42 @@ export function withBeyond(history: readonly Entry[]): Entry[] {
     { k: 'close', ...other, by: 'server' },
     ...opened(last, fork),
     ...stored.map(row => frameOf(row, last)),
+  ]
+}
+
+/** It had the stored event of a position, and is asked to begin again by a gateway that knows the lost one. */
+export function withDoubted(history: readonly Entry[]): Entry[] {
+  const { fork, stored } = placesOf(history)
+  const [first] = stored
+  const [one, other, last] = [at('doubted', 1), at('doubted', 2), at('doubted', 3)]
+  return [
+    ...history,
+    { k: 'client', client: 'doubted', stream: ORDERS, form: 'sse', from: 'now' },
+    ...opened(one),
+    { k: 'notice', ...one, name: 'control', id: fork },
+    ...(first ? [frameOf(first, one)] : []),
+    { k: 'close', ...one, by: 'client' },
+    { k: 'open', ...other, id: position(first) },
+    { k: 'status', ...other, status: 410 },
+    { k: 'notice', ...other, name: 'reset', id: fork, reason: 'history-lost' },
+    { k: 'close', ...other, by: 'server' },
+    ...opened(last, fork),
+    ...stored.map(row => frameOf(row, last)),
+  ]
+}
+
+export function withPlaceInUrl(history: readonly Entry[]): Entry[] {
+  const { fork, stored } = placesOf(history)
+  const [one, other] = [at('by its URL', 1), at('by its URL', 2)]
+  return [
+    ...history,
+    { k: 'fault', t: END_MS, fault: 'gateway-stopped' },
+    { k: 'client', client: 'by its URL', stream: ORDERS, form: 'durable', from: 'now' },
+    ...opened(one, fork),
+    { k: 'notice', ...one, name: 'unavailable', reason: 'draining' },
+    { k: 'close', ...one, by: 'server' },
+    ...opened(other, fork),
+    { k: 'notice', ...other, name: 'control', id: stored.at(-1)?.id ?? '' },
   ]
 }
 

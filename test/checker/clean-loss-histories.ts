@@ -1,5 +1,18 @@
 /** Histories of ids that clients have made up and other things that a lost tail takes, and nothing is wrong: as clean-histories.ts. */
 import { type CleanHistory, END_MS } from './clean-histories.js'
+import { alone, closed, edgeClient, got, opened, told, wasReset } from './edge-client.js'
+import {
+  acked,
+  acking,
+  cleanEdge,
+  cursorAt,
+  edgeConsumer,
+  faultAt,
+  handed,
+  held,
+  lostEdgeRow,
+  positions,
+} from './edge-stream.js'
 import type { Entry, EntryOf } from './history.js'
 import { rows } from './planted-bugs.js'
 
@@ -13,6 +26,48 @@ export const CLEAN_LOSS_HISTORIES: readonly CleanHistory[] = [
   { name: 'a page is refused after a retention', make: withRefusedPage },
   { name: 'a lost tail takes the stream of a job', make: withLostStream },
   { name: 'a lost tail takes a claim, and another runner has the attempt', make: withLostClaim },
+  cleanEdge('a consumer by positions has acknowledged a lost event behind the present end', [
+    faultAt(0, 'lost-tail'),
+    lostEdgeRow(11),
+    { ...edgeConsumer(), isBlind: true } as Entry,
+    held(1, 0, 1),
+    ...handed(1, positions(1, 10)),
+    { ...acking(1, 11), id: lostEdgeRow(11).id } as Entry,
+  ]),
+  cleanEdge('a consumer has passed hidden events that a tail has taken, and others came in their places', [
+    faultAt(11, 'lost-tail'),
+    ...[6, 7].map(position => lostEdgeRow(position, { type: 'hidden' })),
+    { ...edgeConsumer(), types: ['note'] } as Entry,
+    held(1, 0, 1),
+    ...handed(1, positions(1, 5)),
+    acking(1, 5),
+    acked(1, 5, 10),
+    cursorAt(7),
+    held(2, 20, 21),
+    ...handed(2, positions(6, 10)),
+    acking(2, 10, 2),
+    cursorAt(10),
+  ]),
+  cleanEdge('a client gets the position of a lost event alone, and hears its id after it', [
+    faultAt(0, 'lost-tail'),
+    lostEdgeRow(6),
+    edgeClient(),
+    ...opened(1),
+    ...got(1, [...positions(1, 5), alone(6)]),
+    told(1, 'heartbeat', 6, lostEdgeRow(6).id),
+    wasReset(1, 'history-lost', 5),
+    ...got(1, positions(6, 10)),
+  ]),
+  cleanEdge('a client that has events brings a position that it has made up', [
+    faultAt(0, 'forged-id'),
+    edgeClient(),
+    ...opened(1),
+    ...got(1, positions(1, 7)),
+    closed(1, 'client'),
+    ...opened(2, '11'),
+    wasReset(2, 'unknown-id', 7),
+    ...got(2, positions(8, 10)),
+  ]),
 ]
 
 export function withInvented(history: readonly Entry[]): Entry[] {

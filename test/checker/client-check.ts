@@ -36,7 +36,7 @@ export class ClientCheck {
   #isOpen = false
   /** What the last connection brought. */
   #brought: string | undefined
-  /** Whether the connection has given an id, or the client has brought one. */
+  /** Whether the connection has given an id, or the client has brought one that is not in its URL. */
   #hasId = false
   /** Whether the gateway cannot know of which history the client's cursor is. */
   #isBlind = false
@@ -56,16 +56,16 @@ export class ClientCheck {
     this.#isOpen = true
     this.#status = undefined
     this.#brought = id
-    this.#hasId = id !== undefined
+    this.#hasId = id !== undefined && this.#options.client.form !== 'durable'
     this.#isBlind = isBlind(id, this.#cursor)
     this.#isFirst = true
   }
 
-  status({ status, t }: EntryOf<'status'>): void {
+  status({ status, isLimit, t }: EntryOf<'status'>): void {
     const { faults, log, client } = this.#options
     this.#status = status
     if (this.#isBlind && this.#cursor && status < 400) this.#cursor = { ...this.#cursor, isLost: false }
-    if (client.granted?.length === 0 && REFUSALS.includes(status)) return
+    if (isLimit ? status === 503 : client.granted?.length === 0 && REFUSALS.includes(status)) return
     if (!faults.explainStatus(status, log.name, t)) this.#found('status', () => `${status}`)
     if (status === 204 && log.terminal && !this.#isOver() && !this.#cursor?.isLost)
       this.#found('ending', () => `204 at ${this.#cursor?.id ?? 'the beginning'}`)
@@ -212,7 +212,7 @@ export class ClientCheck {
     else if (cursor && !isLost && !cursor.isLost)
       this.#expectNothing(cursor, place.position + 1, `${name} with ${id}`, 'cursor-ahead')
     else if (cursor && isLost) this.#expectWay(cursor, id, 'cursor-ahead')
-    else if (!cursor && client.from === 'beginning' && place.position > log.base.position)
+    else if (!cursor && client.from === 'beginning')
       this.#expectNothing({ ...log.base, id: 'the beginning', isLost: false }, place.position + 1, id)
     // A client whose last event was lost keeps its cursor until the reset.
     if (!cursor?.isLost || isLost) this.#moveTo(id, place, isLost)
@@ -232,7 +232,7 @@ export class ClientCheck {
       return
     }
     const isLost = log.lost.get(id) !== undefined
-    if (!log.has(place) && !isLost && reason !== 'deleted' && place.position > log.first.position)
+    if (!log.has(place) && !isLost && place.position > log.first.position)
       this.#found('cursor-unknown', () => `a reset to ${id}`)
     this.#missing.clear()
     this.#moveTo(id, place, isLost)

@@ -4,6 +4,8 @@ import { EDGE, edgeRow, edgeStream, idOf, positions } from './edge-stream.js'
 import type { Entry, EntryOf } from './history.js'
 
 const CLIENT = 'edge'
+/** No fault explains anything so long after the run. */
+const CALM_MS = 600_000
 type Row = EntryOf<'row'>
 
 export function edgeClient(more: Partial<EntryOf<'client'>> = {}): Entry {
@@ -26,6 +28,22 @@ export function refused(n: number, status: number, t = 0, id?: string): Entry[] 
     { k: 'open', ...at, ...(id !== undefined && { id }) },
     { k: 'status', ...at, status },
     { k: 'close', ...at, by: 'server' },
+  ]
+}
+
+/** It comes long after all faults, is refused for a limit of its own, and comes back. */
+export function limited(isLimit: boolean, status = 503): Entry[] {
+  const refusal = refused(2, status, CALM_MS, idOf(5)).map(
+    (each): Entry => (each.k === 'status' && isLimit ? { ...each, isLimit } : each),
+  )
+  return [
+    edgeClient(),
+    ...opened(1),
+    ...got(1, positions(1, 5)),
+    closed(1, 'client'),
+    ...refusal,
+    ...opened(3, idOf(5), CALM_MS + 10),
+    ...got(3, positions(6, 10), CALM_MS + 10),
   ]
 }
 

@@ -89,10 +89,8 @@ export class Faults {
     }
   }
 
-  get counts(): ReadonlyMap<string, number> {
-    const counts = new Map<string, number>()
-    for (const { fault } of this.#all) counts.set(fault, (counts.get(fault) ?? 0) + 1)
-    return counts
+  get names(): ReadonlySet<string> {
+    return new Set(this.#all.map(({ fault }) => fault))
   }
 
   explainReset(reason: string, stream: string, t: number): boolean {
@@ -102,9 +100,7 @@ export class Faults {
   /** The last position that retention had removed from a stream by then; undefined if the history does not say it. */
   baseAt(stream: string, t: number): number | undefined {
     const bases = this.#all.flatMap(each =>
-      each.fault === 'retention' && each.stream === stream && each.t <= t + SLACK_MS
-        ? (parseEventId(each.base ?? '')?.position ?? [])
-        : [],
+      each.stream === stream && each.t <= t + SLACK_MS ? (parseEventId(each.base ?? '')?.position ?? []) : [],
     )
     return bases.length > 0 ? Math.max(...bases) : undefined
   }

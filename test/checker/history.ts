@@ -49,6 +49,8 @@ export const Status = Type.Object({
   c: Name,
   n: Type.Integer(),
   status: Type.Integer(),
+  /** A limit of the caller was reached: 503, and when it may come back. No fault has to explain that. */
+  isLimit: Type.Optional(Type.Literal(true)),
 })
 
 /** An event of the log, as the client received it. */

@@ -11,7 +11,8 @@ const RUNNER_ENDS = ['job.completed', 'job.failed']
 /** Clocks of several processes. */
 const SLACK_MS = 20
 const STATE = /^job\.(?:created|started|requeued|completed|failed|cancelled|aborted|interrupted)$/
-const ENDS = ['job.completed', 'job.failed', 'job.cancelled', 'job.aborted', 'job.interrupted']
+/** The types that end the stream of a job. */
+export const JOB_ENDS = ['job.completed', 'job.failed', 'job.cancelled', 'job.aborted', 'job.interrupted']
 const STATES =
   /^created (?:(?:cancelled|aborted|failed)|started (?:requeued (?:started )?)*(?:completed|failed|cancelled|aborted|interrupted))$/
 
@@ -89,9 +90,9 @@ export class JobCheck {
     const newer = claims.find(each => (each.attempt ?? 0) > attempt && each.t < asked - SLACK_MS)
     if (newer && did !== 'submitted')
       found(`${runner} ${did} attempt ${attempt}, and ${newer.runner} had claimed ${newer.attempt} before`)
-    if (did === 'ended' && ENDS.includes(type ?? '') && this.#rows.at(-1)?.type !== type)
+    if (JOB_ENDS.includes(type ?? '') && this.#rows.at(-1)?.type !== type)
       found(`its end ${type} was acknowledged, and it ended with ${this.#rows.at(-1)?.type}`)
-    if (did === 'told' && this.#toldIn(attempt) < count) found(`events of attempt ${attempt} are missing`)
+    if (this.#toldIn(attempt) < count) found(`events of attempt ${attempt} are missing`)
   }
 
   /** How many events an attempt has. */

@@ -42,7 +42,11 @@ export async function lostRows(old: Database, kept: ReadonlySet<string>, forms: 
  * Adds to the history the events of the server at `old` that `next` does not have.
  * @returns how many there are.
  */
-export async function recordLost(old: string, next: Database, recorder: Recorder): Promise<number> {
+export async function recordLost(
+  old: string,
+  next: Database,
+  recorder: Pick<Recorder, 'write'>,
+): Promise<number> {
   const pool = createPool(old, { max: 1, name: 'test', onError: () => undefined })
   try {
     const rows = await lostRows(pool, await idsOf(next), WRITTEN)

@@ -115,7 +115,7 @@ class Oracle {
     this.#use.finish()
     this.#table.finish()
     for (const fault of this.#planned) {
-      if (!this.#faults.counts.has(fault)) this.#verdict.found('fault-missing', () => fault)
+      if (!this.#faults.names.has(fault)) this.#verdict.found('fault-missing', () => fault)
     }
   }
 

@@ -1,5 +1,5 @@
 /** Bugs by which a client is wrong by one position or one moment: as planted-bugs.ts. */
-import { alone, edgeClient, got, opened, told, twiceRemoved, wasReset } from './edge-client.js'
+import { alone, edgeClient, got, limited, opened, told, twiceRemoved, wasReset } from './edge-client.js'
 import { edgeBug, edgeRow, faultAt, idOf, lostEdgeRow, positions } from './edge-stream.js'
 import type { Entry, EntryOf } from './history.js'
 import type { PlantedBug } from './planted-bugs.js'
@@ -16,6 +16,8 @@ const AFTER_LOSS = [wasReset(1, 'history-lost', 5), ...got(1, positions(6, 10))]
 const OTHER_BYTES = 'abababababab'
 
 export const PLANTED_CLIENT_EDGES: readonly PlantedBug[] = [
+  edgeBug('a client is refused for no limit while nothing fails', ['status'], limited(false)),
+  edgeBug('a client is answered with a gateway time-out for a limit', ['status'], limited(true, 504)),
   edgeBug(
     'a client comes from one lost history to another one',
     ['silent-loss'],

@@ -4,7 +4,9 @@ import {
   withBeyond,
   withBlind,
   withBlindWorker,
+  withDoubted,
   withFenced,
+  withPlaceInUrl,
   withTwins,
 } from './clean-durable-histories.js'
 import { change, changed, frames, type PlantedBug, without } from './planted-bugs.js'
@@ -33,6 +35,16 @@ export const PLANTED_DURABLE_BUGS: readonly PlantedBug[] = [
     const open = of(all, 'open').findLast(({ c, n }) => c === 'beyond' && n === 2)
     return changed(without(all, seen), open, each => ({ ...each, id: fork.split('.')[0] }))
   }),
+  change('a client hears that its event is lost, and it is not', ['reset-untrue'], h => {
+    const all = withDoubted(h)
+    const open = of(all, 'open').findLast(({ c, n }) => c === 'doubted' && n === 2)
+    return changed(all, open, each => ({ ...each, id: placesOf(h).stored[0]?.id }))
+  }),
+  change('a client is refused without the id that it brought', ['cursor-missing'], h =>
+    withPlaceInUrl(h).map(each =>
+      each.k === 'client' && each.client === 'by its URL' ? { ...each, form: 'sse' } : each,
+    ),
+  ),
   change('a lost event that was sent again is passed over', ['gap'], h => {
     const all = withTwins(h)
     return without(all, [frames(all, 'by two positions')[1]])

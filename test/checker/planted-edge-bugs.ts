@@ -14,6 +14,7 @@ import {
   lostEdgeRow,
   positions,
   published,
+  rewoundTo,
 } from './edge-stream.js'
 import type { Entry } from './history.js'
 import type { PlantedBug } from './planted-bugs.js'
@@ -44,6 +45,38 @@ export const PLANTED_EDGE_BUGS: readonly PlantedBug[] = [
     'the cursor of a consumer is one event ahead',
     ['consumer-cursor'],
     [...FIRST_HALF, acking(1, 3), cursorAt(4)],
+  ),
+  edgeBug(
+    'an acknowledgement does not move a consumer to the place to which a reset moves it later',
+    ['consumer-cursor'],
+    [faultAt(0, 'retention'), ...FIRST_HALF, ...notMoved(1, 5), rewoundTo(5), ...handed(1, positions(6, 10))],
+  ),
+  edgeBug(
+    'an acknowledgement moves a consumer behind the reset that it acknowledges',
+    ['consumer-cursor'],
+    [faultAt(0, 'retention'), ...FIRST_HALF, rewoundTo(6), ...notMoved(1, 6), ...handed(1, positions(7, 10))],
+  ),
+  edgeBug(
+    'a consumer by positions passes over an event because a later one is acknowledged that was not handed out',
+    ['gap'],
+    [
+      { ...edgeConsumer(), isBlind: true } as Entry,
+      held(1, 0, 1),
+      ...handed(1, positions(1, 5)),
+      acking(1, 7),
+      ...handed(1, positions(8, 10)),
+    ],
+  ),
+  edgeBug(
+    'an event is stored that was rolled back, in a stream that has lost a tail',
+    ['undone-stored'],
+    [
+      faultAt(2, 'lost-tail'),
+      ...published('undone', [0, 1], ['undone-0'], 'failed').map(each =>
+        each.k === 'outcome' ? { ...each, why: 'rolled back' } : each,
+      ),
+    ],
+    { 1: { mark: 'undone-0' } },
   ),
   edgeBug(
     'a consumer never hands out its last event, and nobody reads its cursor',
@@ -129,3 +162,8 @@ export const PLANTED_EDGE_BUGS: readonly PlantedBug[] = [
     { 1: { mark: 'latest-0' }, 2: { mark: 'long-0' }, 3: { mark: 'early-0' } },
   ),
 ]
+
+/** It is acknowledged, and the cursor stands before it. */
+function notMoved(a: number, position: number): Entry[] {
+  return [acking(a, position), { ...acked(a, position - 1, 5), a } as Entry]
+}

@@ -5,11 +5,10 @@ import { COMPACTED } from '../../src/log/event.js'
 import { formatEventId } from '../../src/log/event-id.js'
 import { fingerprint } from './fingerprint.js'
 import type { EntryOf } from './history.js'
+import { JOB_ENDS } from './job-check.js'
 import type { Recorder } from './recorder.js'
 
 const PAGE = 5_000
-/** The types that end the stream of a job. */
-const JOB_ENDS = ['job.completed', 'job.failed', 'job.cancelled', 'job.aborted', 'job.interrupted']
 
 export interface TableEvent {
   readonly position: Position
@@ -51,7 +50,7 @@ export type Forms = Readonly<Record<string, (event: TableEvent) => string | unde
 
 export interface RecordTableOptions {
   readonly pool: Database
-  readonly recorder: Recorder
+  readonly recorder: Pick<Recorder, 'write'>
   /** Default: those of our own streams. */
   readonly forms?: Forms
   /** The mark of the publisher in the data of an event, if it has one. Default: the member `marker`. */

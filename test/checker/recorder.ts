@@ -109,8 +109,9 @@ export class RecordedClient {
     this.#write({ k: 'open', ...this.#here(), ...(id !== undefined && { id }) })
   }
 
-  status(status: number): void {
-    this.#write({ k: 'status', ...this.#here(), status })
+  /** @param isLimit whether it refuses the client for a limit, and says when it may come back. */
+  status(status: number, isLimit = false): void {
+    this.#write({ k: 'status', ...this.#here(), status, ...(isLimit && { isLimit }) })
   }
 
   /** @param text everything of the event that the client has got, as the table would write it in the client's form (recorded-table.ts). */

@@ -18,7 +18,9 @@ export function isTrue(reason: string, { from, brought, log, faults, t }: Reset)
   switch (reason) {
     case 'history-lost':
       return (
-        (from !== undefined && (isGone(from, log) || faults.areTwoWritable(t))) || isInvented(brought, log)
+        (from !== undefined &&
+          (isGone(from, log) || mayBeLost(brought, from, log) || faults.areTwoWritable(t))) ||
+        isInvented(brought, log)
       )
     case 'retention':
       return from !== undefined && from.position < (faults.baseAt(log.name, t) ?? log.base.position)
@@ -37,4 +39,9 @@ export function isTrue(reason: string, { from, brought, log, faults, t }: Reset)
 /** Whether the log lacks the event, or it may have been a lost one. */
 function isGone(from: Cursor | undefined, log: StreamLog): boolean {
   return from !== undefined && (from.twin !== undefined || !log.has(from))
+}
+
+/** Whether it brings a position alone at which a lost event stood: a gateway that knows this one takes the client for one that had it. */
+function mayBeLost(brought: string | undefined, from: Cursor, log: StreamLog): boolean {
+  return isBlind(brought, from) && log.lost.hasPosition(from.position)
 }

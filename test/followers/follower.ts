@@ -1,9 +1,11 @@
 /** A client of the load, of any kind: it follows one stream through everything until it has the last event. */
+import { setTimeout as pause } from 'node:timers/promises'
 import type { RecordedClient, Recorder } from '../checker/recorder.js'
 import { WITH_WHERE } from './forms.js'
 
 /** Of the clients that lack something. */
 const SHOWN = 10
+const SETTLE_EACH_MS = 3
 
 export interface Follower {
   readonly name: string
@@ -22,6 +24,20 @@ export interface Follower {
   settle(last: string): void
   /** Ends it at once. */
   stop(): void
+}
+
+/**
+ * One after the other: after an hour there are thousands of followers of ended jobs, and each comes back at once.
+ * @param last the id of the last event, by `<workspace>/<stream>`
+ */
+export async function settleAll(
+  followers: readonly Follower[],
+  last: Readonly<Record<string, string>>,
+): Promise<void> {
+  for (const each of followers) {
+    each.settle(last[each.stream] ?? '')
+    await pause(SETTLE_EACH_MS)
+  }
 }
 
 /** What a client wants of a stream, and who records what it gets. */

@@ -94,8 +94,18 @@ export class Wanderer extends StreamFollower<WandererOptions> {
     sent.on('error', () => {
       isBroken = true
     })
-    sent.on('close', () => this.#request === sent && this.#over(isBroken ? 'broken' : 'server'))
-    sent.on('response', response => this.#request === sent && this.#read(response))
+    // A connection closes before a slow reader has read the response, and an error of a response is none of its request.
+    let response: IncomingMessage | undefined
+    const over = () => {
+      if (this.#request === sent) this.#over(isBroken || response?.complete === false ? 'broken' : 'server')
+    }
+    sent.on('close', () => {
+      if (!response) over()
+    })
+    sent.on('response', begun => {
+      response = begun.on('close', over)
+      if (this.#request === sent) this.#read(begun)
+    })
     sent.end()
     this.#pulse(false)
     // One that reads a byte a second stays.

@@ -42,6 +42,8 @@ export class DurableReader extends StreamFollower<DurableReaderOptions> {
   /** As the last page said it. */
   #offset: string | undefined
   #isRefused = false
+  /** A gateway that has refused it for a limit says for how long. */
+  #awayMs = RETRY_MS
 
   constructor(options: DurableReaderOptions) {
     super(options, 'durable')
@@ -52,7 +54,7 @@ export class DurableReader extends StreamFollower<DurableReaderOptions> {
     const { signal } = this.stopping
     while (!signal.aborted) {
       const isRead = await this.#read(random.pick(WAYS))
-      const ms = isRead ? random.between(AWAY_MS.least, AWAY_MS.most) : RETRY_MS
+      const ms = isRead ? random.between(AWAY_MS.least, AWAY_MS.most) : this.#awayMs
       await pause(ms, undefined, { signal }).catch(() => undefined)
     }
   }
@@ -66,6 +68,7 @@ export class DurableReader extends StreamFollower<DurableReaderOptions> {
     const staying = stay === undefined ? undefined : setTimeout(leave, stay)
     const silence = setTimeout(leave, way === 'sse' ? silenceMs : ANSWER_MS)
     tally.connections += 1
+    this.#awayMs = RETRY_MS
     const place = this.#offset !== undefined && random.chance(OFFSETS) ? this.#offset : this.lastId
     this.record.open(place?.replace(LEADING_ZEROS, ''))
     try {
@@ -75,11 +78,13 @@ export class DurableReader extends StreamFollower<DurableReaderOptions> {
       })
       const { status } = response
       this.#isRefused = status === 401
-      this.record.status(status)
+      const waitMs = status === 503 ? await limitedFor(response) : undefined
+      this.#awayMs = waitMs ?? RETRY_MS
+      this.record.status(status, waitMs !== undefined)
       if (status === 410) this.#reset(JSON.parse(await response.text()))
       else if (status === 200 && way === 'sse') await this.#follow(response, () => silence.refresh())
       else if (status === 200) this.#takePage(await response.text(), response.headers)
-      else await response.arrayBuffer()
+      else if (status !== 503) await response.arrayBuffer()
       if (status >= 400) tally.refusals += 1
       this.record.close('server')
       return status < 400
@@ -98,8 +103,8 @@ export class DurableReader extends StreamFollower<DurableReaderOptions> {
   }
 
   async #follow(response: Response, onPulse: () => void): Promise<void> {
-    const take = ({ type, id = '', data }: Said) => {
-      if (type === 'data') this.#take(JSON.parse(data), id)
+    const take = ({ type, id, data }: Said) => {
+      if (type === 'data') this.#take(JSON.parse(data), id ?? '')
       else this.record.notice(type, id, Object(JSON.parse(data)).reason)
     }
     const feed = readEvents({ lastId: this.lastId, take, onRetry: () => undefined })
@@ -146,4 +151,11 @@ export class DurableReader extends StreamFollower<DurableReaderOptions> {
 
 function offsetOf(place = '-1'): string {
   return /^[0-9]+$/.test(place) ? place.padStart(DIGITS, '0') : place
+}
+
+/** The wait that a refusal asks for whose caller has reached a limit, such as its share of the database connections; undefined: another one. */
+async function limitedFor(response: Response): Promise<number | undefined> {
+  const { code, limit } = Object(await response.json().catch(() => undefined))
+  const seconds = Number(response.headers.get('retry-after') ?? Number.NaN)
+  return seconds >= 0 && (code === 'database-busy' || limit !== undefined) ? seconds * 1_000 : undefined
 }

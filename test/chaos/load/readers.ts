@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Recorder } from '../../checker/recorder.js'
 import { Random } from '../../end-to-end/random.js'
-import { type Follower, reportOf, type Tally } from '../../followers/follower.js'
+import { type Follower, reportOf, settleAll, type Tally } from '../../followers/follower.js'
 import { Wanderer } from '../../followers/wanderer.js'
 import { reportEvery, takeOrders } from './child.js'
 import { authorizationOf } from './credentials.js'
@@ -43,7 +43,7 @@ let recorder: Recorder | undefined
 const stopReports = reportEvery(REPORT_MS, () => reportOf(followers, tally))
 takeOrders<ReadersOrder>(async order => {
   if (order.kind === 'start') start(order)
-  else if (order.kind === 'settle') for (const each of followers) each.settle(order.last[each.stream] ?? '')
+  else if (order.kind === 'settle') await settleAll(followers, order.last)
   else if (order.kind === 'forge') forge(order)
   else {
     for (const each of followers) each.stop()

@@ -2,7 +2,13 @@
 import { createPool } from '../../../src/database/pool.js'
 import { Recorder } from '../../checker/recorder.js'
 import { Random } from '../../end-to-end/random.js'
-import { type Follower, type FollowersReport, reportOf, type Tally } from '../../followers/follower.js'
+import {
+  type Follower,
+  type FollowersReport,
+  reportOf,
+  settleAll,
+  type Tally,
+} from '../../followers/follower.js'
 import { Wanderer } from '../../followers/wanderer.js'
 import { reportEvery, takeOrders } from './child.js'
 import { CONSUMERS, Consumer } from './consumers.js'
@@ -53,7 +59,7 @@ const stopReports = reportEvery(
 takeOrders<WorkersOrder>(async order => {
   if (order.kind === 'start') await start(order)
   else if (order.kind === 'stop') await stop()
-  else if (order.kind === 'settle') for (const each of followers) each.settle(order.last[each.stream] ?? '')
+  else if (order.kind === 'settle') await settleAll(followers, order.last)
   else {
     cursors?.stop()
     for (const each of followers) each.stop()
