@@ -15,7 +15,7 @@ export function Dialog({ title, onClose, children }: DialogProps) {
   useLayoutEffect(() => {
     const element = dialog.current
     element?.showModal()
-    // Not the button that closes it, which would come first.
+    // Focuses the first field, not the button that closes the dialog and would come first.
     element?.querySelector<HTMLElement>('input, select, textarea')?.focus()
     // Gives the focus back: as long as it is open, nothing else can have it.
     return () => element?.close()
@@ -26,7 +26,7 @@ export function Dialog({ title, onClose, children }: DialogProps) {
       class="card"
       aria-labelledby={id}
       onClose={event => {
-        // Not when its owner has taken it out of the page.
+        // Not if its owner has taken the dialog out of the page.
         if (event.currentTarget.isConnected) onClose()
       }}
       onCancel={event => {
@@ -43,36 +43,5 @@ export function Dialog({ title, onClose, children }: DialogProps) {
       </div>
       {children}
     </dialog>
-  )
-}
-
-export interface ConfirmProps {
-  readonly title: string
-  /** What happens, and whether it can be undone. */
-  readonly children: ComponentChildren
-  /** The verb of the button, such as `Revoke the key`. */
-  readonly action: string
-  readonly onConfirm: () => void
-  readonly onClose: () => void
-}
-
-/** Asks before something that cannot be undone. */
-export function Confirm({ title, children, action, onConfirm, onClose }: ConfirmProps) {
-  return (
-    <Dialog title={title} onClose={onClose}>
-      <div class="stack">
-        <div>{children}</div>
-        <button
-          type="button"
-          class="danger"
-          onClick={() => {
-            onClose()
-            onConfirm()
-          }}
-        >
-          {action}
-        </button>
-      </div>
-    </Dialog>
   )
 }

@@ -17,8 +17,8 @@ export function SignInPage(props: SignInProps) {
         <p class="hint">Every change in your workspace, as it happens.</p>
         <SignInForm {...props} />
         <p class="hint">
-          <code>npm start</code> prints a link, a viewer token and an editor token; an admin can give you an
-          API key. This tab keeps what you enter until you close it or sign out.
+          <code>npm start</code> prints two links and three tokens; an admin can give you an API key. This tab
+          keeps what you enter until you close it or sign out.
         </p>
       </div>
     </main>

@@ -12,7 +12,7 @@ export interface Route {
   readonly query: URLSearchParams
 }
 
-/** Of the component of a page. */
+/** The properties of the component of a page. */
 export interface PageProps {
   readonly route: Route
 }
@@ -52,7 +52,7 @@ export function navigate(href: string, { replace = false } = {}): void {
   } else location.hash = href
 }
 
-export function parseRoute(hash: string): Route {
+function parseRoute(hash: string): Route {
   const [path = '', query = ''] = hash.replace(/^#\/?/, '').split('?', 2)
   const [page = '', ...rest] = path.split('/').map(decode)
   return { page, rest: rest.filter(part => part !== ''), query: new URLSearchParams(query) }

@@ -2,6 +2,7 @@
 import type { Page } from 'playwright-core'
 import t from 'tap'
 import { accessFaults, withoutBrowser } from '../../harness/browser.js'
+import { movableClock } from '../../harness/clock.js'
 import { goTo, openConsole, shows } from '../../harness/console.js'
 import { as, publish, startGateway } from '../../harness/gateway.js'
 import { secondsFromNow, token } from '../../harness/tokens.js'
@@ -78,7 +79,8 @@ t.test('credentials that are refused say why, and are not kept', { skip }, async
 t.test('a token that expires is asked for again, and the page goes on in its place', { skip }, async t => {
   const gateway = await startGateway(t)
   await publish(gateway, { type: 'door.opened', data: { door: 1 } })
-  const soon = token({ role: 'editor', sub: 'ada', exp: secondsFromNow(3) })
+  const soon = token({ role: 'editor', sub: 'ada', exp: secondsFromNow(3_600) })
+  const clock = movableClock(t)
   const { page } = await openConsole(t, { url: gateway.url, credentials: soon })
   await shows(page, '.text', '{"door":1}')
   await page.fill('#text', 'door')
@@ -89,6 +91,7 @@ t.test('a token that expires is asked for again, and the page goes on in its pla
     if (accept === 'application/x-ndjson') resumedAfter.push(cursor)
   })
 
+  clock.forward(2 * 3_600_000)
   await shows(page, 'dialog', 'Your token has expired.')
   t.strictSame(await accessFaults(page), [])
   await publish(gateway, { type: 'door.opened', data: { door: 2 } })

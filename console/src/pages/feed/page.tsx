@@ -62,7 +62,7 @@ export default function FeedPage({ route }: PageProps) {
     <section class={id === undefined ? 'feed' : 'feed with-details'}>
       <PageHeading title="Database Activity">
         {feed.state && <StreamStatePill state={feed.state} />}
-        <Watching stream={stream || 'feed'} mayList={mayPublish} />
+        <Watching stream={stream || 'feed'} state={feed.state} mayList={mayPublish} />
         {feed.state && (
           <button
             type="button"

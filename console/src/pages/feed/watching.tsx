@@ -1,5 +1,5 @@
-/** How many clients follow the stream, over all nodes; for editors and admins also who. */
-import { useState } from 'preact/hooks'
+/** The number of clients that follow the stream, over all nodes; editors and admins can also list them. */
+import { useEffect, useState } from 'preact/hooks'
 import type { StreamClient } from '../../../../src/clients/stream-client.ts'
 import { useEvery } from '../../api/use-every.ts'
 import { useRequest } from '../../api/use-request.ts'
@@ -8,9 +8,11 @@ import { Failure } from '../../pieces/failure.tsx'
 import { Loading } from '../../pieces/loading.tsx'
 import { Moment } from '../../pieces/moment.tsx'
 import { Table } from '../../pieces/table.tsx'
+import type { StreamState } from '../../stream/stream-client.ts'
 
-/** The console itself is one of the clients. */
 const COUNT_EVERY_MS = 10_000
+/** Another process has not counted the stream of this page yet: it is there within 2 s. */
+const COUNT_AGAIN_MS = 1_000
 const WHO_EVERY_MS = 5_000
 const MOST = 100
 
@@ -32,10 +34,25 @@ const COLUMNS = [
   { title: 'Node', cell: ({ node }: StreamClient) => <code>{node}</code>, isShort: true },
 ]
 
-export function Watching({ stream, mayList }: { stream: string; mayList: boolean }) {
+interface WatchingProps {
+  readonly stream: string
+  /** The state of the page's own stream, which is one of the clients; undefined in the past, where it has none. */
+  readonly state: StreamState | undefined
+  readonly mayList: boolean
+}
+
+export function Watching({ stream, state, mayList }: WatchingProps) {
   const [isOpen, setOpen] = useState(false)
-  const { data, reload } = useClients({ stream, who: 'false' }, COUNT_EVERY_MS)
-  if (!data) return null
+  const [everyMs, setEveryMs] = useState(COUNT_EVERY_MS)
+  const { data, reload } = useClients({ stream, who: 'false' }, everyMs)
+  const isFollowing = state?.name === 'live' || state?.name === 'behind'
+  const isMissing = data?.clients === 0 && (isFollowing || state?.name === 'connecting')
+  useEffect(() => {
+    if (isFollowing) reload()
+  }, [isFollowing, reload])
+  useEffect(() => setEveryMs(isMissing ? COUNT_AGAIN_MS : COUNT_EVERY_MS), [isMissing])
+  // None watch, though this page does: the count is older than its stream.
+  if (!data || isMissing) return null
   const text = `${data.clients.toLocaleString('en')} watching`
   if (!mayList) return <span class="hint">{text}</span>
   return (
